@@ -1,0 +1,58 @@
+# One target per verb; `make help` lists them. Everything happens in .venv, and nothing outside it changes but by `peers`.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+VENV := .venv
+BIN := $(VENV)/bin
+# The first of these that runs and has a version that Ray's wheels serve; set PYTHON to choose another.
+PYTHON ?=
+PYTHONS := $(if $(PYTHON),$(PYTHON),python3.13 python3.12 python3.11 python3.14 python3 python)
+# `make run ARGS="--port 7200"`, `make test ARGS="tests/protocol -k codec"`, `make bench ARGS="throughput"`
+ARGS ?=
+
+.PHONY: help install run test lint types bench peers clean
+
+help: ## say what the targets do
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(VENV)/.installed $(VENV)/.installed-dev ## make .venv and install, with what tests and lint need
+
+run: $(VENV)/.installed ## start the server on its embedded default; Ctrl-C drains and stops it
+	@scripts/foreground $(BIN)/throughline serve $(ARGS)
+
+test: $(VENV)/.installed-dev ## run the whole suite and say what was skipped and why
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.installed-dev ## ruff: rules and form
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: $(VENV)/.installed-dev ## mypy --strict
+	@$(BIN)/mypy
+
+bench: $(VENV)/.installed-dev ## run a benchmark; ARGS names it and its options
+	@$(BIN)/python -m benchmarks $(if $(ARGS),$(ARGS),throughput)
+
+peers: ## install the outside programs that some tests talk to (Debian, Ubuntu)
+	@scripts/peers
+
+clean: ## remove .venv and what tools left; ./data stays
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis node_modules
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamps: set-up runs again only where what it installs from has changed.
+
+$(BIN)/python:
+	@scripts/make-venv $(VENV) $(PYTHONS)
+
+$(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing Throughline into $(VENV); the first time takes a minute or two."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml constraints.txt $(VENV)/.installed
+	@echo "Installing what tests, lint and types need."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@

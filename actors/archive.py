@@ -1,0 +1,219 @@
+"""The archive: follows the journal by position and keeps its relational, queryable projection.
+
+    the head moves → read records after our position → project → coalesce → apply in one transaction → say how far
+
+It reads the journal's store itself, by position, so that following, catching up after a start and rebuilding are one
+path. Snapshots come from cells; one is stored only when the archive has reached its position, since a snapshot ahead of
+the rows beside it would hide what is between.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Protocol, assert_never
+
+import structlog
+
+from actors.lines import Line
+from actors.projection import coalesce, project
+from protocol.archive import Patch
+from protocol.journal import Record
+from protocol.links import AnyLink, AnyToArchive, ArchivedIs, HeadIs, SnapshotTaken
+
+_log = structlog.get_logger(__name__)
+
+BATCH_RECORDS = 2000
+"""Records in one transaction: large enough to coalesce a busy conversation's rows, small enough for a few 100 ms."""
+SNAPSHOTS_WAITING_MAX = 10_000
+"""Snapshots kept until their position is reached; past it the oldest are dropped, and a load reads more events."""
+
+
+class JournalReader(Protocol):
+    """The journal's records, read-only."""
+
+    async def position(self) -> int:
+        """The newest committed position."""
+        ...
+
+    async def read(self, after: int, limit: int) -> list[Record]:
+        """Up to `limit` records after the position, ascending."""
+        ...
+
+
+class ArchiveStore(Protocol):
+    """The one writer of the archive's file."""
+
+    async def open(self) -> int:
+        """Locks and opens it; returns the position it has."""
+        ...
+
+    async def apply(self, patches: Sequence[Patch], position: int) -> None:
+        """All of it and the position, in one transaction."""
+        ...
+
+    async def save_snapshots(self, snapshots: Sequence[SnapshotTaken]) -> None:
+        """Keeps the newest of each customer."""
+        ...
+
+    async def prune(self, before_ms: int) -> int:
+        """Retention: drops what was over before then; returns the rows dropped."""
+        ...
+
+    async def reset(self) -> None:
+        """Empties it, position 0."""
+        ...
+
+    async def close(self) -> None:
+        """Closes and unlocks it."""
+        ...
+
+
+class Archive:
+    """The actor around an archive store.
+
+    `gather_s` is how long it waits after a batch for more to gather: fewer, larger batches cost the machine less, and
+    nobody's ack waits for the archive. `retention_ms` 0 keeps everything; `now_ms` is the clock.
+    """
+
+    def __init__(
+        self,
+        journal: JournalReader,
+        store: ArchiveStore,
+        *,
+        gather_s: float,
+        retention_ms: int,
+        now_ms: Callable[[], int],
+    ) -> None:
+        self._journal = journal
+        self._store = store
+        self._gather_s = gather_s
+        self._retention_ms = retention_ms
+        self._now_ms = now_ms
+        self._pruned_at_ms = 0
+        self._head = 0
+        self._moved = asyncio.Event()
+        self._journals: list[Line] = []
+        self._snapshots: dict[str, SnapshotTaken] = {}
+        self._draining = False
+        self.position = 0
+        self.events = 0
+
+    async def start(self) -> None:
+        """Opens the store and catches up with the journal, so that whoever reads afterwards finds all of it."""
+        self.position = await self._store.open()
+        self._head = await self._journal.position()
+        while self.position < self._head:
+            await self._follow()
+
+    async def run(self) -> None:
+        """Follows until cancelled or told to drain; raises what a store raises."""
+        while True:
+            if self.position >= self._head and not self._ready_snapshots():
+                if self._draining:
+                    return
+                await self._moved.wait()
+            self._moved.clear()
+            await self._follow()
+            await self._save_snapshots()
+            await self._prune()
+            if not self._draining:
+                await asyncio.sleep(self._gather_s)
+
+    def drain(self) -> None:
+        """`run` returns once the archive has what the journal was last seen to have."""
+        self._draining = True
+        self._moved.set()
+
+    async def close(self) -> None:
+        """Closes the store."""
+        await self._store.close()
+
+    def status(self) -> dict[str, int]:
+        """Figures for operators."""
+        return {"position": self.position, "head": self._head, "events": self.events, "snapshots": len(self._snapshots)}
+
+    # Lines
+
+    def opened(self, line: Line, *, fresh: bool) -> None:
+        """A journal is told how far the archive is; cells need nothing."""
+        if line.peer == "journal":
+            self._journals = [line]
+            line.send(ArchivedIs(self.position))
+
+    def closed(self, line: Line) -> None:
+        """The line reconnects by itself."""
+
+    def received(self, line: Line, message: AnyLink) -> None:
+        """The head moved, or a journey was snapshotted."""
+        assert isinstance(message, AnyToArchive), message
+        match message:
+            case HeadIs():
+                self._head = max(self._head, message.position)
+            case SnapshotTaken():
+                self._snapshots.pop(message.customer, None)
+                self._snapshots[message.customer] = message
+                if len(self._snapshots) > SNAPSHOTS_WAITING_MAX:
+                    del self._snapshots[next(iter(self._snapshots))]
+            case _:
+                assert_never(message)
+        self._moved.set()
+
+    # The worker's turns
+
+    async def _follow(self) -> None:
+        if self.position >= self._head:
+            return
+        records = await self._journal.read(self.position, BATCH_RECORDS)
+        if not records:
+            return
+        await self._store.apply(patches_of(records), records[-1].position)
+        self.position = records[-1].position
+        self.events += sum(record.entries for record in records)
+        for line in self._journals:
+            line.send(ArchivedIs(self.position))
+
+    def _ready_snapshots(self) -> list[SnapshotTaken]:
+        return [snapshot for snapshot in self._snapshots.values() if snapshot.position <= self.position]
+
+    async def _save_snapshots(self) -> None:
+        ready = self._ready_snapshots()
+        if not ready:
+            return
+        await self._store.save_snapshots(ready)
+        for snapshot in ready:
+            if self._snapshots.get(snapshot.customer) is snapshot:
+                del self._snapshots[snapshot.customer]
+
+    async def _prune(self) -> None:
+        now_ms = self._now_ms()
+        if self._retention_ms and now_ms - self._pruned_at_ms >= PRUNE_EVERY_MS:
+            self._pruned_at_ms = now_ms
+            dropped = await self._store.prune(now_ms - self._retention_ms)
+            _log.info("archive.pruned", rows=dropped)
+
+
+PRUNE_EVERY_MS = 3_600_000
+"""Retention is counted in days; an hour is often enough."""
+
+
+def patches_of(records: Sequence[Record]) -> list[Patch]:
+    """What a batch of records changes, each row once."""
+    return coalesce([patch for record in records for patch in project(record)])
+
+
+async def rebuild(journal: JournalReader, store: ArchiveStore, on_progress: Callable[[int, int], None]) -> int:
+    """Makes an opened archive anew from the journal; `on_progress` gets (position, head). Returns the events applied.
+
+    The archive is usable only when this returns; interrupted, it catches up from where it came to at the next start.
+    """
+    head = await journal.position()
+    await store.reset()
+    position = events = 0
+    while position < head:
+        records = await journal.read(position, BATCH_RECORDS)
+        if not records:
+            break
+        position = records[-1].position
+        await store.apply(patches_of(records), position)
+        events += sum(record.entries for record in records)
+        on_progress(position, head)
+    return events

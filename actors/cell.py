@@ -1,0 +1,592 @@
+"""The cell: hosts the live journeys of its scopes, one mailbox order each, behind one output gate.
+
+    received → mailbox → decide, evolve → open step ─┐
+                                                      ├─ one append under way at a time → settled → what was gated leaves
+    received → mailbox → decide, evolve → open step ─┘
+
+There is no await between deciding and recording: a journey that is in memory is stepped in the very turn its input
+arrives. While an append is under way, what is decided gathers in open steps; they make the next append. Nothing leaves
+the cell (ack, update, delivery, read) before the commit of what it depends on.
+"""
+
+import asyncio
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import assert_never
+
+import msgspec
+import structlog
+from msgspec import Raw
+
+from actors import conversation as conversations
+from actors import delivery as deliveries
+from actors import journey as journeys
+from actors.alarms import DUE_MAX, HORIZON_MS, REFRESH_MS, Alarms
+from actors.dispatch import Dispatch
+from actors.journey import Decision, Journey, TimerDue
+from actors.lines import Line
+from actors.live import Gated, Given, Live, Population, Promise, Step
+from actors.loading import ArchiveReader, load, reached
+from actors.policy import Policy
+from actors.watching import Watchers
+from protocol.entities import CustomerView
+from protocol.errors import Code, Refusal
+from protocol.events import (
+    AnyEvent,
+    DeliveryAttempted,
+    DeliveryDead,
+    DeliveryFailed,
+    DeliverySent,
+    DeliveryUncertain,
+    Event,
+)
+from protocol.journal import Committed, Entry, Fence, Skipped, Stale, Taken, Unit, Verdict
+from protocol.links import (
+    Answered,
+    AnyFromCell,
+    AnyLink,
+    AnyToJournal,
+    Append,
+    Ask,
+    CellIs,
+    CustomerRead,
+    FencesRaised,
+    Input,
+    ListWatched,
+    Moved,
+    Outcome,
+    Quarantine,
+    RaiseFences,
+    ReadCustomer,
+    ReadTail,
+    Refused,
+    Settled,
+    SnapshotTaken,
+    TailIs,
+    UnwatchConversation,
+    UnwatchList,
+    WatchConversation,
+    Watched,
+    WatchList,
+)
+
+_log = structlog.get_logger(__name__)
+_encode = msgspec.msgpack.Encoder().encode
+
+SHARDS = 256
+"""Fixed for all time: a customer's shard never changes, which cell hosts it may."""
+SNAPSHOT_EVERY = 64
+"""Events of a journey between snapshots: a load reads a snapshot and at most about as many events."""
+TICK_S = 0.25
+"""How often time is looked at: alarms, passivation. Coarser than any promise made in seconds, and free when idle."""
+ROWS_EVERY = 4
+HEADS_EVERY = 20
+"""Ticks between rows of lists of which only heads moved (1 s), and between heads for heartbeats (5 s)."""
+
+
+def shard_of(customer: str) -> int:
+    """CRC-32 of the id, modulo 256: stable across versions, machines and languages."""
+    return zlib.crc32(customer.encode()) % SHARDS
+
+
+def scope_of(customer: str) -> str:
+    """The writer scope a customer's units carry."""
+    return f"shard:{shard_of(customer)}"
+
+
+class Cell:
+    """The actor. `shards` are those it hosts, `served_by` says which kind of peer serves an account's deliveries."""
+
+    def __init__(
+        self,
+        index: int,
+        shards: Sequence[int],
+        archive: ArchiveReader,
+        policy: Policy,
+        *,
+        served_by: Mapping[str, str],
+        population: Population,
+        now_ms: Callable[[], int],
+    ) -> None:
+        self._index = index
+        self._shards = list(shards)
+        self._archive = archive
+        self._policy = policy
+        self._served_by = served_by
+        self._now_ms = now_ms
+        self._population = population
+        self._watchers = Watchers()
+        self._alarms = Alarms()
+        self._dispatch = Dispatch(served_by)
+        self._fences: dict[str, Fence] = {}
+        self._generation = ""
+        self._journal: Line | None = None
+        self._archive_line: Line | None = None
+        self._asked: dict[int, tuple[AnyToJournal, asyncio.Future[AnyLink]]] = {}
+        """Questions to the journal without an answer: asked again when it comes back anew."""
+        self._ref = 0
+        self._gathering: dict[str, Live] = {}
+        """Journeys with an open step, in the order of their first decision."""
+        self._append: tuple[Append, list[Live]] | None = None
+        self._flush_due = False
+        self._journal_open = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._loads: set[asyncio.Task[None]] = set()
+        self._failed: asyncio.Future[None] | None = None
+        self._refresh_at_ms = 0
+        self.position = 0
+        self.inputs = 0
+        self.events = 0
+
+    # Life
+
+    async def start(self) -> None:
+        """Takes its scopes, waits for the archive, and finds what time and the outbox owe. Needs its journal's line."""
+        self._failed = asyncio.get_running_loop().create_future()
+        await self._journal_open.wait()
+        raised = await self._ask(lambda ref: RaiseFences(ref, [f"shard:{n}" for n in self._shards]))
+        assert isinstance(raised, FencesRaised)
+        self._fences = {fence.scope: fence for fence in raised.fences}
+        self._generation, self.position = raised.generation, raised.position
+        await reached(self._archive, raised.position)
+        await self._refresh_alarms(self._now_ms())
+
+    async def run(self) -> None:
+        """Looks at the time until cancelled; raises what a load failed with."""
+        assert self._failed is not None, "start first"
+        tick = 0
+        while True:
+            await asyncio.wait([self._failed], timeout=TICK_S)
+            if self._failed.done():
+                self._failed.result()
+            tick += 1
+            now_ms = self._now_ms()
+            if now_ms >= self._refresh_at_ms:
+                await self._refresh_alarms(now_ms)
+            self.tick(now_ms)
+            if tick % ROWS_EVERY == 0:
+                self._watchers.send_rows()
+            if tick % HEADS_EVERY == 0:
+                self._watchers.send_heads()
+
+    def tick(self, now_ms: int) -> None:
+        """Does what time asks for: alarms ring, idle journeys leave memory."""
+        for customer in self._alarms.due(now_ms):
+            self._give(customer, Given(None, TimerDue(customer)))
+        for live in self._population.leaving(now_ms):
+            self._passivate(live)
+
+    async def drain(self) -> None:
+        """Returns when everything decided is committed."""
+        await self._idle.wait()
+
+    def status(self) -> dict[str, int | str]:
+        """Figures for operators."""
+        return {
+            "cell": self._index,
+            "live_journeys": len(self._population),
+            "live_bytes": self._population.bytes,
+            "position": self.position,
+            "inputs": self.inputs,
+            "events": self.events,
+            "gathering": len(self._gathering),
+            "alarms": len(self._alarms),
+            "attempts_under_way": len(self._dispatch),
+            **self._watchers.counts(),
+        }
+
+    # Lines
+
+    def opened(self, line: Line, *, fresh: bool) -> None:
+        """The journal: what it did not answer is asked again. A gateway or channel host: it hears who we are."""
+        match line.peer.partition(":")[0]:
+            case "journal":
+                self._journal = line
+                self._journal_open.set()
+                if fresh:
+                    for question, _ in self._asked.values():
+                        line.send(question)
+                    if self._append is not None:
+                        line.send(self._append[0])
+                self._flush_soon()
+            case "archive":
+                self._archive_line = line
+            case _:
+                if fresh:
+                    self._watchers.forget(line)
+                    line.send(CellIs(self._index, self._generation))
+                self._dispatch.opened(line, fresh=fresh)
+
+    def closed(self, line: Line) -> None:
+        """The line reconnects by itself; what is committed meanwhile waits in it."""
+
+    def received(self, line: Line, message: AnyLink) -> None:
+        """One message, from whichever peer."""
+        match message:
+            case Input() | Quarantine() | Ask() | Outcome() | WatchConversation() | ReadCustomer():
+                self.inputs += 1
+                self._give(message.customer, Given(line, message))
+            case UnwatchConversation():
+                self._watchers.unwatch(message.conversation, line)
+            case WatchList():
+                self._watchers.watch_list(message.list, line)
+                line.send(ListWatched(message.ref, message.list, self.position))
+            case UnwatchList():
+                self._watchers.unwatch_list(message.list, line)
+            case Settled():
+                self._settle(message)
+            case FencesRaised() | TailIs():
+                _, future = self._asked.pop(message.ref, (None, None))
+                if future is not None and not future.done():
+                    future.set_result(message)
+            case _:
+                raise AssertionError(f"a cell is not sent {type(message).__name__}")
+
+    # Mailbox
+
+    def _give(self, customer: str, given: Given) -> None:
+        """Steps the journey with `given` now, or as soon as it is loaded."""
+        live = self._population.get(customer)
+        if live is None:
+            live = Live(customer, scope_of(customer))
+            if isinstance(given.message, Input) and given.message.proposed:
+                # Nobody has the identities, as far as the gateway saw: no store knows this customer. Where that is
+                # wrong the journal's unique identity key refuses the unit, and the journey is loaded after all.
+                live.journey = Journey(customer=customer)
+            else:
+                self._load(live)
+        self._population.touch(live, self._now_ms())
+        if live.journey is None:
+            live.mailbox.append(given)
+        else:
+            self._step(live, live.journey, given)
+
+    def _load(self, live: Live) -> None:
+        task = asyncio.get_running_loop().create_task(self._load_and_step(live))
+        self._loads.add(task)
+        task.add_done_callback(self._loaded)
+
+    async def _load_and_step(self, live: Live) -> None:
+        journey, live.position = await load(live.customer, self._archive, self._read_tail)
+        journeys.forget_old_keys(journey, self._policy, self._now_ms())
+        live.listed = {c.id: conversations.lists_of(c) for c in journey.conversations.values()}
+        live.journey = journey
+        self._population.weigh(live, _size(journey))
+        for conversation, delivery in journeys.attempting(journey):
+            self._attempt(live, conversation, delivery, again=True)
+        while live.mailbox and live.journey is not None:
+            self._step(live, journey, live.mailbox.popleft())
+        self._alarms.set(live.customer, journeys.next_due_ms(journey), self._now_ms())
+
+    def _loaded(self, task: asyncio.Task[None]) -> None:
+        self._loads.discard(task)
+        if not task.cancelled() and (exc := task.exception()) and self._failed and not self._failed.done():
+            self._failed.set_exception(exc)
+
+    # Deciding
+
+    def _step(self, live: Live, journey: Journey, given: Given) -> None:
+        message = given.message
+        match message:
+            case WatchConversation():
+                self._reply(live, given, self._watch(journey, message, given.line))
+            case ReadCustomer():
+                self._reply(live, given, CustomerRead(message.ref, _customer_view(journey)))
+            case Input() | Quarantine() | Ask() | Outcome() | TimerDue():
+                try:
+                    decision = journeys.decide(journey, message, self._policy, self._now_ms())
+                except Refusal as exc:
+                    if not isinstance(message, TimerDue):
+                        self._reply(live, given, Refused(message.ref, exc.code, exc.message, exc.field))
+                    return
+                self._record(live, journey, given, decision)
+            case _:
+                assert_never(message)
+
+    def _record(self, live: Live, journey: Journey, given: Given, decision: Decision) -> None:
+        ref = 0 if isinstance(given.message, TimerDue | WatchConversation | ReadCustomer) else given.message.ref
+        if not decision.events:
+            seen = decision.repeats
+            stream, seq = (seen.stream, seen.seq) if seen else ("", 0)
+            status = decision.status if seen else "repeat"
+            self._reply(live, given, Promise(ref, status, stream, seq))
+            return
+        step = live.open
+        if step is None:
+            step = live.open = Step()
+            self._gathering[live.customer] = live
+            self._idle.clear()
+            self._flush_soon()
+        first: tuple[str, int] | None = None
+        for stream, event in decision.events:
+            encoded = _encode(event)
+            journeys.evolve(journey, stream, _closed_union(event), encoded)
+            seq = journey.head_of(stream)
+            first = first or (stream, seq)
+            step.entries.append(Entry(stream, seq, Raw(encoded)))
+            step.events.append(event)
+        assert first is not None
+        step.identities += decision.identities
+        self._reply(live, given, Promise(ref, decision.status, *first))
+
+    def _reply(self, live: Live, given: Given, reply: AnyFromCell | Promise) -> None:
+        """Sends `reply` when what it was decided on is committed: now, where nothing is under way."""
+        gate = live.gate
+        if gate is not None:
+            gate.gated.append(Gated(given, reply if given.line else None, len(gate.entries)))
+        elif given.line is not None:
+            given.line.send(_kept(reply, max(live.position, self.position)))
+
+    def _watch(self, journey: Journey, asked: WatchConversation, line: Line | None) -> AnyFromCell:
+        conversation = journey.conversations.get(asked.conversation)
+        if conversation is None:
+            message = f"no live conversation {asked.conversation}; what is over is read over HTTP"
+            return Refused(asked.ref, Code.NOT_FOUND, message)
+        if line is not None:
+            self._watchers.watch(conversation.id, 0, line)
+        events = conversations.suffix(conversation, asked.seq) if asked.seq >= 0 else None
+        view = None
+        if events is None:
+            view, events = conversations.view(conversation, list(journey.identities)), conversation.recent
+        return Watched(asked.ref, conversation.id, conversation.head, view, [Raw(event) for event in events])
+
+    # Committing
+
+    def _flush_soon(self) -> None:
+        if not self._flush_due:
+            self._flush_due = True
+            asyncio.get_running_loop().call_soon(self._flush)
+
+    def _flush(self) -> None:
+        """Sends all open steps as one append, unless one is under way: then they go on gathering."""
+        self._flush_due = False
+        if self._append is not None or not self._gathering or self._journal is None:
+            return
+        lives = [live for live in self._gathering.values() if live.open is not None]
+        self._gathering = {}
+        units = [self._unit(live) for live in lives]
+        self._ref += 1
+        self._append = (Append(self._ref, units), lives)
+        self._journal.send(self._append[0])
+
+    def _unit(self, live: Live) -> Unit:
+        step, live.open = live.open, None
+        assert step is not None and live.in_flight is None
+        live.in_flight = step
+        fence = self._fences[live.scope]
+        fence = self._fences[live.scope] = Fence(fence.scope, fence.epoch, fence.batch + 1)
+        return Unit(
+            scope=fence.scope,
+            epoch=fence.epoch,
+            batch=fence.batch,
+            customer=live.customer,
+            at_ms=step.events[0].at_ms,
+            identities=step.identities,
+            entries=len(step.entries),
+            body=_encode(step.entries),
+        )
+
+    def _settle(self, settled: Settled) -> None:
+        if self._append is None or self._append[0].ref != settled.ref:
+            return  # A repeat, from a journal that came back and was asked again.
+        _, lives = self._append
+        self._append = None
+        for live, verdict in zip(lives, settled.verdicts, strict=True):
+            self._conclude(live, verdict)
+        self._flush_soon()
+        if not self._gathering and self._append is None:
+            self._idle.set()
+
+    def _conclude(self, live: Live, verdict: Verdict) -> None:
+        match verdict:
+            case Committed():
+                self._release(live, verdict.position)
+            case Taken() | Skipped():
+                self._decide_again(live, verdict)
+            case Stale():
+                # Another writer has the scope. Everything unsent is void, and nobody is answered: whoever asked will
+                # find the scope's new cell. Exiting is the only state that cannot fork; Ray starts us with new fences.
+                _log.error("cell.stale", scope=live.scope, epoch=verdict.epoch)
+                if self._failed is not None and not self._failed.done():
+                    self._failed.set_exception(RuntimeError(f"{live.scope} has another writer: epoch {verdict.epoch}"))
+            case _:
+                assert_never(verdict)
+
+    # After the commit
+
+    def _release(self, live: Live, position: int) -> None:
+        """The step is committed: what was gated leaves, in order."""
+        step, live.in_flight = live.in_flight, None
+        assert step is not None and live.journey is not None
+        live.position, self.position = position, max(position, self.position)
+        self.events += len(step.entries)
+        sent = 0
+        for gated in step.gated:
+            if isinstance(gated.reply, Watched):
+                # A snapshot stands between the updates before it and those after it.
+                self._watchers.update(live.customer, step.entries[sent : gated.after_entries])
+                sent = gated.after_entries
+            if gated.reply is not None and gated.given.line is not None:
+                gated.given.line.send(_kept(gated.reply, position))
+        self._watchers.update(live.customer, step.entries[sent:])
+        self._carry_out(live, live.journey, step)
+        live.unsaved += len(step.entries)
+        live.unlisted.update(entry.stream for entry in step.entries)
+        if live.open is None:
+            self._settled_down(live, live.journey)
+
+    def _settled_down(self, live: Live, journey: Journey) -> None:
+        """Memory and journal agree for a moment: what shows the state as a whole is told now."""
+        for stream in live.unlisted:
+            if conversation := journey.conversations.get(stream):
+                self._watchers.relist(live, conversation)
+        live.unlisted.clear()
+        self._alarms.set(live.customer, journeys.next_due_ms(journey), self._now_ms())
+        if live.unsaved >= SNAPSHOT_EVERY:
+            self._snapshot(live, journey)
+
+    def _carry_out(self, live: Live, journey: Journey, step: Step) -> None:
+        """Hands out the effects of committed events."""
+        for entry, event in zip(step.entries, step.events, strict=True):
+            match event:
+                case DeliveryAttempted():
+                    conversation = journey.conversations.get(entry.stream)
+                    if conversation is not None:
+                        self._attempt(live, conversation, event.delivery, again=False)
+                case DeliverySent() | DeliveryFailed() | DeliveryUncertain() | DeliveryDead():
+                    # The next attempt of this delivery, if one was decided meanwhile, comes later in the entries.
+                    self._dispatch.settle(event.delivery)
+                case _:
+                    pass
+
+    def _attempt(self, live: Live, conversation: conversations.Conversation, delivery: str, *, again: bool) -> None:
+        effect = deliveries.effect_of(conversation, delivery, again=again)
+        if effect is None:
+            return
+        if effect.account in self._served_by:
+            self._dispatch.start(effect)
+            return
+        reason = f"no account {effect.account} is configured"
+        refused = Outcome(
+            0, live.customer, conversation.id, delivery, effect.attempt, "refused", code="no_account", reason=reason
+        )
+        asyncio.get_running_loop().call_soon(self._give, live.customer, Given(None, refused))
+
+    def _decide_again(self, live: Live, verdict: Taken | Skipped) -> None:
+        """The journal refused the step: forget the state, load it, and decide what was gated once more, in order."""
+        gated = [g.given for step in (live.in_flight, live.open) if step is not None for g in step.gated]
+        waiting = [*gated, *live.mailbox]
+        live.in_flight = live.open = live.journey = None
+        self._gathering.pop(live.customer, None)
+        self._population.weigh(live, 0)
+        live.mailbox.clear()
+        for given in waiting:
+            kept = self._knowing(live, given, verdict) if isinstance(verdict, Taken) else given
+            if kept is not None:
+                live.mailbox.append(kept)
+        if live.mailbox:
+            self._load(live)
+        else:
+            self._population.remove(live)
+
+    def _knowing(self, live: Live, given: Given, taken: Taken) -> Given | None:
+        """`given` with the knowledge that an identity is taken; None where that answers it."""
+        message = given.message
+        if given.line is None:
+            return given
+        match message:
+            case Input() if taken.identity in message.identities:
+                if taken.customer == live.customer:
+                    return Given(given.line, msgspec.structs.replace(message, proposed=False))
+                if message.proposed:
+                    given.line.send(Moved(message.ref, taken.identity, taken.customer))
+                    return None
+                known = msgspec.structs.replace(
+                    message,
+                    identities=[i for i in message.identities if i != taken.identity],
+                    conflicts=[*message.conflicts, (taken.identity, taken.customer)],
+                )
+                return Given(given.line, known)
+            case Ask() if journeys.links(message, taken.identity) and taken.customer != live.customer:
+                text = f"{taken.identity} belongs to customer {taken.customer}"
+                given.line.send(Refused(message.ref, Code.IDENTITY_TAKEN, text, "identity"))
+                return None
+            case _:
+                return given
+
+    # Leaving memory
+
+    def _snapshot(self, live: Live, journey: Journey) -> None:
+        journeys.forget_old_keys(journey, self._policy, self._now_ms())
+        body = journeys.freeze(journey)
+        self._population.weigh(live, _size(journey))
+        live.unsaved = 0
+        # A line that is full drops it: the next one is as good, and a load only reads more events meanwhile.
+        if self._archive_line is not None and not self._archive_line.full:
+            self._archive_line.send(SnapshotTaken(live.customer, live.position, body))
+
+    def _passivate(self, live: Live) -> None:
+        """Lets a quiet journey leave memory; one with an attempt under way stays, since its outcome is near."""
+        if not live.quiet or live.journey is None or journeys.attempting(live.journey):
+            return
+        if live.unsaved:
+            self._snapshot(live, live.journey)
+        self._population.remove(live)
+
+    async def _refresh_alarms(self, now_ms: int) -> None:
+        due = await self._archive.due(self._shards, now_ms + HORIZON_MS, DUE_MAX)
+        self._refresh_at_ms = now_ms + (REFRESH_MS if len(due) < DUE_MAX else REFRESH_MS // 30)
+        for each in due:
+            if self._population.get(each.customer) is None:
+                self._alarms.set(each.customer, each.due_ms, now_ms)
+
+    # Asking the journal
+
+    async def _ask(self, make: Callable[[int], RaiseFences | ReadTail]) -> AnyLink:
+        self._ref += 1
+        question = make(self._ref)
+        future: asyncio.Future[AnyLink] = asyncio.get_running_loop().create_future()
+        self._asked[question.ref] = (question, future)
+        if self._journal is not None:
+            self._journal.send(question)
+        return await future
+
+    async def _read_tail(self, customer: str) -> TailIs:
+        tail = await self._ask(lambda ref: ReadTail(ref, customer))
+        assert isinstance(tail, TailIs)
+        return tail
+
+
+def _kept(reply: AnyFromCell | Promise, position: int) -> AnyFromCell:
+    """A promise with its position filled in."""
+    if isinstance(reply, Promise):
+        return Answered(reply.ref, reply.status, reply.stream, reply.seq, position)
+    return reply
+
+
+def _customer_view(journey: Journey) -> CustomerView | None:
+    if not journey.identities:
+        return None
+    live = [c for c in journey.conversations.values() if c.live]
+    return journeys.view(journey, [conversations.view(c, journey.identities) for c in live])
+
+
+def _closed_union(event: Event) -> AnyEvent:
+    assert isinstance(event, AnyEvent)
+    return event
+
+
+def _size(journey: Journey) -> int:
+    """Bytes of memory, by estimate: what was measured of an empty journey and conversation, and what varies."""
+    size = JOURNEY_BYTES + ONCE_BYTES * len(journey.once)
+    for conversation in journey.conversations.values():
+        size += CONVERSATION_BYTES + sum(map(len, conversation.recent))
+        size += sum(len(delivery.text) for delivery in conversation.deliveries.values())
+    return size
+
+
+JOURNEY_BYTES = 900
+CONVERSATION_BYTES = 1600
+ONCE_BYTES = 250
+"""Rough sizes on CPython 3.11, for the memory cap; `benchmarks` measures what a conversation really takes."""

@@ -1,0 +1,227 @@
+"""Commanding: what a conversation makes of an agent's command. Pure; raises `Refusal` where the state forbids it.
+
+One owner at a time: `take` is refused while another agent owns it, so of two agents who take at once one is told.
+"""
+
+from typing import assert_never
+
+from actors.conversation import CONTEXT_MAX, DELIVERIES_MAX, Conversation, interaction_of
+from actors.delivery import attempt_first
+from actors.policy import Policy, identity_kind
+from protocol.commands import (
+    AddNote,
+    AnyCommand,
+    Assign,
+    LinkIdentity,
+    MarkReplayed,
+    Move,
+    Reopen,
+    ReplayDelivery,
+    Reply,
+    Resolve,
+    SetContext,
+    Snooze,
+    Take,
+)
+from protocol.entities import ContextItem, Direction, Interaction, Status
+from protocol.errors import Code, Refusal
+from protocol.events import (
+    ContextSet,
+    ConversationReopened,
+    ConversationResolved,
+    ConversationSnoozed,
+    DeliveryReplayed,
+    Event,
+    InteractionStarted,
+    MessageQueued,
+    NoteAdded,
+    OwnerChanged,
+    QueueChanged,
+)
+from protocol.identities import kind_of
+from protocol.inbound import TEXT_MAX
+
+NAME_MAX = 128
+"""Characters of a queue's, agent's or context item's name."""
+VALUE_MAX = 4096
+"""Characters of a context item's value."""
+SENSITIVITIES = ("normal", "personal", "secret")
+
+
+def decide(
+    state: Conversation, command: AnyCommand, actor: str, identities: list[str], policy: Policy, now_ms: int
+) -> list[Event]:
+    """The events of `command`, asked by `actor` (`agent:ann`); `identities` are the customer's, newest last."""
+    if not state.live:
+        raise _not_now("the conversation is closed; the customer's next contact opens a new one")
+    agent = actor.partition(":")[2]
+    match command:
+        case Reply():
+            return _reply(state, command, actor, identities, policy, now_ms)
+        case AddNote(text=text):
+            _check_text(text)
+            return [NoteAdded(at_ms=now_ms, actor=actor, text=text)]
+        case Take(force=force):
+            if state.owner and state.owner != agent and not force:
+                raise _not_now(f"{state.owner} owns the conversation; take it with force, or ask them")
+            return _own(state, agent, actor, now_ms)
+        case Assign(owner=owner):
+            return _own(state, _name(owner, "owner", empty=True), actor, now_ms)
+        case Move(queue=queue):
+            _name(queue, "queue")
+            if queue == state.queue:
+                raise _not_now("the conversation is in that queue")
+            return [QueueChanged(at_ms=now_ms, actor=actor, queue=queue, previous=state.queue)]
+        case Snooze(until_ms=until_ms):
+            if until_ms <= now_ms:
+                raise Refusal(Code.INVALID, "until_ms must lie in the future", field="until_ms")
+            return [ConversationSnoozed(at_ms=now_ms, actor=actor, until_ms=until_ms)]
+        case Resolve(reason=reason):
+            if state.status is Status.RESOLVED:
+                raise _not_now("the conversation is resolved already")
+            close_at_ms = now_ms + policy.close_after_resolved_ms
+            return [ConversationResolved(at_ms=now_ms, actor=actor, close_at_ms=close_at_ms, reason=reason)]
+        case Reopen(reason=reason):
+            if state.status is not Status.RESOLVED:
+                raise _not_now("the conversation is not resolved")
+            return [ConversationReopened(at_ms=now_ms, actor=actor, reason=reason)]
+        case SetContext():
+            return [_context(state, command, actor, now_ms)]
+        case ReplayDelivery(delivery=delivery):
+            return _replay(state, delivery, actor, now_ms)
+        case LinkIdentity() | MarkReplayed():
+            raise Refusal(Code.INVALID, "this command is addressed to a customer, not to a conversation", field="do")
+        case _:
+            assert_never(command)
+
+
+def _reply(
+    state: Conversation, command: Reply, actor: str, identities: list[str], policy: Policy, now_ms: int
+) -> list[Event]:
+    _check_text(command.text)
+    if len(state.deliveries) >= DELIVERIES_MAX:
+        raise Refusal(Code.OVER_LIMIT, f"{DELIVERIES_MAX} messages of this conversation wait; see the outbox")
+    interaction, started = _way_out(state, command, actor, identities, policy, now_ms)
+    if not interaction.account:
+        raise Refusal(Code.INVALID, f"no account is set up to reply on {interaction.channel}", field="channel")
+    delivery = f"{state.id}.{state.head + len(started) + 1}"
+    queued = MessageQueued(
+        at_ms=now_ms,
+        actor=actor,
+        policy=policy.version,
+        interaction=interaction.number,
+        delivery=delivery,
+        channel=interaction.channel,
+        account=interaction.account,
+        to=interaction.identity,
+        text=command.text,
+        subject=command.subject or state.subject,
+        references=_references(state, interaction.channel),
+    )
+    return [*started, queued, *attempt_first(state, interaction.channel, delivery, now_ms)]
+
+
+def _way_out(
+    state: Conversation, command: Reply, actor: str, identities: list[str], policy: Policy, now_ms: int
+) -> tuple[Interaction, list[Event]]:
+    """The interaction a reply is part of, and the events that begin it where there is none on that channel."""
+    for interaction in reversed(state.interactions):
+        if command.channel and interaction.channel != command.channel:
+            continue
+        if command.to and interaction.identity != command.to:
+            continue
+        if not interaction.ended_at_ms or interaction_of(state, interaction.number) is state.interactions[-1]:
+            return interaction, []
+    channel = command.channel or (state.interactions[-1].channel if state.interactions else "")
+    kind = identity_kind(channel)
+    reachable = [i for i in identities if (i == command.to if command.to else kind_of(i) == kind)]
+    if not channel or not reachable:
+        raise Refusal(
+            Code.INVALID,
+            f"the customer has no {kind or 'known'} identity to reply to; name a channel they can be reached on",
+            field="to" if command.to else "channel",
+        )
+    interaction = Interaction(
+        number=state.interaction_count + 1,
+        channel=channel,
+        account=_account(state, channel, policy),
+        identity=reachable[-1],
+        direction=Direction.OUTBOUND,
+    )
+    started = InteractionStarted(
+        at_ms=now_ms,
+        actor=actor,
+        interaction=interaction.number,
+        channel=channel,
+        account=interaction.account,
+        identity=interaction.identity,
+        direction=Direction.OUTBOUND,
+    )
+    return interaction, [started]
+
+
+def _account(state: Conversation, channel: str, policy: Policy) -> str:
+    used = (i.account for i in reversed(state.interactions) if i.channel == channel)
+    return next(used, policy.channel(channel).account)
+
+
+def _references(state: Conversation, channel: str) -> list[str]:
+    """The thread so far, oldest first: mails refer to Message-IDs (RFC 5322 §3.6.4), other channels to nothing."""
+    return [r for r in state.references if "@" in r] if channel == "email" else []
+
+
+def _own(state: Conversation, owner: str, actor: str, now_ms: int) -> list[Event]:
+    if owner == state.owner:
+        raise _not_now(f"{owner or 'nobody'} owns the conversation already")
+    return [OwnerChanged(at_ms=now_ms, actor=actor, owner=owner, previous=state.owner)]
+
+
+def _context(state: Conversation, command: SetContext, actor: str, now_ms: int) -> Event:
+    _name(command.key, "key")
+    if isinstance(command.value, str) and len(command.value) > VALUE_MAX:
+        raise Refusal(Code.OVER_LIMIT, f"a context value has at most {VALUE_MAX} characters", field="value")
+    if command.sensitivity not in SENSITIVITIES:
+        raise Refusal(Code.INVALID, f"sensitivity is one of {', '.join(SENSITIVITIES)}", field="sensitivity")
+    known: ContextItem | None = state.context.get(command.key)
+    if known is None and len(state.context) >= CONTEXT_MAX:
+        raise Refusal(Code.OVER_LIMIT, f"a conversation has at most {CONTEXT_MAX} context items", field="key")
+    newest = state.interactions[-1] if state.interactions else None
+    return ContextSet(
+        at_ms=now_ms,
+        actor=actor,
+        key=command.key,
+        value=command.value,
+        channel=newest.channel if newest else "",
+        interaction=newest.number if newest else 0,
+        sensitivity=command.sensitivity,
+        version=known.version + 1 if known else 1,
+    )
+
+
+def _replay(state: Conversation, delivery: str, actor: str, now_ms: int) -> list[Event]:
+    found = state.deliveries.get(delivery)
+    if found is None:
+        raise Refusal(Code.NOT_FOUND, f"no undelivered message {delivery} in this conversation", field="delivery")
+    if found.state not in ("dead", "uncertain"):
+        raise _not_now(f"the delivery is {found.state}; only a dead or uncertain one can be replayed")
+    return [
+        DeliveryReplayed(at_ms=now_ms, actor=actor, delivery=delivery),
+        *attempt_first(state, found.channel, delivery, now_ms),
+    ]
+
+
+def _check_text(text: str) -> None:
+    if not text.strip():
+        raise Refusal(Code.INVALID, "text is empty", field="text")
+    if len(text) > TEXT_MAX:
+        raise Refusal(Code.OVER_LIMIT, f"text has at most {TEXT_MAX} characters", field="text")
+
+
+def _name(value: str, field: str, *, empty: bool = False) -> str:
+    if (not value and not empty) or len(value) > NAME_MAX or (value and not value.isprintable()):
+        raise Refusal(Code.INVALID, f"{field} must be printable and at most {NAME_MAX} characters", field=field)
+    return value
+
+
+def _not_now(message: str) -> Refusal:
+    return Refusal(Code.NOT_ALLOWED_NOW, message)

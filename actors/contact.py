@@ -1,0 +1,178 @@
+"""Contact: what a conversation makes of an inbound event. Pure; the state is read, never changed.
+
+A word of the customer wakes a snoozed conversation and opens a resolved one again; a machine's answer does neither.
+"""
+
+from typing import assert_never
+
+from actors.conversation import Conversation
+from actors.policy import Policy
+from protocol.entities import Direction, Interaction, Relation, Status
+from protocol.errors import Code, Refusal
+from protocol.events import (
+    ActivitySeen,
+    AutomaticReplyReceived,
+    ConversationOpened,
+    ConversationReopened,
+    ConversationWoken,
+    DeliveryConfirmed,
+    Event,
+    InteractionEnded,
+    InteractionStarted,
+    MessageReceived,
+)
+from protocol.inbound import (
+    ActivityArrived,
+    DeliveryReport,
+    InboundEvent,
+    InteractionBegan,
+    InteractionStopped,
+    MessageArrived,
+)
+
+CUSTOMER = "customer"
+
+
+def open_for(event: InboundEvent, customer: str, relation: Relation | None, policy: Policy, now_ms: int) -> Event:
+    """The first fact of a new conversation that `event` begins."""
+    return ConversationOpened(
+        at_ms=now_ms,
+        actor=CUSTOMER,
+        policy=policy.version,
+        customer=customer,
+        queue=policy.queues.get(event.account, policy.queue_default),
+        subject=event.data.subject if isinstance(event.data, MessageArrived | InteractionBegan) else "",
+        relation=relation,
+    )
+
+
+def decide(state: Conversation, event: InboundEvent, policy: Policy, now_ms: int) -> list[Event]:
+    """What happens in the conversation through `event`. Raises `Refusal` where it fits nothing."""
+    identity = event.identities[0] if event.identities else ""
+    match event.data:
+        case MessageArrived():
+            return _message(state, event, event.data, identity, policy, now_ms)
+        case ActivityArrived(name=name, properties=properties):
+            number, events = _interaction(state, event, identity, "", policy, now_ms)
+            seen = ActivitySeen(
+                at_ms=now_ms,
+                actor=CUSTOMER,
+                interaction=number,
+                channel=event.channel,
+                identity=identity,
+                provider_ms=event.time_ms,
+                name=name,
+                properties=properties,
+            )
+            return [*events, seen]
+        case InteractionBegan(session=session):
+            events = _interaction(state, event, identity, session, policy, now_ms)[1]
+            return events + _awaken(state, now_ms) or _going_on(event, session)
+        case InteractionStopped(session=session, reason=reason):
+            interaction = _ongoing(state, event, session=session)
+            if interaction is None:
+                raise Refusal(
+                    Code.NOT_FOUND,
+                    f"no interaction with session {session!r} goes on at account {event.account}",
+                    ref=event.id,
+                    field="data.session",
+                )
+            return [InteractionEnded(at_ms=now_ms, actor=CUSTOMER, interaction=interaction.number, reason=reason)]
+        case DeliveryReport(delivery=delivery, status=status, code=code):
+            actor = f"account:{event.account}"
+            return [DeliveryConfirmed(at_ms=now_ms, actor=actor, delivery=delivery, status=status, code=code)]
+        case _:
+            assert_never(event.data)
+
+
+def _message(
+    state: Conversation, event: InboundEvent, data: MessageArrived, identity: str, policy: Policy, now_ms: int
+) -> list[Event]:
+    number, events = _interaction(state, event, identity, data.session, policy, now_ms)
+    if data.automatic:
+        automatic = AutomaticReplyReceived(
+            at_ms=now_ms,
+            actor=f"account:{event.account}",
+            interaction=number,
+            channel=event.channel,
+            identity=identity,
+            source=event.source,
+            id=event.id,
+            provider_ms=event.time_ms,
+            text=data.text,
+            subject=data.subject,
+            reference=data.reference,
+        )
+        return [*events, automatic]
+    message = MessageReceived(
+        at_ms=now_ms,
+        actor=CUSTOMER,
+        interaction=number,
+        channel=event.channel,
+        identity=identity,
+        source=event.source,
+        id=event.id,
+        provider_ms=event.time_ms,
+        text=data.text,
+        subject=data.subject,
+        attachments=data.attachments,
+        reference=data.reference,
+        in_reply_to=data.in_reply_to,
+    )
+    return [*events, *_awaken(state, now_ms), message]
+
+
+def _awaken(state: Conversation, now_ms: int) -> list[Event]:
+    match state.status:
+        case Status.OPEN | Status.CLOSED:
+            return []
+        case Status.SNOOZED:
+            return [ConversationWoken(at_ms=now_ms, actor=CUSTOMER, reason="the customer spoke")]
+        case Status.RESOLVED:
+            return [ConversationReopened(at_ms=now_ms, actor=CUSTOMER, reason="the customer spoke")]
+        case _:
+            assert_never(state.status)
+
+
+def _interaction(
+    state: Conversation, event: InboundEvent, identity: str, session: str, policy: Policy, now_ms: int
+) -> tuple[int, list[Event]]:
+    """The number of the interaction that `event` is part of, and the events that begin it where it is a new one."""
+    ongoing = _ongoing(state, event, session=session, identity=identity)
+    events: list[Event] = []
+    if ongoing is not None:
+        if now_ms - ongoing.last_at_ms <= policy.channel(event.channel).rest_after_ms:
+            return ongoing.number, []
+        events.append(InteractionEnded(at_ms=now_ms, actor="system", interaction=ongoing.number, reason="rest"))
+    number = state.interaction_count + 1
+    started = InteractionStarted(
+        at_ms=now_ms,
+        actor=CUSTOMER,
+        interaction=number,
+        channel=event.channel,
+        account=event.account,
+        identity=identity,
+        direction=Direction.INBOUND,
+        session=session,
+    )
+    return number, [*events, started]
+
+
+def _ongoing(state: Conversation, event: InboundEvent, *, session: str, identity: str = "") -> Interaction | None:
+    for interaction in reversed(state.interactions):
+        if interaction.ended_at_ms or interaction.account != event.account:
+            continue
+        if session and interaction.session == session:
+            return interaction
+        if not session and identity and interaction.identity == identity:
+            return interaction
+    return None
+
+
+def _going_on(event: InboundEvent, session: str) -> list[Event]:
+    raise Refusal(
+        Code.NOT_ALLOWED_NOW,
+        f"an interaction with session {session!r} goes on already at account {event.account}",
+        ref=event.id,
+        field="data.session",
+    )

@@ -1,0 +1,294 @@
+"""The conversation: one issue of one customer across channels; its state, and how each fact changes it.
+
+`evolve` is the only place where the state changes, and it never refuses: what was journaled happened. What may happen
+is decided in `contact.py` (the customer's side), `commanding.py` (the agents' side) and `delivery.py` (the outbox).
+
+    open ⇄ snoozed        open → resolved → open (customer or agent says so)        resolved → closed (in time)
+"""
+
+from copy import copy
+
+from msgspec import Struct, field
+
+from protocol.entities import (
+    ContextItem,
+    ConversationSummary,
+    ConversationView,
+    Delivery,
+    Interaction,
+    Relation,
+    Status,
+)
+from protocol.events import (
+    ActivitySeen,
+    AnyEvent,
+    AutomaticReplyReceived,
+    ContextSet,
+    ConversationClosed,
+    ConversationOpened,
+    ConversationReopened,
+    ConversationResolved,
+    ConversationSnoozed,
+    ConversationWoken,
+    DeliveryAttempted,
+    DeliveryConfirmed,
+    DeliveryDead,
+    DeliveryFailed,
+    DeliveryReplayed,
+    DeliverySent,
+    DeliveryUncertain,
+    InteractionEnded,
+    InteractionStarted,
+    MessageQueued,
+    MessageReceived,
+    NoteAdded,
+    OwnerChanged,
+    QueueChanged,
+)
+
+RECENT_EVENTS_MAX = 32
+RECENT_BYTES_MAX = 4096
+"""The newest events kept for watchers: a resume within them needs no store. Whichever bound comes first."""
+REFERENCES_MAX = 64
+"""Thread references a conversation answers to; the oldest are forgotten, and then time and openness decide."""
+INTERACTIONS_MAX = 32
+CONTEXT_MAX = 256
+DELIVERIES_MAX = 256
+"""Bounds of a live conversation. Ended interactions leave memory (the archive has them); for context items and
+undelivered messages a command over the bound is refused."""
+
+
+class Conversation(Struct, kw_only=True):
+    """The live state. `head` is the seq of its newest event."""
+
+    id: str
+    customer: str
+    head: int = 0
+    status: Status = Status.OPEN
+    queue: str = ""
+    owner: str = ""
+    subject: str = ""
+    opened_at_ms: int = 0
+    updated_at_ms: int = 0
+    wake_at_ms: int = 0
+    close_at_ms: int = 0
+    relation: Relation | None = None
+    interactions: list[Interaction] = field(default_factory=list)
+    interaction_count: int = 0
+    context: dict[str, ContextItem] = field(default_factory=dict)
+    deliveries: dict[str, Delivery] = field(default_factory=dict)
+    """Undelivered outbound messages, oldest first."""
+    references: list[str] = field(default_factory=list)
+    """Thread references of its messages, oldest first."""
+    recent: list[bytes] = field(default_factory=list)
+    """The newest events' bytes, ending with the one at `head`."""
+
+    @property
+    def live(self) -> bool:
+        """Whether it can still change."""
+        return self.status is not Status.CLOSED
+
+
+def evolve(state: Conversation, event: AnyEvent, encoded: bytes) -> Conversation:
+    """Applies the fact that follows `state.head`. `encoded` are the event's bytes, as watchers get them.
+
+    Changes `state` in place and returns it: a journey that must forget what was refused is loaded anew.
+    """
+    state.head += 1
+    state.updated_at_ms = event.at_ms
+    _remember(state, encoded)
+    match event:
+        case ConversationOpened():
+            state.queue, state.subject, state.relation = event.queue, event.subject, event.relation
+            state.opened_at_ms = event.at_ms
+        case InteractionStarted():
+            _start(state, event)
+        case InteractionEnded():
+            if interaction := interaction_of(state, event.interaction):
+                interaction.ended_at_ms = event.at_ms
+        case MessageReceived() | AutomaticReplyReceived() | ActivitySeen() | MessageQueued():
+            _contact(state, event)
+        case OwnerChanged():
+            state.owner = event.owner
+        case QueueChanged():
+            state.queue = event.queue
+        case ConversationSnoozed():
+            state.status, state.wake_at_ms = Status.SNOOZED, event.until_ms
+        case ConversationResolved():
+            state.status, state.close_at_ms, state.wake_at_ms = Status.RESOLVED, event.close_at_ms, 0
+        case ConversationWoken() | ConversationReopened():
+            state.status, state.close_at_ms, state.wake_at_ms = Status.OPEN, 0, 0
+        case ConversationClosed():
+            state.status, state.close_at_ms, state.wake_at_ms = Status.CLOSED, 0, 0
+        case ContextSet():
+            state.context[event.key] = ContextItem(
+                key=event.key,
+                value=event.value,
+                channel=event.channel,
+                interaction=event.interaction,
+                actor=event.actor,
+                at_ms=event.at_ms,
+                sensitivity=event.sensitivity,
+                version=event.version,
+            )
+        case (
+            DeliveryAttempted()
+            | DeliverySent()
+            | DeliveryFailed()
+            | DeliveryUncertain()
+            | DeliveryDead()
+            | DeliveryReplayed()
+        ):
+            _deliver(state, event)
+        case NoteAdded() | DeliveryConfirmed():
+            pass
+        case _:
+            raise AssertionError(f"{type(event).__name__} is not a conversation's event")
+    return state
+
+
+def view(state: Conversation, identities: list[str]) -> ConversationView:
+    """What a watcher sees of it."""
+    return ConversationView(
+        conversation=state.id,
+        customer=state.customer,
+        status=state.status,
+        queue=state.queue,
+        owner=state.owner,
+        subject=state.subject,
+        opened_at_ms=state.opened_at_ms,
+        updated_at_ms=state.updated_at_ms,
+        wake_at_ms=state.wake_at_ms,
+        identities=list(identities),
+        # Copies: a view may wait for a commit while the state goes on.
+        interactions=[copy(interaction) for interaction in state.interactions],
+        context=list(state.context.values()),
+        deliveries=[copy(delivery) for delivery in state.deliveries.values()],
+        relation=state.relation,
+    )
+
+
+def summary(state: Conversation) -> ConversationSummary:
+    """Its row in a list."""
+    return ConversationSummary(
+        conversation=state.id,
+        customer=state.customer,
+        head=state.head,
+        status=state.status,
+        queue=state.queue,
+        owner=state.owner,
+        subject=state.subject,
+        channel=state.interactions[-1].channel if state.interactions else "",
+        updated_at_ms=state.updated_at_ms,
+    )
+
+
+def lists_of(state: Conversation) -> tuple[str, ...]:
+    """The lists it stands in: its customer's always, its queue's and owner's while it is not done."""
+    mine = f"customer:{state.customer}"
+    if state.status not in (Status.OPEN, Status.SNOOZED):
+        return (mine,)
+    if state.owner:
+        return (mine, f"queue:{state.queue}", f"owner:{state.owner}")
+    return (mine, f"queue:{state.queue}")
+
+
+def interaction_of(state: Conversation, number: int) -> Interaction | None:
+    """The interaction with that number, while it is in memory."""
+    return next((i for i in reversed(state.interactions) if i.number == number), None)
+
+
+def suffix(state: Conversation, seq: int) -> list[bytes] | None:
+    """The events after `seq`, or None where memory does not reach back so far."""
+    missing = state.head - seq
+    if missing < 0 or missing > len(state.recent):
+        return None
+    return state.recent[len(state.recent) - missing :]
+
+
+def _remember(state: Conversation, encoded: bytes) -> None:
+    recent = state.recent
+    recent.append(encoded)
+    if len(recent) > RECENT_EVENTS_MAX:
+        del recent[0]
+    size = sum(map(len, recent))
+    while size > RECENT_BYTES_MAX and len(recent) > 1:
+        size -= len(recent.pop(0))
+    if size > RECENT_BYTES_MAX * 16:
+        recent.clear()  # One enormous message: watchers get it as it comes, later readers from the archive.
+
+
+def _start(state: Conversation, event: InteractionStarted) -> None:
+    state.interaction_count = event.interaction
+    state.interactions.append(
+        Interaction(
+            number=event.interaction,
+            channel=event.channel,
+            account=event.account,
+            identity=event.identity,
+            direction=event.direction,
+            started_at_ms=event.at_ms,
+            last_at_ms=event.at_ms,
+            session=event.session,
+        )
+    )
+    if len(state.interactions) > INTERACTIONS_MAX:
+        ended = next((i for i, old in enumerate(state.interactions) if old.ended_at_ms), 0)
+        del state.interactions[ended]
+
+
+def _contact(
+    state: Conversation, event: MessageReceived | AutomaticReplyReceived | ActivitySeen | MessageQueued
+) -> None:
+    if interaction := interaction_of(state, event.interaction):
+        interaction.last_at_ms = event.at_ms
+    match event:
+        case MessageReceived() | AutomaticReplyReceived():
+            if event.reference:
+                _refer(state, event.reference)
+            if not state.subject:
+                state.subject = event.subject
+        case MessageQueued():
+            state.deliveries[event.delivery] = Delivery(
+                id=event.delivery,
+                channel=event.channel,
+                account=event.account,
+                to=event.to,
+                text=event.text,
+                subject=event.subject,
+                references=event.references,
+                author=event.actor,
+            )
+        case ActivitySeen():
+            pass
+
+
+def _refer(state: Conversation, reference: str) -> None:
+    if reference not in state.references:
+        state.references.append(reference)
+        del state.references[:-REFERENCES_MAX]
+
+
+def _deliver(
+    state: Conversation,
+    event: DeliveryAttempted | DeliverySent | DeliveryFailed | DeliveryUncertain | DeliveryDead | DeliveryReplayed,
+) -> None:
+    delivery = state.deliveries.get(event.delivery)
+    if delivery is None:
+        return
+    match event:
+        case DeliveryAttempted():
+            delivery.state, delivery.attempt, delivery.next_at_ms = "attempting", event.attempt, 0
+        case DeliverySent():
+            del state.deliveries[event.delivery]
+            if event.external_id:
+                _refer(state, event.external_id)
+        case DeliveryFailed():
+            delivery.state, delivery.next_at_ms, delivery.reason = "waiting", event.retry_at_ms, event.reason
+        case DeliveryUncertain():
+            delivery.state = "waiting" if event.retry_at_ms else "uncertain"
+            delivery.next_at_ms, delivery.reason = event.retry_at_ms, event.reason
+        case DeliveryDead():
+            delivery.state, delivery.next_at_ms, delivery.reason = "dead", 0, event.reason
+        case DeliveryReplayed():
+            delivery.state, delivery.attempt, delivery.reason = "queued", 0, ""

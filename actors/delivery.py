@@ -1,0 +1,128 @@
+"""Delivery: the outbox as decisions of the conversation. Pure.
+
+    queued → attempting → sent                            (leaves the outbox)
+                        → waiting → attempting …          (failed, or uncertain where the policy retries)
+                        → uncertain                       (held for a person)
+                        → dead                            (refused, or out of attempts: an operator replays it)
+
+An attempt is journaled (`DeliveryAttempted`) before anything is sent: the shell acts on the committed event. On one
+channel of a conversation one message is under way at a time, so that they leave in order; a dead or held one steps out
+of the line, visibly, and does not stop the others.
+"""
+
+from actors.conversation import Conversation
+from actors.policy import Policy
+from protocol.entities import Delivery
+from protocol.events import (
+    DeliveryAttempted,
+    DeliveryDead,
+    DeliveryFailed,
+    DeliverySent,
+    DeliveryUncertain,
+    Event,
+)
+from protocol.links import DeliverNow, Outcome
+
+SYSTEM = "system"
+_IN_LINE = ("attempting", "waiting")
+
+
+def attempt_first(state: Conversation, channel: str, delivery: str, now_ms: int) -> list[Event]:
+    """Begins the attempt of a message that is being queued, unless another on its channel is under way or ahead."""
+    if any(d.channel == channel and d.state in ("queued", *_IN_LINE) for d in state.deliveries.values()):
+        return []
+    return [DeliveryAttempted(at_ms=now_ms, actor=SYSTEM, delivery=delivery, attempt=1)]
+
+
+def decide_outcome(state: Conversation, outcome: Outcome, policy: Policy, now_ms: int) -> list[Event]:
+    """What an attempt's outcome means. An outcome of another attempt than the one under way is an old repeat: []."""
+    delivery = state.deliveries.get(outcome.delivery)
+    if delivery is None or delivery.state != "attempting" or delivery.attempt != outcome.attempt:
+        return []
+    match outcome.status:
+        case "sent":
+            settled: Event = DeliverySent(
+                at_ms=now_ms, actor=SYSTEM, delivery=delivery.id, external_id=outcome.external_id
+            )
+        case "failed":
+            settled = _failed(delivery, outcome, policy, now_ms)
+        case "refused":
+            settled = _dead(delivery, outcome.code, outcome.reason, now_ms)
+        case _:
+            settled = _uncertain(delivery, outcome, policy, now_ms)
+    if isinstance(settled, DeliveryFailed) or (isinstance(settled, DeliveryUncertain) and settled.retry_at_ms):
+        return [settled]  # It stays at the head of its line.
+    return [settled, *_next_in_line(state, delivery, now_ms)]
+
+
+def decide_due(state: Conversation, now_ms: int) -> list[Event]:
+    """The attempts whose time has come."""
+    return [
+        DeliveryAttempted(at_ms=now_ms, actor=SYSTEM, delivery=delivery.id, attempt=delivery.attempt + 1)
+        for delivery in state.deliveries.values()
+        if delivery.state == "waiting" and delivery.next_at_ms <= now_ms
+    ]
+
+
+def next_due_ms(state: Conversation) -> int | None:
+    """When `decide_due` next has something to decide."""
+    return min((d.next_at_ms for d in state.deliveries.values() if d.state == "waiting"), default=None)
+
+
+def effect_of(state: Conversation, delivery: str, *, again: bool) -> DeliverNow | None:
+    """The attempt under way as the effect a shell carries out; None where it is no longer under way."""
+    found = state.deliveries.get(delivery)
+    if found is None or found.state != "attempting":
+        return None
+    return DeliverNow(
+        customer=state.customer,
+        conversation=state.id,
+        delivery=found.id,
+        attempt=found.attempt,
+        channel=found.channel,
+        account=found.account,
+        to=found.to,
+        text=found.text,
+        subject=found.subject,
+        references=found.references,
+        again=again,
+    )
+
+
+def _failed(delivery: Delivery, outcome: Outcome, policy: Policy, now_ms: int) -> Event:
+    if delivery.attempt >= policy.attempts_max:
+        return _dead(delivery, outcome.code, f"gave up after {delivery.attempt} attempts: {outcome.reason}", now_ms)
+    return DeliveryFailed(
+        at_ms=now_ms,
+        actor=SYSTEM,
+        delivery=delivery.id,
+        code=outcome.code,
+        reason=outcome.reason,
+        retry_at_ms=policy.retry_at_ms(delivery.attempt, now_ms),
+    )
+
+
+def _uncertain(delivery: Delivery, outcome: Outcome, policy: Policy, now_ms: int) -> Event:
+    retry = policy.channel(delivery.channel).uncertain == "retry" and delivery.attempt < policy.attempts_max
+    return DeliveryUncertain(
+        at_ms=now_ms,
+        actor=SYSTEM,
+        delivery=delivery.id,
+        reason=outcome.reason,
+        retry_at_ms=policy.retry_at_ms(delivery.attempt, now_ms) if retry else 0,
+    )
+
+
+def _dead(delivery: Delivery, code: str, reason: str, now_ms: int) -> Event:
+    return DeliveryDead(at_ms=now_ms, actor=SYSTEM, delivery=delivery.id, code=code, reason=reason)
+
+
+def _next_in_line(state: Conversation, done: Delivery, now_ms: int) -> list[Event]:
+    for delivery in state.deliveries.values():
+        if delivery.channel != done.channel or delivery.id == done.id:
+            continue
+        if delivery.state in _IN_LINE:
+            return []
+        if delivery.state == "queued":
+            return [DeliveryAttempted(at_ms=now_ms, actor=SYSTEM, delivery=delivery.id, attempt=delivery.attempt + 1)]
+    return []

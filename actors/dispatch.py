@@ -1,0 +1,54 @@
+"""Dispatch: hands a cell's committed attempts to whoever serves their account, and again when that one was replaced.
+
+What was written to a line may have been done even if the line's other end is new; it goes out again marked `again`, so
+that one who does not know it says `uncertain` in place of sending twice. What never left a line goes unmarked.
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from actors.lines import Line
+from protocol.links import DeliverNow
+
+
+class Dispatch:
+    """The attempts under way in a cell. Bounded by the conversations: one a channel of each."""
+
+    def __init__(self, served_by: Mapping[str, str]) -> None:
+        self._served_by = served_by
+        """Account → the kind of peer that serves it: `channels` or `gateway`."""
+        self._lines: dict[str, Line] = {}
+        self._under_way: dict[str, DeliverNow] = {}
+        self._written: set[str] = set()
+
+    def __len__(self) -> int:
+        return len(self._under_way)
+
+    def opened(self, line: Line, *, fresh: bool) -> None:
+        """A peer's line is open; one that is new is given what its former life had."""
+        kind = line.peer.partition(":")[0]
+        self._lines[kind] = line
+        for effect in list(self._under_way.values()):
+            if self._served_by.get(effect.account) == kind:
+                if effect.delivery not in self._written:
+                    self._send(line, effect)
+                elif fresh:
+                    self._send(line, msgspec.structs.replace(effect, again=True))
+
+    def start(self, effect: DeliverNow) -> None:
+        """An attempt is committed, or was found under way in a journey that was loaded."""
+        self._under_way[effect.delivery] = effect
+        self._written.discard(effect.delivery)
+        line = self._lines.get(self._served_by.get(effect.account, ""))
+        if line is not None and line.open:
+            self._send(line, effect)
+
+    def settle(self, delivery: str) -> None:
+        """The attempt's outcome is committed."""
+        self._under_way.pop(delivery, None)
+        self._written.discard(delivery)
+
+    def _send(self, line: Line, effect: DeliverNow) -> None:
+        self._written.add(effect.delivery)
+        line.send(effect)

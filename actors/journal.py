@@ -1,0 +1,237 @@
+"""The journal: takes commit units from cells, commits what has gathered in one synced transaction, and says so.
+
+    received → queue → group → store.commit → verdicts, tail, the archive is told the head
+
+Fences, once-only batches and unique identities are checked by the store inside the transaction. The journal keeps, by
+customer, the units that the archive may not have yet (the tail), so that a journey can be loaded at any moment.
+
+On an error of the store `run` raises and the process ends: it comes back by recovery, and cells send what was
+unanswered again (`Fence.batch` tells the store what it had settled).
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from typing import Protocol, assert_never
+
+import structlog
+
+from actors.lines import Line
+from protocol.journal import Committed, Fence, Record, Unit, Verdict
+from protocol.links import (
+    AnyLink,
+    AnyToJournal,
+    Append,
+    ArchivedIs,
+    FencesRaised,
+    HeadIs,
+    RaiseFences,
+    ReadTail,
+    Settled,
+    TailIs,
+)
+
+_log = structlog.get_logger(__name__)
+
+GROUP_UNITS_MAX = 4096
+"""Units in one transaction: at 5-20 µs each it ends within a tenth of a second, which bounds everyone's wait."""
+
+
+class JournalState(Protocol):
+    """What a store says of itself when opened."""
+
+    @property
+    def generation(self) -> str:
+        """Names the life of the journal's positions."""
+        ...
+
+    @property
+    def position(self) -> int:
+        """The newest committed position."""
+        ...
+
+
+class JournalStore(Protocol):
+    """The one writer of the journal's file."""
+
+    async def open(self) -> JournalState:
+        """Locks and opens it."""
+        ...
+
+    async def raise_fences(self, scopes: Sequence[str]) -> list[Fence]:
+        """Raises each scope's epoch by one, durably."""
+        ...
+
+    async def commit(self, units: Sequence[Unit]) -> list[Verdict]:
+        """Checks and commits in one transaction; synced when it returns."""
+        ...
+
+    async def close(self) -> None:
+        """Closes and unlocks it."""
+        ...
+
+
+class Tail:
+    """The units that the archive may not have, by customer; grows with commits, shrinks with the archive's word."""
+
+    def __init__(self, position: int) -> None:
+        self.archived = position
+        """All units up to here are in the archive, or will be when it has caught up with the start."""
+        self.events = 0
+        """Events in the tail: how far the archive is behind."""
+        self._records: deque[Record] = deque()
+        self._of: dict[str, deque[Record]] = {}
+
+    def add(self, record: Record) -> None:
+        """A unit was committed."""
+        self._records.append(record)
+        self._of.setdefault(record.customer, deque()).append(record)
+        self.events += record.entries
+
+    def archived_to(self, position: int) -> None:
+        """The archive has everything up to `position`."""
+        self.archived = max(self.archived, position)
+        while self._records and self._records[0].position <= position:
+            record = self._records.popleft()
+            self.events -= record.entries
+            mine = self._of[record.customer]
+            mine.popleft()
+            if not mine:
+                del self._of[record.customer]
+
+    def of(self, customer: str) -> list[Record]:
+        """The customer's units in the tail, oldest first."""
+        return list(self._of.get(customer, ()))
+
+
+class Journal:
+    """The actor around a journal store. `archive_lag_max` is in events; past it commits wait for the archive."""
+
+    def __init__(self, store: JournalStore, *, archive_lag_max: int) -> None:
+        self._store = store
+        self._archive_lag_max = archive_lag_max
+        self._waiting: deque[tuple[Line, RaiseFences | Append]] = deque()
+        self._work = asyncio.Event()
+        self._caught_up = asyncio.Event()
+        self._caught_up.set()
+        self._archives: list[Line] = []
+        self._tail = Tail(0)
+        self._draining = False
+        self.position = 0
+        self.generation = ""
+        self.commits = 0
+        self.units = 0
+
+    async def start(self) -> None:
+        """Opens the store. Before it returns no line may be opened."""
+        state = await self._store.open()
+        self.position, self.generation = state.position, state.generation
+        self._tail = Tail(state.position)
+
+    async def run(self) -> None:
+        """Commits until cancelled or told to drain; raises what the store raises."""
+        while True:
+            await self._work.wait()
+            self._work.clear()
+            while self._waiting:
+                await self._caught_up.wait()
+                await self._turn()
+            if self._draining:
+                return
+
+    def drain(self) -> None:
+        """`run` returns once everything received is settled."""
+        self._draining = True
+        self._work.set()
+
+    async def close(self) -> None:
+        """Closes the store."""
+        await self._store.close()
+
+    def status(self) -> dict[str, int | str]:
+        """Figures for operators."""
+        return {
+            "position": self.position,
+            "generation": self.generation,
+            "archived": self._tail.archived,
+            "archive_lag_events": self._tail.events,
+            "commits": self.commits,
+            "units": self.units,
+            "waiting": len(self._waiting),
+        }
+
+    # Lines
+
+    def opened(self, line: Line, *, fresh: bool) -> None:
+        """A cell has nothing to be told; an archive is told the head."""
+        if line.peer.startswith("archive"):
+            if line not in self._archives:
+                self._archives.append(line)
+            line.send(HeadIs(self.position))
+
+    def closed(self, line: Line) -> None:
+        """The line reconnects by itself."""
+
+    def received(self, line: Line, message: AnyLink) -> None:
+        """Queues what the store must do; answers what memory can."""
+        assert isinstance(message, AnyToJournal), message
+        match message:
+            case Append() | RaiseFences():
+                # Bounded by the cells: each has one append and one question under way.
+                self._waiting.append((line, message))
+                self._work.set()
+            case ReadTail():
+                line.send(TailIs(message.ref, self._tail.archived, self._tail.of(message.customer)))
+            case ArchivedIs():
+                self._tail.archived_to(message.position)
+                if self._tail.events <= self._archive_lag_max:
+                    self._caught_up.set()
+            case _:
+                assert_never(message)
+
+    # The worker's turns
+
+    async def _turn(self) -> None:
+        line, message = self._waiting[0]
+        if isinstance(message, RaiseFences):
+            self._waiting.popleft()
+            fences = await self._store.raise_fences(message.scopes)
+            line.send(FencesRaised(message.ref, fences, self.position, self.generation))
+        else:
+            await self._commit(self._gather())
+
+    def _gather(self) -> list[tuple[Line, Append]]:
+        """Takes the appends at the front of the queue, up to a group."""
+        group: list[tuple[Line, Append]] = []
+        units = 0
+        while self._waiting and units < GROUP_UNITS_MAX:
+            line, message = self._waiting[0]
+            if not isinstance(message, Append):
+                break  # Fences keep their place between appends.
+            self._waiting.popleft()
+            group.append((line, message))
+            units += len(message.units)
+        return group
+
+    async def _commit(self, group: list[tuple[Line, Append]]) -> None:
+        units = [unit for _, append in group for unit in append.units]
+        verdicts = await self._store.commit(units)
+        for unit, verdict in zip(units, verdicts, strict=True):
+            # A resent unit's answer may name an older position: it is in the tail already, or archived.
+            if isinstance(verdict, Committed) and verdict.position > self.position:
+                self.position = verdict.position
+                self._tail.add(_record(unit, verdict.position))
+        self.commits += 1
+        self.units += len(units)
+        start = 0
+        for line, append in group:
+            line.send(Settled(append.ref, verdicts[start : start + len(append.units)]))
+            start += len(append.units)
+        for archive in self._archives:
+            archive.send(HeadIs(self.position))
+        if self._tail.events > self._archive_lag_max:
+            self._caught_up.clear()
+
+
+def _record(unit: Unit, position: int) -> Record:
+    return Record(position, unit.customer, unit.at_ms, unit.identities, unit.entries, unit.body)

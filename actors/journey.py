@@ -1,0 +1,421 @@
+"""The journey: a customer's live conversations and what is known of the past ones, as one unit of decision.
+
+    decide(state, input, policy, now_ms) -> Decision       what happens, or the result of a repeat; or a Refusal
+    evolve(state, stream, event, encoded) -> state          how each fact changes it
+
+"Is this the same issue?", "did this come before?" and "who is this?" are decided here, in one place, on one state. A
+stream is a conversation's id or the customer's own. The once-keys of what came in are part of the state, so that a
+repeat is recognised by the actor alone, for as long as the policy says.
+"""
+
+import itertools
+from collections.abc import Callable
+from typing import assert_never
+
+import msgspec
+from msgspec import Struct, field
+
+from actors import commanding, contact, delivery
+from actors.conversation import Conversation
+from actors.conversation import evolve as evolve_conversation
+from actors.correlation import correlate
+from actors.policy import Policy
+from protocol.commands import LinkIdentity, MarkReplayed
+from protocol.entities import ConversationView, CustomerView, Status
+from protocol.errors import Code, Refusal
+from protocol.events import (
+    ActivitySeen,
+    AnyEvent,
+    ConversationClosed,
+    ConversationOpened,
+    ConversationWoken,
+    Event,
+    IdentityConflictFound,
+    IdentityLinked,
+    InputQuarantined,
+    Once,
+    QuarantineReplayed,
+)
+from protocol.identities import normalise
+from protocol.inbound import ActivityArrived, DeliveryReport, InboundEvent
+from protocol.links import Ask, Input, Outcome, Quarantine
+
+ONCE_KEYS_MAX = 4096
+"""Keys one journey remembers; past it the oldest go before their time. A customer's month is far below it."""
+CLOSED_MAX = 4
+"""Closed conversations kept whole, for watchers who come back to read the end."""
+PAST_MAX = 64
+"""Ids of closed conversations kept for relations."""
+IDENTITIES_MAX = 64
+REPLAYED_MAX = 256
+STATE_VERSION = 1
+"""Of the snapshot's form; another one is not read, and the journey is loaded from its events."""
+
+
+class Seen(Struct, array_like=True, frozen=True):
+    """A once-key's memory: the payload's digest, when, and the first event it caused."""
+
+    digest: int
+    at_s: int
+    stream: str
+    seq: int
+
+
+class Journey(Struct, kw_only=True):
+    """The state. `head` is the seq of the newest event in the customer's own stream."""
+
+    customer: str
+    head: int = 0
+    identities: list[str] = field(default_factory=list)
+    conversations: dict[str, Conversation] = field(default_factory=dict)
+    opened: int = 0
+    """Conversations ever opened."""
+    past: list[str] = field(default_factory=list)
+    once: dict[int, Seen] = field(default_factory=dict)
+    """Oldest first."""
+    replayed: list[str] = field(default_factory=list)
+    """Quarantined inputs that came in after all."""
+
+    def head_of(self, stream: str) -> int:
+        """The newest seq of one of its streams; 0 for a stream that does not exist yet."""
+        if stream == self.customer:
+            return self.head
+        conversation = self.conversations.get(stream)
+        return conversation.head if conversation else 0
+
+
+class TimerDue(Struct, frozen=True):
+    """Time has passed: whatever of the journey is due, is due now."""
+
+    customer: str
+
+
+AnyInput = Input | Quarantine | Ask | Outcome | TimerDue
+
+
+class Decision(Struct, frozen=True):
+    """What an input does: events by stream in order, or the place of what a repeat did before.
+
+    `identities` are those the events assign to the customer. `status` is the answer's.
+    """
+
+    events: list[tuple[str, Event]]
+    status: str = "committed"
+    identities: list[str] = []
+    repeats: Seen | None = None
+
+
+NOTHING = Decision([])
+
+
+def decide(state: Journey, given: AnyInput, policy: Policy, now_ms: int) -> Decision:
+    """Decides one input. Raises `Refusal` where it may not happen."""
+    match given:
+        case Input():
+            return _once(state, given.key, given.digest, lambda: _receive(state, given, policy, now_ms)) or (
+                _conflict(state, given, now_ms)
+            )
+        case Quarantine():
+            return _once(state, given.key, given.digest, lambda: _quarantine(state, given, now_ms)) or NOTHING
+        case Ask():
+            again = _once(state, given.key, given.digest, lambda: _ask(state, given, policy, now_ms))
+            if again is None:
+                raise Refusal(Code.DIGEST_CONFLICT, "this command id came before with another command", ref=given.id)
+            return again
+        case Outcome():
+            conversation = state.conversations.get(given.conversation)
+            if conversation is None:
+                return NOTHING
+            return _in(conversation.id, delivery.decide_outcome(conversation, given, policy, now_ms))
+        case TimerDue():
+            return _due(state, now_ms)
+        case _:
+            assert_never(given)
+
+
+def evolve(state: Journey, stream: str, event: AnyEvent, encoded: bytes) -> Journey:
+    """Applies the next fact of `stream`, in place; `encoded` are its bytes."""
+    if stream == state.customer:
+        state.head += 1
+        _evolve_own(state, event)
+    else:
+        _evolve_in(state, stream, event, encoded)
+    if event.once is not None:
+        seen = Seen(event.once.digest, event.at_ms // 1000, stream, state.head_of(stream))
+        state.once[event.once.key] = seen
+        if len(state.once) > ONCE_KEYS_MAX:
+            del state.once[next(iter(state.once))]
+    return state
+
+
+def next_due_ms(state: Journey) -> int | None:
+    """When a `TimerDue` next has something to decide."""
+    due: list[int] = []
+    for conversation in state.conversations.values():
+        due += [at for at in (conversation.wake_at_ms, conversation.close_at_ms) if at]
+        at = delivery.next_due_ms(conversation)
+        if at is not None:
+            due.append(at)
+    return min(due, default=None)
+
+
+def links(asked: Ask, identity: str) -> bool:
+    """Whether a command would link that (normalised) identity."""
+    return isinstance(asked.command, LinkIdentity) and normalise(asked.command.identity) == identity
+
+
+def attempting(state: Journey) -> list[tuple[Conversation, str]]:
+    """Deliveries under way: the conversation and the delivery's id."""
+    return [(c, d.id) for c in state.conversations.values() for d in c.deliveries.values() if d.state == "attempting"]
+
+
+def forget_old_keys(state: Journey, policy: Policy, now_ms: int) -> None:
+    """Drops once-keys past their time. Not a fact: every reader of the journal may forget at another moment."""
+    before_s = (now_ms - policy.once_keys_ms) // 1000
+    old = list(itertools.takewhile(lambda key: state.once[key].at_s < before_s, state.once))
+    for key in old:
+        del state.once[key]
+
+
+def view(state: Journey, views: list[ConversationView]) -> CustomerView:
+    """What is known of the customer; `views` are of the live conversations."""
+    return CustomerView(
+        customer=state.customer,
+        identities=list(state.identities),
+        open=views,
+        past=list(state.past),
+        suggested_greeting=_greeting(views),
+    )
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(tuple[int, Journey]).decode
+_decode_version = msgspec.msgpack.Decoder(tuple[int, msgspec.Raw]).decode
+
+
+def freeze(state: Journey) -> bytes:
+    """The state as a snapshot's body."""
+    return _encode((STATE_VERSION, state))
+
+
+def thaw(body: bytes) -> Journey | None:
+    """The state of a snapshot's body; None where another version of the server wrote it."""
+    if _decode_version(body)[0] != STATE_VERSION:
+        return None
+    return _decode(body)[1]
+
+
+# Deciding
+
+
+def _once(state: Journey, key: int, digest: int, decide_it: Callable[[], Decision]) -> Decision | None:
+    """Decides an input that did not come before; a repeat gets its first result; None: another payload, same key."""
+    seen = state.once.get(key)
+    if seen is not None:
+        return Decision([], status="repeat", repeats=seen) if seen.digest == digest else None
+    return _keyed(decide_it(), Once(key, digest))
+
+
+def _keyed(decision: Decision, once: Once) -> Decision:
+    """Puts the once-key on the first event, so that key and effect are journaled together."""
+    if not decision.events:
+        return decision
+    (stream, first), *rest = decision.events
+    keyed = [(stream, msgspec.structs.replace(first, once=once)), *rest]
+    return Decision(keyed, status=decision.status, identities=decision.identities)
+
+
+def _receive(state: Journey, given: Input, policy: Policy, now_ms: int) -> Decision:
+    event = given.event
+    about_person, assigned = _identify(state, given, now_ms)
+    correlated = correlate(state.conversations, state.past, event)
+    if correlated.conversation:
+        conversation = state.conversations.get(correlated.conversation)
+        if conversation is None:
+            raise Refusal(
+                Code.NOT_FOUND,
+                f"conversation {correlated.conversation} is closed and archived, or never was",
+                ref=event.id,
+                field="data.delivery",
+            )
+        if not conversation.live and not isinstance(event.data, DeliveryReport):
+            raise AssertionError("correlation gives a closed conversation to reports alone")
+        decided = contact.decide(conversation, event, policy, now_ms)
+        return Decision([*_in(conversation.id, decided).events, *about_person], identities=assigned)
+    if isinstance(event.data, ActivityArrived):
+        # Nothing is open: what they look at is kept with the person, and opens no work for anyone.
+        return Decision([(state.customer, _activity(event, event.data, now_ms)), *about_person], identities=assigned)
+    new = Conversation(id=f"{state.customer}-{state.opened + 1}", customer=state.customer)
+    decided = [
+        contact.open_for(event, state.customer, correlated.relation, policy, now_ms),
+        *contact.decide(new, event, policy, now_ms),
+    ]
+    return Decision([*_in(new.id, decided).events, *about_person], identities=assigned)
+
+
+def _identify(state: Journey, given: Input, now_ms: int) -> tuple[list[tuple[str, Event]], list[str]]:
+    """The identity facts of an input, and the identities they assign."""
+    actor = f"account:{given.event.account}"
+    new = [identity for identity in given.identities if identity not in state.identities]
+    new = new[: max(0, IDENTITIES_MAX - len(state.identities))]
+    facts: list[tuple[str, Event]] = [
+        (
+            state.customer,
+            IdentityLinked(
+                at_ms=now_ms,
+                actor=actor,
+                identity=identity,
+                evidence="first_contact" if given.proposed and n == 0 else "asserted_by_channel",
+                verified=n == 0,
+                account=given.event.account,
+            ),
+        )
+        for n, identity in enumerate(new)
+    ]
+    facts += [
+        (state.customer, IdentityConflictFound(at_ms=now_ms, actor=actor, identity=identity, other=other))
+        for identity, other in given.conflicts
+    ]
+    return facts, new
+
+
+def _activity(event: InboundEvent, data: ActivityArrived, now_ms: int) -> Event:
+    return ActivitySeen(
+        at_ms=now_ms,
+        actor=contact.CUSTOMER,
+        interaction=0,
+        channel=event.channel,
+        identity=event.identities[0] if event.identities else "",
+        provider_ms=event.time_ms,
+        name=data.name,
+        properties=data.properties,
+    )
+
+
+def _conflict(state: Journey, given: Input, now_ms: int) -> Decision:
+    """The same (account, source, id) came with another payload: kept in quarantine, once for each payload."""
+    # A key of its own for this payload: mixing the digest in keeps repeats of the conflict single, too.
+    once = Once((given.key ^ (given.digest * 0x9E3779B97F4A7C15)) & 0xFFFF_FFFF_FFFF_FFFF, given.digest)
+    seen = state.once.get(once.key)
+    if seen is not None:
+        return Decision([], status="quarantined", repeats=seen)
+    quarantined = InputQuarantined(
+        at_ms=now_ms,
+        actor=f"account:{given.event.account}",
+        quarantine=f"{state.customer}.{state.head + 1}",
+        account=given.event.account,
+        source=given.event.source,
+        id=given.event.id,
+        code=Code.DIGEST_CONFLICT,
+        field="id",
+        reason="the same (account, source, id) came before with another payload",
+        raw=given.raw or msgspec.json.encode(given.event),
+        received_ms=now_ms,
+    )
+    return _keyed(Decision([(state.customer, quarantined)], status="quarantined"), once)
+
+
+def _quarantine(state: Journey, given: Quarantine, now_ms: int) -> Decision:
+    quarantined = InputQuarantined(
+        at_ms=now_ms,
+        actor=f"account:{given.account}",
+        quarantine=f"{state.customer.removeprefix('account:')}.{state.head + 1}",
+        account=given.account,
+        source=given.source,
+        id=given.id,
+        code=given.code,
+        field=given.field,
+        reason=given.reason,
+        raw=given.raw,
+        received_ms=now_ms,
+    )
+    return Decision([(state.customer, quarantined)], status="quarantined")
+
+
+def _ask(state: Journey, given: Ask, policy: Policy, now_ms: int) -> Decision:
+    if given.conversation:
+        conversation = state.conversations.get(given.conversation)
+        if conversation is None:
+            raise Refusal(Code.NOT_FOUND, f"no live conversation {given.conversation}", ref=given.id)
+        decided = commanding.decide(conversation, given.command, given.actor, state.identities, policy, now_ms)
+        return _in(conversation.id, decided)
+    match given.command:
+        case LinkIdentity(identity=identity):
+            return _link(state, normalise(identity), given.actor, now_ms)
+        case MarkReplayed(quarantine=quarantine):
+            if quarantine in state.replayed:
+                raise Refusal(Code.NOT_ALLOWED_NOW, f"{quarantine} was replayed already", ref=given.id)
+            replayed = QuarantineReplayed(at_ms=now_ms, actor=given.actor, quarantine=quarantine)
+            return Decision([(state.customer, replayed)])
+        case _:
+            raise Refusal(Code.INVALID, "this command is addressed to a conversation", ref=given.id, field="do")
+
+
+def _link(state: Journey, identity: str, actor: str, now_ms: int) -> Decision:
+    if not state.identities:
+        raise Refusal(Code.NOT_FOUND, f"no customer {state.customer}", field="customer")
+    if identity in state.identities:
+        raise Refusal(Code.NOT_ALLOWED_NOW, f"{identity} is this customer's already", field="identity")
+    if len(state.identities) >= IDENTITIES_MAX:
+        raise Refusal(Code.OVER_LIMIT, f"a customer has at most {IDENTITIES_MAX} identities", field="identity")
+    linked = IdentityLinked(at_ms=now_ms, actor=actor, identity=identity, evidence="agent")
+    return Decision([(state.customer, linked)], identities=[identity])
+
+
+def _due(state: Journey, now_ms: int) -> Decision:
+    events: list[tuple[str, Event]] = []
+    for conversation in state.conversations.values():
+        if conversation.status is Status.SNOOZED and conversation.wake_at_ms <= now_ms:
+            events.append((conversation.id, ConversationWoken(at_ms=now_ms, actor="system", reason="time")))
+        elif conversation.status is Status.RESOLVED and conversation.close_at_ms <= now_ms:
+            events.append((conversation.id, ConversationClosed(at_ms=now_ms, actor="system", reason="resolved")))
+        events += [(conversation.id, event) for event in delivery.decide_due(conversation, now_ms)]
+    return Decision(events)
+
+
+def _in(conversation: str, events: list[Event]) -> Decision:
+    return Decision([(conversation, event) for event in events])
+
+
+# Evolving
+
+
+def _evolve_own(state: Journey, event: AnyEvent) -> None:
+    match event:
+        case IdentityLinked():
+            state.identities.append(event.identity)
+        case QuarantineReplayed():
+            state.replayed.append(event.quarantine)
+            del state.replayed[:-REPLAYED_MAX]
+        case ActivitySeen() | IdentityConflictFound() | InputQuarantined():
+            pass
+        case _:
+            raise AssertionError(f"{type(event).__name__} is not an event of a customer's own stream")
+
+
+def _evolve_in(state: Journey, stream: str, event: AnyEvent, encoded: bytes) -> None:
+    conversation = state.conversations.get(stream)
+    if conversation is None:
+        if not isinstance(event, ConversationOpened):
+            return  # A late fact of a conversation that has left memory, such as a delivery's confirmation.
+        conversation = state.conversations[stream] = Conversation(id=stream, customer=state.customer)
+        state.opened += 1
+    evolve_conversation(conversation, event, encoded)
+    if isinstance(event, ConversationClosed):
+        _retire(state, stream)
+
+
+def _retire(state: Journey, closed: str) -> None:
+    state.past.append(closed)
+    del state.past[:-PAST_MAX]
+    over = [c.id for c in state.conversations.values() if not c.live]
+    for old in over[: max(0, len(over) - CLOSED_MAX)]:
+        del state.conversations[old]
+
+
+def _greeting(views: list[ConversationView]) -> str:
+    """A sentence a machine may say first: it names the issue, never what was said."""
+    about = next((v.subject for v in reversed(views) if v.subject), "")
+    if not views:
+        return "Hello, how can we help?"
+    return f"Hello, are you calling about “{about}”?" if about else "Hello, are you calling about your open request?"

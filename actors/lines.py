@@ -1,0 +1,44 @@
+"""What an actor sees of a pipe: a line to a named peer. The transports are in `orchestrator/pipes.py`."""
+
+from typing import Protocol
+
+from protocol.links import AnyLink
+
+
+class Line(Protocol):
+    """One end of a pipe to `peer`, across reconnects."""
+
+    @property
+    def peer(self) -> str:
+        """The other's name: `journal`, `archive`, `cell:0`, `gateway:0`, `channels:0`."""
+        ...
+
+    @property
+    def open(self) -> bool:
+        """Whether what is sent leaves now; otherwise it waits for the reconnect."""
+        ...
+
+    @property
+    def full(self) -> bool:
+        """Whether so much is unacknowledged that the sender must wait (inbound) or drop (outbound)."""
+        ...
+
+    def send(self, message: AnyLink) -> None:
+        """Queues `message`; what is queued in one turn of the loop leaves as one blob, in order."""
+        ...
+
+
+class LineOwner(Protocol):
+    """What an actor answers when its lines speak. All are called on the loop and must not block."""
+
+    def opened(self, line: Line, *, fresh: bool) -> None:
+        """The line is open. `fresh`: the peer is a new life (or the first), and what was unanswered is lost."""
+        ...
+
+    def received(self, line: Line, message: AnyLink) -> None:
+        """One message, in order."""
+        ...
+
+    def closed(self, line: Line) -> None:
+        """The connection broke; the line reconnects by itself."""
+        ...

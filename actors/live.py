@@ -1,0 +1,144 @@
+"""Live journeys: what a cell keeps for each customer in memory, and in what order they would leave it.
+
+    mailbox → (loaded) → decide → open step → sent → in-flight step → settled
+
+A journey's state runs ahead of the journal: decisions build on decisions that are not committed yet. All that they let
+out is gated in their step and leaves when the step is committed; if it is refused, the state is dropped, what was gated
+goes back to the mailbox in its order, and is decided again on a state that was loaded anew.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from msgspec import Struct
+
+from actors.journey import AnyInput, Journey
+from actors.lines import Line
+from protocol.events import Event
+from protocol.journal import Entry
+from protocol.links import AnyFromCell, ReadCustomer, WatchConversation
+
+Message = AnyInput | WatchConversation | ReadCustomer
+"""What a journey's mailbox takes."""
+
+
+@dataclass(slots=True, frozen=True)
+class Given:
+    """A message and the line to answer on; None for what time itself gives."""
+
+    line: Line | None
+    message: Message
+
+
+class Promise(Struct, frozen=True):
+    """An `Answered` whose position is known at the commit."""
+
+    ref: int
+    status: str
+    stream: str
+    seq: int
+
+
+@dataclass(slots=True, frozen=True)
+class Gated:
+    """A reply that waits for a commit, what it answers, and how many of the step's entries came before it."""
+
+    given: Given
+    reply: AnyFromCell | Promise | None
+    after_entries: int
+
+
+@dataclass(slots=True)
+class Step:
+    """What a journey decided since its last unit was sent: the next unit, and what leaves with it."""
+
+    entries: list[Entry] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    """The entries' events, decoded."""
+    identities: list[str] = field(default_factory=list)
+    gated: list[Gated] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Live:
+    """One customer's place in a cell. `journey` is None while it is being loaded."""
+
+    customer: str
+    scope: str
+    journey: Journey | None = None
+    mailbox: deque[Given] = field(default_factory=deque)
+    open: Step | None = None
+    in_flight: Step | None = None
+    position: int = 0
+    """Of the newest unit known to be committed."""
+    unsaved: int = 0
+    """Events since the last snapshot."""
+    bytes: int = 0
+    touched_ms: int = 0
+    listed: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """By conversation: the lists it stood in at its last commit."""
+    unlisted: set[str] = field(default_factory=set)
+    """Conversations with commits that list watchers were not told of yet."""
+
+    @property
+    def gate(self) -> Step | None:
+        """The newest step that is not committed: what may be told now waits for it."""
+        return self.open or self.in_flight
+
+    @property
+    def quiet(self) -> bool:
+        """Nothing waits and nothing is uncommitted: memory and stores agree."""
+        return self.journey is not None and not self.mailbox and self.open is None and self.in_flight is None
+
+
+class Population:
+    """All live journeys of a cell, the longest untouched first."""
+
+    def __init__(self, *, count_max: int, bytes_max: int, idle_ms: int) -> None:
+        self._count_max = count_max
+        self._bytes_max = bytes_max
+        self._idle_ms = idle_ms
+        self._lives: dict[str, Live] = {}
+        self.bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._lives)
+
+    def get(self, customer: str) -> Live | None:
+        """The customer's place, untouched."""
+        return self._lives.get(customer)
+
+    def all(self) -> list[Live]:
+        """Every live journey."""
+        return list(self._lives.values())
+
+    def touch(self, live: Live, now_ms: int) -> None:
+        """Puts it last in the order of leaving."""
+        self._lives.pop(live.customer, None)
+        self._lives[live.customer] = live
+        live.touched_ms = now_ms
+
+    def weigh(self, live: Live, size: int) -> None:
+        """Its memory is `size` bytes now, by estimate."""
+        self.bytes += size - live.bytes
+        live.bytes = size
+
+    def remove(self, live: Live) -> None:
+        """It has left."""
+        self._lives.pop(live.customer, None)
+        self.bytes -= live.bytes
+        live.bytes = 0
+
+    def leaving(self, now_ms: int) -> list[Live]:
+        """Who may be passivated now: the idle, and the idlest while there are too many or they are too large."""
+        chosen: list[Live] = []
+        excess = len(self._lives) - self._count_max
+        excess_bytes = self.bytes - self._bytes_max
+        for live in self._lives.values():
+            if excess <= 0 and excess_bytes <= 0 and now_ms - live.touched_ms < self._idle_ms:
+                break
+            if live.quiet:
+                chosen.append(live)
+                excess -= 1
+                excess_bytes -= live.bytes
+        return chosen

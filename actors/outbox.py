@@ -1,0 +1,129 @@
+"""The outbox: makes the attempts a cell hands out, once each, and reports what became of them.
+
+Order, back-off and dead letters are the conversation's decisions; here one attempt is one call of a sender. An attempt
+that is given out again, because its cell or this process is new, is answered from memory; one marked `again` that
+nobody here knows is `uncertain`, since a former life may have made it.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol
+
+import structlog
+
+from protocol.links import DeliverNow
+
+_log = structlog.get_logger(__name__)
+
+OUTCOMES_MAX = 10_000
+"""Outcomes remembered for attempts that are given out again; the oldest are forgotten, and then count as unknown."""
+
+
+class SentLike(Protocol):
+    """What a sender says of an attempt (see `adapters.channels.Sent`)."""
+
+    @property
+    def status(self) -> str:
+        """`sent`, `failed`, `refused` or `uncertain`."""
+        ...
+
+    @property
+    def external_id(self) -> str:
+        """The provider's id of the message."""
+        ...
+
+    @property
+    def code(self) -> str:
+        """The provider's own code."""
+        ...
+
+    @property
+    def reason(self) -> str:
+        """For an operator's eyes."""
+        ...
+
+
+class SenderLike(Protocol):
+    """One account's way out (see `adapters.channels.Sender`)."""
+
+    def send(self, delivery: DeliverNow) -> Awaitable[SentLike]:
+        """Makes the attempt."""
+        ...
+
+
+class Unknown:
+    """The outcome of an attempt that may have been made by a former life, or by a sender that broke."""
+
+    status = "uncertain"
+    external_id = ""
+    code = ""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+
+
+Report = Callable[[DeliverNow, SentLike], None]
+
+
+class Outbox:
+    """Runs attempts, at most `concurrency_per_account` at once on one account; the others wait in their order.
+
+    What waits is bounded by the conversations: each has at most one attempt under way per channel.
+    """
+
+    def __init__(self, senders: Mapping[str, SenderLike], report: Report, *, concurrency_per_account: int = 8) -> None:
+        self._senders = senders
+        self._report = report
+        self._turns = {account: asyncio.Semaphore(concurrency_per_account) for account in senders}
+        self._under_way: dict[tuple[str, int], asyncio.Task[None]] = {}
+        self._outcomes: OrderedDict[tuple[str, int], SentLike] = OrderedDict()
+        self.counts = {"sent": 0, "failed": 0, "refused": 0, "uncertain": 0}
+
+    def deliver(self, effect: DeliverNow) -> None:
+        """Makes the attempt, unless it was made or is being made. `report` hears the outcome."""
+        key = (effect.delivery, effect.attempt)
+        if key in self._under_way:
+            return
+        known = self._outcomes.get(key)
+        if known is not None:
+            self._report(effect, known)
+        elif effect.again:
+            self._finish(effect, Unknown("the channel host was replaced during the attempt"))
+        else:
+            task = asyncio.get_running_loop().create_task(self._attempt(effect))
+            self._under_way[key] = task
+
+    async def drain(self, timeout_s: float) -> None:
+        """Waits for attempts under way; what is not done by then is left, and will be uncertain."""
+        tasks = list(self._under_way.values())
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=timeout_s)
+            for task in late:
+                task.cancel()
+
+    def status(self) -> dict[str, int]:
+        """Figures for operators."""
+        return {"under_way": len(self._under_way), **self.counts}
+
+    async def _attempt(self, effect: DeliverNow) -> None:
+        try:
+            async with self._turns[effect.account]:
+                outcome: SentLike = await self._senders[effect.account].send(effect)
+        except Exception as exc:
+            # A sender raises for bugs alone, and then nobody knows how far it came. Said, counted, and never repeated
+            # unless the policy says so; the error itself goes to the log without what was being sent.
+            _log.error(
+                "outbox.sender_broke", delivery=effect.delivery, account=effect.account, error=type(exc).__name__
+            )
+            outcome = Unknown(f"the sender broke: {type(exc).__name__}")
+        finally:
+            self._under_way.pop((effect.delivery, effect.attempt), None)
+        self._finish(effect, outcome)
+
+    def _finish(self, effect: DeliverNow, outcome: SentLike) -> None:
+        self.counts[outcome.status] += 1
+        self._outcomes[(effect.delivery, effect.attempt)] = outcome
+        if len(self._outcomes) > OUTCOMES_MAX:
+            self._outcomes.popitem(last=False)
+        self._report(effect, outcome)

@@ -1,0 +1,243 @@
+"""The projection: what a committed unit changes in the archive's tables. Pure.
+
+    record ── project ──> patches ── coalesce ──> one patch a row ── a store's apply ──> rows, and the position
+
+`docs/data-model.md` explains the tables. An event of a conversation's stream always changes `event` (its own row) and
+`conversation` (the head); what else it changes is below, table by table. Nothing is looked up: every value comes from
+the event and its place, so that the archive can be made anew from the journal at any time.
+"""
+
+from collections.abc import Iterable
+from typing import Any, assert_never
+
+import msgspec
+from msgspec import Struct
+
+from actors.rows import (
+    Place,
+    action_row,
+    activity_row,
+    capped,
+    context_row,
+    event_row,
+    identity_row,
+    interaction_row,
+    message_in,
+    message_out,
+    outbox_changes,
+    outbox_row,
+    quarantine_row,
+    timer_rows,
+)
+from protocol import events as ev
+from protocol.archive import Patch
+from protocol.errors import ThroughlineError
+from protocol.journal import Record
+
+ACCOUNT_PREFIX = "account:"
+"""Begins the pseudo-customer whose stream holds what an account quarantined before a sender was known."""
+
+
+class UnreadableEvent(ThroughlineError):
+    """A record has an event this program doesn't know: a newer version wrote it. Nothing is skipped: upgrade."""
+
+
+class _Entry(Struct, array_like=True, frozen=True):
+    stream: str
+    seq: int
+    event: ev.AnyEvent
+
+
+_entries = msgspec.msgpack.Decoder(list[_Entry])
+
+
+def project(record: Record) -> list[Patch]:
+    """The patches of a record's events, in order; a row may have several. Raises `UnreadableEvent`."""
+    try:
+        entries = _entries.decode(record.body)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as exc:
+        raise UnreadableEvent(
+            f"the journal's record {record.position} has an event this version cannot read ({exc}): a newer one wrote "
+            "it; start that one"
+        ) from exc
+    patches: list[Patch] = []
+    for n, entry in enumerate(entries):
+        at = Place(record.position, n, record.customer, entry.stream, entry.seq)
+        patches.append(event_row(at, entry.event))
+        if entry.stream == record.customer:
+            patches.extend(_customer(at, entry.event))
+        else:
+            patches.extend(_conversation(at, entry.event))
+        patches.extend(_contents(at, entry.event))
+        patches.extend(timer_rows(at, entry.event))
+    return patches
+
+
+def coalesce(patches: Iterable[Patch]) -> list[Patch]:
+    """Several patches of one row become one that has the same effect, with the newest position."""
+    rows: dict[tuple[str, tuple[str | int, ...]], Patch] = {}
+    for patch in patches:
+        row = (patch.table, patch.key)
+        before = rows.get(row)
+        rows[row] = patch if before is None else _merged(before, patch)
+    return list(rows.values())
+
+
+def _merged(before: Patch, patch: Patch) -> Patch:
+    if patch.new or patch.values is None:
+        return patch
+    if before.values is None:
+        raise AssertionError(f"a {patch.table} row changes at {patch.position} after it went")
+    values = before.values | patch.values
+    fill = {column: text for column, text in before.fill.items() if column not in patch.values}
+    for column, text in patch.fill.items():
+        if column in values:
+            values[column] = values[column] or text
+        else:
+            fill.setdefault(column, text)
+    return Patch(patch.table, patch.key, values, before.new, patch.position, fill)
+
+
+def _customer(at: Place, event: ev.AnyEvent) -> Iterable[Patch]:
+    if at.seq == 1 and not at.customer.startswith(ACCOUNT_PREFIX):
+        yield at.new("customer", at.customer, since_ms=event.at_ms)
+
+
+def _conversation(at: Place, event: ev.AnyEvent) -> Iterable[Patch]:
+    """The conversation's own row, and its `work` row, which goes when the conversation is closed."""
+    if isinstance(event, ev.ConversationOpened):
+        yield from _opened(at, event)
+        return
+    changed = _changed(event)
+    values = {"head": at.seq, "updated_at_ms": event.at_ms, **changed}
+    yield Patch("conversation", (at.stream,), values, False, at.position, _filled(event))
+    if isinstance(event, ev.ConversationClosed):
+        yield at.drop("work", at.stream)
+    elif stands := {name: changed[name] for name in ("status", "queue", "owner") if name in changed}:
+        yield at.change("work", at.stream, since_ms=event.at_ms, **stands)
+
+
+def _opened(at: Place, event: ev.ConversationOpened) -> Iterable[Patch]:
+    yield at.new(
+        "conversation",
+        at.stream,
+        customer=event.customer,
+        status="open",
+        queue=event.queue,
+        owner="",
+        subject=event.subject,
+        channel="",
+        head=at.seq,
+        opened_at_ms=event.at_ms,
+        updated_at_ms=event.at_ms,
+        wake_at_ms=None,
+        close_at_ms=None,
+        resolved_at_ms=None,
+        closed_at_ms=None,
+    )
+    yield at.new("work", at.stream, queue=event.queue, owner="", status="open", since_ms=event.at_ms)
+    if event.relation is not None:
+        relation = event.relation
+        yield at.new(
+            "relation",
+            at.stream,
+            relation.conversation,
+            kind=relation.kind.value,
+            reason=relation.reason,
+            at_ms=event.at_ms,
+        )
+
+
+def _changed(event: ev.AnyEvent) -> dict[str, Any]:
+    """The columns of `conversation` that an event changes beside the head."""
+    match event:
+        case ev.InteractionStarted():
+            return {"channel": event.channel}
+        case ev.OwnerChanged():
+            return {"owner": event.owner}
+        case ev.QueueChanged():
+            return {"queue": event.queue}
+        case ev.ConversationSnoozed():
+            return {"status": "snoozed", "wake_at_ms": capped(event.until_ms)}
+        case ev.ConversationWoken():
+            return {"status": "open", "wake_at_ms": None}
+        case ev.ConversationResolved():
+            close_at_ms = capped(event.close_at_ms)
+            return {"status": "resolved", "wake_at_ms": None, "close_at_ms": close_at_ms, "resolved_at_ms": event.at_ms}
+        case ev.ConversationReopened():
+            return {"status": "open", "wake_at_ms": None, "close_at_ms": None, "resolved_at_ms": None}
+        case ev.ConversationClosed():
+            return {"status": "closed", "wake_at_ms": None, "close_at_ms": None, "closed_at_ms": event.at_ms}
+        case _:
+            return {}
+
+
+def _filled(event: ev.AnyEvent) -> dict[str, str]:
+    """What an event puts where a conversation has nothing yet: its first subject, should it have begun without one."""
+    match event:
+        case ev.MessageReceived() | ev.AutomaticReplyReceived() if event.subject:
+            return {"subject": event.subject}
+        case _:
+            return {}
+
+
+def _contents(at: Place, event: ev.AnyEvent) -> Iterable[Patch]:
+    """The rows that hold what an event says. One line for every member of the union."""
+    match event:
+        case ev.MessageReceived() | ev.AutomaticReplyReceived():
+            yield message_in(at, event)
+        case ev.MessageQueued():
+            yield message_out(at, event)
+            yield outbox_row(at, event)
+        case ev.ActivitySeen():
+            yield activity_row(at, event)
+        case ev.InteractionStarted():
+            yield interaction_row(at, event)
+        case ev.InteractionEnded():
+            yield at.change(
+                "interaction", at.stream, event.interaction, ended_at_ms=event.at_ms, end_reason=event.reason
+            )
+        case ev.ContextSet():
+            yield context_row(at, event)
+        case ev.DeliveryAttempted() | ev.DeliverySent() | ev.DeliveryFailed() | ev.DeliveryUncertain():
+            yield at.change("outbox", event.delivery, **outbox_changes(event))
+        case ev.DeliveryDead():
+            yield at.change(
+                "outbox", event.delivery, state="dead", code=event.code, reason=event.reason, next_at_ms=None
+            )
+            yield action_row(at, event, "delivery_dead", event.delivery)
+        case ev.DeliveryReplayed():
+            yield at.change("outbox", event.delivery, state="queued", attempt=0, next_at_ms=event.at_ms)
+            yield action_row(at, event, "delivery_replayed", event.delivery)
+        case ev.DeliveryConfirmed():
+            yield at.change("outbox", event.delivery, confirmed=event.status, code=event.code)
+        case ev.OwnerChanged():
+            yield action_row(at, event, "owner_changed", event.owner)
+        case ev.QueueChanged():
+            yield action_row(at, event, "queue_changed", event.queue)
+        case ev.ConversationSnoozed():
+            yield action_row(at, event, "snoozed", str(event.until_ms))
+        case ev.ConversationWoken():
+            yield action_row(at, event, "woken", event.reason)
+        case ev.ConversationResolved():
+            yield action_row(at, event, "resolved", event.reason)
+        case ev.ConversationReopened():
+            yield action_row(at, event, "reopened", event.reason)
+        case ev.ConversationClosed():
+            yield action_row(at, event, "closed", event.reason)
+        case ev.NoteAdded():
+            yield action_row(at, event, "note", event.text)
+        case ev.IdentityLinked():
+            yield identity_row(at, event)
+            yield action_row(at, event, "identity_linked", event.identity)
+        case ev.IdentityConflictFound():
+            yield action_row(at, event, "identity_conflict", f"{event.identity} belongs to {event.other}")
+        case ev.InputQuarantined():
+            yield quarantine_row(at, event)
+        case ev.QuarantineReplayed():
+            yield at.change("quarantine", event.quarantine, replayed_at_ms=event.at_ms)
+            yield action_row(at, event, "quarantine_replayed", event.quarantine)
+        case ev.ConversationOpened():
+            pass  # All of it is in `conversation`, `work` and `relation`.
+        case _:
+            assert_never(event)

@@ -1,0 +1,259 @@
+"""Rows: what each event puts in a table of the archive, one function a table. Pure.
+
+`projection.py` says which event makes which rows; here is what they hold. `docs/data-model.md` explains the columns.
+"""
+
+from collections.abc import Iterable
+from typing import Any, assert_never
+from zlib import crc32
+
+import msgspec
+from msgspec import Struct
+
+from actors.timers import timer_changes
+from protocol import events as ev
+from protocol.archive import Patch
+from protocol.identities import kind_of
+
+SHARDS = 256
+"""Shards of customers, fixed for good: rows and fences are named by them."""
+INT_MAX = 2**63 - 1
+"""SQLite's and PostgreSQL's largest integer. Times from outside can be larger, and must not stop the archive."""
+
+_json = msgspec.json.Encoder()
+
+
+class Place(Struct, frozen=True):
+    """Where an event stands; makes patches that follow from it."""
+
+    position: int
+    n: int
+    customer: str
+    stream: str
+    seq: int
+
+    def new(self, table: str, *key: str | int, **values: Any) -> Patch:
+        return Patch(table, key, values, True, self.position)
+
+    def change(self, table: str, *key: str | int, **values: Any) -> Patch:
+        return Patch(table, key, values, False, self.position)
+
+    def drop(self, table: str, *key: str | int) -> Patch:
+        return Patch(table, key, None, False, self.position)
+
+
+def shard_of(customer: str) -> int:
+    """The customer's shard."""
+    return crc32(customer.encode()) % SHARDS
+
+
+def event_row(at: Place, event: ev.AnyEvent) -> Patch:
+    return at.new(
+        "event",
+        at.position,
+        at.n,
+        stream=at.stream,
+        seq=at.seq,
+        type=type(event).__name__,
+        at_ms=event.at_ms,
+        actor=event.actor,
+        body=as_json(event),
+    )
+
+
+def message_in(at: Place, event: ev.MessageReceived | ev.AutomaticReplyReceived) -> Patch:
+    attachments = event.attachments if isinstance(event, ev.MessageReceived) else []
+    return at.new(
+        "message",
+        at.stream,
+        at.seq,
+        interaction=event.interaction,
+        direction="in",
+        channel=event.channel,
+        identity=event.identity,
+        author=event.actor,
+        automatic=int(isinstance(event, ev.AutomaticReplyReceived)),
+        at_ms=event.at_ms,
+        provider_ms=capped(event.provider_ms),
+        subject=event.subject,
+        text=event.text,
+        attachments=_json.encode(attachments).decode() if attachments else None,
+        reference=event.reference,
+        delivery=None,
+    )
+
+
+def message_out(at: Place, event: ev.MessageQueued) -> Patch:
+    return at.new(
+        "message",
+        at.stream,
+        at.seq,
+        interaction=event.interaction,
+        direction="out",
+        channel=event.channel,
+        identity=event.to,
+        author=event.actor,
+        automatic=0,
+        at_ms=event.at_ms,
+        provider_ms=None,
+        subject=event.subject,
+        text=event.text,
+        attachments=None,
+        reference="",
+        delivery=event.delivery,
+    )
+
+
+def outbox_row(at: Place, event: ev.MessageQueued) -> Patch:
+    return at.new(
+        "outbox",
+        event.delivery,
+        conversation=at.stream,
+        customer=at.customer,
+        shard=shard_of(at.customer),
+        channel=event.channel,
+        account=event.account,
+        recipient=event.to,
+        state="queued",
+        attempt=0,
+        queued_at_ms=event.at_ms,
+        next_at_ms=event.at_ms,
+        sent_at_ms=None,
+        external_id="",
+        code="",
+        reason="",
+        confirmed="",
+    )
+
+
+def outbox_changes(
+    event: ev.DeliveryAttempted | ev.DeliverySent | ev.DeliveryFailed | ev.DeliveryUncertain,
+) -> dict[str, Any]:
+    """The columns of `outbox` that an attempt and its outcome change."""
+    match event:
+        case ev.DeliveryAttempted():
+            return {"state": "attempting", "attempt": event.attempt, "next_at_ms": None}
+        case ev.DeliverySent():
+            sent = {"state": "sent", "sent_at_ms": event.at_ms, "external_id": event.external_id}
+            return sent | {"next_at_ms": None, "code": "", "reason": ""}
+        case ev.DeliveryFailed():
+            failed = {"state": "waiting", "code": event.code, "reason": event.reason}
+            return failed | {"next_at_ms": capped(event.retry_at_ms) or None}
+        case ev.DeliveryUncertain():
+            state = "waiting" if event.retry_at_ms else "uncertain"
+            return {"state": state, "reason": event.reason, "next_at_ms": capped(event.retry_at_ms) or None}
+        case _:
+            assert_never(event)
+
+
+def activity_row(at: Place, event: ev.ActivitySeen) -> Patch:
+    return at.new(
+        "activity",
+        at.stream,
+        at.seq,
+        interaction=event.interaction,
+        channel=event.channel,
+        identity=event.identity,
+        at_ms=event.at_ms,
+        provider_ms=capped(event.provider_ms),
+        name=event.name,
+        properties=as_json(event.properties),
+    )
+
+
+def interaction_row(at: Place, event: ev.InteractionStarted) -> Patch:
+    return at.new(
+        "interaction",
+        at.stream,
+        event.interaction,
+        channel=event.channel,
+        account=event.account,
+        identity=event.identity,
+        direction=event.direction.value,
+        session=event.session,
+        started_at_ms=event.at_ms,
+        ended_at_ms=None,
+        end_reason="",
+    )
+
+
+def context_row(at: Place, event: ev.ContextSet) -> Patch:
+    return at.new(
+        "context_item",
+        at.stream,
+        event.key,
+        value=as_json(event.value),
+        channel=event.channel,
+        interaction=event.interaction,
+        actor=event.actor,
+        at_ms=event.at_ms,
+        sensitivity=event.sensitivity,
+        version=event.version,
+    )
+
+
+def action_row(at: Place, event: ev.AnyEvent, kind: str, detail: str) -> Patch:
+    return at.new("action", at.stream, at.seq, kind=kind, actor=event.actor, at_ms=event.at_ms, detail=detail)
+
+
+def identity_row(at: Place, event: ev.IdentityLinked) -> Patch:
+    return at.new(
+        "identity",
+        event.identity,
+        customer=at.customer,
+        kind=kind_of(event.identity),
+        evidence=event.evidence,
+        verified=int(event.verified),
+        account=event.account,
+        linked_by=event.actor,
+        linked_at_ms=event.at_ms,
+    )
+
+
+def quarantine_row(at: Place, event: ev.InputQuarantined) -> Patch:
+    return at.new(
+        "quarantine",
+        event.quarantine,
+        stream=at.stream,
+        seq=at.seq,
+        account=event.account,
+        source=event.source,
+        id=event.id,
+        code=event.code,
+        field=event.field,
+        reason=event.reason,
+        raw=event.raw,
+        received_ms=capped(event.received_ms),
+        at_ms=event.at_ms,
+        replayed_at_ms=None,
+    )
+
+
+def timer_rows(at: Place, event: ev.AnyEvent) -> Iterable[Patch]:
+    for kind, due_ms in timer_changes(event):
+        if due_ms is None:
+            yield at.drop("timer", at.stream, kind)
+        else:
+            shard = shard_of(at.customer)
+            yield at.new("timer", at.stream, kind, customer=at.customer, shard=shard, due_ms=capped(due_ms))
+
+
+def capped(value: int) -> int:
+    return min(value, INT_MAX)
+
+
+def as_json(value: object) -> str:
+    """JSON text. What MessagePack carries and JSON can't (extension types, keys that are neither text nor number)
+    becomes its description: the journal has the original."""
+    try:
+        return _json.encode(value).decode()
+    except TypeError:
+        return _json.encode(_plain(msgspec.to_builtins(value, enc_hook=repr))).decode()
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, dict):
+        return {key if isinstance(key, str) else repr(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value

@@ -1,0 +1,61 @@
+"""Timers: which durable timers an event sets and clears.
+
+One table for both who needs it: the live conversation, which acts when one is due, and the projection, whose `timer`
+rows find the conversations that are not live. A timer is named by its stream and its kind:
+
+    wake              end of a snooze
+    close             end of the time a resolved conversation waits for the customer's next word
+    delivery:<id>     a delivery that is queued, in flight, or waiting for its next attempt
+
+A queued delivery and one in flight are due at once: nobody waits for them in a running server, but after a restart
+whatever is due is looked at, and that is how they are found.
+"""
+
+from protocol.events import (
+    AnyEvent,
+    ConversationClosed,
+    ConversationReopened,
+    ConversationResolved,
+    ConversationSnoozed,
+    ConversationWoken,
+    DeliveryAttempted,
+    DeliveryDead,
+    DeliveryFailed,
+    DeliveryReplayed,
+    DeliverySent,
+    DeliveryUncertain,
+    MessageQueued,
+)
+
+WAKE = "wake"
+CLOSE = "close"
+
+
+def delivery_timer(delivery: str) -> str:
+    """The kind of a delivery's timer."""
+    return f"delivery:{delivery}"
+
+
+def timer_changes(event: AnyEvent) -> list[tuple[str, int | None]]:
+    """The timers that `event` sets (kind, due in ms since 1970 UTC) and clears (kind, None) in its stream.
+
+    Clearing one that is not set changes nothing.
+    """
+    match event:
+        case ConversationSnoozed():
+            return [(WAKE, event.until_ms)]
+        case ConversationWoken():
+            return [(WAKE, None)]
+        case ConversationResolved():
+            return [(WAKE, None), (CLOSE, event.close_at_ms)]
+        case ConversationReopened() | ConversationClosed():
+            return [(WAKE, None), (CLOSE, None)]
+        case MessageQueued() | DeliveryAttempted() | DeliveryReplayed():
+            return [(delivery_timer(event.delivery), event.at_ms)]
+        case DeliveryFailed() | DeliveryUncertain():
+            # 0 is "no further attempt": given up, or held for a person.
+            return [(delivery_timer(event.delivery), event.retry_at_ms or None)]
+        case DeliverySent() | DeliveryDead():
+            return [(delivery_timer(event.delivery), None)]
+        case _:
+            return []

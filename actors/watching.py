@@ -1,0 +1,126 @@
+"""Watching: who wants to see what in a cell. Lines are gateways; they fan out to their agents.
+
+A conversation's watchers get every committed event; a list's watchers get rows that changed. Heads are what watchers of
+a conversation compare with in heartbeats, so that a lost frame shows.
+"""
+
+from collections.abc import Iterable
+
+from actors.conversation import Conversation, lists_of, summary
+from actors.lines import Line
+from actors.live import Live
+from protocol.journal import Entry
+from protocol.links import HeadsAre, ListChanged, Updated
+
+
+class Watchers:
+    """The subscriptions of a cell. A line that is new has none."""
+
+    def __init__(self) -> None:
+        self._conversations: dict[str, list[Line]] = {}
+        self._lists: dict[str, list[Line]] = {}
+        self._heads: dict[str, int] = {}
+        self._moved: dict[str, None] = {}
+        """Watched conversations whose head moved since the last heads."""
+        self._dirty: dict[str, tuple[Live, str]] = {}
+        """Conversations in watched lists of which only the head moved since the last rows."""
+
+    def forget(self, line: Line) -> None:
+        """The line is a new life: it will say again what it watches."""
+        for watched in (self._conversations, self._lists):
+            for key in [key for key, lines in watched.items() if line in lines]:
+                self._remove(watched, key, line)
+
+    def watch(self, conversation: str, head: int, line: Line) -> None:
+        """The line gets the conversation's updates from now on."""
+        _add(self._conversations, conversation, line)
+        self._heads[conversation] = max(head, self._heads.get(conversation, 0))
+
+    def unwatch(self, conversation: str, line: Line) -> None:
+        """No more."""
+        self._remove(self._conversations, conversation, line)
+
+    def watch_list(self, name: str, line: Line) -> None:
+        """The line gets the list's changes from now on."""
+        _add(self._lists, name, line)
+
+    def unwatch_list(self, name: str, line: Line) -> None:
+        """No more."""
+        self._remove(self._lists, name, line)
+
+    def update(self, customer: str, entries: list[Entry]) -> None:
+        """Sends committed entries to those who watch their conversations, a run of one stream as one update."""
+        start = 0
+        while start < len(entries):
+            stream = entries[start].stream
+            end = start + 1
+            while end < len(entries) and entries[end].stream == stream:
+                end += 1
+            if stream != customer and (lines := self._conversations.get(stream)):
+                updated = Updated(stream, entries[start].seq, [entry.event for entry in entries[start:end]])
+                for line in lines:
+                    # A line that is full loses the update; its hub sees the gap at the next one, or at the heads.
+                    if not line.full:
+                        line.send(updated)
+                self._heads[stream] = entries[end - 1].seq
+                self._moved[stream] = None
+            start = end
+
+    def relist(self, live: Live, conversation: Conversation) -> None:
+        """Tells list watchers of a conversation that changed in a commit."""
+        now = lists_of(conversation)
+        before = live.listed.get(conversation.id, ())
+        if now != before:
+            live.listed[conversation.id] = now
+            self._send_row(conversation, now, [name for name in before if name not in now])
+        elif self._lists and any(name in self._lists for name in now):
+            self._dirty[conversation.id] = (live, conversation.id)
+
+    def send_rows(self) -> None:
+        """Sends the rows of which only the head moved."""
+        dirty, self._dirty = self._dirty, {}
+        for live, conversation_id in dirty.values():
+            # An uncommitted head is not for anyone's eyes; the commit marks it dirty again.
+            if live.journey is None or live.gate is not None:
+                continue
+            if conversation := live.journey.conversations.get(conversation_id):
+                self._send_row(conversation, lists_of(conversation), [])
+
+    def send_heads(self) -> None:
+        """Sends each line the heads that moved among what it watches."""
+        moved, self._moved = self._moved, {}
+        heads: dict[int, tuple[Line, dict[str, int]]] = {}
+        for conversation in moved:
+            for line in self._conversations.get(conversation, ()):
+                heads.setdefault(id(line), (line, {}))[1][conversation] = self._heads[conversation]
+        for line, of_line in heads.values():
+            if line.open and not line.full:
+                line.send(HeadsAre(of_line))
+
+    def counts(self) -> dict[str, int]:
+        """Figures for operators."""
+        return {"watched_conversations": len(self._conversations), "watched_lists": len(self._lists)}
+
+    def _send_row(self, conversation: Conversation, lists: Iterable[str], left: list[str]) -> None:
+        watched = [name for name in lists if name in self._lists]
+        left = [name for name in left if name in self._lists]
+        lines = {id(line): line for name in (*watched, *left) for line in self._lists[name]}
+        for line in lines.values():
+            if not line.full:
+                line.send(ListChanged(summary(conversation), watched, left))
+
+    def _remove(self, watched: dict[str, list[Line]], key: str, line: Line) -> None:
+        lines = watched.get(key, [])
+        if line in lines:
+            lines.remove(line)
+        if not lines:
+            watched.pop(key, None)
+            if watched is self._conversations:
+                self._heads.pop(key, None)
+                self._moved.pop(key, None)
+
+
+def _add(watched: dict[str, list[Line]], key: str, line: Line) -> None:
+    lines = watched.setdefault(key, [])
+    if line not in lines:
+        lines.append(line)

@@ -1,0 +1,1 @@
+"""What is outside: channels, stores. Adapters translate; they decide nothing."""

@@ -1,0 +1,211 @@
+"""Reading the archive: the named queries, each one short step on a connection.
+
+Rows for programs come as the structs of `protocol/`; those for people, as dicts of JSON values named as the columns.
+"""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from adapters.stores.connection import row_as_dict
+from protocol.archive import Due, StoredEvent, StoredSnapshot
+from protocol.entities import ConversationSummary, Status
+
+Row = dict[str, Any]
+
+DUE_SHARDS_MAX = 256
+"""There are no more shards; the bound is on the number of a statement's parameters."""
+
+
+def snapshot(db: sqlite3.Connection, customer: str) -> StoredSnapshot | None:
+    """The customer's newest snapshot."""
+    row = db.execute("SELECT position, body FROM snapshot WHERE customer = ?", (customer,)).fetchone()
+    return None if row is None else StoredSnapshot(*row)
+
+
+def events_of_customer(db: sqlite3.Connection, customer: str, after_position: int) -> list[StoredEvent]:
+    """The events after a position in all streams of a customer, in the journal's order."""
+    moved = "SELECT conversation FROM conversation WHERE customer = ? AND position > ?"
+    streams = [customer, *(row[0] for row in db.execute(moved, (customer, after_position)))]
+    found = [row for stream in streams for row in _newest(db, stream, after_position)]
+    found.sort()
+    return [StoredEvent(position, stream, seq, body.encode()) for position, _, stream, seq, body in found]
+
+
+def events_of_stream(db: sqlite3.Connection, stream: str, after_seq: int, limit: int) -> list[StoredEvent]:
+    """At most `limit` events of a stream after a seq, ascending."""
+    rows = db.execute(
+        "SELECT position, stream, seq, body FROM event WHERE stream = ? AND seq > ? ORDER BY seq LIMIT ?",
+        (stream, after_seq, limit),
+    )
+    return [StoredEvent(position, stream, seq, body.encode()) for position, stream, seq, body in rows]
+
+
+def due(db: sqlite3.Connection, shards: Sequence[int], before_ms: int, limit: int) -> list[Due]:
+    """Customers of these shards whose nearest timer is due at `before_ms` or earlier, the nearest first."""
+    if len(shards) > DUE_SHARDS_MAX:
+        raise AssertionError(f"{len(shards)} shards; there are {DUE_SHARDS_MAX}")
+    rows = db.execute(
+        f"SELECT customer, min(due_ms) AS due_ms FROM timer WHERE due_ms <= ? AND shard IN ({_marks(shards)}) "
+        "GROUP BY customer ORDER BY due_ms LIMIT ?",
+        (before_ms, *shards, limit),
+    )
+    return [Due(customer, due_ms) for customer, due_ms in rows]
+
+
+def conversations(
+    db: sqlite3.Connection,
+    *,
+    list: str = "",  # noqa: A002 - the word of the frames
+    customer: str = "",
+    status: str = "",
+    limit: int = 100,
+    before: tuple[int, str] | None = None,
+) -> Sequence[ConversationSummary]:
+    """Conversations, the newest change first.
+
+    `list` is `queue:<name>` or `owner:<agent>`, both without the resolved and the closed, or `customer:<id>`. `before` is
+    (`updated_at_ms`, `conversation`) of a page's last row and asks for the page after it.
+    """
+    where, values = _listed(list)
+    if customer:
+        where, values = [*where, "c.customer = ?"], [*values, customer]
+    if status:
+        where, values = [*where, "c.status = ?"], [*values, status]
+    if before is not None:
+        where, values = [*where, "(c.updated_at_ms, c.conversation) < (?, ?)"], [*values, *before]
+    rows = db.execute(
+        "SELECT c.conversation, c.customer, c.head, c.status, c.queue, c.owner, c.subject, c.channel, c.updated_at_ms "
+        f"FROM conversation c WHERE {' AND '.join(where) or '1'} "
+        "ORDER BY c.updated_at_ms DESC, c.conversation DESC LIMIT ?",
+        (*values, limit),
+    )
+    return [_summary(row) for row in rows]
+
+
+def conversation(db: sqlite3.Connection, conversation: str) -> Row | None:
+    """A conversation's row with its `interactions`, `context`, `relations` and `deliveries`."""
+    row = next(_rows(db, "SELECT * FROM conversation WHERE conversation = ?", conversation), None)
+    return None if row is None else row | _parts(db, conversation)
+
+
+def journey(db: sqlite3.Connection, customer: str) -> Row | None:
+    """A customer's row with `identities` and `conversations`, oldest first, each as `conversation` gives it."""
+    row = next(_rows(db, "SELECT * FROM customer WHERE customer = ?", customer), None)
+    if row is None:
+        return None
+    identities = _rows(db, "SELECT * FROM identity WHERE customer = ? ORDER BY position", customer)
+    own = _rows(db, "SELECT * FROM conversation WHERE customer = ? ORDER BY opened_at_ms, conversation", customer)
+    every = [found | _parts(db, found["conversation"]) for found in own]
+    return row | {"identities": [*identities], "conversations": every}
+
+
+def quarantine(
+    db: sqlite3.Connection, *, account: str = "", limit: int = 100, before: tuple[int, str] | None = None
+) -> list[Row]:
+    """Quarantined inputs without their bytes (`raw_bytes` counts them), the newest first; paged as `conversations` by
+    (`at_ms`, `quarantine`)."""
+    return [
+        *_rows(
+            db,
+            "SELECT quarantine, stream, account, source, id, code, field, reason, length(raw) AS raw_bytes, received_ms, "
+            "at_ms, replayed_at_ms, position FROM quarantine WHERE (? = '' OR account = ?) AND (at_ms, quarantine) < (?, ?) "
+            "ORDER BY at_ms DESC, quarantine DESC LIMIT ?",
+            account,
+            account,
+            *(before or (2**63 - 1, "")),
+            limit,
+        )
+    ]
+
+
+def quarantined(db: sqlite3.Connection, quarantine: str) -> Row | None:
+    """One quarantined input, whole: `raw` is bytes."""
+    return next(_rows(db, "SELECT * FROM quarantine WHERE quarantine = ?", quarantine), None)
+
+
+def outbox(db: sqlite3.Connection, states: Sequence[str], limit: int) -> list[Row]:
+    """Deliveries in these states, the longest queued first."""
+    # Said twice so that SQLite sees it may use the index, which is of the unsent ones alone.
+    unsent = "" if "sent" in states else "AND state <> 'sent'"
+    sql = f"SELECT * FROM outbox WHERE state IN ({_marks(states)}) {unsent} ORDER BY queued_at_ms, delivery LIMIT ?"
+    return [*_rows(db, sql, *states, limit)]
+
+
+def counts(db: sqlite3.Connection) -> dict[str, int]:
+    """How much there is: events, customers, conversations, those in work, deliveries not sent, the dead, quarantine."""
+    meta: dict[str, int] = dict(db.execute("SELECT key, value FROM meta WHERE key IN ('events', 'position')"))
+    for name, sql in _COUNTS.items():
+        meta[name] = db.execute(sql).fetchone()[0]
+    return meta
+
+
+_COUNTS = {
+    "customers": "SELECT count(*) FROM customer",
+    "conversations": "SELECT count(*) FROM conversation",
+    "work": "SELECT count(*) FROM work WHERE status IN ('open', 'snoozed')",
+    "outbox": "SELECT count(*) FROM outbox WHERE state <> 'sent'",
+    "outbox_dead": "SELECT count(*) FROM outbox WHERE state = 'dead' AND state <> 'sent'",
+    "quarantine": "SELECT count(*) FROM quarantine WHERE replayed_at_ms IS NULL",
+}
+"""`events` is kept by the writer: counting that table reads all of it."""
+
+
+def _newest(db: sqlite3.Connection, stream: str, after_position: int) -> Iterator[tuple[int, int, str, int, str]]:
+    # Backwards by seq, and no further than needed: positions ascend with seq, and only those pairs are indexed.
+    rows = db.execute("SELECT position, n, stream, seq, body FROM event WHERE stream = ? ORDER BY seq DESC", (stream,))
+    for row in rows:
+        if row[0] <= after_position:
+            rows.close()
+            return
+        yield row
+
+
+def _listed(name: str) -> tuple[list[str], list[Any]]:
+    kind, _, value = name.partition(":")
+    match kind:
+        case "":
+            return [], []
+        case "customer":
+            return ["c.customer = ?"], [value]
+        case "queue" | "owner":
+            of_work = f"SELECT conversation FROM work WHERE {kind} = ? AND status IN ('open', 'snoozed')"
+            return [f"c.conversation IN ({of_work})"], [value]
+        case _:
+            raise AssertionError(f"no list {name!r}: queue:<name>, owner:<agent> or customer:<id>")
+
+
+def _summary(row: tuple[Any, ...]) -> ConversationSummary:
+    identifier, customer, head, status, queue, owner, subject, channel, updated_at_ms = row
+    return ConversationSummary(
+        conversation=identifier,
+        customer=customer,
+        head=head,
+        status=Status(status),
+        queue=queue,
+        owner=owner,
+        subject=subject,
+        channel=channel,
+        updated_at_ms=updated_at_ms,
+    )
+
+
+def _parts(db: sqlite3.Connection, conversation: str) -> Row:
+    return {
+        name: [*_rows(db, f"SELECT * FROM {table} WHERE conversation = ? ORDER BY {order}", conversation)]
+        for name, table, order in (
+            ("interactions", "interaction", "interaction"),
+            ("context", "context_item", "key"),
+            ("relations", "relation", "earlier"),
+            ("deliveries", "outbox", "queued_at_ms, delivery"),
+        )
+    }
+
+
+def _rows(db: sqlite3.Connection, sql: str, *values: Any) -> Iterator[Row]:
+    cursor = db.execute(sql, values)
+    return (row_as_dict(cursor, row) for row in cursor.fetchall())
+
+
+def _marks(values: Sequence[object]) -> str:
+    return ", ".join("?" * len(values))

@@ -1,0 +1,170 @@
+"""Writing the archive: patches become SQL, grouped so that each kind of change is one `executemany`.
+
+All functions are steps of the writer's connection, each one transaction.
+"""
+
+import sqlite3
+from collections.abc import Sequence
+from functools import cache
+
+from adapters.stores.archive_schema import ARCHIVE, TABLES
+from adapters.stores.connection import transaction
+from protocol.archive import Patch
+from protocol.links import SnapshotTaken
+
+Key = tuple[str | int, ...]
+Shape = tuple[str, str, tuple[str, ...], tuple[str, ...]]
+"""What makes two patches one statement: table, verb, columns, columns to fill."""
+
+PRUNE_CONVERSATIONS = 500
+"""Conversations one step of `prune` removes: it holds the writer for some tens of milliseconds."""
+
+
+def apply(db: sqlite3.Connection, patches: Sequence[Patch], position: int) -> None:
+    """Writes the patches, of which no two are of one row, and the position they lead to.
+
+    A row that is there when it should not be, or missing when it should be, means that this archive does not follow
+    from this journal: `sqlite3.IntegrityError` or `AssertionError`, and nothing is written.
+    """
+    shapes: dict[Shape, list[Patch]] = {}
+    for patch in patches:
+        shapes.setdefault(_shape(patch), []).append(patch)
+    with transaction(db):
+        forgiving = bool(_meta(db, "pruned_before_ms"))
+        for shape, group in sorted(shapes.items()):
+            _write(db, shape, group, forgiving=forgiving)
+        db.execute("UPDATE meta SET value = ? WHERE key = 'position'", (position,))
+        events = sum(len(group) for shape, group in shapes.items() if shape[0] == "event")
+        db.execute("UPDATE meta SET value = value + ? WHERE key = 'events'", (events,))
+
+
+def save_snapshots(db: sqlite3.Connection, snapshots: Sequence[SnapshotTaken]) -> None:
+    """Keeps the newest snapshot of each customer."""
+    with transaction(db):
+        db.executemany(
+            "INSERT INTO snapshot (customer, position, body) VALUES (?, ?, ?) ON CONFLICT (customer) DO UPDATE SET "
+            "position = excluded.position, body = excluded.body WHERE excluded.position > snapshot.position",
+            [(snapshot.customer, snapshot.position, snapshot.body) for snapshot in snapshots],
+        )
+
+
+def prune(db: sqlite3.Connection, before_ms: int) -> int:
+    """Drops what was over before then, some of it: called again until it returns 0. Returns the rows dropped.
+
+    A stream keeps its numbering for whoever loads it without a snapshot: of a closed conversation the opening, without
+    its subject, and the closing stay; a quarantined input's event stays without the input.
+    """
+    with transaction(db):
+        closed = "SELECT conversation FROM conversation WHERE closed_at_ms < ? ORDER BY closed_at_ms LIMIT ?"
+        gone = db.execute(closed, (before_ms, PRUNE_CONVERSATIONS)).fetchall()
+        if gone:
+            db.execute("UPDATE meta SET value = max(value, ?) WHERE key = 'pruned_before_ms'", (before_ms,))
+        dropped = sum(db.executemany(sql, gone).rowcount for sql in _PRUNE_CONVERSATION)
+        db.executemany(_STRIP_OPENING, gone)
+        db.execute(_STRIP_QUARANTINED, {"before": before_ms})
+        dropped += sum(db.execute(sql, {"before": before_ms}).rowcount for sql in _PRUNE_OLD)
+    return dropped
+
+
+def reset(db: sqlite3.Connection, generation: str) -> None:
+    """Empties the archive: position 0, to follow the journal of `generation`."""
+    with transaction(db):
+        for (table,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall():
+            db.execute(f"DROP TABLE {table}")
+        for step in ARCHIVE.steps:
+            for statement in step:
+                db.execute(statement)
+        db.execute("UPDATE meta SET value = ? WHERE key = 'generation'", (generation,))
+
+
+def adopt(db: sqlite3.Connection, generation: str) -> int:
+    """Returns the position where this archive follows the journal of `generation`; else empties it and returns 0."""
+    known = _meta(db, "generation")
+    if known == generation:
+        return int(_meta(db, "position"))
+    reset(db, generation)
+    return 0
+
+
+def position(db: sqlite3.Connection) -> int:
+    """The journal's position that all rows together reflect."""
+    return int(_meta(db, "position"))
+
+
+def _meta(db: sqlite3.Connection, key: str) -> str | int:
+    value: str | int = db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()[0]
+    return value
+
+
+def _shape(patch: Patch) -> Shape:
+    if patch.values is None:
+        return patch.table, "drop", (), ()
+    return patch.table, "insert" if patch.new else "change", tuple(patch.values), tuple(patch.fill)
+
+
+def _write(db: sqlite3.Connection, shape: Shape, group: list[Patch], *, forgiving: bool) -> None:
+    table, verb, _, _ = shape
+    group.sort(key=_key)  # Rows that lie together are written together.
+    match verb:
+        case "insert":
+            db.executemany(_insert(shape), [(*p.key, *(p.values or {}).values(), p.position) for p in group])
+        case "change":
+            rows = [(*(p.values or {}).values(), *p.fill.values(), p.position, *p.key) for p in group]
+            missing = len(rows) - db.executemany(_change(shape), rows).rowcount
+            if missing and not (forgiving or TABLES[table].named_outside):
+                raise AssertionError(f"{table}: {missing} rows are missing; rebuild the archive from its journal")
+        case _:
+            db.executemany(_drop(shape), [p.key for p in group])
+
+
+def _key(patch: Patch) -> Key:
+    return patch.key
+
+
+@cache
+def _insert(shape: Shape) -> str:
+    name, _, columns, _ = shape
+    table = TABLES[name]
+    names = (*table.key, *columns, "position")
+    sql = f"INSERT INTO {name} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"
+    if not table.replaced:
+        return sql
+    sets = ", ".join(f"{column} = excluded.{column}" for column in (*columns, "position"))
+    return f"{sql} ON CONFLICT ({', '.join(table.key)}) DO UPDATE SET {sets}"
+
+
+@cache
+def _change(shape: Shape) -> str:
+    name, _, columns, fill = shape
+    sets = [f"{column} = ?" for column in columns]
+    sets += [f"{column} = CASE {column} WHEN '' THEN ? ELSE {column} END" for column in fill]
+    return f"UPDATE {name} SET {', '.join((*sets, 'position = ?'))} WHERE {_is(name)}"
+
+
+@cache
+def _drop(shape: Shape) -> str:
+    return f"DELETE FROM {shape[0]} WHERE {_is(shape[0])}"
+
+
+def _is(name: str) -> str:
+    return " AND ".join(f"{column} = ?" for column in TABLES[name].key)
+
+
+_PRUNE_CONVERSATION = (
+    *(
+        f"DELETE FROM {table} WHERE conversation = ?"
+        for table in ("interaction", "relation", "message", "context_item", "outbox", "conversation")
+    ),
+    *(f"DELETE FROM {table} WHERE stream = ?" for table in ("activity", "action", "timer")),
+    "DELETE FROM event WHERE stream = ? AND type NOT IN ('ConversationOpened', 'ConversationClosed')",
+)
+_STRIP_OPENING = (
+    "UPDATE event SET body = json_remove(body, '$.subject') WHERE stream = ? AND type = 'ConversationOpened'"
+)
+_STRIP_QUARANTINED = """
+    UPDATE event SET body = json_set(body, '$.raw', '')
+    WHERE (stream, seq) IN (SELECT stream, seq FROM quarantine WHERE at_ms < :before)"""
+_PRUNE_OLD = (
+    "DELETE FROM quarantine WHERE at_ms < :before",
+    "DELETE FROM outbox WHERE sent_at_ms < :before",
+)

@@ -1,0 +1,225 @@
+"""The archive's tables and indexes, and how each table's rows are written. `docs/data-model.md` explains each column.
+
+Keys are the ids people see, and most tables are stored in the order of their key (`WITHOUT ROWID`), so that what belongs
+to one customer or conversation lies together: their ids begin alike. `event` is appended in the journal's order. An
+index is here only where a query of `archive_queries.py` or a promise needs it: each costs every event some microseconds.
+"""
+
+from msgspec import Struct
+
+from adapters.stores.migrations import Schema
+
+
+class Table(Struct, frozen=True):
+    """How the rows of a table are named and written."""
+
+    key: tuple[str, ...]
+    replaced: bool = False
+    """A new row may stand in the place of an old one; elsewhere that is an error."""
+    named_outside: bool = False
+    """A change may name a row that is not there, since its key came from outside: a channel's report on a delivery,
+    an operator's word on a quarantined input. Elsewhere that is an error."""
+
+
+TABLES: dict[str, Table] = {
+    "customer": Table(("customer",)),
+    "identity": Table(("identity",), replaced=True),
+    "conversation": Table(("conversation",)),
+    "interaction": Table(("conversation", "interaction")),
+    "relation": Table(("conversation", "earlier")),
+    "message": Table(("conversation", "seq")),
+    "activity": Table(("stream", "seq")),
+    "context_item": Table(("conversation", "key"), replaced=True),
+    "action": Table(("stream", "seq")),
+    "work": Table(("conversation",)),
+    "event": Table(("position", "n")),
+    "outbox": Table(("delivery",), named_outside=True),
+    "timer": Table(("stream", "kind"), replaced=True),
+    "quarantine": Table(("quarantine",), named_outside=True),
+}
+"""The tables the projection writes. `snapshot` and `meta` are the store's own."""
+
+_FIRST = (
+    "CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID",
+    "INSERT INTO meta VALUES ('generation', ''), ('position', 0), ('events', 0), ('pruned_before_ms', 0)",
+    """CREATE TABLE customer (
+        customer TEXT PRIMARY KEY,
+        since_ms INTEGER NOT NULL,
+        position INTEGER NOT NULL) WITHOUT ROWID""",
+    """CREATE TABLE identity (
+        identity TEXT PRIMARY KEY,
+        customer TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        evidence TEXT NOT NULL,
+        verified INTEGER NOT NULL,
+        account TEXT NOT NULL,
+        linked_by TEXT NOT NULL,
+        linked_at_ms INTEGER NOT NULL,
+        position INTEGER NOT NULL) WITHOUT ROWID""",
+    "CREATE INDEX identity_by_customer ON identity (customer)",
+    """CREATE TABLE conversation (
+        conversation TEXT PRIMARY KEY,
+        customer TEXT NOT NULL,
+        status TEXT NOT NULL,
+        queue TEXT NOT NULL,
+        owner TEXT NOT NULL,
+        subject TEXT NOT NULL,
+        channel TEXT NOT NULL,
+        head INTEGER NOT NULL,
+        opened_at_ms INTEGER NOT NULL,
+        updated_at_ms INTEGER NOT NULL,
+        wake_at_ms INTEGER,
+        close_at_ms INTEGER,
+        resolved_at_ms INTEGER,
+        closed_at_ms INTEGER,
+        position INTEGER NOT NULL) WITHOUT ROWID""",
+    "CREATE INDEX conversation_by_customer ON conversation (customer)",
+    # For retention, and only of what is over: a live conversation costs this index nothing.
+    "CREATE INDEX conversation_by_close ON conversation (closed_at_ms) WHERE closed_at_ms IS NOT NULL",
+    """CREATE TABLE interaction (
+        conversation TEXT NOT NULL,
+        interaction INTEGER NOT NULL,
+        channel TEXT NOT NULL,
+        account TEXT NOT NULL,
+        identity TEXT NOT NULL,
+        direction TEXT NOT NULL,
+        session TEXT NOT NULL,
+        started_at_ms INTEGER NOT NULL,
+        ended_at_ms INTEGER,
+        end_reason TEXT NOT NULL,
+        position INTEGER NOT NULL,
+        PRIMARY KEY (conversation, interaction)) WITHOUT ROWID""",
+    """CREATE TABLE relation (
+        conversation TEXT NOT NULL,
+        earlier TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        at_ms INTEGER NOT NULL,
+        position INTEGER NOT NULL,
+        PRIMARY KEY (conversation, earlier)) WITHOUT ROWID""",
+    """CREATE TABLE message (
+        conversation TEXT NOT NULL,
+        seq INTEGER NOT NULL,
+        interaction INTEGER NOT NULL,
+        direction TEXT NOT NULL,
+        channel TEXT NOT NULL,
+        identity TEXT NOT NULL,
+        author TEXT NOT NULL,
+        automatic INTEGER NOT NULL,
+        at_ms INTEGER NOT NULL,
+        provider_ms INTEGER,
+        subject TEXT NOT NULL,
+        text TEXT NOT NULL,
+        attachments TEXT,
+        reference TEXT NOT NULL,
+        delivery TEXT,
+        position INTEGER NOT NULL,
+        PRIMARY KEY (conversation, seq)) WITHOUT ROWID""",
+    """CREATE TABLE activity (
+        stream TEXT NOT NULL,
+        seq INTEGER NOT NULL,
+        interaction INTEGER NOT NULL,
+        channel TEXT NOT NULL,
+        identity TEXT NOT NULL,
+        at_ms INTEGER NOT NULL,
+        provider_ms INTEGER NOT NULL,
+        name TEXT NOT NULL,
+        properties TEXT NOT NULL,
+        position INTEGER NOT NULL,
+        PRIMARY KEY (stream, seq)) WITHOUT ROWID""",
+    """CREATE TABLE context_item (
+        conversation TEXT NOT NULL,
+        key TEXT NOT NULL,
+        value TEXT NOT NULL,
+        channel TEXT NOT NULL,
+        interaction INTEGER NOT NULL,
+        actor TEXT NOT NULL,
+        at_ms INTEGER NOT NULL,
+        sensitivity TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        position INTEGER NOT NULL,
+        PRIMARY KEY (conversation, key)) WITHOUT ROWID""",
+    """CREATE TABLE action (
+        stream TEXT NOT NULL,
+        seq INTEGER NOT NULL,
+        kind TEXT NOT NULL,
+        actor TEXT NOT NULL,
+        at_ms INTEGER NOT NULL,
+        detail TEXT NOT NULL,
+        position INTEGER NOT NULL,
+        PRIMARY KEY (stream, seq)) WITHOUT ROWID""",
+    """CREATE TABLE work (
+        conversation TEXT PRIMARY KEY,
+        queue TEXT NOT NULL,
+        owner TEXT NOT NULL,
+        status TEXT NOT NULL,
+        since_ms INTEGER NOT NULL,
+        position INTEGER NOT NULL) WITHOUT ROWID""",
+    "CREATE INDEX work_by_queue ON work (queue, status)",
+    "CREATE INDEX work_by_owner ON work (owner, status)",
+    # Appended in the journal's order; bodies can be long, which a table in key order stores badly.
+    """CREATE TABLE event (
+        position INTEGER NOT NULL,
+        n INTEGER NOT NULL,
+        stream TEXT NOT NULL,
+        seq INTEGER NOT NULL,
+        type TEXT NOT NULL,
+        at_ms INTEGER NOT NULL,
+        actor TEXT NOT NULL,
+        body TEXT NOT NULL,
+        PRIMARY KEY (position, n))""",
+    # Unique: a stream that forks must never get this far, and if it does the archive stops.
+    "CREATE UNIQUE INDEX event_by_stream ON event (stream, seq)",
+    """CREATE TABLE snapshot (
+        customer TEXT PRIMARY KEY,
+        position INTEGER NOT NULL,
+        body BLOB NOT NULL)""",
+    """CREATE TABLE outbox (
+        delivery TEXT PRIMARY KEY,
+        conversation TEXT NOT NULL,
+        customer TEXT NOT NULL,
+        shard INTEGER NOT NULL,
+        channel TEXT NOT NULL,
+        account TEXT NOT NULL,
+        recipient TEXT NOT NULL,
+        state TEXT NOT NULL,
+        attempt INTEGER NOT NULL,
+        queued_at_ms INTEGER NOT NULL,
+        next_at_ms INTEGER,
+        sent_at_ms INTEGER,
+        external_id TEXT NOT NULL,
+        code TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        confirmed TEXT NOT NULL,
+        position INTEGER NOT NULL) WITHOUT ROWID""",
+    "CREATE INDEX outbox_by_state ON outbox (state, queued_at_ms) WHERE state <> 'sent'",
+    # Retention, of sent ones alone.
+    "CREATE INDEX outbox_by_sending ON outbox (sent_at_ms) WHERE sent_at_ms IS NOT NULL",
+    """CREATE TABLE timer (
+        stream TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        customer TEXT NOT NULL,
+        shard INTEGER NOT NULL,
+        due_ms INTEGER NOT NULL,
+        position INTEGER NOT NULL,
+        PRIMARY KEY (stream, kind)) WITHOUT ROWID""",
+    "CREATE INDEX timer_by_due ON timer (due_ms)",
+    """CREATE TABLE quarantine (
+        quarantine TEXT PRIMARY KEY,
+        stream TEXT NOT NULL,
+        seq INTEGER NOT NULL,
+        account TEXT NOT NULL,
+        source TEXT NOT NULL,
+        id TEXT NOT NULL,
+        code INTEGER NOT NULL,
+        field TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        raw BLOB NOT NULL,
+        received_ms INTEGER NOT NULL,
+        at_ms INTEGER NOT NULL,
+        replayed_at_ms INTEGER,
+        position INTEGER NOT NULL)""",
+    "CREATE INDEX quarantine_by_time ON quarantine (at_ms)",
+)
+
+ARCHIVE = Schema(name="archive", application_id=0x54684C61, steps=(_FIRST,))  # "ThLa"

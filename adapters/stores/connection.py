@@ -1,0 +1,144 @@
+"""SQLite connections as the stores use them: opened in one way, and run a whole step at a time.
+
+A *step* is a plain function of the `sqlite3.Connection`: a transaction, or a read. It runs on aiosqlite's thread from
+its beginning to its end, so a commit costs one change of threads (60-70 µs measured) instead of one for each statement.
+What a step keeps in memory is touched by that thread alone.
+"""
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
+
+import aiosqlite
+
+from adapters.stores.errors import StoreError, StoreFailed
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+BUSY_S = 5.0
+"""How long a statement waits for a lock. Ours never meet; this is for a person's `sqlite3` shell on the same file."""
+CHECKPOINT_PAGES = 4_000
+"""Pages of 4 KiB after which a commit copies the WAL into the file: 16 MiB. SQLite's default of 1,000 checkpoints
+four times as often and syncs twice each time; a larger one makes the stall of the commit that pays for it longer."""
+WAL_BYTES_MAX = 64 * 1024 * 1024
+"""What the WAL's file is cut back to after a checkpoint. A reader that holds a snapshot keeps the WAL from starting
+over, so it can grow past `CHECKPOINT_PAGES`; reads here are single short steps."""
+
+
+class Runs(Protocol):
+    """What a store needs of a connection."""
+
+    async def run(
+        self, step: Callable[Concatenate[sqlite3.Connection, P], R], *args: P.args, **kwargs: P.kwargs
+    ) -> R: ...
+
+
+class Connection(aiosqlite.Connection):
+    """aiosqlite's connection with `run`. aiosqlite offers one call for each statement; its queue takes any function,
+    which `_execute` (for subclasses, by its underscore) hands over."""
+
+    def __init__(self, path: Path, connector: Callable[[], sqlite3.Connection]) -> None:
+        super().__init__(connector, iter_chunk_size=64)
+        self._name = path.name
+        self._failed: BaseException | None = None
+
+    @property
+    def failed(self) -> bool:
+        """Whether SQLite ever reported an error: what the file has is open until it is opened anew."""
+        return self._failed is not None
+
+    async def run(self, step: Callable[Concatenate[sqlite3.Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Runs `step` on the connection's thread, all of it even where the caller is cancelled.
+
+        Raises `StoreFailed` for SQLite's errors, and from then on for everything.
+        """
+        if self._failed is not None:
+            raise StoreFailed(f"{self._name} failed before; open it anew") from self._failed
+        try:
+            return cast(R, await self._execute(step, self._conn, *args, **kwargs))  # type: ignore[no-untyped-call]
+        except sqlite3.Error as exc:
+            self._failed = exc
+            raise StoreFailed(f"{self._name}: {exc}") from exc
+
+
+async def open_writer(path: Path, *, synchronous: str, cache_kib: int) -> Connection:
+    """Opens `path` for its one writer, in WAL mode; makes it, readable by its owner only, where it is not there.
+
+    `synchronous` is SQLite's `FULL` (every commit synced) or `NORMAL` (synced by checkpoints). The caller holds the
+    file's lock. Raises `StoreFailed`.
+    """
+    _create(path)
+    connection = Connection(path, lambda: sqlite3.connect(path, timeout=BUSY_S, isolation_level=None))
+    return await _opened(connection, path, lambda db: _prepare(db, synchronous=synchronous, cache_kib=cache_kib))
+
+
+async def open_reader(path: Path) -> Connection:
+    """Opens `path` to read only. Raises `StoreFailed` where it is not there."""
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    connection = Connection(path, lambda: sqlite3.connect(uri, uri=True, timeout=BUSY_S, isolation_level=None))
+    return await _opened(connection, path, _probe)
+
+
+@contextmanager
+def transaction(db: sqlite3.Connection) -> Iterator[None]:
+    """All or nothing: commits at the end, rolls back on any error."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        db.execute("COMMIT")
+    except BaseException:
+        # SQLite has rolled back by itself after some errors (a full disk among them).
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+
+
+def row_as_dict(cursor: sqlite3.Cursor, row: tuple[Any, ...]) -> dict[str, Any]:
+    """A row by its columns' names."""
+    return {column[0]: value for column, value in zip(cursor.description, row, strict=True)}
+
+
+async def _opened(connection: Connection, path: Path, first: Callable[[sqlite3.Connection], None]) -> Connection:
+    try:
+        await connection
+    except sqlite3.Error as exc:
+        raise StoreFailed(f"{path.name} cannot be opened: {exc}") from exc
+    try:
+        await connection.run(first)
+    except StoreError:
+        await connection.close()
+        raise
+    return connection
+
+
+def _create(path: Path) -> None:
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        # The file's name is part of its durability: a synced file in an unsynced folder can vanish.
+        folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as exc:
+        raise StoreFailed(f"{path} cannot be made: {exc.strerror}") from exc
+
+
+def _prepare(db: sqlite3.Connection, *, synchronous: str, cache_kib: int) -> None:
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute(f"PRAGMA synchronous = {synchronous}")
+    # macOS: fsync alone leaves the data in the drive's cache. These do nothing elsewhere.
+    db.execute("PRAGMA fullfsync = ON")
+    db.execute("PRAGMA checkpoint_fullfsync = ON")
+    db.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+    db.execute(f"PRAGMA journal_size_limit = {WAL_BYTES_MAX}")
+    db.execute(f"PRAGMA cache_size = -{cache_kib}")
+
+
+def _probe(db: sqlite3.Connection) -> None:
+    # The first read is what finds a file that is not SQLite's, or one that was never finished.
+    db.execute("PRAGMA schema_version").fetchone()

@@ -1,0 +1,33 @@
+"""What can go wrong with a store.
+
+    ThroughlineError
+    └── StoreError
+        ├── StoreLocked      another process has the file: stop that one, or use another data folder
+        ├── StoreTooNew      a newer version wrote the file: upgrade, or use another data folder
+        └── StoreFailed      the disk, the file system or SQLite failed: whether the last write took place is open
+
+After `StoreFailed` a writing store answers nothing but `StoreFailed`: its process ends, and what comes next reads the
+file anew. That is what makes an ambiguous failure safe (see `journal_rules.py` for how a resend is answered).
+"""
+
+from protocol.errors import ThroughlineError
+
+
+class StoreError(ThroughlineError):
+    """Base of every store's error. Messages name files, tables and reasons, never customers' words."""
+
+
+class StoreLocked(StoreError):
+    """Another process writes this file. `pid` is its process id, 0 where the lock file does not say."""
+
+    def __init__(self, message: str, *, pid: int) -> None:
+        super().__init__(message)
+        self.pid = pid
+
+
+class StoreTooNew(StoreError):
+    """The file has a schema of a newer version than this program knows."""
+
+
+class StoreFailed(StoreError):
+    """Reading or writing failed. A commit that raised this may or may not have taken place."""

@@ -1,0 +1,112 @@
+"""The journal's rules, pure: which units of a group are committed, and what the others are answered.
+
+Every store settles a group through `settle` and then writes what it returns, all in one transaction. So the rules are
+in one place, and a store only keeps.
+
+    unit.epoch is not the fence's         Stale      another writer has the scope
+    unit.batch was settled before         the same answer as then (a resend after an ambiguous failure)
+    its customer was refused before it    Skipped    in this group; it was decided on what did not happen
+    an identity has a customer already    Taken
+    otherwise                             Committed  at the next position
+
+`Taken` and `Skipped` settle their batch too, and are remembered for the scope's epoch; `Stale` settles nothing.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from protocol.journal import Committed, Fence, Skipped, Stale, Taken, Unit, Verdict
+
+REFUSALS_KEPT = 4096
+"""Batches of a scope for which a refusal is remembered. A writer that has more unanswered than this could be told that
+an older, refused unit was committed; a cell has one append in flight, whose units are at most hundreds in a scope."""
+
+Unmade = Taken | Skipped
+"""A verdict under which a unit was settled without being committed."""
+
+
+@dataclass(frozen=True, slots=True)
+class JournalState:
+    """What an opened journal is: its life's name, and its newest position (0: nothing yet)."""
+
+    generation: str
+    position: int
+
+
+@dataclass(slots=True)
+class Settlement:
+    """What one group changes. `verdicts` has one for each unit, in order; the rest is to be written."""
+
+    verdicts: list[Verdict] = field(default_factory=list)
+    committed: list[tuple[int, Unit]] = field(default_factory=list)
+    """Positions and their units, ascending."""
+    owners: dict[str, str] = field(default_factory=dict)
+    """Identities assigned, and their customers."""
+    batches: dict[str, int] = field(default_factory=dict)
+    """The last settled batch of each scope that moved."""
+    unmade: dict[tuple[str, int], Unmade] = field(default_factory=dict)
+    """Refusals to remember, by (scope, batch)."""
+
+
+def settle(
+    units: Sequence[Unit],
+    *,
+    position: int,
+    fences: Mapping[str, Fence],
+    unmade: Mapping[tuple[str, int], Unmade],
+    owners: Mapping[str, str],
+) -> Settlement:
+    """Settles a group. `position` is the newest one, `unmade` the refusals remembered, `owners` the customers of the
+    identities that the group names.
+
+    A batch that is neither settled nor the scope's next is our own bug and raises `AssertionError`.
+    """
+    group = Settlement()
+    refused: set[str] = set()
+    for unit in units:
+        fence = fences.get(unit.scope)
+        if fence is None or fence.epoch != unit.epoch:
+            group.verdicts.append(Stale(fence.epoch if fence else 0))
+            continue
+        settled = group.batches.get(unit.scope, fence.batch)
+        place = (unit.scope, unit.batch)
+        if unit.batch <= settled:
+            verdict = group.unmade.get(place) or unmade.get(place) or Committed(position)
+        elif unit.batch == settled + 1:
+            group.batches[unit.scope] = unit.batch
+            verdict = _judge(unit, group, refused, owners, position + 1)
+            if isinstance(verdict, Committed):
+                position += 1
+            else:
+                group.unmade[place] = verdict
+        else:
+            raise AssertionError(f"{unit.scope}: batch {unit.batch} came after {settled}")
+        if not isinstance(verdict, Committed):
+            refused.add(unit.customer)
+        group.verdicts.append(verdict)
+    return group
+
+
+def raised(scopes: Iterable[str], fences: Mapping[str, Fence]) -> list[Fence]:
+    """The fences of `scopes` with the next epoch, their batches counted anew. Epochs begin at 1."""
+    return [Fence(scope, fences[scope].epoch + 1 if scope in fences else 1, 0) for scope in scopes]
+
+
+def forgotten_below(batch: int) -> int:
+    """The batch below which a scope's refusals are forgotten once `batch` is settled."""
+    return batch - REFUSALS_KEPT
+
+
+def _judge(
+    unit: Unit, group: Settlement, refused: set[str], owners: Mapping[str, str], position: int
+) -> Committed | Unmade:
+    if unit.customer in refused:
+        return Skipped()
+    for identity in unit.identities:
+        owner = group.owners.get(identity) or owners.get(identity)
+        if owner is not None:
+            return Taken(identity, owner)
+    for identity in unit.identities:
+        group.owners[identity] = unit.customer
+    group.committed.append((position, unit))
+    return Committed(position)

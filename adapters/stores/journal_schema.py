@@ -1,0 +1,34 @@
+"""The journal's tables. `docs/data-model.md` explains each column."""
+
+from adapters.stores.migrations import Schema
+
+_FIRST = (
+    "CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID",
+    # Appends only: the key is the rowid, and nothing else is indexed.
+    """CREATE TABLE unit (
+        position INTEGER PRIMARY KEY,
+        scope TEXT NOT NULL,
+        epoch INTEGER NOT NULL,
+        batch INTEGER NOT NULL,
+        customer TEXT NOT NULL,
+        at_ms INTEGER NOT NULL,
+        identities BLOB,
+        entries INTEGER NOT NULL,
+        body BLOB NOT NULL)""",
+    """CREATE TABLE identity (
+        identity TEXT PRIMARY KEY,
+        customer TEXT NOT NULL,
+        position INTEGER NOT NULL) WITHOUT ROWID""",
+    """CREATE TABLE fence (
+        scope TEXT PRIMARY KEY,
+        epoch INTEGER NOT NULL,
+        batch INTEGER NOT NULL) WITHOUT ROWID""",
+    """CREATE TABLE refusal (
+        scope TEXT NOT NULL,
+        batch INTEGER NOT NULL,
+        identity TEXT,
+        customer TEXT,
+        PRIMARY KEY (scope, batch)) WITHOUT ROWID""",
+)
+
+JOURNAL = Schema(name="journal", application_id=0x54684C6A, steps=(_FIRST,))  # "ThLj"

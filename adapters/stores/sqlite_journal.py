@@ -1,0 +1,293 @@
+"""The journal on SQLite: one file, one writing process, every commit one transaction.
+
+`SqliteJournal` is the writer, `SqliteJournalReader` anyone else's view of the same file. The fences and the remembered
+refusals are also kept in memory, since no other process writes them; their rows change in the transaction of the units
+they judge.
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from msgspec import msgpack
+
+from adapters.stores import migrations
+from adapters.stores.connection import Connection, open_reader, open_writer, transaction
+from adapters.stores.errors import StoreFailed
+from adapters.stores.journal_rules import JournalState, Settlement, Unmade, forgotten_below, raised, settle
+from adapters.stores.journal_schema import JOURNAL
+from adapters.stores.locks import FileLock
+from protocol.journal import Fence, Record, Skipped, Taken, Unit, Verdict
+
+Durability = Literal["full", "process"]
+
+CACHE_KIB = 8 * 1024
+"""Pages kept in memory. Appends touch the file's end; the rest serves the identities' index."""
+TRIM_POSITIONS = 10_000
+"""Positions that one step of `trim` drops, so that commits come in between."""
+
+
+class SqliteJournal:
+    """The journal's writer.
+
+    `durability`: `full` syncs every commit before it is answered. `process` leaves that to the operating system: a
+    killed server loses nothing, a machine that dies may lose the newest commits, so after any unclean end the journal
+    takes a name from `new_generation` and all positions given out under the old one are void.
+    """
+
+    def __init__(self, path: Path, *, durability: Durability = "full", new_generation: Callable[[], str]) -> None:
+        self._path = path
+        self._durability = durability
+        self._new_generation = new_generation
+        self._lock = FileLock(path)
+        self._db: Connection | None = None
+        self._file = _File()
+
+    async def open(self) -> JournalState:
+        """Locks, opens and migrates the file. Raises `StoreLocked`, `StoreTooNew` or `StoreFailed`."""
+        self._lock.acquire()
+        try:
+            self._db = await open_writer(self._path, synchronous="FULL", cache_kib=CACHE_KIB)
+            await self._db.run(migrations.migrate, JOURNAL)
+            return await self._db.run(self._file.load, self._durability, self._new_generation)
+        except BaseException:
+            await self._let_go()
+            raise
+
+    async def close(self) -> None:
+        """Syncs, marks a clean end and gives the lock back. A store that failed is closed without the mark."""
+        try:
+            if self._db is not None and not self._db.failed:
+                await self._db.run(self._file.finish)
+        finally:
+            await self._let_go()
+
+    async def raise_fences(self, scopes: Sequence[str]) -> list[Fence]:
+        """Raises each scope's epoch, durably; earlier writers of them are stale from now on. Answers in order."""
+        return await self._opened().run(self._file.raise_fences, scopes)
+
+    async def commit(self, units: Sequence[Unit]) -> list[Verdict]:
+        """Settles the group by `journal_rules` in one transaction, synced before it returns (`full`).
+
+        Raises `StoreFailed` where that failed: the group may or may not be there, and this object is done.
+        """
+        return await self._opened().run(self._file.commit, units)
+
+    async def trim(self, through: int) -> int:
+        """Drops units at or below `through`, which the archive must have durably. Returns how many went."""
+        dropped = 0
+        while step := await self._opened().run(self._file.trim, through):
+            dropped += step
+        return dropped
+
+    async def first_position(self) -> int:
+        """The oldest position that is still kept; the next one to come where nothing is."""
+        return await self._opened().run(_first_position)
+
+    def _opened(self) -> Connection:
+        if self._db is None:
+            raise StoreFailed(f"{self._path.name} is not open")
+        return self._db
+
+    async def _let_go(self) -> None:
+        db, self._db = self._db, None
+        try:
+            if db is not None:
+                await db.close()
+        finally:
+            self._lock.release()
+
+
+class SqliteJournalReader:
+    """A read-only view of the journal's file from any process: committed units, and whose an identity is."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._db: Connection | None = None
+
+    async def open(self) -> None:
+        """Raises `StoreFailed` where the journal was never opened by its writer, or `StoreTooNew`."""
+        self._db = await open_reader(self._path)
+        try:
+            await self._db.run(migrations.check, JOURNAL)
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Gives the connection back."""
+        db, self._db = self._db, None
+        if db is not None:
+            await db.close()
+
+    async def position(self) -> int:
+        """The newest committed position; 0 where nothing is."""
+        return await self._opened().run(_position)
+
+    async def first_position(self) -> int:
+        """The oldest position that is still kept; the next one to come where nothing is."""
+        return await self._opened().run(_first_position)
+
+    async def read(self, after: int, limit: int) -> list[Record]:
+        """At most `limit` records after the position, ascending."""
+        return await self._opened().run(_read, after, limit)
+
+    async def customers_of(self, identities: Sequence[str]) -> dict[str, str]:
+        """The customers of those identities that have one."""
+        return await self._opened().run(_customers_of, identities)
+
+    def _opened(self) -> Connection:
+        if self._db is None:
+            raise StoreFailed(f"{self._path.name} is not open")
+        return self._db
+
+
+class _File:
+    """The steps of the writer, and what they remember; all of it belongs to the connection's thread."""
+
+    def __init__(self) -> None:
+        self._position = 0
+        self._fences: dict[str, Fence] = {}
+        self._unmade: dict[tuple[str, int], Unmade] = {}
+
+    def load(self, db: sqlite3.Connection, durability: Durability, new_generation: Callable[[], str]) -> JournalState:
+        meta = dict(db.execute("SELECT key, value FROM meta"))
+        generation = meta.get("generation")
+        if generation is None or meta["unsynced"]:
+            generation = new_generation()
+        # Written under synchronous=FULL: with the mark lost, a commit lost after it would go unnoticed.
+        _write_meta(db, generation=generation, unsynced=int(durability == "process"))
+        if durability == "process":
+            db.execute("PRAGMA synchronous = NORMAL")
+        self._position = _position(db)
+        self._fences = {row[0]: Fence(*row) for row in db.execute("SELECT scope, epoch, batch FROM fence")}
+        rows = db.execute("SELECT scope, batch, identity, customer FROM refusal")
+        self._unmade = {
+            (scope, batch): Skipped() if identity is None else Taken(identity, customer)
+            for scope, batch, identity, customer in rows
+        }
+        return JournalState(generation, self._position)
+
+    def finish(self, db: sqlite3.Connection) -> None:
+        db.execute("PRAGMA synchronous = FULL")  # The mark's sync covers every commit before it in the WAL.
+        _write_meta(db, unsynced=0)
+
+    def raise_fences(self, db: sqlite3.Connection, scopes: Sequence[str]) -> list[Fence]:
+        fences = raised(scopes, self._fences)
+        with transaction(db):
+            db.executemany("INSERT OR REPLACE INTO fence (scope, epoch, batch) VALUES (?, ?, ?)", map(_fence_row, fences))
+            db.executemany("DELETE FROM refusal WHERE scope = ?", ((scope,) for scope in scopes))
+        gone = set(scopes)
+        self._fences |= {fence.scope: fence for fence in fences}
+        self._unmade = {place: verdict for place, verdict in self._unmade.items() if place[0] not in gone}
+        return fences
+
+    def commit(self, db: sqlite3.Connection, units: Sequence[Unit]) -> list[Verdict]:
+        owners = _customers_of(db, [identity for unit in units for identity in unit.identities])
+        group = settle(units, position=self._position, fences=self._fences, unmade=self._unmade, owners=owners)
+        if not group.batches:  # Stale units and resends only.
+            return group.verdicts
+        fences = {scope: Fence(scope, self._fences[scope].epoch, batch) for scope, batch in group.batches.items()}
+        with transaction(db):
+            _write(db, group, fences.values())
+        self._position += len(group.committed)
+        self._fences |= fences
+        if group.unmade:
+            self._remember(group)
+        return group.verdicts
+
+    def trim(self, db: sqlite3.Connection, through: int) -> int:
+        through = min(through, self._position, _first_position(db) + TRIM_POSITIONS - 1)
+        with transaction(db):
+            dropped = db.execute("DELETE FROM unit WHERE position <= ?", (through,)).rowcount
+            if dropped:  # The newest unit may be among them: positions go on from here.
+                db.execute("INSERT OR REPLACE INTO meta (key, value) VALUES ('trimmed', ?)", (through,))
+        return dropped
+
+    def _remember(self, group: Settlement) -> None:
+        oldest = {scope: forgotten_below(group.batches[scope]) for scope, _ in group.unmade}
+        kept = {place: v for place, v in self._unmade.items() if place[1] >= oldest.get(place[0], 0)}
+        self._unmade = kept | group.unmade
+
+
+def _write(db: sqlite3.Connection, group: Settlement, fences: Iterable[Fence]) -> None:
+    db.executemany("INSERT INTO unit VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", map(_unit_row, group.committed))
+    db.executemany("UPDATE fence SET epoch = ?2, batch = ?3 WHERE scope = ?1", map(_fence_row, fences))
+    if group.owners:
+        db.executemany("INSERT INTO identity VALUES (?, ?, ?)", _identity_rows(group))
+    if group.unmade:
+        db.executemany("INSERT INTO refusal VALUES (?, ?, ?, ?)", _refusal_rows(group))
+        scopes = {scope for scope, _ in group.unmade}
+        old = [(scope, forgotten_below(group.batches[scope])) for scope in scopes]
+        db.executemany("DELETE FROM refusal WHERE scope = ? AND batch < ?", old)
+
+
+def _unit_row(placed: tuple[int, Unit]) -> tuple[Any, ...]:
+    position, unit = placed
+    identities = msgpack.encode(unit.identities) if unit.identities else None
+    return (
+        position,
+        unit.scope,
+        unit.epoch,
+        unit.batch,
+        unit.customer,
+        unit.at_ms,
+        identities,
+        unit.entries,
+        unit.body,
+    )
+
+
+def _fence_row(fence: Fence) -> tuple[str, int, int]:
+    return fence.scope, fence.epoch, fence.batch
+
+
+def _identity_rows(group: Settlement) -> Iterable[tuple[str, str, int]]:
+    for position, unit in group.committed:
+        for identity in dict.fromkeys(unit.identities):
+            yield identity, unit.customer, position
+
+
+def _refusal_rows(group: Settlement) -> Iterable[tuple[str, int, str | None, str | None]]:
+    for (scope, batch), verdict in group.unmade.items():
+        match verdict:
+            case Taken():
+                yield scope, batch, verdict.identity, verdict.customer
+            case Skipped():
+                yield scope, batch, None, None
+
+
+def _write_meta(db: sqlite3.Connection, **values: str | int) -> None:
+    with transaction(db):
+        db.executemany("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", values.items())
+
+
+def _position(db: sqlite3.Connection) -> int:
+    newest = "SELECT max(position) AS position FROM unit UNION ALL SELECT value FROM meta WHERE key = 'trimmed'"
+    return db.execute(f"SELECT max(position) FROM ({newest})").fetchone()[0] or 0
+
+
+def _first_position(db: sqlite3.Connection) -> int:
+    first: int | None = db.execute("SELECT min(position) FROM unit").fetchone()[0]
+    return _position(db) + 1 if first is None else first
+
+
+def _read(db: sqlite3.Connection, after: int, limit: int) -> list[Record]:
+    rows = db.execute(
+        "SELECT position, customer, at_ms, identities, entries, body FROM unit WHERE position > ? ORDER BY position LIMIT ?",
+        (after, limit),
+    )
+    return [
+        Record(position, customer, at_ms, msgpack.decode(identities, type=list[str]) if identities else [], entries, body)
+        for position, customer, at_ms, identities, entries, body in rows
+    ]
+
+
+def _customers_of(db: sqlite3.Connection, identities: Sequence[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for identity in identities:
+        row = db.execute("SELECT customer FROM identity WHERE identity = ?", (identity,)).fetchone()
+        if row is not None:
+            found[identity] = row[0]
+    return found

@@ -1,0 +1,1 @@
+"""The load generator and its scenarios: `python -m benchmarks --help`."""

@@ -1,0 +1,92 @@
+"""The sending side of a run: connections that keep a window of events unanswered, or keep to a clock.
+
+    closed loop   as many as are answered are sent again: finds what the server can take
+    open loop     `rate` events a second are due whatever the answers do, and each one's latency counts from when it was
+                  due, so that a stall shows in every event that it delayed (no coordinated omission)
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+
+from benchmarks.ledger import Ledger
+from benchmarks.traffic import Order
+
+BATCH_MAX = 256
+"""Events of one message."""
+TICK_S = 0.002
+"""How often an open loop looks at its clock."""
+
+Send = Callable[[Sequence[int]], Awaitable[None]]
+"""Sends the events of these numbers as one message."""
+
+
+class Pusher:
+    """One connection's part of the load. `answered` is called by whoever reads the connection."""
+
+    def __init__(self, send: Send, *, order: Order, ledger: Ledger, window: int) -> None:
+        self._send = send
+        self._order = order
+        self._ledger = ledger
+        self._window = window
+        self._unanswered: set[int] = set()
+        self._room = asyncio.Event()
+
+    @property
+    def idle(self) -> bool:
+        """Whether everything is answered."""
+        return not self._unanswered
+
+    def answered(self, number: int) -> None:
+        """The event has its answer, whatever it is."""
+        self._unanswered.discard(number)
+        self._room.set()
+
+    async def push_until(self, until_s: float) -> None:
+        """The closed loop: ends with the last message sent before `until_s`."""
+        while (now_s := time.perf_counter()) < until_s:
+            if room := min(self._window - len(self._unanswered), BATCH_MAX):
+                await self._send(self._take([now_s] * room))
+            else:
+                await self._wait_for_room(until_s - now_s)
+
+    async def push_by_clock(self, rate: float, from_s: float, until_s: float) -> None:
+        """The open loop. Where the window is full, due events wait, and their latency grows meanwhile."""
+        taken = 0
+        while (now_s := time.perf_counter()) < until_s:
+            room = min(self._window - len(self._unanswered), BATCH_MAX)
+            due = min(int((now_s - from_s) * rate) - taken, room)
+            if due > 0:
+                await self._send(self._take([from_s + (taken + one) / rate for one in range(due)]))
+                taken += due
+            elif room:
+                await asyncio.sleep(TICK_S)
+            else:
+                await self._wait_for_room(until_s - now_s)
+
+    async def push_all(self, until_number: int) -> None:
+        """Sends everything up to a number as fast as answers come."""
+        while (left := until_number - self._order.next) > 0:
+            if room := min(self._window - len(self._unanswered), BATCH_MAX, left):
+                await self._send(self._take([time.perf_counter()] * room))
+            else:
+                await self._wait_for_room(1.0)
+
+    def _take(self, due_s: Sequence[float]) -> list[int]:
+        numbers: list[int] = []
+        for at_s in due_s:
+            number, repeat = self._order.take()
+            if repeat and number in self._unanswered:
+                continue  # Two answers under one id could not be told apart on this connection.
+            self._ledger.send(number, at_s, repeat=repeat)
+            self._unanswered.add(number)
+            numbers.append(number)
+        return numbers
+
+    async def _wait_for_room(self, at_most_s: float) -> None:
+        self._room.clear()
+        try:
+            async with asyncio.timeout(at_most_s):
+                await self._room.wait()
+        except TimeoutError:
+            return

@@ -1,0 +1,76 @@
+"""What customers say: numbered events, each a pure function of the run's name and its number.
+
+    0 … customers-1     everyone's first message, sent before anything is measured: the live conversations
+    after that          one in ten is a stranger's first message, the others go on with a live conversation
+
+A number can be sent again at any time and is the same event then, byte for byte: so duplicates need no memory.
+"""
+
+import random
+from typing import Any
+
+NEW_PER_MILLE = 100
+"""Events from customers that nobody knew: 10%."""
+REPEATS_PER_MILLE = 20
+"""Events sent a second time, as channels do after a lost answer: 2%."""
+_STRIDE = 7919
+"""A prime, so that successive events belong to customers far apart."""
+
+
+class Traffic:
+    """The events of one run."""
+
+    def __init__(self, run: str, *, customers: int, account: str, text_bytes: int, began_ms: int) -> None:
+        self.customers = customers
+        self.source = f"benchmark:{run}"
+        self._run = run
+        self._account = account
+        self._began_ms = began_ms
+        self._filler = ("My last bill is higher than the one before, and I do not see why. " * 64)[:text_bytes]
+
+    def is_new(self, number: int) -> bool:
+        """Whether the event is the first of its customer."""
+        return number < self.customers or number * NEW_PER_MILLE % 1000 < NEW_PER_MILLE
+
+    def customer(self, number: int) -> int:
+        """Whose event it is: a customer goes by the number of their first event."""
+        return number if self.is_new(number) else number * _STRIDE % self.customers
+
+    def subject(self, number: int) -> str:
+        """The subject of a customer's first event, which shows in inboxes; empty for later ones."""
+        return f"{self._run} {number}" if self.is_new(number) else ""
+
+    def number_of_subject(self, subject: str) -> int | None:
+        """The event that opened the conversation with this subject; None for one that is not of this run."""
+        run, _, number = subject.rpartition(" ")
+        return int(number) if run == self._run and number.isdigit() else None
+
+    def event(self, number: int) -> dict[str, Any]:
+        """The event as it goes on the wire."""
+        data = {"type": "throughline.message.received", "text": self._filler}
+        if subject := self.subject(number):
+            data["subject"] = subject
+        return {
+            "id": str(number),
+            "source": self.source,
+            "time_ms": self._began_ms,
+            "account": self._account,
+            "channel": "chat",
+            "identities": [f"chat:{self._run}-{self.customer(number)}"],
+            "data": data,
+        }
+
+
+class Order:
+    """The order in which numbers are handed out: ascending, with repeats of any earlier ones strewn in."""
+
+    def __init__(self, *, first: int, seed: int) -> None:
+        self.next = first
+        self._random = random.Random(seed)
+
+    def take(self) -> tuple[int, bool]:
+        """The next number, and whether it is a repeat."""
+        if self.next and self._random.randrange(1000) < REPEATS_PER_MILLE:
+            return self._random.randrange(self.next), True
+        self.next += 1
+        return self.next - 1, False

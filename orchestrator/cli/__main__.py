@@ -1,0 +1,5 @@
+"""`python -m orchestrator.cli` is `throughline`."""
+
+from orchestrator.cli.app import main
+
+main()

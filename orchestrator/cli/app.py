@@ -1,0 +1,67 @@
+"""The tree of commands, and what a command's end means to the shell.
+
+Every command's help ends with an example, which `tests/orchestrator/test_cli.py` checks against the tree.
+"""
+
+import json
+import sys
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from orchestrator.cli import archive, conversation, customer, demo, outbox, quarantine, serve, status, token
+from orchestrator.cli.exits import Exit, Failure
+from orchestrator.cli.output import errors
+
+app = typer.Typer(
+    name="throughline",
+    help="One conversation per issue, whatever the channel.",
+    epilog="Example: throughline serve, then in another terminal: throughline demo",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_show_locals=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("serve", epilog=serve.EXAMPLE)(serve.serve)
+app.command("demo", epilog=demo.EXAMPLE)(demo.demo)
+app.command("status", epilog=status.EXAMPLE)(status.status)
+app.add_typer(token.app, name="token")
+app.add_typer(conversation.app, name="conversation")
+app.add_typer(customer.app, name="customer")
+app.add_typer(quarantine.app, name="quarantine")
+app.add_typer(outbox.app, name="outbox")
+app.add_typer(archive.app, name="archive")
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        sys.stdout.write(f"throughline {version('throughline')}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Say it.")] = False,
+) -> None:
+    """One conversation per issue, whatever the channel."""
+
+
+def main() -> None:
+    """Runs the command line and exits with a code of `exits.Exit`."""
+    try:
+        app()
+    except Failure as failure:
+        _say(failure)
+        sys.exit(int(failure.exit_code))
+    except KeyboardInterrupt:
+        sys.exit(int(Exit.INTERRUPTED))
+
+
+def _say(failure: Failure) -> None:
+    if "--json" in sys.argv:
+        sys.stderr.write(json.dumps({"error": failure.as_json()}, ensure_ascii=False) + "\n")
+        return
+    errors().print(Text.assemble(("throughline: ", "bold red"), failure.message))

@@ -1,0 +1,44 @@
+"""Options that many commands take, each described once."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from msgspec.structs import replace
+
+from orchestrator.cli.exits import Exit, Failure
+from orchestrator.cli.server import Running, Server, find
+from orchestrator.settings import Settings, SettingsError, load
+
+Url = Annotated[str, typer.Option("--url", help="Address of the server, such as http://127.0.0.1:7100.")]
+Token = Annotated[str, typer.Option("--token", help="A token with the scope the command needs.")]
+Data = Annotated[
+    Path | None,
+    typer.Option("--data", help="The server's data folder: finds the running server. Default: as the settings say."),
+]
+SettingsFile = Annotated[
+    Path | None,
+    typer.Option("--settings", help="Settings file. Default: throughline.toml, where there is one."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, max=1000, help="Rows at most.")]
+
+
+def settings_of(file: Path | None, data: Path | None = None) -> Settings:
+    """The settings, with `--data` over them. Raises `Failure` (`USAGE`)."""
+    try:
+        settings = load(file)
+    except SettingsError as exc:
+        raise Failure(Exit.USAGE, str(exc)) from exc
+    return settings if data is None else replace(settings, data=str(data))
+
+
+def running_of(url: str, token: str, data: Path | None) -> Running:
+    """The running server that the options name."""
+    folder = data if data is not None else Path(settings_of(None).data)
+    return find(url=url, token=token, data=folder)
+
+
+def server_of(url: str, token: str, data: Path | None) -> Server:
+    """A connection to it."""
+    return Server(running_of(url, token, data))

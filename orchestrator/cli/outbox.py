@@ -1,0 +1,53 @@
+"""`throughline outbox`: messages on their way to customers."""
+
+from typing import Annotated
+
+import typer
+
+from orchestrator.cli.options import Data, Json, Limit, Token, Url, server_of
+from orchestrator.cli.output import print_fields, print_json, print_table
+from orchestrator.cli.server import part
+
+app = typer.Typer(help="See what is to leave, and send again what was given up.", no_args_is_help=True)
+
+COLUMNS = ("delivery", "state", "channel", "account", "to_identity", "attempt", "next_ms", "reason")
+
+
+@app.command("list", epilog="Example: throughline outbox list --state dead")
+def list_(
+    *,
+    state: Annotated[
+        list[str] | None,
+        typer.Option("--state", help="queued, attempting, waiting, uncertain or dead; may stand more than once."),
+    ] = None,
+    limit: Limit = 100,
+    url: Url = "",
+    token: Token = "",
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """List deliveries that have not left; dead and uncertain ones wait for a person."""
+    with server_of(url, token, data) as server:
+        rows = server.get("/v1/outbox", states=",".join(state or []), limit=limit)
+    if as_json:
+        print_json(rows)
+    else:
+        print_table(rows, COLUMNS, empty="the outbox is empty")
+
+
+@app.command("replay", epilog="Example: throughline outbox replay cu7q2mzj4xk5w3n6ab-1.12")
+def replay(
+    delivery: Annotated[str, typer.Argument(metavar="DELIVERY", help="A delivery's id.")],
+    *,
+    url: Url = "",
+    token: Token = "",
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Send a dead or held delivery again, under the same idempotency key."""
+    with server_of(url, token, data) as server:
+        answer = server.post(f"/v1/outbox/{part(delivery)}/replay")
+    if as_json:
+        print_json(answer)
+    else:
+        print_fields({"replayed": delivery, **(answer or {})})

@@ -1,0 +1,115 @@
+"""`throughline serve`: the server in the foreground, from its banner to its end."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from msgspec.structs import replace
+from rich.markup import escape
+from rich.panel import Panel
+
+from orchestrator.cli.exits import Exit, Failure
+from orchestrator.cli.options import Data, Json, SettingsFile, settings_of
+from orchestrator.cli.output import console, errors
+from orchestrator.cli.server import Running, find
+from orchestrator.settings import Settings
+
+if TYPE_CHECKING:
+    from orchestrator.cluster.supervisor import Serving
+
+EXAMPLE = "Example: throughline serve --data ./data --port 7100"
+
+
+def serve(
+    *,
+    settings: SettingsFile = None,
+    data: Data = None,
+    host: Annotated[str, typer.Option("--host", help="Address to listen on. Default: as the settings say.")] = "",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port; 0 takes any free one.")] = -1,
+    as_json: Json = False,
+) -> None:
+    """Run the server until Ctrl-C, which drains and stops it."""
+    chosen = _with_address(settings_of(settings, data), host, port)
+    # Imported here: the supervisor needs process and signal machinery that no other command does.
+    from adapters.stores.errors import StoreLocked, StoreTooNew
+    from orchestrator.cluster.data_folder import DataFolderInUse
+    from orchestrator.cluster.supervisor import CannotServe
+    from orchestrator.cluster.supervisor import serve as supervise
+
+    banner = _Banner(chosen, as_json=as_json)
+    with errors().status("Starting: Ray, stores, cells, channels, gateway …") as spinner:
+        banner.before = spinner.stop
+        try:
+            supervise(chosen, on_ready=banner.show)
+        except (DataFolderInUse, StoreLocked, StoreTooNew) as exc:
+            raise Failure(Exit.DATA, str(exc)) from exc
+        except CannotServe as exc:
+            raise Failure(Exit.REFUSED, str(exc)) from exc
+    errors().print("Stopped; everything acknowledged is on disk.", style="dim")
+
+
+class _Banner:
+    """What an operator needs once the server serves; said again after a rebuild in one line only."""
+
+    def __init__(self, settings: Settings, *, as_json: bool) -> None:
+        self._settings = settings
+        self._as_json = as_json
+        self._shown = False
+        self.before: Callable[[], None] = lambda: None
+        """Called first: gives the terminal's last line back."""
+
+    def show(self, serving: "Serving") -> None:
+        """The address, fresh tokens and the next command to try."""
+        self.before()
+        if self._shown:
+            errors().print(f"Rebuilt: {len(serving.facts)} processes serve again.", style="dim")
+            return
+        self._shown = True
+        data = Path(self._settings.data).resolve()
+        running = find(url="", token="", data=data, environ={})
+        if self._as_json:
+            answer = {"url": running.url, "tokens": _tokens(running), "data": str(data), "pids": _pids(serving)}
+            # One line, since whoever reads it reads a stream that stays open.
+            sys.stdout.write(json.dumps(answer) + "\n")
+            sys.stdout.flush()
+            return
+        lines = [
+            f"Serving on   [bold]{escape(running.url)}[/bold]",
+            f"Data in      {escape(str(data))}",
+            f"Processes    {', '.join(serving.facts)}",
+            "",
+            "Tokens of this run; [bold]throughline token create[/bold] makes lasting ones:",
+            *(f"  {scope:<10} {escape(token)}" for scope, token in _tokens(running).items()),
+            "",
+            f"Try next, in another terminal:   [bold]{escape(_command(self._settings, 'demo'))}[/bold]",
+            "Ctrl-C drains and stops.",
+        ]
+        console().print(Panel.fit("\n".join(lines), title="Throughline", title_align="left", padding=(1, 2)))
+
+
+def _tokens(running: Running) -> dict[str, str]:
+    return {"agent": running.agent, "gateway": running.gateway, "operator": running.operator}
+
+
+def _pids(serving: "Serving") -> dict[str, int]:
+    return {name: int(facts.get("pid", 0)) for name, facts in serving.facts.items()}
+
+
+def _command(settings: Settings, command: str) -> str:
+    """How to call `throughline` from where the operator stands: as it was called, with the data folder if need be."""
+    program = sys.argv[0]
+    name = "throughline" if Path(program).name == "throughline" and not Path(program).is_absolute() else program
+    data = "" if settings.data == Settings().data else f" --data {settings.data}"
+    return f"{name} {command}{data}"
+
+
+def _with_address(settings: Settings, host: str, port: int) -> Settings:
+    http = settings.http
+    if host:
+        http = replace(http, host=host)
+    if port >= 0:
+        http = replace(http, port=port)
+    return replace(settings, http=http)

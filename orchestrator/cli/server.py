@@ -1,0 +1,124 @@
+"""The running server as commands see it: where it is, and JSON over HTTP to it.
+
+An address is looked for in this order: `--url` and `--token`, THROUGHLINE_URL and THROUGHLINE_TOKEN, `server.json` in
+the data folder, which `serve` writes at its start, readable by its owner only, and removes when it stops.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import quote
+
+import httpx
+import msgspec
+from msgspec import Struct
+
+from orchestrator.cli.exits import Exit, Failure
+
+SERVER_FILE = "server.json"
+TIMEOUT_S = 30.0
+"""Longer than the server's own limit on a command, so that its answer is heard and not guessed."""
+
+
+class Running(Struct, kw_only=True, frozen=True):
+    """What `server.json` says. Tokens live as long as the server's run."""
+
+    url: str
+    operator: str = ""
+    agent: str = ""
+    gateway: str = ""
+    pid: int = 0
+
+
+class Refused(Struct, kw_only=True, frozen=True):
+    """The body of a refusal; rows of `protocol.errors.TABLE`."""
+
+    code: int = 0
+    message: str = ""
+
+
+def find(*, url: str, token: str, data: Path, environ: Mapping[str, str] = os.environ) -> Running:
+    """The server to talk to. Raises `Failure` (`UNREACHABLE`) that names what was looked for."""
+    url = url or environ.get("THROUGHLINE_URL", "")
+    token = token or environ.get("THROUGHLINE_TOKEN", "")
+    if url and token:
+        return Running(url=url.rstrip("/"), operator=token, agent=token, gateway=token)
+    running = _read(data / SERVER_FILE)
+    if running is None and not url:
+        raise Failure(
+            Exit.UNREACHABLE,
+            f"no running server found: {data / SERVER_FILE} does not exist. Start one with `throughline serve`, "
+            "or say where it is with --url and --token (THROUGHLINE_URL, THROUGHLINE_TOKEN), or --data",
+        )
+    if running is None:
+        raise Failure(Exit.USAGE, f"--url {url} needs a token: give --token or set THROUGHLINE_TOKEN")
+    if url and url.rstrip("/") != running.url:
+        # A token is shown to no server but the one it was made for.
+        raise Failure(Exit.USAGE, f"--url {url} is not the server of {data / SERVER_FILE}: give --token too")
+    return running if not token else msgspec.structs.replace(running, operator=token, agent=token, gateway=token)
+
+
+def _read(path: Path) -> Running | None:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Running)
+    except FileNotFoundError:
+        return None
+    except PermissionError as exc:
+        raise Failure(Exit.UNREACHABLE, f"{path} is readable by the server's owner only: {exc.strerror}") from exc
+    except msgspec.DecodeError as exc:
+        raise Failure(Exit.DATA, f"{path} is not a server's file: {exc}") from exc
+
+
+class Server:
+    """JSON requests to one server. A context manager, which closes its connections."""
+
+    def __init__(self, running: Running, *, transport: httpx.BaseTransport | None = None) -> None:
+        self.url = running.url
+        self._http = httpx.Client(
+            base_url=running.url,
+            headers={"Authorization": f"Bearer {running.operator}"},
+            timeout=TIMEOUT_S,
+            transport=transport,
+            # A proxy for the wide world must not see an operator's token on its way to this machine.
+            trust_env=False,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._http.close()
+
+    def get(self, path: str, **params: str | int) -> Any:
+        """The JSON of a GET; empty parameters are left out. Raises `Failure`."""
+        return self._request("GET", path, params={name: value for name, value in params.items() if value != ""})
+
+    def post(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """The JSON that answers a POST of JSON. Raises `Failure`."""
+        return self._request("POST", path, json=dict(body or {}))
+
+    def _request(self, method: str, path: str, **request: Any) -> Any:
+        try:
+            response = self._http.request(method, path, **request)
+        except httpx.ConnectError as exc:
+            raise Failure(Exit.UNREACHABLE, f"no server answers at {self.url}: {exc}") from exc
+        except httpx.TransportError as exc:
+            raise Failure(Exit.UNREACHABLE, f"{self.url} broke off: {type(exc).__name__}") from exc
+        if response.is_success:
+            return response.json() if response.content else None
+        raise _failure(response)
+
+
+def part(value: str) -> str:
+    """A value as one part of a path."""
+    return quote(value, safe="")
+
+
+def _failure(response: httpx.Response) -> Failure:
+    try:
+        refused = msgspec.json.decode(response.content, type=Refused)
+    except msgspec.DecodeError:
+        refused = Refused()
+    message = refused.message or f"{response.request.url.path} answered {response.status_code}"
+    return Failure(Exit.REFUSED, message, code=refused.code)

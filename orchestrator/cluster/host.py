@@ -1,0 +1,125 @@
+"""One process of the table, as Ray runs it: a plain class that builds its parts, serves, and ends when one breaks.
+
+What the node hears of it are plain values, never exceptions of ours: those need not survive pickling.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Protocol
+
+import structlog
+from msgspec import Struct
+
+from orchestrator.cluster.logs import log_to
+from orchestrator.cluster.run_folder import read_settings
+from orchestrator.cluster.table import Process
+from orchestrator.settings import Settings
+from protocol.errors import ThroughlineError
+
+_log = structlog.get_logger(__name__)
+
+
+class Part(Protocol):
+    """What a process hosts: a journal, an archive, a cell, a gateway, channels, each with its lines."""
+
+    async def start(self) -> dict[str, str | int]:
+        """Opens what it needs; it serves when this returns. Returns what others may know, such as a port."""
+        ...
+
+    async def run(self) -> None:
+        """Serves until drained; raises what broke it."""
+        ...
+
+    async def drain(self) -> None:
+        """Takes nothing new in, finishes what it holds, and makes `run` return."""
+        ...
+
+    async def stop(self) -> None:
+        """Gives back what it opened."""
+        ...
+
+    def status(self) -> dict[str, object]:
+        """Figures for operators."""
+        ...
+
+
+Build = Callable[[str, Settings, Path], Part]
+"""Builds the part of the process of this name, for these settings, with its sockets in this folder."""
+
+
+class Ended(Struct, frozen=True):
+    """How a process came to its end. `reason` is empty where it was asked to stop.
+
+    `hopeless`: it failed to start for a reason that another try will not change, and that `reason` tells the operator.
+    """
+
+    reason: str = ""
+    hopeless: bool = False
+
+
+class Host:
+    """The actor. `build` names a `Build` as `module:function`, so that tests can put other parts in."""
+
+    def __init__(self, process: Process, run_folder: str, build: str) -> None:
+        self._process = process
+        self._run_folder = Path(run_folder)
+        self._build = build
+        self._serving: asyncio.Task[Ended] | None = None
+        self._started = asyncio.Event()
+        self._facts: dict[str, str | int] = {}
+        self._part: Part | None = None
+        os.nice(process.nice)
+
+    async def run(self) -> Ended:
+        """Serves until the end. Asked again, as after a lost answer, it goes on with what runs already."""
+        if self._serving is None:
+            self._serving = asyncio.create_task(self._serve(), name=self._process.name)
+        return await asyncio.shield(self._serving)
+
+    async def started(self) -> dict[str, str | int]:
+        """Waits until it serves; the part's facts, with this process's `pid`."""
+        await self._started.wait()
+        return self._facts
+
+    async def status(self) -> dict[str, object]:
+        """The part's figures; empty while it starts."""
+        return self._part.status() if self._part is not None else {}
+
+    async def drain(self) -> None:
+        """Drains the part; returns when it is done."""
+        if self._part is not None and self._serving is not None:
+            await self._part.drain()
+            await asyncio.shield(self._serving)
+
+    async def _serve(self) -> Ended:
+        settings = read_settings(self._run_folder)
+        log_to(Path(settings.data) / "log" / f"{self._process.name}.log", settings.log_level)
+        structlog.contextvars.bind_contextvars(process=self._process.name)
+        try:
+            part = _resolve(self._build)(self._process.name, settings, self._run_folder)
+            facts = await part.start()
+        except (ThroughlineError, OSError) as exc:
+            _log.error("host.start_failed", reason=str(exc), exc_info=True)
+            return Ended(f"{self._process.name}: {exc}", hopeless=True)
+        self._part = part
+        self._facts = facts | {"pid": os.getpid()}
+        self._started.set()
+        _log.info("host.started", **facts)
+        try:
+            await part.run()
+        except Exception as exc:
+            # Whatever it was, this process ends with it and comes back by recovery.
+            _log.error("host.broke", exc_info=True)
+            return Ended(f"{self._process.name}: {type(exc).__name__}")
+        await part.stop()
+        _log.info("host.stopped")
+        return Ended()
+
+
+def _resolve(build: str) -> Build:
+    module, _, function = build.partition(":")
+    resolved: Build = getattr(import_module(module), function)
+    return resolved

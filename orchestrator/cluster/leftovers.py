@@ -1,0 +1,61 @@
+"""Our own processes, wherever they hang in the process tree: how they are known, and how they are ended.
+
+Every process of a server carries `THROUGHLINE_NODE=<mark>` in its environment, inherited from the node. Ray's agents
+overwrite that memory with their title, so a process whose title says Ray's is also known by the files it holds open in
+a run folder of the mark. Nothing else is ever touched: not by name, not by age.
+"""
+
+import time
+from pathlib import Path
+
+import psutil
+
+from orchestrator.cluster.run_folder import run_prefix
+
+MARK_VARIABLE = "THROUGHLINE_NODE"
+
+_RAY_TITLE = "ray::"
+
+
+def ours(mark: str, *, but: frozenset[int] = frozenset()) -> list[psutil.Process]:
+    """All living processes of the mark, except those with a pid in `but`."""
+    return [process for process in psutil.process_iter() if process.pid not in but and _carries(process, mark)]
+
+
+def end(mark: str, *, but: frozenset[int] = frozenset(), within_s: float = 5.0) -> int:
+    """Kills all of them, until none is left or the time is up; returns how many there were.
+
+    At once and without a word: each is made to be killed at any moment, and what could be said was said by draining.
+    """
+    killed: set[int] = set()
+    deadline = time.monotonic() + within_s
+    while left := ours(mark, but=but):
+        for process in left:
+            killed.add(process.pid)
+            _kill(process)
+        # A process may have started another one just before it died: look again until nothing is found.
+        psutil.wait_procs(left, timeout=max(0.0, min(1.0, deadline - time.monotonic())))
+        if time.monotonic() >= deadline:
+            break
+    return len(killed)
+
+
+def _carries(process: psutil.Process, mark: str) -> bool:
+    try:
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return False
+        if process.environ().get(MARK_VARIABLE) == mark:
+            return True
+        if not any(word.startswith(_RAY_TITLE) for word in process.cmdline()[:1]):
+            return False
+        prefix = run_prefix(mark)
+        return any(part.startswith(prefix) for file in process.open_files() for part in Path(file.path).parts)
+    except (psutil.Error, OSError):
+        return False  # Gone meanwhile, or another user's, and then not ours.
+
+
+def _kill(process: psutil.Process) -> None:
+    try:
+        process.kill()
+    except psutil.NoSuchProcess:
+        return

@@ -1,0 +1,237 @@
+"""The node: Ray's driver process. Starts Ray, creates the table's actors, runs each again after its death.
+
+`python -m orchestrator.cluster.node RUN_FOLDER BUILD`, started by the supervisor only.
+
+    stdin     `drain` asks for the end; end of file means the supervisor is gone, and ends everything at once
+    stdout    one JSON `Said` a line
+    exit      `ExitCode`
+"""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import psutil
+import ray
+import structlog
+from ray.exceptions import RayError
+
+from orchestrator.cluster import leftovers, ray_profile
+from orchestrator.cluster.host import Ended, Host
+from orchestrator.cluster.logs import log_to
+from orchestrator.cluster.run_folder import read_settings
+from orchestrator.cluster.said import Died, ExitCode, Hopeless, Ready, Said, Up
+from orchestrator.cluster.table import Process, processes
+
+_log = structlog.get_logger("orchestrator.cluster.node")  # Not `__name__`: this module runs as `__main__`.
+
+WATCH_EVERY_S = 0.2
+"""How often Ray's vital processes are looked at: two system calls each."""
+
+AGAIN_AFTER_S = 0.1
+AGAIN_AFTER_MAX_S = 5.0
+"""Between a process's deaths: doubled with each that follows within a minute, so that one that dies of the same
+thing again and again does not keep the machine busy with starting it. Ray itself takes 1.2-1.7 s to bring one back."""
+CALM_AFTER_S = 60.0
+
+
+class _Over(Exception):
+    """Ends the node with this code."""
+
+    def __init__(self, code: ExitCode) -> None:
+        super().__init__(code.name)
+        self.code = code
+
+
+class Node:
+    """The driver's side of all actors. `say` hands a `Said` to the supervisor."""
+
+    def __init__(
+        self,
+        table: list[Process],
+        vital: list[psutil.Process],
+        run_folder: Path,
+        build: str,
+        *,
+        drain_s: float,
+        say: "Say",
+    ) -> None:
+        self._table = table
+        self._vital = vital
+        self._run_folder = run_folder
+        self._build = build
+        self._drain_s = drain_s
+        self._say = say
+        self._handles: dict[str, Any] = {}
+        self._deaths: dict[str, int] = {}
+        self._up: set[str] = set()
+        self._draining = False
+
+    async def run(self, asked_to_end: asyncio.Event) -> None:
+        """Creates the actors and keeps them until asked to end, then drains them. Raises `_Over`."""
+        for process in self._table:
+            self._handles[process.name] = _actor(process).remote(process, str(self._run_folder), self._build)
+        async with asyncio.TaskGroup() as group:
+            kept = [group.create_task(self._keep(process)) for process in self._table]
+            watch = group.create_task(self._watch())
+            await asked_to_end.wait()
+            self._draining = True
+            await self._drain()
+            for task in (*kept, watch):
+                task.cancel()
+
+    async def _keep(self, process: Process) -> None:
+        """Has the actor run, and run again after each end that nobody asked for."""
+        handle = self._handles[process.name]
+        loop = asyncio.get_running_loop()
+        wait_s = AGAIN_AFTER_S
+        while True:
+            since = loop.time()
+            up = loop.create_task(self._hear_up(process.name))
+            try:
+                ended = await _answer(handle.run.remote())
+                answered = True
+            except RayError as exc:
+                ended = Ended(type(exc).__name__)
+                answered = False
+            finally:
+                up.cancel()
+            if self._draining:
+                return
+            self._judge(process.name, ended)
+            if answered:
+                # It ended its work, but not its process: another life begins with nothing of this one.
+                ray.kill(handle, no_restart=False)
+            if loop.time() - since > CALM_AFTER_S:
+                wait_s = AGAIN_AFTER_S
+            await asyncio.sleep(wait_s)
+            wait_s = min(wait_s * 2, AGAIN_AFTER_MAX_S)
+
+    def _judge(self, name: str, ended: Ended) -> None:
+        """An end that nobody asked for: hopeless at the first start, to be recovered from ever after."""
+        if ended.hopeless and name not in self._up:
+            self._say(Hopeless(ended.reason))
+            raise _Over(ExitCode.HOPELESS)
+        self._deaths[name] = self._deaths.get(name, 0) + 1
+        _log.warning("node.process_died", name=name, reason=ended.reason, deaths=self._deaths[name])
+        self._say(Died(name, ended.reason, self._deaths[name]))
+
+    async def _hear_up(self, name: str) -> None:
+        try:
+            facts = await _answer(self._handles[name].started.remote())
+        except RayError:
+            return  # It died first; `_keep` hears of that too, and asks again.
+        self._say(Up(name, facts))
+        _log.info("node.process_up", name=name, **facts)
+        first = len(self._up) < len(self._table)
+        self._up.add(name)
+        if first and len(self._up) == len(self._table):
+            self._say(Ready({ray_profile.program(process): process.pid for process in self._vital}))
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(WATCH_EVERY_S)
+            if gone := ray_profile.dead(self._vital):
+                _log.error("node.ray_died", program=gone)
+                raise _Over(ExitCode.REBUILD)
+
+    async def _drain(self) -> None:
+        """In the table's order; what is not done in time is ended as it is, which every actor must bear anyway."""
+        try:
+            async with asyncio.timeout(self._drain_s):
+                for order in sorted({process.drain_order for process in self._table}):
+                    names = [process.name for process in self._table if process.drain_order == order]
+                    calls = [_answer(self._handles[name].drain.remote()) for name in names if name in self._up]
+                    await asyncio.gather(*calls, return_exceptions=True)
+        except TimeoutError:
+            _log.warning("node.drain_cut_short", drain_s=self._drain_s)
+
+
+class Say:
+    """Writes to the supervisor. A pipe that nobody reads any more is no error: its other end's death is heard on stdin."""
+
+    def __init__(self, file: int) -> None:
+        self._file = file
+
+    def __call__(self, said: Said) -> None:
+        try:
+            os.write(self._file, msgspec.json.encode(said) + b"\n")
+        except BrokenPipeError:
+            return
+
+
+def _actor(process: Process) -> Any:
+    """Ray's class for one process. A subclass of its own, since Ray titles the process after the class."""
+    titled = type(process.name, (Host,), {})
+    options = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=0)
+    return options(titled).options(name=process.name)
+
+
+async def _answer(ref: Any) -> Any:
+    return await asyncio.wrap_future(ref.future())
+
+
+async def _listen(stdin: int, asked_to_end: asyncio.Event) -> None:
+    """Waits for what the supervisor asks. Raises `_Over` at its death."""
+    reader = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(stdin, "rb", buffering=0)
+    )
+    while line := await reader.readline():
+        assert line == b"drain\n", line
+        asked_to_end.set()
+    _log.error("node.supervisor_died")
+    raise _Over(ExitCode.REBUILD)
+
+
+async def _serve(run: Path, build: str, *, stdin: int, say: Say) -> None:
+    settings = read_settings(run)
+    log_to(Path(settings.data) / "log" / "node.log", settings.log_level)
+    asked_to_end = asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        listening = group.create_task(_listen(stdin, asked_to_end))
+        table = processes(settings)
+        vital = await asyncio.to_thread(ray_profile.start, run / "r", workers=len(table))
+        node = Node(table, vital, run, build, drain_s=settings.limits.drain_s, say=say)
+        await node.run(asked_to_end)
+        listening.cancel()
+
+
+def main(run: Path, build: str) -> ExitCode:
+    """Runs the node to its end."""
+    stdin, stdout = _own_pipes()
+    say = Say(stdout)
+    code = ExitCode.STOPPED
+    try:
+        asyncio.run(_serve(run, build, stdin=stdin, say=say))
+    except* _Over as group:
+        code = _first(group).code
+    if code is ExitCode.STOPPED:
+        ray_profile.stop()
+    return code
+
+
+def _first(group: BaseExceptionGroup[_Over]) -> _Over:
+    found = group.exceptions[0]
+    return _first(found) if isinstance(found, BaseExceptionGroup) else found
+
+
+def _own_pipes() -> tuple[int, int]:
+    """Takes the supervisor's pipes away from the standard descriptors, where Ray and its children would write to them."""
+    stdin, stdout = os.dup(0), os.dup(1)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.dup2(2, 1)
+    return stdin, stdout
+
+
+if __name__ == "__main__":
+    code = main(Path(sys.argv[1]), sys.argv[2])
+    if code is not ExitCode.STOPPED:
+        # Ray is in no state to be taken down politely; the supervisor may be gone as well.
+        leftovers.end(os.environ[leftovers.MARK_VARIABLE], but=frozenset({os.getpid()}))
+    # Not `sys.exit`: Ray's exit handlers wait for what was just ended.
+    os._exit(code)

@@ -1,0 +1,143 @@
+"""What the spectator sees: a line for each thing that happens, on the side where it happens."""
+
+from typing import Protocol, assert_never
+
+from rich.console import Console
+from rich.rule import Rule
+from rich.text import Text
+
+from protocol import events as e
+from protocol.events import AnyEvent
+
+ICONS = {"chat": "💬", "email": "📧", "sms": "📱", "phone": "📞", "web": "🌐", "app": "🌐"}
+TEXT_MAX = 90
+"""Characters of a message that are shown; a line should stay a line."""
+
+
+class Screen(Protocol):
+    """Where a play is shown."""
+
+    def scene(self, title: str) -> None:
+        """A new scene begins."""
+        ...
+
+    def outside(self, channel: str, who: str, text: str) -> None:
+        """Someone outside sends or receives something."""
+        ...
+
+    def agent(self, conversation: str, seq: int, event: AnyEvent) -> None:
+        """The agent's client received an event."""
+        ...
+
+    def note(self, text: str) -> None:
+        """A remark to the spectator."""
+        ...
+
+
+class Silent:
+    """Shows nothing: for `--json`."""
+
+    def scene(self, title: str) -> None:
+        """Not shown."""
+
+    def outside(self, channel: str, who: str, text: str) -> None:
+        """Not shown."""
+
+    def agent(self, conversation: str, seq: int, event: AnyEvent) -> None:
+        """Not shown."""
+
+    def note(self, text: str) -> None:
+        """Not shown."""
+
+
+class Lines:
+    """A terminal, or a file where output goes to one."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def scene(self, title: str) -> None:
+        """A rule across."""
+        self._console.print()
+        self._console.print(Rule(Text(title, style="bold"), align="left", style="dim"))
+
+    def outside(self, channel: str, who: str, text: str) -> None:
+        """At the left edge: the world."""
+        self._console.print(Text.assemble(f"{_icon(channel)} ", (f"{who}: ", "bold"), _cut(text)))
+
+    def agent(self, conversation: str, seq: int, event: AnyEvent) -> None:
+        """Set in: what the agent's screen shows."""
+        channel, text = _told(event)
+        self._console.print(
+            Text.assemble(
+                ("      agent sees  ", "dim"),
+                (f"#{seq:<3} ", "bold cyan"),
+                f"{_icon(channel)} ",
+                (f"{type(event).__name__:<20} ", "cyan"),
+                _cut(text),
+                (f"   {conversation}", "dim"),
+            )
+        )
+
+    def note(self, text: str) -> None:
+        """Dimmed."""
+        self._console.print(Text(text, style="dim"))
+
+
+def _icon(channel: str) -> str:
+    return ICONS.get(channel, "  ")
+
+
+def _cut(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= TEXT_MAX else f"{line[: TEXT_MAX - 1]}…"
+
+
+def _told(event: AnyEvent) -> tuple[str, str]:
+    """The channel of an event and what of it a spectator looks for."""
+    match event:
+        case e.MessageReceived() | e.AutomaticReplyReceived():
+            return event.channel, f"“{event.text}”"
+        case e.MessageQueued():
+            return event.channel, f"to {event.to}: “{event.text}”"
+        case e.InteractionStarted():
+            return event.channel, f"{event.identity} on {event.account}"
+        case e.ActivitySeen():
+            return event.channel, event.name
+        case e.ConversationOpened():
+            return "", f"in queue {event.queue}"
+        case e.OwnerChanged():
+            return "", f"owner: {event.owner or 'nobody'}"
+        case e.QueueChanged():
+            return "", f"queue: {event.queue}"
+        case e.NoteAdded():
+            return "", event.text
+        case e.ContextSet():
+            return event.channel, f"{event.key} = {event.value}"
+        case e.IdentityLinked() | e.IdentityConflictFound():
+            return "", event.identity
+        case e.DeliveryConfirmed():
+            return "", f"{event.delivery} {event.status}"
+        case (
+            e.DeliveryAttempted()
+            | e.DeliverySent()
+            | e.DeliveryFailed()
+            | e.DeliveryUncertain()
+            | e.DeliveryDead()
+            | e.DeliveryReplayed()
+        ):
+            return "", event.delivery
+        case e.ConversationSnoozed():
+            return "", ""
+        case (
+            e.InteractionEnded()
+            | e.ConversationWoken()
+            | e.ConversationResolved()
+            | e.ConversationReopened()
+            | e.ConversationClosed()
+        ):
+            return "", event.reason
+        case e.InputQuarantined() | e.QuarantineReplayed():
+            return "", event.quarantine
+        case _:
+            assert_never(event)

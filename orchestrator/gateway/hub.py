@@ -1,0 +1,271 @@
+"""The hub: fans the updates of watched conversations out to the agents' connections.
+
+One subscription per conversation stands between this gateway and the conversation's cell, however many agents watch.
+Each watcher's position is kept: an update goes to it only from there on, so that nothing is missed or doubled.
+
+    a watcher joins   asks the cell for an answer of its own, from its own position; the pipe is ordered, so what arrives
+                      after that answer is just what follows it
+    a gap             an update begins after the stream's position: asks the cell again from there, for all watchers
+    a fresh cell      it forgot the subscriptions: asks again from the streams' positions
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from msgspec import Raw
+
+from orchestrator.gateway.metrics import Metrics
+from orchestrator.gateway.peers import Cells, Reply
+from protocol.codec import Codec
+from protocol.errors import Code, Refusal
+from protocol.frames import RawSnapshot, RawUpdate
+from protocol.links import HeadsAre, Refused, UnwatchConversation, Updated, WatchConversation, Watched
+
+
+class Watcher(Protocol):
+    """An agent's connection, as the hub sees it."""
+
+    codec: Codec
+
+    def answer(self, frame: bytes) -> None:
+        """Takes the answer to its own watch: kept until it is sent."""
+        ...
+
+    def update(self, frame: bytes, conversation: str) -> bool:
+        """Takes an update. False where the queue overflowed: `overflowed` must follow."""
+        ...
+
+    def overflowed(self) -> None:
+        """Leaves everything that lost frames."""
+        ...
+
+    def watch_failed(self, conversation: str, refusal: Refusal) -> None:
+        """The watch ended: the cell refused it."""
+        ...
+
+
+Done = Callable[[Refusal | None], None]
+
+
+class _Stream:
+    """One watched conversation."""
+
+    __slots__ = ("catching_up", "conversation", "joining", "position", "watchers")
+
+    def __init__(self, conversation: str) -> None:
+        self.conversation = conversation
+        self.position = -1
+        """The newest `seq` that was fanned out or answered; -1 before the first answer."""
+        self.watchers: dict[Watcher, int] = {}
+        """Joined watchers, each with the newest `seq` it was given."""
+        self.joining: dict[Watcher, object] = {}
+        """Watchers whose answer is on its way, each with the newest of its questions."""
+        self.catching_up = False
+
+
+class Hub:
+    """The fan-out of one gateway. Its owner hands it what the cells say."""
+
+    def __init__(self, cells: Cells, metrics: Metrics) -> None:
+        self._cells = cells
+        self._metrics = metrics
+        self._streams: dict[str, _Stream] = {}
+
+    def __len__(self) -> int:
+        return len(self._streams)
+
+    def watch(self, watcher: Watcher, conversation: str, seq: int, done: Done) -> None:
+        """Joins `watcher` from `seq` (-1: with a snapshot). A watcher that was joined begins anew there.
+
+        `done` is called once: when the answer is queued, with the refusal, or when the answer found the watcher gone.
+        """
+        stream = self._streams.get(conversation)
+        if stream is None:
+            stream = self._streams[conversation] = _Stream(conversation)
+        stream.watchers.pop(watcher, None)
+        question = stream.joining[watcher] = object()
+        self._ask(stream, seq, lambda reply: self._joined(stream, watcher, question, reply, done))
+
+    def unwatch(self, watcher: Watcher, conversation: str) -> None:
+        """Leaves; whoever leaves last ends the subscription."""
+        stream = self._streams.get(conversation)
+        if stream is None:
+            return
+        stream.watchers.pop(watcher, None)
+        stream.joining.pop(watcher, None)
+        self._end_if_unwatched(stream)
+
+    def heads(self, watcher: Watcher, conversations: Sequence[str]) -> dict[str, int]:
+        """The newest `seq` of each of these that `watcher` has joined, for its heartbeat."""
+        return {
+            conversation: stream.position
+            for conversation in conversations
+            if (stream := self._streams.get(conversation)) and watcher in stream.watchers
+        }
+
+    # What cells say
+
+    def updated(self, updated: Updated) -> None:
+        """Committed events of a conversation: to everyone who watches."""
+        self._metrics.updates.inc()
+        stream = self._streams.get(updated.conversation)
+        # Before the first answer, and while catching up, the answer on its way covers this.
+        if stream is None or stream.position < 0 or stream.catching_up:
+            return
+        if updated.seq > stream.position + 1:
+            self._catch_up(stream)
+        elif updated.seq + len(updated.events) > stream.position + 1:
+            self._fan_out(stream, updated.seq, updated.events)
+
+    def heads_are(self, heads: HeadsAre) -> None:
+        """Heads from a cell. One ahead of what it sent before, on an ordered pipe, shows a loss."""
+        for conversation, head in heads.heads.items():
+            stream = self._streams.get(conversation)
+            if stream and head > stream.position >= 0 and not stream.catching_up:
+                self._catch_up(stream)
+
+    def fresh(self, cell: int) -> None:
+        """The cell came back without its subscriptions. Questions it never answered are the pipe's to repeat."""
+        for stream in self._streams.values():
+            if stream.position >= 0 and not stream.catching_up and self._cells.cell_of(_customer(stream)) == cell:
+                self._catch_up(stream, gap=False)
+
+    # Joining
+
+    def _joined(self, stream: _Stream, watcher: Watcher, question: object, reply: Reply, done: Done) -> None:
+        if stream.joining.get(watcher) is not question:
+            # It left, or asked again since.
+            self._end_if_unwatched(stream)
+            done(None)
+            return
+        del stream.joining[watcher]
+        if not isinstance(reply, Watched):
+            self._end_if_unwatched(stream)
+            done(_refusal(reply))
+            return
+        frame = _answer(reply, self._cells.generation)
+        watcher.answer(watcher.codec.encode(frame))
+        stream.watchers[watcher] = reply.head
+        if stream.position < 0:
+            stream.position = reply.head
+        elif reply.head > stream.position and not stream.catching_up:
+            self._catch_up(stream)
+        done(None)
+
+    def _end_if_unwatched(self, stream: _Stream) -> None:
+        if stream.watchers or stream.joining or self._streams.get(stream.conversation) is not stream:
+            return
+        del self._streams[stream.conversation]
+        self._cells.send(_customer(stream), UnwatchConversation(stream.conversation))
+
+    def _ask(self, stream: _Stream, seq: int, done: Callable[[Reply], None]) -> None:
+        customer, conversation = _customer(stream), stream.conversation
+        self._cells.ask(customer, lambda ref: WatchConversation(ref, customer, conversation, seq), done)
+
+    # Catching up
+
+    def _catch_up(self, stream: _Stream, *, gap: bool = True) -> None:
+        if gap:
+            self._metrics.gaps.inc()
+        stream.catching_up = True
+        self._ask(stream, stream.position, lambda reply: self._caught_up(stream, reply))
+
+    def _caught_up(self, stream: _Stream, reply: Reply) -> None:
+        stream.catching_up = False
+        if self._streams.get(stream.conversation) is not stream:
+            return
+        if not isinstance(reply, Watched):
+            self._give_up(stream, _refusal(reply))
+        elif reply.view is None:
+            self._fan_out(stream, reply.head - len(reply.events) + 1, reply.events)
+        else:
+            self._begin_anew(stream, reply)
+
+    def _give_up(self, stream: _Stream, refusal: Refusal) -> None:
+        watchers = list(stream.watchers)
+        stream.watchers.clear()
+        self._end_if_unwatched(stream)
+        for watcher in watchers:
+            watcher.watch_failed(stream.conversation, refusal)
+
+    def _begin_anew(self, stream: _Stream, reply: Watched) -> None:
+        """The cell no longer has the events after the stream's position at hand: everyone gets the snapshot."""
+        frame = _answer(reply, self._cells.generation)
+        behind = [watcher for watcher, at in stream.watchers.items() if at < reply.head]
+        stream.position = reply.head
+        for watcher in behind:
+            stream.watchers[watcher] = reply.head
+        self._give(stream, frame, behind)
+
+    # Giving out
+
+    def _fan_out(self, stream: _Stream, seq: int, events: Sequence[Raw]) -> None:
+        """Gives each watcher what it has not had. Encoded once per codec for all who stand where the stream does."""
+        skip = stream.position + 1 - seq
+        if skip > 0:
+            seq, events = seq + skip, events[skip:]
+        last = seq + len(events) - 1
+        if not events or seq != stream.position + 1:
+            return
+        together: list[Watcher] = []
+        ahead: list[tuple[Watcher, int]] = []
+        for watcher, at in stream.watchers.items():
+            if at == stream.position:
+                together.append(watcher)
+            elif at < last:
+                ahead.append((watcher, at))
+        stream.position = last
+        self._advance(stream, together, last)
+        self._give(stream, RawUpdate(conversation=stream.conversation, seq=seq, events=list(events)), together)
+        for watcher, at in ahead:
+            # It joined while the others waited for a gap to close.
+            self._advance(stream, [watcher], last)
+            rest = RawUpdate(conversation=stream.conversation, seq=at + 1, events=list(events[at + 1 - seq :]))
+            self._give(stream, rest, [watcher])
+
+    def _advance(self, stream: _Stream, watchers: Sequence[Watcher], seq: int) -> None:
+        for watcher in watchers:
+            stream.watchers[watcher] = seq
+
+    def _give(self, stream: _Stream, frame: RawUpdate | RawSnapshot, watchers: Sequence[Watcher]) -> None:
+        encoded: dict[str, bytes] = {}
+        full: list[Watcher] = []
+        for watcher in watchers:
+            name = watcher.codec.name
+            data = encoded.get(name)
+            if data is None:
+                data = encoded[name] = watcher.codec.encode(frame)
+            if not watcher.update(data, stream.conversation):
+                full.append(watcher)
+        # Only now: leaving changes the watchers that were walked.
+        for watcher in full:
+            watcher.overflowed()
+
+
+def _customer(stream: _Stream) -> str:
+    return customer_of(stream.conversation)
+
+
+def customer_of(conversation: str) -> str:
+    """The customer that a conversation's id names: `<customer>-<n>`."""
+    return conversation.rpartition("-")[0]
+
+
+def _answer(reply: Watched, generation: str) -> RawUpdate | RawSnapshot:
+    """The frame that answers a watch. One that is at the head already gets an update without events: it has joined."""
+    if reply.view is None:
+        seq = reply.head - len(reply.events) + 1
+        return RawUpdate(conversation=reply.conversation, seq=seq, events=reply.events)
+    return RawSnapshot(
+        conversation=reply.conversation,
+        generation=generation,
+        seq=reply.head,
+        view=reply.view,
+        recent=reply.events,
+    )
+
+
+def _refusal(reply: Reply) -> Refusal:
+    if isinstance(reply, Refused):
+        return Refusal(Code(reply.code), reply.message, field=reply.field)
+    return Refusal(Code.UNAVAILABLE, "the conversation is being moved; watch it again")

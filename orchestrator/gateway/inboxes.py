@@ -1,0 +1,223 @@
+"""Inboxes: lists of conversations that agents watch, as sets of rows that are listed whole and then change.
+
+    watch   ask every cell to send changes from now on; wait until the archive has what was committed before; list
+            whole; then the changes that came meanwhile, newer than the listed rows; then changes as they come
+
+The order matters: changes are gathered from before the cells are asked, so that none falls between. A cell that came
+back without its subscriptions is asked again, and the list is then sent whole to everyone who watches it.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from orchestrator.gateway.archive_reads import reach
+from orchestrator.gateway.failures import failed
+from orchestrator.gateway.peers import Archive, Cells, Reply
+from protocol.codec import Codec
+from protocol.entities import ConversationSummary
+from protocol.errors import Code, Refusal
+from protocol.frames import Inbox
+from protocol.links import ListChanged, ListWatched, Refused, UnwatchList, WatchList
+
+ROWS_MAX = 1000
+"""Rows of a whole list, the newest: more than anyone scrolls through. Older ones are in `GET /v1/conversations`, and
+appear as soon as they change."""
+CHANGES_MAX = 10_000
+"""Changes gathered while a list is being read; past it the oldest go, and the rows they changed may be listed as the
+archive had them until they change again."""
+ARCHIVE_WITHIN_S = 10.0
+"""How long a list waits for the archive before the watch is refused as `POSITION_NOT_REACHED`."""
+
+
+class ListWatcher(Protocol):
+    """An agent's connection, as the inboxes see it."""
+
+    codec: Codec
+
+    def answer(self, frame: bytes) -> None:
+        """Takes a whole list: kept until it is sent."""
+        ...
+
+    def change(self, frame: bytes, inbox: str) -> bool:
+        """Takes changed rows. False where the queue overflowed: `overflowed` must follow."""
+        ...
+
+    def overflowed(self) -> None:
+        """Leaves everything that lost frames."""
+        ...
+
+    def inbox_failed(self, inbox: str, refusal: Refusal) -> None:
+        """The watch ended."""
+        ...
+
+
+Done = Callable[[Refusal | None], None]
+
+
+class _Listing:
+    """One list on its way to some watchers."""
+
+    def __init__(self, name: str, watchers: dict[ListWatcher, str], cells: int) -> None:
+        self.name = name
+        self.watchers = watchers
+        self.changes: list[ListChanged] = []
+        self.unanswered = cells
+        self.position = 0
+        self.refusal: Refusal | None = None
+
+
+class _List:
+    """One watched list: its watchers, each with the name it knows the list by (`mine` for `owner:<agent>`)."""
+
+    def __init__(self) -> None:
+        self.watchers: dict[ListWatcher, str] = {}
+        self.listings: list[_Listing] = []
+
+
+class Inboxes:
+    """The lists of one gateway."""
+
+    def __init__(self, cells: Cells, archive: Archive, *, new_reference: Callable[[], str]) -> None:
+        self._cells = cells
+        self._new_reference = new_reference
+        self._archive = archive
+        self._lists: dict[str, _List] = {}
+        self._reading: set[asyncio.Task[None]] = set()
+
+    def watch(self, watcher: ListWatcher, name: str, inbox: str, done: Done) -> None:
+        """Lists `name` whole for `watcher`, who knows it as `inbox`, and then its changes."""
+        watched = self._lists.setdefault(name, _List())
+        watched.watchers.pop(watcher, None)
+        self._begin(name, watched, {watcher: inbox}, range(self._cells.count), done)
+
+    def unwatch(self, watcher: ListWatcher, name: str) -> None:
+        """Leaves; whoever leaves last ends the subscriptions."""
+        if watched := self._lists.get(name):
+            watched.watchers.pop(watcher, None)
+            for listing in watched.listings:
+                listing.watchers.pop(watcher, None)
+            self._end_if_unwatched(name)
+
+    def changed(self, change: ListChanged) -> None:
+        """A conversation entered, changed in, or left lists."""
+        for name in dict.fromkeys((*change.lists, *change.left)):
+            if watched := self._lists.get(name):
+                for listing in watched.listings:
+                    listing.changes.append(change)
+                    del listing.changes[:-CHANGES_MAX]
+                self._give(name, watched, change)
+
+    def fresh(self, cell: int) -> None:
+        """The cell came back without its subscriptions: what changed meanwhile shows in the whole list."""
+        for name, watched in self._lists.items():
+            everyone = dict(watched.watchers)
+            for listing in watched.listings:
+                # Its answer from this cell may be one that the cell has forgotten since.
+                everyone.update(listing.watchers)
+            watched.watchers = {}
+            if everyone:
+                self._begin(name, watched, everyone, [cell], _nobody_waits)
+
+    async def close(self) -> None:
+        """Ends the reads that are on their way."""
+        for task in self._reading:
+            task.cancel()
+        await asyncio.gather(*self._reading, return_exceptions=True)
+
+    # Listing whole
+
+    def _begin(
+        self, name: str, watched: _List, watchers: dict[ListWatcher, str], cells: Sequence[int], done: Done
+    ) -> None:
+        listing = _Listing(name, watchers, len(cells))
+        watched.listings.append(listing)
+        for cell in cells:
+            self._cells.ask_cell(
+                cell, lambda ref: WatchList(ref, name), lambda reply: self._answered(listing, reply, done)
+            )
+
+    def _answered(self, listing: _Listing, reply: Reply, done: Done) -> None:
+        listing.unanswered -= 1
+        if isinstance(reply, ListWatched):
+            listing.position = max(listing.position, reply.position)
+        elif isinstance(reply, Refused):
+            listing.refusal = Refusal(Code(reply.code), reply.message)
+        if not listing.unanswered:
+            task = asyncio.get_running_loop().create_task(self._list(listing, done))
+            self._reading.add(task)
+            task.add_done_callback(self._reading.discard)
+
+    async def _list(self, listing: _Listing, done: Done) -> None:
+        refusal = listing.refusal
+        rows: list[ConversationSummary] = []
+        if refusal is None and listing.watchers:
+            try:
+                await reach(self._archive, listing.position, within_s=ARCHIVE_WITHIN_S)
+                rows = await self._rows(listing.name)
+            except Refusal as refused:
+                refusal = refused
+            except Exception as exc:  # noqa: BLE001 - a failed read is the answer of those who asked for it
+                refusal = failed(exc, where="inbox", new_reference=self._new_reference)
+        watched = self._lists[listing.name]
+        watched.listings.remove(listing)
+        if refusal:
+            for watcher, inbox in listing.watchers.items():
+                watcher.inbox_failed(inbox, refusal)
+        else:
+            entries = _with_changes(listing.name, rows, listing.changes)
+            for watcher, inbox in listing.watchers.items():
+                watcher.answer(watcher.codec.encode(Inbox(inbox=inbox, entries=entries, full=True)))
+                watched.watchers[watcher] = inbox
+        self._end_if_unwatched(listing.name)
+        done(None)
+
+    async def _rows(self, name: str) -> list[ConversationSummary]:
+        kind, _, value = name.partition(":")
+        if kind == "customer":
+            return await self._archive.conversations(customer=value, limit=ROWS_MAX)
+        return await self._archive.conversations(list=name, limit=ROWS_MAX)
+
+    def _end_if_unwatched(self, name: str) -> None:
+        watched = self._lists.get(name)
+        if watched and not watched.watchers and not watched.listings:
+            del self._lists[name]
+            for cell in range(self._cells.count):
+                self._cells.send_cell(cell, UnwatchList(name))
+
+    # Changes
+
+    def _give(self, name: str, watched: _List, change: ListChanged) -> None:
+        inside = name in change.lists
+        encoded: dict[tuple[str, str], bytes] = {}
+        full: list[ListWatcher] = []
+        for watcher, inbox in watched.watchers.items():
+            key = (watcher.codec.name, inbox)
+            data = encoded.get(key)
+            if data is None:
+                entries, removed = ([change.row], []) if inside else ([], [change.row.conversation])
+                data = encoded[key] = watcher.codec.encode(Inbox(inbox=inbox, entries=entries, removed=removed))
+            if not watcher.change(data, inbox):
+                full.append(watcher)
+        for watcher in full:
+            watcher.overflowed()
+
+
+def _with_changes(
+    name: str, rows: Sequence[ConversationSummary], changes: Sequence[ListChanged]
+) -> list[ConversationSummary]:
+    """The archive's rows with newer changes applied; a change that the archive had already is passed over."""
+    by_conversation = {row.conversation: row for row in rows}
+    for change in changes:
+        listed = by_conversation.get(change.row.conversation)
+        if listed and listed.head > change.row.head:
+            continue
+        if name in change.lists:
+            by_conversation[change.row.conversation] = change.row
+        else:
+            by_conversation.pop(change.row.conversation, None)
+    return list(by_conversation.values())
+
+
+def _nobody_waits(refusal: Refusal | None) -> None:
+    """For a list that is sent again though nobody asked."""

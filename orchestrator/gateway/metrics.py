@@ -1,0 +1,73 @@
+"""Metrics: what the gateway counts, in one registry of its own, read by Prometheus at `/metrics`.
+
+Labels have few values: accounts are configured, codes are a table, nothing a stranger sends becomes one.
+"""
+
+from collections.abc import Callable, Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.exposition import generate_latest
+
+from protocol.errors import Code
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+ACK_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+"""From a synced commit on a fast disk to a cell's recovery."""
+
+
+class Metrics:
+    """One gateway's counters. `Gauge`s that others own are read at the moment of the scrape: see `watch`."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.connections = Gauge(
+            "throughline_connections", "Open WebSockets", ["kind"], registry=self.registry
+        )
+        self.events = Counter(
+            "throughline_events", "Inbound events answered, by outcome", ["status", "account"], registry=self.registry
+        )
+        self.refusals = Counter(
+            "throughline_refusals", "Refusals, by code and entrance", ["code", "entrance"], registry=self.registry
+        )
+        self.ack_seconds = Histogram(
+            "throughline_ack_seconds",
+            "From an event's arrival to its answer, commit and sync included",
+            buckets=ACK_BUCKETS_S,
+            registry=self.registry,
+        )
+        self.updates = Counter(
+            "throughline_updates", "Updates of watched conversations that arrived from cells", registry=self.registry
+        )
+        self.overflows = Counter(
+            "throughline_queue_overflows", "Times a slow client's updates were dropped", registry=self.registry
+        )
+        self.resyncs = Counter("throughline_resyncs", "Resyncs sent to slow clients", registry=self.registry)
+        self.gaps = Counter(
+            "throughline_update_gaps", "Gaps in a cell's updates that were closed by watching again", registry=self.registry
+        )
+        self.deliveries = Counter(
+            "throughline_gateway_deliveries", "Deliveries to gateway clients, by outcome", ["status"], registry=self.registry
+        )
+
+    def refused(self, code: int, entrance: str) -> None:
+        """Counts a refusal; `entrance` is `agent`, `gateway`, `http` or `webhook`."""
+        self.refusals.labels(Code(code).name.lower(), entrance).inc()
+
+    def watch(self, name: str, meaning: str, read: Callable[[], float]) -> None:
+        """A gauge whose value someone else owns."""
+        Gauge(name, meaning, registry=self.registry).set_function(read)
+
+
+    def text(self) -> bytes:
+        """All of it in Prometheus' text form."""
+        return generate_latest(self.registry)
+
+    def total(self, name: str) -> float:
+        """The sum of one metric over its labels, for `status`."""
+        samples: Iterable[float] = (
+            sample.value
+            for family in self.registry.collect()
+            for sample in family.samples
+            if sample.name == name
+        )
+        return sum(samples)

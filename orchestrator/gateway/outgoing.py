@@ -1,0 +1,115 @@
+"""Outgoing: the encoded frames that wait for one client's socket. Bounded in bytes.
+
+Two kinds of frames wait in one order. *Kept* ones answer what the client itself asked (results, acks, snapshots): a
+client that leaves them unread is not read from either, so they bound themselves. *Droppable* ones come whether it asks
+or not (updates, changed rows): past the bound all of them go, and the client is told once which topics it has to watch
+again.
+"""
+
+import asyncio
+from collections import deque
+
+MESSAGE_BYTES = 64 * 1024
+"""Frames are put together into one WebSocket message up to here: with more, a slow reader would wait long for the
+first of them, and a client's own message limit could be met. A longer single frame goes alone."""
+FRAMES_PER_MESSAGE = 1024
+"""Half of what clients must take (`limits.frames` counts the other direction; both sides have the same bound)."""
+
+
+class Outgoing:
+    """One connection's queue. `bytes_max` bounds the droppable frames, and where kept ones pass it reading pauses."""
+
+    def __init__(self, bytes_max: int) -> None:
+        self._bytes_max = bytes_max
+        self._waiting: deque[tuple[bytes, str]] = deque()  # (frame, topic); a kept frame has no topic
+        self._kept_bytes = 0
+        self._droppable_bytes = 0
+        self._sending_bytes = 0
+        self._put = 0
+        self._something = asyncio.Event()
+        self._room = asyncio.Event()
+        self._room.set()
+        self.taken = 0
+        """How many kept frames have been given to the socket."""
+        self.dropped: set[str] = set()
+        """Topics that lost frames since the client was last told."""
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def bytes(self) -> int:
+        """All bytes that wait, the message that the socket is taking included."""
+        return self._kept_bytes + self._droppable_bytes + self._sending_bytes
+
+    @property
+    def crowded(self) -> bool:
+        """Whether more should not be asked for on the client's behalf just now."""
+        return self.bytes * 2 > self._bytes_max
+
+    def put(self, frame: bytes) -> int:
+        """Adds a kept frame. Returns its number: it was given to the socket once `taken` has reached that."""
+        self._waiting.append((frame, ""))
+        self._kept_bytes += len(frame)
+        self._put += 1
+        self._something.set()
+        if self._kept_bytes > self._bytes_max:
+            self._room.clear()
+        return self._put
+
+    def offer(self, frame: bytes, topic: str) -> bool:
+        """Adds a droppable frame of `topic`. False where that passed the bound: then every droppable frame is gone,
+        this one too, and their topics are in `dropped`. A frame that finds none before it is taken, however long."""
+        if self._droppable_bytes and self._droppable_bytes + len(frame) > self._bytes_max:
+            self.dropped.add(topic)
+            self._drop()
+            return False
+        self._waiting.append((frame, topic))
+        self._droppable_bytes += len(frame)
+        self._something.set()
+        return True
+
+    async def take(self) -> list[bytes]:
+        """Waits for frames and returns those of the next message; none only where `shut` was called."""
+        await self._something.wait()
+        frames: list[bytes] = []
+        size = 0
+        while self._waiting and len(frames) < FRAMES_PER_MESSAGE:
+            frame, topic = self._waiting[0]
+            if frames and size + len(frame) > MESSAGE_BYTES:
+                break
+            self._waiting.popleft()
+            frames.append(frame)
+            size += len(frame)
+            if topic:
+                self._droppable_bytes -= len(frame)
+            else:
+                self._kept_bytes -= len(frame)
+                self.taken += 1
+        if not self._waiting:
+            self._something.clear()
+        self._sending_bytes = size
+        return frames
+
+    def sent(self) -> None:
+        """The socket has taken what `take` returned."""
+        self._sending_bytes = 0
+        if self._kept_bytes <= self._bytes_max:
+            self._room.set()
+
+    def shut(self) -> None:
+        """The connection ends: droppable frames go, kept ones are still sent, and nobody waits any more."""
+        self._drop()
+        self.dropped.clear()
+        self._room.set()
+        self._something.set()
+
+    async def room(self) -> None:
+        """Waits until the client has read enough of its answers that more may be asked."""
+        await self._room.wait()
+
+    def _drop(self) -> None:
+        kept = [item for item in self._waiting if not item[1]]
+        self.dropped.update(topic for _, topic in self._waiting if topic)
+        self._waiting = deque(kept)
+        self._droppable_bytes = 0

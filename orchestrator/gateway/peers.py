@@ -1,0 +1,168 @@
+"""What the gateway needs of the rest of the server, declared by the one who needs it.
+
+`Cells` carries questions to cells and their news back, `Intake` takes inputs, `Archive` answers history. The real ones
+are `orchestrator/cells.py`, `orchestrator/intake.py` and the archive store's reader.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from protocol.archive import StoredEvent
+from protocol.commands import AnyCommand
+from protocol.entities import ConversationSummary
+from protocol.errors import Refusal
+from protocol.inbound import InboundEvent
+from protocol.links import (
+    Answered,
+    AnyToCell,
+    CustomerRead,
+    DeliverNow,
+    HeadsAre,
+    ListChanged,
+    ListWatched,
+    Moved,
+    Refused,
+    Updated,
+    Watched,
+)
+
+Reply = Answered | Refused | Moved | Watched | CustomerRead | ListWatched
+
+
+class Cells(Protocol):
+    """The way to the cells. A question is sent again to a cell's new incarnation until it is answered, so every `done`
+    is called once; answers and news of one cell arrive in the order it sent them.
+
+    The gateway sets the listeners. `on_fresh(cell)`: the cell lost what it knew of this gateway's watches.
+    """
+
+    on_updated: Callable[[Updated], None]
+    on_list_changed: Callable[[ListChanged], None]
+    on_heads: Callable[[HeadsAre], None]
+    on_deliver: Callable[[DeliverNow], None]
+    on_fresh: Callable[[int], None]
+
+    @property
+    def count(self) -> int:
+        """How many cells there are, numbered from 0."""
+        ...
+
+    @property
+    def generation(self) -> str:
+        """The generation of the journal that the cells write to; empty while none is known."""
+        ...
+
+    @property
+    def waiting(self) -> int:
+        """Questions without an answer."""
+        ...
+
+    def is_open(self, cell: int) -> bool:
+        """Whether the pipe to this cell is up."""
+        ...
+
+    def cell_of(self, customer: str) -> int:
+        """The cell that the customer lives in."""
+        ...
+
+    def send(self, customer: str, message: AnyToCell) -> None:
+        """Tells the customer's cell; nothing comes back."""
+        ...
+
+    def ask(self, customer: str, make: Callable[[int], AnyToCell], done: Callable[[Reply], None]) -> None:
+        """Asks the customer's cell; `make` gets the question's `ref`."""
+        ...
+
+    async def call(self, customer: str, make: Callable[[int], AnyToCell]) -> Reply:
+        """Asks and awaits the answer."""
+        ...
+
+    def send_cell(self, cell: int, message: AnyToCell) -> None:
+        """Tells one cell."""
+        ...
+
+    def ask_cell(self, cell: int, make: Callable[[int], AnyToCell], done: Callable[[Reply], None]) -> None:
+        """Asks one cell."""
+        ...
+
+
+class Intake(Protocol):
+    """The way in for events and commands: an answer means committed and synced."""
+
+    def take(self, event: InboundEvent, done: Callable[[Answered | Refusal], None], *, raw: bytes = b"") -> None:
+        """Never raises; `done` is called exactly once."""
+        ...
+
+    async def submit(self, event: InboundEvent, *, raw: bytes = b"") -> Answered:
+        """The same, awaited. Raises `Refusal`."""
+        ...
+
+    async def quarantine(self, *, account: str, source: str, id: str, refusal: Refusal, raw: bytes) -> Answered:
+        """Keeps an input that the gateway's own checks refused. Raises `Refusal`."""
+        ...
+
+    async def command(
+        self, *, actor: str, id: str, command: AnyCommand, conversation: str = "", customer: str = ""
+    ) -> Answered:
+        """Raises `Refusal`."""
+        ...
+
+
+class Archive(Protocol):
+    """Read-only history: committed state as of `position`."""
+
+    async def position(self) -> int:
+        """How far it follows the journal."""
+        ...
+
+    async def conversations(
+        self,
+        *,
+        list: str = "",
+        customer: str = "",
+        status: str = "",
+        limit: int = 100,
+        before: tuple[int, str] | None = None,
+    ) -> list[ConversationSummary]:
+        """Rows, newest first; `before` is the last row's (`updated_at_ms`, `conversation`) of the page before."""
+        ...
+
+    async def conversation(self, id: str) -> Mapping[str, Any] | None:
+        """All rows of one conversation but its events."""
+        ...
+
+    async def events_of_stream(self, stream: str, after_seq: int, limit: int) -> list[StoredEvent]:
+        """Events in order of `seq`."""
+        ...
+
+    async def journey(self, customer: str) -> Mapping[str, Any] | None:
+        """A customer with identities, conversations, interactions and relations."""
+        ...
+
+    async def quarantine(self, *, limit: int = 100, before: int = 0) -> list[Mapping[str, Any]]:
+        """Quarantined inputs, newest first."""
+        ...
+
+    async def quarantined(self, id: str) -> Mapping[str, Any] | None:
+        """One of them, with its raw bytes."""
+        ...
+
+    async def outbox(self, *, states: list[str], limit: int = 100) -> list[Mapping[str, Any]]:
+        """Outbound messages in these states."""
+        ...
+
+    async def counts(self) -> Mapping[str, int]:
+        """Rows by table."""
+        ...
+
+
+class Identities(Protocol):
+    """Whose an identity is, from the journal's file."""
+
+    async def customers_of(self, identities: list[str]) -> Mapping[str, str]:
+        """Identity → customer, of those that are known."""
+        ...
+
+    async def position(self) -> int:
+        """The journal's newest position."""
+        ...

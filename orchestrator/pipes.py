@@ -1,0 +1,307 @@
+"""Pipes: the transports that carry `protocol.pipe` between actors, over Unix sockets or in memory.
+
+    bytes on a socket: length (4 bytes, big endian) | blob
+
+A `Line` is what an actor holds; a `Wire` is one connection of it. What an actor sends in one turn of the loop becomes
+one MessagePack list, one blob, one write: load makes the batches, no timer does.
+"""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+import structlog
+
+from actors.lines import LineOwner
+from protocol.errors import Refusal
+from protocol.links import AnyLink
+from protocol.pipe import BLOB_BYTES_MAX, PipeEnd
+
+_log = structlog.get_logger(__name__)
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(list[AnyLink]).decode
+
+REDIAL_S = 0.05
+"""Between tries to reach a socket: actors come back in well under a second, and a Unix connect costs 20 µs."""
+PEERS_MAX = 64
+"""Distinct peers a listener remembers; a node has fewer than ten. One more is refused."""
+
+
+class Wire(Protocol):
+    """One connection."""
+
+    def write(self, blob: bytes) -> None:
+        """Sends one blob."""
+        ...
+
+    def close(self) -> None:
+        """Ends the connection."""
+        ...
+
+
+class PipeLine:
+    """A line to one peer over whatever wire there is (see `actors.lines.Line`)."""
+
+    def __init__(self, end: PipeEnd, owner: LineOwner) -> None:
+        self._end = end
+        self._owner = owner
+        self._wire: Wire | None = None
+        self._outgoing: list[AnyLink] = []
+
+    @property
+    def peer(self) -> str:
+        """The other's name, known after its hello."""
+        return self._end.peer_name
+
+    @property
+    def open(self) -> bool:
+        """Whether what is sent leaves now."""
+        return self._end.open
+
+    @property
+    def full(self) -> bool:
+        """Whether too much is unacknowledged."""
+        return self._end.full
+
+    def send(self, message: AnyLink) -> None:
+        """Queues `message` for the end of this turn."""
+        if not self._outgoing:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._outgoing.append(message)
+
+    def attach(self, wire: Wire) -> None:
+        """A connection was made; an older one is given up."""
+        old, self._wire = self._wire, wire
+        if old is not None:
+            old.close()
+        wire.write(self._end.connected())
+
+    def detach(self, wire: Wire) -> None:
+        """The connection ended."""
+        if wire is not self._wire:
+            return
+        self._wire = None
+        was_open = self._end.open
+        self._end.disconnected()
+        if was_open:
+            self._owner.closed(self)
+
+    def feed(self, wire: Wire, blob: bytes) -> None:
+        """Takes one blob that came over `wire`."""
+        if wire is not self._wire:
+            return
+        try:
+            received = self._end.receive(blob)
+        except Refusal as exc:
+            _log.error("pipe.broken", peer=self._end.peer_name, reason=exc.message)
+            wire.close()
+            return
+        for out in received.write:
+            wire.write(out)
+        if received.opened:
+            if received.fresh:
+                self._outgoing.clear()  # Meant for the peer's former life.
+            self._owner.opened(self, fresh=received.fresh)
+        elif received.payload is not None:
+            for message in _decode(received.payload):
+                self._owner.received(self, message)
+
+    def _flush(self) -> None:
+        if not self._outgoing:
+            return
+        outgoing, self._outgoing = self._outgoing, []
+        blob = self._end.send(_encode(outgoing))
+        if blob is not None and self._wire is not None:
+            self._wire.write(blob)
+
+
+class _SocketWire(asyncio.Protocol):
+    """A stream connection that cuts the byte stream into blobs. `on_blob` gets each; `on_end` the end, once."""
+
+    def __init__(self, on_made: Callable[["_SocketWire"], None]) -> None:
+        self._on_made = on_made
+        self.on_blob: Callable[[Wire, bytes], None] = lambda wire, blob: None
+        self.on_end: Callable[[Wire], None] = lambda wire: None
+        self.ended = asyncio.Event()
+        self._transport: asyncio.Transport | None = None
+        self._buffer = bytearray()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        # The pipe bounds what is unacknowledged; pausing below that would only hide it.
+        transport.set_write_buffer_limits(high=BLOB_BYTES_MAX)
+        self._on_made(self)
+
+    def data_received(self, data: bytes) -> None:
+        buffer = self._buffer
+        buffer += data
+        start, end = 0, len(buffer)
+        while end - start >= 4:
+            length = int.from_bytes(buffer[start : start + 4], "big")
+            if length > BLOB_BYTES_MAX:
+                _log.error("pipe.blob_too_large", bytes=length)
+                self.close()
+                return
+            if end - start - 4 < length:
+                break
+            blob = bytes(memoryview(buffer)[start + 4 : start + 4 + length])
+            start += 4 + length
+            self.on_blob(self, blob)
+        del buffer[:start]
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        self.ended.set()
+        self.on_end(self)
+
+    def write(self, blob: bytes) -> None:
+        if self._transport is not None:
+            self._transport.write(len(blob).to_bytes(4, "big") + blob)
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+
+class Listener:
+    """Accepts peers on a Unix socket in a folder only we can enter, and keeps one line a peer across reconnects."""
+
+    def __init__(self, path: Path, name: str, incarnation: str, owner: LineOwner) -> None:
+        self._path = path
+        self._name = name
+        self._incarnation = incarnation
+        self._owner = owner
+        self._lines: dict[str, tuple[PipeEnd, PipeLine]] = {}
+        self._wires: set[_SocketWire] = set()
+        self._server: asyncio.Server | None = None
+
+    async def start(self) -> None:
+        """Binds the socket; one that a former life left behind is replaced."""
+        with contextlib.suppress(FileNotFoundError):
+            self._path.unlink()
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_unix_server(lambda: _SocketWire(self._accept), str(self._path))
+        os.chmod(self._path, 0o600)
+
+    async def stop(self) -> None:
+        """Stops accepting and ends all connections."""
+        if self._server is not None:
+            self._server.close()
+        for wire in list(self._wires):
+            wire.close()
+
+    def _accept(self, wire: _SocketWire) -> None:
+        self._wires.add(wire)
+        wire.on_blob = self._greet
+        wire.on_end = lambda ended: self._wires.discard(wire)
+
+    def _greet(self, wire: Wire, blob: bytes) -> None:
+        """The first blob is the peer's hello: only it says whose line this wire is."""
+        assert isinstance(wire, _SocketWire)
+        probe = PipeEnd(self._name, self._incarnation)
+        try:
+            probe.receive(blob)
+        except Refusal:
+            wire.close()
+            return
+        if probe.peer_name not in self._lines:
+            if len(self._lines) >= PEERS_MAX:
+                _log.error("pipe.too_many_peers", peer=probe.peer_name)
+                wire.close()
+                return
+            end = PipeEnd(self._name, self._incarnation)
+            self._lines[probe.peer_name] = (end, PipeLine(end, self._owner))
+        line = self._lines[probe.peer_name][1]
+        wire.on_blob = line.feed
+
+        def end_of(ended: Wire) -> None:
+            self._wires.discard(wire)
+            line.detach(ended)
+
+        wire.on_end = end_of
+        line.attach(wire)
+        line.feed(wire, blob)
+
+
+class Dialer:
+    """Keeps a line to the peer at `path`: connects, and connects again whenever it ends, until stopped."""
+
+    def __init__(self, path: Path, name: str, incarnation: str, owner: LineOwner) -> None:
+        self._path = path
+        self.line = PipeLine(PipeEnd(name, incarnation), owner)
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begins to dial."""
+        self._task = asyncio.get_running_loop().create_task(self._dial(), name=f"dial {self._path.name}")
+
+    async def stop(self) -> None:
+        """Ends the connection and the dialling."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _dial(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                _, wire = await loop.create_unix_connection(lambda: _SocketWire(self._made), str(self._path))
+            except OSError:
+                await asyncio.sleep(REDIAL_S)
+                continue
+            try:
+                await wire.ended.wait()
+            finally:
+                wire.close()
+
+    def _made(self, wire: _SocketWire) -> None:
+        wire.on_blob = self.line.feed
+        wire.on_end = self.line.detach
+        self.line.attach(wire)
+
+
+class MemoryWire:
+    """One direction of a connection in memory: blobs arrive in a later turn of the loop, in order."""
+
+    def __init__(self) -> None:
+        self.other: MemoryWire | None = None
+        self.line: PipeLine | None = None
+        self.ended = False
+
+    def write(self, blob: bytes) -> None:
+        """Hands the blob to the other side, next turn."""
+        if not self.ended:
+            asyncio.get_running_loop().call_soon(self._arrive, blob)
+
+    def close(self) -> None:
+        """Breaks the connection, for both sides."""
+        for side in (self, self.other):
+            if side is not None and not side.ended:
+                side.ended = True
+                if side.line is not None:
+                    side.line.detach(side)
+
+    def _arrive(self, blob: bytes) -> None:
+        other = self.other
+        if other is not None and other.line is not None and not other.ended:
+            other.line.feed(other, blob)
+
+
+def connect_in_memory(one: PipeLine, two: PipeLine) -> MemoryWire:
+    """Connects two lines in one process; closing the returned wire breaks the connection, calling again remakes it."""
+    left, right = MemoryWire(), MemoryWire()
+    left.other, right.other = right, left
+    left.line, right.line = one, two
+    one.attach(left)
+    two.attach(right)
+    return left
+
+
+def memory_line(name: str, incarnation: str, owner: LineOwner) -> PipeLine:
+    """A line that waits to be connected in memory."""
+    return PipeLine(PipeEnd(name, incarnation), owner)

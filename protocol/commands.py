@@ -1,0 +1,110 @@
+"""Commands: what an agent or operator asks of a conversation or customer. They yield events or a refusal.
+
+On the wire a command is an object whose `do` names the member. The frame around it carries its id: the same id has one
+effect and repeats its result.
+"""
+
+from msgspec import Struct
+
+from protocol.inbound import WholeNumber
+
+
+class Command(Struct, kw_only=True, omit_defaults=True, frozen=True, tag_field="do"):
+    """Base of every command."""
+
+
+class Reply(Command, kw_only=True, frozen=True, tag="reply"):
+    """Send `text` to the customer.
+
+    Without `channel` it goes where the customer's newest interaction came from; with it, to the customer's newest
+    identity on that channel. `to` names one identity of the customer exactly.
+    """
+
+    text: str
+    channel: str = ""
+    to: str = ""
+    subject: str = ""
+
+
+class AddNote(Command, kw_only=True, frozen=True, tag="note"):
+    """Write an internal note."""
+
+    text: str
+
+
+class Take(Command, kw_only=True, frozen=True, tag="take"):
+    """Become the owner; refused while someone else is, unless `force`."""
+
+    force: bool = False
+
+
+class Assign(Command, kw_only=True, frozen=True, tag="assign"):
+    """Give the conversation to `owner`, or to nobody with an empty one."""
+
+    owner: str
+
+
+class Move(Command, kw_only=True, frozen=True, tag="move"):
+    """Put the conversation in another queue."""
+
+    queue: str
+
+
+class Snooze(Command, kw_only=True, frozen=True, tag="snooze"):
+    """Sleep until `until_ms`."""
+
+    until_ms: WholeNumber
+
+
+class Resolve(Command, kw_only=True, frozen=True, tag="resolve"):
+    """Say it is done."""
+
+    reason: str = ""
+
+
+class Reopen(Command, kw_only=True, frozen=True, tag="reopen"):
+    """Say it is not done."""
+
+    reason: str = ""
+
+
+class SetContext(Command, kw_only=True, frozen=True, tag="set_context"):
+    """Set one context item."""
+
+    key: str
+    value: str | WholeNumber | float | bool | None
+    sensitivity: str = "normal"
+
+
+class LinkIdentity(Command, kw_only=True, frozen=True, tag="link_identity"):
+    """Say that `identity` belongs to this customer. Addressed to a customer; refused where it is another's."""
+
+    identity: str
+
+
+class ReplayDelivery(Command, kw_only=True, frozen=True, tag="replay_delivery"):
+    """Send a dead or held delivery again."""
+
+    delivery: str
+
+
+class MarkReplayed(Command, kw_only=True, frozen=True, tag="mark_replayed"):
+    """Note that a quarantined input came in after all. Addressed to the account's own stream; the server's own."""
+
+    quarantine: str
+
+
+AnyCommand = (
+    Reply
+    | AddNote
+    | Take
+    | Assign
+    | Move
+    | Snooze
+    | Resolve
+    | Reopen
+    | SetContext
+    | LinkIdentity
+    | ReplayDelivery
+    | MarkReplayed
+)

@@ -1,0 +1,139 @@
+"""Entities as clients see them: views of live state, and the rows of lists. Times are milliseconds since 1970 UTC."""
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+
+class Status(StrEnum):
+    """Where a conversation stands."""
+
+    OPEN = "open"
+    SNOOZED = "snoozed"
+    """Open, asleep until `wake_at_ms` or the customer's next word."""
+    RESOLVED = "resolved"
+    """Someone says it is done; the customer's next word within the policy's window opens it again."""
+    CLOSED = "closed"
+    """Over: what comes next is a new conversation related to this one."""
+
+
+class Direction(StrEnum):
+    """Who began an interaction."""
+
+    INBOUND = "inbound"
+    OUTBOUND = "outbound"
+
+
+class RelationKind(StrEnum):
+    """What a conversation is to an earlier one of the same customer."""
+
+    CONTINUES = "continues"
+    REPEATS = "repeats"
+    FOLLOWS_UP = "follows_up"
+    ESCALATES = "escalates"
+
+
+class Relation(Struct, kw_only=True, omit_defaults=True, frozen=True):
+    """A typed relation to an earlier conversation, with the reason in words."""
+
+    kind: RelationKind
+    conversation: str
+    reason: str = ""
+
+
+class Interaction(Struct, kw_only=True, omit_defaults=True):
+    """One contact on one channel. `number` counts within its conversation from 1."""
+
+    number: int
+    channel: str
+    account: str
+    identity: str
+    """The customer's address in this contact."""
+    direction: Direction = Direction.INBOUND
+    started_at_ms: int = 0
+    last_at_ms: int = 0
+    ended_at_ms: int = 0
+    """0 while it goes on."""
+    session: str = ""
+
+
+class ContextItem(Struct, kw_only=True, omit_defaults=True):
+    """A known fact about the issue, with where it comes from."""
+
+    key: str
+    value: str | int | float | bool | None
+    channel: str = ""
+    interaction: int = 0
+    actor: str = ""
+    at_ms: int = 0
+    sensitivity: str = "normal"
+    """`normal`, `personal` or `secret`."""
+    version: int = 1
+    """Counts the changes of this key, from 1."""
+
+
+class Delivery(Struct, kw_only=True, omit_defaults=True):
+    """An outbound message on its way: the outbox row of a live conversation."""
+
+    id: str
+    """`<conversation>.<seq>` of the event that queued it: also the idempotency key towards the provider."""
+    channel: str
+    account: str
+    to: str
+    """The identity it goes to."""
+    text: str
+    subject: str = ""
+    references: list[str] = []
+    """Thread references, oldest first, for a mail's References header."""
+    author: str = ""
+    state: str = "queued"
+    """`queued`, `attempting`, `waiting` (for its next attempt), `uncertain`, `dead`; a sent one leaves the outbox."""
+    attempt: int = 0
+    next_at_ms: int = 0
+    reason: str = ""
+
+
+class ConversationSummary(Struct, kw_only=True, omit_defaults=True):
+    """A row of an inbox or list."""
+
+    conversation: str
+    customer: str
+    head: int
+    """The newest committed `seq`."""
+    status: Status = Status.OPEN
+    queue: str = ""
+    owner: str = ""
+    subject: str = ""
+    channel: str = ""
+    """The channel of the newest interaction."""
+    updated_at_ms: int = 0
+
+
+class ConversationView(Struct, kw_only=True, omit_defaults=True):
+    """All of a live conversation that fits a screen; its recent events travel beside it in the same frame."""
+
+    conversation: str
+    customer: str
+    status: Status
+    queue: str = ""
+    owner: str = ""
+    subject: str = ""
+    opened_at_ms: int = 0
+    updated_at_ms: int = 0
+    wake_at_ms: int = 0
+    identities: list[str] = []
+    interactions: list[Interaction] = []
+    context: list[ContextItem] = []
+    deliveries: list[Delivery] = []
+    relation: Relation | None = None
+
+
+class CustomerView(Struct, kw_only=True, omit_defaults=True):
+    """What is known of a customer now: the answer of `GET /v1/context`."""
+
+    customer: str
+    identities: list[str] = []
+    open: list[ConversationView] = []
+    past: list[str] = []
+    """Ids of the newest conversations that are over, newest last."""
+    suggested_greeting: str = ""

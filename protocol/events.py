@@ -1,0 +1,313 @@
+"""Journal events: facts, each in one stream, numbered `seq` 1, 2, 3 … without a gap.
+
+A stream is a conversation, or the customer (what concerns the person and no one conversation: identities, quarantine).
+The union `AnyEvent` is closed; `type` on the wire picks the member. Once written, a member's fields are only added to,
+with defaults, never renamed: the journal is kept for years.
+
+`at_ms` is when the server decided; a provider's own time stands beside it as `provider_ms`.
+"""
+
+from typing import Any
+
+from msgspec import Struct
+
+from protocol.entities import Direction, Relation
+from protocol.inbound import Attachment
+
+
+class Once(Struct, array_like=True, frozen=True):
+    """The once-key an event was caused by: a repeat of the same key has no second effect.
+
+    `key`: 64 bits of BLAKE2b over (account, source, id) or (`command`, id); `digest`: 32 bits of it over the payload.
+    """
+
+    key: int
+    digest: int
+
+
+class Event(Struct, kw_only=True, omit_defaults=True, frozen=True, tag_field="type"):
+    """Base of every fact."""
+
+    at_ms: int
+    actor: str = ""
+    """Who caused it: `customer`, `agent:ann`, `account:mail`, `system`."""
+    once: Once | None = None
+    policy: int = 0
+    """The policy version it was decided under."""
+
+
+# The conversation and its interactions
+
+
+class ConversationOpened(Event, kw_only=True, frozen=True, tag="ConversationOpened"):
+    """The first fact of a conversation."""
+
+    customer: str
+    queue: str
+    subject: str = ""
+    relation: Relation | None = None
+
+
+class InteractionStarted(Event, kw_only=True, frozen=True, tag="InteractionStarted"):
+    """A contact on one channel began."""
+
+    interaction: int
+    channel: str
+    account: str
+    identity: str
+    direction: Direction = Direction.INBOUND
+    session: str = ""
+
+
+class InteractionEnded(Event, kw_only=True, frozen=True, tag="InteractionEnded"):
+    """A contact is over: hung up, left, or at rest for the time the policy gives its channel."""
+
+    interaction: int
+    reason: str = ""
+
+
+class MessageReceived(Event, kw_only=True, frozen=True, tag="MessageReceived"):
+    """The customer's words."""
+
+    interaction: int
+    channel: str
+    identity: str
+    source: str
+    id: str
+    provider_ms: int
+    text: str
+    subject: str = ""
+    attachments: list[Attachment] = []
+    reference: str = ""
+    in_reply_to: list[str] = []
+
+
+class AutomaticReplyReceived(Event, kw_only=True, frozen=True, tag="AutomaticReplyReceived"):
+    """A machine answered for the customer: shown, never taken for their words."""
+
+    interaction: int
+    channel: str
+    identity: str
+    source: str
+    id: str
+    provider_ms: int
+    text: str
+    subject: str = ""
+    reference: str = ""
+
+
+class ActivitySeen(Event, kw_only=True, frozen=True, tag="ActivitySeen"):
+    """The customer did something on the web or in the app."""
+
+    interaction: int
+    channel: str
+    identity: str
+    provider_ms: int
+    name: str
+    properties: dict[str, Any] = {}
+
+
+# Ownership and status
+
+
+class OwnerChanged(Event, kw_only=True, frozen=True, tag="OwnerChanged"):
+    """From now on `owner` (an agent's name; empty: nobody) has the conversation."""
+
+    owner: str
+    previous: str = ""
+
+
+class QueueChanged(Event, kw_only=True, frozen=True, tag="QueueChanged"):
+    """The conversation waits in another queue."""
+
+    queue: str
+    previous: str = ""
+
+
+class ConversationSnoozed(Event, kw_only=True, frozen=True, tag="ConversationSnoozed"):
+    """Asleep until `until_ms` or the customer's next word."""
+
+    until_ms: int
+
+
+class ConversationWoken(Event, kw_only=True, frozen=True, tag="ConversationWoken"):
+    """Awake again."""
+
+    reason: str = ""
+
+
+class ConversationResolved(Event, kw_only=True, frozen=True, tag="ConversationResolved"):
+    """Said to be done; closes at `close_at_ms` unless the customer speaks before."""
+
+    close_at_ms: int
+    reason: str = ""
+
+
+class ConversationReopened(Event, kw_only=True, frozen=True, tag="ConversationReopened"):
+    """Open again after having been resolved."""
+
+    reason: str = ""
+
+
+class ConversationClosed(Event, kw_only=True, frozen=True, tag="ConversationClosed"):
+    """The last fact of a live conversation."""
+
+    reason: str = ""
+
+
+class NoteAdded(Event, kw_only=True, frozen=True, tag="NoteAdded"):
+    """An internal note; never leaves the building."""
+
+    text: str
+
+
+class ContextSet(Event, kw_only=True, frozen=True, tag="ContextSet"):
+    """A context item has a new value and version."""
+
+    key: str
+    value: str | int | float | bool | None
+    channel: str = ""
+    interaction: int = 0
+    sensitivity: str = "normal"
+    version: int = 1
+
+
+# Outbound: the delivery id is `<conversation>.<seq of its MessageQueued>`
+
+
+class MessageQueued(Event, kw_only=True, frozen=True, tag="MessageQueued"):
+    """A message to the customer is to leave on a channel."""
+
+    interaction: int
+    delivery: str
+    channel: str
+    account: str
+    to: str
+    text: str
+    subject: str = ""
+    references: list[str] = []
+
+
+class DeliveryAttempted(Event, kw_only=True, frozen=True, tag="DeliveryAttempted"):
+    """An attempt begins now; journaled before anything is sent."""
+
+    delivery: str
+    attempt: int
+
+
+class DeliverySent(Event, kw_only=True, frozen=True, tag="DeliverySent"):
+    """The provider took it."""
+
+    delivery: str
+    external_id: str = ""
+
+
+class DeliveryFailed(Event, kw_only=True, frozen=True, tag="DeliveryFailed"):
+    """The attempt surely did not happen; the next is due at `retry_at_ms`."""
+
+    delivery: str
+    code: str
+    reason: str
+    retry_at_ms: int
+
+
+class DeliveryUncertain(Event, kw_only=True, frozen=True, tag="DeliveryUncertain"):
+    """It may or may not have been sent. `retry_at_ms` is 0 where the policy holds it for a person."""
+
+    delivery: str
+    reason: str
+    retry_at_ms: int = 0
+
+
+class DeliveryDead(Event, kw_only=True, frozen=True, tag="DeliveryDead"):
+    """Given up: an operator sees it and may replay it."""
+
+    delivery: str
+    code: str
+    reason: str
+
+
+class DeliveryReplayed(Event, kw_only=True, frozen=True, tag="DeliveryReplayed"):
+    """An operator sends a dead or held delivery again."""
+
+    delivery: str
+
+
+class DeliveryConfirmed(Event, kw_only=True, frozen=True, tag="DeliveryConfirmed"):
+    """The provider says later what became of it: `delivered`, `read`, `undelivered`, `bounced`."""
+
+    delivery: str
+    status: str
+    code: str = ""
+
+
+# The customer's own stream
+
+
+class IdentityLinked(Event, kw_only=True, frozen=True, tag="IdentityLinked"):
+    """An identity belongs to this customer from now on."""
+
+    identity: str
+    evidence: str
+    """`first_contact`, `asserted_by_channel` or `agent`."""
+    verified: bool = False
+    account: str = ""
+
+
+class IdentityConflictFound(Event, kw_only=True, frozen=True, tag="IdentityConflictFound"):
+    """A trusted event named an identity that belongs to another customer: noted for a person, nothing merged."""
+
+    identity: str
+    other: str
+
+
+class InputQuarantined(Event, kw_only=True, frozen=True, tag="InputQuarantined"):
+    """An input was refused after its sender was known: kept whole, with the reason, replayable."""
+
+    quarantine: str
+    account: str
+    source: str
+    id: str
+    code: int
+    field: str
+    reason: str
+    raw: bytes
+    """The event as it came: JSON, in `InboundEvent`'s or CloudEvents' form, or the vendor's own."""
+    received_ms: int = 0
+
+
+class QuarantineReplayed(Event, kw_only=True, frozen=True, tag="QuarantineReplayed"):
+    """A quarantined input came in after all."""
+
+    quarantine: str
+
+
+AnyEvent = (
+    ConversationOpened
+    | InteractionStarted
+    | InteractionEnded
+    | MessageReceived
+    | AutomaticReplyReceived
+    | ActivitySeen
+    | OwnerChanged
+    | QueueChanged
+    | ConversationSnoozed
+    | ConversationWoken
+    | ConversationResolved
+    | ConversationReopened
+    | ConversationClosed
+    | NoteAdded
+    | ContextSet
+    | MessageQueued
+    | DeliveryAttempted
+    | DeliverySent
+    | DeliveryFailed
+    | DeliveryUncertain
+    | DeliveryDead
+    | DeliveryReplayed
+    | DeliveryConfirmed
+    | IdentityLinked
+    | IdentityConflictFound
+    | InputQuarantined
+    | QuarantineReplayed
+)

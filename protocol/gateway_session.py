@@ -1,0 +1,250 @@
+"""The gateway client's side of a connection, without I/O: events out and deliveries in, over any number of connections.
+
+    - An event is kept until its `ack`, or a `nack` that says it never will be taken; every new connection sends what is
+      kept again, in order. The server gives a repeat no second effect.
+    - A window of credits bounds what is unanswered: `welcome` opens it, an answer gives its credit back, `flow` widens
+      it. What does not fit waits here.
+    - A delivery is handed out once. What became of it is remembered, so that a repeated `deliver` is answered and not
+      sent to the customer again.
+
+The states are those of `protocol.agent_session`.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from typing import assert_never
+
+from msgspec import Struct, field
+
+from protocol.agent_session import State
+from protocol.errors import Code, Refusal
+from protocol.frames import (
+    Ack,
+    Deliver,
+    Delivered,
+    Drain,
+    Error,
+    EventFrame,
+    Flow,
+    GatewayFrame,
+    Hello,
+    Nack,
+    Ping,
+    Pong,
+    ToGateway,
+    Welcome,
+)
+
+EVENTS_MAX = 10_000
+"""Events kept unanswered, sent and waiting together; over it an event is refused as `OVERLOADED`."""
+OUTCOMES_MAX = 10_000
+"""Outcomes of deliveries remembered; a server repeats one within minutes, and older ones are of no use."""
+
+Encoded = EventFrame | bytes
+"""An `event` frame, or its bytes: a load generator encodes before it measures."""
+
+
+class Answered(Struct, frozen=True):
+    """Events are settled: committed and synced (`status`: `committed`, `repeat` or `quarantined`)."""
+
+    ids: list[str]
+    status: str
+
+
+class Refused(Struct, frozen=True):
+    """An event was refused and is not kept any more."""
+
+    id: str
+    code: int
+    message: str
+
+
+Happening = Welcome | Answered | Refused | Deliver | Error | Drain
+"""What an application hears of."""
+
+
+class Turn(Struct, frozen=True):
+    """What one step brings about."""
+
+    send: Sequence[GatewayFrame | bytes] = ()
+    happened: list[Happening] = field(default_factory=list)
+    held: bool = False
+    """An event was refused for now: call `release` after a back-off."""
+
+
+class GatewaySession:
+    """One gateway client's events and deliveries."""
+
+    def __init__(self, *, token: str = "", client: str = "", accounts: Sequence[str] = ()) -> None:
+        """`accounts` are those whose deliveries this client takes."""
+        self.state = State.NEW
+        self.welcome: Welcome | None = None
+        """Of the newest connection."""
+        self._hello = Hello(token=token, client=client, accounts=list(accounts))
+        self._kept: dict[str, Encoded] = {}
+        """Unanswered events by id, in the order in which they came."""
+        self._waiting: deque[str] = deque()
+        """Ids that no credit was left for on this connection."""
+        self._sent: set[str] = set()
+        self._held: dict[str, None] = {}
+        """Ids that the server could not take just now, in order."""
+        self._window = 0
+        self._working: set[tuple[str, int]] = set()
+        self._outcomes: dict[str, Delivered] = {}
+        """The newest outcome of each delivery, the longest unchanged first."""
+        self._unsaid: list[Delivered] = []
+
+    @property
+    def unanswered(self) -> int:
+        """Events that are kept."""
+        return len(self._kept)
+
+    def connect(self) -> Sequence[GatewayFrame | bytes]:
+        """Begins a connection: returns its first frame."""
+        self.state = State.HELLO_SENT
+        return [self._hello]
+
+    def disconnect(self) -> None:
+        """The connection is gone; what is kept waits for the next."""
+        self.state = State.CLOSED
+        self._window = 0
+        self._sent.clear()
+        self._held.clear()
+        self._waiting.clear()
+
+    def event(self, id: str, event: Encoded) -> Sequence[GatewayFrame | bytes]:
+        """Takes an event for sending; returns what may leave now.
+
+        Raises `Refusal`: `OVERLOADED` at `EVENTS_MAX`, `INVALID` where an event with this id is unanswered: an answer
+        names the id alone.
+        """
+        if id in self._kept:
+            raise Refusal(Code.INVALID, "an event with this id is unanswered: wait for it", ref=id, field="id")
+        if len(self._kept) >= EVENTS_MAX:
+            raise Refusal(Code.OVERLOADED, f"{EVENTS_MAX} events wait for their answers", ref=id)
+        self._kept[id] = event
+        if self.state is not State.OPEN:
+            return ()
+        if len(self._sent) < self._window and not self._waiting:
+            self._sent.add(id)
+            return (event,)
+        self._waiting.append(id)
+        return ()
+
+    def release(self) -> Sequence[GatewayFrame | bytes]:
+        """Sends again what the server could not take before, ahead of what waits."""
+        self._waiting.extendleft(reversed(self._held))
+        self._held.clear()
+        return self._fill()
+
+    def delivered(
+        self, delivery: Deliver, status: str, *, external_id: str = "", code: str = "", reason: str = ""
+    ) -> Sequence[GatewayFrame | bytes]:
+        """Says what became of a delivery (`sent`, `failed`, `refused`, `uncertain`); without a connection, the next
+        one says it."""
+        outcome = Delivered(
+            delivery=delivery.delivery,
+            attempt=delivery.attempt,
+            status=status,
+            external_id=external_id,
+            code=code,
+            reason=reason,
+        )
+        self._working.discard((delivery.delivery, delivery.attempt))
+        self._outcomes.pop(delivery.delivery, None)
+        self._outcomes[delivery.delivery] = outcome
+        if len(self._outcomes) > OUTCOMES_MAX:
+            del self._outcomes[next(iter(self._outcomes))]
+        if self.state is State.OPEN:
+            return (outcome,)
+        self._unsaid.append(outcome)
+        return ()
+
+    def receive(self, frame: ToGateway, *, room: bool = True) -> Turn:
+        """Takes one frame. Without `room`, a delivery is answered as `failed`: surely not sent, to be tried later.
+
+        Raises `Refusal` (`INTERNAL`) where the server breaks the protocol: close the connection and come again.
+        """
+        if self.state is not State.OPEN and not isinstance(frame, Welcome | Error | Drain):
+            raise Refusal(Code.INTERNAL, "the server sent a frame before its welcome")
+        match frame:
+            case Welcome():
+                return self._on_welcome(frame)
+            case Ack():
+                ids = [id for id in frame.ids if self._settle(id)]
+                return Turn(self._fill(), [Answered(ids, frame.status)] if ids else [])
+            case Nack():
+                return self._on_nack(frame)
+            case Flow():
+                self._window += frame.credits
+                return Turn(self._fill())
+            case Deliver():
+                return self._on_deliver(frame, room)
+            case Ping():
+                return Turn((Pong(),))
+            case Error():
+                return Turn(happened=[frame])
+            case Drain():
+                return Turn(happened=[frame])
+            case _:
+                assert_never(frame)
+
+    def _on_welcome(self, welcome: Welcome) -> Turn:
+        if self.state is not State.HELLO_SENT:
+            raise Refusal(Code.INTERNAL, "the server sent a second welcome")
+        self.state = State.OPEN
+        self.welcome = welcome
+        self._window = welcome.limits.credits
+        self._waiting.extend(self._kept)
+        unsaid, self._unsaid = self._unsaid, []
+        return Turn([*unsaid, *self._fill()], [welcome])
+
+    def _on_nack(self, frame: Nack) -> Turn:
+        if frame.retryable and frame.id in self._sent:
+            self._sent.discard(frame.id)
+            self._held[frame.id] = None
+            return Turn(self._fill(), held=True)
+        if not self._settle(frame.id):
+            return Turn()
+        return Turn(self._fill(), [Refused(frame.id, frame.code, frame.message)])
+
+    def _on_deliver(self, frame: Deliver, room: bool) -> Turn:
+        known = self._outcomes.get(frame.delivery)
+        # What was sent stays sent, whatever attempt asks; another outcome answers its own attempt alone.
+        if known and (known.status == "sent" or known.attempt == frame.attempt):
+            return Turn((_for_attempt(known, frame.attempt),))
+        if (frame.delivery, frame.attempt) in self._working:
+            return Turn()
+        if not room:
+            reason = "the client has too many deliveries waiting"
+            return Turn((Delivered(delivery=frame.delivery, attempt=frame.attempt, status="failed", reason=reason),))
+        self._working.add((frame.delivery, frame.attempt))
+        return Turn(happened=[frame])
+
+    def _settle(self, id: str) -> bool:
+        self._sent.discard(id)
+        self._held.pop(id, None)
+        return self._kept.pop(id, None) is not None
+
+    def _fill(self) -> Sequence[GatewayFrame | bytes]:
+        """Returns what fits into the window. An id that was settled while it waited is passed over."""
+        if not self._waiting or self.state is not State.OPEN:
+            return ()
+        send: list[GatewayFrame | bytes] = []
+        while self._waiting and len(self._sent) < self._window:
+            id = self._waiting.popleft()
+            if id in self._kept:
+                self._sent.add(id)
+                send.append(self._kept[id])
+        return send
+
+
+def _for_attempt(outcome: Delivered, attempt: int) -> Delivered:
+    return Delivered(
+        delivery=outcome.delivery,
+        attempt=attempt,
+        status=outcome.status,
+        external_id=outcome.external_id,
+        code=outcome.code,
+        reason=outcome.reason,
+    )

@@ -1,0 +1,71 @@
+"""Identities: one address of a customer, as `kind:value`, in the one spelling under which it is unique.
+
+`normalise` is the only place where a spelling is decided: phone numbers become E.164 through phonenumbers (ITU-T
+E.164), mail addresses are lower-cased (RFC 5321 §2.4 lets a local part be case-sensitive; no large provider is),
+handles lose their `@`. Everything after normalisation compares identities as plain strings.
+"""
+
+import phonenumbers
+
+from protocol.errors import Code, Refusal
+
+TELEPHONE_KINDS = frozenset({"tel", "whatsapp"})
+"""Kinds whose value is a phone number."""
+KINDS = frozenset(
+    {"tel", "mailto", "whatsapp", "messenger", "instagram", "telegram", "x", "web", "user", "crm", "chat"}
+)
+"""Kinds the server knows; a new channel's kind is added here and in `docs/protocol.md`."""
+LENGTH_MAX = 320
+"""Characters: the longest mail address (64 + 1 + 255, RFC 5321 §4.5.3.1) fits; nothing else is longer."""
+
+
+def normalise(identity: str, *, region: str = "GB") -> str:
+    """Returns the one spelling of `identity` (`kind:value`); national phone numbers are read as of `region` (ISO 3166).
+
+    Raises `Refusal` (`BAD_IDENTITY`) that names what is wrong with it.
+    """
+    kind, separator, value = identity.partition(":")
+    kind, value = kind.strip().lower(), value.strip()
+    if not separator or not value:
+        raise _bad("an identity is written kind:value, such as tel:+447700900123")
+    if kind not in KINDS:
+        raise _bad(f"identity kind {kind[:24]!r} is unknown; known are {', '.join(sorted(KINDS))}")
+    if len(value) > LENGTH_MAX or not value.isprintable():
+        raise _bad(f"the value of a {kind} identity must be printable and at most {LENGTH_MAX} characters")
+    if kind in TELEPHONE_KINDS:
+        return f"{kind}:{_e164(value, region)}"
+    if kind == "mailto":
+        return f"mailto:{_mail_address(value)}"
+    return f"{kind}:{value.removeprefix('@')}"
+
+
+def kind_of(identity: str) -> str:
+    """The part before the colon."""
+    return identity.partition(":")[0]
+
+
+def value_of(identity: str) -> str:
+    """The part after the colon: an E.164 number, a mail address, a handle."""
+    return identity.partition(":")[2]
+
+
+def _e164(value: str, region: str) -> str:
+    try:
+        number = phonenumbers.parse(value, region)
+    except phonenumbers.NumberParseException as exc:
+        raise _bad("a tel identity must be a phone number, best in E.164 such as +447700900123") from exc
+    # "Possible" checks the length alone: numbers of ranges opened after the library's release still pass.
+    if not phonenumbers.is_possible_number(number):
+        raise _bad("a tel identity has too few or too many digits for its country")
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def _mail_address(value: str) -> str:
+    local, at, domain = value.rpartition("@")
+    if not at or not local or not domain or any(c.isspace() for c in value):
+        raise _bad("a mailto identity must be local@domain")
+    return value.lower()
+
+
+def _bad(message: str) -> Refusal:
+    return Refusal(Code.BAD_IDENTITY, message, field="identities")

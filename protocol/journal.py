@@ -1,0 +1,81 @@
+"""What the journal keeps: commit units, and the entries in them.
+
+    unit     one journey's step: all events it decided in one turn, with the identities they assign
+    entry    one event's place: its stream, its seq, and its bytes (MessagePack of one `AnyEvent`)
+
+The journal reads only the unit's head; `body` is opaque to it.
+"""
+
+from msgspec import Raw, Struct
+
+
+class Entry(Struct, array_like=True, frozen=True):
+    """One event of a unit. `stream` is a conversation's id, or the customer's for what concerns the person."""
+
+    stream: str
+    seq: int
+    event: Raw
+
+
+class Unit(Struct, array_like=True, frozen=True):
+    """One journey's step, committed as a whole or not at all.
+
+    `scope` is the writer's (`shard:n` or `customer:id`), `epoch` its fence, `batch` counts the scope's units from 1.
+    `identities` are assigned to `customer`; an identity that has a customer already refuses the unit.
+    """
+
+    scope: str
+    epoch: int
+    batch: int
+    customer: str
+    at_ms: int
+    identities: list[str]
+    entries: int
+    """How many entries `body` has."""
+    body: bytes
+    """MessagePack of `list[Entry]`."""
+
+
+class Record(Struct, array_like=True, frozen=True):
+    """A committed unit as the journal gives it back. `position` increases without end, across all units."""
+
+    position: int
+    customer: str
+    at_ms: int
+    identities: list[str]
+    entries: int
+    body: bytes
+
+
+class Fence(Struct, array_like=True, frozen=True):
+    """Who may write a scope: the newest `epoch`, and the last `batch` settled under it."""
+
+    scope: str
+    epoch: int
+    batch: int
+
+
+class Committed(Struct, array_like=True, frozen=True, tag="committed"):
+    """The unit is synced at `position`; also the answer to a resent unit that was committed before."""
+
+    position: int
+
+
+class Stale(Struct, array_like=True, frozen=True, tag="stale"):
+    """Another writer holds the scope since `epoch`: drop it and all unsent output."""
+
+    epoch: int
+
+
+class Taken(Struct, array_like=True, frozen=True, tag="taken"):
+    """`identity` belongs to `customer` (perhaps the unit's own, which then knew too little): load, and decide again."""
+
+    identity: str
+    customer: str
+
+
+class Skipped(Struct, array_like=True, frozen=True, tag="skipped"):
+    """An earlier unit of the same customer in the same group was refused, so this one was not looked at."""
+
+
+Verdict = Committed | Stale | Taken | Skipped

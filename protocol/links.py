@@ -1,0 +1,338 @@
+"""Links: what the server's own actors say to each other over pipes.
+
+    gateway, channel host → cell      inputs, commands, watches, outcomes of deliveries
+    cell → gateway, channel host      answers, updates, heads, deliveries
+    cell → journal                    fences, units, tails         journal → cell      verdicts
+    journal → archive                 heads                        archive → journal   archived positions
+    cell → archive                    snapshots
+
+`ref` is the asker's number for its question; the answer carries it back. All are arrays on the wire: these never leave
+the server, both ends are of one version, and fields may change with it.
+"""
+
+from msgspec import Raw, Struct
+
+from protocol.commands import AnyCommand
+from protocol.entities import ConversationSummary, ConversationView, CustomerView
+from protocol.inbound import InboundEvent
+from protocol.journal import Fence, Record, Unit, Verdict
+
+
+class Link(Struct, array_like=True, frozen=True, tag_field="t"):
+    """Base of every message between actors."""
+
+
+# To a cell
+
+
+class Input(Link, frozen=True, tag=1):
+    """An inbound event whose customer was found. `proposed`: nobody has its identities yet, `customer` is a proposal.
+
+    `identities` are those the server takes as the customer's, the channel's own first; `conflicts` are pairs (identity,
+    customer) of trusted identities that belong to someone else.
+    """
+
+    ref: int
+    customer: str
+    proposed: bool
+    event: InboundEvent
+    identities: list[str]
+    conflicts: list[tuple[str, str]]
+    key: int
+    digest: int
+    raw: bytes = b""
+    """What to keep should the cell put it in quarantine; empty: the event itself."""
+
+
+class Quarantine(Link, frozen=True, tag=2):
+    """An input that the gateway's checks refused: to be kept in the stream of its account (`account:<name>`)."""
+
+    ref: int
+    customer: str
+    account: str
+    source: str
+    id: str
+    code: int
+    field: str
+    reason: str
+    raw: bytes
+    key: int
+    digest: int
+
+
+class Ask(Link, frozen=True, tag=3):
+    """A command. `actor` is who asks, as the journal will name them (`agent:ann`)."""
+
+    ref: int
+    customer: str
+    conversation: str
+    actor: str
+    id: str
+    command: AnyCommand
+    key: int
+    digest: int
+
+
+class WatchConversation(Link, frozen=True, tag=4):
+    """Send what is after `seq` (-1: a snapshot) of the conversation, and then every update, to this gateway."""
+
+    ref: int
+    customer: str
+    conversation: str
+    seq: int
+
+
+class UnwatchConversation(Link, frozen=True, tag=5):
+    """No one on this gateway watches it any more."""
+
+    conversation: str
+
+
+class WatchList(Link, frozen=True, tag=6):
+    """Send rows that change in this list (`queue:<name>`, `owner:<agent>`, `customer:<id>`) to this gateway."""
+
+    ref: int
+    list: str
+
+
+class UnwatchList(Link, frozen=True, tag=7):
+    """No one on this gateway watches that list any more."""
+
+    list: str
+
+
+class ReadCustomer(Link, frozen=True, tag=8):
+    """Read what is known of the customer now, committed."""
+
+    ref: int
+    customer: str
+
+
+class Outcome(Link, frozen=True, tag=9):
+    """What became of a delivery's attempt: `sent`, `failed`, `refused`, `uncertain`."""
+
+    ref: int
+    customer: str
+    conversation: str
+    delivery: str
+    attempt: int
+    status: str
+    external_id: str = ""
+    code: str = ""
+    reason: str = ""
+
+
+AnyToCell = (
+    Input
+    | Quarantine
+    | Ask
+    | WatchConversation
+    | UnwatchConversation
+    | WatchList
+    | UnwatchList
+    | ReadCustomer
+    | Outcome
+)
+
+
+# From a cell
+
+
+class Answered(Link, frozen=True, tag=20):
+    """An input, quarantine, command or outcome is committed and synced, by `position`.
+
+    `status`: `committed`, `repeat` or `quarantined`; (`stream`, `seq`) is its first event.
+    """
+
+    ref: int
+    status: str
+    stream: str
+    seq: int
+    position: int
+
+
+class Refused(Link, frozen=True, tag=21):
+    """It changed nothing; `code` is of `protocol.errors`."""
+
+    ref: int
+    code: int
+    message: str
+    field: str = ""
+
+
+class Moved(Link, frozen=True, tag=22):
+    """The identity belongs to `customer`: send the input there."""
+
+    ref: int
+    identity: str
+    customer: str
+
+
+class Updated(Link, frozen=True, tag=23):
+    """Committed events of a watched conversation, from `seq` on, each the bytes of one `AnyEvent`."""
+
+    conversation: str
+    seq: int
+    events: list[Raw]
+
+
+class Watched(Link, frozen=True, tag=24):
+    """The answer to a watch: `events` end at `head`; with `view` they are the recent ones, without it they are what
+    follows the watcher's own position."""
+
+    ref: int
+    conversation: str
+    head: int
+    view: ConversationView | None
+    events: list[Raw]
+
+
+class ListWatched(Link, frozen=True, tag=25):
+    """From now on changes of the list are sent; what was committed before is in the archive at `position`."""
+
+    ref: int
+    list: str
+    position: int
+
+
+class ListChanged(Link, frozen=True, tag=26):
+    """A conversation that is in `lists` now and was in `left` before."""
+
+    row: ConversationSummary
+    lists: list[str]
+    left: list[str]
+
+
+class HeadsAre(Link, frozen=True, tag=27):
+    """Heads of watched conversations, for heartbeats."""
+
+    heads: dict[str, int]
+
+
+class CustomerRead(Link, frozen=True, tag=28):
+    """What is known of the customer; None where nothing is."""
+
+    ref: int
+    view: CustomerView | None
+
+
+class DeliverNow(Link, frozen=True, tag=29):
+    """Make this attempt; it is journaled.
+
+    With `again` it was given out before, perhaps to an earlier life of the receiver: one who does not know it must not
+    send it, but answer `uncertain`.
+    """
+
+    customer: str
+    conversation: str
+    delivery: str
+    attempt: int
+    channel: str
+    account: str
+    to: str
+    text: str
+    subject: str
+    references: list[str]
+    again: bool = False
+
+
+class CellIs(Link, frozen=True, tag=30):
+    """The first message of a cell on a pipe: its scopes' state. `generation` of the journal it writes to."""
+
+    cell: int
+    generation: str
+
+
+AnyFromCell = (
+    Answered
+    | Refused
+    | Moved
+    | Updated
+    | Watched
+    | ListWatched
+    | ListChanged
+    | HeadsAre
+    | CustomerRead
+    | DeliverNow
+    | CellIs
+)
+
+
+# Cell ↔ journal
+
+
+class RaiseFences(Link, frozen=True, tag=40):
+    """Take these scopes: raise each one's epoch."""
+
+    ref: int
+    scopes: list[str]
+
+
+class Append(Link, frozen=True, tag=41):
+    """Commit these units, in order, in one transaction with whatever else has gathered."""
+
+    ref: int
+    units: list[Unit]
+
+
+class ReadTail(Link, frozen=True, tag=42):
+    """Give the customer's units that the archive may not have."""
+
+    ref: int
+    customer: str
+
+
+class FencesRaised(Link, frozen=True, tag=50):
+    """The scopes are the asker's. The archive must be at `position` before it is read for what came before."""
+
+    ref: int
+    fences: list[Fence]
+    position: int
+    generation: str
+
+
+class Settled(Link, frozen=True, tag=51):
+    """A verdict for each unit of the append, in its order."""
+
+    ref: int
+    verdicts: list[Verdict]
+
+
+class TailIs(Link, frozen=True, tag=52):
+    """The customer's newest units, oldest first. All older ones are in the archive at `archived` or later."""
+
+    ref: int
+    archived: int
+    records: list[Record]
+
+
+AnyFromJournal = FencesRaised | Settled | TailIs
+
+
+# Journal ↔ archive, cell → archive
+
+
+class HeadIs(Link, frozen=True, tag=60):
+    """The journal's newest position."""
+
+    position: int
+
+
+class ArchivedIs(Link, frozen=True, tag=61):
+    """The archive has all rows up to `position`, durably."""
+
+    position: int
+
+
+class SnapshotTaken(Link, frozen=True, tag=62):
+    """A journey's state as of `position`: MessagePack, opaque to the archive."""
+
+    customer: str
+    position: int
+    body: bytes
+
+
+AnyToJournal = RaiseFences | Append | ReadTail | ArchivedIs
+AnyToArchive = HeadIs | SnapshotTaken
+AnyLink = AnyToCell | AnyFromCell | AnyToJournal | AnyFromJournal | AnyToArchive
+"""Every message there is: one decoder serves every pipe."""

@@ -1,0 +1,302 @@
+"""The command line: its help, its exit codes, what it asks of a server, and its work on the data folder."""
+
+import json
+import shlex
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+import typer
+
+from orchestrator.cli import app as cli
+from orchestrator.cli.exits import Exit
+from orchestrator.cli.server import Running, find
+from orchestrator.tokens import Tokens
+from protocol.errors import Code
+
+HEAVY = ("ray", "litestar", "uvicorn", "aiosmtpd", "orchestrator.cluster", "orchestrator.gateway")
+
+
+class Outcome:
+    """What a command left: its exit code and what it wrote."""
+
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code = code
+        self.out = out
+        self.err = err
+
+    @property
+    def json(self) -> Any:
+        """Standard output as the one JSON document it has to be."""
+        return json.loads(self.out)
+
+
+class Shell:
+    """Runs commands in this process, in an empty folder and without the environment's own settings."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+        self._monkeypatch = monkeypatch
+        self._capsys = capsys
+        self.folder = folder
+        monkeypatch.chdir(folder)
+        monkeypatch.setenv("COLUMNS", "200")
+        for name in ("THROUGHLINE_URL", "THROUGHLINE_TOKEN", "THROUGHLINE_DATA"):
+            monkeypatch.delenv(name, raising=False)
+
+    def run(self, line: str) -> Outcome:
+        """One command line, without the program's name."""
+        self._monkeypatch.setattr(sys, "argv", ["throughline", *shlex.split(line)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        out, err = self._capsys.readouterr()
+        code = ended.value.code
+        return Outcome(code if isinstance(code, int) else 0, out, err)
+
+
+class Answering(ThreadingHTTPServer):
+    """A server that answers what it is told to, and notes what it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.asked: list[tuple[str, str, str, Any]] = []
+        self.status = 200
+        self.body: Any = {}
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Answering
+
+    def do_GET(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        token = self.headers.get("Authorization", "")
+        self.server.asked.append((self.command, self.path, token, json.loads(body) if body else None))
+        answer = json.dumps(self.server.body).encode()
+        self.send_response(self.server.status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    do_POST = do_GET
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Silent."""
+
+
+@pytest.fixture
+def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Shell:
+    """A shell in an empty folder."""
+    return Shell(monkeypatch, capsys, tmp_path)
+
+
+@pytest.fixture
+def answering(shell: Shell) -> Iterator[Answering]:
+    """A server that the shell's folder has a `server.json` of."""
+    with Answering() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        (shell.folder / "data").mkdir()
+        (shell.folder / "data" / "server.json").write_text(
+            json.dumps({"url": server.url, "operator": "tl_operator", "agent": "tl_agent", "gateway": "tl_gateway"})
+        )
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def commands(command: click.Command | None = None, path: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:
+    """Every command that does something, with the words that call it."""
+    command = command if command is not None else typer.main.get_command(cli.app)
+    children = getattr(command, "commands", None)
+    if children is None:
+        yield " ".join(path), command
+        return
+    for name, child in children.items():
+        yield from commands(child, (*path, name))
+
+
+NAMES = [name for name, _ in commands()]
+
+
+def test_the_commands_are_those_the_documentation_has() -> None:
+    """`docs/operations.md` lists each command, and no other."""
+    text = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
+    documented = {line.split("`")[1] for line in text.splitlines() if line.startswith("| `throughline ")}
+    assert documented == {f"throughline {name}" for name in NAMES}
+
+
+def test_each_exit_code_is_documented() -> None:
+    """`docs/operations.md` has a row for each exit code."""
+    text = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
+    assert all(f"\n| {int(code)} | " in text for code in Exit)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_command_explains_itself_with_an_example_that_parses(shell: Shell, name: str) -> None:
+    """Help ends with an example of this very command, whose options exist."""
+    command = dict(commands())[name]
+    assert command.help
+    assert command.epilog is not None
+    example = command.epilog.removeprefix("Example: ")
+    assert example.startswith(f"throughline {name}")
+    arguments = shlex.split(example)[1 + len(name.split()) :]
+    command.make_context(name, arguments, resilient_parsing=False)
+    assert "Example:" in shell.run(f"{name} --help").out
+
+
+def test_help_is_light() -> None:
+    """Asking for help loads neither Ray nor a web framework."""
+    program = f"import sys, orchestrator.cli; print([name for name in {HEAVY!r} if name in sys.modules])"
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "[]"
+
+
+def test_it_also_runs_as_a_module() -> None:
+    """`python -m orchestrator.cli` is the same program."""
+    ran = subprocess.run([sys.executable, "-m", "orchestrator.cli", "nonsense"], capture_output=True, check=False)
+    assert ran.returncode == Exit.USAGE
+
+
+def test_without_a_server_it_says_where_it_looked(shell: Shell) -> None:
+    """Exit code 3, and the file that is not there."""
+    outcome = shell.run("status")
+    assert outcome.code == Exit.UNREACHABLE
+    assert "server.json" in outcome.err
+    assert outcome.out == ""
+
+
+def test_a_server_that_is_gone_is_unreachable(shell: Shell, answering: Answering) -> None:
+    """A `server.json` that outlived its server leads to exit code 3 too."""
+    (shell.folder / "data" / "server.json").write_text(json.dumps({"url": "http://127.0.0.1:1", "operator": "t"}))
+    assert shell.run("status").code == Exit.UNREACHABLE
+    assert answering.asked == []
+
+
+def test_a_refusal_is_exit_code_1_with_the_wire_code(shell: Shell, answering: Answering) -> None:
+    """What the server refused reaches a person as words and a program as JSON on standard error."""
+    answering.status, answering.body = 404, {"code": int(Code.NOT_FOUND), "message": "there is no such conversation"}
+    assert "there is no such conversation" in shell.run("conversation show cu1-1").err
+    outcome = shell.run("conversation show cu1-1 --json")
+    assert outcome.code == Exit.REFUSED
+    assert json.loads(outcome.err)["error"] == {
+        "exit": 1,
+        "code": 4207,
+        "name": "NOT_FOUND",
+        "message": "there is no such conversation",
+    }
+
+
+def test_wrong_settings_are_a_usage_error(shell: Shell) -> None:
+    """The message names the field."""
+    (shell.folder / "throughline.toml").write_text("[http]\nprot = 7100\n")
+    outcome = shell.run("token list")
+    assert outcome.code == Exit.USAGE
+    assert "prot" in outcome.err
+
+
+REQUESTS = [
+    ("status", "GET", "/v1/status", None),
+    ("conversation show cu1-1", "GET", "/v1/conversations/cu1-1", None),
+    (
+        "customer link cu1 mailto:ann@example.org",
+        "POST",
+        "/v1/customers/cu1/commands",
+        {"command": {"do": "link_identity", "identity": "mailto:ann@example.org"}},
+    ),
+    ("quarantine list --account mail", "GET", "/v1/quarantine?account=mail&limit=100", None),
+    ("quarantine show q1", "GET", "/v1/quarantine/q1", None),
+    ("quarantine replay q1", "POST", "/v1/quarantine/q1/replay", {}),
+    ("outbox list --state dead --state uncertain", "GET", "/v1/outbox?states=dead%2Cuncertain&limit=100", None),
+    ("outbox replay cu1-1.3", "POST", "/v1/outbox/cu1-1.3/replay", {}),
+]
+"""Command line → method, path, body."""
+
+
+@pytest.mark.parametrize(("line", "method", "path", "body"), REQUESTS)
+def test_a_command_asks_the_server(
+    shell: Shell, answering: Answering, line: str, method: str, path: str, body: Any
+) -> None:
+    """Each command is one request with the operator's token, and `--json` prints the answer as it came."""
+    answering.body = {"seen": [1, "é"]}
+    outcome = shell.run(f"{line} --json")
+    assert (outcome.code, outcome.json) == (Exit.DONE, {"seen": [1, "é"]})
+    assert answering.asked == [(method, path, "Bearer tl_operator", body)]
+
+
+def test_a_path_cannot_be_left_through_an_id(shell: Shell, answering: Answering) -> None:
+    """An id with slashes stays one part of the path."""
+    shell.run("conversation show ../status --json")
+    assert answering.asked[0][1] == "/v1/conversations/..%2Fstatus"
+
+
+def test_customers_words_are_printed_as_words(shell: Shell, answering: Answering) -> None:
+    """Square brackets in a message are no markup."""
+    answering.body = {
+        "conversation": "cu1-1",
+        "events": [{"seq": 1, "type": "MessageReceived", "at_ms": 0, "text": "[red]pay[/red] [link=x]"}],
+    }
+    assert "[red]pay[/red] [link=x]" in shell.run("conversation show cu1-1").out
+
+
+def test_an_address_is_taken_from_options_then_environment_then_the_data_folder(tmp_path: Path) -> None:
+    """And a token is shown to no other server than its own."""
+    (tmp_path / "server.json").write_text(json.dumps({"url": "http://here:1", "operator": "kept"}))
+    environ = {"THROUGHLINE_URL": "http://there:2/", "THROUGHLINE_TOKEN": "env"}
+    assert find(url="", token="", data=tmp_path, environ={}).operator == "kept"
+    assert find(url="", token="", data=tmp_path, environ=environ) == Running(
+        url="http://there:2", operator="env", agent="env", gateway="env"
+    )
+    assert find(url="http://opt:3", token="opt", data=tmp_path, environ=environ).url == "http://opt:3"
+    with pytest.raises(Exception, match="give --token too"):
+        find(url="http://there:2", token="", data=tmp_path, environ={})
+
+
+def test_tokens_are_made_listed_and_taken_away(shell: Shell) -> None:
+    """A created token opens what it says until it is revoked, and its secret is shown once."""
+    made = shell.run("token create --name ann --scope agent --scope read --expires 90d --json").json
+    tokens = Tokens(shell.folder / "data" / "tokens.json", now_ms=lambda: made["created_at_ms"])
+    assert tokens.check(made["token"]).scopes == ["agent", "read"]
+    assert made["expires_at_ms"] - made["created_at_ms"] == pytest.approx(90 * 86_400_000, abs=60_000)
+    listed = shell.run("token list")
+    assert made["id"] in listed.out
+    assert made["token"] not in listed.out
+    assert shell.run(f"token revoke {made['id']}").code == Exit.DONE
+    assert shell.run("token list --json").json == []
+    assert shell.run(f"token revoke {made['id']}").code == Exit.REFUSED
+
+
+def test_a_token_alone_is_what_standard_output_gets(shell: Shell) -> None:
+    """`$(throughline token create …)` works in a script."""
+    assert shell.run("token create --name x --scope read").out.startswith("tl_")
+
+
+@pytest.mark.parametrize("options", ["--name x --scope everything", "--name 'a b' --scope read"])
+def test_a_token_of_no_known_scope_or_name_is_refused(shell: Shell, options: str) -> None:
+    """The message says what to write."""
+    outcome = shell.run(f"token create {options}")
+    assert outcome.code == Exit.REFUSED
+    assert outcome.err
+
+
+@pytest.mark.parametrize("expires", ["90", "0d", "1y", "-1d"])
+def test_a_lifetime_is_a_number_and_a_unit(shell: Shell, expires: str) -> None:
+    """Anything else is a usage error."""
+    assert shell.run(f"token create --name x --scope read --expires={expires}").code == Exit.USAGE
+
+
+def test_an_archive_is_not_rebuilt_where_there_is_no_journal(shell: Shell) -> None:
+    """An empty folder stays empty."""
+    outcome = shell.run("archive rebuild --data nowhere")
+    assert outcome.code == Exit.DATA
+    assert not (shell.folder / "nowhere").exists()

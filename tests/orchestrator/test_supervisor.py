@@ -1,0 +1,178 @@
+"""The life of the server's processes: deaths are recovered, the end is clean, leftovers are ours alone."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from orchestrator.cluster import leftovers
+from orchestrator.cluster.data_folder import mark_of
+from tests.orchestrator.toy_parts import BREAKS, REFUSES
+from tests.orchestrator.toy_server import REFUSED, ToyServer, gone, pids_of
+
+pytestmark = pytest.mark.slow
+
+REBUILD_S_MAX = 15.0
+STOP_S_MAX = 10.0
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ToyServer]:
+    """One server for the tests that leave it running."""
+    running = ToyServer(tmp_path_factory.mktemp("shared"))
+    running.ready()
+    running.told("born", 5)
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[ToyServer]:
+    """A server for a test that ends it."""
+    running = ToyServer(tmp_path)
+    yield running
+    running.close()
+
+
+def test_every_actor_comes_back_from_a_kill(server: ToyServer) -> None:
+    """One after the other is killed, and is born again as another process, without its neighbours."""
+    names = ["journal", "archive", "cell-0", "channels", "gateway"]
+    living = {name: _process(server, name) for name in names}
+    for name in names:
+        living[name].kill()
+        assert [(name, pid) for _, pid in server.told("born", 1)] == [(name, _process(server, name).pid)]
+    assert all(_process(server, name).pid != living[name].pid for name in names)
+
+
+def test_an_actor_that_breaks_comes_back_without_its_words_in_the_log(server: ToyServer) -> None:
+    """An exception ends the process and its life begins anew; its text, which may quote a customer, is not logged."""
+    (server.data / f"{BREAKS}-cell-0").touch()
+    _process(server, "cell-0").kill()
+    assert [name for name, _ in server.told("born", 1)] == ["cell-0"]
+    log = (server.data / "log" / "cell-0.log").read_text()
+    assert '"type": "ValueError"' in log
+    assert "words" not in log
+
+
+@pytest.mark.parametrize("program", ["raylet", "gcs_server"])
+def test_the_death_of_a_vital_process_of_ray_rebuilds_everything(server: ToyServer, program: str) -> None:
+    """All is made anew, soon, and nothing of the old life goes on."""
+    before = leftovers.ours(server.mark)
+    victim = next(process for process in before if process.name() == program)
+    since = time.monotonic()
+    victim.kill()
+    serving = server.ready()
+    assert time.monotonic() - since < REBUILD_S_MAX
+    assert gone([process.pid for process in before])
+    assert {name for name, _ in server.told("born", 5)} == set(serving.facts)
+
+
+def test_the_death_of_the_node_rebuilds_everything(server: ToyServer) -> None:
+    """The driver itself is no special case."""
+    before = leftovers.ours(server.mark)
+    _node(server).kill()
+    server.ready()
+    assert gone([process.pid for process in before])
+    server.told("born", 5)
+
+
+def test_a_second_server_on_the_folder_is_refused(server: ToyServer) -> None:
+    """It says whose the folder is, and the first one does not notice."""
+    second = ToyServer(server.data)
+    try:
+        _, words = second.process.communicate(timeout=20)
+        assert second.process.returncode == REFUSED
+        assert f"in use by another server, process {server.process.pid}" in words.decode()
+        assert leftovers.ours(server.mark)
+    finally:
+        os.close(second._news)
+
+
+def test_a_stop_drains_in_order_and_leaves_nothing(own: ToyServer) -> None:
+    """Who takes input in drains first, who follows last; no process, no run folder, no server file stays."""
+    serving = own.ready()
+    assert (own.data / "server.json").stat().st_mode & 0o777 == 0o600
+    run = Path(_node(own).cmdline()[3])
+    assert run.stat().st_mode & 0o777 == 0o700
+    code, took_s = own.stop(signal.SIGINT)
+    assert (code, took_s < STOP_S_MAX) == (0, True)
+    order = [name for name, _ in own.told("drained", 5)]
+    assert set(order[:2]) == {"gateway", "channels"}
+    assert order[2:] == ["cell-0", "journal", "archive"]
+    assert leftovers.ours(own.mark) == []
+    assert gone(pids_of(serving), 0)
+    assert not run.exists()
+    assert not (own.data / "server.json").exists()
+
+
+def test_a_killed_supervisor_takes_everything_along(own: ToyServer) -> None:
+    """The node notices and ends; the next start on the folder works."""
+    serving = own.ready()
+    own.stop(signal.SIGKILL)
+    assert gone(pids_of(serving))
+    again = ToyServer(own.data)
+    try:
+        again.ready()
+        assert again.stop()[0] == 0
+    finally:
+        again.close()
+
+
+def test_a_start_that_cannot_succeed_says_why(own: ToyServer) -> None:
+    """A part that refuses to start ends the server with the part's reason, and nothing is left."""
+    (own.data / f"{REFUSES}-cell-0").touch()
+    _, words = own.process.communicate(timeout=40)
+    assert own.process.returncode == REFUSED
+    assert words.decode().strip() == f"cell-0: the file {REFUSES}-cell-0 says no"
+    assert leftovers.ours(own.mark) == []
+
+
+def test_only_processes_of_the_mark_are_ended(tmp_path: Path) -> None:
+    """A leftover is known by its mark; one of another folder, and one without any, live on."""
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "other").mkdir()
+    mine, other = mark_of(tmp_path / "mine"), mark_of(tmp_path / "other")
+    sleepers = [_sleeper({leftovers.MARK_VARIABLE: mine}), _sleeper({leftovers.MARK_VARIABLE: other}), _sleeper({})]
+    try:
+        assert leftovers.end(mine) == 1
+        assert sleepers[0].wait(5) == -signal.SIGKILL
+        assert [sleeper.poll() for sleeper in sleepers[1:]] == [None, None]
+    finally:
+        for sleeper in sleepers:
+            sleeper.kill()
+            sleeper.wait()
+
+
+def test_a_copied_folder_has_a_mark_of_its_own(tmp_path: Path) -> None:
+    """Else a server on a copy would end the server on the original."""
+    (tmp_path / "one").mkdir()
+    mark = mark_of(tmp_path / "one")
+    assert mark == mark_of(tmp_path / "one")
+    (tmp_path / "one").rename(tmp_path / "two")
+    assert mark != mark_of(tmp_path / "two")
+
+
+def _process(server: ToyServer, name: str) -> psutil.Process:
+    """The living process of that name: Ray titles it so."""
+    [found] = [process for process in leftovers.ours(server.mark) if f"ray::{name}" in process.cmdline()[0].split(".")]
+    return found
+
+
+def _node(server: ToyServer) -> psutil.Process:
+    [found] = [process for process in leftovers.ours(server.mark) if "orchestrator.cluster.node" in process.cmdline()]
+    return found
+
+
+def _sleeper(environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    program = [sys.executable, "-c", "import signal; print(flush=True); signal.pause()"]
+    sleeper = subprocess.Popen(program, env=environment, stdout=subprocess.PIPE)
+    assert sleeper.stdout is not None
+    sleeper.stdout.readline()
+    sleeper.stdout.close()
+    return sleeper

@@ -1,0 +1,58 @@
+"""Parts that do nothing but live, so that tests of process life need no store, no port and no customer."""
+
+import asyncio
+import os
+from pathlib import Path
+
+from orchestrator.settings import Settings
+
+REFUSES = "refuses"
+"""A file `refuses-<process>` in the data folder makes that process's start fail."""
+BREAKS = "breaks"
+"""A file `breaks-<process>` breaks the process once it serves; the file is gone then."""
+NEWS = "news"
+"""A FIFO in the data folder that the parts write to, one line each time: `born <process> <pid>`, `drained <process> <pid>`."""
+
+
+class Toy:
+    """Serves nothing until drained."""
+
+    def __init__(self, name: str, data: Path) -> None:
+        self._name = name
+        self._data = data
+        self._over = asyncio.Event()
+
+    async def start(self) -> dict[str, str | int]:
+        if (self._data / f"{REFUSES}-{self._name}").exists():
+            raise PermissionError(f"the file {REFUSES}-{self._name} says no")
+        return {"toy": self._name}
+
+    async def run(self) -> None:
+        breaks = self._data / f"{BREAKS}-{self._name}"
+        if breaks.exists():
+            breaks.unlink()
+            raise ValueError("a customer's words")
+        self._tell("born")
+        await self._over.wait()
+
+    async def drain(self) -> None:
+        self._tell("drained")
+        self._over.set()
+
+    async def stop(self) -> None:
+        pass
+
+    def status(self) -> dict[str, object]:
+        return {"name": self._name}
+
+    def _tell(self, what: str) -> None:
+        fifo = self._data / NEWS
+        if fifo.exists():
+            file = os.open(fifo, os.O_WRONLY)
+            os.write(file, f"{what} {self._name} {os.getpid()}\n".encode())
+            os.close(file)
+
+
+def build(name: str, settings: Settings, run: Path) -> Toy:
+    """The `Build` of toys."""
+    return Toy(name, Path(settings.data))

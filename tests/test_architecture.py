@@ -1,0 +1,167 @@
+"""The layers are a test: who may import whom, where Ray may be named, what pure code may not touch."""
+
+import ast
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("protocol", "actors", "adapters", "orchestrator", "benchmarks")
+
+ALLOWED: dict[str, frozenset[str]] = {
+    "protocol": frozenset({"protocol"}),
+    "actors": frozenset({"actors", "protocol"}),
+    "adapters": frozenset({"adapters", "protocol"}),
+    "orchestrator": frozenset({"orchestrator", "actors", "adapters", "protocol"}),
+    "benchmarks": frozenset({"benchmarks", "orchestrator", "actors", "adapters", "protocol"}),
+}
+"""Which of our packages a package may import: DESIGN's arrows, protocol ← actors ← orchestrator and
+protocol ← adapters ← orchestrator. Tests may import everything, nothing imports tests."""
+
+PURE = (
+    "protocol/*.py",
+    "actors/context.py",
+    "actors/conversation.py",
+    "actors/correlation.py",
+    "actors/deadlines.py",
+    "actors/decisions.py",
+    "actors/deliveries.py",
+    "actors/journey.py",
+    "actors/once.py",
+    "actors/projection.py",
+    "actors/state.py",
+    "actors/timers.py",
+)
+"""Files that decide: the same input gives the same answer, so that a simulation replays them. A pattern may match
+nothing yet; the list also covers files that will be split off."""
+
+IMPURE = frozenset(
+    {
+        "aiosqlite",
+        "asyncio",
+        "datetime",
+        "http",
+        "httpx",
+        "logging",
+        "os",
+        "pathlib",
+        "random",
+        "secrets",
+        "socket",
+        "sqlite3",
+        "structlog",
+        "subprocess",
+        "tempfile",
+        "threading",
+        "time",
+        "uuid",
+    }
+)
+"""Clocks, randomness, I/O and logging: pure code gets what it needs of them as arguments."""
+
+NAMELESS = frozenset({"utils", "util", "common", "helpers", "helper", "manager", "managers", "misc", "base", "core"})
+"""Names that say nothing: a file is named by its subject."""
+
+RAY_HOME = "orchestrator/cluster"
+"""The only place that imports Ray; classes elsewhere are plain, so that each also runs in one process."""
+
+
+def sources(*packages: str) -> list[Path]:
+    """Every Python file of the packages, by its path from the root."""
+    return sorted(file.relative_to(ROOT) for package in packages for file in (ROOT / package).rglob("*.py"))
+
+
+def imports(file: Path) -> Iterator[tuple[int, str]]:
+    """The line and the full name of everything `file` imports, also inside functions."""
+    for node in ast.walk(ast.parse((ROOT / file).read_text(), str(file))):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node.lineno, alias.name
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}:{node.lineno}: relative imports hide the layer"
+            for alias in node.names:
+                yield node.lineno, f"{node.module}.{alias.name}"
+
+
+def offences(files: list[Path], forbidden: frozenset[str]) -> list[str]:
+    """`file:line imports name` for each import whose first part is forbidden."""
+    return [
+        f"{file}:{line} imports {name}"
+        for file in files
+        for line, name in imports(file)
+        if name.partition(".")[0] in forbidden
+    ]
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_package_imports_only_the_layers_below_it(package: str) -> None:
+    """Arrows point one way; actors and adapters never meet."""
+    forbidden = frozenset((*PACKAGES, "tests")) - ALLOWED[package]
+    assert not offences(sources(package), forbidden)
+
+
+def test_ray_is_imported_in_one_place() -> None:
+    """Actor classes know nothing of what hosts them."""
+    outside = [file for file in sources(*PACKAGES) if not file.as_posix().startswith(RAY_HOME)]
+    assert not offences(outside, frozenset({"ray"}))
+
+
+def test_pure_modules_touch_neither_clock_nor_randomness_nor_io() -> None:
+    """What decides gets time, randomness and data as arguments."""
+    files = sorted({file.relative_to(ROOT) for pattern in PURE for file in ROOT.glob(pattern)})
+    assert files
+    assert not offences(files, IMPURE)
+
+
+def test_files_are_named_by_their_subject() -> None:
+    """No file is called `utils`, `common` or `manager`."""
+    assert not [file for file in sources(*PACKAGES, "tests") if file.stem in NAMELESS]
+
+
+def test_every_module_says_what_it_owns() -> None:
+    """Each module begins with a docstring."""
+    silent = [
+        file.as_posix()
+        for file in sources(*PACKAGES, "tests")
+        if (text := (ROOT / file).read_text()).strip() and ast.get_docstring(ast.parse(text)) is None
+    ]
+    assert not silent
+
+
+def test_the_wheel_holds_each_package_typed_and_no_tests() -> None:
+    """Each package of the wheel says that it is typed, and `pyproject.toml` lists just these."""
+    text = (ROOT / "pyproject.toml").read_text()
+    listed = ", ".join(f'"{name}"' for name in ("orchestrator", "actors", "adapters", "protocol", "benchmarks"))
+    assert f"packages = [{listed}]" in text
+    assert all((ROOT / package / "py.typed").exists() for package in PACKAGES)
+
+
+def test_every_third_party_import_is_a_dependency_with_a_pin() -> None:
+    """What the code imports is declared, and `constraints.txt` pins it."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    declared = {_name(line) for line in (*project["dependencies"], *project["optional-dependencies"]["dev"])}
+    pinned = {_name(line) for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")}
+    used = {
+        name.partition(".")[0]
+        for file in sources(*PACKAGES, "tests")
+        for _, name in imports(file)
+        if name.partition(".")[0] not in sys.stdlib_module_names | {*PACKAGES, "tests"}
+    }
+    assert {DISTRIBUTIONS.get(module, module.replace("_", "-")) for module in used} <= declared
+    assert declared <= pinned
+
+
+DISTRIBUTIONS = {
+    "hdrh": "hdrhistogram",
+    "mailparser_reply": "mail-parser-reply",
+}
+"""Distributions that are not named as their module is."""
+
+
+def _name(requirement: str) -> str:
+    for separator in "<>=!~ ;[":
+        requirement = requirement.partition(separator)[0]
+    return requirement.lower().replace("_", "-")
