@@ -22,10 +22,11 @@ from actors import conversation as conversations
 from actors import delivery as deliveries
 from actors import journey as journeys
 from actors.alarms import DUE_MAX, HORIZON_MS, REFRESH_MS, Alarms
+from actors.committing import Committer
 from actors.dispatch import Dispatch
 from actors.journey import Decision, Journey, TimerDue
 from actors.lines import Line
-from actors.live import Gated, Given, Live, Population, Promise, Step
+from actors.live import Gated, Given, Live, Population, Promise, Step, knowing
 from actors.loading import ArchiveReader, load, reached
 from actors.policy import Policy
 from actors.watching import Watchers
@@ -40,25 +41,20 @@ from protocol.events import (
     DeliveryUncertain,
     Event,
 )
-from protocol.journal import Committed, Entry, Fence, Skipped, Stale, Taken, Unit, Verdict
+from protocol.journal import Committed, Entry, Skipped, Stale, Taken, Verdict
 from protocol.links import (
     Answered,
     AnyFromCell,
     AnyLink,
-    AnyToJournal,
-    Append,
     Ask,
     CellIs,
     CustomerRead,
     FencesRaised,
     Input,
     ListWatched,
-    Moved,
     Outcome,
     Quarantine,
-    RaiseFences,
     ReadCustomer,
-    ReadTail,
     Refused,
     Settled,
     SnapshotTaken,
@@ -118,18 +114,12 @@ class Cell:
         self._watchers = Watchers()
         self._alarms = Alarms()
         self._dispatch = Dispatch(served_by)
-        self._fences: dict[str, Fence] = {}
+        self._committer = Committer(self._settled)
         self._generation = ""
-        self._journal: Line | None = None
         self._archive_line: Line | None = None
-        self._asked: dict[int, tuple[AnyToJournal, asyncio.Future[AnyLink]]] = {}
-        """Questions to the journal without an answer: asked again when it comes back anew."""
-        self._ref = 0
         self._gathering: dict[str, Live] = {}
         """Journeys with an open step, in the order of their first decision."""
-        self._append: tuple[Append, list[Live]] | None = None
         self._flush_due = False
-        self._journal_open = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
         self._loads: set[asyncio.Task[None]] = set()
@@ -144,10 +134,7 @@ class Cell:
     async def start(self) -> None:
         """Takes its scopes, waits for the archive, and finds what time and the outbox owe. Needs its journal's line."""
         self._failed = asyncio.get_running_loop().create_future()
-        await self._journal_open.wait()
-        raised = await self._ask(lambda ref: RaiseFences(ref, [f"shard:{n}" for n in self._shards]))
-        assert isinstance(raised, FencesRaised)
-        self._fences = {fence.scope: fence for fence in raised.fences}
+        raised = await self._committer.take([f"shard:{n}" for n in self._shards])
         self._generation, self.position = raised.generation, raised.position
         await reached(self._archive, raised.position)
         await self._refresh_alarms(self._now_ms())
@@ -202,13 +189,7 @@ class Cell:
         """The journal: what it did not answer is asked again. A gateway or channel host: it hears who we are."""
         match line.peer.partition(":")[0]:
             case "journal":
-                self._journal = line
-                self._journal_open.set()
-                if fresh:
-                    for question, _ in self._asked.values():
-                        line.send(question)
-                    if self._append is not None:
-                        line.send(self._append[0])
+                self._committer.opened(line, fresh=fresh)
                 self._flush_soon()
             case "archive":
                 self._archive_line = line
@@ -234,12 +215,8 @@ class Cell:
                 line.send(ListWatched(message.ref, message.list, self.position))
             case UnwatchList():
                 self._watchers.unwatch_list(message.list, line)
-            case Settled():
-                self._settle(message)
-            case FencesRaised() | TailIs():
-                _, future = self._asked.pop(message.ref, (None, None))
-                if future is not None and not future.done():
-                    future.set_result(message)
+            case Settled() | FencesRaised() | TailIs():
+                self._committer.received(message)
             case _:
                 raise AssertionError(f"a cell is not sent {type(message).__name__}")
 
@@ -268,7 +245,7 @@ class Cell:
         task.add_done_callback(self._loaded)
 
     async def _load_and_step(self, live: Live) -> None:
-        journey, live.position = await load(live.customer, self._archive, self._read_tail)
+        journey, live.position = await load(live.customer, self._archive, self._committer.tail)
         journeys.forget_old_keys(journey, self._policy, self._now_ms())
         live.listed = {c.id: conversations.lists_of(c) for c in journey.conversations.values()}
         live.journey = journey
@@ -361,41 +338,15 @@ class Cell:
     def _flush(self) -> None:
         """Sends all open steps as one append, unless one is under way: then they go on gathering."""
         self._flush_due = False
-        if self._append is not None or not self._gathering or self._journal is None:
-            return
-        lives = [live for live in self._gathering.values() if live.open is not None]
-        self._gathering = {}
-        units = [self._unit(live) for live in lives]
-        self._ref += 1
-        self._append = (Append(self._ref, units), lives)
-        self._journal.send(self._append[0])
+        if self._gathering and self._committer.ready:
+            lives, self._gathering = list(self._gathering.values()), {}
+            self._committer.append(lives)
 
-    def _unit(self, live: Live) -> Unit:
-        step, live.open = live.open, None
-        assert step is not None and live.in_flight is None
-        live.in_flight = step
-        fence = self._fences[live.scope]
-        fence = self._fences[live.scope] = Fence(fence.scope, fence.epoch, fence.batch + 1)
-        return Unit(
-            scope=fence.scope,
-            epoch=fence.epoch,
-            batch=fence.batch,
-            customer=live.customer,
-            at_ms=step.events[0].at_ms,
-            identities=step.identities,
-            entries=len(step.entries),
-            body=_encode(step.entries),
-        )
-
-    def _settle(self, settled: Settled) -> None:
-        if self._append is None or self._append[0].ref != settled.ref:
-            return  # A repeat, from a journal that came back and was asked again.
-        _, lives = self._append
-        self._append = None
-        for live, verdict in zip(lives, settled.verdicts, strict=True):
+    def _settled(self, verdicts: list[tuple[Live, Verdict]]) -> None:
+        for live, verdict in verdicts:
             self._conclude(live, verdict)
         self._flush_soon()
-        if not self._gathering and self._append is None:
+        if not self._gathering:
             self._idle.set()
 
     def _conclude(self, live: Live, verdict: Verdict) -> None:
@@ -482,38 +433,15 @@ class Cell:
         self._population.weigh(live, 0)
         live.mailbox.clear()
         for given in waiting:
-            kept = self._knowing(live, given, verdict) if isinstance(verdict, Taken) else given
-            if kept is not None:
-                live.mailbox.append(kept)
+            known = knowing(given, verdict, live.customer) if isinstance(verdict, Taken) else given
+            if isinstance(known, Given):
+                live.mailbox.append(known)
+            elif given.line is not None:
+                given.line.send(known)
         if live.mailbox:
             self._load(live)
         else:
             self._population.remove(live)
-
-    def _knowing(self, live: Live, given: Given, taken: Taken) -> Given | None:
-        """`given` with the knowledge that an identity is taken; None where that answers it."""
-        message = given.message
-        if given.line is None:
-            return given
-        match message:
-            case Input() if taken.identity in message.identities:
-                if taken.customer == live.customer:
-                    return Given(given.line, msgspec.structs.replace(message, proposed=False))
-                if message.proposed:
-                    given.line.send(Moved(message.ref, taken.identity, taken.customer))
-                    return None
-                known = msgspec.structs.replace(
-                    message,
-                    identities=[i for i in message.identities if i != taken.identity],
-                    conflicts=[*message.conflicts, (taken.identity, taken.customer)],
-                )
-                return Given(given.line, known)
-            case Ask() if journeys.links(message, taken.identity) and taken.customer != live.customer:
-                text = f"{taken.identity} belongs to customer {taken.customer}"
-                given.line.send(Refused(message.ref, Code.IDENTITY_TAKEN, text, "identity"))
-                return None
-            case _:
-                return given
 
     # Leaving memory
 
@@ -540,22 +468,6 @@ class Cell:
         for each in due:
             if self._population.get(each.customer) is None:
                 self._alarms.set(each.customer, each.due_ms, now_ms)
-
-    # Asking the journal
-
-    async def _ask(self, make: Callable[[int], RaiseFences | ReadTail]) -> AnyLink:
-        self._ref += 1
-        question = make(self._ref)
-        future: asyncio.Future[AnyLink] = asyncio.get_running_loop().create_future()
-        self._asked[question.ref] = (question, future)
-        if self._journal is not None:
-            self._journal.send(question)
-        return await future
-
-    async def _read_tail(self, customer: str) -> TailIs:
-        tail = await self._ask(lambda ref: ReadTail(ref, customer))
-        assert isinstance(tail, TailIs)
-        return tail
 
 
 def _kept(reply: AnyFromCell | Promise, position: int) -> AnyFromCell:

@@ -10,13 +10,15 @@ goes back to the mailbox in its order, and is decided again on a state that was 
 from collections import deque
 from dataclasses import dataclass, field
 
+import msgspec
 from msgspec import Struct
 
-from actors.journey import AnyInput, Journey
+from actors.journey import AnyInput, Journey, links
 from actors.lines import Line
+from protocol.errors import Code
 from protocol.events import Event
-from protocol.journal import Entry
-from protocol.links import AnyFromCell, ReadCustomer, WatchConversation
+from protocol.journal import Entry, Taken
+from protocol.links import AnyFromCell, Ask, Input, Moved, ReadCustomer, Refused, WatchConversation
 
 Message = AnyInput | WatchConversation | ReadCustomer
 """What a journey's mailbox takes."""
@@ -28,6 +30,29 @@ class Given:
 
     line: Line | None
     message: Message
+
+
+def knowing(given: Given, taken: Taken, customer: str) -> Given | Moved | Refused:
+    """What becomes of an input of `customer` now that the journal said whose an identity is: the input, knowing it, or
+    the answer that follows from it."""
+    message = given.message
+    match message:
+        case Input() if taken.identity in message.identities:
+            if taken.customer == customer:
+                return Given(given.line, msgspec.structs.replace(message, proposed=False))
+            if message.proposed:
+                return Moved(message.ref, taken.identity, taken.customer)
+            known = msgspec.structs.replace(
+                message,
+                identities=[identity for identity in message.identities if identity != taken.identity],
+                conflicts=[*message.conflicts, (taken.identity, taken.customer)],
+            )
+            return Given(given.line, known)
+        case Ask() if links(message, taken.identity) and taken.customer != customer:
+            text = f"{taken.identity} belongs to customer {taken.customer}"
+            return Refused(message.ref, Code.IDENTITY_TAKEN, text, "identity")
+        case _:
+            return given
 
 
 class Promise(Struct, frozen=True):

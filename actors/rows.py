@@ -33,12 +33,15 @@ class Place(Struct, frozen=True):
     seq: int
 
     def new(self, table: str, *key: str | int, **values: Any) -> Patch:
+        """A whole new row."""
         return Patch(table, key, values, True, self.position)
 
     def change(self, table: str, *key: str | int, **values: Any) -> Patch:
+        """Some columns of a row."""
         return Patch(table, key, values, False, self.position)
 
     def drop(self, table: str, *key: str | int) -> Patch:
+        """The row goes."""
         return Patch(table, key, None, False, self.position)
 
 
@@ -48,6 +51,7 @@ def shard_of(customer: str) -> int:
 
 
 def event_row(at: Place, event: ev.AnyEvent) -> Patch:
+    """`event`: the fact itself."""
     return at.new(
         "event",
         at.position,
@@ -62,6 +66,7 @@ def event_row(at: Place, event: ev.AnyEvent) -> Patch:
 
 
 def message_in(at: Place, event: ev.MessageReceived | ev.AutomaticReplyReceived) -> Patch:
+    """`message`: what came from the customer, or from a machine for them."""
     attachments = event.attachments if isinstance(event, ev.MessageReceived) else []
     return at.new(
         "message",
@@ -84,6 +89,7 @@ def message_in(at: Place, event: ev.MessageReceived | ev.AutomaticReplyReceived)
 
 
 def message_out(at: Place, event: ev.MessageQueued) -> Patch:
+    """`message`: what goes to the customer; `outbox` tells what became of it."""
     return at.new(
         "message",
         at.stream,
@@ -105,6 +111,7 @@ def message_out(at: Place, event: ev.MessageQueued) -> Patch:
 
 
 def outbox_row(at: Place, event: ev.MessageQueued) -> Patch:
+    """`outbox`: a delivery before its first attempt."""
     return at.new(
         "outbox",
         event.delivery,
@@ -147,6 +154,7 @@ def outbox_changes(
 
 
 def activity_row(at: Place, event: ev.ActivitySeen) -> Patch:
+    """`activity`: what the customer did on the web or in the app."""
     return at.new(
         "activity",
         at.stream,
@@ -162,6 +170,7 @@ def activity_row(at: Place, event: ev.ActivitySeen) -> Patch:
 
 
 def interaction_row(at: Place, event: ev.InteractionStarted) -> Patch:
+    """`interaction`: a contact that goes on."""
     return at.new(
         "interaction",
         at.stream,
@@ -178,6 +187,7 @@ def interaction_row(at: Place, event: ev.InteractionStarted) -> Patch:
 
 
 def context_row(at: Place, event: ev.ContextSet) -> Patch:
+    """`context_item`: its newest version, in the place of the one before."""
     return at.new(
         "context_item",
         at.stream,
@@ -193,10 +203,12 @@ def context_row(at: Place, event: ev.ContextSet) -> Patch:
 
 
 def action_row(at: Place, event: ev.AnyEvent, kind: str, detail: str) -> Patch:
+    """`action`: what somebody did about it."""
     return at.new("action", at.stream, at.seq, kind=kind, actor=event.actor, at_ms=event.at_ms, detail=detail)
 
 
 def identity_row(at: Place, event: ev.IdentityLinked) -> Patch:
+    """`identity`: whose it is, and why."""
     return at.new(
         "identity",
         event.identity,
@@ -211,6 +223,7 @@ def identity_row(at: Place, event: ev.IdentityLinked) -> Patch:
 
 
 def quarantine_row(at: Place, event: ev.InputQuarantined) -> Patch:
+    """`quarantine`: a refused input, whole."""
     return at.new(
         "quarantine",
         event.quarantine,
@@ -230,6 +243,7 @@ def quarantine_row(at: Place, event: ev.InputQuarantined) -> Patch:
 
 
 def timer_rows(at: Place, event: ev.AnyEvent) -> Iterable[Patch]:
+    """`timer`: those that the event sets and clears."""
     for kind, due_ms in timer_changes(event):
         if due_ms is None:
             yield at.drop("timer", at.stream, kind)
@@ -239,6 +253,7 @@ def timer_rows(at: Place, event: ev.AnyEvent) -> Iterable[Patch]:
 
 
 def capped(value: int) -> int:
+    """A whole number that fits a column."""
     return min(value, INT_MAX)
 
 

@@ -34,6 +34,8 @@ class Ledger:
         self.repeats_answered = 0
         """Acknowledgements that said `repeat`."""
         self.refused = 0
+        self.refusal = ""
+        """The newest refusal, in the server's words."""
         self.pushed_twice = 0
         """Must stay 0: the agent was shown an event again."""
         self._sent_s = array("d")
@@ -76,10 +78,10 @@ class Ledger:
             self._ack_s.append(at_s - self._sent_s[number])
         self._enter(number, _ACKED, at_s)
 
-    def push(self, number: int, at_s: float) -> None:
-        """Notes that an agent was shown the event."""
+    def push(self, number: int, at_s: float, *, snapshot: bool = False) -> None:
+        """Notes that an agent was shown the event. A snapshot may show it again; updates must not."""
         if self._state[number] & _PUSHED:
-            self.pushed_twice += 1
+            self.pushed_twice += not snapshot
             return
         self.pushed += 1
         if self._from_s <= self._sent_s[number] < self._to_s:

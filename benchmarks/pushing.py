@@ -1,34 +1,50 @@
 """The sending side of a run: connections that keep a window of events unanswered, or keep to a clock.
 
-    closed loop   as many as are answered are sent again: finds what the server can take
-    open loop     `rate` events a second are due whatever the answers do, and each one's latency counts from when it was
-                  due, so that a stall shows in every event that it delayed (no coordinated omission)
+closed loop   as many as are answered are sent again: finds what the server can take
+open loop     `rate` events a second are due whatever the answers do, and each one's latency counts from when it was
+              due, so that a stall shows in every event that it delayed (no coordinated omission)
 """
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
+from msgspec import Struct
+
 from benchmarks.ledger import Ledger
 from benchmarks.traffic import Order
 
-BATCH_MAX = 256
-"""Events of one message."""
 TICK_S = 0.002
 """How often an open loop looks at its clock."""
 
-Send = Callable[[Sequence[int]], Awaitable[None]]
+SETTLE_S = 10.0
+"""Without any progress for so long, what is missing is counted as lost."""
+POLL_S = 0.01
+
+Send = Callable[[list[int]], Awaitable[None]]
 """Sends the events of these numbers as one message."""
+
+
+class Shape(Struct, frozen=True, kw_only=True):
+    """The connections of a load, the same for a server and for the relay beside it."""
+
+    gateways: int = 4
+    agents: int = 20
+    window: int = 512
+    """Unanswered events of one gateway connection."""
+    batch: int = 16
+    """Events of one message: what a gateway client that reads a busy provider gathers in a turn of its loop."""
 
 
 class Pusher:
     """One connection's part of the load. `answered` is called by whoever reads the connection."""
 
-    def __init__(self, send: Send, *, order: Order, ledger: Ledger, window: int) -> None:
+    def __init__(self, send: Send, *, order: Order, ledger: Ledger, shape: Shape) -> None:
         self._send = send
         self._order = order
         self._ledger = ledger
-        self._window = window
+        self._window = shape.window
+        self._batch = shape.batch
         self._unanswered: set[int] = set()
         self._room = asyncio.Event()
 
@@ -45,7 +61,7 @@ class Pusher:
     async def push_until(self, until_s: float) -> None:
         """The closed loop: ends with the last message sent before `until_s`."""
         while (now_s := time.perf_counter()) < until_s:
-            if room := min(self._window - len(self._unanswered), BATCH_MAX):
+            if room := min(self._window - len(self._unanswered), self._batch):
                 await self._send(self._take([now_s] * room))
             else:
                 await self._wait_for_room(until_s - now_s)
@@ -54,7 +70,7 @@ class Pusher:
         """The open loop. Where the window is full, due events wait, and their latency grows meanwhile."""
         taken = 0
         while (now_s := time.perf_counter()) < until_s:
-            room = min(self._window - len(self._unanswered), BATCH_MAX)
+            room = min(self._window - len(self._unanswered), self._batch)
             due = min(int((now_s - from_s) * rate) - taken, room)
             if due > 0:
                 await self._send(self._take([from_s + (taken + one) / rate for one in range(due)]))
@@ -67,7 +83,7 @@ class Pusher:
     async def push_all(self, until_number: int) -> None:
         """Sends everything up to a number as fast as answers come."""
         while (left := until_number - self._order.next) > 0:
-            if room := min(self._window - len(self._unanswered), BATCH_MAX, left):
+            if room := min(self._window - len(self._unanswered), self._batch, left):
                 await self._send(self._take([time.perf_counter()] * room))
             else:
                 await self._wait_for_room(1.0)
@@ -90,3 +106,12 @@ class Pusher:
                 await self._room.wait()
         except TimeoutError:
             return
+
+
+async def settle(ledger: Ledger, *, within_s: float = SETTLE_S) -> None:
+    """Waits until all that was sent is acknowledged and pushed, or until nothing of it has come in for `within_s`."""
+    progress, since_s = (0, 0), time.perf_counter()
+    while ledger.open and time.perf_counter() - since_s < within_s:
+        if (now := (ledger.acked, ledger.pushed)) != progress:
+            progress, since_s = now, time.perf_counter()
+        await asyncio.sleep(POLL_S)

@@ -1,70 +1,65 @@
 """The load on the yardstick: the same events, batches and number of connections as on the server."""
 
 import asyncio
-import contextlib
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import msgpack
 
 from benchmarks.ledger import Ledger
-from benchmarks.pushing import Pusher
+from benchmarks.pushing import Pusher, Shape, settle
 from benchmarks.traffic import Order, Traffic
-from benchmarks.wire import Wire, open_wire
-from websockets.exceptions import ConnectionClosed
+from benchmarks.wire import Wire, listen, open_wire
 
 STOP_TIMEOUT_S = 5.0
-SETTLE_S = 10.0
-"""How long what was sent may still come in after the last event."""
 
 
-async def relay_rate(traffic: Traffic, *, gateways: int, agents: int, window: int, seconds: float) -> float:
-    """Events a second that the relay answers and hands on."""
+async def relay_rate(traffic: Traffic, shape: Shape, *, seconds: float) -> float:
+    """Events a second that a relay in its own process answers and hands on."""
     ledger = Ledger()
     order = Order(first=0, seed=0)
-    async with _relay() as url, contextlib.AsyncExitStack() as stack:
-        for agent in range(agents):
-            await stack.enter_async_context(_reading(url, f"/agent/{agent}", _Agent(ledger).read))
-        pushers = []
-        for _ in range(gateways):
-            gateway = _Gateway(traffic, order, ledger, agents=agents, window=window)
-            gateway.wire = await stack.enter_async_context(_reading(url, "/gateway", gateway.read))
-            pushers.append(gateway.pusher)
-        from_s = time.perf_counter()
-        ledger.begin_window(from_s, from_s + seconds)
-        await asyncio.gather(*(pusher.push_until(from_s + seconds) for pusher in pushers))
-        deadline_s = time.perf_counter() + SETTLE_S
-        while ledger.open and time.perf_counter() < deadline_s:
-            await asyncio.sleep(0.01)
+    with _relay() as url:
+        doors = [await open_wire(f"{url}/gateway") for _ in range(shape.gateways)]
+        ends = [_Gateway(door, traffic, order, ledger, shape) for door in doors]
+        wires = [await open_wire(f"{url}/agent/{agent}") for agent in range(shape.agents)]
+        async with asyncio.TaskGroup() as readers:
+            for end in ends:
+                readers.create_task(listen(end.wire, end.hear))
+            for wire in wires:
+                readers.create_task(listen(wire, _Agent(ledger).hear))
+            from_s = time.perf_counter()
+            ledger.begin_window(from_s, from_s + seconds)
+            await asyncio.gather(*(end.pusher.push_until(from_s + seconds) for end in ends))
+            await settle(ledger)
+            for wire in (*wires, *doors):
+                await wire.close()
     return ledger.rate()
 
 
 class _Gateway:
     """A connection that pushes."""
 
-    wire: Wire
-
-    def __init__(self, traffic: Traffic, order: Order, ledger: Ledger, *, agents: int, window: int) -> None:
-        self.pusher = Pusher(self._send, order=order, ledger=ledger, window=window)
+    def __init__(self, wire: Wire, traffic: Traffic, order: Order, ledger: Ledger, shape: Shape) -> None:
+        self.wire = wire
+        self.pusher = Pusher(self._send, order=order, ledger=ledger, shape=shape)
         self._traffic = traffic
         self._ledger = ledger
-        self._agents = agents
+        self._agents = shape.agents
 
-    async def _send(self, numbers: object) -> None:
-        assert isinstance(numbers, list)
-        await self.wire.write(
-            [[number % self._agents, number, msgpack.packb(self._traffic.event(number))] for number in numbers]
-        )
+    async def hear(self, numbers: list[int]) -> None:
+        """Answers of the relay."""
+        now_s = time.perf_counter()
+        for number in numbers:
+            self._ledger.ack(number, now_s, repeat=False)
+            self.pusher.answered(number)
 
-    async def read(self, wire: Wire) -> None:
-        while True:
-            numbers = await wire.read()
-            now_s = time.perf_counter()
-            for number in numbers:
-                self._ledger.ack(number, now_s, repeat=False)
-                self.pusher.answered(number)
+    async def _send(self, numbers: list[int]) -> None:
+        event = self._traffic.event
+        await self.wire.write([[one % self._agents, one, msgpack.packb(event(one))] for one in numbers])
 
 
 class _Agent:
@@ -73,10 +68,26 @@ class _Agent:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
-    async def read(self, wire: Wire) -> None:
-        while True:
-            share = await wire.read()
-            now_s = time.perf_counter()
-            for _, event in share:
-                # Decoded like the server's updates are, so that both sides of the ratio carry the same client.
-                self._ledger.push(int(msgpack.unpackb(event)["id"]), now_s)
+    async def hear(self, share: list[list[Any]]) -> None:
+        """Events from the relay, decoded as the server's updates are: both sides of the ratio carry the same client."""
+        now_s = time.perf_counter()
+        for _, event in share:
+            # The relay hands repeats on; an agent of the server never sees them.
+            self._ledger.push(int(msgpack.unpackb(event)["id"]), now_s, snapshot=True)
+
+
+@contextmanager
+def _relay() -> Iterator[str]:
+    """A relay in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.relay"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            yield f"ws://127.0.0.1:{int(process.stdout.readline())}"
+        finally:
+            process.stdin.close()
+            try:
+                process.wait(STOP_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                process.kill()

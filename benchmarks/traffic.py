@@ -9,8 +9,8 @@ A number can be sent again at any time and is the same event then, byte for byte
 import random
 from typing import Any
 
-NEW_PER_MILLE = 100
-"""Events from customers that nobody knew: 10%."""
+NEW_EVERY = 10
+"""Every tenth event is of a customer whom nobody knew."""
 REPEATS_PER_MILLE = 20
 """Events sent a second time, as channels do after a lost answer: 2%."""
 _STRIDE = 7919
@@ -30,11 +30,14 @@ class Traffic:
 
     def is_new(self, number: int) -> bool:
         """Whether the event is the first of its customer."""
-        return number < self.customers or number * NEW_PER_MILLE % 1000 < NEW_PER_MILLE
+        return number < self.customers or number % NEW_EVERY == 0
 
     def customer(self, number: int) -> int:
         """Whose event it is: a customer goes by the number of their first event."""
-        return number if self.is_new(number) else number * _STRIDE % self.customers
+        if self.is_new(number):
+            return number
+        # Counted without the strangers' events, since a tenth of the customers would never be met otherwise.
+        return (number - number // NEW_EVERY) * _STRIDE % self.customers
 
     def subject(self, number: int) -> str:
         """The subject of a customer's first event, which shows in inboxes; empty for later ones."""

@@ -4,12 +4,15 @@ The server's own codec takes no part, so that two independent implementations ta
 `protocol.frames`.
 """
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgpack
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosedOK
+from websockets.typing import Subprotocol
 
-SUBPROTOCOL = "throughline.v1.msgpack"
+SUBPROTOCOL = Subprotocol("throughline.v1.msgpack")
 MESSAGE_BYTES_MAX = 16 * 1024 * 1024
 """Of what the server may send at once: the full list of an inbox."""
 OPEN_TIMEOUT_S = 30.0
@@ -36,21 +39,16 @@ class Wire:
         """The next message. Raises `websockets.ConnectionClosed`."""
         return msgpack.unpackb(await self._connection.recv(decode=False))
 
-    async def frames(self) -> list[Frame]:
-        """The frames of the next message."""
-        message = await self.read()
-        return message if isinstance(message, list) else [message]
-
     async def close(self) -> None:
         """Says goodbye."""
         await self._connection.close()
 
 
-async def open_wire(url: str, *, subprotocol: str | None = None) -> Wire:
+async def open_wire(url: str, *, subprotocol: Subprotocol | None = None) -> Wire:
     """Connects. Pings are off: both sides are on one machine, and frames have heartbeats of their own."""
     connection = await connect(
         url,
-        subprotocols=[subprotocol] if subprotocol else None,  # type: ignore[list-item]
+        subprotocols=[subprotocol] if subprotocol else None,
         compression=None,
         max_size=MESSAGE_BYTES_MAX,
         ping_interval=None,
@@ -64,9 +62,21 @@ async def greet(url: str, path: str, *, token: str, name: str, **more: Any) -> t
     """Opens one of the server's WebSockets and says hello; returns it with its `welcome`. Raises `Refused`."""
     wire = await open_wire(f"ws{url.removeprefix('http')}{path}", subprotocol=SUBPROTOCOL)
     await wire.write({"op": "hello", "token": token, "client": f"benchmark {name}", **more})
-    first, *rest = await wire.frames()
+    first = frames_of(await wire.read())[0]
     if first["op"] != "welcome":
         raise Refused(f"{path}: {first.get('code')} {first.get('message', first['op'])}")
-    if any(frame["op"] not in ("flow", "inbox") for frame in rest):
-        raise Refused(f"{path}: unexpected frames with the welcome")
     return wire, first
+
+
+def frames_of(message: Any) -> list[Frame]:
+    """The frames of a message: it is one, or an array of them."""
+    return message if isinstance(message, list) else [message]
+
+
+async def listen(wire: Wire, hear: Callable[[Any], Awaitable[None]]) -> None:
+    """Gives every message to `hear`, until the connection is closed in good order. Raises `ConnectionClosedError`."""
+    try:
+        while True:
+            await hear(await wire.read())
+    except ConnectionClosedOK:
+        return

@@ -209,7 +209,7 @@ class Intake:
         unclaimed = [i for i in mine if i not in owner]
         taken.proposal = followed
         if unclaimed and taken.proposal is None:
-            taken.proposal = _Proposal(customer)
+            taken.proposal = _Proposal(customer, new=not owner)
         for identity in unclaimed:
             # Until it is answered, whoever comes with this identity goes where this event goes.
             assert taken.proposal is not None
@@ -236,8 +236,7 @@ class Intake:
         taken.customer = customer
         if taken.proposal is not None:
             taken.proposal.under_way += 1
-        # Only while nobody's store knows the customer may the cell take the journey for new.
-        proposed = bool(identities) and not any(i in self._known for i in identities)
+        proposed = taken.proposal is not None and taken.proposal.new
         event = taken.event
 
         def make(ref: int) -> AnyToCell:
@@ -300,10 +299,12 @@ class Intake:
 class _Proposal:
     """A customer that identities may belong to, until the journal has decided."""
 
-    __slots__ = ("customer", "held", "moved", "moves", "under_way")
+    __slots__ = ("customer", "held", "moved", "moves", "new", "under_way")
 
-    def __init__(self, customer: str) -> None:
+    def __init__(self, customer: str, *, new: bool) -> None:
         self.customer = customer
+        self.new = new
+        """No store knows the customer, so its cell need not look; else only an identity is new to it."""
         self.under_way = 0
         """Events sent under it and not answered yet."""
         self.moved = False

@@ -94,7 +94,9 @@ def mint(
         raise TokenError("a token needs a scope: agent, gateway:<account>, gateway:*, read, metrics or operator")
     for scope in scopes:
         if not SCOPE.fullmatch(scope):
-            raise TokenError(f"{scope!r} is no scope; write agent, gateway:<account>, gateway:*, read, metrics or operator")
+            raise TokenError(
+                f"{scope!r} is no scope; write agent, gateway:<account>, gateway:*, read, metrics or operator"
+            )
     if expires_ms and expires_ms <= now_ms:
         raise TokenError("a token must expire in the future")
     identifier = random_bytes(ID_BYTES).hex()
@@ -182,7 +184,9 @@ class Tokens:
         except FileNotFoundError:
             return _File()
         except msgspec.DecodeError as exc:
-            raise TokenError(f"{self._path.name} is damaged: {exc}; restore it, or remove it and create tokens anew") from exc
+            raise TokenError(
+                f"{self._path.name} is damaged: {exc}; restore it, or remove it and create tokens anew"
+            ) from exc
 
     @contextmanager
     def _changing(self) -> Iterator[_File]:

@@ -78,6 +78,8 @@ class AgentSession:
         self.state = State.NEW
         self.welcome: Welcome | None = None
         """Of the newest connection."""
+        self.drain: Drain | None = None
+        """The server wants this connection to end once it is `idle`."""
         self._token = token
         self._client = client
         self._watched = WatchedConversations(resume or ResumePoint())
@@ -89,9 +91,15 @@ class AgentSession:
 
     # The connection
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is owed on this connection: every command has its result."""
+        return not self._commands
+
     def connect(self) -> Sequence[AgentFrame]:
         """Begins a connection: returns its first frames."""
         self.state = State.HELLO_SENT
+        self.drain = None
         self._inboxes_behind.clear()
         positions = self._watched.hello()
         hello = Hello(
@@ -133,6 +141,7 @@ class AgentSession:
             case Error():
                 return Turn(happened=[self._on_error(frame)])
             case Drain():
+                self.drain = frame
                 return Turn(happened=[frame])
             case _:
                 assert_never(frame)

@@ -245,7 +245,7 @@ def _from_validation(exc: msgspec.ValidationError, place: str, ref: str) -> Refu
 
 
 def _fault_of(exc: msgspec.ValidationError) -> tuple[str, str]:
-    """Returns msgspec's fault and path. Its texts name types and bounds; of the input they repeat unknown tags alone."""
+    """Returns msgspec's fault and path. Its texts name types and bounds; of the input they repeat tags alone."""
     match = _AT.match(str(exc))
     assert match, "the expression matches every text"
     fault, path = match["fault"], match["path"] or ""

@@ -80,6 +80,8 @@ class GatewaySession:
         self.state = State.NEW
         self.welcome: Welcome | None = None
         """Of the newest connection."""
+        self.drain: Drain | None = None
+        """The server wants this connection to end once it is `idle`; until then no further event is sent."""
         self._hello = Hello(token=token, client=client, accounts=list(accounts))
         self._kept: dict[str, Encoded] = {}
         """Unanswered events by id, in the order in which they came."""
@@ -95,6 +97,11 @@ class GatewaySession:
         self._unsaid: list[Delivered] = []
 
     @property
+    def idle(self) -> bool:
+        """Whether nothing is owed on this connection: what was sent is answered, and so are deliveries."""
+        return not self._sent and not self._working
+
+    @property
     def unanswered(self) -> int:
         """Events that are kept."""
         return len(self._kept)
@@ -102,6 +109,7 @@ class GatewaySession:
     def connect(self) -> Sequence[GatewayFrame | bytes]:
         """Begins a connection: returns its first frame."""
         self.state = State.HELLO_SENT
+        self.drain = None
         return [self._hello]
 
     def disconnect(self) -> None:
@@ -125,7 +133,7 @@ class GatewaySession:
         self._kept[id] = event
         if self.state is not State.OPEN:
             return ()
-        if len(self._sent) < self._window and not self._waiting:
+        if len(self._sent) < self._window and not self._waiting and not self.drain:
             self._sent.add(id)
             return (event,)
         self._waiting.append(id)
@@ -182,9 +190,13 @@ class GatewaySession:
                 return self._on_deliver(frame, room)
             case Ping():
                 return Turn((Pong(),))
+            case Error(ref=ref) if self._settle(ref):
+                # Kept, it would be refused again on every connection.
+                return Turn(self._fill(), [Refused(ref, frame.code, frame.message)])
             case Error():
                 return Turn(happened=[frame])
             case Drain():
+                self.drain = frame
                 return Turn(happened=[frame])
             case _:
                 assert_never(frame)
@@ -228,7 +240,7 @@ class GatewaySession:
 
     def _fill(self) -> Sequence[GatewayFrame | bytes]:
         """Returns what fits into the window. An id that was settled while it waited is passed over."""
-        if not self._waiting or self.state is not State.OPEN:
+        if not self._waiting or self.drain or self.state is not State.OPEN:
             return ()
         send: list[GatewayFrame | bytes] = []
         while self._waiting and len(self._sent) < self._window:

@@ -1,11 +1,16 @@
 """Reading the archive: the named queries, each one short step on a connection.
 
-Rows for programs come as the structs of `protocol/`; those for people, as dicts of JSON values named as the columns.
+Those of several statements run in a read transaction (`connection.read`), so that all see one state. Rows for programs
+come as the structs of `protocol/`; those for people, as dicts of JSON values named as the columns.
 """
+
+# ruff: noqa: S608 - what is put together are this file's own words; every value is bound.
 
 import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import Any
+
+import msgspec
 
 from adapters.stores.connection import row_as_dict
 from protocol.archive import Due, StoredEvent, StoredSnapshot
@@ -56,16 +61,16 @@ def due(db: sqlite3.Connection, shards: Sequence[int], before_ms: int, limit: in
 def conversations(
     db: sqlite3.Connection,
     *,
-    list: str = "",  # noqa: A002 - the word of the frames
+    list: str = "",
     customer: str = "",
     status: str = "",
     limit: int = 100,
     before: tuple[int, str] | None = None,
-) -> Sequence[ConversationSummary]:
+) -> list[ConversationSummary]:
     """Conversations, the newest change first.
 
-    `list` is `queue:<name>` or `owner:<agent>`, both without the resolved and the closed, or `customer:<id>`. `before` is
-    (`updated_at_ms`, `conversation`) of a page's last row and asks for the page after it.
+    `list` is `queue:<name>` or `owner:<agent>`, both without the resolved and the closed, or `customer:<id>`. `before`
+    is (`updated_at_ms`, `conversation`) of a page's last row and asks for the page after it.
     """
     where, values = _listed(list)
     if customer:
@@ -105,18 +110,13 @@ def quarantine(
 ) -> list[Row]:
     """Quarantined inputs without their bytes (`raw_bytes` counts them), the newest first; paged as `conversations` by
     (`at_ms`, `quarantine`)."""
-    return [
-        *_rows(
-            db,
-            "SELECT quarantine, stream, account, source, id, code, field, reason, length(raw) AS raw_bytes, received_ms, "
-            "at_ms, replayed_at_ms, position FROM quarantine WHERE (? = '' OR account = ?) AND (at_ms, quarantine) < (?, ?) "
-            "ORDER BY at_ms DESC, quarantine DESC LIMIT ?",
-            account,
-            account,
-            *(before or (2**63 - 1, "")),
-            limit,
-        )
-    ]
+    sql = """
+        SELECT quarantine, stream, account, source, id, code, field, reason, length(raw) AS raw_bytes, received_ms,
+               at_ms, replayed_at_ms, position
+        FROM quarantine
+        WHERE (?1 = '' OR account = ?1) AND (at_ms, quarantine) < (?2, ?3)
+        ORDER BY at_ms DESC, quarantine DESC LIMIT ?4"""
+    return [*_rows(db, sql, account, *(before or (2**63 - 1, "")), limit)]
 
 
 def quarantined(db: sqlite3.Connection, quarantine: str) -> Row | None:
@@ -149,6 +149,15 @@ _COUNTS = {
     "quarantine": "SELECT count(*) FROM quarantine WHERE replayed_at_ms IS NULL",
 }
 """`events` is kept by the writer: counting that table reads all of it."""
+
+
+_PARTS = {
+    "interactions": "SELECT * FROM interaction WHERE conversation = ? ORDER BY interaction",
+    "context": "SELECT * FROM context_item WHERE conversation = ? ORDER BY key",
+    "relations": "SELECT * FROM relation WHERE conversation = ? ORDER BY earlier",
+    # A delivery's id is its conversation's, a full stop, and a number: the key's range finds them without an index.
+    "deliveries": "SELECT * FROM outbox WHERE delivery > ?1 || '.' AND delivery < ?1 || '/' ORDER BY queued_at_ms",
+}
 
 
 def _newest(db: sqlite3.Connection, stream: str, after_position: int) -> Iterator[tuple[int, int, str, int, str]]:
@@ -191,15 +200,10 @@ def _summary(row: tuple[Any, ...]) -> ConversationSummary:
 
 
 def _parts(db: sqlite3.Connection, conversation: str) -> Row:
-    return {
-        name: [*_rows(db, f"SELECT * FROM {table} WHERE conversation = ? ORDER BY {order}", conversation)]
-        for name, table, order in (
-            ("interactions", "interaction", "interaction"),
-            ("context", "context_item", "key"),
-            ("relations", "relation", "earlier"),
-            ("deliveries", "outbox", "queued_at_ms, delivery"),
-        )
-    }
+    parts = {name: [*_rows(db, sql, conversation)] for name, sql in _PARTS.items()}
+    for item in parts["context"]:
+        item["value"] = msgspec.json.decode(item["value"])
+    return parts
 
 
 def _rows(db: sqlite3.Connection, sql: str, *values: Any) -> Iterator[Row]:

@@ -3,6 +3,8 @@
 All functions are steps of the writer's connection, each one transaction.
 """
 
+# ruff: noqa: S608 - tables and columns are the schema's and the projection's own words; every value is bound.
+
 import sqlite3
 from collections.abc import Sequence
 from functools import cache
@@ -91,6 +93,11 @@ def position(db: sqlite3.Connection) -> int:
     return int(_meta(db, "position"))
 
 
+def checkpoint(db: sqlite3.Connection) -> None:
+    """Syncs all commits so far: the WAL first, then what of it no reader holds back from the file."""
+    db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+
+
 def _meta(db: sqlite3.Connection, key: str) -> str | int:
     value: str | int = db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()[0]
     return value
@@ -153,9 +160,10 @@ def _is(name: str) -> str:
 _PRUNE_CONVERSATION = (
     *(
         f"DELETE FROM {table} WHERE conversation = ?"
-        for table in ("interaction", "relation", "message", "context_item", "outbox", "conversation")
+        for table in ("interaction", "relation", "message", "context_item", "conversation")
     ),
     *(f"DELETE FROM {table} WHERE stream = ?" for table in ("activity", "action", "timer")),
+    "DELETE FROM outbox WHERE delivery > ?1 || '.' AND delivery < ?1 || '/'",
     "DELETE FROM event WHERE stream = ? AND type NOT IN ('ConversationOpened', 'ConversationClosed')",
 )
 _STRIP_OPENING = (

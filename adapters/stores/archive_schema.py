@@ -1,8 +1,9 @@
 """The archive's tables and indexes, and how each table's rows are written. `docs/data-model.md` explains each column.
 
-Keys are the ids people see, and most tables are stored in the order of their key (`WITHOUT ROWID`), so that what belongs
-to one customer or conversation lies together: their ids begin alike. `event` is appended in the journal's order. An
-index is here only where a query of `archive_queries.py` or a promise needs it: each costs every event some microseconds.
+Keys are the ids people see, and most tables are stored in the order of their key (`WITHOUT ROWID`), so that what
+belongs to one customer or conversation lies together: their ids begin alike. `event` is appended in the journal's
+order. An index is here only where a query of `archive_queries.py` or a promise needs it: each costs every event some
+microseconds.
 """
 
 from msgspec import Struct

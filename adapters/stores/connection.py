@@ -32,9 +32,9 @@ over, so it can grow past `CHECKPOINT_PAGES`; reads here are single short steps.
 class Runs(Protocol):
     """What a store needs of a connection."""
 
-    async def run(
-        self, step: Callable[Concatenate[sqlite3.Connection, P], R], *args: P.args, **kwargs: P.kwargs
-    ) -> R: ...
+    async def run(self, step: Callable[Concatenate[sqlite3.Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Runs the whole step; raises `StoreFailed` for SQLite's errors."""
+        ...
 
 
 class Connection(aiosqlite.Connection):
@@ -71,16 +71,13 @@ async def open_writer(path: Path, *, synchronous: str, cache_kib: int) -> Connec
     `synchronous` is SQLite's `FULL` (every commit synced) or `NORMAL` (synced by checkpoints). The caller holds the
     file's lock. Raises `StoreFailed`.
     """
-    _create(path)
-    connection = Connection(path, lambda: sqlite3.connect(path, timeout=BUSY_S, isolation_level=None))
+    connection = Connection(path, lambda: _connect_writer(path))
     return await _opened(connection, path, lambda db: _prepare(db, synchronous=synchronous, cache_kib=cache_kib))
 
 
 async def open_reader(path: Path) -> Connection:
     """Opens `path` to read only. Raises `StoreFailed` where it is not there."""
-    uri = f"{path.absolute().as_uri()}?mode=ro"
-    connection = Connection(path, lambda: sqlite3.connect(uri, uri=True, timeout=BUSY_S, isolation_level=None))
-    return await _opened(connection, path, _probe)
+    return await _opened(Connection(path, lambda: _connect_reader(path)), path, _probe)
 
 
 @contextmanager
@@ -95,6 +92,17 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
         if db.in_transaction:
             db.execute("ROLLBACK")
         raise
+
+
+def read(
+    db: sqlite3.Connection, step: Callable[Concatenate[sqlite3.Connection, P], R], *args: P.args, **kwargs: P.kwargs
+) -> R:
+    """A step whose statements all see one state of the file, however much is committed meanwhile."""
+    db.execute("BEGIN")
+    try:
+        return step(db, *args, **kwargs)
+    finally:
+        db.execute("COMMIT")
 
 
 def row_as_dict(cursor: sqlite3.Cursor, row: tuple[Any, ...]) -> dict[str, Any]:
@@ -115,7 +123,7 @@ async def _opened(connection: Connection, path: Path, first: Callable[[sqlite3.C
     return connection
 
 
-def _create(path: Path) -> None:
+def _connect_writer(path: Path) -> sqlite3.Connection:
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         # The file's name is part of its durability: a synced file in an unsynced folder can vanish.
@@ -126,6 +134,12 @@ def _create(path: Path) -> None:
             os.close(folder)
     except OSError as exc:
         raise StoreFailed(f"{path} cannot be made: {exc.strerror}") from exc
+    return sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
+
+
+def _connect_reader(path: Path) -> sqlite3.Connection:
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    return sqlite3.connect(uri, uri=True, timeout=BUSY_S, isolation_level=None)
 
 
 def _prepare(db: sqlite3.Connection, *, synchronous: str, cache_kib: int) -> None:

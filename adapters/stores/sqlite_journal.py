@@ -28,6 +28,9 @@ TRIM_POSITIONS = 10_000
 """Positions that one step of `trim` drops, so that commits come in between."""
 
 
+_identities = msgpack.Decoder(list[str]).decode
+
+
 class SqliteJournal:
     """The journal's writer.
 
@@ -176,7 +179,7 @@ class _File:
     def raise_fences(self, db: sqlite3.Connection, scopes: Sequence[str]) -> list[Fence]:
         fences = raised(scopes, self._fences)
         with transaction(db):
-            db.executemany("INSERT OR REPLACE INTO fence (scope, epoch, batch) VALUES (?, ?, ?)", map(_fence_row, fences))
+            db.executemany("INSERT OR REPLACE INTO fence VALUES (?, ?, ?)", map(_fence_row, fences))
             db.executemany("DELETE FROM refusal WHERE scope = ?", ((scope,) for scope in scopes))
         gone = set(scopes)
         self._fences |= {fence.scope: fence for fence in fences}
@@ -264,8 +267,11 @@ def _write_meta(db: sqlite3.Connection, **values: str | int) -> None:
 
 
 def _position(db: sqlite3.Connection) -> int:
-    newest = "SELECT max(position) AS position FROM unit UNION ALL SELECT value FROM meta WHERE key = 'trimmed'"
-    return db.execute(f"SELECT max(position) FROM ({newest})").fetchone()[0] or 0
+    newest: int | None = db.execute("SELECT max(position) FROM unit").fetchone()[0]
+    if newest is not None:
+        return newest
+    trimmed = db.execute("SELECT value FROM meta WHERE key = 'trimmed'").fetchone()
+    return int(trimmed[0]) if trimmed else 0
 
 
 def _first_position(db: sqlite3.Connection) -> int:
@@ -275,12 +281,13 @@ def _first_position(db: sqlite3.Connection) -> int:
 
 def _read(db: sqlite3.Connection, after: int, limit: int) -> list[Record]:
     rows = db.execute(
-        "SELECT position, customer, at_ms, identities, entries, body FROM unit WHERE position > ? ORDER BY position LIMIT ?",
+        "SELECT position, customer, at_ms, identities, entries, body FROM unit "
+        "WHERE position > ? ORDER BY position LIMIT ?",
         (after, limit),
     )
     return [
-        Record(position, customer, at_ms, msgpack.decode(identities, type=list[str]) if identities else [], entries, body)
-        for position, customer, at_ms, identities, entries, body in rows
+        Record(position, customer, at_ms, _identities(packed) if packed else [], entries, body)
+        for position, customer, at_ms, packed, entries, body in rows
     ]
 
 

@@ -1,5 +1,6 @@
-"""`throughline conversation`: one conversation, from its live actor or the archive."""
+"""`throughline conversation`: one conversation, as the archive has it."""
 
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
@@ -7,9 +8,14 @@ from rich.text import Text
 
 from orchestrator.cli.options import Data, Json, Token, Url, server_of
 from orchestrator.cli.output import console, local_time, print_fields, print_json
-from orchestrator.cli.server import part
+from orchestrator.cli.server import Server, part
 
 app = typer.Typer(help="Look at a conversation.", no_args_is_help=True)
+
+
+@app.callback()
+def _conversation() -> None:
+    """Look at a conversation."""
 
 
 @app.command("show", epilog="Example: throughline conversation show cu7q2mzj4xk5w3n6ab-1 --json")
@@ -23,24 +29,36 @@ def show(
 ) -> None:
     """Show a conversation: where it stands, who is in it, its events in order."""
     with server_of(url, token, data) as server:
-        answer = server.get(f"/v1/conversations/{part(conversation)}")
+        answer = whole(server, conversation)
     if as_json:
         print_json(answer)
         return
-    events = answer.pop("events", [])
-    print_fields(answer)
-    for line in map(event_line, events):
+    print_fields(answer["conversation"])
+    for line in _lines(answer["events"]):
         console().print(line)
 
 
-def event_line(event: dict[str, Any]) -> Text:
-    """One event as a line: seq, time, type, who, and what of its fields a person looks for."""
-    said = event.get("text") or event.get("reason") or event.get("status") or event.get("identity") or ""
-    return Text.assemble(
-        (f"{event.get('seq', ''):>5} ", "bold"),
-        (local_time(int(event.get("at_ms", 0))), "dim"),
-        f"  {event.get('type', ''):<22}",
-        (f" {event.get('channel', ''):<6}", "cyan"),
-        (f" {event.get('actor', ''):<16} ", "green"),
-        str(said),
-    )
+def whole(server: Server, conversation: str) -> dict[str, Any]:
+    """The server's answer with the events of all its pages; each event with its `seq`, which the pages imply."""
+    path = f"/v1/conversations/{part(conversation)}"
+    answer: dict[str, Any] = server.get(path)
+    events = answer["events"]
+    while after := answer.pop("next_after", 0):
+        page = server.get(path, after=after)
+        events += page["events"]
+        answer["next_after"] = page.get("next_after", 0)
+    return {**answer, "events": [{"seq": seq, **event} for seq, event in enumerate(events, 1)]}
+
+
+def _lines(events: list[dict[str, Any]]) -> Iterator[Text]:
+    """An event a line: seq, time, type, who, and what of its fields a person looks for."""
+    for event in events:
+        said = (event.get(name) for name in ("text", "status", "reason", "owner", "identity", "delivery"))
+        yield Text.assemble(
+            (f"{event['seq']:>5} ", "bold"),
+            (local_time(int(event.get("at_ms", 0))), "dim"),
+            f"  {event.get('type', ''):<22}",
+            (f" {event.get('channel', ''):<6}", "cyan"),
+            (f" {event.get('actor', ''):<16} ", "green"),
+            next((str(words) for words in said if words), ""),
+        )

@@ -28,11 +28,11 @@ def list_(
 ) -> None:
     """List deliveries that have not left; dead and uncertain ones wait for a person."""
     with server_of(url, token, data) as server:
-        rows = server.get("/v1/outbox", states=",".join(state or []), limit=limit)
+        answer = server.get("/v1/outbox", states=",".join(state or []), limit=limit)
     if as_json:
-        print_json(rows)
+        print_json(answer)
     else:
-        print_table(rows, COLUMNS, empty="the outbox is empty")
+        print_table(answer["rows"], COLUMNS, empty="the outbox is empty")
 
 
 @app.command("replay", epilog="Example: throughline outbox replay cu7q2mzj4xk5w3n6ab-1.12")

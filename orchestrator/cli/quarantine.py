@@ -26,11 +26,11 @@ def list_(
 ) -> None:
     """List quarantined inputs, the newest first, with the reason of each."""
     with server_of(url, token, data) as server:
-        rows = server.get("/v1/quarantine", account=account, limit=limit)
+        answer = server.get("/v1/quarantine", account=account, limit=limit)
     if as_json:
-        print_json(rows)
+        print_json(answer)
     else:
-        print_table(rows, COLUMNS, empty="nothing is in quarantine")
+        print_table(answer["rows"], COLUMNS, empty="nothing is in quarantine")
 
 
 @app.command("show", epilog="Example: throughline quarantine show q7q2mzj4xk5w3n6ab")
@@ -41,7 +41,7 @@ def show(quarantine: Id, *, url: Url = "", token: Token = "", data: Data = None,
     if as_json:
         print_json(answer)
     else:
-        print_fields(answer)
+        print_fields(answer["row"])
 
 
 @app.command("replay", epilog="Example: throughline quarantine replay q7q2mzj4xk5w3n6ab")

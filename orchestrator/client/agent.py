@@ -174,7 +174,8 @@ class AgentClient:
     async def _ask(self, id: str, command: AnyCommand, conversation: str, customer: str) -> Result:
         if self._line.failure or self._line.closed:
             raise self._line.failure or Refusal(Code.UNAVAILABLE, "the client is closed", ref=id)
-        future = self._results[id] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._results[id] = future
         try:
             self._line.send(self._session.command(id, command, conversation=conversation, customer=customer))
             return await future

@@ -3,8 +3,8 @@
     4000-4099  a close code that says the client is at fault: the line stops and `failure` says why
     any other  the line comes again
 
-Nothing that arrives waits for the application: sessions drop what finds no room and ask for it later. So the line always
-hears the heartbeat and the answers, whatever the application is busy with.
+Nothing that arrives waits for the application: sessions drop what finds no room and ask for it later. So the line
+always hears the heartbeat and the answers, whatever the application is busy with.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from contextlib import suppress
 from random import random as draw
 from typing import Any, Protocol
 
+import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI, NegotiationError
 from websockets.typing import Subprotocol
@@ -20,7 +21,7 @@ from websockets.typing import Subprotocol
 from orchestrator.client.wire import SUBPROTOCOL, messages, pack, refusal_of, unpack
 from protocol.backoff import backoff_ms
 from protocol.errors import Code, Refusal
-from protocol.frames import Error, Frame, Limits, Welcome
+from protocol.frames import Drain, Error, Frame, Limits, Welcome
 
 WELCOME_WAIT_S = 10.0
 CLOSE_WAIT_S = 2.0
@@ -31,6 +32,14 @@ _LIMITS_BEFORE_WELCOME = Limits(message_bytes=1024 * 1024, frames=1, watches=0, 
 
 class Session(Protocol):
     """What the line needs of a session."""
+
+    drain: Drain | None
+    """What the server said when it wants the connection to end."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether the connection may end without anything being asked twice."""
+        ...
 
     def connect(self) -> Sequence[Any]:
         """Returns a connection's first frames."""
@@ -79,7 +88,11 @@ class Line:
     async def start(self) -> None:
         """Dials; returns when the first welcome came. Raises the `Refusal` that stopped the line instead."""
         self._task = asyncio.create_task(self._run())
-        await self._first.wait()
+        try:
+            await self._first.wait()
+        except asyncio.CancelledError:
+            await self.close()
+            raise
         if self.failure:
             raise self.failure
 
@@ -88,6 +101,11 @@ class Line:
         self._closing.set()
         if self._task:
             await self._task
+
+    @property
+    def message_bytes_max(self) -> int:
+        """What the server takes in one message."""
+        return self._limits.message_bytes
 
     @property
     def closed(self) -> bool:
@@ -107,8 +125,11 @@ class Line:
             while not self._closing.is_set():
                 welcomed = await self._connection()
                 attempt = 0 if welcomed else attempt + 1
+                wait_ms = backoff_ms(attempt, random=self._random())
+                if self._session.drain:
+                    wait_ms += self._session.drain.after_ms
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(backoff_ms(attempt, random=self._random()) / 1000):
+                    async with asyncio.timeout(wait_ms / 1000):
                         await self._closing.wait()
         except Refusal as refusal:
             self.failure = refusal
@@ -138,9 +159,12 @@ class Line:
             pass  # Nobody there, or silence: come again.
         finally:
             self._session.disconnect()
+        self._raise_if_said()
+        return self._limits is not _LIMITS_BEFORE_WELCOME
+
+    def _raise_if_said(self) -> None:
         if self._said and not self._said.retryable:
             raise self._said
-        return self._limits is not _LIMITS_BEFORE_WELCOME
 
     async def _speak(self, socket: ClientConnection) -> None:
         if socket.subprotocol != SUBPROTOCOL:
@@ -168,6 +192,8 @@ class Line:
                 silence.reschedule(clock() + self._silence_s)
                 for frame in unpack(message, self._frames):
                     self._hear(frame)
+                if self._session.drain and self._session.idle:
+                    return
 
     def _hear(self, frame: Any) -> None:
         if isinstance(frame, Welcome):
@@ -203,5 +229,18 @@ def _raise_if_final(exc: InvalidStatus | InvalidURI | NegotiationError) -> None:
     status = exc.response.status_code
     if status in (408, 429) or status >= 500:
         return
-    code = {401: Code.UNAUTHENTICATED, 403: Code.FORBIDDEN, 404: Code.NOT_FOUND}.get(status, Code.UNSUPPORTED_PROTOCOL)
-    raise Refusal(code, f"the server answers the WebSocket's request with HTTP {status}") from exc
+    try:
+        said = msgspec.json.decode(exc.response.body or b"", type=_Denial)
+    except msgspec.DecodeError:
+        # Not our server's words: a proxy, or another program on that port.
+        said = _Denial(
+            code=Code.UNSUPPORTED_PROTOCOL, message=f"the WebSocket's request is answered with HTTP {status}"
+        )
+    raise refusal_of(said.code, said.message) from exc
+
+
+class _Denial(msgspec.Struct):
+    """The body of a refused handshake."""
+
+    code: int
+    message: str

@@ -103,11 +103,13 @@ class GatewayClient:
     def send_encoded(self, id: str, frame: bytes, on_answer: OnAnswer) -> None:
         """Sends what `encode_event` made, without waiting: for load generators, which bound themselves.
 
-        Raises `Refusal`: `OVERLOADED` at the session's bound, `INVALID` for an id that is unanswered, or what stopped
-        the client.
+        Raises `Refusal`: `OVERLOADED` at the session's bound, `TOO_LARGE` over the server's, `INVALID` for an id that
+        is unanswered, or what stopped the client.
         """
         if self._line.failure or self._line.closed:
             raise self._line.failure or Refusal(Code.UNAVAILABLE, "the client is closed", ref=id)
+        if len(frame) > self._line.message_bytes_max:
+            raise Refusal(Code.TOO_LARGE, f"the event has more than {self._line.message_bytes_max} bytes", ref=id)
         frames = self._session.event(id, frame)
         self._answers[id] = on_answer
         self._line.send(frames)
@@ -150,10 +152,8 @@ class GatewayClient:
                 case Deliver():
                     self._deliveries.append(happening)
                     self._something.set()
-                case Error(ref=ref, code=code, message=message):
-                    self._answer(ref, code, message)
-                case Welcome() | Drain():
-                    pass  # The line comes and goes by itself; the application need not know.
+                case Welcome() | Drain() | Error():
+                    pass  # The line comes and goes by itself, and stops where an error says so.
 
     def _release_later(self) -> None:
         wait_ms = backoff_ms(self._refusals_in_a_row, random=self._random())

@@ -5,6 +5,7 @@ so that a fault of one shows.
 """
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Any, TypeVar, get_args
 
 import msgpack
@@ -30,7 +31,7 @@ def unpack(message: bytes | str, frames: Any) -> list[Any]:
 
     Raises `Refusal` (`MALFORMED`) where the bytes are not such frames.
     """
-    ops = {member.__struct_config__.tag for member in get_args(frames)}
+    ops = _ops(frames)
     try:
         decoded = msgpack.unpackb(message)
         items = decoded if isinstance(decoded, list) else [decoded]
@@ -61,6 +62,11 @@ def refusal_of(code: int, message: str, *, ref: str = "") -> Refusal:
     except ValueError:
         known = {40: Code.MALFORMED, 42: Code.INVALID, 43: Code.OVERLOADED}.get(code // 100, Code.INTERNAL)
         return Refusal(known, f"{message} (code {code})", ref=ref)
+
+
+@cache
+def _ops(frames: Any) -> frozenset[str]:
+    return frozenset(member.__struct_config__.tag for member in get_args(frames))
 
 
 def _message(batch: Sequence[bytes]) -> bytes:

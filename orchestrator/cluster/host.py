@@ -5,11 +5,13 @@ What the node hears of it are plain values, never exceptions of ours: those need
 
 import asyncio
 import os
+import sys
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Protocol
 
+import psutil
 import structlog
 from msgspec import Struct
 
@@ -71,7 +73,7 @@ class Host:
         self._started = asyncio.Event()
         self._facts: dict[str, str | int] = {}
         self._part: Part | None = None
-        os.nice(process.nice)
+        _give_way(process.nice)
 
     async def run(self) -> Ended:
         """Serves until the end. Asked again, as after a lost answer, it goes on with what runs already."""
@@ -117,6 +119,13 @@ class Host:
         await part.stop()
         _log.info("host.stopped")
         return Ended()
+
+
+def _give_way(by: int) -> None:
+    """Raises this process's niceness. Linux keeps it by thread: those that Ray has started are told one by one."""
+    threads = [thread.id for thread in psutil.Process().threads()] if sys.platform == "linux" else [0]
+    for thread in threads:
+        os.setpriority(os.PRIO_PROCESS, thread, min(os.getpriority(os.PRIO_PROCESS, thread) + by, 19))
 
 
 def _resolve(build: str) -> Build:

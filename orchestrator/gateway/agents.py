@@ -91,9 +91,7 @@ class AgentConnection(Connection):
     def refused_input(self, refusal: Refusal) -> None:
         """Refusals of commands are results where the command has an id."""
         if refusal.ref and not refusal.ref.startswith(("conversation=", "customer=", _INBOX)):
-            self.send(
-                Result(id=refusal.ref, code=refusal.code, message=refusal.message, retryable=refusal.retryable)
-            )
+            self.send(Result(id=refusal.ref, code=refusal.code, message=refusal.message, retryable=refusal.retryable))
         else:
             self.send(Error(code=refusal.code, message=refusal.message, ref=refusal.ref))
 
@@ -251,7 +249,9 @@ class AgentConnection(Connection):
 
     def _command(self, frame: CommandFrame) -> None:
         if isinstance(frame.command, MarkReplayed):
-            raise Refusal(Code.INVALID, "mark_replayed is the server's own; see POST /v1/quarantine/{id}/replay", ref=frame.id)
+            raise Refusal(
+                Code.INVALID, "mark_replayed is the server's own; see POST /v1/quarantine/{id}/replay", ref=frame.id
+            )
         if bool(frame.conversation) == bool(frame.customer):
             raise Refusal(Code.INVALID, "command: give one of conversation and customer", ref=frame.id)
         if len(self._commands) >= COMMANDS_MAX:

@@ -22,6 +22,8 @@ from protocol.frames import Drain, Error, Frame, Hello, Limits, Pong, Welcome
 
 BEATS_MISSED_MAX = 2
 """Heartbeats that may go by with nothing heard; at the next one the connection is closed."""
+CLOSE_WITHIN_S = 2.0
+"""Time for what is still owed to a client whose connection ends; then its socket is dropped."""
 REASON_BYTES_MAX = 120
 """A close frame's reason has at most 123 bytes (RFC 6455 §5.5)."""
 
@@ -60,6 +62,8 @@ class Connection(ABC):
         self.client = ""
         self.closing: tuple[int, str] | None = None
         """The close code and reason, from when this side has decided to end it."""
+        self.abort: Callable[[], None] = _no_socket
+        """Drops the socket at once; set by who has it."""
         self._presented = presented
         self._heard = False
         self._missed = 0
@@ -142,6 +146,8 @@ class Connection(ABC):
         self.send(Error(code=code, message=message, ref=ref))
         self.closing = (int(code), message.encode()[:REASON_BYTES_MAX].decode(errors="ignore"))
         self.outgoing.shut()
+        # A client that does not read is not waited for.
+        asyncio.get_running_loop().call_later(CLOSE_WITHIN_S, self.abort)
 
     def drain(self, after_ms: int) -> None:
         """Tells the client to reconnect elsewhere or later."""
@@ -201,3 +207,7 @@ class Connection(ABC):
             if self.outgoing.taken >= self._beat_number:
                 self._beat_number = self.send(self.heartbeat())
             self._schedule()
+
+
+def _no_socket() -> None:
+    """For a connection that has none."""

@@ -20,9 +20,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.connections = Gauge(
-            "throughline_connections", "Open WebSockets", ["kind"], registry=self.registry
-        )
+        self.connections = Gauge("throughline_connections", "Open WebSockets", ["kind"], registry=self.registry)
         self.events = Counter(
             "throughline_events", "Inbound events answered, by outcome", ["status", "account"], registry=self.registry
         )
@@ -43,10 +41,15 @@ class Metrics:
         )
         self.resyncs = Counter("throughline_resyncs", "Resyncs sent to slow clients", registry=self.registry)
         self.gaps = Counter(
-            "throughline_update_gaps", "Gaps in a cell's updates that were closed by watching again", registry=self.registry
+            "throughline_update_gaps",
+            "Gaps in a cell's updates that were closed by watching again",
+            registry=self.registry,
         )
         self.deliveries = Counter(
-            "throughline_gateway_deliveries", "Deliveries to gateway clients, by outcome", ["status"], registry=self.registry
+            "throughline_gateway_deliveries",
+            "Deliveries to gateway clients, by outcome",
+            ["status"],
+            registry=self.registry,
         )
 
     def refused(self, code: int, entrance: str) -> None:
@@ -57,7 +60,6 @@ class Metrics:
         """A gauge whose value someone else owns."""
         Gauge(name, meaning, registry=self.registry).set_function(read)
 
-
     def text(self) -> bytes:
         """All of it in Prometheus' text form."""
         return generate_latest(self.registry)
@@ -65,9 +67,6 @@ class Metrics:
     def total(self, name: str) -> float:
         """The sum of one metric over its labels, for `status`."""
         samples: Iterable[float] = (
-            sample.value
-            for family in self.registry.collect()
-            for sample in family.samples
-            if sample.name == name
+            sample.value for family in self.registry.collect() for sample in family.samples if sample.name == name
         )
         return sum(samples)

@@ -10,7 +10,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 import typer
 
@@ -67,6 +66,8 @@ class Answering(ThreadingHTTPServer):
         self.asked: list[tuple[str, str, str, Any]] = []
         self.status = 200
         self.body: Any = {}
+        self.bodies: list[Any] = []
+        """Answers to the next requests, before `body`."""
 
     @property
     def url(self) -> str:
@@ -81,7 +82,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         token = self.headers.get("Authorization", "")
         self.server.asked.append((self.command, self.path, token, json.loads(body) if body else None))
-        answer = json.dumps(self.server.body).encode()
+        answer = json.dumps(self.server.bodies.pop(0) if self.server.bodies else self.server.body).encode()
         self.send_response(self.server.status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(answer)))
@@ -115,7 +116,7 @@ def answering(shell: Shell) -> Iterator[Answering]:
         thread.join()
 
 
-def commands(command: click.Command | None = None, path: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:
+def commands(command: Any = None, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
     """Every command that does something, with the words that call it."""
     command = command if command is not None else typer.main.get_command(cli.app)
     children = getattr(command, "commands", None)
@@ -207,7 +208,6 @@ def test_wrong_settings_are_a_usage_error(shell: Shell) -> None:
 
 REQUESTS = [
     ("status", "GET", "/v1/status", None),
-    ("conversation show cu1-1", "GET", "/v1/conversations/cu1-1", None),
     (
         "customer link cu1 mailto:ann@example.org",
         "POST",
@@ -236,15 +236,28 @@ def test_a_command_asks_the_server(
 
 def test_a_path_cannot_be_left_through_an_id(shell: Shell, answering: Answering) -> None:
     """An id with slashes stays one part of the path."""
-    shell.run("conversation show ../status --json")
-    assert answering.asked[0][1] == "/v1/conversations/..%2Fstatus"
+    shell.run("quarantine show ../status --json")
+    assert answering.asked[0][1] == "/v1/quarantine/..%2Fstatus"
+
+
+def test_a_conversation_is_shown_with_all_its_events(shell: Shell, answering: Answering) -> None:
+    """Pages are followed to the end, and each event gets its number."""
+    first = {"conversation": {"status": "open"}, "events": [{"type": "A"}, {"type": "B"}], "next_after": 2}
+    answering.bodies = [first, {"conversation": {}, "events": [{"type": "C"}], "next_after": 0}]
+    shown = shell.run("conversation show cu1-1 --json").json
+    assert shown["conversation"] == {"status": "open"}
+    assert [(event["seq"], event["type"]) for event in shown["events"]] == [(1, "A"), (2, "B"), (3, "C")]
+    assert [path for _, path, _, _ in answering.asked] == [
+        "/v1/conversations/cu1-1",
+        "/v1/conversations/cu1-1?after=2",
+    ]
 
 
 def test_customers_words_are_printed_as_words(shell: Shell, answering: Answering) -> None:
     """Square brackets in a message are no markup."""
     answering.body = {
-        "conversation": "cu1-1",
-        "events": [{"seq": 1, "type": "MessageReceived", "at_ms": 0, "text": "[red]pay[/red] [link=x]"}],
+        "conversation": {"conversation": "cu1-1"},
+        "events": [{"type": "MessageReceived", "at_ms": 0, "text": "[red]pay[/red] [link=x]"}],
     }
     assert "[red]pay[/red] [link=x]" in shell.run("conversation show cu1-1").out
 

@@ -1,0 +1,103 @@
+"""Committing: a cell's side of its journal. One append is under way at a time; what is unanswered is asked again.
+
+A journal that died and came back settles a resent append as it did before, by scope, epoch and batch; so the cell need
+not know whether its commit had happened.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from actors.lines import Line
+from actors.live import Live
+from protocol.journal import Fence, Unit, Verdict
+from protocol.links import AnyLink, Append, FencesRaised, RaiseFences, ReadTail, Settled, TailIs
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class Committer:
+    """`on_settled` gets each journey of an append with its verdict, in order."""
+
+    def __init__(self, on_settled: Callable[[list[tuple[Live, Verdict]]], None]) -> None:
+        self._on_settled = on_settled
+        self._line: Line | None = None
+        self._opened = asyncio.Event()
+        self._ref = 0
+        self._fences: dict[str, Fence] = {}
+        self._append: tuple[Append, list[Live]] | None = None
+        self._asked: dict[int, tuple[RaiseFences | ReadTail, asyncio.Future[AnyLink]]] = {}
+
+    @property
+    def ready(self) -> bool:
+        """Whether an append can be sent now."""
+        return self._line is not None and self._append is None
+
+    def opened(self, line: Line, *, fresh: bool) -> None:
+        """The journal is there. One that is new gets all that its former life did not answer."""
+        self._line = line
+        self._opened.set()
+        if fresh:
+            for question, _ in self._asked.values():
+                line.send(question)
+            if self._append is not None:
+                line.send(self._append[0])
+
+    async def take(self, scopes: Sequence[str]) -> FencesRaised:
+        """Becomes the one writer of the scopes; waits for the journal to be there."""
+        await self._opened.wait()
+        raised = await self._ask(lambda ref: RaiseFences(ref, list(scopes)))
+        assert isinstance(raised, FencesRaised)
+        self._fences = {fence.scope: fence for fence in raised.fences}
+        return raised
+
+    async def tail(self, customer: str) -> TailIs:
+        """The customer's units that the archive may not have."""
+        tail = await self._ask(lambda ref: ReadTail(ref, customer))
+        assert isinstance(tail, TailIs)
+        return tail
+
+    def append(self, lives: list[Live]) -> None:
+        """Sends the open steps of these journeys as one append; only when `ready`."""
+        assert self._line is not None and self._append is None
+        self._ref += 1
+        self._append = (Append(self._ref, [self._unit(live) for live in lives]), lives)
+        self._line.send(self._append[0])
+
+    def received(self, message: Settled | FencesRaised | TailIs) -> None:
+        """An answer of the journal. One that was had before, from a journal that was asked again, is passed over."""
+        if isinstance(message, Settled):
+            if self._append is not None and self._append[0].ref == message.ref:
+                lives, self._append = self._append[1], None
+                self._on_settled(list(zip(lives, message.verdicts, strict=True)))
+            return
+        _, future = self._asked.pop(message.ref, (None, None))
+        if future is not None and not future.done():
+            future.set_result(message)
+
+    def _unit(self, live: Live) -> Unit:
+        step, live.open = live.open, None
+        assert step is not None and live.in_flight is None
+        live.in_flight = step
+        fence = self._fences[live.scope]
+        fence = self._fences[live.scope] = Fence(fence.scope, fence.epoch, fence.batch + 1)
+        return Unit(
+            scope=fence.scope,
+            epoch=fence.epoch,
+            batch=fence.batch,
+            customer=live.customer,
+            at_ms=step.events[0].at_ms,
+            identities=step.identities,
+            entries=len(step.entries),
+            body=_encode(step.entries),
+        )
+
+    async def _ask(self, make: Callable[[int], RaiseFences | ReadTail]) -> AnyLink:
+        self._ref += 1
+        question = make(self._ref)
+        future: asyncio.Future[AnyLink] = asyncio.get_running_loop().create_future()
+        self._asked[self._ref] = (question, future)
+        if self._line is not None:
+            self._line.send(question)
+        return await future

@@ -1,0 +1,124 @@
+"""Attachments: the files that came with messages, kept under the SHA-256 of their bytes.
+
+    data/attachments/ab/cdef…    the hash in lower-case hex, its first two digits as a folder
+    data/attachments/parts/…     files being written
+
+One convention: a file is whole and synced, its name included, before `keep` returns. Whoever keeps first and submits
+the event afterwards never has a committed event that speaks of a file which a power cut took.
+"""
+
+import fcntl
+import hashlib
+import os
+import re
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from protocol.errors import Code, Refusal
+
+FILE_BYTES_MAX = 32 * 1024 * 1024
+"""A file is never larger than the message it came in; no channel takes messages over 25 MB by default."""
+_HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_PARTS = "parts"
+
+
+def sync(descriptor: int) -> None:
+    """Returns when the file or folder is on the disk, not only handed to it: macOS needs F_FULLFSYNC for that (see
+    its fsync(2)). A file system that has no F_FULLFSYNC gets the plain call."""
+    full = getattr(fcntl, "F_FULLFSYNC", None)
+    if full is not None:
+        try:
+            fcntl.fcntl(descriptor, full)
+        except OSError:
+            os.fsync(descriptor)
+    else:
+        os.fsync(descriptor)
+
+
+def name_of(body: bytes) -> str:
+    """The name under which the store keeps these bytes: SHA-256, 64 digits of lower-case hex."""
+    return hashlib.sha256(body).hexdigest()
+
+
+class AttachmentStore:
+    """A folder of content-addressed files. One process writes it; any may read. All methods block: call them in a
+    thread. Errors of the disk (`OSError`) are the caller's to answer: nothing was kept then."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        file_bytes_max: int = FILE_BYTES_MAX,
+        sync: Callable[[int], None] = sync,
+    ) -> None:
+        self._folder = folder
+        self._file_bytes_max = file_bytes_max
+        self._sync = sync
+
+    def open(self) -> None:
+        """Makes the folder, and removes what a crash left half-written."""
+        parts = self._folder / _PARTS
+        parts.mkdir(parents=True, exist_ok=True)
+        for left in parts.iterdir():
+            left.unlink()
+        # The folder itself may be new: its entry in the data folder must outlive a power cut too.
+        self._sync_folder(self._folder.parent)
+
+    def keep(self, body: bytes) -> str:
+        """Keeps the bytes and returns their name, once they are synced. The same bytes again cost two folder syncs.
+
+        Raises `Refusal` (`TOO_LARGE`) over the size bound, `OSError` where the disk does not take it.
+        """
+        if len(body) > self._file_bytes_max:
+            raise Refusal(Code.TOO_LARGE, f"a file has {len(body)} bytes; {self._file_bytes_max} are allowed")
+        name = name_of(body)
+        path = self.path_of(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # A file of another length is one the disk damaged: it is written anew.
+        if not (path.exists() and path.stat().st_size == len(body)):
+            self._write(path, body)
+        # Also for a file that was there: another thread may have renamed it a moment ago and not synced yet.
+        self._sync_folder(path.parent)
+        self._sync_folder(self._folder)
+        return name
+
+    def read(self, name: str) -> bytes:
+        """The bytes of `name`.
+
+        Raises `Refusal` (`NOT_FOUND`) where there is no such file, (`INTERNAL`) where the disk damaged it.
+        """
+        try:
+            body = self.path_of(name).read_bytes()
+        except FileNotFoundError as exc:
+            raise Refusal(Code.NOT_FOUND, "there is no attachment of this hash", ref=name) from exc
+        if name_of(body) != name:
+            raise Refusal(Code.INTERNAL, "its bytes no longer have its hash: the disk damaged it", ref=name)
+        return body
+
+    def path_of(self, name: str) -> Path:
+        """Where the file lies or would lie. Raises `Refusal` (`INVALID`) for what is no hash, so that no name leads
+        out of the folder."""
+        if not _HASH.fullmatch(name):
+            raise Refusal(Code.INVALID, "an attachment is named by 64 digits of lower-case hex", field="sha256")
+        return self._folder / name[:2] / name[2:]
+
+    def _write(self, path: Path, body: bytes) -> None:
+        descriptor, part = tempfile.mkstemp(dir=self._folder / _PARTS)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(body)
+                file.flush()
+                self._sync(file.fileno())
+            # Renaming within one file system is atomic: a reader sees the whole file or none.
+            Path(part).replace(path)
+        except BaseException:
+            Path(part).unlink(missing_ok=True)
+            raise
+
+    def _sync_folder(self, folder: Path) -> None:
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            self._sync(descriptor)
+        finally:
+            os.close(descriptor)

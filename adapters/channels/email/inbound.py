@@ -1,0 +1,123 @@
+"""Inbound: the raw bytes of a mail → an `InboundEvent` and the files that must be stored before it is submitted.
+
+    person's mail                        MessageArrived
+    auto-responder, list robot, loop     MessageArrived(automatic="auto_reply")
+    bounce, read receipt of our mail     DeliveryReport
+
+The same bytes give the same event, but for the time of a mail that has no credible Date.
+"""
+
+import hashlib
+from email.message import Message
+from typing import NamedTuple
+
+from adapters.attachments import name_of
+from adapters.channels.email import automatic, headers, html, mime, quoting
+from protocol.errors import Code, Refusal
+from protocol.inbound import (
+    ATTACHMENTS_MAX,
+    REFERENCES_MAX,
+    TEXT_MAX,
+    AnyData,
+    Attachment,
+    DeliveryReport,
+    InboundEvent,
+    MessageArrived,
+)
+
+SUBJECT_CHARS_MAX = 500
+"""Characters kept of a subject; RFC 5322 §2.1.1 would let it have 998, and no list shows that many."""
+DATE_AHEAD_MS = 5 * 60_000
+"""A Date further ahead of our clock is a wrong clock's."""
+DATE_BEHIND_MS = 30 * 86_400_000
+"""A mail waits for days in queues (RFC 5321 §4.5.4.1 gives up after five); one dated a month ago has a wrong clock."""
+AUTO_REPLY = "auto_reply"
+
+
+class Mail(NamedTuple):
+    """A mail as the server takes it: `files` maps SHA-256 to bytes, all of which are to be stored first."""
+
+    event: InboundEvent
+    files: dict[str, bytes]
+
+
+def source_of(account: str) -> str:
+    """The CloudEvents source of an account's mails."""
+    return f"/email/{account}"
+
+
+def id_of(raw: bytes, message: Message | None = None) -> str:
+    """What names the mail: its Message-ID, else the SHA-256 of its bytes."""
+    found = headers.ids(message, "Message-ID") if message is not None else []
+    return found[0] if found else f"sha256:{hashlib.sha256(raw).hexdigest()}"
+
+
+def parse(raw: bytes, *, account: str, address: str, arrived_ms: int, sender: str | None = None) -> Mail:
+    """Reads a mail that came in by `account`, whose address is `address`. `sender` is the envelope's, without angle
+    brackets: empty for `MAIL FROM:<>`, None where it is unknown.
+
+    Raises `Refusal` for what cannot be an event: over a bound (`TOO_LARGE`), unreadable (`INVALID`), or from nobody
+    (`NO_IDENTITY`). Never raises anything else, whatever the bytes are.
+    """
+    message = mime.read(raw)
+    files: dict[str, bytes] = {}
+    extras = _extras(message)
+    if report := automatic.report_of(message, address):
+        concerned = report.recipient
+        data: AnyData = DeliveryReport(delivery=report.delivery, status=report.status, code=report.code)
+    else:
+        by_machine = automatic.is_automatic(message, sender=sender, address=address)
+        concerned = automatic.recipient_of(message) if by_machine else ""
+        read = _read(message)
+        carried = _carried(raw, read)
+        files = {file.sha256: file.body for file in carried}
+        if read.new != read.whole:
+            whole = _Carried.of(mime.File("", "text/plain", read.whole.encode()))
+            files[whole.sha256], extras["whole_text_sha256"] = whole.body, whole.sha256
+        data = MessageArrived(
+            text=read.new[:TEXT_MAX],
+            subject=read.subject,
+            attachments=[file.attachment for file in carried],
+            reference=id_of(raw, message),
+            in_reply_to=read.answered,
+            automatic=AUTO_REPLY if by_machine else "",
+        )
+    event = InboundEvent(
+        id=id_of(raw, message),
+        source=source_of(account),
+        time_ms=_time_ms(message, arrived_ms),
+        account=account,
+        channel="email",
+        # A mail system that writes about a customer is not the customer.
+        identities=[f"mailto:{concerned or _author(message, sender)}"],
+        data=data,
+        raw=extras,
+    )
+    return Mail(event, files)
+
+
+def _identities(message: Message, sender: str | None) -> list[str]:
+    """Who wrote: From, else Sender, else the envelope's sender. Raises `Refusal` (`NO_IDENTITY`)."""
+    for found in (*headers.addresses(message, "From"), *headers.addresses(message, "Sender"), sender or ""):
+        if found and headers.is_address(found):
+            return [f"mailto:{found}"]
+    raise Refusal(Code.NO_IDENTITY, "the mail has no address in From, Sender or its envelope", field="identities")
+
+
+def _answered(message: Message) -> list[str]:
+    """What it answers, the nearest first: In-Reply-To, then References from its end (RFC 5322 §3.6.4)."""
+    found = [*headers.ids(message, "In-Reply-To"), *reversed(headers.ids(message, "References"))]
+    return list(dict.fromkeys(found))[:REFERENCES_MAX]
+
+
+def _time_ms(message: Message, arrived_ms: int) -> int:
+    said = headers.date_ms(message)
+    if said is None or not arrived_ms - DATE_BEHIND_MS <= said <= arrived_ms + DATE_AHEAD_MS:
+        return arrived_ms
+    return said
+
+
+def _extras(message: Message) -> dict[str, object]:
+    """What an operator may want to see and no one branches on; nothing that changes on another way to us."""
+    names = ("From", "To", "Cc", "Reply-To", "Date")
+    return {name.lower().replace("-", "_"): value for name in names if (value := headers.text(message, name))}

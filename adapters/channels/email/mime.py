@@ -1,0 +1,223 @@
+"""MIME: raw bytes → a bounded tree of parts → the texts to read and the files that came along.
+
+Bounds stand before the parser: it is written in Python, needs time for every line times every open multipart, and makes
+an object of every part. Nothing here unpacks archives, so what is decoded is never larger than what came in.
+
+Sources: RFC 2045-2049, RFC 2183 (Content-Disposition), RFC 2231 (parameters), RFC 2387 (related).
+"""
+
+import email.policy
+import mimetypes
+import re
+from email.generator import BytesGenerator
+from email.message import Message
+from email.parser import BytesParser
+from io import BytesIO
+from typing import Any, NamedTuple
+
+from adapters.channels.email import charsets, headers
+from protocol.errors import Code, Refusal
+
+HEADER_BYTES_MAX = 128 * 1024
+"""Of the mail's own header. Microsoft 365 writes up to some 30 KiB into it."""
+FIELDS_MAX = 500
+"""Header fields of the mail; real ones have up to some 120."""
+HOPS_MAX = 100
+"""Received fields: more is a mailing loop (RFC 5321 §6.3)."""
+PARTS_MAX = 256
+DEPTH_MAX = 24
+"""Nested parts; a mail forwarded as an attachment ten times has 20."""
+LINES_MAX = 400_000
+"""10 MiB of Base64 have 140,000."""
+NAME_CHARS_MAX = 200
+_MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,63}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}", re.ASCII)
+_PATH_ENDS = re.compile(r"[/\\]")
+
+
+class File(NamedTuple):
+    """A file as the mail carries it."""
+
+    name: str
+    media_type: str
+    body: bytes
+
+
+class Text(NamedTuple):
+    """A piece of what is to be read, decoded: plain or HTML."""
+
+    html: bool
+    text: str
+
+
+class Contents(NamedTuple):
+    """What a part holds, in the mail's order."""
+
+    texts: list[Text]
+    files: list[File]
+
+
+class Part(Message):
+    """A part that knows how deep it lies: the parser attaches each part to its parent, and stops at the bound."""
+
+    depth = 0
+
+    def attach(self, payload: Any) -> None:
+        """Called by the parser. Raises `Refusal` (`TOO_LARGE`)."""
+        payload.depth = self.depth + 1
+        if payload.depth > DEPTH_MAX:
+            raise Refusal(Code.TOO_LARGE, f"the mail's parts are nested more than {DEPTH_MAX} deep")
+        super().attach(payload)
+
+
+def read(raw: bytes) -> Message:
+    """The tree of the mail's parts.
+
+    Raises `Refusal`: `TOO_LARGE` over a bound, `INVALID` where the standard library's parser gives up.
+    """
+    _check_size(raw)
+    try:
+        message = BytesParser(_counting(PARTS_MAX), policy=email.policy.compat32).parsebytes(raw)
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as exc:
+        raise Refusal(Code.INVALID, f"the mail's MIME structure cannot be read ({type(exc).__name__})") from exc
+    names = [name.lower() for name, _ in message.raw_items()]
+    if len(names) > FIELDS_MAX:
+        raise Refusal(Code.TOO_LARGE, f"the mail has {len(names)} header fields; {FIELDS_MAX} are allowed")
+    if (hops := names.count("received")) > HOPS_MAX:
+        raise Refusal(Code.TOO_LARGE, f"the mail has gone through {hops} servers, which is a loop (limit {HOPS_MAX})")
+    return message
+
+
+def contents(part: Message) -> Contents:
+    """What the part and those below it hold. Of alternatives the plain text is taken, where it says anything; files are
+    taken from all of them, for Apple Mail puts attachments into one."""
+    kind = media_type(part)
+    if not kind.startswith("multipart/"):
+        return _leaf(part, kind)
+    if not part.is_multipart():
+        # It names no boundary, or one that never comes: what stands there is still read.
+        return Contents([Text(False, readable(part))], [])
+    below = [contents(child) for child in children(part)]
+    files = [file for one in below for file in one.files]
+    if kind == "multipart/alternative":
+        return Contents(_best([one.texts for one in below]), files)
+    return Contents([text for one in below for text in one.texts], files)
+
+
+def children(part: Message) -> list[Message]:
+    """The parts right below; none for a leaf."""
+    payload: Any = part.get_payload()
+    return payload if isinstance(payload, list) else []
+
+
+def media_type(part: Message) -> str:
+    """`type/subtype` in lower case; what is not of that form is `application/octet-stream`."""
+    try:
+        found = part.get_content_type()
+    except (ValueError, TypeError, LookupError):
+        return "application/octet-stream"
+    return found if _MEDIA_TYPE.fullmatch(found) else "application/octet-stream"
+
+
+def parameter(part: Message, name: str) -> str:
+    """A parameter of Content-Type as text; empty where there is none that can be read."""
+    try:
+        value = part.get_param(name, "")
+    except (ValueError, TypeError, LookupError):
+        return ""
+    # RFC 2231 gives (charset, language, value).
+    return headers.line(value[2] if isinstance(value, tuple) else value, chars_max=256)
+
+
+def body(part: Message) -> bytes:
+    """A leaf's bytes, decoded from Base64, quoted-printable or uuencode; as they stand where that fails."""
+    try:
+        found = part.get_payload(decode=True)
+    except (ValueError, TypeError, LookupError):
+        found = None
+    if isinstance(found, bytes):
+        return found
+    return source(part)
+
+
+def source(part: Message) -> bytes:
+    """The part as it stands in the mail, written anew: for a message within the message."""
+    out = BytesIO()
+    try:
+        BytesGenerator(out, mangle_from_=False, maxheaderlen=0, policy=email.policy.compat32).flatten(part)
+    except (ValueError, TypeError, LookupError, AttributeError):
+        # A part so broken that it cannot be written: what was written until then, and the mail itself is kept whole.
+        return out.getvalue()
+    return out.getvalue()
+
+
+def readable(part: Message) -> str:
+    """A text leaf, decoded from its charset."""
+    return charsets.decode(body(part), parameter(part, "charset"))
+
+
+def _leaf(part: Message, kind: str) -> Contents:
+    if kind == "message/rfc822":
+        nested = children(part)
+        subject = headers.text(nested[0], "Subject", chars_max=80) if nested else ""
+        name = _name(part) or safe_name(f"{subject or 'message'}.eml")
+        return Contents([], [File(name, kind, source(nested[0]) if nested else b"")])
+    name, raw = _name(part), body(part)
+    if kind in ("text/plain", "text/html") and not name and _disposition(part) != "attachment":
+        return Contents([Text(kind == "text/html", charsets.decode(raw, parameter(part, "charset")))], [])
+    if not raw and not name:
+        return Contents([], [])
+    return Contents([], [File(name or f"attachment{mimetypes.guess_extension(kind) or ''}", kind, raw)])
+
+
+def _best(alternatives: list[list[Text]]) -> list[Text]:
+    spoken = [texts for texts in alternatives if any(text.text.strip() for text in texts)]
+    for texts in spoken:
+        if not any(text.html for text in texts):
+            return texts
+    # The last is the richest (RFC 2046 §5.1.4).
+    return spoken[-1] if spoken else []
+
+
+def _disposition(part: Message) -> str:
+    return headers.field(part, "Content-Disposition").partition(";")[0].strip().lower()
+
+
+def _name(part: Message) -> str:
+    try:
+        found = part.get_filename("")
+    except (ValueError, TypeError, LookupError):
+        # Parameters numbered in a way that the standard library cannot sort: the file still counts, without its name.
+        return "attachment"
+    # Many programs write an encoded word into the parameter, which RFC 2047 §5 forbids.
+    return safe_name(headers.words(charsets.decode(found.encode("utf-8", "surrogateescape"), "utf-8"))) if found else ""
+
+
+def safe_name(name: str) -> str:
+    """The last part of a path, printable, at most `NAME_CHARS_MAX` characters with its ending kept."""
+    last = headers.line(_PATH_ENDS.split(name)[-1], chars_max=4096).strip(". ")
+    if len(last) <= NAME_CHARS_MAX:
+        return last
+    stem, dot, ending = last.rpartition(".")
+    ending = dot + ending if dot and len(ending) <= 16 else ""
+    return (stem or last)[: NAME_CHARS_MAX - len(ending)] + ending
+
+
+def _counting(parts_max: int) -> Any:
+    count = 0
+
+    def make(*, policy: Any) -> Part:
+        nonlocal count
+        count += 1
+        if count > parts_max:
+            raise Refusal(Code.TOO_LARGE, f"the mail has more than {parts_max} parts")
+        return Part(policy)
+
+    return make
+
+
+def _check_size(raw: bytes) -> None:
+    if (lines := raw.count(b"\n") + raw.count(b"\r") - raw.count(b"\r\n")) > LINES_MAX:
+        raise Refusal(Code.TOO_LARGE, f"the mail has {lines} lines; {LINES_MAX} are allowed")
+    head = raw[: HEADER_BYTES_MAX + 1]
+    if len(raw) > HEADER_BYTES_MAX and b"\n\n" not in head and b"\r\n\r\n" not in head and b"\n\r\n" not in head:
+        raise Refusal(Code.TOO_LARGE, f"the mail's header has more than {HEADER_BYTES_MAX} bytes")

@@ -1,0 +1,260 @@
+"""Journal and archive in memory: the same rules and the same SQL as on disk, without a thread and without a file.
+
+They ship for tests and for simulations, where everything must happen in one order. The *disk* outlives the store
+object, as a file outlives its process: open another store on the same disk after `crash()`, which forgets what was not
+synced, as a power failure does.
+"""
+
+import sqlite3
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Concatenate, Literal, ParamSpec, TypeVar
+
+from adapters.stores import archive_rows, migrations
+from adapters.stores.archive_schema import ARCHIVE
+from adapters.stores.errors import StoreFailed, StoreLocked
+from adapters.stores.journal_rules import JournalState, Settlement, Unmade, forgotten_below, raised, settle
+from adapters.stores.sqlite_archive import ArchiveReads, ArchiveWrites
+from protocol.journal import Fence, Record, Unit, Verdict
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+Fault = Literal["lost", "ambiguous"]
+"""How a commit fails: before anything is kept, or after everything is."""
+
+
+@dataclass(slots=True)
+class _Image:
+    """Everything a journal's disk holds."""
+
+    generation: str = ""
+    unsynced: bool = False
+    trimmed: int = 0
+    records: list[Record] = field(default_factory=list)
+    owners: dict[str, str] = field(default_factory=dict)
+    fences: dict[str, Fence] = field(default_factory=dict)
+    unmade: dict[tuple[str, int], Unmade] = field(default_factory=dict)
+
+    @property
+    def position(self) -> int:
+        return self.trimmed + len(self.records)
+
+
+class MemoryDisk:
+    """What a `MemoryJournal` is kept on: every change in order, and how many of them are synced."""
+
+    def __init__(self) -> None:
+        self.image = _Image()
+        self.in_use = False
+        self._changes: list[Callable[[_Image], None]] = []
+        self._synced = 0
+
+    def write(self, change: Callable[[_Image], None]) -> None:
+        """Makes a change, not yet synced."""
+        change(self.image)
+        self._changes.append(change)
+
+    def sync(self) -> None:
+        """All changes so far survive a crash."""
+        self._synced = len(self._changes)
+
+    def crash(self) -> None:
+        """Power failure: what was not synced never was, and nobody has the disk any more."""
+        del self._changes[self._synced :]
+        self.image = _Image()
+        for change in self._changes:
+            change(self.image)
+        self.in_use = False
+
+
+class MemoryJournal:
+    """The journal's writer and its reader in one, on a `MemoryDisk`.
+
+    `fail_next` makes the next commit raise `StoreFailed`; `before_sync`, where given, is awaited between a commit's
+    write and its sync: a test that holds it there and crashes the disk loses the commit.
+    """
+
+    def __init__(
+        self,
+        disk: MemoryDisk | None = None,
+        *,
+        durability: Literal["full", "process"] = "full",
+        new_generation: Callable[[], str],
+        before_sync: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        self.disk = disk or MemoryDisk()
+        self.fail_next: Fault | None = None
+        self._durability = durability
+        self._new_generation = new_generation
+        self._before_sync = before_sync
+        self._image: _Image | None = None
+
+    async def open(self) -> JournalState:
+        """Raises `StoreLocked` where another store has the disk."""
+        disk = self.disk
+        if disk.in_use:
+            raise StoreLocked("another journal in this process has the disk", pid=0)
+        disk.in_use = True
+        generation = disk.image.generation
+        if not generation or disk.image.unsynced:
+            generation = self._new_generation()
+        disk.write(lambda image: _mark(image, generation, self._durability == "process"))
+        disk.sync()
+        self._image = disk.image
+        return JournalState(generation, disk.image.position)
+
+    async def close(self) -> None:
+        """Syncs and marks a clean end; after a failure or a crash it only lets go."""
+        if self._image is self.disk.image:
+            generation = self._image.generation
+            self.disk.write(lambda image: _mark(image, generation, False))
+            self.disk.sync()
+            self.disk.in_use = False
+        self._image = None
+
+    def crash(self) -> None:
+        """The machine dies. This object is done; open another one on `disk`."""
+        self.disk.crash()
+
+    async def raise_fences(self, scopes: Sequence[str]) -> list[Fence]:
+        """Raises each scope's epoch. Answers in order."""
+        fences = raised(scopes, self._opened().fences)
+        self.disk.write(lambda image: _fence(image, fences))
+        self.disk.sync()
+        return fences
+
+    async def commit(self, units: Sequence[Unit]) -> list[Verdict]:
+        """Settles the group by `journal_rules`. Raises `StoreFailed` where told to, or after a crash."""
+        image, fault = self._opened(), self.fail_next
+        self.fail_next = None
+        group = settle(units, position=image.position, fences=image.fences, unmade=image.unmade, owners=image.owners)
+        if fault == "lost":
+            self._fail()
+        self.disk.write(lambda image: _keep(image, group))
+        if self._before_sync is not None:
+            await self._before_sync()
+            self._opened()
+        if self._durability == "full":
+            self.disk.sync()
+        if fault == "ambiguous":
+            self._fail()
+        return group.verdicts
+
+    async def trim(self, through: int) -> int:
+        """Drops units at or below `through`. Returns how many went."""
+        image = self._opened()
+        dropped = max(0, min(through, image.position) - image.trimmed)
+        self.disk.write(lambda image: _trim(image, dropped))
+        self.disk.sync()
+        return dropped
+
+    async def first_position(self) -> int:
+        """The oldest position that is still kept; the next one to come where nothing is."""
+        return self._opened().trimmed + 1
+
+    async def position(self) -> int:
+        """The newest committed position; 0 where nothing is."""
+        return self._opened().position
+
+    async def read(self, after: int, limit: int) -> list[Record]:
+        """At most `limit` records after the position, ascending."""
+        image = self._opened()
+        start = max(0, after - image.trimmed)
+        return image.records[start : start + limit]
+
+    async def customers_of(self, identities: Sequence[str]) -> dict[str, str]:
+        """The customers of those identities that have one."""
+        owners = self._opened().owners
+        return {identity: owners[identity] for identity in identities if identity in owners}
+
+    def _opened(self) -> _Image:
+        if self._image is None or self._image is not self.disk.image:
+            raise StoreFailed("the journal is not open, or its disk crashed")
+        return self._image
+
+    def _fail(self) -> None:
+        self._image, self.disk.in_use = None, False
+        raise StoreFailed("the commit was told to fail")
+
+
+class MemoryArchive(ArchiveWrites, ArchiveReads):
+    """The archive's writer and its reader in one, on an SQLite database in memory that runs inline.
+
+    `crash()` brings back what the last `sync()` kept: nothing without one.
+    """
+
+    def __init__(self) -> None:
+        self._kept = sqlite3.connect(":memory:", isolation_level=None)
+        self._db: _Inline | None = None
+
+    async def open(self) -> int:
+        """Returns the position."""
+        if self._db is not None:
+            raise StoreLocked("the archive is open already", pid=0)
+        db = sqlite3.connect(":memory:", isolation_level=None)
+        self._kept.backup(db)
+        migrations.migrate(db, ARCHIVE)
+        self._db = _Inline(db)
+        return archive_rows.position(db)
+
+    async def sync(self) -> int:
+        """What was applied survives a crash from here on."""
+        db = self._opened().db
+        db.backup(self._kept)
+        return archive_rows.position(db)
+
+    def crash(self) -> None:
+        """The machine dies; open it again."""
+        self._opened().db.close()
+        self._db = None
+
+    async def close(self) -> None:
+        """Syncs and closes; nothing where it is not open."""
+        if self._db is not None:
+            await self.sync()
+            self.crash()
+
+    def _opened(self) -> "_Inline":
+        if self._db is None:
+            raise StoreFailed("the archive is not open")
+        return self._db
+
+
+class _Inline:
+    """Runs steps at once, in the caller's turn."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self.db = db
+
+    async def run(self, step: Callable[Concatenate[sqlite3.Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return step(self.db, *args, **kwargs)
+        except sqlite3.Error as exc:
+            raise StoreFailed(f"archive in memory: {exc}") from exc
+
+
+def _mark(image: _Image, generation: str, unsynced: bool) -> None:
+    image.generation, image.unsynced = generation, unsynced
+
+
+def _fence(image: _Image, fences: Sequence[Fence]) -> None:
+    image.fences |= {fence.scope: fence for fence in fences}
+    gone = {fence.scope for fence in fences}
+    image.unmade = {place: verdict for place, verdict in image.unmade.items() if place[0] not in gone}
+
+
+def _keep(image: _Image, group: Settlement) -> None:
+    for position, unit in group.committed:
+        image.records.append(Record(position, unit.customer, unit.at_ms, unit.identities, unit.entries, unit.body))
+    image.owners |= group.owners
+    for scope, batch in group.batches.items():
+        image.fences[scope] = Fence(scope, image.fences[scope].epoch, batch)
+    oldest = {scope: forgotten_below(group.batches[scope]) for scope, _ in group.unmade}
+    kept = {place: v for place, v in image.unmade.items() if place[1] >= oldest.get(place[0], 0)}
+    image.unmade = kept | group.unmade
+
+
+def _trim(image: _Image, dropped: int) -> None:
+    del image.records[:dropped]
+    image.trimmed += dropped

@@ -1,0 +1,197 @@
+"""The archive on SQLite: one file, one writing process, any number of readers.
+
+`ArchiveWrites` and `ArchiveReads` are what an archive answers, whatever connection carries it out; `SqliteArchive` and
+`SqliteArchiveReader` open a file for them. The archive is not synced at each commit: after a power failure it is as it
+was at its last checkpoint, position and all, and follows the journal from there.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from adapters.stores import archive_queries as queries
+from adapters.stores import archive_rows as rows
+from adapters.stores import connection, migrations
+from adapters.stores.archive_schema import ARCHIVE
+from adapters.stores.connection import Connection, Runs, open_reader, open_writer
+from adapters.stores.errors import StoreFailed
+from adapters.stores.locks import FileLock
+from protocol.archive import Due, Patch, StoredEvent, StoredSnapshot
+from protocol.entities import ConversationSummary
+from protocol.links import SnapshotTaken
+
+CACHE_KIB = 32 * 1024
+"""Pages the writer keeps in memory: rows of active conversations change again and again. SQLite's default is 2 MiB."""
+
+
+class ArchiveWrites:
+    """The writer's side. All raise `StoreFailed`, after which the store must be opened anew."""
+
+    _db: Runs | None = None
+
+    async def apply(self, patches: Sequence[Patch], position: int) -> None:
+        """Writes coalesced patches and the position they lead to, in one transaction.
+
+        Raises `AssertionError` where a row it must change is missing: this archive is of another journal.
+        """
+        await self._writer().run(rows.apply, patches, position)
+
+    async def save_snapshots(self, snapshots: Sequence[SnapshotTaken]) -> None:
+        """Keeps the newest snapshot of each customer."""
+        await self._writer().run(rows.save_snapshots, snapshots)
+
+    async def prune(self, before_ms: int) -> int:
+        """Retention: drops closed conversations, quarantine and sent deliveries of before then, in short steps.
+        Returns the rows dropped."""
+        dropped = 0
+        while step := await self._writer().run(rows.prune, before_ms):
+            dropped += step
+        return dropped
+
+    async def reset(self) -> None:
+        """Empties it: position 0."""
+        await self._writer().run(rows.reset, "")
+
+    async def adopt(self, generation: str) -> int:
+        """Says which life of the journal is followed. Returns the position; 0, and the archive empty, where it followed
+        another one, whose positions mean nothing now."""
+        return await self._writer().run(rows.adopt, generation)
+
+    def _writer(self) -> Runs:
+        if self._db is None:
+            raise StoreFailed("the archive is not open")
+        return self._db
+
+
+class ArchiveReads:
+    """The readers' side: `archive_queries`, each seeing one state of the archive."""
+
+    _db: Runs | None = None
+
+    async def position(self) -> int:
+        """The journal's position that all rows together reflect."""
+        return await self._reader().run(rows.position)
+
+    async def snapshot(self, customer: str) -> StoredSnapshot | None:
+        """The customer's newest snapshot."""
+        return await self._reader().run(queries.snapshot, customer)
+
+    async def events_of_customer(self, customer: str, after_position: int) -> list[StoredEvent]:
+        """The events after a position in all streams of a customer, in the journal's order."""
+        return await self._reader().run(connection.read, queries.events_of_customer, customer, after_position)
+
+    async def events_of_stream(self, stream: str, after_seq: int, limit: int) -> list[StoredEvent]:
+        """At most `limit` events of a stream after a seq, ascending."""
+        return await self._reader().run(queries.events_of_stream, stream, after_seq, limit)
+
+    async def due(self, shards: Sequence[int], before_ms: int, limit: int) -> list[Due]:
+        """Customers of these shards whose nearest timer is due at `before_ms` or earlier, the nearest first."""
+        return await self._reader().run(queries.due, shards, before_ms, limit)
+
+    async def conversations(
+        self,
+        *,
+        list: str = "",
+        customer: str = "",
+        status: str = "",
+        limit: int = 100,
+        before: tuple[int, str] | None = None,
+    ) -> Sequence[ConversationSummary]:
+        """Conversations, the newest change first; see `archive_queries.conversations` for the selection and pages."""
+        return await self._reader().run(
+            queries.conversations, list=list, customer=customer, status=status, limit=limit, before=before
+        )
+
+    async def conversation(self, conversation: str) -> dict[str, Any] | None:
+        """A conversation's row with its `interactions`, `context`, `relations` and `deliveries`."""
+        return await self._reader().run(connection.read, queries.conversation, conversation)
+
+    async def journey(self, customer: str) -> dict[str, Any] | None:
+        """A customer's row with `identities` and `conversations`, oldest first, each as `conversation` gives it."""
+        return await self._reader().run(connection.read, queries.journey, customer)
+
+    async def quarantine(
+        self, *, account: str = "", limit: int = 100, before: tuple[int, str] | None = None
+    ) -> Sequence[dict[str, Any]]:
+        """Quarantined inputs without their bytes, the newest first."""
+        return await self._reader().run(queries.quarantine, account=account, limit=limit, before=before)
+
+    async def quarantined(self, quarantine: str) -> dict[str, Any] | None:
+        """One quarantined input, whole: `raw` is bytes."""
+        return await self._reader().run(queries.quarantined, quarantine)
+
+    async def outbox(self, states: Sequence[str], limit: int) -> Sequence[dict[str, Any]]:
+        """Deliveries in these states, the longest queued first."""
+        return await self._reader().run(queries.outbox, states, limit)
+
+    async def counts(self) -> dict[str, int]:
+        """How much there is, by name, for metrics."""
+        return await self._reader().run(connection.read, queries.counts)
+
+    def _reader(self) -> Runs:
+        if self._db is None:
+            raise StoreFailed("the archive is not open")
+        return self._db
+
+
+class SqliteArchive(ArchiveWrites):
+    """The archive's writer."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = FileLock(path)
+        self._db: Connection | None = None
+
+    async def open(self) -> int:
+        """Locks, opens and migrates the file; returns its position.
+
+        Raises `StoreLocked`, `StoreTooNew` or `StoreFailed`.
+        """
+        self._lock.acquire()
+        try:
+            self._db = await open_writer(self._path, synchronous="NORMAL", cache_kib=CACHE_KIB)
+            await self._db.run(migrations.migrate, ARCHIVE)
+            return await self._db.run(rows.position)
+        except BaseException:
+            await self.close()
+            raise
+
+    async def sync(self) -> int:
+        """Makes what was applied durable, and returns its position. Before the journal is trimmed: what it drops must
+        survive a power failure here."""
+        db = self._writer()
+        position = await db.run(rows.position)
+        await db.run(rows.checkpoint)
+        return position
+
+    async def close(self) -> None:
+        """Closes the file, which syncs it, and gives the lock back."""
+        db, self._db = self._db, None
+        try:
+            if db is not None:
+                await db.close()
+        finally:
+            self._lock.release()
+
+
+class SqliteArchiveReader(ArchiveReads):
+    """A read-only view of the archive's file, from any process."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._db: Connection | None = None
+
+    async def open(self) -> None:
+        """Raises `StoreFailed` where the archive was never opened by its writer, or `StoreTooNew`."""
+        self._db = await open_reader(self._path)
+        try:
+            await self._db.run(migrations.check, ARCHIVE)
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Gives the connection back."""
+        db, self._db = self._db, None
+        if db is not None:
+            await db.close()

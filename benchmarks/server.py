@@ -1,0 +1,108 @@
+"""A server of the run's own: settings with one chat line, a fresh data folder, `throughline serve` as a subprocess."""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+from msgspec import Struct
+
+from orchestrator.cli.exits import Failure
+from orchestrator.cli.server import find
+from orchestrator.cluster import leftovers
+from orchestrator.cluster.data_folder import mark_of
+
+ACCOUNT = "benchmark"
+QUEUE = "new"
+READY_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 20.0
+_POLL_S = 0.1
+
+_SETTINGS = """\
+data = "{data}"
+cells = {cells}
+durability = "full"
+
+[http]
+port = 0
+
+[[accounts]]
+kind = "gateway"
+name = "benchmark"
+channel = "chat"
+queue = "new"
+"""
+
+
+class NotServing(Exception):
+    """The server did not start; the message has the end of what it said."""
+
+
+class LiveServer(Struct, frozen=True):
+    """A running server. `data` and `pid` are known only of one that the run started itself."""
+
+    url: str
+    agent_token: str
+    gateway_token: str
+    data: Path | None = None
+    pid: int = 0
+
+    def cpu_s(self) -> float:
+        """CPU seconds that all of its processes have used, Ray's included; 0 for a server that is not ours."""
+        if self.data is None:
+            return 0.0
+        processes = {process.pid: process for process in leftovers.ours(mark_of(self.data))}
+        processes.setdefault(self.pid, psutil.Process(self.pid))
+        return sum(_cpu_s(process) for process in processes.values())
+
+
+@contextmanager
+def serving(folder: Path, *, cells: int, keep: bool) -> Iterator[LiveServer]:
+    """Starts a server with its data below `folder`, and stops it at the end. Raises `NotServing`."""
+    root = Path(tempfile.mkdtemp(prefix="throughline-benchmark-", dir=folder)).resolve()
+    data, said, settings = root / "data", root / "serve.log", root / "throughline.toml"
+    settings.write_text(_SETTINGS.format(data=data, cells=cells))
+    command = [sys.executable, "-m", "orchestrator.cli", "serve", "--settings", str(settings)]
+    with said.open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+    try:
+        yield _ready(process, data, said)
+    finally:
+        _stop(process, data)
+        if not keep:
+            shutil.rmtree(root)
+
+
+def _ready(process: subprocess.Popen[bytes], data: Path, said: Path) -> LiveServer:
+    deadline_s = time.monotonic() + READY_TIMEOUT_S
+    while time.monotonic() < deadline_s and process.poll() is None:
+        try:
+            running = find(url="", token="", data=data, environ={})
+        except Failure:
+            time.sleep(_POLL_S)
+            continue
+        return LiveServer(running.url, running.agent, running.gateway, data, process.pid)
+    raise NotServing(f"no server within {READY_TIMEOUT_S:.0f} s; it said: …{said.read_text()[-2000:]}")
+
+
+def _stop(process: subprocess.Popen[bytes], data: Path) -> None:
+    process.terminate()
+    try:
+        process.wait(STOP_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        leftovers.end(mark_of(data))
+
+
+def _cpu_s(process: psutil.Process) -> float:
+    try:
+        times = process.cpu_times()
+    except psutil.NoSuchProcess:
+        return 0.0
+    return float(times.user + times.system)

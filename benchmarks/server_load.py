@@ -1,0 +1,257 @@
+"""The load on a server: gateway clients that push events, agents who watch every conversation, a desk for new ones.
+
+    gateway clients   push; an `ack` answers each event
+    agents            share the live conversations out between them and watch each; an `update` shows each event
+    the desk          watches the queue where unknown customers' conversations begin; its rows show their first events
+
+Before the measured part, the live conversations are made, found on the desk, watched, and moved to a queue of their
+own, so that the desk goes on seeing new ones alone.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from msgspec.structs import replace
+
+from benchmarks.ledger import Ledger
+from benchmarks.pushing import Pusher, Shape, settle
+from benchmarks.traffic import Order, Traffic
+from benchmarks.wire import Frame, Refused, Wire, frames_of, greet, listen
+
+AGENT_PATH = "/v1/agent"
+GATEWAY_PATH = "/v1/gateway"
+WORK_QUEUE = "benchmark"
+COMMANDS_MAX = 256
+"""Commands of one message."""
+
+
+class ServerLoad:
+    """All connections of a run. `open` them, `prepare`, then `run`."""
+
+    def __init__(self, traffic: Traffic, shape: Shape, *, queue: str) -> None:
+        self.traffic = traffic
+        self.shape = shape
+        self.ledger = Ledger()
+        self.order = Order(first=0, seed=0)
+        self.desk = Desk(self, queue)
+        self.agents: list[Agent] = []
+        self.gateways: list[GatewayClient] = []
+
+    @asynccontextmanager
+    async def open(self, url: str, *, agent_token: str, gateway_token: str) -> AsyncIterator[None]:
+        """Connects everyone and reads until the end of the block. Raises `Refused`."""
+        names = ["desk", *(f"agent {number}" for number in range(self.shape.agents))]
+        seats = [await greet(url, AGENT_PATH, token=agent_token, name=name) for name in names]
+        clients = [f"gateway client {number}" for number in range(self.shape.gateways)]
+        doors = [await greet(url, GATEWAY_PATH, token=gateway_token, name=name) for name in clients]
+        async with asyncio.TaskGroup() as readers:
+            self.desk.wire = seats[0][0]
+            readers.create_task(listen(self.desk.wire, self.desk.hear))
+            for wire, welcome in seats[1:]:
+                self.agents.append(Agent(self, wire, welcome["generation"]))
+                readers.create_task(listen(wire, self.agents[-1].hear))
+            for wire, welcome in doors:
+                self.gateways.append(GatewayClient(self, wire, welcome["limits"]["credits"]))
+                readers.create_task(listen(wire, self.gateways[-1].hear))
+            yield
+            for wire, _ in (*seats, *doors):
+                await wire.close()
+
+    async def prepare(self) -> None:
+        """Makes the live conversations and has each of them watched. Raises `Refused` where the server falls short."""
+        await self.desk.watch()
+        await asyncio.gather(*(client.pusher.push_all(self.traffic.customers) for client in self.gateways))
+        await settle(self.ledger)
+        if self.ledger.open:
+            raise Refused(
+                f"{self.ledger.open} of {self.traffic.customers} first events were not acknowledged and listed"
+            )
+        conversations = list(self.desk.conversations.values())
+        shares = [conversations[index :: len(self.agents)] for index in range(len(self.agents))]
+        await asyncio.gather(*(agent.take(share) for agent, share in zip(self.agents, shares, strict=True)))
+
+    async def run(self, *, seconds: float, warm_up_s: float, rate: float) -> None:
+        """The measured part: a closed loop, or an open one at `rate` events a second in all where that is not 0."""
+        from_s = time.perf_counter()
+        until_s = from_s + warm_up_s + seconds
+        self.ledger.begin_window(from_s + warm_up_s, until_s)
+        pushers = [client.pusher for client in self.gateways]
+        share = rate / len(pushers)
+        loops = (one.push_by_clock(share, from_s, until_s) if rate else one.push_until(until_s) for one in pushers)
+        await asyncio.gather(*loops)
+        await settle(self.ledger)
+
+    @property
+    def gaps(self) -> int:
+        """Updates that did not go on where the one before ended."""
+        return sum(agent.gaps for agent in self.agents)
+
+
+class Desk:
+    """Sees conversations begin: a row of its queue is what shows a stranger's first event."""
+
+    wire: Wire
+
+    def __init__(self, load: ServerLoad, queue: str) -> None:
+        self.conversations: dict[int, str] = {}
+        """The conversation that each first event began."""
+        self._load = load
+        self._queue = queue
+
+    async def watch(self) -> None:
+        """Asks for the queue."""
+        await self.wire.write({"op": "watch", "inbox": f"queue:{self._queue}"})
+
+    async def hear(self, message: object) -> None:
+        """Frames of the server."""
+        now_s = time.perf_counter()
+        for frame in frames_of(message):
+            match frame["op"]:
+                case "inbox":
+                    for row in frame.get("entries", ()):
+                        self._see(row, now_s)
+                case "heads":
+                    await self.wire.write({"op": "pong"})
+                case "resync":
+                    await self.watch()
+                case "error":
+                    raise Refused(f"desk: {frame['code']} {frame['message']}")
+
+    def _see(self, row: Frame, now_s: float) -> None:
+        number = self._load.traffic.number_of_subject(row.get("subject", ""))
+        if number is not None and number not in self.conversations:
+            self.conversations[number] = row["conversation"]
+            self._load.ledger.push(number, now_s)
+
+
+class Agent:
+    """Watches its share of the live conversations."""
+
+    def __init__(self, load: ServerLoad, wire: Wire, generation: str) -> None:
+        self.gaps = 0
+        self._wire = wire
+        self._generation = generation
+        self._source = load.traffic.source
+        self._is_new = load.traffic.is_new
+        self._ledger = load.ledger
+        self._seqs: dict[str, int] = {}
+        """How far each conversation has come; -1 before its snapshot."""
+        self._results_due = 0
+        self._changed = asyncio.Event()
+
+    async def take(self, conversations: list[str]) -> None:
+        """Watches these, and moves them to the queue of work under way; returns when all is done."""
+        self._seqs = dict.fromkeys(conversations, -1)
+        await self._watch(conversations)
+        for first in range(0, len(conversations), COMMANDS_MAX):
+            batch = conversations[first : first + COMMANDS_MAX]
+            self._results_due += len(batch)
+            await self._wire.write([_move(one) for one in batch])
+            await self._until(lambda: self._results_due == 0)
+        await self._until(lambda: -1 not in self._seqs.values())
+
+    async def hear(self, message: object) -> None:
+        """Frames of the server."""
+        now_s = time.perf_counter()
+        for frame in frames_of(message):
+            match frame["op"]:
+                case "update":
+                    self._on_update(frame, now_s)
+                case "snapshot":
+                    self._seqs[frame["conversation"]] = frame["seq"]
+                    self._show(frame.get("recent", ()), now_s, snapshot=True)
+                    self._changed.set()
+                case "heads":
+                    await self._wire.write({"op": "pong"})
+                case "resync":
+                    await self._watch(frame.get("conversations", []))
+                case "result":
+                    if frame.get("code"):
+                        raise Refused(f"move: {frame['code']} {frame['message']}")
+                    self._results_due -= 1
+                    self._changed.set()
+                case "error":
+                    raise Refused(f"agent: {frame['code']} {frame['message']}")
+
+    def _on_update(self, frame: Frame, now_s: float) -> None:
+        conversation, seq, events = frame["conversation"], frame["seq"], frame["events"]
+        if seq != self._seqs[conversation] + 1:
+            self.gaps += 1
+        self._seqs[conversation] = seq + len(events) - 1
+        self._show(events, now_s, snapshot=False)
+
+    def _show(self, events: list[Frame], now_s: float, *, snapshot: bool) -> None:
+        for event in events:
+            if event["type"] != "MessageReceived" or event["source"] != self._source:
+                continue
+            # First events are shown on the desk.
+            if not self._is_new(number := int(event["id"])):
+                self._ledger.push(number, now_s, snapshot=snapshot)
+
+    async def _watch(self, conversations: list[str]) -> None:
+        for first in range(0, len(conversations), COMMANDS_MAX):
+            batch = conversations[first : first + COMMANDS_MAX]
+            await self._wire.write(
+                [
+                    {"op": "watch", "conversation": one, "generation": self._generation, "seq": self._seqs[one]}
+                    for one in batch
+                ]
+            )
+
+    async def _until(self, done: Callable[[], bool]) -> None:
+        while not done():
+            self._changed.clear()
+            await self._changed.wait()
+
+
+class GatewayClient:
+    """Pushes events and hears their answers."""
+
+    def __init__(self, load: ServerLoad, wire: Wire, credits: int) -> None:
+        shape = replace(load.shape, window=min(load.shape.window, credits))
+        self.pusher = Pusher(self._send, order=load.order, ledger=load.ledger, shape=shape)
+        self._wire = wire
+        self._event = load.traffic.event
+        self._ledger = load.ledger
+
+    async def hear(self, message: object) -> None:
+        """Frames of the server."""
+        now_s = time.perf_counter()
+        for frame in frames_of(message):
+            match frame["op"]:
+                case "ack":
+                    self._on_ack(frame, now_s)
+                case "nack":
+                    self._ledger.refused += 1
+                    self._ledger.refusal = f"{frame['code']} {frame['message']}"
+                    self.pusher.answered(int(frame["id"]))
+                case "ping":
+                    await self._wire.write({"op": "pong"})
+                case "error":
+                    raise Refused(f"gateway client: {frame['code']} {frame['message']}")
+
+    def _on_ack(self, frame: Frame, now_s: float) -> None:
+        status = frame.get("status", "committed")
+        for one in frame["ids"]:
+            number = int(one)
+            if status == "quarantined":
+                self._ledger.refused += 1
+                self._ledger.refusal = "quarantined"
+            else:
+                self._ledger.ack(number, now_s, repeat=status == "repeat")
+            self.pusher.answered(number)
+
+    async def _send(self, numbers: list[int]) -> None:
+        event = self._event
+        await self._wire.write({"op": "events", "events": [event(one) for one in numbers]})
+
+
+def _move(conversation: str) -> Frame:
+    return {
+        "op": "command",
+        "id": f"benchmark-move-{conversation}",
+        "conversation": conversation,
+        "command": {"do": "move", "queue": WORK_QUEUE},
+    }

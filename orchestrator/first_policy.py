@@ -1,0 +1,52 @@
+"""The first policy: made of the settings, until owners edit bundles."""
+
+from actors.policy import DAY_MS, ChannelRules, Policy
+from orchestrator.settings import Account, EmailAccount, GatewayAccount, Settings, TwilioAccount
+
+
+def policy_of(settings: Settings) -> Policy:
+    """What the settings say about channels, queues, times and attempts."""
+    given = settings.policy
+    account_of: dict[str, str] = {}
+    for account in settings.accounts:
+        account_of.setdefault(channel_of(account), account.name)
+    channels = {*account_of, *given.rest_after_s, *given.uncertain}
+    plain = ChannelRules()
+    return Policy(
+        channels={
+            channel: ChannelRules(
+                account=account_of.get(channel, ""),
+                rest_after_ms=_ms(given.rest_after_s.get(channel, plain.rest_after_ms / 1000)),
+                uncertain=given.uncertain.get(channel, plain.uncertain),
+            )
+            for channel in channels
+        },
+        queues={account.name: account.queue for account in settings.accounts},
+        close_after_resolved_ms=_ms(given.close_after_resolved_s),
+        attempts_max=given.attempts_max,
+        backoff_ms=_ms(given.backoff_s),
+        backoff_max_ms=_ms(given.backoff_max_s),
+        once_keys_ms=round(given.once_keys_days * DAY_MS),
+    )
+
+
+def channel_of(account: Account) -> str:
+    """The channel an account is a line of."""
+    match account:
+        case EmailAccount():
+            return "email"
+        case TwilioAccount():
+            return "sms"
+        case GatewayAccount():
+            return account.channel
+
+
+def served_by(settings: Settings) -> dict[str, str]:
+    """By account: the kind of peer that makes its deliveries, `channels` or `gateway`."""
+    return {
+        account.name: "gateway" if isinstance(account, GatewayAccount) else "channels" for account in settings.accounts
+    }
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)

@@ -1,0 +1,150 @@
+"""Deliveries to gateway clients: which connection takes one, and what became of it.
+
+An attempt was journaled before it came here, so every one ends in exactly one `Outcome` to its cell:
+
+    nobody is connected for the account, or it never reached a socket     failed      surely not sent
+    the client answered                                                   its answer
+    it was written, and the connection broke or no answer came in time    uncertain
+
+A client that answers after that (on its next connection) is still heard: its answer goes to the cell as a later
+outcome of the same attempt, and the conversation decides what it is worth.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from msgspec import Struct
+
+from orchestrator.gateway.metrics import Metrics
+from orchestrator.gateway.peers import Cells
+from protocol.errors import Code, Refusal
+from protocol.frames import Deliver, Delivered
+from protocol.links import DeliverNow, Outcome
+
+STATUSES = ("sent", "failed", "refused", "uncertain")
+UNANSWERED_MAX = 1024
+"""Deliveries that one client may have unanswered; the next fail, and the conversation's back-off brings them again."""
+ANSWER_WITHIN_S = 60.0
+"""Past it a written delivery is `uncertain`: a provider's slow API call fits, a hung client does not hold a
+conversation's order for long."""
+REMEMBERED_MAX = 10_000
+"""Uncertain attempts whose late answers are still known."""
+
+
+class Taker(Protocol):
+    """A gateway client's connection, as deliveries see it."""
+
+    def deliver(self, frame: Deliver) -> int:
+        """Queues the frame; returns its number in the outgoing queue."""
+        ...
+
+    def written(self, number: int) -> bool:
+        """Whether the frame with this number was given to the socket."""
+        ...
+
+    def speaks_for(self, account: str) -> bool:
+        """Whether the client may report on this account's deliveries."""
+        ...
+
+
+class _Waiting(Struct, frozen=True):
+    """A delivery that a client has not answered."""
+
+    now: DeliverNow
+    number: int
+    since_s: float
+
+
+class Deliveries:
+    """The gateway clients that take deliveries, by account. `clock_s` is any steady clock in seconds."""
+
+    def __init__(self, cells: Cells, metrics: Metrics, *, clock_s: Callable[[], float]) -> None:
+        self._cells = cells
+        self._metrics = metrics
+        self._clock_s = clock_s
+        self._takers: dict[str, dict[Taker, None]] = {}
+        self._waiting: dict[Taker, dict[tuple[str, int], _Waiting]] = {}
+        self._uncertain: dict[tuple[str, int], DeliverNow] = {}
+
+    @property
+    def unanswered(self) -> int:
+        """Deliveries without an answer."""
+        return sum(map(len, self._waiting.values()))
+
+    def join(self, taker: Taker, accounts: list[str]) -> None:
+        """This connection takes deliveries of these accounts."""
+        self._waiting[taker] = {}
+        for account in accounts:
+            self._takers.setdefault(account, {})[taker] = None
+
+    def leave(self, taker: Taker) -> None:
+        """The connection is gone: what it was given and did not answer is failed or uncertain."""
+        for takers in self._takers.values():
+            takers.pop(taker, None)
+        for waiting in self._waiting.pop(taker, {}).values():
+            if taker.written(waiting.number):
+                self._unsure(waiting.now, "the client disconnected before it answered")
+            else:
+                self._report(waiting.now, "failed", reason="the client disconnected before it was told")
+
+    def deliver(self, now: DeliverNow) -> None:
+        """Gives an attempt to the least busy of the account's clients."""
+        takers = self._takers.get(now.account)
+        if not takers:
+            self._report(now, "failed", reason="no gateway client is connected for the account")
+            return
+        taker = min(takers, key=lambda one: len(self._waiting[one]))
+        if len(self._waiting[taker]) >= UNANSWERED_MAX:
+            self._report(now, "failed", reason=f"the account's gateway clients have {UNANSWERED_MAX} unanswered each")
+            return
+        number = taker.deliver(
+            Deliver(
+                delivery=now.delivery,
+                attempt=now.attempt,
+                account=now.account,
+                channel=now.channel,
+                to=now.to,
+                text=now.text,
+                subject=now.subject,
+                references=now.references,
+            )
+        )
+        self._waiting[taker][now.delivery, now.attempt] = _Waiting(now, number, self._clock_s())
+
+    def delivered(self, taker: Taker, frame: Delivered) -> None:
+        """A client's answer. Raises `Refusal` where it answers nothing that it was given."""
+        if frame.status not in STATUSES:
+            message = f"delivered: status must be one of {', '.join(STATUSES)}"
+            raise Refusal(Code.INVALID, message, ref=frame.delivery, field="status")
+        key = (frame.delivery, frame.attempt)
+        if waiting := self._waiting[taker].pop(key, None):
+            now = waiting.now
+        elif (late := self._uncertain.get(key)) and taker.speaks_for(late.account):
+            now = self._uncertain.pop(key)
+        else:
+            raise Refusal(Code.NOT_FOUND, "delivered: this client has no such attempt to answer", ref=frame.delivery)
+        self._report(now, frame.status, external_id=frame.external_id, code=frame.code, reason=frame.reason)
+
+    def expire(self, taker: Taker) -> None:
+        """Gives up on answers that are overdue; called at heartbeats."""
+        overdue = self._clock_s() - ANSWER_WITHIN_S
+        mine = self._waiting[taker]
+        for key in [key for key, waiting in mine.items() if waiting.since_s <= overdue]:
+            self._unsure(mine.pop(key).now, f"the client did not answer within {ANSWER_WITHIN_S:g} s")
+
+    def _unsure(self, now: DeliverNow, reason: str) -> None:
+        self._uncertain[now.delivery, now.attempt] = now
+        if len(self._uncertain) > REMEMBERED_MAX:
+            del self._uncertain[next(iter(self._uncertain))]
+        self._report(now, "uncertain", reason=reason)
+
+    def _report(self, now: DeliverNow, status: str, *, external_id: str = "", code: str = "", reason: str = "") -> None:
+        self._metrics.deliveries.labels(status).inc()
+
+        def outcome(ref: int) -> Outcome:
+            return Outcome(
+                ref, now.customer, now.conversation, now.delivery, now.attempt, status, external_id, code, reason
+            )
+
+        # The cell says what it made of it; there is nobody here to tell.
+        self._cells.ask(now.customer, outcome, lambda reply: None)

@@ -1,0 +1,160 @@
+"""A gateway client's connection: events in, answered after their commit; deliveries out.
+
+Credits bound what is unanswered: each event costs one until its `ack` or `nack`. Answers of one turn of the loop leave
+together, one `ack` per status.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from orchestrator.gateway.connection import Connection, Terms
+from orchestrator.gateway.deliveries import Deliveries
+from orchestrator.gateway.peers import Intake
+from orchestrator.tokens import Token
+from protocol.codec import Codec
+from protocol.errors import Code, Refusal
+from protocol.frames import Ack, Deliver, Delivered, Error, EventFrame, EventsFrame, Frame, Hello, Nack, Ping
+from protocol.inbound import InboundEvent
+from protocol.links import Answered
+
+
+class GatewayConnection(Connection):
+    """One gateway client at one socket. `accounts` are the configured ones: name → whether gateway clients serve it."""
+
+    kind: ClassVar[str] = "gateway"
+
+    def __init__(
+        self,
+        terms: Terms,
+        codec: Codec,
+        presented: str,
+        *,
+        intake: Intake,
+        deliveries: Deliveries,
+        accounts: Mapping[str, bool],
+    ) -> None:
+        super().__init__(terms, codec, presented)
+        self._intake = intake
+        self._deliveries = deliveries
+        self._accounts = accounts
+        self._clock = asyncio.get_running_loop()
+        self._speaker: Token | None = None
+        self._unanswered = 0
+        self._acks: dict[str, list[str]] = {}
+        self._nacks: list[Nack] = []
+        self._flushing = False
+
+    def decode(self, message: bytes | str) -> list[Any]:
+        """Gateway clients' frames."""
+        return list(self.codec.decode_gateway(message))
+
+    def opened(self, hello: Hello, token: Token) -> None:
+        """Welcomes a gateway client; from now on it takes deliveries of the accounts it names."""
+        if not any(scope.startswith("gateway:") for scope in token.scopes):
+            raise Refusal(Code.FORBIDDEN, "this entrance needs a token with a scope `gateway:<account>`")
+        self._speaker = token
+        for account in hello.accounts:
+            if not self.speaks_for(account):
+                raise Refusal(Code.FORBIDDEN, f"hello: the token does not speak for account {account[:64]!r}")
+            if not self._accounts[account]:
+                raise Refusal(Code.FORBIDDEN, f"hello: account {account!r} is not one that gateway clients deliver for")
+        self.welcome(token, credits=self.terms.credits)
+        self._deliveries.join(self, hello.accounts)
+
+    def frame(self, frame: Any) -> None:
+        """Takes events and answers to deliveries."""
+        match frame:
+            case EventFrame(event=event):
+                self._event(event)
+            case EventsFrame(events=events):
+                for event in events:
+                    self._event(event)
+            case Delivered():
+                self._delivered(frame)
+            case _:
+                raise AssertionError(f"the codec lets no {type(frame).__name__} through here")
+
+    def refused_input(self, refusal: Refusal) -> None:
+        """A refusal of an event that has an id is a `nack`; of anything else an `error`."""
+        if refusal.ref:
+            self.send(_nack(refusal.ref, refusal))
+        else:
+            self.send(Error(code=refusal.code, message=refusal.message))
+
+    def heartbeat(self) -> Frame:
+        """A ping; also the moment at which overdue deliveries are given up."""
+        self._deliveries.expire(self)
+        return Ping()
+
+    def sent(self) -> None:
+        """Nothing waits for the socket here: the client's credits bound what is owed to it."""
+
+    def closed(self) -> None:
+        """Its deliveries are settled. Its events go on: the client sends them again, and gets the same answer."""
+        self._deliveries.leave(self)
+
+    # Events
+
+    def _event(self, event: InboundEvent) -> None:
+        if self._unanswered >= self.terms.credits:
+            raise Refusal(Code.CREDITS_EXCEEDED, f"{self.terms.credits} events are unanswered; wait for answers")
+        self._unanswered += 1
+        if not self.speaks_for(event.account):
+            message = "the account is not configured, or the token does not speak for it"
+            refusal = Refusal(Code.UNKNOWN_ACCOUNT, message, ref=event.id, field="account")
+            self._answered(event.id, "", refusal, self._clock.time())
+            return
+        began = self._clock.time()
+        self._intake.take(event, lambda answer: self._answered(event.id, event.account, answer, began))
+
+    def _answered(self, id: str, account: str, answer: Answered | Refusal, began_s: float) -> None:
+        self._unanswered -= 1
+        metrics = self.terms.metrics
+        metrics.ack_seconds.observe(self._clock.time() - began_s)
+        if isinstance(answer, Refusal):
+            metrics.refused(answer.code, self.kind)
+            metrics.events.labels("refused", account).inc()
+            self._nacks.append(_nack(id, answer))
+        else:
+            metrics.events.labels(answer.status, account).inc()
+            self._acks.setdefault(answer.status, []).append(id)
+        if not self._flushing:
+            self._flushing = True
+            self._clock.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._flushing = False
+        if self.closing:
+            return
+        for status, ids in self._acks.items():
+            self.send(Ack(ids=ids, status=status))
+        for nack in self._nacks:
+            self.send(nack)
+        self._acks.clear()
+        self._nacks.clear()
+
+    # Deliveries
+
+    def _delivered(self, frame: Delivered) -> None:
+        try:
+            self._deliveries.delivered(self, frame)
+        except Refusal as refusal:
+            self.terms.metrics.refused(refusal.code, self.kind)
+            self.send(Error(code=refusal.code, message=refusal.message, ref=refusal.ref))
+
+    def deliver(self, frame: Deliver) -> int:
+        """Queues a delivery."""
+        return self.send(frame)
+
+    def written(self, number: int) -> bool:
+        """Whether it was given to the socket, which may still have lost it."""
+        return self.outgoing.taken >= number
+
+    def speaks_for(self, account: str) -> bool:
+        """Whether the account is configured and the token covers it."""
+        return account in self._accounts and self._speaker is not None and self._speaker.speaks_for(account)
+
+
+def _nack(id: str, refusal: Refusal) -> Nack:
+    return Nack(id=id, code=refusal.code, message=refusal.message, retryable=refusal.retryable)

@@ -1,0 +1,197 @@
+"""WebSocket: moves messages between ASGI and a connection, and guards the door.
+
+    origin and subprotocol before the handshake; `hello` within a time after it; one reader and one writer per socket
+
+The reader stops while the client leaves its answers unread. The writer puts waiting frames together into one message
+per send. What the frames mean is the connection's business.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from orchestrator.gateway.answers import error_json, error_status
+from orchestrator.gateway.connection import CLOSE_WITHIN_S, Connection
+from orchestrator.gateway.failures import failed
+from orchestrator.gateway.listener import ABORT
+from orchestrator.gateway.metrics import Metrics
+from protocol.codec import SUBPROTOCOL_PREFIX, Codec
+from protocol.errors import Code, Refusal
+
+HELLO_WITHIN_S = 5.0
+_ENGINE_CODES = {1002: Code.MALFORMED, 1007: Code.MALFORMED, 1009: Code.TOO_LARGE}
+"""Close codes that the WebSocket engine itself sends (RFC 6455 §7.4.1), as we count them."""
+
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
+Open = Callable[[Codec, str], Connection]
+"""Makes a connection for a codec and the token of the HTTP request."""
+
+
+class WebSockets:
+    """The WebSocket entrances, by path."""
+
+    def __init__(
+        self,
+        entrances: dict[str, Open],
+        *,
+        origins: Sequence[str],
+        message_bytes_max: int,
+        metrics: Metrics,
+        new_reference: Callable[[], str],
+        hello_within_s: float = HELLO_WITHIN_S,
+    ) -> None:
+        self._entrances = entrances
+        self._origins = frozenset(origin.rstrip("/").lower() for origin in origins)
+        self._codecs = {
+            codec.subprotocol: codec
+            for codec in (Codec(name, message_bytes_max=message_bytes_max) for name in ("msgpack", "json"))
+        }
+        self._metrics = metrics
+        self._new_reference = new_reference
+        self._hello_within_s = hello_within_s
+        self._draining = False
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self.connections: set[Connection] = set()
+
+    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        """Serves one WebSocket from handshake to end."""
+        await receive()  # websocket.connect
+        headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+        try:
+            codec = self._admit(scope, headers)
+        except Refusal as refusal:
+            self._metrics.refused(refusal.code, "websocket")
+            await _reject(send, refusal)
+            return
+        await send({"type": "websocket.accept", "subprotocol": codec.subprotocol})
+        presented = headers.get(b"authorization", "").removeprefix("Bearer ").strip()
+        connection = self._entrances[scope["path"]](codec, presented)
+        connection.abort = scope["extensions"][ABORT]
+        gauge = self._metrics.connections.labels(connection.kind)
+        gauge.inc()
+        self.connections.add(connection)
+        self._empty.clear()
+        try:
+            await self._serve(connection, receive, send)
+        finally:
+            self.connections.discard(connection)
+            gauge.dec()
+            connection.ended()
+            if not self.connections:
+                self._empty.set()
+
+    async def drain(self, within_s: float) -> None:
+        """Tells everyone to leave, waits for them, and closes those who stay with `DRAINING`."""
+        self._draining = True
+        for connection in list(self.connections):
+            connection.drain(after_ms=1000)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await self._empty.wait()
+        self.close_all(Code.DRAINING, "the server stops")
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_WITHIN_S + 1):
+                await self._empty.wait()
+
+    def close_all(self, code: Code, message: str, *, kind: str = "") -> None:
+        """Closes every connection, or those of one kind."""
+        for connection in list(self.connections):
+            if not kind or connection.kind == kind:
+                connection.close(code, message)
+
+    # The door
+
+    def _admit(self, scope: dict[str, Any], headers: dict[bytes, str]) -> Codec:
+        if self._draining:
+            raise Refusal(Code.DRAINING, "the server is stopping; reconnect after a moment")
+        if scope["path"] not in self._entrances:
+            raise Refusal(Code.NOT_FOUND, f"WebSockets are at {' and '.join(sorted(self._entrances))}")
+        origin = headers.get(b"origin", "")
+        if origin and not self._is_ours(origin, headers.get(b"host", "")):
+            raise Refusal(Code.BAD_ORIGIN, "this Origin is not allowed; add it to http.origins")
+        for offered in scope["subprotocols"]:
+            if codec := self._codecs.get(offered):
+                return codec
+        known = " or ".join(sorted(self._codecs))
+        raise Refusal(Code.UNSUPPORTED_PROTOCOL, f"offer the WebSocket subprotocol {known} ({SUBPROTOCOL_PREFIX}*)")
+
+    def _is_ours(self, origin: str, host: str) -> bool:
+        """Whether a browser's page may connect: one of the server's own, or of an allowed origin (RFC 6454)."""
+        return urlsplit(origin).netloc.lower() == host.lower() or origin.lower() in self._origins
+
+    # One socket
+
+    async def _serve(self, connection: Connection, receive: Receive, send: Send) -> None:
+        loop = asyncio.get_running_loop()
+        hello = loop.call_later(self._hello_within_s, connection.hello_missed)
+        writer = loop.create_task(self._write(connection, send))
+        try:
+            await self._read(connection, receive)
+        except Exception as exc:  # noqa: BLE001 - a bug met on one client's behalf ends that client's connection
+            refusal = failed(exc, where=connection.kind, new_reference=self._new_reference)
+            connection.close(refusal.code, refusal.message, ref=refusal.ref)
+            await _until_gone(receive)
+        finally:
+            hello.cancel()
+            writer.cancel()
+            await asyncio.gather(writer, return_exceptions=True)
+
+    async def _read(self, connection: Connection, receive: Receive) -> None:
+        while not connection.closing:
+            message = await receive()
+            if message["type"] != "websocket.receive":
+                if code := _ENGINE_CODES.get(message.get("code", 0)):
+                    self._metrics.refused(code, connection.kind)
+                return
+            data = message.get("bytes")
+            connection.received(message["text"] if data is None else data)
+            await connection.outgoing.room()
+        await _until_gone(receive)
+
+    async def _write(self, connection: Connection, send: Send) -> None:
+        """Sends what waits, then the close where one was decided."""
+        outgoing, codec = connection.outgoing, connection.codec
+        try:
+            while not (connection.closing and not len(outgoing)):
+                frames = await outgoing.take()
+                if frames:
+                    await send(_message(codec, frames))
+                outgoing.sent()
+                connection.sent()
+            code, reason = connection.closing
+            await send({"type": "websocket.close", "code": code, "reason": reason})
+        except OSError:
+            # uvicorn's ClientDisconnected: the reader hears of it as well, and ends the connection.
+            return
+        except Exception as exc:  # noqa: BLE001 - as in the reader
+            failed(exc, where=connection.kind, new_reference=self._new_reference)
+            connection.abort()
+
+
+def _message(codec: Codec, frames: Sequence[bytes]) -> dict[str, Any]:
+    message = codec.join(frames)
+    if codec.binary:
+        return {"type": "websocket.send", "bytes": message}
+    return {"type": "websocket.send", "text": message.decode()}
+
+
+async def _until_gone(receive: Receive) -> None:
+    """Reads on without looking, so that the close this side has sent can be answered."""
+    while (await receive())["type"] == "websocket.receive":
+        pass
+
+
+async def _reject(send: Send, refusal: Refusal) -> None:
+    """Answers the handshake with HTTP, in the shape of every error (ASGI "WebSocket Denial Response")."""
+    await send(
+        {
+            "type": "websocket.http.response.start",
+            "status": error_status(refusal),
+            "headers": [(b"content-type", b"application/json")],
+        }
+    )
+    await send({"type": "websocket.http.response.body", "body": error_json(refusal)})

@@ -1,0 +1,124 @@
+"""Which stores a server stands on.
+
+Writers are opened by their actors, which hold them alone. Readers are opened together, once their writers have been:
+there is nothing to read before.
+"""
+
+import uuid
+from pathlib import Path
+from typing import Protocol, cast
+
+from actors.archive import ArchiveStore
+from actors.journal import JournalStore
+from adapters.stores.journal_rules import Durability
+from adapters.stores.memory import MemoryArchive, MemoryJournal
+from adapters.stores.sqlite_archive import ArchiveReads, SqliteArchive, SqliteArchiveReader
+from adapters.stores.sqlite_journal import SqliteJournal, SqliteJournalReader
+from orchestrator.settings import Settings
+
+JournalReads = SqliteJournalReader | MemoryJournal
+"""Positions, records, and whose an identity is."""
+
+
+class Storage(Protocol):
+    """The stores of one server, as one of its processes reaches them."""
+
+    def journal(self) -> JournalStore:
+        """The journal's writer, not opened."""
+        ...
+
+    def archive(self) -> ArchiveStore:
+        """The archive's writer, not opened."""
+        ...
+
+    def journal_reader(self) -> JournalReads:
+        """A reader of the journal, of use from `open_readers` on."""
+        ...
+
+    def archive_reader(self) -> ArchiveReads:
+        """A reader of the archive, likewise."""
+        ...
+
+    async def open_readers(self) -> None:
+        """Opens the readers that were given out. The writers of their files have been opened before."""
+        ...
+
+    async def close_readers(self) -> None:
+        """Closes them."""
+        ...
+
+
+class SqliteStorage:
+    """Two files in the data folder."""
+
+    def __init__(self, settings: Settings) -> None:
+        data = Path(settings.data)
+        self._journal = data / "journal.sqlite"
+        self._archive = data / "archive.sqlite"
+        self._durability = cast(Durability, settings.durability)
+        self._readers: list[SqliteJournalReader | SqliteArchiveReader] = []
+
+    def journal(self) -> JournalStore:
+        """See `Storage`."""
+        return SqliteJournal(self._journal, durability=self._durability, new_generation=new_generation)
+
+    def archive(self) -> ArchiveStore:
+        """See `Storage`."""
+        return SqliteArchive(self._archive)
+
+    def journal_reader(self) -> SqliteJournalReader:
+        """See `Storage`."""
+        reader = SqliteJournalReader(self._journal)
+        self._readers.append(reader)
+        return reader
+
+    def archive_reader(self) -> SqliteArchiveReader:
+        """See `Storage`."""
+        reader = SqliteArchiveReader(self._archive)
+        self._readers.append(reader)
+        return reader
+
+    async def open_readers(self) -> None:
+        """See `Storage`."""
+        for reader in self._readers:
+            await reader.open()
+
+    async def close_readers(self) -> None:
+        """See `Storage`."""
+        for reader in self._readers:
+            await reader.close()
+
+
+class MemoryStorage:
+    """Stores that live as long as this object; for servers in one process. Each store is its own reader."""
+
+    def __init__(self) -> None:
+        self.journal_store = MemoryJournal(new_generation=new_generation)
+        self.archive_store = MemoryArchive()
+
+    def journal(self) -> JournalStore:
+        """See `Storage`."""
+        return self.journal_store
+
+    def archive(self) -> ArchiveStore:
+        """See `Storage`."""
+        return self.archive_store
+
+    def journal_reader(self) -> MemoryJournal:
+        """See `Storage`."""
+        return self.journal_store
+
+    def archive_reader(self) -> MemoryArchive:
+        """See `Storage`."""
+        return self.archive_store
+
+    async def open_readers(self) -> None:
+        """The writers are the readers."""
+
+    async def close_readers(self) -> None:
+        """Nothing was opened."""
+
+
+def new_generation() -> str:
+    """A name for a life of the journal that no other life has."""
+    return uuid.uuid4().hex

@@ -1,0 +1,258 @@
+"""The cell behind its gate, with the real journal, archive and intake: nothing before its commit, nothing twice."""
+
+import asyncio
+
+import pytest
+
+from protocol.commands import LinkIdentity, Reply, Resolve, Snooze
+from protocol.entities import Status
+from protocol.errors import Code, Refusal
+from protocol.links import Answered, CustomerRead, ListWatched, ReadCustomer, Watched, WatchConversation, WatchList
+from tests.actors.world import World, world
+
+ANN = "mailto:ann@example.org"
+
+
+async def read(made: World, customer: str) -> CustomerRead:
+    """What the live actor says of the customer."""
+    reply = await made.cells.call(customer, lambda ref: ReadCustomer(ref, customer))
+    assert isinstance(reply, CustomerRead)
+    return reply
+
+
+async def watch(made: World, conversation: str, seq: int = -1) -> Watched:
+    """Watches a conversation."""
+    customer = conversation.rpartition("-")[0]
+    reply = await made.cells.call(customer, lambda ref: WatchConversation(ref, customer, conversation, seq))
+    assert isinstance(reply, Watched)
+    return reply
+
+
+async def test_an_event_is_committed_before_its_answer() -> None:
+    """The answer names a position the journal has."""
+    async with world() as made:
+        answer = await made.intake.submit(made.event())
+        assert answer.status == "committed" and answer.seq == 1
+        assert await made.journal_store.position() >= answer.position > 0
+
+
+async def test_nothing_leaves_before_the_sync() -> None:
+    """While a commit is held between write and sync, neither ack nor update nor read leaves; a crash there loses it."""
+    async with world() as made:
+        first = await made.intake.submit(made.event("one"))
+        watched = await watch(made, first.stream)
+        assert watched.view is not None and watched.head == 3
+        held, release = asyncio.Event(), asyncio.Event()
+
+        async def hold() -> None:
+            held.set()
+            await release.wait()
+
+        made.journal_store._before_sync = hold
+        second = asyncio.ensure_future(made.intake.submit(made.event("two")))
+        await held.wait()
+        reading = asyncio.ensure_future(read(made, "cu0000000000000001"))
+        for _ in range(50):
+            await asyncio.sleep(0)
+        assert not second.done() and not reading.done() and made.updates == []
+        await made.restart_journal()
+        answer = await second
+        assert (answer.status, answer.seq) == ("committed", 4)
+        assert (await reading).view is not None
+        assert [update.seq for update in made.updates] == [4]
+
+
+async def test_a_repeat_waits_for_its_original_and_is_acked() -> None:
+    """The same id twice in one turn: one effect, two answers with its place."""
+    async with world() as made:
+        event = made.event(id="same")
+        one, two = await asyncio.gather(made.intake.submit(event), made.intake.submit(event))
+        assert (one.status, two.status) == ("committed", "repeat")
+        assert (one.stream, one.seq) == (two.stream, two.seq)
+
+
+async def test_first_contact_at_two_doors_makes_one_customer() -> None:
+    """Two gateways propose two customers for one identity: the journal's unique key decides, in order."""
+    async with world() as made:
+        other = World.__new__(World)
+        other.__dict__.update(made.__dict__)
+        from orchestrator.cells import Cells
+        from orchestrator.intake import Intake, IntakeLimits
+        from tests.actors.world import ACCOUNTS
+
+        other.cells = Cells(2)
+        for index, cell in enumerate(made.cell_actors):
+            made.connect("gateway:1", other.cells, f"cell:{index}", cell)
+        door = Intake(
+            other.cells,
+            lambda identities: made.journal_store.customers_of(identities),
+            ACCOUNTS,
+            region="GB",
+            limits=IntakeLimits(waiting_max=100, ahead_ms=10**9, behind_ms=10**12),
+            now_ms=lambda: made.now_ms,
+            new_customer=lambda: "cuotherdoor00001",
+        )
+        answers = await asyncio.gather(
+            *(made.intake.submit(made.event(f"a{n}")) for n in range(5)),
+            *(door.submit(made.event(f"b{n}")) for n in range(5)),
+        )
+        assert len({answer.stream for answer in answers}) == 1
+        seqs = [answer.seq for answer in answers]
+        assert sorted(seqs[:5]) == seqs[:5] and sorted(seqs[5:]) == seqs[5:], "each door's order is kept"
+        assert len(set(seqs)) == 10
+
+
+async def test_a_trusted_event_links_its_identities() -> None:
+    """What the chat says of mail and phone makes the next mail and SMS the same conversation."""
+    async with world() as made:
+        chat = await made.intake.submit(
+            made.event(account="chat", identities=("web:1", ANN, "tel:+447700900123")),
+        )
+        mail = await made.intake.submit(made.event(identities=(ANN,)))
+        sms = await made.intake.submit(made.event(account="sms", identities=("tel:07700900123",)))
+        assert chat.stream == mail.stream == sms.stream
+
+
+async def test_an_untrusted_event_links_nothing() -> None:
+    """A mail that claims a phone number does not make it its sender's."""
+    async with world() as made:
+        mail = await made.intake.submit(made.event(identities=(ANN, "tel:+447700900123")))
+        sms = await made.intake.submit(made.event(account="sms", identities=("tel:+447700900123",)))
+        assert mail.stream != sms.stream
+
+
+async def test_a_link_of_a_taken_identity_names_its_customer() -> None:
+    """The refusal says whose it is; nothing is merged."""
+    async with world() as made:
+        mail = await made.intake.submit(made.event())
+        sms = await made.intake.submit(made.event(account="sms", identities=("tel:+447700900123",)))
+        customer = mail.stream.rpartition("-")[0]
+        with pytest.raises(Refusal) as refused:
+            await made.intake.command(
+                actor="agent:ann", id="1", customer=customer, command=LinkIdentity(identity="tel:+447700900123")
+            )
+        assert refused.value.code == Code.IDENTITY_TAKEN
+        assert sms.stream.rpartition("-")[0] in refused.value.message
+
+
+async def test_a_killed_cell_comes_back_with_all_that_was_acked() -> None:
+    """What was acked is there, what was under way is decided once, and watchers resume by suffix."""
+    async with world(cells=1) as made:
+        first = await made.intake.submit(made.event("one"))
+        watched = await watch(made, first.stream)
+        under_way = asyncio.ensure_future(made.intake.submit(made.event("two", id="two")))
+        await asyncio.sleep(0)
+        made.kill_cell(0)
+        await made.start_cell(0)
+        answer = await under_way
+        assert answer.status in ("committed", "repeat")
+        resumed = await watch(made, first.stream, watched.head)
+        assert resumed.view is None and len(resumed.events) == 1
+        again = await made.intake.submit(made.event("two", id="two"))
+        assert (again.status, again.seq) == ("repeat", answer.seq)
+
+
+async def test_a_journey_leaves_memory_and_returns_whole() -> None:
+    """Passivation keeps a snapshot; the next event finds conversation, once-keys and identities."""
+    async with world(cells=1) as made:
+        cell = made.cell_actors[0]
+        assert cell is not None
+        event = made.event("one")
+        first = await made.intake.submit(event)
+        made.now_ms += 901_000
+        cell.tick(made.now_ms)
+        assert cell.status()["live_journeys"] == 0
+        second = await made.intake.submit(made.event("two"))
+        assert (second.stream, second.seq) == (first.stream, 4)
+        again = await made.intake.submit(event)
+        assert (again.status, again.seq) == ("repeat", 1)
+
+
+async def test_the_memory_cap_sends_the_idlest_away() -> None:
+    """Over the cap the longest untouched leave first, and only quiet ones."""
+    async with world(cells=1) as made:
+        cell = made.cell_actors[0]
+        assert cell is not None
+        for n in range(20):
+            await made.intake.submit(made.event(identities=(f"mailto:c{n}@example.org",)))
+        cell._population._count_max = 5
+        cell.tick(made.now_ms)
+        assert cell.status()["live_journeys"] == 5
+        assert cell._population.get("cu0000000000000020") is not None
+
+
+async def test_snapshots_come_every_64_events_and_carry_their_position() -> None:
+    """The archive stores one only when it has reached its position."""
+    async with world(cells=1) as made:
+        for n in range(70):
+            await made.intake.submit(made.event(f"{n}"))
+        await made.archived()
+        await made.until(lambda: not made.archive.status()["snapshots"])
+        stored = await made.archive_store.snapshot("cu0000000000000001")
+        assert stored is not None and 0 < stored.position <= made.archive.position
+
+
+async def test_an_inbox_hears_of_conversations_that_did_not_exist() -> None:
+    """A list's watcher gets the new row, its changes, and its leaving."""
+    async with world(cells=1) as made:
+        listed: list[object] = []
+        made.cells.ask_cell(0, lambda ref: WatchList(ref, "queue:default"), listed.append)
+        await made.until(lambda: listed)
+        assert isinstance(listed[0], ListWatched)
+        answer = await made.intake.submit(made.event())
+        await made.until(lambda: made.rows)
+        assert made.rows[0].lists == ["queue:default"] and made.rows[0].row.conversation == answer.stream
+        await made.intake.command(actor="agent:ann", id="1", conversation=answer.stream, command=Resolve())
+        await made.until(lambda: len(made.rows) > 1)
+        assert made.rows[-1].left == ["queue:default"] and made.rows[-1].row.status is Status.RESOLVED
+
+
+async def test_timers_survive_a_cell_and_passivation() -> None:
+    """A snoozed conversation wakes though its cell died and nobody touched it since."""
+    async with world(cells=1) as made:
+        answer = await made.intake.submit(made.event())
+        until_ms = made.now_ms + 60_000
+        await made.intake.command(
+            actor="agent:ann", id="1", conversation=answer.stream, command=Snooze(until_ms=until_ms)
+        )
+        await made.archived()
+        made.kill_cell(0)
+        cell = await made.start_cell(0)
+        assert cell.status()["alarms"] == 1
+        await watch(made, answer.stream)
+        made.updates.clear()
+        made.now_ms = until_ms
+        cell.tick(made.now_ms)
+        await made.until(lambda: made.updates)
+        assert b"ConversationWoken" in bytes(made.updates[0].events[0])
+
+
+async def test_an_attempt_leaves_after_its_commit_and_once() -> None:
+    """The effect follows the journaled attempt; a new cell gives it out again, marked."""
+    async with world(cells=1) as made:
+        answer = await made.intake.submit(made.event(account="chat", identities=("web:1",)))
+        await made.intake.command(actor="agent:ann", id="1", conversation=answer.stream, command=Reply(text="hi"))
+        await made.until(lambda: made.delivers)
+        assert (made.delivers[0].attempt, made.delivers[0].again) == (1, False)
+        await made.archived()
+        made.kill_cell(0)
+        await made.start_cell(0)
+        made.cell_actors[0].tick(made.now_ms)  # type: ignore[union-attr]
+        await made.until(lambda: len(made.delivers) == 2)
+        assert made.delivers[1].again and made.delivers[1].delivery == made.delivers[0].delivery
+        made.report(made.delivers[1], "sent")
+        await made.until(lambda: made.cell_actors[0].status()["attempts_under_way"] == 0)  # type: ignore[union-attr]
+
+
+async def test_a_store_that_fails_ambiguously_loses_and_doubles_nothing() -> None:
+    """A commit that happened but was not answered is settled as committed when it is sent again."""
+    async with world(cells=1) as made:
+        await made.intake.submit(made.event("zero"))
+        made.journal_store.fail_next = "ambiguous"
+        under_way = asyncio.ensure_future(made.intake.submit(made.event("one")))
+        await made.until(lambda: made.tasks["journal"].done())
+        await made.restart_journal(lose_unsynced=False)
+        answer = await under_way
+        assert isinstance(answer, Answered) and answer.status == "committed"
+        records = await made.journal_store.read(0, 100)
+        assert sum(record.entries for record in records) == 5

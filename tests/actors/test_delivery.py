@@ -1,0 +1,131 @@
+"""The outbox as the conversation decides it: order, retries, uncertainty, dead letters."""
+
+import pytest
+
+from actors import delivery as deliveries
+from actors import journey as journeys
+from protocol.commands import Assign, Reply, ReplayDelivery, SetContext, Take
+from protocol.errors import Code, Refusal
+from protocol.events import DeliveryFailed, DeliveryUncertain, MessageQueued
+from tests.actors.player import CONVERSATION, Player, names
+
+
+def replied(player: Player, text: str = "answer", **fields: str) -> str:
+    """An agent replies; returns the delivery's id."""
+    queued = next(e for e in player.command(Reply(text=text, **fields)) if isinstance(e, MessageQueued))
+    return queued.delivery
+
+
+def test_a_reply_is_queued_and_its_attempt_journaled_before_it_is_made() -> None:
+    """The attempt is an event of the same step, and the effect is made of it."""
+    player = Player()
+    player.message(reference="mail-1@x", subject="Bill")
+    events = player.command(Reply(text="answer"))
+    assert names(events) == ["MessageQueued", "DeliveryAttempted"]
+    queued = events[0]
+    assert isinstance(queued, MessageQueued)
+    assert (queued.delivery, queued.to, queued.account) == (f"{CONVERSATION}.4", "mailto:ann@example.org", "mail")
+    assert queued.references == ["mail-1@x"]
+    effect = deliveries.effect_of(player.state.conversations[CONVERSATION], queued.delivery, again=False)
+    assert effect is not None and effect.attempt == 1 and effect.text == "answer"
+
+
+def test_one_message_at_a_time_leaves_on_a_channel() -> None:
+    """The second waits for the first; another channel does not."""
+    player = Player()
+    player.message(identities=("mailto:ann@example.org", "tel:+447700900123"))
+    first, second = replied(player, "one"), replied(player, "two")
+    sms = player.command(Reply(text="sms", channel="sms"))
+    assert names(sms) == ["InteractionStarted", "MessageQueued", "DeliveryAttempted"]
+    assert player.state.conversations[CONVERSATION].deliveries[second].state == "queued"
+    assert names(player.outcome(first, 1, "sent", external_id="x@y")) == ["DeliverySent", "DeliveryAttempted"]
+    assert player.state.conversations[CONVERSATION].deliveries[second].state == "attempting"
+
+
+def test_failures_back_off_double_and_end_as_dead_letters() -> None:
+    """Each failure says when the next attempt is due; the last is dead and lets the next message go."""
+    player = Player()
+    player.message()
+    first, second = replied(player, "one"), replied(player, "two")
+    failed = player.outcome(first, 1, "failed", reason="refused")
+    assert isinstance(failed[0], DeliveryFailed) and failed[0].retry_at_ms == player.now_ms + 1_000
+    assert names(failed) == ["DeliveryFailed"]
+    assert journeys.next_due_ms(player.state) == player.now_ms + 1_000
+    assert player.pass_time(999) == []
+    assert names(player.pass_time(1)) == ["DeliveryAttempted"]
+    failed = player.outcome(first, 2, "failed")
+    assert isinstance(failed[0], DeliveryFailed) and failed[0].retry_at_ms == player.now_ms + 2_000
+    player.pass_time(2_000)
+    assert names(player.outcome(first, 3, "failed")) == ["DeliveryDead", "DeliveryAttempted"]
+    assert player.state.conversations[CONVERSATION].deliveries[second].state == "attempting"
+
+
+@pytest.mark.parametrize(("channel", "held"), [("email", False), ("sms", True)])
+def test_uncertain_is_visible_and_treated_as_the_policy_says(channel: str, held: bool) -> None:
+    """Mail is tried again under its Message-ID; an SMS waits for a person."""
+    player = Player()
+    identity = "tel:+447700900123" if channel == "sms" else "mailto:ann@example.org"
+    player.message(channel=channel, identities=(identity,))
+    delivery = replied(player)
+    events = player.outcome(delivery, 1, "uncertain", reason="cut")
+    assert isinstance(events[0], DeliveryUncertain)
+    assert (events[0].retry_at_ms == 0) is held
+    state = player.state.conversations[CONVERSATION].deliveries[delivery].state
+    assert state == ("uncertain" if held else "waiting")
+
+
+def test_a_held_or_dead_delivery_is_replayed_by_an_operator() -> None:
+    """Only those may be, and the replay is an event and an attempt."""
+    player = Player()
+    player.message(channel="sms", identities=("tel:+447700900123",))
+    delivery = replied(player)
+    with pytest.raises(Refusal, match="attempting"):
+        player.command(ReplayDelivery(delivery=delivery))
+    player.outcome(delivery, 1, "refused", code="21610")
+    assert player.state.conversations[CONVERSATION].deliveries[delivery].state == "dead"
+    assert names(player.command(ReplayDelivery(delivery=delivery))) == ["DeliveryReplayed", "DeliveryAttempted"]
+
+
+def test_an_old_outcome_changes_nothing() -> None:
+    """Outcomes are matched by attempt: a repeat or a late one has no effect."""
+    player = Player()
+    player.message()
+    delivery = replied(player)
+    player.outcome(delivery, 1, "failed")
+    player.pass_time(1_000)
+    assert player.outcome(delivery, 1, "sent") == []
+    assert player.outcome(delivery, 2, "sent") != []
+    assert player.outcome(delivery, 2, "sent") == []
+
+
+def test_a_reply_needs_an_address() -> None:
+    """Without an identity on the channel the refusal names the field."""
+    player = Player()
+    player.message()
+    with pytest.raises(Refusal) as refused:
+        player.command(Reply(text="x", channel="sms"))
+    assert (refused.value.code, refused.value.field) == (Code.INVALID, "channel")
+    with pytest.raises(Refusal, match="empty"):
+        player.command(Reply(text="  "))
+
+
+def test_one_owner_at_a_time() -> None:
+    """Of two agents who take at once, one is told who was first."""
+    player = Player()
+    player.message()
+    player.command(Take(), agent="ann")
+    with pytest.raises(Refusal, match="ann owns"):
+        player.command(Take(), agent="bob")
+    assert names(player.command(Take(force=True), agent="bob")) == ["OwnerChanged"]
+    assert names(player.command(Assign(owner=""), agent="bob")) == ["OwnerChanged"]
+    assert player.state.conversations[CONVERSATION].owner == ""
+
+
+def test_context_items_carry_provenance_and_a_version() -> None:
+    """A second value of a key is its second version."""
+    player = Player()
+    player.message()
+    player.command(SetContext(key="contract", value="A1"))
+    player.command(SetContext(key="contract", value="A2", sensitivity="personal"), agent="bob")
+    item = player.state.conversations[CONVERSATION].context["contract"]
+    assert (item.value, item.version, item.actor, item.channel) == ("A2", 2, "agent:bob", "email")
