@@ -369,7 +369,8 @@ class Cell:
     def _release(self, live: Live, position: int) -> None:
         """The step is committed: what was gated leaves, in order."""
         step, live.in_flight = live.in_flight, None
-        assert step is not None and live.journey is not None
+        assert step is not None
+        assert live.journey is not None
         live.position, self.position = position, max(position, self.position)
         self.events += len(step.entries)
         sent = 0

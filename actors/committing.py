@@ -60,7 +60,8 @@ class Committer:
 
     def append(self, lives: list[Live]) -> None:
         """Sends the open steps of these journeys as one append; only when `ready`."""
-        assert self._line is not None and self._append is None
+        assert self._line is not None
+        assert self._append is None
         self._ref += 1
         self._append = (Append(self._ref, [self._unit(live) for live in lives]), lives)
         self._line.send(self._append[0])
@@ -78,7 +79,8 @@ class Committer:
 
     def _unit(self, live: Live) -> Unit:
         step, live.open = live.open, None
-        assert step is not None and live.in_flight is None
+        assert step is not None
+        assert live.in_flight is None
         live.in_flight = step
         fence = self._fences[live.scope]
         fence = self._fences[live.scope] = Fence(fence.scope, fence.epoch, fence.batch + 1)

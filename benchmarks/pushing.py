@@ -48,11 +48,6 @@ class Pusher:
         self._unanswered: set[int] = set()
         self._room = asyncio.Event()
 
-    @property
-    def idle(self) -> bool:
-        """Whether everything is answered."""
-        return not self._unanswered
-
     def answered(self, number: int) -> None:
         """The event has its answer, whatever it is."""
         self._unanswered.discard(number)
@@ -108,8 +103,9 @@ class Pusher:
             return
 
 
-async def settle(ledger: Ledger, *, within_s: float = SETTLE_S) -> None:
-    """Waits until all that was sent is acknowledged and pushed, or until nothing of it has come in for `within_s`."""
+async def settle(ledger: Ledger, *, within_s: float | None = None) -> None:
+    """Waits until all that was sent is acknowledged and pushed, or nothing of it has come in for `within_s` seconds."""
+    within_s = SETTLE_S if within_s is None else within_s
     progress, since_s = (0, 0), time.perf_counter()
     while ledger.open and time.perf_counter() - since_s < within_s:
         if (now := (ledger.acked, ledger.pushed)) != progress:

@@ -6,18 +6,23 @@ each waits for whom it needs, and each writer is there before its readers.
 """
 
 import asyncio
+import base64
+import secrets
 import time
 import uuid
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from actors.archive import Archive
 from actors.cell import SHARDS, Cell
 from actors.journal import Journal
 from actors.live import Population
+from orchestrator.cells import Cells
+from orchestrator.cluster.host import Part
 from orchestrator.cluster.table import cell_index, cells_of
 from orchestrator.first_policy import policy_of, served_by
+from orchestrator.intake import AccountRule, Intake, IntakeLimits
 from orchestrator.settings import Settings, SettingsError
 from orchestrator.storage import SqliteStorage, Storage
 from orchestrator.switchboard import Arrival, Switchboard, UnixSwitchboard
@@ -28,30 +33,6 @@ ARCHIVE_GATHER_S = 0.02
 
 LIVE_BYTES_MAX = 512 * 1024 * 1024
 """Memory of one cell's live journeys, by estimate; over it the idlest are passivated."""
-
-
-class Part(Protocol):
-    """What a process hosts."""
-
-    async def start(self) -> dict[str, str | int]:
-        """Opens what it needs; it serves when this returns. Returns what others may know, such as a port."""
-        ...
-
-    async def run(self) -> None:
-        """Serves until drained; raises what broke it."""
-        ...
-
-    async def drain(self) -> None:
-        """Takes nothing new in, finishes what it holds, and makes `run` return."""
-        ...
-
-    async def stop(self) -> None:
-        """Gives back what it opened."""
-        ...
-
-    def status(self) -> dict[str, object]:
-        """Figures for operators."""
-        ...
 
 
 class Surroundings:
@@ -203,6 +184,49 @@ class CellPart:
     def status(self) -> dict[str, object]:
         """The cell's figures."""
         return dict(self._cell.status())
+
+
+class Front:
+    """What a gateway and a channel host have in common: lines to all cells, the intake, and readers of both stores."""
+
+    def __init__(self, given: Surroundings) -> None:
+        settings = given.settings
+        self._storage = given.storage
+        self.journal = given.storage.journal_reader()
+        self.archive = given.storage.archive_reader()
+        self.cells = Cells(cells_of(settings))
+        self.intake = Intake(
+            self.cells,
+            self.journal.customers_of,
+            {account.name: AccountRule(trusted=account.trusted) for account in settings.accounts},
+            region=settings.region,
+            limits=IntakeLimits(
+                waiting_max=settings.limits.inputs_waiting_max,
+                ahead_ms=round(settings.limits.events_ahead_s * 1000),
+                behind_ms=round(settings.limits.events_behind_days * 86_400_000),
+            ),
+            now_ms=given.now_ms,
+            new_customer=new_customer,
+        )
+        self._dialers = [given.switchboard.dial(f"cell:{index}", self.cells) for index in range(len(self.cells))]
+
+    async def start(self) -> None:
+        """Waits until every cell was reached, so that all that is asked can be answered."""
+        for dialer in self._dialers:
+            await dialer.start()
+        await self.cells.opened_all()
+        await self._storage.open_readers()
+
+    async def stop(self) -> None:
+        """Closes lines and readers."""
+        for dialer in self._dialers:
+            await dialer.stop()
+        await self._storage.close_readers()
+
+
+def new_customer() -> str:
+    """An id for a customer nobody knew: 80 random bits, which no two of any number of customers will share."""
+    return "cu" + base64.b32encode(secrets.token_bytes(10)).decode().lower()
 
 
 async def _until(over: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:

@@ -10,10 +10,9 @@ from typing import Protocol, cast
 
 from actors.archive import ArchiveStore
 from actors.journal import JournalStore
-from adapters.stores.journal_rules import Durability
 from adapters.stores.memory import MemoryArchive, MemoryJournal
 from adapters.stores.sqlite_archive import ArchiveReads, SqliteArchive, SqliteArchiveReader
-from adapters.stores.sqlite_journal import SqliteJournal, SqliteJournalReader
+from adapters.stores.sqlite_journal import Durability, SqliteJournal, SqliteJournalReader
 from orchestrator.settings import Settings
 
 JournalReads = SqliteJournalReader | MemoryJournal

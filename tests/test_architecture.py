@@ -103,6 +103,17 @@ def test_pure_modules_touch_neither_clock_nor_randomness_nor_io() -> None:
     assert not offences([file for file in files if file not in shells], IMPURE)
 
 
+def test_the_sdk_stands_on_the_protocol_alone() -> None:
+    """A client's program loads nothing of the server."""
+    outside = [
+        f"{file}:{line} imports {name}"
+        for file in sources("orchestrator/client")
+        for line, name in imports(file)
+        if name.startswith(("orchestrator.", "actors.", "adapters.")) and not name.startswith("orchestrator.client")
+    ]
+    assert not outside
+
+
 def test_files_are_named_by_their_subject() -> None:
     """No file is called `utils`, `common` or `manager`."""
     assert not [file for file in sources(*PACKAGES, "tests") if file.stem in NAMELESS]

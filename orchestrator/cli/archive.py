@@ -10,8 +10,11 @@ from rich.text import Text
 from orchestrator.cli.exits import Exit, Failure
 from orchestrator.cli.options import Data, Json, SettingsFile, settings_of
 from orchestrator.cli.output import console, errors, print_json
+from orchestrator.settings import Settings
 
 app = typer.Typer(help="Work on the archive.", no_args_is_help=True)
+
+JOURNAL_FILE = "journal.sqlite"
 
 
 @app.callback()
@@ -25,38 +28,45 @@ def rebuild(*, settings: SettingsFile = None, data: Data = None, as_json: Json =
     chosen = settings_of(settings, data)
     if chosen.store != "sqlite":
         raise Failure(Exit.USAGE, f"store is {chosen.store!r}: only the sqlite store keeps an archive to rebuild")
-    folder = Path(chosen.data)
-    events = _rebuild(folder)
+    events = _rebuild(chosen)
     if as_json:
-        print_json({"data": str(folder), "events": events})
+        print_json({"data": chosen.data, "events": events})
     else:
-        console().print(Text(f"Rebuilt the archive of {folder} from {events} events."))
+        console().print(Text(f"Rebuilt the archive of {chosen.data} from {events} events."))
 
 
-def _rebuild(folder: Path) -> int:
+def _rebuild(settings: Settings) -> int:
     # Imported here, because no other command needs a store.
+    from actors.projection import UnreadableEvent
     from adapters.stores.errors import StoreError
     from orchestrator.cluster.data_folder import DataFolderInUse, locked
 
-    if not (folder / "journal.sqlite").exists():
-        raise Failure(Exit.DATA, f"{folder} holds no journal: is this the server's data folder?")
+    folder = Path(settings.data)
+    if not (folder / JOURNAL_FILE).is_file():
+        # Looked at first, because the lock would make the folder.
+        raise Failure(Exit.DATA, f"{folder} holds no journal: is it the server's data folder?")
     try:
         with locked(folder):
-            return asyncio.run(_apply_all(folder))
-    except (DataFolderInUse, StoreError) as exc:
+            return asyncio.run(_apply_all(settings))
+    except (DataFolderInUse, StoreError, UnreadableEvent) as exc:
         raise Failure(Exit.DATA, str(exc)) from exc
 
 
-async def _apply_all(folder: Path) -> int:
+async def _apply_all(settings: Settings) -> int:
     from actors import archive
-    from adapters.stores.sqlite_archive import SqliteArchive
-    from adapters.stores.sqlite_journal import SqliteJournalReader
+    from orchestrator.storage import SqliteStorage
 
-    journal = SqliteJournalReader(folder / "journal.sqlite")
-    store = SqliteArchive(folder / "archive.sqlite")
-    await store.open()
+    storage = SqliteStorage(settings)
+    journal = storage.journal_reader()
     try:
-        await journal.open()
+        await storage.open_readers()
+        if (first := await journal.first_position()) > 1:
+            raise Failure(
+                Exit.REFUSED,
+                f"the journal begins at position {first}: what came before is in the archive alone and would be lost",
+            )
+        store = storage.archive()
+        await store.open()
         try:
             with _progress() as progress:
                 task = progress.add_task("Applying", total=None)
@@ -64,9 +74,9 @@ async def _apply_all(folder: Path) -> int:
                     journal, store, lambda position, head: progress.update(task, completed=position, total=head)
                 )
         finally:
-            await journal.close()
+            await store.close()
     finally:
-        await store.close()
+        await storage.close_readers()
 
 
 def _progress() -> Progress:

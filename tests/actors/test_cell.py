@@ -7,7 +7,7 @@ import pytest
 from protocol.commands import LinkIdentity, Reply, Resolve, Snooze
 from protocol.entities import Status
 from protocol.errors import Code, Refusal
-from protocol.links import Answered, CustomerRead, ListWatched, ReadCustomer, Watched, WatchConversation, WatchList
+from protocol.links import Answered, CustomerRead, ListWatched, ReadCustomer, WatchConversation, Watched, WatchList
 from tests.actors.world import World, world
 
 ANN = "mailto:ann@example.org"
@@ -32,7 +32,8 @@ async def test_an_event_is_committed_before_its_answer() -> None:
     """The answer names a position the journal has."""
     async with world() as made:
         answer = await made.intake.submit(made.event())
-        assert answer.status == "committed" and answer.seq == 1
+        assert answer.status == "committed"
+        assert answer.seq == 1
         assert await made.journal_store.position() >= answer.position > 0
 
 
@@ -41,7 +42,8 @@ async def test_nothing_leaves_before_the_sync() -> None:
     async with world() as made:
         first = await made.intake.submit(made.event("one"))
         watched = await watch(made, first.stream)
-        assert watched.view is not None and watched.head == 3
+        assert watched.view is not None
+        assert watched.head == 3
         held, release = asyncio.Event(), asyncio.Event()
 
         async def hold() -> None:
@@ -54,7 +56,9 @@ async def test_nothing_leaves_before_the_sync() -> None:
         reading = asyncio.ensure_future(read(made, "cu0000000000000001"))
         for _ in range(50):
             await asyncio.sleep(0)
-        assert not second.done() and not reading.done() and made.updates == []
+        assert not second.done()
+        assert not reading.done()
+        assert made.updates == []
         await made.restart_journal()
         answer = await second
         assert (answer.status, answer.seq) == ("committed", 4)
@@ -98,7 +102,8 @@ async def test_first_contact_at_two_doors_makes_one_customer() -> None:
         )
         assert len({answer.stream for answer in answers}) == 1
         seqs = [answer.seq for answer in answers]
-        assert sorted(seqs[:5]) == seqs[:5] and sorted(seqs[5:]) == seqs[5:], "each door's order is kept"
+        assert sorted(seqs[:5]) == seqs[:5], "each door's order is kept"
+        assert sorted(seqs[5:]) == seqs[5:]
         assert len(set(seqs)) == 10
 
 
@@ -147,7 +152,8 @@ async def test_a_killed_cell_comes_back_with_all_that_was_acked() -> None:
         answer = await under_way
         assert answer.status in ("committed", "repeat")
         resumed = await watch(made, first.stream, watched.head)
-        assert resumed.view is None and len(resumed.events) == 1
+        assert resumed.view is None
+        assert len(resumed.events) == 1
         again = await made.intake.submit(made.event("two", id="two"))
         assert (again.status, again.seq) == ("repeat", answer.seq)
 
@@ -189,7 +195,8 @@ async def test_snapshots_come_every_64_events_and_carry_their_position() -> None
         await made.archived()
         await made.until(lambda: not made.archive.status()["snapshots"])
         stored = await made.archive_store.snapshot("cu0000000000000001")
-        assert stored is not None and 0 < stored.position <= made.archive.position
+        assert stored is not None
+        assert 0 < stored.position <= made.archive.position
 
 
 async def test_an_inbox_hears_of_conversations_that_did_not_exist() -> None:
@@ -201,10 +208,12 @@ async def test_an_inbox_hears_of_conversations_that_did_not_exist() -> None:
         assert isinstance(listed[0], ListWatched)
         answer = await made.intake.submit(made.event())
         await made.until(lambda: made.rows)
-        assert made.rows[0].lists == ["queue:default"] and made.rows[0].row.conversation == answer.stream
+        assert made.rows[0].lists == ["queue:default"]
+        assert made.rows[0].row.conversation == answer.stream
         await made.intake.command(actor="agent:ann", id="1", conversation=answer.stream, command=Resolve())
         await made.until(lambda: len(made.rows) > 1)
-        assert made.rows[-1].left == ["queue:default"] and made.rows[-1].row.status is Status.RESOLVED
+        assert made.rows[-1].left == ["queue:default"]
+        assert made.rows[-1].row.status is Status.RESOLVED
 
 
 async def test_timers_survive_a_cell_and_passivation() -> None:
@@ -239,7 +248,8 @@ async def test_an_attempt_leaves_after_its_commit_and_once() -> None:
         await made.start_cell(0)
         made.cell_actors[0].tick(made.now_ms)  # type: ignore[union-attr]
         await made.until(lambda: len(made.delivers) == 2)
-        assert made.delivers[1].again and made.delivers[1].delivery == made.delivers[0].delivery
+        assert made.delivers[1].again
+        assert made.delivers[1].delivery == made.delivers[0].delivery
         made.report(made.delivers[1], "sent")
         await made.until(lambda: made.cell_actors[0].status()["attempts_under_way"] == 0)  # type: ignore[union-attr]
 
@@ -253,6 +263,7 @@ async def test_a_store_that_fails_ambiguously_loses_and_doubles_nothing() -> Non
         await made.until(lambda: made.tasks["journal"].done())
         await made.restart_journal(lose_unsynced=False)
         answer = await under_way
-        assert isinstance(answer, Answered) and answer.status == "committed"
+        assert isinstance(answer, Answered)
+        assert answer.status == "committed"
         records = await made.journal_store.read(0, 100)
         assert sum(record.entries for record in records) == 5

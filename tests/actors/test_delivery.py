@@ -4,7 +4,7 @@ import pytest
 
 from actors import delivery as deliveries
 from actors import journey as journeys
-from protocol.commands import Assign, Reply, ReplayDelivery, SetContext, Take
+from protocol.commands import Assign, ReplayDelivery, Reply, SetContext, Take
 from protocol.errors import Code, Refusal
 from protocol.events import DeliveryFailed, DeliveryUncertain, MessageQueued
 from tests.actors.player import CONVERSATION, Player, names
@@ -27,7 +27,9 @@ def test_a_reply_is_queued_and_its_attempt_journaled_before_it_is_made() -> None
     assert (queued.delivery, queued.to, queued.account) == (f"{CONVERSATION}.4", "mailto:ann@example.org", "mail")
     assert queued.references == ["mail-1@x"]
     effect = deliveries.effect_of(player.state.conversations[CONVERSATION], queued.delivery, again=False)
-    assert effect is not None and effect.attempt == 1 and effect.text == "answer"
+    assert effect is not None
+    assert effect.attempt == 1
+    assert effect.text == "answer"
 
 
 def test_one_message_at_a_time_leaves_on_a_channel() -> None:
@@ -48,13 +50,15 @@ def test_failures_back_off_double_and_end_as_dead_letters() -> None:
     player.message()
     first, second = replied(player, "one"), replied(player, "two")
     failed = player.outcome(first, 1, "failed", reason="refused")
-    assert isinstance(failed[0], DeliveryFailed) and failed[0].retry_at_ms == player.now_ms + 1_000
+    assert isinstance(failed[0], DeliveryFailed)
+    assert failed[0].retry_at_ms == player.now_ms + 1_000
     assert names(failed) == ["DeliveryFailed"]
     assert journeys.next_due_ms(player.state) == player.now_ms + 1_000
     assert player.pass_time(999) == []
     assert names(player.pass_time(1)) == ["DeliveryAttempted"]
     failed = player.outcome(first, 2, "failed")
-    assert isinstance(failed[0], DeliveryFailed) and failed[0].retry_at_ms == player.now_ms + 2_000
+    assert isinstance(failed[0], DeliveryFailed)
+    assert failed[0].retry_at_ms == player.now_ms + 2_000
     player.pass_time(2_000)
     assert names(player.outcome(first, 3, "failed")) == ["DeliveryDead", "DeliveryAttempted"]
     assert player.state.conversations[CONVERSATION].deliveries[second].state == "attempting"

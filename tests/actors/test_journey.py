@@ -38,7 +38,8 @@ def test_the_queue_of_the_first_account_is_the_conversations() -> None:
     """Policy names the queue by account."""
     player = Player()
     opened = player.message(channel="sms", identities=("tel:+447700900123",))[0]
-    assert isinstance(opened, ConversationOpened) and opened.queue == "mobile"
+    assert isinstance(opened, ConversationOpened)
+    assert opened.queue == "mobile"
 
 
 def test_a_repeat_has_no_second_effect_and_repeats_its_place() -> None:
@@ -58,7 +59,8 @@ def test_the_same_id_with_another_payload_goes_to_quarantine_once() -> None:
     events = player.message("second", id="m1", digest=2)
     assert names(events) == ["InputQuarantined"]
     assert isinstance(events[0], InputQuarantined)
-    assert events[0].code == Code.DIGEST_CONFLICT and b"second" in events[0].raw
+    assert events[0].code == Code.DIGEST_CONFLICT
+    assert b"second" in events[0].raw
     assert player.decision.status == "quarantined"
     assert player.message("second", id="m1", digest=2) == []
     assert player.decision.status == "quarantined"
@@ -87,7 +89,8 @@ def test_an_agent_links_an_identity() -> None:
     player = Player()
     player.message()
     events = player.command(LinkIdentity(identity="tel:+44 7700 900123"), conversation="")
-    assert isinstance(events[0], IdentityLinked) and events[0].evidence == "agent"
+    assert isinstance(events[0], IdentityLinked)
+    assert events[0].evidence == "agent"
     assert player.decision.identities == ["tel:+447700900123"]
     with pytest.raises(Refusal, match="already"):
         player.command(LinkIdentity(identity="tel:+447700900123"), conversation="")
@@ -122,7 +125,8 @@ def test_a_resolved_conversation_closes_in_time_and_the_next_contact_follows_it_
     assert player.pass_time(49_999) == []
     assert names(player.pass_time(1)) == ["ConversationClosed"]
     opened = player.message()[0]
-    assert isinstance(opened, ConversationOpened) and opened.relation is not None
+    assert isinstance(opened, ConversationOpened)
+    assert opened.relation is not None
     assert (opened.relation.kind, opened.relation.conversation) == (RelationKind.FOLLOWS_UP, CONVERSATION)
     assert f"{CUSTOMER}-2" in player.state.conversations
 
@@ -134,7 +138,8 @@ def test_an_answer_to_a_closed_conversations_mail_continues_it() -> None:
     player.command(Resolve())
     player.pass_time(50_000)
     opened = player.message(in_reply_to=[f"{CONVERSATION}.4@example.org"])[0]
-    assert isinstance(opened, ConversationOpened) and opened.relation is not None
+    assert isinstance(opened, ConversationOpened)
+    assert opened.relation is not None
     assert opened.relation.kind is RelationKind.CONTINUES
 
 
@@ -180,7 +185,8 @@ def test_a_repeated_command_repeats_its_result() -> None:
     player.command(AddNote(text="note"), id="k")
     assert player.command(AddNote(text="note"), id="k") == []
     assert player.decision.status == "repeat"
-    assert player.decision.repeats is not None and player.decision.repeats.seq == 4
+    assert player.decision.repeats is not None
+    assert player.decision.repeats.seq == 4
 
 
 def test_activity_without_an_open_conversation_stays_with_the_person() -> None:

@@ -1,23 +1,32 @@
 """The command line: its help, its exit codes, what it asks of a server, and its work on the data folder."""
 
+import asyncio
 import json
 import shlex
+import sqlite3
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import typer
 
+from adapters.stores.sqlite_journal import SqliteJournal
 from orchestrator.cli import app as cli
 from orchestrator.cli.exits import Exit
 from orchestrator.cli.server import Running, find
+from orchestrator.cluster.data_folder import locked
 from orchestrator.tokens import Tokens
 from protocol.errors import Code
+from protocol.events import AnyEvent, ConversationOpened, IdentityLinked, InteractionStarted, MessageReceived
+from protocol.journal import Committed, Unit
 
 HEAVY = ("ray", "litestar", "uvicorn", "aiosmtpd", "orchestrator.cluster", "orchestrator.gateway")
 
@@ -313,3 +322,73 @@ def test_an_archive_is_not_rebuilt_where_there_is_no_journal(shell: Shell) -> No
     outcome = shell.run("archive rebuild --data nowhere")
     assert outcome.code == Exit.DATA
     assert not (shell.folder / "nowhere").exists()
+
+
+async def _journal_with_a_conversation(folder: Path) -> None:
+    """What a server leaves behind: one customer, one conversation, one message."""
+    events: list[tuple[str, AnyEvent]] = [
+        ("cu1", IdentityLinked(at_ms=1, identity="web:v1", evidence="first_contact")),
+        ("cu1-1", ConversationOpened(at_ms=1, customer="cu1", queue="default")),
+        ("cu1-1", InteractionStarted(at_ms=1, interaction=1, channel="chat", account="chat", identity="web:v1")),
+        (
+            "cu1-1",
+            MessageReceived(
+                at_ms=1,
+                interaction=1,
+                channel="chat",
+                identity="web:v1",
+                source="s",
+                id="1",
+                provider_ms=1,
+                text="Hello",
+            ),
+        ),
+    ]
+    seqs: Counter[str] = Counter()
+    entries = []
+    for stream, event in events:
+        seqs[stream] += 1
+        entries.append([stream, seqs[stream], event])
+    journal = SqliteJournal(folder / "journal.sqlite", new_generation=lambda: "g1")
+    await journal.open()
+    (fence,) = await journal.raise_fences(["shard:1"])
+    unit = Unit(
+        scope="shard:1",
+        epoch=fence.epoch,
+        batch=1,
+        customer="cu1",
+        at_ms=1,
+        identities=["web:v1"],
+        entries=len(entries),
+        body=msgspec.msgpack.encode(entries),
+    )
+    assert await journal.commit([unit]) == [Committed(1)]
+    await journal.close()
+
+
+def test_an_archive_is_made_anew_from_the_journal(shell: Shell) -> None:
+    """What the journal has is queryable again, whatever the archive was."""
+    folder = shell.folder / "data"
+    folder.mkdir()
+    asyncio.run(_journal_with_a_conversation(folder))
+    assert shell.run("archive rebuild --json").json == {"data": "./data", "events": 4}
+    with closing(sqlite3.connect(f"file:{folder}/archive.sqlite?mode=ro", uri=True)) as archive:
+        assert archive.execute("SELECT text FROM message").fetchall() == [("Hello",)]
+    # And once more: it is the same archive afterwards.
+    assert "4 events" in shell.run("archive rebuild").out
+
+
+def test_an_archive_is_not_rebuilt_under_a_running_server(shell: Shell) -> None:
+    """The data folder's lock says so, with the process that holds it."""
+    folder = shell.folder / "data"
+    with locked(folder):
+        outcome = shell.run("archive rebuild")
+    assert outcome.code == Exit.DATA
+    assert "in use" in outcome.err
+
+
+def test_a_folder_without_a_journal_is_not_made_one(shell: Shell) -> None:
+    """Exit code 4, and no archive of nothing."""
+    (shell.folder / "data").mkdir()
+    assert shell.run("archive rebuild").code == Exit.DATA
+    assert not (shell.folder / "data" / "archive.sqlite").exists()

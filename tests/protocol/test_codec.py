@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from protocol.codec import Codec
 from protocol.errors import Code, Refusal
-from protocol.frames import EventsFrame, Pong
+from protocol.frames import AgentFrame, EventsFrame, GatewayFrame, Pong
 from protocol.inbound import InboundEvent
 from protocol.open_values import DEPTH_MAX, VALUES_MAX
 from tests.protocol import samples
@@ -223,3 +223,25 @@ def test_flipped_bytes_bring_only_frames_and_refusals(name: str, data: st.DataOb
         message = bytearray(codec.encode(samples.ALL[name]))
         message[data.draw(st.integers(0, len(message) - 1))] = data.draw(st.integers(0, 255))
         decode_everywhere(codec, bytes(message))
+
+
+def unbounded_integers(kind: msgspec.inspect.Type, path: str, seen: set[type]) -> list[str]:
+    """The paths of integers without both bounds in a type."""
+    match kind:
+        case msgspec.inspect.IntType(ge=low, le=high):
+            return [] if low is not None and high is not None else [path]
+        case msgspec.inspect.UnionType(types=kinds):
+            return [found for inner in kinds for found in unbounded_integers(inner, path, seen)]
+        case msgspec.inspect.ListType(item_type=inner):
+            return unbounded_integers(inner, path, seen)
+        case msgspec.inspect.StructType(cls=cls, fields=fields) if cls not in seen:
+            seen.add(cls)
+            name = cls.__name__
+            return [found for f in fields for found in unbounded_integers(f.type, f"{name}.{f.name}", seen)]
+        case _:
+            return []
+
+
+def test_every_integer_that_clients_send_is_bounded() -> None:
+    """A new integer field without bounds would let JSON's endless integers into a cell."""
+    assert not unbounded_integers(msgspec.inspect.type_info(AgentFrame | GatewayFrame), "", set())

@@ -29,7 +29,8 @@ def test_first_contact_is_fresh_on_both_sides() -> None:
     hello_one, hello_two = one.connected(), two.connected()
     assert two.receive(hello_one).fresh
     assert one.receive(hello_two).fresh
-    assert one.open and two.open
+    assert one.open
+    assert two.open
     assert (one.peer_name, two.peer_name) == ("b", "a")
 
 
@@ -62,7 +63,8 @@ def test_a_new_life_is_said_and_old_blobs_are_dropped(which: str) -> None:
     hello_one, hello_two = one.connected(), two.connected()
     assert two.receive(hello_one).fresh
     opened = one.receive(hello_two)
-    assert opened.fresh and opened.write == []
+    assert opened.fresh
+    assert opened.write == []
 
 
 def test_a_hello_that_only_one_side_saw_is_fresh_for_both() -> None:

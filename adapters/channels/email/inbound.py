@@ -1,15 +1,16 @@
 """Inbound: the raw bytes of a mail → an `InboundEvent` and the files that must be stored before it is submitted.
 
-    person's mail                        MessageArrived
-    auto-responder, list robot, loop     MessageArrived(automatic="auto_reply")
-    bounce, read receipt of our mail     DeliveryReport
+    a person's mail                            MessageArrived
+    auto-responder, mail robot, loop           MessageArrived(automatic="auto_reply")
+    bounce or receipt of a mail of ours        DeliveryReport
 
-The same bytes give the same event, but for the time of a mail that has no credible Date.
+The same bytes give the same event, but for the time of a mail that has no credible Date. Where a reply's new words were
+told from its quotes, the whole text is a file as well, named in `raw["whole_text_sha256"]`.
 """
 
 import hashlib
 from email.message import Message
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from adapters.attachments import name_of
 from adapters.channels.email import automatic, headers, html, mime, quoting
@@ -18,7 +19,6 @@ from protocol.inbound import (
     ATTACHMENTS_MAX,
     REFERENCES_MAX,
     TEXT_MAX,
-    AnyData,
     Attachment,
     DeliveryReport,
     InboundEvent,
@@ -32,6 +32,7 @@ DATE_AHEAD_MS = 5 * 60_000
 DATE_BEHIND_MS = 30 * 86_400_000
 """A mail waits for days in queues (RFC 5321 §4.5.4.1 gives up after five); one dated a month ago has a wrong clock."""
 AUTO_REPLY = "auto_reply"
+WHOLE_TEXT = "whole_text_sha256"
 
 
 class Mail(NamedTuple):
@@ -39,6 +40,13 @@ class Mail(NamedTuple):
 
     event: InboundEvent
     files: dict[str, bytes]
+
+
+class _Words(NamedTuple):
+    """What the mail says: all of it, and what is new in it."""
+
+    whole: str
+    new: str
 
 
 def source_of(account: str) -> str:
@@ -60,47 +68,82 @@ def parse(raw: bytes, *, account: str, address: str, arrived_ms: int, sender: st
     (`NO_IDENTITY`). Never raises anything else, whatever the bytes are.
     """
     message = mime.read(raw)
-    files: dict[str, bytes] = {}
     extras = _extras(message)
+    files: dict[str, bytes] = {}
+    data: DeliveryReport | MessageArrived
     if report := automatic.report_of(message, address):
         concerned = report.recipient
-        data: AnyData = DeliveryReport(delivery=report.delivery, status=report.status, code=report.code)
+        data = DeliveryReport(delivery=report.delivery, status=report.status, code=report.code)
     else:
         by_machine = automatic.is_automatic(message, sender=sender, address=address)
         concerned = automatic.recipient_of(message) if by_machine else ""
-        read = _read(message)
-        carried = _carried(raw, read)
-        files = {file.sha256: file.body for file in carried}
-        if read.new != read.whole:
-            whole = _Carried.of(mime.File("", "text/plain", read.whole.encode()))
-            files[whole.sha256], extras["whole_text_sha256"] = whole.body, whole.sha256
-        data = MessageArrived(
-            text=read.new[:TEXT_MAX],
-            subject=read.subject,
-            attachments=[file.attachment for file in carried],
-            reference=id_of(raw, message),
-            in_reply_to=read.answered,
-            automatic=AUTO_REPLY if by_machine else "",
-        )
+        data = _message(raw, message, by_machine=by_machine, files=files, extras=extras)
+    # A mail system that writes about a customer is not the customer.
+    identity = f"mailto:{concerned or _author(message, sender)}"
     event = InboundEvent(
         id=id_of(raw, message),
         source=source_of(account),
         time_ms=_time_ms(message, arrived_ms),
         account=account,
         channel="email",
-        # A mail system that writes about a customer is not the customer.
-        identities=[f"mailto:{concerned or _author(message, sender)}"],
+        identities=[identity],
         data=data,
         raw=extras,
     )
     return Mail(event, files)
 
 
-def _identities(message: Message, sender: str | None) -> list[str]:
+def _message(
+    raw: bytes, message: Message, *, by_machine: bool, files: dict[str, bytes], extras: dict[str, Any]
+) -> MessageArrived:
+    """The words, with their files put into `files`."""
+    contents = mime.contents(message)
+    subject = headers.text(message, "Subject", chars_max=SUBJECT_CHARS_MAX)
+    answered = _answered(message)
+    words = _words(contents.texts, is_reply=bool(answered) or quoting.is_reply_subject(subject))
+    if words.new != words.whole:
+        extras[WHOLE_TEXT] = _put(words.whole.encode(), files)
+    return MessageArrived(
+        text=words.new[:TEXT_MAX],
+        subject=subject,
+        attachments=[
+            Attachment(
+                name=file.name, media_type=file.media_type, size_bytes=len(file.body), sha256=_put(file.body, files)
+            )
+            for file in _carried(raw, contents.files, words)
+        ],
+        reference=id_of(raw, message),
+        in_reply_to=answered,
+        automatic=AUTO_REPLY if by_machine else "",
+    )
+
+
+def _words(texts: list[mime.Text], *, is_reply: bool) -> _Words:
+    whole = "\n\n".join(html.text_of(text.text) if text.html else text.text.strip("\n") for text in texts)
+    # A first mail may well begin a line with "From:"; only an answer quotes what it answers.
+    return _Words(whole, quoting.new_words(whole) if is_reply else whole)
+
+
+def _carried(raw: bytes, files: list[mime.File], words: _Words) -> list[mime.File]:
+    """The attachments, with what keeps whole that which has to be cut: the text, or the list of files."""
+    if len(words.new) > TEXT_MAX:
+        files = [mime.File("message.txt", "text/plain", words.whole.encode()), *files]
+    if len(files) > ATTACHMENTS_MAX:
+        files = [*files[: ATTACHMENTS_MAX - 1], mime.File("message.eml", "message/rfc822", raw)]
+    return files
+
+
+def _put(body: bytes, files: dict[str, bytes]) -> str:
+    name = name_of(body)
+    files[name] = body
+    return name
+
+
+def _author(message: Message, sender: str | None) -> str:
     """Who wrote: From, else Sender, else the envelope's sender. Raises `Refusal` (`NO_IDENTITY`)."""
     for found in (*headers.addresses(message, "From"), *headers.addresses(message, "Sender"), sender or ""):
-        if found and headers.is_address(found):
-            return [f"mailto:{found}"]
+        if headers.is_address(found):
+            return found
     raise Refusal(Code.NO_IDENTITY, "the mail has no address in From, Sender or its envelope", field="identities")
 
 
@@ -117,7 +160,7 @@ def _time_ms(message: Message, arrived_ms: int) -> int:
     return said
 
 
-def _extras(message: Message) -> dict[str, object]:
+def _extras(message: Message) -> dict[str, Any]:
     """What an operator may want to see and no one branches on; nothing that changes on another way to us."""
     names = ("From", "To", "Cc", "Reply-To", "Date")
     return {name.lower().replace("-", "_"): value for name in names if (value := headers.text(message, name))}

@@ -1,0 +1,205 @@
+"""The way in: an SMTP server for the accounts that share one listening address (RFC 5321).
+
+    RCPT       550 for an address that is none of ours, before any content is sent
+    content    read, its files stored and synced, the event submitted
+    250        after the commit, never before: from then on the mail is our duty (RFC 5321 §4.2.5)
+    451        could not be taken now; the sender keeps it and tries again, under the same Message-ID, with one effect
+    250        also for what is refused for good: it lies in quarantine, whole, with the reason
+    554        where not even the quarantine takes it; the sender is told
+
+Bounds: connections (421 beyond), bytes held by all of them (452), a mail's size (552), recipients, commands, the time
+between commands and for the content.
+"""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Protocol
+
+import msgspec
+import structlog
+from aiosmtpd.smtp import SMTP
+
+from adapters.attachments import AttachmentStore
+from adapters.channels.email import inbound
+from protocol.errors import Code, Refusal
+from protocol.inbound import InboundEvent
+
+CONNECTIONS_MAX = 128
+HELD_BYTES_MAX = 256 * 1024 * 1024
+"""Content that all connections together hold in memory while it comes in and is worked on."""
+RECIPIENTS_MAX = 100
+"""Of one mail: RFC 5321 §4.5.3.1.8 asks for no less."""
+COMMANDS_MAX = 1000
+"""Of each kind in one connection; beyond, the client connects anew."""
+LINE_BYTES_MAX = 64 * 1024
+"""RFC 5321 allows 998; programs that never wrap a paragraph are forgiven."""
+TIMEOUT_S = 300.0
+"""Between two commands, and for a whole content (RFC 5321 §4.5.3.2.7)."""
+SUBMIT_TIMEOUT_S = 60.0
+"""Until the commit; clients wait ten minutes for the answer to the content (RFC 5321 §4.5.3.2.6)."""
+RAW_INLINE_MAX = 256 * 1024
+"""A refused mail up to this size goes into quarantine as it is; a larger one as a file that the entry names."""
+
+log = structlog.get_logger(__name__)
+
+
+class MailIntake(Protocol):
+    """What takes events and refused input; `orchestrator.intake.Intake` does."""
+
+    async def submit(self, event: InboundEvent, *, raw: bytes = b"") -> Any:
+        """Returns after the commit. Raises `Refusal`."""
+
+    async def quarantine(self, *, account: str, source: str, id: str, refusal: Refusal, raw: bytes) -> Any:
+        """Returns after the commit. Raises `Refusal`."""
+
+
+class Mailbox(msgspec.Struct, frozen=True):
+    """One account as the entrance knows it."""
+
+    account: str
+    address: str
+    message_bytes_max: int
+
+
+class Entrance:
+    """Listens on one address for its mailboxes. `counts` says how many mails had which end."""
+
+    def __init__(
+        self,
+        mailboxes: Sequence[Mailbox],
+        *,
+        intake: MailIntake,
+        attachments: AttachmentStore,
+        now_ms: Callable[[], int],
+        connections_max: int = CONNECTIONS_MAX,
+        held_bytes_max: int = HELD_BYTES_MAX,
+        timeout_s: float = TIMEOUT_S,
+        submit_timeout_s: float = SUBMIT_TIMEOUT_S,
+    ) -> None:
+        self._mailboxes = {mailbox.address.lower(): mailbox for mailbox in mailboxes}
+        self._intake = intake
+        self._attachments = attachments
+        self._now_ms = now_ms
+        self._connections_max = connections_max
+        self._held_bytes_max = held_bytes_max
+        self._timeout_s = timeout_s
+        self._submit_timeout_s = submit_timeout_s
+        self._server: asyncio.Server | None = None
+        self._idle = asyncio.Condition()
+        self._working = 0
+        self.connections: set[_Connection] = set()
+        self.held_bytes = 0
+        self.counts: Counter[str] = Counter()
+
+    async def start(self, host: str, port: int) -> int:
+        """Listens, and returns the port (the system's choice for 0). Raises `OSError` where it cannot."""
+        # aiosmtpd logs commands, addresses and, at debug level, whole mails: nothing of that may reach a log.
+        logging.getLogger("mail.log").setLevel(logging.CRITICAL + 1)
+        self._server = await asyncio.get_running_loop().create_server(self._connect, host, port)
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def stop(self, drain_s: float) -> None:
+        """Takes no new connection, lets mails that are being taken come to their answer, then closes."""
+        if self._server is None:
+            return
+        self._server.close()
+        try:
+            async with asyncio.timeout(drain_s), self._idle:
+                await self._idle.wait_for(lambda: self._working == 0)
+        except TimeoutError:
+            log.warning("smtp_drain_cut", working=self._working)
+        for connection in list(self.connections):
+            connection.shut()
+        self._server = None
+
+    def mailbox_of(self, address: str) -> Mailbox | None:
+        """Whose address it is; `support+anything@…` is `support@…` (RFC 5233)."""
+        local, _, domain = address.lower().rpartition("@")
+        return self._mailboxes.get(f"{local.partition('+')[0]}@{domain}") or self._mailboxes.get(address.lower())
+
+    def hold(self, size: int) -> bool:
+        """Counts bytes as held; False where that is over the bound."""
+        self.held_bytes += size
+        return self.held_bytes <= self._held_bytes_max
+
+    async def take(self, raw: bytes, *, sender: str, recipients: Sequence[str]) -> str:
+        """Takes a mail for each account among `recipients`; returns SMTP's answer."""
+        self._working += 1
+        try:
+            # Each account has its own event; a repeat after a 451 has no second effect on those that took it.
+            mailboxes = dict.fromkeys(mailbox for one in recipients if (mailbox := self.mailbox_of(one)))
+            answers = [await self._take_for(mailbox, raw, sender) for mailbox in mailboxes]
+            return max(answers)
+        finally:
+            self._working -= 1
+            async with self._idle:
+                self._idle.notify_all()
+
+    async def _take_for(self, mailbox: Mailbox, raw: bytes, sender: str) -> str:
+        try:
+            async with asyncio.timeout(self._submit_timeout_s):
+                return await self._take(mailbox, raw, sender)
+        except TimeoutError:
+            return self._later(mailbox, "TIMED_OUT", "not written down in time")
+        except OSError as exc:
+            # The disk is full or failing. Nothing was submitted, so the sender still has the mail.
+            return self._later(mailbox, "DISK", f"the attachment folder refused a file ({type(exc).__name__})")
+        except Refusal as refusal:
+            if refusal.retryable:
+                return self._later(mailbox, refusal.code.name, refusal.message)
+            self.counts["refused"] += 1
+            log.warning("mail_refused", account=mailbox.account, code=refusal.code.name)
+            return f"554 5.6.0 {refusal.code.name}: {_ascii(refusal.message)}"
+
+    async def _take(self, mailbox: Mailbox, raw: bytes, sender: str) -> str:
+        try:
+            mail = await asyncio.to_thread(self._read, mailbox, raw, sender)
+            # The event itself is what a quarantine keeps; the mail as it came is worth it where it is small.
+            await self._intake.submit(mail.event, raw=raw if len(raw) <= RAW_INLINE_MAX else b"")
+        except Refusal as refusal:
+            if refusal.retryable:
+                raise
+            return await self._quarantine(mailbox, raw, refusal)
+        self.counts["taken"] += 1
+        return f"250 2.0.0 taken and written down for {mailbox.address}"
+
+    def _read(self, mailbox: Mailbox, raw: bytes, sender: str) -> inbound.Mail:
+        """In a thread: parsing takes the processor for up to seconds, storing waits for the disk."""
+        mail = inbound.parse(
+            raw, account=mailbox.account, address=mailbox.address, arrived_ms=self._now_ms(), sender=sender
+        )
+        for body in mail.files.values():
+            self._attachments.keep(body)
+        return mail
+
+    async def _quarantine(self, mailbox: Mailbox, raw: bytes, refusal: Refusal) -> str:
+        kept = raw
+        if len(raw) > RAW_INLINE_MAX:
+            name = await asyncio.to_thread(self._attachments.keep, raw)
+            kept = msgspec.json.encode({"message_sha256": name, "size_bytes": len(raw)})
+        await self._intake.quarantine(
+            account=mailbox.account,
+            source=inbound.source_of(mailbox.account),
+            # Its Message-ID may be what could not be read, or another mail's: the bytes name it.
+            id=inbound.id_of(raw),
+            refusal=refusal,
+            raw=kept,
+        )
+        self.counts["quarantined"] += 1
+        log.warning("mail_quarantined", account=mailbox.account, code=refusal.code.name)
+        return f"250 2.0.0 taken; held for an operator of {mailbox.address} ({refusal.code.name})"
+
+    def _later(self, mailbox: Mailbox, code: str, why: str) -> str:
+        self.counts["deferred"] += 1
+        log.warning("mail_deferred", account=mailbox.account, code=code)
+        return f"451 4.3.0 {code}: {_ascii(why)}; send it again"
+
+    def _connect(self) -> asyncio.Protocol:
+        if len(self.connections) >= self._connections_max:
+            self.counts["connections_refused"] += 1
+            return _Busy(self._connections_max)
+        bytes_max = max(mailbox.message_bytes_max for mailbox in self._mailboxes.values())
+        domain = next(iter(self._mailboxes)).rpartition("@")[2]
+        return _Connection(self, bytes_max=bytes_max, hostname=domain, timeout_s=self._timeout_s)

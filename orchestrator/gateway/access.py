@@ -1,0 +1,78 @@
+"""Access: who may use which HTTP entrance. Closed by default: an entrance is open only where it says so here.
+
+    without a token     /healthz; /readyz, which then says yes or no alone; /webhooks/…, which check signatures
+    with one            everything else; each handler's guard names the scopes
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler
+
+from orchestrator.gateway.answers import error_json, error_status
+from orchestrator.gateway.metrics import Metrics
+from orchestrator.tokens import Token, Tokens
+from protocol.errors import Code, Refusal
+
+OPEN = ("/healthz", "/readyz")
+SIGNED = "/webhooks/"
+
+App = Callable[[Any, Any, Any], Awaitable[None]]
+Guard = Callable[[ASGIConnection[Any, Any, Any, Any], BaseRouteHandler], None]
+
+
+class Access:
+    """An ASGI layer: checks the token before anything is read, and leaves it in the request's state."""
+
+    def __init__(self, app: App, tokens: Tokens, metrics: Metrics) -> None:
+        self._app = app
+        self._tokens = tokens
+        self._metrics = metrics
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        """Lets the request through, or answers 401."""
+        path = scope["path"]
+        try:
+            token = self._token(scope, path in OPEN or path.startswith(SIGNED))
+        except Refusal as refusal:
+            self._metrics.refused(refusal.code, "http")
+            await _answer(send, refusal)
+            return
+        await self._app({**scope, "state": {**scope.get("state", {}), "token": token}}, receive, send)
+
+    def _token(self, scope: dict[str, Any], open_: bool) -> Token | None:
+        presented = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
+        scheme, _, text = presented.decode("latin-1").partition(" ")
+        if not presented and open_:
+            return None
+        if presented and scheme.lower() != "bearer":
+            raise Refusal(Code.UNAUTHENTICATED, "the Authorization header must be: Bearer tl_…")
+        if scope["path"].startswith(SIGNED):
+            return None
+        return self._tokens.check(text.strip())
+
+
+def needs(*scopes: str) -> Guard:
+    """A guard: the token has one of these scopes, or `operator`. A scope `gateway` means any account's."""
+
+    def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+        token = connection.scope["state"].get("token")
+        assert isinstance(token, Token), "guards stand behind the access layer"
+        spoken_for = "gateway" in scopes and any(scope.startswith("gateway:") for scope in token.scopes)
+        if not spoken_for and not token.covers("operator", *scopes):
+            raise Refusal(Code.FORBIDDEN, f"this needs a token with one of the scopes {', '.join((*scopes, 'operator'))}")
+
+    return guard
+
+
+async def _answer(send: Any, refusal: Refusal) -> None:
+    body = error_json(refusal)
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        # RFC 6750 §3.
+        (b"www-authenticate", b"Bearer"),
+    ]
+    await send({"type": "http.response.start", "status": error_status(refusal), "headers": headers})
+    await send({"type": "http.response.body", "body": body})

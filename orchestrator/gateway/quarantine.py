@@ -1,0 +1,87 @@
+"""Quarantine at the gateway: what of a proven sender is kept when it is refused, and how it comes in after all.
+
+What is kept is what came, in one of three forms that tell themselves apart: a CloudEvent (it has `specversion`), an
+`InboundEvent` as the server writes it, or `{"webhook": …}` with a vendor's request.
+"""
+
+import base64
+from typing import Any
+
+import msgspec
+
+from adapters.channels.twilio import parse_form, parse_inbound, parse_status
+from orchestrator.gateway.cloudevents import read_structured, to_inbound
+from orchestrator.gateway.peers import Intake
+from orchestrator.gateway.services import channel_of
+from orchestrator.settings import Account
+from protocol.codec import invalid_event
+from protocol.errors import Code, Refusal
+from protocol.inbound import InboundEvent
+from protocol.links import Answered
+
+KEPT = frozenset(
+    {
+        Code.INVALID,
+        Code.UNKNOWN_TYPE,
+        Code.TIME_IMPLAUSIBLE,
+        Code.NO_IDENTITY,
+        Code.BAD_IDENTITY,
+        Code.OVER_LIMIT,
+    }
+)
+"""Refusals of an event itself: sent again it would fail again, so it is kept. Others are the sender's to repeat, or are
+kept by the cell already."""
+
+
+async def keep(intake: Intake, event: InboundEvent, refusal: Refusal, raw: bytes) -> Answered:
+    """Puts an event that the intake refused into its account's quarantine. Raises `Refusal`, the original one where it
+    is of no kind that is kept."""
+    if refusal.code not in KEPT:
+        raise refusal
+    return await intake.quarantine(
+        account=event.account, source=event.source, id=event.id, refusal=refusal, raw=raw or msgspec.json.encode(event)
+    )
+
+
+def keep_webhook(*, query: str, body: bytes) -> bytes:
+    """A vendor's request, for quarantine."""
+    return msgspec.json.encode({"webhook": {"query": query, "body": base64.b64encode(body).decode()}})
+
+
+def again(row: dict[str, Any], account: Account) -> InboundEvent:
+    """The event that a quarantined row holds, as it is to come in now. Raises `Refusal` where it still does not fit.
+
+    It keeps its own time; one whose time was the fault, or that has none, gets the time of its arrival.
+    """
+    raw = bytes(row["raw"])
+    try:
+        kept = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
+        raise Refusal(Code.NOT_ALLOWED_NOW, "this input came by another road than HTTP; it cannot be replayed here") from exc
+    arrived_ms = int(row["received_ms"])
+    if isinstance(kept, dict) and "specversion" in kept:
+        event = read_structured(raw)
+        channel = event.attribute("channel", channel_of(account))
+        inbound = to_inbound(event, account=account.name, channel=channel, arrived_ms=arrived_ms)
+    elif isinstance(kept, dict) and "webhook" in kept:
+        inbound = _of_webhook(kept["webhook"], account.name, arrived_ms)
+    else:
+        inbound = _of_event(kept, str(row["id"]))
+    if row["code"] == Code.TIME_IMPLAUSIBLE:
+        return msgspec.structs.replace(inbound, time_ms=arrived_ms)
+    return inbound
+
+
+def _of_webhook(kept: dict[str, str], account: str, arrived_ms: int) -> InboundEvent:
+    form = parse_form(base64.b64decode(kept["body"]))
+    delivery = dict(parse_form(kept["query"].encode())).get("delivery")
+    if delivery is None:
+        return parse_inbound(form, account=account, arrived_ms=arrived_ms)
+    return parse_status(form, delivery, account=account, arrived_ms=arrived_ms)
+
+
+def _of_event(kept: Any, ref: str) -> InboundEvent:
+    try:
+        return msgspec.convert(kept, InboundEvent)
+    except msgspec.ValidationError as exc:
+        raise invalid_event(exc, ref=ref) from exc

@@ -1,0 +1,64 @@
+"""What HTTP handlers work with: one value, put into the application's state when it is made."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+from litestar import Request
+from litestar.datastructures import State
+from msgspec import Struct
+
+from orchestrator.gateway.metrics import Metrics
+from orchestrator.gateway.peers import Archive, Cells, Identities, Intake
+from orchestrator.settings import Account, EmailAccount, GatewayAccount, TwilioAccount
+from orchestrator.tokens import Token
+
+HttpRequest = Request[Any, Any, State]
+
+
+class Services(Struct, kw_only=True, frozen=True):
+    """The parts of the server behind HTTP."""
+
+    accounts: Mapping[str, Account]
+    region: str
+    """ISO 3166 region of phone numbers written without a country."""
+    cells: Cells
+    intake: Intake
+    archive: Archive
+    identities: Identities
+    metrics: Metrics
+    now_ms: Callable[[], int]
+    new_id: Callable[[], str]
+    archive_lag_max: int
+    connections: Callable[[], dict[str, int]]
+    """Open WebSockets by kind."""
+    watched: Callable[[], int]
+    """Conversations with a watcher."""
+    draining: Callable[[], bool]
+
+
+def services_of(request: HttpRequest) -> Services:
+    """The services of the application that got this request."""
+    return cast(Services, request.app.state["services"])
+
+
+def token_of(request: HttpRequest) -> Token | None:
+    """Whose request it is; None where the entrance is open."""
+    return cast("Token | None", request.scope["state"].get("token"))
+
+
+def speaker_of(request: HttpRequest) -> Token:
+    """Whose request it is, at an entrance that needs a token."""
+    token = token_of(request)
+    assert token, "the access layer lets nobody in without a token here"
+    return token
+
+
+def channel_of(account: Account) -> str:
+    """The channel that an account's events are of where they do not say."""
+    match account:
+        case EmailAccount():
+            return "email"
+        case TwilioAccount():
+            return "sms"
+        case GatewayAccount(channel=channel):
+            return channel

@@ -1,0 +1,125 @@
+"""The journal actor: groups, verdicts in order, the tail, and its bound on the archive's lag."""
+
+import asyncio
+
+import msgspec
+import pytest
+
+from actors.journal import Journal, Tail
+from adapters.stores.errors import StoreFailed
+from adapters.stores.memory import MemoryJournal
+from protocol.journal import Committed, Record, Stale, Unit
+from protocol.links import AnyLink, Append, ArchivedIs, FencesRaised, RaiseFences, ReadTail, Settled, TailIs
+
+
+class Line:
+    """A line that keeps what was said on it."""
+
+    def __init__(self, peer: str) -> None:
+        self.peer = peer
+        self.open = True
+        self.full = False
+        self.said: list[AnyLink] = []
+
+    def send(self, message: AnyLink) -> None:
+        self.said.append(message)
+
+
+def unit(batch: int, customer: str = "cu1", *, epoch: int = 1, identities: list[str] | None = None) -> Unit:
+    """A unit of one (opaque) entry."""
+    return Unit("shard:1", epoch, batch, customer, 0, identities or [], 1, msgspec.msgpack.encode([]))
+
+
+async def started(lag_max: int = 1000) -> tuple[Journal, Line, asyncio.Task[None]]:
+    """A journal with a cell that has taken its scope."""
+    journal = Journal(MemoryJournal(new_generation=lambda: "g"), archive_lag_max=lag_max)
+    await journal.start()
+    cell = Line("cell:0")
+    journal.received(cell, RaiseFences(1, ["shard:1"]))
+    return journal, cell, asyncio.ensure_future(journal.run())
+
+
+async def turns() -> None:
+    """Lets what can happen happen."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def test_appends_that_gathered_are_one_commit_with_a_verdict_for_each_unit() -> None:
+    """Two appends received together make one transaction."""
+    journal, cell, task = await started()
+    journal.received(cell, Append(2, [unit(1), unit(2)]))
+    journal.received(cell, Append(3, [unit(3)]))
+    await turns()
+    raised, first, second = cell.said
+    assert isinstance(raised, FencesRaised)
+    assert isinstance(first, Settled)
+    assert isinstance(second, Settled)
+    assert [type(v) for v in first.verdicts] == [Committed, Committed]
+    assert second.verdicts == [Committed(3)]
+    assert journal.commits == 1
+    task.cancel()
+
+
+async def test_a_stale_writer_is_refused() -> None:
+    """An epoch that was raised since refuses every unit under the old one."""
+    journal, cell, task = await started()
+    other = Line("cell:0")
+    journal.received(other, RaiseFences(1, ["shard:1"]))
+    journal.received(cell, Append(2, [unit(1)]))
+    await turns()
+    assert cell.said[-1] == Settled(2, [Stale(2)])
+    task.cancel()
+
+
+async def test_the_tail_has_what_the_archive_has_not() -> None:
+    """Units leave it when the archive says so, and their customers' loads name where the rest is."""
+    journal, cell, task = await started()
+    journal.received(cell, Append(2, [unit(1, "cu1"), unit(2, "cu2"), unit(3, "cu1")]))
+    await turns()
+    journal.received(Line("archive"), ArchivedIs(1))
+    journal.received(cell, ReadTail(5, "cu1"))
+    tail = cell.said[-1]
+    assert isinstance(tail, TailIs)
+    assert (tail.archived, [record.position for record in tail.records]) == (1, [3])
+    task.cancel()
+
+
+async def test_past_the_lag_bound_commits_wait_for_the_archive() -> None:
+    """Ingest is slowed, nothing is dropped, and it goes on by itself."""
+    journal, cell, task = await started(lag_max=1)
+    journal.received(cell, Append(2, [unit(1), unit(2)]))
+    await turns()
+    journal.received(cell, Append(3, [unit(3)]))
+    await turns()
+    assert journal.position == 2
+    journal.received(Line("archive"), ArchivedIs(2))
+    await turns()
+    assert journal.position == 3
+    task.cancel()
+
+
+async def test_a_store_that_fails_ends_the_journal() -> None:
+    """It comes back by recovery, never by going on."""
+    store = MemoryJournal(new_generation=lambda: "g")
+    journal = Journal(store, archive_lag_max=10)
+    await journal.start()
+    cell = Line("cell:0")
+    journal.received(cell, RaiseFences(1, ["shard:1"]))
+    journal.received(cell, Append(2, [unit(1)]))
+    store.fail_next = "lost"
+    with pytest.raises(StoreFailed):
+        await journal.run()
+    assert len(cell.said) == 1
+
+
+def test_a_tail_counts_the_events_it_holds() -> None:
+    """The lag is in events, not in units."""
+    tail = Tail(0)
+    for position in (1, 2, 3):
+        tail.add(Record(position, "cu", 0, [], 10, b""))
+    tail.archived_to(2)
+    assert (tail.events, tail.archived) == (10, 2)
+    assert [record.position for record in tail.of("cu")] == [3]
+    tail.archived_to(3)
+    assert tail.of("cu") == []

@@ -1,0 +1,208 @@
+"""What every journal store does, on SQLite and in memory alike."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from adapters.stores.errors import StoreFailed, StoreLocked
+from protocol.journal import Committed, Fence, Record, Skipped, Stale, Taken
+from tests.adapters.stores.journals import Harness, MemoryHarness, SqliteHarness, Store
+from tests.adapters.stores.units import AT_MS, Writer
+
+
+@pytest.fixture(params=[SqliteHarness, MemoryHarness], ids=["sqlite", "memory"])
+async def harness(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Harness]:
+    """A place for journals of each kind."""
+    harness: Harness = request.param(tmp_path)
+    yield harness
+    await harness.close()
+
+
+@pytest.fixture
+async def store(harness: Harness) -> Store:
+    """An opened, empty journal."""
+    store = harness.store()
+    await store.open()
+    return store
+
+
+async def writer(store: Store, scope: str = "shard:1") -> Writer:
+    """Takes a scope."""
+    return Writer((await store.raise_fences([scope]))[0])
+
+
+async def test_a_new_journal_is_empty_and_has_a_generation(harness: Harness) -> None:
+    """Nothing is at position 0, and the life of the positions has a name."""
+    store = harness.store()
+    state = await store.open()
+    reader = await harness.reader(store)
+    assert (state.generation, state.position) == ("generation-1", 0)
+    assert await reader.position() == 0
+    assert await reader.read(0, 10) == []
+    assert await store.first_position() == 1
+
+
+async def test_units_are_committed_in_order_and_read_back_whole(harness: Harness, store: Store) -> None:
+    """Positions ascend across scopes, and a record has all that its unit had."""
+    one, two = map(Writer, await store.raise_fences(["shard:1", "shard:2"]))
+    units = [one.unit("cu1", "tel:+447700900001", "mailto:a@example.org"), two.unit("cu2"), one.unit("cu1")]
+    assert await store.commit(units) == [Committed(1), Committed(2), Committed(3)]
+    reader = await harness.reader(store)
+    assert await reader.read(0, 10) == [
+        Record(position, unit.customer, AT_MS, unit.identities, 1, unit.body)
+        for position, unit in enumerate(units, start=1)
+    ]
+    assert [record.position for record in await reader.read(1, 1)] == [2]
+    assert await reader.position() == 3
+
+
+async def test_fences_are_raised_one_by_one_and_answered_in_order(store: Store) -> None:
+    """An epoch begins at 1, grows by 1, and counts its batches anew."""
+    first = await writer(store, "shard:7")
+    await store.commit([first.unit("cu1")])
+    assert await store.raise_fences(["shard:9", "shard:7"]) == [Fence("shard:9", 1, 0), Fence("shard:7", 2, 0)]
+
+
+async def test_an_older_epoch_is_stale(store: Store) -> None:
+    """A writer whose scope was taken learns the newer epoch, and nothing of it is kept."""
+    old = await writer(store)
+    new = await writer(store)
+    assert await store.commit([old.unit("cu1"), new.unit("cu2")]) == [Stale(2), Committed(1)]
+
+
+async def test_a_scope_nobody_raised_is_stale(store: Store) -> None:
+    """There is no writing without a fence."""
+    assert await store.commit([Writer(Fence("shard:3", 1, 0)).unit("cu1")]) == [Stale(0)]
+
+
+async def test_a_resent_unit_is_committed_once(harness: Harness, store: Store) -> None:
+    """After an ambiguous failure the same units come again: they are answered, not repeated."""
+    one = await writer(store)
+    units = [one.unit("cu1"), one.unit("cu2")]
+    await store.commit(units)
+    again = await store.commit([*units, one.unit("cu1")])
+    assert [type(verdict) for verdict in again] == [Committed, Committed, Committed]
+    assert [record.position for record in await (await harness.reader(store)).read(0, 10)] == [1, 2, 3]
+
+
+async def test_an_identity_has_one_customer(harness: Harness, store: Store) -> None:
+    """The unit that assigns it again is refused with the customer it has, and its followers are not looked at."""
+    one = await writer(store)
+    await store.commit([one.unit("cu1", "tel:+447700900001")])
+    taken = Taken("tel:+447700900001", "cu1")
+    group = [one.unit("cu2", "chat:b", "tel:+447700900001"), one.unit("cu2"), one.unit("cu3", "chat:b")]
+    assert await store.commit(group) == [taken, Skipped(), Committed(2)]
+    owners = await (await harness.reader(store)).customers_of(["tel:+447700900001", "chat:b", "chat:unknown"])
+    assert owners == {"tel:+447700900001": "cu1", "chat:b": "cu3"}
+
+
+async def test_the_first_of_a_group_gets_the_identity(store: Store) -> None:
+    """Two strangers' units claim one identity in the same group, from two cells."""
+    one, two = map(Writer, await store.raise_fences(["shard:1", "shard:2"]))
+    group = [one.unit("cu1", "chat:a"), two.unit("cu2", "chat:a")]
+    assert await store.commit(group) == [Committed(1), Taken("chat:a", "cu1")]
+
+
+async def test_a_customers_own_identity_is_taken_too(store: Store) -> None:
+    """A writer that assigns what its customer has already knew too little, and must load."""
+    one = await writer(store)
+    await store.commit([one.unit("cu1", "chat:a")])
+    assert await store.commit([one.unit("cu1", "chat:a")]) == [Taken("chat:a", "cu1")]
+
+
+@pytest.mark.parametrize("crashed", [False, True], ids=["same life", "after a crash"])
+async def test_a_resent_refusal_is_refused_again(harness: Harness, store: Store, crashed: bool) -> None:
+    """Also by a journal that was opened anew; what the writer decided since then on top of it is skipped."""
+    one = await writer(store)
+    await store.commit([one.unit("cu1", "chat:a")])
+    group = [one.unit("cu2", "chat:a"), one.unit("cu2"), one.unit("cu3")]
+    refused = [Taken("chat:a", "cu1"), Skipped(), Committed(2)]
+    assert await store.commit(group) == refused
+    if crashed:
+        harness.crash(store)
+        store = harness.store()
+        await store.open()
+    assert await store.commit([*group, one.unit("cu2"), one.unit("cu4")]) == [*refused, Skipped(), Committed(3)]
+
+
+async def test_refusals_are_forgotten_with_their_epoch(store: Store) -> None:
+    """The next writer's batches begin at 1 again and owe nothing to the old ones."""
+    one = await writer(store)
+    await store.commit([one.unit("cu1", "chat:a"), one.unit("cu2", "chat:a")])
+    two = await writer(store)
+    assert await store.commit([two.unit("cu1"), two.unit("cu2")]) == [Committed(2), Committed(3)]
+
+
+async def test_a_gap_in_the_batches_is_our_bug(store: Store) -> None:
+    """A lost unit must not pass for an order."""
+    one = await writer(store)
+    one.unit("cu1")
+    with pytest.raises(AssertionError, match="batch 2 came after 0"):
+        await store.commit([one.unit("cu1")])
+
+
+async def test_committed_units_survive_a_crash(harness: Harness, store: Store) -> None:
+    """With `full` durability an answered commit is there, under the same generation, and its fence with it."""
+    one = await writer(store)
+    await store.commit([one.unit("cu1", "chat:a")])
+    harness.crash(store)
+    store = harness.store()
+    state = await store.open()
+    assert (state.generation, state.position) == ("generation-1", 1)
+    assert await store.commit([one.unit("cu1")]) == [Committed(2)]
+    assert await (await harness.reader(store)).customers_of(["chat:a"]) == {"chat:a": "cu1"}
+
+
+async def test_a_clean_end_keeps_the_generation(harness: Harness) -> None:
+    """Positions stay valid over an ordinary stop, with either durability."""
+    for durability in ("full", "process", "process", "full"):
+        store = harness.store(durability)
+        assert (await store.open()).generation == "generation-1"
+        await store.close()
+
+
+async def test_an_unclean_end_of_a_weaker_mode_begins_a_generation(harness: Harness) -> None:
+    """`process` may have lost the newest commits: positions given out are void, whatever mode comes next."""
+    store = harness.store("process")
+    await store.open()
+    await store.commit([(await writer(store)).unit("cu1")])
+    harness.crash(store)
+    store = harness.store("full")
+    assert (await store.open()).generation == "generation-2"
+    await store.close()
+    store = harness.store("full")
+    assert (await store.open()).generation == "generation-2"
+
+
+async def test_trimming_drops_the_oldest_and_positions_go_on(harness: Harness, store: Store) -> None:
+    """Even where nothing is left, and over a new start."""
+    one = await writer(store)
+    await store.commit([one.unit("cu1", "chat:a") if n == 0 else one.unit("cu1") for n in range(5)])
+    assert await store.trim(2) == 2
+    assert await store.first_position() == 3
+    reader = await harness.reader(store)
+    assert [record.position for record in await reader.read(0, 10)] == [3, 4, 5]
+    assert await store.trim(99) == 3
+    assert (await reader.position(), await store.first_position()) == (5, 6)
+    assert await reader.customers_of(["chat:a"]) == {"chat:a": "cu1"}
+    harness.crash(store)
+    store = harness.store()
+    assert (await store.open()).position == 5
+    assert await store.commit([one.unit("cu1")]) == [Committed(6)]
+
+
+async def test_it_has_one_writer(harness: Harness, store: Store) -> None:
+    """A second writer is turned away; after the first has closed it may come."""
+    second = harness.store()
+    with pytest.raises(StoreLocked):
+        await second.open()
+    await store.close()
+    await second.open()
+
+
+async def test_a_closed_journal_answers_nothing(store: Store) -> None:
+    """It says so by name."""
+    await store.close()
+    with pytest.raises(StoreFailed, match="not open"):
+        await store.raise_fences(["shard:1"])

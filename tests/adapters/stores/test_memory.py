@@ -1,0 +1,71 @@
+"""What only the stores in memory do: fail and crash when told to."""
+
+import asyncio
+
+import pytest
+
+from adapters.stores.errors import StoreFailed, StoreLocked
+from adapters.stores.memory import Fault, MemoryArchive, MemoryDisk, MemoryJournal
+from protocol.journal import Committed
+from tests.adapters.stores.units import Writer
+
+
+def journal(disk: MemoryDisk) -> MemoryJournal:
+    """A journal on the disk."""
+    return MemoryJournal(disk, new_generation=lambda: "g")
+
+
+@pytest.mark.parametrize(("fault", "kept"), [("lost", 0), ("ambiguous", 1)])
+async def test_a_commit_fails_as_told(fault: Fault, kept: int) -> None:
+    """Whichever way it failed, the resend after recovery ends in one record."""
+    disk = MemoryDisk()
+    store = journal(disk)
+    await store.open()
+    one = Writer((await store.raise_fences(["shard:1"]))[0])
+    unit = one.unit("cu1", "chat:a")
+    store.fail_next = fault
+    with pytest.raises(StoreFailed):
+        await store.commit([unit])
+    with pytest.raises(StoreFailed):
+        await store.commit([unit])
+    store = journal(disk)
+    assert (await store.open()).position == kept
+    assert await store.commit([unit]) == [Committed(1)]
+    assert len(await store.read(0, 10)) == 1
+
+
+async def test_a_crash_before_the_sync_loses_the_commit() -> None:
+    """The commit is held between its write and its sync while the machine dies."""
+    disk, written, never = MemoryDisk(), asyncio.Event(), asyncio.Event()
+
+    async def hold() -> None:
+        written.set()
+        await never.wait()
+
+    store = MemoryJournal(disk, new_generation=lambda: "g", before_sync=hold)
+    await store.open()
+    one = Writer((await store.raise_fences(["shard:1"]))[0])
+    committing = asyncio.create_task(store.commit([one.unit("cu1", "chat:a")]))
+    await written.wait()
+    store.crash()
+    never.set()
+    with pytest.raises(StoreFailed):
+        await committing
+    after = journal(disk)
+    assert (await after.open()).position == 0
+    assert await after.customers_of(["chat:a"]) == {}
+
+
+async def test_the_archive_crashes_back_to_its_last_sync() -> None:
+    """It is then behind the journal, by its own position, and can follow again."""
+    store = MemoryArchive()
+    await store.open()
+    await store.apply([], 7)
+    with pytest.raises(StoreLocked):
+        await store.open()
+    assert await store.sync() == 7
+    await store.apply([], 9)
+    store.crash()
+    assert await store.open() == 7
+    await store.close()
+    assert await store.open() == 7

@@ -1,0 +1,22 @@
+"""Commit units for tests of the journal: small, and each recognisable by its body."""
+
+from msgspec import msgpack
+
+from protocol.journal import Fence, Unit
+
+AT_MS = 1_700_000_000_000
+
+
+class Writer:
+    """One scope's writer: numbers its units as a cell does."""
+
+    def __init__(self, fence: Fence) -> None:
+        self.scope = fence.scope
+        self.epoch = fence.epoch
+        self.batch = fence.batch
+
+    def unit(self, customer: str, *identities: str) -> Unit:
+        """The scope's next unit."""
+        self.batch += 1
+        body = msgpack.encode(f"{self.scope}/{self.epoch}/{self.batch}")
+        return Unit(self.scope, self.epoch, self.batch, customer, AT_MS, list(identities), 1, body)

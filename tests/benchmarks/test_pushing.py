@@ -1,0 +1,76 @@
+"""The sending loops, against a receiver that answers when told."""
+
+import asyncio
+import time
+
+from benchmarks.ledger import Ledger
+from benchmarks.pushing import Pusher, Shape, settle
+from benchmarks.traffic import Order
+
+
+class Receiver:
+    """Counts messages, and answers each at once where it is told to."""
+
+    def __init__(self, *, window: int = 64, batch: int = 16, answers: bool = True) -> None:
+        self.ledger = Ledger()
+        self.messages: list[list[int]] = []
+        self.enough = asyncio.Event()
+        self._answers = answers
+        shape = Shape(window=window, batch=batch)
+        self.pusher = Pusher(self.receive, order=Order(first=0, seed=3), ledger=self.ledger, shape=shape)
+
+    async def receive(self, numbers: list[int]) -> None:
+        """Takes one message."""
+        self.messages.append(numbers)
+        if self._answers:
+            asyncio.get_running_loop().call_soon(self.answer, numbers)
+        if sum(map(len, self.messages)) >= 64:
+            self.enough.set()
+
+    def answer(self, numbers: list[int]) -> None:
+        """Acknowledges and shows them."""
+        for number in numbers:
+            self.ledger.ack(number, time.perf_counter(), repeat=False)
+            self.ledger.push(number, time.perf_counter(), snapshot=True)
+            self.pusher.answered(number)
+
+
+async def test_a_closed_loop_stops_at_its_window() -> None:
+    """Without answers no more than the window leaves; with them it goes on until its time is up."""
+    silent = Receiver(answers=False)
+    await silent.pusher.push_until(time.perf_counter() + 0.05)
+    assert sum(map(len, silent.messages)) == 64
+    assert max(map(len, silent.messages)) == 16
+    answered = Receiver()
+    await answered.pusher.push_until(time.perf_counter() + 0.05)
+    assert sum(map(len, answered.messages)) > 64
+
+
+async def test_an_open_loop_counts_from_when_an_event_was_due() -> None:
+    """A receiver that stalls delays events that were due meanwhile, and all of that shows."""
+    receiver = Receiver(answers=False)
+    from_s = time.perf_counter() - 1.0
+    receiver.ledger.begin_window(from_s, from_s + 60.0)
+    pushing = asyncio.create_task(receiver.pusher.push_by_clock(1000.0, from_s, from_s + 1.2))
+    await asyncio.wait_for(receiver.enough.wait(), 5)
+    for numbers in receiver.messages:
+        receiver.answer(numbers)
+    await pushing
+    assert receiver.ledger.ack_ms().max >= 990.0
+
+
+async def test_everything_up_to_a_number_is_sent_once_each() -> None:
+    """The live conversations are made by the same loop."""
+    receiver = Receiver()
+    await receiver.pusher.push_all(100)
+    await settle(receiver.ledger)
+    assert receiver.ledger.sent >= 100
+    assert receiver.ledger.open == 0
+
+
+async def test_settling_gives_up_on_what_never_comes() -> None:
+    """Without progress the rest is lost, and the run ends."""
+    receiver = Receiver(answers=False)
+    await receiver.receive(receiver.pusher._take([0.0]))
+    await settle(receiver.ledger, within_s=0.02)
+    assert receiver.ledger.open == 1

@@ -1,0 +1,149 @@
+"""A real server for tests: `throughline serve` in a process of its own, on Ray, with SQLite files in a folder.
+
+Ports are free ones, found at the first start and kept over restarts, so that clients find it again.
+"""
+
+import asyncio
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+
+from orchestrator.tokens import Tokens
+
+START_S = 60.0
+"""Until a start counts as failed: Ray takes 4 s on an idle machine, and tests may share theirs."""
+
+SETTINGS = """
+data = "{data}"
+[http]
+port = {http}
+[policy]
+backoff_s = 0.2
+[[accounts]]
+kind = "email"
+name = "mail"
+address = "support@throughline.example"
+listen = "127.0.0.1:{smtp}"
+relay = "127.0.0.1:{relay}"
+[[accounts]]
+kind = "twilio"
+name = "sms"
+number = "+447700900000"
+account_sid = "ACdemo00000000000000000000000000demo"
+auth_token = "demo-auth-token"
+api = "http://127.0.0.1:{twilio}"
+public_url = "http://127.0.0.1:{http}"
+[[accounts]]
+kind = "gateway"
+name = "chat"
+channel = "chat"
+trusted = true
+"""
+
+
+class LiveServer:
+    """One server and what a client needs to know of it. `folder` holds its settings and data."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.data = folder / "data"
+        self.http_port, self.smtp_port, self.relay_port, self.twilio_port = _free_ports(4)
+        self.url = f"http://127.0.0.1:{self.http_port}"
+        self._settings = folder / "throughline.toml"
+        self._settings.write_text(
+            SETTINGS.format(
+                data=self.data,
+                http=self.http_port,
+                smtp=self.smtp_port,
+                relay=self.relay_port,
+                twilio=self.twilio_port,
+            )
+        )
+        self.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # Lasting tokens: those a server prints are fresh at each start.
+        tokens = Tokens(self.data / "tokens.json", now_ms=lambda: time.time_ns() // 1_000_000)
+        self.agent_token = tokens.create(["agent"], "ann")[0]
+        self.gateway_token = tokens.create(["gateway:*"], "loader")[0]
+        self.operator_token = tokens.create(["operator"], "olga")[0]
+        self._process: subprocess.Popen[str] | None = None
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """The processes of the running server, by name (`journal`, `cell-0`, …)."""
+        return self._pids
+
+    def start(self) -> None:
+        """Starts it and returns when it serves. Raises with its last words where it does not."""
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "orchestrator.cli", "serve", "--settings", str(self._settings), "--json"],
+            stdout=subprocess.PIPE,
+            stderr=(self.folder / "serve.err").open("a"),
+            text=True,
+            start_new_session=True,
+        )
+        assert self._process.stdout is not None
+        ready, _, _ = select.select([self._process.stdout], [], [], START_S)
+        line = self._process.stdout.readline() if ready else ""
+        if not line:
+            raise RuntimeError(f"the server did not start: {(self.folder / 'serve.err').read_text()[-2000:]}")
+        self._pids: dict[str, int] = json.loads(line)["pids"]
+
+    def stop(self) -> int:
+        """Ctrl-C; returns the exit code."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGINT)
+        return self._process.wait(timeout=20)
+
+    def kill(self) -> None:
+        """`kill -9` of everything, the supervisor first so that it revives nothing."""
+        assert self._process is not None
+        ours = [psutil.Process(self._process.pid)]
+        ours += ours[0].children(recursive=True)
+        for process in ours:
+            try:
+                process.kill()
+            except psutil.NoSuchProcess:
+                continue
+        self._process.wait()
+        psutil.wait_procs(ours, timeout=10)
+
+    async def restart(self) -> None:
+        """`kill -9` of everything, and a new start on the same data."""
+        await asyncio.to_thread(self.kill)
+        await asyncio.to_thread(self.start)
+
+    def cli(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Runs `throughline` against this server."""
+        environ = {**os.environ, "THROUGHLINE_URL": self.url, "THROUGHLINE_TOKEN": self.operator_token}
+        return subprocess.run(
+            [sys.executable, "-m", "orchestrator.cli", *arguments],
+            env=environ, capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+
+
+def _free_ports(count: int) -> list[int]:
+    """Ports that were free a moment ago; the server must have the same ones after a restart."""
+    sockets = [socket.socket() for _ in range(count)]
+    for each in sockets:
+        each.bind(("127.0.0.1", 0))
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+async def until(condition: object, *, seconds: float = 20.0) -> None:
+    """Returns when `condition()` is true; fails when it is not in time. For what another process does."""
+    deadline = time.monotonic() + seconds
+    while not condition():  # type: ignore[operator]
+        if time.monotonic() > deadline:
+            raise AssertionError("it did not come to be in time")
+        await asyncio.sleep(0.02)

@@ -1,0 +1,82 @@
+"""The parts together, in one loop: an event goes in, is committed, is archived, and survives every part's restart."""
+
+import itertools
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from actors.loading import reached
+from orchestrator.inprocess import InProcess, in_process
+from orchestrator.parts import Front
+from orchestrator.settings import GatewayAccount, Http, Settings
+from protocol.errors import Refusal
+from protocol.inbound import InboundEvent, MessageArrived
+
+NOW_MS = 1_800_000_000_000
+CORE = ("journal", "archive", "cell-0", "cell-1")
+
+_number = itertools.count(1)
+
+
+def arrival(text: str = "hello", *, id: str = "", identity: str = "mailto:ann@example.org") -> InboundEvent:
+    """A message as a gateway client would bring it."""
+    return InboundEvent(
+        id=id or f"e{next(_number)}",
+        source="test",
+        account="chat",
+        channel="chat",
+        time_ms=NOW_MS,
+        identities=[identity],
+        data=MessageArrived(text=text),
+    )
+
+
+@asynccontextmanager
+async def server(folder: Path, store: str) -> AsyncIterator[tuple[InProcess, Front]]:
+    """Stores, journal, archive and two cells, and a front such as a gateway has."""
+    settings = Settings(
+        data=str(folder), store=store, cells=2, http=Http(port=0), accounts=[GatewayAccount(name="chat", trusted=True)]
+    )
+    async with in_process(settings, folder, now_ms=lambda: NOW_MS, only=CORE) as running:
+        front = Front(running.surroundings("gateway"))
+        await front.start()
+        yield running, front
+        await front.stop()
+
+
+@pytest.mark.parametrize("store", ["memory", "sqlite"])
+async def test_an_event_is_committed_and_archived(tmp_path: Path, store: str) -> None:
+    """The answer names a position, and the archive that has reached it has the conversation."""
+    async with server(tmp_path, store) as (_, front):
+        answered = await front.intake.submit(arrival())
+        await reached(front.archive, answered.position)
+        [row] = await front.archive.conversations(list="queue:default")
+        assert row.conversation == answered.stream
+        assert [event.seq for event in await front.archive.events_of_stream(row.conversation, 0, 100)][0] == 1
+
+
+@pytest.mark.parametrize("store", ["memory", "sqlite"])
+@pytest.mark.parametrize("name", CORE)
+async def test_a_conversation_goes_on_after_a_restart(tmp_path: Path, store: str, name: str) -> None:
+    """Whichever part is replaced, the next word of the customer continues the conversation, once."""
+    async with server(tmp_path, store) as (running, front):
+        first = await front.intake.submit(arrival(id="one"))
+        await running.restart(name)
+        second = await front.intake.submit(arrival(id="two"))
+        again = await front.intake.submit(arrival(id="two"))
+        assert second.stream == first.stream
+        assert second.seq > first.seq
+        assert (again.status, again.stream, again.seq) == ("repeat", second.stream, second.seq)
+
+
+async def test_a_stop_loses_nothing(tmp_path: Path) -> None:
+    """What was answered before a stop is there after the next start."""
+    async with server(tmp_path, "sqlite") as (_, front):
+        answers = [await front.intake.submit(arrival(identity=f"mailto:{n}@example.org")) for n in range(20)]
+    async with server(tmp_path, "sqlite") as (_, front):
+        archived = {row.conversation for row in await front.archive.conversations(list="queue:default")}
+        assert archived == {answer.stream for answer in answers}
+        with pytest.raises(Refusal):
+            await front.intake.submit(arrival("other words", id=f"e{next(_number) - 2}", identity="mailto:19@example.org"))

@@ -1,0 +1,106 @@
+"""Pipes over real Unix sockets: batches, reconnects, new lives, and peers that break the rules."""
+
+import asyncio
+import socket
+from pathlib import Path
+
+from actors.lines import Line
+from orchestrator.pipes import Dialer, Listener
+from protocol.links import AnyLink, HeadIs
+
+
+class Owner:
+    """Keeps what it hears."""
+
+    def __init__(self) -> None:
+        self.lines: list[Line] = []
+        self.freshness: list[bool] = []
+        self.heard: list[AnyLink] = []
+        self.closings = 0
+        self.changed = asyncio.Event()
+
+    def opened(self, line: Line, *, fresh: bool) -> None:
+        self.lines.append(line)
+        self.freshness.append(fresh)
+        self.changed.set()
+
+    def received(self, line: Line, message: AnyLink) -> None:
+        self.heard.append(message)
+        self.changed.set()
+
+    def closed(self, line: Line) -> None:
+        self.closings += 1
+        self.changed.set()
+
+    async def until(self, condition: object) -> None:
+        """Waits, a change at a time, until the condition holds."""
+        async with asyncio.timeout(5):
+            while not condition():  # type: ignore[operator]
+                self.changed.clear()
+                await self.changed.wait()
+
+
+async def test_messages_arrive_in_order_and_survive_a_reconnect(tmp_path: Path) -> None:
+    """What was said while the wire was down comes after it, once."""
+    server, client = Owner(), Owner()
+    listener = Listener(tmp_path / "s", "journal", "1", server)
+    await listener.start()
+    dialer = Dialer(tmp_path / "s", "cell:0", "1", client)
+    dialer.start()
+    await client.until(lambda: client.lines)
+    for n in range(100):
+        dialer.line.send(HeadIs(n))
+    await server.until(lambda: len(server.heard) == 100)
+    assert server.lines[0].peer == "cell:0"
+    for wire in list(listener._wires):
+        wire.close()
+    await client.until(lambda: client.closings == 1)
+    dialer.line.send(HeadIs(100))
+    await server.until(lambda: len(server.heard) == 101)
+    assert [m.position for m in server.heard if isinstance(m, HeadIs)] == list(range(101))
+    assert client.freshness == [True, False]
+    await dialer.stop()
+    await listener.stop()
+
+
+async def test_a_new_life_at_the_same_address_is_said(tmp_path: Path) -> None:
+    """A listener that died leaves its socket behind; the next life takes the address and is fresh."""
+    first, second, client = Owner(), Owner(), Owner()
+    listener = Listener(tmp_path / "s", "cell:0", "1", first)
+    await listener.start()
+    dialer = Dialer(tmp_path / "s", "gateway:0", "1", client)
+    dialer.start()
+    await client.until(lambda: client.lines)
+    await listener.stop()
+    again = Listener(tmp_path / "s", "cell:0", "2", second)
+    await again.start()
+    await client.until(lambda: len(client.lines) == 2)
+    assert client.freshness == [True, True]
+    await dialer.stop()
+    await again.stop()
+
+
+async def test_a_stranger_that_breaks_the_rules_is_cut_off(tmp_path: Path) -> None:
+    """Garbage and endless blobs end the connection; the listener serves on."""
+    owner = Owner()
+    listener = Listener(tmp_path / "s", "cell:0", "1", owner)
+    await listener.start()
+    for garbage in (b"\x00\x00\x00\x02hi", b"\xff\xff\xff\xff", b"\x00\x00\x00\x11\x02" + bytes(16)):
+        reader, writer = await asyncio.open_unix_connection(str(tmp_path / "s"))
+        writer.write(garbage)
+        async with asyncio.timeout(5):
+            assert await reader.read() == b""
+        writer.close()
+    assert owner.lines == []
+    await listener.stop()
+
+
+async def test_the_socket_is_its_owners_alone(tmp_path: Path) -> None:
+    """Nobody else may connect."""
+    listener = Listener(tmp_path / "s", "cell:0", "1", Owner())
+    await listener.start()
+    assert (tmp_path / "s").stat().st_mode & 0o077 == 0
+    probe = socket.socket(socket.AF_UNIX)
+    probe.connect(str(tmp_path / "s"))
+    probe.close()
+    await listener.stop()

@@ -1,0 +1,272 @@
+"""The gateway client's side without I/O: credits, events kept until their answer, deliveries made once."""
+
+from collections.abc import Sequence
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from protocol.agent_session import State
+from protocol.errors import Code, Refusal
+from protocol.frames import (
+    Ack,
+    Deliver,
+    Delivered,
+    Drain,
+    Error,
+    Flow,
+    Hello,
+    Limits,
+    Nack,
+    Ping,
+    Pong,
+    ToGateway,
+    Welcome,
+)
+from protocol.gateway_session import EVENTS_MAX, OUTCOMES_MAX, Answered, GatewaySession, Refused
+
+
+def welcome(credits: int = 10) -> Welcome:
+    """The server's first frame."""
+    limits = Limits(message_bytes=1 << 20, frames=100, watches=0, credits=credits)
+    return Welcome(session="s", name="bridge", generation="g1", heartbeat_ms=1000, limits=limits)
+
+
+def opened(credits: int = 10) -> GatewaySession:
+    """A session that is connected."""
+    session = GatewaySession(token="t", accounts=["chat"])
+    session.connect()
+    session.receive(welcome(credits))
+    return session
+
+
+def deliver(number: int = 1, attempt: int = 1) -> Deliver:
+    """A delivery."""
+    return Deliver(delivery=f"d{number}", attempt=attempt, account="chat", channel="chat", to="chat:1", text="hi")
+
+
+def put(session: GatewaySession, *ids: str) -> list[Any]:
+    """Takes events whose bytes are their ids; returns what may leave."""
+    return [frame for id in ids for frame in session.event(id, id.encode())]
+
+
+def test_the_first_frame_names_the_accounts_it_delivers_for() -> None:
+    """Hello goes out first; the welcome opens."""
+    session = GatewaySession(token="t", client="c", accounts=["chat"])
+    assert session.connect() == [Hello(token="t", client="c", accounts=["chat"])]
+    assert session.state is State.HELLO_SENT
+    assert session.receive(welcome()).happened == [welcome()]
+    assert session.state is State.OPEN
+
+
+def test_a_server_that_breaks_the_protocol_is_left() -> None:
+    """A frame before the welcome ends the connection, and it is worth coming again."""
+    session = GatewaySession()
+    session.connect()
+    with pytest.raises(Refusal) as refused:
+        session.receive(Ping())
+    assert refused.value.retryable
+
+
+def test_events_wait_for_credits() -> None:
+    """The window bounds what is unanswered; an answer gives its credit back, `flow` widens the window."""
+    session = opened(credits=2)
+    assert put(session, "a", "b", "c", "d", "e") == [b"a", b"b"]
+    turn = session.receive(Ack(ids=["a"]))
+    assert turn.happened == [Answered(["a"], "committed")]
+    assert turn.send == [b"c"]
+    assert session.receive(Nack(id="b", code=4204, message="no", retryable=False)).send == [b"d"]
+    assert session.receive(Flow(credits=1)).send == [b"e"]
+    assert session.unanswered == 3
+
+
+def test_an_answer_happens_once() -> None:
+    """A repeated ack, or one of an id nobody knows, is nothing."""
+    session = opened()
+    put(session, "a")
+    assert session.receive(Ack(ids=["a", "b"])).happened == [Answered(["a"], "committed")]
+    assert not session.receive(Ack(ids=["a"])).happened
+    assert not session.receive(Nack(id="a", code=4204, message="no", retryable=False)).happened
+
+
+def test_a_reconnect_sends_again_in_order_what_has_no_answer() -> None:
+    """Sent, waiting and new events go out in the order in which they came, within the new window."""
+    session = opened(credits=2)
+    put(session, "a", "b", "c")
+    session.disconnect()
+    assert put(session, "d") == []
+    session.connect()
+    assert session.receive(welcome(3)).send == [b"a", b"b", b"c"]
+    assert session.receive(Ack(ids=["a", "b", "c"], status="repeat")).send == [b"d"]
+
+
+def test_a_nack_for_now_is_held_and_released() -> None:
+    """What the server could not take leaves again, ahead of what waits, when the back-off is over."""
+    session = opened(credits=2)
+    put(session, "a", "b", "c")
+    turn = session.receive(Nack(id="a", code=4300, message="busy", retryable=True))
+    assert turn.held
+    assert not turn.happened
+    assert turn.send == [b"c"]
+    assert session.release() == []
+    assert session.receive(Ack(ids=["b"])).send == [b"a"]
+
+
+def test_a_nack_for_good_is_told() -> None:
+    """The event is not kept any more."""
+    session = opened()
+    put(session, "a")
+    turn = session.receive(Nack(id="a", code=4204, message="no identity", retryable=False))
+    assert turn.happened == [Refused("a", 4204, "no identity")]
+    assert session.unanswered == 0
+
+
+def test_an_error_about_an_event_settles_it() -> None:
+    """Kept, it would be refused on every connection anew; other errors are told as they are."""
+    session = opened()
+    put(session, "a")
+    assert session.receive(Error(code=4200, message="no", ref="a")).happened == [Refused("a", 4200, "no")]
+    assert session.receive(Error(code=4010, message="who")).happened == [Error(code=4010, message="who")]
+
+
+def test_events_are_bounded_and_their_ids_differ() -> None:
+    """A server that never answers does not fill the client's memory."""
+    session = opened()
+    put(session, *map(str, range(EVENTS_MAX)))
+    with pytest.raises(Refusal) as refused:
+        put(session, "more")
+    assert refused.value.code is Code.OVERLOADED
+    with pytest.raises(Refusal) as refused:
+        put(session, "7")
+    assert refused.value.code is Code.INVALID
+
+
+def test_a_delivery_is_handed_out_once() -> None:
+    """A repeat while it is worked on is nothing; a repeat afterwards is answered with the outcome."""
+    session = opened()
+    assert session.receive(deliver()).happened == [deliver()]
+    assert not session.idle
+    assert not session.receive(deliver()).happened
+    outcome = Delivered(delivery="d1", attempt=1, status="sent", external_id="x")
+    assert session.delivered(deliver(), "sent", external_id="x") == (outcome,)
+    assert session.idle
+    turn = session.receive(deliver())
+    assert (turn.send, turn.happened) == ((outcome,), [])
+
+
+def test_what_was_sent_is_not_sent_under_another_attempt() -> None:
+    """The server may not have heard of the first attempt; a failed one is tried again."""
+    session = opened()
+    session.receive(deliver())
+    session.delivered(deliver(), "failed", reason="busy")
+    assert session.receive(deliver(attempt=2)).happened == [deliver(attempt=2)]
+    session.delivered(deliver(attempt=2), "sent", external_id="x")
+    assert session.receive(deliver(attempt=3)).send == (
+        Delivered(delivery="d1", attempt=3, status="sent", external_id="x"),
+    )
+
+
+def test_an_outcome_without_a_connection_is_said_on_the_next() -> None:
+    """What became of a delivery is not lost with the connection it came by."""
+    session = opened()
+    session.receive(deliver())
+    session.disconnect()
+    assert session.delivered(deliver(), "sent") == ()
+    session.connect()
+    assert session.receive(welcome()).send == [Delivered(delivery="d1", attempt=1, status="sent")]
+
+
+def test_a_delivery_without_room_is_surely_not_sent() -> None:
+    """The server is told at once, and tries it later."""
+    session = opened()
+    (answer,) = session.receive(deliver(), room=False).send
+    assert isinstance(answer, Delivered)
+    assert answer.status == "failed"
+    assert session.receive(deliver(attempt=2)).happened
+
+
+def test_outcomes_are_bounded() -> None:
+    """The oldest are forgotten."""
+    session = opened()
+    for n in range(OUTCOMES_MAX + 1):
+        session.receive(deliver(n))
+        session.delivered(deliver(n), "sent")
+    assert session.receive(deliver(0)).happened
+    assert not session.receive(deliver(1)).happened
+
+
+def test_heartbeats_are_answered() -> None:
+    """A ping gets its pong."""
+    assert opened().receive(Ping()).send == (Pong(),)
+
+
+def test_a_draining_connection_sends_nothing_new() -> None:
+    """What is unanswered is waited for; the rest waits for the next connection."""
+    session = opened()
+    put(session, "a")
+    session.receive(Drain(after_ms=5))
+    assert put(session, "b") == []
+    assert not session.idle
+    assert session.receive(Ack(ids=["a"])).send == ()
+    assert session.idle
+    session.disconnect()
+    session.connect()
+    assert session.receive(welcome()).send == [b"b"]
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(0, 2**32))
+def test_on_a_hostile_line_every_event_is_settled_once(seed: int) -> None:
+    """Breaks before and after the server's commit, refusals for now and a narrow window: each event has one effect."""
+    random = Random(seed)
+    session = GatewaySession()
+    committed: list[str] = []
+    settled: list[str] = []
+    on_the_wire: list[str] = []
+    window = 3
+
+    def hear(frame: ToGateway) -> None:
+        turn = session.receive(frame)
+        on_the_wire.extend(f.decode() for f in turn.send if isinstance(f, bytes))
+        settled.extend(id for h in turn.happened if isinstance(h, Answered) for id in h.ids)
+        assert len(on_the_wire) <= window
+
+    def send(frames: Sequence[Any]) -> None:
+        on_the_wire.extend(frame.decode() for frame in frames)
+        assert len(on_the_wire) <= window
+
+    def reconnect() -> None:
+        session.disconnect()
+        # The server may have committed what it never acked.
+        committed.extend(id for id in on_the_wire if random.random() < 0.5 and id not in committed)
+        on_the_wire.clear()
+        session.connect()
+        hear(welcome(window))
+
+    reconnect()
+    for n in range(60):
+        match random.randint(0, 9):
+            case 0:
+                reconnect()
+            case 1 | 2 | 3 | 4:
+                send(session.event(str(n), str(n).encode()))
+            case 5 if on_the_wire:
+                hear(Nack(id=on_the_wire.pop(0), code=4300, message="busy", retryable=True))
+            case 6:
+                send(session.release())
+            case _ if on_the_wire:
+                id = on_the_wire.pop(0)
+                status = "repeat" if id in committed else "committed"
+                committed.extend([id] if status == "committed" else [])
+                hear(Ack(ids=[id], status=status))
+            case _:
+                pass
+    while session.unanswered:
+        send(session.release())
+        id = on_the_wire.pop(0)
+        committed.extend([id] if id not in committed else [])
+        hear(Ack(ids=[id]))
+    assert sorted(settled) == sorted(committed)
+    assert len(settled) == len(set(settled))
