@@ -21,15 +21,14 @@ ACCOUNT = "benchmark"
 QUEUE = "new"
 READY_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 20.0
+SAID_MAX = 2000
+"""Characters of the server's last words that are shown."""
 _POLL_S = 0.1
 
 _SETTINGS = """\
 data = "{data}"
 cells = {cells}
 durability = "full"
-
-[http]
-port = 0
 
 [[accounts]]
 kind = "gateway"
@@ -67,7 +66,7 @@ def serving(folder: Path, *, cells: int, keep: bool) -> Iterator[LiveServer]:
     root = Path(tempfile.mkdtemp(prefix="throughline-benchmark-", dir=folder)).resolve()
     data, said, settings = root / "data", root / "serve.log", root / "throughline.toml"
     settings.write_text(_SETTINGS.format(data=data, cells=cells))
-    command = [sys.executable, "-m", "orchestrator.cli", "serve", "--settings", str(settings)]
+    command = [sys.executable, "-m", "orchestrator.cli", "serve", "--settings", str(settings), "--port", "0"]
     with said.open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
     try:
@@ -87,7 +86,8 @@ def _ready(process: subprocess.Popen[bytes], data: Path, said: Path) -> LiveServ
             time.sleep(_POLL_S)
             continue
         return LiveServer(running.url, running.agent, running.gateway, data, process.pid)
-    raise NotServing(f"no server within {READY_TIMEOUT_S:.0f} s; it said: …{said.read_text()[-2000:]}")
+    why = f"did not serve within {READY_TIMEOUT_S:.0f} s" if process.poll() is None else "ended at its start"
+    raise NotServing(f"the server {why}; it said: …{said.read_text()[-SAID_MAX:]}")
 
 
 def _stop(process: subprocess.Popen[bytes], data: Path) -> None:

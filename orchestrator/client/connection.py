@@ -189,9 +189,9 @@ class Line:
         clock = asyncio.get_running_loop().time
         async with asyncio.timeout(self._silence_s) as silence:
             async for message in socket:
-                silence.reschedule(clock() + self._silence_s)
                 for frame in unpack(message, self._frames):
                     self._hear(frame)
+                silence.reschedule(clock() + self._silence_s)
                 if self._session.drain and self._session.idle:
                     return
 

@@ -1,7 +1,7 @@
 """Access: who may use which HTTP entrance. Closed by default: an entrance is open only where it says so here.
 
-    without a token     /healthz; /readyz, which then says yes or no alone; /webhooks/…, which check signatures
-    with one            everything else; each handler's guard names the scopes
+without a token     /healthz; /readyz, which then says yes or no alone; /webhooks/…, which check signatures
+with one            everything else; each handler's guard names the scopes
 """
 
 from collections.abc import Awaitable, Callable
@@ -61,7 +61,9 @@ def needs(*scopes: str) -> Guard:
         assert isinstance(token, Token), "guards stand behind the access layer"
         spoken_for = "gateway" in scopes and any(scope.startswith("gateway:") for scope in token.scopes)
         if not spoken_for and not token.covers("operator", *scopes):
-            raise Refusal(Code.FORBIDDEN, f"this needs a token with one of the scopes {', '.join((*scopes, 'operator'))}")
+            raise Refusal(
+                Code.FORBIDDEN, f"this needs a token with one of the scopes {', '.join((*scopes, 'operator'))}"
+            )
 
     return guard
 

@@ -1,7 +1,5 @@
 """Answers: the JSON bodies of HTTP that are not entities already, and the one shape of every error."""
 
-from typing import Any
-
 import msgspec
 from msgspec import Struct
 
@@ -55,61 +53,11 @@ class ConversationsAnswer(Struct, kw_only=True, frozen=True):
     next: str = ""
 
 
-class ConversationAnswer(Struct, kw_only=True, frozen=True):
-    """One conversation as the archive has it at `position`, with a page of its events in order of `seq`."""
-
-    position: int
-    conversation: dict[str, Any]
-    events: list[msgspec.Raw]
-    next_after: int = 0
-    """The `after` of the following page of events; 0 at the end."""
-
-
-class JourneyAnswer(Struct, kw_only=True, frozen=True):
-    """A customer across channels: identities, conversations with their interactions, relations."""
-
-    position: int
-    journey: dict[str, Any]
-
-
-class RowsAnswer(Struct, kw_only=True, frozen=True):
-    """Rows of the archive, newest first."""
-
-    position: int
-    rows: list[dict[str, Any]]
-
-
-class RowAnswer(Struct, kw_only=True, frozen=True):
-    """One row of the archive."""
-
-    position: int
-    row: dict[str, Any]
-
-
 class ReadyAnswer(Struct, kw_only=True, frozen=True):
     """Whether all parts work. `reasons` only where the token may see them."""
 
     ready: bool
     reasons: list[str] = []
-
-
-class StatusAnswer(Struct, kw_only=True, frozen=True):
-    """The server at a glance, for `throughline status`."""
-
-    ready: bool
-    reasons: list[str]
-    generation: str
-    journal_position: int
-    archive_position: int
-    cells: list[bool]
-    """Whether the pipe to each cell is open."""
-    connections: dict[str, int]
-    watched: int
-    """Conversations with a watcher."""
-    pending: int
-    """Questions to cells without an answer."""
-    counts: dict[str, int]
-    """Rows of the archive by table."""
 
 
 def error_answer(refusal: Refusal) -> ErrorAnswer:

@@ -189,7 +189,9 @@ def read_time(text: Any, *, ref: str = "") -> int:
     # A leap second (RFC 3339 §5.7) is the next minute's first, as most clocks have it.
     leap = second == "60"
     try:
-        moment = datetime.fromisoformat(f"{day}T{minute}:{'59' if leap else second}{'+00:00' if zone in 'Zz' else zone}")
+        moment = datetime.fromisoformat(
+            f"{day}T{minute}:{'59' if leap else second}{'+00:00' if zone in 'Zz' else zone}"
+        )
         since = moment - _EPOCH + timedelta(seconds=1 if leap else 0)
     except (ValueError, OverflowError) as exc:
         raise _invalid("time", "time names no moment: a day, hour or offset is out of its range", ref=ref) from exc
@@ -263,5 +265,3 @@ def to_inbound(event: CloudEvent, *, account: str, channel: str, arrived_ms: int
 
 def _invalid(attribute: str, message: str, *, ref: str = "") -> Refusal:
     return Refusal(Code.INVALID, message, ref=ref, field=attribute)
-
-

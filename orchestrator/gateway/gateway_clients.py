@@ -33,12 +33,13 @@ class GatewayConnection(Connection):
         intake: Intake,
         deliveries: Deliveries,
         accounts: Mapping[str, bool],
+        clock: asyncio.AbstractEventLoop,
     ) -> None:
         super().__init__(terms, codec, presented)
         self._intake = intake
         self._deliveries = deliveries
         self._accounts = accounts
-        self._clock = asyncio.get_running_loop()
+        self._clock = clock
         self._speaker: Token | None = None
         self._unanswered = 0
         self._acks: dict[str, list[str]] = {}

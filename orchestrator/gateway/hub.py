@@ -3,8 +3,8 @@
 One subscription per conversation stands between this gateway and the conversation's cell, however many agents watch.
 Each watcher's position is kept: an update goes to it only from there on, so that nothing is missed or doubled.
 
-    a watcher joins   asks the cell for an answer of its own, from its own position; the pipe is ordered, so what arrives
-                      after that answer is just what follows it
+    a watcher joins   asks the cell for an answer of its own, from its own position; the pipe is ordered, so what
+                      arrives after that answer is just what follows it
     a gap             an update begins after the stream's position: asks the cell again from there, for all watchers
     a fresh cell      it forgot the subscriptions: asks again from the streams' positions
 """
@@ -66,8 +66,10 @@ class _Stream:
 class Hub:
     """The fan-out of one gateway. Its owner hands it what the cells say."""
 
-    def __init__(self, cells: Cells, metrics: Metrics) -> None:
+    def __init__(self, cells: Cells, metrics: Metrics, *, on_new_generation: Callable[[], None]) -> None:
         self._cells = cells
+        self._generation = ""
+        self._on_new_generation = on_new_generation
         self._metrics = metrics
         self._streams: dict[str, _Stream] = {}
 
@@ -143,7 +145,8 @@ class Hub:
             self._end_if_unwatched(stream)
             done(_refusal(reply))
             return
-        frame = _answer(reply, self._cells.generation)
+        self._check_generation()
+        frame = _answer(reply, self._generation)
         watcher.answer(watcher.codec.encode(frame))
         stream.watchers[watcher] = reply.head
         if stream.position < 0:
@@ -172,6 +175,8 @@ class Hub:
 
     def _caught_up(self, stream: _Stream, reply: Reply) -> None:
         stream.catching_up = False
+        if not self._check_generation():
+            return
         if self._streams.get(stream.conversation) is not stream:
             return
         if not isinstance(reply, Watched):
@@ -190,12 +195,20 @@ class Hub:
 
     def _begin_anew(self, stream: _Stream, reply: Watched) -> None:
         """The cell no longer has the events after the stream's position at hand: everyone gets the snapshot."""
-        frame = _answer(reply, self._cells.generation)
+        frame = _answer(reply, self._generation)
         behind = [watcher for watcher, at in stream.watchers.items() if at < reply.head]
         stream.position = reply.head
         for watcher in behind:
             stream.watchers[watcher] = reply.head
         self._give(stream, frame, behind)
+
+    def _check_generation(self) -> bool:
+        """Whether positions still mean what they meant. A cell names its generation before it answers anything."""
+        before, self._generation = self._generation, self._cells.generation
+        if before in ("", self._generation):
+            return True
+        self._on_new_generation()
+        return False
 
     # Giving out
 

@@ -89,7 +89,7 @@ class Inboxes:
         """Lists `name` whole for `watcher`, who knows it as `inbox`, and then its changes."""
         watched = self._lists.setdefault(name, _List())
         watched.watchers.pop(watcher, None)
-        self._begin(name, watched, {watcher: inbox}, range(self._cells.count), done)
+        self._begin(name, watched, {watcher: inbox}, range(len(self._cells)), done)
 
     def unwatch(self, watcher: ListWatcher, name: str) -> None:
         """Leaves; whoever leaves last ends the subscriptions."""
@@ -182,8 +182,7 @@ class Inboxes:
         watched = self._lists.get(name)
         if watched and not watched.watchers and not watched.listings:
             del self._lists[name]
-            for cell in range(self._cells.count):
-                self._cells.send_cell(cell, UnwatchList(name))
+            self._cells.tell_all(UnwatchList(name))
 
     # Changes
 

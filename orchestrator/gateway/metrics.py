@@ -3,7 +3,7 @@
 Labels have few values: accounts are configured, codes are a table, nothing a stranger sends becomes one.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import generate_latest
@@ -45,6 +45,12 @@ class Metrics:
             "Gaps in a cell's updates that were closed by watching again",
             registry=self.registry,
         )
+        self.archive_position = Gauge(
+            "throughline_archive_position", "How far the archive follows the journal", registry=self.registry
+        )
+        self.journal_position = Gauge(
+            "throughline_journal_position", "The journal's newest commit", registry=self.registry
+        )
         self.deliveries = Counter(
             "throughline_gateway_deliveries",
             "Deliveries to gateway clients, by outcome",
@@ -63,10 +69,3 @@ class Metrics:
     def text(self) -> bytes:
         """All of it in Prometheus' text form."""
         return generate_latest(self.registry)
-
-    def total(self, name: str) -> float:
-        """The sum of one metric over its labels, for `status`."""
-        samples: Iterable[float] = (
-            sample.value for family in self.registry.collect() for sample in family.samples if sample.name == name
-        )
-        return sum(samples)

@@ -38,14 +38,14 @@ class Outgoing:
         return len(self._waiting)
 
     @property
-    def bytes(self) -> int:
+    def size_bytes(self) -> int:
         """All bytes that wait, the message that the socket is taking included."""
         return self._kept_bytes + self._droppable_bytes + self._sending_bytes
 
     @property
     def crowded(self) -> bool:
         """Whether more should not be asked for on the client's behalf just now."""
-        return self.bytes * 2 > self._bytes_max
+        return self.size_bytes * 2 > self._bytes_max
 
     def put(self, frame: bytes) -> int:
         """Adds a kept frame. Returns its number: it was given to the socket once `taken` has reached that."""

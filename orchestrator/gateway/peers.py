@@ -4,7 +4,7 @@
 are `orchestrator/cells.py`, `orchestrator/intake.py` and the archive store's reader.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from protocol.archive import StoredEvent
@@ -42,22 +42,19 @@ class Cells(Protocol):
     on_deliver: Callable[[DeliverNow], None]
     on_fresh: Callable[[int], None]
 
-    @property
-    def count(self) -> int:
+    generation: str
+    """Of the journal that the cells write to; empty while none is known."""
+
+    def __len__(self) -> int:
         """How many cells there are, numbered from 0."""
         ...
 
     @property
-    def generation(self) -> str:
-        """The generation of the journal that the cells write to; empty while none is known."""
-        ...
-
-    @property
-    def waiting(self) -> int:
+    def unanswered(self) -> int:
         """Questions without an answer."""
         ...
 
-    def is_open(self, cell: int) -> bool:
+    def is_open(self, index: int) -> bool:
         """Whether the pipe to this cell is up."""
         ...
 
@@ -69,19 +66,19 @@ class Cells(Protocol):
         """Tells the customer's cell; nothing comes back."""
         ...
 
+    def tell_all(self, message: AnyToCell) -> None:
+        """Tells every cell."""
+        ...
+
     def ask(self, customer: str, make: Callable[[int], AnyToCell], done: Callable[[Reply], None]) -> None:
         """Asks the customer's cell; `make` gets the question's `ref`."""
         ...
 
-    async def call(self, customer: str, make: Callable[[int], AnyToCell]) -> Reply:
-        """Asks and awaits the answer."""
+    async def call(self, customer: str, make: Callable[[int], AnyToCell], *, timeout_s: float = 30.0) -> Reply:
+        """Asks and awaits the answer. Raises `Refusal` (`TIMED_OUT`)."""
         ...
 
-    def send_cell(self, cell: int, message: AnyToCell) -> None:
-        """Tells one cell."""
-        ...
-
-    def ask_cell(self, cell: int, make: Callable[[int], AnyToCell], done: Callable[[Reply], None]) -> None:
+    def ask_cell(self, index: int, make: Callable[[int], AnyToCell], done: Callable[[Reply], None]) -> None:
         """Asks one cell."""
         ...
 
@@ -123,31 +120,33 @@ class Archive(Protocol):
         status: str = "",
         limit: int = 100,
         before: tuple[int, str] | None = None,
-    ) -> list[ConversationSummary]:
+    ) -> Sequence[ConversationSummary]:
         """Rows, newest first; `before` is the last row's (`updated_at_ms`, `conversation`) of the page before."""
         ...
 
-    async def conversation(self, id: str) -> Mapping[str, Any] | None:
+    async def conversation(self, conversation: str, /) -> Mapping[str, Any] | None:
         """All rows of one conversation but its events."""
         ...
 
-    async def events_of_stream(self, stream: str, after_seq: int, limit: int) -> list[StoredEvent]:
+    async def events_of_stream(self, stream: str, after_seq: int, limit: int, /) -> list[StoredEvent]:
         """Events in order of `seq`."""
         ...
 
-    async def journey(self, customer: str) -> Mapping[str, Any] | None:
+    async def journey(self, customer: str, /) -> Mapping[str, Any] | None:
         """A customer with identities, conversations, interactions and relations."""
         ...
 
-    async def quarantine(self, *, limit: int = 100, before: int = 0) -> list[Mapping[str, Any]]:
+    async def quarantine(
+        self, *, account: str = "", limit: int = 100, before: tuple[int, str] | None = None
+    ) -> Sequence[Mapping[str, Any]]:
         """Quarantined inputs, newest first."""
         ...
 
-    async def quarantined(self, id: str) -> Mapping[str, Any] | None:
+    async def quarantined(self, quarantine: str, /) -> Mapping[str, Any] | None:
         """One of them, with its raw bytes."""
         ...
 
-    async def outbox(self, *, states: list[str], limit: int = 100) -> list[Mapping[str, Any]]:
+    async def outbox(self, states: Sequence[str], limit: int, /) -> Sequence[Mapping[str, Any]]:
         """Outbound messages in these states."""
         ...
 
@@ -159,7 +158,7 @@ class Archive(Protocol):
 class Identities(Protocol):
     """Whose an identity is, from the journal's file."""
 
-    async def customers_of(self, identities: list[str]) -> Mapping[str, str]:
+    async def customers_of(self, identities: Sequence[str], /) -> Mapping[str, str]:
         """Identity → customer, of those that are known."""
         ...
 

@@ -52,7 +52,9 @@ class _Posting(Operation):
             schema=Schema(type=OpenAPIType.OBJECT), examples={"message": Example(summary="a message", value=_EXAMPLE)}
         )
         many = OpenAPIMediaType(schema=Schema(type=OpenAPIType.ARRAY, items=Schema(type=OpenAPIType.OBJECT)))
-        data = OpenAPIMediaType(schema=Schema(type=OpenAPIType.OBJECT, description="`data`; attributes as ce-* headers"))
+        data = OpenAPIMediaType(
+            schema=Schema(type=OpenAPIType.OBJECT, description="`data`; attributes as ce-* headers")
+        )
         content = {STRUCTURED: one, BATCH: many, "application/json": data}
         self.request_body = RequestBody(content=content, required=True, description="CloudEvents 1.0")
 

@@ -57,7 +57,9 @@ def again(row: dict[str, Any], account: Account) -> InboundEvent:
     try:
         kept = msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
-        raise Refusal(Code.NOT_ALLOWED_NOW, "this input came by another road than HTTP; it cannot be replayed here") from exc
+        raise Refusal(
+            Code.NOT_ALLOWED_NOW, "this input came by another road than HTTP; it cannot be replayed here"
+        ) from exc
     arrived_ms = int(row["received_ms"])
     if isinstance(kept, dict) and "specversion" in kept:
         event = read_structured(raw)

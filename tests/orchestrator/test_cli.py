@@ -249,6 +249,17 @@ def test_a_path_cannot_be_left_through_an_id(shell: Shell, answering: Answering)
     assert answering.asked[0][1] == "/v1/quarantine/..%2Fstatus"
 
 
+def test_status_of_a_server_that_is_not_ready_is_exit_code_1(shell: Shell, answering: Answering) -> None:
+    """A script can wait for a server that works, and a person reads what is missing."""
+    answering.body = {"ready": False, "reasons": ["cell 0 is not reached"], "counts": {"event": 7}}
+    outcome = shell.run("status")
+    assert outcome.code == Exit.REFUSED
+    assert "cell 0 is not reached" in outcome.out
+    assert "counts.event" in outcome.out
+    answering.body = {"ready": True}
+    assert shell.run("status --json").code == Exit.DONE
+
+
 def test_a_conversation_is_shown_with_all_its_events(shell: Shell, answering: Answering) -> None:
     """Pages are followed to the end, and each event gets its number."""
     first = {"conversation": {"status": "open"}, "events": [{"type": "A"}, {"type": "B"}], "next_after": 2}
@@ -382,6 +393,7 @@ def test_an_archive_is_not_rebuilt_under_a_running_server(shell: Shell) -> None:
     """The data folder's lock says so, with the process that holds it."""
     folder = shell.folder / "data"
     with locked(folder):
+        (folder / "journal.sqlite").touch()
         outcome = shell.run("archive rebuild")
     assert outcome.code == Exit.DATA
     assert "in use" in outcome.err

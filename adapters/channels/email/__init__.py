@@ -7,6 +7,7 @@
     quoting     a reply's text → the words that are new in it                     pure
     automatic   who wrote this: a person, an auto-responder, a mail system?       pure
     inbound     all of it: `parse(raw, …) → Mail`                                 pure
+    smtp        one client's connection to it, with bounds
     entrance    the SMTP server: store files, submit, answer 250 after the commit
     compose     a delivery → the bytes of a mail                                  pure
     sender      the SMTP client: one attempt, and what became of it

@@ -68,7 +68,9 @@ def report_of(message: Message, address: str) -> Report | None:
                 return _read_receipt(part, address)
     # Mail systems older than RFC 3464 name the recipients in a field and return the mail in the text.
     failed = headers.addresses(message, "X-Failed-Recipients")
-    if failed and (delivery := _first_delivery(_RETURNED_ID.findall(_text(parts)), address) or _returned(parts, address)):
+    if failed and (
+        delivery := _first_delivery(_RETURNED_ID.findall(_text(parts)), address) or _returned(parts, address)
+    ):
         return Report(delivery, "bounced", "", failed[0])
     return None
 

@@ -14,27 +14,22 @@ between commands and for the content.
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 import structlog
-from aiosmtpd.smtp import SMTP
 
 from adapters.attachments import AttachmentStore
 from adapters.channels.email import inbound
-from protocol.errors import Code, Refusal
+from adapters.channels.email.headers import line
+from adapters.channels.email.smtp import Busy, Connection
+from protocol.errors import Refusal
 from protocol.inbound import InboundEvent
 
 CONNECTIONS_MAX = 128
 HELD_BYTES_MAX = 256 * 1024 * 1024
 """Content that all connections together hold in memory while it comes in and is worked on."""
-RECIPIENTS_MAX = 100
-"""Of one mail: RFC 5321 §4.5.3.1.8 asks for no less."""
-COMMANDS_MAX = 1000
-"""Of each kind in one connection; beyond, the client connects anew."""
-LINE_BYTES_MAX = 64 * 1024
-"""RFC 5321 allows 998; programs that never wrap a paragraph are forgiven."""
 TIMEOUT_S = 300.0
 """Between two commands, and for a whole content (RFC 5321 §4.5.3.2.7)."""
 SUBMIT_TIMEOUT_S = 60.0
@@ -55,7 +50,7 @@ class MailIntake(Protocol):
         """Returns after the commit. Raises `Refusal`."""
 
 
-class Mailbox(msgspec.Struct, frozen=True):
+class Mailbox(NamedTuple):
     """One account as the entrance knows it."""
 
     account: str
@@ -89,7 +84,7 @@ class Entrance:
         self._server: asyncio.Server | None = None
         self._idle = asyncio.Condition()
         self._working = 0
-        self.connections: set[_Connection] = set()
+        self.connections: set[Connection] = set()
         self.held_bytes = 0
         self.counts: Counter[str] = Counter()
 
@@ -120,7 +115,7 @@ class Entrance:
         return self._mailboxes.get(f"{local.partition('+')[0]}@{domain}") or self._mailboxes.get(address.lower())
 
     def hold(self, size: int) -> bool:
-        """Counts bytes as held; False where that is over the bound."""
+        """Counts bytes of content as held, or with a negative size as let go; False where that is over the bound."""
         self.held_bytes += size
         return self.held_bytes <= self._held_bytes_max
 
@@ -138,6 +133,9 @@ class Entrance:
                 self._idle.notify_all()
 
     async def _take_for(self, mailbox: Mailbox, raw: bytes, sender: str) -> str:
+        if len(raw) > mailbox.message_bytes_max:
+            self.counts["refused"] += 1
+            return f"552 5.3.4 {mailbox.address} takes mails of up to {mailbox.message_bytes_max} bytes"
         try:
             async with asyncio.timeout(self._submit_timeout_s):
                 return await self._take(mailbox, raw, sender)
@@ -151,7 +149,7 @@ class Entrance:
                 return self._later(mailbox, refusal.code.name, refusal.message)
             self.counts["refused"] += 1
             log.warning("mail_refused", account=mailbox.account, code=refusal.code.name)
-            return f"554 5.6.0 {refusal.code.name}: {_ascii(refusal.message)}"
+            return f"554 5.6.0 {refusal.code.name}: {_line(refusal.message)}"
 
     async def _take(self, mailbox: Mailbox, raw: bytes, sender: str) -> str:
         try:
@@ -194,12 +192,20 @@ class Entrance:
     def _later(self, mailbox: Mailbox, code: str, why: str) -> str:
         self.counts["deferred"] += 1
         log.warning("mail_deferred", account=mailbox.account, code=code)
-        return f"451 4.3.0 {code}: {_ascii(why)}; send it again"
+        return f"451 4.3.0 {code}: {_line(why)}; send it again"
 
     def _connect(self) -> asyncio.Protocol:
         if len(self.connections) >= self._connections_max:
             self.counts["connections_refused"] += 1
-            return _Busy(self._connections_max)
-        bytes_max = max(mailbox.message_bytes_max for mailbox in self._mailboxes.values())
-        domain = next(iter(self._mailboxes)).rpartition("@")[2]
-        return _Connection(self, bytes_max=bytes_max, hostname=domain, timeout_s=self._timeout_s)
+            return Busy(self._connections_max)
+        return Connection(
+            self,
+            bytes_max=max(mailbox.message_bytes_max for mailbox in self._mailboxes.values()),
+            hostname=next(iter(self._mailboxes)).rpartition("@")[2],
+            timeout_s=self._timeout_s,
+        )
+
+
+def _line(words: str) -> str:
+    """An SMTP answer is one line of ASCII."""
+    return line(words, chars_max=300).encode("ascii", "replace").decode("ascii")

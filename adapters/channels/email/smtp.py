@@ -1,0 +1,144 @@
+"""SMTP: one client's connection, on aiosmtpd, with the bounds that it leaves open.
+
+aiosmtpd keeps what it reads of a content until the line ends, so a client that never ends a line would fill the memory:
+here the bytes are counted as they come in, those of one content and those of all connections.
+"""
+
+import asyncio
+import traceback
+from typing import Any, Protocol
+
+import structlog
+from aiosmtpd.smtp import SMTP, Envelope, Session, syntax
+
+RECIPIENTS_MAX = 100
+"""Of one mail: RFC 5321 §4.5.3.1.8 asks for no less."""
+COMMANDS_MAX = 1000
+"""Of each kind in one connection; beyond, the client connects anew."""
+LINE_BYTES_MAX = 64 * 1024
+"""RFC 5321 §4.5.3.1.6 allows 1000; programs that never wrap a paragraph are forgiven."""
+
+log = structlog.get_logger(__name__)
+
+
+class Server(Protocol):
+    """What a connection asks of the entrance it belongs to."""
+
+    connections: set["Connection"]
+
+    def mailbox_of(self, address: str) -> object | None:
+        """Whose address it is; None where it is none of ours."""
+
+    def hold(self, size: int) -> bool:
+        """Counts bytes of content; False where all connections together hold too many."""
+
+    async def take(self, raw: bytes, *, sender: str, recipients: list[str]) -> str:
+        """Takes a mail; returns the answer to its content."""
+
+
+class Connection(SMTP):
+    """One client."""
+
+    line_length_limit = LINE_BYTES_MAX
+
+    def __init__(self, server: Server, *, bytes_max: int, hostname: str, timeout_s: float) -> None:
+        super().__init__(
+            _Hooks(server),
+            data_size_limit=bytes_max,
+            enable_SMTPUTF8=True,
+            hostname=hostname,
+            ident="ESMTP Throughline",
+            timeout=timeout_s,
+            command_call_limit=COMMANDS_MAX,
+            loop=asyncio.get_running_loop(),
+        )
+        self._server = server
+        # Dots at the beginning of lines are doubled on the way, so a content may take twice its size.
+        self._wire_bytes_max = 2 * bytes_max + LINE_BYTES_MAX
+        self._in_content = False
+        self._held = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The client is there."""
+        self._server.connections.add(self)
+        super().connection_made(transport)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """The client is gone; a mail that is being taken may still be committed, and its repeat has no second effect."""
+        self._server.connections.discard(self)
+        super().connection_lost(error)
+
+    def data_received(self, data: bytes) -> None:
+        """Counts content, and breaks off where it is too much."""
+        if self._in_content:
+            self._held += len(data)
+            if not self._server.hold(len(data)):
+                self.shut("452 4.3.1 too much mail is coming in at once; send it again")
+                return
+            if self._held > self._wire_bytes_max:
+                self.shut(f"552 5.3.4 the mail is larger than {self.data_size_limit} bytes")
+                return
+        super().data_received(data)
+
+    @syntax("DATA")
+    async def smtp_DATA(self, arg: str) -> None:  # noqa: N802 - aiosmtpd finds commands by this name
+        """Content begins; what was counted of it is let go when it was answered."""
+        self._in_content = True
+        try:
+            await super().smtp_DATA(arg)
+        finally:
+            self._in_content = False
+            self._server.hold(-self._held)
+            self._held = 0
+
+    def shut(self, answer: str = "421 4.3.2 the server is stopping; send it again") -> None:
+        """Says why, and closes once that is sent."""
+        if isinstance(self.transport, asyncio.WriteTransport) and not self.transport.is_closing():
+            self.transport.write(f"{answer}\r\n".encode("ascii"))
+            self.transport.close()
+
+
+class Busy(asyncio.Protocol):
+    """In place of a connection that is one too many."""
+
+    def __init__(self, connections_max: int) -> None:
+        self._connections_max = connections_max
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Says so, and closes."""
+        assert isinstance(transport, asyncio.WriteTransport)
+        answer = f"421 4.3.2 {self._connections_max} connections are open, which is the limit; come again\r\n"
+        transport.write(answer.encode("ascii"))
+        transport.close()
+
+
+class _Hooks:
+    """What aiosmtpd calls at the commands."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+
+    async def handle_RCPT(  # noqa: N802
+        self, _: SMTP, __: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        if self._server.mailbox_of(address) is None:
+            return "550 5.1.1 no such mailbox here"
+        if len(envelope.rcpt_tos) >= RECIPIENTS_MAX:
+            return f"452 4.5.3 {RECIPIENTS_MAX} recipients are the limit; send it to the others again"
+        envelope.rcpt_tos.append(address)
+        envelope.rcpt_options.extend(options)
+        return "250 2.1.5 a mailbox of ours"
+
+    async def handle_DATA(self, _: SMTP, __: Session, envelope: Envelope) -> str:  # noqa: N802
+        # aiosmtpd gives the null sender as `<>`.
+        sender = (envelope.mail_from or "").strip("<>")
+        return await self._server.take(envelope.original_content or b"", sender=sender, recipients=envelope.rcpt_tos)
+
+    async def handle_VRFY(self, *_: Any) -> str:  # noqa: N802
+        return "252 2.5.2 send the mail to find out"
+
+    async def handle_exception(self, error: Exception) -> str:
+        """A bug of ours. The client keeps the mail; the log gets the place and no words of anyone."""
+        at = traceback.extract_tb(error.__traceback__)[-1]
+        log.error("smtp_failed", error=type(error).__name__, file=at.filename, line=at.lineno)
+        return "451 4.3.0 INTERNAL: the server failed; send it again"

@@ -1,0 +1,95 @@
+"""HTTP: the Litestar application of the one port, its limits, its OpenAPI, and the one shape of its errors."""
+
+from typing import Any
+
+from litestar import Litestar, Response
+from litestar.datastructures import State
+from litestar.exceptions import HTTPException, ValidationException
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme
+
+from orchestrator.gateway import health, operations, posted_events, reads, webhooks
+from orchestrator.gateway.access import SIGNED
+from orchestrator.gateway.answers import ErrorAnswer, error_answer, error_status
+from orchestrator.gateway.failures import failed
+from orchestrator.gateway.services import HttpRequest, Services, services_of
+from protocol.errors import Code, Refusal
+
+RETRY_AFTER_S = 1
+"""Said with every retryable refusal (RFC 9110 §10.2.3)."""
+
+# What the framework itself refuses → the row of the error table that says the same.
+_CODES: dict[int, Code] = {
+    400: Code.INVALID,
+    401: Code.UNAUTHENTICATED,
+    403: Code.FORBIDDEN,
+    404: Code.NOT_FOUND,
+    405: Code.INVALID,
+    413: Code.TOO_LARGE,
+    415: Code.INVALID,
+}
+
+
+def application(services: Services, *, body_bytes_max: int, version: str) -> Litestar:
+    """The HTTP application. `access.Access` stands before it."""
+    return Litestar(
+        route_handlers=[
+            *posted_events.ROUTES,
+            *reads.ROUTES,
+            *operations.ROUTES,
+            *webhooks.ROUTES,
+            *health.ROUTES,
+        ],
+        state=State({"services": services}),
+        exception_handlers={
+            Refusal: _refusal,
+            ValidationException: _validation,
+            HTTPException: _http,
+            Exception: _failure,
+        },
+        request_max_body_size=body_bytes_max,
+        logging_config=None,
+        openapi_config=OpenAPIConfig(
+            title="Throughline",
+            version=version,
+            description="Events in, context and history out. Every answer that is no success has the shape ErrorAnswer.",
+            path="/",
+            render_plugins=[JsonRenderPlugin(path="/openapi.json")],
+            use_handler_docstrings=True,
+            components=Components(security_schemes={"token": SecurityScheme(type="http", scheme="bearer")}),
+            security=[{"token": []}],
+        ),
+    )
+
+
+def _refusal(request: HttpRequest, refusal: Refusal) -> Response[ErrorAnswer]:
+    here = services_of(request)
+    entrance = "webhook" if request.scope["path"].startswith(SIGNED) else "http"
+    here.metrics.refused(refusal.code, entrance)
+    headers = {"Retry-After": str(RETRY_AFTER_S)} if refusal.retryable else {}
+    return Response(error_answer(refusal), status_code=error_status(refusal), headers=headers)
+
+
+def _validation(request: HttpRequest, exc: ValidationException) -> Response[ErrorAnswer]:
+    """A path, query or body field that does not fit: the framework says which, and its text may repeat the input."""
+    faults = exc.extra if isinstance(exc.extra, list) else []
+    first: dict[str, Any] = faults[0] if faults else {}
+    field = str(first.get("key", ""))
+    message = f"{field} does not fit; see /openapi.json" if field else "the request does not fit; see /openapi.json"
+    return _refusal(request, Refusal(Code.INVALID, message, field=field))
+
+
+def _http(request: HttpRequest, exc: HTTPException) -> Response[ErrorAnswer]:
+    code = _CODES.get(exc.status_code)
+    if code is None:
+        return _failure(request, exc)
+    messages = {404: "there is nothing at this path", 405: "this path has no such method", 413: "the body is too large"}
+    message = messages.get(exc.status_code, "the request does not fit; see /openapi.json")
+    services_of(request).metrics.refused(code, "http")
+    return Response(ErrorAnswer(code=code, message=message), status_code=exc.status_code, headers=exc.headers)
+
+
+def _failure(request: HttpRequest, exc: Exception) -> Response[ErrorAnswer]:
+    where = request.scope["path"].split("/")[1:3]
+    return _refusal(request, failed(exc, where="/".join(where), new_reference=services_of(request).new_id))

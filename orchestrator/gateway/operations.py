@@ -1,0 +1,188 @@
+"""Operations over HTTP: commands, quarantine, outbox. What agents do over WebSocket, and what operators do besides."""
+
+from typing import Annotated, Any
+
+from litestar import Response, get, post
+from litestar.params import Parameter
+from msgspec import Struct
+
+from orchestrator.gateway.access import needs
+from orchestrator.gateway.answers import CommandAnswer
+from orchestrator.gateway.quarantine import again
+from orchestrator.gateway.reads import Limit
+from orchestrator.gateway.services import HttpRequest, Services, services_of, speaker_of
+from orchestrator.tokens import Token
+from protocol.commands import AnyCommand, MarkReplayed, ReplayDelivery
+from protocol.errors import Code, Refusal
+from protocol.links import Answered
+
+POSITION_HEADER = "Throughline-Position"
+"""Carries the archive's position where the body is a bare list."""
+IDEMPOTENCY_KEY = "idempotency-key"
+ID_MAX = 512
+STATES = ("queued", "attempting", "waiting", "uncertain", "dead")
+
+_COMMANDERS = needs("agent")
+_OPERATORS = needs()
+
+
+class CommandRequest(Struct, kw_only=True, frozen=True):
+    """A command. `id`, or the header Idempotency-Key, names it: the same id has one effect and repeats its result.
+    Without either, a repeated request is a second command."""
+
+    command: AnyCommand
+    id: str = ""
+
+
+# Commands
+
+
+@post("/v1/conversations/{conversation:str}/commands", guards=[_COMMANDERS], status_code=200, tags=["commands"])
+async def post_conversation_command(request: HttpRequest, conversation: str, data: CommandRequest) -> CommandAnswer:
+    """Asks something of a conversation; answers after the commit."""
+    return await _command(request, data, conversation=conversation)
+
+
+@post("/v1/customers/{customer:str}/commands", guards=[_COMMANDERS], status_code=200, tags=["commands"])
+async def post_customer_command(request: HttpRequest, customer: str, data: CommandRequest) -> CommandAnswer:
+    """Asks something of a customer, such as `link_identity`; answers after the commit."""
+    return await _command(request, data, customer=customer)
+
+
+async def _command(
+    request: HttpRequest, asked: CommandRequest, *, conversation: str = "", customer: str = ""
+) -> CommandAnswer:
+    if isinstance(asked.command, MarkReplayed):
+        raise Refusal(
+            Code.INVALID, "mark_replayed is the server's own; see POST /v1/quarantine/{id}/replay", field="do"
+        )
+    id = _id(request, asked.id)
+    here = services_of(request)
+    answered = await here.intake.command(
+        actor=_actor(speaker_of(request)), id=id, command=asked.command, conversation=conversation, customer=customer
+    )
+    return _answer(id, answered)
+
+
+def _id(request: HttpRequest, given: str = "") -> str:
+    id = request.headers.get(IDEMPOTENCY_KEY, "") or given or services_of(request).new_id()
+    if len(id) > ID_MAX:
+        raise Refusal(Code.INVALID, f"a command's id has at most {ID_MAX} characters", field="id")
+    return id
+
+
+def _actor(token: Token) -> str:
+    """Who asks, as the journal names them."""
+    return f"operator:{token.name}" if token.operator else f"agent:{token.name}"
+
+
+def _answer(id: str, answered: Answered) -> CommandAnswer:
+    return CommandAnswer(
+        id=id, status=answered.status, stream=answered.stream, seq=answered.seq, position=answered.position
+    )
+
+
+# Quarantine
+
+
+@get("/v1/quarantine", guards=[_OPERATORS], tags=["quarantine"])
+async def get_quarantine(
+    request: HttpRequest,
+    account: str = "",
+    limit: Limit = 100,
+    before: Annotated[str, Parameter(description="`at_ms,quarantine` of the last row of the page before")] = "",
+) -> Response[list[dict[str, Any]]]:
+    """Quarantined inputs without their bytes, the newest first."""
+    here = services_of(request)
+    position = await here.archive.position()
+    at_ms, _, quarantine = before.partition(",")
+    if before and not (at_ms.isascii() and at_ms.isdigit() and len(at_ms) <= 16 and quarantine):
+        raise Refusal(Code.INVALID, "before must be `at_ms,quarantine` of a row", field="before")
+    cursor = (int(at_ms), quarantine) if before else None
+    rows = await here.archive.quarantine(account=account, limit=limit, before=cursor)
+    return Response([*rows], headers={POSITION_HEADER: str(position)})
+
+
+@get("/v1/quarantine/{quarantine:str}", guards=[_OPERATORS], tags=["quarantine"])
+async def get_quarantined(request: HttpRequest, quarantine: str) -> dict[str, Any]:
+    """One quarantined input, whole: `raw` is Base64 of what came, `text` the same where it is UTF-8."""
+    row = await _quarantined(services_of(request), quarantine)
+    raw = bytes(row["raw"])
+    try:
+        return {**row, "raw": raw, "text": raw.decode()}
+    except UnicodeDecodeError:
+        return {**row, "raw": raw, "text": None}
+
+
+@post("/v1/quarantine/{quarantine:str}/replay", guards=[_OPERATORS], status_code=200, tags=["quarantine"])
+async def post_quarantine_replay(request: HttpRequest, quarantine: str) -> CommandAnswer:
+    """Takes a quarantined input in after all, once: the same checks decide again, by today's settings."""
+    here = services_of(request)
+    row = await _quarantined(here, quarantine)
+    if row["replayed_at_ms"]:
+        raise Refusal(Code.NOT_ALLOWED_NOW, "this input was replayed before", ref=quarantine)
+    account = here.accounts.get(row["account"])
+    if account is None:
+        raise Refusal(Code.UNKNOWN_ACCOUNT, "the account this input came by is no longer configured", ref=quarantine)
+    answered = await here.intake.submit(again(row, account))
+    if answered.status == "quarantined":
+        raise Refusal(Code.NOT_ALLOWED_NOW, "it was refused again; the reason is with the newer copy", ref=quarantine)
+    # Should the server die here, the next replay finds the event's own once-key and gets as far as this again.
+    await here.intake.command(
+        actor=_actor(speaker_of(request)),
+        id=f"replay:{quarantine}",
+        command=MarkReplayed(quarantine=quarantine),
+        customer=row["stream"],
+    )
+    return _answer(quarantine, answered)
+
+
+async def _quarantined(here: Services, quarantine: str) -> dict[str, Any]:
+    row = await here.archive.quarantined(quarantine)
+    if row is None:
+        raise Refusal(Code.NOT_FOUND, "there is no such quarantined input", ref=quarantine)
+    return dict(row)
+
+
+# Outbox
+
+
+@get("/v1/outbox", guards=[_OPERATORS], tags=["outbox"])
+async def get_outbox(
+    request: HttpRequest,
+    states: Annotated[str, Parameter(description=f"Separated by commas, of {', '.join(STATES)}; all without it.")] = "",
+    limit: Limit = 100,
+) -> Response[list[dict[str, Any]]]:
+    """Deliveries that have not left, the longest queued first."""
+    wanted = [state.strip() for state in states.split(",") if state.strip()]
+    if not set(wanted) <= set(STATES):
+        raise Refusal(Code.INVALID, f"states are {', '.join(STATES)}", field="states")
+    here = services_of(request)
+    position = await here.archive.position()
+    rows = await here.archive.outbox(wanted or STATES, limit)
+    return Response([*rows], headers={POSITION_HEADER: str(position)})
+
+
+@post("/v1/outbox/{delivery:str}/replay", guards=[_OPERATORS], status_code=200, tags=["outbox"])
+async def post_outbox_replay(request: HttpRequest, delivery: str) -> CommandAnswer:
+    """Sends a dead or held delivery again, under its idempotency key."""
+    conversation, dot, _ = delivery.rpartition(".")
+    if not dot:
+        raise Refusal(Code.NOT_FOUND, "there is no such delivery", ref=delivery)
+    id = _id(request)
+    answered = await services_of(request).intake.command(
+        actor=_actor(speaker_of(request)), id=id, command=ReplayDelivery(delivery=delivery), conversation=conversation
+    )
+    return _answer(id, answered)
+
+
+ROUTES: list[Any] = [
+    post_conversation_command,
+    post_customer_command,
+    get_quarantine,
+    get_quarantined,
+    post_quarantine_replay,
+    get_outbox,
+    post_outbox_replay,
+]
+"""What `http.py` serves from here."""

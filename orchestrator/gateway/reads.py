@@ -1,0 +1,115 @@
+"""Reads over HTTP: what is known of a customer now, from the live actor; history and lists, from the archive.
+
+Every answer from the archive carries the `position` it is of. `at_least` asks for one that sees a given write: it waits
+for the archive, within a bound.
+"""
+
+from typing import Annotated, Any
+
+import msgspec
+from litestar import get
+from litestar.params import Parameter
+
+from orchestrator.gateway.access import needs
+from orchestrator.gateway.answers import ConversationsAnswer
+from orchestrator.gateway.archive_reads import reach
+from orchestrator.gateway.services import HttpRequest, Services, services_of
+from protocol.entities import CustomerView
+from protocol.errors import Code, Refusal
+from protocol.identities import normalise
+from protocol.links import CustomerRead, ReadCustomer
+
+AT_LEAST_WITHIN_S = 5.0
+"""How long a read waits for the archive before `POSITION_NOT_REACHED`."""
+READ_WITHIN_S = 5.0
+"""How long `GET /v1/context` waits for the live actor: an IVR greets without context rather than late."""
+PAGE_MAX = 1000
+
+AtLeast = Annotated[int, Parameter(ge=0, description="Wait until the archive has the journal up to here.")]
+Limit = Annotated[int, Parameter(ge=1, le=PAGE_MAX, description="Rows of one page.")]
+_READERS = needs("read", "agent")
+
+
+@get("/v1/context", guards=[_READERS], tags=["reads"])
+async def get_context(
+    request: HttpRequest,
+    identity: Annotated[str, Parameter(description="kind:value, such as tel:+447700900123")],
+) -> CustomerView:
+    """What is known of a customer now: open conversations, newest past ones. 404 for an identity nobody has."""
+    here = services_of(request)
+    spelled = normalise(identity, region=here.region)
+    customer = (await here.identities.customers_of([spelled])).get(spelled)
+    if customer is None:
+        raise Refusal(Code.NOT_FOUND, "no customer has this identity", field="identity")
+    reply = await here.cells.call(customer, lambda ref: ReadCustomer(ref, customer), timeout_s=READ_WITHIN_S)
+    if not isinstance(reply, CustomerRead) or reply.view is None:
+        raise Refusal(Code.NOT_FOUND, "nothing is known of this customer", field="identity")
+    return reply.view
+
+
+@get("/v1/conversations", guards=[_READERS], tags=["reads"])
+async def get_conversations(
+    request: HttpRequest,
+    list: Annotated[str, Parameter(description="queue:<name> or owner:<agent>, without what is over")] = "",
+    customer: str = "",
+    status: Annotated[str, Parameter(description="open, snoozed, resolved or closed")] = "",
+    limit: Limit = 100,
+    before: Annotated[str, Parameter(description="the `next` of the page before")] = "",
+    at_least: AtLeast = 0,
+) -> ConversationsAnswer:
+    """Conversations, the newest change first, a page at a time."""
+    here = services_of(request)
+    position = await _reach(here, at_least)
+    cursor = _cursor(before)
+    rows = await here.archive.conversations(list=list, customer=customer, status=status, limit=limit, before=cursor)
+    following = f"{rows[-1].updated_at_ms},{rows[-1].conversation}" if len(rows) == limit else ""
+    return ConversationsAnswer(position=position, conversations=[*rows], next=following)
+
+
+@get("/v1/conversations/{conversation:str}", guards=[_READERS], tags=["reads"])
+async def get_conversation(
+    request: HttpRequest,
+    conversation: str,
+    after: Annotated[int, Parameter(ge=0, description="Events after this seq.")] = 0,
+    limit: Limit = 200,
+    at_least: AtLeast = 0,
+) -> dict[str, Any]:
+    """One conversation's columns, its `interactions`, `context`, `relations`, `deliveries`, and a page of its `events`
+    in order of `seq`; `next_after` is the following page's `after`, 0 at the end."""
+    here = services_of(request)
+    position = await _reach(here, at_least)
+    row = await here.archive.conversation(conversation)
+    if row is None:
+        raise Refusal(Code.NOT_FOUND, "there is no such conversation", ref=conversation)
+    stored = await here.archive.events_of_stream(conversation, after, limit)
+    events = [{"seq": event.seq, **msgspec.json.decode(event.body)} for event in stored]
+    following = stored[-1].seq if len(stored) == limit else 0
+    return {**row, "position": position, "events": events, "next_after": following}
+
+
+@get("/v1/customers/{customer:str}/journey", guards=[_READERS], tags=["reads"])
+async def get_journey(request: HttpRequest, customer: str, at_least: AtLeast = 0) -> dict[str, Any]:
+    """A customer across channels: `identities`, and `conversations` with their interactions and relations."""
+    here = services_of(request)
+    position = await _reach(here, at_least)
+    journey = await here.archive.journey(customer)
+    if journey is None:
+        raise Refusal(Code.NOT_FOUND, "there is no such customer", ref=customer)
+    return {**journey, "position": position}
+
+
+async def _reach(here: Services, at_least: int) -> int:
+    return await reach(here.archive, at_least, within_s=AT_LEAST_WITHIN_S)
+
+
+def _cursor(before: str) -> tuple[int, str] | None:
+    if not before:
+        return None
+    updated, comma, conversation = before.partition(",")
+    if not comma or not updated.isascii() or not updated.isdigit() or len(updated) > 16:
+        raise Refusal(Code.INVALID, "before must be the `next` of an earlier page", field="before")
+    return int(updated), conversation
+
+
+ROUTES: list[Any] = [get_context, get_conversations, get_conversation, get_journey]
+"""What `http.py` serves from here."""

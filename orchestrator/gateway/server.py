@@ -1,0 +1,197 @@
+"""The gateway: one port for agents, gateway clients, programs and vendors. Puts its parts together, starts and stops.
+
+    listener ──▶ websocket ──▶ agents, gateway clients ──▶ hub, inboxes, deliveries ──▶ cells
+             └─▶ access ─────▶ http handlers ────────────▶ intake, archive
+
+The gateway sets the listeners of `cells`; nobody else may.
+"""
+
+import asyncio
+import secrets
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import structlog
+
+from orchestrator.gateway.access import Access
+from orchestrator.gateway.agents import AgentConnection
+from orchestrator.gateway.connection import Terms
+from orchestrator.gateway.deliveries import Deliveries
+from orchestrator.gateway.gateway_clients import GatewayConnection
+from orchestrator.gateway.health import status_of
+from orchestrator.gateway.http import application
+from orchestrator.gateway.hub import Hub
+from orchestrator.gateway.inboxes import Inboxes
+from orchestrator.gateway.listener import Listener
+from orchestrator.gateway.metrics import Metrics
+from orchestrator.gateway.peers import Archive, Cells, Identities, Intake
+from orchestrator.gateway.services import Services
+from orchestrator.gateway.websocket import HELLO_WITHIN_S, WebSockets
+from orchestrator.settings import Account, GatewayAccount, Http, Limits
+from orchestrator.tokens import Tokens
+from protocol.codec import Codec
+from protocol.errors import Code
+
+_log = structlog.get_logger(__name__)
+
+HEARTBEAT_S = 10.0
+"""A loss that nothing else shows is found within this time; a dead client is dropped after about three."""
+AGENTS = "/v1/agent"
+GATEWAY_CLIENTS = "/v1/gateway"
+
+
+class Gateway:
+    """One gateway. `port` 0 of `http` lets the system choose; `.port` says which it was."""
+
+    def __init__(
+        self,
+        *,
+        http: Http,
+        limits: Limits,
+        accounts: Sequence[Account],
+        region: str,
+        cells: Cells,
+        intake: Intake,
+        archive: Archive,
+        identities: Identities,
+        tokens: Tokens,
+        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        new_id: Callable[[], str] = lambda: secrets.token_hex(8),
+        heartbeat_s: float = HEARTBEAT_S,
+        hello_within_s: float = HELLO_WITHIN_S,
+        version: str = "0",
+    ) -> None:
+        self.metrics = Metrics()
+        self._cells = cells
+        self._intake = intake
+        self._accounts = {account.name: account for account in accounts}
+        self._draining = False
+        self._limits = limits
+        self._hub = Hub(cells, self.metrics, on_new_generation=self._generation_changed)
+        self._inboxes = Inboxes(cells, archive, new_reference=new_id)
+        self._deliveries = Deliveries(cells, self.metrics, clock_s=time.monotonic)
+        self._terms = Terms(
+            tokens=tokens,
+            metrics=self.metrics,
+            generation=lambda: cells.generation,
+            new_id=new_id,
+            heartbeat_s=heartbeat_s,
+            message_bytes=http.frame_bytes_max,
+            queue_bytes=limits.agent_queue_bytes,
+            watches=limits.watches_max,
+            credits=limits.gateway_credits,
+        )
+        self._sockets = WebSockets(
+            {AGENTS: self._agent, GATEWAY_CLIENTS: self._gateway_client},
+            origins=http.origins,
+            message_bytes_max=http.frame_bytes_max,
+            metrics=self.metrics,
+            new_reference=new_id,
+            hello_within_s=hello_within_s,
+        )
+        self._services = Services(
+            accounts=self._accounts,
+            region=region,
+            cells=cells,
+            intake=intake,
+            archive=archive,
+            identities=identities,
+            metrics=self.metrics,
+            now_ms=now_ms,
+            new_id=new_id,
+            archive_lag_max=limits.archive_lag_max,
+            connections=self._connections,
+            watched=lambda: len(self._hub),
+            draining=lambda: self._draining,
+        )
+        http_app = application(self._services, body_bytes_max=http.body_bytes_max, version=version)
+        self._http = Access(http_app, tokens, self.metrics)
+        self._listener = Listener(
+            self._application,
+            host=http.host,
+            port=http.port,
+            connections_max=http.connections_max,
+            header_bytes_max=http.header_bytes_max,
+            body_bytes_max=http.body_bytes_max,
+            frame_bytes_max=http.frame_bytes_max,
+        )
+        self._listen_to_cells()
+        self.metrics.watch("throughline_pending", "Questions to cells without an answer", lambda: cells.unanswered)
+        self.metrics.watch("throughline_watched_conversations", "Conversations with a watcher", lambda: len(self._hub))
+        self.metrics.watch(
+            "throughline_unanswered_deliveries", "At gateway clients", lambda: self._deliveries.unanswered
+        )
+        self.metrics.watch("throughline_queue_bytes", "Frames that wait for slow clients", self._queue_bytes)
+
+    @property
+    def port(self) -> int:
+        """The port it listens on, once started."""
+        return self._listener.port
+
+    async def start(self) -> None:
+        """Opens the port. Raises `ListenError` that names the setting where it cannot."""
+        await self._listener.start()
+        _log.info("gateway_started", port=self.port)
+
+    async def stop(self, drain_s: float) -> None:
+        """Tells every client to leave, takes no new ones, gives them `drain_s`, then closes with `DRAINING`."""
+        self._draining = True
+        self._listener.stop_accepting()
+        await self._sockets.drain(drain_s)
+        await self._inboxes.close()
+        await self._listener.stop()
+        _log.info("gateway_stopped")
+
+    async def status(self) -> dict[str, Any]:
+        """The server at a glance: what `GET /v1/status` answers."""
+        return await status_of(self._services)
+
+    async def _application(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        """The one ASGI application."""
+        if scope["type"] == "websocket":
+            await self._sockets(scope, receive, send)
+        else:
+            await self._http(scope, receive, send)
+
+    # Connections
+
+    def _agent(self, codec: Codec, presented: str) -> AgentConnection:
+        return AgentConnection(self._terms, codec, presented, hub=self._hub, inboxes=self._inboxes, intake=self._intake)
+
+    def _gateway_client(self, codec: Codec, presented: str) -> GatewayConnection:
+        accounts = {name: isinstance(account, GatewayAccount) for name, account in self._accounts.items()}
+        return GatewayConnection(
+            self._terms,
+            codec,
+            presented,
+            intake=self._intake,
+            deliveries=self._deliveries,
+            accounts=accounts,
+            clock=asyncio.get_running_loop(),
+        )
+
+    def _connections(self) -> dict[str, int]:
+        counted = Counter(connection.kind for connection in self._sockets.connections)
+        return {AgentConnection.kind: counted["agent"], GatewayConnection.kind: counted["gateway"]}
+
+    def _queue_bytes(self) -> float:
+        return sum(connection.outgoing.size_bytes for connection in self._sockets.connections)
+
+    # Cells
+
+    def _listen_to_cells(self) -> None:
+        self._cells.on_updated = self._hub.updated
+        self._cells.on_heads = self._hub.heads_are
+        self._cells.on_list_changed = self._inboxes.changed
+        self._cells.on_deliver = self._deliveries.deliver
+        self._cells.on_fresh = self._fresh
+
+    def _fresh(self, cell: int) -> None:
+        self._hub.fresh(cell)
+        self._inboxes.fresh(cell)
+
+    def _generation_changed(self) -> None:
+        """The journal was replaced: every position is void, and agents begin anew."""
+        self._sockets.close_all(Code.DRAINING, "the journal was replaced; reconnect", kind=AgentConnection.kind)

@@ -1,0 +1,53 @@
+"""Vendors' webhooks: `POST /webhooks/{account}`. The adapter checks and translates, the answer comes after the commit.
+
+A vendor that hears "no" often does not call again, so what its signature proves to be genuine is kept in quarantine
+when it does not fit, and answered like what does.
+"""
+
+import hashlib
+from typing import Any
+
+from litestar import Response, post
+
+from adapters.channels.twilio import TWIML_NOTHING, TWIML_TYPE, handle
+from orchestrator.gateway.quarantine import KEPT, keep_webhook
+from orchestrator.gateway.services import HttpRequest, Services, services_of
+from orchestrator.settings import TwilioAccount
+from protocol.errors import Code, Refusal
+
+KEPT_OF_VENDORS = KEPT | {Code.UNKNOWN_ACCOUNT}
+"""A genuine request for another of the vendor's accounts is a mistake in the settings: kept until they are mended."""
+
+
+@post("/webhooks/{account:str}", status_code=200, tags=["webhooks"])
+async def post_webhook(request: HttpRequest, account: str) -> Response[bytes]:
+    """Twilio's messages and status callbacks. Answers TwiML; a wrong signature answers 403."""
+    here = services_of(request)
+    line = here.accounts.get(account)
+    if not isinstance(line, TwilioAccount):
+        raise Refusal(Code.UNKNOWN_ACCOUNT, "no account of this name takes webhooks")
+    body = await request.body()
+    raw = keep_webhook(query=request.url.query, body=body)
+    try:
+        headers = {name: value for name, value in request.headers.items()}
+        event = handle(line, url=str(request.url), headers=headers, body=body, arrived_ms=here.now_ms())
+        answered = await here.intake.submit(event, raw=raw)
+        here.metrics.events.labels(answered.status, account).inc()
+    except Refusal as refusal:
+        if refusal.code not in KEPT_OF_VENDORS:
+            raise
+        await _quarantine(here, line, refusal, raw)
+    return Response(TWIML_NOTHING, media_type=TWIML_TYPE)
+
+
+async def _quarantine(here: Services, line: TwilioAccount, refusal: Refusal, raw: bytes) -> None:
+    # A request that does not say its id is named by what it holds: the same one again is the same.
+    id = refusal.ref or hashlib.sha256(raw).hexdigest()[:32]
+    source = f"twilio:{line.account_sid}"
+    await here.intake.quarantine(account=line.name, source=source, id=id, refusal=refusal, raw=raw)
+    here.metrics.refused(refusal.code, "webhook")
+    here.metrics.events.labels("quarantined", line.name).inc()
+
+
+ROUTES: list[Any] = [post_webhook]
+"""What `http.py` serves from here."""

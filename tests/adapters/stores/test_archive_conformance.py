@@ -1,0 +1,310 @@
+"""What every archive store does, on SQLite and in memory alike."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from actors.rows import shard_of
+from adapters.stores.errors import StoreFailed, StoreLocked
+from adapters.stores.memory import MemoryArchive
+from adapters.stores.sqlite_archive import ArchiveReads, ArchiveWrites, SqliteArchive, SqliteArchiveReader
+from protocol import events as ev
+from protocol.archive import Due, Patch, StoredSnapshot
+from protocol.entities import ConversationSummary, Relation, RelationKind, Status
+from protocol.links import SnapshotTaken
+from tests.adapters.stores.story import HOUR_MS, MINUTE_MS, Story, bodies
+
+ANN, BOB = "cuann0000000000000", "cubob0000000000000"
+
+
+class Archive(NamedTuple):
+    """An archive's writer and a reader of it."""
+
+    store: ArchiveWrites
+    reader: ArchiveReads
+    open: Callable[[], Awaitable[int]]
+    close: Callable[[], Awaitable[None]]
+
+    async def follow(self, story: Story, after: int = 0) -> None:
+        """Brings the archive to the story's end."""
+        await self.store.apply(story.patches(after), story.position)
+
+
+@pytest.fixture(params=["sqlite", "memory"])
+async def archive(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Archive]:
+    """An empty archive of each kind."""
+    if request.param == "memory":
+        memory = MemoryArchive()
+        assert await memory.open() == 0
+        yield Archive(memory, memory, memory.open, memory.close)
+        return
+    store, reader = SqliteArchive(tmp_path / "archive.db"), SqliteArchiveReader(tmp_path / "archive.db")
+    assert await store.open() == 0
+    await reader.open()
+    yield Archive(store, reader, store.open, store.close)
+    await reader.close()
+    await store.close()
+
+
+@pytest.fixture
+def story() -> Story:
+    """Ann mails, Bob chats; Ann is answered, snoozed, and has a second conversation."""
+    story = Story()
+    first = story.meet(ANN, "mailto:ann@example.org", "email", "My bill is wrong", subject="Bill")
+    story.meet(BOB, "chat:bob", "chat", "hello", queue="sales")
+    story.now_ms += HOUR_MS
+    story.reply(ANN, first, 1, "mailto:ann@example.org", "email", "Which month?")
+    story.unit(ANN, (first, ev.OwnerChanged(at_ms=0, actor="agent:ann", owner="ann")))
+    story.unit(ANN, (first, ev.ConversationSnoozed(at_ms=0, actor="agent:ann", until_ms=story.now_ms + HOUR_MS)))
+    story.now_ms += MINUTE_MS
+    relation = Relation(kind=RelationKind.FOLLOWS_UP, conversation=first, reason="another question")
+    story.open(ANN, f"{ANN}-2", "mailto:ann@example.org", "email", "And now?", subject="Next", relation=relation)
+    return story
+
+
+async def test_position_moves_with_the_rows(archive: Archive, story: Story) -> None:
+    """Both are there, or neither."""
+    await archive.follow(story)
+    assert await archive.reader.position() == story.position
+    await archive.close()
+    assert await archive.open() == story.position
+
+
+async def test_a_customers_events_come_back_in_the_journals_order(archive: Archive, story: Story) -> None:
+    """From all streams of the customer, none of another's, and after a position only the newer."""
+    await archive.follow(story)
+    events = await archive.reader.events_of_customer(ANN, 0)
+    mine = [(stream, seq, event) for stream, seq, event in story.events if stream.startswith(ANN)]
+    assert [(e.stream, e.seq) for e in events] == [(stream, seq) for stream, seq, _ in mine]
+    assert bodies(e.body for e in events) == [event for _, _, event in mine]
+    assert events == sorted(events, key=lambda e: e.position)
+    later = await archive.reader.events_of_customer(ANN, 5)
+    assert later == [e for e in events if e.position > 5]
+    assert {e.stream for e in later} == {f"{ANN}-1", f"{ANN}-2"}
+
+
+async def test_a_streams_events_are_read_in_pages(archive: Archive, story: Story) -> None:
+    """By seq, ascending."""
+    await archive.follow(story)
+    page = await archive.reader.events_of_stream(f"{ANN}-1", 1, 2)
+    assert [e.seq for e in page] == [2, 3]
+    assert [e.seq for e in await archive.reader.events_of_stream(f"{ANN}-1", 3, 10)] == [4, 5, 6, 7]
+
+
+async def test_following_in_pieces_makes_the_same_rows(archive: Archive, story: Story) -> None:
+    """However the records are cut into batches, the archive is the same."""
+    whole = MemoryArchive()
+    await whole.open()
+    await whole.apply(story.patches(), story.position)
+    for record in story.records:
+        await archive.store.apply(Story.patches(_only(story, record.position)), record.position)
+    for customer in (ANN, BOB):
+        assert await archive.reader.journey(customer) == await whole.journey(customer)
+    assert await archive.reader.conversations() == await whole.conversations()
+    assert await archive.reader.counts() == await whole.counts()
+
+
+async def test_lists_hold_what_waits(archive: Archive, story: Story) -> None:
+    """A queue's and an owner's open and snoozed conversations; a customer's of any status; newest change first."""
+    story.unit(ANN, (f"{ANN}-2", ev.ConversationResolved(at_ms=0, close_at_ms=story.now_ms + HOUR_MS)))
+    await archive.follow(story)
+    first = ConversationSummary(
+        conversation=f"{ANN}-1",
+        customer=ANN,
+        head=7,
+        status=Status.SNOOZED,
+        queue="bills",
+        owner="ann",
+        subject="Bill",
+        channel="email",
+        updated_at_ms=story.now_ms - MINUTE_MS,
+    )
+    assert await archive.reader.conversations(list="queue:bills") == [first]
+    assert await archive.reader.conversations(list="owner:ann") == [first]
+    assert await archive.reader.conversations(list="owner:nobody") == []
+    assert await _ids(archive, list=f"customer:{ANN}") == [f"{ANN}-2", f"{ANN}-1"]
+    assert await _ids(archive, customer=ANN, status="resolved") == [f"{ANN}-2"]
+    page = await archive.reader.conversations(limit=2)
+    assert [row.conversation for row in page] == [f"{ANN}-2", f"{ANN}-1"]
+    assert await _ids(archive, before=(page[-1].updated_at_ms, page[-1].conversation)) == [f"{BOB}-1"]
+
+
+async def test_a_conversation_is_shown_with_its_parts(archive: Archive, story: Story) -> None:
+    """Contacts, context, relations and deliveries."""
+    item = ev.ContextSet(at_ms=0, actor="agent:ann", key="invoice", value={"no": 1}["no"], version=1)
+    story.unit(ANN, (f"{ANN}-2", item))
+    await archive.follow(story)
+    first, second = [await archive.reader.conversation(f"{ANN}-{n}") for n in (1, 2)]
+    assert first is not None
+    assert second is not None
+    assert [i["channel"] for i in first["interactions"]] == ["email"]
+    assert [(d["delivery"], d["state"], d["attempt"]) for d in first["deliveries"]] == [(f"{ANN}-1.4", "attempting", 1)]
+    assert [(r["earlier"], r["kind"]) for r in second["relations"]] == [(f"{ANN}-1", "follows_up")]
+    assert [(c["key"], c["value"]) for c in second["context"]] == [("invoice", 1)]
+    assert await archive.reader.conversation("nobody-1") is None
+
+
+async def test_a_journey_is_a_customer_with_everything(archive: Archive, story: Story) -> None:
+    """Identities with their evidence, and the conversations in order."""
+    await archive.follow(story)
+    journey = await archive.reader.journey(ANN)
+    assert journey is not None
+    assert [(i["identity"], i["evidence"], i["verified"]) for i in journey["identities"]] == [
+        ("mailto:ann@example.org", "first_contact", 1)
+    ]
+    assert [c["conversation"] for c in journey["conversations"]] == [f"{ANN}-1", f"{ANN}-2"]
+    assert await archive.reader.journey("cunobody") is None
+
+
+async def test_due_names_each_customer_once(archive: Archive, story: Story) -> None:
+    """The nearest timer counts; only the asker's shards, only up to the moment, the nearest first."""
+    story.unit(BOB, (f"{BOB}-1", ev.ConversationSnoozed(at_ms=0, until_ms=story.now_ms - MINUTE_MS)))
+    await archive.follow(story)
+    attempted_ms = story.now_ms - MINUTE_MS
+    both = [shard_of(ANN), shard_of(BOB)]
+    everyone = [Due(ANN, attempted_ms), Due(BOB, attempted_ms)]
+    assert sorted(await archive.reader.due(both, story.now_ms, 10), key=lambda d: d.customer) == everyone
+    assert await archive.reader.due(both[1:], story.now_ms, 10) == everyone[1:]
+    assert len(await archive.reader.due(both, story.now_ms, 1)) == 1
+    assert await archive.reader.due(both, attempted_ms - 1, 10) == []
+
+
+async def test_the_newest_snapshot_is_kept(archive: Archive) -> None:
+    """An older one that comes late changes nothing."""
+    await archive.store.save_snapshots([SnapshotTaken(ANN, 5, b"five"), SnapshotTaken(BOB, 2, b"two")])
+    await archive.store.save_snapshots([SnapshotTaken(ANN, 4, b"four"), SnapshotTaken(BOB, 3, b"three")])
+    assert await archive.reader.snapshot(ANN) == StoredSnapshot(5, b"five")
+    assert await archive.reader.snapshot(BOB) == StoredSnapshot(3, b"three")
+    assert await archive.reader.snapshot("cunobody") is None
+
+
+async def test_quarantine_keeps_the_input_whole(archive: Archive) -> None:
+    """Listed without its bytes, newest first; read with them; marked when it came in after all."""
+    story = Story()
+    for n in range(3):
+        story.now_ms += MINUTE_MS
+        story.unit("account:mail", ("account:mail", _quarantined(f"mail.{n + 1}", b"\x00raw\xff")))
+    story.unit("account:mail", ("account:mail", ev.QuarantineReplayed(at_ms=0, quarantine="mail.1")))
+    story.unit("account:mail", ("account:mail", ev.QuarantineReplayed(at_ms=0, quarantine="mail.99")))
+    await archive.follow(story)
+    page = await archive.reader.quarantine(account="mail", limit=2)
+    assert [(row["quarantine"], row["raw_bytes"]) for row in page] == [("mail.3", 5), ("mail.2", 5)]
+    before = (page[-1]["at_ms"], page[-1]["quarantine"])
+    rest = await archive.reader.quarantine(before=before)
+    assert [(row["quarantine"], row["replayed_at_ms"]) for row in rest] == [("mail.1", story.now_ms)]
+    assert await archive.reader.quarantine(account="sms") == []
+    whole = await archive.reader.quarantined("mail.2")
+    assert whole is not None
+    assert whole["raw"] == b"\x00raw\xff"
+    assert await archive.reader.quarantined("mail.99") is None
+    assert (await archive.reader.counts())["customers"] == 0
+
+
+async def test_the_outbox_shows_deliveries_by_state(archive: Archive, story: Story) -> None:
+    """The longest queued first; a sent one only for who asks for it."""
+    conversation = f"{ANN}-1"
+    dead = story.reply(ANN, conversation, 1, "mailto:ann@example.org", "email", "Hello?")
+    story.unit(ANN, (conversation, ev.DeliverySent(at_ms=0, delivery=f"{conversation}.4", external_id="x1")))
+    story.unit(ANN, (conversation, ev.DeliveryDead(at_ms=0, delivery=dead, code="550", reason="no such mailbox")))
+    story.unit(ANN, (conversation, ev.DeliveryConfirmed(at_ms=0, delivery="someone-1.7", status="read")))
+    await archive.follow(story)
+    assert [(row["delivery"], row["code"]) for row in await archive.reader.outbox(["dead"], 10)] == [(dead, "550")]
+    assert [row["external_id"] for row in await archive.reader.outbox(["sent", "dead"], 10)] == ["x1", ""]
+    counts = await archive.reader.counts()
+    assert (counts["outbox"], counts["outbox_dead"]) == (1, 1)
+
+
+async def test_retention_drops_what_is_over(archive: Archive, story: Story) -> None:
+    """A closed conversation goes, its journey still counts it; what is open stays, and late words about it do no harm."""
+    first, kept = f"{ANN}-1", f"{ANN}-2"
+    story.unit("account:mail", ("account:mail", _quarantined("mail.1", b"secret words")))
+    story.unit(ANN, (first, ev.ConversationClosed(at_ms=0, reason="resolved")))
+    closed_at_ms = story.now_ms
+    story.now_ms += HOUR_MS
+    story.say(ANN, kept, 1, "mailto:ann@example.org", "email", "Still there?")
+    await archive.follow(story)
+    after = story.position
+    assert await archive.store.prune(closed_at_ms) == 0
+    assert await archive.store.prune(closed_at_ms + 1) > 0
+    assert await archive.store.prune(closed_at_ms + 1) == 0
+    assert await _ids(archive, customer=ANN) == [kept]
+    assert await archive.reader.quarantine() == []
+    left = [event for event in await archive.reader.events_of_stream(first, 0, 100)]
+    assert [type(event) for event in bodies(e.body for e in left)] == [ev.ConversationOpened, ev.ConversationClosed]
+    assert b"Bill" not in left[0].body
+    assert b"c2VjcmV0" not in (await archive.reader.events_of_stream("account:mail", 0, 1))[0].body
+    story.unit(ANN, (first, ev.DeliveryConfirmed(at_ms=0, delivery=f"{first}.4", status="read")))
+    await archive.follow(story, after)
+
+
+async def test_reset_empties_it(archive: Archive, story: Story) -> None:
+    """Nothing is left, readers go on, and it can follow from the beginning."""
+    await archive.follow(story)
+    await archive.store.save_snapshots([SnapshotTaken(ANN, 5, b"five")])
+    await archive.store.reset()
+    assert await archive.reader.position() == 0
+    assert await archive.reader.snapshot(ANN) is None
+    assert set((await archive.reader.counts()).values()) == {0}
+    await archive.follow(story)
+    assert (await archive.reader.counts())["events"] == len(story.events)
+
+
+async def test_another_journals_life_empties_it(archive: Archive, story: Story) -> None:
+    """Positions of a lost generation mean nothing."""
+    assert await archive.store.adopt("first") == 0
+    await archive.follow(story)
+    assert await archive.store.adopt("first") == story.position
+    assert await archive.store.adopt("second") == 0
+    assert await archive.reader.journey(ANN) is None
+
+
+async def test_a_row_that_should_be_there_is_missed_loudly(archive: Archive, story: Story) -> None:
+    """A batch was left out: nothing of the next one is written."""
+    with pytest.raises(AssertionError, match="rebuild the archive"):
+        await archive.store.apply(story.patches(after=4), story.position)
+    assert await archive.reader.position() == 0
+    assert await archive.reader.events_of_customer(ANN, 0) == []
+
+
+async def test_a_forked_stream_stops_the_archive(archive: Archive, story: Story) -> None:
+    """Two events with one seq must never stand beside each other."""
+    await archive.follow(story)
+    forked = Patch("event", (99, 0), story.patches()[0].values, True, 99)
+    with pytest.raises(StoreFailed):
+        await archive.store.apply([forked], 99)
+
+
+async def test_it_has_one_writer(archive: Archive) -> None:
+    """And says nothing once closed."""
+    with pytest.raises(StoreLocked):
+        await archive.open()
+    await archive.close()
+    with pytest.raises(StoreFailed, match="not open"):
+        await archive.store.reset()
+
+
+def _only(story: Story, position: int) -> Story:
+    one = Story()
+    one.records = story.records[position - 1 : position]
+    return one
+
+
+def _quarantined(quarantine: str, raw: bytes) -> ev.InputQuarantined:
+    return ev.InputQuarantined(
+        at_ms=0,
+        quarantine=quarantine,
+        account="mail",
+        source="smtp",
+        id="m1",
+        code=4200,
+        field="data.text",
+        reason="too long",
+        raw=raw,
+        received_ms=1,
+    )
+
+
+async def _ids(archive: Archive, **selection: object) -> list[str]:
+    return [row.conversation for row in await archive.reader.conversations(**selection)]  # type: ignore[arg-type]
