@@ -19,8 +19,9 @@ help: ## say what the targets do
 
 install: $(VENV)/.installed $(VENV)/.installed-dev ## make .venv and install, with what tests and lint need
 
+# No shell stands between make and the server: both get Ctrl-C, make waits, and the server's end is quiet.
 run: $(VENV)/.installed ## start the server on its embedded default; Ctrl-C drains and stops it
-	@scripts/foreground $(BIN)/throughline serve $(ARGS)
+	@$(BIN)/throughline serve $(ARGS)
 
 test: $(VENV)/.installed-dev ## run the whole suite and say what was skipped and why
 	@$(BIN)/python -m pytest $(ARGS)

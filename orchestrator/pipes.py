@@ -11,7 +11,7 @@ import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 import msgspec
 import structlog
@@ -131,10 +131,10 @@ class _SocketWire(asyncio.Protocol):
         self._buffer = bytearray()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # A cast, not an assertion: uvloop's transports have the methods and not the base class.
+        self._transport = cast(asyncio.Transport, transport)
         # The pipe bounds what is unacknowledged; pausing below that would only hide it.
-        transport.set_write_buffer_limits(high=BLOB_BYTES_MAX)
+        self._transport.set_write_buffer_limits(high=BLOB_BYTES_MAX)
         self._on_made(self)
 
     def data_received(self, data: bytes) -> None:

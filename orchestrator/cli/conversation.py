@@ -7,10 +7,18 @@ import typer
 from rich.text import Text
 
 from orchestrator.cli.options import Data, Json, Token, Url, server_of
-from orchestrator.cli.output import console, local_time, print_fields, print_json
+from orchestrator.cli.output import console, local_time, print_fields, print_json, print_table
 from orchestrator.cli.server import Server, part
 
 app = typer.Typer(help="Look at a conversation.", no_args_is_help=True)
+
+PARTS = {
+    "interactions": ("interaction", "channel", "account", "identity", "started_at_ms", "ended_at_ms"),
+    "context": ("key", "value", "channel", "actor", "at_ms", "version"),
+    "relations": ("kind", "earlier", "reason"),
+    "deliveries": ("delivery", "state", "channel", "recipient", "attempt", "confirmed", "reason"),
+}
+"""Tables below the conversation's own fields, with the columns shown."""
 
 
 @app.callback()
@@ -33,21 +41,26 @@ def show(
     if as_json:
         print_json(answer)
         return
-    print_fields(answer["conversation"])
-    for line in _lines(answer["events"]):
+    events, parts = answer.pop("events"), {name: answer.pop(name, []) for name in PARTS}
+    print_fields(answer)
+    for name, columns in PARTS.items():
+        if parts[name]:
+            console().print(Text(f"\n{name}", style="bold"))
+            print_table(parts[name], columns, empty="")
+    console().print(Text("\nevents", style="bold"))
+    for line in _lines(events):
         console().print(line)
 
 
 def whole(server: Server, conversation: str) -> dict[str, Any]:
-    """The server's answer with the events of all its pages; each event with its `seq`, which the pages imply."""
+    """The server's answer, with the events of all its pages."""
     path = f"/v1/conversations/{part(conversation)}"
     answer: dict[str, Any] = server.get(path)
-    events = answer["events"]
-    while after := answer.pop("next_after", 0):
+    while after := answer.pop("next_after"):
         page = server.get(path, after=after)
-        events += page["events"]
-        answer["next_after"] = page.get("next_after", 0)
-    return {**answer, "events": [{"seq": seq, **event} for seq, event in enumerate(events, 1)]}
+        answer["events"] += page["events"]
+        answer["next_after"] = page["next_after"]
+    return answer
 
 
 def _lines(events: list[dict[str, Any]]) -> Iterator[Text]:

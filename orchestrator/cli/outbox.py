@@ -10,7 +10,18 @@ from orchestrator.cli.server import part
 
 app = typer.Typer(help="See what is to leave, and send again what was given up.", no_args_is_help=True)
 
-COLUMNS = ("delivery", "state", "channel", "account", "to_identity", "attempt", "next_ms", "reason")
+COLUMNS = (
+    "delivery",
+    "state",
+    "channel",
+    "account",
+    "recipient",
+    "attempt",
+    "queued_at_ms",
+    "next_at_ms",
+    "code",
+    "reason",
+)
 
 
 @app.command("list", epilog="Example: throughline outbox list --state dead")
@@ -32,7 +43,7 @@ def list_(
     if as_json:
         print_json(answer)
     else:
-        print_table(answer["rows"], COLUMNS, empty="the outbox is empty")
+        print_table(answer, COLUMNS, empty="the outbox is empty")
 
 
 @app.command("replay", epilog="Example: throughline outbox replay cu7q2mzj4xk5w3n6ab-1.12")

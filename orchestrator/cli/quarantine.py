@@ -11,7 +11,7 @@ from orchestrator.cli.server import part
 app = typer.Typer(help="See what was refused and take it in after all.", no_args_is_help=True)
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="A quarantined input's id.")]
-COLUMNS = ("quarantine", "received_ms", "account", "source", "id", "code", "field", "reason")
+COLUMNS = ("quarantine", "received_ms", "account", "source", "id", "code", "field", "reason", "replayed_at_ms")
 
 
 @app.command("list", epilog="Example: throughline quarantine list --account mail")
@@ -30,7 +30,7 @@ def list_(
     if as_json:
         print_json(answer)
     else:
-        print_table(answer["rows"], COLUMNS, empty="nothing is in quarantine")
+        print_table(answer, COLUMNS, empty="nothing is in quarantine")
 
 
 @app.command("show", epilog="Example: throughline quarantine show q7q2mzj4xk5w3n6ab")
@@ -41,7 +41,7 @@ def show(quarantine: Id, *, url: Url = "", token: Token = "", data: Data = None,
     if as_json:
         print_json(answer)
     else:
-        print_fields(answer["row"])
+        print_fields({name: value for name, value in answer.items() if name != "raw" or answer.get("text") is None})
 
 
 @app.command("replay", epilog="Example: throughline quarantine replay q7q2mzj4xk5w3n6ab")

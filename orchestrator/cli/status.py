@@ -4,7 +4,7 @@ import typer
 
 from orchestrator.cli.exits import Exit
 from orchestrator.cli.options import Data, Json, Token, Url, server_of
-from orchestrator.cli.output import print_fields, print_json
+from orchestrator.cli.output import console, print_fields, print_json, print_table
 
 EXAMPLE = "Example: throughline status --json"
 
@@ -16,6 +16,9 @@ def status(*, url: Url = "", token: Token = "", data: Data = None, as_json: Json
     if as_json:
         print_json(answer)
     else:
+        accounts = answer.pop("accounts", [])
         print_fields({"url": server.url, **answer})
+        console().print()
+        print_table(accounts, ("account", "kind"), empty="no channel accounts")
     if answer.get("ready") is False:
         raise typer.Exit(int(Exit.REFUSED))

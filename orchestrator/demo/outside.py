@@ -13,12 +13,14 @@ from urllib.parse import urlsplit
 import aiosmtplib
 from msgspec import Struct
 
-from adapters.channels.fakes.mailbox import Mailbox
+from adapters.channels.fakes.mailbox import Letter, Mailbox
 from adapters.channels.fakes.twilio_api import FakeTwilio, TakenMessage
 from orchestrator.demo.cast import Customer
 from orchestrator.settings import Account, EmailAccount, GatewayAccount, TwilioAccount
 from protocol.errors import ThroughlineError
 
+LONG_S = 3600.0
+"""Longer than anyone waits: the play has its own limit on each step."""
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -54,7 +56,7 @@ class Outside:
     def __init__(self, url: str, accounts: Accounts) -> None:
         self.accounts = accounts
         self._url = accounts.sms.public_url or url
-        self._mailbox = Mailbox()
+        self._mailbox = Mailbox(*_host_and_port(f"//{accounts.mail.relay}"))
         self._twilio = FakeTwilio(
             account_sid=accounts.sms.account_sid,
             auth_token=accounts.sms.auth_token,
@@ -65,8 +67,8 @@ class Outside:
     async def __aenter__(self) -> Self:
         """Listens. Raises `Unplayable` where a port is taken."""
         try:
-            await self._mailbox.start(*_host_and_port(f"//{self.accounts.mail.relay}"))
-            self._closing.push_async_callback(self._mailbox.close)
+            await self._mailbox.start()
+            self._closing.push_async_callback(self._mailbox.stop)
             await self._twilio.start(*_host_and_port(self.accounts.sms.api))
             self._closing.push_async_callback(self._twilio.close)
         except OSError as exc:
@@ -80,14 +82,14 @@ class Outside:
         """Stops listening."""
         await self._closing.aclose()
 
-    async def send_mail(self, customer: Customer, *, subject: str, text: str, run: str) -> None:
-        """Delivers a mail of the customer's to the account's SMTP server; returns once it was taken."""
+    async def send_mail(self, customer: Customer, *, subject: str, text: str, id: str) -> None:
+        """Delivers a mail of the customer's, of this Message-ID, to the account's SMTP server; returns once it was taken."""
         mail = EmailMessage()
         mail["From"] = f"{customer.name} <{customer.mail}>"
         mail["To"] = self.accounts.mail.address
         mail["Subject"] = subject
         mail["Date"] = format_datetime(localtime())
-        mail["Message-ID"] = f"<{run}@customer.example>"
+        mail["Message-ID"] = f"<{id}>"
         mail.set_content(text)
         host, port = _host_and_port(f"//{self.accounts.mail.listen}")
         await aiosmtplib.send(mail, hostname=host, port=port, start_tls=False)
@@ -98,9 +100,15 @@ class Outside:
         answer = await self._twilio.text(webhook, sender=customer.number, body=text)
         return answer.status_code
 
-    async def mail_arrived(self, text: str) -> str:
-        """Waits for the mail with this text in the customer's mailbox; returns what it says."""
-        raise NotImplementedError
+    async def mail_arrived(self, text: str) -> Letter:
+        """Waits for the mail with this text in the customer's mailbox."""
+        count = 0
+        while True:
+            letters = await self._mailbox.wait(count + 1, timeout_s=LONG_S)
+            for letter in letters[count:]:
+                if text in " ".join(letter.text.split()):
+                    return letter
+            count = len(letters)
 
     async def sms_arrived(self, text: str) -> TakenMessage:
         """Waits for the SMS with this text at Twilio's API."""

@@ -103,6 +103,7 @@ class _Stage:
         self._customer = customer
         self._screen = screen
         self._run = run
+        self._mail_id = f"{run}@customer.example"
         self._now_ms = now_ms
 
     async def chat(self) -> None:
@@ -131,7 +132,7 @@ class _Stage:
         self._screen.scene(f"Mail: an SMTP client delivers to {self._outside.accounts.mail.listen}")
         self._screen.outside("email", self._customer.mail, text)
         async with _within("the mail server's answer"):
-            await self._outside.send_mail(self._customer, subject="My bill", text=text, run=self._run)
+            await self._outside.send_mail(self._customer, subject="My bill", text=text, id=self._mail_id)
         await self._received("email", text)
 
     async def sms(self) -> None:
@@ -150,8 +151,10 @@ class _Stage:
         text = "We found it: a meter was read twice. A corrected bill is attached to your account."
         await agent.reply(conversation, text, channel="email")
         async with _within("the agent's mail in the customer's mailbox"):
-            mail = await self._outside.mail_arrived(text)
-        self._screen.outside("email", f"{self._customer.mail} gets", mail)
+            letter = await self._outside.mail_arrived(text)
+        self._screen.outside("email", f"{self._customer.mail} gets", f"{letter.subject}: {letter.text}")
+        if self._mail_id not in letter.references:
+            raise Missing("the reply does not refer to the customer's mail, so their program shows it as another thread")
         await self._sent("email")
 
     async def answer_by_sms(self, agent: AgentClient, conversation: str) -> None:

@@ -58,6 +58,8 @@ class AgentConnection(Connection):
         """Welcomes an agent and resumes what it watched."""
         if not token.covers("agent", "operator"):
             raise Refusal(Code.FORBIDDEN, "this entrance needs a token with the scope `agent`")
+        if not self.terms.generation():
+            raise Refusal(Code.DRAINING, "the server is starting; reconnect after a moment")
         self._name = token.name
         self.welcome(token, watches=self.terms.watches)
         for position in hello.positions:

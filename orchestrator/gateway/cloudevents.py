@@ -76,7 +76,8 @@ class CloudEvent(Struct, kw_only=True, frozen=True):
 
 
 def read_structured(body: bytes) -> CloudEvent:
-    """One event in the JSON format. Raises `Refusal`: `MALFORMED` or `TOO_LARGE` of the body, `INVALID` of an attribute."""
+    """One event in the JSON format. Raises `Refusal`: `MALFORMED` or `TOO_LARGE` of the body, `INVALID` of an
+    attribute."""
     return _from_json(_json(body, "the body"))
 
 

@@ -11,12 +11,16 @@ from typing import Any, ClassVar
 from orchestrator.gateway.connection import Connection, Terms
 from orchestrator.gateway.deliveries import Deliveries
 from orchestrator.gateway.peers import Intake
+from orchestrator.gateway.quarantine import KEPT, keep
 from orchestrator.tokens import Token
 from protocol.codec import Codec
 from protocol.errors import Code, Refusal
 from protocol.frames import Ack, Deliver, Delivered, Error, EventFrame, EventsFrame, Frame, Hello, Nack, Ping
 from protocol.inbound import InboundEvent
 from protocol.links import Answered
+
+
+QUARANTINED = "quarantined"
 
 
 class GatewayConnection(Connection):
@@ -42,6 +46,7 @@ class GatewayConnection(Connection):
         self._clock = clock
         self._speaker: Token | None = None
         self._unanswered = 0
+        self._keeping: set[asyncio.Task[None]] = set()
         self._acks: dict[str, list[str]] = {}
         self._nacks: list[Nack] = []
         self._flushing = False
@@ -101,15 +106,34 @@ class GatewayConnection(Connection):
         if self._unanswered >= self.terms.credits:
             raise Refusal(Code.CREDITS_EXCEEDED, f"{self.terms.credits} events are unanswered; wait for answers")
         self._unanswered += 1
-        if not self.speaks_for(event.account):
+        began_s = self._clock.time()
+        if self.speaks_for(event.account):
+            self._intake.take(event, lambda outcome: self._decided(event, outcome, began_s))
+        else:
             message = "the account is not configured, or the token does not speak for it"
             refusal = Refusal(Code.UNKNOWN_ACCOUNT, message, ref=event.id, field="account")
-            self._answered(event.id, "", refusal, self._clock.time())
-            return
-        began = self._clock.time()
-        self._intake.take(event, lambda answer: self._answered(event.id, event.account, answer, began))
+            self._answered(event.id, "", refusal, began_s)
 
-    def _answered(self, id: str, account: str, answer: Answered | Refusal, began_s: float) -> None:
+    def _decided(self, event: InboundEvent, outcome: Answered | Refusal, began_s: float) -> None:
+        """Answers, but first keeps what would be refused again: the client will not send it a second time."""
+        if isinstance(outcome, Refusal) and outcome.code in KEPT:
+            task = self._clock.create_task(self._keep(event, outcome, began_s))
+            self._keeping.add(task)
+            task.add_done_callback(self._keeping.discard)
+        else:
+            self._answered(event.id, event.account, outcome, began_s)
+
+    async def _keep(self, event: InboundEvent, refusal: Refusal, began_s: float) -> None:
+        try:
+            await keep(self._intake, event, refusal)
+        except Refusal as unkept:
+            self._answered(event.id, event.account, unkept, began_s)
+            return
+        self.terms.metrics.refused(refusal.code, self.kind)
+        self.send(Error(code=refusal.code, message=refusal.message, ref=event.id))
+        self._answered(event.id, event.account, QUARANTINED, began_s)
+
+    def _answered(self, id: str, account: str, answer: Answered | str | Refusal, began_s: float) -> None:
         self._unanswered -= 1
         metrics = self.terms.metrics
         metrics.ack_seconds.observe(self._clock.time() - began_s)
@@ -118,8 +142,9 @@ class GatewayConnection(Connection):
             metrics.events.labels("refused", account).inc()
             self._nacks.append(_nack(id, answer))
         else:
-            metrics.events.labels(answer.status, account).inc()
-            self._acks.setdefault(answer.status, []).append(id)
+            status = answer if isinstance(answer, str) else answer.status
+            metrics.events.labels(status, account).inc()
+            self._acks.setdefault(status, []).append(id)
         if not self._flushing:
             self._flushing = True
             self._clock.call_soon(self._flush)

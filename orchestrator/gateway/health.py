@@ -21,7 +21,7 @@ async def get_health() -> dict[str, str]:
 
 @get("/readyz", tags=["health"])
 async def get_ready(request: HttpRequest) -> Response[ReadyAnswer]:
-    """Whether inputs can be taken and reads answered: 200 or 503. With a `metrics` or `operator` token, also why not."""
+    """Whether inputs can be taken and reads answered: 200 or 503. A `metrics` or `operator` token sees why not."""
     reasons = await reasons_not_ready(services_of(request))
     token = token_of(request)
     shown = reasons if token and token.covers(*SHOWN_REASONS) else []

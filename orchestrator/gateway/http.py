@@ -53,7 +53,7 @@ def application(services: Services, *, body_bytes_max: int, version: str) -> Lit
         openapi_config=OpenAPIConfig(
             title="Throughline",
             version=version,
-            description="Events in, context and history out. Every answer that is no success has the shape ErrorAnswer.",
+            description="Events in, context and history out. Errors have the shape ErrorAnswer.",
             path="/",
             render_plugins=[JsonRenderPlugin(path="/openapi.json")],
             use_handler_docstrings=True,

@@ -150,7 +150,7 @@ class Inboxes:
 
     async def _list(self, listing: _Listing, done: Done) -> None:
         refusal = listing.refusal
-        rows: list[ConversationSummary] = []
+        rows: Sequence[ConversationSummary] = ()
         if refusal is None and listing.watchers:
             try:
                 await reach(self._archive, listing.position, within_s=ARCHIVE_WITHIN_S)
@@ -172,7 +172,7 @@ class Inboxes:
         self._end_if_unwatched(listing.name)
         done(None)
 
-    async def _rows(self, name: str) -> list[ConversationSummary]:
+    async def _rows(self, name: str) -> Sequence[ConversationSummary]:
         kind, _, value = name.partition(":")
         if kind == "customer":
             return await self._archive.conversations(customer=value, limit=ROWS_MAX)

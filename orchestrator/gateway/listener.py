@@ -124,7 +124,8 @@ class _HttpProtocol(HttpToolsProtocol):
 
     def _answer(self, status: int, code: Code, message: str) -> None:
         """Says why, unless an answer has begun already, and closes: whatever else comes is not read."""
-        if self.cycle is None or not self.cycle.response_started:
+        # uvicorn's own annotation says that there always is a cycle; before the first request there is none.
+        if not getattr(self.cycle, "response_started", False):
             body = error_json(Refusal(code, message))
             head = f"HTTP/1.1 {status} {_PHRASES[status]}\r\ncontent-type: application/json\r\nconnection: close\r\n"
             self.transport.write(head.encode() + f"content-length: {len(body)}\r\n\r\n".encode() + body)
@@ -135,7 +136,8 @@ class _WebSocketProtocol(WebSocketsSansIOProtocol):
     """One upgraded connection, which its application can abort."""
 
     async def run_asgi(self) -> None:
-        self.scope["extensions"][ABORT] = self.transport.abort  # type: ignore[typeddict-unknown-key, index]
+        extensions: dict[str, Any] = self.scope["extensions"]  # type: ignore[assignment]
+        extensions[ABORT] = self.transport.abort
         await super().run_asgi()
 
 
@@ -219,7 +221,7 @@ class Listener(uvicorn.Server):
         self._up.set()
 
     @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:  # type: ignore[override]
+    def capture_signals(self) -> Iterator[None]:
         """Signals are the process's own business."""
         yield
 

@@ -100,7 +100,7 @@ async def get_quarantine(
         raise Refusal(Code.INVALID, "before must be `at_ms,quarantine` of a row", field="before")
     cursor = (int(at_ms), quarantine) if before else None
     rows = await here.archive.quarantine(account=account, limit=limit, before=cursor)
-    return Response([*rows], headers={POSITION_HEADER: str(position)})
+    return Response([dict(row) for row in rows], headers={POSITION_HEADER: str(position)})
 
 
 @get("/v1/quarantine/{quarantine:str}", guards=[_OPERATORS], tags=["quarantine"])
@@ -160,7 +160,7 @@ async def get_outbox(
     here = services_of(request)
     position = await here.archive.position()
     rows = await here.archive.outbox(wanted or STATES, limit)
-    return Response([*rows], headers={POSITION_HEADER: str(position)})
+    return Response([dict(row) for row in rows], headers={POSITION_HEADER: str(position)})
 
 
 @post("/v1/outbox/{delivery:str}/replay", guards=[_OPERATORS], status_code=200, tags=["outbox"])

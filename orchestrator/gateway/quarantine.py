@@ -33,13 +33,10 @@ KEPT = frozenset(
 kept by the cell already."""
 
 
-async def keep(intake: Intake, event: InboundEvent, refusal: Refusal, raw: bytes) -> Answered:
-    """Puts an event that the intake refused into its account's quarantine. Raises `Refusal`, the original one where it
-    is of no kind that is kept."""
-    if refusal.code not in KEPT:
-        raise refusal
+async def keep(intake: Intake, event: InboundEvent, refusal: Refusal) -> Answered:
+    """Puts an event that the intake refused into its account's quarantine, as it came. Raises `Refusal`."""
     return await intake.quarantine(
-        account=event.account, source=event.source, id=event.id, refusal=refusal, raw=raw or msgspec.json.encode(event)
+        account=event.account, source=event.source, id=event.id, refusal=refusal, raw=msgspec.json.encode(event)
     )
 
 

@@ -29,7 +29,7 @@ async def post_webhook(request: HttpRequest, account: str) -> Response[bytes]:
     body = await request.body()
     raw = keep_webhook(query=request.url.query, body=body)
     try:
-        headers = {name: value for name, value in request.headers.items()}
+        headers = dict(request.headers.items())
         event = handle(line, url=str(request.url), headers=headers, body=body, arrived_ms=here.now_ms())
         answered = await here.intake.submit(event, raw=raw)
         here.metrics.events.labels(answered.status, account).inc()

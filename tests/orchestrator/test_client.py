@@ -59,7 +59,6 @@ class Peer:
         self._socket = socket
         self._decode = decode
         self._frames: list[Any] = []
-        self.over = asyncio.Event()
 
     async def expect(self, kind: type[F]) -> F:
         """The next frame, which must be of this kind."""
@@ -100,9 +99,9 @@ class Peer:
 class ScriptedServer:
     """Accepts connections and hands them to the script in order."""
 
-    url = ""
-
     def __init__(self) -> None:
+        self.url = ""
+        self.over = asyncio.Event()
         self._peers: asyncio.Queue[Peer] = asyncio.Queue()
 
     async def handle(self, socket: ServerConnection) -> None:
@@ -110,7 +109,7 @@ class ScriptedServer:
         agent = socket.request.path == "/v1/agent"
         peer = Peer(socket, CODEC.decode_agent if agent else CODEC.decode_gateway)
         self._peers.put_nowait(peer)
-        await peer.over.wait()
+        await self.over.wait()
 
     async def peer(self) -> Peer:
         """The next connection."""
@@ -122,15 +121,11 @@ class ScriptedServer:
 async def server() -> AsyncIterator[ScriptedServer]:
     """A scripted server on a free port."""
     scripted = ScriptedServer()
-    peers: list[Peer] = []
-    put = scripted._peers.put_nowait
-    scripted._peers.put_nowait = lambda peer: (peers.append(peer), put(peer))[1]  # type: ignore[method-assign]
     subprotocols = [Subprotocol("throughline.v1.msgpack")]
     async with serve(scripted.handle, "127.0.0.1", 0, subprotocols=subprotocols, close_timeout=1) as listening:
         scripted.url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
         yield scripted
-        for peer in peers:
-            peer.over.set()
+        scripted.over.set()
 
 
 def agent(server: ScriptedServer, **changed: Any) -> AgentClient:

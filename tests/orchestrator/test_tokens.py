@@ -23,11 +23,13 @@ class Clock:
 
 @pytest.fixture
 def clock() -> Clock:
+    """The time, in the test's hands."""
     return Clock()
 
 
 @pytest.fixture
 def tokens(tmp_path: Path, clock: Clock) -> Tokens:
+    """A data folder's tokens; none yet."""
     return Tokens(tmp_path / "data" / "tokens.json", now_ms=clock)
 
 

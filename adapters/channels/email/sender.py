@@ -12,7 +12,8 @@ the dot that ends the content, so all that breaks before surely did not happen:
     250                                               sent
 
 Between DATA and the dot the relay cannot have taken it yet; aiosmtplib does not tell the two apart, and a relay that
-breaks off just there is rare enough to be counted as uncertain. An uncertain mail may be sent again: its Message-ID is the same in every attempt, and mail programs show one of the two.
+breaks off just there is rare enough to be counted as uncertain. An uncertain mail may be sent again: its Message-ID is
+the same in every attempt, and mail programs show one of the two.
 
 Sources: RFC 5321 §4.2.1 (codes), §4.2.5 and §6.1 (who is responsible from when on), RFC 3463 (enhanced codes).
 """
@@ -68,8 +69,8 @@ class MailAccount(Protocol):
 
 
 class EmailSender:
-    """Sends from one account. Each attempt has a connection of its own: a kept one may be closed by the relay just then,
-    and the outbox bounds how many there are at once."""
+    """Sends from one account. Each attempt has a connection of its own: the relay may close a kept one just then, and
+    the outbox bounds how many there are at once."""
 
     def __init__(
         self, account: MailAccount, *, now_ms: Callable[[], int] | None = None, timeout_s: float = TIMEOUT_S

@@ -6,7 +6,7 @@ here the bytes are counted as they come in, those of one content and those of al
 
 import asyncio
 import traceback
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import structlog
 from aiosmtpd.smtp import SMTP, Envelope, Session, syntax
@@ -64,7 +64,7 @@ class Connection(SMTP):
         super().connection_made(transport)
 
     def connection_lost(self, error: Exception | None) -> None:
-        """The client is gone; a mail that is being taken may still be committed, and its repeat has no second effect."""
+        """The client is gone; a mail being taken may still be committed, and its repeat has no second effect."""
         self._server.connections.discard(self)
         super().connection_lost(error)
 
@@ -81,7 +81,7 @@ class Connection(SMTP):
         super().data_received(data)
 
     @syntax("DATA")
-    async def smtp_DATA(self, arg: str) -> None:  # noqa: N802 - aiosmtpd finds commands by this name
+    async def smtp_DATA(self, arg: str) -> None:
         """Content begins; what was counted of it is let go when it was answered."""
         self._in_content = True
         try:
@@ -93,9 +93,8 @@ class Connection(SMTP):
 
     def shut(self, answer: str = "421 4.3.2 the server is stopping; send it again") -> None:
         """Says why, and closes once that is sent."""
-        if isinstance(self.transport, asyncio.WriteTransport) and not self.transport.is_closing():
-            self.transport.write(f"{answer}\r\n".encode("ascii"))
-            self.transport.close()
+        if self.transport is not None and not self.transport.is_closing():
+            _write_last(self.transport, answer)
 
 
 class Busy(asyncio.Protocol):
@@ -106,10 +105,15 @@ class Busy(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Says so, and closes."""
-        assert isinstance(transport, asyncio.WriteTransport)
-        answer = f"421 4.3.2 {self._connections_max} connections are open, which is the limit; come again\r\n"
-        transport.write(answer.encode("ascii"))
-        transport.close()
+        _write_last(
+            transport, f"421 4.3.2 {self._connections_max} connections are open, which is the limit; come again"
+        )
+
+
+def _write_last(transport: asyncio.BaseTransport, answer: str) -> None:
+    # uvloop's transports are none of asyncio's classes; a socket's has `write` in both.
+    cast(asyncio.WriteTransport, transport).write(f"{answer}\r\n".encode("ascii"))
+    transport.close()
 
 
 class _Hooks:
@@ -118,9 +122,7 @@ class _Hooks:
     def __init__(self, server: Server) -> None:
         self._server = server
 
-    async def handle_RCPT(  # noqa: N802
-        self, _: SMTP, __: Session, envelope: Envelope, address: str, options: list[str]
-    ) -> str:
+    async def handle_RCPT(self, _: SMTP, __: Session, envelope: Envelope, address: str, options: list[str]) -> str:
         if self._server.mailbox_of(address) is None:
             return "550 5.1.1 no such mailbox here"
         if len(envelope.rcpt_tos) >= RECIPIENTS_MAX:
@@ -129,12 +131,12 @@ class _Hooks:
         envelope.rcpt_options.extend(options)
         return "250 2.1.5 a mailbox of ours"
 
-    async def handle_DATA(self, _: SMTP, __: Session, envelope: Envelope) -> str:  # noqa: N802
+    async def handle_DATA(self, _: SMTP, __: Session, envelope: Envelope) -> str:
         # aiosmtpd gives the null sender as `<>`.
         sender = (envelope.mail_from or "").strip("<>")
         return await self._server.take(envelope.original_content or b"", sender=sender, recipients=envelope.rcpt_tos)
 
-    async def handle_VRFY(self, *_: Any) -> str:  # noqa: N802
+    async def handle_VRFY(self, *_: Any) -> str:
         return "252 2.5.2 send the mail to find out"
 
     async def handle_exception(self, error: Exception) -> str:

@@ -133,7 +133,7 @@ async def test_lists_hold_what_waits(archive: Archive, story: Story) -> None:
 
 async def test_a_conversation_is_shown_with_its_parts(archive: Archive, story: Story) -> None:
     """Contacts, context, relations and deliveries."""
-    item = ev.ContextSet(at_ms=0, actor="agent:ann", key="invoice", value={"no": 1}["no"], version=1)
+    item = ev.ContextSet(at_ms=0, actor="agent:ann", key="invoice", value=1, version=1)
     story.unit(ANN, (f"{ANN}-2", item))
     await archive.follow(story)
     first, second = [await archive.reader.conversation(f"{ANN}-{n}") for n in (1, 2)]

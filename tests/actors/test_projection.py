@@ -1,0 +1,363 @@
+"""The projection: which rows follow from which events, and that several patches of a row are as good as one."""
+
+from typing import Any, get_args
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import Raw, msgpack
+
+from actors.projection import UnreadableEvent, coalesce, project
+from actors.rows import INT_MAX, as_json, shard_of
+from protocol import events as ev
+from protocol.archive import Patch
+from protocol.entities import Relation, RelationKind
+from protocol.inbound import Attachment
+from protocol.journal import Entry, Record
+
+CUSTOMER = "cu1"
+CONVERSATION = "cu1-1"
+AT_MS = 1_700_000_000_000
+
+SAMPLES: list[ev.AnyEvent] = [
+    ev.ConversationOpened(
+        at_ms=AT_MS,
+        customer=CUSTOMER,
+        queue="bills",
+        relation=Relation(kind=RelationKind.REPEATS, conversation="cu1-0", reason="same invoice"),
+    ),
+    ev.InteractionStarted(at_ms=AT_MS, interaction=1, channel="sms", account="sms", identity="tel:+447700900123"),
+    ev.InteractionEnded(at_ms=AT_MS, interaction=1, reason="rest"),
+    ev.MessageReceived(
+        at_ms=AT_MS,
+        actor="customer",
+        interaction=1,
+        channel="email",
+        identity="mailto:a@example.org",
+        source="smtp",
+        id="m1",
+        provider_ms=AT_MS - 5,
+        text="hello",
+        subject="Bill",
+        attachments=[Attachment(name="bill.pdf", size_bytes=7)],
+        reference="m1@example.org",
+    ),
+    ev.AutomaticReplyReceived(
+        at_ms=AT_MS,
+        interaction=1,
+        channel="email",
+        identity="mailto:a@example.org",
+        source="smtp",
+        id="m2",
+        provider_ms=AT_MS,
+        text="away",
+    ),
+    ev.ActivitySeen(
+        at_ms=AT_MS,
+        interaction=1,
+        channel="web",
+        identity="web:1",
+        provider_ms=AT_MS,
+        name="bill.viewed",
+        properties={"no": 7},
+    ),
+    ev.OwnerChanged(at_ms=AT_MS, actor="agent:ann", owner="ann"),
+    ev.QueueChanged(at_ms=AT_MS, actor="agent:ann", queue="legal", previous="bills"),
+    ev.ConversationSnoozed(at_ms=AT_MS, actor="agent:ann", until_ms=AT_MS + 9),
+    ev.ConversationWoken(at_ms=AT_MS, actor="system", reason="time"),
+    ev.ConversationResolved(at_ms=AT_MS, actor="agent:ann", close_at_ms=AT_MS + 99, reason="paid"),
+    ev.ConversationReopened(at_ms=AT_MS, actor="customer", reason="the customer spoke"),
+    ev.ConversationClosed(at_ms=AT_MS, actor="system", reason="resolved"),
+    ev.NoteAdded(at_ms=AT_MS, actor="agent:ann", text="calls back"),
+    ev.ContextSet(at_ms=AT_MS, actor="agent:ann", key="invoice", value="R-7", version=2),
+    ev.MessageQueued(
+        at_ms=AT_MS,
+        actor="agent:ann",
+        interaction=1,
+        delivery="cu1-1.4",
+        channel="sms",
+        account="sms",
+        to="tel:+447700900123",
+        text="yes",
+    ),
+    ev.DeliveryAttempted(at_ms=AT_MS, delivery="cu1-1.4", attempt=2),
+    ev.DeliverySent(at_ms=AT_MS, delivery="cu1-1.4", external_id="SM1"),
+    ev.DeliveryFailed(at_ms=AT_MS, delivery="cu1-1.4", code="429", reason="too many", retry_at_ms=AT_MS + 4),
+    ev.DeliveryUncertain(at_ms=AT_MS, delivery="cu1-1.4", reason="broke off"),
+    ev.DeliveryDead(at_ms=AT_MS, delivery="cu1-1.4", code="550", reason="no mailbox"),
+    ev.DeliveryReplayed(at_ms=AT_MS, actor="agent:op", delivery="cu1-1.4"),
+    ev.DeliveryConfirmed(at_ms=AT_MS, delivery="cu1-1.4", status="read"),
+    ev.IdentityLinked(at_ms=AT_MS, actor="agent:ann", identity="tel:+447700900123", evidence="agent"),
+    ev.IdentityConflictFound(at_ms=AT_MS, identity="chat:x", other="cu2"),
+    ev.InputQuarantined(
+        at_ms=AT_MS,
+        quarantine="cu1.1",
+        account="chat",
+        source="/chat",
+        id="1",
+        code=4202,
+        field="id",
+        reason="another payload",
+        raw=b"\xff",
+    ),
+    ev.QuarantineReplayed(at_ms=AT_MS, actor="agent:op", quarantine="cu1.1"),
+]
+
+OWN = (ev.IdentityLinked, ev.IdentityConflictFound, ev.InputQuarantined, ev.QuarantineReplayed)
+"""Events of the customer's own stream; the others are here a conversation's."""
+
+WRITES: dict[type[ev.AnyEvent], dict[str, dict[str, Any] | None]] = {
+    ev.ConversationOpened: {
+        "conversation": {"customer": CUSTOMER, "status": "open", "queue": "bills", "head": 7, "opened_at_ms": AT_MS},
+        "work": {"queue": "bills", "owner": "", "status": "open", "since_ms": AT_MS},
+        "relation": {"kind": "repeats", "reason": "same invoice"},
+    },
+    ev.InteractionStarted: {"conversation": {"channel": "sms"}, "interaction": {"direction": "inbound"}},
+    ev.InteractionEnded: {"conversation": {}, "interaction": {"ended_at_ms": AT_MS, "end_reason": "rest"}},
+    ev.MessageReceived: {
+        "conversation": {"head": 7, "updated_at_ms": AT_MS},
+        "message": {
+            "direction": "in",
+            "automatic": 0,
+            "provider_ms": AT_MS - 5,
+            "attachments": '[{"name":"bill.pdf","size_bytes":7}]',
+        },
+    },
+    ev.AutomaticReplyReceived: {
+        "conversation": {},
+        "message": {"direction": "in", "automatic": 1, "attachments": None},
+    },
+    ev.ActivitySeen: {"conversation": {}, "activity": {"name": "bill.viewed", "properties": '{"no":7}'}},
+    ev.OwnerChanged: {
+        "conversation": {"owner": "ann"},
+        "work": {"owner": "ann", "since_ms": AT_MS},
+        "action": {"kind": "owner_changed", "detail": "ann", "actor": "agent:ann"},
+    },
+    ev.QueueChanged: {
+        "conversation": {"queue": "legal"},
+        "work": {"queue": "legal", "since_ms": AT_MS},
+        "action": {"kind": "queue_changed", "detail": "legal"},
+    },
+    ev.ConversationSnoozed: {
+        "conversation": {"status": "snoozed", "wake_at_ms": AT_MS + 9},
+        "work": {"status": "snoozed"},
+        "action": {"kind": "snoozed"},
+        "timer": {"customer": CUSTOMER, "shard": shard_of(CUSTOMER), "due_ms": AT_MS + 9},
+    },
+    ev.ConversationWoken: {
+        "conversation": {"status": "open", "wake_at_ms": None},
+        "work": {"status": "open"},
+        "action": {"kind": "woken", "detail": "time"},
+        "timer": None,
+    },
+    ev.ConversationResolved: {
+        "conversation": {"status": "resolved", "close_at_ms": AT_MS + 99, "resolved_at_ms": AT_MS},
+        "work": {"status": "resolved"},
+        "action": {"kind": "resolved", "detail": "paid"},
+        "timer": {"due_ms": AT_MS + 99},
+    },
+    ev.ConversationReopened: {
+        "conversation": {"status": "open", "close_at_ms": None, "resolved_at_ms": None},
+        "work": {"status": "open"},
+        "action": {"kind": "reopened"},
+        "timer": None,
+    },
+    ev.ConversationClosed: {
+        "conversation": {"status": "closed", "closed_at_ms": AT_MS},
+        "work": None,
+        "action": {"kind": "closed"},
+        "timer": None,
+    },
+    ev.NoteAdded: {"conversation": {}, "action": {"kind": "note", "detail": "calls back"}},
+    ev.ContextSet: {"conversation": {}, "context_item": {"value": '"R-7"', "version": 2, "sensitivity": "normal"}},
+    ev.MessageQueued: {
+        "conversation": {},
+        "message": {"direction": "out", "identity": "tel:+447700900123", "delivery": "cu1-1.4"},
+        "outbox": {"state": "queued", "shard": shard_of(CUSTOMER), "queued_at_ms": AT_MS},
+        "timer": {"due_ms": AT_MS},
+    },
+    ev.DeliveryAttempted: {
+        "conversation": {},
+        "outbox": {"state": "attempting", "attempt": 2},
+        "timer": {"due_ms": AT_MS},
+    },
+    ev.DeliverySent: {
+        "conversation": {},
+        "outbox": {"state": "sent", "sent_at_ms": AT_MS, "external_id": "SM1"},
+        "timer": None,
+    },
+    ev.DeliveryFailed: {
+        "conversation": {},
+        "outbox": {"state": "waiting", "code": "429", "next_at_ms": AT_MS + 4},
+        "timer": {"due_ms": AT_MS + 4},
+    },
+    ev.DeliveryUncertain: {"conversation": {}, "outbox": {"state": "uncertain", "next_at_ms": None}, "timer": None},
+    ev.DeliveryDead: {
+        "conversation": {},
+        "outbox": {"state": "dead", "code": "550"},
+        "action": {"kind": "delivery_dead", "detail": "cu1-1.4"},
+        "timer": None,
+    },
+    ev.DeliveryReplayed: {
+        "conversation": {},
+        "outbox": {"state": "queued", "attempt": 0},
+        "action": {"kind": "delivery_replayed"},
+        "timer": {"due_ms": AT_MS},
+    },
+    ev.DeliveryConfirmed: {"conversation": {}, "outbox": {"confirmed": "read"}},
+    ev.IdentityLinked: {
+        "identity": {"customer": CUSTOMER, "kind": "tel", "evidence": "agent", "linked_by": "agent:ann"},
+        "action": {"kind": "identity_linked"},
+    },
+    ev.IdentityConflictFound: {"action": {"kind": "identity_conflict", "detail": "chat:x belongs to cu2"}},
+    ev.InputQuarantined: {"quarantine": {"raw": b"\xff", "code": 4202, "stream": CUSTOMER, "replayed_at_ms": None}},
+    ev.QuarantineReplayed: {
+        "quarantine": {"replayed_at_ms": AT_MS},
+        "action": {"kind": "quarantine_replayed", "detail": "cu1.1"},
+    },
+}
+"""What each sample writes beside its `event` row: table → some columns, or None where rows go."""
+
+
+def record(*events: ev.AnyEvent, position: int = 5, seq: int = 7, stream: str = "") -> Record:
+    """The events as one unit, in the streams they belong to."""
+    entries = [
+        Entry(stream or (CUSTOMER if isinstance(e, OWN) else CONVERSATION), seq + n, Raw(msgpack.encode(e)))
+        for n, e in enumerate(events)
+    ]
+    return Record(position, CUSTOMER, AT_MS, [], len(entries), msgpack.encode(entries))
+
+
+def test_the_samples_are_complete() -> None:
+    """Every member of the union is projected here."""
+    assert {type(event) for event in SAMPLES} == set(get_args(ev.AnyEvent)) == set(WRITES)
+
+
+@pytest.mark.parametrize("event", SAMPLES, ids=lambda event: type(event).__name__)
+def test_each_event_writes_its_rows(event: ev.AnyEvent) -> None:
+    """Its own row whole, and in the other tables what it says."""
+    own, *others = project(record(event))
+    assert (own.table, own.key, own.new, own.position) == ("event", (5, 0), True, 5)
+    assert own.values is not None
+    assert own.values["type"] == type(event).__name__
+    assert msgspec.json.decode(own.values["body"], type=ev.AnyEvent) == event
+    assert {patch.table for patch in others} == set(WRITES[type(event)])
+    for patch in others:
+        expected = WRITES[type(event)][patch.table]
+        if expected is None or patch.values is None:
+            assert patch.values is None
+            continue
+        assert patch.values.items() >= expected.items()
+
+
+def test_a_resolved_conversation_no_longer_sleeps() -> None:
+    """One timer goes and another is set by the same event."""
+    event = ev.ConversationResolved(at_ms=AT_MS, close_at_ms=AT_MS + 99)
+    timers = {p.key[1]: p.values for p in project(record(event)) if p.table == "timer"}
+    assert timers["wake"] is None
+    assert timers["close"] is not None
+
+
+def test_the_first_event_of_a_customers_stream_makes_the_customer() -> None:
+    """An account's own stream is nobody's."""
+    linked = record(SAMPLES[-4], seq=1)
+    assert [p.values for p in project(linked) if p.table == "customer"] == [{"since_ms": AT_MS}]
+    account = Record(5, "account:mail", AT_MS, [], 1, record(SAMPLES[-2], seq=1, stream="account:mail").body)
+    assert [p for p in project(account) if p.table == "customer"] == []
+
+
+def test_what_a_stranger_did_on_the_web_is_theirs_alone() -> None:
+    """Activity outside a conversation touches no conversation."""
+    seen = next(event for event in SAMPLES if isinstance(event, ev.ActivitySeen))
+    tables = [(p.table, p.key) for p in project(record(seen, stream=CUSTOMER))]
+    assert tables == [("event", (5, 0)), ("activity", (CUSTOMER, 7))]
+
+
+def test_a_subject_is_filled_in_once() -> None:
+    """A conversation that began without a subject gets the first one; it is not changed by the next."""
+    opened, mail = SAMPLES[0], SAMPLES[3]
+    other = msgspec.structs.replace(mail, subject="Another")
+    rows = {p.table: p for p in coalesce(project(record(opened, mail, other, seq=1)))}
+    assert (rows["conversation"].values or {})["subject"] == "Bill"
+    later = {p.table: p for p in coalesce(project(record(mail, other)))}["conversation"]
+    assert later.fill == {"subject": "Bill"}
+
+
+def test_an_unknown_event_stops_the_archive() -> None:
+    """A newer version wrote it: skipping it would make a gap that nobody sees."""
+    entry = [CONVERSATION, 1, {"type": "HeardFromMars", "at_ms": 1}]
+    with pytest.raises(UnreadableEvent, match="record 9 has an event this version cannot read"):
+        project(Record(9, CUSTOMER, AT_MS, [], 1, msgpack.encode([entry])))
+
+
+def test_numbers_no_column_holds_are_cut() -> None:
+    """An agent may snooze for longer than a database counts."""
+    event = ev.ConversationSnoozed(at_ms=AT_MS, until_ms=2**64 - 1)
+    due = [p.values for p in project(record(event)) if p.table == "timer"]
+    assert due[0] is not None
+    assert due[0]["due_ms"] == INT_MAX
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ({"a": float("nan")}, '{"a":null}'),
+        ({None: b"x"}, '{"None":"eA=="}'),
+        ([{True: [1]}], '[{"True":[1]}]'),
+        (2**64 - 1, "18446744073709551615"),
+    ],
+)
+def test_what_json_has_not_is_described(value: object, text: str) -> None:
+    """MessagePack carries more than JSON; whatever came in, the archive goes on."""
+    assert as_json(value) == text
+
+
+def test_extension_types_are_described() -> None:
+    """As above, for the types that only a name is left of."""
+    assert "Ext" in as_json({"a": msgspec.msgpack.Ext(5, b"x")})
+
+
+_keys = st.sampled_from([("a", 1), ("b", 1)])
+_columns = st.dictionaries(st.sampled_from("xyz"), st.sampled_from(["", "1", "2"]), max_size=3)
+
+
+@st.composite
+def _histories(draw: st.DrawFn) -> list[Patch]:
+    """Patches as the projection makes them: rows begin, change and go in any order that has sense."""
+    living: set[tuple[str, int]] = set()
+    patches = []
+    for position in range(draw(st.integers(1, 12))):
+        key = draw(_keys)
+        verb = draw(st.sampled_from(["change", "drop", "new"])) if key in living else "new"
+        if verb == "new":
+            living.add(key)
+            patches.append(Patch("row", key, {"x": "", "y": "", "z": ""} | draw(_columns), True, position))
+        elif verb == "drop":
+            living.discard(key)
+            patches.append(Patch("row", key, None, False, position))
+        else:
+            patches.append(Patch("row", key, draw(_columns), False, position, draw(_columns)))
+    return patches
+
+
+def _applied(patches: list[Patch], rows: dict[Any, dict[str, Any]]) -> dict[Any, dict[str, Any]]:
+    for patch in patches:
+        if patch.values is None:
+            rows.pop(patch.key, None)
+            continue
+        row = {} if patch.new else rows[patch.key]
+        row |= patch.values | {"position": patch.position}
+        row |= {column: row[column] or text for column, text in patch.fill.items()}
+        rows[patch.key] = row
+    return rows
+
+
+@given(_histories(), st.integers(0, 12))
+def test_coalesced_patches_have_the_same_effect(history: list[Patch], cut: int) -> None:
+    """Wherever a batch begins, each row is patched at most once and ends as it would have one by one."""
+    before, batch = history[:cut], history[cut:]
+    one_by_one = _applied(history, {})
+    coalesced = coalesce(batch)
+    assert len({patch.key for patch in coalesced}) == len(coalesced)
+    assert _applied(coalesced, _applied(before, {})) == one_by_one

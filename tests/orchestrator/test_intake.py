@@ -1,0 +1,218 @@
+"""The intake: checks, who an identity belongs to, and the order of a customer's events while that is being found out."""
+
+import asyncio
+import itertools
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from orchestrator.cells import Reply
+from orchestrator.intake import AccountRule, Intake, IntakeLimits, customer_of, once_key
+from protocol.errors import Code, Refusal
+from protocol.inbound import DeliveryReport, InboundEvent, MessageArrived
+from protocol.links import Answered, AnyToCell, Input, Moved, Refused
+
+NOW_MS = 1_000_000_000
+ANN, TEL = "mailto:ann@example.org", "tel:+447700900123"
+
+
+class Asked:
+    """Stands in for the cells: keeps what was asked, and answers when the test says so."""
+
+    def __init__(self) -> None:
+        self.full = False
+        self.open: list[tuple[Input, Callable[[Reply], None]]] = []
+        self.refs = itertools.count(1)
+
+    def ask(self, customer: str, make: Callable[[int], AnyToCell], done: Callable[[Reply], None]) -> None:
+        question = make(next(self.refs))
+        assert isinstance(question, Input)
+        assert question.customer == customer
+        self.open.append((question, done))
+
+    def commit(self) -> None:
+        """Answers the oldest."""
+        question, done = self.open.pop(0)
+        done(Answered(question.ref, "committed", f"{question.customer}-1", 1, 1))
+
+    def move(self, identity: str, customer: str) -> None:
+        """Says of the oldest that the identity is another's."""
+        question, done = self.open.pop(0)
+        done(Moved(question.ref, identity, customer))
+
+
+class Door:
+    """An intake over asked cells and a table of identities."""
+
+    def __init__(self, known: dict[str, str] | None = None, *, waiting_max: int = 100) -> None:
+        self.cells = Asked()
+        self.known = known or {}
+        self.lookups: list[list[str]] = []
+        self.outcomes: list[Answered | Refusal] = []
+        ids = itertools.count(1)
+        self.intake = Intake(
+            self.cells,  # type: ignore[arg-type]
+            self.look_up,
+            {"mail": AccountRule(trusted=False), "chat": AccountRule(trusted=True)},
+            region="GB",
+            limits=IntakeLimits(waiting_max=waiting_max, ahead_ms=1000, behind_ms=10_000),
+            now_ms=lambda: NOW_MS,
+            new_customer=lambda: f"cunew{next(ids)}",
+        )
+
+    async def look_up(self, identities: Sequence[str]) -> dict[str, str]:
+        self.lookups.append(list(identities))
+        return {i: self.known[i] for i in identities if i in self.known}
+
+    async def take(self, *events: InboundEvent) -> None:
+        """Takes events in order and lets lookups happen."""
+        for event in events:
+            self.intake.take(event, self.outcomes.append)
+        for _ in range(5):
+            await asyncio.sleep(0)
+
+    @property
+    def sent(self) -> list[tuple[str, str, bool]]:
+        """What is with the cells: event id, customer, proposed."""
+        return [(question.event.id, question.customer, question.proposed) for question, _ in self.cells.open]
+
+
+def event(id: str, *identities: str, account: str = "mail", text: str = "hi", time_ms: int = NOW_MS) -> InboundEvent:
+    """A message."""
+    return InboundEvent(
+        id=id, source="s", time_ms=time_ms, account=account, channel="email", identities=list(identities or (ANN,)),
+        data=MessageArrived(text=text),
+    )  # fmt: skip
+
+
+async def test_a_stranger_is_proposed_and_those_who_follow_go_along() -> None:
+    """While a proposal is under way every event with its identities goes to the same customer, after it."""
+    door = Door()
+    await door.take(event("1"), event("2"))
+    assert door.sent == [("1", "cunew1", True), ("2", "cunew1", True)]
+    door.cells.commit()
+    door.cells.commit()
+    await door.take(event("3"))
+    assert door.sent == [("3", "cunew1", False)]
+    assert door.lookups == [[ANN]]
+
+
+async def test_a_known_identity_decides_and_the_new_one_is_linked() -> None:
+    """A trusted event with one known identity goes to its customer, and brings the other along."""
+    door = Door({TEL: "cuold"})
+    await door.take(event("1", "web:1", TEL, account="chat"))
+    question = door.cells.open[0][0]
+    assert (question.customer, question.identities, question.proposed) == ("cuold", ["web:1", TEL], False)
+    await door.take(event("2", "web:1", account="chat"))
+    assert door.sent[1] == ("2", "cuold", False)
+
+
+async def test_conflicting_identities_are_named_and_not_merged() -> None:
+    """The first identity decides; the other is reported with its owner."""
+    door = Door({ANN: "cua", TEL: "cub"})
+    await door.take(event("1", ANN, TEL, account="chat"))
+    question = door.cells.open[0][0]
+    assert (question.customer, question.identities, question.conflicts) == ("cua", [ANN], [(TEL, "cub")])
+
+
+async def test_a_wrong_proposal_moves_on_in_order() -> None:
+    """Newer events wait until all that are under way are answered; then all go on as they came."""
+    door = Door()
+    await door.take(event("1"), event("2"))
+    door.cells.move(ANN, "cutrue")
+    await door.take(event("3"))
+    assert door.sent == [("2", "cunew1", True)], "3 is held: 2 is still under way"
+    door.cells.move(ANN, "cutrue")
+    assert door.sent == [("1", "cutrue", False), ("2", "cutrue", False), ("3", "cutrue", False)]
+    assert door.outcomes == []
+
+
+async def test_an_identity_that_keeps_moving_is_given_up() -> None:
+    """The bound on moves ends in a retryable refusal."""
+    door = Door()
+    await door.take(event("1"))
+    for n in range(6):
+        door.intake._known.clear()
+        if door.cells.open:
+            question, done = door.cells.open.pop(0)
+            done(Moved(question.ref, ANN, f"cu{n}"))
+        for _ in range(5):
+            await asyncio.sleep(0)
+    assert isinstance(door.outcomes[0], Refusal)
+    assert door.outcomes[0].retryable
+    assert door.intake.waiting == 0
+
+
+@pytest.mark.parametrize(
+    ("changed", "code", "field"),
+    [
+        (event("", ANN), Code.INVALID, "id"),
+        (event("x" * 600, ANN), Code.INVALID, "id"),
+        (event("1", "nonsense"), Code.BAD_IDENTITY, "identities"),
+        (event("1", "tel:12"), Code.BAD_IDENTITY, "identities"),
+        (event("1", *[f"mailto:{n}@x.org" for n in range(9)]), Code.OVER_LIMIT, "identities"),
+        (event("1", text="x" * 300_000), Code.OVER_LIMIT, "data.text"),
+        (event("1", time_ms=NOW_MS + 2000), Code.TIME_IMPLAUSIBLE, "time"),
+        (event("1", time_ms=NOW_MS - 20_000), Code.TIME_IMPLAUSIBLE, "time"),
+        (event("1", account="nobodys"), Code.UNKNOWN_ACCOUNT, ""),
+    ],
+)
+async def test_bad_events_are_refused_before_anyone_sees_them(changed: InboundEvent, code: Code, field: str) -> None:
+    """Each refusal has its code and names its field."""
+    door = Door()
+    await door.take(changed)
+    refusal = door.outcomes[0]
+    assert isinstance(refusal, Refusal)
+    assert (refusal.code, refusal.field) == (code, field)
+    assert door.cells.open == []
+    assert door.intake.waiting == 0
+
+
+async def test_an_event_without_identity_is_refused_unless_it_reports_on_a_delivery() -> None:
+    """A report's own id says whose it is."""
+    door = Door()
+    bare = event("1")
+    await door.take(
+        InboundEvent(
+            id="1", source="s", time_ms=NOW_MS, account="mail", channel="email", identities=[], data=bare.data
+        ),
+        InboundEvent(
+            id="2", source="s", time_ms=NOW_MS, account="mail", channel="email", identities=[],
+            data=DeliveryReport(delivery="cuold-3.7", status="delivered"),
+        ),
+    )  # fmt: skip
+    refusal = door.outcomes[0]
+    assert isinstance(refusal, Refusal)
+    assert refusal.code is Code.NO_IDENTITY
+    assert door.sent == [("2", "cuold", False)]
+
+
+async def test_too_much_waiting_is_refused_as_retryable() -> None:
+    """The bound is on what is unanswered."""
+    door = Door(waiting_max=1)
+    await door.take(event("1"), event("2"))
+    refusal = door.outcomes[0]
+    assert isinstance(refusal, Refusal)
+    assert refusal.code is Code.OVERLOADED
+    assert refusal.retryable
+    door.cells.commit()
+    await door.take(event("3"))
+    assert len(door.sent) == 1
+
+
+async def test_a_cells_refusal_reaches_the_sender() -> None:
+    """With its code, message and the event's id."""
+    door = Door()
+    await door.take(event("1"))
+    question, done = door.cells.open.pop(0)
+    done(Refused(question.ref, Code.NOT_FOUND, "gone", "data.delivery"))
+    refusal = door.outcomes[0]
+    assert isinstance(refusal, Refusal)
+    assert (refusal.code, refusal.ref, refusal.field) == (Code.NOT_FOUND, "1", "data.delivery")
+
+
+def test_once_keys_tell_accounts_sources_and_ids_apart() -> None:
+    """No two ways to cut the same text give one key."""
+    keys = {once_key("a", "b", "c"), once_key("ab", "", "c"), once_key("a", "bc", ""), once_key("", "ab", "c")}
+    assert len(keys) == 4
+    assert customer_of("cuabc-12") == "cuabc"
