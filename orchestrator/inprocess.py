@@ -5,14 +5,14 @@ For tests and simulation. Nothing is forked, no socket is opened but the gateway
 
 import asyncio
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from collections.abc import AsyncIterator
 
 from orchestrator.cluster.host import Part
 from orchestrator.cluster.table import processes
-from orchestrator.parts import Surroundings, part_of, peer_name, system_now_ms
+from orchestrator.parts.building import part_of, peer_name, system_now_ms
+from orchestrator.parts.surroundings import Surroundings
 from orchestrator.settings import Settings
 from orchestrator.storage import MemoryStorage, SqliteStorage, Storage
 from orchestrator.switchboard import MemoryExchange

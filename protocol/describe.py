@@ -1,13 +1,14 @@
 """Descriptions of the protocol made from its types: JSON Schemas, AsyncAPI 3, and the tables of `docs/protocol.md`.
 
-Nothing here is written down twice: names, types and bounds come from the structs, meanings from their docstrings and the
-string below each field. Pure: `orchestrator/documents.py` writes the files.
+Nothing here is written down twice: names, types and bounds come from the structs, meanings from their docstrings and
+the string below each field. Pure: `orchestrator/documents.py` writes the files.
 """
 
 import ast
 import inspect
 import re
 import sys
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, get_args
 
@@ -38,7 +39,6 @@ MEMBERS: dict[str, Any] = {"AnyData": AnyData, "AnyCommand": AnyCommand, "AnyEve
 """Unions whose members `docs/protocol.md` lists."""
 
 _GENERATED = re.compile(r"(<!-- (errors|fields|members) ?(\w*) -->\n).*?(<!-- end -->)", re.DOTALL)
-_STRUCTS: dict[str, type[msgspec.Struct]] = {}
 
 
 # JSON Schema
@@ -94,7 +94,7 @@ def asyncapi() -> dict[str, Any]:
         "info": {
             "title": "Throughline over WebSocket",
             "version": "1.0.0",
-            "description": "A message is one frame or an array of frames. docs/protocol.md says how they play together.",
+            "description": "A message is one frame or an array of them; docs/protocol.md says how they play together.",
             "license": {"name": "Apache-2.0"},
         },
         "servers": {"local": {"host": "127.0.0.1:7100", "protocol": "ws"}},
@@ -155,7 +155,7 @@ def fill(text: str) -> str:
 def _part(kind: str, name: str) -> str:
     if kind == "errors":
         return _errors()
-    return _fields(_struct(name)) if kind == "fields" else _members(MEMBERS[name])
+    return _fields(_structs()[name]) if kind == "fields" else _members(MEMBERS[name])
 
 
 def _errors() -> str:
@@ -192,7 +192,7 @@ def _members(union: Any) -> str:
     return _table((f"`{tag}`", "fields (`?`: may be left out)", "meaning"), rows)
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     lines = [head, tuple("---" for _ in head), *rows]
     return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
 
@@ -243,11 +243,9 @@ def _info(struct: type[msgspec.Struct]) -> types.StructType:
     return info
 
 
-def _struct(name: str) -> type[msgspec.Struct]:
-    if not _STRUCTS:
-        found = {struct for union in UNIONS.values() for struct in _structs_of(union)}
-        _STRUCTS.update({struct.__name__: struct for struct in found})
-    return _STRUCTS[name]
+@cache
+def _structs() -> dict[str, type[msgspec.Struct]]:
+    return {struct.__name__: struct for union in UNIONS.values() for struct in _structs_of(union)}
 
 
 def _first_paragraph(struct: type) -> str:

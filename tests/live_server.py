@@ -16,6 +16,8 @@ from pathlib import Path
 
 import psutil
 
+from orchestrator.cluster import leftovers
+from orchestrator.cluster.data_folder import mark_of
 from orchestrator.tokens import Tokens
 
 START_S = 60.0
@@ -101,6 +103,12 @@ class LiveServer:
         assert self._process is not None
         self._process.send_signal(signal.SIGINT)
         return self._process.wait(timeout=20)
+
+    def kill_process(self, name: str) -> None:
+        """`kill -9` of one process of the running server, found by the title Ray gives it."""
+        assert self._process is not None
+        [found] = [process for process in leftovers.ours(mark_of(self.data)) if f"ray::{name}" in process.cmdline()[0].split(".")]
+        found.kill()
 
     def kill(self) -> None:
         """`kill -9` of everything, the supervisor first so that it revives nothing."""

@@ -41,27 +41,29 @@ class Connection(aiosqlite.Connection):
     """aiosqlite's connection with `run`. aiosqlite offers one call for each statement; its queue takes any function,
     which `_execute` (for subclasses, by its underscore) hands over."""
 
-    def __init__(self, path: Path, connector: Callable[[], sqlite3.Connection]) -> None:
+    def __init__(self, path: Path, connector: Callable[[], sqlite3.Connection], *, writes: bool) -> None:
         super().__init__(connector, iter_chunk_size=64)
         self._name = path.name
+        self._writes = writes
         self._failed: BaseException | None = None
 
     @property
     def failed(self) -> bool:
-        """Whether SQLite ever reported an error: what the file has is open until it is opened anew."""
+        """Whether a writer ever failed: what its last step left in the file shows when it is opened anew."""
         return self._failed is not None
 
     async def run(self, step: Callable[Concatenate[sqlite3.Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Runs `step` on the connection's thread, all of it even where the caller is cancelled.
 
-        Raises `StoreFailed` for SQLite's errors, and from then on for everything.
+        Raises `StoreFailed` for SQLite's errors; a writer does so for everything from then on.
         """
         if self._failed is not None:
             raise StoreFailed(f"{self._name} failed before; open it anew") from self._failed
         try:
             return cast(R, await self._execute(step, self._conn, *args, **kwargs))  # type: ignore[no-untyped-call]
         except sqlite3.Error as exc:
-            self._failed = exc
+            if self._writes:
+                self._failed = exc
             raise StoreFailed(f"{self._name}: {exc}") from exc
 
 
@@ -71,13 +73,13 @@ async def open_writer(path: Path, *, synchronous: str, cache_kib: int) -> Connec
     `synchronous` is SQLite's `FULL` (every commit synced) or `NORMAL` (synced by checkpoints). The caller holds the
     file's lock. Raises `StoreFailed`.
     """
-    connection = Connection(path, lambda: _connect_writer(path))
+    connection = Connection(path, lambda: _connect_writer(path), writes=True)
     return await _opened(connection, path, lambda db: _prepare(db, synchronous=synchronous, cache_kib=cache_kib))
 
 
 async def open_reader(path: Path) -> Connection:
     """Opens `path` to read only. Raises `StoreFailed` where it is not there."""
-    return await _opened(Connection(path, lambda: _connect_reader(path)), path, _probe)
+    return await _opened(Connection(path, lambda: _connect_reader(path), writes=False), path, _probe)
 
 
 @contextmanager
@@ -102,7 +104,8 @@ def read(
     try:
         return step(db, *args, **kwargs)
     finally:
-        db.execute("COMMIT")
+        if db.in_transaction:
+            db.execute("ROLLBACK")
 
 
 def row_as_dict(cursor: sqlite3.Cursor, row: tuple[Any, ...]) -> dict[str, Any]:

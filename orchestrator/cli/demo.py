@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from random import SystemRandom
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from rich.text import Text
 from orchestrator.cli.conversation import whole
 from orchestrator.cli.exits import Exit, Failure
 from orchestrator.cli.options import Data, Json, SettingsFile, Token, Url, running_of, settings_of
-from orchestrator.cli.output import console, print_json
+from orchestrator.cli.output import console, errors, print_json
 from orchestrator.cli.server import Server
 from protocol.errors import Code, Refusal
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from orchestrator.demo.play import Told
 
 EXAMPLE = "Example: throughline demo --data ./data"
+ARCHIVE_S = 10.0
+"""How long the archive may take to have what the agent saw."""
+LOOK_AGAIN_S = 0.05
 
 
 def demo(
@@ -43,39 +47,53 @@ def demo(
         with Server(running) as server:
             customer = meet(random, known=lambda identity: _known(server, identity))
             told = asyncio.run(play(doors, accounts, customer, screen, random=random, now_ms=_now_ms))
-            kept = whole(server, told.conversation)
+            kept = _kept(server, told, progress=not as_json)
     except Unplayable as exc:
         raise Failure(Exit.USAGE, str(exc)) from exc
     except (Missing, LookupError) as exc:
         raise Failure(Exit.REFUSED, f"the demo is not complete: {exc}") from exc
     except Refusal as exc:
         raise Failure.of_refusal(exc) from exc
-    _compare(told, kept)
     if as_json:
-        print_json(msgspec.to_builtins(told))
+        print_json({**msgspec.to_builtins(told), "customer": kept["customer"], "identities": customer.identities})
     else:
-        _conclude(told, customer.identities)
+        _conclude(told, kept, customer.identities)
 
 
-def _compare(told: "Told", kept: dict[str, Any]) -> None:
-    """What the agent's client was pushed is what the server has written down, in the same order."""
-    written = [(int(event["seq"]), str(event["type"])) for event in kept["events"]]
+def _kept(server: Server, told: "Told", *, progress: bool) -> dict[str, Any]:
+    """The conversation as the archive has it, once it has what the agent was pushed: the same events in the same order.
+
+    The archive follows the journal, some milliseconds behind.
+    """
     pushed = [tuple(event) for event in told.events]
+    deadline = time.monotonic() + ARCHIVE_S
+    with errors().status("Waiting for the archive …") if progress else nullcontext():
+        while True:
+            kept = whole(server, told.conversation)
+            written = [(event["seq"], event["type"]) for event in kept["events"]]
+            if len(written) >= len(pushed) or time.monotonic() > deadline:
+                break
+            time.sleep(LOOK_AGAIN_S)
     if written[: len(pushed)] != pushed:
         raise Failure(Exit.REFUSED, f"the archive and the agent's stream differ: {written} and {pushed}")
+    return kept
 
 
-def _conclude(told: "Told", identities: list[str]) -> None:
+def _conclude(told: "Told", kept: dict[str, Any], identities: list[str]) -> None:
     out = console()
     out.print()
-    out.print(Rule(Text("One conversation", style="bold"), align="left", style="dim"))
-    out.print(Text.assemble(("  conversation  ", "dim"), (told.conversation, "bold green")))
-    out.print(Text.assemble(("  came by       ", "dim"), ", ".join(told.channels)))
-    out.print(Text.assemble(("  answered by   ", "dim"), ", ".join(told.sent)))
-    out.print(Text.assemble(("  is            ", "dim"), ", ".join(identities), ("  (no event said so)", "dim")))
-    out.print(Text.assemble(("  events        ", "dim"), f"1 to {len(told.events)}, no gap, as the archive has them:"))
+    out.print(Rule(Text("What it shows", style="bold"), align="left", style="dim"))
+    for name, words in (
+        ("conversation", f"{told.conversation}, one for all of it"),
+        ("customer", f"{kept['customer']}, an id that no event carried"),
+        ("who is", ", ".join(identities)),
+        ("came by", ", ".join(told.channels)),
+        ("answered by", ", ".join(told.sent)),
+        ("events", f"1 to {len(told.events)}, pushed without a gap, and the archive has the same:"),
+    ):
+        out.print(Text.assemble((f"  {name:<13} ", "dim"), words))
     for seq, kind in told.events:
-        out.print(Text(f"    {seq:>3}  {kind}"))
+        out.print(Text.assemble((f"    {seq:>3} ", "bold"), kind))
     out.print(Text(f"\nLook again:  throughline conversation show {told.conversation}", style="dim"))
 
 

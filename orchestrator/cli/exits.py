@@ -21,7 +21,7 @@ class Exit(IntEnum):
     UNREACHABLE = 3
     """No server answers at the address."""
     DATA = 4
-    """The data folder is in use by another server, or of a newer version."""
+    """The data folder is in use by another server, or cannot be used."""
     INTERRUPTED = 130
     """Ctrl-C, as shells count it: 128 + SIGINT."""
 

@@ -28,7 +28,7 @@ def serve(
     settings: SettingsFile = None,
     data: Data = None,
     host: Annotated[str, typer.Option("--host", help="Address to listen on. Default: as the settings say.")] = "",
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port; 0 takes any free one.")] = -1,
+    port: Annotated[int | None, typer.Option("--port", min=0, max=65535, help="Port; 0 takes any free one.")] = None,
     as_json: Json = False,
 ) -> None:
     """Run the server until Ctrl-C, which drains and stops it."""
@@ -106,10 +106,10 @@ def _command(settings: Settings, command: str) -> str:
     return f"{name} {command}{data}"
 
 
-def _with_address(settings: Settings, host: str, port: int) -> Settings:
+def _with_address(settings: Settings, host: str, port: int | None) -> Settings:
     http = settings.http
     if host:
         http = replace(http, host=host)
-    if port >= 0:
+    if port is not None:
         http = replace(http, port=port)
     return replace(settings, http=http)

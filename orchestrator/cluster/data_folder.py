@@ -1,7 +1,7 @@
 """The data folder's one server: the lock on it, and the mark that its processes carry.
 
-    data/lock       held (flock) by the supervisor until it ends; the holder's pid is in it
-    data/node-id    a random id made at the first start: with the folder's place it makes the mark
+data/lock       held (flock) by the supervisor until it ends; the holder's pid is in it
+data/node-id    a random id made at the first start: with the folder's place it makes the mark
 """
 
 import contextlib
@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from protocol.errors import ThroughlineError
+
 
 class DataFolderInUse(ThroughlineError):
     """Another server holds the data folder; the message names its process."""

@@ -112,8 +112,7 @@ class Host:
         _log.info("host.started", **facts)
         try:
             await part.run()
-        except Exception as exc:
-            # Whatever it was, this process ends with it and comes back by recovery.
+        except Exception as exc:  # noqa: BLE001 - whatever it was, this process ends with it and comes back by recovery
             _log.error("host.broke", exc_info=True)
             return Ended(f"{self._process.name}: {type(exc).__name__}")
         await part.stop()

@@ -12,7 +12,7 @@ import traceback
 from pathlib import Path
 
 import structlog
-from structlog.typing import EventDict, WrappedLogger
+from structlog.typing import EventDict, Processor, WrappedLogger
 
 from protocol.errors import ThroughlineError
 
@@ -25,7 +25,7 @@ def log_to(path: Path, level: str) -> None:
     """Sends this process's logs to `path` from now on; `level` is a name of `logging`'s, in any case."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handler = logging.handlers.RotatingFileHandler(path, maxBytes=FILE_BYTES_MAX, backupCount=FILES_KEPT)
-    shared = [
+    shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
@@ -66,7 +66,7 @@ def _exception_without_words(logger: WrappedLogger, name: str, event: EventDict)
     if not given:
         return event
     exc = given if isinstance(given, BaseException) else given[1] if isinstance(given, tuple) else sys.exception()
-    chain = []
+    chain: list[dict[str, object]] = []
     while exc is not None and len(chain) < CHAIN_MAX:
         frames = traceback.extract_tb(exc.__traceback__)[-FRAMES_MAX:]
         chain.append(
@@ -84,4 +84,3 @@ def _exception_without_words(logger: WrappedLogger, name: str, event: EventDict)
 CHAIN_MAX = 5
 FRAMES_MAX = 12
 """What of a chain and a trace is kept: enough to find the place, little enough for one line."""
-

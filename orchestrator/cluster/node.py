@@ -151,12 +151,13 @@ class Node:
 
 
 class Say:
-    """Writes to the supervisor. A pipe that nobody reads any more is no error: its other end's death is heard on stdin."""
+    """Writes to the supervisor. That nobody reads any more is no error: the supervisor's death is heard on stdin."""
 
     def __init__(self, file: int) -> None:
         self._file = file
 
     def __call__(self, said: Said) -> None:
+        """Writes one line."""
         try:
             os.write(self._file, msgspec.json.encode(said) + b"\n")
         except BrokenPipeError:
@@ -220,7 +221,7 @@ def _first(group: BaseExceptionGroup[_Over]) -> _Over:
 
 
 def _own_pipes() -> tuple[int, int]:
-    """Takes the supervisor's pipes away from the standard descriptors, where Ray and its children would write to them."""
+    """Takes the supervisor's pipes off the standard descriptors, where Ray and its children would write to them."""
     stdin, stdout = os.dup(0), os.dup(1)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)

@@ -36,7 +36,7 @@ class NodeProcess:
     @classmethod
     async def start(cls, run: Path, mark: str, build: str, *, errors: Path) -> "NodeProcess":
         """Starts one. Its and Ray's complaints go to the file `errors`, made anew."""
-        with open(errors, "wb") as stderr:
+        with errors.open("wb") as stderr:
             return cls(
                 await asyncio.create_subprocess_exec(
                     *(sys.executable, "-m", "orchestrator.cluster.node", str(run), build),

@@ -13,7 +13,7 @@ LOG_BYTES_MAX = 4 * 1024 * 1024
 
 
 def ray_environment(inherited: dict[str, str], run: Path) -> dict[str, str]:
-    """`inherited` without any variable of Ray's, and with those it must have; makes the run's token at the first call."""
+    """`inherited` with Ray's variables as they must be and no others of Ray's; the first call makes the token."""
     token = run / "ray-token"
     if not token.exists():
         write_private(token, secrets.token_hex(32).encode())

@@ -52,7 +52,8 @@ def start(temp: Path, *, workers: int) -> list[psutil.Process]:
             _node_ip_address="127.0.0.1",
             _temp_dir=str(temp),
         )
-    except Exception as exc:  # Ray raises whatever its steps raise: ConnectionError, RuntimeError, ValueError, Exception.
+    except Exception as exc:
+        # Ray raises whatever its steps raise: ConnectionError, RuntimeError, ValueError, plain Exception.
         raise RayFailed(f"ray: did not start: {exc}") from exc
     return _trim()
 
@@ -72,7 +73,8 @@ def dead(vital: list[psutil.Process]) -> str:
 
 def program(process: psutil.Process) -> str:
     """The name of a vital process; also of one that is dead, since psutil remembers a name it has asked for."""
-    return process.name()
+    name: str = process.name()
+    return name
 
 
 def _trim() -> list[psutil.Process]:

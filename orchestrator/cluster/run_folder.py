@@ -1,9 +1,9 @@
 """The run folder: what one run of the server needs on disk and nobody after it.
 
-    <tmp>/tl-<mark>-<random>/    mode 700, gone at the end
-        settings.json            the settings, with their secrets; what each process of the server reads
-        *.sock                   the pipes' sockets
-        ray-token, r/            Ray's token and its session
+<tmp>/tl-<mark>-<random>/    mode 700, gone at the end
+    settings.json            the settings, with their secrets; what each process of the server reads
+    *.sock                   the pipes' sockets
+    ray-token, r/            Ray's token and its session
 """
 
 import contextlib
@@ -49,7 +49,7 @@ def _short_folder() -> Path:
     """The folder for temporary files; /tmp where that one's path is too long, as macOS's is."""
     usual = Path(tempfile.gettempdir()).resolve()
     longest = len(str(usual)) + 1 + len(run_prefix("0" * 32)) + 8
-    return usual if longest <= _FOLDER_BYTES_MAX else Path("/tmp").resolve()
+    return usual if longest <= _FOLDER_BYTES_MAX else Path("/tmp").resolve()  # noqa: S108 - mkdtemp follows
 
 
 def write_private(path: Path, content: bytes) -> None:
@@ -59,7 +59,7 @@ def write_private(path: Path, content: bytes) -> None:
 
 
 def write_settings(run: Path, settings: Settings) -> None:
-    """Leaves the settings for the processes of this run. In a file, since they have secrets and arguments can be seen."""
+    """Leaves the settings for the processes of this run: in a file, since they have secrets, and arguments are seen."""
     write_private(run / _SETTINGS, msgspec.json.encode(settings))
 
 

@@ -1,6 +1,6 @@
 """The supervisor: the process the operator started. Holds the data folder, keeps a node running, ends everything.
 
-    lock → end what a killed predecessor left → node → ready → (node gone → clean → node)* → drain → nothing of ours left
+    lock → end what a killed predecessor left → node → ready → (node gone → clean → node)* → drain → nothing is left
 
 It never imports Ray, so nothing of Ray's can take it down; all it needs of a node is a pipe to it, a pipe from it, and
 the mark that every process below carries.
@@ -27,7 +27,7 @@ from protocol.errors import ThroughlineError
 
 _log = structlog.get_logger(__name__)
 
-PARTS = "orchestrator.parts:build"
+PARTS = "orchestrator.parts.building:build"
 """What builds the parts of each process; see `orchestrator.cluster.host.Build`."""
 
 STOP_S_MAX = 4.0

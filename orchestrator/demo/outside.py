@@ -83,7 +83,7 @@ class Outside:
         await self._closing.aclose()
 
     async def send_mail(self, customer: Customer, *, subject: str, text: str, id: str) -> None:
-        """Delivers a mail of the customer's, of this Message-ID, to the account's SMTP server; returns once it was taken."""
+        """Delivers a mail of the customer to the account's SMTP server, with `id` as its bare Message-ID."""
         mail = EmailMessage()
         mail["From"] = f"{customer.name} <{customer.mail}>"
         mail["To"] = self.accounts.mail.address

@@ -154,7 +154,9 @@ class _Stage:
             letter = await self._outside.mail_arrived(text)
         self._screen.outside("email", f"{self._customer.mail} gets", f"{letter.subject}: {letter.text}")
         if self._mail_id not in letter.references:
-            raise Missing("the reply does not refer to the customer's mail, so their program shows it as another thread")
+            raise Missing(
+                "the reply does not refer to the customer's mail, so their program shows it as another thread"
+            )
         await self._sent("email")
 
     async def answer_by_sms(self, agent: AgentClient, conversation: str) -> None:

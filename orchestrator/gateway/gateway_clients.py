@@ -19,7 +19,6 @@ from protocol.frames import Ack, Deliver, Delivered, Error, EventFrame, EventsFr
 from protocol.inbound import InboundEvent
 from protocol.links import Answered
 
-
 QUARANTINED = "quarantined"
 
 

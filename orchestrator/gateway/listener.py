@@ -136,7 +136,7 @@ class _WebSocketProtocol(WebSocketsSansIOProtocol):
     """One upgraded connection, which its application can abort."""
 
     async def run_asgi(self) -> None:
-        extensions: dict[str, Any] = self.scope["extensions"]  # type: ignore[assignment]
+        extensions: dict[str, Any] = self.scope["extensions"]
         extensions[ABORT] = self.transport.abort
         await super().run_asgi()
 
@@ -166,6 +166,7 @@ class Listener(uvicorn.Server):
             ws_max_size=2 * frame_bytes_max,
             ws_ping_interval=None,  # Our heartbeats do that, and carry heads.
             ws_per_message_deflate=False,
+            interface="asgi3",
             lifespan="off",
             log_config=None,
             log_level="warning",

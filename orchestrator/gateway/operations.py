@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 from litestar import Response, get, post
-from litestar.params import Parameter
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec import Struct
 
 from orchestrator.gateway.access import needs
@@ -38,13 +38,13 @@ class CommandRequest(Struct, kw_only=True, frozen=True):
 
 
 @post("/v1/conversations/{conversation:str}/commands", guards=[_COMMANDERS], status_code=200, tags=["commands"])
-async def post_conversation_command(request: HttpRequest, conversation: str, data: CommandRequest) -> CommandAnswer:
+async def post_conversation_command(request: HttpRequest, conversation: FromPath[str], data: JSONBody[CommandRequest]) -> CommandAnswer:
     """Asks something of a conversation; answers after the commit."""
     return await _command(request, data, conversation=conversation)
 
 
 @post("/v1/customers/{customer:str}/commands", guards=[_COMMANDERS], status_code=200, tags=["commands"])
-async def post_customer_command(request: HttpRequest, customer: str, data: CommandRequest) -> CommandAnswer:
+async def post_customer_command(request: HttpRequest, customer: FromPath[str], data: JSONBody[CommandRequest]) -> CommandAnswer:
     """Asks something of a customer, such as `link_identity`; answers after the commit."""
     return await _command(request, data, customer=customer)
 
@@ -88,9 +88,9 @@ def _answer(id: str, answered: Answered) -> CommandAnswer:
 @get("/v1/quarantine", guards=[_OPERATORS], tags=["quarantine"])
 async def get_quarantine(
     request: HttpRequest,
-    account: str = "",
+    account: FromQuery[str] = "",
     limit: Limit = 100,
-    before: Annotated[str, Parameter(description="`at_ms,quarantine` of the last row of the page before")] = "",
+    before: Annotated[str, QueryParameter(description="`at_ms,quarantine` of the last row of the page before")] = "",
 ) -> Response[list[dict[str, Any]]]:
     """Quarantined inputs without their bytes, the newest first."""
     here = services_of(request)
@@ -104,7 +104,7 @@ async def get_quarantine(
 
 
 @get("/v1/quarantine/{quarantine:str}", guards=[_OPERATORS], tags=["quarantine"])
-async def get_quarantined(request: HttpRequest, quarantine: str) -> dict[str, Any]:
+async def get_quarantined(request: HttpRequest, quarantine: FromPath[str]) -> dict[str, Any]:
     """One quarantined input, whole: `raw` is Base64 of what came, `text` the same where it is UTF-8."""
     row = await _quarantined(services_of(request), quarantine)
     raw = bytes(row["raw"])
@@ -115,7 +115,7 @@ async def get_quarantined(request: HttpRequest, quarantine: str) -> dict[str, An
 
 
 @post("/v1/quarantine/{quarantine:str}/replay", guards=[_OPERATORS], status_code=200, tags=["quarantine"])
-async def post_quarantine_replay(request: HttpRequest, quarantine: str) -> CommandAnswer:
+async def post_quarantine_replay(request: HttpRequest, quarantine: FromPath[str]) -> CommandAnswer:
     """Takes a quarantined input in after all, once: the same checks decide again, by today's settings."""
     here = services_of(request)
     row = await _quarantined(here, quarantine)
@@ -150,7 +150,7 @@ async def _quarantined(here: Services, quarantine: str) -> dict[str, Any]:
 @get("/v1/outbox", guards=[_OPERATORS], tags=["outbox"])
 async def get_outbox(
     request: HttpRequest,
-    states: Annotated[str, Parameter(description=f"Separated by commas, of {', '.join(STATES)}; all without it.")] = "",
+    states: Annotated[str, QueryParameter(description=f"Separated by commas, of {', '.join(STATES)}; all without it.")] = "",
     limit: Limit = 100,
 ) -> Response[list[dict[str, Any]]]:
     """Deliveries that have not left, the longest queued first."""
@@ -164,7 +164,7 @@ async def get_outbox(
 
 
 @post("/v1/outbox/{delivery:str}/replay", guards=[_OPERATORS], status_code=200, tags=["outbox"])
-async def post_outbox_replay(request: HttpRequest, delivery: str) -> CommandAnswer:
+async def post_outbox_replay(request: HttpRequest, delivery: FromPath[str]) -> CommandAnswer:
     """Sends a dead or held delivery again, under its idempotency key."""
     conversation, dot, _ = delivery.rpartition(".")
     if not dot:

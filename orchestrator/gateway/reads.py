@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import get
-from litestar.params import Parameter
+from litestar.params import FromPath, FromQuery, QueryParameter
 
 from orchestrator.gateway.access import needs
 from orchestrator.gateway.answers import ConversationsAnswer
@@ -25,15 +25,15 @@ READ_WITHIN_S = 5.0
 """How long `GET /v1/context` waits for the live actor: an IVR greets without context rather than late."""
 PAGE_MAX = 1000
 
-AtLeast = Annotated[int, Parameter(ge=0, description="Wait until the archive has the journal up to here.")]
-Limit = Annotated[int, Parameter(ge=1, le=PAGE_MAX, description="Rows of one page.")]
+AtLeast = Annotated[int, QueryParameter(ge=0, description="Wait until the archive has the journal up to here.")]
+Limit = Annotated[int, QueryParameter(ge=1, le=PAGE_MAX, description="Rows of one page.")]
 _READERS = needs("read", "agent")
 
 
 @get("/v1/context", guards=[_READERS], tags=["reads"])
 async def get_context(
     request: HttpRequest,
-    identity: Annotated[str, Parameter(description="kind:value, such as tel:+447700900123")],
+    identity: Annotated[str, QueryParameter(description="kind:value, such as tel:+447700900123")],
 ) -> CustomerView:
     """What is known of a customer now: open conversations, newest past ones. 404 for an identity nobody has."""
     here = services_of(request)
@@ -50,11 +50,11 @@ async def get_context(
 @get("/v1/conversations", guards=[_READERS], tags=["reads"])
 async def get_conversations(
     request: HttpRequest,
-    list: Annotated[str, Parameter(description="queue:<name> or owner:<agent>, without what is over")] = "",
-    customer: str = "",
-    status: Annotated[str, Parameter(description="open, snoozed, resolved or closed")] = "",
+    list: Annotated[str, QueryParameter(description="queue:<name> or owner:<agent>, without what is over")] = "",
+    customer: FromQuery[str] = "",
+    status: Annotated[str, QueryParameter(description="open, snoozed, resolved or closed")] = "",
     limit: Limit = 100,
-    before: Annotated[str, Parameter(description="the `next` of the page before")] = "",
+    before: Annotated[str, QueryParameter(description="the `next` of the page before")] = "",
     at_least: AtLeast = 0,
 ) -> ConversationsAnswer:
     """Conversations, the newest change first, a page at a time."""
@@ -69,8 +69,8 @@ async def get_conversations(
 @get("/v1/conversations/{conversation:str}", guards=[_READERS], tags=["reads"])
 async def get_conversation(
     request: HttpRequest,
-    conversation: str,
-    after: Annotated[int, Parameter(ge=0, description="Events after this seq.")] = 0,
+    conversation: FromPath[str],
+    after: Annotated[int, QueryParameter(ge=0, description="Events after this seq.")] = 0,
     limit: Limit = 200,
     at_least: AtLeast = 0,
 ) -> dict[str, Any]:
@@ -88,7 +88,7 @@ async def get_conversation(
 
 
 @get("/v1/customers/{customer:str}/journey", guards=[_READERS], tags=["reads"])
-async def get_journey(request: HttpRequest, customer: str, at_least: AtLeast = 0) -> dict[str, Any]:
+async def get_journey(request: HttpRequest, customer: FromPath[str], at_least: AtLeast = 0) -> dict[str, Any]:
     """A customer across channels: `identities`, and `conversations` with their interactions and relations."""
     here = services_of(request)
     position = await _reach(here, at_least)

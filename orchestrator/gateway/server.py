@@ -19,6 +19,7 @@ from orchestrator.gateway.access import Access
 from orchestrator.gateway.agents import AgentConnection
 from orchestrator.gateway.connection import Terms
 from orchestrator.gateway.deliveries import Deliveries
+from orchestrator.gateway.failures import failed
 from orchestrator.gateway.gateway_clients import GatewayConnection
 from orchestrator.gateway.health import status_of
 from orchestrator.gateway.http import application
@@ -150,10 +151,11 @@ class Gateway:
 
     async def _application(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """The one ASGI application."""
-        if scope["type"] == "websocket":
-            await self._sockets(scope, receive, send)
-        else:
-            await self._http(scope, receive, send)
+        entrance = self._sockets if scope["type"] == "websocket" else self._http
+        try:
+            await entrance(scope, receive, send)
+        except Exception as exc:  # noqa: BLE001 - uvicorn would log the exception's text; it answers 500 without it too
+            failed(exc, where=scope["type"], new_reference=self._terms.new_id)
 
     # Connections
 

@@ -8,6 +8,7 @@ import hashlib
 from typing import Any
 
 from litestar import Response, post
+from litestar.params import FromPath
 
 from adapters.channels.twilio import TWIML_NOTHING, TWIML_TYPE, handle
 from orchestrator.gateway.quarantine import KEPT, keep_webhook
@@ -20,7 +21,7 @@ KEPT_OF_VENDORS = KEPT | {Code.UNKNOWN_ACCOUNT}
 
 
 @post("/webhooks/{account:str}", status_code=200, tags=["webhooks"])
-async def post_webhook(request: HttpRequest, account: str) -> Response[bytes]:
+async def post_webhook(request: HttpRequest, account: FromPath[str]) -> Response[bytes]:
     """Twilio's messages and status callbacks. Answers TwiML; a wrong signature answers 403."""
     here = services_of(request)
     line = here.accounts.get(account)

@@ -1,4 +1,4 @@
-"""The SDK against a scripted server on a real socket: connects, resumes, bounds, refusals. msgpack meets msgspec here."""
+"""The SDK against a scripted server on a real socket: resume, bounds, refusals. Here msgpack meets msgspec."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -167,7 +167,7 @@ async def following(iterator: AsyncIterator[Any]) -> Any:
 
 @pytest.mark.parametrize("name", sorted(samples.ALL))
 def test_both_implementations_read_each_other(name: str) -> None:
-    """What the SDK packs says what the server's codec encodes. The bytes may differ: a map's header has several forms."""
+    """What the SDK packs is what the server's codec encodes, but for the bytes: a map's header has several forms."""
     frame = samples.ALL[name]
     assert msgspec.msgpack.decode(pack(frame)) == msgspec.msgpack.decode(CODEC.encode(frame))
     kinds = {**dict.fromkeys(samples.FROM_AGENT, AgentFrame), **dict.fromkeys(samples.FROM_GATEWAY, GatewayFrame)}
@@ -178,7 +178,13 @@ def test_both_implementations_read_each_other(name: str) -> None:
 def test_unreadable_messages_are_refused_and_unknown_frames_left_out() -> None:
     """A newer server may say more than this client knows; nonsense is named."""
     assert unpack(CODEC.join([pack(Drain()), b"\x81\xa2op\xa3new"]), ToAgent) == [Drain()]
-    for nonsense in (b"\xc1", b"\x05", b"\x81\xa2op\x05\x01", pack(Drain())[:-1], b"\x82\xa2op\xa5drain\xa8after_ms\xa1x"):
+    for nonsense in (
+        b"\xc1",
+        b"\x05",
+        b"\x81\xa2op\x05\x01",
+        pack(Drain())[:-1],
+        b"\x82\xa2op\xa5drain\xa8after_ms\xa1x",
+    ):
         with pytest.raises(Refusal):
             unpack(nonsense, ToAgent)
 
@@ -187,7 +193,12 @@ def test_messages_keep_to_the_limits() -> None:
     """Frames are put together up to the server's bytes and count, in order."""
     frames = [bytes([65 + n]) * 10 for n in range(7)]
     split = list(messages(frames, bytes_max=35, frames_max=2))
-    assert split == [b"\x92" + frames[0] + frames[1], b"\x92" + frames[2] + frames[3], b"\x92" + frames[4] + frames[5], frames[6]]
+    assert split == [
+        b"\x92" + frames[0] + frames[1],
+        b"\x92" + frames[2] + frames[3],
+        b"\x92" + frames[4] + frames[5],
+        frames[6],
+    ]
     assert list(messages(frames[:3], bytes_max=14, frames_max=9)) == frames[:3]
 
 

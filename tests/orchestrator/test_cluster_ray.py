@@ -46,7 +46,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Serving, 
 
 def test_nothing_listens_beyond_loopback(server: tuple[Serving, Path]) -> None:
     """Neither Ray's processes nor ours can be reached by another machine, and this machine's own address proves it."""
-    serving, run = server
+    serving, _ = server
     listening = [
         (process.name(), connection.laddr)
         for process in leftovers.ours(psutil.Process(serving.node).environ()[leftovers.MARK_VARIABLE])
@@ -85,7 +85,7 @@ def test_the_agent_that_speaks_http_needs_the_token(server: tuple[Serving, Path]
 
 
 def test_a_stranger_cannot_call_an_actor(server: tuple[Serving, Path], tmp_path: Path) -> None:
-    """Another driver joins only with the token's file; the one that has it shows that the refusal is the token's doing."""
+    """Another driver joins only with the token's file; one that has it shows that the refusal is the token's doing."""
     serving, run = server
     wrong = tmp_path / "token"
     wrong.write_text("0" * 64)

@@ -11,7 +11,7 @@ REFUSES = "refuses"
 BREAKS = "breaks"
 """A file `breaks-<process>` breaks the process once it serves; the file is gone then."""
 NEWS = "news"
-"""A FIFO in the data folder that the parts write to, one line each time: `born <process> <pid>`, `drained <process> <pid>`."""
+"""A FIFO in the data folder that the parts write a line to when they are `born` and `drained`: what, process, pid."""
 
 
 class Toy:

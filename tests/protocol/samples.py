@@ -1,4 +1,4 @@
-"""A frame of each kind with every field that matters in use: what the golden files hold and property tests start from."""
+"""A frame of each kind with the fields that matter in use: the golden files hold them, property tests start there."""
 
 from protocol.commands import Reply
 from protocol.entities import (
@@ -56,7 +56,9 @@ MESSAGE = InboundEvent(
     data=MessageArrived(
         text="My bill is wrong ✉",
         session="s-1",
-        attachments=[Attachment(name="bill.pdf", media_type="application/pdf", size_bytes=48_211, url="https://x.example/b")],
+        attachments=[
+            Attachment(name="bill.pdf", media_type="application/pdf", size_bytes=48_211, url="https://x.example/b")
+        ],
     ),
 )
 ACTIVITY = InboundEvent(
@@ -150,9 +152,7 @@ TO_AGENT: dict[str, Frame] = {
     "error": Error(code=4207, message="there is no such conversation", ref=f"conversation={CONVERSATION}"),
     "drain": Drain(),
     "result": Result(id="k-1", conversation=CONVERSATION, seq=6),
-    "snapshot": Snapshot(
-        conversation=CONVERSATION, generation=GENERATION, seq=4, view=VIEW, recent=[RECEIVED, SEEN]
-    ),
+    "snapshot": Snapshot(conversation=CONVERSATION, generation=GENERATION, seq=4, view=VIEW, recent=[RECEIVED, SEEN]),
     "update": Update(conversation=CONVERSATION, seq=5, events=[RECEIVED]),
     "heads": Heads(heads={CONVERSATION: 6}),
     "resync": Resync(conversations=[CONVERSATION], inboxes=["mine"]),

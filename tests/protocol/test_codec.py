@@ -76,7 +76,9 @@ REFUSED: list[tuple[str, Any, Code, str, str, str]] = [
 
 
 @pytest.mark.parametrize("codec", CODECS.values(), ids=CODECS)
-@pytest.mark.parametrize(("message", "code", "field", "ref", "words"), [r[1:] for r in REFUSED], ids=[r[0] for r in REFUSED])
+@pytest.mark.parametrize(
+    ("message", "code", "field", "ref", "words"), [r[1:] for r in REFUSED], ids=[r[0] for r in REFUSED]
+)
 def test_a_bad_frame_is_refused_precisely(
     codec: Codec, message: Any, code: Code, field: str, ref: str, words: str
 ) -> None:

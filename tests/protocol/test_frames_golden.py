@@ -16,7 +16,17 @@ import pytest
 
 from protocol.codec import Codec
 from protocol.errors import Refusal
-from protocol.frames import AgentFrame, Frame, GatewayFrame, RawSnapshot, RawUpdate, Snapshot, ToAgent, ToGateway, Update
+from protocol.frames import (
+    AgentFrame,
+    Frame,
+    GatewayFrame,
+    RawSnapshot,
+    RawUpdate,
+    Snapshot,
+    ToAgent,
+    ToGateway,
+    Update,
+)
 from tests.protocol import samples
 
 FOLDER = Path(__file__).parent / "golden"

@@ -25,6 +25,7 @@ QUOTE_DEPTH_MAX = 8
 _OPEN, _SHUT = "\ue000", "\ue001"
 """Where a quote begins and ends: characters of the private use area, which are taken out of the text before."""
 _MARKS = re.compile(f"[{_OPEN}{_SHUT}]")
+_TAG = re.compile(r"<[^<>]*>")
 _BLANK_RUN = re.compile(r"\n{3,}")
 
 
@@ -34,8 +35,11 @@ def text_of(html: str) -> str:
     try:
         rendered = get_text(source, _config())
     except (ValueError, AssertionError, IndexError, RecursionError):
-        # lxml refuses some documents and inscriptis trips over others: the tags go, the words stay.
-        rendered = re.sub(r"<[^<>]*>", " ", source)
+        # lxml refuses some documents, and inscriptis trips over others.
+        rendered = ""
+    if not rendered.strip():
+        # lxml also leaves out what is nested 256 deep. The tags go, the words stay.
+        rendered = _TAG.sub(" ", source)
     return _BLANK_RUN.sub("\n\n", _quoted(clean(rendered))).strip("\n")
 
 

@@ -217,7 +217,7 @@ async def test_the_outbox_shows_deliveries_by_state(archive: Archive, story: Sto
 
 
 async def test_retention_drops_what_is_over(archive: Archive, story: Story) -> None:
-    """A closed conversation goes, its journey still counts it; what is open stays, and late words about it do no harm."""
+    """A closed conversation goes but is still counted; what is open stays; late words about it do no harm."""
     first, kept = f"{ANN}-1", f"{ANN}-2"
     story.unit("account:mail", ("account:mail", _quarantined("mail.1", b"secret words")))
     story.unit(ANN, (first, ev.ConversationClosed(at_ms=0, reason="resolved")))
@@ -231,7 +231,7 @@ async def test_retention_drops_what_is_over(archive: Archive, story: Story) -> N
     assert await archive.store.prune(closed_at_ms + 1) == 0
     assert await _ids(archive, customer=ANN) == [kept]
     assert await archive.reader.quarantine() == []
-    left = [event for event in await archive.reader.events_of_stream(first, 0, 100)]
+    left = await archive.reader.events_of_stream(first, 0, 100)
     assert [type(event) for event in bodies(e.body for e in left)] == [ev.ConversationOpened, ev.ConversationClosed]
     assert b"Bill" not in left[0].body
     assert b"c2VjcmV0" not in (await archive.reader.events_of_stream("account:mail", 0, 1))[0].body

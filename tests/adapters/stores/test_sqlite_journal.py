@@ -116,7 +116,7 @@ async def test_what_is_not_a_journal_is_left_alone(tmp_path: Path) -> None:
         other.execute("CREATE TABLE things (name TEXT)")
     other.close()
     for name in ("archive.db", "letter.db", "other.db"):
-        with pytest.raises(StoreFailed, match="not a (journal|database)"):
+        with pytest.raises(StoreFailed, match=r"not a (journal|database)"):
             await journal(tmp_path / name).open()
 
 
@@ -124,7 +124,7 @@ async def test_a_reader_waits_for_no_file(tmp_path: Path) -> None:
     """A reader never makes the file it is to read."""
     with pytest.raises(StoreFailed, match=r"journal\.db cannot be opened"):
         await SqliteJournalReader(tmp_path / "journal.db").open()
-    assert list(tmp_path.iterdir()) == []
+    assert _files(tmp_path) == {}
 
 
 async def test_a_reader_needs_no_writer(tmp_path: Path) -> None:
@@ -171,6 +171,20 @@ async def test_readers_see_only_what_is_committed(tmp_path: Path) -> None:
     await store.close()
 
 
+async def test_a_readers_failure_passes(tmp_path: Path) -> None:
+    """One read that fails is told to its caller alone: the next is answered."""
+    store = journal(tmp_path / "journal.db")
+    await store.open()
+    reader = SqliteJournalReader(tmp_path / "journal.db")
+    await reader.open()
+    assert reader._db is not None
+    with pytest.raises(StoreFailed, match=r"journal\.db: no such table: nothing"):
+        await reader._db.run(lambda db: db.execute("SELECT * FROM nothing"))
+    assert await reader.position() == 0
+    await reader.close()
+    await store.close()
+
+
 async def test_a_full_disk_leaves_no_half_commit(tmp_path: Path) -> None:
     """The commit that does not fit raises, the store is done, and after a new start the resend is taken."""
     path = tmp_path / "journal.db"
@@ -206,9 +220,15 @@ async def test_only_the_owner_may_read_the_file(tmp_path: Path) -> None:
     """Customers' words lie in it, and in what SQLite puts beside it."""
     store = journal(tmp_path / "journal.db")
     await store.open()
-    modes = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.iterdir()}
+    modes = _files(tmp_path)
+    assert len(modes) >= 3
     assert set(modes.values()) == {0o600}, modes
     await store.close()
+
+
+def _files(folder: Path) -> dict[str, int]:
+    """Names and permissions of what lies in the folder."""
+    return {file.name: file.stat().st_mode & 0o777 for file in folder.iterdir()}
 
 
 def _pragma(path: Path, pragma: str) -> None:

@@ -1,0 +1,52 @@
+"""What a gateway and a channel host have in common: who takes input in needs the same of the server behind it."""
+
+import base64
+import secrets
+
+from orchestrator.cells import Cells
+from orchestrator.cluster.table import cells_of
+from orchestrator.intake import AccountRule, Intake, IntakeLimits
+from orchestrator.parts.surroundings import Surroundings
+
+
+class Front:
+    """Lines to all cells, the intake, and readers of both stores."""
+
+    def __init__(self, given: Surroundings) -> None:
+        settings = given.settings
+        self._storage = given.storage
+        self.journal = given.storage.journal_reader()
+        self.archive = given.storage.archive_reader()
+        self.cells = Cells(cells_of(settings))
+        self.intake = Intake(
+            self.cells,
+            self.journal.customers_of,
+            {account.name: AccountRule(trusted=account.trusted) for account in settings.accounts},
+            region=settings.region,
+            limits=IntakeLimits(
+                waiting_max=settings.limits.inputs_waiting_max,
+                ahead_ms=round(settings.limits.events_ahead_s * 1000),
+                behind_ms=round(settings.limits.events_behind_days * 86_400_000),
+            ),
+            now_ms=given.now_ms,
+            new_customer=new_customer,
+        )
+        self._dialers = [given.switchboard.dial(f"cell:{index}", self.cells) for index in range(len(self.cells))]
+
+    async def start(self) -> None:
+        """Waits until every cell was reached, so that all that is asked can be answered."""
+        for dialer in self._dialers:
+            await dialer.start()
+        await self.cells.opened_all()
+        await self._storage.open_readers()
+
+    async def stop(self) -> None:
+        """Closes lines and readers."""
+        for dialer in self._dialers:
+            await dialer.stop()
+        await self._storage.close_readers()
+
+
+def new_customer() -> str:
+    """An id for a customer nobody knew: 80 random bits, which no two of any number of customers will share."""
+    return "cu" + base64.b32encode(secrets.token_bytes(10)).decode().lower()

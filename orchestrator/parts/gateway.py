@@ -1,0 +1,74 @@
+"""The gateway's part."""
+
+import asyncio
+from pathlib import Path
+
+import msgspec
+
+from orchestrator.cluster.server_file import run_tokens
+from orchestrator.gateway.server import Gateway
+from orchestrator.parts.front import Front
+from orchestrator.parts.surroundings import Surroundings
+from orchestrator.tokens import Tokens
+
+
+class GatewayPart:
+    """The gateway on its one port."""
+
+    def __init__(self, given: Surroundings) -> None:
+        settings = given.settings
+        self._front = Front(given)
+        self._drain_s = settings.limits.drain_s
+        self._port = _Port(given.run / "http.port")
+        self._gateway = Gateway(
+            http=msgspec.structs.replace(settings.http, port=self._port.wanted(settings.http.port)),
+            limits=settings.limits,
+            accounts=settings.accounts,
+            region=settings.region,
+            cells=self._front.cells,
+            intake=self._front.intake,
+            archive=self._front.archive,
+            identities=self._front.journal,
+            tokens=Tokens(Path(settings.data) / "tokens.json", now_ms=given.now_ms, held=run_tokens(given.run)),
+            now_ms=given.now_ms,
+        )
+        self._over = asyncio.Event()
+
+    async def start(self) -> dict[str, str | int]:
+        """Reaches the cells, then opens the port."""
+        await self._front.start()
+        await self._gateway.start()
+        self._port.keep(self._gateway.port)
+        return {"port": self._gateway.port}
+
+    async def run(self) -> None:
+        """Serves."""
+        await self._over.wait()
+
+    async def drain(self) -> None:
+        """Sends its clients away and closes the port."""
+        await self._gateway.stop(self._drain_s / 2)
+        self._over.set()
+
+    async def stop(self) -> None:
+        """Leaves the cells."""
+        await self._front.stop()
+
+    def status(self) -> dict[str, object]:
+        """The gateway's own answer is read over HTTP."""
+        return {"port": self._gateway.port, "unanswered": self._front.cells.unanswered}
+
+
+class _Port:
+    """A port that the system chose stays the same for the run: a gateway that comes back is where its clients look."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def wanted(self, configured: int) -> int:
+        """The port to bind."""
+        return int(self._file.read_text()) if not configured and self._file.exists() else configured
+
+    def keep(self, port: int) -> None:
+        """It was bound."""
+        self._file.write_text(str(port))

@@ -1,0 +1,129 @@
+"""A real gateway on a port of its own, with fakes behind it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from orchestrator.gateway.server import Gateway
+from orchestrator.settings import EmailAccount, GatewayAccount, Http, Limits, TwilioAccount
+from orchestrator.tokens import Tokens, mint
+from tests.orchestrator.gateway.clients import DEADLINE_S, Client
+from tests.orchestrator.gateway.fakes import FakeArchive, FakeCells, FakeIdentities, FakeIntake
+
+NOW_MS = 1_800_000_000_000
+ACCOUNTS = (
+    GatewayAccount(name="chat", trusted=True),
+    EmailAccount(name="mail", address="support@throughline.example"),
+    TwilioAccount(name="sms", number="+447700900000", account_sid="AC1", auth_token="12345"),
+)
+SCOPES = {
+    "agent": ["agent"],
+    "bob": ["agent"],
+    "chat": ["gateway:chat"],
+    "star": ["gateway:*"],
+    "operator": ["operator"],
+    "reader": ["read"],
+    "scraper": ["metrics"],
+}
+
+
+class Running:
+    """A started gateway and everything around it."""
+
+    def __init__(self, folder: Path, **options: Any) -> None:
+        self.cells = FakeCells()
+        self.intake = FakeIntake()
+        self.archive = FakeArchive()
+        self.identities = FakeIdentities()
+        minted = {name: mint(scopes, name, now_ms=1) for name, scopes in SCOPES.items()}
+        self.token = {name: text for name, (text, _) in minted.items()}
+        self.tokens = Tokens(
+            folder / "tokens.json", now_ms=lambda: NOW_MS, held=[token for _, token in minted.values()]
+        )
+        self.gateway = Gateway(
+            **{
+                "http": Http(port=0),
+                "limits": Limits(),
+                "accounts": ACCOUNTS,
+                "region": "GB",
+                "cells": self.cells,
+                "intake": self.intake,
+                "archive": self.archive,
+                "identities": self.identities,
+                "tokens": self.tokens,
+                "now_ms": lambda: NOW_MS,
+                **options,
+            }
+        )
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
+        return f"http://127.0.0.1:{self.gateway.port}"
+
+    def socket(self, path: str, **options: Any) -> Client:
+        """A WebSocket client, not connected yet."""
+        return Client(f"ws://127.0.0.1:{self.gateway.port}{path}", **options)
+
+    @asynccontextmanager
+    async def agent(self, name: str = "agent", *, codec: str = "msgpack", **hello: Any) -> AsyncIterator[Client]:
+        """An agent that was welcomed."""
+        async with self.socket("/v1/agent", codec=codec) as client:
+            await client.hello(self.token[name], **hello)
+            yield client
+
+    @asynccontextmanager
+    async def client(self, name: str = "chat", *, codec: str = "msgpack", **hello: Any) -> AsyncIterator[Client]:
+        """A gateway client that was welcomed."""
+        async with self.socket("/v1/gateway", codec=codec) as client:
+            await client.hello(self.token[name], **hello)
+            yield client
+
+    def http(self, name: str = "", **headers: str) -> httpx.AsyncClient:
+        """An HTTP client with this token."""
+        authorization = {"Authorization": f"Bearer {self.token[name]}"} if name else {}
+        return httpx.AsyncClient(
+            base_url=self.url, headers={**authorization, **headers}, trust_env=False, timeout=DEADLINE_S
+        )
+
+    def metric(self, name: str, **labels: str) -> float:
+        """One sample's value now."""
+        return self.gateway.metrics.registry.get_sample_value(name, labels) or 0.0
+
+
+async def until(true: Callable[[], bool]) -> None:
+    """Lets the loop turn until it is so."""
+    async with asyncio.timeout(DEADLINE_S):
+        while not true():
+            await asyncio.sleep(0)
+
+
+Start = Callable[..., Any]
+
+
+@pytest.fixture
+async def start(tmp_path: Path) -> AsyncIterator[Start]:
+    """Starts gateways with the given options, and stops them after the test."""
+    started: list[Running] = []
+
+    async def starter(**options: Any) -> Running:
+        running = Running(tmp_path, **options)
+        await running.gateway.start()
+        started.append(running)
+        return running
+
+    yield starter
+    for running in started:
+        await running.gateway.stop(0)
+
+
+@pytest.fixture
+async def running(start: Start) -> Running:
+    """A gateway with default settings."""
+    one: Running = await start()
+    return one

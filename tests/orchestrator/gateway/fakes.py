@@ -1,0 +1,272 @@
+"""The gateway's peers, small and in memory: cells that hold conversations, an intake that answers, an archive of rows."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from orchestrator.gateway.peers import Reply
+from protocol.archive import StoredEvent
+from protocol.commands import AnyCommand
+from protocol.entities import ConversationSummary, ConversationView, CustomerView, Status
+from protocol.errors import Code, Refusal
+from protocol.events import NoteAdded
+from protocol.inbound import InboundEvent
+from protocol.links import (
+    Answered,
+    AnyToCell,
+    CustomerRead,
+    DeliverNow,
+    HeadsAre,
+    ListChanged,
+    ListWatched,
+    Outcome,
+    ReadCustomer,
+    Refused,
+    UnwatchConversation,
+    UnwatchList,
+    Updated,
+    WatchConversation,
+    Watched,
+    WatchList,
+)
+
+Question = tuple[int, AnyToCell, Callable[[Reply], None]]
+
+
+def note(number: int, *, size: int = 0) -> Raw:
+    """An event's bytes; `number` tells it from others, `size` makes it long."""
+    return Raw(msgspec.msgpack.encode(NoteAdded(at_ms=number, text="x" * size)))
+
+
+def nothing(_: object) -> None:
+    """A listener nobody set."""
+
+
+class FakeCells:
+    """Two cells. They answer at once unless `held`; then questions wait in `asked` for `release`."""
+
+    def __init__(self) -> None:
+        self.on_updated: Callable[[Updated], None] = nothing
+        self.on_list_changed: Callable[[ListChanged], None] = nothing
+        self.on_heads: Callable[[HeadsAre], None] = nothing
+        self.on_deliver: Callable[[DeliverNow], None] = nothing
+        self.on_fresh: Callable[[int], None] = nothing
+        self.generation = "g1"
+        self.conversations: dict[str, list[Raw]] = {}
+        self.customers: dict[str, CustomerView] = {}
+        self.recent_from: dict[str, int] = {}
+        """Conversation → the oldest position from which its cell can still resume."""
+        self.subscribed: set[str] = set()
+        self.lists: set[str] = set()
+        self.list_position = 0
+        self.told: list[AnyToCell] = []
+        self.outcomes: list[Outcome] = []
+        self.watches: list[WatchConversation] = []
+        self.held = False
+        self.asked: list[Question] = []
+        self.closed_cells: set[int] = set()
+        self.changed = asyncio.Event()
+        """Set whenever something was asked or told."""
+        self._ref = 0
+
+    def __len__(self) -> int:
+        return 2
+
+    @property
+    def unanswered(self) -> int:
+        return len(self.asked)
+
+    def is_open(self, index: int) -> bool:
+        return index not in self.closed_cells
+
+    def cell_of(self, customer: str) -> int:
+        return len(customer) % 2
+
+    def send(self, customer: str, message: AnyToCell) -> None:
+        self.told.append(message)
+        if isinstance(message, UnwatchConversation):
+            self.subscribed.discard(message.conversation)
+        self.changed.set()
+
+    def tell_all(self, message: AnyToCell) -> None:
+        self.told.append(message)
+        if isinstance(message, UnwatchList):
+            self.lists.discard(message.list)
+        self.changed.set()
+
+    def ask(self, customer: str, make: Callable[[int], AnyToCell], done: Callable[[Reply], None]) -> None:
+        self.ask_cell(self.cell_of(customer), make, done)
+
+    def ask_cell(self, index: int, make: Callable[[int], AnyToCell], done: Callable[[Reply], None]) -> None:
+        self._ref += 1
+        question = (index, make(self._ref), done)
+        if isinstance(question[1], WatchConversation):
+            self.watches.append(question[1])
+        if self.held:
+            self.asked.append(question)
+        else:
+            done(self.reply(question[1]))
+        self.changed.set()
+
+    async def call(self, customer: str, make: Callable[[int], AnyToCell], *, timeout_s: float = 30.0) -> Reply:
+        return self.reply(make(0))
+
+    def release(self) -> None:
+        """Answers what was held, in order, and holds no more."""
+        self.held = False
+        asked, self.asked = self.asked, []
+        for _, message, done in asked:
+            done(self.reply(message))
+
+    def reply(self, message: AnyToCell) -> Reply:
+        match message:
+            case WatchConversation():
+                return self._watched(message)
+            case WatchList(ref=ref, list=name):
+                self.lists.add(name)
+                return ListWatched(ref, name, self.list_position)
+            case ReadCustomer(ref=ref, customer=customer):
+                return CustomerRead(ref, self.customers.get(customer))
+            case Outcome(ref=ref):
+                self.outcomes.append(message)
+                return Answered(ref, "committed", message.conversation, 1, 1)
+            case _:
+                raise AssertionError(message)
+
+    def _watched(self, watch: WatchConversation) -> Reply:
+        events = self.conversations.get(watch.conversation)
+        if events is None:
+            return Refused(watch.ref, Code.NOT_FOUND, "there is no such conversation")
+        self.subscribed.add(watch.conversation)
+        if watch.seq < self.recent_from.get(watch.conversation, 0):
+            view = ConversationView(conversation=watch.conversation, customer=watch.customer, status=Status.OPEN)
+            return Watched(watch.ref, watch.conversation, len(events), view, events[-2:])
+        return Watched(watch.ref, watch.conversation, len(events), None, events[watch.seq :])
+
+    def write(self, conversation: str, *events: Raw, lose: bool = False) -> None:
+        """Commits events; `lose` keeps the update from the gateway."""
+        known = self.conversations.setdefault(conversation, [])
+        seq = len(known) + 1
+        known.extend(events)
+        if conversation in self.subscribed and not lose:
+            self.on_updated(Updated(conversation, seq, list(events)))
+
+
+class FakeIntake:
+    """Answers what it takes: at once, or when `release` is called; with refusals where `refuse` has the event's id."""
+
+    def __init__(self) -> None:
+        self.taken: list[InboundEvent] = []
+        self.raws: list[bytes] = []
+        self.refuse: dict[str, Refusal] = {}
+        self.statuses: dict[str, str] = {}
+        self.commands: list[tuple[str, str, AnyCommand, str, str]] = []
+        self.refuse_commands: Refusal | Exception | None = None
+        self.quarantined: list[tuple[str, str, str, Refusal, bytes]] = []
+        self.held = False
+        self.waiting: list[Callable[[], None]] = []
+        self.took = asyncio.Event()
+
+    def take(self, event: InboundEvent, done: Callable[[Answered | Refusal], None], *, raw: bytes = b"") -> None:
+        self.taken.append(event)
+        self.raws.append(raw)
+        position = len(self.taken)
+        status = self.statuses.get(event.id, "committed")
+        answer = self.refuse.get(event.id) or Answered(0, status, "cu1-1", position, position)
+        if self.held:
+            self.waiting.append(lambda: done(answer))
+        else:
+            done(answer)
+        self.took.set()
+
+    def release(self) -> None:
+        """Answers what was held, and holds no more."""
+        self.held = False
+        for answer in self.waiting:
+            answer()
+        self.waiting.clear()
+
+    async def submit(self, event: InboundEvent, *, raw: bytes = b"") -> Answered:
+        future: asyncio.Future[Answered | Refusal] = asyncio.get_running_loop().create_future()
+        self.take(event, future.set_result, raw=raw)
+        outcome = await future
+        if isinstance(outcome, Refusal):
+            raise outcome
+        return outcome
+
+    async def quarantine(self, *, account: str, source: str, id: str, refusal: Refusal, raw: bytes) -> Answered:
+        self.quarantined.append((account, source, id, refusal, raw))
+        return Answered(0, "quarantined", f"account:{account}", len(self.quarantined), 100 + len(self.quarantined))
+
+    async def command(
+        self, *, actor: str, id: str, command: AnyCommand, conversation: str = "", customer: str = ""
+    ) -> Answered:
+        self.commands.append((actor, id, command, conversation, customer))
+        if self.refuse_commands:
+            raise self.refuse_commands
+        return Answered(0, "committed", conversation or customer, 7, 42)
+
+
+class FakeArchive:
+    """Rows by name; `at` is its position, and `asked_at` is set when somebody asks for it."""
+
+    def __init__(self) -> None:
+        self.at = 0
+        self.asked = asyncio.Event()
+        self.rows: list[ConversationSummary] = []
+        self.by_id: dict[str, dict[str, Any]] = {}
+        self.events: dict[str, list[StoredEvent]] = {}
+        self.journeys: dict[str, dict[str, Any]] = {}
+        self.quarantines: dict[str, dict[str, Any]] = {}
+        self.outbox_rows: list[dict[str, Any]] = []
+        self.wanted: list[dict[str, Any]] = []
+        self.fail: Exception | None = None
+
+    async def position(self) -> int:
+        self.asked.set()
+        if self.fail:
+            raise self.fail
+        return self.at
+
+    async def conversations(self, **wanted: Any) -> Sequence[ConversationSummary]:
+        self.wanted.append(wanted)
+        return self.rows[: wanted["limit"]]
+
+    async def conversation(self, conversation: str, /) -> Mapping[str, Any] | None:
+        return self.by_id.get(conversation)
+
+    async def events_of_stream(self, stream: str, after_seq: int, limit: int, /) -> list[StoredEvent]:
+        return [event for event in self.events.get(stream, []) if event.seq > after_seq][:limit]
+
+    async def journey(self, customer: str, /) -> Mapping[str, Any] | None:
+        return self.journeys.get(customer)
+
+    async def quarantine(self, **wanted: Any) -> Sequence[Mapping[str, Any]]:
+        self.wanted.append(wanted)
+        return [{k: v for k, v in row.items() if k != "raw"} for row in self.quarantines.values()]
+
+    async def quarantined(self, quarantine: str, /) -> Mapping[str, Any] | None:
+        return self.quarantines.get(quarantine)
+
+    async def outbox(self, states: Sequence[str], limit: int, /) -> Sequence[Mapping[str, Any]]:
+        return [row for row in self.outbox_rows if row["state"] in states][:limit]
+
+    async def counts(self) -> Mapping[str, int]:
+        return {"conversations": len(self.rows)}
+
+
+class FakeIdentities:
+    """Whose identities are, and the journal's position."""
+
+    def __init__(self) -> None:
+        self.customers: dict[str, str] = {}
+        self.at = 0
+
+    async def customers_of(self, identities: Sequence[str], /) -> Mapping[str, str]:
+        return {identity: self.customers[identity] for identity in identities if identity in self.customers}
+
+    async def position(self) -> int:
+        return self.at

@@ -1,0 +1,206 @@
+"""Gateway clients at a real gateway: events in and answered after their commit, deliveries out."""
+
+from typing import Any
+
+import pytest
+
+from orchestrator.settings import Limits
+from protocol.errors import Code, Refusal
+from protocol.links import DeliverNow
+from tests.orchestrator.gateway.conftest import NOW_MS, Running, Start, until
+
+NOW = DeliverNow(
+    customer="cu1",
+    conversation="cu1-1",
+    delivery="cu1-1.5",
+    attempt=1,
+    channel="chat",
+    account="chat",
+    to="user:1",
+    text="hello",
+    subject="",
+    references=[],
+)
+
+
+def event(id: str, **fields: Any) -> dict[str, Any]:
+    """An event as a client writes it."""
+    data = {"type": "throughline.message.received", "text": "hello"}
+    return {
+        "id": id,
+        "source": "test",
+        "time_ms": NOW_MS,
+        "account": "chat",
+        "channel": "chat",
+        "identities": ["user:1"],
+        "data": data,
+        **fields,
+    }
+
+
+@pytest.mark.parametrize("codec", ["msgpack", "json"])
+async def test_events_are_acked_after_their_commit(running: Running, codec: str) -> None:
+    """Answers of one turn leave together."""
+    running.intake.held = True
+    async with running.client(codec=codec) as client:
+        await client.send({"op": "event", "event": event("a")}, {"op": "events", "events": [event("b"), event("c")]})
+        await until(lambda: len(running.intake.taken) == 3)
+        running.intake.statuses["d"] = "repeat"
+        await client.send({"op": "event", "event": event("d")})
+        await until(lambda: len(running.intake.taken) == 4)
+        running.intake.release()
+        assert await client.next("ack") == {"op": "ack", "ids": ["a", "b", "c"]}
+        assert await client.next("ack") == {"op": "ack", "ids": ["d"], "status": "repeat"}
+    assert running.metric("throughline_events_total", status="committed", account="chat") == 3
+
+
+async def test_more_events_than_credits_end_the_connection(start: Start) -> None:
+    """The limit is the one that `welcome` said; what was taken stays taken."""
+    running = await start(limits=Limits(gateway_credits=2))
+    running.intake.held = True
+    async with running.socket("/v1/gateway") as client:
+        welcome = await client.hello(running.token["chat"])
+        assert welcome["limits"]["credits"] == 2
+        await client.send({"op": "events", "events": [event("a"), event("b"), event("c")]})
+        assert (await client.next("error"))["code"] == Code.CREDITS_EXCEEDED
+        assert await client.close_code() == Code.CREDITS_EXCEEDED
+    assert [taken.id for taken in running.intake.taken] == ["a", "b"]
+
+
+async def test_an_answer_gives_its_credit_back(start: Start) -> None:
+    """A client that waits for answers can go on without end."""
+    running = await start(limits=Limits(gateway_credits=1))
+    async with running.client() as client:
+        for id in ("a", "b", "c"):
+            await client.send({"op": "event", "event": event(id)})
+            assert (await client.next("ack"))["ids"] == [id]
+
+
+async def test_refusals_are_nacks_that_say_whether_to_repeat(running: Running) -> None:
+    """A bad event costs only itself: the others of its frame are taken."""
+    running.intake.refuse["full"] = Refusal(Code.OVERLOADED, "later")
+    events = [event("good"), event("full"), event("bad", time_ms="noon"), event("alien", account="mail")]
+    async with running.client() as client:
+        await client.send({"op": "events", "events": events})
+        answers = [await client.frame() for _ in range(4)]
+    nacks = {answer["id"]: answer for answer in answers if answer["op"] == "nack"}
+    assert [answer["ids"] for answer in answers if answer["op"] == "ack"] == [["good"]]
+    assert (nacks["full"]["code"], nacks["full"]["retryable"]) == (Code.OVERLOADED, True)
+    assert (nacks["bad"]["code"], nacks["bad"]["retryable"]) == (Code.INVALID, False)
+    assert "time_ms" in nacks["bad"]["message"]
+    assert nacks["alien"]["code"] == Code.UNKNOWN_ACCOUNT
+
+
+async def test_what_would_be_refused_again_is_kept(running: Running) -> None:
+    """The client hears why, and that it is in quarantine."""
+    running.intake.refuse["odd"] = Refusal(Code.TIME_IMPLAUSIBLE, "too far ahead", ref="odd", field="time")
+    async with running.client() as client:
+        await client.send({"op": "event", "event": event("odd")})
+        error = await client.next("error")
+        assert (error["code"], error["ref"]) == (Code.TIME_IMPLAUSIBLE, "odd")
+        assert await client.next("ack") == {"op": "ack", "ids": ["odd"], "status": "quarantined"}
+    ((account, source, id, refusal, raw),) = running.intake.quarantined
+    assert (account, source, id, refusal.code) == ("chat", "test", "odd", Code.TIME_IMPLAUSIBLE)
+    assert b'"id":"odd"' in raw
+
+
+async def test_a_delivery_goes_to_the_accounts_client_and_its_answer_to_the_cell(running: Running) -> None:
+    """One attempt, one outcome."""
+    async with running.client(accounts=["chat"]) as client:
+        running.cells.on_deliver(NOW)
+        deliver = await client.next("deliver")
+        assert (deliver["delivery"], deliver["attempt"], deliver["text"]) == ("cu1-1.5", 1, "hello")
+        await client.send(
+            {"op": "delivered", "delivery": "cu1-1.5", "attempt": 1, "status": "sent", "external_id": "x9"}
+        )
+        await until(lambda: bool(running.cells.outcomes))
+    (outcome,) = running.cells.outcomes
+    assert (outcome.status, outcome.external_id, outcome.conversation) == ("sent", "x9", "cu1-1")
+
+
+async def test_a_delivery_with_nobody_to_take_it_has_failed(running: Running) -> None:
+    """Surely not sent: the conversation may try again."""
+    async with running.client() as client:
+        running.cells.on_deliver(NOW)
+        assert [outcome.status for outcome in running.cells.outcomes] == ["failed"]
+        await client.send({"op": "event", "event": event("a")})
+        await client.next("ack")
+
+
+async def test_a_delivery_that_was_written_is_uncertain_when_the_client_goes(running: Running) -> None:
+    """And what the client says on its next connection is heard."""
+    async with running.client(accounts=["chat"]) as client:
+        running.cells.on_deliver(NOW)
+        await client.next("deliver")
+    await until(lambda: bool(running.cells.outcomes))
+    assert [outcome.status for outcome in running.cells.outcomes] == ["uncertain"]
+    async with running.client(accounts=["chat"]) as client:
+        await client.send({"op": "delivered", "delivery": "cu1-1.5", "attempt": 1, "status": "sent"})
+        await until(lambda: len(running.cells.outcomes) == 2)
+        assert running.cells.outcomes[1].status == "sent"
+
+
+async def test_a_delivery_that_never_left_has_failed_when_the_client_goes(running: Running) -> None:
+    """It was still in the gateway's own queue behind what the client does not read."""
+    async with running.client(accounts=["chat"]) as client:
+        client.socket.transport.pause_reading()
+        numbers = iter(range(1, 10_000))
+        connection = next(iter(running.gateway._sockets.connections))
+        while connection.outgoing.size_bytes < 100_000:
+            # More than the sockets' buffers hold, so that the last ones wait here.
+            number = next(numbers)
+            if number > 1000:
+                break
+            running.cells.on_deliver(
+                DeliverNow(
+                    "cu1", "cu1-1", f"cu1-1.{number}", 1, "chat", "chat", "user:1", "x" * 50_000, "", []
+                )
+            )
+            if number % 10 == 0:
+                await until(lambda: connection.outgoing._sending_bytes > 0 or not len(connection.outgoing))
+        client.socket.transport.abort()
+        await until(lambda: running.gateway._deliveries.unanswered == 0 and bool(running.cells.outcomes))
+    statuses = [outcome.status for outcome in running.cells.outcomes]
+    assert statuses[0] == "uncertain"
+    assert statuses[-1] == "failed"
+    assert statuses == sorted(statuses, reverse=True)
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        {"op": "delivered", "delivery": "cu1-1.9", "attempt": 1, "status": "sent"},
+        {"op": "delivered", "delivery": "cu1-1.5", "attempt": 1, "status": "maybe"},
+    ],
+)
+async def test_an_answer_to_nothing_is_an_error(running: Running, frame: dict[str, Any]) -> None:
+    """The connection goes on."""
+    async with running.client(accounts=["chat"]) as client:
+        await client.send(frame)
+        assert Code((await client.next("error"))["code"]) in (Code.NOT_FOUND, Code.INVALID)
+        await client.send({"op": "event", "event": event("a")})
+        await client.next("ack")
+
+
+@pytest.mark.parametrize(
+    ("name", "accounts"), [("agent", []), ("chat", ["mail"]), ("star", ["mail"]), ("star", ["none"])]
+)
+async def test_hello_needs_scopes_that_cover_it(running: Running, name: str, accounts: list[str]) -> None:
+    """An agent's token is not a gateway client's, and mail is not delivered by gateway clients."""
+    async with running.socket("/v1/gateway") as client:
+        await client.send({"op": "hello", "token": running.token[name], "accounts": accounts})
+        assert (await client.next("error"))["code"] == Code.FORBIDDEN
+        assert await client.close_code() == Code.FORBIDDEN
+
+
+async def test_an_event_that_is_answered_after_the_client_left_harms_nobody(running: Running) -> None:
+    """It is committed; the client sends it again and hears of the repeat."""
+    running.intake.held = True
+    async with running.client() as client:
+        await client.send({"op": "event", "event": event("a")})
+        await until(lambda: len(running.intake.taken) == 1)
+    await until(lambda: not running.gateway._sockets.connections)
+    running.intake.release()
+    async with running.client() as client:
+        await client.send({"op": "event", "event": event("b")})
+        assert (await client.next("ack"))["ids"] == ["b"]

@@ -1,0 +1,167 @@
+"""The demo: who plays, what it refuses to play with, what the desk makes of what it hears, and the whole of it."""
+
+import asyncio
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+
+import pytest
+from msgspec.structs import replace
+from rich.console import Console
+
+from orchestrator.client import AgentClient, ConversationUpdate
+from orchestrator.demo.cast import meet
+from orchestrator.demo.desk import Desk
+from orchestrator.demo.outside import Unplayable, playable
+from orchestrator.demo.screen import Lines
+from orchestrator.settings import DEMO_ACCOUNTS, EmailAccount, TwilioAccount
+from protocol.entities import ConversationSummary, ConversationView, Status
+from protocol.events import MessageReceived
+from protocol.frames import Error, Inbox
+from protocol.identities import normalise
+from tests.live_server import LiveServer
+
+
+def test_a_customer_is_someone_nobody_has_met() -> None:
+    """Identities are in the server's own spelling, and a number that belongs to someone is not taken."""
+    taken: list[str] = []
+
+    def known(identity: str) -> bool:
+        taken.append(identity)
+        return len(taken) < 3
+
+    customer = meet(Random(1), known=known)
+    assert f"tel:{customer.number}" == taken[2]
+    assert [normalise(identity) for identity in customer.identities] == customer.identities
+    assert meet(Random(2), known=lambda _: False) != customer
+
+
+def test_a_world_without_free_numbers_ends() -> None:
+    """It says so, and does not look forever."""
+    with pytest.raises(LookupError, match="fresh data folder"):
+        meet(Random(1), known=lambda _: True)
+
+
+def test_the_accounts_of_a_server_without_settings_are_playable() -> None:
+    """One of each kind."""
+    accounts = playable(list(DEMO_ACCOUNTS))
+    assert (accounts.mail.name, accounts.sms.name, accounts.chat.name) == ("mail", "sms", "chat")
+
+
+def test_nobody_real_gets_a_mail_or_a_text_from_a_demo() -> None:
+    """Accounts whose other end is not on this machine are refused."""
+    for account in DEMO_ACCOUNTS:
+        if isinstance(account, EmailAccount):
+            outside = replace(account, relay="smtp.example.org:587")
+        elif isinstance(account, TwilioAccount):
+            outside = replace(account, api="https://api.twilio.com")
+        else:
+            outside = replace(account, trusted=False)
+        with pytest.raises(Unplayable, match="loopback"):
+            playable([outside if other is account else other for other in DEMO_ACCOUNTS])
+
+
+class Client:
+    """An SDK client whose stream a test writes."""
+
+    def __init__(self) -> None:
+        self.heard: asyncio.Queue[ConversationUpdate | Inbox | Error] = asyncio.Queue()
+        self.asked: list[str] = []
+
+    def watch(self, *, conversation: str = "", inbox: str = "") -> None:
+        self.asked.append(f"watch {conversation or inbox}")
+
+    def unwatch(self, *, conversation: str) -> None:
+        self.asked.append(f"unwatch {conversation}")
+
+    async def stream(self):  # type: ignore[no-untyped-def]
+        while True:
+            yield await self.heard.get()
+
+
+def update(conversation: str, identity: str, text: str) -> ConversationUpdate:
+    """A first look at a conversation with one message."""
+    view = ConversationView(conversation=conversation, customer="cu", status=Status.OPEN, identities=[identity])
+    event = MessageReceived(
+        at_ms=1, interaction=1, channel="chat", identity=identity, source="s", id="1", provider_ms=1, text=text
+    )
+    return ConversationUpdate(conversation=conversation, generation="g", seq=1, events=[event], view=view)
+
+
+def rows(*conversations: str, full: bool = False) -> Inbox:
+    """An inbox's rows."""
+    entries = [ConversationSummary(conversation=c, customer="cu", head=1) for c in conversations]
+    return Inbox(inbox="queue:default", entries=entries, full=full)
+
+
+async def test_the_desk_follows_its_own_customer_and_lets_others_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waited before is not looked at; what is somebody else's is not shown."""
+    client, out = Client(), io.StringIO()
+    agent: AgentClient = client  # type: ignore[assignment]
+    desk = Desk(agent, ["web:v"], Lines(Console(file=out, width=200)))
+    reading = asyncio.create_task(desk.run())
+    sitting = asyncio.create_task(desk.sit_down("queue:default"))
+    async with asyncio.timeout(5):
+        client.heard.put_nowait(rows("old-1", full=True))
+        await sitting
+        client.heard.put_nowait(rows("old-1", "other-1", "own-1"))
+        client.heard.put_nowait(update("other-1", "web:other", "not ours"))
+        client.heard.put_nowait(update("own-1", "web:v", "[bold]ours"))
+        conversation, seq, _ = await desk.see(lambda event: isinstance(event, MessageReceived))
+    reading.cancel()
+    assert (conversation, seq, desk.conversations) == ("own-1", 1, ["own-1"])
+    assert client.asked == ["watch queue:default", "watch other-1", "watch own-1", "unwatch other-1"]
+    assert "[bold]ours" in out.getvalue()
+    assert "not ours" not in out.getvalue()
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    """A real server."""
+    server = LiveServer(tmp_path_factory.mktemp("demo"))
+    server.start()
+    yield server
+    assert server.stop() == 0
+
+
+def throughline(live: LiveServer, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Runs a command as an operator does, from the folder with the settings."""
+    program = [sys.executable, "-m", "orchestrator.cli", *arguments]
+    root = str(Path(__file__).parents[2])
+    environ = {**os.environ, "PYTHONPATH": root, "COLUMNS": "160"}
+    return subprocess.run(
+        program, cwd=live.folder, env=environ, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+def test_the_demo_plays_to_its_end_as_often_as_one_likes(live: LiveServer) -> None:
+    """Three channels in, three out, one conversation, no gap; the second run has another customer."""
+    first = throughline(live, "demo", "--json")
+    assert first.returncode == 0, first.stderr
+    told = json.loads(first.stdout)
+    assert told["channels"] == ["chat", "email", "sms"]
+    assert told["sent"] == ["email", "sms", "chat"]
+    assert [seq for seq, _ in told["events"]] == [*range(1, len(told["events"]) + 1)]
+    second = throughline(live, "demo")
+    assert second.returncode == 0, second.stdout + second.stderr
+    assert "agent sees" in second.stdout
+    assert told["conversation"] not in second.stdout
+
+
+def test_operators_commands_work_on_a_real_server(live: LiveServer) -> None:
+    """What the table of `docs/operations.md` says, against the real thing."""
+    told = json.loads(throughline(live, "demo", "--json").stdout)
+    assert json.loads(throughline(live, "status", "--json").stdout)["ready"] is True
+    shown = throughline(live, "conversation", "show", told["conversation"])
+    assert "MessageReceived" in shown.stdout
+    linked = throughline(live, "customer", "link", told["customer"], f"user:{told['customer']}", "--json")
+    assert json.loads(linked.stdout)["status"] == "committed"
+    assert json.loads(throughline(live, "outbox", "list", "--json").stdout) == []
+    assert json.loads(throughline(live, "quarantine", "list", "--json").stdout) == []
+    assert throughline(live, "conversation", "show", "cu-1").returncode == 1
+    assert throughline(live, "archive", "rebuild").returncode == 4

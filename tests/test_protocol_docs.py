@@ -1,0 +1,113 @@
+"""The protocol's documents say what is so: generated ones are current, and every example is a frame that is said."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any, get_args
+
+import msgspec
+import pytest
+
+from orchestrator.documents import documents
+from protocol.describe import asyncapi, fill, schemas
+from protocol.errors import Code
+from protocol.frames import AgentFrame, GatewayFrame, ToAgent, ToGateway
+from tests.protocol import samples
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+PAGE = (DOCS / "protocol.md").read_text()
+EXAMPLES = [json.loads(block) for block in re.findall(r"^```json\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)]
+UNIONS: dict[str, Any] = {"agent": AgentFrame, "gateway": GatewayFrame, "to_agent": ToAgent, "to_gateway": ToGateway}
+OPS = {member.__struct_config__.tag for union in UNIONS.values() for member in get_args(union)}
+
+
+@pytest.mark.parametrize("path", sorted(documents(DOCS)), ids=lambda path: str(path.relative_to(DOCS)))
+def test_a_generated_document_is_current(path: Path) -> None:
+    """`python -m orchestrator.documents docs` would change nothing."""
+    assert path.read_text() == documents(DOCS)[path], "run: python -m orchestrator.documents docs"
+
+
+def test_no_schema_is_left_behind() -> None:
+    """A schema that is not generated any more is gone."""
+    assert {path.stem for path in (DOCS / "schemas").iterdir()} == set(schemas())
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: str(example["op"]))
+def test_an_example_is_a_frame_with_nothing_unknown_or_superfluous(example: dict[str, Any]) -> None:
+    """Read by the types and written again, an example is the same."""
+    read = []
+    for union in UNIONS.values():
+        if example["op"] in {member.__struct_config__.tag for member in get_args(union)}:
+            read.append(msgspec.convert(example, union))
+    assert read
+    assert all(msgspec.to_builtins(frame) == example for frame in read)
+
+
+def test_every_frame_has_an_example() -> None:
+    """Nobody has to guess a frame's form."""
+    assert {example["op"] for example in EXAMPLES} == OPS
+
+
+def test_the_error_table_is_whole() -> None:
+    """Each code is in the page, with its name."""
+    for code in Code:
+        assert f"| {int(code)} | `{code.name}` |" in PAGE
+
+
+def test_generated_parts_are_replaced_and_nothing_else() -> None:
+    """Filling twice is filling once, and prose is left alone."""
+    text = "before\n<!-- fields Drain -->\nold\n<!-- end -->\nafter\n"
+    filled = fill(text)
+    assert filled.startswith("before\n<!-- fields Drain -->\n| field ")
+    assert "`after_ms` | integer | `1000`" in filled
+    assert filled.endswith("<!-- end -->\nafter\n")
+    assert fill(filled) == filled
+
+
+def references(document: Any) -> set[str]:
+    """Every `$ref` in a document."""
+    if isinstance(document, dict):
+        here = {document["$ref"]} if isinstance(document.get("$ref"), str) else set()
+        return here.union(*(references(value) for value in document.values()))
+    return set().union(*(references(value) for value in document)) if isinstance(document, list) else set()
+
+
+def resolve(document: Any, reference: str) -> Any:
+    """What a local reference points to (RFC 6901, without escapes)."""
+    for part in reference.removeprefix("#/").split("/"):
+        document = document[part]
+    return document
+
+
+@pytest.mark.parametrize("name", ["asyncapi", *sorted(schemas())])
+def test_references_lead_somewhere(name: str) -> None:
+    """No document points to a part it has not."""
+    document = asyncapi() if name == "asyncapi" else schemas()[name]
+    for reference in references(document):
+        assert resolve(document, reference) is not None
+
+
+def test_asyncapi_names_every_frame_in_its_direction() -> None:
+    """The server receives what clients send, and sends the rest."""
+    document = asyncapi()
+    names = {}
+    for operation, value in document["operations"].items():
+        messages = [resolve(document, resolve(document, ref["$ref"])["$ref"]) for ref in value["messages"]]
+        names[operation, value["action"]] = {message["name"] for message in messages}
+    expected = {("agent.receive", "receive"): AgentFrame, ("agent.send", "send"): ToAgent}
+    expected |= {("gateway.receive", "receive"): GatewayFrame, ("gateway.send", "send"): ToGateway}
+    assert names == {
+        key: {member.__struct_config__.tag for member in get_args(union)} for key, union in expected.items()
+    }
+
+
+def test_fields_carry_their_meaning() -> None:
+    """The string below a field reaches the schema, also that of a base."""
+    defs = schemas()["server-to-agent"]["$defs"]
+    assert defs["Heads"]["description"].startswith("The heartbeat")
+    assert "Who caused it" in defs["NoteAdded"]["properties"]["actor"]["description"]
+
+
+def test_samples_fit_the_examples_page() -> None:
+    """The golden frames and the page speak of the same frames."""
+    assert {frame.__struct_config__.tag for frame in samples.ALL.values()} == OPS
