@@ -69,6 +69,8 @@ class Turn(Struct, frozen=True):
 
     send: Sequence[AgentFrame] = ()
     happened: list[Happening] = field(default_factory=list)
+    held: bool = False
+    """A watch was refused for now: call `catch_up` after a back-off. The next heartbeat asks again as well."""
 
 
 class AgentSession:
@@ -139,7 +141,7 @@ class AgentSession:
             case Result():
                 return Turn(happened=[frame] if self._commands.pop(frame.id, None) else [])
             case Error():
-                return Turn(happened=[self._on_error(frame)])
+                return self._on_error(frame)
             case Drain():
                 self.drain = frame
                 return Turn(happened=[frame])
@@ -243,20 +245,23 @@ class AgentSession:
         inboxes = [_watch_inbox(inbox) for inbox in frame.inboxes if inbox in self._inboxes]
         return [*self._watched.again(frame.conversations), *inboxes]
 
-    def _on_error(self, frame: Error) -> Result | Error:
+    def _on_error(self, frame: Error) -> Turn:
+        again = retryable(frame.code)
         if self._commands.pop(frame.ref, None):
-            return Result(id=frame.ref, code=frame.code, message=frame.message, retryable=retryable(frame.code))
+            return Turn(happened=[Result(id=frame.ref, code=frame.code, message=frame.message, retryable=again)])
         kind, _, name = frame.ref.partition("=")
-        # A watch that the server could not take now is asked again with the next heartbeat, one it refused is over.
-        if kind == "conversation" and retryable(frame.code):
+        if again and kind == "conversation":
             self._watched.postpone(name)
-        elif kind == "conversation":
-            self._watched.drop(name)
-        elif kind == "inbox" and retryable(frame.code):
+            return Turn(held=True)
+        if again and kind == "inbox" and name in self._inboxes:
             self._inboxes_behind.add(name)
+            return Turn(held=True)
+        # What the server refuses for good is over: asked again on every connection, it would be refused again.
+        if kind == "conversation":
+            self._watched.drop(name)
         elif kind == "inbox":
             self._inboxes.pop(name, None)
-        return frame
+        return Turn(happened=[frame])
 
     def _leave(self, conversations: set[str] | list[str], reason: str) -> list[AgentFrame]:
         return [Unwatch(conversation=c) for c in sorted(conversations) if self._watched.remove(c, reason)]

@@ -84,13 +84,14 @@ class LiveServer:
 
     def start(self) -> None:
         """Starts it and returns when it serves. Raises with its last words where it does not."""
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "orchestrator.cli", "serve", "--settings", str(self._settings), "--json"],
-            stdout=subprocess.PIPE,
-            stderr=(self.folder / "serve.err").open("a"),
-            text=True,
-            start_new_session=True,
-        )
+        with (self.folder / "serve.err").open("a") as errors:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "orchestrator.cli", "serve", "--settings", str(self._settings), "--json"],
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                start_new_session=True,
+            )
         assert self._process.stdout is not None
         ready, _, _ = select.select([self._process.stdout], [], [], START_S)
         line = self._process.stdout.readline() if ready else ""
@@ -102,7 +103,8 @@ class LiveServer:
         """Ctrl-C; returns the exit code."""
         assert self._process is not None
         self._process.send_signal(signal.SIGINT)
-        return self._process.wait(timeout=20)
+        self._process.communicate(timeout=20)
+        return self._process.returncode
 
     def kill_process(self, name: str) -> None:
         """`kill -9` of one process of the running server, found by the title Ray gives it."""
@@ -120,7 +122,7 @@ class LiveServer:
                 process.kill()
             except psutil.NoSuchProcess:
                 continue
-        self._process.wait()
+        self._process.communicate()
         psutil.wait_procs(ours, timeout=10)
 
     async def restart(self) -> None:

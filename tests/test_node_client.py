@@ -12,7 +12,7 @@ from websockets.typing import Subprotocol
 from orchestrator.client import GatewayClient
 from protocol.codec import Codec
 from protocol.entities import ConversationSummary, ConversationView, Status
-from protocol.events import NoteAdded
+from protocol.events import AnyEvent, NoteAdded
 from protocol.frames import Frame, Heads, Hello, Inbox, Limits, Pong, Position, Resync, Snapshot, Update, Watch, Welcome
 from protocol.inbound import InboundEvent, MessageArrived
 from tests.live_server import LiveServer
@@ -80,7 +80,7 @@ async def script() -> AsyncIterator[Script]:
 def snapshot(seq: int, generation: str = "g1") -> Snapshot:
     """A snapshot with its newest event."""
     view = ConversationView(conversation=A, customer="cua", status=Status.OPEN)
-    recent = [NoteAdded(at_ms=1, text=f"n{seq}")]
+    recent: list[AnyEvent] = [NoteAdded(at_ms=1, text=f"n{seq}")]
     return Snapshot(conversation=A, generation=generation, seq=seq, view=view, recent=recent)
 
 

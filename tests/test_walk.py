@@ -193,11 +193,11 @@ async def test_any_actors_death_is_recovered(server: LiveServer, victim: str) ->
 
 async def _in_archive(server: LiveServer, conversation: str, messages: int) -> None:
     """The customer's words are rows that anyone with SQL can read."""
-    db = sqlite3.connect(f"file:{server.data / 'archive.db'}?mode=ro", uri=True)
+    db = sqlite3.connect(f"file:{server.data / 'archive.sqlite'}?mode=ro", uri=True)
     try:
         async with asyncio.timeout(20):
             while True:
-                query = "SELECT count(*) FROM message WHERE conversation = ? AND direction = 'inbound'"
+                query = "SELECT count(*) FROM message WHERE conversation = ? AND direction = 'in'"
                 if db.execute(query, (conversation,)).fetchone()[0] == messages:
                     return
                 await asyncio.sleep(0.05)

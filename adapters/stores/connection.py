@@ -5,6 +5,7 @@ its beginning to its end, so a commit costs one change of threads (60-70 µs mea
 What a step keeps in memory is touched by that thread alone.
 """
 
+import asyncio
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -46,6 +47,15 @@ class Connection(aiosqlite.Connection):
         self._name = path.name
         self._writes = writes
         self._failed: BaseException | None = None
+
+    async def connect(self) -> None:
+        """Opens it. Raises what the connector raises, with the thread ended."""
+        try:
+            await self
+        except BaseException:
+            # aiosqlite has told its thread to end but not waited: it would answer on a loop that may be gone by then.
+            await asyncio.to_thread(self._thread.join)
+            raise
 
     @property
     def failed(self) -> bool:
@@ -115,7 +125,7 @@ def row_as_dict(cursor: sqlite3.Cursor, row: tuple[Any, ...]) -> dict[str, Any]:
 
 async def _opened(connection: Connection, path: Path, first: Callable[[sqlite3.Connection], None]) -> Connection:
     try:
-        await connection
+        await connection.connect()
     except sqlite3.Error as exc:
         raise StoreFailed(f"{path.name} cannot be opened: {exc}") from exc
     try:

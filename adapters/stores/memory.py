@@ -185,7 +185,7 @@ class MemoryArchive(ArchiveWrites, ArchiveReads):
     """
 
     def __init__(self) -> None:
-        self._kept = sqlite3.connect(":memory:", isolation_level=None)
+        self._kept = b""
         self._db: _Inline | None = None
 
     async def open(self) -> int:
@@ -193,7 +193,8 @@ class MemoryArchive(ArchiveWrites, ArchiveReads):
         if self._db is not None:
             raise StoreLocked("the archive is open already", pid=0)
         db = sqlite3.connect(":memory:", isolation_level=None)
-        self._kept.backup(db)
+        if self._kept:
+            db.deserialize(self._kept)
         migrations.migrate(db, ARCHIVE)
         self._db = _Inline(db)
         return archive_rows.position(db)
@@ -201,7 +202,7 @@ class MemoryArchive(ArchiveWrites, ArchiveReads):
     async def sync(self) -> int:
         """What was applied survives a crash from here on."""
         db = self._opened().db
-        db.backup(self._kept)
+        self._kept = db.serialize()
         return archive_rows.position(db)
 
     def crash(self) -> None:

@@ -1,6 +1,7 @@
 """`throughline serve`: the server in the foreground, from its banner to its end."""
 
 import json
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -8,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from msgspec.structs import replace
-from rich.markup import escape
-from rich.panel import Panel
+from rich.rule import Rule
+from rich.text import Text
 
 from orchestrator.cli.exits import Exit, Failure
 from orchestrator.cli.options import Data, Json, SettingsFile, settings_of
@@ -76,18 +77,19 @@ class _Banner:
             sys.stdout.write(json.dumps(answer) + "\n")
             sys.stdout.flush()
             return
-        lines = [
-            f"Serving on   [bold]{escape(running.url)}[/bold]",
-            f"Data in      {escape(str(data))}",
-            f"Processes    {', '.join(serving.facts)}",
-            "",
-            "Tokens of this run; [bold]throughline token create[/bold] makes lasting ones:",
-            *(f"  {scope:<10} {escape(token)}" for scope, token in _tokens(running).items()),
-            "",
-            f"Try next, in another terminal:   [bold]{escape(_command(self._settings, 'demo'))}[/bold]",
-            "Ctrl-C drains and stops.",
-        ]
-        console().print(Panel.fit("\n".join(lines), title="Throughline", title_align="left", padding=(1, 2)))
+        out = console()
+        out.print(Rule(Text("Throughline", style="bold"), align="left", style="dim"))
+        for name, words in (
+            ("serving on", running.url),
+            ("data in", str(data)),
+            ("processes", ", ".join(serving.facts)),
+            ("tokens", "of this run; `throughline token create` makes lasting ones"),
+            *((f"  {scope}", token) for scope, token in _tokens(running).items()),
+            ("try next", f"in another terminal:  {_command(self._settings, 'demo')}"),
+            ("stop", "Ctrl-C drains and stops"),
+        ):
+            # Plain lines, uncut at any width: tokens and commands are there to be copied.
+            out.print(Text.assemble((f"{name:<11} ", "dim"), words))
 
 
 def _tokens(running: Running) -> dict[str, str]:
@@ -100,10 +102,10 @@ def _pids(serving: "Serving") -> dict[str, int]:
 
 def _command(settings: Settings, command: str) -> str:
     """How to call `throughline` from where the operator stands: as it was called, with the data folder if need be."""
-    program = sys.argv[0]
-    name = "throughline" if Path(program).name == "throughline" and not Path(program).is_absolute() else program
-    data = "" if settings.data == Settings().data else f" --data {settings.data}"
-    return f"{name} {command}{data}"
+    called = Path(sys.argv[0])
+    program = f"{Path(sys.executable).name} -m orchestrator.cli" if called.name == "__main__.py" else str(called)
+    data = "" if settings.data == Settings().data else f" --data {shlex.quote(settings.data)}"
+    return f"{program} {command}{data}"
 
 
 def _with_address(settings: Settings, host: str, port: int | None) -> Settings:

@@ -14,7 +14,7 @@ from orchestrator.client.wire import refusal_of
 from protocol.agent_session import AgentSession
 from protocol.backoff import backoff_ms
 from protocol.commands import AddNote, AnyCommand, Reply, Resolve, Take
-from protocol.errors import Code, Refusal
+from protocol.errors import Code, Refusal, retryable
 from protocol.frames import Drain, Error, Inbox, Result, ToAgent, Welcome
 from protocol.watched import POSITIONS_MAX, ConversationUpdate, ResumePoint
 
@@ -59,6 +59,8 @@ class AgentClient:
         self._heard: deque[Heard] = deque()
         self._something = asyncio.Event()
         self._full = False
+        self._catching_up: asyncio.TimerHandle | None = None
+        self._refusals_in_a_row = 0
         self._results: dict[str, asyncio.Future[Result]] = {}
         self._generation = resume.generation
         self._handed_out = dict(resume.positions)
@@ -72,6 +74,8 @@ class AgentClient:
         self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Closes the connection."""
+        if self._catching_up:
+            self._catching_up.cancel()
         await self._line.close()
 
     @property
@@ -102,7 +106,7 @@ class AgentClient:
         async for heard in self.stream():
             if isinstance(heard, ConversationUpdate):
                 yield heard
-            elif isinstance(heard, Error):
+            elif isinstance(heard, Error) and not retryable(heard.code):
                 raise refusal_of(heard.code, heard.message, ref=heard.ref)
 
     async def stream(self) -> AsyncIterator[Heard]:
@@ -205,16 +209,29 @@ class AgentClient:
         self._full = self._full or len(self._heard) >= self._updates_max
         turn = self._session.receive(frame, room=not self._full)
         self._line.send(turn.send)
+        if turn.held and not self._catching_up:
+            self._catch_up_later()
         for happening in turn.happened:
             match happening:
                 case Result():
                     if (future := self._results.get(happening.id)) and not future.done():
                         future.set_result(happening)
                 case ConversationUpdate() | Inbox() | Error():
+                    self._refusals_in_a_row = 0
                     self._heard.append(happening)
                     self._something.set()
                 case Welcome() | Drain():
                     pass  # The line comes and goes by itself; the application need not know.
+
+    def _catch_up_later(self) -> None:
+        wait_ms = backoff_ms(self._refusals_in_a_row, random=self._random())
+        self._refusals_in_a_row += 1
+        self._catching_up = asyncio.get_running_loop().call_later(wait_ms / 1000, self._catch_up)
+
+    def _catch_up(self) -> None:
+        self._catching_up = None
+        if not self._full:
+            self._line.send(self._session.catch_up())
 
     def _on_end(self) -> None:
         self._something.set()

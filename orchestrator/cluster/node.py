@@ -195,7 +195,9 @@ async def _serve(run: Path, build: str, *, stdin: int, say: Say) -> None:
     async with asyncio.TaskGroup() as group:
         listening = group.create_task(_listen(stdin, asked_to_end))
         table = processes(settings)
+        _log.info("node.starting")
         vital = await asyncio.to_thread(ray_profile.start, run / "r", workers=len(table))
+        _log.info("node.ray_started")
         node = Node(table, vital, run, build, drain_s=settings.limits.drain_s, say=say)
         await node.run(asked_to_end)
         listening.cancel()

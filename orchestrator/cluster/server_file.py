@@ -46,7 +46,7 @@ class ServerFile:
         """The server serves on `port`."""
         fresh = self._path.with_suffix(".new")
         fresh.unlink(missing_ok=True)
-        running = Running(url=_url(settings.http.host, port), pid=os.getpid(), **self._texts)
+        running = Running(url=url_of(settings.http.host, port), pid=os.getpid(), **self._texts)
         write_private(fresh, msgspec.json.encode(running))
         fresh.rename(self._path)
 
@@ -60,7 +60,7 @@ def run_tokens(run: Path) -> list[Token]:
     return msgspec.json.decode((run / _TOKENS).read_bytes(), type=list[Token])
 
 
-def _url(host: str, port: int) -> str:
+def url_of(host: str, port: int) -> str:
     """Where a client of this machine reaches a server that listens on `host`."""
     reached = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104 - no bind
     return f"http://{reached}:{port}"

@@ -46,6 +46,7 @@ def application(services: Services, *, body_bytes_max: int, version: str) -> Lit
             Refusal: _refusal,
             ValidationException: _validation,
             HTTPException: _http,
+            RecursionError: _nested,
             Exception: _failure,
         },
         request_max_body_size=body_bytes_max,
@@ -72,12 +73,20 @@ def _refusal(request: HttpRequest, refusal: Refusal) -> Response[ErrorAnswer]:
 
 
 def _validation(request: HttpRequest, exc: ValidationException) -> Response[ErrorAnswer]:
-    """A path, query or body field that does not fit: the framework says which, and its text may repeat the input."""
+    """A path, query or body field that does not fit: the framework says which."""
     faults = exc.extra if isinstance(exc.extra, list) else []
     first: dict[str, Any] = faults[0] if faults else {}
-    field = str(first.get("key", ""))
-    message = f"{field} does not fit; see /openapi.json" if field else "the request does not fit; see /openapi.json"
-    return _refusal(request, Refusal(Code.INVALID, message, field=field))
+    field, fault = str(first.get("key", "")), str(first.get("message", "see /openapi.json"))
+    unknown = fault.startswith("Invalid value")
+    # That one fault repeats what was sent; the others name types and bounds.
+    message = f"{field or 'the request'}: {'not a known value' if unknown else fault}"
+    code = Code.UNKNOWN_TYPE if unknown and field.endswith(".do") else Code.INVALID
+    return _refusal(request, Refusal(code, message, field=field))
+
+
+def _nested(request: HttpRequest, exc: RecursionError) -> Response[ErrorAnswer]:
+    """The only thing here that recurses without a bound of ours is the decoder of a body."""
+    return _refusal(request, Refusal(Code.TOO_LARGE, "the body is nested too deeply"))
 
 
 def _http(request: HttpRequest, exc: HTTPException) -> Response[ErrorAnswer]:

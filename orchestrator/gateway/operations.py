@@ -38,13 +38,17 @@ class CommandRequest(Struct, kw_only=True, frozen=True):
 
 
 @post("/v1/conversations/{conversation:str}/commands", guards=[_COMMANDERS], status_code=200, tags=["commands"])
-async def post_conversation_command(request: HttpRequest, conversation: FromPath[str], data: JSONBody[CommandRequest]) -> CommandAnswer:
+async def post_conversation_command(
+    request: HttpRequest, conversation: FromPath[str], data: JSONBody[CommandRequest]
+) -> CommandAnswer:
     """Asks something of a conversation; answers after the commit."""
     return await _command(request, data, conversation=conversation)
 
 
 @post("/v1/customers/{customer:str}/commands", guards=[_COMMANDERS], status_code=200, tags=["commands"])
-async def post_customer_command(request: HttpRequest, customer: FromPath[str], data: JSONBody[CommandRequest]) -> CommandAnswer:
+async def post_customer_command(
+    request: HttpRequest, customer: FromPath[str], data: JSONBody[CommandRequest]
+) -> CommandAnswer:
     """Asks something of a customer, such as `link_identity`; answers after the commit."""
     return await _command(request, data, customer=customer)
 
@@ -150,7 +154,9 @@ async def _quarantined(here: Services, quarantine: str) -> dict[str, Any]:
 @get("/v1/outbox", guards=[_OPERATORS], tags=["outbox"])
 async def get_outbox(
     request: HttpRequest,
-    states: Annotated[str, QueryParameter(description=f"Separated by commas, of {', '.join(STATES)}; all without it.")] = "",
+    states: Annotated[
+        str, QueryParameter(description=f"Separated by commas, of {', '.join(STATES)}; all without it.")
+    ] = "",
     limit: Limit = 100,
 ) -> Response[list[dict[str, Any]]]:
     """Deliveries that have not left, the longest queued first."""

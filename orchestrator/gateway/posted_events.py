@@ -6,6 +6,7 @@ Events of one request are taken in their order, without waiting for each other. 
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from litestar import Response, post
@@ -44,6 +45,7 @@ _EXAMPLE = {
 }
 
 
+@dataclass
 class _Posting(Operation):
     """Describes the body, which the handler reads by itself: its form depends on the request's headers."""
 

@@ -33,7 +33,7 @@ _READERS = needs("read", "agent")
 @get("/v1/context", guards=[_READERS], tags=["reads"])
 async def get_context(
     request: HttpRequest,
-    identity: Annotated[str, QueryParameter(description="kind:value, such as tel:+447700900123")],
+    identity: Annotated[str, QueryParameter(description="kind:value, such as tel:+447700900123")] = "",
 ) -> CustomerView:
     """What is known of a customer now: open conversations, newest past ones. 404 for an identity nobody has."""
     here = services_of(request)

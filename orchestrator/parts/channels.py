@@ -1,29 +1,47 @@
 """The channel host's part."""
 
 import asyncio
+from pathlib import Path
 
+from adapters.attachments import AttachmentStore
+from orchestrator.channels import ChannelHost
+from orchestrator.cluster.server_file import url_of
 from orchestrator.parts.front import Front
 from orchestrator.parts.surroundings import Surroundings
+from orchestrator.settings import Settings
 
 
 class ChannelsPart:
-    """The channel host: accounts that hold a listener of their own, or send."""
+    """The channel host, with the accounts' listeners and ways out."""
 
     def __init__(self, given: Surroundings) -> None:
+        settings = given.settings
         self._front = Front(given)
+        self._drain_s = settings.limits.drain_s / 2
+        self._host = ChannelHost(
+            settings.accounts,
+            intake=self._front.intake,
+            cells=self._front.cells,
+            attachments=AttachmentStore(Path(settings.data) / "attachments"),
+            now_ms=given.now_ms,
+            public_url=_public_url(settings),
+        )
         self._over = asyncio.Event()
 
     async def start(self) -> dict[str, str | int]:
-        """Reaches the cells, then opens the accounts."""
+        """Reaches the cells, then opens the listeners. The ports stand by account, as `smtp:<account>`."""
         await self._front.start()
-        return {}
+        await self._host.start()
+        return {f"smtp:{account}": port for account, port in self._host.ports().items()}
 
     async def run(self) -> None:
         """Serves."""
         await self._over.wait()
 
     async def drain(self) -> None:
-        """Closes the accounts' listeners and waits for attempts under way."""
+        """Closes the listeners, and waits for mails and attempts under way and until the cells know their outcomes."""
+        await self._host.stop(self._drain_s)
+        await self._front.answered(self._drain_s)
         self._over.set()
 
     async def stop(self) -> None:
@@ -31,5 +49,10 @@ class ChannelsPart:
         await self._front.stop()
 
     def status(self) -> dict[str, object]:
-        """Figures for operators."""
-        return {"unanswered": self._front.cells.unanswered}
+        """The host's figures."""
+        return {"unanswered": self._front.cells.unanswered, **self._host.status()}
+
+
+def _public_url(settings: Settings) -> str:
+    """Where the server can be called back as far as the settings say; empty where the system chooses the port."""
+    return url_of(settings.http.host, settings.http.port) if settings.http.port else ""

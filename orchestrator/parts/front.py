@@ -1,12 +1,17 @@
 """What a gateway and a channel host have in common: who takes input in needs the same of the server behind it."""
 
+import asyncio
 import base64
+import contextlib
 import secrets
 
 from orchestrator.cells import Cells
 from orchestrator.cluster.table import cells_of
 from orchestrator.intake import AccountRule, Intake, IntakeLimits
 from orchestrator.parts.surroundings import Surroundings
+
+LOOK_EVERY_S = 0.01
+"""While draining: how often unanswered questions are counted."""
 
 
 class Front:
@@ -39,6 +44,13 @@ class Front:
             await dialer.start()
         await self.cells.opened_all()
         await self._storage.open_readers()
+
+    async def answered(self, within_s: float) -> None:
+        """Waits until the cells have answered all questions; what is late then is asked again by who asked for it."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                while self.cells.unanswered:  # noqa: ASYNC110 - once in a life; nobody else needs an event for it
+                    await asyncio.sleep(LOOK_EVERY_S)
 
     async def stop(self) -> None:
         """Closes lines and readers."""

@@ -18,7 +18,7 @@ class GatewayPart:
     def __init__(self, given: Surroundings) -> None:
         settings = given.settings
         self._front = Front(given)
-        self._drain_s = settings.limits.drain_s
+        self._drain_s = settings.limits.drain_s / 2
         self._port = _Port(given.run / "http.port")
         self._gateway = Gateway(
             http=msgspec.structs.replace(settings.http, port=self._port.wanted(settings.http.port)),
@@ -47,7 +47,8 @@ class GatewayPart:
 
     async def drain(self) -> None:
         """Sends its clients away and closes the port."""
-        await self._gateway.stop(self._drain_s / 2)
+        await self._gateway.stop(self._drain_s)
+        await self._front.answered(self._drain_s)
         self._over.set()
 
     async def stop(self) -> None:

@@ -306,10 +306,12 @@ async def test_following_an_inbox_brings_its_conversations(server: ScriptedServe
 
 
 async def test_a_refused_watch_is_heard_of(server: ScriptedServer) -> None:
-    """Who iterates over updates must not wait for ever for one that never comes."""
+    """A watch refused for now is asked again; one refused for good ends the wait for updates that never come."""
     client = agent(server)
     peer = await welcomed(client, server)
     client.watch(conversation=A)
+    await peer.expect(Watch)
+    await peer.send(Error(code=4301, message="a cell recovers", ref=f"conversation={A}"))
     await peer.expect(Watch)
     await peer.send(Error(code=4207, message="there is no such conversation", ref=f"conversation={A}"))
     with pytest.raises(Refusal, match="no such conversation"):

@@ -124,7 +124,8 @@ def test_a_snapshot_then_updates_happen_once() -> None:
     assert first.view
     assert (first.seq, first.skipped, numbers(turn)) == (5, 3, [4, 5])
     assert numbers(session.receive(update(A, 6, 7))) == [6, 7]
-    assert numbers(session.receive(update(A, 6, 7))) == []
+    assert not session.receive(update(A, 6, 7)).happened
+    assert not session.receive(Update(conversation=A, seq=8, events=[])).happened
     assert numbers(session.receive(update(A, 5, 9))) == [8, 9]
     assert numbers(session.receive(snapshot(A, 9))) == []
     assert session.resume_point() == ResumePoint(generation="g1", positions={A: 9})
@@ -310,8 +311,12 @@ def test_errors_go_where_they_belong() -> None:
     assert (result.code, result.retryable) == (4208, False)
     assert session.receive(Error(code=4207, message="no", ref=f"conversation={A}")).happened
     assert not session.receive(snapshot(A, 5)).happened
-    session.receive(Error(code=4301, message="starting", ref=f"conversation={B}"))
-    assert asked(session.receive(Heads(heads={})).send) == [(B, -1)]
+    session.watch(inbox="mine")
+    for ref in (f"conversation={B}", "inbox=mine"):
+        turn = session.receive(Error(code=4301, message="starting", ref=ref))
+        assert turn.held
+        assert not turn.happened
+    assert asked(session.receive(Heads(heads={})).send) == [(B, -1), ("", -1)]
 
 
 def test_drain_is_known_until_the_next_connection() -> None:

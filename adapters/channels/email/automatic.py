@@ -31,6 +31,8 @@ _TELLING: dict[str, frozenset[str] | None] = {
 # Action of RFC 3464 §2.3.3 → status of our report. `delayed`, `relayed` and `expanded` settle nothing.
 _ACTIONS: dict[str, str] = {"failed": "bounced", "delivered": "delivered"}
 
+_RETURNED = frozenset({"message/rfc822", "message/rfc822-headers", "text/rfc822-headers"})
+"""Parts that hold the returned mail, or its header."""
 _RETURNED_ID = re.compile(r"^[ \t>]*Message-ID:\s*<([^<>\s]{1,256})>", re.IGNORECASE | re.MULTILINE)
 _STATUS = re.compile(r"\d\.\d{1,3}\.\d{1,3}", re.ASCII)
 _TEXT_CHARS_MAX = 64 * 1024
@@ -107,7 +109,7 @@ def _fields(part: Message) -> dict[str, str]:
 
 
 def _read_receipt(part: Message, address: str) -> Report | None:
-    block = _header_of(mime.body(part))
+    block = _block(part)
     delivery = _first_delivery(headers.ids(block, "Original-Message-ID"), address)
     disposition = headers.field(block, "Disposition").rpartition(";")[2].strip().lower()
     # `displayed` may carry modifiers (`displayed/error`); `deleted` and others say nothing about reading.
@@ -120,14 +122,9 @@ def _read_receipt(part: Message, address: str) -> Report | None:
 def _returned(parts: list[Message], address: str) -> str:
     """The delivery that the returned mail, or its returned header, was."""
     for part in parts:
-        block: Message | None = None
-        match mime.media_type(part):
-            case "message/rfc822":
-                block = next(iter(mime.children(part)), None)
-            case "text/rfc822-headers" | "message/rfc822-headers":
-                block = _header_of(mime.body(part))
-        if block is not None and (delivery := _first_delivery(headers.ids(block, "Message-ID"), address)):
-            return delivery
+        if mime.media_type(part) in _RETURNED:
+            if delivery := _first_delivery(headers.ids(_block(part), "Message-ID"), address):
+                return delivery
     return ""
 
 
@@ -149,8 +146,11 @@ def _text(parts: list[Message]) -> str:
     return "\n".join(mime.readable(part)[:_TEXT_CHARS_MAX] for part in parts if mime.media_type(part) == "text/plain")
 
 
-def _header_of(raw: bytes) -> Message:
-    return HeaderParser().parsestr(raw.decode("ascii", "surrogateescape"), headersonly=True)
+def _block(part: Message) -> Message:
+    """The fields that a part carries as its body. The parser has read those of `message/…` already."""
+    for below in mime.children(part):
+        return below
+    return HeaderParser().parsestr(mime.body(part).decode("ascii", "surrogateescape"), headersonly=True)
 
 
 def _tells(message: Message) -> bool:

@@ -15,7 +15,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 import structlog
@@ -26,6 +26,7 @@ from adapters.channels.email.headers import line
 from adapters.channels.email.smtp import Busy, Connection
 from protocol.errors import Refusal
 from protocol.inbound import InboundEvent
+from protocol.links import Answered
 
 CONNECTIONS_MAX = 128
 HELD_BYTES_MAX = 256 * 1024 * 1024
@@ -43,10 +44,10 @@ log = structlog.get_logger(__name__)
 class MailIntake(Protocol):
     """What takes events and refused input; `orchestrator.intake.Intake` does."""
 
-    async def submit(self, event: InboundEvent, *, raw: bytes = b"") -> Any:
+    async def submit(self, event: InboundEvent, *, raw: bytes = b"") -> Answered:
         """Returns after the commit. Raises `Refusal`."""
 
-    async def quarantine(self, *, account: str, source: str, id: str, refusal: Refusal, raw: bytes) -> Any:
+    async def quarantine(self, *, account: str, source: str, id: str, refusal: Refusal, raw: bytes) -> Answered:
         """Returns after the commit. Raises `Refusal`."""
 
 
@@ -154,13 +155,18 @@ class Entrance:
     async def _take(self, mailbox: Mailbox, raw: bytes, sender: str) -> str:
         try:
             mail = await asyncio.to_thread(self._read, mailbox, raw, sender)
-            # The event itself is what a quarantine keeps; the mail as it came is worth it where it is small.
-            await self._intake.submit(mail.event, raw=raw if len(raw) <= RAW_INLINE_MAX else b"")
+        except Refusal as refusal:
+            kept = await asyncio.to_thread(self._kept, raw)
+            # Its Message-ID may be what cannot be read, or another mail's: the bytes name it.
+            return await self._quarantine(mailbox, inbound.id_of(raw), refusal, kept)
+        try:
+            # Without `raw`: should the cell quarantine it, the event is kept, which can be replayed as it is.
+            answer = await self._intake.submit(mail.event)
         except Refusal as refusal:
             if refusal.retryable:
                 raise
-            return await self._quarantine(mailbox, raw, refusal)
-        self.counts["taken"] += 1
+            return await self._quarantine(mailbox, mail.event.id, refusal, msgspec.json.encode(mail.event))
+        self.counts["quarantined" if answer.status == "quarantined" else "taken"] += 1
         return f"250 2.0.0 taken and written down for {mailbox.address}"
 
     def _read(self, mailbox: Mailbox, raw: bytes, sender: str) -> inbound.Mail:
@@ -172,19 +178,14 @@ class Entrance:
             self._attachments.keep(body)
         return mail
 
-    async def _quarantine(self, mailbox: Mailbox, raw: bytes, refusal: Refusal) -> str:
-        kept = raw
-        if len(raw) > RAW_INLINE_MAX:
-            name = await asyncio.to_thread(self._attachments.keep, raw)
-            kept = msgspec.json.encode({"message_sha256": name, "size_bytes": len(raw)})
-        await self._intake.quarantine(
-            account=mailbox.account,
-            source=inbound.source_of(mailbox.account),
-            # Its Message-ID may be what could not be read, or another mail's: the bytes name it.
-            id=inbound.id_of(raw),
-            refusal=refusal,
-            raw=kept,
-        )
+    def _kept(self, raw: bytes) -> bytes:
+        if len(raw) <= RAW_INLINE_MAX:
+            return raw
+        return msgspec.json.encode({"message_sha256": self._attachments.keep(raw), "size_bytes": len(raw)})
+
+    async def _quarantine(self, mailbox: Mailbox, id: str, refusal: Refusal, kept: bytes) -> str:
+        source = inbound.source_of(mailbox.account)
+        await self._intake.quarantine(account=mailbox.account, source=source, id=id, refusal=refusal, raw=kept)
         self.counts["quarantined"] += 1
         log.warning("mail_quarantined", account=mailbox.account, code=refusal.code.name)
         return f"250 2.0.0 taken; held for an operator of {mailbox.address} ({refusal.code.name})"

@@ -119,4 +119,4 @@ def _as_text(value: str) -> str:
     unfolded = value.replace("\r", "").replace("\n", "")
     if unfolded.isascii():
         return unfolded
-    return decode(unfolded.encode("utf-8", "surrogateescape"), "utf-8")
+    return decode(unfolded.encode("utf-8", "surrogateescape"), "")

@@ -18,8 +18,8 @@ from inscriptis.model.tag import CustomHtmlTagHandlerMapping
 
 from adapters.channels.email.charsets import clean
 
-HTML_CHARS_MAX = 1024 * 1024
-"""Characters that are read; a mail of that much HTML has its words in the first part and its styles everywhere."""
+HTML_CHARS_MAX = 512 * 1024
+"""Characters that are read, in 5 s at the very worst; callers keep longer HTML as a file."""
 QUOTE_DEPTH_MAX = 8
 """Quote marks before a line: more says no more."""
 _OPEN, _SHUT = "\ue000", "\ue001"

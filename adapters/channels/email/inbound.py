@@ -110,7 +110,7 @@ def _message(
             Attachment(
                 name=file.name, media_type=file.media_type, size_bytes=len(file.body), sha256=_put(file.body, files)
             )
-            for file in _carried(raw, contents.files, words)
+            for file in _carried(raw, contents, words)
         ],
         reference=id_of(raw, message),
         in_reply_to=answered,
@@ -124,8 +124,12 @@ def _words(texts: list[mime.Text], *, is_reply: bool) -> _Words:
     return _Words(whole, quoting.new_words(whole) if is_reply else whole)
 
 
-def _carried(raw: bytes, files: list[mime.File], words: _Words) -> list[mime.File]:
-    """The attachments, with what keeps whole that which has to be cut: the text, or the list of files."""
+def _carried(raw: bytes, contents: mime.Contents, words: _Words) -> list[mime.File]:
+    """The attachments, with what keeps whole that which has to be cut: the text, the HTML, or the list of files."""
+    files = contents.files
+    for text in contents.texts:
+        if text.html and len(text.text) > html.HTML_CHARS_MAX:
+            files = [mime.File("message.html", "text/html", text.text.encode()), *files]
     if len(words.new) > TEXT_MAX:
         files = [mime.File("message.txt", "text/plain", words.whole.encode()), *files]
     if len(files) > ATTACHMENTS_MAX:

@@ -66,8 +66,12 @@ def _introduction(lines: list[str]) -> int | None:
 
 
 def _is_introduction(lines: list[str]) -> bool:
-    """The library takes two lines such as "From: Berlin", "To: Paris" for the head of a mail; real ones have three."""
-    if _is_rule(lines[0]) or any(_ends_with_colon(line) for line in lines[:3]):
+    """The library also takes "On Monday I wrote:" for one, without a date, and two lines such as "From: Berlin", "To:
+    Paris" for the head of a mail; real ones have three."""
+    if _is_rule(lines[0]):
+        return True
+    colon = next((number for number, line in enumerate(lines[:3]) if _ends_with_colon(line)), None)
+    if colon is not None and any(_DATE_OR_ADDRESS.search(line) for line in lines[: colon + 1]):
         return True
     return sum(1 for line in lines[:_OVERLAP] if _FIELD.match(line)) >= 3
 

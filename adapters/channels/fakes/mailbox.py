@@ -67,7 +67,7 @@ such as "451 4.7.1 later"; a `Trouble`; None: all is well."""
 
 
 class Mailbox:
-    """Listens on `host`:`port` (0: the system's choice, which `port` tells after `start`). `behave` may be set anytime."""
+    """Listens on `host`:`port` (0: the system's choice, told by `port` once started). `behave` may be set anytime."""
 
     def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
         self.host = host

@@ -39,6 +39,7 @@ async def archive(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
         memory = MemoryArchive()
         assert await memory.open() == 0
         yield Archive(memory, memory, memory.open, memory.close)
+        await memory.close()
         return
     store, reader = SqliteArchive(tmp_path / "archive.db"), SqliteArchiveReader(tmp_path / "archive.db")
     assert await store.open() == 0
@@ -104,6 +105,7 @@ async def test_following_in_pieces_makes_the_same_rows(archive: Archive, story: 
         assert await archive.reader.journey(customer) == await whole.journey(customer)
     assert await archive.reader.conversations() == await whole.conversations()
     assert await archive.reader.counts() == await whole.counts()
+    await whole.close()
 
 
 async def test_lists_hold_what_waits(archive: Archive, story: Story) -> None:

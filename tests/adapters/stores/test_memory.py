@@ -69,3 +69,4 @@ async def test_the_archive_crashes_back_to_its_last_sync() -> None:
     assert await store.open() == 7
     await store.close()
     assert await store.open() == 7
+    await store.close()

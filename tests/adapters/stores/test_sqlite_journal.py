@@ -178,8 +178,8 @@ async def test_a_readers_failure_passes(tmp_path: Path) -> None:
     reader = SqliteJournalReader(tmp_path / "journal.db")
     await reader.open()
     assert reader._db is not None
-    with pytest.raises(StoreFailed, match=r"journal\.db: no such table: nothing"):
-        await reader._db.run(lambda db: db.execute("SELECT * FROM nothing"))
+    with pytest.raises(StoreFailed, match=r"journal\.db: no such table: missing"):
+        await reader._db.run(lambda db: db.execute("SELECT * FROM missing"))
     assert await reader.position() == 0
     await reader.close()
     await store.close()

@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import msgpack
+import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
@@ -70,10 +71,9 @@ class Client:
 
     async def close_code(self) -> int:
         """Reads on until the server closes; returns the code."""
-        try:
-            while True:
-                async with asyncio.timeout(DEADLINE_S):
+        async with asyncio.timeout(DEADLINE_S):
+            with pytest.raises(ConnectionClosed) as closed:
+                while True:
                     await self.socket.recv()
-        except ConnectionClosed as exc:
-            assert exc.rcvd
-            return exc.rcvd.code
+        assert closed.value.rcvd
+        return closed.value.rcvd.code

@@ -1,4 +1,4 @@
-"""The gateway's peers, small and in memory: cells that hold conversations, an intake that answers, an archive of rows."""
+"""The gateway's peers, small and in memory: cells with conversations, an intake that answers, an archive of rows."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence

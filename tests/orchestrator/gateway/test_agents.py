@@ -137,7 +137,9 @@ async def test_a_fresh_cell_is_asked_again_from_the_positions(running: Running) 
         running.cells.subscribed.clear()
         running.cells.write(ONE, note(2))
         running.cells.on_fresh(running.cells.cell_of("other"))
-        assert len(running.cells.watches) == (2 if running.cells.cell_of("other") == running.cells.cell_of("cu1") else 1)
+        assert len(running.cells.watches) == (
+            2 if running.cells.cell_of("other") == running.cells.cell_of("cu1") else 1
+        )
         running.cells.on_fresh(running.cells.cell_of("cu1"))
         assert numbers(await agent.next("update")) == [2]
         running.cells.write(ONE, note(3))
@@ -224,9 +226,7 @@ async def test_a_revoked_token_ends_its_connections(start: Start) -> None:
 async def test_a_command_yields_its_result(running: Running) -> None:
     """The actor is who the token says, whatever the client writes."""
     async with running.agent() as agent:
-        await agent.send(
-            {"op": "command", "id": "c1", "conversation": ONE, "command": {"do": "note", "text": "hello"}}
-        )
+        await agent.send({"op": "command", "id": "c1", "conversation": ONE, "command": {"do": "note", "text": "hello"}})
         result = await agent.next("result")
         assert result == {"op": "result", "id": "c1", "conversation": ONE, "seq": 7}
         assert running.intake.commands == [("agent:agent", "c1", AddNote(text="hello"), ONE, "")]

@@ -1,6 +1,7 @@
 """CloudEvents: the three HTTP forms, what each attribute must be, and what an event becomes."""
 
 import base64
+import contextlib
 import json
 from typing import Any
 
@@ -130,7 +131,11 @@ def test_a_broken_envelope_names_the_attribute(fields: dict[str, Any], attribute
         ({"data": {}}, Code.INVALID, "data"),
         ({"data": "hello"}, Code.INVALID, "data"),
         ({"data": ...}, Code.INVALID, "data"),
-        ({"type": "throughline.activity.seen", "data": {"name": "x", "properties": {"a": 2**70}}}, Code.INVALID, "data.properties"),
+        (
+            {"type": "throughline.activity.seen", "data": {"name": "x", "properties": {"a": 2**70}}},
+            Code.INVALID,
+            "data.properties",
+        ),
     ],
 )
 def test_data_that_does_not_fit_its_type_is_another_fault(fields: dict[str, Any], code: Code, field: str) -> None:
@@ -192,13 +197,15 @@ def test_times_are_rfc_3339(text: str, milliseconds: int) -> None:
 def test_random_bodies_are_refused_or_read(body: bytes) -> None:
     """Nothing else is raised."""
     for read in (read_structured, read_batch):
-        try:
+        with contextlib.suppress(Refusal):
             read(body)
-        except Refusal:
-            pass
 
 
-@given(st.dictionaries(st.text(max_size=12), st.none() | st.integers() | st.text(max_size=12) | st.lists(st.text(max_size=3))))
+@given(
+    st.dictionaries(
+        st.text(max_size=12), st.none() | st.integers() | st.text(max_size=12) | st.lists(st.text(max_size=3))
+    )
+)
 def test_random_attributes_are_refused_or_read(fields: dict[str, Any]) -> None:
     """Also where the rest is whole: and what was read can be kept and read again."""
     try:

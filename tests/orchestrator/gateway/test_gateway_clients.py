@@ -140,32 +140,6 @@ async def test_a_delivery_that_was_written_is_uncertain_when_the_client_goes(run
         assert running.cells.outcomes[1].status == "sent"
 
 
-async def test_a_delivery_that_never_left_has_failed_when_the_client_goes(running: Running) -> None:
-    """It was still in the gateway's own queue behind what the client does not read."""
-    async with running.client(accounts=["chat"]) as client:
-        client.socket.transport.pause_reading()
-        numbers = iter(range(1, 10_000))
-        connection = next(iter(running.gateway._sockets.connections))
-        while connection.outgoing.size_bytes < 100_000:
-            # More than the sockets' buffers hold, so that the last ones wait here.
-            number = next(numbers)
-            if number > 1000:
-                break
-            running.cells.on_deliver(
-                DeliverNow(
-                    "cu1", "cu1-1", f"cu1-1.{number}", 1, "chat", "chat", "user:1", "x" * 50_000, "", []
-                )
-            )
-            if number % 10 == 0:
-                await until(lambda: connection.outgoing._sending_bytes > 0 or not len(connection.outgoing))
-        client.socket.transport.abort()
-        await until(lambda: running.gateway._deliveries.unanswered == 0 and bool(running.cells.outcomes))
-    statuses = [outcome.status for outcome in running.cells.outcomes]
-    assert statuses[0] == "uncertain"
-    assert statuses[-1] == "failed"
-    assert statuses == sorted(statuses, reverse=True)
-
-
 @pytest.mark.parametrize(
     "frame",
     [

@@ -183,17 +183,18 @@ async def test_a_client_that_never_reads_does_not_keep_the_server_from_stopping(
 
 
 ODD = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats() | st.text(max_size=8) | st.binary(max_size=8),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats()
+    | st.text(max_size=8)
+    | st.binary(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
     max_leaves=8,
 )
-FRAMES = st.fixed_dictionaries(
-    {"op": st.sampled_from(["watch", "unwatch", "command", "presence", "pong", "event", "events", "delivered", "x"])},
-    optional={
-        name: ODD
-        for name in ("conversation", "customer", "inbox", "seq", "ref", "id", "command", "state", "event", "events")
-    },
-)
+OPS = ("watch", "unwatch", "command", "presence", "pong", "event", "events", "delivered", "x")
+FIELDS = ("conversation", "customer", "inbox", "seq", "ref", "id", "command", "state", "event", "events")
+FRAMES = st.fixed_dictionaries({"op": st.sampled_from(OPS)}, optional=dict.fromkeys(FIELDS, ODD))
 MESSAGES = st.binary(max_size=64) | st.builds(msgpack.packb, FRAMES | st.lists(FRAMES | ODD, max_size=4) | ODD)
 
 

@@ -1,0 +1,115 @@
+"""Automatic mails: bounces, receipts and auto-replies are told from a person's words."""
+
+import pytest
+
+from tests.adapters.channels.letters import ADDRESS, DELIVERY, OURS, bounce, letter, message, read, report
+
+
+@pytest.mark.parametrize("returned", ["text/rfc822-headers", "message/rfc822"])
+def test_a_bounce_reports_our_delivery(returned: str) -> None:
+    """The delivery is the returned mail's own id, never one of its references."""
+    raw = bounce(returned=returned)
+    found = report(raw, sender="")
+    assert (found.delivery, found.status, found.code) == (DELIVERY, "bounced", "5.1.1")
+    assert read(raw, sender="").identities == ["mailto:ann@example.org"]
+
+
+def test_a_bounce_of_another_mail_is_an_automatic_message_about_its_recipient() -> None:
+    """The mail system that wrote it does not become a customer."""
+    raw = bounce(original="something@elsewhere.example")
+    assert message(raw, sender="").automatic == "auto_reply"
+    assert read(raw, sender="").identities == ["mailto:ann@example.org"]
+
+
+@pytest.mark.parametrize(("action", "status"), [("failed", "bounced"), ("delivered", "delivered")])
+def test_what_a_report_settles(action: str, status: str) -> None:
+    """Actions of RFC 3464 that settle a delivery."""
+    assert report(bounce(action=action)).status == status
+
+
+@pytest.mark.parametrize("action", ["delayed", "relayed", "expanded", "nonsense"])
+def test_what_a_report_does_not_settle(action: str) -> None:
+    """Others are shown as automatic messages."""
+    assert message(bounce(action=action)).automatic == "auto_reply"
+
+
+def test_a_bounce_in_the_old_form() -> None:
+    """Exim without RFC 3464 names the recipient in a field and returns the mail in the text."""
+    raw = letter(
+        f"This message was created automatically.\n\n  ann@example.org\n    user unknown\n\n"
+        f"------ This is a copy of the message ------\n\nMessage-ID: <{OURS}>\nSubject: Re: My bill\n\nHello\n",
+        from_="Mail Delivery System <Mailer-Daemon@example.org>",
+        x_failed_recipients="ann@example.org",
+        auto_submitted="auto-replied",
+    )
+    assert report(raw, sender="").delivery == DELIVERY
+
+
+def test_a_read_receipt() -> None:
+    """RFC 8098: the customer's program says that our mail was shown."""
+    body = f"""--a
+Content-Type: text/plain
+
+Your message was displayed.
+--a
+Content-Type: message/disposition-notification
+
+Reporting-UA: mail.example.org; Program
+Final-Recipient: rfc822;ann@example.org
+Original-Message-ID: <{OURS}>
+Disposition: manual-action/MDN-sent-manually; displayed
+--a--
+"""
+    kind = "multipart/report; report-type=disposition-notification; boundary=a"
+    found = report(letter(body, content_type=kind))
+    assert (found.delivery, found.status) == (DELIVERY, "read")
+    deleted = body.replace("; displayed", "; deleted")
+    assert message(letter(deleted, content_type=kind)).automatic == "auto_reply"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"auto_submitted": "auto-replied"},
+        {"auto_submitted": "auto-generated (vacation)"},
+        {"auto_submitted": "auto-replied; owner-email=ann@example.org"},
+        {"precedence": "bulk"},
+        {"precedence": "auto_reply"},
+        {"x_autoreply": "yes"},
+        {"x_autorespond": "holiday"},
+        {"x_auto_response_suppress": "DR, OOF, AutoReply"},
+        {"x_auto_response_suppress": "All"},
+        {"return_path": "<>"},
+        {"from": f"Support <{ADDRESS.upper()}>"},
+        {"x_loop": ADDRESS},
+        {"message_id": f"<{OURS}>"},
+        {"content_type": "multipart/report; boundary=a"},
+    ],
+)
+def test_a_machine_wrote_it(fields: dict[str, str]) -> None:
+    """RFC 3834 and what programs wrote before it; our own mail that came back."""
+    raw = letter("I am out of the office until Monday.\n", subject="Out of office", **fields)
+    assert message(raw, sender="ann@example.org").automatic == "auto_reply"
+
+
+def test_the_null_sender_is_a_machine() -> None:
+    """RFC 3834 §3.3: automatic answers have an empty envelope sender."""
+    assert message(letter(), sender="").automatic == "auto_reply"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"auto_submitted": "no"},
+        {"precedence": "list"},
+        {"precedence": "first-class"},
+        {"x_auto_response_suppress": "None"},
+        {"x_auto_response_suppress": "RN"},
+        {"list_id": "<friends.example.org>"},
+        {"subject": "Out of office: my bill"},
+        {"in_reply_to": f"<{OURS}>"},
+    ],
+)
+def test_a_person_wrote_it(fields: dict[str, str]) -> None:
+    """What only looks like a machine's."""
+    assert not message(letter(**fields), sender="ann@example.org").automatic

@@ -1,0 +1,304 @@
+"""Mails in: payload in, expectation out."""
+
+import base64
+from hashlib import sha256
+
+import pytest
+
+from adapters.channels.email.inbound import parse
+from protocol.errors import Code, Refusal
+from protocol.inbound import ATTACHMENTS_MAX, REFERENCES_MAX, TEXT_MAX, Attachment
+from tests.adapters.channels.letters import ADDRESS, ARRIVED_MS, SENT_MS, letter, message, read
+
+
+def b64(text: str, charset: str) -> str:
+    """The text in a charset, as Base64."""
+    return base64.b64encode(text.encode(charset)).decode()
+
+
+def test_a_plain_mail_becomes_an_event() -> None:
+    """Every attribute of the event comes from the field that the RFC gives it."""
+    event = read(letter("Where is my bill?\n", in_reply_to="<b@x> <a@x>", references="<a@x>\n <0@x>"))
+    assert (event.id, event.source, event.account, event.channel) == ("first@example.org", "/email/mail", "mail", "email")
+    assert event.time_ms == SENT_MS
+    assert event.identities == ["mailto:ann@example.org"]
+    assert event.raw["to"] == f"Support <{ADDRESS}>"
+    data = message(letter("Where is my bill?\n", in_reply_to="<b@x> <a@x>", references="<a@x>\n <0@x>"))
+    assert data.text.strip() == "Where is my bill?"
+    assert data.subject == "My bill"
+    assert data.reference == "first@example.org"
+    assert data.in_reply_to == ["b@x", "a@x", "0@x"]
+    assert not data.automatic
+
+
+@pytest.mark.parametrize(
+    ("content_type", "encoding", "body", "text"),
+    [
+        ("text/plain; charset=utf-8", "8bit", "Grüße aus Köln 🌧".encode(), "Grüße aus Köln 🌧"),
+        ("text/plain; charset=windows-1252", "8bit", "Die Rechnung über 40 € – “falsch”".encode("cp1252"), "Die Rechnung über 40 € – “falsch”"),
+        ("text/plain; charset=iso-8859-1", "8bit", "40 € “falsch”".encode("cp1252"), "40 € “falsch”"),
+        ("text/plain; charset=iso-8859-1", "quoted-printable", b"Gr=FC=DFe aus M=\nchen", "Grüße aus Mchen"),
+        ("text/plain; charset=ISO-2022-JP", "7bit", "請求書について質問です".encode("iso2022_jp"), "請求書について質問です"),
+        ("text/plain; charset=Shift_JIS", "base64", b64("①番の請求書", "cp932").encode(), "①番の請求書"),
+        ("text/plain; charset=koi8-r", "8bit", "Где мой счёт?".encode("koi8-r"), "Где мой счёт?"),
+        ("text/plain; charset=gb2312", "8bit", "账单问题镕".encode("gb18030"), "账单问题镕"),
+        ("text/plain; charset=ks_c_5601-1987", "8bit", "청구서 똠".encode("cp949"), "청구서 똠"),
+        ("text/plain; charset=us-ascii", "8bit", "Grüße".encode(), "Grüße"),
+        ("text/plain", "8bit", "Grüße".encode("cp1252"), "Grüße"),
+        ("text/plain; charset=x-unknown-charset", "8bit", "Grüße".encode(), "Grüße"),
+        ("text/plain; charset=utf-8", "8bit", b"cut \xe2\x82 here", "cut � here"),
+        ("text/plain; charset=rot13", "8bit", b"Uryyb", "Uryyb"),
+        ("text/plain; charset=idna", "8bit", b"hello", "hello"),
+        ("text/plain; charset=utf-8", "base64", b"SGVs*bG8", "Hello"),
+        ("text/plain; charset=utf-8", "no-such-encoding", b"as it is", "as it is"),
+        ("text/plain; charset=utf-8", "8bit", b"nul\x00 and bell\x07", "nul and bell"),
+        ("nonsense", "8bit", b"still read", "still read"),
+    ],
+)  # fmt: skip
+def test_charsets_and_encodings(content_type: str, encoding: str, body: bytes, text: str) -> None:
+    """Words arrive as they were written, whatever the bytes are declared to be."""
+    raw = letter(body, content_type=content_type, content_transfer_encoding=encoding)
+    assert message(raw).text.strip() == text
+
+
+@pytest.mark.parametrize(
+    ("subject", "text"),
+    [
+        ("=?utf-8?B?UmVjaG51bmcg8J+YgA==?=", "Rechnung 😀"),
+        ("=?iso-8859-1?Q?Gr=FC=DFe_aus?= =?iso-8859-1?Q?_K=F6ln?=", "Grüße aus Köln"),
+        # Two words that cut one character in two, as many programs write them.
+        ("=?utf-8?B?w4Q=?= =?utf-8?B?4oI=?=\n =?utf-8?B?rA==?=", "Ä€"),
+        ("=?ISO-2022-JP?B?GyRCQEE1YT1xGyhC?=", "請求書"),
+        ("Re: =?utf-8?q?caf=C3=A9?= bill", "Re: café bill"),
+        ("=?x-none?q?hello?=", "hello"),
+        ("=?utf-8?b?b?=", "b"),
+        ("=?utf-8?b?R3LDvMOf?", "=?utf-8?b?R3LDvMOf?"),
+        ("plain\n folded", "plain folded"),
+        ("Grüße", "Grüße"),
+        ("\udcfcbel", "übel"),
+        ("a\x07b\u202ec d", "ab c d"),
+        ("x" * 2000, "x" * 500),
+    ],
+)
+def test_subjects(subject: str, text: str) -> None:
+    """Encoded words, raw bytes and broken ones become one readable line."""
+    assert message(letter(subject=subject)).subject == text
+
+
+@pytest.mark.parametrize(
+    ("fields", "identity"),
+    [
+        ({"from": "ann@example.org"}, "mailto:ann@example.org"),
+        ({"from": '"Example, Ann (home)" <Ann@Example.org>'}, "mailto:Ann@Example.org"),
+        ({"from": "=?utf-8?q?J=C3=B6rg?= <joerg@example.de>"}, "mailto:joerg@example.de"),
+        ({"from": "undisclosed", "sender": "bob@example.org"}, "mailto:bob@example.org"),
+        ({"from": None}, "mailto:envelope@example.org"),
+        ({"from": "((((" * 300 + "x <y@example.org>"}, "mailto:y@example.org"),
+        ({"from": "Ann\udcfc <ann@example.org>"}, "mailto:ann@example.org"),
+    ],
+)
+def test_who_wrote_it(fields: dict[str, str | None], identity: str) -> None:
+    """The author is From, else Sender, else who the envelope names."""
+    assert read(letter(**fields), sender="envelope@example.org").identities == [identity]
+
+
+def test_a_mail_from_nobody_is_refused() -> None:
+    """Without any address nobody can be found whom it belongs to."""
+    with pytest.raises(Refusal) as caught:
+        read(letter(from_=None), sender="")
+    assert caught.value.code is Code.NO_IDENTITY
+
+
+@pytest.mark.parametrize(
+    ("date", "time_ms"),
+    [
+        ("Mon, 02 Nov 2026 12:00:00 +0200", SENT_MS),
+        ("2 Nov 26 10:00 GMT", SENT_MS),
+        (None, ARRIVED_MS),
+        ("yesterday", ARRIVED_MS),
+        ("Mon, 02 Nov 2026 11:00:00 +0000", ARRIVED_MS),
+        ("Thu, 01 Jan 1970 00:00:00 +0000", ARRIVED_MS),
+        ("Mon, 99 Nov 99999999999 99:99:99 +9999", ARRIVED_MS),
+    ],
+)
+def test_its_time(date: str | None, time_ms: int) -> None:
+    """A Date counts where its clock is credible, else the time of arrival."""
+    assert read(letter(date=date)).time_ms == time_ms
+
+
+def test_without_a_message_id_its_bytes_name_it() -> None:
+    """The same bytes have the same id, so that a repeat has one effect."""
+    raw = letter(message_id=None)
+    assert read(raw).id == f"sha256:{sha256(raw).hexdigest()}" == message(raw).reference
+
+
+def test_references_are_bounded_and_bare() -> None:
+    """The nearest are kept, without brackets, each once."""
+    many = " ".join(f"<{number}@x>" for number in range(100))
+    found = message(letter(in_reply_to="<99@x>", references=many)).in_reply_to
+    assert found == [f"{number}@x" for number in range(99, 99 - REFERENCES_MAX, -1)]
+
+
+MIXED = """preamble
+--aa
+Content-Type: multipart/related; boundary=bb
+
+--bb
+Content-Type: multipart/alternative; boundary=cc
+
+--cc
+Content-Type: text/plain; charset=utf-8
+
+See the photo.
+--cc
+Content-Type: text/html; charset=utf-8
+
+<p>See the <b>photo</b>.</p>
+--cc--
+--bb
+Content-Type: image/png; name="logo.png"
+Content-ID: <logo>
+Content-Transfer-Encoding: base64
+
+aW1hZ2U=
+--bb--
+--aa
+Content-Type: application/pdf;
+ name*0*=utf-8''Rechnung%20;
+ name*1*=%C3%BCber%20M;
+ name*2=ai.pdf
+Content-Disposition: attachment;
+ filename*0*=utf-8''Rechnung%20;
+ filename*1*=%C3%BCber%20M;
+ filename*2=ai.pdf
+Content-Transfer-Encoding: base64
+
+cGRm
+--aa
+Content-Type: application/octet-stream; name="=?utf-8?q?=C3=BC.txt?="
+Content-Disposition: attachment; filename="..\\..\\=?utf-8?q?=C3=BC.txt?="
+
+data
+--aa
+Content-Type: message/rfc822
+
+From: carol@example.org
+Subject: The old one
+Content-Type: text/plain
+
+Not the customer's words.
+--aa
+Content-Type: text/plain; charset=utf-8
+
+Second part.
+--aa--
+epilogue
+"""
+
+
+def test_nested_parts_and_attachments() -> None:
+    """The plain alternative is read, files are listed by their readable names and stored by their hash."""
+    mail = parse(
+        letter(MIXED, content_type="multipart/mixed; boundary=aa"),
+        account="mail", address=ADDRESS, arrived_ms=ARRIVED_MS,
+    )  # fmt: skip
+    data = message(letter(MIXED, content_type="multipart/mixed; boundary=aa"))
+    assert data.text.split() == "See the photo. Second part.".split()
+    assert [(file.name, file.media_type) for file in data.attachments] == [
+        ("logo.png", "image/png"),
+        ("Rechnung über Mai.pdf", "application/pdf"),
+        ("ü.txt", "application/octet-stream"),
+        ("The old one.eml", "message/rfc822"),
+    ]
+    assert {file.sha256 for file in data.attachments} == set(mail.files)
+    assert data.attachments[0] == Attachment(
+        name="logo.png", media_type="image/png", size_bytes=5, sha256=sha256(b"image").hexdigest()
+    )
+    assert b"Not the customer's words." in mail.files[data.attachments[3].sha256]
+
+
+def test_a_file_inside_an_alternative_is_kept() -> None:
+    """Apple Mail puts attachments into the HTML alternative."""
+    body = """--a
+Content-Type: text/plain
+
+words
+--a
+Content-Type: multipart/mixed; boundary=b
+
+--b
+Content-Type: text/html
+
+<p>words</p>
+--b
+Content-Type: application/pdf; name=bill.pdf
+
+pdf
+--b--
+--a--
+"""
+    data = message(letter(body, content_type="multipart/alternative; boundary=a"))
+    assert data.text.strip() == "words"
+    assert [file.name for file in data.attachments] == ["bill.pdf"]
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ("<html><head><title>t</title><style>p{}</style></head><body><p>One</p><p>Two &amp; three</p></body></html>", "One\n\nTwo & three"),
+        ("<table><tr><td>Total</td><td>40</td></tr><tr><td>Due</td><td>May</td></tr></table>", "Total 40\nDue May"),
+        ("<div style='display: none'>preview</div><div>words<br>more</div>", "words\nmore"),
+        ("<ul><li>one<li>two</ul>", "* one\n* two"),
+        ("<meta charset=utf-8><script>alert(1)</script>ok", "ok"),
+        ("not html at all < really", "not html at all < really"),
+        ("<p>unclosed <b>tags", "unclosed tags"),
+    ],
+)  # fmt: skip
+def test_html_only(html: str, text: str) -> None:
+    """A mail without plain text is read from its HTML."""
+    assert message(letter(html, content_type="text/html; charset=utf-8")).text == text
+
+
+def test_an_empty_plain_alternative_does_not_hide_the_html() -> None:
+    """Some programs send an empty text beside their HTML."""
+    body = "--a\nContent-Type: text/plain\n\n \n--a\nContent-Type: text/html\n\n<p>words</p>\n--a--\n"
+    assert message(letter(body, content_type="multipart/alternative; boundary=a")).text == "words"
+
+
+def test_a_multipart_without_its_boundary_is_read_as_text() -> None:
+    """What stands there is not lost."""
+    assert "words" in message(letter("words\n", content_type="multipart/mixed")).text
+    assert "words" in message(letter("words\n", content_type="multipart/mixed; boundary=never")).text
+
+
+def test_a_text_over_the_limit_is_cut_and_kept_whole() -> None:
+    """The cut text is in the event, all of it is an attachment."""
+    raw = letter("word " * (TEXT_MAX // 4))
+    mail = parse(raw, account="mail", address=ADDRESS, arrived_ms=ARRIVED_MS)
+    data = message(raw)
+    assert len(data.text) == TEXT_MAX
+    assert data.attachments[0].name == "message.txt"
+    assert len(mail.files[data.attachments[0].sha256]) > TEXT_MAX
+
+
+def test_too_many_attachments_leave_the_mail_as_one() -> None:
+    """Those that find no room are in the mail itself, which is the last."""
+    parts = "".join(f"--a\nContent-Type: image/png; name={n}.png\n\n{n}\n" for n in range(ATTACHMENTS_MAX + 6))
+    data = message(letter(f"{parts}--a--\n", content_type="multipart/mixed; boundary=a"))
+    assert len(data.attachments) == ATTACHMENTS_MAX
+    assert data.attachments[-1].name == "message.eml"
+
+
+def test_what_was_quoted_is_kept_aside() -> None:
+    """The event has the new words; the whole text is a stored file that it names."""
+    text = "Yes, please.\n\nOn Mon, 2 Nov 2026, Support wrote:\n> Shall we?\n"
+    raw = letter(text, subject="Re: My bill", in_reply_to="<a@x>")
+    mail = parse(raw, account="mail", address=ADDRESS, arrived_ms=ARRIVED_MS)
+    assert message(raw).text == "Yes, please."
+    assert b"> Shall we?" in mail.files[mail.event.raw["whole_text_sha256"]]
+
+
+def test_a_first_mail_is_not_cut() -> None:
+    """Only an answer quotes what it answers."""
+    text = "On Mon, 2 Nov 2026, Support wrote:\n> Shall we?\nIs this from you?"
+    assert message(letter(text)).text == text

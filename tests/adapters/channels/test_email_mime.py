@@ -1,0 +1,134 @@
+"""Bounds and odd bytes: a mail is an event or a refusal, never a crash, and never takes long."""
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from adapters.channels.email import charsets, headers, mime
+from adapters.channels.email.inbound import parse
+from protocol.errors import Code, Refusal
+from tests.adapters.channels.letters import ADDRESS, ARRIVED_MS, letter, message
+
+
+def nested(depth: int) -> bytes:
+    """Multiparts, each in the one before."""
+    return b"".join(
+        b'Content-Type: multipart/mixed; boundary="b%d"\n\n--b%d\n' % (level, level) for level in range(depth)
+    )
+
+
+@pytest.mark.parametrize(
+    ("raw", "what"),
+    [
+        (letter(nested(500)[len("Content-Type: multipart/mixed; ") :], content_type='multipart/mixed; boundary="b0"'), "deep"),
+        (nested(200), "deep"),
+        (letter("--a\n\n" * 5000, content_type="multipart/mixed; boundary=a"), "parts"),
+        (letter("Content-Type: message/rfc822\n\n" * 100, content_type="message/rfc822"), "deep"),
+        (letter(b"\n" * 500_000), "lines"),
+        (letter(b"\r" * 500_000), "lines"),
+        (b"X: y\n" * 1000 + b"\nhello", "header fields"),
+        (b"Received: by mx\n" * 150 + b"\nhello", "loop"),
+        (b"X: " + b"y" * 300_000, "header"),
+        (letter(subject="x" * 300_000), "header"),
+    ],
+    ids=range(10),
+)  # fmt: skip
+def test_mail_bombs(raw: bytes, what: str) -> None:
+    """Each bound is met with a refusal that names it, before the parser works for long."""
+    with pytest.raises(Refusal) as caught:
+        parse(raw, account="mail", address=ADDRESS, arrived_ms=ARRIVED_MS)
+    assert caught.value.code is Code.TOO_LARGE
+    assert what in caught.value.message
+    assert not caught.value.retryable
+
+
+def test_what_the_standard_library_cannot_read_is_refused() -> None:
+    """It raises on parameters that are numbered and not numbered at once."""
+    with pytest.raises(Refusal) as caught:
+        message(letter("--a\n\n--a--\n", content_type="multipart/mixed; boundary*1=a; boundary*x=b; boundary*=c"))
+    assert caught.value.code is Code.INVALID
+
+
+@pytest.mark.parametrize(
+    ("name", "safe"),
+    [
+        ("../../etc/passwd", "passwd"),
+        ("C:\\Users\\ann\\bill.pdf", "bill.pdf"),
+        ("a\x00b\nc.txt", "a b c.txt"),
+        ("bill\u202efdp.exe", "bill fdp.exe"),
+        ("...", ""),
+        ("", ""),
+        ("x" * 500 + ".pdf", "x" * 196 + ".pdf"),
+    ],
+)
+def test_file_names_are_harmless(name: str, safe: str) -> None:
+    """A name is the last part of a path, printable and short."""
+    assert mime.safe_name(name) == safe
+
+
+def take(raw: bytes) -> None:
+    """The mail is an event that can be encoded, or a refusal."""
+    try:
+        mail = parse(raw, account="mail", address=ADDRESS, arrived_ms=ARRIVED_MS, sender="ann@example.org")
+    except Refusal:
+        return
+    msgspec.msgpack.encode(mail.event)
+    msgspec.json.encode(mail.event)
+
+
+@given(st.binary(max_size=2000))
+def test_random_bytes(raw: bytes) -> None:
+    """No bytes crash the parser."""
+    take(raw)
+
+
+_words = st.text(alphabet=st.characters(codec="utf-8"), max_size=60) | st.sampled_from(
+    ["=?utf-8?b?", "=?=", "?=", "<", ">", "((", '"', ";", "\n ", "boundary=a", "charset=", "*0*=", "utf-8''%", "\udc80"]
+)
+_values = st.lists(_words, max_size=5).map("".join)
+_types = st.sampled_from(
+    [
+        "text/plain; charset=utf-7", "text/html", "multipart/mixed; boundary=a", "multipart/alternative; boundary=a",
+        "multipart/report; report-type=delivery-status; boundary=a", "message/rfc822", "message/delivery-status",
+        "message/disposition-notification", "message/partial", "multipart/digest; boundary=a", "text/plain; charset*0=x",
+        "image/png; name*0=a; name*=b", "text/rfc822-headers",
+    ]
+)  # fmt: skip
+_encodings = st.sampled_from(["7bit", "8bit", "base64", "quoted-printable", "x-uuencode", "uuencode", "nothing"])
+
+
+@st.composite
+def _parts(draw: st.DrawFn, depth: int = 0) -> bytes:
+    fields = {
+        "Content-Type": draw(_types | _values),
+        "Content-Transfer-Encoding": draw(_encodings),
+        "Content-Disposition": draw(st.sampled_from(["", "inline", "attachment; filename*0*=x"]) | _values),
+        draw(st.sampled_from(["From", "To", "Date", "Message-ID", "References", "Action", "Original-Recipient"])): draw(
+            _values
+        ),
+    }
+    head = "".join(f"{name}: {value}\n" for name, value in fields.items())
+    body = draw(st.binary(max_size=200))
+    if depth < 3:
+        body += b"".join(b"\n--a\n" + part for part in draw(st.lists(_parts(depth + 1), max_size=3)))
+    return head.encode("utf-8", "surrogateescape") + b"\n" + body
+
+
+@settings(deadline=None, max_examples=100)
+@given(_parts())
+def test_random_mails(raw: bytes) -> None:
+    """Valid but odd, and nearly valid: headers, parts and encodings in any combination."""
+    take(raw)
+
+
+@given(st.binary(max_size=200), st.text(max_size=20) | st.sampled_from(["utf-16", "hz", "utf-7", "idna", "zlib", "undefined"]))
+def test_any_charset(raw: bytes, charset: str) -> None:
+    """Bytes always become text that can be kept."""
+    charsets.decode(raw, charset).encode()
+
+
+@given(_values)
+def test_encoded_words(value: str) -> None:
+    """Any header value becomes one line."""
+    assert "\n" not in headers.line(headers.words(value), chars_max=998)

@@ -1,0 +1,531 @@
+"""HTTP at a real gateway: every entrance, its token, its answers and its refusals."""
+
+import asyncio
+import base64
+import json
+from typing import Any
+from urllib.parse import urlencode
+
+import msgspec
+import pytest
+
+from adapters.channels.twilio_signature import sign
+from orchestrator.settings import Http, Limits
+from protocol.archive import StoredEvent
+from protocol.commands import LinkIdentity, MarkReplayed, ReplayDelivery
+from protocol.entities import ConversationSummary, CustomerView
+from protocol.errors import Code, Refusal
+from protocol.inbound import DeliveryReport, MessageArrived
+from tests.orchestrator.gateway.conftest import NOW_MS, Running, Start
+
+STRUCTURED = {"Content-Type": "application/cloudevents+json"}
+BATCH = {"Content-Type": "application/cloudevents-batch+json"}
+
+
+def event(id: str = "m-1", **fields: Any) -> dict[str, Any]:
+    """A whole CloudEvent, changed."""
+    return {
+        "specversion": "1.0",
+        "id": id,
+        "source": "test",
+        "type": "throughline.message.received",
+        "time": "2027-01-15T08:00:00Z",
+        "identities": "user:1",
+        "data": {"text": "hello"},
+        **fields,
+    }
+
+
+async def post(running: Running, body: Any, name: str = "chat", **headers: str) -> tuple[int, Any]:
+    """Posts to /v1/events; the status and the decoded body."""
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    async with running.http(name) as http:
+        response = await http.post("/v1/events", content=content, headers=headers)
+    return response.status_code, response.json()
+
+
+# Events
+
+
+async def test_a_structured_event_answers_after_its_commit(running: Running) -> None:
+    """The account is the token's only one, the channel the account's."""
+    status, answer = await post(running, event(), **STRUCTURED)
+    assert status == 200
+    assert (answer["id"], answer["status"], answer["conversation"], answer["seq"]) == ("m-1", "committed", "cu1-1", 1)
+    (taken,) = running.intake.taken
+    assert (taken.account, taken.channel, taken.time_ms) == ("chat", "chat", NOW_MS)
+    assert taken.data == MessageArrived(text="hello")
+
+
+async def test_a_binary_event_answers_the_same(running: Running) -> None:
+    """Its attributes are headers."""
+    headers = {f"ce-{name}": str(value) for name, value in event(identities="user:%C3%A9").items() if name != "data"}
+    status, answer = await post(running, {"text": "hi"}, **headers, **{"Content-Type": "application/json"})
+    assert (status, answer["status"]) == (200, "committed")
+    assert running.intake.taken[0].identities == ["user:é"]
+
+
+async def test_a_batch_answers_for_each(running: Running) -> None:
+    """In order, with 207 where one was not committed."""
+    assert (await post(running, [event("a"), event("b")], **BATCH))[0] == 200
+    running.intake.refuse["full"] = Refusal(Code.OVERLOADED, "later", ref="full")
+    batch = [event("c"), event("d", source=""), event("e", data={}), event("full")]
+    status, answers = await post(running, batch, **BATCH)
+    assert status == 207
+    assert [(answer["id"], answer["status"]) for answer in answers] == [
+        ("c", "committed"),
+        ("d", "refused"),
+        ("e", "quarantined"),
+        ("full", "refused"),
+    ]
+    assert [answer["code"] for answer in answers] == [0, Code.INVALID, Code.INVALID, Code.OVERLOADED]
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"data": {"text": 1}}, Code.INVALID),
+        ({"type": "com.example.other"}, Code.UNKNOWN_TYPE),
+        ({"id": "late"}, Code.TIME_IMPLAUSIBLE),
+    ],
+)
+async def test_an_event_that_does_not_fit_is_kept_with_the_reason(
+    running: Running, fields: dict[str, Any], code: Code
+) -> None:
+    """Whether the gateway or the intake found out."""
+    running.intake.refuse["late"] = Refusal(Code.TIME_IMPLAUSIBLE, "too far ahead", ref="late", field="time")
+    sent = event(**fields)
+    status, answer = await post(running, sent, **STRUCTURED)
+    assert (status, answer["status"], answer["code"]) == (202, "quarantined", code)
+    assert answer["message"]
+    ((account, source, id, refusal, raw),) = running.intake.quarantined
+    assert (account, source, id, refusal.code) == ("chat", "test", sent["id"], code)
+    assert json.loads(raw) == sent
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status", "field"),
+    [
+        (event(id=""), STRUCTURED, 422, "id"),
+        (event(time="noon"), STRUCTURED, 422, "time"),
+        ({}, {"Content-Type": "application/json"}, 422, "specversion"),
+        (b"{", STRUCTURED, 400, ""),
+        (b"{}", BATCH, 400, ""),
+        (b"[" * 50_000, STRUCTURED, 413, ""),
+        (event(account="mail"), STRUCTURED, 404, "account"),
+    ],
+)
+async def test_a_broken_request_names_what_is_wrong(
+    running: Running, body: Any, headers: dict[str, str], status: int, field: str
+) -> None:
+    """Nothing is taken and nothing kept."""
+    answered, error = await post(running, body, **headers)
+    assert (answered, error["field"]) == (status, field)
+    assert running.intake.taken == []
+    assert running.intake.quarantined == []
+
+
+async def test_a_token_of_several_accounts_must_name_one(running: Running) -> None:
+    """`gateway:*` speaks for all of them."""
+    status, error = await post(running, event(), "star", **STRUCTURED)
+    assert (status, error["code"], error["field"]) == (422, Code.INVALID, "account")
+    assert (await post(running, event(account="mail"), "star", **STRUCTURED))[0] == 200
+    assert (running.intake.taken[0].account, running.intake.taken[0].channel) == ("mail", "email")
+
+
+async def test_a_refusal_for_now_says_to_come_again(running: Running) -> None:
+    """503 with Retry-After."""
+    running.intake.refuse["m-1"] = Refusal(Code.OVERLOADED, "later")
+    async with running.http("chat") as http:
+        response = await http.post("/v1/events", json=event(), headers=STRUCTURED)
+    assert (response.status_code, response.headers["retry-after"]) == (503, "1")
+    assert response.json()["code"] == Code.OVERLOADED
+
+
+async def test_a_body_over_the_limit_is_refused(start: Start) -> None:
+    """Announced or not."""
+    running = await start(http=Http(port=0, body_bytes_max=1000))
+
+    async def chunks() -> Any:
+        yield b"x" * 1500
+
+    async with running.http("chat") as http:
+        for content in (b"x" * 1500, chunks()):
+            response = await http.post("/v1/events", content=content)
+            assert (response.status_code, response.json()["code"]) == (413, Code.TOO_LARGE)
+
+
+# Access
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/v1/events", "/v1/context", "/v1/conversations", "/v1/quarantine", "/metrics", "/openapi.json", "/v1/x", "/"],
+)
+async def test_every_entrance_needs_a_token(running: Running, path: str) -> None:
+    """Also one that is not there: a stranger learns nothing."""
+    for headers in ({}, {"Authorization": "Bearer tl_x"}, {"Authorization": "Basic eDp5"}):
+        async with running.http(**headers) as http:
+            response = await http.get(path)
+        assert (response.status_code, response.json()["code"]) == (401, Code.UNAUTHENTICATED)
+        assert response.headers["www-authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize(
+    ("name", "method", "path"),
+    [
+        ("agent", "POST", "/v1/events"),
+        ("chat", "GET", "/v1/context?identity=user:1"),
+        ("scraper", "GET", "/v1/conversations"),
+        ("reader", "POST", "/v1/conversations/cu1-1/commands"),
+        ("agent", "GET", "/v1/quarantine"),
+        ("agent", "POST", "/v1/outbox/cu1-1.5/replay"),
+        ("reader", "GET", "/metrics"),
+    ],
+)
+async def test_scopes_are_checked(running: Running, name: str, method: str, path: str) -> None:
+    """A token opens what it names."""
+    async with running.http(name) as http:
+        response = await http.request(method, path, json={"command": {"do": "take"}} if method == "POST" else None)
+    assert (response.status_code, response.json()["code"]) == (403, Code.FORBIDDEN)
+
+
+async def test_what_is_not_there_has_the_shape_of_every_error(running: Running) -> None:
+    """404 and 405 too."""
+    async with running.http("operator") as http:
+        missing, method = await http.get("/v1/nothing"), await http.delete("/v1/events")
+    assert (missing.status_code, missing.json()["code"]) == (404, Code.NOT_FOUND)
+    assert method.status_code == 405
+    assert set(missing.json()) == set(method.json()) == {"code", "message", "ref", "field"}
+
+
+async def test_a_bug_gives_a_reference_and_no_words(running: Running, capsys: pytest.CaptureFixture[str]) -> None:
+    """The log finds it by the reference."""
+    running.archive.fail = ValueError("the customer's words")
+    async with running.http("operator") as http:
+        response = await http.get("/v1/conversations")
+    error = response.json()
+    assert (response.status_code, error["code"]) == (500, Code.INTERNAL)
+    assert "words" not in response.text
+    log = capsys.readouterr().out
+    assert error["ref"] in log
+    assert "words" not in log
+
+
+# Reads
+
+
+async def test_context_is_found_by_any_spelling_of_an_identity(running: Running) -> None:
+    """An IVR asks with the number as the network gives it."""
+    running.identities.customers["tel:+447700900123"] = "cu1"
+    running.cells.customers["cu1"] = CustomerView(customer="cu1", identities=["tel:+447700900123"])
+    async with running.http("reader") as http:
+        for spelling in ("tel:+447700900123", "tel:07700 900123"):
+            response = await http.get("/v1/context", params={"identity": spelling})
+            assert response.json() == {"customer": "cu1", "identities": ["tel:+447700900123"]}
+        unknown = await http.get("/v1/context", params={"identity": "tel:+447700900124"})
+        bad = await http.get("/v1/context", params={"identity": "carrier pigeon"})
+        none = await http.get("/v1/context")
+    assert (unknown.status_code, unknown.json()["code"]) == (404, Code.NOT_FOUND)
+    assert (bad.status_code, bad.json()["code"]) == (422, Code.BAD_IDENTITY)
+    assert (none.status_code, none.json()["field"]) == (422, "identities")
+
+
+async def test_conversations_come_in_pages(running: Running) -> None:
+    """`next` is where the following page begins."""
+    rows = [ConversationSummary(conversation=f"cu1-{n}", customer="cu1", head=n, updated_at_ms=n) for n in (3, 2, 1)]
+    running.archive.rows, running.archive.at = rows, 9
+    async with running.http("reader") as http:
+        page = (await http.get("/v1/conversations", params={"limit": 2, "list": "queue:bills"})).json()
+        assert (page["position"], len(page["conversations"]), page["next"]) == (9, 2, "2,cu1-2")
+        last = (await http.get("/v1/conversations", params={"before": page["next"]})).json()
+        assert last["next"] == ""
+        for bad in ({"before": "x"}, {"limit": 0}, {"limit": "many"}, {"at_least": -1}):
+            assert (await http.get("/v1/conversations", params=bad)).json()["code"] == Code.INVALID
+    assert running.archive.wanted[0]["list"] == "queue:bills"
+    assert running.archive.wanted[1]["before"] == (2, "cu1-2")
+
+
+async def test_a_conversation_comes_with_its_events(running: Running) -> None:
+    """A page of them, in order."""
+    running.archive.by_id["cu1-1"] = {"conversation": "cu1-1", "status": "open"}
+    body = b'{"type":"NoteAdded","at_ms":1,"text":"hello"}'
+    running.archive.events["cu1-1"] = [StoredEvent(n, "cu1-1", n, body) for n in (1, 2, 3)]
+    async with running.http("agent") as http:
+        answer = (await http.get("/v1/conversations/cu1-1", params={"after": 1, "limit": 1})).json()
+        missing = await http.get("/v1/conversations/cu1-9")
+    assert (answer["status"], answer["next_after"]) == ("open", 2)
+    assert answer["events"] == [{"seq": 2, "type": "NoteAdded", "at_ms": 1, "text": "hello"}]
+    assert missing.status_code == 404
+
+
+async def test_a_read_waits_for_the_write_it_must_see(running: Running) -> None:
+    """`at_least` is the position that the write's answer gave."""
+    running.archive.journeys["cu1"] = {"customer": "cu1", "conversations": []}
+    async with running.http("operator") as http:
+        reading = asyncio.create_task(http.get("/v1/customers/cu1/journey", params={"at_least": 5}))
+        await running.archive.asked.wait()
+        running.archive.at = 5
+        assert (await reading).json()["position"] == 5
+        assert (await http.get("/v1/customers/cu2/journey")).status_code == 404
+
+
+async def test_a_read_does_not_wait_for_ever(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says how far the archive is."""
+    monkeypatch.setattr("orchestrator.gateway.reads.AT_LEAST_WITHIN_S", 0.01)
+    async with running.http("operator") as http:
+        response = await http.get("/v1/conversations", params={"at_least": 5})
+    assert (response.status_code, response.json()["code"]) == (503, Code.POSITION_NOT_REACHED)
+
+
+# Operations
+
+
+async def test_commands_carry_an_id_and_an_actor(running: Running) -> None:
+    """The header wins over the body; without either the server makes one."""
+    command = {"command": {"do": "link_identity", "identity": "user:1"}}
+    async with running.http("operator") as http:
+        first = await http.post(
+            "/v1/customers/cu1/commands", json={**command, "id": "b"}, headers={"Idempotency-Key": "h"}
+        )
+        second = await http.post("/v1/customers/cu1/commands", json={**command, "id": "b"})
+        third = await http.post("/v1/customers/cu1/commands", json=command)
+    assert [first.json()["id"], second.json()["id"]] == ["h", "b"]
+    assert third.json() == {"id": third.json()["id"], "status": "committed", "stream": "cu1", "seq": 7, "position": 42}
+    assert running.intake.commands[0] == ("operator:operator", "h", LinkIdentity(identity="user:1"), "", "cu1")
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "field"),
+    [
+        ({}, Code.INVALID, "data"),
+        ({"command": {"do": "fly"}}, Code.UNKNOWN_TYPE, "command.do"),
+        ({"command": {"do": "note", "text": 1}}, Code.INVALID, "command.text"),
+        ({"command": {"do": "mark_replayed", "quarantine": "q"}}, Code.INVALID, "do"),
+        ({"command": {"do": "take"}, "id": "x" * 600}, Code.INVALID, "id"),
+        ([], Code.INVALID, "data"),
+        (b"\xff", Code.INVALID, ""),
+        (b"[" * 50_000, Code.TOO_LARGE, ""),
+    ],
+)
+async def test_a_bad_command_is_refused(running: Running, body: Any, code: Code, field: str) -> None:
+    """Before the intake sees it, naming the field."""
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    async with running.http("agent") as http:
+        response = await http.post(
+            "/v1/conversations/cu1-1/commands", content=content, headers={"Content-Type": "application/json"}
+        )
+    error = response.json()
+    assert (error["code"], error["field"]) == (code, field)
+    assert set(error) == {"code", "message", "ref", "field"}
+    assert running.intake.commands == []
+
+
+def quarantined(raw: bytes, *, code: Code = Code.INVALID, **fields: Any) -> dict[str, Any]:
+    """A quarantined row."""
+    return {
+        "quarantine": "q1",
+        "stream": "account:chat",
+        "account": "chat",
+        "source": "test",
+        "id": "m-1",
+        "code": int(code),
+        "raw": raw,
+        "received_ms": 77,
+        "replayed_at_ms": None,
+        **fields,
+    }
+
+
+async def test_quarantine_is_listed_shown_and_replayed_once(running: Running) -> None:
+    """A replay goes through the same checks, and is marked."""
+    raw = json.dumps(event()).encode()
+    running.archive.quarantines["q1"] = quarantined(raw)
+    async with running.http("operator") as http:
+        assert [row["quarantine"] for row in (await http.get("/v1/quarantine")).json()] == ["q1"]
+        shown = (await http.get("/v1/quarantine/q1")).json()
+        assert (base64.b64decode(shown["raw"]), shown["text"]) == (raw, raw.decode())
+        replayed = await http.post("/v1/quarantine/q1/replay", json={})
+        assert (replayed.status_code, replayed.json()["status"]) == (200, "committed")
+        running.archive.quarantines["q1"]["replayed_at_ms"] = 5
+        again = await http.post("/v1/quarantine/q1/replay")
+        assert (again.status_code, again.json()["code"]) == (409, Code.NOT_ALLOWED_NOW)
+        assert (await http.get("/v1/quarantine/q2")).status_code == 404
+    assert running.intake.taken[0].time_ms == NOW_MS
+    command = ("operator:operator", "replay:q1", MarkReplayed(quarantine="q1"), "", "account:chat")
+    assert running.intake.commands == [command]
+
+
+async def test_a_replay_whose_time_was_the_fault_has_the_arrivals(running: Running) -> None:
+    """Its sender's clock was wrong, and will not become right."""
+    running.archive.quarantines["q1"] = quarantined(json.dumps(event()).encode(), code=Code.TIME_IMPLAUSIBLE)
+    async with running.http("operator") as http:
+        assert (await http.post("/v1/quarantine/q1/replay")).status_code == 200
+    assert running.intake.taken[0].time_ms == 77
+
+
+async def test_a_server_written_event_is_replayed_too(running: Running) -> None:
+    """What came by WebSocket is kept as the server writes events."""
+    async with running.http("chat") as http:
+        await http.post("/v1/events", json=event(), headers=STRUCTURED)
+    running.archive.quarantines["q1"] = quarantined(msgspec.json.encode(running.intake.taken[0]))
+    async with running.http("operator") as http:
+        assert (await http.post("/v1/quarantine/q1/replay")).status_code == 200
+    assert running.intake.taken[1] == running.intake.taken[0]
+
+
+@pytest.mark.parametrize("raw", [b"\xff\xfe", b"From: ann\r\n\r\nhello", b'{"specversion":"1.0"}', b'{"a":1}', b"[]"])
+async def test_a_replay_that_still_does_not_fit_changes_nothing(running: Running, raw: bytes) -> None:
+    """The reason comes back."""
+    running.archive.quarantines["q1"] = quarantined(raw)
+    async with running.http("operator") as http:
+        response = await http.post("/v1/quarantine/q1/replay")
+    assert 400 <= response.status_code < 500
+    assert (running.intake.taken, running.intake.commands) == ([], [])
+
+
+async def test_the_outbox_is_listed_and_replayed(running: Running) -> None:
+    """By state; a replay is a command of the delivery's conversation."""
+    running.archive.outbox_rows = [{"delivery": "cu1-1.5", "state": "dead"}, {"delivery": "cu1-1.6", "state": "queued"}]
+    async with running.http("operator") as http:
+        assert len((await http.get("/v1/outbox")).json()) == 2
+        assert len((await http.get("/v1/outbox", params={"states": "dead,uncertain"})).json()) == 1
+        assert (await http.get("/v1/outbox", params={"states": "lost"})).json()["field"] == "states"
+        await http.post("/v1/outbox/cu1-1.5/replay", headers={"Idempotency-Key": "k"})
+        assert (await http.post("/v1/outbox/nothing/replay")).status_code == 404
+    command = ("operator:operator", "k", ReplayDelivery(delivery="cu1-1.5"), "cu1-1", "")
+    assert running.intake.commands == [command]
+
+
+# Webhooks
+
+
+def sms(**fields: str) -> dict[str, str]:
+    """What Twilio posts."""
+    form = {"MessageSid": "SM1", "AccountSid": "AC1", "From": "+447700900123", "To": "+447700900000", "Body": "hi"}
+    return {**form, **fields}
+
+
+async def webhook(running: Running, form: dict[str, str], path: str = "/webhooks/sms", *, signed: bool = True) -> Any:
+    """Posts as Twilio would."""
+    signature = sign("12345", running.url + path, list(form.items())) if signed else "AAAA"
+    headers = {"X-Twilio-Signature": signature, "Content-Type": "application/x-www-form-urlencoded"}
+    async with running.http() as http:
+        return await http.post(path, content=urlencode(form), headers=headers)
+
+
+async def test_an_sms_answers_twiml_after_its_commit(running: Running) -> None:
+    """It needs no token: it is signed."""
+    response = await webhook(running, sms())
+    assert (response.status_code, response.headers["content-type"].split(";")[0]) == (200, "text/xml")
+    assert b"<Response/>" in response.content
+    assert running.intake.taken[0].identities == ["tel:+447700900123"]
+
+
+async def test_a_status_callback_reports_on_a_delivery(running: Running) -> None:
+    """The delivery's id is in the URL."""
+    form = sms(MessageStatus="delivered", To="+447700900123")
+    assert (await webhook(running, form, "/webhooks/sms?delivery=cu1-1.5")).status_code == 200
+    data = running.intake.taken[0].data
+    assert isinstance(data, DeliveryReport)
+    assert (data.delivery, data.status) == ("cu1-1.5", "delivered")
+
+
+async def test_a_wrong_signature_is_refused_and_counted(running: Running) -> None:
+    """Nothing is taken."""
+    response = await webhook(running, sms(), signed=False)
+    assert (response.status_code, response.json()["code"]) == (403, Code.BAD_SIGNATURE)
+    assert running.metric("throughline_refusals_total", code="bad_signature", entrance="webhook") == 1
+    assert running.intake.taken == []
+
+
+@pytest.mark.parametrize("path", ["/webhooks/none", "/webhooks/chat"])
+async def test_only_accounts_with_webhooks_have_them(running: Running, path: str) -> None:
+    """A name that is none, and one of another kind."""
+    assert (await webhook(running, sms(), path)).status_code == 404
+
+
+async def test_a_genuine_message_that_does_not_fit_is_kept_and_can_be_replayed(running: Running) -> None:
+    """Twilio would not call again, so it hears yes."""
+    response = await webhook(running, sms(From="12345"))
+    assert response.status_code == 200
+    ((account, source, id, refusal, raw),) = running.intake.quarantined
+    assert (account, source, id, refusal.code) == ("sms", "twilio:AC1", "SM1", Code.BAD_IDENTITY)
+    form = sms(From="+447700900124")
+    mended = json.dumps({"webhook": {"query": "", "body": base64.b64encode(urlencode(form).encode()).decode()}})
+    running.archive.quarantines["q1"] = quarantined(mended.encode(), account="sms")
+    running.archive.quarantines["q2"] = quarantined(raw, account="sms")
+    async with running.http("operator") as http:
+        assert (await http.post("/v1/quarantine/q1/replay")).status_code == 200
+        assert (await http.post("/v1/quarantine/q2/replay")).json()["code"] == Code.BAD_IDENTITY
+    assert running.intake.taken[0].identities == ["tel:+447700900124"]
+
+
+# Health
+
+
+async def test_health_is_open_and_says_little(running: Running) -> None:
+    """Nothing about others."""
+    async with running.http() as http:
+        assert (await http.get("/healthz")).json() == {"status": "up"}
+        ready = await http.get("/readyz")
+    assert (ready.status_code, ready.json()) == (200, {"ready": True, "reasons": []})
+
+
+async def test_not_ready_says_why_to_those_who_may_know(start: Start) -> None:
+    """A cell, the archive's lag, the archive itself."""
+    running = await start(limits=Limits(archive_lag_max=10))
+    running.cells.closed_cells.add(1)
+    running.identities.at = 100
+    async with running.http() as http:
+        bare = await http.get("/readyz")
+    async with running.http("scraper") as http:
+        full = await http.get("/readyz")
+    assert (bare.status_code, bare.json()["reasons"]) == (503, [])
+    assert full.json()["reasons"] == [
+        "cell 1 cannot be reached",
+        "the archive is 100 commits behind; limits.archive_lag_max is 10",
+    ]
+    running.archive.fail = OSError("gone")
+    async with running.http("operator") as http:
+        assert "the archive cannot be read (OSError)" in (await http.get("/readyz")).json()["reasons"]
+
+
+async def test_metrics_are_prometheus_text(running: Running) -> None:
+    """Of this gateway alone: another one in the process has its own."""
+    running.identities.at, running.archive.at = 9, 7
+    await post(running, event(), **STRUCTURED)
+    async with running.agent(), running.http("scraper") as http:
+        text = (await http.get("/metrics")).text
+    for line in (
+        'throughline_events_total{account="chat",status="committed"} 1.0',
+        'throughline_connections{kind="agent"} 1.0',
+        "throughline_archive_position 7.0",
+        "throughline_journal_position 9.0",
+        "throughline_ack_seconds_count 1.0",
+        "throughline_queue_overflows_total 0.0",
+    ):
+        assert line in text.splitlines()
+
+
+async def test_status_is_for_the_command_line(running: Running) -> None:
+    """Parts and figures."""
+    async with running.client(), running.http("operator") as http:
+        status = (await http.get("/v1/status")).json()
+    assert (status["ready"], status["generation"], status["cells_open"]) == (True, "g1", 2)
+    assert status["connections"] == {"agent": 0, "gateway": 1}
+    assert [account["kind"] for account in status["accounts"]] == ["gateway", "email", "twilio"]
+    assert status == {**await running.gateway.status(), "connections": status["connections"]}
+
+
+async def test_openapi_describes_every_path(running: Running) -> None:
+    """Generated from the handlers' types."""
+    async with running.http("reader") as http:
+        document = (await http.get("/openapi.json")).json()
+    assert document["openapi"].startswith("3.")
+    assert {"/v1/events", "/v1/context", "/v1/conversations", "/webhooks/{account}", "/readyz"} <= set(
+        document["paths"]
+    )
+    posting = document["paths"]["/v1/events"]["post"]
+    assert "application/cloudevents-batch+json" in posting["requestBody"]["content"]
+    assert posting["description"].startswith("Takes CloudEvents")

@@ -1,0 +1,114 @@
+"""Inboxes at a real gateway: listed whole, then changed, with nothing lost between."""
+
+from typing import Any
+
+import pytest
+
+from protocol.entities import ConversationSummary
+from protocol.errors import Code
+from protocol.links import ListChanged, Refused
+from tests.orchestrator.gateway.conftest import Running, until
+
+
+def row(conversation: str, head: int, *, owner: str = "") -> ConversationSummary:
+    """A row of a list."""
+    return ConversationSummary(conversation=conversation, customer="cu1", head=head, owner=owner)
+
+
+def rows(frame: dict[str, Any]) -> dict[str, int]:
+    """A frame's rows: conversation → head."""
+    return {entry["conversation"]: entry["head"] for entry in frame.get("entries", [])}
+
+
+@pytest.mark.parametrize("codec", ["msgpack", "json"])
+async def test_a_queue_is_listed_whole_and_then_changes(running: Running, codec: str) -> None:
+    """Rows that enter or change, and rows that leave."""
+    running.archive.rows = [row("cu1-1", 3), row("cu1-2", 1)]
+    async with running.agent(codec=codec) as agent:
+        await agent.send({"op": "watch", "inbox": "queue:bills"})
+        whole = await agent.next("inbox")
+        assert (whole["inbox"], whole["full"], rows(whole)) == ("queue:bills", True, {"cu1-1": 3, "cu1-2": 1})
+        running.cells.on_list_changed(ListChanged(row("cu1-3", 1), ["queue:bills"], []))
+        running.cells.on_list_changed(ListChanged(row("cu1-1", 4), [], ["queue:bills"]))
+        entered, left = await agent.next("inbox"), await agent.next("inbox")
+        assert rows(entered) == {"cu1-3": 1}
+        assert left["removed"] == ["cu1-1"]
+        assert not left.get("full", False)
+
+
+async def test_mine_is_the_owners_list(running: Running) -> None:
+    """Each agent has another one under the same name."""
+    async with running.agent(inboxes=["mine"]) as agent:
+        assert (await agent.next("inbox"))["inbox"] == "mine"
+        assert running.archive.wanted == [{"list": "owner:agent", "limit": 1000}]
+        running.cells.on_list_changed(ListChanged(row("cu1-1", 1, owner="bob"), ["owner:bob"], []))
+        running.cells.on_list_changed(ListChanged(row("cu1-2", 1, owner="agent"), ["owner:agent"], []))
+        change = await agent.next("inbox")
+        assert (change["inbox"], rows(change)) == ("mine", {"cu1-2": 1})
+
+
+async def test_a_customer_is_watched_as_a_list(running: Running) -> None:
+    """A conversation that did not exist yet reaches the agent."""
+    async with running.agent() as agent:
+        await agent.send({"op": "watch", "customer": "cu1"})
+        assert (await agent.next("inbox"))["inbox"] == "customer:cu1"
+        running.cells.on_list_changed(ListChanged(row("cu1-1", 1), ["customer:cu1", "queue:default"], []))
+        assert rows(await agent.next("inbox")) == {"cu1-1": 1}
+
+
+async def test_the_list_waits_for_the_archive_and_takes_in_what_came_meanwhile(running: Running) -> None:
+    """A change that is older than the archive's row is passed over."""
+    running.cells.list_position = 10
+    running.archive.at = 9
+    async with running.agent() as agent:
+        await agent.send({"op": "watch", "inbox": "queue:bills"})
+        await running.archive.asked.wait()
+        running.cells.on_list_changed(ListChanged(row("cu1-1", 2), ["queue:bills"], []))
+        running.cells.on_list_changed(ListChanged(row("cu1-2", 5), [], ["queue:bills"]))
+        running.cells.on_list_changed(ListChanged(row("cu1-3", 1), ["queue:bills"], []))
+        running.archive.rows = [row("cu1-1", 3), row("cu1-2", 4)]
+        running.archive.at = 10
+        assert rows(await agent.next("inbox")) == {"cu1-1": 3, "cu1-3": 1}
+
+
+async def test_a_fresh_cell_means_the_list_is_sent_whole_again(running: Running) -> None:
+    """What changed while it was gone shows there."""
+    async with running.agent() as agent:
+        await agent.send({"op": "watch", "inbox": "queue:bills"})
+        await agent.next("inbox")
+        running.cells.lists.clear()
+        running.archive.rows = [row("cu1-1", 3)]
+        running.cells.on_fresh(0)
+        whole = await agent.next("inbox")
+        assert (whole["full"], rows(whole)) == (True, {"cu1-1": 3})
+        assert running.cells.lists == {"queue:bills"}
+
+
+async def test_the_last_to_leave_ends_the_subscription(running: Running) -> None:
+    """Also one who leaves while the list is being read."""
+    running.cells.list_position = 1
+    async with running.agent() as agent:
+        await agent.send({"op": "watch", "inbox": "queue:bills"}, {"op": "unwatch", "inbox": "queue:bills"})
+        await until(lambda: bool(running.cells.told))
+    assert running.cells.lists == set()
+
+
+async def test_a_list_that_cannot_be_read_is_an_error(running: Running, capsys: pytest.CaptureFixture[str]) -> None:
+    """The archive's failure ends the watch, not the connection."""
+    running.archive.fail = OSError("disk")
+    async with running.agent() as agent:
+        await agent.send({"op": "watch", "inbox": "queue:bills", "ref": "inbox=queue:bills"})
+        error = await agent.next("error")
+        assert (error["code"], error["ref"]) == (Code.INTERNAL, "inbox=queue:bills")
+        running.archive.fail = None
+        await agent.send({"op": "watch", "inbox": "queue:bills"})
+        assert (await agent.next("inbox"))["full"]
+    assert "disk" not in capsys.readouterr().out
+
+
+async def test_a_list_that_a_cell_refuses_is_an_error(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the cell's own reason."""
+    monkeypatch.setattr(running.cells, "reply", lambda message: Refused(message.ref, Code.OVER_LIMIT, "too many lists"))
+    async with running.agent() as agent:
+        await agent.send({"op": "watch", "inbox": "queue:bills"})
+        assert (await agent.next("error"))["code"] == Code.OVER_LIMIT

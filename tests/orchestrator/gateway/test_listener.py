@@ -1,0 +1,84 @@
+"""The listener: the port, and the bounds that uvicorn has no setting for."""
+
+import asyncio
+import json
+
+import pytest
+
+from orchestrator.gateway import listener
+from orchestrator.gateway.listener import ListenError
+from orchestrator.settings import Http
+from protocol.errors import Code
+from tests.orchestrator.gateway.clients import DEADLINE_S
+from tests.orchestrator.gateway.conftest import Running, Start
+
+
+async def raw(running: Running, *chunks: bytes) -> tuple[int, bytes]:
+    """Sends bytes as they are; returns the status and body of the first answer."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", running.gateway.port)
+    try:
+        for chunk in chunks:
+            writer.write(chunk)
+            await writer.drain()
+        async with asyncio.timeout(DEADLINE_S):
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length"))
+            return int(head.split()[1]), await reader.readexactly(int(length.split(b":")[1]))
+    finally:
+        writer.close()
+
+
+async def test_a_port_that_is_taken_names_the_setting(running: Running, start: Start) -> None:
+    """Most likely it is another Throughline."""
+    with pytest.raises(ListenError, match=r"http\.port"):
+        await start(http=Http(port=running.gateway.port))
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "no.such.host.invalid"])
+async def test_a_host_that_is_not_this_machine_names_the_setting(start: Start, host: str) -> None:
+    """An address of the documentation's range (RFC 5737), and a name that resolves nowhere."""
+    with pytest.raises(ListenError, match=r"http\.host"):
+        await start(http=Http(host=host, port=0))
+
+
+@pytest.mark.parametrize("pieces", [1, 7])
+async def test_a_head_over_the_limit_is_refused(running: Running, pieces: int) -> None:
+    """However it is cut, and before it is complete."""
+    head = b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Long: " + b"x" * 20_000
+    size = len(head) // pieces + 1
+    status, body = await raw(running, *(head[at : at + size] for at in range(0, len(head), size)))
+    assert (status, json.loads(body)["code"]) == (431, Code.TOO_LARGE)
+
+
+async def test_a_small_head_with_a_long_body_is_fine(running: Running) -> None:
+    """Only the head counts against the head's limit, also when both come in one read."""
+    body = b"x" * 100_000
+    head = b"POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n"
+    status, _ = await raw(running, head + body)
+    assert status == 401
+
+
+async def test_trailers_without_end_are_cut_off(start: Start) -> None:
+    """They count as part of the request."""
+    running = await start(http=Http(port=0, body_bytes_max=1000))
+    token = running.token["chat"].encode()
+    head = b"POST /v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + token
+    head += b"\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX-Trailer: "
+    status, body = await raw(running, head, *[b"x" * 4000] * 10)
+    assert (status, json.loads(body)["code"]) == (413, Code.TOO_LARGE)
+
+
+async def test_a_head_that_does_not_come_is_not_waited_for(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slow or silent client holds no connection for long."""
+    monkeypatch.setattr(listener, "HEAD_WITHIN_S", 0.02)
+    running = await start()
+    status, body = await raw(running, b"GET /healthz HTTP/1.1\r\nHo")
+    assert (status, json.loads(body)["code"]) == (408, Code.MALFORMED)
+
+
+async def test_connections_over_the_limit_are_told_so(start: Start) -> None:
+    """WebSockets count as well."""
+    running = await start(http=Http(port=0, connections_max=1))
+    async with running.agent():
+        status, body = await raw(running, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (status, json.loads(body)["code"]) == (503, Code.TOO_MANY_CONNECTIONS)
