@@ -30,6 +30,10 @@ SNAPSHOTS_WAITING_MAX = 10_000
 class JournalReader(Protocol):
     """The journal's records, read-only."""
 
+    async def generation(self) -> str:
+        """Names the life of the journal's positions."""
+        ...
+
     async def position(self) -> int:
         """The newest committed position."""
         ...
@@ -44,6 +48,10 @@ class ArchiveStore(Protocol):
 
     async def open(self) -> int:
         """Locks and opens it; returns the position it has."""
+        ...
+
+    async def adopt(self, generation: str) -> int:
+        """Empties it where it followed a journal of another generation; returns the position it has now."""
         ...
 
     async def apply(self, patches: Sequence[Patch], position: int) -> None:
@@ -99,7 +107,8 @@ class Archive:
 
     async def start(self) -> None:
         """Opens the store and catches up with the journal, so that whoever reads afterwards finds all of it."""
-        self.position = await self._store.open()
+        await self._store.open()
+        self.position = await self._store.adopt(await self._journal.generation())
         self._head = await self._journal.position()
         while self.position < self._head:
             await self._follow()
@@ -207,6 +216,7 @@ async def rebuild(journal: JournalReader, store: ArchiveStore, on_progress: Call
     """
     head = await journal.position()
     await store.reset()
+    await store.adopt(await journal.generation())
     position = events = 0
     while position < head:
         records = await journal.read(position, BATCH_RECORDS)

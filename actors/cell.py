@@ -1,7 +1,7 @@
 """The cell: hosts the live journeys of its scopes, one mailbox order each, behind one output gate.
 
     received → mailbox → decide, evolve → open step ─┐
-                                                      ├─ one append under way at a time → settled → what was gated leaves
+                                                     ├─ one append under way at a time → settled → gated output leaves
     received → mailbox → decide, evolve → open step ─┘
 
 There is no await between deciding and recording: a journey that is in memory is stepped in the very turn its input
@@ -10,7 +10,6 @@ the cell (ack, update, delivery, read) before the commit of what it depends on.
 """
 
 import asyncio
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import assert_never
 
@@ -65,12 +64,11 @@ from protocol.links import (
     Watched,
     WatchList,
 )
+from protocol.shards import scope_of
 
 _log = structlog.get_logger(__name__)
 _encode = msgspec.msgpack.Encoder().encode
 
-SHARDS = 256
-"""Fixed for all time: a customer's shard never changes, which cell hosts it may."""
 SNAPSHOT_EVERY = 64
 """Events of a journey between snapshots: a load reads a snapshot and at most about as many events."""
 TICK_S = 0.25
@@ -78,16 +76,6 @@ TICK_S = 0.25
 ROWS_EVERY = 4
 HEADS_EVERY = 20
 """Ticks between rows of lists of which only heads moved (1 s), and between heads for heartbeats (5 s)."""
-
-
-def shard_of(customer: str) -> int:
-    """CRC-32 of the id, modulo 256: stable across versions, machines and languages."""
-    return zlib.crc32(customer.encode()) % SHARDS
-
-
-def scope_of(customer: str) -> str:
-    """The writer scope a customer's units carry."""
-    return f"shard:{shard_of(customer)}"
 
 
 class Cell:

@@ -110,7 +110,7 @@ class Outbox:
         try:
             async with self._turns[effect.account]:
                 outcome: SentLike = await self._senders[effect.account].send(effect)
-        except Exception as exc:
+        except Exception as exc:  # noqa: BLE001 - whatever a sender's bug raises, its attempt has an outcome
             # A sender raises for bugs alone, and then nobody knows how far it came. Said, counted, and never repeated
             # unless the policy says so; the error itself goes to the log without what was being sent.
             _log.error(

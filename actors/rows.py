@@ -5,7 +5,6 @@
 
 from collections.abc import Iterable
 from typing import Any, assert_never
-from zlib import crc32
 
 import msgspec
 from msgspec import Struct
@@ -14,9 +13,8 @@ from actors.timers import timer_changes
 from protocol import events as ev
 from protocol.archive import Patch
 from protocol.identities import kind_of
+from protocol.shards import shard_of
 
-SHARDS = 256
-"""Shards of customers, fixed for good: rows and fences are named by them."""
 INT_MAX = 2**63 - 1
 """SQLite's and PostgreSQL's largest integer. Times from outside can be larger, and must not stop the archive."""
 
@@ -43,11 +41,6 @@ class Place(Struct, frozen=True):
     def drop(self, table: str, *key: str | int) -> Patch:
         """The row goes."""
         return Patch(table, key, None, False, self.position)
-
-
-def shard_of(customer: str) -> int:
-    """The customer's shard."""
-    return crc32(customer.encode()) % SHARDS
 
 
 def event_row(at: Place, event: ev.AnyEvent) -> Patch:

@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import Callable
 from typing import assert_never
 
-from actors.cell import shard_of
 from actors.lines import Line
 from protocol.errors import Code, Refusal
 from protocol.links import (
@@ -27,6 +26,7 @@ from protocol.links import (
     Updated,
     Watched,
 )
+from protocol.shards import shard_of
 
 Reply = Answered | Refused | Moved | Watched | CustomerRead | ListWatched
 Done = Callable[[Reply], None]

@@ -100,8 +100,12 @@ class PolicySettings(Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
     """The first policy: a few values, until bundles come."""
 
     close_after_resolved_s: float = 3 * 86400.0
-    rest_after_s: dict[str, float] = field(default_factory=lambda: {"chat": 1800.0, "email": 7 * 86400.0, "sms": 86400.0})
-    uncertain: dict[str, str] = field(default_factory=lambda: {"email": "retry", "sms": "hold", "chat": "retry"})
+    rest_after_s: dict[str, float] = field(
+        default_factory=lambda: {"chat": 1800.0, "email": 7 * 86400.0, "sms": 86400.0}
+    )
+    uncertain: dict[str, str] = field(
+        default_factory=lambda: {"email": "retry", "sms": "hold", "chat": "retry"}
+    )
     """What happens to an uncertain send, per channel: `retry` under the same idempotency key, or `hold` for a person."""
     attempts_max: int = 8
     backoff_s: float = 2.0
@@ -135,7 +139,7 @@ DEMO_ACCOUNTS: tuple[Account, ...] = (
         name="sms",
         number="+447700900000",
         account_sid="ACdemo00000000000000000000000000demo",
-        auth_token="demo-auth-token",
+        auth_token="demo-auth-token",  # noqa: S106 - it opens nothing: the demo plays Twilio on loopback
         api="http://127.0.0.1:7127",
     ),
     GatewayAccount(name="chat", channel="chat", trusted=True),
@@ -156,11 +160,14 @@ def load(path: Path | None = None, environ: dict[str, str] | None = None) -> Set
             raw[name] = value
     if value := environ.get("THROUGHLINE_CELLS"):
         raw["cells"] = _number("THROUGHLINE_CELLS", value)
-    http = raw.setdefault("http", {})
+    http: dict[str, object] = {}
     if value := environ.get("THROUGHLINE_HTTP_HOST"):
         http["host"] = value
     if value := environ.get("THROUGHLINE_HTTP_PORT"):
         http["port"] = _number("THROUGHLINE_HTTP_PORT", value)
+    if http:
+        in_file = raw.get("http", {})
+        raw["http"] = {**in_file, **http} if isinstance(in_file, dict) else in_file
     return parse(raw)
 
 

@@ -109,7 +109,8 @@ class LiveServer:
     def kill_process(self, name: str) -> None:
         """`kill -9` of one process of the running server, found by the title Ray gives it."""
         assert self._process is not None
-        [found] = [process for process in leftovers.ours(mark_of(self.data)) if f"ray::{name}" in process.cmdline()[0].split(".")]
+        ours = leftovers.ours(mark_of(self.data))
+        [found] = [process for process in ours if f"ray::{name}" in process.cmdline()[0].split(".")]
         found.kill()
 
     def kill(self) -> None:

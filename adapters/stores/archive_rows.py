@@ -93,9 +93,19 @@ def position(db: sqlite3.Connection) -> int:
     return int(_meta(db, "position"))
 
 
-def checkpoint(db: sqlite3.Connection) -> None:
-    """Syncs all commits so far: the WAL first, then what of it no reader holds back from the file."""
-    db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+def sync(db: sqlite3.Connection) -> int:
+    """Makes all commits so far durable, and returns the position they lead to.
+
+    One commit under FULL syncs the whole WAL before it. A checkpoint would not do: it syncs nothing where a reader
+    holds it back.
+    """
+    db.execute("PRAGMA synchronous = FULL")
+    try:
+        with transaction(db):
+            db.execute("UPDATE meta SET value = value WHERE key = 'position'")
+    finally:
+        db.execute("PRAGMA synchronous = NORMAL")
+    return position(db)
 
 
 def _meta(db: sqlite3.Connection, key: str) -> str | int:

@@ -153,6 +153,10 @@ class MemoryJournal:
         """The oldest position that is still kept; the next one to come where nothing is."""
         return self._opened().trimmed + 1
 
+    async def generation(self) -> str:
+        """Names the life of its positions."""
+        return self._opened().generation
+
     async def position(self) -> int:
         """The newest committed position; 0 where nothing is."""
         return self._opened().position

@@ -159,10 +159,7 @@ class SqliteArchive(ArchiveWrites):
     async def sync(self) -> int:
         """Makes what was applied durable, and returns its position. Before the journal is trimmed: what it drops must
         survive a power failure here."""
-        db = self._writer()
-        position = await db.run(rows.position)
-        await db.run(rows.checkpoint)
-        return position
+        return await self._writer().run(rows.sync)
 
     async def close(self) -> None:
         """Closes the file, which syncs it, and gives the lock back."""

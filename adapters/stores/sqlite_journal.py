@@ -124,6 +124,10 @@ class SqliteJournalReader:
         if db is not None:
             await db.close()
 
+    async def generation(self) -> str:
+        """Names the life of its positions."""
+        return await self._opened().run(_generation)
+
     async def position(self) -> int:
         """The newest committed position; 0 where nothing is."""
         return await self._opened().run(_position)
@@ -264,6 +268,11 @@ def _refusal_rows(group: Settlement) -> Iterable[tuple[str, int, str | None, str
 def _write_meta(db: sqlite3.Connection, **values: str | int) -> None:
     with transaction(db):
         db.executemany("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", values.items())
+
+
+def _generation(db: sqlite3.Connection) -> str:
+    generation: str = db.execute("SELECT value FROM meta WHERE key = 'generation'").fetchone()[0]
+    return generation
 
 
 def _position(db: sqlite3.Connection) -> int:

@@ -4,12 +4,13 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
-from actors.cell import SHARDS, Cell
+from actors.cell import Cell
 from actors.live import Population
 from orchestrator.cluster.table import cells_of
 from orchestrator.first_policy import policy_of, served_by
 from orchestrator.parts.surroundings import Surroundings
 from orchestrator.switchboard import Arrival
+from protocol.shards import SHARDS
 
 LIVE_BYTES_MAX = 512 * 1024 * 1024
 """Memory of one cell's live journeys, by estimate; over it the idlest are passivated."""

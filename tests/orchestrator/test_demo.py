@@ -165,3 +165,11 @@ def test_operators_commands_work_on_a_real_server(live: LiveServer) -> None:
     assert json.loads(throughline(live, "quarantine", "list", "--json").stdout) == []
     assert throughline(live, "conversation", "show", "cu-1").returncode == 1
     assert throughline(live, "archive", "rebuild").returncode == 4
+
+
+def test_a_second_server_on_the_same_data_folder_is_refused(live: LiveServer) -> None:
+    """With the first one's process, and the first one goes on."""
+    second = throughline(live, "serve", "--port", "0")
+    assert second.returncode == 4
+    assert "in use by another server" in second.stderr
+    assert throughline(live, "status").returncode == 0

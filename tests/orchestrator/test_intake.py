@@ -1,4 +1,4 @@
-"""The intake: checks, who an identity belongs to, and the order of a customer's events while that is being found out."""
+"""The intake: checks, whose an identity is, and the order of a customer's events while that is being found out."""
 
 import asyncio
 import itertools

@@ -19,6 +19,7 @@ from tests.orchestrator.toy_server import REFUSED, ToyServer, gone, pids_of
 pytestmark = pytest.mark.slow
 
 REBUILD_S_MAX = 15.0
+"""On a machine that does nothing else, where it takes 4; one that does gets as much longer as its work queues."""
 STOP_S_MAX = 10.0
 
 
@@ -68,7 +69,8 @@ def test_the_death_of_a_vital_process_of_ray_rebuilds_everything(server: ToyServ
     since = time.monotonic()
     victim.kill()
     serving = server.ready()
-    assert time.monotonic() - since < REBUILD_S_MAX
+    took_s = time.monotonic() - since
+    assert took_s < REBUILD_S_MAX * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
     assert gone([process.pid for process in before])
     assert {name for name, _ in server.told("born", 5)} == set(serving.facts)
 

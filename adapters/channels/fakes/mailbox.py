@@ -34,9 +34,9 @@ class Letter(NamedTuple):
 
     @property
     def text(self) -> str:
-        """Its words."""
+        """Its words, line ends as \\n."""
         body = self.message.get_body(("plain", "html"))
-        return str(body.get_content()) if body is not None else ""
+        return str(body.get_content()).replace("\r\n", "\n") if body is not None else ""
 
     @property
     def subject(self) -> str:

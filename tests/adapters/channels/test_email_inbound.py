@@ -203,7 +203,7 @@ def test_nested_parts_and_attachments() -> None:
         account="mail", address=ADDRESS, arrived_ms=ARRIVED_MS,
     )  # fmt: skip
     data = message(letter(MIXED, content_type="multipart/mixed; boundary=aa"))
-    assert data.text.split() == "See the photo. Second part.".split()
+    assert data.text.split() == ["See", "the", "photo.", "Second", "part."]
     assert [(file.name, file.media_type) for file in data.attachments] == [
         ("logo.png", "image/png"),
         ("Rechnung über Mai.pdf", "application/pdf"),

@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import pytest
 
-from actors.rows import shard_of
 from adapters.stores.errors import StoreFailed, StoreLocked
 from adapters.stores.memory import MemoryArchive
 from adapters.stores.sqlite_archive import ArchiveReads, ArchiveWrites, SqliteArchive, SqliteArchiveReader
@@ -14,6 +13,7 @@ from protocol import events as ev
 from protocol.archive import Due, Patch, StoredSnapshot
 from protocol.entities import ConversationSummary, Relation, RelationKind, Status
 from protocol.links import SnapshotTaken
+from protocol.shards import shard_of
 from tests.adapters.stores.story import HOUR_MS, MINUTE_MS, Story, bodies
 
 ANN, BOB = "cuann0000000000000", "cubob0000000000000"

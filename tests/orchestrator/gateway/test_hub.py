@@ -252,3 +252,22 @@ def test_an_update_is_encoded_once_per_codec() -> None:
     encoded.clear()
     cells.write(ONE, note(2))
     assert sorted(encoded) == ["json", "msgpack"]
+
+
+def test_one_who_joined_while_the_others_waited_for_a_gap_gets_only_what_it_lacks() -> None:
+    """The answer that closes the gap is cut to each watcher's own position."""
+    cells = SlowCells()
+    cells.conversations[ONE] = [note(1)]
+    hub = Hub(cells, Metrics(), on_new_generation=lambda: None)
+    early, late = Watcher(Codec("msgpack")), Watcher(Codec("msgpack"))
+    for watcher in (early, late):
+        watcher.watching = True
+        cells.conversations[ONE].append(note(len(cells.conversations[ONE]) + 1))
+        hub.watch(watcher, ONE, -1, lambda refusal: None)
+        cells.work()
+        cells.deliver()
+    assert (early.position, late.position) == (2, 3)
+    cells.conversations[ONE].append(note(4))
+    cells.work()
+    cells.deliver()
+    assert (early.seen, late.seen) == ([1, 2, 3, 4], [1, 2, 3, 4])

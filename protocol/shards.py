@@ -1,0 +1,16 @@
+"""Shards: which part of all customers one belongs to. Fences, rows and cells are named by it."""
+
+from zlib import crc32
+
+SHARDS = 256
+"""Fixed for all time: a customer's shard never changes, which cell hosts it may."""
+
+
+def shard_of(customer: str) -> int:
+    """CRC-32 of the id, modulo 256: stable across versions, machines and languages."""
+    return crc32(customer.encode()) % SHARDS
+
+
+def scope_of(customer: str) -> str:
+    """The writer scope that a customer's units carry in pooled placement."""
+    return f"shard:{shard_of(customer)}"
