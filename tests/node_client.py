@@ -1,11 +1,13 @@
 """The stranger's client of `docs/protocol.md`, taken out of the page and run under Node."""
 
 import asyncio
+import json
 import os
 import re
 import subprocess
 from pathlib import Path
 
+from tests.live_server import until
 from tests.peers import require_node_ws, require_peer
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "protocol.md"
@@ -57,6 +59,10 @@ class NodeClient:
             line = await self._process.stdout.readline()
         assert line, "the client ended"
         return line.decode().rstrip("\n").split(" ", 3)
+
+    async def saved(self, seq: int) -> None:
+        """Returns when the file has a position `seq`: the client writes it just after it has printed the event."""
+        await until(lambda: seq in json.loads(self.positions.read_bytes())["positions"].values())
 
     async def kill(self) -> None:
         """Ends it without a word."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -66,15 +67,22 @@ class Script:
         await self._socket.close(code)
 
 
-@pytest.fixture
-async def script() -> AsyncIterator[Script]:
-    """A scripted server on a free port."""
+@asynccontextmanager
+async def served(port: int = 0) -> AsyncIterator[Script]:
+    """A scripted server; without `port`, on a free one."""
     scripted = Script()
     protocols = [Subprotocol("throughline.v1.json")]
-    async with serve(scripted.handle, "127.0.0.1", 0, subprotocols=protocols, close_timeout=1) as listening:
+    async with serve(scripted.handle, "127.0.0.1", port, subprotocols=protocols, close_timeout=1) as listening:
         scripted.url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
         yield scripted
         scripted.over.set()
+
+
+@pytest.fixture
+async def script() -> AsyncIterator[Script]:
+    """A scripted server on a free port."""
+    async with served() as scripted:
+        yield scripted
 
 
 def snapshot(seq: int, generation: str = "g1") -> Snapshot:
@@ -122,6 +130,7 @@ async def test_it_keeps_the_rules_of_the_page(script: Script, tmp_path: Path) ->
         assert (hello.generation, hello.positions) == ("g1", [Position(conversation=A, seq=6)])
         await script.say(update(7, 7))
         assert (await client.line())[1] == "7"
+        await client.saved(7)
         await client.kill()
         await client.start()
         assert (await script.accept("g2")).positions == [Position(conversation=A, seq=7)]
@@ -129,6 +138,34 @@ async def test_it_keeps_the_rules_of_the_page(script: Script, tmp_path: Path) ->
         assert (await client.line())[1] == "2"
         await script.hang_up(4010)
         assert await client.ended() == 1
+    finally:
+        await client.kill()
+
+
+async def test_it_comes_again_while_nobody_answers(tmp_path: Path) -> None:
+    """A connection that comes to nothing is tried again until there is a server."""
+    tries: asyncio.Queue[None] = asyncio.Queue()
+
+    async def busy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+        tries.put_nowait(None)
+
+    nobody = await asyncio.start_server(busy, "127.0.0.1", 0)
+    port = nobody.sockets[0].getsockname()[1]
+    client = NodeClient(tmp_path, f"http://127.0.0.1:{port}", "t", "mine")
+    await client.start()
+    try:
+        async with asyncio.timeout(30):
+            await tries.get()
+            await tries.get()
+        nobody.close()
+        await nobody.wait_closed()
+        async with served(port) as script:
+            assert (await script.accept()).inboxes == ["mine"]
     finally:
         await client.kill()
 
@@ -169,6 +206,7 @@ async def test_it_resumes_after_everything_was_killed(server: LiveServer, tmp_pa
             await server.restart()
             await gateway.send(message(f"{visitor}-3", visitor, f"{visitor} 3"))
             seen += await texts(client, visitor, 1)
+            await client.saved(seen[-1][0])
             await client.kill()
             await gateway.send(message(f"{visitor}-4", visitor, f"{visitor} 4"))
             await client.start()

@@ -15,7 +15,7 @@ from orchestrator.cluster.run_folder import write_private
 from orchestrator.settings import Settings
 from orchestrator.tokens import Token, mint
 
-_TOKENS = "tokens.json"
+_TOKENS = "run-tokens.json"
 
 SCOPES = {"operator": ["operator"], "agent": ["agent"], "gateway": ["gateway:*"]}
 """The tokens of a run, by their names in the file."""
@@ -56,8 +56,9 @@ class ServerFile:
 
 
 def run_tokens(run: Path) -> list[Token]:
-    """What the gateway must know of the run's tokens."""
-    return msgspec.json.decode((run / _TOKENS).read_bytes(), type=list[Token])
+    """What the gateway must know of the run's tokens; none where a server runs in one process and nobody minted any."""
+    file = run / _TOKENS
+    return msgspec.json.decode(file.read_bytes(), type=list[Token]) if file.exists() else []
 
 
 def url_of(host: str, port: int) -> str:

@@ -183,6 +183,7 @@ class Listener(uvicorn.Server):
         self._socket: socket.socket | None = None
         self._serving: asyncio.Task[None] | None = None
         self._up = asyncio.Event()
+        self._stopping = asyncio.Event()
 
     @property
     def port(self) -> int:
@@ -209,6 +210,7 @@ class Listener(uvicorn.Server):
         """Stops accepting, lets running requests end within two seconds, closes."""
         if self._serving:
             self.should_exit = True
+            self._stopping.set()
             await self._serving
 
     def stop_accepting(self) -> None:
@@ -220,6 +222,13 @@ class Listener(uvicorn.Server):
         """Uvicorn's own, and a sign that it is done."""
         await super().startup(sockets)
         self._up.set()
+
+    async def main_loop(self) -> None:
+        """Uvicorn's own wakes ten times a second; once is enough for the date header, and a stop is heard at once."""
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(1):
+                    await self._stopping.wait()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -11,6 +11,7 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from importlib import metadata
 from typing import Any
 
 import structlog
@@ -62,7 +63,6 @@ class Gateway:
         new_id: Callable[[], str] = lambda: secrets.token_hex(8),
         heartbeat_s: float = HEARTBEAT_S,
         hello_within_s: float = HELLO_WITHIN_S,
-        version: str = "0",
     ) -> None:
         self.metrics = Metrics()
         self._cells = cells
@@ -107,7 +107,7 @@ class Gateway:
             watched=lambda: len(self._hub),
             draining=lambda: self._draining,
         )
-        http_app = application(self._services, body_bytes_max=http.body_bytes_max, version=version)
+        http_app = application(self._services, body_bytes_max=http.body_bytes_max, version=_version())
         self._http = Access(http_app, tokens, self.metrics)
         self._listener = Listener(
             self._application,
@@ -197,3 +197,11 @@ class Gateway:
     def _generation_changed(self) -> None:
         """The journal was replaced: every position is void, and agents begin anew."""
         self._sockets.close_all(Code.DRAINING, "the journal was replaced; reconnect", kind=AgentConnection.kind)
+
+
+def _version() -> str:
+    """Ours, for the API's description; a source tree that was never installed has none."""
+    try:
+        return metadata.version("throughline")
+    except metadata.PackageNotFoundError:
+        return "0"

@@ -12,6 +12,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
+import structlog
+
 from orchestrator.gateway.answers import error_json, error_status
 from orchestrator.gateway.connection import CLOSE_WITHIN_S, Connection
 from orchestrator.gateway.failures import failed
@@ -19,6 +21,8 @@ from orchestrator.gateway.listener import ABORT
 from orchestrator.gateway.metrics import Metrics
 from protocol.codec import SUBPROTOCOL_PREFIX, Codec
 from protocol.errors import Code, Refusal
+
+_log = structlog.get_logger(__name__)
 
 HELLO_WITHIN_S = 5.0
 _ENGINE_CODES = {1002: Code.MALFORMED, 1007: Code.MALFORMED, 1009: Code.TOO_LARGE}
@@ -81,6 +85,13 @@ class WebSockets:
             self.connections.discard(connection)
             gauge.dec()
             connection.ended()
+            _log.info(
+                "connection_ended",
+                kind=connection.kind,
+                session=connection.session,
+                name=connection.token.name if connection.token else "",
+                code=connection.closing[0] if connection.closing else 0,
+            )
             if not self.connections:
                 self._empty.set()
 

@@ -1,16 +1,19 @@
 """The parts together, in one loop: an event goes in, is committed, is archived, and survives every part's restart."""
 
+import asyncio
 import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
 from actors.loading import reached
 from orchestrator.inprocess import InProcess, in_process
 from orchestrator.parts.front import Front
-from orchestrator.settings import GatewayAccount, Http, Settings
+from orchestrator.settings import EmailAccount, GatewayAccount, Http, Settings
+from orchestrator.tokens import Tokens
 from protocol.inbound import InboundEvent, MessageArrived
 
 NOW_MS = 1_800_000_000_000
@@ -81,3 +84,18 @@ async def test_a_stop_loses_nothing(tmp_path: Path) -> None:
         assert archived == {answer.stream for answer in answers}
         again = [await front.intake.submit(event) for event in events]
         assert [(a.stream, a.seq) for a in again] == [(a.stream, a.seq) for a in answers]
+
+
+async def test_all_parts_serve_in_one_loop(tmp_path: Path) -> None:
+    """Gateway and channel host too: over HTTP the server says that it is ready, and its SMTP port greets."""
+    mail = EmailAccount(name="mail", address="support@throughline.example", listen="127.0.0.1:0")
+    settings = Settings(data=str(tmp_path), store="memory", cells=2, http=Http(port=0), accounts=[mail])
+    text, _ = Tokens(tmp_path / "tokens.json", now_ms=lambda: NOW_MS).create(["operator"], "olga")
+    async with in_process(settings, tmp_path) as server:
+        url = f"http://127.0.0.1:{server.facts['gateway']['port']}/readyz"
+        async with httpx.AsyncClient(trust_env=False, headers={"Authorization": f"Bearer {text}"}) as http:
+            assert (await http.get(url)).json() == {"ready": True, "reasons": []}
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(server.facts["channels"]["smtp:mail"]))
+        assert (await reader.readline()).startswith(b"220 ")
+        writer.close()
+        await writer.wait_closed()

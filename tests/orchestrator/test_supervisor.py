@@ -93,7 +93,7 @@ def test_a_second_server_on_the_folder_is_refused(server: ToyServer) -> None:
         assert f"in use by another server, process {server.process.pid}" in words.decode()
         assert leftovers.ours(server.mark)
     finally:
-        os.close(second._news)
+        os.close(second.news)
 
 
 def test_a_stop_drains_in_order_and_leaves_nothing(own: ToyServer) -> None:

@@ -17,6 +17,7 @@ import psutil
 
 from orchestrator.cluster import leftovers
 from orchestrator.cluster.data_folder import mark_of
+from orchestrator.cluster.run_folder import run_folder
 from orchestrator.cluster.supervisor import Serving, serve
 from orchestrator.settings import Http, Settings
 from protocol.errors import ThroughlineError
@@ -39,7 +40,7 @@ class ToyServer:
         if not (data / NEWS).exists():
             os.mkfifo(data / NEWS)
         # Opened for both, so that it neither blocks nor ends while nobody writes.
-        self._news = os.open(data / NEWS, os.O_RDWR | os.O_NONBLOCK)
+        self.news = os.open(data / NEWS, os.O_RDWR | os.O_NONBLOCK)
         self._unread = b""
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tests.orchestrator.toy_server", str(data)],
@@ -66,9 +67,9 @@ class ToyServer:
         found: list[tuple[str, int]] = []
         deadline = time.monotonic() + DEADLINE_S
         while len(found) < count:
-            readable, _, _ = select.select([self._news], [], [], max(0.0, deadline - time.monotonic()))
+            readable, _, _ = select.select([self.news], [], [], max(0.0, deadline - time.monotonic()))
             assert readable, f"only {found} told {what}"
-            *lines, self._unread = (self._unread + os.read(self._news, 65536)).split(b"\n")
+            *lines, self._unread = (self._unread + os.read(self.news, 65536)).split(b"\n")
             words = [line.decode().split() for line in lines]
             found += [(name, int(pid)) for said, name, pid in words if said == what]
         return found
@@ -81,12 +82,12 @@ class ToyServer:
         return code, time.monotonic() - since
 
     def close(self) -> None:
-        """Whatever a failed test left behind goes."""
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.communicate()
+        """Stops it where it runs; what was killed is cleaned up after, since no next start will do it."""
+        self.process.terminate()
+        self.process.communicate(timeout=DEADLINE_S)
         leftovers.end(self.mark)
-        os.close(self._news)
+        with run_folder(self.mark):
+            os.close(self.news)
 
 
 def gone(pids: list[int], within_s: float = DEADLINE_S) -> bool:

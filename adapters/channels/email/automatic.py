@@ -121,11 +121,8 @@ def _read_receipt(part: Message, address: str) -> Report | None:
 
 def _returned(parts: list[Message], address: str) -> str:
     """The delivery that the returned mail, or its returned header, was."""
-    for part in parts:
-        if mime.media_type(part) in _RETURNED:
-            if delivery := _first_delivery(headers.ids(_block(part), "Message-ID"), address):
-                return delivery
-    return ""
+    returned = [_block(part) for part in parts if mime.media_type(part) in _RETURNED]
+    return _first_delivery([id for block in returned for id in headers.ids(block, "Message-ID")], address)
 
 
 def _first_delivery(ids: list[str], address: str) -> str:

@@ -14,7 +14,7 @@ ARRIVED_MS = SENT_MS + 4_000
 DATE = "Mon, 02 Nov 2026 10:00:00 +0000"
 
 
-def letter(body: str | bytes = "Hello\n", charset: str = "utf-8", **fields: str | None) -> bytes:
+def letter(body: str | bytes = "Hello\n", charset: str = "utf-8", **fields: Any) -> bytes:
     """A mail's bytes. Fields override the usual ones (`content_type` is Content-Type); None leaves one out."""
     usual: dict[str, str | None] = {
         "from": "Ann Example <ann@example.org>",

@@ -164,7 +164,7 @@ async def test_files_are_synced_before_the_event_is_submitted(start: Start, tmp_
     store.open()
     running = await start(attachments=store)
     running.intake.on_submit = lambda event: calls.append(
-        f"submit with {store.read(event.data.attachments[0].sha256).decode().strip()}"  # type: ignore[union-attr]
+        f"submit with {store.read(event.data.attachments[0].sha256).decode().strip()}"
     )
     calls.clear()
     body = "--a\nContent-Type: text/plain\n\nhi\n--a\nContent-Type: text/plain; name=a.txt\n\nfile\n--a--\n"
@@ -221,7 +221,9 @@ async def test_non_ascii_addresses_do_no_harm(start: Start) -> None:
     """SMTPUTF8 is spoken; raw bytes in commands are answered."""
     running = await start()
     reader, writer = await raw_client(running.port)
-    writer.write(b"EHLO x\r\nMAIL FROM:<j\xc3\xb6rg@example.org> SMTPUTF8\r\nRCPT TO:<\xff\xfe@x>\r\nVRFY \xff\r\nQUIT\r\n")
+    writer.write(
+        b"EHLO x\r\nMAIL FROM:<j\xc3\xb6rg@example.org> SMTPUTF8\r\nRCPT TO:<\xff\xfe@x>\r\nVRFY \xff\r\nQUIT\r\n"
+    )
     said = await asyncio.wait_for(reader.read(), 10)
     assert b"250-SMTPUTF8" in said
     assert b"550 5.1.1" in said or b"553" in said
@@ -273,12 +275,12 @@ async def test_an_unreadable_mail_lies_in_quarantine_whole(start: Start) -> None
 async def test_a_large_unreadable_mail_is_kept_as_a_file(start: Start) -> None:
     """The journal gets its hash, not its megabytes."""
     running = await start()
-    running.entrance = Entrance(
+    roomy = Entrance(
         [Mailbox("mail", ADDRESS, 10_000_000)], intake=running.intake, attachments=running.store, now_ms=lambda: 0
     )
     raw = letter("--a\n\n" * 60_000, content_type="multipart/mixed; boundary=a")
     assert len(raw) > RAW_INLINE_MAX
-    answer = await running.entrance.take(raw, sender="a@x.example", recipients=[ADDRESS])
+    answer = await roomy.take(raw, sender="a@x.example", recipients=[ADDRESS])
     assert answer.startswith("250")
     kept = msgspec.json.decode(running.intake.quarantined[0]["raw"])
     assert running.store.read(kept["message_sha256"]) == raw

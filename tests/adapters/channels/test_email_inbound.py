@@ -2,6 +2,7 @@
 
 import base64
 from hashlib import sha256
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,12 @@ def b64(text: str, charset: str) -> str:
 def test_a_plain_mail_becomes_an_event() -> None:
     """Every attribute of the event comes from the field that the RFC gives it."""
     event = read(letter("Where is my bill?\n", in_reply_to="<b@x> <a@x>", references="<a@x>\n <0@x>"))
-    assert (event.id, event.source, event.account, event.channel) == ("first@example.org", "/email/mail", "mail", "email")
+    assert (event.id, event.source, event.account, event.channel) == (
+        "first@example.org",
+        "/email/mail",
+        "mail",
+        "email",
+    )
     assert event.time_ms == SENT_MS
     assert event.identities == ["mailto:ann@example.org"]
     assert event.raw["to"] == f"Support <{ADDRESS}>"
@@ -35,10 +41,10 @@ def test_a_plain_mail_becomes_an_event() -> None:
     ("content_type", "encoding", "body", "text"),
     [
         ("text/plain; charset=utf-8", "8bit", "Grüße aus Köln 🌧".encode(), "Grüße aus Köln 🌧"),
-        ("text/plain; charset=windows-1252", "8bit", "Die Rechnung über 40 € – “falsch”".encode("cp1252"), "Die Rechnung über 40 € – “falsch”"),
+        ("text/plain; charset=windows-1252", "8bit", "Über 40 € – “falsch”".encode("cp1252"), "Über 40 € – “falsch”"),
         ("text/plain; charset=iso-8859-1", "8bit", "40 € “falsch”".encode("cp1252"), "40 € “falsch”"),
         ("text/plain; charset=iso-8859-1", "quoted-printable", b"Gr=FC=DFe aus M=\nchen", "Grüße aus Mchen"),
-        ("text/plain; charset=ISO-2022-JP", "7bit", "請求書について質問です".encode("iso2022_jp"), "請求書について質問です"),
+        ("text/plain; charset=ISO-2022-JP", "7bit", "請求書について".encode("iso2022_jp"), "請求書について"),
         ("text/plain; charset=Shift_JIS", "base64", b64("①番の請求書", "cp932").encode(), "①番の請求書"),
         ("text/plain; charset=koi8-r", "8bit", "Где мой счёт?".encode("koi8-r"), "Где мой счёт?"),
         ("text/plain; charset=gb2312", "8bit", "账单问题镕".encode("gb18030"), "账单问题镕"),
@@ -97,7 +103,7 @@ def test_subjects(subject: str, text: str) -> None:
         ({"from": "Ann\udcfc <ann@example.org>"}, "mailto:ann@example.org"),
     ],
 )
-def test_who_wrote_it(fields: dict[str, str | None], identity: str) -> None:
+def test_who_wrote_it(fields: dict[str, Any], identity: str) -> None:
     """The author is From, else Sender, else who the envelope names."""
     assert read(letter(**fields), sender="envelope@example.org").identities == [identity]
 
@@ -245,7 +251,7 @@ pdf
 @pytest.mark.parametrize(
     ("html", "text"),
     [
-        ("<html><head><title>t</title><style>p{}</style></head><body><p>One</p><p>Two &amp; three</p></body></html>", "One\n\nTwo & three"),
+        ("<html><head><style>p{}</style></head><body><p>One</p><p>&amp; two</p></body>", "One\n\n& two"),
         ("<table><tr><td>Total</td><td>40</td></tr><tr><td>Due</td><td>May</td></tr></table>", "Total 40\nDue May"),
         ("<div style='display: none'>preview</div><div>words<br>more</div>", "words\nmore"),
         ("<ul><li>one<li>two</ul>", "* one\n* two"),

@@ -139,7 +139,17 @@ async def test_a_login_that_fails(mailbox: Mailbox) -> None:
     assert "wrong" not in sent.reason
 
 
-@pytest.mark.parametrize("to", ["tel:+447700900123", "mailto:", "mailto:a b@x", "mailto:a@x\r\nRCPT TO:<b@y>", "mailto:jörg@x", "mailto:a@" + "x" * 300])
+@pytest.mark.parametrize(
+    "to",
+    [
+        "tel:+447700900123",
+        "mailto:",
+        "mailto:a b@x",
+        "mailto:a@x\r\nRCPT TO:<b@y>",
+        "mailto:jörg@x",
+        "mailto:a@" + "x" * 300,
+    ],
+)
 async def test_what_is_no_address_is_refused(mailbox: Mailbox, to: str) -> None:
     """Before anything leaves."""
     sent = await sender(mailbox).send(delivery(to=to))

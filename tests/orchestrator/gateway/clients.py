@@ -1,14 +1,15 @@
 """A client of the gateway as a stranger would write one: `websockets`, and the `msgpack` package or `json`."""
 
 import asyncio
+import contextlib
 import json
 from types import TracebackType
 from typing import Any, Self
 
 import msgpack
-import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
+from websockets.typing import Subprotocol
 
 DEADLINE_S = 10.0
 """Far longer than anything here takes: past it a test fails rather than hangs."""
@@ -21,7 +22,7 @@ class Client:
         self._binary = codec == "msgpack"
         self._connecting = connect(
             url,
-            subprotocols=[f"throughline.v1.{codec}"],
+            subprotocols=[Subprotocol(f"throughline.v1.{codec}")],
             ping_interval=None,
             compression=None,
             max_size=None,
@@ -72,8 +73,8 @@ class Client:
     async def close_code(self) -> int:
         """Reads on until the server closes; returns the code."""
         async with asyncio.timeout(DEADLINE_S):
-            with pytest.raises(ConnectionClosed) as closed:
-                while True:
-                    await self.socket.recv()
-        assert closed.value.rcvd
-        return closed.value.rcvd.code
+            with contextlib.suppress(ConnectionClosed):
+                async for _ in self.socket:
+                    pass
+        assert self.socket.close_code
+        return self.socket.close_code
