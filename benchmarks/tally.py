@@ -41,7 +41,7 @@ def tally(data: Path, source: str) -> Tally:
             total += 1
             seen.add(fact.id)
     with closing(_open(data / "archive.sqlite")) as archive:
-        archived: int = archive.execute("SELECT count(*) FROM message WHERE direction = 'in'").fetchone()[0]
+        archived: int = archive.execute("SELECT count(*) FROM message WHERE direction = 'inbound'").fetchone()[0]
     return Tally(journaled=len(seen), journaled_twice=total - len(seen), archived=archived)
 
 

@@ -328,7 +328,8 @@ class _Event:
         self.claims: list[str] = []
         self.moves = 0
         self.key = once_key(event.account, event.source, event.id)
-        self.digest = _digest(_encode((event.time_ms, event.data)))
+        # Not over the time: a source that has none sends the repeat under a new time of arrival.
+        self.digest = _digest(_encode(event.data))
 
 
 _encode = msgspec.msgpack.Encoder(order="deterministic").encode

@@ -197,7 +197,7 @@ async def _in_archive(server: LiveServer, conversation: str, messages: int) -> N
     try:
         async with asyncio.timeout(20):
             while True:
-                query = "SELECT count(*) FROM message WHERE conversation = ? AND direction = 'in'"
+                query = "SELECT count(*) FROM message WHERE conversation = ? AND direction = 'inbound'"
                 if db.execute(query, (conversation,)).fetchone()[0] == messages:
                     return
                 await asyncio.sleep(0.05)

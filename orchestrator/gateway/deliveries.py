@@ -13,6 +13,7 @@ outcome of the same attempt, and the conversation decides what it is worth.
 from collections.abc import Callable
 from typing import Protocol
 
+import msgspec
 from msgspec import Struct
 
 from orchestrator.gateway.metrics import Metrics
@@ -28,7 +29,7 @@ ANSWER_WITHIN_S = 60.0
 """Past it a written delivery is `uncertain`: a provider's slow API call fits, a hung client does not hold a
 conversation's order for long."""
 REMEMBERED_MAX = 10_000
-"""Uncertain attempts whose late answers are still known."""
+"""Uncertain attempts whose late answers are still known, and outcomes that are told again where they are asked for."""
 
 
 class Taker(Protocol):
@@ -65,6 +66,7 @@ class Deliveries:
         self._takers: dict[str, dict[Taker, None]] = {}
         self._waiting: dict[Taker, dict[tuple[str, int], _Waiting]] = {}
         self._uncertain: dict[tuple[str, int], DeliverNow] = {}
+        self._reported: dict[tuple[str, int], Outcome] = {}
 
     @property
     def unanswered(self) -> int:
@@ -88,7 +90,11 @@ class Deliveries:
                 self._report(waiting.now, "failed", reason="the client disconnected before it was told")
 
     def deliver(self, now: DeliverNow) -> None:
-        """Gives an attempt to the least busy of the account's clients."""
+        """Gives an attempt to the least busy of the account's clients. One that is given out again (`now.again`) is
+        waited for where a client has it, repeated where its answer is known, else uncertain: it may have been made."""
+        if now.again:
+            self._deliver_again(now)
+            return
         takers = self._takers.get(now.account)
         if not takers:
             self._report(now, "failed", reason="no gateway client is connected for the account")
@@ -110,6 +116,15 @@ class Deliveries:
             )
         )
         self._waiting[taker][now.delivery, now.attempt] = _Waiting(now, number, self._clock_s())
+
+    def _deliver_again(self, now: DeliverNow) -> None:
+        key = (now.delivery, now.attempt)
+        if any(key in waiting for waiting in self._waiting.values()):
+            return
+        if known := self._reported.get(key):
+            self._tell(known)
+        else:
+            self._unsure(now, "the gateway was replaced during the attempt")
 
     def delivered(self, taker: Taker, frame: Delivered) -> None:
         """A client's answer. Raises `Refusal` where it answers nothing that it was given."""
@@ -140,11 +155,14 @@ class Deliveries:
 
     def _report(self, now: DeliverNow, status: str, *, external_id: str = "", code: str = "", reason: str = "") -> None:
         self._metrics.deliveries.labels(status).inc()
+        outcome = Outcome(
+            0, now.customer, now.conversation, now.delivery, now.attempt, status, external_id, code, reason
+        )
+        self._reported[now.delivery, now.attempt] = outcome
+        if len(self._reported) > REMEMBERED_MAX:
+            del self._reported[next(iter(self._reported))]
+        self._tell(outcome)
 
-        def outcome(ref: int) -> Outcome:
-            return Outcome(
-                ref, now.customer, now.conversation, now.delivery, now.attempt, status, external_id, code, reason
-            )
-
+    def _tell(self, outcome: Outcome) -> None:
         # The cell says what it made of it; there is nobody here to tell.
-        self._cells.ask(now.customer, outcome, lambda reply: None)
+        self._cells.ask(outcome.customer, lambda ref: msgspec.structs.replace(outcome, ref=ref), lambda reply: None)

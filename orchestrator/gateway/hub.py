@@ -5,6 +5,8 @@ Each watcher's position is kept: an update goes to it only from there on, so tha
 
     a watcher joins   asks the cell for an answer of its own, from its own position; the pipe is ordered, so what
                       arrives after that answer is just what follows it
+    a long absence    the cell no longer has all events after a position at hand: the archive gives the older ones,
+                      then the cell is asked again from there
     a gap             an update begins after the stream's position: asks the cell again from there, for all watchers
     a fresh cell      it forgot the subscriptions: asks again from the streams' positions
 """
@@ -14,6 +16,7 @@ from typing import Protocol
 
 from msgspec import Raw
 
+from orchestrator.gateway.backfill import EVENTS_MAX
 from orchestrator.gateway.metrics import Metrics
 from orchestrator.gateway.peers import Cells, Reply
 from protocol.codec import Codec
@@ -44,6 +47,14 @@ class Watcher(Protocol):
         ...
 
 
+class Older(Protocol):
+    """Where the hub has events from that a cell no longer has at hand (see `backfill.py`)."""
+
+    def read(self, conversation: str, after: int, done: Callable[[list[Raw]], None], /) -> None:
+        """Gives the next events after the seq `after` to `done`, once; none where there are none to be had."""
+        ...
+
+
 Done = Callable[[Refusal | None], None]
 
 
@@ -66,8 +77,11 @@ class _Stream:
 class Hub:
     """The fan-out of one gateway. Its owner hands it what the cells say."""
 
-    def __init__(self, cells: Cells, metrics: Metrics, *, on_new_generation: Callable[[], None]) -> None:
+    def __init__(
+        self, cells: Cells, older: Older, metrics: Metrics, *, on_new_generation: Callable[[], None]
+    ) -> None:
         self._cells = cells
+        self._older = older
         self._generation = ""
         self._on_new_generation = on_new_generation
         self._metrics = metrics
@@ -86,7 +100,7 @@ class Hub:
             stream = self._streams[conversation] = _Stream(conversation)
         stream.watchers.pop(watcher, None)
         question = stream.joining[watcher] = object()
-        self._ask(stream, seq, lambda reply: self._joined(stream, watcher, question, reply, done))
+        self._join(stream, watcher, question, seq, done)
 
     def unwatch(self, watcher: Watcher, conversation: str) -> None:
         """Leaves; whoever leaves last ends the subscription."""
@@ -134,18 +148,27 @@ class Hub:
 
     # Joining
 
-    def _joined(self, stream: _Stream, watcher: Watcher, question: object, reply: Reply, done: Done) -> None:
+    def _join(self, stream: _Stream, watcher: Watcher, question: object, seq: int, done: Done) -> None:
+        self._ask(stream, seq, lambda reply: self._joined(stream, watcher, question, seq, reply, done))
+
+    def _joined(self, stream: _Stream, watcher: Watcher, question: object, seq: int, reply: Reply, done: Done) -> None:
         if stream.joining.get(watcher) is not question:
             # It left, or asked again since.
             self._end_if_unwatched(stream)
             done(None)
+            return
+        if isinstance(reply, Watched) and self._check_generation() and _long_absence(seq, reply):
+            self._older.read(
+                stream.conversation,
+                seq,
+                lambda events: self._backfilled(stream, watcher, question, seq, events, done),
+            )
             return
         del stream.joining[watcher]
         if not isinstance(reply, Watched):
             self._end_if_unwatched(stream)
             done(_refusal(reply))
             return
-        self._check_generation()
         frame = _answer(reply, self._generation)
         watcher.answer(watcher.codec.encode(frame))
         stream.watchers[watcher] = reply.head
@@ -154,6 +177,16 @@ class Hub:
         elif reply.head > stream.position and not stream.catching_up:
             self._catch_up(stream)
         done(None)
+
+    def _backfilled(
+        self, stream: _Stream, watcher: Watcher, question: object, seq: int, events: list[Raw], done: Done
+    ) -> None:
+        """The archive gave the next events after `seq`: the cell is asked from there. It gave none: a snapshot."""
+        if stream.joining.get(watcher) is question and events:
+            watcher.answer(
+                watcher.codec.encode(RawUpdate(conversation=stream.conversation, seq=seq + 1, events=events))
+            )
+        self._join(stream, watcher, question, seq + len(events) if events else NEVER_SEEN, done)
 
     def _end_if_unwatched(self, stream: _Stream) -> None:
         if stream.watchers or stream.joining or self._streams.get(stream.conversation) is not stream:
@@ -183,7 +216,23 @@ class Hub:
             self._give_up(stream, _refusal(reply))
         elif reply.view is None:
             self._fan_out(stream, reply.head - len(reply.events) + 1, reply.events)
+        elif _long_absence(stream.position, reply):
+            stream.catching_up = True
+            self._older.read(
+                stream.conversation, stream.position, lambda events: self._refilled(stream, reply, events)
+            )
         else:
+            self._begin_anew(stream, reply)
+
+    def _refilled(self, stream: _Stream, reply: Watched, events: list[Raw]) -> None:
+        """The archive gave the next events for all watchers; the cell is asked for the rest."""
+        if self._streams.get(stream.conversation) is not stream:
+            return
+        if events:
+            self._fan_out(stream, stream.position + 1, events)
+            self._catch_up(stream, gap=False)
+        else:
+            stream.catching_up = False
             self._begin_anew(stream, reply)
 
     def _give_up(self, stream: _Stream, refusal: Refusal) -> None:
@@ -253,6 +302,15 @@ class Hub:
         # Only now: leaving changes the watchers that were walked.
         for watcher in full:
             watcher.overflowed()
+
+
+NEVER_SEEN = -1
+"""The position of who begins with a snapshot."""
+
+
+def _long_absence(seq: int, reply: Watched) -> bool:
+    """Whether the cell answered a position with a snapshot that the archive can do better than."""
+    return reply.view is not None and 0 <= seq < reply.head <= seq + EVENTS_MAX
 
 
 def _customer(stream: _Stream) -> str:

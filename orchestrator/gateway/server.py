@@ -18,6 +18,7 @@ import structlog
 
 from orchestrator.gateway.access import Access
 from orchestrator.gateway.agents import AgentConnection
+from orchestrator.gateway.backfill import Backfill
 from orchestrator.gateway.connection import Terms
 from orchestrator.gateway.deliveries import Deliveries
 from orchestrator.gateway.failures import failed
@@ -70,7 +71,7 @@ class Gateway:
         self._accounts = {account.name: account for account in accounts}
         self._draining = False
         self._limits = limits
-        self._hub = Hub(cells, self.metrics, on_new_generation=self._generation_changed)
+        self._hub = Hub(cells, Backfill(archive), self.metrics, on_new_generation=self._generation_changed)
         self._inboxes = Inboxes(cells, archive, new_reference=new_id)
         self._deliveries = Deliveries(cells, self.metrics, clock_s=time.monotonic)
         self._terms = Terms(

@@ -75,6 +75,15 @@ async def test_a_repeat_waits_for_its_original_and_is_acked() -> None:
         assert (one.stream, one.seq) == (two.stream, two.seq)
 
 
+async def test_a_repeat_without_a_time_of_its_own_is_a_repeat() -> None:
+    """A source that has no clock sends the same again under a later arrival: the payload is what is compared."""
+    async with world() as made:
+        await made.intake.submit(made.event("one", id="same"))
+        made.now_ms += 5_000
+        assert (await made.intake.submit(made.event("one", id="same"))).status == "repeat"
+        assert (await made.intake.submit(made.event("other", id="same"))).status == "quarantined"
+
+
 async def test_first_contact_at_two_doors_makes_one_customer() -> None:
     """Two gateways propose two customers for one identity: the journal's unique key decides, in order."""
     async with world() as made:

@@ -119,7 +119,7 @@ WRITES: dict[type[ev.AnyEvent], dict[str, dict[str, Any] | None]] = {
     ev.MessageReceived: {
         "conversation": {"head": 7, "updated_at_ms": AT_MS},
         "message": {
-            "direction": "in",
+            "direction": "inbound",
             "automatic": 0,
             "provider_ms": AT_MS - 5,
             "attachments": '[{"name":"bill.pdf","size_bytes":7}]',
@@ -127,7 +127,7 @@ WRITES: dict[type[ev.AnyEvent], dict[str, dict[str, Any] | None]] = {
     },
     ev.AutomaticReplyReceived: {
         "conversation": {},
-        "message": {"direction": "in", "automatic": 1, "attachments": None},
+        "message": {"direction": "inbound", "automatic": 1, "attachments": None},
     },
     ev.ActivitySeen: {"conversation": {}, "activity": {"name": "bill.viewed", "properties": '{"no":7}'}},
     ev.OwnerChanged: {
@@ -174,7 +174,7 @@ WRITES: dict[type[ev.AnyEvent], dict[str, dict[str, Any] | None]] = {
     ev.ContextSet: {"conversation": {}, "context_item": {"value": '"R-7"', "version": 2, "sensitivity": "normal"}},
     ev.MessageQueued: {
         "conversation": {},
-        "message": {"direction": "out", "identity": "tel:+447700900123", "delivery": "cu1-1.4"},
+        "message": {"direction": "outbound", "identity": "tel:+447700900123", "delivery": "cu1-1.4"},
         "outbox": {"state": "queued", "shard": shard_of(CUSTOMER), "queued_at_ms": AT_MS},
         "timer": {"due_ms": AT_MS},
     },

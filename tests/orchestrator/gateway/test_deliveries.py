@@ -123,3 +123,19 @@ def test_an_answer_counts_once(deliveries: Deliveries, cells: FakeCells) -> None
         deliveries.delivered(taker, answer)
     assert refused.value.code is Code.NOT_FOUND
     assert len(cells.outcomes) == 1
+
+
+def test_an_attempt_given_out_again_is_never_sent_twice(deliveries: Deliveries, cells: FakeCells) -> None:
+    """A client that has it is waited for; a known answer is told again; an unknown attempt is uncertain."""
+    taker = Taker()
+    deliveries.join(taker, ["chat"])
+    again = msgspec.structs.replace(NOW, again=True)
+    deliveries.deliver(NOW)
+    deliveries.deliver(again)
+    assert (len(taker.frames), cells.outcomes) == (1, [])
+    deliveries.delivered(taker, Delivered(delivery=NOW.delivery, attempt=1, status="sent", external_id="x"))
+    deliveries.deliver(again)
+    assert [(outcome.status, outcome.external_id) for outcome in cells.outcomes] == [("sent", "x"), ("sent", "x")]
+    deliveries.deliver(msgspec.structs.replace(again, attempt=2))
+    assert cells.outcomes[-1].status == "uncertain"
+    assert len(taker.frames) == 1

@@ -112,6 +112,24 @@ class SlowCells(FakeCells):
         self.to_cell = deque([*unheard, *unasked])
 
 
+class SlowArchive:
+    """Reads that are answered when their time comes, with as much as it has by then, a few at a time."""
+
+    def __init__(self, cells: FakeCells) -> None:
+        self.cells = cells
+        self.reads: deque[tuple[int, Done]] = deque()
+        self.behind = 0
+
+    def read(self, conversation: str, after: int, done: Done) -> None:
+        self.reads.append((after, done))
+
+    def answer(self) -> None:
+        """The oldest read is done."""
+        after, done = self.reads.popleft()
+        events = self.cells.conversations[ONE]
+        done(events[after : max(after, len(events) - self.behind)][:3])
+
+
 class Fanning(RuleBasedStateMachine):
     """Writes, losses, restarts, joins and leaves, over a pipe as slow as it likes to be."""
 
@@ -119,7 +137,8 @@ class Fanning(RuleBasedStateMachine):
         super().__init__()
         self.cells = SlowCells()
         self.events = self.cells.conversations[ONE] = []
-        self.hub = Hub(self.cells, Metrics(), on_new_generation=lambda: None)
+        self.archive = SlowArchive(self.cells)
+        self.hub = Hub(self.cells, self.archive, Metrics(), on_new_generation=lambda: None)
         self.watchers = [Watcher(Codec(name)) for name in ("msgpack", "msgpack", "json")]
         for watcher in self.watchers:
             watcher.hub = self.hub
@@ -170,6 +189,13 @@ class Fanning(RuleBasedStateMachine):
         """The gateway takes one."""
         self.cells.deliver()
 
+    @precondition(lambda self: self.archive.reads)
+    @rule(behind=st.integers(0, 3))
+    def read(self, behind: int) -> None:
+        """The archive answers a read."""
+        self.archive.behind = behind
+        self.archive.answer()
+
     @rule(keep=st.integers(0, 4))
     def forget(self, keep: int) -> None:
         """The cell keeps fewer events at hand."""
@@ -212,11 +238,13 @@ class Fanning(RuleBasedStateMachine):
 
     def arrive(self) -> None:
         """Both ends take everything."""
-        while self.cells.to_cell or self.cells.from_cell:
+        while self.cells.to_cell or self.cells.from_cell or self.archive.reads:
             if self.cells.to_cell:
                 self.cells.work()
-            else:
+            elif self.cells.from_cell:
                 self.cells.deliver()
+            else:
+                self.archive.answer()
 
 
 Fanning.TestCase.settings = settings(
@@ -241,7 +269,7 @@ def test_an_update_is_encoded_once_per_codec() -> None:
 
     cells = FakeCells()
     cells.write(ONE, note(1))
-    hub = Hub(cells, Metrics(), on_new_generation=lambda: None)
+    hub = Hub(cells, SlowArchive(cells), Metrics(), on_new_generation=lambda: None)
     cells.on_updated = hub.updated
     codecs = (Counting("msgpack"), Counting("json"))
     for number in range(20):
@@ -257,7 +285,7 @@ def test_one_who_joined_while_the_others_waited_for_a_gap_gets_only_what_it_lack
     """The answer that closes the gap is cut to each watcher's own position."""
     cells = SlowCells()
     cells.conversations[ONE] = [note(1)]
-    hub = Hub(cells, Metrics(), on_new_generation=lambda: None)
+    hub = Hub(cells, SlowArchive(cells), Metrics(), on_new_generation=lambda: None)
     early, late = Watcher(Codec("msgpack")), Watcher(Codec("msgpack"))
     for watcher in (early, late):
         watcher.watching = True
@@ -270,3 +298,26 @@ def test_one_who_joined_while_the_others_waited_for_a_gap_gets_only_what_it_lack
     cells.work()
     cells.deliver()
     assert (early.seen, late.seen) == ([1, 2, 3, 4], [1, 2, 3, 4])
+
+
+def test_a_long_absence_is_filled_from_the_archive() -> None:
+    """Who was away for longer than the cell remembers misses no event, in order, and joins at the head."""
+    cells = SlowCells()
+    cells.conversations[ONE] = [note(n) for n in range(1, 11)]
+    cells.recent_from[ONE] = 9
+    archive = SlowArchive(cells)
+    hub = Hub(cells, archive, Metrics(), on_new_generation=lambda: None)
+    watcher = Watcher(Codec("msgpack"))
+    watcher.watching, watcher.position, watcher.seen = True, 2, [1, 2]
+    outcomes: list[object] = []
+    hub.watch(watcher, ONE, 2, outcomes.append)
+    while not outcomes:
+        if cells.to_cell:
+            cells.work()
+        elif cells.from_cell:
+            cells.deliver()
+        else:
+            archive.answer()
+    assert outcomes == [None]
+    assert watcher.seen == list(range(1, 11))
+    assert watcher.position == 10

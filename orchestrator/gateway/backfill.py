@@ -1,0 +1,64 @@
+"""Backfill: the older part of a long absence, read from the archive.
+
+A live conversation has its newest events at hand. Whoever was away for longer gets those before them from the archive,
+in the same `update` frames, and then goes on with the cell: an agent's stream stays a gap-free prefix.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+import msgspec
+from msgspec import Raw
+
+from orchestrator.gateway.peers import Archive
+from protocol.events import AnyEvent
+
+EVENTS_MAX = 1000
+"""A longer absence is answered by a snapshot; what lies between is read over HTTP by who needs it."""
+BYTES_MAX = 256 * 1024
+"""Bytes of one read, which becomes one frame; what is left is read next."""
+TRIES = 25
+PAUSE_S = 0.04
+"""The archive may not have the events yet: it follows within its gathering time, under load within a second."""
+
+Done = Callable[[list[Raw]], None]
+
+_from_json = msgspec.json.Decoder(AnyEvent).decode
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class Backfill:
+    """Reads for the hub. Each `read` ends in one call of its `done`, with what there is: perhaps nothing."""
+
+    def __init__(self, archive: Archive) -> None:
+        self._archive = archive
+        self._reading: set[asyncio.Task[None]] = set()
+
+    def read(self, conversation: str, after: int, done: Done) -> None:
+        """Reads the conversation's next events after the seq `after`, at most `EVENTS_MAX`, as their bytes."""
+        task = asyncio.get_running_loop().create_task(self._read(conversation, after, done))
+        self._reading.add(task)
+        task.add_done_callback(self._reading.discard)
+
+    async def _read(self, conversation: str, after: int, done: Done) -> None:
+        events: list[Raw] = []
+        for _ in range(TRIES):
+            stored = await self._archive.events_of_stream(conversation, after, EVENTS_MAX)
+            # Retention may have taken the middle out: only what follows without a gap is a suffix.
+            unbroken = [event for n, event in enumerate(stored) if event.seq == after + 1 + n]
+            events = _first(BYTES_MAX, [event.body for event in unbroken])
+            if stored:
+                break
+            await asyncio.sleep(PAUSE_S)
+        done(events)
+
+
+def _first(bytes_max: int, bodies: list[bytes]) -> list[Raw]:
+    """The bodies up to so many bytes, and one in any case, as clients get them."""
+    events: list[Raw] = []
+    for body in bodies:
+        bytes_max -= len(body)
+        if bytes_max < 0 and events:
+            break
+        events.append(Raw(_encode(_from_json(body))))
+    return events
