@@ -8,23 +8,27 @@ the rows beside it would hide what is between.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Protocol, assert_never
 
-import structlog
-
+from actors import retention
 from actors.lines import Line
 from actors.projection import coalesce, project
+from actors.retention import Retention
 from protocol.archive import Patch
+from protocol.errors import ThroughlineError
 from protocol.journal import Record
-from protocol.links import AnyLink, AnyToArchive, ArchivedIs, HeadIs, SnapshotTaken
-
-_log = structlog.get_logger(__name__)
+from protocol.links import AnyLink, AnyToArchive, ArchivedIs, HeadIs, SnapshotTaken, TrimTo
 
 BATCH_RECORDS = 2000
 """Records in one transaction: large enough to coalesce a busy conversation's rows, small enough for a few 100 ms."""
 SNAPSHOTS_WAITING_MAX = 10_000
 """Snapshots kept until their position is reached; past it the oldest are dropped, and a load reads more events."""
+
+
+class ArchiveBehind(ThroughlineError):
+    """What the archive would have to read next is no longer in the journal: following would leave it out silently."""
 
 
 class JournalReader(Protocol):
@@ -36,6 +40,10 @@ class JournalReader(Protocol):
 
     async def position(self) -> int:
         """The newest committed position."""
+        ...
+
+    async def first_position(self) -> int:
+        """The oldest one that retention has left."""
         ...
 
     async def read(self, after: int, limit: int) -> list[Record]:
@@ -50,6 +58,10 @@ class ArchiveStore(Protocol):
         """Locks and opens it; returns the position it has."""
         ...
 
+    async def generation(self) -> str:
+        """The journal's generation that it follows."""
+        ...
+
     async def adopt(self, generation: str) -> int:
         """Empties it where it followed a journal of another generation; returns the position it has now."""
         ...
@@ -60,10 +72,6 @@ class ArchiveStore(Protocol):
 
     async def save_snapshots(self, snapshots: Sequence[SnapshotTaken]) -> None:
         """Keeps the newest of each customer."""
-        ...
-
-    async def prune(self, before_ms: int) -> int:
-        """Retention: drops what was over before then; returns the rows dropped."""
         ...
 
     async def reset(self) -> None:
@@ -79,7 +87,7 @@ class Archive:
     """The actor around an archive store.
 
     `gather_s` is how long it waits after a batch for more to gather: fewer, larger batches cost the machine less, and
-    nobody's ack waits for the archive. `retention_ms` 0 keeps everything; `now_ms` is the clock.
+    nobody's ack waits for the archive. Without `retention` everything is kept.
     """
 
     def __init__(
@@ -88,15 +96,12 @@ class Archive:
         store: ArchiveStore,
         *,
         gather_s: float,
-        retention_ms: int,
-        now_ms: Callable[[], int],
+        retention: Retention | None = None,
     ) -> None:
         self._journal = journal
         self._store = store
         self._gather_s = gather_s
-        self._retention_ms = retention_ms
-        self._now_ms = now_ms
-        self._pruned_at_ms = 0
+        self._retention = retention
         self._head = 0
         self._moved = asyncio.Event()
         self._journals: list[Line] = []
@@ -106,8 +111,12 @@ class Archive:
         self.events = 0
 
     async def start(self) -> None:
-        """Opens the store and catches up with the journal, so that whoever reads afterwards finds all of it."""
-        await self._store.open()
+        """Opens the store and catches up with the journal, so that whoever reads afterwards finds all of it.
+
+        Raises `ArchiveBehind` where retention has taken from the journal what this archive would need.
+        """
+        had = await self._store.open()
+        await self._check_first(had)
         self.position = await self._store.adopt(await self._journal.generation())
         self._head = await self._journal.position()
         while self.position < self._head:
@@ -119,11 +128,11 @@ class Archive:
             if self.position >= self._head and not self._ready_snapshots():
                 if self._draining:
                     return
-                await self._moved.wait()
+                await self._something()
             self._moved.clear()
             await self._follow()
             await self._save_snapshots()
-            await self._prune()
+            await self._retain()
             if not self._draining:
                 await asyncio.sleep(self._gather_s)
 
@@ -168,6 +177,24 @@ class Archive:
 
     # The worker's turns
 
+    async def _check_first(self, had: int) -> None:
+        first = await self._journal.first_position()
+        if first == 1:
+            return
+        if await self._store.generation() != await self._journal.generation():
+            had = 0
+        if first > had + 1:
+            raise ArchiveBehind(
+                f"the journal begins at position {first} and this archive ends at {had}: what is between was only in "
+                "the archive that is missing. Put that archive, or a backup of both, in its place"
+            )
+
+    async def _something(self) -> None:
+        """Waits until there is something to follow or save; retention is due on a quiet server too."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(retention.EVERY_MS / 1000 if self._retention else None):
+                await self._moved.wait()
+
     async def _follow(self) -> None:
         if self.position >= self._head:
             return
@@ -192,16 +219,10 @@ class Archive:
             if self._snapshots.get(snapshot.customer) is snapshot:
                 del self._snapshots[snapshot.customer]
 
-    async def _prune(self) -> None:
-        now_ms = self._now_ms()
-        if self._retention_ms and now_ms - self._pruned_at_ms >= PRUNE_EVERY_MS:
-            self._pruned_at_ms = now_ms
-            dropped = await self._store.prune(now_ms - self._retention_ms)
-            _log.info("archive.pruned", rows=dropped)
-
-
-PRUNE_EVERY_MS = 3_600_000
-"""Retention is counted in days; an hour is often enough."""
+    async def _retain(self) -> None:
+        if self._retention is not None and (through := await self._retention.enforce()):
+            for line in self._journals:
+                line.send(TrimTo(through))
 
 
 def patches_of(records: Sequence[Record]) -> list[Patch]:

@@ -29,12 +29,17 @@ from protocol.links import (
     ReadTail,
     Settled,
     TailIs,
+    TrimTo,
 )
 
 _log = structlog.get_logger(__name__)
 
 GROUP_UNITS_MAX = 4096
 """Units in one transaction: at 5-20 µs each it ends within a tenth of a second, which bounds everyone's wait."""
+
+
+TRIM_POSITIONS = 10_000
+"""Positions that one turn trims: it ends within a tenth of a second, and appends come in between."""
 
 
 class JournalState(Protocol):
@@ -64,6 +69,14 @@ class JournalStore(Protocol):
 
     async def commit(self, units: Sequence[Unit]) -> list[Verdict]:
         """Checks and commits in one transaction; synced when it returns."""
+        ...
+
+    async def first_position(self) -> int:
+        """The oldest position that is still kept."""
+        ...
+
+    async def trim(self, through: int) -> int:
+        """Drops units at or below `through`; returns how many."""
         ...
 
     async def close(self) -> None:
@@ -110,7 +123,7 @@ class Journal:
     def __init__(self, store: JournalStore, *, archive_lag_max: int) -> None:
         self._store = store
         self._archive_lag_max = archive_lag_max
-        self._waiting: deque[tuple[Line, RaiseFences | Append]] = deque()
+        self._waiting: deque[tuple[Line, RaiseFences | Append | TrimTo]] = deque()
         self._work = asyncio.Event()
         self._caught_up = asyncio.Event()
         self._caught_up.set()
@@ -118,6 +131,8 @@ class Journal:
         self._tail = Tail(0)
         self._draining = False
         self.position = 0
+        self.trimmed = 0
+        """The last position that retention has dropped."""
         self.generation = ""
         self.commits = 0
         self.units = 0
@@ -126,6 +141,7 @@ class Journal:
         """Opens the store. Before it returns no line may be opened."""
         state = await self._store.open()
         self.position, self.generation = state.position, state.generation
+        self.trimmed = await self._store.first_position() - 1
         self._tail = Tail(state.position)
 
     async def run(self) -> None:
@@ -153,6 +169,7 @@ class Journal:
         return {
             "position": self.position,
             "generation": self.generation,
+            "trimmed": self.trimmed,
             "archived": self._tail.archived,
             "archive_lag_events": self._tail.events,
             "commits": self.commits,
@@ -180,6 +197,10 @@ class Journal:
                 # Bounded by the cells: each has one append and one question under way.
                 self._waiting.append((line, message))
                 self._work.set()
+            case TrimTo():
+                # Bounded by the archive, which says so once an hour.
+                self._waiting.append((line, message))
+                self._work.set()
             case ReadTail():
                 line.send(TailIs(message.ref, self._tail.archived, self._tail.of(message.customer)))
             case ArchivedIs():
@@ -197,8 +218,24 @@ class Journal:
             self._waiting.popleft()
             fences = await self._store.raise_fences(message.scopes)
             line.send(FencesRaised(message.ref, fences, self.position, self.generation))
+        elif isinstance(message, TrimTo):
+            self._waiting.popleft()
+            await self._trim(line, message)
         else:
             await self._commit(self._gather())
+
+    async def _trim(self, line: Line, message: TrimTo) -> None:
+        """Drops a step of what the archive has on disk; the rest queues up behind what came meanwhile."""
+        target = min(message.position, self._tail.archived)
+        through = min(target, self.trimmed + TRIM_POSITIONS)
+        # A stop does not wait for it: the archive says it again after the next start.
+        if through <= self.trimmed or self._draining:
+            return
+        dropped = await self._store.trim(through)
+        self.trimmed = through
+        _log.info("journal.trimmed", through=through, units=dropped)
+        if through < target:
+            self._waiting.append((line, message))
 
     def _gather(self) -> list[tuple[Line, Append]]:
         """Takes the appends at the front of the queue, up to a group."""
@@ -207,7 +244,7 @@ class Journal:
         while self._waiting and units < GROUP_UNITS_MAX:
             line, message = self._waiting[0]
             if not isinstance(message, Append):
-                break  # Fences keep their place between appends.
+                break  # Fences and trims keep their place between appends.
             self._waiting.popleft()
             group.append((line, message))
             units += len(message.units)

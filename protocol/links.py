@@ -3,7 +3,7 @@
     gateway, channel host → cell      inputs, commands, watches, outcomes of deliveries
     cell → gateway, channel host      answers, updates, heads, deliveries
     cell → journal                    fences, units, tails         journal → cell      verdicts
-    journal → archive                 heads                        archive → journal   archived positions
+    journal → archive                 heads                        archive → journal   archived positions, trims
     cell → archive                    snapshots
 
 `ref` is the asker's number for its question; the answer carries it back. All are arrays on the wire: these never leave
@@ -324,6 +324,12 @@ class ArchivedIs(Link, frozen=True, tag=61):
     position: int
 
 
+class TrimTo(Link, frozen=True, tag=63):
+    """Retention: drop units at or below `position`, which the archive has on disk."""
+
+    position: int
+
+
 class SnapshotTaken(Link, frozen=True, tag=62):
     """A journey's state as of `position`: MessagePack, opaque to the archive."""
 
@@ -332,7 +338,7 @@ class SnapshotTaken(Link, frozen=True, tag=62):
     body: bytes
 
 
-AnyToJournal = RaiseFences | Append | ReadTail | ArchivedIs
+AnyToJournal = RaiseFences | Append | ReadTail | ArchivedIs | TrimTo
 AnyToArchive = HeadIs | SnapshotTaken
 AnyLink = AnyToCell | AnyFromCell | AnyToJournal | AnyFromJournal | AnyToArchive
 """Every message there is: one decoder serves every pipe."""

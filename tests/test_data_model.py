@@ -108,12 +108,12 @@ def _journey(rows: list[Row]) -> bool:
     said = [(channel, what, words) for _, _, channel, what, _, words in rows if not what.startswith("identity")]
     return said == [
         ("web", "activity", "bill.viewed"),
-        ("email", "message in", "My bill is wrong"),
-        ("email", "message out", "Which month?"),
-        ("sms", "message in", "March"),
+        ("email", "message inbound", "My bill is wrong"),
+        ("email", "message outbound", "Which month?"),
+        ("sms", "message inbound", "March"),
         ("", "resolved", "credited"),
         ("", "closed", "resolved"),
-        ("chat", "message in", "April is wrong too"),
+        ("chat", "message inbound", "April is wrong too"),
     ]
 
 

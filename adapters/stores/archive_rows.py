@@ -5,8 +5,9 @@ All functions are steps of the writer's connection, each one transaction.
 
 # ruff: noqa: S608 - tables and columns are the schema's and the projection's own words; every value is bound.
 
+import re
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from functools import cache
 
 from adapters.stores.archive_schema import ARCHIVE, TABLES
@@ -108,6 +109,20 @@ def sync(db: sqlite3.Connection) -> int:
     return position(db)
 
 
+def generation(db: sqlite3.Connection) -> str:
+    """The life of the journal that is followed; empty before the first."""
+    return str(_meta(db, "generation"))
+
+
+def attached(db: sqlite3.Connection, names: Set[str]) -> set[str]:
+    """Those of the files, named by their hash, that a message's attachments or a quarantined input speak of."""
+    found: set[str] = set()
+    for sql in _ATTACHED:
+        for (named,) in db.execute(sql):
+            found.update(names & {name.decode() for name in _HASH.findall(named)})
+    return found
+
+
 def _meta(db: sqlite3.Connection, key: str) -> str | int:
     value: str | int = db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()[0]
     return value
@@ -182,6 +197,12 @@ _STRIP_OPENING = (
 _STRIP_QUARANTINED = """
     UPDATE event SET body = json_set(body, '$.raw', '')
     WHERE (stream, seq) IN (SELECT stream, seq FROM quarantine WHERE at_ms < :before)"""
+_HASH = re.compile(rb'"([0-9a-f]{64})"')
+_ATTACHED = (
+    "SELECT CAST(attachments AS BLOB) FROM message WHERE attachments IS NOT NULL",
+    "SELECT raw FROM quarantine",
+)
+"""Both are JSON wherever they name files; the first is answered from an index that has nothing else."""
 _PRUNE_OLD = (
     "DELETE FROM quarantine WHERE at_ms < :before",
     "DELETE FROM outbox WHERE sent_at_ms < :before",

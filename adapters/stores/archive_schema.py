@@ -116,6 +116,8 @@ _FIRST = (
         delivery TEXT,
         position INTEGER NOT NULL,
         PRIMARY KEY (conversation, seq)) WITHOUT ROWID""",
+    # For retention of files. Only messages with files are in it, and it alone answers which files they name.
+    "CREATE INDEX message_with_attachments ON message (attachments) WHERE attachments IS NOT NULL",
     """CREATE TABLE activity (
         stream TEXT NOT NULL,
         seq INTEGER NOT NULL,

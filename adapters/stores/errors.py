@@ -4,6 +4,7 @@
     └── StoreError
         ├── StoreLocked      another process has the file: stop that one, or use another data folder
         ├── StoreTooNew      a newer version wrote the file: upgrade, or use another data folder
+        ├── StoreTrimmed     retention has shortened the journal: what is asked would lose what only the archive has
         └── StoreFailed      the disk, the file system or SQLite failed: whether the last write took place is open
 
 After `StoreFailed` a writing store answers nothing but `StoreFailed`: its process ends, and what comes next reads the
@@ -27,6 +28,10 @@ class StoreLocked(StoreError):
 
 class StoreTooNew(StoreError):
     """The file has a schema of a newer version than this program knows."""
+
+
+class StoreTrimmed(StoreError):
+    """The journal was trimmed, so its archive cannot be made anew, and what could make that necessary is refused."""
 
 
 class StoreFailed(StoreError):

@@ -15,6 +15,7 @@ in one place, and a store only keeps.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from adapters.stores.errors import StoreTrimmed
 from protocol.journal import Committed, Fence, Skipped, Stale, Taken, Unit, Verdict
 
 REFUSALS_KEPT = 4096
@@ -46,6 +47,17 @@ class Settlement:
     """The last settled batch of each scope that moved."""
     unmade: dict[tuple[str, int], Unmade] = field(default_factory=dict)
     """Refusals to remember, by (scope, batch)."""
+
+
+def check_trimmed(durability: str, trimmed: int) -> None:
+    """Raises `StoreTrimmed` where a journal that lost units to retention is to be opened with `process` durability.
+
+    An unclean end would then begin a new generation, for which the archive is made anew from what the journal has.
+    """
+    if durability == "process" and trimmed:
+        raise StoreTrimmed(
+            f"retention has trimmed the journal up to position {trimmed}; from then on durability must be 'full'"
+        )
 
 
 def settle(

@@ -13,7 +13,7 @@ from typing import Concatenate, Literal, ParamSpec, TypeVar
 from adapters.stores import archive_rows, migrations
 from adapters.stores.archive_schema import ARCHIVE
 from adapters.stores.errors import StoreFailed, StoreLocked
-from adapters.stores.journal_rules import JournalState, Settlement, Unmade, forgotten_below, raised, settle
+from adapters.stores.journal_rules import JournalState, Settlement, Unmade, check_trimmed, forgotten_below, raised, settle
 from adapters.stores.sqlite_archive import ArchiveReads, ArchiveWrites
 from protocol.journal import Fence, Record, Unit, Verdict
 
@@ -91,10 +91,11 @@ class MemoryJournal:
         self._image: _Image | None = None
 
     async def open(self) -> JournalState:
-        """Raises `StoreLocked` where another store has the disk."""
+        """Raises `StoreLocked` where another store has the disk, or `StoreTrimmed`."""
         disk = self.disk
         if disk.in_use:
             raise StoreLocked("another journal in this process has the disk", pid=0)
+        check_trimmed(self._durability, disk.image.trimmed)
         disk.in_use = True
         generation = disk.image.generation
         if not generation or disk.image.unsynced:
@@ -160,6 +161,12 @@ class MemoryJournal:
     async def position(self) -> int:
         """The newest committed position; 0 where nothing is."""
         return self._opened().position
+
+    async def position_before(self, at_ms: int) -> int:
+        """The newest position up to which every unit was committed before `at_ms`; one below the oldest where none."""
+        image = self._opened()
+        young = next((record.position for record in image.records if record.at_ms >= at_ms), image.position + 1)
+        return young - 1
 
     async def read(self, after: int, limit: int) -> list[Record]:
         """At most `limit` records after the position, ascending."""

@@ -48,6 +48,14 @@ class ArchiveWrites:
             dropped += step
         return dropped
 
+    async def attached(self, names: set[str]) -> set[str]:
+        """Those of the attachments, named by their hash, that a message or a quarantined input still names."""
+        return await self._writer().run(rows.attached, names)
+
+    async def generation(self) -> str:
+        """The life of the journal that it follows; empty before the first."""
+        return await self._writer().run(rows.generation)
+
     async def reset(self) -> None:
         """Empties it: position 0."""
         await self._writer().run(rows.reset, "")

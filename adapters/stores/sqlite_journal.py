@@ -15,7 +15,7 @@ from msgspec import msgpack
 from adapters.stores import migrations
 from adapters.stores.connection import Connection, open_reader, open_writer, transaction
 from adapters.stores.errors import StoreFailed
-from adapters.stores.journal_rules import JournalState, Settlement, Unmade, forgotten_below, raised, settle
+from adapters.stores.journal_rules import JournalState, Settlement, Unmade, check_trimmed, forgotten_below, raised, settle
 from adapters.stores.journal_schema import JOURNAL
 from adapters.stores.locks import FileLock
 from protocol.journal import Fence, Record, Skipped, Taken, Unit, Verdict
@@ -48,7 +48,7 @@ class SqliteJournal:
         self._file = _File()
 
     async def open(self) -> JournalState:
-        """Locks, opens and migrates the file. Raises `StoreLocked`, `StoreTooNew` or `StoreFailed`."""
+        """Locks, opens and migrates the file. Raises `StoreLocked`, `StoreTooNew`, `StoreTrimmed` or `StoreFailed`."""
         self._lock.acquire()
         try:
             self._db = await open_writer(self._path, synchronous="FULL", cache_kib=CACHE_KIB)
@@ -136,6 +136,10 @@ class SqliteJournalReader:
         """The oldest position that is still kept; the next one to come where nothing is."""
         return await self._opened().run(_first_position)
 
+    async def position_before(self, at_ms: int) -> int:
+        """The newest position up to which every unit was committed before `at_ms`; one below the oldest where none."""
+        return await self._opened().run(_position_before, at_ms)
+
     async def read(self, after: int, limit: int) -> list[Record]:
         """At most `limit` records after the position, ascending."""
         return await self._opened().run(_read, after, limit)
@@ -161,6 +165,7 @@ class _File:
     def load(self, db: sqlite3.Connection, durability: Durability, new_generation: Callable[[], str]) -> JournalState:
         meta = dict(db.execute("SELECT key, value FROM meta"))
         generation = meta.get("generation")
+        check_trimmed(durability, int(meta.get("trimmed", 0)))
         if generation is None or meta["unsynced"]:
             generation = new_generation()
         # Written under synchronous=FULL: with the mark lost, a commit lost after it would go unnoticed.
@@ -286,6 +291,12 @@ def _position(db: sqlite3.Connection) -> int:
 def _first_position(db: sqlite3.Connection) -> int:
     first: int | None = db.execute("SELECT min(position) FROM unit").fetchone()[0]
     return _position(db) + 1 if first is None else first
+
+
+def _position_before(db: sqlite3.Connection, at_ms: int) -> int:
+    # From the oldest on, so that it reads what is to go and one more; bodies lie behind `at_ms` and are not read.
+    young = db.execute("SELECT position FROM unit WHERE at_ms >= ? ORDER BY position LIMIT 1", (at_ms,)).fetchone()
+    return _position(db) if young is None else int(young[0]) - 1
 
 
 def _read(db: sqlite3.Connection, after: int, limit: int) -> list[Record]:
