@@ -13,9 +13,10 @@ from collections.abc import Callable, Sequence
 from typing import Protocol, assert_never
 
 from actors import retention
+from actors.fault import Fault
 from actors.lines import Line
 from actors.projection import coalesce, project
-from actors.retention import Retention
+from actors.retention import Prunable, Retention
 from protocol.archive import Patch
 from protocol.errors import ThroughlineError
 from protocol.journal import Record
@@ -51,8 +52,8 @@ class JournalReader(Protocol):
         ...
 
 
-class ArchiveStore(Protocol):
-    """The one writer of the archive's file."""
+class ArchiveStore(Prunable, Protocol):
+    """The one writer of the archive's file; also what retention needs of it."""
 
     async def open(self) -> int:
         """Locks and opens it; returns the position it has."""
@@ -107,6 +108,7 @@ class Archive:
         self._journals: list[Line] = []
         self._snapshots: dict[str, SnapshotTaken] = {}
         self._draining = False
+        self._fault = Fault()
         self.position = 0
         self.events = 0
 
@@ -130,6 +132,7 @@ class Archive:
                     return
                 await self._something()
             self._moved.clear()
+            self._fault.check()
             await self._follow()
             await self._save_snapshots()
             await self._retain()
@@ -159,6 +162,11 @@ class Archive:
 
     def closed(self, line: Line) -> None:
         """The line reconnects by itself."""
+
+    def broke(self, exc: Exception) -> None:
+        """`run` raises it."""
+        self._fault.set(exc)
+        self._moved.set()
 
     def received(self, line: Line, message: AnyLink) -> None:
         """The head moved, or a journey was snapshotted."""

@@ -10,6 +10,7 @@ the cell (ack, update, delivery, read) before the commit of what it depends on.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import assert_never
 
@@ -23,6 +24,7 @@ from actors import journey as journeys
 from actors.alarms import DUE_MAX, HORIZON_MS, REFRESH_MS, Alarms
 from actors.committing import Committer
 from actors.dispatch import Dispatch
+from actors.fault import Fault
 from actors.journey import Decision, Journey, TimerDue
 from actors.lines import Line
 from actors.live import Gated, Given, Live, Population, Promise, Step, knowing
@@ -69,6 +71,9 @@ from protocol.shards import scope_of
 _log = structlog.get_logger(__name__)
 _encode = msgspec.msgpack.Encoder().encode
 
+APPEND_UNITS_MAX = 4096
+APPEND_BYTES_MAX = 8 * 1024 * 1024
+"""One append: what is over goes with the next one. A journal's transaction and a pipe's blob stay bounded."""
 SNAPSHOT_EVERY = 64
 """Events of a journey between snapshots: a load reads a snapshot and at most about as many events."""
 TICK_S = 0.25
@@ -111,7 +116,7 @@ class Cell:
         self._idle = asyncio.Event()
         self._idle.set()
         self._loads: set[asyncio.Task[None]] = set()
-        self._failed: asyncio.Future[None] | None = None
+        self._fault = Fault()
         self._refresh_at_ms = 0
         self.position = 0
         self.inputs = 0
@@ -121,7 +126,6 @@ class Cell:
 
     async def start(self) -> None:
         """Takes its scopes, waits for the archive, and finds what time and the outbox owe. Needs its journal's line."""
-        self._failed = asyncio.get_running_loop().create_future()
         raised = await self._committer.take([f"shard:{n}" for n in self._shards])
         self._generation, self.position = raised.generation, raised.position
         await reached(self._archive, raised.position)
@@ -129,17 +133,17 @@ class Cell:
 
     async def run(self) -> None:
         """Looks at the time until cancelled; raises what a load failed with."""
-        assert self._failed is not None, "start first"
         tick = 0
         while True:
-            await asyncio.wait([self._failed], timeout=TICK_S)
-            if self._failed.done():
-                self._failed.result()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(TICK_S):
+                    await self._fault.raised()
             tick += 1
             now_ms = self._now_ms()
             if now_ms >= self._refresh_at_ms:
                 await self._refresh_alarms(now_ms)
             self.tick(now_ms)
+            self._watchers.send_overflowed()
             if tick % ROWS_EVERY == 0:
                 self._watchers.send_rows()
             if tick % HEADS_EVERY == 0:
@@ -149,7 +153,7 @@ class Cell:
         """Does what time asks for: alarms ring, idle journeys leave memory."""
         for customer in self._alarms.due(now_ms):
             self._give(customer, Given(None, TimerDue(customer)))
-        for live in self._population.leaving(now_ms):
+        for live in self._population.leaving(now_ms, _may_leave):
             self._passivate(live)
 
     async def drain(self) -> None:
@@ -183,12 +187,16 @@ class Cell:
                 self._archive_line = line
             case _:
                 if fresh:
-                    self._watchers.forget(line)
+                    self._watchers.forget(line.peer)
                     line.send(CellIs(self._index, self._generation))
                 self._dispatch.opened(line, fresh=fresh)
 
     def closed(self, line: Line) -> None:
         """The line reconnects by itself; what is committed meanwhile waits in it."""
+
+    def broke(self, exc: Exception) -> None:
+        """A bug met on the way: `run` raises it, since states may be half-stepped and messages are lost."""
+        self._fault.set(exc)
 
     def received(self, line: Line, message: AnyLink) -> None:
         """One message, from whichever peer."""
@@ -197,7 +205,7 @@ class Cell:
                 self.inputs += 1
                 self._give(message.customer, Given(line, message))
             case UnwatchConversation():
-                self._watchers.unwatch(message.conversation, line)
+                self._unwatch(message, line)
             case WatchList():
                 self._watchers.watch_list(message.list, line)
                 line.send(ListWatched(message.ref, message.list, self.position))
@@ -215,6 +223,8 @@ class Cell:
         live = self._population.get(customer)
         if live is None:
             live = Live(customer, scope_of(customer))
+            self._population.touch(live, self._now_ms())
+            self._population.weigh(live, JOURNEY_BYTES + CONVERSATION_BYTES)
             if isinstance(given.message, Input) and given.message.proposed:
                 # Nobody has the identities, as far as the gateway saw: no store knows this customer. Where that is
                 # wrong the journal's unique identity key refuses the unit, and the journey is loaded after all.
@@ -222,10 +232,21 @@ class Cell:
             else:
                 self._load(live)
         self._population.touch(live, self._now_ms())
-        if live.journey is None:
-            live.mailbox.append(given)
+        live.mailbox.append(given)
+        self._work_off(live)
+
+    def _work_off(self, live: Live) -> None:
+        """Steps the journey with what waits, unless it is being loaded or its open step is large enough."""
+        while live.mailbox and live.journey is not None and not live.crowded:
+            self._step(live, live.journey, live.mailbox.popleft())
+
+    def _unwatch(self, message: UnwatchConversation, line: Line) -> None:
+        """Takes its place behind a watch that still waits for its journey."""
+        live = self._population.get(message.conversation.rpartition("-")[0])
+        if live is not None and live.mailbox:
+            live.mailbox.append(Given(line, message))
         else:
-            self._step(live, live.journey, given)
+            self._watchers.unwatch(message.conversation, line)
 
     def _load(self, live: Live) -> None:
         task = asyncio.get_running_loop().create_task(self._load_and_step(live))
@@ -235,19 +256,21 @@ class Cell:
     async def _load_and_step(self, live: Live) -> None:
         journey, live.position = await load(live.customer, self._archive, self._committer.tail)
         journeys.forget_old_keys(journey, self._policy, self._now_ms())
-        live.listed = {c.id: conversations.lists_of(c) for c in journey.conversations.values()}
+        # What was listed before a step was refused still counts: its watchers have not heard of what came since.
+        now_listed = {c.id: conversations.lists_of(c) for c in journey.conversations.values()}
+        live.listed = {**now_listed, **live.listed}
         live.journey = journey
+        self._relist(live, journey)
         self._population.weigh(live, _size(journey))
         for conversation, delivery in journeys.attempting(journey):
             self._attempt(live, conversation, delivery, again=True)
-        while live.mailbox and live.journey is not None:
-            self._step(live, journey, live.mailbox.popleft())
         self._alarms.set(live.customer, journeys.next_due_ms(journey), self._now_ms())
+        self._work_off(live)
 
     def _loaded(self, task: asyncio.Task[None]) -> None:
         self._loads.discard(task)
-        if not task.cancelled() and (exc := task.exception()) and self._failed and not self._failed.done():
-            self._failed.set_exception(exc)
+        if not task.cancelled() and (exc := task.exception()):
+            self._fault.set(exc)
 
     # Deciding
 
@@ -258,6 +281,9 @@ class Cell:
                 self._reply(live, given, self._watch(journey, message, given.line))
             case ReadCustomer():
                 self._reply(live, given, CustomerRead(message.ref, _customer_view(journey)))
+            case UnwatchConversation():
+                if given.line is not None:
+                    self._watchers.unwatch(message.conversation, given.line)
             case Input() | Quarantine() | Ask() | Outcome() | TimerDue():
                 try:
                     decision = journeys.decide(journey, message, self._policy, self._now_ms())
@@ -270,12 +296,12 @@ class Cell:
                 assert_never(message)
 
     def _record(self, live: Live, journey: Journey, given: Given, decision: Decision) -> None:
-        ref = 0 if isinstance(given.message, TimerDue | WatchConversation | ReadCustomer) else given.message.ref
+        ref = given.message.ref if isinstance(given.message, Input | Quarantine | Ask | Outcome) else 0
         if not decision.events:
             seen = decision.repeats
             stream, seq = (seen.stream, seen.seq) if seen else ("", 0)
             status = decision.status if seen else "repeat"
-            self._reply(live, given, Promise(ref, status, stream, seq))
+            self._reply(live, given, Promise(ref, status, stream, seq, _owns(journey, given)))
             return
         step = live.open
         if step is None:
@@ -290,10 +316,11 @@ class Cell:
             seq = journey.head_of(stream)
             first = first or (stream, seq)
             step.entries.append(Entry(stream, seq, Raw(encoded)))
+            step.bytes += len(encoded)
             step.events.append(event)
         assert first is not None
         step.identities += decision.identities
-        self._reply(live, given, Promise(ref, decision.status, *first))
+        self._reply(live, given, Promise(ref, decision.status, *first, _owns(journey, given)))
 
     def _reply(self, live: Live, given: Given, reply: AnyFromCell | Promise) -> None:
         """Sends `reply` when what it was decided on is committed: now, where nothing is under way."""
@@ -321,14 +348,24 @@ class Cell:
     def _flush_soon(self) -> None:
         if not self._flush_due:
             self._flush_due = True
-            asyncio.get_running_loop().call_soon(self._flush)
+            asyncio.get_running_loop().call_soon(self._fault.guarded, self._flush)
 
     def _flush(self) -> None:
-        """Sends all open steps as one append, unless one is under way: then they go on gathering."""
+        """Sends the open steps as one append, unless one is under way: then they go on gathering."""
         self._flush_due = False
-        if self._gathering and self._committer.ready:
-            lives, self._gathering = list(self._gathering.values()), {}
-            self._committer.append(lives)
+        if not self._gathering or not self._committer.ready:
+            return
+        lives: list[Live] = []
+        size = 0
+        for live in self._gathering.values():
+            assert live.open is not None
+            size += live.open.bytes
+            if lives and (size > APPEND_BYTES_MAX or len(lives) == APPEND_UNITS_MAX):
+                break
+            lives.append(live)
+        for live in lives:
+            del self._gathering[live.customer]
+        self._committer.append(lives)
 
     def _settled(self, verdicts: list[tuple[Live, Verdict]]) -> None:
         for live, verdict in verdicts:
@@ -347,8 +384,7 @@ class Cell:
                 # Another writer has the scope. Everything unsent is void, and nobody is answered: whoever asked will
                 # find the scope's new cell. Exiting is the only state that cannot fork; Ray starts us with new fences.
                 _log.error("cell.stale", scope=live.scope, epoch=verdict.epoch)
-                if self._failed is not None and not self._failed.done():
-                    self._failed.set_exception(RuntimeError(f"{live.scope} has another writer: epoch {verdict.epoch}"))
+                self._fault.set(RuntimeError(f"{live.scope} has another writer: epoch {verdict.epoch}"))
             case _:
                 assert_never(verdict)
 
@@ -373,18 +409,24 @@ class Cell:
         self._carry_out(live, live.journey, step)
         live.unsaved += len(step.entries)
         live.unlisted.update(entry.stream for entry in step.entries)
+        # Grows by what came in; the next snapshot measures again.
+        self._population.weigh(live, live.bytes + step.bytes)
         if live.open is None:
             self._settled_down(live, live.journey)
+        self._work_off(live)
 
     def _settled_down(self, live: Live, journey: Journey) -> None:
         """Memory and journal agree for a moment: what shows the state as a whole is told now."""
+        self._relist(live, journey)
+        self._alarms.set(live.customer, journeys.next_due_ms(journey), self._now_ms())
+        if live.unsaved >= SNAPSHOT_EVERY:
+            self._snapshot(live, journey)
+
+    def _relist(self, live: Live, journey: Journey) -> None:
         for stream in live.unlisted:
             if conversation := journey.conversations.get(stream):
                 self._watchers.relist(live, conversation)
         live.unlisted.clear()
-        self._alarms.set(live.customer, journeys.next_due_ms(journey), self._now_ms())
-        if live.unsaved >= SNAPSHOT_EVERY:
-            self._snapshot(live, journey)
 
     def _carry_out(self, live: Live, journey: Journey, step: Step) -> None:
         """Hands out the effects of committed events."""
@@ -411,7 +453,7 @@ class Cell:
         refused = Outcome(
             0, live.customer, conversation.id, delivery, effect.attempt, "refused", code="no_account", reason=reason
         )
-        asyncio.get_running_loop().call_soon(self._give, live.customer, Given(None, refused))
+        asyncio.get_running_loop().call_soon(self._fault.guarded, self._give, live.customer, Given(None, refused))
 
     def _decide_again(self, live: Live, verdict: Taken | Skipped) -> None:
         """The journal refused the step: forget the state, load it, and decide what was gated once more, in order."""
@@ -419,7 +461,6 @@ class Cell:
         waiting = [*gated, *live.mailbox]
         live.in_flight = live.open = live.journey = None
         self._gathering.pop(live.customer, None)
-        self._population.weigh(live, 0)
         live.mailbox.clear()
         for given in waiting:
             known = knowing(given, verdict, live.customer) if isinstance(verdict, Taken) else given
@@ -427,10 +468,8 @@ class Cell:
                 live.mailbox.append(known)
             elif given.line is not None:
                 given.line.send(known)
-        if live.mailbox:
-            self._load(live)
-        else:
-            self._population.remove(live)
+        # Loaded even if nothing waits: what was committed before has timers and watchers.
+        self._load(live)
 
     # Leaving memory
 
@@ -444,10 +483,7 @@ class Cell:
             self._archive_line.send(SnapshotTaken(live.customer, live.position, body))
 
     def _passivate(self, live: Live) -> None:
-        """Lets a quiet journey leave memory; one with an attempt under way stays, since its outcome is near."""
-        if not live.quiet or live.journey is None or journeys.attempting(live.journey):
-            return
-        if live.unsaved:
+        if live.unsaved and live.journey is not None:
             self._snapshot(live, live.journey)
         self._population.remove(live)
 
@@ -455,14 +491,18 @@ class Cell:
         due = await self._archive.due(self._shards, now_ms + HORIZON_MS, DUE_MAX)
         self._refresh_at_ms = now_ms + (REFRESH_MS if len(due) < DUE_MAX else REFRESH_MS // 30)
         for each in due:
-            if self._population.get(each.customer) is None:
+            live = self._population.get(each.customer)
+            if live is None:
                 self._alarms.set(each.customer, each.due_ms, now_ms)
+            elif live.journey is not None:
+                # The live state knows better than the archive, and its alarm may have lain beyond the horizon.
+                self._alarms.set(each.customer, journeys.next_due_ms(live.journey), now_ms)
 
 
 def _kept(reply: AnyFromCell | Promise, position: int) -> AnyFromCell:
     """A promise with its position filled in."""
     if isinstance(reply, Promise):
-        return Answered(reply.ref, reply.status, reply.stream, reply.seq, position)
+        return Answered(reply.ref, reply.status, reply.stream, reply.seq, position, reply.owns)
     return reply
 
 
@@ -471,6 +511,18 @@ def _customer_view(journey: Journey) -> CustomerView | None:
         return None
     live = [c for c in journey.conversations.values() if c.live]
     return journeys.view(journey, [conversations.view(c, journey.identities) for c in live])
+
+
+def _owns(journey: Journey, given: Given) -> bool:
+    """Whether all identities of an inbound event are the customer's."""
+    if not isinstance(given.message, Input):
+        return False
+    return all(identity in journey.identities for identity in given.message.event.identities)
+
+
+def _may_leave(live: Live) -> bool:
+    """A quiet journey may leave memory; one with an attempt under way stays, since its outcome is near."""
+    return live.quiet and live.journey is not None and not journeys.attempting(live.journey)
 
 
 def _closed_union(event: Event) -> AnyEvent:

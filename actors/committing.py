@@ -62,6 +62,8 @@ class Committer:
         """Sends the open steps of these journeys as one append; only when `ready`."""
         assert self._line is not None
         assert self._append is None
+        # All before any: a batch number that is given out must reach the journal.
+        assert all(live.open is not None and live.in_flight is None for live in lives)
         self._ref += 1
         self._append = (Append(self._ref, [self._unit(live) for live in lives]), lives)
         self._line.send(self._append[0])
@@ -80,7 +82,6 @@ class Committer:
     def _unit(self, live: Live) -> Unit:
         step, live.open = live.open, None
         assert step is not None
-        assert live.in_flight is None
         live.in_flight = step
         fence = self._fences[live.scope]
         fence = self._fences[live.scope] = Fence(fence.scope, fence.epoch, fence.batch + 1)

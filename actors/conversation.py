@@ -113,7 +113,7 @@ def evolve(state: Conversation, event: AnyEvent, encoded: bytes) -> Conversation
         case QueueChanged():
             state.queue = event.queue
         case ConversationSnoozed():
-            state.status, state.wake_at_ms = Status.SNOOZED, event.until_ms
+            state.status, state.wake_at_ms, state.close_at_ms = Status.SNOOZED, event.until_ms, 0
         case ConversationResolved():
             state.status, state.close_at_ms, state.wake_at_ms = Status.RESOLVED, event.close_at_ms, 0
         case ConversationWoken() | ConversationReopened():
@@ -291,4 +291,4 @@ def _deliver(
         case DeliveryDead():
             delivery.state, delivery.next_at_ms, delivery.reason = "dead", 0, event.reason
         case DeliveryReplayed():
-            delivery.state, delivery.attempt, delivery.reason = "queued", 0, ""
+            delivery.state, delivery.attempts_before, delivery.reason = "queued", delivery.attempt, ""

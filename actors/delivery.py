@@ -25,19 +25,34 @@ from protocol.links import DeliverNow, Outcome
 
 SYSTEM = "system"
 _IN_LINE = ("attempting", "waiting")
+_TO_LEAVE = ("queued", *_IN_LINE)
 
 
 def attempt_first(state: Conversation, channel: str, delivery: str, now_ms: int) -> list[Event]:
-    """Begins the attempt of a message that is being queued, unless another on its channel is under way or ahead."""
-    if any(d.channel == channel and d.state in ("queued", *_IN_LINE) for d in state.deliveries.values()):
+    """Begins the attempt of a message that is being queued, perhaps anew, unless another on its channel is under way or
+    ahead."""
+    if any(d.channel == channel and d.state in _TO_LEAVE for d in state.deliveries.values()):
         return []
-    return [DeliveryAttempted(at_ms=now_ms, actor=SYSTEM, delivery=delivery, attempt=1)]
+    known = state.deliveries.get(delivery)
+    attempt = known.attempt + 1 if known else 1
+    return [DeliveryAttempted(at_ms=now_ms, actor=SYSTEM, delivery=delivery, attempt=attempt)]
+
+
+def in_line(state: Conversation) -> bool:
+    """Whether a message still has to leave, by itself."""
+    return any(delivery.state in _TO_LEAVE for delivery in state.deliveries.values())
 
 
 def decide_outcome(state: Conversation, outcome: Outcome, policy: Policy, now_ms: int) -> list[Event]:
-    """What an attempt's outcome means. An outcome of another attempt than the one under way is an old repeat: []."""
+    """What an attempt's outcome means. An outcome of another attempt than the newest is an old repeat: [].
+
+    An attempt that was given up as uncertain may still turn out to have been sent, or refused.
+    """
     delivery = state.deliveries.get(outcome.delivery)
-    if delivery is None or delivery.state != "attempting" or delivery.attempt != outcome.attempt:
+    if delivery is None or delivery.attempt != outcome.attempt:
+        return []
+    late = delivery.state in ("waiting", "uncertain") and outcome.status in ("sent", "refused")
+    if delivery.state != "attempting" and not late:
         return []
     match outcome.status:
         case "sent":
@@ -90,26 +105,28 @@ def effect_of(state: Conversation, delivery: str, *, again: bool) -> DeliverNow 
 
 
 def _failed(delivery: Delivery, outcome: Outcome, policy: Policy, now_ms: int) -> Event:
-    if delivery.attempt >= policy.attempts_max:
-        return _dead(delivery, outcome.code, f"gave up after {delivery.attempt} attempts: {outcome.reason}", now_ms)
+    tried = delivery.attempt - delivery.attempts_before
+    if tried >= policy.attempts_max:
+        return _dead(delivery, outcome.code, f"gave up after {tried} attempts: {outcome.reason}", now_ms)
     return DeliveryFailed(
         at_ms=now_ms,
         actor=SYSTEM,
         delivery=delivery.id,
         code=outcome.code,
         reason=outcome.reason,
-        retry_at_ms=policy.retry_at_ms(delivery.attempt, now_ms),
+        retry_at_ms=policy.retry_at_ms(tried, now_ms),
     )
 
 
 def _uncertain(delivery: Delivery, outcome: Outcome, policy: Policy, now_ms: int) -> Event:
-    retry = policy.channel(delivery.channel).uncertain == "retry" and delivery.attempt < policy.attempts_max
+    tried = delivery.attempt - delivery.attempts_before
+    retry = policy.channel(delivery.channel).uncertain == "retry" and tried < policy.attempts_max
     return DeliveryUncertain(
         at_ms=now_ms,
         actor=SYSTEM,
         delivery=delivery.id,
         reason=outcome.reason,
-        retry_at_ms=policy.retry_at_ms(delivery.attempt, now_ms) if retry else 0,
+        retry_at_ms=policy.retry_at_ms(tried, now_ms) if retry else 0,
     )
 
 

@@ -16,6 +16,7 @@ from typing import Protocol, assert_never
 
 import structlog
 
+from actors.fault import Fault
 from actors.lines import Line
 from protocol.journal import Committed, Fence, Record, Unit, Verdict
 from protocol.links import (
@@ -130,6 +131,7 @@ class Journal:
         self._archives: list[Line] = []
         self._tail = Tail(0)
         self._draining = False
+        self._fault = Fault()
         self.position = 0
         self.trimmed = 0
         """The last position that retention has dropped."""
@@ -149,6 +151,7 @@ class Journal:
         while True:
             await self._work.wait()
             self._work.clear()
+            self._fault.check()
             while self._waiting:
                 await self._caught_up.wait()
                 await self._turn()
@@ -182,12 +185,16 @@ class Journal:
     def opened(self, line: Line, *, fresh: bool) -> None:
         """A cell has nothing to be told; an archive is told the head."""
         if line.peer.startswith("archive"):
-            if line not in self._archives:
-                self._archives.append(line)
+            self._archives = [*(each for each in self._archives if each.peer != line.peer), line]
             line.send(HeadIs(self.position))
 
     def closed(self, line: Line) -> None:
         """The line reconnects by itself."""
+
+    def broke(self, exc: Exception) -> None:
+        """`run` raises it."""
+        self._fault.set(exc)
+        self._work.set()
 
     def received(self, line: Line, message: AnyLink) -> None:
         """Queues what the store must do; answers what memory can."""

@@ -160,8 +160,13 @@ def next_due_ms(state: Journey) -> int | None:
 
 
 def links(asked: Ask, identity: str) -> bool:
-    """Whether a command would link that (normalised) identity."""
-    return isinstance(asked.command, LinkIdentity) and normalise(asked.command.identity) == identity
+    """Whether a command would link that (normalised) identity; one that is no identity links nothing."""
+    if not isinstance(asked.command, LinkIdentity):
+        return False
+    try:
+        return normalise(asked.command.identity) == identity
+    except Refusal:
+        return False
 
 
 def attempting(state: Journey) -> list[tuple[Conversation, str]]:
@@ -367,9 +372,12 @@ def _due(state: Journey, now_ms: int) -> Decision:
     for conversation in state.conversations.values():
         if conversation.status is Status.SNOOZED and conversation.wake_at_ms <= now_ms:
             events.append((conversation.id, ConversationWoken(at_ms=now_ms, actor="system", reason="time")))
-        elif conversation.status is Status.RESOLVED and conversation.close_at_ms <= now_ms:
+        attempts = delivery.decide_due(conversation, now_ms)
+        events += [(conversation.id, event) for event in attempts]
+        # What still has to leave keeps it from closing: it rings again when that is settled.
+        resolved = conversation.status is Status.RESOLVED and conversation.close_at_ms <= now_ms
+        if resolved and not delivery.in_line(conversation):
             events.append((conversation.id, ConversationClosed(at_ms=now_ms, actor="system", reason="resolved")))
-        events += [(conversation.id, event) for event in delivery.decide_due(conversation, now_ms)]
     return Decision(events)
 
 
@@ -396,8 +404,7 @@ def _evolve_own(state: Journey, event: AnyEvent) -> None:
 def _evolve_in(state: Journey, stream: str, event: AnyEvent, encoded: bytes) -> None:
     conversation = state.conversations.get(stream)
     if conversation is None:
-        if not isinstance(event, ConversationOpened):
-            return  # A late fact of a conversation that has left memory, such as a delivery's confirmation.
+        assert isinstance(event, ConversationOpened), f"{type(event).__name__} for {stream}, which is not in memory"
         conversation = state.conversations[stream] = Conversation(id=stream, customer=state.customer)
         state.opened += 1
     evolve_conversation(conversation, event, encoded)
@@ -408,7 +415,8 @@ def _evolve_in(state: Journey, stream: str, event: AnyEvent, encoded: bytes) -> 
 def _retire(state: Journey, closed: str) -> None:
     state.past.append(closed)
     del state.past[:-PAST_MAX]
-    over = [c.id for c in state.conversations.values() if not c.live]
+    # In the order of closing: the one that closes now is the last to go.
+    over = [past for past in state.past if past in state.conversations]
     for old in over[: max(0, len(over) - CLOSED_MAX)]:
         del state.conversations[old]
 

@@ -6,7 +6,8 @@ from protocol.links import AnyLink
 
 
 class Line(Protocol):
-    """One end of a pipe to `peer`, across reconnects."""
+    """One end of a pipe to one life of `peer`, across reconnects. When the peer comes back as a new life, `opened` brings
+    a new line; what is sent on the old one goes nowhere, since it answers questions that nobody remembers."""
 
     @property
     def peer(self) -> str:
@@ -41,4 +42,8 @@ class LineOwner(Protocol):
 
     def closed(self, line: Line) -> None:
         """The connection broke; the line reconnects by itself."""
+        ...
+
+    def broke(self, exc: Exception) -> None:
+        """One of the calls above raised: a bug of ours, and messages are lost. The owner must end."""
         ...

@@ -8,6 +8,7 @@ goes back to the mailbox in its order, and is decided again on a state that was 
 """
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import msgspec
@@ -18,9 +19,12 @@ from actors.lines import Line
 from protocol.errors import Code
 from protocol.events import Event
 from protocol.journal import Entry, Taken
-from protocol.links import AnyFromCell, Ask, Input, Moved, ReadCustomer, Refused, WatchConversation
+from protocol.links import AnyFromCell, Ask, Input, Moved, ReadCustomer, Refused, UnwatchConversation, WatchConversation
 
-Message = AnyInput | WatchConversation | ReadCustomer
+STEP_BYTES_MAX = 4 * 1024 * 1024
+"""An open step that is this large takes no more: what comes then waits in the mailbox for its commit."""
+
+Message = AnyInput | WatchConversation | UnwatchConversation | ReadCustomer
 """What a journey's mailbox takes."""
 
 
@@ -62,6 +66,7 @@ class Promise(Struct, frozen=True):
     status: str
     stream: str
     seq: int
+    owns: bool
 
 
 @dataclass(slots=True, frozen=True)
@@ -82,6 +87,7 @@ class Step:
     """The entries' events, decoded."""
     identities: list[str] = field(default_factory=list)
     gated: list[Gated] = field(default_factory=list)
+    bytes: int = 0
 
 
 @dataclass(slots=True)
@@ -109,6 +115,11 @@ class Live:
     def gate(self) -> Step | None:
         """The newest step that is not committed: what may be told now waits for it."""
         return self.open or self.in_flight
+
+    @property
+    def crowded(self) -> bool:
+        """Whether the open step should leave before more is decided."""
+        return self.open is not None and self.open.bytes >= STEP_BYTES_MAX
 
     @property
     def quiet(self) -> bool:
@@ -154,15 +165,15 @@ class Population:
         self.bytes -= live.bytes
         live.bytes = 0
 
-    def leaving(self, now_ms: int) -> list[Live]:
-        """Who may be passivated now: the idle, and the idlest while there are too many or they are too large."""
+    def leaving(self, now_ms: int, may_leave: Callable[[Live], bool]) -> list[Live]:
+        """Who is to be passivated now: the idle, and the idlest while there are too many or they are too large."""
         chosen: list[Live] = []
         excess = len(self._lives) - self._count_max
         excess_bytes = self.bytes - self._bytes_max
         for live in self._lives.values():
             if excess <= 0 and excess_bytes <= 0 and now_ms - live.touched_ms < self._idle_ms:
                 break
-            if live.quiet:
+            if may_leave(live):
                 chosen.append(live)
                 excess -= 1
                 excess_bytes -= live.bytes

@@ -207,7 +207,7 @@ def _contents(at: Place, event: ev.AnyEvent) -> Iterable[Patch]:
             )
             yield action_row(at, event, "delivery_dead", event.delivery)
         case ev.DeliveryReplayed():
-            yield at.change("outbox", event.delivery, state="queued", attempt=0, next_at_ms=event.at_ms)
+            yield at.change("outbox", event.delivery, state="queued", next_at_ms=event.at_ms)
             yield action_row(at, event, "delivery_replayed", event.delivery)
         case ev.DeliveryConfirmed():
             yield at.change("outbox", event.delivery, confirmed=event.status, code=event.code)

@@ -43,7 +43,7 @@ def timer_changes(event: AnyEvent) -> list[tuple[str, int | None]]:
     """
     match event:
         case ConversationSnoozed():
-            return [(WAKE, event.until_ms)]
+            return [(WAKE, event.until_ms), (CLOSE, None)]
         case ConversationWoken():
             return [(WAKE, None)]
         case ConversationResolved():

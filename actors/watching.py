@@ -10,7 +10,7 @@ from actors.conversation import Conversation, lists_of, summary
 from actors.lines import Line
 from actors.live import Live
 from protocol.journal import Entry
-from protocol.links import HeadsAre, ListChanged, Updated
+from protocol.links import HeadsAre, ListChanged, Overflowed, Updated
 
 
 class Watchers:
@@ -24,12 +24,16 @@ class Watchers:
         """Watched conversations whose head moved since the last heads."""
         self._dirty: dict[str, tuple[Live, str]] = {}
         """Conversations in watched lists of which only the head moved since the last rows."""
+        self._overflowed: dict[Line, None] = {}
+        """Lines that were full when they should have been told something."""
 
-    def forget(self, line: Line) -> None:
-        """The line is a new life: it will say again what it watches."""
+    def forget(self, peer: str) -> None:
+        """The peer is a new life: it will say again what it watches."""
         for watched in (self._conversations, self._lists):
-            for key in [key for key, lines in watched.items() if line in lines]:
-                self._remove(watched, key, line)
+            for key, lines in list(watched.items()):
+                for line in [line for line in lines if line.peer == peer]:
+                    self._remove(watched, key, line)
+        self._overflowed = {line: None for line in self._overflowed if line.peer != peer}
 
     def watch(self, conversation: str, head: int, line: Line) -> None:
         """The line gets the conversation's updates from now on."""
@@ -59,9 +63,7 @@ class Watchers:
             if stream != customer and (lines := self._conversations.get(stream)):
                 updated = Updated(stream, entries[start].seq, [entry.event for entry in entries[start:end]])
                 for line in lines:
-                    # A line that is full loses the update; its hub sees the gap at the next one, or at the heads.
-                    if not line.full:
-                        line.send(updated)
+                    self._send(line, updated)
                 self._heads[stream] = entries[end - 1].seq
                 self._moved[stream] = None
             start = end
@@ -94,8 +96,7 @@ class Watchers:
             for line in self._conversations.get(conversation, ()):
                 heads.setdefault(id(line), (line, {}))[1][conversation] = self._heads[conversation]
         for line, of_line in heads.values():
-            if line.open and not line.full:
-                line.send(HeadsAre(of_line))
+            self._send(line, HeadsAre(of_line))
 
     def counts(self) -> dict[str, int]:
         """Figures for operators."""
@@ -106,8 +107,20 @@ class Watchers:
         left = [name for name in left if name in self._lists]
         lines = {id(line): line for name in (*watched, *left) for line in self._lists[name]}
         for line in lines.values():
-            if not line.full:
-                line.send(ListChanged(summary(conversation), watched, left))
+            self._send(line, ListChanged(summary(conversation), watched, left))
+
+    def send_overflowed(self) -> None:
+        """Tells lines that have room again that they lost something; they return their subscriptions, and catch up."""
+        for line in [line for line in self._overflowed if not line.full]:
+            del self._overflowed[line]
+            line.send(Overflowed())
+
+    def _send(self, line: Line, message: Updated | HeadsAre | ListChanged) -> None:
+        """Outbound never waits: a line that is full loses the message, and hears so when it has room."""
+        if line.full:
+            self._overflowed[line] = None
+        else:
+            line.send(message)
 
     def _remove(self, watched: dict[str, list[Line]], key: str, line: Line) -> None:
         lines = watched.get(key, [])

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable
 from typing import assert_never
 
+from actors.fault import Fault
 from actors.lines import Line
 from protocol.errors import Code, Refusal
 from protocol.links import (
@@ -22,6 +23,7 @@ from protocol.links import (
     ListChanged,
     ListWatched,
     Moved,
+    Overflowed,
     Refused,
     Updated,
     Watched,
@@ -39,6 +41,7 @@ class Cells:
         self._lines: list[Line | None] = [None] * count
         self._asked: list[dict[int, tuple[AnyToCell, Done]]] = [{} for _ in range(count)]
         self._ref = 0
+        self.fault = Fault()
         self._all_open = asyncio.Event()
         self.generation = ""
         """Of the journal behind the cells; empty until the first cell said it."""
@@ -131,6 +134,10 @@ class Cells:
     def closed(self, line: Line) -> None:
         """It reconnects by itself."""
 
+    def broke(self, exc: Exception) -> None:
+        """A listener or who asked raised: whoever runs this ends with it."""
+        self.fault.set(exc)
+
     def received(self, line: Line, message: AnyLink) -> None:
         """Hands a reply to who asked, and what nobody asked for to the listeners."""
         assert isinstance(message, AnyFromCell), message
@@ -148,6 +155,8 @@ class Cells:
                 self.on_deliver(message)
             case CellIs():
                 self.generation = message.generation
+            case Overflowed():
+                self.on_fresh(_index(line))
             case _:
                 assert_never(message)
 

@@ -90,7 +90,7 @@ class ChannelHost:
 
     def deliver(self, attempt: DeliverNow) -> None:
         """Makes the attempt; its outcome goes to the cell. On the way down it is answered without being made."""
-        if self._stopping:
+        if self._stopping and not attempt.again:
             self._report(attempt, STOPPING)
         else:
             self._outbox.deliver(attempt)
@@ -103,10 +103,7 @@ class ChannelHost:
         """Figures for operators: attempts by what became of them; mails by what became of them, for each listener."""
         return {
             "outbox": self._outbox.status(),
-            "mail": {
-                listen: {"connections": len(entrance.connections), **entrance.counts}
-                for listen, entrance in self._entrances.items()
-            },
+            "mail": {listen: entrance.figures() for listen, entrance in self._entrances.items()},
         }
 
     async def _listen(self, listen: str, entrance: Entrance) -> None:

@@ -1,24 +1,20 @@
 """Intake: the one way in for inbound events and commands, whichever entrance they came by.
 
-    check → normalise identities → find the customer → Input to the cell → (committed, synced) → answer
-
-Who a new identity belongs to is a proposal until the journal's unique key decides. While a proposal is under way all
-events with one of its identities follow it to the same customer; when it turns out that the identity is another
-customer's (`Moved`), what is under way for the proposed one is answered first and then sent on, in its order.
+check → normalise identities → find the customer (`attribution.py`) → Input to the cell → (committed) → answer
 """
 
 import asyncio
 import hashlib
-from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import msgspec
 import structlog
 from msgspec import Struct
 
+from orchestrator.attribution import Attribution, LookUp, Taken, customer_of
 from orchestrator.cells import Cells, Reply
 from protocol.codec import check_event
-from protocol.commands import AnyCommand
+from protocol.commands import AnyCommand, LinkIdentity
 from protocol.errors import Code, Refusal
 from protocol.identities import normalise
 from protocol.inbound import (
@@ -30,14 +26,10 @@ from protocol.inbound import (
     InboundEvent,
     MessageArrived,
 )
-from protocol.links import Answered, AnyToCell, Ask, Input, Moved, Quarantine, Refused
+from protocol.links import Answered, AnyToCell, Ask, Quarantine, Refused
 
 _log = structlog.get_logger(__name__)
 
-CACHE_MAX = 200_000
-"""Identities remembered with their customer; the longest unused go first. About 200 bytes each."""
-MOVES_MAX = 5
-"""How often one event may be sent on before something must be wrong."""
 ID_MAX = 512
 """Characters of an event's id or source: a mail's Message-ID is the longest seen (RFC 5322 lines have 998)."""
 
@@ -64,7 +56,7 @@ class Intake:
     def __init__(
         self,
         cells: Cells,
-        customers_of: Callable[[Sequence[str]], Awaitable[dict[str, str]]],
+        customers_of: LookUp,
         accounts: Mapping[str, AccountRule],
         *,
         region: str,
@@ -73,19 +65,12 @@ class Intake:
         new_customer: Callable[[], str],
     ) -> None:
         self._cells = cells
-        self._customers_of = customers_of
+        self._attribution = Attribution(cells, customers_of, new_customer)
         self._accounts = accounts
         self._region = region
         self._limits = limits
         self._now_ms = now_ms
-        self._new_customer = new_customer
-        self._known: OrderedDict[str, str] = OrderedDict()
-        self._proposed: dict[str, _Proposal] = {}
-        """By identity: proposals that are under way."""
         self._taken = 0
-        self._unresolved: list[_Event] = []
-        self._resolving = False
-        self._tasks: set[asyncio.Task[None]] = set()
         self.waiting = 0
         """Events taken and not answered yet."""
 
@@ -101,7 +86,14 @@ class Intake:
             return
         self.waiting += 1
         self._taken += 1
-        self._resolve(_Event(self._taken, checked, raw, done))
+
+        def answer(reply: Reply | Refusal) -> None:
+            self.waiting -= 1
+            done(_outcome(reply, checked.id))
+
+        key = once_key(checked.account, checked.source, checked.id)
+        # The digest is not over the time: a source that has none sends the repeat under a new time of arrival.
+        self._attribution.send(Taken(self._taken, checked, key, _digest(_encode(checked.data)), raw, answer))
 
     async def submit(self, event: InboundEvent, *, raw: bytes = b"") -> Answered:
         """Takes one event and waits for its commit. Raises `Refusal`."""
@@ -130,6 +122,8 @@ class Intake:
     ) -> Answered:
         """Asks something of a conversation or customer; returns after the commit. Raises `Refusal`."""
         customer = customer or customer_of(conversation)
+        if isinstance(command, LinkIdentity):
+            command = LinkIdentity(identity=normalise(command.identity, region=self._region))
         key = once_key("command", actor, id)
         digest = _digest(msgspec.msgpack.encode((conversation, command)))
 
@@ -164,173 +158,6 @@ class Intake:
                 field="time",
             )
 
-    # Finding the customer
-
-    def _resolve(self, taken: "_Event") -> None:
-        """Sends the event on if memory knows its customer, else asks the store, with all that gather meanwhile."""
-        data = taken.event.data
-        if isinstance(data, DeliveryReport):
-            self._send(taken, customer_of(data.delivery.rpartition(".")[0]), [], [])
-        elif self._unresolved or not all(self._is_known(i) for i in taken.event.identities):
-            # Behind one that waits for the store everyone waits: the order of a customer's events is kept.
-            self._unresolved.append(taken)
-            if not self._resolving:
-                self._resolving = True
-                self._spawn(self._look_up())
-        else:
-            self._route(taken)
-
-    def _is_known(self, identity: str) -> bool:
-        return identity in self._known or identity in self._proposed
-
-    async def _look_up(self) -> None:
-        """Looks identities up in the store, a batch at a time, and routes what waited for them."""
-        while self._unresolved:
-            batch = list(self._unresolved)
-            wanted = list({i for taken in batch for i in taken.event.identities if not self._is_known(i)})
-            found = await self._customers_of(wanted) if wanted else {}
-            for identity, customer in found.items():
-                self._learn(identity, customer)
-            del self._unresolved[: len(batch)]
-            for taken in batch:
-                self._route(taken)
-        self._resolving = False
-
-    def _route(self, taken: "_Event") -> None:
-        """Memory knows all there is to know of the event's identities: picks the customer, and sends it there."""
-        identities = taken.event.identities
-        followed = next((p for i in identities if i not in self._known and (p := self._proposed.get(i))), None)
-        if followed is not None and followed.moved:
-            followed.held.append(taken)
-            return
-        owner = {i: c for i in identities if (c := self._customer(i)) is not None}
-        customer = next(iter(owner.values())) if owner else self._new_customer()
-        mine = [i for i in identities if owner.get(i, customer) == customer]
-        unclaimed = [i for i in mine if i not in owner]
-        taken.proposal = followed
-        if unclaimed and taken.proposal is None:
-            taken.proposal = _Proposal(customer, new=not owner)
-        for identity in unclaimed:
-            # Until it is answered, whoever comes with this identity goes where this event goes.
-            assert taken.proposal is not None
-            self._proposed[identity] = taken.proposal
-            taken.claims.append(identity)
-        self._send(taken, customer, mine, [(i, c) for i, c in owner.items() if c != customer])
-
-    def _customer(self, identity: str) -> str | None:
-        customer = self._known.get(identity)
-        if customer is not None:
-            self._known.move_to_end(identity)
-            return customer
-        proposal = self._proposed.get(identity)
-        return proposal.customer if proposal else None
-
-    def _learn(self, identity: str, customer: str) -> None:
-        self._known[identity] = customer
-        if len(self._known) > CACHE_MAX:
-            self._known.popitem(last=False)
-
-    # Asking the cell
-
-    def _send(self, taken: "_Event", customer: str, identities: list[str], conflicts: list[tuple[str, str]]) -> None:
-        taken.customer = customer
-        if taken.proposal is not None:
-            taken.proposal.under_way += 1
-        proposed = taken.proposal is not None and taken.proposal.new
-        event = taken.event
-
-        def make(ref: int) -> AnyToCell:
-            return Input(ref, customer, proposed, event, identities, conflicts, taken.key, taken.digest, taken.raw)
-
-        self._cells.ask(customer, make, lambda reply: self._answered(taken, reply))
-
-    def _answered(self, taken: "_Event", reply: Reply) -> None:
-        proposal, taken.proposal = taken.proposal, None
-        if proposal is not None:
-            proposal.under_way -= 1
-        if isinstance(reply, Moved):
-            self._moved(taken, proposal, reply)
-        else:
-            if not (proposal and proposal.moved):
-                self._settle_claims(taken, proposal, learn=isinstance(reply, Answered))
-            self.waiting -= 1
-            taken.done(_outcome(reply, taken.event.id))
-        if proposal is not None and proposal.moved and not proposal.under_way:
-            self._send_on(proposal)
-
-    def _moved(self, taken: "_Event", proposal: "_Proposal | None", moved: Moved) -> None:
-        """The proposal was wrong. Its events are held until the last of them is answered: none may overtake another."""
-        taken.moves += 1
-        if taken.moves > MOVES_MAX:
-            self.waiting -= 1
-            text = "the customer of the event's identities keeps changing; send again"
-            taken.done(Refusal(Code.UNAVAILABLE, text, ref=taken.event.id))
-        elif proposal is None:
-            self._learn(moved.identity, moved.customer)
-            self._resolve(taken)
-        else:
-            proposal.moved = True
-            proposal.held.append(taken)
-            proposal.moves.append((moved.identity, moved.customer))
-
-    def _send_on(self, proposal: "_Proposal") -> None:
-        for identity in [i for i, p in self._proposed.items() if p is proposal]:
-            del self._proposed[identity]
-        for identity, customer in proposal.moves:
-            self._learn(identity, customer)
-        for taken in sorted(proposal.held, key=lambda held: held.number):
-            taken.claims = []
-            self._resolve(taken)
-
-    def _settle_claims(self, taken: "_Event", proposal: "_Proposal | None", *, learn: bool) -> None:
-        for identity in taken.claims:
-            if self._proposed.get(identity) is proposal:
-                del self._proposed[identity]
-            if learn:
-                self._learn(identity, taken.customer)
-        taken.claims = []
-
-    def _spawn(self, work: Awaitable[None]) -> None:
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-
-class _Proposal:
-    """A customer that identities may belong to, until the journal has decided."""
-
-    __slots__ = ("customer", "held", "moved", "moves", "new", "under_way")
-
-    def __init__(self, customer: str, *, new: bool) -> None:
-        self.customer = customer
-        self.new = new
-        """No store knows the customer, so its cell need not look; else only an identity is new to it."""
-        self.under_way = 0
-        """Events sent under it and not answered yet."""
-        self.moved = False
-        """It was wrong: `held` wait until nothing is under way, then go to whom `moves` say."""
-        self.moves: list[tuple[str, str]] = []
-        self.held: list[_Event] = []
-
-
-class _Event:
-    """An event on its way, and who hears of it."""
-
-    __slots__ = ("claims", "customer", "digest", "done", "event", "key", "moves", "number", "proposal", "raw")
-
-    def __init__(self, number: int, event: InboundEvent, raw: bytes, done: Done) -> None:
-        self.number = number
-        self.event = event
-        self.raw = raw
-        self.done = done
-        self.customer = ""
-        self.proposal: _Proposal | None = None
-        self.claims: list[str] = []
-        self.moves = 0
-        self.key = once_key(event.account, event.source, event.id)
-        # Not over the time: a source that has none sends the repeat under a new time of arrival.
-        self.digest = _digest(_encode(event.data))
-
 
 _encode = msgspec.msgpack.Encoder(order="deterministic").encode
 
@@ -338,11 +165,6 @@ _encode = msgspec.msgpack.Encoder(order="deterministic").encode
 def once_key(account: str, source: str, id: str) -> int:
     """64 bits of BLAKE2b over the three, NUL between: within one customer a collision is one in 10^13 at 1,000 keys."""
     return int.from_bytes(hashlib.blake2b(f"{account}\0{source}\0{id}".encode(), digest_size=8).digest(), "big")
-
-
-def customer_of(conversation: str) -> str:
-    """A conversation's id is `<customer>-<number>`."""
-    return conversation.rpartition("-")[0]
 
 
 def _digest(payload: bytes) -> int:
@@ -373,9 +195,9 @@ def _check_form(event: InboundEvent) -> None:
         raise refusal
 
 
-def _outcome(reply: Reply, id: str) -> Answered | Refusal:
+def _outcome(reply: Reply | Refusal, id: str) -> Answered | Refusal:
     match reply:
-        case Answered():
+        case Answered() | Refusal():
             return reply
         case Refused():
             return Refusal(Code(reply.code), reply.message, ref=id, field=reply.field)

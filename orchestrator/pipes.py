@@ -2,7 +2,7 @@
 
     bytes on a socket: length (4 bytes, big endian) | blob
 
-A `Line` is what an actor holds; a `Wire` is one connection of it. What an actor sends in one turn of the loop becomes
+A `PipeLine` is what an actor holds, a `Wire` is one connection, a `PipeSocket` keeps the two together. What an actor sends in one turn of the loop becomes
 one MessagePack list, one blob, one write: load makes the batches, no timer does.
 """
 
@@ -27,6 +27,9 @@ _decode = msgspec.msgpack.Decoder(list[AnyLink]).decode
 
 REDIAL_S = 0.05
 """Between tries to reach a socket: actors come back in well under a second, and a Unix connect costs 20 µs."""
+SPLIT_BYTES = 4 * 1024 * 1024
+"""A turn's messages beyond this leave as several blobs: a blob is held whole in memory at both ends, and refused past
+`BLOB_BYTES_MAX`."""
 PEERS_MAX = 64
 """Distinct peers a listener remembers; a node has fewer than ten. One more is refused."""
 
@@ -44,23 +47,24 @@ class Wire(Protocol):
 
 
 class PipeLine:
-    """A line to one peer over whatever wire there is (see `actors.lines.Line`)."""
+    """A line to one life of a peer (see `actors.lines.Line`)."""
 
-    def __init__(self, end: PipeEnd, owner: LineOwner) -> None:
+    def __init__(self, end: PipeEnd, carry: Callable[[list[AnyLink]], None]) -> None:
         self._end = end
-        self._owner = owner
-        self._wire: Wire | None = None
+        self._carry = carry
         self._outgoing: list[AnyLink] = []
+        self.over = False
+        """The peer has a new life, and a new line."""
 
     @property
     def peer(self) -> str:
-        """The other's name, known after its hello."""
+        """The other's name."""
         return self._end.peer_name
 
     @property
     def open(self) -> bool:
         """Whether what is sent leaves now."""
-        return self._end.open
+        return self._end.open and not self.over
 
     @property
     def full(self) -> bool:
@@ -72,6 +76,22 @@ class PipeLine:
         if not self._outgoing:
             asyncio.get_running_loop().call_soon(self._flush)
         self._outgoing.append(message)
+
+    def _flush(self) -> None:
+        outgoing, self._outgoing = self._outgoing, []
+        if not self.over:
+            self._carry(outgoing)
+
+
+class PipeSocket:
+    """One end of a pipe with its present wire and line: hands its owner what arrives, and writes what lines carry."""
+
+    def __init__(self, end: PipeEnd, owner: LineOwner) -> None:
+        self._end = end
+        self._owner = owner
+        self._wire: Wire | None = None
+        self._line = PipeLine(end, self._carry)
+        self._broken = False
 
     def attach(self, wire: Wire) -> None:
         """A connection was made; an older one is given up."""
@@ -88,11 +108,11 @@ class PipeLine:
         was_open = self._end.open
         self._end.disconnected()
         if was_open:
-            self._owner.closed(self)
+            self._tell(lambda: self._owner.closed(self._line))
 
     def feed(self, wire: Wire, blob: bytes) -> None:
         """Takes one blob that came over `wire`."""
-        if wire is not self._wire:
+        if wire is not self._wire or self._broken:
             return
         try:
             received = self._end.receive(blob)
@@ -104,17 +124,35 @@ class PipeLine:
             wire.write(out)
         if received.opened:
             if received.fresh:
-                self._outgoing.clear()  # Meant for the peer's former life.
-            self._owner.opened(self, fresh=received.fresh)
+                self._line.over = True
+                self._line = PipeLine(self._end, self._carry)
+            self._tell(lambda: self._owner.opened(self._line, fresh=received.fresh))
         elif received.payload is not None:
-            for message in _decode(received.payload):
-                self._owner.received(self, message)
+            self._tell(lambda: self._hear(received.payload))
 
-    def _flush(self) -> None:
-        if not self._outgoing:
+    def _hear(self, payload: bytes | None) -> None:
+        assert payload is not None
+        line, received = self._line, self._owner.received
+        for message in _decode(payload):
+            received(line, message)
+
+    def _tell(self, call: Callable[[], None]) -> None:
+        """The blob counts as received, whatever its owner makes of it: one that raises must not go on."""
+        try:
+            call()
+        except Exception as exc:  # noqa: BLE001 - any bug of the owner's ends the owner
+            self._broken = True
+            self._owner.broke(exc)
+
+    def _carry(self, messages: list[AnyLink]) -> None:
+        """Sends messages as one blob, or as several where it would be large."""
+        payload = _encode(messages)
+        if len(payload) > SPLIT_BYTES and len(messages) > 1:
+            half = len(messages) // 2
+            self._carry(messages[:half])
+            self._carry(messages[half:])
             return
-        outgoing, self._outgoing = self._outgoing, []
-        blob = self._end.send(_encode(outgoing))
+        blob = self._end.send(payload)
         if blob is not None and self._wire is not None:
             self._wire.write(blob)
 
@@ -176,7 +214,7 @@ class Listener:
         self._name = name
         self._incarnation = incarnation
         self._owner = owner
-        self._lines: dict[str, tuple[PipeEnd, PipeLine]] = {}
+        self._sockets: dict[str, PipeSocket] = {}
         self._wires: set[_SocketWire] = set()
         self._server: asyncio.Server | None = None
 
@@ -209,23 +247,22 @@ class Listener:
         except Refusal:
             wire.close()
             return
-        if probe.peer_name not in self._lines:
-            if len(self._lines) >= PEERS_MAX:
+        if probe.peer_name not in self._sockets:
+            if len(self._sockets) >= PEERS_MAX:
                 _log.error("pipe.too_many_peers", peer=probe.peer_name)
                 wire.close()
                 return
-            end = PipeEnd(self._name, self._incarnation)
-            self._lines[probe.peer_name] = (end, PipeLine(end, self._owner))
-        line = self._lines[probe.peer_name][1]
-        wire.on_blob = line.feed
+            self._sockets[probe.peer_name] = PipeSocket(PipeEnd(self._name, self._incarnation), self._owner)
+        pipe = self._sockets[probe.peer_name]
+        wire.on_blob = pipe.feed
 
         def end_of(ended: Wire) -> None:
             self._wires.discard(wire)
-            line.detach(ended)
+            pipe.detach(ended)
 
         wire.on_end = end_of
-        line.attach(wire)
-        line.feed(wire, blob)
+        pipe.attach(wire)
+        pipe.feed(wire, blob)
 
 
 class Dialer:
@@ -233,7 +270,7 @@ class Dialer:
 
     def __init__(self, path: Path, name: str, incarnation: str, owner: LineOwner) -> None:
         self._path = path
-        self.line = PipeLine(PipeEnd(name, incarnation), owner)
+        self._pipe = PipeSocket(PipeEnd(name, incarnation), owner)
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -260,9 +297,9 @@ class Dialer:
                 wire.close()
 
     def _made(self, wire: _SocketWire) -> None:
-        wire.on_blob = self.line.feed
-        wire.on_end = self.line.detach
-        self.line.attach(wire)
+        wire.on_blob = self._pipe.feed
+        wire.on_end = self._pipe.detach
+        self._pipe.attach(wire)
 
 
 class MemoryWire:
@@ -270,7 +307,7 @@ class MemoryWire:
 
     def __init__(self) -> None:
         self.other: MemoryWire | None = None
-        self.line: PipeLine | None = None
+        self.pipe: PipeSocket | None = None
         self.ended = False
 
     def write(self, blob: bytes) -> None:
@@ -283,25 +320,25 @@ class MemoryWire:
         for side in (self, self.other):
             if side is not None and not side.ended:
                 side.ended = True
-                if side.line is not None:
-                    side.line.detach(side)
+                if side.pipe is not None:
+                    side.pipe.detach(side)
 
     def _arrive(self, blob: bytes) -> None:
         other = self.other
-        if other is not None and other.line is not None and not other.ended:
-            other.line.feed(other, blob)
+        if other is not None and other.pipe is not None and not other.ended:
+            other.pipe.feed(other, blob)
 
 
-def connect_in_memory(one: PipeLine, two: PipeLine) -> MemoryWire:
-    """Connects two lines in one process; closing the returned wire breaks the connection, calling again remakes it."""
+def connect_in_memory(one: PipeSocket, two: PipeSocket) -> MemoryWire:
+    """Connects two ends in one process; closing the returned wire breaks the connection, calling again remakes it."""
     left, right = MemoryWire(), MemoryWire()
     left.other, right.other = right, left
-    left.line, right.line = one, two
+    left.pipe, right.pipe = one, two
     one.attach(left)
     two.attach(right)
     return left
 
 
-def memory_line(name: str, incarnation: str, owner: LineOwner) -> PipeLine:
-    """A line that waits to be connected in memory."""
-    return PipeLine(PipeEnd(name, incarnation), owner)
+def memory_end(name: str, incarnation: str, owner: LineOwner) -> PipeSocket:
+    """An end that waits to be connected in memory."""
+    return PipeSocket(PipeEnd(name, incarnation), owner)

@@ -4,15 +4,38 @@ Business rules are not here: they are the policy, which owners edit live.
 """
 
 import os
+import re
 import tomllib
 from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
-from msgspec import Struct, field
+import phonenumbers
+from msgspec import Meta, Struct, field
 
 from protocol.errors import ThroughlineError
+from protocol.shards import SHARDS
 
 FILE_DEFAULT = "throughline.toml"
+
+SECONDS_MAX = 10 * 365 * 86_400.0
+"""Ten years: longer than anything is waited for, and far inside what a clock counts in milliseconds."""
+BYTES_MAX = 1024**3
+"""More than one message, queue or header may take of a machine."""
+
+Store = Literal["sqlite", "memory"]
+Durability = Literal["full", "process"]
+LogLevel = Literal["debug", "info", "warning", "error"]
+RelayTls = Literal["none", "starttls", "tls"]
+Uncertain = Literal["retry", "hold"]
+Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")]
+"""An account's: it stands in URLs, in scopes, in streams (`account:<name>`) and in quarantine's ids."""
+Word = Annotated[str, Meta(min_length=1, max_length=64)]
+Port = Annotated[int, Meta(ge=0, le=65_535)]
+Count = Annotated[int, Meta(ge=1, le=10_000_000)]
+Bytes = Annotated[int, Meta(ge=1024, le=BYTES_MAX)]
+Seconds = Annotated[float, Meta(ge=0, le=SECONDS_MAX)]
+Days = Annotated[float, Meta(ge=0, le=36_500)]
 
 
 class SettingsError(ThroughlineError):
@@ -22,41 +45,40 @@ class SettingsError(ThroughlineError):
 class EmailAccount(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, tag="email", tag_field="kind"):
     """A mailbox: mails come in by SMTP on `listen`, replies go out by the relay at `relay`."""
 
-    name: str
-    address: str
+    name: Name
+    address: Annotated[str, Meta(pattern=r"^[^@\s]+@[^@\s]+\Z", max_length=320)]
     listen: str = "127.0.0.1:7125"
     relay: str = "127.0.0.1:7126"
     relay_user: str = ""
     relay_password: str = ""
-    relay_tls: str = "none"
-    """`none`, `starttls` or `tls`."""
+    relay_tls: RelayTls = "none"
     trusted: bool = False
-    queue: str = "default"
-    message_bytes_max: int = 10 * 1024 * 1024
+    queue: Word = "default"
+    message_bytes_max: Bytes = 10 * 1024 * 1024
 
 
 class TwilioAccount(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, tag="twilio", tag_field="kind"):
     """A Twilio number: SMS come in at `/webhooks/<name>`, replies go out by the REST API at `api`."""
 
-    name: str
-    number: str
+    name: Name
+    number: Word
     account_sid: str
     auth_token: str
     api: str = "https://api.twilio.com"
     public_url: str = ""
     """The address Twilio calls, such as https://support.example.org; signatures cover it. Empty: the request's own."""
     trusted: bool = False
-    queue: str = "default"
+    queue: Word = "default"
 
 
 class GatewayAccount(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, tag="gateway", tag_field="kind"):
     """A line served by a gateway client, which pushes events in and takes deliveries out."""
 
-    name: str
-    channel: str = "chat"
+    name: Name
+    channel: Word = "chat"
     trusted: bool = False
     """Whether several identities in one event of it are linked: only where the client has checked them."""
-    queue: str = "default"
+    queue: Word = "default"
 
 
 Account = EmailAccount | TwilioAccount | GatewayAccount
@@ -66,70 +88,71 @@ class Http(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """The one port."""
 
     host: str = "127.0.0.1"
-    port: int = 7100
+    port: Port = 7100
+    """0: any free one."""
     origins: list[str] = []
     """Browser origins that may connect, beside the server's own."""
-    connections_max: int = 10_000
-    body_bytes_max: int = 1024 * 1024
-    frame_bytes_max: int = 1024 * 1024
-    header_bytes_max: int = 16 * 1024
+    connections_max: Count = 10_000
+    body_bytes_max: Bytes = 1024 * 1024
+    frame_bytes_max: Bytes = 1024 * 1024
+    header_bytes_max: Bytes = 16 * 1024
 
 
 class Limits(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """Bounds; each says what happens at it in `docs/operations.md`."""
 
-    agent_queue_bytes: int = 256 * 1024
+    agent_queue_bytes: Bytes = 256 * 1024
     """Unsent updates of one agent; over it they are dropped and the agent gets `resync`."""
-    gateway_credits: int = 4096
+    gateway_credits: Count = 4096
     """Unanswered events of one gateway client."""
-    watches_max: int = 10_000
-    inputs_waiting_max: int = 50_000
+    watches_max: Count = 10_000
+    inputs_waiting_max: Count = 50_000
     """Inputs a gateway holds unanswered; over it new ones wait, then are refused as `OVERLOADED`."""
-    live_journeys_max: int = 250_000
+    live_journeys_max: Count = 250_000
     """Live journeys of one cell; over it the idlest are passivated."""
-    passivate_after_s: float = 900.0
-    archive_lag_max: int = 100_000
+    passivate_after_s: Seconds = 900.0
+    archive_lag_max: Count = 100_000
     """Events the archive may be behind; over it commits wait."""
-    events_ahead_s: float = 3600.0
+    events_ahead_s: Seconds = 3600.0
     """How far in the future an event's time may lie."""
-    events_behind_days: float = 3650.0
-    drain_s: float = 5.0
+    events_behind_days: Days = 3650.0
+    drain_s: Annotated[float, Meta(ge=0, le=3600)] = 5.0
 
 
 class PolicySettings(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """The first policy: a few values, until bundles come."""
 
-    close_after_resolved_s: float = 3 * 86400.0
-    rest_after_s: dict[str, float] = field(
+    close_after_resolved_s: Seconds = 3 * 86400.0
+    rest_after_s: dict[str, Seconds] = field(
         default_factory=lambda: {"chat": 1800.0, "email": 7 * 86400.0, "sms": 86400.0}
     )
-    uncertain: dict[str, str] = field(
+    uncertain: dict[str, Uncertain] = field(
         default_factory=lambda: {"email": "retry", "sms": "hold", "chat": "retry"}
     )
-    """What happens to an uncertain send, per channel: `retry` under the same idempotency key, or `hold` for a person."""
-    attempts_max: int = 8
-    backoff_s: float = 2.0
-    backoff_max_s: float = 600.0
-    once_keys_days: float = 30.0
+    """What happens to an uncertain send, by channel: `retry` under the same idempotency key, or `hold` for a person."""
+    attempts_max: Annotated[int, Meta(ge=1, le=1000)] = 8
+    backoff_s: Seconds = 2.0
+    backoff_max_s: Seconds = 600.0
+    once_keys_days: Days = 30.0
 
 
 class Settings(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """All of it. Every value has a default that serves one machine."""
 
-    data: str = "./data"
-    store: str = "sqlite"
-    durability: str = "full"
+    data: Annotated[str, Meta(min_length=1)] = "./data"
+    store: Store = "sqlite"
+    durability: Durability = "full"
     """`full`: synced before the ack. `process`: survives the server's death, not the machine's."""
-    cells: int = 0
+    cells: Annotated[int, Meta(ge=0, le=SHARDS)] = 0
     """0: one for every two cores."""
     region: str = "GB"
     """ISO 3166 region of phone numbers written without a country."""
     http: Http = Http()
     limits: Limits = Limits()
     policy: PolicySettings = field(default_factory=PolicySettings)
-    retention_days: float = 0.0
+    retention_days: Days = 0.0
     """Closed conversations, quarantine and sent outbox rows older than this leave the archive. 0: kept."""
-    log_level: str = "info"
+    log_level: LogLevel = "info"
     accounts: list[Account] = field(default_factory=lambda: list(DEMO_ACCOUNTS))
 
 
@@ -171,25 +194,46 @@ def load(path: Path | None = None, environ: dict[str, str] | None = None) -> Set
     return parse(raw)
 
 
-def parse(raw: dict[str, object]) -> Settings:
+def parse(raw: dict[str, Any]) -> Settings:
     """Checks what a settings file says. Raises `SettingsError` that names the field."""
     try:
         settings = msgspec.convert(raw, Settings)
     except msgspec.ValidationError as exc:
-        raise SettingsError(f"settings: {exc}") from exc
+        raise SettingsError(_fault(str(exc))) from exc
     names = [account.name for account in settings.accounts]
     if twice := {name for name in names if names.count(name) > 1}:
         raise SettingsError(f"settings: account names must be unique; {sorted(twice)} stand twice")
-    for known, field_name, value in (
-        (("sqlite", "memory"), "store", settings.store),
-        (("full", "process"), "durability", settings.durability),
-    ):
-        if value not in known:
-            raise SettingsError(f"settings: {field_name} is {value!r}; write one of {', '.join(known)}")
+    if settings.region not in phonenumbers.SUPPORTED_REGIONS:
+        raise SettingsError(
+            f"settings: region is {settings.region[:16]!r}; write an ISO 3166 country code in capitals, such as GB"
+        )
     return settings
 
 
-def _read(path: Path | None) -> dict[str, object]:
+_AT = re.compile(r"^(?P<fault>.*?)(?: - at (?:`key` in )?`\$\.?(?P<path>[^`]*)`)?$", re.DOTALL)
+_HINTS = {
+    "store": f"write one of {', '.join(get_args(Store))}",
+    "durability": f"write one of {', '.join(get_args(Durability))}",
+    "log_level": f"write one of {', '.join(get_args(LogLevel))}",
+    "accounts.relay_tls": f"write one of {', '.join(get_args(RelayTls))}",
+    "policy.uncertain": f"write one of {', '.join(get_args(Uncertain))} for each channel",
+    "accounts.name": "a name has 1 to 64 letters and digits of ASCII, `-` and `_`, and begins with none of the two",
+    "accounts.address": "write a mail address, such as support@example.org",
+    "accounts.kind": "write one of email, twilio, gateway",
+}
+"""What to write, by a field's path without its indexes, where the type's own message does not say it."""
+
+
+def _fault(text: str) -> str:
+    """msgspec's message with the field first, and with what to write."""
+    match = _AT.match(text)
+    assert match, "the expression matches every text"
+    path = match["path"] or ""
+    hint = _HINTS.get(re.sub(r"\[[^]]*\]", "", path))
+    return f"settings: {path + ': ' if path else ''}{match['fault']}{'; ' + hint if hint else ''}"
+
+
+def _read(path: Path | None) -> dict[str, Any]:
     if path is None:
         path = Path(FILE_DEFAULT)
         if not path.exists():
@@ -198,7 +242,9 @@ def _read(path: Path | None) -> dict[str, object]:
         return dict(tomllib.loads(path.read_text()))
     except FileNotFoundError as exc:
         raise SettingsError(f"settings: there is no file {path}") from exc
-    except tomllib.TOMLDecodeError as exc:
+    except OSError as exc:
+        raise SettingsError(f"settings: {path} cannot be read: {exc.strerror}") from exc
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
         raise SettingsError(f"settings: {path} is not TOML: {exc}") from exc
 
 

@@ -6,13 +6,14 @@ there is nothing to read before.
 
 import uuid
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Protocol
 
 from actors.archive import ArchiveStore
 from actors.journal import JournalStore
+from adapters.stores.folder import ARCHIVE_FILE, JOURNAL_FILE
 from adapters.stores.memory import MemoryArchive, MemoryJournal
 from adapters.stores.sqlite_archive import ArchiveReads, SqliteArchive, SqliteArchiveReader
-from adapters.stores.sqlite_journal import Durability, SqliteJournal, SqliteJournalReader
+from adapters.stores.sqlite_journal import SqliteJournal, SqliteJournalReader
 from orchestrator.settings import Settings
 
 JournalReads = SqliteJournalReader | MemoryJournal
@@ -52,9 +53,9 @@ class SqliteStorage:
 
     def __init__(self, settings: Settings) -> None:
         data = Path(settings.data)
-        self._journal = data / "journal.sqlite"
-        self._archive = data / "archive.sqlite"
-        self._durability = cast(Durability, settings.durability)
+        self._journal = data / JOURNAL_FILE
+        self._archive = data / ARCHIVE_FILE
+        self._durability = settings.durability
         self._readers: list[SqliteJournalReader | SqliteArchiveReader] = []
 
     def journal(self) -> JournalStore:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from actors.lines import Line, LineOwner
-from orchestrator.pipes import Dialer, Listener, MemoryWire, PipeLine, connect_in_memory, memory_line
+from orchestrator.pipes import Dialer, Listener, MemoryWire, PipeSocket, connect_in_memory, memory_end
 from protocol.links import AnyLink
 
 
@@ -61,6 +61,10 @@ class Arrival:
     def closed(self, line: Line) -> None:
         """See `LineOwner`."""
         self._owner.closed(line)
+
+    def broke(self, exc: Exception) -> None:
+        """See `LineOwner`."""
+        self._owner.broke(exc)
 
 
 class UnixSwitchboard:
@@ -130,7 +134,7 @@ class MemoryExchange:
         self._wires = [entry for entry in self._wires if end not in entry[:2]]
 
     def _connect(self, dialer: "_MemoryDialer", listener: "_MemoryListener") -> None:
-        self._wires.append((dialer, listener, connect_in_memory(dialer.line, listener.line_of(dialer.name))))
+        self._wires.append((dialer, listener, connect_in_memory(dialer.end, listener.end_for(dialer.name))))
 
 
 class MemorySwitchboard:
@@ -147,7 +151,7 @@ class MemorySwitchboard:
 
     def dial(self, peer: str, owner: LineOwner) -> Pipe:
         """Calls `peer`."""
-        return _MemoryDialer(self._exchange, self._name, peer, memory_line(self._name, self._incarnation, owner))
+        return _MemoryDialer(self._exchange, self._name, peer, memory_end(self._name, self._incarnation, owner))
 
 
 class _MemoryListener:
@@ -155,7 +159,7 @@ class _MemoryListener:
         self._exchange = exchange
         self._incarnation = incarnation
         self._owner = owner
-        self._lines: dict[str, PipeLine] = {}
+        self._ends: dict[str, PipeSocket] = {}
         self.name = name
 
     async def start(self) -> None:
@@ -164,17 +168,17 @@ class _MemoryListener:
     async def stop(self) -> None:
         self._exchange.leaves(self)
 
-    def line_of(self, peer: str) -> PipeLine:
-        """The one line to this peer, across connections."""
-        return self._lines.setdefault(peer, memory_line(self.name, self._incarnation, self._owner))
+    def end_for(self, peer: str) -> PipeSocket:
+        """The one end to this peer, across connections."""
+        return self._ends.setdefault(peer, memory_end(self.name, self._incarnation, self._owner))
 
 
 class _MemoryDialer:
-    def __init__(self, exchange: MemoryExchange, name: str, peer: str, line: PipeLine) -> None:
+    def __init__(self, exchange: MemoryExchange, name: str, peer: str, end: PipeSocket) -> None:
         self._exchange = exchange
         self.name = name
         self.peer = peer
-        self.line = line
+        self.end = end
 
     async def start(self) -> None:
         self._exchange.dials(self)

@@ -43,6 +43,10 @@ REF_LENGTH_MAX = 1024
 F = TypeVar("F", bound=Frame)
 _AT = re.compile(r"^(?P<fault>.*?)(?: - at (?:`key` in )?`\$\.?(?P<path>[^`]*)`)?$", re.DOTALL)
 _PLAIN = re.compile(r"[\w.:-]+", re.ASCII)
+_HALF_PAIR = re.compile(
+    rb"(?<!\\)(?:\\\\)*"  # An even number of backslashes: else the next one is itself escaped.
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])"
+)
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, TypeError)
 """What msgspec raises for bytes: TypeError is a MessagePack map whose key is itself a map."""
 
@@ -140,7 +144,7 @@ class _Decoder(Generic[F]):
         try:
             decoded = self._decode_open(message)
         except _UNREADABLE as exc:
-            return [_unreadable(self._name, exc)]
+            return [_unreadable(self._name, exc, message)]
         if type(decoded) is not list:
             return list(self._salvage_frame(decoded, None))
         if len(decoded) > self._frames_max:
@@ -226,15 +230,28 @@ def _checked(frame: Any) -> Iterator[Any]:
             yield frame
 
 
-def _unreadable(name: str, exc: BaseException) -> Refusal:
+def json_fault(text: bytes, exc: msgspec.DecodeError) -> str:
+    """Says what is wrong with JSON that msgspec could not read. Its own text names the fault and the byte's offset and
+    never repeats the input, but takes half of a surrogate pair at a string's end for the input's end (0.22)."""
+    if _HALF_PAIR.search(text):
+        return "a string has half of a surrogate pair (RFC 8259 §8.2); write both \\u escapes, or the character itself"
+    return str(exc)
+
+
+def _unreadable(name: str, exc: BaseException, message: bytes) -> Refusal:
     if isinstance(exc, RecursionError):
         return Refusal(Code.TOO_LARGE, "the message is nested too deeply")
     if isinstance(exc, UnicodeDecodeError):
         return Refusal(Code.MALFORMED, "a string of the message is not UTF-8")
     if isinstance(exc, TypeError):
         return Refusal(Code.MALFORMED, "a map of the message has a key that is itself a map")
-    # msgspec's text names the fault and the byte's offset and never repeats the input, but for a validation error.
-    fault = "a value is out of its range" if isinstance(exc, msgspec.ValidationError) else str(exc)
+    if isinstance(exc, msgspec.ValidationError):
+        # Its text repeats what it refuses.
+        fault = "a value is out of its range"
+    elif name == "json" and isinstance(exc, msgspec.DecodeError):
+        fault = json_fault(message, exc)
+    else:
+        fault = str(exc)
     return Refusal(Code.MALFORMED, f"the message is not {name}: {fault}")
 
 

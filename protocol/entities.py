@@ -89,8 +89,11 @@ class Delivery(Struct, kw_only=True, omit_defaults=True):
     state: str = "queued"
     """`queued`, `attempting`, `waiting` (for its next attempt), `uncertain`, `dead`; a sent one leaves the outbox."""
     attempt: int = 0
+    """The newest attempt's number, from 1; a replay counts on, so that no number is ever of two attempts."""
     next_at_ms: int = 0
     reason: str = ""
+    attempts_before: int = 0
+    """Those before an operator's last replay, which gives it as many as the policy has once more."""
 
 
 class ConversationSummary(Struct, kw_only=True, omit_defaults=True):

@@ -272,7 +272,7 @@ class InputQuarantined(Event, kw_only=True, frozen=True, tag="InputQuarantined")
     field: str
     reason: str
     raw: bytes
-    """The event as it came: JSON, in `InboundEvent`'s or CloudEvents' form, or the vendor's own."""
+    """The event as it came: JSON, in `InboundEvent`'s or CloudEvents' form, the vendor's own, or a mail."""
     received_ms: int = 0
 
 

@@ -141,7 +141,8 @@ AnyToCell = (
 class Answered(Link, frozen=True, tag=20):
     """An input, quarantine, command or outcome is committed and synced, by `position`.
 
-    `status`: `committed`, `repeat` or `quarantined`; (`stream`, `seq`) is its first event.
+    `status`: `committed`, `repeat` or `quarantined`; (`stream`, `seq`) is its first event. `owns`: all identities of
+    the inbound event it answers are the customer's, by what is committed.
     """
 
     ref: int
@@ -149,6 +150,7 @@ class Answered(Link, frozen=True, tag=20):
     stream: str
     seq: int
     position: int
+    owns: bool = False
 
 
 class Refused(Link, frozen=True, tag=21):
@@ -243,8 +245,13 @@ class CellIs(Link, frozen=True, tag=30):
     generation: str
 
 
+class Overflowed(Link, frozen=True, tag=31):
+    """What watchers should have seen was dropped, because their line was full: return the subscriptions."""
+
+
 AnyFromCell = (
-    Answered
+    Overflowed
+    | Answered
     | Refused
     | Moved
     | Updated

@@ -4,7 +4,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.lingering import Lingering
 from tests.live_server import LiveServer
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """A run ends even where a test forgot to close what it opened."""
+    config.pluginmanager.register(Lingering())
 
 
 @pytest.fixture(scope="session")

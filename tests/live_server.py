@@ -19,12 +19,17 @@ import psutil
 from orchestrator.cluster import leftovers
 from orchestrator.cluster.data_folder import mark_of
 from orchestrator.tokens import Tokens
+from tests.leash import Leash
 
 START_S = 60.0
 """Until a start counts as failed: Ray takes 4 s on an idle machine, and tests may share theirs."""
+STOP_S = 20.0
+"""Until a stop counts as failed: the server gives itself 9."""
 
 SETTINGS = """
 data = "{data}"
+durability = "{durability}"
+log_level = "debug"
 [http]
 port = {http}
 [policy]
@@ -52,9 +57,12 @@ trusted = true
 
 
 class LiveServer:
-    """One server and what a client needs to know of it. `folder` holds its settings and data."""
+    """One server and what a client needs to know of it. `folder` holds its settings and data.
 
-    def __init__(self, folder: Path) -> None:
+    Whatever ends the test run ends the server.
+    """
+
+    def __init__(self, folder: Path, *, durability: str = "full") -> None:
         self.folder = folder
         self.data = folder / "data"
         self.http_port, self.smtp_port, self.relay_port, self.twilio_port = _free_ports(4)
@@ -63,6 +71,7 @@ class LiveServer:
         self._settings.write_text(
             SETTINGS.format(
                 data=self.data,
+                durability=durability,
                 http=self.http_port,
                 smtp=self.smtp_port,
                 relay=self.relay_port,
@@ -76,6 +85,7 @@ class LiveServer:
         self.gateway_token = tokens.create(["gateway:*"], "loader")[0]
         self.operator_token = tokens.create(["operator"], "olga")[0]
         self._process: subprocess.Popen[str] | None = None
+        self._leash: Leash | None = None
 
     @property
     def pids(self) -> dict[str, int]:
@@ -92,18 +102,25 @@ class LiveServer:
                 text=True,
                 start_new_session=True,
             )
+        self._leash = Leash(self._process.pid)
         assert self._process.stdout is not None
         ready, _, _ = select.select([self._process.stdout], [], [], START_S)
         line = self._process.stdout.readline() if ready else ""
         if not line:
+            self.kill()
             raise RuntimeError(f"the server did not start: {(self.folder / 'serve.err').read_text()[-2000:]}")
         self._pids: dict[str, int] = json.loads(line)["pids"]
 
     def stop(self) -> int:
-        """Ctrl-C; returns the exit code."""
+        """Ctrl-C; returns the exit code. Raises where it did not stop in time, and kills it."""
         assert self._process is not None
         self._process.send_signal(signal.SIGINT)
-        self._process.communicate(timeout=20)
+        try:
+            self._process.communicate(timeout=STOP_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
+        self._let_go()
         return self._process.returncode
 
     def kill_process(self, name: str) -> None:
@@ -116,15 +133,15 @@ class LiveServer:
     def kill(self) -> None:
         """`kill -9` of everything, the supervisor first so that it revives nothing."""
         assert self._process is not None
-        ours = [psutil.Process(self._process.pid)]
-        ours += ours[0].children(recursive=True)
-        for process in ours:
-            try:
-                process.kill()
-            except psutil.NoSuchProcess:
-                continue
+        self._process.kill()
+        leftovers.end(mark_of(self.data))
         self._process.communicate()
-        psutil.wait_procs(ours, timeout=10)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        if self._leash is not None:
+            self._leash.release()
+            self._leash = None
 
     async def restart(self) -> None:
         """`kill -9` of everything, and a new start on the same data."""

@@ -21,7 +21,7 @@ ALLOWED: dict[str, frozenset[str]] = {
 """Which of our packages a package may import: DESIGN's arrows, protocol ← actors ← orchestrator and
 protocol ← adapters ← orchestrator. Tests may import everything, nothing imports tests."""
 
-SHELLS = frozenset({"archive", "cell", "committing", "journal", "loading", "outbox"})
+SHELLS = frozenset({"archive", "cell", "fault", "committing", "journal", "loading", "outbox", "retention"})
 """Files of `actors` that wait, log and keep time; what the others decide, a simulation replays."""
 
 IMPURE = frozenset(

@@ -6,128 +6,19 @@ replies leave as a mail and as an SMS; and `kill -9` of everything in between ch
 
 import asyncio
 import sqlite3
-import subprocess
-import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import closing
 from uuid import uuid4
 
 import pytest
 
-from adapters.channels.fakes.mailbox import Mailbox
-from adapters.channels.fakes.twilio_api import FakeTwilio
-from orchestrator.client import AgentClient, ConversationUpdate, GatewayClient
-from protocol.events import AnyEvent, MessageReceived
-from protocol.inbound import InboundEvent, MessageArrived
+from orchestrator.client import GatewayClient
 from tests.live_server import LiveServer
-from tests.peers import require_peer
+from tests.people import Customer, desk_at, outside
 
+pytestmark = pytest.mark.slow
 
-class Customer:
-    """Someone new, with a mail address and a phone; nothing they send carries a customer's id."""
-
-    def __init__(self) -> None:
-        self.name = uuid4().hex[:10]
-        self.mail = f"{self.name}@example.org"
-        self.phone = f"+4477{int(self.name, 16) % 10**8:08d}"
-
-    def chat(self, text: str) -> InboundEvent:
-        """A chat message after a login that told the widget who this is."""
-        return InboundEvent(
-            id=uuid4().hex,
-            source="widget",
-            time_ms=time.time_ns() // 1_000_000,
-            account="chat",
-            channel="chat",
-            identities=[f"web:{self.name}", f"mailto:{self.mail}", f"tel:{self.phone}"],
-            data=MessageArrived(text=text, session=self.name),
-        )
-
-    def send_mail(self, server: LiveServer, text: str) -> None:
-        """Sends a mail as a real mail client does; returns when the server has accepted it."""
-        done = subprocess.run(
-            [
-                require_peer("swaks"), "--server", f"127.0.0.1:{server.smtp_port}", "--from", self.mail,
-                "--to", "support@throughline.example", "--header", "Subject: My bill", "--body", text,
-            ],
-            capture_output=True, text=True, timeout=30, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stdout[-1000:]
-
-
-class Desk:
-    """An agent's desk: everything its client handed out, by conversation."""
-
-    def __init__(self, agent: AgentClient) -> None:
-        self.agent = agent
-        self.events: dict[str, list[tuple[int, AnyEvent]]] = {}
-        self._changed = asyncio.Condition()
-
-    async def read(self) -> None:
-        """Reads updates until cancelled."""
-        async for update in self.agent.updates():
-            self._note(update)
-            async with self._changed:
-                self._changed.notify_all()
-
-    async def conversation_with(self, text: str) -> str:
-        """The conversation in which a customer said `text`; waits for it."""
-        return (await self._wait(lambda: self._find(text)))[0]
-
-    async def heard(self, conversation: str, *texts: str) -> None:
-        """Waits until the customer's messages there end with these."""
-        await self._wait(lambda: self.texts(conversation)[-len(texts) :] == list(texts) or None)
-
-    def texts(self, conversation: str) -> list[str]:
-        """What the customer said, in order."""
-        return [e.text.strip() for _, e in self.events.get(conversation, []) if isinstance(e, MessageReceived)]
-
-    def _note(self, update: ConversationUpdate) -> None:
-        first = update.seq - len(update.events) + 1
-        known = self.events.setdefault(update.conversation, [])
-        known += list(enumerate(update.events, first))
-
-    def _find(self, text: str) -> tuple[str] | None:
-        return next(((c,) for c in self.events if text in self.texts(c)), None)
-
-    async def _wait(self, condition: object) -> tuple[str]:
-        async with asyncio.timeout(30), self._changed:
-            found = None
-
-            def holds() -> bool:
-                nonlocal found
-                found = condition()  # type: ignore[operator]
-                return bool(found)
-
-            await self._changed.wait_for(holds)
-        return found  # type: ignore[return-value]
-
-
-@asynccontextmanager
-async def desk_at(server: LiveServer) -> AsyncIterator[Desk]:
-    """An agent that follows the default queue."""
-    async with AgentClient(server.url, server.agent_token) as agent:
-        desk = Desk(agent)
-        agent.watch(inbox="queue:default", follow=True)
-        reading = asyncio.ensure_future(desk.read())
-        try:
-            yield desk
-        finally:
-            reading.cancel()
-
-
-@asynccontextmanager
-async def outside(server: LiveServer) -> AsyncIterator[tuple[Mailbox, FakeTwilio]]:
-    """The customer's mailbox and Twilio, where the server's accounts send to."""
-    mailbox = Mailbox(port=server.relay_port)
-    twilio = FakeTwilio("ACdemo00000000000000000000000000demo", "demo-auth-token", ["+447700900000"])
-    await mailbox.start()
-    await twilio.start("127.0.0.1", server.twilio_port)
-    try:
-        yield mailbox, twilio
-    finally:
-        await mailbox.stop()
-        await twilio.close()
+WALK_S = 60.0
+"""Until a walk counts as stuck: a client comes back to a dead server for ever, and its test must not."""
 
 
 async def test_three_channels_one_conversation_two_replies_and_a_kill(server: LiveServer) -> None:

@@ -13,7 +13,15 @@ from typing import Concatenate, Literal, ParamSpec, TypeVar
 from adapters.stores import archive_rows, migrations
 from adapters.stores.archive_schema import ARCHIVE
 from adapters.stores.errors import StoreFailed, StoreLocked
-from adapters.stores.journal_rules import JournalState, Settlement, Unmade, check_trimmed, forgotten_below, raised, settle
+from adapters.stores.journal_rules import (
+    JournalState,
+    Settlement,
+    Unmade,
+    check_trimmed,
+    forgotten_below,
+    raised,
+    settle,
+)
 from adapters.stores.sqlite_archive import ArchiveReads, ArchiveWrites
 from protocol.journal import Fence, Record, Unit, Verdict
 

@@ -29,7 +29,7 @@ def migrate(db: sqlite3.Connection, schema: Schema) -> None:
 
     Raises `StoreTooNew` before anything is written, and `StoreFailed` where the file is something else.
     """
-    version = _version(db, schema)
+    version = known_version(db, schema)
     for number, statements in enumerate(schema.steps[version:], start=version + 1):
         with transaction(db):
             for statement in statements:
@@ -40,7 +40,7 @@ def migrate(db: sqlite3.Connection, schema: Schema) -> None:
 
 def check(db: sqlite3.Connection, schema: Schema) -> None:
     """For readers, which cannot migrate: raises `StoreTooNew`, or `StoreFailed` where the file is older."""
-    version = _version(db, schema)
+    version = known_version(db, schema)
     if version < len(schema.steps):
         raise StoreFailed(
             f"the {schema.name} has schema version {version} and this program reads {len(schema.steps)}: start the "
@@ -48,7 +48,8 @@ def check(db: sqlite3.Connection, schema: Schema) -> None:
         )
 
 
-def _version(db: sqlite3.Connection, schema: Schema) -> int:
+def known_version(db: sqlite3.Connection, schema: Schema) -> int:
+    """The file's version, which may be older than the newest. Raises as `migrate` does, and writes nothing."""
     version = int(db.execute("PRAGMA user_version").fetchone()[0])
     application_id = int(db.execute("PRAGMA application_id").fetchone()[0])
     if application_id not in (0, schema.application_id):

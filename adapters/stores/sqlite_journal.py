@@ -15,7 +15,15 @@ from msgspec import msgpack
 from adapters.stores import migrations
 from adapters.stores.connection import Connection, open_reader, open_writer, transaction
 from adapters.stores.errors import StoreFailed
-from adapters.stores.journal_rules import JournalState, Settlement, Unmade, check_trimmed, forgotten_below, raised, settle
+from adapters.stores.journal_rules import (
+    JournalState,
+    Settlement,
+    Unmade,
+    check_trimmed,
+    forgotten_below,
+    raised,
+    settle,
+)
 from adapters.stores.journal_schema import JOURNAL
 from adapters.stores.locks import FileLock
 from protocol.journal import Fence, Record, Skipped, Taken, Unit, Verdict

@@ -13,10 +13,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+PIPED_COLUMNS = 10_000
+"""Wider than any row; a table takes no more of it than it needs."""
+
 
 def console() -> Console:
-    """Standard output; colours and width by what it is connected to."""
-    return Console(highlight=False, soft_wrap=True)
+    """Standard output; colours and width by what it is connected to. Into a pipe a row is one line, for `grep`."""
+    return Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else PIPED_COLUMNS)
 
 
 def errors() -> Console:
@@ -30,15 +33,37 @@ def print_json(value: Any) -> None:
 
 
 def print_table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], *, empty: str) -> None:
-    """The named fields of each row, a field a column; `empty` is said where there is no row."""
+    """The named fields of each row, a field a column; `empty` is said where there is no row.
+
+    On a terminal that is too narrow for the columns, each row is a block of lines instead.
+    """
+    rows, out = list(rows), console()
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in columns:
-        table.add_column(column.removesuffix("_ms").replace("_", " "), overflow="fold")
-    count = 0
+    for number, column in enumerate(columns):
+        # The first is what the next command wants to be given: it stays in one piece, whatever the others lose.
+        table.add_column(_heading(column), overflow="fold", no_wrap=number == 0)
     for row in rows:
         table.add_row(*(cell(column, row.get(column)) for column in columns))
-        count += 1
-    console().print(table if count else Text(empty, style="dim"))
+    if not rows:
+        out.print(Text(empty, style="dim"))
+    elif out.measure(table, options=out.options.update(width=PIPED_COLUMNS)).maximum <= out.width:
+        out.print(table)
+    else:
+        for row in rows:
+            _print_block(out, row, columns)
+
+
+def _print_block(out: Console, row: Mapping[str, Any], columns: Sequence[str]) -> None:
+    """A row as its first field, and the others that have a value below it."""
+    first, *others = columns
+    out.print(cell(first, row.get(first)), style="bold")
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1, 0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for column in others:
+        if value := cell(column, row.get(column)):
+            table.add_row(_heading(column), value)
+    out.print(table)
 
 
 def print_fields(fields: Mapping[str, Any], *, title: str = "") -> None:
@@ -58,11 +83,15 @@ def cell(name: str, value: Any) -> Text:
     """
     if value is None or value == "" or value == []:
         return Text("")
-    if name.endswith("_at_ms") or name in {"at_ms", "received_ms", "next_ms", "until_ms", "provider_ms"}:
+    if name.endswith("_at_ms") or name in {"at_ms", "received_ms", "until_ms", "provider_ms"}:
         return Text(local_time(int(value)) if value else "")
     if isinstance(value, list):
         return Text(", ".join(map(str, value)))
     return Text(str(value))
+
+
+def _heading(column: str) -> str:
+    return column.removesuffix("_ms").replace("_", " ")
 
 
 def local_time(at_ms: int) -> str:

@@ -35,7 +35,7 @@ def serve(
     """Run the server until Ctrl-C, which drains and stops it."""
     chosen = _with_address(settings_of(settings, data), host, port)
     # Imported here: the supervisor needs process and signal machinery that no other command does.
-    from adapters.stores.errors import StoreLocked, StoreTooNew
+    from adapters.stores.errors import StoreError
     from orchestrator.cluster.data_folder import DataFolderInUse
     from orchestrator.cluster.supervisor import CannotServe
     from orchestrator.cluster.supervisor import serve as supervise
@@ -45,7 +45,7 @@ def serve(
         banner.before = spinner.stop
         try:
             supervise(chosen, on_ready=banner.show)
-        except (DataFolderInUse, StoreLocked, StoreTooNew) as exc:
+        except (DataFolderInUse, StoreError) as exc:
             raise Failure(Exit.DATA, str(exc)) from exc
         except CannotServe as exc:
             raise Failure(Exit.REFUSED, str(exc)) from exc

@@ -10,6 +10,7 @@
 import asyncio
 import os
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,14 @@ import msgspec
 import psutil
 import ray
 import structlog
-from ray.exceptions import RayError
+from ray.exceptions import ActorUnavailableError, RayError, RayTaskError, TaskCancelledError
 
-from orchestrator.cluster import leftovers, ray_profile
+from orchestrator.cluster import figures, leftovers, ray_profile
 from orchestrator.cluster.host import Ended, Host
 from orchestrator.cluster.logs import log_to
 from orchestrator.cluster.run_folder import read_settings
 from orchestrator.cluster.said import Died, ExitCode, Hopeless, Ready, Said, Up
+from orchestrator.cluster.starts import FAILED_STARTS_MAX, Starts
 from orchestrator.cluster.table import Process, processes
 
 _log = structlog.get_logger("orchestrator.cluster.node")  # Not `__name__`: this module runs as `__main__`.
@@ -56,6 +58,7 @@ class Node:
         run_folder: Path,
         build: str,
         *,
+        logs: Path,
         drain_s: float,
         say: "Say",
     ) -> None:
@@ -63,11 +66,14 @@ class Node:
         self._vital = vital
         self._run_folder = run_folder
         self._build = build
+        self._logs = logs
         self._drain_s = drain_s
         self._say = say
         self._handles: dict[str, Any] = {}
         self._deaths: dict[str, int] = {}
-        self._up: set[str] = set()
+        self._starts = Starts()
+        self._killed: set[str] = set()
+        """Whose process was ended by us and has not been heard of since."""
         self._draining = False
 
     async def run(self, asked_to_end: asyncio.Event) -> None:
@@ -77,58 +83,89 @@ class Node:
         async with asyncio.TaskGroup() as group:
             kept = [group.create_task(self._keep(process)) for process in self._table]
             watch = group.create_task(self._watch())
+            told = group.create_task(figures.publish(self._run_folder, self._statuses()))
             await asked_to_end.wait()
             self._draining = True
             await self._drain()
-            for task in (*kept, watch):
+            for task in (*kept, watch, told):
                 task.cancel()
+
+    def _statuses(self) -> dict[str, Callable[[], Awaitable[dict[str, Any]]]]:
+        """By process, what asks it for its figures."""
+
+        def asking(handle: Any) -> Callable[[], Awaitable[dict[str, Any]]]:
+            return lambda: _answer(handle.status.remote())
+
+        return {name: asking(handle) for name, handle in self._handles.items()}
 
     async def _keep(self, process: Process) -> None:
         """Has the actor run, and run again after each end that nobody asked for."""
-        handle = self._handles[process.name]
         loop = asyncio.get_running_loop()
         wait_s = AGAIN_AFTER_S
         while True:
             since = loop.time()
-            up = loop.create_task(self._hear_up(process.name))
-            try:
-                ended = await _answer(handle.run.remote())
-                answered = True
-            except RayError as exc:
-                ended = Ended(type(exc).__name__)
-                answered = False
-            finally:
-                up.cancel()
+            ended = await self._life(process.name)
             if self._draining:
                 return
+            if ended is None:
+                await asyncio.sleep(AGAIN_AFTER_S)
+                continue
             self._judge(process.name, ended)
-            if answered:
-                # It ended its work, but not its process: another life begins with nothing of this one.
-                ray.kill(handle, no_restart=False)
             if loop.time() - since > CALM_AFTER_S:
                 wait_s = AGAIN_AFTER_S
             await asyncio.sleep(wait_s)
             wait_s = min(wait_s * 2, AGAIN_AFTER_MAX_S)
 
+    async def _life(self, name: str) -> Ended | None:
+        """One life of the actor, and how it ended. None where there was none: the call met a process being killed."""
+        handle = self._handles[name]
+        up = asyncio.create_task(self._hear_up(name))
+        try:
+            ended: Ended = await _answer(handle.run.remote())
+        except (RayTaskError, TaskCancelledError) as exc:
+            ended = Ended(f"{name}: {type(exc).__name__}")
+        except RayError as exc:
+            met = name in self._killed and isinstance(exc, ActorUnavailableError)
+            self._killed.discard(name)
+            return None if met else Ended(f"{name}: {type(exc).__name__}")
+        finally:
+            up.cancel()
+        if not self._draining:
+            # It ended its work, but not its process: another life begins with nothing of this one.
+            ray.kill(handle, no_restart=False)
+            self._killed.add(name)
+        return ended
+
     def _judge(self, name: str, ended: Ended) -> None:
-        """An end that nobody asked for: hopeless at the first start, to be recovered from ever after."""
-        if ended.hopeless and name not in self._up:
-            self._say(Hopeless(ended.reason))
-            raise _Over(ExitCode.HOPELESS)
+        """An end that nobody asked for: recovered from, unless the process never served and never will."""
+        given_up = self._starts.ended(name)
+        if ended.hopeless and not self._starts.has_served(name):
+            self._give_up(ended.reason)
+        if given_up:
+            self._give_up(f"{ended.reason}; {FAILED_STARTS_MAX} starts in a row failed: see {self._log_of(name)}")
         self._deaths[name] = self._deaths.get(name, 0) + 1
         _log.warning("node.process_died", name=name, reason=ended.reason, deaths=self._deaths[name])
         self._say(Died(name, ended.reason, self._deaths[name]))
+
+    def _give_up(self, reason: str) -> None:
+        _log.error("node.given_up", reason=reason)
+        self._say(Hopeless(reason))
+        raise _Over(ExitCode.HOPELESS)
+
+    def _log_of(self, name: str) -> Path:
+        """Where the process says why; one that Ray could not even begin has written nothing, and the node has."""
+        own = self._logs / f"{name}.log"
+        return own if own.exists() else self._logs / "node.log"
 
     async def _hear_up(self, name: str) -> None:
         try:
             facts = await _answer(self._handles[name].started.remote())
         except RayError:
             return  # It died first; `_keep` hears of that too, and asks again.
+        self._killed.discard(name)
         self._say(Up(name, facts))
         _log.info("node.process_up", name=name, **facts)
-        first = len(self._up) < len(self._table)
-        self._up.add(name)
-        if first and len(self._up) == len(self._table):
+        if self._starts.served(name) and self._starts.count() == len(self._table):
             self._say(Ready({ray_profile.program(process): process.pid for process in self._vital}))
 
     async def _watch(self) -> None:
@@ -144,7 +181,8 @@ class Node:
             async with asyncio.timeout(self._drain_s):
                 for order in sorted({process.drain_order for process in self._table}):
                     names = [process.name for process in self._table if process.drain_order == order]
-                    calls = [_answer(self._handles[name].drain.remote()) for name in names if name in self._up]
+                    serving = [name for name in names if self._starts.has_served(name)]
+                    calls = [_answer(self._handles[name].drain.remote()) for name in serving]
                     await asyncio.gather(*calls, return_exceptions=True)
         except TimeoutError:
             _log.warning("node.drain_cut_short", drain_s=self._drain_s)
@@ -190,7 +228,8 @@ async def _listen(stdin: int, asked_to_end: asyncio.Event) -> None:
 
 async def _serve(run: Path, build: str, *, stdin: int, say: Say) -> None:
     settings = read_settings(run)
-    log_to(Path(settings.data) / "log" / "node.log", settings.log_level)
+    logs = Path(settings.data) / "log"
+    log_to(logs / "node.log", settings.log_level)
     asked_to_end = asyncio.Event()
     async with asyncio.TaskGroup() as group:
         listening = group.create_task(_listen(stdin, asked_to_end))
@@ -198,7 +237,7 @@ async def _serve(run: Path, build: str, *, stdin: int, say: Say) -> None:
         _log.info("node.starting")
         vital = await asyncio.to_thread(ray_profile.start, run / "r", workers=len(table))
         _log.info("node.ray_started")
-        node = Node(table, vital, run, build, drain_s=settings.limits.drain_s, say=say)
+        node = Node(table, vital, run, build, logs=logs, drain_s=settings.limits.drain_s, say=say)
         await node.run(asked_to_end)
         listening.cancel()
 

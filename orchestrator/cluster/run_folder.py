@@ -3,6 +3,7 @@
 <tmp>/tl-<mark>-<random>/    mode 700, gone at the end
     settings.json            the settings, with their secrets; what each process of the server reads
     *.sock                   the pipes' sockets
+    figures.json             what each process counts, see `orchestrator.cluster.figures`
     ray-token, r/            Ray's token and its session
 """
 
@@ -13,6 +14,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -68,4 +70,24 @@ def read_settings(run: Path) -> Settings:
     return msgspec.json.decode((run / _SETTINGS).read_bytes(), type=Settings)
 
 
+Figures = dict[str, dict[str, Any]]
+"""What each process's part counts, by the process's name (see `orchestrator.cluster.host.Part.status`)."""
+
+
+def write_figures(run: Path, figures: Figures) -> None:
+    """Leaves them for `read_figures`; renamed into place, so that a reader sees one round of them or the next."""
+    fresh = run / f"{_FIGURES}.new"
+    fresh.write_bytes(msgspec.json.encode(figures))
+    fresh.rename(run / _FIGURES)
+
+
+def read_figures(run: Path) -> Figures:
+    """The newest; none before the first round, or where nobody gathers any."""
+    try:
+        return msgspec.json.decode((run / _FIGURES).read_bytes(), type=Figures)
+    except FileNotFoundError:
+        return {}
+
+
 _SETTINGS = "settings.json"
+_FIGURES = "figures.json"

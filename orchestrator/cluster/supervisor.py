@@ -16,6 +16,7 @@ import msgspec
 import structlog
 from msgspec import Struct
 
+from adapters.stores.folder import check_folder
 from orchestrator.cluster import leftovers
 from orchestrator.cluster.data_folder import locked, mark_of
 from orchestrator.cluster.logs import log_to
@@ -61,8 +62,8 @@ class Serving(Struct, frozen=True):
 def serve(settings: Settings, *, on_ready: Callable[[Serving], None], build: str = PARTS) -> None:
     """Serves until SIGINT, SIGTERM or SIGHUP, then drains and stops; returns when nothing of the server is left.
 
-    `on_ready` is called at the start, and again each time everything was rebuilt. Raises `DataFolderInUse` and
-    `CannotServe`.
+    `on_ready` is called at the start, and again each time everything was rebuilt. Raises `DataFolderInUse`,
+    `StoreError` for stores that this version cannot work on, and `CannotServe`.
     """
     data = Path(settings.data).resolve()
     settings = msgspec.structs.replace(settings, data=str(data))
@@ -71,6 +72,8 @@ def serve(settings: Settings, *, on_ready: Callable[[Serving], None], build: str
         mark = mark_of(data)
         if left := leftovers.end(mark):
             _log.warning("supervisor.leftovers_ended", processes=left)
+        # Known in milliseconds here, and only after Ray's start by who opens the files.
+        check_folder(data)
         with run_folder(mark) as run:
             write_settings(run, settings)
             file = ServerFile(data, run)

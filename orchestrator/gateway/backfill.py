@@ -42,15 +42,18 @@ class Backfill:
 
     async def _read(self, conversation: str, after: int, done: Done) -> None:
         events: list[Raw] = []
-        for _ in range(TRIES):
-            stored = await self._archive.events_of_stream(conversation, after, EVENTS_MAX)
-            # Retention may have taken the middle out: only what follows without a gap is a suffix.
-            unbroken = [event for n, event in enumerate(stored) if event.seq == after + 1 + n]
-            events = _first(BYTES_MAX, [event.body for event in unbroken])
-            if stored:
-                break
-            await asyncio.sleep(PAUSE_S)
-        done(events)
+        try:
+            for _ in range(TRIES):
+                stored = await self._archive.events_of_stream(conversation, after, EVENTS_MAX)
+                # Retention may have taken the middle out: only what follows without a gap is a suffix.
+                unbroken = [event for n, event in enumerate(stored) if event.seq == after + 1 + n]
+                events = _first(BYTES_MAX, [event.body for event in unbroken])
+                if stored:
+                    break
+                await asyncio.sleep(PAUSE_S)
+        finally:
+            # Also where the read fails: a stream that waits for it would show nothing more. It gets a snapshot.
+            done(events)
 
 
 def _first(bytes_max: int, bodies: list[bytes]) -> list[Raw]:

@@ -27,7 +27,7 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 from msgspec import Struct
 
-from protocol.codec import check_event, invalid_event
+from protocol.codec import check_event, invalid_event, json_fault
 from protocol.errors import Code, Refusal
 from protocol.inbound import InboundEvent
 
@@ -231,7 +231,7 @@ def _json(body: bytes, what: str) -> Any:
     except UnicodeDecodeError as exc:
         raise Refusal(Code.MALFORMED, f"{what} is not UTF-8") from exc
     except msgspec.DecodeError as exc:
-        raise Refusal(Code.MALFORMED, f"{what} is not JSON: {exc}") from exc
+        raise Refusal(Code.MALFORMED, f"{what} is not JSON: {json_fault(body, exc)}") from exc
 
 
 # Translating

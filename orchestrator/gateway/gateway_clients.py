@@ -14,7 +14,7 @@ from orchestrator.gateway.peers import Intake
 from orchestrator.gateway.quarantine import KEPT, keep
 from orchestrator.tokens import Token
 from protocol.codec import Codec
-from protocol.errors import Code, Refusal
+from protocol.errors import Code, Refusal, digest_conflict
 from protocol.frames import Ack, Deliver, Delivered, Error, EventFrame, EventsFrame, Frame, Hello, Nack, Ping
 from protocol.inbound import InboundEvent
 from protocol.links import Answered
@@ -120,6 +120,8 @@ class GatewayConnection(Connection):
             self._keeping.add(task)
             task.add_done_callback(self._keeping.discard)
         else:
+            if isinstance(outcome, Answered) and outcome.status == QUARANTINED:
+                self._say_why(event.id, digest_conflict(event.id))
             self._answered(event.id, event.account, outcome, began_s)
 
     async def _keep(self, event: InboundEvent, refusal: Refusal, began_s: float) -> None:
@@ -128,9 +130,14 @@ class GatewayConnection(Connection):
         except Refusal as unkept:
             self._answered(event.id, event.account, unkept, began_s)
             return
-        self.terms.metrics.refused(refusal.code, self.kind)
-        self.send(Error(code=refusal.code, message=refusal.message, ref=event.id))
+        self._say_why(event.id, refusal)
         self._answered(event.id, event.account, QUARANTINED, began_s)
+
+    def _say_why(self, id: str, refusal: Refusal) -> None:
+        """Ahead of the `ack` of an event in quarantine, which has no room for a reason."""
+        self.terms.metrics.refused(refusal.code, self.kind)
+        if not self.closing:
+            self.send(Error(code=refusal.code, message=refusal.message, ref=id))
 
     def _answered(self, id: str, account: str, answer: Answered | str | Refusal, began_s: float) -> None:
         self._unanswered -= 1

@@ -3,20 +3,22 @@
 uvicorn (0.54) bounds neither a request's head, nor its trailers, nor the time a client takes over it, and counts
 connections for HTTP only. The two protocol classes below add that: they count a request's bytes, give its head a
 deadline, answer 503 over the connection limit, and let the gateway abort a socket whose client reads nothing, which a
-plain close would wait for without end.
+plain close would wait for without end. What is refused here has the shape of every error, and is counted.
 """
 
 import asyncio
 import contextlib
 import errno
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from http import HTTPStatus
 from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
+from websockets.http11 import Request
 
 from orchestrator.gateway.answers import error_json
 from protocol.errors import Code, Refusal, ThroughlineError
@@ -30,6 +32,7 @@ ABORT = "throughline.abort"
 FRAMING_FACTOR = 2
 """A request's bytes over its body's: chunks of six bytes or more fit, and so do trailers that anyone sends."""
 _PHRASES = {
+    400: "Bad Request",
     408: "Request Timeout",
     413: "Content Too Large",
     431: "Request Header Fields Too Large",
@@ -45,12 +48,20 @@ class _Config(uvicorn.Config):
     """uvicorn's configuration with our bounds, which its protocols find here."""
 
     def __init__(
-        self, app: Any, *, header_bytes_max: int, body_bytes_max: int, connections_max: int, **options: Any
+        self,
+        app: Any,
+        *,
+        header_bytes_max: int,
+        body_bytes_max: int,
+        connections_max: int,
+        refused: Callable[[Code], None],
+        **options: Any,
     ) -> None:
         super().__init__(app, **options)
         self.header_bytes_max = header_bytes_max
         self.request_bytes_max = header_bytes_max + FRAMING_FACTOR * body_bytes_max
         self.connections_max = connections_max
+        self.refused = refused
 
 
 class _HttpProtocol(HttpToolsProtocol):
@@ -108,6 +119,10 @@ class _HttpProtocol(HttpToolsProtocol):
         self._bytes = 0
         super().on_message_complete()
 
+    def send_400_response(self, msg: str) -> None:
+        """Uvicorn calls it for bytes that its parser cannot read."""
+        self._answer(400, Code.MALFORMED, "the bytes are no HTTP/1.1 request")
+
     def _head_ends(self, data: bytes) -> bool:
         """Whether the head ends within the limit, though more came behind it in the same read."""
         end = (self._tail + data).find(b"\r\n\r\n")
@@ -123,9 +138,10 @@ class _HttpProtocol(HttpToolsProtocol):
             self._answer(408, Code.MALFORMED, f"the request's head did not come within {HEAD_WITHIN_S:g} s")
 
     def _answer(self, status: int, code: Code, message: str) -> None:
-        """Says why, unless an answer has begun already, and closes: whatever else comes is not read."""
+        """Says why, unless another answer is on its way, and closes: whatever else comes is not read."""
+        self.config.refused(code)
         # uvicorn's own annotation says that there always is a cycle; before the first request there is none.
-        if not getattr(self.cycle, "response_started", False):
+        if not getattr(self.cycle, "response_started", False) or self.cycle.response_complete:
             body = error_json(Refusal(code, message))
             head = f"HTTP/1.1 {status} {_PHRASES[status]}\r\ncontent-type: application/json\r\nconnection: close\r\n"
             self.transport.write(head.encode() + f"content-length: {len(body)}\r\n\r\n".encode() + body)
@@ -134,6 +150,20 @@ class _HttpProtocol(HttpToolsProtocol):
 
 class _WebSocketProtocol(WebSocketsSansIOProtocol):
     """One upgraded connection, which its application can abort."""
+
+    config: _Config
+
+    def handle_connect(self, event: Request) -> None:
+        """Counts what is no handshake; the engine's answer names the header at fault."""
+        super().handle_connect(event)
+        if self.response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
+            self.config.refused(Code.MALFORMED)
+
+    async def send(self, message: Any) -> None:
+        """Uvicorn takes a denial that was sent whole for a handshake that was forgotten, unless it is told."""
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body" and self.close_sent:
+            self.handshake_complete = True
 
     async def run_asgi(self) -> None:
         extensions: dict[str, Any] = self.scope["extensions"]
@@ -154,12 +184,15 @@ class Listener(uvicorn.Server):
         header_bytes_max: int,
         body_bytes_max: int,
         frame_bytes_max: int,
+        refused: Callable[[Code], None],
     ) -> None:
+        """`refused` hears of every answer that is given here and not by `app`."""
         config = _Config(
             app,
             header_bytes_max=header_bytes_max,
             body_bytes_max=body_bytes_max,
             connections_max=connections_max,
+            refused=refused,
             http=_HttpProtocol,
             ws=_WebSocketProtocol,
             # Twice the limit that the codec names with our own code; above it the engine closes with 1009 by itself.
@@ -169,7 +202,9 @@ class Listener(uvicorn.Server):
             interface="asgi3",
             lifespan="off",
             log_config=None,
-            log_level="warning",
+            # What it would say of requests, strangers cause and can repeat without end: here they are counted. What
+            # goes wrong on our side the gateway logs itself.
+            log_level="critical",
             access_log=False,
             proxy_headers=False,
             server_header=False,

@@ -59,7 +59,7 @@ class Metrics:
         )
 
     def refused(self, code: int, entrance: str) -> None:
-        """Counts a refusal; `entrance` is `agent`, `gateway`, `http` or `webhook`."""
+        """Counts a refusal; `entrance` is `agent`, `gateway`, `http`, `webhook`, `websocket` or `listener`."""
         self.refusals.labels(Code(code).name.lower(), entrance).inc()
 
     def watch(self, name: str, meaning: str, read: Callable[[], float]) -> None:

@@ -1,7 +1,9 @@
 """Operations over HTTP: commands, quarantine, outbox. What agents do over WebSocket, and what operators do besides."""
 
+import asyncio
 from typing import Annotated, Any
 
+import msgspec
 from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec import Struct
@@ -128,17 +130,20 @@ async def post_quarantine_replay(request: HttpRequest, quarantine: FromPath[str]
     account = here.accounts.get(row["account"])
     if account is None:
         raise Refusal(Code.UNKNOWN_ACCOUNT, "the account this input came by is no longer configured", ref=quarantine)
-    answered = await here.intake.submit(again(row, account))
+    event = await asyncio.to_thread(again, row, account, here.attachments)
+    answered = await here.intake.submit(event)
     if answered.status == "quarantined":
         raise Refusal(Code.NOT_ALLOWED_NOW, "it was refused again; the reason is with the newer copy", ref=quarantine)
     # Should the server die here, the next replay finds the event's own once-key and gets as far as this again.
-    await here.intake.command(
+    marked = await here.intake.command(
         actor=_actor(speaker_of(request)),
         id=f"replay:{quarantine}",
         command=MarkReplayed(quarantine=quarantine),
         customer=row["stream"],
     )
-    return _answer(quarantine, answered)
+    # Who reads from there on sees both, the event and the mark.
+    position = max(answered.position, marked.position)
+    return msgspec.structs.replace(_answer(quarantine, answered), position=position)
 
 
 async def _quarantined(here: Services, quarantine: str) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from orchestrator.gateway.quarantine import KEPT
 from orchestrator.gateway.services import HttpRequest, Services, channel_of, services_of, speaker_of
 from orchestrator.settings import Account
 from orchestrator.tokens import Token
-from protocol.errors import Code, Refusal
+from protocol.errors import Code, Refusal, digest_conflict
 from protocol.inbound import InboundEvent
 from protocol.links import Answered
 
@@ -125,7 +125,7 @@ class _Posted:
         """What became of it. Raises `Refusal` where it was neither committed nor kept."""
         began = asyncio.get_running_loop().time()
         outcome = await self._outcome
-        answer = await self._kept(outcome) if isinstance(outcome, Refusal) else _event_answer(self.id, outcome)
+        answer = await self._kept(outcome) if isinstance(outcome, Refusal) else self._taken(outcome)
         self._here.metrics.ack_seconds.observe(asyncio.get_running_loop().time() - began)
         self._here.metrics.events.labels(answer.status, self._account).inc()
         return answer
@@ -137,6 +137,13 @@ class _Posted:
     def _done(self, outcome: Outcome) -> None:
         if not self._outcome.done():
             self._outcome.set_result(outcome)
+
+    def _taken(self, answered: Answered) -> EventAnswer:
+        if answered.status != "quarantined":
+            return _event_answer(self.id, answered)
+        refusal = digest_conflict(self.id)
+        self._here.metrics.refused(refusal.code, "http")
+        return _event_answer(self.id, answered, refusal)
 
     async def _kept(self, refusal: Refusal) -> EventAnswer:
         if refusal.code not in KEPT or not self._account:

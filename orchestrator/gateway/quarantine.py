@@ -1,7 +1,8 @@
 """Quarantine at the gateway: what of a proven sender is kept when it is refused, and how it comes in after all.
 
-What is kept is what came, in one of three forms that tell themselves apart: a CloudEvent (it has `specversion`), an
-`InboundEvent` as the server writes it, or `{"webhook": …}` with a vendor's request.
+What is kept is what came, in one of four forms that tell themselves apart: a mail as `adapters.channels.email.taking`
+keeps it, a CloudEvent (it has `specversion`), an `InboundEvent` as the server writes it, or `{"webhook": …}` with a
+vendor's request.
 """
 
 import base64
@@ -9,11 +10,13 @@ from typing import Any
 
 import msgspec
 
+from adapters.attachments import AttachmentStore
+from adapters.channels.email.taking import is_mail, read_again
 from adapters.channels.twilio import parse_form, parse_inbound, parse_status
 from orchestrator.gateway.cloudevents import read_structured, to_inbound
 from orchestrator.gateway.peers import Intake
 from orchestrator.gateway.services import channel_of
-from orchestrator.settings import Account
+from orchestrator.settings import Account, EmailAccount
 from protocol.codec import invalid_event
 from protocol.errors import Code, Refusal
 from protocol.inbound import InboundEvent
@@ -45,30 +48,49 @@ def keep_webhook(*, query: str, body: bytes) -> bytes:
     return msgspec.json.encode({"webhook": {"query": query, "body": base64.b64encode(body).decode()}})
 
 
-def again(row: dict[str, Any], account: Account) -> InboundEvent:
-    """The event that a quarantined row holds, as it is to come in now. Raises `Refusal` where it still does not fit.
+def again(row: dict[str, Any], account: Account, attachments: AttachmentStore) -> InboundEvent:
+    """The event that a quarantined row holds, as it is to come in now; its files are kept. Blocks: a mail is parsed.
 
-    It keeps its own time; one whose time was the fault, or that has none, gets the time of its arrival.
+    It keeps its own time; one whose time was the fault, or that has none, gets the time of its arrival. Raises
+    `Refusal` where it still does not fit, or the disk does not take its files.
     """
-    raw = bytes(row["raw"])
+    inbound = _read(row, account, attachments)
+    if inbound.account != account.name:
+        # An event may say so of itself; the row says by whom it really came.
+        raise Refusal(Code.NOT_ALLOWED_NOW, "this input names another account than the one it came by", ref=row["id"])
+    if row["code"] == Code.TIME_IMPLAUSIBLE:
+        return msgspec.structs.replace(inbound, time_ms=int(row["received_ms"]))
+    return inbound
+
+
+def _read(row: dict[str, Any], account: Account, attachments: AttachmentStore) -> InboundEvent:
+    raw, arrived_ms = bytes(row["raw"]), int(row["received_ms"])
+    if isinstance(account, EmailAccount) and is_mail(raw):
+        return _of_mail(raw, account, arrived_ms, attachments)
     try:
         kept = msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise Refusal(
-            Code.NOT_ALLOWED_NOW, "this input came by another road than HTTP; it cannot be replayed here"
+            Code.NOT_ALLOWED_NOW, "this input is of no kind that can be read again; see what it is with `show`"
         ) from exc
-    arrived_ms = int(row["received_ms"])
     if isinstance(kept, dict) and "specversion" in kept:
         event = read_structured(raw)
         channel = event.attribute("channel", channel_of(account))
-        inbound = to_inbound(event, account=account.name, channel=channel, arrived_ms=arrived_ms)
-    elif isinstance(kept, dict) and "webhook" in kept:
-        inbound = _of_webhook(kept["webhook"], account.name, arrived_ms)
-    else:
-        inbound = _of_event(kept, str(row["id"]))
-    if row["code"] == Code.TIME_IMPLAUSIBLE:
-        return msgspec.structs.replace(inbound, time_ms=arrived_ms)
-    return inbound
+        return to_inbound(event, account=account.name, channel=channel, arrived_ms=arrived_ms)
+    if isinstance(kept, dict) and "webhook" in kept:
+        return _of_webhook(kept["webhook"], account.name, arrived_ms)
+    return _of_event(kept, str(row["id"]))
+
+
+def _of_mail(raw: bytes, account: EmailAccount, arrived_ms: int, attachments: AttachmentStore) -> InboundEvent:
+    try:
+        mail = read_again(
+            raw, account=account.name, address=account.address, arrived_ms=arrived_ms, attachments=attachments
+        )
+    except OSError as exc:
+        reason = f"the attachment folder refused a file ({type(exc).__name__})"
+        raise Refusal(Code.UNAVAILABLE, reason) from exc
+    return mail.event
 
 
 def _of_webhook(kept: dict[str, str], account: str, arrived_ms: int) -> InboundEvent:

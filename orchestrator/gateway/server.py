@@ -16,12 +16,14 @@ from typing import Any
 
 import structlog
 
+from adapters.attachments import AttachmentStore
 from orchestrator.gateway.access import Access
 from orchestrator.gateway.agents import AgentConnection
 from orchestrator.gateway.backfill import Backfill
 from orchestrator.gateway.connection import Terms
 from orchestrator.gateway.deliveries import Deliveries
 from orchestrator.gateway.failures import failed
+from orchestrator.gateway.figures import ProcessFigures, ReadFigures
 from orchestrator.gateway.gateway_clients import GatewayConnection
 from orchestrator.gateway.health import status_of
 from orchestrator.gateway.http import application
@@ -59,7 +61,9 @@ class Gateway:
         intake: Intake,
         archive: Archive,
         identities: Identities,
+        attachments: AttachmentStore,
         tokens: Tokens,
+        figures: ReadFigures = dict,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         new_id: Callable[[], str] = lambda: secrets.token_hex(8),
         heartbeat_s: float = HEARTBEAT_S,
@@ -100,6 +104,7 @@ class Gateway:
             intake=intake,
             archive=archive,
             identities=identities,
+            attachments=attachments,
             metrics=self.metrics,
             now_ms=now_ms,
             new_id=new_id,
@@ -118,8 +123,10 @@ class Gateway:
             header_bytes_max=http.header_bytes_max,
             body_bytes_max=http.body_bytes_max,
             frame_bytes_max=http.frame_bytes_max,
+            refused=lambda code: self.metrics.refused(code, "listener"),
         )
         self._listen_to_cells()
+        self.metrics.registry.register(ProcessFigures(figures))
         self.metrics.watch("throughline_pending", "Questions to cells without an answer", lambda: cells.unanswered)
         self.metrics.watch("throughline_watched_conversations", "Conversations with a watcher", lambda: len(self._hub))
         self.metrics.watch(

@@ -7,6 +7,7 @@ from litestar import Request
 from litestar.datastructures import State
 from msgspec import Struct
 
+from adapters.attachments import AttachmentStore
 from orchestrator.gateway.metrics import Metrics
 from orchestrator.gateway.peers import Archive, Cells, Identities, Intake
 from orchestrator.settings import Account, EmailAccount, GatewayAccount, TwilioAccount
@@ -25,6 +26,7 @@ class Services(Struct, kw_only=True, frozen=True):
     intake: Intake
     archive: Archive
     identities: Identities
+    attachments: AttachmentStore
     metrics: Metrics
     now_ms: Callable[[], int]
     new_id: Callable[[], str]

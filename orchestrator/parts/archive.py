@@ -1,6 +1,10 @@
 """The archive's part."""
 
+from pathlib import Path
+
 from actors.archive import Archive
+from actors.retention import Dated, Prunable, Retention
+from adapters.attachments import AttachmentStore
 from orchestrator.parts.surroundings import Surroundings
 from orchestrator.switchboard import Arrival
 
@@ -14,13 +18,8 @@ class ArchivePart:
 
     def __init__(self, given: Surroundings) -> None:
         self._storage = given.storage
-        self._archive = Archive(
-            given.storage.journal_reader(),
-            given.storage.archive(),
-            gather_s=ARCHIVE_GATHER_S,
-            retention_ms=round(given.settings.retention_days * 86_400_000),
-            now_ms=given.now_ms,
-        )
+        journal, store = given.storage.journal_reader(), given.storage.archive()
+        self._archive = Archive(journal, store, gather_s=ARCHIVE_GATHER_S, retention=_retention(given, journal, store))
         self._journal = Arrival(self._archive)
         self._dialer = given.switchboard.dial("journal", self._journal)
         self._listener = given.switchboard.listen(self._archive)
@@ -52,3 +51,17 @@ class ArchivePart:
     def status(self) -> dict[str, object]:
         """The archive's figures."""
         return dict(self._archive.status())
+
+
+def _retention(given: Surroundings, journal: Dated, store: Prunable) -> Retention | None:
+    settings = given.settings
+    if not settings.retention_days:
+        return None
+    return Retention(
+        journal,
+        store,
+        AttachmentStore(Path(settings.data) / "attachments"),
+        kept_ms=round(settings.retention_days * 86_400_000),
+        trims=settings.durability == "full",
+        now_ms=given.now_ms,
+    )

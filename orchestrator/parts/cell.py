@@ -1,13 +1,12 @@
 """A cell's part."""
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any
 
 from actors.cell import Cell
 from actors.live import Population
 from orchestrator.cluster.table import cells_of
 from orchestrator.first_policy import policy_of, served_by
+from orchestrator.parts.ending import until
 from orchestrator.parts.surroundings import Surroundings
 from orchestrator.switchboard import Arrival
 from protocol.shards import SHARDS
@@ -55,7 +54,7 @@ class CellPart:
 
     async def run(self) -> None:
         """Lives until drained."""
-        await _until(self._over, self._cell.run())
+        await until(self._over, self._cell.run())
 
     async def drain(self) -> None:
         """Commits what it decided."""
@@ -72,15 +71,3 @@ class CellPart:
     def status(self) -> dict[str, object]:
         """The cell's figures."""
         return dict(self._cell.status())
-
-
-async def _until(over: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
-    """Runs `work` until it breaks, which is raised, or `over` is set, which cancels it."""
-    working, waiting = asyncio.ensure_future(work), asyncio.ensure_future(over.wait())
-    try:
-        await asyncio.wait({working, waiting}, return_when=asyncio.FIRST_COMPLETED)
-        if working.done():
-            working.result()
-    finally:
-        working.cancel()
-        waiting.cancel()

@@ -6,6 +6,7 @@ from pathlib import Path
 from adapters.attachments import AttachmentStore
 from orchestrator.channels import ChannelHost
 from orchestrator.cluster.server_file import url_of
+from orchestrator.parts.ending import until
 from orchestrator.parts.front import Front
 from orchestrator.parts.surroundings import Surroundings
 from orchestrator.settings import Settings
@@ -36,7 +37,7 @@ class ChannelsPart:
 
     async def run(self) -> None:
         """Serves."""
-        await self._over.wait()
+        await until(self._over, self._front.cells.fault.raised())
 
     async def drain(self) -> None:
         """Closes the listeners, and waits for mails and attempts under way and until the cells know their outcomes."""

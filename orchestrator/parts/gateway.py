@@ -5,8 +5,11 @@ from pathlib import Path
 
 import msgspec
 
+from adapters.attachments import AttachmentStore
+from orchestrator.cluster.run_folder import read_figures
 from orchestrator.cluster.server_file import run_tokens
 from orchestrator.gateway.server import Gateway
+from orchestrator.parts.ending import until
 from orchestrator.parts.front import Front
 from orchestrator.parts.surroundings import Surroundings
 from orchestrator.tokens import Tokens
@@ -29,7 +32,9 @@ class GatewayPart:
             intake=self._front.intake,
             archive=self._front.archive,
             identities=self._front.journal,
+            attachments=AttachmentStore(Path(settings.data) / "attachments"),
             tokens=Tokens(Path(settings.data) / "tokens.json", now_ms=given.now_ms, held=run_tokens(given.run)),
+            figures=lambda: read_figures(given.run),
             now_ms=given.now_ms,
         )
         self._over = asyncio.Event()
@@ -43,7 +48,7 @@ class GatewayPart:
 
     async def run(self) -> None:
         """Serves."""
-        await self._over.wait()
+        await until(self._over, self._front.cells.fault.raised())
 
     async def drain(self) -> None:
         """Sends its clients away and closes the port."""

@@ -2,12 +2,14 @@
 
 import asyncio
 
+import msgspec
 import pytest
 
 from protocol.commands import LinkIdentity, Reply, Resolve, Snooze
 from protocol.entities import Status
 from protocol.errors import Code, Refusal
-from protocol.links import Answered, CustomerRead, ListWatched, ReadCustomer, WatchConversation, Watched, WatchList
+from protocol.links import Answered, Ask, CustomerRead, ListWatched, ReadCustomer,
+    Refused, WatchConversation, Watched, WatchList
 from tests.actors.world import World, world
 
 ANN = "mailto:ann@example.org"
@@ -147,6 +149,43 @@ async def test_a_link_of_a_taken_identity_names_its_customer() -> None:
             )
         assert refused.value.code == Code.IDENTITY_TAKEN
         assert sms.stream.rpartition("-")[0] in refused.value.message
+
+
+async def test_an_agents_nonsense_beside_a_refused_link_harms_nobody() -> None:
+    """A link that is refused is decided again with what came after it, also where that is no identity at all."""
+    async with world(cells=1) as made:
+        mail = await made.intake.submit(made.event())
+        await made.intake.submit(made.event(account="sms", identities=("tel:+447700900123",)))
+        customer = mail.stream.rpartition("-")[0]
+
+        async def link(id: str, identity: str) -> object:
+            ask = Ask(0, customer, "", "agent:ann", id, LinkIdentity(identity=identity), int(id), 1)
+            return await made.cells.call(customer, lambda ref: msgspec.structs.replace(ask, ref=ref))
+
+        taken, nonsense = await asyncio.gather(link("1", "tel:+447700900123"), link("2", "garbage"))
+        assert isinstance(taken, Refused)
+        assert taken.code == Code.IDENTITY_TAKEN
+        assert isinstance(nonsense, Refused)
+        assert nonsense.code == Code.BAD_IDENTITY
+        assert (await made.intake.submit(made.event("after"))).seq == 4
+
+
+async def test_a_bug_in_a_cell_ends_it() -> None:
+    """It does not live on half-stepped: its run raises what a callback met, and its next life recovers."""
+    async with world(cells=1) as made:
+        cell = made.cell_actors[0]
+        assert cell is not None
+        waiting = asyncio.ensure_future(made.intake.submit(made.event("one")))
+
+        def bug() -> None:
+            raise ValueError("a bug")
+
+        cell._flush = bug  # type: ignore[method-assign]
+        with pytest.raises(ValueError, match="a bug"):
+            await made.tasks["cell:0"]
+        made.kill_cell(0)
+        await made.start_cell(0)
+        assert (await waiting).status == "committed"
 
 
 async def test_a_killed_cell_comes_back_with_all_that_was_acked() -> None:

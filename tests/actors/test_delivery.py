@@ -90,6 +90,30 @@ def test_a_held_or_dead_delivery_is_replayed_by_an_operator() -> None:
     assert names(player.command(ReplayDelivery(delivery=delivery))) == ["DeliveryReplayed", "DeliveryAttempted"]
 
 
+def test_a_replay_counts_on_and_has_all_attempts_once_more() -> None:
+    """A number of its own, since who was given an attempt answers for it from memory; and the policy's full measure."""
+    player = Player()
+    player.message()
+    delivery = replied(player)
+    for attempt in (1, 2, 3):
+        player.outcome(delivery, attempt, "failed")
+        player.pass_time(10_000)
+    assert player.state.conversations[CONVERSATION].deliveries[delivery].state == "dead"
+    player.command(ReplayDelivery(delivery=delivery))
+    effect = deliveries.effect_of(player.state.conversations[CONVERSATION], delivery, again=False)
+    assert effect is not None
+    assert effect.attempt == 4
+    assert player.outcome(delivery, 1, "sent") == []
+    failed = player.outcome(delivery, 4, "failed")
+    assert isinstance(failed[0], DeliveryFailed)
+    assert failed[0].retry_at_ms == player.now_ms + 1_000
+    player.pass_time(1_000)
+    player.outcome(delivery, 5, "failed")
+    player.pass_time(2_000)
+    assert names(player.outcome(delivery, 6, "failed", reason="no")) == ["DeliveryDead"]
+    assert player.state.conversations[CONVERSATION].deliveries[delivery].reason == "gave up after 3 attempts: no"
+
+
 def test_an_old_outcome_changes_nothing() -> None:
     """Outcomes are matched by attempt: a repeat or a late one has no effect."""
     player = Player()
@@ -100,6 +124,16 @@ def test_an_old_outcome_changes_nothing() -> None:
     assert player.outcome(delivery, 1, "sent") == []
     assert player.outcome(delivery, 2, "sent") != []
     assert player.outcome(delivery, 2, "sent") == []
+
+
+def test_a_late_answer_settles_an_uncertain_attempt() -> None:
+    """What turns out to have been sent is not sent again, nor held."""
+    player = Player()
+    player.message()
+    delivery = replied(player)
+    player.outcome(delivery, 1, "uncertain")
+    assert names(player.outcome(delivery, 1, "sent")) == ["DeliverySent"]
+    assert player.state.conversations[CONVERSATION].deliveries == {}
 
 
 def test_a_reply_needs_an_address() -> None:

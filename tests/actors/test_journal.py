@@ -9,7 +9,7 @@ from actors.journal import Journal, Tail
 from adapters.stores.errors import StoreFailed
 from adapters.stores.memory import MemoryJournal
 from protocol.journal import Committed, Record, Stale, Unit
-from protocol.links import AnyLink, Append, ArchivedIs, FencesRaised, RaiseFences, ReadTail, Settled, TailIs
+from protocol.links import AnyLink, Append, ArchivedIs, FencesRaised, RaiseFences, ReadTail, Settled, TailIs, TrimTo
 
 
 class Line:
@@ -97,6 +97,60 @@ async def test_past_the_lag_bound_commits_wait_for_the_archive() -> None:
     await turns()
     assert journal.position == 3
     task.cancel()
+
+
+async def test_what_the_archive_has_on_disk_is_trimmed_in_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An append that came meanwhile is not kept waiting, and positions go on."""
+    monkeypatch.setattr("actors.journal.TRIM_POSITIONS", 2)
+    journal, cell, task = await started()
+    archive = Line("archive")
+    journal.received(cell, Append(2, [unit(n) for n in range(1, 6)]))
+    await turns()
+    journal.received(archive, ArchivedIs(4))
+    journal.received(archive, TrimTo(4))
+    journal.received(cell, Append(3, [unit(6)]))
+    journal.received(archive, TrimTo(4))
+    await turns()
+    assert cell.said[-1] == Settled(3, [Committed(6)])
+    assert (journal.trimmed, journal.position) == (4, 6)
+    journal.received(cell, ReadTail(5, "cu1"))
+    tail = cell.said[-1]
+    assert isinstance(tail, TailIs)
+    assert (tail.archived, [record.position for record in tail.records]) == (4, [5, 6])
+    task.cancel()
+
+
+async def test_nothing_is_trimmed_that_the_archive_has_not() -> None:
+    """Whatever the archive says."""
+    journal, cell, task = await started()
+    journal.received(cell, Append(2, [unit(1), unit(2)]))
+    await turns()
+    journal.received(Line("archive"), ArchivedIs(1))
+    journal.received(Line("archive"), TrimTo(2))
+    await turns()
+    assert journal.trimmed == 1
+    task.cancel()
+
+
+async def test_a_stop_does_not_wait_for_a_trim() -> None:
+    """What is left is trimmed another day; the next life knows what is gone."""
+    store = MemoryJournal(new_generation=lambda: "g")
+    journal = Journal(store, archive_lag_max=10)
+    await journal.start()
+    cell = Line("cell:0")
+    journal.received(cell, RaiseFences(1, ["shard:1"]))
+    journal.received(cell, Append(2, [unit(1), unit(2)]))
+    journal.drain()
+    await journal.run()
+    await store.trim(1)
+    journal.received(cell, ArchivedIs(2))
+    journal.received(cell, TrimTo(2))
+    await journal.run()
+    await journal.close()
+    assert journal.trimmed == 0
+    again = Journal(MemoryJournal(store.disk, new_generation=lambda: "g"), archive_lag_max=10)
+    await again.start()
+    assert (again.trimmed, again.position) == (1, 2)
 
 
 async def test_a_store_that_fails_ends_the_journal() -> None:

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from actors import journey as journeys
-from protocol.commands import AddNote, LinkIdentity, MarkReplayed, Reopen, Resolve, Snooze
+from protocol.commands import AddNote, LinkIdentity, MarkReplayed, Reopen, Reply, Resolve, Snooze
 from protocol.entities import RelationKind, Status
 from protocol.errors import Code, Refusal
 from protocol.events import ConversationOpened, IdentityConflictFound, IdentityLinked, InputQuarantined
@@ -129,6 +129,43 @@ def test_a_resolved_conversation_closes_in_time_and_the_next_contact_follows_it_
     assert opened.relation is not None
     assert (opened.relation.kind, opened.relation.conversation) == (RelationKind.FOLLOWS_UP, CONVERSATION)
     assert f"{CUSTOMER}-2" in player.state.conversations
+
+
+def test_the_last_to_close_is_the_last_to_be_forgotten() -> None:
+    """A conversation that stayed open while many others closed is still there when it closes itself."""
+    player = Player()
+    player.message(session="one", channel="chat", identities=("web:1",))
+    oldest = player.state.conversations[CONVERSATION]
+    for n in range(2, 8):
+        opened = ConversationOpened(at_ms=player.now_ms, customer=CUSTOMER, queue="default")
+        journeys.evolve(player.state, f"{CUSTOMER}-{n}", opened, b"")
+        player.command(Resolve(), conversation=f"{CUSTOMER}-{n}")
+    player.pass_time(50_000)
+    assert len([c for c in player.state.conversations.values() if not c.live]) == 4
+    player.command(Resolve())
+    assert names(player.pass_time(50_000)) == ["ConversationClosed"]
+    assert player.state.head_of(CONVERSATION) == oldest.head == 5
+
+
+def test_a_conversation_does_not_close_on_a_message_that_still_has_to_leave() -> None:
+    """It closes when that is settled."""
+    player = Player()
+    player.message()
+    player.command(Reply(text="bye"))
+    player.command(Resolve())
+    assert player.pass_time(50_000) == []
+    player.outcome(f"{CONVERSATION}.4", 1, "sent")
+    assert names(player.pass_time(0)) == ["ConversationClosed"]
+
+
+def test_a_snooze_of_a_resolved_conversation_takes_its_closing_back() -> None:
+    """It wakes when it should, and is open then."""
+    player = Player()
+    player.message()
+    player.command(Resolve())
+    player.command(Snooze(until_ms=player.now_ms + 90_000))
+    assert journeys.next_due_ms(player.state) == player.now_ms + 90_000
+    assert names(player.pass_time(90_000)) == ["ConversationWoken"]
 
 
 def test_an_answer_to_a_closed_conversations_mail_continues_it() -> None:

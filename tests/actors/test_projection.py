@@ -202,7 +202,7 @@ WRITES: dict[type[ev.AnyEvent], dict[str, dict[str, Any] | None]] = {
     },
     ev.DeliveryReplayed: {
         "conversation": {},
-        "outbox": {"state": "queued", "attempt": 0},
+        "outbox": {"state": "queued", "next_at_ms": AT_MS},
         "action": {"kind": "delivery_replayed"},
         "timer": {"due_ms": AT_MS},
     },

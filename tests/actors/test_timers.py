@@ -11,7 +11,7 @@ SENT = "delivery:cu1-1.4"
 @pytest.mark.parametrize(
     ("event", "changes"),
     [
-        (ev.ConversationSnoozed(at_ms=1, until_ms=9), [(WAKE, 9)]),
+        (ev.ConversationSnoozed(at_ms=1, until_ms=9), [(WAKE, 9), (CLOSE, None)]),
         (ev.ConversationWoken(at_ms=1), [(WAKE, None)]),
         (ev.ConversationResolved(at_ms=1, close_at_ms=9), [(WAKE, None), (CLOSE, 9)]),
         (ev.ConversationReopened(at_ms=1), [(WAKE, None), (CLOSE, None)]),

@@ -13,10 +13,11 @@ from actors.cell import Cell
 from actors.journal import Journal
 from actors.live import Population
 from actors.policy import Policy
+from actors.retention import Retention
 from adapters.stores.memory import MemoryArchive, MemoryDisk, MemoryJournal
 from orchestrator.cells import Cells
 from orchestrator.intake import AccountRule, Intake, IntakeLimits
-from orchestrator.pipes import MemoryWire, PipeLine, connect_in_memory, memory_line
+from orchestrator.pipes import MemoryWire, PipeSocket, connect_in_memory, memory_end
 from protocol.inbound import AnyData, InboundEvent, MessageArrived
 from protocol.links import DeliverNow, ListChanged, Outcome, Updated
 from protocol.shards import SHARDS
@@ -84,10 +85,10 @@ class World:
         await self.journal.start()
         self._run("journal", self.journal.run())
 
-    async def start_archive(self) -> None:
+    async def start_archive(self, retention: Retention | None = None) -> None:
         """A new life of the archive, caught up."""
         store = _Opened(self.archive_store)
-        self.archive = Archive(_Journal(self), store, gather_s=0, retention_ms=0, now_ms=lambda: self.now_ms)
+        self.archive = Archive(_Journal(self), store, gather_s=0, retention=retention)
         await self.archive.start()
         self._run("archive", self.archive.run())
         self.connect("archive", self.archive, "journal", self.journal)
@@ -130,16 +131,21 @@ class World:
             if cell is not None:
                 self.connect(f"cell:{index}", cell, "journal", self.journal)
 
+    async def restart_archive(self, retention: Retention | None) -> None:
+        """The archive dies and comes back with this retention; cells reach it when they start anew."""
+        self._kill("archive")
+        await self.start_archive(retention)
+
     def connect(self, one: str, owner: object, two: str, other: object) -> None:
         """Makes the pipe between two actors; each keeps the life it has."""
         lines = [self._line(one, two, owner), self._line(two, one, other)]
         self.wires[(one, two)] = connect_in_memory(lines[0], lines[1])
 
-    def _line(self, name: str, peer: str, owner: object) -> PipeLine:
-        lines: dict[str, PipeLine] = owner.__dict__.setdefault("_test_lines", {})
+    def _line(self, name: str, peer: str, owner: object) -> PipeSocket:
+        lines: dict[str, PipeSocket] = owner.__dict__.setdefault("_test_lines", {})
         life: str = owner.__dict__.setdefault("_test_life", str(next(self.lives)))
         if peer not in lines:
-            lines[peer] = memory_line(name, life, owner)  # type: ignore[arg-type]
+            lines[peer] = memory_end(name, life, owner)  # type: ignore[arg-type]
         return lines[peer]
 
     def _kill(self, name: str) -> None:
@@ -206,6 +212,9 @@ class _Journal:
 
     async def position(self) -> int:
         return await self._world.journal_store.position()
+
+    async def first_position(self) -> int:
+        return await self._world.journal_store.first_position()
 
     async def read(self, after: int, limit: int) -> list[object]:
         return await self._world.journal_store.read(after, limit)  # type: ignore[return-value]

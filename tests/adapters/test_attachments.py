@@ -1,12 +1,13 @@
 """The attachment store: content-addressed, synced before it says so, safe against odd names and broken files."""
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
 
 from adapters import attachments
-from adapters.attachments import AttachmentStore, name_of
+from adapters.attachments import READ_BYTES, AttachmentStore, name_of
 from protocol.errors import Code, Refusal
 
 
@@ -27,12 +28,14 @@ def test_it_keeps_and_gives_back(tmp_path: Path) -> None:
 
 
 def test_the_same_bytes_are_kept_once(tmp_path: Path) -> None:
-    """A second time writes nothing."""
+    """A second time writes nothing; the file counts as kept now."""
     store = store_in(tmp_path)
     path = store.path_of(store.keep(b"bill"))
     before = path.stat()
+    os.utime(path, (1, 1))
     store.keep(b"bill")
-    assert (path.stat().st_ino, path.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    assert path.stat().st_ino == before.st_ino
+    assert path.stat().st_mtime_ns >= before.st_mtime_ns
 
 
 def test_the_file_is_synced_under_its_name_before_it_is_kept(tmp_path: Path) -> None:
@@ -72,6 +75,73 @@ def test_opening_removes_what_a_crash_left(tmp_path: Path) -> None:
     (tmp_path / "attachments" / "parts" / "half").write_bytes(b"bi")
     store_in(tmp_path)
     assert not list((tmp_path / "attachments" / "parts").iterdir())
+
+
+def aged(store: AttachmentStore, body: bytes, kept_s: int) -> str:
+    """Keeps a file, as of then."""
+    name = store.keep(body)
+    os.utime(store.path_of(name), (kept_s, kept_s))
+    return name
+
+
+def test_a_file_comes_in_pieces(tmp_path: Path) -> None:
+    """In order; nobody gets the end of a damaged one."""
+    store, body = store_in(tmp_path), b"bill" * READ_BYTES
+    name = store.keep(body)
+    assert [len(piece) for piece in store.pieces(name)] == [READ_BYTES] * 4
+    assert store.read(name) == body
+    assert store.size(name) == len(body)
+    store.path_of(name).write_bytes(body[:-1] + b"!")
+    pieces = store.pieces(name)
+    assert [len(next(pieces)) for _ in range(3)] == [READ_BYTES] * 3
+    with pytest.raises(Refusal, match="damaged"):
+        next(pieces)
+    assert list(store.pieces(store.keep(b""))) == []
+
+
+def test_old_files_are_found_a_few_at_a_time(tmp_path: Path) -> None:
+    """In the order of their names, from where the last look ended; what is not a file of ours is left alone."""
+    store = store_in(tmp_path)
+    names = sorted(aged(store, bytes([n]), 1 if n % 2 else 3) for n in range(7))
+    old = {name for name in names if store.path_of(name).stat().st_mtime == 1}
+    (store.path_of(names[0]).parent / "notes").touch()
+    found, after, looks = set(), "", 0
+    while looks == 0 or after:
+        some, after = store.look(after, 2000, 3)
+        found |= some
+        looks += 1
+    assert (found, looks) == (old, 3)
+
+
+def test_only_what_is_still_old_is_removed(tmp_path: Path) -> None:
+    """A file that was kept again since stays, and one that is gone does no harm."""
+    store = store_in(tmp_path)
+    gone, again, missing = aged(store, b"gone", 1), aged(store, b"again", 1), name_of(b"missing")
+    store.keep(b"again")
+    assert store.remove({gone, again, missing}, 2000) == 1
+    assert not store.path_of(gone).exists()
+    assert store.read(again) == b"again"
+
+
+def test_nothing_is_removed_while_a_file_is_being_kept(tmp_path: Path) -> None:
+    """Whoever keeps may have found the very file there, and counts on it."""
+    keeping = threading.Event()
+    go_on = threading.Event()
+
+    def wait(_: int) -> None:
+        keeping.set()
+        assert go_on.wait(10)
+
+    store = store_in(tmp_path)
+    name = aged(store, b"bill", 1)
+    other = AttachmentStore(tmp_path / "attachments", sync=wait)
+    thread = threading.Thread(target=other.keep, args=[b"new"])
+    thread.start()
+    assert keeping.wait(10)
+    assert store.remove({name}, 2000) == 0
+    go_on.set()
+    thread.join()
+    assert store.remove({name}, 2000) == 1
 
 
 def test_too_large(tmp_path: Path) -> None:

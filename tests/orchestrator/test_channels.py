@@ -131,7 +131,7 @@ async def test_mails_come_in_by_the_account_they_are_addressed_to(world: World) 
     assert [event.account for event in world.intake.events] == ["sales"]
     mail = host.status()["mail"]
     assert isinstance(mail, dict)
-    assert mail["127.0.0.1:0"]["taken"] == 1
+    assert mail["127.0.0.1:0"]["outcomes"] == {"taken": 1}
 
 
 async def test_an_attempt_becomes_a_mail_and_an_outcome(world: World) -> None:

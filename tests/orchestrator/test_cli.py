@@ -272,6 +272,29 @@ def test_a_conversation_is_shown_with_all_its_events(shell: Shell, answering: An
     ]
 
 
+def test_the_outbox_is_a_table_of_its_rows(shell: Shell, answering: Answering) -> None:
+    """Columns are those of the archive's rows; into a pipe each row is one line."""
+    answering.body = [
+        {
+            "delivery": "cu7q2mzj4xk5w3n6ab-1.12",
+            "state": "dead",
+            "channel": "email",
+            "account": "mail",
+            "recipient": "mailto:ann@example.org",
+            "attempt": 8,
+            "queued_at_ms": 1_800_000_000_000,
+            "next_at_ms": None,
+            "code": "550",
+            "reason": "a reason of some length that the relay gave for it, " * 5,
+        }
+    ]
+    header, row = shell.run("outbox list").out.splitlines()
+    assert " ".join(header.split()) == "delivery state channel account recipient attempt queued at next at code reason"
+    assert "mailto:ann@example.org" in row
+    assert "2027-01-1" in row
+    assert row.rstrip().endswith("gave for it,")
+
+
 def test_customers_words_are_printed_as_words(shell: Shell, answering: Answering) -> None:
     """Square brackets in a message are no markup."""
     answering.body = {

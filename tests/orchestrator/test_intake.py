@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+from orchestrator.attribution import customer_of
 from orchestrator.cells import Reply
-from orchestrator.intake import AccountRule, Intake, IntakeLimits, customer_of, once_key
+from orchestrator.intake import AccountRule, Intake, IntakeLimits, once_key
 from protocol.errors import Code, Refusal
 from protocol.inbound import DeliveryReport, InboundEvent, MessageArrived
 from protocol.links import Answered, AnyToCell, Input, Moved, Refused
@@ -30,10 +31,15 @@ class Asked:
         assert question.customer == customer
         self.open.append((question, done))
 
-    def commit(self) -> None:
-        """Answers the oldest."""
+    def commit(self, *, owns: bool = True) -> None:
+        """Answers the oldest; `owns`: its identities are the customer's now."""
         question, done = self.open.pop(0)
-        done(Answered(question.ref, "committed", f"{question.customer}-1", 1, 1))
+        done(Answered(question.ref, "committed", f"{question.customer}-1", 1, 1, owns))
+
+    def refuse(self) -> None:
+        """Refuses the oldest."""
+        question, done = self.open.pop(0)
+        done(Refused(question.ref, Code.NOT_FOUND, "no"))
 
     def move(self, identity: str, customer: str) -> None:
         """Says of the oldest that the identity is another's."""
@@ -49,6 +55,9 @@ class Door:
         self.known = known or {}
         self.lookups: list[list[str]] = []
         self.outcomes: list[Answered | Refusal] = []
+        self.broken = False
+        self.may_look = asyncio.Event()
+        self.may_look.set()
         ids = itertools.count(1)
         self.intake = Intake(
             self.cells,  # type: ignore[arg-type]
@@ -62,6 +71,9 @@ class Door:
 
     async def look_up(self, identities: Sequence[str]) -> dict[str, str]:
         self.lookups.append(list(identities))
+        await self.may_look.wait()
+        if self.broken:
+            raise OSError("the disk is gone")
         return {i: self.known[i] for i in identities if i in self.known}
 
     async def take(self, *events: InboundEvent) -> None:
@@ -127,12 +139,66 @@ async def test_a_wrong_proposal_moves_on_in_order() -> None:
     assert door.outcomes == []
 
 
+async def test_those_who_moved_stay_in_front_of_those_who_wait_for_the_store() -> None:
+    """An older event that comes back from a wrong proposal is not overtaken by one that is being looked up."""
+    door = Door()
+    await door.take(event("1", "web:1", account="chat"))
+    door.may_look.clear()
+    await door.take(event("2", "web:1", "web:2", account="chat"))
+    door.cells.move("web:1", "cutrue")
+    door.may_look.set()
+    await door.take()
+    assert [(id, customer) for id, customer, _ in door.sent] == [("1", "cutrue"), ("2", "cutrue")]
+
+
+async def test_events_without_an_identity_in_common_do_not_wait_for_each_other() -> None:
+    """A stranger's lookup holds up nobody else."""
+    door = Door({ANN: "cua"})
+    await door.take(event("0"))
+    door.may_look.clear()
+    await door.take(event("1", "mailto:bob@example.org"), event("2"))
+    assert [id for id, _, _ in door.sent] == ["0", "2"]
+
+
+async def test_a_refused_first_event_leaves_its_followers_together() -> None:
+    """The claim lives as long as anything under it is under way."""
+    door = Door()
+    await door.take(event("1"), event("2"))
+    door.cells.refuse()
+    await door.take(event("3"))
+    assert door.sent == [("2", "cunew1", True), ("3", "cunew1", True)]
+
+
+async def test_only_what_the_cell_vouches_for_is_remembered() -> None:
+    """An answer that did not make the identities the customer's teaches nothing: the store is asked again."""
+    door = Door({TEL: "cub"})
+    await door.take(event("1", ANN, account="chat"))
+    door.cells.commit(owns=False)
+    door.known[ANN] = "cutrue"
+    await door.take(event("2"))
+    assert door.sent == [("2", "cutrue", False)]
+
+
+async def test_a_lookup_that_fails_is_answered_and_forgotten() -> None:
+    """Who waited is told to come again; who comes again is looked up."""
+    door = Door()
+    door.broken = True
+    await door.take(event("1"))
+    refusal = door.outcomes[0]
+    assert isinstance(refusal, Refusal)
+    assert refusal.code is Code.UNAVAILABLE
+    assert door.intake.waiting == 0
+    door.broken = False
+    await door.take(event("1"))
+    assert len(door.sent) == 1
+
+
 async def test_an_identity_that_keeps_moving_is_given_up() -> None:
     """The bound on moves ends in a retryable refusal."""
     door = Door()
     await door.take(event("1"))
     for n in range(6):
-        door.intake._known.clear()
+        door.intake._attribution._known.clear()
         if door.cells.open:
             question, done = door.cells.open.pop(0)
             done(Moved(question.ref, ANN, f"cu{n}"))

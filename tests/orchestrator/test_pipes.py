@@ -6,7 +6,7 @@ from pathlib import Path
 
 from actors.lines import Line
 from orchestrator.pipes import Dialer, Listener
-from protocol.links import AnyLink, HeadIs
+from protocol.links import AnyLink, HeadIs, SnapshotTaken
 
 
 class Owner:
@@ -32,6 +32,9 @@ class Owner:
         self.closings += 1
         self.changed.set()
 
+    def broke(self, exc: Exception) -> None:
+        raise AssertionError("nothing here breaks") from exc
+
     async def until(self, condition: object) -> None:
         """Waits, a change at a time, until the condition holds."""
         async with asyncio.timeout(5):
@@ -49,13 +52,13 @@ async def test_messages_arrive_in_order_and_survive_a_reconnect(tmp_path: Path) 
     dialer.start()
     await client.until(lambda: client.lines)
     for n in range(100):
-        dialer.line.send(HeadIs(n))
+        client.lines[-1].send(HeadIs(n))
     await server.until(lambda: len(server.heard) == 100)
     assert server.lines[0].peer == "cell:0"
     for wire in list(listener._wires):
         wire.close()
     await client.until(lambda: client.closings == 1)
-    dialer.line.send(HeadIs(100))
+    client.lines[-1].send(HeadIs(100))
     await server.until(lambda: len(server.heard) == 101)
     assert [m.position for m in server.heard if isinstance(m, HeadIs)] == list(range(101))
     assert client.freshness == [True, False]
@@ -78,6 +81,70 @@ async def test_a_new_life_at_the_same_address_is_said(tmp_path: Path) -> None:
     assert client.freshness == [True, True]
     await dialer.stop()
     await again.stop()
+
+
+async def test_a_turns_messages_beyond_a_blob_leave_as_several(tmp_path: Path) -> None:
+    """However much is said in one turn, it arrives."""
+    server, client = Owner(), Owner()
+    listener = Listener(tmp_path / "s", "archive", "1", server)
+    await listener.start()
+    dialer = Dialer(tmp_path / "s", "cell:0", "1", client)
+    dialer.start()
+    await client.until(lambda: client.lines)
+    for n in range(80):
+        client.lines[-1].send(SnapshotTaken("cu", n, bytes(1024 * 1024)))
+    await server.until(lambda: len(server.heard) == 80)
+    assert [m.position for m in server.heard if isinstance(m, SnapshotTaken)] == list(range(80))
+    await dialer.stop()
+    await listener.stop()
+
+
+async def test_an_answer_to_a_former_life_reaches_nobody(tmp_path: Path) -> None:
+    """Refs are counted anew in each life: what a dead peer asked must not answer the next one."""
+    server, first, second = Owner(), Owner(), Owner()
+    listener = Listener(tmp_path / "s", "cell:0", "1", server)
+    await listener.start()
+    for incarnation, owner in (("1", first), ("2", second)):
+        dialer = Dialer(tmp_path / "s", "gateway:0", incarnation, owner)
+        dialer.start()
+        await owner.until(lambda owner=owner: owner.lines)
+        await server.until(lambda count=int(incarnation): len(server.lines) == count)
+        if owner is first:
+            await dialer.stop()
+    server.lines[0].send(HeadIs(1))
+    server.lines[1].send(HeadIs(2))
+    await second.until(lambda: second.heard)
+    assert second.heard == [HeadIs(2)]
+    await dialer.stop()
+    await listener.stop()
+
+
+async def test_an_owner_that_raises_is_told_and_hears_no_more(tmp_path: Path) -> None:
+    """A message that was not taken whole is lost, so its owner must end and not go on."""
+
+    class Breaking(Owner):
+        broken: Exception | None = None
+
+        def received(self, line: Line, message: AnyLink) -> None:
+            super().received(line, message)
+            raise ValueError("a bug")
+
+        def broke(self, exc: Exception) -> None:
+            self.broken = exc
+
+    server, client = Breaking(), Owner()
+    listener = Listener(tmp_path / "s", "cell:0", "1", server)
+    await listener.start()
+    dialer = Dialer(tmp_path / "s", "gateway:0", "1", client)
+    dialer.start()
+    await client.until(lambda: client.lines)
+    client.lines[-1].send(HeadIs(1))
+    client.lines[-1].send(HeadIs(2))
+    await server.until(lambda: server.heard)
+    assert isinstance(server.broken, ValueError)
+    assert len(server.heard) == 1
+    await dialer.stop()
+    await listener.stop()
 
 
 async def test_a_stranger_that_breaks_the_rules_is_cut_off(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ import pytest
 
 from orchestrator.cluster import leftovers
 from orchestrator.cluster.data_folder import mark_of
-from tests.orchestrator.toy_parts import BREAKS, REFUSES
-from tests.orchestrator.toy_server import REFUSED, ToyServer, gone, pids_of
+from tests.orchestrator.toy_parts import BREAKS, FAILS, LEAVES, REFUSES
+from tests.orchestrator.toy_server import DEADLINE_S, REFUSED, ToyServer, gone, pids_of
 
 pytestmark = pytest.mark.slow
 
@@ -61,6 +61,17 @@ def test_an_actor_that_breaks_comes_back_without_its_words_in_the_log(server: To
     assert "words" not in log
 
 
+def test_a_start_that_raises_is_tried_again_in_a_fresh_process(server: ToyServer) -> None:
+    """A bug at the start, also one that gets past the host, costs a process and no more once the part has served."""
+    (server.data / f"{FAILS}-cell-0").write_text("1")
+    (server.data / f"{LEAVES}-cell-0").write_text("1")
+    _process(server, "cell-0").kill()
+    assert [name for name, _ in server.told("born", 1)] == ["cell-0"]
+    log = (server.data / "log" / "cell-0.log").read_text()
+    assert '"event": "host.start_broke"' in log
+    assert "words" not in log
+
+
 @pytest.mark.parametrize("program", ["raylet", "gcs_server"])
 def test_the_death_of_a_vital_process_of_ray_rebuilds_everything(server: ToyServer, program: str) -> None:
     """All is made anew, soon, and nothing of the old life goes on."""
@@ -93,7 +104,7 @@ def test_a_second_server_on_the_folder_is_refused(server: ToyServer) -> None:
         assert f"in use by another server, process {server.process.pid}" in words.decode()
         assert leftovers.ours(server.mark)
     finally:
-        os.close(second.news)
+        second.let_go()
 
 
 def test_a_stop_drains_in_order_and_leaves_nothing(own: ToyServer) -> None:
@@ -132,6 +143,17 @@ def test_a_start_that_cannot_succeed_says_why(own: ToyServer) -> None:
     _, words = own.process.communicate(timeout=40)
     assert own.process.returncode == REFUSED
     assert words.decode().strip() == f"cell-0: the file {REFUSES}-cell-0 says no"
+    assert leftovers.ours(own.mark) == []
+
+
+def test_a_part_that_never_starts_ends_the_server(own: ToyServer) -> None:
+    """A bug at every start is no reason to go on silently: the operator hears whose it is and where to look."""
+    (own.data / f"{FAILS}-cell-0").write_text("1000")
+    _, words = own.process.communicate(timeout=DEADLINE_S)
+    assert own.process.returncode == REFUSED
+    log = own.data / "log" / "cell-0.log"
+    assert words.decode().strip() == f"cell-0: ValueError; 5 starts in a row failed: see {log}"
+    assert log.read_text().count('"host.start_broke"') == 5
     assert leftovers.ours(own.mark) == []
 
 

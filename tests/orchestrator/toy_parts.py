@@ -8,6 +8,10 @@ from orchestrator.settings import Settings
 
 REFUSES = "refuses"
 """A file `refuses-<process>` in the data folder makes that process's start fail."""
+FAILS = "fails"
+"""A file `fails-<process>` with a number makes as many of its starts raise, as a bug does."""
+LEAVES = "leaves"
+"""The same, but what is raised leaves the host as well."""
 BREAKS = "breaks"
 """A file `breaks-<process>` breaks the process once it serves; the file is gone then."""
 NEWS = "news"
@@ -25,6 +29,10 @@ class Toy:
     async def start(self) -> dict[str, str | int]:
         if (self._data / f"{REFUSES}-{self._name}").exists():
             raise PermissionError(f"the file {REFUSES}-{self._name} says no")
+        if self._counts_down(FAILS):
+            raise ValueError("a customer's words")
+        if self._counts_down(LEAVES):
+            raise asyncio.CancelledError
         return {"toy": self._name}
 
     async def run(self) -> None:
@@ -44,6 +52,13 @@ class Toy:
 
     def status(self) -> dict[str, object]:
         return {"name": self._name}
+
+    def _counts_down(self, what: str) -> bool:
+        file = self._data / f"{what}-{self._name}"
+        left = int(file.read_text()) if file.exists() else 0
+        if left:
+            file.write_text(f"{left - 1}")
+        return left > 0
 
     def _tell(self, what: str) -> None:
         fifo = self._data / NEWS

@@ -21,6 +21,7 @@ from orchestrator.cluster.run_folder import run_folder
 from orchestrator.cluster.supervisor import Serving, serve
 from orchestrator.settings import Http, Settings
 from protocol.errors import ThroughlineError
+from tests.leash import Leash
 from tests.orchestrator.toy_parts import NEWS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,6 +49,7 @@ class ToyServer:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
+        self._leash = Leash(self.process.pid)
 
     @property
     def mark(self) -> str:
@@ -87,7 +89,12 @@ class ToyServer:
         self.process.communicate(timeout=DEADLINE_S)
         leftovers.end(self.mark)
         with run_folder(self.mark):
-            os.close(self.news)
+            self.let_go()
+
+    def let_go(self) -> None:
+        """Forgets a program that has ended."""
+        self._leash.release()
+        os.close(self.news)
 
 
 def gone(pids: list[int], within_s: float = DEADLINE_S) -> bool:

@@ -21,10 +21,10 @@ import msgspec
 import structlog
 
 from adapters.attachments import AttachmentStore
-from adapters.channels.email import inbound
+from adapters.channels.email import inbound, taking
 from adapters.channels.email.headers import line
 from adapters.channels.email.smtp import Busy, Connection
-from protocol.errors import Refusal
+from protocol.errors import Code, Refusal, digest_conflict
 from protocol.inbound import InboundEvent
 from protocol.links import Answered
 
@@ -35,8 +35,6 @@ TIMEOUT_S = 300.0
 """Between two commands, and for a whole content (RFC 5321 §4.5.3.2.7)."""
 SUBMIT_TIMEOUT_S = 60.0
 """Until the commit; clients wait ten minutes for the answer to the content (RFC 5321 §4.5.3.2.6)."""
-RAW_INLINE_MAX = 256 * 1024
-"""A refused mail up to this size goes into quarantine as it is; a larger one as a file that the entry names."""
 
 log = structlog.get_logger(__name__)
 
@@ -88,6 +86,10 @@ class Entrance:
         self.connections: set[Connection] = set()
         self.held_bytes = 0
         self.counts: Counter[str] = Counter()
+        self.faults: Counter[str] = Counter()
+        """Mails that were quarantined, deferred or refused, by the reason's name in the error table."""
+        self.replies: Counter[str] = Counter()
+        """SMTP replies that refused something, by their code."""
 
     async def start(self, host: str, port: int) -> int:
         """Listens, and returns the port (the system's choice for 0). Raises `OSError` where it cannot."""
@@ -120,6 +122,20 @@ class Entrance:
         self.held_bytes += size
         return self.held_bytes <= self._held_bytes_max
 
+    def replied(self, code: str) -> None:
+        """Counts a reply where it refuses something: 4xx for now, 5xx for good (RFC 5321 §4.2.1)."""
+        if code.startswith(("4", "5")):
+            self.replies[code] += 1
+
+    def figures(self) -> dict[str, object]:
+        """What it counted, for operators."""
+        return {
+            "connections": len(self.connections),
+            "outcomes": dict(self.counts),
+            "faults": dict(self.faults),
+            "replies": dict(self.replies),
+        }
+
     async def take(self, raw: bytes, *, sender: str, recipients: Sequence[str]) -> str:
         """Takes a mail for each account among `recipients`; returns SMTP's answer."""
         self._working += 1
@@ -135,8 +151,10 @@ class Entrance:
 
     async def _take_for(self, mailbox: Mailbox, raw: bytes, sender: str) -> str:
         if len(raw) > mailbox.message_bytes_max:
-            self.counts["refused"] += 1
-            return f"552 5.3.4 {mailbox.address} takes mails of up to {mailbox.message_bytes_max} bytes"
+            self._count("refused", Code.TOO_LARGE.name)
+            return (
+                f"552 5.3.4 {mailbox.address} takes mails of up to {mailbox.message_bytes_max} bytes; send a smaller one"
+            )
         try:
             async with asyncio.timeout(self._submit_timeout_s):
                 return await self._take(mailbox, raw, sender)
@@ -148,7 +166,7 @@ class Entrance:
         except Refusal as refusal:
             if refusal.retryable:
                 return self._later(mailbox, refusal.code.name, refusal.message)
-            self.counts["refused"] += 1
+            self._count("refused", refusal.code.name)
             log.warning("mail_refused", account=mailbox.account, code=refusal.code.name)
             return f"554 5.6.0 {refusal.code.name}: {_line(refusal.message)}"
 
@@ -156,7 +174,7 @@ class Entrance:
         try:
             mail = await asyncio.to_thread(self._read, mailbox, raw, sender)
         except Refusal as refusal:
-            kept = await asyncio.to_thread(self._kept, raw)
+            kept = await asyncio.to_thread(taking.kept, raw, sender=sender, attachments=self._attachments)
             # Its Message-ID may be what cannot be read, or another mail's: the bytes name it.
             return await self._quarantine(mailbox, inbound.id_of(raw), refusal, kept)
         try:
@@ -166,38 +184,45 @@ class Entrance:
             if refusal.retryable:
                 raise
             return await self._quarantine(mailbox, mail.event.id, refusal, msgspec.json.encode(mail.event))
-        self.counts["quarantined" if answer.status == "quarantined" else "taken"] += 1
+        if answer.status == "quarantined":
+            return self._held(mailbox, digest_conflict(mail.event.id))
+        self._count("taken")
         return f"250 2.0.0 taken and written down for {mailbox.address}"
 
     def _read(self, mailbox: Mailbox, raw: bytes, sender: str) -> inbound.Mail:
-        """In a thread: parsing takes the processor for up to seconds, storing waits for the disk."""
-        mail = inbound.parse(
-            raw, account=mailbox.account, address=mailbox.address, arrived_ms=self._now_ms(), sender=sender
+        return taking.read_in(
+            raw,
+            account=mailbox.account,
+            address=mailbox.address,
+            arrived_ms=self._now_ms(),
+            sender=sender,
+            attachments=self._attachments,
         )
-        for body in mail.files.values():
-            self._attachments.keep(body)
-        return mail
-
-    def _kept(self, raw: bytes) -> bytes:
-        if len(raw) <= RAW_INLINE_MAX:
-            return raw
-        return msgspec.json.encode({"message_sha256": self._attachments.keep(raw), "size_bytes": len(raw)})
 
     async def _quarantine(self, mailbox: Mailbox, id: str, refusal: Refusal, kept: bytes) -> str:
         source = inbound.source_of(mailbox.account)
         await self._intake.quarantine(account=mailbox.account, source=source, id=id, refusal=refusal, raw=kept)
-        self.counts["quarantined"] += 1
+        return self._held(mailbox, refusal)
+
+    def _held(self, mailbox: Mailbox, refusal: Refusal) -> str:
+        self._count("quarantined", refusal.code.name)
         log.warning("mail_quarantined", account=mailbox.account, code=refusal.code.name)
         return f"250 2.0.0 taken; held for an operator of {mailbox.address} ({refusal.code.name})"
 
     def _later(self, mailbox: Mailbox, code: str, why: str) -> str:
-        self.counts["deferred"] += 1
+        self._count("deferred", code)
         log.warning("mail_deferred", account=mailbox.account, code=code)
         return f"451 4.3.0 {code}: {_line(why)}; send it again"
+
+    def _count(self, outcome: str, fault: str = "") -> None:
+        self.counts[outcome] += 1
+        if fault:
+            self.faults[fault.lower()] += 1
 
     def _connect(self) -> asyncio.Protocol:
         if len(self.connections) >= self._connections_max:
             self.counts["connections_refused"] += 1
+            self.replied("421")
             return Busy(self._connections_max)
         return Connection(
             self,

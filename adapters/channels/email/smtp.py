@@ -32,6 +32,9 @@ class Server(Protocol):
     def hold(self, size: int) -> bool:
         """Counts bytes of content; False where all connections together hold too many."""
 
+    def replied(self, code: str) -> None:
+        """A reply with this code is on its way."""
+
     async def take(self, raw: bytes, *, sender: str, recipients: list[str]) -> str:
         """Takes a mail; returns the answer to its content."""
 
@@ -76,7 +79,7 @@ class Connection(SMTP):
                 self.shut("452 4.3.1 too much mail is coming in at once; send it again")
                 return
             if self._held > self._wire_bytes_max:
-                self.shut(f"552 5.3.4 the mail is larger than {self.data_size_limit} bytes")
+                self.shut(_too_large(self.data_size_limit or 0))
                 return
         super().data_received(data)
 
@@ -91,10 +94,27 @@ class Connection(SMTP):
             self._server.hold(-self._held)
             self._held = 0
 
+    async def push(self, status: str | bytes) -> None:
+        """Every reply leaves here: it is counted, and says what the limit is where aiosmtpd's own words do not."""
+        answer = status.decode("utf-8") if isinstance(status, bytes) else status
+        if answer.startswith("552 Error"):
+            answer = _too_large(self.data_size_limit or 0)
+        elif answer.startswith("500 Line too long"):
+            answer = f"500 5.5.2 a line of the mail is longer than {LINE_BYTES_MAX} bytes; wrap it and send it again"
+        elif answer.startswith("500 Command line too long"):
+            answer = "500 5.5.2 the command is longer than RFC 5321 allows; send a shorter one"
+        self._server.replied(answer[:3])
+        await super().push(answer)
+
     def shut(self, answer: str = "421 4.3.2 the server is stopping; send it again") -> None:
         """Says why, and closes once that is sent."""
         if self.transport is not None and not self.transport.is_closing():
+            self._server.replied(answer[:3])
             _write_last(self.transport, answer)
+
+
+def _too_large(limit: int) -> str:
+    return f"552 5.3.4 a mail may have {limit} bytes; send a smaller one, or its files in several"
 
 
 class Busy(asyncio.Protocol):

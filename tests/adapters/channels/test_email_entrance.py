@@ -11,7 +11,8 @@ import msgspec
 import pytest
 
 from adapters.attachments import AttachmentStore
-from adapters.channels.email.entrance import RAW_INLINE_MAX, Entrance, Mailbox
+from adapters.channels.email.entrance import Entrance, Mailbox
+from adapters.channels.email.taking import INLINE_BYTES_MAX
 from protocol.errors import Code, Refusal
 from protocol.inbound import InboundEvent, MessageArrived
 from protocol.links import Answered
@@ -264,11 +265,11 @@ async def test_a_refused_event_lies_in_quarantine_as_it_can_be_replayed(start: S
 
 
 async def test_an_unreadable_mail_lies_in_quarantine_whole(start: Start) -> None:
-    """Small ones as they came."""
+    """Small ones as they came, below who the envelope said they are from."""
     running = await start()
     raw = letter("--a\n\n" * 1000, content_type="multipart/mixed; boundary=a")
     assert "TOO_LARGE" in await running.send(raw)
-    assert running.intake.quarantined[0]["raw"] == raw
+    assert running.intake.quarantined[0]["raw"] == b"Return-Path: <ann@example.org>\r\n" + raw
     assert running.entrance.counts == {"quarantined": 1}
 
 
@@ -279,11 +280,11 @@ async def test_a_large_unreadable_mail_is_kept_as_a_file(start: Start) -> None:
         [Mailbox("mail", ADDRESS, 10_000_000)], intake=running.intake, attachments=running.store, now_ms=lambda: 0
     )
     raw = letter("--a\n\n" * 60_000, content_type="multipart/mixed; boundary=a")
-    assert len(raw) > RAW_INLINE_MAX
+    assert len(raw) > INLINE_BYTES_MAX
     answer = await roomy.take(raw, sender="a@x.example", recipients=[ADDRESS])
     assert answer.startswith("250")
     kept = msgspec.json.decode(running.intake.quarantined[0]["raw"])
-    assert running.store.read(kept["message_sha256"]) == raw
+    assert running.store.read(kept["message_sha256"]) == b"Return-Path: <a@x.example>\r\n" + raw
 
 
 async def test_what_even_the_quarantine_refuses_is_told(start: Start) -> None:
@@ -306,7 +307,7 @@ async def test_what_the_cell_quarantined_is_counted(start: Start) -> None:
 async def test_the_size_is_bounded_for_each_account(start: Start) -> None:
     """552 at MAIL where the client says the size, after the content where it does not, and for the smaller account."""
     running = await start()
-    with pytest.raises(aiosmtplib.SMTPSenderRefused, match="size") as early:
+    with pytest.raises(aiosmtplib.SMTPSenderRefused, match="may have 100000 bytes") as early:
         await running.send(letter("x" * 200_000))
     assert early.value.code == 552
     with pytest.raises(aiosmtplib.SMTPDataError, match="5000") as smaller:

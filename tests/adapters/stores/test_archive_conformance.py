@@ -12,6 +12,7 @@ from adapters.stores.sqlite_archive import ArchiveReads, ArchiveWrites, SqliteAr
 from protocol import events as ev
 from protocol.archive import Due, Patch, StoredSnapshot
 from protocol.entities import ConversationSummary, Relation, RelationKind, Status
+from protocol.inbound import Attachment
 from protocol.links import SnapshotTaken
 from protocol.shards import shard_of
 from tests.adapters.stores.story import HOUR_MS, MINUTE_MS, Story, bodies
@@ -239,6 +240,21 @@ async def test_retention_drops_what_is_over(archive: Archive, story: Story) -> N
     assert b"c2VjcmV0" not in (await archive.reader.events_of_stream("account:mail", 0, 1))[0].body
     story.unit(ANN, (first, ev.DeliveryConfirmed(at_ms=0, delivery=f"{first}.4", status="read")))
     await archive.follow(story, after)
+
+
+async def test_files_are_named_by_messages_and_by_quarantine(archive: Archive, story: Story) -> None:
+    """What neither names any more may go."""
+    names = [f"{n}" * 64 for n in range(3)]
+    bill = ev.MessageReceived(
+        at_ms=0, interaction=1, channel="email", identity="mailto:ann@example.org", source="s", id="b", provider_ms=0,
+        text="See the bill", attachments=[Attachment(name="bill", sha256=names[0])],
+    )  # fmt: skip
+    story.unit(ANN, (f"{ANN}-1", bill))
+    story.unit("account:mail", ("account:mail", _quarantined("mail.1", f'{{"message_sha256":"{names[1]}"}}'.encode())))
+    story.unit("account:mail", ("account:mail", _quarantined("mail.2", b"\x00raw\xff")))
+    await archive.follow(story)
+    assert await archive.store.attached(set(names)) == {names[0], names[1]}
+    assert await archive.store.attached(set()) == set()
 
 
 async def test_reset_empties_it(archive: Archive, story: Story) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.stores.errors import StoreFailed, StoreLocked
+from adapters.stores.errors import StoreFailed, StoreLocked, StoreTrimmed
 from protocol.journal import Committed, Fence, Record, Skipped, Stale, Taken
 from tests.adapters.stores.journals import Harness, MemoryHarness, SqliteHarness, Store
 from tests.adapters.stores.units import AT_MS, Writer
@@ -190,6 +190,29 @@ async def test_trimming_drops_the_oldest_and_positions_go_on(harness: Harness, s
     store = harness.store()
     assert (await store.open()).position == 5
     assert await store.commit([one.unit("cu1")]) == [Committed(6)]
+
+
+async def test_what_is_old_is_found_by_time(harness: Harness, store: Store) -> None:
+    """Up to the first unit that is young: one that a wrong clock made old does not take the young ones before it."""
+    one = await writer(store)
+    await store.commit([one.unit("cu1", at_ms=at_ms) for at_ms in (10, 20, 30, 5)])
+    reader = await harness.reader(store)
+    assert [await reader.position_before(at_ms) for at_ms in (10, 11, 20, 30, 31)] == [0, 1, 1, 2, 4]
+    await store.trim(3)
+    assert [await reader.position_before(at_ms) for at_ms in (5, 6)] == [3, 4]
+    await store.trim(4)
+    assert await reader.position_before(99) == 4
+
+
+async def test_a_trimmed_journal_must_stay_synced(harness: Harness, store: Store) -> None:
+    """Should it lose commits, its archive would have to be made anew from what it no longer has."""
+    one = await writer(store)
+    await store.commit([one.unit("cu1")])
+    await store.trim(1)
+    await store.close()
+    with pytest.raises(StoreTrimmed, match="position 1"):
+        await harness.store("process").open()
+    assert (await harness.store("full").open()).generation == "generation-1"
 
 
 async def test_it_has_one_writer(harness: Harness, store: Store) -> None:

@@ -15,8 +15,8 @@ class Writer:
         self.epoch = fence.epoch
         self.batch = fence.batch
 
-    def unit(self, customer: str, *identities: str) -> Unit:
+    def unit(self, customer: str, *identities: str, at_ms: int = AT_MS) -> Unit:
         """The scope's next unit."""
         self.batch += 1
         body = msgpack.encode(f"{self.scope}/{self.epoch}/{self.batch}")
-        return Unit(self.scope, self.epoch, self.batch, customer, AT_MS, list(identities), 1, body)
+        return Unit(self.scope, self.epoch, self.batch, customer, at_ms, list(identities), 1, body)

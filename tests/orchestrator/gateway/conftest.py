@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from adapters.attachments import AttachmentStore
 from orchestrator.gateway.server import Gateway
 from orchestrator.settings import EmailAccount, GatewayAccount, Http, Limits, TwilioAccount
 from orchestrator.tokens import Tokens, mint
@@ -40,6 +41,8 @@ class Running:
         self.intake = FakeIntake()
         self.archive = FakeArchive()
         self.identities = FakeIdentities()
+        self.attachments = AttachmentStore(folder / "attachments")
+        self.attachments.open()
         minted = {name: mint(scopes, name, now_ms=1) for name, scopes in SCOPES.items()}
         self.token = {name: text for name, (text, _) in minted.items()}
         self.tokens = Tokens(
@@ -55,6 +58,7 @@ class Running:
                 "intake": self.intake,
                 "archive": self.archive,
                 "identities": self.identities,
+                "attachments": self.attachments,
                 "tokens": self.tokens,
                 "now_ms": lambda: NOW_MS,
                 **options,

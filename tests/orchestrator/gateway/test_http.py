@@ -374,6 +374,17 @@ async def test_a_server_written_event_is_replayed_too(running: Running) -> None:
     assert running.intake.taken[1] == running.intake.taken[0]
 
 
+async def test_a_replay_is_of_the_account_it_came_by(running: Running) -> None:
+    """Whatever the kept event says of itself."""
+    async with running.http("chat") as http:
+        await http.post("/v1/events", json=event(), headers=STRUCTURED)
+    forged = msgspec.structs.replace(running.intake.taken.pop(), account="sms")
+    running.archive.quarantines["q1"] = quarantined(msgspec.json.encode(forged))
+    async with running.http("operator") as http:
+        assert (await http.post("/v1/quarantine/q1/replay")).json()["code"] == Code.NOT_ALLOWED_NOW
+    assert running.intake.taken == []
+
+
 @pytest.mark.parametrize("raw", [b"\xff\xfe", b"From: ann\r\n\r\nhello", b'{"specversion":"1.0"}', b'{"a":1}', b"[]"])
 async def test_a_replay_that_still_does_not_fit_changes_nothing(running: Running, raw: bytes) -> None:
     """The reason comes back."""
@@ -526,6 +537,8 @@ async def test_openapi_describes_every_path(running: Running) -> None:
     assert {"/v1/events", "/v1/context", "/v1/conversations", "/webhooks/{account}", "/readyz"} <= set(
         document["paths"]
     )
+    file = document["paths"]["/v1/attachments/{sha256}"]["get"]["responses"]["200"]
+    assert set(file["content"]) == {"application/octet-stream"}
     posting = document["paths"]["/v1/events"]["post"]
     assert "application/cloudevents-batch+json" in posting["requestBody"]["content"]
     assert posting["description"].startswith("Takes CloudEvents")

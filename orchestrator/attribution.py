@@ -1,0 +1,239 @@
+"""Attribution: whose an inbound event is, and its way to that customer's cell and back.
+
+    memory knows its identities → its customer's cell
+    else: the store is asked, with all that gather meanwhile → … or nobody has them: a customer is proposed
+
+Who a new identity belongs to is a proposal until the journal's unique key decides. While one is under way every event
+with one of its identities follows it. When it turns out to be wrong (`Moved`), those that are under way are answered
+first, and then all go on to the right customer, as they came.
+
+Events that share an identity keep the order in which they were taken; others do not wait for each other.
+"""
+
+import asyncio
+from collections import Counter, OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
+
+import structlog
+
+from orchestrator.cells import Cells, Reply
+from protocol.errors import Code, Refusal
+from protocol.inbound import DeliveryReport, InboundEvent
+from protocol.links import Answered, AnyToCell, Input, Moved
+
+_log = structlog.get_logger(__name__)
+
+CACHE_MAX = 200_000
+"""Identities remembered with their customer; the longest unused go first. About 200 bytes each."""
+MOVES_MAX = 5
+"""How often one event may be sent on before something must be wrong."""
+
+LookUp = Callable[[Sequence[str]], Awaitable[dict[str, str]]]
+Answer = Callable[[Reply | Refusal], None]
+
+
+class Taken:
+    """An event on its way, and who hears the cell's reply. `number` is its place in the order of taking."""
+
+    __slots__ = ("answer", "claims", "digest", "event", "key", "moves", "number", "proposal", "raw")
+
+    def __init__(self, number: int, event: InboundEvent, key: int, digest: int, raw: bytes, answer: Answer) -> None:
+        self.number = number
+        self.event = event
+        self.key = key
+        self.digest = digest
+        self.raw = raw
+        self.answer = answer
+        self.proposal: _Proposal | None = None
+        self.claims: list[str] = []
+        self.moves = 0
+
+
+class _Proposal:
+    """A customer that identities may belong to, until the journal has decided."""
+
+    __slots__ = ("customer", "held", "identities", "moved", "moves", "new", "under_way")
+
+    def __init__(self, customer: str, *, new: bool) -> None:
+        self.customer = customer
+        self.new = new
+        """No store knows the customer, so its cell need not look; else only an identity is new to it."""
+        self.identities: list[str] = []
+        self.under_way = 0
+        """Events sent under it and not answered yet."""
+        self.moved = False
+        """It was wrong: `held` wait until nothing is under way, then go to whom `moves` say."""
+        self.moves: list[tuple[str, str]] = []
+        self.held: list[Taken] = []
+
+
+class Attribution:
+    """See the module. `customers_of` asks the store; `new_customer` makes an id."""
+
+    def __init__(self, cells: Cells, customers_of: LookUp, new_customer: Callable[[], str]) -> None:
+        self._cells = cells
+        self._customers_of = customers_of
+        self._new_customer = new_customer
+        self._known: OrderedDict[str, str] = OrderedDict()
+        self._proposed: dict[str, _Proposal] = {}
+        """By identity: proposals that are under way."""
+        self._unresolved: list[Taken] = []
+        """Events that wait for the store, or behind one that does."""
+        self._awaited: Counter[str] = Counter()
+        """Identities of those."""
+        self._looking: asyncio.Task[None] | None = None
+
+    def send(self, taken: Taken) -> None:
+        """Sends the event to its customer's cell; `taken.answer` gets the reply, or a refusal, once."""
+        data, identities = taken.event.data, taken.event.identities
+        if isinstance(data, DeliveryReport):
+            self._ask(taken, customer_of(data.delivery.rpartition(".")[0]), [], [])
+        elif all(self._is_known(identity) and identity not in self._awaited for identity in identities):
+            self._route(taken)
+        else:
+            self._unresolved.append(taken)
+            self._awaited.update(identities)
+            if self._looking is None:
+                self._looking = asyncio.get_running_loop().create_task(self._look_up())
+
+    def _is_known(self, identity: str) -> bool:
+        return identity in self._known or identity in self._proposed
+
+    # Asking the store
+
+    async def _look_up(self) -> None:
+        """Looks up what waits, a batch at a time, and routes it in the order of taking."""
+        while self._unresolved:
+            batch = list(self._unresolved)
+            wanted = list({i for taken in batch for i in taken.event.identities if not self._is_known(i)})
+            try:
+                found = await self._customers_of(wanted) if wanted else {}
+            except Exception as exc:  # noqa: BLE001 - whatever the store's fault is, who waits is told to come again
+                self._give_up(exc)
+                break
+            for identity, customer in found.items():
+                self._learn(identity, customer)
+            # What came meanwhile was not looked up; it, and what waits behind it, takes another round.
+            looked_up = {identity for taken in batch for identity in taken.event.identities}
+            self._unresolved.sort(key=_number)
+            waiting, self._unresolved = self._unresolved, []
+            self._awaited.clear()
+            for taken in waiting:
+                identities = taken.event.identities
+                if any(i not in looked_up or i in self._awaited for i in identities):
+                    self._unresolved.append(taken)
+                    self._awaited.update(identities)
+                else:
+                    self._route(taken)
+        self._looking = None
+
+    def _give_up(self, exc: Exception) -> None:
+        _log.error("attribution.lookup_failed", error=type(exc).__name__, events=len(self._unresolved))
+        waiting, self._unresolved = self._unresolved, []
+        self._awaited.clear()
+        for taken in waiting:
+            text = "the identities' customers could not be looked up; send again"
+            taken.answer(Refusal(Code.UNAVAILABLE, text, ref=taken.event.id))
+
+    # Choosing the customer
+
+    def _route(self, taken: Taken) -> None:
+        """All there is to know of the event's identities is known: picks the customer, and asks its cell."""
+        identities = taken.event.identities
+        followed = next((p for i in identities if i not in self._known and (p := self._proposed.get(i))), None)
+        if followed is not None and followed.moved:
+            followed.held.append(taken)
+            return
+        owner = {i: c for i in identities if (c := self._customer(i)) is not None}
+        customer = next(iter(owner.values())) if owner else self._new_customer()
+        unclaimed = [i for i in identities if i not in owner]
+        taken.proposal = followed
+        if unclaimed and taken.proposal is None:
+            taken.proposal = _Proposal(customer, new=not owner)
+        for identity in unclaimed:
+            # Until it is answered, whoever comes with this identity goes where this event goes.
+            assert taken.proposal is not None
+            self._proposed[identity] = taken.proposal
+            taken.proposal.identities.append(identity)
+            taken.claims.append(identity)
+        mine = [i for i in identities if owner.get(i, customer) == customer]
+        # A conflict is with what the journal has; a proposal of another customer may come to nothing.
+        conflicts = [(i, c) for i, c in owner.items() if c != customer and i in self._known]
+        self._ask(taken, customer, mine, conflicts)
+
+    def _customer(self, identity: str) -> str | None:
+        customer = self._known.get(identity)
+        if customer is not None:
+            self._known.move_to_end(identity)
+            return customer
+        proposal = self._proposed.get(identity)
+        return proposal.customer if proposal else None
+
+    def _learn(self, identity: str, customer: str) -> None:
+        self._known[identity] = customer
+        if len(self._known) > CACHE_MAX:
+            self._known.popitem(last=False)
+
+    # Asking the cell
+
+    def _ask(self, taken: Taken, customer: str, identities: list[str], conflicts: list[tuple[str, str]]) -> None:
+        proposal = taken.proposal
+        if proposal is not None:
+            proposal.under_way += 1
+        proposed = proposal is not None and proposal.new
+
+        def make(ref: int) -> AnyToCell:
+            return Input(
+                ref, customer, proposed, taken.event, identities, conflicts, taken.key, taken.digest, taken.raw
+            )
+
+        self._cells.ask(customer, make, lambda reply: self._answered(taken, reply))
+
+    def _answered(self, taken: Taken, reply: Reply) -> None:
+        proposal, taken.proposal = taken.proposal, None
+        if proposal is not None:
+            proposal.under_way -= 1
+        if isinstance(reply, Moved):
+            self._moved(taken, proposal, reply)
+        else:
+            if proposal is not None and not proposal.moved and isinstance(reply, Answered) and reply.owns:
+                for identity in taken.claims:
+                    self._learn(identity, proposal.customer)
+            taken.answer(reply)
+        if proposal is not None and not proposal.under_way:
+            self._end(proposal)
+
+    def _moved(self, taken: Taken, proposal: _Proposal | None, moved: Moved) -> None:
+        taken.moves += 1
+        if taken.moves > MOVES_MAX:
+            text = "the customer of the event's identities keeps changing; send again"
+            taken.answer(Refusal(Code.UNAVAILABLE, text, ref=taken.event.id))
+        elif proposal is None:
+            self._learn(moved.identity, moved.customer)
+            self.send(taken)
+        else:
+            proposal.moved = True
+            proposal.moves.append((moved.identity, moved.customer))
+            proposal.held.append(taken)
+
+    def _end(self, proposal: _Proposal) -> None:
+        """Nothing is under way any more: who comes next finds the identities in memory or asks the store. Those that
+        were held go on, in front of what came after them."""
+        for identity in proposal.identities:
+            if self._proposed.get(identity) is proposal:
+                del self._proposed[identity]
+        for identity, customer in proposal.moves:
+            self._learn(identity, customer)
+        held, proposal.held = sorted(proposal.held, key=_number), []
+        for taken in held:
+            taken.claims = []
+            self.send(taken)
+
+
+def customer_of(conversation: str) -> str:
+    """A conversation's id is `<customer>-<number>`."""
+    return conversation.rpartition("-")[0]
+
+
+def _number(taken: Taken) -> int:
+    return taken.number

@@ -1,0 +1,71 @@
+"""Figures of the other processes, as metrics: read at the moment of a scrape, from what each of them counts.
+
+A counter begins again at zero with its process, as Prometheus expects of one. A process that is down is not there.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+ReadFigures = Callable[[], Mapping[str, Mapping[str, Any]]]
+"""What each process counts, by its name (see `orchestrator.cluster.host.Part.status`)."""
+
+CHANNELS = "channels"
+_MAIL = {
+    "outcomes": ("throughline_mails", "Mails that came in, and connections refused, by outcome", "outcome"),
+    "faults": ("throughline_mail_faults", "Mails quarantined, deferred or refused, by reason", "code"),
+    "replies": ("throughline_smtp_refusals", "SMTP replies that refused something", "reply"),
+}
+"""By what the channel host calls it: a counter's name, its meaning and its label beside `listener`."""
+_UNDER_WAY = "under_way"
+
+
+class ProcessFigures(Collector):
+    """Metrics made of `read`'s answer."""
+
+    def __init__(self, read: ReadFigures) -> None:
+        self._read = read
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing is read before the first scrape."""
+        return ()
+
+    def collect(self) -> Iterable[Metric]:
+        """One scrape's."""
+        figures = self._read()
+        channels = figures.get(CHANNELS, {})
+        yield from _mail(channels.get("mail", {}))
+        yield from _attempts(channels.get("outbox", {}))
+        flat = GaugeMetricFamily("throughline_process", "Figures of one process", labels=["process", "figure"])
+        for process, counted in figures.items():
+            for name, value in counted.items():
+                if isinstance(value, int | float):
+                    flat.add_metric([process, name], value)
+        yield flat
+
+
+def _mail(listeners: Mapping[str, Mapping[str, Any]]) -> Iterable[Metric]:
+    for figure, (name, meaning, label) in _MAIL.items():
+        counter = CounterMetricFamily(name, meaning, labels=["listener", label])
+        for listener, counted in listeners.items():
+            for value, count in counted.get(figure, {}).items():
+                counter.add_metric([listener, value], count)
+        yield counter
+    connections = GaugeMetricFamily("throughline_smtp_connections", "Open SMTP connections", labels=["listener"])
+    for listener, counted in listeners.items():
+        connections.add_metric([listener], counted.get("connections", 0))
+    yield connections
+
+
+def _attempts(outbox: Mapping[str, int]) -> Iterable[Metric]:
+    counter = CounterMetricFamily(
+        "throughline_delivery_attempts", "Attempts of the server's own senders, by outcome", labels=["status"]
+    )
+    for status, count in outbox.items():
+        if status != _UNDER_WAY:
+            counter.add_metric([status], count)
+    yield counter
+    under_way = "Attempts that have no outcome yet"
+    yield GaugeMetricFamily("throughline_delivery_attempts_under_way", under_way, value=outbox.get(_UNDER_WAY, 0))
