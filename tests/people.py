@@ -42,12 +42,12 @@ class Customer:
             data=MessageArrived(text=text, session=self.name),
         )
 
-    def send_mail(self, server: LiveServer, text: str, *, subject: str = "My bill", message_id: str = "") -> None:
+    def send_mail(self, server: LiveServer, text: str, *, subject: str = "My bill", **headers: str) -> None:
         """Sends a mail as a real mail client does; returns when the server has accepted it.
 
-        `message_id` is with its angle brackets; a mail that is sent twice has the same.
+        `headers` are on top, `message_id` for Message-ID: without it and `date`, each mail has its own.
         """
-        given = ["--header", f"Message-ID: {message_id}"] if message_id else []
+        given = [word for name, value in headers.items() for word in ("--header", f"{name.replace('_', '-')}: {value}")]
         done = subprocess.run(
             [
                 require_peer("swaks"), "--server", f"127.0.0.1:{server.smtp_port}", "--from", self.mail,

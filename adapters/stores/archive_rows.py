@@ -55,7 +55,7 @@ def prune(db: sqlite3.Connection, before_ms: int) -> int:
     """Drops what was over before then, some of it: called again until it returns 0. Returns the rows dropped.
 
     A stream keeps its numbering for whoever loads it without a snapshot: of a closed conversation the opening, without
-    its subject, and the closing stay; a quarantined input's event stays without the input.
+    its subject, and the closing stay, and its row, without words; a quarantined input's event stays without the input.
     """
     with transaction(db):
         closed = "SELECT conversation FROM conversation WHERE closed_at_ms < ? ORDER BY closed_at_ms LIMIT ?"
@@ -185,8 +185,11 @@ def _is(name: str) -> str:
 _PRUNE_CONVERSATION = (
     *(
         f"DELETE FROM {table} WHERE conversation = ?"
-        for table in ("interaction", "relation", "message", "context_item", "conversation")
+        for table in ("interaction", "relation", "message", "context_item")
     ),
+    # Its row stays, empty of words: a load finds the streams of a customer by it. Without a time of closing it is not
+    # looked at again.
+    "UPDATE conversation SET subject = '', owner = '', closed_at_ms = NULL WHERE conversation = ?",
     *(f"DELETE FROM {table} WHERE stream = ?" for table in ("activity", "action", "timer")),
     "DELETE FROM outbox WHERE delivery > ?1 || '.' AND delivery < ?1 || '/'",
     "DELETE FROM event WHERE stream = ? AND type NOT IN ('ConversationOpened', 'ConversationClosed')",

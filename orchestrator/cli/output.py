@@ -57,7 +57,7 @@ def _print_block(out: Console, row: Mapping[str, Any], columns: Sequence[str]) -
     """A row as its first field, and the others that have a value below it."""
     first, *others = columns
     out.print(cell(first, row.get(first)), style="bold")
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1, 0, 2))
+    table = Table(box=None, show_header=False, padding=(0, 1, 0, 2))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
     for column in others:

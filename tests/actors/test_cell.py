@@ -8,8 +8,17 @@ import pytest
 from protocol.commands import LinkIdentity, Reply, Resolve, Snooze
 from protocol.entities import Status
 from protocol.errors import Code, Refusal
-from protocol.links import Answered, Ask, CustomerRead, ListWatched, ReadCustomer,
-    Refused, WatchConversation, Watched, WatchList
+from protocol.links import (
+    Answered,
+    Ask,
+    CustomerRead,
+    ListWatched,
+    ReadCustomer,
+    Refused,
+    WatchConversation,
+    Watched,
+    WatchList,
+)
 from tests.actors.world import World, world
 
 ANN = "mailto:ann@example.org"
