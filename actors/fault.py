@@ -1,7 +1,7 @@
 """A fault: the first exception that broke an actor outside its own `run`, in a callback or a task.
 
-Nobody awaits a callback, so what it raises would only be logged, and the actor would live on half-done. It ends instead:
-its `run` raises the fault, and its next life recovers.
+Nobody awaits a callback, so what it raises would only be logged, and the actor would live on half-done. It ends
+instead: its `run` raises the fault, and its next life recovers.
 """
 
 import asyncio

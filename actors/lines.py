@@ -6,8 +6,8 @@ from protocol.links import AnyLink
 
 
 class Line(Protocol):
-    """One end of a pipe to one life of `peer`, across reconnects. When the peer comes back as a new life, `opened` brings
-    a new line; what is sent on the old one goes nowhere, since it answers questions that nobody remembers."""
+    """One end of a pipe to one life of `peer`, across reconnects. When the peer comes back as a new life, `opened`
+    brings a new line; what is sent on the old one goes nowhere, since it answers questions that nobody remembers."""
 
     @property
     def peer(self) -> str:

@@ -122,6 +122,8 @@ class Outbox:
         self._finish(effect, outcome)
 
     def _finish(self, effect: DeliverNow, outcome: SentLike) -> None:
+        # Neither its code nor its reason: they are the provider's words, which may quote what was sent and to whom.
+        _log.debug("outbox.attempted", delivery=effect.delivery, attempt=effect.attempt, status=outcome.status)
         self.counts[outcome.status] += 1
         self._outcomes[(effect.delivery, effect.attempt)] = outcome
         if len(self._outcomes) > OUTCOMES_MAX:

@@ -126,9 +126,7 @@ class PolicySettings(Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
     rest_after_s: dict[str, Seconds] = field(
         default_factory=lambda: {"chat": 1800.0, "email": 7 * 86400.0, "sms": 86400.0}
     )
-    uncertain: dict[str, Uncertain] = field(
-        default_factory=lambda: {"email": "retry", "sms": "hold", "chat": "retry"}
-    )
+    uncertain: dict[str, Uncertain] = field(default_factory=lambda: {"email": "retry", "sms": "hold", "chat": "retry"})
     """What happens to an uncertain send, by channel: `retry` under the same idempotency key, or `hold` for a person."""
     attempts_max: Annotated[int, Meta(ge=1, le=1000)] = 8
     backoff_s: Seconds = 2.0

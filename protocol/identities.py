@@ -36,7 +36,7 @@ def normalise(identity: str, *, region: str = "GB") -> str:
         return f"{kind}:{_e164(value, region)}"
     if kind == "mailto":
         return f"mailto:{_mail_address(value)}"
-    return f"{kind}:{value.removeprefix('@')}"
+    return f"{kind}:{_handle(value, kind)}"
 
 
 def kind_of(identity: str) -> str:
@@ -64,7 +64,16 @@ def _mail_address(value: str) -> str:
     local, at, domain = value.rpartition("@")
     if not at or not local or not domain or any(c.isspace() for c in value):
         raise _bad("a mailto identity must be local@domain")
-    return value.lower()
+    # A few letters grow when lowered.
+    if len(lowered := value.lower()) > LENGTH_MAX:
+        raise _bad(f"a mailto identity has at most {LENGTH_MAX} characters")
+    return lowered
+
+
+def _handle(value: str, kind: str) -> str:
+    if not (handle := value.lstrip("@ ")):
+        raise _bad(f"the value of a {kind} identity must be more than `@`")
+    return handle
 
 
 def _bad(message: str) -> Refusal:

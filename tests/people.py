@@ -45,13 +45,15 @@ class Customer:
     def send_mail(self, server: LiveServer, text: str, *, subject: str = "My bill", **headers: str) -> None:
         """Sends a mail as a real mail client does; returns when the server has accepted it.
 
-        `headers` are on top, `message_id` for Message-ID: without it and `date`, each mail has its own.
+        `headers` replace the client's own: with the same `message_id` and `date` a mail is the same one again.
         """
-        given = [word for name, value in headers.items() for word in ("--header", f"{name.replace('_', '-')}: {value}")]
+        # In the client's own spelling (`Message-Id`): another one would be a second header.
+        given = [f"{name.replace('_', '-').title()}: {value}" for name, value in {"subject": subject, **headers}.items()]
         done = subprocess.run(
             [
                 require_peer("swaks"), "--server", f"127.0.0.1:{server.smtp_port}", "--from", self.mail,
-                "--to", "support@throughline.example", "--header", f"Subject: {subject}", "--body", text, *given,
+                "--to", "support@throughline.example", "--body", text,
+                *(word for header in given for word in ("--header", header)),
             ],
             capture_output=True, text=True, timeout=30, check=False,
         )  # fmt: skip

@@ -32,6 +32,7 @@ Durability = Literal["full", "process"]
 
 CACHE_KIB = 8 * 1024
 """Pages kept in memory. Appends touch the file's end; the rest serves the identities' index."""
+RESTORED = "restored"
 TRIM_POSITIONS = 10_000
 """Positions that one step of `trim` drops, so that commits come in between."""
 
@@ -45,6 +46,9 @@ class SqliteJournal:
     `durability`: `full` syncs every commit before it is answered. `process` leaves that to the operating system: a
     killed server loses nothing, a machine that dies may lose the newest commits, so after any unclean end the journal
     takes a name from `new_generation` and all positions given out under the old one are void.
+
+    A file named `restored` beside the journal says that it came from a backup, and lost what was committed since: it
+    too begins a new generation, once, and the file goes.
     """
 
     def __init__(self, path: Path, *, durability: Durability = "full", new_generation: Callable[[], str]) -> None:
@@ -61,7 +65,12 @@ class SqliteJournal:
         try:
             self._db = await open_writer(self._path, synchronous="FULL", cache_kib=CACHE_KIB)
             await self._db.run(migrations.migrate, JOURNAL)
-            return await self._db.run(self._file.load, self._durability, self._new_generation)
+            restored = self._path.with_name(RESTORED)
+            anew = restored.exists()
+            state = await self._db.run(self._file.load, self._durability, self._new_generation, anew=anew)
+            if anew:
+                restored.unlink()
+            return state
         except BaseException:
             await self._let_go()
             raise
@@ -170,11 +179,14 @@ class _File:
         self._fences: dict[str, Fence] = {}
         self._unmade: dict[tuple[str, int], Unmade] = {}
 
-    def load(self, db: sqlite3.Connection, durability: Durability, new_generation: Callable[[], str]) -> JournalState:
+    def load(
+        self, db: sqlite3.Connection, durability: Durability, new_generation: Callable[[], str], *, anew: bool
+    ) -> JournalState:
         meta = dict(db.execute("SELECT key, value FROM meta"))
         generation = meta.get("generation")
         check_trimmed(durability, int(meta.get("trimmed", 0)))
-        if generation is None or meta["unsynced"]:
+        # A trimmed journal keeps its name: the archive alone has what was trimmed, and follows it by that name.
+        if generation is None or meta["unsynced"] or (anew and not int(meta.get("trimmed", 0))):
             generation = new_generation()
         # Written under synchronous=FULL: with the mark lost, a commit lost after it would go unnoticed.
         _write_meta(db, generation=generation, unsynced=int(durability == "process"))

@@ -139,6 +139,11 @@ class Gateway:
         """The port it listens on, once started."""
         return self._listener.port
 
+    @property
+    def open_connections(self) -> int:
+        """TCP connections now, of every kind: what `http.connections_max` bounds."""
+        return self._listener.open_connections
+
     async def start(self) -> None:
         """Opens the port. Raises `ListenError` that names the setting where it cannot."""
         await self._listener.start()

@@ -17,9 +17,11 @@ from typing import Any
 import msgspec
 import pytest
 import typer
+from rich.console import Console
 
 from adapters.stores.sqlite_journal import SqliteJournal
 from orchestrator.cli import app as cli
+from orchestrator.cli import output
 from orchestrator.cli.exits import Exit
 from orchestrator.cli.server import Running, find
 from orchestrator.cluster.data_folder import locked
@@ -295,6 +297,26 @@ def test_the_outbox_is_a_table_of_its_rows(shell: Shell, answering: Answering) -
     assert row.rstrip().endswith("gave for it,")
 
 
+def test_a_row_that_a_terminal_is_too_narrow_for_is_a_block(
+    shell: Shell, answering: Answering, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At 80 columns every value is whole, and what is longer than a line goes on in the next."""
+    monkeypatch.setattr(output, "console", lambda: Console(highlight=False, soft_wrap=True, width=80))
+    row = {
+        "delivery": "cu7q2mzj4xk5w3n6ab-1.12",
+        "state": "uncertain",
+        "recipient": "mailto:somebody.with.a.long.name@example.org",
+        "queued_at_ms": 1_800_000_000_000,
+        "code": "550",
+        "reason": "a reason of some length that the relay gave for it, " * 3,
+    }
+    answering.body = [row, row]
+    lines = shell.run("outbox list").out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert [line for line in lines if not line.startswith(" ")] == [row["delivery"]] * 2
+    assert [line.split() for line in lines[1:3]] == [["state", row["state"]], ["recipient", row["recipient"]]]
+
+
 def test_customers_words_are_printed_as_words(shell: Shell, answering: Answering) -> None:
     """Square brackets in a message are no markup."""
     answering.body = {
@@ -420,6 +442,21 @@ def test_an_archive_is_not_rebuilt_under_a_running_server(shell: Shell) -> None:
         outcome = shell.run("archive rebuild")
     assert outcome.code == Exit.DATA
     assert "in use" in outcome.err
+
+
+def test_a_newer_versions_data_folder_is_refused_before_anything_starts(shell: Shell) -> None:
+    """Exit code 4, with what to do; Ray was not started for it, nor was the file changed."""
+    folder = shell.folder / "data"
+    folder.mkdir()
+    asyncio.run(_journal_with_a_conversation(folder))
+    with closing(sqlite3.connect(folder / "journal.sqlite")) as journal:
+        journal.execute("PRAGMA user_version = 99")
+    before = (folder / "journal.sqlite").read_bytes()
+    outcome = shell.run("serve --port 0")
+    assert outcome.code == Exit.DATA
+    assert "schema version 99, written by a newer Throughline" in " ".join(outcome.err.split())
+    assert not (folder / "log" / "node.log").exists()
+    assert (folder / "journal.sqlite").read_bytes() == before
 
 
 def test_a_folder_without_a_journal_is_not_made_one(shell: Shell) -> None:

@@ -13,7 +13,9 @@ import psutil
 import pytest
 
 from orchestrator.cluster import leftovers
+from orchestrator.cluster.run_folder import read_figures
 from orchestrator.cluster.supervisor import Serving
+from tests.live_server import until
 from tests.orchestrator.toy_server import ROOT, ToyServer
 
 pytestmark = pytest.mark.slow
@@ -59,6 +61,13 @@ def test_nothing_listens_beyond_loopback(server: tuple[Serving, Path]) -> None:
         for _, address in listening:
             with pytest.raises(OSError), socket.create_connection((outside, address.port), timeout=2):  # noqa: PT011 - any
                 pass
+
+
+async def test_what_every_process_counts_comes_together_in_the_run_folder(server: tuple[Serving, Path]) -> None:
+    """For the gateway, which serves it as metrics."""
+    serving, run = server
+    await until(lambda: set(read_figures(run)) == set(serving.facts))
+    assert read_figures(run)["cell-0"] == {"name": "cell-0"}
 
 
 @pytest.mark.parametrize("name", METHODS)

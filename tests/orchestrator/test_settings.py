@@ -113,7 +113,6 @@ def test_whatever_a_file_says_is_read_or_refused(raw: dict[str, Any]) -> None:
     """Nothing but `SettingsError` is raised, and what passes can be written down for the processes and read again."""
     try:
         settings = parse(raw)
-    except SettingsError as exc:
-        assert str(exc).startswith("settings: ")
-    else:
-        assert msgspec.json.decode(msgspec.json.encode(settings), type=Settings) == settings
+    except SettingsError:
+        return
+    assert msgspec.json.decode(msgspec.json.encode(settings), type=Settings) == settings

@@ -227,6 +227,25 @@ def test_flipped_bytes_bring_only_frames_and_refusals(name: str, data: st.DataOb
         decode_everywhere(codec, bytes(message))
 
 
+@pytest.mark.parametrize(
+    ("text", "half"),
+    [
+        (r'{"op":"pong","x":"\ud83d"}', True),
+        (r'{"op":"pong","x":"\uD83D and more"}', True),
+        (r'{"op":"pong","x":"\\\ud83d"}', True),
+        (r'{"op":"pong","x":"\ud83d\ude00', False),
+        (r'{"op":"pong","x":"\\ud83d', False),
+    ],
+)
+def test_half_of_a_surrogate_pair_is_named(text: str, half: bool) -> None:
+    """Not mistaken for a message that ends too early, which is what the others are."""
+    (refusal,) = CODECS["json"].decode_agent(text)
+    assert isinstance(refusal, Refusal)
+    assert refusal.code == Code.MALFORMED
+    assert ("half of a surrogate pair" in refusal.message) is half
+    assert ("truncated" in refusal.message) is not half
+
+
 def unbounded_integers(kind: msgspec.inspect.Type, path: str, seen: set[type]) -> list[str]:
     """The paths of integers without both bounds in a type."""
     match kind:

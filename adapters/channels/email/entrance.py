@@ -152,9 +152,8 @@ class Entrance:
     async def _take_for(self, mailbox: Mailbox, raw: bytes, sender: str) -> str:
         if len(raw) > mailbox.message_bytes_max:
             self._count("refused", Code.TOO_LARGE.name)
-            return (
-                f"552 5.3.4 {mailbox.address} takes mails of up to {mailbox.message_bytes_max} bytes; send a smaller one"
-            )
+            limit = mailbox.message_bytes_max
+            return f"552 5.3.4 {mailbox.address} takes mails of up to {limit} bytes; send a smaller one"
         try:
             async with asyncio.timeout(self._submit_timeout_s):
                 return await self._take(mailbox, raw, sender)

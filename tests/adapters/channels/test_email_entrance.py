@@ -190,6 +190,7 @@ async def test_a_stranger_address_is_refused_at_once(start: Start) -> None:
     with pytest.raises(aiosmtplib.SMTPRecipientsRefused) as caught:
         await running.send(letter(), to=("nobody@throughline.example",))
     assert caught.value.recipients[0].code == 550
+    assert running.entrance.replies == {"550": 1}
 
 
 async def test_a_subaddress_is_ours(start: Start) -> None:
@@ -300,8 +301,9 @@ async def test_what_the_cell_quarantined_is_counted(start: Start) -> None:
     """Such as the same Message-ID with another content."""
     running = await start()
     running.intake.status = "quarantined"
-    await running.send(letter())
+    assert "held for an operator" in await running.send(letter())
     assert running.entrance.counts == {"quarantined": 1}
+    assert running.entrance.faults == {"digest_conflict": 1}
 
 
 async def test_the_size_is_bounded_for_each_account(start: Start) -> None:
@@ -313,10 +315,25 @@ async def test_the_size_is_bounded_for_each_account(start: Start) -> None:
     with pytest.raises(aiosmtplib.SMTPDataError, match="5000") as smaller:
         await running.send(letter("x\n" * 5_000), to=(SALES,))
     assert smaller.value.code == 552
+    assert running.entrance.faults == {"too_large": 1}
     reader, writer = await begin(running.port)
     writer.write((b"x" * 70 + b"\r\n") * 2000 + b".\r\n")
-    assert (await asyncio.wait_for(reader.readline(), 10)).startswith(b"552")
+    assert b"552 5.3.4 a mail may have 100000 bytes; send a smaller" in await asyncio.wait_for(reader.readline(), 10)
     writer.close()
+    assert running.entrance.replies == {"552": 3}
+
+
+async def test_a_line_that_never_ends_names_the_limit(start: Start) -> None:
+    """500, after the content, with what to do; and a command's likewise."""
+    running = await start()
+    reader, writer = await begin(running.port)
+    writer.write(b"x" * 70_000 + b"\r\n.\r\n")
+    answer = await asyncio.wait_for(reader.readline(), 10)
+    assert answer == b"500 5.5.2 a line of the mail is longer than 65536 bytes; wrap it and send it again\r\n"
+    writer.write(b"NOOP " + b"x" * 5_000 + b"\r\n")
+    assert (await asyncio.wait_for(reader.readline(), 10)).startswith(b"500 5.5.2 the command is longer")
+    writer.close()
+    assert running.entrance.replies == {"500": 2}
 
 
 async def test_a_content_without_line_ends_is_cut_off(start: Start) -> None:
@@ -335,6 +352,7 @@ async def test_all_contents_together_are_bounded(start: Start) -> None:
     writer.write((b"x" * 70 + b"\r\n") * 500)
     assert (await asyncio.wait_for(reader.readline(), 10)).startswith(b"452 4.3.1")
     writer.close()
+    assert running.entrance.replies == {"452": 1}
     await running.send(letter())
 
 
@@ -345,6 +363,7 @@ async def test_connections_are_bounded(start: Start) -> None:
     await reader.readline()
     second, other = await raw_client(running.port)
     assert b"1 connections are open" in await asyncio.wait_for(second.read(), 10)
+    assert running.entrance.replies == {"421": 1}
     other.close()
     writer.write(b"QUIT\r\n")
     await asyncio.wait_for(reader.read(), 10)

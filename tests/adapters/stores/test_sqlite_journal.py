@@ -235,3 +235,16 @@ def _pragma(path: Path, pragma: str) -> None:
     with sqlite3.connect(path) as db:
         db.execute(f"PRAGMA {pragma}")
     db.close()
+
+
+async def test_a_restored_journal_begins_a_new_generation_once(tmp_path: Path) -> None:
+    """Positions given out after the backup would else be taken for positions in what comes now."""
+    path = tmp_path / "journal.sqlite"
+    names = iter(("first", "second"))
+    for expected in ("first", "second", "second"):
+        journal = SqliteJournal(path, new_generation=lambda: next(names))
+        assert (await journal.open()).generation == expected
+        await journal.close()
+        if expected == "first":
+            (tmp_path / "restored").touch()
+    assert not (tmp_path / "restored").exists()

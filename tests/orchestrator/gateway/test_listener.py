@@ -10,7 +10,7 @@ from orchestrator.gateway.listener import ListenError
 from orchestrator.settings import Http
 from protocol.errors import Code
 from tests.orchestrator.gateway.clients import DEADLINE_S
-from tests.orchestrator.gateway.conftest import Running, Start
+from tests.orchestrator.gateway.conftest import Running, Start, until
 
 
 async def raw(running: Running, *chunks: bytes) -> tuple[int, bytes]:
@@ -82,3 +82,50 @@ async def test_connections_over_the_limit_are_told_so(start: Start) -> None:
     async with running.agent():
         status, body = await raw(running, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
         assert (status, json.loads(body)["code"]) == (503, Code.TOO_MANY_CONNECTIONS)
+
+
+@pytest.mark.parametrize(
+    "garbage", [b"\x16\x03\x01\x02\x00\x01\x00", b"HELO mail\r\n\r\n", b"GET \x00 HTTP/1.1\r\n\r\n"]
+)
+async def test_what_is_no_http_is_told_so_in_the_shape_of_every_error(
+    running: Running, caplog: pytest.LogCaptureFixture, garbage: bytes
+) -> None:
+    """A TLS hello, another protocol, a broken request line: counted, and no line in the log for any of them."""
+    status, body = await raw(running, garbage)
+    assert (status, json.loads(body)["code"]) == (400, Code.MALFORMED)
+    assert running.metric("throughline_refusals_total", code="malformed", entrance="listener") == 1
+    assert not caplog.records
+
+
+async def test_garbage_after_a_good_request_is_answered_too(running: Running) -> None:
+    """The answer before it is over, so this one belongs to the garbage."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", running.gateway.port)
+    writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+    async with asyncio.timeout(DEADLINE_S):
+        assert (await reader.readuntil(b"}")).startswith(b"HTTP/1.1 200")
+        writer.write(b"nonsense\r\n\r\n")
+        assert (await reader.read()).startswith(b"HTTP/1.1 400")
+    writer.close()
+
+
+async def test_each_answer_of_the_listener_is_counted(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A head too long, one too slow, a connection too many, a broken handshake."""
+    monkeypatch.setattr(listener, "HEAD_WITHIN_S", 0.02)
+    running = await start(http=Http(port=0, connections_max=1, header_bytes_max=1024))
+
+    def counted(code: str) -> float:
+        return running.metric("throughline_refusals_total", code=code, entrance="listener")
+
+    async with running.agent():
+        assert (await raw(running, b""))[0] == 503
+    assert counted("too_many_connections") == 1
+    await until(lambda: not running.gateway.open_connections)
+    assert (await raw(running, b"GET / HTTP/1.1\r\nX-Long: " + b"x" * 2000))[0] == 431
+    assert counted("too_large") == 1
+    await until(lambda: not running.gateway.open_connections)
+    assert (await raw(running, b"GET / HT"))[0] == 408
+    assert counted("malformed") == 1
+    await until(lambda: not running.gateway.open_connections)
+    upgrade = b"Host: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+    assert (await raw(running, b"GET /v1/agent HTTP/1.1\r\n" + upgrade))[0] == 400
+    assert counted("malformed") == 2

@@ -41,6 +41,26 @@ async def test_a_subprotocol_is_needed(running: Running, offered: list[str]) -> 
     assert running.metric("throughline_refusals_total", code="unsupported_protocol", entrance="websocket") == 1
 
 
+async def test_strangers_leave_no_line_in_the_log(running: Running, caplog: pytest.LogCaptureFixture) -> None:
+    """Refused handshakes and text that is not UTF-8 are counted; a log that anybody can fill hides what matters."""
+    await refused(running, "/v1/nothing")
+    await refused(running, subprotocols=None)
+    reader, writer = await asyncio.open_connection("127.0.0.1", running.gateway.port)
+    writer.write(
+        b"GET /v1/agent HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        b"Sec-WebSocket-Version: 13\r\n"
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: throughline.v1.json\r\n\r\n"
+    )
+    async with asyncio.timeout(DEADLINE_S):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"\x81\x81\x00\x00\x00\x00\xff")  # A masked text frame of one byte, 0xff (RFC 6455 §5.2).
+        await reader.read()
+    writer.close()
+    assert [record for record in caplog.records if record.name.startswith(("uvicorn", "websockets"))] == []
+    assert running.metric("throughline_refusals_total", code="not_found", entrance="websocket") == 1
+    assert running.metric("throughline_refusals_total", code="malformed", entrance="agent") == 1
+
+
 async def test_another_sites_page_may_not_connect(start: Start) -> None:
     """The server's own origin and the configured ones may; programs send none."""
     running = await start(http=Http(port=0, origins=["https://desk.example.org"]))

@@ -1,0 +1,72 @@
+"""Identities: one spelling each."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from protocol.errors import Code, Refusal
+from protocol.identities import KINDS, LENGTH_MAX, TELEPHONE_KINDS, kind_of, normalise, value_of
+
+
+@pytest.mark.parametrize(
+    ("given_as", "one_spelling"),
+    [
+        ("tel:07700 900123", "tel:+447700900123"),
+        ("TEL: +44 7700 900123", "tel:+447700900123"),
+        ("whatsapp:+49 30 901820", "whatsapp:+4930901820"),
+        ("mailto:Ann@Example.ORG", "mailto:ann@example.org"),
+        ("instagram:@ann", "instagram:ann"),
+        ("x:@ @ann", "x:ann"),
+        ("crm:A:7", "crm:A:7"),
+    ],
+)
+def test_spellings_of_one_address_become_one(given_as: str, one_spelling: str) -> None:
+    """Numbers without a country are read as of the region; what follows the first colon is the value."""
+    assert normalise(given_as) == one_spelling
+    assert f"{kind_of(one_spelling)}:{value_of(one_spelling)}" == one_spelling
+
+
+@pytest.mark.parametrize(
+    "identity",
+    [
+        "",
+        "tel",
+        "tel:",
+        ":1",
+        "fax:1",
+        "tel:12",
+        "chat:@@ @",
+        "mailto:ann",
+        "mailto:a b@c",
+        "web:a\nb",
+        "web:" + "x" * 321,
+    ],
+)
+def test_what_is_no_identity_is_refused(identity: str) -> None:
+    """With the code for it."""
+    with pytest.raises(Refusal) as caught:
+        normalise(identity)
+    assert caught.value.code == Code.BAD_IDENTITY
+
+
+_VALUES = st.text(max_size=LENGTH_MAX + 5) | st.from_regex(
+    r"@{0,3}[+0-9 ();a-z=.-]{1,24}@?[a-zA-Zİß.]{0,9}", fullmatch=True
+)
+_KINDS = st.sampled_from(sorted(KINDS)) | st.sampled_from(sorted(TELEPHONE_KINDS)) | st.text(max_size=5)
+
+
+@given(_KINDS, _VALUES)
+def test_any_text_has_one_spelling_or_none(kind: str, value: str) -> None:
+    """Normalising twice changes nothing, and nothing but `Refusal` is raised."""
+    try:
+        once = normalise(f"{kind}:{value}")
+    except Refusal:
+        return
+    assert normalise(once) == once
+    assert value_of(once)
+
+
+def test_a_letter_that_grows_when_lowered_stays_within_the_length() -> None:
+    """`İ` becomes two code points (Unicode SpecialCasing)."""
+    with pytest.raises(Refusal, match="at most 320"):
+        normalise("mailto:" + "İ" * 200 + "@example.org")
