@@ -17,17 +17,20 @@ class Lingering:
     """A plugin: ends pytest at once where such a thread is left, and never as a success."""
 
     def __init__(self) -> None:
-        self._status = 0
+        self._session: pytest.Session | None = None
 
-    @pytest.hookimpl(trylast=True)
-    def pytest_sessionfinish(self, exitstatus: int) -> None:
-        self._status = int(exitstatus)
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        self._session = session
 
-    @pytest.hookimpl(trylast=True)
+    # First, since another plugin that raises here would keep it from being called.
+    @pytest.hookimpl(tryfirst=True)
     def pytest_unconfigure(self, config: pytest.Config) -> None:
-        if left := [thread.name for thread in threading.enumerate() if WORKER in thread.name and not thread.daemon]:
-            reporter = config.pluginmanager.get_plugin("terminalreporter")
-            if reporter is not None:
-                reporter.write_line(f"left open by tests: {len(left)} SQLite connections ({', '.join(left)})")
-                reporter.flush()
-            os._exit(self._status or pytest.ExitCode.TESTS_FAILED)
+        left = [thread.name for thread in threading.enumerate() if WORKER in thread.name and not thread.daemon]
+        if not left:
+            return
+        reporter = config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is not None:
+            reporter.write_line(f"left open by tests: {len(left)} SQLite connections ({', '.join(left)})")
+            reporter.flush()
+        status = int(self._session.exitstatus) if self._session else 0
+        os._exit(status or pytest.ExitCode.TESTS_FAILED)

@@ -48,7 +48,9 @@ class Customer:
         `headers` replace the client's own: with the same `message_id` and `date` a mail is the same one again.
         """
         # In the client's own spelling (`Message-Id`): another one would be a second header.
-        given = [f"{name.replace('_', '-').title()}: {value}" for name, value in {"subject": subject, **headers}.items()]
+        given = [
+            f"{name.replace('_', '-').title()}: {value}" for name, value in {"subject": subject, **headers}.items()
+        ]
         done = subprocess.run(
             [
                 require_peer("swaks"), "--server", f"127.0.0.1:{server.smtp_port}", "--from", self.mail,

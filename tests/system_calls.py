@@ -26,7 +26,9 @@ TEXT_BYTES = 16_384
 """Of a call's data that strace shows: a page of SQLite's and more."""
 DETACH_S = 20.0
 
-_LINE = re.compile(r"(?P<thread>\d+) +(?P<at>\d+\.\d+) (?:(?P<name>\w+)\((?P<asked>.*)|<\.\.\. (?P<resumed>\w+) resumed>.*)")
+_LINE = re.compile(
+    r"(?P<thread>\d+) +(?P<at>\d+\.\d+) (?:(?P<name>\w+)\((?P<asked>.*)|<\.\.\. (?P<resumed>\w+) resumed>.*)"
+)
 _UNFINISHED = " <unfinished ...>"
 
 
