@@ -135,11 +135,13 @@ def _way_out(
     channel = command.channel or (state.interactions[-1].channel if state.interactions else "")
     kind = identity_kind(channel)
     reachable = [i for i in identities if (i == command.to if command.to else kind_of(i) == kind)]
+    if command.to and command.to not in identities:
+        raise Refusal(Code.INVALID, "to: this identity is not this customer's; link it first", field="to")
     if not channel or not reachable:
         raise Refusal(
             Code.INVALID,
             f"the customer has no {kind or 'known'} identity to reply to; name a channel they can be reached on",
-            field="to" if command.to else "channel",
+            field="channel",
         )
     interaction = Interaction(
         number=state.interaction_count + 1,

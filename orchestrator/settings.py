@@ -189,7 +189,11 @@ def load(path: Path | None = None, environ: dict[str, str] | None = None) -> Set
     if http:
         in_file = raw.get("http", {})
         raw["http"] = {**in_file, **http} if isinstance(in_file, dict) else in_file
-    return parse(raw)
+    try:
+        return parse(raw)
+    except SettingsError as exc:
+        file = path or Path(FILE_DEFAULT)
+        raise SettingsError(f"{exc} (read from {file})" if file.exists() else str(exc)) from exc
 
 
 def parse(raw: dict[str, Any]) -> Settings:

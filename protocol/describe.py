@@ -186,7 +186,7 @@ def _members(union: Any) -> str:
     for member in get_args(union):
         info = _info(member)
         own = [f for f in info.fields if f.name not in ("at_ms", "actor", "once", "policy")]
-        fields = ", ".join(f"`{f.name}`{'' if f.required else '?'}" for f in own)
+        fields = ", ".join(f"`{f.name}`{'' if f.required else '?'} {_kind(f.type)}" for f in own)
         rows.append((f"`{info.tag}`", fields, _first_paragraph(member)))
     (tag,) = {_info(member).tag_field for member in get_args(union)}
     return _table((f"`{tag}`", "fields (`?`: may be left out)", "meaning"), rows)
@@ -221,6 +221,7 @@ _PLAIN: dict[type[types.Type], str] = {
     types.IntType: "integer",
     types.FloatType: "number",
     types.BoolType: "boolean",
+    types.BytesType: "bytes",
     types.NoneType: "null",
     types.AnyType: "anything",
 }

@@ -117,7 +117,9 @@ class Delivered(Frame, kw_only=True, frozen=True, tag="delivered"):
 
     delivery: str
     attempt: WholeNumber
+    """The `deliver`'s."""
     status: str
+    """`sent`, `failed` (surely not sent, worth another attempt), `refused` (it never will be) or `uncertain`."""
     external_id: str = ""
     code: str = ""
     reason: str = ""
@@ -131,6 +133,7 @@ class Ack(Frame, kw_only=True, frozen=True, tag="ack"):
 
     ids: list[str]
     status: str = "committed"
+    """`committed`, `repeat` or `quarantined`."""
 
 
 class Nack(Frame, kw_only=True, frozen=True, tag="nack"):
@@ -168,6 +171,7 @@ class Presence(Frame, kw_only=True, frozen=True, tag="presence"):
     """`online`, `away` or `offline`; shown to supervisors."""
 
     state: str
+    """`online`, `away` or `offline`."""
 
 
 class Watch(Frame, kw_only=True, frozen=True, tag="watch"):

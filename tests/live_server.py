@@ -14,8 +14,6 @@ import sys
 import time
 from pathlib import Path
 
-import psutil
-
 from orchestrator.cluster import leftovers
 from orchestrator.cluster.data_folder import mark_of
 from orchestrator.tokens import Tokens

@@ -5,8 +5,8 @@
     17924 1795340776.164774 fdatasync(56</data/journal.sqlite-wal> <unfinished ...>
     17924 1795340776.165206 <... fdatasync resumed>) = 0 <0.000432>
 
-strace writes a call in one line where nothing happened between its begin and its end, and otherwise in two. So the lines
-are in the order of what happened, over all threads of all processes it watches.
+strace writes a call in one line where nothing happened between its begin and its end, and otherwise in two. So the
+lines are in the order of what happened, over all threads of all processes it watches.
 """
 
 import re

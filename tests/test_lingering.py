@@ -15,6 +15,13 @@ async def test_forgets():
     test_forgets.db = await aiosqlite.connect(":memory:")
 """
 
+PLUGIN = """
+from tests.lingering import Lingering
+
+def pytest_configure(config):
+    config.pluginmanager.register(Lingering())
+"""
+
 HOLDS = """
 import signal, subprocess, sys
 from tests.leash import Leash
@@ -29,9 +36,7 @@ signal.pause()
 def test_a_forgotten_connection_fails_the_run_and_does_not_hold_it(tmp_path: Path) -> None:
     """pytest ends by itself, with a failure that says why."""
     (tmp_path / "test_it.py").write_text(FORGETS)
-    (tmp_path / "conftest.py").write_text(
-        "from tests.lingering import Lingering\ndef pytest_configure(config):\n    config.pluginmanager.register(Lingering())"
-    )
+    (tmp_path / "conftest.py").write_text(PLUGIN)
     program = [sys.executable, "-m", "pytest", "-o", "asyncio_mode=auto", str(tmp_path)]
     done = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1, done.stdout

@@ -118,6 +118,15 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
+def checkpoint(db: sqlite3.Connection) -> None:
+    """Copies the WAL into the file and empties it, so that the file alone is whole: for a writer's end. Readers in
+    other processes keep the two files beside it; where one is in the midst of a read, they keep their content too."""
+    # Nobody waits for a reader here: what stays in the WAL is as durable there.
+    db.execute("PRAGMA busy_timeout = 0")
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    db.execute(f"PRAGMA busy_timeout = {int(BUSY_S * 1000)}")
+
+
 def read(
     db: sqlite3.Connection, step: Callable[Concatenate[sqlite3.Connection, P], R], *args: P.args, **kwargs: P.kwargs
 ) -> R:

@@ -13,7 +13,7 @@ from adapters.stores import archive_queries as queries
 from adapters.stores import archive_rows as rows
 from adapters.stores import connection, migrations
 from adapters.stores.archive_schema import ARCHIVE
-from adapters.stores.connection import Connection, Runs, open_reader, open_writer
+from adapters.stores.connection import Connection, Runs, checkpoint, open_reader, open_writer
 from adapters.stores.errors import StoreFailed
 from adapters.stores.locks import FileLock
 from protocol.archive import Due, Patch, StoredEvent, StoredSnapshot
@@ -161,7 +161,7 @@ class SqliteArchive(ArchiveWrites):
             await self._db.run(migrations.migrate, ARCHIVE)
             return await self._db.run(rows.position)
         except BaseException:
-            await self.close()
+            await self._let_go()
             raise
 
     async def sync(self) -> int:
@@ -170,7 +170,14 @@ class SqliteArchive(ArchiveWrites):
         return await self._writer().run(rows.sync)
 
     async def close(self) -> None:
-        """Closes the file, which syncs it, and gives the lock back."""
+        """Closes the file, whole and synced, and gives the lock back."""
+        try:
+            if self._db is not None and not self._db.failed:
+                await self._db.run(checkpoint)
+        finally:
+            await self._let_go()
+
+    async def _let_go(self) -> None:
         db, self._db = self._db, None
         try:
             if db is not None:

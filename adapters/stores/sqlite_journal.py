@@ -13,7 +13,7 @@ from typing import Any, Literal
 from msgspec import msgpack
 
 from adapters.stores import migrations
-from adapters.stores.connection import Connection, open_reader, open_writer, transaction
+from adapters.stores.connection import Connection, checkpoint, open_reader, open_writer, transaction
 from adapters.stores.errors import StoreFailed
 from adapters.stores.journal_rules import (
     JournalState,
@@ -204,6 +204,7 @@ class _File:
     def finish(self, db: sqlite3.Connection) -> None:
         db.execute("PRAGMA synchronous = FULL")  # The mark's sync covers every commit before it in the WAL.
         _write_meta(db, unsynced=0)
+        checkpoint(db)  # Whoever copies a stopped server's journal.sqlite alone has all of it.
 
     def raise_fences(self, db: sqlite3.Connection, scopes: Sequence[str]) -> list[Fence]:
         fences = raised(scopes, self._fences)

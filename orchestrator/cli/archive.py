@@ -8,7 +8,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from orchestrator.cli.exits import Exit, Failure
-from orchestrator.cli.options import Data, Json, SettingsFile, settings_of
+from orchestrator.cli.options import Folder, Json, SettingsFile, settings_of
 from orchestrator.cli.output import console, errors, print_json
 from orchestrator.settings import Settings
 
@@ -23,7 +23,7 @@ def _archive() -> None:
 
 
 @app.command("rebuild", epilog="Example: throughline archive rebuild --data ./data")
-def rebuild(*, settings: SettingsFile = None, data: Data = None, as_json: Json = False) -> None:
+def rebuild(*, settings: SettingsFile = None, data: Folder = None, as_json: Json = False) -> None:
     """Make the archive anew from the journal. The server must be stopped; the journal is only read."""
     chosen = settings_of(settings, data)
     if chosen.store != "sqlite":

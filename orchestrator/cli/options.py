@@ -16,6 +16,7 @@ Data = Annotated[
     Path | None,
     typer.Option("--data", help="The server's data folder: finds the running server. Default: as the settings say."),
 ]
+Folder = Annotated[Path | None, typer.Option("--data", help="The data folder to use. Default: as the settings say.")]
 SettingsFile = Annotated[
     Path | None,
     typer.Option("--settings", help="Settings file. Default: throughline.toml, where there is one."),

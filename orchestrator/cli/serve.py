@@ -13,10 +13,10 @@ from rich.rule import Rule
 from rich.text import Text
 
 from orchestrator.cli.exits import Exit, Failure
-from orchestrator.cli.options import Data, Json, SettingsFile, settings_of
+from orchestrator.cli.options import Folder, Json, SettingsFile, settings_of
 from orchestrator.cli.output import console, errors
 from orchestrator.cli.server import Running, find
-from orchestrator.settings import Settings
+from orchestrator.settings import EmailAccount, Settings
 
 if TYPE_CHECKING:
     from orchestrator.cluster.supervisor import Serving
@@ -27,7 +27,7 @@ EXAMPLE = "Example: throughline serve --data ./data --port 7100"
 def serve(
     *,
     settings: SettingsFile = None,
-    data: Data = None,
+    data: Folder = None,
     host: Annotated[str, typer.Option("--host", help="Address to listen on. Default: as the settings say.")] = "",
     port: Annotated[int | None, typer.Option("--port", min=0, max=65535, help="Port; 0 takes any free one.")] = None,
     as_json: Json = False,
@@ -85,11 +85,16 @@ class _Banner:
             ("processes", ", ".join(serving.facts)),
             ("tokens", "of this run; `throughline token create` makes lasting ones"),
             *((f"  {scope}", token) for scope, token in _tokens(running).items()),
+            *(("mail to", f"{mail.address}, by SMTP on {mail.listen}") for mail in _mailboxes(self._settings)),
             ("try next", f"in another terminal:  {_command(self._settings, 'demo')}"),
             ("stop", "Ctrl-C drains and stops"),
         ):
             # Plain lines, uncut at any width: tokens and commands are there to be copied.
             out.print(Text.assemble((f"{name:<11} ", "dim"), words))
+
+
+def _mailboxes(settings: Settings) -> list[EmailAccount]:
+    return [account for account in settings.accounts if isinstance(account, EmailAccount)]
 
 
 def _tokens(running: Running) -> dict[str, str]:

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from orchestrator.cli.exits import Exit, Failure
+from protocol.errors import Code
 
 SERVER_FILE = "server.json"
 TIMEOUT_S = 30.0
@@ -29,6 +30,8 @@ class Running(Struct, kw_only=True, frozen=True):
     agent: str = ""
     gateway: str = ""
     pid: int = 0
+    token_from: str = SERVER_FILE
+    """Where the tokens are from, for whoever finds them refused."""
 
 
 class Refused(Struct, kw_only=True, frozen=True):
@@ -41,9 +44,10 @@ class Refused(Struct, kw_only=True, frozen=True):
 def find(*, url: str, token: str, data: Path, environ: Mapping[str, str] = os.environ) -> Running:
     """The server to talk to. Raises `Failure` (`UNREACHABLE`) that names what was looked for."""
     url = url or environ.get("THROUGHLINE_URL", "")
+    given = "--token" if token else "THROUGHLINE_TOKEN"
     token = token or environ.get("THROUGHLINE_TOKEN", "")
     if url and token:
-        return Running(url=url.rstrip("/"), operator=token, agent=token, gateway=token)
+        return Running(url=url.rstrip("/"), operator=token, agent=token, gateway=token, token_from=given)
     running = _read(data / SERVER_FILE)
     if running is None and not url:
         raise Failure(
@@ -56,7 +60,9 @@ def find(*, url: str, token: str, data: Path, environ: Mapping[str, str] = os.en
     if url and url.rstrip("/") != running.url:
         # A token is shown to no server but the one it was made for.
         raise Failure(Exit.USAGE, f"--url {url} is not the server of {data / SERVER_FILE}: give --token too")
-    return running if not token else msgspec.structs.replace(running, operator=token, agent=token, gateway=token)
+    if not token:
+        return running
+    return msgspec.structs.replace(running, operator=token, agent=token, gateway=token, token_from=given)
 
 
 def _read(path: Path) -> Running | None:
@@ -75,6 +81,7 @@ class Server:
 
     def __init__(self, running: Running, *, transport: httpx.BaseTransport | None = None) -> None:
         self.url = running.url
+        self._token_from = running.token_from
         self._http = httpx.Client(
             base_url=running.url,
             headers={"Authorization": f"Bearer {running.operator}"},
@@ -107,7 +114,7 @@ class Server:
             raise Failure(Exit.UNREACHABLE, f"{self.url} broke off: {type(exc).__name__}") from exc
         if response.is_success:
             return response.json() if response.content else None
-        raise _failure(response)
+        raise _failure(response, self._token_from)
 
 
 def part(value: str) -> str:
@@ -115,10 +122,13 @@ def part(value: str) -> str:
     return quote(value, safe="")
 
 
-def _failure(response: httpx.Response) -> Failure:
+def _failure(response: httpx.Response, token_from: str) -> Failure:
     try:
         refused = msgspec.json.decode(response.content, type=Refused)
     except msgspec.DecodeError:
         refused = Refused()
     message = refused.message or f"{response.request.url.path} answered {response.status_code}"
+    if refused.code in (Code.UNAUTHENTICATED, Code.FORBIDDEN):
+        # A token that stayed in the shell since another run is refused as any other: say which one it was.
+        message += f" (the token is from {token_from})"
     return Failure(Exit.REFUSED, message, code=refused.code)

@@ -19,6 +19,6 @@ def status(*, url: Url = "", token: Token = "", data: Data = None, as_json: Json
         accounts = answer.pop("accounts", [])
         print_fields({"url": server.url, **answer})
         console().print()
-        print_table(accounts, ("account", "kind"), empty="no channel accounts")
+        print_table(accounts, ("account", "kind", "address"), empty="no channel accounts")
     if answer.get("ready") is False:
         raise typer.Exit(int(Exit.REFUSED))

@@ -9,7 +9,7 @@ import typer
 from rich.text import Text
 
 from orchestrator.cli.exits import Exit, Failure
-from orchestrator.cli.options import Data, Json, SettingsFile, settings_of
+from orchestrator.cli.options import Folder, Json, SettingsFile, settings_of
 from orchestrator.cli.output import console, errors, print_json, print_table
 from orchestrator.tokens import Token, TokenError, Tokens
 
@@ -32,7 +32,7 @@ def create(
     ],
     expires: Annotated[str, typer.Option("--expires", help="After which time: 30m, 12h, 90d. Default: never.")] = "",
     settings: SettingsFile = None,
-    data: Data = None,
+    data: Folder = None,
     as_json: Json = False,
 ) -> None:
     """Create a token and show it; it cannot be shown again."""
@@ -50,7 +50,7 @@ def create(
 
 
 @app.command("list", epilog="Example: throughline token list --json")
-def list_(*, settings: SettingsFile = None, data: Data = None, as_json: Json = False) -> None:
+def list_(*, settings: SettingsFile = None, data: Folder = None, as_json: Json = False) -> None:
     """List tokens, oldest first; their secrets are not kept, only hashes."""
     try:
         rows = [_row(token) for token in _tokens(settings, data).list()]
@@ -67,7 +67,7 @@ def revoke(
     token: Annotated[str, typer.Argument(metavar="ID", help="A token's id: the part between tl_ and the secret.")],
     *,
     settings: SettingsFile = None,
-    data: Data = None,
+    data: Folder = None,
     as_json: Json = False,
 ) -> None:
     """Take a token away: its next request, and its open connections, are refused."""

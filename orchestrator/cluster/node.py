@@ -38,6 +38,9 @@ AGAIN_AFTER_MAX_S = 5.0
 """Between a process's deaths: doubled with each that follows within a minute, so that one that dies of the same
 thing again and again does not keep the machine busy with starting it. Ray itself takes 1.2-1.7 s to bring one back."""
 CALM_AFTER_S = 60.0
+ECHO_S = 30.0
+"""How long after we ended a process a call may still meet that end, and not one of the next process's own: until Ray
+has noticed and made another, which on a busy machine takes several calls."""
 
 
 class _Over(Exception):
@@ -72,8 +75,8 @@ class Node:
         self._handles: dict[str, Any] = {}
         self._deaths: dict[str, int] = {}
         self._starts = Starts()
-        self._killed: set[str] = set()
-        """Whose process was ended by us and has not been heard of since."""
+        self._killed_s: dict[str, float] = {}
+        """By process that we ended and that has not been up since: when, by the loop's clock."""
         self._draining = False
 
     async def run(self, asked_to_end: asyncio.Event) -> None:
@@ -119,21 +122,22 @@ class Node:
     async def _life(self, name: str) -> Ended | None:
         """One life of the actor, and how it ended. None where there was none: the call met a process being killed."""
         handle = self._handles[name]
-        up = asyncio.create_task(self._hear_up(name))
+        loop = asyncio.get_running_loop()
+        up = loop.create_task(self._hear_up(name))
         try:
             ended: Ended = await _answer(handle.run.remote())
         except (RayTaskError, TaskCancelledError) as exc:
             ended = Ended(f"{name}: {type(exc).__name__}")
         except RayError as exc:
-            met = name in self._killed and isinstance(exc, ActorUnavailableError)
-            self._killed.discard(name)
-            return None if met else Ended(f"{name}: {type(exc).__name__}")
+            killed_s = self._killed_s.get(name, -ECHO_S)
+            echo = isinstance(exc, ActorUnavailableError) and loop.time() - killed_s < ECHO_S
+            return None if echo else Ended(f"{name}: {type(exc).__name__}")
         finally:
             up.cancel()
         if not self._draining:
             # It ended its work, but not its process: another life begins with nothing of this one.
             ray.kill(handle, no_restart=False)
-            self._killed.add(name)
+            self._killed_s[name] = loop.time()
         return ended
 
     def _judge(self, name: str, ended: Ended) -> None:
@@ -162,7 +166,7 @@ class Node:
             facts = await _answer(self._handles[name].started.remote())
         except RayError:
             return  # It died first; `_keep` hears of that too, and asks again.
-        self._killed.discard(name)
+        self._killed_s.pop(name, None)
         self._say(Up(name, facts))
         _log.info("node.process_up", name=name, **facts)
         if self._starts.served(name) and self._starts.count() == len(self._table):

@@ -30,6 +30,8 @@ class EventAnswer(Struct, kw_only=True, frozen=True):
     """Its first event there."""
     position: int = 0
     """The journal's: reads that give it as `at_least` see this event."""
+    quarantine: str = ""
+    """Where it is kept, if it is quarantined: the id at `/v1/quarantine/{id}`."""
     code: int = 0
     message: str = ""
     field: str = ""

@@ -1,7 +1,7 @@
 """Health: whether the process is up, whether all parts work, what they count."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, assert_never
 
 from litestar import Response, get
 
@@ -9,6 +9,7 @@ from orchestrator.gateway.access import needs
 from orchestrator.gateway.answers import ReadyAnswer
 from orchestrator.gateway.metrics import CONTENT_TYPE
 from orchestrator.gateway.services import HttpRequest, Services, services_of, token_of
+from orchestrator.settings import Account, EmailAccount, GatewayAccount, TwilioAccount
 
 SHOWN_REASONS = ("metrics", "operator")
 
@@ -59,10 +60,27 @@ async def status_of(here: Services) -> dict[str, Any]:
         "watched": here.watched(),
         "counts": dict(await here.archive.counts()),
         "accounts": [
-            {"account": name, "kind": type(account).__name__.removesuffix("Account").lower()}
+            {
+                "account": name,
+                "kind": type(account).__name__.removesuffix("Account").lower(),
+                "address": _address(account),
+            }
             for name, account in here.accounts.items()
         ],
     }
+
+
+def _address(account: Account) -> str:
+    """What customers write to; a gateway client's line has its own, which nobody here knows."""
+    match account:
+        case EmailAccount():
+            return account.address
+        case TwilioAccount():
+            return account.number
+        case GatewayAccount():
+            return ""
+        case _:
+            assert_never(account)
 
 
 async def reasons_not_ready(here: Services) -> list[str]:

@@ -43,6 +43,7 @@ def application(services: Services, *, body_bytes_max: int, version: str) -> Lit
             *health.ROUTES,
         ],
         state=State({"services": services}),
+        before_request=_parameters,
         exception_handlers={
             Refusal: _refusal,
             ValidationException: _validation,
@@ -63,6 +64,21 @@ def application(services: Services, *, body_bytes_max: int, version: str) -> Lit
             security=[{"token": []}],
         ),
     )
+
+
+async def _parameters(request: HttpRequest) -> None:
+    """Refuses a read's parameter that does not exist: left out unsaid, a misspelt filter would answer with everything.
+
+    Reads alone: a vendor's webhook may add what it likes, and so may whoever asks for health or metrics.
+    """
+    if request.method != "GET" or not request.scope["path"].startswith("/v1/"):
+        return
+    fields = request.route_handler.parsed_fn_signature.parameters
+    known = sorted(set(fields) - set(request.path_params) - {"request"})
+    for name in request.query_params:
+        if name not in known:
+            message = f"there is no parameter {name[:64]!r} here; known are {', '.join(known) or 'none'}"
+            raise Refusal(Code.INVALID, message, field=name[:64])
 
 
 def _refusal(request: HttpRequest, refusal: Refusal) -> Response[ErrorAnswer]:
@@ -94,7 +110,11 @@ def _http(request: HttpRequest, exc: HTTPException) -> Response[ErrorAnswer]:
     code = _CODES.get(exc.status_code)
     if code is None:
         return _failure(request, exc)
-    messages = {404: "there is nothing at this path", 405: "this path has no such method", 413: "the body is too large"}
+    messages = {
+        404: "there is nothing at this path",
+        405: "this path has no such method",
+        413: f"the body has more than {request.app.request_max_body_size} bytes; http.body_bytes_max allows no more",
+    }
     message = messages.get(exc.status_code, "the request does not fit; see /openapi.json")
     services_of(request).metrics.refused(code, "http")
     return Response(ErrorAnswer(code=code, message=message), status_code=exc.status_code, headers=exc.headers)

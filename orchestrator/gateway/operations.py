@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from orchestrator.gateway.access import needs
 from orchestrator.gateway.answers import CommandAnswer
-from orchestrator.gateway.quarantine import again
+from orchestrator.gateway.quarantine import again, quarantine_of
 from orchestrator.gateway.reads import Limit
 from orchestrator.gateway.services import HttpRequest, Services, services_of, speaker_of
 from orchestrator.tokens import Token
@@ -133,7 +133,8 @@ async def post_quarantine_replay(request: HttpRequest, quarantine: FromPath[str]
     event = await asyncio.to_thread(again, row, account, here.attachments)
     answered = await here.intake.submit(event)
     if answered.status == "quarantined":
-        raise Refusal(Code.NOT_ALLOWED_NOW, "it was refused again; the reason is with the newer copy", ref=quarantine)
+        newer = quarantine_of(answered)
+        raise Refusal(Code.NOT_ALLOWED_NOW, f"refused again; {newer}, the newer copy, has the reason", ref=quarantine)
     # Should the server die here, the next replay finds the event's own once-key and gets as far as this again.
     marked = await here.intake.command(
         actor=_actor(speaker_of(request)),

@@ -24,7 +24,7 @@ from orchestrator.gateway.cloudevents import (
     read_structured,
     to_inbound,
 )
-from orchestrator.gateway.quarantine import KEPT
+from orchestrator.gateway.quarantine import KEPT, quarantine_of
 from orchestrator.gateway.services import HttpRequest, Services, channel_of, services_of, speaker_of
 from orchestrator.settings import Account
 from orchestrator.tokens import Token
@@ -179,6 +179,7 @@ def _event_answer(id: str, answered: Answered, refusal: Refusal | None = None) -
         conversation=answered.stream,
         seq=answered.seq,
         position=answered.position,
+        quarantine=quarantine_of(answered) if refusal else "",
         code=refusal.code if refusal else 0,
         message=refusal.message if refusal else "",
         field=refusal.field if refusal else "",

@@ -43,6 +43,12 @@ async def keep(intake: Intake, event: InboundEvent, refusal: Refusal) -> Answere
     )
 
 
+def quarantine_of(answered: Answered) -> str:
+    """The id under which a quarantined input is kept, by the answer that says so."""
+    # The event's own place, as `InputQuarantined.quarantine` has it.
+    return f"{answered.stream.removeprefix('account:')}.{answered.seq}"
+
+
 def keep_webhook(*, query: str, body: bytes) -> bytes:
     """A vendor's request, for quarantine."""
     return msgspec.json.encode({"webhook": {"query": query, "body": base64.b64encode(body).decode()}})

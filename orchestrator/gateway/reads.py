@@ -14,9 +14,9 @@ from orchestrator.gateway.access import needs
 from orchestrator.gateway.answers import ConversationsAnswer
 from orchestrator.gateway.archive_reads import reach
 from orchestrator.gateway.services import HttpRequest, Services, services_of
-from protocol.entities import CustomerView
+from protocol.entities import CustomerView, Status
 from protocol.errors import Code, Refusal
-from protocol.identities import normalise
+from protocol.identities import TELEPHONE_KINDS, normalise
 from protocol.links import CustomerRead, ReadCustomer
 
 AT_LEAST_WITHIN_S = 5.0
@@ -24,6 +24,7 @@ AT_LEAST_WITHIN_S = 5.0
 READ_WITHIN_S = 5.0
 """How long `GET /v1/context` waits for the live actor: an IVR greets without context rather than late."""
 PAGE_MAX = 1000
+STATUSES = tuple(status.value for status in Status)
 
 AtLeast = Annotated[int, QueryParameter(ge=0, description="Wait until the archive has the journal up to here.")]
 Limit = Annotated[int, QueryParameter(ge=1, le=PAGE_MAX, description="Rows of one page.")]
@@ -33,11 +34,13 @@ _READERS = needs("read", "agent")
 @get("/v1/context", guards=[_READERS], tags=["reads"])
 async def get_context(
     request: HttpRequest,
-    identity: Annotated[str, QueryParameter(description="kind:value, such as tel:+447700900123")] = "",
+    identity: Annotated[str, QueryParameter(description="kind:value, such as tel:%2B447700900123 (a + is %2B)")] = "",
 ) -> CustomerView:
     """What is known of a customer now: open conversations, newest past ones. 404 for an identity nobody has."""
     here = services_of(request)
-    spelled = normalise(identity, region=here.region)
+    if not identity:
+        raise Refusal(Code.INVALID, "identity is missing: ?identity=kind:value", field="identity")
+    spelled = normalise(_with_plus(identity), region=here.region)
     customer = (await here.identities.customers_of([spelled])).get(spelled)
     if customer is None:
         raise Refusal(Code.NOT_FOUND, "no customer has this identity", field="identity")
@@ -58,6 +61,8 @@ async def get_conversations(
     at_least: AtLeast = 0,
 ) -> ConversationsAnswer:
     """Conversations, the newest change first, a page at a time."""
+    if status and status not in STATUSES:
+        raise Refusal(Code.INVALID, f"status must be one of {', '.join(STATUSES)}", field="status")
     here = services_of(request)
     position = await _reach(here, at_least)
     cursor = _cursor(before)
@@ -100,6 +105,13 @@ async def get_journey(request: HttpRequest, customer: FromPath[str], at_least: A
 
 async def _reach(here: Services, at_least: int) -> int:
     return await reach(here.archive, at_least, within_s=AT_LEAST_WITHIN_S)
+
+
+def _with_plus(identity: str) -> str:
+    """The identity that was meant: a query's bare `+` arrives as a space, and no phone number begins with one."""
+    kind, colon, value = identity.partition(":")
+    meant = colon and kind.strip().lower() in TELEPHONE_KINDS and value.startswith(" ") and value[1:2].isdigit()
+    return f"{kind}:+{value[1:]}" if meant else identity
 
 
 def _cursor(before: str) -> tuple[int, str] | None:

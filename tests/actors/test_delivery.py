@@ -143,6 +143,9 @@ def test_a_reply_needs_an_address() -> None:
     with pytest.raises(Refusal) as refused:
         player.command(Reply(text="x", channel="sms"))
     assert (refused.value.code, refused.value.field) == (Code.INVALID, "channel")
+    with pytest.raises(Refusal, match="not this customer's") as refused:
+        player.command(Reply(text="x", to="mailto:bob@example.org"))
+    assert (refused.value.code, refused.value.field) == (Code.INVALID, "to")
     with pytest.raises(Refusal, match="empty"):
         player.command(Reply(text="  "))
 

@@ -209,12 +209,43 @@ def test_a_refusal_is_exit_code_1_with_the_wire_code(shell: Shell, answering: An
     }
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [("", "from THROUGHLINE_TOKEN"), (" --token tl_typed", "from --token")],
+)
+def test_a_refused_token_says_where_it_is_from(
+    shell: Shell, answering: Answering, monkeypatch: pytest.MonkeyPatch, options: str, said: str
+) -> None:
+    """One that an earlier run left in the environment looks like a server that lost its mind."""
+    monkeypatch.setenv("THROUGHLINE_TOKEN", "tl_old")
+    answering.status, answering.body = 401, {"code": 4010, "message": "the token is unknown"}
+    outcome = shell.run(f"status{options}")
+    assert outcome.code == Exit.REFUSED
+    assert f"the token is unknown (the token is {said})" in outcome.err
+
+
+def test_status_shows_where_customers_write_to(shell: Shell, answering: Answering) -> None:
+    """Its address beside each account."""
+    row = {"account": "mail", "kind": "email", "address": "support@throughline.example"}
+    answering.body = {"ready": True, "accounts": [row]}
+    assert "support@throughline.example" in shell.run("status").out
+
+
+@pytest.mark.parametrize("command", ["serve", "token create", "archive rebuild"])
+def test_a_data_folder_to_work_on_is_no_way_to_a_server(shell: Shell, command: str) -> None:
+    """`--data` says so where a command works on the folder itself."""
+    help_text = " ".join(shell.run(f"{command} --help").out.split())
+    assert "The data folder to use" in help_text
+    assert "finds the running server" not in help_text
+
+
 def test_wrong_settings_are_a_usage_error(shell: Shell) -> None:
-    """The message names the field."""
+    """The message names the field, and the file it is in."""
     (shell.folder / "throughline.toml").write_text("[http]\nprot = 7100\n")
     outcome = shell.run("token list")
     assert outcome.code == Exit.USAGE
     assert "prot" in outcome.err
+    assert "throughline.toml" in outcome.err
 
 
 REQUESTS = [
@@ -333,7 +364,7 @@ def test_an_address_is_taken_from_options_then_environment_then_the_data_folder(
     environ = {"THROUGHLINE_URL": "http://there:2/", "THROUGHLINE_TOKEN": "env"}
     assert find(url="", token="", data=tmp_path, environ={}).operator == "kept"
     assert find(url="", token="", data=tmp_path, environ=environ) == Running(
-        url="http://there:2", operator="env", agent="env", gateway="env"
+        url="http://there:2", operator="env", agent="env", gateway="env", token_from="THROUGHLINE_TOKEN"
     )
     assert find(url="http://opt:3", token="opt", data=tmp_path, environ=environ).url == "http://opt:3"
     with pytest.raises(Exception, match="give --token too"):

@@ -24,6 +24,11 @@ async def made(folder: Path) -> None:
     await archive.close()
 
 
+def contents(folder: Path) -> dict[str, bytes]:
+    """All files by name."""
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
 def raise_version(path: Path) -> None:
     """What a newer program would have left."""
     with closing(sqlite3.connect(path)) as db:
@@ -42,10 +47,10 @@ async def test_a_newer_versions_file_is_named_and_left_as_it_was(tmp_path: Path,
     """Not even the files that SQLite makes beside it are made."""
     await made(tmp_path)
     raise_version(tmp_path / file)
-    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    before = contents(tmp_path)
     with pytest.raises(StoreTooNew, match=rf"{file.partition('.')[0]} has schema version 99.*upgrade it"):
         check_folder(tmp_path)
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    assert contents(tmp_path) == before
 
 
 async def test_what_a_killed_program_left_in_its_wal_is_seen(tmp_path: Path) -> None:

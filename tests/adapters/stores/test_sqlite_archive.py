@@ -42,6 +42,21 @@ async def test_a_newer_file_is_left_alone(tmp_path: Path) -> None:
         await SqliteArchiveReader(path).open()
 
 
+async def test_a_closed_archive_is_whole_in_its_one_file(tmp_path: Path) -> None:
+    """Also while a reader has it open."""
+    archive, reader = SqliteArchive(tmp_path / "archive.db"), SqliteArchiveReader(tmp_path / "archive.db")
+    await archive.open()
+    await reader.open()
+    story = Story()
+    story.meet("cuann0000000000000", "chat:ann", "chat", "hello")
+    await archive.apply(story.patches(), story.position)
+    await archive.close()
+    copy = tmp_path / "copy.db"
+    copy.write_bytes((tmp_path / "archive.db").read_bytes())
+    await reader.close()
+    assert await SqliteArchive(copy).open() == story.position
+
+
 async def test_a_reader_never_writes(tmp_path: Path) -> None:
     """The file is opened read-only, whatever a query says."""
     archive, reader = SqliteArchive(tmp_path / "archive.db"), SqliteArchiveReader(tmp_path / "archive.db")

@@ -226,6 +226,39 @@ async def test_only_the_owner_may_read_the_file(tmp_path: Path) -> None:
     await store.close()
 
 
+async def test_a_closed_journal_is_whole_in_its_one_file(tmp_path: Path) -> None:
+    """Also while a reader in another process keeps the two files beside it: a copy of the one has every commit."""
+    store, reader = journal(tmp_path / "journal.db"), SqliteJournalReader(tmp_path / "journal.db")
+    await store.open()
+    await reader.open()
+    writer = Writer((await store.raise_fences(["shard:1"]))[0])
+    await store.commit([writer.unit("cu1")])
+    await store.close()
+    copy = tmp_path / "copy.db"
+    copy.write_bytes((tmp_path / "journal.db").read_bytes())
+    await reader.close()
+    assert (tmp_path / "journal.db-wal").stat().st_size == 0
+    with sqlite3.connect(copy) as db:
+        assert db.execute("SELECT max(position) FROM unit").fetchone() == (1,)
+    db.close()
+
+
+async def test_a_reader_in_the_midst_of_a_read_holds_up_no_close(tmp_path: Path) -> None:
+    """Its WAL stays, with everything in it."""
+    store, reader = journal(tmp_path / "journal.db"), SqliteJournalReader(tmp_path / "journal.db")
+    await store.open()
+    await reader.open()
+    assert reader._db is not None
+    await reader._db.run(lambda db: db.execute("BEGIN").execute("SELECT count(*) FROM unit").fetchone())
+    writer = Writer((await store.raise_fences(["shard:1"]))[0])
+    await store.commit([writer.unit("cu1")])
+    await store.close()
+    await reader.close()
+    store = journal(tmp_path / "journal.db")
+    assert (await store.open()).position == 1
+    await store.close()
+
+
 def _files(folder: Path) -> dict[str, int]:
     """Names and permissions of what lies in the folder."""
     return {file.name: file.stat().st_mode & 0o777 for file in folder.iterdir()}

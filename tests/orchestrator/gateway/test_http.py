@@ -98,6 +98,7 @@ async def test_an_event_that_does_not_fit_is_kept_with_the_reason(
     status, answer = await post(running, sent, **STRUCTURED)
     assert (status, answer["status"], answer["code"]) == (202, "quarantined", code)
     assert answer["message"]
+    assert answer["quarantine"] == "chat.1"
     ((account, source, id, refusal, raw),) = running.intake.quarantined
     assert (account, source, id, refusal.code) == ("chat", "test", sent["id"], code)
     assert json.loads(raw) == sent
@@ -153,6 +154,7 @@ async def test_a_body_over_the_limit_is_refused(start: Start) -> None:
         for content in (b"x" * 1500, chunks()):
             response = await http.post("/v1/events", content=content)
             assert (response.status_code, response.json()["code"]) == (413, Code.TOO_LARGE)
+            assert "1000 bytes; http.body_bytes_max" in response.json()["message"]
 
 
 # Access
@@ -228,7 +230,41 @@ async def test_context_is_found_by_any_spelling_of_an_identity(running: Running)
         none = await http.get("/v1/context")
     assert (unknown.status_code, unknown.json()["code"]) == (404, Code.NOT_FOUND)
     assert (bad.status_code, bad.json()["code"]) == (422, Code.BAD_IDENTITY)
-    assert (none.status_code, none.json()["field"]) == (422, "identities")
+    assert (none.status_code, none.json()["field"]) == (422, "identity")
+    assert "missing" in none.json()["message"]
+
+
+async def test_a_plus_that_arrives_as_a_space_is_a_plus(running: Running) -> None:
+    """`?identity=tel:+44…` typed into a shell means a number of another country all the same."""
+    running.identities.customers["tel:+33612345678"] = "cu1"
+    running.cells.customers["cu1"] = CustomerView(customer="cu1")
+    async with running.http("reader") as http:
+        assert (await http.get("/v1/context?identity=tel:+33612345678")).json() == {"customer": "cu1"}
+        assert (await http.get("/v1/context?identity=tel:%2B33612345678")).json() == {"customer": "cu1"}
+
+
+@pytest.mark.parametrize(
+    ("path", "field", "said"),
+    [
+        ("/v1/conversations?status=opne", "status", "open, snoozed, resolved, closed"),
+        ("/v1/conversations?queue=bills", "queue", "at_least, before, customer, limit, list, status"),
+        ("/v1/conversations/cu1-1?conversation=cu2-1", "conversation", "after, at_least, limit"),
+        ("/v1/status?x=1", "x", "none"),
+    ],
+)
+async def test_a_parameter_that_means_nothing_is_refused(running: Running, path: str, field: str, said: str) -> None:
+    """It would else be a filter that filters nothing, and nobody told."""
+    async with running.http("reader") as http:
+        response = await http.get(path)
+    assert (response.status_code, response.json()["field"]) == (422, field)
+    assert response.json()["message"].endswith(said)
+
+
+async def test_probes_and_scrapes_may_add_parameters(running: Running) -> None:
+    """A load balancer or Prometheus does."""
+    async with running.http("scraper") as http:
+        assert (await http.get("/healthz?n=1")).status_code == 200
+        assert (await http.get("/metrics?n=1")).status_code == 200
 
 
 async def test_conversations_come_in_pages(running: Running) -> None:
@@ -374,6 +410,17 @@ async def test_a_server_written_event_is_replayed_too(running: Running) -> None:
     assert running.intake.taken[1] == running.intake.taken[0]
 
 
+async def test_a_replay_that_is_refused_again_names_the_newer_copy(running: Running) -> None:
+    """An event with the same id came before with another payload."""
+    running.archive.quarantines["q1"] = quarantined(json.dumps(event()).encode())
+    running.intake.statuses["m-1"] = "quarantined"
+    async with running.http("operator") as http:
+        response = await http.post("/v1/quarantine/q1/replay")
+    assert (response.status_code, response.json()["code"]) == (409, Code.NOT_ALLOWED_NOW)
+    assert "cu1-1.1" in response.json()["message"]
+    assert running.intake.commands == []
+
+
 async def test_a_replay_is_of_the_account_it_came_by(running: Running) -> None:
     """Whatever the kept event says of itself."""
     async with running.http("chat") as http:
@@ -517,6 +564,7 @@ async def test_metrics_are_prometheus_text(running: Running) -> None:
         "throughline_queue_overflows_total 0.0",
     ):
         assert line in text.splitlines()
+    assert "_created" not in text
 
 
 async def test_status_is_for_the_command_line(running: Running) -> None:
@@ -525,7 +573,11 @@ async def test_status_is_for_the_command_line(running: Running) -> None:
         status = (await http.get("/v1/status")).json()
     assert (status["ready"], status["generation"], status["cells_open"]) == (True, "g1", 2)
     assert status["connections"] == {"agent": 0, "gateway": 1}
-    assert [account["kind"] for account in status["accounts"]] == ["gateway", "email", "twilio"]
+    assert [tuple(account.values()) for account in status["accounts"]] == [
+        ("chat", "gateway", ""),
+        ("mail", "email", "support@throughline.example"),
+        ("sms", "twilio", "+447700900000"),
+    ]
     assert status == {**await running.gateway.status(), "connections": status["connections"]}
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from typing import Any
 
 import msgpack
@@ -39,6 +40,16 @@ async def test_a_subprotocol_is_needed(running: Running, offered: list[str]) -> 
     status, body = await refused(running, subprotocols=offered or None)
     assert (status, body["code"]) == (400, Code.UNSUPPORTED_PROTOCOL)
     assert running.metric("throughline_refusals_total", code="unsupported_protocol", entrance="websocket") == 1
+
+
+async def test_a_refused_handshake_is_over_for_the_engine_too(
+    running: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Which would otherwise complain of it, as an error of ours."""
+    caplog.set_level(logging.WARNING, "uvicorn.error")
+    await refused(running, "/v1/nothing")
+    await until(lambda: not running.gateway.open_connections)
+    assert not caplog.records
 
 
 async def test_strangers_leave_no_line_in_the_log(running: Running, caplog: pytest.LogCaptureFixture) -> None:
