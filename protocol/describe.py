@@ -186,10 +186,16 @@ def _members(union: Any) -> str:
     for member in get_args(union):
         info = _info(member)
         own = [f for f in info.fields if f.name not in ("at_ms", "actor", "once", "policy")]
-        fields = ", ".join(f"`{f.name}`{'' if f.required else '?'} {_kind(f.type)}" for f in own)
+        fields = ", ".join(map(_of_member, own))
         rows.append((f"`{info.tag}`", fields, _first_paragraph(member)))
     (tag,) = {_info(member).tag_field for member in get_args(union)}
-    return _table((f"`{tag}`", "fields (`?`: may be left out)", "meaning"), rows)
+    return _table((f"`{tag}`", "fields (`?`: may be left out), strings where no type is named", "meaning"), rows)
+
+
+def _of_member(field: types.Field) -> str:
+    # Most are strings: named each time, they would hide the others.
+    kind = "" if isinstance(field.type, types.StrType) else f" {_kind(field.type)}"
+    return f"`{field.name}`{'' if field.required else '?'}{kind}"
 
 
 def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

@@ -84,6 +84,7 @@ class Error(Frame, kw_only=True, frozen=True, tag="error"):
     code: int
     message: str
     ref: str = ""
+    """What it is of: a watch's `ref`, an event's `id`, or the server's reference to its log."""
 
 
 class Drain(Frame, kw_only=True, frozen=True, tag="drain"):

@@ -133,7 +133,7 @@ async def test_hello_comes_first_and_once(running: Running) -> None:
         (msgpack.packb({"op": "event", "event": {}}), Code.UNKNOWN_OP),
         (msgpack.packb({"op": "watch", "conversation": 1}), Code.MALFORMED),
         (msgpack.packb([{"op": "pong"}] * 5000), Code.TOO_LARGE),
-        (b"\x91" * 3000 + b"\xc0", Code.TOO_LARGE),
+        (b"\x91" * 100_000 + b"\xc0", Code.TOO_LARGE),
         (b"\xc4" + b"\x00" * 1_100_000, Code.TOO_LARGE),
     ],
 )
