@@ -16,54 +16,36 @@ from typing import assert_never
 
 import msgspec
 import structlog
-from msgspec import Raw
 
 from actors import conversation as conversations
-from actors import delivery as deliveries
 from actors import journey as journeys
 from actors.alarms import DUE_MAX, HORIZON_MS, REFRESH_MS, Alarms
 from actors.committing import Committer
-from actors.dispatch import Dispatch
 from actors.fault import Fault
-from actors.journey import Decision, Journey, TimerDue
+from actors.journey import Journey, TimerDue
 from actors.lines import Line
-from actors.live import Gated, Given, Live, Population, Promise, Step, knowing
+from actors.live import Given, Live, Population, knowing, weight
 from actors.loading import ArchiveReader, load, reached
+from actors.outlet import Outlet
 from actors.policy import Policy
-from actors.watching import Watchers
-from protocol.entities import CustomerView
-from protocol.errors import Code, Refusal
-from protocol.events import (
-    AnyEvent,
-    DeliveryAttempted,
-    DeliveryDead,
-    DeliveryFailed,
-    DeliverySent,
-    DeliveryUncertain,
-    Event,
-)
-from protocol.journal import Committed, Entry, Skipped, Stale, Taken, Verdict
+from actors.stepping import step
+from protocol.journal import Committed, Skipped, Stale, Taken, Verdict
 from protocol.links import (
-    Answered,
-    AnyFromCell,
     AnyLink,
     Ask,
     CellIs,
-    CustomerRead,
     FencesRaised,
     Input,
     ListWatched,
     Outcome,
     Quarantine,
     ReadCustomer,
-    Refused,
     Settled,
     SnapshotTaken,
     TailIs,
     UnwatchConversation,
     UnwatchList,
     WatchConversation,
-    Watched,
     WatchList,
 )
 from protocol.shards import scope_of
@@ -101,12 +83,10 @@ class Cell:
         self._shards = list(shards)
         self._archive = archive
         self._policy = policy
-        self._served_by = served_by
         self._now_ms = now_ms
         self._population = population
-        self._watchers = Watchers()
         self._alarms = Alarms()
-        self._dispatch = Dispatch(served_by)
+        self._outlet = Outlet(served_by, self._refuse)
         self._committer = Committer(self._settled)
         self._generation = ""
         self._archive_line: Line | None = None
@@ -143,11 +123,11 @@ class Cell:
             if now_ms >= self._refresh_at_ms:
                 await self._refresh_alarms(now_ms)
             self.tick(now_ms)
-            self._watchers.send_overflowed()
+            self._outlet.watchers.send_overflowed()
             if tick % ROWS_EVERY == 0:
-                self._watchers.send_rows()
+                self._outlet.watchers.send_rows()
             if tick % HEADS_EVERY == 0:
-                self._watchers.send_heads()
+                self._outlet.watchers.send_heads()
 
     def tick(self, now_ms: int) -> None:
         """Does what time asks for: alarms ring, idle journeys leave memory."""
@@ -171,8 +151,8 @@ class Cell:
             "events": self.events,
             "gathering": len(self._gathering),
             "alarms": len(self._alarms),
-            "attempts_under_way": len(self._dispatch),
-            **self._watchers.counts(),
+            "attempts_under_way": len(self._outlet.dispatch),
+            **self._outlet.watchers.counts(),
         }
 
     # Lines
@@ -187,9 +167,9 @@ class Cell:
                 self._archive_line = line
             case _:
                 if fresh:
-                    self._watchers.forget(line.peer)
+                    self._outlet.watchers.forget(line.peer)
                     line.send(CellIs(self._index, self._generation))
-                self._dispatch.opened(line, fresh=fresh)
+                self._outlet.dispatch.opened(line, fresh=fresh)
 
     def closed(self, line: Line) -> None:
         """The line reconnects by itself; what is committed meanwhile waits in it."""
@@ -207,10 +187,10 @@ class Cell:
             case UnwatchConversation():
                 self._unwatch(message, line)
             case WatchList():
-                self._watchers.watch_list(message.list, line)
+                self._outlet.watchers.watch_list(message.list, line)
                 line.send(ListWatched(message.ref, message.list, self.position))
             case UnwatchList():
-                self._watchers.unwatch_list(message.list, line)
+                self._outlet.watchers.unwatch_list(message.list, line)
             case Settled() | FencesRaised() | TailIs():
                 self._committer.received(message)
             case _:
@@ -224,7 +204,7 @@ class Cell:
         if live is None:
             live = Live(customer, scope_of(customer))
             self._population.touch(live, self._now_ms())
-            self._population.weigh(live, JOURNEY_BYTES + CONVERSATION_BYTES)
+            self._population.weigh(live, weight(None))
             if isinstance(given.message, Input) and given.message.proposed:
                 # Nobody has the identities, as far as the gateway saw: no store knows this customer. Where that is
                 # wrong the journal's unique identity key refuses the unit, and the journey is loaded after all.
@@ -238,7 +218,7 @@ class Cell:
     def _work_off(self, live: Live) -> None:
         """Steps the journey with what waits, unless it is being loaded or its open step is large enough."""
         while live.mailbox and live.journey is not None and not live.crowded:
-            self._step(live, live.journey, live.mailbox.popleft())
+            self._step(live, live.mailbox.popleft())
 
     def _unwatch(self, message: UnwatchConversation, line: Line) -> None:
         """Takes its place behind a watch that still waits for its journey."""
@@ -246,7 +226,7 @@ class Cell:
         if live is not None and live.mailbox:
             live.mailbox.append(Given(line, message))
         else:
-            self._watchers.unwatch(message.conversation, line)
+            self._outlet.watchers.unwatch(message.conversation, line)
 
     def _load(self, live: Live) -> None:
         task = asyncio.get_running_loop().create_task(self._load_and_step(live))
@@ -260,10 +240,10 @@ class Cell:
         now_listed = {c.id: conversations.lists_of(c) for c in journey.conversations.values()}
         live.listed = {**now_listed, **live.listed}
         live.journey = journey
-        self._relist(live, journey)
-        self._population.weigh(live, _size(journey))
+        self._outlet.relist(live, journey)
+        self._population.weigh(live, weight(journey))
         for conversation, delivery in journeys.attempting(journey):
-            self._attempt(live, conversation, delivery, again=True)
+            self._outlet.attempt(conversation, delivery, again=True)
         self._alarms.set(live.customer, journeys.next_due_ms(journey), self._now_ms())
         self._work_off(live)
 
@@ -272,76 +252,19 @@ class Cell:
         if not task.cancelled() and (exc := task.exception()):
             self._fault.set(exc)
 
-    # Deciding
-
-    def _step(self, live: Live, journey: Journey, given: Given) -> None:
-        message = given.message
-        match message:
-            case WatchConversation():
-                self._reply(live, given, self._watch(journey, message, given.line))
-            case ReadCustomer():
-                self._reply(live, given, CustomerRead(message.ref, _customer_view(journey)))
-            case UnwatchConversation():
-                if given.line is not None:
-                    self._watchers.unwatch(message.conversation, given.line)
-            case Input() | Quarantine() | Ask() | Outcome() | TimerDue():
-                try:
-                    decision = journeys.decide(journey, message, self._policy, self._now_ms())
-                except Refusal as exc:
-                    if not isinstance(message, TimerDue):
-                        self._reply(live, given, Refused(message.ref, exc.code, exc.message, exc.field))
-                    return
-                self._record(live, journey, given, decision)
-            case _:
-                assert_never(message)
-
-    def _record(self, live: Live, journey: Journey, given: Given, decision: Decision) -> None:
-        ref = given.message.ref if isinstance(given.message, Input | Quarantine | Ask | Outcome) else 0
-        if not decision.events:
-            seen = decision.repeats
-            stream, seq = (seen.stream, seen.seq) if seen else ("", 0)
-            status = decision.status if seen else "repeat"
-            self._reply(live, given, Promise(ref, status, stream, seq, _owns(journey, given)))
-            return
-        step = live.open
-        if step is None:
-            step = live.open = Step()
+    def _step(self, live: Live, given: Given) -> None:
+        had_open = live.open is not None
+        reply = step(live, given, self._outlet.watchers, self._policy, self._now_ms())
+        if live.open is not None and not had_open:
             self._gathering[live.customer] = live
             self._idle.clear()
             self._flush_soon()
-        first: tuple[str, int] | None = None
-        for stream, event in decision.events:
-            encoded = _encode(event)
-            journeys.evolve(journey, stream, _closed_union(event), encoded)
-            seq = journey.head_of(stream)
-            first = first or (stream, seq)
-            step.entries.append(Entry(stream, seq, Raw(encoded)))
-            step.bytes += len(encoded)
-            step.events.append(event)
-        assert first is not None
-        step.identities += decision.identities
-        self._reply(live, given, Promise(ref, decision.status, *first, _owns(journey, given)))
-
-    def _reply(self, live: Live, given: Given, reply: AnyFromCell | Promise) -> None:
-        """Sends `reply` when what it was decided on is committed: now, where nothing is under way."""
-        gate = live.gate
-        if gate is not None:
-            gate.gated.append(Gated(given, reply if given.line else None, len(gate.entries)))
-        elif given.line is not None:
-            given.line.send(_kept(reply, max(live.position, self.position)))
-
-    def _watch(self, journey: Journey, asked: WatchConversation, line: Line | None) -> AnyFromCell:
-        conversation = journey.conversations.get(asked.conversation)
-        if conversation is None:
-            message = f"no live conversation {asked.conversation}; what is over is read over HTTP"
-            return Refused(asked.ref, Code.NOT_FOUND, message)
-        if line is not None:
-            self._watchers.watch(conversation.id, 0, line)
-        events = conversations.suffix(conversation, asked.seq) if asked.seq >= 0 else None
-        view = None
-        if events is None:
-            view, events = conversations.view(conversation, list(journey.identities)), conversation.recent
-        return Watched(asked.ref, conversation.id, conversation.head, view, [Raw(event) for event in events])
+        self._outlet.reply(live, given, reply, max(live.position, self.position))
+        if isinstance(given.message, TimerDue) and live.gate is None and live.journey is not None:
+            # It rang and nothing was due, such as a closing that waits for a message to leave: what is next, is later.
+            due_ms = journeys.next_due_ms(live.journey)
+            if due_ms is not None and due_ms > self._now_ms():
+                self._alarms.set(live.customer, due_ms, self._now_ms())
 
     # Committing
 
@@ -392,68 +315,30 @@ class Cell:
 
     def _release(self, live: Live, position: int) -> None:
         """The step is committed: what was gated leaves, in order."""
-        step, live.in_flight = live.in_flight, None
-        assert step is not None
+        committed, live.in_flight = live.in_flight, None
+        assert committed is not None
         assert live.journey is not None
         live.position, self.position = position, max(position, self.position)
-        self.events += len(step.entries)
-        sent = 0
-        for gated in step.gated:
-            if isinstance(gated.reply, Watched):
-                # A snapshot stands between the updates before it and those after it.
-                self._watchers.update(live.customer, step.entries[sent : gated.after_entries])
-                sent = gated.after_entries
-            if gated.reply is not None and gated.given.line is not None:
-                gated.given.line.send(_kept(gated.reply, position))
-        self._watchers.update(live.customer, step.entries[sent:])
-        self._carry_out(live, live.journey, step)
-        live.unsaved += len(step.entries)
-        live.unlisted.update(entry.stream for entry in step.entries)
+        self.events += len(committed.entries)
+        self._outlet.release(live, live.journey, committed, position)
+        live.unsaved += len(committed.entries)
         # Grows by what came in; the next snapshot measures again.
-        self._population.weigh(live, live.bytes + step.bytes)
+        self._population.weigh(live, live.bytes + committed.bytes)
         if live.open is None:
             self._settled_down(live, live.journey)
         self._work_off(live)
 
     def _settled_down(self, live: Live, journey: Journey) -> None:
         """Memory and journal agree for a moment: what shows the state as a whole is told now."""
-        self._relist(live, journey)
+        self._outlet.relist(live, journey)
         self._alarms.set(live.customer, journeys.next_due_ms(journey), self._now_ms())
         if live.unsaved >= SNAPSHOT_EVERY:
             self._snapshot(live, journey)
 
-    def _relist(self, live: Live, journey: Journey) -> None:
-        for stream in live.unlisted:
-            if conversation := journey.conversations.get(stream):
-                self._watchers.relist(live, conversation)
-        live.unlisted.clear()
-
-    def _carry_out(self, live: Live, journey: Journey, step: Step) -> None:
-        """Hands out the effects of committed events."""
-        for entry, event in zip(step.entries, step.events, strict=True):
-            match event:
-                case DeliveryAttempted():
-                    conversation = journey.conversations.get(entry.stream)
-                    if conversation is not None:
-                        self._attempt(live, conversation, event.delivery, again=False)
-                case DeliverySent() | DeliveryFailed() | DeliveryUncertain() | DeliveryDead():
-                    # The next attempt of this delivery, if one was decided meanwhile, comes later in the entries.
-                    self._dispatch.settle(event.delivery)
-                case _:
-                    pass
-
-    def _attempt(self, live: Live, conversation: conversations.Conversation, delivery: str, *, again: bool) -> None:
-        effect = deliveries.effect_of(conversation, delivery, again=again)
-        if effect is None:
-            return
-        if effect.account in self._served_by:
-            self._dispatch.start(effect)
-            return
-        reason = f"no account {effect.account} is configured"
-        refused = Outcome(
-            0, live.customer, conversation.id, delivery, effect.attempt, "refused", code="no_account", reason=reason
-        )
-        asyncio.get_running_loop().call_soon(self._fault.guarded, self._give, live.customer, Given(None, refused))
+    def _refuse(self, outcome: Outcome) -> None:
+        """An attempt that nobody serves is over; decided in a turn of its own, behind what is decided now."""
+        refused = Given(None, outcome)
+        asyncio.get_running_loop().call_soon(self._fault.guarded, self._give, outcome.customer, refused)
 
     def _decide_again(self, live: Live, verdict: Taken | Skipped) -> None:
         """The journal refused the step: forget the state, load it, and decide what was gated once more, in order."""
@@ -476,7 +361,7 @@ class Cell:
     def _snapshot(self, live: Live, journey: Journey) -> None:
         journeys.forget_old_keys(journey, self._policy, self._now_ms())
         body = journeys.freeze(journey)
-        self._population.weigh(live, _size(journey))
+        self._population.weigh(live, weight(journey))
         live.unsaved = 0
         # A line that is full drops it: the next one is as good, and a load only reads more events meanwhile.
         if self._archive_line is not None and not self._archive_line.full:
@@ -499,47 +384,6 @@ class Cell:
                 self._alarms.set(each.customer, journeys.next_due_ms(live.journey), now_ms)
 
 
-def _kept(reply: AnyFromCell | Promise, position: int) -> AnyFromCell:
-    """A promise with its position filled in."""
-    if isinstance(reply, Promise):
-        return Answered(reply.ref, reply.status, reply.stream, reply.seq, position, reply.owns)
-    return reply
-
-
-def _customer_view(journey: Journey) -> CustomerView | None:
-    if not journey.identities:
-        return None
-    live = [c for c in journey.conversations.values() if c.live]
-    return journeys.view(journey, [conversations.view(c, journey.identities) for c in live])
-
-
-def _owns(journey: Journey, given: Given) -> bool:
-    """Whether all identities of an inbound event are the customer's."""
-    if not isinstance(given.message, Input):
-        return False
-    return all(identity in journey.identities for identity in given.message.event.identities)
-
-
 def _may_leave(live: Live) -> bool:
     """A quiet journey may leave memory; one with an attempt under way stays, since its outcome is near."""
     return live.quiet and live.journey is not None and not journeys.attempting(live.journey)
-
-
-def _closed_union(event: Event) -> AnyEvent:
-    assert isinstance(event, AnyEvent)
-    return event
-
-
-def _size(journey: Journey) -> int:
-    """Bytes of memory, by estimate: what was measured of an empty journey and conversation, and what varies."""
-    size = JOURNEY_BYTES + ONCE_BYTES * len(journey.once)
-    for conversation in journey.conversations.values():
-        size += CONVERSATION_BYTES + sum(map(len, conversation.recent))
-        size += sum(len(delivery.text) for delivery in conversation.deliveries.values())
-    return size
-
-
-JOURNEY_BYTES = 900
-CONVERSATION_BYTES = 1600
-ONCE_BYTES = 250
-"""Rough sizes on CPython 3.11, for the memory cap; `benchmarks` measures what a conversation really takes."""

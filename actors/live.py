@@ -127,6 +127,23 @@ class Live:
         return self.journey is not None and not self.mailbox and self.open is None and self.in_flight is None
 
 
+JOURNEY_BYTES = 900
+CONVERSATION_BYTES = 1600
+ONCE_BYTES = 250
+"""Rough sizes on CPython 3.11, for the memory cap; `benchmarks` measures what a conversation really takes."""
+
+
+def weight(journey: Journey | None) -> int:
+    """Bytes of memory, by estimate; None: of a journey with one new conversation."""
+    if journey is None:
+        return JOURNEY_BYTES + CONVERSATION_BYTES
+    size = JOURNEY_BYTES + ONCE_BYTES * len(journey.once)
+    for conversation in journey.conversations.values():
+        size += CONVERSATION_BYTES + sum(map(len, conversation.recent))
+        size += sum(len(delivery.text) for delivery in conversation.deliveries.values())
+    return size
+
+
 class Population:
     """All live journeys of a cell, the longest untouched first."""
 

@@ -35,10 +35,9 @@ class Watchers:
                     self._remove(watched, key, line)
         self._overflowed = {line: None for line in self._overflowed if line.peer != peer}
 
-    def watch(self, conversation: str, head: int, line: Line) -> None:
+    def watch(self, conversation: str, line: Line) -> None:
         """The line gets the conversation's updates from now on."""
         _add(self._conversations, conversation, line)
-        self._heads[conversation] = max(head, self._heads.get(conversation, 0))
 
     def unwatch(self, conversation: str, line: Line) -> None:
         """No more."""

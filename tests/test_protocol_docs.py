@@ -1,5 +1,6 @@
 """The protocol's documents say what is so: generated ones are current, and every example is a frame that is said."""
 
+import inspect
 import json
 import re
 from pathlib import Path
@@ -9,6 +10,7 @@ import msgspec
 import pytest
 
 from orchestrator.documents import documents
+from orchestrator.gateway import operations, reads
 from protocol.describe import asyncapi, fill, schemas
 from protocol.errors import Code
 from protocol.frames import AgentFrame, GatewayFrame, ToAgent, ToGateway
@@ -62,6 +64,21 @@ def test_generated_parts_are_replaced_and_nothing_else() -> None:
     assert "`after_ms` | integer | `1000`" in filled
     assert filled.endswith("<!-- end -->\nafter\n")
     assert fill(filled) == filled
+
+
+def test_every_query_parameter_of_a_read_is_in_the_page() -> None:
+    """In the row of its path, and no other is."""
+    documented = {}
+    for path, query in re.findall(r"^\| `(/v1/[^`]*)` \| (.*?) \| ", PAGE, re.MULTILINE):
+        documented[path] = set(re.findall(r"`([a-z_]+)`", re.sub(r"\(.*?\)", "", query)))
+    taken = {}
+    for handler in (*reads.ROUTES, *operations.ROUTES):
+        names = set(inspect.signature(handler.fn).parameters) - {"request", "data"}
+        for path in handler.paths:
+            in_path = set(re.findall(r"{(\w+):", path))
+            if "GET" in handler.http_methods and names - in_path:
+                taken[re.sub(r"{\w+:\w+}", "{id}", path)] = names - in_path
+    assert documented == taken
 
 
 def references(document: Any) -> set[str]:

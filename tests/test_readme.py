@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 import pytest
 import typer
+from msgspec.structs import replace
 from websockets.asyncio.server import ServerConnection, serve
 
 from orchestrator import settings as s
@@ -104,7 +105,8 @@ def test_links_lead_to_files(text: str) -> None:
 
 
 async def test_the_readmes_client_answers_what_it_hears() -> None:
-    """The SDK example runs as it stands, but for the address: it replies to what a customer wrote."""
+    """The SDK example runs as it stands, but for the address: it replies to what a customer wrote since its start, also
+    where that begins the conversation, and to nothing older."""
     (code,) = fenced(README, "python")
     replied: asyncio.Future[tuple[str, Reply]] = asyncio.get_running_loop().create_future()
 
@@ -128,31 +130,35 @@ async def test_the_readmes_client_answers_what_it_hears() -> None:
         assert program.stdout is not None
         try:
             async with asyncio.timeout(30):
-                assert await replied == ("cu1-1", Reply(text="Thank you, we are on it."))
-                assert b"conversation='cu1-1'" in await program.stdout.readline()
+                assert await replied == ("cu2-1", Reply(text="Thank you, we are on it."))
+                assert b"conversation='cu2-1'" in await program.stdout.readline()
         finally:
             program.kill()
             await program.communicate()
 
 
 def _answers(frame: AgentFrame) -> list[ToAgent]:
-    """What a server with one waiting message answers an agent."""
+    """What a server with an old message and a new one answers an agent."""
     match frame:
         case Hello():
             limits = Limits(message_bytes=1 << 20, frames=100, watches=10, credits=0)
             return [Welcome(session="s", name="ann", generation="g", heartbeat_ms=30_000, limits=limits)]
         case Watch(inbox="queue:default"):
-            row = ConversationSummary(conversation="cu1-1", customer="cu1", head=1)
-            return [Inbox(inbox="queue:default", entries=[row], full=True)]
-        case Watch(conversation="cu1-1"):
-            view = ConversationView(conversation="cu1-1", customer="cu1", status=Status.OPEN)
-            return [Snapshot(conversation="cu1-1", generation="g", seq=1, view=view, recent=[_HELLO])]
+            rows = [ConversationSummary(conversation=f"cu{n}-1", customer=f"cu{n}", head=1) for n in (1, 2)]
+            return [Inbox(inbox="queue:default", entries=rows, full=True)]
+        case Watch(conversation=conversation) if conversation:
+            customer = conversation.removesuffix("-1")
+            view = ConversationView(conversation=conversation, customer=customer, status=Status.OPEN)
+            said = _HELLO if customer == "cu1" else replace(_HELLO, at_ms=_LATER_MS)
+            return [Snapshot(conversation=conversation, generation="g", seq=1, view=view, recent=[said])]
         case CommandFrame():
-            return [Result(id=frame.id, conversation="cu1-1", seq=2)]
+            return [Result(id=frame.id, conversation=frame.conversation, seq=2)]
         case _:
             return []
 
 
+_LATER_MS = 4_102_444_800_000
+"""The year 2100: after the program's start, whenever that is."""
 _HELLO = MessageReceived(
     at_ms=1,
     interaction=1,

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 EXAMPLE = "Example: throughline serve --data ./data --port 7100"
 
+RULE_COLUMNS = 80
+"""A line across a terminal; in a log file, whose lines have no width, it would go on for ever."""
+
 
 def serve(
     *,
@@ -78,7 +81,8 @@ class _Banner:
             sys.stdout.flush()
             return
         out = console()
-        out.print(Rule(Text("Throughline", style="bold"), align="left", style="dim"))
+        rule = Rule(Text("Throughline", style="bold"), align="left", style="dim")
+        out.print(rule, width=min(out.width, RULE_COLUMNS))
         for name, words in (
             ("serving on", running.url),
             ("data in", str(data)),

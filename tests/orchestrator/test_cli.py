@@ -23,8 +23,11 @@ from adapters.stores.sqlite_journal import SqliteJournal
 from orchestrator.cli import app as cli
 from orchestrator.cli import output
 from orchestrator.cli.exits import Exit
+from orchestrator.cli.serve import _Banner
 from orchestrator.cli.server import Running, find
 from orchestrator.cluster.data_folder import locked
+from orchestrator.cluster.supervisor import Serving
+from orchestrator.settings import Settings
 from orchestrator.tokens import Tokens
 from protocol.errors import Code
 from protocol.events import AnyEvent, ConversationOpened, IdentityLinked, InteractionStarted, MessageReceived
@@ -229,6 +232,15 @@ def test_status_shows_where_customers_write_to(shell: Shell, answering: Answerin
     row = {"account": "mail", "kind": "email", "address": "support@throughline.example"}
     answering.body = {"ready": True, "accounts": [row]}
     assert "support@throughline.example" in shell.run("status").out
+
+
+def test_the_banner_says_where_to_write_to(answering: Answering, capsys: pytest.CaptureFixture[str]) -> None:
+    """The address of the server, its tokens, and the mailbox: what the first minutes need. Also in a log file."""
+    _Banner(Settings(), as_json=False).show(Serving({"gateway": {"pid": 1}}, {}, 1))
+    out = capsys.readouterr().out
+    assert f"serving on  {answering.url}\n" in out
+    assert "mail to     support@throughline.example, by SMTP on 127.0.0.1:7125\n" in out
+    assert max(map(len, out.splitlines())) <= 120
 
 
 @pytest.mark.parametrize("command", ["serve", "token create", "archive rebuild"])

@@ -54,7 +54,9 @@ async def test_a_closed_archive_is_whole_in_its_one_file(tmp_path: Path) -> None
     copy = tmp_path / "copy.db"
     copy.write_bytes((tmp_path / "archive.db").read_bytes())
     await reader.close()
-    assert await SqliteArchive(copy).open() == story.position
+    archive = SqliteArchive(copy)
+    assert await archive.open() == story.position
+    await archive.close()
 
 
 async def test_a_reader_never_writes(tmp_path: Path) -> None:

@@ -1,0 +1,95 @@
+"""The outlet: what leaves a cell at a commit, and in what order.
+
+replies and updates      in the order they were decided, a snapshot between the updates before and after it
+attempts                 to who serves the account
+rows of watched lists    when memory and journal agree, since a row shows the state as a whole
+"""
+
+from collections.abc import Callable, Mapping
+
+from actors import delivery as deliveries
+from actors.conversation import Conversation
+from actors.dispatch import Dispatch
+from actors.journey import Journey
+from actors.live import Gated, Given, Live, Promise, Step
+from actors.stepping import Reply
+from actors.watching import Watchers
+from protocol.events import DeliveryAttempted, DeliveryDead, DeliveryFailed, DeliverySent, DeliveryUncertain
+from protocol.links import Answered, AnyFromCell, Outcome, Watched
+
+
+class Outlet:
+    """`served_by` says which kind of peer serves an account's deliveries; `refuse` takes the outcome of an attempt that
+    nobody serves."""
+
+    def __init__(self, served_by: Mapping[str, str], refuse: Callable[[Outcome], None]) -> None:
+        self.watchers = Watchers()
+        self.dispatch = Dispatch(served_by)
+        self._served_by = served_by
+        self._refuse = refuse
+
+    def reply(self, live: Live, given: Given, reply: Reply | None, position: int) -> None:
+        """Sends `reply` when what it was decided on is committed: now, as of `position`, where nothing is under way.
+
+        Also a message without a reply is kept with its step: should that be refused, it is decided again.
+        """
+        gate = live.gate
+        if gate is not None:
+            gate.gated.append(Gated(given, reply, len(gate.entries)))
+        elif given.line is not None and reply is not None:
+            given.line.send(_kept(reply, position))
+
+    def release(self, live: Live, journey: Journey, step: Step, position: int) -> None:
+        """The step is committed at `position`: what was gated in it leaves."""
+        sent = 0
+        for gated in step.gated:
+            if isinstance(gated.reply, Watched):
+                self.watchers.update(live.customer, step.entries[sent : gated.after_entries])
+                sent = gated.after_entries
+            if gated.reply is not None and gated.given.line is not None:
+                gated.given.line.send(_kept(gated.reply, position))
+        self.watchers.update(live.customer, step.entries[sent:])
+        self._carry_out(journey, step)
+        live.unlisted.update(entry.stream for entry in step.entries)
+
+    def relist(self, live: Live, journey: Journey) -> None:
+        """Memory and journal agree: list watchers are told of what changed."""
+        for stream in live.unlisted:
+            if conversation := journey.conversations.get(stream):
+                self.watchers.relist(live, conversation)
+        live.unlisted.clear()
+
+    def attempt(self, conversation: Conversation, delivery: str, *, again: bool) -> None:
+        """Hands out a committed attempt. `again`: it may have been handed out before."""
+        effect = deliveries.effect_of(conversation, delivery, again=again)
+        if effect is None:
+            return
+        if effect.account in self._served_by:
+            self.dispatch.start(effect)
+            return
+        reason = f"no account {effect.account} is configured"
+        self._refuse(
+            Outcome(
+                0, effect.customer, conversation.id, delivery, effect.attempt, "refused",
+                code="no_account", reason=reason,
+            )
+        )  # fmt: skip
+
+    def _carry_out(self, journey: Journey, step: Step) -> None:
+        for entry, event in zip(step.entries, step.events, strict=True):
+            match event:
+                case DeliveryAttempted():
+                    if conversation := journey.conversations.get(entry.stream):
+                        self.attempt(conversation, event.delivery, again=False)
+                case DeliverySent() | DeliveryFailed() | DeliveryUncertain() | DeliveryDead():
+                    # The next attempt of this delivery, if one was decided meanwhile, comes later in the entries.
+                    self.dispatch.settle(event.delivery)
+                case _:
+                    pass
+
+
+def _kept(reply: Reply, position: int) -> AnyFromCell:
+    """A promise with its position filled in."""
+    if isinstance(reply, Promise):
+        return Answered(reply.ref, reply.status, reply.stream, reply.seq, position, reply.owns)
+    return reply

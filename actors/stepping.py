@@ -1,0 +1,118 @@
+"""Stepping: what a live journey makes of one message, without an await between deciding and recording.
+
+A decision's events are encoded here, once: these bytes go to the journal, to watchers, and into the state's recent
+events. They gather in the journey's open step; the reply that is returned waits for that step's commit.
+"""
+
+from typing import assert_never
+
+import msgspec
+from msgspec import Raw
+
+from actors import conversation as conversations
+from actors import journey as journeys
+from actors.journey import Decision, Journey, TimerDue
+from actors.lines import Line
+from actors.live import Given, Live, Promise, Step
+from actors.policy import Policy
+from actors.watching import Watchers
+from protocol.entities import CustomerView
+from protocol.errors import Code, Refusal
+from protocol.events import AnyEvent, Event
+from protocol.journal import Entry
+from protocol.links import (
+    AnyFromCell,
+    Ask,
+    CustomerRead,
+    Input,
+    Outcome,
+    Quarantine,
+    ReadCustomer,
+    Refused,
+    UnwatchConversation,
+    WatchConversation,
+    Watched,
+)
+
+_encode = msgspec.msgpack.Encoder().encode
+
+Reply = AnyFromCell | Promise
+
+
+def step(live: Live, given: Given, watchers: Watchers, policy: Policy, now_ms: int) -> Reply | None:
+    """Steps a journey that is in memory with one message; returns the reply, None where nobody waits for one."""
+    journey, message = live.journey, given.message
+    assert journey is not None
+    match message:
+        case WatchConversation():
+            return _watch(journey, message, given.line, watchers)
+        case UnwatchConversation():
+            if given.line is not None:
+                watchers.unwatch(message.conversation, given.line)
+            return None
+        case ReadCustomer():
+            return CustomerRead(message.ref, _customer_view(journey))
+        case TimerDue():
+            _record(live, journey, journeys.decide(journey, message, policy, now_ms))
+            return None
+        case Input() | Quarantine() | Ask() | Outcome():
+            try:
+                decision = journeys.decide(journey, message, policy, now_ms)
+            except Refusal as exc:
+                return Refused(message.ref, exc.code, exc.message, exc.field)
+            stream, seq = _record(live, journey, decision)
+            # An outcome that came too late decides nothing and repeats nothing; it was heard, all the same.
+            status = decision.status if decision.events or decision.repeats else "repeat"
+            return Promise(message.ref, status, stream, seq, _owns(journey, message))
+        case _:
+            assert_never(message)
+
+
+def _record(live: Live, journey: Journey, decision: Decision) -> tuple[str, int]:
+    """Applies a decision and puts it in the open step; returns the place of its first event, or of what it repeats."""
+    if not decision.events:
+        return (decision.repeats.stream, decision.repeats.seq) if decision.repeats else ("", 0)
+    if live.open is None:
+        live.open = Step()
+    into, first = live.open, len(live.open.entries)
+    for stream, event in decision.events:
+        encoded = _encode(event)
+        journeys.evolve(journey, stream, _closed_union(event), encoded)
+        into.entries.append(Entry(stream, journey.head_of(stream), Raw(encoded)))
+        into.events.append(event)
+        into.bytes += len(encoded)
+    into.identities += decision.identities
+    return into.entries[first].stream, into.entries[first].seq
+
+
+def _watch(journey: Journey, asked: WatchConversation, line: Line | None, watchers: Watchers) -> AnyFromCell:
+    conversation = journey.conversations.get(asked.conversation)
+    if conversation is None:
+        message = f"no live conversation {asked.conversation}; what is over is read over HTTP"
+        return Refused(asked.ref, Code.NOT_FOUND, message)
+    if line is not None:
+        watchers.watch(conversation.id, line)
+    events = conversations.suffix(conversation, asked.seq) if asked.seq >= 0 else None
+    view = None
+    if events is None:
+        view, events = conversations.view(conversation, journey.identities), conversation.recent
+    return Watched(asked.ref, conversation.id, conversation.head, view, [Raw(event) for event in events])
+
+
+def _customer_view(journey: Journey) -> CustomerView | None:
+    if not journey.identities:
+        return None
+    live = [c for c in journey.conversations.values() if c.live]
+    return journeys.view(journey, [conversations.view(c, journey.identities) for c in live])
+
+
+def _owns(journey: Journey, message: Input | Quarantine | Ask | Outcome) -> bool:
+    """Whether all identities of an inbound event are the customer's."""
+    if not isinstance(message, Input):
+        return False
+    return all(identity in journey.identities for identity in message.event.identities)
+
+
+def _closed_union(event: Event) -> AnyEvent:
+    assert isinstance(event, AnyEvent)
+    return event
