@@ -14,7 +14,6 @@ import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import assert_never
 
-import msgspec
 import structlog
 
 from actors import conversation as conversations
@@ -51,7 +50,6 @@ from protocol.links import (
 from protocol.shards import scope_of
 
 _log = structlog.get_logger(__name__)
-_encode = msgspec.msgpack.Encoder().encode
 
 APPEND_UNITS_MAX = 4096
 APPEND_BYTES_MAX = 8 * 1024 * 1024

@@ -94,7 +94,7 @@ def _merged(before: Patch, patch: Patch) -> Patch:
         if column in values:
             values[column] = values[column] or text
         else:
-            fill.setdefault(column, text)
+            fill[column] = fill.get(column) or text
     return Patch(patch.table, patch.key, values, before.new, patch.position, fill)
 
 

@@ -26,6 +26,9 @@ WORK_QUEUE = "benchmark"
 COMMANDS_MAX = 256
 """Commands of one message."""
 
+PREPARED_AT_ONCE = 250
+"""New conversations of the preparation that may be under way: far below what an agent's queue holds as rows."""
+
 
 class ServerLoad:
     """All connections of a run. `open` them, `prepare`, then `run`."""
@@ -62,8 +65,11 @@ class ServerLoad:
     async def prepare(self) -> None:
         """Makes the live conversations and has each of them watched. Raises `Refused` where the server falls short."""
         await self.desk.watch()
-        await asyncio.gather(*(client.pusher.push_all(self.traffic.customers) for client in self.gateways))
-        await settle(self.ledger)
+        # A part at a time: the rows of all at once would overflow the desk's queue, and a long list is not told whole.
+        for upto in range(PREPARED_AT_ONCE, self.traffic.customers + PREPARED_AT_ONCE, PREPARED_AT_ONCE):
+            until = min(upto, self.traffic.customers)
+            await asyncio.gather(*(client.pusher.push_all(until) for client in self.gateways))
+            await settle(self.ledger)
         if self.ledger.open:
             raise Refused(
                 f"{self.ledger.open} of {self.traffic.customers} first events were not acknowledged and listed"

@@ -1,11 +1,19 @@
 """Fixtures that many tests share: one real server for the whole run, since Ray's start and stop cost seconds."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from tests.lingering import Lingering
 from tests.live_server import LiveServer
+
+# The same examples in every run, so that a run says the same about the same code; HYPOTHESIS_PROFILE=nightly looks for
+# new ones. No deadline: machines that run this are shared.
+settings.register_profile("suite", derandomize=True, deadline=None, database=None)
+settings.register_profile("nightly", max_examples=2000, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
 
 def pytest_configure(config: pytest.Config) -> None:

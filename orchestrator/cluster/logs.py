@@ -44,6 +44,7 @@ def log_to(path: Path, level: str) -> None:
     root = logging.getLogger()
     for old in list(root.handlers):
         root.removeHandler(old)
+        old.close()
     root.addHandler(handler)
     root.setLevel(logging.WARNING)
     for package in ("orchestrator", "actors", "adapters"):

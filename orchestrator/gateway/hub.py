@@ -77,9 +77,7 @@ class _Stream:
 class Hub:
     """The fan-out of one gateway. Its owner hands it what the cells say."""
 
-    def __init__(
-        self, cells: Cells, older: Older, metrics: Metrics, *, on_new_generation: Callable[[], None]
-    ) -> None:
+    def __init__(self, cells: Cells, older: Older, metrics: Metrics, *, on_new_generation: Callable[[], None]) -> None:
         self._cells = cells
         self._older = older
         self._generation = ""
@@ -218,9 +216,7 @@ class Hub:
             self._fan_out(stream, reply.head - len(reply.events) + 1, reply.events)
         elif _long_absence(stream.position, reply):
             stream.catching_up = True
-            self._older.read(
-                stream.conversation, stream.position, lambda events: self._refilled(stream, reply, events)
-            )
+            self._older.read(stream.conversation, stream.position, lambda events: self._refilled(stream, reply, events))
         else:
             self._begin_anew(stream, reply)
 
