@@ -4,7 +4,6 @@ Ports are free ones, found at the first start and kept over restarts, so that cl
 """
 
 import asyncio
-import json
 import os
 import select
 import signal
@@ -87,8 +86,10 @@ class LiveServer:
 
     @property
     def pids(self) -> dict[str, int]:
-        """The processes of the running server, by name (`journal`, `cell-0`, …)."""
-        return self._pids
+        """The processes that run now, by name (`journal`, `cell-0`, …): Ray titles them so. They change when one dies,
+        and all of them when another test had the server rebuilt."""
+        titles = {each.pid: (each.cmdline() or [""])[0].split(".")[0] for each in leftovers.ours(mark_of(self.data))}
+        return {title.removeprefix("ray::"): pid for pid, title in titles.items() if title.startswith("ray::")}
 
     def start(self) -> None:
         """Starts it and returns when it serves. Raises with its last words where it does not."""
@@ -107,7 +108,6 @@ class LiveServer:
         if not line:
             self.kill()
             raise RuntimeError(f"the server did not start: {(self.folder / 'serve.err').read_text()[-2000:]}")
-        self._pids: dict[str, int] = json.loads(line)["pids"]
 
     def stop(self) -> int:
         """Ctrl-C; returns the exit code. Raises where it did not stop in time, and kills it."""
@@ -124,9 +124,7 @@ class LiveServer:
     def kill_process(self, name: str) -> None:
         """`kill -9` of one process of the running server, found by the title Ray gives it."""
         assert self._process is not None
-        ours = leftovers.ours(mark_of(self.data))
-        [found] = [process for process in ours if f"ray::{name}" in process.cmdline()[0].split(".")]
-        found.kill()
+        os.kill(self.pids[name], signal.SIGKILL)
 
     def kill(self) -> None:
         """`kill -9` of everything, the supervisor first so that it revives nothing."""

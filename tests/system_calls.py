@@ -83,7 +83,10 @@ class Watching:
         assert self._strace.stderr is not None
         for _ in self._pids:
             said = self._strace.stderr.readline()
-            assert "attached" in said, said
+            if "attached" not in said:
+                self._strace.kill()
+                self._strace.communicate()
+                raise AssertionError(f"strace does not watch: {said}")
         return self
 
     def __exit__(
