@@ -8,7 +8,6 @@ import hashlib
 from collections.abc import Callable, Mapping
 
 import msgspec
-import structlog
 from msgspec import Struct
 
 from orchestrator.attribution import Attribution, LookUp, Taken, customer_of
@@ -27,8 +26,6 @@ from protocol.inbound import (
     MessageArrived,
 )
 from protocol.links import Answered, AnyToCell, Ask, Quarantine, Refused
-
-_log = structlog.get_logger(__name__)
 
 ID_MAX = 512
 """Characters of an event's id or source: a mail's Message-ID is the longest seen (RFC 5322 lines have 998)."""
