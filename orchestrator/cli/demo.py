@@ -8,13 +8,12 @@ from random import SystemRandom
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from rich.rule import Rule
 from rich.text import Text
 
 from orchestrator.cli.conversation import whole
 from orchestrator.cli.exits import Exit, Failure
 from orchestrator.cli.options import Data, Json, SettingsFile, Token, Url, running_of, settings_of
-from orchestrator.cli.output import console, errors, print_json
+from orchestrator.cli.output import console, errors, print_json, rule
 from orchestrator.cli.server import Server
 from protocol.errors import Code, Refusal
 
@@ -82,7 +81,7 @@ def _kept(server: Server, told: "Told", *, progress: bool) -> dict[str, Any]:
 def _conclude(told: "Told", kept: dict[str, Any], identities: list[str]) -> None:
     out = console()
     out.print()
-    out.print(Rule(Text("What it shows", style="bold"), align="left", style="dim"))
+    rule(out, "What it shows")
     for name, words in (
         ("conversation", f"{told.conversation}, one for all of it"),
         ("customer", f"{kept['customer']}, an id that no event carried"),

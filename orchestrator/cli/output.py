@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Console
+from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
@@ -105,3 +106,12 @@ def _flat(fields: Mapping[str, Any], before: str = "") -> Iterable[tuple[str, An
             yield from _flat(value, f"{before}{name}.")
         else:
             yield f"{before}{name}", value
+
+
+RULE_COLUMNS = 80
+"""A rule is no wider, also where there is no terminal and a line has no end."""
+
+
+def rule(to: Console, title: str) -> None:
+    """A rule across, with a title at its left."""
+    to.print(Rule(Text(title, style="bold"), align="left", style="dim"), width=min(to.width, RULE_COLUMNS))

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from msgspec.structs import replace
-from rich.rule import Rule
 from rich.text import Text
 
 from orchestrator.cli.exits import Exit, Failure
 from orchestrator.cli.options import Folder, Json, SettingsFile, settings_of
-from orchestrator.cli.output import console, errors
+from orchestrator.cli.output import console, errors, rule
 from orchestrator.cli.server import Running, find
 from orchestrator.settings import EmailAccount, Settings
 
@@ -22,9 +21,6 @@ if TYPE_CHECKING:
     from orchestrator.cluster.supervisor import Serving
 
 EXAMPLE = "Example: throughline serve --data ./data --port 7100"
-
-RULE_COLUMNS = 80
-"""A line across a terminal; in a log file, whose lines have no width, it would go on for ever."""
 
 
 def serve(
@@ -81,8 +77,7 @@ class _Banner:
             sys.stdout.flush()
             return
         out = console()
-        rule = Rule(Text("Throughline", style="bold"), align="left", style="dim")
-        out.print(rule, width=min(out.width, RULE_COLUMNS))
+        rule(out, "Throughline")
         for name, words in (
             ("serving on", running.url),
             ("data in", str(data)),

@@ -3,9 +3,9 @@
 from typing import Protocol, assert_never
 
 from rich.console import Console
-from rich.rule import Rule
 from rich.text import Text
 
+from orchestrator.cli.output import rule
 from protocol import events as e
 from protocol.events import AnyEvent
 
@@ -59,7 +59,7 @@ class Lines:
     def scene(self, title: str) -> None:
         """A rule across."""
         self._console.print()
-        self._console.print(Rule(Text(title, style="bold"), align="left", style="dim"))
+        rule(self._console, title)
 
     def outside(self, channel: str, who: str, text: str) -> None:
         """At the left edge: the world."""
