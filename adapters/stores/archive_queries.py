@@ -114,9 +114,9 @@ def quarantine(
         SELECT quarantine, stream, account, source, id, code, field, reason, length(raw) AS raw_bytes, received_ms,
                at_ms, replayed_at_ms, position
         FROM quarantine
-        WHERE (?1 = '' OR account = ?1) AND (at_ms, quarantine) < (?2, ?3)
-        ORDER BY at_ms DESC, quarantine DESC LIMIT ?4"""
-    return [*_rows(db, sql, account, *(before or (2**63 - 1, "")), limit)]
+        WHERE (? = '' OR account = ?) AND (at_ms, quarantine) < (?, ?)
+        ORDER BY at_ms DESC, quarantine DESC LIMIT ?"""
+    return [*_rows(db, sql, account, account, *(before or (2**63 - 1, "")), limit)]
 
 
 def quarantined(db: sqlite3.Connection, quarantine: str) -> Row | None:
@@ -156,7 +156,8 @@ _PARTS = {
     "context": "SELECT * FROM context_item WHERE conversation = ? ORDER BY key",
     "relations": "SELECT * FROM relation WHERE conversation = ? ORDER BY earlier",
     # A delivery's id is its conversation's, a full stop, and a number: the key's range finds them without an index.
-    "deliveries": "SELECT * FROM outbox WHERE delivery > ?1 || '.' AND delivery < ?1 || '/' ORDER BY queued_at_ms",
+    "deliveries": "SELECT outbox.* FROM (SELECT ? AS c) JOIN outbox "
+    "ON delivery > c || '.' AND delivery < c || '/' ORDER BY queued_at_ms",
 }
 
 

@@ -191,7 +191,8 @@ _PRUNE_CONVERSATION = (
     # looked at again.
     "UPDATE conversation SET subject = '', owner = '', closed_at_ms = NULL WHERE conversation = ?",
     *(f"DELETE FROM {table} WHERE stream = ?" for table in ("activity", "action", "timer")),
-    "DELETE FROM outbox WHERE delivery > ?1 || '.' AND delivery < ?1 || '/'",
+    "DELETE FROM outbox WHERE delivery IN (SELECT delivery FROM (SELECT ? AS c) JOIN outbox "
+    "ON delivery > c || '.' AND delivery < c || '/')",
     "DELETE FROM event WHERE stream = ? AND type NOT IN ('ConversationOpened', 'ConversationClosed')",
 )
 _STRIP_OPENING = (

@@ -246,7 +246,7 @@ class _File:
 
 def _write(db: sqlite3.Connection, group: Settlement, fences: Iterable[Fence]) -> None:
     db.executemany("INSERT INTO unit VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", map(_unit_row, group.committed))
-    db.executemany("UPDATE fence SET epoch = ?2, batch = ?3 WHERE scope = ?1", map(_fence_row, fences))
+    db.executemany("UPDATE fence SET epoch = ?, batch = ? WHERE scope = ?", map(_fence_change, fences))
     if group.owners:
         db.executemany("INSERT INTO identity VALUES (?, ?, ?)", _identity_rows(group))
     if group.unmade:
@@ -270,6 +270,10 @@ def _unit_row(placed: tuple[int, Unit]) -> tuple[Any, ...]:
         unit.entries,
         unit.body,
     )
+
+
+def _fence_change(fence: Fence) -> tuple[int, int, str]:
+    return fence.epoch, fence.batch, fence.scope
 
 
 def _fence_row(fence: Fence) -> tuple[str, int, int]:
