@@ -10,7 +10,7 @@ HORIZON_MS = 3_600_000
 """How far ahead alarms are kept."""
 REFRESH_MS = HORIZON_MS // 2
 DUE_MAX = 100_000
-"""Alarms read at once; past it the later ones wait for the next refresh, which then comes as soon as these are done."""
+"""Alarms read at once; past it the later ones wait for the next refresh, which then comes a minute later."""
 
 
 class Alarms:

@@ -259,7 +259,7 @@ class Cell:
             self._flush_soon()
         self._outlet.reply(live, given, reply, max(live.position, self.position))
         if isinstance(given.message, TimerDue) and live.gate is None and live.journey is not None:
-            # It rang and nothing was due, such as a closing that waits for a message to leave: what is next, is later.
+            # It rang and nothing was due: what is next, is later.
             due_ms = journeys.next_due_ms(live.journey)
             if due_ms is not None and due_ms > self._now_ms():
                 self._alarms.set(live.customer, due_ms, self._now_ms())

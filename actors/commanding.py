@@ -5,7 +5,7 @@ One owner at a time: `take` is refused while another agent owns it, so of two ag
 
 from typing import assert_never
 
-from actors.conversation import CONTEXT_MAX, DELIVERIES_MAX, Conversation, interaction_of
+from actors.conversation import CONTEXT_MAX, DELIVERIES_MAX, Conversation
 from actors.delivery import attempt_first
 from actors.policy import Policy, identity_kind
 from protocol.commands import (
@@ -130,7 +130,7 @@ def _way_out(
             continue
         if command.to and interaction.identity != command.to:
             continue
-        if not interaction.ended_at_ms or interaction_of(state, interaction.number) is state.interactions[-1]:
+        if not interaction.ended_at_ms or interaction is state.interactions[-1]:
             return interaction, []
     channel = command.channel or (state.interactions[-1].channel if state.interactions else "")
     kind = identity_kind(channel)

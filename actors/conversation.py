@@ -3,7 +3,7 @@
 `evolve` is the only place where the state changes, and it never refuses: what was journaled happened. What may happen
 is decided in `contact.py` (the customer's side), `commanding.py` (the agents' side) and `delivery.py` (the outbox).
 
-    open ⇄ snoozed        open → resolved → open (customer or agent says so)        resolved → closed (in time)
+    open ⇄ snoozed    open, snoozed → resolved → open, snoozed    resolved → closed (in time)
 """
 
 from copy import copy

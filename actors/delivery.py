@@ -10,6 +10,8 @@ channel of a conversation one message is under way at a time, so that they leave
 of the line, visibly, and does not stop the others.
 """
 
+import itertools
+
 from actors.conversation import Conversation
 from actors.policy import Policy
 from protocol.entities import Delivery
@@ -135,11 +137,11 @@ def _dead(delivery: Delivery, code: str, reason: str, now_ms: int) -> Event:
 
 
 def _next_in_line(state: Conversation, done: Delivery, now_ms: int) -> list[Event]:
-    for delivery in state.deliveries.values():
-        if delivery.channel != done.channel or delivery.id == done.id:
-            continue
-        if delivery.state in _IN_LINE:
-            return []
-        if delivery.state == "queued":
-            return [DeliveryAttempted(at_ms=now_ms, actor=SYSTEM, delivery=delivery.id, attempt=delivery.attempt + 1)]
-    return []
+    others = [d for d in state.deliveries.values() if d.channel == done.channel and d.id != done.id]
+    if any(other.state in _IN_LINE for other in others):
+        return []
+    queued = (other for other in others if other.state == "queued")
+    return [
+        DeliveryAttempted(at_ms=now_ms, actor=SYSTEM, delivery=first.id, attempt=first.attempt + 1)
+        for first in itertools.islice(queued, 1)
+    ]

@@ -154,6 +154,7 @@ class Journal:
             self._fault.check()
             while self._waiting:
                 await self._caught_up.wait()
+                self._fault.check()
                 await self._turn()
             if self._draining:
                 return
@@ -195,6 +196,7 @@ class Journal:
         """`run` raises it."""
         self._fault.set(exc)
         self._work.set()
+        self._caught_up.set()
 
     def received(self, line: Line, message: AnyLink) -> None:
         """Queues what the store must do; answers what memory can."""
@@ -261,7 +263,7 @@ class Journal:
         units = [unit for _, append in group for unit in append.units]
         verdicts = await self._store.commit(units)
         for unit, verdict in zip(units, verdicts, strict=True):
-            # A resent unit's answer may name an older position: it is in the tail already, or archived.
+            # A resent unit's answer names no position of its own: the unit is in the tail already, or archived.
             if isinstance(verdict, Committed) and verdict.position > self.position:
                 self.position = verdict.position
                 self._tail.add(_record(unit, verdict.position))

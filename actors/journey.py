@@ -152,7 +152,11 @@ def next_due_ms(state: Journey) -> int | None:
     """When a `TimerDue` next has something to decide."""
     due: list[int] = []
     for conversation in state.conversations.values():
-        due += [at for at in (conversation.wake_at_ms, conversation.close_at_ms) if at]
+        if conversation.wake_at_ms:
+            due.append(conversation.wake_at_ms)
+        # A closing waits for what still has to leave; the outcome's commit sets the alarm anew.
+        if conversation.close_at_ms and not delivery.in_line(conversation):
+            due.append(conversation.close_at_ms)
         at = delivery.next_due_ms(conversation)
         if at is not None:
             due.append(at)
@@ -263,6 +267,8 @@ def _identify(state: Journey, given: Input, now_ms: int) -> tuple[list[tuple[str
     actor = f"account:{given.event.account}"
     new = [identity for identity in given.identities if identity not in state.identities]
     new = new[: max(0, IDENTITIES_MAX - len(state.identities))]
+    # The channel vouches for the address it was reached by; the others it was told.
+    own = given.event.identities[0] if given.event.identities else ""
     facts: list[tuple[str, Event]] = [
         (
             state.customer,
@@ -270,12 +276,12 @@ def _identify(state: Journey, given: Input, now_ms: int) -> tuple[list[tuple[str
                 at_ms=now_ms,
                 actor=actor,
                 identity=identity,
-                evidence="first_contact" if given.proposed and n == 0 else "asserted_by_channel",
-                verified=n == 0,
+                evidence="first_contact" if given.proposed and identity == own else "asserted_by_channel",
+                verified=identity == own,
                 account=given.event.account,
             ),
         )
-        for n, identity in enumerate(new)
+        for identity in new
     ]
     facts += [
         (state.customer, IdentityConflictFound(at_ms=now_ms, actor=actor, identity=identity, other=other))

@@ -161,10 +161,6 @@ class Population:
         """The customer's place, untouched."""
         return self._lives.get(customer)
 
-    def all(self) -> list[Live]:
-        """Every live journey."""
-        return list(self._lives.values())
-
     def touch(self, live: Live, now_ms: int) -> None:
         """Puts it last in the order of leaving."""
         self._lives.pop(live.customer, None)

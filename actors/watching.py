@@ -71,6 +71,7 @@ class Watchers:
         """Tells list watchers of a conversation that changed in a commit."""
         now = lists_of(conversation)
         before = live.listed.get(conversation.id, ())
+        self._dirty.pop(conversation.id, None)
         if now != before:
             live.listed[conversation.id] = now
             self._send_row(conversation, now, [name for name in before if name not in now])
@@ -81,8 +82,9 @@ class Watchers:
         """Sends the rows of which only the head moved."""
         dirty, self._dirty = self._dirty, {}
         for live, conversation_id in dirty.values():
-            # An uncommitted head is not for anyone's eyes; the commit marks it dirty again.
+            # An uncommitted head is not for anyone's eyes: the row waits until memory and journal agree.
             if live.journey is None or live.gate is not None:
+                self._dirty[conversation_id] = (live, conversation_id)
                 continue
             if conversation := live.journey.conversations.get(conversation_id):
                 self._send_row(conversation, lists_of(conversation), [])

@@ -95,6 +95,7 @@ class Attribution:
             self._awaited.update(identities)
             if self._looking is None:
                 self._looking = asyncio.get_running_loop().create_task(self._look_up())
+                self._looking.add_done_callback(self._looked)
 
     def _is_known(self, identity: str) -> bool:
         return identity in self._known or identity in self._proposed
@@ -126,6 +127,11 @@ class Attribution:
                 else:
                     self._route(taken)
         self._looking = None
+
+    def _looked(self, task: asyncio.Task[None]) -> None:
+        """A bug met while routing left events unanswered: the process ends with it, as with one met in a callback."""
+        if not task.cancelled() and isinstance(exc := task.exception(), Exception):
+            self._cells.broke(exc)
 
     def _give_up(self, exc: Exception) -> None:
         _log.error("attribution.lookup_failed", error=type(exc).__name__, events=len(self._unresolved))
@@ -180,7 +186,7 @@ class Attribution:
         proposal = taken.proposal
         if proposal is not None:
             proposal.under_way += 1
-        proposed = proposal is not None and proposal.new
+        proposed = proposal is not None and proposal.new and proposal.customer == customer
 
         def make(ref: int) -> AnyToCell:
             return Input(

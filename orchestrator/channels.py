@@ -125,7 +125,6 @@ class ChannelHost:
             attempt=attempt.attempt,
             account=attempt.account,
             status=str(sent.status),
-            code=sent.code,
         )
 
         def outcome(ref: int) -> Outcome:

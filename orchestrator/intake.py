@@ -139,7 +139,7 @@ class Intake:
             raise Refusal(Code.UNKNOWN_ACCOUNT, f"no account {event.account!r} is configured", ref=event.id)
         _check_form(event)
         self._check_time(event)
-        identities = list(dict.fromkeys(normalise(i, region=self._region) for i in event.identities[:IDENTITIES_MAX]))
+        identities = list(dict.fromkeys(normalise(i, region=self._region) for i in event.identities))
         if not identities and not isinstance(event.data, DeliveryReport):
             raise Refusal(Code.NO_IDENTITY, "the event carries no identity", ref=event.id, field="identities")
         return msgspec.structs.replace(event, identities=identities if rule.trusted else identities[:1])

@@ -296,6 +296,8 @@ class Dialer:
                 await wire.ended.wait()
             finally:
                 wire.close()
+            # Also after one that was made: a listener that hangs up at once must not be dialled in a circle.
+            await asyncio.sleep(REDIAL_S)
 
     def _made(self, wire: _SocketWire) -> None:
         wire.on_blob = self._pipe.feed
@@ -304,7 +306,7 @@ class Dialer:
 
 
 class MemoryWire:
-    """One direction of a connection in memory: blobs arrive in a later turn of the loop, in order."""
+    """One side of a connection in memory: blobs arrive in a later turn of the loop, in order."""
 
     def __init__(self) -> None:
         self.other: MemoryWire | None = None

@@ -139,7 +139,8 @@ class Hub:
                 self._catch_up(stream)
 
     def fresh(self, cell: int) -> None:
-        """The cell came back without its subscriptions. Questions it never answered are the pipe's to repeat."""
+        """The cell came back without its subscriptions, or dropped updates because the line was full. Questions it
+        never answered are the pipe's to repeat."""
         for stream in self._streams.values():
             if stream.position >= 0 and not stream.catching_up and self._cells.cell_of(_customer(stream)) == cell:
                 self._catch_up(stream, gap=False)

@@ -109,7 +109,8 @@ class Inboxes:
                 self._give(name, watched, change)
 
     def fresh(self, cell: int) -> None:
-        """The cell came back without its subscriptions: what changed meanwhile shows in the whole list."""
+        """The cell came back without its subscriptions, or dropped rows because the line was full: what changed
+        meanwhile shows in the whole list."""
         for name, watched in self._lists.items():
             everyone = dict(watched.watchers)
             for listing in watched.listings:

@@ -13,7 +13,7 @@ MESSAGE_BYTES = 64 * 1024
 """Frames are put together into one WebSocket message up to here: with more, a slow reader would wait long for the
 first of them, and a client's own message limit could be met. A longer single frame goes alone."""
 FRAMES_PER_MESSAGE = 1024
-"""Half of what clients must take (`limits.frames` counts the other direction; both sides have the same bound)."""
+"""A quarter of what clients must take (`limits.frames` counts the other direction; both sides have the same bound)."""
 
 
 class Outgoing:

@@ -136,6 +136,20 @@ def test_a_late_answer_settles_an_uncertain_attempt() -> None:
     assert player.state.conversations[CONVERSATION].deliveries == {}
 
 
+def test_a_late_answer_does_not_start_another_message_beside_the_one_under_way() -> None:
+    """One message at a time on a channel, also where an older one stepped out of the line and comes back."""
+    player = Player()
+    player.message(channel="sms", identities=("tel:+447700900123",))
+    first, second, third = replied(player, "one"), replied(player, "two"), replied(player, "three")
+    player.outcome(first, 1, "refused")
+    player.outcome(second, 1, "uncertain")
+    assert player.state.conversations[CONVERSATION].deliveries[third].state == "attempting"
+    assert names(player.command(ReplayDelivery(delivery=first))) == ["DeliveryReplayed"]
+    assert names(player.outcome(second, 1, "sent")) == ["DeliverySent"]
+    assert names(player.outcome(third, 1, "sent")) == ["DeliverySent", "DeliveryAttempted"]
+    assert player.state.conversations[CONVERSATION].deliveries[first].state == "attempting"
+
+
 def test_a_reply_needs_an_address() -> None:
     """Without an identity on the channel the refusal names the field."""
     player = Player()

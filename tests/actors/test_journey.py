@@ -84,6 +84,16 @@ def test_conflicting_identities_are_noted_and_nothing_is_merged() -> None:
     assert "tel:+447700900123" not in player.state.identities
 
 
+def test_the_channel_vouches_for_its_own_address_alone() -> None:
+    """What it was told beside it is linked, and not verified, also where the own one is known already."""
+    player = Player()
+    player.message(identities=("mailto:ann@example.org",))
+    events = player.message(identities=("mailto:ann@example.org", "tel:+447700900123"))
+    linked = events[-1]
+    assert isinstance(linked, IdentityLinked)
+    assert (linked.identity, linked.verified, linked.evidence) == ("tel:+447700900123", False, "asserted_by_channel")
+
+
 def test_an_agent_links_an_identity() -> None:
     """A link is a fact of the customer's own stream; doing it twice is refused."""
     player = Player()
@@ -154,7 +164,9 @@ def test_a_conversation_does_not_close_on_a_message_that_still_has_to_leave() ->
     player.command(Reply(text="bye"))
     player.command(Resolve())
     assert player.pass_time(50_000) == []
+    assert journeys.next_due_ms(player.state) is None, "a closing that waits for a message sets no alarm"
     player.outcome(f"{CONVERSATION}.4", 1, "sent")
+    assert journeys.next_due_ms(player.state) == player.now_ms
     assert names(player.pass_time(0)) == ["ConversationClosed"]
 
 

@@ -130,7 +130,7 @@ class EmailSender:
 
 
 def _recipient(identity: str) -> str:
-    """The address as SMTP takes it: a domain beyond ASCII in its ASCII form (RFC 5891). Empty for what is no address,
+    """The address as SMTP takes it: a domain beyond ASCII in its ASCII form (RFC 3490). Empty for what is no address,
     and for local parts beyond ASCII, which need SMTPUTF8 (RFC 6531) on the whole way."""
     local, _, domain = value_of(identity).rpartition("@")
     try:
