@@ -28,6 +28,7 @@ from actors.loading import ArchiveReader, load, reached
 from actors.outlet import Outlet
 from actors.policy import Policy
 from actors.stepping import step
+from protocol.ids import customer_of
 from protocol.journal import Committed, Skipped, Stale, Taken, Verdict
 from protocol.links import (
     AnyLink,
@@ -220,7 +221,7 @@ class Cell:
 
     def _unwatch(self, message: UnwatchConversation, line: Line) -> None:
         """Takes its place behind a watch that still waits for its journey."""
-        live = self._population.get(message.conversation.rpartition("-")[0])
+        live = self._population.get(customer_of(message.conversation))
         if live is not None and live.mailbox:
             live.mailbox.append(Given(line, message))
         else:

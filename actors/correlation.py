@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from actors.conversation import Conversation
 from protocol.entities import Relation, RelationKind
+from protocol.ids import conversation_of
 from protocol.inbound import (
     ActivityArrived,
     DeliveryReport,
@@ -31,18 +32,13 @@ class Correlated(Struct, frozen=True):
 def correlate(conversations: Mapping[str, Conversation], past: Sequence[str], event: InboundEvent) -> Correlated:
     """Finds the conversation of `event` among a customer's; `past` are ids of those that are over, oldest first."""
     if isinstance(event.data, DeliveryReport):
-        return Correlated(conversation_of_delivery(event.data.delivery), "delivery")
+        return Correlated(conversation_of(event.data.delivery), "delivery")
     return (
         _by_reference(conversations, past, _references(event))
         or _by_session(conversations, event)
         or _by_openness(conversations)
         or _after_the_last(past)
     )
-
-
-def conversation_of_delivery(delivery: str) -> str:
-    """A delivery's id is `<conversation>.<seq>`."""
-    return delivery.rpartition(".")[0]
 
 
 def _references(event: InboundEvent) -> Sequence[str]:
@@ -57,7 +53,7 @@ def _by_reference(
             if conversation.live and reference in conversation.references:
                 return Correlated(conversation.id, "thread reference")
         # Our own Message-IDs begin with the delivery's id, so they are known for as long as mails are kept.
-        ours = conversation_of_delivery(reference.partition("@")[0])
+        ours = conversation_of(reference.partition("@")[0])
         if ours in conversations and conversations[ours].live:
             return Correlated(ours, "thread reference")
         if ours in past:

@@ -18,6 +18,7 @@ import structlog
 
 from orchestrator.cells import Cells, Reply
 from protocol.errors import Code, Refusal
+from protocol.ids import conversation_of, customer_of
 from protocol.inbound import DeliveryReport, InboundEvent
 from protocol.links import Answered, AnyToCell, Input, Moved
 
@@ -87,7 +88,7 @@ class Attribution:
         """Sends the event to its customer's cell; `taken.answer` gets the reply, or a refusal, once."""
         data, identities = taken.event.data, taken.event.identities
         if isinstance(data, DeliveryReport):
-            self._ask(taken, customer_of(data.delivery.rpartition(".")[0]), [], [])
+            self._ask(taken, customer_of(conversation_of(data.delivery)), [], [])
         elif all(self._is_known(identity) and identity not in self._awaited for identity in identities):
             self._route(taken)
         else:
@@ -234,11 +235,6 @@ class Attribution:
         for taken in held:
             taken.claims = []
             self.send(taken)
-
-
-def customer_of(conversation: str) -> str:
-    """A conversation's id is `<customer>-<number>`."""
-    return conversation.rpartition("-")[0]
 
 
 def _number(taken: Taken) -> int:

@@ -10,12 +10,13 @@ from collections.abc import Callable, Mapping
 import msgspec
 from msgspec import Struct
 
-from orchestrator.attribution import Attribution, LookUp, Taken, customer_of
+from orchestrator.attribution import Attribution, LookUp, Taken
 from orchestrator.cells import Cells, Reply
 from protocol.codec import check_event
 from protocol.commands import AnyCommand, LinkIdentity
 from protocol.errors import Code, Refusal
 from protocol.identities import normalise
+from protocol.ids import customer_of
 from protocol.inbound import (
     ATTACHMENTS_MAX,
     IDENTITIES_MAX,

@@ -22,6 +22,7 @@ from orchestrator.gateway.peers import Cells, Reply
 from protocol.codec import Codec
 from protocol.errors import Code, Refusal
 from protocol.frames import RawSnapshot, RawUpdate
+from protocol.ids import customer_of
 from protocol.links import HeadsAre, Refused, UnwatchConversation, Updated, WatchConversation, Watched
 
 
@@ -123,8 +124,12 @@ class Hub:
         """Committed events of a conversation: to everyone who watches."""
         self._metrics.updates.inc()
         stream = self._streams.get(updated.conversation)
+        if stream is None:
+            # A watch that was asked again of a new cell came behind its unwatch: nobody wants this any more.
+            self._cells.send(customer_of(updated.conversation), UnwatchConversation(updated.conversation))
+            return
         # Before the first answer, and while catching up, the answer on its way covers this.
-        if stream is None or stream.position < 0 or stream.catching_up:
+        if stream.position < 0 or stream.catching_up:
             return
         if updated.seq > stream.position + 1:
             self._catch_up(stream)
@@ -200,6 +205,8 @@ class Hub:
     # Catching up
 
     def _catch_up(self, stream: _Stream, *, gap: bool = True) -> None:
+        if self._streams.get(stream.conversation) is not stream:
+            return  # Its last watcher was full, and left.
         if gap:
             self._metrics.gaps.inc()
         stream.catching_up = True
@@ -312,11 +319,6 @@ def _long_absence(seq: int, reply: Watched) -> bool:
 
 def _customer(stream: _Stream) -> str:
     return customer_of(stream.conversation)
-
-
-def customer_of(conversation: str) -> str:
-    """The customer that a conversation's id names: `<customer>-<n>`."""
-    return conversation.rpartition("-")[0]
 
 
 def _answer(reply: Watched, generation: str) -> RawUpdate | RawSnapshot:

@@ -16,6 +16,7 @@ from orchestrator.gateway.services import HttpRequest, Services, services_of, sp
 from orchestrator.tokens import Token
 from protocol.commands import AnyCommand, MarkReplayed, ReplayDelivery
 from protocol.errors import Code, Refusal
+from protocol.ids import conversation_of
 from protocol.links import Answered
 
 POSITION_HEADER = "Throughline-Position"
@@ -178,8 +179,8 @@ async def get_outbox(
 @post("/v1/outbox/{delivery:str}/replay", guards=[_OPERATORS], status_code=200, tags=["outbox"])
 async def post_outbox_replay(request: HttpRequest, delivery: FromPath[str]) -> CommandAnswer:
     """Sends a dead or held delivery again, under its idempotency key."""
-    conversation, dot, _ = delivery.rpartition(".")
-    if not dot:
+    conversation = conversation_of(delivery)
+    if not conversation:
         raise Refusal(Code.NOT_FOUND, "there is no such delivery", ref=delivery)
     id = _id(request)
     answered = await services_of(request).intake.command(

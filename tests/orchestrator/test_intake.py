@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from orchestrator.attribution import customer_of
 from orchestrator.cells import Reply
 from orchestrator.intake import AccountRule, Intake, IntakeLimits, once_key
 from protocol.errors import Code, Refusal
@@ -281,4 +280,3 @@ def test_once_keys_tell_accounts_sources_and_ids_apart() -> None:
     """No two ways to cut the same text give one key."""
     keys = {once_key("a", "b", "c"), once_key("ab", "", "c"), once_key("a", "bc", ""), once_key("", "ab", "c")}
     assert len(keys) == 4
-    assert customer_of("cuabc-12") == "cuabc"

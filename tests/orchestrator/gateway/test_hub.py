@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
-from orchestrator.gateway.hub import Hub, customer_of
+from orchestrator.gateway.hub import Hub
 from orchestrator.gateway.metrics import Metrics
 from orchestrator.gateway.peers import Reply
 from protocol.codec import Codec
@@ -251,11 +251,6 @@ Fanning.TestCase.settings = settings(
     max_examples=200, stateful_step_count=50, deadline=None, derandomize=True, database=None
 )
 TestFanning = Fanning.TestCase
-
-
-def test_a_conversation_names_its_customer() -> None:
-    """An id routes by itself."""
-    assert customer_of("cu7q2mzj4xk5w3n6ab-12") == "cu7q2mzj4xk5w3n6ab"
 
 
 def test_an_update_is_encoded_once_per_codec() -> None:
