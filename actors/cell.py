@@ -131,7 +131,7 @@ class Cell:
     def tick(self, now_ms: int) -> None:
         """Does what time asks for: alarms ring, idle journeys leave memory."""
         for customer in self._alarms.due(now_ms):
-            self._give(customer, Given(None, TimerDue(customer)))
+            self._give(customer, Given(None, TimerDue(customer)), now_ms)
         for live in self._population.leaving(now_ms, _may_leave):
             self._passivate(live)
 
@@ -182,7 +182,7 @@ class Cell:
         match message:
             case Input() | Quarantine() | Ask() | Outcome() | WatchConversation() | ReadCustomer():
                 self.inputs += 1
-                self._give(message.customer, Given(line, message))
+                self._give(message.customer, Given(line, message), self._now_ms())
             case UnwatchConversation():
                 self._unwatch(message, line)
             case WatchList():
@@ -197,27 +197,36 @@ class Cell:
 
     # Mailbox
 
-    def _give(self, customer: str, given: Given) -> None:
+    def _give(self, customer: str, given: Given, now_ms: int) -> None:
         """Steps the journey with `given` now, or as soon as it is loaded."""
-        live = self._population.get(customer)
-        if live is None:
-            live = Live(customer, scope_of(customer))
-            self._population.touch(live, self._now_ms())
-            self._population.weigh(live, weight(None))
-            if isinstance(given.message, Input) and given.message.proposed:
-                # Nobody has the identities, as far as the gateway saw: no store knows this customer. Where that is
-                # wrong the journal's unique identity key refuses the unit, and the journey is loaded after all.
-                live.journey = Journey(customer=customer)
-            else:
-                self._load(live)
-        self._population.touch(live, self._now_ms())
-        live.mailbox.append(given)
-        self._work_off(live)
+        live = self._population.get(customer) or self._begin(customer, given)
+        self._population.touch(live, now_ms)
+        if live.mailbox or live.journey is None or live.crowded:
+            live.mailbox.append(given)
+        else:
+            self._step(live, given, now_ms)
+
+    def _begin(self, customer: str, given: Given) -> Live:
+        """Makes the customer's place, and its journey where no store can know it; else has it loaded."""
+        live = Live(customer, scope_of(customer))
+        self._population.weigh(live, weight(None))
+        if isinstance(given.message, Input) and given.message.proposed:
+            # Nobody has the identities, as far as the gateway saw: no store knows this customer. Where that is
+            # wrong the journal's unique identity key refuses the unit, and the journey is loaded after all.
+            live.journey = Journey(customer=customer)
+        else:
+            self._load(live)
+        return live
 
     def _work_off(self, live: Live) -> None:
-        """Steps the journey with what waits, unless it is being loaded or its open step is large enough."""
-        while live.mailbox and live.journey is not None and not live.crowded:
-            self._step(live, live.mailbox.popleft())
+        """Steps the journey with what waits, until its open step is large enough."""
+        now_ms, stepped = self._now_ms(), 0
+        for given in live.mailbox:
+            if live.crowded:
+                break
+            self._step(live, given, now_ms)
+            stepped += 1
+        del live.mailbox[:stepped]
 
     def _unwatch(self, message: UnwatchConversation, line: Line) -> None:
         """Takes its place behind a watch that still waits for its journey."""
@@ -239,31 +248,34 @@ class Cell:
         now_listed = {c.id: conversations.lists_of(c) for c in journey.conversations.values()}
         live.listed = {**now_listed, **live.listed}
         live.journey = journey
+        self.position = max(self.position, live.position)
+        live.relists = True
         self._outlet.relist(live, journey)
         self._population.weigh(live, weight(journey))
         for conversation, delivery in journeys.attempting(journey):
             self._outlet.attempt(conversation, delivery, again=True)
         self._alarms.set(live.customer, journeys.next_due_ms(journey), self._now_ms())
-        self._work_off(live)
+        if live.mailbox:
+            self._work_off(live)
 
     def _loaded(self, task: asyncio.Task[None]) -> None:
         self._loads.discard(task)
         if not task.cancelled() and (exc := task.exception()):
             self._fault.set(exc)
 
-    def _step(self, live: Live, given: Given) -> None:
+    def _step(self, live: Live, given: Given, now_ms: int) -> None:
         had_open = live.open is not None
-        reply = step(live, given, self._outlet.watchers, self._policy, self._now_ms())
+        reply = step(live, given, self._outlet.watchers, self._policy, now_ms)
         if live.open is not None and not had_open:
             self._gathering[live.customer] = live
             self._idle.clear()
             self._flush_soon()
-        self._outlet.reply(live, given, reply, max(live.position, self.position))
+        self._outlet.reply(live, given, reply, self.position)
         if isinstance(given.message, TimerDue) and live.gate is None and live.journey is not None:
             # It rang and nothing was due: what is next, is later.
             due_ms = journeys.next_due_ms(live.journey)
-            if due_ms is not None and due_ms > self._now_ms():
-                self._alarms.set(live.customer, due_ms, self._now_ms())
+            if due_ms is not None and due_ms > now_ms:
+                self._alarms.set(live.customer, due_ms, now_ms)
 
     # Committing
 
@@ -289,17 +301,18 @@ class Cell:
             del self._gathering[live.customer]
         self._committer.append(lives)
 
-    def _settled(self, verdicts: list[tuple[Live, Verdict]]) -> None:
-        for live, verdict in verdicts:
-            self._conclude(live, verdict)
+    def _settled(self, lives: list[Live], verdicts: list[Verdict]) -> None:
+        now_ms = self._now_ms()
+        for live, verdict in zip(lives, verdicts, strict=True):
+            self._conclude(live, verdict, now_ms)
         self._flush_soon()
         if not self._gathering:
             self._idle.set()
 
-    def _conclude(self, live: Live, verdict: Verdict) -> None:
+    def _conclude(self, live: Live, verdict: Verdict, now_ms: int) -> None:
         match verdict:
             case Committed():
-                self._release(live, verdict.position)
+                self._release(live, verdict.position, now_ms)
             case Taken() | Skipped():
                 self._decide_again(live, verdict)
             case Stale():
@@ -312,32 +325,35 @@ class Cell:
 
     # After the commit
 
-    def _release(self, live: Live, position: int) -> None:
+    def _release(self, live: Live, position: int, now_ms: int) -> None:
         """The step is committed: what was gated leaves, in order."""
         committed, live.in_flight = live.in_flight, None
         assert committed is not None
         assert live.journey is not None
-        live.position, self.position = position, max(position, self.position)
+        live.position = position
+        if position > self.position:
+            self.position = position
         self.events += len(committed.entries)
         self._outlet.release(live, live.journey, committed, position)
         live.unsaved += len(committed.entries)
         # Grows by what came in; the next snapshot measures again.
         self._population.weigh(live, live.bytes + committed.bytes)
         if live.open is None:
-            self._settled_down(live, live.journey)
-        self._work_off(live)
+            self._settled_down(live, live.journey, now_ms)
+        if live.mailbox:
+            self._work_off(live)
 
-    def _settled_down(self, live: Live, journey: Journey) -> None:
+    def _settled_down(self, live: Live, journey: Journey, now_ms: int) -> None:
         """Memory and journal agree for a moment: what shows the state as a whole is told now."""
         self._outlet.relist(live, journey)
-        self._alarms.set(live.customer, journeys.next_due_ms(journey), self._now_ms())
+        self._alarms.set(live.customer, journeys.next_due_ms(journey), now_ms)
         if live.unsaved >= SNAPSHOT_EVERY:
             self._snapshot(live, journey)
 
     def _refuse(self, outcome: Outcome) -> None:
         """An attempt that nobody serves is over; decided in a turn of its own, behind what is decided now."""
         refused = Given(None, outcome)
-        asyncio.get_running_loop().call_soon(self._fault.guarded, self._give, outcome.customer, refused)
+        asyncio.get_running_loop().call_soon(self._fault.guarded, self._give, outcome.customer, refused, self._now_ms())
 
     def _decide_again(self, live: Live, verdict: Taken | Skipped) -> None:
         """The journal refused the step: forget the state, load it, and decide what was gated once more, in order."""

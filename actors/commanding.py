@@ -26,12 +26,12 @@ from protocol.commands import (
 from protocol.entities import ContextItem, Direction, Interaction, Status
 from protocol.errors import Code, Refusal
 from protocol.events import (
+    AnyEvent,
     ContextSet,
     ConversationReopened,
     ConversationResolved,
     ConversationSnoozed,
     DeliveryReplayed,
-    Event,
     InteractionStarted,
     MessageQueued,
     NoteAdded,
@@ -50,7 +50,7 @@ SENSITIVITIES = ("normal", "personal", "secret")
 
 def decide(
     state: Conversation, command: AnyCommand, actor: str, identities: list[str], policy: Policy, now_ms: int
-) -> list[Event]:
+) -> list[AnyEvent]:
     """The events of `command`, asked by `actor` (`agent:ann`); `identities` are the customer's, newest last."""
     if not state.live:
         raise _not_now("the conversation is closed; the customer's next contact opens a new one")
@@ -97,7 +97,7 @@ def decide(
 
 def _reply(
     state: Conversation, command: Reply, actor: str, identities: list[str], policy: Policy, now_ms: int
-) -> list[Event]:
+) -> list[AnyEvent]:
     _check_text(command.text)
     if len(state.deliveries) >= DELIVERIES_MAX:
         raise Refusal(Code.OVER_LIMIT, f"{DELIVERIES_MAX} messages of this conversation wait; see the outbox")
@@ -123,7 +123,7 @@ def _reply(
 
 def _way_out(
     state: Conversation, command: Reply, actor: str, identities: list[str], policy: Policy, now_ms: int
-) -> tuple[Interaction, list[Event]]:
+) -> tuple[Interaction, list[AnyEvent]]:
     """The interaction a reply is part of, and the events that begin it where there is none on that channel."""
     for interaction in reversed(state.interactions):
         if command.channel and interaction.channel != command.channel:
@@ -172,13 +172,13 @@ def _references(state: Conversation, channel: str) -> list[str]:
     return [r for r in state.references if "@" in r] if channel == "email" else []
 
 
-def _own(state: Conversation, owner: str, actor: str, now_ms: int) -> list[Event]:
+def _own(state: Conversation, owner: str, actor: str, now_ms: int) -> list[AnyEvent]:
     if owner == state.owner:
         raise _not_now(f"{owner or 'nobody'} owns the conversation already")
     return [OwnerChanged(at_ms=now_ms, actor=actor, owner=owner, previous=state.owner)]
 
 
-def _context(state: Conversation, command: SetContext, actor: str, now_ms: int) -> Event:
+def _context(state: Conversation, command: SetContext, actor: str, now_ms: int) -> AnyEvent:
     _name(command.key, "key")
     if isinstance(command.value, str) and len(command.value) > VALUE_MAX:
         raise Refusal(Code.OVER_LIMIT, f"a context value has at most {VALUE_MAX} characters", field="value")
@@ -200,7 +200,7 @@ def _context(state: Conversation, command: SetContext, actor: str, now_ms: int) 
     )
 
 
-def _replay(state: Conversation, delivery: str, actor: str, now_ms: int) -> list[Event]:
+def _replay(state: Conversation, delivery: str, actor: str, now_ms: int) -> list[AnyEvent]:
     found = state.deliveries.get(delivery)
     if found is None:
         raise Refusal(Code.NOT_FOUND, f"no undelivered message {delivery} in this conversation", field="delivery")

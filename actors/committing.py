@@ -11,21 +11,23 @@ import msgspec
 
 from actors.lines import Line
 from actors.live import Live
-from protocol.journal import Fence, Unit, Verdict
+from protocol.journal import Unit, Verdict
 from protocol.links import AnyLink, Append, FencesRaised, RaiseFences, ReadTail, Settled, TailIs
 
 _encode = msgspec.msgpack.Encoder().encode
 
 
 class Committer:
-    """`on_settled` gets each journey of an append with its verdict, in order."""
+    """`on_settled` gets the journeys of an append, and a verdict for each, in order."""
 
-    def __init__(self, on_settled: Callable[[list[tuple[Live, Verdict]]], None]) -> None:
+    def __init__(self, on_settled: Callable[[list[Live], list[Verdict]], None]) -> None:
         self._on_settled = on_settled
         self._line: Line | None = None
         self._opened = asyncio.Event()
         self._ref = 0
-        self._fences: dict[str, Fence] = {}
+        self._epochs: dict[str, int] = {}
+        self._batches: dict[str, int] = {}
+        """By scope: our fence's epoch, and the number of the newest unit under it."""
         self._append: tuple[Append, list[Live]] | None = None
         self._asked: dict[int, tuple[RaiseFences | ReadTail, asyncio.Future[AnyLink]]] = {}
 
@@ -49,7 +51,8 @@ class Committer:
         await self._opened.wait()
         raised = await self._ask(lambda ref: RaiseFences(ref, list(scopes)))
         assert isinstance(raised, FencesRaised)
-        self._fences = {fence.scope: fence for fence in raised.fences}
+        self._epochs = {fence.scope: fence.epoch for fence in raised.fences}
+        self._batches = {fence.scope: fence.batch for fence in raised.fences}
         return raised
 
     async def tail(self, customer: str) -> TailIs:
@@ -62,8 +65,6 @@ class Committer:
         """Sends the open steps of these journeys as one append; only when `ready`."""
         assert self._line is not None
         assert self._append is None
-        # All before any: a batch number that is given out must reach the journal.
-        assert all(live.open is not None and live.in_flight is None for live in lives)
         self._ref += 1
         self._append = (Append(self._ref, [self._unit(live) for live in lives]), lives)
         self._line.send(self._append[0])
@@ -73,7 +74,7 @@ class Committer:
         if isinstance(message, Settled):
             if self._append is not None and self._append[0].ref == message.ref:
                 lives, self._append = self._append[1], None
-                self._on_settled(list(zip(lives, message.verdicts, strict=True)))
+                self._on_settled(lives, message.verdicts)
             return
         _, future = self._asked.pop(message.ref, (None, None))
         if future is not None and not future.done():
@@ -81,19 +82,20 @@ class Committer:
 
     def _unit(self, live: Live) -> Unit:
         step, live.open = live.open, None
+        # A bug that is met here ends the cell: a batch number that was given out must reach the journal.
         assert step is not None
+        assert live.in_flight is None
         live.in_flight = step
-        fence = self._fences[live.scope]
-        fence = self._fences[live.scope] = Fence(fence.scope, fence.epoch, fence.batch + 1)
+        batch = self._batches[live.scope] = self._batches[live.scope] + 1
         return Unit(
-            scope=fence.scope,
-            epoch=fence.epoch,
-            batch=fence.batch,
-            customer=live.customer,
-            at_ms=step.events[0].at_ms,
-            identities=step.identities,
-            entries=len(step.entries),
-            body=_encode(step.entries),
+            live.scope,
+            self._epochs[live.scope],
+            batch,
+            live.customer,
+            step.events[0].at_ms,
+            step.identities,
+            len(step.entries),
+            _encode(step.entries),
         )
 
     async def _ask(self, make: Callable[[int], RaiseFences | ReadTail]) -> AnyLink:

@@ -11,12 +11,12 @@ from protocol.entities import Direction, Interaction, Relation, Status
 from protocol.errors import Code, Refusal
 from protocol.events import (
     ActivitySeen,
+    AnyEvent,
     AutomaticReplyReceived,
     ConversationOpened,
     ConversationReopened,
     ConversationWoken,
     DeliveryConfirmed,
-    Event,
     InteractionEnded,
     InteractionStarted,
     MessageReceived,
@@ -33,7 +33,7 @@ from protocol.inbound import (
 CUSTOMER = "customer"
 
 
-def open_for(event: InboundEvent, customer: str, relation: Relation | None, policy: Policy, now_ms: int) -> Event:
+def open_for(event: InboundEvent, customer: str, relation: Relation | None, policy: Policy, now_ms: int) -> AnyEvent:
     """The first fact of a new conversation that `event` begins."""
     return ConversationOpened(
         at_ms=now_ms,
@@ -46,7 +46,7 @@ def open_for(event: InboundEvent, customer: str, relation: Relation | None, poli
     )
 
 
-def decide(state: Conversation, event: InboundEvent, policy: Policy, now_ms: int) -> list[Event]:
+def decide(state: Conversation, event: InboundEvent, policy: Policy, now_ms: int) -> list[AnyEvent]:
     """What happens in the conversation through `event`. Raises `Refusal` where it fits nothing."""
     identity = event.identities[0] if event.identities else ""
     match event.data:
@@ -87,7 +87,7 @@ def decide(state: Conversation, event: InboundEvent, policy: Policy, now_ms: int
 
 def _message(
     state: Conversation, event: InboundEvent, data: MessageArrived, identity: str, policy: Policy, now_ms: int
-) -> list[Event]:
+) -> list[AnyEvent]:
     number, events = _interaction(state, event, identity, data.session, policy, now_ms)
     if data.automatic:
         automatic = AutomaticReplyReceived(
@@ -122,7 +122,7 @@ def _message(
     return [*events, *_awaken(state, now_ms), message]
 
 
-def _awaken(state: Conversation, now_ms: int) -> list[Event]:
+def _awaken(state: Conversation, now_ms: int) -> list[AnyEvent]:
     match state.status:
         case Status.OPEN | Status.CLOSED:
             return []
@@ -136,10 +136,10 @@ def _awaken(state: Conversation, now_ms: int) -> list[Event]:
 
 def _interaction(
     state: Conversation, event: InboundEvent, identity: str, session: str, policy: Policy, now_ms: int
-) -> tuple[int, list[Event]]:
+) -> tuple[int, list[AnyEvent]]:
     """The number of the interaction that `event` is part of, and the events that begin it where it is a new one."""
     ongoing = _ongoing(state, event, session=session, identity=identity)
-    events: list[Event] = []
+    events: list[AnyEvent] = []
     if ongoing is not None:
         if now_ms - ongoing.last_at_ms <= policy.channel(event.channel).rest_after_ms:
             return ongoing.number, []
@@ -169,7 +169,7 @@ def _ongoing(state: Conversation, event: InboundEvent, *, session: str, identity
     return None
 
 
-def _going_on(event: InboundEvent, session: str) -> list[Event]:
+def _going_on(event: InboundEvent, session: str) -> list[AnyEvent]:
     raise Refusal(
         Code.NOT_ALLOWED_NOW,
         f"an interaction with session {session!r} goes on already at account {event.account}",

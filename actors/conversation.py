@@ -58,6 +58,21 @@ DELIVERIES_MAX = 256
 undelivered messages a command over the bound is refused."""
 
 
+RELISTING = frozenset(
+    (
+        ConversationOpened,
+        OwnerChanged,
+        QueueChanged,
+        ConversationSnoozed,
+        ConversationWoken,
+        ConversationResolved,
+        ConversationReopened,
+        ConversationClosed,
+    )
+)
+"""The facts that may change what `lists_of` says."""
+
+
 class Conversation(Struct, kw_only=True):
     """The live state. `head` is the seq of its newest event."""
 
@@ -82,6 +97,8 @@ class Conversation(Struct, kw_only=True):
     """Thread references of its messages, oldest first."""
     recent: list[bytes] = field(default_factory=list)
     """The newest events' bytes, ending with the one at `head`."""
+    recent_bytes: int = 0
+    """Of all of them together."""
 
     @property
     def live(self) -> bool:
@@ -195,7 +212,10 @@ def lists_of(state: Conversation) -> tuple[str, ...]:
 
 def interaction_of(state: Conversation, number: int) -> Interaction | None:
     """The interaction with that number, while it is in memory."""
-    return next((i for i in reversed(state.interactions) if i.number == number), None)
+    for interaction in reversed(state.interactions):
+        if interaction.number == number:
+            return interaction
+    return None
 
 
 def suffix(state: Conversation, seq: int) -> list[bytes] | None:
@@ -209,13 +229,12 @@ def suffix(state: Conversation, seq: int) -> list[bytes] | None:
 def _remember(state: Conversation, encoded: bytes) -> None:
     recent = state.recent
     recent.append(encoded)
-    if len(recent) > RECENT_EVENTS_MAX:
-        del recent[0]
-    size = sum(map(len, recent))
-    while size > RECENT_BYTES_MAX and len(recent) > 1:
-        size -= len(recent.pop(0))
-    if size > RECENT_BYTES_MAX * 16:
+    state.recent_bytes += len(encoded)
+    while len(recent) > RECENT_EVENTS_MAX or (state.recent_bytes > RECENT_BYTES_MAX and len(recent) > 1):
+        state.recent_bytes -= len(recent.pop(0))
+    if state.recent_bytes > RECENT_BYTES_MAX * 16:
         recent.clear()  # One enormous message: watchers get it as it comes, later readers from the archive.
+        state.recent_bytes = 0
 
 
 def _start(state: Conversation, event: InteractionStarted) -> None:

@@ -79,10 +79,14 @@ def _by_session(conversations: Mapping[str, Conversation], event: InboundEvent) 
 
 def _by_openness(conversations: Mapping[str, Conversation]) -> Correlated | None:
     live = [c for c in conversations.values() if c.live]
-    if not live:
-        return None
-    newest = max(live, key=lambda c: (c.updated_at_ms, c.id))
-    return Correlated(newest.id, "the open conversation" if len(live) == 1 else "the newest open conversation")
+    match live:
+        case []:
+            return None
+        case [only]:
+            return Correlated(only.id, "the open conversation")
+        case _:
+            newest = max(live, key=lambda c: (c.updated_at_ms, c.id))
+            return Correlated(newest.id, "the newest open conversation")
 
 
 def _after_the_last(past: Sequence[str]) -> Correlated:

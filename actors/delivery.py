@@ -16,12 +16,12 @@ from actors.conversation import Conversation
 from actors.policy import Policy
 from protocol.entities import Delivery
 from protocol.events import (
+    AnyEvent,
     DeliveryAttempted,
     DeliveryDead,
     DeliveryFailed,
     DeliverySent,
     DeliveryUncertain,
-    Event,
 )
 from protocol.links import DeliverNow, Outcome
 
@@ -30,7 +30,7 @@ _IN_LINE = ("attempting", "waiting")
 _TO_LEAVE = ("queued", *_IN_LINE)
 
 
-def attempt_first(state: Conversation, channel: str, delivery: str, now_ms: int) -> list[Event]:
+def attempt_first(state: Conversation, channel: str, delivery: str, now_ms: int) -> list[AnyEvent]:
     """Begins the attempt of a message that is being queued, perhaps anew, unless another on its channel is under way or
     ahead."""
     if any(d.channel == channel and d.state in _TO_LEAVE for d in state.deliveries.values()):
@@ -45,7 +45,7 @@ def in_line(state: Conversation) -> bool:
     return any(delivery.state in _TO_LEAVE for delivery in state.deliveries.values())
 
 
-def decide_outcome(state: Conversation, outcome: Outcome, policy: Policy, now_ms: int) -> list[Event]:
+def decide_outcome(state: Conversation, outcome: Outcome, policy: Policy, now_ms: int) -> list[AnyEvent]:
     """What an attempt's outcome means. An outcome of another attempt than the newest is an old repeat: [].
 
     An attempt that was given up as uncertain may still turn out to have been sent, or refused.
@@ -58,7 +58,7 @@ def decide_outcome(state: Conversation, outcome: Outcome, policy: Policy, now_ms
         return []
     match outcome.status:
         case "sent":
-            settled: Event = DeliverySent(
+            settled: AnyEvent = DeliverySent(
                 at_ms=now_ms, actor=SYSTEM, delivery=delivery.id, external_id=outcome.external_id
             )
         case "failed":
@@ -72,7 +72,7 @@ def decide_outcome(state: Conversation, outcome: Outcome, policy: Policy, now_ms
     return [settled, *_next_in_line(state, delivery, now_ms)]
 
 
-def decide_due(state: Conversation, now_ms: int) -> list[Event]:
+def decide_due(state: Conversation, now_ms: int) -> list[AnyEvent]:
     """The attempts whose time has come."""
     return [
         DeliveryAttempted(at_ms=now_ms, actor=SYSTEM, delivery=delivery.id, attempt=delivery.attempt + 1)
@@ -106,7 +106,7 @@ def effect_of(state: Conversation, delivery: str, *, again: bool) -> DeliverNow 
     )
 
 
-def _failed(delivery: Delivery, outcome: Outcome, policy: Policy, now_ms: int) -> Event:
+def _failed(delivery: Delivery, outcome: Outcome, policy: Policy, now_ms: int) -> AnyEvent:
     tried = delivery.attempt - delivery.attempts_before
     if tried >= policy.attempts_max:
         return _dead(delivery, outcome.code, f"gave up after {tried} attempts: {outcome.reason}", now_ms)
@@ -120,7 +120,7 @@ def _failed(delivery: Delivery, outcome: Outcome, policy: Policy, now_ms: int) -
     )
 
 
-def _uncertain(delivery: Delivery, outcome: Outcome, policy: Policy, now_ms: int) -> Event:
+def _uncertain(delivery: Delivery, outcome: Outcome, policy: Policy, now_ms: int) -> AnyEvent:
     tried = delivery.attempt - delivery.attempts_before
     retry = policy.channel(delivery.channel).uncertain == "retry" and tried < policy.attempts_max
     return DeliveryUncertain(
@@ -132,11 +132,11 @@ def _uncertain(delivery: Delivery, outcome: Outcome, policy: Policy, now_ms: int
     )
 
 
-def _dead(delivery: Delivery, code: str, reason: str, now_ms: int) -> Event:
+def _dead(delivery: Delivery, code: str, reason: str, now_ms: int) -> AnyEvent:
     return DeliveryDead(at_ms=now_ms, actor=SYSTEM, delivery=delivery.id, code=code, reason=reason)
 
 
-def _next_in_line(state: Conversation, done: Delivery, now_ms: int) -> list[Event]:
+def _next_in_line(state: Conversation, done: Delivery, now_ms: int) -> list[AnyEvent]:
     others = [d for d in state.deliveries.values() if d.channel == done.channel and d.id != done.id]
     if any(other.state in _IN_LINE for other in others):
         return []

@@ -29,7 +29,6 @@ from protocol.events import (
     ConversationClosed,
     ConversationOpened,
     ConversationWoken,
-    Event,
     IdentityConflictFound,
     IdentityLinked,
     InputQuarantined,
@@ -48,7 +47,7 @@ PAST_MAX = 64
 """Ids of closed conversations kept for relations."""
 IDENTITIES_MAX = 64
 REPLAYED_MAX = 256
-STATE_VERSION = 1
+STATE_VERSION = 2
 """Of the snapshot's form; another one is not read, and the journey is loaded from its events."""
 
 
@@ -99,7 +98,7 @@ class Decision(Struct, frozen=True):
     `identities` are those the events assign to the customer. `status` is the answer's.
     """
 
-    events: list[tuple[str, Event]]
+    events: list[tuple[str, AnyEvent]]
     status: str = "committed"
     identities: list[str] = []
     repeats: Seen | None = None
@@ -157,10 +156,9 @@ def next_due_ms(state: Journey) -> int | None:
         # A closing waits for what still has to leave; the outcome's commit sets the alarm anew.
         if conversation.close_at_ms and not delivery.in_line(conversation):
             due.append(conversation.close_at_ms)
-        at = delivery.next_due_ms(conversation)
-        if at is not None:
+        if conversation.deliveries and (at := delivery.next_due_ms(conversation)) is not None:
             due.append(at)
-    return min(due, default=None)
+    return min(due) if due else None
 
 
 def links(asked: Ask, identity: str) -> bool:
@@ -250,7 +248,7 @@ def _receive(state: Journey, given: Input, policy: Policy, now_ms: int) -> Decis
         if not conversation.live and not isinstance(event.data, DeliveryReport):
             raise AssertionError("correlation gives a closed conversation to reports alone")
         decided = contact.decide(conversation, event, policy, now_ms)
-        return Decision([*_in(conversation.id, decided).events, *about_person], identities=assigned)
+        return _decision(conversation.id, decided, about_person, assigned)
     if isinstance(event.data, ActivityArrived):
         # Nothing is open: what they look at is kept with the person, and opens no work for anyone.
         return Decision([(state.customer, _activity(event, event.data, now_ms)), *about_person], identities=assigned)
@@ -259,17 +257,27 @@ def _receive(state: Journey, given: Input, policy: Policy, now_ms: int) -> Decis
         contact.open_for(event, state.customer, correlated.relation, policy, now_ms),
         *contact.decide(new, event, policy, now_ms),
     ]
-    return Decision([*_in(new.id, decided).events, *about_person], identities=assigned)
+    return _decision(new.id, decided, about_person, assigned)
 
 
-def _identify(state: Journey, given: Input, now_ms: int) -> tuple[list[tuple[str, Event]], list[str]]:
+def _decision(
+    conversation: str, decided: list[AnyEvent], about_person: list[tuple[str, AnyEvent]], assigned: list[str]
+) -> Decision:
+    events = [(conversation, event) for event in decided]
+    events += about_person
+    return Decision(events, identities=assigned)
+
+
+def _identify(state: Journey, given: Input, now_ms: int) -> tuple[list[tuple[str, AnyEvent]], list[str]]:
     """The identity facts of an input, and the identities they assign."""
     actor = f"account:{given.event.account}"
     new = [identity for identity in given.identities if identity not in state.identities]
+    if not new and not given.conflicts:
+        return [], []
     new = new[: max(0, IDENTITIES_MAX - len(state.identities))]
     # The channel vouches for the address it was reached by; the others it was told.
     own = given.event.identities[0] if given.event.identities else ""
-    facts: list[tuple[str, Event]] = [
+    facts: list[tuple[str, AnyEvent]] = [
         (
             state.customer,
             IdentityLinked(
@@ -290,7 +298,7 @@ def _identify(state: Journey, given: Input, now_ms: int) -> tuple[list[tuple[str
     return facts, new
 
 
-def _activity(event: InboundEvent, data: ActivityArrived, now_ms: int) -> Event:
+def _activity(event: InboundEvent, data: ActivityArrived, now_ms: int) -> AnyEvent:
     return ActivitySeen(
         at_ms=now_ms,
         actor=contact.CUSTOMER,
@@ -374,7 +382,7 @@ def _link(state: Journey, identity: str, actor: str, now_ms: int) -> Decision:
 
 
 def _due(state: Journey, now_ms: int) -> Decision:
-    events: list[tuple[str, Event]] = []
+    events: list[tuple[str, AnyEvent]] = []
     for conversation in state.conversations.values():
         if conversation.status is Status.SNOOZED and conversation.wake_at_ms <= now_ms:
             events.append((conversation.id, ConversationWoken(at_ms=now_ms, actor="system", reason="time")))
@@ -387,7 +395,7 @@ def _due(state: Journey, now_ms: int) -> Decision:
     return Decision(events)
 
 
-def _in(conversation: str, events: list[Event]) -> Decision:
+def _in(conversation: str, events: list[AnyEvent]) -> Decision:
     return Decision([(conversation, event) for event in events])
 
 

@@ -7,9 +7,7 @@ out is gated in their step and leaves when the step is committed; if it is refus
 goes back to the mailbox in its order, and is decided again on a state that was loaded anew.
 """
 
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import msgspec
 from msgspec import Struct
@@ -17,7 +15,7 @@ from msgspec import Struct
 from actors.journey import AnyInput, Journey, links
 from actors.lines import Line
 from protocol.errors import Code
-from protocol.events import Event
+from protocol.events import AnyEvent
 from protocol.journal import Entry, Taken
 from protocol.links import AnyFromCell, Ask, Input, Moved, ReadCustomer, Refused, UnwatchConversation, WatchConversation
 
@@ -28,8 +26,7 @@ Message = AnyInput | WatchConversation | UnwatchConversation | ReadCustomer
 """What a journey's mailbox takes."""
 
 
-@dataclass(slots=True, frozen=True)
-class Given:
+class Given(Struct, frozen=True, eq=False):
     """A message and the line to answer on; None for what time itself gives."""
 
     line: Line | None
@@ -69,8 +66,7 @@ class Promise(Struct, frozen=True):
     owns: bool
 
 
-@dataclass(slots=True, frozen=True)
-class Gated:
+class Gated(Struct, frozen=True, eq=False):
     """A reply that waits for a commit, what it answers, and how many of the step's entries came before it."""
 
     given: Given
@@ -78,26 +74,27 @@ class Gated:
     after_entries: int
 
 
-@dataclass(slots=True)
-class Step:
+class Step(Struct, eq=False):
     """What a journey decided since its last unit was sent: the next unit, and what leaves with it."""
 
-    entries: list[Entry] = field(default_factory=list)
-    events: list[Event] = field(default_factory=list)
+    entries: list[Entry] = []
+    events: list[AnyEvent] = []
     """The entries' events, decoded."""
-    identities: list[str] = field(default_factory=list)
-    gated: list[Gated] = field(default_factory=list)
+    identities: list[str] = []
+    gated: list[Gated] = []
     bytes: int = 0
+    relists: bool = False
+    """Whether one of the events may have changed which lists a conversation stands in."""
 
 
-@dataclass(slots=True)
-class Live:
+class Live(Struct, eq=False):
     """One customer's place in a cell. `journey` is None while it is being loaded."""
 
     customer: str
     scope: str
     journey: Journey | None = None
-    mailbox: deque[Given] = field(default_factory=deque)
+    mailbox: list[Given] = []
+    """Short: what is in memory is stepped at once, so messages wait here only for a load or behind a large step."""
     open: Step | None = None
     in_flight: Step | None = None
     position: int = 0
@@ -106,10 +103,12 @@ class Live:
     """Events since the last snapshot."""
     bytes: int = 0
     touched_ms: int = 0
-    listed: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    listed: dict[str, tuple[str, ...]] = {}
     """By conversation: the lists it stood in at its last commit."""
-    unlisted: set[str] = field(default_factory=set)
+    unlisted: list[str] = []
     """Conversations with commits that list watchers were not told of yet."""
+    relists: bool = False
+    """Whether one of those commits may have changed which lists a conversation stands in."""
 
     @property
     def gate(self) -> Step | None:

@@ -17,6 +17,8 @@ from actors.watching import Watchers
 from protocol.events import DeliveryAttempted, DeliveryDead, DeliveryFailed, DeliverySent, DeliveryUncertain
 from protocol.links import Answered, AnyFromCell, Outcome, Watched
 
+_DELIVERY_EVENTS = frozenset((DeliveryAttempted, DeliverySent, DeliveryFailed, DeliveryUncertain, DeliveryDead))
+
 
 class Outlet:
     """`served_by` says which kind of peer serves an account's deliveries; `refuse` takes the outcome of an attempt that
@@ -48,16 +50,23 @@ class Outlet:
                 sent = gated.after_entries
             if gated.reply is not None and gated.given.line is not None:
                 gated.given.line.send(_kept(gated.reply, position))
-        self.watchers.update(live.customer, step.entries[sent:])
+        self.watchers.update(live.customer, step.entries[sent:] if sent else step.entries)
         self._carry_out(journey, step)
-        live.unlisted.update(entry.stream for entry in step.entries)
+        live.relists = live.relists or step.relists
+        for entry in step.entries:
+            if entry.stream not in live.unlisted:
+                live.unlisted.append(entry.stream)
 
     def relist(self, live: Live, journey: Journey) -> None:
         """Memory and journal agree: list watchers are told of what changed."""
         for stream in live.unlisted:
             if conversation := journey.conversations.get(stream):
-                self.watchers.relist(live, conversation)
+                if live.relists or stream not in live.listed:
+                    self.watchers.relist(live, conversation)
+                else:
+                    self.watchers.moved(live, stream)
         live.unlisted.clear()
+        live.relists = False
 
     def attempt(self, conversation: Conversation, delivery: str, *, again: bool) -> None:
         """Hands out a committed attempt. `again`: it may have been handed out before."""
@@ -77,6 +86,8 @@ class Outlet:
 
     def _carry_out(self, journey: Journey, step: Step) -> None:
         for entry, event in zip(step.entries, step.events, strict=True):
+            if type(event) not in _DELIVERY_EVENTS:
+                continue  # Most events, and the cheapest question about them.
             match event:
                 case DeliveryAttempted():
                     if conversation := journey.conversations.get(entry.stream):

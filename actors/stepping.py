@@ -11,6 +11,7 @@ from msgspec import Raw
 
 from actors import conversation as conversations
 from actors import journey as journeys
+from actors.conversation import RELISTING
 from actors.journey import Decision, Journey, TimerDue
 from actors.lines import Line
 from actors.live import Given, Live, Promise, Step
@@ -18,7 +19,6 @@ from actors.policy import Policy
 from actors.watching import Watchers
 from protocol.entities import CustomerView
 from protocol.errors import Code, Refusal
-from protocol.events import AnyEvent, Event
 from protocol.journal import Entry
 from protocol.links import (
     AnyFromCell,
@@ -77,10 +77,11 @@ def _record(live: Live, journey: Journey, decision: Decision) -> tuple[str, int]
     into, first = live.open, len(live.open.entries)
     for stream, event in decision.events:
         encoded = _encode(event)
-        journeys.evolve(journey, stream, _closed_union(event), encoded)
+        journeys.evolve(journey, stream, event, encoded)
         into.entries.append(Entry(stream, journey.head_of(stream), Raw(encoded)))
         into.events.append(event)
         into.bytes += len(encoded)
+        into.relists = into.relists or type(event) in RELISTING
     into.identities += decision.identities
     return into.entries[first].stream, into.entries[first].seq
 
@@ -111,8 +112,3 @@ def _owns(journey: Journey, message: Input | Quarantine | Ask | Outcome) -> bool
     if not isinstance(message, Input):
         return False
     return all(identity in journey.identities for identity in message.event.identities)
-
-
-def _closed_union(event: Event) -> AnyEvent:
-    assert isinstance(event, AnyEvent)
-    return event

@@ -53,11 +53,11 @@ class Watchers:
 
     def update(self, customer: str, entries: list[Entry]) -> None:
         """Sends committed entries to those who watch their conversations, a run of one stream as one update."""
-        start = 0
-        while start < len(entries):
+        start, count = 0, len(entries)
+        while start < count:
             stream = entries[start].stream
             end = start + 1
-            while end < len(entries) and entries[end].stream == stream:
+            while end < count and entries[end].stream == stream:
                 end += 1
             if stream != customer and (lines := self._conversations.get(stream)):
                 updated = Updated(stream, entries[start].seq, [entry.event for entry in entries[start:end]])
@@ -71,12 +71,17 @@ class Watchers:
         """Tells list watchers of a conversation that changed in a commit."""
         now = lists_of(conversation)
         before = live.listed.get(conversation.id, ())
-        self._dirty.pop(conversation.id, None)
         if now != before:
+            self._dirty.pop(conversation.id, None)
             live.listed[conversation.id] = now
             self._send_row(conversation, now, [name for name in before if name not in now])
-        elif self._lists and any(name in self._lists for name in now):
-            self._dirty[conversation.id] = (live, conversation.id)
+        else:
+            self.moved(live, conversation.id)
+
+    def moved(self, live: Live, conversation_id: str) -> None:
+        """The head of a conversation moved and its lists are what they were: its row is due in a while."""
+        if self._lists and any(name in self._lists for name in live.listed[conversation_id]):
+            self._dirty[conversation_id] = (live, conversation_id)
 
     def send_rows(self) -> None:
         """Sends the rows of which only the head moved."""
