@@ -40,7 +40,8 @@ def _rows(result: Result) -> list[tuple[str, str, str]]:
         ("push", _milliseconds(result.push_ms), "p50 / p90 / p99 / max"),
         ("fsync", _milliseconds(result.fsync_ms), "p50 / p90 / p99 / max, one page, idle disk"),
         ("server CPU", _or_unknown(result.cpu_us_per_event, " µs"), "an event, all processes and the archive"),
-        ("generator CPU", f"{result.generator_cpu:.2f}", "of a core"),
+        *_by_process(result.cpu_us_by_process or {}),
+        ("generator CPU", f"{result.generator_us_per_event} µs", f"an event; {result.generator_cpu:.2f} of a core"),
         ("archive level", _or_unknown(result.archive_level_after_s, " s"), "after the last event"),
         ("sent", f"{result.sent:,}", f"and {result.repeats_sent:,} repeats"),
         ("acked", f"{result.acked:,}", f"and {result.repeats_answered:,} repeats"),
@@ -48,6 +49,10 @@ def _rows(result: Result) -> list[tuple[str, str, str]]:
         ("archived", _or_unknown(result.archived, ""), ""),
         ("pushed", f"{result.pushed:,}", ""),
     ]
+
+
+def _by_process(us_per_event: dict[str, float]) -> list[tuple[str, str, str]]:
+    return [(f"  {role}", f"{us:.1f} µs", "") for role, us in us_per_event.items()]
 
 
 def _milliseconds(figures: Percentiles) -> str:

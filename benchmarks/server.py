@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 from msgspec import Struct
 
+from benchmarks.processes import Used, used
 from orchestrator.cli.exits import Failure
 from orchestrator.cli.server import find
 from orchestrator.cluster import leftovers
@@ -51,13 +52,16 @@ class LiveServer(Struct, frozen=True):
     data: Path | None = None
     pid: int = 0
 
-    def cpu_s(self) -> float:
-        """CPU seconds that all of its processes have used, Ray's included; 0 for a server that is not ours."""
+    def processes(self) -> dict[int, psutil.Process]:
+        """All of its processes, Ray's included, by pid; none of a server that is not ours."""
         if self.data is None:
-            return 0.0
-        processes = {process.pid: process for process in leftovers.ours(mark_of(self.data))}
-        processes.setdefault(self.pid, psutil.Process(self.pid))
-        return sum(_cpu_s(process) for process in processes.values())
+            return {}
+        found = {process.pid: process for process in leftovers.ours(mark_of(self.data))}
+        return {self.pid: psutil.Process(self.pid)} | found
+
+    def used(self) -> Used:
+        """The CPU seconds that they have used."""
+        return used(self.processes())
 
 
 @contextmanager
@@ -98,11 +102,3 @@ def _stop(process: subprocess.Popen[bytes], data: Path) -> None:
         process.kill()
         process.wait()
         leftovers.end(mark_of(data))
-
-
-def _cpu_s(process: psutil.Process) -> float:
-    try:
-        times = process.cpu_times()
-    except psutil.NoSuchProcess:
-        return 0.0
-    return float(times.user + times.system)

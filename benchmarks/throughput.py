@@ -66,8 +66,11 @@ class Result(Struct, frozen=True, kw_only=True):
     fsync_ms: Percentiles
     cpu_us_per_event: float | None
     """Of all of the server's processes, the archive's part included."""
+    cpu_us_by_process: dict[str, float] | None
+    """The same by process; Ray's own and the others that no event passes through included."""
     generator_cpu: float
     """Cores that the load generator used."""
+    generator_us_per_event: float
     generator_is_the_limit: bool
     archive_level_after_s: float | None
     seconds: float
@@ -113,8 +116,9 @@ class _Measured(Struct, frozen=True):
     """What one run on the server gave."""
 
     load: ServerLoad
-    server_cpu_s: float
+    server_cpu_s: dict[str, float]
     generator_cpu: float
+    generator_cpu_s: float
     archive_level_after_s: float | None
     tally: tally.Tally | None
 
@@ -129,15 +133,16 @@ async def _measure(plan: Plan, server: LiveServer, traffic: Traffic, phase: Call
         phase("making live conversations", 2.0)
         await load.prepare()
         phase("load", WARM_UP_S + plan.seconds)
-        server_began_s, began_s, cpu_began_s = server.cpu_s(), time.perf_counter(), time.process_time()
+        server_began, began_s, cpu_began_s = server.used(), time.perf_counter(), time.process_time()
         await load.run(seconds=plan.seconds, warm_up_s=WARM_UP_S, rate=plan.rate)
-        generator_cpu = (time.process_time() - cpu_began_s) / (time.perf_counter() - began_s)
+        generator_cpu_s = time.process_time() - cpu_began_s
+        generator_cpu = generator_cpu_s / (time.perf_counter() - began_s)
         phase("archive", 5.0)
         level_after_s = await _archive_level(server.data) if server.data else None
-        server_cpu_s = server.cpu_s() - server_began_s
+        server_cpu_s = server.used().since(server_began)
         phase("counting", 2.0)
         counts = tally.tally(server.data, traffic.source) if server.data else None
-    return _Measured(load, server_cpu_s, generator_cpu, level_after_s, counts)
+    return _Measured(load, server_cpu_s, generator_cpu, generator_cpu_s, level_after_s, counts)
 
 
 async def _archive_level(data: Path) -> float | None:
@@ -154,6 +159,7 @@ def _result(plan: Plan, measured: _Measured, fsync_ms: Percentiles, relay_per_s:
     ledger, counts = measured.load.ledger, measured.tally
     measured_events = ledger.sent - plan.customers
     rate = ledger.rate()
+    by_process = _us_per_event(measured.server_cpu_s, measured_events) if counts and measured_events else None
     return Result(
         events_per_s=round(rate, 1),
         relay_per_s=round(relay_per_s, 1),
@@ -162,10 +168,10 @@ def _result(plan: Plan, measured: _Measured, fsync_ms: Percentiles, relay_per_s:
         ack_ms=ledger.ack_ms(),
         push_ms=ledger.push_ms(),
         fsync_ms=fsync_ms,
-        cpu_us_per_event=round(1e6 * measured.server_cpu_s / measured_events, 1)
-        if counts and measured_events
-        else None,
+        cpu_us_per_event=round(sum(by_process.values()), 1) if by_process else None,
+        cpu_us_by_process=by_process,
         generator_cpu=round(measured.generator_cpu, 2),
+        generator_us_per_event=round(1e6 * measured.generator_cpu_s / max(1, measured_events), 1),
         generator_is_the_limit=measured.generator_cpu > BUSY,
         archive_level_after_s=measured.archive_level_after_s and round(measured.archive_level_after_s, 2),
         seconds=plan.seconds,
@@ -190,6 +196,10 @@ def _result(plan: Plan, measured: _Measured, fsync_ms: Percentiles, relay_per_s:
             "websockets": version("websockets"),
         },
     )
+
+
+def _us_per_event(cpu_s: dict[str, float], events: int) -> dict[str, float]:
+    return {role: round(1e6 * seconds / events, 1) for role, seconds in cpu_s.items()}
 
 
 def _faults(measured: _Measured) -> list[str]:
