@@ -89,6 +89,11 @@ class Attribution:
         data, identities = taken.event.data, taken.event.identities
         if isinstance(data, DeliveryReport):
             self._ask(taken, customer_of(conversation_of(data.delivery)), [], [])
+        elif len(identities) == 1 and identities[0] in self._known and identities[0] not in self._awaited:
+            # By far the most: one identity, and memory knows whose. `_route` would find the same.
+            customer = self._customer(identities[0])
+            assert customer is not None
+            self._ask(taken, customer, identities, [])
         elif all(self._is_known(identity) and identity not in self._awaited for identity in identities):
             self._route(taken)
         else:

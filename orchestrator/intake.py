@@ -140,10 +140,12 @@ class Intake:
             raise Refusal(Code.UNKNOWN_ACCOUNT, f"no account {event.account!r} is configured", ref=event.id)
         _check_form(event)
         self._check_time(event)
-        identities = list(dict.fromkeys(normalise(i, region=self._region) for i in event.identities))
+        identities = list(dict.fromkeys([normalise(i, region=self._region) for i in event.identities]))
         if not identities and not isinstance(event.data, DeliveryReport):
             raise Refusal(Code.NO_IDENTITY, "the event carries no identity", ref=event.id, field="identities")
-        return msgspec.structs.replace(event, identities=identities if rule.trusted else identities[:1])
+        if not rule.trusted:
+            del identities[1:]
+        return event if identities == event.identities else msgspec.structs.replace(event, identities=identities)
 
     def _check_time(self, event: InboundEvent) -> None:
         offset_ms = event.time_ms - self._now_ms()
@@ -171,26 +173,35 @@ def _digest(payload: bytes) -> int:
 
 def _check_form(event: InboundEvent) -> None:
     """What the types cannot say: lengths and counts."""
-    for name, value in (("id", event.id), ("source", event.source)):
-        if not value or len(value) > ID_MAX:
-            raise Refusal(Code.INVALID, f"{name} must have 1 to {ID_MAX} characters", ref=event.id[:ID_MAX], field=name)
+    if not 0 < len(event.id) <= ID_MAX:
+        raise _of_wrong_length("id", event)
+    if not 0 < len(event.source) <= ID_MAX:
+        raise _of_wrong_length("source", event)
     if len(event.identities) > IDENTITIES_MAX:
         raise Refusal(
             Code.OVER_LIMIT, f"an event has at most {IDENTITIES_MAX} identities", ref=event.id, field="identities"
         )
     if isinstance(event.data, MessageArrived):
-        data = event.data
-        for name, count, most in (
-            ("text", len(data.text), TEXT_MAX),
-            ("attachments", len(data.attachments), ATTACHMENTS_MAX),
-            ("in_reply_to", len(data.in_reply_to), REFERENCES_MAX),
-        ):
-            if count > most:
-                raise Refusal(
-                    Code.OVER_LIMIT, f"{name} is over its limit of {most}", ref=event.id, field=f"data.{name}"
-                )
+        _check_message(event.id, event.data)
     if refusal := check_event(event):
         raise refusal
+
+
+def _check_message(id: str, data: MessageArrived) -> None:
+    if len(data.text) > TEXT_MAX:
+        raise _over_limit(id, "text", TEXT_MAX)
+    if len(data.attachments) > ATTACHMENTS_MAX:
+        raise _over_limit(id, "attachments", ATTACHMENTS_MAX)
+    if len(data.in_reply_to) > REFERENCES_MAX:
+        raise _over_limit(id, "in_reply_to", REFERENCES_MAX)
+
+
+def _of_wrong_length(name: str, event: InboundEvent) -> Refusal:
+    return Refusal(Code.INVALID, f"{name} must have 1 to {ID_MAX} characters", ref=event.id[:ID_MAX], field=name)
+
+
+def _over_limit(id: str, name: str, most: int) -> Refusal:
+    return Refusal(Code.OVER_LIMIT, f"{name} is over its limit of {most}", ref=id, field=f"data.{name}")
 
 
 def _outcome(reply: Reply | Refusal, id: str) -> Answered | Refusal:

@@ -1,7 +1,7 @@
 """A gateway client's connection: events in, answered after their commit; deliveries out.
 
 Credits bound what is unanswered: each event costs one until its `ack` or `nack`. Answers of one turn of the loop leave
-together, one `ack` per status.
+together, one `ack` per status and account.
 """
 
 import asyncio
@@ -46,7 +46,8 @@ class GatewayConnection(Connection):
         self._speaker: Token | None = None
         self._unanswered = 0
         self._keeping: set[asyncio.Task[None]] = set()
-        self._acks: dict[str, list[str]] = {}
+        self._acks: dict[tuple[str, str], list[str]] = {}
+        """By status and account: the ids of events that are answered in this turn."""
         self._nacks: list[Nack] = []
         self._flushing = False
 
@@ -149,22 +150,23 @@ class GatewayConnection(Connection):
             self._nacks.append(_nack(id, answer))
         else:
             status = answer if isinstance(answer, str) else answer.status
-            metrics.events.labels(status, account).inc()
-            self._acks.setdefault(status, []).append(id)
+            self._acks.setdefault((status, account), []).append(id)
         if not self._flushing:
             self._flushing = True
             self._clock.call_soon(self._flush)
 
     def _flush(self) -> None:
         self._flushing = False
+        acks, self._acks = self._acks, {}
+        nacks, self._nacks = self._nacks, []
+        for (status, account), ids in acks.items():
+            self.terms.metrics.events.labels(status, account).inc(len(ids))
         if self.closing:
             return
-        for status, ids in self._acks.items():
+        for (status, _), ids in acks.items():
             self.send(Ack(ids=ids, status=status))
-        for nack in self._nacks:
+        for nack in nacks:
             self.send(nack)
-        self._acks.clear()
-        self._nacks.clear()
 
     # Deliveries
 

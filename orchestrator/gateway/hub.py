@@ -265,33 +265,30 @@ class Hub:
 
     # Giving out
 
-    def _fan_out(self, stream: _Stream, seq: int, events: Sequence[Raw]) -> None:
+    def _fan_out(self, stream: _Stream, seq: int, events: list[Raw]) -> None:
         """Gives each watcher what it has not had. Encoded once per codec for all who stand where the stream does."""
-        skip = stream.position + 1 - seq
-        if skip > 0:
-            seq, events = seq + skip, events[skip:]
+        before = stream.position
+        if seq <= before:
+            seq, events = before + 1, events[before + 1 - seq :]
         last = seq + len(events) - 1
-        if not events or seq != stream.position + 1:
+        if not events or seq != before + 1:
             return
         together: list[Watcher] = []
         ahead: list[tuple[Watcher, int]] = []
         for watcher, at in stream.watchers.items():
-            if at == stream.position:
+            if at == before:
                 together.append(watcher)
             elif at < last:
                 ahead.append((watcher, at))
         stream.position = last
-        self._advance(stream, together, last)
-        self._give(stream, RawUpdate(conversation=stream.conversation, seq=seq, events=list(events)), together)
+        for watcher in together:
+            stream.watchers[watcher] = last
+        self._give(stream, RawUpdate(conversation=stream.conversation, seq=seq, events=events), together)
         for watcher, at in ahead:
             # It joined while the others waited for a gap to close.
-            self._advance(stream, [watcher], last)
-            rest = RawUpdate(conversation=stream.conversation, seq=at + 1, events=list(events[at + 1 - seq :]))
+            stream.watchers[watcher] = last
+            rest = RawUpdate(conversation=stream.conversation, seq=at + 1, events=events[at + 1 - seq :])
             self._give(stream, rest, [watcher])
-
-    def _advance(self, stream: _Stream, watchers: Sequence[Watcher], seq: int) -> None:
-        for watcher in watchers:
-            stream.watchers[watcher] = seq
 
     def _give(self, stream: _Stream, frame: RawUpdate | RawSnapshot, watchers: Sequence[Watcher]) -> None:
         encoded: dict[str, bytes] = {}

@@ -3,10 +3,14 @@
 Labels have few values: accounts are configured, codes are a table, nothing a stranger sends becomes one.
 """
 
-from collections.abc import Callable
+from bisect import bisect_left
+from collections.abc import Callable, Iterable
+from itertools import accumulate
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics
+from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.exposition import generate_latest
+from prometheus_client.registry import Collector
 
 from protocol.errors import Code
 
@@ -16,6 +20,31 @@ ACK_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2
 
 # When a counter began is the process's start; a second series for each would say so a hundred times.
 disable_created_metrics()  # type: ignore[no-untyped-call]
+
+
+class Latencies(Collector):
+    """A histogram for the hot path: `observe` costs a tenth of the library's, which locks and walks all buckets. Only
+    the loop's thread may call it."""
+
+    def __init__(self, name: str, meaning: str, buckets_s: tuple[float, ...]) -> None:
+        self._name = name
+        self._meaning = meaning
+        self._buckets_s = buckets_s
+        self._counts = [0] * (len(buckets_s) + 1)
+        self._sum_s = 0.0
+
+    def observe(self, seconds: float) -> None:
+        """Counts one."""
+        self._counts[bisect_left(self._buckets_s, seconds)] += 1
+        self._sum_s += seconds
+
+    def collect(self) -> Iterable[HistogramMetricFamily]:
+        """As the registry asks for it: counts up to each bucket's bound."""
+        bounds = [*map(str, self._buckets_s), "+Inf"]
+        counts = list(accumulate(self._counts))
+        yield HistogramMetricFamily(
+            self._name, self._meaning, buckets=list(zip(bounds, counts, strict=True)), sum_value=self._sum_s
+        )
 
 
 class Metrics:
@@ -30,12 +59,12 @@ class Metrics:
         self.refusals = Counter(
             "throughline_refusals", "Refusals, by code and entrance", ["code", "entrance"], registry=self.registry
         )
-        self.ack_seconds = Histogram(
+        self.ack_seconds = Latencies(
             "throughline_ack_seconds",
             "From an event's arrival to its answer, commit and sync included",
-            buckets=ACK_BUCKETS_S,
-            registry=self.registry,
+            ACK_BUCKETS_S,
         )
+        self.registry.register(self.ack_seconds)
         self.updates = Counter(
             "throughline_updates", "Updates of watched conversations that arrived from cells", registry=self.registry
         )
