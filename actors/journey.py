@@ -9,7 +9,6 @@ repeat is recognised by the actor alone, for as long as the policy says.
 """
 
 import itertools
-from collections.abc import Callable
 from typing import assert_never
 
 import msgspec
@@ -111,16 +110,19 @@ def decide(state: Journey, given: AnyInput, policy: Policy, now_ms: int) -> Deci
     """Decides one input. Raises `Refusal` where it may not happen."""
     match given:
         case Input():
-            return _once(state, given.key, given.digest, lambda: _receive(state, given, policy, now_ms)) or (
-                _conflict(state, given, now_ms)
-            )
+            if (seen := state.once.get(given.key)) is None:
+                return _keyed(_receive(state, given, policy, now_ms), given)
+            return _repeat(seen) if seen.digest == given.digest else _conflict(state, given, now_ms)
         case Quarantine():
-            return _once(state, given.key, given.digest, lambda: _quarantine(state, given, now_ms)) or NOTHING
+            if (seen := state.once.get(given.key)) is None:
+                return _keyed(_quarantine(state, given, now_ms), given)
+            return _repeat(seen) if seen.digest == given.digest else NOTHING
         case Ask():
-            again = _once(state, given.key, given.digest, lambda: _ask(state, given, policy, now_ms))
-            if again is None:
+            if (seen := state.once.get(given.key)) is None:
+                return _keyed(_ask(state, given, policy, now_ms), given)
+            if seen.digest != given.digest:
                 raise Refusal(Code.DIGEST_CONFLICT, "this command id came before with another command", ref=given.id)
-            return again
+            return _repeat(seen)
         case Outcome():
             conversation = state.conversations.get(given.conversation)
             if conversation is None:
@@ -139,9 +141,8 @@ def evolve(state: Journey, stream: str, event: AnyEvent, encoded: bytes) -> Jour
         _evolve_own(state, event)
     else:
         _evolve_in(state, stream, event, encoded)
-    if event.once is not None:
-        seen = Seen(event.once.digest, event.at_ms // 1000, stream, state.head_of(stream))
-        state.once[event.once.key] = seen
+    if (once := event.once) is not None:
+        state.once[once.key] = Seen(once.digest, event.at_ms // 1000, stream, state.head_of(stream))
         if len(state.once) > ONCE_KEYS_MAX:
             del state.once[next(iter(state.once))]
     return state
@@ -215,21 +216,17 @@ def thaw(body: bytes) -> Journey | None:
 # Deciding
 
 
-def _once(state: Journey, key: int, digest: int, decide_it: Callable[[], Decision]) -> Decision | None:
-    """Decides an input that did not come before; a repeat gets its first result; None: another payload, same key."""
-    seen = state.once.get(key)
-    if seen is not None:
-        return Decision([], status="repeat", repeats=seen) if seen.digest == digest else None
-    return _keyed(decide_it(), Once(key, digest))
+def _repeat(seen: Seen) -> Decision:
+    """It came before: it gets its first result, and nothing happens."""
+    return Decision([], status="repeat", repeats=seen)
 
 
-def _keyed(decision: Decision, once: Once) -> Decision:
+def _keyed(decision: Decision, given: Input | Quarantine | Ask | Once) -> Decision:
     """Puts the once-key on the first event, so that key and effect are journaled together."""
-    if not decision.events:
-        return decision
-    (stream, first), *rest = decision.events
-    keyed = [(stream, msgspec.structs.replace(first, once=once)), *rest]
-    return Decision(keyed, status=decision.status, identities=decision.identities)
+    if decision.events:
+        stream, first = decision.events[0]
+        decision.events[0] = (stream, msgspec.structs.replace(first, once=Once(given.key, given.digest)))
+    return decision
 
 
 def _receive(state: Journey, given: Input, policy: Policy, now_ms: int) -> Decision:
@@ -422,7 +419,7 @@ def _evolve_in(state: Journey, stream: str, event: AnyEvent, encoded: bytes) -> 
         conversation = state.conversations[stream] = Conversation(id=stream, customer=state.customer)
         state.opened += 1
     evolve_conversation(conversation, event, encoded)
-    if isinstance(event, ConversationClosed):
+    if type(event) is ConversationClosed:
         _retire(state, stream)
 
 

@@ -44,6 +44,15 @@ def step(live: Live, given: Given, watchers: Watchers, policy: Policy, now_ms: i
     journey, message = live.journey, given.message
     assert journey is not None
     match message:
+        case Input() | Quarantine() | Ask() | Outcome():
+            try:
+                decision = journeys.decide(journey, message, policy, now_ms)
+            except Refusal as exc:
+                return Refused(message.ref, exc.code, exc.message, exc.field)
+            stream, seq = _record(live, journey, decision)
+            # An outcome that came too late decides nothing and repeats nothing; it was heard, all the same.
+            status = decision.status if decision.events or decision.repeats else "repeat"
+            return Promise(message.ref, status, stream, seq, _owns(journey, message))
         case WatchConversation():
             return _watch(journey, message, given.line, watchers)
         case UnwatchConversation():
@@ -55,15 +64,6 @@ def step(live: Live, given: Given, watchers: Watchers, policy: Policy, now_ms: i
         case TimerDue():
             _record(live, journey, journeys.decide(journey, message, policy, now_ms))
             return None
-        case Input() | Quarantine() | Ask() | Outcome():
-            try:
-                decision = journeys.decide(journey, message, policy, now_ms)
-            except Refusal as exc:
-                return Refused(message.ref, exc.code, exc.message, exc.field)
-            stream, seq = _record(live, journey, decision)
-            # An outcome that came too late decides nothing and repeats nothing; it was heard, all the same.
-            status = decision.status if decision.events or decision.repeats else "repeat"
-            return Promise(message.ref, status, stream, seq, _owns(journey, message))
         case _:
             assert_never(message)
 
