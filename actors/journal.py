@@ -94,24 +94,31 @@ class Tail:
         self.events = 0
         """Events in the tail: how far the archive is behind."""
         self._records: deque[Record] = deque()
-        self._of: dict[str, deque[Record]] = {}
+        self._of: dict[str, list[Record]] = {}
 
     def add(self, record: Record) -> None:
         """A unit was committed."""
         self._records.append(record)
-        self._of.setdefault(record.customer, deque()).append(record)
+        if mine := self._of.get(record.customer):
+            mine.append(record)
+        else:
+            self._of[record.customer] = [record]
         self.events += record.entries
 
     def archived_to(self, position: int) -> None:
         """The archive has everything up to `position`."""
         self.archived = max(self.archived, position)
+        gone: dict[str, int] = {}
         while self._records and self._records[0].position <= position:
             record = self._records.popleft()
             self.events -= record.entries
-            mine = self._of[record.customer]
-            mine.popleft()
-            if not mine:
-                del self._of[record.customer]
+            gone[record.customer] = gone.get(record.customer, 0) + 1
+        for customer, count in gone.items():
+            mine = self._of[customer]
+            if count == len(mine):
+                del self._of[customer]
+            else:
+                del mine[:count]
 
     def of(self, customer: str) -> list[Record]:
         """The customer's units in the tail, oldest first."""
