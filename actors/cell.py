@@ -16,7 +16,6 @@ from typing import assert_never
 
 import structlog
 
-from actors import conversation as conversations
 from actors import journey as journeys
 from actors.alarms import DUE_MAX, HORIZON_MS, REFRESH_MS, Alarms
 from actors.committing import Committer
@@ -244,12 +243,10 @@ class Cell:
     async def _load_and_step(self, live: Live) -> None:
         journey, live.position = await load(live.customer, self._archive, self._committer.tail)
         journeys.forget_old_keys(journey, self._policy, self._now_ms())
-        # What was listed before a step was refused still counts: its watchers have not heard of what came since.
-        now_listed = {c.id: conversations.lists_of(c) for c in journey.conversations.values()}
-        live.listed = {**now_listed, **live.listed}
         live.journey = journey
         self.position = max(self.position, live.position)
-        live.relists = True
+        # What was listed before a step was refused still counts: its watchers have not heard of what came since.
+        live.unlisted = list({*live.unlisted, *live.listed})
         self._outlet.relist(live, journey)
         self._population.weigh(live, weight(journey))
         for conversation, delivery in journeys.attempting(journey):

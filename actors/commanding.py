@@ -3,6 +3,7 @@
 One owner at a time: `take` is refused while another agent owns it, so of two agents who take at once one is told.
 """
 
+from collections.abc import Sequence
 from typing import assert_never
 
 from actors.conversation import CONTEXT_MAX, DELIVERIES_MAX, Conversation
@@ -49,7 +50,7 @@ SENSITIVITIES = ("normal", "personal", "secret")
 
 
 def decide(
-    state: Conversation, command: AnyCommand, actor: str, identities: list[str], policy: Policy, now_ms: int
+    state: Conversation, command: AnyCommand, actor: str, identities: Sequence[str], policy: Policy, now_ms: int
 ) -> list[AnyEvent]:
     """The events of `command`, asked by `actor` (`agent:ann`); `identities` are the customer's, newest last."""
     if not state.live:
@@ -96,7 +97,7 @@ def decide(
 
 
 def _reply(
-    state: Conversation, command: Reply, actor: str, identities: list[str], policy: Policy, now_ms: int
+    state: Conversation, command: Reply, actor: str, identities: Sequence[str], policy: Policy, now_ms: int
 ) -> list[AnyEvent]:
     _check_text(command.text)
     if len(state.deliveries) >= DELIVERIES_MAX:
@@ -122,7 +123,7 @@ def _reply(
 
 
 def _way_out(
-    state: Conversation, command: Reply, actor: str, identities: list[str], policy: Policy, now_ms: int
+    state: Conversation, command: Reply, actor: str, identities: Sequence[str], policy: Policy, now_ms: int
 ) -> tuple[Interaction, list[AnyEvent]]:
     """The interaction a reply is part of, and the events that begin it where there is none on that channel."""
     for interaction in reversed(state.interactions):

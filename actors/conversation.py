@@ -6,7 +6,9 @@ is decided in `contact.py` (the customer's side), `commanding.py` (the agents' s
     open ⇄ snoozed    open, snoozed → resolved → open, snoozed    resolved → closed (in time)
 """
 
+from collections.abc import Sequence
 from copy import copy
+from sys import intern
 
 from msgspec import Struct, field
 
@@ -93,7 +95,7 @@ class Conversation(Struct, kw_only=True):
     context: dict[str, ContextItem] = field(default_factory=dict)
     deliveries: dict[str, Delivery] = field(default_factory=dict)
     """Undelivered outbound messages, oldest first."""
-    references: list[str] = field(default_factory=list)
+    references: tuple[str, ...] = ()
     """Thread references of its messages, oldest first."""
     recent: list[bytes] = field(default_factory=list)
     """The newest events' bytes, ending with the one at `head`."""
@@ -164,7 +166,7 @@ def evolve(state: Conversation, event: AnyEvent, encoded: bytes) -> Conversation
     return state
 
 
-def view(state: Conversation, identities: list[str]) -> ConversationView:
+def view(state: Conversation, identities: Sequence[str]) -> ConversationView:
     """What a watcher sees of it."""
     return ConversationView(
         conversation=state.id,
@@ -242,8 +244,9 @@ def _start(state: Conversation, event: InteractionStarted) -> None:
     state.interactions.append(
         Interaction(
             number=event.interaction,
-            channel=event.channel,
-            account=event.account,
+            # A few words that all conversations share: each is kept once.
+            channel=intern(event.channel),
+            account=intern(event.account),
             identity=event.identity,
             direction=event.direction,
             started_at_ms=event.at_ms,
@@ -284,8 +287,7 @@ def _contact(
 
 def _refer(state: Conversation, reference: str) -> None:
     if reference not in state.references:
-        state.references.append(reference)
-        del state.references[:-REFERENCES_MAX]
+        state.references = (*state.references, reference)[-REFERENCES_MAX:]
 
 
 def _deliver(

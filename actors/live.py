@@ -83,8 +83,6 @@ class Step(Struct, eq=False):
     identities: list[str] = []
     gated: list[Gated] = []
     bytes: int = 0
-    relists: bool = False
-    """Whether one of the events may have changed which lists a conversation stands in."""
 
 
 class Live(Struct, eq=False):
@@ -104,11 +102,9 @@ class Live(Struct, eq=False):
     bytes: int = 0
     touched_ms: int = 0
     listed: dict[str, tuple[str, ...]] = {}
-    """By conversation: the lists it stood in at its last commit."""
+    """By conversation whose lists may have changed since their watchers were told: those it stood in then."""
     unlisted: list[str] = []
     """Conversations with commits that list watchers were not told of yet."""
-    relists: bool = False
-    """Whether one of those commits may have changed which lists a conversation stands in."""
 
     @property
     def gate(self) -> Step | None:
@@ -128,7 +124,6 @@ class Live(Struct, eq=False):
 
 JOURNEY_BYTES = 900
 CONVERSATION_BYTES = 1600
-ONCE_BYTES = 250
 """Rough sizes on CPython 3.11, for the memory cap; `benchmarks` measures what a conversation really takes."""
 
 
@@ -136,7 +131,7 @@ def weight(journey: Journey | None) -> int:
     """Bytes of memory, by estimate; None: of a journey with one new conversation."""
     if journey is None:
         return JOURNEY_BYTES + CONVERSATION_BYTES
-    size = JOURNEY_BYTES + ONCE_BYTES * len(journey.once)
+    size = JOURNEY_BYTES + len(journey.once.packed)
     for conversation in journey.conversations.values():
         size += CONVERSATION_BYTES + sum(map(len, conversation.recent))
         size += sum(len(delivery.text) for delivery in conversation.deliveries.values())

@@ -52,7 +52,6 @@ class Outlet:
                 gated.given.line.send(_kept(gated.reply, position))
         self.watchers.update(live.customer, step.entries[sent:] if sent else step.entries)
         self._carry_out(journey, step)
-        live.relists = live.relists or step.relists
         for entry in step.entries:
             if entry.stream not in live.unlisted:
                 live.unlisted.append(entry.stream)
@@ -61,12 +60,12 @@ class Outlet:
         """Memory and journal agree: list watchers are told of what changed."""
         for stream in live.unlisted:
             if conversation := journey.conversations.get(stream):
-                if live.relists or stream not in live.listed:
-                    self.watchers.relist(live, conversation)
+                if (before := live.listed.get(stream)) is not None:
+                    self.watchers.relist(live, conversation, before)
                 else:
-                    self.watchers.moved(live, stream)
+                    self.watchers.moved(live, conversation)
         live.unlisted.clear()
-        live.relists = False
+        live.listed.clear()
 
     def attempt(self, conversation: Conversation, delivery: str, *, again: bool) -> None:
         """Hands out a committed attempt. `again`: it may have been handed out before."""

@@ -71,19 +71,28 @@ def step(live: Live, given: Given, watchers: Watchers, policy: Policy, now_ms: i
 def _record(live: Live, journey: Journey, decision: Decision) -> tuple[str, int]:
     """Applies a decision and puts it in the open step; returns the place of its first event, or of what it repeats."""
     if not decision.events:
-        return (decision.repeats.stream, decision.repeats.seq) if decision.repeats else ("", 0)
+        return decision.repeats or ("", 0)
     if live.open is None:
         live.open = Step()
     into, first = live.open, len(live.open.entries)
     for stream, event in decision.events:
+        if type(event) in RELISTING:
+            _note_lists(live, journey, stream)
         encoded = _encode(event)
         journeys.evolve(journey, stream, event, encoded)
         into.entries.append(Entry(stream, journey.head_of(stream), Raw(encoded)))
         into.events.append(event)
         into.bytes += len(encoded)
-        into.relists = into.relists or type(event) in RELISTING
     into.identities += decision.identities
     return into.entries[first].stream, into.entries[first].seq
+
+
+def _note_lists(live: Live, journey: Journey, stream: str) -> None:
+    """Notes which lists a conversation stands in before the first fact, of those that nobody was told of yet, that may
+    change them."""
+    if stream not in live.listed:
+        conversation = journey.conversations.get(stream)
+        live.listed[stream] = conversations.lists_of(conversation) if conversation else ()
 
 
 def _watch(journey: Journey, asked: WatchConversation, line: Line | None, watchers: Watchers) -> AnyFromCell:

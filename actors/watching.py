@@ -67,21 +67,19 @@ class Watchers:
                 self._moved[stream] = None
             start = end
 
-    def relist(self, live: Live, conversation: Conversation) -> None:
-        """Tells list watchers of a conversation that changed in a commit."""
+    def relist(self, live: Live, conversation: Conversation, before: tuple[str, ...]) -> None:
+        """Tells list watchers of a conversation that changed in a commit; they know of it in the lists `before`."""
         now = lists_of(conversation)
-        before = live.listed.get(conversation.id, ())
         if now != before:
             self._dirty.pop(conversation.id, None)
-            live.listed[conversation.id] = now
             self._send_row(conversation, now, [name for name in before if name not in now])
         else:
-            self.moved(live, conversation.id)
+            self.moved(live, conversation)
 
-    def moved(self, live: Live, conversation_id: str) -> None:
+    def moved(self, live: Live, conversation: Conversation) -> None:
         """The head of a conversation moved and its lists are what they were: its row is due in a while."""
-        if self._lists and any(name in self._lists for name in live.listed[conversation_id]):
-            self._dirty[conversation_id] = (live, conversation_id)
+        if self._lists and any(name in self._lists for name in lists_of(conversation)):
+            self._dirty[conversation.id] = (live, conversation.id)
 
     def send_rows(self) -> None:
         """Sends the rows of which only the head moved."""

@@ -13,4 +13,7 @@ def shard_of(customer: str) -> int:
 
 def scope_of(customer: str) -> str:
     """The writer scope that a customer's units carry in pooled placement."""
-    return f"shard:{shard_of(customer)}"
+    return _SCOPES[shard_of(customer)]
+
+
+_SCOPES = tuple(f"shard:{number}" for number in range(SHARDS))

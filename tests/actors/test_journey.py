@@ -48,8 +48,7 @@ def test_a_repeat_has_no_second_effect_and_repeats_its_place() -> None:
     player.message(id="m1")
     assert player.message(id="m1") == []
     assert player.decision.status == "repeat"
-    assert player.decision.repeats is not None
-    assert (player.decision.repeats.stream, player.decision.repeats.seq) == (CONVERSATION, 1)
+    assert player.decision.repeats == (CONVERSATION, 1)
 
 
 def test_the_same_id_with_another_payload_goes_to_quarantine_once() -> None:
@@ -73,7 +72,7 @@ def test_once_keys_are_forgotten_after_their_time() -> None:
     journeys.forget_old_keys(player.state, player.policy, player.now_ms + player.policy.once_keys_ms)
     assert len(player.state.once) == 1
     journeys.forget_old_keys(player.state, player.policy, player.now_ms + player.policy.once_keys_ms + 1000)
-    assert player.state.once == {}
+    assert len(player.state.once) == 0
 
 
 def test_conflicting_identities_are_noted_and_nothing_is_merged() -> None:
@@ -235,7 +234,7 @@ def test_a_repeated_command_repeats_its_result() -> None:
     assert player.command(AddNote(text="note"), id="k") == []
     assert player.decision.status == "repeat"
     assert player.decision.repeats is not None
-    assert player.decision.repeats.seq == 4
+    assert player.decision.repeats[1] == 4
 
 
 def test_activity_without_an_open_conversation_stays_with_the_person() -> None:

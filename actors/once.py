@@ -1,0 +1,105 @@
+"""Once-keys: what a journey remembers of the inputs that came, so that a repeat is recognised by the actor alone.
+
+A record of 24 bytes for each key, the oldest first, all in one `bytearray`:
+
+    key 8 | digest 4 | at 4 (seconds since 1970) | conversation 4 (its number; 0: the customer's own stream) | seq 4
+
+As objects a key took 250 bytes, and the keys of a customer's month more than the rest of their journey. A look-up scans
+the bytes, which for the some dozens that customers have costs less than a microsecond; past `SCANNED_MAX` an index of
+the places is kept beside them, which is not part of the state.
+"""
+
+from struct import Struct as Layout
+
+from msgspec import Struct
+
+_RECORD = Layout("<QIIII")
+_SIZE = _RECORD.size
+
+KEYS_MAX = 4096
+"""Keys one journey remembers; past it the oldest go before their time. A customer's month is far below it."""
+SCANNED_MAX = 64
+"""Keys up to which a scan is as fast as an index is."""
+
+
+class Seen(Struct, frozen=True):
+    """A once-key's memory: the payload's digest, when, and the first event it caused."""
+
+    digest: int
+    at_s: int
+    conversation: int
+    """The number of its stream's conversation; 0 for the customer's own stream."""
+    seq: int
+
+
+class OnceKeys:
+    """The keys of one journey. `packed` is all of its state."""
+
+    __slots__ = ("_dropped", "_index", "packed")
+
+    def __init__(self, packed: bytes = b"") -> None:
+        self.packed = bytearray(packed)
+        self._dropped = 0
+        """Records that have left since the index was made: its places count from the first it knew."""
+        self._index: dict[int, int] | None = None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, OnceKeys) and self.packed == other.packed
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __len__(self) -> int:
+        return len(self.packed) // _SIZE
+
+    def get(self, key: int) -> Seen | None:
+        """What the key did, if it came."""
+        at = self._place(key)
+        if at < 0:
+            return None
+        _, digest, at_s, conversation, seq = _RECORD.unpack_from(self.packed, at)
+        return Seen(digest, at_s, conversation, seq)
+
+    def add(self, key: int, seen: Seen) -> None:
+        """The key came; over `KEYS_MAX` the oldest is forgotten."""
+        if self._index is not None:
+            self._index[key] = self._dropped + len(self)
+        self.packed += _RECORD.pack(key, seen.digest, seen.at_s, seen.conversation, seen.seq)
+        if len(self) > KEYS_MAX:
+            self._forget(1)
+
+    def forget_before(self, at_s: int) -> None:
+        """Forgets the oldest up to the first that came at `at_s` or later."""
+        count = 0
+        for _, _, came_s, _, _ in _RECORD.iter_unpack(self.packed):
+            if came_s >= at_s:
+                break
+            count += 1
+        if count:
+            self._forget(count)
+
+    def _forget(self, count: int) -> None:
+        if self._index is not None:
+            for key, *_ in _RECORD.iter_unpack(self.packed[: count * _SIZE]):
+                if self._index.get(key, self._dropped + count) < self._dropped + count:
+                    del self._index[key]
+            self._dropped += count
+        del self.packed[: count * _SIZE]
+
+    def _place(self, key: int) -> int:
+        """Where the key's newest record begins; -1: nowhere."""
+        if len(self.packed) > SCANNED_MAX * _SIZE:
+            return self._place_by_index(key)
+        self._index = None
+        wanted = key.to_bytes(8, "little")
+        at = self.packed.rfind(wanted)
+        while at > 0 and at % _SIZE:
+            # The same eight bytes, by chance, across two fields.
+            at = self.packed.rfind(wanted, 0, at + len(wanted) - 1)
+        return at
+
+    def _place_by_index(self, key: int) -> int:
+        if self._index is None:
+            self._dropped = 0
+            self._index = {each: n for n, (each, *_) in enumerate(_RECORD.iter_unpack(self.packed))}
+        number = self._index.get(key)
+        return -1 if number is None else (number - self._dropped) * _SIZE

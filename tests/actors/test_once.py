@@ -1,0 +1,67 @@
+"""Once-keys: packed bytes and their index remember just what a dictionary would."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actors.once import KEYS_MAX, SCANNED_MAX, OnceKeys, Seen
+
+KEYS = st.integers(0, 300) | st.integers(0, 2**64 - 1)
+
+
+def seen(number: int) -> Seen:
+    """What some input did."""
+    return Seen(digest=number % 2**32, at_s=number, conversation=number % 3, seq=number + 1)
+
+
+@given(st.lists(KEYS, max_size=3 * SCANNED_MAX, unique=True), st.integers(0, 3 * SCANNED_MAX))
+def test_it_is_a_dictionary_that_forgets_from_the_front(keys: list[int], before: int) -> None:
+    """Every key is found with what it did, those that were forgotten and those that never came are not."""
+    once, model = OnceKeys(), {}
+    for number, key in enumerate(keys):
+        assert once.get(key) is None
+        once.add(key, seen(number))
+        model[key] = seen(number)
+    once.forget_before(before)
+    model = {key: each for key, each in model.items() if each.at_s >= before}
+    assert len(once) == len(model)
+    assert {key: once.get(key) for key in keys} == {key: model.get(key) for key in keys}
+    for number, key in enumerate(set(range(400, 420)) - model.keys()):
+        once.add(key, seen(1000 + number))
+        assert once.get(key) == seen(1000 + number)
+    assert all(once.get(key) == each for key, each in model.items())
+    assert all(OnceKeys(bytes(once.packed)).get(key) == each for key, each in model.items())
+
+
+def test_a_key_that_comes_again_after_its_time_is_the_newer_one() -> None:
+    """A journey that is loaded from its events may see a key twice: the later input is what is repeated now."""
+    for others in (0, SCANNED_MAX + 1):
+        once = OnceKeys()
+        once.add(7, seen(1))
+        for other in range(100, 100 + others):
+            once.add(other, seen(2))
+        once.add(7, seen(3))
+        assert once.get(7) == seen(3)
+        once.forget_before(2)
+        assert once.get(7) == seen(3)
+
+
+def test_bytes_across_two_fields_are_no_key() -> None:
+    """Eight bytes that happen to stand across a digest and a time are not taken for a key."""
+    once = OnceKeys()
+    once.add(1, Seen(digest=0xAABBCCDD, at_s=0x11223344, conversation=0, seq=0))
+    across = int.from_bytes(bytes(once.packed[8:16]), "little")
+    assert once.get(across) is None
+    once.add(across, seen(5))
+    assert once.get(across) == seen(5)
+    assert once.get(0) is None
+
+
+def test_it_is_bounded() -> None:
+    """The oldest key goes when there are too many."""
+    once = OnceKeys()
+    for key in range(KEYS_MAX + 10):
+        once.add(key, seen(key))
+    assert len(once) == KEYS_MAX
+    assert once.get(9) is None
+    assert once.get(10) == seen(10)
+    assert len(once.packed) == 24 * KEYS_MAX
