@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.ledger import Percentiles, percentiles_ms
+from benchmarks.percentiles import Percentiles, percentiles_ms
 
 _NO_DISK = frozenset({"tmpfs", "ramfs", "devtmpfs"})
 """File systems in memory: a sync on them costs nothing and means nothing."""

@@ -1,32 +1,25 @@
 """The ledger of a run: when each event was sent, acknowledged and pushed, and what that makes in figures.
 
-All times are seconds of one monotonic clock, read by the callers. A latency is exact, not a bucket's: runs are short
-enough to keep every one.
+All times are seconds of one monotonic clock, read by the callers. Numbers below zero are events of the past, which the
+stores held before the run began: they are only ever sent as repeats.
 """
 
 from array import array
-from collections.abc import Sequence
 
-from msgspec import Struct
+from benchmarks.percentiles import Percentiles, curve_ms, percentiles_ms
 
 _ACKED = 1
 _PUSHED = 2
-_BOTH = _ACKED | _PUSHED
-
-
-class Percentiles(Struct, frozen=True):
-    """Latencies in milliseconds; all zero where there were none."""
-
-    p50: float = 0.0
-    p90: float = 0.0
-    p99: float = 0.0
-    max: float = 0.0
 
 
 class Ledger:
-    """One run's events, by number. Only those that were sent inside the window count for rate and latency."""
+    """One run's events, by number. Only those that were sent inside the window count for rate and latency.
 
-    def __init__(self) -> None:
+    `shown`: whether an agent is to see each event; else it is done when it is acknowledged.
+    """
+
+    def __init__(self, *, shown: bool = True) -> None:
+        self._done = _ACKED | _PUSHED if shown else _ACKED
         self.acked = 0
         """Events acknowledged at least once, whenever they were sent."""
         self.pushed = 0
@@ -41,7 +34,11 @@ class Ledger:
         self._sent_s = array("d")
         self._state = bytearray()
         self._from_s = self._to_s = float("inf")
+        self._begin(0.0)
+
+    def _begin(self, seconds: float) -> None:
         self._completed = 0
+        self._by_second = [0] * (int(seconds) + 1)
         self._ack_s = array("d")
         self._push_s = array("d")
 
@@ -52,12 +49,13 @@ class Ledger:
 
     @property
     def open(self) -> int:
-        """Events that were not both acknowledged and pushed yet."""
-        return len(self._state) - self._state.count(_BOTH)
+        """Events that are not done yet."""
+        return len(self._state) - self._state.count(self._done)
 
     def begin_window(self, from_s: float, to_s: float) -> None:
-        """What happens between these times is measured."""
+        """What happens between these times is measured, and a window before is forgotten."""
         self._from_s, self._to_s = from_s, to_s
+        self._begin(to_s - from_s)
 
     def send(self, number: int, at_s: float, *, repeat: bool) -> None:
         """Notes that an event leaves, or should leave by an open loop's clock. First sendings come in number order."""
@@ -71,7 +69,7 @@ class Ledger:
     def ack(self, number: int, at_s: float, *, repeat: bool) -> None:
         """Notes an acknowledgement. An event may be acknowledged again for each of its repeats."""
         self.repeats_answered += repeat
-        if self._state[number] & _ACKED:
+        if number < 0 or self._state[number] & _ACKED:
             return
         self.acked += 1
         if self._from_s <= self._sent_s[number] < self._to_s:
@@ -89,13 +87,18 @@ class Ledger:
         self._enter(number, _PUSHED, at_s)
 
     def rate(self) -> float:
-        """Events a second that became both acknowledged and pushed inside the window."""
+        """Events a second that were done inside the window."""
         return self._completed / (self._to_s - self._from_s)
 
     @property
     def completed(self) -> int:
-        """Events that became both acknowledged and pushed inside the window."""
+        """Events that were done inside the window."""
         return self._completed
+
+    @property
+    def by_second(self) -> list[int]:
+        """The same for each whole second of the window."""
+        return self._by_second[:-1]
 
     def ack_ms(self) -> Percentiles:
         """From sending to acknowledgement."""
@@ -105,19 +108,12 @@ class Ledger:
         """From sending to the agent's screen."""
         return percentiles_ms(self._push_s)
 
+    def curves_ms(self) -> dict[str, list[tuple[float, float]]]:
+        """Both as curves for a plot."""
+        return {"ack": curve_ms(self._ack_s), "push": curve_ms(self._push_s)}
+
     def _enter(self, number: int, what: int, at_s: float) -> None:
         self._state[number] |= what
-        if self._state[number] == _BOTH and self._from_s <= at_s < self._to_s:
+        if self._state[number] == self._done and self._from_s <= at_s < self._to_s:
             self._completed += 1
-
-
-def percentiles_ms(samples_s: Sequence[float]) -> Percentiles:
-    """Nearest-rank percentiles: each is a latency that was measured."""
-    if not samples_s:
-        return Percentiles()
-    ordered = sorted(samples_s)
-
-    def rank(share: float) -> float:
-        return round(1000 * ordered[max(0, -int(-share * len(ordered) // 1) - 1)], 3)
-
-    return Percentiles(p50=rank(0.50), p90=rank(0.90), p99=rank(0.99), max=rank(1.0))
+            self._by_second[int(at_s - self._from_s)] += 1

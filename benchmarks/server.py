@@ -5,7 +5,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -30,13 +30,30 @@ _SETTINGS = """\
 data = "{data}"
 cells = {cells}
 durability = "full"
-
+{more}
 [[accounts]]
 kind = "gateway"
 name = "benchmark"
 channel = "chat"
 queue = "new"
+
+[[accounts]]
+kind = "gateway"
+name = "past"
+channel = "chat"
+queue = "past"
 """
+
+
+class Setup(Struct, frozen=True, kw_only=True):
+    """How a server of the run's own is set up. `more` is settings text for the file's top: keys, then tables."""
+
+    folder: Path
+    cells: int = 0
+    keep: bool = False
+    more: str = ""
+    fill: Callable[[Path], None] | None = None
+    """Writes the stores into the data folder before the server starts."""
 
 
 class NotServing(Exception):
@@ -49,6 +66,7 @@ class LiveServer(Struct, frozen=True):
     url: str
     agent_token: str
     gateway_token: str
+    operator_token: str = ""
     data: Path | None = None
     pid: int = 0
 
@@ -65,11 +83,23 @@ class LiveServer(Struct, frozen=True):
 
 
 @contextmanager
-def serving(folder: Path, *, cells: int, keep: bool) -> Iterator[LiveServer]:
-    """Starts a server with its data below `folder`, and stops it at the end. Raises `NotServing`."""
-    root = Path(tempfile.mkdtemp(prefix="throughline-benchmark-", dir=folder)).resolve()
+def serving(setup: Setup) -> Iterator[LiveServer]:
+    """Starts a server with its data below a folder, and stops it at the end. Raises `NotServing`."""
+    root = Path(tempfile.mkdtemp(prefix="throughline-benchmark-", dir=setup.folder)).resolve()
+    try:
+        with _served(setup, root) as server:
+            yield server
+    finally:
+        if not setup.keep:
+            shutil.rmtree(root)
+
+
+@contextmanager
+def _served(setup: Setup, root: Path) -> Iterator[LiveServer]:
     data, said, settings = root / "data", root / "serve.log", root / "throughline.toml"
-    settings.write_text(_SETTINGS.format(data=data, cells=cells))
+    settings.write_text(_SETTINGS.format(data=data, cells=setup.cells, more=setup.more))
+    if setup.fill is not None:
+        setup.fill(data)
     command = [sys.executable, "-m", "orchestrator.cli", "serve", "--settings", str(settings), "--port", "0"]
     with said.open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
@@ -77,8 +107,6 @@ def serving(folder: Path, *, cells: int, keep: bool) -> Iterator[LiveServer]:
         yield _ready(process, data, said)
     finally:
         _stop(process, data)
-        if not keep:
-            shutil.rmtree(root)
 
 
 def _ready(process: subprocess.Popen[bytes], data: Path, said: Path) -> LiveServer:
@@ -89,7 +117,7 @@ def _ready(process: subprocess.Popen[bytes], data: Path, said: Path) -> LiveServ
         except Failure:
             time.sleep(_POLL_S)
             continue
-        return LiveServer(running.url, running.agent, running.gateway, data, process.pid)
+        return LiveServer(running.url, running.agent, running.gateway, running.operator, data, process.pid)
     why = f"did not serve within {READY_TIMEOUT_S:.0f} s" if process.poll() is None else "ended at its start"
     raise NotServing(f"the server {why}; it said: …{said.read_text()[-SAID_MAX:]}")
 

@@ -37,7 +37,7 @@ class ServerLoad:
         self.traffic = traffic
         self.shape = shape
         self.ledger = Ledger()
-        self.order = Order(first=0, seed=0)
+        self.order = Order(first=0, seed=0, past=traffic.past.messages)
         self.desk = Desk(self, queue)
         self.agents: list[Agent] = []
         self.gateways: list[GatewayClient] = []

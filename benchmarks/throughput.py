@@ -1,59 +1,68 @@
 """`throughput`: how many events a second go all the way in, down and out, beside a relay that only hands them on.
 
-    sync probe → relay → server: live conversations → warm-up → measured window → everything settles → counts compared
+    sync probe → relay → server on a past: live conversations → warm-up → measured window → everything settles
+    → archive level → (sustained rate) → counts compared → relay again
 
 An event counts when it is both acknowledged, which means synced, and shown to an agent.
 """
 
-import asyncio
-import os
-import platform
 import secrets
 import time
-from collections.abc import Callable
-from contextlib import nullcontext
-from importlib.metadata import version
+from contextlib import AsyncExitStack, nullcontext
 from pathlib import Path
 
 import uvloop
 from msgspec import Struct
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
-from benchmarks import disk, tally
-from benchmarks.ledger import Percentiles
+from benchmarks import disk, sustained, tally
+from benchmarks.lag import Lag, watching
+from benchmarks.own_cpu import Own, OwnCpu
+from benchmarks.past import Past, past_of
+from benchmarks.percentiles import Percentiles
+from benchmarks.phases import Phases
+from benchmarks.preload import preloaded
 from benchmarks.pushing import Shape
 from benchmarks.relay_load import relay_rate
-from benchmarks.server import ACCOUNT, QUEUE, LiveServer, serving
+from benchmarks.server import ACCOUNT, QUEUE, LiveServer, Setup, serving
 from benchmarks.server_load import ServerLoad
+from benchmarks.setting import Setting, setting
+from benchmarks.sustained import Sustained
 from benchmarks.traffic import Traffic
 
 WARM_UP_S = 2.0
 """Connections, caches and the first checkpoint come before the window."""
-ARCHIVE_TIMEOUT_S = 60.0
-_POLL_S = 0.05
-BUSY = 0.9
-"""Of a core: a load generator that used more may itself have been the limit."""
+PRELOAD_PER_S = 6000
+"""A guess at the bar's pace."""
 
 
 class Plan(Struct, frozen=True, kw_only=True):
-    """What to run. With a `server`, that one is loaded; otherwise one of the run's own, below `folder`."""
+    """What to run. With a `server`, that one is loaded; otherwise one of the run's own, below `setup.folder`."""
 
-    folder: Path
+    setup: Setup
     seconds: float = 10.0
     customers: int = 2000
     shape: Shape = Shape()
     rate: float = 0.0
     """Offered events a second; 0: as many as are answered."""
     text_bytes: int = 160
-    cells: int = 0
-    keep: bool = False
+    preload: int = 0
+    """Events that journal and archive hold before the server starts."""
+    kept: Path | None = None
+    """Where a preload is kept for the next run."""
+    sustained: float = 0.0
+    """Also whether this rate can be sustained."""
+    search: bool = False
+    """Also which rate can."""
+    trial_s: float = 20.0
+    """How long each of those rates is offered."""
     server: LiveServer | None = None
     account: str = ACCOUNT
     queue: str = QUEUE
 
 
 class Result(Struct, frozen=True, kw_only=True):
-    """What came of it; the fields of `--json`. None where it cannot be known of somebody else's server."""
+    """What came of it; the fields of `--json`. None where it cannot be known, or was not asked for."""
 
     events_per_s: float
     """Acknowledged and pushed, inside the window."""
@@ -61,6 +70,8 @@ class Result(Struct, frozen=True, kw_only=True):
     ratio: float
     offered_per_s: float | None
     """None in a closed loop, which offers whatever is taken."""
+    sustained_per_s: float | None
+    sustained_trials: list[sustained.Trial]
     ack_ms: Percentiles
     push_ms: Percentiles
     fsync_ms: Percentiles
@@ -68,12 +79,14 @@ class Result(Struct, frozen=True, kw_only=True):
     """Of all of the server's processes, the archive's part included."""
     cpu_us_by_process: dict[str, float] | None
     """The same by process; Ray's own and the others that no event passes through included."""
-    generator_cpu: float
-    """Cores that the load generator used."""
     generator_us_per_event: float
+    generator: Own
     generator_is_the_limit: bool
+    archive_lag_s: Lag | None
     archive_level_after_s: float | None
     seconds: float
+    preloaded: int
+    """Events that were there before."""
     sent: int
     """Different events, those that made the live conversations included; the counts below are of these."""
     acked: int
@@ -84,97 +97,141 @@ class Result(Struct, frozen=True, kw_only=True):
     repeats_answered: int
     faults: list[str]
     """Empty where every count agrees."""
-    setting: dict[str, str | int | float]
+    events_by_second: list[int]
+    archive_lag_by_sample_s: list[float]
+    setting: Setting
 
 
-def run(plan: Plan, *, phase: Callable[[str, float], None]) -> Result:
-    """Runs it; `phase` is told each phase's name and how many seconds it should take. Raises `disk.NoDisk`,
+def run(plan: Plan, *, phases: Phases) -> Result:
+    """Runs it. Raises `disk.NoDisk`,
     `server.NotServing`, and an `ExceptionGroup` of `wire.Refused` and lost connections."""
-    kind = disk.check(plan.folder)
-    phase("syncing pages", 1.0)
-    fsync_ms = disk.fsync_ms(plan.folder)
+    kind = disk.check(plan.setup.folder)
+    phases.begin("syncing pages", 1.0)
+    fsync_ms = disk.fsync_ms(plan.setup.folder)
+    now_ms = time.time_ns() // 1_000_000
+    past = past_of(plan.preload, text_bytes=plan.text_bytes)
     traffic = Traffic(
         secrets.token_hex(4),
         customers=plan.customers,
         account=plan.account,
         text_bytes=plan.text_bytes,
-        began_ms=time.time_ns() // 1_000_000,
+        began_ms=now_ms,
+        past=past,
     )
-    phase("relay", plan.seconds)
-    relay_per_s = uvloop.run(relay_rate(traffic, plan.shape, seconds=plan.seconds))
-    phase("starting a server", 10.0)
-    with (
-        serving(plan.folder, cells=plan.cells, keep=plan.keep)
-        if plan.server is None
-        else nullcontext(plan.server) as at
-    ):
-        measured = uvloop.run(_measure(plan, at, traffic, phase))
-    return _result(plan, measured, fsync_ms, relay_per_s, kind)
+    phases.begin("relay", plan.seconds / 2)
+    relay_before = uvloop.run(relay_rate(traffic, plan.shape, seconds=plan.seconds / 2))
+
+    def fill(data: Path) -> None:
+        phases.begin(f"preloading {past.events:,} events", past.events / PRELOAD_PER_S)
+        preloaded(data, past, kept=plan.kept, at_ms=now_ms, on_progress=phases.reach)
+        phases.begin("starting a server", 10.0)
+
+    phases.begin("starting a server", 10.0)
+    setup = replace(plan.setup, fill=fill if past.customers else None)
+    with serving(setup) if plan.server is None else nullcontext(plan.server) as at:
+        measured = uvloop.run(_measure(plan, at, traffic, phases))
+    # Half of it before and half after, so that a machine whose speed drifts weighs on both sides of the ratio.
+    phases.begin("relay", plan.seconds / 2)
+    relay_after = uvloop.run(relay_rate(traffic, plan.shape, seconds=plan.seconds / 2))
+    return _result(plan, measured, fsync_ms, (relay_before + relay_after) / 2, kind, past)
 
 
-class _Measured(Struct, frozen=True):
-    """What one run on the server gave."""
+class _Measured(Struct, frozen=True, kw_only=True):
+    """What one run on the server gave. The window's figures are read before another one begins."""
 
     load: ServerLoad
+    rate: float
+    ack_ms: Percentiles
+    push_ms: Percentiles
+    by_second: list[int]
+    events: int
+    """All that were sent in the measured phase."""
     server_cpu_s: dict[str, float]
-    generator_cpu: float
-    generator_cpu_s: float
-    archive_level_after_s: float | None
+    own: Own
+    lag: Lag | None
+    lag_samples_s: list[float]
+    level_after_s: float | None
+    sustained: Sustained | None
     tally: tally.Tally | None
 
 
-async def _measure(plan: Plan, server: LiveServer, traffic: Traffic, phase: Callable[[str, float], None]) -> _Measured:
+async def _measure(plan: Plan, server: LiveServer, traffic: Traffic, phases: Phases) -> _Measured:
     load = ServerLoad(traffic, plan.shape, queue=plan.queue)
-    async with load.open(
-        server.url,
-        agent_token=server.agent_token,
-        gateway_token=server.gateway_token,
-    ):
-        phase("making live conversations", 2.0)
+    after = tally.head(server.data) if server.data else 0
+    async with load.open(server.url, agent_token=server.agent_token, gateway_token=server.gateway_token):
+        phases.begin("making live conversations", 2.0)
         await load.prepare()
-        phase("load", WARM_UP_S + plan.seconds)
-        server_began, began_s, cpu_began_s = server.used(), time.perf_counter(), time.process_time()
-        await load.run(seconds=plan.seconds, warm_up_s=WARM_UP_S, rate=plan.rate)
-        generator_cpu_s = time.process_time() - cpu_began_s
-        generator_cpu = generator_cpu_s / (time.perf_counter() - began_s)
-        phase("archive", 5.0)
-        level_after_s = await _archive_level(server.data) if server.data else None
-        server_cpu_s = server.used().since(server_began)
-        phase("counting", 2.0)
-        counts = tally.tally(server.data, traffic.source) if server.data else None
-    return _Measured(load, server_cpu_s, generator_cpu, generator_cpu_s, level_after_s, counts)
+        phases.begin("load", WARM_UP_S + plan.seconds)
+        async with AsyncExitStack() as stack:
+            watch = await stack.enter_async_context(watching(server.data)) if server.data else None
+            server_began, own, sent_before = server.used(), OwnCpu(), load.ledger.sent
+            await load.run(seconds=plan.seconds, warm_up_s=WARM_UP_S, rate=plan.rate)
+            used, ledger = own.so_far(), load.ledger
+            window = (ledger.rate(), ledger.ack_ms(), ledger.push_ms(), ledger.by_second, ledger.sent - sent_before)
+            phases.begin("archive", 5.0)
+            level_after_s = await sustained.level(server.data) if server.data else None
+        spent = server.used().since(server_began)
+        held = await _sustain(plan, load, server.data, window[0], phases) if server.data else None
+        phases.begin("counting", 2.0)
+        counts = tally.tally(server.data, traffic.source, after=after) if server.data else None
+    rate, ack_ms, push_ms, by_second, events = window
+    return _Measured(
+        load=load,
+        rate=rate,
+        ack_ms=ack_ms,
+        push_ms=push_ms,
+        by_second=by_second,
+        events=events,
+        server_cpu_s=spent,
+        own=used,
+        lag=watch.lag() if watch else None,
+        lag_samples_s=watch.samples_s if watch else [],
+        level_after_s=level_after_s,
+        sustained=held,
+        tally=counts,
+    )
 
 
-async def _archive_level(data: Path) -> float | None:
-    """Seconds until the archive has all that the journal has; None where it takes too long."""
-    began_s = time.perf_counter()
-    while (took_s := time.perf_counter() - began_s) < ARCHIVE_TIMEOUT_S:
-        if tally.behind(data) <= 0:
-            return took_s
-        await asyncio.sleep(_POLL_S)
-    return None
+async def _sustain(plan: Plan, load: ServerLoad, data: Path, reached: float, phases: Phases) -> Sustained | None:
+    async def attempt(rate: float) -> sustained.Trial:
+        phases.begin(f"sustaining {rate:,.0f}/s", sustained.WARM_UP_S + plan.trial_s)
+        return await sustained.attempt(load, data, rate, seconds=plan.trial_s)
+
+    if plan.sustained:
+        trial = await attempt(plan.sustained)
+        held = Sustained(trial.offered_per_s if trial.holds else 0.0, [trial])
+    elif plan.search:
+        held = await sustained.search(attempt, highest=reached)
+    else:
+        return None
+    await sustained.level(data)
+    return held
 
 
-def _result(plan: Plan, measured: _Measured, fsync_ms: Percentiles, relay_per_s: float, kind: str) -> Result:
-    ledger, counts = measured.load.ledger, measured.tally
-    measured_events = ledger.sent - plan.customers
-    rate = ledger.rate()
-    by_process = _us_per_event(measured.server_cpu_s, measured_events) if counts and measured_events else None
+def _result(
+    plan: Plan, measured: _Measured, fsync_ms: Percentiles, relay_per_s: float, kind: str, past: Past
+) -> Result:
+    ledger, counts, held = measured.load.ledger, measured.tally, measured.sustained
+    by_process = _us_per_event(measured.server_cpu_s, measured.events) if plan.server is None else None
     return Result(
-        events_per_s=round(rate, 1),
+        events_per_s=round(measured.rate, 1),
         relay_per_s=round(relay_per_s, 1),
-        ratio=round(rate / relay_per_s, 3) if relay_per_s else 0.0,
+        ratio=round(measured.rate / relay_per_s, 3) if relay_per_s else 0.0,
         offered_per_s=plan.rate or None,
-        ack_ms=ledger.ack_ms(),
-        push_ms=ledger.push_ms(),
+        sustained_per_s=held.per_s if held else None,
+        sustained_trials=held.trials if held else [],
+        ack_ms=measured.ack_ms,
+        push_ms=measured.push_ms,
         fsync_ms=fsync_ms,
         cpu_us_per_event=round(sum(by_process.values()), 1) if by_process else None,
         cpu_us_by_process=by_process,
-        generator_cpu=round(measured.generator_cpu, 2),
-        generator_us_per_event=round(1e6 * measured.generator_cpu_s / max(1, measured_events), 1),
-        generator_is_the_limit=measured.generator_cpu > BUSY,
-        archive_level_after_s=measured.archive_level_after_s and round(measured.archive_level_after_s, 2),
+        generator_us_per_event=round(1e6 * measured.own.cpu_s / max(1, measured.events), 1),
+        generator=measured.own,
+        generator_is_the_limit=measured.own.limits,
+        archive_lag_s=measured.lag,
+        archive_level_after_s=None if measured.level_after_s is None else round(measured.level_after_s, 2),
         seconds=plan.seconds,
+        preloaded=past.events,
         sent=ledger.sent,
         acked=ledger.acked,
         pushed=ledger.pushed,
@@ -183,23 +240,14 @@ def _result(plan: Plan, measured: _Measured, fsync_ms: Percentiles, relay_per_s:
         repeats_sent=ledger.repeats_sent,
         repeats_answered=ledger.repeats_answered,
         faults=_faults(measured),
-        setting={
-            "customers": plan.customers,
-            **asdict(plan.shape),
-            "text_bytes": plan.text_bytes,
-            "cores": os.cpu_count() or 0,
-            "file_system": kind,
-            "machine": platform.machine(),
-            "system": f"{platform.system()} {platform.release()}",
-            "python": platform.python_version(),
-            "ray": version("ray"),
-            "websockets": version("websockets"),
-        },
+        events_by_second=measured.by_second,
+        archive_lag_by_sample_s=[round(sample, 3) for sample in measured.lag_samples_s],
+        setting=setting(kind, customers=plan.customers, **asdict(plan.shape), text_bytes=plan.text_bytes),
     )
 
 
 def _us_per_event(cpu_s: dict[str, float], events: int) -> dict[str, float]:
-    return {role: round(1e6 * seconds / events, 1) for role, seconds in cpu_s.items()}
+    return {role: round(1e6 * seconds / max(1, events), 1) for role, seconds in cpu_s.items()}
 
 
 def _faults(measured: _Measured) -> list[str]:

@@ -3,16 +3,22 @@
     0 … customers-1     everyone's first message, sent before anything is measured: the live conversations
     after that          one in ten is a stranger's first message, the others go on with a live conversation
 
+    below 0             -1 - n is message n of the past (`benchmarks.past`), which only comes as a repeat
+
 A number can be sent again at any time and is the same event then, byte for byte: so duplicates need no memory.
 """
 
 import random
 from typing import Any
 
+from benchmarks.past import Past
+
 NEW_EVERY = 10
 """Every tenth event is of a customer whom nobody knew."""
 REPEATS_PER_MILLE = 20
 """Events sent a second time, as channels do after a lost answer: 2%."""
+PAST_IN_REPEATS = 10
+"""Every tenth repeat is of the past, where there is one: its customer must be loaded from the stores."""
 _STRIDE = 7919
 """A prime, so that successive events belong to customers far apart."""
 
@@ -20,8 +26,11 @@ _STRIDE = 7919
 class Traffic:
     """The events of one run."""
 
-    def __init__(self, run: str, *, customers: int, account: str, text_bytes: int, began_ms: int) -> None:
+    def __init__(
+        self, run: str, *, customers: int, account: str, text_bytes: int, began_ms: int, past: Past | None = None
+    ) -> None:
         self.customers = customers
+        self.past = past or Past()
         self.source = f"benchmark:{run}"
         self._run = run
         self._account = account
@@ -50,6 +59,8 @@ class Traffic:
 
     def event(self, number: int) -> dict[str, Any]:
         """The event as it goes on the wire."""
+        if number < 0:
+            return self.past.event(-1 - number, self._began_ms)
         data = {"type": "throughline.message.received", "text": self._filler}
         if subject := self.subject(number):
             data["subject"] = subject
@@ -67,13 +78,17 @@ class Traffic:
 class Order:
     """The order in which numbers are handed out: ascending, with repeats of any earlier ones strewn in."""
 
-    def __init__(self, *, first: int, seed: int) -> None:
+    def __init__(self, *, first: int, seed: int, past: int = 0) -> None:
+        """`past`: how many messages of the past there are."""
         self.next = first
+        self._past = past
         self._random = random.Random(seed)
 
     def take(self) -> tuple[int, bool]:
         """The next number, and whether it is a repeat."""
         if self.next and self._random.randrange(1000) < REPEATS_PER_MILLE:
+            if self._past and self._random.randrange(PAST_IN_REPEATS) == 0:
+                return -1 - self._random.randrange(self._past), True
             return self._random.randrange(self.next), True
         self.next += 1
         return self.next - 1, False

@@ -3,21 +3,23 @@
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks.__main__ import NOT_MEASURED, app
+from benchmarks.commands import app
+from benchmarks.options import NOT_MEASURED, server_at
 
 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--url", "http://example.org"], "loopback only"),
-        (["--url", "https://127.0.0.1:7100"], "loopback only"),
-        (["--url", "http://10.0.0.1:7100"], "loopback only"),
+        (["--url", "http://support.example.org"], "--i-own-this-server"),
+        (["--url", "http://192.0.2.1:7100", "--token", "t"], "--i-own-this-server"),
+        (["--url", "ftp://127.0.0.1:7100"], "http://"),
+        (["--url", "http://127.0.0.1:7100", "--token", "t", "--preload", "1000"], "of the run's own"),
         (["--url", "http://127.0.0.1:7100"], "needs --token"),
         (["--seconds", "601"], "600"),
     ],
 )
-def test_load_goes_to_loopback_and_is_bounded(options: list[str], said: str) -> None:
-    """Nobody else's machine is ever loaded, and no run is without an end."""
+def test_load_goes_to_ones_own_server_and_is_bounded(options: list[str], said: str) -> None:
+    """Nobody else's machine is loaded by mistake, and no run is without an end."""
     result = CliRunner().invoke(app, ["throughput", *options])
     assert result.exit_code == 2
     assert said in " ".join(result.output.replace("│", " ").split())
@@ -30,3 +32,10 @@ def test_without_a_server_there_is_no_figure(unused_tcp_port: int) -> None:
     assert result.exit_code == NOT_MEASURED
     assert "benchmarks: " in result.output
     assert "Traceback" not in result.output
+
+
+def test_another_machine_takes_a_word() -> None:
+    """People who test their own deployment say that it is theirs; nothing is sent here."""
+    server = server_at("https://support.example.org/", "t", owned=True)
+    assert server is not None
+    assert (server.url, server.data) == ("https://support.example.org", None)

@@ -5,6 +5,7 @@ from collections import Counter
 import msgpack
 import pytest
 
+from benchmarks.past import Past
 from benchmarks.traffic import Order, Traffic
 from protocol.codec import Codec
 from protocol.frames import EventsFrame
@@ -51,3 +52,16 @@ def test_one_in_fifty_is_a_repeat_of_any_earlier_event() -> None:
     assert min(repeats) < 500
     again = Order(first=0, seed=1)
     assert taken == [again.take() for _ in range(20_000)]
+
+
+def test_a_tenth_of_the_repeats_is_of_the_past_where_there_is_one() -> None:
+    """They are events of the preloaded stores, byte for byte but for the time."""
+    order = Order(first=0, seed=1, past=370)
+    taken = [number for number, repeat in (order.take() for _ in range(40_000)) if repeat]
+    old = [number for number in taken if number < 0]
+    assert 50 < len(old) < 110
+    assert set(old) <= set(range(-370, 0))
+    past = Past(10, 160)
+    traffic = Traffic("run", customers=9, account="benchmark", text_bytes=160, began_ms=5, past=past)
+    assert traffic.event(-1) == past.event(0, 5)
+    assert traffic.event(-370)["identities"] == ["chat:past-9"]

@@ -1,0 +1,97 @@
+"""The commands: options in, a scenario run, its result out."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from benchmarks import throughput as throughputs
+from benchmarks import throughput_report
+from benchmarks.options import (
+    FOLDER,
+    Account,
+    Cells,
+    Folder,
+    Json,
+    Keep,
+    Own,
+    Plot,
+    Queue,
+    Token,
+    Url,
+    carry_out,
+    server_at,
+)
+from benchmarks.pushing import Shape
+from benchmarks.server import ACCOUNT, QUEUE, Setup
+
+app = typer.Typer(help="Measure a Throughline server.", no_args_is_help=True)
+
+Customers = Annotated[int, typer.Option("--customers", min=1, max=200_000, help="Live conversations.")]
+Gateways = Annotated[int, typer.Option("--gateways", min=1, max=64, help="Gateway clients that push.")]
+Agents = Annotated[int, typer.Option("--agents", min=1, max=1000, help="Agents who watch.")]
+Window = Annotated[int, typer.Option("--window", min=1, max=4096, help="Unanswered events of a gateway client.")]
+Batch = Annotated[int, typer.Option("--batch", min=1, max=256, help="Events of one message, to server and relay.")]
+TextBytes = Annotated[int, typer.Option("--text-bytes", min=1, max=2048, help="Length of a message's text.")]
+
+
+@app.callback()
+def _benchmarks() -> None:
+    """Keeps a command's name, however many there are."""
+
+
+@app.command(epilog="Example: python -m benchmarks throughput --seconds 10 --json")
+def throughput(
+    *,
+    seconds: Annotated[float, typer.Option(min=1, max=600, help="How long to measure; the relay takes as long.")] = 10,
+    rate: Annotated[float, typer.Option(min=0, max=1e6, help="Offer so many events a second; 0: a closed loop.")] = 0,
+    preload: Annotated[int, typer.Option(min=0, max=20_000_000, help="Events the stores hold before.")] = 0,
+    preloaded: Annotated[
+        Path | None, typer.Option(file_okay=False, help="Keep the preload in this folder, for the next run.")
+    ] = None,
+    sustained: Annotated[float, typer.Option(min=0, max=1e6, help="Also: does this rate hold?")] = 0,
+    search: Annotated[bool, typer.Option("--search", help="Also: which rate holds?")] = False,
+    trial_seconds: Annotated[float, typer.Option(min=1, max=600, help="How long such a rate is offered.")] = 20,
+    customers: Customers = 2000,
+    gateways: Gateways = 4,
+    agents: Agents = 20,
+    window: Window = 512,
+    batch: Batch = 16,
+    text_bytes: TextBytes = 160,
+    cells: Cells = 0,
+    folder: Folder = FOLDER,
+    keep: Keep = False,
+    url: Url = "",
+    token: Token = "",
+    i_own_this_server: Own = False,
+    account: Account = ACCOUNT,
+    queue: Queue = QUEUE,
+    as_json: Json = False,
+    plot: Plot = None,
+) -> None:
+    """Push events through a server and through a raw relay, and compare; exits with 1 where the counts disagree."""
+    plan = throughputs.Plan(
+        setup=Setup(folder=folder, cells=cells, keep=keep),
+        seconds=seconds,
+        rate=rate,
+        customers=customers,
+        shape=Shape(gateways=gateways, agents=agents, window=window, batch=batch),
+        text_bytes=text_bytes,
+        preload=preload,
+        kept=preloaded,
+        sustained=sustained,
+        search=search,
+        trial_s=trial_seconds,
+        server=server_at(url, token, owned=i_own_this_server),
+        account=account,
+        queue=queue,
+    )
+    if plan.server and (preload or sustained or search):
+        raise typer.BadParameter("--preload, --sustained and --search need a server of the run's own")
+    carry_out(
+        lambda phases: throughputs.run(plan, phases=phases),
+        show=throughput_report.show,
+        panels=throughput_report.panels,
+        as_json=as_json,
+        file=plot,
+    )

@@ -1,0 +1,130 @@
+"""What the commands' options have in common: the server they are for, and where results go."""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Any, Protocol, TypeVar
+from urllib.parse import urlsplit
+
+import msgspec
+import typer
+from rich.console import Console
+from websockets.exceptions import WebSocketException
+
+from benchmarks import plot
+from benchmarks.disk import NoDisk
+from benchmarks.phases import Phases
+from benchmarks.plot import NoPlot, Panel
+from benchmarks.server import LiveServer, NotServing
+from benchmarks.wire import Refused
+from protocol.errors import Refusal
+
+WRONG_COUNTS = 1
+NOT_MEASURED = 3
+"""Exit codes; 2 is typer's, for wrong options."""
+
+Cells = Annotated[int, typer.Option("--cells", min=0, max=64, help="Cells of the server; 0: one for every two cores.")]
+Folder = Annotated[
+    Path, typer.Option("--folder", exists=True, file_okay=False, help="Where data is written: on a real disk.")
+]
+FOLDER = Path("/var/tmp")  # noqa: S108 - the run makes a private folder there, and /tmp is often no disk
+Keep = Annotated[bool, typer.Option("--keep", help="Leave the server's data folder behind.")]
+Url = Annotated[str, typer.Option("--url", help="Load this server instead of one of its own.")]
+Token = Annotated[str, typer.Option("--token", help="Its token, with scopes for agents and for the account.")]
+Own = Annotated[
+    bool,
+    typer.Option("--i-own-this-server", help="Needed to load a server that is not on this machine."),
+]
+Account = Annotated[str, typer.Option("--account", help="The channel account to push for, with --url.")]
+Queue = Annotated[str, typer.Option("--queue", help="The queue where that account's conversations begin.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+Plot = Annotated[Path | None, typer.Option("--plot", dir_okay=False, help="Also draw it: an SVG file.")]
+
+
+class Outcome(Protocol):
+    """What every scenario's result has."""
+
+    @property
+    def faults(self) -> list[str]:
+        """Everything that does not add up, in words."""
+        ...
+
+
+R = TypeVar("R", bound=Outcome)
+
+
+def carry_out(
+    run: Callable[[Phases], R],
+    *,
+    show: Callable[[R, Console], None],
+    panels: Callable[[R], Sequence[Panel]],
+    as_json: bool,
+    file: Path | None,
+) -> None:
+    """Runs a scenario and says what came of it: results on standard output, progress on standard error.
+
+    Exits with `WRONG_COUNTS` where something does not add up, with `NOT_MEASURED` where there is no figure.
+    """
+    with _failures_in_words():
+        if file is not None:
+            plot.check()
+        with Phases(Console(stderr=True)) as phases:
+            result = run(phases)
+        if file is not None:
+            plot.draw(panels(result), file)
+    if as_json:
+        sys.stdout.write(msgspec.json.encode(result).decode() + "\n")
+    else:
+        show(result, Console())
+    if result.faults:
+        raise typer.Exit(WRONG_COUNTS)
+
+
+def server_at(url: str, token: str, *, owned: bool) -> LiveServer | None:
+    """The server that the options name; None for one of the run's own.
+
+    Load on a machine that is not one's own is an attack: beyond loopback it takes a word that nobody says by mistake.
+    """
+    if not url:
+        return None
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise typer.BadParameter("--url is http:// or https://, such as http://127.0.0.1:7100")
+    if not (owned or _is_loopback(parts.hostname)):
+        raise typer.BadParameter(
+            f"{parts.hostname} is not this machine: load only a server of your own, and say so with --i-own-this-server"
+        )
+    if not token:
+        raise typer.BadParameter("--url needs --token")
+    return LiveServer(url.rstrip("/"), token, token, token)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+@contextmanager
+def _failures_in_words() -> Iterator[None]:
+    """Says in one line why there is no figure; bugs of ours keep their traceback."""
+    said: list[str] = []
+    try:
+        yield
+    except* (NoDisk, NoPlot, NotServing, Refused, Refusal, ConnectionError, TimeoutError, WebSocketException) as group:
+        said.extend(f"{type(exc).__name__}: {exc}" for exc in _leaves(group))
+    if said:
+        sys.stderr.write("".join(f"benchmarks: {one}\n" for one in said))
+        raise typer.Exit(NOT_MEASURED)
+
+
+def _leaves(group: BaseExceptionGroup[Any]) -> Iterator[BaseException]:
+    """The failures themselves, out of the groups that tasks wrap them in."""
+    for exc in group.exceptions:
+        if isinstance(exc, BaseExceptionGroup):
+            yield from _leaves(exc)
+        else:
+            yield exc
