@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
+from benchmarks import latency as latencies
+from benchmarks import latency_report, throughput_report
 from benchmarks import throughput as throughputs
-from benchmarks import throughput_report
 from benchmarks.options import (
     FOLDER,
     Account,
@@ -24,6 +25,8 @@ from benchmarks.options import (
 )
 from benchmarks.pushing import Shape
 from benchmarks.server import ACCOUNT, QUEUE, Setup
+
+RATES = (100.0, 1000.0, 5000.0)
 
 app = typer.Typer(help="Measure a Throughline server.", no_args_is_help=True)
 
@@ -92,6 +95,51 @@ def throughput(
         lambda phases: throughputs.run(plan, phases=phases),
         show=throughput_report.show,
         panels=throughput_report.panels,
+        as_json=as_json,
+        file=plot,
+    )
+
+
+@app.command(epilog="Example: python -m benchmarks latency --rate 100 --rate 5000 --seconds 20")
+def latency(
+    *,
+    rate: Annotated[list[float] | None, typer.Option(min=1, max=1e6, help="A rate to offer; may be repeated.")] = None,
+    seconds: Annotated[float, typer.Option(min=1, max=600, help="How long to measure each rate.")] = 10,
+    idle_seconds: Annotated[float, typer.Option(min=0, max=600, help="How long to watch the idle server first.")] = 10,
+    customers: Customers = 2000,
+    gateways: Gateways = 4,
+    agents: Agents = 20,
+    window: Window = 512,
+    batch: Batch = 16,
+    text_bytes: TextBytes = 160,
+    cells: Cells = 0,
+    folder: Folder = FOLDER,
+    keep: Keep = False,
+    url: Url = "",
+    token: Token = "",
+    i_own_this_server: Own = False,
+    account: Account = ACCOUNT,
+    queue: Queue = QUEUE,
+    as_json: Json = False,
+    plot: Plot = None,
+) -> None:
+    """Offer events by the clock and measure from when each was due: to its ack, and to its agent. Idle CPU first."""
+    plan = latencies.Plan(
+        setup=Setup(folder=folder, cells=cells, keep=keep),
+        rates=rate or RATES,
+        seconds=seconds,
+        idle_s=idle_seconds,
+        customers=customers,
+        shape=Shape(gateways=gateways, agents=agents, window=window, batch=batch),
+        text_bytes=text_bytes,
+        server=server_at(url, token, owned=i_own_this_server),
+        account=account,
+        queue=queue,
+    )
+    carry_out(
+        lambda phases: latencies.run(plan, phases=phases),
+        show=latency_report.show,
+        panels=latency_report.panels,
         as_json=as_json,
         file=plot,
     )

@@ -32,6 +32,7 @@ class Ledger:
         self.pushed_twice = 0
         """Must stay 0: the agent was shown an event again."""
         self._sent_s = array("d")
+        self._acked_s = array("d")
         self._state = bytearray()
         self._from_s = self._to_s = float("inf")
         self._begin(0.0)
@@ -41,6 +42,8 @@ class Ledger:
         self._by_second = [0] * (int(seconds) + 1)
         self._ack_s = array("d")
         self._push_s = array("d")
+        self._after_s = array("d")
+        self._late_s = array("d")
 
     @property
     def sent(self) -> int:
@@ -64,6 +67,7 @@ class Ledger:
             return
         assert number == len(self._sent_s), "the order hands out numbers one after the other"
         self._sent_s.append(at_s)
+        self._acked_s.append(float("inf"))
         self._state.append(0)
 
     def ack(self, number: int, at_s: float, *, repeat: bool) -> None:
@@ -72,6 +76,7 @@ class Ledger:
         if number < 0 or self._state[number] & _ACKED:
             return
         self.acked += 1
+        self._acked_s[number] = at_s
         if self._from_s <= self._sent_s[number] < self._to_s:
             self._ack_s.append(at_s - self._sent_s[number])
         self._enter(number, _ACKED, at_s)
@@ -84,7 +89,13 @@ class Ledger:
         self.pushed += 1
         if self._from_s <= self._sent_s[number] < self._to_s:
             self._push_s.append(at_s - self._sent_s[number])
+            self._after_s.append(max(0.0, at_s - self._acked_s[number]))
         self._enter(number, _PUSHED, at_s)
+
+    def late(self, by_s: float, at_s: float) -> None:
+        """Notes how long after its time an open loop sent: the load generator's own share of the latencies."""
+        if self._from_s <= at_s < self._to_s:
+            self._late_s.append(by_s)
 
     def rate(self) -> float:
         """Events a second that were done inside the window."""
@@ -107,6 +118,14 @@ class Ledger:
     def push_ms(self) -> Percentiles:
         """From sending to the agent's screen."""
         return percentiles_ms(self._push_s)
+
+    def push_after_ack_ms(self) -> Percentiles:
+        """How much later than its acknowledgement an event was shown; 0 for one that was shown first."""
+        return percentiles_ms(self._after_s)
+
+    def late_ms(self) -> Percentiles:
+        """How late the load generator itself was."""
+        return percentiles_ms(self._late_s)
 
     def curves_ms(self) -> dict[str, list[tuple[float, float]]]:
         """Both as curves for a plot."""

@@ -58,7 +58,8 @@ def draw(panels: Sequence[Panel], file: Path) -> None:
             else:
                 for line in panel.shown:
                     axes.plot(line.x, line.y, label=line.name)
-                axes.legend()
+                if panel.shown:
+                    axes.legend()
             axes.set_yscale(panel.scale)
             if panel.scale == "linear":
                 axes.set_ylim(bottom=0)

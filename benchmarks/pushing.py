@@ -12,10 +12,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from msgspec import Struct
 
 from benchmarks.ledger import Ledger
+from benchmarks.metronome import Metronome
 from benchmarks.traffic import Order
-
-TICK_S = 0.002
-"""How often an open loop looks at its clock."""
 
 SETTLE_S = 10.0
 """Without any progress for so long, what is missing is counted as lost."""
@@ -61,17 +59,18 @@ class Pusher:
             else:
                 await self._wait_for_room(until_s - now_s)
 
-    async def push_by_clock(self, rate: float, from_s: float, until_s: float) -> None:
+    async def push_by_clock(self, rate: float, from_s: float, until_s: float, metronome: Metronome) -> None:
         """The open loop. Where the window is full, due events wait, and their latency grows meanwhile."""
         taken = 0
         while (now_s := time.perf_counter()) < until_s:
             room = min(self._window - len(self._unanswered), self._batch)
-            due = min(int((now_s - from_s) * rate) - taken, room)
+            due = min(int((now_s - from_s) * rate + 1) - taken if now_s >= from_s else 0, room)
             if due > 0:
+                self._ledger.late(now_s - (from_s + taken / rate), now_s)
                 await self._send(self._take([from_s + (taken + one) / rate for one in range(due)]))
                 taken += due
             elif room:
-                await asyncio.sleep(TICK_S)
+                await metronome.tick()
             else:
                 await self._wait_for_room(until_s - now_s)
 

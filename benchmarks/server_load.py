@@ -16,6 +16,7 @@ from contextlib import asynccontextmanager
 from msgspec.structs import replace
 
 from benchmarks.ledger import Ledger
+from benchmarks.metronome import Metronome
 from benchmarks.pushing import Pusher, Shape, settle
 from benchmarks.traffic import Order, Traffic
 from benchmarks.wire import Frame, Refused, Wire, frames_of, greet, listen
@@ -84,9 +85,14 @@ class ServerLoad:
         until_s = from_s + warm_up_s + seconds
         self.ledger.begin_window(from_s + warm_up_s, until_s)
         pushers = [client.pusher for client in self.gateways]
-        share = rate / len(pushers)
-        loops = (one.push_by_clock(share, from_s, until_s) if rate else one.push_until(until_s) for one in pushers)
-        await asyncio.gather(*loops)
+        if rate:
+            share = rate / len(pushers)
+            async with Metronome() as metronome:
+                # One after the other, and not all at once: a provider's events do not come in step either.
+                begins = [(one, from_s + place / rate) for place, one in enumerate(pushers)]
+                await asyncio.gather(*(one.push_by_clock(share, at_s, until_s, metronome) for one, at_s in begins))
+        else:
+            await asyncio.gather(*(one.push_until(until_s) for one in pushers))
         await settle(self.ledger)
 
     @property

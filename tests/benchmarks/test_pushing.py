@@ -4,6 +4,7 @@ import asyncio
 import time
 
 from benchmarks.ledger import Ledger
+from benchmarks.metronome import Metronome
 from benchmarks.pushing import Pusher, Shape, settle
 from benchmarks.traffic import Order
 
@@ -51,12 +52,23 @@ async def test_an_open_loop_counts_from_when_an_event_was_due() -> None:
     receiver = Receiver(answers=False)
     from_s = time.perf_counter() - 1.0
     receiver.ledger.begin_window(from_s, from_s + 60.0)
-    pushing = asyncio.create_task(receiver.pusher.push_by_clock(1000.0, from_s, from_s + 1.2))
-    await asyncio.wait_for(receiver.enough.wait(), 5)
-    for numbers in receiver.messages:
-        receiver.answer(numbers)
-    await pushing
+    async with Metronome() as metronome:
+        pushing = asyncio.create_task(receiver.pusher.push_by_clock(1000.0, from_s, from_s + 1.2, metronome))
+        await asyncio.wait_for(receiver.enough.wait(), 5)
+        for numbers in receiver.messages:
+            receiver.answer(numbers)
+        await pushing
     assert receiver.ledger.ack_ms().max >= 990.0
+    assert receiver.ledger.late_ms().max >= 900.0
+
+
+async def test_a_metronome_wakes_all_who_wait() -> None:
+    """And, at its end, whoever waits still."""
+    async with Metronome(0.001) as metronome:
+        await asyncio.wait_for(asyncio.gather(metronome.tick(), metronome.tick()), 5)
+        left = asyncio.create_task(metronome.tick())
+        await asyncio.sleep(0)
+    await asyncio.wait_for(left, 5)
 
 
 async def test_everything_up_to_a_number_is_sent_once_each() -> None:
