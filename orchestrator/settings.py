@@ -34,6 +34,8 @@ Word = Annotated[str, Meta(min_length=1, max_length=64)]
 Port = Annotated[int, Meta(ge=0, le=65_535)]
 Count = Annotated[int, Meta(ge=1, le=10_000_000)]
 Bytes = Annotated[int, Meta(ge=1024, le=BYTES_MAX)]
+Memory = Annotated[int, Meta(ge=1024 * 1024, le=1024**4)]
+"""Of a process: from what one must have to what no machine has."""
 Seconds = Annotated[float, Meta(ge=0, le=SECONDS_MAX)]
 Days = Annotated[float, Meta(ge=0, le=36_500)]
 
@@ -110,6 +112,8 @@ class Limits(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """Inputs a gateway holds unanswered; over it new ones wait, then are refused as `OVERLOADED`."""
     live_journeys_max: Count = 250_000
     """Live journeys of one cell; over it the idlest are passivated."""
+    live_bytes_max: Memory = 512 * 1024 * 1024
+    """Memory of one cell's live journeys, by estimate; over it the idlest are passivated."""
     passivate_after_s: Seconds = 900.0
     archive_lag_max: Count = 100_000
     """Events the archive may be behind; over it commits wait."""

@@ -11,9 +11,6 @@ from orchestrator.parts.surroundings import Surroundings
 from orchestrator.switchboard import Arrival
 from protocol.shards import SHARDS
 
-LIVE_BYTES_MAX = 512 * 1024 * 1024
-"""Memory of one cell's live journeys, by estimate; over it the idlest are passivated."""
-
 
 class CellPart:
     """A cell, with its lines to journal and archive, listening for gateways and channel hosts."""
@@ -29,7 +26,7 @@ class CellPart:
             served_by=served_by(settings),
             population=Population(
                 count_max=settings.limits.live_journeys_max,
-                bytes_max=LIVE_BYTES_MAX,
+                bytes_max=settings.limits.live_bytes_max,
                 idle_ms=round(settings.limits.passivate_after_s * 1000),
             ),
             now_ms=given.now_ms,
