@@ -6,8 +6,10 @@ from typing import Annotated
 import typer
 
 from benchmarks import latency as latencies
-from benchmarks import latency_report, throughput_report
+from benchmarks import latency_report, memory_report, throughput_report
+from benchmarks import memory as memories
 from benchmarks import throughput as throughputs
+from benchmarks.filling import Filling
 from benchmarks.options import (
     FOLDER,
     Account,
@@ -140,6 +142,34 @@ def latency(
         lambda phases: latencies.run(plan, phases=phases),
         show=latency_report.show,
         panels=latency_report.panels,
+        as_json=as_json,
+        file=plot,
+    )
+
+
+@app.command(epilog="Example: python -m benchmarks memory --conversations 20000 --agents 200")
+def memory(
+    *,
+    conversations: Annotated[int, typer.Option(min=1, max=5_000_000, help="Live conversations.")] = 200_000,
+    messages: Annotated[int, typer.Option(min=1, max=30, help="Messages in each.")] = 4,
+    message_bytes: Annotated[int, typer.Option(min=1, max=2048, help="Length of a message's text.")] = 256,
+    agents: Annotated[int, typer.Option(min=1, max=9000, help="Connected agents.")] = 2000,
+    cells: Cells = 0,
+    folder: Folder = FOLDER,
+    keep: Keep = False,
+    as_json: Json = False,
+    plot: Plot = None,
+) -> None:
+    """Fill a server with live conversations and agents, and measure what each takes."""
+    plan = memories.Plan(
+        setup=Setup(folder=folder, cells=cells, keep=keep),
+        filling=Filling(conversations=conversations, messages=messages, text_bytes=message_bytes),
+        agents=agents,
+    )
+    carry_out(
+        lambda phases: memories.run(plan, phases=phases),
+        show=memory_report.show,
+        panels=memory_report.panels,
         as_json=as_json,
         file=plot,
     )

@@ -1,5 +1,6 @@
 """A server of the run's own: settings with one chat line, a fresh data folder, `throughline serve` as a subprocess."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import psutil
 from msgspec import Struct
 
@@ -76,6 +78,13 @@ class LiveServer(Struct, frozen=True):
             return {}
         found = {process.pid: process for process in leftovers.ours(mark_of(self.data))}
         return {self.pid: psutil.Process(self.pid)} | found
+
+    def figure(self, name: str) -> dict[str, float]:
+        """What each process counts under this name, by its `/metrics`: up to a second old."""
+        headers = {"Authorization": f"Bearer {self.operator_token}"}
+        text = httpx.get(f"{self.url}/metrics", headers=headers, trust_env=False).raise_for_status().text
+        found = re.findall(rf'^throughline_process{{figure="{name}",process="([^"]+)"}} (\S+)$', text, re.MULTILINE)
+        return {process: float(value) for process, value in found}
 
     def used(self) -> Used:
         """The CPU seconds that they have used."""

@@ -13,11 +13,10 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from msgspec.structs import replace
-
+from benchmarks.gateway_client import GatewayClient, Pushes
 from benchmarks.ledger import Ledger
 from benchmarks.metronome import Metronome
-from benchmarks.pushing import Pusher, Shape, settle
+from benchmarks.pushing import Shape, settle
 from benchmarks.traffic import Order, Traffic
 from benchmarks.wire import Frame, Refused, Wire, frames_of, greet, listen
 
@@ -57,7 +56,8 @@ class ServerLoad:
                 self.agents.append(Agent(self, wire, welcome["generation"]))
                 readers.create_task(listen(wire, self.agents[-1].hear))
             for wire, welcome in doors:
-                self.gateways.append(GatewayClient(self, wire, welcome["limits"]["credits"]))
+                pushes = Pushes(self.traffic.event, self.order, self.ledger, self.shape)
+                self.gateways.append(GatewayClient(pushes, wire, welcome["limits"]["credits"]))
                 readers.create_task(listen(wire, self.gateways[-1].hear))
             yield
             for wire, _ in (*seats, *doors):
@@ -216,48 +216,6 @@ class Agent:
         while not done():
             self._changed.clear()
             await self._changed.wait()
-
-
-class GatewayClient:
-    """Pushes events and hears their answers."""
-
-    def __init__(self, load: ServerLoad, wire: Wire, credits: int) -> None:
-        shape = replace(load.shape, window=min(load.shape.window, credits))
-        self.pusher = Pusher(self._send, order=load.order, ledger=load.ledger, shape=shape)
-        self._wire = wire
-        self._event = load.traffic.event
-        self._ledger = load.ledger
-
-    async def hear(self, message: object) -> None:
-        """Frames of the server."""
-        now_s = time.perf_counter()
-        for frame in frames_of(message):
-            match frame["op"]:
-                case "ack":
-                    self._on_ack(frame, now_s)
-                case "nack":
-                    self._ledger.refused += 1
-                    self._ledger.refusal = f"{frame['code']} {frame['message']}"
-                    self.pusher.answered(int(frame["id"]))
-                case "ping":
-                    await self._wire.write({"op": "pong"})
-                case "error":
-                    raise Refused(f"gateway client: {frame['code']} {frame['message']}")
-
-    def _on_ack(self, frame: Frame, now_s: float) -> None:
-        status = frame.get("status", "committed")
-        for one in frame["ids"]:
-            number = int(one)
-            if status == "quarantined":
-                self._ledger.refused += 1
-                self._ledger.refusal = "quarantined"
-            else:
-                self._ledger.ack(number, now_s, repeat=status == "repeat")
-            self.pusher.answered(number)
-
-    async def _send(self, numbers: list[int]) -> None:
-        event = self._event
-        await self._wire.write({"op": "events", "events": [event(one) for one in numbers]})
 
 
 def _move(conversation: str) -> Frame:

@@ -78,15 +78,16 @@ class Traffic:
 class Order:
     """The order in which numbers are handed out: ascending, with repeats of any earlier ones strewn in."""
 
-    def __init__(self, *, first: int, seed: int, past: int = 0) -> None:
+    def __init__(self, *, first: int, seed: int, past: int = 0, repeats: bool = True) -> None:
         """`past`: how many messages of the past there are."""
+        self._per_mille = REPEATS_PER_MILLE if repeats else 0
         self.next = first
         self._past = past
         self._random = random.Random(seed)
 
     def take(self) -> tuple[int, bool]:
         """The next number, and whether it is a repeat."""
-        if self.next and self._random.randrange(1000) < REPEATS_PER_MILLE:
+        if self.next and self._random.randrange(1000) < self._per_mille:
             if self._past and self._random.randrange(PAST_IN_REPEATS) == 0:
                 return -1 - self._random.randrange(self._past), True
             return self._random.randrange(self.next), True

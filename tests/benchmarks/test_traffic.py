@@ -1,6 +1,7 @@
 """The load's events: pure, of the announced mix, and such as the server takes."""
 
 from collections import Counter
+from typing import Any
 
 import msgpack
 import pytest
@@ -9,6 +10,7 @@ from benchmarks.past import Past
 from benchmarks.traffic import Order, Traffic
 from protocol.codec import Codec
 from protocol.frames import EventsFrame
+from protocol.inbound import InboundEvent
 
 TRAFFIC = Traffic("run", customers=200, account="benchmark", text_bytes=160, began_ms=1_700_000_000_000)
 
@@ -24,13 +26,17 @@ def test_every_live_conversation_goes_on_and_one_in_ten_is_new() -> None:
     assert set(old.values()) == {90}
 
 
+def taken_by_the_server(event: dict[str, Any]) -> InboundEvent:
+    """The event as the server's codec reads it from the wire."""
+    (frame,) = Codec("msgpack").decode_gateway(msgpack.packb({"op": "events", "events": [event]}))
+    assert isinstance(frame, EventsFrame)
+    return frame.events[0]
+
+
 @pytest.mark.parametrize("number", [0, 199, 200, 201, 4711])
 def test_the_server_takes_the_events(number: int) -> None:
     """They pass the codec as they are sent, and a number is always the same event."""
-    message = msgpack.packb({"op": "events", "events": [TRAFFIC.event(number)]})
-    (frame,) = Codec("msgpack").decode_gateway(message)
-    assert isinstance(frame, EventsFrame)
-    assert frame.events[0].id == str(number)
+    assert taken_by_the_server(TRAFFIC.event(number)).id == str(number)
     assert TRAFFIC.event(number) == TRAFFIC.event(number)
 
 

@@ -1,0 +1,94 @@
+"""Filling a server with live conversations: events through its gateway, as fast as it takes them."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import Struct
+
+from benchmarks.gateway_client import GatewayClient, Pushes
+from benchmarks.ledger import Ledger
+from benchmarks.pushing import Shape, settle
+from benchmarks.server import ACCOUNT, LiveServer
+from benchmarks.traffic import Order
+from benchmarks.wire import Refused, greet, listen
+
+GATEWAY_PATH = "/v1/gateway"
+TOLD_EVERY_S = 0.2
+
+
+class Filling(Struct, frozen=True, kw_only=True):
+    """`conversations` of one customer each, with `messages` in it of `text_bytes` each."""
+
+    conversations: int
+    messages: int = 4
+    text_bytes: int = 256
+    account: str = ACCOUNT
+    run: str = ""
+    """Tells the customers of one filling from another's."""
+
+    @property
+    def events(self) -> int:
+        """How many events it takes."""
+        return self.conversations * self.messages
+
+    def event(self, number: int) -> dict[str, Any]:
+        """Everyone's first message comes before anyone's second."""
+        message, customer = divmod(number, self.conversations)
+        data = {"type": "throughline.message.received", "text": f"{message}: {_WORDS}"[: self.text_bytes]}
+        if message == 0:
+            data["subject"] = f"{self.run} {customer}"
+        return {
+            "id": str(number),
+            "source": f"benchmark:{self.run}",
+            "time_ms": time.time_ns() // 1_000_000,
+            "account": self.account,
+            "channel": "chat",
+            "identities": [f"chat:{self.run}-{customer}"],
+            "data": data,
+        }
+
+
+_WORDS = "My last bill is higher than the one before, and I do not see why. " * 64
+
+
+def named(filling: Filling) -> Filling:
+    """The same under a name that no other has."""
+    return Filling(
+        conversations=filling.conversations,
+        messages=filling.messages,
+        text_bytes=filling.text_bytes,
+        account=filling.account,
+        run=secrets.token_hex(4),
+    )
+
+
+async def fill(server: LiveServer, filling: Filling, shape: Shape, *, on_progress: Callable[[int, int], None]) -> float:
+    """Sends it all; returns events a second, by their acknowledgements. Raises `Refused` where some had none."""
+    ledger = Ledger(shown=False)
+    pushes = Pushes(filling.event, Order(first=0, seed=0, repeats=False), ledger, shape)
+    names = [f"gateway client {number}" for number in range(shape.gateways)]
+    doors = [await greet(server.url, GATEWAY_PATH, token=server.gateway_token, name=name) for name in names]
+    clients = [GatewayClient(pushes, wire, welcome["limits"]["credits"]) for wire, welcome in doors]
+    began_s = time.perf_counter()
+    async with asyncio.TaskGroup() as group:
+        for client, (wire, _) in zip(clients, doors, strict=True):
+            group.create_task(listen(wire, client.hear))
+        telling = group.create_task(_tell(ledger, filling.events, on_progress))
+        await asyncio.gather(*(client.pusher.push_all(filling.events) for client in clients))
+        await settle(ledger)
+        took_s = time.perf_counter() - began_s
+        telling.cancel()
+        for wire, _ in doors:
+            await wire.close()
+    if ledger.open or ledger.refused:
+        raise Refused(f"{ledger.open} of {filling.events} events were not acknowledged; {ledger.refusal}")
+    return filling.events / took_s
+
+
+async def _tell(ledger: Ledger, events: int, on_progress: Callable[[int, int], None]) -> None:
+    while True:
+        on_progress(ledger.acked, events)
+        await asyncio.sleep(TOLD_EVERY_S)
