@@ -1,0 +1,75 @@
+"""The evidence: after a campaign, what the stores of the stopped server must show."""
+
+import sqlite3
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+
+from actors.archive import rebuild
+from adapters.stores.archive_schema import TABLES
+from adapters.stores.sqlite_archive import SqliteArchive
+from adapters.stores.sqlite_journal import SqliteJournalReader
+from protocol.events import MessageQueued, MessageReceived, NoteAdded
+from tests.faults.traffic import Record
+from tests.faults.truth import Truth, archived, opened
+
+
+def words_kept(record: Record, truth: Truth) -> list[str]:
+    """Acked ⊆ journal, each word once, and each customer's chat in its order."""
+    heard = [event for _, _, event in truth.events() if isinstance(event, MessageReceived)]
+    counts = Counter(event.text.strip() for event in heard)
+    place = {event.text.strip(): index for index, event in enumerate(heard) if event.channel == "chat"}
+    faults = [f"{word!r} was acked and is not in the journal" for word in record.acked if not counts[word]]
+    faults += [f"{word!r} is in the journal {count} times" for word, count in counts.items() if count > 1]
+    faults += [f"{word!r} is in the journal and nobody said it" for word in counts if word not in record.sent]
+    for said in record.said.values():
+        kept = [word for word in said if word in place]
+        if sorted(kept, key=place.__getitem__) != kept:
+            faults.append(f"the chat of {said[0].split()[0]} is not in its order")
+    return faults
+
+
+def commands_kept(record: Record, truth: Truth) -> list[str]:
+    """Each command that was answered stands where its result says, and each happened once."""
+    found = [
+        (event.text, stream, seq)
+        for stream, seq, event in truth.events()
+        if isinstance(event, MessageQueued | NoteAdded)
+    ]
+    counts = Counter(word for word, _, _ in found)
+    places = {word: (stream, seq) for word, stream, seq in found}
+    faults = [f"{word!r} happened {count} times" for word, count in counts.items() if count > 1]
+    faults += [f"{word!r} happened and nobody asked for it" for word in counts if word not in record.asked]
+    for word, result in record.results.items():
+        stream, seq = places.get(word, ("", 0))
+        # A result names the command's first event; the words may stand behind the beginning of a contact.
+        if stream != result.conversation or seq < result.seq:
+            faults.append(
+                f"{word!r} was answered as {result.conversation} {result.seq} and is at {stream or 'no place'} {seq}"
+            )
+    return faults
+
+
+async def archive_follows(data: Path, truth: Truth, folder: Path) -> list[str]:
+    """Archive = journal: the same position, and every row as a rebuild from the journal, made in `folder`, makes it."""
+    if (position := archived(data)) != truth.position:
+        return [f"the archive is at {position}, the journal at {truth.position}"]
+    reader, anew = SqliteJournalReader(data / "journal.sqlite"), SqliteArchive(folder / "anew.sqlite")
+    await reader.open()
+    await anew.open()
+    try:
+        await rebuild(reader, anew, lambda position, head: None)
+    finally:
+        await anew.close()
+        await reader.close()
+    with closing(opened(data / "archive.sqlite")) as was, closing(opened(folder / "anew.sqlite")) as made:
+        return [
+            f"the archive's table {table} is not what the journal makes of it"
+            for table in TABLES
+            if _rows(was, table) != _rows(made, table)
+        ]
+
+
+def _rows(db: sqlite3.Connection, table: str) -> list[tuple[object, ...]]:
+    key = ", ".join(TABLES[table].key)
+    return db.execute(f"SELECT * FROM {table} ORDER BY {key}").fetchall()

@@ -1,0 +1,98 @@
+"""The victim: a live server that can be struck, and looked at from outside while it comes back."""
+
+import asyncio
+import os
+import signal
+from contextlib import suppress
+from pathlib import Path
+from random import Random
+
+import psutil
+
+from orchestrator.cluster import leftovers
+from orchestrator.cluster.data_folder import mark_of
+from tests.faults.strikes import ACTORS, RESTARTED, Target, title_of
+from tests.live_server import LiveServer
+
+RAY_PROGRAMS = {Target.RAYLET: "raylet", Target.GCS: "gcs_server"}
+RAY = "ray::"
+SETTINGS_MARK = 'log_level = "debug"\n'
+
+
+class Victim(LiveServer):
+    """A live server under `placement`, with whatever `settings` say at the top of its file."""
+
+    def __init__(self, folder: Path, *, placement: str = "pooled", settings: str = "") -> None:
+        super().__init__(folder)
+        # Pooled is what a server without the setting has.
+        head = settings if placement == "pooled" else f'placement = "{placement}"\n{settings}'
+        text = self._settings.read_text()
+        assert SETTINGS_MARK in text, "tests.live_server writes another file than this one extends"
+        self._settings.write_text(text.replace(SETTINGS_MARK, f'log_level = "info"\n{head}'))
+
+    def processes(self) -> list[psutil.Process]:
+        """All of its processes, Ray's too."""
+        return leftovers.ours(mark_of(self.data))
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """The server's own processes by name, without those that are just ending."""
+        titles = {process.pid: _title(process) for process in self.processes()}
+        return {title.removeprefix(RAY): pid for pid, title in titles.items() if title.startswith(RAY)}
+
+    @property
+    def supervisor(self) -> int:
+        """The process that the operator started."""
+        assert self._process is not None
+        return self._process.pid
+
+    def pid_of(self, target: Target, draw: Random) -> int:
+        """The process to strike. Raises `KeyError` where it is not there just now."""
+        if target is Target.SUPERVISOR:
+            return self.supervisor
+        if (program := RAY_PROGRAMS.get(target)) is not None:
+            return _pid_of_program(self.processes(), program)
+        pids = self.pids
+        return pids[title_of(target, pids, draw.choice)]
+
+    def strike(self, target: Target, draw: Random) -> set[int]:
+        """`kill -9`; returns the processes that are not to be seen again: Ray's end, and ours, are everybody's."""
+        everybody = set(self.pids.values())
+        if target is Target.EVERYTHING:
+            self.kill()
+            return everybody
+        pid = self.pid_of(target, draw)
+        os.kill(pid, signal.SIGKILL)
+        if target is Target.SUPERVISOR:
+            assert self._process is not None
+            self._process.communicate()
+            self._let_go()
+        return {pid} if target in ACTORS else everybody
+
+    def end(self) -> None:
+        """Whatever runs of it still, in whatever state: SIGCONT and SIGKILL. For a test's end."""
+        if self._process is not None:
+            self._process.kill()
+            leftovers.end(mark_of(self.data))
+            self._process.communicate()
+            self._let_go()
+
+    async def revive(self, target: Target) -> None:
+        """Does what the operator does after such a strike, where anything is left to do."""
+        if target in RESTARTED:
+            await asyncio.to_thread(self.start)
+
+
+def _title(process: psutil.Process) -> str:
+    try:
+        return str((process.cmdline() or [""])[0]).split(".")[0]
+    except psutil.Error:
+        return ""
+
+
+def _pid_of_program(processes: list[psutil.Process], program: str) -> int:
+    for process in processes:
+        with suppress(psutil.Error):
+            if process.name() == program:
+                return int(process.pid)
+    raise KeyError(program)
