@@ -145,6 +145,8 @@ class Journal:
         self.generation = ""
         self.commits = 0
         self.units = 0
+        self._working = _Stretch()
+        self._held = _Stretch()
 
     async def start(self) -> None:
         """Opens the store. Before it returns no line may be opened."""
@@ -160,9 +162,11 @@ class Journal:
             self._work.clear()
             self._fault.check()
             while self._waiting:
-                await self._caught_up.wait()
+                with self._held:
+                    await self._caught_up.wait()
                 self._fault.check()
-                await self._turn()
+                with self._working:
+                    await self._turn()
             if self._draining:
                 return
 
@@ -186,6 +190,9 @@ class Journal:
             "commits": self.commits,
             "units": self.units,
             "waiting": len(self._waiting),
+            # What an operator asks of a journal that answers nobody: does the disk hang, or the archive?
+            "turn_ms": self._working.so_far_ms,
+            "held_ms": self._held.so_far_ms,
         }
 
     # Lines
@@ -284,6 +291,26 @@ class Journal:
             archive.send(HeadIs(self.position))
         if self._tail.events > self._archive_lag_max:
             self._caught_up.clear()
+
+
+class _Stretch:
+    """A stretch of work that may last: how long it has, while it does."""
+
+    def __init__(self) -> None:
+        self._since_s: float | None = None
+
+    @property
+    def so_far_ms(self) -> int:
+        """0 where nothing is under way."""
+        if self._since_s is None:
+            return 0
+        return round((asyncio.get_running_loop().time() - self._since_s) * 1000)
+
+    def __enter__(self) -> None:
+        self._since_s = asyncio.get_running_loop().time()
+
+    def __exit__(self, *_: object) -> None:
+        self._since_s = None
 
 
 def _record(unit: Unit, position: int) -> Record:

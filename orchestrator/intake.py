@@ -72,6 +72,8 @@ class Intake:
         self._taken = 0
         self.waiting = 0
         """Events taken and not answered yet."""
+        self.writing: Callable[[], bool] = lambda: True
+        """Whether the server can write down what comes in; where it cannot, nothing is taken."""
 
     # Events
 
@@ -105,6 +107,7 @@ class Intake:
 
     async def quarantine(self, *, account: str, source: str, id: str, refusal: Refusal, raw: bytes) -> Answered:
         """Keeps an input that was refused, under its account, and returns when that is committed."""
+        self._check_writing(id)
         customer = f"account:{account}"
         key, digest = once_key(account, source, id), _digest(raw)
 
@@ -120,6 +123,7 @@ class Intake:
         self, *, actor: str, id: str, command: AnyCommand, conversation: str = "", customer: str = ""
     ) -> Answered:
         """Asks something of a conversation or customer; returns after the commit. Raises `Refusal`."""
+        self._check_writing(id)
         customer = customer or customer_of(conversation)
         if isinstance(command, LinkIdentity):
             command = LinkIdentity(identity=normalise(command.identity, region=self._region))
@@ -134,6 +138,7 @@ class Intake:
     # Checking
 
     def _check(self, event: InboundEvent) -> InboundEvent:
+        self._check_writing(event.id)
         if self.waiting >= self._limits.waiting_max or self._cells.full:
             raise Refusal(Code.OVERLOADED, "too many events are waiting; send again after a moment", ref=event.id)
         rule = self._accounts.get(event.account)
@@ -147,6 +152,12 @@ class Intake:
         if not rule.trusted:
             del identities[1:]
         return event if identities == event.identities else msgspec.structs.replace(event, identities=identities)
+
+    def _check_writing(self, id: str) -> None:
+        if not self.writing():
+            raise Refusal(
+                Code.UNAVAILABLE, "the server cannot write it down just now; send again after a moment", ref=id
+            )
 
     def _check_time(self, event: InboundEvent) -> None:
         offset_ms = event.time_ms - self._now_ms()

@@ -15,7 +15,7 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
 
 import aiosqlite
 
-from adapters.stores.errors import StoreError, StoreFailed
+from adapters.stores.errors import StoreError, StoreFailed, store_failed
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -74,7 +74,7 @@ class Connection(aiosqlite.Connection):
         except sqlite3.Error as exc:
             if self._writes:
                 self._failed = exc
-            raise StoreFailed(f"{self._name}: {exc}") from exc
+            raise store_failed(self._name, exc) from exc
 
 
 async def open_writer(path: Path, *, synchronous: str, cache_kib: int) -> Connection:
@@ -148,7 +148,7 @@ async def _opened(connection: Connection, path: Path, first: Callable[[sqlite3.C
     try:
         await connection.connect()
     except sqlite3.Error as exc:
-        raise StoreFailed(f"{path.name} cannot be opened: {exc}") from exc
+        raise store_failed(path.name, exc) from exc
     try:
         await connection.run(first)
     except StoreError:

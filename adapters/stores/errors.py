@@ -11,6 +11,8 @@ After `StoreFailed` a writing store answers nothing but `StoreFailed`: its proce
 file anew. That is what makes an ambiguous failure safe (see `journal_rules.py` for how a resend is answered).
 """
 
+import sqlite3
+
 from protocol.errors import ThroughlineError
 
 
@@ -36,3 +38,19 @@ class StoreTrimmed(StoreError):
 
 class StoreFailed(StoreError):
     """Reading or writing failed. A commit that raised this may or may not have taken place."""
+
+
+# What SQLite's own words leave open, by the primary result code (https://www.sqlite.org/rescode.html).
+_ADVICE = {
+    sqlite3.SQLITE_BUSY: "another program has it locked, perhaps a shell: end that, and it goes on by itself",
+    sqlite3.SQLITE_FULL: "make room on its disk, and it goes on by itself",
+    sqlite3.SQLITE_IOERR: "the disk failed: the system's log says why",
+    sqlite3.SQLITE_CORRUPT: "the file is damaged: put a backup in its place",
+    sqlite3.SQLITE_NOTADB: "the file is damaged: put a backup in its place",
+}
+
+
+def store_failed(name: str, exc: sqlite3.Error) -> StoreFailed:
+    """What SQLite said of the file `name`, and what an operator can do."""
+    advice = _ADVICE.get(getattr(exc, "sqlite_errorcode", 0) & 0xFF, "")
+    return StoreFailed(f"{name}: {exc}" + (f"; {advice}" if advice else ""))

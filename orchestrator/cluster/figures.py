@@ -1,7 +1,8 @@
-"""Figures: what every process counts, gathered by the node into one file of the run folder, where the gateway finds it.
+"""Figures and states: what every process counts and how it is, gathered by the node into two files of the run folder,
+where the gateway finds them.
 
 The gateway could ask the others over pipes of its own; a file that is a second old costs none of them a line, and a
-process that is down is simply not in it.
+process that is down or hangs cannot keep the others from being heard.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ from typing import Any
 from ray.exceptions import RayError
 
 from orchestrator.cluster.run_folder import write_figures
+from orchestrator.cluster.states import States, Told, steady_ms, write_states
 
 EVERY_S = 1.0
 """A scrape comes every 15 s or so; a round costs each process one small call."""
@@ -20,20 +22,28 @@ WITHIN_S = 1.0
 """A process that does not answer by then is left out of the round."""
 
 
-async def publish(run: Path, ask: Mapping[str, Callable[[], Awaitable[dict[str, Any]]]]) -> None:
-    """Asks all processes again and again, and leaves what they say in `run`. `ask` may raise `RayError`."""
+Asking = Callable[[], Awaitable[dict[str, Any]]]
+"""Asks one process for its figures. Raises `RayError` where it is down, `TimeoutError` where it hangs."""
+
+
+async def publish(run: Path, ask: Mapping[str, Asking], states: States) -> None:
+    """Asks all processes again and again, and leaves what they say, and how they are, in `run`."""
     while True:
         answers = await asyncio.gather(*(_answer(one) for one in ask.values()))
+        said = {name: answer for name, answer in zip(ask, answers, strict=True) if answer is not None}
+        for name in said:
+            states.answered(name, steady_ms())
         # On a full disk the scrape goes without the newest; the server has worse to do then than to end for that.
         with contextlib.suppress(OSError):
-            write_figures(run, {name: answer for name, answer in zip(ask, answers, strict=True) if answer})
+            write_figures(run, {name: answer for name, answer in said.items() if answer})
+            write_states(run, Told(steady_ms(), states.at(steady_ms())))
         await asyncio.sleep(EVERY_S)
 
 
-async def _answer(ask: Callable[[], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
-    """Nothing from one that is dead, starting or hung."""
+async def _answer(ask: Asking) -> dict[str, Any] | None:
+    """None from one that is dead, starting or hung."""
     try:
         async with asyncio.timeout(WITHIN_S):
             return await ask()
     except (RayError, TimeoutError):
-        return {}
+        return None

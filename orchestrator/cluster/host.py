@@ -115,7 +115,9 @@ class Host:
             await part.run()
         except Exception as exc:  # noqa: BLE001 - whatever it was, this process ends with it and comes back by recovery
             _log.error("host.broke", exc_info=True)
-            return Ended(f"{self._process.name}: {type(exc).__name__}")
+            # Errors raised on purpose say what to do; another's text may quote what it failed on.
+            said = str(exc) if isinstance(exc, (ThroughlineError, OSError)) else type(exc).__name__
+            return Ended(f"{self._process.name}: {said}")
         await part.stop()
         _log.info("host.stopped")
         return Ended()

@@ -26,10 +26,12 @@ from orchestrator.cluster.logs import log_to
 from orchestrator.cluster.run_folder import read_settings
 from orchestrator.cluster.said import Died, ExitCode, Hopeless, Ready, Said, Up
 from orchestrator.cluster.starts import FAILED_STARTS_MAX, Starts
+from orchestrator.cluster.states import States, steady_ms
 from orchestrator.cluster.table import Process, processes
 
 _log = structlog.get_logger("orchestrator.cluster.node")  # Not `__name__`: this module runs as `__main__`.
 
+SUPERVISOR = "supervisor"
 WATCH_EVERY_S = 0.2
 """How often Ray's vital processes are looked at: two system calls each."""
 
@@ -75,9 +77,15 @@ class Node:
         self._handles: dict[str, Any] = {}
         self._deaths: dict[str, int] = {}
         self._starts = Starts()
+        # Who cannot be asked is looked at: Ray's processes; and the supervisor, whose end alone is heard.
+        self._looked_at = {ray_profile.program(process): process for process in vital}
+        self._looked_at[SUPERVISOR] = psutil.Process(os.getppid())
+        self._states = States([*(process.name for process in table), *self._looked_at], now_ms=steady_ms())
         self._killed_s: dict[str, float] = {}
         """By process that we ended and that has not been up since: when, by the loop's clock."""
         self._draining = False
+        for name in self._looked_at:
+            self._states.up(name, steady_ms())
 
     async def run(self, asked_to_end: asyncio.Event) -> None:
         """Creates the actors and keeps them until asked to end, then drains them. Raises `_Over`."""
@@ -86,7 +94,7 @@ class Node:
         async with asyncio.TaskGroup() as group:
             kept = [group.create_task(self._keep(process)) for process in self._table]
             watch = group.create_task(self._watch())
-            told = group.create_task(figures.publish(self._run_folder, self._statuses()))
+            told = group.create_task(figures.publish(self._run_folder, self._statuses(), self._states))
             await asked_to_end.wait()
             self._draining = True
             await self._drain()
@@ -99,7 +107,11 @@ class Node:
         def asking(handle: Any) -> Callable[[], Awaitable[dict[str, Any]]]:
             return lambda: _answer(handle.status.remote())
 
-        return {name: asking(handle) for name, handle in self._handles.items()}
+        def looking(process: psutil.Process) -> Callable[[], Awaitable[dict[str, Any]]]:
+            return lambda: _look_at(process)
+
+        asked = {name: asking(handle) for name, handle in self._handles.items()}
+        return asked | {name: looking(process) for name, process in self._looked_at.items()}
 
     async def _keep(self, process: Process) -> None:
         """Has the actor run, and run again after each end that nobody asked for."""
@@ -148,6 +160,7 @@ class Node:
         if given_up:
             self._give_up(f"{ended.reason}; {FAILED_STARTS_MAX} starts in a row failed: see {self._log_of(name)}")
         self._deaths[name] = self._deaths.get(name, 0) + 1
+        self._states.ended(name, ended.reason.removeprefix(f"{name}: "), steady_ms())
         _log.warning("node.process_died", name=name, reason=ended.reason, deaths=self._deaths[name])
         self._say(Died(name, ended.reason, self._deaths[name]))
 
@@ -167,6 +180,7 @@ class Node:
         except RayError:
             return  # It died first; `_keep` hears of that too, and asks again.
         self._killed_s.pop(name, None)
+        self._states.up(name, steady_ms())
         self._say(Up(name, facts))
         _log.info("node.process_up", name=name, **facts)
         if self._starts.served(name) and self._starts.count() == len(self._table):
@@ -215,6 +229,16 @@ def _actor(process: Process) -> Any:
 
 async def _answer(ref: Any) -> Any:
     return await asyncio.wrap_future(ref.future())
+
+
+async def _look_at(process: psutil.Process) -> dict[str, Any]:
+    """Answers for a process that answers nobody: it lives, and does not stand still."""
+    try:
+        if process.status() == psutil.STATUS_STOPPED:
+            raise TimeoutError
+    except psutil.NoSuchProcess:
+        raise TimeoutError from None
+    return {}
 
 
 async def _listen(stdin: int, asked_to_end: asyncio.Event) -> None:

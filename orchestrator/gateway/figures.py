@@ -1,6 +1,7 @@
-"""Figures of the other processes, as metrics: read at the moment of a scrape, from what each of them counts.
+"""Figures of the other processes, and how each is, as metrics: read at the moment of a scrape.
 
-A counter begins again at zero with its process, as Prometheus expects of one. A process that is down is not there.
+A counter begins again at zero with its process, as Prometheus expects of one. What a process that is down or hangs
+counts is not there; that it does is.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -8,6 +9,9 @@ from typing import Any
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
+
+from orchestrator.cluster.states import Condition, ProcessState, steady_ms
+from orchestrator.gateway.troubles import ReadStates
 
 ReadFigures = Callable[[], Mapping[str, Mapping[str, Any]]]
 """What each process counts, by its name (see `orchestrator.cluster.host.Part.status`)."""
@@ -23,10 +27,11 @@ _UNDER_WAY = "under_way"
 
 
 class ProcessFigures(Collector):
-    """Metrics made of `read`'s answer."""
+    """Metrics made of what `read` and `states` answer."""
 
-    def __init__(self, read: ReadFigures) -> None:
+    def __init__(self, read: ReadFigures, states: ReadStates) -> None:
         self._read = read
+        self._states = states
 
     def describe(self) -> Iterable[Metric]:
         """Nothing is read before the first scrape."""
@@ -44,6 +49,22 @@ class ProcessFigures(Collector):
                 if isinstance(value, int | float):
                     flat.add_metric([process, name], value)
         yield flat
+        yield from _conditions(self._states())
+
+
+def _conditions(states: Mapping[str, ProcessState]) -> Iterable[Metric]:
+    up = GaugeMetricFamily("throughline_process_up", "1 where the process serves and answers", labels=["process"])
+    since = GaugeMetricFamily(
+        "throughline_process_trouble_seconds", "How long it has not; 0 where it does", labels=["process"]
+    )
+    deaths = CounterMetricFamily("throughline_process_deaths", "Ends that nobody asked for", labels=["process"])
+    now_ms = steady_ms()
+    for process, state in states.items():
+        well = state.condition is Condition.UP
+        up.add_metric([process], float(well))
+        since.add_metric([process], 0.0 if well else (now_ms - state.since_ms) / 1000)
+        deaths.add_metric([process], state.deaths)
+    yield from (up, since, deaths)
 
 
 def _mail(listeners: Mapping[str, Mapping[str, Any]]) -> Iterable[Metric]:

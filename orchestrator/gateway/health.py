@@ -1,17 +1,23 @@
 """Health: whether the process is up, whether all parts work, what they count."""
 
-from collections.abc import Mapping
-from typing import Any, assert_never
+import asyncio
+from typing import Any, Protocol, assert_never
 
 from litestar import Response, get
 
+from orchestrator.cluster.states import Condition, ProcessState, figures_of, steady_ms
+from orchestrator.cluster.table import cell_name
 from orchestrator.gateway.access import needs
 from orchestrator.gateway.answers import ReadyAnswer
 from orchestrator.gateway.metrics import CONTENT_TYPE
 from orchestrator.gateway.services import HttpRequest, Services, services_of, token_of
+from orchestrator.gateway.troubles import troubles_of_journal, troubles_of_processes
 from orchestrator.settings import Account, EmailAccount, GatewayAccount, TwilioAccount
+from protocol.errors import ThroughlineError
 
 SHOWN_REASONS = ("metrics", "operator")
+READ_WITHIN_S = 2.0
+"""Of a store that is asked for its position: health must answer also where a disk does not."""
 
 
 @get("/healthz", tags=["health"])
@@ -31,10 +37,15 @@ async def get_ready(request: HttpRequest) -> Response[ReadyAnswer]:
 
 @get("/metrics", guards=[needs("metrics")], tags=["health"])
 async def get_metrics(request: HttpRequest) -> Response[bytes]:
-    """Prometheus' text format."""
+    """Prometheus' text format. What a store that cannot be read would say keeps its last value."""
     here = services_of(request)
-    here.metrics.archive_position.set(await here.archive.position())
-    here.metrics.journal_position.set(await here.identities.position())
+    for gauge, part in (
+        (here.metrics.archive_position, here.archive),
+        (here.metrics.journal_position, here.identities),
+    ):
+        if (position := await _position_of(part)) is not None:
+            gauge.set(position)
+    here.metrics.ready.set(not await reasons_not_ready(here))
     return Response(here.metrics.text(), media_type=CONTENT_TYPE)
 
 
@@ -45,20 +56,21 @@ async def get_status(request: HttpRequest) -> dict[str, Any]:
 
 
 async def status_of(here: Services) -> dict[str, Any]:
-    """Parts, positions, figures, channel accounts."""
+    """Parts, positions, figures, channel accounts. A position or a count that cannot be read is null."""
     reasons = await reasons_not_ready(here)
     return {
         "ready": not reasons,
         "reasons": reasons,
+        "processes": figures_of(here.states(), steady_ms()),
         "generation": here.cells.generation,
-        "journal_position": await here.identities.position(),
-        "archive_position": await here.archive.position(),
+        "journal_position": await _position_of(here.identities),
+        "archive_position": await _position_of(here.archive),
         "cells_open": sum(here.cells.is_open(cell) for cell in range(len(here.cells))),
         "cells": len(here.cells),
         "pending": here.cells.unanswered,
         "connections": here.connections(),
         "watched": here.watched(),
-        "counts": dict(await here.archive.counts()),
+        "counts": await _counts_of(here),
         "accounts": [
             {
                 "account": name,
@@ -68,6 +80,30 @@ async def status_of(here: Services) -> dict[str, Any]:
             for name, account in here.accounts.items()
         ],
     }
+
+
+class _Placed(Protocol):
+    """A store's reader."""
+
+    async def position(self) -> int:
+        """The newest position it has."""
+        ...
+
+
+async def _position_of(part: _Placed) -> int | None:
+    try:
+        async with asyncio.timeout(READ_WITHIN_S):
+            return await part.position()
+    except (ThroughlineError, OSError, TimeoutError):
+        return None
+
+
+async def _counts_of(here: Services) -> dict[str, int] | None:
+    try:
+        async with asyncio.timeout(READ_WITHIN_S):
+            return dict(await here.archive.counts())
+    except (ThroughlineError, OSError, TimeoutError):
+        return None
 
 
 def _address(account: Account) -> str:
@@ -85,22 +121,32 @@ def _address(account: Account) -> str:
 
 async def reasons_not_ready(here: Services) -> list[str]:
     """What does not work now; empty where all is well."""
-    reasons = [f"cell {cell} cannot be reached" for cell in range(len(here.cells)) if not here.cells.is_open(cell)]
+    states = here.states()
+    reasons = troubles_of_processes(states, steady_ms()) + troubles_of_journal(here.figures())
+    reasons += [
+        f"cell {cell} cannot be reached"
+        for cell in range(len(here.cells))
+        # One that is not up was named already.
+        if not here.cells.is_open(cell) and _is_up(states.get(cell_name(cell)))
+    ]
     if here.draining():
         reasons.append("the server is stopping")
     if not here.cells.generation:
         reasons.append("no cell has named the journal's generation yet")
-    positions: Mapping[str, Any] = {"journal": here.identities, "archive": here.archive}
-    at: dict[str, int] = {}
-    for name, part in positions.items():
-        try:
-            at[name] = await part.position()
-        except Exception as exc:  # noqa: BLE001 - whatever keeps a part from answering is what this tells
-            reasons.append(f"the {name} cannot be read ({type(exc).__name__})")
-    lag = at.get("journal", 0) - at.get("archive", at.get("journal", 0))
+    journal, archive = await _position_of(here.identities), await _position_of(here.archive)
+    reasons += [
+        f"the {name} cannot be read"
+        for name, position in (("journal", journal), ("archive", archive))
+        if position is None
+    ]
+    lag = journal - archive if journal is not None and archive is not None else 0
     if lag > here.archive_lag_max:
         reasons.append(f"the archive is {lag} commits behind; limits.archive_lag_max is {here.archive_lag_max}")
     return reasons
+
+
+def _is_up(state: ProcessState | None) -> bool:
+    return state is None or state.condition is Condition.UP
 
 
 ROUTES: list[Any] = [get_health, get_ready, get_metrics, get_status]

@@ -83,6 +83,11 @@ class Metrics:
         self.journal_position = Gauge(
             "throughline_journal_position", "The journal's newest commit", registry=self.registry
         )
+        self.ready = Gauge(
+            "throughline_ready",
+            "1 where all parts work, as /readyz says; /v1/status has the reasons",
+            registry=self.registry,
+        )
         self.deliveries = Counter(
             "throughline_gateway_deliveries",
             "Deliveries to gateway clients, by outcome",

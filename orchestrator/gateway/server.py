@@ -33,6 +33,7 @@ from orchestrator.gateway.listener import Listener
 from orchestrator.gateway.metrics import Metrics
 from orchestrator.gateway.peers import Archive, Cells, Identities, Intake
 from orchestrator.gateway.services import Services
+from orchestrator.gateway.troubles import ReadStates
 from orchestrator.gateway.websocket import HELLO_WITHIN_S, WebSockets
 from orchestrator.settings import Account, GatewayAccount, Http, Limits
 from orchestrator.tokens import Tokens
@@ -64,6 +65,7 @@ class Gateway:
         attachments: AttachmentStore,
         tokens: Tokens,
         figures: ReadFigures = dict,
+        states: ReadStates = dict,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         new_id: Callable[[], str] = lambda: secrets.token_hex(8),
         heartbeat_s: float = HEARTBEAT_S,
@@ -112,6 +114,8 @@ class Gateway:
             connections=self._connections,
             watched=lambda: len(self._hub),
             draining=lambda: self._draining,
+            states=states,
+            figures=figures,
         )
         http_app = application(self._services, body_bytes_max=http.body_bytes_max, version=_version())
         self._http = Access(http_app, tokens, self.metrics)
@@ -126,7 +130,7 @@ class Gateway:
             refused=lambda code: self.metrics.refused(code, "listener"),
         )
         self._listen_to_cells()
-        self.metrics.registry.register(ProcessFigures(figures))
+        self.metrics.registry.register(ProcessFigures(figures, states))
         self.metrics.watch("throughline_pending", "Questions to cells without an answer", lambda: cells.unanswered)
         self.metrics.watch("throughline_watched_conversations", "Conversations with a watcher", lambda: len(self._hub))
         self.metrics.watch(

@@ -8,8 +8,10 @@ from litestar.datastructures import State
 from msgspec import Struct
 
 from adapters.attachments import AttachmentStore
+from orchestrator.gateway.figures import ReadFigures
 from orchestrator.gateway.metrics import Metrics
 from orchestrator.gateway.peers import Archive, Cells, Identities, Intake
+from orchestrator.gateway.troubles import ReadStates
 from orchestrator.settings import Account, EmailAccount, GatewayAccount, TwilioAccount
 from orchestrator.tokens import Token
 
@@ -36,6 +38,10 @@ class Services(Struct, kw_only=True, frozen=True):
     watched: Callable[[], int]
     """Conversations with a watcher."""
     draining: Callable[[], bool]
+    states: ReadStates
+    """How each process of the server is."""
+    figures: ReadFigures
+    """What each of them counts."""
 
 
 def services_of(request: HttpRequest) -> Services:

@@ -6,7 +6,11 @@ import contextlib
 import secrets
 
 from orchestrator.cells import Cells
+from orchestrator.cluster.run_folder import read_figures
+from orchestrator.cluster.states import read_states, steady_ms
 from orchestrator.cluster.table import cells_of
+from orchestrator.gateway.figures import ReadFigures
+from orchestrator.gateway.troubles import ReadStates, Writing
 from orchestrator.intake import AccountRule, Intake, IntakeLimits
 from orchestrator.parts.surroundings import Surroundings
 
@@ -36,6 +40,9 @@ class Front:
             now_ms=given.now_ms,
             new_customer=new_customer,
         )
+        self.states: ReadStates = lambda: read_states(given.run, now_ms=steady_ms())
+        self.figures: ReadFigures = lambda: read_figures(given.run)
+        self.intake.writing = Writing(self.states, self.figures)
         self._dialers = [given.switchboard.dial(f"cell:{index}", self.cells) for index in range(len(self.cells))]
 
     async def start(self) -> None:

@@ -6,7 +6,6 @@ from pathlib import Path
 import msgspec
 
 from adapters.attachments import AttachmentStore
-from orchestrator.cluster.run_folder import read_figures
 from orchestrator.cluster.server_file import run_tokens
 from orchestrator.gateway.server import Gateway
 from orchestrator.parts.ending import until
@@ -34,7 +33,8 @@ class GatewayPart:
             identities=self._front.journal,
             attachments=AttachmentStore(Path(settings.data) / "attachments"),
             tokens=Tokens(Path(settings.data) / "tokens.json", now_ms=given.now_ms, held=run_tokens(given.run)),
-            figures=lambda: read_figures(given.run),
+            figures=self._front.figures,
+            states=self._front.states,
             now_ms=given.now_ms,
         )
         self._over = asyncio.Event()

@@ -70,12 +70,11 @@ class Victim(LiveServer):
         return {pid} if target in ACTORS else everybody
 
     def end(self) -> None:
-        """Whatever runs of it still, in whatever state: SIGCONT and SIGKILL. For a test's end."""
-        if self._process is not None:
-            self._process.kill()
-            leftovers.end(mark_of(self.data))
+        """Whatever runs of it still, in whatever state, is killed. For a test's end."""
+        leftovers.end(mark_of(self.data))
+        if self._process is not None and self._process.returncode is None:
             self._process.communicate()
-            self._let_go()
+        self._let_go()
 
     async def revive(self, target: Target) -> None:
         """Does what the operator does after such a strike, where anything is left to do."""

@@ -122,7 +122,7 @@ async def test_what_is_not_a_journal_is_left_alone(tmp_path: Path) -> None:
 
 async def test_a_reader_waits_for_no_file(tmp_path: Path) -> None:
     """A reader never makes the file it is to read."""
-    with pytest.raises(StoreFailed, match=r"journal\.db cannot be opened"):
+    with pytest.raises(StoreFailed, match=r"journal\.db: unable to open"):
         await SqliteJournalReader(tmp_path / "journal.db").open()
     assert _files(tmp_path) == {}
 

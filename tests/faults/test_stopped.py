@@ -1,0 +1,102 @@
+"""Processes that stand still (SIGSTOP): each is named within seconds, the others serve, and SIGCONT makes it well."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from orchestrator.client import GatewayClient
+from orchestrator.cluster import leftovers
+from orchestrator.cluster.data_folder import mark_of
+from tests.faults.looking import Operator, patience
+from tests.live_server import LiveServer
+from tests.people import Customer
+
+pytestmark = pytest.mark.slow
+
+SHOWN_WITHIN_S = 8.0
+"""From the stop to the line in `/readyz`: silent after 3 s, asked every 2, told every 2."""
+WELL_WITHIN_S = 6.0
+SERVED_WITHIN_S = 1.0
+"""An ack's latency while somebody stands still who has no part in it."""
+
+
+@contextmanager
+def stopped(server: LiveServer, *names: str) -> Iterator[None]:
+    """These stand still."""
+    pids = [_pid_of(server, name) for name in names]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+
+def _pid_of(server: LiveServer, name: str) -> int:
+    if (pid := server.pids.get(name)) is not None:
+        return pid
+    for process in leftovers.ours(mark_of(server.data)):
+        if process.name() == name or (name == "node" and "orchestrator.cluster.node" in process.cmdline()):
+            return int(process.pid)
+    assert name == "supervisor"
+    assert server._process is not None
+    return server._process.pid
+
+
+async def test_who_hangs_beside_the_way_is_named_and_nobody_waits(server: LiveServer) -> None:
+    """The archive, the channel host, Ray's two and the supervisor: an ack needs none of them."""
+    beside = ("archive", "channels", "raylet", "gcs_server", "supervisor")
+    async with Operator(server) as operator, GatewayClient(server.url, server.gateway_token) as gateway:
+        assert await gateway.send(Customer().chat("before")) == "committed"
+        with stopped(server, *beside):
+            for name in beside:
+                await operator.until_said(f"{name}: not answering for", within_s=patience(SHOWN_WITHIN_S))
+                began_s = time.monotonic()
+                assert await gateway.send(Customer().chat(f"while {name} hangs")) == "committed"
+                assert time.monotonic() - began_s < patience(SERVED_WITHIN_S)
+            code, shown = await operator.status()
+            assert code == 1
+            assert all(f"✗ {name}: not answering" in shown for name in beside)
+            assert await operator.metric('throughline_process_up{process="archive"}') == 0.0
+        await operator.until_well(within_s=patience(WELL_WITHIN_S))
+        assert await operator.metric('throughline_process_up{process="archive"}') == 1.0
+
+
+@pytest.mark.parametrize("name", ["journal", "cell-0"])
+async def test_who_hangs_on_the_way_is_named_and_what_came_is_acked_later(server: LiveServer, name: str) -> None:
+    """An event sent meanwhile has its ack when they go on, and no second effect."""
+    async with Operator(server) as operator, GatewayClient(server.url, server.gateway_token) as gateway:
+        assert await gateway.send(Customer().chat("before")) == "committed"
+        with stopped(server, name):
+            sending = asyncio.ensure_future(gateway.send(Customer().chat(f"while {name} hangs")))
+            await operator.until_said(f"{name}: not answering for", within_s=patience(SHOWN_WITHIN_S))
+            assert not sending.done()
+        assert await asyncio.wait_for(sending, patience(WELL_WITHIN_S)) == "committed"
+        await operator.until_well(within_s=patience(WELL_WITHIN_S))
+
+
+async def test_a_node_that_hangs_is_named(server: LiveServer) -> None:
+    """Who tells the others' states is itself missed."""
+    async with Operator(server) as operator, GatewayClient(server.url, server.gateway_token) as gateway:
+        with stopped(server, "node"):
+            await operator.until_said("node: not answering for", within_s=patience(SHOWN_WITHIN_S))
+            assert await gateway.send(Customer().chat("while the node hangs")) == "committed"
+        await operator.until_well(within_s=patience(WELL_WITHIN_S))
+
+
+async def test_a_gateway_that_hangs_keeps_nothing(server: LiveServer) -> None:
+    """Its clients' events are acked when it goes on."""
+    async with Operator(server) as operator, GatewayClient(server.url, server.gateway_token) as gateway:
+        with stopped(server, "gateway"):
+            sending = asyncio.ensure_future(gateway.send(Customer().chat("while the gateway hangs")))
+            code = await asyncio.to_thread(lambda: server.cli("status").returncode)
+            assert code == 3, "no server answers"
+            assert not sending.done()
+        assert await asyncio.wait_for(sending, patience(WELL_WITHIN_S)) == "committed"
+        await operator.until_well(within_s=patience(WELL_WITHIN_S))
