@@ -30,6 +30,8 @@ class Running(Struct, kw_only=True, frozen=True):
     agent: str = ""
     gateway: str = ""
     pid: int = 0
+    run: str = ""
+    """The run folder, in which the server's node says how each process is."""
     token_from: str = SERVER_FILE
     """Where the tokens are from, for whoever finds them refused."""
 
@@ -79,13 +81,15 @@ def _read(path: Path) -> Running | None:
 class Server:
     """JSON requests to one server. A context manager, which closes its connections."""
 
-    def __init__(self, running: Running, *, transport: httpx.BaseTransport | None = None) -> None:
+    def __init__(
+        self, running: Running, *, timeout_s: float = TIMEOUT_S, transport: httpx.BaseTransport | None = None
+    ) -> None:
         self.url = running.url
         self._token_from = running.token_from
         self._http = httpx.Client(
             base_url=running.url,
             headers={"Authorization": f"Bearer {running.operator}"},
-            timeout=TIMEOUT_S,
+            timeout=timeout_s,
             transport=transport,
             # A proxy for the wide world must not see an operator's token on its way to this machine.
             trust_env=False,
@@ -110,6 +114,8 @@ class Server:
             response = self._http.request(method, path, **request)
         except httpx.ConnectError as exc:
             raise Failure(Exit.UNREACHABLE, f"no server answers at {self.url}: {exc}") from exc
+        except httpx.TimeoutException as exc:
+            raise Failure(Exit.UNREACHABLE, f"{self.url} is there and does not answer: its gateway hangs") from exc
         except httpx.TransportError as exc:
             raise Failure(Exit.UNREACHABLE, f"{self.url} broke off: {type(exc).__name__}") from exc
         if response.is_success:

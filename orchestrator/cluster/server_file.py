@@ -29,6 +29,8 @@ class Running(Struct, kw_only=True, frozen=True):
     agent: str
     gateway: str
     pid: int
+    run: str
+    """The run folder, for who asks how the processes are when no gateway answers."""
 
 
 class ServerFile:
@@ -37,6 +39,7 @@ class ServerFile:
     def __init__(self, data: Path, run: Path) -> None:
         self._path = data / "server.json"
         self._path.unlink(missing_ok=True)
+        self._run = run
         now_ms = time.time_ns() // 1_000_000
         minted = {name: mint(scopes, name, now_ms=now_ms) for name, scopes in SCOPES.items()}
         self._texts = {name: text for name, (text, _) in minted.items()}
@@ -46,7 +49,7 @@ class ServerFile:
         """The server serves on `port`."""
         fresh = self._path.with_suffix(".new")
         fresh.unlink(missing_ok=True)
-        running = Running(url=url_of(settings.http.host, port), pid=os.getpid(), **self._texts)
+        running = Running(url=url_of(settings.http.host, port), pid=os.getpid(), run=str(self._run), **self._texts)
         write_private(fresh, msgspec.json.encode(running))
         fresh.rename(self._path)
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 
@@ -64,8 +66,12 @@ class Operator:
         )
 
     async def status(self) -> tuple[int, str]:
-        """What `throughline status` prints, and its exit code."""
-        done = await asyncio.to_thread(self._server.cli, "status")
+        """The exit code of `throughline status` on the server's own machine, and what it prints."""
+        program = [sys.executable, "-m", "orchestrator.cli", "status", "--data", str(self._server.data)]
+        environ = {name: value for name, value in os.environ.items() if not name.startswith("THROUGHLINE_")}
+        done = await asyncio.to_thread(
+            subprocess.run, program, env=environ, capture_output=True, text=True, timeout=60, check=False
+        )
         return done.returncode, done.stdout
 
     async def _until(self, condition: Callable[[list[str]], str], within_s: float, otherwise: str) -> str:

@@ -91,12 +91,14 @@ async def test_a_node_that_hangs_is_named(server: LiveServer) -> None:
 
 
 async def test_a_gateway_that_hangs_keeps_nothing(server: LiveServer) -> None:
-    """Its clients' events are acked when it goes on."""
+    """`throughline status` asks the run folder then; its clients' events are acked when it goes on."""
     async with Operator(server) as operator, GatewayClient(server.url, server.gateway_token) as gateway:
         with stopped(server, "gateway"):
             sending = asyncio.ensure_future(gateway.send(Customer().chat("while the gateway hangs")))
-            code = await asyncio.to_thread(lambda: server.cli("status").returncode)
-            assert code == 3, "no server answers"
+            code, shown = await operator.status()
+            assert code == 3
+            assert "✗ gateway: not answering for" in shown
             assert not sending.done()
-        assert await asyncio.wait_for(sending, patience(WELL_WITHIN_S)) == "committed"
+        # A connection may have been given up meanwhile, and the event sent again on the next.
+        assert await asyncio.wait_for(sending, patience(WELL_WITHIN_S)) in ("committed", "repeat")
         await operator.until_well(within_s=patience(WELL_WITHIN_S))
