@@ -32,6 +32,10 @@ from protocol.links import Answered, AnyToCell, Ask, Quarantine, Refused
 ID_MAX = 512
 """Characters of an event's id or source: a mail's Message-ID is the longest seen (RFC 5322 lines have 998)."""
 
+ANSWER_WITHIN_S = 30.0
+"""For who waits with a request open: a web server, a mail server or a vendor gives up by itself at about that time, and
+tries again only where it knows that it was not answered."""
+
 Done = Callable[["Answered | Refusal"], None]
 
 
@@ -97,10 +101,10 @@ class Intake:
         self._attribution.send(Taken(self._taken, checked, key, digest_of(checked.data), raw, answer))
 
     async def submit(self, event: InboundEvent, *, raw: bytes = b"") -> Answered:
-        """Takes one event and waits for its commit. Raises `Refusal`."""
+        """Takes one event and waits for its commit. Raises `Refusal`: also `TIMED_OUT`, where it may still happen."""
         future: asyncio.Future[Answered | Refusal] = asyncio.get_running_loop().create_future()
         self.take(event, lambda outcome: None if future.done() else future.set_result(outcome), raw=raw)
-        outcome = await future
+        outcome = await in_time(future, event.id)
         if isinstance(outcome, Refusal):
             raise outcome
         return outcome
@@ -219,6 +223,16 @@ def _of_wrong_length(name: str, event: InboundEvent) -> Refusal:
 
 def _over_limit(id: str, name: str, most: int) -> Refusal:
     return Refusal(Code.OVER_LIMIT, f"{name} is over its limit of {most}", ref=id, field=f"data.{name}")
+
+
+async def in_time(outcome: "asyncio.Future[Answered | Refusal]", id: str) -> Answered | Refusal:
+    """Waits for what became of an event that someone holds a request open for. Raises `Refusal` (`TIMED_OUT`)."""
+    try:
+        async with asyncio.timeout(ANSWER_WITHIN_S):
+            return await outcome
+    except TimeoutError as exc:
+        text = f"no commit within {ANSWER_WITHIN_S:g} s; it may still happen, so send it again under the same id"
+        raise Refusal(Code.TIMED_OUT, text, ref=id) from exc
 
 
 def _outcome(reply: Reply | Refusal, id: str) -> Answered | Refusal:

@@ -26,6 +26,7 @@ from orchestrator.gateway.cloudevents import (
 )
 from orchestrator.gateway.quarantine import KEPT, quarantine_of
 from orchestrator.gateway.services import HttpRequest, Services, channel_of, services_of, speaker_of
+from orchestrator.intake import in_time
 from orchestrator.settings import Account
 from orchestrator.tokens import Token
 from protocol.errors import Code, Refusal, digest_conflict
@@ -124,7 +125,7 @@ class _Posted:
     async def answered(self) -> EventAnswer:
         """What became of it. Raises `Refusal` where it was neither committed nor kept."""
         began = asyncio.get_running_loop().time()
-        outcome = await self._outcome
+        outcome = await in_time(self._outcome, self.id)
         answer = await self._kept(outcome) if isinstance(outcome, Refusal) else self._taken(outcome)
         self._here.metrics.ack_seconds.observe(asyncio.get_running_loop().time() - began)
         self._here.metrics.events.labels(answer.status, self._account).inc()

@@ -8,6 +8,7 @@ import pytest
 
 from orchestrator.cells import Reply
 from orchestrator.intake import AccountRule, Intake, IntakeLimits, once_key
+from protocol.commands import AddNote
 from protocol.errors import Code, Refusal
 from protocol.inbound import DeliveryReport, InboundEvent, MessageArrived
 from protocol.links import Answered, AnyToCell, Input, Moved, Refused
@@ -263,6 +264,32 @@ async def test_too_much_waiting_is_refused_as_retryable() -> None:
     door.cells.commit()
     await door.take(event("3"))
     assert len(door.sent) == 1
+
+
+async def test_what_cannot_be_written_is_refused_as_retryable() -> None:
+    """Events, commands and what would go to quarantine: none is taken that nobody could keep."""
+    door = Door()
+    door.intake.writing = lambda: False
+    refusal = Refusal(Code.INVALID, "no")
+    for asked in (
+        door.intake.submit(event("a", ANN)),
+        door.intake.command(actor="agent:ann", id="c", command=AddNote(text="x"), customer="cu1"),
+        door.intake.quarantine(account="chat", source="s", id="q", refusal=refusal, raw=b""),
+    ):
+        with pytest.raises(Refusal) as refused:
+            await asked
+        assert (refused.value.code, refused.value.retryable) == (Code.UNAVAILABLE, True)
+    assert not door.cells.open
+
+
+async def test_who_holds_a_request_open_is_answered_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though the commit is late; it may still happen, and the answer says so."""
+    monkeypatch.setattr("orchestrator.intake.ANSWER_WITHIN_S", 0.01)
+    door = Door()
+    with pytest.raises(Refusal) as refused:
+        await door.intake.submit(event("a", ANN))
+    assert (refused.value.code, refused.value.retryable) == (Code.TIMED_OUT, True)
+    door.cells.commit()
 
 
 async def test_a_cells_refusal_reaches_the_sender() -> None:
