@@ -1,0 +1,106 @@
+"""A full disk: the server stays up, refuses with a code that says "again later", says what is wrong, and goes on by
+itself when there is room; and nothing that it had acked is lost."""
+
+import asyncio
+import os
+from contextlib import suppress
+from itertools import count
+from pathlib import Path
+
+import httpx
+import pytest
+
+from orchestrator.client import GatewayClient
+from protocol.errors import Code
+from tests.faults.looking import Operator, patience
+from tests.faults.small_disk import small_disk
+from tests.faults.truth import Truth
+from tests.faults.victim import Victim
+from tests.live_server import until
+from tests.people import Customer
+
+pytestmark = pytest.mark.slow
+
+LEFT_BYTES = 256 * 1024
+LETTER = 8 * 1024
+SAID_WITHIN_S = 15.0
+"""From the first failed write to the line: a restart that fails too lies between, and Ray takes 2 s for one."""
+WELL_WITHIN_S = 20.0
+"""From room to service: tries are 5 s apart by then, and a restart takes 2."""
+FULL = "database or disk is full; make room on its disk"
+
+
+async def test_a_full_disk_loses_nothing_and_is_gone_on_from(tmp_path: Path) -> None:
+    """Events with letters of 8 KB, until no more fit."""
+    with small_disk(tmp_path / "data") as disk:
+        server = Victim(tmp_path)
+        await asyncio.to_thread(server.start)
+        try:
+            acked: list[str] = []
+            async with (
+                Operator(server) as operator,
+                GatewayClient(server.url, server.gateway_token) as gateway,
+            ):
+                disk.fill(LEFT_BYTES)
+                writing = asyncio.ensure_future(_write(gateway, acked))
+                line, _ = await operator.until_said("journal: ", FULL, within_s=patience(SAID_WITHIN_S))
+                assert "restarting for" in line
+                supervisor = server.supervisor
+                await _refused(server)
+                code, shown = await operator.status()
+                assert code == 1
+                assert FULL in shown
+                assert await operator.metric('throughline_process_up{process="journal"}') == 0.0
+                disk.empty()
+                await operator.until_well(within_s=patience(WELL_WITHIN_S))
+                before = len(acked)
+                await until(lambda: len(acked) > before, seconds=patience(WELL_WITHIN_S))
+                writing.cancel()
+                with suppress(asyncio.CancelledError):
+                    await writing
+            assert server.supervisor == supervisor
+            os.kill(supervisor, 0)
+            assert await asyncio.to_thread(server.stop) == 0
+            truth = Truth(server.data).read()
+            assert truth.faults == []
+            kept = {getattr(event, "text", "")[: len(acked[0])] for _, _, event in truth.events()}
+            assert set(acked) <= kept
+        finally:
+            await asyncio.to_thread(server.end)
+
+
+async def _write(gateway: GatewayClient, acked: list[str]) -> None:
+    """One letter after the other, each from somebody new; a word is kept once it is acked."""
+    for number in range(100_000):
+        word = f"letter {number:06d} "
+        await gateway.send(Customer().chat(word + "x" * LETTER))
+        acked.append(word)
+
+
+async def _refused(server: Victim) -> None:
+    """Somebody's events over HTTP are soon refused as ones that may come again; before, they wait."""
+    headers = {
+        "Authorization": f"Bearer {server.gateway_token}",
+        "Content-Type": "application/cloudevents+json",
+    }
+    async with (
+        asyncio.timeout(patience(SAID_WITHIN_S)),
+        httpx.AsyncClient(base_url=server.url, trust_env=False, headers=headers, timeout=1) as http,
+    ):
+        for number in count():
+            with suppress(httpx.TimeoutException):
+                answer = await http.post("/v1/events", json=_event(number))
+                assert (answer.status_code, answer.json()["code"]) == (503, Code.UNAVAILABLE), answer.text
+                return
+
+
+def _event(number: int) -> dict[str, object]:
+    return {
+        "specversion": "1.0",
+        "id": f"posted {number}",
+        "source": "test",
+        "type": "throughline.message.received",
+        "account": "chat",
+        "identities": "user:1",
+        "data": {"text": "hello"},
+    }
