@@ -50,11 +50,13 @@ class ChannelHost:
         attachments: AttachmentStore,
         now_ms: Callable[[], int],
         public_url: str = "",
+        senders: Mapping[str, Sender] | None = None,
     ) -> None:
+        """`senders` are the accounts' ways out, where they are not to be made of what the accounts say."""
         self._cells = cells
         self._attachments = attachments
         self._mail = [account for account in accounts if isinstance(account, EmailAccount)]
-        self._senders = senders_of(accounts, now_ms=now_ms, public_url=public_url)
+        self._senders = senders_of(accounts, now_ms=now_ms, public_url=public_url) if senders is None else senders
         self._outbox = Outbox(self._senders, self._report)
         self._entrances = {
             listen: Entrance(

@@ -11,12 +11,12 @@ from typing import Protocol
 from actors.archive import ArchiveStore
 from actors.journal import JournalStore
 from adapters.stores.folder import ARCHIVE_FILE, JOURNAL_FILE
-from adapters.stores.memory import MemoryArchive, MemoryJournal
+from adapters.stores.memory import MemoryArchive, MemoryJournal, MemoryJournalReader
 from adapters.stores.sqlite_archive import ArchiveReads, SqliteArchive, SqliteArchiveReader
 from adapters.stores.sqlite_journal import SqliteJournal, SqliteJournalReader
 from orchestrator.settings import Settings
 
-JournalReads = SqliteJournalReader | MemoryJournal
+JournalReads = SqliteJournalReader | MemoryJournalReader
 """Positions, records, and whose an identity is."""
 
 

@@ -55,6 +55,8 @@ class MemoryDisk:
     def __init__(self) -> None:
         self.image = _Image()
         self.in_use = False
+        self.synced_position = 0
+        """Up to here every unit survives a crash."""
         self._changes: list[Callable[[_Image], None]] = []
         self._synced = 0
 
@@ -66,6 +68,7 @@ class MemoryDisk:
     def sync(self) -> None:
         """All changes so far survive a crash."""
         self._synced = len(self._changes)
+        self.synced_position = self.image.position
 
     def crash(self) -> None:
         """Power failure: what was not synced never was, and nobody has the disk any more."""
@@ -76,7 +79,46 @@ class MemoryDisk:
         self.in_use = False
 
 
-class MemoryJournal:
+class MemoryJournalReader:
+    """A read-only view of the disk, also while no journal has it open."""
+
+    def __init__(self, disk: MemoryDisk) -> None:
+        self.disk = disk
+
+    async def first_position(self) -> int:
+        """The oldest position that is still kept; the next one to come where nothing is."""
+        return self._seen().trimmed + 1
+
+    async def generation(self) -> str:
+        """Names the life of its positions."""
+        return self._seen().generation
+
+    async def position(self) -> int:
+        """The newest committed position; 0 where nothing is."""
+        return self._seen().position
+
+    async def position_before(self, at_ms: int) -> int:
+        """The newest position up to which every unit was committed before `at_ms`; one below the oldest where none."""
+        image = self._seen()
+        young = next((record.position for record in image.records if record.at_ms >= at_ms), image.position + 1)
+        return young - 1
+
+    async def read(self, after: int, limit: int) -> list[Record]:
+        """At most `limit` records after the position, ascending."""
+        image = self._seen()
+        start = max(0, after - image.trimmed)
+        return image.records[start : start + limit]
+
+    async def customers_of(self, identities: Sequence[str]) -> dict[str, str]:
+        """The customers of those identities that have one."""
+        owners = self._seen().owners
+        return {identity: owners[identity] for identity in identities if identity in owners}
+
+    def _seen(self) -> _Image:
+        return self.disk.image
+
+
+class MemoryJournal(MemoryJournalReader):
     """The journal's writer and its reader in one, on a `MemoryDisk`.
 
     `fail_next` makes the next commit raise `StoreFailed`; `before_sync`, where given, is awaited between a commit's
@@ -91,7 +133,7 @@ class MemoryJournal:
         new_generation: Callable[[], str],
         before_sync: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        self.disk = disk or MemoryDisk()
+        super().__init__(disk or MemoryDisk())
         self.fail_next: Fault | None = None
         self._durability = durability
         self._new_generation = new_generation
@@ -158,34 +200,8 @@ class MemoryJournal:
         self.disk.sync()
         return dropped
 
-    async def first_position(self) -> int:
-        """The oldest position that is still kept; the next one to come where nothing is."""
-        return self._opened().trimmed + 1
-
-    async def generation(self) -> str:
-        """Names the life of its positions."""
-        return self._opened().generation
-
-    async def position(self) -> int:
-        """The newest committed position; 0 where nothing is."""
-        return self._opened().position
-
-    async def position_before(self, at_ms: int) -> int:
-        """The newest position up to which every unit was committed before `at_ms`; one below the oldest where none."""
-        image = self._opened()
-        young = next((record.position for record in image.records if record.at_ms >= at_ms), image.position + 1)
-        return young - 1
-
-    async def read(self, after: int, limit: int) -> list[Record]:
-        """At most `limit` records after the position, ascending."""
-        image = self._opened()
-        start = max(0, after - image.trimmed)
-        return image.records[start : start + limit]
-
-    async def customers_of(self, identities: Sequence[str]) -> dict[str, str]:
-        """The customers of those identities that have one."""
-        owners = self._opened().owners
-        return {identity: owners[identity] for identity in identities if identity in owners}
+    def _seen(self) -> _Image:
+        return self._opened()
 
     def _opened(self) -> _Image:
         if self._image is None or self._image is not self.disk.image:

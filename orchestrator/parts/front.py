@@ -1,9 +1,7 @@
 """What a gateway and a channel host have in common: who takes input in needs the same of the server behind it."""
 
 import asyncio
-import base64
 import contextlib
-import secrets
 
 from orchestrator.cells import Cells
 from orchestrator.cluster.run_folder import read_figures
@@ -38,7 +36,7 @@ class Front:
                 behind_ms=round(settings.limits.events_behind_days * 86_400_000),
             ),
             now_ms=given.now_ms,
-            new_customer=new_customer,
+            new_customer=given.new_customer,
         )
         self.states: ReadStates = lambda: read_states(given.run, now_ms=steady_ms())
         self.figures: ReadFigures = lambda: read_figures(given.run)
@@ -64,8 +62,3 @@ class Front:
         for dialer in self._dialers:
             await dialer.stop()
         await self._storage.close_readers()
-
-
-def new_customer() -> str:
-    """An id for a customer nobody knew: 80 random bits, which no two of any number of customers will share."""
-    return "cu" + base64.b32encode(secrets.token_bytes(10)).decode().lower()

@@ -1,11 +1,18 @@
 """What every part gets from outside."""
 
+import base64
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 
 from orchestrator.settings import Settings
 from orchestrator.storage import Storage
 from orchestrator.switchboard import Switchboard
+
+
+def new_customer() -> str:
+    """An id for a customer nobody knew: 80 random bits, which no two of any number of customers will share."""
+    return "cu" + base64.b32encode(secrets.token_bytes(10)).decode().lower()
 
 
 class Surroundings:
@@ -19,6 +26,7 @@ class Surroundings:
         *,
         run: Path,
         now_ms: Callable[[], int],
+        new_customer: Callable[[], str] = new_customer,
     ) -> None:
         self.settings = settings
         self.switchboard = switchboard
@@ -26,3 +34,4 @@ class Surroundings:
         self.run = run
         """A folder for this run of the server, which only its owner can enter."""
         self.now_ms = now_ms
+        self.new_customer = new_customer
