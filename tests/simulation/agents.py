@@ -1,0 +1,212 @@
+"""Agents: they watch inboxes and conversations through the SDK's session, and ask for things at random.
+
+What an agent was shown is compared at once with the journal: each event once, in order, none left out.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.gateway.server import AGENTS
+from orchestrator.intake import once_key
+from protocol.agent_session import AgentSession
+from protocol.commands import (
+    AddNote,
+    AnyCommand,
+    Assign,
+    LinkIdentity,
+    Move,
+    Reopen,
+    ReplayDelivery,
+    Reply,
+    Resolve,
+    SetContext,
+    Snooze,
+    Take,
+)
+from protocol.entities import ConversationSummary, Status
+from protocol.frames import Error, Inbox, Result
+from protocol.ids import customer_of
+from protocol.watched import ConversationUpdate
+from tests.simulation.clients import CODEC, Client
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+QUEUE = "queue:default"
+
+
+@dataclass(slots=True)
+class Asked:
+    """One command and what became of it."""
+
+    id: str
+    agent: str
+    conversation: str
+    command: AnyCommand
+    result: Result | None = None
+
+    @property
+    def key(self) -> int:
+        """Its once-key."""
+        return once_key("command", f"agent:{self.agent}", self.id)
+
+
+class Agent(Client):
+    """One agent at one desk."""
+
+    path = AGENTS
+
+    def __init__(self, world: "World", name: str) -> None:
+        super().__init__(world, f"agent:{name}")
+        self.agent = name
+        self.session = AgentSession(token=f"agent:{name}", client="simulation")
+        self.inboxes: dict[str, dict[str, ConversationSummary]] = {}
+        self.seen: dict[str, int] = {}
+        """By conversation: how far it was shown."""
+        self._opened: set[str] = set()
+        """Conversations it watches for themselves."""
+        self._refused: set[str] = set()
+        """Conversations whose watch the server has ended."""
+        self.busy = False
+        """It takes no updates now: its application is slow."""
+        self._asked = 0
+        self._watch_all()
+
+    def restart(self) -> None:
+        """Its program crashes; it goes on from the resume point it had written down. Pending commands are forgotten."""
+        self.session = AgentSession(
+            token=f"agent:{self.agent}", client="simulation", resume=self.session.resume_point()
+        )
+        self.inboxes = {}
+        self._opened.clear()
+        self._refused.clear()
+        self._watch_all()
+        if self.socket is not None:
+            self.socket.break_off(server_hears_s=0.0)
+
+    def decode(self, data: bytes) -> list[Any]:
+        return CODEC.decode_to_agent(data)
+
+    def left(self, data: bytes) -> None:
+        self.world.witness.to_agent(data)
+
+    def take(self, frame: Any) -> None:
+        turn = self.session.receive(frame, room=not self.busy)
+        self.say(turn.send)
+        if turn.held:
+            self.world.loop.call_later(0.5, self.catch_up)
+        for happened in turn.happened:
+            match happened:
+                case ConversationUpdate():
+                    self._shown(happened)
+                case Inbox():
+                    self._listed(happened)
+                case Result():
+                    self._resulted(happened)
+                case Error():
+                    self._told(happened)
+
+    def catch_up(self) -> None:
+        """There is room again."""
+        self.busy = False
+        self.say(self.session.catch_up())
+
+    def read(self, *, reading: bool) -> None:
+        """Stops or goes on reading from its socket."""
+        if self.socket is not None:
+            if reading:
+                self.socket.read_on()
+            else:
+                self.socket.reading = False
+
+    def watched(self) -> list[str]:
+        """The conversations it watches."""
+        followed = self.inboxes.get(QUEUE, {})
+        return sorted(self._opened | {c for c in followed if c not in self._refused})
+
+    def watch(self, conversation: str) -> None:
+        """Opens one conversation."""
+        self._opened.add(conversation)
+        self.say(self.session.watch(conversation=conversation))
+
+    def unwatch(self, conversation: str) -> None:
+        """Closes it."""
+        self._opened.discard(conversation)
+        self.say(self.session.unwatch(conversation=conversation))
+
+    def ask(self, command: AnyCommand, *, conversation: str = "", customer: str = "") -> None:
+        """Asks something."""
+        self._asked += 1
+        asked = Asked(f"{self.agent}-{self._asked}", self.agent, conversation or customer, command)
+        self.world.asked[asked.id] = asked
+        self.say(self.session.command(asked.id, command, conversation=conversation, customer=customer))
+
+    def _watch_all(self) -> None:
+        for inbox in (QUEUE, "mine"):
+            self.session.watch(inbox=inbox, follow=inbox == QUEUE)
+
+    def _shown(self, update: ConversationUpdate) -> None:
+        world, conversation = self.world, update.conversation
+        at = self.seen.get(conversation, 0)
+        first = update.seq - len(update.events) + 1
+        if first - update.skipped != at + 1 or (update.skipped and update.view is None):
+            world.broken("no_gap", f"{self.name} was at {at} of {conversation} and was shown {first} to {update.seq}")
+        if update.events != world.ledger.streams.get(conversation, [])[first - 1 : update.seq]:
+            world.broken("no_gap", f"{self.name} was shown {conversation} {first} to {update.seq} otherwise")
+        self.seen[conversation] = update.seq
+        world.trace("shown", agent=self.agent, conversation=conversation, seq=update.seq)
+
+    def _listed(self, inbox: Inbox) -> None:
+        rows = self.inboxes.setdefault(inbox.inbox, {})
+        if inbox.full:
+            rows.clear()
+        for gone in inbox.removed:
+            rows.pop(gone, None)
+        self._refused.difference_update(row.conversation for row in inbox.entries)
+        rows.update({row.conversation: row for row in inbox.entries})
+
+    def _told(self, error: Error) -> None:
+        """A watch is over: right where the conversation is."""
+        self.world.trace("error", agent=self.agent, code=error.code, ref=error.ref)
+        kind, _, conversation = error.ref.partition("=")
+        if kind == "conversation":
+            views = self.world.folds.views(conversation)
+            if views and views[-1].status is not Status.CLOSED:
+                self.world.broken("no_gap", f"{self.name} was told {error.code} of {conversation}, which is live")
+            self._opened.discard(conversation)
+            self._refused.add(conversation)
+
+    def _resulted(self, result: Result) -> None:
+        self.world.asked[result.id].result = result
+        self.world.trace("result", id=result.id, code=result.code, seq=result.seq)
+
+
+def any_command(world: "World", agent: Agent, conversation: str) -> Callable[[], None]:
+    """Something an agent may ask of a conversation."""
+    random, words = world.random, f"words {world.random.randrange(10**6)}"
+    commands: list[tuple[float, Callable[[], AnyCommand]]] = [
+        (5, lambda: Reply(text=words)),
+        (2, lambda: AddNote(text=words)),
+        (2, lambda: Take(force=random.random() < 0.3)),
+        (1, lambda: Assign(owner=random.choice(["", *world.agent_names]))),
+        (1, lambda: Move(queue=random.choice(["default", "second"]))),
+        (1, lambda: Snooze(until_ms=world.now_ms() + random.randrange(200, 3000))),
+        (1, lambda: Resolve()),
+        (1, lambda: Reopen()),
+        (3, lambda: SetContext(key=random.choice("abc"), value=words)),
+        (1, lambda: ReplayDelivery(delivery=_held(world, conversation))),
+    ]
+    if random.random() < 0.08:
+        identity = random.choice(world.identities)
+        return lambda: agent.ask(LinkIdentity(identity=identity), customer=customer_of(conversation))
+    make = random.choices([make for _, make in commands], [weight for weight, _ in commands])[0]
+    command = make()
+    return lambda: agent.ask(command, conversation=conversation)
+
+
+def _held(world: "World", conversation: str) -> str:
+    """A delivery that waits for a person, if there is one."""
+    views = world.folds.views(conversation)
+    held = [d.id for d in views[-1].deliveries if d.state in ("dead", "uncertain")] if views else []
+    return world.random.choice(held) if held else f"{conversation}.1"

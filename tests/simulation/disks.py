@@ -1,0 +1,180 @@
+"""The stores: the real rules and the real SQL in memory, slow, failing where they are told to, and cut off with the
+process that used them.
+
+A disk outlives processes. What a process has written and not synced outlives the process too, and not the machine:
+`lose_power` forgets it, of the journal and of the archive.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+from adapters.stores.memory import MemoryArchive, MemoryDisk, MemoryJournal, MemoryJournalReader
+from protocol.journal import Committed, Fence, Unit, Verdict
+from tests.simulation.fences import Fences
+from tests.simulation.ledger import Ledger
+from tests.simulation.life import Life
+from tests.simulation.pace import Pace
+
+Trouble = Literal["lost", "ambiguous", "before", "after"]
+"""What befalls the next commit: it fails with nothing kept or with everything kept; or the journal's process dies
+before it, or after it and before it says so."""
+
+
+class Disks:
+    """The two stores of one server, and what is to befall them."""
+
+    def __init__(self, pace: Pace, broken: Callable[[str, str], None]) -> None:
+        self.pace = pace
+        self.disk = MemoryDisk()
+        self.archive = MemoryArchive()
+        self.archive_open = False
+        self.ledger = Ledger(self.disk, broken)
+        self.fences = Fences(broken)
+        self.generations = 0
+        self.trouble: Trouble | None = None
+        self.die: Callable[[], None] = _nobody
+        """Ends the journal's process; set by who supervises it."""
+        self.commits = 0
+
+    def new_generation(self) -> str:
+        """Names the journal's next life."""
+        self.generations += 1
+        return f"g{self.generations}"
+
+    def lose_power(self) -> None:
+        """What was not synced never was. No process may be alive."""
+        self.disk.crash()
+        if self.archive_open:
+            self.archive.crash()
+        self.archive_open = False
+
+
+class SimulatedStorage:
+    """The stores as one life of a process reaches them (see `orchestrator.storage.Storage`)."""
+
+    def __init__(self, disks: Disks, life: Life) -> None:
+        self._disks = disks
+        self._life = life
+
+    def journal(self) -> "SlowJournal":
+        return SlowJournal(self._disks, self._life)
+
+    def archive(self) -> "SlowArchive":
+        return SlowArchive(self._disks, self._life)
+
+    def journal_reader(self) -> Any:
+        return Slow(MemoryJournalReader(self._disks.disk), self._disks.pace, self._life)
+
+    def archive_reader(self) -> Any:
+        return Slow(_OfWorld(self._disks), self._disks.pace, self._life)
+
+    async def open_readers(self) -> None:
+        """They need no opening."""
+
+    async def close_readers(self) -> None:
+        """Nor closing."""
+
+
+class SlowJournal:
+    """A `MemoryJournal` whose commits take time, and die on the way."""
+
+    def __init__(self, disks: Disks, life: Life) -> None:
+        self._disks = disks
+        self._life = life
+        self._inner = MemoryJournal(disks.disk, new_generation=disks.new_generation)
+        self.close = self._inner.close
+        self.first_position = self._inner.first_position
+        self.trim = self._inner.trim
+
+    async def open(self) -> Any:
+        await self._life.passing(self._disks.pace.commit_s())
+        self._disks.disk.in_use = False  # The lock was the dead process's.
+        return await self._inner.open()
+
+    async def raise_fences(self, scopes: Sequence[str]) -> list[Fence]:
+        await self._life.passing(self._disks.pace.commit_s())
+        fences = await self._inner.raise_fences(scopes)
+        self._disks.fences.raised(fences)
+        return fences
+
+    async def commit(self, units: Sequence[Unit]) -> list[Verdict]:
+        disks = self._disks
+        trouble, disks.trouble = disks.trouble, None
+        await self._life.passing(disks.pace.commit_s())
+        if trouble == "before":
+            disks.die()
+            await self._life.never()
+        if trouble in ("lost", "ambiguous"):
+            self._inner.fail_next = trouble
+        before = await self._inner.position()
+        try:
+            verdicts = await self._inner.commit(units)
+        finally:
+            disks.commits += 1
+            disks.ledger.read()
+        disks.fences.committed(units, verdicts, before)
+        if trouble == "after":
+            disks.die()
+            await self._life.never()
+        await self._life.passing(disks.pace.commit_s())
+        return verdicts
+
+
+class SlowArchive:
+    """The writer's side of the archive, for one life of its process. The file is the world's."""
+
+    def __init__(self, disks: Disks, life: Life) -> None:
+        self._disks = disks
+        self._life = life
+
+    async def open(self) -> int:
+        await self._life.passing(self._disks.pace.apply_s())
+        if not self._disks.archive_open:
+            self._disks.archive_open = True
+            return await self._disks.archive.open()
+        return await self._disks.archive.position()
+
+    async def close(self) -> None:
+        """The file stays."""
+
+    def __getattr__(self, name: str) -> Any:
+        write = getattr(self._disks.archive, name)
+
+        async def slowly(*args: Any) -> Any:
+            await self._life.passing(self._disks.pace.apply_s())
+            return await write(*args)
+
+        return slowly
+
+
+class Slow:
+    """A reader whose reads take time; a dead process reads nothing."""
+
+    def __init__(self, reader: Any, pace: Pace, life: Life) -> None:
+        self._reader = reader
+        self._pace = pace
+        self._life = life
+
+    def __getattr__(self, name: str) -> Any:
+        async def slowly(*args: Any, **kwargs: Any) -> Any:
+            await self._life.passing(self._pace.read_s())
+            return await getattr(self._reader, name)(*args, **kwargs)
+
+        return slowly
+
+
+class _OfWorld:
+    """The archive's file, also where its process is dead; before its first life there is none, and nobody reads."""
+
+    def __init__(self, disks: Disks) -> None:
+        self._disks = disks
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._disks.archive, name)
+
+
+def _nobody() -> None:
+    raise AssertionError("nobody supervises the journal")
+
+

@@ -1,0 +1,84 @@
+"""The ledger: what is committed and synced, read from the journal's disk and from nothing else.
+
+Every check compares what somebody was told with this. Records that retention trims stay here.
+"""
+
+from collections.abc import Callable
+
+import msgspec
+
+from adapters.stores.memory import MemoryDisk
+from protocol.events import AnyEvent, InputQuarantined
+from protocol.ids import conversation_of
+from protocol.journal import Entry, Record
+
+_entries = msgspec.msgpack.Decoder(list[Entry]).decode
+_event = msgspec.msgpack.Decoder(AnyEvent).decode
+
+
+class Ledger:
+    """`broken(promise, text)` hears where the records themselves contradict a promise."""
+
+    def __init__(self, disk: MemoryDisk, broken: Callable[[str, str], None]) -> None:
+        self._disk = disk
+        self._broken = broken
+        self.records: list[Record] = []
+        self.streams: dict[str, list[AnyEvent]] = {}
+        self.encoded: dict[str, list[bytes]] = {}
+        """The streams' events as their bytes."""
+        self.quarantined: dict[tuple[str, str, str], list[InputQuarantined]] = {}
+        """By (account, source, id)."""
+        self.customers: dict[str, str] = {}
+        """By stream: whose it is."""
+        self.by_once: dict[int, list[tuple[str, int]]] = {}
+        """By once-key: the places of the events that carry it."""
+        self.owners: dict[str, str] = {}
+        """By identity: the customer it was assigned to."""
+
+    @property
+    def position(self) -> int:
+        """The newest synced position."""
+        return len(self.records)
+
+    def head(self, stream: str) -> int:
+        """The newest synced seq of a stream."""
+        return len(self.streams.get(stream, ()))
+
+    def read(self) -> None:
+        """Takes what was synced since."""
+        synced = self._disk.synced_position
+        if synced == len(self.records):
+            return
+        image = self._disk.image
+        for record in image.records[len(self.records) - image.trimmed : synced - image.trimmed]:
+            self._take(record)
+
+    def delivery_events(self, delivery: str) -> list[AnyEvent]:
+        """The events about one delivery, in order."""
+        stream = self.streams.get(conversation_of(delivery), [])
+        return [event for event in stream if getattr(event, "delivery", "") == delivery]
+
+    def _take(self, record: Record) -> None:
+        self.records.append(record)
+        if record.position != len(self.records):
+            self._broken("ordered", f"position {record.position} follows {len(self.records) - 1}")
+        for identity in record.identities:
+            other = self.owners.setdefault(identity, record.customer)
+            if other != record.customer:
+                self._broken("once", f"{identity} was assigned to {other} and to {record.customer}")
+        for entry in _entries(record.body):
+            self._take_entry(record, entry)
+
+    def _take_entry(self, record: Record, entry: Entry) -> None:
+        stream = self.streams.setdefault(entry.stream, [])
+        event = _event(entry.event)
+        if entry.seq != len(stream) + 1:
+            self._broken("ordered", f"{entry.stream}: seq {entry.seq} follows {len(stream)}")
+        if self.customers.setdefault(entry.stream, record.customer) != record.customer:
+            self._broken("ordered", f"{entry.stream} has events of two customers")
+        stream.append(event)
+        self.encoded.setdefault(entry.stream, []).append(bytes(entry.event))
+        if isinstance(event, InputQuarantined):
+            self.quarantined.setdefault((event.account, event.source, event.id), []).append(event)
+        if event.once is not None:
+            self.by_once.setdefault(event.once.key, []).append((entry.stream, len(stream)))

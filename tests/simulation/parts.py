@@ -1,0 +1,178 @@
+"""The parts of a server under simulation: the real ones, but where a process holds sockets, those are in memory.
+
+Placement is the settings' word: what a cell is, and how many there are, is decided by the parts themselves.
+"""
+
+import asyncio
+from typing import Any
+
+from orchestrator.channels import ChannelHost
+from orchestrator.cluster.table import processes
+from orchestrator.gateway.agents import AgentConnection
+from orchestrator.gateway.backfill import Backfill
+from orchestrator.gateway.connection import Connection, Terms
+from orchestrator.gateway.deliveries import Deliveries
+from orchestrator.gateway.gateway_clients import GatewayConnection
+from orchestrator.gateway.hub import Hub
+from orchestrator.gateway.inboxes import Inboxes
+from orchestrator.gateway.metrics import Metrics
+from orchestrator.gateway.server import AGENTS, GATEWAY_CLIENTS, HEARTBEAT_S
+from orchestrator.gateway.websocket import WebSockets
+from orchestrator.parts.building import part_of
+from orchestrator.parts.front import Front
+from orchestrator.parts.surroundings import Surroundings
+from orchestrator.settings import GatewayAccount, Settings
+from orchestrator.tokens import Token
+from protocol.codec import Codec
+from protocol.errors import Code
+from tests.simulation.life import Life
+from tests.simulation.provider import Provider
+from tests.simulation.sockets import Socket
+
+METRICS = Metrics()
+"""One for all runs of the process: nothing here reads it, and a registry takes long to make."""
+
+
+def names_of(settings: Settings) -> list[str]:
+    """The server's processes."""
+    return [process.name for process in processes(settings)]
+
+
+def build(name: str, given: Surroundings, provider: Provider, life: Life) -> Any:
+    """The part of a process."""
+    match name:
+        case "gateway":
+            return SimulatedGateway(given)
+        case "channels":
+            return SimulatedChannels(given, provider, life)
+        case _:
+            return part_of(name, given)
+
+
+class SimulatedChannels:
+    """The channel host, whose ways out are the provider's."""
+
+    def __init__(self, given: Surroundings, provider: Provider, life: Life) -> None:
+        self.front = Front(given)
+        self.host = ChannelHost(
+            [],
+            intake=self.front.intake,
+            cells=self.front.cells,
+            attachments=_NoAttachments(),  # type: ignore[arg-type]
+            now_ms=given.now_ms,
+            senders=provider.senders(life),
+        )
+
+    async def start(self) -> None:
+        await self.front.start()
+
+    async def run(self) -> None:
+        await self.front.cells.fault.raised()
+
+
+class SimulatedGateway:
+    """What `orchestrator.gateway.server.Gateway` puts together, without its port."""
+
+    def __init__(self, given: Surroundings) -> None:
+        settings = given.settings
+        loop = asyncio.get_running_loop()
+        self.front = Front(given)
+        self._accepted: list[tuple[Socket, asyncio.Task[None]]] = []
+        self._ids = 0
+        self._accounts = {a.name: isinstance(a, GatewayAccount) for a in settings.accounts}
+        cells, archive = self.front.cells, self.front.archive
+        self.hub = Hub(cells, Backfill(archive), METRICS, on_new_generation=self._generation_changed)
+        self.inboxes = Inboxes(cells, archive, new_reference=self._new_id)
+        self.deliveries = Deliveries(cells, METRICS, clock_s=loop.time)
+        self._terms = Terms(
+            tokens=Badges(),  # type: ignore[arg-type]
+            metrics=METRICS,
+            generation=lambda: cells.generation,
+            new_id=self._new_id,
+            heartbeat_s=HEARTBEAT_S,
+            message_bytes=settings.http.frame_bytes_max,
+            queue_bytes=settings.limits.agent_queue_bytes,
+            watches=settings.limits.watches_max,
+            credits=settings.limits.gateway_credits,
+        )
+        self.sockets = WebSockets(
+            {AGENTS: self._agent, GATEWAY_CLIENTS: self._gateway_client},
+            origins=[],
+            message_bytes_max=settings.http.frame_bytes_max,
+            metrics=METRICS,
+            new_reference=self._new_id,
+        )
+        cells.on_updated = self.hub.updated
+        cells.on_heads = self.hub.heads_are
+        cells.on_list_changed = self.inboxes.changed
+        cells.on_deliver = self.deliveries.deliver
+        cells.on_fresh = self._fresh
+
+    async def start(self) -> None:
+        await self.front.start()
+
+    async def run(self) -> None:
+        await self.front.cells.fault.raised()
+
+    def accept(self, socket: Socket) -> None:
+        """A client connects."""
+        task = asyncio.get_running_loop().create_task(self.sockets(socket.scope(), socket.receive, socket.send))
+        self._accepted = [(each, its) for each, its in self._accepted if not its.done()]
+        self._accepted.append((socket, task))
+
+    def die(self) -> None:
+        """The process is gone: the kernel ends its connections."""
+        for socket, task in self._accepted:
+            if not task.done():
+                socket.break_off(server_hears_s=0.0)
+                task.cancel()
+
+    def connections(self) -> list[Connection]:
+        """Open connections, the oldest first."""
+        return sorted(self.sockets.connections, key=lambda connection: connection.session)
+
+    def _agent(self, codec: Codec, presented: str) -> AgentConnection:
+        return AgentConnection(
+            self._terms, codec, presented, hub=self.hub, inboxes=self.inboxes, intake=self.front.intake
+        )
+
+    def _gateway_client(self, codec: Codec, presented: str) -> GatewayConnection:
+        return GatewayConnection(
+            self._terms,
+            codec,
+            presented,
+            intake=self.front.intake,
+            deliveries=self.deliveries,
+            accounts=self._accounts,
+            clock=asyncio.get_running_loop(),
+        )
+
+    def _fresh(self, cell: int) -> None:
+        self.hub.fresh(cell)
+        self.inboxes.fresh(cell)
+
+    def _generation_changed(self) -> None:
+        self.sockets.close_all(Code.DRAINING, "the journal was replaced; reconnect", kind=AgentConnection.kind)
+
+    def _new_id(self) -> str:
+        self._ids += 1
+        return f"{self._ids:08d}"
+
+
+class Badges:
+    """Tokens that say themselves who bears them: `agent:ann`, `gateway:chat`."""
+
+    def check(self, text: str) -> Token:
+        kind, _, name = text.partition(":")
+        scopes = ["agent"] if kind == "agent" else ["gateway:*"]
+        return Token(id=text, name=name, scopes=scopes, sha256="", created_ms=0)
+
+    def holds(self, token: Token) -> bool:
+        return True
+
+
+class _NoAttachments:
+    """Nothing is attached."""
+
+    def open(self) -> None:
+        """There is no folder."""

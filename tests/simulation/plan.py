@@ -1,0 +1,123 @@
+"""The plan of one run: everything that its seed decides before it begins."""
+
+from dataclasses import dataclass
+from random import Random
+
+from orchestrator.settings import (
+    EmailAccount,
+    GatewayAccount,
+    Limits,
+    PolicySettings,
+    Settings,
+    TwilioAccount,
+)
+
+NOWHERE = "no-such-folder"
+"""Where files would lie, if there were any."""
+
+SOURCES = ("chat", "messenger")
+"""Accounts of gateway clients: the first is trusted with several identities in one event, the other is not."""
+
+FAULTS = (
+    "kill_journal",
+    "kill_archive",
+    "kill_cell",
+    "kill_gateway",
+    "kill_channels",
+    "commit_lost",
+    "commit_ambiguous",
+    "crash_before_commit",
+    "crash_after_commit",
+    "power",
+    "break_pipe",
+    "part",
+    "slow_pipes",
+    "slow_disk",
+    "slow_archive",
+    "second_life",
+    "break_socket",
+    "restart_client",
+    "slow_agent",
+    "busy_agent",
+    "clock_forward",
+    "clock_back",
+    "provider",
+    "duplicate",
+    "conflict",
+    "bad_input",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One run."""
+
+    seed: int
+    settings: Settings
+    placement: str
+    active_s: float
+    """How long there is traffic and trouble."""
+    events: int
+    commands: int
+    people: int
+    agents: int
+    faults: tuple[tuple[float, str], ...]
+    """When, and what."""
+
+
+def plan_of(seed: int, *, placement: str) -> Plan:
+    """Draws the plan of a seed. `placement`: `pooled`, `dedicated`, or `both`: then the seed chooses."""
+    random = Random(f"plan {seed}")
+    chosen = random.choice(("pooled", "dedicated"))
+    active_s = random.uniform(4.0, 12.0)
+    return Plan(
+        seed=seed,
+        placement=chosen if placement == "both" else placement,
+        settings=_settings(random),
+        active_s=active_s,
+        events=random.randrange(20, 90),
+        commands=random.randrange(10, 70),
+        people=random.randrange(2, 7),
+        agents=random.randrange(1, 4),
+        faults=_faults(random, active_s),
+    )
+
+
+def _faults(random: Random, active_s: float) -> tuple[tuple[float, str], ...]:
+    """Some kinds, some of them several times; a few runs have none, and show that the checks hold in peace."""
+    kinds = random.sample(FAULTS, random.choice((0, 1, 2, 3, 4, 6, 9)))
+    faults = [
+        (random.uniform(0.1, active_s), kind) for kind in kinds for _ in range(random.choice((1, 1, 2, 4)))
+    ]
+    return tuple(sorted(faults))
+
+
+def _settings(random: Random) -> Settings:
+    crowded = random.random() < 0.4
+    return Settings(
+        data=NOWHERE,
+        store="memory",
+        cells=random.randrange(1, 4),
+        retention_days=random.choice((0.0, 0.0, 30 / 86_400)),
+        limits=Limits(
+            agent_queue_bytes=random.choice((1024, 2048, 256 * 1024)),
+            gateway_credits=random.choice((2, 8, 4096)),
+            live_journeys_max=random.randrange(1, 3) if crowded else 1000,
+            passivate_after_s=random.choice((0.5, 3.0)) if crowded else 900.0,
+            archive_lag_max=random.choice((5, 50, 100_000)),
+        ),
+        policy=PolicySettings(
+            close_after_resolved_s=random.choice((0.5, 2.0)),
+            rest_after_s={"chat": 3.0, "email": 20.0, "sms": 5.0},
+            uncertain={"email": "retry", "sms": "hold", "chat": "hold"},
+            attempts_max=4,
+            backoff_s=0.2,
+            backoff_max_s=2.0,
+        ),
+        accounts=[
+            EmailAccount(name="mail", address="support@example.org"),
+            TwilioAccount(name="sms", number="+447700900000", account_sid="AC0", auth_token="0"),
+            GatewayAccount(name="chat", channel="chat", trusted=True),
+            GatewayAccount(name="messenger", channel="messenger"),
+        ],
+    )

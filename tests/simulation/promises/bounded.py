@@ -1,0 +1,44 @@
+"""Promise 10: bounded. What may wait is looked at while a run goes on, and never passes its bound."""
+
+from tests.simulation.sockets import WINDOW_BYTES
+from tests.simulation.world import World
+
+EVERY_S = 0.1
+ONE_MESSAGE_BYTES = 64 * 1024
+"""A queue may pass its bound by the one message that finds it empty, and by what the socket is taking."""
+
+
+def watch(world: World) -> None:
+    """Looks now, and again and again."""
+    look(world)
+    world.loop.call_later(EVERY_S, watch, world)
+
+
+def look(world: World) -> None:
+    """Compares each size with its bound."""
+    limits = world.settings.limits
+    for name, size, most in _sizes(world):
+        if size > most:
+            world.broken("bounded", f"{name}: {size} over {most}")
+    for agent in world.agents:
+        if agent.socket is not None and agent.socket.unread_bytes > WINDOW_BYTES + ONE_MESSAGE_BYTES:
+            world.broken("bounded", f"{agent.name} has {agent.socket.unread_bytes} bytes unread")
+    assert limits
+
+
+def _sizes(world: World) -> list[tuple[str, int, int]]:
+    limits, processes = world.settings.limits, world.server.processes
+    sizes: list[tuple[str, int, int]] = []
+    if (gateway := world.server.gateway) is not None:
+        for connection in gateway.connections():
+            size = connection.outgoing.size_bytes
+            sizes.append((f"{connection.kind} queue", size, 2 * limits.agent_queue_bytes + ONE_MESSAGE_BYTES))
+        sizes.append(("gateway inputs", gateway.front.intake.waiting, limits.inputs_waiting_max))
+    if (journal := processes["journal"].part) is not None:
+        status = journal.status()
+        sizes.append(("journal appends", status["waiting"], 4 * (len(world.server.cells) + 1)))
+    for name in world.server.cells:
+        if (cell := processes[name].part) is not None:
+            status = cell.status()
+            sizes.append((f"{name} attempts", status["attempts_under_way"], 2 * world.plan.people * 8))
+    return sizes

@@ -1,0 +1,43 @@
+"""Promise 2: once. One (account, source, id) has one effect; another payload under it lies in quarantine; a command
+that is asked again repeats its result."""
+
+from collections import defaultdict
+
+from protocol.errors import Code
+from tests.simulation.sources import Offer
+from tests.simulation.world import World
+
+
+def check(world: World) -> None:
+    """Counts effects by once-key, in the journal alone."""
+    for key, places in world.ledger.by_once.items():
+        if len(places) > 1:
+            world.broken("once", f"the key {key:x} has effects at {places}")
+    offers: dict[tuple[str, str, str], list[Offer]] = defaultdict(list)
+    for offer in world.book.offers:
+        offers[offer.place].append(offer)
+    for same in offers.values():
+        _check_payloads(world, same)
+    for asked in world.asked.values():
+        if asked.result is not None and not asked.result.code:
+            result = (asked.result.conversation, asked.result.seq)
+            if world.ledger.by_once.get(asked.key) != [result]:
+                world.broken("once", f"command {asked.id} has the result {result} and another effect")
+
+
+def _check_payloads(world: World, same: list[Offer]) -> None:
+    """Of the payloads under one name one counts; each other one that was answered is kept, once."""
+    payloads = {repr(offer.event.data) for offer in same}
+    answered = {a for offer in same for a in offer.answers}
+    if len(payloads) < 2 or not same[0].answers:
+        return
+    kept = world.ledger.quarantined.get(same[0].place, [])
+    raws = {event.raw for event in kept}
+    if len(raws) < len(kept):
+        world.broken("once", f"{same[0].event.id}: one conflict lies in quarantine {len(kept)} times")
+    effects = [offer for offer in same if {"committed", "repeat"} & set(offer.answers)]
+    if len({repr(offer.event.data) for offer in effects}) > 1:
+        world.broken("once", f"{same[0].event.id}: two payloads were taken under one name: {sorted(answered)}")
+    conflicts = [offer for offer in same if f"refused:{int(Code.DIGEST_CONFLICT)}" in offer.answers]
+    if conflicts and not kept:
+        world.broken("refused", f"{same[0].event.id}: its conflict was refused and is not in quarantine")

@@ -1,0 +1,66 @@
+"""Promise 3: ordered, and the archive is the journal's projection.
+
+Gaps and forks show as the ledger reads (`ledger.py`). Here the archive is made anew from all records and compared with
+the one that followed, died and caught up, row by row; and each snapshot with what the events up to it make.
+"""
+
+import msgspec
+
+from actors import journey as journeys
+from actors.archive import patches_of
+from actors.journey import Journey
+from adapters.stores.archive_schema import TABLES
+from adapters.stores.memory import MemoryArchive
+from protocol.events import AnyEvent
+from protocol.journal import Entry
+from tests.simulation.world import World
+
+NOT_PROJECTED = frozenset({"snapshot", "meta"})
+BATCH = 7
+"""Records a batch: other ones than the archive had, since batches must not matter."""
+
+_entries = msgspec.msgpack.Decoder(list[Entry]).decode
+_event = msgspec.msgpack.Decoder(AnyEvent).decode
+
+
+async def check(world: World) -> None:
+    """Compares two archives and all snapshots."""
+    anew = MemoryArchive()
+    await anew.open()
+    records = world.ledger.records
+    for start in range(0, len(records), BATCH):
+        batch = records[start : start + BATCH]
+        await anew.apply(patches_of(batch), batch[-1].position)
+    before_ms = _retained_from(world)
+    for archive in (anew, world.disks.archive):
+        if before_ms:
+            await archive.prune(before_ms)
+    for table in sorted(set(TABLES) - NOT_PROJECTED):
+        made, followed = await anew.rows(table), await world.disks.archive.rows(table)
+        if made != followed:
+            differ = [row for row in followed if row not in made] or [row for row in made if row not in followed]
+            world.broken("ordered", f"the archive's {table} is not the journal's projection: {differ[:2]}")
+    for customer, position, body in await world.disks.archive.rows("snapshot"):
+        _check_snapshot(world, customer, position, body)
+
+
+def _retained_from(world: World) -> int:
+    kept_ms = round(world.settings.retention_days * 86_400_000)
+    return world.now_ms() - kept_ms if kept_ms else 0
+
+
+def _check_snapshot(world: World, customer: str, position: int, body: bytes) -> None:
+    made = Journey(customer=customer)
+    for record in world.ledger.records[:position]:
+        if record.customer == customer:
+            for entry in _entries(record.body):
+                journeys.evolve(made, entry.stream, _event(entry.event), bytes(entry.event))
+    kept = journeys.thaw(body)
+    assert kept is not None
+    if _plain(kept) != _plain(made):
+        world.broken("ordered", f"the snapshot of {customer} at {position} is not what its events make")
+
+
+def _plain(journey: Journey) -> Journey:
+    """Without what may be forgotten at any moment."""
+    return msgspec.structs.replace(journey, once={})

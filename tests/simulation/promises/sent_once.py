@@ -1,0 +1,42 @@
+"""Deliveries: sent once, or visibly uncertain. The provider's own record against the journal."""
+
+from collections import Counter, defaultdict
+
+from protocol.events import (
+    DeliveryFailed,
+    DeliveryReplayed,
+    DeliverySent,
+    DeliveryUncertain,
+    MessageQueued,
+)
+from tests.simulation.world import World
+
+
+def check(world: World) -> None:
+    """Each message that really left was asked for, and left once but for what is said to be uncertain."""
+    left: dict[str, Counter[int]] = defaultdict(Counter)
+    for sending in world.provider.sent:
+        left[sending.delivery][sending.attempt] += 1
+        queued = [e for e in world.ledger.delivery_events(sending.delivery) if isinstance(e, MessageQueued)]
+        if [(e.text, e.to, e.account) for e in queued] != [(sending.text, sending.to, sending.account)]:
+            world.broken("sent_once", f"{sending.delivery} left and was not queued so")
+    for delivery, attempts in left.items():
+        events = world.ledger.delivery_events(delivery)
+        again = sum(isinstance(event, DeliveryUncertain | DeliveryReplayed) for event in events)
+        if sum(attempts.values()) > 1 + again:
+            world.broken("sent_once", f"{delivery} left {sum(attempts.values())} times, {again} of them accounted for")
+        if max(attempts.values()) > 1:
+            world.broken("sent_once", f"{delivery} left twice for one attempt: {dict(attempts)}")
+    _check_outcomes(world, left)
+
+
+def _check_outcomes(world: World, left: dict[str, Counter[int]]) -> None:
+    for stream, events in world.ledger.streams.items():
+        attempt: dict[str, int] = {}
+        for event in events:
+            delivery = getattr(event, "delivery", "")
+            attempt[delivery] = getattr(event, "attempt", attempt.get(delivery, 0))
+            if isinstance(event, DeliverySent) and not left[delivery]:
+                world.broken("sent_once", f"{stream}: {delivery} is said to be sent, and never left")
+            if isinstance(event, DeliveryFailed) and left[delivery][attempt[delivery]]:
+                world.broken("sent_once", f"{stream}: {delivery} left, and its attempt is said to have failed")

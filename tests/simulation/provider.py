@@ -1,0 +1,86 @@
+"""The provider: what carries messages to customers. It records what it really sent, and lies, fails and hesitates.
+
+An attempt is really sent at one moment, or never. What the provider says of it afterwards may be nothing at all: then
+the outcome is `uncertain`, and the record alone knows.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+
+from adapters.channels import SendStatus, Sent
+from protocol.links import DeliverNow
+from tests.simulation.life import Life
+
+ACCOUNTS = ("mail", "sms")
+"""Those the channel host serves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """One message that really left."""
+
+    delivery: str
+    attempt: int
+    account: str
+    to: str
+    text: str
+
+
+class Provider:
+    """`attempted(delivery, attempt)` is called before each, `sent` holds what left."""
+
+    def __init__(self, random: Random, attempted: Callable[[str, int], None]) -> None:
+        self._random = random
+        self._attempted = attempted
+        self.sent: list[Sending] = []
+        self.trouble = 0.0
+        """Share of attempts that do not simply succeed."""
+
+    def senders(self, life: Life) -> dict[str, "ProviderSender"]:
+        """Each account's way out, for one life of the channel host."""
+        return {account: ProviderSender(self, life) for account in ACCOUNTS}
+
+    def outcome(self) -> tuple[str, bool]:
+        """What is said of an attempt, and whether it is really sent."""
+        if self._random.random() >= self.trouble:
+            return "sent", True
+        return self._random.choice(
+            [("failed", False), ("failed", False), ("refused", False), ("uncertain", True), ("uncertain", False)]
+        )
+
+    def hangs(self) -> bool:
+        """Whether nothing is ever said of an attempt that nobody made."""
+        return self._random.random() < self.trouble / 10
+
+    def takes_s(self) -> float:
+        """How long an attempt takes, in two halves."""
+        return self._random.uniform(0.005, 0.3) * (10 if self._random.random() < self.trouble / 4 else 1)
+
+    def record(self, delivery: str, attempt: int, account: str, to: str, text: str) -> None:
+        """It leaves now."""
+        self.sent.append(Sending(delivery, attempt, account, to, text))
+
+    def attempt(self, delivery: str, attempt: int) -> None:
+        """Someone asks for it."""
+        self._attempted(delivery, attempt)
+
+
+class ProviderSender:
+    """One account's sender (see `adapters.channels.Sender`)."""
+
+    def __init__(self, provider: Provider, life: Life) -> None:
+        self._provider = provider
+        self._life = life
+
+    async def send(self, now: DeliverNow) -> Sent:
+        self._provider.attempt(now.delivery, now.attempt)
+        status, really = self._provider.outcome()
+        await self._life.passing(self._provider.takes_s())
+        if really:
+            self._provider.record(now.delivery, now.attempt, now.account, now.to, now.text)
+        await self._life.passing(self._provider.takes_s())
+        return Sent(status=SendStatus(status), external_id=f"x{now.delivery}@provider" if status == "sent" else "")
+
+    async def close(self) -> None:
+        """It holds nothing."""

@@ -1,0 +1,93 @@
+"""One run: plan, traffic and faults, settling, checks. The same seed gives the same run, to the last message."""
+
+import asyncio
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import structlog
+
+from tests.simulation.faults import Faults
+from tests.simulation.plan import Plan, plan_of
+from tests.simulation.promises import acked, bounded, context, once, one_owner, ordered, refused, sent_once
+from tests.simulation.settling import settle
+from tests.simulation.traffic import Traffic
+from tests.simulation.virtual_loop import Stuck, VirtualLoop
+from tests.simulation.world import Broken, World
+
+FAR_S = 600.0
+"""A run that is not over by then never will be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What became of one seed."""
+
+    plan: Plan
+    digest: str
+    failures: list[Broken]
+    events: int
+    """Committed."""
+    faults: list[str]
+    virtual_s: float
+
+
+def run(seed: int, *, placement: str = "pooled", say: Callable[[str], None] | None = None) -> Run:
+    """Plays a seed; `say` gets each line of its trace."""
+    plan = plan_of(seed, placement=placement)
+    with _quiet(), asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        loop = runner.get_loop()
+        assert isinstance(loop, VirtualLoop)
+        world = World(plan, loop, say)
+        loop.set_task_factory(world.kept_task)
+        loop.set_exception_handler(lambda _, of: world.broken("alive", f"{of['message']}: {of.get('exception')!r}"))
+        faults = Faults(world, Traffic(world))
+        try:
+            runner.run(_play(world, faults))
+        except Stuck as exc:
+            world.broken("alive", str(exc))
+        loop.set_exception_handler(lambda _, of: None)
+        return Run(plan, world.digest, world.failures, world.ledger.position, faults.happened, loop.time())
+
+
+async def _play(world: World, faults: Faults) -> None:
+    world.trace("begin", seed=world.plan.seed, placement=world.plan.placement, cells=world.settings.cells)
+    world.server.start()
+    bounded.watch(world)
+    faults.schedule()
+    faults.traffic.schedule()
+    end_s = world.loop.time() + world.plan.active_s
+    while world.loop.time() < end_s and not world.failures:
+        await asyncio.sleep(0.1)
+    faults.end()
+    if not world.failures:
+        for promise, text in await settle(world):
+            world.broken(promise, f"{text}, though all has been well for long")
+    if not world.failures:
+        await _check(world)
+
+
+async def _check(world: World) -> None:
+    acked.check(world)
+    once.check(world)
+    one_owner.check(world)
+    sent_once.check(world)
+    refused.check(world)
+    await context.check(world)
+    await ordered.check(world)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The server's log says nothing: thousands of runs would say it thousands of times."""
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL), cache_logger_on_first_use=False)
+    with warnings.catch_warnings():
+        # What a killed process left behind is collected without having been awaited.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        try:
+            yield
+        finally:
+            structlog.configure(**before)

@@ -1,0 +1,167 @@
+"""The server: its processes, who die and come back.
+
+A process is one life after another of a part. Whatever ends a life (a kill, an error of its store, a fence that another
+writer raised) is followed by another one after a while, as a supervisor does it.
+"""
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from adapters.stores.errors import StoreFailed
+from orchestrator.parts.building import peer_name
+from orchestrator.parts.surroundings import Surroundings
+from tests.simulation.plan import NOWHERE
+from tests.simulation.disks import SimulatedStorage
+from tests.simulation.life import Life
+from tests.simulation.parts import SimulatedChannels, SimulatedGateway, build, names_of
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+
+
+class Process:
+    """One process of the table."""
+
+    def __init__(self, world: "World", name: str) -> None:
+        self._world = world
+        self.name = name
+        self.part: Any = None
+        self.up = False
+        self.lives = 0
+        self._life: Life | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._held_down = False
+
+    def start(self) -> None:
+        """Begins the next life."""
+        self._held_down = False
+        if self._life is not None and self._life.alive:
+            return
+        self.lives += 1
+        life = self._life = Life(peer_name(self.name), self.lives)
+        self._world.trace("start", process=self.name, life=self.lives)
+        self._task = self._world.loop.create_task(self._live(life))
+        self._task.add_done_callback(lambda task: self._ended(task, life))
+
+    def kill(self, *, again_in_s: float | None = None) -> None:
+        """Ends it as a kill does: at once, in the middle of whatever it does."""
+        if self._life is None or not self._life.alive:
+            return
+        self._world.trace("kill", process=self.name, life=self.lives)
+        self._bury(self._life, self._task)
+        self._start_later(again_in_s)
+
+    def second_life(self, *, kill_first_in_s: float) -> None:
+        """Another life begins while this one still lives: a supervisor that was wrong about a death."""
+        life, task = self._life, self._task
+        if life is None or not life.alive or not self.up:
+            return
+        self._world.trace("second_life", process=self.name)
+        self._life = self._task = self.part = None
+        self.up = False
+        self.start()
+        self._world.loop.call_later(kill_first_in_s, self._bury, life, task)
+
+    def hold_down(self) -> None:
+        """Stays dead until `start`."""
+        self.kill()
+        self._held_down = True
+
+    async def _live(self, life: Life) -> None:
+        world = self._world
+        given = Surroundings(
+            world.settings,
+            world.exchange.switchboard(life.name, life.incarnation),
+            SimulatedStorage(world.disks, life),
+            run=Path(NOWHERE),
+            now_ms=world.now_ms,
+            new_customer=world.new_customer,
+        )
+        part = build(self.name, given, world.provider, life)
+        await part.start()
+        if life is self._life:
+            self.part, self.up = part, True
+            world.trace("up", process=self.name, life=self.lives)
+        await part.run()
+
+    def _ended(self, task: "asyncio.Task[None]", life: Life) -> None:
+        if task.cancelled() or not life.alive:
+            return
+        exc = task.exception()
+        self._world.trace("died", process=self.name, why=type(exc).__name__)
+        if not _to_be_expected(exc):
+            self._world.broken("alive", f"{self.name} broke: {type(exc).__name__}: {exc}")
+        self._bury(life, task)
+        if life is self._life:
+            self._start_later(None)
+
+    def _bury(self, life: Life, task: "asyncio.Task[None] | None") -> None:
+        if not life.alive:
+            return
+        life.alive = False
+        self._world.exchange.cut(life.incarnation)
+        if task is not None:
+            task.cancel()
+        if life is self._life:
+            if isinstance(self.part, SimulatedGateway):
+                self.part.die()
+            self.part, self.up = None, False
+
+    def _start_later(self, again_in_s: float | None) -> None:
+        wait_s = self._world.pace.start_s() if again_in_s is None else again_in_s
+        self._world.loop.call_later(wait_s, self._start_again)
+
+    def _start_again(self) -> None:
+        if not self._held_down:
+            self.start()
+
+
+class Server:
+    """All processes."""
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+        self.processes = {name: Process(world, name) for name in names_of(world.settings)}
+        world.disks.die = self.processes["journal"].kill
+
+    @property
+    def gateway(self) -> SimulatedGateway | None:
+        """The gateway, where it is up."""
+        return self.processes["gateway"].part
+
+    @property
+    def channels(self) -> SimulatedChannels | None:
+        """The channel host, where it is up."""
+        return self.processes["channels"].part
+
+    @property
+    def cells(self) -> list[str]:
+        """The names of the cells' processes."""
+        return [name for name in self.processes if name.startswith("cell")]
+
+    @property
+    def up(self) -> bool:
+        """Whether every process is."""
+        return all(process.up for process in self.processes.values())
+
+    def start(self) -> None:
+        """Starts all, in any order."""
+        names = list(self.processes)
+        self._world.random.shuffle(names)
+        for name in names:
+            self.processes[name].start()
+
+    def lose_power(self) -> None:
+        """Everything dies, and what was not synced is lost."""
+        self._world.trace("power", process="all")
+        for process in self.processes.values():
+            process.hold_down()
+        self._world.disks.lose_power()
+        self._world.loop.call_later(self._world.pace.start_s(), self.start)
+
+
+def _to_be_expected(exc: BaseException | None) -> bool:
+    """A store that was told to fail, or a fence that another life raised."""
+    return isinstance(exc, StoreFailed) or (isinstance(exc, RuntimeError) and "another writer" in str(exc))
