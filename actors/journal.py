@@ -97,7 +97,9 @@ class Tail:
         self._of: dict[str, list[Record]] = {}
 
     def add(self, record: Record) -> None:
-        """A unit was committed."""
+        """A unit was committed. The archive reads the journal's file, and may have had it before the journal knew."""
+        if record.position <= self.archived:
+            return
         self._records.append(record)
         if mine := self._of.get(record.customer):
             mine.append(record)
@@ -165,8 +167,9 @@ class Journal:
                 with self._held:
                     await self._caught_up.wait()
                 self._fault.check()
-                with self._working:
-                    await self._turn()
+                if self._waiting:  # Meanwhile a peer may have come anew, and be about to ask again.
+                    with self._working:
+                        await self._turn()
             if self._draining:
                 return
 
@@ -198,7 +201,10 @@ class Journal:
     # Lines
 
     def opened(self, line: Line, *, fresh: bool) -> None:
-        """A cell has nothing to be told; an archive is told the head."""
+        """A cell has nothing to be told; an archive is told the head. What a former life of the peer asked for, or
+        this one on a former line, is dropped: who was not answered asks again, and the queue stays bounded."""
+        if fresh:
+            self._waiting = deque(asked for asked in self._waiting if asked[0].peer != line.peer)
         if line.peer.startswith("archive"):
             self._archives = [*(each for each in self._archives if each.peer != line.peer), line]
             line.send(HeadIs(self.position))
@@ -217,7 +223,7 @@ class Journal:
         assert isinstance(message, AnyToJournal), message
         match message:
             case Append() | RaiseFences():
-                # Bounded by the cells: each has one append and one question under way.
+                # Bounded by the cells: on its newest line each has one append and one question under way.
                 self._waiting.append((line, message))
                 self._work.set()
             case TrimTo():

@@ -72,6 +72,22 @@ async def test_a_stale_writer_is_refused() -> None:
     task.cancel()
 
 
+async def test_a_peer_that_comes_anew_asks_once() -> None:
+    """What its former line brought and is not committed yet is dropped: it is asked again, and queued once."""
+    journal, cell, task = await started(lag_max=1)
+    journal.received(cell, Append(2, [unit(1), unit(2)]))
+    await turns()
+    for _ in range(5):
+        again = Line("cell:0")
+        journal.opened(again, fresh=True)
+        journal.received(again, Append(3, [unit(3)]))
+    assert journal.status()["waiting"] == 1
+    journal.received(Line("archive"), ArchivedIs(2))
+    await turns()
+    assert (journal.position, again.said) == (3, [Settled(3, [Committed(3)])])
+    task.cancel()
+
+
 async def test_the_tail_has_what_the_archive_has_not() -> None:
     """Units leave it when the archive says so, and their customers' loads name where the rest is."""
     journal, cell, task = await started()
@@ -96,6 +112,19 @@ async def test_past_the_lag_bound_commits_wait_for_the_archive() -> None:
     journal.received(Line("archive"), ArchivedIs(2))
     await turns()
     assert journal.position == 3
+    task.cancel()
+
+
+async def test_the_archive_may_be_faster_than_the_journal() -> None:
+    """It reads the file, and says that it has a unit before the journal has heard of its own commit: that unit is not
+    waited for."""
+    journal, cell, task = await started(lag_max=1)
+    journal.received(cell, Append(2, [unit(1), unit(2)]))
+    journal.received(Line("archive"), ArchivedIs(2))
+    await turns()
+    journal.received(cell, Append(3, [unit(3)]))
+    await turns()
+    assert (journal.position, journal.status()["archive_lag_events"]) == (3, 1)
     task.cancel()
 
 

@@ -39,7 +39,8 @@ class Offer:
 
     def is_kept(self, ledger: Ledger, answer: str) -> bool:
         """Whether the journal has what the answer says: the effect, or the payload in quarantine."""
-        lies = any(kept.raw == msgspec.json.encode(self.event) for kept in ledger.quarantined.get(self.place, ()))
+        kept = (msgspec.json.decode(each.raw, type=InboundEvent) for each in ledger.quarantined.get(self.place, ()))
+        lies = any(each.data == self.event.data for each in kept)
         return lies or (answer in ("committed", "repeat") and self.key in ledger.by_once)
 
     @property
