@@ -4,7 +4,7 @@
             whole; then the changes that came meanwhile, newer than the listed rows; then changes as they come
 
 The order matters: changes are gathered from before the cells are asked, so that none falls between. A cell that came
-back without its subscriptions is asked again, and the list is then sent whole to everyone who watches it.
+back without its subscriptions means that all are asked again, and the list is then sent whole to everyone who watches it.
 """
 
 import asyncio
@@ -109,7 +109,7 @@ class Inboxes:
                 self._give(name, watched, change)
 
     def fresh(self, cell: int) -> None:
-        """The cell came back without its subscriptions, or dropped rows because the line was full: what changed
+        """A cell came back without its subscriptions, or dropped rows because the line was full: what changed
         meanwhile shows in the whole list."""
         for name, watched in self._lists.items():
             everyone = dict(watched.watchers)
@@ -118,7 +118,9 @@ class Inboxes:
                 everyone.update(listing.watchers)
             watched.watchers = {}
             if everyone:
-                self._begin(name, watched, everyone, [cell], _nobody_waits)
+                # Every cell is asked, not this one alone: the archive must have all that the others have told of, or
+                # the whole list would put older rows in the place of newer ones.
+                self._begin(name, watched, everyone, range(len(self._cells)), _nobody_waits)
 
     async def close(self) -> None:
         """Ends the reads that are on their way."""

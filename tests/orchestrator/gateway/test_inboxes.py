@@ -6,7 +6,7 @@ import pytest
 
 from protocol.entities import ConversationSummary
 from protocol.errors import Code
-from protocol.links import ListChanged, Refused
+from protocol.links import ListChanged, Refused, WatchList
 from tests.orchestrator.gateway.conftest import Running, until
 
 
@@ -82,6 +82,18 @@ async def test_a_fresh_cell_means_the_list_is_sent_whole_again(running: Running)
         whole = await agent.next("inbox")
         assert (whole["full"], rows(whole)) == (True, {"cu1-1": 3})
         assert running.cells.lists == {"queue:bills"}
+
+
+async def test_the_list_that_is_sent_again_has_what_the_other_cells_told(running: Running) -> None:
+    """All cells are asked how far they are: the archive may lack a row that another cell has told of already."""
+    async with running.agent() as agent:
+        await agent.send({"op": "watch", "inbox": "queue:bills"})
+        await agent.next("inbox")
+        running.cells.held = True
+        running.cells.on_fresh(0)
+        asked = [index for index, message, _ in running.cells.asked if isinstance(message, WatchList)]
+        assert asked == [0, 1]
+        running.cells.release()
 
 
 async def test_the_last_to_leave_ends_the_subscription(running: Running) -> None:
