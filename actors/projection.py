@@ -16,14 +16,12 @@ from msgspec import Struct
 from actors.rows import (
     Place,
     action_row,
-    activity_row,
+    attachment_rows,
     capped,
     context_row,
     event_row,
     identity_row,
     interaction_row,
-    message_in,
-    message_out,
     outbox_changes,
     outbox_row,
     quarantine_row,
@@ -184,13 +182,12 @@ def _filled(event: ev.AnyEvent) -> dict[str, str]:
 def _contents(at: Place, event: ev.AnyEvent) -> Iterable[Patch]:
     """The rows that hold what an event says. One line for every member of the union."""
     match event:
-        case ev.MessageReceived() | ev.AutomaticReplyReceived():
-            yield message_in(at, event)
+        case ev.MessageReceived():
+            yield from attachment_rows(at, event)
+        case ev.AutomaticReplyReceived() | ev.ActivitySeen():
+            pass  # All of it is in `event`, of which `message` and `activity` are views.
         case ev.MessageQueued():
-            yield message_out(at, event)
             yield outbox_row(at, event)
-        case ev.ActivitySeen():
-            yield activity_row(at, event)
         case ev.InteractionStarted():
             yield interaction_row(at, event)
         case ev.InteractionEnded():

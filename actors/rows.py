@@ -47,10 +47,9 @@ def event_row(at: Place, event: ev.AnyEvent) -> Patch:
     """`event`: the fact itself."""
     return at.new(
         "event",
-        at.position,
-        at.n,
-        stream=at.stream,
-        seq=at.seq,
+        at.stream,
+        at.seq,
+        n=at.n,
         type=type(event).__name__,
         at_ms=event.at_ms,
         actor=event.actor,
@@ -58,49 +57,20 @@ def event_row(at: Place, event: ev.AnyEvent) -> Patch:
     )
 
 
-def message_in(at: Place, event: ev.MessageReceived | ev.AutomaticReplyReceived) -> Patch:
-    """`message`: what came from the customer, or from a machine for them."""
-    attachments = event.attachments if isinstance(event, ev.MessageReceived) else []
-    return at.new(
-        "message",
-        at.stream,
-        at.seq,
-        interaction=event.interaction,
-        direction="inbound",
-        channel=event.channel,
-        identity=event.identity,
-        author=event.actor,
-        automatic=int(isinstance(event, ev.AutomaticReplyReceived)),
-        at_ms=event.at_ms,
-        provider_ms=capped(event.provider_ms),
-        subject=event.subject,
-        text=event.text,
-        attachments=_json.encode(attachments).decode() if attachments else None,
-        reference=event.reference,
-        delivery=None,
-    )
-
-
-def message_out(at: Place, event: ev.MessageQueued) -> Patch:
-    """`message`: what goes to the customer; `outbox` tells what became of it."""
-    return at.new(
-        "message",
-        at.stream,
-        at.seq,
-        interaction=event.interaction,
-        direction="outbound",
-        channel=event.channel,
-        identity=event.to,
-        author=event.actor,
-        automatic=0,
-        at_ms=event.at_ms,
-        provider_ms=None,
-        subject=event.subject,
-        text=event.text,
-        attachments=None,
-        reference="",
-        delivery=event.delivery,
-    )
+def attachment_rows(at: Place, event: ev.MessageReceived) -> Iterable[Patch]:
+    """`attachment`: the files that came with a message."""
+    for n, file in enumerate(event.attachments):
+        yield at.new(
+            "attachment",
+            at.stream,
+            at.seq,
+            n,
+            name=file.name,
+            media_type=file.media_type,
+            size_bytes=capped(file.size_bytes),
+            sha256=file.sha256,
+            url=file.url,
+        )
 
 
 def outbox_row(at: Place, event: ev.MessageQueued) -> Patch:
@@ -144,22 +114,6 @@ def outbox_changes(
             return {"state": state, "reason": event.reason, "next_at_ms": capped(event.retry_at_ms) or None}
         case _:
             assert_never(event)
-
-
-def activity_row(at: Place, event: ev.ActivitySeen) -> Patch:
-    """`activity`: what the customer did on the web or in the app."""
-    return at.new(
-        "activity",
-        at.stream,
-        at.seq,
-        interaction=event.interaction,
-        channel=event.channel,
-        identity=event.identity,
-        at_ms=event.at_ms,
-        provider_ms=capped(event.provider_ms),
-        name=event.name,
-        properties=as_json(event.properties),
-    )
 
 
 def interaction_row(at: Place, event: ev.InteractionStarted) -> Patch:

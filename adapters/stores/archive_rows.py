@@ -72,8 +72,8 @@ def prune(db: sqlite3.Connection, before_ms: int) -> int:
 def reset(db: sqlite3.Connection, generation: str) -> None:
     """Empties the archive: position 0, to follow the journal of `generation`."""
     with transaction(db):
-        for (table,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall():
-            db.execute(f"DROP TABLE {table}")
+        for kind, name in db.execute("SELECT type, name FROM sqlite_schema WHERE type IN ('table', 'view')").fetchall():
+            db.execute(f"DROP {kind} {name}")
         for step in ARCHIVE.steps:
             for statement in step:
                 db.execute(statement)
@@ -117,9 +117,11 @@ def generation(db: sqlite3.Connection) -> str:
 def attached(db: sqlite3.Connection, names: Set[str]) -> set[str]:
     """Those of the files, named by their hash, that a message's attachments or a quarantined input speak of."""
     found: set[str] = set()
-    for sql in _ATTACHED:
-        for (named,) in db.execute(sql):
-            found.update(names & {name.decode() for name in _HASH.findall(named)})
+    for name in names:
+        if db.execute("SELECT 1 FROM attachment WHERE sha256 = ?", (name,)).fetchone():
+            found.add(name)
+    for (raw,) in db.execute("SELECT raw FROM quarantine"):
+        found.update(names & {name.decode() for name in _HASH.findall(raw)})
     return found
 
 
@@ -185,12 +187,12 @@ def _is(name: str) -> str:
 _PRUNE_CONVERSATION = (
     *(
         f"DELETE FROM {table} WHERE conversation = ?"
-        for table in ("interaction", "relation", "message", "context_item")
+        for table in ("interaction", "relation", "attachment", "context_item")
     ),
     # Its row stays, empty of words: a load finds the streams of a customer by it. Without a time of closing it is not
     # looked at again.
     "UPDATE conversation SET subject = '', owner = '', closed_at_ms = NULL WHERE conversation = ?",
-    *(f"DELETE FROM {table} WHERE stream = ?" for table in ("activity", "action", "timer")),
+    *(f"DELETE FROM {table} WHERE stream = ?" for table in ("action", "timer")),
     "DELETE FROM outbox WHERE delivery IN (SELECT delivery FROM (SELECT ? AS c) JOIN outbox "
     "ON delivery > c || '.' AND delivery < c || '/')",
     "DELETE FROM event WHERE stream = ? AND type NOT IN ('ConversationOpened', 'ConversationClosed')",
@@ -202,11 +204,7 @@ _STRIP_QUARANTINED = """
     UPDATE event SET body = json_set(body, '$.raw', '')
     WHERE (stream, seq) IN (SELECT stream, seq FROM quarantine WHERE at_ms < :before)"""
 _HASH = re.compile(rb'"([0-9a-f]{64})"')
-_ATTACHED = (
-    "SELECT CAST(attachments AS BLOB) FROM message WHERE attachments IS NOT NULL",
-    "SELECT raw FROM quarantine",
-)
-"""Both are JSON wherever they name files; the first is answered from an index that has nothing else."""
+"""Quarantined input is JSON wherever it names files."""
 _PRUNE_OLD = (
     "DELETE FROM quarantine WHERE at_ms < :before",
     "DELETE FROM outbox WHERE sent_at_ms < :before",

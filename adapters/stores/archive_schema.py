@@ -2,8 +2,9 @@
 
 Keys are the ids people see, and most tables are stored in the order of their key (`WITHOUT ROWID`), so that what
 belongs to one customer or conversation lies together: their ids begin alike. `event` is appended in the journal's
-order. An index is here only where a query of `archive_queries.py` or a promise needs it: each costs every event some
-microseconds.
+order. What costs an event most is the pages it changes, each of which is written twice: so what was said stands once,
+in `event`, and `message` and `activity` are views of it; and an index is here only where a query of
+`archive_queries.py` or a promise needs it.
 """
 
 from msgspec import Struct
@@ -28,12 +29,11 @@ TABLES: dict[str, Table] = {
     "conversation": Table(("conversation",)),
     "interaction": Table(("conversation", "interaction")),
     "relation": Table(("conversation", "earlier")),
-    "message": Table(("conversation", "seq")),
-    "activity": Table(("stream", "seq")),
+    "attachment": Table(("conversation", "seq", "n")),
     "context_item": Table(("conversation", "key"), replaced=True),
     "action": Table(("stream", "seq")),
     "work": Table(("conversation",)),
-    "event": Table(("position", "n")),
+    "event": Table(("stream", "seq")),
     "outbox": Table(("delivery",), named_outside=True),
     "timer": Table(("stream", "kind"), replaced=True),
     "quarantine": Table(("quarantine",), named_outside=True),
@@ -98,38 +98,19 @@ _FIRST = (
         at_ms INTEGER NOT NULL,
         position INTEGER NOT NULL,
         PRIMARY KEY (conversation, earlier)) WITHOUT ROWID""",
-    """CREATE TABLE message (
+    # Of messages with files alone. Retention asks which files are named.
+    """CREATE TABLE attachment (
         conversation TEXT NOT NULL,
         seq INTEGER NOT NULL,
-        interaction INTEGER NOT NULL,
-        direction TEXT NOT NULL,
-        channel TEXT NOT NULL,
-        identity TEXT NOT NULL,
-        author TEXT NOT NULL,
-        automatic INTEGER NOT NULL,
-        at_ms INTEGER NOT NULL,
-        provider_ms INTEGER,
-        subject TEXT NOT NULL,
-        text TEXT NOT NULL,
-        attachments TEXT,
-        reference TEXT NOT NULL,
-        delivery TEXT,
-        position INTEGER NOT NULL,
-        PRIMARY KEY (conversation, seq)) WITHOUT ROWID""",
-    # For retention of files. Only messages with files are in it, and it alone answers which files they name.
-    "CREATE INDEX message_with_attachments ON message (attachments) WHERE attachments IS NOT NULL",
-    """CREATE TABLE activity (
-        stream TEXT NOT NULL,
-        seq INTEGER NOT NULL,
-        interaction INTEGER NOT NULL,
-        channel TEXT NOT NULL,
-        identity TEXT NOT NULL,
-        at_ms INTEGER NOT NULL,
-        provider_ms INTEGER NOT NULL,
+        n INTEGER NOT NULL,
         name TEXT NOT NULL,
-        properties TEXT NOT NULL,
+        media_type TEXT NOT NULL,
+        size_bytes INTEGER NOT NULL,
+        sha256 TEXT NOT NULL,
+        url TEXT NOT NULL,
         position INTEGER NOT NULL,
-        PRIMARY KEY (stream, seq)) WITHOUT ROWID""",
+        PRIMARY KEY (conversation, seq, n)) WITHOUT ROWID""",
+    "CREATE INDEX attachment_by_file ON attachment (sha256)",
     """CREATE TABLE context_item (
         conversation TEXT NOT NULL,
         key TEXT NOT NULL,
@@ -160,7 +141,7 @@ _FIRST = (
         position INTEGER NOT NULL) WITHOUT ROWID""",
     "CREATE INDEX work_by_queue ON work (queue, status)",
     "CREATE INDEX work_by_owner ON work (owner, status)",
-    # Appended in the journal's order; bodies can be long, which a table in key order stores badly.
+    # Appended in the journal's order. It has the one index that costs each event something.
     """CREATE TABLE event (
         position INTEGER NOT NULL,
         n INTEGER NOT NULL,
@@ -169,8 +150,7 @@ _FIRST = (
         type TEXT NOT NULL,
         at_ms INTEGER NOT NULL,
         actor TEXT NOT NULL,
-        body TEXT NOT NULL,
-        PRIMARY KEY (position, n))""",
+        body TEXT NOT NULL)""",
     # Unique: a stream that forks must never get this far, and if it does the archive stops.
     "CREATE UNIQUE INDEX event_by_stream ON event (stream, seq)",
     """CREATE TABLE snapshot (
@@ -223,6 +203,36 @@ _FIRST = (
         replayed_at_ms INTEGER,
         position INTEGER NOT NULL)""",
     "CREATE INDEX quarantine_by_time ON quarantine (at_ms)",
+    """CREATE VIEW message AS SELECT
+        stream AS conversation,
+        seq,
+        json_extract(body, '$.interaction') AS interaction,
+        CASE type WHEN 'MessageQueued' THEN 'outbound' ELSE 'inbound' END AS direction,
+        json_extract(body, '$.channel') AS channel,
+        json_extract(body, CASE type WHEN 'MessageQueued' THEN '$.to' ELSE '$.identity' END) AS identity,
+        actor AS author,
+        type = 'AutomaticReplyReceived' AS automatic,
+        at_ms,
+        json_extract(body, '$.provider_ms') AS provider_ms,
+        coalesce(json_extract(body, '$.subject'), '') AS subject,
+        json_extract(body, '$.text') AS text,
+        json_extract(body, '$.attachments') AS attachments,
+        coalesce(json_extract(body, '$.reference'), '') AS reference,
+        json_extract(body, '$.delivery') AS delivery,
+        position
+    FROM event WHERE type IN ('MessageReceived', 'MessageQueued', 'AutomaticReplyReceived')""",
+    """CREATE VIEW activity AS SELECT
+        stream,
+        seq,
+        json_extract(body, '$.interaction') AS interaction,
+        json_extract(body, '$.channel') AS channel,
+        json_extract(body, '$.identity') AS identity,
+        at_ms,
+        json_extract(body, '$.provider_ms') AS provider_ms,
+        json_extract(body, '$.name') AS name,
+        coalesce(json_extract(body, '$.properties'), '{}') AS properties,
+        position
+    FROM event WHERE type = 'ActivitySeen'""",
 )
 
 ARCHIVE = Schema(name="archive", application_id=0x54684C61, steps=(_FIRST,))  # "ThLa"

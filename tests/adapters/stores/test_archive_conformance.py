@@ -294,7 +294,8 @@ async def test_a_row_that_should_be_there_is_missed_loudly(archive: Archive, sto
 async def test_a_forked_stream_stops_the_archive(archive: Archive, story: Story) -> None:
     """Two events with one seq must never stand beside each other."""
     await archive.follow(story)
-    forked = Patch("event", (99, 0), story.patches()[0].values, True, 99)
+    first = story.patches()[0]
+    forked = Patch("event", first.key, first.values, True, 99)
     with pytest.raises(StoreFailed):
         await archive.store.apply([forked], 99)
 

@@ -1,5 +1,7 @@
 """What only the archive's file can show."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -7,6 +9,8 @@ import pytest
 from adapters.stores.archive_schema import ARCHIVE
 from adapters.stores.errors import StoreFailed, StoreTooNew
 from adapters.stores.sqlite_archive import SqliteArchive, SqliteArchiveReader
+from protocol import events as ev
+from protocol.inbound import Attachment
 from tests.adapters.stores.story import Story
 
 
@@ -69,3 +73,40 @@ async def test_a_reader_never_writes(tmp_path: Path) -> None:
         await reader._db.run(lambda db: db.execute("DELETE FROM event"))
     await reader.close()
     await archive.close()
+
+
+SEEN = ev.ActivitySeen(
+    at_ms=0, actor="customer", interaction=1, channel="web", identity="web:7", provider_ms=5, name="bill.viewed"
+)
+AWAY = ev.AutomaticReplyReceived(
+    at_ms=0, actor="account:mail", interaction=1, channel="email", identity="mailto:ann@example.org", source="smtp",
+    id="m", provider_ms=6, text="Away", reference="m@x",
+)  # fmt: skip
+BILL = ev.MessageReceived(
+    at_ms=0, actor="customer", interaction=1, channel="email", identity="mailto:ann@example.org", source="smtp",
+    id="b", provider_ms=7, text="It's 5 €", subject="Bill", attachments=[Attachment(name="bill.pdf", size_bytes=7)],
+)  # fmt: skip
+NOW_MS = 1_700_000_000_000
+
+
+async def test_words_and_activity_are_rows_to_whoever_asks(tmp_path: Path) -> None:
+    """Each kind of message in the columns that `docs/data-model.md` names, found by its conversation's index."""
+    archive, story = SqliteArchive(tmp_path / "archive.db"), Story(NOW_MS)
+    story.open("cu1", "cu1-1", "web:7", "web", "Hello")
+    story.unit("cu1", ("cu1-1", BILL), ("cu1-1", AWAY), ("cu1-1", SEEN))
+    story.reply("cu1", "cu1-1", 1, "web:7", "web", "Well?")
+    await archive.open()
+    await archive.apply(story.patches(), story.position)
+    await archive.close()
+    with closing(sqlite3.connect(tmp_path / "archive.db")) as db:
+        messages = db.execute("SELECT * FROM message WHERE seq > 3 AND conversation = 'cu1-1' ORDER BY seq").fetchall()
+        activity = db.execute("SELECT * FROM activity WHERE stream = 'cu1-1'").fetchall()
+        plan = db.execute("EXPLAIN QUERY PLAN SELECT text FROM message WHERE conversation = 'cu1-1'").fetchone()
+    mail, file = "mailto:ann@example.org", '[{"name":"bill.pdf","size_bytes":7}]'
+    assert messages == [
+        ("cu1-1", 4, 1, "inbound", "email", mail, "customer", 0, NOW_MS, 7, "Bill", "It's 5 €", file, "", None, 2),
+        ("cu1-1", 5, 1, "inbound", "email", mail, "account:mail", 1, NOW_MS, 6, "", "Away", None, "m@x", None, 2),
+        ("cu1-1", 7, 1, "outbound", "web", "web:7", "agent:ann", 0, NOW_MS, None, "", "Well?", None, "", "cu1-1.7", 3),
+    ]  # fmt: skip
+    assert activity == [("cu1-1", 6, 1, "web", "web:7", NOW_MS, 5, "bill.viewed", "{}", 2)]
+    assert "USING INDEX event_by_stream (stream=?)" in plan[-1]
