@@ -1,6 +1,6 @@
 """The archive: follows the journal by position and keeps its relational, queryable projection.
 
-    the head moves → read records after our position → project → coalesce → apply in one transaction → say how far
+    the head moves → read records after our position → project → apply in one transaction → say how far
 
 It reads the journal's store itself, by position, so that following, catching up after a start and rebuilding are one
 path. Snapshots come from cells; one is stored only when the archive has reached its position, since a snapshot ahead of
@@ -15,9 +15,9 @@ from typing import Protocol, assert_never
 from actors import retention
 from actors.fault import Fault
 from actors.lines import Line
-from actors.projection import coalesce, project
+from actors.projection import project
 from actors.retention import Prunable, Retention
-from protocol.archive import Patch
+from protocol.archive import Changes
 from protocol.errors import ThroughlineError
 from protocol.journal import Record
 from protocol.links import AnyLink, AnyToArchive, ArchivedIs, HeadIs, SnapshotTaken, TrimTo
@@ -71,7 +71,7 @@ class ArchiveStore(Prunable, Protocol):
         """Empties it where it followed a journal of another generation; returns the position it has now."""
         ...
 
-    async def apply(self, patches: Sequence[Patch], position: int) -> None:
+    async def apply(self, changes: Changes) -> None:
         """All of it and the position, in one transaction."""
         ...
 
@@ -214,7 +214,7 @@ class Archive:
         records = await self._journal.read(self.position, BATCH_RECORDS)
         if not records:
             return 0
-        await self._store.apply(patches_of(records), records[-1].position)
+        await self._store.apply(project(records))
         self.position = records[-1].position
         self.events += sum(record.entries for record in records)
         for line in self._journals:
@@ -239,11 +239,6 @@ class Archive:
                 line.send(TrimTo(through))
 
 
-def patches_of(records: Sequence[Record]) -> list[Patch]:
-    """What a batch of records changes, each row once."""
-    return coalesce([patch for record in records for patch in project(record)])
-
-
 async def rebuild(journal: JournalReader, store: ArchiveStore, on_progress: Callable[[int, int], None]) -> int:
     """Makes an opened archive anew from the journal; `on_progress` gets (position, head). Returns the events applied.
 
@@ -258,7 +253,7 @@ async def rebuild(journal: JournalReader, store: ArchiveStore, on_progress: Call
         if not records:
             break
         position = records[-1].position
-        await store.apply(patches_of(records), position)
+        await store.apply(project(records))
         events += sum(record.entries for record in records)
         on_progress(position, head)
     return events

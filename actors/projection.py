@@ -1,25 +1,24 @@
-"""The projection: what a committed unit changes in the archive's tables. Pure.
+"""The projection: what committed units change in the archive's tables. Pure.
 
-    record ── project ──> patches ── coalesce ──> one patch a row ── a store's apply ──> rows, and the position
+    records ── project ──> rows of `event`, heads, and patches, one a row ── a store's apply ──> rows, and the position
 
-`docs/data-model.md` explains the tables. An event of a conversation's stream always changes `event` (its own row) and
-`conversation` (the head); what else it changes is below, table by table. Nothing is looked up: every value comes from
-the event and its place, so that the archive can be made anew from the journal at any time.
+`docs/data-model.md` explains the tables. Every event is a row of `event`, and one of a conversation's stream is its
+head; what else an event changes is below, table by table. Nothing is looked up: every value comes from the event and
+its place, so that the archive can be made anew from the journal at any time.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, assert_never
 
 import msgspec
-from msgspec import Struct
 
 from actors.rows import (
     Place,
     action_row,
+    as_json,
     attachment_rows,
     capped,
     context_row,
-    event_row,
     identity_row,
     interaction_row,
     outbox_changes,
@@ -28,7 +27,7 @@ from actors.rows import (
     timer_rows,
 )
 from protocol import events as ev
-from protocol.archive import Patch
+from protocol.archive import Changes, EventRow, Head, Patch
 from protocol.errors import ThroughlineError
 from protocol.journal import Record
 
@@ -40,35 +39,41 @@ class UnreadableEvent(ThroughlineError):
     """A record has an event this program doesn't know: a newer version wrote it. Nothing is skipped: upgrade."""
 
 
-class _Entry(Struct, array_like=True, frozen=True):
-    stream: str
-    seq: int
-    event: ev.AnyEvent
+_entries = msgspec.msgpack.Decoder(list[tuple[str, int, ev.AnyEvent]]).decode
 
 
-_entries = msgspec.msgpack.Decoder(list[_Entry])
+def project(records: Sequence[Record]) -> Changes:
+    """The changes of at least one record, in the journal's order. Raises `UnreadableEvent`."""
+    events: list[EventRow] = []
+    heads: dict[str, Head] = {}
+    patches: list[Patch] = []
+    for record in records:
+        position, customer = record.position, record.customer
+        for n, (stream, seq, event) in enumerate(_read(record)):
+            at_ms, body = event.at_ms, as_json(event)
+            events.append((position, n, stream, seq, type(event).__name__, at_ms, event.actor, body))
+            if stream == customer:
+                patches += _of_customer(Place(position, customer, stream, seq), event)
+                continue
+            heads[stream] = (seq, at_ms, position, stream)
+            if not _is_plain(event):
+                patches += _of_conversation(Place(position, customer, stream, seq), event)
+    return Changes(records[-1].position, events, list(heads.values()), coalesce(patches))
 
 
-def project(record: Record) -> list[Patch]:
-    """The patches of a record's events, in order; a row may have several. Raises `UnreadableEvent`."""
+def _read(record: Record) -> list[tuple[str, int, ev.AnyEvent]]:
     try:
-        entries = _entries.decode(record.body)
+        return _entries(record.body)
     except (msgspec.MsgspecError, UnicodeDecodeError) as exc:
         raise UnreadableEvent(
             f"the journal's record {record.position} has an event this version cannot read ({exc}): a newer one wrote "
             "it; start that one"
         ) from exc
-    patches: list[Patch] = []
-    for n, entry in enumerate(entries):
-        at = Place(record.position, n, record.customer, entry.stream, entry.seq)
-        patches.append(event_row(at, entry.event))
-        if entry.stream == record.customer:
-            patches.extend(_customer(at, entry.event))
-        else:
-            patches.extend(_conversation(at, entry.event))
-        patches.extend(_contents(at, entry.event))
-        patches.extend(timer_rows(at, entry.event))
-    return patches
+
+
+def _is_plain(event: ev.AnyEvent) -> bool:
+    """Whether its own row and the head are all that it changes: so it is with most, and they go the short way."""
+    return isinstance(event, ev.MessageReceived) and not event.subject and not event.attachments
 
 
 def coalesce(patches: Iterable[Patch]) -> list[Patch]:
@@ -96,23 +101,27 @@ def _merged(before: Patch, patch: Patch) -> Patch:
     return Patch(patch.table, patch.key, values, before.new, patch.position, fill)
 
 
-def _customer(at: Place, event: ev.AnyEvent) -> Iterable[Patch]:
+def _of_customer(at: Place, event: ev.AnyEvent) -> Iterable[Patch]:
+    """An event of the customer's own stream; the first one makes the customer."""
     if at.seq == 1 and not at.customer.startswith(ACCOUNT_PREFIX):
         yield at.new("customer", at.customer, since_ms=event.at_ms)
+    yield from _contents(at, event)
 
 
-def _conversation(at: Place, event: ev.AnyEvent) -> Iterable[Patch]:
-    """The conversation's own row, and its `work` row, which goes when the conversation is closed."""
+def _of_conversation(at: Place, event: ev.AnyEvent) -> Iterable[Patch]:
+    """The conversation's own row, its `work` row, which goes when the conversation is closed, and the rest."""
     if isinstance(event, ev.ConversationOpened):
         yield from _opened(at, event)
         return
-    changed = _changed(event)
-    values = {"head": at.seq, "updated_at_ms": event.at_ms, **changed}
-    yield Patch("conversation", (at.stream,), values, False, at.position, _filled(event))
+    changed, filled = _changed(event), _filled(event)
+    if changed or filled:
+        yield Patch("conversation", (at.stream,), changed, False, at.position, filled)
     if isinstance(event, ev.ConversationClosed):
         yield at.drop("work", at.stream)
     elif stands := {name: changed[name] for name in ("status", "queue", "owner") if name in changed}:
         yield at.change("work", at.stream, since_ms=event.at_ms, **stands)
+    yield from _contents(at, event)
+    yield from timer_rows(at, event)
 
 
 def _opened(at: Place, event: ev.ConversationOpened) -> Iterable[Patch]:

@@ -25,7 +25,6 @@ class Place(Struct, frozen=True):
     """Where an event stands; makes patches that follow from it."""
 
     position: int
-    n: int
     customer: str
     stream: str
     seq: int
@@ -41,20 +40,6 @@ class Place(Struct, frozen=True):
     def drop(self, table: str, *key: str | int) -> Patch:
         """The row goes."""
         return Patch(table, key, None, False, self.position)
-
-
-def event_row(at: Place, event: ev.AnyEvent) -> Patch:
-    """`event`: the fact itself."""
-    return at.new(
-        "event",
-        at.stream,
-        at.seq,
-        n=at.n,
-        type=type(event).__name__,
-        at_ms=event.at_ms,
-        actor=event.actor,
-        body=as_json(event),
-    )
 
 
 def attachment_rows(at: Place, event: ev.MessageReceived) -> Iterable[Patch]:

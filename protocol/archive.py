@@ -1,7 +1,8 @@
-"""What goes between the projection and an archive's store: patches in, rows out.
+"""What goes between the projection and an archive's store: changes in, rows out, without SQL.
 
-A patch is one row's change, without SQL: `actors/projection.py` makes patches from events, a store applies them with
-the position they follow from, in one transaction. `docs/data-model.md` has every table and column.
+`actors/projection.py` makes the changes of a run of the journal's records, a store applies them in one transaction.
+What every event changes has the form that costs least: rows as tuples. What only some change is a patch.
+`docs/data-model.md` has every table and column.
 """
 
 from typing import Any
@@ -23,6 +24,26 @@ class Patch(Struct, frozen=True):
     new: bool
     position: int
     fill: dict[str, str] = {}
+
+
+EventRow = tuple[int, int, str, int, str, int, str, str]
+"""A row of `event`: position, n, stream, seq, type, at_ms, actor, body."""
+
+Head = tuple[int, int, int, str]
+"""A conversation's newest event: its seq, at_ms and position, and the conversation."""
+
+
+class Changes(Struct, frozen=True):
+    """What a run of records changes, up to and with `position`.
+
+    `events` are in the journal's order. `heads`, one a conversation, are the last word on its `head`, `updated_at_ms`
+    and `position`. No two `patches` are of one row.
+    """
+
+    position: int
+    events: list[EventRow]
+    heads: list[Head]
+    patches: list[Patch]
 
 
 class StoredSnapshot(Struct, frozen=True):

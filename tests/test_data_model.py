@@ -142,7 +142,7 @@ async def test_the_questions_are_answered(tmp_path: Path) -> None:
     story = tell()
     archive = SqliteArchive(tmp_path / "archive.db")
     await archive.open()
-    await archive.apply(story.patches(), story.position)
+    await archive.apply(story.changes())
     db = sqlite3.connect(f"{(tmp_path / 'archive.db').as_uri()}?mode=ro", uri=True)
     asked = questions()
     assert len(asked) == len(ANSWERS) == 10

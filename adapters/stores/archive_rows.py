@@ -1,4 +1,4 @@
-"""Writing the archive: patches become SQL, grouped so that each kind of change is one `executemany`.
+"""Writing the archive: changes become SQL, grouped so that each kind of change is one `executemany`.
 
 All functions are steps of the writer's connection, each one transaction.
 """
@@ -9,10 +9,11 @@ import re
 import sqlite3
 from collections.abc import Sequence, Set
 from functools import cache
+from operator import itemgetter
 
 from adapters.stores.archive_schema import ARCHIVE, TABLES
 from adapters.stores.connection import transaction
-from protocol.archive import Patch
+from protocol.archive import Changes, Patch
 from protocol.links import SnapshotTaken
 
 Key = tuple[str | int, ...]
@@ -23,22 +24,21 @@ PRUNE_CONVERSATIONS = 500
 """Conversations one step of `prune` removes: it holds the writer for some tens of milliseconds."""
 
 
-def apply(db: sqlite3.Connection, patches: Sequence[Patch], position: int) -> None:
-    """Writes the patches, of which no two are of one row, and the position they lead to.
+def apply(db: sqlite3.Connection, changes: Changes) -> None:
+    """Writes the changes and the position they lead to.
 
     A row that is there when it should not be, or missing when it should be, means that this archive does not follow
     from this journal: `sqlite3.IntegrityError` or `AssertionError`, and nothing is written.
     """
-    shapes: dict[Shape, list[Patch]] = {}
-    for patch in patches:
-        shapes.setdefault(_shape(patch), []).append(patch)
     with transaction(db):
         forgiving = bool(_meta(db, "pruned_before_ms"))
-        for shape, group in sorted(shapes.items()):
+        db.executemany("INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?)", changes.events)
+        for shape, group in sorted(_by_shape(changes.patches).items()):
             _write(db, shape, group, forgiving=forgiving)
-        db.execute("UPDATE meta SET value = ? WHERE key = 'position'", (position,))
-        events = sum(len(group) for shape, group in shapes.items() if shape[0] == "event")
-        db.execute("UPDATE meta SET value = value + ? WHERE key = 'events'", (events,))
+        moved = db.executemany(_MOVE_HEAD, sorted(changes.heads, key=_conversation)).rowcount if changes.heads else 0
+        _check_missing("conversation", len(changes.heads) - moved, forgiving=forgiving)
+        db.execute("UPDATE meta SET value = ? WHERE key = 'position'", (changes.position,))
+        db.execute("UPDATE meta SET value = value + ? WHERE key = 'events'", (len(changes.events),))
 
 
 def save_snapshots(db: sqlite3.Connection, snapshots: Sequence[SnapshotTaken]) -> None:
@@ -130,6 +130,13 @@ def _meta(db: sqlite3.Connection, key: str) -> str | int:
     return value
 
 
+def _by_shape(patches: Sequence[Patch]) -> dict[Shape, list[Patch]]:
+    shapes: dict[Shape, list[Patch]] = {}
+    for patch in patches:
+        shapes.setdefault(_shape(patch), []).append(patch)
+    return shapes
+
+
 def _shape(patch: Patch) -> Shape:
     if patch.values is None:
         return patch.table, "drop", (), ()
@@ -145,14 +152,22 @@ def _write(db: sqlite3.Connection, shape: Shape, group: list[Patch], *, forgivin
         case "change":
             rows = [(*(p.values or {}).values(), *p.fill.values(), p.position, *p.key) for p in group]
             missing = len(rows) - db.executemany(_change(shape), rows).rowcount
-            if missing and not (forgiving or TABLES[table].named_outside):
-                raise AssertionError(f"{table}: {missing} rows are missing; rebuild the archive from its journal")
+            _check_missing(table, missing, forgiving=forgiving or TABLES[table].named_outside)
         case _:
             db.executemany(_drop(shape), [p.key for p in group])
 
 
+def _check_missing(table: str, missing: int, *, forgiving: bool) -> None:
+    if missing and not forgiving:
+        raise AssertionError(f"{table}: {missing} rows are missing; rebuild the archive from its journal")
+
+
 def _key(patch: Patch) -> Key:
     return patch.key
+
+
+_conversation = itemgetter(3)
+_MOVE_HEAD = "UPDATE conversation SET head = ?, updated_at_ms = ?, position = ? WHERE conversation = ?"
 
 
 @cache

@@ -16,7 +16,7 @@ from adapters.stores.archive_schema import ARCHIVE
 from adapters.stores.connection import Connection, Runs, checkpoint, open_reader, open_writer
 from adapters.stores.errors import StoreFailed
 from adapters.stores.locks import FileLock
-from protocol.archive import Due, Patch, StoredEvent, StoredSnapshot
+from protocol.archive import Changes, Due, StoredEvent, StoredSnapshot
 from protocol.entities import ConversationSummary
 from protocol.links import SnapshotTaken
 
@@ -29,12 +29,12 @@ class ArchiveWrites:
 
     _db: Runs | None = None
 
-    async def apply(self, patches: Sequence[Patch], position: int) -> None:
-        """Writes coalesced patches and the position they lead to, in one transaction.
+    async def apply(self, changes: Changes) -> None:
+        """Writes the changes and the position they lead to, in one transaction.
 
         Raises `AssertionError` where a row it must change is missing: this archive is of another journal.
         """
-        await self._writer().run(rows.apply, patches, position)
+        await self._writer().run(rows.apply, changes)
 
     async def save_snapshots(self, snapshots: Sequence[SnapshotTaken]) -> None:
         """Keeps the newest snapshot of each customer."""

@@ -115,13 +115,13 @@ WRITES: dict[type[ev.AnyEvent], dict[str, dict[str, Any] | None]] = {
         "relation": {"kind": "repeats", "reason": "same invoice"},
     },
     ev.InteractionStarted: {"conversation": {"channel": "sms"}, "interaction": {"direction": "inbound"}},
-    ev.InteractionEnded: {"conversation": {}, "interaction": {"ended_at_ms": AT_MS, "end_reason": "rest"}},
+    ev.InteractionEnded: {"interaction": {"ended_at_ms": AT_MS, "end_reason": "rest"}},
     ev.MessageReceived: {
-        "conversation": {"head": 7, "updated_at_ms": AT_MS},
+        "conversation": {},
         "attachment": {"name": "bill.pdf", "size_bytes": 7, "media_type": "application/octet-stream"},
     },
-    ev.AutomaticReplyReceived: {"conversation": {}},
-    ev.ActivitySeen: {"conversation": {}},
+    ev.AutomaticReplyReceived: {},
+    ev.ActivitySeen: {},
     ev.OwnerChanged: {
         "conversation": {"owner": "ann"},
         "work": {"owner": "ann", "since_ms": AT_MS},
@@ -162,42 +162,36 @@ WRITES: dict[type[ev.AnyEvent], dict[str, dict[str, Any] | None]] = {
         "action": {"kind": "closed"},
         "timer": None,
     },
-    ev.NoteAdded: {"conversation": {}, "action": {"kind": "note", "detail": "calls back"}},
-    ev.ContextSet: {"conversation": {}, "context_item": {"value": '"R-7"', "version": 2, "sensitivity": "normal"}},
+    ev.NoteAdded: {"action": {"kind": "note", "detail": "calls back"}},
+    ev.ContextSet: {"context_item": {"value": '"R-7"', "version": 2, "sensitivity": "normal"}},
     ev.MessageQueued: {
-        "conversation": {},
         "outbox": {"state": "queued", "shard": shard_of(CUSTOMER), "queued_at_ms": AT_MS},
         "timer": {"due_ms": AT_MS},
     },
     ev.DeliveryAttempted: {
-        "conversation": {},
         "outbox": {"state": "attempting", "attempt": 2},
         "timer": {"due_ms": AT_MS},
     },
     ev.DeliverySent: {
-        "conversation": {},
         "outbox": {"state": "sent", "sent_at_ms": AT_MS, "external_id": "SM1"},
         "timer": None,
     },
     ev.DeliveryFailed: {
-        "conversation": {},
         "outbox": {"state": "waiting", "code": "429", "next_at_ms": AT_MS + 4},
         "timer": {"due_ms": AT_MS + 4},
     },
-    ev.DeliveryUncertain: {"conversation": {}, "outbox": {"state": "uncertain", "next_at_ms": None}, "timer": None},
+    ev.DeliveryUncertain: {"outbox": {"state": "uncertain", "next_at_ms": None}, "timer": None},
     ev.DeliveryDead: {
-        "conversation": {},
         "outbox": {"state": "dead", "code": "550"},
         "action": {"kind": "delivery_dead", "detail": "cu1-1.4"},
         "timer": None,
     },
     ev.DeliveryReplayed: {
-        "conversation": {},
         "outbox": {"state": "queued", "next_at_ms": AT_MS},
         "action": {"kind": "delivery_replayed"},
         "timer": {"due_ms": AT_MS},
     },
-    ev.DeliveryConfirmed: {"conversation": {}, "outbox": {"confirmed": "read"}},
+    ev.DeliveryConfirmed: {"outbox": {"confirmed": "read"}},
     ev.IdentityLinked: {
         "identity": {"customer": CUSTOMER, "kind": "tel", "evidence": "agent", "linked_by": "agent:ann"},
         "action": {"kind": "identity_linked"},
@@ -209,7 +203,7 @@ WRITES: dict[type[ev.AnyEvent], dict[str, dict[str, Any] | None]] = {
         "action": {"kind": "quarantine_replayed", "detail": "cu1.1"},
     },
 }
-"""What each sample writes beside its `event` row: table → some columns, or None where rows go."""
+"""What each sample changes beside its `event` row and the head: table → some columns, or None where rows go."""
 
 
 def record(*events: ev.AnyEvent, position: int = 5, seq: int = 7, stream: str = "") -> Record:
@@ -229,13 +223,16 @@ def test_the_samples_are_complete() -> None:
 @pytest.mark.parametrize("event", SAMPLES, ids=lambda event: type(event).__name__)
 def test_each_event_writes_its_rows(event: ev.AnyEvent) -> None:
     """Its own row whole, and in the other tables what it says."""
-    own, *others = project(record(event))
-    assert (own.table, own.key, own.new, own.position) == ("event", (own.key[0], 7), True, 5)
-    assert own.values is not None
-    assert own.values["type"] == type(event).__name__
-    assert msgspec.json.decode(own.values["body"], type=ev.AnyEvent) == event
-    assert {patch.table for patch in others} == set(WRITES[type(event)])
-    for patch in others:
+    unit = record(event)
+    changes = project([unit])
+    stream = CUSTOMER if isinstance(event, OWN) else CONVERSATION
+    ((*place, body),) = changes.events
+    assert place == [5, 0, stream, 7, type(event).__name__, AT_MS, event.actor]
+    assert msgspec.json.decode(body, type=ev.AnyEvent) == event
+    assert changes.heads == ([] if stream == CUSTOMER else [(7, AT_MS, 5, CONVERSATION)])
+    assert changes.position == 5
+    assert {patch.table for patch in changes.patches} == set(WRITES[type(event)])
+    for patch in changes.patches:
         expected = WRITES[type(event)][patch.table]
         if expected is None or patch.values is None:
             assert patch.values is None
@@ -246,7 +243,7 @@ def test_each_event_writes_its_rows(event: ev.AnyEvent) -> None:
 def test_a_resolved_conversation_no_longer_sleeps() -> None:
     """One timer goes and another is set by the same event."""
     event = ev.ConversationResolved(at_ms=AT_MS, close_at_ms=AT_MS + 99)
-    timers = {p.key[1]: p.values for p in project(record(event)) if p.table == "timer"}
+    timers = {p.key[1]: p.values for p in project([record(event)]).patches if p.table == "timer"}
     assert timers["wake"] is None
     assert timers["close"] is not None
 
@@ -254,25 +251,38 @@ def test_a_resolved_conversation_no_longer_sleeps() -> None:
 def test_the_first_event_of_a_customers_stream_makes_the_customer() -> None:
     """An account's own stream is nobody's."""
     linked = record(SAMPLES[-4], seq=1)
-    assert [p.values for p in project(linked) if p.table == "customer"] == [{"since_ms": AT_MS}]
+    assert [p.values for p in project([linked]).patches if p.table == "customer"] == [{"since_ms": AT_MS}]
     account = Record(5, "account:mail", AT_MS, [], 1, record(SAMPLES[-2], seq=1, stream="account:mail").body)
-    assert [p for p in project(account) if p.table == "customer"] == []
+    assert [p for p in project([account]).patches if p.table == "customer"] == []
 
 
 def test_what_a_stranger_did_on_the_web_is_theirs_alone() -> None:
     """Activity outside a conversation touches no conversation."""
     seen = next(event for event in SAMPLES if isinstance(event, ev.ActivitySeen))
-    tables = [(p.table, p.key) for p in project(record(seen, stream=CUSTOMER))]
-    assert tables == [("event", (CUSTOMER, 7))]
+    changes = project([record(seen, stream=CUSTOMER)])
+    assert [row[2:4] for row in changes.events] == [(CUSTOMER, 7)]
+    assert (changes.heads, changes.patches) == ([], [])
+
+
+def test_a_conversations_head_is_its_newest_event() -> None:
+    """Once, however many events of a batch are its own."""
+    first, second = record(SAMPLES[13]), record(SAMPLES[2], SAMPLES[13], position=6, seq=8)
+    changes = project([first, second])
+    assert changes.heads == [(9, AT_MS, 6, CONVERSATION)]
+    assert [row[:4] for row in changes.events] == [
+        (5, 0, CONVERSATION, 7),
+        (6, 0, CONVERSATION, 8),
+        (6, 1, CONVERSATION, 9),
+    ]
 
 
 def test_a_subject_is_filled_in_once() -> None:
     """A conversation that began without a subject gets the first one; it is not changed by the next."""
     opened, mail = SAMPLES[0], SAMPLES[3]
     other = msgspec.structs.replace(mail, subject="Another")
-    rows = {p.table: p for p in coalesce(project(record(opened, mail, other, seq=1)))}
+    rows = {p.table: p for p in project([record(opened, mail, other, seq=1)]).patches}
     assert (rows["conversation"].values or {})["subject"] == "Bill"
-    later = {p.table: p for p in coalesce(project(record(mail, other)))}["conversation"]
+    later = {p.table: p for p in project([record(mail, other)]).patches}["conversation"]
     assert later.fill == {"subject": "Bill"}
 
 
@@ -280,13 +290,13 @@ def test_an_unknown_event_stops_the_archive() -> None:
     """A newer version wrote it: skipping it would make a gap that nobody sees."""
     entry = [CONVERSATION, 1, {"type": "HeardFromMars", "at_ms": 1}]
     with pytest.raises(UnreadableEvent, match="record 9 has an event this version cannot read"):
-        project(Record(9, CUSTOMER, AT_MS, [], 1, msgpack.encode([entry])))
+        project([Record(9, CUSTOMER, AT_MS, [], 1, msgpack.encode([entry]))])
 
 
 def test_numbers_no_column_holds_are_cut() -> None:
     """An agent may snooze for longer than a database counts."""
     event = ev.ConversationSnoozed(at_ms=AT_MS, until_ms=2**64 - 1)
-    due = [p.values for p in project(record(event)) if p.table == "timer"]
+    due = [p.values for p in project([record(event)]).patches if p.table == "timer"]
     assert due[0] is not None
     assert due[0]["due_ms"] == INT_MAX
 

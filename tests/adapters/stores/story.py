@@ -6,9 +6,9 @@ from collections.abc import Iterable
 import msgspec
 from msgspec import Raw, msgpack
 
-from actors.projection import coalesce, project
+from actors.projection import project
 from protocol import events as ev
-from protocol.archive import Patch
+from protocol.archive import Changes
 from protocol.entities import Relation
 from protocol.journal import Entry, Record
 
@@ -47,9 +47,9 @@ class Story:
         self.records.append(record)
         return record
 
-    def patches(self, after: int = 0) -> list[Patch]:
-        """What the records after a position change, each row once."""
-        return coalesce(patch for record in self.records[after:] for patch in project(record))
+    def changes(self, after: int = 0) -> Changes:
+        """What the records after a position change."""
+        return project(self.records[after:])
 
     # Scenes
 

@@ -6,11 +6,12 @@ from typing import NamedTuple
 
 import pytest
 
+from actors.projection import project
 from adapters.stores.errors import StoreFailed, StoreLocked
 from adapters.stores.memory import MemoryArchive
 from adapters.stores.sqlite_archive import ArchiveReads, ArchiveWrites, SqliteArchive, SqliteArchiveReader
 from protocol import events as ev
-from protocol.archive import Due, Patch, StoredSnapshot
+from protocol.archive import Changes, Due, StoredSnapshot
 from protocol.entities import ConversationSummary, Relation, RelationKind, Status
 from protocol.inbound import Attachment
 from protocol.links import SnapshotTaken
@@ -30,7 +31,7 @@ class Archive(NamedTuple):
 
     async def follow(self, story: Story, after: int = 0) -> None:
         """Brings the archive to the story's end."""
-        await self.store.apply(story.patches(after), story.position)
+        await self.store.apply(story.changes(after))
 
 
 @pytest.fixture(params=["sqlite", "memory"])
@@ -99,9 +100,9 @@ async def test_following_in_pieces_makes_the_same_rows(archive: Archive, story: 
     """However the records are cut into batches, the archive is the same."""
     whole = MemoryArchive()
     await whole.open()
-    await whole.apply(story.patches(), story.position)
+    await whole.apply(story.changes())
     for record in story.records:
-        await archive.store.apply(Story.patches(_only(story, record.position)), record.position)
+        await archive.store.apply(project([record]))
     for customer in (ANN, BOB):
         assert await archive.reader.journey(customer) == await whole.journey(customer)
     assert await archive.reader.conversations() == await whole.conversations()
@@ -286,7 +287,7 @@ async def test_another_journals_life_empties_it(archive: Archive, story: Story) 
 async def test_a_row_that_should_be_there_is_missed_loudly(archive: Archive, story: Story) -> None:
     """A batch was left out: nothing of the next one is written."""
     with pytest.raises(AssertionError, match="rebuild the archive"):
-        await archive.store.apply(story.patches(after=4), story.position)
+        await archive.store.apply(story.changes(after=4))
     assert await archive.reader.position() == 0
     assert await archive.reader.events_of_customer(ANN, 0) == []
 
@@ -294,10 +295,9 @@ async def test_a_row_that_should_be_there_is_missed_loudly(archive: Archive, sto
 async def test_a_forked_stream_stops_the_archive(archive: Archive, story: Story) -> None:
     """Two events with one seq must never stand beside each other."""
     await archive.follow(story)
-    first = story.patches()[0]
-    forked = Patch("event", first.key, first.values, True, 99)
+    _, _, stream, seq, *rest = story.changes().events[0]
     with pytest.raises(StoreFailed):
-        await archive.store.apply([forked], 99)
+        await archive.store.apply(Changes(99, [(99, 0, stream, seq, *rest)], [], []))
 
 
 async def test_it_has_one_writer(archive: Archive) -> None:
@@ -307,12 +307,6 @@ async def test_it_has_one_writer(archive: Archive) -> None:
     await archive.close()
     with pytest.raises(StoreFailed, match="not open"):
         await archive.store.reset()
-
-
-def _only(story: Story, position: int) -> Story:
-    one = Story()
-    one.records = story.records[position - 1 : position]
-    return one
 
 
 def _quarantined(quarantine: str, raw: bytes) -> ev.InputQuarantined:

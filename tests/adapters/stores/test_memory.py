@@ -6,6 +6,7 @@ import pytest
 
 from adapters.stores.errors import StoreFailed, StoreLocked
 from adapters.stores.memory import Fault, MemoryArchive, MemoryDisk, MemoryJournal
+from protocol.archive import Changes
 from protocol.journal import Committed
 from tests.adapters.stores.units import Writer
 
@@ -60,11 +61,11 @@ async def test_the_archive_crashes_back_to_its_last_sync() -> None:
     """It is then behind the journal, by its own position, and can follow again."""
     store = MemoryArchive()
     await store.open()
-    await store.apply([], 7)
+    await store.apply(Changes(7, [], [], []))
     with pytest.raises(StoreLocked):
         await store.open()
     assert await store.sync() == 7
-    await store.apply([], 9)
+    await store.apply(Changes(9, [], [], []))
     store.crash()
     assert await store.open() == 7
     await store.close()

@@ -24,7 +24,7 @@ async def test_syncing_names_the_position_that_is_safe(tmp_path: Path) -> None:
     await reader._db.run(lambda db: db.execute("BEGIN").execute("SELECT count(*) FROM event").fetchone())
     story = Story()
     story.meet("cuann0000000000000", "chat:ann", "chat", "hello")
-    await archive.apply(story.patches(), story.position)
+    await archive.apply(story.changes())
     assert await archive.sync() == story.position
     assert await archive._db.run(lambda db: db.execute("PRAGMA synchronous").fetchone()) == (1,)
     await reader.close()
@@ -53,7 +53,7 @@ async def test_a_closed_archive_is_whole_in_its_one_file(tmp_path: Path) -> None
     await reader.open()
     story = Story()
     story.meet("cuann0000000000000", "chat:ann", "chat", "hello")
-    await archive.apply(story.patches(), story.position)
+    await archive.apply(story.changes())
     await archive.close()
     copy = tmp_path / "copy.db"
     copy.write_bytes((tmp_path / "archive.db").read_bytes())
@@ -96,7 +96,7 @@ async def test_words_and_activity_are_rows_to_whoever_asks(tmp_path: Path) -> No
     story.unit("cu1", ("cu1-1", BILL), ("cu1-1", AWAY), ("cu1-1", SEEN))
     story.reply("cu1", "cu1-1", 1, "web:7", "web", "Well?")
     await archive.open()
-    await archive.apply(story.patches(), story.position)
+    await archive.apply(story.changes())
     await archive.close()
     with closing(sqlite3.connect(tmp_path / "archive.db")) as db:
         messages = db.execute("SELECT * FROM message WHERE seq > 3 AND conversation = 'cu1-1' ORDER BY seq").fetchall()
