@@ -14,9 +14,9 @@ from pathlib import Path
 import msgspec
 
 from actors import journey as journeys
-from actors.archive import patches_of
 from actors.journey import Journey
 from actors.policy import Policy
+from actors.projection import project
 from adapters.stores.folder import ARCHIVE_FILE, JOURNAL_FILE
 from adapters.stores.journal_schema import JOURNAL
 from adapters.stores.sqlite_archive import SqliteArchive
@@ -111,10 +111,10 @@ class _Writer:
         for message in range(MESSAGES):
             units = [self._unit(state, customer, message) for customer, state in states.items()]
             records = _records(units, await self._journal.commit(units))
-            patches = patches_of(records)
+            changes = project(records)
             if applied is not None:
                 await applied
-            applied = asyncio.create_task(self._archive.apply(patches, records[-1].position))
+            applied = asyncio.create_task(self._archive.apply(changes))
         assert applied is not None
         await applied
         positions = {record.customer: record.position for record in records}

@@ -111,5 +111,3 @@ class Client(ABC):
                 self.break_off()
             else:
                 self.world.loop.call_later(SILENCE_S / 4, self._look, socket)
-
-

@@ -5,12 +5,11 @@ A disk outlives processes. What a process has written and not synced outlives th
 `lose_power` forgets it, of the journal and of the archive.
 """
 
-import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from adapters.stores.memory import MemoryArchive, MemoryDisk, MemoryJournal, MemoryJournalReader
-from protocol.journal import Committed, Fence, Unit, Verdict
+from protocol.journal import Fence, Unit, Verdict
 from tests.simulation.fences import Fences
 from tests.simulation.ledger import Ledger
 from tests.simulation.life import Life
@@ -176,5 +175,3 @@ class _OfWorld:
 
 def _nobody() -> None:
     raise AssertionError("nobody supervises the journal")
-
-

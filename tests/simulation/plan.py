@@ -86,9 +86,7 @@ def plan_of(seed: int, *, placement: str) -> Plan:
 def _faults(random: Random, active_s: float) -> tuple[tuple[float, str], ...]:
     """Some kinds, some of them several times; a few runs have none, and show that the checks hold in peace."""
     kinds = random.sample(FAULTS, random.choice((0, 1, 2, 3, 4, 6, 9)))
-    faults = [
-        (random.uniform(0.1, active_s), kind) for kind in kinds for _ in range(random.choice((1, 1, 2, 4)))
-    ]
+    faults = [(random.uniform(0.1, active_s), kind) for kind in kinds for _ in range(random.choice((1, 1, 2, 4)))]
     return tuple(sorted(faults))
 
 

@@ -83,7 +83,9 @@ async def _check(world: World) -> None:
 def _quiet() -> Iterator[None]:
     """The server's log says nothing: thousands of runs would say it thousands of times."""
     before = structlog.get_config()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL), cache_logger_on_first_use=False)
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL), cache_logger_on_first_use=False
+    )
     with warnings.catch_warnings():
         # What a killed process left behind is collected without having been awaited.
         warnings.simplefilter("ignore", RuntimeWarning)

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any
 from adapters.stores.errors import StoreFailed
 from orchestrator.parts.building import peer_name
 from orchestrator.parts.surroundings import Surroundings
-from tests.simulation.plan import NOWHERE
 from tests.simulation.disks import SimulatedStorage
 from tests.simulation.life import Life
 from tests.simulation.parts import SimulatedChannels, SimulatedGateway, build, names_of
+from tests.simulation.plan import NOWHERE
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
-
 
 
 class Process:

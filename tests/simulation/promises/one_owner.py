@@ -16,7 +16,9 @@ def check(world: World) -> None:
             if not isinstance(event, OwnerChanged):
                 continue
             if event.previous != owner:
-                world.broken("one_owner", f"{stream} went from {event.previous!r} to {event.owner!r}; it was {owner!r}'s")
+                world.broken(
+                    "one_owner", f"{stream} went from {event.previous!r} to {event.owner!r}; it was {owner!r}'s"
+                )
             asked = taken.get(event.once.key) if event.once else None
             if asked is not None and isinstance(asked.command, Take) and not asked.command.force and owner:
                 world.broken("one_owner", f"{stream} was taken from {owner} by {event.owner}, who did not force it")
