@@ -33,6 +33,7 @@ from protocol.links import (
     AnyLink,
     Ask,
     CellIs,
+    Elsewhere,
     FencesRaised,
     Input,
     ListWatched,
@@ -58,13 +59,20 @@ SNAPSHOT_EVERY = 64
 """Events of a journey between snapshots: a load reads a snapshot and at most about as many events."""
 TICK_S = 0.25
 """How often time is looked at: alarms, passivation. Coarser than any promise made in seconds, and free when idle."""
+OUTCOME_WITHIN_MS = 30_000
+"""When a customer that left with an attempt under way is looked at, should the outcome not have brought it back."""
 ROWS_EVERY = 4
 HEADS_EVERY = 20
 """Ticks between rows of lists of which only heads moved (1 s), and between heads for heartbeats (5 s)."""
 
 
 class Cell:
-    """The actor. `shards` are those it hosts, `served_by` says which kind of peer serves an account's deliveries."""
+    """The actor. `served_by` says which kind of peer serves an account's deliveries.
+
+    Pooled, `shards` are those it hosts: it takes their scopes at the start, and a customer that leaves memory stays its
+    own. Dedicated it hosts no shard: `scope` names a customer's own, which is taken as the customer comes (`take`), and
+    whoever set `on_left` hears that a customer has left memory and is nobody's here any more.
+    """
 
     def __init__(
         self,
@@ -76,9 +84,14 @@ class Cell:
         served_by: Mapping[str, str],
         population: Population,
         now_ms: Callable[[], int],
+        scope: Callable[[str], str] = scope_of,
     ) -> None:
         self._index = index
         self._shards = list(shards)
+        self._scope = scope
+        self.on_left: Callable[[str, int | None], None] | None = None
+        self._leaving: set[str] = set()
+        """Customers that are to leave as soon as they are quiet."""
         self._archive = archive
         self._policy = policy
         self._now_ms = now_ms
@@ -133,6 +146,7 @@ class Cell:
             self._give(customer, Given(None, TimerDue(customer)), now_ms)
         for live in self._population.leaving(now_ms, _may_leave):
             self._passivate(live)
+        self._leave_quiet()
 
     async def drain(self) -> None:
         """Returns when everything decided is committed."""
@@ -152,6 +166,34 @@ class Cell:
             "attempts_under_way": len(self._outlet.dispatch),
             **self._outlet.watchers.counts(),
         }
+
+    # Customers that come and go, in dedicated placement
+
+    async def take(self, customer: str) -> None:
+        """Becomes the customer's one writer, before anything is given that is for it."""
+        raised = await self._committer.take([self._scope(customer)])
+        # Whoever watches was told another one: a new life says what is so.
+        assert raised.generation == self._generation, "the journal is another one than at the start"
+        self.position = max(self.position, raised.position)
+
+    def look(self, customer: str) -> None:
+        """Time has come for the customer: loads it if it is not live, and does what is due."""
+        self._give(customer, Given(None, TimerDue(customer)), self._now_ms())
+
+    def leave(self, customer: str) -> None:
+        """Has the customer leave memory, now or as soon as all it decided is committed and its attempts are with who
+        makes them; what comes for it meanwhile must not be given here."""
+        live = self._population.get(customer)
+        if live is None:
+            self._let_go(customer, None)
+        elif live.quiet and not self._outlet.dispatch.unwritten(customer):
+            self._passivate(live)
+        else:
+            self._leaving.add(customer)
+
+    def _leave_quiet(self) -> None:
+        for customer in list(self._leaving):
+            self.leave(customer)
 
     # Lines
 
@@ -207,7 +249,7 @@ class Cell:
 
     def _begin(self, customer: str, given: Given) -> Live:
         """Makes the customer's place, and its journey where no store can know it; else has it loaded."""
-        live = Live(customer, scope_of(customer))
+        live = Live(customer, self._scope(customer))
         self._population.weigh(live, weight(None))
         if isinstance(given.message, Input) and given.message.proposed:
             # Nobody has the identities, as far as the gateway saw: no store knows this customer. Where that is
@@ -254,6 +296,8 @@ class Cell:
         self._alarms.set(live.customer, journeys.next_due_ms(journey), self._now_ms())
         if live.mailbox:
             self._work_off(live)
+        if self._leaving:
+            self._leave_quiet()
 
     def _loaded(self, task: asyncio.Task[None]) -> None:
         self._loads.discard(task)
@@ -313,10 +357,7 @@ class Cell:
             case Taken() | Skipped():
                 self._decide_again(live, verdict)
             case Stale():
-                # Another writer has the scope. Everything unsent is void, and nobody is answered: whoever asked will
-                # find the scope's new cell. Exiting is the only state that cannot fork; Ray starts us with new fences.
-                _log.error("cell.stale", scope=live.scope, epoch=verdict.epoch)
-                self._fault.set(RuntimeError(f"{live.scope} has another writer: epoch {verdict.epoch}"))
+                self._give_up(live, verdict)
             case _:
                 assert_never(verdict)
 
@@ -339,6 +380,8 @@ class Cell:
             self._settled_down(live, live.journey, now_ms)
         if live.mailbox:
             self._work_off(live)
+        if self._leaving:
+            self._leave_quiet()
 
     def _settled_down(self, live: Live, journey: Journey, now_ms: int) -> None:
         """Memory and journal agree for a moment: what shows the state as a whole is told now."""
@@ -349,8 +392,12 @@ class Cell:
 
     def _refuse(self, outcome: Outcome) -> None:
         """An attempt that nobody serves is over; decided in a turn of its own, behind what is decided now."""
-        refused = Given(None, outcome)
-        asyncio.get_running_loop().call_soon(self._fault.guarded, self._give, outcome.customer, refused, self._now_ms())
+        asyncio.get_running_loop().call_soon(self._fault.guarded, self._refused, outcome)
+
+    def _refused(self, outcome: Outcome) -> None:
+        # A customer that has left meanwhile is loaded again, and its attempt refused again, wherever it comes next.
+        if self.on_left is None or self._population.get(outcome.customer) is not None:
+            self._give(outcome.customer, Given(None, outcome), self._now_ms())
 
     def _decide_again(self, live: Live, verdict: Taken | Skipped) -> None:
         """The journal refused the step: forget the state, load it, and decide what was gated once more, in order."""
@@ -368,6 +415,22 @@ class Cell:
         # Loaded even if nothing waits: what was committed before has timers and watchers.
         self._load(live)
 
+    def _give_up(self, live: Live, verdict: Stale) -> None:
+        """Another writer has the scope: everything unsent is void."""
+        _log.error("cell.stale", scope=live.scope, epoch=verdict.epoch)
+        if self.on_left is None:
+            # Nobody is answered: whoever asked will find the scope's new cell. Of what else is hosted the fences may
+            # be gone as well. Exiting is the only state that cannot fork; Ray starts us with new ones.
+            self._fault.set(RuntimeError(f"{live.scope} has another writer: epoch {verdict.epoch}"))
+            return
+        gated = [g.given for step in (live.in_flight, live.open) if step is not None for g in step.gated]
+        for given in (*gated, *live.mailbox):
+            if given.line is not None and not isinstance(given.message, UnwatchConversation | TimerDue):
+                given.line.send(Elsewhere(given.message.ref))
+        self._gathering.pop(live.customer, None)
+        self._population.remove(live)
+        self._let_go(live.customer, live.journey)
+
     # Leaving memory
 
     def _snapshot(self, live: Live, journey: Journey) -> None:
@@ -383,8 +446,31 @@ class Cell:
         if live.unsaved and live.journey is not None:
             self._snapshot(live, live.journey)
         self._population.remove(live)
+        if self.on_left is not None:
+            self._outlet.watchers.send_rows()
+            self._let_go(live.customer, live.journey)
+
+    def _let_go(self, customer: str, journey: Journey | None) -> None:
+        """The customer is nobody's here any more: what was kept for it goes."""
+        now_ms = self._now_ms()
+        due_ms = None
+        if journey is not None:
+            due_ms = journeys.next_due_ms(journey)
+            if journeys.attempting(journey):
+                # Its outcome is near; should it never come, loading the journey asks for it.
+                due_ms = min(due_ms or now_ms + OUTCOME_WITHIN_MS, now_ms + OUTCOME_WITHIN_MS)
+            for conversation in journey.conversations:
+                self._outlet.watchers.unwatch_all(conversation)
+        self._alarms.set(customer, None, now_ms)
+        self._outlet.dispatch.forget(customer)
+        self._committer.give_up(self._scope(customer))
+        self._leaving.discard(customer)
+        if self.on_left is not None:
+            self.on_left(customer, due_ms)
 
     async def _refresh_alarms(self, now_ms: int) -> None:
+        if not self._shards:
+            return  # The usher looks after who is not live.
         due = await self._archive.due(self._shards, now_ms + HORIZON_MS, DUE_MAX)
         self._refresh_at_ms = now_ms + (REFRESH_MS if len(due) < DUE_MAX else REFRESH_MS // 30)
         for each in due:

@@ -47,13 +47,18 @@ class Committer:
                 line.send(self._append[0])
 
     async def take(self, scopes: Sequence[str]) -> FencesRaised:
-        """Becomes the one writer of the scopes; waits for the journal to be there."""
+        """Becomes the one writer of the scopes, beside those it has; waits for the journal to be there."""
         await self._opened.wait()
         raised = await self._ask(lambda ref: RaiseFences(ref, list(scopes)))
         assert isinstance(raised, FencesRaised)
-        self._epochs = {fence.scope: fence.epoch for fence in raised.fences}
-        self._batches = {fence.scope: fence.batch for fence in raised.fences}
+        self._epochs |= {fence.scope: fence.epoch for fence in raised.fences}
+        self._batches |= {fence.scope: fence.batch for fence in raised.fences}
         return raised
+
+    def give_up(self, scope: str) -> None:
+        """Writes for this scope no more; nothing of it is under way."""
+        self._epochs.pop(scope, None)
+        self._batches.pop(scope, None)
 
     async def tail(self, customer: str) -> TailIs:
         """The customer's units that the archive may not have."""

@@ -49,6 +49,15 @@ class Dispatch:
         self._under_way.pop(delivery, None)
         self._written.discard(delivery)
 
+    def unwritten(self, customer: str) -> bool:
+        """Whether an attempt of the customer has not left yet, since nobody is there who serves it."""
+        return any(e.customer == customer and e.delivery not in self._written for e in self._under_way.values())
+
+    def forget(self, customer: str) -> None:
+        """The customer is another cell's from now on, and so are its attempts."""
+        for effect in [effect for effect in self._under_way.values() if effect.customer == customer]:
+            self.settle(effect.delivery)
+
     def _send(self, line: Line, effect: DeliverNow) -> None:
         self._written.add(effect.delivery)
         line.send(effect)

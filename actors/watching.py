@@ -43,6 +43,12 @@ class Watchers:
         """No more."""
         self._remove(self._conversations, conversation, line)
 
+    def unwatch_all(self, conversation: str) -> None:
+        """The conversation is another cell's from now on: who watches it does so there."""
+        for line in list(self._conversations.get(conversation, ())):
+            self._remove(self._conversations, conversation, line)
+        self._dirty.pop(conversation, None)
+
     def watch_list(self, name: str, line: Line) -> None:
         """The line gets the list's changes from now on."""
         _add(self._lists, name, line)

@@ -5,6 +5,7 @@
     cell → journal                    fences, units, tails         journal → cell      verdicts
     journal → archive                 heads                        archive → journal   archived positions, trims
     cell → archive                    snapshots
+    gateway, channel host ↔ usher     who sits where               usher ↔ seat        who is to sit there
 
 `ref` is the asker's number for its question; the answer carries it back. All are arrays on the wire: these never leave
 the server, both ends are of one version, and fields may change with it.
@@ -249,8 +250,16 @@ class Overflowed(Link, frozen=True, tag=31):
     """What watchers should have seen was dropped, because their line was full: return the subscriptions."""
 
 
+class Elsewhere(Link, frozen=True, tag=32):
+    """The customer of the question does not sit here (any more): ask the usher, and then again. All earlier questions
+    of the same customer on this line have been answered."""
+
+    ref: int
+
+
 AnyFromCell = (
     Overflowed
+    | Elsewhere
     | Answered
     | Refused
     | Moved
@@ -345,7 +354,74 @@ class SnapshotTaken(Link, frozen=True, tag=62):
     body: bytes
 
 
+# Usher ↔ seats, gateways and channel hosts: dedicated placement
+
+
+class Take(Link, frozen=True, tag=70):
+    """To a seat: this customer sits there next. `due`: time has come for it, whoever else may ask."""
+
+    customer: str
+    due: bool
+
+
+class Release(Link, frozen=True, tag=71):
+    """To a seat: should this customer sit there, it sits elsewhere by now and is to leave."""
+
+    customer: str
+
+
+class Sitting(Link, frozen=True, tag=72):
+    """From a seat: who sits there now, empty for nobody; also its first word on a line. `position`: of the newest unit
+    it knows of; the archive at that position has every timer that a former customer of the seat left behind."""
+
+    seat: int
+    customer: str
+    position: int
+
+
+class Left(Link, frozen=True, tag=73):
+    """From a seat: the customer has left memory, all it decided is committed, and time has something for it then."""
+
+    customer: str
+    due_ms: int | None
+
+
+class Touched(Link, frozen=True, tag=74):
+    """From a seat: its customer was asked something since it last said so."""
+
+
+class Locate(Link, frozen=True, tag=75):
+    """To the usher: where does this customer sit? Give it a seat if it has none. `denied` is the turn of a seating that
+    the seat itself denied; 0 where there was none. The answer is a `SeatIs`, as soon as it sits."""
+
+    customer: str
+    denied: int
+
+
+class SeatIs(Link, frozen=True, tag=76):
+    """From the usher, to all: who sits there, empty for nobody. `turn` numbers what one life of the usher said."""
+
+    seat: int
+    customer: str
+    turn: int
+
+
+class SeatGone(Link, frozen=True, tag=77):
+    """From the usher, to all: there is no such seat now."""
+
+    seat: int
+
+
+class SeatsAre(Link, frozen=True, tag=78):
+    """From the usher: all seats there are. What was known before is void."""
+
+    seats: list[SeatIs]
+
+
+AnyToSeat = Take | Release
+AnyToUsher = Sitting | Left | Touched | Locate
+AnyFromUsher = SeatIs | SeatGone | SeatsAre
 AnyToJournal = RaiseFences | Append | ReadTail | ArchivedIs | TrimTo
 AnyToArchive = HeadIs | SnapshotTaken
-AnyLink = AnyToCell | AnyFromCell | AnyToJournal | AnyFromJournal | AnyToArchive
+AnyLink = AnyToCell | AnyFromCell | AnyToJournal | AnyFromJournal | AnyToArchive | AnyToSeat | AnyToUsher | AnyFromUsher
 """Every message there is: one decoder serves every pipe."""

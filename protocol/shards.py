@@ -1,4 +1,4 @@
-"""Shards: which part of all customers one belongs to. Fences, rows and cells are named by it."""
+"""Shards and scopes: which part of all customers one belongs to, and what its writer holds a fence of."""
 
 from zlib import crc32
 
@@ -17,3 +17,8 @@ def scope_of(customer: str) -> str:
 
 
 _SCOPES = tuple(f"shard:{number}" for number in range(SHARDS))
+
+
+def own_scope_of(customer: str) -> str:
+    """The writer scope that a customer's units carry in dedicated placement."""
+    return f"customer:{customer}"

@@ -22,7 +22,9 @@ ALLOWED: dict[str, frozenset[str]] = {
 """Which of our packages a package may import: DESIGN's arrows, protocol ← actors ← orchestrator and
 protocol ← adapters ← orchestrator. Tests may import everything, nothing imports tests."""
 
-SHELLS = frozenset({"archive", "cell", "fault", "committing", "journal", "loading", "outbox", "retention"})
+SHELLS = frozenset(
+    {"archive", "cell", "fault", "committing", "journal", "loading", "outbox", "retention", "seat", "usher"}
+)
 """Files of `actors` that wait, log and keep time; what the others decide, a simulation replays."""
 
 IMPURE = frozenset(

@@ -1,0 +1,219 @@
+"""The seat: stands in front of a cell of capacity one, and lets in what is for the customer who sits there.
+
+    Take ──▶ the former customer is quiet, and leaves ──▶ the new one's scope is taken ──▶ its messages go to the cell
+
+Also the customer's own scope is a fence in the journal: two seats may believe that they have one customer, one of them
+can commit. What is for someone else is answered `Elsewhere`, and whoever asked asks the usher.
+"""
+
+import asyncio
+
+from actors.cell import Cell
+from actors.lines import Line
+from protocol.ids import customer_of
+from protocol.links import (
+    AnyLink,
+    AnyToCell,
+    Elsewhere,
+    Left,
+    Release,
+    Sitting,
+    Take,
+    Touched,
+    UnwatchConversation,
+    UnwatchList,
+    WatchList,
+)
+
+GRACE_S = 1.0
+"""How long a customer that nobody has asked anything yet may keep its seat from the next one: those who had it seated
+are told so, and ask, in a few milliseconds."""
+TOUCHED_EVERY_S = 0.25
+"""How often the usher hears that the customer is asked something: the idlest is chosen by it."""
+
+
+class Seat:
+    """The owner of the cell's lines to gateways and channel hosts, and of the line to the usher."""
+
+    def __init__(self, index: int, cell: Cell) -> None:
+        self._index = index
+        self._cell = cell
+        cell.on_left = self.left
+        self._usher: Line | None = None
+        self._customer = ""
+        """Who sits here; empty for nobody."""
+        self._taken = False
+        """Its scope is ours: messages go on to the cell. Until then they wait."""
+        self._served = False
+        """It was asked something, or looked at, since it sits here."""
+        self._leaving = False
+        """The cell was told to let it go: what comes for it now is for another seat."""
+        self._due = False
+        """Time has come for it, and it was not looked at since."""
+        self._next: Take | None = None
+        self._waiting: list[tuple[Line, AnyToCell]] = []
+        """For the customer while its scope is being taken, and for one that leaves. Bounded by who asks."""
+        self._taking: asyncio.Task[None] | None = None
+        self._grace: asyncio.TimerHandle | None = None
+        self._told_touched_s = 0.0
+
+    def status(self) -> dict[str, int]:
+        """Figures for operators."""
+        return {"seat_taken": int(bool(self._customer))}
+
+    async def stop(self) -> None:
+        """Ends what is under way."""
+        self._forget_grace()
+        if self._taking is not None:
+            self._taking.cancel()
+            await asyncio.gather(self._taking, return_exceptions=True)
+
+    # Lines
+
+    def opened(self, line: Line, *, fresh: bool) -> None:
+        """The usher hears who sits here; to all others this is the cell."""
+        if line.peer == "usher":
+            self._usher = line
+            self._tell_sitting()
+        else:
+            self._cell.opened(line, fresh=fresh)
+
+    def closed(self, line: Line) -> None:
+        """The line reconnects by itself."""
+
+    def broke(self, exc: Exception) -> None:
+        """The cell's `run` raises it."""
+        self._cell.broke(exc)
+
+    def received(self, line: Line, message: AnyLink) -> None:
+        """One message, from whichever peer."""
+        match message:
+            case Take():
+                self._take(message)
+            case Release():
+                if message.customer == self._customer and not self._leaving:
+                    self._leave()
+            case WatchList() | UnwatchList():
+                self._cell.received(line, message)
+            case UnwatchConversation():
+                self._let_in(customer_of(message.conversation), line, message)
+            case _:
+                assert isinstance(message, AnyToCell), message
+                self._let_in(message.customer, line, message)
+
+    def _let_in(self, customer: str, line: Line, message: AnyToCell) -> None:
+        if customer != self._customer:
+            _turn_away(line, message)
+        elif self._leaving or not self._taken:
+            self._waiting.append((line, message))
+        else:
+            self._serve(line, message)
+
+    def _serve(self, line: Line, message: AnyToCell) -> None:
+        self._cell.received(line, message)
+        now_s = asyncio.get_running_loop().time()
+        if now_s - self._told_touched_s >= TOUCHED_EVERY_S:
+            self._told_touched_s = now_s
+            self._tell(Touched())
+        if not self._served:
+            self._served = True
+            if self._next is not None:
+                # Behind what came with this: a turn's messages are one customer's one after the other.
+                asyncio.get_running_loop().call_soon(self._make_way)
+
+    # Who sits here
+
+    def _take(self, take: Take) -> None:
+        if take.customer == self._customer and not self._leaving:
+            self._next = None
+            self._due |= take.due
+            if self._due and self._taken:
+                self._look()
+            return
+        self._next = take
+        if not self._customer:
+            self._sit(take)
+        else:
+            self._wait_for_way()
+
+    def _wait_for_way(self) -> None:
+        if self._served:
+            self._make_way()
+        elif self._grace is None:
+            self._grace = asyncio.get_running_loop().call_later(GRACE_S, self._make_way)
+
+    def _make_way(self) -> None:
+        """The next one waits, and this one has had its turn, or nobody came for it."""
+        self._forget_grace()
+        if self._next is not None and self._customer and self._taken and not self._leaving:
+            self._leave()
+
+    def _leave(self) -> None:
+        self._leaving = True
+        self._cell.leave(self._customer)
+
+    def left(self, customer: str, due_ms: int | None) -> None:
+        """The cell has let the customer go: because it was told to, because it was idle, or because another has it."""
+        assert customer == self._customer, (customer, self._customer)
+        self._forget_grace()
+        self._tell(Left(customer, due_ms))
+        waiting, self._waiting = self._waiting, []
+        self._customer, self._taken, self._leaving = "", False, False
+        for line, message in waiting:
+            _turn_away(line, message)
+        if self._next is not None:
+            self._sit(self._next)
+        else:
+            self._tell_sitting()
+
+    def _sit(self, take: Take) -> None:
+        self._next = None
+        self._customer, self._due = take.customer, take.due
+        self._taken = self._served = self._leaving = False
+        self._tell_sitting()
+        self._taking = asyncio.get_running_loop().create_task(self._take_scope(take.customer))
+        self._taking.add_done_callback(self._took)
+
+    async def _take_scope(self, customer: str) -> None:
+        await self._cell.take(customer)
+        self._taken = True
+        waiting, self._waiting = self._waiting, []
+        for line, message in waiting:
+            self._serve(line, message)
+        if self._due:
+            self._look()
+        if self._next is not None:
+            self._wait_for_way()
+
+    def _took(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and isinstance(exc := task.exception(), Exception):
+            self._cell.broke(exc)
+
+    def _look(self) -> None:
+        """Time has come for the customer."""
+        self._due = False
+        self._cell.look(self._customer)
+        self._served = True
+
+    def _forget_grace(self) -> None:
+        if self._grace is not None:
+            self._grace.cancel()
+            self._grace = None
+
+    # The usher
+
+    def _tell_sitting(self) -> None:
+        self._tell(Sitting(self._index, self._customer, self._cell.position))
+
+    def _tell(self, message: Sitting | Left | Touched) -> None:
+        """A usher that is not there hears it from our first word to its next life."""
+        if self._usher is not None:
+            self._usher.send(message)
+
+
+def _turn_away(line: Line, message: AnyToCell) -> None:
+    match message:
+        case UnwatchConversation() | UnwatchList():
+            """Whoever has left is watched no more."""
+        case _:
+            line.send(Elsewhere(message.ref))
