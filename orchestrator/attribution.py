@@ -16,7 +16,8 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
-from orchestrator.cells import Cells, Reply
+from orchestrator.cells import Cells
+from orchestrator.homeless import Reply
 from protocol.errors import Code, Refusal
 from protocol.ids import conversation_of, customer_of
 from protocol.inbound import DeliveryReport, InboundEvent

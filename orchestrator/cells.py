@@ -2,13 +2,18 @@
 
 Routes by customer, numbers questions, and asks again whatever a cell has not answered when that cell comes back as a
 new life. Questions of one customer keep their order, also when they are asked again.
+
+Pooled, a customer's shard names its cell. Dedicated, `Places` knows which one it has: while it has none its questions
+wait (`homeless.py`), and what is unanswered goes with it to where it sits next.
 """
 
 import asyncio
 from collections.abc import Callable
+from typing import Protocol
 
 from actors.fault import Fault
 from actors.lines import Line
+from orchestrator.homeless import Asked, Done, Homeless, Reply
 from protocol.errors import Code, Refusal
 from protocol.links import (
     Answered,
@@ -17,28 +22,62 @@ from protocol.links import (
     CellIs,
     CustomerRead,
     DeliverNow,
+    Elsewhere,
     HeadsAre,
     ListChanged,
     ListWatched,
     Moved,
     Overflowed,
     Refused,
+    UnwatchConversation,
+    UnwatchList,
     Updated,
     Watched,
+    WatchList,
 )
 from protocol.shards import shard_of
 
-Reply = Answered | Refused | Moved | Watched | CustomerRead | ListWatched
-Done = Callable[[Reply], None]
+NOWHERE = -1
+"""The index of a customer's cell while it has none."""
+
+
+class Places(Protocol):
+    """Where customers are, when that is no matter of their shards. What it learns it says to `Cells`."""
+
+    def cell_of(self, customer: str, /) -> int:
+        """The index of the customer's cell; `NOWHERE` while none is known: `look_for` finds one."""
+        ...
+
+    def look_for(self, customer: str) -> None:
+        """The customer is to have a cell."""
+        ...
+
+    def denied(self, customer: str, index: int) -> None:
+        """That cell says that it does not have the customer; also to be looked for."""
+        ...
+
+    def unreachable(self) -> list[str]:
+        """Whose pipe is down, though customers cannot be found without."""
+        ...
 
 
 class Cells:
-    """Lines to all cells of the node. Set the `on_…` listeners before the first line opens."""
+    """Lines to the cells of the node. Set the `on_…` listeners before the first line opens.
 
-    def __init__(self, count: int) -> None:
-        self._lines: list[Line | None] = [None] * count
+    Pooled there are `count`, from the start. With `places` there are those that have `joined`.
+    """
+
+    def __init__(self, count: int, places: Places | None = None) -> None:
+        self._lines: dict[int, Line | None] = dict.fromkeys(range(count))
+        self._open: list[Line] = []
+        """Those that were reached."""
         self._indexes = {f"cell:{index}": index for index in range(count)}
-        self._asked: list[dict[int, tuple[AnyToCell, Done]]] = [{} for _ in range(count)]
+        self._asked: dict[int, Asked] = {index: {} for index in range(count)}
+        self._homeless = Homeless()
+        self._nobody = (None, self._late)
+        self._places = places
+        self.cell_of: Callable[[str], int] = places.cell_of if places is not None else _by_shard(count)
+        """The index of the cell that hosts the customer."""
         self._ref = 0
         self.fault = Fault()
         self._all_open = asyncio.Event()
@@ -49,51 +88,64 @@ class Cells:
         self.on_heads: Callable[[HeadsAre], None] = _ignore
         self.on_deliver: Callable[[DeliverNow], None] = _ignore
         self.on_fresh: Callable[[int], None] = _ignore
+        self.on_moved: Callable[[str], None] = _ignore
 
-    def __len__(self) -> int:
-        return len(self._lines)
+    @property
+    def indexes(self) -> list[int]:
+        """Which cells there are now."""
+        return list(self._lines)
 
-    def cell_of(self, customer: str) -> int:
-        """The index of the cell that hosts the customer."""
-        return shard_of(customer) % len(self._lines)
+    @property
+    def interchangeable(self) -> bool:
+        """Whether any cell can serve any customer, so that none of them is missed."""
+        return self._places is not None
+
+    def unreachable(self) -> list[str]:
+        """Whose pipe is down, though questions need it: `cell 0`, `usher`."""
+        if self._places is not None:
+            return self._places.unreachable()
+        return [f"cell {index}" for index in self._lines if not self.is_open(index)]
 
     def is_open(self, index: int) -> bool:
         """Whether that cell can be reached now."""
-        line = self._lines[index]
+        line = self._lines.get(index)
         return line is not None and line.open
 
     @property
     def full(self) -> bool:
         """Whether a cell takes in more slowly than it is given: new inputs should wait."""
-        for line in self._lines:  # noqa: SIM110 - asked for every event; `any` and its generator cost twice as much
-            if line is not None and line.full:
+        for line in self._open:  # noqa: SIM110 - asked for every event; `any` and its generator cost twice as much
+            if line.full:
                 return True
         return False
 
     @property
     def unanswered(self) -> int:
         """Questions under way."""
-        return sum(map(len, self._asked))
+        return sum(map(len, self._asked.values())) + len(self._homeless)
 
     async def opened_all(self) -> None:
-        """Returns when every cell has been reached once."""
+        """Returns when every cell, or of those that join the first, has been reached once."""
         await self._all_open.wait()
 
     def send(self, customer: str, message: AnyToCell) -> None:
         """Tells a customer's cell; lost if the cell is replaced, so for what a new cell need not know."""
-        line = self._lines[self.cell_of(customer)]
+        line = self._lines.get(self.cell_of(customer))
         if line is not None:
             line.send(message)
 
     def tell_all(self, message: AnyToCell) -> None:
         """Tells every cell, likewise."""
-        for line in self._lines:
-            if line is not None:
-                line.send(message)
+        for line in self._open:
+            line.send(message)
 
     def ask(self, customer: str, make: Callable[[int], AnyToCell], done: Done) -> None:
         """Asks a customer's cell; `make` gets the question's ref, `done` the reply, exactly once."""
-        self.ask_cell(self.cell_of(customer), make, done)
+        index = self.cell_of(customer)
+        if index != NOWHERE:
+            self.ask_cell(index, make, done)
+        else:
+            self._ask_homeless(customer, make, done)
 
     def ask_cell(self, index: int, make: Callable[[int], AnyToCell], done: Done) -> None:
         """Asks one cell."""
@@ -103,6 +155,12 @@ class Cells:
         line = self._lines[index]
         if line is not None:
             line.send(question)
+
+    def _ask_homeless(self, customer: str, make: Callable[[int], AnyToCell], done: Done) -> None:
+        assert self._places is not None
+        self._ref += 1
+        self._homeless.add(customer, {self._ref: (make(self._ref), done)})
+        self._places.look_for(customer)
 
     async def call(self, customer: str, make: Callable[[int], AnyToCell], *, timeout_s: float = 30.0) -> Reply:
         """Asks and waits. Raises `Refusal` (`TIMED_OUT`) after `timeout_s`; what was asked may still happen."""
@@ -125,12 +183,16 @@ class Cells:
     def opened(self, line: Line, *, fresh: bool) -> None:
         """A cell is there. One that is new is asked again what its former life did not answer, in order."""
         index = self._indexes[line.peer]
+        if index not in self._lines:
+            return  # It is gone, and was still being reached.
         self._lines[index] = line
+        self._open = [each for each in self._lines.values() if each is not None]
         if fresh:
             for question, _ in list(self._asked[index].values()):
                 line.send(question)
+            self._look_for_lingering(index)
             self.on_fresh(index)
-        if all(each is not None for each in self._lines):
+        if self._places is not None or len(self._open) == len(self._lines):
             self._all_open.set()
 
     def closed(self, line: Line) -> None:
@@ -144,7 +206,7 @@ class Cells:
         """Hands a reply to who asked, and what nobody asked for to the listeners."""
         match message:
             case Answered() | Refused() | Moved() | Watched() | CustomerRead() | ListWatched():
-                _, done = self._asked[self._indexes[line.peer]].pop(message.ref, _NOBODY)
+                _, done = self._asked[self._indexes[line.peer]].pop(message.ref, self._nobody)
                 done(message)
             case Updated():
                 self.on_updated(message)
@@ -158,13 +220,93 @@ class Cells:
                 self.generation = message.generation
             case Overflowed():
                 self.on_fresh(self._indexes[line.peer])
+            case Elsewhere():
+                self._elsewhere(self._indexes[line.peer], message.ref)
             case _:
                 raise AssertionError(f"a cell does not say {type(message).__name__}")
+
+    # Cells and customers that come and go
+
+    def joined(self, index: int) -> None:
+        """There is such a cell from now on; its line will open."""
+        self._indexes[f"cell:{index}"] = index
+        self._lines[index], self._asked[index] = None, {}
+
+    def gone(self, index: int) -> None:
+        """There is no such cell any more: its customers are looked for, and no list of it has anything to show."""
+        assert self._places is not None
+        self._lines.pop(index)
+        self._open = [each for each in self._lines.values() if each is not None]
+        asked = self._asked.pop(index)
+        for ref, (question, done) in asked.items():
+            if isinstance(question, WatchList):
+                done(ListWatched(ref, question.list, 0))
+        for customer in dict.fromkeys(filter(None, map(_customer, asked.values()))):
+            self._homeless.add(customer, _of(customer, asked))
+            self._places.look_for(customer)
+        self._look_for_lingering(index)
+
+    def displaced(self, customer: str, index: int) -> None:
+        """Another customer has that cell now. What this one asked of it is answered, or will be denied; the pipe that
+        says which is not the one that says this."""
+        self._homeless.add(customer, self._taken_from(index, customer), lingers_at=index)
+
+    def moved(self, customer: str, index: int, *, before: int) -> None:
+        """The customer has that cell from now on: all that is unanswered goes there, in order. Should a former cell
+        answer it all the same that counts for nothing, and the new one knows what was committed there."""
+        if before not in (NOWHERE, index):
+            self._homeless.add(customer, self._taken_from(before, customer))
+        asked = self._homeless.take(customer)
+        line = self._lines[index]
+        for ref in sorted(asked):
+            self._asked[index][ref] = asked[ref]
+            if line is not None:
+                line.send(asked[ref][0])
+        self.on_moved(customer)
+
+    def _elsewhere(self, index: int, ref: int) -> None:
+        """The cell does not have the question's customer: it, and all that followed it, wait for the next cell."""
+        assert self._places is not None
+        asked = self._asked.get(index, {})
+        customer = _customer(asked[ref]) if ref in asked else None
+        if customer is not None:
+            self._homeless.add(customer, self._taken_from(index, customer))
+            self._places.denied(customer, index)
+        elif (lingering := self._homeless.denied(ref)) is not None:
+            self._places.look_for(lingering)
+
+    def _late(self, reply: Reply) -> None:
+        """An answer to what that cell is no longer asked. A repeat, of one that was asked again, is for nobody."""
+        if done := self._homeless.answered(reply.ref):
+            done(reply)
+
+    def _look_for_lingering(self, index: int) -> None:
+        for customer in self._homeless.ended(index):
+            assert self._places is not None
+            self._places.look_for(customer)
+
+    def _taken_from(self, index: int, customer: str) -> Asked:
+        """The customer's questions to that cell, which are no longer the cell's."""
+        asked = self._asked[index]
+        taken = _of(customer, asked)
+        for ref in taken:
+            del asked[ref]
+        return taken
+
+
+def _by_shard(count: int) -> Callable[[str], int]:
+    return lambda customer: shard_of(customer) % count
+
+
+def _customer(asked: tuple[AnyToCell, Done]) -> str | None:
+    """Whom a question is about; None for those of a cell as a whole."""
+    question, _ = asked
+    return None if isinstance(question, WatchList | UnwatchList | UnwatchConversation) else question.customer
+
+
+def _of(customer: str, asked: Asked) -> Asked:
+    return {ref: each for ref, each in asked.items() if _customer(each) == customer}
 
 
 def _ignore(_: object) -> None:
     """A listener nobody set."""
-
-
-_NOBODY = (None, _ignore)
-"""Who asked what was answered before: a repeat of a cell that was asked again."""

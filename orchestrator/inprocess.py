@@ -1,6 +1,7 @@
 """A whole server in one event loop: the very parts of the processes, with pipes in memory and the caller's clock.
 
-For tests and simulation. Nothing is forked, no socket is opened but the gateway's and the channels' own.
+For tests and simulation. Nothing is forked, no socket is opened but the gateway's and the channels' own. In dedicated
+placement seats come and go as the usher wants them, as processes do on a node.
 """
 
 import asyncio
@@ -10,16 +11,21 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from orchestrator.cluster.host import Part
-from orchestrator.cluster.table import processes
+from orchestrator.cluster.table import USHER, Process, cell_process, processes
 from orchestrator.parts.building import part_of, peer_name, system_now_ms
 from orchestrator.parts.surroundings import Surroundings
+from orchestrator.parts.usher import UsherPart
 from orchestrator.settings import Settings
 from orchestrator.storage import MemoryStorage, SqliteStorage, Storage
 from orchestrator.switchboard import MemoryExchange
 
+LOOK_EVERY_S = 0.25
+"""How often a new life of the usher is looked for."""
+
 
 class InProcess:
-    """The parts by name, while they run. `only` names those that are wanted; the others are not there."""
+    """The parts by name, while they run. `only` names those that are wanted; the others are not there, but for the
+    seats that an usher wants beside its first ones."""
 
     def __init__(
         self,
@@ -37,6 +43,7 @@ class InProcess:
         self._exchange = MemoryExchange()
         self._table = [process for process in processes(settings) if not only or process.name in only]
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._following: asyncio.Task[None] | None = None
         self.parts: dict[str, Part] = {}
         self.facts: dict[str, dict[str, str | int]] = {}
 
@@ -48,9 +55,14 @@ class InProcess:
     async def start(self) -> None:
         """Starts all parts, side by side, as processes would."""
         await asyncio.gather(*(self._start(process.name) for process in self._table))
+        if USHER in self._running:
+            self._following = asyncio.create_task(self._follow_usher(), name="seats")
 
     async def stop(self) -> None:
         """Drains them in the table's order, then stops all: the archive reads what the journal wrote to the last."""
+        if self._following is not None:
+            self._following.cancel()
+            await asyncio.gather(self._following, return_exceptions=True)
         for process in sorted(self._table, key=lambda process: process.drain_order):
             await self.parts[process.name].drain()
             await self._running.pop(process.name)
@@ -64,6 +76,33 @@ class InProcess:
         await asyncio.gather(task, return_exceptions=True)
         await self.parts[name].stop()
         await self._start(name)
+
+    async def _follow_usher(self) -> None:
+        """Starts and ends seats as the usher wants, whichever life of it there is."""
+        asked: tuple[Part | None, int] = (None, 0)
+        while True:
+            usher = self.parts[USHER]
+            assert isinstance(usher, UsherPart)
+            try:
+                async with asyncio.timeout(LOOK_EVERY_S):
+                    known, wanted = await usher.wanted(asked[1] if usher is asked[0] else 0)
+            except TimeoutError:
+                continue  # Another usher may be there.
+            asked = (usher, known)
+            there = {process.name for process in self._table}
+            for process in map(cell_process, wanted.seats):
+                if process.name not in there:
+                    self._table.append(process)
+                    await self._start(process.name)
+            for process in map(cell_process, wanted.over):
+                if process.name in there:
+                    await self._end(process)
+
+    async def _end(self, process: Process) -> None:
+        await self.parts[process.name].drain()
+        await self._running.pop(process.name)
+        await self.parts.pop(process.name).stop()
+        self._table.remove(process)
 
     async def _start(self, name: str) -> None:
         part = part_of(name, self.surroundings(name))

@@ -11,7 +11,8 @@ import msgspec
 from msgspec import Struct
 
 from orchestrator.attribution import Attribution, LookUp, Taken
-from orchestrator.cells import Cells, Reply
+from orchestrator.cells import Cells
+from orchestrator.homeless import Reply
 from protocol.codec import check_event
 from protocol.commands import AnyCommand, LinkIdentity
 from protocol.errors import Code, Refusal

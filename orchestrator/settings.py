@@ -25,6 +25,7 @@ BYTES_MAX = 1024**3
 
 Store = Literal["sqlite", "memory"]
 Durability = Literal["full", "process"]
+Placement = Literal["pooled", "dedicated"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 RelayTls = Literal["none", "starttls", "tls"]
 Uncertain = Literal["retry", "hold"]
@@ -115,6 +116,10 @@ class Limits(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     live_bytes_max: Memory = 512 * 1024 * 1024
     """Memory of one cell's live journeys, by estimate; over it the idlest are passivated."""
     passivate_after_s: Seconds = 900.0
+    dedicated_max: Annotated[int, Meta(ge=1, le=1000)] = 16
+    """Dedicated placement: customers that are live at once, each in a process; over it the idlest is passivated."""
+    dedicated_warm: Annotated[int, Meta(ge=1, le=1000)] = 2
+    """Dedicated placement: processes kept ready for the next customers."""
     archive_lag_max: Count = 100_000
     """Events the archive may be behind; over it commits wait."""
     events_ahead_s: Seconds = 3600.0
@@ -147,6 +152,8 @@ class Settings(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """`full`: synced before the ack. `process`: survives the server's death, not the machine's."""
     cells: Annotated[int, Meta(ge=0, le=SHARDS)] = 0
     """0: one for every two cores."""
+    placement: Placement = "pooled"
+    """`pooled`: a cell, one Ray actor, hosts many customers. `dedicated`: each live customer has a Ray actor."""
     region: str = "GB"
     """ISO 3166 region of phone numbers written without a country."""
     http: Http = Http()
@@ -175,12 +182,12 @@ DEMO_ACCOUNTS: tuple[Account, ...] = (
 def load(path: Path | None = None, environ: dict[str, str] | None = None) -> Settings:
     """Reads `path` (default: `throughline.toml` where there is one), then `THROUGHLINE_*` variables over it.
 
-    `THROUGHLINE_DATA`, `_CELLS`, `_DURABILITY`, `_LOG_LEVEL`, `_HTTP_HOST` and `_HTTP_PORT` are known.
+    `THROUGHLINE_DATA`, `_CELLS`, `_DURABILITY`, `_LOG_LEVEL`, `_PLACEMENT`, `_HTTP_HOST` and `_HTTP_PORT` are known.
     Raises `SettingsError`.
     """
     environ = dict(os.environ) if environ is None else environ
     raw = _read(path)
-    for name in ("data", "durability", "log_level"):
+    for name in ("data", "durability", "log_level", "placement"):
         if value := environ.get(f"THROUGHLINE_{name.upper()}"):
             raw[name] = value
     if value := environ.get("THROUGHLINE_CELLS"):
@@ -220,6 +227,7 @@ _AT = re.compile(r"^(?P<fault>.*?)(?: - at (?:`key` in )?`\$\.?(?P<path>[^`]*)`)
 _HINTS = {
     "store": f"write one of {', '.join(get_args(Store))}",
     "durability": f"write one of {', '.join(get_args(Durability))}",
+    "placement": f"write one of {', '.join(get_args(Placement))}",
     "log_level": f"write one of {', '.join(get_args(LogLevel))}",
     "accounts.relay_tls": f"write one of {', '.join(get_args(RelayTls))}",
     "policy.uncertain": f"write one of {', '.join(get_args(Uncertain))} for each channel",

@@ -26,9 +26,10 @@ Asking = Callable[[], Awaitable[dict[str, Any]]]
 """Asks one process for its figures. Raises `RayError` where it is down, `TimeoutError` where it hangs."""
 
 
-async def publish(run: Path, ask: Mapping[str, Asking], states: States) -> None:
-    """Asks all processes again and again, and leaves what they say, and how they are, in `run`."""
+async def publish(run: Path, processes: Callable[[], Mapping[str, Asking]], states: States) -> None:
+    """Asks all processes that there are again and again, and leaves what they say, and how they are, in `run`."""
     while True:
+        ask = processes()
         answers = await asyncio.gather(*(_answer(one) for one in ask.values()))
         said = {name: answer for name, answer in zip(ask, answers, strict=True) if answer is not None}
         for name in said:

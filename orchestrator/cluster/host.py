@@ -10,12 +10,13 @@ import sys
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import psutil
 import structlog
 from msgspec import Struct
 
+from actors.seating import Wanted
 from orchestrator.cluster.logs import log_to
 from orchestrator.cluster.run_folder import read_settings
 from orchestrator.cluster.table import Process
@@ -46,6 +47,15 @@ class Part(Protocol):
 
     def status(self) -> dict[str, object]:
         """Figures for operators."""
+        ...
+
+
+@runtime_checkable
+class Seating(Protocol):
+    """A part that wants cells to come and go: the usher's."""
+
+    async def wanted(self, known: int) -> tuple[int, Wanted]:
+        """Which seats there should be, once that is no longer the `known`-th word of it, with its number."""
         ...
 
 
@@ -90,6 +100,13 @@ class Host:
     async def status(self) -> dict[str, object]:
         """The part's figures; empty while it starts."""
         return self._part.status() if self._part is not None else {}
+
+    async def wanted(self, known: int) -> tuple[int, Wanted]:
+        """See `Seating`."""
+        await self._started.wait()
+        part: object = self._part
+        assert isinstance(part, Seating)
+        return await part.wanted(known)
 
     async def drain(self) -> None:
         """Drains the part; returns when it is done."""

@@ -8,6 +8,7 @@
 """
 
 import asyncio
+import contextlib
 import os
 import sys
 from collections.abc import Awaitable, Callable
@@ -24,10 +25,10 @@ from orchestrator.cluster import figures, leftovers, ray_profile
 from orchestrator.cluster.host import Ended, Host
 from orchestrator.cluster.logs import log_to
 from orchestrator.cluster.run_folder import read_settings
-from orchestrator.cluster.said import Died, ExitCode, Hopeless, Ready, Said, Up
+from orchestrator.cluster.said import Died, ExitCode, Gone, Hopeless, Ready, Said, Up
 from orchestrator.cluster.starts import FAILED_STARTS_MAX, Starts
 from orchestrator.cluster.states import States, steady_ms
-from orchestrator.cluster.table import Process, processes
+from orchestrator.cluster.table import USHER, Process, cell_process, processes
 
 _log = structlog.get_logger("orchestrator.cluster.node")  # Not `__name__`: this module runs as `__main__`.
 
@@ -69,6 +70,8 @@ class Node:
     ) -> None:
         self._table = table
         self._vital = vital
+        self._seats: dict[Process, asyncio.Task[None]] = {}
+        """Cells beyond the table, which the usher wants: what keeps each running."""
         self._run_folder = run_folder
         self._build = build
         self._logs = logs
@@ -90,16 +93,21 @@ class Node:
     async def run(self, asked_to_end: asyncio.Event) -> None:
         """Creates the actors and keeps them until asked to end, then drains them. Raises `_Over`."""
         for process in self._table:
-            self._handles[process.name] = _actor(process).remote(process, str(self._run_folder), self._build)
+            self._create(process)
         async with asyncio.TaskGroup() as group:
             kept = [group.create_task(self._keep(process)) for process in self._table]
             watch = group.create_task(self._watch())
-            told = group.create_task(figures.publish(self._run_folder, self._statuses(), self._states))
+            told = group.create_task(figures.publish(self._run_folder, self._statuses, self._states))
+            seated = group.create_task(self._follow_usher(group))
             await asked_to_end.wait()
             self._draining = True
+            seated.cancel()
             await self._drain()
-            for task in (*kept, watch, told):
+            for task in (*kept, *self._seats.values(), watch, told):
                 task.cancel()
+
+    def _create(self, process: Process) -> None:
+        self._handles[process.name] = _actor(process).remote(process, str(self._run_folder), self._build)
 
     def _statuses(self) -> dict[str, Callable[[], Awaitable[dict[str, Any]]]]:
         """By process, what asks it for its figures."""
@@ -112,6 +120,37 @@ class Node:
 
         asked = {name: asking(handle) for name, handle in self._handles.items()}
         return asked | {name: looking(process) for name, process in self._looked_at.items()}
+
+    async def _follow_usher(self, group: asyncio.TaskGroup) -> None:
+        """Creates the cells that the usher wants beside the table's, and ends those it wants no more."""
+        known = 0
+        while USHER in self._handles:
+            try:
+                known, wanted = await _answer(self._handles[USHER].wanted.remote(known))
+            except RayError:
+                known = 0  # Another life of it begins to count anew.
+                await asyncio.sleep(AGAIN_AFTER_S)
+                continue
+            for process in map(cell_process, wanted.seats):
+                if process.name not in self._handles:
+                    self._states.joins(process.name, steady_ms())
+                    self._create(process)
+                    self._seats[process] = group.create_task(self._keep(process))
+            for process in map(cell_process, wanted.over):
+                if process in self._seats:
+                    await self._end(process)
+
+    async def _end(self, process: Process) -> None:
+        """Ends an empty cell: it holds nothing, and is not brought back."""
+        self._seats.pop(process).cancel()
+        handle = self._handles.pop(process.name)
+        with contextlib.suppress(RayError):
+            await _answer(handle.drain.remote())
+        ray.kill(handle)
+        self._killed_s.pop(process.name, None)
+        self._states.leaves(process.name)
+        self._say(Gone(process.name))
+        _log.info("node.cell_ended", name=process.name)
 
     async def _keep(self, process: Process) -> None:
         """Has the actor run, and run again after each end that nobody asked for."""
@@ -154,8 +193,9 @@ class Node:
 
     def _judge(self, name: str, ended: Ended) -> None:
         """An end that nobody asked for: recovered from, unless the process never served and never will."""
-        given_up = self._starts.ended(name)
-        if ended.hopeless and not self._starts.has_served(name):
+        in_table = any(process.name == name for process in self._table)
+        given_up = self._starts.ended(name) and in_table
+        if ended.hopeless and in_table and not self._starts.has_served(name):
             self._give_up(ended.reason)
         if given_up:
             self._give_up(f"{ended.reason}; {FAILED_STARTS_MAX} starts in a row failed: see {self._log_of(name)}")
@@ -179,11 +219,13 @@ class Node:
             facts = await _answer(self._handles[name].started.remote())
         except RayError:
             return  # It died first; `_keep` hears of that too, and asks again.
+        names = [process.name for process in self._table]
         self._killed_s.pop(name, None)
         self._states.up(name, steady_ms())
         self._say(Up(name, facts))
         _log.info("node.process_up", name=name, **facts)
-        if self._starts.served(name) and self._starts.count() == len(self._table):
+        first = self._starts.served(name)
+        if first and name in names and self._starts.have_all_served(names):
             self._say(Ready({ray_profile.program(process): process.pid for process in self._vital}))
 
     async def _watch(self) -> None:
@@ -197,8 +239,9 @@ class Node:
         """In the table's order; what is not done in time is ended as it is, which every actor must bear anyway."""
         try:
             async with asyncio.timeout(self._drain_s):
-                for order in sorted({process.drain_order for process in self._table}):
-                    names = [process.name for process in self._table if process.drain_order == order]
+                there = [*self._table, *self._seats]
+                for order in sorted({process.drain_order for process in there}):
+                    names = [process.name for process in there if process.drain_order == order]
                     serving = [name for name in names if self._starts.has_served(name)]
                     calls = [_answer(self._handles[name].drain.remote()) for name in serving]
                     await asyncio.gather(*calls, return_exceptions=True)

@@ -12,7 +12,7 @@ import structlog
 import orchestrator
 from orchestrator.cluster.leftovers import MARK_VARIABLE
 from orchestrator.cluster.ray_environment import ray_environment
-from orchestrator.cluster.said import Died, Hopeless, Ready, Said, Up
+from orchestrator.cluster.said import Died, Gone, Hopeless, Ready, Said, Up
 
 _log = structlog.get_logger(__name__)
 _decode = msgspec.json.Decoder(Said).decode
@@ -80,6 +80,8 @@ class NodeProcess:
                 self.facts.pop(said.process, None)
                 self.deaths[said.process] = said.deaths
                 _log.warning("supervisor.process_died", name=said.process, reason=said.reason, deaths=said.deaths)
+            case Gone():
+                self.facts.pop(said.process, None)
             case Hopeless():
                 self.hopeless = said.reason
             case _:

@@ -37,10 +37,16 @@ class Died(Struct, frozen=True, tag="died", tag_field="said"):
     deaths: int
 
 
+class Gone(Struct, frozen=True, tag="gone", tag_field="said"):
+    """A process was ended, since nobody needs it now."""
+
+    process: str
+
+
 class Hopeless(Struct, frozen=True, tag="hopeless", tag_field="said"):
     """The reason of `ExitCode.HOPELESS`, for the operator."""
 
     reason: str
 
 
-Said = Up | Ready | Died | Hopeless
+Said = Up | Ready | Died | Gone | Hopeless

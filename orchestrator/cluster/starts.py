@@ -4,6 +4,8 @@ A process that has served is brought back for ever: what broke it then may be ov
 starts will fail at the next too, and the operator, who is there, must hear of it.
 """
 
+from collections.abc import Iterable
+
 FAILED_STARTS_MAX = 5
 """In a row, before the first success: with the waits between them about ten seconds."""
 
@@ -25,9 +27,9 @@ class Starts:
         """Whether it ever did."""
         return name in self._served
 
-    def count(self) -> int:
-        """How many processes have served."""
-        return len(self._served)
+    def have_all_served(self, names: Iterable[str]) -> bool:
+        """Whether each of them ever did."""
+        return self._served.issuperset(names)
 
     def ended(self, name: str) -> bool:
         """The process ended unasked; whether it is to be given up."""

@@ -61,6 +61,14 @@ class States:
     def __init__(self, names: Iterable[str], *, now_ms: int) -> None:
         self._of = {name: _Notes(now_ms) for name in names}
 
+    def joins(self, name: str, now_ms: int) -> None:
+        """There is such a process from now on."""
+        self._of[name] = _Notes(now_ms)
+
+    def leaves(self, name: str) -> None:
+        """There is none any more, and none is missed."""
+        self._of.pop(name, None)
+
     def up(self, name: str, now_ms: int) -> None:
         """It serves."""
         self._of[name].up_ms = self._of[name].answered_ms = now_ms
@@ -71,7 +79,8 @@ class States:
 
     def answered(self, name: str, now_ms: int) -> None:
         """It answered a call."""
-        self._of[name].answered_ms = now_ms
+        if name in self._of:  # Else it has left since.
+            self._of[name].answered_ms = now_ms
 
     def at(self, now_ms: int) -> dict[str, ProcessState]:
         """How all are."""

@@ -11,7 +11,7 @@ class Process(Struct, frozen=True):
     """One process of the server: a Ray actor of this name."""
 
     name: str
-    """`journal`, `archive`, `cell-0` …, `gateway`, `channels`; also what `ps` shows behind `ray::`."""
+    """`journal`, `archive`, `cell-0` …, `usher`, `gateway`, `channels`; also what `ps` shows behind `ray::`."""
     drain_order: int
     """Who drains first: what takes input in, then who decides, then who writes, then who follows."""
     nice: int = 0
@@ -25,19 +25,31 @@ ARCHIVE_NICE = 10
 """The archive is behind by design; whenever cores are short, those that someone waits for go first."""
 
 
+USHER = "usher"
+"""Says which customer sits in which cell, where each has one of its own."""
+
+
 def processes(settings: Settings) -> list[Process]:
-    """The processes of one machine's server."""
+    """The processes of one machine's server; in dedicated placement cells beyond these come and go."""
     return [
         Process("journal", drain_order=2),
         Process("archive", drain_order=3, nice=ARCHIVE_NICE),
-        *(Process(cell_name(index), drain_order=1) for index in range(cells_of(settings))),
+        *([Process(USHER, drain_order=1)] if settings.placement == "dedicated" else []),
+        *map(cell_process, range(cells_of(settings))),
         Process("channels", drain_order=0),
         Process("gateway", drain_order=0),
     ]
 
 
+def cell_process(index: int) -> Process:
+    """A cell's row of the table."""
+    return Process(cell_name(index), drain_order=1)
+
+
 def cells_of(settings: Settings) -> int:
-    """How many cells there are: as set, else one for every two cores."""
+    """How many cells there are from the start: as set, else one for every two cores; dedicated, the pool kept warm."""
+    if settings.placement == "dedicated":
+        return min(settings.limits.dedicated_warm, settings.limits.dedicated_max)
     return settings.cells or max(1, (os.cpu_count() or 1) // CORES_PER_CELL)
 
 

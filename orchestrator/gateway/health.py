@@ -1,15 +1,17 @@
 """Health: whether the process is up, whether all parts work, what they count."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any, Protocol, assert_never
 
 from litestar import Response, get
 
 from orchestrator.cluster.states import Condition, ProcessState, figures_of, steady_ms
-from orchestrator.cluster.table import cell_name
+from orchestrator.cluster.table import cell_index
 from orchestrator.gateway.access import needs
 from orchestrator.gateway.answers import ReadyAnswer
 from orchestrator.gateway.metrics import CONTENT_TYPE
+from orchestrator.gateway.peers import Cells
 from orchestrator.gateway.services import HttpRequest, Services, services_of, token_of
 from orchestrator.gateway.troubles import troubles_of_journal, troubles_of_processes
 from orchestrator.settings import Account, EmailAccount, GatewayAccount, TwilioAccount
@@ -65,8 +67,8 @@ async def status_of(here: Services) -> dict[str, Any]:
         "generation": here.cells.generation,
         "journal_position": await _position_of(here.identities),
         "archive_position": await _position_of(here.archive),
-        "cells_open": sum(here.cells.is_open(cell) for cell in range(len(here.cells))),
-        "cells": len(here.cells),
+        "cells_open": sum(map(here.cells.is_open, here.cells.indexes)),
+        "cells": len(here.cells.indexes),
         "pending": here.cells.unanswered,
         "connections": here.connections(),
         "watched": here.watched(),
@@ -122,12 +124,12 @@ def _address(account: Account) -> str:
 async def reasons_not_ready(here: Services) -> list[str]:
     """What does not work now; empty where all is well."""
     states = here.states()
-    reasons = troubles_of_processes(states, steady_ms()) + troubles_of_journal(here.figures())
+    reasons = troubles_of_processes(_needed(states, here.cells), steady_ms()) + troubles_of_journal(here.figures())
     reasons += [
-        f"cell {cell} cannot be reached"
-        for cell in range(len(here.cells))
+        f"{peer} cannot be reached"
+        for peer in here.cells.unreachable()
         # One that is not up was named already.
-        if not here.cells.is_open(cell) and _is_up(states.get(cell_name(cell)))
+        if _is_up(states.get(peer.replace(" ", "-")))
     ]
     if here.draining():
         reasons.append("the server is stopping")
@@ -143,6 +145,13 @@ async def reasons_not_ready(here: Services) -> list[str]:
     if lag > here.archive_lag_max:
         reasons.append(f"the archive is {lag} commits behind; limits.archive_lag_max is {here.archive_lag_max}")
     return reasons
+
+
+def _needed(states: Mapping[str, ProcessState], cells: Cells) -> Mapping[str, ProcessState]:
+    """Those that must be up: where any cell serves any customer, one that starts or restarts is not missed."""
+    if not cells.interchangeable:
+        return states
+    return {name: state for name, state in states.items() if cell_index(name) is None}
 
 
 def _is_up(state: ProcessState | None) -> bool:

@@ -150,6 +150,12 @@ class Hub:
             if stream.position >= 0 and not stream.catching_up and self._cells.cell_of(_customer(stream)) == cell:
                 self._catch_up(stream, gap=False)
 
+    def moved(self, customer: str) -> None:
+        """The customer has a cell that knows nothing of our subscriptions to its conversations yet."""
+        for stream in list(self._streams.values()):
+            if stream.position >= 0 and not stream.catching_up and _customer(stream) == customer:
+                self._catch_up(stream, gap=False)
+
     # Joining
 
     def _join(self, stream: _Stream, watcher: Watcher, question: object, seq: int, done: Done) -> None:

@@ -89,7 +89,7 @@ class Inboxes:
         """Lists `name` whole for `watcher`, who knows it as `inbox`, and then its changes."""
         watched = self._lists.setdefault(name, _List())
         watched.watchers.pop(watcher, None)
-        self._begin(name, watched, {watcher: inbox}, range(len(self._cells)), done)
+        self._begin(name, watched, {watcher: inbox}, self._cells.indexes, done)
 
     def unwatch(self, watcher: ListWatcher, name: str) -> None:
         """Leaves; whoever leaves last ends the subscriptions."""
@@ -139,6 +139,8 @@ class Inboxes:
             self._cells.ask_cell(
                 cell, lambda ref: WatchList(ref, name), lambda reply: self._answered(listing, reply, done)
             )
+        if not cells:
+            self._read(listing, done)  # Those that come are asked as they do.
 
     def _answered(self, listing: _Listing, reply: Reply, done: Done) -> None:
         listing.unanswered -= 1
@@ -147,9 +149,12 @@ class Inboxes:
         elif isinstance(reply, Refused):
             listing.refusal = Refusal(Code(reply.code), reply.message)
         if not listing.unanswered:
-            task = asyncio.get_running_loop().create_task(self._list(listing, done))
-            self._reading.add(task)
-            task.add_done_callback(self._reading.discard)
+            self._read(listing, done)
+
+    def _read(self, listing: _Listing, done: Done) -> None:
+        task = asyncio.get_running_loop().create_task(self._list(listing, done))
+        self._reading.add(task)
+        task.add_done_callback(self._reading.discard)
 
     async def _list(self, listing: _Listing, done: Done) -> None:
         refusal = listing.refusal

@@ -34,6 +34,7 @@ class Cells(Protocol):
     is called once; answers and news of one cell arrive in the order it sent them.
 
     The gateway sets the listeners. `on_fresh(cell)`: the cell lost what it knew of this gateway's watches.
+    `on_moved(customer)`: the customer has another cell now.
     """
 
     on_updated: Callable[[Updated], None]
@@ -41,12 +42,23 @@ class Cells(Protocol):
     on_heads: Callable[[HeadsAre], None]
     on_deliver: Callable[[DeliverNow], None]
     on_fresh: Callable[[int], None]
+    on_moved: Callable[[str], None]
 
     generation: str
     """Of the journal that the cells write to; empty while none is known."""
 
-    def __len__(self) -> int:
-        """How many cells there are, numbered from 0."""
+    @property
+    def indexes(self) -> Sequence[int]:
+        """Which cells there are now."""
+        ...
+
+    @property
+    def interchangeable(self) -> bool:
+        """Whether any cell can serve any customer, so that none of them is missed."""
+        ...
+
+    def unreachable(self) -> list[str]:
+        """Whose pipe is down, though questions need it: `cell 0`, `usher`."""
         ...
 
     @property

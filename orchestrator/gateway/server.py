@@ -206,6 +206,7 @@ class Gateway:
         self._cells.on_list_changed = self._inboxes.changed
         self._cells.on_deliver = self._deliveries.deliver
         self._cells.on_fresh = self._fresh
+        self._cells.on_moved = self._hub.moved
 
     def _fresh(self, cell: int) -> None:
         self._hub.fresh(cell)

@@ -34,6 +34,10 @@ def part_of(name: str, given: Surroundings) -> Part:
             from orchestrator.parts.channels import ChannelsPart
 
             return ChannelsPart(given)
+        case "usher":
+            from orchestrator.parts.usher import UsherPart
+
+            return UsherPart(given)
         case _:
             from orchestrator.parts.cell import CellPart
 

@@ -4,39 +4,47 @@ import asyncio
 
 from actors.cell import Cell
 from actors.live import Population
-from orchestrator.cluster.table import cells_of
+from actors.seat import Seat
+from orchestrator.cluster.table import USHER, cells_of
 from orchestrator.first_policy import policy_of, served_by
 from orchestrator.parts.ending import until
 from orchestrator.parts.surroundings import Surroundings
 from orchestrator.switchboard import Arrival
-from protocol.shards import SHARDS
+from protocol.shards import SHARDS, own_scope_of, scope_of
 
 
 class CellPart:
-    """A cell, with its lines to journal and archive, listening for gateways and channel hosts."""
+    """A cell, with its lines to journal and archive, listening for gateways and channel hosts.
+
+    Placement decides what is the cell's: a share of all shards, or one customer at a time, for whom it has a seat.
+    """
 
     def __init__(self, given: Surroundings, index: int) -> None:
         settings, count = given.settings, cells_of(given.settings)
+        dedicated = settings.placement == "dedicated"
         self._storage = given.storage
         self._cell = Cell(
             index,
-            range(index, SHARDS, count),
+            [] if dedicated else range(index, SHARDS, count),
             given.storage.archive_reader(),
             policy_of(settings),
             served_by=served_by(settings),
             population=Population(
-                count_max=settings.limits.live_journeys_max,
+                count_max=1 if dedicated else settings.limits.live_journeys_max,
                 bytes_max=settings.limits.live_bytes_max,
                 idle_ms=round(settings.limits.passivate_after_s * 1000),
             ),
             now_ms=given.now_ms,
+            scope=own_scope_of if dedicated else scope_of,
         )
+        self._seat = Seat(index, self._cell) if dedicated else None
         self._archive = Arrival(self._cell)
         self._dialers = [
             given.switchboard.dial("journal", self._cell),
             given.switchboard.dial("archive", self._archive),
         ]
-        self._listener = given.switchboard.listen(self._cell)
+        self._usher = given.switchboard.dial(USHER, self._seat) if self._seat is not None else None
+        self._listener = given.switchboard.listen(self._seat or self._cell)
         self._over = asyncio.Event()
 
     async def start(self) -> dict[str, str | int]:
@@ -47,6 +55,8 @@ class CellPart:
         await self._storage.open_readers()
         await self._cell.start()
         await self._listener.start()
+        if self._usher is not None:
+            await self._usher.start()
         return {"position": self._cell.position}
 
     async def run(self) -> None:
@@ -60,6 +70,9 @@ class CellPart:
 
     async def stop(self) -> None:
         """Closes pipes and readers."""
+        if self._usher is not None and self._seat is not None:
+            await self._usher.stop()
+            await self._seat.stop()
         await self._listener.stop()
         for dialer in self._dialers:
             await dialer.stop()

@@ -2,15 +2,19 @@
 
 import asyncio
 import contextlib
+from collections.abc import Coroutine
+from typing import Any
 
 from orchestrator.cells import Cells
 from orchestrator.cluster.run_folder import read_figures
 from orchestrator.cluster.states import read_states, steady_ms
-from orchestrator.cluster.table import cells_of
+from orchestrator.cluster.table import USHER, cells_of
 from orchestrator.gateway.figures import ReadFigures
 from orchestrator.gateway.troubles import ReadStates, Writing
 from orchestrator.intake import AccountRule, Intake, IntakeLimits
 from orchestrator.parts.surroundings import Surroundings
+from orchestrator.seats import Seats
+from orchestrator.switchboard import Pipe, Switchboard
 
 LOOK_EVERY_S = 0.01
 """While draining: how often unanswered questions are counted."""
@@ -24,7 +28,9 @@ class Front:
         self._storage = given.storage
         self.journal = given.storage.journal_reader()
         self.archive = given.storage.archive_reader()
-        self.cells = Cells(cells_of(settings))
+        self._lines = _CellLines(given.switchboard)
+        dedicated = settings.placement == "dedicated"
+        self.cells = self._lines.dedicated() if dedicated else self._lines.pooled(cells_of(settings))
         self.intake = Intake(
             self.cells,
             self.journal.customers_of,
@@ -41,12 +47,10 @@ class Front:
         self.states: ReadStates = lambda: read_states(given.run, now_ms=steady_ms())
         self.figures: ReadFigures = lambda: read_figures(given.run)
         self.intake.writing = Writing(self.states, self.figures)
-        self._dialers = [given.switchboard.dial(f"cell:{index}", self.cells) for index in range(len(self.cells))]
 
     async def start(self) -> None:
         """Waits until every cell was reached, so that all that is asked can be answered."""
-        for dialer in self._dialers:
-            await dialer.start()
+        await self._lines.start()
         await self.cells.opened_all()
         await self._storage.open_readers()
 
@@ -59,6 +63,55 @@ class Front:
 
     async def stop(self) -> None:
         """Closes lines and readers."""
-        for dialer in self._dialers:
-            await dialer.stop()
+        await self._lines.stop()
         await self._storage.close_readers()
+
+
+class _CellLines:
+    """The pipes to the cells: all from the start, or to each seat from when the usher names it."""
+
+    def __init__(self, switchboard: Switchboard) -> None:
+        self._switchboard = switchboard
+        self._pipes: dict[str, Pipe] = {}
+        self._changing: set[asyncio.Task[None]] = set()
+        self._cells: Cells
+
+    def pooled(self, count: int) -> Cells:
+        """Cells that are there from the start."""
+        self._cells = Cells(count)
+        self._pipes = {name: self._switchboard.dial(name, self._cells) for name in map(_cell, range(count))}
+        return self._cells
+
+    def dedicated(self) -> Cells:
+        """Seats that come and go, as the usher says."""
+        seats = Seats(self._reach, self._leave)
+        self._cells = seats.cells = Cells(0, seats)
+        self._pipes[USHER] = self._switchboard.dial(USHER, seats)
+        return self._cells
+
+    async def start(self) -> None:
+        """Begins to dial."""
+        for pipe in list(self._pipes.values()):
+            await pipe.start()
+
+    async def stop(self) -> None:
+        """Ends all lines."""
+        await asyncio.gather(*self._changing, return_exceptions=True)
+        for pipe in self._pipes.values():
+            await pipe.stop()
+
+    def _reach(self, index: int) -> None:
+        pipe = self._pipes[_cell(index)] = self._switchboard.dial(_cell(index), self._cells)
+        self._change(pipe.start())
+
+    def _leave(self, index: int) -> None:
+        self._change(self._pipes.pop(_cell(index)).stop())
+
+    def _change(self, change: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(change)
+        self._changing.add(task)
+        task.add_done_callback(self._changing.discard)
+
+
+def _cell(index: int) -> str:
+    return f"cell:{index}"

@@ -54,6 +54,7 @@ class FakeCells:
         self.on_heads: Callable[[HeadsAre], None] = nothing
         self.on_deliver: Callable[[DeliverNow], None] = nothing
         self.on_fresh: Callable[[int], None] = nothing
+        self.on_moved: Callable[[str], None] = nothing
         self.generation = "g1"
         self.conversations: dict[str, list[Raw]] = {}
         self.customers: dict[str, CustomerView] = {}
@@ -72,8 +73,14 @@ class FakeCells:
         """Set whenever something was asked or told."""
         self._ref = 0
 
-    def __len__(self) -> int:
-        return 2
+    @property
+    def indexes(self) -> list[int]:
+        return [0, 1]
+
+    def unreachable(self) -> list[str]:
+        return [f"cell {index}" for index in sorted(self.closed_cells)]
+
+    interchangeable = False
 
     @property
     def unanswered(self) -> int:
