@@ -12,12 +12,15 @@ import pytest
 from actors.loading import reached
 from orchestrator.inprocess import InProcess, in_process
 from orchestrator.parts.front import Front
-from orchestrator.settings import EmailAccount, GatewayAccount, Http, Settings
+from orchestrator.settings import EmailAccount, GatewayAccount, Http, Limits, Placement, Settings
 from orchestrator.tokens import Tokens
 from protocol.inbound import InboundEvent, MessageArrived
 
 NOW_MS = 1_800_000_000_000
 CORE = ("journal", "archive", "cell-0", "cell-1")
+PLACEMENTS: dict[Placement, tuple[str, ...]] = {"pooled": CORE, "dedicated": (*CORE, "usher")}
+"""By placement, the parts between an entrance and the disk."""
+RESTARTS = [(placement, name) for placement, core in PLACEMENTS.items() for name in core]
 
 _number = itertools.count(1)
 
@@ -38,22 +41,29 @@ def arrival(
 
 
 @asynccontextmanager
-async def server(folder: Path, store: str) -> AsyncIterator[tuple[InProcess, Front]]:
-    """Stores, journal, archive and two cells, and a front such as a gateway has."""
+async def server(folder: Path, store: str, placement: Placement = "pooled") -> AsyncIterator[tuple[InProcess, Front]]:
+    """Stores, journal, archive and two cells, and a front such as a gateway has. Dedicated, two seats are all."""
     settings = Settings(
-        data=str(folder), store=store, cells=2, http=Http(port=0), accounts=[GatewayAccount(name="chat", trusted=True)]
+        data=str(folder),
+        store=store,
+        cells=2,
+        placement=placement,
+        limits=Limits(dedicated_max=2, dedicated_warm=2),
+        http=Http(port=0),
+        accounts=[GatewayAccount(name="chat", trusted=True)],
     )
-    async with in_process(settings, folder, now_ms=lambda: NOW_MS, only=CORE) as running:
+    async with in_process(settings, folder, now_ms=lambda: NOW_MS, only=PLACEMENTS[placement]) as running:
         front = Front(running.surroundings("gateway"))
         await front.start()
         yield running, front
         await front.stop()
 
 
+@pytest.mark.parametrize("placement", PLACEMENTS)
 @pytest.mark.parametrize("store", ["memory", "sqlite"])
-async def test_an_event_is_committed_and_archived(tmp_path: Path, store: str) -> None:
+async def test_an_event_is_committed_and_archived(tmp_path: Path, store: str, placement: Placement) -> None:
     """The answer names a position, and the archive that has reached it has the conversation."""
-    async with server(tmp_path, store) as (_, front):
+    async with server(tmp_path, store, placement) as (_, front):
         answered = await front.intake.submit(arrival())
         await reached(front.archive, answered.position)
         [row] = await front.archive.conversations(list="queue:default")
@@ -63,10 +73,12 @@ async def test_an_event_is_committed_and_archived(tmp_path: Path, store: str) ->
 
 
 @pytest.mark.parametrize("store", ["memory", "sqlite"])
-@pytest.mark.parametrize("name", CORE)
-async def test_a_conversation_goes_on_after_a_restart(tmp_path: Path, store: str, name: str) -> None:
+@pytest.mark.parametrize(("placement", "name"), RESTARTS)
+async def test_a_conversation_goes_on_after_a_restart(
+    tmp_path: Path, store: str, placement: Placement, name: str
+) -> None:
     """Whichever part is replaced, the next word of the customer continues the conversation, once."""
-    async with server(tmp_path, store) as (running, front):
+    async with server(tmp_path, store, placement) as (running, front):
         first = await front.intake.submit(arrival(id="one"))
         await running.restart(name)
         second = await front.intake.submit(arrival(id="two"))
@@ -76,26 +88,36 @@ async def test_a_conversation_goes_on_after_a_restart(tmp_path: Path, store: str
         assert (again.status, again.stream, again.seq) == ("repeat", second.stream, second.seq)
 
 
-async def test_a_stop_loses_nothing(tmp_path: Path) -> None:
-    """What was answered before a stop is there after the next start."""
-    async with server(tmp_path, "sqlite") as (_, front):
+@pytest.mark.parametrize("before", PLACEMENTS)
+@pytest.mark.parametrize("after", PLACEMENTS)
+async def test_a_stop_loses_nothing(tmp_path: Path, before: Placement, after: Placement) -> None:
+    """What was answered before a stop is there after the next start, also where that one places otherwise."""
+    async with server(tmp_path, "sqlite", before) as (_, front):
         events = [arrival(identity=f"mailto:{n}@example.org") for n in range(20)]
         answers = [await front.intake.submit(event) for event in events]
-    async with server(tmp_path, "sqlite") as (_, front):
+    async with server(tmp_path, "sqlite", after) as (_, front):
         archived = {row.conversation for row in await front.archive.conversations(list="queue:default")}
         assert archived == {answer.stream for answer in answers}
         again = [await front.intake.submit(event) for event in events]
         assert [(a.stream, a.seq) for a in again] == [(a.stream, a.seq) for a in answers]
 
 
+@pytest.mark.parametrize("placement", PLACEMENTS)
 @pytest.mark.parametrize("store", ["memory", "sqlite"])
-async def test_retention_reaches_the_journal_and_conversations_go_on(tmp_path: Path, store: str) -> None:
+async def test_retention_reaches_the_journal_and_conversations_go_on(
+    tmp_path: Path, store: str, placement: Placement
+) -> None:
     """What is old leaves it within the hour, over every part's restart the customer's conversation goes on."""
     now_ms = NOW_MS
     settings = Settings(
-        data=str(tmp_path), store=store, cells=2, retention_days=1, accounts=[GatewayAccount(name="chat", trusted=True)]
+        data=str(tmp_path),
+        store=store,
+        cells=2,
+        placement=placement,
+        retention_days=1,
+        accounts=[GatewayAccount(name="chat", trusted=True)],
     )
-    async with in_process(settings, tmp_path, now_ms=lambda: now_ms, only=CORE) as running:
+    async with in_process(settings, tmp_path, now_ms=lambda: now_ms, only=PLACEMENTS[placement]) as running:
         front = Front(running.surroundings("gateway"))
         await front.start()
         old = await front.intake.submit(arrival("old"))
@@ -105,17 +127,20 @@ async def test_retention_reaches_the_journal_and_conversations_go_on(tmp_path: P
             while await front.journal.first_position() == 1:  # noqa: ASYNC110 - two parts away, which tell no test
                 await asyncio.sleep(0.01)
         assert await front.journal.first_position() == old.position + 1 == young.position
-        for name in CORE:
+        for name in PLACEMENTS[placement]:
             await running.restart(name)
         more = await front.intake.submit(arrival("more", at_ms=now_ms))
         assert (more.stream, more.position) == (old.stream, young.position + 1)
         await front.stop()
 
 
-async def test_all_parts_serve_in_one_loop(tmp_path: Path) -> None:
+@pytest.mark.parametrize("placement", PLACEMENTS)
+async def test_all_parts_serve_in_one_loop(tmp_path: Path, placement: Placement) -> None:
     """Gateway and channel host too: over HTTP the server says that it is ready, and its SMTP port greets."""
     mail = EmailAccount(name="mail", address="support@throughline.example", listen="127.0.0.1:0")
-    settings = Settings(data=str(tmp_path), store="memory", cells=2, http=Http(port=0), accounts=[mail])
+    settings = Settings(
+        data=str(tmp_path), store="memory", cells=2, placement=placement, http=Http(port=0), accounts=[mail]
+    )
     text, _ = Tokens(tmp_path / "tokens.json", now_ms=lambda: NOW_MS).create(["operator"], "olga")
     async with in_process(settings, tmp_path) as server:
         url = f"http://127.0.0.1:{server.facts['gateway']['port']}/readyz"
