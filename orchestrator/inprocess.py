@@ -77,6 +77,10 @@ class InProcess:
         await self.parts[name].stop()
         await self._start(name)
 
+    def cut(self, number: int) -> Callable[[], None]:
+        """Breaks one of the pipes' wires, any number naming one; what is returned mends it."""
+        return self._exchange.cut(number)
+
     async def _follow_usher(self) -> None:
         """Starts and ends seats as the usher wants, whichever life of it there is."""
         asked: tuple[Part | None, int] = (None, 0)

@@ -6,6 +6,7 @@ A part names its peers and gets pipes; where they run it does not know. Names on
 """
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -132,6 +133,21 @@ class MemoryExchange:
         for wire in [wire for one, two, wire in self._wires if end in (one, two)]:
             wire.close()
         self._wires = [entry for entry in self._wires if end not in entry[:2]]
+
+    def cut(self, number: int) -> Callable[[], None]:
+        """Breaks a wire, which any number names. What is returned connects it again, if both ends are there."""
+        if not self._wires:
+            return lambda: None
+        one, two, wire = self._wires.pop(number % len(self._wires))
+        wire.close()
+
+        def mend() -> None:
+            assert isinstance(one, _MemoryDialer)
+            assert isinstance(two, _MemoryListener)
+            if one in self._dialing and self._listening.get(two.name) is two:
+                self._connect(one, two)
+
+        return mend
 
     def _connect(self, dialer: "_MemoryDialer", listener: "_MemoryListener") -> None:
         self._wires.append((dialer, listener, connect_in_memory(dialer.end, listener.end_for(dialer.name))))
