@@ -4,11 +4,11 @@
             whole; then the changes that came meanwhile, newer than the listed rows; then changes as they come
 
 The order matters: changes are gathered from before the cells are asked, so that none falls between. A cell that came
-back without its subscriptions means that all are asked again, and the list is then sent whole to everyone who watches it.
+back without its subscriptions means that all are asked again, and the list is then sent whole to all who watch it.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from orchestrator.gateway.archive_reads import reach
@@ -78,8 +78,17 @@ class _List:
 class Inboxes:
     """The lists of one gateway."""
 
-    def __init__(self, cells: Cells, archive: Archive, *, new_reference: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        cells: Cells,
+        archive: Archive,
+        *,
+        new_reference: Callable[[], str],
+        newest: Callable[[], Awaitable[int]] | None = None,
+    ) -> None:
         self._cells = cells
+        self._newest = newest
+        """The journal's position: where cells go, one that has told of a change may not be there to say at which."""
         self._new_reference = new_reference
         self._archive = archive
         self._lists: dict[str, _List] = {}
@@ -120,7 +129,7 @@ class Inboxes:
             if everyone:
                 # Every cell is asked, not this one alone: the archive must have all that the others have told of, or
                 # the whole list would put older rows in the place of newer ones.
-                self._begin(name, watched, everyone, range(len(self._cells)), _nobody_waits)
+                self._begin(name, watched, everyone, self._cells.indexes, _nobody_waits)
 
     async def close(self) -> None:
         """Ends the reads that are on their way."""
@@ -161,7 +170,10 @@ class Inboxes:
         rows: Sequence[ConversationSummary] = ()
         if refusal is None and listing.watchers:
             try:
-                await reach(self._archive, listing.position, within_s=ARCHIVE_WITHIN_S)
+                position = listing.position
+                if self._cells.interchangeable and self._newest is not None:
+                    position = max(position, await self._newest())
+                await reach(self._archive, position, within_s=ARCHIVE_WITHIN_S)
                 rows = await self._rows(listing.name)
             except Refusal as refused:
                 refusal = refused

@@ -78,7 +78,7 @@ class Gateway:
         self._draining = False
         self._limits = limits
         self._hub = Hub(cells, Backfill(archive), self.metrics, on_new_generation=self._generation_changed)
-        self._inboxes = Inboxes(cells, archive, new_reference=new_id)
+        self._inboxes = Inboxes(cells, archive, new_reference=new_id, newest=identities.position)
         self._deliveries = Deliveries(cells, self.metrics, clock_s=time.monotonic)
         self._terms = Terms(
             tokens=tokens,
