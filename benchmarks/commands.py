@@ -6,8 +6,9 @@ from typing import Annotated
 import typer
 
 from benchmarks import latency as latencies
-from benchmarks import latency_report, memory_report, throughput_report
+from benchmarks import latency_report, memory_report, recovery_report, throughput_report
 from benchmarks import memory as memories
+from benchmarks import recovery as recoveries
 from benchmarks import throughput as throughputs
 from benchmarks.filling import Filling
 from benchmarks.options import (
@@ -170,6 +171,41 @@ def memory(
         lambda phases: memories.run(plan, phases=phases),
         show=memory_report.show,
         panels=memory_report.panels,
+        as_json=as_json,
+        file=plot,
+    )
+
+
+@app.command(epilog="Example: python -m benchmarks recovery --conversations 10000 --watched 200")
+def recovery(
+    *,
+    conversations: Annotated[int, typer.Option(min=1, max=1_000_000, help="Live conversations.")] = 100_000,
+    messages: Annotated[int, typer.Option(min=1, max=30, help="Messages in each.")] = 2,
+    watched: Annotated[int, typer.Option(min=1, max=20_000, help="Conversations that agents watch.")] = 2000,
+    agents: Agents = 20,
+    part: Annotated[list[str] | None, typer.Option(help="What to kill; may be repeated.")] = None,
+    rounds: Annotated[int, typer.Option(min=1, max=20, help="How often each is killed.")] = 1,
+    cells: Cells = 0,
+    folder: Folder = FOLDER,
+    keep: Keep = False,
+    as_json: Json = False,
+    plot: Plot = None,
+) -> None:
+    """Kill -9 each part of a full server: time to the first ack, and until every watched conversation goes on."""
+    if unknown := set(part or ()) - set(recoveries.PARTS):
+        raise typer.BadParameter(f"--part {unknown.pop()}: there are {', '.join(recoveries.PARTS)}")
+    plan = recoveries.Plan(
+        setup=Setup(folder=folder, cells=cells, keep=keep),
+        filling=Filling(conversations=conversations, messages=messages),
+        watched=watched,
+        agents=agents,
+        parts=part or recoveries.PARTS,
+        rounds=rounds,
+    )
+    carry_out(
+        lambda phases: recoveries.run(plan, phases=phases),
+        show=recovery_report.show,
+        panels=recovery_report.panels,
         as_json=as_json,
         file=plot,
     )

@@ -71,11 +71,11 @@ def run(plan: Plan, *, phases: Phases) -> Result:
     kind = disk.check(plan.setup.folder)
     fsync_ms = disk.fsync_ms(plan.setup.folder)
     phases.begin("starting a server", 10.0)
-    with serving(replace(plan.setup, more=_limits(plan.filling.conversations))) as server:
+    with serving(replace(plan.setup, more=limits(plan.filling.conversations))) as server:
         return uvloop.run(_measure(plan, server, phases, fsync_ms, kind))
 
 
-def _limits(conversations: int) -> str:
+def limits(conversations: int) -> str:
     """Settings under which nothing leaves memory while it is measured."""
     most = 2 * conversations + 10_000
     return f"[limits]\nlive_journeys_max = {most}\nlive_bytes_max = {1024**4}\npassivate_after_s = 86400\n"
