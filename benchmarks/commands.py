@@ -6,8 +6,9 @@ from typing import Annotated
 import typer
 
 from benchmarks import latency as latencies
-from benchmarks import latency_report, memory_report, recovery_report, throughput_report
+from benchmarks import latency_report, memory_report, placement_report, recovery_report, throughput_report
 from benchmarks import memory as memories
+from benchmarks import placement as placements
 from benchmarks import recovery as recoveries
 from benchmarks import throughput as throughputs
 from benchmarks.filling import Filling
@@ -206,6 +207,38 @@ def recovery(
         lambda phases: recoveries.run(plan, phases=phases),
         show=recovery_report.show,
         panels=recovery_report.panels,
+        as_json=as_json,
+        file=plot,
+    )
+
+
+@app.command(epilog="Example: python -m benchmarks placement --conversations 12")
+def placement(
+    *,
+    which: Annotated[list[str] | None, typer.Option("--placement", help="Only this one; may be repeated.")] = None,
+    conversations: Annotated[int, typer.Option(min=1, max=200, help="Live at once in both.")] = 12,
+    pooled: Annotated[int, typer.Option(min=1, max=1_000_000, help="For pooled memory.")] = 5000,
+    seconds: Annotated[float, typer.Option(min=1, max=600, help="How long to measure throughput.")] = 10,
+    cells: Cells = 0,
+    folder: Folder = FOLDER,
+    keep: Keep = False,
+    as_json: Json = False,
+    plot: Plot = None,
+) -> None:
+    """What a conversation costs pooled and dedicated: start-up, memory, throughput."""
+    if unknown := set(which or ()) - set(placements.PLACEMENTS):
+        raise typer.BadParameter(f"--placement {unknown.pop()}: there are {', '.join(placements.PLACEMENTS)}")
+    plan = placements.Plan(
+        setup=Setup(folder=folder, cells=cells, keep=keep),
+        placements=which or placements.PLACEMENTS,
+        conversations=conversations,
+        pooled=pooled,
+        seconds=seconds,
+    )
+    carry_out(
+        lambda phases: placements.run(plan, phases=phases),
+        show=placement_report.show,
+        panels=placement_report.panels,
         as_json=as_json,
         file=plot,
     )

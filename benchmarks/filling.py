@@ -3,7 +3,8 @@
 import asyncio
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 from msgspec import Struct
@@ -68,24 +69,54 @@ def named(filling: Filling) -> Filling:
 async def fill(server: LiveServer, filling: Filling, shape: Shape, *, on_progress: Callable[[int, int], None]) -> float:
     """Sends it all; returns events a second, by their acknowledgements. Raises `Refused` where some had none."""
     ledger = Ledger(shown=False)
-    pushes = Pushes(filling.event, Order(first=0, seed=0, repeats=False), ledger, shape)
-    names = [f"gateway client {number}" for number in range(shape.gateways)]
-    doors = [await greet(server.url, GATEWAY_PATH, token=server.gateway_token, name=name) for name in names]
-    clients = [GatewayClient(pushes, wire, welcome["limits"]["credits"]) for wire, welcome in doors]
-    began_s = time.perf_counter()
-    async with asyncio.TaskGroup() as group:
-        for client, (wire, _) in zip(clients, doors, strict=True):
-            group.create_task(listen(wire, client.hear))
-        telling = group.create_task(_tell(ledger, filling.events, on_progress))
+    async with _pushing(server, filling, shape, ledger, first=0) as clients:
+        began_s = time.perf_counter()
+        telling = asyncio.create_task(_tell(ledger, filling.events, on_progress))
         await asyncio.gather(*(client.pusher.push_all(filling.events) for client in clients))
         await settle(ledger)
         took_s = time.perf_counter() - began_s
         telling.cancel()
+    _check(ledger)
+    return filling.events / took_s
+
+
+async def go_on(server: LiveServer, filling: Filling, shape: Shape, *, first: int, seconds: float) -> Ledger:
+    """Sends more messages of the same customers, from number `first` on, in a closed loop for so long; returns the
+    ledger, whose window is that time. Raises `Refused` where some were not acknowledged."""
+    ledger = Ledger(shown=False)
+    async with _pushing(server, filling, shape, ledger, first=first) as clients:
+        from_s = time.perf_counter()
+        ledger.begin_window(from_s, from_s + seconds)
+        await asyncio.gather(*(client.pusher.push_until(from_s + seconds) for client in clients))
+        await settle(ledger)
+    _check(ledger)
+    return ledger
+
+
+@asynccontextmanager
+async def _pushing(
+    server: LiveServer, filling: Filling, shape: Shape, ledger: Ledger, *, first: int
+) -> AsyncIterator[list[GatewayClient]]:
+    """Gateway clients that are read while the block lasts. The ledger counts from 0, which is message `first`."""
+
+    def event(number: int) -> dict[str, Any]:
+        return filling.event(first + number) | {"id": str(number)} | {"source": f"benchmark:{filling.run}:{first}"}
+
+    pushes = Pushes(event, Order(first=0, seed=0, repeats=False), ledger, shape)
+    names = [f"gateway client {number}" for number in range(shape.gateways)]
+    doors = [await greet(server.url, GATEWAY_PATH, token=server.gateway_token, name=name) for name in names]
+    clients = [GatewayClient(pushes, wire, welcome["limits"]["credits"]) for wire, welcome in doors]
+    async with asyncio.TaskGroup() as group:
+        for client, (wire, _) in zip(clients, doors, strict=True):
+            group.create_task(listen(wire, client.hear))
+        yield clients
         for wire, _ in doors:
             await wire.close()
+
+
+def _check(ledger: Ledger) -> None:
     if ledger.open or ledger.refused:
-        raise Refused(f"{ledger.open} of {filling.events} events were not acknowledged; {ledger.refusal}")
-    return filling.events / took_s
+        raise Refused(f"{ledger.open} of {ledger.sent} events were not acknowledged; {ledger.refusal}")
 
 
 async def _tell(ledger: Ledger, events: int, on_progress: Callable[[int, int], None]) -> None:

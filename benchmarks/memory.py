@@ -87,17 +87,17 @@ async def _measure(plan: Plan, server: LiveServer, phases: Phases, fsync_ms: Per
     await fill(server, named(WARM), plan.shape, on_progress=phases.reach)
     watched = (await listed(server, QUEUE))[:WARM_AGENTS]
     async with seated(server, watched):
-        before_agents = await _settled(server)
+        before_agents = await settled(server)
         phases.begin(f"{plan.agents:,} agents", 5.0)
         async with seated(server, [watched[number % len(watched)] for number in range(plan.agents)]):
-            before = await _settled(server)
+            before = await settled(server)
             phases.begin(f"{plan.filling.conversations:,} conversations", plan.filling.events / PER_S)
             per_s = await fill(server, named(plan.filling), plan.shape, on_progress=phases.reach)
             phases.begin("archive", 5.0)
             level_after_s = await sustained.level(server.data)
             expected = WARM.conversations + plan.filling.conversations
             live = await _live(server, expected)
-            after = await _settled(server)
+            after = await settled(server)
     return _result(
         plan, before_agents, before, after, live=live, per_s=per_s, level_after_s=level_after_s,
         fsync_ms=fsync_ms, kind=kind,
@@ -108,7 +108,7 @@ Snapshot = dict[str, Memory]
 """Memory by role."""
 
 
-async def _settled(server: LiveServer) -> Snapshot:
+async def settled(server: LiveServer) -> Snapshot:
     """After a moment without anything to do."""
     await asyncio.sleep(SETTLE_S)
     found: Snapshot = {}

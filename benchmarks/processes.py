@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 from msgspec import Struct
 
-ROLES = ("journal", "archive", "cell", "gateway", "channels", "ray", "other")
-"""In the order of their rows; all cells are one role."""
+ROLES = ("journal", "archive", "cell", "usher", "gateway", "channels", "ray", "other")
+"""In the order of their rows; all cells are one role, and who seats customers in cells of their own is another."""
 
 _TITLE = re.compile(r"^ray::([a-z]+)(?:-\d+)?(?:\.\w+)?")
 _RAY_PROGRAMS = ("raylet", "gcs_server", "ray/_private/", "ray/dashboard/", "ray::")
@@ -26,7 +26,8 @@ class Used(Struct, frozen=True):
 
     def since(self, before: "Used") -> dict[str, float]:
         """CPU seconds by role between the two moments; a process that died between them takes its last ones along."""
-        spent = dict.fromkeys(ROLES, 0.0)
+        there = {role for role, _ in self.seconds.values()}
+        spent = {role: 0.0 for role in ROLES if role in there}
         for key, (role, seconds) in self.seconds.items():
             spent[role] += seconds - before.seconds.get(key, (role, 0.0))[1]
         return spent
