@@ -10,6 +10,7 @@ import asyncio
 import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from zlib import crc32
 
 import msgspec
 
@@ -17,6 +18,7 @@ from actors import journey as journeys
 from actors.journey import Journey
 from actors.policy import Policy
 from actors.projection import project
+from adapters.stores.archive_schema import ARCHIVE
 from adapters.stores.folder import ARCHIVE_FILE, JOURNAL_FILE
 from adapters.stores.journal_schema import JOURNAL
 from adapters.stores.sqlite_archive import SqliteArchive
@@ -80,11 +82,11 @@ def _complete(source: Path, past: Past) -> bool:
 
 
 def _manifest(past: Past) -> dict[str, int]:
-    """What a kept preload must agree in. Older schemas would be migrated, at the cost of the run that finds them."""
+    """What a kept preload must agree in. An older schema is not migrated here: what is measured is this version's."""
     return {
         "customers": past.customers,
         "text_bytes": past.text_bytes,
-        "journal_schema": len(JOURNAL.steps),
+        "schemas": crc32(repr((JOURNAL, ARCHIVE)).encode()),
         "state": journeys.STATE_VERSION,
     }
 
