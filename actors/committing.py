@@ -97,7 +97,7 @@ class Committer:
             self._epochs[live.scope],
             batch,
             live.customer,
-            step.events[0].at_ms,
+            step.at_ms,
             step.identities,
             len(step.entries),
             _encode(step.entries),

@@ -78,11 +78,13 @@ class Step(Struct, eq=False):
     """What a journey decided since its last unit was sent: the next unit, and what leaves with it."""
 
     entries: list[Entry] = []
-    events: list[AnyEvent] = []
-    """The entries' events, decoded."""
+    effects: list[tuple[str, AnyEvent]] = []
+    """Those of the events that mean something outside, with their conversations (see `actors.outlet`)."""
     identities: list[str] = []
     gated: list[Gated] = []
     bytes: int = 0
+    at_ms: int = 0
+    """When its first event was decided."""
 
 
 class Live(Struct, eq=False):

@@ -17,8 +17,6 @@ from actors.watching import Watchers
 from protocol.events import DeliveryAttempted, DeliveryDead, DeliveryFailed, DeliverySent, DeliveryUncertain
 from protocol.links import Answered, AnyFromCell, Outcome, Watched
 
-_DELIVERY_EVENTS = frozenset((DeliveryAttempted, DeliverySent, DeliveryFailed, DeliveryUncertain, DeliveryDead))
-
 
 class Outlet:
     """`served_by` says which kind of peer serves an account's deliveries; `refuse` takes the outcome of an attempt that
@@ -51,7 +49,8 @@ class Outlet:
             if gated.reply is not None and gated.given.line is not None:
                 gated.given.line.send(_kept(gated.reply, position))
         self.watchers.update(live.customer, step.entries[sent:] if sent else step.entries)
-        self._carry_out(journey, step)
+        if step.effects:
+            self._carry_out(journey, step)
         for entry in step.entries:
             if entry.stream not in live.unlisted:
                 live.unlisted.append(entry.stream)
@@ -84,18 +83,16 @@ class Outlet:
         )  # fmt: skip
 
     def _carry_out(self, journey: Journey, step: Step) -> None:
-        for entry, event in zip(step.entries, step.events, strict=True):
-            if type(event) not in _DELIVERY_EVENTS:
-                continue  # Most events, and the cheapest question about them.
+        for stream, event in step.effects:
             match event:
                 case DeliveryAttempted():
-                    if conversation := journey.conversations.get(entry.stream):
+                    if conversation := journey.conversations.get(stream):
                         self.attempt(conversation, event.delivery, again=False)
                 case DeliverySent() | DeliveryFailed() | DeliveryUncertain() | DeliveryDead():
-                    # The next attempt of this delivery, if one was decided meanwhile, comes later in the entries.
+                    # The next attempt of this delivery, if one was decided meanwhile, comes later in the step.
                     self.dispatch.settle(event.delivery)
                 case _:
-                    pass
+                    raise AssertionError(f"{type(event).__name__} has no effect outside")
 
 
 def _kept(reply: Reply, position: int) -> AnyFromCell:

@@ -19,6 +19,7 @@ from actors.policy import Policy
 from actors.watching import Watchers
 from protocol.entities import CustomerView
 from protocol.errors import Code, Refusal
+from protocol.events import DeliveryAttempted, DeliveryDead, DeliveryFailed, DeliverySent, DeliveryUncertain
 from protocol.journal import Entry
 from protocol.links import (
     AnyFromCell,
@@ -35,6 +36,9 @@ from protocol.links import (
 )
 
 _encode = msgspec.msgpack.Encoder().encode
+
+EFFECTIVE = frozenset((DeliveryAttempted, DeliverySent, DeliveryFailed, DeliveryUncertain, DeliveryDead))
+"""The facts after whose commit the outlet has something to do outside."""
 
 Reply = AnyFromCell | Promise
 
@@ -73,17 +77,20 @@ def _record(live: Live, journey: Journey, decision: Decision) -> tuple[str, int]
     if not decision.events:
         return decision.repeats or ("", 0)
     if live.open is None:
-        live.open = Step()
+        live.open = Step(at_ms=decision.events[0][1].at_ms)
     into, first = live.open, len(live.open.entries)
     for stream, event in decision.events:
-        if type(event) in RELISTING:
+        kind = type(event)
+        if kind in RELISTING:
             _note_lists(live, journey, stream)
+        if kind in EFFECTIVE:
+            into.effects.append((stream, event))
         encoded = _encode(event)
         journeys.evolve(journey, stream, event, encoded)
         into.entries.append(Entry(stream, journey.head_of(stream), Raw(encoded)))
-        into.events.append(event)
         into.bytes += len(encoded)
-    into.identities += decision.identities
+    if decision.identities:
+        into.identities += decision.identities
     return into.entries[first].stream, into.entries[first].seq
 
 

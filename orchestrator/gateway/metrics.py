@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics
-from prometheus_client.core import HistogramMetricFamily
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
@@ -47,6 +47,18 @@ class Latencies(Collector):
         )
 
 
+class _Kept(Collector):
+    """A counter whose value someone else keeps."""
+
+    def __init__(self, name: str, meaning: str, read: Callable[[], int]) -> None:
+        self._name = name
+        self._meaning = meaning
+        self._read = read
+
+    def collect(self) -> Iterable[CounterMetricFamily]:
+        yield CounterMetricFamily(self._name, self._meaning, value=self._read())
+
+
 class Metrics:
     """One gateway's counters. `Gauge`s that others own are read at the moment of the scrape: see `watch`."""
 
@@ -65,9 +77,6 @@ class Metrics:
             ACK_BUCKETS_S,
         )
         self.registry.register(self.ack_seconds)
-        self.updates = Counter(
-            "throughline_updates", "Updates of watched conversations that arrived from cells", registry=self.registry
-        )
         self.overflows = Counter(
             "throughline_queue_overflows", "Times a slow client's updates were dropped", registry=self.registry
         )
@@ -102,6 +111,10 @@ class Metrics:
     def watch(self, name: str, meaning: str, read: Callable[[], float]) -> None:
         """A gauge whose value someone else owns."""
         Gauge(name, meaning, registry=self.registry).set_function(read)
+
+    def count(self, name: str, meaning: str, read: Callable[[], int]) -> None:
+        """A counter that someone else keeps, as a plain number: for what happens with every event."""
+        self.registry.register(_Kept(name, meaning, read))
 
     def text(self) -> bytes:
         """All of it in Prometheus' text form."""

@@ -131,6 +131,9 @@ class Gateway:
         )
         self._listen_to_cells()
         self.metrics.registry.register(ProcessFigures(figures, states))
+        self.metrics.count(
+            "throughline_updates", "Updates of watched conversations that arrived from cells", lambda: self._hub.updates
+        )
         self.metrics.watch("throughline_pending", "Questions to cells without an answer", lambda: cells.unanswered)
         self.metrics.watch("throughline_watched_conversations", "Conversations with a watcher", lambda: len(self._hub))
         self.metrics.watch(
