@@ -2,8 +2,8 @@
 
     received → queue → group → store.commit → verdicts, tail, the archive is told the head
 
-Fences, once-only batches and unique identities are checked by the store inside the transaction. The journal keeps, by
-customer, the units that the archive may not have yet (the tail), so that a journey can be loaded at any moment.
+Fences, once-only batches and unique identities are checked by the store inside the transaction. The journal knows which
+units the archive may not have yet (`actors/tail.py`), so that a journey can be loaded at any moment.
 
 On an error of the store `run` raises and the process ends: it comes back by recovery, and cells send what was
 unanswered again (`Fence.batch` tells the store what it had settled).
@@ -18,6 +18,7 @@ import structlog
 
 from actors.fault import Fault
 from actors.lines import Line
+from actors.tail import Tail
 from protocol.journal import Committed, Fence, Record, Unit, Verdict
 from protocol.links import (
     AnyLink,
@@ -76,6 +77,10 @@ class JournalStore(Protocol):
         """The oldest position that is still kept."""
         ...
 
+    async def records(self, positions: Sequence[int]) -> list[Record]:
+        """The units at these positions, in their order; those that were trimmed are left out."""
+        ...
+
     async def trim(self, through: int) -> int:
         """Drops units at or below `through`; returns how many."""
         ...
@@ -83,48 +88,6 @@ class JournalStore(Protocol):
     async def close(self) -> None:
         """Closes and unlocks it."""
         ...
-
-
-class Tail:
-    """The units that the archive may not have, by customer; grows with commits, shrinks with the archive's word."""
-
-    def __init__(self, position: int) -> None:
-        self.archived = position
-        """All units up to here are in the archive, or will be when it has caught up with the start."""
-        self.events = 0
-        """Events in the tail: how far the archive is behind."""
-        self._records: deque[Record] = deque()
-        self._of: dict[str, list[Record]] = {}
-
-    def add(self, record: Record) -> None:
-        """A unit was committed. The archive reads the journal's file, and may have had it before the journal knew."""
-        if record.position <= self.archived:
-            return
-        self._records.append(record)
-        if mine := self._of.get(record.customer):
-            mine.append(record)
-        else:
-            self._of[record.customer] = [record]
-        self.events += record.entries
-
-    def archived_to(self, position: int) -> None:
-        """The archive has everything up to `position`."""
-        self.archived = max(self.archived, position)
-        gone: dict[str, int] = {}
-        while self._records and self._records[0].position <= position:
-            record = self._records.popleft()
-            self.events -= record.entries
-            gone[record.customer] = gone.get(record.customer, 0) + 1
-        for customer, count in gone.items():
-            mine = self._of[customer]
-            if count == len(mine):
-                del self._of[customer]
-            else:
-                del mine[:count]
-
-    def of(self, customer: str) -> list[Record]:
-        """The customer's units in the tail, oldest first."""
-        return list(self._of.get(customer, ()))
 
 
 class Journal:
@@ -139,6 +102,8 @@ class Journal:
         self._caught_up.set()
         self._archives: list[Line] = []
         self._tail = Tail(0)
+        self._reads: set[asyncio.Task[None]] = set()
+        """Tails that are read from the file; bounded by the journeys that cells load."""
         self._draining = False
         self._fault = Fault()
         self.position = 0
@@ -231,13 +196,32 @@ class Journal:
                 self._waiting.append((line, message))
                 self._work.set()
             case ReadTail():
-                line.send(TailIs(message.ref, self._tail.archived, self._tail.of(message.customer)))
+                self._read_tail(line, message)
             case ArchivedIs():
                 self._tail.archived_to(message.position)
                 if self._tail.events <= self._archive_lag_max:
                     self._caught_up.set()
             case _:
                 assert_never(message)
+
+    def _read_tail(self, line: Line, asked: ReadTail) -> None:
+        """Answers from memory where there is nothing to read. Who asks is the customer's only writer and has nothing
+        under way, so no unit can join these meanwhile; and whatever is archived meanwhile is only there twice."""
+        archived, positions = self._tail.archived, self._tail.of(asked.customer)
+        if not positions:
+            line.send(TailIs(asked.ref, archived, []))
+            return
+        task = asyncio.get_running_loop().create_task(self._answer_tail(line, asked.ref, archived, positions))
+        self._reads.add(task)
+        task.add_done_callback(self._tail_read)
+
+    async def _answer_tail(self, line: Line, ref: int, archived: int, positions: list[int]) -> None:
+        line.send(TailIs(ref, archived, await self._store.records(positions)))
+
+    def _tail_read(self, task: asyncio.Task[None]) -> None:
+        self._reads.discard(task)
+        if not task.cancelled() and isinstance(exc := task.exception(), Exception):
+            self.broke(exc)
 
     # The worker's turns
 
@@ -286,7 +270,7 @@ class Journal:
             # A resent unit's answer names no position of its own: the unit is in the tail already, or archived.
             if isinstance(verdict, Committed) and verdict.position > self.position:
                 self.position = verdict.position
-                self._tail.add(_record(unit, verdict.position))
+                self._tail.add(verdict.position, unit.customer, unit.entries)
         self.commits += 1
         self.units += len(units)
         start = 0
@@ -317,7 +301,3 @@ class _Stretch:
 
     def __exit__(self, *_: object) -> None:
         self._since_s = None
-
-
-def _record(unit: Unit, position: int) -> Record:
-    return Record(position, unit.customer, unit.at_ms, unit.identities, unit.entries, unit.body)

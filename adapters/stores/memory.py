@@ -192,6 +192,11 @@ class MemoryJournal(MemoryJournalReader):
             self._fail()
         return group.verdicts
 
+    async def records(self, positions: Sequence[int]) -> list[Record]:
+        """The units at these positions, in their order; those that were trimmed are left out."""
+        image = self._opened()
+        return [image.records[position - image.trimmed - 1] for position in positions if position > image.trimmed]
+
     async def trim(self, through: int) -> int:
         """Drops units at or below `through`. Returns how many went."""
         image = self._opened()

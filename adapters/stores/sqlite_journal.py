@@ -94,6 +94,10 @@ class SqliteJournal:
         """
         return await self._opened().run(self._file.commit, units)
 
+    async def records(self, positions: Sequence[int]) -> list[Record]:
+        """The units at these positions, in their order; those that were trimmed are left out."""
+        return await self._opened().run(_records_at, positions)
+
     async def trim(self, through: int) -> int:
         """Drops units at or below `through`, which the archive must have durably. Returns how many went."""
         dropped = 0
@@ -330,10 +334,18 @@ def _read(db: sqlite3.Connection, after: int, limit: int) -> list[Record]:
         "WHERE position > ? ORDER BY position LIMIT ?",
         (after, limit),
     )
-    return [
-        Record(position, customer, at_ms, _identities(packed) if packed else [], entries, body)
-        for position, customer, at_ms, packed, entries, body in rows
-    ]
+    return [_record(row) for row in rows]
+
+
+def _records_at(db: sqlite3.Connection, positions: Sequence[int]) -> list[Record]:
+    sql = "SELECT position, customer, at_ms, identities, entries, body FROM unit WHERE position = ?"
+    rows = (db.execute(sql, (position,)).fetchone() for position in positions)
+    return [_record(row) for row in rows if row is not None]
+
+
+def _record(row: tuple[int, str, int, bytes | None, int, bytes]) -> Record:
+    position, customer, at_ms, packed, entries, body = row
+    return Record(position, customer, at_ms, _identities(packed) if packed else [], entries, body)
 
 
 def _customers_of(db: sqlite3.Connection, identities: Sequence[str]) -> dict[str, str]:

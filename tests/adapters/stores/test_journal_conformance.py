@@ -183,6 +183,7 @@ async def test_trimming_drops_the_oldest_and_positions_go_on(harness: Harness, s
     assert await store.first_position() == 3
     reader = await harness.reader(store)
     assert [record.position for record in await reader.read(0, 10)] == [3, 4, 5]
+    assert await store.records([2, 4]) == [record for record in await reader.read(0, 10) if record.position == 4]
     assert await store.trim(99) == 3
     assert (await reader.position(), await store.first_position()) == (5, 6)
     assert await reader.customers_of(["chat:a"]) == {"chat:a": "cu1"}

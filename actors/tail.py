@@ -1,0 +1,56 @@
+"""The tail: which units the archive may not have yet, by customer, so that a journey can be loaded at any moment.
+
+It keeps positions alone, about 60 bytes a unit, and who loads a journey has the units read from the journal's file: so
+the archive may be a minute of full load behind without the words of that minute in memory.
+"""
+
+from collections import deque
+
+
+class Tail:
+    """Grows with commits, whose positions follow each other without a gap; shrinks with the archive's word."""
+
+    def __init__(self, position: int) -> None:
+        self.archived = position
+        """All units up to here are in the archive, or will be when it has caught up with the start."""
+        self.events = 0
+        """Events in the tail: how far the archive is behind."""
+        self._first = position + 1
+        """The position of the oldest unit in the tail."""
+        self._units: deque[tuple[str, int]] = deque()
+        """Each unit's customer and its count of events, the oldest first."""
+        self._of: dict[str, list[int]] = {}
+
+    def add(self, position: int, customer: str, events: int) -> None:
+        """A unit was committed. The archive reads the journal's file, and may have had it before the journal knew."""
+        if position <= self.archived:
+            return
+        if not self._units:
+            self._first = position
+        assert position == self._first + len(self._units), "a position was left out"
+        self._units.append((customer, events))
+        if mine := self._of.get(customer):
+            mine.append(position)
+        else:
+            self._of[customer] = [position]
+        self.events += events
+
+    def archived_to(self, position: int) -> None:
+        """The archive has everything up to `position`."""
+        self.archived = max(self.archived, position)
+        gone: dict[str, int] = {}
+        while self._units and self._first <= position:
+            customer, events = self._units.popleft()
+            self._first += 1
+            self.events -= events
+            gone[customer] = gone.get(customer, 0) + 1
+        for customer, count in gone.items():
+            mine = self._of[customer]
+            if count == len(mine):
+                del self._of[customer]
+            else:
+                del mine[:count]
+
+    def of(self, customer: str) -> list[int]:
+        """The positions of the customer's units in the tail, ascending."""
+        return list(self._of.get(customer, ()))
