@@ -52,6 +52,8 @@ from protocol.shards import scope_of
 
 _log = structlog.get_logger(__name__)
 
+APPEND_UNITS = 256
+"""So many units leave in the midst of a turn, where nothing is under way: the journal works while the turn goes on."""
 APPEND_UNITS_MAX = 4096
 APPEND_BYTES_MAX = 8 * 1024 * 1024
 """One append: what is over goes with the next one. A journal's transaction and a pipe's blob stay bounded."""
@@ -310,7 +312,10 @@ class Cell:
         if live.open is not None and not had_open:
             self._gathering[live.customer] = live
             self._idle.clear()
-            self._flush_soon()
+            if len(self._gathering) == APPEND_UNITS and self._committer.ready:
+                self._flush()
+            else:
+                self._flush_soon()
         self._outlet.reply(live, given, reply, self.position)
         if isinstance(given.message, TimerDue) and live.gate is None and live.journey is not None:
             # It rang and nothing was due: what is next, is later.

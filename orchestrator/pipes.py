@@ -28,6 +28,9 @@ _decode = msgspec.msgpack.Decoder(list[AnyLink]).decode
 
 REDIAL_S = 0.05
 """Between tries to reach a socket: actors come back in well under a second, and a Unix connect costs 20 µs."""
+BLOB_MESSAGES = 128
+"""A turn with more leaves in parts, as they come: so the other end works on the first while the last are being made. In
+one blob a whole window of events went round as a convoy, from process to process, and kept one core busy at a time."""
 SPLIT_BYTES = 4 * 1024 * 1024
 """A turn's messages beyond this leave as several blobs: a blob is held whole in memory at both ends, and refused past
 `BLOB_BYTES_MAX`."""
@@ -74,14 +77,22 @@ class PipeLine:
 
     def send(self, message: AnyLink) -> None:
         """Queues `message` for the end of this turn."""
-        if not self._outgoing:
+        outgoing = self._outgoing
+        if not outgoing:
             asyncio.get_running_loop().call_soon(self._flush)
-        self._outgoing.append(message)
+        outgoing.append(message)
+        if len(outgoing) >= BLOB_MESSAGES:
+            self._outgoing = []
+            self._hand_over(outgoing)
 
     def _flush(self) -> None:
         outgoing, self._outgoing = self._outgoing, []
+        if outgoing:
+            self._hand_over(outgoing)
+
+    def _hand_over(self, messages: list[AnyLink]) -> None:
         if not self.over:
-            self._carry(outgoing)
+            self._carry(messages)
 
 
 class PipeSocket:
