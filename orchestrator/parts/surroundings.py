@@ -1,18 +1,19 @@
 """What every part gets from outside."""
 
-import base64
 import secrets
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 from orchestrator.settings import Settings
 from orchestrator.storage import Storage
 from orchestrator.switchboard import Switchboard
+from protocol.ids import RANDOM_BYTES, customer_id
 
 
 def new_customer() -> str:
-    """An id for a customer nobody knew: 80 random bits, which no two of any number of customers will share."""
-    return "cu" + base64.b32encode(secrets.token_bytes(10)).decode().lower()
+    """An id for a customer nobody knew."""
+    return customer_id(time.time_ns() // 1_000_000, secrets.token_bytes(RANDOM_BYTES))
 
 
 class Surroundings:

@@ -1,6 +1,6 @@
 """Ids route by themselves: a delivery names its conversation, a conversation its customer."""
 
-from protocol.ids import conversation_of, customer_of
+from protocol.ids import conversation_of, customer_id, customer_of
 
 
 def test_ids_name_what_they_are_part_of() -> None:
@@ -9,3 +9,14 @@ def test_ids_name_what_they_are_part_of() -> None:
     assert customer_of("cu7q2mzj4xk5w3n6ab-12") == "cu7q2mzj4xk5w3n6ab"
     assert customer_of("account:my-mail-3") == "account:my-mail"
     assert conversation_of("nonsense") == ""
+
+
+def test_customers_ids_ascend() -> None:
+    """By the second they came in; within one, and with the clock set back, they only differ."""
+    low, high = bytes(8), b"\xff" * 8
+    ids = [customer_id(at_ms, random) for at_ms in (999, 1_000, 1_700_000_000_000) for random in (low, high)]
+    assert ids == sorted(set(ids))
+    assert ids[0] == "cu" + "0" * 20
+    assert all(len(each) == 22 and each.isalnum() for each in ids)
+    assert customer_id(1_000, low) == customer_id(1_999, low)
+    assert len(customer_id(1 << 60, high)) == 22
