@@ -33,11 +33,12 @@ TABLES: dict[str, Table] = {
     "context_item": Table(("conversation", "key"), replaced=True),
     "action": Table(("stream", "seq")),
     "work": Table(("conversation",)),
+    "event": Table(("stream", "seq")),
     "outbox": Table(("delivery",), named_outside=True),
     "timer": Table(("stream", "kind"), replaced=True),
     "quarantine": Table(("quarantine",), named_outside=True),
 }
-"""The tables that patches change. `event` is appended to; `snapshot` and `meta` are the store's own."""
+"""The tables the projection writes. `snapshot` and `meta` are the store's own."""
 
 _FIRST = (
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID",

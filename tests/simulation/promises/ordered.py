@@ -9,8 +9,8 @@ import asyncio
 import msgspec
 
 from actors import journey as journeys
-from actors.archive import patches_of
 from actors.journey import Journey
+from actors.projection import project
 from adapters.stores.archive_schema import TABLES
 from adapters.stores.memory import MemoryArchive
 from protocol.events import AnyEvent
@@ -36,7 +36,7 @@ async def check(world: World) -> None:
     records = world.ledger.records
     for start in range(0, len(records), BATCH):
         batch = records[start : start + BATCH]
-        await anew.apply(patches_of(batch), batch[-1].position)
+        await anew.apply(project(batch))
     before_ms = _retained_from(world)
     for archive in (anew, world.disks.archive):
         if before_ms:
