@@ -22,11 +22,12 @@ from protocol.errors import ThroughlineError
 from protocol.journal import Record
 from protocol.links import AnyLink, AnyToArchive, ArchivedIs, HeadIs, SnapshotTaken, TrimTo
 
-BUSY_RECORDS = 100
-BUSY_TIMES = 5
-"""After a batch of so many records the archive lets five times as long gather: a row of a batch of 2,000 costs about
-half of one in a batch of 100, and under load the cores are better used by those whom someone waits for."""
-BATCH_RECORDS = 2000
+CALM_PER_S = 500
+GATHER_TIMES_MAX = 25
+"""Up to so many records a second the archive waits its `gather_s` after a batch, above it longer in proportion. What a
+batch costs is mostly the pages it changes: one of 8,000 changes half as many for each record as one of 2,000, and under
+load the cores are better used by those whom someone waits for."""
+BATCH_RECORDS = 8000
 """Records in one transaction: large enough to coalesce a busy conversation's rows, small enough for a few 100 ms."""
 SNAPSHOTS_WAITING_MAX = 10_000
 """Snapshots kept until their position is reached; past it the oldest are dropped, and a load reads more events."""
@@ -52,7 +53,7 @@ class JournalReader(Protocol):
         ...
 
     async def read(self, after: int, limit: int) -> list[Record]:
-        """Up to `limit` records after the position, ascending."""
+        """Up to `limit` records after the position, ascending; fewer where they are long, but at least one."""
         ...
 
 
@@ -91,8 +92,8 @@ class ArchiveStore(Prunable, Protocol):
 class Archive:
     """The actor around an archive store.
 
-    `gather_s` is how long it waits after a batch for more to gather: fewer, larger batches cost the machine less, and
-    nobody's ack waits for the archive. Without `retention` everything is kept.
+    `gather_s` is how long it waits after a batch for more to gather, and longer under load: fewer, larger batches cost
+    the machine less, and nobody's ack waits for the archive. Without `retention` everything is kept.
     """
 
     def __init__(
@@ -130,6 +131,8 @@ class Archive:
 
     async def run(self) -> None:
         """Follows until cancelled or told to drain; raises what a store raises."""
+        clock = asyncio.get_running_loop().time
+        since_s = clock()
         while True:
             if self.position >= self._head and not self._ready_snapshots():
                 if self._draining:
@@ -140,8 +143,10 @@ class Archive:
             records = await self._follow()
             await self._save_snapshots()
             await self._retain()
-            if not self._draining and records < BATCH_RECORDS:
-                await asyncio.sleep(self._gather_s * (BUSY_TIMES if records >= BUSY_RECORDS else 1))
+            now_s = clock()
+            if not self._draining and self._head - self.position < BATCH_RECORDS:
+                await asyncio.sleep(self._gather_s * gather_times(records, now_s - since_s))
+            since_s = now_s
 
     def drain(self) -> None:
         """`run` returns once the archive has what the journal was last seen to have."""
@@ -237,6 +242,13 @@ class Archive:
         if self._retention is not None and (through := await self._retention.enforce()):
             for line in self._journals:
                 line.send(TrimTo(through))
+
+
+def gather_times(records: int, within_s: float) -> float:
+    """How many times its `gather_s` the archive waits after following so many records in that time."""
+    if records <= within_s * CALM_PER_S:
+        return 1
+    return GATHER_TIMES_MAX if within_s <= 0 else min(records / within_s / CALM_PER_S, GATHER_TIMES_MAX)
 
 
 async def rebuild(journal: JournalReader, store: ArchiveStore, on_progress: Callable[[int, int], None]) -> int:

@@ -32,6 +32,9 @@ Durability = Literal["full", "process"]
 
 CACHE_KIB = 8 * 1024
 """Pages kept in memory. Appends touch the file's end; the rest serves the identities' index."""
+READ_BYTES_MAX = 8 * 1024 * 1024
+"""What one read gives, but for its last record: whoever asks for thousands of short units must not get thousands of
+long ones, which would be gigabytes."""
 RESTORED = "restored"
 TRIM_POSITIONS = 10_000
 """Positions that one step of `trim` drops, so that commits come in between."""
@@ -162,7 +165,7 @@ class SqliteJournalReader:
         return await self._opened().run(_position_before, at_ms)
 
     async def read(self, after: int, limit: int) -> list[Record]:
-        """At most `limit` records after the position, ascending."""
+        """At most `limit` records after the position, ascending; fewer once their bodies have `READ_BYTES_MAX`."""
         return await self._opened().run(_read, after, limit)
 
     async def customers_of(self, identities: Sequence[str]) -> dict[str, str]:
@@ -334,7 +337,14 @@ def _read(db: sqlite3.Connection, after: int, limit: int) -> list[Record]:
         "WHERE position > ? ORDER BY position LIMIT ?",
         (after, limit),
     )
-    return [_record(row) for row in rows]
+    records: list[Record] = []
+    size = 0
+    for row in rows:
+        records.append(_record(row))
+        size += len(records[-1].body)
+        if size >= READ_BYTES_MAX:
+            break
+    return records
 
 
 def _records_at(db: sqlite3.Connection, positions: Sequence[int]) -> list[Record]:

@@ -8,7 +8,9 @@ import threading
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
+from adapters.stores import sqlite_journal
 from adapters.stores.errors import StoreFailed, StoreLocked, StoreTooNew
 from adapters.stores.journal_schema import JOURNAL
 from adapters.stores.sqlite_archive import SqliteArchive
@@ -281,3 +283,17 @@ async def test_a_restored_journal_begins_a_new_generation_once(tmp_path: Path) -
         if expected == "first":
             (tmp_path / "restored").touch()
     assert not (tmp_path / "restored").exists()
+
+
+async def test_a_read_of_long_units_gives_fewer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One at least; and the next read goes on behind it."""
+    monkeypatch.setattr(sqlite_journal, "READ_BYTES_MAX", 100)
+    store, reader = journal(tmp_path / "journal.db"), SqliteJournalReader(tmp_path / "journal.db")
+    await store.open()
+    writer = Writer((await store.raise_fences(["shard:1"]))[0])
+    lengths = [60, 60, 200, 10]
+    await store.commit([structs.replace(writer.unit(f"cu{n}"), body=b"x" * n) for n in lengths])
+    await reader.open()
+    assert [[r.position for r in await reader.read(after, 10)] for after in (0, 2, 3)] == [[1, 2], [3], [4]]
+    await reader.close()
+    await store.close()
