@@ -48,7 +48,7 @@ from protocol.links import (
     WatchConversation,
     WatchList,
 )
-from protocol.shards import scope_of
+from protocol.shards import OWN_SCOPES, SHARD_SCOPES, scope_of
 
 _log = structlog.get_logger(__name__)
 
@@ -119,7 +119,8 @@ class Cell:
 
     async def start(self) -> None:
         """Takes its scopes, waits for the archive, and finds what time and the outbox owe. Needs its journal's line."""
-        raised = await self._committer.take([f"shard:{n}" for n in self._shards])
+        other_placement = OWN_SCOPES if self._shards else SHARD_SCOPES
+        raised = await self._committer.take([f"{SHARD_SCOPES}{n}" for n in self._shards], void=other_placement)
         self._generation, self.position = raised.generation, raised.position
         await reached(self._archive, raised.position)
         await self._refresh_alarms(self._now_ms())

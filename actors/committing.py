@@ -11,7 +11,7 @@ import msgspec
 
 from actors.lines import Line
 from actors.live import Live
-from protocol.journal import Unit, Verdict
+from protocol.journal import Fence, Unit, Verdict
 from protocol.links import AnyLink, Append, FencesRaised, RaiseFences, ReadTail, Settled, TailIs
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -28,6 +28,8 @@ class Committer:
         self._epochs: dict[str, int] = {}
         self._batches: dict[str, int] = {}
         """By scope: our fence's epoch, and the number of the newest unit under it."""
+        self._over: list[Fence] = []
+        """Fences that were given up, and that the journal has not been told of."""
         self._append: tuple[Append, list[Live]] | None = None
         self._asked: dict[int, tuple[RaiseFences | ReadTail, asyncio.Future[AnyLink]]] = {}
 
@@ -46,19 +48,23 @@ class Committer:
             if self._append is not None:
                 line.send(self._append[0])
 
-    async def take(self, scopes: Sequence[str]) -> FencesRaised:
-        """Becomes the one writer of the scopes, beside those it has; waits for the journal to be there."""
+    async def take(self, scopes: Sequence[str], *, void: str = "") -> FencesRaised:
+        """Becomes the one writer of the scopes, beside those it has; waits for the journal to be there. Whoever writes
+        for a scope that begins with `void` is stale from then on."""
         await self._opened.wait()
-        raised = await self._ask(lambda ref: RaiseFences(ref, list(scopes)))
+        over, self._over = self._over, []
+        raised = await self._ask(lambda ref: RaiseFences(ref, list(scopes), over, void))
         assert isinstance(raised, FencesRaised)
         self._epochs |= {fence.scope: fence.epoch for fence in raised.fences}
         self._batches |= {fence.scope: fence.batch for fence in raised.fences}
         return raised
 
     def give_up(self, scope: str) -> None:
-        """Writes for this scope no more; nothing of it is under way."""
-        self._epochs.pop(scope, None)
-        self._batches.pop(scope, None)
+        """Writes for this scope no more; nothing of it is under way. The journal forgets it with the next that is
+        taken."""
+        epoch, batch = self._epochs.pop(scope, None), self._batches.pop(scope, 0)
+        if epoch is not None:
+            self._over.append(Fence(scope, epoch, batch))
 
     async def tail(self, customer: str) -> TailIs:
         """The customer's units that the archive may not have."""

@@ -65,8 +65,9 @@ class JournalStore(Protocol):
         """Locks and opens it."""
         ...
 
-    async def raise_fences(self, scopes: Sequence[str]) -> list[Fence]:
-        """Raises each scope's epoch by one, durably."""
+    async def raise_fences(self, scopes: Sequence[str], over: Sequence[Fence], void: str) -> list[Fence]:
+        """Raises each scope's epoch, durably, and forgets the fences that are `over` and those of scopes that begin
+        with `void`."""
         ...
 
     async def commit(self, units: Sequence[Unit]) -> list[Verdict]:
@@ -229,7 +230,7 @@ class Journal:
         line, message = self._waiting[0]
         if isinstance(message, RaiseFences):
             self._waiting.popleft()
-            fences = await self._store.raise_fences(message.scopes)
+            fences = await self._store.raise_fences(message.scopes, message.over, message.void)
             line.send(FencesRaised(message.ref, fences, self.position, self.generation))
         elif isinstance(message, TrimTo):
             self._waiting.popleft()

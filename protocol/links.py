@@ -278,10 +278,16 @@ AnyFromCell = (
 
 
 class RaiseFences(Link, frozen=True, tag=40):
-    """Take these scopes: raise each one's epoch."""
+    """Take these scopes: raise each one's epoch.
+
+    `over` are fences of the asker's that it gives up, `void` begins the scopes of the placement that is not in force:
+    both are forgotten, so that the table grows with what is held and not with what ever was.
+    """
 
     ref: int
     scopes: list[str]
+    over: list[Fence] = []
+    void: str = ""
 
 
 class Append(Link, frozen=True, tag=41):

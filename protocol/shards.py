@@ -5,6 +5,10 @@ from zlib import crc32
 SHARDS = 256
 """Fixed for all time: a customer's shard never changes, which cell hosts it may."""
 
+SHARD_SCOPES = "shard:"
+OWN_SCOPES = "customer:"
+"""How the scopes of each placement begin."""
+
 
 def shard_of(customer: str) -> int:
     """CRC-32 of the id, modulo 256: stable across versions, machines and languages."""
@@ -16,9 +20,9 @@ def scope_of(customer: str) -> str:
     return _SCOPES[shard_of(customer)]
 
 
-_SCOPES = tuple(f"shard:{number}" for number in range(SHARDS))
+_SCOPES = tuple(f"{SHARD_SCOPES}{number}" for number in range(SHARDS))
 
 
 def own_scope_of(customer: str) -> str:
     """The writer scope that a customer's units carry in dedicated placement."""
-    return f"customer:{customer}"
+    return f"{OWN_SCOPES}{customer}"

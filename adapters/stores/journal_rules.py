@@ -99,9 +99,19 @@ def settle(
     return group
 
 
-def raised(scopes: Iterable[str], fences: Mapping[str, Fence]) -> list[Fence]:
-    """The fences of `scopes` with the next epoch, their batches counted anew. Epochs begin at 1."""
-    return [Fence(scope, fences[scope].epoch + 1 if scope in fences else 1, 0) for scope in scopes]
+def raised(scopes: Iterable[str], fences: Mapping[str, Fence], floor: int) -> list[Fence]:
+    """The fences of `scopes` with the next epoch, their batches counted anew. Epochs begin at 1, and above those of
+    fences that were forgotten (`floor`): a scope never has an epoch twice."""
+    known = {scope: fences[scope].epoch if scope in fences else 0 for scope in scopes}
+    return [Fence(scope, max(epoch, floor) + 1, 0) for scope, epoch in known.items()]
+
+
+def forgotten(fences: Mapping[str, Fence], *, over: Iterable[Fence], void: str, raising: Sequence[str]) -> list[Fence]:
+    """The fences to forget: those `over`, unless another has raised them since, and all whose scopes begin with `void`;
+    none of those that are being raised."""
+    given_up = [known for fence in over if (known := fences.get(fence.scope)) and known.epoch == fence.epoch]
+    voided = [fence for fence in fences.values() if fence.scope.startswith(void)] if void else []
+    return [fence for fence in (*given_up, *voided) if fence.scope not in raising]
 
 
 def forgotten_below(batch: int) -> int:

@@ -18,6 +18,7 @@ from adapters.stores.journal_rules import (
     Settlement,
     Unmade,
     check_trimmed,
+    forgotten,
     forgotten_below,
     raised,
     settle,
@@ -42,6 +43,8 @@ class _Image:
     records: list[Record] = field(default_factory=list)
     owners: dict[str, str] = field(default_factory=dict)
     fences: dict[str, Fence] = field(default_factory=dict)
+    fence_floor: int = 0
+    """The highest epoch of a fence that was forgotten."""
     unmade: dict[tuple[str, int], Unmade] = field(default_factory=dict)
 
     @property
@@ -168,10 +171,12 @@ class MemoryJournal(MemoryJournalReader):
         """The machine dies. This object is done; open another one on `disk`."""
         self.disk.crash()
 
-    async def raise_fences(self, scopes: Sequence[str]) -> list[Fence]:
+    async def raise_fences(self, scopes: Sequence[str], over: Sequence[Fence] = (), void: str = "") -> list[Fence]:
         """Raises each scope's epoch. Answers in order."""
-        fences = raised(scopes, self._opened().fences)
-        self.disk.write(lambda image: _fence(image, fences))
+        image = self._opened()
+        gone = forgotten(image.fences, over=over, void=void, raising=scopes)
+        fences = raised(scopes, image.fences, image.fence_floor)
+        self.disk.write(lambda image: _fence(image, fences, gone))
         self.disk.sync()
         return fences
 
@@ -284,9 +289,12 @@ def _mark(image: _Image, generation: str, unsynced: bool) -> None:
     image.generation, image.unsynced = generation, unsynced
 
 
-def _fence(image: _Image, fences: Sequence[Fence]) -> None:
+def _fence(image: _Image, fences: Sequence[Fence], forgotten: Sequence[Fence]) -> None:
+    for fence in forgotten:
+        del image.fences[fence.scope]
+    image.fence_floor = max(image.fence_floor, *(fence.epoch for fence in forgotten), 0)
     image.fences |= {fence.scope: fence for fence in fences}
-    gone = {fence.scope for fence in fences}
+    gone = {fence.scope for fence in (*fences, *forgotten)}
     image.unmade = {place: verdict for place, verdict in image.unmade.items() if place[0] not in gone}
 
 

@@ -20,6 +20,7 @@ from adapters.stores.journal_rules import (
     Settlement,
     Unmade,
     check_trimmed,
+    forgotten,
     forgotten_below,
     raised,
     settle,
@@ -86,9 +87,12 @@ class SqliteJournal:
         finally:
             await self._let_go()
 
-    async def raise_fences(self, scopes: Sequence[str]) -> list[Fence]:
-        """Raises each scope's epoch, durably; earlier writers of them are stale from now on. Answers in order."""
-        return await self._opened().run(self._file.raise_fences, scopes)
+    async def raise_fences(self, scopes: Sequence[str], over: Sequence[Fence] = (), void: str = "") -> list[Fence]:
+        """Raises each scope's epoch, durably; earlier writers of them are stale from now on. Answers in order.
+
+        Forgets, likewise, the fences that are `over` and those of scopes that begin with `void`.
+        """
+        return await self._opened().run(self._file.raise_fences, scopes, over, void)
 
     async def commit(self, units: Sequence[Unit]) -> list[Verdict]:
         """Settles the group by `journal_rules` in one transaction, synced before it returns (`full`).
@@ -184,6 +188,8 @@ class _File:
     def __init__(self) -> None:
         self._position = 0
         self._fences: dict[str, Fence] = {}
+        self._fence_floor = 0
+        """The highest epoch of a fence that was forgotten."""
         self._unmade: dict[tuple[str, int], Unmade] = {}
 
     def load(
@@ -201,6 +207,7 @@ class _File:
             db.execute("PRAGMA synchronous = NORMAL")
         self._position = _position(db)
         self._fences = {row[0]: Fence(*row) for row in db.execute("SELECT scope, epoch, batch FROM fence")}
+        self._fence_floor = int(meta.get("fence_floor", 0))
         rows = db.execute("SELECT scope, batch, identity, customer FROM refusal")
         self._unmade = {
             (scope, batch): Skipped() if identity is None else Taken(identity, customer)
@@ -213,12 +220,22 @@ class _File:
         _write_meta(db, unsynced=0)
         checkpoint(db)  # Whoever copies a stopped server's journal.sqlite alone has all of it.
 
-    def raise_fences(self, db: sqlite3.Connection, scopes: Sequence[str]) -> list[Fence]:
-        fences = raised(scopes, self._fences)
+    def raise_fences(
+        self, db: sqlite3.Connection, scopes: Sequence[str], over: Sequence[Fence], void: str
+    ) -> list[Fence]:
+        fences = raised(scopes, self._fences, self._fence_floor)
+        forgot = forgotten(self._fences, over=over, void=void, raising=scopes)
+        floor = max(self._fence_floor, *(fence.epoch for fence in forgot), 0)
+        gone = {fence.scope for fence in (*fences, *forgot)}
         with transaction(db):
             db.executemany("INSERT OR REPLACE INTO fence VALUES (?, ?, ?)", map(_fence_row, fences))
-            db.executemany("DELETE FROM refusal WHERE scope = ?", ((scope,) for scope in scopes))
-        gone = set(scopes)
+            db.executemany("DELETE FROM fence WHERE scope = ?", ((fence.scope,) for fence in forgot))
+            db.executemany("DELETE FROM refusal WHERE scope = ?", ((scope,) for scope in gone))
+            if floor > self._fence_floor:
+                db.execute("INSERT OR REPLACE INTO meta (key, value) VALUES ('fence_floor', ?)", (floor,))
+        self._fence_floor = floor
+        for fence in forgot:
+            del self._fences[fence.scope]
         self._fences |= {fence.scope: fence for fence in fences}
         self._unmade = {place: verdict for place, verdict in self._unmade.items() if place[0] not in gone}
         return fences

@@ -3,25 +3,31 @@
 import asyncio
 import itertools
 import random
+import sqlite3
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from actors.loading import reached
+from adapters.stores.folder import JOURNAL_FILE
+from adapters.stores.sqlite_journal import SqliteJournal
 from orchestrator.client import AgentClient, GatewayClient
 from orchestrator.inprocess import InProcess, in_process
 from orchestrator.parts.front import Front
 from orchestrator.parts.usher import UsherPart
-from orchestrator.settings import GatewayAccount, Http, Limits, Settings
+from orchestrator.settings import GatewayAccount, Http, Limits, Placement, Settings
 from orchestrator.tokens import Tokens
 from protocol.commands import Snooze
 from protocol.events import AnyEvent, ConversationWoken, MessageReceived
 from protocol.ids import customer_of
+from protocol.journal import Stale
 from protocol.links import Answered, Take
+from protocol.shards import OWN_SCOPES, own_scope_of, scope_of
+from tests.adapters.stores.units import Writer
 from tests.orchestrator.test_inprocess import NOW_MS, arrival
 from tests.people import Desk
 
@@ -208,6 +214,39 @@ async def test_two_seats_that_have_one_customer_do_not_fork_it(tmp_path: Path) -
         events = await front.archive.events_of_stream(first.stream, 0, 1000)
         assert [event.seq for event in events] == list(range(1, len(events) + 1))
         assert len([e for e in map(_events, (event.body for event in events)) if isinstance(e, MessageReceived)]) == 41
+
+
+@pytest.mark.parametrize("placement", ["pooled", "dedicated"])
+async def test_a_writer_of_the_other_placement_is_stale(tmp_path: Path, placement: Placement) -> None:
+    """Should one survive a stop, and believe itself the writer."""
+    clock = Clock()
+    parts = {"pooled": ("journal", "archive", "cell-0"), "dedicated": ("journal", "archive", "usher", "cell-0")}
+    async with core(tmp_path, clock, seats=1) as (_, [front, _]):
+        first = await front.intake.submit(arrival())
+        scopes = {"pooled": own_scope_of, "dedicated": scope_of}
+    survivor = SqliteJournal(tmp_path / JOURNAL_FILE, durability="full", new_generation=lambda: "g")
+    await survivor.open()
+    [fence] = await survivor.raise_fences([scopes[placement](_customer(first))])
+    await survivor.close()
+    given = msgspec.structs.replace(settings(tmp_path, seats=1), placement=placement, cells=1)
+    async with in_process(given, tmp_path, now_ms=clock, only=parts[placement]):
+        """Its cells have taken their scopes."""
+    journal = SqliteJournal(tmp_path / JOURNAL_FILE, durability="full", new_generation=lambda: "g")
+    await journal.open()
+    unit = Writer(fence).unit(_customer(first))
+    assert await journal.commit([unit]) == [Stale(0)]
+    await journal.close()
+
+
+async def test_the_journal_forgets_the_fences_of_who_has_left(tmp_path: Path) -> None:
+    """As many as there are seats, however many customers there were."""
+    async with core(tmp_path, Clock(), seats=2) as (_, [front, _]):
+        for number in range(30):
+            await front.intake.submit(arrival(identity=f"mailto:{number}@example.org"))
+    with closing(sqlite3.connect(tmp_path / JOURNAL_FILE)) as db:
+        scopes = [scope for (scope,) in db.execute("SELECT scope FROM fence")]
+    assert len(scopes) <= 2
+    assert all(scope.startswith(OWN_SCOPES) for scope in scopes)
 
 
 async def _woken(front: Front, streams: Sequence[str]) -> None:

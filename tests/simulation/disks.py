@@ -91,9 +91,9 @@ class SlowJournal:
         self._disks.disk.in_use = False  # The lock was the dead process's.
         return await self._inner.open()
 
-    async def raise_fences(self, scopes: Sequence[str]) -> list[Fence]:
+    async def raise_fences(self, scopes: Sequence[str], over: Sequence[Fence], void: str) -> list[Fence]:
         await self._life.passing(self._disks.pace.commit_s())
-        fences = await self._inner.raise_fences(scopes)
+        fences = await self._inner.raise_fences(scopes, over, void)
         self._disks.fences.raised(fences)
         return fences
 

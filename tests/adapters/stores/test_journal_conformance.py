@@ -64,6 +64,44 @@ async def test_fences_are_raised_one_by_one_and_answered_in_order(store: Store) 
     assert await store.raise_fences(["shard:9", "shard:7"]) == [Fence("shard:9", 1, 0), Fence("shard:7", 2, 0)]
 
 
+@pytest.mark.parametrize("crashed", [False, True], ids=["same life", "after a crash"])
+async def test_an_epoch_is_never_given_twice(harness: Harness, store: Store, crashed: bool) -> None:
+    """Also of a scope whose fence was forgotten in between: whoever hung meanwhile stays stale."""
+    hung = await writer(store, "customer:cu1")
+    newer = await store.raise_fences(["customer:cu1"])
+    assert await store.raise_fences(["customer:cu2"], over=newer) == [Fence("customer:cu2", 1, 0)]
+    assert await store.commit([hung.unit("cu1")]) == [Stale(0)]
+    if crashed:
+        harness.crash(store)
+        store = harness.store()
+        await store.open()
+    assert await store.raise_fences(["customer:cu1"]) == [Fence("customer:cu1", 3, 0)]
+    assert await store.commit([hung.unit("cu1")]) == [Stale(3)]
+
+
+async def test_only_its_holder_gives_a_fence_up(store: Store) -> None:
+    """A former one that says so late takes nothing from who has it now."""
+    older = await store.raise_fences(["customer:cu1"])
+    now = await writer(store, "customer:cu1")
+    await store.raise_fences(["customer:cu2"], over=older)
+    assert await store.commit([now.unit("cu1")]) == [Committed(1)]
+    again = await store.raise_fences(["customer:cu1"], over=[Fence(now.scope, now.epoch, now.batch)])
+    assert again == [Fence("customer:cu1", 3, 0)], "given up and taken again at once, it is held"
+    assert await store.commit([Writer(again[0]).unit("cu1")]) == [Committed(2)]
+
+
+async def test_the_other_placements_writers_are_stale(store: Store) -> None:
+    """Whoever takes scopes says which kind is void; those of its own kind stay."""
+    shard, other = map(Writer, await store.raise_fences(["shard:1", "shard:2"]))
+    own = await writer(store, "customer:cu1")
+    await store.raise_fences(["shard:2"], void="customer:")
+    assert await store.commit([shard.unit("cu1"), other.unit("cu2"), own.unit("cu1")]) == [
+        Committed(1),
+        Stale(2),
+        Stale(0),
+    ]
+
+
 async def test_an_older_epoch_is_stale(store: Store) -> None:
     """A writer whose scope was taken learns the newer epoch, and nothing of it is kept."""
     old = await writer(store)
