@@ -34,8 +34,9 @@ one blob a whole window of events went round as a convoy, from process to proces
 SPLIT_BYTES = 4 * 1024 * 1024
 """A turn's messages beyond this leave as several blobs: a blob is held whole in memory at both ends, and refused past
 `BLOB_BYTES_MAX`."""
-PEERS_MAX = 64
-"""Distinct peers a listener remembers; a node has fewer than ten. One more is refused."""
+PEERS_MAX = 1024
+"""Distinct peers a listener remembers: a node's processes, of which `limits.dedicated_max` allows 1,000. One more is
+refused."""
 
 
 class Wire(Protocol):
