@@ -171,7 +171,7 @@ class Seating:
             self._waiting.setdefault(seat.coming, seat.coming_due)
         if seat.customer:
             self._waiting[seat.customer] = True
-        return [ToFronts(SeatGone(index)), *self._place(now_ms)]
+        return [ToFronts(SeatGone(index, lost=not seat.over)), *self._place(now_ms)]
 
     def retire(self, now_ms: int) -> None:
         """Ends a seat where more have been empty for long than the pool needs; the next one later."""

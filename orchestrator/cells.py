@@ -41,6 +41,10 @@ NOWHERE = -1
 """The index of a customer's cell while it has none."""
 
 
+LEFT_MAX = 64
+"""Customers that left one cell: a pipe is acknowledged after 32 blobs at the latest, and each had one of its own."""
+
+
 class Places(Protocol):
     """Where customers are, when that is no matter of their shards. What it learns it says to `Cells`."""
 
@@ -74,6 +78,8 @@ class Cells:
         self._indexes = {f"cell:{index}": index for index in range(count)}
         self._asked: dict[int, Asked] = {index: {} for index in range(count)}
         self._homeless = Homeless()
+        self._left: dict[int, dict[str, None]] = {}
+        """By cell: customers that left it, the newest last. Should it die, its last words on them may be lost."""
         self._nobody = (None, self._late)
         self._places = places
         self.cell_of: Callable[[str], int] = places.cell_of if places is not None else _by_shard(count)
@@ -88,6 +94,7 @@ class Cells:
         self.on_heads: Callable[[HeadsAre], None] = _ignore
         self.on_deliver: Callable[[DeliverNow], None] = _ignore
         self.on_fresh: Callable[[int], None] = _ignore
+        """Of a cell, or `NOWHERE`: of all customers that have none."""
         self.on_moved: Callable[[str], None] = _ignore
 
     @property
@@ -191,6 +198,7 @@ class Cells:
             for question, _ in list(self._asked[index].values()):
                 line.send(question)
             self._look_for_lingering(index)
+            self._look_after_left(index)
             self.on_fresh(index)
         if self._places is not None or len(self._open) == len(self._lines):
             self._all_open.set()
@@ -220,6 +228,8 @@ class Cells:
                 self.generation = message.generation
             case Overflowed():
                 self.on_fresh(self._indexes[line.peer])
+                if self._places is not None:
+                    self.on_fresh(NOWHERE)  # What was lost may be of customers that left since.
             case Elsewhere():
                 self._elsewhere(self._indexes[line.peer], message.ref)
             case _:
@@ -232,8 +242,9 @@ class Cells:
         self._indexes[f"cell:{index}"] = index
         self._lines[index], self._asked[index] = None, {}
 
-    def gone(self, index: int) -> None:
-        """There is no such cell any more: its customers are looked for, and no list of it has anything to show."""
+    def gone(self, index: int, *, lost: bool) -> None:
+        """There is no such cell any more: its customers are looked for, and no list of it has anything to show. `lost`:
+        what it said last may not have arrived."""
         assert self._places is not None
         self._lines.pop(index)
         self._open = [each for each in self._lines.values() if each is not None]
@@ -245,11 +256,19 @@ class Cells:
             self._homeless.add(customer, _of(customer, asked))
             self._places.look_for(customer)
         self._look_for_lingering(index)
+        if lost:
+            self._look_after_left(index)
+        self._left.pop(index, None)
 
     def displaced(self, customer: str, index: int) -> None:
         """Another customer has that cell now. What this one asked of it is answered, or will be denied; the pipe that
         says which is not the one that says this."""
         self._homeless.add(customer, self._taken_from(index, customer), lingers_at=index)
+        left = self._left.setdefault(index, {})
+        left.pop(customer, None)
+        left[customer] = None
+        if len(left) > LEFT_MAX:
+            del left[next(iter(left))]
 
     def moved(self, customer: str, index: int, *, before: int) -> None:
         """The customer has that cell from now on: all that is unanswered goes there, in order. Should a former cell
@@ -284,6 +303,12 @@ class Cells:
         for customer in self._homeless.ended(index):
             assert self._places is not None
             self._places.look_for(customer)
+
+    def _look_after_left(self, index: int) -> None:
+        """Who watches a customer that left this cell asks again, unless it did so where the customer sits now."""
+        for customer in self._left.pop(index, {}):
+            if self.cell_of(customer) == NOWHERE:
+                self.on_moved(customer)
 
     def _taken_from(self, index: int, customer: str) -> Asked:
         """The customer's questions to that cell, which are no longer the cell's."""

@@ -78,10 +78,10 @@ class Seats:
             case SeatIs():
                 self._sits(message)
             case SeatGone():
-                self._gone(message.seat)
+                self._gone(message.seat, lost=message.lost)
             case SeatsAre():
                 for seat in set(self._seats) - {said.seat for said in message.seats}:
-                    self._gone(seat)
+                    self._gone(seat, lost=True)
                 for said in message.seats:
                     self._sits(said)
 
@@ -100,14 +100,14 @@ class Seats:
             self._sought.pop(said.customer, None)
             self.cells.moved(said.customer, said.seat, before=before)
 
-    def _gone(self, seat: int) -> None:
+    def _gone(self, seat: int, *, lost: bool) -> None:
         said = self._seats.pop(seat, None)
         if said is None:
             return
         if self._seat_of.get(said.customer) == seat:
             del self._seat_of[said.customer]
         self._leave(seat)
-        self.cells.gone(seat)
+        self.cells.gone(seat, lost=lost)
 
     def _seek(self, customer: str, denied: int) -> None:
         if self._sought.get(customer, -1) >= denied:

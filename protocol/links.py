@@ -413,9 +413,10 @@ class SeatIs(Link, frozen=True, tag=76):
 
 
 class SeatGone(Link, frozen=True, tag=77):
-    """From the usher, to all: there is no such seat now."""
+    """From the usher, to all: there is no such seat now. `lost`: it was not told to end."""
 
     seat: int
+    lost: bool
 
 
 class SeatsAre(Link, frozen=True, tag=78):
