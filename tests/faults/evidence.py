@@ -6,7 +6,6 @@ from contextlib import closing
 from pathlib import Path
 
 from actors.archive import rebuild
-from adapters.stores.archive_schema import TABLES
 from adapters.stores.sqlite_archive import SqliteArchive
 from adapters.stores.sqlite_journal import SqliteJournalReader
 from protocol.events import MessageQueued, MessageReceived, NoteAdded
@@ -63,13 +62,25 @@ async def archive_follows(data: Path, truth: Truth, folder: Path) -> list[str]:
         await anew.close()
         await reader.close()
     with closing(opened(data / "archive.sqlite")) as was, closing(opened(folder / "anew.sqlite")) as made:
+        tables = _tables(made)
+        if _tables(was) != tables:
+            return [f"the archive has the tables {_tables(was)}"]
         return [
             f"the archive's table {table} is not what the journal makes of it"
-            for table in TABLES
+            for table in tables
             if _rows(was, table) != _rows(made, table)
         ]
 
 
-def _rows(db: sqlite3.Connection, table: str) -> list[tuple[object, ...]]:
-    key = ", ".join(TABLES[table].key)
-    return db.execute(f"SELECT * FROM {table} ORDER BY {key}").fetchall()
+NOT_OF_THE_JOURNAL = {"snapshot", "meta"}
+"""What the archive keeps of its own; its position was looked at before."""
+
+
+def _tables(db: sqlite3.Connection) -> list[str]:
+    """By the file itself, so that none is forgotten here."""
+    named = db.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name")
+    return [name for (name,) in named if name not in NOT_OF_THE_JOURNAL]
+
+
+def _rows(db: sqlite3.Connection, table: str) -> list[str]:
+    return sorted(map(repr, db.execute(f"SELECT * FROM {table}")))

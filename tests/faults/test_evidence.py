@@ -176,7 +176,7 @@ async def archive(folder: Path) -> None:
     [
         ("", ""),
         ("UPDATE meta SET value = 2 WHERE key = 'position'", "is at 2, the journal at 3"),
-        ("DELETE FROM message WHERE text = 'a 2'", "table message"),
+        ("DELETE FROM event WHERE seq = 3", "table event"),
         ("UPDATE conversation SET head = 3", "table conversation"),
     ],
 )
