@@ -18,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from tests.faults.campaign import Result, campaign
 from tests.faults.report import show
-from tests.faults.strikes import Strike, plan
+from tests.faults.strikes import AnyStrike, plan
 
 FOLDERS = "/var/tmp"
 """Where servers live meanwhile: /tmp is memory on many machines, and a disk is what is being tested."""
@@ -49,15 +49,14 @@ def main(
 
 
 async def _one(placement: str, seed: int, kills: int, folder: Path, console: Console) -> Result:
-    strikes = plan(seed, kills)
+    strikes = plan(seed, kills, placement)
     own = Path(tempfile.mkdtemp(prefix="throughline-faults-", dir=folder))
     columns = (TextColumn("{task.description:<34}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
         task = progress.add_task(f"{placement}: starting", total=len(strikes))
 
-        def on_strike(number: int, strike: Strike) -> None:
-            pair = f" and {strike.second}" if strike.second else ""
-            progress.update(task, completed=number, description=f"{placement}: kill -9 {strike.target}{pair}")
+        def on_strike(number: int, strike: AnyStrike) -> None:
+            progress.update(task, completed=number, description=f"{placement}: {strike.name}")
 
         try:
             result = await campaign(own, strikes, seed=seed, placement=placement, on_strike=on_strike)

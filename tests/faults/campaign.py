@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from random import Random
+from typing import assert_never
 
 from msgspec import Struct, field
 
@@ -16,7 +17,7 @@ from orchestrator.client import AgentClient, GatewayClient
 from tests.faults.arrivals import UNDER_WAY, Arrivals, fates, judged
 from tests.faults.evidence import archive_follows, commands_kept, words_kept
 from tests.faults.recovery import CAUGHT_UP_S_MAX, Probe, Recovery, caught_up, until
-from tests.faults.strikes import Strike, Target
+from tests.faults.strikes import AnyStrike, Standstill, Strike, Target
 from tests.faults.traffic import Record, Traffic
 from tests.faults.truth import Truth
 from tests.faults.victim import Victim
@@ -46,7 +47,7 @@ class Result(Struct):
     @property
     def kills(self) -> int:
         """Processes killed; everything at once counts as one."""
-        return sum(recovery.strike.kills for recovery in self.recoveries)
+        return sum(recovery.kills for recovery in self.recoveries)
 
 
 class Load(Struct, frozen=True):
@@ -57,22 +58,27 @@ class Load(Struct, frozen=True):
     agents: int = 3
 
 
+LOADS = {"pooled": Load(), "dedicated": Load(people=10, rate=12.0)}
+"""A dedicated server has a process for each live customer: a few people fill the machine, and there is one more now and
+then who needs another's seat."""
+
+
 class Campaign:
     """One server's. `on_strike` is told of each strike before it falls."""
 
     def __init__(
         self,
         server: Victim,
-        strikes: Sequence[Strike],
+        strikes: Sequence[AnyStrike],
         *,
         seed: int,
         placement: str = "pooled",
         load: Load | None = None,
-        on_strike: Callable[[int, Strike], None] = lambda number, strike: None,
+        on_strike: Callable[[int, AnyStrike], None] = lambda number, strike: None,
     ) -> None:
         self._server = server
         self._strikes = strikes
-        self._load = load or Load()
+        self._load = load or LOADS[placement]
         self._on_strike = on_strike
         self._draw = Random(f"campaign {seed}")
         self._truth = Truth(server.data)
@@ -128,24 +134,37 @@ class Campaign:
                 for task in (talking, *taking):
                     task.cancel()
 
-    async def _strike(self, number: int, strike: Strike, probe: Probe) -> None:
+    async def _strike(self, number: int, strike: AnyStrike, probe: Probe) -> None:
         await asyncio.sleep(strike.calm_s)
         self._on_strike(number, strike)
-        server = self._server
-        before = server.pids
-        began_s = time.monotonic()
-        struck = await asyncio.to_thread(server.strike, strike.target, self._draw)
-        if strike.second is not None:
-            await asyncio.sleep(strike.second_after_s)
-            struck |= await self._strike_second(strike.second)
-        await server.revive(strike.target)
+        before = self._server.pids
+        match strike:
+            case Strike():
+                began_s = time.monotonic()
+                struck = await self._kill(strike)
+            case Standstill():
+                pids = self._server.stop_still(strike.targets, self._draw)
+                await asyncio.sleep(strike.seconds)
+                self._server.go_on(pids)
+                began_s, struck = time.monotonic(), set()
+            case _:
+                assert_never(strike)
         await probe.back(before, struck)
         back_s = time.monotonic() - began_s
         await caught_up(self._views, self._truth.read().heads, SETTLE_S_MAX)
-        recovery = Recovery(strike, back_s, time.monotonic() - began_s)
+        recovery = Recovery(strike.kind, strike.kills, back_s, time.monotonic() - began_s)
         self.result.recoveries.append(recovery)
         if recovery.behind_s > CAUGHT_UP_S_MAX:
-            self.result.faults.append(f"strike {number}, {strike.target}: behind by {recovery.behind_s:.1f} s")
+            self.result.faults.append(f"strike {number}, {strike.name}: behind by {recovery.behind_s:.1f} s")
+
+    async def _kill(self, strike: Strike) -> set[int]:
+        """Kills, and brings back what is not brought back by itself; returns who is not to be seen again."""
+        struck = await asyncio.to_thread(self._server.strike, strike.target, self._draw)
+        if strike.second is not None:
+            await asyncio.sleep(strike.second_after_s)
+            struck |= await self._strike_second(strike.second)
+        await self._server.revive(strike.target)
+        return struck
 
     async def _strike_second(self, target: Target) -> set[int]:
         """Kills the second of a pair, as soon as it is there: the first one's end may have taken it along."""
@@ -191,12 +210,12 @@ class Campaign:
 
 async def campaign(
     folder: Path,
-    strikes: Sequence[Strike],
+    strikes: Sequence[AnyStrike],
     *,
     seed: int,
     placement: str = "pooled",
     load: Load | None = None,
-    on_strike: Callable[[int, Strike], None] = lambda number, strike: None,
+    on_strike: Callable[[int, AnyStrike], None] = lambda number, strike: None,
 ) -> Result:
     """A campaign on a fresh server in `folder`, of which nothing runs afterwards."""
     server = Victim(folder, placement=placement)

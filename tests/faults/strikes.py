@@ -10,6 +10,8 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+CELLS = "cell-"
+
 
 class Target(StrEnum):
     """What a kill ends."""
@@ -19,6 +21,8 @@ class Target(StrEnum):
     ARCHIVE = "archive"
     GATEWAY = "gateway"
     CHANNELS = "channels"
+    USHER = "usher"
+    """Says whose each process is, where each live customer has one."""
     RAYLET = "raylet"
     GCS = "gcs"
     SUPERVISOR = "supervisor"
@@ -27,7 +31,7 @@ class Target(StrEnum):
     """All processes at once, as a power cut does. Then a new start."""
 
 
-ACTORS = (Target.CELL, Target.JOURNAL, Target.ARCHIVE, Target.GATEWAY, Target.CHANNELS)
+ACTORS = (Target.CELL, Target.JOURNAL, Target.ARCHIVE, Target.GATEWAY, Target.CHANNELS, Target.USHER)
 RESTARTED = (Target.SUPERVISOR, Target.EVERYTHING)
 """After these nobody is left to bring the server back: the operator does."""
 
@@ -37,6 +41,19 @@ SECOND_S = (0.0, 1.5)
 """Between the first and the second kill of a pair: inside the first one's recovery, which takes about 2 s."""
 PAIRS = 0.2
 """The share of the actors' strikes that are pairs."""
+STILL_S = 10.0
+STILL_TOGETHER = (
+    (Target.JOURNAL, Target.RAYLET),
+    (Target.CELL, Target.GCS),
+    (Target.GATEWAY, Target.SUPERVISOR),
+    (Target.ARCHIVE, Target.CHANNELS),
+)
+"""Who stands still at the same time: none that the other's absence would hide."""
+
+
+def targets_of(placement: str) -> list[Target]:
+    """Whom a server of this placement has."""
+    return [target for target in Target if placement == "dedicated" or target is not Target.USHER]
 
 
 class Strike(Struct, frozen=True):
@@ -52,33 +69,71 @@ class Strike(Struct, frozen=True):
         """How many processes' names it ends."""
         return 1 if self.second is None else 2
 
+    @property
+    def name(self) -> str:
+        """For people."""
+        return f"kill -9 {self.target}" + (f" and {self.second}" if self.second else "")
 
-def plan(seed: int, kills: int) -> list[Strike]:
-    """At least `kills` kills: each target in turn, in an order drawn anew for each round."""
+    @property
+    def kind(self) -> str:
+        """What its recovery is compared with."""
+        return "a pair" if self.second else self.target.value
+
+
+class Standstill(Struct, frozen=True):
+    """After `calm_s` of load these are stopped (SIGSTOP) for `seconds`, and go on."""
+
+    targets: tuple[Target, ...]
+    calm_s: float
+    seconds: float
+    kills: int = 0
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return f"stop {' and '.join(self.targets)}"
+
+    @property
+    def kind(self) -> str:
+        """What its recovery is compared with."""
+        return self.name
+
+
+AnyStrike = Strike | Standstill
+
+
+def plan(seed: int, kills: int, placement: str) -> list[AnyStrike]:
+    """At least `kills` kills: each target in turn, in an order drawn anew for each round. Then the standstills."""
     draw = random.Random(f"strikes {seed}")
-    strikes: list[Strike] = []
+    targets = targets_of(placement)
+    strikes: list[AnyStrike] = []
     while sum(strike.kills for strike in strikes) < kills:
-        for target in draw.sample(list(Target), len(Target)):
+        for target in draw.sample(targets, len(targets)):
             if sum(strike.kills for strike in strikes) >= kills:
                 break
-            strikes.append(_strike(target, draw))
+            strikes.append(_strike(target, draw, [other for other in ACTORS if other in targets]))
+    strikes += [Standstill(together, draw.uniform(*CALM_S), STILL_S) for together in STILL_TOGETHER]
     return strikes
 
 
-def _strike(target: Target, draw: random.Random) -> Strike:
+def _strike(target: Target, draw: random.Random, actors: list[Target]) -> Strike:
     calm_s = draw.uniform(*CALM_S)
     if target not in ACTORS or draw.random() > PAIRS:
         return Strike(target, calm_s)
-    return Strike(target, calm_s, draw.choice([other for other in ACTORS if other != target]), draw.uniform(*SECOND_S))
+    return Strike(target, calm_s, draw.choice([other for other in actors if other != target]), draw.uniform(*SECOND_S))
 
 
-def once_each(targets: Iterable[Target], *, calm_s: float) -> list[Strike]:
-    """Each of these once."""
+def once_each(targets: Iterable[Target], *, calm_s: float) -> list[AnyStrike]:
+    """Each of these killed once."""
     return [Strike(target, calm_s) for target in targets]
 
 
 def title_of(target: Target, names: Iterable[str], choose: Callable[[list[str]], str]) -> str:
-    """The name of the process to kill, among those that run; of several cells one is chosen."""
+    """The name of the process to strike, among those that run; of several cells one is chosen. `KeyError` where none
+    is there."""
     if target is not Target.CELL:
         return target.value
-    return choose(sorted(name for name in names if name.startswith("cell")))
+    cells = sorted(name for name in names if name.startswith(CELLS))
+    if not cells:
+        raise KeyError(target)
+    return choose(cells)

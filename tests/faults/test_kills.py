@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from tests.faults.campaign import Load, campaign
-from tests.faults.strikes import Target, once_each, plan
+from tests.faults.strikes import Standstill, Target, once_each, plan, targets_of
 
 SEED = 1
 CALM_S = 0.5
-STRUCK = [target for target in Target if target is not Target.SUPERVISOR]
+STRUCK = [target for target in targets_of("pooled") if target is not Target.SUPERVISOR]
 """The supervisor's own death is the long campaign's, and `tests/orchestrator/test_supervisor.py`'s."""
 
 
@@ -31,13 +31,19 @@ async def test_nothing_is_lost_doubled_or_hidden_when_each_process_is_killed(tmp
 
 def test_a_seed_draws_the_same_strikes() -> None:
     """A failure's command repeats its strikes; another seed makes others."""
-    assert plan(7, 40) == plan(7, 40)
-    assert plan(7, 40) != plan(8, 40)
+    assert plan(7, 40, "pooled") == plan(7, 40, "pooled")
+    assert plan(7, 40, "pooled") != plan(8, 40, "pooled")
 
 
-def test_a_plan_strikes_every_target_in_turn() -> None:
-    """Forty kills meet each target several times, some of them in pairs."""
-    strikes = plan(7, 40)
+@pytest.mark.parametrize("placement", ["pooled", "dedicated"])
+def test_a_plan_strikes_every_target_in_turn(placement: str) -> None:
+    """Forty kills meet each target several times, some of them in pairs; then each stands still."""
+    strikes = plan(7, 40, placement)
     assert sum(strike.kills for strike in strikes) >= 40
-    assert {strike.target for strike in strikes[: len(Target)]} == set(Target)
-    assert any(strike.second for strike in strikes)
+    kills = [strike for strike in strikes if not isinstance(strike, Standstill)]
+    targets = set(targets_of(placement))
+    assert {strike.target for strike in kills[: len(targets)]} == targets
+    assert any(strike.second for strike in kills)
+    assert {strike.second for strike in kills} <= {*targets, None}
+    still = {target for strike in strikes if isinstance(strike, Standstill) for target in strike.targets}
+    assert still == set(Target) - {Target.EVERYTHING, Target.USHER}

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from random import Random
@@ -16,19 +17,23 @@ from tests.live_server import LiveServer
 
 RAY_PROGRAMS = {Target.RAYLET: "raylet", Target.GCS: "gcs_server"}
 RAY = "ray::"
+SEATS = 8
+"""Dedicated: live customers at once. Fewer than there are people, so that some always have to make room."""
+HEADS = {"pooled": "", "dedicated": 'placement = "dedicated"\n'}
+"""Pooled is what a server without the setting has."""
+TAILS = {"pooled": "", "dedicated": f"[limits]\ndedicated_max = {SEATS}\n"}
 SETTINGS_MARK = 'log_level = "debug"\n'
 
 
 class Victim(LiveServer):
-    """A live server under `placement`, with whatever `settings` say at the top of its file."""
+    """A live server under `placement`."""
 
-    def __init__(self, folder: Path, *, placement: str = "pooled", settings: str = "") -> None:
+    def __init__(self, folder: Path, *, placement: str = "pooled") -> None:
         super().__init__(folder)
-        # Pooled is what a server without the setting has.
-        head = settings if placement == "pooled" else f'placement = "{placement}"\n{settings}'
         text = self._settings.read_text()
         assert SETTINGS_MARK in text, "tests.live_server writes another file than this one extends"
-        self._settings.write_text(text.replace(SETTINGS_MARK, f'log_level = "info"\n{head}'))
+        text = text.replace(SETTINGS_MARK, f'log_level = "info"\n{HEADS[placement]}')
+        self._settings.write_text(text + TAILS[placement])
 
     def processes(self) -> list[psutil.Process]:
         """All of its processes, Ray's too."""
@@ -68,6 +73,19 @@ class Victim(LiveServer):
             self._process.communicate()
             self._let_go()
         return {pid} if target in ACTORS else everybody
+
+    def stop_still(self, targets: Iterable[Target], draw: Random) -> list[int]:
+        """SIGSTOP; returns whom it met, for `go_on`."""
+        pids = [self.pid_of(target, draw) for target in targets]
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        return pids
+
+    def go_on(self, pids: Iterable[int]) -> None:
+        """SIGCONT."""
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
 
     def end(self) -> None:
         """Whatever runs of it still, in whatever state, is killed. For a test's end."""
