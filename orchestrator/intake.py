@@ -78,7 +78,7 @@ class Intake:
         self.waiting = 0
         """Events taken and not answered yet."""
         self.writing: Callable[[], bool] = lambda: True
-        """Whether the server can write down what comes in; where it cannot, nothing is taken."""
+        """Whether the server can write down what comes in."""
 
     # Events
 
@@ -101,8 +101,19 @@ class Intake:
         # The digest is not over the time: a source that has none sends the repeat under a new time of arrival.
         self._attribution.send(Taken(self._taken, checked, key, digest_of(checked.data), raw, answer))
 
+    def check_writing(self, id: str) -> None:
+        """For who holds a request open and cannot wait. Raises `Refusal` (`UNAVAILABLE`) where nothing can be written.
+
+        A gateway client is not refused for that: its credits bound what waits, and a refused event that comes again
+        would stand behind those that came after it.
+        """
+        if not self.writing():
+            text = "the server cannot write it down just now; send again after a moment"
+            raise Refusal(Code.UNAVAILABLE, text, ref=id)
+
     async def submit(self, event: InboundEvent, *, raw: bytes = b"") -> Answered:
         """Takes one event and waits for its commit. Raises `Refusal`: also `TIMED_OUT`, where it may still happen."""
+        self.check_writing(event.id)
         future: asyncio.Future[Answered | Refusal] = asyncio.get_running_loop().create_future()
         self.take(event, lambda outcome: None if future.done() else future.set_result(outcome), raw=raw)
         outcome = await in_time(future, event.id)
@@ -112,7 +123,7 @@ class Intake:
 
     async def quarantine(self, *, account: str, source: str, id: str, refusal: Refusal, raw: bytes) -> Answered:
         """Keeps an input that was refused, under its account, and returns when that is committed."""
-        self._check_writing(id)
+        self.check_writing(id)
         customer = f"account:{account}"
         key, digest = once_key(account, source, id), _digest(raw)
 
@@ -128,7 +139,7 @@ class Intake:
         self, *, actor: str, id: str, command: AnyCommand, conversation: str = "", customer: str = ""
     ) -> Answered:
         """Asks something of a conversation or customer; returns after the commit. Raises `Refusal`."""
-        self._check_writing(id)
+        self.check_writing(id)
         customer = customer or customer_of(conversation)
         if isinstance(command, LinkIdentity):
             command = LinkIdentity(identity=normalise(command.identity, region=self._region))
@@ -143,7 +154,6 @@ class Intake:
     # Checking
 
     def _check(self, event: InboundEvent) -> InboundEvent:
-        self._check_writing(event.id)
         if self.waiting >= self._limits.waiting_max or self._cells.full:
             raise Refusal(Code.OVERLOADED, "too many events are waiting; send again after a moment", ref=event.id)
         rule = self._accounts.get(event.account)
@@ -157,12 +167,6 @@ class Intake:
         if not rule.trusted:
             del identities[1:]
         return event if identities == event.identities else msgspec.structs.replace(event, identities=identities)
-
-    def _check_writing(self, id: str) -> None:
-        if not self.writing():
-            raise Refusal(
-                Code.UNAVAILABLE, "the server cannot write it down just now; send again after a moment", ref=id
-            )
 
     def _check_time(self, event: InboundEvent) -> None:
         offset_ms = event.time_ms - self._now_ms()

@@ -133,7 +133,7 @@ class GatewaySession:
         self._kept[id] = event
         if self.state is not State.OPEN:
             return ()
-        if len(self._sent) < self._window and not self._waiting and not self.drain:
+        if len(self._sent) < self._window and not self._waiting and not self._held and not self.drain:
             self._sent.add(id)
             return (event,)
         self._waiting.append(id)
@@ -239,8 +239,11 @@ class GatewaySession:
         return self._kept.pop(id, None) is not None
 
     def _fill(self) -> Sequence[GatewayFrame | bytes]:
-        """Returns what fits into the window. An id that was settled while it waited is passed over."""
-        if not self._waiting or self.drain or self.state is not State.OPEN:
+        """Returns what fits into the window. An id that was settled while it waited is passed over.
+
+        While something is held nothing else leaves: it would overtake, and meet the same refusal.
+        """
+        if not self._waiting or self._held or self.drain or self.state is not State.OPEN:
             return ()
         send: list[GatewayFrame | bytes] = []
         while self._waiting and len(self._sent) < self._window:

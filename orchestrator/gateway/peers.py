@@ -102,6 +102,10 @@ class Intake(Protocol):
         """Never raises; `done` is called exactly once."""
         ...
 
+    def check_writing(self, id: str) -> None:
+        """For who cannot wait. Raises `Refusal` where nothing can be written down now."""
+        ...
+
     async def submit(self, event: InboundEvent, *, raw: bytes = b"") -> Answered:
         """The same, awaited. Raises `Refusal`."""
         ...

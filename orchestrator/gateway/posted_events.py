@@ -118,6 +118,7 @@ class _Posted:
         try:
             account = _account(here, token, event)
             self._account = account.name
+            here.intake.check_writing(event.id)
             here.intake.take(self._inbound(event, account), self._done, raw=self._raw)
         except Refusal as refusal:
             self._done(refusal)

@@ -267,7 +267,7 @@ async def test_too_much_waiting_is_refused_as_retryable() -> None:
 
 
 async def test_what_cannot_be_written_is_refused_as_retryable() -> None:
-    """Events, commands and what would go to quarantine: none is taken that nobody could keep."""
+    """Of those who hold a request open: an event, a command, what would go to quarantine. A gateway client waits."""
     door = Door()
     door.intake.writing = lambda: False
     refusal = Refusal(Code.INVALID, "no")
@@ -280,6 +280,8 @@ async def test_what_cannot_be_written_is_refused_as_retryable() -> None:
             await asked
         assert (refused.value.code, refused.value.retryable) == (Code.UNAVAILABLE, True)
     assert not door.cells.open
+    await door.take(event("a", ANN))
+    assert len(door.cells.open) == 1
 
 
 async def test_who_holds_a_request_open_is_answered_in_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -103,15 +103,28 @@ def test_a_reconnect_sends_again_in_order_what_has_no_answer() -> None:
 
 
 def test_a_nack_for_now_is_held_and_released() -> None:
-    """What the server could not take leaves again, ahead of what waits, when the back-off is over."""
+    """What the server could not take leaves again when the back-off is over, and nothing overtakes it before."""
     session = opened(credits=2)
     put(session, "a", "b", "c")
     turn = session.receive(Nack(id="a", code=4300, message="busy", retryable=True))
     assert turn.held
     assert not turn.happened
-    assert turn.send == [b"c"]
-    assert session.release() == []
-    assert session.receive(Ack(ids=["b"])).send == [b"a"]
+    assert not turn.send
+    assert put(session, "d") == []
+    assert session.release() == [b"a"]
+    assert session.receive(Ack(ids=["b"])).send == [b"c"]
+    assert session.receive(Ack(ids=["a"])).send == [b"d"]
+
+
+def test_what_was_held_when_the_connection_broke_leaves_in_its_order() -> None:
+    """The next connection sends all that is kept."""
+    session = opened(credits=4)
+    put(session, "a", "b")
+    session.receive(Nack(id="a", code=4300, message="busy", retryable=True))
+    put(session, "c")
+    session.disconnect()
+    session.connect()
+    assert session.receive(welcome(4)).send == [b"a", b"b", b"c"]
 
 
 def test_a_nack_for_good_is_told() -> None:

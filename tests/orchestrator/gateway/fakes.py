@@ -176,6 +176,7 @@ class FakeIntake:
         self.held = False
         self.waiting: list[Callable[[], None]] = []
         self.took = asyncio.Event()
+        self.writing = True
 
     def take(self, event: InboundEvent, done: Callable[[Answered | Refusal], None], *, raw: bytes = b"") -> None:
         self.taken.append(event)
@@ -188,6 +189,10 @@ class FakeIntake:
         else:
             done(answer)
         self.took.set()
+
+    def check_writing(self, id: str) -> None:
+        if not self.writing:
+            raise Refusal(Code.UNAVAILABLE, "not now", ref=id)
 
     def release(self) -> None:
         """Answers what was held, and holds no more."""

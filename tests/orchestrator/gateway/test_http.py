@@ -57,6 +57,14 @@ async def test_a_structured_event_answers_after_its_commit(running: Running) -> 
     assert taken.data == MessageArrived(text="hello")
 
 
+async def test_an_event_that_cannot_be_written_is_refused_as_retryable(running: Running) -> None:
+    """Its request is not held open, and nothing is taken."""
+    running.intake.writing = False
+    status, answer = await post(running, event(), **STRUCTURED)
+    assert (status, answer["code"], answer["ref"]) == (503, Code.UNAVAILABLE, "m-1")
+    assert running.intake.taken == []
+
+
 async def test_a_binary_event_answers_the_same(running: Running) -> None:
     """Its attributes are headers."""
     headers = {f"ce-{name}": str(value) for name, value in event(identities="user:%C3%A9").items() if name != "data"}
