@@ -291,7 +291,7 @@ class Cell:
         live.journey = journey
         self.position = max(self.position, live.position)
         # What was listed before a step was refused still counts: its watchers have not heard of what came since.
-        live.unlisted = list({*live.unlisted, *live.listed})
+        live.unlisted = list(dict.fromkeys((*live.unlisted, *live.listed)))
         self._outlet.relist(live, journey)
         self._population.weigh(live, weight(journey))
         for conversation, delivery in journeys.attempting(journey):

@@ -104,7 +104,7 @@ class Live(Struct, eq=False):
     bytes: int = 0
     touched_ms: int = 0
     listed: dict[str, tuple[str, ...]] = {}
-    """By conversation whose lists may have changed since their watchers were told: those it stood in then."""
+    """By conversation whose lists may have changed since their watchers were told: those it stood in then or since."""
     unlisted: list[str] = []
     """Conversations with commits that list watchers were not told of yet."""
 

@@ -95,11 +95,13 @@ def _record(live: Live, journey: Journey, decision: Decision) -> tuple[str, int]
 
 
 def _note_lists(live: Live, journey: Journey, stream: str) -> None:
-    """Notes which lists a conversation stands in before the first fact, of those that nobody was told of yet, that may
-    change them."""
-    if stream not in live.listed:
-        conversation = journey.conversations.get(stream)
-        live.listed[stream] = conversations.lists_of(conversation) if conversation else ()
+    """Notes the lists a conversation stands in before a fact that may change them, until its watchers are told.
+
+    All of them, not the first alone: who lists one of them whole from the archive between two commits has it there."""
+    conversation = journey.conversations.get(stream)
+    lists = conversations.lists_of(conversation) if conversation else ()
+    noted = live.listed.get(stream, ())
+    live.listed[stream] = (*noted, *(name for name in lists if name not in noted)) if noted else lists
 
 
 def _watch(journey: Journey, asked: WatchConversation, line: Line | None, watchers: Watchers) -> AnyFromCell:

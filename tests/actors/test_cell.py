@@ -5,7 +5,7 @@ import asyncio
 import msgspec
 import pytest
 
-from protocol.commands import LinkIdentity, Reply, Resolve, Snooze
+from protocol.commands import Assign, LinkIdentity, Reply, Resolve, Snooze, Take
 from protocol.entities import Status
 from protocol.errors import Code, Refusal
 from protocol.links import (
@@ -271,6 +271,32 @@ async def test_an_inbox_hears_of_conversations_that_did_not_exist() -> None:
         await made.until(lambda: len(made.rows) > 1)
         assert made.rows[-1].left == ["queue:default"]
         assert made.rows[-1].row.status is Status.RESOLVED
+
+
+async def test_an_inbox_hears_that_a_conversation_left_before_it_heard_that_it_came() -> None:
+    """Two commits in a row, ann's and then nobody's: who listed ann's inbox from the archive between them has it."""
+    async with world(cells=1) as made:
+        first = await made.intake.submit(made.event())
+        made.cells.ask_cell(0, lambda ref: WatchList(ref, "owner:ann"), lambda reply: None)
+        held, release = asyncio.Event(), asyncio.Event()
+
+        async def hold() -> None:
+            held.set()
+            await release.wait()
+
+        made.journal_store._before_sync = hold
+        ask = made.intake.command
+        take = asyncio.ensure_future(ask(actor="agent:ann", id="1", conversation=first.stream, command=Take()))
+        await held.wait()
+        give = asyncio.ensure_future(
+            ask(actor="agent:ann", id="2", conversation=first.stream, command=Assign(owner=""))
+        )
+        for _ in range(50):
+            await asyncio.sleep(0)
+        release.set()
+        await asyncio.gather(take, give)
+        await made.until(lambda: made.rows)
+        assert [(change.row.owner, change.left) for change in made.rows] == [("", ["owner:ann"])]
 
 
 async def test_timers_survive_a_cell_and_passivation() -> None:
