@@ -28,10 +28,15 @@ class Run:
     plan: Plan
     digest: str
     failures: list[Broken]
-    events: int
-    """Committed."""
+    commits: int
+    """Units in the journal."""
     faults: list[str]
     virtual_s: float
+
+
+def replay_of(ended: Run) -> str:
+    """The one command that plays it again."""
+    return f"python -m tests.simulation --seed {ended.plan.seed} --placement {ended.plan.placement} --verbose"
 
 
 def run(seed: int, *, placement: str = "pooled", say: Callable[[str], None] | None = None) -> Run:
@@ -59,7 +64,7 @@ async def _play(world: World, faults: Faults) -> None:
     faults.schedule()
     faults.traffic.schedule()
     end_s = world.loop.time() + world.plan.active_s
-    while world.loop.time() < end_s and not world.failures:
+    while world.loop.time() < end_s and not world.failures:  # noqa: ASYNC110 - no event says that time is over
         await asyncio.sleep(0.1)
     faults.end()
     if not world.failures:
@@ -83,9 +88,8 @@ async def _check(world: World) -> None:
 def _quiet() -> Iterator[None]:
     """The server's log says nothing: thousands of runs would say it thousands of times."""
     before = structlog.get_config()
-    structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL), cache_logger_on_first_use=False
-    )
+    silent = structlog.make_filtering_bound_logger(logging.CRITICAL)
+    structlog.configure(wrapper_class=silent, cache_logger_on_first_use=False)
     with warnings.catch_warnings():
         # What a killed process left behind is collected without having been awaited.
         warnings.simplefilter("ignore", RuntimeWarning)

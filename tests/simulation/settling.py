@@ -13,7 +13,7 @@ from tests.simulation.agents import QUEUE, Agent
 from tests.simulation.world import World
 
 WITHIN_S = 150.0
-"""Virtual seconds. The longest wait in the server: a gateway client's answer that never comes, 60 s, and a heartbeat."""
+"""Virtual seconds. The longest wait in the server is for a gateway client's answer that never comes: a minute."""
 OVERDUE_MS = 2_000
 """How late a timer may ring: a cell looks four times a second, and may be loading or committing then."""
 

@@ -1,4 +1,4 @@
-"""WebSockets in memory: the ASGI side is driven by the gateway's own `WebSockets`, the other side by a client's session.
+"""WebSockets in memory: one side is driven by the gateway's own `WebSockets`, the other by a client's session.
 
 Messages take time, in order. A socket breaks with what was on its way lost or delivered; the server may hear of it at
 once, late, or only by silence. A client that does not read fills its window, and then the server's `send` waits.

@@ -98,7 +98,7 @@ class World:
     def kept_task(
         self, loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, Any], **options: Any
     ) -> "asyncio.Task[Any]":
-        """Makes every task of a run, and keeps it: what a killed process leaves behind is not the collector's to end."""
+        """Makes every task of a run, and keeps it: what a killed process left behind is not the collector's to end."""
         task = asyncio.Task(work, loop=loop, **options)
         self._all_tasks.append(task)
         return task
