@@ -28,7 +28,7 @@ _decode = msgspec.msgpack.Decoder(list[AnyLink]).decode
 
 REDIAL_S = 0.05
 """Between tries to reach a socket: actors come back in well under a second, and a Unix connect costs 20 µs."""
-BLOB_MESSAGES = 128
+BLOB_MESSAGES = 256
 """A turn with more leaves in parts, as they come: so the other end works on the first while the last are being made. In
 one blob a whole window of events went round as a convoy, from process to process, and kept one core busy at a time."""
 SPLIT_BYTES = 4 * 1024 * 1024
