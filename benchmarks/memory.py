@@ -96,7 +96,7 @@ async def _measure(plan: Plan, server: LiveServer, phases: Phases, fsync_ms: Per
             phases.begin("archive", 5.0)
             level_after_s = await sustained.level(server.data)
             expected = WARM.conversations + plan.filling.conversations
-            live = await _live(server, expected)
+            live = await live_journeys(server, expected)
             after = await settled(server)
     return _result(
         plan, before_agents, before, after, live=live, per_s=per_s, level_after_s=level_after_s,
@@ -121,7 +121,7 @@ async def settled(server: LiveServer) -> Snapshot:
     return found
 
 
-async def _live(server: LiveServer, expected: int) -> int:
+async def live_journeys(server: LiveServer, expected: int) -> int:
     """The journeys in memory, by the cells' own count; waits a little until it shows all."""
     until_s = time.monotonic() + COUNTED_WITHIN_S
     while True:

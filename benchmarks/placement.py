@@ -2,13 +2,15 @@
 
 For each placement, on a fresh server:
 
-    start-up     strangers one after the other, each as soon as the last was acknowledged: sent → acknowledged
+    start-up     strangers one after the other: sent → acknowledged. Dedicated, each waits until the pool has a process
+                 ready, since else one that is live loses its own; how long that takes is told apart
     memory       growth of the cells' PSS for each conversation that became live
     throughput   the same few conversations in a closed loop: acknowledged events/s, and CPU an event
 
 The same code does both: what differs is one setting.
 """
 
+import asyncio
 import time
 from collections.abc import Sequence
 
@@ -19,11 +21,11 @@ from msgspec.structs import replace
 from benchmarks import disk
 from benchmarks.filling import Filling, fill, go_on, named
 from benchmarks.memory import WARM as WARM_FILLING
-from benchmarks.memory import settled
+from benchmarks.memory import live_journeys, settled
 from benchmarks.percentiles import Percentiles, percentiles_ms
 from benchmarks.phases import Phases
 from benchmarks.pushing import Shape
-from benchmarks.server import LiveServer, Setup, serving
+from benchmarks.server import LiveServer, NotServing, Setup, serving
 from benchmarks.setting import Setting, setting
 from benchmarks.watchers import Sender
 from orchestrator.client import GatewayClient
@@ -31,6 +33,9 @@ from orchestrator.client import GatewayClient
 PLACEMENTS = ("pooled", "dedicated")
 READY = 2
 """Processes that dedicated placement keeps ready: the first strangers get these."""
+READY_WITHIN_S = 30.0
+LOOK_S = 0.1
+"""The figures change once a second, so that is what `ready_ms` is exact to."""
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -53,6 +58,10 @@ class Placed(Struct, frozen=True, kw_only=True):
     conversations: int
     start_ms: Percentiles
     """From a stranger's first event to its ack."""
+    ready_ms: Percentiles
+    """Dedicated: from then until the pool has a process for the next one."""
+    live: int
+    """Conversations that were in memory together after that, by the cells' own count."""
     bytes_per_conversation: float
     """PSS of all cells, growth."""
     measured_on: int
@@ -83,7 +92,7 @@ def run(plan: Plan, *, phases: Phases) -> Result:
     return Result(
         placements=placed,
         fsync_ms=fsync_ms,
-        faults=[],
+        faults=_faults(placed),
         setting=setting(kind, seconds=plan.seconds, gateways=plan.shape.gateways, window=plan.shape.window),
     )
 
@@ -100,7 +109,8 @@ async def _measure(plan: Plan, placement: str, server: LiveServer, phases: Phase
     phases.begin(f"{placement}: start-up", plan.conversations * (0.01 if placement == "pooled" else 1.0))
     few = named(Filling(conversations=plan.conversations, messages=1))
     before = await settled(server)
-    start_s = await _strangers(server, few, phases)
+    start_s, ready_s = await _strangers(server, few, phases, pool=placement != "pooled")
+    live = await live_journeys(server, plan.conversations)
     after = await settled(server)
     measured_on = plan.conversations
     if placement == "pooled":
@@ -119,6 +129,8 @@ async def _measure(plan: Plan, placement: str, server: LiveServer, phases: Phase
         placement=placement,
         conversations=plan.conversations,
         start_ms=percentiles_ms(start_s),
+        ready_ms=percentiles_ms(ready_s),
+        live=live,
         bytes_per_conversation=round((after["cell"].pss - before["cell"].pss) / measured_on, 1),
         measured_on=measured_on,
         events_per_s=round(ledger.rate(), 1),
@@ -127,15 +139,45 @@ async def _measure(plan: Plan, placement: str, server: LiveServer, phases: Phase
     )
 
 
-async def _strangers(server: LiveServer, few: Filling, phases: Phases) -> list[float]:
-    """Seconds from each stranger's first event to its acknowledgement."""
+async def _strangers(
+    server: LiveServer, few: Filling, phases: Phases, *, pool: bool
+) -> tuple[list[float], list[float]]:
+    """Seconds from each stranger's first event to its acknowledgement, and from there to the pool's next process."""
     took_s: list[float] = []
+    ready_s: list[float] = []
     async with GatewayClient(server.url, server.gateway_token) as gateway:
         sender = Sender(gateway)
         for number in range(few.conversations):
             began_s = time.perf_counter()
             sender.send(few, number)
             await sender.all_answered()
-            took_s.append(time.perf_counter() - began_s)
+            acked_s = time.perf_counter()
+            took_s.append(acked_s - began_s)
+            if pool:
+                await _pool_has(server, number + 1)
+                ready_s.append(time.perf_counter() - acked_s)
             phases.reach(number + 1, few.conversations)
-    return took_s
+    return took_s, ready_s
+
+
+async def _pool_has(server: LiveServer, taken: int) -> None:
+    """Returns when the usher counts so many seats in use and one that is free. Raises `NotServing` after a while."""
+    until_s = time.monotonic() + READY_WITHIN_S
+    while True:
+        in_use = sum((await asyncio.to_thread(server.figure, "seats_in_use")).values())
+        free = sum((await asyncio.to_thread(server.figure, "seats_free")).values())
+        if in_use >= taken and free >= 1:
+            return
+        if time.monotonic() > until_s:
+            raise NotServing(
+                f"no process is ready for another customer after {READY_WITHIN_S:.0f} s: {taken} are taken"
+            )
+        await asyncio.sleep(LOOK_S)
+
+
+def _faults(placed: Sequence[Placed]) -> list[str]:
+    return [
+        f"{one.placement}: {one.conversations - one.live} of {one.conversations} conversations were not live together"
+        for one in placed
+        if one.live < one.conversations
+    ]

@@ -31,6 +31,7 @@ def _column(placed: Placed) -> dict[str, str]:
     return {
         "start-up p50": f"{placed.start_ms.p50:,.1f} ms",
         "start-up max": f"{placed.start_ms.max:,.1f} ms",
+        "next one ready p50": f"{placed.ready_ms.p50:,.0f} ms" if placed.ready_ms.count else "at once",
         "memory, PSS": f"{placed.bytes_per_conversation:,.0f} B",
         "  measured on": f"{placed.measured_on:,}",
         "events/s": f"{placed.events_per_s:,.0f}",
