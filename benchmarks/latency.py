@@ -61,6 +61,8 @@ class AtRate(Struct, frozen=True, kw_only=True):
     cpu_us_per_event: float | None
     server_cores: float | None
     generator: Own
+    others_cores: float | None
+    """As `throughput`'s."""
     curves_ms: dict[str, list[tuple[float, float]]]
 
 
@@ -158,6 +160,7 @@ async def _at_rate(plan: Plan, server: LiveServer, load: ServerLoad, rate: float
         cpu_us_per_event=None if spent_s is None else round(1e6 * spent_s / max(1, ledger.sent - sent), 1),
         server_cores=None if spent_s is None else round(spent_s / took_s, 2),
         generator=used,
+        others_cores=None if spent_s is None else own.others_cores(spent_s),
         curves_ms=ledger.curves_ms(),
     )
 

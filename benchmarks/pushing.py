@@ -62,16 +62,20 @@ class Pusher:
     async def push_by_clock(self, rate: float, from_s: float, until_s: float, metronome: Metronome) -> None:
         """The open loop. Where the window is full, due events wait, and their latency grows meanwhile."""
         taken = 0
+        held_up = False
         while (now_s := time.perf_counter()) < until_s:
             room = min(self._window - len(self._unanswered), self._batch)
             due = min(int((now_s - from_s) * rate + 1) - taken if now_s >= from_s else 0, room)
             if due > 0:
-                self._ledger.late(now_s - (from_s + taken / rate), now_s)
+                if not held_up:  # Else it is the server that is late.
+                    self._ledger.late(now_s - (from_s + taken / rate), now_s)
+                held_up = held_up and due == room
                 await self._send(self._take([from_s + (taken + one) / rate for one in range(due)]))
                 taken += due
             elif room:
                 await metronome.tick()
             else:
+                held_up = True
                 await self._wait_for_room(until_s - now_s)
 
     async def push_all(self, until_number: int) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.own_cpu import OTHERS_MAX
 from benchmarks.percentiles import Percentiles
 from benchmarks.setting import Setting
 
@@ -43,7 +44,14 @@ def show_rest(setting: Setting, faults: Iterable[str], notes: Iterable[str], con
         console.print(f"Does not add up: {fault}", style="bold red")
 
 
-GENERATOR_IS_THE_LIMIT = "The load generator was busy all the time: the server may be faster than this."
+def cautions(*, generator_is_the_limit: bool, others_cores: float | None) -> list[str]:
+    """What makes figures lower than the server's own."""
+    said: list[str] = []
+    if generator_is_the_limit:
+        said.append("The load generator was busy all the time: the server may be faster than this.")
+    if others_cores is not None and others_cores > OTHERS_MAX:
+        said.append(f"Others used {others_cores} cores meanwhile: the server is faster than this on a quiet machine.")
+    return said
 
 
 def milliseconds(figures: Percentiles) -> str:

@@ -82,6 +82,8 @@ class Result(Struct, frozen=True, kw_only=True):
     generator_us_per_event: float
     generator: Own
     generator_is_the_limit: bool
+    others_cores: float | None
+    """What neither the server nor the load generator used of the machine: above 0.1 the figures are too low."""
     archive_lag_s: Lag | None
     archive_level_after_s: float | None
     seconds: float
@@ -148,6 +150,7 @@ class _Measured(Struct, frozen=True, kw_only=True):
     """All that were sent in the measured phase."""
     server_cpu_s: dict[str, float]
     own: Own
+    others_cores: float | None
     lag: Lag | None
     lag_samples_s: list[float]
     level_after_s: float | None
@@ -171,6 +174,7 @@ async def _measure(plan: Plan, server: LiveServer, traffic: Traffic, phases: Pha
             phases.begin("archive", 5.0)
             level_after_s = await sustained.level(server.data) if server.data else None
         spent = server.used().since(server_began)
+        others = own.others_cores(sum(spent.values())) if server.data else None
         held = await _sustain(plan, load, server.data, window[0], phases) if server.data else None
         phases.begin("counting", 2.0)
         counts = tally.tally(server.data, traffic.source, after=after) if server.data else None
@@ -184,6 +188,7 @@ async def _measure(plan: Plan, server: LiveServer, traffic: Traffic, phases: Pha
         events=events,
         server_cpu_s=spent,
         own=used,
+        others_cores=others,
         lag=watch.lag() if watch else None,
         lag_samples_s=watch.samples_s if watch else [],
         level_after_s=level_after_s,
@@ -228,6 +233,7 @@ def _result(
         generator_us_per_event=round(1e6 * measured.own.cpu_s / max(1, measured.events), 1),
         generator=measured.own,
         generator_is_the_limit=measured.own.limits,
+        others_cores=measured.others_cores,
         archive_lag_s=measured.lag,
         archive_level_after_s=None if measured.level_after_s is None else round(measured.level_after_s, 2),
         seconds=plan.seconds,

@@ -4,14 +4,15 @@ from rich.console import Console
 
 from benchmarks.lag import EVERY_S
 from benchmarks.plot import Line, Panel
-from benchmarks.report import GENERATOR_IS_THE_LIMIT, Row, known, milliseconds, show_figures, show_rest
+from benchmarks.report import Row, cautions, known, milliseconds, show_figures, show_rest
 from benchmarks.throughput import Result
 
 
 def show(result: Result, console: Console) -> None:
     """Prints it."""
     show_figures("throughput", _rows(result), console)
-    show_rest(result.setting, result.faults, [GENERATOR_IS_THE_LIMIT] if result.generator_is_the_limit else [], console)
+    said = cautions(generator_is_the_limit=result.generator_is_the_limit, others_cores=result.others_cores)
+    show_rest(result.setting, result.faults, said, console)
 
 
 def panels(result: Result) -> list[Panel]:
@@ -38,6 +39,7 @@ def _rows(result: Result) -> list[Row]:
         ("server CPU", known(result.cpu_us_per_event, " µs"), "an event, all processes and the archive"),
         *((f"  {role}", f"{us:.1f} µs", "") for role, us in (result.cpu_us_by_process or {}).items()),
         ("generator CPU", f"{result.generator_us_per_event} µs", f"an event; {_own(result)}"),
+        ("others' CPU", known(result.others_cores), "cores, of neither server nor generator"),
         *_archive(result),
         ("in the stores before", f"{result.preloaded:,}", "events"),
         ("sent", f"{result.sent:,}", f"and {result.repeats_sent:,} repeats"),

@@ -86,3 +86,16 @@ async def test_settling_gives_up_on_what_never_comes() -> None:
     await receiver.receive(receiver.pusher._take([0.0]))
     await settle(receiver.ledger, within_s=0.02)
     assert receiver.ledger.open == 1
+
+
+async def test_what_a_full_window_holds_up_is_not_the_generators_lateness() -> None:
+    """Until it has caught up: the server is late then, and that shows in the latencies alone."""
+    receiver = Receiver()
+    from_s = time.perf_counter() - 1.0
+    receiver.ledger.begin_window(from_s, from_s + 60.0)
+    async with Metronome() as metronome:
+        await receiver.pusher.push_by_clock(2000.0, from_s, from_s + 1.1, metronome)
+    # Of what was due in the second before, the first window went at once, and the rest waited for room.
+    late = [numbers for numbers in receiver.messages if numbers[0] < 1900]
+    assert len(late) > 100
+    assert receiver.ledger.late_ms().count < len(receiver.messages) - len(late) + 10

@@ -46,6 +46,7 @@ def throughput(*, faults: list[str], own: bool) -> ThroughputResult:
         generator_us_per_event=9.9,
         generator=Own(0.5, 0.45, 3.0),
         generator_is_the_limit=True,
+        others_cores=0.75 if own else None,
         archive_lag_s=Lag(1.9, 1.2, 7, 3) if own else None,
         archive_level_after_s=4.25 if own else None,
         seconds=10.0,
@@ -73,12 +74,13 @@ def test_throughput_shows_all_it_measured(console: Console) -> None:
     assert "holds" in said
     assert "never shown to an agent" in said
     assert "load generator was busy" in said
+    assert "Others used 0.75 cores" in said
 
 
 def test_of_somebody_elses_server_it_says_what_is_unknown(console: Console) -> None:
     """No figure is made up."""
     throughput_report.show(throughput(faults=[], own=False), console)
-    assert printed(console).count("unknown") == 4
+    assert printed(console).count("unknown") == 5
     assert "Does not add up" not in printed(console)
 
 
@@ -104,6 +106,7 @@ def test_latency_has_a_row_and_a_curve_for_each_rate(console: Console) -> None:
             cpu_us_per_event=123.4,
             server_cores=0.75,
             generator=Own(0.1, 0.0, 1.0),
+            others_cores=rate / 10_000,
             curves_ms={"ack": [(50.0, 1.5), (99.0, 3.5)], "push": []},
         )
         for rate in (100.0, 5000.0)
@@ -123,6 +126,7 @@ def test_latency_has_a_row_and_a_curve_for_each_rate(console: Console) -> None:
         setting={},
     )
     latency_report.show(result, console)
+    assert "Others used 0.5 cores" in printed(console)
     for figure in ("4,999", "123.4", "1.50", "2.5 %", "0.5 %"):
         assert figure in printed(console)
     ack, push = latency_report.panels(result)
