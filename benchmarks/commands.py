@@ -4,9 +4,18 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from msgspec import structs
 
+from benchmarks import (
+    archive_follow,
+    archive_report,
+    latency_report,
+    memory_report,
+    placement_report,
+    recovery_report,
+    throughput_report,
+)
 from benchmarks import latency as latencies
-from benchmarks import latency_report, memory_report, placement_report, recovery_report, throughput_report
 from benchmarks import memory as memories
 from benchmarks import placement as placements
 from benchmarks import recovery as recoveries
@@ -239,6 +248,32 @@ def placement(
         lambda phases: placements.run(plan, phases=phases),
         show=placement_report.show,
         panels=placement_report.panels,
+        as_json=as_json,
+        file=plot,
+    )
+
+
+@app.command(epilog="Example: python -m benchmarks archive --events 1000000 --batch-of 8000")
+def archive(
+    *,
+    events: Annotated[int, typer.Option(min=1, max=20_000_000, help="Events in the journal.")] = 200_000,
+    batch_of: Annotated[
+        list[int] | None, typer.Option(min=1, max=100_000, help="Events in one transaction; may be repeated.")
+    ] = None,
+    customers: Customers = 2000,
+    text_bytes: TextBytes = 160,
+    folder: Folder = FOLDER,
+    as_json: Json = False,
+    plot: Plot = None,
+) -> None:
+    """What following the journal costs the archive, alone, by the size of its batches."""
+    plan = archive_follow.Plan(folder=folder, events=events, customers=customers, text_bytes=text_bytes)
+    if batch_of:
+        plan = structs.replace(plan, batches=batch_of)
+    carry_out(
+        lambda phases: archive_follow.run(plan, phases=phases),
+        show=archive_report.show,
+        panels=archive_report.panels,
         as_json=as_json,
         file=plot,
     )

@@ -1,0 +1,167 @@
+"""`archive`: what following costs the archive, alone: no gateway, no cell and no journal at work beside it.
+
+a journal of real decisions → an empty archive follows it, in batches of each size → its busiest journeys are loaded
+
+An event is one of a channel, as in `throughput`: a stranger's first message is one, though it makes four facts. The
+processor's time is what counts, of all threads: the archive shares its cores with those whom somebody waits for.
+"""
+
+import asyncio
+import gc
+import resource
+import shutil
+import sqlite3
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+from msgspec import Struct
+
+from actors.loading import load
+from actors.projection import project
+from adapters.stores.folder import ARCHIVE_FILE, JOURNAL_FILE
+from adapters.stores.sqlite_archive import SqliteArchive, SqliteArchiveReader
+from adapters.stores.sqlite_journal import SqliteJournalReader
+from benchmarks import disk
+from benchmarks.decided import make_journal
+from benchmarks.phases import Phases
+from benchmarks.setting import Setting, setting
+from orchestrator.cluster.host import YOUNG_MAX
+from protocol.links import TailIs
+
+LOADS = 500
+PER_S = 20_000
+"""A guess at the bar's pace."""
+
+
+class Plan(Struct, frozen=True, kw_only=True):
+    """What to run."""
+
+    folder: Path
+    events: int = 200_000
+    batches: Sequence[int] = (200, 2000, 8000)
+    customers: int = 2000
+    text_bytes: int = 160
+
+
+class Followed(Struct, frozen=True, kw_only=True):
+    """One way through the whole journal, in batches of so many events."""
+
+    batch: int
+    cpu_us_per_event: float
+    kernel_us_per_event: float
+    """Of it."""
+    events_per_s: float
+    file_bytes_per_event: float
+
+
+class Loads(Struct, frozen=True, kw_only=True):
+    """Journeys loaded without a snapshot, the busiest ones."""
+
+    cpu_ms: float
+    events: float
+    """Of one journey."""
+
+
+class Result(Struct, frozen=True, kw_only=True):
+    """All of it."""
+
+    events: int
+    facts: int
+    followed: list[Followed]
+    loads: Loads
+    faults: list[str]
+    setting: Setting
+
+
+def run(plan: Plan, *, phases: Phases) -> Result:
+    """Runs it. Raises `disk.NoDisk`."""
+    kind = disk.check(plan.folder)
+    data = Path(tempfile.mkdtemp(prefix="throughline-archive-", dir=plan.folder))
+    # As every process of the server does once it has started.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(YOUNG_MAX, 20, 100)
+    try:
+        return asyncio.run(_measure(plan, data, phases, kind))
+    finally:
+        shutil.rmtree(data)
+
+
+async def _measure(plan: Plan, data: Path, phases: Phases, kind: str) -> Result:
+    phases.begin("making a journal", plan.events / PER_S)
+    facts = await make_journal(
+        data / JOURNAL_FILE, events=plan.events, customers=plan.customers, text_bytes=plan.text_bytes
+    )
+    followed, faults = list[Followed](), list[str]()
+    for batch in plan.batches:
+        phases.begin(f"batches of {batch:,}", plan.events / PER_S)
+        followed.append(await _follow(data, batch))
+        if (archived := _archived(data)) != facts:
+            faults.append(f"{facts - archived} facts are not in the archive after batches of {batch}")
+    phases.begin("loading journeys", 1.0)
+    return Result(
+        events=plan.events,
+        facts=facts,
+        followed=followed,
+        loads=await _load(data),
+        faults=faults,
+        setting=setting(kind, customers=plan.customers, text_bytes=plan.text_bytes),
+    )
+
+
+async def _follow(data: Path, batch: int) -> Followed:
+    """An archive follows from nothing, by the steps that `Archive` takes."""
+    _remove_archive(data)
+    journal, archive = SqliteJournalReader(data / JOURNAL_FILE), SqliteArchive(data / ARCHIVE_FILE)
+    await journal.open()
+    await archive.open()
+    position = await archive.adopt(await journal.generation())
+    began_s, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF)
+    while records := await journal.read(position, batch):
+        await archive.apply(project(records))
+        position = records[-1].position
+    after, took_s = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter() - began_s
+    await archive.close()
+    await journal.close()
+    kernel_s = after.ru_stime - before.ru_stime
+    return Followed(
+        batch=batch,
+        cpu_us_per_event=round(1e6 * (after.ru_utime - before.ru_utime + kernel_s) / position, 1),
+        kernel_us_per_event=round(1e6 * kernel_s / position, 1),
+        events_per_s=round(position / took_s),
+        file_bytes_per_event=round((data / ARCHIVE_FILE).stat().st_size / position),
+    )
+
+
+async def _load(data: Path) -> Loads:
+    customers = _rows(data, "SELECT customer, sum(head) FROM conversation GROUP BY customer ORDER BY 2 DESC")[:LOADS]
+    reader = SqliteArchiveReader(data / ARCHIVE_FILE)
+    await reader.open()
+    began_s = time.process_time()
+    for customer, _ in customers:
+        await load(customer, reader, _nothing_newer)
+    took_s = time.process_time() - began_s
+    await reader.close()
+    events = sum(head for _, head in customers)
+    return Loads(cpu_ms=round(1e3 * took_s / len(customers), 3), events=round(events / len(customers), 1))
+
+
+def _remove_archive(data: Path) -> None:
+    for file in data.glob(f"{ARCHIVE_FILE}*"):
+        file.unlink()
+
+
+async def _nothing_newer(customer: str) -> TailIs:
+    return TailIs(0, 0, [])
+
+
+def _archived(data: Path) -> int:
+    return int(_rows(data, "SELECT count(*), 0 FROM event")[0][0])
+
+
+def _rows(data: Path, sql: str) -> list[tuple[str, int]]:
+    with closing(sqlite3.connect(f"{(data / ARCHIVE_FILE).absolute().as_uri()}?mode=ro", uri=True)) as db:
+        return db.execute(sql).fetchall()
