@@ -27,6 +27,8 @@ GATHER_TIMES_MAX = 25
 """Up to so many records a second the archive waits its `gather_s` after a batch, above it longer in proportion. What a
 batch costs is mostly the pages it changes: one of 8,000 changes half as many for each record as one of 2,000, and under
 load the cores are better used by those whom someone waits for."""
+TURN_S = 1.0
+"""A batch and the wait after it, where the batch leaves time to wait at all: the lag stays below two turns."""
 BATCH_RECORDS = 8000
 """Records in one transaction: large enough to coalesce a busy conversation's rows, small enough for a few 100 ms."""
 SNAPSHOTS_WAITING_MAX = 10_000
@@ -140,12 +142,14 @@ class Archive:
                 await self._something()
             self._moved.clear()
             self._fault.check()
+            began_s = clock()
             records = await self._follow()
             await self._save_snapshots()
             await self._retain()
             now_s = clock()
             if not self._draining and self._head - self.position < BATCH_RECORDS:
-                await asyncio.sleep(self._gather_s * gather_times(records, now_s - since_s))
+                within_s, took_s = now_s - since_s, now_s - began_s
+                await asyncio.sleep(pause_s(self._gather_s, records=records, within_s=within_s, took_s=took_s))
             since_s = now_s
 
     def drain(self) -> None:
@@ -244,11 +248,11 @@ class Archive:
                 line.send(TrimTo(through))
 
 
-def gather_times(records: int, within_s: float) -> float:
-    """How many times its `gather_s` the archive waits after following so many records in that time."""
-    if records <= within_s * CALM_PER_S:
-        return 1
-    return GATHER_TIMES_MAX if within_s <= 0 else min(records / within_s / CALM_PER_S, GATHER_TIMES_MAX)
+def pause_s(gather_s: float, *, records: int, within_s: float, took_s: float) -> float:
+    """How long the archive waits after following `records` in `within_s`, of which the batch itself took `took_s`."""
+    calm = within_s * CALM_PER_S
+    times = 1.0 if records <= calm else min(records / calm, GATHER_TIMES_MAX) if calm > 0 else GATHER_TIMES_MAX
+    return min(gather_s * times, max(gather_s, TURN_S - took_s))
 
 
 async def rebuild(journal: JournalReader, store: ArchiveStore, on_progress: Callable[[int, int], None]) -> int:

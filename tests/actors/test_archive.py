@@ -2,7 +2,7 @@
 
 import pytest
 
-from actors.archive import CALM_PER_S, GATHER_TIMES_MAX, gather_times
+from actors.archive import CALM_PER_S, GATHER_TIMES_MAX, TURN_S, pause_s
 
 
 @pytest.mark.parametrize(
@@ -19,4 +19,15 @@ from actors.archive import CALM_PER_S, GATHER_TIMES_MAX, gather_times
 )
 def test_the_wait_grows_with_the_load(records: int, within_s: float, times: float) -> None:
     """In proportion to the records of a second, within bounds; a lone record waits the least."""
-    assert gather_times(records, within_s) == times
+    assert pause_s(0.02, records=records, within_s=within_s, took_s=0.1) == pytest.approx(0.02 * times)
+
+
+@pytest.mark.parametrize(("took_s", "waits_s"), [(0.2, 0.5), (0.7, 0.3), (TURN_S, 0.02), (9.0, 0.02)])
+def test_a_long_batch_is_followed_by_a_short_wait(took_s: float, waits_s: float) -> None:
+    """On a busy machine the lag must not grow by both."""
+    assert pause_s(0.02, records=8_000, within_s=0.5, took_s=took_s) == pytest.approx(waits_s)
+
+
+def test_who_gathers_nothing_never_waits() -> None:
+    """In tests one turn of the loop is enough."""
+    assert pause_s(0, records=8_000, within_s=0.5, took_s=0.1) == 0
