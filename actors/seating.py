@@ -17,6 +17,9 @@ from protocol.links import Release, SeatGone, SeatIs, Take
 
 STARTING_MAX = 2
 """Seats asked for at once: starting one keeps a core busy for a third of a second, beside those that serve."""
+LATE_MS = 2_000
+"""How long a seat may take to make way: a commit takes milliseconds, and a customer nobody came for is waited for a
+second. One that takes longer hangs, or waits for a channel host that is down; it gets nobody else until it speaks."""
 EMPTY_MS = 60_000
 """How long more seats than the pool needs stay empty before one is ended: longer than a crowd's next wave."""
 
@@ -51,6 +54,10 @@ class _Seat:
     coming: str = ""
     """Who was told to sit here next."""
     coming_due: bool = False
+    told_ms: int = 0
+    """When it was told so."""
+    late: bool = False
+    """It has not said so for too long, and who was to sit here waits for another seat."""
     turn: int = 0
     touched_ms: int = 0
     """When its customer was last asked something; of an empty seat: since when it is."""
@@ -136,13 +143,13 @@ class Seating:
     def sits(self, index: int, customer: str, now_ms: int) -> list[Effect]:
         """A seat says who sits in it, empty for nobody; one that was not there before is there now."""
         seat = self._seats.setdefault(index, _Seat(index, touched_ms=now_ms))
+        if seat.coming == customer:
+            seat.coming = ""
         other = self._holding(customer) if customer else None
         if other is not None and other is not seat:
             # Both think so. One of them holds the newer fence, and if it is this one the other will find out.
             return [ToSeat(index, Release(customer))]
-        if seat.coming == customer:
-            seat.coming = ""
-        elif customer:
+        if customer:
             self._waiting.pop(customer, None)
             self._overdue.pop(customer, None)
         seat.customer, seat.touched_ms = customer, now_ms
@@ -167,11 +174,20 @@ class Seating:
         seat = self._seats.pop(index, None)
         if seat is None:
             return []
-        if seat.coming:
+        if seat.coming and not seat.late:
             self._waiting.setdefault(seat.coming, seat.coming_due)
         if seat.customer:
             self._waiting[seat.customer] = True
         return [ToFronts(SeatGone(index, lost=not seat.over)), *self._place(now_ms)]
+
+    def look(self, now_ms: int) -> list[Effect]:
+        """Who was to sit on a seat that is late waits for another one."""
+        for seat in self._seats.values():
+            if seat.coming and not seat.late and now_ms - seat.told_ms >= LATE_MS:
+                seat.late = True
+                if self._holding(seat.coming) is None:
+                    self._waiting.setdefault(seat.coming, seat.coming_due)
+        return list(self._place(now_ms))
 
     def retire(self, now_ms: int) -> None:
         """Ends a seat where more have been empty for long than the pool needs; the next one later."""
@@ -196,7 +212,8 @@ class Seating:
             self._evicted.pop(customer, None)
             if seat.customer:
                 self._evict(seat.customer, now_ms)
-            seat.coming, seat.coming_due, seat.touched_ms = customer, due, now_ms
+            seat.coming, seat.coming_due, seat.late = customer, due, False
+            seat.told_ms = seat.touched_ms = now_ms
             yield ToSeat(seat.index, Take(customer, due))
 
     def _evict(self, customer: str, now_ms: int) -> None:
@@ -212,7 +229,7 @@ class Seating:
         return next(left, None) or next(overdue, None)
 
     def _is_coming(self, customer: str) -> bool:
-        return any(seat.coming == customer for seat in self._seats.values())
+        return any(seat.coming == customer and not seat.late for seat in self._seats.values())
 
     def _best(self) -> _Seat | None:
         """The lowest free seat, so that the last ones can end; else the idlest; None while all are changing hands."""

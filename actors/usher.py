@@ -65,6 +65,7 @@ class Usher:
         """Does what time asks for."""
         for customer in self._alarms.due(now_ms):
             self._carry_out(self._seating.due(customer, now_ms))
+        self._carry_out(self._seating.look(now_ms))
         self._seating.retire(now_ms)
         for peer in [peer for peer in self._behind if not self._fronts[peer].full]:
             self._behind.discard(peer)

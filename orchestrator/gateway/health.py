@@ -148,10 +148,15 @@ async def reasons_not_ready(here: Services) -> list[str]:
 
 
 def _needed(states: Mapping[str, ProcessState], cells: Cells) -> Mapping[str, ProcessState]:
-    """Those that must be up: where any cell serves any customer, one that starts or restarts is not missed."""
+    """Those that must be up: where any cell serves any customer, one that starts or restarts is not missed. One that
+    hangs is, by the customer who sits there."""
     if not cells.interchangeable:
         return states
-    return {name: state for name, state in states.items() if cell_index(name) is None}
+    return {
+        name: state
+        for name, state in states.items()
+        if cell_index(name) is None or state.condition is not Condition.STARTING
+    }
 
 
 def _is_up(state: ProcessState | None) -> bool:

@@ -6,7 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from actors.seating import EMPTY_MS, STARTING_MAX, Effect, Seating, ToFronts, ToSeat, Wanted
+from actors.seating import EMPTY_MS, LATE_MS, STARTING_MAX, Effect, Seating, ToFronts, ToSeat, Wanted
 from protocol.links import Release, SeatGone, SeatIs, Take
 
 
@@ -92,6 +92,27 @@ def test_two_seats_with_one_customer_keep_the_one_that_is_known() -> None:
     table = seating(2, up=2)
     sit(table, "ann", 0, 1)
     assert table.sits(1, "ann", 2) == [ToSeat(1, Release("ann"))]
+
+
+def test_who_was_to_sit_on_a_seat_that_hangs_gets_another() -> None:
+    """The one that hangs gets nobody until it speaks, and what it then says of who sits elsewhere is put right."""
+    table = seating(2, up=2)
+    sit(table, "ann", 0, 0)
+    sit(table, "bob", 1, 1)
+    _, effects = table.locate("cat", 0, 2)
+    assert given(effects) == {0: "cat"}
+    assert table.look(2 + LATE_MS - 1) == []
+    assert given(table.look(2 + LATE_MS)) == {1: "cat"}
+    table.left(1, "bob", 3000)
+    table.sits(1, "cat", 3000)
+    _, effects = table.locate("bob", 0, 3001)
+    assert given(effects) == {1: "bob"}, "the seat of Cat, who sits; the other one hangs"
+    table.left(0, "ann", 4000)
+    assert table.sits(0, "cat", 4000) == [ToSeat(0, Release("cat"))]
+    table.left(0, "cat", 4001)
+    assert told(table.sits(0, "", 4001)) == [(0, "")]
+    _, effects = table.locate("dan", 0, 4002)
+    assert given(effects) == {0: "dan"}, "it has spoken"
 
 
 def test_time_wakes_where_the_customer_sits() -> None:
@@ -206,9 +227,10 @@ class Seats(RuleBasedStateMachine):
         for customer in sorted(self.wanted_by):
             self.carry_out(self.table.locate(customer, 0, self.now_ms)[1])
 
-    @rule(by_ms=st.sampled_from([1, 1000, EMPTY_MS]))
+    @rule(by_ms=st.sampled_from([1, LATE_MS, EMPTY_MS]))
     def time_passes(self, by_ms: int) -> None:
         self.now_ms += by_ms
+        self.carry_out(self.table.look(self.now_ms))
         self.table.retire(self.now_ms)
         for index in self.table.wanted().over:
             assert not self.sitting[index], "only an empty seat ends"
@@ -245,15 +267,18 @@ class Seats(RuleBasedStateMachine):
         assert len(wanted.seats) <= SEATS_MAX
         assert not set(wanted.seats) & set(wanted.over)
 
-    def teardown(self) -> None:
-        """With one seat there, and all words heard, whoever was asked for has sat somewhere."""
-        if not self.sitting:
-            self.a_seat_comes()
+    def speak_all(self) -> None:
         for _ in range(1000):
             index = next((index for index, waiting in self.inbox.items() if waiting), None)
             if index is None:
                 break
             self.obey(index)
+
+    def teardown(self) -> None:
+        """With one seat there, and all words heard, whoever was asked for has sat somewhere."""
+        if not self.sitting:
+            self.a_seat_comes()
+        self.speak_all()
         assert not any(self.inbox.values())
         assert not self.wanted_by
         assert self.table.figures()["waiting_customers"] == 0

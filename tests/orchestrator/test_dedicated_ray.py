@@ -1,0 +1,90 @@
+"""Dedicated placement on real Ray: more customers than seats, seats that start as they are wanted, and kills."""
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from orchestrator.client import GatewayClient
+from protocol.events import MessageReceived
+from tests.faults.looking import Operator
+from tests.faults.truth import Truth
+from tests.faults.victim import Victim
+from tests.live_server import until
+from tests.people import Customer, Desk, desk_at
+
+pytestmark = pytest.mark.slow
+
+SEATS = 4
+CUSTOMERS = 10
+TEST_S = 120.0
+HANGS_S = 8.0
+"""A seat that hangs makes way for nobody: who should sit there next waits two seconds, and then for another seat."""
+WELL_WITHIN_S = 10.0
+
+
+async def test_customers_take_turns_on_a_few_seats_whoever_is_killed(tmp_path: Path) -> None:
+    """What is acked is in the journal, in order; who watches sees each event once, without a gap."""
+    limits = f"limits.dedicated_max = {SEATS}\nlimits.dedicated_warm = 1\n"
+    server = Victim(tmp_path, placement="dedicated", settings=limits)
+    await asyncio.to_thread(server.start)
+    try:
+        people = [Customer() for _ in range(CUSTOMERS)]
+        said: dict[str, list[str]] = {person.name: [] for person in people}
+        async with (
+            asyncio.timeout(TEST_S),
+            desk_at(server) as desk,
+            Operator(server) as operator,
+            GatewayClient(server.url, server.gateway_token) as gateway,
+        ):
+            await _round(gateway, people, said, "first")
+            conversations = [await desk.conversation_with(f"first {person.name}") for person in people]
+            await until(lambda: len(_seats(server)) == SEATS)
+            for victim in (_seats(server)[-1], "usher", _seats(server)[0]):
+                os.kill(server.pids[victim], signal.SIGKILL)
+                await _round(gateway, people, said, f"as {victim} died")
+            await _hang_one(server, gateway, people, said)
+            await _round(gateway, people, said, "last")
+            for person, conversation in zip(people, conversations, strict=True):
+                await desk.heard(conversation, *said[person.name])
+                _gap_free(desk, conversation)
+            await operator.until_well(within_s=WELL_WITHIN_S)
+        assert await asyncio.to_thread(server.stop) == 0
+        truth = Truth(server.data).read()
+        assert truth.faults == []
+        for person, conversation in zip(people, conversations, strict=True):
+            kept = [e.text for e in truth.streams[conversation] if isinstance(e, MessageReceived)]
+            assert kept == said[person.name]
+    finally:
+        server.end()
+
+
+async def _round(gateway: GatewayClient, people: list[Customer], said: dict[str, list[str]], text: str) -> None:
+    """Everyone says it, at once; returns when all are acked."""
+    for person in people:
+        said[person.name].append(f"{text} {person.name}")
+    await asyncio.gather(*(gateway.send(person.chat(f"{text} {person.name}")) for person in people))
+
+
+async def _hang_one(server: Victim, gateway: GatewayClient, people: list[Customer], said: dict[str, list[str]]) -> None:
+    """A seat stands still: everyone but who sits there is served, and that one as soon as it goes on."""
+    pid = server.pids[_seats(server)[1]]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        everyone = asyncio.ensure_future(_round(gateway, people, said, "one hangs"))
+        await asyncio.wait([everyone], timeout=HANGS_S)
+        assert gateway.unanswered <= 1
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    await everyone
+
+
+def _seats(server: Victim) -> list[str]:
+    return sorted(name for name in server.pids if name.startswith("cell-"))
+
+
+def _gap_free(desk: Desk, conversation: str) -> None:
+    seqs = [seq for seq, _ in desk.events[conversation]]
+    assert seqs == list(range(1, len(seqs) + 1))
