@@ -9,10 +9,11 @@ BIN := $(VENV)/bin
 # The first of these that runs and has a version that Ray's wheels serve; set PYTHON to choose another.
 PYTHON ?=
 PYTHONS := $(if $(PYTHON),$(PYTHON),python3.13 python3.12 python3.11 python3.14 python3 python)
-# `make run ARGS="--port 7200"`, `make test ARGS="tests/protocol -k codec"`, `make bench ARGS="throughput"`
+# `make run ARGS="--port 7200"`, `make test ARGS="tests/protocol -k codec"`, `make bench ARGS="throughput"`,
+# `make faults ARGS="--kills 40 --seed 7"`
 ARGS ?=
 
-.PHONY: help install run test lint types bench peers clean
+.PHONY: help install run test lint types bench faults peers clean
 
 help: ## say what the targets do
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +36,9 @@ types: $(VENV)/.installed-dev ## mypy --strict
 
 bench: $(VENV)/.installed-dev ## run a benchmark; ARGS names it and its options
 	@$(BIN)/python -m benchmarks $(if $(ARGS),$(ARGS),throughput)
+
+faults: $(VENV)/.installed-dev ## kill a live server again and again under load, and check every promise
+	@$(BIN)/python -m tests.faults $(if $(ARGS),$(ARGS),--kills 20 --placement both)
 
 peers: ## install the outside programs that some tests talk to (Debian, Ubuntu)
 	@scripts/peers

@@ -182,7 +182,8 @@ class Node:
         except RayError as exc:
             killed_s = self._killed_s.get(name, -ECHO_S)
             echo = isinstance(exc, ActorUnavailableError) and loop.time() - killed_s < ECHO_S
-            return None if echo else Ended(f"{name}: {type(exc).__name__}")
+            # Whatever Ray calls it: nobody heard the process say why.
+            return None if echo else Ended(f"{name}: its process was killed, or crashed; the system's log may say why")
         finally:
             up.cancel()
         if not self._draining:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
+import aiosmtplib
 import httpx
 import pytest
 
@@ -47,6 +48,7 @@ async def test_a_full_disk_loses_nothing_and_is_gone_on_from(tmp_path: Path) -> 
                 assert "restarting for" in line
                 supervisor = server.supervisor
                 await _refused(server)
+                await _deferred(server)
                 code, shown = await operator.status()
                 assert code == 1
                 assert FULL in shown
@@ -92,6 +94,19 @@ async def _refused(server: Victim) -> None:
                 answer = await http.post("/v1/events", json=_event(number))
                 assert (answer.status_code, answer.json()["code"]) == (503, Code.UNAVAILABLE), answer.text
                 return
+
+
+async def _deferred(server: Victim) -> None:
+    """A mail is answered 451, so that its sender's mail server keeps it."""
+    message = (
+        b"From: ann@example.org\r\nTo: support@throughline.example\r\nMessage-ID: <1@example.org>\r\n\r\nhello\r\n"
+    )
+    with pytest.raises(aiosmtplib.SMTPDataError) as answered:
+        await aiosmtplib.send(
+            message, sender="ann@example.org", recipients=["support@throughline.example"],
+            hostname="127.0.0.1", port=server.smtp_port, start_tls=False,
+        )  # fmt: skip
+    assert answered.value.code == 451
 
 
 def _event(number: int) -> dict[str, object]:
