@@ -58,7 +58,7 @@ class Load(Struct, frozen=True):
     agents: int = 3
 
 
-LOADS = {"pooled": Load(), "dedicated": Load(people=10, rate=12.0)}
+LOADS = {"pooled": Load(), "dedicated": Load(people=7, rate=10.0, agents=2)}
 """A dedicated server has a process for each live customer: a few people fill the machine, and there is one more now and
 then who needs another's seat."""
 
@@ -123,12 +123,12 @@ class Campaign:
             async with asyncio.TaskGroup() as group:
                 taking = [group.create_task(arrivals.run(client)) for client in clients]
                 talking = group.create_task(traffic.run(clients, agents[0]))
-                probe = Probe(server, clients[0], self._truth)
+                probe = Probe(server, clients[0], self._truth, self._record)
                 try:
                     for number, strike in enumerate(self._strikes):
                         await self._strike(number, strike, probe)
                     traffic.stop()
-                    await self._settle(probe, talking)
+                    await self._settle(talking)
                 except AssertionError as exc:
                     self.result.faults.append(f"after {len(self.result.recoveries)} strikes: {exc}")
                 for task in (talking, *taking):
@@ -178,10 +178,8 @@ class Campaign:
         await until(met, SECOND_S_MAX, f"the {target} is not there to be killed")
         return struck
 
-    async def _settle(self, probe: Probe, talking: "asyncio.Task[None]") -> None:
+    async def _settle(self, talking: "asyncio.Task[None]") -> None:
         """Until all that was begun is acknowledged, every delivery has its end and every view all events."""
-        self._record.sent.update(probe.words)
-        self._record.acked.update(probe.words)
         await until(talking.done, SETTLE_S_MAX, "what was sent is not acknowledged")
         await until(self._is_settled, SETTLE_S_MAX, "deliveries and views do not settle")
 

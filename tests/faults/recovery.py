@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from orchestrator.client import GatewayClient
 from tests.faults.strikes import CELLS
+from tests.faults.traffic import Record
 from tests.faults.truth import Truth, archived
 from tests.faults.victim import Victim
 from tests.faults.watchers import View
@@ -42,13 +43,13 @@ class Recovery(Struct, frozen=True):
 class Probe:
     """Somebody who asks for every service, and sees it given."""
 
-    def __init__(self, server: Victim, client: GatewayClient, truth: Truth) -> None:
+    def __init__(self, server: Victim, client: GatewayClient, truth: Truth, record: Record) -> None:
         self._server = server
         self._client = client
         self._truth = truth
+        self._record = record
         self._person = Customer()
         self._asked = 0
-        self.words: list[str] = []
 
     async def back(self, before: Mapping[str, int], struck: Iterable[int]) -> None:
         """Returns when the service is whole: those `struck` are replaced, and of `before` none is missing."""
@@ -56,8 +57,9 @@ class Probe:
         await until(lambda: self._renewed(before, gone), BACK_S_MAX, "the struck processes are not made anew")
         self._asked += 1
         word = f"{self._person.name} probe {self._asked}"
-        self.words.append(word)
+        self._record.sent.add(word)
         assert await self._client.send(self._person.chat(word)) in ("committed", "repeat")
+        self._record.acked.add(word)
         position = self._truth.read().position
         await until(lambda: archived(self._server.data) >= position, BACK_S_MAX, "the archive does not follow")
         await self._greeted()

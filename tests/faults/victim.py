@@ -12,12 +12,13 @@ import psutil
 
 from orchestrator.cluster import leftovers
 from orchestrator.cluster.data_folder import mark_of
-from tests.faults.strikes import ACTORS, RESTARTED, Target, title_of
+from tests.faults.strikes import ACTORS, CELLS, RESTARTED, Target, title_of
 from tests.live_server import LiveServer
 
 RAY_PROGRAMS = {Target.RAYLET: "raylet", Target.GCS: "gcs_server"}
 RAY = "ray::"
-SEATS = 8
+LASTING = {target.value for target in ACTORS if target is not Target.CELL}
+SEATS = 5
 """Dedicated: live customers at once. Fewer than there are people, so that some always have to make room."""
 HEADS = {"pooled": "", "dedicated": 'placement = "dedicated"\n'}
 """Pooled is what a server without the setting has."""
@@ -41,9 +42,10 @@ class Victim(LiveServer):
 
     @property
     def pids(self) -> dict[str, int]:
-        """The server's own processes by name, without those that are just ending."""
+        """The server's own processes by name, without those that are just ending, and Ray's that wait for work."""
         titles = {process.pid: _title(process) for process in self.processes()}
-        return {title.removeprefix(RAY): pid for pid, title in titles.items() if title.startswith(RAY)}
+        names = {title.removeprefix(RAY): pid for pid, title in titles.items() if title.startswith(RAY)}
+        return {name: pid for name, pid in names.items() if name in LASTING or name.startswith(CELLS)}
 
     @property
     def supervisor(self) -> int:
