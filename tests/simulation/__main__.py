@@ -17,6 +17,7 @@ from tests.simulation.jobs import runs
 from tests.simulation.scenario import Run, replay_of, run
 
 out = Console(highlight=False)
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def main(
@@ -25,7 +26,7 @@ def main(
     seed: Annotated[int | None, typer.Option(help="Run this one alone, and print its trace with --verbose.")] = None,
     verbose: Annotated[bool, typer.Option("--verbose", help="Print each step of the one run.")] = False,
     placement: Annotated[str, typer.Option(help="pooled, dedicated, or both: then the seed chooses.")] = "both",
-    jobs: Annotated[int, typer.Option(help="Processes to run seeds in.", min=1)] = os.cpu_count() or 1,
+    jobs: Annotated[int, typer.Option(help="Processes to run seeds in.", min=1)] = CORES,
     keep_going: Annotated[bool, typer.Option("--keep-going", help="Run all seeds, also after failures.")] = False,
 ) -> None:
     """Runs the real server under a virtual clock with faults, and checks the promises after each run."""

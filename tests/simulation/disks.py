@@ -85,6 +85,7 @@ class SlowJournal:
         self.close = self._inner.close
         self.first_position = self._inner.first_position
         self.trim = self._inner.trim
+        self.records = self._inner.records
 
     async def open(self) -> Any:
         await self._life.passing(self._disks.pace.commit_s())

@@ -21,6 +21,7 @@ class Faults:
             "kill_archive": lambda: self._kill("archive"),
             "kill_cell": lambda: self._kill(self._a_cell()),
             "kill_gateway": lambda: self._kill("gateway"),
+            "kill_usher": lambda: self._kill("usher"),
             "kill_channels": lambda: self._kill("channels"),
             "commit_lost": lambda: self._trouble("lost"),
             "commit_ambiguous": lambda: self._trouble("ambiguous"),
@@ -73,7 +74,8 @@ class Faults:
         return self._random.choice(self._world.server.cells)
 
     def _kill(self, name: str) -> None:
-        self._world.server.processes[name].kill()
+        if (process := self._world.server.processes.get(name)) is not None:
+            process.kill()  # Pooled placement has no usher.
 
     def _trouble(self, trouble: str) -> None:
         self._world.disks.trouble = trouble  # type: ignore[assignment]

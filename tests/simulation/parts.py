@@ -82,7 +82,8 @@ class SimulatedGateway:
         self._accounts = {a.name: isinstance(a, GatewayAccount) for a in settings.accounts}
         cells, archive = self.front.cells, self.front.archive
         self.hub = Hub(cells, Backfill(archive), METRICS, on_new_generation=self._generation_changed)
-        self.inboxes = Inboxes(cells, archive, new_reference=self._new_id)
+        newest = self.front.journal.position
+        self.inboxes = Inboxes(cells, archive, new_reference=self._new_id, newest=newest)
         self.deliveries = Deliveries(cells, METRICS, clock_s=loop.time)
         self._terms = Terms(
             tokens=Badges(),  # type: ignore[arg-type]
@@ -107,6 +108,7 @@ class SimulatedGateway:
         cells.on_list_changed = self.inboxes.changed
         cells.on_deliver = self.deliveries.deliver
         cells.on_fresh = self._fresh
+        cells.on_moved = self.hub.moved
 
     async def start(self) -> None:
         await self.front.start()

@@ -23,6 +23,7 @@ FAULTS = (
     "kill_archive",
     "kill_cell",
     "kill_gateway",
+    "kill_usher",
     "kill_channels",
     "commit_lost",
     "commit_ambiguous",
@@ -69,11 +70,12 @@ def plan_of(seed: int, *, placement: str) -> Plan:
     """Draws the plan of a seed. `placement`: `pooled`, `dedicated`, or `both`: then the seed chooses."""
     random = Random(f"plan {seed}")
     chosen = random.choice(("pooled", "dedicated"))
+    placement = chosen if placement == "both" else placement
     active_s = random.uniform(4.0, 12.0)
     return Plan(
         seed=seed,
-        placement=chosen if placement == "both" else placement,
-        settings=_settings(random),
+        placement=placement,
+        settings=_settings(random, placement),
         active_s=active_s,
         events=random.randrange(20, 90),
         commands=random.randrange(10, 70),
@@ -90,11 +92,12 @@ def _faults(random: Random, active_s: float) -> tuple[tuple[float, str], ...]:
     return tuple(sorted(faults))
 
 
-def _settings(random: Random) -> Settings:
+def _settings(random: Random, placement: str) -> Settings:
     crowded = random.random() < 0.4
     return Settings(
         data=NOWHERE,
         store="memory",
+        placement=placement,  # type: ignore[arg-type]
         cells=random.randrange(1, 4),
         retention_days=random.choice((0.0, 0.0, 30 / 86_400)),
         limits=Limits(
@@ -102,6 +105,8 @@ def _settings(random: Random) -> Settings:
             gateway_credits=random.choice((2, 8, 4096)),
             live_journeys_max=random.randrange(1, 3) if crowded else 1000,
             passivate_after_s=random.choice((0.5, 3.0)) if crowded else 900.0,
+            dedicated_warm=random.choice((1, 2)),
+            dedicated_max=random.choice((2, 3, 20)),
             archive_lag_max=random.choice((5, 50, 100_000)),
         ),
         policy=PolicySettings(

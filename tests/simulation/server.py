@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adapters.stores.errors import StoreFailed
+from orchestrator.cluster.table import USHER, cell_name
 from orchestrator.parts.building import peer_name
 from orchestrator.parts.surroundings import Surroundings
 from tests.simulation.disks import SimulatedStorage
@@ -18,6 +19,10 @@ from tests.simulation.plan import NOWHERE
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
+
+
+LOOK_EVERY_S = 0.1
+"""How often a new life of the usher is looked for."""
 
 
 class Process:
@@ -85,8 +90,20 @@ class Process:
             world.trace("up", process=self.name, life=self.lives)
         await part.run()
 
+    async def end(self) -> None:
+        """Drains it and ends it for good: a seat that is not wanted any more."""
+        part, task, life = self.part, self._task, self._life
+        if not self.up or task is None or life is None:
+            return
+        await part.drain()
+        await asyncio.wait([task])
+        await part.stop()
+        self._world.trace("ended", process=self.name)
+        self._held_down = True
+        self._bury(life, task)
+
     def _ended(self, task: "asyncio.Task[None]", life: Life) -> None:
-        if task.cancelled() or not life.alive:
+        if task.cancelled() or not life.alive or task.exception() is None:
             return
         exc = task.exception()
         self._world.trace("died", process=self.name, why=type(exc).__name__)
@@ -147,6 +164,11 @@ class Server:
 
     def start(self) -> None:
         """Starts all, in any order."""
+        if USHER in self.processes:
+            self._world.spawn(self._follow_usher())
+        self._start_all()
+
+    def _start_all(self) -> None:
         names = list(self.processes)
         self._world.random.shuffle(names)
         for name in names:
@@ -158,7 +180,29 @@ class Server:
         for process in self.processes.values():
             process.hold_down()
         self._world.disks.lose_power()
-        self._world.loop.call_later(self._world.pace.start_s(), self.start)
+        self._world.loop.call_later(self._world.pace.start_s(), self._start_all)
+
+    async def _follow_usher(self) -> None:
+        """Starts and ends seats as the usher wants, whichever life of it there is: what a node's supervisor does."""
+        asked, known = None, 0
+        while True:
+            usher = self.processes[USHER].part
+            if usher is None:
+                await asyncio.sleep(LOOK_EVERY_S)
+                continue
+            try:
+                async with asyncio.timeout(LOOK_EVERY_S):
+                    known, wanted = await usher.wanted(known if usher is asked else 0)
+            except TimeoutError:
+                continue
+            asked = usher
+            for name in map(cell_name, wanted.seats):
+                if name not in self.processes:
+                    self.processes[name] = Process(self._world, name)
+                    self.processes[name].start()
+            for name in map(cell_name, wanted.over):
+                if (process := self.processes.pop(name, None)) is not None:
+                    await process.end()
 
 
 def _to_be_expected(exc: BaseException | None) -> bool:

@@ -5,6 +5,7 @@ Everything here that draws, draws from one `Random`; everything that waits, wait
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from hashlib import blake2b
 from random import Random
 from typing import Any
@@ -27,13 +28,12 @@ BEGIN_MS = 1_760_000_000_000
 """The server's clock when a run begins."""
 
 
-class Broken(Exception):
+@dataclass(frozen=True, slots=True)
+class Broken:
     """A promise did not hold."""
 
-    def __init__(self, promise: str, text: str) -> None:
-        super().__init__(f"{promise}: {text}")
-        self.promise = promise
-        self.text = text
+    promise: str
+    text: str
 
 
 class World:
