@@ -43,6 +43,11 @@ class Outgoing:
         return self._kept_bytes + self._droppable_bytes + self._sending_bytes
 
     @property
+    def droppable(self) -> list[int]:
+        """The sizes of the droppable frames that wait."""
+        return [len(frame) for frame, topic in self._waiting if topic]
+
+    @property
     def crowded(self) -> bool:
         """Whether more should not be asked for on the client's behalf just now."""
         return self.size_bytes * 2 > self._bytes_max

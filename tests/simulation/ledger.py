@@ -32,6 +32,8 @@ class Ledger:
         """By stream: whose it is."""
         self.by_once: dict[int, list[tuple[str, int]]] = {}
         """By once-key: the places of the events that carry it."""
+        self._order: dict[int, int] = {}
+        self._events = 0
         self.owners: dict[str, str] = {}
         """By identity: the customer it was assigned to."""
 
@@ -39,6 +41,10 @@ class Ledger:
     def position(self) -> int:
         """The newest synced position."""
         return len(self.records)
+
+    def order_of(self, key: int) -> int:
+        """When the effect of a once-key was committed, among all events."""
+        return self._order[key]
 
     def head(self, stream: str) -> int:
         """The newest synced seq of a stream."""
@@ -77,8 +83,10 @@ class Ledger:
         if self.customers.setdefault(entry.stream, record.customer) != record.customer:
             self._broken("ordered", f"{entry.stream} has events of two customers")
         stream.append(event)
+        self._events += 1
         self.encoded.setdefault(entry.stream, []).append(bytes(entry.event))
         if isinstance(event, InputQuarantined):
             self.quarantined.setdefault((event.account, event.source, event.id), []).append(event)
         if event.once is not None:
+            self._order.setdefault(event.once.key, self._events)
             self.by_once.setdefault(event.once.key, []).append((entry.stream, len(stream)))

@@ -11,6 +11,7 @@ from orchestrator.settings import (
     Settings,
     TwilioAccount,
 )
+from protocol.pipe import UNACKED_BYTES_MAX
 
 NOWHERE = "no-such-folder"
 """Where files would lie, if there were any."""
@@ -62,6 +63,8 @@ class Plan:
     commands: int
     people: int
     agents: int
+    unacked_bytes_max: int
+    """What a cell's line to the gateway keeps before it is full."""
     faults: tuple[tuple[float, str], ...]
     """When, and what."""
 
@@ -81,6 +84,7 @@ def plan_of(seed: int, *, placement: str) -> Plan:
         commands=random.randrange(10, 70),
         people=random.randrange(2, 7),
         agents=random.randrange(1, 4),
+        unacked_bytes_max=random.choice((3 * 1024, UNACKED_BYTES_MAX, UNACKED_BYTES_MAX)),
         faults=_faults(random, active_s),
     )
 

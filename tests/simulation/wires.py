@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from actors.lines import LineOwner
 from orchestrator.pipes import REDIAL_S, PipeSocket, memory_end
+from protocol.pipe import UNACKED_BYTES_MAX, PipeEnd
 from tests.simulation.pace import Pace
 
 Heard = Callable[[str, str, bytes], None]
@@ -18,7 +19,8 @@ Heard = Callable[[str, str, bytes], None]
 class Exchange:
     """All connections of one run. `heard(sender, receiver, blob)` is called as a blob leaves."""
 
-    def __init__(self, pace: Pace, heard: Heard) -> None:
+    def __init__(self, pace: Pace, heard: Heard, *, unacked_bytes_max: int) -> None:
+        self.unacked_bytes_max = unacked_bytes_max
         self.pace = pace
         self.heard = heard
         self.listening: dict[str, _Listener] = {}
@@ -106,7 +108,12 @@ class _Listener:
             del self._exchange.listening[self.name]
 
     def end_for(self, peer: str) -> PipeSocket:
-        return self._ends.setdefault(peer, memory_end(self.name, self.incarnation, self._owner))
+        if peer not in self._ends:
+            # Whoever listens to gateways sends them what they watch: that is where a line is full.
+            bytes_max = self._exchange.unacked_bytes_max if peer.startswith("gateway") else UNACKED_BYTES_MAX
+            end = PipeEnd(self.name, self.incarnation, unacked_bytes_max=bytes_max)
+            self._ends[peer] = PipeSocket(end, self._owner)
+        return self._ends[peer]
 
 
 class _Dialer:

@@ -56,7 +56,7 @@ class World:
         self.ledger = self.disks.ledger
         self.folds = Folds(self.ledger)
         self.witness = Witness(self.ledger, self.folds, self.broken)
-        self.exchange = Exchange(self.pace, self._heard)
+        self.exchange = Exchange(self.pace, self._heard, unacked_bytes_max=plan.unacked_bytes_max)
         self.provider = Provider(self.random, self.witness.attempted)
         self.book = Book(self)
         self.asked: dict[str, Asked] = {}

@@ -33,6 +33,9 @@ def _sizes(world: World) -> list[tuple[str, int, int]]:
         for connection in gateway.connections():
             size = connection.outgoing.size_bytes
             sizes.append((f"{connection.kind} queue", size, 2 * limits.agent_queue_bytes + ONE_MESSAGE_BYTES))
+            droppable = connection.outgoing.droppable
+            if len(droppable) > 1:  # A frame that finds none before it is taken, however long.
+                sizes.append((f"{connection.kind} updates", sum(droppable), limits.agent_queue_bytes))
         sizes.append(("gateway inputs", gateway.front.intake.waiting, limits.inputs_waiting_max))
     if (journal := processes["journal"].part) is not None:
         status = journal.status()

@@ -4,6 +4,7 @@ that is asked again repeats its result."""
 from collections import defaultdict
 
 from protocol.errors import Code
+from protocol.events import InteractionStarted, MessageReceived
 from tests.simulation.sources import Offer
 from tests.simulation.world import World
 
@@ -13,6 +14,12 @@ def check(world: World) -> None:
     for key, places in world.ledger.by_once.items():
         if len(places) > 1:
             world.broken("once", f"the key {key:x} has effects at {places}")
+    for stream, events in world.ledger.streams.items():
+        for event in events:
+            if isinstance(event, MessageReceived | InteractionStarted) and event.identity:
+                owner = world.ledger.owners.get(event.identity)
+                if owner != world.ledger.customers[stream]:
+                    world.broken("once", f"{stream} has an event of {event.identity}, which is {owner}'s")
     offers: dict[tuple[str, str, str], list[Offer]] = defaultdict(list)
     for offer in world.book.offers:
         offers[offer.place].append(offer)

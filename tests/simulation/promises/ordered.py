@@ -10,6 +10,7 @@ import msgspec
 
 from actors import journey as journeys
 from actors.journey import Journey
+from actors.once import OnceKeys
 from actors.projection import project
 from adapters.stores.archive_schema import TABLES
 from adapters.stores.memory import MemoryArchive
@@ -25,7 +26,8 @@ _event = msgspec.msgpack.Decoder(AnyEvent).decode
 
 
 async def check(world: World) -> None:
-    """Compares two archives and all snapshots."""
+    """Compares two archives and all snapshots, and the order of each source's events."""
+    _check_order(world)
     while await world.disks.archive.position() != world.ledger.position:
         await asyncio.sleep(0.01)
         world.ledger.read()
@@ -49,6 +51,22 @@ async def check(world: World) -> None:
         _check_snapshot(world, customer, position, body)
 
 
+def _check_order(world: World) -> None:
+    """Events of one identity by one source took effect in the order in which the source offered them."""
+    last: dict[tuple[str, str], tuple[int, str]] = {}
+    seen: set[int] = set()
+    for offer in world.book.offers:
+        if offer.event.account not in world.sources or offer.key in seen or "committed" not in offer.answers:
+            continue
+        seen.add(offer.key)
+        place = world.ledger.order_of(offer.key)
+        whose = (offer.event.account, offer.event.identities[0])
+        before, id = last.get(whose, (0, ""))
+        if place < before:
+            world.broken("ordered", f"{offer.event.id} took effect before {id}, which its source sent before it")
+        last[whose] = (place, offer.event.id)
+
+
 def _retained_from(world: World) -> int:
     kept_ms = round(world.settings.retention_days * 86_400_000)
     return world.now_ms() - kept_ms if kept_ms else 0
@@ -68,6 +86,8 @@ def _check_snapshot(world: World, customer: str, position: int, body: bytes) -> 
 
 
 def _plain(journey: Journey, retained: bool) -> Journey:
-    """Without what may be forgotten: once-keys at any moment, what is over where there is retention."""
-    conversations = {name: c for name, c in journey.conversations.items() if c.live or not retained}
-    return msgspec.structs.replace(journey, once={}, conversations=conversations)
+    """Without what retention takes: what is over, and the once-keys of it."""
+    if not retained:
+        return journey
+    conversations = {name: c for name, c in journey.conversations.items() if c.live}
+    return msgspec.structs.replace(journey, once=OnceKeys(), conversations=conversations)
