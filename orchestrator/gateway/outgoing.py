@@ -8,6 +8,7 @@ again.
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 
 MESSAGE_BYTES = 64 * 1024
 """Frames are put together into one WebSocket message up to here: with more, a slow reader would wait long for the
@@ -27,6 +28,13 @@ class Outgoing:
         self._sending_bytes = 0
         self._put = 0
         self._something = asyncio.Event()
+        """For who waits in `take`."""
+        self._announced = False
+        self._taken_by_waiting = True
+        """Whether what comes is for who waits in `take`, and not for who is told by `on_frames`."""
+        self._shut = False
+        self.on_frames: Callable[[], None] | None = None
+        """Told once when frames have come, until it is `heard`."""
         self._room = asyncio.Event()
         self._room.set()
         self.taken = 0
@@ -57,7 +65,7 @@ class Outgoing:
         self._waiting.append((frame, ""))
         self._kept_bytes += len(frame)
         self._put += 1
-        self._something.set()
+        self._announce()
         if self._kept_bytes > self._bytes_max:
             self._room.clear()
         return self._put
@@ -71,12 +79,35 @@ class Outgoing:
             return False
         self._waiting.append((frame, topic))
         self._droppable_bytes += len(frame)
-        self._something.set()
+        self._announce()
         return True
+
+    def _announce(self) -> None:
+        if self._taken_by_waiting or self.on_frames is None:
+            self._something.set()
+        elif not self._announced:
+            self._announced = True
+            self.on_frames()
+
+    def heard(self) -> None:
+        """Who was told by `on_frames` looks now, whatever is still there: it is told of what comes from here on."""
+        self._announced = False
+
+    def leave_to_waiting(self) -> None:
+        """Who was told by `on_frames` cannot write now: who waits in `take` does, until nothing is left."""
+        self._taken_by_waiting = True
+        self._something.set()
 
     async def take(self) -> list[bytes]:
         """Waits for frames and returns those of the next message; none only where `shut` was called."""
         await self._something.wait()
+        frames = self.gather()
+        if not self._waiting:
+            self._something.clear()
+        return frames
+
+    def gather(self) -> list[bytes]:
+        """The frames of the next message; `sent` is to follow."""
         frames: list[bytes] = []
         size = 0
         while self._waiting and len(frames) < FRAMES_PER_MESSAGE:
@@ -91,14 +122,14 @@ class Outgoing:
             else:
                 self._kept_bytes -= len(frame)
                 self.taken += 1
-        if not self._waiting:
-            self._something.clear()
         self._sending_bytes = size
         return frames
 
     def sent(self) -> None:
-        """The socket has taken what `take` returned."""
+        """The socket has taken what `take` or `gather` returned."""
         self._sending_bytes = 0
+        if not self._waiting and not self._shut:
+            self._taken_by_waiting = self.on_frames is None
         if self._kept_bytes <= self._bytes_max:
             self._room.set()
 
@@ -107,7 +138,8 @@ class Outgoing:
         self._drop()
         self.dropped.clear()
         self._room.set()
-        self._something.set()
+        self._shut = True
+        self.leave_to_waiting()
 
     async def room(self) -> None:
         """Waits until the client has read enough of its answers that more may be asked."""

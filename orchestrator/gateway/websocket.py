@@ -2,14 +2,15 @@
 
     origin and subprotocol before the handshake; `hello` within a time after it; one reader and one writer per socket
 
-The reader stops while the client leaves its answers unread. The writer puts waiting frames together into one message
-per send. What the frames mean is the connection's business.
+The reader stops while the client leaves its answers unread. Waiting frames are put together into one message per write,
+once a turn of the loop for all connections; a task of its own writes to a client whose socket takes no more just now.
+What the frames mean is the connection's business.
 """
 
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import structlog
@@ -17,7 +18,7 @@ import structlog
 from orchestrator.gateway.answers import error_json, error_status
 from orchestrator.gateway.connection import CLOSE_WITHIN_S, Connection
 from orchestrator.gateway.failures import failed
-from orchestrator.gateway.listener import ABORT
+from orchestrator.gateway.listener import ABORT, DIRECT
 from orchestrator.gateway.metrics import Metrics
 from protocol.codec import SUBPROTOCOL_PREFIX, Codec
 from protocol.errors import Code, Refusal
@@ -32,6 +33,19 @@ Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
 Open = Callable[[Codec, str], Connection]
 """Makes a connection for a codec and the token of the HTTP request."""
+
+
+class DirectSocket(Protocol):
+    """A socket that can be written to without waiting. Where a server offers none, the task writes everything."""
+
+    @property
+    def takes_more(self) -> bool:
+        """Whether a message can be written now."""
+        ...
+
+    def write_message(self, message: bytes, *, binary: bool) -> None:
+        """Writes one; only where it takes more."""
+        ...
 
 
 class WebSockets:
@@ -60,6 +74,8 @@ class WebSockets:
         self._empty = asyncio.Event()
         self._empty.set()
         self.connections: set[Connection] = set()
+        self._due: list[tuple[Connection, DirectSocket]] = []
+        """To be written to at the end of this turn."""
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         """Serves one WebSocket from handshake to end."""
@@ -75,6 +91,8 @@ class WebSockets:
         presented = headers.get(b"authorization", "").removeprefix("Bearer ").strip()
         connection = self._entrances[scope["path"]](codec, presented)
         connection.abort = scope["extensions"][ABORT]
+        if direct := scope["extensions"].get(DIRECT):
+            connection.outgoing.on_frames = lambda: self._write_soon(connection, direct)
         gauge = self._metrics.connections.labels(connection.kind)
         gauge.inc()
         self.connections.add(connection)
@@ -163,6 +181,20 @@ class WebSockets:
             await connection.outgoing.room()
         await _until_gone(receive)
 
+    def _write_soon(self, connection: Connection, socket: DirectSocket) -> None:
+        if not self._due:
+            asyncio.get_running_loop().call_soon(self._write_due)
+        self._due.append((connection, socket))
+
+    def _write_due(self) -> None:
+        due, self._due = self._due, []
+        for connection, socket in due:
+            try:
+                _write_now(connection, socket)
+            except Exception as exc:  # noqa: BLE001 - as in the reader
+                failed(exc, where=connection.kind, new_reference=self._new_reference)
+                connection.abort()
+
     async def _write(self, connection: Connection, send: Send) -> None:
         """Sends what waits, then the close where one was decided."""
         outgoing, codec = connection.outgoing, connection.codec
@@ -181,6 +213,19 @@ class WebSockets:
         except Exception as exc:  # noqa: BLE001 - as in the reader
             failed(exc, where=connection.kind, new_reference=self._new_reference)
             connection.abort()
+
+
+def _write_now(connection: Connection, socket: DirectSocket) -> None:
+    """Writes what waits, as far as the socket takes it; the rest, and the end of a connection, is the task's."""
+    outgoing, codec = connection.outgoing, connection.codec
+    outgoing.heard()
+    while len(outgoing):
+        if connection.closing or not socket.takes_more:
+            outgoing.leave_to_waiting()
+            return
+        socket.write_message(codec.join(outgoing.gather()), binary=codec.binary)
+        outgoing.sent()
+        connection.sent()
 
 
 def _message(codec: Codec, frames: Sequence[bytes]) -> dict[str, Any]:

@@ -91,3 +91,65 @@ def test_droppable_bytes_never_pass_the_bound_by_more_than_a_frame(
         else:
             queue.offer(b"x" * size, topic)
         assert queue.size_bytes - kept <= max(bound, 30)
+
+
+async def told(bytes_max: int = 1000) -> tuple[Outgoing, list[int]]:
+    """A queue whose first message went by the task, and what it tells from then on: how much waits each time."""
+    queue, heard = Outgoing(bytes_max), []
+    queue.on_frames = lambda: heard.append(len(queue))
+    queue.put(b"welcome")
+    assert await queue.take() == [b"welcome"]
+    queue.sent()
+    return queue, heard
+
+
+async def test_who_writes_at_once_is_told_once_a_turn() -> None:
+    """Of the first frame; and again of the first after it has looked."""
+    queue, heard = await told()
+    queue.put(b"a")
+    queue.offer(b"b", "c1")
+    assert heard == [1]
+    queue.heard()
+    assert queue.gather() == [b"a", b"b"]
+    queue.sent()
+    queue.put(b"c")
+    assert heard == [1, 1]
+
+
+async def test_frames_that_are_dropped_before_anyone_looked_leave_nobody_untold() -> None:
+    """The queue overflows in the very turn it was filled: what comes afterwards is announced all the same."""
+    queue, heard = await told(bytes_max=4)
+    assert queue.offer(b"1234", "c1")
+    assert not queue.offer(b"5678", "c2")
+    queue.heard()
+    assert len(queue) == 0
+    queue.put(b"resync")
+    assert heard == [1, 1]
+
+
+async def test_what_the_task_has_begun_it_ends() -> None:
+    """While its message is on its way nobody writes past it, though the socket may take more again."""
+    queue, heard = await told()
+    queue.put(b"a")
+    queue.heard()
+    queue.leave_to_waiting()
+    assert await queue.take() == [b"a"]
+    queue.put(b"b")
+    assert heard == [1]
+    queue.sent()
+    assert await queue.take() == [b"b"]
+    queue.sent()
+    queue.put(b"c")
+    assert heard == [1, 1]
+
+
+async def test_an_ending_connection_is_the_tasks() -> None:
+    """Also what was announced before the end."""
+    queue, heard = await told()
+    queue.put(b"a")
+    queue.shut()
+    queue.put(b"error")
+    assert await queue.take() == [b"a", b"error"]
+    queue.sent()
+    queue.put(b"late")
+    assert heard == [1]
