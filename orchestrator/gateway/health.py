@@ -7,7 +7,7 @@ from typing import Any, Protocol, assert_never
 from litestar import Response, get
 
 from orchestrator.cluster.states import Condition, ProcessState, figures_of, steady_ms
-from orchestrator.cluster.table import cell_index
+from orchestrator.cluster.table import USHER, cell_index
 from orchestrator.gateway.access import needs
 from orchestrator.gateway.answers import ReadyAnswer
 from orchestrator.gateway.metrics import CONTENT_TYPE
@@ -58,7 +58,7 @@ async def get_status(request: HttpRequest) -> dict[str, Any]:
 
 
 async def status_of(here: Services) -> dict[str, Any]:
-    """Parts, positions, figures, channel accounts. A position or a count that cannot be read is null."""
+    """Parts, positions, figures, channel accounts. What cannot be read is null, and so are seats of a pooled server."""
     reasons = await reasons_not_ready(here)
     return {
         "ready": not reasons,
@@ -69,6 +69,7 @@ async def status_of(here: Services) -> dict[str, Any]:
         "archive_position": await _position_of(here.archive),
         "cells_open": sum(map(here.cells.is_open, here.cells.indexes)),
         "cells": len(here.cells.indexes),
+        "seats": here.figures().get(USHER),
         "pending": here.cells.unanswered,
         "connections": here.connections(),
         "watched": here.watched(),

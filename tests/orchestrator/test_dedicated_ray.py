@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 
 SEATS = 4
 CUSTOMERS = 10
-TEST_S = 120.0
+TEST_S = 75.0
 HANGS_S = 8.0
 """A seat that hangs makes way for nobody: who should sit there next waits two seconds, and then for another seat."""
 WELL_WITHIN_S = 10.0
