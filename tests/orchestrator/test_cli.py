@@ -3,6 +3,7 @@
 import asyncio
 import json
 import shlex
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -26,6 +27,7 @@ from orchestrator.cli.exits import Exit
 from orchestrator.cli.serve import _Banner
 from orchestrator.cli.server import Running, find
 from orchestrator.cluster.data_folder import locked
+from orchestrator.cluster.states import Condition, ProcessState, Told, steady_ms, write_states
 from orchestrator.cluster.supervisor import Serving
 from orchestrator.settings import Settings
 from orchestrator.tokens import Tokens
@@ -303,6 +305,38 @@ def test_status_of_a_server_that_is_not_ready_is_exit_code_1(shell: Shell, answe
     assert "counts.event" in outcome.out
     answering.body = {"ready": True}
     assert shell.run("status --json").code == Exit.DONE
+
+
+def test_status_says_what_is_wrong_first_and_then_how_each_process_is(shell: Shell, answering: Answering) -> None:
+    """A line each, with the time it has been so."""
+    processes = {
+        "journal": {"condition": "up", "seconds": 93_784, "deaths": 0, "reason": ""},
+        "archive": {"condition": "starting", "seconds": 72, "deaths": 3, "reason": "disk is full"},
+    }
+    answering.body = {"ready": False, "reasons": ["archive: restarting for 72 s"], "processes": processes}
+    lines = [" ".join(line.split()) for line in shell.run("status").out.splitlines()]
+    assert lines[0] == "✗ archive: restarting for 72 s"
+    assert "process condition for deaths reason" in lines
+    assert "journal up 1 d 2 h 0" in lines
+    assert "archive starting 1 min 12 s 3 disk is full" in lines
+
+
+def test_status_of_a_gateway_that_hangs_is_the_nodes(
+    shell: Shell, answering: Answering, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the run folder that `server.json` names."""
+    monkeypatch.setattr("orchestrator.cli.status.ANSWER_WITHIN_S", 0.05)
+    run, file = shell.folder / "run", shell.folder / "data" / "server.json"
+    run.mkdir()
+    silent = ProcessState(Condition.SILENT, steady_ms() - 7_000)
+    write_states(run, Told(steady_ms(), {"gateway": silent, "journal": ProcessState(Condition.UP, steady_ms())}))
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        url = f"http://127.0.0.1:{deaf.getsockname()[1]}"
+        file.write_text(json.dumps({**json.loads(file.read_text()), "url": url, "run": str(run)}))
+        outcome = shell.run("status")
+    assert outcome.code == Exit.UNREACHABLE
+    assert outcome.out.startswith("✗ gateway: not answering for 7 s")
+    assert "its gateway hangs" in outcome.err
 
 
 def test_a_conversation_is_shown_with_all_its_events(shell: Shell, answering: Answering) -> None:
