@@ -16,6 +16,7 @@ from msgspec import Struct, field
 from orchestrator.client import AgentClient, GatewayClient
 from tests.faults.arrivals import UNDER_WAY, Arrivals, fates, judged
 from tests.faults.evidence import archive_follows, commands_kept, words_kept
+from tests.faults.looking import patience
 from tests.faults.recovery import CAUGHT_UP_S_MAX, Probe, Recovery, caught_up, until
 from tests.faults.strikes import AnyStrike, Standstill, Strike, Target
 from tests.faults.traffic import Record, Traffic
@@ -154,7 +155,7 @@ class Campaign:
         await caught_up(self._views, self._truth.read().heads, SETTLE_S_MAX)
         recovery = Recovery(strike.kind, strike.kills, back_s, time.monotonic() - began_s)
         self.result.recoveries.append(recovery)
-        if recovery.behind_s > CAUGHT_UP_S_MAX:
+        if recovery.behind_s > patience(CAUGHT_UP_S_MAX):
             self.result.faults.append(f"strike {number}, {strike.name}: behind by {recovery.behind_s:.1f} s")
 
     async def _kill(self, strike: Strike) -> set[int]:
