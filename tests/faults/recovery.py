@@ -54,7 +54,7 @@ class Probe:
 
     async def back(self, before: Mapping[str, int], struck: Iterable[int]) -> None:
         """Returns when the service is whole: those `struck` are replaced, and of `before` none is missing."""
-        gone = set(struck)
+        gone, under_way = set(struck), self._record.sent - self._record.acked
         await until(lambda: self._renewed(before, gone), BACK_S_MAX, "the struck processes are not made anew")
         self._asked += 1
         word = f"{self._person.name} probe {self._asked}"
@@ -64,6 +64,7 @@ class Probe:
         position = self._truth.read().position
         await until(lambda: archived(self._server.data) >= position, BACK_S_MAX, "the archive does not follow")
         await self._greeted()
+        await until(lambda: under_way <= self._record.acked, BACK_S_MAX, "what was under way is not acked")
 
     def _renewed(self, before: Mapping[str, int], gone: set[int]) -> bool:
         now = self._server.pids
