@@ -22,7 +22,7 @@ from actors.committing import Committer
 from actors.fault import Fault
 from actors.journey import Journey, TimerDue
 from actors.lines import Line
-from actors.live import Given, Live, Population, knowing, weight
+from actors.live import Given, Live, Population, following, knowing, weight
 from actors.loading import ArchiveReader, load, reached
 from actors.outlet import Outlet
 from actors.policy import Policy
@@ -37,6 +37,7 @@ from protocol.links import (
     FencesRaised,
     Input,
     ListWatched,
+    Moved,
     Outcome,
     Quarantine,
     ReadCustomer,
@@ -245,7 +246,9 @@ class Cell:
         """Steps the journey with `given` now, or as soon as it is loaded."""
         live = self._population.get(customer) or self._begin(customer, given)
         self._population.touch(live, now_ms)
-        if live.mailbox or live.journey is None or live.crowded:
+        if live.moved_to and given.line is not None and isinstance(moved := following(given, live), Moved):
+            given.line.send(moved)
+        elif live.mailbox or live.journey is None or live.crowded:
             live.mailbox.append(given)
         else:
             self._step(live, given, now_ms)
@@ -414,6 +417,11 @@ class Cell:
         live.mailbox.clear()
         for given in waiting:
             known = knowing(given, verdict, live.customer) if isinstance(verdict, Taken) else given
+            if isinstance(known, Moved) and isinstance(given.message, Input):
+                live.moved += given.message.identities
+                live.moved_to = (known.identity, known.customer)
+            elif isinstance(known, Given):
+                known = following(known, live)
             if isinstance(known, Given):
                 live.mailbox.append(known)
             elif given.line is not None:

@@ -56,6 +56,18 @@ def knowing(given: Given, taken: Taken, customer: str) -> Given | Moved | Refuse
             return given
 
 
+def following(given: Given, live: "Live") -> Given | Moved:
+    """What becomes of an input beside others of its customer that were answered `Moved`: the same, where it is under
+    the same proposal and has an identity of theirs. Decided here it would overtake them, and keep that identity."""
+    message = given.message
+    if not (live.moved_to and isinstance(message, Input) and message.proposed):
+        return given
+    if all(identity not in live.moved for identity in message.identities):
+        return given
+    live.moved += message.identities
+    return Moved(message.ref, *live.moved_to)
+
+
 class Promise(Struct, frozen=True):
     """An `Answered` whose position is known at the commit."""
 
@@ -107,6 +119,11 @@ class Live(Struct, eq=False):
     """By conversation whose lists may have changed since their watchers were told: those it stood in then or since."""
     unlisted: list[str] = []
     """Conversations with commits that list watchers were not told of yet."""
+
+    moved: list[str] = []
+    """Identities of inputs that were sent on, since the customer was a proposal and a wrong one."""
+    moved_to: tuple[str, str] | None = None
+    """What they were answered: the identity that has a customer, and who that is."""
 
     @property
     def gate(self) -> Step | None:

@@ -1,10 +1,12 @@
 """The cell behind its gate, with the real journal, archive and intake: nothing before its commit, nothing twice."""
 
 import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 import pytest
 
+from orchestrator.attribution import LookUp
 from protocol.commands import Assign, LinkIdentity, Reply, Resolve, Snooze, Take
 from protocol.entities import Status
 from protocol.errors import Code, Refusal
@@ -125,6 +127,33 @@ async def test_first_contact_at_two_doors_makes_one_customer() -> None:
         assert sorted(seqs[:5]) == seqs[:5], "each door's order is kept"
         assert sorted(seqs[5:]) == seqs[5:]
         assert len(set(seqs)) == 10
+
+
+async def test_what_follows_an_event_that_is_sent_on_is_sent_on_behind_it() -> None:
+    """A door that does not know Ann's mail yet proposes a customer for her chat and mail; her next words have the chat
+    identity alone. They stay behind the first ones, and hers."""
+    async with world() as made:
+        mail = await made.intake.submit(made.event())
+        known = made.journal_store.customers_of
+        made.intake._attribution._customers_of = _late(known)
+        made.intake._attribution._known.clear()
+        one, two = await asyncio.gather(
+            made.intake.submit(made.event("one", account="chat", identities=("web:1", ANN))),
+            made.intake.submit(made.event("two", account="chat", identities=("web:1",))),
+        )
+        assert (one.stream, two.stream) == (mail.stream, mail.stream)
+        assert one.seq < two.seq
+
+
+def _late(customers_of: Callable[[Sequence[str]], Awaitable[dict[str, str]]]) -> LookUp:
+    """A reader that sees nothing the first time."""
+    asked: list[int] = []
+
+    async def look_up(identities: Sequence[str]) -> dict[str, str]:
+        asked.append(1)
+        return await customers_of(identities) if len(asked) > 1 else {}
+
+    return look_up
 
 
 async def test_a_trusted_event_links_its_identities() -> None:

@@ -1,0 +1,201 @@
+"""Mutants of the cells: the gate, timers, loading, leaving memory, and the decisions themselves."""
+
+from typing import Any
+
+import msgspec
+
+from actors import cell, commanding, conversation, journey, stepping
+from actors.alarms import Alarms
+from actors.cell import Cell
+from actors.committing import Committer
+from actors.conversation import Conversation
+from actors.journey import Decision
+from actors.live import Given, Live, Promise
+from actors.outlet import Outlet, _kept
+from protocol.commands import Take
+from protocol.entities import ConversationView
+from protocol.events import InteractionStarted
+from protocol.journal import Committed, Stale
+from protocol.links import Input, SnapshotTaken
+from tests.simulation.mutants.planting import Plant, mutant
+
+
+def _sent_at_once(plant: Plant, which: Any) -> None:
+    """Replies of some kind do not wait for their commit."""
+    reply = Outlet.reply
+
+    def hasty(self: Outlet, live: Live, given: Given, answer: Any, position: int) -> None:
+        if answer is not None and given.line is not None and which(given, answer):
+            given.line.send(_kept(answer, position))
+        else:
+            reply(self, live, given, answer, position)
+
+    plant(Outlet, "reply", hasty)
+
+
+@mutant
+def early_ack(plant: Plant) -> None:
+    """An input is answered as soon as it is decided."""
+    _sent_at_once(plant, lambda given, answer: isinstance(given.message, Input) and isinstance(answer, Promise))
+
+
+@mutant
+def early_ack_of_a_duplicate(plant: Plant) -> None:
+    """A repeat is answered though its original is not committed yet."""
+    _sent_at_once(plant, lambda given, answer: isinstance(answer, Promise) and answer.status == "repeat")
+
+
+@mutant
+def early_read(plant: Plant) -> None:
+    """A read shows what is decided and not committed."""
+    _sent_at_once(plant, lambda given, answer: not isinstance(answer, Promise))
+
+
+@mutant
+def update_before_commit(plant: Plant) -> None:
+    """Watchers are told as the append leaves for the journal."""
+    flush = Cell._flush
+
+    def told(self: Cell) -> None:
+        for live in self._gathering.values():
+            if live.open is not None:
+                self._outlet.watchers.update(live.customer, live.open.entries)
+        flush(self)
+
+    plant(Cell, "_flush", told)
+
+
+@mutant
+def lost_timer(plant: Plant) -> None:
+    """Alarms are not set; what the archive's timers find at a start is all that rings."""
+    plant(Alarms, "set", lambda self, customer, at_ms, now_ms: None)
+
+
+@mutant
+def append_not_sent_again(plant: Plant) -> None:
+    """A journal that comes back is not sent what its former life did not answer."""
+    opened = Committer.opened
+
+    def shy(self: Committer, line: Any, *, fresh: bool) -> None:
+        opened(self, line, fresh=False)
+
+    plant(Committer, "opened", shy)
+
+
+@mutant
+def stale_writer_goes_on(plant: Plant) -> None:
+    """A cell takes `Stale` for committed, and answers."""
+    conclude = Cell._conclude
+
+    def deaf(self: Cell, live: Live, verdict: Any, now_ms: int) -> None:
+        conclude(self, live, Committed(live.position) if isinstance(verdict, Stale) else verdict, now_ms)
+
+    plant(Cell, "_conclude", deaf)
+
+
+@mutant
+def snapshot_without_its_position(plant: Plant) -> None:
+    """A snapshot says that it is of the beginning: a load applies its events a second time."""
+
+    def placeless(self: Cell, live: Live, journey_: Any) -> None:
+        live.unsaved = 0
+        if self._archive_line is not None:
+            self._archive_line.send(SnapshotTaken(live.customer, 1, journey.freeze(journey_)))
+
+    plant(Cell, "_snapshot", placeless)
+
+
+@mutant
+def passivation_with_a_full_mailbox(plant: Plant) -> None:
+    """A journey leaves memory in the middle of its work."""
+    plant(cell, "_may_leave", lambda live: live.journey is not None)
+
+
+@mutant
+def once_key_not_journaled(plant: Plant) -> None:
+    """The effect is journaled without the key of what caused it."""
+    plant(journey, "_keyed", lambda decision, given: decision)
+
+
+@mutant
+def once_keys_lost_on_load(plant: Plant) -> None:
+    """A journey that comes from its snapshot has forgotten what came before."""
+    thaw = journey.thaw
+
+    def forgetful(body: bytes) -> Any:
+        state = thaw(body)
+        return state and msgspec.structs.replace(state, once=type(state.once)())
+
+    plant(journey, "thaw", forgetful)
+
+
+@mutant
+def quarantine_lost(plant: Plant) -> None:
+    """A refused input is answered as kept, and is not."""
+    plant(journey, "_quarantine", lambda state, given, now_ms: Decision([], status="quarantined"))
+
+
+@mutant
+def conflict_has_a_second_effect(plant: Plant) -> None:
+    """Another payload under a known id is taken as new."""
+
+    def second(state: Any, given: Input, now_ms: int) -> Any:
+        return journey._keyed(journey._receive(state, given, _policy[-1], now_ms), given)
+
+    _policy: list[Any] = []
+    decide = journey.decide
+
+    def decided(state: Any, given: Any, policy: Any, now_ms: int) -> Any:
+        _policy.append(policy)
+        return decide(state, given, policy, now_ms)
+
+    plant(journey, "decide", decided)
+    plant(journey, "_conflict", second)
+
+
+@mutant
+def context_dropped_at_a_switch(plant: Plant) -> None:
+    """A contact on another channel begins without what was known."""
+    start = conversation._start
+
+    def bare(state: Conversation, event: InteractionStarted) -> None:
+        start(state, event)
+        state.context.clear()
+
+    plant(conversation, "_start", bare)
+
+
+@mutant
+def context_hidden_after_a_switch(plant: Plant) -> None:
+    """A view has the context of the newest interaction alone."""
+    view = conversation.view
+
+    def short(state: Conversation, identities: list[str]) -> ConversationView:
+        whole = view(state, identities)
+        newest = state.interactions[-1].number if state.interactions else 0
+        return msgspec.structs.replace(whole, context=[i for i in whole.context if i.interaction == newest])
+
+    plant(conversation, "view", short)
+
+
+@mutant
+def two_owners(plant: Plant) -> None:
+    """An agent takes what another one owns, without force."""
+    decide = commanding.decide
+
+    def grab(state: Any, command: Any, *rest: Any) -> Any:
+        return decide(state, Take(force=True) if isinstance(command, Take) else command, *rest)
+
+    plant(commanding, "decide", grab)
+
+
+@mutant
+def passed_lists_not_told(plant: Plant) -> None:
+    """Lists in which a conversation stood between two words to their watchers are not left (a bug that was here)."""
+
+    def first_alone(live: Live, journey_: Any, stream: str) -> None:
+        if stream not in live.listed:
+            known = journey_.conversations.get(stream)
+            live.listed[stream] = conversation.lists_of(known) if known else ()
+
+    plant(stepping, "_note_lists", first_alone)

@@ -1,0 +1,147 @@
+"""Mutants of the stores and of those who write them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from actors.archive import Archive
+from actors.retention import Retention
+from actors.tail import Tail
+from adapters.stores import journal_rules, memory
+from adapters.stores.journal_rules import Settlement, settle
+from adapters.stores.memory import MemoryJournal
+from protocol.archive import Changes
+from protocol.journal import Fence, Unit
+from tests.simulation.mutants.planting import Plant, mutant
+
+
+@mutant
+def commit_not_synced(plant: Plant) -> None:
+    """The journal says committed before it has synced."""
+    commit = MemoryJournal.commit
+
+    async def unsynced(self: MemoryJournal, units: Sequence[Unit]) -> Any:
+        self._durability = "process"
+        return await commit(self, units)
+
+    plant(MemoryJournal, "commit", unsynced)
+
+
+@mutant
+def fence_not_checked(plant: Plant) -> None:
+    """A commit does not look at its scope's epoch."""
+
+    def careless(units: Sequence[Unit], *, fences: Mapping[str, Fence], **known: Any) -> Settlement:
+        batches = {scope: fence.batch for scope, fence in fences.items()}
+        blessed = []
+        for unit in units:
+            fence = fences.get(unit.scope)
+            if fence is not None and fence.epoch != unit.epoch:
+                batches[unit.scope] += 1
+                unit = msgspec.structs.replace(unit, epoch=fence.epoch, batch=batches[unit.scope])
+            blessed.append(unit)
+        return settle(blessed, fences=fences, **known)
+
+    plant(memory, "settle", careless)
+
+
+@mutant
+def ambiguous_commit_twice(plant: Plant) -> None:
+    """A unit that is sent again after an ambiguous failure is committed once more."""
+
+    def forgetful(units: Sequence[Unit], *, fences: Mapping[str, Fence], **known: Any) -> Settlement:
+        batches = {scope: fence.batch for scope, fence in fences.items()}
+        anew = []
+        for unit in units:
+            if unit.scope in batches and unit.epoch == fences[unit.scope].epoch:
+                batches[unit.scope] += 1
+                unit = msgspec.structs.replace(unit, batch=batches[unit.scope])
+            anew.append(unit)
+        return settle(anew, fences=fences, **known)
+
+    plant(memory, "settle", forgetful)
+
+
+@mutant
+def first_contact_not_unique(plant: Plant) -> None:
+    """An identity that has a customer is given to another one."""
+    judge = journal_rules._judge
+
+    def blind(unit: Unit, group: Settlement, refused: set[str], owners: Mapping[str, str], position: int) -> Any:
+        group.owners.clear()
+        return judge(unit, group, refused, {}, position)
+
+    plant(journal_rules, "_judge", blind)
+
+
+@mutant
+def archive_position_ahead_of_rows(plant: Plant) -> None:
+    """The archive's position is written in one transaction, the rows that lead to it in the next."""
+    follow = Archive._follow
+
+    async def ahead(self: Archive) -> int:
+        apply = self._store.apply
+
+        async def in_two(changes: Any) -> None:
+            await apply(Changes(changes.position, [], [], []))
+            await apply(changes)
+
+        store = self._store
+        self._store = _With(store, apply=in_two)  # type: ignore[assignment]
+        try:
+            return await follow(self)
+        finally:
+            self._store = store
+
+    plant(Archive, "_follow", ahead)
+
+
+@mutant
+def archived_said_too_early(plant: Plant) -> None:
+    """The journal's tail forgets units that the archive has not got yet: a load is without them."""
+    plant(Tail, "of", lambda self, customer: [])
+
+
+@mutant
+def retention_before_sync(plant: Plant) -> None:
+    """The journal is trimmed to what the archive has, and may lose again."""
+    enforce = Retention.enforce
+
+    async def hasty(self: Retention) -> int:
+        archive = self._archive
+        self._archive = _With(archive, sync=_reaches_far)  # type: ignore[assignment]
+        try:
+            return await enforce(self)
+        finally:
+            self._archive = archive
+
+    plant(Retention, "enforce", hasty)
+
+
+@mutant
+def tail_waits_for_ever(plant: Plant) -> None:
+    """A unit that the archive had before the journal knew of it stays in the tail (a bug that was here)."""
+    add = Tail.add
+
+    def late(self: Tail, position: int, customer: str, events: int) -> None:
+        archived, self.archived = self.archived, 0
+        add(self, position, customer, events)
+        self.archived = archived
+
+    plant(Tail, "add", late)
+
+
+class _With:
+    """Something with one of its methods replaced."""
+
+    def __init__(self, inner: Any, **replaced: Any) -> None:
+        self.__dict__.update(replaced)
+        self._inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+async def _reaches_far() -> int:
+    return 10**9

@@ -1,0 +1,31 @@
+"""Each planted fault is caught within the suite's seeds: a mutant that survives means that a check is missing."""
+
+import multiprocessing
+
+import pytest
+
+from tests.simulation.mutants.hunting import SEEDS, Caught, hunted
+from tests.simulation.mutants.known import KNOWN
+from tests.simulation.mutants.planting import MUTANTS
+
+JOBS = 2
+
+
+@pytest.fixture(scope="module")
+def caught() -> dict[str, Caught]:
+    """All mutants, hunted: the seed known to catch one first, then all in order."""
+    with multiprocessing.get_context("spawn").Pool(JOBS) as pool:
+        return {each.name: each for each in pool.imap_unordered(hunted, [(name, False) for name in MUTANTS])}
+
+
+@pytest.mark.parametrize("name", sorted(MUTANTS))
+def test_the_fault_is_caught(caught: dict[str, Caught], name: str) -> None:
+    """By some promise."""
+    assert caught[name].seed is not None, f"no seed of {SEEDS} sees it: {MUTANTS[name].fault}"
+
+
+def test_the_table_is_of_the_mutants_there_are() -> None:
+    """Seeds are kept for these alone; `python -m tests.simulation.mutants --write` brings it up to date."""
+    assert set(KNOWN) == set(MUTANTS)
+    assert len(MUTANTS) >= 16
+    assert all(0 <= seed < SEEDS for seed in KNOWN.values())
