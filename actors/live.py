@@ -64,7 +64,7 @@ def following(given: Given, live: "Live") -> Given | Moved:
         return given
     if all(identity not in live.moved for identity in message.identities):
         return given
-    live.moved += message.identities
+    live.moved = (*live.moved, *message.identities)
     return Moved(message.ref, *live.moved_to)
 
 
@@ -119,8 +119,7 @@ class Live(Struct, eq=False):
     """By conversation whose lists may have changed since their watchers were told: those it stood in then or since."""
     unlisted: list[str] = []
     """Conversations with commits that list watchers were not told of yet."""
-
-    moved: list[str] = []
+    moved: tuple[str, ...] = ()
     """Identities of inputs that were sent on, since the customer was a proposal and a wrong one."""
     moved_to: tuple[str, str] | None = None
     """What they were answered: the identity that has a customer, and who that is."""
