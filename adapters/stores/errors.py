@@ -42,8 +42,8 @@ class StoreFailed(StoreError):
 
 # What SQLite's own words leave open, by the primary result code (https://www.sqlite.org/rescode.html).
 _ADVICE = {
-    sqlite3.SQLITE_BUSY: "another program has it locked, perhaps a shell: end that, and it goes on by itself",
-    sqlite3.SQLITE_FULL: "make room on its disk, and it goes on by itself",
+    sqlite3.SQLITE_BUSY: "another program has it locked, perhaps a shell: end that, and a server that runs goes on",
+    sqlite3.SQLITE_FULL: "make room on its disk, and a server that runs goes on",
     sqlite3.SQLITE_IOERR: "the disk failed: the system's log says why",
     sqlite3.SQLITE_CORRUPT: "the file is damaged: put a backup in its place",
     sqlite3.SQLITE_NOTADB: "the file is damaged: put a backup in its place",
