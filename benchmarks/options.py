@@ -1,11 +1,12 @@
 """What the commands' options have in common: the server they are for, and where results go."""
 
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, Protocol, TypeVar
+from typing import Annotated, Any, NoReturn, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -67,7 +68,7 @@ def carry_out(
 
     Exits with `WRONG_COUNTS` where something does not add up, with `NOT_MEASURED` where there is no figure.
     """
-    with _failures_in_words():
+    with _stopping_in_order(), _failures_in_words():
         if file is not None:
             plot.check()
         with Phases(Console(stderr=True)) as phases:
@@ -80,6 +81,20 @@ def carry_out(
         show(result, Console())
     if result.faults:
         raise typer.Exit(WRONG_COUNTS)
+
+
+@contextmanager
+def _stopping_in_order() -> Iterator[None]:
+    """Ended by a supervisor or a time limit, a run still stops the server it started."""
+
+    def end(number: int, _: object) -> NoReturn:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def server_at(url: str, token: str, *, owned: bool) -> LiveServer | None:

@@ -2,11 +2,14 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 pytestmark = pytest.mark.slow
@@ -100,3 +103,19 @@ def test_placement_of_two(folder: Path) -> None:
     assert dedicated["live"] == 2
     assert dedicated["bytes_per_conversation"] > 100 * pooled["bytes_per_conversation"] > 0
     assert min(pooled["events_per_s"], dedicated["events_per_s"]) > 50
+
+
+def test_a_run_that_is_ended_stops_its_server(folder: Path) -> None:
+    """A time limit's SIGTERM leaves no process and no data behind."""
+    command = [sys.executable, "-m", "benchmarks", "latency", "--idle-seconds", "100", "--folder", str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as run:
+        deadline_s = time.monotonic() + TIMEOUT_S
+        while not (found := list(folder.glob("*/data/server.json"))):
+            assert run.poll() is None
+            assert time.monotonic() < deadline_s
+            time.sleep(0.1)
+        server = psutil.Process(json.loads(found[0].read_text())["pid"])
+        run.terminate()
+        assert run.wait(TIMEOUT_S) == 128 + signal.SIGTERM
+    assert not server.is_running()
+    assert not list(folder.iterdir())
