@@ -13,6 +13,7 @@ Events that share an identity keep the order in which they were taken; others do
 import asyncio
 from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 import structlog
 
@@ -31,21 +32,22 @@ MOVES_MAX = 5
 """How often one event may be sent on before something must be wrong."""
 
 LookUp = Callable[[Sequence[str]], Awaitable[dict[str, str]]]
-Answer = Callable[[Reply | Refusal], None]
+Answer = Callable[[Reply | Refusal, "Taken"], None]
+Done = Callable[[Answered | Refusal], None]
 
 
 class Taken:
-    """An event on its way, and who hears the cell's reply. `number` is its place in the order of taking."""
+    """An event on its way. `number` is its place in the order of taking; `done` is its taker's own business."""
 
-    __slots__ = ("answer", "claims", "digest", "event", "key", "moves", "number", "proposal", "raw")
+    __slots__ = ("claims", "digest", "done", "event", "key", "moves", "number", "proposal", "raw")
 
-    def __init__(self, number: int, event: InboundEvent, key: int, digest: int, raw: bytes, answer: Answer) -> None:
+    def __init__(self, number: int, event: InboundEvent, key: int, digest: int, raw: bytes, done: Done) -> None:
         self.number = number
         self.event = event
         self.key = key
         self.digest = digest
         self.raw = raw
-        self.answer = answer
+        self.done = done
         self.proposal: _Proposal | None = None
         self.claims: list[str] = []
         self.moves = 0
@@ -70,12 +72,13 @@ class _Proposal:
 
 
 class Attribution:
-    """See the module. `customers_of` asks the store; `new_customer` makes an id."""
+    """See the module. `customers_of` asks the store; `new_customer` makes an id; `answer` hears the cells' replies."""
 
-    def __init__(self, cells: Cells, customers_of: LookUp, new_customer: Callable[[], str]) -> None:
+    def __init__(self, cells: Cells, customers_of: LookUp, new_customer: Callable[[], str], answer: Answer) -> None:
         self._cells = cells
         self._customers_of = customers_of
         self._new_customer = new_customer
+        self._answer = answer
         self._known: OrderedDict[str, str] = OrderedDict()
         self._proposed: dict[str, _Proposal] = {}
         """By identity: proposals that are under way."""
@@ -86,7 +89,7 @@ class Attribution:
         self._looking: asyncio.Task[None] | None = None
 
     def send(self, taken: Taken) -> None:
-        """Sends the event to its customer's cell; `taken.answer` gets the reply, or a refusal, once."""
+        """Sends the event to its customer's cell; `answer` gets the reply, or a refusal, once."""
         data, identities = taken.event.data, taken.event.identities
         if isinstance(data, DeliveryReport):
             self._ask(taken, customer_of(conversation_of(data.delivery)), [], [])
@@ -146,7 +149,7 @@ class Attribution:
         self._awaited.clear()
         for taken in waiting:
             text = "the identities' customers could not be looked up; send again"
-            taken.answer(Refusal(Code.UNAVAILABLE, text, ref=taken.event.id))
+            self._answer(Refusal(Code.UNAVAILABLE, text, ref=taken.event.id), taken)
 
     # Choosing the customer
 
@@ -200,7 +203,7 @@ class Attribution:
                 ref, customer, proposed, taken.event, identities, conflicts, taken.key, taken.digest, taken.raw
             )
 
-        self._cells.ask(customer, make, lambda reply: self._answered(taken, reply))
+        self._cells.ask(customer, make, partial(self._answered, taken))
 
     def _answered(self, taken: Taken, reply: Reply) -> None:
         proposal, taken.proposal = taken.proposal, None
@@ -212,7 +215,7 @@ class Attribution:
             if proposal is not None and not proposal.moved and isinstance(reply, Answered) and reply.owns:
                 for identity in taken.claims:
                     self._learn(identity, proposal.customer)
-            taken.answer(reply)
+            self._answer(reply, taken)
         if proposal is not None and not proposal.under_way:
             self._end(proposal)
 
@@ -220,7 +223,7 @@ class Attribution:
         taken.moves += 1
         if taken.moves > MOVES_MAX:
             text = "the customer of the event's identities keeps changing; send again"
-            taken.answer(Refusal(Code.UNAVAILABLE, text, ref=taken.event.id))
+            self._answer(Refusal(Code.UNAVAILABLE, text, ref=taken.event.id), taken)
         elif proposal is None:
             self._learn(moved.identity, moved.customer)
             self.send(taken)

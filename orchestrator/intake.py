@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 from msgspec import Struct
 
-from orchestrator.attribution import Attribution, LookUp, Taken
+from orchestrator.attribution import Attribution, Done, LookUp, Taken
 from orchestrator.cells import Cells
 from orchestrator.homeless import Reply
 from protocol.codec import check_event
@@ -36,8 +36,6 @@ ID_MAX = 512
 ANSWER_WITHIN_S = 30.0
 """For who waits with a request open: a web server, a mail server or a vendor gives up by itself at about that time, and
 tries again only where it knows that it was not answered."""
-
-Done = Callable[["Answered | Refusal"], None]
 
 
 class AccountRule(Struct, frozen=True):
@@ -69,7 +67,7 @@ class Intake:
         new_customer: Callable[[], str],
     ) -> None:
         self._cells = cells
-        self._attribution = Attribution(cells, customers_of, new_customer)
+        self._attribution = Attribution(cells, customers_of, new_customer, self._answered)
         self._accounts = accounts
         self._region = region
         self._limits = limits
@@ -92,14 +90,9 @@ class Intake:
             return
         self.waiting += 1
         self._taken += 1
-
-        def answer(reply: Reply | Refusal) -> None:
-            self.waiting -= 1
-            done(_outcome(reply, checked.id))
-
         key = once_key(checked.account, checked.source, checked.id)
         # The digest is not over the time: a source that has none sends the repeat under a new time of arrival.
-        self._attribution.send(Taken(self._taken, checked, key, digest_of(checked.data), raw, answer))
+        self._attribution.send(Taken(self._taken, checked, key, digest_of(checked.data), raw, done))
 
     def check_writing(self, id: str) -> None:
         """For who holds a request open and cannot wait. Raises `Refusal` (`UNAVAILABLE`) where nothing can be written.
@@ -110,6 +103,10 @@ class Intake:
         if not self.writing():
             text = "the server cannot write it down just now; send again after a moment"
             raise Refusal(Code.UNAVAILABLE, text, ref=id)
+
+    def _answered(self, reply: Reply | Refusal, taken: Taken) -> None:
+        self.waiting -= 1
+        taken.done(_outcome(reply, taken.event.id))
 
     async def submit(self, event: InboundEvent, *, raw: bytes = b"") -> Answered:
         """Takes one event and waits for its commit. Raises `Refusal`: also `TIMED_OUT`, where it may still happen."""

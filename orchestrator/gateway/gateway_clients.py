@@ -6,6 +6,7 @@ together, one `ack` per status and account.
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, ClassVar
 
 from orchestrator.gateway.connection import Connection, Terms
@@ -108,13 +109,13 @@ class GatewayConnection(Connection):
         self._unanswered += 1
         began_s = self._clock.time()
         if self.speaks_for(event.account):
-            self._intake.take(event, lambda outcome: self._decided(event, outcome, began_s))
+            self._intake.take(event, partial(self._decided, event, began_s))
         else:
             message = "the account is not configured, or the token does not speak for it"
             refusal = Refusal(Code.UNKNOWN_ACCOUNT, message, ref=event.id, field="account")
             self._answered(event.id, "", refusal, began_s)
 
-    def _decided(self, event: InboundEvent, outcome: Answered | Refusal, began_s: float) -> None:
+    def _decided(self, event: InboundEvent, began_s: float, outcome: Answered | Refusal) -> None:
         """Answers, but first keeps what would be refused again: the client will not send it a second time."""
         if isinstance(outcome, Refusal) and outcome.code in KEPT:
             task = self._clock.create_task(self._keep(event, outcome, began_s))
