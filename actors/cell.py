@@ -249,7 +249,7 @@ class Cell:
         if live.moved_to and given.line is not None and isinstance(moved := following(given, live), Moved):
             given.line.send(moved)
         elif live.mailbox or live.journey is None or live.crowded:
-            live.mailbox.append(given)
+            live.wait(given)
         else:
             self._step(live, given, now_ms)
 
@@ -267,19 +267,19 @@ class Cell:
 
     def _work_off(self, live: Live) -> None:
         """Steps the journey with what waits, until its open step is large enough."""
-        now_ms, stepped = self._now_ms(), 0
-        for given in live.mailbox:
+        now_ms, stepped, waiting = self._now_ms(), 0, live.mailbox or []
+        for given in waiting:
             if live.crowded:
                 break
             self._step(live, given, now_ms)
             stepped += 1
-        del live.mailbox[:stepped]
+        live.mailbox = waiting[stepped:] or None
 
     def _unwatch(self, message: UnwatchConversation, line: Line) -> None:
         """Takes its place behind a watch that still waits for its journey."""
         live = self._population.get(customer_of(message.conversation))
         if live is not None and live.mailbox:
-            live.mailbox.append(Given(line, message))
+            live.wait(Given(line, message))
         else:
             self._outlet.watchers.unwatch(message.conversation, line)
 
@@ -294,7 +294,7 @@ class Cell:
         live.journey = journey
         self.position = max(self.position, live.position)
         # What was listed before a step was refused still counts: its watchers have not heard of what came since.
-        live.unlisted = list(dict.fromkeys((*live.unlisted, *live.listed)))
+        live.unlisted = tuple(dict.fromkeys((*live.unlisted, *(live.listed or ()))))
         self._outlet.relist(live, journey)
         self._population.weigh(live, weight(journey))
         for conversation, delivery in journeys.attempting(journey):
@@ -411,10 +411,10 @@ class Cell:
     def _decide_again(self, live: Live, verdict: Taken | Skipped) -> None:
         """The journal refused the step: forget the state, load it, and decide what was gated once more, in order."""
         gated = [g.given for step in (live.in_flight, live.open) if step is not None for g in step.gated]
-        waiting = [*gated, *live.mailbox]
+        waiting = [*gated, *(live.mailbox or ())]
         live.in_flight = live.open = live.journey = None
         self._gathering.pop(live.customer, None)
-        live.mailbox.clear()
+        live.mailbox = None
         for given in waiting:
             known = knowing(given, verdict, live.customer) if isinstance(verdict, Taken) else given
             if isinstance(known, Moved) and isinstance(given.message, Input):
@@ -423,7 +423,7 @@ class Cell:
             elif isinstance(known, Given):
                 known = following(known, live)
             if isinstance(known, Given):
-                live.mailbox.append(known)
+                live.wait(known)
             elif given.line is not None:
                 given.line.send(known)
         # Loaded even if nothing waits: what was committed before has timers and watchers.
@@ -438,7 +438,7 @@ class Cell:
             self._fault.set(RuntimeError(f"{live.scope} has another writer: epoch {verdict.epoch}"))
             return
         gated = [g.given for step in (live.in_flight, live.open) if step is not None for g in step.gated]
-        for given in (*gated, *live.mailbox):
+        for given in (*gated, *(live.mailbox or ())):
             if given.line is not None and not isinstance(given.message, UnwatchConversation | TimerDue):
                 given.line.send(Elsewhere(given.message.ref))
         self._gathering.pop(live.customer, None)

@@ -12,6 +12,7 @@ from sys import intern
 
 from msgspec import Struct, field
 
+from actors import recent
 from protocol.entities import (
     ContextItem,
     ConversationSummary,
@@ -48,9 +49,6 @@ from protocol.events import (
     QueueChanged,
 )
 
-RECENT_EVENTS_MAX = 32
-RECENT_BYTES_MAX = 4096
-"""The newest events kept for watchers: a resume within them needs no store. Whichever bound comes first."""
 REFERENCES_MAX = 64
 """Thread references a conversation answers to; the oldest are forgotten, and then time and openness decide."""
 INTERACTIONS_MAX = 32
@@ -59,6 +57,9 @@ DELIVERIES_MAX = 256
 """Bounds of a live conversation. Ended interactions leave memory (the archive has them); for context items and
 undelivered messages a command over the bound is refused."""
 
+
+_NO_ITEMS: dict[str, ContextItem] = {}
+_NO_DELIVERIES: dict[str, Delivery] = {}
 
 RELISTING = frozenset(
     (
@@ -92,15 +93,15 @@ class Conversation(Struct, kw_only=True):
     relation: Relation | None = None
     interactions: list[Interaction] = field(default_factory=list)
     interaction_count: int = 0
-    context: dict[str, ContextItem] = field(default_factory=dict)
-    deliveries: dict[str, Delivery] = field(default_factory=dict)
-    """Undelivered outbound messages, oldest first."""
+    context: dict[str, ContextItem] = field(default_factory=lambda: _NO_ITEMS)
+    deliveries: dict[str, Delivery] = field(default_factory=lambda: _NO_DELIVERIES)
+    """Undelivered outbound messages, oldest first. It and `context` are replaced, never changed: most conversations
+    have neither, and share the empty ones."""
     references: tuple[str, ...] = ()
     """Thread references of its messages, oldest first."""
-    recent: list[bytes] = field(default_factory=list)
-    """The newest events' bytes, ending with the one at `head`."""
-    recent_bytes: int = 0
-    """Of all of them together."""
+    recent: bytes = b""
+    """The newest events, ending with the one at `head` (see `actors.recent`)."""
+    recent_count: int = 0
 
     @property
     def live(self) -> bool:
@@ -115,7 +116,7 @@ def evolve(state: Conversation, event: AnyEvent, encoded: bytes) -> Conversation
     """
     state.head += 1
     state.updated_at_ms = event.at_ms
-    _remember(state, encoded)
+    state.recent, state.recent_count = recent.add(state.recent, state.recent_count, encoded)
     match event:
         case ConversationOpened():
             state.queue, state.subject, state.relation = event.queue, event.subject, event.relation
@@ -140,7 +141,7 @@ def evolve(state: Conversation, event: AnyEvent, encoded: bytes) -> Conversation
         case ConversationClosed():
             state.status, state.close_at_ms, state.wake_at_ms = Status.CLOSED, 0, 0
         case ContextSet():
-            state.context[event.key] = ContextItem(
+            item = ContextItem(
                 key=event.key,
                 value=event.value,
                 channel=event.channel,
@@ -150,6 +151,7 @@ def evolve(state: Conversation, event: AnyEvent, encoded: bytes) -> Conversation
                 sensitivity=event.sensitivity,
                 version=event.version,
             )
+            state.context = {**state.context, event.key: item}
         case (
             DeliveryAttempted()
             | DeliverySent()
@@ -223,20 +225,9 @@ def interaction_of(state: Conversation, number: int) -> Interaction | None:
 def suffix(state: Conversation, seq: int) -> list[bytes] | None:
     """The events after `seq`, or None where memory does not reach back so far."""
     missing = state.head - seq
-    if missing < 0 or missing > len(state.recent):
+    if missing < 0 or missing > state.recent_count:
         return None
-    return state.recent[len(state.recent) - missing :]
-
-
-def _remember(state: Conversation, encoded: bytes) -> None:
-    recent = state.recent
-    recent.append(encoded)
-    state.recent_bytes += len(encoded)
-    while len(recent) > RECENT_EVENTS_MAX or (state.recent_bytes > RECENT_BYTES_MAX and len(recent) > 1):
-        state.recent_bytes -= len(recent.pop(0))
-    if state.recent_bytes > RECENT_BYTES_MAX * 16:
-        recent.clear()  # One enormous message: watchers get it as it comes, later readers from the archive.
-        state.recent_bytes = 0
+    return recent.events(state.recent)[state.recent_count - missing :]
 
 
 def _start(state: Conversation, event: InteractionStarted) -> None:
@@ -271,7 +262,7 @@ def _contact(
             if not state.subject:
                 state.subject = event.subject
         case MessageQueued():
-            state.deliveries[event.delivery] = Delivery(
+            queued = Delivery(
                 id=event.delivery,
                 channel=event.channel,
                 account=event.account,
@@ -281,6 +272,7 @@ def _contact(
                 references=event.references,
                 author=event.actor,
             )
+            state.deliveries = {**state.deliveries, queued.id: queued}
         case ActivitySeen():
             pass
 
@@ -301,7 +293,7 @@ def _deliver(
         case DeliveryAttempted():
             delivery.state, delivery.attempt, delivery.next_at_ms = "attempting", event.attempt, 0
         case DeliverySent():
-            del state.deliveries[event.delivery]
+            state.deliveries = {id: other for id, other in state.deliveries.items() if other is not delivery}
             if event.external_id:
                 _refer(state, event.external_id)
         case DeliveryFailed():

@@ -44,7 +44,7 @@ PAST_MAX = 64
 """Ids of closed conversations kept for relations."""
 IDENTITIES_MAX = 64
 REPLAYED_MAX = 256
-STATE_VERSION = 2
+STATE_VERSION = 3
 """Of the snapshot's form; another one is not read, and the journey is loaded from its events."""
 
 
@@ -277,7 +277,8 @@ def _identify(state: Journey, given: Input, now_ms: int) -> tuple[list[tuple[str
             IdentityLinked(
                 at_ms=now_ms,
                 actor=actor,
-                identity=identity,
+                # The event's own string, which its contact keeps too: a conversation has it once.
+                identity=own if identity == own else identity,
                 evidence="first_contact" if given.proposed and identity == own else "asserted_by_channel",
                 verified=identity == own,
                 account=given.event.account,

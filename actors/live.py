@@ -105,7 +105,7 @@ class Live(Struct, eq=False):
     customer: str
     scope: str
     journey: Journey | None = None
-    mailbox: list[Given] = []
+    mailbox: list[Given] | None = None
     """Short: what is in memory is stepped at once, so messages wait here only for a load or behind a large step."""
     open: Step | None = None
     in_flight: Step | None = None
@@ -115,14 +115,21 @@ class Live(Struct, eq=False):
     """Events since the last snapshot."""
     bytes: int = 0
     touched_ms: int = 0
-    listed: dict[str, tuple[str, ...]] = {}
+    listed: dict[str, tuple[str, ...]] | None = None
     """By conversation whose lists may have changed since their watchers were told: those it stood in then or since."""
-    unlisted: list[str] = []
+    unlisted: tuple[str, ...] = ()
     """Conversations with commits that list watchers were not told of yet."""
     moved: tuple[str, ...] = ()
     """Identities of inputs that were sent on, since the customer was a proposal and a wrong one."""
     moved_to: tuple[str, str] | None = None
     """What they were answered: the identity that has a customer, and who that is."""
+
+    def wait(self, given: Given) -> None:
+        """Puts it last in the mailbox."""
+        if self.mailbox is None:
+            self.mailbox = [given]
+        else:
+            self.mailbox.append(given)
 
     @property
     def gate(self) -> Step | None:
@@ -151,7 +158,7 @@ def weight(journey: Journey | None) -> int:
         return JOURNEY_BYTES + CONVERSATION_BYTES
     size = JOURNEY_BYTES + len(journey.once.packed)
     for conversation in journey.conversations.values():
-        size += CONVERSATION_BYTES + sum(map(len, conversation.recent))
+        size += CONVERSATION_BYTES + len(conversation.recent)
         size += sum(len(delivery.text) for delivery in conversation.deliveries.values())
     return size
 

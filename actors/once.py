@@ -1,6 +1,6 @@
 """Once-keys: what a journey remembers of the inputs that came, so that a repeat is recognised by the actor alone.
 
-A record of 24 bytes for each key, the oldest first, all in one `bytearray`:
+A record of 24 bytes for each key, the oldest first, all in one string of bytes:
 
     key 8 | digest 4 | at 4 (seconds since 1970) | conversation 4 (its number; 0: the customer's own stream) | seq 4
 
@@ -38,7 +38,7 @@ class OnceKeys:
     __slots__ = ("_dropped", "_index", "packed")
 
     def __init__(self, packed: bytes = b"") -> None:
-        self.packed = bytearray(packed)
+        self.packed = packed
         self._dropped = 0
         """Records that have left since the index was made: its places count from the first it knew."""
         self._index: dict[int, int] | None = None
@@ -63,7 +63,7 @@ class OnceKeys:
         """The key came; over `KEYS_MAX` the oldest is forgotten."""
         if self._index is not None:
             self._index[key] = self._dropped + len(self)
-        self.packed += _RECORD.pack(key, seen.digest, seen.at_s, seen.conversation, seen.seq)
+        self.packed = self.packed + _RECORD.pack(key, seen.digest, seen.at_s, seen.conversation, seen.seq)
         if len(self) > KEYS_MAX:
             self._forget(1)
 
@@ -83,7 +83,7 @@ class OnceKeys:
                 if self._index.get(key, self._dropped + count) < self._dropped + count:
                     del self._index[key]
             self._dropped += count
-        del self.packed[: count * _SIZE]
+        self.packed = self.packed[count * _SIZE :]
 
     def _place(self, key: int) -> int:
         """Where the key's newest record begins; -1: nowhere."""

@@ -53,18 +53,17 @@ class Outlet:
             self._carry_out(journey, step)
         for entry in step.entries:
             if entry.stream not in live.unlisted:
-                live.unlisted.append(entry.stream)
+                live.unlisted = (*live.unlisted, entry.stream)
 
     def relist(self, live: Live, journey: Journey) -> None:
         """Memory and journal agree: list watchers are told of what changed."""
         for stream in live.unlisted:
             if conversation := journey.conversations.get(stream):
-                if (before := live.listed.get(stream)) is not None:
+                if live.listed and (before := live.listed.get(stream)) is not None:
                     self.watchers.relist(live, conversation, before)
                 else:
                     self.watchers.moved(live, conversation)
-        live.unlisted.clear()
-        live.listed.clear()
+        live.unlisted, live.listed = (), None
 
     def attempt(self, conversation: Conversation, delivery: str, *, again: bool) -> None:
         """Hands out a committed attempt. `again`: it may have been handed out before."""

@@ -11,6 +11,7 @@ from msgspec import Raw
 
 from actors import conversation as conversations
 from actors import journey as journeys
+from actors import recent
 from actors.conversation import RELISTING
 from actors.journey import Decision, Journey, TimerDue
 from actors.lines import Line
@@ -100,8 +101,9 @@ def _note_lists(live: Live, journey: Journey, stream: str) -> None:
     All of them, not the first alone: who lists one of them whole from the archive between two commits has it there."""
     conversation = journey.conversations.get(stream)
     lists = conversations.lists_of(conversation) if conversation else ()
-    noted = live.listed.get(stream, ())
-    live.listed[stream] = (*noted, *(name for name in lists if name not in noted)) if noted else lists
+    listed = live.listed or {}
+    noted = listed.get(stream, ())
+    live.listed = {**listed, stream: (*noted, *(name for name in lists if name not in noted))}
 
 
 def _watch(journey: Journey, asked: WatchConversation, line: Line | None, watchers: Watchers) -> AnyFromCell:
@@ -114,7 +116,7 @@ def _watch(journey: Journey, asked: WatchConversation, line: Line | None, watche
     events = conversations.suffix(conversation, asked.seq) if asked.seq >= 0 else None
     view = None
     if events is None:
-        view, events = conversations.view(conversation, journey.identities), conversation.recent
+        view, events = conversations.view(conversation, journey.identities), recent.events(conversation.recent)
     return Watched(asked.ref, conversation.id, conversation.head, view, [Raw(event) for event in events])
 
 

@@ -29,7 +29,7 @@ def test_it_is_a_dictionary_that_forgets_from_the_front(keys: list[int], before:
         once.add(key, seen(1000 + number))
         assert once.get(key) == seen(1000 + number)
     assert all(once.get(key) == each for key, each in model.items())
-    assert all(OnceKeys(bytes(once.packed)).get(key) == each for key, each in model.items())
+    assert all(OnceKeys(once.packed).get(key) == each for key, each in model.items())
 
 
 def test_a_key_that_comes_again_after_its_time_is_the_newer_one() -> None:
@@ -49,7 +49,7 @@ def test_bytes_across_two_fields_are_no_key() -> None:
     """Eight bytes that happen to stand across a digest and a time are not taken for a key."""
     once = OnceKeys()
     once.add(1, Seen(digest=0xAABBCCDD, at_s=0x11223344, conversation=0, seq=0))
-    across = int.from_bytes(bytes(once.packed[8:16]), "little")
+    across = int.from_bytes(once.packed[8:16], "little")
     assert once.get(across) is None
     once.add(across, seen(5))
     assert once.get(across) == seen(5)

@@ -194,8 +194,8 @@ def passed_lists_not_told(plant: Plant) -> None:
     """Lists in which a conversation stood between two words to their watchers are not left (a bug that was here)."""
 
     def first_alone(live: Live, journey_: Any, stream: str) -> None:
-        if stream not in live.listed:
+        if stream not in (live.listed or ()):
             known = journey_.conversations.get(stream)
-            live.listed[stream] = conversation.lists_of(known) if known else ()
+            live.listed = {**(live.listed or {}), stream: conversation.lists_of(known) if known else ()}
 
     plant(stepping, "_note_lists", first_alone)
