@@ -11,7 +11,7 @@ Events that share an identity keep the order in which they were taken; others do
 """
 
 import asyncio
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
@@ -19,6 +19,7 @@ import structlog
 
 from orchestrator.cells import Cells
 from orchestrator.homeless import Reply
+from orchestrator.known_identities import KnownIdentities
 from protocol.errors import Code, Refusal
 from protocol.ids import conversation_of, customer_of
 from protocol.inbound import DeliveryReport, InboundEvent
@@ -26,8 +27,6 @@ from protocol.links import Answered, AnyToCell, Input, Moved
 
 _log = structlog.get_logger(__name__)
 
-CACHE_MAX = 200_000
-"""Identities remembered with their customer; the longest unused go first. About 200 bytes each."""
 MOVES_MAX = 5
 """How often one event may be sent on before something must be wrong."""
 
@@ -79,7 +78,7 @@ class Attribution:
         self._customers_of = customers_of
         self._new_customer = new_customer
         self._answer = answer
-        self._known: OrderedDict[str, str] = OrderedDict()
+        self._known = KnownIdentities()
         self._proposed: dict[str, _Proposal] = {}
         """By identity: proposals that are under way."""
         self._unresolved: list[Taken] = []
@@ -93,10 +92,12 @@ class Attribution:
         data, identities = taken.event.data, taken.event.identities
         if isinstance(data, DeliveryReport):
             self._ask(taken, customer_of(conversation_of(data.delivery)), [], [])
-        elif len(identities) == 1 and identities[0] in self._known and identities[0] not in self._awaited:
+        elif (
+            len(identities) == 1
+            and identities[0] not in self._awaited
+            and (customer := self._known.get(identities[0])) is not None
+        ):
             # By far the most: one identity, and memory knows whose. `_route` would find the same.
-            customer = self._customer(identities[0])
-            assert customer is not None
             self._ask(taken, customer, identities, [])
         elif all(self._is_known(identity) and identity not in self._awaited for identity in identities):
             self._route(taken)
@@ -123,7 +124,7 @@ class Attribution:
                 self._give_up(exc)
                 break
             for identity, customer in found.items():
-                self._learn(identity, customer)
+                self._known.learn(identity, customer)
             # What came meanwhile was not looked up; it, and what waits behind it, takes another round.
             looked_up = {identity for taken in batch for identity in taken.event.identities}
             self._unresolved.sort(key=_number)
@@ -180,15 +181,9 @@ class Attribution:
     def _customer(self, identity: str) -> str | None:
         customer = self._known.get(identity)
         if customer is not None:
-            self._known.move_to_end(identity)
             return customer
         proposal = self._proposed.get(identity)
         return proposal.customer if proposal else None
-
-    def _learn(self, identity: str, customer: str) -> None:
-        self._known[identity] = customer
-        if len(self._known) > CACHE_MAX:
-            self._known.popitem(last=False)
 
     # Asking the cell
 
@@ -214,7 +209,7 @@ class Attribution:
         else:
             if proposal is not None and not proposal.moved and isinstance(reply, Answered) and reply.owns:
                 for identity in taken.claims:
-                    self._learn(identity, proposal.customer)
+                    self._known.learn(identity, proposal.customer)
             self._answer(reply, taken)
         if proposal is not None and not proposal.under_way:
             self._end(proposal)
@@ -225,7 +220,7 @@ class Attribution:
             text = "the customer of the event's identities keeps changing; send again"
             self._answer(Refusal(Code.UNAVAILABLE, text, ref=taken.event.id), taken)
         elif proposal is None:
-            self._learn(moved.identity, moved.customer)
+            self._known.learn(moved.identity, moved.customer)
             self.send(taken)
         else:
             proposal.moved = True
@@ -239,7 +234,7 @@ class Attribution:
             if self._proposed.get(identity) is proposal:
                 del self._proposed[identity]
         for identity, customer in proposal.moves:
-            self._learn(identity, customer)
+            self._known.learn(identity, customer)
         held, proposal.held = sorted(proposal.held, key=_number), []
         for taken in held:
             taken.claims = []
