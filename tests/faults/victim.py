@@ -91,6 +91,8 @@ class Victim(LiveServer):
 
     def end(self) -> None:
         """Whatever runs of it still, in whatever state, is killed. For a test's end."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()  # First, so that it revives nothing.
         leftovers.end(mark_of(self.data))
         if self._process is not None and self._process.returncode is None:
             self._process.communicate()
