@@ -50,6 +50,8 @@ class Seat:
         """The cell was told to let it go: what comes for it now is for another seat."""
         self._due = False
         """Time has come for it, and it was not looked at since."""
+        self._unwanted = False
+        """It sits elsewhere by now: it leaves as soon as its scope is taken, since two takings must not overlap."""
         self._next: Take | None = None
         self._waiting: list[tuple[Line, AnyToCell]] = []
         """For the customer while its scope is being taken, and for one that leaves. Bounded by who asks."""
@@ -92,7 +94,9 @@ class Seat:
                 self._take(message)
             case Release():
                 if message.customer == self._customer and not self._leaving:
-                    self._leave()
+                    self._unwanted = True
+                    if self._taken:
+                        self._leave()
             case WatchList() | UnwatchList():
                 self._cell.received(line, message)
             case UnwatchConversation():
@@ -169,7 +173,7 @@ class Seat:
     def _sit(self, take: Take) -> None:
         self._next = None
         self._customer, self._due = take.customer, take.due
-        self._taken = self._served = self._leaving = False
+        self._taken = self._served = self._leaving = self._unwanted = False
         self._tell_sitting()
         self._taking = asyncio.get_running_loop().create_task(self._take_scope(take.customer))
         self._taking.add_done_callback(self._took)
@@ -177,6 +181,9 @@ class Seat:
     async def _take_scope(self, customer: str) -> None:
         await self._cell.take(customer)
         self._taken = True
+        if self._unwanted:
+            self._leave()
+            return
         waiting, self._waiting = self._waiting, []
         for line, message in waiting:
             self._serve(line, message)
