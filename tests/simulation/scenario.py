@@ -6,8 +6,11 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from unittest.mock import patch
 
 import structlog
+
+from protocol import pipe
 
 from tests.simulation.faults import Faults
 from tests.simulation.plan import Plan, plan_of
@@ -42,7 +45,9 @@ def replay_of(ended: Run) -> str:
 def run(seed: int, *, placement: str = "pooled", say: Callable[[str], None] | None = None) -> Run:
     """Plays a seed; `say` gets each line of its trace."""
     plan = plan_of(seed, placement=placement)
-    with _quiet(), asyncio.Runner(loop_factory=VirtualLoop) as runner:
+    # A pipe acknowledges after a 32nd of what its other end may keep, here as there.
+    often = patch.object(pipe, "ACK_EVERY_BYTES", plan.unacked_bytes_max // 32)
+    with _quiet(), often, asyncio.Runner(loop_factory=VirtualLoop) as runner:
         loop = runner.get_loop()
         assert isinstance(loop, VirtualLoop)
         world = World(plan, loop, say)
