@@ -11,7 +11,6 @@ from unittest.mock import patch
 import structlog
 
 from protocol import pipe
-
 from tests.simulation.faults import Faults
 from tests.simulation.plan import Plan, plan_of
 from tests.simulation.promises import acked, bounded, context, once, one_owner, ordered, refused, sent_once
