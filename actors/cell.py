@@ -58,6 +58,9 @@ APPEND_UNITS = 256
 APPEND_UNITS_MAX = 4096
 APPEND_BYTES_MAX = 8 * 1024 * 1024
 """One append: what is over goes with the next one. A journal's transaction and a pipe's blob stay bounded."""
+BEGUN_MAX = 20_000
+"""Customers that were begun without a look into a store, remembered for as long as inputs under the same proposal may
+be on their way: seconds, of which each brings some thousands of new customers at most."""
 SNAPSHOT_EVERY = 64
 """Events of a journey between snapshots: a load reads a snapshot and at most about as many events."""
 TICK_S = 0.25
@@ -104,6 +107,8 @@ class Cell:
         self._committer = Committer(self._settled)
         self._generation = ""
         self._archive_line: Line | None = None
+        self._begun: dict[str, None] = {}
+        """See `BEGUN_MAX`; the oldest first."""
         self._gathering: dict[str, Live] = {}
         """Journeys with an open step, in the order of their first decision."""
         self._flush_due = False
@@ -257,13 +262,21 @@ class Cell:
         """Makes the customer's place, and its journey where no store can know it; else has it loaded."""
         live = Live(customer, self._scope(customer))
         self._population.weigh(live, weight(None))
-        if isinstance(given.message, Input) and given.message.proposed:
+        if isinstance(given.message, Input) and given.message.proposed and not self._was_here(given.message):
             # Nobody has the identities, as far as the gateway saw: no store knows this customer. Where that is
             # wrong the journal's unique identity key refuses the unit, and the journey is loaded after all.
             live.journey = Journey(customer=customer)
+            self._begun[customer] = None
+            if len(self._begun) > BEGUN_MAX:
+                del self._begun[next(iter(self._begun))]
         else:
             self._load(live)
         return live
+
+    def _was_here(self, proposed: Input) -> bool:
+        """Whether a proposed customer may be real by now: an earlier input under the same proposal made it so, and it
+        has left memory since, or it came with that input to another life or seat."""
+        return proposed.again or proposed.customer in self._begun
 
     def _work_off(self, live: Live) -> None:
         """Steps the journey with what waits, until its open step is large enough."""

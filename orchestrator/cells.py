@@ -11,6 +11,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
+import msgspec
+
 from actors.fault import Fault
 from actors.lines import Line
 from orchestrator.homeless import Asked, Done, Homeless, Reply
@@ -24,6 +26,7 @@ from protocol.links import (
     DeliverNow,
     Elsewhere,
     HeadsAre,
+    Input,
     ListChanged,
     ListWatched,
     Moved,
@@ -196,7 +199,7 @@ class Cells:
         self._open = [each for each in self._lines.values() if each is not None]
         if fresh:
             for question, _ in list(self._asked[index].values()):
-                line.send(question)
+                line.send(_again(question))
             self._look_for_lingering(index)
             self._look_after_left(index)
             self.on_fresh(index)
@@ -280,7 +283,7 @@ class Cells:
         for ref in sorted(asked):
             self._asked[index][ref] = asked[ref]
             if line is not None:
-                line.send(asked[ref][0])
+                line.send(_again(asked[ref][0]))
         self.on_moved(customer)
 
     def _elsewhere(self, index: int, ref: int) -> None:
@@ -317,6 +320,13 @@ class Cells:
         for ref in taken:
             del asked[ref]
         return taken
+
+
+def _again(question: AnyToCell) -> AnyToCell:
+    """The question as it is asked of whom it was not, or perhaps not, asked before."""
+    if isinstance(question, Input) and question.proposed:
+        return msgspec.structs.replace(question, again=True)
+    return question
 
 
 def _by_shard(count: int) -> Callable[[str], int]:

@@ -43,6 +43,8 @@ class Input(Link, frozen=True, tag=1):
     digest: int
     raw: bytes = b""
     """What to keep should the cell put it in quarantine; empty: the event itself."""
+    again: bool = False
+    """Another life or seat may have been asked this, or what came before it: what was proposed then may be real now."""
 
 
 class Quarantine(Link, frozen=True, tag=2):

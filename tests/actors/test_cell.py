@@ -10,10 +10,12 @@ from orchestrator.attribution import LookUp
 from protocol.commands import Assign, LinkIdentity, Reply, Resolve, Snooze, Take
 from protocol.entities import Status
 from protocol.errors import Code, Refusal
+from protocol.inbound import InteractionBegan, InteractionStopped
 from protocol.links import (
     Answered,
     Ask,
     CustomerRead,
+    Input,
     ListWatched,
     ReadCustomer,
     Refused,
@@ -154,6 +156,23 @@ def _late(customers_of: Callable[[Sequence[str]], Awaitable[dict[str, str]]]) ->
         return await customers_of(identities) if len(asked) > 1 else {}
 
     return look_up
+
+
+async def test_a_proposed_customer_that_is_real_by_now_is_loaded() -> None:
+    """The chat began and was answered; its end was sent under the same proposal, and the cell died before it came. Its
+    next life knows what began, and does not refuse the end of what it never heard of."""
+    async with world(cells=1) as made:
+        began = made.event(InteractionBegan(session="s1"), account="chat", identities=("web:1",))
+        answer = await made.intake.submit(began)
+        customer = answer.stream.rpartition("-")[0]
+        made.kill_cell(0)
+        over = made.event(InteractionStopped(session="s1"), account="chat", identities=("web:1",))
+        replies: list[object] = []
+        made.cells.ask(customer, lambda ref: Input(ref, customer, True, over, ["web:1"], [], 7, 7), replies.append)
+        await made.start_cell(0)
+        await made.until(lambda: replies)
+        assert isinstance(replies[0], Answered)
+        assert (replies[0].stream, replies[0].seq) == (answer.stream, 3)
 
 
 async def test_a_trusted_event_links_its_identities() -> None:
