@@ -12,13 +12,12 @@ from orchestrator.client import GatewayClient
 from protocol.events import MessageReceived
 from tests.faults.looking import Operator
 from tests.faults.truth import Truth
-from tests.faults.victim import Victim
+from tests.faults.victim import SEATS, Victim
 from tests.live_server import until
 from tests.people import Customer, Desk, desk_at
 
 pytestmark = pytest.mark.slow
 
-SEATS = 4
 CUSTOMERS = 10
 TEST_S = 120.0
 HANGS_S = 8.0
@@ -28,8 +27,7 @@ WELL_WITHIN_S = 10.0
 
 async def test_customers_take_turns_on_a_few_seats_whoever_is_killed(tmp_path: Path) -> None:
     """What is acked is in the journal, in order; who watches sees each event once, without a gap."""
-    limits = f"limits.dedicated_max = {SEATS}\nlimits.dedicated_warm = 1\n"
-    server = Victim(tmp_path, placement="dedicated", settings=limits)
+    server = Victim(tmp_path, placement="dedicated")
     await asyncio.to_thread(server.start)
     try:
         people = [Customer() for _ in range(CUSTOMERS)]
