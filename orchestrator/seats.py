@@ -106,6 +106,7 @@ class Seats:
             return
         if self._seat_of.get(said.customer) == seat:
             del self._seat_of[said.customer]
+            self.cells.displaced(said.customer, seat)
         self._leave(seat)
         self.cells.gone(seat, lost=lost)
 
