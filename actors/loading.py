@@ -68,6 +68,7 @@ async def load(
         state, position = thawed, stored.position
     for event in await archive.events_of_customer(customer, position):
         decoded = _from_json(event.body)
+        journeys.skip_to(state, event.stream, event.seq)
         journeys.evolve(state, event.stream, decoded, _encode(decoded))
         position = event.position
     for record in tail.records:
