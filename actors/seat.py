@@ -180,14 +180,17 @@ class Seat:
 
     async def _take_scope(self, customer: str) -> None:
         await self._cell.take(customer)
+        if self._customer != customer:
+            return  # It left meanwhile.
         self._taken = True
         if self._unwanted:
             self._leave()
             return
         waiting, self._waiting = self._waiting, []
         for line, message in waiting:
-            self._serve(line, message)
-        if self._due:
+            # The first of them may have been all it sat here for.
+            self._let_in(customer, line, message)
+        if self._due and self._customer == customer and not self._leaving:
             self._look()
         if self._next is not None:
             self._wait_for_way()

@@ -44,6 +44,8 @@ NOWHERE = -1
 """The index of a customer's cell while it has none."""
 
 
+_NOTHING: Asked = {}
+"""What a cell that is gone was asked."""
 LEFT_MAX = 64
 """Customers that left one cell: a pipe is acknowledged after 32 blobs at the latest, and each had one of its own."""
 
@@ -217,7 +219,8 @@ class Cells:
         """Hands a reply to who asked, and what nobody asked for to the listeners."""
         match message:
             case Answered() | Refused() | Moved() | Watched() | CustomerRead() | ListWatched():
-                _, done = self._asked[self._indexes[line.peer]].pop(message.ref, self._nobody)
+                # A cell that is gone may still be heard of: its customers' questions were taken from it.
+                _, done = self._asked.get(self._indexes[line.peer], _NOTHING).pop(message.ref, self._nobody)
                 done(message)
             case Updated():
                 self.on_updated(message)
