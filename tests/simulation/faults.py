@@ -38,7 +38,7 @@ class Faults:
             "restart_client": self._restart_client,
             "slow_agent": self._slow_agent,
             "busy_agent": self._busy_agent,
-            "clock_forward": lambda: world.jump(self._random.choice((1_000, 10_000, 70 * MINUTE_MS))),
+            "clock_forward": self._clock_forward,
             "clock_back": lambda: world.jump(-self._random.choice((1_000, 10_000, 20 * MINUTE_MS))),
             "provider": self._provider,
             "duplicate": traffic.again,
@@ -79,6 +79,12 @@ class Faults:
 
     def _trouble(self, trouble: str) -> None:
         self._world.disks.trouble = trouble  # type: ignore[assignment]
+
+    def _clock_forward(self) -> None:
+        """Past the hour, where there is retention: it looks once an hour."""
+        far = 70 * MINUTE_MS
+        hops = (far, far) if self._world.settings.retention_days else (1_000, 10_000, far)
+        self._world.jump(self._random.choice(hops))
 
     def _break_pipe(self) -> None:
         if pairs := self._world.exchange.pairs():

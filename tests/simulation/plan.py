@@ -75,24 +75,29 @@ def plan_of(seed: int, *, placement: str) -> Plan:
     chosen = random.choice(("pooled", "dedicated"))
     placement = chosen if placement == "both" else placement
     active_s = random.uniform(4.0, 12.0)
+    settings = _settings(random, placement)
     return Plan(
         seed=seed,
         placement=placement,
-        settings=_settings(random, placement),
+        settings=settings,
         active_s=active_s,
         events=random.randrange(20, 90),
         commands=random.randrange(10, 70),
         people=random.randrange(2, 7),
         agents=random.randrange(1, 4),
         unacked_bytes_max=random.choice((3 * 1024, UNACKED_BYTES_MAX, UNACKED_BYTES_MAX)),
-        faults=_faults(random, active_s),
+        faults=_faults(random, active_s, retained=bool(settings.retention_days)),
     )
 
 
-def _faults(random: Random, active_s: float) -> tuple[tuple[float, str], ...]:
+def _faults(random: Random, active_s: float, *, retained: bool) -> tuple[tuple[float, str], ...]:
     """Some kinds, some of them several times; a few runs have none, and show that the checks hold in peace."""
     kinds = random.sample(FAULTS, random.choice((0, 1, 2, 3, 4, 6, 9)))
     faults = [(random.uniform(0.1, active_s), kind) for kind in kinds for _ in range(random.choice((1, 1, 2, 4)))]
+    if retained and random.random() < 0.4:
+        # What retention takes, and what a power failure takes after it: chance brings the two together too seldom.
+        hour_s = random.uniform(0.4, 0.9) * active_s
+        faults += [(hour_s, "clock_forward"), (random.uniform(hour_s, active_s), "power")]
     return tuple(sorted(faults))
 
 

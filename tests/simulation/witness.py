@@ -166,7 +166,10 @@ class Witness:
                 self._broken("committed_only", f"{stream}/{first + n + 1} was shown otherwise than it is journaled")
 
     def _view(self, conversation: str, head: int, view: ConversationView) -> None:
-        if self._folds.view(conversation, head) != msgspec.structs.replace(view, identities=[]):
+        made = self._folds.view(conversation, head)
+        if made is not None and made.status is Status.CLOSED and view.status is Status.CLOSED:
+            return  # Retention leaves one that is over without words.
+        if made != msgspec.structs.replace(view, identities=[]):
             self._broken("committed_only", f"{conversation} was shown at {head} otherwise than its events make it")
 
     def _some_view(self, view: ConversationView) -> None:

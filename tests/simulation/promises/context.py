@@ -4,6 +4,7 @@ What an agent set, and was told is set, is there at the end: in what the live co
 Computed from the `ContextSet` events alone, not by the code that folds them.
 """
 
+from protocol.errors import Refusal
 from protocol.events import ContextSet
 from protocol.links import CustomerRead, ReadCustomer
 from tests.simulation.world import World
@@ -14,7 +15,11 @@ async def check(world: World) -> None:
     gateway = world.server.gateway
     assert gateway is not None
     for customer in sorted({record.customer for record in world.ledger.records}):
-        reply = await gateway.front.cells.call(customer, lambda ref, c=customer: ReadCustomer(ref, c))
+        try:
+            reply = await gateway.front.cells.call(customer, lambda ref, c=customer: ReadCustomer(ref, c))
+        except Refusal as refusal:
+            world.broken("context", f"{customer} can't be read: {refusal.message}")
+            return
         assert isinstance(reply, CustomerRead)
         shown = {view.conversation: view for view in reply.view.open} if reply.view else {}
         for stream in [s for s, c in world.ledger.customers.items() if c == customer and "-" in s]:
