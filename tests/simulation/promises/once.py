@@ -4,7 +4,7 @@ that is asked again repeats its result."""
 from collections import defaultdict
 
 from protocol.errors import Code
-from protocol.events import InteractionStarted, MessageReceived
+from protocol.events import IdentityConflictFound, InteractionStarted, MessageReceived
 from tests.simulation.sources import Offer
 from tests.simulation.world import World
 
@@ -14,12 +14,7 @@ def check(world: World) -> None:
     for key, places in world.ledger.by_once.items():
         if len(places) > 1:
             world.broken("once", f"the key {key:x} has effects at {places}")
-    for stream, events in world.ledger.streams.items():
-        for event in events:
-            if isinstance(event, MessageReceived | InteractionStarted) and event.identity:
-                owner = world.ledger.owners.get(event.identity)
-                if owner != world.ledger.customers[stream]:
-                    world.broken("once", f"{stream} has an event of {event.identity}, which is {owner}'s")
+    _check_customers(world)
     offers: dict[tuple[str, str, str], list[Offer]] = defaultdict(list)
     for offer in world.book.offers:
         offers[offer.place].append(offer)
@@ -30,6 +25,19 @@ def check(world: World) -> None:
             result = (asked.result.conversation, asked.result.seq)
             if world.ledger.by_once.get(asked.key) != [result]:
                 world.broken("once", f"command {asked.id} has the result {result} and another effect")
+
+
+def _check_customers(world: World) -> None:
+    """An event is its identity's customer's; or it is said to be in conflict: an agent linked the identity elsewhere
+    while the event, which has another one of this customer, was on its way."""
+    for stream, events in world.ledger.streams.items():
+        customer = world.ledger.customers[stream]
+        said = {e.identity for e in world.ledger.streams.get(customer, ()) if isinstance(e, IdentityConflictFound)}
+        for event in events:
+            if isinstance(event, MessageReceived | InteractionStarted) and event.identity not in said:
+                owner = world.ledger.owners.get(event.identity)
+                if owner != customer:
+                    world.broken("once", f"{stream} has an event of {event.identity}, which is {owner}'s")
 
 
 def _check_payloads(world: World, same: list[Offer]) -> None:
