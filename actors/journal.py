@@ -18,6 +18,7 @@ import structlog
 
 from actors.fault import Fault
 from actors.lines import Line
+from actors.stretch import Stretch
 from actors.tail import Tail
 from protocol.journal import Committed, Fence, Record, Unit, Verdict
 from protocol.links import (
@@ -82,6 +83,10 @@ class JournalStore(Protocol):
         """The units at these positions, in their order; those that were trimmed are left out."""
         ...
 
+    async def whose_after(self, position: int) -> list[tuple[str, int]]:
+        """The customer and the count of events of each unit after the position, in order."""
+        ...
+
     async def trim(self, through: int) -> int:
         """Drops units at or below `through`; returns how many."""
         ...
@@ -99,8 +104,9 @@ class Journal:
         self._archive_lag_max = archive_lag_max
         self._waiting: deque[tuple[Line, RaiseFences | Append | TrimTo]] = deque()
         self._work = asyncio.Event()
-        self._caught_up = asyncio.Event()
-        self._caught_up.set()
+        """Something has come, or may go on."""
+        self._behind: int | None = None
+        """Where a former life's archive still was when it said so: the tail is to be counted from there."""
         self._archives: list[Line] = []
         self._tail = Tail(0)
         self._reads: set[asyncio.Task[None]] = set()
@@ -113,8 +119,8 @@ class Journal:
         self.generation = ""
         self.commits = 0
         self.units = 0
-        self._working = _Stretch()
-        self._held = _Stretch()
+        self._working = Stretch()
+        self._held = Stretch()
 
     async def start(self) -> None:
         """Opens the store. Before it returns no line may be opened."""
@@ -129,14 +135,13 @@ class Journal:
             await self._work.wait()
             self._work.clear()
             self._fault.check()
-            while self._waiting:
-                with self._held:
-                    await self._caught_up.wait()
+            if self._behind is not None:
+                await self._count_again()
+            while self._waiting and self._may_go_on():
+                with self._working:
+                    await self._turn()
                 self._fault.check()
-                if self._waiting:  # Meanwhile a peer may have come anew, and be about to ask again.
-                    with self._working:
-                        await self._turn()
-            if self._draining:
+            if self._draining and not self._waiting:
                 return
 
     def drain(self) -> None:
@@ -182,7 +187,6 @@ class Journal:
         """`run` raises it."""
         self._fault.set(exc)
         self._work.set()
-        self._caught_up.set()
 
     def received(self, line: Line, message: AnyLink) -> None:
         """Queues what the store must do; answers what memory can."""
@@ -199,11 +203,16 @@ class Journal:
             case ReadTail():
                 self._read_tail(line, message)
             case ArchivedIs():
-                self._tail.archived_to(message.position)
-                if self._tail.events <= self._archive_lag_max:
-                    self._caught_up.set()
+                self._archived_is(message.position)
             case _:
                 assert_never(message)
+
+    def _archived_is(self, position: int) -> None:
+        if position < self._tail.first_known:
+            # This life took over from one that knew how far the archive was behind.
+            self._behind = position
+        self._tail.archived_to(position)
+        self._work.set()
 
     def _read_tail(self, line: Line, asked: ReadTail) -> None:
         """Answers from memory where there is nothing to read. Who asks is the customer's only writer and has nothing
@@ -225,6 +234,33 @@ class Journal:
             self.broke(exc)
 
     # The worker's turns
+
+    def _may_go_on(self) -> bool:
+        """Whether the next turn may be taken. While the archive is too far behind only fences are raised: a cell that
+        takes over must not wait for it."""
+        if self._tail.events <= self._archive_lag_max:
+            self._held.end()
+            return True
+        fences = next((asked for asked in self._waiting if isinstance(asked[1], RaiseFences)), None)
+        if fences is None:
+            self._held.begin()
+            return False
+        self._waiting.remove(fences)
+        self._waiting.appendleft(fences)
+        return True
+
+    async def _count_again(self) -> None:
+        """Counts the tail from where the archive is. Until then it was taken for level: loads waited for all of it."""
+        assert self._behind is not None
+        # What was trimmed the archive has, whatever it said last.
+        after = max(self._behind, self.trimmed)
+        tail = Tail(after)
+        for position, (customer, events) in enumerate(await self._store.whose_after(after), start=after + 1):
+            tail.add(position, customer, events)
+        self._behind = None
+        # Nothing was committed meanwhile, but the archive may have come nearer.
+        tail.archived_to(self._tail.archived_word)
+        self._tail = tail
 
     async def _turn(self) -> None:
         line, message = self._waiting[0]
@@ -280,25 +316,3 @@ class Journal:
             start += len(append.units)
         for archive in self._archives:
             archive.send(HeadIs(self.position))
-        if self._tail.events > self._archive_lag_max:
-            self._caught_up.clear()
-
-
-class _Stretch:
-    """A stretch of work that may last: how long it has, while it does."""
-
-    def __init__(self) -> None:
-        self._since_s: float | None = None
-
-    @property
-    def so_far_ms(self) -> int:
-        """0 where nothing is under way."""
-        if self._since_s is None:
-            return 0
-        return round((asyncio.get_running_loop().time() - self._since_s) * 1000)
-
-    def __enter__(self) -> None:
-        self._since_s = asyncio.get_running_loop().time()
-
-    def __exit__(self, *_: object) -> None:
-        self._since_s = None

@@ -143,7 +143,7 @@ def skip_to(state: Journey, stream: str, seq: int) -> None:
     conversation = state.conversations.get(stream)
     if conversation is not None and seq > conversation.head + 1:
         conversation.head = seq - 1
-        conversation.recent.clear()
+        conversation.recent, conversation.recent_count = b"", 0
 
 
 def next_due_ms(state: Journey) -> int | None:

@@ -1,7 +1,7 @@
 """The tail: which units the archive may not have yet, by customer, so that a journey can be loaded at any moment.
 
 It keeps positions alone, about 60 bytes a unit, and who loads a journey has the units read from the journal's file: so
-the archive may be a minute of full load behind without the words of that minute in memory.
+the archive may be seconds of full load behind without the words of those seconds in memory.
 """
 
 from collections import deque
@@ -11,8 +11,12 @@ class Tail:
     """Grows with commits, whose positions follow each other without a gap; shrinks with the archive's word."""
 
     def __init__(self, position: int) -> None:
+        self.first_known = position
+        """Of units up to here it knows nothing: they are taken for archived."""
         self.archived = position
         """All units up to here are in the archive, or will be when it has caught up with the start."""
+        self.archived_word = 0
+        """The newest that the archive itself said."""
         self.events = 0
         """Events in the tail: how far the archive is behind."""
         self._first = position + 1
@@ -37,6 +41,7 @@ class Tail:
 
     def archived_to(self, position: int) -> None:
         """The archive has everything up to `position`."""
+        self.archived_word = max(self.archived_word, position)
         self.archived = max(self.archived, position)
         gone: dict[str, int] = {}
         while self._units and self._first <= position:

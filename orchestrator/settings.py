@@ -120,7 +120,7 @@ class Limits(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """Dedicated placement: customers that are live at once, each in a process; over it the idlest is passivated."""
     dedicated_warm: Annotated[int, Meta(ge=1, le=1000)] = 2
     """Dedicated placement: processes kept ready for the next customers."""
-    archive_lag_max: Count = 1_000_000
+    archive_lag_max: Count = 200_000
     """Events the archive may be behind; over it commits wait."""
     events_ahead_s: Seconds = 3600.0
     """How far in the future an event's time may lie."""

@@ -197,6 +197,11 @@ class MemoryJournal(MemoryJournalReader):
             self._fail()
         return group.verdicts
 
+    async def whose_after(self, position: int) -> list[tuple[str, int]]:
+        """The customer and the count of events of each unit after the position, in order."""
+        image = self._opened()
+        return [(record.customer, record.entries) for record in image.records[max(0, position - image.trimmed) :]]
+
     async def records(self, positions: Sequence[int]) -> list[Record]:
         """The units at these positions, in their order; those that were trimmed are left out."""
         image = self._opened()

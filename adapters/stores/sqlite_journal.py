@@ -105,6 +105,10 @@ class SqliteJournal:
         """The units at these positions, in their order; those that were trimmed are left out."""
         return await self._opened().run(_records_at, positions)
 
+    async def whose_after(self, position: int) -> list[tuple[str, int]]:
+        """The customer and the count of events of each unit after the position, in order."""
+        return await self._opened().run(_whose_after, position)
+
     async def trim(self, through: int) -> int:
         """Drops units at or below `through`, which the archive must have durably. Returns how many went."""
         dropped = 0
@@ -362,6 +366,11 @@ def _read(db: sqlite3.Connection, after: int, limit: int) -> list[Record]:
         if size >= READ_BYTES_MAX:
             break
     return records
+
+
+def _whose_after(db: sqlite3.Connection, position: int) -> list[tuple[str, int]]:
+    sql = "SELECT customer, entries FROM unit WHERE position > ? ORDER BY position"
+    return db.execute(sql, (position,)).fetchall()
 
 
 def _records_at(db: sqlite3.Connection, positions: Sequence[int]) -> list[Record]:

@@ -25,9 +25,11 @@ class Line:
         self.said.append(message)
 
 
-def unit(batch: int, customer: str = "cu1", *, epoch: int = 1, identities: list[str] | None = None) -> Unit:
+def unit(
+    batch: int, customer: str = "cu1", *, epoch: int = 1, identities: list[str] | None = None, scope: str = "shard:1"
+) -> Unit:
     """A unit of one (opaque) entry."""
-    return Unit("shard:1", epoch, batch, customer, 0, identities or [], 1, msgspec.msgpack.encode([]))
+    return Unit(scope, epoch, batch, customer, 0, identities or [], 1, msgspec.msgpack.encode([]))
 
 
 async def started(lag_max: int = 1000) -> tuple[Journal, Line, asyncio.Task[None]]:
@@ -196,3 +198,50 @@ async def test_a_store_that_fails_ends_the_journal() -> None:
     with pytest.raises(StoreFailed):
         await journal.run()
     assert len(cell.said) == 1
+
+
+async def test_fences_pass_commits_that_wait_for_the_archive() -> None:
+    """A cell that takes over is not kept from it by an archive that is behind; what waits keeps its turn."""
+    journal, cell, task = await started(lag_max=1)
+    journal.received(cell, Append(2, [unit(1), unit(2)]))
+    await turns()
+    journal.received(cell, Append(3, [unit(3)]))
+    other = Line("cell:1")
+    journal.received(other, RaiseFences(1, ["shard:9"]))
+    await turns()
+    assert [type(said) for said in other.said] == [FencesRaised]
+    assert cell.said[-1].ref == 2
+    journal.received(Line("archive"), ArchivedIs(2))
+    await turns()
+    assert cell.said[-1] == Settled(3, [Committed(3)])
+    task.cancel()
+
+
+async def test_a_new_life_knows_how_far_the_archive_is_behind() -> None:
+    """The archive says where it is, and the tail is counted from there: commits wait again, and loads need not."""
+    store = MemoryJournal(new_generation=lambda: "g")
+    first = Journal(store, archive_lag_max=10)
+    await first.start()
+    cell, archive = Line("cell:0"), Line("archive")
+    first.received(cell, RaiseFences(1, ["shard:1"]))
+    first.received(cell, Append(2, [unit(1, "cu1"), unit(2, "cu2"), unit(3, "cu1")]))
+    first.drain()
+    await first.run()
+    await first.close()
+    journal = Journal(MemoryJournal(store.disk, new_generation=lambda: "g"), archive_lag_max=1)
+    await journal.start()
+    task = asyncio.ensure_future(journal.run())
+    journal.received(archive, ArchivedIs(1))
+    await turns()
+    assert journal.status()["archive_lag_events"] == 2
+    journal.received(cell, ReadTail(5, "cu1"))
+    journal.received(cell, RaiseFences(6, ["shard:2"]))
+    journal.received(cell, Append(7, [unit(1, "cu3", scope="shard:2")]))
+    await turns()
+    tail = next(said for said in cell.said if isinstance(said, TailIs))
+    assert (tail.archived, [record.position for record in tail.records]) == (1, [3])
+    assert not any(isinstance(said, Settled) and said.ref == 7 for said in cell.said)
+    journal.received(archive, ArchivedIs(3))
+    await turns()
+    assert cell.said[-1] == Settled(7, [Committed(4)])
+    task.cancel()

@@ -157,7 +157,7 @@ async def test_what_retention_left_keeps_the_numbers_it_had() -> None:
     """Of a conversation that is over the opening and the closing are left: the closing is the sixth, as it was."""
     journey, _ = await load("cu1", _Left(), _no_tail)
     conversation = journey.conversations["cu1-1"]
-    assert (conversation.head, conversation.live, len(conversation.recent)) == (6, False, 1)
+    assert (conversation.head, conversation.live, conversation.recent_count) == (6, False, 1)
 
 
 class _Left:

@@ -86,6 +86,7 @@ class SlowJournal:
         self.first_position = self._inner.first_position
         self.trim = self._inner.trim
         self.records = self._inner.records
+        self.whose_after = self._inner.whose_after
 
     async def open(self) -> Any:
         await self._life.passing(self._disks.pace.commit_s())
