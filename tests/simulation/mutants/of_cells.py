@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from actors import cell, commanding, conversation, journey, stepping
+from actors import cell, commanding, conversation, journey
 from actors.alarms import Alarms
 from actors.cell import Cell
 from actors.committing import Committer
@@ -187,15 +187,3 @@ def two_owners(plant: Plant) -> None:
         return decide(state, Take(force=True) if isinstance(command, Take) else command, *rest)
 
     plant(commanding, "decide", grab)
-
-
-@mutant
-def passed_lists_not_told(plant: Plant) -> None:
-    """Lists in which a conversation stood between two words to their watchers are not left (a bug that was here)."""
-
-    def first_alone(live: Live, journey_: Any, stream: str) -> None:
-        if stream not in (live.listed or ()):
-            known = journey_.conversations.get(stream)
-            live.listed = {**(live.listed or {}), stream: conversation.lists_of(known) if known else ()}
-
-    plant(stepping, "_note_lists", first_alone)

@@ -119,19 +119,6 @@ def retention_before_sync(plant: Plant) -> None:
     plant(Retention, "enforce", hasty)
 
 
-@mutant
-def tail_waits_for_ever(plant: Plant) -> None:
-    """A unit that the archive had before the journal knew of it stays in the tail (a bug that was here)."""
-    add = Tail.add
-
-    def late(self: Tail, position: int, customer: str, events: int) -> None:
-        archived, self.archived = self.archived, 0
-        add(self, position, customer, events)
-        self.archived = archived
-
-    plant(Tail, "add", late)
-
-
 class _With:
     """Something with one of its methods replaced."""
 
