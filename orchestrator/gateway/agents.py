@@ -213,7 +213,7 @@ class AgentConnection(Connection):
     def overflowed(self) -> None:
         """The agent reads too slowly: it leaves what lost frames, and is told when its socket has drained."""
         self.terms.metrics.overflows.inc()
-        for topic in self.outgoing.dropped:
+        for topic in sorted(self.outgoing.dropped):
             if topic.startswith(_INBOX):
                 if name := self._lists.pop(topic.removeprefix(_INBOX), ""):
                     self._inboxes.unwatch(self, name)
