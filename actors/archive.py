@@ -116,6 +116,8 @@ class Archive:
         self._snapshots: dict[str, SnapshotTaken] = {}
         self._draining = False
         self._fault = Fault()
+        self._opened = False
+        """Whether `position` is what the store has: a journal takes the first word it hears for where the archive is."""
         self.position = 0
         self.events = 0
 
@@ -128,6 +130,8 @@ class Archive:
         await self._check_first(had)
         self.position = await self._store.adopt(await self._journal.generation())
         self._head = await self._journal.position()
+        self._opened = True
+        self._say_position()
         while self.position < self._head:
             await self._follow()
 
@@ -171,7 +175,7 @@ class Archive:
         """A journal is told how far the archive is; cells need nothing."""
         if line.peer == "journal":
             self._journals = [line]
-            line.send(ArchivedIs(self.position))
+            self._say_position()
 
     def closed(self, line: Line) -> None:
         """The line reconnects by itself."""
@@ -216,6 +220,11 @@ class Archive:
             async with asyncio.timeout(retention.EVERY_MS / 1000 if self._retention else None):
                 await self._moved.wait()
 
+    def _say_position(self) -> None:
+        if self._opened:
+            for line in self._journals:
+                line.send(ArchivedIs(self.position))
+
     async def _follow(self) -> int:
         """Applies the next records; returns how many."""
         if self.position >= self._head:
@@ -226,8 +235,7 @@ class Archive:
         await self._store.apply(project(records))
         self.position = records[-1].position
         self.events += sum(record.entries for record in records)
-        for line in self._journals:
-            line.send(ArchivedIs(self.position))
+        self._say_position()
         return len(records)
 
     def _ready_snapshots(self) -> list[SnapshotTaken]:

@@ -86,6 +86,9 @@ class Watchers:
         """The head of a conversation moved and its lists are what they were: its row is due in a while."""
         if self._lists and any(name in self._lists for name in lists_of(conversation)):
             self._dirty[conversation.id] = (live, conversation.id)
+        else:
+            # One that is due is of a head before this one, perhaps of a journey that has left memory since.
+            self._dirty.pop(conversation.id, None)
 
     def send_rows(self) -> None:
         """Sends the rows of which only the head moved."""
