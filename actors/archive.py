@@ -117,7 +117,7 @@ class Archive:
         self._draining = False
         self._fault = Fault()
         self._opened = False
-        """Whether `position` is what the store has: a journal takes the first word it hears for where the archive is."""
+        """Whether `position` is the store's: a journal takes the first word it hears for where the archive is."""
         self.position = 0
         self.events = 0
 

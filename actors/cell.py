@@ -431,8 +431,7 @@ class Cell:
         for given in waiting:
             known = knowing(given, verdict, live.customer) if isinstance(verdict, Taken) else given
             if isinstance(known, Moved) and isinstance(given.message, Input):
-                live.moved = (*live.moved, *given.message.identities)
-                live.moved_to = (known.identity, known.customer)
+                live.move(given.message.identities, (known.identity, known.customer))
             elif isinstance(known, Given):
                 known = following(known, live)
             if isinstance(known, Given):

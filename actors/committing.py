@@ -84,8 +84,10 @@ class Committer:
         """An answer of the journal. One that was had before, from a journal that was asked again, is passed over."""
         if isinstance(message, Settled):
             if self._append is not None and self._append[0].ref == message.ref:
-                lives, self._append = self._append[1], None
-                self._on_settled(lives, message.verdicts)
+                # Under way until all its journeys are concluded: one that takes its next step on the way must not send
+                # another that is not concluded yet.
+                self._on_settled(self._append[1], message.verdicts)
+                self._append = None
             return
         _, future = self._asked.pop(message.ref, (None, None))
         if future is not None and not future.done():

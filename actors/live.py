@@ -7,7 +7,7 @@ out is gated in their step and leaves when the step is committed; if it is refus
 goes back to the mailbox in its order, and is decided again on a state that was loaded anew.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 from msgspec import Struct
@@ -62,9 +62,9 @@ def following(given: Given, live: "Live") -> Given | Moved:
     message = given.message
     if not (live.moved_to and isinstance(message, Input) and message.proposed):
         return given
-    if all(identity not in live.moved for identity in message.identities):
+    if not live.moved or live.moved.isdisjoint(message.identities):
         return given
-    live.moved = (*live.moved, *message.identities)
+    live.move(message.identities, live.moved_to)
     return Moved(message.ref, *live.moved_to)
 
 
@@ -119,10 +119,16 @@ class Live(Struct, eq=False):
     """By conversation whose lists may have changed since their watchers were told: those it stood in then or since."""
     unlisted: tuple[str, ...] = ()
     """Conversations with commits that list watchers were not told of yet."""
-    moved: tuple[str, ...] = ()
+    moved: set[str] | None = None
     """Identities of inputs that were sent on, since the customer was a proposal and a wrong one."""
     moved_to: tuple[str, str] | None = None
     """What they were answered: the identity that has a customer, and who that is."""
+
+    def move(self, identities: Sequence[str], to: tuple[str, str]) -> None:
+        """An input with these was answered `Moved`."""
+        self.moved = self.moved or set()
+        self.moved.update(identities)
+        self.moved_to = to
 
     def wait(self, given: Given) -> None:
         """Puts it last in the mailbox."""

@@ -398,3 +398,45 @@ async def test_a_store_that_fails_ambiguously_loses_and_doubles_nothing() -> Non
         assert answer.status == "committed"
         records = await made.journal_store.read(0, 100)
         assert sum(record.entries for record in records) == 5
+
+
+async def test_a_step_taken_while_an_append_is_concluded_waits_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ann's words wait behind a large step of hers. When it is concluded they are decided, and so many journeys have
+    gathered that an append would leave at once: Bob's step of the same append is not concluded yet."""
+    monkeypatch.setattr("actors.live.STEP_BYTES_MAX", 200)
+    monkeypatch.setattr("actors.cell.APPEND_UNITS", 2)
+    async with world(cells=1) as made:
+        bob = ("mailto:bob@example.org",)
+        await asyncio.gather(
+            made.intake.submit(made.event("one")), made.intake.submit(made.event("one", identities=bob))
+        )
+        held, released = asyncio.Event(), asyncio.Event()
+
+        async def hold() -> None:
+            held.set()
+            await released.wait()
+
+        made.journal_store._before_sync = hold
+
+        def say(text: str, *identities: str) -> Awaitable[Answered]:
+            return asyncio.ensure_future(made.intake.submit(made.event(text, identities=identities or (ANN,))))
+
+        said = [say("zero", *bob)]
+        await held.wait()
+        held.clear()
+        said += [say("x" * 300), say("later 1"), say("later 2"), say("b1", *bob)]
+        await _turns()
+        released.set()
+        released = asyncio.Event()
+        await held.wait()
+        said.append(say("b2", *bob))
+        await _turns()
+        released.set()
+        made.journal_store._before_sync = None
+        answers = await asyncio.gather(*said)
+        assert [answer.status for answer in answers] == ["committed"] * 6
+
+
+async def _turns() -> None:
+    for _ in range(30):
+        await asyncio.sleep(0)

@@ -30,3 +30,13 @@ def test_what_is_asked_for_stays() -> None:
         known.learn(str(other), "cu2")
         assert known.get("ann") == "cu1"
     assert "0" not in known
+
+
+def test_looks_do_not_make_it_grow() -> None:
+    """A generation is learned, all of it is looked at, one more is learned: again and again."""
+    known = KnownIdentities(10)
+    for number in range(200):
+        known.learn(str(number), "cu")
+        for back in range(12):
+            known.get(str(number - back))
+        assert len(known) <= 11
