@@ -5,7 +5,9 @@ try:
 except ModuleNotFoundError as exc:
     if exc.name not in ("hdrh", "hdrh.histogram"):
         raise
-    raise SystemExit(f"benchmarks: {exc.name} is missing: pip install 'throughline[benchmarks]'") from exc
+    raise SystemExit(
+        f"benchmarks: {exc.name} is missing: make install, or with the wheel: pip install 'throughline[benchmarks]'"
+    ) from exc
 
 if __name__ == "__main__":
     app()

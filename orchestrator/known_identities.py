@@ -25,10 +25,11 @@ class KnownIdentities:
     def get(self, identity: str) -> str | None:
         """The identity's customer; None where memory does not know."""
         customer = self._young.get(identity)
-        if customer is None and (customer := self._old.get(identity)) is not None:
-            # Nothing is forgotten by a look: who asks for several identities of one event has all that were there.
-            if len(self._young) < self._generation_max:
-                self._young[identity] = self._old.pop(identity)
+        if customer is not None or (customer := self._old.get(identity)) is None:
+            return customer
+        # Nothing is forgotten by a look: who asks for several identities of one event has all that were there.
+        if len(self._young) < self._generation_max:
+            self._young[identity] = self._old.pop(identity)
         return customer
 
     def learn(self, identity: str, customer: str) -> None:

@@ -224,8 +224,10 @@ class Snapshot(Frame, kw_only=True, frozen=True, tag="snapshot"):
     conversation: str
     generation: str
     seq: int
+    """The last event's number: your position once you took it."""
     view: ConversationView
     recent: list[AnyEvent] = []
+    """The newest events up to `seq`, the last one being `seq`."""
 
 
 class Update(Frame, kw_only=True, frozen=True, tag="update"):
@@ -233,7 +235,9 @@ class Update(Frame, kw_only=True, frozen=True, tag="update"):
 
     conversation: str
     seq: int
+    """The first event's number; the last one's is `seq` + the count of events - 1."""
     events: list[AnyEvent]
+    """None where you are at the head already: the watch has begun."""
 
 
 class Heads(Frame, kw_only=True, frozen=True, tag="heads"):

@@ -167,6 +167,11 @@ class _Stage:
             sms = await self._outside.sms_arrived(text)
         self._screen.outside("sms", f"{sms.to} gets", sms.body)
         await self._sent("sms")
+        if not sms.status_callback:
+            self._screen.note(
+                "The system chose this server's port (http.port = 0), so Twilio has no address to report to."
+            )
+            return
         async with _within("the answer to Twilio's status callback"):
             await self._outside.confirm_sms(sms)
         async with _within("the agent's sight of the SMS's delivery"):
