@@ -25,7 +25,7 @@ class Line(Protocol):
         ...
 
     def send(self, message: AnyLink) -> None:
-        """Queues `message`; what is queued in one turn of the loop leaves as one blob, in order."""
+        """Queues `message`; what is queued in one turn of the loop leaves together, in order."""
         ...
 
 

@@ -3,8 +3,8 @@
     bytes on a socket: length (4 bytes, big endian) | blob
 
 A `PipeLine` is what an actor holds, a `Wire` is one connection, a `PipeSocket` keeps the two together. What an actor
-sends in one turn of the loop becomes one MessagePack list, one blob, one write: load makes the batches, no timer
-does.
+sends in one turn of the loop becomes one MessagePack list, one blob, one write, or several where it is much: load makes
+the batches, no timer does.
 """
 
 import asyncio

@@ -99,7 +99,7 @@ class Outgoing:
         self._something.set()
 
     async def take(self) -> list[bytes]:
-        """Waits for frames and returns those of the next message; none only where `shut` was called."""
+        """Waits for frames and returns those of the next message; none where `shut` was called, or all were dropped."""
         await self._something.wait()
         frames = self.gather()
         if not self._waiting:
