@@ -17,9 +17,9 @@ EVENTS_MAX = 1000
 """A longer absence is answered by a snapshot; what lies between is read over HTTP by who needs it."""
 BYTES_MAX = 256 * 1024
 """Bytes of one read, which becomes one frame; what is left is read next."""
-TRIES = 25
+TRIES = 100
 PAUSE_S = 0.04
-"""The archive may not have the events yet: it follows within its gathering time, under load within a second."""
+"""The archive may not have the events yet: under full load it is some two seconds behind, so it is given four."""
 
 Done = Callable[[list[Raw]], None]
 

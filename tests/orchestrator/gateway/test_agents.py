@@ -117,8 +117,11 @@ async def test_a_loss_at_the_end_shows_in_the_cells_heads(running: Running) -> N
         assert numbers(await agent.next("update")) == [2]
 
 
-async def test_a_gap_that_the_cell_cannot_close_gives_a_snapshot(running: Running) -> None:
+async def test_a_gap_that_the_cell_cannot_close_gives_a_snapshot(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The cell keeps recent events only; older watchers begin anew."""
+    monkeypatch.setattr("orchestrator.gateway.backfill.TRIES", 5)
     running.cells.write(ONE, note(1))
     async with running.agent() as agent:
         await watch(agent)
