@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import psutil
+from msgspec import Struct
 
 from benchmarks.percentiles import Percentiles, percentiles_ms
 
@@ -18,6 +19,24 @@ _PROBE_BYTES = 4096
 
 class NoDisk(Exception):
     """The folder lies in memory, so a figure measured there would say nothing about a durable server."""
+
+
+class Disk(Struct, frozen=True):
+    """What a run says of the disk under its server."""
+
+    kind: str
+    """The type of its file system."""
+    fsync_ms: Percentiles | None
+    """What appending one page and syncing it takes, while nobody else does."""
+
+
+UNKNOWN = Disk("unknown", None)
+"""Somebody else's server has a disk of its own, which is not the one of the machine that loads it."""
+
+
+def probed(folder: Path) -> Disk:
+    """The disk that `folder` lies on. Raises `NoDisk`."""
+    return Disk(check(folder), fsync_ms(folder))
 
 
 def check(folder: Path) -> str:

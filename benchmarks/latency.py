@@ -73,7 +73,7 @@ class Result(Struct, frozen=True, kw_only=True):
     events_per_s: float
     ack_ms: Percentiles
     push_ms: Percentiles
-    fsync_ms: Percentiles
+    fsync_ms: Percentiles | None
     cpu_us_per_event: float | None
     idle_percent_of_a_core: float | None
     idle_percent_by_process: dict[str, float] | None
@@ -85,9 +85,8 @@ class Result(Struct, frozen=True, kw_only=True):
 
 def run(plan: Plan, *, phases: Phases) -> Result:
     """Runs it. Raises as `throughput.run` does."""
-    kind = disk.check(plan.setup.folder)
     phases.begin("syncing pages", 1.0)
-    fsync_ms = disk.fsync_ms(plan.setup.folder)
+    under = disk.probed(plan.setup.folder) if plan.server is None else disk.UNKNOWN
     phases.begin("starting a server", 10.0)
     with serving(plan.setup) if plan.server is None else nullcontext(plan.server) as server:
         idle = _idle(plan, server, phases)
@@ -98,7 +97,7 @@ def run(plan: Plan, *, phases: Phases) -> Result:
         events_per_s=highest.events_per_s,
         ack_ms=highest.ack_ms,
         push_ms=highest.push_ms,
-        fsync_ms=fsync_ms,
+        fsync_ms=under.fsync_ms,
         cpu_us_per_event=highest.cpu_us_per_event,
         idle_percent_of_a_core=round(sum(idle.values()), 2) if idle else None,
         idle_percent_by_process=idle,
@@ -106,7 +105,7 @@ def run(plan: Plan, *, phases: Phases) -> Result:
         rates=rates,
         faults=faults,
         setting=setting(
-            kind, seconds=plan.seconds, customers=plan.customers, **asdict(plan.shape), text_bytes=plan.text_bytes
+            under.kind, seconds=plan.seconds, customers=plan.customers, **asdict(plan.shape), text_bytes=plan.text_bytes
         ),
     )
 

@@ -61,18 +61,17 @@ class Result(Struct, frozen=True, kw_only=True):
     rss_by_process: dict[str, int]
     """At the end; all cells are one."""
     pss_total: int
-    fsync_ms: Percentiles
+    fsync_ms: Percentiles | None
     faults: list[str]
     setting: Setting
 
 
 def run(plan: Plan, *, phases: Phases) -> Result:
     """Runs it. Raises as `throughput.run` does."""
-    kind = disk.check(plan.setup.folder)
-    fsync_ms = disk.fsync_ms(plan.setup.folder)
+    under = disk.probed(plan.setup.folder)
     phases.begin("starting a server", 10.0)
     with serving(replace(plan.setup, more=limits(plan.filling.conversations))) as server:
-        return uvloop.run(_measure(plan, server, phases, fsync_ms, kind))
+        return uvloop.run(_measure(plan, server, phases, under))
 
 
 def limits(conversations: int) -> str:
@@ -81,7 +80,7 @@ def limits(conversations: int) -> str:
     return f"[limits]\nlive_journeys_max = {most}\nlive_bytes_max = {1024**4}\npassivate_after_s = 86400\n"
 
 
-async def _measure(plan: Plan, server: LiveServer, phases: Phases, fsync_ms: Percentiles, kind: str) -> Result:
+async def _measure(plan: Plan, server: LiveServer, phases: Phases, under: disk.Disk) -> Result:
     assert server.data is not None
     phases.begin("warming up", 2.0)
     await fill(server, named(WARM), plan.shape, on_progress=phases.reach)
@@ -99,8 +98,7 @@ async def _measure(plan: Plan, server: LiveServer, phases: Phases, fsync_ms: Per
             live = await live_journeys(server, expected)
             after = await settled(server)
     return _result(
-        plan, before_agents, before, after, live=live, per_s=per_s, level_after_s=level_after_s,
-        fsync_ms=fsync_ms, kind=kind,
+        plan, before_agents, before, after, live=live, per_s=per_s, level_after_s=level_after_s, under=under,
     )  # fmt: skip
 
 
@@ -140,8 +138,7 @@ def _result(
     live: int,
     per_s: float,
     level_after_s: float | None,
-    fsync_ms: Percentiles,
-    kind: str,
+    under: disk.Disk,
 ) -> Result:
     conversations, agents = plan.filling.conversations, plan.agents
     expected = WARM.conversations + conversations
@@ -159,7 +156,7 @@ def _result(
         archive_level_after_s=None if level_after_s is None else round(level_after_s, 2),
         rss_by_process={role: of.rss for role, of in sorted(after.items())},
         pss_total=sum(of.pss for of in after.values()),
-        fsync_ms=fsync_ms,
+        fsync_ms=under.fsync_ms,
         faults=[] if live >= expected else [f"{expected - live} conversations were not in memory at the end"],
-        setting=setting(kind, messages=plan.filling.messages, text_bytes=plan.filling.text_bytes),
+        setting=setting(under.kind, messages=plan.filling.messages, text_bytes=plan.filling.text_bytes),
     )

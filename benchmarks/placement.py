@@ -75,15 +75,14 @@ class Result(Struct, frozen=True, kw_only=True):
     """Both, side by side."""
 
     placements: list[Placed]
-    fsync_ms: Percentiles
+    fsync_ms: Percentiles | None
     faults: list[str]
     setting: Setting
 
 
 def run(plan: Plan, *, phases: Phases) -> Result:
     """Runs it. Raises as `throughput.run` does."""
-    kind = disk.check(plan.setup.folder)
-    fsync_ms = disk.fsync_ms(plan.setup.folder)
+    under = disk.probed(plan.setup.folder)
     placed: list[Placed] = []
     for placement in plan.placements:
         phases.begin(f"{placement}: starting", 10.0)
@@ -91,9 +90,9 @@ def run(plan: Plan, *, phases: Phases) -> Result:
             placed.append(uvloop.run(_measure(plan, placement, server, phases)))
     return Result(
         placements=placed,
-        fsync_ms=fsync_ms,
+        fsync_ms=under.fsync_ms,
         faults=_faults(placed),
-        setting=setting(kind, seconds=plan.seconds, gateways=plan.shape.gateways, window=plan.shape.window),
+        setting=setting(under.kind, seconds=plan.seconds, gateways=plan.shape.gateways, window=plan.shape.window),
     )
 
 

@@ -68,15 +68,14 @@ class Result(Struct, frozen=True, kw_only=True):
     conversations: int
     watched: int
     kills: list[Killed]
-    fsync_ms: Percentiles
+    fsync_ms: Percentiles | None
     faults: list[str]
     setting: Setting
 
 
 def run(plan: Plan, *, phases: Phases) -> Result:
     """Runs it. Raises as `throughput.run` does."""
-    kind = disk.check(plan.setup.folder)
-    fsync_ms = disk.fsync_ms(plan.setup.folder)
+    under = disk.probed(plan.setup.folder)
     phases.begin("starting a server", 10.0)
     with serving(replace(plan.setup, more=limits(plan.filling.conversations))) as server:
         kills, faults = uvloop.run(_measure(plan, server, phases))
@@ -87,9 +86,11 @@ def run(plan: Plan, *, phases: Phases) -> Result:
         conversations=plan.filling.conversations,
         watched=plan.watched,
         kills=kills,
-        fsync_ms=fsync_ms,
+        fsync_ms=under.fsync_ms,
         faults=faults,
-        setting=setting(kind, messages=plan.filling.messages, text_bytes=plan.filling.text_bytes, agents=plan.agents),
+        setting=setting(
+            under.kind, messages=plan.filling.messages, text_bytes=plan.filling.text_bytes, agents=plan.agents
+        ),
     )
 
 

@@ -54,8 +54,10 @@ def cautions(*, generator_is_the_limit: bool, others_cores: float | None) -> lis
     return said
 
 
-def milliseconds(figures: Percentiles) -> str:
-    """The percentiles in one cell."""
+def milliseconds(figures: Percentiles | None) -> str:
+    """The percentiles in one cell; they may not be known."""
+    if figures is None:
+        return "unknown"
     return " / ".join(f"{value:.1f}" for value in (figures.p50, figures.p90, figures.p99, figures.max)) + " ms"
 
 

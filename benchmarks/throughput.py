@@ -74,7 +74,7 @@ class Result(Struct, frozen=True, kw_only=True):
     sustained_trials: list[sustained.Trial]
     ack_ms: Percentiles
     push_ms: Percentiles
-    fsync_ms: Percentiles
+    fsync_ms: Percentiles | None
     cpu_us_per_event: float | None
     """Of all of the server's processes, the archive's part included."""
     cpu_us_by_process: dict[str, float] | None
@@ -107,9 +107,8 @@ class Result(Struct, frozen=True, kw_only=True):
 def run(plan: Plan, *, phases: Phases) -> Result:
     """Runs it. Raises `disk.NoDisk`,
     `server.NotServing`, and an `ExceptionGroup` of `wire.Refused` and lost connections."""
-    kind = disk.check(plan.setup.folder)
     phases.begin("syncing pages", 1.0)
-    fsync_ms = disk.fsync_ms(plan.setup.folder)
+    under = disk.probed(plan.setup.folder) if plan.server is None else disk.UNKNOWN
     now_ms = time.time_ns() // 1_000_000
     past = past_of(plan.preload, text_bytes=plan.text_bytes)
     traffic = Traffic(
@@ -135,7 +134,7 @@ def run(plan: Plan, *, phases: Phases) -> Result:
     # Half of it before and half after, so that a machine whose speed drifts weighs on both sides of the ratio.
     phases.begin("relay", plan.seconds / 2)
     relay_after = uvloop.run(relay_rate(traffic, plan.shape, seconds=plan.seconds / 2))
-    return _result(plan, measured, fsync_ms, (relay_before + relay_after) / 2, kind, past)
+    return _result(plan, measured, under, (relay_before + relay_after) / 2, past)
 
 
 class _Measured(Struct, frozen=True, kw_only=True):
@@ -213,9 +212,7 @@ async def _sustain(plan: Plan, load: ServerLoad, data: Path, reached: float, pha
     return held
 
 
-def _result(
-    plan: Plan, measured: _Measured, fsync_ms: Percentiles, relay_per_s: float, kind: str, past: Past
-) -> Result:
+def _result(plan: Plan, measured: _Measured, under: disk.Disk, relay_per_s: float, past: Past) -> Result:
     ledger, counts, held = measured.load.ledger, measured.tally, measured.sustained
     by_process = _us_per_event(measured.server_cpu_s, measured.events) if plan.server is None else None
     return Result(
@@ -227,7 +224,7 @@ def _result(
         sustained_trials=held.trials if held else [],
         ack_ms=measured.ack_ms,
         push_ms=measured.push_ms,
-        fsync_ms=fsync_ms,
+        fsync_ms=under.fsync_ms,
         cpu_us_per_event=round(sum(by_process.values()), 1) if by_process else None,
         cpu_us_by_process=by_process,
         generator_us_per_event=round(1e6 * measured.own.cpu_s / max(1, measured.events), 1),
@@ -248,7 +245,7 @@ def _result(
         faults=_faults(measured),
         events_by_second=measured.by_second,
         archive_lag_by_sample_s=[round(sample, 3) for sample in measured.lag_samples_s],
-        setting=setting(kind, customers=plan.customers, **asdict(plan.shape), text_bytes=plan.text_bytes),
+        setting=setting(under.kind, customers=plan.customers, **asdict(plan.shape), text_bytes=plan.text_bytes),
     )
 
 

@@ -3,6 +3,7 @@
 import pytest
 from typer.testing import CliRunner
 
+from benchmarks import disk
 from benchmarks.commands import app
 from benchmarks.options import NOT_MEASURED, server_at
 
@@ -25,10 +26,14 @@ def test_load_goes_to_ones_own_server_and_is_bounded(options: list[str], said: s
     assert said in " ".join(result.output.replace("│", " ").split())
 
 
-def test_without_a_server_there_is_no_figure(unused_tcp_port: int) -> None:
-    """It says why in one line, without a traceback."""
+@pytest.mark.parametrize("command", ["throughput", "latency"])
+def test_without_a_server_there_is_no_figure(
+    command: str, unused_tcp_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says why in one line, without a traceback; the disk here is not that server's, and is left alone."""
+    monkeypatch.setattr(disk, "probed", lambda folder: pytest.fail("the disk of somebody else's server is not here"))
     url = f"http://127.0.0.1:{unused_tcp_port}"
-    result = CliRunner().invoke(app, ["throughput", "--seconds", "1", "--url", url, "--token", "t"])
+    result = CliRunner().invoke(app, [command, "--seconds", "1", "--url", url, "--token", "t"])
     assert result.exit_code == NOT_MEASURED
     assert "benchmarks: " in result.output
     assert "Traceback" not in result.output
