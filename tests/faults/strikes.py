@@ -47,6 +47,7 @@ STILL_TOGETHER = (
     (Target.CELL, Target.GCS),
     (Target.GATEWAY, Target.SUPERVISOR),
     (Target.ARCHIVE, Target.CHANNELS),
+    (Target.USHER,),
 )
 """Who stands still at the same time: none that the other's absence would hide."""
 
@@ -112,7 +113,8 @@ def plan(seed: int, kills: int, placement: str) -> list[AnyStrike]:
             if sum(strike.kills for strike in strikes) >= kills:
                 break
             strikes.append(_strike(target, draw, [other for other in ACTORS if other in targets]))
-    strikes += [Standstill(together, draw.uniform(*CALM_S), STILL_S) for together in STILL_TOGETHER]
+    there = [together for together in STILL_TOGETHER if set(together) <= set(targets)]
+    strikes += [Standstill(together, draw.uniform(*CALM_S), STILL_S) for together in there]
     return strikes
 
 
