@@ -200,8 +200,8 @@ class Cells:
         self._lines[index] = line
         self._open = [each for each in self._lines.values() if each is not None]
         if fresh:
-            for question, _ in list(self._asked[index].values()):
-                line.send(_again(question))
+            for ref, (question, _) in list(self._asked[index].items()):
+                line.send(_again(question, ref))
             self._look_for_lingering(index)
             self._look_after_left(index)
             self.on_fresh(index)
@@ -277,16 +277,22 @@ class Cells:
             del left[next(iter(left))]
 
     def moved(self, customer: str, index: int, *, before: int) -> None:
-        """The customer has that cell from now on: all that is unanswered goes there, in order. Should a former cell
-        answer it all the same that counts for nothing, and the new one knows what was committed there."""
-        if before not in (NOWHERE, index):
+        """The customer has that cell from now on: all that is unanswered goes there, in order, also what was asked of
+        the cell `before`, which is this one where the customer left it and came back.
+
+        Each question gets a new ref. Should the former asking be answered or denied all the same, that counts for
+        nothing: the cell knows what was committed, and a denial of then says nothing of now.
+        """
+        if before != NOWHERE:
             self._homeless.add(customer, self._taken_from(before, customer))
         asked = self._homeless.take(customer)
         line = self._lines[index]
-        for ref in sorted(asked):
-            self._asked[index][ref] = asked[ref]
+        for _, (question, done) in sorted(asked.items()):
+            self._ref += 1
+            question = _again(question, self._ref)
+            self._asked[index][self._ref] = (question, done)
             if line is not None:
-                line.send(_again(asked[ref][0]))
+                line.send(question)
         self.on_moved(customer)
 
     def _elsewhere(self, index: int, ref: int) -> None:
@@ -325,11 +331,11 @@ class Cells:
         return taken
 
 
-def _again(question: AnyToCell) -> AnyToCell:
+def _again(question: AnyToCell, ref: int) -> AnyToCell:
     """The question as it is asked of whom it was not, or perhaps not, asked before."""
     if isinstance(question, Input) and question.proposed:
-        return msgspec.structs.replace(question, again=True)
-    return question
+        return msgspec.structs.replace(question, ref=ref, again=True)
+    return msgspec.structs.replace(question, ref=ref)
 
 
 def _by_shard(count: int) -> Callable[[str], int]:

@@ -96,6 +96,8 @@ class Seats:
         self._seats[said.seat] = said
         if said.customer:
             before = self._seat_of.get(said.customer, NOWHERE)
+            if before == said.seat and known is not None and known.turn == said.turn:
+                before = NOWHERE  # Heard before: what was asked there is with who sits there.
             self._seat_of[said.customer] = said.seat
             self._sought.pop(said.customer, None)
             self.cells.moved(said.customer, said.seat, before=before)

@@ -77,11 +77,12 @@ class Front:
 def test_who_sits_nowhere_is_looked_for_once_and_asked_in_order() -> None:
     """However much is asked meanwhile; the seat is dialled as it is named."""
     front = Front()
-    asked = [ReadCustomer(front.ask("ann"), "ann") for _ in range(3)]
+    for _ in range(3):
+        front.ask("ann")
     assert front.usher.said == [Locate("ann", 0)]
     front.hear(SeatIs(4, "ann", 1))
     assert front.reached == [4]
-    assert front.up(4).said == asked
+    assert front.up(4).said == [ReadCustomer(ref, "ann") for ref in (4, 5, 6)]
     assert (front.cells.unanswered, front.moved) == (3, ["ann"])
 
 
@@ -96,7 +97,11 @@ def test_what_a_seat_denies_goes_on_in_order_where_the_customer_sits() -> None:
     front.cells.received(front.lines[0], Elsewhere(refs[1]))
     assert front.usher.said == [Locate("ann", 7)]
     front.hear(SeatIs(1, "ann", 8))
-    assert front.up(1).said == [ReadCustomer(ref, "ann") for ref in refs]
+    assert front.up(1).said == [ReadCustomer(ref, "ann") for ref in (4, 5, 6)]
+    for ref, done in zip((4, 5, 6), range(3), strict=True):
+        assert len(front.answers) == done
+        front.answer(1, ref)
+    assert front.cells.unanswered == 0
 
 
 def test_an_answer_that_crosses_the_word_of_a_move_still_counts() -> None:
@@ -111,10 +116,39 @@ def test_an_answer_that_crosses_the_word_of_a_move_still_counts() -> None:
     front.cells.received(front.lines[0], Elsewhere(second))
     assert front.usher.said == [Locate("ann", 0)]
     front.hear(SeatIs(1, "ann", 3))
-    assert front.up(1).said == [ReadCustomer(second, "ann")]
+    assert front.up(1).said == [ReadCustomer(second + 1, "ann")]
     front.answer(0, second)
     assert front.answers == [answered]
-    assert front.answers == [answered, front.answer(1, second)]
+    assert front.answers == [answered, front.answer(1, second + 1)]
+
+
+def test_a_denial_of_a_former_sitting_says_nothing_of_this_one() -> None:
+    """The usher's line is the quicker one: it says that the customer left and came back, and then the seat's own
+    denial arrives. Taken for this sitting's it would send the customer's questions to nowhere for ever."""
+    front = Front()
+    front.hear(SeatIs(1, "ann", 5))
+    line = front.up(1)
+    first = front.ask("ann")
+    front.hear(SeatIs(1, "", 6))
+    front.hear(SeatIs(1, "ann", 7))
+    assert line.said == [ReadCustomer(first, "ann"), ReadCustomer(first + 1, "ann")]
+    front.cells.received(line, Elsewhere(first))
+    assert (front.seats.cell_of("ann"), front.cells.unanswered) == (1, 1)
+    assert front.answers == [front.answer(1, first + 1)]
+
+
+def test_one_that_left_and_came_back_unheard_is_asked_anew() -> None:
+    """A line that was full said nothing of the leaving, and then everything at once."""
+    front = Front()
+    front.hear(SeatIs(1, "ann", 5))
+    line = front.up(1)
+    first = front.ask("ann")
+    front.hear(SeatsAre([SeatIs(1, "ann", 7)]))
+    front.cells.received(line, Elsewhere(first))
+    assert line.said == [ReadCustomer(first, "ann"), ReadCustomer(first + 1, "ann")]
+    assert front.answers == [front.answer(1, first + 1)]
+    front.hear(SeatIs(1, "ann", 7))
+    assert len(line.said) == 2, "what was heard before asks nothing again"
 
 
 def test_a_seat_that_dies_leaves_nothing_unasked() -> None:
