@@ -37,8 +37,6 @@ READ_BYTES_MAX = 8 * 1024 * 1024
 """What one read gives, but for its last record: whoever asks for thousands of short units must not get thousands of
 long ones, which would be gigabytes."""
 RESTORED = "restored"
-TRIM_POSITIONS = 10_000
-"""Positions that one step of `trim` drops, so that commits come in between."""
 
 
 _identities = msgpack.Decoder(list[str]).decode
@@ -111,10 +109,7 @@ class SqliteJournal:
 
     async def trim(self, through: int) -> int:
         """Drops units at or below `through`, which the archive must have durably. Returns how many went."""
-        dropped = 0
-        while step := await self._opened().run(self._file.trim, through):
-            dropped += step
-        return dropped
+        return await self._opened().run(self._file.trim, through)
 
     async def first_position(self) -> int:
         """The oldest position that is still kept; the next one to come where nothing is."""
@@ -259,7 +254,7 @@ class _File:
         return group.verdicts
 
     def trim(self, db: sqlite3.Connection, through: int) -> int:
-        through = min(through, self._position, _first_position(db) + TRIM_POSITIONS - 1)
+        through = min(through, self._position)
         with transaction(db):
             dropped = db.execute("DELETE FROM unit WHERE position <= ?", (through,)).rowcount
             if dropped:  # The newest unit may be among them: positions go on from here.
