@@ -14,7 +14,7 @@ import uvloop
 from msgspec import Struct
 from msgspec.structs import asdict
 
-from benchmarks import disk, sustained
+from benchmarks import cautions, disk, sustained
 from benchmarks.own_cpu import Own, OwnCpu
 from benchmarks.percentiles import Percentiles
 from benchmarks.phases import Phases
@@ -80,6 +80,7 @@ class Result(Struct, frozen=True, kw_only=True):
     generator_is_the_limit: bool
     rates: list[AtRate]
     faults: list[str]
+    cautions: list[str]
     setting: Setting
 
 
@@ -91,6 +92,8 @@ def run(plan: Plan, *, phases: Phases) -> Result:
     with serving(plan.setup) if plan.server is None else nullcontext(plan.server) as server:
         idle = _idle(plan, server, phases)
         rates, faults = uvloop.run(_measure(plan, server, phases))
+    others = [rate.others_cores for rate in rates if rate.others_cores is not None]
+    is_the_limit = any(rate.generator.limits for rate in rates)
     highest = max(rates, key=lambda rate: rate.offered_per_s)
     return Result(
         offered_per_s=highest.offered_per_s,
@@ -101,9 +104,10 @@ def run(plan: Plan, *, phases: Phases) -> Result:
         cpu_us_per_event=highest.cpu_us_per_event,
         idle_percent_of_a_core=round(sum(idle.values()), 2) if idle else None,
         idle_percent_by_process=idle,
-        generator_is_the_limit=any(rate.generator.limits for rate in rates),
+        generator_is_the_limit=is_the_limit,
         rates=rates,
         faults=faults,
+        cautions=cautions.of_machine(generator_is_the_limit=is_the_limit, others_cores=max(others, default=None)),
         setting=setting(
             under.kind, seconds=plan.seconds, customers=plan.customers, **asdict(plan.shape), text_bytes=plan.text_bytes
         ),

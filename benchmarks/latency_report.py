@@ -4,7 +4,7 @@ from rich.console import Console
 
 from benchmarks.latency import AtRate, Result
 from benchmarks.plot import Line, Panel
-from benchmarks.report import cautions, known, milliseconds, show_columns, show_figures, show_rest
+from benchmarks.report import known, milliseconds, show_columns, show_figures, show_rest
 
 _HEADS = ("offered", "done", "ack p50", "p99", "push p50", "p99", "after ack p99", "late p99", "CPU µs", "cores")
 """`after ack`: how much later than its ack an event was shown. `late`: how late the load generator sent."""
@@ -23,9 +23,7 @@ def show(result: Result, console: Console) -> None:
         ],
         console,
     )
-    others = [rate.others_cores for rate in result.rates if rate.others_cores is not None]
-    said = cautions(generator_is_the_limit=result.generator_is_the_limit, others_cores=max(others, default=None))
-    show_rest(result.setting, result.faults, said, console)
+    show_rest(result.setting, result.faults, result.cautions, console)
 
 
 def panels(result: Result) -> list[Panel]:

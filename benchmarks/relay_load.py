@@ -9,8 +9,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import msgpack
+from msgspec import Struct
 
 from benchmarks.ledger import Ledger
+from benchmarks.own_cpu import Own, OwnCpu
 from benchmarks.pushing import Pusher, Shape, settle
 from benchmarks.traffic import Order, Traffic
 from benchmarks.wire import Wire, listen, open_wire
@@ -18,8 +20,17 @@ from benchmarks.wire import Wire, listen, open_wire
 STOP_TIMEOUT_S = 5.0
 
 
-async def relay_rate(traffic: Traffic, shape: Shape, *, seconds: float) -> float:
-    """Events a second that a relay in its own process answers and hands on."""
+class Relayed(Struct, frozen=True):
+    """What a relay did with the load."""
+
+    per_s: float
+    """Events that it answered and handed on."""
+    generator: Own
+    """What this process used meanwhile: where that is all it could, the relay might have done more."""
+
+
+async def load_relay(traffic: Traffic, shape: Shape, *, seconds: float) -> Relayed:
+    """Loads a relay in a process of its own, in a closed loop."""
     ledger = Ledger()
     order = Order(first=0, seed=0)
     with _relay() as url:
@@ -31,13 +42,14 @@ async def relay_rate(traffic: Traffic, shape: Shape, *, seconds: float) -> float
                 readers.create_task(listen(end.wire, end.hear))
             for wire in wires:
                 readers.create_task(listen(wire, _Agent(ledger).hear))
-            from_s = time.perf_counter()
+            from_s, own = time.perf_counter(), OwnCpu()
             ledger.begin_window(from_s, from_s + seconds)
             await asyncio.gather(*(end.pusher.push_until(from_s + seconds) for end in ends))
+            used = own.so_far()
             await settle(ledger)
             for wire in (*wires, *doors):
                 await wire.close()
-    return ledger.rate()
+    return Relayed(ledger.rate(), used)
 
 
 class _Gateway:

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.own_cpu import OTHERS_MAX
 from benchmarks.percentiles import Percentiles
 from benchmarks.setting import Setting
 
@@ -42,16 +41,6 @@ def show_rest(setting: Setting, faults: Iterable[str], notes: Iterable[str], con
         console.print(note, style="yellow")
     for fault in faults:
         console.print(f"Does not add up: {fault}", style="bold red")
-
-
-def cautions(*, generator_is_the_limit: bool, others_cores: float | None) -> list[str]:
-    """What makes figures lower than the server's own."""
-    said: list[str] = []
-    if generator_is_the_limit:
-        said.append("The load generator was busy all the time: the server may be faster than this.")
-    if others_cores is not None and others_cores > OTHERS_MAX:
-        said.append(f"Others used {others_cores} cores meanwhile: the server is faster than this on a quiet machine.")
-    return said
 
 
 def milliseconds(figures: Percentiles | None) -> str:

@@ -8,6 +8,7 @@ An event counts when it is both acknowledged, which means synced, and shown to a
 
 import secrets
 import time
+from collections.abc import Sequence
 from contextlib import AsyncExitStack, nullcontext
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import uvloop
 from msgspec import Struct
 from msgspec.structs import asdict, replace
 
-from benchmarks import disk, sustained, tally
+from benchmarks import cautions, disk, sustained, tally
 from benchmarks.lag import Lag, watching
 from benchmarks.own_cpu import Own, OwnCpu
 from benchmarks.past import Past, past_of
@@ -23,7 +24,7 @@ from benchmarks.percentiles import Percentiles
 from benchmarks.phases import Phases
 from benchmarks.preload import preloaded
 from benchmarks.pushing import Shape
-from benchmarks.relay_load import relay_rate
+from benchmarks.relay_load import Relayed, load_relay
 from benchmarks.server import ACCOUNT, QUEUE, LiveServer, Setup, serving
 from benchmarks.server_load import ServerLoad
 from benchmarks.setting import Setting, setting
@@ -82,6 +83,8 @@ class Result(Struct, frozen=True, kw_only=True):
     generator_us_per_event: float
     generator: Own
     generator_is_the_limit: bool
+    relay_generator_cpu: Own
+    """The same while it loaded the relay, the busier of the two times: its limit there raises `ratio`."""
     others_cores: float | None
     """What neither the server nor the load generator used of the machine: above 0.1 the figures are too low."""
     archive_lag_s: Lag | None
@@ -99,6 +102,8 @@ class Result(Struct, frozen=True, kw_only=True):
     repeats_answered: int
     faults: list[str]
     """Empty where every count agrees."""
+    cautions: list[str]
+    """What makes the figures mean less than they seem to."""
     events_by_second: list[int]
     archive_lag_by_sample_s: list[float]
     setting: Setting
@@ -120,7 +125,7 @@ def run(plan: Plan, *, phases: Phases) -> Result:
         past=past,
     )
     phases.begin("relay", plan.seconds / 2)
-    relay_before = uvloop.run(relay_rate(traffic, plan.shape, seconds=plan.seconds / 2))
+    relays = [uvloop.run(load_relay(traffic, plan.shape, seconds=plan.seconds / 2))]
 
     def fill(data: Path) -> None:
         phases.begin(f"preloading {past.events:,} events", past.events / PRELOAD_PER_S)
@@ -133,8 +138,8 @@ def run(plan: Plan, *, phases: Phases) -> Result:
         measured = uvloop.run(_measure(plan, at, traffic, phases))
     # Half of it before and half after, so that a machine whose speed drifts weighs on both sides of the ratio.
     phases.begin("relay", plan.seconds / 2)
-    relay_after = uvloop.run(relay_rate(traffic, plan.shape, seconds=plan.seconds / 2))
-    return _result(plan, measured, under, (relay_before + relay_after) / 2, past)
+    relays.append(uvloop.run(load_relay(traffic, plan.shape, seconds=plan.seconds / 2)))
+    return _result(plan, measured, under, relays, past)
 
 
 class _Measured(Struct, frozen=True, kw_only=True):
@@ -212,8 +217,10 @@ async def _sustain(plan: Plan, load: ServerLoad, data: Path, reached: float, pha
     return held
 
 
-def _result(plan: Plan, measured: _Measured, under: disk.Disk, relay_per_s: float, past: Past) -> Result:
+def _result(plan: Plan, measured: _Measured, under: disk.Disk, relays: Sequence[Relayed], past: Past) -> Result:
     ledger, counts, held = measured.load.ledger, measured.tally, measured.sustained
+    relay_per_s = sum(relay.per_s for relay in relays) / len(relays)
+    at_relay = max((relay.generator for relay in relays), key=lambda own: own.cores + own.waiting)
     by_process = _us_per_event(measured.server_cpu_s, measured.events) if plan.server is None else None
     return Result(
         events_per_s=round(measured.rate, 1),
@@ -230,6 +237,7 @@ def _result(plan: Plan, measured: _Measured, under: disk.Disk, relay_per_s: floa
         generator_us_per_event=round(1e6 * measured.own.cpu_s / max(1, measured.events), 1),
         generator=measured.own,
         generator_is_the_limit=measured.own.limits,
+        relay_generator_cpu=at_relay,
         others_cores=measured.others_cores,
         archive_lag_s=measured.lag,
         archive_level_after_s=None if measured.level_after_s is None else round(measured.level_after_s, 2),
@@ -243,6 +251,11 @@ def _result(plan: Plan, measured: _Measured, under: disk.Disk, relay_per_s: floa
         repeats_sent=ledger.repeats_sent,
         repeats_answered=ledger.repeats_answered,
         faults=_faults(measured),
+        cautions=[
+            *cautions.of_machine(generator_is_the_limit=measured.own.limits, others_cores=measured.others_cores),
+            *cautions.of_relay(at_relay),
+            *cautions.of_stores(measured.lag, past.events),
+        ],
         events_by_second=measured.by_second,
         archive_lag_by_sample_s=[round(sample, 3) for sample in measured.lag_samples_s],
         setting=setting(under.kind, customers=plan.customers, **asdict(plan.shape), text_bytes=plan.text_bytes),

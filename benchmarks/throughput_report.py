@@ -3,16 +3,16 @@
 from rich.console import Console
 
 from benchmarks.lag import EVERY_S
+from benchmarks.own_cpu import Own
 from benchmarks.plot import Line, Panel
-from benchmarks.report import Row, cautions, known, milliseconds, show_figures, show_rest
+from benchmarks.report import Row, known, milliseconds, show_figures, show_rest
 from benchmarks.throughput import Result
 
 
 def show(result: Result, console: Console) -> None:
     """Prints it."""
     show_figures("throughput", _rows(result), console)
-    said = cautions(generator_is_the_limit=result.generator_is_the_limit, others_cores=result.others_cores)
-    show_rest(result.setting, result.faults, said, console)
+    show_rest(result.setting, result.faults, result.cautions, console)
 
 
 def panels(result: Result) -> list[Panel]:
@@ -38,7 +38,8 @@ def _rows(result: Result) -> list[Row]:
         ("fsync", milliseconds(result.fsync_ms), "one page, idle disk"),
         ("server CPU", known(result.cpu_us_per_event, " µs"), "an event, all processes and the archive"),
         *((f"  {role}", f"{us:.1f} µs", "") for role, us in (result.cpu_us_by_process or {}).items()),
-        ("generator CPU", f"{result.generator_us_per_event} µs", f"an event; {_own(result)}"),
+        ("generator CPU", f"{result.generator_us_per_event} µs", f"an event; {_cores(result.generator)}"),
+        ("  at the relay", "", _cores(result.relay_generator_cpu)),
         ("others' CPU", known(result.others_cores), "cores, of neither server nor generator"),
         *_archive(result),
         ("in the stores before", f"{result.preloaded:,}", "events"),
@@ -50,8 +51,8 @@ def _rows(result: Result) -> list[Row]:
     ]
 
 
-def _own(result: Result) -> str:
-    return f"{result.generator.cores:.2f} of a core, {result.generator.waiting:.2f} waiting for one"
+def _cores(own: Own) -> str:
+    return f"{own.cores:.2f} of a core, {own.waiting:.2f} waiting for one"
 
 
 def _sustained(result: Result) -> list[Row]:

@@ -46,6 +46,7 @@ def throughput(*, faults: list[str], own: bool) -> ThroughputResult:
         generator_us_per_event=9.9,
         generator=Own(0.5, 0.45, 3.0),
         generator_is_the_limit=True,
+        relay_generator_cpu=Own(0.875, 0.0, 3.0),
         others_cores=0.75 if own else None,
         archive_lag_s=Lag(1.9, 1.2, 7, 3) if own else None,
         archive_level_after_s=4.25 if own else None,
@@ -59,6 +60,7 @@ def throughput(*, faults: list[str], own: bool) -> ThroughputResult:
         repeats_sent=2_469,
         repeats_answered=2_469,
         faults=faults,
+        cautions=["not a figure to publish: x"],
         events_by_second=[12_000, 12_600],
         archive_lag_by_sample_s=[0.1, 0.2],
         setting={"customers": 2000},
@@ -73,8 +75,8 @@ def test_throughput_shows_all_it_measured(console: Console) -> None:
         assert figure in said
     assert "holds" in said
     assert "never shown to an agent" in said
-    assert "load generator was busy" in said
-    assert "Others used 0.75 cores" in said
+    assert "0.88 of a core" in said
+    assert "not a figure to publish: x" in said
 
 
 def test_of_somebody_elses_server_it_says_what_is_unknown(console: Console) -> None:
@@ -123,6 +125,7 @@ def test_latency_has_a_row_and_a_curve_for_each_rate(console: Console) -> None:
         generator_is_the_limit=False,
         rates=rates,
         faults=[],
+        cautions=["Others used 0.5 cores"],
         setting={},
     )
     latency_report.show(result, console)
