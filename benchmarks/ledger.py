@@ -38,7 +38,7 @@ class Ledger:
         self._begin(0.0)
 
     def _begin(self, seconds: float) -> None:
-        self._completed = 0
+        self._completed = self._repeats_completed = 0
         self._by_second = [0] * (int(seconds) + 1)
         self._ack_s = array("d")
         self._push_s = array("d")
@@ -73,6 +73,7 @@ class Ledger:
     def ack(self, number: int, at_s: float, *, repeat: bool) -> None:
         """Notes an acknowledgement. An event may be acknowledged again for each of its repeats."""
         self.repeats_answered += repeat
+        self._repeats_completed += repeat and self._from_s <= at_s < self._to_s
         if number < 0 or self._state[number] & _ACKED:
             return
         self.acked += 1
@@ -100,6 +101,10 @@ class Ledger:
     def rate(self) -> float:
         """Events a second that were done inside the window."""
         return self._completed / (self._to_s - self._from_s)
+
+    def answered_rate(self) -> float:
+        """The same with the repeats that were answered inside it: what a rate that was offered is held against."""
+        return (self._completed + self._repeats_completed) / (self._to_s - self._from_s)
 
     @property
     def completed(self) -> int:

@@ -207,8 +207,7 @@ async def _sustain(plan: Plan, load: ServerLoad, data: Path, reached: float, pha
         return await sustained.attempt(load, data, rate, seconds=plan.trial_s)
 
     if plan.sustained:
-        trial = await attempt(plan.sustained)
-        held = Sustained(trial.offered_per_s if trial.holds else 0.0, [trial])
+        held = sustained.sustained([await attempt(plan.sustained)])
     elif plan.search:
         held = await sustained.search(attempt, highest=reached)
     else:

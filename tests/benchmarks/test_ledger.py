@@ -37,6 +37,20 @@ def test_repeats_and_second_showings_are_told_apart() -> None:
     assert ledger.pushed_twice == 1
 
 
+def test_what_is_held_against_an_offered_rate_has_its_repeats() -> None:
+    """Those of the past too; an answer outside the window counts there as little as an event's."""
+    ledger = Ledger(shown=False)
+    ledger.begin_window(10.0, 12.0)
+    ledger.send(0, 10.0, repeat=False)
+    ledger.ack(0, 10.5, repeat=False)
+    for number, answered_s in ((0, 11.0), (-5, 11.5), (0, 12.5)):
+        ledger.send(number, 10.9, repeat=True)
+        ledger.ack(number, answered_s, repeat=True)
+    assert (ledger.rate(), ledger.answered_rate()) == (0.5, 1.5)
+    ledger.begin_window(20.0, 21.0)
+    assert ledger.answered_rate() == 0.0
+
+
 def test_a_new_window_forgets_the_one_before() -> None:
     """Each trial of a run has its own figures; what is done is counted second by second."""
     ledger = Ledger()
