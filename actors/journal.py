@@ -166,6 +166,7 @@ class Journal:
             "waiting": len(self._waiting),
             # What an operator asks of a journal that answers nobody: does the disk hang, or the archive?
             "turn_ms": self._working.so_far_ms,
+            "last_turn_ms": self._working.last_ms,
             "held_ms": self._held.so_far_ms,
         }
 

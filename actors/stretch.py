@@ -4,10 +4,12 @@ import asyncio
 
 
 class Stretch:
-    """One kind of work: how long it has lasted, while it does."""
+    """One kind of work: how long it has lasted, while it does, and how long it did last time."""
 
     def __init__(self) -> None:
         self._since_s: float | None = None
+        self.last_ms = 0
+        """How long the newest that is over took."""
 
     @property
     def so_far_ms(self) -> int:
@@ -23,6 +25,7 @@ class Stretch:
 
     def end(self) -> None:
         """It is over."""
+        self.last_ms = self.so_far_ms
         self._since_s = None
 
     def __enter__(self) -> None:

@@ -212,7 +212,7 @@ class AgentConnection(Connection):
 
     def overflowed(self) -> None:
         """The agent reads too slowly: it leaves what lost frames, and is told when its socket has drained."""
-        self.terms.metrics.overflows.inc()
+        self.terms.metrics.overflows += 1
         for topic in sorted(self.outgoing.dropped):
             if topic.startswith(_INBOX):
                 if name := self._lists.pop(topic.removeprefix(_INBOX), ""):

@@ -13,7 +13,7 @@ from orchestrator.gateway.answers import ReadyAnswer
 from orchestrator.gateway.metrics import CONTENT_TYPE
 from orchestrator.gateway.peers import Cells
 from orchestrator.gateway.services import HttpRequest, Services, services_of, token_of
-from orchestrator.gateway.troubles import troubles_of_journal, troubles_of_processes
+from orchestrator.gateway.troubles import JOURNAL, troubles_of_journal, troubles_of_processes
 from orchestrator.settings import Account, EmailAccount, GatewayAccount, TwilioAccount
 from protocol.errors import ThroughlineError
 
@@ -67,11 +67,15 @@ async def status_of(here: Services) -> dict[str, Any]:
         "generation": here.cells.generation,
         "journal_position": await _position_of(here.identities),
         "archive_position": await _position_of(here.archive),
+        "last_commit_ms": here.figures().get(JOURNAL, {}).get("last_turn_ms"),
         "cells_open": sum(map(here.cells.is_open, here.cells.indexes)),
         "cells": len(here.cells.indexes),
         "seats": here.figures().get(USHER),
         "pending": here.cells.unanswered,
         "connections": here.connections(),
+        "queue_bytes": int(here.queue_bytes()),
+        "queue_overflows": here.metrics.overflows,
+        "refusals": here.metrics.refused_by_code(),
         "watched": here.watched(),
         "counts": await _counts_of(here),
         "accounts": [

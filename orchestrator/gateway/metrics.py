@@ -77,8 +77,9 @@ class Metrics:
             ACK_BUCKETS_S,
         )
         self.registry.register(self.ack_seconds)
-        self.overflows = Counter(
-            "throughline_queue_overflows", "Times a slow client's updates were dropped", registry=self.registry
+        self.overflows = 0
+        self.count(
+            "throughline_queue_overflows", "Times a slow client's updates were dropped", lambda: self.overflows
         )
         self.resyncs = Counter("throughline_resyncs", "Resyncs sent to slow clients", registry=self.registry)
         self.gaps = Counter(
@@ -107,6 +108,15 @@ class Metrics:
     def refused(self, code: int, entrance: str) -> None:
         """Counts a refusal; `entrance` is `agent`, `gateway`, `http`, `webhook`, `websocket` or `listener`."""
         self.refusals.labels(Code(code).name.lower(), entrance).inc()
+
+    def refused_by_code(self) -> dict[str, int]:
+        """Refusals at all entrances together, of each code that there were any of."""
+        counted: dict[str, int] = {}
+        for family in self.refusals.collect():
+            for sample in family.samples:
+                code = sample.labels["code"]
+                counted[code] = counted.get(code, 0) + int(sample.value)
+        return counted
 
     def watch(self, name: str, meaning: str, read: Callable[[], float]) -> None:
         """A gauge whose value someone else owns."""

@@ -112,6 +112,7 @@ class Gateway:
             new_id=new_id,
             archive_lag_max=limits.archive_lag_max,
             connections=self._connections,
+            queue_bytes=self._queue_bytes,
             watched=lambda: len(self._hub),
             draining=lambda: self._draining,
             states=states,

@@ -35,6 +35,8 @@ class Services(Struct, kw_only=True, frozen=True):
     archive_lag_max: int
     connections: Callable[[], dict[str, int]]
     """Open WebSockets by kind."""
+    queue_bytes: Callable[[], float]
+    """Frames that wait for clients that read slowly or not at all."""
     watched: Callable[[], int]
     """Conversations with a watcher."""
     draining: Callable[[], bool]

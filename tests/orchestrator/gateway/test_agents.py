@@ -176,6 +176,8 @@ async def test_a_slow_agent_gets_resync_and_nobody_waits_for_it(start: Start) ->
             assert numbers(await quick.next("update")) == [written]
             # One message of 64 KiB may be with the socket, besides what waits.
             assert running.metric("throughline_queue_bytes") <= 2 * 64 * 1024 + 20_000
+        status = await running.gateway.status()
+        assert (status["queue_bytes"], status["queue_overflows"]) == (running.metric("throughline_queue_bytes"), 1)
         slow.socket.transport.resume_reading()
         seen = 1
         frame = await slow.frame()

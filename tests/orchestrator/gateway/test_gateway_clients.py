@@ -64,6 +64,8 @@ async def test_more_events_than_credits_end_the_connection(start: Start) -> None
         await client.send({"op": "events", "events": [event("a"), event("b"), event("c")]})
         assert (await client.next("error"))["code"] == Code.CREDITS_EXCEEDED
         assert await client.close_code() == Code.CREDITS_EXCEEDED
+    assert running.metric("throughline_refusals_total", code="credits_exceeded", entrance="gateway") == 1
+    assert (await running.gateway.status())["refusals"] == {"credits_exceeded": 1}
     assert [taken.id for taken in running.intake.taken] == ["a", "b"]
 
 
