@@ -24,7 +24,7 @@ from actors.projection import project
 from adapters.stores.folder import ARCHIVE_FILE, JOURNAL_FILE
 from adapters.stores.sqlite_archive import SqliteArchive, SqliteArchiveReader
 from adapters.stores.sqlite_journal import SqliteJournalReader
-from benchmarks import disk
+from benchmarks import cautions, disk
 from benchmarks.decided import make_journal
 from benchmarks.phases import Phases
 from benchmarks.setting import Setting, setting
@@ -32,6 +32,8 @@ from orchestrator.cluster.host import YOUNG_MAX
 from protocol.links import TailIs
 
 LOADS = 500
+MAKING = 0.5
+"""Of a run's seconds: what the journal may take to make; each size of batch has its part of the rest."""
 PER_S = 20_000
 """A guess at the bar's pace."""
 
@@ -44,12 +46,16 @@ class Plan(Struct, frozen=True, kw_only=True):
     batches: Sequence[int] = (200, 2000, 8000)
     customers: int = 2000
     text_bytes: int = 160
+    seconds: float | None = None
+    """How long it may take in all."""
 
 
 class Followed(Struct, frozen=True, kw_only=True):
-    """One way through the whole journal, in batches of so many events."""
+    """One way through the journal, in batches of so many events."""
 
     batch: int
+    events: int
+    """How far it came: through all of it, unless its time was up."""
     cpu_us_per_event: float
     kernel_us_per_event: float
     """Of it."""
@@ -69,10 +75,13 @@ class Result(Struct, frozen=True, kw_only=True):
     """All of it."""
 
     events: int
+    """Of the journal: all that were asked for, unless their time was up."""
+    events_asked: int
     facts: int
     followed: list[Followed]
     loads: Loads
     faults: list[str]
+    cautions: list[str]
     setting: Setting
 
 
@@ -92,48 +101,59 @@ def run(plan: Plan, *, phases: Phases) -> Result:
 
 async def _measure(plan: Plan, data: Path, phases: Phases, kind: str) -> Result:
     phases.begin("making a journal", plan.events / PER_S)
-    facts = await make_journal(
-        data / JOURNAL_FILE, events=plan.events, customers=plan.customers, text_bytes=plan.text_bytes
-    )
+    began_s, seconds = time.perf_counter(), plan.seconds or float("inf")
+    made = await make_journal(
+        data / JOURNAL_FILE, events=plan.events, customers=plan.customers, text_bytes=plan.text_bytes,
+        until_s=began_s + MAKING * seconds,
+    )  # fmt: skip
+    share_s = (began_s + seconds - time.perf_counter()) / len(plan.batches)
     followed, faults = list[Followed](), list[str]()
     for batch in plan.batches:
-        phases.begin(f"batches of {batch:,}", plan.events / PER_S)
-        followed.append(await _follow(data, batch))
+        phases.begin(f"batches of {batch:,}", made.events / PER_S)
+        each, facts = await _follow(data, batch, until_s=time.perf_counter() + share_s)
+        followed.append(each)
         if (archived := _archived(data)) != facts:
             faults.append(f"{facts - archived} facts are not in the archive after batches of {batch}")
+        if each.events == made.events and facts != made.facts:
+            faults.append(f"{made.facts - facts} facts were not read from the journal in batches of {batch}")
     phases.begin("loading journeys", 1.0)
     return Result(
-        events=plan.events,
-        facts=facts,
+        events=made.events,
+        events_asked=plan.events,
+        facts=made.facts,
         followed=followed,
         loads=await _load(data),
         faults=faults,
+        cautions=cautions.of_following([made.events, *(each.events for each in followed)], plan.events),
         setting=setting(kind, customers=plan.customers, text_bytes=plan.text_bytes),
     )
 
 
-async def _follow(data: Path, batch: int) -> Followed:
-    """An archive follows from nothing, by the steps that `Archive` takes."""
+async def _follow(data: Path, batch: int, *, until_s: float) -> tuple[Followed, int]:
+    """An archive follows from nothing, by the steps that `Archive` takes; the facts that it was given stand beside."""
     _remove_archive(data)
     journal, archive = SqliteJournalReader(data / JOURNAL_FILE), SqliteArchive(data / ARCHIVE_FILE)
     await journal.open()
     await archive.open()
-    position = await archive.adopt(await journal.generation())
+    position, facts = await archive.adopt(await journal.generation()), 0
     began_s, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF)
-    while records := await journal.read(position, batch):
+    while (not position or time.perf_counter() < until_s) and (records := await journal.read(position, batch)):
         await archive.apply(project(records))
         position = records[-1].position
+        facts += sum(record.entries for record in records)
     after, took_s = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter() - began_s
     await archive.close()
     await journal.close()
     kernel_s = after.ru_stime - before.ru_stime
-    return Followed(
+    followed = Followed(
         batch=batch,
+        events=position,
         cpu_us_per_event=round(1e6 * (after.ru_utime - before.ru_utime + kernel_s) / position, 1),
         kernel_us_per_event=round(1e6 * kernel_s / position, 1),
         events_per_s=round(position / took_s),
         file_bytes_per_event=round((data / ARCHIVE_FILE).stat().st_size / position),
     )
+    return followed, facts
 
 
 async def _load(data: Path) -> Loads:

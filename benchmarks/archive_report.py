@@ -24,7 +24,7 @@ def show(result: Result, console: Console) -> None:
     loads = result.loads
     console.print(f"{result.events:,} events, {result.facts:,} facts")
     console.print(f"Loading a journey of {loads.events:g} events without a snapshot: {loads.cpu_ms:g} ms of CPU")
-    show_rest(result.setting, result.faults, [], console)
+    show_rest(result.setting, result.faults, result.cautions, console)
 
 
 def panels(result: Result) -> list[Panel]:

@@ -3,6 +3,9 @@
 They stand in `--json` and below the table; a run with one is a run all the same.
 """
 
+from collections.abc import Sequence
+
+from benchmarks.filling import Filled
 from benchmarks.lag import Lag
 from benchmarks.own_cpu import OTHERS_MAX, Own
 
@@ -45,3 +48,25 @@ def of_stores(lag: Lag | None, preloaded: int) -> list[str]:
     if not preloaded:
         said.append(unfit(f"the journal was empty before; --preload {PUBLISHED_PRELOAD} fills it"))
     return said
+
+
+def of_filling(filled: Filled) -> list[str]:
+    """Fewer conversations than were asked for, or fewer messages in them."""
+    if filled.is_whole:
+        return []
+    asked = filled.filling
+    had = f"{filled.conversations:,} of {asked.conversations:,} conversations, {filled.events:,} of {asked.events:,}"
+    return [unfit(f"--seconds ended the filling at {had} messages")]
+
+
+def of_kills(kills: int, asked: int) -> list[str]:
+    """Fewer kills than were asked for."""
+    return [] if kills == asked else [unfit(f"--seconds ended the run after {kills} of {asked} kills")]
+
+
+def of_following(events: Sequence[int], asked: int) -> list[str]:
+    """A journal, or a way through it, that ended before."""
+    if min(events) == asked:
+        return []
+    came = ", ".join(f"{each:,}" for each in events)
+    return [unfit(f"--seconds ended the journal and the ways through it at {came} of {asked:,} events")]

@@ -48,6 +48,10 @@ Gateways = Annotated[int, typer.Option("--gateways", min=1, max=64, help="Gatewa
 Agents = Annotated[int, typer.Option("--agents", min=1, max=1000, help="Agents who watch.")]
 Window = Annotated[int, typer.Option("--window", min=1, max=4096, help="Unanswered events of a gateway client.")]
 Batch = Annotated[int, typer.Option("--batch", min=1, max=256, help="Events of one message, to server and relay.")]
+AtMost = Annotated[
+    float | None,
+    typer.Option("--seconds", min=1, max=3600, help="At most so long; the result says how far it came."),
+]
 TextBytes = Annotated[int, typer.Option("--text-bytes", min=1, max=2048, help="Length of a message's text.")]
 
 
@@ -165,6 +169,7 @@ def memory(
     messages: Annotated[int, typer.Option(min=1, max=30, help="Messages in each.")] = 4,
     message_bytes: Annotated[int, typer.Option(min=1, max=2048, help="Length of a message's text.")] = 256,
     agents: Annotated[int, typer.Option(min=1, max=9000, help="Connected agents.")] = 2000,
+    seconds: AtMost = None,
     cells: Cells = 0,
     folder: Folder = FOLDER,
     keep: Keep = False,
@@ -176,6 +181,7 @@ def memory(
         setup=Setup(folder=folder, cells=cells, keep=keep),
         filling=Filling(conversations=conversations, messages=messages, text_bytes=message_bytes),
         agents=agents,
+        seconds=seconds,
     )
     carry_out(
         lambda phases: memories.run(plan, phases=phases),
@@ -195,6 +201,7 @@ def recovery(
     agents: Agents = 20,
     part: Annotated[list[str] | None, typer.Option(help="What to kill; may be repeated.")] = None,
     rounds: Annotated[int, typer.Option(min=1, max=20, help="How often each is killed.")] = 1,
+    seconds: AtMost = None,
     cells: Cells = 0,
     folder: Folder = FOLDER,
     keep: Keep = False,
@@ -211,6 +218,7 @@ def recovery(
         agents=agents,
         parts=part or recoveries.PARTS,
         rounds=rounds,
+        seconds=seconds,
     )
     carry_out(
         lambda phases: recoveries.run(plan, phases=phases),
@@ -262,12 +270,15 @@ def archive(
     ] = None,
     customers: Customers = 2000,
     text_bytes: TextBytes = 160,
+    seconds: AtMost = None,
     folder: Folder = FOLDER,
     as_json: Json = False,
     plot: Plot = None,
 ) -> None:
     """What following the journal costs the archive, alone, by the size of its batches."""
-    plan = archive_follow.Plan(folder=folder, events=events, customers=customers, text_bytes=text_bytes)
+    plan = archive_follow.Plan(
+        folder=folder, events=events, customers=customers, text_bytes=text_bytes, seconds=seconds
+    )
     if batch_of:
         plan = structs.replace(plan, batches=batch_of)
     carry_out(

@@ -1,12 +1,13 @@
 """A journal of `Traffic`: each event decided as a cell would, and committed to the journal's own store."""
 
 import random
+import time
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from actors import journey as journeys
 from actors.journey import Journey
@@ -28,18 +29,26 @@ _SCOPE = "shard:0"
 _encode = msgspec.msgpack.Encoder().encode
 
 
-async def make_journal(path: Path, *, events: int, customers: int, text_bytes: int) -> int:
-    """Makes the journal; returns how many facts the events made."""
+class Made(Struct, frozen=True):
+    """A journal."""
+
+    events: int
+    facts: int
+
+
+async def make_journal(path: Path, *, events: int, customers: int, text_bytes: int, until_s: float) -> Made:
+    """Makes the journal, or as much of it as there is time for, by `time.perf_counter`."""
     store = SqliteJournal(path, new_generation=lambda: "benchmark")
     await store.open()
     (fence,) = await store.raise_fences([_SCOPE])
     traffic = Traffic("run", customers=customers, account="chat", text_bytes=text_bytes, began_ms=BEGAN_MS)
-    units, facts = _units(traffic, events, fence.epoch), 0
-    while group := list(islice(units, COMMIT)):
+    units, made, facts = _units(traffic, events, fence.epoch), 0, 0
+    while (not made or time.perf_counter() < until_s) and (group := list(islice(units, COMMIT))):
+        made += len(group)
         facts += sum(unit.entries for unit in group)
         await store.commit(group)
     await store.close()
-    return facts
+    return Made(made, facts)
 
 
 def _units(traffic: Traffic, events: int, epoch: int) -> Iterator[Unit]:

@@ -18,6 +18,10 @@ from benchmarks.wire import Refused, greet, listen
 
 GATEWAY_PATH = "/v1/gateway"
 TOLD_EVERY_S = 0.2
+PER_S = 8000
+"""A guess at the bar's pace."""
+SHAPE = Shape(window=1024)
+"""The connections that fill a server, where nothing else is asked of them."""
 
 
 class Filling(Struct, frozen=True, kw_only=True):
@@ -66,18 +70,49 @@ def named(filling: Filling) -> Filling:
     )
 
 
-async def fill(server: LiveServer, filling: Filling, shape: Shape, *, on_progress: Callable[[int, int], None]) -> float:
-    """Sends it all; returns events a second, by their acknowledgements. Raises `Refused` where some had none."""
+class Filled(Struct, frozen=True):
+    """How far a filling came: its first `events`, all of them acknowledged."""
+
+    filling: Filling
+    events: int
+    per_s: float
+
+    @property
+    def conversations(self) -> int:
+        """That have a message at least: everyone's first one comes first."""
+        return min(self.events, self.filling.conversations)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether its time was enough."""
+        return self.events == self.filling.events
+
+
+def pace_s(filling: Filling, seconds: float | None = None) -> float:
+    """How long it should take."""
+    return min(filling.events / PER_S, seconds or float("inf"))
+
+
+async def fill(
+    server: LiveServer,
+    filling: Filling,
+    shape: Shape,
+    *,
+    on_progress: Callable[[int, int], None],
+    seconds: float | None = None,
+) -> Filled:
+    """Sends it all, or as much as goes in so many seconds. Raises `Refused` where some was not acknowledged."""
     ledger = Ledger(shown=False)
     async with _pushing(server, filling, shape, ledger, first=0) as clients:
         began_s = time.perf_counter()
         telling = asyncio.create_task(_tell(ledger, filling.events, on_progress))
-        await asyncio.gather(*(client.pusher.push_all(filling.events) for client in clients))
+        until_s = began_s + seconds if seconds is not None else float("inf")
+        await asyncio.gather(*(client.pusher.push_all(filling.events, until_s=until_s) for client in clients))
         await settle(ledger)
         took_s = time.perf_counter() - began_s
         telling.cancel()
     _check(ledger)
-    return filling.events / took_s
+    return Filled(filling, ledger.sent, ledger.sent / took_s)
 
 
 async def go_on(server: LiveServer, filling: Filling, shape: Shape, *, first: int, seconds: float) -> Ledger:

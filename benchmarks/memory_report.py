@@ -12,7 +12,7 @@ MIB = 1024 * 1024
 def show(result: Result, console: Console) -> None:
     """Prints it."""
     show_figures("memory", _rows(result), console)
-    show_rest(result.setting, result.faults, [], console)
+    show_rest(result.setting, result.faults, result.cautions, console)
 
 
 def panels(result: Result) -> list[Panel]:
@@ -28,7 +28,7 @@ def _rows(result: Result) -> list[Row]:
         ("a conversation", f"{result.bytes_per_conversation:,.0f} B", "RSS of the cells, growth"),
         ("", f"{result.pss_per_conversation:,.0f} B", "PSS"),
         ("", f"{result.gateway_bytes_per_conversation:,.0f} B", "RSS of the gateway: whose identity it is"),
-        ("its messages", f"{result.text_bytes_per_conversation:,} B", "text, of all of them"),
+        ("its messages", f"{result.text_bytes_per_conversation:,.0f} B", "text, of all of them"),
         ("agents", f"{result.agents:,}", "connected, each watching a conversation"),
         ("an agent", f"{result.bytes_per_agent:,.0f} B", "RSS of the gateway, growth"),
         ("", f"{result.pss_per_agent:,.0f} B", "PSS"),

@@ -20,11 +20,10 @@ from msgspec.structs import replace
 
 from benchmarks import disk
 from benchmarks.filling import Filling, fill, go_on, named
-from benchmarks.memory import WARM as WARM_FILLING
-from benchmarks.memory import live_journeys, settled
 from benchmarks.percentiles import Percentiles, percentiles_ms
 from benchmarks.phases import Phases
 from benchmarks.pushing import Shape
+from benchmarks.resident import WARM, live_journeys, settled
 from benchmarks.server import LiveServer, NotServing, Setup, serving
 from benchmarks.setting import Setting, setting
 from benchmarks.watchers import Sender
@@ -116,7 +115,7 @@ async def _measure(plan: Plan, placement: str, server: LiveServer, phases: Phase
         phases.begin(f"{placement}: memory", 2.0)
         measured_on = plan.pooled
         # Code and buffers come first, as in `memory`: a dedicated cell brings its own each time, and that is its cost.
-        await fill(server, named(WARM_FILLING), plan.shape, on_progress=phases.reach)
+        await fill(server, named(WARM), plan.shape, on_progress=phases.reach)
         before = await settled(server)
         await fill(server, named(Filling(conversations=plan.pooled)), plan.shape, on_progress=phases.reach)
         after = await settled(server)

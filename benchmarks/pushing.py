@@ -78,9 +78,9 @@ class Pusher:
                 held_up = True
                 await self._wait_for_room(until_s - now_s)
 
-    async def push_all(self, until_number: int) -> None:
-        """Sends everything up to a number as fast as answers come."""
-        while (left := until_number - self._order.next) > 0:
+    async def push_all(self, until_number: int, *, until_s: float = float("inf")) -> None:
+        """Sends everything up to a number as fast as answers come, as long as there is time."""
+        while (left := until_number - self._order.next) > 0 and time.perf_counter() < until_s:
             if room := min(self._window - len(self._unanswered), self._batch, left):
                 await self._send(self._take([time.perf_counter()] * room))
             else:

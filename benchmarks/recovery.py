@@ -16,13 +16,13 @@ import uvloop
 from msgspec import Struct
 from msgspec.structs import replace
 
-from benchmarks import disk, sustained
-from benchmarks.filling import Filling, fill, named
-from benchmarks.memory import limits
+from benchmarks import cautions, disk, sustained
+from benchmarks.filling import SHAPE, Filled, Filling, fill, named, pace_s
 from benchmarks.percentiles import Percentiles
 from benchmarks.phases import Phases
 from benchmarks.processes import role_of
 from benchmarks.pushing import Shape
+from benchmarks.resident import limits
 from benchmarks.server import LiveServer, NotServing, Setup, serving
 from benchmarks.setting import Setting, setting
 from benchmarks.watchers import Seen, Sender, conversations_of, watching
@@ -32,7 +32,8 @@ PARTS = ("cell", "journal", "gateway", "archive")
 GIVE_UP_S = 60.0
 CALM_S = 2.0
 """Between two kills, beside everything being level again."""
-PER_S = 8000
+FILL_SHARE = 0.5
+"""Of a run's seconds: what filling may take of them, so that there is time for a kill."""
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -44,7 +45,9 @@ class Plan(Struct, frozen=True, kw_only=True):
     agents: int = 20
     parts: Sequence[str] = PARTS
     rounds: int = 1
-    shape: Shape = Shape(window=1024)
+    seconds: float | None = None
+    """No kill begins later than this, except the first."""
+    shape: Shape = SHAPE
 
 
 class Killed(Struct, frozen=True, kw_only=True):
@@ -66,10 +69,14 @@ class Result(Struct, frozen=True, kw_only=True):
     """First ack of a new event after the cell was killed."""
     resumed_ms: float | None
     conversations: int
+    """That were filled in: all that were asked for, unless their time was up."""
+    conversations_asked: int
     watched: int
     kills: list[Killed]
+    kills_asked: int
     fsync_ms: Percentiles | None
     faults: list[str]
+    cautions: list[str]
     setting: Setting
 
 
@@ -78,37 +85,53 @@ def run(plan: Plan, *, phases: Phases) -> Result:
     under = disk.probed(plan.setup.folder)
     phases.begin("starting a server", 10.0)
     with serving(replace(plan.setup, more=limits(plan.filling.conversations))) as server:
-        kills, faults = uvloop.run(_measure(plan, server, phases))
-    cells = [kill for kill in kills if kill.part == "cell"]
+        came = uvloop.run(_measure(plan, server, phases))
+    cells = [kill for kill in came.kills if kill.part == "cell"]
+    kills_asked = plan.rounds * len(plan.parts)
     return Result(
         recovery_ms=_median([kill.first_ack_ms for kill in cells]),
         resumed_ms=_median([kill.resumed_ms for kill in cells]),
-        conversations=plan.filling.conversations,
-        watched=plan.watched,
-        kills=kills,
+        conversations=came.filled.conversations,
+        conversations_asked=plan.filling.conversations,
+        watched=came.watched,
+        kills=came.kills,
+        kills_asked=kills_asked,
         fsync_ms=under.fsync_ms,
-        faults=faults,
+        faults=came.faults,
+        cautions=cautions.of_filling(came.filled) + cautions.of_kills(len(came.kills), kills_asked),
         setting=setting(
             under.kind, messages=plan.filling.messages, text_bytes=plan.filling.text_bytes, agents=plan.agents
         ),
     )
 
 
-async def _measure(plan: Plan, server: LiveServer, phases: Phases) -> tuple[list[Killed], list[str]]:
-    filling = named(plan.filling)
-    phases.begin(f"{filling.conversations:,} conversations", filling.events / PER_S)
-    await fill(server, filling, plan.shape, on_progress=phases.reach)
-    phases.begin(f"watching {plan.watched:,}", 5.0)
-    customers = range(min(plan.watched, filling.conversations))
+class _Came(Struct, frozen=True):
+    """What came of it."""
+
+    filled: Filled
+    watched: int
+    kills: list[Killed]
+    faults: list[str]
+
+
+async def _measure(plan: Plan, server: LiveServer, phases: Phases) -> _Came:
+    until_s = time.perf_counter() + (plan.seconds or float("inf"))
+    filling, fill_s = named(plan.filling), plan.seconds and FILL_SHARE * plan.seconds
+    phases.begin(f"{filling.conversations:,} conversations", pace_s(filling, fill_s))
+    filled = await fill(server, filling, plan.shape, on_progress=phases.reach, seconds=fill_s)
+    customers = range(min(plan.watched, filled.conversations))
+    phases.begin(f"watching {len(customers):,}", 5.0)
     watched = await conversations_of(server, [filling.event(customer)["identities"][0] for customer in customers])
     seen, kills = Seen(filling), list[Killed]()
     async with watching(server, watched, plan.agents, seen), GatewayClient(server.url, server.gateway_token) as gateway:
         sender = Sender(gateway)
         trial = _Trial(server, sender, seen, filling, len(customers))
         for number, part in enumerate(part for _ in range(plan.rounds) for part in plan.parts):
+            if kills and time.perf_counter() > until_s:
+                break
             phases.begin(f"kill -9 of the {part}", 10.0)
             kills.append(await trial.run(part, number))
-    return kills, _faults(kills, sender, seen)
+    return _Came(filled, len(customers), kills, _faults(kills, sender, seen))
 
 
 class _Trial:

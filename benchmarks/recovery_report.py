@@ -14,7 +14,7 @@ def show(result: Result, console: Console) -> None:
     title = f"recovery: {result.conversations:,} live conversations, {result.watched:,} watched"
     show_columns(title, _HEADS, map(_row, result.kills), console)
     show_figures("", [("fsync", milliseconds(result.fsync_ms), "p50 / p90 / p99 / max, one page, idle disk")], console)
-    show_rest(result.setting, result.faults, [], console)
+    show_rest(result.setting, result.faults, result.cautions, console)
 
 
 def panels(result: Result) -> list[Panel]:

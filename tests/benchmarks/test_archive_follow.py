@@ -6,20 +6,25 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from benchmarks import archive_follow, disk
+from benchmarks import archive_follow, decided, disk
 from benchmarks.archive_follow import Plan, run
 from benchmarks.archive_report import panels, show
 from benchmarks.phases import Phases
 
 
-def test_each_batch_size_follows_the_whole_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every fact arrives; a tenth of what comes after the live conversations are strangers, with four facts each."""
+@pytest.fixture(autouse=True)
+def in_a_process_of_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its folder may lie in memory, and its garbage is collected as ever."""
     monkeypatch.setattr(disk, "check", lambda folder: "ext4")
     monkeypatch.setattr(archive_follow.gc, "freeze", lambda: None)
     monkeypatch.setattr(archive_follow.gc, "set_threshold", lambda *given: None)
+
+
+def test_each_batch_size_follows_the_whole_journal(tmp_path: Path) -> None:
+    """Every fact arrives; a tenth of what comes after the live conversations are strangers, with four facts each."""
     plan = Plan(folder=tmp_path, events=60, customers=20, batches=(7, 100))
     result = run(plan, phases=Phases(Console(quiet=True)))
-    assert result.faults == []
+    assert (result.faults, result.cautions) == ([], [])
     assert result.facts == 24 * 4 + 36
     assert [each.batch for each in result.followed] == [7, 100]
     assert 0 < result.loads.events < 10
@@ -28,3 +33,14 @@ def test_each_batch_size_follows_the_whole_journal(tmp_path: Path, monkeypatch: 
     show(result, said)
     assert "132 facts" in said.export_text()
     assert [panel.y for panel in panels(result)] == ["µs"]
+
+
+def test_a_run_whose_time_is_up_says_how_far_it_came(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each way ends with a batch, and what it was given is there all the same."""
+    monkeypatch.setattr(decided, "COMMIT", 50)
+    plan = Plan(folder=tmp_path, events=500, customers=20, batches=(7, 20), seconds=1e-9)
+    result = run(plan, phases=Phases(Console(quiet=True)))
+    assert result.faults == []
+    assert (result.events, result.events_asked) == (50, 500)
+    assert [each.events for each in result.followed] == [7, 20]
+    assert ["50, 7, 20 of 500 events" in one for one in result.cautions] == [True]

@@ -1,6 +1,7 @@
 """When a figure comes with a word of caution."""
 
 from benchmarks import cautions
+from benchmarks.filling import Filled, Filling
 from benchmarks.lag import Lag
 from benchmarks.own_cpu import Own
 
@@ -30,3 +31,17 @@ def test_a_load_without_checkpoints_or_without_a_past_is_not_published() -> None
         True
     ] * 3
     assert len(cautions.of_stores(Lag(1.0, 1.0, 3, 0), 1)) == 1
+
+
+def test_a_filling_whose_time_was_up_says_how_far_it_came() -> None:
+    """Everyone's first message comes first, so that half of the messages may be all of the conversations."""
+    asked = Filling(conversations=1000, messages=2)
+    assert cautions.of_filling(Filled(asked, 2000, 1.0)) == []
+    assert "at 600 of 1,000 conversations, 600 of 2,000 messages" in cautions.of_filling(Filled(asked, 600, 1.0))[0]
+    assert "at 1,000 of 1,000 conversations, 1,500 of" in cautions.of_filling(Filled(asked, 1500, 1.0))[0]
+
+
+def test_kills_that_did_not_happen_are_told() -> None:
+    """The time was up before them."""
+    assert cautions.of_kills(4, 4) == []
+    assert "after 1 of 4 kills" in cautions.of_kills(1, 4)[0]

@@ -80,6 +80,16 @@ async def test_everything_up_to_a_number_is_sent_once_each() -> None:
     assert receiver.ledger.open == 0
 
 
+async def test_what_there_is_no_time_for_is_not_sent() -> None:
+    """What was sent by then is answered all the same."""
+    receiver = Receiver()
+    await receiver.pusher.push_all(100, until_s=time.perf_counter())
+    assert receiver.ledger.sent == 0
+    await receiver.pusher.push_all(1 << 30, until_s=time.perf_counter() + 0.05)
+    await settle(receiver.ledger)
+    assert receiver.ledger.sent == receiver.ledger.acked > 0
+
+
 async def test_settling_gives_up_on_what_never_comes() -> None:
     """Without progress the rest is lost, and the run ends."""
     receiver = Receiver(answers=False)
