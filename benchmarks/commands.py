@@ -9,6 +9,7 @@ from msgspec import structs
 from benchmarks import (
     archive_follow,
     archive_report,
+    bars,
     latency_report,
     memory_report,
     placement_report,
@@ -25,6 +26,7 @@ from benchmarks.options import (
     FOLDER,
     Account,
     Cells,
+    Check,
     Folder,
     Json,
     Keep,
@@ -86,6 +88,7 @@ def throughput(
     i_own_this_server: Own = False,
     account: Account = ACCOUNT,
     queue: Queue = QUEUE,
+    check: Check = False,
     as_json: Json = False,
     plot: Plot = None,
 ) -> None:
@@ -114,6 +117,7 @@ def throughput(
         panels=throughput_report.panels,
         as_json=as_json,
         file=plot,
+        bars=bars.of_throughput if check else None,
     )
 
 
@@ -137,6 +141,7 @@ def latency(
     i_own_this_server: Own = False,
     account: Account = ACCOUNT,
     queue: Queue = QUEUE,
+    check: Check = False,
     as_json: Json = False,
     plot: Plot = None,
 ) -> None:
@@ -159,6 +164,7 @@ def latency(
         panels=latency_report.panels,
         as_json=as_json,
         file=plot,
+        bars=bars.of_latency if check else None,
     )
 
 
@@ -173,6 +179,7 @@ def memory(
     cells: Cells = 0,
     folder: Folder = FOLDER,
     keep: Keep = False,
+    check: Check = False,
     as_json: Json = False,
     plot: Plot = None,
 ) -> None:
@@ -189,6 +196,7 @@ def memory(
         panels=memory_report.panels,
         as_json=as_json,
         file=plot,
+        bars=bars.of_memory if check else None,
     )
 
 
@@ -205,6 +213,7 @@ def recovery(
     cells: Cells = 0,
     folder: Folder = FOLDER,
     keep: Keep = False,
+    check: Check = False,
     as_json: Json = False,
     plot: Plot = None,
 ) -> None:
@@ -226,6 +235,7 @@ def recovery(
         panels=recovery_report.panels,
         as_json=as_json,
         file=plot,
+        bars=bars.of_recovery if check else None,
     )
 
 

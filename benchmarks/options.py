@@ -15,14 +15,16 @@ from rich.console import Console
 from websockets.exceptions import WebSocketException
 
 from benchmarks import plot
+from benchmarks.bars import Bar
 from benchmarks.disk import NoDisk
 from benchmarks.phases import Phases
 from benchmarks.plot import NoPlot, Panel
+from benchmarks.report import show_bars
 from benchmarks.server import LiveServer, NotServing
 from benchmarks.wire import Refused
 from protocol.errors import Refusal
 
-WRONG_COUNTS = 1
+WRONG_COUNTS = BAR_MISSED = 1
 NOT_MEASURED = 3
 """Exit codes; 2 is typer's, for wrong options."""
 
@@ -41,6 +43,7 @@ Own = Annotated[
 Account = Annotated[str, typer.Option("--account", help="The channel account to push for, with --url.")]
 Queue = Annotated[str, typer.Option("--queue", help="The queue where that account's conversations begin.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+Check = Annotated[bool, typer.Option("--check", help="Hold the figures against the project's bars; exit 1 below one.")]
 Plot = Annotated[Path | None, typer.Option("--plot", dir_okay=False, help="Also draw it: an SVG file.")]
 
 
@@ -63,10 +66,12 @@ def carry_out(
     panels: Callable[[R], Sequence[Panel]],
     as_json: bool,
     file: Path | None,
+    bars: Callable[[R], Sequence[Bar]] | None = None,
 ) -> None:
     """Runs a scenario and says what came of it: results on standard output, progress on standard error.
 
-    Exits with `WRONG_COUNTS` where something does not add up, with `NOT_MEASURED` where there is no figure.
+    Exits with `WRONG_COUNTS` where something does not add up, with `BAR_MISSED` where one of the `bars` is not met,
+    with `NOT_MEASURED` where there is no figure. With `as_json` the table of bars goes to standard error.
     """
     with _stopping_in_order(), _failures_in_words():
         if file is not None:
@@ -79,8 +84,13 @@ def carry_out(
         sys.stdout.write(msgspec.json.encode(result).decode() + "\n")
     else:
         show(result, Console())
+    held = list(bars(result)) if bars is not None else []
+    if held:
+        show_bars(held, Console(stderr=as_json))
     if result.faults:
         raise typer.Exit(WRONG_COUNTS)
+    if not all(bar.is_met for bar in held):
+        raise typer.Exit(BAR_MISSED)
 
 
 @contextmanager

@@ -1,10 +1,12 @@
 """Results as tables for people."""
 
 from collections.abc import Iterable, Sequence
+from math import isfinite
 
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.bars import Bar
 from benchmarks.percentiles import Percentiles
 from benchmarks.setting import Setting
 
@@ -53,3 +55,18 @@ def milliseconds(figures: Percentiles | None) -> str:
 def known(value: float | None, unit: str = "") -> str:
     """A figure that may not be known."""
     return "unknown" if value is None else f"{value:,}{unit}"
+
+
+def show_bars(bars: Iterable[Bar], console: Console) -> None:
+    """Prints each bar, what was measured, and whether it is met."""
+    rows = [(bar.name, _must_be(bar), known(_rounded(bar.measured)), "yes" if bar.is_met else "NO") for bar in bars]
+    show_columns("", ("bar", "must be", "measured", "met"), rows, console)
+
+
+def _must_be(bar: Bar) -> str:
+    sign, limit = ("≥", bar.least) if isfinite(bar.least) else ("≤", bar.most)
+    return f"{sign} {limit:,g} {bar.unit}".rstrip()
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 2)
