@@ -23,6 +23,9 @@ START_S = 60.0
 STOP_S = 20.0
 """Until a stop counts as failed: the server gives itself 9."""
 
+RUNNING: set[str] = set()
+"""The marks of the servers that this test run has started and not ended: what they use of the machine is no other's."""
+
 SETTINGS = """
 data = "{data}"
 durability = "{durability}"
@@ -93,6 +96,7 @@ class LiveServer:
 
     def start(self) -> None:
         """Starts it and returns when it serves. Raises with its last words where it does not."""
+        RUNNING.add(mark_of(self.data))
         with (self.folder / "serve.err").open("a") as errors:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "orchestrator.cli", "serve", "--settings", str(self._settings), "--json"],
@@ -135,6 +139,7 @@ class LiveServer:
         self._let_go()
 
     def _let_go(self) -> None:
+        RUNNING.discard(mark_of(self.data))
         if self._leash is not None:
             self._leash.release()
             self._leash = None

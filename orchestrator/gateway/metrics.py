@@ -78,9 +78,7 @@ class Metrics:
         )
         self.registry.register(self.ack_seconds)
         self.overflows = 0
-        self.count(
-            "throughline_queue_overflows", "Times a slow client's updates were dropped", lambda: self.overflows
-        )
+        self.count("throughline_queue_overflows", "Times a slow client's updates were dropped", lambda: self.overflows)
         self.resyncs = Counter("throughline_resyncs", "Resyncs sent to slow clients", registry=self.registry)
         self.gaps = Counter(
             "throughline_update_gaps",

@@ -16,7 +16,7 @@ from msgspec import Struct, field
 from orchestrator.client import AgentClient, GatewayClient
 from tests.faults.arrivals import UNDER_WAY, Arrivals, fates, judged
 from tests.faults.evidence import archive_follows, commands_kept, words_kept
-from tests.faults.looking import patience
+from tests.faults.others import patience
 from tests.faults.recovery import CAUGHT_UP_S_MAX, Probe, Recovery, caught_up, until
 from tests.faults.strikes import AnyStrike, Standstill, Strike, Target
 from tests.faults.traffic import Record, Traffic

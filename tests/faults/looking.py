@@ -2,18 +2,42 @@
 
 import asyncio
 import os
+import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from math import inf
+from types import MappingProxyType
 
 import httpx
 import psutil
 
+from tests.faults.others import patience
 from tests.live_server import LiveServer
 
 LOOK_EVERY_S = 0.1
+SHOWN_S = 8.0
+"""From a fault to its line in every place: silent after 3 s, asked every 2, told every 2."""
+READY = "throughline_ready"
+WRONG = "✗ "
+
+Bounds = tuple[float, float]
+"""The least and the most that a figure may be."""
+Figures = Mapping[str, Bounds]
+NO_FIGURES: Figures = MappingProxyType({})
 MIB = 1024 * 1024
+
+
+def exactly(value: float) -> Bounds:
+    """That and nothing else."""
+    return value, value
+
+
+def at_least(value: float) -> Bounds:
+    """That or more."""
+    return value, inf
 
 
 class Operator:
@@ -42,21 +66,51 @@ class Operator:
             return ["the gateway does not answer"]
         return [] if answer["ready"] else list(answer["reasons"])
 
-    async def until_said(self, *words: str, within_s: float) -> tuple[str, float]:
-        """Waits for a reason with all these words; returns it, and how long it took."""
-        began_s = time.monotonic()
+    async def until_said(self, trouble: str, *, within_s: float) -> str:
+        """Waits for a reason that matches this pattern; returns it."""
 
         def found(reasons: list[str]) -> str:
-            return next((line for line in reasons if all(word in line for word in words)), "")
+            return next((line for line in reasons if re.search(trouble, line)), "")
 
-        line = await self._until(found, within_s, f"no reason says {words}")
-        return line, time.monotonic() - began_s
+        return await self._until(found, within_s, f"no reason says {trouble!r}")
 
-    async def until_well(self, *, within_s: float) -> float:
-        """Waits until it is ready; returns how long that took."""
-        began_s = time.monotonic()
+    async def until_well(self, *, within_s: float) -> None:
+        """Waits until it is ready."""
         await self._until(lambda reasons: "" if reasons else "well", within_s, "it is not ready")
-        return time.monotonic() - began_s
+
+    async def shows(
+        self, *troubles: str, metrics: Figures = NO_FIGURES, status: Figures = NO_FIGURES, within_s: float = SHOWN_S
+    ) -> None:
+        """The state is clear in all three places, at once or soon: each of these troubles (patterns), or none where the
+        server is well; each of these samples of `/metrics`, and each of these figures of `throughline status`, within
+        its bounds. Raises `AssertionError` with what a place said last."""
+        ready = 0.0 if troubles else 1.0
+        told = {READY: (ready, ready), **metrics}
+        await asyncio.gather(
+            self._until(lambda reasons: _fits(troubles, reasons), within_s, f"/readyz does not say {troubles}"),
+            self._until_right(partial(self._metrics_are, told), within_s),
+            self._until_right(partial(self._status_is, troubles, status), within_s),
+        )
+
+    async def _metrics_are(self, told: Figures) -> str:
+        found = {sample: await self.metric(sample) for sample in told}
+        wrong = {sample: value for sample, value in found.items() if not _between(value, told[sample])}
+        return f"/metrics has {wrong}, not {told}" if wrong else ""
+
+    async def _status_is(self, troubles: Sequence[str], told: Figures) -> str:
+        code, shown = await self.status()
+        lines = [line.removeprefix(WRONG) for line in shown.splitlines() if line.startswith(WRONG)]
+        figures = dict(line.split()[:2] for line in shown.splitlines() if len(line.split()) == 2)
+        well = code == (1 if troubles else 0) and _fits(troubles, lines)
+        if well and all(_between(float(figures.get(name, "nan")), bounds) for name, bounds in told.items()):
+            return ""
+        return f"`throughline status` ends with {code}, has no {troubles} or not {told}: {shown}"
+
+    async def _until_right(self, wrong: Callable[[], Awaitable[str]], within_s: float) -> None:
+        began_s = time.monotonic()
+        while said := await wrong():
+            assert time.monotonic() - began_s < patience(within_s), said
+            await asyncio.sleep(LOOK_EVERY_S)
 
     async def metric(self, sample: str) -> float:
         """One sample of `/metrics`, by its name with its labels as they stand there. 0 where it is not."""
@@ -75,21 +129,27 @@ class Operator:
         return done.returncode, done.stdout
 
     async def _until(self, condition: Callable[[list[str]], str], within_s: float, otherwise: str) -> str:
-        deadline_s = time.monotonic() + within_s
+        began_s = time.monotonic()
         while True:
             reasons = await self.reasons()
             if said := condition(reasons):
                 return said
-            if time.monotonic() > deadline_s:
+            if time.monotonic() - began_s > patience(within_s):
                 raise AssertionError(f"{otherwise} within {within_s:g} s, but: {reasons}")
             await asyncio.sleep(LOOK_EVERY_S)
+
+
+def _fits(troubles: Sequence[str], lines: Sequence[str]) -> str:
+    """Something where each trouble is among the lines; where there are none, no line may be."""
+    if not troubles:
+        return "" if lines else "well"
+    return "said" if all(any(re.search(trouble, line) for line in lines) for trouble in troubles) else ""
+
+
+def _between(value: float, bounds: Bounds) -> bool:
+    return bounds[0] <= value <= bounds[1]
 
 
 def resident_mib(pid: int) -> float:
     """A process's memory."""
     return float(psutil.Process(pid).memory_info().rss) / MIB
-
-
-def patience(seconds: float) -> float:
-    """On a machine that does nothing else; one that does gets as much longer as its work queues."""
-    return seconds * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from msgspec import Struct
 
 from orchestrator.client import GatewayClient
-from tests.faults.looking import patience
+from tests.faults.others import patience
 from tests.faults.strikes import CELLS
 from tests.faults.traffic import Record
 from tests.faults.truth import Truth, archived

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.client import GatewayClient
-from tests.faults.looking import Operator, patience
+from tests.faults.looking import Operator, at_least, exactly
+from tests.faults.others import patience
 from tests.faults.slow_calls import delayed
 from tests.live_server import LiveServer
 from tests.people import Customer
@@ -22,8 +23,7 @@ LOCKED_WITHIN_S = 14.0
 WELL_WITHIN_S = 20.0
 SLOW_MS = 300
 CROWD = 40
-HUNG_MS = 6_000
-HUNG_WITHIN_S = 8.0
+HUNG_MS = 8_000
 
 
 @contextmanager
@@ -42,11 +42,14 @@ async def test_a_locked_journal_says_so_and_goes_on(server: LiveServer) -> None:
     async with Operator(server) as operator, GatewayClient(server.url, server.gateway_token) as gateway:
         with locked(server.data / "journal.sqlite"):
             sending = asyncio.ensure_future(gateway.send(Customer().chat("while the journal is locked")))
-            line, _ = await operator.until_said("journal: ", "database is locked", within_s=patience(LOCKED_WITHIN_S))
-            assert "another program has it locked" in line
+            await operator.shows(
+                "journal: .*database is locked.*another program has it locked",
+                metrics={'throughline_process_up{process="journal"}': exactly(0.0)},
+                within_s=LOCKED_WITHIN_S,
+            )
             assert not sending.done()
         assert await asyncio.wait_for(sending, patience(WELL_WITHIN_S)) in ("committed", "repeat")
-        await operator.until_well(within_s=patience(WELL_WITHIN_S))
+        await operator.until_well(within_s=WELL_WITHIN_S)
 
 
 async def test_a_locked_archive_keeps_nobody_waiting(server: LiveServer) -> None:
@@ -54,21 +57,29 @@ async def test_a_locked_archive_keeps_nobody_waiting(server: LiveServer) -> None
     async with Operator(server) as operator, GatewayClient(server.url, server.gateway_token) as gateway:
         with locked(server.data / "archive.sqlite"):
             assert await gateway.send(Customer().chat("one")) == "committed"
-            await operator.until_said("archive: ", "database is locked", within_s=patience(LOCKED_WITHIN_S))
+            await operator.shows(
+                "archive: .*database is locked",
+                metrics={'throughline_process_up{process="archive"}': exactly(0.0)},
+                within_s=LOCKED_WITHIN_S,
+            )
             began_s = time.monotonic()
             assert await gateway.send(Customer().chat("two")) == "committed"
             assert time.monotonic() - began_s < patience(1.0)
-        await operator.until_well(within_s=patience(WELL_WITHIN_S))
+        await operator.until_well(within_s=WELL_WITHIN_S)
 
 
 async def test_a_slow_disk_is_waited_for_together(server: LiveServer, tmp_path: Path) -> None:
     """Each sync takes 0.3 s: forty customers at once share a few of them, and no ack comes before one."""
-    async with GatewayClient(server.url, server.gateway_token) as gateway:
+    async with Operator(server) as operator, GatewayClient(server.url, server.gateway_token) as gateway:
         assert await gateway.send(Customer().chat("before")) == "committed"
         with delayed(server.pids["journal"], "fdatasync", SLOW_MS, tmp_path / "calls"):
             began_s = time.monotonic()
             answers = await asyncio.gather(*(gateway.send(Customer().chat(f"slow {n}")) for n in range(CROWD)))
             took_s = time.monotonic() - began_s
+        await operator.shows(
+            metrics={'throughline_process{process="journal",figure="last_turn_ms"}': at_least(SLOW_MS)},
+            status={"last_commit_ms": at_least(SLOW_MS)},
+        )
     assert set(answers) == {"committed"}
     assert SLOW_MS / 1000 <= took_s < patience(SLOW_MS / 1000 * 8), "not one sync each"
 
@@ -78,8 +89,10 @@ async def test_a_disk_that_hangs_is_named(server: LiveServer, tmp_path: Path) ->
     async with Operator(server) as operator, GatewayClient(server.url, server.gateway_token) as gateway:
         with delayed(server.pids["journal"], "fdatasync", HUNG_MS, tmp_path / "calls"):
             sending = asyncio.ensure_future(gateway.send(Customer().chat("while the disk hangs")))
-            line, _ = await operator.until_said("journal: one commit has been", within_s=patience(HUNG_WITHIN_S))
-            assert "disk hangs" in line
+            await operator.shows(
+                "journal: one commit has been under way for .*disk hangs",
+                metrics={'throughline_process{process="journal",figure="turn_ms"}': at_least(HUNG_MS / 2)},
+            )
             assert not sending.done()
             assert await asyncio.wait_for(sending, patience(2 * HUNG_MS / 1000)) == "committed"
-        await operator.until_well(within_s=patience(WELL_WITHIN_S))
+        await operator.until_well(within_s=WELL_WITHIN_S)
