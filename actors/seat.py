@@ -2,6 +2,10 @@
 
     Take ──▶ the former customer is quiet, and leaves ──▶ the new one's scope is taken ──▶ its messages go to the cell
 
+A sitting is one customer's, from its coming to its leaving, and has a name. Who asks says in which sitting it asks, and
+what is asked in a former one is turned away although the same customer sits here again. Else a question could be let in
+that left before its asker heard that an earlier one had been turned away, and overtake it.
+
 Also the customer's own scope is a fence in the journal: two seats may believe that they have one customer, one of them
 can commit. What is for someone else is answered `Elsewhere`, and whoever asked asks the usher.
 """
@@ -15,6 +19,7 @@ from protocol.links import (
     AnyLink,
     AnyToCell,
     Elsewhere,
+    ForSitting,
     Left,
     Release,
     Sitting,
@@ -33,10 +38,17 @@ TOUCHED_EVERY_S = 0.25
 
 
 class Seat:
-    """The owner of the cell's lines to gateways and channel hosts, and of the line to the usher."""
+    """The owner of the cell's lines to gateways and channel hosts, and of the line to the usher. `life` is this one's
+    name among those of the seat."""
 
-    def __init__(self, index: int, cell: Cell) -> None:
+    def __init__(self, index: int, cell: Cell, *, life: str) -> None:
         self._index = index
+        self._life = life
+        self._sittings = 0
+        """How many there were in this life."""
+        self._sitting = f"{life}/0"
+        self._named: dict[str, str] = {}
+        """By peer: in which sitting it asks. As many as there are gateways and channel hosts."""
         self._cell = cell
         cell.on_left = self.left
         self._usher: Line | None = None
@@ -78,6 +90,8 @@ class Seat:
             self._usher = line
             self._tell_sitting()
         else:
+            if fresh:
+                self._named.pop(line.peer, None)
             self._cell.opened(line, fresh=fresh)
 
     def closed(self, line: Line) -> None:
@@ -97,6 +111,8 @@ class Seat:
                     self._unwanted = True
                     if self._taken:
                         self._leave()
+            case ForSitting():
+                self._named[line.peer] = message.sitting
             case WatchList() | UnwatchList():
                 self._cell.received(line, message)
             case UnwatchConversation():
@@ -106,6 +122,12 @@ class Seat:
                 self._let_in(message.customer, line, message)
 
     def _let_in(self, customer: str, line: Line, message: AnyToCell) -> None:
+        if self._named.get(line.peer) == self._sitting:
+            self._admit(customer, line, message)
+        else:
+            _turn_away(line, message)
+
+    def _admit(self, customer: str, line: Line, message: AnyToCell) -> None:
         if customer != self._customer:
             _turn_away(line, message)
         elif self._leaving or not self._taken:
@@ -172,6 +194,8 @@ class Seat:
 
     def _sit(self, take: Take) -> None:
         self._next = None
+        self._sittings += 1
+        self._sitting = f"{self._life}/{self._sittings}"
         self._customer, self._due = take.customer, take.due
         self._taken = self._served = self._leaving = self._unwanted = False
         self._tell_sitting()
@@ -189,7 +213,7 @@ class Seat:
         waiting, self._waiting = self._waiting, []
         for line, message in waiting:
             # The first of them may have been all it sat here for.
-            self._let_in(customer, line, message)
+            self._admit(customer, line, message)
         if self._due and self._customer == customer and not self._leaving:
             self._look()
         if self._next is not None:
@@ -213,7 +237,7 @@ class Seat:
     # The usher
 
     def _tell_sitting(self) -> None:
-        self._tell(Sitting(self._index, self._customer, self._cell.position))
+        self._tell(Sitting(self._index, self._customer, self._cell.position, self._sitting))
 
     def _tell(self, message: Sitting | Left | Touched) -> None:
         """A usher that is not there hears it from our first word to its next life."""

@@ -59,6 +59,7 @@ class _Seat:
     late: bool = False
     """It has not said so for too long, and who was to sit here waits for another seat."""
     turn: int = 0
+    sitting: str = ""
     touched_ms: int = 0
     """When its customer was last asked something; of an empty seat: since when it is."""
     over: bool = False
@@ -140,7 +141,7 @@ class Seating:
             self._overdue[customer] = None
         return list(self._place(now_ms))
 
-    def sits(self, index: int, customer: str, now_ms: int) -> list[Effect]:
+    def sits(self, index: int, customer: str, now_ms: int, *, sitting: str = "") -> list[Effect]:
         """A seat says who sits in it, empty for nobody; one that was not there before is there now."""
         seat = self._seats.setdefault(index, _Seat(index, touched_ms=now_ms))
         if seat.coming == customer:
@@ -152,7 +153,7 @@ class Seating:
         if customer:
             self._waiting.pop(customer, None)
             self._overdue.pop(customer, None)
-        seat.customer, seat.touched_ms = customer, now_ms
+        seat.customer, seat.sitting, seat.touched_ms = customer, sitting, now_ms
         self._turn += 1
         seat.turn = self._turn
         return [ToFronts(_said(seat)), *self._place(now_ms)]
@@ -245,4 +246,4 @@ def _is_free(seat: _Seat) -> bool:
 
 
 def _said(seat: _Seat) -> SeatIs:
-    return SeatIs(seat.index, seat.customer, seat.turn)
+    return SeatIs(seat.index, seat.customer, seat.turn, seat.sitting)

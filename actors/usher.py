@@ -123,7 +123,7 @@ class Usher:
                 self._carry_out(effects)
             case Sitting():
                 self._needed = max(self._needed, message.position)
-                self._carry_out(self._seating.sits(message.seat, message.customer, now_ms))
+                self._carry_out(self._seating.sits(message.seat, message.customer, now_ms, sitting=message.sitting))
             case Left():
                 # Without one an older alarm stays: the customer may have left unread. It rings in vain at the worst.
                 if message.due_ms is not None:

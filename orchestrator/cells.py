@@ -25,6 +25,7 @@ from protocol.links import (
     CustomerRead,
     DeliverNow,
     Elsewhere,
+    ForSitting,
     HeadsAre,
     Input,
     ListChanged,
@@ -55,6 +56,10 @@ class Places(Protocol):
 
     def cell_of(self, customer: str, /) -> int:
         """The index of the customer's cell; `NOWHERE` while none is known: `look_for` finds one."""
+        ...
+
+    def sitting_at(self, index: int) -> str:
+        """How that cell calls the time for which it has the customer that it is known to have."""
         ...
 
     def look_for(self, customer: str) -> None:
@@ -200,6 +205,7 @@ class Cells:
         self._lines[index] = line
         self._open = [each for each in self._lines.values() if each is not None]
         if fresh:
+            self._name_sitting(index)
             for ref, (question, _) in list(self._asked[index].items()):
                 line.send(_again(question, ref))
             self._look_for_lingering(index)
@@ -287,6 +293,7 @@ class Cells:
             self._homeless.add(customer, self._taken_from(before, customer))
         asked = self._homeless.take(customer)
         line = self._lines[index]
+        self._name_sitting(index)
         for _, (question, done) in sorted(asked.items()):
             self._ref += 1
             question = _again(question, self._ref)
@@ -294,6 +301,11 @@ class Cells:
             if line is not None:
                 line.send(question)
         self.on_moved(customer)
+
+    def _name_sitting(self, index: int) -> None:
+        line = self._lines[index]
+        if self._places is not None and line is not None:
+            line.send(ForSitting(self._places.sitting_at(index)))
 
     def _elsewhere(self, index: int, ref: int) -> None:
         """The cell does not have the question's customer: it, and all that followed it, wait for the next cell."""

@@ -31,6 +31,11 @@ class Seats:
         """See `orchestrator.cells.Places`."""
         return self._seat_of.get(customer, NOWHERE)
 
+    def sitting_at(self, index: int) -> str:
+        """See `Places`."""
+        said = self._seats.get(index)
+        return said.sitting if said is not None else ""
+
     def look_for(self, customer: str) -> None:
         """See `Places`."""
         self._seek(customer, 0)
@@ -96,8 +101,8 @@ class Seats:
         self._seats[said.seat] = said
         if said.customer:
             before = self._seat_of.get(said.customer, NOWHERE)
-            if before == said.seat and known is not None and known.turn == said.turn:
-                before = NOWHERE  # Heard before: what was asked there is with who sits there.
+            if before == said.seat and known is not None and known.sitting == said.sitting:
+                before = NOWHERE  # It has not left: what was asked of it there is there.
             self._seat_of[said.customer] = said.seat
             self._sought.pop(said.customer, None)
             self.cells.moved(said.customer, said.seat, before=before)

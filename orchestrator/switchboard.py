@@ -30,6 +30,11 @@ class Pipe(Protocol):
 class Switchboard(Protocol):
     """What one part meets the others by."""
 
+    @property
+    def incarnation(self) -> str:
+        """Names this life of the part among all of its lives."""
+        ...
+
     def listen(self, owner: LineOwner) -> Pipe:
         """Takes calls under the part's own name."""
         ...
@@ -74,15 +79,15 @@ class UnixSwitchboard:
     def __init__(self, folder: Path, name: str, incarnation: str) -> None:
         self._folder = folder
         self._name = name
-        self._incarnation = incarnation
+        self.incarnation = incarnation
 
     def listen(self, owner: LineOwner) -> Pipe:
         """A listener on the part's own socket."""
-        return Listener(self._socket(self._name), self._name, self._incarnation, owner)
+        return Listener(self._socket(self._name), self._name, self.incarnation, owner)
 
     def dial(self, peer: str, owner: LineOwner) -> Pipe:
         """A dialer of the peer's socket."""
-        return _Dialing(Dialer(self._socket(peer), self._name, self._incarnation, owner))
+        return _Dialing(Dialer(self._socket(peer), self._name, self.incarnation, owner))
 
     def _socket(self, name: str) -> Path:
         return self._folder / f"{name.replace(':', '-')}.sock"
@@ -159,15 +164,15 @@ class MemorySwitchboard:
     def __init__(self, exchange: MemoryExchange, name: str, incarnation: str) -> None:
         self._exchange = exchange
         self._name = name
-        self._incarnation = incarnation
+        self.incarnation = incarnation
 
     def listen(self, owner: LineOwner) -> Pipe:
         """Takes calls."""
-        return _MemoryListener(self._exchange, self._name, self._incarnation, owner)
+        return _MemoryListener(self._exchange, self._name, self.incarnation, owner)
 
     def dial(self, peer: str, owner: LineOwner) -> Pipe:
         """Calls `peer`."""
-        return _MemoryDialer(self._exchange, self._name, peer, memory_end(self._name, self._incarnation, owner))
+        return _MemoryDialer(self._exchange, self._name, peer, memory_end(self._name, self.incarnation, owner))
 
 
 class _MemoryListener:

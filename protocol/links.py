@@ -380,11 +380,13 @@ class Release(Link, frozen=True, tag=71):
 
 class Sitting(Link, frozen=True, tag=72):
     """From a seat: who sits there now, empty for nobody; also its first word on a line. `position`: of the newest unit
-    it knows of; the archive at that position has every timer that a former customer of the seat left behind."""
+    it knows of; the archive at that position has every timer that a former customer of the seat left behind.
+    `sitting` names this sitting among all of all lives of the seat."""
 
     seat: int
     customer: str
     position: int
+    sitting: str = ""
 
 
 class Left(Link, frozen=True, tag=73):
@@ -407,11 +409,13 @@ class Locate(Link, frozen=True, tag=75):
 
 
 class SeatIs(Link, frozen=True, tag=76):
-    """From the usher, to all: who sits there, empty for nobody. `turn` numbers what one life of the usher said."""
+    """From the usher, to all: who sits there, empty for nobody. `turn` numbers what one life of the usher said;
+    `sitting` is the seat's own name for it."""
 
     seat: int
     customer: str
     turn: int
+    sitting: str = ""
 
 
 class SeatGone(Link, frozen=True, tag=77):
@@ -427,7 +431,14 @@ class SeatsAre(Link, frozen=True, tag=78):
     seats: list[SeatIs]
 
 
-AnyToSeat = Take | Release
+class ForSitting(Link, frozen=True, tag=79):
+    """To a seat, from who asks: what is asked of its customer on this line from here on is asked in this sitting. In
+    another one it is turned away, since something asked before it may have been, and is not to be overtaken."""
+
+    sitting: str
+
+
+AnyToSeat = Take | Release | ForSitting
 AnyToUsher = Sitting | Left | Touched | Locate
 AnyFromUsher = SeatIs | SeatGone | SeatsAre
 AnyToJournal = RaiseFences | Append | ReadTail | ArchivedIs | TrimTo

@@ -37,7 +37,7 @@ class CellPart:
             now_ms=given.now_ms,
             scope=own_scope_of if dedicated else scope_of,
         )
-        self._seat = Seat(index, self._cell) if dedicated else None
+        self._seat = Seat(index, self._cell, life=given.switchboard.incarnation) if dedicated else None
         self._archive = Arrival(self._cell)
         self._dialers = [
             given.switchboard.dial("journal", self._cell),

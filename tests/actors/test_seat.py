@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from actors.seat import Seat
-from protocol.links import AnyLink, Elsewhere, Left, ReadCustomer, Release, Sitting, Take, Touched
+from protocol.links import AnyLink, Elsewhere, ForSitting, Left, ReadCustomer, Release, Sitting, Take, Touched
 
 
 class FakeCell:
@@ -24,6 +24,9 @@ class FakeCell:
 
     def received(self, line: object, message: AnyLink) -> None:
         self.heard.append(message)
+
+    def opened(self, line: object, *, fresh: bool) -> None:
+        """It has nothing to say."""
 
     def look(self, customer: str) -> None:
         self.looked.append(customer)
@@ -55,7 +58,7 @@ class Table:
 
     def __init__(self) -> None:
         self.cell = FakeCell()
-        self.seat = Seat(0, self.cell)  # type: ignore[arg-type]
+        self.seat = Seat(0, self.cell, life="life")  # type: ignore[arg-type]
         self.usher, self.front = Line("usher"), Line("gateway:0")
         self.seat.opened(self.usher, fresh=True)
 
@@ -63,6 +66,12 @@ class Table:
         self.seat.received(self.usher, message)
 
     def ask(self, ref: int, customer: str) -> ReadCustomer:
+        """In the sitting that the usher was told last."""
+        sitting = next(each.sitting for each in reversed(self.usher.said) if isinstance(each, Sitting))
+        self.seat.received(self.front, ForSitting(sitting))
+        return self.ask_on(ref, customer)
+
+    def ask_on(self, ref: int, customer: str) -> ReadCustomer:
         question = ReadCustomer(ref, customer)
         self.seat.received(self.front, question)
         return question
@@ -98,7 +107,12 @@ async def test_the_next_one_waits_until_who_sits_was_asked_something(table: Tabl
     first, second = table.ask(1, "ann"), table.ask(2, "ann")
     await asyncio.sleep(0)
     assert table.cell.heard == [first, second], "a turn's questions are served together"
-    assert table.usher.said[1:] == [Sitting(0, "ann", 7), Touched(), Left("ann", None), Sitting(0, "bob", 7)]
+    assert table.usher.said[1:] == [
+        Sitting(0, "ann", 7, "life/1"),
+        Touched(),
+        Left("ann", None),
+        Sitting(0, "bob", 7, "life/2"),
+    ]
     table.ask(3, "ann")
     assert table.front.said == [Elsewhere(3)]
 
@@ -115,7 +129,7 @@ async def test_who_leaves_is_answered_before_the_rest_is_turned_away(table: Tabl
     assert table.front.said == []
     table.cell.on_left("ann", 42)
     assert table.front.said == [Elsewhere(2)]
-    assert table.usher.said[-2:] == [Left("ann", 42), Sitting(0, "bob", 7)]
+    assert table.usher.said[-2:] == [Left("ann", 42), Sitting(0, "bob", 7, "life/2")]
 
 
 async def test_one_that_sits_elsewhere_leaves_once_its_scope_is_taken(table: Table) -> None:
@@ -143,3 +157,31 @@ async def test_time_is_looked_at_where_the_customer_sits(table: Table) -> None:
     assert table.cell.looked == ["ann"]
     table.tell(Take("ann", due=True))
     assert table.cell.looked == ["ann", "ann"]
+
+
+async def test_what_left_before_its_asker_heard_of_a_denial_does_not_overtake_what_was_denied(table: Table) -> None:
+    """The customer is back on the seat, since someone else asked for it; the first question has yet to come again."""
+    table.tell(Take("ann", due=False))
+    await table.let_take("ann")
+    table.ask(1, "ann")
+    table.cell.on_left("ann", None)
+    table.ask_on(2, "ann")
+    table.tell(Take("ann", due=False))
+    table.ask_on(3, "ann")
+    assert table.front.said == [Elsewhere(2), Elsewhere(3)]
+    again = [table.ask(4, "ann"), table.ask_on(5, "ann")]
+    await table.let_take("ann")
+    assert table.cell.heard[1:] == again
+
+
+async def test_a_new_life_of_who_asks_says_anew_in_which_sitting(table: Table) -> None:
+    """What its former life had heard it has not."""
+    table.tell(Take("ann", due=False))
+    await table.let_take("ann")
+    table.ask(1, "ann")
+    table.seat.opened(table.front, fresh=False)
+    table.ask_on(2, "ann")
+    assert table.front.said == []
+    table.seat.opened(table.front, fresh=True)
+    table.ask_on(3, "ann")
+    assert table.front.said == [Elsewhere(3)]

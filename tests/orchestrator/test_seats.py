@@ -7,6 +7,7 @@ from protocol.links import (
     AnyLink,
     CustomerRead,
     Elsewhere,
+    ForSitting,
     ListWatched,
     Locate,
     Overflowed,
@@ -27,9 +28,14 @@ class Line:
     def __init__(self, peer: str) -> None:
         self.peer = peer
         self.said: list[AnyLink] = []
+        self.sittings: list[str] = []
+        """Those it asked in."""
 
     def send(self, message: AnyLink) -> None:
-        self.said.append(message)
+        if isinstance(message, ForSitting):
+            self.sittings.append(message.sitting)
+        else:
+            self.said.append(message)
 
 
 class Front:
@@ -140,15 +146,27 @@ def test_a_denial_of_a_former_sitting_says_nothing_of_this_one() -> None:
 def test_one_that_left_and_came_back_unheard_is_asked_anew() -> None:
     """A line that was full said nothing of the leaving, and then everything at once."""
     front = Front()
-    front.hear(SeatIs(1, "ann", 5))
+    front.hear(SeatIs(1, "ann", 5, "one"))
     line = front.up(1)
     first = front.ask("ann")
-    front.hear(SeatsAre([SeatIs(1, "ann", 7)]))
+    front.hear(SeatsAre([SeatIs(1, "ann", 7, "two")]))
     front.cells.received(line, Elsewhere(first))
     assert line.said == [ReadCustomer(first, "ann"), ReadCustomer(first + 1, "ann")]
+    front.hear(SeatIs(1, "ann", 8, "two"))
+    assert len(line.said) == 2, "it has not left since"
     assert front.answers == [front.answer(1, first + 1)]
-    front.hear(SeatIs(1, "ann", 7))
-    assert len(line.said) == 2, "what was heard before asks nothing again"
+
+
+def test_who_asks_says_in_which_sitting() -> None:
+    """Before the first question of it, and before all that a new life of the seat is asked."""
+    front = Front()
+    front.ask("ann")
+    front.hear(SeatIs(1, "ann", 5, "one"))
+    assert front.up(1).sittings == ["one"]
+    line = front.up(1)
+    front.hear(SeatIs(1, "", 6, "one"))
+    front.hear(SeatIs(1, "ann", 7, "two"))
+    assert line.sittings == ["one", "two"]
 
 
 def test_a_seat_that_dies_leaves_nothing_unasked() -> None:

@@ -83,13 +83,13 @@ class SimulatedSwitchboard:
     def __init__(self, exchange: Exchange, name: str, incarnation: str) -> None:
         self._exchange = exchange
         self._name = name
-        self._incarnation = incarnation
+        self.incarnation = incarnation
 
     def listen(self, owner: LineOwner) -> "_Listener":
-        return _Listener(self._exchange, self._name, self._incarnation, owner)
+        return _Listener(self._exchange, self._name, self.incarnation, owner)
 
     def dial(self, peer: str, owner: LineOwner) -> "_Dialer":
-        return _Dialer(self._exchange, self._name, peer, self._incarnation, owner)
+        return _Dialer(self._exchange, self._name, peer, self.incarnation, owner)
 
 
 class _Listener:
