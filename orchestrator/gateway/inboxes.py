@@ -14,6 +14,7 @@ from typing import Protocol
 from orchestrator.gateway.archive_reads import reach
 from orchestrator.gateway.failures import failed
 from orchestrator.gateway.peers import Archive, Cells, Reply
+from orchestrator.gateway.told_rows import ToldRows
 from protocol.codec import Codec
 from protocol.entities import ConversationSummary
 from protocol.errors import Code, Refusal
@@ -92,6 +93,7 @@ class Inboxes:
         self._new_reference = new_reference
         self._archive = archive
         self._lists: dict[str, _List] = {}
+        self._told = ToldRows() if cells.interchangeable else None
         self._reading: set[asyncio.Task[None]] = set()
 
     def watch(self, watcher: ListWatcher, name: str, inbox: str, done: Done) -> None:
@@ -110,6 +112,11 @@ class Inboxes:
 
     def changed(self, change: ListChanged) -> None:
         """A conversation entered, changed in, or left lists."""
+        told = self._told.of(change) if self._told is not None else change
+        if told is not None:
+            self._changed(told)
+
+    def _changed(self, change: ListChanged) -> None:
         for name in dict.fromkeys((*change.lists, *change.left)):
             if watched := self._lists.get(name):
                 for listing in watched.listings:
@@ -186,6 +193,9 @@ class Inboxes:
                 watcher.inbox_failed(inbox, refusal)
         else:
             entries = _with_changes(listing.name, rows, listing.changes)
+            if self._told is not None:
+                for row in entries:
+                    self._told.listed(listing.name, row)
             for watcher, inbox in listing.watchers.items():
                 watcher.answer(watcher.codec.encode(Inbox(inbox=inbox, entries=entries, full=True)))
                 watched.watchers[watcher] = inbox

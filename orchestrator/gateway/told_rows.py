@@ -1,0 +1,42 @@
+"""Told rows: how new the row is that the lists' watchers have of a conversation, where cells are interchangeable.
+
+A customer that moves from one cell to another has its changes told on two pipes, and what the first cell told last may
+have waited for its pipe to be made again: it arrives behind what the second one told, and must not put an older row in
+the place of a newer one.
+"""
+
+from protocol.entities import ConversationSummary
+from protocol.links import ListChanged
+
+TOLD_MAX = 20_000
+"""Conversations, the one told of last the newest: far more than change while a pipe is down for a moment. One that is
+forgotten may be shown as it was until it changes again."""
+
+
+class ToldRows:
+    """The newest head and its lists, by conversation."""
+
+    def __init__(self) -> None:
+        self._told: dict[str, tuple[int, frozenset[str]]] = {}
+
+    def listed(self, name: str, row: ConversationSummary) -> None:
+        """A whole list was sent with this row."""
+        self._note(row, frozenset([name]))
+
+    def of(self, change: ListChanged) -> ListChanged | None:
+        """What is to be told of a change: all of it; of an old one only where the conversation is not any more, and
+        is not again by what was told since; or nothing."""
+        head, lists = self._told.get(change.row.conversation, (0, frozenset()))
+        if change.row.head >= head:
+            self._note(change.row, frozenset(change.lists))
+            return change
+        left = [name for name in change.left if name not in lists]
+        return ListChanged(change.row, [], left) if left else None
+
+    def _note(self, row: ConversationSummary, lists: frozenset[str]) -> None:
+        head, known = self._told.pop(row.conversation, (0, frozenset()))
+        if row.head == head:
+            lists |= known
+        self._told[row.conversation] = (row.head, lists) if row.head >= head else (head, known)
+        if len(self._told) > TOLD_MAX:
+            del self._told[next(iter(self._told))]
