@@ -120,6 +120,7 @@ class Journal:
         self.commits = 0
         self.units = 0
         self._working = Stretch()
+        self._committing = Stretch()
         self._held = Stretch()
 
     async def start(self) -> None:
@@ -166,7 +167,7 @@ class Journal:
             "waiting": len(self._waiting),
             # What an operator asks of a journal that answers nobody: does the disk hang, or the archive?
             "turn_ms": self._working.so_far_ms,
-            "last_turn_ms": self._working.last_ms,
+            "last_commit_ms": self._committing.last_ms,
             "held_ms": self._held.so_far_ms,
         }
 
@@ -303,7 +304,8 @@ class Journal:
 
     async def _commit(self, group: list[tuple[Line, Append]]) -> None:
         units = [unit for _, append in group for unit in append.units]
-        verdicts = await self._store.commit(units)
+        with self._committing:
+            verdicts = await self._store.commit(units)
         for unit, verdict in zip(units, verdicts, strict=True):
             # A resent unit's answer names no position of its own: the unit is in the tail already, or archived.
             if isinstance(verdict, Committed) and verdict.position > self.position:

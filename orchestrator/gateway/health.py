@@ -67,7 +67,7 @@ async def status_of(here: Services) -> dict[str, Any]:
         "generation": here.cells.generation,
         "journal_position": await _position_of(here.identities),
         "archive_position": await _position_of(here.archive),
-        "last_commit_ms": here.figures().get(JOURNAL, {}).get("last_turn_ms"),
+        "last_commit_ms": here.figures().get(JOURNAL, {}).get("last_commit_ms"),
         "cells_open": sum(map(here.cells.is_open, here.cells.indexes)),
         "cells": len(here.cells.indexes),
         "seats": here.figures().get(USHER),

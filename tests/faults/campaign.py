@@ -16,8 +16,9 @@ from msgspec import Struct, field
 from orchestrator.client import AgentClient, GatewayClient
 from tests.faults.arrivals import UNDER_WAY, Arrivals, fates, judged
 from tests.faults.evidence import archive_follows, commands_kept, words_kept
-from tests.faults.others import patience
-from tests.faults.recovery import CAUGHT_UP_S_MAX, Probe, Recovery, caught_up, until
+from tests.faults.lateness import by_strike, outages, shown
+from tests.faults.others import OTHERS
+from tests.faults.recovery import Probe, Recovery, caught_up, until
 from tests.faults.strikes import AnyStrike, Standstill, Strike, Target
 from tests.faults.traffic import Record, Traffic
 from tests.faults.truth import Truth
@@ -43,6 +44,8 @@ class Result(Struct):
     repeats: int = 0
     replies: int = 0
     doubts: int = 0
+    shown: int = 0
+    """Events whose way from ack to view was measured, once for each view."""
     slowest_ack_s: float = 0.0
 
     @property
@@ -57,6 +60,13 @@ class Load(Struct, frozen=True):
     people: int = 16
     rate: float = 60.0
     agents: int = 3
+
+
+class Fell(Struct):
+    """A strike that fell: when, and which processes are not to be seen again."""
+
+    at_s: list[float]
+    struck: set[int] = field(default_factory=set)
 
 
 LOADS = {"pooled": Load(), "dedicated": Load(people=7, rate=10.0, agents=2)}
@@ -141,31 +151,34 @@ class Campaign:
         before = self._server.pids
         match strike:
             case Strike():
-                began_s = time.monotonic()
-                struck = await self._kill(strike)
+                fell = await self._kill(strike)
+                began_s = fell.at_s[0]
             case Standstill():
                 pids = self._server.stop_still(strike.targets, self._draw)
+                fell = Fell([time.monotonic()])
                 await asyncio.sleep(strike.seconds)
                 self._server.go_on(pids)
-                began_s, struck = time.monotonic(), set()
+                began_s = time.monotonic()
             case _:
                 assert_never(strike)
-        await probe.back(before, struck)
+        await probe.back(before, fell.struck)
         back_s = time.monotonic() - began_s
         await caught_up(self._views, self._truth.read().heads, SETTLE_S_MAX)
-        recovery = Recovery(strike.kind, strike.kills, back_s, time.monotonic() - began_s)
-        self.result.recoveries.append(recovery)
-        if recovery.behind_s > patience(CAUGHT_UP_S_MAX):
-            self.result.faults.append(f"strike {number}, {strike.name}: behind by {recovery.behind_s:.1f} s")
+        factor = OTHERS.factor(time.monotonic() - began_s)
+        self.result.recoveries.append(
+            Recovery(strike.kind, strike.kills, tuple(fell.at_s), back_s, strike.back_s_max, factor)
+        )
 
-    async def _kill(self, strike: Strike) -> set[int]:
-        """Kills, and brings back what is not brought back by itself; returns who is not to be seen again."""
+    async def _kill(self, strike: Strike) -> Fell:
+        """Kills, and brings back what is not brought back by itself."""
         struck = await asyncio.to_thread(self._server.strike, strike.target, self._draw)
+        fell = Fell([time.monotonic()], struck)
         if strike.second is not None:
             await asyncio.sleep(strike.second_after_s)
-            struck |= await self._strike_second(strike.second)
+            fell.struck |= await self._strike_second(strike.second)
+            fell.at_s.append(time.monotonic())
         await self._server.revive(strike.target)
-        return struck
+        return fell
 
     async def _strike_second(self, target: Target) -> set[int]:
         """Kills the second of a pair, as soon as it is there: the first one's end may have taken it along."""
@@ -200,11 +213,26 @@ class Campaign:
             result.faults += [*view.faults, *view.compared(truth.streams)]
             if behind := view.behind(truth.heads):
                 result.faults.append(f"{view.name} was not shown the end of {len(behind)} conversations")
+        self._measure(truth)
+        result.faults += [fault for recovery in result.recoveries for fault in recovery.faults()]
         result.faults += await archive_follows(self._server.data, truth, self._server.folder)
         result.words, result.events = len(record.acked), sum(truth.heads.values())
         result.repeats, result.replies = record.repeats, len(deliveries)
         result.doubts = sum(fate.doubts for fate in deliveries.values())
         result.slowest_ack_s = record.slowest_ack_s
+
+    def _measure(self, truth: Truth) -> None:
+        """How long each strike kept acks away, and how far any view was behind them afterwards."""
+        recoveries, record = self.result.recoveries, self._record
+        fell = {at_s: recovery for recovery in recoveries for at_s in recovery.struck_s}
+        found = outages(fell, record)
+        for outage in found:
+            recovery = fell[outage.began_s]
+            recovery.outage_s = max(recovery.outage_s, outage.ended_s - recovery.struck_s[0])
+        seen = [one for view in self._views for one in shown(view, truth, record)]
+        self.result.shown = len(seen)
+        for number, ones in by_strike(seen, [recovery.struck_s[0] for recovery in recoveries]).items():
+            recoveries[number].behind_s = max(one.behind_s(found) for one in ones)
 
 
 async def campaign(

@@ -41,6 +41,12 @@ SECOND_S = (0.0, 1.5)
 """Between the first and the second kill of a pair: inside the first one's recovery, which takes about 2 s."""
 PAIRS = 0.2
 """The share of the actors' strikes that are pairs."""
+BACK_S_MAX = {
+    **dict.fromkeys((*ACTORS, "a pair"), 10.0),
+    **dict.fromkeys((Target.RAYLET, Target.GCS, Target.SUPERVISOR, Target.EVERYTHING), 20.0),
+}
+"""By kind: from the strike until the server is whole, on a machine that does nothing else."""
+STILL_BACK_S_MAX = 10.0
 STILL_S = 10.0
 STILL_TOGETHER = (
     (Target.JOURNAL, Target.RAYLET),
@@ -80,6 +86,11 @@ class Strike(Struct, frozen=True):
         """What its recovery is compared with."""
         return "a pair" if self.second else self.target.value
 
+    @property
+    def back_s_max(self) -> float:
+        """The bound of its recovery."""
+        return BACK_S_MAX[self.kind]
+
 
 class Standstill(Struct, frozen=True):
     """After `calm_s` of load these are stopped (SIGSTOP) for `seconds`, and go on."""
@@ -98,6 +109,11 @@ class Standstill(Struct, frozen=True):
     def kind(self) -> str:
         """What its recovery is compared with."""
         return self.name
+
+    @property
+    def back_s_max(self) -> float:
+        """The bound of its recovery, from when they go on."""
+        return STILL_BACK_S_MAX
 
 
 AnyStrike = Strike | Standstill

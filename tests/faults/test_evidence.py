@@ -103,7 +103,7 @@ def test_a_gap_a_fork_and_a_double_are_seen(tmp_path: Path, unit: Written, fault
 def said(*words: str) -> Record:
     """These words were sent on the chat, in this order, and acked."""
     record = Record()
-    record.said, record.sent, record.acked = {"a": list(words)}, set(words), set(words)
+    record.said, record.sent, record.acked = {"a": list(words)}, dict.fromkeys(words, 0.0), dict.fromkeys(words, 0.0)
     return record
 
 

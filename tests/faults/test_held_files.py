@@ -77,7 +77,7 @@ async def test_a_slow_disk_is_waited_for_together(server: LiveServer, tmp_path: 
             answers = await asyncio.gather(*(gateway.send(Customer().chat(f"slow {n}")) for n in range(CROWD)))
             took_s = time.monotonic() - began_s
         await operator.shows(
-            metrics={'throughline_process{process="journal",figure="last_turn_ms"}': at_least(SLOW_MS)},
+            metrics={'throughline_process{process="journal",figure="last_commit_ms"}': at_least(SLOW_MS)},
             status={"last_commit_ms": at_least(SLOW_MS)},
         )
     assert set(answers) == {"committed"}

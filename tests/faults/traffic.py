@@ -32,15 +32,30 @@ class Record:
     def __init__(self) -> None:
         self.said: dict[str, list[str]] = {}
         """By customer: their words on the chat, in the order in which they were sent."""
-        self.acked: set[str] = set()
-        """Words of customers that the server took: an ack, or a 250."""
-        self.sent: set[str] = set()
+        self.acked: dict[str, float] = {}
+        """Words of customers that the server took, by an ack or a 250, with the clock's second then."""
+        self.sent: dict[str, float] = {}
         self.results: dict[str, Result] = {}
         """By word of an agent (a reply or a note): the result of its command."""
+        self.answered: dict[str, float] = {}
+        """By the same words: when that came."""
         self.asked: set[str] = set()
         self.repeats = 0
         self.faults: list[str] = []
         self.slowest_ack_s = 0.0
+
+    def say(self, word: str) -> None:
+        """It is sent now."""
+        self.sent[word] = time.monotonic()
+
+    def took(self, word: str) -> None:
+        """The server says now that it has it."""
+        self.acked[word] = time.monotonic()
+
+    @property
+    def under_way(self) -> set[str]:
+        """Sent, and not acknowledged yet."""
+        return self.sent.keys() - self.acked.keys()
 
 
 class Traffic:
@@ -88,13 +103,13 @@ class Traffic:
             await self._send(client, person.chat(self._word(person)))
 
     async def _send(self, client: GatewayClient, event: InboundEvent) -> None:
-        self.record.sent.add(_text(event))
+        self.record.say(_text(event))
         began_s = time.monotonic()
         status = await client.send(event)
         self.record.slowest_ack_s = max(self.record.slowest_ack_s, time.monotonic() - began_s)
         if status not in ("committed", "repeat"):
             self.record.faults.append(f"{event.id} was answered {status}")
-        self.record.acked.add(_text(event))
+        self.record.took(_text(event))
         self._met.add(_text(event).split()[0])
         if self._draw.random() < REPEATS:
             self.record.repeats += 1
@@ -107,11 +122,11 @@ class Traffic:
             if person.name not in self._met:
                 continue  # Who mails first is somebody else until a chat says otherwise, and cannot be answered there.
             word = self._word(person)
-            self.record.sent.add(word)
+            self.record.say(word)
             message = _mail_of(person, word)
             while not await self._hand_over(message):  # noqa: ASYNC110 - the server's return is nobody's event
                 await asyncio.sleep(AGAIN_AFTER_S)
-            self.record.acked.add(word)
+            self.record.took(word)
 
     async def _hand_over(self, message: EmailMessage) -> bool:
         try:
@@ -148,6 +163,7 @@ class Traffic:
                     return
             else:
                 self.record.results[word] = result
+                self.record.answered[word] = time.monotonic()
                 return
 
     # Time and words

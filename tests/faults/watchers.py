@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
@@ -21,6 +22,8 @@ class View:
         self.name = name
         self.events: dict[str, dict[int, AnyEvent]] = {}
         self.heads: dict[str, int] = {}
+        self.shown: dict[str, dict[int, float]] = {}
+        """When each event was first shown, by the clock's seconds."""
         self.faults: list[str] = []
 
     def take(self, update: ConversationUpdate) -> None:
@@ -32,7 +35,10 @@ class View:
             self.faults.append(f"{self.name}: {update.conversation}: {first} follows {before}")
         if update.skipped and before:
             self.faults.append(f"{self.name}: {update.conversation}: {update.skipped} events after {before} not shown")
-        shown.update(enumerate(update.events, first))
+        times, now_s = self.shown.setdefault(update.conversation, {}), time.monotonic()
+        for seq, event in enumerate(update.events, first):
+            shown[seq] = event
+            times.setdefault(seq, now_s)
         self.heads[update.conversation] = update.seq
 
     def behind(self, heads: Mapping[str, int]) -> list[str]:

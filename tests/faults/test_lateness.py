@@ -1,0 +1,75 @@
+"""The campaign's clocks: what counts as late, what as an outage, and what others' work on the machine excuses."""
+
+from pathlib import Path
+
+import pytest
+
+from protocol.events import ConversationOpened, MessageReceived, Once
+from tests.faults.lateness import Outage, Shown, by_strike, outages, shown
+from tests.faults.others import FACTOR_MAX, factor_of
+from tests.faults.recovery import Recovery
+from tests.faults.strikes import Strike, Target
+from tests.faults.traffic import Record
+from tests.faults.truth import Truth
+from tests.faults.watchers import View
+
+
+@pytest.mark.parametrize(
+    ("found", "behind_s"),
+    [
+        ([], 8.0),
+        ([Outage(0.0, 9.0)], 8.0),
+        ([Outage(11.0, 14.0)], 5.0),
+        ([Outage(5.0, 14.0)], 4.0),
+        ([Outage(11.0, 30.0)], 1.0),
+        ([Outage(12.0, 15.0), Outage(11.0, 14.0)], 4.0),
+        ([Outage(11.0, 17.0), Outage(12.0, 13.0)], 2.0),
+    ],
+)
+def test_an_outage_is_nobodys_lateness(found: list[Outage], behind_s: float) -> None:
+    """An event acked at 10 and shown at 18; what two outages share counts once."""
+    assert Shown(10.0, 18.0).behind_s(found) == behind_s
+
+
+def test_an_outage_ends_with_the_first_ack_of_what_was_sent_after_the_strike() -> None:
+    """An ack that was on its way when the strike fell ends none; a strike after which nothing is acked has none."""
+    record = Record()
+    record.sent, record.acked = {"a": 1.0, "b": 2.5, "c": 3.0}, {"a": 2.1, "b": 6.0, "c": 5.0}
+    assert outages([2.0, 2.7, 9.0], record) == [Outage(2.0, 5.0), Outage(2.7, 5.0)]
+
+
+def test_each_event_is_counted_with_the_newest_strike_before_it_was_shown() -> None:
+    """What was shown before the first strike is no strike's."""
+    one, two, three = Shown(0.0, 1.0), Shown(1.0, 4.0), Shown(1.0, 7.0)
+    assert by_strike([one, two, three], [2.0, 6.0]) == {0: [two], 1: [three]}
+
+
+def test_an_event_is_measured_from_its_ack_to_each_view(tmp_path: Path) -> None:
+    """By its words; what nobody had an ack for, and what the view was not shown, is not measured."""
+    truth, record, view = Truth(tmp_path), Record(), View("an agent")
+    words = [
+        MessageReceived(
+            at_ms=1, interaction=1, channel="chat", identity="web:1", source="s", id=text, provider_ms=1, text=text
+        )
+        for text in ("a 1", "a 2", "a 3")
+    ]
+    truth.streams = {"cu1-1": [ConversationOpened(at_ms=1, customer="cu1", queue="q", once=Once(7, 0)), *words]}
+    record.acked = {"a 1": 4.0, "a 3": 5.0}
+    view.shown = {"cu1-1": {1: 4.5, 2: 6.5, 3: 6.5}}
+    assert list(shown(view, truth, record)) == [Shown(4.0, 6.5)]
+
+
+@pytest.mark.parametrize(
+    ("back_s", "behind_s", "faults"), [(10.0, 5.0, 0), (10.1, 5.0, 1), (10.0, 5.1, 1), (60.0, 60.0, 2)]
+)
+def test_a_recovery_that_takes_too_long_is_a_fault(back_s: float, behind_s: float, faults: int) -> None:
+    """Both have their bound."""
+    strike = Strike(Target.JOURNAL, calm_s=0.0)
+    found = Recovery(strike.kind, 1, (0.0,), back_s, strike.back_s_max, 1.0, behind_s=behind_s)
+    assert len(found.faults()) == faults
+
+
+@pytest.mark.parametrize(("others", "factor"), [(0.0, 1.0), (0.5, 4 / 3), (1.0, 2.0), (2.0, FACTOR_MAX)])
+def test_what_others_use_is_an_excuse_up_to_a_point(others: float, factor: float) -> None:
+    """Of two cores."""
+    assert factor_of(2, others) == pytest.approx(factor)
