@@ -59,8 +59,8 @@ APPEND_UNITS_MAX = 4096
 APPEND_BYTES_MAX = 8 * 1024 * 1024
 """One append: what is over goes with the next one. A journal's transaction and a pipe's blob stay bounded."""
 BEGUN_MAX = 20_000
-"""Customers that were begun without a look into a store, remembered for as long as inputs under the same proposal may
-be on their way: seconds, of which each brings some thousands of new customers at most."""
+"""Proposed customers, remembered for as long as inputs under the same proposal may be on their way: seconds, of which
+each brings some thousands of new customers at most."""
 SNAPSHOT_EVERY = 64
 """Events of a journey between snapshots: a load reads a snapshot and at most about as many events."""
 TICK_S = 0.25
@@ -251,6 +251,8 @@ class Cell:
         """Steps the journey with `given` now, or as soon as it is loaded."""
         live = self._population.get(customer) or self._begin(customer, given)
         self._population.touch(live, now_ms)
+        if isinstance(given.message, Input) and given.message.proposed:
+            self._note_proposed(customer)
         if live.moved_to and given.line is not None and isinstance(moved := following(given, live), Moved):
             given.line.send(moved)
         elif live.mailbox or live.journey is None or live.crowded:
@@ -266,9 +268,6 @@ class Cell:
             # Nobody has the identities, as far as the gateway saw: no store knows this customer. Where that is
             # wrong the journal's unique identity key refuses the unit, and the journey is loaded after all.
             live.journey = Journey(customer=customer)
-            self._begun[customer] = None
-            if len(self._begun) > BEGUN_MAX:
-                del self._begun[next(iter(self._begun))]
         else:
             self._load(live)
         return live
@@ -277,6 +276,12 @@ class Cell:
         """Whether a proposed customer may be real by now: an earlier input under the same proposal made it so, and it
         has left memory since, or it came with that input to another life or seat."""
         return proposed.again or proposed.customer in self._begun
+
+    def _note_proposed(self, customer: str) -> None:
+        """However it was begun: one that was loaded leaves memory as well, and another proposal of it may be late."""
+        self._begun[customer] = None
+        if len(self._begun) > BEGUN_MAX:
+            del self._begun[next(iter(self._begun))]
 
     def _work_off(self, live: Live) -> None:
         """Steps the journey with what waits, until its open step is large enough."""

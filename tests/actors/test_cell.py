@@ -175,6 +175,35 @@ async def test_a_proposed_customer_that_is_real_by_now_is_loaded() -> None:
         assert (replies[0].stream, replies[0].seq) == (answer.stream, 3)
 
 
+async def test_a_proposed_customer_that_was_loaded_and_has_left_is_loaded_again() -> None:
+    """The cell remembers a proposal however it was begun: begun anew it would know nothing of the chat that ends."""
+    async with world(cells=1) as made:
+        replies: list[object] = []
+
+        def ask(number: int, data: InteractionBegan | InteractionStopped, *, again: bool) -> None:
+            event = made.event(data, account="chat", identities=("web:1",))
+
+            def make(ref: int) -> Input:
+                return Input(ref, "cu7", True, event, ["web:1"], [], number, number, again=again)
+
+            made.cells.ask("cu7", make, replies.append)
+
+        ask(1, InteractionBegan(session="s1"), again=True)
+        await made.until(lambda: replies)
+        cell = made.cell_actors[0]
+        assert cell is not None
+        made.now_ms += 900_001
+        cell.tick(made.now_ms)
+        assert cell.status()["live_journeys"] == 0
+        ask(2, InteractionStopped(session="s1"), again=False)
+        await made.until(lambda: len(replies) == 2)
+        first, second = replies
+        assert isinstance(first, Answered)
+        assert isinstance(second, Answered)
+        assert (first.seq, second.stream) == (1, first.stream)
+        assert second.seq > first.seq
+
+
 async def test_a_trusted_event_links_its_identities() -> None:
     """What the chat says of mail and phone makes the next mail and SMS the same conversation."""
     async with world() as made:
