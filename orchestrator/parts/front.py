@@ -28,7 +28,7 @@ class Front:
         self._storage = given.storage
         self.journal = given.storage.journal_reader()
         self.archive = given.storage.archive_reader()
-        self._lines = _CellLines(given.switchboard)
+        self._lines = CellLines(given.switchboard)
         dedicated = settings.placement == "dedicated"
         self.cells = self._lines.dedicated() if dedicated else self._lines.pooled(cells_of(settings))
         self.intake = Intake(
@@ -67,13 +67,15 @@ class Front:
         await self._storage.close_readers()
 
 
-class _CellLines:
+class CellLines:
     """The pipes to the cells: all from the start, or to each seat from when the usher names it."""
 
     def __init__(self, switchboard: Switchboard) -> None:
         self._switchboard = switchboard
         self._pipes: dict[str, Pipe] = {}
         self._changing: set[asyncio.Task[None]] = set()
+        self._stopping = False
+        """Whoever comes or goes is of no interest any more."""
         self._cells: Cells
 
     def pooled(self, count: int) -> Cells:
@@ -95,16 +97,21 @@ class _CellLines:
             await pipe.start()
 
     async def stop(self) -> None:
-        """Ends all lines."""
+        """Ends all lines. The usher's may still speak meanwhile."""
+        self._stopping = True
         await asyncio.gather(*self._changing, return_exceptions=True)
-        for pipe in self._pipes.values():
+        for pipe in list(self._pipes.values()):
             await pipe.stop()
 
     def _reach(self, index: int) -> None:
+        if self._stopping:
+            return
         pipe = self._pipes[_cell(index)] = self._switchboard.dial(_cell(index), self._cells)
         self._change(pipe.start())
 
     def _leave(self, index: int) -> None:
+        if self._stopping:
+            return
         self._change(self._pipes.pop(_cell(index)).stop())
 
     def _change(self, change: Coroutine[Any, Any, None]) -> None:

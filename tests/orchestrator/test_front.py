@@ -1,0 +1,80 @@
+"""What gateway and channel host have in common: lines to cells, which end while the usher still speaks."""
+
+from collections.abc import Callable
+
+from actors.lines import LineOwner
+from orchestrator.cells import Cells
+from orchestrator.parts.front import CellLines
+from orchestrator.seats import Seats
+from protocol.links import AnyLink, SeatGone, SeatIs
+
+
+class Line:
+    """Hears nothing."""
+
+    open = True
+    full = False
+    peer = "usher"
+
+    def send(self, message: AnyLink) -> None:
+        """It goes nowhere."""
+
+
+class Pipe:
+    """`on_stop` is what happens elsewhere while it ends."""
+
+    def __init__(self) -> None:
+        self.ended = False
+        self.on_stop: Callable[[], None] = list
+
+    async def start(self) -> None:
+        """At once."""
+
+    async def stop(self) -> None:
+        self.ended = True
+        self.on_stop()
+
+
+class Switchboard:
+    """Pipes by their peers, and who is called there."""
+
+    incarnation = "life"
+
+    def __init__(self) -> None:
+        self.pipes: dict[str, Pipe] = {}
+        self.owners: dict[str, LineOwner] = {}
+
+    def listen(self, owner: LineOwner) -> Pipe:
+        raise AssertionError("a front dials")
+
+    def dial(self, peer: str, owner: LineOwner) -> Pipe:
+        self.owners[peer] = owner
+        return self.pipes.setdefault(peer, Pipe())
+
+
+async def test_seats_that_come_and_go_while_it_stops_change_nothing() -> None:
+    """All that are there end; none is begun that nobody would end."""
+    switchboard = Switchboard()
+    lines = CellLines(switchboard)
+    cells = lines.dedicated()
+    seats = switchboard.owners["usher"]
+    assert isinstance(seats, Seats)
+    assert isinstance(cells, Cells)
+    await lines.start()
+    usher = Line()
+    seats.opened(usher, fresh=True)
+    seats.received(usher, SeatIs(0, "", 1))
+    seats.received(usher, SeatIs(1, "", 2))
+
+    def others_come_and_go() -> None:
+        switchboard.pipes["usher"].on_stop = list
+        seats.received(usher, SeatGone(0, lost=True))
+        seats.received(usher, SeatIs(2, "", 3))
+
+    switchboard.pipes["usher"].on_stop = others_come_and_go
+    await lines.stop()
+    assert {peer: pipe.ended for peer, pipe in switchboard.pipes.items()} == {
+        "usher": True,
+        "cell:0": True,
+        "cell:1": True,
+    }
