@@ -16,7 +16,7 @@ from msgspec import Struct, field
 from orchestrator.client import AgentClient, GatewayClient
 from tests.faults.arrivals import UNDER_WAY, Arrivals, fates, judged
 from tests.faults.evidence import archive_follows, commands_kept, words_kept
-from tests.faults.lateness import by_strike, outages, shown
+from tests.faults.lateness import Outage, by_strike, outages, shown
 from tests.faults.others import OTHERS
 from tests.faults.recovery import Probe, Recovery, caught_up, until
 from tests.faults.strikes import AnyStrike, Standstill, Strike, Target
@@ -60,13 +60,6 @@ class Load(Struct, frozen=True):
     people: int = 16
     rate: float = 60.0
     agents: int = 3
-
-
-class Fell(Struct):
-    """A strike that fell: when, and which processes are not to be seen again."""
-
-    at_s: list[float]
-    struck: set[int] = field(default_factory=set)
 
 
 LOADS = {"pooled": Load(), "dedicated": Load(people=7, rate=10.0, agents=2)}
@@ -151,34 +144,39 @@ class Campaign:
         before = self._server.pids
         match strike:
             case Strike():
-                fell = await self._kill(strike)
-                began_s = fell.at_s[0]
+                struck_s = began_s = time.monotonic()
+                gone = await self._kill(strike)
             case Standstill():
                 pids = self._server.stop_still(strike.targets, self._draw)
-                fell = Fell([time.monotonic()])
+                struck_s, gone = time.monotonic(), set()
                 await asyncio.sleep(strike.seconds)
                 self._server.go_on(pids)
                 began_s = time.monotonic()
             case _:
                 assert_never(strike)
-        await probe.back(before, fell.struck)
-        back_s = time.monotonic() - began_s
+        await probe.back(before, gone)
+        whole_s = time.monotonic()
         await caught_up(self._views, self._truth.read().heads, SETTLE_S_MAX)
         factor = OTHERS.factor(time.monotonic() - began_s)
         self.result.recoveries.append(
-            Recovery(strike.kind, strike.kills, tuple(fell.at_s), back_s, strike.back_s_max, factor)
+            Recovery(
+                strike.kind,
+                strike.kills,
+                Outage(struck_s, whole_s),
+                back_s=whole_s - began_s,
+                back_s_max=strike.back_s_max,
+                factor=factor,
+            )
         )
 
-    async def _kill(self, strike: Strike) -> Fell:
-        """Kills, and brings back what is not brought back by itself."""
+    async def _kill(self, strike: Strike) -> set[int]:
+        """Kills, and brings back what is not brought back by itself; returns who is not to be seen again."""
         struck = await asyncio.to_thread(self._server.strike, strike.target, self._draw)
-        fell = Fell([time.monotonic()], struck)
         if strike.second is not None:
             await asyncio.sleep(strike.second_after_s)
-            fell.struck |= await self._strike_second(strike.second)
-            fell.at_s.append(time.monotonic())
+            struck |= await self._strike_second(strike.second)
         await self._server.revive(strike.target)
-        return fell
+        return struck
 
     async def _strike_second(self, target: Target) -> set[int]:
         """Kills the second of a pair, as soon as it is there: the first one's end may have taken it along."""
@@ -223,16 +221,18 @@ class Campaign:
 
     def _measure(self, truth: Truth) -> None:
         """How long each strike kept acks away, and how far any view was behind them afterwards."""
-        recoveries, record = self.result.recoveries, self._record
-        fell = {at_s: recovery for recovery in recoveries for at_s in recovery.struck_s}
-        found = outages(fell, record)
-        for outage in found:
-            recovery = fell[outage.began_s]
-            recovery.outage_s = max(recovery.outage_s, outage.ended_s - recovery.struck_s[0])
-        seen = [one for view in self._views for one in shown(view, truth, record)]
-        self.result.shown = len(seen)
-        for number, ones in by_strike(seen, [recovery.struck_s[0] for recovery in recoveries]).items():
-            recoveries[number].behind_s = max(one.behind_s(found) for one in ones)
+        recoveries = self.result.recoveries
+        broken = [recovery.broken for recovery in recoveries]
+        quiet = outages(broken, self._record.chat_acks_s)
+        for recovery in recoveries:
+            over = [each.lasted_s for each in quiet if each.within(recovery.broken.began_s, recovery.broken.ended_s)]
+            recovery.without_s = max(over, default=0.0)
+        for view in self._views:
+            seen = list(shown(view, truth, self._record))
+            self.result.shown += len(seen)
+            for number, ones in by_strike(seen, [each.began_s for each in broken]).items():
+                behind_s = max(one.behind_s(broken if view.begins_anew else quiet) for one in ones)
+                recoveries[number].behind_s = max(recoveries[number].behind_s, behind_s)
 
 
 async def campaign(

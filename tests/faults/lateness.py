@@ -1,11 +1,14 @@
 """Lateness: how long after its ack each event stood in each agent's view.
 
-An outage, from a strike to the first ack of something that was sent after it, is nobody's lateness: an update that died
-with its gateway comes when there is a gateway again. Everything else is, with the acks' clock and the views' being one.
+An outage is nobody's lateness: an update that died with its gateway comes when there is a gateway again. It is a
+stretch between a strike and the server's being whole in which no chat is acked at all, though somebody always talks.
+For who begins anew meanwhile, with a new connection, it is all of that time, since lists come from the archive. All
+else is lateness: while others have their acks, a view that does not follow is behind.
 """
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 
 from msgspec import Struct
 
@@ -14,16 +17,19 @@ from tests.faults.traffic import Record
 from tests.faults.truth import Truth
 from tests.faults.watchers import View
 
+QUIET_S = 1.0
+"""A longer stretch without an ack is an outage: a campaign has dozens of acks a second, ten where it is dedicated."""
+
 
 class Outage(Struct, frozen=True):
-    """No ack: from the strike at `began_s`, to the first ack of what was sent after it."""
+    """Nobody is served, from `began_s` to `ended_s`."""
 
     began_s: float
     ended_s: float
 
     @property
     def lasted_s(self) -> float:
-        """0.3 s where the strike met nobody on the way."""
+        """Its length."""
         return self.ended_s - self.began_s
 
     def within(self, since_s: float, until_s: float) -> float:
@@ -44,14 +50,11 @@ class Shown(Struct, frozen=True):
         return max(0.0, took_s - _union(self.acked_s, self.shown_s, outages))
 
 
-def outages(struck_s: Iterable[float], record: Record) -> list[Outage]:
-    """One for each strike that something was acked after."""
-    found: list[Outage] = []
-    for began_s in struck_s:
-        acks = (acked_s for word, acked_s in record.acked.items() if record.sent[word] > began_s)
-        if (ended_s := min(acks, default=None)) is not None:
-            found.append(Outage(began_s, ended_s))
-    return found
+def outages(broken: Iterable[Outage], acks_s: Iterable[float]) -> list[Outage]:
+    """The stretches without an ack inside of these, which are from a strike to the server's being whole. One may have
+    begun a little before, with the last ack that was on its way."""
+    gaps = [Outage(*pair) for pair in pairwise(sorted(acks_s)) if pair[1] - pair[0] > QUIET_S]
+    return [gap for gap in gaps if any(gap.within(each.began_s, each.ended_s) for each in broken)]
 
 
 def shown(view: View, truth: Truth, record: Record) -> Iterator[Shown]:

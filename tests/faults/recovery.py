@@ -1,6 +1,6 @@
 """Recovery: how long after a strike everything is given again, as someone outside finds it.
 
-acks again  the first ack of something that was sent after the strike
+without     the longest stretch meanwhile in which nothing was acked
 back        a new event is acked, its row is in the archive, the mail port answers, and the struck processes are new
 behind      the longest that an acked event was missing from an agent's view, outages aside: see `lateness.py`
 """
@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from msgspec import Struct
 
 from orchestrator.client import GatewayClient
+from tests.faults.lateness import Outage
 from tests.faults.others import patience
 from tests.faults.strikes import CELLS
 from tests.faults.traffic import Record
@@ -33,14 +34,14 @@ class Recovery(Struct):
 
     kind: str
     kills: int
-    struck_s: tuple[float, ...]
-    """When, by the clock: two moments for a pair."""
+    broken: Outage
+    """By the clock: from the strike, or a stop, to the server's being whole."""
     back_s: float
     back_s_max: float
     """The bound of that on a machine that does nothing else."""
     factor: float
     """By how much that was longer here: others use the machine."""
-    outage_s: float = 0.0
+    without_s: float = 0.0
     behind_s: float = 0.0
     """These two are known at the end, from the journal."""
 

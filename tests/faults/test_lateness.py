@@ -31,11 +31,14 @@ def test_an_outage_is_nobodys_lateness(found: list[Outage], behind_s: float) -> 
     assert Shown(10.0, 18.0).behind_s(found) == behind_s
 
 
-def test_an_outage_ends_with_the_first_ack_of_what_was_sent_after_the_strike() -> None:
-    """An ack that was on its way when the strike fell ends none; a strike after which nothing is acked has none."""
-    record = Record()
-    record.sent, record.acked = {"a": 1.0, "b": 2.5, "c": 3.0}, {"a": 2.1, "b": 6.0, "c": 5.0}
-    assert outages([2.0, 2.7, 9.0], record) == [Outage(2.0, 5.0), Outage(2.7, 5.0)]
+def test_an_outage_is_a_stretch_without_an_ack_after_a_strike() -> None:
+    """A pause before the strike, or after the server was whole again, excuses nothing; nor does a short one."""
+    acks_s = [0.0, 5.0, 10.0, 10.5, 11.5, 15.0, 15.1, 25.0, 30.0]
+    assert outages([Outage(10.2, 16.0), Outage(26.0, 27.0)], acks_s) == [
+        Outage(11.5, 15.0),
+        Outage(15.1, 25.0),
+        Outage(25.0, 30.0),
+    ]
 
 
 def test_each_event_is_counted_with_the_newest_strike_before_it_was_shown() -> None:
@@ -65,7 +68,7 @@ def test_an_event_is_measured_from_its_ack_to_each_view(tmp_path: Path) -> None:
 def test_a_recovery_that_takes_too_long_is_a_fault(back_s: float, behind_s: float, faults: int) -> None:
     """Both have their bound."""
     strike = Strike(Target.JOURNAL, calm_s=0.0)
-    found = Recovery(strike.kind, 1, (0.0,), back_s, strike.back_s_max, 1.0, behind_s=behind_s)
+    found = Recovery(strike.kind, 1, Outage(0.0, 1.0), back_s, strike.back_s_max, 1.0, behind_s=behind_s)
     assert len(found.faults()) == faults
 
 

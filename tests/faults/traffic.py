@@ -34,6 +34,8 @@ class Record:
         """By customer: their words on the chat, in the order in which they were sent."""
         self.acked: dict[str, float] = {}
         """Words of customers that the server took, by an ack or a 250, with the clock's second then."""
+        self.chat_acks_s: list[float] = []
+        """When the gateway acked anything; mails come by another door."""
         self.sent: dict[str, float] = {}
         self.results: dict[str, Result] = {}
         """By word of an agent (a reply or a note): the result of its command."""
@@ -48,9 +50,11 @@ class Record:
         """It is sent now."""
         self.sent[word] = time.monotonic()
 
-    def took(self, word: str) -> None:
+    def took(self, word: str, *, chat: bool = True) -> None:
         """The server says now that it has it."""
         self.acked[word] = time.monotonic()
+        if chat:
+            self.chat_acks_s.append(self.acked[word])
 
     @property
     def under_way(self) -> set[str]:
@@ -126,7 +130,7 @@ class Traffic:
             message = _mail_of(person, word)
             while not await self._hand_over(message):  # noqa: ASYNC110 - the server's return is nobody's event
                 await asyncio.sleep(AGAIN_AFTER_S)
-            self.record.took(word)
+            self.record.took(word, chat=False)
 
     async def _hand_over(self, message: EmailMessage) -> bool:
         try:

@@ -18,8 +18,10 @@ COMMUTE_S = 2.0
 class View:
     """What one agent was shown, over all its connections. `faults` say where that was no gap-free prefix."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, begins_anew: bool = False) -> None:
         self.name = name
+        self.begins_anew = begins_anew
+        """Whether it comes with a new connection every now and then, whatever the server does."""
         self.events: dict[str, dict[int, AnyEvent]] = {}
         self.heads: dict[str, int] = {}
         self.shown: dict[str, dict[int, float]] = {}
@@ -70,7 +72,7 @@ async def watching(url: str, token: str, name: str) -> AsyncIterator[tuple[View,
 @asynccontextmanager
 async def commuting(url: str, token: str, name: str) -> AsyncIterator[View]:
     """An agent whose program ends every few seconds and goes on from its resume point in a new one."""
-    view = View(name)
+    view = View(name, begins_anew=True)
 
     async def commute() -> None:
         resume = ResumePoint()
