@@ -23,7 +23,7 @@ ALLOWED: dict[str, frozenset[str]] = {
 protocol ← adapters ← orchestrator. Tests may import everything, nothing imports tests."""
 
 SHELLS = frozenset(
-    {"archive", "cell", "fault", "committing", "journal", "loading", "outbox", "retention", "seat", "usher"}
+    {"archive", "cell", "committing", "fault", "journal", "loading", "outbox", "retention", "seat", "stretch", "usher"}
 )
 """Files of `actors` that wait, log and keep time; what the others decide, a simulation replays."""
 
