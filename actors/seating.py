@@ -128,7 +128,9 @@ class Seating:
         seat = self._holding(customer)
         if seat is not None and not seat.coming and seat.turn > denied:
             return _said(seat), []
-        if not self._is_coming(customer):  # Else its seat will say so.
+        # The seat it is coming to will say so; but not where another one still has it and will have let it go: the new
+        # one is released then, and nobody says anything.
+        if seat is not None or not self._is_coming(customer):
             self._waiting.setdefault(customer, False)
         return None, list(self._place(now_ms))
 

@@ -115,6 +115,20 @@ def test_who_was_to_sit_on_a_seat_that_hangs_gets_another() -> None:
     assert given(effects) == {0: "dan"}, "it has spoken"
 
 
+def test_one_that_was_denied_while_it_came_to_a_second_seat_is_not_forgotten() -> None:
+    """Its seat was taken for dead and spoke again: the second one is released, and the first one has let it go."""
+    table = seating(2, up=2)
+    sit(table, "ann", 0, 1)
+    assert given(table.gone(0, 2)) == {1: "ann"}
+    table.sits(0, "ann", 3)
+    turn = next(said.turn for said in table.seats() if said.customer == "ann")
+    assert table.locate("ann", turn, 4) == (None, [])
+    assert table.sits(1, "ann", 5) == [ToSeat(1, Release("ann"))]
+    table.left(1, "ann", 6)
+    table.sits(1, "", 6)
+    assert "ann" in given(table.left(0, "ann", 7)).values()
+
+
 def test_time_wakes_where_the_customer_sits() -> None:
     """Without moving it."""
     table = seating(1, up=1)
