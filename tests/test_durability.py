@@ -19,7 +19,7 @@ what the WAL holds is copied into the file, and the WAL begins anew at its first
 
 import asyncio
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -28,6 +28,7 @@ import pytest
 from msgspec.structs import replace
 
 from orchestrator.client import GatewayClient
+from tests.faults.victim import Victim
 from tests.live_server import LiveServer
 from tests.people import Customer
 from tests.system_calls import SYNCS, WRITES, Call, Watching, read
@@ -68,13 +69,13 @@ def _end(call: Call) -> float:
     return float("inf") if call.ended is None else call.ended
 
 
-async def watched(server: LiveServer, file: Path) -> list[Commit]:
-    """Sends events one at a time, each from somebody new, under the eyes of strace."""
+async def watched(server: LiveServer, file: Path, *, whose: Callable[[], Customer] = Customer) -> list[Commit]:
+    """Sends events one at a time, each from somebody new where not told otherwise, under the eyes of strace."""
     ids: list[str] = []
     with Watching([server.pids["journal"], server.pids["gateway"]], file) as watching:
         async with asyncio.timeout(DEADLINE_S), GatewayClient(server.url, server.gateway_token) as gateway:
             for number in range(EVENTS):
-                event = Customer().chat(f"number {number}")
+                event = whose().chat(f"number {number}")
                 assert await gateway.send(event) == "committed"
                 ids.append(event.id)
     return [commit_of(id, watching.calls) for id in ids]
@@ -84,6 +85,16 @@ async def watched(server: LiveServer, file: Path) -> list[Commit]:
 async def test_an_ack_leaves_after_the_sync(server: LiveServer, tmp_path: Path) -> None:
     """Every event is on disk before anybody is told that it is."""
     assert await watched(server, tmp_path / "calls") == [Commit(synced=True, acked_after=True)] * EVENTS
+
+
+@pytest.mark.slow
+async def test_an_ack_leaves_after_the_sync_where_a_customer_has_a_process(dedicated: Victim, tmp_path: Path) -> None:
+    """Of one who has a seat by then: the journal's other answers, about fences, are none of these events'."""
+    person = Customer()
+    async with GatewayClient(dedicated.url, dedicated.gateway_token) as gateway:
+        assert await gateway.send(person.chat("before")) == "committed"
+    commits = await watched(dedicated, tmp_path / "calls", whose=lambda: person)
+    assert commits == [Commit(synced=True, acked_after=True)] * EVENTS
 
 
 @pytest.mark.slow

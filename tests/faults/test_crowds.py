@@ -43,10 +43,13 @@ UNREAD_MIB_MAX = 32
 """Growth of the gateway while 12 MiB are written for an agent who reads none: its queue is 256 KiB, the sockets' own
 buffers some MiB, and the allocator keeps what it had in hand."""
 FLOOD_EVENTS = 20_000
+FLOOD_PEOPLE = 50
 FLOOD_MIB_MAX = 64
 """Growth of gateway or cell by a flood: 4,096 credits of its events, and what they become."""
 SERVED_WITHIN_S = 1.0
 """The median ack of the well-behaved meanwhile."""
+SERVED_BESIDE_S = 2.0
+"""The longest ack of the well-behaved while thousands of another's events are before its own in the cell."""
 SERVED_AGAIN_WITHIN_S = 8.0
 """The longest ack of the well-behaved where the gateway dies under it and a thousand come back with it: 2 s until there
 is a gateway, 3 for the last wait, and the crowd's handshakes."""
@@ -159,26 +162,26 @@ def _kib_each(server: LiveServer, before_mib: float) -> float:
     return (resident_mib(server.pids["gateway"]) - before_mib) * 1024 / AGENTS
 
 
-async def test_an_agent_that_never_reads_costs_a_bounded_queue(server: LiveServer) -> None:
+async def test_an_agent_that_never_reads_costs_a_bounded_queue(placed: LiveServer) -> None:
     """It loses updates, to be asked for again; another agent sees every event, and acks are as fast as ever."""
     person = Customer()
     async with (
-        Operator(server) as operator,
-        GatewayClient(server.url, server.gateway_token) as gateway,
-        well_behaved(server) as polite,
-        watching(server.url, server.agent_token, "the one who reads") as (view, _),
+        Operator(placed) as operator,
+        GatewayClient(placed.url, placed.gateway_token) as gateway,
+        well_behaved(placed) as polite,
+        watching(placed.url, placed.agent_token, "the one who reads") as (view, _),
     ):
         await gateway.send(person.chat("first"))
-        async with desk_at(server) as desk:
+        async with desk_at(placed) as desk:
             conversation = await desk.conversation_with("first")
         overflows = await operator.metric(OVERFLOWS)
-        async with _unread(server, conversation):
-            before_mib = resident_mib(server.pids["gateway"])
+        async with _unread(placed, conversation):
+            before_mib = resident_mib(placed.pids["gateway"])
             for _ in range(UNREAD_EVENTS // BATCH):
                 letters = [person.chat("x" * LETTER) for _ in range(BATCH)]
                 await asyncio.gather(*map(gateway.send, letters))
             await until(lambda: view.heads.get(conversation, 0) > UNREAD_EVENTS, seconds=patience(10.0))
-            grown_mib = resident_mib(server.pids["gateway"]) - before_mib
+            grown_mib = resident_mib(placed.pids["gateway"]) - before_mib
             await operator.shows(
                 metrics={OVERFLOWS: at_least(overflows + 1), "throughline_queue_bytes": (0, QUEUE_BYTES_MAX)},
                 status={"queue_overflows": at_least(overflows + 1), "queue_bytes": (0, QUEUE_BYTES_MAX)},
@@ -230,8 +233,10 @@ async def test_a_gateway_client_that_floods_is_sent_away(server: LiveServer) -> 
 
 
 async def test_a_gateway_client_that_floods_within_its_credits_is_served_beside_others(server: LiveServer) -> None:
-    """As many unanswered as it may have, all the time: every one is acked, and the well-behaved has its acks."""
-    flood = [Customer().chat(f"flood {number}") for number in range(FLOOD_EVENTS)]
+    """As many unanswered as it may have, all the time: every one is acked, and the well-behaved has its acks. Its
+    customers are few: what each live one takes is state, and no queue's."""
+    people = [Customer() for _ in range(FLOOD_PEOPLE)]
+    flood = [people[number % FLOOD_PEOPLE].chat(f"flood {number}") for number in range(FLOOD_EVENTS)]
     async with (
         Operator(server) as operator,
         well_behaved(server) as polite,
@@ -242,8 +247,8 @@ async def test_a_gateway_client_that_floods_within_its_credits_is_served_beside_
         calm = len(polite.acks_s)
         assert set(await asyncio.gather(*map(rude.send, flood))) == {"committed"}
         meanwhile = polite.acks_s[calm:]
-        assert len(meanwhile) >= POLITE_MIN
         assert median(meanwhile) < patience(SERVED_WITHIN_S)
+        assert max(meanwhile) < patience(SERVED_BESIDE_S)
         _assert_bounded(server, before)
         await operator.shows(metrics={EXCEEDED: exactly(exceeded)})
 

@@ -70,12 +70,16 @@ async def test_who_hangs_beside_the_way_is_named_and_nobody_waits(server: LiveSe
         await operator.shows(metrics={up("archive"): exactly(1.0)}, within_s=WELL_WITHIN_S)
 
 
-@pytest.mark.parametrize("name", ["journal", "cell-0"])
-async def test_who_hangs_on_the_way_is_named_and_what_came_is_acked_later(server: LiveServer, name: str) -> None:
+@pytest.mark.parametrize(
+    ("placed", "name"),
+    [("pooled", "journal"), ("pooled", "cell-0"), ("dedicated", "journal"), ("dedicated", "usher")],
+    indirect=["placed"],
+)
+async def test_who_hangs_on_the_way_is_named_and_what_came_is_acked_later(placed: LiveServer, name: str) -> None:
     """An event sent meanwhile has its ack when they go on, and no second effect."""
-    async with Operator(server) as operator, GatewayClient(server.url, server.gateway_token) as gateway:
+    async with Operator(placed) as operator, GatewayClient(placed.url, placed.gateway_token) as gateway:
         assert await gateway.send(Customer().chat("before")) == "committed"
-        with stopped(server, name):
+        with stopped(placed, name):
             sending = asyncio.ensure_future(gateway.send(Customer().chat(f"while {name} hangs")))
             await operator.shows(f"{name}: not answering for", metrics={up(name): exactly(0.0)})
             assert not sending.done()

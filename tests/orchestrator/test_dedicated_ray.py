@@ -4,7 +4,6 @@ import asyncio
 import os
 import re
 import signal
-from pathlib import Path
 
 import pytest
 
@@ -25,39 +24,33 @@ HANGS_S = 8.0
 WELL_WITHIN_S = 10.0
 
 
-async def test_customers_take_turns_on_a_few_seats_whoever_is_killed(tmp_path: Path) -> None:
+async def test_customers_take_turns_on_a_few_seats_whoever_is_killed(dedicated: Victim) -> None:
     """What is acked is in the journal, in order; who watches sees each event once, without a gap."""
-    server = Victim(tmp_path, placement="dedicated")
-    await asyncio.to_thread(server.start)
-    try:
-        people = [Customer() for _ in range(CUSTOMERS)]
-        said: dict[str, list[str]] = {person.name: [] for person in people}
-        async with (
-            asyncio.timeout(TEST_S),
-            desk_at(server) as desk,
-            Operator(server) as operator,
-            GatewayClient(server.url, server.gateway_token) as gateway,
-        ):
-            await _round(gateway, people, said, "first")
-            conversations = [await desk.conversation_with(f"first {person.name}") for person in people]
-            await until(lambda: len(_seats(server)) == SEATS)
-            for victim in (_seats(server)[-1], "usher", _seats(server)[0]):
-                os.kill(server.pids[victim], signal.SIGKILL)
-                await _round(gateway, people, said, f"as {victim} died")
-            await _hang_one(server, gateway, people, said)
-            await _round(gateway, people, said, "last")
-            for person, conversation in zip(people, conversations, strict=True):
-                await desk.heard(conversation, *said[person.name])
-                _gap_free(desk, conversation)
-            await operator.until_well(within_s=WELL_WITHIN_S)
-        assert await asyncio.to_thread(server.stop) == 0
-        truth = Truth(server.data).read()
-        assert truth.faults == []
+    people = [Customer() for _ in range(CUSTOMERS)]
+    said: dict[str, list[str]] = {person.name: [] for person in people}
+    async with (
+        asyncio.timeout(TEST_S),
+        desk_at(dedicated) as desk,
+        Operator(dedicated) as operator,
+        GatewayClient(dedicated.url, dedicated.gateway_token) as gateway,
+    ):
+        await _round(gateway, people, said, "first")
+        conversations = [await desk.conversation_with(f"first {person.name}") for person in people]
+        await until(lambda: len(_seats(dedicated)) == SEATS)
+        for victim in (_seats(dedicated)[-1], "usher", _seats(dedicated)[0]):
+            os.kill(dedicated.pids[victim], signal.SIGKILL)
+            await _round(gateway, people, said, f"as {victim} died")
+        await _hang_one(dedicated, gateway, people, said)
+        await _round(gateway, people, said, "last")
         for person, conversation in zip(people, conversations, strict=True):
-            kept = [e.text for e in truth.streams[conversation] if isinstance(e, MessageReceived)]
-            assert kept == said[person.name]
-    finally:
-        server.end()
+            await desk.heard(conversation, *said[person.name])
+            _gap_free(desk, conversation)
+        await operator.until_well(within_s=WELL_WITHIN_S)
+    truth = Truth(dedicated.data).read()
+    assert truth.faults == []
+    for person, conversation in zip(people, conversations, strict=True):
+        kept = [e.text for e in truth.streams[conversation] if isinstance(e, MessageReceived)]
+        assert kept == said[person.name]
 
 
 async def _round(gateway: GatewayClient, people: list[Customer], said: dict[str, list[str]], text: str) -> None:
