@@ -71,17 +71,19 @@ async def test_who_hangs_beside_the_way_is_named_and_nobody_waits(server: LiveSe
 
 
 @pytest.mark.parametrize(
-    ("placed", "name"),
-    [("pooled", "journal"), ("pooled", "cell-0"), ("dedicated", "journal"), ("dedicated", "usher")],
+    ("placed", "names"),
+    [("pooled", ["journal"]), ("pooled", ["cell-0"]), ("dedicated", ["journal", "usher"])],
     indirect=["placed"],
 )
-async def test_who_hangs_on_the_way_is_named_and_what_came_is_acked_later(placed: LiveServer, name: str) -> None:
+async def test_who_hangs_on_the_way_is_named_and_what_came_is_acked_later(placed: LiveServer, names: list[str]) -> None:
     """An event sent meanwhile has its ack when they go on, and no second effect."""
     async with Operator(placed) as operator, GatewayClient(placed.url, placed.gateway_token) as gateway:
         assert await gateway.send(Customer().chat("before")) == "committed"
-        with stopped(placed, name):
-            sending = asyncio.ensure_future(gateway.send(Customer().chat(f"while {name} hangs")))
-            await operator.shows(f"{name}: not answering for", metrics={up(name): exactly(0.0)})
+        with stopped(placed, *names):
+            sending = asyncio.ensure_future(gateway.send(Customer().chat(f"while {names} hang")))
+            await operator.shows(
+                *(f"{name}: not answering for" for name in names), metrics={up(name): exactly(0.0) for name in names}
+            )
             assert not sending.done()
         assert await asyncio.wait_for(sending, patience(WELL_WITHIN_S)) == "committed"
         await operator.until_well(within_s=WELL_WITHIN_S)
