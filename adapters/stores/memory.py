@@ -53,10 +53,17 @@ class _Image:
 
 
 class MemoryDisk:
-    """What a `MemoryJournal` is kept on: every change in order, and how many of them are synced."""
+    """What a `MemoryJournal` is kept on: every change in order, and how many of them are synced.
+
+    A change is published when its transaction is over: until then readers do not see it, as they do not see what an
+    SQLite connection is about to sync.
+    """
 
     def __init__(self) -> None:
         self.image = _Image()
+        self.published = _Image()
+        """What readers see."""
+        self._published = 0
         self.in_use = False
         self.synced_position = 0
         """Up to here every unit survives a crash."""
@@ -73,13 +80,28 @@ class MemoryDisk:
         self._synced = len(self._changes)
         self.synced_position = self.image.position
 
-    def crash(self) -> None:
-        """Power failure: what was not synced never was, and nobody has the disk any more."""
+    @property
+    def unpublished(self) -> int:
+        """How many changes readers do not see yet."""
+        return len(self._changes) - self._published
+
+    def publish(self) -> None:
+        """Readers see all changes so far."""
+        for change in self._changes[self._published :]:
+            change(self.published)
+        self._published = len(self._changes)
+
+    def crash(self) -> int:
+        """Power failure: what was not synced never was, and nobody has the disk any more. Returns how many changes
+        are lost."""
+        lost = len(self._changes) - self._synced
         del self._changes[self._synced :]
-        self.image = _Image()
+        self.image, self.published, self._published = _Image(), _Image(), 0
         for change in self._changes:
             change(self.image)
+        self.publish()
         self.in_use = False
+        return lost
 
 
 class MemoryJournalReader:
@@ -118,14 +140,14 @@ class MemoryJournalReader:
         return {identity: owners[identity] for identity in identities if identity in owners}
 
     def _seen(self) -> _Image:
-        return self.disk.image
+        return self.disk.published
 
 
 class MemoryJournal(MemoryJournalReader):
     """The journal's writer and its reader in one, on a `MemoryDisk`.
 
-    `fail_next` makes the next commit raise `StoreFailed`; `before_sync`, where given, is awaited between a commit's
-    write and its sync: a test that holds it there and crashes the disk loses the commit.
+    `fail_next` makes the next commit raise `StoreFailed`; `before_sync`, where given, is awaited between the write
+    and the sync of a commit or of fences: a test that holds it there and crashes the disk loses them.
     """
 
     def __init__(
@@ -155,6 +177,7 @@ class MemoryJournal(MemoryJournalReader):
             generation = self._new_generation()
         disk.write(lambda image: _mark(image, generation, self._durability == "process"))
         disk.sync()
+        disk.publish()
         self._image = disk.image
         return JournalState(generation, disk.image.position)
 
@@ -164,6 +187,7 @@ class MemoryJournal(MemoryJournalReader):
             generation = self._image.generation
             self.disk.write(lambda image: _mark(image, generation, False))
             self.disk.sync()
+            self.disk.publish()
             self.disk.in_use = False
         self._image = None
 
@@ -177,7 +201,9 @@ class MemoryJournal(MemoryJournalReader):
         gone = forgotten(image.fences, over=over, void=void, raising=scopes)
         fences = raised(scopes, image.fences, image.fence_floor)
         self.disk.write(lambda image: _fence(image, fences, gone))
+        await self._about_to_sync()
         self.disk.sync()
+        self.disk.publish()
         return fences
 
     async def commit(self, units: Sequence[Unit]) -> list[Verdict]:
@@ -188,11 +214,10 @@ class MemoryJournal(MemoryJournalReader):
         if fault == "lost":
             self._fail()
         self.disk.write(lambda image: _keep(image, group))
-        if self._before_sync is not None:
-            await self._before_sync()
-            self._opened()
+        await self._about_to_sync()
         if self._durability == "full":
             self.disk.sync()
+        self.disk.publish()
         if fault == "ambiguous":
             self._fail()
         return group.verdicts
@@ -213,6 +238,7 @@ class MemoryJournal(MemoryJournalReader):
         dropped = max(0, min(through, image.position) - image.trimmed)
         self.disk.write(lambda image: _trim(image, dropped))
         self.disk.sync()
+        self.disk.publish()
         return dropped
 
     def _seen(self) -> _Image:
@@ -222,6 +248,11 @@ class MemoryJournal(MemoryJournalReader):
         if self._image is None or self._image is not self.disk.image:
             raise StoreFailed("the journal is not open, or its disk crashed")
         return self._image
+
+    async def _about_to_sync(self) -> None:
+        if self._before_sync is not None:
+            await self._before_sync()
+            self._opened()
 
     def _fail(self) -> None:
         self._image, self.disk.in_use = None, False

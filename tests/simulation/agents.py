@@ -112,13 +112,15 @@ class Agent(Client):
         self.busy = False
         self.say(self.session.catch_up())
 
-    def read(self, *, reading: bool) -> None:
-        """Stops or goes on reading from its socket."""
-        if self.socket is not None:
-            if reading:
-                self.socket.read_on()
-            else:
-                self.socket.reading = False
+    def read(self, *, reading: bool) -> bool:
+        """Stops or goes on reading from its socket. False where it has none."""
+        if self.socket is None:
+            return False
+        if reading:
+            self.socket.read_on()
+        else:
+            self.socket.reading = False
+        return True
 
     def watched(self) -> list[str]:
         """The conversations it watches."""

@@ -95,10 +95,12 @@ class Client(ABC):
         if frames and self.socket is not None:
             self.socket.say(CODEC.join([f if isinstance(f, bytes) else CODEC.encode(f) for f in frames]))
 
-    def break_off(self) -> None:
-        """The network fails it."""
-        if self.socket is not None:
-            self.socket.break_off(server_hears_s=self.world.random.choice((0.0, 0.5, 40.0)))
+    def break_off(self) -> bool:
+        """The network fails it. False where it is not connected."""
+        if self.socket is None:
+            return False
+        self.socket.break_off(server_hears_s=self.world.random.choice((0.0, 0.5, 40.0)))
+        return True
 
     def _later(self) -> None:
         self._tries += 1

@@ -8,7 +8,9 @@ A disk outlives processes. What a process has written and not synced outlives th
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
+from adapters.stores.errors import StoreFailed
 from adapters.stores.memory import MemoryArchive, MemoryDisk, MemoryJournal, MemoryJournalReader
+from protocol.archive import Changes
 from protocol.journal import Fence, Unit, Verdict
 from tests.simulation.fences import Fences
 from tests.simulation.ledger import Ledger
@@ -18,6 +20,15 @@ from tests.simulation.pace import Pace
 Trouble = Literal["lost", "ambiguous", "before", "after"]
 """What befalls the next commit: it fails with nothing kept or with everything kept; or the journal's process dies
 before it, or after it and before it says so."""
+TROUBLES: dict[Trouble, str] = {
+    "lost": "commit_lost",
+    "ambiguous": "commit_ambiguous",
+    "before": "crash_before_commit",
+    "after": "crash_after_commit",
+}
+"""What the plan calls them."""
+Ambiguity = Literal["lost", "ambiguous"]
+"""How the archive's next transaction fails: with nothing kept, or with everything."""
 
 
 class Disks:
@@ -32,9 +43,16 @@ class Disks:
         self.fences = Fences(broken)
         self.generations = 0
         self.trouble: Trouble | None = None
+        self.fence_trouble = False
+        """The next fences are raised, and who asked is not told: the journal's store fails."""
+        self.archive_trouble: Ambiguity | None = None
         self.die: Callable[[], None] = _nobody
         """Ends the journal's process; set by who supervises it."""
+        self.struck: Callable[[str], None] = _unheard
+        """Hears of each fault, by the plan's name, as it takes effect."""
         self.commits = 0
+        self.lost = 0
+        """Changes of the journal that a power failure took."""
 
     def new_generation(self) -> str:
         """Names the journal's next life."""
@@ -43,7 +61,7 @@ class Disks:
 
     def lose_power(self) -> None:
         """What was not synced never was. No process may be alive."""
-        self.disk.crash()
+        self.lost += self.disk.crash()
         if self.archive_open:
             self.archive.crash()
         self.archive_open = False
@@ -81,7 +99,9 @@ class SlowJournal:
     def __init__(self, disks: Disks, life: Life) -> None:
         self._disks = disks
         self._life = life
-        self._inner = MemoryJournal(disks.disk, new_generation=disks.new_generation)
+        self._inner = MemoryJournal(
+            disks.disk, new_generation=disks.new_generation, before_sync=lambda: life.passing(disks.pace.commit_s())
+        )
         self.close = self._inner.close
         self.first_position = self._inner.first_position
         self.trim = self._inner.trim
@@ -90,19 +110,29 @@ class SlowJournal:
 
     async def open(self) -> Any:
         await self._life.passing(self._disks.pace.commit_s())
-        self._disks.disk.in_use = False  # The lock was the dead process's.
+        disk = self._disks.disk
+        disk.in_use = False  # The lock was the dead process's.
+        if disk.unpublished and self._disks.pace.toss():
+            # It died before readers saw what it wrote: whether the next life finds that is the store's affair.
+            disk.crash()
         return await self._inner.open()
 
     async def raise_fences(self, scopes: Sequence[str], over: Sequence[Fence], void: str) -> list[Fence]:
         await self._life.passing(self._disks.pace.commit_s())
         fences = await self._inner.raise_fences(scopes, over, void)
         self._disks.fences.raised(fences)
+        if self._disks.fence_trouble:
+            self._disks.fence_trouble = False
+            self._disks.struck("fence_ambiguous")
+            raise StoreFailed("the fences were told to fail")
         return fences
 
     async def commit(self, units: Sequence[Unit]) -> list[Verdict]:
         disks = self._disks
-        trouble, disks.trouble = disks.trouble, None
         await self._life.passing(disks.pace.commit_s())
+        trouble, disks.trouble = disks.trouble, None
+        if trouble is not None:
+            disks.struck(TROUBLES[trouble])
         if trouble == "before":
             disks.die()
             await self._life.never()
@@ -135,6 +165,16 @@ class SlowArchive:
             self._disks.archive_open = True
             return await self._disks.archive.open()
         return await self._disks.archive.position()
+
+    async def apply(self, changes: Changes) -> None:
+        disks = self._disks
+        await self._life.passing(disks.pace.apply_s())
+        trouble, disks.archive_trouble = disks.archive_trouble, None
+        if trouble != "lost":
+            await disks.archive.apply(changes)
+        if trouble is not None:
+            disks.struck(f"archive_{trouble}")
+            raise StoreFailed("the archive was told to fail")
 
     async def close(self) -> None:
         """The file stays."""
@@ -173,6 +213,10 @@ class _OfWorld:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._disks.archive, name)
+
+
+def _unheard(_: str) -> None:
+    """Nobody counts."""
 
 
 def _nobody() -> None:

@@ -1,7 +1,13 @@
-"""Faults: what goes wrong, one function a kind."""
+"""Faults: what goes wrong, one function a kind.
+
+A fault counts as having happened where it took effect: a process that is down already is not killed, and a failure that
+waits for a commit has not happened until one comes. A kind's function says whether it took effect at once; what strikes
+later says so itself.
+"""
 
 from collections.abc import Callable
 
+from tests.simulation.disks import Ambiguity, Trouble
 from tests.simulation.traffic import Traffic
 from tests.simulation.world import World
 
@@ -16,7 +22,9 @@ class Faults:
         self.traffic = traffic
         self._random = world.random
         self.happened: list[str] = []
-        kinds: dict[str, Callable[[], None]] = {
+        world.disks.struck = self._struck
+        world.provider.struck = lambda: self._struck("provider")
+        kinds: dict[str, Callable[[], bool]] = {
             "kill_journal": lambda: self._kill("journal"),
             "kill_archive": lambda: self._kill("archive"),
             "kill_cell": lambda: self._kill(self._a_cell()),
@@ -27,7 +35,10 @@ class Faults:
             "commit_ambiguous": lambda: self._trouble("ambiguous"),
             "crash_before_commit": lambda: self._trouble("before"),
             "crash_after_commit": lambda: self._trouble("after"),
-            "power": world.server.lose_power,
+            "fence_ambiguous": self._fence_trouble,
+            "archive_lost": lambda: self._archive_trouble("lost"),
+            "archive_ambiguous": lambda: self._archive_trouble("ambiguous"),
+            "power": lambda: _done(world.server.lose_power()),
             "break_pipe": self._break_pipe,
             "part": self._part,
             "slow_pipes": lambda: self._slow("slow", 50),
@@ -39,11 +50,11 @@ class Faults:
             "slow_agent": self._slow_agent,
             "busy_agent": self._busy_agent,
             "clock_forward": self._clock_forward,
-            "clock_back": lambda: world.jump(-self._random.choice((1_000, 10_000, 20 * MINUTE_MS))),
+            "clock_back": lambda: _done(world.jump(-self._random.choice((1_000, 10_000, 20 * MINUTE_MS)))),
             "provider": self._provider,
             "duplicate": traffic.again,
             "conflict": traffic.conflict,
-            "bad_input": traffic.bad,
+            "bad_input": lambda: _done(traffic.bad()),
         }
         self._kinds = kinds
 
@@ -59,7 +70,8 @@ class Faults:
         world.pace.heal()
         world.exchange.heal()
         world.provider.trouble = 0.0
-        world.disks.trouble = None
+        world.disks.trouble = world.disks.archive_trouble = None
+        world.disks.fence_trouble = False
         world.set_clock_right()
         for agent in world.agents:
             agent.read(reading=True)
@@ -67,62 +79,87 @@ class Faults:
 
     def _happen(self, kind: str) -> None:
         self._world.trace("fault", kind=kind)
+        if self._kinds[kind]():
+            self._struck(kind)
+
+    def _struck(self, kind: str) -> None:
+        self._world.trace("struck", kind=kind)
         self.happened.append(kind)
-        self._kinds[kind]()
 
     def _a_cell(self) -> str:
         return self._random.choice(self._world.server.cells)
 
-    def _kill(self, name: str) -> None:
-        if (process := self._world.server.processes.get(name)) is not None:
-            process.kill()  # Pooled placement has no usher.
+    def _kill(self, name: str) -> bool:
+        process = self._world.server.processes.get(name)
+        return process is not None and process.kill()  # Pooled placement has no usher.
 
-    def _trouble(self, trouble: str) -> None:
-        self._world.disks.trouble = trouble  # type: ignore[assignment]
+    def _trouble(self, trouble: Trouble) -> bool:
+        self._world.disks.trouble = trouble
+        return False
 
-    def _clock_forward(self) -> None:
+    def _fence_trouble(self) -> bool:
+        """Fences are raised as a cell begins, or a customer comes to a seat: one begins, so that it is not in vain."""
+        self._world.disks.fence_trouble = True
+        self._world.server.processes[self._a_cell()].kill()
+        return False
+
+    def _archive_trouble(self, trouble: Ambiguity) -> bool:
+        self._world.disks.archive_trouble = trouble
+        return False
+
+    def _clock_forward(self) -> bool:
         """Past the hour, where there is retention: it looks once an hour."""
         far = 70 * MINUTE_MS
         hops = (far, far) if self._world.settings.retention_days else (1_000, 10_000, far)
-        self._world.jump(self._random.choice(hops))
+        return _done(self._world.jump(self._random.choice(hops)))
 
-    def _break_pipe(self) -> None:
-        if pairs := self._world.exchange.pairs():
+    def _break_pipe(self) -> bool:
+        pairs = self._world.exchange.pairs()
+        if pairs:
             self._world.exchange.break_between(*self._random.choice(pairs))
+        return bool(pairs)
 
-    def _part(self) -> None:
-        if pairs := self._world.exchange.pairs():
+    def _part(self) -> bool:
+        pairs = self._world.exchange.pairs()
+        if pairs:
             self._world.exchange.part(*self._random.choice(pairs))
             self._later(3, self._world.exchange.heal)
+        return bool(pairs)
 
-    def _slow(self, what: str, most: int) -> None:
+    def _slow(self, what: str, most: int) -> bool:
         pace = self._world.pace
         setattr(pace, what, self._random.uniform(2, most))
-        self._later(4, setattr, pace, what, 1.0)
+        return _done(self._later(4, setattr, pace, what, 1.0))
 
-    def _second_life(self) -> None:
+    def _second_life(self) -> bool:
         process = self._world.server.processes[self._a_cell()]
-        process.second_life(kill_first_in_s=self._random.uniform(0.2, 6))
+        return process.second_life(kill_first_in_s=self._random.uniform(0.2, 6))
 
-    def _break_socket(self) -> None:
-        self._random.choice([*self._world.agents, *self._world.sources.values()]).break_off()
+    def _break_socket(self) -> bool:
+        return self._random.choice([*self._world.agents, *self._world.sources.values()]).break_off()
 
-    def _restart_client(self) -> None:
-        self._random.choice([*self._world.agents, *self._world.sources.values()]).restart()
+    def _restart_client(self) -> bool:
+        return _done(self._random.choice([*self._world.agents, *self._world.sources.values()]).restart())
 
-    def _slow_agent(self) -> None:
+    def _slow_agent(self) -> bool:
         agent = self._random.choice(self._world.agents)
-        agent.read(reading=False)
         self._later(8, lambda: agent.read(reading=True))
+        return agent.read(reading=False)
 
-    def _busy_agent(self) -> None:
+    def _busy_agent(self) -> bool:
         agent = self._random.choice(self._world.agents)
         agent.busy = True
-        self._later(4, agent.catch_up)
+        return _done(self._later(4, agent.catch_up))
 
-    def _provider(self) -> None:
+    def _provider(self) -> bool:
         self._world.provider.trouble = self._random.uniform(0.2, 0.9)
         self._later(6, setattr, self._world.provider, "trouble", 0.0)
+        return False
 
     def _later(self, most_s: float, call: Callable[..., None], *args: object) -> None:
         self._world.loop.call_later(self._random.uniform(0.1, most_s), call, *args)
+
+
+def _done(nothing: None) -> bool:
+    """It took effect, whatever the state of the world."""
+    return nothing is None

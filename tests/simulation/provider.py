@@ -36,6 +36,8 @@ class Provider:
         self.sent: list[Sending] = []
         self.trouble = 0.0
         """Share of attempts that do not simply succeed."""
+        self.struck: Callable[[], None] = _unheard
+        """Hears of each of them."""
 
     def senders(self, life: Life) -> dict[str, "ProviderSender"]:
         """Each account's way out, for one life of the channel host."""
@@ -45,6 +47,7 @@ class Provider:
         """What is said of an attempt, and whether it is really sent."""
         if self._random.random() >= self.trouble:
             return "sent", True
+        self.struck()
         return self._random.choice(
             [("failed", False), ("failed", False), ("refused", False), ("uncertain", True), ("uncertain", False)]
         )
@@ -84,3 +87,7 @@ class ProviderSender:
 
     async def close(self) -> None:
         """It holds nothing."""
+
+
+def _unheard() -> None:
+    """Nobody counts."""

@@ -34,6 +34,8 @@ class Run:
     """Units in the journal."""
     faults: list[str]
     virtual_s: float
+    lost: int
+    """Changes of the journal's disk that a power failure took."""
 
 
 def replay_of(ended: Run) -> str:
@@ -58,7 +60,15 @@ def run(seed: int, *, placement: str = "pooled", say: Callable[[str], None] | No
         except Stuck as exc:
             world.broken("alive", str(exc))
         loop.set_exception_handler(lambda _, of: None)
-        return Run(plan, world.digest, world.failures, world.ledger.position, faults.happened, loop.time())
+        return Run(
+            plan,
+            world.digest,
+            world.failures,
+            world.ledger.position,
+            faults.happened,
+            loop.time(),
+            world.disks.lost,
+        )
 
 
 async def _play(world: World, faults: Faults) -> None:

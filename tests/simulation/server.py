@@ -49,24 +49,27 @@ class Process:
         self._task = self._world.loop.create_task(self._live(life))
         self._task.add_done_callback(lambda task: self._ended(task, life))
 
-    def kill(self, *, again_in_s: float | None = None) -> None:
-        """Ends it as a kill does: at once, in the middle of whatever it does."""
+    def kill(self, *, again_in_s: float | None = None) -> bool:
+        """Ends it as a kill does: at once, in the middle of whatever it does. False where it is dead already."""
         if self._life is None or not self._life.alive:
-            return
+            return False
         self._world.trace("kill", process=self.name, life=self.lives)
         self._bury(self._life, self._task)
         self._start_later(again_in_s)
+        return True
 
-    def second_life(self, *, kill_first_in_s: float) -> None:
-        """Another life begins while this one still lives: a supervisor that was wrong about a death."""
+    def second_life(self, *, kill_first_in_s: float) -> bool:
+        """Another life begins while this one still lives: a supervisor that was wrong about a death. False where it
+        is right."""
         life, task = self._life, self._task
         if life is None or not life.alive or not self.up:
-            return
+            return False
         self._world.trace("second_life", process=self.name)
         self._life = self._task = self.part = None
         self.up = False
         self.start()
         self._world.loop.call_later(kill_first_in_s, self._bury, life, task)
+        return True
 
     def hold_down(self) -> None:
         """Stays dead until `start`."""
@@ -140,7 +143,7 @@ class Server:
     def __init__(self, world: "World") -> None:
         self._world = world
         self.processes = {name: Process(world, name) for name in names_of(world.settings)}
-        world.disks.die = self.processes["journal"].kill
+        world.disks.die = self._journal_dies
 
     @property
     def gateway(self) -> SimulatedGateway | None:
@@ -173,6 +176,9 @@ class Server:
         self._world.random.shuffle(names)
         for name in names:
             self.processes[name].start()
+
+    def _journal_dies(self) -> None:
+        self.processes["journal"].kill()
 
     def lose_power(self) -> None:
         """Everything dies, and what was not synced is lost."""

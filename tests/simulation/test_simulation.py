@@ -1,4 +1,5 @@
-"""500 seeds: the real server under a virtual clock, with faults, and every promise checked after each.
+"""500 seeds, of which each chooses its placement: the real server under a virtual clock, with faults, and every
+promise checked after each.
 
 A failure names the promise, the seed, and the one command that replays it.
 """
@@ -15,7 +16,7 @@ from tests.simulation.plan import FAULTS, plan_of
 from tests.simulation.scenario import Run, replay_of, run
 
 SEEDS = 500
-PLACEMENT = "pooled"
+PLACEMENT = "both"
 JOBS = 2
 
 
@@ -33,11 +34,12 @@ def test_every_promise_holds_under_every_seed(ended: list[Run]) -> None:
 
 
 def test_the_seeds_show_something(ended: list[Run]) -> None:
-    """Each kind of fault happened in many runs, several at once in most, and the server worked all the while."""
+    """Each kind of fault took effect in many runs, several at once in most, and the server worked all the while."""
     kinds = Counter(kind for run in ended for kind in set(run.faults))
-    assert {kind for kind in FAULTS if kinds[kind] < 20} == set()
+    assert {kind for kind in FAULTS if kinds[kind] < 10} == set()
     assert sum(len(set(run.faults)) > 1 for run in ended) > SEEDS / 2
     assert sum(run.commits for run in ended) > 40 * SEEDS
+    assert sum(run.lost > 0 for run in ended) >= 5, "power failures must find changes that are not synced"
 
 
 @pytest.mark.parametrize("placement", ["pooled", "dedicated"])

@@ -48,16 +48,19 @@ class Traffic:
             identities.append(other[self._random.choice(list(CHANNELS))])
         offered(self._world, self._made(account, identities, self._data()))
 
-    def again(self) -> None:
-        """A source says something once more that it said before."""
-        if offers := self._world.book.offers:
+    def again(self) -> bool:
+        """A source says something once more that it said before. False where there is nothing yet, here and below."""
+        offers = self._world.book.offers
+        if offers:
             offered(self._world, self._random.choice(offers).event)
+        return bool(offers)
 
-    def conflict(self) -> None:
+    def conflict(self) -> bool:
         """A source uses a name once more, for other words."""
         offers = [o for o in self._world.book.offers if isinstance(o.event.data, MessageArrived)]
         if offers:
             offered(self._world, with_other_words(self._random.choice(offers).event))
+        return bool(offers)
 
     def bad(self) -> None:
         """A source sends what can't be taken."""

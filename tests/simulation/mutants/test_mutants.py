@@ -1,6 +1,8 @@
 """Each planted fault is caught within the suite's seeds: a mutant that survives means that a check is missing."""
 
 import multiprocessing
+import re
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +11,7 @@ from tests.simulation.mutants.known import KNOWN
 from tests.simulation.mutants.planting import MUTANTS
 
 JOBS = 2
+PAGE = Path(__file__).parents[3] / "docs" / "reliability.md"
 
 
 @pytest.fixture(scope="module")
@@ -29,3 +32,11 @@ def test_the_table_is_of_the_mutants_there_are() -> None:
     assert set(KNOWN) == set(MUTANTS)
     assert len(MUTANTS) >= 16
     assert all(0 <= seed < SEEDS for seed in KNOWN.values())
+
+
+def test_the_page_has_the_same_table() -> None:
+    """Each mutant, its fault and its seed."""
+    rows = re.findall(r"^\| `(\w+)` \| (.*) \| (\d+) \| \w+ \|$", PAGE.read_text(), re.MULTILINE)
+    assert {name: (fault, int(seed)) for name, fault, seed in rows} == {
+        name: (each.fault, KNOWN[name]) for name, each in MUTANTS.items()
+    }
