@@ -22,7 +22,6 @@ KNOWN: dict[str, int] = {
     "first_contact_not_unique": 0,
     "gap_not_noticed": 0,
     "handed_out_again_unmarked": 16,
-    "list_older_than_what_was_told": 297,
     "lost_timer": 3,
     "no_list_resubscription": 0,
     "no_resubscription": 0,

@@ -153,26 +153,6 @@ def refused_without_a_trace(plant: Plant) -> None:
     plant(Intake, "quarantine", lost)
 
 
-@mutant
-def list_older_than_what_was_told(plant: Plant) -> None:
-    """After one cell's new life a list is sent as far as that cell knows it (a bug that was here)."""
-    begin = Inboxes._begin
-
-    def partial(self: Inboxes, name: str, watched: Any, watchers: Any, cells: Any, *rest: Any) -> None:
-        begin(self, name, watched, watchers, self._mutant_cells or cells, *rest)  # type: ignore[attr-defined]
-
-    fresh = Inboxes.fresh
-
-    def one(self: Inboxes, cell: int) -> None:
-        self._mutant_cells = [cell]  # type: ignore[attr-defined]
-        fresh(self, cell)
-        self._mutant_cells = []  # type: ignore[attr-defined]
-
-    Inboxes._mutant_cells = []  # type: ignore[attr-defined]
-    plant(Inboxes, "_begin", partial)
-    plant(Inboxes, "fresh", one)
-
-
 class _Reversing:
     """A line that sends what it is given in one turn the other way round."""
 
