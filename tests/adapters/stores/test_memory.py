@@ -39,13 +39,17 @@ async def test_a_crash_before_the_sync_loses_the_commit() -> None:
     """The commit is held between its write and its sync while the machine dies."""
     disk, written, never = MemoryDisk(), asyncio.Event(), asyncio.Event()
 
+    taken = asyncio.Event()
+
     async def hold() -> None:
-        written.set()
-        await never.wait()
+        if taken.is_set():
+            written.set()
+            await never.wait()
 
     store = MemoryJournal(disk, new_generation=lambda: "g", before_sync=hold)
     await store.open()
     one = Writer((await store.raise_fences(["shard:1"]))[0])
+    taken.set()
     committing = asyncio.create_task(store.commit([one.unit("cu1", "chat:a")]))
     await written.wait()
     store.crash()
