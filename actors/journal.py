@@ -108,6 +108,8 @@ class Journal:
         self._behind: int | None = None
         """Where a former life's archive still was when it said so: the tail is to be counted from there."""
         self._archives: list[Line] = []
+        self._told = 0
+        """The head that the archive was told last."""
         self._tail = Tail(0)
         self._reads: set[asyncio.Task[None]] = set()
         """Tails that are read from the file; bounded by the journeys that cells load."""
@@ -180,6 +182,7 @@ class Journal:
             self._waiting = deque(asked for asked in self._waiting if asked[0].peer != line.peer)
         if line.peer.startswith("archive"):
             self._archives = [*(each for each in self._archives if each.peer != line.peer), line]
+            self._told = self.position
             line.send(HeadIs(self.position))
 
     def closed(self, line: Line) -> None:
@@ -214,7 +217,16 @@ class Journal:
             # This life took over from one that knew how far the archive was behind.
             self._behind = position
         self._tail.archived_to(position)
+        self._tell_head()
         self._work.set()
+
+    def _tell_head(self) -> None:
+        """Tells the archive the head, once it has come to the one it was told before: a word for each of its batches and
+        not for each commit, which would wake it a thousand times a second."""
+        if self.position > self._told and self._tail.archived_word >= self._told:
+            self._told = self.position
+            for archive in self._archives:
+                archive.send(HeadIs(self.position))
 
     def _read_tail(self, line: Line, asked: ReadTail) -> None:
         """Answers from memory where there is nothing to read. Who asks is the customer's only writer and has nothing
@@ -317,5 +329,4 @@ class Journal:
         for line, append in group:
             line.send(Settled(append.ref, verdicts[start : start + len(append.units)]))
             start += len(append.units)
-        for archive in self._archives:
-            archive.send(HeadIs(self.position))
+        self._tell_head()
