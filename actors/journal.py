@@ -221,8 +221,8 @@ class Journal:
         self._work.set()
 
     def _tell_head(self) -> None:
-        """Tells the archive the head, once it has come to the one it was told before: a word for each of its batches and
-        not for each commit, which would wake it a thousand times a second."""
+        """Tells the archive the head, once it has come to the one it was told before: a word for each of its batches
+        and not for each commit, which would wake it a thousand times a second."""
         if self.position > self._told and self._tail.archived_word >= self._told:
             self._told = self.position
             for archive in self._archives:
