@@ -9,7 +9,18 @@ from actors.journal import Journal
 from adapters.stores.errors import StoreFailed
 from adapters.stores.memory import MemoryJournal
 from protocol.journal import Committed, Stale, Unit
-from protocol.links import AnyLink, Append, ArchivedIs, FencesRaised, RaiseFences, ReadTail, Settled, TailIs, TrimTo
+from protocol.links import (
+    AnyLink,
+    Append,
+    ArchivedIs,
+    FencesRaised,
+    HeadIs,
+    RaiseFences,
+    ReadTail,
+    Settled,
+    TailIs,
+    TrimTo,
+)
 
 
 class Line:
@@ -244,4 +255,20 @@ async def test_a_new_life_knows_how_far_the_archive_is_behind() -> None:
     journal.received(archive, ArchivedIs(3))
     await turns()
     assert cell.said[-1] == Settled(7, [Committed(4)])
+    task.cancel()
+
+
+async def test_the_archive_is_told_the_head_once_for_each_of_its_batches() -> None:
+    """Commits that come while it works on what it was told are told together, when it has come that far."""
+    journal, cell, task = await started()
+    archive = Line("archive")
+    journal.opened(archive, fresh=True)
+    for number in range(1, 4):
+        journal.received(cell, Append(1 + number, [unit(number)]))
+        await turns()
+    assert archive.said == [HeadIs(0), HeadIs(1)]
+    journal.received(archive, ArchivedIs(1))
+    assert archive.said[2:] == [HeadIs(3)]
+    journal.received(archive, ArchivedIs(3))
+    assert archive.said[3:] == []
     task.cancel()
