@@ -65,9 +65,8 @@ class Seats:
         """A new usher is asked again for whom the former one had not found; its turns are new ones."""
         self._usher = line
         if fresh:
-            for customer in self._sought:
-                self._sought[customer] = 0
-                line.send(Locate(customer, 0))
+            self._sought = dict.fromkeys(self._sought, 0)
+            self._ask_again(line)
 
     def closed(self, line: Line) -> None:
         """It reconnects by itself; who sits can be reached meanwhile."""
@@ -89,6 +88,9 @@ class Seats:
                     self._gone(seat, lost=True)
                 for said in message.seats:
                     self._sits(said)
+                # Who is sought may have sat since it was asked for, and have left unsaid: nothing is told one by one
+                # before everything is, and the usher has met the wish.
+                self._ask_again(line)
 
     def _sits(self, said: SeatIs) -> None:
         known = self._seats.get(said.seat)
@@ -123,3 +125,7 @@ class Seats:
         self._sought[customer] = denied
         if self._usher is not None:
             self._usher.send(Locate(customer, denied))
+
+    def _ask_again(self, usher: Line) -> None:
+        for customer, denied in self._sought.items():
+            usher.send(Locate(customer, denied))

@@ -220,3 +220,14 @@ def test_a_new_usher_is_asked_again_and_its_word_is_the_whole_truth() -> None:
     front.hear(SeatsAre([SeatIs(0, "ann", 1)]))
     assert (front.cells.indexes, front.moved) == ([0], ["bob", "ann"])
     assert front.cells.unreachable() == []
+
+
+def test_who_sat_and_left_before_everything_was_told_is_sought_again() -> None:
+    """A new usher hears who sits before it tells anyone: the wish is met for it, and nobody was told."""
+    front = Front()
+    front.ask("ann")
+    front.usher.said.clear()
+    front.hear(SeatsAre([SeatIs(0, "bob", 7)]))
+    assert front.usher.said == [Locate("ann", 0)]
+    front.hear(SeatsAre([SeatIs(0, "bob", 7), SeatIs(1, "ann", 8)]))
+    assert front.usher.said == [Locate("ann", 0)]
