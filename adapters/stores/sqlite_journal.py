@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from msgspec import msgpack
 
-from adapters.stores import migrations
+from adapters.stores import connection, migrations
 from adapters.stores.connection import Connection, checkpoint, open_reader, open_writer, transaction
 from adapters.stores.errors import StoreFailed
 from adapters.stores.journal_rules import (
@@ -161,11 +161,11 @@ class SqliteJournalReader:
 
     async def first_position(self) -> int:
         """The oldest position that is still kept; the next one to come where nothing is."""
-        return await self._opened().run(_first_position)
+        return await self._opened().run(connection.read, _first_position)
 
     async def position_before(self, at_ms: int) -> int:
         """The newest position up to which every unit was committed before `at_ms`; one below the oldest where none."""
-        return await self._opened().run(_position_before, at_ms)
+        return await self._opened().run(connection.read, _position_before, at_ms)
 
     async def read(self, after: int, limit: int) -> list[Record]:
         """At most `limit` records after the position, ascending; fewer once their bodies have `READ_BYTES_MAX`."""

@@ -297,3 +297,26 @@ async def test_a_read_of_long_units_gives_fewer(tmp_path: Path, monkeypatch: pyt
     assert [[r.position for r in await reader.read(after, 10)] for after in (0, 2, 3)] == [[1, 2], [3], [4]]
     await reader.close()
     await store.close()
+
+
+async def test_where_an_empty_journal_begins_is_one_answer_though_it_is_written_meanwhile(tmp_path: Path) -> None:
+    """The first commit falls between the reader's statements: read apart, they would say that position 1 is gone."""
+    path = tmp_path / "journal.db"
+    store = journal(path)
+    await store.open()
+    [fence] = await store.raise_fences(["shard:1"])
+    unit, loop = Writer(fence).unit("cu1", "chat:1"), asyncio.get_running_loop()
+    reader = SqliteJournalReader(path)
+    await reader.open()
+
+    def committing(statement: str) -> None:
+        if "max(position)" in statement:
+            asyncio.run_coroutine_threadsafe(store.commit([unit]), loop).result()
+
+    assert reader._db is not None
+    await reader._db.set_trace_callback(committing)
+    assert await reader.first_position() == 1
+    await reader._db.set_trace_callback(None)
+    assert await reader.position() == 1
+    await reader.close()
+    await store.close()
