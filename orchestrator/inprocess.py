@@ -64,8 +64,9 @@ class InProcess:
             self._following.cancel()
             await asyncio.gather(self._following, return_exceptions=True)
         for process in sorted(self._table, key=lambda process: process.drain_order):
-            await self.parts[process.name].drain()
-            await self._running.pop(process.name)
+            if process.name in self._running:  # Else its restart was cut short: by what a test waited too long for.
+                await self.parts[process.name].drain()
+                await self._running.pop(process.name)
         for part in self.parts.values():
             await part.stop()
 
