@@ -157,8 +157,10 @@ def test_every_third_party_import_is_a_dependency_with_a_pin() -> None:
 
 
 DISTRIBUTIONS = {
+    "cel": "common-expression-language",
     "hdrh": "hdrhistogram",
     "mailparser_reply": "mail-parser-reply",
+    "yaml": "pyyaml",
 }
 """Distributions that are not named as their module is."""
 
