@@ -19,7 +19,7 @@ from benchmarks.bars import Bar
 from benchmarks.disk import NoDisk
 from benchmarks.phases import Phases
 from benchmarks.plot import NoPlot, Panel
-from benchmarks.report import show_bars
+from benchmarks.report import results_to, show_bars
 from benchmarks.server import LiveServer, NotServing
 from benchmarks.wire import Refused
 from protocol.errors import Refusal
@@ -75,7 +75,7 @@ def carry_out(
     """
     with _stopping_in_order(), _failures_in_words():
         if file is not None:
-            plot.check()
+            plot.check(file)
         with Phases(Console(stderr=True)) as phases:
             result = run(phases)
         if file is not None:
@@ -83,10 +83,10 @@ def carry_out(
     if as_json:
         sys.stdout.write(msgspec.json.encode(result).decode() + "\n")
     else:
-        show(result, Console())
+        show(result, results_to())
     held = list(bars(result)) if bars is not None else []
     if held:
-        show_bars(held, Console(stderr=as_json))
+        show_bars(held, results_to(stderr=as_json))
     if result.faults:
         raise typer.Exit(WRONG_COUNTS)
     if not all(bar.is_met for bar in held):

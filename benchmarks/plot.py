@@ -36,12 +36,17 @@ class Panel(Struct, frozen=True):
     scale: Literal["linear", "log"] = "linear"
 
 
-def check() -> None:
-    """Raises `NoPlot` before a run whose plot could not be made."""
+def check(file: Path) -> None:
+    """Raises `NoPlot` before a run whose plot could not be made, or not be written to `file`."""
     try:
         import matplotlib  # noqa: F401 - whether it is there is the question
     except ImportError as exc:
         raise NoPlot("--plot needs matplotlib: pip install 'throughline[benchmarks]'") from exc
+    try:
+        with file.open("ab"):  # An older plot stays until there is a new one.
+            pass
+    except OSError as exc:
+        raise NoPlot(f"--plot {file} cannot be written: {exc.strerror}") from exc
 
 
 def draw(panels: Sequence[Panel], file: Path) -> None:

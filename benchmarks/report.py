@@ -14,6 +14,16 @@ Row = tuple[str, str, str]
 """A figure's name, the figure, and what it is of."""
 
 
+PIPED_COLUMNS = 160
+"""The width of tables that go to a file or a pipe: none of ours is wider, so none is cut."""
+
+
+def results_to(*, stderr: bool = False) -> Console:
+    """Where results go; as wide as the terminal, where there is one."""
+    out = Console(stderr=stderr)
+    return out if out.is_terminal else Console(stderr=stderr, width=PIPED_COLUMNS)
+
+
 def show_figures(title: str, rows: Iterable[Row], console: Console) -> None:
     """Prints one figure a line."""
     table = Table(title=title, show_header=False, title_justify="left")

@@ -3,13 +3,15 @@
 from pathlib import Path
 from xml.etree import ElementTree
 
-from benchmarks.plot import Bars, Line, Panel, check, draw
+import pytest
+
+from benchmarks.plot import Bars, Line, NoPlot, Panel, check, draw
 
 
 def test_panels_become_one_svg(tmp_path: Path) -> None:
     """Lines with their names, bars with theirs; titles stay text, so that they can be found."""
-    check()
     file = tmp_path / "run.svg"
+    check(file)
     draw(
         [
             Panel("Events", "second", "events/s", [Line("acked", [0, 1], [5, 6])]),
@@ -21,3 +23,9 @@ def test_panels_become_one_svg(tmp_path: Path) -> None:
     assert root.tag == "{http://www.w3.org/2000/svg}svg"
     words = {element.text for element in root.iter("{http://www.w3.org/2000/svg}text")}
     assert {"Events", "events/s", "acked", "Memory", "dedicated"} <= words
+
+
+def test_a_plot_that_cannot_be_written_is_refused_before_the_run(tmp_path: Path) -> None:
+    """Not after the minutes that it took."""
+    with pytest.raises(NoPlot, match="No such file or directory"):
+        check(tmp_path / "nowhere" / "run.svg")

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from tests.simulation.jobs import runs
 from tests.simulation.scenario import Run, replay_of, run
 
-out = Console(highlight=False)
+out = Console(highlight=False, soft_wrap=True)
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
