@@ -40,6 +40,7 @@ def of_throughput(result: Throughput) -> list[Bar]:
         Bar(name="events/s", measured=result.events_per_s, least=20_000),
         Bar(name="  measured for", measured=result.seconds, least=60, unit="s"),
         Bar(name="  live conversations", measured=_set(result.setting, "customers"), least=2000),
+        Bar(name="  strangers' events", measured=_strangers(result.setting), least=10, unit="%"),
         Bar(name="  agents", measured=_set(result.setting, "agents"), least=20),
         Bar(name="ratio to the relay", measured=result.ratio, least=0.35),
         Bar(name="archive level", measured=result.archive_level_after_s, most=60, unit="s"),
@@ -100,6 +101,12 @@ def of_recovery(result: Recovery) -> list[Bar]:
 
 def _set(setting: dict[str, str | int | float], name: str) -> float:
     return float(setting[name])
+
+
+def _strangers(setting: dict[str, str | int | float]) -> float:
+    """Of all events, in per cent."""
+    every = _set(setting, "new_every")
+    return 100 / every if every else 0.0
 
 
 def _at(rates: Sequence[AtRate], per_s: float) -> AtRate | None:

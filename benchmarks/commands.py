@@ -40,6 +40,7 @@ from benchmarks.options import (
 )
 from benchmarks.pushing import Shape
 from benchmarks.server import ACCOUNT, QUEUE, Setup
+from benchmarks.traffic import NEW_EVERY
 
 RATES = (100.0, 1000.0, 5000.0)
 
@@ -75,6 +76,9 @@ def throughput(
     search: Annotated[bool, typer.Option("--search", help="Also: which rate holds?")] = False,
     trial_seconds: Annotated[float, typer.Option(min=1, max=600, help="How long such a rate is offered.")] = 20,
     customers: Customers = 2000,
+    new_every: Annotated[
+        int, typer.Option(min=0, max=1_000_000, help="Every so many events one of a stranger; 0: none.")
+    ] = NEW_EVERY,
     gateways: Gateways = 4,
     agents: Agents = 20,
     window: Window = 512,
@@ -98,6 +102,7 @@ def throughput(
         seconds=seconds,
         rate=rate,
         customers=customers,
+        new_every=new_every,
         shape=Shape(gateways=gateways, agents=agents, window=window, batch=batch),
         text_bytes=text_bytes,
         preload=preload,

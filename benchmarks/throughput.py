@@ -29,7 +29,7 @@ from benchmarks.server import ACCOUNT, QUEUE, LiveServer, Setup, serving
 from benchmarks.server_load import ServerLoad
 from benchmarks.setting import Setting, setting
 from benchmarks.sustained import Sustained
-from benchmarks.traffic import Traffic
+from benchmarks.traffic import NEW_EVERY, Traffic
 
 WARM_UP_S = 2.0
 """Connections, caches and the first checkpoint come before the window."""
@@ -43,6 +43,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     setup: Setup
     seconds: float = 10.0
     customers: int = 2000
+    new_every: int = NEW_EVERY
+    """Every so many events one is of a stranger; 0: none."""
     shape: Shape = Shape()
     rate: float = 0.0
     """Offered events a second; 0: as many as are answered."""
@@ -123,6 +125,7 @@ def run(plan: Plan, *, phases: Phases) -> Result:
         text_bytes=plan.text_bytes,
         began_ms=now_ms,
         past=past,
+        new_every=plan.new_every,
     )
     phases.begin("relay", plan.seconds / 2)
     relays = [uvloop.run(load_relay(traffic, plan.shape, seconds=plan.seconds / 2))]
@@ -257,7 +260,13 @@ def _result(plan: Plan, measured: _Measured, under: disk.Disk, relays: Sequence[
         ],
         events_by_second=measured.by_second,
         archive_lag_by_sample_s=[round(sample, 3) for sample in measured.lag_samples_s],
-        setting=setting(under.kind, customers=plan.customers, **asdict(plan.shape), text_bytes=plan.text_bytes),
+        setting=setting(
+            under.kind,
+            customers=plan.customers,
+            new_every=plan.new_every,
+            **asdict(plan.shape),
+            text_bytes=plan.text_bytes,
+        ),
     )
 
 

@@ -1,7 +1,7 @@
 """What customers say: numbered events, each a pure function of the run's name and its number.
 
     0 … customers-1     everyone's first message, sent before anything is measured: the live conversations
-    after that          one in ten is a stranger's first message, the others go on with a live conversation
+    after that          one in `new_every` is a stranger's first message, the others go on with a live conversation
 
     below 0             -1 - n is message n of the past (`benchmarks.past`), which only comes as a repeat
 
@@ -14,7 +14,7 @@ from typing import Any
 from benchmarks.past import Past
 
 NEW_EVERY = 10
-"""Every tenth event is of a customer whom nobody knew."""
+"""Every tenth event is of a customer whom nobody knew, where a run does not say another number."""
 REPEATS_PER_MILLE = 20
 """Events sent a second time, as channels do after a lost answer: 2%."""
 PAST_IN_REPEATS = 10
@@ -27,9 +27,19 @@ class Traffic:
     """The events of one run."""
 
     def __init__(
-        self, run: str, *, customers: int, account: str, text_bytes: int, began_ms: int, past: Past | None = None
+        self,
+        run: str,
+        *,
+        customers: int,
+        account: str,
+        text_bytes: int,
+        began_ms: int,
+        past: Past | None = None,
+        new_every: int = NEW_EVERY,
     ) -> None:
+        """With `new_every` 0 there are no strangers."""
         self.customers = customers
+        self._new_every = new_every
         self.past = past or Past()
         self.source = f"benchmark:{run}"
         self._run = run
@@ -39,14 +49,15 @@ class Traffic:
 
     def is_new(self, number: int) -> bool:
         """Whether the event is the first of its customer."""
-        return number < self.customers or number % NEW_EVERY == 0
+        return number < self.customers or (self._new_every > 0 and number % self._new_every == 0)
 
     def customer(self, number: int) -> int:
         """Whose event it is: a customer goes by the number of their first event."""
         if self.is_new(number):
             return number
         # Counted without the strangers' events, since a tenth of the customers would never be met otherwise.
-        return (number - number // NEW_EVERY) * _STRIDE % self.customers
+        strangers = number // self._new_every if self._new_every else 0
+        return (number - strangers) * _STRIDE % self.customers
 
     def subject(self, number: int) -> str:
         """The subject of a customer's first event, which shows in inboxes; empty for later ones."""

@@ -49,7 +49,7 @@ THROUGHPUT = Throughput(
     generator_is_the_limit=False, relay_generator_cpu=OWN, others_cores=None, archive_lag_s=None,
     archive_level_after_s=60.0, seconds=60, preloaded=0, sent=1, acked=1, pushed=1, journaled=1, archived=1,
     repeats_sent=0, repeats_answered=0, faults=[], cautions=[], events_by_second=[], archive_lag_by_sample_s=[],
-    setting={"customers": 2000, "agents": 20},
+    setting={"customers": 2000, "agents": 20, "new_every": 10},
 )  # fmt: skip
 LATENCY = Latency(
     offered_per_s=5000, events_per_s=5000, ack_ms=NONE, push_ms=NONE, fsync_ms=Percentiles(p50=0.5),
@@ -80,8 +80,9 @@ def missed(held: Sequence[Bar]) -> list[str]:
         ({}, None),
         ({"events_per_s": 19_999}, "events/s"),
         ({"seconds": 59}, "measured for"),
-        ({"setting": {"customers": 1999, "agents": 20}}, "live conversations"),
-        ({"setting": {"customers": 2000, "agents": 19}}, "agents"),
+        ({"setting": {"customers": 1999, "agents": 20, "new_every": 10}}, "live conversations"),
+        ({"setting": {"customers": 2000, "agents": 20, "new_every": 0}}, "strangers' events"),
+        ({"setting": {"customers": 2000, "agents": 19, "new_every": 10}}, "agents"),
         ({"ratio": 0.349}, "ratio to the relay"),
         ({"archive_level_after_s": 60.1}, "archive level"),
         ({"archive_level_after_s": None}, "archive level"),

@@ -26,6 +26,13 @@ def test_every_live_conversation_goes_on_and_one_in_ten_is_new() -> None:
     assert set(old.values()) == {90}
 
 
+def test_without_strangers_all_events_are_of_the_live_conversations() -> None:
+    """What strangers cost is told by a run without them."""
+    traffic = Traffic("run", customers=200, account="benchmark", text_bytes=160, began_ms=0, new_every=0)
+    assert {traffic.customer(number) for number in range(200, 2_200)} == set(range(200))
+    assert not any(traffic.is_new(number) for number in range(200, 2_200))
+
+
 def taken_by_the_server(event: dict[str, Any]) -> InboundEvent:
     """The event as the server's codec reads it from the wire."""
     (frame,) = Codec("msgpack").decode_gateway(msgpack.packb({"op": "events", "events": [event]}))
