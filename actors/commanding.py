@@ -6,16 +6,20 @@ One owner at a time: `take` is refused while another agent owns it, so of two ag
 from collections.abc import Sequence
 from typing import assert_never
 
+from actors import handing_over
 from actors.conversation import CONTEXT_MAX, DELIVERIES_MAX, Conversation
 from actors.delivery import attempt_first
 from actors.policy import Policy, identity_kind
 from protocol.commands import (
+    AcceptHandoff,
     AddNote,
     AnyCommand,
     Assign,
+    DeclineHandoff,
     LinkIdentity,
     MarkReplayed,
     Move,
+    OfferHandoff,
     Reopen,
     ReplayDelivery,
     Reply,
@@ -23,6 +27,7 @@ from protocol.commands import (
     SetContext,
     Snooze,
     Take,
+    WithdrawHandoff,
 )
 from protocol.entities import ContextItem, Direction, Interaction, Status
 from protocol.errors import Code, Refusal
@@ -45,7 +50,9 @@ from protocol.inbound import TEXT_MAX
 NAME_MAX = 128
 """Characters of a queue's, agent's or context item's name."""
 VALUE_MAX = 4096
-"""Characters of a context item's value."""
+"""Characters of a context item's value, and of a handoff's note or reason."""
+HANDOFF_FIELDS_MAX = 32
+"""Fields that one offer brings."""
 SENSITIVITIES = ("normal", "personal", "secret")
 
 
@@ -53,6 +60,13 @@ def decide(
     state: Conversation, command: AnyCommand, actor: str, identities: Sequence[str], policy: Policy, now_ms: int
 ) -> list[AnyEvent]:
     """The events of `command`, asked by `actor` (`agent:ann`); `identities` are the customer's, newest last."""
+    decided = _decide(state, command, actor, identities, policy, now_ms)
+    return handing_over.withdrawn_by(state, decided, actor, now_ms) if state.handoff is not None else decided
+
+
+def _decide(
+    state: Conversation, command: AnyCommand, actor: str, identities: Sequence[str], policy: Policy, now_ms: int
+) -> list[AnyEvent]:
     if not state.live:
         raise _not_now("the conversation is closed; the customer's next contact opens a new one")
     agent = actor.partition(":")[2]
@@ -90,6 +104,12 @@ def decide(
             return [_context(state, command, actor, now_ms)]
         case ReplayDelivery(delivery=delivery):
             return _replay(state, delivery, actor, now_ms)
+        case OfferHandoff():
+            return _offer(state, command, actor, identities, policy, now_ms)
+        case AcceptHandoff() | DeclineHandoff() | WithdrawHandoff():
+            if not isinstance(command, AcceptHandoff):
+                _check_words(command.reason, "reason")
+            return handing_over.answer(state, command, actor, identities, policy, now_ms)
         case LinkIdentity() | MarkReplayed():
             raise Refusal(Code.INVALID, "this command is addressed to a customer, not to a conversation", field="do")
         case _:
@@ -179,7 +199,7 @@ def _own(state: Conversation, owner: str, actor: str, now_ms: int) -> list[AnyEv
     return [OwnerChanged(at_ms=now_ms, actor=actor, owner=owner, previous=state.owner)]
 
 
-def _context(state: Conversation, command: SetContext, actor: str, now_ms: int) -> AnyEvent:
+def _context(state: Conversation, command: SetContext, actor: str, now_ms: int) -> ContextSet:
     _name(command.key, "key")
     if isinstance(command.value, str) and len(command.value) > VALUE_MAX:
         raise Refusal(Code.OVER_LIMIT, f"a context value has at most {VALUE_MAX} characters", field="value")
@@ -201,6 +221,27 @@ def _context(state: Conversation, command: SetContext, actor: str, now_ms: int) 
     )
 
 
+def _offer(
+    state: Conversation, command: OfferHandoff, actor: str, identities: Sequence[str], policy: Policy, now_ms: int
+) -> list[AnyEvent]:
+    """An offer, and the context items that its fields become; those that say nothing new become none."""
+    _name(command.kind, "kind")
+    _name(command.agent, "agent", empty=True)
+    _name(command.queue, "queue", empty=True)
+    _check_words(command.note, "note")
+    if len(command.fields) > HANDOFF_FIELDS_MAX:
+        raise Refusal(Code.OVER_LIMIT, f"an offer brings at most {HANDOFF_FIELDS_MAX} fields", field="fields")
+    given: list[ContextSet] = []
+    for key, value in command.fields.items():
+        known = state.context.get(key)
+        if known is None or known.value != value:
+            sensitivity = known.sensitivity if known else "normal"
+            given.append(_context(state, SetContext(key=key, value=value, sensitivity=sensitivity), actor, now_ms))
+    if len(state.context.keys() | {item.key for item in given}) > CONTEXT_MAX:
+        raise Refusal(Code.OVER_LIMIT, f"a conversation has at most {CONTEXT_MAX} context items", field="fields")
+    return handing_over.offer(state, command, given, actor, identities, policy, now_ms)
+
+
 def _replay(state: Conversation, delivery: str, actor: str, now_ms: int) -> list[AnyEvent]:
     found = state.deliveries.get(delivery)
     if found is None:
@@ -218,6 +259,11 @@ def _check_text(text: str) -> None:
         raise Refusal(Code.INVALID, "text is empty", field="text")
     if len(text) > TEXT_MAX:
         raise Refusal(Code.OVER_LIMIT, f"text has at most {TEXT_MAX} characters", field="text")
+
+
+def _check_words(text: str, field: str) -> None:
+    if len(text) > VALUE_MAX:
+        raise Refusal(Code.OVER_LIMIT, f"{field} has at most {VALUE_MAX} characters", field=field)
 
 
 def _name(value: str, field: str, *, empty: bool = False) -> str:

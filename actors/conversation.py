@@ -12,7 +12,7 @@ from sys import intern
 
 from msgspec import Struct, field
 
-from actors import recent
+from actors import handoff_states, recent
 from protocol.entities import (
     ContextItem,
     ConversationSummary,
@@ -40,6 +40,11 @@ from protocol.events import (
     DeliveryReplayed,
     DeliverySent,
     DeliveryUncertain,
+    HandoffAccepted,
+    HandoffDeclined,
+    HandoffExpired,
+    HandoffOffered,
+    HandoffWithdrawn,
     InteractionEnded,
     InteractionStarted,
     MessageQueued,
@@ -48,6 +53,7 @@ from protocol.events import (
     OwnerChanged,
     QueueChanged,
 )
+from protocol.handoffs import Handoff
 
 REFERENCES_MAX = 64
 """Thread references a conversation answers to; the oldest are forgotten, and then time and openness decide."""
@@ -71,6 +77,11 @@ RELISTING = frozenset(
         ConversationResolved,
         ConversationReopened,
         ConversationClosed,
+        HandoffOffered,
+        HandoffAccepted,
+        HandoffDeclined,
+        HandoffExpired,
+        HandoffWithdrawn,
     )
 )
 """The facts that may change what `lists_of` says."""
@@ -102,6 +113,8 @@ class Conversation(Struct, kw_only=True):
     recent: bytes = b""
     """The newest events, ending with the one at `head` (see `actors.recent`)."""
     recent_count: int = 0
+    handoff: Handoff | None = None
+    """The newest one, also when it is over: its lease counts the offers."""
 
     @property
     def live(self) -> bool:
@@ -161,6 +174,8 @@ def evolve(state: Conversation, event: AnyEvent, encoded: bytes) -> Conversation
             | DeliveryReplayed()
         ):
             _deliver(state, event)
+        case HandoffOffered() | HandoffAccepted() | HandoffDeclined() | HandoffExpired() | HandoffWithdrawn():
+            state.handoff = handoff_states.evolve(state.handoff, event)
         case NoteAdded() | DeliveryConfirmed():
             pass
         case _:
@@ -186,6 +201,7 @@ def view(state: Conversation, identities: Sequence[str]) -> ConversationView:
         context=list(state.context.values()),
         deliveries=[copy(delivery) for delivery in state.deliveries.values()],
         relation=state.relation,
+        handoff=state.handoff,
     )
 
 
@@ -201,17 +217,21 @@ def summary(state: Conversation) -> ConversationSummary:
         subject=state.subject,
         channel=state.interactions[-1].channel if state.interactions else "",
         updated_at_ms=state.updated_at_ms,
+        offered_to=state.handoff.to if state.handoff is not None and state.handoff.open else "",
     )
 
 
 def lists_of(state: Conversation) -> tuple[str, ...]:
-    """The lists it stands in: its customer's always, its queue's and owner's while it is not done."""
+    """The lists it stands in: its customer's always, its queue's and owner's while it is not done, and those of whom it
+    is offered to."""
     mine = f"customer:{state.customer}"
     if state.status not in (Status.OPEN, Status.SNOOZED):
         return (mine,)
-    if state.owner:
-        return (mine, f"queue:{state.queue}", f"owner:{state.owner}")
-    return (mine, f"queue:{state.queue}")
+    lists = (mine, f"queue:{state.queue}", f"owner:{state.owner}") if state.owner else (mine, f"queue:{state.queue}")
+    if state.handoff is None or not state.handoff.open:
+        return lists
+    offered = state.handoff.to.replace("agent:", "owner:", 1)
+    return lists if offered in lists else (*lists, offered)
 
 
 def interaction_of(state: Conversation, number: int) -> Interaction | None:

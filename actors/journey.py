@@ -13,7 +13,7 @@ from typing import assert_never
 import msgspec
 from msgspec import Struct, field
 
-from actors import commanding, contact, delivery
+from actors import commanding, contact, delivery, handing_over
 from actors.conversation import Conversation
 from actors.conversation import evolve as evolve_conversation
 from actors.correlation import correlate
@@ -44,7 +44,7 @@ PAST_MAX = 64
 """Ids of closed conversations kept for relations."""
 IDENTITIES_MAX = 64
 REPLAYED_MAX = 256
-STATE_VERSION = 3
+STATE_VERSION = 4
 """Of the snapshot's form; another one is not read, and the journey is loaded from its events."""
 
 
@@ -119,7 +119,7 @@ def decide(state: Journey, given: AnyInput, policy: Policy, now_ms: int) -> Deci
                 return NOTHING
             return _in(conversation.id, delivery.decide_outcome(conversation, given, policy, now_ms))
         case TimerDue():
-            return _due(state, now_ms)
+            return _due(state, policy, now_ms)
         case _:
             assert_never(given)
 
@@ -156,6 +156,8 @@ def next_due_ms(state: Journey) -> int | None:
         if conversation.close_at_ms and not delivery.in_line(conversation):
             due.append(conversation.close_at_ms)
         if conversation.deliveries and (at := delivery.next_due_ms(conversation)) is not None:
+            due.append(at)
+        if conversation.handoff and (at := handing_over.next_due_ms(conversation)) is not None:
             due.append(at)
     return min(due) if due else None
 
@@ -385,11 +387,13 @@ def _link(state: Journey, identity: str, actor: str, now_ms: int) -> Decision:
     return Decision([(state.customer, linked)], identities=[identity])
 
 
-def _due(state: Journey, now_ms: int) -> Decision:
+def _due(state: Journey, policy: Policy, now_ms: int) -> Decision:
     events: list[tuple[str, AnyEvent]] = []
     for conversation in state.conversations.values():
         if conversation.status is Status.SNOOZED and conversation.wake_at_ms <= now_ms:
             events.append((conversation.id, ConversationWoken(at_ms=now_ms, actor="system", reason="time")))
+        ended = handing_over.decide_due(conversation, state.identities, policy, now_ms) if conversation.handoff else ()
+        events += [(conversation.id, event) for event in ended]
         attempts = delivery.decide_due(conversation, now_ms)
         events += [(conversation.id, event) for event in attempts]
         # What still has to leave keeps it from closing: it rings again when that is settled.

@@ -2,6 +2,8 @@
 
 from msgspec import Struct, field
 
+from actors.rules.handoffs import Handoffs
+
 DAY_MS = 86_400_000
 
 
@@ -32,6 +34,7 @@ class Policy(Struct, kw_only=True, frozen=True):
     backoff_max_ms: int = 600_000
     once_keys_ms: int = 30 * DAY_MS
     """How long a repeat of an input is recognised."""
+    handoffs: Handoffs = field(default_factory=Handoffs)
 
     def channel(self, channel: str) -> ChannelRules:
         """The channel's rules; one nobody wrote rules for has the defaults."""

@@ -19,6 +19,8 @@ from actors.rows import (
     attachment_rows,
     capped,
     context_row,
+    handoff_end,
+    handoff_row,
     identity_row,
     interaction_row,
     outbox_changes,
@@ -205,6 +207,11 @@ def _contents(at: Place, event: ev.AnyEvent) -> Iterable[Patch]:
             )
         case ev.ContextSet():
             yield context_row(at, event)
+        case ev.HandoffOffered():
+            yield handoff_row(at, event)
+            yield action_row(at, event, "handoff_offered", f"{event.kind} to {event.to}")
+        case ev.HandoffAccepted() | ev.HandoffDeclined() | ev.HandoffExpired() | ev.HandoffWithdrawn():
+            yield from handoff_end(at, event)
         case ev.DeliveryAttempted() | ev.DeliverySent() | ev.DeliveryFailed() | ev.DeliveryUncertain():
             yield at.change("outbox", event.delivery, **outbox_changes(event))
         case ev.DeliveryDead():

@@ -5,6 +5,7 @@ rows find the conversations that are not live. A timer is named by its stream an
 
     wake              end of a snooze
     close             end of the time a resolved conversation waits for the customer's next word
+    handoff           end of an open offer's lease
     delivery:<id>     a delivery that is queued, in flight, or waiting for its next attempt
 
 A queued delivery and one in flight are due at once: nobody waits for them in a running server, but after a restart
@@ -24,11 +25,17 @@ from protocol.events import (
     DeliveryReplayed,
     DeliverySent,
     DeliveryUncertain,
+    HandoffAccepted,
+    HandoffDeclined,
+    HandoffExpired,
+    HandoffOffered,
+    HandoffWithdrawn,
     MessageQueued,
 )
 
 WAKE = "wake"
 CLOSE = "close"
+HANDOFF = "handoff"
 
 
 def delivery_timer(delivery: str) -> str:
@@ -57,5 +64,9 @@ def timer_changes(event: AnyEvent) -> list[tuple[str, int | None]]:
             return [(delivery_timer(event.delivery), event.retry_at_ms or None)]
         case DeliverySent() | DeliveryDead():
             return [(delivery_timer(event.delivery), None)]
+        case HandoffOffered():
+            return [(HANDOFF, event.expires_at_ms)]
+        case HandoffAccepted() | HandoffDeclined() | HandoffExpired() | HandoffWithdrawn():
+            return [(HANDOFF, None)]
         case _:
             return []

@@ -4,6 +4,8 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from protocol.handoffs import Handoff
+
 
 class Status(StrEnum):
     """Where a conversation stands."""
@@ -110,6 +112,8 @@ class ConversationSummary(Struct, kw_only=True, omit_defaults=True):
     channel: str = ""
     """The channel of the newest interaction."""
     updated_at_ms: int = 0
+    offered_to: str = ""
+    """`agent:<name>` or `queue:<name>` while a handoff waits for an answer."""
 
 
 class ConversationView(Struct, kw_only=True, omit_defaults=True):
@@ -129,6 +133,8 @@ class ConversationView(Struct, kw_only=True, omit_defaults=True):
     context: list[ContextItem] = []
     deliveries: list[Delivery] = []
     relation: Relation | None = None
+    handoff: Handoff | None = None
+    """The newest one, also when it is over."""
 
 
 class CustomerView(Struct, kw_only=True, omit_defaults=True):

@@ -114,6 +114,10 @@ def _told(event: AnyEvent) -> tuple[str, str]:
             return "", event.text
         case e.ContextSet():
             return event.channel, f"{event.key} = {event.value}"
+        case e.HandoffOffered():
+            return "", f"handoff {event.lease} to {event.to}"
+        case e.HandoffAccepted() | e.HandoffDeclined() | e.HandoffExpired() | e.HandoffWithdrawn():
+            return "", f"handoff {event.lease}"
         case e.IdentityLinked() | e.IdentityConflictFound():
             return "", event.identity
         case e.DeliveryConfirmed():

@@ -13,6 +13,7 @@ from actors.rows import INT_MAX, as_json
 from protocol import events as ev
 from protocol.archive import Patch
 from protocol.entities import Relation, RelationKind
+from protocol.handoffs import HandoffPackage, PackageItem
 from protocol.inbound import Attachment
 from protocol.journal import Entry, Record
 from protocol.shards import shard_of
@@ -72,6 +73,29 @@ SAMPLES: list[ev.AnyEvent] = [
     ev.ConversationClosed(at_ms=AT_MS, actor="system", reason="resolved"),
     ev.NoteAdded(at_ms=AT_MS, actor="agent:ann", text="calls back"),
     ev.ContextSet(at_ms=AT_MS, actor="agent:ann", key="invoice", value="R-7", version=2),
+    ev.HandoffOffered(
+        at_ms=AT_MS,
+        actor="agent:ann",
+        policy=3,
+        lease=1,
+        kind="tier1-tier2",
+        giver="ann",
+        to="queue:tier2",
+        continuity="agent:ann",
+        package=HandoffPackage(
+            conversation=CONVERSATION,
+            lease=1,
+            through=6,
+            items=[PackageItem(key="invoice", version=2)],
+            missing=["pin"],
+        ),
+        sha256="ab",
+        expires_at_ms=AT_MS + 600_000,
+    ),
+    ev.HandoffAccepted(at_ms=AT_MS, actor="agent:bob", lease=1, sha256="ab", continuity="agent:bob"),
+    ev.HandoffDeclined(at_ms=AT_MS, actor="agent:bob", lease=1, reason="not ours"),
+    ev.HandoffExpired(at_ms=AT_MS, actor="system", lease=1),
+    ev.HandoffWithdrawn(at_ms=AT_MS, actor="agent:ann", lease=1, reason="moved to queue legal"),
     ev.MessageQueued(
         at_ms=AT_MS,
         actor="agent:ann",
@@ -164,6 +188,42 @@ WRITES: dict[type[ev.AnyEvent], dict[str, dict[str, Any] | None]] = {
     },
     ev.NoteAdded: {"action": {"kind": "note", "detail": "calls back"}},
     ev.ContextSet: {"context_item": {"value": '"R-7"', "version": 2, "sensitivity": "normal"}},
+    ev.HandoffOffered: {
+        "handoff": {
+            "state": "offered",
+            "giver": "ann",
+            "offered_to": "queue:tier2",
+            "continuity": "agent:ann",
+            "items": 1,
+            "missing": '["pin"]',
+            "seq": 7,
+            "offered_at_ms": AT_MS,
+            "ended_at_ms": None,
+            "policy": 3,
+        },
+        "action": {"kind": "handoff_offered", "detail": "tier1-tier2 to queue:tier2"},
+        "timer": {"due_ms": AT_MS + 600_000},
+    },
+    ev.HandoffAccepted: {
+        "handoff": {"state": "accepted", "ended_at_ms": AT_MS, "ended_by": "agent:bob", "continuity": "agent:bob"},
+        "action": {"kind": "handoff_accepted", "detail": ""},
+        "timer": None,
+    },
+    ev.HandoffDeclined: {
+        "handoff": {"state": "declined", "ended_by": "agent:bob", "reason": "not ours"},
+        "action": {"kind": "handoff_declined", "detail": "not ours"},
+        "timer": None,
+    },
+    ev.HandoffExpired: {
+        "handoff": {"state": "expired", "ended_by": "system"},
+        "action": {"kind": "handoff_expired"},
+        "timer": None,
+    },
+    ev.HandoffWithdrawn: {
+        "handoff": {"state": "withdrawn", "reason": "moved to queue legal"},
+        "action": {"kind": "handoff_withdrawn", "detail": "moved to queue legal"},
+        "timer": None,
+    },
     ev.MessageQueued: {
         "outbox": {"state": "queued", "shard": shard_of(CUSTOMER), "queued_at_ms": AT_MS},
         "timer": {"due_ms": AT_MS},
