@@ -69,7 +69,8 @@ def conversations(
 ) -> list[ConversationSummary]:
     """Conversations, the newest change first.
 
-    `list` is `queue:<name>` or `owner:<agent>`, both without the resolved and the closed, or `customer:<id>`. `before`
+    `list` is `queue:<name>` or `owner:<agent>`, both with what is offered there and without the resolved and the
+    closed, or `customer:<id>`. `before`
     is (`updated_at_ms`, `conversation`) of a page's last row and asks for the page after it.
     """
     where, values = _listed(list)
@@ -80,8 +81,10 @@ def conversations(
     if before is not None:
         where, values = [*where, "(c.updated_at_ms, c.conversation) < (?, ?)"], [*values, *before]
     rows = db.execute(
-        "SELECT c.conversation, c.customer, c.head, c.status, c.queue, c.owner, c.subject, c.channel, c.updated_at_ms "
-        f"FROM conversation c WHERE {' AND '.join(where) or '1'} "
+        "SELECT c.conversation, c.customer, c.head, c.status, c.queue, c.owner, c.subject, c.channel, c.updated_at_ms, "
+        "coalesce(h.offered_to, '') FROM conversation c "
+        "LEFT JOIN handoff h ON h.conversation = c.conversation AND h.state = 'offered' "
+        f"WHERE {' AND '.join(where) or '1'} "
         "ORDER BY c.updated_at_ms DESC, c.conversation DESC LIMIT ?",
         (*values, limit),
     )
@@ -89,7 +92,7 @@ def conversations(
 
 
 def conversation(db: sqlite3.Connection, conversation: str) -> Row | None:
-    """A conversation's row with its `interactions`, `context`, `relations` and `deliveries`."""
+    """A conversation's row with its `interactions`, `context`, `relations`, `deliveries` and `handoffs`."""
     row = next(_rows(db, "SELECT * FROM conversation WHERE conversation = ?", conversation), None)
     return None if row is None else row | _parts(db, conversation)
 
@@ -103,6 +106,19 @@ def journey(db: sqlite3.Connection, customer: str) -> Row | None:
     own = _rows(db, "SELECT * FROM conversation WHERE customer = ? ORDER BY opened_at_ms, conversation", customer)
     every = [found | _parts(db, found["conversation"]) for found in own]
     return row | {"identities": [*identities], "conversations": every}
+
+
+def handoffs(db: sqlite3.Connection, conversation: str) -> list[Row]:
+    """A conversation's handoffs, the oldest first, each with the `package` its offer carried."""
+    sql = """
+        SELECT handoff.*, json_extract(event.body, '$.package') AS package
+        FROM handoff LEFT JOIN event ON event.stream = handoff.conversation AND event.seq = handoff.seq
+        WHERE handoff.conversation = ? ORDER BY lease"""
+    found = [*_rows(db, sql, conversation)]
+    for row in found:
+        row["missing"] = msgspec.json.decode(row["missing"])
+        row["package"] = msgspec.json.decode(row["package"] or "null")
+    return found
 
 
 def quarantine(
@@ -155,6 +171,7 @@ _PARTS = {
     "interactions": "SELECT * FROM interaction WHERE conversation = ? ORDER BY interaction",
     "context": "SELECT * FROM context_item WHERE conversation = ? ORDER BY key",
     "relations": "SELECT * FROM relation WHERE conversation = ? ORDER BY earlier",
+    "handoffs": "SELECT * FROM handoff WHERE conversation = ? ORDER BY lease",
     # A delivery's id is its conversation's, a full stop, and a number: the key's range finds them without an index.
     "deliveries": "SELECT outbox.* FROM (SELECT ? AS c) JOIN outbox "
     "ON delivery > c || '.' AND delivery < c || '/' ORDER BY queued_at_ms",
@@ -180,13 +197,15 @@ def _listed(name: str) -> tuple[list[str], list[Any]]:
             return ["c.customer = ?"], [value]
         case "queue" | "owner":
             of_work = f"SELECT conversation FROM work WHERE {kind} = ? AND status IN ('open', 'snoozed')"
-            return [f"c.conversation IN ({of_work})"], [value]
+            offered = "SELECT conversation FROM handoff WHERE offered_to = ? AND state = 'offered'"
+            taker = f"agent:{value}" if kind == "owner" else name
+            return [f"c.conversation IN ({of_work} UNION ALL {offered})"], [value, taker]
         case _:
             raise AssertionError(f"no list {name!r}: queue:<name>, owner:<agent> or customer:<id>")
 
 
 def _summary(row: tuple[Any, ...]) -> ConversationSummary:
-    identifier, customer, head, status, queue, owner, subject, channel, updated_at_ms = row
+    identifier, customer, head, status, queue, owner, subject, channel, updated_at_ms, offered_to = row
     return ConversationSummary(
         conversation=identifier,
         customer=customer,
@@ -197,6 +216,7 @@ def _summary(row: tuple[Any, ...]) -> ConversationSummary:
         subject=subject,
         channel=channel,
         updated_at_ms=updated_at_ms,
+        offered_to=offered_to,
     )
 
 
@@ -204,6 +224,8 @@ def _parts(db: sqlite3.Connection, conversation: str) -> Row:
     parts = {name: [*_rows(db, sql, conversation)] for name, sql in _PARTS.items()}
     for item in parts["context"]:
         item["value"] = msgspec.json.decode(item["value"])
+    for handoff in parts["handoffs"]:
+        handoff["missing"] = msgspec.json.decode(handoff["missing"])
     return parts
 
 

@@ -202,7 +202,7 @@ def _is(name: str) -> str:
 _PRUNE_CONVERSATION = (
     *(
         f"DELETE FROM {table} WHERE conversation = ?"
-        for table in ("interaction", "relation", "attachment", "context_item")
+        for table in ("interaction", "relation", "attachment", "context_item", "handoff")
     ),
     # Its row stays, empty of words: a load finds the streams of a customer by it. Without a time of closing it is not
     # looked at again.

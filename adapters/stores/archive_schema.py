@@ -31,6 +31,7 @@ TABLES: dict[str, Table] = {
     "relation": Table(("conversation", "earlier")),
     "attachment": Table(("conversation", "seq", "n")),
     "context_item": Table(("conversation", "key"), replaced=True),
+    "handoff": Table(("conversation", "lease")),
     "action": Table(("stream", "seq")),
     "work": Table(("conversation",)),
     "event": Table(("stream", "seq")),
@@ -235,4 +236,30 @@ _FIRST = (
     FROM event WHERE type = 'ActivitySeen'""",
 )
 
-ARCHIVE = Schema(name="archive", application_id=0x54684C61, steps=(_FIRST,))  # "ThLa"
+_HANDOFFS = (
+    """CREATE TABLE handoff (
+        conversation TEXT NOT NULL,
+        lease INTEGER NOT NULL,
+        kind TEXT NOT NULL,
+        state TEXT NOT NULL,
+        giver TEXT NOT NULL,
+        offered_to TEXT NOT NULL,
+        continuity TEXT NOT NULL,
+        sha256 TEXT NOT NULL,
+        items INTEGER NOT NULL,
+        missing TEXT NOT NULL,
+        seq INTEGER NOT NULL,
+        offered_at_ms INTEGER NOT NULL,
+        expires_at_ms INTEGER NOT NULL,
+        ended_at_ms INTEGER,
+        ended_by TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        policy INTEGER NOT NULL,
+        position INTEGER NOT NULL,
+        PRIMARY KEY (conversation, lease)) WITHOUT ROWID""",
+    # Of open ones alone: the lists of those whom something is offered to.
+    "CREATE INDEX handoff_by_taker ON handoff (offered_to) WHERE state = 'offered'",
+    "CREATE INDEX handoff_by_time ON handoff (offered_at_ms)",
+)
+
+ARCHIVE = Schema(name="archive", application_id=0x54684C61, steps=(_FIRST, _HANDOFFS))  # "ThLa"

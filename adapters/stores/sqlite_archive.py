@@ -111,8 +111,12 @@ class ArchiveReads:
         )
 
     async def conversation(self, conversation: str) -> dict[str, Any] | None:
-        """A conversation's row with its `interactions`, `context`, `relations` and `deliveries`."""
+        """A conversation's row with its `interactions`, `context`, `relations`, `deliveries` and `handoffs`."""
         return await self._reader().run(connection.read, queries.conversation, conversation)
+
+    async def handoffs(self, conversation: str) -> Sequence[dict[str, Any]]:
+        """A conversation's handoffs, the oldest first, each with its package."""
+        return await self._reader().run(queries.handoffs, conversation)
 
     async def journey(self, customer: str) -> dict[str, Any] | None:
         """A customer's row with `identities` and `conversations`, oldest first, each as `conversation` gives it."""

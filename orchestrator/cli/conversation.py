@@ -16,6 +16,7 @@ PARTS = {
     "interactions": ("interaction", "channel", "account", "identity", "started_at_ms", "ended_at_ms"),
     "context": ("key", "value", "channel", "actor", "at_ms", "version"),
     "relations": ("kind", "earlier", "reason"),
+    "handoffs": ("lease", "kind", "giver", "offered_to", "state", "missing", "ended_by", "reason"),
     "deliveries": ("delivery", "state", "channel", "recipient", "attempt", "confirmed", "reason"),
 }
 """Tables below the conversation's own fields, with the columns shown."""

@@ -13,9 +13,20 @@ from orchestrator.client.connection import Line
 from orchestrator.client.wire import refusal_of
 from protocol.agent_session import AgentSession
 from protocol.backoff import backoff_ms
-from protocol.commands import AddNote, AnyCommand, Reply, Resolve, Take
+from protocol.commands import (
+    AcceptHandoff,
+    AddNote,
+    AnyCommand,
+    DeclineHandoff,
+    OfferHandoff,
+    Reply,
+    Resolve,
+    Take,
+    WithdrawHandoff,
+)
 from protocol.errors import Code, Refusal, retryable
 from protocol.frames import Drain, Error, Inbox, Result, ToAgent, Welcome
+from protocol.handoffs import HandoffPackage, package_sha256
 from protocol.watched import POSITIONS_MAX, ConversationUpdate, ResumePoint
 
 UPDATES_MAX = 1024
@@ -174,6 +185,33 @@ class AgentClient:
     async def resolve(self, conversation: str, reason: str = "") -> Result:
         """Says that it is done."""
         return await self.command(Resolve(reason=reason), conversation=conversation)
+
+    async def offer_handoff(
+        self,
+        conversation: str,
+        kind: str,
+        *,
+        agent: str = "",
+        queue: str = "",
+        note: str = "",
+        fields: dict[str, str | int | float | bool] | None = None,
+    ) -> Result:
+        """Offers the conversation to an agent or a queue, with all that is known; `fields` become context."""
+        offer = OfferHandoff(kind=kind, agent=agent, queue=queue, note=note, fields=fields or {})
+        return await self.command(offer, conversation=conversation)
+
+    async def accept_handoff(self, package: HandoffPackage) -> Result:
+        """Becomes the owner, and acknowledges the package: its hash is computed from what arrived here."""
+        accept = AcceptHandoff(lease=package.lease, sha256=package_sha256(package))
+        return await self.command(accept, conversation=package.conversation)
+
+    async def decline_handoff(self, conversation: str, lease: int, reason: str = "") -> Result:
+        """Says no to an offer."""
+        return await self.command(DeclineHandoff(lease=lease, reason=reason), conversation=conversation)
+
+    async def withdraw_handoff(self, conversation: str, lease: int, reason: str = "") -> Result:
+        """Takes an offer of one's own back."""
+        return await self.command(WithdrawHandoff(lease=lease, reason=reason), conversation=conversation)
 
     async def _ask(self, id: str, command: AnyCommand, conversation: str, customer: str) -> Result:
         if self._line.failure or self._line.closed:

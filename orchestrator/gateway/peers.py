@@ -144,6 +144,10 @@ class Archive(Protocol):
         """All rows of one conversation but its events."""
         ...
 
+    async def handoffs(self, conversation: str, /) -> Sequence[Mapping[str, Any]]:
+        """A conversation's handoffs with their packages, the oldest first."""
+        ...
+
     async def events_of_stream(self, stream: str, after_seq: int, limit: int, /) -> list[StoredEvent]:
         """Events in order of `seq`."""
         ...

@@ -53,7 +53,9 @@ async def get_context(
 @get("/v1/conversations", guards=[_READERS], tags=["reads"])
 async def get_conversations(
     request: HttpRequest,
-    list: Annotated[str, QueryParameter(description="queue:<name> or owner:<agent>, without what is over")] = "",
+    list: Annotated[
+        str, QueryParameter(description="queue:<name> or owner:<agent>: theirs and what is offered to them")
+    ] = "",
     customer: FromQuery[str] = "",
     status: Annotated[str, QueryParameter(description="open, snoozed, resolved or closed")] = "",
     limit: Limit = 100,
@@ -79,8 +81,8 @@ async def get_conversation(
     limit: Limit = 200,
     at_least: AtLeast = 0,
 ) -> dict[str, Any]:
-    """One conversation's columns, its `interactions`, `context`, `relations`, `deliveries`, and a page of its `events`
-    in order of `seq`; `next_after` is the following page's `after`, 0 at the end."""
+    """One conversation's columns, its `interactions`, `context`, `relations`, `deliveries`, `handoffs`, and a page of
+    its `events` in order of `seq`; `next_after` is the following page's `after`, 0 at the end."""
     here = services_of(request)
     position = await _reach(here, at_least)
     row = await here.archive.conversation(conversation)
@@ -90,6 +92,17 @@ async def get_conversation(
     events = [{"seq": event.seq, **msgspec.json.decode(event.body)} for event in stored]
     following = stored[-1].seq if len(stored) == limit else 0
     return {**row, "position": position, "events": events, "next_after": following}
+
+
+@get("/v1/conversations/{conversation:str}/handoffs", guards=[_READERS], tags=["reads"])
+async def get_handoffs(request: HttpRequest, conversation: FromPath[str], at_least: AtLeast = 0) -> dict[str, Any]:
+    """A conversation's `handoffs`, the oldest first: who offered it to whom, with which `package`, what was `missing`,
+    and how it ended."""
+    here = services_of(request)
+    position = await _reach(here, at_least)
+    if await here.archive.conversation(conversation) is None:
+        raise Refusal(Code.NOT_FOUND, "there is no such conversation", ref=conversation)
+    return {"position": position, "handoffs": [dict(row) for row in await here.archive.handoffs(conversation)]}
 
 
 @get("/v1/customers/{customer:str}/journey", guards=[_READERS], tags=["reads"])
@@ -123,5 +136,5 @@ def _cursor(before: str) -> tuple[int, str] | None:
     return int(updated), conversation
 
 
-ROUTES: list[Any] = [get_context, get_conversations, get_conversation, get_journey]
+ROUTES: list[Any] = [get_context, get_conversations, get_conversation, get_handoffs, get_journey]
 """What `http.py` serves from here."""

@@ -231,6 +231,7 @@ class FakeArchive:
         self.rows: list[ConversationSummary] = []
         self.by_id: dict[str, dict[str, Any]] = {}
         self.events: dict[str, list[StoredEvent]] = {}
+        self.handoff_rows: dict[str, list[dict[str, Any]]] = {}
         self.journeys: dict[str, dict[str, Any]] = {}
         self.quarantines: dict[str, dict[str, Any]] = {}
         self.outbox_rows: list[dict[str, Any]] = []
@@ -249,6 +250,9 @@ class FakeArchive:
 
     async def conversation(self, conversation: str, /) -> Mapping[str, Any] | None:
         return self.by_id.get(conversation)
+
+    async def handoffs(self, conversation: str, /) -> Sequence[Mapping[str, Any]]:
+        return self.handoff_rows.get(conversation, [])
 
     async def events_of_stream(self, stream: str, after_seq: int, limit: int, /) -> list[StoredEvent]:
         return [event for event in self.events.get(stream, []) if event.seq > after_seq][:limit]
