@@ -234,7 +234,7 @@ def _offer(
     given: list[ContextSet] = []
     for key, value in command.fields.items():
         known = state.context.get(key)
-        if known is None or known.value != value:
+        if known is None or known.value != value or type(known.value) is not type(value):
             sensitivity = known.sensitivity if known else "normal"
             given.append(_context(state, SetContext(key=key, value=value, sensitivity=sensitivity), actor, now_ms))
     if len(state.context.keys() | {item.key for item in given}) > CONTEXT_MAX:

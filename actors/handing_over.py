@@ -101,7 +101,9 @@ def answer(
             return _accept(state, handoff, command, agent, actor, now_ms)
         case DeclineHandoff(reason=reason):
             _check_taker(handoff, agent)
-            declined = HandoffDeclined(at_ms=now_ms, actor=actor, lease=handoff.lease, reason=reason)
+            declined = HandoffDeclined(
+                at_ms=now_ms, actor=actor, policy=policy.version, lease=handoff.lease, reason=reason
+            )
             does = policy.handoffs.rules(handoff.kind).on_decline
             return [declined, *_without(state, handoff, does, identities, policy, now_ms)]
         case WithdrawHandoff(reason=reason):
@@ -127,7 +129,7 @@ def decide_due(state: Conversation, identities: Sequence[str], policy: Policy, n
         return []
     handoff = state.handoff
     assert handoff is not None
-    expired = HandoffExpired(at_ms=now_ms, actor=SYSTEM, lease=handoff.lease)
+    expired = HandoffExpired(at_ms=now_ms, actor=SYSTEM, policy=policy.version, lease=handoff.lease)
     does = policy.handoffs.rules(handoff.kind).on_expiry
     return [expired, *_without(state, handoff, does, identities, policy, now_ms)]
 
@@ -215,10 +217,14 @@ def _open(state: Conversation, lease: int, now_ms: int) -> Handoff:
         raise _not_now(f"handoff {lease} is over; {handoff.lease}, to {handoff.to}, came after it")
     if handoff.state is not HandoffState.OFFERED:
         by = f" by {handoff.ended_by}" if handoff.ended_by != SYSTEM else ""
-        raise _not_now(f"handoff {lease} is over: {handoff.state}{by} at {handoff.ended_at_ms} ms")
+        raise _not_now(f"handoff {lease} is over: {handoff.state}{by} {_ago(handoff.ended_at_ms, now_ms)}")
     if now_ms >= handoff.expires_at_ms:
-        raise _not_now(f"handoff {lease} is over: its lease ended at {handoff.expires_at_ms} ms")
+        raise _not_now(f"handoff {lease} is over: its lease ended {_ago(handoff.expires_at_ms, now_ms)}")
     return handoff
+
+
+def _ago(at_ms: int, now_ms: int) -> str:
+    return f"{max(0, now_ms - at_ms) // 1000} s ago"
 
 
 def _check_taker(handoff: Handoff, agent: str) -> None:

@@ -84,7 +84,9 @@ TABLE: dict[Code, Row] = {
     Code.NO_IDENTITY: Row("the event carries no identity, so nobody can be found it belongs to", 422),
     Code.BAD_IDENTITY: Row("an identity is not `kind:value` of a known form", 422),
     Code.IDENTITY_TAKEN: Row("the identity belongs to another customer; the message names that one", 409),
-    Code.NOT_FOUND: Row("there is no such conversation, customer, delivery, attachment or quarantined input", 404),
+    Code.NOT_FOUND: Row(
+        "there is no such conversation, customer, delivery, handoff, attachment or quarantined input", 404
+    ),
     Code.NOT_ALLOWED_NOW: Row("the conversation's present state does not allow this; the message says why", 409),
     Code.UNKNOWN_ACCOUNT: Row("the channel account is not configured, or the token may not speak for it", 404),
     Code.OVER_LIMIT: Row("a bound of the conversation or customer is reached; the message names it", 422),

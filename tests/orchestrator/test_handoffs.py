@@ -234,3 +234,7 @@ async def test_a_first_look_shows_the_offer(tmp_path: Path, monkeypatch: pytest.
         ended = ann.newest.view.handoff
         assert ended is not None
         assert (ended.state, ended.reason, ended.ended_by) == (HandoffState.DECLINED, "not ours", "agent:bob")
+        await ann.client.offer_handoff(conversation, "team-team", queue="tier2")
+        await ann.client.withdraw_handoff(conversation, 2, "found it")
+        rows = (await here.read_all(f"/v1/conversations/{conversation}/handoffs"))["handoffs"]
+        assert [(row["state"], row["reason"]) for row in rows] == [("declined", "not ours"), ("withdrawn", "found it")]

@@ -1,6 +1,6 @@
 """What every archive store does, on SQLite and in memory alike."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ from adapters.stores.sqlite_archive import ArchiveReads, ArchiveWrites, SqliteAr
 from protocol import events as ev
 from protocol.archive import Changes, Due, StoredSnapshot
 from protocol.entities import ConversationSummary, Relation, RelationKind, Status
+from protocol.handoffs import HandoffPackage, PackageItem
 from protocol.inbound import Attachment
 from protocol.links import SnapshotTaken
 from protocol.shards import shard_of
@@ -220,10 +221,41 @@ async def test_the_outbox_shows_deliveries_by_state(archive: Archive, story: Sto
     assert (counts["outbox"], counts["outbox_dead"]) == (1, 1)
 
 
+async def test_handoffs_are_rows_and_put_their_conversation_in_the_takers_list(archive: Archive, story: Story) -> None:
+    """While one is open; afterwards each is kept, with its package, its end and what was missing."""
+    first = f"{ANN}-1"
+    accepted = ev.HandoffAccepted(at_ms=0, actor="agent:eve", lease=2, sha256="b", continuity="agent:eve")
+    story.unit(ANN, (first, _offered(first, 1, "agent:bob", missing=["invoice"])))
+    await archive.follow(story)
+    after = story.position
+    [row] = await archive.reader.conversations(list="owner:bob")
+    assert (row.conversation, row.owner, row.offered_to) == (first, "ann", "agent:bob")
+    assert (await archive.reader.due([shard_of(ANN)], story.now_ms + MINUTE_MS, 10)) != []
+    story.unit(ANN, (first, ev.HandoffDeclined(at_ms=0, actor="agent:bob", lease=1, reason="not mine")))
+    story.unit(ANN, (first, _offered(first, 2, "queue:tier2")))
+    await archive.follow(story, after)
+    after = story.position
+    assert await _ids(archive, list="owner:bob") == []
+    assert await _ids(archive, list="queue:tier2") == [first]
+    story.unit(ANN, (first, accepted))
+    await archive.follow(story, after)
+    assert await _ids(archive, list="queue:tier2") == []
+    [declined, taken] = await archive.reader.handoffs(first)
+    assert (declined["state"], declined["missing"], declined["reason"]) == ("declined", ["invoice"], "not mine")
+    assert (taken["state"], taken["ended_by"], taken["continuity"]) == ("accepted", "agent:eve", "agent:eve")
+    assert taken["package"]["items"] == [{"key": "invoice", "version": 1}]
+    found = await archive.reader.conversation(first)
+    assert found is not None
+    assert [handoff["lease"] for handoff in found["handoffs"]] == [1, 2]
+    assert await archive.reader.handoffs(f"{BOB}-1") == []
+
+
 async def test_retention_drops_what_is_over(archive: Archive, story: Story) -> None:
     """A closed conversation goes but is still counted; what is open stays; late words about it do no harm."""
     first, kept = f"{ANN}-1", f"{ANN}-2"
     story.unit("account:mail", ("account:mail", _quarantined("mail.1", b"secret words")))
+    story.unit(ANN, (first, _offered(first, 1, "agent:bob")))
+    story.unit(ANN, (first, ev.HandoffWithdrawn(at_ms=0, actor="agent:ann", lease=1)))
     story.unit(ANN, (first, ev.ConversationClosed(at_ms=0, reason="resolved")))
     closed_at_ms = story.now_ms
     story.now_ms += HOUR_MS
@@ -234,6 +266,7 @@ async def test_retention_drops_what_is_over(archive: Archive, story: Story) -> N
     assert await archive.store.prune(closed_at_ms + 1) > 0
     assert await archive.store.prune(closed_at_ms + 1) == 0
     assert await archive.reader.quarantine() == []
+    assert await archive.reader.handoffs(first) == []
     found = await archive.reader.conversation(first)
     assert found is not None
     assert (found["subject"], found["interactions"], found["status"]) == ("", [], "closed")
@@ -307,6 +340,28 @@ async def test_it_has_one_writer(archive: Archive) -> None:
     await archive.close()
     with pytest.raises(StoreFailed, match="not open"):
         await archive.store.reset()
+
+
+def _offered(conversation: str, lease: int, to: str, *, missing: Sequence[str] = ()) -> ev.HandoffOffered:
+    package = HandoffPackage(
+        conversation=conversation,
+        lease=lease,
+        through=6,
+        items=[PackageItem(key="invoice", version=1)],
+        missing=list(missing),
+    )
+    return ev.HandoffOffered(
+        at_ms=0,
+        actor="agent:ann",
+        lease=lease,
+        kind="tier1-tier2",
+        giver="ann",
+        to=to,
+        continuity=to,
+        package=package,
+        sha256="a",
+        expires_at_ms=1_800_000_000_000,
+    )
 
 
 def _quarantined(quarantine: str, raw: bytes) -> ev.InputQuarantined:

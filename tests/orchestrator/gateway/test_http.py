@@ -303,6 +303,19 @@ async def test_a_conversation_comes_with_its_events(running: Running) -> None:
     assert missing.status_code == 404
 
 
+async def test_a_conversations_handoffs_are_read(running: Running) -> None:
+    """All of them with the position; 404 where there is no such conversation."""
+    running.archive.at = 7
+    running.archive.by_id["cu1-1"] = {"conversation": "cu1-1"}
+    running.archive.handoff_rows["cu1-1"] = [{"lease": 1, "state": "accepted"}]
+    async with running.http("reader") as http:
+        answer = await http.get("/v1/conversations/cu1-1/handoffs", params={"at_least": 7})
+        assert answer.json() == {"position": 7, "handoffs": [{"lease": 1, "state": "accepted"}]}
+        assert (await http.get("/v1/conversations/cu9-1/handoffs")).status_code == 404
+    async with running.http("chat") as http:
+        assert (await http.get("/v1/conversations/cu1-1/handoffs")).status_code == 403
+
+
 async def test_a_read_waits_for_the_write_it_must_see(running: Running) -> None:
     """`at_least` is the position that the write's answer gave."""
     running.archive.journeys["cu1"] = {"customer": "cu1", "conversations": []}
