@@ -64,6 +64,8 @@ class Plan:
     """How long there is traffic and trouble."""
     events: int
     commands: int
+    handoffs: int
+    """Steps of handoffs; none in half of the runs."""
     people: int
     agents: int
     unacked_bytes_max: int
@@ -86,6 +88,8 @@ def plan_of(seed: int, *, placement: str) -> Plan:
         active_s=active_s,
         events=random.randrange(20, 90),
         commands=random.randrange(10, 70),
+        # Not drawn from the others' `Random`: runs without handoffs are what they would be were there none.
+        handoffs=Random(f"handoffs {seed}").choice((0, 0, 30, 80)),
         people=random.randrange(2, 7),
         agents=random.randrange(1, 4),
         unacked_bytes_max=random.choice((3 * 1024, UNACKED_BYTES_MAX, UNACKED_BYTES_MAX)),

@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from unittest.mock import patch
 
 import structlog
+from msgspec.structs import replace
 
+from orchestrator.parts import cell
 from protocol import pipe
 from tests.simulation.faults import Faults
+from tests.simulation.handing import RULES, Handing
 from tests.simulation.plan import Plan, plan_of
 from tests.simulation.promises import acked, bounded, context, once, one_owner, ordered, refused, sent_once
 from tests.simulation.settling import settle
@@ -48,7 +51,9 @@ def run(seed: int, *, placement: str = "pooled", say: Callable[[str], None] | No
     plan = plan_of(seed, placement=placement)
     # A pipe acknowledges after a 32nd of what its other end may keep, here as there.
     often = patch.object(pipe, "ACK_EVERY_BYTES", plan.unacked_bytes_max // 32)
-    with _quiet(), often, asyncio.Runner(loop_factory=VirtualLoop) as runner:
+    first_policy = cell.policy_of
+    ruled = patch.object(cell, "policy_of", lambda settings: replace(first_policy(settings), handoffs=RULES))
+    with _quiet(), often, ruled, asyncio.Runner(loop_factory=VirtualLoop) as runner:
         loop = runner.get_loop()
         assert isinstance(loop, VirtualLoop)
         world = World(plan, loop, say)
@@ -77,6 +82,7 @@ async def _play(world: World, faults: Faults) -> None:
     bounded.watch(world)
     faults.schedule()
     faults.traffic.schedule()
+    Handing(world).schedule()
     end_s = world.loop.time() + world.plan.active_s
     while world.loop.time() < end_s and not world.failures:  # noqa: ASYNC110 - no event says that time is over
         await asyncio.sleep(0.1)

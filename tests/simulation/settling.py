@@ -66,14 +66,14 @@ def _archive(world: World) -> Owed:
 
 
 def _timers(world: World) -> Owed:
-    """Snoozes that should be over, resolved conversations that should be closed."""
+    """Snoozes and offers that should be over, resolved conversations that should be closed."""
     now_ms = world.now_ms()
     for stream, events in world.ledger.streams.items():
         due: dict[str, int] = {}
         for event in events:
             for kind, at_ms in timer_changes(event):
                 due.pop(kind, None)
-                if at_ms is not None and kind in ("wake", "close"):
+                if at_ms is not None and kind in ("wake", "close", "handoff"):
                     due[kind] = at_ms
         for kind, at_ms in due.items():
             if at_ms <= now_ms - OVERDUE_MS:

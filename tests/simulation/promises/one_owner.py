@@ -1,25 +1,106 @@
 """Promise 8: one owner at a time. Each change of owner names the owner before it; nobody takes from another unforced.
 
-Handoffs with leases are not built yet, and not checked."""
+A handoff changes hands once, under its own lease, with its own hash, in its time, and ends before anybody else owns it.
+"""
 
-from protocol.commands import Take
-from protocol.events import OwnerChanged
+from protocol.commands import AcceptHandoff, Take
+from protocol.events import (
+    AnyEvent,
+    HandoffAccepted,
+    HandoffDeclined,
+    HandoffExpired,
+    HandoffOffered,
+    HandoffWithdrawn,
+    OwnerChanged,
+)
+from protocol.handoffs import package_sha256
+from tests.simulation.agents import Asked
 from tests.simulation.world import World
 
 
 def check(world: World) -> None:
     """Walks the changes of each conversation."""
-    taken = {asked.key: asked for asked in world.asked.values() if isinstance(asked.command, Take)}
+    asked = {asked.key: asked for asked in world.asked.values() if isinstance(asked.command, Take | AcceptHandoff)}
     for stream, events in world.ledger.streams.items():
-        owner = ""
+        walk = _Walk(world, stream, asked)
         for event in events:
-            if not isinstance(event, OwnerChanged):
-                continue
-            if event.previous != owner:
-                world.broken(
-                    "one_owner", f"{stream} went from {event.previous!r} to {event.owner!r}; it was {owner!r}'s"
-                )
-            asked = taken.get(event.once.key) if event.once else None
-            if asked is not None and isinstance(asked.command, Take) and not asked.command.force and owner:
-                world.broken("one_owner", f"{stream} was taken from {owner} by {event.owner}, who did not force it")
-            owner = event.owner
+            walk.take(event)
+        if walk.accepted is not None:
+            walk.broken(f"{walk.accepted.actor} accepted, and never became the owner")
+
+
+class _Walk:
+    """One conversation, event by event."""
+
+    def __init__(self, world: World, stream: str, asked: dict[int, Asked]) -> None:
+        self._world = world
+        self._stream = stream
+        self._asked = asked
+        self._owner = ""
+        self._leases = 0
+        self._open: HandoffOffered | None = None
+        self.accepted: HandoffAccepted | None = None
+        """An acceptance whose change of owner is next."""
+
+    def broken(self, text: str) -> None:
+        """The promise did not hold here."""
+        self._world.broken("one_owner", f"{self._stream}: {text}")
+
+    def take(self, event: AnyEvent) -> None:
+        """The next event."""
+        match event:
+            case OwnerChanged():
+                self._change(event)
+            case HandoffOffered():
+                if self._open is not None:
+                    self.broken(f"offer {event.lease} while {self._open.lease} is open")
+                if event.lease != self._leases + 1:
+                    self.broken(f"lease {event.lease} follows {self._leases}")
+                if event.sha256 != package_sha256(event.package):
+                    self.broken(f"offer {event.lease} has another package's hash")
+                self._leases, self._open = event.lease, event
+            case HandoffAccepted():
+                self._accept(event)
+            case HandoffDeclined() | HandoffWithdrawn():
+                self._end(event.lease)
+            case HandoffExpired():
+                if self._open is not None and event.at_ms < self._open.expires_at_ms:
+                    self.broken(f"offer {event.lease} expired {self._open.expires_at_ms - event.at_ms} ms early")
+                self._end(event.lease)
+
+    def _change(self, event: OwnerChanged) -> None:
+        if event.previous != self._owner:
+            self.broken(f"went from {event.previous!r} to {event.owner!r}; it was {self._owner!r}'s")
+        if self._open is not None:
+            self.broken(f"went to {event.owner!r} while offer {self._open.lease} was open")
+        if self.accepted is not None and f"agent:{event.owner}" != self.accepted.actor:
+            self.broken(f"{self.accepted.actor} accepted it, and {event.owner!r} became the owner")
+        command = self._command(event)
+        if isinstance(command, Take) and not command.force and self._owner:
+            self.broken(f"was taken from {self._owner} by {event.owner}, who did not force it")
+        self._owner, self.accepted = event.owner, None
+
+    def _accept(self, event: HandoffAccepted) -> None:
+        offered, command = self._open, self._command(event)
+        if offered is None:
+            self.broken(f"{event.actor} accepted offer {event.lease}, which is not open")
+            return
+        if isinstance(command, AcceptHandoff) and command.lease != offered.lease:
+            self.broken(f"{event.actor} meant offer {command.lease}, and got {offered.lease}")
+        if isinstance(command, AcceptHandoff) and command.sha256 != offered.sha256:
+            self.broken(f"{event.actor} got offer {offered.lease} without its hash")
+        if event.at_ms >= offered.expires_at_ms:
+            self.broken(f"{event.actor} got offer {offered.lease} after its lease")
+        if offered.to.startswith("agent:") and event.actor != offered.to:
+            self.broken(f"{event.actor} got what was offered to {offered.to}")
+        self._end(event.lease)
+        self.accepted = event
+
+    def _end(self, lease: int) -> None:
+        if self._open is None or self._open.lease != lease:
+            self.broken(f"offer {lease} ends; open is {self._open.lease if self._open else 'none'}")
+        self._open = None
+
+    def _command(self, event: AnyEvent) -> object:
+        asked = self._asked.get(event.once.key) if event.once else None
+        return asked.command if asked else None

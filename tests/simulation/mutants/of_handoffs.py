@@ -1,0 +1,37 @@
+"""Mutants of handoffs: leases, hashes, and who owns what meanwhile."""
+
+from typing import Any
+
+import msgspec
+
+from actors import handing_over
+from protocol.handoffs import Handoff
+from tests.simulation.mutants.planting import Plant, mutant
+
+
+@mutant
+def old_lease_accepted(plant: Plant) -> None:
+    """An answer counts for the offer that is open, whichever one it names: the lease fences nothing."""
+    find = handing_over._open
+    plant(handing_over, "_open", lambda state, lease, now_ms: find(state, _newest(state, lease), now_ms))
+
+
+@mutant
+def unacknowledged_package(plant: Plant) -> None:
+    """An acceptance counts without the package's hash."""
+    accept = handing_over._accept
+
+    def trusting(state: Any, handoff: Handoff, command: Any, *rest: Any) -> Any:
+        return accept(state, handoff, msgspec.structs.replace(command, sha256=handoff.sha256), *rest)
+
+    plant(handing_over, "_accept", trusting)
+
+
+@mutant
+def offer_outlives_the_owner(plant: Plant) -> None:
+    """Who takes, assigns or moves a conversation leaves an open offer open."""
+    plant(handing_over, "withdrawn_by", lambda state, decided, actor, now_ms: decided)
+
+
+def _newest(state: Any, lease: int) -> int:
+    return state.handoff.lease if state.handoff else lease
