@@ -230,7 +230,8 @@ def lists_of(state: Conversation) -> tuple[str, ...]:
     lists = (mine, f"queue:{state.queue}", f"owner:{state.owner}") if state.owner else (mine, f"queue:{state.queue}")
     if state.handoff is None or not state.handoff.open:
         return lists
-    offered = state.handoff.to.replace("agent:", "owner:", 1)
+    kind, _, name = state.handoff.to.partition(":")
+    offered = f"owner:{name}" if kind == "agent" else state.handoff.to
     return lists if offered in lists else (*lists, offered)
 
 

@@ -390,10 +390,12 @@ def _link(state: Journey, identity: str, actor: str, now_ms: int) -> Decision:
 def _due(state: Journey, policy: Policy, now_ms: int) -> Decision:
     events: list[tuple[str, AnyEvent]] = []
     for conversation in state.conversations.values():
+        if conversation.handoff:
+            # First: a package counts the events before it from the state's head.
+            ended = handing_over.decide_due(conversation, state.identities, policy, now_ms)
+            events += [(conversation.id, event) for event in ended]
         if conversation.status is Status.SNOOZED and conversation.wake_at_ms <= now_ms:
             events.append((conversation.id, ConversationWoken(at_ms=now_ms, actor="system", reason="time")))
-        ended = handing_over.decide_due(conversation, state.identities, policy, now_ms) if conversation.handoff else ()
-        events += [(conversation.id, event) for event in ended]
         attempts = delivery.decide_due(conversation, now_ms)
         events += [(conversation.id, event) for event in attempts]
         # What still has to leave keeps it from closing: it rings again when that is settled.

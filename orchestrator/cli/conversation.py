@@ -67,7 +67,7 @@ def whole(server: Server, conversation: str) -> dict[str, Any]:
 def _lines(events: list[dict[str, Any]]) -> Iterator[Text]:
     """An event a line: seq, time, type, who, and what of its fields a person looks for."""
     for event in events:
-        said = (event.get(name) for name in ("text", "status", "reason", "owner", "identity", "delivery"))
+        said = (event.get(name) for name in ("text", "status", "reason", "owner", "identity", "delivery", "to"))
         yield Text.assemble(
             (f"{event['seq']:>5} ", "bold"),
             (local_time(int(event.get("at_ms", 0))), "dim"),

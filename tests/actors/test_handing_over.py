@@ -313,6 +313,18 @@ def test_the_next_is_asked_until_there_is_none() -> None:
     assert desk.conversation.owner == "ann"
 
 
+def test_the_next_offer_counts_its_events_also_where_more_is_due_at_once() -> None:
+    """The end of a snooze comes behind it."""
+    desk = Desk()
+    desk.command(OfferHandoff(kind="chain"))
+    desk.command(Snooze(until_ms=desk.handoff.expires_at_ms))
+    head = desk.conversation.head
+    events = desk.pass_time(WAITS_MS)
+    assert names(events) == ["HandoffExpired", "HandoffOffered", "ConversationWoken"]
+    assert isinstance(events[1], HandoffOffered)
+    assert events[1].package.through == head + 1
+
+
 # Packages
 
 PACKAGES: list[tuple[str, str, dict[str, object], dict[str, str | int | float | bool], str, list[str] | None]] = [
@@ -408,6 +420,9 @@ def test_who_is_offered_something_has_it_in_their_list() -> None:
     desk.command(WithdrawHandoff(lease=2), agent="bob")
     desk.offer(agent="", queue="default", by="bob")
     assert lists_of(desk.conversation)[1:] == ("queue:default", "owner:bob")
+    desk.command(WithdrawHandoff(lease=3), agent="bob")
+    desk.offer(agent="", queue="agent:desk", by="bob")
+    assert lists_of(desk.conversation)[-1] == "queue:agent:desk"
 
 
 def test_an_offer_survives_a_snapshot() -> None:

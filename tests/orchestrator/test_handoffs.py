@@ -1,6 +1,8 @@
 """A conversation is handed over: two agents at their sockets, the server's parts in one loop, a restart in between."""
 
 import asyncio
+import hashlib
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -126,6 +128,12 @@ class Office:
             answer: dict[str, Any] = response.json()
             return answer
 
+    async def command(self, name: str, conversation: str, command: dict[str, Any]) -> httpx.Response:
+        """What an agent is answered over HTTP."""
+        headers = {"Authorization": f"Bearer {self._tokens[name]}"}
+        async with httpx.AsyncClient(trust_env=False, base_url=self.url, headers=headers) as http:
+            return await http.post(f"/v1/conversations/{conversation}/commands", json={"command": command})
+
     async def read_all(self, path: str, **query: str | int) -> dict[str, Any]:
         """What it answers once the archive has everything that is committed now."""
         position = (await self.read("/v1/status"))["journal_position"]
@@ -211,6 +219,25 @@ async def test_an_offer_that_nobody_answers_expires_while_its_cell_is_away(
         assert (row["state"], row["ended_by"], row["missing"]) == ("expired", "system", ["invoice"])
         assert await here.listed("queue:triage") == [conversation]
         assert await here.listed("queue:people") == []
+
+
+async def test_a_program_of_another_making_acknowledges_the_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over HTTP, with the hash that its own JSON library makes of what it was given."""
+    async with office(tmp_path, "pooled", monkeypatch) as here, here.desk("ann") as ann:
+        conversation = await here.arrival()
+        await ann.client.offer_handoff(conversation, "team-team", agent="bob", note='é " \\ \n ✉', fields={"vip": True})
+        [row] = (await here.read_all(f"/v1/conversations/{conversation}/handoffs"))["handoffs"]
+        package = json.dumps(row["package"], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        sha256 = hashlib.sha256(package.encode()).hexdigest()
+        refused = await here.command("bob", conversation, {"do": "accept_handoff", "lease": 1, "sha256": "0" * 64})
+        assert refused.status_code == 422
+        accepted = await here.command("bob", conversation, {"do": "accept_handoff", "lease": 1, "sha256": sha256})
+        assert accepted.json()["status"] == "committed"
+        late = await here.command("bob", conversation, {"do": "decline_handoff", "lease": 1})
+        assert late.status_code == 409
+        assert "handoff 1 is over: accepted by agent:bob" in late.json()["message"]
 
 
 async def test_a_first_look_shows_the_offer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

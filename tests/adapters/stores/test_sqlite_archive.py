@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from adapters.stores import archive_queries, migrations
 from adapters.stores.archive_schema import ARCHIVE
 from adapters.stores.errors import StoreFailed, StoreTooNew
+from adapters.stores.migrations import Schema
 from adapters.stores.sqlite_archive import SqliteArchive, SqliteArchiveReader
 from protocol import events as ev
 from protocol.inbound import Attachment
@@ -44,6 +46,36 @@ async def test_a_newer_file_is_left_alone(tmp_path: Path) -> None:
         await archive.open()
     with pytest.raises(StoreTooNew):
         await SqliteArchiveReader(path).open()
+
+
+async def test_the_first_versions_file_is_brought_up_to_date(tmp_path: Path) -> None:
+    """Its rows stay, and what came since has its tables."""
+    first = Schema(ARCHIVE.name, ARCHIVE.application_id, ARCHIVE.steps[:1])
+    with closing(sqlite3.connect(tmp_path / "archive.db", isolation_level=None)) as db:
+        migrations.migrate(db, first)
+        db.execute("INSERT INTO customer VALUES ('cu1', 5, 1)")
+    archive = SqliteArchive(tmp_path / "archive.db")
+    await archive.open()
+    assert archive._db is not None
+    assert await archive._db.run(lambda db: db.execute("SELECT * FROM customer").fetchall()) == [("cu1", 5, 1)]
+    assert await archive._db.run(archive_queries.handoffs, "cu1-1") == []
+    await archive.close()
+
+
+async def test_a_takers_list_is_found_by_the_index_of_open_offers(tmp_path: Path) -> None:
+    """It grows with what is offered now, not with all that ever was."""
+    archive = SqliteArchive(tmp_path / "archive.db")
+    await archive.open()
+    assert archive._db is not None
+    statements: list[str] = []
+    await archive._db.run(lambda db: db.set_trace_callback(statements.append))
+    await archive._db.run(archive_queries.conversations, list="owner:bob")
+    await archive._db.run(lambda db: db.set_trace_callback(None))
+    plan = await archive._db.run(lambda db: db.execute(f"EXPLAIN QUERY PLAN {statements[0]}").fetchall())
+    steps = [step[-1] for step in plan]
+    assert any("handoff USING" in step and "handoff_by_taker (offered_to=?)" in step for step in steps), steps
+    assert any(step.startswith("SEARCH h USING PRIMARY KEY (conversation=?)") for step in steps), steps
+    await archive.close()
 
 
 async def test_a_closed_archive_is_whole_in_its_one_file(tmp_path: Path) -> None:

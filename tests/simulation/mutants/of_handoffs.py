@@ -28,6 +28,17 @@ def unacknowledged_package(plant: Plant) -> None:
 
 
 @mutant
+def package_without_what_is_new(plant: Plant) -> None:
+    """A package leaves out what the giver brings with the offer."""
+    pack = handing_over.pack
+
+    def stale(state: Any, required: Any, given: Any, identities: Any, **more: Any) -> Any:
+        return pack(state, required, (), identities, **more)
+
+    plant(handing_over, "pack", stale)
+
+
+@mutant
 def offer_outlives_the_owner(plant: Plant) -> None:
     """Who takes, assigns or moves a conversation leaves an open offer open."""
     plant(handing_over, "withdrawn_by", lambda state, decided, actor, now_ms: decided)
