@@ -60,13 +60,6 @@ def decide(
     state: Conversation, command: AnyCommand, actor: str, identities: Sequence[str], policy: Policy, now_ms: int
 ) -> list[AnyEvent]:
     """The events of `command`, asked by `actor` (`agent:ann`); `identities` are the customer's, newest last."""
-    decided = _decide(state, command, actor, identities, policy, now_ms)
-    return handing_over.withdrawn_by(state, decided, actor, now_ms) if state.handoff is not None else decided
-
-
-def _decide(
-    state: Conversation, command: AnyCommand, actor: str, identities: Sequence[str], policy: Policy, now_ms: int
-) -> list[AnyEvent]:
     if not state.live:
         raise _not_now("the conversation is closed; the customer's next contact opens a new one")
     agent = actor.partition(":")[2]
@@ -231,15 +224,18 @@ def _offer(
     _check_words(command.note, "note")
     if len(command.fields) > HANDOFF_FIELDS_MAX:
         raise Refusal(Code.OVER_LIMIT, f"an offer brings at most {HANDOFF_FIELDS_MAX} fields", field="fields")
-    given: list[ContextSet] = []
+    given: list[AnyEvent] = []
+    context: dict[str, ContextItem | ContextSet] = {**state.context}
     for key, value in command.fields.items():
         known = state.context.get(key)
         if known is None or known.value != value or type(known.value) is not type(value):
             sensitivity = known.sensitivity if known else "normal"
-            given.append(_context(state, SetContext(key=key, value=value, sensitivity=sensitivity), actor, now_ms))
-    if len(state.context.keys() | {item.key for item in given}) > CONTEXT_MAX:
+            item = _context(state, SetContext(key=key, value=value, sensitivity=sensitivity), actor, now_ms)
+            given.append(item)
+            context[key] = item
+    if len(context) > CONTEXT_MAX:
         raise Refusal(Code.OVER_LIMIT, f"a conversation has at most {CONTEXT_MAX} context items", field="fields")
-    return handing_over.offer(state, command, given, actor, identities, policy, now_ms)
+    return handing_over.offer(state, command, given, context, actor, identities, policy, now_ms)
 
 
 def _replay(state: Conversation, delivery: str, actor: str, now_ms: int) -> list[AnyEvent]:

@@ -5,7 +5,7 @@ taker's answer, by its giver's word, by its lease's end, or because somebody cha
 the conversation meanwhile, which withdraws it. `handoff_states.py` has the states as a table.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import assert_never
 
 from msgspec import Struct
@@ -16,7 +16,7 @@ from actors.handoff_states import Move, may
 from actors.policy import Policy
 from actors.rules.handoffs import GIVER, NEXT, TAKER, HandoffRules
 from protocol.commands import AcceptHandoff, DeclineHandoff, OfferHandoff, WithdrawHandoff
-from protocol.entities import Status
+from protocol.entities import ContextItem, Status
 from protocol.errors import Code, Refusal
 from protocol.events import (
     AnyEvent,
@@ -49,17 +49,18 @@ class _Terms(Struct, frozen=True):
 def offer(
     state: Conversation,
     command: OfferHandoff,
-    given: Sequence[ContextSet],
+    given: Sequence[AnyEvent],
+    known: Mapping[str, ContextItem | ContextSet],
     actor: str,
     identities: Sequence[str],
     policy: Policy,
     now_ms: int,
 ) -> list[AnyEvent]:
-    """`given` are the fields that the giver brings: from here on context of the conversation."""
+    """`given` is what the giver brings with the offer, `known` the conversation's context with it."""
     giver = _name_of(actor)
     if policy.handoffs.only_listed and command.kind not in policy.handoffs.kinds:
-        known = ", ".join(sorted(policy.handoffs.kinds)) or "none"
-        raise Refusal(Code.INVALID, f"the policy has no handoff {command.kind!r}; it has {known}", field="kind")
+        kinds = ", ".join(sorted(policy.handoffs.kinds)) or "none"
+        raise Refusal(Code.INVALID, f"the policy has no handoff {command.kind!r}; it has {kinds}", field="kind")
     rules = policy.handoffs.rules(command.kind)
     to = _target(command, rules, giver)
     if state.status is Status.RESOLVED:
@@ -72,7 +73,7 @@ def offer(
     terms = _Terms(command.kind, to, giver, command.note)
     lease = state.handoff.lease + 1 if state.handoff else 1
     through = state.head + len(given)
-    package = pack(state, rules.required, given, identities, note=command.note, lease=lease, through=through)
+    package = pack(state, rules.required, known, identities, note=command.note, lease=lease, through=through)
     offered = _offered(terms, package, rules, actor, policy, now_ms)
     missing = offered.package.missing
     if missing and rules.incomplete == "block":
@@ -134,16 +135,24 @@ def decide_due(state: Conversation, identities: Sequence[str], policy: Policy, n
     return [expired, *_without(state, handoff, does, identities, policy, now_ms)]
 
 
-def withdrawn_by(state: Conversation, decided: list[AnyEvent], actor: str, now_ms: int) -> list[AnyEvent]:
-    """What was decided about a conversation, with the end of an open offer before it where it goes over the offer's
-    head: another owner or queue, or no work any more."""
+Decided = list[tuple[str, AnyEvent]]
+"""Events by stream, in order."""
+
+
+def withdrawn_by(state: Conversation, decided: Decided, actor: str, now_ms: int) -> Decided:
+    """What was decided, with the end of the conversation's open offer before whatever goes over the offer's head:
+    another owner or queue, or no work any more."""
     handoff = state.handoff
-    if handoff is None or not handoff.open or any(isinstance(event, _ENDED) for event in decided):
+    if handoff is None or not handoff.open:
         return decided
-    reason = next((words for event in decided if (words := _overruled(event))), "")
-    if not reason:
-        return decided
-    return [HandoffWithdrawn(at_ms=now_ms, actor=actor, lease=handoff.lease, reason=reason), *decided]
+    for place, (stream, event) in enumerate(decided):
+        if stream != state.id or not (reason := _overruled(event)):
+            continue
+        if any(isinstance(before, _ENDED) for of, before in decided[:place] if of == stream):
+            return decided
+        withdrawn = HandoffWithdrawn(at_ms=now_ms, actor=actor, lease=handoff.lease, reason=reason)
+        return [*decided[:place], (stream, withdrawn), *decided[place:]]
+    return decided
 
 
 _ENDED = (HandoffAccepted, HandoffDeclined, HandoffExpired, HandoffWithdrawn)
@@ -275,7 +284,8 @@ def _without(
         return []
     note = handoff.package.note if handoff.package else ""
     # This offer's end is the event before: the package is of all up to there.
-    package = pack(state, rules.required, (), identities, note=note, lease=handoff.lease + 1, through=state.head + 1)
+    lease, through = handoff.lease + 1, state.head + 1
+    package = pack(state, rules.required, state.context, identities, note=note, lease=lease, through=through)
     return [_offered(_Terms(handoff.kind, to, handoff.giver, note), package, rules, SYSTEM, policy, now_ms)]
 
 

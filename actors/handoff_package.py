@@ -21,25 +21,23 @@ goes before."""
 def package(
     state: Conversation,
     required: Sequence[str],
-    given: Sequence[ContextSet],
+    known: Mapping[str, ContextItem | ContextSet],
     identities: Sequence[str],
     *,
     note: str,
     lease: int,
     through: int,
 ) -> HandoffPackage:
-    """All that is known up to the event at `through`; `given` are decided and not yet in the state."""
+    """All that is known up to the event at `through`; `known` is the context then, by key."""
     facts = {name: fact for name, of in FACTS.items() if (fact := of(state, identities))}
-    items: list[ContextItem | ContextSet] = [*state.context.values(), *given]
-    versions = {item.key: item.version for item in items}
-    known: dict[str, object] = {**facts, "note": note.strip(), **{item.key: item.value for item in items}}
+    values: dict[str, object] = {**facts, "note": note.strip(), **{key: item.value for key, item in known.items()}}
     return HandoffPackage(
         conversation=state.id,
         lease=lease,
         through=through,
         facts=facts,
-        items=[PackageItem(key=key, version=version) for key, version in sorted(versions.items())],
+        items=[PackageItem(key=key, version=item.version) for key, item in sorted(known.items())],
         note=note,
         # False and 0 are given; nothing and empty words are not.
-        missing=[name for name in required if known.get(name) is None or known[name] == ""],
+        missing=[name for name in required if values.get(name) is None or values[name] == ""],
     )

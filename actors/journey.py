@@ -358,6 +358,16 @@ def _quarantine(state: Journey, given: Quarantine, now_ms: int) -> Decision:
 
 
 def _ask(state: Journey, given: Ask, policy: Policy, now_ms: int) -> Decision:
+    """What was asked; an open offer whose conversation changes hands, moves on or ends by it is withdrawn first."""
+    decision = _asked(state, given, policy, now_ms)
+    events = decision.events
+    for conversation in state.conversations.values():
+        if conversation.handoff is not None:
+            events = handing_over.withdrawn_by(conversation, events, given.actor, now_ms)
+    return decision if events is decision.events else msgspec.structs.replace(decision, events=events)
+
+
+def _asked(state: Journey, given: Ask, policy: Policy, now_ms: int) -> Decision:
     if given.conversation:
         conversation = state.conversations.get(given.conversation)
         if conversation is None:

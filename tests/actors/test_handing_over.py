@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from actors.conversation import Conversation, lists_of, summary
+from actors.handing_over import withdrawn_by
 from actors.handoff_states import TABLE, Move
 from actors.journey import freeze, next_due_ms, thaw
 from actors.rules.handoffs import HandoffRules, Handoffs
@@ -28,7 +29,15 @@ from protocol.commands import (
 )
 from protocol.commands import Move as MoveTo
 from protocol.errors import Code, Refusal
-from protocol.events import Event, HandoffAccepted, HandoffOffered, OwnerChanged
+from protocol.events import (
+    ConversationClosed,
+    Event,
+    HandoffAccepted,
+    HandoffOffered,
+    HandoffWithdrawn,
+    NoteAdded,
+    OwnerChanged,
+)
 from protocol.handoffs import Handoff, HandoffPackage, HandoffState, canonical, package_sha256
 from tests.actors.player import CONVERSATION, POLICY, Player, names
 
@@ -162,6 +171,18 @@ def test_what_goes_over_an_offers_head_withdraws_it(command: AnyCommand, reason:
     assert (desk.handoff.state, desk.handoff.reason, desk.handoff.ended_by) == ("withdrawn", reason, "agent:dan")
     accept = AcceptHandoff(lease=offered.lease, sha256=offered.sha256)
     assert "withdrawn by agent:dan" in desk.refused(accept, by="bob").message
+
+
+def test_a_conversation_that_closes_by_what_was_asked_of_another_has_its_offer_withdrawn() -> None:
+    """Before it closes, in its own stream; what is decided elsewhere stays where it was."""
+    desk = Desk()
+    desk.offer()
+    other = ("cu1-2", NoteAdded(at_ms=1, text="joined"))
+    closed = (CONVERSATION, ConversationClosed(at_ms=1, reason="joined"))
+    decided = withdrawn_by(desk.conversation, [other, closed], "agent:dan", 1)
+    withdrawn = HandoffWithdrawn(at_ms=1, actor="agent:dan", lease=1, reason="closed")
+    assert decided == [other, (CONVERSATION, withdrawn), closed]
+    assert withdrawn_by(desk.conversation, [other], "agent:dan", 1) == [other]
 
 
 @pytest.mark.parametrize("command", [Snooze(until_ms=10**10), SetContext(key="a", value=1)])

@@ -32,8 +32,8 @@ def package_without_what_is_new(plant: Plant) -> None:
     """A package leaves out what the giver brings with the offer."""
     pack = handing_over.pack
 
-    def stale(state: Any, required: Any, given: Any, identities: Any, **more: Any) -> Any:
-        return pack(state, required, (), identities, **more)
+    def stale(state: Any, required: Any, known: Any, identities: Any, **more: Any) -> Any:
+        return pack(state, required, state.context, identities, **more)
 
     plant(handing_over, "pack", stale)
 

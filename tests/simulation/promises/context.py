@@ -1,14 +1,12 @@
 """Promise 7: context is conserved over channels, restarts and passivation.
 
 What an agent set, and was told is set, is there at the end: in what the live conversation shows, and in the archive.
-Computed from the `ContextSet` events alone, not by the code that folds them. A handoff's package names each item that
-was set before it, in its newest version then, and says what the policy requires and nobody had given.
+Computed from the `ContextSet` events alone, not by the code that folds them.
 """
 
 from protocol.errors import Refusal
-from protocol.events import AnyEvent, ContextSet, HandoffOffered
+from protocol.events import ContextSet
 from protocol.links import CustomerRead, ReadCustomer
-from tests.simulation.handing import RULES
 from tests.simulation.world import World
 
 
@@ -16,8 +14,6 @@ async def check(world: World) -> None:
     """Asks the cells for every customer."""
     gateway = world.server.gateway
     assert gateway is not None
-    for stream, events in world.ledger.streams.items():
-        _check_packages(world, stream, events)
     for customer in sorted({record.customer for record in world.ledger.records}):
         try:
             reply = await gateway.front.cells.call(customer, lambda ref, c=customer: ReadCustomer(ref, c))
@@ -35,22 +31,6 @@ async def check(world: World) -> None:
                 world.broken("context", f"{stream} shows {shown[stream].context}; {expected} were set")
             elif live and {i.identity for i in shown[stream].interactions} - set(world.ledger.owners):
                 world.broken("context", f"{stream} shows interactions of identities that nobody has")
-
-
-def _check_packages(world: World, stream: str, events: list[AnyEvent]) -> None:
-    versions: dict[str, int] = {}
-    for seq, event in enumerate(events, 1):
-        match event:
-            case ContextSet():
-                versions[event.key] = event.version
-            case HandoffOffered(package=package):
-                if {item.key: item.version for item in package.items} != versions:
-                    world.broken("context", f"{stream}: offer {event.lease} has {package.items}; known is {versions}")
-                if package.through != seq - 1:
-                    world.broken("context", f"{stream}: offer {event.lease} at {seq} is of all up to {package.through}")
-                required = RULES.kinds[event.kind].required
-                if package.missing != [name for name in required if name not in versions]:
-                    world.broken("context", f"{stream}: offer {event.lease} says that {package.missing} is missing")
 
 
 def set_in(world: World, stream: str) -> dict[str, object]:

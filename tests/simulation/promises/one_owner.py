@@ -1,11 +1,14 @@
 """Promise 8: one owner at a time. Each change of owner names the owner before it; nobody takes from another unforced.
 
 A handoff changes hands once, under its own lease, with its own hash, in its time, and ends before anybody else owns it.
+Its package names each context item that was set before it, in its newest version then, and says what the policy
+requires and nobody had given.
 """
 
 from protocol.commands import AcceptHandoff, Take
 from protocol.events import (
     AnyEvent,
+    ContextSet,
     HandoffAccepted,
     HandoffDeclined,
     HandoffExpired,
@@ -15,6 +18,7 @@ from protocol.events import (
 )
 from protocol.handoffs import package_sha256
 from tests.simulation.agents import Asked
+from tests.simulation.handing import RULES
 from tests.simulation.world import World
 
 
@@ -39,6 +43,9 @@ class _Walk:
         self._owner = ""
         self._leases = 0
         self._open: HandoffOffered | None = None
+        self._seq = 0
+        self._versions: dict[str, int] = {}
+        """Of what was set, by key."""
         self.accepted: HandoffAccepted | None = None
         """An acceptance whose change of owner is next."""
 
@@ -48,7 +55,10 @@ class _Walk:
 
     def take(self, event: AnyEvent) -> None:
         """The next event."""
+        self._seq += 1
         match event:
+            case ContextSet():
+                self._versions[event.key] = event.version
             case OwnerChanged():
                 self._change(event)
             case HandoffOffered():
@@ -58,6 +68,7 @@ class _Walk:
                     self.broken(f"lease {event.lease} follows {self._leases}")
                 if event.sha256 != package_sha256(event.package):
                     self.broken(f"offer {event.lease} has another package's hash")
+                self._check_package(event)
                 self._leases, self._open = event.lease, event
             case HandoffAccepted():
                 self._accept(event)
@@ -67,6 +78,15 @@ class _Walk:
                 if self._open is not None and event.at_ms < self._open.expires_at_ms:
                     self.broken(f"offer {event.lease} expired {self._open.expires_at_ms - event.at_ms} ms early")
                 self._end(event.lease)
+
+    def _check_package(self, event: HandoffOffered) -> None:
+        package, required = event.package, RULES.kinds[event.kind].required
+        if {item.key: item.version for item in package.items} != self._versions:
+            self.broken(f"offer {event.lease} has {package.items}; known is {self._versions}")
+        if package.through != self._seq - 1:
+            self.broken(f"offer {event.lease} at {self._seq} is of all up to {package.through}")
+        if package.missing != [name for name in required if name not in self._versions]:
+            self.broken(f"offer {event.lease} says that {package.missing} is missing")
 
     def _change(self, event: OwnerChanged) -> None:
         if event.previous != self._owner:
