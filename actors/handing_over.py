@@ -21,8 +21,6 @@ from protocol.errors import Code, Refusal
 from protocol.events import (
     AnyEvent,
     ContextSet,
-    ConversationClosed,
-    ConversationResolved,
     HandoffAccepted,
     HandoffDeclined,
     HandoffExpired,
@@ -133,43 +131,6 @@ def decide_due(state: Conversation, identities: Sequence[str], policy: Policy, n
     expired = HandoffExpired(at_ms=now_ms, actor=SYSTEM, policy=policy.version, lease=handoff.lease)
     does = policy.handoffs.rules(handoff.kind).on_expiry
     return [expired, *_without(state, handoff, does, identities, policy, now_ms)]
-
-
-Decided = list[tuple[str, AnyEvent]]
-"""Events by stream, in order."""
-
-
-def withdrawn_by(state: Conversation, decided: Decided, actor: str, now_ms: int) -> Decided:
-    """What was decided, with the end of the conversation's open offer before whatever goes over the offer's head:
-    another owner or queue, or no work any more."""
-    handoff = state.handoff
-    if handoff is None or not handoff.open:
-        return decided
-    for place, (stream, event) in enumerate(decided):
-        if stream != state.id or not (reason := _overruled(event)):
-            continue
-        if any(isinstance(before, _ENDED) for of, before in decided[:place] if of == stream):
-            return decided
-        withdrawn = HandoffWithdrawn(at_ms=now_ms, actor=actor, lease=handoff.lease, reason=reason)
-        return [*decided[:place], (stream, withdrawn), *decided[place:]]
-    return decided
-
-
-_ENDED = (HandoffAccepted, HandoffDeclined, HandoffExpired, HandoffWithdrawn)
-
-
-def _overruled(event: AnyEvent) -> str:
-    match event:
-        case OwnerChanged(owner=owner):
-            return f"owner changed to {owner}" if owner else "nobody owns it now"
-        case QueueChanged(queue=queue):
-            return f"moved to queue {queue}"
-        case ConversationResolved():
-            return "resolved"
-        case ConversationClosed():
-            return "closed"
-        case _:
-            return ""
 
 
 def _target(command: OfferHandoff, rules: HandoffRules, giver: str) -> str:

@@ -13,7 +13,7 @@ from typing import assert_never
 import msgspec
 from msgspec import Struct, field
 
-from actors import commanding, contact, delivery, handing_over
+from actors import commanding, contact, delivery, handing_over, withdrawing
 from actors.conversation import Conversation
 from actors.conversation import evolve as evolve_conversation
 from actors.correlation import correlate
@@ -363,7 +363,7 @@ def _ask(state: Journey, given: Ask, policy: Policy, now_ms: int) -> Decision:
     events = decision.events
     for conversation in state.conversations.values():
         if conversation.handoff is not None:
-            events = handing_over.withdrawn_by(conversation, events, given.actor, now_ms)
+            events = withdrawing.withdrawn_by(conversation, events, given.actor, now_ms)
     return decision if events is decision.events else msgspec.structs.replace(decision, events=events)
 
 

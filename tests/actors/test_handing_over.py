@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from actors.conversation import Conversation, lists_of, summary
-from actors.handing_over import withdrawn_by
 from actors.handoff_states import TABLE, Move
 from actors.journey import freeze, next_due_ms, thaw
 from actors.rules.handoffs import HandoffRules, Handoffs
+from actors.withdrawing import withdrawn_by
 from protocol.commands import (
     AcceptHandoff,
     AnyCommand,

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from actors import handing_over
+from actors import handing_over, withdrawing
 from protocol.handoffs import Handoff
 from tests.simulation.mutants.planting import Plant, mutant
 
@@ -41,7 +41,7 @@ def package_without_what_is_new(plant: Plant) -> None:
 @mutant
 def offer_outlives_the_owner(plant: Plant) -> None:
     """Who takes, assigns or moves a conversation leaves an open offer open."""
-    plant(handing_over, "withdrawn_by", lambda state, decided, actor, now_ms: decided)
+    plant(withdrawing, "withdrawn_by", lambda state, decided, actor, now_ms: decided)
 
 
 def _newest(state: Any, lease: int) -> int:
