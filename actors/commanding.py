@@ -6,10 +6,13 @@ One owner at a time: `take` is refused while another agent owns it, so of two ag
 from collections.abc import Sequence
 from typing import assert_never
 
-from actors import handing_over
-from actors.conversation import CONTEXT_MAX, DELIVERIES_MAX, Conversation
+from actors import handing_over, knowing
+from actors.conversation import DELIVERIES_MAX, Conversation
 from actors.delivery import attempt_first
+from actors.knowing import Given, Known
 from actors.policy import Policy, identity_kind
+from actors.rules.context import SENSITIVITIES
+from actors.switching import switch, withhold
 from protocol.commands import (
     AcceptHandoff,
     AddNote,
@@ -26,10 +29,11 @@ from protocol.commands import (
     Resolve,
     SetContext,
     Snooze,
+    SwitchChannel,
     Take,
     WithdrawHandoff,
 )
-from protocol.entities import ContextItem, Direction, Interaction, Status
+from protocol.entities import Direction, Interaction, Status
 from protocol.errors import Code, Refusal
 from protocol.events import (
     AnyEvent,
@@ -53,7 +57,6 @@ VALUE_MAX = 4096
 """Characters of a context item's value, and of a handoff's note or reason."""
 HANDOFF_FIELDS_MAX = 32
 """Fields that one offer brings."""
-SENSITIVITIES = ("normal", "personal", "secret")
 
 
 def decide(
@@ -94,7 +97,9 @@ def decide(
                 raise _not_now("the conversation is not resolved")
             return [ConversationReopened(at_ms=now_ms, actor=actor, reason=reason)]
         case SetContext():
-            return [_context(state, command, actor, now_ms)]
+            return _context(state, command, actor, policy, now_ms)
+        case SwitchChannel():
+            return _switch(state, command, actor, identities, policy, now_ms)
         case ReplayDelivery(delivery=delivery):
             return _replay(state, delivery, actor, now_ms)
         case OfferHandoff():
@@ -115,9 +120,10 @@ def _reply(
     _check_text(command.text)
     if len(state.deliveries) >= DELIVERIES_MAX:
         raise Refusal(Code.OVER_LIMIT, f"{DELIVERIES_MAX} messages of this conversation wait; see the outbox")
-    interaction, started = _way_out(state, command, actor, identities, policy, now_ms)
+    interaction, started = _way_out(state, command.channel, command.to, actor, identities, policy, now_ms)
     if not interaction.account:
         raise Refusal(Code.INVALID, f"no account is set up to reply on {interaction.channel}", field="channel")
+    _check_carried(state, command.text, interaction.channel, policy)
     delivery = f"{state.id}.{state.head + len(started) + 1}"
     queued = MessageQueued(
         at_ms=now_ms,
@@ -132,24 +138,88 @@ def _reply(
         subject=command.subject or state.subject,
         references=_references(state, interaction.channel),
     )
-    return [*started, queued, *attempt_first(state, interaction.channel, delivery, now_ms)]
+    moved = _moved(state, interaction, "agent", actor, policy, now_ms)
+    return [*started, queued, *attempt_first(state, interaction.channel, delivery, now_ms), *moved]
+
+
+def _switch(
+    state: Conversation, command: SwitchChannel, actor: str, identities: Sequence[str], policy: Policy, now_ms: int
+) -> list[AnyEvent]:
+    if _name(command.channel, "channel") == state.channel:
+        raise _not_now(f"the conversation goes on by {command.channel} already")
+    if len(command.reason) > TEXT_MAX:
+        raise Refusal(Code.OVER_LIMIT, f"reason has at most {TEXT_MAX} characters", field="reason")
+    interaction, started = _way_out(state, command.channel, command.to, actor, identities, policy, now_ms)
+    return [*started, *_moved(state, interaction, "agent", actor, policy, now_ms, reason=command.reason)]
+
+
+def fall_back(
+    state: Conversation, identities: Sequence[str], delivery: str, policy: Policy, now_ms: int
+) -> list[AnyEvent]:
+    """The switch that the policy's `fallback` wants now that a message was given up; none where the customer has no
+    identity there, or the conversation is over or elsewhere already."""
+    given_up = state.deliveries.get(delivery)
+    channel = policy.context.fallback.get(given_up.channel, "") if given_up else ""
+    if not channel or not state.live or given_up is None or state.channel != given_up.channel:
+        return []
+    if not any(kind_of(identity) == identity_kind(channel) for identity in identities):
+        return []
+    interaction, started = _way_out(state, channel, "", "system", identities, policy, now_ms)
+    reason = f"fallback: {given_up.channel} goes on by {channel}; {delivery} was given up"
+    return [*started, *_moved(state, interaction, "rule", "system", policy, now_ms, reason=reason)]
+
+
+def _moved(
+    state: Conversation,
+    interaction: Interaction,
+    by: str,
+    actor: str,
+    policy: Policy,
+    now_ms: int,
+    reason: str = "",
+) -> list[AnyEvent]:
+    """The switch, where the contact is on another channel than the conversation."""
+    if not state.channel or interaction.channel == state.channel:
+        return []
+    return switch(
+        state,
+        state.context,
+        origin=state.channel,
+        target=interaction.channel,
+        interaction=interaction.number,
+        by=by,
+        actor=actor,
+        policy=policy,
+        now_ms=now_ms,
+        reason=reason,
+    )
+
+
+def _check_carried(state: Conversation, text: str, channel: str, policy: Policy) -> None:
+    """Raises `Refusal` where the text says what the channel may not carry."""
+    if channel in policy.context.carries and (said := knowing.said(state.context, text, channel, policy.context)):
+        raise _not_now(
+            f"the text says {said!r}, which {channel} may not carry by policy (context: carries); leave it out, or "
+            "reply on another channel"
+        )
 
 
 def _way_out(
-    state: Conversation, command: Reply, actor: str, identities: Sequence[str], policy: Policy, now_ms: int
+    state: Conversation, channel: str, to: str, actor: str, identities: Sequence[str], policy: Policy, now_ms: int
 ) -> tuple[Interaction, list[AnyEvent]]:
-    """The interaction a reply is part of, and the events that begin it where there is none on that channel."""
+    """The contact by which we speak on a channel (empty: where the newest one is), and the events that begin it where
+    there is none."""
     for interaction in reversed(state.interactions):
-        if command.channel and interaction.channel != command.channel:
+        if channel and interaction.channel != channel:
             continue
-        if command.to and interaction.identity != command.to:
+        if to and interaction.identity != to:
             continue
         if not interaction.ended_at_ms or interaction is state.interactions[-1]:
             return interaction, []
-    channel = command.channel or (state.interactions[-1].channel if state.interactions else "")
+    channel = channel or (state.interactions[-1].channel if state.interactions else "")
     kind = identity_kind(channel)
-    reachable = [i for i in identities if (i == command.to if command.to else kind_of(i) == kind)]
-    if command.to and command.to not in identities:
+    reachable = [i for i in identities if (i == to if to else kind_of(i) == kind)]
+    if to and to not in identities:
         raise Refusal(Code.INVALID, "to: this identity is not this customer's; link it first", field="to")
     if not channel or not reachable:
         raise Refusal(
@@ -192,26 +262,41 @@ def _own(state: Conversation, owner: str, actor: str, now_ms: int) -> list[AnyEv
     return [OwnerChanged(at_ms=now_ms, actor=actor, owner=owner, previous=state.owner)]
 
 
-def _context(state: Conversation, command: SetContext, actor: str, now_ms: int) -> ContextSet:
+def _context(state: Conversation, command: SetContext, actor: str, policy: Policy, now_ms: int) -> list[AnyEvent]:
+    item = _item(state, state.context, command, actor, policy, now_ms)
+    known = knowing.after(state.context, [item])
+    return [item, *withhold(known, state.channel, state.withheld, policy, actor="system", now_ms=now_ms)]
+
+
+def _item(
+    state: Conversation,
+    known: Known,
+    command: SetContext,
+    actor: str,
+    policy: Policy,
+    now_ms: int,
+    *,
+    field: str = "key",
+) -> ContextSet:
+    """The item that is set, beside what is `known` by then; `field` is where a refusal points for want of room."""
     _name(command.key, "key")
     if isinstance(command.value, str) and len(command.value) > VALUE_MAX:
         raise Refusal(Code.OVER_LIMIT, f"a context value has at most {VALUE_MAX} characters", field="value")
     if command.sensitivity not in SENSITIVITIES:
         raise Refusal(Code.INVALID, f"sensitivity is one of {', '.join(SENSITIVITIES)}", field="sensitivity")
-    known: ContextItem | None = state.context.get(command.key)
-    if known is None and len(state.context) >= CONTEXT_MAX:
-        raise Refusal(Code.OVER_LIMIT, f"a conversation has at most {CONTEXT_MAX} context items", field="key")
     newest = state.interactions[-1] if state.interactions else None
-    return ContextSet(
-        at_ms=now_ms,
-        actor=actor,
+    given = Given(
         key=command.key,
         value=command.value,
+        actor=actor,
         channel=newest.channel if newest else "",
         interaction=newest.number if newest else 0,
         sensitivity=command.sensitivity,
-        version=known.version + 1 if known else 1,
+        verified=command.verified,
     )
+    if reason := knowing.no_room(known, given.key, given.channel, actor):
+        raise Refusal(Code.OVER_LIMIT, reason, field=field)
+    return knowing.decide(known.get(command.key), given, policy.context, policy.version, now_ms)
 
 
 def _offer(
@@ -225,17 +310,15 @@ def _offer(
     if len(command.fields) > HANDOFF_FIELDS_MAX:
         raise Refusal(Code.OVER_LIMIT, f"an offer brings at most {HANDOFF_FIELDS_MAX} fields", field="fields")
     given: list[AnyEvent] = []
-    context: dict[str, ContextItem | ContextSet] = {**state.context}
+    known: Known = state.context
     for key, value in command.fields.items():
-        known = state.context.get(key)
-        if known is None or known.value != value or type(known.value) is not type(value):
-            sensitivity = known.sensitivity if known else "normal"
-            item = _context(state, SetContext(key=key, value=value, sensitivity=sensitivity), actor, now_ms)
-            given.append(item)
-            context[key] = item
-    if len(context) > CONTEXT_MAX:
-        raise Refusal(Code.OVER_LIMIT, f"a conversation has at most {CONTEXT_MAX} context items", field="fields")
-    return handing_over.offer(state, command, given, context, actor, identities, policy, now_ms)
+        item = known.get(key)
+        if item is None or item.value != value or type(item.value) is not type(value):
+            asked = SetContext(key=key, value=value, sensitivity=item.sensitivity if item else "normal")
+            given.append(_item(state, known, asked, actor, policy, now_ms, field="fields"))
+            known = knowing.after(state.context, given)
+    given += withhold(known, state.channel, state.withheld, policy, actor="system", now_ms=now_ms) if given else []
+    return handing_over.offer(state, command, given, known, actor, identities, policy, now_ms)
 
 
 def _replay(state: Conversation, delivery: str, actor: str, now_ms: int) -> list[AnyEvent]:

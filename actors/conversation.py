@@ -12,7 +12,7 @@ from sys import intern
 
 from msgspec import Struct, field
 
-from actors import handoff_states, recent
+from actors import handoff_states, knowing, recent
 from protocol.entities import (
     ContextItem,
     ConversationSummary,
@@ -23,10 +23,14 @@ from protocol.entities import (
     Status,
 )
 from protocol.events import (
+    ActivityCarried,
     ActivitySeen,
     AnyEvent,
     AutomaticReplyReceived,
+    ChannelSwitched,
+    ContextRefused,
     ContextSet,
+    ContextWithheld,
     ConversationClosed,
     ConversationOpened,
     ConversationReopened,
@@ -58,10 +62,9 @@ from protocol.handoffs import Handoff
 REFERENCES_MAX = 64
 """Thread references a conversation answers to; the oldest are forgotten, and then time and openness decide."""
 INTERACTIONS_MAX = 32
-CONTEXT_MAX = 256
 DELIVERIES_MAX = 256
-"""Bounds of a live conversation. Ended interactions leave memory (the archive has them); for context items and
-undelivered messages a command over the bound is refused."""
+"""Bounds of a live conversation. Ended interactions leave memory (the archive has them); for undelivered messages a
+command over the bound is refused. Those of context items are in `actors.knowing`."""
 
 
 _NO_ITEMS: dict[str, ContextItem] = {}
@@ -85,6 +88,14 @@ RELISTING = frozenset(
     )
 )
 """The facts that may change what `lists_of` says."""
+
+
+class Spoken(Struct, kw_only=True):
+    """Where the customer and we speak, of a conversation that was on more than one channel."""
+
+    channel: str
+    withheld: tuple[str, ...] = ()
+    """Keys of context items that by policy are not to be said there."""
 
 
 class Conversation(Struct, kw_only=True):
@@ -115,6 +126,20 @@ class Conversation(Struct, kw_only=True):
     recent_count: int = 0
     handoff: Handoff | None = None
     """The newest one, also when it is over: its lease counts the offers."""
+    spoken: Spoken | None = None
+    """Most conversations are on one channel and withhold nothing: the first contact says where."""
+
+    @property
+    def channel(self) -> str:
+        """Where the customer and we speak (see `actors.switching`); empty before the first contact."""
+        if self.spoken is not None:
+            return self.spoken.channel
+        return self.interactions[0].channel if self.interactions else ""
+
+    @property
+    def withheld(self) -> tuple[str, ...]:
+        """Keys of context items that by policy are not to be said there."""
+        return self.spoken.withheld if self.spoken is not None else ()
 
     @property
     def live(self) -> bool:
@@ -154,17 +179,11 @@ def evolve(state: Conversation, event: AnyEvent, encoded: bytes) -> Conversation
         case ConversationClosed():
             state.status, state.close_at_ms, state.wake_at_ms = Status.CLOSED, 0, 0
         case ContextSet():
-            item = ContextItem(
-                key=event.key,
-                value=event.value,
-                channel=event.channel,
-                interaction=event.interaction,
-                actor=event.actor,
-                at_ms=event.at_ms,
-                sensitivity=event.sensitivity,
-                version=event.version,
-            )
-            state.context = {**state.context, event.key: item}
+            state.context = {**state.context, event.key: knowing.put(state.context.get(event.key), event)}
+        case ChannelSwitched():
+            state.spoken = Spoken(channel=intern(event.to_channel))
+        case ContextWithheld():
+            state.spoken = Spoken(channel=intern(event.channel), withheld=(*state.withheld, *event.keys))
         case (
             DeliveryAttempted()
             | DeliverySent()
@@ -176,7 +195,7 @@ def evolve(state: Conversation, event: AnyEvent, encoded: bytes) -> Conversation
             _deliver(state, event)
         case HandoffOffered() | HandoffAccepted() | HandoffDeclined() | HandoffExpired() | HandoffWithdrawn():
             state.handoff = handoff_states.evolve(state.handoff, event)
-        case NoteAdded() | DeliveryConfirmed():
+        case NoteAdded() | DeliveryConfirmed() | ContextRefused() | ActivityCarried():
             pass
         case _:
             raise AssertionError(f"{type(event).__name__} is not a conversation's event")
@@ -202,6 +221,8 @@ def view(state: Conversation, identities: Sequence[str]) -> ConversationView:
         deliveries=[copy(delivery) for delivery in state.deliveries.values()],
         relation=state.relation,
         handoff=state.handoff,
+        channel=state.channel,
+        withheld=list(state.withheld),
     )
 
 
@@ -267,6 +288,8 @@ def _start(state: Conversation, event: InteractionStarted) -> None:
         )
     )
     if len(state.interactions) > INTERACTIONS_MAX:
+        # The first contact may leave, and says where we speak as long as nothing else does.
+        state.spoken = state.spoken or Spoken(channel=state.channel)
         ended = next((i for i, old in enumerate(state.interactions) if old.ended_at_ms), 0)
         del state.interactions[ended]
 

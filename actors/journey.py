@@ -13,7 +13,7 @@ from typing import assert_never
 import msgspec
 from msgspec import Struct, field
 
-from actors import commanding, contact, delivery, handing_over, withdrawing
+from actors import arrival, commanding, contact, delivery, handing_over, recent, telling, withdrawing
 from actors.conversation import Conversation
 from actors.conversation import evolve as evolve_conversation
 from actors.correlation import correlate
@@ -28,6 +28,7 @@ from protocol.events import (
     ConversationClosed,
     ConversationOpened,
     ConversationWoken,
+    DeliveryDead,
     IdentityConflictFound,
     IdentityLinked,
     InputQuarantined,
@@ -48,6 +49,16 @@ STATE_VERSION = 4
 """Of the snapshot's form; another one is not read, and the journey is loaded from its events."""
 
 
+class Aside(Struct, kw_only=True):
+    """What most customers have nothing of: kept apart, since each field costs every live journey eight bytes."""
+
+    replayed: tuple[str, ...] = ()
+    """Quarantined inputs that came in after all."""
+    before: bytes = b""
+    before_count: int = 0
+    """The newest activities since no conversation was open (see `actors.recent`): the next one may begin with them."""
+
+
 class Journey(Struct, kw_only=True):
     """The state. `head` is the seq of the newest event in the customer's own stream."""
 
@@ -61,8 +72,7 @@ class Journey(Struct, kw_only=True):
     """Ids of those that are over, in the order of closing. Tuples where most customers have none or one: an empty
     list costs 56 bytes, the empty tuple nothing."""
     once: OnceKeys = field(default_factory=OnceKeys)
-    replayed: tuple[str, ...] = ()
-    """Quarantined inputs that came in after all."""
+    aside: Aside | None = None
 
     def head_of(self, stream: str) -> int:
         """The newest seq of one of its streams; 0 for a stream that does not exist yet."""
@@ -117,7 +127,7 @@ def decide(state: Journey, given: AnyInput, policy: Policy, now_ms: int) -> Deci
             conversation = state.conversations.get(given.conversation)
             if conversation is None:
                 return NOTHING
-            return _in(conversation.id, delivery.decide_outcome(conversation, given, policy, now_ms))
+            return _in(conversation.id, _outcome(state, conversation, given, policy, now_ms))
         case TimerDue():
             return _due(state, policy, now_ms)
         case _:
@@ -128,7 +138,7 @@ def evolve(state: Journey, stream: str, event: AnyEvent, encoded: bytes) -> Jour
     """Applies the next fact of `stream`, in place; `encoded` are its bytes."""
     if stream == state.customer:
         state.head += 1
-        _evolve_own(state, event)
+        _evolve_own(state, event, encoded)
     else:
         _evolve_in(state, stream, event, encoded)
     if (once := event.once) is not None:
@@ -182,14 +192,20 @@ def forget_old_keys(state: Journey, policy: Policy, now_ms: int) -> None:
     state.once.forget_before((now_ms - policy.once_keys_ms) // 1000)
 
 
-def view(state: Journey, views: list[ConversationView]) -> CustomerView:
-    """What is known of the customer; `views` are of the live conversations."""
+def view(state: Journey, views: list[ConversationView], *, channel: str = "", policy: Policy) -> CustomerView:
+    """What is known of the customer; `views` are of the live conversations. With a channel: for a machine there."""
+    if channel:
+        views = [telling.for_channel(view, channel, policy.context) for view in views]
+    topic = telling.known_as(views, "topic")
     return CustomerView(
         customer=state.customer,
         identities=list(state.identities),
         open=views,
         past=list(state.past),
-        suggested_greeting=_greeting(views),
+        topic=topic,
+        intent=telling.known_as(views, "intent"),
+        last_steps=telling.last_steps([*state.conversations.values()]),
+        suggested_greeting=telling.greeting(views, topic, channel),
     )
 
 
@@ -253,6 +269,8 @@ def _receive(state: Journey, given: Input, policy: Policy, now_ms: int) -> Decis
         if not conversation.live and not isinstance(event.data, DeliveryReport):
             raise AssertionError("correlation gives a closed conversation to reports alone")
         decided = contact.decide(conversation, event, policy, now_ms)
+        if arrival.brings(conversation, event):
+            decided += arrival.brought(conversation, event, decided, (), policy, now_ms)
         return _decision(conversation.id, decided, about_person, assigned)
     if isinstance(event.data, ActivityArrived):
         # Nothing is open: what they look at is kept with the person, and opens no work for anyone.
@@ -262,6 +280,8 @@ def _receive(state: Journey, given: Input, policy: Policy, now_ms: int) -> Decis
         contact.open_for(event, state.customer, correlated.relation, policy, now_ms),
         *contact.decide(new, event, policy, now_ms),
     ]
+    before = arrival.shortly_before(state.aside.before, policy, now_ms) if state.aside else []
+    decided += arrival.brought(new, event, decided, before, policy, now_ms)
     return _decision(new.id, decided, about_person, assigned)
 
 
@@ -314,6 +334,7 @@ def _activity(event: InboundEvent, data: ActivityArrived, now_ms: int) -> AnyEve
         provider_ms=event.time_ms,
         name=data.name,
         properties=data.properties,
+        context=data.context,
     )
 
 
@@ -378,12 +399,20 @@ def _asked(state: Journey, given: Ask, policy: Policy, now_ms: int) -> Decision:
         case LinkIdentity(identity=identity):
             return _link(state, normalise(identity), given.actor, now_ms)
         case MarkReplayed(quarantine=quarantine):
-            if quarantine in state.replayed:
+            if state.aside is not None and quarantine in state.aside.replayed:
                 raise Refusal(Code.NOT_ALLOWED_NOW, f"{quarantine} was replayed already", ref=given.id)
             replayed = QuarantineReplayed(at_ms=now_ms, actor=given.actor, quarantine=quarantine)
             return Decision([(state.customer, replayed)])
         case _:
             raise Refusal(Code.INVALID, "this command is addressed to a conversation", ref=given.id, field="do")
+
+
+def _outcome(state: Journey, conversation: Conversation, given: Outcome, policy: Policy, now_ms: int) -> list[AnyEvent]:
+    """What an attempt's outcome means; a message that is given up may move the conversation, as the policy says."""
+    decided = delivery.decide_outcome(conversation, given, policy, now_ms)
+    if policy.context.fallback and any(isinstance(fact, DeliveryDead) for fact in decided):
+        decided += commanding.fall_back(conversation, state.identities, given.delivery, policy, now_ms)
+    return decided
 
 
 def _link(state: Journey, identity: str, actor: str, now_ms: int) -> Decision:
@@ -422,13 +451,17 @@ def _in(conversation: str, events: list[AnyEvent]) -> Decision:
 # Evolving
 
 
-def _evolve_own(state: Journey, event: AnyEvent) -> None:
+def _evolve_own(state: Journey, event: AnyEvent, encoded: bytes) -> None:
     match event:
         case IdentityLinked():
             state.identities = (*state.identities, event.identity)
         case QuarantineReplayed():
-            state.replayed = (*state.replayed, event.quarantine)[-REPLAYED_MAX:]
-        case ActivitySeen() | IdentityConflictFound() | InputQuarantined():
+            aside = _aside(state)
+            aside.replayed = (*aside.replayed, event.quarantine)[-REPLAYED_MAX:]
+        case ActivitySeen():
+            aside = _aside(state)
+            aside.before, aside.before_count = recent.add(aside.before, aside.before_count, encoded)
+        case IdentityConflictFound() | InputQuarantined():
             pass
         case _:
             raise AssertionError(f"{type(event).__name__} is not an event of a customer's own stream")
@@ -440,9 +473,17 @@ def _evolve_in(state: Journey, stream: str, event: AnyEvent, encoded: bytes) -> 
         assert isinstance(event, ConversationOpened), f"{type(event).__name__} for {stream}, which is not in memory"
         conversation = state.conversations[stream] = Conversation(id=stream, customer=state.customer)
         state.opened += 1
+        if state.aside is not None:
+            state.aside.before, state.aside.before_count = b"", 0
     evolve_conversation(conversation, event, encoded)
     if type(event) is ConversationClosed:
         _retire(state, stream)
+
+
+def _aside(state: Journey) -> Aside:
+    if state.aside is None:
+        state.aside = Aside()
+    return state.aside
 
 
 def _retire(state: Journey, closed: str) -> None:
@@ -451,11 +492,3 @@ def _retire(state: Journey, closed: str) -> None:
     over = [past for past in state.past if past in state.conversations]
     for old in over[: max(0, len(over) - CLOSED_MAX)]:
         del state.conversations[old]
-
-
-def _greeting(views: list[ConversationView]) -> str:
-    """A sentence a machine may say first: it names the issue, never what was said."""
-    about = next((v.subject for v in reversed(views) if v.subject), "")
-    if not views:
-        return "Hello, how can we help?"
-    return f"Hello, are you calling about “{about}”?" if about else "Hello, are you calling about your open request?"

@@ -155,6 +155,7 @@ class Live(Struct, eq=False):
 
 JOURNEY_BYTES = 900
 CONVERSATION_BYTES = 1600
+CONTEXT_VALUE_BYTES = 250
 """Rough sizes on CPython 3.11, for the memory cap; `benchmarks` measures what a conversation really takes."""
 
 
@@ -162,10 +163,11 @@ def weight(journey: Journey | None) -> int:
     """Bytes of memory, by estimate; None: of a journey with one new conversation."""
     if journey is None:
         return JOURNEY_BYTES + CONVERSATION_BYTES
-    size = JOURNEY_BYTES + len(journey.once.packed)
+    size = JOURNEY_BYTES + len(journey.once.packed) + (len(journey.aside.before) if journey.aside else 0)
     for conversation in journey.conversations.values():
         size += CONVERSATION_BYTES + len(conversation.recent)
         size += sum(len(delivery.text) for delivery in conversation.deliveries.values())
+        size += CONTEXT_VALUE_BYTES * sum(1 + len(item.others) for item in conversation.context.values())
     return size
 
 

@@ -2,6 +2,7 @@
 
 from msgspec import Struct, field
 
+from actors.rules.context import ContextRules
 from actors.rules.handoffs import Handoffs
 
 DAY_MS = 86_400_000
@@ -35,6 +36,7 @@ class Policy(Struct, kw_only=True, frozen=True):
     once_keys_ms: int = 30 * DAY_MS
     """How long a repeat of an input is recognised."""
     handoffs: Handoffs = field(default_factory=Handoffs)
+    context: ContextRules = field(default_factory=ContextRules)
 
     def channel(self, channel: str) -> ChannelRules:
         """The channel's rules; one nobody wrote rules for has the defaults."""

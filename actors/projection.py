@@ -18,7 +18,7 @@ from actors.rows import (
     as_json,
     attachment_rows,
     capped,
-    context_row,
+    context_rows,
     handoff_end,
     handoff_row,
     identity_row,
@@ -26,7 +26,9 @@ from actors.rows import (
     outbox_changes,
     outbox_row,
     quarantine_row,
+    switch_row,
     timer_rows,
+    withheld_rows,
 )
 from protocol import events as ev
 from protocol.archive import Changes, EventRow, Head, Patch
@@ -195,7 +197,7 @@ def _contents(at: Place, event: ev.AnyEvent) -> Iterable[Patch]:
     match event:
         case ev.MessageReceived():
             yield from attachment_rows(at, event)
-        case ev.AutomaticReplyReceived() | ev.ActivitySeen():
+        case ev.AutomaticReplyReceived() | ev.ActivitySeen() | ev.ActivityCarried():
             pass  # All of it is in `event`, of which `message` and `activity` are views.
         case ev.MessageQueued():
             yield outbox_row(at, event)
@@ -206,7 +208,13 @@ def _contents(at: Place, event: ev.AnyEvent) -> Iterable[Patch]:
                 "interaction", at.stream, event.interaction, ended_at_ms=event.at_ms, end_reason=event.reason
             )
         case ev.ContextSet():
-            yield context_row(at, event)
+            yield from context_rows(at, event)
+        case ev.ContextRefused():
+            yield action_row(at, event, "context_refused", f"{event.key}: {event.reason}")
+        case ev.ContextWithheld():
+            yield from withheld_rows(at, event)
+        case ev.ChannelSwitched():
+            yield switch_row(at, event)
         case ev.HandoffOffered():
             yield handoff_row(at, event)
             yield action_row(at, event, "handoff_offered", f"{event.kind} to {event.to}")

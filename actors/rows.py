@@ -9,9 +9,11 @@ from typing import Any, assert_never
 import msgspec
 from msgspec import Struct
 
+from actors.knowing import source_of, value_of
 from actors.timers import timer_changes
 from protocol import events as ev
 from protocol.archive import Patch
+from protocol.entities import ContextValue
 from protocol.identities import kind_of
 from protocol.shards import shard_of
 
@@ -118,20 +120,68 @@ def interaction_row(at: Place, event: ev.InteractionStarted) -> Patch:
     )
 
 
-def context_row(at: Place, event: ev.ContextSet) -> Patch:
-    """`context_item`: its newest version, in the place of the one before."""
+def context_rows(at: Place, event: ev.ContextSet) -> Iterable[Patch]:
+    """`context_item`: the value that stands, in the place of the one before; `context_value`: what its source says."""
+    said = value_of(event)
+    stands = event.stands or said
+    columns = _value_columns(stands) | {"channel": stands.channel, "rule": event.rule}
+    yield at.new("context_item", at.stream, event.key, **columns)
+    channel, source = source_of(said)
+    yield at.new("context_value", at.stream, event.key, channel, source, **_value_columns(said))
+
+
+def _value_columns(value: ContextValue) -> dict[str, Any]:
+    return {
+        "value": as_json(value.value),
+        "interaction": value.interaction,
+        "actor": value.actor,
+        "at_ms": value.at_ms,
+        "sensitivity": value.sensitivity,
+        "version": value.version,
+        "verified": int(value.verified),
+    }
+
+
+def switch_row(at: Place, event: ev.ChannelSwitched) -> Patch:
+    """`channel_switch`: one switch of a conversation's channel."""
     return at.new(
-        "context_item",
+        "channel_switch",
         at.stream,
-        event.key,
-        value=as_json(event.value),
-        channel=event.channel,
+        at.seq,
+        from_channel=event.from_channel,
+        to_channel=event.to_channel,
         interaction=event.interaction,
+        caused_by=event.by,
         actor=event.actor,
         at_ms=event.at_ms,
-        sensitivity=event.sensitivity,
-        version=event.version,
+        continuity=event.continuity,
+        rule=event.rule,
+        policy=event.policy,
+        required=as_json(event.required),
+        missing=as_json(event.missing),
+        missing_count=len(event.missing),
+        items_before=event.items_before,
+        items_after=event.items_after,
+        kept=event.kept,
+        proof_before=event.proof_before,
+        proof_after=event.proof_after,
+        reason=event.reason,
     )
+
+
+def withheld_rows(at: Place, event: ev.ContextWithheld) -> Iterable[Patch]:
+    """`context_withheld`: items that were not to be said on a channel."""
+    for key in event.keys:
+        yield at.new(
+            "context_withheld",
+            at.stream,
+            at.seq,
+            key,
+            channel=event.channel,
+            rule=event.rule,
+            policy=event.policy,
+            at_ms=event.at_ms,
+        )
 
 
 def handoff_row(at: Place, event: ev.HandoffOffered) -> Patch:

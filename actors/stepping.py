@@ -65,7 +65,7 @@ def step(live: Live, given: Given, watchers: Watchers, policy: Policy, now_ms: i
                 watchers.unwatch(message.conversation, given.line)
             return None
         case ReadCustomer():
-            return CustomerRead(message.ref, _customer_view(journey))
+            return CustomerRead(message.ref, _customer_view(journey, message.channel, policy))
         case TimerDue():
             _record(live, journey, journeys.decide(journey, message, policy, now_ms))
             return None
@@ -120,11 +120,12 @@ def _watch(journey: Journey, asked: WatchConversation, line: Line | None, watche
     return Watched(asked.ref, conversation.id, conversation.head, view, [Raw(event) for event in events])
 
 
-def _customer_view(journey: Journey) -> CustomerView | None:
+def _customer_view(journey: Journey, channel: str, policy: Policy) -> CustomerView | None:
     if not journey.identities:
         return None
     live = [c for c in journey.conversations.values() if c.live]
-    return journeys.view(journey, [conversations.view(c, journey.identities) for c in live])
+    views = [conversations.view(c, journey.identities) for c in live]
+    return journeys.view(journey, views, channel=channel, policy=policy)
 
 
 def _owns(journey: Journey, message: Input | Quarantine | Ask | Outcome) -> bool:

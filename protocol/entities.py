@@ -59,8 +59,21 @@ class Interaction(Struct, kw_only=True, omit_defaults=True):
     session: str = ""
 
 
+class ContextValue(Struct, kw_only=True, omit_defaults=True, frozen=True):
+    """What one source says of a key: a channel, and there the customer's side or the agents'."""
+
+    value: str | int | float | bool | None
+    channel: str = ""
+    interaction: int = 0
+    actor: str = ""
+    at_ms: int = 0
+    sensitivity: str = "normal"
+    version: int = 1
+    verified: bool = False
+
+
 class ContextItem(Struct, kw_only=True, omit_defaults=True):
-    """A known fact about the issue, with where it comes from."""
+    """A known fact about the issue, with where it comes from. Where sources differ it is the value that stands."""
 
     key: str
     value: str | int | float | bool | None
@@ -72,6 +85,12 @@ class ContextItem(Struct, kw_only=True, omit_defaults=True):
     """`normal`, `personal` or `secret`."""
     version: int = 1
     """Counts the changes of this key, from 1."""
+    verified: bool = False
+    """Its source is one the policy calls verified, or an agent said so."""
+    rule: str = ""
+    """What decided between it and `others`: `verified`, `agent`, `channel`, `newest` or `first`."""
+    others: list[ContextValue] = []
+    """What other sources say, kept beside it, whether the same or not."""
 
 
 class Delivery(Struct, kw_only=True, omit_defaults=True):
@@ -135,6 +154,19 @@ class ConversationView(Struct, kw_only=True, omit_defaults=True):
     relation: Relation | None = None
     handoff: Handoff | None = None
     """The newest one, also when it is over."""
+    channel: str = ""
+    """Where the customer and we speak now: the channel of the newest contact with words."""
+    withheld: list[str] = []
+    """Keys that by policy are not to be said or sent there. They are in `context` for agents, and left out of it for a
+    machine that asks for a channel."""
+
+
+class LastStep(Struct, kw_only=True, omit_defaults=True, frozen=True):
+    """A recent fact in words, without what was said."""
+
+    at_ms: int
+    words: str
+    channel: str = ""
 
 
 class CustomerView(Struct, kw_only=True, omit_defaults=True):
@@ -145,4 +177,10 @@ class CustomerView(Struct, kw_only=True, omit_defaults=True):
     open: list[ConversationView] = []
     past: list[str] = []
     """Ids of the newest conversations that are over, newest last."""
+    topic: str = ""
+    intent: str = ""
+    """Of the newest open conversation, where they are known."""
+    last_steps: list[LastStep] = []
+    """Of the newest open conversation, or of the last one that is still in memory; newest last."""
     suggested_greeting: str = ""
+    """A sentence that a machine may say first: it names the issue (its subject or topic), never what was said."""

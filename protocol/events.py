@@ -11,9 +11,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from protocol.entities import Direction, Relation
+from protocol.entities import ContextValue, Direction, Relation
 from protocol.handoffs import HandoffPackage
-from protocol.inbound import Attachment
+from protocol.inbound import Attachment, GivenContext
 
 
 class Once(Struct, array_like=True, frozen=True):
@@ -106,6 +106,9 @@ class ActivitySeen(Event, kw_only=True, frozen=True, tag="ActivitySeen"):
     provider_ms: int
     name: str
     properties: dict[str, Any] = {}
+    context: GivenContext | None = None
+    """What it made known, where no conversation was open to know it; it comes in with the next one (see
+    `ActivityCarried`)."""
 
 
 # Ownership and status
@@ -171,6 +174,71 @@ class ContextSet(Event, kw_only=True, frozen=True, tag="ContextSet"):
     interaction: int = 0
     sensitivity: str = "normal"
     version: int = 1
+    verified: bool = False
+    said_at_ms: int = 0
+    """When it was said, where that was before this conversation began; else 0."""
+    rule: str = ""
+    """What decided, where another source says otherwise."""
+    stands: ContextValue | None = None
+    """The value that stands, where it is not this one: both are kept."""
+
+
+class ContextRefused(Event, kw_only=True, frozen=True, tag="ContextRefused"):
+    """A channel gave a context item that found no room; it is in this event alone."""
+
+    key: str
+    value: str | int | float | bool | None
+    channel: str = ""
+    interaction: int = 0
+    reason: str = ""
+
+
+class ContextWithheld(Event, kw_only=True, frozen=True, tag="ContextWithheld"):
+    """From now on these items are not to be said or sent on `channel`; the journey keeps them."""
+
+    channel: str
+    keys: list[str]
+    rule: str
+    """The rule of the policy (whose version is `policy`), in words."""
+
+
+class ChannelSwitched(Event, kw_only=True, frozen=True, tag="ChannelSwitched"):
+    """The conversation goes on on another channel, with everything that was known.
+
+    A proof is over all values of all items (`actors/switching.py` says how, so that others can compute it).
+    """
+
+    from_channel: str
+    to_channel: str
+    interaction: int
+    by: str
+    """`customer`, `agent` or `rule`; `actor` names them."""
+    continuity: str
+    """Who sees to it that nothing is lost, as the policy says: `agent:ann`, `queue:billing`, `team:claims`."""
+    rule: str = ""
+    """The pair of channels whose rules held, such as `any to phone`; empty: none was written."""
+    required: list[str] = []
+    missing: list[str] = []
+    """Of `required`: what was not known."""
+    items_before: int = 0
+    items_after: int = 0
+    kept: int = 0
+    """Of those before: how many are there after. Another number than `items_before` is a fault of ours."""
+    proof_before: str = ""
+    proof_after: str = ""
+    reason: str = ""
+
+
+class ActivityCarried(Event, kw_only=True, frozen=True, tag="ActivityCarried"):
+    """What the customer did shortly before this conversation began is part of it. The `ActivitySeen` is in the
+    customer's own stream."""
+
+    channel: str
+    identity: str
+    provider_ms: int
+    name: str
+    properties: dict[str, Any] = {}
+    seen_at_ms: int = 0
 
 
 class HandoffOffered(Event, kw_only=True, frozen=True, tag="HandoffOffered"):
@@ -362,4 +430,8 @@ AnyEvent = (
     | IdentityConflictFound
     | InputQuarantined
     | QuarantineReplayed
+    | ContextRefused
+    | ContextWithheld
+    | ChannelSwitched
+    | ActivityCarried
 )

@@ -20,6 +20,20 @@ WholeNumber = Annotated[int, Meta(ge=-(2**53) + 1, le=2**53 - 1)]
 itself has no bound, and a number of eighty digits must fail at the edge and not in a cell."""
 
 
+CONTEXT_KEY_MAX = 128
+CONTEXT_VALUE_MAX = 4096
+"""Characters."""
+CONTEXT_GIVEN_MAX = 64
+"""Items that one event may bring."""
+
+ContextScalar = Annotated[str, Meta(max_length=CONTEXT_VALUE_MAX)] | WholeNumber | float | bool | None
+GivenContext = Annotated[
+    dict[Annotated[str, Meta(min_length=1, max_length=CONTEXT_KEY_MAX)], ContextScalar],
+    Meta(max_length=CONTEXT_GIVEN_MAX),
+]
+"""What a channel already knows of the issue, by key: an IVR's menu and PIN, an app's contract number."""
+
+
 class Attachment(Struct, kw_only=True, omit_defaults=True, frozen=True):
     """A file that came with a message. The bytes lie under `sha256` in the attachment folder, or at `url`."""
 
@@ -49,6 +63,8 @@ class MessageArrived(Data, kw_only=True, frozen=True, tag="throughline.message.r
     """`auto_reply` where a machine wrote it for the customer (RFC 3834); empty for the customer's own words."""
     session: str = ""
     """The channel's own id of the contact (a chat session), where it has one."""
+    context: GivenContext | None = None
+    """What is known of the issue by this, by key: values of the conversation's context."""
 
 
 class ActivityArrived(Data, kw_only=True, frozen=True, tag="throughline.activity.seen"):
@@ -56,6 +72,8 @@ class ActivityArrived(Data, kw_only=True, frozen=True, tag="throughline.activity
 
     name: str
     properties: dict[str, Any] = {}
+    context: GivenContext | None = None
+    """What is known of the issue by this, by key: values of the conversation's context."""
 
 
 class InteractionBegan(Data, kw_only=True, frozen=True, tag="throughline.interaction.started"):
@@ -63,6 +81,8 @@ class InteractionBegan(Data, kw_only=True, frozen=True, tag="throughline.interac
 
     session: str = ""
     subject: str = ""
+    context: GivenContext | None = None
+    """What is known of the issue by this, by key: values of the conversation's context."""
 
 
 class InteractionStopped(Data, kw_only=True, frozen=True, tag="throughline.interaction.ended"):
@@ -70,6 +90,8 @@ class InteractionStopped(Data, kw_only=True, frozen=True, tag="throughline.inter
 
     session: str = ""
     reason: str = ""
+    context: GivenContext | None = None
+    """What is known of the issue by this, by key: values of the conversation's context."""
 
 
 class DeliveryReport(Data, kw_only=True, frozen=True, tag="throughline.delivery.reported"):

@@ -105,10 +105,11 @@ class UnwatchList(Link, frozen=True, tag=7):
 
 
 class ReadCustomer(Link, frozen=True, tag=8):
-    """Read what is known of the customer now, committed."""
+    """Read what is known of the customer now, committed; without what `channel` may not carry, where one is named."""
 
     ref: int
     customer: str
+    channel: str = ""
 
 
 class Outcome(Link, frozen=True, tag=9):

@@ -1,4 +1,5 @@
-"""Open values: what a client puts under `properties` and `raw`, the only places where it chooses the shape itself.
+"""Open values: what a client puts under `properties` and `raw`, the only places where it chooses the shape itself, and
+under `context`, where it chooses the keys.
 
 Everything else on the wire is bounded by its type. Here depth and number are checked after decoding and not by a scan
 of the bytes before it: the decoder guards its own recursion and the message's size bounds what it can build, so that a
@@ -9,7 +10,7 @@ alike.
 from math import isfinite
 from typing import Any
 
-from protocol.inbound import ActivityArrived, InboundEvent
+from protocol.inbound import ActivityArrived, DeliveryReport, GivenContext, InboundEvent
 
 DEPTH_MAX = 16
 """Lists and objects inside each other; what web trackers send has four or five."""
@@ -25,7 +26,16 @@ def open_fault(event: InboundEvent) -> tuple[str, str] | None:
         return "raw", fault
     if type(event.data) is ActivityArrived and event.data.properties and (fault := _fault(event.data.properties)):
         return "data.properties", fault
+    given = None if isinstance(event.data, DeliveryReport) else event.data.context
+    if given and (fault := _context_fault(given)):
+        return "data.context", fault
     return None
+
+
+def _context_fault(given: GivenContext) -> str | None:
+    if not all(key.isprintable() for key in given):
+        return "has a key with characters that cannot be printed"
+    return next((fault for value in given.values() if (fault := scalar_fault(value))), None)
 
 
 def _fault(value: Any) -> str | None:

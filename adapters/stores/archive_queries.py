@@ -92,7 +92,7 @@ def conversations(
 
 
 def conversation(db: sqlite3.Connection, conversation: str) -> Row | None:
-    """A conversation's row with its `interactions`, `context`, `relations`, `deliveries` and `handoffs`."""
+    """A conversation's row with its parts: `interactions`, `context`, `deliveries` and the others of `_PARTS`."""
     row = next(_rows(db, "SELECT * FROM conversation WHERE conversation = ?", conversation), None)
     return None if row is None else row | _parts(db, conversation)
 
@@ -170,6 +170,9 @@ _COUNTS = {
 _PARTS = {
     "interactions": "SELECT * FROM interaction WHERE conversation = ? ORDER BY interaction",
     "context": "SELECT * FROM context_item WHERE conversation = ? ORDER BY key",
+    "context_values": "SELECT * FROM context_value WHERE conversation = ? ORDER BY key, version",
+    "withheld": "SELECT * FROM context_withheld WHERE conversation = ? ORDER BY seq, key",
+    "switches": "SELECT * FROM channel_switch WHERE conversation = ? ORDER BY seq",
     "relations": "SELECT * FROM relation WHERE conversation = ? ORDER BY earlier",
     "handoffs": "SELECT * FROM handoff WHERE conversation = ? ORDER BY lease",
     # A delivery's id is its conversation's, a full stop, and a number: the key's range finds them without an index.
@@ -222,10 +225,12 @@ def _summary(row: tuple[Any, ...]) -> ConversationSummary:
 
 def _parts(db: sqlite3.Connection, conversation: str) -> Row:
     parts = {name: [*_rows(db, sql, conversation)] for name, sql in _PARTS.items()}
-    for item in parts["context"]:
+    for item in (*parts["context"], *parts["context_values"]):
         item["value"] = msgspec.json.decode(item["value"])
     for handoff in parts["handoffs"]:
         handoff["missing"] = msgspec.json.decode(handoff["missing"])
+    for switched in parts["switches"]:
+        switched |= {name: msgspec.json.decode(switched[name]) for name in ("required", "missing")}
     return parts
 
 

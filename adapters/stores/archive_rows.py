@@ -202,7 +202,16 @@ def _is(name: str) -> str:
 _PRUNE_CONVERSATION = (
     *(
         f"DELETE FROM {table} WHERE conversation = ?"
-        for table in ("interaction", "relation", "attachment", "context_item", "handoff")
+        for table in (
+            "interaction",
+            "relation",
+            "attachment",
+            "context_item",
+            "context_value",
+            "context_withheld",
+            "channel_switch",
+            "handoff",
+        )
     ),
     # Its row stays, empty of words: a load finds the streams of a customer by it. Without a time of closing it is not
     # looked at again.

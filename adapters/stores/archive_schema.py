@@ -32,6 +32,9 @@ TABLES: dict[str, Table] = {
     "attachment": Table(("conversation", "seq", "n")),
     "context_item": Table(("conversation", "key"), replaced=True),
     "handoff": Table(("conversation", "lease")),
+    "context_value": Table(("conversation", "key", "channel", "source"), replaced=True),
+    "context_withheld": Table(("conversation", "seq", "key")),
+    "channel_switch": Table(("conversation", "seq")),
     "action": Table(("stream", "seq")),
     "work": Table(("conversation",)),
     "event": Table(("stream", "seq")),
@@ -262,4 +265,81 @@ _HANDOFFS = (
     "CREATE INDEX handoff_by_time ON handoff (offered_at_ms)",
 )
 
-ARCHIVE = Schema(name="archive", application_id=0x54684C61, steps=(_FIRST, _HANDOFFS))  # "ThLa"
+_CONTEXT = (
+    # What stands, as before, and by which rule; what each source says stands beside it.
+    "ALTER TABLE context_item RENAME TO context_item_1",
+    """CREATE TABLE context_item (
+        conversation TEXT NOT NULL,
+        key TEXT NOT NULL,
+        value TEXT NOT NULL,
+        channel TEXT NOT NULL,
+        interaction INTEGER NOT NULL,
+        actor TEXT NOT NULL,
+        at_ms INTEGER NOT NULL,
+        sensitivity TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        verified INTEGER NOT NULL,
+        rule TEXT NOT NULL,
+        position INTEGER NOT NULL,
+        PRIMARY KEY (conversation, key)) WITHOUT ROWID""",
+    """INSERT INTO context_item
+    SELECT conversation, key, value, channel, interaction, actor, at_ms, sensitivity, version, 0, '', position
+    FROM context_item_1""",
+    "DROP TABLE context_item_1",
+    """CREATE TABLE context_value (
+        conversation TEXT NOT NULL,
+        key TEXT NOT NULL,
+        channel TEXT NOT NULL,
+        source TEXT NOT NULL,
+        value TEXT NOT NULL,
+        interaction INTEGER NOT NULL,
+        actor TEXT NOT NULL,
+        at_ms INTEGER NOT NULL,
+        sensitivity TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        verified INTEGER NOT NULL,
+        position INTEGER NOT NULL,
+        PRIMARY KEY (conversation, key, channel, source)) WITHOUT ROWID""",
+    # Each source's newest word, from the events, as a rebuild would have it.
+    """INSERT OR REPLACE INTO context_value
+    SELECT stream, body ->> '$.key', coalesce(body ->> '$.channel', ''),
+        CASE WHEN actor LIKE 'agent:%' THEN 'agent' WHEN actor LIKE 'system%' THEN 'system' ELSE 'customer' END,
+        body -> '$.value', coalesce(body ->> '$.interaction', 0), actor, at_ms,
+        coalesce(body ->> '$.sensitivity', 'normal'), coalesce(body ->> '$.version', 1), 0, position
+    FROM event WHERE type = 'ContextSet' ORDER BY position, n""",
+    """CREATE TABLE context_withheld (
+        conversation TEXT NOT NULL,
+        seq INTEGER NOT NULL,
+        key TEXT NOT NULL,
+        channel TEXT NOT NULL,
+        rule TEXT NOT NULL,
+        policy INTEGER NOT NULL,
+        at_ms INTEGER NOT NULL,
+        position INTEGER NOT NULL,
+        PRIMARY KEY (conversation, seq, key)) WITHOUT ROWID""",
+    """CREATE TABLE channel_switch (
+        conversation TEXT NOT NULL,
+        seq INTEGER NOT NULL,
+        from_channel TEXT NOT NULL,
+        to_channel TEXT NOT NULL,
+        interaction INTEGER NOT NULL,
+        caused_by TEXT NOT NULL,
+        actor TEXT NOT NULL,
+        at_ms INTEGER NOT NULL,
+        continuity TEXT NOT NULL,
+        rule TEXT NOT NULL,
+        policy INTEGER NOT NULL,
+        required TEXT NOT NULL,
+        missing TEXT NOT NULL,
+        missing_count INTEGER NOT NULL,
+        items_before INTEGER NOT NULL,
+        items_after INTEGER NOT NULL,
+        kept INTEGER NOT NULL,
+        proof_before TEXT NOT NULL,
+        proof_after TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        position INTEGER NOT NULL,
+        PRIMARY KEY (conversation, seq)) WITHOUT ROWID""",
+)
+
+ARCHIVE = Schema(name="archive", application_id=0x54684C61, steps=(_FIRST, _HANDOFFS, _CONTEXT))  # "ThLa"

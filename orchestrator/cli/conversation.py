@@ -14,7 +14,10 @@ app = typer.Typer(help="Look at a conversation.", no_args_is_help=True)
 
 PARTS = {
     "interactions": ("interaction", "channel", "account", "identity", "started_at_ms", "ended_at_ms"),
-    "context": ("key", "value", "channel", "actor", "at_ms", "version"),
+    "context": ("key", "value", "channel", "actor", "at_ms", "version", "rule"),
+    "context_values": ("key", "value", "channel", "source", "at_ms", "version", "verified"),
+    "withheld": ("key", "channel", "rule", "policy", "at_ms"),
+    "switches": ("from_channel", "to_channel", "caused_by", "continuity", "missing", "items_before", "kept", "at_ms"),
     "relations": ("kind", "earlier", "reason"),
     "handoffs": ("lease", "kind", "giver", "offered_to", "state", "missing", "ended_by", "reason"),
     "deliveries": ("delivery", "state", "channel", "recipient", "attempt", "confirmed", "reason"),

@@ -141,6 +141,15 @@ def _told(event: AnyEvent) -> tuple[str, str]:
             | e.ConversationClosed()
         ):
             return "", event.reason
+        case e.ContextRefused():
+            return event.channel, f"{event.key}: {event.reason}"
+        case e.ContextWithheld():
+            return event.channel, f"not to be said: {', '.join(event.keys)}"
+        case e.ChannelSwitched():
+            missing = f"; missing: {', '.join(event.missing)}" if event.missing else ""
+            return event.to_channel, f"from {event.from_channel}, continuity: {event.continuity}{missing}"
+        case e.ActivityCarried():
+            return event.channel, event.name
         case e.InputQuarantined() | e.QuarantineReplayed():
             return "", event.quarantine
         case _:

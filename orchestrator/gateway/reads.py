@@ -23,6 +23,7 @@ AT_LEAST_WITHIN_S = 5.0
 """How long a read waits for the archive before `POSITION_NOT_REACHED`."""
 READ_WITHIN_S = 5.0
 """How long `GET /v1/context` waits for the live actor: an IVR greets without context rather than late."""
+CHANNEL_MAX = 64
 PAGE_MAX = 1000
 STATUSES = tuple(status.value for status in Status)
 
@@ -35,16 +36,22 @@ _READERS = needs("read", "agent")
 async def get_context(
     request: HttpRequest,
     identity: Annotated[str, QueryParameter(description="kind:value, such as tel:%2B447700900123 (a + is %2B)")] = "",
+    channel: Annotated[
+        str, QueryParameter(description="where you speak, such as phone: what it may not carry is left out")
+    ] = "",
 ) -> CustomerView:
-    """What is known of a customer now: open conversations, newest past ones. 404 for an identity nobody has."""
+    """What is known of a customer now, committed: open conversations with their context, intent, the last steps in
+    words, and `suggested_greeting`, a sentence a machine may say first. 404 for an identity nobody has."""
     here = services_of(request)
     if not identity:
         raise Refusal(Code.INVALID, "identity is missing: ?identity=kind:value", field="identity")
+    if len(channel) > CHANNEL_MAX or not channel.isprintable():
+        raise Refusal(Code.INVALID, f"channel is a word of at most {CHANNEL_MAX} characters", field="channel")
     spelled = normalise(_with_plus(identity), region=here.region)
     customer = (await here.identities.customers_of([spelled])).get(spelled)
     if customer is None:
         raise Refusal(Code.NOT_FOUND, "no customer has this identity", field="identity")
-    reply = await here.cells.call(customer, lambda ref: ReadCustomer(ref, customer), timeout_s=READ_WITHIN_S)
+    reply = await here.cells.call(customer, lambda ref: ReadCustomer(ref, customer, channel), timeout_s=READ_WITHIN_S)
     if not isinstance(reply, CustomerRead) or reply.view is None:
         raise Refusal(Code.NOT_FOUND, "nothing is known of this customer", field="identity")
     return reply.view

@@ -38,7 +38,7 @@ def test_one_message_at_a_time_leaves_on_a_channel() -> None:
     player.message(identities=("mailto:ann@example.org", "tel:+447700900123"))
     first, second = replied(player, "one"), replied(player, "two")
     sms = player.command(Reply(text="sms", channel="sms"))
-    assert names(sms) == ["InteractionStarted", "MessageQueued", "DeliveryAttempted"]
+    assert names(sms) == ["InteractionStarted", "MessageQueued", "DeliveryAttempted", "ChannelSwitched"]
     assert player.state.conversations[CONVERSATION].deliveries[second].state == "queued"
     assert names(player.outcome(first, 1, "sent", external_id="x@y")) == ["DeliverySent", "DeliveryAttempted"]
     assert player.state.conversations[CONVERSATION].deliveries[second].state == "attempting"

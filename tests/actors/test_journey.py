@@ -29,7 +29,7 @@ def test_another_channel_of_the_same_customer_joins_the_open_conversation() -> N
     player = Player()
     player.message(identities=("mailto:ann@example.org", "tel:+447700900123"))
     events = player.message(channel="sms", identities=("tel:+447700900123",))
-    assert names(events) == ["InteractionStarted", "MessageReceived"]
+    assert names(events) == ["InteractionStarted", "MessageReceived", "ChannelSwitched"]
     assert len(player.state.conversations) == 1
     assert [i.channel for i in player.state.conversations[CONVERSATION].interactions] == ["email", "sms"]
 

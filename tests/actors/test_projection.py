@@ -127,6 +127,25 @@ SAMPLES: list[ev.AnyEvent] = [
         raw=b"\xff",
     ),
     ev.QuarantineReplayed(at_ms=AT_MS, actor="agent:op", quarantine="cu1.1"),
+    ev.ContextRefused(at_ms=AT_MS, actor="account:app", key="k", value=1, channel="app", reason="full"),
+    ev.ContextWithheld(at_ms=AT_MS, actor="system", policy=4, channel="sms", keys=["iban"], rule="carries: …"),
+    ev.ChannelSwitched(
+        at_ms=AT_MS,
+        actor="customer",
+        policy=4,
+        from_channel="sms",
+        to_channel="phone",
+        interaction=2,
+        by="customer",
+        continuity="queue:bills",
+        rule="any to phone",
+        required=["contract", "reason"],
+        missing=["reason"],
+        items_before=1,
+        items_after=1,
+        kept=1,
+    ),
+    ev.ActivityCarried(at_ms=AT_MS, channel="app", identity="user:7", provider_ms=1, name="bill.viewed"),
 ]
 
 OWN = (ev.IdentityLinked, ev.IdentityConflictFound, ev.InputQuarantined, ev.QuarantineReplayed)
@@ -187,7 +206,25 @@ WRITES: dict[type[ev.AnyEvent], dict[str, dict[str, Any] | None]] = {
         "timer": None,
     },
     ev.NoteAdded: {"action": {"kind": "note", "detail": "calls back"}},
-    ev.ContextSet: {"context_item": {"value": '"R-7"', "version": 2, "sensitivity": "normal"}},
+    ev.ContextSet: {
+        "context_item": {"value": '"R-7"', "version": 2, "sensitivity": "normal", "rule": "", "channel": ""},
+        "context_value": {"value": '"R-7"', "version": 2, "verified": 0},
+    },
+    ev.ContextRefused: {"action": {"kind": "context_refused", "detail": "k: full"}},
+    ev.ContextWithheld: {"context_withheld": {"channel": "sms", "rule": "carries: …", "policy": 4}},
+    ev.ChannelSwitched: {
+        "channel_switch": {
+            "from_channel": "sms",
+            "to_channel": "phone",
+            "caused_by": "customer",
+            "continuity": "queue:bills",
+            "required": '["contract","reason"]',
+            "missing": '["reason"]',
+            "missing_count": 1,
+            "policy": 4,
+        }
+    },
+    ev.ActivityCarried: {},
     ev.HandoffOffered: {
         "handoff": {
             "state": "offered",
@@ -275,6 +312,10 @@ def record(*events: ev.AnyEvent, position: int = 5, seq: int = 7, stream: str = 
     return Record(position, CUSTOMER, AT_MS, [], len(entries), msgpack.encode(entries))
 
 
+def _sample(kind: type[ev.AnyEvent]) -> ev.AnyEvent:
+    return next(event for event in SAMPLES if isinstance(event, kind))
+
+
 def test_the_samples_are_complete() -> None:
     """Every member of the union is projected here."""
     assert {type(event) for event in SAMPLES} == set(get_args(ev.AnyEvent)) == set(WRITES)
@@ -310,9 +351,10 @@ def test_a_resolved_conversation_no_longer_sleeps() -> None:
 
 def test_the_first_event_of_a_customers_stream_makes_the_customer() -> None:
     """An account's own stream is nobody's."""
-    linked = record(SAMPLES[-4], seq=1)
+    linked = record(_sample(ev.IdentityLinked), seq=1)
     assert [p.values for p in project([linked]).patches if p.table == "customer"] == [{"since_ms": AT_MS}]
-    account = Record(5, "account:mail", AT_MS, [], 1, record(SAMPLES[-2], seq=1, stream="account:mail").body)
+    refused = record(_sample(ev.InputQuarantined), seq=1, stream="account:mail")
+    account = Record(5, "account:mail", AT_MS, [], 1, refused.body)
     assert [p for p in project([account]).patches if p.table == "customer"] == []
 
 

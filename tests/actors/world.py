@@ -27,6 +27,8 @@ ACCOUNTS = {
     "mail": AccountRule(trusted=False),
     "sms": AccountRule(trusted=False),
     "chat": AccountRule(trusted=True),
+    "app": AccountRule(trusted=True),
+    "phone": AccountRule(trusted=False),
 }
 SERVED_BY = {"mail": "channels", "sms": "channels", "chat": "gateway"}
 

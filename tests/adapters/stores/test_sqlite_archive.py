@@ -78,6 +78,33 @@ async def test_a_takers_list_is_found_by_the_index_of_open_offers(tmp_path: Path
     await archive.close()
 
 
+async def test_an_older_file_learns_what_each_source_said(tmp_path: Path) -> None:
+    """From its events, as if it had been made anew; what stood in it goes on standing."""
+    path, ann = tmp_path / "archive.db", "cuann0000000000000"
+    story = Story()
+    talk = story.meet(ann, "chat:ann", "chat", "hello")
+    for channel, actor, value in (("chat", "agent:ann", 1), ("chat", "agent:bob", "2"), ("sms", "agent:ann", 3.5)):
+        said = ev.ContextSet(at_ms=0, actor=actor, key="bill", value=value, channel=channel, version=story.seq(talk))
+        story.unit(ann, (talk, said))
+    new = SqliteArchive(tmp_path / "new.db")
+    await new.open()
+    await new.apply(story.changes())
+    await new.close()
+    path.write_bytes((tmp_path / "new.db").read_bytes())
+    with closing(sqlite3.connect(path)) as db, closing(sqlite3.connect(tmp_path / "new.db")) as made:
+        rows = "SELECT * FROM {} ORDER BY 1, 2, 3, 4"
+        expected = [made.execute(rows.format(table)).fetchall() for table in ("context_item", "context_value")]
+        for table in ("context_value", "context_withheld", "channel_switch"):
+            db.execute(f"DROP TABLE {table}")
+        for column in ("verified", "rule"):
+            db.execute(f"ALTER TABLE context_item DROP COLUMN {column}")
+        step = next(n for n, step in enumerate(ARCHIVE.steps) if any("context_value" in sql for sql in step))
+        for sql in ARCHIVE.steps[step]:
+            db.execute(sql)
+        assert [db.execute(rows.format(table)).fetchall() for table in ("context_item", "context_value")] == expected
+    assert len(expected[1]) == 2
+
+
 async def test_a_closed_archive_is_whole_in_its_one_file(tmp_path: Path) -> None:
     """Also while a reader has it open."""
     archive, reader = SqliteArchive(tmp_path / "archive.db"), SqliteArchiveReader(tmp_path / "archive.db")

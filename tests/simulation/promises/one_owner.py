@@ -58,7 +58,7 @@ class _Walk:
         self._seq += 1
         match event:
             case ContextSet():
-                self._versions[event.key] = event.version
+                self._versions[event.key] = (event.stands or event).version
             case OwnerChanged():
                 self._change(event)
             case HandoffOffered():

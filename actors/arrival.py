@@ -1,0 +1,158 @@
+"""Arrival: what an inbound event brings beside itself. Pure.
+
+Items of context, which its channel knows already or which the policy reads from an activity's properties; a switch,
+where the customer speaks on another channel than before; and, as a conversation begins, what they did on the web or in
+the app shortly before.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from actors import knowing, recent
+from actors.conversation import Conversation
+from actors.knowing import Given
+from actors.policy import Policy
+from actors.switching import switch, withhold
+from protocol.events import ActivityCarried, ActivitySeen, AnyEvent, InteractionEnded, InteractionStarted
+from protocol.inbound import (
+    CONTEXT_VALUE_MAX,
+    ActivityArrived,
+    ContextScalar,
+    DeliveryReport,
+    InboundEvent,
+    InteractionBegan,
+    MessageArrived,
+)
+
+_decode = msgspec.msgpack.Decoder(AnyEvent).decode
+
+
+def brings(state: Conversation, event: InboundEvent) -> bool:
+    """Whether `brought` is to be asked at all: of most events it need not."""
+    data = event.data
+    if isinstance(data, DeliveryReport):
+        return False
+    return event.channel != state.channel or data.context is not None or type(data) is ActivityArrived
+
+
+def brought(
+    state: Conversation,
+    event: InboundEvent,
+    decided: Sequence[AnyEvent],
+    before: Sequence[ActivitySeen],
+    policy: Policy,
+    now_ms: int,
+) -> list[AnyEvent]:
+    """The facts that follow `decided`, by which the event takes place in the conversation; `state` is as before them.
+
+    `before` are the activities to be carried into a new conversation."""
+    interaction = _interaction_of(decided, state)
+    given = [item for seen in before for item in _of_activity(seen, policy)]
+    given += _given(event, interaction, policy)
+    facts: list[AnyEvent] = [_carried(seen, now_ms) for seen in before]
+    items = knowing.take(state.context, given, policy.context, policy.version, now_ms)
+    facts += items
+    origin = state.channel or (before[-1].channel if before else "")
+    if _speaks(event) and origin and origin != event.channel:
+        known = knowing.after(state.context, items)
+        return facts + switch(
+            state,
+            known,
+            origin=origin,
+            target=event.channel,
+            interaction=interaction,
+            by="customer",
+            actor="customer",
+            policy=policy,
+            now_ms=now_ms,
+        )
+    if items:
+        known = knowing.after(state.context, items)
+        spoken = state.channel or event.channel
+        facts += withhold(known, spoken, state.withheld, policy, actor="system", now_ms=now_ms)
+    return facts
+
+
+def shortly_before(packed: bytes, policy: Policy, now_ms: int) -> list[ActivitySeen]:
+    """Those of a customer's newest activities (see `journey.Aside`) that belong to a conversation which begins now."""
+    since_ms = now_ms - policy.context.looks_back_ms
+    if not packed or since_ms == now_ms:
+        return []
+    seen = [_decode(encoded) for encoded in recent.events(packed)]
+    return [event for event in seen if isinstance(event, ActivitySeen) and event.at_ms >= since_ms]
+
+
+def _speaks(event: InboundEvent) -> bool:
+    """Whether the customer does; a machine that answers for them moves nothing."""
+    match event.data:
+        case MessageArrived(automatic=automatic):
+            return not automatic
+        case _:
+            return isinstance(event.data, InteractionBegan)
+
+
+def _interaction_of(decided: Sequence[AnyEvent], state: Conversation) -> int:
+    for fact in reversed(decided):
+        if isinstance(fact, InteractionStarted | InteractionEnded):
+            return fact.interaction
+        if (number := getattr(fact, "interaction", 0)) > 0:
+            return int(number)
+    return state.interaction_count
+
+
+def _given(event: InboundEvent, interaction: int, policy: Policy) -> Iterable[Given]:
+    data = event.data
+    if isinstance(data, DeliveryReport):
+        return ()
+    values: dict[str, ContextScalar] = {}
+    if isinstance(data, ActivityArrived):
+        values |= _mapped(data.properties, policy)
+    values |= data.context or {}
+    return _items(values, event.channel, f"account:{event.account}", interaction, 0, policy)
+
+
+def _of_activity(seen: ActivitySeen, policy: Policy) -> Iterable[Given]:
+    values = {**_mapped(seen.properties, policy), **(seen.context or {})}
+    return _items(values, seen.channel, seen.actor, 0, seen.at_ms, policy)
+
+
+def _mapped(properties: dict[str, object], policy: Policy) -> dict[str, ContextScalar]:
+    """What the policy reads from an activity's properties: plain values that are not too long. The activity has all."""
+    read: dict[str, ContextScalar] = {}
+    for name, key in policy.context.properties.items():
+        value = properties.get(name)
+        if isinstance(value, str | int | float) and (not isinstance(value, str) or len(value) <= CONTEXT_VALUE_MAX):
+            read[key] = value
+    return read
+
+
+def _items(
+    values: dict[str, ContextScalar], channel: str, actor: str, interaction: int, said_at_ms: int, policy: Policy
+) -> list[Given]:
+    verified = channel in policy.context.verified_channels
+    return [
+        Given(
+            key=key,
+            value=value,
+            actor=actor,
+            channel=channel,
+            interaction=interaction,
+            verified=verified,
+            said_at_ms=said_at_ms,
+        )
+        for key, value in values.items()
+    ]
+
+
+def _carried(seen: ActivitySeen, now_ms: int) -> ActivityCarried:
+    return ActivityCarried(
+        at_ms=now_ms,
+        actor=seen.actor,
+        channel=seen.channel,
+        identity=seen.identity,
+        provider_ms=seen.provider_ms,
+        name=seen.name,
+        properties=seen.properties,
+        seen_at_ms=seen.at_ms,
+    )

@@ -1,0 +1,253 @@
+"""Knowing: what a conversation knows, from whom, and which of two values stands. Pure.
+
+    Given ── take ──▶ ContextSet (or ContextRefused) ── put ──▶ ContextItem: the value that stands, and the others
+
+A source is a channel and, on it, the customer's side or the agents'. A source's newer word takes the place of its older
+one; what two sources say is kept side by side. Which of them stands is decided once, by the policy's criteria in their
+order, and the event says the outcome, so that whoever reads the events needs no policy.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from msgspec import Struct
+
+from actors.rules.context import ContextRules, Criterion, at_least, rank
+from protocol.entities import ContextItem, ContextValue
+from protocol.events import AnyEvent, ContextRefused, ContextSet
+from protocol.inbound import ContextScalar
+
+ITEMS_MAX = 256
+"""Items of one conversation."""
+VALUES_MAX = 8
+"""Values of one item: so many sources. Beyond either a channel's item is refused by an event that has it whole."""
+TELLING_MIN = 4
+"""Characters of a value that gives something away."""
+
+Known = Mapping[str, ContextItem]
+
+
+class Given(Struct, frozen=True, kw_only=True):
+    """An item as its source gives it."""
+
+    key: str
+    value: ContextScalar
+    actor: str
+    channel: str
+    interaction: int = 0
+    sensitivity: str = "normal"
+    verified: bool = False
+    said_at_ms: int = 0
+    """When it was said, where that was before the conversation began."""
+
+
+def take(known: Known, given: Iterable[Given], rules: ContextRules, version: int, now_ms: int) -> list[AnyEvent]:
+    """What becomes of items that a channel gives, one after the other: nothing where its source said the same before.
+
+    `version` is the policy's.
+    """
+    events: list[AnyEvent] = []
+    known = dict(known)
+    for one in given:
+        item = known.get(one.key)
+        if item is not None and _said_before(item, one, rules):
+            continue
+        if reason := no_room(known, one.key, one.channel, one.actor):
+            events.append(_refused(one, reason, version, now_ms))
+            continue
+        event = decide(item, one, rules, version, now_ms)
+        known[one.key] = put(item, event)
+        events.append(event)
+    return events
+
+
+def after(known: Known, events: Iterable[AnyEvent]) -> Known:
+    """What is known when the events have happened."""
+    now = dict(known)
+    for event in events:
+        if isinstance(event, ContextSet):
+            now[event.key] = put(now.get(event.key), event)
+    return now
+
+
+def decide(item: ContextItem | None, given: Given, rules: ContextRules, version: int, now_ms: int) -> ContextSet:
+    """The fact that the source says so now, and which value stands by it."""
+    new = ContextValue(
+        value=given.value,
+        channel=given.channel,
+        interaction=given.interaction,
+        actor=given.actor,
+        at_ms=given.said_at_ms or now_ms,
+        sensitivity=at_least(given.sensitivity, given.key, rules.keys),
+        version=1 if item is None else 1 + max(value.version for value in values_of(item)),
+        verified=given.verified,
+    )
+    others = [] if item is None else [value for value in values_of(item) if source_of(value) != source_of(new)]
+    best, rule = _best(new, others, given.key, rules)
+    return ContextSet(
+        at_ms=now_ms,
+        actor=given.actor,
+        policy=version,
+        key=given.key,
+        value=given.value,
+        channel=given.channel,
+        interaction=given.interaction,
+        sensitivity=new.sensitivity,
+        version=new.version,
+        verified=given.verified,
+        said_at_ms=given.said_at_ms,
+        rule=rule,
+        stands=None if best is new else best,
+    )
+
+
+def put(item: ContextItem | None, event: ContextSet) -> ContextItem:
+    """The item with what the event says of it."""
+    new = value_of(event)
+    others = [] if item is None else [value for value in values_of(item) if source_of(value) != source_of(new)]
+    stands = new
+    if event.stands is not None:
+        stands = event.stands
+        others = [*(value for value in others if source_of(value) != source_of(stands)), new]
+    return ContextItem(
+        key=event.key,
+        value=stands.value,
+        channel=stands.channel,
+        interaction=stands.interaction,
+        actor=stands.actor,
+        at_ms=stands.at_ms,
+        sensitivity=stands.sensitivity,
+        version=stands.version,
+        verified=stands.verified,
+        rule=event.rule,
+        others=others,
+    )
+
+
+def value_of(event: ContextSet) -> ContextValue:
+    """What the event's source says."""
+    return ContextValue(
+        value=event.value,
+        channel=event.channel,
+        interaction=event.interaction,
+        actor=event.actor,
+        at_ms=event.said_at_ms or event.at_ms,
+        sensitivity=event.sensitivity,
+        version=event.version,
+        verified=event.verified,
+    )
+
+
+def values_of(item: ContextItem) -> list[ContextValue]:
+    """All values, the one that stands first."""
+    stands = ContextValue(
+        value=item.value,
+        channel=item.channel,
+        interaction=item.interaction,
+        actor=item.actor,
+        at_ms=item.at_ms,
+        sensitivity=item.sensitivity,
+        version=item.version,
+        verified=item.verified,
+    )
+    return [stands, *item.others]
+
+
+def source_of(value: ContextValue | Given) -> tuple[str, str]:
+    """The channel, and whose word it is there: `agent`, `system`, or the `customer`'s side, which its account is of."""
+    return value.channel, side_of(value.actor)
+
+
+def side_of(actor: str) -> str:
+    """Whose word an actor's is."""
+    side = actor.partition(":")[0]
+    return side if side in ("agent", "system") else "customer"
+
+
+def sensitivity_of(item: ContextItem) -> str:
+    """The item's, the most sensitive of its values'."""
+    return max((value.sensitivity for value in values_of(item)), key=rank) if item.others else item.sensitivity
+
+
+def no_room(known: Known, key: str, channel: str, actor: str) -> str:
+    """Why an item finds no room; empty where it does."""
+    item = known.get(key)
+    if item is None:
+        return f"a conversation has at most {ITEMS_MAX} context items" if len(known) >= ITEMS_MAX else ""
+    sources = {source_of(value) for value in values_of(item)}
+    if len(sources) >= VALUES_MAX and (channel, side_of(actor)) not in sources:
+        return f"a context item has values of at most {VALUES_MAX} sources"
+    return ""
+
+
+def said(known: Known, text: str, channel: str, rules: ContextRules) -> str:
+    """The key of an item that the text says and the channel may not carry; empty where it says none. Values of fewer
+    than `TELLING_MIN` characters are in every text, and are not looked for."""
+    for key, item in known.items():
+        for value in values_of(item):
+            shown = "" if isinstance(value.value, bool | None) else str(value.value)
+            if len(shown) >= TELLING_MIN and shown in text and not rules.may_carry(channel, value.sensitivity):
+                return key
+    return ""
+
+
+def _said_before(item: ContextItem, given: Given, rules: ContextRules) -> bool:
+    source = source_of(given)
+    sensitivity = at_least(given.sensitivity, given.key, rules.keys)
+    return any(
+        source_of(value) == source
+        # True is 1, and not the same answer.
+        and (type(value.value), value.value) == (type(given.value), given.value)
+        and (value.verified, value.sensitivity) == (given.verified, sensitivity)
+        for value in values_of(item)
+    )
+
+
+def _best(new: ContextValue, others: Sequence[ContextValue], key: str, rules: ContextRules) -> tuple[ContextValue, str]:
+    """The value that stands, and the criterion that decided; empty where all say the same."""
+    best, criteria = new, rules.criteria(key)
+    order = rules.keys[key].channels if key in rules.keys else ()
+    for other in others:
+        if _compare(best, other, criteria, order)[1]:
+            best = other
+    rule = next((_compare(best, one, criteria, order)[0] for one in (new, *others) if one.value != best.value), "")
+    return best, rule
+
+
+def _compare(
+    one: ContextValue, other: ContextValue, criteria: Sequence[Criterion], order: Sequence[str]
+) -> tuple[Criterion, bool]:
+    """What decides between two, and whether it is for the other one."""
+    for criterion in criteria:
+        a, b = _measure(one, criterion, order), _measure(other, criterion, order)
+        if a != b:
+            return criterion, b > a
+    return "newest", other.version > one.version
+
+
+def _measure(value: ContextValue, criterion: Criterion, order: Sequence[str]) -> int:
+    """The larger the better."""
+    match criterion:
+        case "verified":
+            return int(value.verified)
+        case "agent":
+            return int(value.actor.startswith("agent:"))
+        case "channel":
+            return -order.index(value.channel) if value.channel in order else -len(order)
+        case "newest":
+            # By the journal's order: clocks go back.
+            return value.version
+        case "first":
+            return -value.version
+
+
+def _refused(given: Given, reason: str, version: int, now_ms: int) -> AnyEvent:
+    return ContextRefused(
+        at_ms=now_ms,
+        actor=given.actor,
+        policy=version,
+        key=given.key,
+        value=given.value,
+        channel=given.channel,
+        interaction=given.interaction,
+        reason=reason,
+    )

@@ -1,0 +1,118 @@
+"""Context rules: which of two values stands, what a channel may carry, and what a switch of channels must bring along.
+
+    context.yaml ── loader ──▶ ContextRules ── Policy.context ──▶ actors/knowing.py, actors/switching.py
+
+Every default leaves things as they are without rules: the newest value stands, every channel carries everything, and a
+switch requires nothing.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from msgspec import Struct, field
+
+Sensitivity = Literal["normal", "personal", "secret"]
+SENSITIVITIES: tuple[Sensitivity, ...] = ("normal", "personal", "secret")
+"""From the least to the most."""
+
+Criterion = Literal["verified", "agent", "channel", "newest", "first"]
+"""What may decide between two values: the one whose source is verified, the one an agent gave, the one of the channel
+that stands earlier in the key's `channels`, the one said last, the one said first."""
+
+ANY = "any"
+"""In the name of a pair of channels: whichever."""
+_PAIR = " to "
+
+
+class KeyRules(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """What holds for one key: `contract`, `date_of_birth`."""
+
+    sensitivity: Sensitivity = "normal"
+    """At least so sensitive, whatever the source says."""
+    winner: tuple[Criterion, ...] = ()
+    """What decides between two values of it; empty: as for all."""
+    channels: tuple[str, ...] = ()
+    """For the criterion `channel`: whose word counts more, the best first."""
+
+
+class SwitchRules(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """What holds where the conversation goes from one channel to another."""
+
+    required: tuple[str, ...] = ()
+    """Keys that should be known by then; those that are not are recorded as missing."""
+    continuity: str = ""
+    """Who sees to it that nothing is lost, as in `ContextRules.continuity`; empty: as for all."""
+
+    def __post_init__(self) -> None:
+        """Raises `ValueError`."""
+        if self.continuity:
+            _check_continuity(self.continuity)
+
+
+class ContextRules(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """All of it."""
+
+    winner: tuple[Criterion, ...] = ("verified", "newest")
+    """What decides between values of different sources, one after the other; where all are even, the newest stands."""
+    verified_channels: tuple[str, ...] = ()
+    """Channels whose word counts as verified: an app after its login, an IVR after its PIN."""
+    keys: dict[str, KeyRules] = field(default_factory=dict)
+    properties: dict[str, str] = field(default_factory=dict)
+    """Property of an activity (`bill_number` of "viewed the bill") → the key it is known under."""
+    carries: dict[str, tuple[Sensitivity, ...]] = field(default_factory=dict)
+    """Channel → what it may carry. A channel that is not named carries everything."""
+    switches: dict[str, SwitchRules] = field(default_factory=dict)
+    """`sms to phone`, `any to sms`, `chat to any`, `any to any`: the first of these that fits holds."""
+    continuity: str = "owner"
+    """Who sees to it that a switch loses nothing: `owner` (who has the conversation; while nobody has, its queue),
+    `queue`, or a name: `agent:ann`, `team:claims`, `queue:billing`."""
+    looks_back_ms: int = 0
+    """What a customer did on the web or in the app so long before a conversation began is part of it. 0: nothing is."""
+    fallback: dict[str, str] = field(default_factory=dict)
+    """Channel → where the conversation goes on when a message there is given up. Not named: it stays where it is."""
+
+    def __post_init__(self) -> None:
+        """Raises `ValueError` for a pair or a name that says nothing."""
+        _check_continuity(self.continuity)
+        for pair in self.switches:
+            if len(pair.split(_PAIR)) != 2 or not all(pair.split(_PAIR)):
+                raise ValueError(f"switches: write {pair!r} as two channels, such as `sms to phone` or `any to sms`")
+
+    def between(self, origin: str, target: str) -> tuple[str, SwitchRules]:
+        """The rules of a switch, and the name they stand under; empty where nobody wrote one."""
+        for pair in (f"{origin} to {target}", f"{ANY} to {target}", f"{origin} to {ANY}", f"{ANY} to {ANY}"):
+            if (rules := self.switches.get(pair)) is not None:
+                return pair, rules
+        return "", _NONE
+
+    def may_carry(self, channel: str, sensitivity: str) -> bool:
+        """Whether the channel may carry what is so sensitive."""
+        carried = self.carries.get(channel)
+        return carried is None or sensitivity in carried
+
+    def criteria(self, key: str) -> Sequence[Criterion]:
+        """What decides between two values of the key."""
+        rules = self.keys.get(key)
+        return rules.winner if rules and rules.winner else self.winner
+
+
+def at_least(sensitivity: str, key: str, keys: Mapping[str, KeyRules]) -> str:
+    """The more sensitive of what a source says and what the policy says of the key."""
+    rules = keys.get(key)
+    return sensitivity if rules is None else max(sensitivity, rules.sensitivity, key=rank)
+
+
+def rank(sensitivity: str) -> int:
+    """Its place in `SENSITIVITIES`; a word from elsewhere counts as the most sensitive."""
+    return SENSITIVITIES.index(sensitivity) if sensitivity in SENSITIVITIES else len(SENSITIVITIES)
+
+
+def _check_continuity(name: str) -> None:
+    kind, colon, value = name.partition(":")
+    if name not in ("owner", "queue") and not (colon and value and kind in ("agent", "team", "queue")):
+        raise ValueError(
+            f"continuity: {name!r} is nobody; write owner, queue, agent:<name>, team:<name> or queue:<name>"
+        )
+
+
+_NONE = SwitchRules()

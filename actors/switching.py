@@ -1,0 +1,113 @@
+"""Switching: a conversation goes on on another channel, and what was known goes with it. Pure.
+
+A switch is where the customer or we begin to speak on another channel than before: by a message, a call, a reply, the
+command `switch_channel`, or the policy's `fallback`. What is only looked at (an activity) and what a machine answers
+switch nothing. The fact names who caused it, who owns the continuity, what the policy requires for that pair of
+channels and what of it was missing, and has a proof that nothing was lost:
+
+    proof   BLAKE2b (128 bits, hex) over a line for each value of each item, sorted, joined by line feeds; a line is the
+            JSON array [key, channel, source, version, value, sensitivity] without spaces, in UTF-8
+
+so that who has the archive (`context_value` has these columns) computes it too.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from actors.conversation import Conversation
+from actors.knowing import Known, sensitivity_of, source_of, values_of
+from actors.policy import Policy
+from protocol.entities import ContextItem
+from protocol.events import AnyEvent, ChannelSwitched, ContextWithheld
+
+_line = msgspec.json.Encoder().encode
+
+
+def switch(
+    state: Conversation,
+    known: Known,
+    *,
+    origin: str,
+    target: str,
+    interaction: int,
+    by: str,
+    actor: str,
+    policy: Policy,
+    now_ms: int,
+    reason: str = "",
+) -> list[AnyEvent]:
+    """The switch from `origin` to `target`, and what is withheld there. `known` is what is known by then, with what the
+    switch itself brought; `state` is still as before."""
+    pair, rules = policy.context.between(origin, target)
+    before = state.context
+    switched = ChannelSwitched(
+        at_ms=now_ms,
+        actor=actor,
+        policy=policy.version,
+        from_channel=origin,
+        to_channel=target,
+        interaction=interaction,
+        by=by,
+        continuity=_continuity(state, rules.continuity or policy.context.continuity),
+        rule=pair,
+        required=list(rules.required),
+        missing=[key for key in rules.required if key not in known or known[key].value in (None, "")],
+        items_before=len(before),
+        items_after=len(known),
+        kept=kept(before, known),
+        proof_before=proof(before.values()),
+        proof_after=proof(known.values()),
+        reason=reason,
+    )
+    return [switched, *withhold(known, target, (), policy, actor=actor, now_ms=now_ms)]
+
+
+def withhold(
+    known: Known, channel: str, already: Sequence[str], policy: Policy, *, actor: str, now_ms: int
+) -> list[AnyEvent]:
+    """The fact that items are withheld from a channel, beside those that are `already`; [] where there are no more."""
+    rules = policy.context
+    if channel not in rules.carries:
+        return []
+    keys = [
+        key for key, item in known.items() if key not in already and not rules.may_carry(channel, sensitivity_of(item))
+    ]
+    if not keys:
+        return []
+    carried = ", ".join(rules.carries[channel]) or "nothing"
+    rule = f"carries: {channel} carries {carried}"
+    return [
+        ContextWithheld(at_ms=now_ms, actor=actor, policy=policy.version, channel=channel, keys=sorted(keys), rule=rule)
+    ]
+
+
+def kept(before: Known, now: Known) -> int:
+    """How many items of `before` are there now, each source's word with them: the same, or its newer one."""
+    return sum(1 for key, item in before.items() if key in now and _kept(item, now[key]))
+
+
+def _kept(before: ContextItem, now: ContextItem) -> bool:
+    versions = {source_of(value): value.version for value in values_of(now)}
+    return all(versions.get(source_of(value), 0) >= value.version for value in values_of(before))
+
+
+def proof(items: Iterable[ContextItem]) -> str:
+    """The proof over the items; empty where there are none."""
+    lines = sorted(
+        _line([item.key, *source_of(value), value.version, value.value, value.sensitivity])
+        for item in items
+        for value in values_of(item)
+    )
+    return hashlib.blake2b(b"\n".join(lines), digest_size=16).hexdigest() if lines else ""
+
+
+def _continuity(state: Conversation, named: str) -> str:
+    match named:
+        case "owner" if state.owner:
+            return f"agent:{state.owner}"
+        case "owner" | "queue":
+            return f"queue:{state.queue}"
+        case _:
+            return named

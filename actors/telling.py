@@ -1,0 +1,128 @@
+"""Telling: what is known of a customer, for a machine that must speak in a moment. Pure.
+
+An IVR or a bot that greets wants the issue, the last steps in words, and a sentence to begin with; of what was said it
+gets nothing, and of the context nothing that its own channel may not carry.
+"""
+
+from collections.abc import Sequence
+from copy import copy
+
+import msgspec
+
+from actors import recent
+from actors.conversation import Conversation
+from actors.knowing import sensitivity_of
+from actors.rules.context import ContextRules
+from protocol.entities import ContextItem, ConversationView, LastStep
+from protocol.events import (
+    ActivityCarried,
+    ActivitySeen,
+    AnyEvent,
+    AutomaticReplyReceived,
+    ChannelSwitched,
+    ConversationClosed,
+    ConversationOpened,
+    ConversationReopened,
+    ConversationResolved,
+    ConversationSnoozed,
+    DeliveryDead,
+    InteractionEnded,
+    InteractionStarted,
+    MessageQueued,
+    MessageReceived,
+    OwnerChanged,
+    QueueChanged,
+)
+
+STEPS_MAX = 10
+
+_decode = msgspec.msgpack.Decoder(AnyEvent).decode
+
+
+def last_steps(conversations: Sequence[Conversation]) -> list[LastStep]:
+    """The last steps of the newest of these that is live, else of the newest; the newest last."""
+    told = max(conversations, key=lambda c: (c.live, c.updated_at_ms), default=None)
+    if told is None:
+        return []
+    steps: list[LastStep] = []
+    for encoded in reversed(recent.events(told.recent)):
+        if (step := step_of(_decode(encoded))) is not None:
+            steps.append(step)
+            if len(steps) == STEPS_MAX:
+                break
+    return steps[::-1]
+
+
+def step_of(event: AnyEvent) -> LastStep | None:
+    """A fact in words; None for one that says nothing about what happened with the issue."""
+    words, channel = _words(event)
+    return LastStep(at_ms=event.at_ms, words=words, channel=channel) if words else None
+
+
+def _words(event: AnyEvent) -> tuple[str, str]:
+    match event:
+        case ConversationOpened():
+            return "the conversation began", ""
+        case InteractionStarted(direction=direction, channel=channel):
+            who = "the customer" if direction == "inbound" else _agent(event.actor)
+            return f"{who} made contact by {channel}", channel
+        case InteractionEnded(reason=reason):
+            return f"a contact ended ({reason})" if reason else "a contact ended", ""
+        case MessageReceived(channel=channel):
+            return f"the customer wrote by {channel}", channel
+        case AutomaticReplyReceived(channel=channel):
+            return f"a machine answered for the customer by {channel}", channel
+        case ActivitySeen(channel=channel, name=name):
+            return f"the customer did “{name}” by {channel}", channel
+        case ActivityCarried(channel=channel, name=name):
+            return f"before that, the customer did “{name}” by {channel}", channel
+        case MessageQueued(channel=channel):
+            return f"{_agent(event.actor)} answered by {channel}", channel
+        case DeliveryDead():
+            return "an answer could not be delivered", ""
+        case ChannelSwitched(from_channel=origin, to_channel=target):
+            return f"it went on by {target} instead of {origin}", target
+        case OwnerChanged(owner=owner):
+            return f"{owner or 'nobody'} has it", ""
+        case QueueChanged(queue=queue):
+            return f"it waits in {queue}", ""
+        case ConversationSnoozed() | ConversationResolved() | ConversationReopened() | ConversationClosed():
+            return f"it was {_STATUS[type(event)]}", ""
+        case _:
+            return "", ""
+
+
+_STATUS: dict[type[AnyEvent], str] = {
+    ConversationSnoozed: "put off",
+    ConversationResolved: "resolved",
+    ConversationReopened: "opened again",
+    ConversationClosed: "closed",
+}
+
+
+def _agent(actor: str) -> str:
+    return actor.removeprefix("agent:") if actor.startswith("agent:") else "we"
+
+
+def for_channel(view: ConversationView, channel: str, rules: ContextRules) -> ConversationView:
+    """The view for a machine on a channel: without what it may not carry, which is named in `withheld`, and without
+    messages that are still to leave on others."""
+    carried = [item for item in view.context if rules.may_carry(channel, sensitivity_of(item))]
+    withheld = sorted(item.key for item in view.context if not rules.may_carry(channel, sensitivity_of(item)))
+    return msgspec.structs.replace(view, context=[copy(item) for item in carried], withheld=withheld, deliveries=[])
+
+
+def known_as(views: Sequence[ConversationView], key: str) -> str:
+    """The text of a context item of the newest open conversation that is shown; empty where there is none."""
+    newest = max(views, key=lambda view: view.updated_at_ms, default=None)
+    items: list[ContextItem] = newest.context if newest else []
+    return next((item.value for item in items if item.key == key and isinstance(item.value, str)), "")
+
+
+def greeting(views: Sequence[ConversationView], topic: str, channel: str) -> str:
+    """A sentence that a machine may say first: it names the issue, never what was said."""
+    if not views:
+        return "Hello, how can we help?"
+    about = next((view.subject for view in reversed(views) if view.subject), "") or topic
+    ask = "are you calling" if channel in ("", "phone") else "is this"
+    return f"Hello, {ask} about “{about}”?" if about else f"Hello, {ask} about your open request?"

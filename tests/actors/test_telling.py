@@ -1,0 +1,105 @@
+"""What a machine is told of a customer: the issue, the last steps in words, and nothing its channel may not carry."""
+
+import msgspec
+
+from actors import conversation as conversations
+from actors import journey as journeys
+from actors.policy import Policy
+from actors.rules.context import ContextRules
+from actors.telling import STEPS_MAX
+from protocol.commands import AddNote, Reply, Resolve, SetContext, SwitchChannel, Take
+from protocol.entities import CustomerView
+from tests.actors.player import CONVERSATION, POLICY, Player
+
+TEL = "tel:+447700900123"
+RULES = ContextRules(carries={"phone": ("normal",)})
+
+
+def told(player: Player, channel: str = "") -> CustomerView:
+    """As `GET /v1/context` answers."""
+    live = [c for c in player.state.conversations.values() if c.live]
+    views = [conversations.view(c, player.state.identities) for c in live]
+    return journeys.view(player.state, views, channel=channel, policy=player.policy)
+
+
+def player_with(rules: ContextRules = RULES) -> Player:
+    """Ann wrote about her bill."""
+    policy: Policy = msgspec.structs.replace(POLICY, context=rules)
+    player = Player(policy)
+    player.message("it is far too high", subject="Bill of March", identities=("mailto:ann@example.org", TEL))
+    return player
+
+
+def test_the_last_steps_are_told_in_words_and_without_what_was_said() -> None:
+    """Who did what by which channel; the newest last, and not more than a machine can use."""
+    player = player_with()
+    player.command(Take())
+    player.command(Reply(text="we look into it"))
+    player.command(AddNote(text="she is angry"))
+    player.command(SwitchChannel(channel="phone"))
+    assert [step.words for step in told(player).last_steps] == [
+        "the conversation began",
+        "the customer made contact by email",
+        "the customer wrote by email",
+        "ann has it",
+        "ann answered by email",
+        "ann made contact by phone",
+        "it went on by phone instead of email",
+    ]
+    said = msgspec.json.encode(told(player).last_steps)
+    for words in (b"far too high", b"look into it", b"angry"):
+        assert words not in said
+    for _ in range(3 * STEPS_MAX):
+        player.message()
+    steps = told(player).last_steps
+    assert len(steps) == STEPS_MAX
+    assert [step.at_ms for step in steps] == sorted(step.at_ms for step in steps)
+
+
+def test_what_is_over_is_told_where_nothing_is_open() -> None:
+    """The last issue's end is the last that is known."""
+    player = player_with()
+    player.command(Resolve(reason="credited"))
+    player.pass_time(60_000)
+    view = told(player)
+    assert (view.open, view.past) == ([], [CONVERSATION])
+    assert [step.words for step in view.last_steps[-2:]] == ["it was resolved", "it was closed"]
+    assert view.suggested_greeting == "Hello, how can we help?"
+
+
+def test_topic_and_intent_are_told_where_they_are_known() -> None:
+    """Of the newest open conversation."""
+    player = player_with()
+    assert (told(player).topic, told(player).intent) == ("", "")
+    player.command(SetContext(key="topic", value="bill"))
+    player.command(SetContext(key="intent", value="dispute"))
+    assert (told(player).topic, told(player).intent) == ("bill", "dispute")
+
+
+def test_the_greeting_names_the_issue_and_fits_the_channel() -> None:
+    """By its subject, else its topic, else that there is one."""
+    player = player_with()
+    assert told(player, "phone").suggested_greeting == "Hello, are you calling about “Bill of March”?"
+    assert told(player, "chat").suggested_greeting == "Hello, is this about “Bill of March”?"
+    plain = Player(player.policy)
+    plain.message(channel="sms", identities=(TEL,))
+    assert told(plain).suggested_greeting == "Hello, are you calling about your open request?"
+    plain.command(SetContext(key="topic", value="meter reading"))
+    assert told(plain).suggested_greeting == "Hello, are you calling about “meter reading”?"
+
+
+def test_what_a_channel_may_not_carry_is_not_told_there() -> None:
+    """Its key alone is; a value of another source that is more sensitive hides the item as well. Who names no channel
+    gets all."""
+    player = player_with()
+    player.command(SetContext(key="iban", value="DE89", sensitivity="secret"))
+    player.command(SetContext(key="topic", value="bill"))
+    player.command(SetContext(key="plan", value="gold", sensitivity="personal"))
+    player.command(SwitchChannel(channel="phone"))
+    player.command(SetContext(key="plan", value="gold"))
+    [view] = told(player, "phone").open
+    assert ([item.key for item in view.context], view.withheld) == (["topic"], ["iban", "plan"])
+    assert view.deliveries == []
+    assert b"DE89" not in msgspec.json.encode(told(player, "phone"))
+    assert {item.key for item in told(player).open[0].context} == {"iban", "topic", "plan"}
+    assert told(player, "chat").open[0].withheld == [], "a channel that is not named carries everything"
