@@ -51,11 +51,12 @@ def brought(
     given = [item for seen in before for item in _of_activity(seen, policy)]
     given += _given(event, interaction, policy)
     facts: list[AnyEvent] = [_carried(seen, now_ms) for seen in before]
-    items = knowing.take(state.context, given, policy.context, policy.version, now_ms)
+    known = knowing.after(state.context, decided)
+    items = knowing.take(known, given, policy.context, policy.version, now_ms)
+    known = knowing.after(known, items)
     facts += items
     origin = state.channel or (before[-1].channel if before else "")
     if _speaks(event) and origin and origin != event.channel:
-        known = knowing.after(state.context, items)
         return facts + switch(
             state,
             known,
@@ -68,7 +69,6 @@ def brought(
             now_ms=now_ms,
         )
     if items:
-        known = knowing.after(state.context, items)
         spoken = state.channel or event.channel
         facts += withhold(known, spoken, state.withheld, policy, actor="system", now_ms=now_ms)
     return facts

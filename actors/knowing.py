@@ -16,7 +16,7 @@ from protocol.entities import ContextItem, ContextValue
 from protocol.events import AnyEvent, ContextRefused, ContextSet
 from protocol.inbound import ContextScalar
 
-ITEMS_MAX = 256
+CONTEXT_MAX = 256
 """Items of one conversation."""
 VALUES_MAX = 8
 """Values of one item: so many sources. Beyond either a channel's item is refused by an event that has it whole."""
@@ -62,10 +62,12 @@ def take(known: Known, given: Iterable[Given], rules: ContextRules, version: int
 
 def after(known: Known, events: Iterable[AnyEvent]) -> Known:
     """What is known when the events have happened."""
+    sets = [event for event in events if isinstance(event, ContextSet)]
+    if not sets:
+        return known
     now = dict(known)
-    for event in events:
-        if isinstance(event, ContextSet):
-            now[event.key] = put(now.get(event.key), event)
+    for event in sets:
+        now[event.key] = put(now.get(event.key), event)
     return now
 
 
@@ -172,7 +174,7 @@ def no_room(known: Known, key: str, channel: str, actor: str) -> str:
     """Why an item finds no room; empty where it does."""
     item = known.get(key)
     if item is None:
-        return f"a conversation has at most {ITEMS_MAX} context items" if len(known) >= ITEMS_MAX else ""
+        return f"a conversation has at most {CONTEXT_MAX} context items" if len(known) >= CONTEXT_MAX else ""
     sources = {source_of(value) for value in values_of(item)}
     if len(sources) >= VALUES_MAX and (channel, side_of(actor)) not in sources:
         return f"a context item has values of at most {VALUES_MAX} sources"

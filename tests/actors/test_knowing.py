@@ -104,12 +104,12 @@ def test_a_key_is_as_sensitive_as_the_policy_says_at_least() -> None:
 
 def test_what_finds_no_room_is_an_event_that_has_it() -> None:
     """Items of a conversation and sources of an item are bounded; nothing goes silently."""
-    many = [Given(key=f"k{n}", value=n, actor="account:app", channel="app") for n in range(knowing.ITEMS_MAX + 1)]
+    many = [Given(key=f"k{n}", value=n, actor="account:app", channel="app") for n in range(knowing.CONTEXT_MAX + 1)]
     events = knowing.take({}, many, PLAIN, 7, NOW_MS)
     assert [type(event) for event in events[-2:]] == [ContextSet, ContextRefused]
     refused = events[-1]
     assert isinstance(refused, ContextRefused)
-    assert (refused.key, refused.value, refused.policy) == (f"k{knowing.ITEMS_MAX}", knowing.ITEMS_MAX, 7)
+    assert (refused.key, refused.value, refused.policy) == (f"k{knowing.CONTEXT_MAX}", knowing.CONTEXT_MAX, 7)
     assert "256 context items" in refused.reason
     sources = [Given(key="k", value=n, actor="account:a", channel=f"c{n}") for n in range(knowing.VALUES_MAX + 1)]
     events = knowing.take({}, sources, PLAIN, 7, NOW_MS)

@@ -22,6 +22,7 @@ from protocol.commands import (
     Resolve,
     SetContext,
     Snooze,
+    SwitchChannel,
     Take,
 )
 from protocol.entities import ConversationSummary, Status
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 QUEUE = "queue:default"
+SWITCHED_TO = ("chat", "email", "sms", "messenger")
 
 
 @dataclass(slots=True)
@@ -196,7 +198,7 @@ def any_command(world: "World", agent: Agent, conversation: str) -> Callable[[],
         (1, lambda: Snooze(until_ms=world.now_ms() + random.randrange(200, 3000))),
         (1, lambda: Resolve()),
         (1, lambda: Reopen()),
-        (3, lambda: SetContext(key=random.choice("abc"), value=words)),
+        (3, lambda: _context_or_switch(random.choice("abc"), words)),
         (1, lambda: ReplayDelivery(delivery=_held(world, conversation))),
     ]
     if random.random() < 0.08:
@@ -205,6 +207,12 @@ def any_command(world: "World", agent: Agent, conversation: str) -> Callable[[],
     make = random.choices([make for _, make in commands], [weight for weight, _ in commands])[0]
     command = make()
     return lambda: agent.ask(command, conversation=conversation)
+
+
+def _context_or_switch(key: str, words: str) -> AnyCommand:
+    """Most agents note something; some go on on another channel, should the customer be there."""
+    number = sum(words.encode())
+    return SwitchChannel(channel=SWITCHED_TO[number % 4]) if number % 3 == 0 else SetContext(key=key, value=words)
 
 
 def _held(world: "World", conversation: str) -> str:

@@ -8,6 +8,7 @@ from protocol.inbound import (
     TEXT_MAX,
     ActivityArrived,
     AnyData,
+    ContextScalar,
     InboundEvent,
     InteractionBegan,
     InteractionStopped,
@@ -96,12 +97,17 @@ class Traffic:
         roll, number = self._random.random(), self._random.randrange(3)
         if roll < 0.75:
             words = f"words {self._random.randrange(10**6)}" * self._random.choice((1, 1, 30))
-            return MessageArrived(text=words, automatic="auto_reply" if roll < 0.05 else "")
+            return MessageArrived(text=words, automatic="auto_reply" if roll < 0.05 else "", context=self._context())
         if roll < 0.85:
-            return ActivityArrived(name="viewed", properties={"page": number})
+            return ActivityArrived(name="viewed", properties={"page": number}, context=self._context())
         if roll < 0.93:
-            return InteractionBegan(session=f"s{number}")
-        return InteractionStopped(session=f"s{number}")
+            return InteractionBegan(session=f"s{number}", context=self._context())
+        return InteractionStopped(session=f"s{number}", context=self._context())
+
+    def _context(self) -> dict[str, ContextScalar] | None:
+        """Every third event makes something known: of a few keys, so that channels and agents contradict each other."""
+        number = self._events
+        return {"abc"[number // 3 % 3]: f"said {number % 5}"} if number % 3 == 0 else None
 
     def _made(self, account: str, identities: list[str], data: AnyData) -> InboundEvent:
         self._events += 1

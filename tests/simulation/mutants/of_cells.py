@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from actors import cell, commanding, conversation, journey
+from actors import cell, commanding, conversation, journey, knowing
 from actors.alarms import Alarms
 from actors.cell import Cell
 from actors.committing import Committer
@@ -176,6 +176,17 @@ def context_hidden_after_a_switch(plant: Plant) -> None:
         return msgspec.structs.replace(whole, context=[i for i in whole.context if i.interaction == newest])
 
     plant(conversation, "view", short)
+
+
+@mutant
+def other_sources_word_dropped(plant: Plant) -> None:
+    """Where two sources differ, the value that stands is all that is kept."""
+    put = knowing.put
+
+    def forgetful(item: Any, event: Any) -> Any:
+        return msgspec.structs.replace(put(item, event), others=[])
+
+    plant(knowing, "put", forgetful)
 
 
 @mutant

@@ -1,13 +1,23 @@
 """Promise 7: context is conserved over channels, restarts and passivation.
 
-What an agent set, and was told is set, is there at the end: in what the live conversation shows, and in the archive.
-Computed from the `ContextSet` events alone, not by the code that folds them.
+What every source said last, and was told is set, is there at the end: in what the live conversation shows, with the
+value that stands. At each switch of channel the proofs are those of what was said before it, and by then. Computed from
+the events alone, not by the code that folds them.
 """
 
+import hashlib
+from collections.abc import Sequence
+
+import msgspec
+
+from protocol.entities import ContextItem, ConversationView
 from protocol.errors import Refusal
-from protocol.events import ContextSet
+from protocol.events import AnyEvent, ChannelSwitched, ContextSet, ContextWithheld
 from protocol.links import CustomerRead, ReadCustomer
 from tests.simulation.world import World
+
+Source = tuple[str, str, str]
+"""Key, channel, whose word."""
 
 
 async def check(world: World) -> None:
@@ -23,16 +33,90 @@ async def check(world: World) -> None:
         assert isinstance(reply, CustomerRead)
         shown = {view.conversation: view for view in reply.view.open} if reply.view else {}
         for stream in [s for s, c in world.ledger.customers.items() if c == customer and "-" in s]:
-            expected = set_in(world, stream)
-            live = world.folds.views(stream)[-1].status != "closed"
-            if live and stream not in shown:
+            _check_switches(world, stream)
+            if world.folds.views(stream)[-1].status == "closed":
+                continue
+            if stream not in shown:
                 world.broken("context", f"{stream} is live and its customer does not show it")
-            elif live and {item.key: item.value for item in shown[stream].context} != expected:
-                world.broken("context", f"{stream} shows {shown[stream].context}; {expected} were set")
-            elif live and {i.identity for i in shown[stream].interactions} - set(world.ledger.owners):
-                world.broken("context", f"{stream} shows interactions of identities that nobody has")
+            else:
+                _check_shown(world, stream, shown[stream])
 
 
-def set_in(world: World, stream: str) -> dict[str, object]:
-    """The newest value of each key."""
-    return {event.key: event.value for event in world.ledger.streams[stream] if isinstance(event, ContextSet)}
+def _check_shown(world: World, stream: str, view: ConversationView) -> None:
+    events = world.ledger.streams[stream]
+    if {item.key: item.value for item in view.context} != _standing(events):
+        world.broken("context", f"{stream} shows {view.context}; {_standing(events)} should stand")
+    said = {source: event.value for source, event in _said(events).items()}
+    if _shown(view.context) != said:
+        world.broken("context", f"{stream} shows {_shown(view.context)}; {said} were said")
+    if view.withheld != _withheld(events):
+        world.broken("context", f"{stream} shows {view.withheld} as withheld; it is {_withheld(events)}")
+    if {i.identity for i in view.interactions} - set(world.ledger.owners):
+        world.broken("context", f"{stream} shows interactions of identities that nobody has")
+
+
+def _check_switches(world: World, stream: str) -> None:
+    """Each from where the one before led, with an owner of its continuity, and nothing lost."""
+    events, channel = world.ledger.streams[stream], ""
+    for place, event in enumerate(events):
+        if not isinstance(event, ChannelSwitched):
+            continue
+        if (channel and event.from_channel != channel) or event.from_channel == event.to_channel:
+            world.broken("context", f"{stream} was on {channel} and went from {event.from_channel} {event.to_channel}")
+        channel = event.to_channel
+        if event.proof_after != _proof(events[:place]):
+            world.broken("context", f"{stream}: what is known at the switch at {place + 1} is not what was said")
+        if event.proof_before not in {_proof(events[:start]) for start in _starts(events, place)}:
+            world.broken("context", f"{stream}: what was known before the switch at {place + 1} is not what was said")
+        if event.kept != event.items_before or not event.continuity or set(event.missing) - set(event.required):
+            world.broken("context", f"{stream} lost something at the switch at {place + 1}: {event}")
+
+
+def _starts(events: Sequence[AnyEvent], place: int) -> list[int]:
+    """Where the input that caused the switch at `place` may have begun: its facts are of one moment."""
+    starts = [place]
+    while starts[-1] > 0 and events[starts[-1] - 1].at_ms == events[place].at_ms:
+        starts.append(starts[-1] - 1)
+    return starts
+
+
+def _said(events: Sequence[AnyEvent]) -> dict[Source, ContextSet]:
+    """The newest word of each source."""
+    return {(e.key, e.channel, _side(e.actor)): e for e in events if isinstance(e, ContextSet)}
+
+
+def _standing(events: Sequence[AnyEvent]) -> dict[str, object]:
+    """The value that stands, by the newest event of each key."""
+    sets = [event for event in events if isinstance(event, ContextSet)]
+    return {event.key: event.stands.value if event.stands else event.value for event in sets}
+
+
+def _withheld(events: Sequence[AnyEvent]) -> list[str]:
+    keys: list[str] = []
+    for event in events:
+        if isinstance(event, ChannelSwitched):
+            keys = []
+        elif isinstance(event, ContextWithheld):
+            keys += event.keys
+    return keys
+
+
+def _shown(items: Sequence[ContextItem]) -> dict[Source, object]:
+    said: dict[Source, object] = {}
+    for item in items:
+        for value in (item, *item.others):
+            said[item.key, value.channel, _side(value.actor)] = value.value
+    return said
+
+
+def _proof(events: Sequence[AnyEvent]) -> str:
+    """As docs/data-model.md says that anyone can compute it."""
+    lines = sorted(
+        msgspec.json.encode([*source, event.version, event.value, event.sensitivity])
+        for source, event in _said(events).items()
+    )
+    return hashlib.blake2b(b"\n".join(lines), digest_size=16).hexdigest() if lines else ""
+
+
+def _side(actor: str) -> str:
+    return actor.partition(":")[0] if actor.startswith(("agent:", "system")) else "customer"
