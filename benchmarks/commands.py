@@ -10,12 +10,14 @@ from benchmarks import (
     archive_follow,
     archive_report,
     bars,
+    context_report,
     latency_report,
     memory_report,
     placement_report,
     recovery_report,
     throughput_report,
 )
+from benchmarks import context as contexts
 from benchmarks import latency as latencies
 from benchmarks import memory as memories
 from benchmarks import placement as placements
@@ -170,6 +172,53 @@ def latency(
         as_json=as_json,
         file=plot,
         bars=bars.of_latency if check else None,
+    )
+
+
+@app.command(epilog="Example: python -m benchmarks context --rate 200 --events 2000 --seconds 60 --check")
+def context(
+    *,
+    rate: Annotated[float, typer.Option(min=1, max=1e5, help="Questions a second.")] = 200,
+    events: Annotated[float, typer.Option(min=1, max=1e6, help="Events a second beside them.")] = 2000,
+    seconds: Annotated[float, typer.Option(min=1, max=600, help="How long to measure.")] = 10,
+    customers: Customers = 2000,
+    gateways: Gateways = 4,
+    agents: Agents = 20,
+    window: Window = 512,
+    batch: Batch = 16,
+    text_bytes: TextBytes = 160,
+    cells: Cells = 0,
+    folder: Folder = FOLDER,
+    keep: Keep = False,
+    url: Url = "",
+    token: Token = "",
+    i_own_this_server: Own = False,
+    account: Account = ACCOUNT,
+    queue: Queue = QUEUE,
+    check: Check = False,
+    as_json: Json = False,
+    plot: Plot = None,
+) -> None:
+    """Ask what is known of customers, as an IVR does before it greets, beside a load of events."""
+    plan = contexts.Plan(
+        setup=Setup(folder=folder, cells=cells, keep=keep),
+        reads=rate,
+        events=events,
+        seconds=seconds,
+        customers=customers,
+        shape=Shape(gateways=gateways, agents=agents, window=window, batch=batch),
+        text_bytes=text_bytes,
+        server=server_at(url, token, owned=i_own_this_server),
+        account=account,
+        queue=queue,
+    )
+    carry_out(
+        lambda phases: contexts.run(plan, phases=phases),
+        show=context_report.show,
+        panels=context_report.panels,
+        as_json=as_json,
+        file=plot,
+        bars=bars.of_context if check else None,
     )
 
 

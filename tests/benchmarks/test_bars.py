@@ -11,6 +11,7 @@ from rich.console import Console
 
 from benchmarks import bars, options
 from benchmarks.bars import Bar
+from benchmarks.context import Result as Context
 from benchmarks.latency import AtRate
 from benchmarks.latency import Result as Latency
 from benchmarks.memory import Result as Memory
@@ -55,6 +56,12 @@ LATENCY = Latency(
     offered_per_s=5000, events_per_s=5000, ack_ms=NONE, push_ms=NONE, fsync_ms=Percentiles(p50=0.5),
     cpu_us_per_event=None, idle_percent_of_a_core=3.0, idle_percent_by_process=None, generator_is_the_limit=False,
     rates=[at_rate(5000, p50=3, p99=12, later=1), at_rate(100, p50=2.5, p99=99)], faults=[], cautions=[], setting={},
+)  # fmt: skip
+CONTEXT = Context(
+    reads_offered_per_s=200, reads_per_s=200, read_ms=Percentiles(p50=1, p99=20, count=9), late_ms=NONE,
+    events_offered_per_s=2000, events_per_s=2000, ack_ms=NONE, seconds=60, answered=9, server_cores=None, generator=OWN,
+    generator_is_the_limit=False, fsync_ms=None, curve_ms=[(50, 1.0)], faults=[], cautions=[],
+    setting={"customers": 2000},
 )  # fmt: skip
 MEMORY = Memory(
     conversations=200_000, conversations_asked=200_000, live=200_500, bytes_per_conversation=4096,
@@ -123,6 +130,23 @@ def test_a_push_that_comes_late() -> None:
     """At either percentile."""
     result = replace(LATENCY, rates=[at_rate(5000, p50=2, p99=9, later=1.25), at_rate(100, p50=1, p99=1)])
     assert missed(bars.of_latency(result)) == ["5,000/s: push p50, later", "5,000/s: push p99, later"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "bar"),
+    [
+        ({}, None),
+        ({"read_ms": Percentiles(p99=20.1, count=9)}, "read p99"),
+        ({"read_ms": NONE}, "read p99"),
+        ({"reads_per_s": 189}, "reads/s"),
+        ({"events_per_s": 1899}, "events/s beside"),
+        ({"seconds": 59}, "measured for"),
+        ({"setting": {"customers": 1999}}, "live conversations"),
+    ],
+)
+def test_context(changed: dict[str, Any], bar: str | None) -> None:
+    """Beside a load, for long enough; without a question there is no figure."""
+    assert missed(bars.of_context(replace(CONTEXT, **changed))) == ([bar] if bar else [])
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from benchmarks import latency_report, throughput_report
+from benchmarks import context_report, latency_report, throughput_report
 from benchmarks.lag import Lag
 from benchmarks.latency import AtRate
 from benchmarks.latency import Result as LatencyResult
@@ -13,6 +13,7 @@ from benchmarks.own_cpu import Own
 from benchmarks.percentiles import Percentiles
 from benchmarks.sustained import Trial
 from benchmarks.throughput import Result as ThroughputResult
+from tests.benchmarks.test_bars import CONTEXT
 
 SOME = Percentiles(p50=1.5, p90=2.5, p99=3.5, p999=4.5, max=5.5, count=10)
 
@@ -137,3 +138,14 @@ def test_latency_has_a_row_and_a_curve_for_each_rate(console: Console) -> None:
     assert [line.name for line in ack.shown] == ["100/s", "5,000/s"]
     assert ack.shown[0].y == [1.5, 3.5]
     assert push.shown == []
+
+
+def test_context_shows_its_questions(console: Console) -> None:
+    """The reads, what of them is the generator's, and the events beside them; one curve."""
+    context_report.show(CONTEXT, console)
+    shown = printed(console)
+    for figure in ("200/s", "of 200 offered", "1.0 / 0.0 / 20.0 / 0.0 ms", "2,000/s", "unknown"):
+        assert figure in shown, figure
+    (panel,) = context_report.panels(CONTEXT)
+    assert isinstance(panel.shown, list)
+    assert [line.name for line in panel.shown] == ["read"]

@@ -16,7 +16,7 @@ import pytest
 import uvloop
 from typer.testing import CliRunner
 
-from benchmarks import latency, memory, placement, recovery, resident, sustained, throughput
+from benchmarks import context, latency, memory, placement, recovery, resident, sustained, throughput
 from benchmarks.commands import app
 from benchmarks.filling import Filling, fill, named
 from benchmarks.past import past_of
@@ -57,9 +57,9 @@ def runs(process: psutil.Process) -> bool:
 @pytest.fixture
 def folder(server: LiveServer, shared_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where a command's options point; whoever starts a server is handed the one that is there."""
-    for scenario in (throughput, latency, memory, placement, recovery):
+    for scenario in (throughput, latency, context, memory, placement, recovery):
         monkeypatch.setattr(scenario, "serving", lambda setup: nullcontext(server))
-    for module in (throughput, latency, sustained):
+    for module in (throughput, latency, context, sustained):
         monkeypatch.setattr(module, "WARM_UP_S", SHORT_S)
     for module in (latency, resident):
         monkeypatch.setattr(module, "SETTLE_S", SHORT_S)
@@ -136,6 +136,15 @@ def test_latency_at_a_rate(folder: Path) -> None:
     assert 0 < said["push_ms"]["p50"] <= said["push_ms"]["p99"]
     assert said["idle_percent_of_a_core"] >= 0
     assert set(said["idle_percent_by_process"]) >= {"journal", "archive", "cell", "gateway"}
+
+
+def test_context_beside_events(folder: Path) -> None:
+    """Questions by the clock, each with its own customer's answer, while events go on."""
+    said = measured(folder, "context", "--rate", "40", "--events", "100", "--seconds", "1.5", *SMALL_LOAD)
+    assert said["reads_per_s"] == pytest.approx(40, rel=0.06)
+    assert said["answered"] >= said["read_ms"]["count"] > 50
+    assert 0 < said["read_ms"]["p50"] <= said["read_ms"]["p99"]
+    assert said["events_per_s"] == pytest.approx(100, rel=0.06)
 
 
 def test_placement_of_two_in_one_process(folder: Path) -> None:

@@ -38,6 +38,11 @@ def event(**changed: Any) -> dict[str, Any]:
     return {"op": "event", "event": {**EVENT, **changed}}
 
 
+def context(value: Any) -> dict[str, Any]:
+    """An `event` frame of a message with this context."""
+    return event(data={**EVENT["data"], "context": value})
+
+
 def properties(value: Any) -> dict[str, Any]:
     """An `event` frame of an activity with these properties."""
     return {"op": "event", "event": {**ACTIVITY, "data": {**ACTIVITY["data"], "properties": value}}}
@@ -72,6 +77,11 @@ REFUSED: list[tuple[str, Any, Code, str, str, str]] = [
     ("deep properties", properties({"a": nested(DEPTH_MAX)}), Code.INVALID, "data.properties", "a-7", "deeper than"),
     ("many properties", properties({"a": [0] * VALUES_MAX}), Code.INVALID, "data.properties", "a-7", "more than"),
     ("a long integer", properties({"a": 2**64 - 1}), Code.INVALID, "data.properties", "a-7", "64 bits"),
+    ("a list as context", context({"a": [1]}), Code.INVALID, "data.context[...]", "m-1001", "got `array`"),
+    ("a long context value", context({"a": "x" * 4097}), Code.INVALID, "data.context[...]", "m-1001", "<= 4096"),
+    ("a key that is empty", context({"": 1}), Code.INVALID, "data.context", "m-1001", ">= 1"),
+    ("a key with a line feed", context({"a\n": 1}), Code.INVALID, "data.context", "m-1001", "cannot be printed"),
+    ("much context", context({f"k{n}": n for n in range(65)}), Code.INVALID, "data.context", "m-1001", "<= 64"),
 ]
 
 

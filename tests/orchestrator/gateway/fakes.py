@@ -66,6 +66,7 @@ class FakeCells:
         self.told: list[AnyToCell] = []
         self.outcomes: list[Outcome] = []
         self.watches: list[WatchConversation] = []
+        self.reads: list[ReadCustomer] = []
         self.held = False
         self.asked: list[Question] = []
         self.closed_cells: set[int] = set()
@@ -136,6 +137,7 @@ class FakeCells:
                 self.lists.add(name)
                 return ListWatched(ref, name, self.list_position)
             case ReadCustomer(ref=ref, customer=customer):
+                self.reads.append(message)
                 return CustomerRead(ref, self.customers.get(customer))
             case Outcome(ref=ref):
                 self.outcomes.append(message)

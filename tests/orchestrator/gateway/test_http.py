@@ -242,6 +242,18 @@ async def test_context_is_found_by_any_spelling_of_an_identity(running: Running)
     assert "missing" in none.json()["message"]
 
 
+async def test_context_is_asked_for_a_channel(running: Running) -> None:
+    """The cell leaves out what that channel may not carry; a word that is none is refused."""
+    running.identities.customers["tel:+447700900123"] = "cu1"
+    running.cells.customers["cu1"] = CustomerView(customer="cu1", suggested_greeting="Hello, how can we help?")
+    async with running.http("reader") as http:
+        asked = await http.get("/v1/context", params={"identity": "tel:+447700900123", "channel": "phone"})
+        bad = await http.get("/v1/context", params={"identity": "tel:+447700900123", "channel": "x" * 65})
+    assert asked.json()["suggested_greeting"] == "Hello, how can we help?"
+    assert [read.channel for read in running.cells.reads] == ["phone"]
+    assert (bad.status_code, bad.json()["field"]) == (422, "channel")
+
+
 async def test_a_plus_that_arrives_as_a_space_is_a_plus(running: Running) -> None:
     """`?identity=tel:+44…` typed into a shell means a number of another country all the same."""
     running.identities.customers["tel:+33612345678"] = "cu1"
