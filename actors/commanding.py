@@ -123,7 +123,7 @@ def _reply(
     interaction, started = _way_out(state, command.channel, command.to, actor, identities, policy, now_ms)
     if not interaction.account:
         raise Refusal(Code.INVALID, f"no account is set up to reply on {interaction.channel}", field="channel")
-    _check_carried(state, command.text, interaction.channel, policy)
+    _check_carried(state, f"{command.text}\n{command.subject}", interaction.channel, policy)
     delivery = f"{state.id}.{state.head + len(started) + 1}"
     queued = MessageQueued(
         at_ms=now_ms,

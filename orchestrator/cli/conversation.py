@@ -70,12 +70,13 @@ def whole(server: Server, conversation: str) -> dict[str, Any]:
 def _lines(events: list[dict[str, Any]]) -> Iterator[Text]:
     """An event a line: seq, time, type, who, and what of its fields a person looks for."""
     for event in events:
-        said = (event.get(name) for name in ("text", "status", "reason", "owner", "identity", "delivery", "to"))
+        names = ("text", "status", "reason", "owner", "identity", "delivery", "to", "key")
+        said = (event.get(name) for name in names)
         yield Text.assemble(
             (f"{event['seq']:>5} ", "bold"),
             (local_time(int(event.get("at_ms", 0))), "dim"),
             f"  {event.get('type', ''):<22}",
-            (f" {event.get('channel', ''):<6}", "cyan"),
+            (f" {event.get('channel', event.get('to_channel', '')):<6}", "cyan"),
             (f" {event.get('actor', ''):<16} ", "green"),
             next((str(words) for words in said if words), ""),
         )
