@@ -26,6 +26,7 @@ from protocol.events import (
     ConversationResolved,
     ConversationSnoozed,
     DeliveryDead,
+    HandoffOffered,
     InteractionEnded,
     InteractionStarted,
     MessageQueued,
@@ -82,6 +83,8 @@ def _words(event: AnyEvent) -> tuple[str, str]:
             return "an answer could not be delivered", ""
         case ChannelSwitched(from_channel=origin, to_channel=target):
             return f"it went on by {target} instead of {origin}", target
+        case HandoffOffered(to=to):
+            return f"it was offered to {to.partition(':')[2] or to}", ""
         case OwnerChanged(owner=owner):
             return f"{owner or 'nobody'} has it", ""
         case QueueChanged(queue=queue):

@@ -7,7 +7,7 @@ from actors import journey as journeys
 from actors.policy import Policy
 from actors.rules.context import ContextRules
 from actors.telling import STEPS_MAX
-from protocol.commands import AddNote, Reply, Resolve, SetContext, SwitchChannel, Take
+from protocol.commands import AddNote, OfferHandoff, Reply, Resolve, SetContext, SwitchChannel, Take
 from protocol.entities import CustomerView
 from tests.actors.player import CONVERSATION, POLICY, Player
 
@@ -37,6 +37,7 @@ def test_the_last_steps_are_told_in_words_and_without_what_was_said() -> None:
     player.command(Reply(text="we look into it"))
     player.command(AddNote(text="she is angry"))
     player.command(SwitchChannel(channel="phone"))
+    player.command(OfferHandoff(kind="tier1-tier2", queue="tier2"))
     assert [step.words for step in told(player).last_steps] == [
         "the conversation began",
         "the customer made contact by email",
@@ -45,6 +46,7 @@ def test_the_last_steps_are_told_in_words_and_without_what_was_said() -> None:
         "ann answered by email",
         "ann made contact by phone",
         "it went on by phone instead of email",
+        "it was offered to tier2",
     ]
     said = msgspec.json.encode(told(player).last_steps)
     for words in (b"far too high", b"look into it", b"angry"):
