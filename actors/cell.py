@@ -25,8 +25,9 @@ from actors.lines import Line
 from actors.live import Given, Live, Population, following, knowing, weight
 from actors.loading import ArchiveReader, load, reached
 from actors.outlet import Outlet
+from actors.policies import Policies
 from actors.policy import Policy
-from actors.stepping import step
+from actors.stepping import Later, step
 from protocol.ids import customer_of
 from protocol.journal import Committed, Skipped, Stale, Taken, Verdict
 from protocol.links import (
@@ -39,6 +40,8 @@ from protocol.links import (
     ListWatched,
     Moved,
     Outcome,
+    PoliciesAre,
+    PolicyIs,
     Quarantine,
     ReadCustomer,
     Settled,
@@ -99,11 +102,18 @@ class Cell:
         self._leaving: set[str] = set()
         """Customers that are to leave as soon as they are quiet."""
         self._archive = archive
+        self._policies = Policies(policy)
         self._policy = policy
+        """The newest: every decision is made under it, or under one that it names for its conversation."""
+        self._policy_told = asyncio.Event()
         self._now_ms = now_ms
         self._population = population
         self._alarms = Alarms()
-        self._outlet = Outlet(served_by, self._refuse)
+        self._served_first = served_by
+        self._served_by = {**served_by, **_served_by_gateways(policy)}
+        self._outlet = Outlet(self._served_by, self._refuse)
+        self._fronts: dict[str, Line] = {}
+        """Gateways and channel hosts, by name: they hear of the policy from here."""
         self._committer = Committer(self._settled)
         self._generation = ""
         self._archive_line: Line | None = None
@@ -128,6 +138,8 @@ class Cell:
         other_placement = OWN_SCOPES if self._shards else SHARD_SCOPES
         raised = await self._committer.take([f"{SHARD_SCOPES}{n}" for n in self._shards], void=other_placement)
         self._generation, self.position = raised.generation, raised.position
+        # It came before the fences did, on the same line: nothing is decided under an older one.
+        await self._policy_told.wait()
         await reached(self._archive, raised.position)
         await self._refresh_alarms(self._now_ms())
 
@@ -170,6 +182,7 @@ class Cell:
             "position": self.position,
             "inputs": self.inputs,
             "events": self.events,
+            "policy": self._policy.version,
             "gathering": len(self._gathering),
             "alarms": len(self._alarms),
             "attempts_under_way": len(self._outlet.dispatch),
@@ -218,6 +231,9 @@ class Cell:
                 if fresh:
                     self._outlet.watchers.forget(line.peer)
                     line.send(CellIs(self._index, self._generation))
+                    if self._policies.body:
+                        line.send(PolicyIs(self._policy.version, self._policies.body))
+                self._fronts[line.peer] = line
                 self._outlet.dispatch.opened(line, fresh=fresh)
 
     def closed(self, line: Line) -> None:
@@ -242,8 +258,26 @@ class Cell:
                 self._outlet.watchers.unwatch_list(message.list, line)
             case Settled() | FencesRaised() | TailIs():
                 self._committer.received(message)
+            case PoliciesAre():
+                self._learn(message)
             case _:
                 raise AssertionError(f"a cell is not sent {type(message).__name__}")
+
+    def _learn(self, told: PoliciesAre) -> None:
+        """The switch: what is decided from here on is decided under the newest version. Open steps take no more, so
+        that each unit is of one version; what comes for them waits for their commit."""
+        self._policy_told.set()
+        if not self._policies.learn(told.versions):
+            return
+        self._policy = self._policies.newest
+        for live in self._gathering.values():
+            assert live.open is not None
+            live.open.sealed = True
+        self._served_by.clear()
+        self._served_by.update({**self._served_first, **_served_by_gateways(self._policy)})
+        for line in self._fronts.values():
+            line.send(PolicyIs(self._policy.version, self._policies.body))
+        _log.info("cell.policy", version=self._policy.version)
 
     # Mailbox
 
@@ -255,10 +289,8 @@ class Cell:
             self._note_proposed(customer)
         if live.moved_to and given.line is not None and isinstance(moved := following(given, live), Moved):
             given.line.send(moved)
-        elif live.mailbox or live.journey is None or live.crowded:
+        elif live.mailbox or live.journey is None or live.crowded or not self._step(live, given, now_ms):
             live.wait(given)
-        else:
-            self._step(live, given, now_ms)
 
     def _begin(self, customer: str, given: Given) -> Live:
         """Makes the customer's place, and its journey where no store can know it; else has it loaded."""
@@ -287,9 +319,8 @@ class Cell:
         """Steps the journey with what waits, until its open step is large enough."""
         now_ms, stepped, waiting = self._now_ms(), 0, live.mailbox or []
         for given in waiting:
-            if live.crowded:
+            if live.crowded or not self._step(live, given, now_ms):
                 break
-            self._step(live, given, now_ms)
             stepped += 1
         live.mailbox = waiting[stepped:] or None
 
@@ -328,9 +359,15 @@ class Cell:
         if not task.cancelled() and (exc := task.exception()):
             self._fault.set(exc)
 
-    def _step(self, live: Live, given: Given, now_ms: int) -> None:
+    def _step(self, live: Live, given: Given, now_ms: int) -> bool:
+        """False where it must wait for the open step's commit, since it is decided under another version."""
         had_open = live.open is not None
-        reply = step(live, given, self._outlet.watchers, self._policy, now_ms)
+        try:
+            reply = step(live, given, self._outlet.watchers, self._policy, now_ms)
+        except Later:
+            assert live.open is not None
+            live.open.sealed = True
+            return False
         if live.open is not None and not had_open:
             self._gathering[live.customer] = live
             self._idle.clear()
@@ -344,6 +381,7 @@ class Cell:
             due_ms = journeys.next_due_ms(live.journey)
             if due_ms is not None and due_ms > now_ms:
                 self._alarms.set(live.customer, due_ms, now_ms)
+        return True
 
     # Committing
 
@@ -516,3 +554,8 @@ class Cell:
 def _may_leave(live: Live) -> bool:
     """A quiet journey may leave memory; one with an attempt under way stays, since its outcome is near."""
     return live.quiet and live.journey is not None and not journeys.attempting(live.journey)
+
+
+def _served_by_gateways(policy: Policy) -> dict[str, str]:
+    """The policy's own accounts, all of which gateway clients serve."""
+    return dict.fromkeys(policy.accounts, "gateway")

@@ -17,6 +17,7 @@ from protocol.commands import (
     AcceptHandoff,
     AddNote,
     AnyCommand,
+    ApplyPolicy,
     Assign,
     DeclineHandoff,
     LinkIdentity,
@@ -108,7 +109,7 @@ def decide(
             if not isinstance(command, AcceptHandoff):
                 _check_words(command.reason, "reason")
             return handing_over.answer(state, command, actor, identities, policy, now_ms)
-        case LinkIdentity() | MarkReplayed():
+        case LinkIdentity() | MarkReplayed() | ApplyPolicy():
             raise Refusal(Code.INVALID, "this command is addressed to a customer, not to a conversation", field="do")
         case _:
             assert_never(command)

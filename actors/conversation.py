@@ -113,6 +113,8 @@ class Conversation(Struct, kw_only=True):
     wake_at_ms: int = 0
     close_at_ms: int = 0
     relation: Relation | None = None
+    policy: int = 0
+    """The version of the policy it was opened under."""
     interactions: list[Interaction] = field(default_factory=list)
     interaction_count: int = 0
     context: dict[str, ContextItem] = field(default_factory=lambda: _NO_ITEMS)
@@ -158,7 +160,7 @@ def evolve(state: Conversation, event: AnyEvent, encoded: bytes) -> Conversation
     match event:
         case ConversationOpened():
             state.queue, state.subject, state.relation = event.queue, event.subject, event.relation
-            state.opened_at_ms = event.at_ms
+            state.opened_at_ms, state.policy = event.at_ms, event.policy
         case InteractionStarted():
             _start(state, event)
         case InteractionEnded():

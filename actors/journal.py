@@ -7,6 +7,9 @@ units the archive may not have yet (`actors/tail.py`), so that a journey can be 
 
 On an error of the store `run` raises and the process ends: it comes back by recovery, and cells send what was
 unanswered again (`Fence.batch` tells the store what it had settled).
+
+It is also who tells the policy: every cell has a line to it and begins with what it says. A unit of the customer
+`policy` is the only one that it reads.
 """
 
 import asyncio
@@ -14,13 +17,16 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Protocol, assert_never
 
+import msgspec
 import structlog
 
 from actors.fault import Fault
 from actors.lines import Line
 from actors.stretch import Stretch
 from actors.tail import Tail
-from protocol.journal import Committed, Fence, Record, Unit, Verdict
+from protocol.events import AnyEvent, PolicyApplied
+from protocol.ids import POLICY
+from protocol.journal import POLICIES_KEPT, Committed, Fence, Record, Unit, Verdict
 from protocol.links import (
     AnyLink,
     AnyToJournal,
@@ -28,6 +34,7 @@ from protocol.links import (
     ArchivedIs,
     FencesRaised,
     HeadIs,
+    PoliciesAre,
     RaiseFences,
     ReadTail,
     Settled,
@@ -40,6 +47,8 @@ _log = structlog.get_logger(__name__)
 GROUP_UNITS_MAX = 4096
 """Units in one transaction: at 5-20 µs each it ends within a tenth of a second, which bounds everyone's wait."""
 
+
+_applied = msgspec.msgpack.Decoder(list[tuple[str, int, AnyEvent]]).decode
 
 TRIM_POSITIONS = 10_000
 """Positions that one turn trims: it ends within a tenth of a second, and appends come in between."""
@@ -87,6 +96,10 @@ class JournalStore(Protocol):
         """The customer and the count of events of each unit after the position, in order."""
         ...
 
+    async def policies(self) -> list[bytes]:
+        """The bodies of the newest units of the customer `policy`, in order; they are kept whatever is trimmed."""
+        ...
+
     async def trim(self, through: int) -> int:
         """Drops units at or below `through`; returns how many."""
         ...
@@ -110,6 +123,10 @@ class Journal:
         self._archives: list[Line] = []
         self._told = 0
         """The head that the archive was told last."""
+        self._cells: dict[str, Line] = {}
+        """Those that can be reached now, by name."""
+        self._policies: list[tuple[int, bytes]] = []
+        """The newest versions of the policy, `POLICIES_KEPT` of them at most, in order."""
         self._tail = Tail(0)
         self._reads: set[asyncio.Task[None]] = set()
         """Tails that are read from the file; bounded by the journeys that cells load."""
@@ -131,6 +148,7 @@ class Journal:
         self.position, self.generation = state.position, state.generation
         self.trimmed = await self._store.first_position() - 1
         self._tail = Tail(state.position)
+        self._policies = _versions(await self._store.policies())
 
     async def run(self) -> None:
         """Commits until cancelled or told to drain; raises what the store raises."""
@@ -166,6 +184,7 @@ class Journal:
             "archive_lag_events": self._tail.events,
             "commits": self.commits,
             "units": self.units,
+            "policy": self._policies[-1][0] if self._policies else 1,
             "waiting": len(self._waiting),
             # What an operator asks of a journal that answers nobody: does the disk hang, or the archive?
             "turn_ms": self._working.so_far_ms,
@@ -176,17 +195,23 @@ class Journal:
     # Lines
 
     def opened(self, line: Line, *, fresh: bool) -> None:
-        """A cell has nothing to be told; an archive is told the head. What a former life of the peer asked for, or
-        this one on a former line, is dropped: who was not answered asks again, and the queue stays bounded."""
+        """A cell is told the policy, before all else; an archive is told the head. What a former life of the peer asked
+        for, or this one on a former line, is dropped: who was not answered asks again, and the queue stays bounded."""
         if fresh:
             self._waiting = deque(asked for asked in self._waiting if asked[0].peer != line.peer)
         if line.peer.startswith("archive"):
             self._archives = [*(each for each in self._archives if each.peer != line.peer), line]
             self._told = self.position
             line.send(HeadIs(self.position))
+        elif line.peer.startswith("cell"):
+            self._cells[line.peer] = line
+            # Also after a reconnect: what was applied meanwhile was not sent.
+            line.send(PoliciesAre(self._policies))
 
     def closed(self, line: Line) -> None:
-        """The line reconnects by itself."""
+        """The line reconnects by itself. A cell is told then what it missed, should it come back."""
+        if self._cells.get(line.peer) is line:
+            del self._cells[line.peer]
 
     def broke(self, exc: Exception) -> None:
         """`run` raises it."""
@@ -219,6 +244,12 @@ class Journal:
         self._tail.archived_to(position)
         self._tell_head()
         self._work.set()
+
+    def _tell_policy(self, applied: list[tuple[int, bytes]]) -> None:
+        """Tells every cell, ahead of the answer to who applied it."""
+        self._policies = [*self._policies, *applied][-POLICIES_KEPT:]
+        for line in self._cells.values():
+            line.send(PoliciesAre(applied))
 
     def _tell_head(self) -> None:
         """Tells the archive the head, once it has come to the one it was told before: a word for each of its batches
@@ -323,6 +354,8 @@ class Journal:
             if isinstance(verdict, Committed) and verdict.position > self.position:
                 self.position = verdict.position
                 self._tail.add(verdict.position, unit.customer, unit.entries)
+                if unit.customer == POLICY:
+                    self._tell_policy(_versions([unit.body]))
         self.commits += 1
         self.units += len(units)
         start = 0
@@ -330,3 +363,9 @@ class Journal:
             line.send(Settled(append.ref, verdicts[start : start + len(append.units)]))
             start += len(append.units)
         self._tell_head()
+
+
+def _versions(bodies: Sequence[bytes]) -> list[tuple[int, bytes]]:
+    """The policy versions that these units of the customer `policy` brought."""
+    events = [event for body in bodies for _, _, event in _applied(body)]
+    return [(event.version, event.body) for event in events if isinstance(event, PolicyApplied)][-POLICIES_KEPT:]

@@ -13,13 +13,23 @@ from typing import assert_never
 import msgspec
 from msgspec import Struct, field
 
-from actors import arrival, commanding, contact, delivery, handing_over, recent, telling, withdrawing
+from actors import (
+    applying,
+    arrival,
+    commanding,
+    contact,
+    delivery,
+    handing_over,
+    recent,
+    telling,
+    withdrawing,
+)
 from actors.conversation import Conversation
 from actors.conversation import evolve as evolve_conversation
 from actors.correlation import correlate
 from actors.once import OnceKeys, Seen
 from actors.policy import Policy
-from protocol.commands import LinkIdentity, MarkReplayed
+from protocol.commands import ApplyPolicy, LinkIdentity, MarkReplayed
 from protocol.entities import ConversationView, CustomerView, Status
 from protocol.errors import Code, Refusal
 from protocol.events import (
@@ -33,6 +43,7 @@ from protocol.events import (
     IdentityLinked,
     InputQuarantined,
     Once,
+    PolicyApplied,
     QuarantineReplayed,
 )
 from protocol.identities import normalise
@@ -111,15 +122,15 @@ def decide(state: Journey, given: AnyInput, policy: Policy, now_ms: int) -> Deci
     match given:
         case Input():
             if (seen := state.once.get(given.key)) is None:
-                return _keyed(_receive(state, given, policy, now_ms), given)
-            return _repeat(state, seen) if seen.digest == given.digest else _conflict(state, given, now_ms)
+                return _keyed(_receive(state, given, policy, now_ms), given, state, policy)
+            return _repeat(state, seen) if seen.digest == given.digest else _conflict(state, given, policy, now_ms)
         case Quarantine():
             if (seen := state.once.get(given.key)) is None:
-                return _keyed(_quarantine(state, given, now_ms), given)
+                return _keyed(_quarantine(state, given, now_ms), given, state, policy)
             return _repeat(state, seen) if seen.digest == given.digest else NOTHING
         case Ask():
             if (seen := state.once.get(given.key)) is None:
-                return _keyed(_ask(state, given, policy, now_ms), given)
+                return _keyed(_ask(state, given, policy, now_ms), given, state, policy)
             if seen.digest != given.digest:
                 raise Refusal(Code.DIGEST_CONFLICT, "this command id came before with another command", ref=given.id)
             return _repeat(state, seen)
@@ -127,7 +138,8 @@ def decide(state: Journey, given: AnyInput, policy: Policy, now_ms: int) -> Deci
             conversation = state.conversations.get(given.conversation)
             if conversation is None:
                 return NOTHING
-            return _in(conversation.id, _outcome(state, conversation, given, policy, now_ms))
+            rules = policy.at(conversation.policy)
+            return _in(conversation.id, _outcome(state, conversation, given, rules, now_ms))
         case TimerDue():
             return _due(state, policy, now_ms)
         case _:
@@ -245,12 +257,25 @@ def _repeat(state: Journey, seen: Seen, *, status: str = "repeat") -> Decision:
     return Decision([], status=status, repeats=(stream, seen.seq))
 
 
-def _keyed(decision: Decision, given: Input | Quarantine | Ask | Once) -> Decision:
-    """Puts the once-key on the first event, so that key and effect are journaled together."""
+def _keyed(decision: Decision, given: Input | Quarantine | Ask | Once, state: Journey, policy: Policy) -> Decision:
+    """Puts the once-key on the first event, so that key and effect are journaled together; and the policy's version."""
     if decision.events:
         stream, first = decision.events[0]
-        decision.events[0] = (stream, msgspec.structs.replace(first, once=Once(given.key, given.digest)))
+        version = decided_under(state, decision, policy)
+        decision.events[0] = (
+            stream,
+            msgspec.structs.replace(first, once=Once(given.key, given.digest), policy=version),
+        )
     return decision
+
+
+def decided_under(state: Journey, decision: Decision, policy: Policy) -> int:
+    """The version that a decision was made under: the newest, unless its conversation stays with an earlier one."""
+    if policy.earlier:
+        for stream, _ in decision.events:
+            if (conversation := state.conversations.get(stream)) is not None:
+                return policy.at(conversation.policy).version
+    return policy.version
 
 
 def _receive(state: Journey, given: Input, policy: Policy, now_ms: int) -> Decision:
@@ -268,9 +293,10 @@ def _receive(state: Journey, given: Input, policy: Policy, now_ms: int) -> Decis
             )
         if not conversation.live and not isinstance(event.data, DeliveryReport):
             raise AssertionError("correlation gives a closed conversation to reports alone")
-        decided = contact.decide(conversation, event, policy, now_ms)
+        rules = policy.at(conversation.policy)
+        decided = contact.decide(conversation, event, rules, now_ms)
         if arrival.brings(conversation, event):
-            decided += arrival.brought(conversation, event, decided, (), policy, now_ms)
+            decided += arrival.brought(conversation, event, decided, (), rules, now_ms)
         return _decision(conversation.id, decided, about_person, assigned)
     if isinstance(event.data, ActivityArrived):
         # Nothing is open: what they look at is kept with the person, and opens no work for anyone.
@@ -338,7 +364,7 @@ def _activity(event: InboundEvent, data: ActivityArrived, now_ms: int) -> AnyEve
     )
 
 
-def _conflict(state: Journey, given: Input, now_ms: int) -> Decision:
+def _conflict(state: Journey, given: Input, policy: Policy, now_ms: int) -> Decision:
     """The same (account, source, id) came with another payload: kept in quarantine, once for each payload."""
     # A key of its own for this payload: mixing the digest in keeps repeats of the conflict single, too.
     once = Once((given.key ^ (given.digest * 0x9E3779B97F4A7C15)) & 0xFFFF_FFFF_FFFF_FFFF, given.digest)
@@ -358,7 +384,7 @@ def _conflict(state: Journey, given: Input, now_ms: int) -> Decision:
         raw=given.raw or msgspec.json.encode(given.event),
         received_ms=now_ms,
     )
-    return _keyed(Decision([(state.customer, quarantined)], status="quarantined"), once)
+    return _keyed(Decision([(state.customer, quarantined)], status="quarantined"), once, state, policy)
 
 
 def _quarantine(state: Journey, given: Quarantine, now_ms: int) -> Decision:
@@ -393,7 +419,8 @@ def _asked(state: Journey, given: Ask, policy: Policy, now_ms: int) -> Decision:
         conversation = state.conversations.get(given.conversation)
         if conversation is None:
             raise Refusal(Code.NOT_FOUND, f"no live conversation {given.conversation}", ref=given.id)
-        decided = commanding.decide(conversation, given.command, given.actor, state.identities, policy, now_ms)
+        rules = policy.at(conversation.policy)
+        decided = commanding.decide(conversation, given.command, given.actor, state.identities, rules, now_ms)
         return _in(conversation.id, decided)
     match given.command:
         case LinkIdentity(identity=identity):
@@ -403,6 +430,8 @@ def _asked(state: Journey, given: Ask, policy: Policy, now_ms: int) -> Decision:
                 raise Refusal(Code.NOT_ALLOWED_NOW, f"{quarantine} was replayed already", ref=given.id)
             replayed = QuarantineReplayed(at_ms=now_ms, actor=given.actor, quarantine=quarantine)
             return Decision([(state.customer, replayed)])
+        case ApplyPolicy():
+            return _in(state.customer, applying.decide(state.customer, state.head, given, now_ms))
         case _:
             raise Refusal(Code.INVALID, "this command is addressed to a conversation", ref=given.id, field="do")
 
@@ -461,7 +490,7 @@ def _evolve_own(state: Journey, event: AnyEvent, encoded: bytes) -> None:
         case ActivitySeen():
             aside = _aside(state)
             aside.before, aside.before_count = recent.add(aside.before, aside.before_count, encoded)
-        case IdentityConflictFound() | InputQuarantined():
+        case IdentityConflictFound() | InputQuarantined() | PolicyApplied():
             pass
         case _:
             raise AssertionError(f"{type(event).__name__} is not an event of a customer's own stream")

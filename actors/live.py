@@ -97,6 +97,10 @@ class Step(Struct, eq=False):
     bytes: int = 0
     at_ms: int = 0
     """When its first event was decided."""
+    policy: int = 0
+    """The version of the policy that all of it was decided under."""
+    sealed: bool = False
+    """It takes no more, though there is room: what comes is decided under another version of the policy."""
 
 
 class Live(Struct, eq=False):
@@ -145,7 +149,7 @@ class Live(Struct, eq=False):
     @property
     def crowded(self) -> bool:
         """Whether the open step should leave before more is decided."""
-        return self.open is not None and self.open.bytes >= STEP_BYTES_MAX
+        return self.open is not None and (self.open.sealed or self.open.bytes >= STEP_BYTES_MAX)
 
     @property
     def quiet(self) -> bool:

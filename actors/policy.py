@@ -1,6 +1,12 @@
-"""The policy: what business owners decide, as the value that decisions get. Times are milliseconds."""
+"""The policy: what business owners decide, as the value that decisions get. Times are milliseconds.
 
-from msgspec import Struct, field
+A bundle's folder has a file for each field that is a struct or a dictionary (`channels.yaml`), and `general.yaml` for
+all the others. Reading it is `orchestrator/bundles/reading.py`'s, which knows no field by name.
+"""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct, field
 
 from actors.rules.context import ContextRules
 from actors.rules.handoffs import Handoffs
@@ -8,27 +14,52 @@ from actors.rules.handoffs import Handoffs
 DAY_MS = 86_400_000
 
 
-class ChannelRules(Struct, kw_only=True, frozen=True):
+PINNED = "pinned"
+
+Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")]
+"""An account's: it stands in tokens' scopes, in streams and in quarantine's ids."""
+Word = Annotated[str, Meta(min_length=1, max_length=64)]
+Count = Annotated[int, Meta(ge=1, le=1000)]
+
+
+class ChannelRules(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """How one channel behaves."""
 
     account: str = ""
     """The account replies go out by where the conversation has had no contact on this channel yet."""
     rest_after_ms: int = DAY_MS
     """A contact that was silent this long is over: the next word begins another."""
-    uncertain: str = "hold"
+    uncertain: Literal["retry", "hold"] = "hold"
     """What happens to a send of unknown outcome: `retry` under the same idempotency key, or `hold` for a person."""
 
 
-class Policy(Struct, kw_only=True, frozen=True):
+class AccountRules(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """A line served by a gateway client, which pushes events in and takes deliveries out. Mailboxes and Twilio's
+    numbers need secrets, and stand in the settings."""
+
+    channel: Word
+    queue: Word | None = None
+    """Where its new conversations wait; none: as `queues` say, else in the default queue."""
+    trusted: bool = False
+    """Whether several identities in one event of it are linked: only where the client has checked them."""
+
+
+class Policy(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """One version of all rules."""
 
     version: int = 1
-    channels: dict[str, ChannelRules] = field(default_factory=dict)
-    queues: dict[str, str] = field(default_factory=dict)
+    earlier: "dict[int, Policy]" = field(default_factory=dict)
+    """Where live conversations stay with the version they were opened under: those that are still known."""
+    live_conversations: Literal["follow", "pinned"] = "follow"
+    """What a new version means to conversations that are open: they `follow` it, or each stays `pinned` to its own."""
+    channels: dict[Word, ChannelRules] = field(default_factory=dict)
+    accounts: dict[Name, AccountRules] = field(default_factory=dict)
+    """Accounts of gateway clients, beside those of the settings."""
+    queues: dict[Name, Word] = field(default_factory=dict)
     """Account → the queue its new conversations wait in."""
-    queue_default: str = "default"
+    queue_default: Word = "default"
     close_after_resolved_ms: int = 3 * DAY_MS
-    attempts_max: int = 8
+    attempts_max: Count = 8
     """Attempts of one delivery before it is a dead letter."""
     backoff_ms: int = 2_000
     """Before the second attempt; doubles with each one."""
@@ -37,6 +68,10 @@ class Policy(Struct, kw_only=True, frozen=True):
     """How long a repeat of an input is recognised."""
     handoffs: Handoffs = field(default_factory=Handoffs)
     context: ContextRules = field(default_factory=ContextRules)
+
+    def at(self, version: int) -> "Policy":
+        """The rules that hold for what was begun under `version`."""
+        return self.earlier.get(version, self) if self.earlier else self
 
     def channel(self, channel: str) -> ChannelRules:
         """The channel's rules; one nobody wrote rules for has the defaults."""

@@ -33,6 +33,7 @@ from actors.rows import (
 from protocol import events as ev
 from protocol.archive import Changes, EventRow, Head, Patch
 from protocol.errors import ThroughlineError
+from protocol.ids import POLICY
 from protocol.journal import Record
 
 ACCOUNT_PREFIX = "account:"
@@ -107,7 +108,7 @@ def _merged(before: Patch, patch: Patch) -> Patch:
 
 def _of_customer(at: Place, event: ev.AnyEvent) -> Iterable[Patch]:
     """An event of the customer's own stream; the first one makes the customer."""
-    if at.seq == 1 and not at.customer.startswith(ACCOUNT_PREFIX):
+    if at.seq == 1 and not at.customer.startswith(ACCOUNT_PREFIX) and at.customer != POLICY:
         yield at.new("customer", at.customer, since_ms=event.at_ms)
     yield from _contents(at, event)
 
@@ -258,6 +259,8 @@ def _contents(at: Place, event: ev.AnyEvent) -> Iterable[Patch]:
         case ev.QuarantineReplayed():
             yield at.change("quarantine", event.quarantine, replayed_at_ms=event.at_ms)
             yield action_row(at, event, "quarantine_replayed", event.quarantine)
+        case ev.PolicyApplied():
+            pass  # All of it is in `event`, of which `policy` is a view.
         case ev.ConversationOpened():
             pass  # All of it is in `conversation`, `work` and `relation`.
         case _:

@@ -44,8 +44,14 @@ EFFECTIVE = frozenset((DeliveryAttempted, DeliverySent, DeliveryFailed, Delivery
 Reply = AnyFromCell | Promise
 
 
+class Later(Exception):
+    """The message is decided under another version of the policy than the open step was: once that is committed."""
+
+
 def step(live: Live, given: Given, watchers: Watchers, policy: Policy, now_ms: int) -> Reply | None:
-    """Steps a journey that is in memory with one message; returns the reply, None where nobody waits for one."""
+    """Steps a journey that is in memory with one message; returns the reply, None where nobody waits for one.
+
+    Raises `Later`, with nothing changed, where the message has to wait for the open step's commit."""
     journey, message = live.journey, given.message
     assert journey is not None
     match message:
@@ -54,7 +60,7 @@ def step(live: Live, given: Given, watchers: Watchers, policy: Policy, now_ms: i
                 decision = journeys.decide(journey, message, policy, now_ms)
             except Refusal as exc:
                 return Refused(message.ref, exc.code, exc.message, exc.field)
-            stream, seq = _record(live, journey, decision)
+            stream, seq = _record(live, journey, decision, policy)
             # An outcome that came too late decides nothing and repeats nothing; it was heard, all the same.
             status = decision.status if decision.events or decision.repeats else "repeat"
             return Promise(message.ref, status, stream, seq, _owns(journey, message))
@@ -67,18 +73,21 @@ def step(live: Live, given: Given, watchers: Watchers, policy: Policy, now_ms: i
         case ReadCustomer():
             return CustomerRead(message.ref, _customer_view(journey, message.channel, policy))
         case TimerDue():
-            _record(live, journey, journeys.decide(journey, message, policy, now_ms))
+            _record(live, journey, journeys.decide(journey, message, policy, now_ms), policy)
             return None
         case _:
             assert_never(message)
 
 
-def _record(live: Live, journey: Journey, decision: Decision) -> tuple[str, int]:
+def _record(live: Live, journey: Journey, decision: Decision, policy: Policy) -> tuple[str, int]:
     """Applies a decision and puts it in the open step; returns the place of its first event, or of what it repeats."""
     if not decision.events:
         return decision.repeats or ("", 0)
+    version = _name_policy(journey, decision, policy)
     if live.open is None:
-        live.open = Step(at_ms=decision.events[0][1].at_ms)
+        live.open = Step(at_ms=decision.events[0][1].at_ms, policy=version)
+    elif live.open.policy != version:
+        raise Later
     into, first = live.open, len(live.open.entries)
     for stream, event in decision.events:
         kind = type(event)
@@ -93,6 +102,16 @@ def _record(live: Live, journey: Journey, decision: Decision) -> tuple[str, int]
     if decision.identities:
         into.identities += decision.identities
     return into.entries[first].stream, into.entries[first].seq
+
+
+def _name_policy(journey: Journey, decision: Decision, policy: Policy) -> int:
+    """Sees to it that the decision's first event names the version it was made under; returns that."""
+    stream, first = decision.events[0]
+    if first.policy:
+        return first.policy
+    version = journeys.decided_under(journey, decision, policy)
+    decision.events[0] = (stream, msgspec.structs.replace(first, policy=version))
+    return version
 
 
 def _note_lists(live: Live, journey: Journey, stream: str) -> None:

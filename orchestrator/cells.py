@@ -8,6 +8,7 @@ wait (`homeless.py`), and what is unanswered goes with it to where it sits next.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Protocol
 
@@ -32,6 +33,7 @@ from protocol.links import (
     ListWatched,
     Moved,
     Overflowed,
+    PolicyIs,
     Refused,
     UnwatchConversation,
     UnwatchList,
@@ -106,6 +108,13 @@ class Cells:
         self.on_fresh: Callable[[int], None] = _ignore
         """Of a cell, or `NOWHERE`: of all customers that have none."""
         self.on_moved: Callable[[str], None] = _ignore
+        self.on_policy: Callable[[PolicyIs], None] = _ignore
+        """Of each version that is newer than all before."""
+        self.policy = 1
+        """The newest version that a cell decides by."""
+        self._policies: dict[int, int] = {}
+        """By cell: the version it last named; those that named none decide by the settings'."""
+        self._policy_moved = asyncio.Event()
 
     @property
     def indexes(self) -> list[int]:
@@ -205,6 +214,7 @@ class Cells:
         self._lines[index] = line
         self._open = [each for each in self._lines.values() if each is not None]
         if fresh:
+            self._policies.pop(index, None)
             self._name_sitting(index)
             for ref, (question, _) in list(self._asked[index].items()):
                 line.send(_again(question, ref))
@@ -238,6 +248,8 @@ class Cells:
                 self.on_deliver(message)
             case CellIs():
                 self.generation = message.generation
+            case PolicyIs():
+                self._policy_is(self._indexes[line.peer], message)
             case Overflowed():
                 self.on_fresh(self._indexes[line.peer])
                 if self._places is not None:
@@ -246,6 +258,28 @@ class Cells:
                 self._elsewhere(self._indexes[line.peer], message.ref)
             case _:
                 raise AssertionError(f"a cell does not say {type(message).__name__}")
+
+    # The policy
+
+    def _policy_is(self, index: int, said: PolicyIs) -> None:
+        self._policies[index] = said.version
+        self._policy_moved.set()
+        if said.version > self.policy:
+            self.policy = said.version
+            self.on_policy(said)
+
+    def behind(self, version: int) -> list[int]:
+        """The cells that can be reached, and have not said that they decide by `version` or a newer one."""
+        return [index for index in self._lines if self.is_open(index) and self._policies.get(index, 1) < version]
+
+    async def deciding_by(self, version: int, *, within_s: float) -> list[int]:
+        """Waits until every cell that can be reached decides by it; returns those that were late."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                while self.behind(version):
+                    self._policy_moved.clear()
+                    await self._policy_moved.wait()
+        return self.behind(version)
 
     # Cells and customers that come and go
 
@@ -259,6 +293,8 @@ class Cells:
         what it said last may not have arrived."""
         assert self._places is not None
         self._lines.pop(index)
+        self._policies.pop(index, None)
+        self._policy_moved.set()
         self._open = [each for each in self._lines.values() if each is not None]
         asked = self._asked.pop(index)
         for ref, (question, done) in asked.items():

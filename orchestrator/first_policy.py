@@ -11,17 +11,18 @@ def policy_of(settings: Settings) -> Policy:
     for account in settings.accounts:
         account_of.setdefault(channel_of(account), account.name)
     channels = {*account_of, *given.rest_after_s, *given.uncertain}
-    plain = ChannelRules()
+    plain, plain_channel = Policy(), ChannelRules()
     return Policy(
         channels={
             channel: ChannelRules(
                 account=account_of.get(channel, ""),
-                rest_after_ms=_ms(given.rest_after_s.get(channel, plain.rest_after_ms / 1000)),
-                uncertain=given.uncertain.get(channel, plain.uncertain),
+                rest_after_ms=_ms(given.rest_after_s.get(channel, plain_channel.rest_after_ms / 1000)),
+                uncertain=given.uncertain.get(channel, plain_channel.uncertain),
             )
             for channel in channels
         },
-        queues={account.name: account.queue for account in settings.accounts},
+        # Those in the default queue are not named: a bundle says which that is.
+        queues={account.name: account.queue for account in settings.accounts if account.queue != plain.queue_default},
         close_after_resolved_ms=_ms(given.close_after_resolved_s),
         attempts_max=given.attempts_max,
         backoff_ms=_ms(given.backoff_s),

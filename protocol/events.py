@@ -397,6 +397,20 @@ class QuarantineReplayed(Event, kw_only=True, frozen=True, tag="QuarantineReplay
     quarantine: str
 
 
+# The policy's stream
+
+
+class PolicyApplied(Event, kw_only=True, frozen=True, tag="PolicyApplied"):
+    """A bundle is the policy from now on, in every cell. The event's `policy` is the version before it."""
+
+    version: int
+    files: dict[str, str]
+    """The bundle's texts by name; none: as the settings say."""
+    body: bytes
+    """What was made of them: MessagePack of the server's `Policy`."""
+    note: str = ""
+
+
 AnyEvent = (
     ConversationOpened
     | InteractionStarted
@@ -434,4 +448,5 @@ AnyEvent = (
     | ContextWithheld
     | ChannelSwitched
     | ActivityCarried
+    | PolicyApplied
 )

@@ -10,6 +10,10 @@ of each table and index, beside each other, and not each on a page of its own.
 
 import base64
 
+POLICY = "policy"
+"""The pseudo-customer whose stream holds the policy's versions, and nothing else: seq 1 is version 2, since version 1
+is what the settings say."""
+
 RANDOM_BYTES = 8
 """Of a customer's id, behind the time: guessed by nobody, and met twice within one second never."""
 

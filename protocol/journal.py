@@ -8,6 +8,9 @@ The journal reads only the unit's head; `body` is opaque to it.
 
 from msgspec import Raw, Struct
 
+POLICIES_KEPT = 16
+"""Policy versions that a journal tells a starting cell: the newest, and those that pinned conversations may name."""
+
 
 class Entry(Struct, array_like=True, frozen=True):
     """One event of a unit. `stream` is a conversation's id, or the customer's for what concerns the person."""

@@ -2,7 +2,7 @@
 
     gateway, channel host → cell      inputs, commands, watches, outcomes of deliveries
     cell → gateway, channel host      answers, updates, heads, deliveries
-    cell → journal                    fences, units, tails         journal → cell      verdicts
+    cell → journal                    fences, units, tails         journal → cell      verdicts, policy versions
     journal → archive                 heads                        archive → journal   archived positions, trims
     cell → archive                    snapshots
     gateway, channel host ↔ usher     who sits where               usher ↔ seat        who is to sit there
@@ -260,8 +260,17 @@ class Elsewhere(Link, frozen=True, tag=32):
     ref: int
 
 
+class PolicyIs(Link, frozen=True, tag=33):
+    """From here on the cell decides by this version; `body` is MessagePack of `actors.policy.Policy`. The first word of
+    a cell that has one beside the settings', behind `CellIs`."""
+
+    version: int
+    body: bytes
+
+
 AnyFromCell = (
     Overflowed
+    | PolicyIs
     | Elsewhere
     | Answered
     | Refused
@@ -331,7 +340,14 @@ class TailIs(Link, frozen=True, tag=52):
     records: list[Record]
 
 
-AnyFromJournal = FencesRaised | Settled | TailIs
+class PoliciesAre(Link, frozen=True, tag=53):
+    """To every cell: committed versions of the policy and their bodies, the newest last. The first word on a line, with
+    all that are kept; then each new one, right after its commit."""
+
+    versions: list[tuple[int, bytes]]
+
+
+AnyFromJournal = FencesRaised | Settled | TailIs | PoliciesAre
 
 
 # Journal ↔ archive, cell → archive

@@ -31,4 +31,11 @@ _FIRST = (
         PRIMARY KEY (scope, batch)) WITHOUT ROWID""",
 )
 
-JOURNAL = Schema(name="journal", application_id=0x54684C6A, steps=(_FIRST,))  # "ThLj"
+_POLICY = (
+    # A second copy of few units: a starting journal finds them without a search, and they stay when units are trimmed.
+    """CREATE TABLE policy (
+        position INTEGER PRIMARY KEY,
+        body BLOB NOT NULL)""",
+)
+
+JOURNAL = Schema(name="journal", application_id=0x54684C6A, steps=(_FIRST, _POLICY))  # "ThLj"

@@ -24,7 +24,8 @@ from adapters.stores.journal_rules import (
     settle,
 )
 from adapters.stores.sqlite_archive import ArchiveReads, ArchiveWrites
-from protocol.journal import Fence, Record, Unit, Verdict
+from protocol.ids import POLICY
+from protocol.journal import POLICIES_KEPT, Fence, Record, Unit, Verdict
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -46,6 +47,7 @@ class _Image:
     fence_floor: int = 0
     """The highest epoch of a fence that was forgotten."""
     unmade: dict[tuple[str, int], Unmade] = field(default_factory=dict)
+    policies: list[bytes] = field(default_factory=list)
 
     @property
     def position(self) -> int:
@@ -232,6 +234,10 @@ class MemoryJournal(MemoryJournalReader):
         image = self._opened()
         return [image.records[position - image.trimmed - 1] for position in positions if position > image.trimmed]
 
+    async def policies(self) -> list[bytes]:
+        """The bodies of the newest units of the customer `policy`, in order; they are kept whatever is trimmed."""
+        return list(self._opened().policies)
+
     async def trim(self, through: int) -> int:
         """Drops units at or below `through`. Returns how many went."""
         image = self._opened()
@@ -337,6 +343,8 @@ def _fence(image: _Image, fences: Sequence[Fence], forgotten: Sequence[Fence]) -
 def _keep(image: _Image, group: Settlement) -> None:
     for position, unit in group.committed:
         image.records.append(Record(position, unit.customer, unit.at_ms, unit.identities, unit.entries, unit.body))
+        if unit.customer == POLICY:
+            image.policies = [*image.policies, unit.body][-POLICIES_KEPT:]
     image.owners |= group.owners
     for scope, batch in group.batches.items():
         image.fences[scope] = Fence(scope, image.fences[scope].epoch, batch)

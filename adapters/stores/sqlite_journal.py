@@ -27,7 +27,8 @@ from adapters.stores.journal_rules import (
 )
 from adapters.stores.journal_schema import JOURNAL
 from adapters.stores.locks import FileLock
-from protocol.journal import Fence, Record, Skipped, Taken, Unit, Verdict
+from protocol.ids import POLICY
+from protocol.journal import POLICIES_KEPT, Fence, Record, Skipped, Taken, Unit, Verdict
 
 Durability = Literal["full", "process"]
 
@@ -106,6 +107,10 @@ class SqliteJournal:
     async def whose_after(self, position: int) -> list[tuple[str, int]]:
         """The customer and the count of events of each unit after the position, in order."""
         return await self._opened().run(_whose_after, position)
+
+    async def policies(self) -> list[bytes]:
+        """The bodies of the newest units of the customer `policy`, in order; they are kept whatever is trimmed."""
+        return await self._opened().run(_policies)
 
     async def trim(self, through: int) -> int:
         """Drops units at or below `through`, which the archive must have durably. Returns how many went."""
@@ -270,6 +275,10 @@ class _File:
 def _write(db: sqlite3.Connection, group: Settlement, fences: Iterable[Fence]) -> None:
     db.executemany("INSERT INTO unit VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", map(_unit_row, group.committed))
     db.executemany("UPDATE fence SET epoch = ?, batch = ? WHERE scope = ?", map(_fence_change, fences))
+    if applied := [(position, unit.body) for position, unit in group.committed if unit.customer == POLICY]:
+        db.executemany("INSERT INTO policy VALUES (?, ?)", applied)
+        newest = "SELECT position FROM policy ORDER BY position DESC LIMIT ?"
+        db.execute(f"DELETE FROM policy WHERE position NOT IN ({newest})", (POLICIES_KEPT,))  # noqa: S608 - our own words
     if group.owners:
         db.executemany("INSERT INTO identity VALUES (?, ?, ?)", _identity_rows(group))
     if group.unmade:
@@ -321,6 +330,10 @@ def _refusal_rows(group: Settlement) -> Iterable[tuple[str, int, str | None, str
 def _write_meta(db: sqlite3.Connection, **values: str | int) -> None:
     with transaction(db):
         db.executemany("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", values.items())
+
+
+def _policies(db: sqlite3.Connection) -> list[bytes]:
+    return [body for (body,) in db.execute("SELECT body FROM policy ORDER BY position")]
 
 
 def _generation(db: sqlite3.Connection) -> str:

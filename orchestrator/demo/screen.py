@@ -152,5 +152,7 @@ def _told(event: AnyEvent) -> tuple[str, str]:
             return event.channel, event.name
         case e.InputQuarantined() | e.QuarantineReplayed():
             return "", event.quarantine
+        case e.PolicyApplied():
+            return "", str(event.version)
         case _:
             assert_never(event)

@@ -13,6 +13,7 @@ from orchestrator.gateway.connection import Connection, Terms
 from orchestrator.gateway.deliveries import Deliveries
 from orchestrator.gateway.peers import Intake
 from orchestrator.gateway.quarantine import KEPT, keep
+from orchestrator.settings import Account, GatewayAccount
 from orchestrator.tokens import Token
 from protocol.codec import Codec
 from protocol.errors import Code, Refusal, digest_conflict
@@ -24,7 +25,7 @@ QUARANTINED = "quarantined"
 
 
 class GatewayConnection(Connection):
-    """One gateway client at one socket. `accounts` are the configured ones: name → whether gateway clients serve it."""
+    """One gateway client at one socket. `accounts` are the configured ones, which the policy may change."""
 
     kind: ClassVar[str] = "gateway"
 
@@ -36,7 +37,7 @@ class GatewayConnection(Connection):
         *,
         intake: Intake,
         deliveries: Deliveries,
-        accounts: Mapping[str, bool],
+        accounts: Mapping[str, Account],
         clock: asyncio.AbstractEventLoop,
     ) -> None:
         super().__init__(terms, codec, presented)
@@ -64,7 +65,7 @@ class GatewayConnection(Connection):
         for account in hello.accounts:
             if not self.speaks_for(account):
                 raise Refusal(Code.FORBIDDEN, f"hello: the token does not speak for account {account[:64]!r}")
-            if not self._accounts[account]:
+            if not isinstance(self._accounts[account], GatewayAccount):
                 raise Refusal(Code.FORBIDDEN, f"hello: account {account!r} is not one that gateway clients deliver for")
         self.welcome(token, credits=self.terms.credits)
         self._deliveries.join(self, hello.accounts)

@@ -14,7 +14,7 @@ from orchestrator.gateway.quarantine import again, quarantine_of
 from orchestrator.gateway.reads import Limit
 from orchestrator.gateway.services import HttpRequest, Services, services_of, speaker_of
 from orchestrator.tokens import Token
-from protocol.commands import AnyCommand, MarkReplayed, ReplayDelivery
+from protocol.commands import AnyCommand, ApplyPolicy, MarkReplayed, ReplayDelivery
 from protocol.errors import Code, Refusal
 from protocol.ids import conversation_of
 from protocol.links import Answered
@@ -63,22 +63,25 @@ async def _command(
         raise Refusal(
             Code.INVALID, "mark_replayed is the server's own; see POST /v1/quarantine/{id}/replay", field="do"
         )
-    id = _id(request, asked.id)
+    if isinstance(asked.command, ApplyPolicy):
+        raise Refusal(Code.INVALID, "apply_policy is the server's own; see POST /v1/policy", field="do")
+    id = id_of_request(request, asked.id)
     here = services_of(request)
     answered = await here.intake.command(
-        actor=_actor(speaker_of(request)), id=id, command=asked.command, conversation=conversation, customer=customer
+        actor=actor_of(speaker_of(request)), id=id, command=asked.command, conversation=conversation, customer=customer
     )
     return _answer(id, answered)
 
 
-def _id(request: HttpRequest, given: str = "") -> str:
+def id_of_request(request: HttpRequest, given: str = "") -> str:
+    """The command's id: the header's, else the body's, else one that nobody has. Raises `Refusal`."""
     id = request.headers.get(IDEMPOTENCY_KEY, "") or given or services_of(request).new_id()
     if len(id) > ID_MAX:
         raise Refusal(Code.INVALID, f"a command's id has at most {ID_MAX} characters", field="id")
     return id
 
 
-def _actor(token: Token) -> str:
+def actor_of(token: Token) -> str:
     """Who asks, as the journal names them."""
     return f"operator:{token.name}" if token.operator else f"agent:{token.name}"
 
@@ -138,7 +141,7 @@ async def post_quarantine_replay(request: HttpRequest, quarantine: FromPath[str]
         raise Refusal(Code.NOT_ALLOWED_NOW, f"refused again; {newer}, the newer copy, has the reason", ref=quarantine)
     # Should the server die here, the next replay finds the event's own once-key and gets as far as this again.
     marked = await here.intake.command(
-        actor=_actor(speaker_of(request)),
+        actor=actor_of(speaker_of(request)),
         id=f"replay:{quarantine}",
         command=MarkReplayed(quarantine=quarantine),
         customer=row["stream"],
@@ -182,9 +185,9 @@ async def post_outbox_replay(request: HttpRequest, delivery: FromPath[str]) -> C
     conversation = conversation_of(delivery)
     if not conversation:
         raise Refusal(Code.NOT_FOUND, "there is no such delivery", ref=delivery)
-    id = _id(request)
+    id = id_of_request(request)
     answered = await services_of(request).intake.command(
-        actor=_actor(speaker_of(request)), id=id, command=ReplayDelivery(delivery=delivery), conversation=conversation
+        actor=actor_of(speaker_of(request)), id=id, command=ReplayDelivery(delivery=delivery), conversation=conversation
     )
     return _answer(id, answered)
 

@@ -10,7 +10,7 @@ import asyncio
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from importlib import metadata
 from typing import Any
 
@@ -35,7 +35,8 @@ from orchestrator.gateway.peers import Archive, Cells, Identities, Intake
 from orchestrator.gateway.services import Services
 from orchestrator.gateway.troubles import ReadStates
 from orchestrator.gateway.websocket import HELLO_WITHIN_S, WebSockets
-from orchestrator.settings import Account, GatewayAccount, Http, Limits
+from orchestrator.policy_desk import PolicyDesk
+from orchestrator.settings import Account, Http, Limits
 from orchestrator.tokens import Tokens
 from protocol.codec import Codec
 from protocol.errors import Code
@@ -49,14 +50,15 @@ GATEWAY_CLIENTS = "/v1/gateway"
 
 
 class Gateway:
-    """One gateway. `port` 0 of `http` lets the system choose; `.port` says which it was."""
+    """One gateway. `port` 0 of `http` lets the system choose; `.port` says which it was. `accounts` may change while it
+    runs."""
 
     def __init__(
         self,
         *,
         http: Http,
         limits: Limits,
-        accounts: Sequence[Account],
+        accounts: Mapping[str, Account],
         region: str,
         cells: Cells,
         intake: Intake,
@@ -66,6 +68,7 @@ class Gateway:
         tokens: Tokens,
         figures: ReadFigures = dict,
         states: ReadStates = dict,
+        policy: PolicyDesk | None = None,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         new_id: Callable[[], str] = lambda: secrets.token_hex(8),
         heartbeat_s: float = HEARTBEAT_S,
@@ -74,7 +77,7 @@ class Gateway:
         self.metrics = Metrics()
         self._cells = cells
         self._intake = intake
-        self._accounts = {account.name: account for account in accounts}
+        self._accounts = accounts
         self._draining = False
         self._limits = limits
         self._hub = Hub(cells, Backfill(archive), self.metrics, on_new_generation=self._generation_changed)
@@ -117,6 +120,7 @@ class Gateway:
             draining=lambda: self._draining,
             states=states,
             figures=figures,
+            policy=policy,
         )
         http_app = application(self._services, body_bytes_max=http.body_bytes_max, version=_version())
         self._http = Access(http_app, tokens, self.metrics)
@@ -184,14 +188,13 @@ class Gateway:
         return AgentConnection(self._terms, codec, presented, hub=self._hub, inboxes=self._inboxes, intake=self._intake)
 
     def _gateway_client(self, codec: Codec, presented: str) -> GatewayConnection:
-        accounts = {name: isinstance(account, GatewayAccount) for name, account in self._accounts.items()}
         return GatewayConnection(
             self._terms,
             codec,
             presented,
             intake=self._intake,
             deliveries=self._deliveries,
-            accounts=accounts,
+            accounts=self._accounts,
             clock=asyncio.get_running_loop(),
         )
 

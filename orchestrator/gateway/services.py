@@ -12,6 +12,7 @@ from orchestrator.gateway.figures import ReadFigures
 from orchestrator.gateway.metrics import Metrics
 from orchestrator.gateway.peers import Archive, Cells, Identities, Intake
 from orchestrator.gateway.troubles import ReadStates
+from orchestrator.policy_desk import PolicyDesk
 from orchestrator.settings import Account, EmailAccount, GatewayAccount, TwilioAccount
 from orchestrator.tokens import Token
 
@@ -44,6 +45,8 @@ class Services(Struct, kw_only=True, frozen=True):
     """How each process of the server is."""
     figures: ReadFigures
     """What each of them counts."""
+    policy: PolicyDesk | None
+    """None where nobody applies one: in a test of something else."""
 
 
 def services_of(request: HttpRequest) -> Services:

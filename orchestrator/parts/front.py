@@ -9,9 +9,11 @@ from orchestrator.cells import Cells
 from orchestrator.cluster.run_folder import read_figures
 from orchestrator.cluster.states import read_states, steady_ms
 from orchestrator.cluster.table import USHER, cells_of
+from orchestrator.first_policy import policy_of
 from orchestrator.gateway.figures import ReadFigures
 from orchestrator.gateway.troubles import ReadStates, Writing
-from orchestrator.intake import AccountRule, Intake, IntakeLimits
+from orchestrator.in_force import InForce
+from orchestrator.intake import Intake, IntakeLimits
 from orchestrator.parts.surroundings import Surroundings
 from orchestrator.seats import Seats
 from orchestrator.switchboard import Pipe, Switchboard
@@ -31,10 +33,12 @@ class Front:
         self._lines = CellLines(given.switchboard)
         dedicated = settings.placement == "dedicated"
         self.cells = self._lines.dedicated() if dedicated else self._lines.pooled(cells_of(settings))
+        self.in_force = InForce(policy_of(settings), settings.accounts)
+        self.cells.on_policy = self.in_force.heard
         self.intake = Intake(
             self.cells,
             self.journal.customers_of,
-            {account.name: AccountRule(trusted=account.trusted) for account in settings.accounts},
+            self.in_force.rules,
             region=settings.region,
             limits=IntakeLimits(
                 waiting_max=settings.limits.inputs_waiting_max,

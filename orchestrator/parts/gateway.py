@@ -11,6 +11,7 @@ from orchestrator.gateway.server import Gateway
 from orchestrator.parts.ending import until
 from orchestrator.parts.front import Front
 from orchestrator.parts.surroundings import Surroundings
+from orchestrator.policy_desk import PolicyDesk
 from orchestrator.tokens import Tokens
 
 
@@ -22,10 +23,11 @@ class GatewayPart:
         self._front = Front(given)
         self._drain_s = settings.limits.drain_s / 2
         self._port = _Port(given.run / "http.port")
+        self._desk = PolicyDesk(self._front.in_force, self._front.cells, self._front.intake, self._front.archive)
         self._gateway = Gateway(
             http=msgspec.structs.replace(settings.http, port=self._port.wanted(settings.http.port)),
             limits=settings.limits,
-            accounts=settings.accounts,
+            accounts=self._front.in_force.accounts,
             region=settings.region,
             cells=self._front.cells,
             intake=self._front.intake,
@@ -35,6 +37,7 @@ class GatewayPart:
             tokens=Tokens(Path(settings.data) / "tokens.json", now_ms=given.now_ms, held=run_tokens(given.run)),
             figures=self._front.figures,
             states=self._front.states,
+            policy=self._desk,
             now_ms=given.now_ms,
         )
         self._over = asyncio.Event()

@@ -15,6 +15,7 @@ from protocol.links import (
     ArchivedIs,
     FencesRaised,
     HeadIs,
+    PoliciesAre,
     RaiseFences,
     ReadTail,
     Settled,
@@ -97,7 +98,7 @@ async def test_a_peer_that_comes_anew_asks_once() -> None:
     assert journal.status()["waiting"] == 1
     journal.received(Line("archive"), ArchivedIs(2))
     await turns()
-    assert (journal.position, again.said) == (3, [Settled(3, [Committed(3)])])
+    assert (journal.position, again.said) == (3, [PoliciesAre([]), Settled(3, [Committed(3)])])
     task.cancel()
 
 

@@ -146,9 +146,10 @@ SAMPLES: list[ev.AnyEvent] = [
         kept=1,
     ),
     ev.ActivityCarried(at_ms=AT_MS, channel="app", identity="user:7", provider_ms=1, name="bill.viewed"),
+    ev.PolicyApplied(at_ms=AT_MS, actor="operator:op", version=2, files={"general.yaml": ""}, body=b"x"),
 ]
 
-OWN = (ev.IdentityLinked, ev.IdentityConflictFound, ev.InputQuarantined, ev.QuarantineReplayed)
+OWN = (ev.IdentityLinked, ev.IdentityConflictFound, ev.InputQuarantined, ev.QuarantineReplayed, ev.PolicyApplied)
 """Events of the customer's own stream; the others are here a conversation's."""
 
 WRITES: dict[type[ev.AnyEvent], dict[str, dict[str, Any] | None]] = {
@@ -295,6 +296,7 @@ WRITES: dict[type[ev.AnyEvent], dict[str, dict[str, Any] | None]] = {
     },
     ev.IdentityConflictFound: {"action": {"kind": "identity_conflict", "detail": "chat:x belongs to cu2"}},
     ev.InputQuarantined: {"quarantine": {"raw": b"\xff", "code": 4202, "stream": CUSTOMER, "replayed_at_ms": None}},
+    ev.PolicyApplied: {},
     ev.QuarantineReplayed: {
         "quarantine": {"replayed_at_ms": AT_MS},
         "action": {"kind": "quarantine_replayed", "detail": "cu1.1"},

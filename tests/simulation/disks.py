@@ -107,6 +107,7 @@ class SlowJournal:
         self.trim = self._inner.trim
         self.records = self._inner.records
         self.whose_after = self._inner.whose_after
+        self.policies = self._inner.policies
 
     async def open(self) -> Any:
         await self._life.passing(self._disks.pace.commit_s())

@@ -21,7 +21,7 @@ from orchestrator.gateway.websocket import WebSockets
 from orchestrator.parts.building import part_of
 from orchestrator.parts.front import Front
 from orchestrator.parts.surroundings import Surroundings
-from orchestrator.settings import GatewayAccount, Settings
+from orchestrator.settings import Settings
 from orchestrator.tokens import Token
 from protocol.codec import Codec
 from protocol.errors import Code
@@ -79,7 +79,7 @@ class SimulatedGateway:
         self.front = Front(given)
         self._accepted: list[tuple[Socket, asyncio.Task[None]]] = []
         self._ids = 0
-        self._accounts = {a.name: isinstance(a, GatewayAccount) for a in settings.accounts}
+        self._accounts = self.front.in_force.accounts
         cells, archive = self.front.cells, self.front.archive
         self.hub = Hub(cells, Backfill(archive), METRICS, on_new_generation=self._generation_changed)
         newest = self.front.journal.position

@@ -52,7 +52,7 @@ class Running:
             **{
                 "http": Http(port=0),
                 "limits": Limits(),
-                "accounts": ACCOUNTS,
+                "accounts": {account.name: account for account in ACCOUNTS},
                 "region": "GB",
                 "cells": self.cells,
                 "intake": self.intake,

@@ -1,0 +1,58 @@
+"""A bundle's folder: its files in and out. Only `*.yaml` count; a README may lie beside them."""
+
+import shutil
+from pathlib import Path
+
+from actors.applying import BUNDLE_BYTES_MAX
+from orchestrator.bundles.reading import Wrong
+from protocol.errors import ThroughlineError
+
+SHIPPED = Path(__file__).parent
+DEFAULTS = ("insurer", "utility")
+"""The bundles that ship, each a service desk of that trade."""
+
+
+class BundleError(ThroughlineError):
+    """The folder cannot be read as a bundle at all; the message says what to do."""
+
+
+def read_folder(folder: Path) -> tuple[dict[str, str], list[Wrong]]:
+    """The texts by name, and what cannot be read of them. Raises `BundleError`."""
+    if not folder.is_dir():
+        raise BundleError(f"{folder} is no folder: give the one that holds the bundle's YAML files")
+    files: dict[str, str] = {}
+    wrong: list[Wrong] = []
+    size = 0
+    try:
+        for path in sorted(folder.iterdir()):
+            if path.suffix == ".yml":
+                wrong.append(Wrong(path.name, 1, f"this file is not looked at: rename it to {path.stem}.yaml"))
+            if path.suffix != ".yaml" or path.name.startswith("."):
+                continue
+            body = path.read_bytes()
+            size += len(body)
+            if size > BUNDLE_BYTES_MAX:
+                raise BundleError(f"{folder}: the files have over {BUNDLE_BYTES_MAX} bytes; a bundle has no more")
+            try:
+                files[path.name] = body.decode()
+            except UnicodeDecodeError as exc:
+                line = body.count(b"\n", 0, exc.start) + 1
+                wrong.append(Wrong(path.name, line, "this is not UTF-8: save the file as UTF-8 text"))
+    except OSError as exc:
+        raise BundleError(f"{folder} cannot be read: {exc.strerror}") from exc
+    return files, wrong
+
+
+def copy_default(name: str, folder: Path) -> list[str]:
+    """Copies a bundle that ships into a folder that is empty or not there; returns the files. Raises `BundleError`."""
+    if name not in DEFAULTS:
+        raise BundleError(f"there is no bundle {name!r}: write one of {', '.join(DEFAULTS)}")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise BundleError(f"{folder} has something in it already: give a new folder, so that nothing is overwritten")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in sorted((SHIPPED / name).glob("*.yaml")):
+            shutil.copyfile(path, folder / path.name)
+    except OSError as exc:
+        raise BundleError(f"{folder} cannot be written: {exc.strerror}") from exc
+    return sorted(path.name for path in folder.glob("*.yaml"))

@@ -1,0 +1,104 @@
+"""Making a policy of a bundle: what its files say, over what the settings say, checked as a whole.
+
+A file that is there says all of its subject; one that is not leaves the subject to the settings. `general.yaml` is read
+key by key. A subject's rules may refer to others': what they name must be there.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from actors.policy import ChannelRules, Policy
+from orchestrator.bundles.reading import Texts, Wrong, read
+from protocol.errors import ThroughlineError
+
+Fault = tuple[tuple[str, ...], str]
+"""Where something is wrong (the subject, then its keys), and what to write instead."""
+
+
+class Made(Struct, frozen=True):
+    """A whole policy, or all that is wrong; never both."""
+
+    policy: Policy | None
+    wrong: list[Wrong]
+
+
+class SetUp(Struct, frozen=True):
+    """What the settings give a bundle: the first policy, and their accounts: name → kind and channel."""
+
+    base: Policy
+    accounts: dict[str, tuple[str, str]]
+
+
+def make(files: Mapping[str, str], given: SetUp) -> Made:
+    """The policy that these texts make."""
+    said = read(files)
+    if said.wrong:
+        return Made(None, said.wrong)
+    policy = msgspec.structs.replace(given.base, **said.fields)
+    wrong = sorted(Wrong(*said.line_of(path), text) for path, text in _faults(policy, given, said))
+    if wrong:
+        return Made(None, wrong)
+    return Made(_completed(policy, given), [])
+
+
+def _completed(policy: Policy, given: SetUp) -> Policy:
+    """With what follows from the accounts: where their conversations wait, and by which replies go out."""
+    queues = {name: account.queue for name, account in policy.accounts.items() if account.queue} | policy.queues
+    first_of: dict[str, str] = {}
+    for name, channel in _channels(policy, given).items():
+        first_of.setdefault(channel, name)
+    channels = dict(policy.channels)
+    for channel, account in first_of.items():
+        rules = channels.get(channel, ChannelRules())
+        channels[channel] = rules if rules.account else msgspec.structs.replace(rules, account=account)
+    return msgspec.structs.replace(policy, queues=queues, channels=channels)
+
+
+def _channels(policy: Policy, given: SetUp) -> dict[str, str]:
+    """Account → channel, of the settings and of the bundle."""
+    set_up = {name: channel for name, (_, channel) in given.accounts.items()}
+    return set_up | {name: account.channel for name, account in policy.accounts.items()}
+
+
+def _faults(policy: Policy, given: SetUp, said: Texts) -> Iterable[Fault]:
+    accounts = _channels(policy, given)
+    for name in policy.accounts:
+        kind = given.accounts.get(name, ("gateway", ""))[0]
+        if kind != "gateway":
+            yield ("accounts", name), f"{name} is the settings' account of kind {kind}: give this one another name"
+    if "channels" in said.fields:
+        for channel, rules in policy.channels.items():
+            if rules.account and accounts.get(rules.account) != channel:
+                yield ("channels", channel, "account"), _no_account(rules.account, channel, accounts)
+    if "queues" in said.fields:
+        for name in policy.queues:
+            if name not in accounts:
+                yield ("queues", name), f"there is no account {name}: {_known(accounts)}"
+    for subject, rules in said.fields.items():
+        yield from _own_faults(subject, rules, policy)
+
+
+def _own_faults(subject: str, rules: Any, policy: Policy) -> Iterable[Fault]:
+    """What a subject's rules find wrong by themselves: those that have a method `faults(policy)`, which yields keys
+    and what to write."""
+    find = getattr(rules, "faults", None)
+    if find is not None:
+        try:
+            yield from (((subject, *path), text) for path, text in find(policy))
+        except (ValueError, ThroughlineError) as exc:
+            yield (subject,), str(exc)
+
+
+def _no_account(account: str, channel: str, accounts: Mapping[str, str]) -> str:
+    if account in accounts:
+        return f"{account} is an account of {accounts[account]}, not of {channel}"
+    return f"there is no account {account}: {_known(accounts)}"
+
+
+def _known(accounts: Mapping[str, str]) -> str:
+    return (
+        f"write one of {', '.join(sorted(accounts))}, or add it to accounts.yaml" if accounts else "there is none yet"
+    )

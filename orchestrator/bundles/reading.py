@@ -1,0 +1,136 @@
+"""Reading a bundle's texts: into values of the types that the rules have, or into everything that is wrong with them.
+
+What may stand in a file is what the types in `actors.policy` say, and nothing here knows a rule by name:
+
+    Policy.handoffs: HandoffRules      handoffs.yaml, whose keys are the struct's fields
+    Policy.channels: dict[str, …]      channels.yaml, whose keys are free
+    all other fields of Policy         general.yaml
+    a field `rest_after_ms`            the key `rest_after`, and a duration in words
+
+Errors are collected, each with its line and with what to write instead. Where a value is wrong, what holds it is left
+out, so that one mistake is told once.
+"""
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Any, get_type_hints
+
+import yaml
+from msgspec import Struct
+
+from actors.policy import Policy
+from orchestrator.bundles.values import ABSENT, Reader, keys_of, kind_of
+
+GENERAL = "general.yaml"
+OWN = ("version", "earlier")
+"""Fields of the policy that no file says."""
+NODES_MAX = 50_000
+"""Values in one file, aliases counted as often as they stand: a text of a few lines can name millions."""
+
+
+class Wrong(Struct, frozen=True, order=True):
+    """Something is wrong at this line, and what to write instead."""
+
+    file: str
+    line: int
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.text}"
+
+
+class Texts(Struct, frozen=True):
+    """What was read: the policy's fields that the files give, where each value stands, and what is wrong."""
+
+    fields: dict[str, Any]
+    lines: dict[tuple[str, ...], tuple[str, int]]
+    wrong: list[Wrong]
+
+    def line_of(self, path: tuple[str, ...]) -> tuple[str, int]:
+        """Where the value at a path stands, or the nearest around it: the subject first, then its keys."""
+        while path and path not in self.lines:
+            path = path[:-1]
+        return self.lines.get(path, (GENERAL, 1))
+
+
+def subjects() -> dict[str, Any]:
+    """File → the type of what it holds, for each field of the policy that has a file of its own."""
+    return {f"{name}.yaml": hint for name, hint in _hints().items() if kind_of(hint) in ("struct", "dict")}
+
+
+def general() -> dict[str, Any]:
+    """The fields that stand in `general.yaml`, and their types."""
+    return {name: hint for name, hint in _hints().items() if f"{name}.yaml" not in subjects()}
+
+
+def _hints() -> dict[str, Any]:
+    hints = get_type_hints(Policy, include_extras=True)
+    return {name: hint for name, hint in hints.items() if name not in OWN}
+
+
+def read(files: Mapping[str, str]) -> Texts:
+    """Reads all of them."""
+    said = Texts({}, {}, [])
+    known = subjects()
+    for file, text in sorted(files.items()):
+        if file != GENERAL and file not in known:
+            said.wrong.append(Wrong(file, 1, _no_such_file(file, [GENERAL, *known])))
+            continue
+        node = _composed(file, text, said)
+        if node is None:
+            continue
+        reader = Reader(
+            lambda path, line, file=file: said.lines.setdefault(path, (file, line)),  # type: ignore[misc]
+            lambda line, words, file=file: said.wrong.append(Wrong(file, line, words)),  # type: ignore[misc]
+        )
+        if file == GENERAL:
+            said.fields.update(reader.fields(node, general(), ()) or {})
+        else:
+            subject = file.removesuffix(".yaml")
+            value = reader.value(node, known[file], (subject,))
+            if value is not ABSENT:
+                said.fields[subject] = value
+    said.wrong.sort()
+    return said
+
+
+def _composed(file: str, text: str, said: Texts) -> yaml.Node | None:
+    """The file's tree; None where there is none, or nothing in it."""
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as exc:
+        line = exc.problem_mark.line + 1 if exc.problem_mark else 1
+        words = f"this is not YAML: {exc.problem or 'it cannot be read'}; look at the indentation, colons and quotes"
+        said.wrong.append(Wrong(file, line, words))
+        return None
+    except (yaml.YAMLError, RecursionError) as exc:
+        said.wrong.append(Wrong(file, 1, f"this is not YAML that can be read: {type(exc).__name__}"))
+        return None
+    if node is not None and _count(node, NODES_MAX) > NODES_MAX:
+        said.wrong.append(
+            Wrong(file, 1, f"over {NODES_MAX} values, or one that holds itself: write it without aliases")
+        )
+        return None
+    return node
+
+
+def _count(node: yaml.Node, most: int) -> int:
+    """The nodes of a tree, walked until they are more than `most`: a value may hold itself."""
+    waiting, seen = [node], 0
+    while waiting and seen <= most:
+        seen += 1
+        held = waiting.pop().value
+        for each in held if isinstance(held, list) else ():
+            waiting.extend(each if isinstance(each, tuple) else (each,))
+    return seen
+
+
+def _no_such_file(file: str, known: list[str]) -> str:
+    near = get_close_matches(file, known, 1)
+    meant = f"did you mean {near[0]}? " if near else ""
+    return f"a bundle has no such file: {meant}There are {', '.join(sorted(known))}"
+
+
+def described(struct: type[Struct]) -> list[str]:
+    """The keys of a struct, as files write them; for who documents them."""
+    return list(keys_of(struct))

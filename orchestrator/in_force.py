@@ -1,0 +1,43 @@
+"""In force: the policy as a gateway or channel host has heard of it, and the accounts that there are under it.
+
+The mappings here are the same objects over all versions: who holds one sees the accounts change.
+"""
+
+from collections.abc import Sequence
+
+from actors.policies import unpacked
+from actors.policy import Policy
+from orchestrator.intake import AccountRule
+from orchestrator.settings import Account, GatewayAccount
+from protocol.links import PolicyIs
+
+
+class InForce:
+    """`first` and `accounts` are what the settings say."""
+
+    def __init__(self, first: Policy, accounts: Sequence[Account]) -> None:
+        self._set_up = {account.name: account for account in accounts}
+        self.first = first
+        self.policy = first
+        self.accounts: dict[str, Account] = {}
+        self.rules: dict[str, AccountRule] = {}
+        """What the intake needs of them."""
+        self._take_in(first)
+
+    def heard(self, said: PolicyIs) -> None:
+        """A cell decides by a newer version."""
+        self.policy = unpacked(said.version, said.body)
+        self._take_in(self.policy)
+
+    def _take_in(self, policy: Policy) -> None:
+        added = {
+            name: GatewayAccount(
+                name=name, channel=rules.channel, trusted=rules.trusted, queue=rules.queue or "default"
+            )
+            for name, rules in policy.accounts.items()
+        }
+        accounts = {**self._set_up, **added}
+        for name in self.accounts.keys() - accounts.keys():
+            del self.accounts[name], self.rules[name]
+        self.accounts.update(accounts)
+        self.rules.update({name: AccountRule(trusted=account.trusted) for name, account in accounts.items()})
