@@ -1,6 +1,7 @@
-"""The first policy: made of the settings, until owners edit bundles."""
+"""The first policy: made of the settings. It decides until a bundle is applied, and says what no bundle does."""
 
 from actors.policy import DAY_MS, ChannelRules, Policy
+from orchestrator.bundles.making import SetUp
 from orchestrator.settings import Account, EmailAccount, GatewayAccount, Settings, TwilioAccount
 
 
@@ -29,6 +30,12 @@ def policy_of(settings: Settings) -> Policy:
         backoff_max_ms=_ms(given.backoff_max_s),
         once_keys_ms=round(given.once_keys_days * DAY_MS),
     )
+
+
+def set_up_of(settings: Settings) -> SetUp:
+    """What a bundle is made over."""
+    kinds = {account.name: type(account).__name__.removesuffix("Account").lower() for account in settings.accounts}
+    return SetUp(policy_of(settings), {a.name: (kinds[a.name], channel_of(a)) for a in settings.accounts})
 
 
 def channel_of(account: Account) -> str:

@@ -17,7 +17,6 @@ class InForce:
 
     def __init__(self, first: Policy, accounts: Sequence[Account]) -> None:
         self._set_up = {account.name: account for account in accounts}
-        self.first = first
         self.policy = first
         self.accounts: dict[str, Account] = {}
         self.rules: dict[str, AccountRule] = {}

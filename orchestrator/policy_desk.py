@@ -18,7 +18,6 @@ from orchestrator.bundles.differences import Difference, differences
 from orchestrator.bundles.making import Made, SetUp, make
 from orchestrator.bundles.reading import Wrong
 from orchestrator.in_force import InForce
-from orchestrator.settings import Account, EmailAccount, TwilioAccount
 from protocol.archive import StoredEvent
 from protocol.commands import AnyCommand, ApplyPolicy
 from protocol.errors import Code, Refusal
@@ -88,14 +87,16 @@ class Version(Struct, kw_only=True, frozen=True, omit_defaults=True):
 
 
 class PolicyDesk:
-    """One a gateway."""
+    """One a gateway. `given` is what the settings give every bundle."""
 
-    def __init__(self, in_force: InForce, deciders: Deciders, commands: Commands, archive: Versions) -> None:
+    def __init__(
+        self, given: SetUp, in_force: InForce, deciders: Deciders, commands: Commands, archive: Versions
+    ) -> None:
+        self._given = given
         self._in_force = in_force
         self._deciders = deciders
         self._commands = commands
         self._archive = archive
-        self._set_up = set_up(in_force.first, [*in_force.accounts.values()])
         self.troubles: list[Wrong] = []
         """What is wrong with the folder that is watched; the version before stays in force meanwhile."""
 
@@ -111,7 +112,7 @@ class PolicyDesk:
             raise Refusal(
                 Code.OVER_LIMIT, f"the files have {size} bytes; a bundle has {BUNDLE_BYTES_MAX}", field="files"
             )
-        return await asyncio.to_thread(make, dict(files), self._set_up)
+        return await asyncio.to_thread(make, dict(files), self._given)
 
     async def diff(self, files: Mapping[str, str]) -> list[Difference]:
         """What the texts would change. Raises `Refusal` where they are wrong."""
@@ -174,21 +175,6 @@ class PolicyDesk:
 
 
 _OF_SETTINGS = Version(version=1, note="as the settings say")
-
-
-def set_up(first: Policy, accounts: Sequence[Account]) -> SetUp:
-    """What the settings give every bundle."""
-    return SetUp(first, {account.name: _kind_and_channel(account) for account in accounts})
-
-
-def _kind_and_channel(account: Account) -> tuple[str, str]:
-    match account:
-        case EmailAccount():
-            return "email", "email"
-        case TwilioAccount():
-            return "twilio", "sms"
-        case _:
-            return "gateway", account.channel
 
 
 def id_of(files: Mapping[str, str], base: int) -> str:

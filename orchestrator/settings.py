@@ -159,6 +159,8 @@ class Settings(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     http: Http = Http()
     limits: Limits = Limits()
     policy: PolicySettings = field(default_factory=PolicySettings)
+    policy_folder: str = ""
+    """A bundle's folder: applied as the server starts and whenever its files change. Empty: none is watched."""
     retention_days: Days = 0.0
     """Closed conversations, quarantine and sent outbox rows older than this leave the archive. 0: kept."""
     log_level: LogLevel = "info"

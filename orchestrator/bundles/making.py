@@ -38,7 +38,10 @@ def make(files: Mapping[str, str], given: SetUp) -> Made:
     if said.wrong:
         return Made(None, said.wrong)
     policy = msgspec.structs.replace(given.base, **said.fields)
-    wrong = sorted(Wrong(*said.line_of(path), text) for path, text in _faults(policy, given, said))
+    wrong = sorted(
+        Wrong(*said.line_of(path), f"{'.'.join(path[1:] or path)}: {text}")
+        for path, text in _faults(policy, given, said)
+    )
     if wrong:
         return Made(None, wrong)
     return Made(_completed(policy, given), [])
@@ -68,7 +71,7 @@ def _faults(policy: Policy, given: SetUp, said: Texts) -> Iterable[Fault]:
     for name in policy.accounts:
         kind = given.accounts.get(name, ("gateway", ""))[0]
         if kind != "gateway":
-            yield ("accounts", name), f"{name} is the settings' account of kind {kind}: give this one another name"
+            yield ("accounts", name), f"the settings have an account of kind {kind} under this name: choose another"
     if "channels" in said.fields:
         for channel, rules in policy.channels.items():
             if rules.account and accounts.get(rules.account) != channel:

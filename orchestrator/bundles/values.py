@@ -124,6 +124,8 @@ class Reader:
     def _fields(
         self, node: yaml.Node, known: Mapping[str, tuple[str, Any]], path: Path, *, tag: str | None = None
     ) -> dict[str, Any] | None:
+        if node.tag == _NULL:
+            return {}
         if not isinstance(node, yaml.MappingNode):
             self._wrong(
                 _line(node), f"{_at(path)}write keys and values below it, such as `{next(iter(known), 'key')}: …`"
@@ -143,6 +145,8 @@ class Reader:
         return fields
 
     def _dict(self, node: yaml.Node, hint: Any, path: Path, *, ms: bool) -> Any:
+        if node.tag == _NULL:
+            return {}
         if not isinstance(node, yaml.MappingNode):
             self._wrong(_line(node), f"{_at(path)}write names and what belongs to each below it, such as `name: …`")
             return ABSENT
@@ -197,7 +201,7 @@ class Reader:
                 self._wrong(_line(node), f"{_at(path)}write `{field}: …` with one of {', '.join(structs)}")
                 return ABSENT
             return self._struct(node, structs[kind], path)
-        for option in options:
+        for option in sorted(options, key=lambda each: each is str):
             if kind_of(option) == _form_of(node) and _fits(node, option):
                 return self.value(node, option, path, ms=ms and option is int)
         self._wrong(_line(node), f"{_at(path)}write one of: {', '.join(map(_name, options))}")

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from orchestrator.cli import archive, conversation, customer, demo, outbox, quarantine, serve, status, token
+from orchestrator.cli import archive, conversation, customer, demo, outbox, policy, quarantine, serve, status, token
 from orchestrator.cli.exits import Exit, Failure
 from orchestrator.cli.output import errors
 
@@ -31,6 +31,7 @@ app.add_typer(conversation.app, name="conversation")
 app.add_typer(customer.app, name="customer")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(outbox.app, name="outbox")
+app.add_typer(policy.app, name="policy")
 app.add_typer(archive.app, name="archive")
 
 

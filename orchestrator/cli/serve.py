@@ -29,10 +29,17 @@ def serve(
     data: Folder = None,
     host: Annotated[str, typer.Option("--host", help="Address to listen on. Default: as the settings say.")] = "",
     port: Annotated[int | None, typer.Option("--port", min=0, max=65535, help="Port; 0 takes any free one.")] = None,
+    policy: Annotated[
+        Path | None, typer.Option("--policy", help="A bundle's folder, applied now and whenever its files change.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Run the server until Ctrl-C, which drains and stops it."""
     chosen = _with_address(settings_of(settings, data), host, port)
+    if policy is not None:
+        chosen = replace(chosen, policy_folder=str(policy.resolve()))
+    if chosen.policy_folder and not Path(chosen.policy_folder).is_dir():
+        raise Failure(Exit.USAGE, f"{chosen.policy_folder} is no folder: `throughline policy init` makes one")
     # Imported here: the supervisor needs process and signal machinery that no other command does.
     from adapters.stores.errors import StoreError
     from orchestrator.cluster.data_folder import DataFolderInUse

@@ -1,7 +1,7 @@
 """Answers: the JSON bodies of HTTP that are not entities already, and the one shape of every error."""
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from protocol.entities import ConversationSummary
 from protocol.errors import TABLE, Refusal
@@ -56,10 +56,12 @@ class ConversationsAnswer(Struct, kw_only=True, frozen=True):
 
 
 class ReadyAnswer(Struct, kw_only=True, frozen=True):
-    """Whether all parts work. `reasons` only where the token may see them."""
+    """Whether all parts work. `reasons` and `policy_troubles` only where the token may see them."""
 
     ready: bool
     reasons: list[str] = []
+    policy_troubles: list[str] | UnsetType = UNSET
+    """What is wrong with the watched policy folder; left out where nothing is. It takes no part in `ready`."""
 
 
 def error_answer(refusal: Refusal) -> ErrorAnswer:

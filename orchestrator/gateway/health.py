@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol, assert_never
 
 from litestar import Response, get
+from msgspec import UNSET
 
 from orchestrator.cluster.states import Condition, ProcessState, figures_of, steady_ms
 from orchestrator.cluster.table import USHER, cell_index
@@ -33,8 +34,13 @@ async def get_ready(request: HttpRequest) -> Response[ReadyAnswer]:
     """Whether inputs can be taken and reads answered: 200 or 503. A `metrics` or `operator` token sees why not."""
     reasons = await reasons_not_ready(services_of(request))
     token = token_of(request)
-    shown = reasons if token and token.covers(*SHOWN_REASONS) else []
-    return Response(ReadyAnswer(ready=not reasons, reasons=shown), status_code=503 if reasons else 200)
+    sees = token is not None and token.covers(*SHOWN_REASONS)
+    answer = ReadyAnswer(
+        ready=not reasons,
+        reasons=reasons if sees else [],
+        policy_troubles=(troubles_of_policy(services_of(request)) if sees else []) or UNSET,
+    )
+    return Response(answer, status_code=503 if reasons else 200)
 
 
 @get("/metrics", guards=[needs("metrics")], tags=["health"])
@@ -78,6 +84,8 @@ async def status_of(here: Services) -> dict[str, Any]:
         "refusals": here.metrics.refused_by_code(),
         "watched": here.watched(),
         "counts": await _counts_of(here),
+        "policy": None if here.policy is None else here.policy.policy.version,
+        "policy_troubles": troubles_of_policy(here),
         "accounts": [
             {
                 "account": name,
@@ -124,6 +132,11 @@ def _address(account: Account) -> str:
             return ""
         case _:
             assert_never(account)
+
+
+def troubles_of_policy(here: Services) -> list[str]:
+    """What is wrong with the watched folder. The server is ready all the same: the version before is in force."""
+    return [] if here.policy is None else [f"not in force: {wrong}" for wrong in here.policy.troubles]
 
 
 async def reasons_not_ready(here: Services) -> list[str]:

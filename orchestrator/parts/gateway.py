@@ -1,17 +1,21 @@
 """The gateway's part."""
 
 import asyncio
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from adapters.attachments import AttachmentStore
 from orchestrator.cluster.server_file import run_tokens
+from orchestrator.first_policy import set_up_of
 from orchestrator.gateway.server import Gateway
 from orchestrator.parts.ending import until
 from orchestrator.parts.front import Front
 from orchestrator.parts.surroundings import Surroundings
 from orchestrator.policy_desk import PolicyDesk
+from orchestrator.policy_folder import PolicyFolder
 from orchestrator.tokens import Tokens
 
 
@@ -23,7 +27,13 @@ class GatewayPart:
         self._front = Front(given)
         self._drain_s = settings.limits.drain_s / 2
         self._port = _Port(given.run / "http.port")
-        self._desk = PolicyDesk(self._front.in_force, self._front.cells, self._front.intake, self._front.archive)
+        self._desk = PolicyDesk(
+            set_up_of(settings),
+            self._front.in_force,
+            self._front.cells,
+            self._front.intake,
+            self._front.archive,
+        )
         self._gateway = Gateway(
             http=msgspec.structs.replace(settings.http, port=self._port.wanted(settings.http.port)),
             limits=settings.limits,
@@ -40,18 +50,22 @@ class GatewayPart:
             policy=self._desk,
             now_ms=given.now_ms,
         )
+        self._folder = PolicyFolder(Path(settings.policy_folder), self._desk) if settings.policy_folder else None
+        self._watching: asyncio.Task[None] | None = None
         self._over = asyncio.Event()
 
     async def start(self) -> dict[str, str | int]:
         """Reaches the cells, then opens the port."""
         await self._front.start()
         await self._gateway.start()
+        if self._folder is not None:
+            self._watching = asyncio.create_task(self._folder.run(), name="policy folder")
         self._port.keep(self._gateway.port)
         return {"port": self._gateway.port}
 
     async def run(self) -> None:
         """Serves."""
-        await until(self._over, self._front.cells.fault.raised())
+        await until(self._over, _first_of(self._front.cells.fault.raised(), self._watching))
 
     async def drain(self) -> None:
         """Sends its clients away and closes the port."""
@@ -61,11 +75,25 @@ class GatewayPart:
 
     async def stop(self) -> None:
         """Leaves the cells."""
+        if self._watching is not None:
+            self._watching.cancel()
         await self._front.stop()
 
     def status(self) -> dict[str, object]:
         """The gateway's own answer is read over HTTP."""
         return {"port": self._gateway.port, "unanswered": self._front.cells.unanswered}
+
+
+async def _first_of(raised: Coroutine[Any, Any, None], watching: "asyncio.Task[None] | None") -> None:
+    """Ends with the first that breaks: a folder that is no longer watched would go unnoticed."""
+    tasks = [asyncio.ensure_future(raised), *([watching] if watching is not None else [])]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 class _Port:

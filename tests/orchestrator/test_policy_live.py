@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from actors.loading import reached
+from orchestrator.first_policy import set_up_of
 from orchestrator.inprocess import InProcess, in_process
 from orchestrator.parts.front import Front
 from orchestrator.policy_desk import PolicyDesk
@@ -31,10 +32,10 @@ _event = msgspec.json.Decoder(AnyEvent).decode
 class Server:
     """A server in one loop, with a front and a desk such as a gateway has."""
 
-    def __init__(self, running: InProcess, front: Front) -> None:
+    def __init__(self, settings: Settings, running: InProcess, front: Front) -> None:
         self.running = running
         self.front = front
-        self.desk = PolicyDesk(front.in_force, front.cells, front.intake, front.archive)
+        self.desk = PolicyDesk(set_up_of(settings), front.in_force, front.cells, front.intake, front.archive)
 
     async def apply(self, files: dict[str, str], *, base: int = 0, note: str = "") -> int:
         """Applies a bundle; returns its version. All cells decide by it then."""
@@ -73,7 +74,7 @@ async def server(folder: Path, placement: Placement, *, store: str = "memory") -
     async with in_process(settings, folder, now_ms=lambda: NOW_MS, only=PLACEMENTS[placement]) as running:
         front = Front(running.surroundings("gateway"))
         await front.start()
-        yield Server(running, front)
+        yield Server(settings, running, front)
         await front.stop()
 
 

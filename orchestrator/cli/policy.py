@@ -1,0 +1,242 @@
+"""`throughline policy`: the rules that business owners write, from a folder to every cell."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.text import Text
+
+from orchestrator.cli.exits import Exit, Failure
+from orchestrator.cli.options import Data, Json, Limit, SettingsFile, Token, Url, server_of, settings_of
+from orchestrator.cli.output import console, errors, print_fields, print_json, print_table
+
+if TYPE_CHECKING:
+    from orchestrator.bundles.making import Made
+
+app = typer.Typer(help="Check, compare and apply the rules in a folder; look back and go back.", no_args_is_help=True)
+
+Bundle = Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder with the bundle's YAML files.")]
+Note = Annotated[str, typer.Option("--note", help="Why: shown in the history.")]
+Id = Annotated[str, typer.Option("--id", help="The application's id; repeating it has no second effect.")]
+WRONG_COLUMNS = ("where", "text")
+DIFFERENCE_COLUMNS = ("rule", "before", "after")
+VERSION_COLUMNS = ("version", "at_ms", "actor", "note")
+
+
+@app.command("init", epilog="Example: throughline policy init --from insurer policy")
+def init(
+    folder: Bundle,
+    *,
+    origin: Annotated[str, typer.Option("--from", help="The bundle to begin with: insurer or utility.")] = "insurer",
+    as_json: Json = False,
+) -> None:
+    """Copy a bundle that ships into a new folder, to begin with."""
+    from orchestrator.bundles.folder import BundleError, copy_default
+
+    try:
+        files = copy_default(origin, folder)
+    except BundleError as exc:
+        raise Failure(Exit.USAGE, str(exc)) from exc
+    if as_json:
+        print_json({"folder": str(folder), "files": files})
+    else:
+        console().print(Text(f"{folder}: {', '.join(files)}"))
+
+
+@app.command("check", epilog="Example: throughline policy check policy")
+def check(
+    folder: Bundle,
+    *,
+    settings: SettingsFile = None,
+    url: Url = "",
+    token: Token = "",
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Say everything that is wrong with a bundle, by file and line. Without a running server, by the settings here."""
+    files, wrong = _read(folder)
+    if not wrong:
+        try:
+            with server_of(url, token, data) as server:
+                wrong = server.post("/v1/policy/check", {"files": files})["wrong"]
+        except Failure as failure:
+            if failure.exit_code is not Exit.UNREACHABLE:
+                raise
+            errors().print("No server runs here: checked by the settings in this folder.", style="dim")
+            wrong = _as_rows(_make(files, settings))
+    _show_wrong(wrong, as_json=as_json)
+    if as_json:
+        print_json({"valid": True, "wrong": []})
+    else:
+        console().print(Text(f"{folder}: {len(files)} files, nothing is wrong."))
+
+
+@app.command("diff", epilog="Example: throughline policy diff policy")
+def diff(
+    folder: Bundle,
+    *,
+    against: Annotated[Path | None, typer.Option("--against", help="Compare with this folder, not the server.")] = None,
+    settings: SettingsFile = None,
+    url: Url = "",
+    token: Token = "",
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Show what a bundle would change of what is in force, rule by rule."""
+    files = _right(folder, as_json=as_json)
+    if against is None:
+        with server_of(url, token, data) as server:
+            rows = server.post("/v1/policy/diff", {"files": files})
+    else:
+        rows = _differences(_right(against, as_json=as_json), files, settings, as_json=as_json)
+    if as_json:
+        print_json(rows)
+    else:
+        print_table(rows, DIFFERENCE_COLUMNS, empty="nothing would change")
+
+
+@app.command("apply", epilog="Example: throughline policy apply policy --note 'autumn hours'")
+def apply(
+    folder: Bundle,
+    *,
+    note: Note = "",
+    id: Id = "",
+    url: Url = "",
+    token: Token = "",
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Make a bundle the next version, in every cell at once."""
+    files = _right(folder, as_json=as_json)
+    with server_of(url, token, data) as server:
+        _show_applied(server.post("/v1/policy", {"files": files, "note": note, "id": id}), as_json=as_json)
+
+
+@app.command("history", epilog="Example: throughline policy history --limit 10")
+def history(*, limit: Limit = 100, url: Url = "", token: Token = "", data: Data = None, as_json: Json = False) -> None:
+    """List the versions, the newest first: when, by whom, why."""
+    with server_of(url, token, data) as server:
+        rows = server.get("/v1/policy/versions", limit=limit)
+    if as_json:
+        print_json(rows)
+    else:
+        print_table(rows, VERSION_COLUMNS, empty="no versions")
+
+
+@app.command("show", epilog="Example: throughline policy show 3 --to before")
+def show(
+    version: Annotated[int | None, typer.Argument(metavar="VERSION", help="Default: the one in force.")] = None,
+    *,
+    to: Annotated[Path | None, typer.Option("--to", help="Write its files into this new folder.")] = None,
+    url: Url = "",
+    token: Token = "",
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Show a version's files, or write them into a folder."""
+    with server_of(url, token, data) as server:
+        answer = server.get("/v1/policy" if version is None else f"/v1/policy/versions/{version}")
+    files = answer.get("files", {})
+    if to is not None:
+        _write(files, to)
+    if as_json:
+        print_json(answer)
+        return
+    print_fields({name: value for name, value in answer.items() if name in VERSION_COLUMNS})
+    for wrong in answer.get("troubles", []):
+        console().print(Text(f"✗ not in force: {_where(wrong)}: {wrong['text']}", style="red"))
+    for name, text in files.items() if to is None else ():
+        console().print(Text(f"\n# {name}", style="bold"), Text(text), sep="\n")
+
+
+@app.command("rollback", epilog="Example: throughline policy rollback 3 --note 'too many transfers'")
+def rollback(
+    version: Annotated[int, typer.Argument(metavar="VERSION", min=1, help="The version to go back to.")],
+    *,
+    note: Note = "",
+    id: Id = "",
+    url: Url = "",
+    token: Token = "",
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Make an earlier version's bundle the next version."""
+    with server_of(url, token, data) as server:
+        answer = server.post("/v1/policy/rollback", {"version": version, "note": note, "id": id})
+    _show_applied(answer, as_json=as_json)
+
+
+def _show_applied(answer: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print_json(answer)
+        return
+    late = answer["late"]
+    words = (
+        f"every cell that runs decides by it, but {len(late)} that will be told" if late else "every cell decides by it"
+    )
+    console().print(Text(f"Version {answer['version']} is in force: {words}."))
+
+
+def _read(folder: Path) -> tuple[dict[str, str], list[dict[str, Any]]]:
+    from orchestrator.bundles.folder import BundleError, read_folder
+
+    try:
+        files, wrong = read_folder(folder)
+    except BundleError as exc:
+        raise Failure(Exit.USAGE, str(exc)) from exc
+    return files, [{"file": each.file, "line": each.line, "text": each.text} for each in wrong]
+
+
+def _right(folder: Path, *, as_json: bool) -> dict[str, str]:
+    files, wrong = _read(folder)
+    _show_wrong(wrong, as_json=as_json)
+    return files
+
+
+def _make(files: dict[str, str], settings: Path | None) -> "Made":
+    from orchestrator.bundles.making import make
+    from orchestrator.first_policy import set_up_of
+
+    return make(files, set_up_of(settings_of(settings)))
+
+
+def _differences(
+    old: dict[str, str], new: dict[str, str], settings: Path | None, *, as_json: bool
+) -> list[dict[str, Any]]:
+    from orchestrator.bundles.differences import differences
+
+    made = [_make(files, settings) for files in (old, new)]
+    _show_wrong([row for each in made for row in _as_rows(each)], as_json=as_json)
+    before, after = (each.policy for each in made)
+    assert before is not None
+    assert after is not None
+    return [{"rule": d.rule, "before": d.before, "after": d.after} for d in differences(before, after)]
+
+
+def _as_rows(made: "Made") -> list[dict[str, Any]]:
+    return [{"file": wrong.file, "line": wrong.line, "text": wrong.text} for wrong in made.wrong]
+
+
+def _show_wrong(wrong: list[dict[str, Any]], *, as_json: bool) -> None:
+    """Ends the command where something is wrong."""
+    if as_json and wrong:
+        print_json({"valid": False, "wrong": wrong})
+    elif wrong:
+        print_table([{"where": _where(each), **each} for each in wrong], WRONG_COLUMNS, empty="")
+    if wrong:
+        raise typer.Exit(int(Exit.REFUSED))
+
+
+def _where(wrong: dict[str, Any]) -> str:
+    return f"{wrong['file']}:{wrong['line']}"
+
+
+def _write(files: dict[str, str], folder: Path) -> None:
+    if folder.exists():
+        raise Failure(Exit.USAGE, f"{folder} is there already: give a new folder, so that nothing is overwritten")
+    try:
+        folder.mkdir(parents=True)
+        for name, text in files.items():
+            (folder / Path(name).name).write_text(text)
+    except OSError as exc:
+        raise Failure(Exit.USAGE, f"{folder} cannot be written: {exc.strerror}") from exc

@@ -1,0 +1,78 @@
+"""The watched folder: a bundle on disk that is applied as the server starts, and within a second of each change.
+
+a file changes → all are read and checked → applied, if they are another bundle than the one in force
+                                          → wrong: logged and shown, and the version before stays
+"""
+
+import asyncio
+from pathlib import Path
+
+import structlog
+from watchfiles import awatch
+
+from orchestrator.bundles.folder import BundleError, read_folder
+from orchestrator.bundles.reading import Wrong
+from orchestrator.policy_desk import PolicyDesk, id_of
+from protocol.errors import Refusal
+
+_log = structlog.get_logger(__name__)
+
+ACTOR = "operator:policy-folder"
+GATHER_MS = 200
+"""Changes that come this close together are one: an editor writes a file in several steps."""
+LOOK_MS = 400
+"""How long the watcher lets changes gather at most before it says so."""
+AGAIN_S = 1.0
+"""After a refusal that may pass, such as a journal that is restarting."""
+
+
+class PolicyFolder:
+    """One a server. What is wrong stands in the desk's `troubles`."""
+
+    def __init__(self, folder: Path, desk: PolicyDesk) -> None:
+        self._folder = folder
+        self._desk = desk
+
+    async def run(self) -> None:
+        """Applies what is there, then follows it until cancelled."""
+        await self.look()
+        async for _ in awatch(self._folder, debounce=LOOK_MS, step=GATHER_MS, recursive=False):
+            await self.look()
+
+    async def look(self) -> None:
+        """Reads the folder as it is now, and applies it where it is another bundle; again until that is decided."""
+        while True:
+            try:
+                await self._look()
+            except Refusal as refusal:
+                self._trouble([Wrong(self._folder.name, 0, refusal.message)])
+                if not refusal.retryable:
+                    return
+                await asyncio.sleep(AGAIN_S)
+            else:
+                return
+
+    async def _look(self) -> None:
+        try:
+            files, wrong = await asyncio.to_thread(read_folder, self._folder)
+        except BundleError as exc:
+            self._trouble([Wrong(self._folder.name, 0, str(exc))])
+            return
+        made = await self._desk.check(files)
+        wrong += made.wrong
+        if wrong:
+            self._trouble(wrong)
+            return
+        newest = self._desk.policy.version
+        if (await self._desk.version(newest)).files != files:
+            applied = await self._desk.apply(
+                files, actor=ACTOR, id=id_of(files, newest), note=f"the folder {self._folder.name}", base=newest
+            )
+            _log.info("policy.folder_applied", version=applied.version)
+        self._desk.troubles = []
+
+    def _trouble(self, wrong: list[Wrong]) -> None:
+        """Logged once for each state of the folder; shown for as long as it is so."""
+        if wrong != self._desk.troubles:
+            _log.error("policy.folder_wrong", wrong=[str(each) for each in wrong])
+        self._desk.troubles = wrong

@@ -1,0 +1,278 @@
+"""What bundles say wrong: each mistake is told once, by file and line, with what to write instead."""
+
+from enum import Enum
+from typing import Annotated, Any, Literal
+
+import pytest
+import yaml
+from msgspec import Meta, Struct, field
+
+from actors.policy import Policy
+from orchestrator.bundles.making import SetUp, make
+from orchestrator.bundles.reading import read
+from orchestrator.bundles.values import ABSENT, Reader
+
+GIVEN = SetUp(Policy(), {"mail": ("email", "email"), "chat": ("gateway", "chat")})
+
+
+def told(**files: str) -> list[str]:
+    """All that is wrong with these files."""
+    return [str(wrong) for wrong in make({f"{name}.yaml": text for name, text in files.items()}, GIVEN).wrong]
+
+
+TABLE: list[tuple[str, dict[str, str], list[str]]] = [
+    (
+        "a key is misspelt",
+        {"general": "\nqueue_defualt: bills\n"},
+        ["general.yaml:2: there is no key 'queue_defualt': did you mean `queue_default`?"],
+    ),
+    (
+        "a key is like none",
+        {"channels": "sms:\n  colour: red\n"},
+        ["channels.yaml:2: sms: there is no key 'colour': Known are account, rest_after, uncertain"],
+    ),
+    (
+        "a file is misspelt",
+        {"chanels": "sms: {}\n"},
+        ["chanels.yaml:1: a bundle has no such file: did you mean channels.yaml?"],
+    ),
+    (
+        "a duration has no unit",
+        {"channels": "sms:\n  rest_after: 30\n"},
+        ["channels.yaml:2: sms.rest_after: '30' is not a duration: write a number and a unit, such as 30s or 30 min"],
+    ),
+    (
+        "a duration is no duration",
+        {"general": "close_after_resolved: soon\n"},
+        ["general.yaml:1: close_after_resolved: 'soon' is not a duration: write a number and a unit, such as 90s,"],
+    ),
+    (
+        "a duration is written as the program keeps it",
+        {"channels": "sms:\n  rest_after_ms: 1000\n"},
+        ["channels.yaml:2: sms: rest_after_ms: write `rest_after` and a duration in words"],
+    ),
+    (
+        "a number is a word",
+        {"general": "# How often\nattempts_max: many\n"},
+        ["general.yaml:2: attempts_max: 'many' is not a whole number: write one in digits"],
+    ),
+    (
+        "a number is too large",
+        {"general": "attempts_max: 5000\n"},
+        ["general.yaml:1: attempts_max: 5000 does not fit: it must be `int` <= 1000"],
+    ),
+    (
+        "a choice is misspelt",
+        {"channels": "email:\n  uncertain: retyr\n"},
+        ["channels.yaml:2: email.uncertain: 'retyr' is not one of retry, hold: did you mean retry?"],
+    ),
+    (
+        "a choice is none of them",
+        {"general": "live_conversations: sometimes\n"},
+        ["general.yaml:1: live_conversations: 'sometimes' is not one of follow, pinned: write one of them"],
+    ),
+    (
+        "a value is a list",
+        {"general": "queue_default:\n  - bills\n"},
+        ["general.yaml:2: queue_default: write one value here, not a list or keys below it"],
+    ),
+    (
+        "keys are a word",
+        {"channels": "sms: fast\n"},
+        ["channels.yaml:1: sms: write keys and values below it, such as `account: …`"],
+    ),
+    (
+        "a file is a list",
+        {"queues": "- mail\n"},
+        ["queues.yaml:1: queues: write names and what belongs to each below it, such as `name: …`"],
+    ),
+    (
+        "nothing is said",
+        {"general": "queue_default:\n"},
+        ["general.yaml:1: queue_default: '' does not fit: it must be `str` of length >= 1"],
+    ),
+    (
+        "a key is missing",
+        {"accounts": "whatsapp:\n  trusted: yes\n"},
+        ["accounts.yaml:2: whatsapp: channel is missing: write `channel: …`"],
+    ),
+    (
+        "a switch is none",
+        {"accounts": "whatsapp:\n  channel: whatsapp\n  trusted: perhaps\n"},
+        ["accounts.yaml:3: whatsapp.trusted: 'perhaps' is not a switch: write yes or no"],
+    ),
+    (
+        "a name has a space",
+        {"accounts": "our line:\n  channel: chat\n"},
+        ["accounts.yaml:1: our line: 'our line' does not fit: it must be `str` of the form"],
+    ),
+    (
+        "a key stands twice",
+        {"queues": "mail: bills\nchat: chats\nmail: claims\n"},
+        ["queues.yaml:3: queues: mail stands here twice, first in line 1: keep one"],
+    ),
+    (
+        "an account is unknown",
+        {"channels": "email:\n  rest_after: 1h\n  account: post\n"},
+        ["channels.yaml:3: email.account: there is no account post: write one of chat, mail, or"],
+    ),
+    (
+        "an account is another channel's",
+        {"channels": "email:\n  account: chat\n"},
+        ["channels.yaml:2: email.account: chat is an account of chat, not of email"],
+    ),
+    (
+        "a queue's account is unknown",
+        {"queues": "chat: chats\nphone: calls\n"},
+        ["queues.yaml:2: phone: there is no account phone: write one of chat, mail, or add it to accounts.yaml"],
+    ),
+    (
+        "an account is the settings' own, of another kind",
+        {"accounts": "mail:\n  channel: email\n"},
+        ["accounts.yaml:1: mail: the settings have an account of kind email under this name: choose another"],
+    ),
+    (
+        "it is not YAML",
+        {"general": "queue_default: bills\n  attempts_max: 3\n"},
+        ["general.yaml:2: this is not YAML: mapping values are not allowed here; look at the indentation"],
+    ),
+    (
+        "it holds itself",
+        {"queues": "&all\nmail: *all\n"},
+        ["queues.yaml:1: over 50000 values, or one that holds itself: write it without aliases"],
+    ),
+    (
+        "many things are wrong, in many files",
+        {"general": "attempts_max: x\nbackoff: 1\n", "channels": "sms:\n  a: 1\n  uncertain: b\n"},
+        [
+            "channels.yaml:2: sms: there is no key 'a'",
+            "channels.yaml:3: sms.uncertain: 'b' is not one of",
+            "general.yaml:1: attempts_max: 'x'",
+            "general.yaml:2: backoff: '1' is not a duration",
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize(("files", "wanted"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
+def test_what_is_wrong_is_told(files: dict[str, str], wanted: list[str]) -> None:
+    """Everything at once, in the order of files and lines."""
+    said = told(**files)
+    assert len(said) == len(wanted), said
+    for line, begins in zip(said, wanted, strict=True):
+        assert line.startswith(begins), line
+
+
+def test_a_whole_bundle_is_read() -> None:
+    """What files say stands over what the settings say, and what follows from accounts is filled in."""
+    policy = make(
+        {
+            "general.yaml": "close_after_resolved: 1 day 12h\nqueue_default: desk\n",
+            "channels.yaml": "email: {rest_after: 7 days, uncertain: retry}\nwhatsapp:\n",
+            "accounts.yaml": "wa: {channel: whatsapp, queue: messages, trusted: no}\n",
+        },
+        GIVEN,
+    ).policy
+    assert policy is not None
+    assert policy.close_after_resolved_ms == 36 * 3_600_000
+    assert policy.attempts_max == Policy().attempts_max
+    assert (policy.channel("email").account, policy.channel("email").uncertain) == ("mail", "retry")
+    assert policy.channel("whatsapp").account == "wa"
+    assert policy.queues == {"wa": "messages"}
+
+
+def test_nothing_is_the_settings() -> None:
+    """An empty file leaves its subject to the settings, as no file does."""
+    assert make({"channels.yaml": "# nothing yet\n"}, GIVEN) == make({}, GIVEN)
+    assert read({}).fields == {}
+
+
+class Level(Enum):
+    """Levels."""
+
+    LOW = "low"
+    HIGH = "high"
+
+
+class Words(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, tag="words"):
+    """One kind of rule."""
+
+    any: tuple[str, ...]
+
+
+class Formula(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, tag="formula"):
+    """Another."""
+
+    source: str
+
+    def __post_init__(self) -> None:
+        if "(" in self.source and ")" not in self.source:
+            raise ValueError("the bracket is not closed")
+
+
+class Rules(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """Types that rules have."""
+
+    levels: tuple[Level, ...] = ()
+    within_ms: dict[str, int] = field(default_factory=dict)
+    windows_ms: tuple[int, ...] = ()
+    pair: tuple[str, int] = ("", 0)
+    countries: frozenset[str] = frozenset()
+    one: Words | Formula | None = None
+    several: list[Words | Formula] = field(default_factory=list)
+    share: Annotated[float, Meta(ge=0, le=1)] = 0.5
+    note: str | None = None
+    mode: Literal["a", "b"] = "a"
+    value: str | int | bool = ""
+
+
+def value_of(text: str) -> tuple[Any, list[str]]:
+    """The text as `Rules`, and what is wrong."""
+    wrong: list[str] = []
+    reader = Reader(lambda path, line: None, lambda line, words: wrong.append(f"{line}: {words}"))
+    return reader.value(yaml.compose(text, Loader=yaml.SafeLoader), Rules, ("rules",)), wrong
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("levels: [low, high]", Rules(levels=(Level.LOW, Level.HIGH))),
+        ("within: {chat: 15 min, sms: 1 day}", Rules(within_ms={"chat": 900_000, "sms": 86_400_000})),
+        ("windows: [10s, 1 h 30 min]", Rules(windows_ms=(10_000, 5_400_000))),
+        ("pair: [x, 3]", Rules(pair=("x", 3))),
+        ("countries: [NO, GB]", Rules(countries=frozenset(["NO", "GB"]))),
+        ("one: {type: words, any: [bill]}", Rules(one=Words(any=("bill",)))),
+        ("one:", Rules(one=None)),
+        (
+            "several: [{type: formula, source: x}, {type: words, any: []}]",
+            Rules(several=[Formula(source="x"), Words(any=())]),
+        ),
+        ("share: 1", Rules(share=1.0)),
+        ("note: yes", Rules(note="yes")),
+        ("value: 5", Rules(value=5)),
+        ("value: true", Rules(value=True)),
+        ("value: five", Rules(value="five")),
+    ],
+)
+def test_types_that_rules_have_are_read(text: str, wanted: Rules) -> None:
+    """No code in the reader knows the rule."""
+    assert value_of(text) == (wanted, [])
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("levels: [low, hihg]", "1: levels.2: 'hihg' is not one of low, high: did you mean high?"),
+        ("within: {chat: 15}", "1: within.chat: '15' is not a duration"),
+        ("pair: [x]", "1: pair: write a list of 2; this one has 1"),
+        ("share: 2", "1: share: 2.0 does not fit"),
+        ("one: {type: word}", "1: one: write `type: …` with one of words, formula"),
+        ("one: {type: words}", "1: one: any is missing"),
+        ("several:\n- type: formula\n  source: f(", "2: several.1: the bracket is not closed"),
+    ],
+)
+def test_types_that_rules_have_are_checked(text: str, wanted: str) -> None:
+    """Down to the line, also for what a rule finds out by itself."""
+    value, [wrong] = value_of(text)
+    assert value is ABSENT
+    assert wrong.startswith(wanted), wrong

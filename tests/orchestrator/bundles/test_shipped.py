@@ -1,0 +1,76 @@
+"""The bundles that ship: right as they are, over any settings, and different where it matters."""
+
+from pathlib import Path
+
+import pytest
+
+from actors.policy import Policy
+from orchestrator.bundles.differences import Difference, differences
+from orchestrator.bundles.folder import DEFAULTS, SHIPPED, BundleError, copy_default, read_folder
+from orchestrator.bundles.making import SetUp, make
+from orchestrator.first_policy import set_up_of
+from orchestrator.settings import Settings
+
+SETTINGS = {"default settings": set_up_of(Settings()), "no accounts": SetUp(Policy(), {})}
+
+
+@pytest.mark.parametrize("name", DEFAULTS)
+@pytest.mark.parametrize("given", SETTINGS.values(), ids=SETTINGS)
+def test_nothing_is_wrong_with_it(name: str, given: SetUp) -> None:
+    """Whatever accounts the settings have."""
+    files, wrong = read_folder(SHIPPED / name)
+    assert wrong == []
+    made = make(files, given)
+    assert [str(each) for each in made.wrong] == []
+    assert made.policy is not None
+
+
+@pytest.mark.parametrize("name", DEFAULTS)
+def test_it_is_copied(name: str, tmp_path: Path) -> None:
+    """Into a new folder, whole, and over nothing."""
+    folder = tmp_path / "policy"
+    assert copy_default(name, folder) == sorted(read_folder(SHIPPED / name)[0])
+    assert read_folder(folder) == read_folder(SHIPPED / name)
+    with pytest.raises(BundleError, match="has something in it already"):
+        copy_default(name, folder)
+
+
+def test_differences_are_in_words() -> None:
+    """Rule by rule, as bundles write them."""
+    old, new = (make(files, SETTINGS["no accounts"]).policy for files in (OLD, NEW))
+    assert old is not None
+    assert new is not None
+    assert differences(old, new) == [
+        Difference("accounts.yaml: wa.channel", "", "whatsapp"),
+        Difference("accounts.yaml: wa.queue", "", "none"),
+        Difference("accounts.yaml: wa.trusted", "", "no"),
+        Difference("channels.yaml: sms.rest_after", "1 h 30 min", "2 days"),
+        Difference("channels.yaml: whatsapp.account", "", "wa"),
+        Difference("channels.yaml: whatsapp.rest_after", "", "1 day"),
+        Difference("channels.yaml: whatsapp.uncertain", "", "hold"),
+        Difference("general.yaml: attempts_max", "8", "3"),
+    ]
+    assert differences(new, new) == []
+
+
+OLD = {"channels.yaml": "sms:\n  rest_after: 90 min\n"}
+NEW = {
+    "general.yaml": "attempts_max: 3\n",
+    "channels.yaml": "sms:\n  rest_after: 2 days\n",
+    "accounts.yaml": "wa:\n  channel: whatsapp\n",
+}
+
+
+def test_what_a_folder_cannot_be(tmp_path: Path) -> None:
+    """A file under another ending, one that is no text, no folder at all."""
+    (tmp_path / "queues.yml").write_text("")
+    (tmp_path / "general.yaml").write_bytes(b"a: b\nc: \xff\n")
+    (tmp_path / "README.md").write_text("not a rule")
+    files, wrong = read_folder(tmp_path)
+    assert files == {}
+    assert [str(each) for each in wrong] == [
+        "general.yaml:2: this is not UTF-8: save the file as UTF-8 text",
+        "queues.yml:1: this file is not looked at: rename it to queues.yaml",
+    ]
+    with pytest.raises(BundleError, match="is no folder"):
+        read_folder(tmp_path / "none")

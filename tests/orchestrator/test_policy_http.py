@@ -1,0 +1,243 @@
+"""The policy as operators meet it: over HTTP, by the command line, and in a folder that is watched."""
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+import structlog
+
+from orchestrator.cli import app as cli
+from orchestrator.inprocess import in_process
+from orchestrator.settings import GatewayAccount, Http, Placement, Settings
+from orchestrator.tokens import Tokens
+
+DEADLINE_S = 10.0
+WRONG = {"general.yaml": "queue_defualt: x\nattempts_max: many\n"}
+RIGHT = {"general.yaml": "queue_default: bills\n"}
+
+
+@pytest.fixture(autouse=True)
+def _log_to_stderr() -> Iterator[None]:
+    """Standard output is the commands'."""
+    before = structlog.get_config()
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    yield
+    structlog.configure(**before)
+
+
+class Server:
+    """A whole server in one loop, and an operator's client."""
+
+    def __init__(self, url: str, tokens: dict[str, str], http: httpx.AsyncClient) -> None:
+        self.url = url
+        self.tokens = tokens
+        self.http = http
+
+    async def post(self, path: str, body: dict[str, Any], *, status: int = 200, token: str = "operator") -> Any:
+        """What a POST answers."""
+        kind = "application/cloudevents+json" if "specversion" in body else "application/json"
+        headers = {"Authorization": f"Bearer {self.tokens[token]}", "Content-Type": kind}
+        answer = await self.http.post(path, content=json.dumps(body), headers=headers)
+        assert answer.status_code == status, answer.text
+        return answer.json()
+
+    async def get(self, path: str, *, status: int = 200) -> Any:
+        """What a GET answers."""
+        answer = await self.http.get(path, headers={"Authorization": f"Bearer {self.tokens['operator']}"})
+        assert answer.status_code == status, answer.text
+        return answer.json()
+
+
+@asynccontextmanager
+async def server(folder: Path, *, placement: Placement = "pooled", policy_folder: str = "") -> AsyncIterator[Server]:
+    """On a port of its own, with a token for an operator and one for a program that serves WhatsApp."""
+    settings = Settings(
+        data=str(folder),
+        store="memory",
+        cells=2,
+        placement=placement,
+        policy_folder=policy_folder,
+        http=Http(port=0),
+        accounts=[GatewayAccount(name="chat", trusted=True)],
+    )
+    kept = Tokens(folder / "tokens.json", now_ms=lambda: 1)
+    tokens = {name: kept.create([name], name.replace(":", "-"))[0] for name in ("operator", "gateway:whatsapp", "read")}
+    async with in_process(settings, folder) as running:
+        url = f"http://127.0.0.1:{running.facts['gateway']['port']}"
+        async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=DEADLINE_S) as http:
+            yield Server(url, tokens, http)
+
+
+def event(id: str) -> dict[str, Any]:
+    """A CloudEvent of an account that no setting names."""
+    return {
+        "specversion": "1.0",
+        "id": id,
+        "source": "wa",
+        "type": "throughline.message.received",
+        "account": "whatsapp",
+        "identities": "user:ann",
+        "data": {"text": "hello"},
+    }
+
+
+async def until(check: Any) -> Any:
+    """What `check` answers, once it is something."""
+    async with asyncio.timeout(DEADLINE_S):
+        while not (found := await check()):  # noqa: ASYNC110 - over HTTP nobody tells a test
+            await asyncio.sleep(0.01)
+    return found
+
+
+@pytest.mark.parametrize("placement", ["pooled", "dedicated"])
+async def test_a_bundle_from_check_to_rollback(tmp_path: Path, placement: Placement) -> None:
+    """Each step answers what the next one needs."""
+    async with server(tmp_path, placement=placement) as here:
+        assert (await here.get("/v1/policy"))["version"] == 1
+        checked = await here.post("/v1/policy/check", {"files": WRONG}, token="read")
+        assert not checked["valid"]
+        assert [(each["file"], each["line"]) for each in checked["wrong"]] == [("general.yaml", 1), ("general.yaml", 2)]
+        refused = await here.post("/v1/policy", {"files": WRONG}, status=422)
+        assert "general.yaml:1: " in refused["message"]
+        assert "general.yaml:2: " in refused["message"]
+        [changed] = await here.post("/v1/policy/diff", {"files": RIGHT})
+        assert changed == {"rule": "general.yaml: queue_default", "before": "default", "after": "bills"}
+        applied = await here.post("/v1/policy", {"files": RIGHT, "note": "why not", "base": 1})
+        assert (applied["version"], applied["late"]) == (2, [])
+        shown = await here.get("/v1/policy")
+        assert (shown["version"], shown["actor"], shown["note"], shown["files"]) == (
+            2,
+            "operator:operator",
+            "why not",
+            RIGHT,
+        )
+        assert (await here.post("/v1/policy/rollback", {"version": 1}))["version"] == 3
+        versions = await here.get("/v1/policy/versions")
+        assert [(v["version"], v.get("note", "")) for v in versions] == [
+            (3, "back to version 1"),
+            (2, "why not"),
+            (1, "as the settings say"),
+        ]
+        assert (await here.get("/v1/policy/versions/2"))["files"] == RIGHT
+        await here.get("/v1/policy/versions/9", status=404)
+        await here.post("/v1/policy", {"files": RIGHT}, status=403, token="read")
+        assert (await here.get("/v1/status"))["policy"] == 3
+
+
+@pytest.mark.parametrize("placement", ["pooled", "dedicated"])
+async def test_a_new_channel_is_live(tmp_path: Path, placement: Placement) -> None:
+    """Its token is refused before, and its next event is committed once it is in the bundle; no restart."""
+    async with server(tmp_path, placement=placement) as here:
+        await here.post("/v1/events", event("1"), status=404, token="gateway:whatsapp")
+        files = {"accounts.yaml": "whatsapp:\n  channel: whatsapp\n  queue: messages\n"}
+        await here.post("/v1/policy", {"files": files})
+        answer = await here.post("/v1/events", event("1"), token="gateway:whatsapp")
+        assert answer["status"] == "committed"
+        listed = await here.get(f"/v1/conversations?list=queue:messages&at_least={answer['position']}")
+        assert [(c["conversation"], c["channel"]) for c in listed["conversations"]] == [
+            (answer["conversation"], "whatsapp")
+        ]
+        accounts = (await here.get("/v1/status"))["accounts"]
+        assert {"account": "whatsapp", "kind": "gateway", "address": ""} in accounts
+
+
+async def test_apply_policy_is_no_command_of_clients(tmp_path: Path) -> None:
+    """A bundle that nobody checked gets nowhere."""
+    async with server(tmp_path) as here:
+        command = {"do": "apply_policy", "files": {}, "body": ""}
+        refused = await here.post("/v1/customers/policy/commands", {"command": command}, status=422)
+        assert "POST /v1/policy" in refused["message"]
+
+
+async def test_a_folder_is_followed(tmp_path: Path) -> None:
+    """What is in it is applied at the start and at each change; what is wrong is shown, and the version stays."""
+    folder = tmp_path / "policy"
+    folder.mkdir()
+    general = folder / "general.yaml"
+    general.write_text(RIGHT["general.yaml"])
+    async with server(tmp_path, policy_folder=str(folder)) as here:
+
+        async def version(wanted: int) -> Any:
+            shown = await here.get("/v1/policy")
+            return shown if shown["version"] == wanted else None
+
+        assert (await until(lambda: version(2)))["files"] == RIGHT
+        general.write_text("queue_default: claims\n")
+        shown = await until(lambda: version(3))
+        assert (shown["actor"], shown["troubles"]) == ("operator:policy-folder", [])
+
+        general.write_text(WRONG["general.yaml"])
+
+        async def troubled() -> Any:
+            return (await here.get("/readyz")).get("policy_troubles")
+
+        troubles = await until(troubled)
+        assert troubles[0].startswith("not in force: general.yaml:1: there is no key 'queue_defualt'")
+        assert (await here.get("/readyz"))["ready"]
+        assert (await here.get("/v1/status"))["policy_troubles"] == troubles
+        assert (await here.get("/v1/policy"))["version"] == 3
+
+        general.write_text("queue_default: service\n")
+        assert (await until(lambda: version(4)))["troubles"] == []
+        assert "policy_troubles" not in await here.get("/readyz")
+
+
+async def test_the_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From `init` to `rollback`, against a server that runs."""
+    monkeypatch.chdir(tmp_path)
+
+    async def run(*arguments: str, code: int = 0) -> Any:
+        monkeypatch.setattr("sys.argv", ["throughline", "policy", *arguments, "--json"])
+        with pytest.raises(SystemExit) as ended:
+            await asyncio.to_thread(cli.main)
+        assert (ended.value.code or 0) == code
+        return json.loads(capsys.readouterr().out)
+
+    bundle = tmp_path / "bundle"
+    assert "general.yaml" in (await run("init", str(bundle), "--from", "utility"))["files"]
+    assert await run("check", str(bundle)) == {"valid": True, "wrong": []}
+    async with server(tmp_path) as here:
+        monkeypatch.setenv("THROUGHLINE_URL", here.url)
+        monkeypatch.setenv("THROUGHLINE_TOKEN", here.tokens["operator"])
+        assert await run("check", str(bundle)) == {"valid": True, "wrong": []}
+        rules = [row["rule"] for row in await run("diff", str(bundle))]
+        assert "general.yaml: queue_default" in rules
+        assert (await run("apply", str(bundle), "--note", "begin"))["version"] == 2
+        assert await run("diff", str(bundle)) == []
+        assert [row["version"] for row in await run("history")] == [2, 1]
+        assert set((await run("show"))["files"]) == {file.name for file in bundle.glob("*.yaml")}
+        await run("show", "2", "--to", str(tmp_path / "before"))
+        assert await run("diff", str(bundle), "--against", str(tmp_path / "before")) == []
+        (bundle / "general.yaml").write_text("queue_defualt: x\n")
+        assert (await run("check", str(bundle), code=1))["wrong"][0]["line"] == 1
+        assert (await run("rollback", "1", "--note", "no"))["version"] == 3
+
+
+def test_a_mistake_is_found_without_a_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By the settings in this folder."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bundle").mkdir()
+    (tmp_path / "bundle" / "queues.yaml").write_text("post: letters\n")
+    monkeypatch.setattr("sys.argv", ["throughline", "policy", "check", "bundle"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 1
+    assert "queues.yaml:1" in capsys.readouterr().out
+
+
+def test_the_bundle_is_bounded() -> None:
+    """A journal event has room for it, and an HTTP body."""
+    from actors.applying import BUNDLE_BYTES_MAX
+
+    assert len(msgspec.json.encode({"files": {"x": "a" * BUNDLE_BYTES_MAX}})) < Http().body_bytes_max
