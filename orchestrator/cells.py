@@ -115,6 +115,8 @@ class Cells:
         self._policies: dict[int, int] = {}
         """By cell: the version it last named; those that named none decide by the settings'."""
         self._policy_moved = asyncio.Event()
+        self._introduced = asyncio.Event()
+        """A cell has said who it is."""
 
     @property
     def indexes(self) -> list[int]:
@@ -153,6 +155,8 @@ class Cells:
     async def opened_all(self) -> None:
         """Returns when every cell, or of those that join the first, has been reached once."""
         await self._all_open.wait()
+        # Its word on the policy is behind that: who takes events in knows the accounts that a bundle has.
+        await self._introduced.wait()
 
     def send(self, customer: str, message: AnyToCell) -> None:
         """Tells a customer's cell; lost if the cell is replaced, so for what a new cell need not know."""
@@ -248,6 +252,7 @@ class Cells:
                 self.on_deliver(message)
             case CellIs():
                 self.generation = message.generation
+                self._introduced.set()
             case PolicyIs():
                 self._policy_is(self._indexes[line.peer], message)
             case Overflowed():

@@ -168,9 +168,13 @@ class PolicyDesk:
         """The event that made a version; one that is in force is in the archive in a moment."""
         if version <= 1:
             return []
-        async with asyncio.timeout(ARCHIVED_WITHIN_S):
-            while not (found := await self._archive.events_of_stream(POLICY, seq_of(version) - 1, 1)):  # noqa: ASYNC110
-                await asyncio.sleep(0.02)
+        try:
+            async with asyncio.timeout(ARCHIVED_WITHIN_S):
+                while not (found := await self._archive.events_of_stream(POLICY, seq_of(version) - 1, 1)):  # noqa: ASYNC110
+                    await asyncio.sleep(0.02)
+        except TimeoutError as exc:
+            text = f"the archive does not have version {version} yet: it is behind; ask again after a moment"
+            raise Refusal(Code.UNAVAILABLE, text, ref=str(version)) from exc
         return found
 
 

@@ -13,7 +13,7 @@ from watchfiles import awatch
 from orchestrator.bundles.folder import BundleError, read_folder
 from orchestrator.bundles.reading import Wrong
 from orchestrator.policy_desk import PolicyDesk, id_of
-from protocol.errors import Refusal
+from protocol.errors import Code, Refusal
 
 _log = structlog.get_logger(__name__)
 
@@ -46,7 +46,8 @@ class PolicyFolder:
                 await self._look()
             except Refusal as refusal:
                 self._trouble([Wrong(self._folder.name, 0, refusal.message)])
-                if not refusal.retryable:
+                # Another one applied a version meanwhile, or is to be told of: the folder is compared with that.
+                if not refusal.retryable and refusal.code != Code.NOT_ALLOWED_NOW:
                     return
                 await asyncio.sleep(AGAIN_S)
             else:

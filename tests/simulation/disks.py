@@ -16,6 +16,7 @@ from tests.simulation.fences import Fences
 from tests.simulation.ledger import Ledger
 from tests.simulation.life import Life
 from tests.simulation.pace import Pace
+from tests.simulation.rules import Deciding
 
 Trouble = Literal["lost", "ambiguous", "before", "after"]
 """What befalls the next commit: it fails with nothing kept or with everything kept; or the journal's process dies
@@ -41,6 +42,7 @@ class Disks:
         self.archive_open = False
         self.ledger = Ledger(self.disk, broken)
         self.fences = Fences(broken)
+        self.deciding = Deciding(self.ledger, broken)
         self.generations = 0
         self.trouble: Trouble | None = None
         self.fence_trouble = False
@@ -122,6 +124,7 @@ class SlowJournal:
         await self._life.passing(self._disks.pace.commit_s())
         fences = await self._inner.raise_fences(scopes, over, void)
         self._disks.fences.raised(fences)
+        self._disks.deciding.raised(fences)
         if self._disks.fence_trouble:
             self._disks.fence_trouble = False
             self._disks.struck("fence_ambiguous")
@@ -146,6 +149,7 @@ class SlowJournal:
             disks.commits += 1
             disks.ledger.read()
         disks.fences.committed(units, verdicts, before)
+        disks.deciding.committed(units, verdicts, before)
         if trouble == "after":
             disks.die()
             await self._life.never()

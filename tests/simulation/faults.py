@@ -8,6 +8,7 @@ later says so itself.
 from collections.abc import Callable
 
 from tests.simulation.disks import Ambiguity, Trouble
+from tests.simulation.plan import SWITCH
 from tests.simulation.traffic import Traffic
 from tests.simulation.world import World
 
@@ -55,6 +56,7 @@ class Faults:
             "duplicate": traffic.again,
             "conflict": traffic.conflict,
             "bad_input": lambda: _done(traffic.bad()),
+            SWITCH: lambda: _done(world.owner.switch()),
         }
         self._kinds = kinds
 

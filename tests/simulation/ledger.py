@@ -8,7 +8,7 @@ from collections.abc import Callable
 import msgspec
 
 from adapters.stores.memory import MemoryDisk
-from protocol.events import AnyEvent, InputQuarantined
+from protocol.events import AnyEvent, InputQuarantined, PolicyApplied
 from protocol.ids import conversation_of
 from protocol.journal import Entry, Record
 
@@ -32,6 +32,8 @@ class Ledger:
         """By stream: whose it is."""
         self.by_once: dict[int, list[tuple[str, int]]] = {}
         """By once-key: the places of the events that carry it."""
+        self.policy = 1
+        """The newest version that was applied."""
         self._order: dict[int, int] = {}
         self._events = 0
         self.owners: dict[str, str] = {}
@@ -87,6 +89,8 @@ class Ledger:
         self.encoded.setdefault(entry.stream, []).append(bytes(entry.event))
         if isinstance(event, InputQuarantined):
             self.quarantined.setdefault((event.account, event.source, event.id), []).append(event)
+        if isinstance(event, PolicyApplied):
+            self.policy = event.version
         if event.once is not None:
             self._order.setdefault(event.once.key, self._events)
             self.by_once.setdefault(event.once.key, []).append((entry.stream, len(stream)))

@@ -51,6 +51,8 @@ FAULTS = (
     "conflict",
     "bad_input",
 )
+SWITCH = "policy_switch"
+"""New rules in the midst of it all. Drawn by itself, so that a seed's other faults are those it ever had."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,9 @@ def plan_of(seed: int, *, placement: str) -> Plan:
         people=random.randrange(2, 7),
         agents=random.randrange(1, 4),
         unacked_bytes_max=random.choice((3 * 1024, UNACKED_BYTES_MAX, UNACKED_BYTES_MAX)),
-        faults=_faults(random, active_s, retained=bool(settings.retention_days)),
+        faults=tuple(
+            sorted((*_faults(random, active_s, retained=bool(settings.retention_days)), *_switches(seed, active_s)))
+        ),
     )
 
 
@@ -106,6 +110,12 @@ def _faults(random: Random, active_s: float, *, retained: bool) -> tuple[tuple[f
         hour_s = random.uniform(0.4, 0.9) * active_s
         faults += [(hour_s, "clock_forward"), (random.uniform(hour_s, active_s), "power")]
     return tuple(sorted(faults))
+
+
+def _switches(seed: int, active_s: float) -> list[tuple[float, str]]:
+    random = Random(f"switches {seed}")
+    count = random.choice((0, 0, 0, 1, 2, 4))
+    return [(random.uniform(0.1, active_s), SWITCH) for _ in range(count)]
 
 
 def _settings(random: Random, placement: str) -> Settings:

@@ -16,7 +16,7 @@ from protocol import pipe
 from tests.simulation.faults import Faults
 from tests.simulation.handing import RULES, Handing
 from tests.simulation.plan import Plan, plan_of
-from tests.simulation.promises import acked, bounded, context, once, one_owner, ordered, refused, sent_once
+from tests.simulation.promises import acked, bounded, context, once, one_owner, one_version, ordered, refused, sent_once
 from tests.simulation.settling import settle
 from tests.simulation.traffic import Traffic
 from tests.simulation.virtual_loop import Stuck, VirtualLoop
@@ -98,6 +98,7 @@ async def _check(world: World) -> None:
     acked.check(world)
     once.check(world)
     one_owner.check(world)
+    one_version.check(world)
     sent_once.check(world)
     refused.check(world)
     await context.check(world)

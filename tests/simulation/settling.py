@@ -37,6 +37,7 @@ def owed_by(world: World) -> Owed:
     world.ledger.read()
     yield from _processes(world)
     yield from _answers(world)
+    yield from _policy(world)
     yield from _archive(world)
     yield from _timers(world)
     yield from _deliveries(world)
@@ -57,6 +58,21 @@ def _answers(world: World) -> Owed:
             yield "refused", f"{source.name} has {source.unanswered} events without an answer"
     if world.mail_room.unanswered:
         yield "refused", f"{world.mail_room.unanswered} mails have no answer"
+
+
+def _policy(world: World) -> Owed:
+    if world.owner.unanswered:
+        yield "one_version", f"{world.owner.unanswered} applications have no answer"
+    for process in world.server.processes.values():
+        part, newest = process.part, world.ledger.policy
+        if process.name.startswith("cell") and part is not None and part.status()["policy"] != newest:
+            yield "one_version", f"{process.name} decides by {part.status()['policy']}; {newest} was applied"
+        if (
+            process.name in ("gateway", "channels")
+            and part is not None
+            and part.front.in_force.policy.version != newest
+        ):
+            yield "one_version", f"the {process.name} knows {part.front.in_force.policy.version}; {newest} was applied"
 
 
 def _archive(world: World) -> Owed:

@@ -37,6 +37,7 @@ from protocol.links import (
     HeadsAre,
     ListChanged,
     ListWatched,
+    PolicyIs,
     Updated,
     Watched,
 )
@@ -143,6 +144,8 @@ class Witness:
                     self._head(conversation, head, "heads")
             case DeliverNow(delivery=delivery, attempt=attempt):
                 self.attempted(delivery, attempt)
+            case PolicyIs(version=version) if version > self._ledger.policy:
+                self._broken("committed_only", f"version {version} was told; {self._ledger.policy} is synced")
 
     def _position(self, position: int, what: str) -> None:
         if position > self._ledger.position:

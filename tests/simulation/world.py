@@ -18,6 +18,7 @@ from tests.simulation.folds import Folds
 from tests.simulation.pace import Pace
 from tests.simulation.plan import SOURCES, Plan
 from tests.simulation.provider import Provider
+from tests.simulation.rules import Owner
 from tests.simulation.server import Server
 from tests.simulation.sources import Book, GatewayClient, MailRoom
 from tests.simulation.virtual_loop import VirtualLoop
@@ -67,6 +68,7 @@ class World:
         self.agents = [Agent(self, name) for name in self.agent_names]
         self.sources = {account: GatewayClient(self, account) for account in SOURCES}
         self.mail_room = MailRoom(self)
+        self.owner = Owner(self)
 
     # Time
 

@@ -1,0 +1,114 @@
+"""The business owner, who applies new rules in the midst of everything; and a watch over who decides by which version.
+
+A version is named by the first event of each decision. What is checked as units are committed is here; what needs the
+whole journal, in `promises/one_version.py`.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from actors.applying import version_at
+from actors.policies import packed
+from actors.policy import Policy
+from orchestrator.first_policy import policy_of
+from protocol.commands import ApplyPolicy
+from protocol.errors import Refusal
+from protocol.events import AnyEvent
+from protocol.ids import POLICY
+from protocol.journal import Committed, Fence, Unit, Verdict
+from tests.simulation.ledger import Ledger
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+RETRY_S = 1.0
+ANSWER_WITHIN_S = 5.0
+
+_entries = msgspec.msgpack.Decoder(list[tuple[str, int, AnyEvent]]).decode
+
+
+class Owner:
+    """Applies rules until they are in force, over whatever dies."""
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+        self._random = Random(f"rules {world.plan.seed}")
+        self._number = 0
+        self.unanswered = 0
+
+    def switch(self) -> None:
+        """Has other rules, and applies them."""
+        self._number += 1
+        self.unanswered += 1
+        self._world.spawn(self._until_applied(f"p{self._number}", self._rules()))
+
+    def _rules(self) -> Policy:
+        random, first = self._random, policy_of(self._world.settings)
+        return msgspec.structs.replace(
+            first,
+            live_conversations=random.choice(("follow", "pinned")),
+            close_after_resolved_ms=random.choice((300, 700, 2_000)),
+            backoff_ms=random.choice((100, 200, 400)),
+            attempts_max=random.choice((3, 4, 5)),
+        )
+
+    async def _until_applied(self, id: str, rules: Policy) -> None:
+        command = ApplyPolicy(files={"general.yaml": f"# {id}"}, body=packed(rules))
+        while not await self._applied(id, command):  # noqa: ASYNC110 - tried again, as a person does
+            await asyncio.sleep(RETRY_S)
+        self.unanswered -= 1
+
+    async def _applied(self, id: str, command: ApplyPolicy) -> bool:
+        world = self._world
+        gateway = world.server.gateway
+        if gateway is None:
+            return False
+        try:
+            async with asyncio.timeout(ANSWER_WITHIN_S):
+                answered = await gateway.front.intake.command(
+                    actor="operator:owner", id=id, command=command, customer=POLICY
+                )
+        except (TimeoutError, Refusal):
+            return False
+        version = version_at(answered.seq)
+        world.ledger.read()
+        if version > world.ledger.policy:
+            world.broken("committed_only", f"version {version} was answered; {world.ledger.policy} is synced")
+        late = await gateway.front.cells.deciding_by(version, within_s=ANSWER_WITHIN_S)
+        world.trace("applied", id=id, version=version, late=late)
+        return True
+
+
+class Deciding:
+    """Checks each unit as it is committed: who took a scope knew the newest version by then."""
+
+    def __init__(self, ledger: Ledger, broken: Callable[[str, str], None]) -> None:
+        self._ledger = ledger
+        self._broken = broken
+        self._known: dict[str, int] = {}
+        """By scope: the newest version when it was taken."""
+
+    def raised(self, fences: Sequence[Fence]) -> None:
+        """Scopes were taken just now."""
+        self._ledger.read()
+        self._known.update({fence.scope: self._ledger.policy for fence in fences})
+
+    def committed(self, units: Sequence[Unit], verdicts: Sequence[Verdict], before: int) -> None:
+        """The store settled these; `before` was its position."""
+        for unit, verdict in zip(units, verdicts, strict=True):
+            if isinstance(verdict, Committed) and verdict.position > before:
+                before = verdict.position
+                self._check(unit)
+
+    def _check(self, unit: Unit) -> None:
+        known = self._known.get(unit.scope, 1)
+        for stream, _, event in _entries(unit.body):
+            begun = self._ledger.streams[stream][0].policy if "-" in stream else 0
+            if event.policy and event.policy < known and event.policy != begun:
+                self._broken(
+                    "one_version", f"{stream}: decided under {event.policy}; {unit.scope} was taken under {known}"
+                )
