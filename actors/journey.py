@@ -457,10 +457,15 @@ def _link(state: Journey, identity: str, actor: str, now_ms: int) -> Decision:
 
 def _due(state: Journey, policy: Policy, now_ms: int) -> Decision:
     events: list[tuple[str, AnyEvent]] = []
+    version = 0
     for conversation in state.conversations.values():
+        rules = policy.at(conversation.policy)
+        if events and rules.version != version:
+            continue  # A decision is made under one version: it rings again once this one is committed.
+        version = rules.version
         if conversation.handoff:
             # First: a package counts the events before it from the state's head.
-            ended = handing_over.decide_due(conversation, state.identities, policy, now_ms)
+            ended = handing_over.decide_due(conversation, state.identities, rules, now_ms)
             events += [(conversation.id, event) for event in ended]
         if conversation.status is Status.SNOOZED and conversation.wake_at_ms <= now_ms:
             events.append((conversation.id, ConversationWoken(at_ms=now_ms, actor="system", reason="time")))

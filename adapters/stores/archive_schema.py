@@ -341,5 +341,15 @@ _CONTEXT = (
         position INTEGER NOT NULL,
         PRIMARY KEY (conversation, seq)) WITHOUT ROWID""",
 )
+_POLICY = (
+    """CREATE VIEW policy AS SELECT
+        json_extract(body, '$.version') AS version,
+        at_ms,
+        actor,
+        coalesce(json_extract(body, '$.note'), '') AS note,
+        json_extract(body, '$.files') AS files,
+        position
+    FROM event WHERE stream = 'policy'""",
+)
 
-ARCHIVE = Schema(name="archive", application_id=0x54684C61, steps=(_FIRST, _HANDOFFS, _CONTEXT))  # "ThLa"
+ARCHIVE = Schema(name="archive", application_id=0x54684C61, steps=(_FIRST, _HANDOFFS, _CONTEXT, _POLICY))  # "ThLa"

@@ -6,6 +6,7 @@
 KNOWN: dict[str, int] = {
     "ack_at_the_door": 0,
     "ambiguous_commit_twice": 3,
+    "another_version_named": 3,
     "append_not_sent_again": 2,
     "archive_position_ahead_of_rows": 17,
     "archived_said_too_early": 3,
@@ -32,6 +33,8 @@ KNOWN: dict[str, int] = {
     "other_sources_word_dropped": 0,
     "package_without_what_is_new": 1,
     "passivation_with_a_full_mailbox": 3,
+    "policy_lost_with_the_journal": 4,
+    "policy_not_told_at_a_start": 3,
     "quarantine_lost": 3,
     "refused_without_a_trace": 3,
     "resent_out_of_order": 0,
@@ -42,5 +45,6 @@ KNOWN: dict[str, int] = {
     "unacknowledged_package": 2,
     "unbounded_queue": 29,
     "uncertain_called_failed": 3,
+    "units_of_two_versions": 47,
     "update_before_commit": 0,
 }

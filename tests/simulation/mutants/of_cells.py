@@ -4,14 +4,18 @@ from typing import Any
 
 import msgspec
 
-from actors import cell, commanding, conversation, journey, knowing
+from actors import cell, commanding, conversation, journey, knowing, stepping
 from actors.alarms import Alarms
 from actors.cell import Cell
 from actors.committing import Committer
 from actors.conversation import Conversation
+from actors.journal import Journal
 from actors.journey import Decision
-from actors.live import Given, Live, Promise
+from actors.lines import Line
+from actors.live import STEP_BYTES_MAX, Given, Live, Promise
 from actors.outlet import Outlet, _kept
+from actors.policy import Policy
+from adapters.stores.memory import MemoryJournal
 from protocol.commands import Take
 from protocol.entities import ConversationView
 from protocol.events import InteractionStarted
@@ -198,3 +202,46 @@ def two_owners(plant: Plant) -> None:
         return decide(state, Take(force=True) if isinstance(command, Take) else command, *rest)
 
     plant(commanding, "decide", grab)
+
+
+@mutant
+def policy_not_told_at_a_start(plant: Plant) -> None:
+    """A cell that starts is not told the versions there are, and decides by the settings."""
+    opened = Journal.opened
+
+    def silent(self: Journal, line: Line, *, fresh: bool) -> None:
+        kept, self._policies = self._policies, []
+        opened(self, line, fresh=fresh)
+        self._policies = kept
+
+    plant(Journal, "opened", silent)
+
+
+@mutant
+def policy_lost_with_the_journal(plant: Plant) -> None:
+    """A journal that comes back has forgotten the versions: cells that start after it are not told."""
+
+    async def nothing(self: MemoryJournal) -> list[bytes]:
+        return []
+
+    plant(MemoryJournal, "policies", nothing)
+
+
+@mutant
+def units_of_two_versions(plant: Plant) -> None:
+    """An open step takes what is decided under another version."""
+    record = stepping._record
+
+    def mixed(live: Live, journey: Any, decision: Decision, policy: Policy) -> tuple[str, int]:
+        if live.open is not None and decision.events:
+            live.open.policy = decision.events[0][1].policy or policy.version
+        return record(live, journey, decision, policy)
+
+    plant(stepping, "_record", mixed)
+    plant(Live, "crowded", property(lambda self: self.open is not None and self.open.bytes >= STEP_BYTES_MAX))
+
+
+@mutant
+def another_version_named(plant: Plant) -> None:
+    """Where conversations are pinned, decisions name the first version, whichever they were made under."""
+    plant(journey, "decided_under", lambda state, decision, policy: 1 if policy.earlier else policy.version)
