@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-import sys
+import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -24,10 +24,11 @@ RIGHT = {"general.yaml": "queue_default: bills\n"}
 
 
 @pytest.fixture(autouse=True)
-def _log_to_stderr() -> Iterator[None]:
-    """Standard output is the commands'."""
+def _quiet() -> Iterator[None]:
+    """Standard output is the commands', wherever earlier tests have the log go."""
     before = structlog.get_config()
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    silent = structlog.make_filtering_bound_logger(logging.CRITICAL)
+    structlog.configure(wrapper_class=silent, cache_logger_on_first_use=False)
     yield
     structlog.configure(**before)
 
