@@ -14,7 +14,7 @@ import msgspec
 from actors.applying import version_at
 from actors.policies import packed
 from actors.policy import Policy
-from orchestrator.first_policy import policy_of
+from orchestrator.parts import cell
 from protocol.commands import ApplyPolicy
 from protocol.errors import Refusal
 from protocol.events import AnyEvent
@@ -47,7 +47,8 @@ class Owner:
         self._world.spawn(self._until_applied(f"p{self._number}", self._rules()))
 
     def _rules(self) -> Policy:
-        random, first = self._random, policy_of(self._world.settings)
+        # As the scenario has it for the cells: with rules that no setting says.
+        random, first = self._random, cell.policy_of(self._world.settings)
         return msgspec.structs.replace(
             first,
             live_conversations=random.choice(("follow", "pinned")),
