@@ -1,7 +1,11 @@
 """The policy: what business owners decide, as the value that decisions get. Times are milliseconds.
 
 A bundle's folder has a file for each field that is a struct or a dictionary (`channels.yaml`), and `general.yaml` for
-all the others. Reading it is `orchestrator/bundles/reading.py`'s, which knows no field by name.
+all the others. Reading it is `orchestrator/bundles/`'s, which knows no field by name.
+
+Rules of a subject say what is wrong with them in one of two ways, and both are told with file and line: a struct's
+`__post_init__` raises `ValueError` for what it can see by itself; a method `faults(policy)` of the subject's struct
+yields (keys, what to write instead) for what names another subject's rules.
 """
 
 from typing import Annotated, Literal

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,9 +15,12 @@ import pytest
 import structlog
 
 from orchestrator.cli import app as cli
+from orchestrator.client import AgentClient, GatewayClient
 from orchestrator.inprocess import in_process
 from orchestrator.settings import GatewayAccount, Http, Placement, Settings
 from orchestrator.tokens import Tokens
+from protocol.events import MessageReceived
+from protocol.inbound import InboundEvent, MessageArrived
 
 DEADLINE_S = 10.0
 WRONG = {"general.yaml": "queue_defualt: x\nattempts_max: many\n"}
@@ -69,7 +73,10 @@ async def server(folder: Path, *, placement: Placement = "pooled", policy_folder
         accounts=[GatewayAccount(name="chat", trusted=True)],
     )
     kept = Tokens(folder / "tokens.json", now_ms=lambda: 1)
-    tokens = {name: kept.create([name], name.replace(":", "-"))[0] for name in ("operator", "gateway:whatsapp", "read")}
+    tokens = {
+        name: kept.create([name], name.replace(":", "-"))[0]
+        for name in ("operator", "gateway:whatsapp", "gateway:carrier", "agent", "read")
+    }
     async with in_process(settings, folder) as running:
         url = f"http://127.0.0.1:{running.facts['gateway']['port']}"
         async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=DEADLINE_S) as http:
@@ -147,6 +154,31 @@ async def test_a_new_channel_is_live(tmp_path: Path, placement: Placement) -> No
         ]
         accounts = (await here.get("/v1/status"))["accounts"]
         assert {"account": "whatsapp", "kind": "gateway", "address": ""} in accounts
+
+
+async def test_a_new_channel_is_pushed(tmp_path: Path) -> None:
+    """An agent who watches the queue since before there was such a channel sees its first word."""
+    async with server(tmp_path) as here, AgentClient(here.url, here.tokens["agent"]) as agent:
+        agent.watch(inbox="queue:messages", follow=True)
+        await here.post("/v1/policy", {"files": {"accounts.yaml": "carrier:\n  channel: pigeon\n  queue: messages\n"}})
+        token = here.tokens["gateway:carrier"]
+        async with GatewayClient(here.url, token, accounts=["carrier"]) as loft:
+            said = InboundEvent(
+                id="p1",
+                source="loft",
+                account="carrier",
+                channel="pigeon",
+                time_ms=time.time_ns() // 1_000_000,
+                identities=["user:ann"],
+                data=MessageArrived(text="coo"),
+            )
+            assert await loft.send(said) == "committed"
+            async with asyncio.timeout(DEADLINE_S):
+                async for update in agent.updates():
+                    texts = [event.text for event in update.events if isinstance(event, MessageReceived)]
+                    if texts:
+                        assert texts == ["coo"]
+                        break
 
 
 async def test_apply_policy_is_no_command_of_clients(tmp_path: Path) -> None:

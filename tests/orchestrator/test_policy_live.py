@@ -1,5 +1,6 @@
 """The policy, live: applied, told to every cell before it is answered, kept over every part's restart."""
 
+import asyncio
 import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -209,3 +210,21 @@ async def test_a_new_channel_is_live_without_a_restart(tmp_path: Path, placement
         await here.apply({})
         with pytest.raises(Refusal, match="no account 'whatsapp'"):
             await here.say("ann", account="whatsapp")
+
+
+@pytest.mark.parametrize("placement", PLACEMENTS)
+async def test_nothing_is_lost_while_versions_change(tmp_path: Path, placement: Placement) -> None:
+    """Customers speak all the while; each word is committed once, in order, under a version that was applied."""
+    async with server(tmp_path, placement) as here:
+
+        async def speak(who: str) -> list[int]:
+            return [(await here.say(who))[0].policy for _ in range(12)]
+
+        async def switch() -> None:
+            for number in range(8):
+                await here.apply({"general.yaml": f"queue_default: q{number}\n"})
+
+        named, _ = await asyncio.gather(asyncio.gather(*(speak(f"c{n}") for n in range(3))), switch())
+        for versions in named:
+            assert versions == sorted(versions)
+            assert set(versions) <= set(range(1, 10))

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from adapters.stores.errors import StoreFailed, StoreLocked, StoreTrimmed
-from protocol.journal import Committed, Fence, Record, Skipped, Stale, Taken
+from protocol.ids import POLICY
+from protocol.journal import POLICIES_KEPT, Committed, Fence, Record, Skipped, Stale, Taken
 from tests.adapters.stores.journals import Harness, MemoryHarness, SqliteHarness, Store
 from tests.adapters.stores.units import AT_MS, Writer
 
@@ -268,3 +269,17 @@ async def test_a_closed_journal_answers_nothing(store: Store) -> None:
     await store.close()
     with pytest.raises(StoreFailed, match="not open"):
         await store.raise_fences(["shard:1"])
+
+
+async def test_the_policys_units_stay(harness: Harness, store: Store) -> None:
+    """The newest sixteen, in order, over a trim and a new life; nobody else's are among them."""
+    scope = await writer(store)
+    units = [scope.unit(POLICY if number % 2 else "cu1") for number in range(2 * POLICIES_KEPT + 6)]
+    await store.commit(units)
+    kept = [unit.body for unit in units if unit.customer == POLICY][-POLICIES_KEPT:]
+    assert await store.policies() == kept
+    await store.trim(len(units))
+    await store.close()
+    again = harness.store()
+    await again.open()
+    assert await again.policies() == kept

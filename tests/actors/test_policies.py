@@ -1,0 +1,112 @@
+"""The versions that a cell knows, and how an application becomes one."""
+
+import msgspec
+import pytest
+
+from actors import applying
+from actors.policies import Policies, packed
+from actors.policy import Policy
+from protocol.commands import ApplyPolicy
+from protocol.errors import Code, Refusal
+from protocol.events import PolicyApplied
+from protocol.ids import POLICY
+from protocol.journal import POLICIES_KEPT
+from protocol.links import Ask
+from tests.actors.world import world
+
+PINNED = Policy(live_conversations="pinned")
+
+
+def told(version: int, policy: Policy = PINNED) -> tuple[int, bytes]:
+    """A version as the journal tells it; its queue says which it is."""
+    return version, packed(msgspec.structs.replace(policy, queue_default=f"q{version}"))
+
+
+def test_the_newest_decides() -> None:
+    """Whatever is told again or late; and only a newer one is a switch."""
+    known = Policies(Policy())
+    assert not known.learn([])
+    assert known.learn([told(3), told(4)])
+    assert not known.learn([told(4), told(2)])
+    assert (known.newest.version, known.newest.queue_default) == (4, "q4")
+
+
+def test_pinned_conversations_find_their_version() -> None:
+    """The settings' own among them, for as long as the newest says so."""
+    known = Policies(Policy(queue_default="q1"))
+    known.learn([told(2), told(3)])
+    assert [known.newest.at(version).queue_default for version in (1, 2, 3)] == ["q1", "q2", "q3"]
+    known.learn([told(4, Policy())])
+    assert [known.newest.at(version).queue_default for version in (1, 2, 3)] == ["q4", "q4", "q4"]
+
+
+def test_the_versions_kept_are_bounded() -> None:
+    """A conversation that names an older one follows the newest."""
+    known = Policies(Policy(queue_default="q1"))
+    for version in range(2, POLICIES_KEPT + 4):
+        known.learn([told(version)])
+    newest = known.newest
+    assert len(newest.earlier) == POLICIES_KEPT + 1
+    assert [newest.at(version).version for version in (1, 2, 3, 4, 5)] == [1, newest.version, newest.version, 4, 5]
+
+
+def test_all_rules_survive_packing() -> None:
+    """But for the place among the versions."""
+    known = Policies(Policy())
+    known.learn([told(2), told(3)])
+    again = Policies(Policy())
+    again.learn([(7, packed(known.newest))])
+    assert again.newest.version == 7
+    assert packed(again.newest) == packed(known.newest)
+
+
+def ask(customer: str = POLICY, *, base: int = 0) -> Ask:
+    """An application."""
+    command = ApplyPolicy(files={"general.yaml": ""}, body=b"rules", note="why", base=base)
+    return Ask(1, customer, "", "operator:olga", "a1", command, 7, 8)
+
+
+@pytest.mark.parametrize(("head", "base"), [(0, 0), (0, 1), (4, 5)])
+def test_an_application_is_the_next_version(head: int, base: int) -> None:
+    """The stream's seq says which."""
+    [event] = applying.decide(POLICY, head, ask(base=base), 5)
+    assert event == PolicyApplied(
+        at_ms=5, actor="operator:olga", version=head + 2, files={"general.yaml": ""}, body=b"rules", note="why"
+    )
+    assert applying.version_at(head + 1) == head + 2
+    assert applying.seq_of(head + 2) == head + 1
+
+
+@pytest.mark.parametrize(
+    ("customer", "base", "code"),
+    [(POLICY, 4, Code.NOT_ALLOWED_NOW), ("cu1", 0, Code.INVALID)],
+    ids=["base", "customer"],
+)
+def test_an_application_that_may_not_be(customer: str, base: int, code: Code) -> None:
+    """Made on another version than the newest, or addressed to a customer."""
+    with pytest.raises(Refusal) as refused:
+        applying.decide(customer, 4, ask(customer, base=base), 5)
+    assert refused.value.code == code
+
+
+async def test_a_unit_is_of_one_version() -> None:
+    """What comes at the switch, while a step is open, waits for its commit and is decided under the new version; its
+    order is kept, and each answer comes once."""
+    async with world(cells=1) as made:
+        await made.intake.submit(made.event("first"))
+        answers: list[object] = []
+        cell = made.cell_actors[0]
+        assert cell is not None
+        for number in range(6):
+            made.intake.take(made.event(f"word {number}"), answers.append)
+            if number == 2:
+                await made.until(lambda: cell.status()["inputs"] >= 4)
+                made.journal._tell_policy([told(2, Policy())])
+                await made.until(lambda: cell.status()["policy"] == 2)
+        await made.until(lambda: len(answers) == 6)
+        assert sorted(answer.seq for answer in answers) == [answer.seq for answer in answers]  # type: ignore[attr-defined]
+        await made.archived()
+        for record in made.disk.image.records:
+            named = {event["policy"] for _, _, event in msgspec.msgpack.decode(record.body) if "policy" in event}
+            assert len(named) == 1, named
+        assert named == {2}
