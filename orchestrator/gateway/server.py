@@ -144,6 +144,8 @@ class Gateway:
         self.metrics.watch(
             "throughline_unanswered_deliveries", "At gateway clients", lambda: self._deliveries.unanswered
         )
+        if policy is not None:
+            self.metrics.watch("throughline_policy_version", "The policy in force", lambda: policy.policy.version)
         self.metrics.watch("throughline_queue_bytes", "Frames that wait for slow clients", self._queue_bytes)
 
     @property
