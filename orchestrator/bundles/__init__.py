@@ -1,6 +1,7 @@
 """Bundles: the policy as business owners write it, a folder of YAML files. `docs/policy.md` is their guide.
 
 folder.py       a folder ⇄ texts by name           reading.py      texts → rules, or all that is wrong with them
+values.py       one value of a text, by its type   kinds.py        what form a type's values have
 making.py       rules → a whole `Policy`           differences.py  what one policy changes in another
 insurer/, utility/   bundles that ship
 """

@@ -8,8 +8,8 @@ from msgspec import Struct
 
 from actors.policy import Policy
 from orchestrator.bundles.durations import in_words
+from orchestrator.bundles.kinds import MS
 from orchestrator.bundles.reading import GENERAL, OWN
-from orchestrator.bundles.values import MS
 
 NAME_KEYS = ("name", "kind", "id", "key")
 """What tells the members of a list apart, where they have it: a rule that moved is not two that changed."""

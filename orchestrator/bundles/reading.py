@@ -19,7 +19,8 @@ import yaml
 from msgspec import Struct
 
 from actors.policy import Policy
-from orchestrator.bundles.values import ABSENT, Reader, keys_of, kind_of
+from orchestrator.bundles.kinds import kind_of
+from orchestrator.bundles.values import ABSENT, Reader
 
 GENERAL = "general.yaml"
 OWN = ("version", "earlier")
@@ -129,8 +130,3 @@ def _no_such_file(file: str, known: list[str]) -> str:
     near = get_close_matches(file, known, 1)
     meant = f"did you mean {near[0]}? " if near else ""
     return f"a bundle has no such file: {meant}There are {', '.join(sorted(known))}"
-
-
-def described(struct: type[Struct]) -> list[str]:
-    """The keys of a struct, as files write them; for who documents them."""
-    return list(keys_of(struct))

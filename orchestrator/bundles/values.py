@@ -4,59 +4,26 @@ Numbers, words and switches are read as their type wants them and not as YAML gu
 are wanted, and `yes` is true where a switch is.
 """
 
-import types
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from enum import Enum
-from functools import cache
-from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Final, Literal, get_args, get_origin
 
 import msgspec
 import yaml
-from msgspec import NODEFAULT, Struct
+from msgspec import Struct
 
 from orchestrator.bundles.durations import duration_ms
+from orchestrator.bundles.kinds import MS, is_required, keys_of, kind_of, may_be_none, plain
 from protocol.errors import Refusal, ThroughlineError
 
 Path = tuple[str, ...]
 ABSENT: Final = object()
 """What is wrong has no value: it was told, and whatever holds it is left out too."""
-MS = "_ms"
 _SWITCHES = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+NUMBER_MAX = 2**53
+"""Larger ones are not whole in every program that reads JSON; and no rule needs them. Nor is `nan` a number here."""
 _NULL = "tag:yaml.org,2002:null"
-
-
-def plain(hint: Any) -> Any:
-    """A type without `Annotated` and without the None it may be instead."""
-    while get_origin(hint) is Annotated:
-        hint = get_args(hint)[0]
-    if get_origin(hint) in (Union, types.UnionType):
-        others = [each for each in get_args(hint) if each is not type(None)]
-        if len(others) == 1:
-            return plain(others[0])
-    return hint
-
-
-def kind_of(hint: Any) -> str:
-    """What form a type's values have in a file."""
-    hint = plain(hint)
-    origin = get_origin(hint)
-    if isinstance(hint, type) and issubclass(hint, Struct):
-        return "struct"
-    if origin in (dict, Mapping) or hint is dict:
-        return "dict"
-    if origin in (list, tuple, set, frozenset) or hint in (list, tuple, set, frozenset):
-        return "list"
-    if origin in (Union, types.UnionType):
-        return "union"
-    return "scalar"
-
-
-@cache
-def keys_of(struct: type[Struct]) -> Mapping[str, tuple[str, Any]]:
-    """Key → field and type, as files write them: `_ms` is left out."""
-    hints = get_type_hints(struct, include_extras=True)
-    return {name.removesuffix(MS): (name, hints[name]) for name in struct.__struct_fields__}
 
 
 class Reader:
@@ -73,7 +40,7 @@ class Reader:
         """The node as that type; `ABSENT` where it is wrong. `ms`: its numbers are durations."""
         self._stands(path, _line(node))
         inner = plain(hint)
-        if node.tag == _NULL and _may_be_none(hint):
+        if node.tag == _NULL and may_be_none(hint):
             return None
         match kind_of(inner):
             case "struct":
@@ -109,7 +76,7 @@ class Reader:
         if fields is None:
             return ABSENT
         for key, (name, hint) in keys_of(struct).items():
-            if name not in fields and _is_required(struct, name) and (*path, key) not in self._seen:
+            if name not in fields and is_required(struct, name) and (*path, key) not in self._seen:
                 self._wrong(_line(node), f"{_at(path)}{key} is missing: write `{key}: {_example(name, hint)}`")
         if self._told != told:
             return ABSENT
@@ -211,7 +178,11 @@ class Reader:
 
     def _scalar(self, node: yaml.Node, hint: Any, path: Path, *, ms: bool) -> Any:
         if hint is Any:
-            return yaml.SafeLoader("").construct_object(node, deep=True)
+            try:
+                return yaml.SafeLoader("").construct_object(node, deep=True)
+            except yaml.YAMLError:
+                self._wrong(_line(node), f"{_at(path)}write words, numbers, lists and keys alone")
+                return ABSENT
         if not isinstance(node, yaml.ScalarNode):
             self._wrong(_line(node), f"{_at(path)}write one value here, not a list or keys below it")
             return ABSENT
@@ -248,10 +219,12 @@ def _read(text: str, hint: Any, *, ms: bool) -> tuple[Any, str]:
         example = f"{text.strip()}s or {text.strip()} min" if text.strip().isdigit() else "90s, 15 min, 24h or 3 days"
         return ABSENT if found is None else found, f"a duration: write a number and a unit, such as {example}"
     if hint in (int, float):
+        wanted = "a whole number: write one in digits" if hint is int else "a number: write one in digits"
         try:
-            return hint(text.replace("_", "")), ""
+            number = hint(text.replace("_", ""))
         except ValueError:
-            return ABSENT, "a whole number: write one in digits" if hint is int else "a number: write one in digits"
+            return ABSENT, wanted
+        return (number if abs(number) <= NUMBER_MAX else ABSENT), wanted
     return text, "a word"
 
 
@@ -269,17 +242,6 @@ def _unknown(key: str, known: Iterable[str], path: Path) -> str:
     near = get_close_matches(key, keys, 1)
     meant = f"did you mean `{near[0]}`? " if near else ""
     return f"{_at(path)}there is no key {key[:64]!r}: {meant}Known are {', '.join(sorted(keys))}"
-
-
-def _is_required(struct: type[Struct], name: str) -> bool:
-    field = next(each for each in msgspec.structs.fields(struct) if each.name == name)
-    return field.default is NODEFAULT and field.default_factory is NODEFAULT
-
-
-def _may_be_none(hint: Any) -> bool:
-    while get_origin(hint) is Annotated:
-        hint = get_args(hint)[0]
-    return hint is type(None) or (get_origin(hint) in (Union, types.UnionType) and type(None) in get_args(hint))
 
 
 def _as_key(key: str, hint: Any) -> Any:

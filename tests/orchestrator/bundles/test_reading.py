@@ -266,6 +266,8 @@ def test_types_that_rules_have_are_read(text: str, wanted: Rules) -> None:
         ("within: {chat: 15}", "1: within.chat: '15' is not a duration"),
         ("pair: [x]", "1: pair: write a list of 2; this one has 1"),
         ("share: 2", "1: share: 2.0 does not fit"),
+        ("share: nan", "1: share: 'nan' is not a number"),
+        ("pair: [x, 99999999999999999999]", "1: pair.2: '99999999999999999999' is not a whole number"),
         ("one: {type: word}", "1: one: write `type: …` with one of words, formula"),
         ("one: {type: words}", "1: one: any is missing"),
         ("several:\n- type: formula\n  source: f(", "2: several.1: the bracket is not closed"),
