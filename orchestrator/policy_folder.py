@@ -22,6 +22,8 @@ GATHER_MS = 200
 """Changes that come this close together are one: an editor writes a file in several steps."""
 LOOK_MS = 400
 """How long the watcher lets changes gather at most before it says so."""
+STILL_MS = 1_000
+"""How often a folder without changes is looked for: one that was moved away says nothing."""
 AGAIN_S = 1.0
 """After a refusal that may pass, such as a journal that is restarting."""
 
@@ -34,10 +36,32 @@ class PolicyFolder:
         self._desk = desk
 
     async def run(self) -> None:
-        """Applies what is there, then follows it until cancelled."""
-        await self.look()
-        async for _ in awatch(self._folder, debounce=LOOK_MS, step=GATHER_MS, recursive=False):
+        """Applies what is there, then follows it until cancelled; also a folder that is put in its place."""
+        while True:
+            watched = await asyncio.to_thread(_inode, self._folder)
             await self.look()
+            if watched:
+                await self._follow(watched)
+            await asyncio.sleep(AGAIN_S)
+
+    async def _follow(self, watched: int) -> None:
+        """Looks at each change, until the folder that is watched is no longer there."""
+        changes = awatch(
+            self._folder,
+            debounce=LOOK_MS,
+            step=GATHER_MS,
+            recursive=False,
+            rust_timeout=STILL_MS,
+            yield_on_timeout=True,
+        )
+        looked = False
+        async for changed in changes:
+            if await asyncio.to_thread(_inode, self._folder) != watched:
+                return
+            if changed or not looked:
+                # Once without a change: there may have been one before the watch began.
+                await self.look()
+                looked = True
 
     async def look(self) -> None:
         """Reads the folder as it is now, and applies it where it is another bundle; again until that is decided."""
@@ -77,3 +101,11 @@ class PolicyFolder:
         if wrong != self._desk.troubles:
             _log.error("policy.folder_wrong", wrong=[str(each) for each in wrong])
         self._desk.troubles = wrong
+
+
+def _inode(folder: Path) -> int:
+    """Which folder it is; 0 where there is none."""
+    try:
+        return folder.stat().st_ino if folder.is_dir() else 0
+    except OSError:
+        return 0

@@ -221,6 +221,13 @@ async def test_a_folder_is_followed(tmp_path: Path) -> None:
         assert (await until(lambda: version(4)))["troubles"] == []
         assert "policy_troubles" not in await here.get("/readyz")
 
+        folder.rename(tmp_path / "away")
+        assert "is no folder" in (await until(troubled))[0]
+        assert (await here.get("/v1/policy"))["version"] == 4
+        folder.mkdir()
+        general.write_text("queue_default: again\n")
+        assert (await until(lambda: version(5)))["troubles"] == []
+
 
 async def test_the_command_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

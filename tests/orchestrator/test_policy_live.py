@@ -75,8 +75,9 @@ async def server(folder: Path, placement: Placement, *, store: str = "memory") -
     async with in_process(settings, folder, now_ms=lambda: NOW_MS, only=PLACEMENTS[placement]) as running:
         front = Front(running.surroundings("gateway"))
         await front.start()
-        yield Server(settings, running, front)
-        await front.stop()
+        made = Server(settings, running, front)
+        yield made
+        await made.front.stop()
 
 
 @pytest.mark.parametrize("placement", PLACEMENTS)
@@ -193,6 +194,17 @@ async def test_pinned_conversations_stay_with_their_version(
         assert [(await here.say(who))[0].policy for who in ("ann", "bob", "cid")] == [1, 2, 3]
         await here.apply({})
         assert [(await here.say(who))[0].policy for who in ("ann", "bob", "cid")] == [4, 4, 4]
+
+
+@pytest.mark.parametrize("placement", PLACEMENTS)
+async def test_a_gateway_that_starts_knows_the_accounts(tmp_path: Path, placement: Placement) -> None:
+    """From its very first event on: what it would refuse then, a client would not send again."""
+    async with server(tmp_path, placement) as here:
+        await here.apply(WHATSAPP)
+        await here.front.stop()
+        here.front = Front(here.running.surroundings("gateway"))
+        await here.front.start()
+        assert (await here.say("ann", account="whatsapp"))[0].queue == "messages"
 
 
 WHATSAPP = {"accounts.yaml": "whatsapp:\n  channel: whatsapp\n  queue: messages\n"}
