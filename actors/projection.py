@@ -54,7 +54,7 @@ def project(records: Sequence[Record]) -> Changes:
     patches: list[Patch] = []
     for record in records:
         position, customer = record.position, record.customer
-        for n, (stream, seq, event) in enumerate(_read(record)):
+        for n, (stream, seq, event) in enumerate(entries_of(record)):
             at_ms, body = event.at_ms, as_json(event)
             events.append((position, n, stream, seq, type(event).__name__, at_ms, event.actor, body))
             if stream == customer:
@@ -66,7 +66,8 @@ def project(records: Sequence[Record]) -> Changes:
     return Changes(records[-1].position, events, list(heads.values()), coalesce(patches))
 
 
-def _read(record: Record) -> list[tuple[str, int, ev.AnyEvent]]:
+def entries_of(record: Record) -> list[tuple[str, int, ev.AnyEvent]]:
+    """The stream, seq and event of each of a unit's entries. Raises `UnreadableEvent`."""
     try:
         return _entries(record.body)
     except (msgspec.MsgspecError, UnicodeDecodeError) as exc:

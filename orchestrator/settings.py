@@ -3,6 +3,7 @@
 Business rules are not here: they are the policy, which owners edit live.
 """
 
+import base64
 import os
 import re
 import tomllib
@@ -14,6 +15,7 @@ import phonenumbers
 from msgspec import Meta, Struct, field
 
 from protocol.errors import ThroughlineError
+from protocol.events import EVENT_TYPES
 from protocol.shards import SHARDS
 
 FILE_DEFAULT = "throughline.toml"
@@ -85,6 +87,22 @@ class GatewayAccount(Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
 
 
 Account = EmailAccount | TwilioAccount | GatewayAccount
+
+
+class WebhookEndpoint(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """Where committed events are sent to, one signed POST each (Standard Webhooks)."""
+
+    name: Name
+    """Names the file that keeps how far it is."""
+    url: Annotated[str, Meta(pattern=r"^https?://[^\s/]+(/\S*)?\Z", max_length=2048)]
+    secret: Annotated[str, Meta(pattern=r"^whsec_[A-Za-z0-9+/]{32,88}={0,2}\Z")]
+    """`whsec_` and the Base64 of 24 to 64 random bytes, which the receiver has too."""
+    types: list[Word] = []
+    """Events' types, such as `ConversationClosed`; empty: all."""
+    attempts_max: Annotated[int, Meta(ge=1, le=1000)] = 24
+    """Attempts of one event before the endpoint is dead; with the waits below about seven hours."""
+    backoff_s: Seconds = 2.0
+    backoff_max_s: Seconds = 3600.0
 
 
 class Http(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
@@ -165,6 +183,7 @@ class Settings(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """Closed conversations, quarantine and sent outbox rows older than this leave the archive. 0: kept."""
     log_level: LogLevel = "info"
     accounts: list[Account] = field(default_factory=lambda: list(DEMO_ACCOUNTS))
+    webhooks: list[WebhookEndpoint] = []
 
 
 DEMO_ACCOUNTS: tuple[Account, ...] = (
@@ -218,12 +237,30 @@ def parse(raw: dict[str, Any]) -> Settings:
     names = [account.name for account in settings.accounts]
     if twice := {name for name in names if names.count(name) > 1}:
         raise SettingsError(f"settings: account names must be unique; {sorted(twice)} stand twice")
+    _check_webhooks(settings.webhooks)
     if settings.region not in phonenumbers.SUPPORTED_REGIONS:
         raise SettingsError(
             f"settings: region is {settings.region[:16]!r}; write an ISO 3166 country code in capitals, such as GB"
         )
     return settings
 
+
+def _check_webhooks(endpoints: list[WebhookEndpoint]) -> None:
+    names = [endpoint.name for endpoint in endpoints]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise SettingsError(f"settings: webhooks' names must be unique; {sorted(twice)} stand twice")
+    for endpoint in endpoints:
+        try:
+            base64.b64decode(endpoint.secret.removeprefix("whsec_"), validate=True)
+        except ValueError as exc:
+            raise SettingsError(f"settings: webhook {endpoint.name!r}: secret: {_SIGNING}") from exc
+        if unknown := sorted(set(endpoint.types) - EVENT_TYPES):
+            raise SettingsError(
+                f"settings: webhook {endpoint.name!r}: types: there is no event {unknown[0]!r}; see docs/protocol.md"
+            )
+
+
+_SIGNING = "write whsec_ and the Base64 of 24 to 64 random bytes, such as: echo whsec_$(openssl rand -base64 32)"
 
 _AT = re.compile(r"^(?P<fault>.*?)(?: - at (?:`key` in )?`\$\.?(?P<path>[^`]*)`)?$", re.DOTALL)
 _HINTS = {
@@ -236,6 +273,8 @@ _HINTS = {
     "accounts.name": "a name has 1 to 64 letters and digits of ASCII, `-` and `_`, and begins with none of the two",
     "accounts.address": "write a mail address, such as support@example.org",
     "accounts.kind": "write one of email, twilio, gateway",
+    "webhooks.secret": _SIGNING,
+    "webhooks.url": "write an address such as https://crm.example.org/throughline",
 }
 """What to write, by a field's path without its indexes, where the type's own message does not say it."""
 

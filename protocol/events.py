@@ -7,7 +7,7 @@ with defaults, never renamed: the journal is kept for years.
 `at_ms` is when the server decided; a provider's own time stands beside it as `provider_ms`.
 """
 
-from typing import Any
+from typing import Any, get_args
 
 from msgspec import Struct
 
@@ -450,3 +450,6 @@ AnyEvent = (
     | ActivityCarried
     | PolicyApplied
 )
+
+EVENT_TYPES = frozenset(member.__name__ for member in get_args(AnyEvent))
+"""The names of all types, as `type` on the wire has them."""

@@ -43,6 +43,7 @@ class ProcessFigures(Collector):
         channels = figures.get(CHANNELS, {})
         yield from _mail(channels.get("mail", {}))
         yield from _attempts(channels.get("outbox", {}))
+        yield from _webhooks(channels.get("webhooks", {}))
         flat = GaugeMetricFamily("throughline_process", "Figures of one process", labels=["process", "figure"])
         for process, counted in figures.items():
             for name, value in counted.items():
@@ -78,6 +79,21 @@ def _mail(listeners: Mapping[str, Mapping[str, Any]]) -> Iterable[Metric]:
     for listener, counted in listeners.items():
         connections.add_metric([listener], counted.get("connections", 0))
     yield connections
+
+
+def _webhooks(endpoints: Mapping[str, Mapping[str, Any]]) -> Iterable[Metric]:
+    sent = CounterMetricFamily("throughline_webhooks", "Events that an endpoint took", labels=["endpoint"])
+    failures = GaugeMetricFamily(
+        "throughline_webhook_failures", "Attempts in a row that an endpoint did not take", labels=["endpoint"]
+    )
+    dead = GaugeMetricFamily("throughline_webhook_dead", "1 where nothing is sent any more", labels=["endpoint"])
+    gaps = CounterMetricFamily("throughline_webhook_gaps", "Times that events had gone unsent", labels=["endpoint"])
+    for name, counted in endpoints.items():
+        sent.add_metric([name], counted["sent"])
+        failures.add_metric([name], counted["failures"])
+        dead.add_metric([name], float(counted["state"] == "dead"))
+        gaps.add_metric([name], counted["gaps"])
+    yield from (sent, failures, dead, gaps)
 
 
 def _attempts(outbox: Mapping[str, int]) -> Iterable[Metric]:

@@ -11,6 +11,7 @@ from orchestrator.cluster.states import Condition, ProcessState, figures_of, ste
 from orchestrator.cluster.table import USHER, cell_index
 from orchestrator.gateway.access import needs
 from orchestrator.gateway.answers import ReadyAnswer
+from orchestrator.gateway.figures import CHANNELS
 from orchestrator.gateway.metrics import CONTENT_TYPE
 from orchestrator.gateway.peers import Cells
 from orchestrator.gateway.services import HttpRequest, Services, services_of, token_of
@@ -83,6 +84,7 @@ async def status_of(here: Services) -> dict[str, Any]:
         "queue_overflows": here.metrics.overflows,
         "refusals": here.metrics.refused_by_code(),
         "watched": here.watched(),
+        "webhooks": here.figures().get(CHANNELS, {}).get("webhooks", {}),
         "counts": await _counts_of(here),
         "policy": None if here.policy is None else here.policy.policy.version,
         "policy_troubles": troubles_of_policy(here),

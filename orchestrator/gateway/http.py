@@ -9,7 +9,7 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
-from orchestrator.gateway import attachments, health, operations, policy, posted_events, reads, webhooks
+from orchestrator.gateway import attachments, feed, health, operations, policy, posted_events, reads, webhooks
 from orchestrator.gateway.access import SIGNED
 from orchestrator.gateway.answers import ErrorAnswer, error_answer, error_status
 from orchestrator.gateway.failures import failed
@@ -37,6 +37,7 @@ def application(services: Services, *, body_bytes_max: int, version: str) -> Lit
         route_handlers=[
             *posted_events.ROUTES,
             *reads.ROUTES,
+            *feed.ROUTES,
             *operations.ROUTES,
             *policy.ROUTES,
             *attachments.ROUTES,

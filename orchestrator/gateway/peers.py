@@ -7,6 +7,7 @@ are `orchestrator/cells.py`, `orchestrator/intake.py` and the archive store's re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+from orchestrator.feed import Readable
 from protocol.archive import StoredEvent
 from protocol.commands import AnyCommand
 from protocol.entities import ConversationSummary
@@ -175,13 +176,9 @@ class Archive(Protocol):
         ...
 
 
-class Identities(Protocol):
-    """Whose an identity is, from the journal's file."""
+class Identities(Readable, Protocol):
+    """Whose an identity is, from the journal's file; and the file itself, by position."""
 
     async def customers_of(self, identities: Sequence[str], /) -> Mapping[str, str]:
         """Identity → customer, of those that are known."""
-        ...
-
-    async def position(self) -> int:
-        """The journal's newest position."""
         ...

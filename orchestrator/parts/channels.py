@@ -10,6 +10,7 @@ from orchestrator.parts.ending import until
 from orchestrator.parts.front import Front
 from orchestrator.parts.surroundings import Surroundings
 from orchestrator.settings import Settings
+from orchestrator.webhook_sender import WebhookSender
 
 
 class ChannelsPart:
@@ -27,6 +28,9 @@ class ChannelsPart:
             now_ms=given.now_ms,
             public_url=_public_url(settings),
         )
+        self._webhooks = WebhookSender(
+            settings.webhooks, Path(settings.data) / "webhooks", journal=self._front.journal, now_ms=given.now_ms
+        )
         self._over = asyncio.Event()
 
     async def start(self) -> dict[str, str | int]:
@@ -37,7 +41,10 @@ class ChannelsPart:
 
     async def run(self) -> None:
         """Serves."""
-        await until(self._over, self._front.cells.fault.raised())
+        await until(self._over, self._serve())
+
+    async def _serve(self) -> None:
+        await asyncio.gather(self._front.cells.fault.raised(), self._webhooks.run())
 
     async def drain(self) -> None:
         """Closes the listeners, and waits for mails and attempts under way and until the cells know their outcomes."""
@@ -51,7 +58,8 @@ class ChannelsPart:
 
     def status(self) -> dict[str, object]:
         """The host's figures."""
-        return {"unanswered": self._front.cells.unanswered, **self._host.status()}
+        status = {"unanswered": self._front.cells.unanswered, **self._host.status()}
+        return {**status, "webhooks": self._webhooks.status()}
 
 
 def _public_url(settings: Settings) -> str:

@@ -14,6 +14,7 @@ from protocol.entities import ConversationSummary, ConversationView, CustomerVie
 from protocol.errors import Code, Refusal
 from protocol.events import NoteAdded
 from protocol.inbound import InboundEvent
+from protocol.journal import Record
 from protocol.links import (
     Answered,
     AnyToCell,
@@ -277,11 +278,22 @@ class FakeArchive:
 
 
 class FakeIdentities:
-    """Whose identities are, and the journal's position."""
+    """Whose identities are, and the journal by position."""
 
     def __init__(self) -> None:
         self.customers: dict[str, str] = {}
         self.at = 0
+        self.records: list[Record] = []
+        self.first = 1
+
+    async def generation(self) -> str:
+        return "g1"
+
+    async def first_position(self) -> int:
+        return self.first
+
+    async def read(self, after: int, limit: int) -> list[Record]:
+        return [record for record in self.records if record.position > after][:limit]
 
     async def customers_of(self, identities: Sequence[str], /) -> Mapping[str, str]:
         return {identity: self.customers[identity] for identity in identities if identity in self.customers}

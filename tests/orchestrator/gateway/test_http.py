@@ -15,7 +15,9 @@ from protocol.archive import StoredEvent
 from protocol.commands import LinkIdentity, MarkReplayed, ReplayDelivery
 from protocol.entities import ConversationSummary, CustomerView
 from protocol.errors import Code, Refusal
+from protocol.events import NoteAdded
 from protocol.inbound import DeliveryReport, MessageArrived
+from protocol.journal import Entry, Record
 from tests.orchestrator.gateway.conftest import NOW_MS, Running, Start
 
 STRUCTURED = {"Content-Type": "application/cloudevents+json"}
@@ -627,3 +629,50 @@ async def test_openapi_describes_every_path(running: Running) -> None:
     posting = document["paths"]["/v1/events"]["post"]
     assert "application/cloudevents-batch+json" in posting["requestBody"]["content"]
     assert posting["description"].startswith("Takes CloudEvents")
+
+
+# Feed
+
+
+def recorded(*texts: str) -> list[Record]:
+    """A unit with a note for each text."""
+    note = [msgspec.msgpack.encode(NoteAdded(at_ms=1, actor="agent:ann", text=text)) for text in texts]
+    entries = [[Entry("cu1-1", n + 1, msgspec.Raw(one))] for n, one in enumerate(note)]
+    return [Record(n + 1, "cu1", 1, [], 1, msgspec.msgpack.encode(entry)) for n, entry in enumerate(entries)]
+
+
+async def test_the_feed_gives_committed_events_by_cursor(running: Running) -> None:
+    """A page at a time, each event with its place."""
+    running.identities.records = recorded("a", "b", "c")
+    running.identities.at = 3
+    async with running.http("reader") as http:
+        first = (await http.get("/v1/feed", params={"limit": 2})).json()
+        then = (await http.get("/v1/feed", params={"after": first["next"], "types": "NoteAdded"})).json()
+    assert [event["event"]["text"] for event in first["events"]] == ["a", "b"]
+    assert (first["more"], then["more"]) == (True, False)
+    [event] = then["events"]
+    assert (event["stream"], event["seq"], event["type"], event["cursor"]) == ("cu1-1", 3, "NoteAdded", "g1-3")
+
+
+async def test_the_feed_waits_for_what_comes(running: Running) -> None:
+    """The answer comes with the event, and without one after the time that was asked for."""
+    async with running.http("reader") as http:
+        empty = (await http.get("/v1/feed", params={"after": "now", "wait": 0.01})).json()
+        assert (empty["events"], empty["more"]) == ([], False)
+        waiting = asyncio.create_task(http.get("/v1/feed", params={"after": empty["next"], "wait": 30}))
+        running.identities.records = recorded("late")
+        [event] = (await waiting).json()["events"]
+    assert event["event"]["text"] == "late"
+
+
+async def test_what_the_feed_no_longer_has_is_said(running: Running) -> None:
+    """With the cursor to go on from; and a type that does not exist is no filter."""
+    running.identities.records = recorded("a", "b")[1:]
+    running.identities.first, running.identities.at = 2, 2
+    async with running.http("reader") as http:
+        gone = await http.get("/v1/feed", params={"after": "g1-0"})
+        kept = await http.get("/v1/feed", params={"after": gone.json()["ref"]})
+        wrong = await http.get("/v1/feed", params={"types": "NoteAded"})
+    assert (gone.status_code, gone.json()["code"]) == (410, Code.GONE)
+    assert [event["event"]["text"] for event in kept.json()["events"]] == ["b"]
+    assert (wrong.status_code, wrong.json()["field"]) == (422, "types")

@@ -1,0 +1,237 @@
+"""Webhooks that we send: a real receiver checks each signature with the standard's own library."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from standardwebhooks import Webhook
+
+from adapters.channels.fakes.http_server import Answer, HttpServer, Request
+from orchestrator.settings import SettingsError, WebhookEndpoint, parse
+from orchestrator.webhook_sender import DEAD, RETRYING, SENDING, Endpoint, WebhookSender
+from protocol import events as ev
+from tests.orchestrator.test_feed import ANN, Kept, told
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+DEADLINE_S = 10.0
+
+
+class Receiver:
+    """Takes what verifies; `answers` are given first, one a request, and None breaks off."""
+
+    def __init__(self) -> None:
+        self.ids: list[str] = []
+        self.taken: list[dict[str, Any]] = []
+        self.answers: list[int | None] = []
+        self.changed = asyncio.Event()
+        self._server = HttpServer(self._answer)
+
+    async def start(self) -> str:
+        """Returns its address."""
+        return await self._server.start("127.0.0.1", 0)
+
+    async def stop(self) -> None:
+        """Ends it."""
+        await self._server.close()
+
+    async def _answer(self, request: Request) -> Answer | None:
+        payload = Webhook(SECRET).verify(request.body, request.headers)
+        assert payload == json.loads(request.body)
+        self.ids.append(request.headers["webhook-id"])
+        self.changed.set()
+        status = self.answers.pop(0) if self.answers else 200
+        if status is None:
+            return None
+        if status < 300:
+            self.taken.append(payload)
+        return Answer(status, {})
+
+    async def until(self, true: Callable[[], bool]) -> None:
+        """Waits for requests until it is so."""
+        async with asyncio.timeout(DEADLINE_S):
+            while not true():
+                self.changed.clear()
+                await self.changed.wait()
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    """One on loopback."""
+    one = Receiver()
+    yield one
+    await one.stop()
+
+
+class Sending:
+    """An endpoint's life on a journal."""
+
+    def __init__(self, journal: Kept, folder: Path, url: str, **settings: Any) -> None:
+        settings = {"backoff_s": 0.001, "backoff_max_s": 0.002, **settings}
+        self.endpoint = Endpoint(
+            WebhookEndpoint(name="crm", url=f"{url}/hook", secret=SECRET, **settings),
+            folder / "crm.json",
+            journal=journal,
+            now_ms=lambda: time.time_ns() // 1_000_000,
+        )
+        self.task = asyncio.create_task(self.endpoint.run())
+
+    async def stop(self) -> None:
+        """Cancels it, as the server's end does."""
+        self.task.cancel()
+        await asyncio.gather(self.task, return_exceptions=True)
+
+
+async def so(true: Callable[[], bool]) -> None:
+    """Lets the loop turn until it is so: inside the endpoint, which tells no test."""
+    async with asyncio.timeout(DEADLINE_S):
+        while not true():  # noqa: ASYNC110
+            await asyncio.sleep(0)
+
+
+def from_the_start(folder: Path) -> None:
+    """The endpoint was known before anything happened."""
+    (folder / "crm.json").write_text(json.dumps({"cursor": "g1-0"}))
+
+
+async def test_every_event_is_sent_signed_and_in_order(receiver: Receiver, tmp_path: Path) -> None:
+    """With its type, its time and its place."""
+    story = told()
+    from_the_start(tmp_path)
+    sending = Sending(Kept(story.records), tmp_path, await receiver.start())
+    await so(lambda: sending.endpoint.sent == len(story.events))
+    await sending.stop()
+    places = [(taken["data"]["stream"], taken["data"]["seq"], taken["type"]) for taken in receiver.taken]
+    assert places == [(stream, seq, type(event).__name__) for stream, seq, event in story.events]
+    assert receiver.taken[0]["timestamp"] == "2023-11-14T22:13:20Z"
+    assert receiver.ids == [taken["data"]["cursor"] for taken in receiver.taken]
+    assert (sending.endpoint.state, sending.endpoint.sent) == (SENDING, len(story.events))
+
+
+async def test_a_new_endpoint_begins_with_what_comes(receiver: Receiver, tmp_path: Path) -> None:
+    """What was before it is the feed's to give; a filter leaves the rest out."""
+    story = told()
+    journal = Kept(story.records)
+    sending = Sending(journal, tmp_path, await receiver.start(), types=["IdentityConflictFound"])
+    await so((tmp_path / "crm.json").exists)
+    story.unit(ANN, (f"{ANN}-1", ev.NoteAdded(at_ms=0, text="n")))
+    story.unit(ANN, (ANN, ev.IdentityConflictFound(at_ms=0, identity="user:1", other="cubob")))
+    await receiver.until(lambda: bool(receiver.taken))
+    await sending.stop()
+    assert [taken["type"] for taken in receiver.taken] == ["IdentityConflictFound"]
+
+
+async def test_what_is_not_taken_comes_again_under_its_id(receiver: Receiver, tmp_path: Path) -> None:
+    """Before anything that follows it."""
+    story = told()
+    from_the_start(tmp_path)
+    receiver.answers = [200, 500, None, 404, 200]
+    sending = Sending(Kept(story.records), tmp_path, await receiver.start())
+    await so(lambda: sending.endpoint.sent == len(story.events))
+    await sending.stop()
+    assert len(set(receiver.ids[1:5])) == 1
+    assert receiver.ids[0] != receiver.ids[1] != receiver.ids[5]
+    assert len(receiver.taken) == len({taken["data"]["cursor"] for taken in receiver.taken})
+    assert (sending.endpoint.state, sending.endpoint.failures) == (SENDING, 0)
+
+
+async def test_an_endpoint_that_never_takes_is_dead_and_seen(receiver: Receiver, tmp_path: Path) -> None:
+    """It is left alone, and the next start goes on with the same event."""
+    story = told()
+    from_the_start(tmp_path)
+    receiver.answers = [200, 503, 503, 503]
+    url = await receiver.start()
+    sending = Sending(Kept(story.records), tmp_path, url, attempts_max=3)
+    await sending.task
+    status = sending.endpoint.status()
+    assert (status["state"], status["failures"], status["reason"], status["sent"]) == (DEAD, 3, "HTTP 503", 1)
+    again = Sending(Kept(story.records), tmp_path, url)
+    await receiver.until(lambda: len(receiver.taken) == len(story.events))
+    await again.stop()
+    assert receiver.ids[4] == receiver.ids[3]
+
+
+async def test_gone_is_a_no_for_good(receiver: Receiver, tmp_path: Path) -> None:
+    """HTTP 410, says the standard."""
+    from_the_start(tmp_path)
+    receiver.answers = [410]
+    sending = Sending(Kept(told().records), tmp_path, await receiver.start())
+    await sending.task
+    assert (sending.endpoint.state, sending.endpoint.failures) == (DEAD, 1)
+
+
+async def test_nobody_there_is_a_failure_as_any(tmp_path: Path) -> None:
+    """The state says what is tried."""
+    from_the_start(tmp_path)
+    sending = Sending(Kept(told().records), tmp_path, "http://127.0.0.1:9", backoff_s=60.0, backoff_max_s=60.0)
+    await so(lambda: bool(sending.endpoint.failures))
+    assert (sending.endpoint.state, sending.endpoint.reason) == (RETRYING, "ConnectError")
+    await sending.stop()
+
+
+async def test_what_was_taken_is_not_sent_after_a_stop(receiver: Receiver, tmp_path: Path) -> None:
+    """The cursor is kept on the way out."""
+    story = told()
+    journal = Kept(story.records)
+    from_the_start(tmp_path)
+    url = await receiver.start()
+    first = Sending(journal, tmp_path, url)
+    await receiver.until(lambda: len(receiver.taken) >= 2)
+    await first.stop()
+    second = Sending(journal, tmp_path, url)
+    await receiver.until(lambda: receiver.ids[-1] == f"g1-{story.position}")
+    await second.stop()
+    # At most the one under way when the first was stopped comes twice.
+    assert len(receiver.ids) - len(set(receiver.ids)) <= 1
+    assert list(dict.fromkeys(receiver.ids)) == sorted(set(receiver.ids), key=receiver.ids.index)
+    assert len(set(receiver.ids)) == len(story.events)
+
+
+async def test_a_gap_is_counted_and_passed(receiver: Receiver, tmp_path: Path) -> None:
+    """Retention took what was to be sent: the rest goes out, and an operator sees it."""
+    story = told()
+    from_the_start(tmp_path)
+    sending = Sending(Kept(story.records, first=3), tmp_path, await receiver.start())
+    await receiver.until(lambda: receiver.ids[-1:] == [f"g1-{story.position}"])
+    await sending.stop()
+    assert sending.endpoint.gaps == 1
+    assert receiver.taken[0]["data"]["position"] == 3
+
+
+async def test_endpoints_do_not_wait_for_each_other(receiver: Receiver, tmp_path: Path) -> None:
+    """One that is not there delays nobody."""
+    url = await receiver.start()
+    story = told()
+    settings = [
+        WebhookEndpoint(name="gone", url="http://127.0.0.1:9/", secret=SECRET),
+        WebhookEndpoint(name="crm", url=url, secret=SECRET),
+    ]
+    from_the_start(tmp_path)
+    (tmp_path / "gone.json").write_bytes((tmp_path / "crm.json").read_bytes())
+    sender = WebhookSender(settings, tmp_path, journal=Kept(story.records), now_ms=lambda: time.time_ns() // 1_000_000)
+    task = asyncio.create_task(sender.run())
+    await receiver.until(lambda: len(receiver.taken) == len(story.events))
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert sender.status()["gone"]["state"] == RETRYING
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "what"),
+    [
+        ({"secret": "swordfish"}, "whsec_"),
+        ({"url": "ftp://crm.example.org"}, "https://crm.example.org"),
+        ({"types": ["MessageRecieved"]}, "MessageRecieved"),
+        ({"name": "a b"}, "name"),
+    ],
+)
+def test_settings_say_what_to_write(endpoint: dict[str, Any], what: str) -> None:
+    """A webhook that cannot work is found at the start."""
+    whole = {"name": "crm", "url": "https://crm.example.org/x", "secret": SECRET, **endpoint}
+    with pytest.raises(SettingsError, match=what):
+        parse({"webhooks": [whole]})
+    with pytest.raises(SettingsError, match="unique"):
+        parse({"webhooks": [{"name": "crm", "url": "https://c.example/", "secret": SECRET}] * 2})
