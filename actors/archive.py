@@ -82,6 +82,10 @@ class ArchiveStore(Prunable, Protocol):
         """Keeps the newest of each customer."""
         ...
 
+    async def index(self) -> int:
+        """Brings the full text a small step nearer; 0 where it has all."""
+        ...
+
     async def reset(self) -> None:
         """Empties it, position 0."""
         ...
@@ -143,6 +147,8 @@ class Archive:
             if self.position >= self._head and not self._ready_snapshots():
                 if self._draining:
                     return
+                if not self._moved.is_set() and await self._store.index():
+                    continue
                 await self._something()
             self._moved.clear()
             self._fault.check()
@@ -153,7 +159,7 @@ class Archive:
             now_s = clock()
             if not self._draining and self._head - self.position < BATCH_RECORDS:
                 within_s, took_s = now_s - since_s, now_s - began_s
-                await asyncio.sleep(pause_s(self._gather_s, records=records, within_s=within_s, took_s=took_s))
+                await self._pause(pause_s(self._gather_s, records=records, within_s=within_s, took_s=took_s))
             since_s = now_s
 
     def drain(self) -> None:
@@ -213,6 +219,14 @@ class Archive:
                 f"the journal begins at position {first} and this archive ends at {had}: what is between was only in "
                 "the archive that is missing. Put that archive, or a backup of both, in its place"
             )
+
+    async def _pause(self, pause_s: float) -> None:
+        """Lets records gather; meanwhile the full text comes nearer, a step at a time."""
+        clock = asyncio.get_running_loop().time
+        until_s = clock() + pause_s
+        while clock() < until_s and not self._draining and await self._store.index():
+            pass
+        await asyncio.sleep(max(0.0, until_s - clock()))
 
     async def _something(self) -> None:
         """Waits until there is something to follow or save; retention is due on a quiet server too."""

@@ -11,6 +11,7 @@ from collections.abc import Sequence, Set
 from functools import cache
 from operator import itemgetter
 
+from adapters.stores import archive_search
 from adapters.stores.archive_schema import ARCHIVE, TABLES
 from adapters.stores.connection import transaction
 from protocol.archive import Changes, Patch
@@ -62,6 +63,8 @@ def prune(db: sqlite3.Connection, before_ms: int) -> int:
         gone = db.execute(closed, (before_ms, PRUNE_CONVERSATIONS)).fetchall()
         if gone:
             db.execute("UPDATE meta SET value = max(value, ?) WHERE key = 'pruned_before_ms'", (before_ms,))
+        for (conversation,) in gone:
+            archive_search.forget(db, conversation)
         dropped = sum(db.executemany(sql, gone).rowcount for sql in _PRUNE_CONVERSATION)
         db.executemany(_STRIP_OPENING, gone)
         db.execute(_STRIP_QUARANTINED, {"before": before_ms})
@@ -72,8 +75,11 @@ def prune(db: sqlite3.Connection, before_ms: int) -> int:
 def reset(db: sqlite3.Connection, generation: str) -> None:
     """Empties the archive: position 0, to follow the journal of `generation`."""
     with transaction(db):
-        for kind, name in db.execute("SELECT type, name FROM sqlite_schema WHERE type IN ('table', 'view')").fetchall():
-            db.execute(f"DROP {kind} {name}")
+        # First those that keep tables of their own, which go with them.
+        for like in ("CREATE VIRTUAL TABLE %", "%"):
+            names = "SELECT type, name FROM sqlite_schema WHERE type IN ('table', 'view') AND sql LIKE ?"
+            for kind, name in db.execute(names, (like,)).fetchall():
+                db.execute(f"DROP {kind} {name}")
         for step in ARCHIVE.steps:
             for statement in step:
                 db.execute(statement)

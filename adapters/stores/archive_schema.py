@@ -9,6 +9,7 @@ in `event`, and `message` and `activity` are views of it; and an index is here o
 
 from msgspec import Struct
 
+from adapters.stores.archive_search import SEARCH_SCHEMA
 from adapters.stores.migrations import Schema
 
 
@@ -352,4 +353,5 @@ _POLICY = (
     FROM event WHERE stream = 'policy'""",
 )
 
-ARCHIVE = Schema(name="archive", application_id=0x54684C61, steps=(_FIRST, _HANDOFFS, _CONTEXT, _POLICY))  # "ThLa"
+_STEPS = (_FIRST, _HANDOFFS, _CONTEXT, _POLICY, SEARCH_SCHEMA)
+ARCHIVE = Schema(name="archive", application_id=0x54684C61, steps=_STEPS)  # "ThLa"

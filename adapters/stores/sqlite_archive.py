@@ -11,8 +11,9 @@ from typing import Any
 
 from adapters.stores import archive_queries as queries
 from adapters.stores import archive_rows as rows
-from adapters.stores import connection, migrations
+from adapters.stores import archive_search, archive_timeline, connection, migrations
 from adapters.stores.archive_schema import ARCHIVE
+from adapters.stores.archive_timeline import Before, Wanted
 from adapters.stores.connection import Connection, Runs, checkpoint, open_reader, open_writer
 from adapters.stores.errors import StoreFailed
 from adapters.stores.locks import FileLock
@@ -47,6 +48,10 @@ class ArchiveWrites:
         while step := await self._writer().run(rows.prune, before_ms):
             dropped += step
         return dropped
+
+    async def index(self) -> int:
+        """Brings the full text a step nearer to the archive's position; returns the events looked at, 0 at the end."""
+        return await self._writer().run(archive_search.index)
 
     async def attached(self, names: set[str]) -> set[str]:
         """Those of the attachments, named by their hash, that a message or a quarantined input still names."""
@@ -121,6 +126,18 @@ class ArchiveReads:
     async def journey(self, customer: str) -> dict[str, Any] | None:
         """A customer's row with `identities` and `conversations`, oldest first, each as `conversation` gives it."""
         return await self._reader().run(connection.read, queries.journey, customer)
+
+    async def timeline(
+        self, customer: str, wanted: Wanted, *, limit: int = 100, before: Before | None = None
+    ) -> list[dict[str, Any]] | None:
+        """What happened with a customer, the newest first; None where there is no such customer."""
+        return await self._reader().run(
+            connection.read, archive_timeline.timeline, customer, wanted, limit=limit, before=before
+        )
+
+    async def searched(self) -> int:
+        """The position up to which the full text is indexed."""
+        return await self._reader().run(archive_timeline.searched)
 
     async def quarantine(
         self, *, account: str = "", limit: int = 100, before: tuple[int, str] | None = None

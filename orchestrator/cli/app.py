@@ -10,7 +10,19 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from orchestrator.cli import archive, conversation, customer, demo, outbox, policy, quarantine, serve, status, token
+from orchestrator.cli import (
+    archive,
+    conversation,
+    customer,
+    demo,
+    outbox,
+    policy,
+    quarantine,
+    serve,
+    status,
+    timeline,
+    token,
+)
 from orchestrator.cli.exits import Exit, Failure
 from orchestrator.cli.output import errors
 
@@ -26,6 +38,7 @@ app = typer.Typer(
 app.command("serve", epilog=serve.EXAMPLE)(serve.serve)
 app.command("demo", epilog=demo.EXAMPLE)(demo.demo)
 app.command("status", epilog=status.EXAMPLE)(status.status)
+app.command("timeline", epilog=timeline.EXAMPLE)(timeline.timeline)
 app.add_typer(token.app, name="token")
 app.add_typer(conversation.app, name="conversation")
 app.add_typer(customer.app, name="customer")

@@ -9,7 +9,7 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
-from orchestrator.gateway import attachments, feed, health, operations, policy, posted_events, reads, webhooks
+from orchestrator.gateway import attachments, feed, health, history, operations, policy, posted_events, reads, webhooks
 from orchestrator.gateway.access import SIGNED
 from orchestrator.gateway.answers import ErrorAnswer, error_answer, error_status
 from orchestrator.gateway.failures import failed
@@ -38,6 +38,7 @@ def application(services: Services, *, body_bytes_max: int, version: str) -> Lit
             *posted_events.ROUTES,
             *reads.ROUTES,
             *feed.ROUTES,
+            *history.ROUTES,
             *operations.ROUTES,
             *policy.ROUTES,
             *attachments.ROUTES,

@@ -7,6 +7,7 @@ are `orchestrator/cells.py`, `orchestrator/intake.py` and the archive store's re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+from adapters.stores.archive_timeline import Before, Wanted
 from orchestrator.feed import Readable
 from protocol.archive import StoredEvent
 from protocol.commands import AnyCommand
@@ -155,6 +156,16 @@ class Archive(Protocol):
 
     async def journey(self, customer: str, /) -> Mapping[str, Any] | None:
         """A customer with identities, conversations, interactions and relations."""
+        ...
+
+    async def timeline(
+        self, customer: str, wanted: Wanted, *, limit: int = 100, before: Before | None = None
+    ) -> Sequence[Mapping[str, Any]] | None:
+        """What happened with a customer, the newest first; None where there is none."""
+        ...
+
+    async def searched(self) -> int:
+        """The position up to which words can be found."""
         ...
 
     async def quarantine(

@@ -270,6 +270,12 @@ REQUESTS = [
         "/v1/customers/cu1/commands",
         {"command": {"do": "link_identity", "identity": "mailto:ann@example.org"}},
     ),
+    (
+        "timeline cu1 --search bill --channel sms --type NoteAdded --since 1970-01-01T00:00:01+00:00 --limit 5",
+        "GET",
+        "/v1/customers/cu1/timeline?q=bill&channel=sms&types=NoteAdded&limit=5&from_ms=1000",
+        None,
+    ),
     ("quarantine list --account mail", "GET", "/v1/quarantine?account=mail&limit=100", None),
     ("quarantine show q1", "GET", "/v1/quarantine/q1", None),
     ("quarantine replay q1", "POST", "/v1/quarantine/q1/replay", {}),

@@ -236,6 +236,7 @@ class FakeArchive:
         self.events: dict[str, list[StoredEvent]] = {}
         self.handoff_rows: dict[str, list[dict[str, Any]]] = {}
         self.journeys: dict[str, dict[str, Any]] = {}
+        self.timelines: dict[str, list[dict[str, Any]]] = {}
         self.quarantines: dict[str, dict[str, Any]] = {}
         self.outbox_rows: list[dict[str, Any]] = []
         self.wanted: list[dict[str, Any]] = []
@@ -262,6 +263,15 @@ class FakeArchive:
 
     async def journey(self, customer: str, /) -> Mapping[str, Any] | None:
         return self.journeys.get(customer)
+
+    async def timeline(
+        self, customer: str, wanted: Any, *, limit: int = 100, before: Any = None
+    ) -> Sequence[Mapping[str, Any]] | None:
+        self.wanted.append({"wanted": wanted, "limit": limit, "before": before})
+        return self.timelines.get(customer)
+
+    async def searched(self) -> int:
+        return self.at
 
     async def quarantine(self, **wanted: Any) -> Sequence[Mapping[str, Any]]:
         self.wanted.append(wanted)

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from adapters.channels.twilio_signature import sign
+from adapters.stores.archive_timeline import Wanted
 from orchestrator.settings import Http, Limits
 from protocol.archive import StoredEvent
 from protocol.commands import LinkIdentity, MarkReplayed, ReplayDelivery
@@ -676,3 +677,35 @@ async def test_what_the_feed_no_longer_has_is_said(running: Running) -> None:
     assert (gone.status_code, gone.json()["code"]) == (410, Code.GONE)
     assert [event["event"]["text"] for event in kept.json()["events"]] == ["b"]
     assert (wrong.status_code, wrong.json()["field"]) == (422, "types")
+
+
+# Timeline
+
+
+async def test_a_timeline_is_filtered_and_paged(running: Running) -> None:
+    """What is asked for reaches the archive, and the next page is named where there may be one."""
+    entry = {"at_ms": 5, "position": 3, "n": 1, "event": {"type": "NoteAdded"}}
+    running.archive.timelines["cu1"] = [entry]
+    running.archive.at = 7
+    query = {"channel": "sms", "types": "NoteAdded", "q": " bill ", "from_ms": 1, "until_ms": 9, "before": "8,4,0"}
+    async with running.http("agent") as http:
+        page = (await http.get("/v1/customers/cu1/timeline", params={**query, "limit": 1})).json()
+        last = (await http.get("/v1/customers/cu1/timeline", params={"limit": 2})).json()
+    assert page == {"position": 7, "searched": 7, "entries": [entry], "next": "5,3,1"}
+    assert last["next"] == ""
+    asked = running.archive.wanted[0]
+    assert asked["before"] == (8, 4, 0)
+    assert asked["wanted"] == Wanted(channel="sms", types=["NoteAdded"], q="bill", from_ms=1, until_ms=9)
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "field"),
+    [("types=Nothing", 422, "types"), ("before=1,2", 422, "before"), ("before=1,2,x", 422, "before"), ("", 404, "")],
+)
+async def test_a_timeline_that_cannot_be_shown(running: Running, query: str, status: int, field: str) -> None:
+    """Says what is wrong."""
+    running.archive.timelines["cu1"] = []
+    customer = "cu1" if query else "cu2"
+    async with running.http("reader") as http:
+        answer = await http.get(f"/v1/customers/{customer}/timeline?{query}")
+    assert (answer.status_code, answer.json()["field"]) == (status, field)

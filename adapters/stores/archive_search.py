@@ -1,0 +1,83 @@
+"""The full text of the archive: an FTS5 index of what was said, made in small steps behind everything else.
+
+    event ── position by position, up to meta `searched` ──> searchable (id ↔ stream, seq) ──> search (id → words)
+
+The words stand in `event` alone: `search` is an external-content table over the view `said`, so what leaves `event`
+must leave the index before it does (`forget`). It has a position of its own, and never delays the archive's.
+"""
+
+import sqlite3
+
+from adapters.stores.connection import transaction
+
+STEP_EVENTS = 400
+"""Events one step looks at: about ten milliseconds of the writer, between two of its batches."""
+
+SEARCH_SCHEMA = (
+    # An id of our own: VACUUM may number `event` anew, and the index would then speak of other events.
+    """CREATE TABLE searchable (
+        id INTEGER PRIMARY KEY,
+        stream TEXT NOT NULL,
+        seq INTEGER NOT NULL)""",
+    "CREATE UNIQUE INDEX searchable_by_event ON searchable (stream, seq)",
+    """CREATE VIEW said AS SELECT
+        id,
+        trim(coalesce(json_extract(body, '$.subject'), '') || ' ' || json_extract(body, '$.text')) AS words
+    FROM searchable JOIN event USING (stream, seq)""",
+    """CREATE VIRTUAL TABLE search USING fts5 (
+        words, content = 'said', content_rowid = 'id', tokenize = 'unicode61 remove_diacritics 2')""",
+    "INSERT INTO meta VALUES ('searched', 0)",
+)
+
+
+def index(db: sqlite3.Connection) -> int:
+    """Indexes the next events; returns how many were looked at, 0 where the index has all."""
+    searched = int(db.execute("SELECT value FROM meta WHERE key = 'searched'").fetchone()[0])
+    first = _rowid_after(db, searched)
+    span = db.execute("SELECT position FROM event WHERE rowid >= ? ORDER BY rowid LIMIT ?", (first, STEP_EVENTS))
+    through = max((row[0] for row in span), default=0)
+    if not through:
+        return 0
+    # Whole positions, since one is all that is kept of how far it is.
+    last = _rowid_after(db, through) - 1
+    with transaction(db):
+        newest = db.execute("SELECT coalesce(max(id), 0) FROM searchable").fetchone()[0]
+        db.execute(_TAKE, (first, last))
+        db.execute("INSERT INTO search (rowid, words) SELECT id, words FROM said WHERE id > ?", (newest,))
+        db.execute("UPDATE meta SET value = ? WHERE key = 'searched'", (through,))
+    return last - first + 1
+
+
+def forget(db: sqlite3.Connection, stream: str) -> None:
+    """Takes a stream out of the index; before its events go, in the same transaction."""
+    db.execute(
+        "INSERT INTO search (search, rowid, words) SELECT 'delete', id, words FROM said "
+        "WHERE id IN (SELECT id FROM searchable WHERE stream = ?)",
+        (stream,),
+    )
+    db.execute("DELETE FROM searchable WHERE stream = ?", (stream,))
+
+
+_TAKE = """
+    INSERT INTO searchable (stream, seq) SELECT stream, seq FROM event
+    WHERE rowid BETWEEN ? AND ? AND type IN ('MessageReceived', 'MessageQueued', 'AutomaticReplyReceived', 'NoteAdded')
+    ORDER BY rowid"""
+
+
+def _rowid_after(db: sqlite3.Connection, position: int) -> int:
+    """The first row of `event` behind a position; one past the last where none is.
+
+    Rows lie in the order of their positions, of which there is no index: a bisection takes two dozen looks.
+    """
+    low, high = db.execute("SELECT coalesce(min(rowid), 1), coalesce(max(rowid), 0) + 1 FROM event").fetchone()
+    while low < high:
+        middle = (low + high) // 2
+        # Retention leaves gaps: the next row there is, is asked.
+        found = db.execute(
+            "SELECT rowid, position FROM event WHERE rowid >= ? ORDER BY rowid LIMIT 1", (middle,)
+        ).fetchone()
+        if found[1] <= position:
+            low = found[0] + 1
+        else:
+            high = middle
+    return int(low)

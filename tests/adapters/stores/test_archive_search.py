@@ -1,0 +1,178 @@
+"""The timeline and its full text, on SQLite and in memory alike."""
+
+import sqlite3
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapters.stores.archive_search import STEP_EVENTS
+from adapters.stores.archive_timeline import Before, Wanted, fts_query
+from adapters.stores.memory import MemoryArchive
+from protocol import events as ev
+from tests.adapters.stores.story import HOUR_MS, Story
+from tests.adapters.stores.test_archive_conformance import ANN, BOB, Archive, archive
+
+__all__ = ["archive"]  # The fixture, for both kinds of archive.
+
+FIRST = f"{ANN}-1"
+
+
+def told() -> Story:
+    """Ann mails about her bill, is answered and noted, then texts; Bob has a bill too."""
+    story = Story()
+    story.meet(ANN, "mailto:ann@example.org", "email", "My électricity bill is wrong", subject="Bill of March")
+    story.meet(BOB, "chat:bob", "chat", "My bill is wrong as well")
+    story.now_ms += HOUR_MS
+    story.reply(ANN, FIRST, 1, "mailto:ann@example.org", "email", "Which meter is it?")
+    story.unit(ANN, (FIRST, ev.NoteAdded(at_ms=0, actor="agent:bo", text="Meter 4711 was read twice")))
+    story.now_ms += HOUR_MS
+    sms = "tel:+447700900123"
+    story.unit(ANN, (FIRST, story.contact(2, sms, "sms")), (FIRST, story.message(2, sms, "sms", "Meter 4711, please")))
+    return story
+
+
+async def indexed(archive: Archive, story: Story) -> None:
+    """The archive and its full text, at the story's end."""
+    await archive.follow(story)
+    while await archive.store.index():
+        pass
+
+
+async def look(archive: Archive, limit: int = 100, before: Before | None = None, **wanted: Any) -> list[dict[str, Any]]:
+    """Ann's entries."""
+    entries = await archive.reader.timeline(ANN, Wanted(**wanted), limit=limit, before=before)
+    assert entries is not None
+    return entries
+
+
+def texts(entries: list[dict[str, Any]]) -> list[str]:
+    """What was said."""
+    return [entry["event"]["text"] for entry in entries if "text" in entry["event"]]
+
+
+async def test_everything_of_a_customer_comes_newest_first(archive: Archive) -> None:
+    """Their own stream and their conversations', and nobody else's."""
+    story = told()
+    await archive.follow(story)
+    entries = await look(archive)
+    mine = [(s, seq, type(e).__name__) for s, seq, e in story.events if s in (ANN, FIRST)]
+    assert [(e["stream"], e["seq"], e["type"]) for e in entries] == mine[::-1]
+    assert await archive.reader.timeline("cunobody", Wanted(), limit=10) is None
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3])
+async def test_pages_join_without_a_gap(archive: Archive, limit: int) -> None:
+    """By the place of a page's last entry."""
+    await archive.follow(told())
+    whole, found, before = await look(archive), [], None
+    while page := await look(archive, limit, before):
+        found += page
+        before = (page[-1]["at_ms"], page[-1]["position"], page[-1]["n"])
+    assert found == whole
+
+
+async def test_filters(archive: Archive) -> None:
+    """By channel, also where only the contact has one; by type; by time."""
+    story = told()
+    await archive.follow(story)
+    assert texts(await look(archive, channel="sms")) == ["Meter 4711, please"]
+    assert {e["channel"] for e in await look(archive, channel="email")} == {"email"}
+    assert texts(await look(archive, types=["NoteAdded"])) == ["Meter 4711 was read twice"]
+    assert texts(await look(archive, from_ms=story.now_ms)) == ["Meter 4711, please"]
+    assert texts(await look(archive, until_ms=story.now_ms - HOUR_MS)) == ["My électricity bill is wrong"]
+
+
+@pytest.mark.parametrize(
+    ("q", "found"),
+    [
+        ("bill", ["My électricity bill is wrong"]),
+        ("ELECTRICITY", ["My électricity bill is wrong"]),
+        ("march", ["My électricity bill is wrong"]),
+        ("meter 4711", ["Meter 4711, please", "Meter 4711 was read twice"]),
+        ('"4711 was"', ["Meter 4711 was read twice"]),
+        ("electr*", ["My électricity bill is wrong"]),
+        ("electr", []),
+        ("bill OR meter", []),
+        ("???", []),
+        ('"', []),
+    ],
+)
+async def test_words_are_searched(archive: Archive, q: str, found: list[str]) -> None:
+    """All must occur, in one message or note of this customer; what looks like an operator is a word."""
+    await indexed(archive, told())
+    assert texts(await look(archive, q=q)) == found
+
+
+async def test_what_was_found_is_shown_in_its_place(archive: Archive) -> None:
+    """The words around it, with a mark."""
+    await indexed(archive, told())
+    [entry] = await look(archive, q="twice")
+    assert entry["found"] == "Meter 4711 was read [twice]"
+
+
+async def test_the_index_follows_in_steps_with_a_position_of_its_own(archive: Archive) -> None:
+    """Each looks at a bounded number of events, or one unit; a step after the end does nothing."""
+    story = told()
+    for n in range(STEP_EVENTS):
+        story.unit(ANN, (FIRST, story.message(2, "tel:+447700900123", "sms", f"word{n}")))
+    await archive.follow(story)
+    assert await archive.reader.searched() == 0
+    assert await look(archive, q="meter") == []
+    looked = [await archive.store.index()]
+    assert len(await look(archive, q="meter")) == 3
+    assert await look(archive, q=f"word{STEP_EVENTS - 1}") == []
+    looked += [await archive.store.index(), await archive.store.index()]
+    assert (looked[0], looked[2]) == (STEP_EVENTS, 0)
+    assert sum(looked) == len(story.events)
+    assert await archive.reader.searched() == story.position
+    assert len(await look(archive, q=f"word{STEP_EVENTS - 1}")) == 1
+
+
+async def test_retention_takes_the_words_out_of_the_index() -> None:
+    """With the conversation they were said in; what is left is still found, and the index is sound."""
+    story = told()
+    story.unit(BOB, (f"{BOB}-1", ev.ConversationClosed(at_ms=0)))
+    archive = MemoryArchive()
+    await archive.open()
+    await archive.apply(story.changes())
+    while await archive.index():
+        pass
+    await archive.prune(story.now_ms + 1)
+    check = "INSERT INTO search (search, rank) VALUES ('integrity-check', 1)"
+    db = archive._opened().db
+    db.execute(check)
+    assert db.execute("SELECT count(*) FROM search WHERE search MATCH 'bill'").fetchone() == (1,)
+    assert await archive.index() == 0
+    await archive.reset()
+    assert (await archive.searched(), await archive.index()) == (0, 0)
+
+
+async def test_a_vacuum_does_not_confuse_it() -> None:
+    """It may number the events anew."""
+    story = told()
+    story.unit(ANN, (FIRST, ev.ConversationClosed(at_ms=0)))
+    archive = MemoryArchive()
+    await archive.open()
+    await archive.apply(story.changes())
+    while await archive.index():
+        pass
+    await archive.prune(story.now_ms + 1)
+    archive._opened().db.execute("VACUUM")
+    before = story.position
+    story.unit(BOB, (f"{BOB}-1", story.message(1, "chat:bob", "chat", "still wrong")))
+    await archive.apply(story.changes(before))
+    assert await archive.index() == 1
+    entries = await archive.timeline(BOB, Wanted(q="wrong"))
+    assert entries is not None
+    assert texts(entries) == ["still wrong", "My bill is wrong as well"]
+
+
+@given(st.text(max_size=40))
+def test_whatever_is_typed_is_a_query(q: str) -> None:
+    """FTS5 never calls it a fault."""
+    db = sqlite3.connect(":memory:")
+    db.execute("CREATE VIRTUAL TABLE t USING fts5 (x)")
+    db.execute("SELECT * FROM t WHERE t MATCH ?", (fts_query(q),)).fetchall()
+    db.close()
