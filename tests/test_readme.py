@@ -186,7 +186,9 @@ def test_every_setting_is_documented_with_its_default() -> None:
 def test_no_setting_is_documented_that_is_not_there() -> None:
     """Rows of settings that were removed are removed."""
     known = {PREFIXES[part] + field.name for part in parts() for field in msgspec.structs.fields(part)}
-    rows = set(re.findall(r"^\| `((?:http|limits|policy|email|twilio|gateway|webhooks)\.[a-z_]+)`", OPERATIONS, re.MULTILINE))
+    rows = set(
+        re.findall(r"^\| `((?:http|limits|policy|email|twilio|gateway|webhooks)\.[a-z_]+)`", OPERATIONS, re.MULTILINE)
+    )
     assert rows <= known
 
 

@@ -15,6 +15,7 @@ from orchestrator.cli import (
     conversation,
     customer,
     demo,
+    export,
     outbox,
     policy,
     quarantine,
@@ -39,6 +40,7 @@ app.command("serve", epilog=serve.EXAMPLE)(serve.serve)
 app.command("demo", epilog=demo.EXAMPLE)(demo.demo)
 app.command("status", epilog=status.EXAMPLE)(status.status)
 app.command("timeline", epilog=timeline.EXAMPLE)(timeline.timeline)
+app.command("export", epilog=export.EXAMPLE)(export.export)
 app.add_typer(token.app, name="token")
 app.add_typer(conversation.app, name="conversation")
 app.add_typer(customer.app, name="customer")

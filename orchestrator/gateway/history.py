@@ -1,20 +1,28 @@
-"""History over HTTP: a customer's timeline, searched and filtered."""
+"""History over HTTP: a customer's timeline, searched and filtered; a conversation as a vCon."""
 
+import asyncio
+from collections.abc import Mapping
 from typing import Annotated, Any
 
-from litestar import get
+import msgspec
+from litestar import Response, get
 from litestar.params import FromPath, FromQuery, QueryParameter
 
+from adapters.attachments import AttachmentStore
 from adapters.stores.archive_timeline import Before, Wanted
+from adapters.vcon import MEDIA_TYPE as VCON
+from adapters.vcon import to_vcon
 from orchestrator.gateway.access import needs
 from orchestrator.gateway.archive_reads import reach
 from orchestrator.gateway.feed import wanted_types
-from orchestrator.gateway.reads import AT_LEAST_WITHIN_S, AtLeast, Limit
+from orchestrator.gateway.reads import AT_LEAST_WITHIN_S, PAGE_MAX, AtLeast, Limit
 from orchestrator.gateway.services import HttpRequest, services_of
 from protocol.errors import Code, Refusal
 
 Q_MAX = 256
 """Characters of a search: each word is looked for."""
+ALONG_BYTES_MAX = 32 * 1024 * 1024
+"""Of all files of an export together: what is more is named and not sent."""
 Time = Annotated[int, QueryParameter(ge=0, le=2**53, description="Milliseconds since 1970 UTC; 0 is no bound.")]
 
 
@@ -45,6 +53,45 @@ async def get_timeline(
     return {"position": position, "searched": searched, "entries": entries, "next": following}
 
 
+@get("/v1/conversations/{conversation:str}/vcon", guards=[needs("read")], tags=["reads"])
+async def get_vcon(request: HttpRequest, conversation: FromPath[str], at_least: AtLeast = 0) -> Response[bytes]:
+    """One conversation as a vCon, unsigned. Files are in it as long as they fit; what is `secret` is not."""
+    here = services_of(request)
+    await reach(here.archive, at_least, within_s=AT_LEAST_WITHIN_S)
+    row = await here.archive.conversation(conversation)
+    if row is None:
+        raise Refusal(Code.NOT_FOUND, "there is no such conversation", ref=conversation)
+    events: list[dict[str, Any]] = []
+    after = 0
+    while page := await here.archive.events_of_stream(conversation, after, PAGE_MAX):
+        events += [msgspec.json.decode(event.body) for event in page]
+        after = page[-1].seq
+    return Response(await asyncio.to_thread(_vcon, row, events, here.attachments), media_type=VCON)
+
+
+def _vcon(row: Mapping[str, Any], events: list[dict[str, Any]], store: AttachmentStore) -> bytes:
+    return msgspec.json.encode(to_vcon(row, events, _Along(store)))
+
+
+class _Along:
+    """Files that go along with an export, while they fit. Blocks."""
+
+    def __init__(self, store: AttachmentStore) -> None:
+        self._store = store
+        self._left = ALONG_BYTES_MAX
+
+    def __call__(self, name: str) -> bytes | None:
+        """The bytes; None where they are gone, or are too many."""
+        try:
+            if self._store.size(name) > self._left:
+                return None
+            body = self._store.read(name)
+        except Refusal:
+            return None
+        self._left -= len(body)
+        return body
+
+
 def _cursor(before: str) -> Before | None:
     if not before:
         return None
@@ -55,5 +102,5 @@ def _cursor(before: str) -> Before | None:
     return at_ms, position, n
 
 
-ROUTES: list[Any] = [get_timeline]
+ROUTES: list[Any] = [get_timeline, get_vcon]
 """What `http.py` serves from here."""

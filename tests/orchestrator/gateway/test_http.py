@@ -16,8 +16,8 @@ from protocol.archive import StoredEvent
 from protocol.commands import LinkIdentity, MarkReplayed, ReplayDelivery
 from protocol.entities import ConversationSummary, CustomerView
 from protocol.errors import Code, Refusal
-from protocol.events import NoteAdded
-from protocol.inbound import DeliveryReport, MessageArrived
+from protocol.events import MessageReceived, NoteAdded
+from protocol.inbound import Attachment, DeliveryReport, MessageArrived
 from protocol.journal import Entry, Record
 from tests.orchestrator.gateway.conftest import NOW_MS, Running, Start
 
@@ -709,3 +709,30 @@ async def test_a_timeline_that_cannot_be_shown(running: Running, query: str, sta
     async with running.http("reader") as http:
         answer = await http.get(f"/v1/customers/{customer}/timeline?{query}")
     assert (answer.status_code, answer.json()["field"]) == (status, field)
+
+
+async def test_a_conversation_is_exported_as_a_vcon(running: Running) -> None:
+    """All its events, with the files that are there."""
+    name = running.attachments.keep(b"%PDF")
+    running.archive.by_id["cu1-1"] = {
+        **dict.fromkeys(("status", "queue", "owner", "subject"), "x"),
+        **dict.fromkeys(("opened_at_ms", "updated_at_ms", "resolved_at_ms", "closed_at_ms"), 1),
+        "interactions": [],
+        "relations": [],
+        "context": [],
+        "conversation": "cu1-1",
+        "customer": "cu1",
+    }
+    files = [Attachment(name="a.pdf", sha256=name), Attachment(name="b.pdf", sha256="0" * 64)]
+    said = MessageReceived(
+        at_ms=1, interaction=1, channel="sms", identity="tel:+1", source="s", id="1", provider_ms=1, text="hi"
+    )
+    body = msgspec.json.encode(msgspec.structs.replace(said, attachments=files))
+    running.archive.events["cu1-1"] = [StoredEvent(position=1, stream="cu1-1", seq=1, body=body)]
+    async with running.http("reader") as http:
+        response = await http.get("/v1/conversations/cu1-1/vcon")
+        assert (await http.get("/v1/conversations/cu9-1/vcon")).status_code == 404
+    assert response.headers["content-type"] == "application/vcon"
+    vcon = response.json()
+    assert [said["body"] for said in vcon["dialog"]] == ["hi"]
+    assert [one.get("body") for one in vcon["attachments"]][:2] == ["JVBERg", None]

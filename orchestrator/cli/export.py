@@ -1,0 +1,35 @@
+"""`throughline export`: a conversation as a vCon."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from orchestrator.cli.exits import Exit, Failure
+from orchestrator.cli.options import Data, Token, Url, server_of
+from orchestrator.cli.output import print_json
+from orchestrator.cli.server import part
+
+EXAMPLE = "Example: throughline export cu7q2mzj4xk5w3n6ab-1 --out bill.vcon"
+
+
+def export(
+    conversation: Annotated[str, typer.Argument(metavar="CONVERSATION", help="The conversation's id.")],
+    *,
+    out: Annotated[Path | None, typer.Option("--out", help="A file to write; it must not be there yet.")] = None,
+    url: Url = "",
+    token: Token = "",
+    data: Data = None,
+) -> None:
+    """Write a conversation as a vCon (draft-ietf-vcon-vcon-core-04), unsigned JSON, to standard output or a file."""
+    with server_of(url, token, data) as server:
+        answer = server.get(f"/v1/conversations/{part(conversation)}/vcon")
+    if out is None:
+        print_json(answer)
+        return
+    try:
+        with out.open("x", encoding="utf-8") as file:
+            json.dump(answer, file, ensure_ascii=False, indent=2)
+    except OSError as exc:
+        raise Failure(Exit.USAGE, f"--out {out} cannot be written: {exc.strerror}") from exc

@@ -1,0 +1,154 @@
+"""A conversation as a vCon, field by field as draft-ietf-vcon-vcon-core-04 has them."""
+
+import base64
+import uuid
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import pytest
+
+from adapters.stores.memory import MemoryArchive
+from adapters.vcon import PURPOSE, to_vcon, vcon_uuid
+from protocol import events as ev
+from protocol.inbound import Attachment
+from tests.adapters.stores.story import HOUR_MS, Story
+
+ANN, MAIL, CHAT = "cuann0000000000000", "mailto:ann@example.org", "chat:ann"
+FIRST = f"{ANN}-1"
+BILL = b"the bill"
+
+ALLOWED = {
+    "vcon": {"vcon", "uuid", "extensions", "critical", "created_at", "updated_at", "subject", "redacted", "amended"}
+    | {"parties", "dialog", "analysis", "attachments"},
+    "party": {"tel", "sip", "stir", "mailto", "name", "did", "validation", "gmlpos", "civicaddress", "uuid", "type"}
+    | {"org", "dept"},
+    "dialog": {"type", "start", "duration", "parties", "originator", "mediatype", "filename", "body", "encoding"}
+    | {"url", "content_hash", "session_id", "party_history", "application", "message_id"},
+    "attachment": {"purpose", "start", "party", "dialog", "mediatype", "filename", "body", "encoding", "url"}
+    | {"content_hash"},
+}
+"""The parameters that the draft knows, by object."""
+
+
+def told() -> Story:
+    """Ann mails a bill, is answered by an agent and noted; comes by chat; a machine of hers answers."""
+    story = Story(now_ms=1_700_000_000_123)
+    file = Attachment(name="bill.pdf", media_type="application/pdf", size_bytes=8, sha256="a" * 64)
+    gone = Attachment(name="gone.pdf", media_type="application/pdf", size_bytes=8, sha256="b" * 64)
+    story.meet(ANN, MAIL, "email", "My bill is wrong", subject="Bill")
+    mail = msgspec.structs.replace(story.message(1, MAIL, "email", "Here it is"), attachments=[file, gone])
+    story.unit(ANN, (FIRST, msgspec.structs.replace(mail, reference="<m2@example.org>")))
+    story.now_ms += HOUR_MS
+    story.reply(ANN, FIRST, 1, MAIL, "email", "Thank you")
+    story.unit(ANN, (FIRST, ev.NoteAdded(at_ms=0, actor="agent:bo", text="read twice")))
+    number = ev.ContextSet(at_ms=0, actor="agent:bo", key="meter", value=4711)
+    pin = ev.ContextSet(at_ms=0, actor="agent:bo", key="pin", value="1234", sensitivity="secret")
+    story.unit(ANN, (FIRST, number), (FIRST, pin))
+    story.unit(ANN, (FIRST, story.contact(2, CHAT, "chat")), (FIRST, story.message(2, CHAT, "chat", "Hello?")))
+    return story
+
+
+@pytest.fixture
+async def vcon() -> dict[str, Any]:
+    """The story's conversation, through an archive."""
+    story = told()
+    archive = MemoryArchive()
+    await archive.open()
+    await archive.apply(story.changes())
+    row = await archive.conversation(FIRST)
+    assert row is not None
+    events = [msgspec.json.decode(event.body) for event in await archive.events_of_stream(FIRST, 0, 100)]
+    await archive.close()
+    made = to_vcon(row, events, {"a" * 64: BILL}.get)
+    assert made == to_vcon(row, events, {"a" * 64: BILL}.get)
+    decoded: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(made))
+    return decoded
+
+
+def test_the_container(vcon: dict[str, Any]) -> None:
+    """§4.1: what must be there is, and nothing that the draft does not know."""
+    assert vcon.keys() == {"vcon", "uuid", "created_at", "updated_at", "subject", "parties", "dialog", "attachments"}
+    assert vcon.keys() <= ALLOWED["vcon"]
+    assert vcon["vcon"] == "0.4.0"
+    assert vcon["subject"] == "Bill"
+    assert vcon["created_at"] == "2023-11-14T22:13:20.123Z"
+    assert vcon["updated_at"] == "2023-11-14T23:13:20.123Z"
+
+
+def test_the_uuid_is_of_version_8_and_always_the_same(vcon: dict[str, Any]) -> None:
+    """It begins with the time, and differs between conversations of one moment."""
+    one = uuid.UUID(vcon["uuid"])
+    assert (one.version, one.variant) == (8, uuid.RFC_4122)
+    assert one.int >> 80 == 1_700_000_000_123
+    assert vcon["uuid"] == vcon_uuid(FIRST, 1_700_000_000_123) != vcon_uuid(f"{ANN}-2", 1_700_000_000_123)
+
+
+def test_parties(vcon: dict[str, Any]) -> None:
+    """The customer at each address, with one uuid; the account and the agent."""
+    assert all(party.keys() <= ALLOWED["party"] for party in vcon["parties"])
+    mail, account, agent, _bo, chat, *_ = vcon["parties"]
+    assert (mail["mailto"], mail["type"]) == ("ann@example.org", "person")
+    assert (account["name"], account["type"]) == ("email", "organization")
+    assert (agent["type"], agent["validation"]) == ("person", "token")
+    assert (chat["name"], chat["validation"]) == (CHAT, "channel")
+    assert mail["uuid"] == chat["uuid"] != agent["uuid"]
+    assert all(party["type"] in ("person", "bot", "organization") for party in vcon["parties"])
+    assert all("validation" in party for party in vcon["parties"] if "name" in party)
+
+
+def test_dialog(vcon: dict[str, Any]) -> None:
+    """Each message once, in order, from whom to whom."""
+    dialog = vcon["dialog"]
+    assert [(said["body"], said["parties"]) for said in dialog] == [
+        ("My bill is wrong", [0, 1]),
+        ("Here it is", [0, 1]),
+        ("Thank you", [2, 0]),
+        ("Hello?", [4, 5]),
+    ]
+    for said in dialog:
+        assert said.keys() <= ALLOWED["dialog"]
+        assert (said["type"], said["mediatype"], said["encoding"]) == ("text", "text/plain", "none")
+        assert datetime.fromisoformat(said["start"])
+        assert all(0 <= index < len(vcon["parties"]) for index in said["parties"])
+    assert [said["application"] for said in dialog] == ["email", "email", "email", "chat"]
+    assert dialog[1]["message_id"] == "<m2@example.org>"
+
+
+def test_attachments(vcon: dict[str, Any]) -> None:
+    """Files inline where they are there, named where not; the note; the context, without what is secret; ours."""
+    found = vcon["attachments"]
+    for one in found:
+        assert one.keys() <= ALLOWED["attachment"]
+        assert datetime.fromisoformat(one["start"])
+        assert 0 <= one["party"] < len(vcon["parties"])
+        assert 0 <= one["dialog"] < len(vcon["dialog"])
+        assert ("body" in one) == ("encoding" in one)
+    file, gone, note, context, ours = found
+    assert (file["filename"], file["mediatype"], file["dialog"]) == ("bill.pdf", "application/pdf", 1)
+    assert (file["encoding"], "=" in file["body"]) == ("base64url", False)
+    assert base64.urlsafe_b64decode(file["body"] + "==") == BILL
+    assert (gone["filename"], "body" in gone) == ("gone.pdf", False)
+    assert (note["purpose"], note["body"], note["encoding"], note["dialog"]) == ("note", "read twice", "none", 2)
+    assert (context["purpose"], context["encoding"], context["body"]["key"]) == ("context", "json", "meter")
+    assert context["body"]["value"] == 4711
+    assert (ours["purpose"], ours["body"]["conversation"]) == (PURPOSE, FIRST)
+    assert [contact["channel"] for contact in ours["body"]["interactions"]] == ["email", "chat"]
+    assert "1234" not in str(vcon)
+
+
+async def test_a_conversation_without_words_is_still_a_vcon() -> None:
+    """No attachment speaks of a dialog that is not there."""
+    row = {
+        **dict.fromkeys(("status", "queue", "owner", "subject"), ""),
+        **dict.fromkeys(("opened_at_ms", "updated_at_ms", "resolved_at_ms", "closed_at_ms"), 1),
+        "interactions": [],
+        "relations": [],
+        "context": [],
+        "conversation": FIRST,
+        "customer": ANN,
+    }
+    vcon = to_vcon(row, [], {}.get)
+    assert vcon["dialog"] == []
+    assert "subject" not in vcon
+    assert "dialog" not in vcon["attachments"][0]
