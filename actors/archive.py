@@ -86,6 +86,10 @@ class ArchiveStore(Prunable, Protocol):
         """Brings the full text a small step nearer; 0 where it has all."""
         ...
 
+    async def erase(self, customer: str, changes: Changes) -> None:
+        """Puts all rows of the customer anew; what only they had is gone from the file."""
+        ...
+
     async def reset(self) -> None:
         """Empties it, position 0."""
         ...
@@ -133,9 +137,13 @@ class Archive:
         had = await self._store.open()
         await self._check_first(had)
         self.position = await self._store.adopt(await self._journal.generation())
-        self._head = await self._journal.position()
         self._opened = True
         self._say_position()
+        await self.catch_up()
+
+    async def catch_up(self) -> None:
+        """Follows the journal to where it is now."""
+        self._head = await self._journal.position()
         while self.position < self._head:
             await self._follow()
 

@@ -100,6 +100,10 @@ class JournalStore(Protocol):
         """The bodies of the newest units of the customer `policy`, in order; they are kept whatever is trimmed."""
         ...
 
+    async def erase(self, customer: str, redacted: Sequence[Record]) -> None:
+        """Replaces these units' bodies and frees the customer's identities, in one transaction."""
+        ...
+
     async def trim(self, through: int) -> int:
         """Drops units at or below `through`; returns how many."""
         ...

@@ -38,6 +38,7 @@ from protocol.events import (
     ConversationClosed,
     ConversationOpened,
     ConversationWoken,
+    CustomerErased,
     DeliveryDead,
     IdentityConflictFound,
     IdentityLinked,
@@ -497,6 +498,9 @@ def _evolve_own(state: Journey, event: AnyEvent, encoded: bytes) -> None:
             aside.before, aside.before_count = recent.add(aside.before, aside.before_count, encoded)
         case IdentityConflictFound() | InputQuarantined() | PolicyApplied():
             pass
+        case CustomerErased():
+            state.identities, state.past, state.aside = (), (), None
+            state.conversations.clear()
         case _:
             raise AssertionError(f"{type(event).__name__} is not an event of a customer's own stream")
 

@@ -251,7 +251,8 @@ def _contents(at: Place, event: ev.AnyEvent) -> Iterable[Patch]:
         case ev.NoteAdded():
             yield action_row(at, event, "note", event.text)
         case ev.IdentityLinked():
-            yield identity_row(at, event)
+            if event.identity:  # Else it is forgotten.
+                yield identity_row(at, event)
             yield action_row(at, event, "identity_linked", event.identity)
         case ev.IdentityConflictFound():
             yield action_row(at, event, "identity_conflict", f"{event.identity} belongs to {event.other}")
@@ -262,6 +263,8 @@ def _contents(at: Place, event: ev.AnyEvent) -> Iterable[Patch]:
             yield action_row(at, event, "quarantine_replayed", event.quarantine)
         case ev.PolicyApplied():
             pass  # All of it is in `event`, of which `policy` is a view.
+        case ev.CustomerErased():
+            yield action_row(at, event, "erased", event.reason)
         case ev.ConversationOpened():
             pass  # All of it is in `conversation`, `work` and `relation`.
         case _:

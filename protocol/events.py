@@ -411,6 +411,13 @@ class PolicyApplied(Event, kw_only=True, frozen=True, tag="PolicyApplied"):
     note: str = ""
 
 
+class CustomerErased(Event, kw_only=True, frozen=True, tag="CustomerErased"):
+    """The person was forgotten: what was said and their addresses are gone from everywhere, also from the facts before
+    this one. `reason` is the operator's."""
+
+    reason: str
+
+
 AnyEvent = (
     ConversationOpened
     | InteractionStarted
@@ -449,6 +456,7 @@ AnyEvent = (
     | ChannelSwitched
     | ActivityCarried
     | PolicyApplied
+    | CustomerErased
 )
 
 EVENT_TYPES = frozenset(member.__name__ for member in get_args(AnyEvent))

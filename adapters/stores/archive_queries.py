@@ -6,6 +6,7 @@ come as the structs of `protocol/`; those for people, as dicts of JSON values na
 
 # ruff: noqa: S608 - what is put together are this file's own words; every value is bound.
 
+import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -18,6 +19,10 @@ from protocol.entities import ConversationSummary, Status
 
 Row = dict[str, Any]
 
+ADDRESS_MIN = 5
+"""Characters of an address that is looked for within other texts: a shorter one is in too many by chance."""
+HASH = re.compile(rb'"([0-9a-f]{64})"')
+"""Names of files within quarantined input, which is JSON wherever it names any."""
 DUE_SHARDS_MAX = 256
 """There are no more shards; the bound is on the number of a statement's parameters."""
 
@@ -146,6 +151,39 @@ def outbox(db: sqlite3.Connection, states: Sequence[str], limit: int) -> list[Ro
     unsent = "" if "sent" in states else "AND state <> 'sent'"
     sql = f"SELECT * FROM outbox WHERE state IN ({_marks(states)}) {unsent} ORDER BY queued_at_ms, delivery LIMIT ?"
     return [*_rows(db, sql, *states, limit)]
+
+
+def streams_of(db: sqlite3.Connection, customer: str) -> tuple[set[str], set[str]]:
+    """All streams of a customer, and the files that their messages and quarantined inputs name."""
+    own = db.execute("SELECT conversation FROM conversation WHERE customer = ?", (customer,))
+    streams = {customer, *(conversation for (conversation,) in own)}
+    files: set[str] = set()
+    for stream in streams:
+        named = db.execute("SELECT sha256 FROM attachment WHERE conversation = ? AND sha256 <> ''", (stream,))
+        files.update(name for (name,) in named)
+        for (raw,) in db.execute("SELECT raw FROM quarantine WHERE stream = ?", (stream,)):
+            files.update(name.decode() for name in HASH.findall(raw))
+    return streams, files
+
+
+def mentions_of(db: sqlite3.Connection, customer: str) -> list[StoredEvent]:
+    """Events in others' streams that name the customer: a conflict over an identity of theirs, and what an account
+    quarantined that has one of their addresses in it."""
+    places = db.execute(
+        "SELECT stream, seq FROM action WHERE kind = 'identity_conflict' AND stream <> ?1 "
+        "AND substr(detail, -length(?1)) = ?1",
+        (customer,),
+    ).fetchall()
+    identities = db.execute("SELECT identity FROM identity WHERE customer = ?", (customer,)).fetchall()
+    for address in (identity.partition(":")[2] for (identity,) in identities):
+        if len(address) >= ADDRESS_MIN:
+            sql = "SELECT stream, seq FROM quarantine WHERE stream LIKE 'account:%' AND instr(raw, ?)"
+            places += db.execute(sql, (address.encode(),)).fetchall()
+    found = [
+        db.execute("SELECT position, stream, seq, body FROM event WHERE stream = ? AND seq = ?", place).fetchone()
+        for place in dict.fromkeys(places)
+    ]
+    return [StoredEvent(position, stream, seq, body.encode()) for position, stream, seq, body in filter(None, found)]
 
 
 def counts(db: sqlite3.Connection) -> dict[str, int]:

@@ -5,15 +5,15 @@ All functions are steps of the writer's connection, each one transaction.
 
 # ruff: noqa: S608 - tables and columns are the schema's and the projection's own words; every value is bound.
 
-import re
 import sqlite3
 from collections.abc import Sequence, Set
 from functools import cache
 from operator import itemgetter
 
 from adapters.stores import archive_search
+from adapters.stores.archive_queries import HASH
 from adapters.stores.archive_schema import ARCHIVE, TABLES
-from adapters.stores.connection import transaction
+from adapters.stores.connection import checkpoint, overwriting, transaction
 from protocol.archive import Changes, Patch
 from protocol.links import SnapshotTaken
 
@@ -72,6 +72,28 @@ def prune(db: sqlite3.Connection, before_ms: int) -> int:
     return dropped
 
 
+def erase(db: sqlite3.Connection, customer: str, changes: Changes) -> None:
+    """Puts all rows of a customer anew. `changes` has their events with new bodies, and all that follows from them; and
+    of others' events that named them, what changes. Nothing is left of the old rows in the file or in the full text.
+    """
+    own = db.execute("SELECT conversation FROM conversation WHERE customer = ?", (customer,)).fetchall()
+    with overwriting(db):
+        with transaction(db):
+            for (stream,) in [(customer,), *own]:
+                archive_search.forget(db, stream)
+            for sql in _ERASE_CONVERSATION:
+                db.executemany(sql, own)
+            for sql in _ERASE_CUSTOMER:
+                db.execute(sql, {"customer": customer})
+            bodies = [(body, stream, seq) for _, _, stream, seq, _, _, _, body in changes.events]
+            db.executemany("UPDATE event SET body = ? WHERE stream = ? AND seq = ?", bodies)
+            for shape, group in sorted(_by_shape(changes.patches).items()):
+                _write(db, shape, group, forgiving=True)
+            db.executemany(_MOVE_HEAD, changes.heads)
+        archive_search.merge(db)
+        checkpoint(db)
+
+
 def reset(db: sqlite3.Connection, generation: str) -> None:
     """Empties the archive: position 0, to follow the journal of `generation`."""
     with transaction(db):
@@ -127,7 +149,7 @@ def attached(db: sqlite3.Connection, names: Set[str]) -> set[str]:
         if db.execute("SELECT 1 FROM attachment WHERE sha256 = ?", (name,)).fetchone():
             found.add(name)
     for (raw,) in db.execute("SELECT raw FROM quarantine"):
-        found.update(names & {name.decode() for name in _HASH.findall(raw)})
+        found.update(names & {name.decode() for name in HASH.findall(raw)})
     return found
 
 
@@ -227,14 +249,25 @@ _PRUNE_CONVERSATION = (
     "ON delivery > c || '.' AND delivery < c || '/')",
     "DELETE FROM event WHERE stream = ? AND type NOT IN ('ConversationOpened', 'ConversationClosed')",
 )
+_ERASE_CONVERSATION = (
+    *(
+        f"DELETE FROM {table} WHERE conversation = ?"
+        for table in ("interaction", "relation", "attachment", "context_item", "work", "conversation")
+    ),
+    *(f"DELETE FROM {table} WHERE stream = ?" for table in ("action", "timer", "quarantine")),
+    "DELETE FROM outbox WHERE delivery IN (SELECT delivery FROM (SELECT ? AS c) JOIN outbox "
+    "ON delivery > c || '.' AND delivery < c || '/')",
+)
+_ERASE_CUSTOMER = (
+    *(f"DELETE FROM {table} WHERE stream = :customer" for table in ("action", "timer", "quarantine")),
+    *(f"DELETE FROM {table} WHERE customer = :customer" for table in ("identity", "snapshot", "customer")),
+)
 _STRIP_OPENING = (
     "UPDATE event SET body = json_remove(body, '$.subject') WHERE stream = ? AND type = 'ConversationOpened'"
 )
 _STRIP_QUARANTINED = """
     UPDATE event SET body = json_set(body, '$.raw', '')
     WHERE (stream, seq) IN (SELECT stream, seq FROM quarantine WHERE at_ms < :before)"""
-_HASH = re.compile(rb'"([0-9a-f]{64})"')
-"""Quarantined input is JSON wherever it names files."""
 _PRUNE_OLD = (
     "DELETE FROM quarantine WHERE at_ms < :before",
     "DELETE FROM outbox WHERE sent_at_ms < :before",

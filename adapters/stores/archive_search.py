@@ -58,6 +58,11 @@ def forget(db: sqlite3.Connection, stream: str) -> None:
     db.execute("DELETE FROM searchable WHERE stream = ?", (stream,))
 
 
+def merge(db: sqlite3.Connection) -> None:
+    """Makes one piece of the index, without the words of what was forgotten; reads and writes all of it."""
+    db.execute("INSERT INTO search (search) VALUES ('optimize')")
+
+
 _TAKE = """
     INSERT INTO searchable (stream, seq) SELECT stream, seq FROM event
     WHERE rowid BETWEEN ? AND ? AND type IN ('MessageReceived', 'MessageQueued', 'AutomaticReplyReceived', 'NoteAdded')

@@ -118,6 +118,16 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
+@contextmanager
+def overwriting(db: sqlite3.Connection) -> Iterator[None]:
+    """What is deleted or replaced within is overwritten in the file, and not only given free."""
+    db.execute("PRAGMA secure_delete = ON").fetchone()
+    try:
+        yield
+    finally:
+        db.execute("PRAGMA secure_delete = OFF").fetchone()
+
+
 def checkpoint(db: sqlite3.Connection) -> None:
     """Copies the WAL into the file and empties it, so that the file alone is whole: for a writer's end. Readers in
     other processes keep the two files beside it; where one is in the midst of a read, they keep their content too."""

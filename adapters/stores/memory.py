@@ -25,7 +25,7 @@ from adapters.stores.journal_rules import (
 )
 from adapters.stores.sqlite_archive import ArchiveReads, ArchiveWrites
 from protocol.ids import POLICY
-from protocol.journal import POLICIES_KEPT, Fence, Record, Unit, Verdict
+from protocol.journal import POLICIES_KEPT, Fence, Record, Taken, Unit, Verdict
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -238,6 +238,13 @@ class MemoryJournal(MemoryJournalReader):
         """The bodies of the newest units of the customer `policy`, in order; they are kept whatever is trimmed."""
         return list(self._opened().policies)
 
+    async def erase(self, customer: str, redacted: Sequence[Record]) -> None:
+        """Puts the units' new bodies in the place of the old ones, and frees the customer's identities."""
+        self._opened()
+        self.disk.write(lambda image: _erase(image, customer, redacted))
+        self.disk.sync()
+        self.disk.publish()
+
     async def trim(self, through: int) -> int:
         """Drops units at or below `through`. Returns how many went."""
         image = self._opened()
@@ -356,3 +363,23 @@ def _keep(image: _Image, group: Settlement) -> None:
 def _trim(image: _Image, dropped: int) -> None:
     del image.records[:dropped]
     image.trimmed += dropped
+
+
+def _erase(image: _Image, customer: str, redacted: Sequence[Record]) -> None:
+    bodies = {record.position: record.body for record in redacted}
+    image.records = [
+        Record(
+            record.position,
+            record.customer,
+            record.at_ms,
+            [] if record.customer == customer else record.identities,
+            record.entries,
+            bodies.get(record.position, record.body),
+        )
+        for record in image.records
+    ]
+    image.owners = {identity: owner for identity, owner in image.owners.items() if owner != customer}
+    image.unmade = {
+        place: Taken("", customer) if isinstance(verdict, Taken) and verdict.customer == customer else verdict
+        for place, verdict in image.unmade.items()
+    }

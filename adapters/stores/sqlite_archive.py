@@ -53,6 +53,10 @@ class ArchiveWrites:
         """Brings the full text a step nearer to the archive's position; returns the events looked at, 0 at the end."""
         return await self._writer().run(archive_search.index)
 
+    async def erase(self, customer: str, changes: Changes) -> None:
+        """Puts all rows of the customer anew, by `changes`; what only they had is gone from the file and the index."""
+        await self._writer().run(rows.erase, customer, changes)
+
     async def attached(self, names: set[str]) -> set[str]:
         """Those of the attachments, named by their hash, that a message or a quarantined input still names."""
         return await self._writer().run(rows.attached, names)
@@ -134,6 +138,14 @@ class ArchiveReads:
         return await self._reader().run(
             connection.read, archive_timeline.timeline, customer, wanted, limit=limit, before=before
         )
+
+    async def streams_of(self, customer: str) -> tuple[set[str], set[str]]:
+        """All streams of a customer, and the files that their messages and quarantined inputs name."""
+        return await self._reader().run(connection.read, queries.streams_of, customer)
+
+    async def mentions_of(self, customer: str) -> list[StoredEvent]:
+        """Events of others that name the customer or an address of theirs. Reads all conflicts and quarantine."""
+        return await self._reader().run(connection.read, queries.mentions_of, customer)
 
     async def searched(self) -> int:
         """The position up to which the full text is indexed."""

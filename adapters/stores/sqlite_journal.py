@@ -13,7 +13,7 @@ from typing import Any, Literal
 from msgspec import msgpack
 
 from adapters.stores import connection, migrations
-from adapters.stores.connection import Connection, checkpoint, open_reader, open_writer, transaction
+from adapters.stores.connection import Connection, checkpoint, open_reader, open_writer, overwriting, transaction
 from adapters.stores.errors import StoreFailed
 from adapters.stores.journal_rules import (
     JournalState,
@@ -115,6 +115,11 @@ class SqliteJournal:
     async def trim(self, through: int) -> int:
         """Drops units at or below `through`, which the archive must have durably. Returns how many went."""
         return await self._opened().run(self._file.trim, through)
+
+    async def erase(self, customer: str, redacted: Sequence[Record]) -> None:
+        """Puts the units' new bodies in the place of the old ones, of which nothing is left in the file, and frees the
+        customer's identities, all in one transaction."""
+        await self._opened().run(self._file.erase, customer, redacted)
 
     async def first_position(self) -> int:
         """The oldest position that is still kept; the next one to come where nothing is."""
@@ -265,6 +270,22 @@ class _File:
             if dropped:  # The newest unit may be among them: positions go on from here.
                 db.execute("INSERT OR REPLACE INTO meta (key, value) VALUES ('trimmed', ?)", (through,))
         return dropped
+
+    def erase(self, db: sqlite3.Connection, customer: str, redacted: Sequence[Record]) -> None:
+        bodies = [(record.body, record.position) for record in redacted]
+        with overwriting(db):
+            with transaction(db):
+                db.executemany("UPDATE unit SET body = ? WHERE position = ?", bodies)
+                db.execute("UPDATE unit SET identities = NULL WHERE customer = ?", (customer,))
+                db.execute("DELETE FROM identity WHERE customer = ?", (customer,))
+                # Whoever sends such a unit again is told of no identity it has, and decides again.
+                db.execute("UPDATE refusal SET identity = '' WHERE customer = ?", (customer,))
+            checkpoint(db)
+        forgotten = Taken("", customer)
+        self._unmade = {
+            place: forgotten if isinstance(verdict, Taken) and verdict.customer == customer else verdict
+            for place, verdict in self._unmade.items()
+        }
 
     def _remember(self, group: Settlement) -> None:
         oldest = {scope: forgotten_below(group.batches[scope]) for scope, _ in group.unmade}

@@ -4,12 +4,11 @@ import asyncio
 from pathlib import Path
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from orchestrator.cli.exits import Exit, Failure
 from orchestrator.cli.options import Folder, Json, SettingsFile, settings_of
-from orchestrator.cli.output import console, errors, print_json
+from orchestrator.cli.output import console, print_json, progress_bar
 from orchestrator.settings import Settings
 
 app = typer.Typer(help="Work on the archive.", no_args_is_help=True)
@@ -68,7 +67,7 @@ async def _apply_all(settings: Settings) -> int:
         store = storage.archive()
         await store.open()
         try:
-            with _progress() as progress:
+            with progress_bar() as progress:
                 task = progress.add_task("Applying", total=None)
                 return await archive.rebuild(
                     journal, store, lambda position, head: progress.update(task, completed=position, total=head)
@@ -77,15 +76,3 @@ async def _apply_all(settings: Settings) -> int:
             await store.close()
     finally:
         await storage.close_readers()
-
-
-def _progress() -> Progress:
-    """On standard error, so that `--json` stays one document; drawn only where that is a terminal."""
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=errors(),
-        transient=True,
-    )

@@ -1,12 +1,20 @@
 """`throughline customer`: who is who."""
 
-from typing import Annotated
+import asyncio
+from getpass import getuser
+from pathlib import Path
+from time import time_ns
+from typing import Annotated, Any
 
+import msgspec
 import typer
 
-from orchestrator.cli.options import Data, Json, Token, Url, server_of
-from orchestrator.cli.output import print_fields, print_json
+from orchestrator.cli.exits import Exit, Failure
+from orchestrator.cli.options import Data, Folder, Json, SettingsFile, Token, Url, server_of, settings_of
+from orchestrator.cli.output import print_fields, print_json, progress_bar
 from orchestrator.cli.server import part
+from orchestrator.settings import Settings
+from protocol.errors import Refusal
 
 app = typer.Typer(help="Say who is who.", no_args_is_help=True)
 
@@ -31,3 +39,53 @@ def link(
         print_json(answer)
         return
     print_fields({"customer": customer, "linked": identity})
+
+
+@app.command("erase", epilog='Example: throughline customer erase cu7q2mzj4xk5w3n6ab --reason "their request of 3 May"')
+def erase(
+    customer: Annotated[str, typer.Argument(help="The customer's id.")],
+    *,
+    reason: Annotated[str, typer.Option("--reason", help="Why; kept with the act, so name nobody in it.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    settings: SettingsFile = None,
+    data: Folder = None,
+    as_json: Json = False,
+) -> None:
+    """Forget a person: personal data goes from all files, statistics stay, the act is recorded. The server must be
+    stopped. Interrupted, run it again."""
+    chosen = settings_of(settings, data)
+    if chosen.store != "sqlite":
+        raise Failure(Exit.USAGE, f"store is {chosen.store!r}: only the sqlite store keeps anybody")
+    if not reason.strip():
+        raise Failure(Exit.USAGE, "--reason must say why: it is what remains of the act")
+    if not yes and not typer.confirm(f"Erase {customer} for ever?", err=True):
+        raise Failure(Exit.REFUSED, "nothing was erased")
+    erased = _erase(chosen, customer, reason.strip())
+    if as_json:
+        print_json(erased)
+    else:
+        print_fields(erased)
+
+
+def _erase(settings: Settings, customer: str, reason: str) -> dict[str, Any]:
+    # Imported here: the stores are needed by no command that talks to a server.
+    from actors.projection import UnreadableEvent
+    from adapters.stores.errors import StoreError
+    from adapters.stores.folder import JOURNAL_FILE
+    from orchestrator.cluster.data_folder import DataFolderInUse, locked
+    from orchestrator.erasing import Act, erase
+
+    folder = Path(settings.data)
+    if not (folder / JOURNAL_FILE).is_file():
+        # Looked at first, because the lock would make the folder.
+        raise Failure(Exit.DATA, f"{folder} holds no journal: is it the server's data folder?")
+    act = Act(customer=customer, actor=f"operator:{getuser()}", reason=reason, at_ms=time_ns() // 1_000_000)
+    try:
+        with locked(folder), progress_bar() as progress:
+            task = progress.add_task("Redacting", total=None)
+            done = asyncio.run(erase(settings, act, lambda at, head: progress.update(task, completed=at, total=head)))
+    except (DataFolderInUse, StoreError, UnreadableEvent) as exc:
+        raise Failure(Exit.DATA, str(exc)) from exc
+    except Refusal as refusal:
+        raise Failure.of_refusal(refusal) from refusal
+    return msgspec.structs.asdict(done)

@@ -139,6 +139,7 @@ def _told(event: AnyEvent) -> tuple[str, str]:
             | e.ConversationResolved()
             | e.ConversationReopened()
             | e.ConversationClosed()
+            | e.CustomerErased()
         ):
             return "", event.reason
         case e.ContextRefused():

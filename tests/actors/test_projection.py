@@ -113,6 +113,7 @@ SAMPLES: list[ev.AnyEvent] = [
     ev.DeliveryDead(at_ms=AT_MS, delivery="cu1-1.4", code="550", reason="no mailbox"),
     ev.DeliveryReplayed(at_ms=AT_MS, actor="agent:op", delivery="cu1-1.4"),
     ev.DeliveryConfirmed(at_ms=AT_MS, delivery="cu1-1.4", status="read"),
+    ev.CustomerErased(at_ms=AT_MS, actor="operator:root", reason="asked"),
     ev.IdentityLinked(at_ms=AT_MS, actor="agent:ann", identity="tel:+447700900123", evidence="agent"),
     ev.IdentityConflictFound(at_ms=AT_MS, identity="chat:x", other="cu2"),
     ev.InputQuarantined(
@@ -149,7 +150,14 @@ SAMPLES: list[ev.AnyEvent] = [
     ev.PolicyApplied(at_ms=AT_MS, actor="operator:op", version=2, files={"general.yaml": ""}, body=b"x"),
 ]
 
-OWN = (ev.IdentityLinked, ev.IdentityConflictFound, ev.InputQuarantined, ev.QuarantineReplayed, ev.PolicyApplied)
+OWN = (
+    ev.CustomerErased,
+    ev.IdentityLinked,
+    ev.IdentityConflictFound,
+    ev.InputQuarantined,
+    ev.QuarantineReplayed,
+    ev.PolicyApplied,
+)
 """Events of the customer's own stream; the others are here a conversation's."""
 
 WRITES: dict[type[ev.AnyEvent], dict[str, dict[str, Any] | None]] = {
@@ -294,6 +302,7 @@ WRITES: dict[type[ev.AnyEvent], dict[str, dict[str, Any] | None]] = {
         "identity": {"customer": CUSTOMER, "kind": "tel", "evidence": "agent", "linked_by": "agent:ann"},
         "action": {"kind": "identity_linked"},
     },
+    ev.CustomerErased: {"action": {"kind": "erased", "actor": "operator:root", "detail": "asked"}},
     ev.IdentityConflictFound: {"action": {"kind": "identity_conflict", "detail": "chat:x belongs to cu2"}},
     ev.InputQuarantined: {"quarantine": {"raw": b"\xff", "code": 4202, "stream": CUSTOMER, "replayed_at_ms": None}},
     ev.PolicyApplied: {},

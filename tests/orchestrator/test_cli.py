@@ -547,3 +547,10 @@ def test_a_folder_without_a_journal_is_not_made_one(shell: Shell) -> None:
     (shell.folder / "data").mkdir()
     assert shell.run("archive rebuild").code == Exit.DATA
     assert not (shell.folder / "data" / "archive.sqlite").exists()
+
+
+def test_nobody_is_erased_without_a_reason_a_yes_or_a_journal(shell: Shell) -> None:
+    """Each is said before anything is touched."""
+    assert shell.run("customer erase cu1").code == Exit.USAGE
+    assert shell.run("customer erase cu1 --reason asked --data nowhere --yes").code == Exit.DATA
+    assert not (shell.folder / "nowhere").exists()

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from adapters.stores.errors import StoreFailed, StoreLocked, StoreTrimmed
@@ -283,3 +284,18 @@ async def test_the_policys_units_stay(harness: Harness, store: Store) -> None:
     again = harness.store()
     await again.open()
     assert await again.policies() == kept
+
+
+async def test_erasing_replaces_bodies_and_frees_identities(harness: Harness) -> None:
+    """Of one customer: positions and the others' units stay, and whoever comes next with the identity gets it."""
+    store = harness.store()
+    await store.open()
+    writer = Writer((await store.raise_fences(["shard:1"]))[0])
+    await store.commit([writer.unit("cu1", "chat:1"), writer.unit("cu2", "chat:2"), writer.unit("cu1")])
+    reader = await harness.reader(store)
+    one, two, three = await reader.read(0, 10)
+    await store.erase("cu1", [msgspec.structs.replace(one, body=b"\x90")])
+    assert await reader.read(0, 10) == [msgspec.structs.replace(one, body=b"\x90", identities=[]), two, three]
+    assert await reader.customers_of(["chat:1", "chat:2"]) == {"chat:2": "cu2"}
+    assert await store.commit([writer.unit("cu3", "chat:1")]) == [Committed(4)]
+    await store.close()

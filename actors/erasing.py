@@ -1,0 +1,125 @@
+"""Erasing: what becomes of a customer's facts when the person is to be forgotten. Pure.
+
+What happened stays, for statistics: each event keeps its place, type, times, and the words that are ours (channel,
+queue, status …, `KEPT`). All else that is text, bytes or a list is emptied, also in events of a type this file never
+heard of: a new field is forgotten unless it is named here. The archive afterwards is what a rebuild from the redacted
+journal would make.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from enum import Enum
+from itertools import groupby
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct
+
+from actors import delivery
+from actors.journey import Journey
+from actors.projection import entries_of, project
+from protocol.archive import Changes, StoredEvent
+from protocol.errors import Code, Refusal
+from protocol.events import AnyEvent, ConversationClosed, CustomerErased
+from protocol.journal import Entry, Record
+
+KEPT = frozenset(
+    {
+        *("at_ms", "actor", "once", "policy", "customer", "conversation", "other", "quarantine", "delivery"),
+        *("channel", "account", "direction", "queue", "owner", "previous", "kind", "evidence", "code", "status"),
+        *("name", "key", "sensitivity", "topic", "intent", "product_line", "segment", "team", "template", "protocol"),
+    }
+)
+"""Fields whose text is ours: ids we made, and words of the policy, of the settings and of people's work."""
+FORGOTTEN = frozenset({"value"})
+"""Fields that are forgotten whatever they hold; elsewhere a number or a truth is no one's name."""
+
+Place = tuple[str, int]
+"""An event's stream and seq."""
+
+_encode = msgspec.msgpack.Encoder().encode
+_from_json = msgspec.json.Decoder(AnyEvent).decode
+
+
+def decide(state: Journey, actor: str, reason: str, now_ms: int) -> list[tuple[str, AnyEvent]]:
+    """The facts of the act: what is open is closed, then the person is forgotten.
+
+    Raises `Refusal` where a message to them is on its way: it would be lost without a word, or leave after all.
+    """
+    if any(delivery.in_line(conversation) for conversation in state.conversations.values()):
+        text = "a message to this customer is on its way: let it leave, or be given up (throughline outbox list)"
+        raise Refusal(Code.NOT_ALLOWED_NOW, text, ref=state.customer)
+    closed: list[tuple[str, AnyEvent]] = [
+        (conversation.id, ConversationClosed(at_ms=now_ms, actor=actor))
+        for conversation in state.conversations.values()
+        if conversation.live
+    ]
+    return [*closed, (state.customer, CustomerErased(at_ms=now_ms, actor=actor, reason=reason))]
+
+
+def redacted(event: AnyEvent) -> AnyEvent:
+    """The event without what could be of the person."""
+    if isinstance(event, CustomerErased):
+        return event
+    known: AnyEvent = _redacted(event)
+    return known
+
+
+def redacted_record(record: Record, streams: Collection[str], places: Collection[Place]) -> Record:
+    """The unit with its events of these streams, and those at these places, redacted; the others as they are."""
+    changed = False
+    entries = []
+    for stream, seq, event in entries_of(record):
+        fitting = stream in streams or (stream, seq) in places
+        changed = changed or fitting
+        entries.append(Entry(stream, seq, Raw(_encode(redacted(event) if fitting else event))))
+    return msgspec.structs.replace(record, body=_encode(entries)) if changed else record
+
+
+def changes(customer: str, own: Sequence[StoredEvent], mentions: Sequence[StoredEvent]) -> Changes:
+    """What the archive has of the customer from now on: all events, of which the bodies are new, and all rows, anew.
+
+    `mentions` are events of others that name the customer: of their rows what changes."""
+    made = project([_record(customer, position, [*group]) for position, group in groupby(_redact(own), _position)])
+    if not mentions:
+        return made
+    of_others = [
+        project([_record(event.stream, event.position, [event])]) for event in sorted(_redact(mentions), key=_position)
+    ]
+    patches = [msgspec.structs.replace(patch, new=False) for one in of_others for patch in one.patches]
+    return msgspec.structs.replace(
+        made,
+        events=[*made.events, *(row for one in of_others for row in one.events)],
+        patches=[*made.patches, *(patch for patch in patches if patch.table in ("action", "quarantine"))],
+    )
+
+
+def _redact(events: Iterable[StoredEvent]) -> list[StoredEvent]:
+    return [msgspec.structs.replace(event, body=_encode(redacted(_from_json(event.body)))) for event in events]
+
+
+def _record(customer: str, position: int, events: list[StoredEvent]) -> Record:
+    entries = [Entry(event.stream, event.seq, Raw(event.body)) for event in events]
+    return Record(position, customer, 0, [], len(entries), _encode(entries))
+
+
+def _position(event: StoredEvent) -> int:
+    return event.position
+
+
+def _redacted(value: Struct) -> Any:
+    fields = {name: _emptied(name, getattr(value, name)) for name in value.__struct_fields__}
+    return msgspec.structs.replace(value, **fields)
+
+
+def _emptied(name: str, value: Any) -> Any:
+    if name in FORGOTTEN:
+        return None
+    if name in KEPT or isinstance(value, Enum):
+        return value
+    match value:
+        case str() | bytes() | list() | tuple() | dict():
+            return type(value)()
+        case Struct():
+            return _redacted(value)
+        case _:
+            return value

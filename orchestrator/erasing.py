@@ -1,0 +1,169 @@
+"""Erasing a customer: personal data gone, statistics kept, the act itself recorded. On a stopped server's files.
+
+    what names them is found → the journal's units are redacted and their addresses freed, in one transaction
+        → the act is committed → the archive has their rows anew → files that no one else named are removed
+
+With the server stopped nobody has the person in memory, and nothing of them is decided meanwhile. Each step may be
+repeated: whoever was interrupted erases again, and finds what is left to do.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import msgspec
+from msgspec import Raw, Struct
+
+from actors import erasing
+from actors.archive import Archive
+from actors.erasing import Place
+from actors.journey import Journey, evolve
+from actors.loading import load
+from adapters.attachments import AttachmentStore
+from orchestrator.settings import Settings
+from orchestrator.storage import SqliteStorage
+from protocol.archive import StoredEvent
+from protocol.errors import Code, Refusal
+from protocol.events import AnyEvent, CustomerErased
+from protocol.ids import customer_of
+from protocol.journal import Committed, Entry, Record, Unit
+from protocol.links import TailIs
+from protocol.shards import scope_of
+
+READ_RECORDS = 2000
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class Act(Struct, kw_only=True, frozen=True):
+    """Who is forgotten, and by whom, why and when."""
+
+    customer: str
+    actor: str
+    reason: str
+    at_ms: int
+
+
+class Erased(Struct, kw_only=True, frozen=True):
+    """What was done."""
+
+    customer: str
+    position: int
+    """Where the journal has the act; 0: it had it before, and what was left of it is done now."""
+    units: int
+    """Of the journal, redacted."""
+    mentions: int
+    """Events of others that named them, among those."""
+    files: int
+
+
+async def erase(settings: Settings, act: Act, on_progress: Callable[[int, int], None]) -> Erased:
+    """Erases; the data folder is locked by the caller. `on_progress` gets (position, head) of the journal.
+
+    Raises `Refusal` (`NOT_FOUND`, `NOT_ALLOWED_NOW`), and what a store raises.
+    """
+    async with AsyncExitStack() as stack:
+        files = _Files(settings)
+        await files.open(stack)
+        find = await files.find(act.customer)
+        facts = [] if find.erased else erasing.decide(find.journey, act.actor, act.reason, act.at_ms)
+        redacted = [record async for record in files.redact(find, on_progress)]
+        await files.journal.erase(act.customer, redacted)
+        position = await files.commit(act, find.journey, facts) if facts else 0
+        await files.follower.catch_up()
+        own = await files.known.events_of_customer(act.customer, 0)
+        await files.archive.erase(act.customer, erasing.changes(act.customer, own, find.mentions))
+        unnamed = find.files - await files.archive.attached(find.files)
+        gone = files.attachments.remove(unnamed, act.at_ms)
+    return Erased(
+        customer=act.customer, position=position, units=len(redacted), mentions=len(find.mentions), files=gone
+    )
+
+
+class _Find(Struct, kw_only=True, frozen=True):
+    """What there is of a customer, and where."""
+
+    journey: Journey
+    erased: bool
+    """The act is committed already, and nothing came after it."""
+    streams: set[str]
+    mentions: list[StoredEvent]
+    files: set[str]
+
+    @property
+    def owners(self) -> set[str]:
+        """Whose units may have the streams: a conversation may have been another customer's before."""
+        return {self.journey.customer, *(customer_of(stream) for stream in self.streams if "-" in stream)}
+
+
+class _Files:
+    """The stopped server's files."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._stores, self._known = SqliteStorage(settings), SqliteStorage(settings)
+        self.attachments = AttachmentStore(Path(settings.data) / "attachments")
+        self.journal = self._stores.journal()
+        self.archive = self._stores.archive()
+        self._reader = self._stores.journal_reader()
+        self.follower = Archive(self._reader, self.archive, gather_s=0)
+        self.known = self._known.archive_reader()
+
+    async def open(self, stack: AsyncExitStack) -> None:
+        """Opens them, with the archive caught up."""
+        stack.push_async_callback(self.journal.close)
+        await self.journal.open()
+        stack.push_async_callback(self._stores.close_readers)
+        await self._stores.open_readers()
+        stack.push_async_callback(self.archive.close)
+        await self.follower.start()
+        stack.push_async_callback(self._known.close_readers)
+        await self._known.open_readers()
+
+    async def find(self, customer: str) -> _Find:
+        """What there is of them. Raises `Refusal` (`NOT_FOUND`)."""
+
+        async def nothing(_: str) -> TailIs:
+            return TailIs(0, self.follower.position, [])  # The archive has all of the journal.
+
+        journey, _ = await load(customer, self.known, nothing)
+        own = await self.known.events_of_stream(customer, journey.head - 1, 1)
+        if not own:
+            raise Refusal(Code.NOT_FOUND, "there is no such customer", ref=customer)
+        last = msgspec.json.decode(own[0].body, type=AnyEvent)
+        streams, names = await self.known.streams_of(customer)
+        return _Find(
+            journey=journey,
+            erased=isinstance(last, CustomerErased) and not journey.conversations,
+            streams=streams,
+            mentions=await self.known.mentions_of(customer),
+            files=names,
+        )
+
+    async def redact(self, find: _Find, on_progress: Callable[[int, int], None]) -> AsyncIterator[Record]:
+        """The units that have something of them, without it."""
+        places: set[Place] = {(event.stream, event.seq) for event in find.mentions}
+        at = {event.position for event in find.mentions}
+        position, head = 0, self.follower.position
+        while records := await self._reader.read(position, READ_RECORDS):
+            for record in records:
+                if record.customer in find.owners or record.position in at:
+                    redacted = erasing.redacted_record(record, find.streams, places)
+                    if redacted is not record:
+                        yield redacted
+            position = records[-1].position
+            on_progress(position, head)
+
+    async def commit(self, act: Act, journey: Journey, facts: list[tuple[str, AnyEvent]]) -> int:
+        """Commits the act; returns its position."""
+        entries = []
+        for stream, event in facts:
+            encoded = _encode(event)
+            evolve(journey, stream, event, encoded)
+            entries.append(Entry(stream, journey.head_of(stream), Raw(encoded)))
+        # A shard's scope, whatever the placement: the next start's cells take it over, or forget it.
+        [fence] = await self.journal.raise_fences([scope_of(act.customer)], [], "")
+        body = _encode(entries)
+        unit = Unit(fence.scope, fence.epoch, fence.batch + 1, act.customer, act.at_ms, [], len(entries), body)
+        [verdict] = await self.journal.commit([unit])
+        assert isinstance(verdict, Committed), verdict
+        return verdict.position

@@ -1,0 +1,105 @@
+"""Erasing, pure: what is forgotten of each fact, and that what is left can still be read and lived through."""
+
+from typing import Any, get_args
+
+import msgspec
+import pytest
+from msgspec import inspect
+
+from actors import erasing
+from actors.conversation import Conversation
+from actors.journey import Journey
+from protocol import events as ev
+from protocol.entities import Delivery, Status
+from protocol.errors import Code, Refusal
+from protocol.journal import Entry, Record
+
+SECRET = "Zanzibar"
+
+
+def _filled(kind: inspect.Type, name: str) -> Any:
+    """A value of a type, with a secret wherever one fits."""
+    match kind:
+        case inspect.StrType():
+            return "ours" if name in erasing.KEPT else SECRET
+        case inspect.BytesType():
+            return SECRET.encode()
+        case inspect.IntType():
+            return 7
+        case inspect.FloatType():
+            return 7.5
+        case inspect.BoolType():
+            return True
+        case inspect.EnumType(cls=cls):
+            return next(iter(cls))
+        case inspect.LiteralType(values=values):
+            return values[0]
+        case inspect.ListType(item_type=item) | inspect.VarTupleType(item_type=item):
+            return [_filled(item, name)]
+        case inspect.TupleType(item_types=items):
+            return tuple(_filled(item, name) for item in items)
+        case inspect.DictType(value_type=value):
+            return {SECRET: _filled(value, name)}
+        case inspect.UnionType(types=types):
+            return _filled(types[0] if not isinstance(types[0], inspect.NoneType) else types[1], name)
+        case inspect.StructType(cls=cls):
+            return _sample(cls)
+        case _:
+            return SECRET
+
+
+def _sample(cls: type) -> Any:
+    """A struct with every field filled."""
+    info = inspect.type_info(cls)
+    assert isinstance(info, inspect.StructType)
+    return cls(**{field.name: _filled(field.type, field.name) for field in info.fields})
+
+
+@pytest.mark.parametrize("member", get_args(ev.AnyEvent), ids=lambda member: member.__name__)
+def test_every_event_is_redacted_and_can_still_be_read(member: type) -> None:
+    """Fields that are not known to be ours are empty; a new type of event that cannot bear that shows here."""
+    event = _sample(member)
+    redacted = erasing.redacted(event)
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(redacted), type=ev.AnyEvent) == redacted
+    if member is ev.CustomerErased:
+        assert redacted == event
+        return
+    for name in member.__struct_fields__:
+        assert SECRET not in str(getattr(redacted, name)), name
+    assert redacted.at_ms == event.at_ms
+    assert redacted.once == event.once
+
+
+def test_of_a_unit_only_the_events_of_the_streams_are_redacted() -> None:
+    """And one at a place that is named; what has none of them is the same unit."""
+    note = ev.NoteAdded(at_ms=1, actor="agent:bo", text=SECRET)
+    entries = [
+        Entry(stream, seq, msgspec.Raw(msgspec.msgpack.encode(note)))
+        for stream, seq in (("cu1-1", 1), ("cu2-1", 1), ("cu2-1", 2))
+    ]
+    record = Record(1, "cu1", 1, [], 3, msgspec.msgpack.encode(entries))
+    redacted = erasing.redacted_record(record, {"cu1-1"}, {("cu2-1", 2)})
+    decoded = msgspec.msgpack.decode(redacted.body, type=list[tuple[str, int, ev.AnyEvent]])
+    assert [getattr(event, "text", None) for _, _, event in decoded] == ["", SECRET, ""]
+    assert erasing.redacted_record(record, {"cu9"}, set()) is record
+
+
+def test_what_is_open_is_closed_and_the_person_forgotten() -> None:
+    """In this order, under the operator's name."""
+    state = Journey(customer="cu1")
+    state.conversations["cu1-1"] = Conversation(id="cu1-1", customer="cu1")
+    state.conversations["cu1-2"] = Conversation(id="cu1-2", customer="cu1", status=Status.CLOSED)
+    facts = erasing.decide(state, "operator:root", "asked", 5)
+    assert [(stream, type(event).__name__, event.actor) for stream, event in facts] == [
+        ("cu1-1", "ConversationClosed", "operator:root"),
+        ("cu1", "CustomerErased", "operator:root"),
+    ]
+
+
+def test_nobody_is_erased_while_a_message_to_them_is_on_its_way() -> None:
+    """It would be lost without a word, or leave after all."""
+    waiting = Delivery(id="cu1-1.2", channel="sms", account="sms", to="tel:+1", text="hi")
+    conversation = Conversation(id="cu1-1", customer="cu1", deliveries={waiting.id: waiting})
+    with pytest.raises(Refusal) as refused:
+        erasing.decide(Journey(customer="cu1", conversations={"cu1-1": conversation}), "operator:root", "asked", 5)
+    assert refused.value.code == Code.NOT_ALLOWED_NOW

@@ -1,0 +1,245 @@
+"""Erasing a customer: nothing of the person in any file, all that is counted as before, and the act recorded."""
+
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from actors.archive import rebuild
+from actors.loading import reached
+from adapters.attachments import AttachmentStore
+from adapters.stores.archive_timeline import Wanted
+from orchestrator.erasing import Act, Erased, erase
+from orchestrator.feed import read_page
+from orchestrator.inprocess import InProcess, in_process
+from orchestrator.parts.front import Front
+from orchestrator.settings import GatewayAccount, Http, Limits, Placement, Settings
+from orchestrator.storage import SqliteStorage
+from protocol.commands import AddNote, SetContext
+from protocol.errors import Code, Refusal
+from protocol.inbound import ActivityArrived, AnyData, Attachment, InboundEvent, MessageArrived
+from protocol.links import Answered
+
+NOW_MS = 1_800_000_000_000
+ANN, ANNS_APP, BOB = "mailto:ann.secretive@example.org", "user:ann-secretive-77", "mailto:bob@example.org"
+WORDS = (b"ann.secretive", b"ann-secretive-77", b"Zanzibar", b"zanzibar", b"quokka", b"petrichor", b"serendipity")
+"""What must not be found anywhere afterwards."""
+ACT = Act(customer="", actor="operator:root", reason="their request", at_ms=NOW_MS + 1000)
+CORE = ("journal", "archive", "cell-0")
+
+
+def settings_of(folder: Path, placement: Placement = "pooled") -> Settings:
+    """One cell, one trusted account."""
+    return Settings(
+        data=str(folder),
+        cells=1,
+        placement=placement,
+        limits=Limits(dedicated_max=3, dedicated_warm=1),
+        http=Http(port=0),
+        accounts=[GatewayAccount(name="chat", trusted=True)],
+    )
+
+
+@asynccontextmanager
+async def server(settings: Settings) -> AsyncIterator[tuple[InProcess, Front]]:
+    """Stores, one cell and a front."""
+    only = CORE if settings.placement == "pooled" else (*CORE, "usher")
+    async with in_process(settings, Path(settings.data), now_ms=lambda: NOW_MS, only=only) as running:
+        front = Front(running.surroundings("gateway"))
+        await front.start()
+        yield running, front
+        await front.stop()
+
+
+def arrival(id: str, data: AnyData, *identities: str) -> InboundEvent:
+    """An event of the chat account."""
+    return InboundEvent(
+        id=id, source="test", account="chat", channel="chat", time_ms=NOW_MS, identities=[*identities], data=data
+    )
+
+
+async def lived(front: Front, store: AttachmentStore) -> tuple[str, str]:
+    """Ann and Bob: messages, files, a note, context, what they saw, conflicts, quarantine. Returns both customers."""
+    only, shared = store.keep(b"the bill of Zanzibar"), store.keep(b"terms")
+    files = [Attachment(name="quokka.pdf", sha256=only), Attachment(name="terms.pdf", sha256=shared)]
+    ann = await front.intake.submit(
+        arrival("quokka-1", MessageArrived(text="I live in Zanzibar", subject="quokka", attachments=files), ANN)
+    )
+    bob = await front.intake.submit(arrival("b1", MessageArrived(text="hi", attachments=files[1:]), BOB))
+    seen = ActivityArrived(name="bill.viewed", properties={"place": "Zanzibar"})
+    await front.intake.submit(arrival("a2", seen, ANN, ANNS_APP))
+    # Bob's client claims Ann's address: a conflict, in Bob's own stream, that names it.
+    await front.intake.submit(arrival("b2", MessageArrived(text="me again"), BOB, ANN))
+    # Another payload under the same id: quarantined whole, in Ann's own stream.
+    await front.intake.submit(arrival("quokka-1", MessageArrived(text="Zanzibar, really"), ANN))
+    await front.intake.quarantine(
+        account="chat",
+        source="test",
+        id="q",
+        refusal=Refusal(Code.INVALID, "wrong"),
+        raw=b'{"from": "ann.secretive@example.org"}',
+    )
+    for command in (AddNote(text="petrichor"), SetContext(key="hint", value="serendipity")):
+        await front.intake.command(
+            actor="agent:bo", id=f"c-{command}", command=command, conversation=ann.stream, customer=""
+        )
+    return ann.stream.removesuffix("-1"), bob.stream.removesuffix("-1")
+
+
+async def erased(settings: Settings, customer: str, **act: Any) -> Erased:
+    """Erases, without a look at the progress."""
+    return await erase(settings, msgspec.structs.replace(ACT, customer=customer, **act), lambda at, head: None)
+
+
+def found(folder: Path) -> list[tuple[str, bytes]]:
+    """Files that have any of the words."""
+    files = [file for file in folder.rglob("*") if file.is_file() and "log" not in file.parts]
+    return [(file.name, word) for file in files for word in WORDS if word in file.read_bytes()]
+
+
+@pytest.mark.parametrize("placement", ["pooled", "dedicated"])
+async def test_nothing_of_the_person_is_left_and_all_that_is_counted(tmp_path: Path, placement: Placement) -> None:
+    """In the journal, the archive with its full text and snapshots, the attachments, and other customers' conflicts."""
+    settings, store = settings_of(tmp_path, placement), AttachmentStore(tmp_path / "attachments")
+    store.open()
+    async with server(settings) as (_, front):
+        ann, bob = await lived(front, store)
+        await reached(front.archive, await front.journal.position())
+        before = await front.archive.counts()
+        kinds = [e["type"] for e in await timeline(front, ann)]
+    assert {name for name, _ in found(tmp_path)} >= {"journal.sqlite", "archive.sqlite"}
+    done = await erased(settings, ann)
+    assert (done.customer, done.mentions, done.files) == (ann, 2, 1)
+    assert found(tmp_path) == []
+    assert store.read(hashlib.sha256(b"terms").hexdigest()) == b"terms"
+    async with server(settings) as (_, front):
+        after = await front.archive.counts()
+        assert after["events"] == before["events"] + 2
+        assert (after["customers"], after["conversations"]) == (before["customers"], before["conversations"])
+        entries = await timeline(front, ann)
+        assert [e["type"] for e in entries[2:]] == kinds
+        act, closed = entries[0], entries[1]
+        assert (act["type"], act["actor"], act["event"]["reason"]) == (
+            "CustomerErased",
+            "operator:root",
+            "their request",
+        )
+        assert (closed["type"], act["at_ms"], act["position"]) == ("ConversationClosed", ACT.at_ms, done.position)
+        assert [e["event"].get("text") for e in await timeline(front, bob) if e["type"] == "MessageReceived"] == [
+            "me again",
+            "hi",
+        ]
+
+
+async def timeline(front: Front, customer: str) -> list[dict[str, Any]]:
+    """All of a customer's entries."""
+    entries = await front.archive.timeline(customer, Wanted(), limit=1000)
+    assert entries is not None
+    return entries
+
+
+async def test_the_feed_and_a_rebuilt_archive_know_no_more(tmp_path: Path) -> None:
+    """The archive is what the redacted journal makes; the feed gives the same events, without words."""
+    settings, store = settings_of(tmp_path), AttachmentStore(tmp_path / "attachments")
+    store.open()
+    async with server(settings) as (_, front):
+        ann, _ = await lived(front, store)
+    await erased(settings, ann)
+    storage = SqliteStorage(settings)
+    journal, archive = storage.journal_reader(), storage.archive()
+    await storage.open_readers()
+    page = await read_page(journal, "", limit=1000)
+    assert [e.type for e in page.events if e.customer == ann].count("MessageReceived") == 1
+    assert not [word for word in WORDS if word in msgspec.json.encode(page)]
+    tables = ("customer", "identity", "conversation", "interaction", "attachment", "action", "work", "event")
+    await archive.open()
+    now = {table: await rows(archive, table) for table in (*tables, "context_item", "quarantine", "relation", "timer")}
+    await rebuild(journal, archive, lambda at, head: None)
+    for table, kept in now.items():
+        assert await rows(archive, table) == kept, table
+    await archive.close()
+    await storage.close_readers()
+
+
+async def rows(archive: Any, table: str) -> list[tuple[Any, ...]]:
+    """All rows of a table."""
+    sql = f"SELECT * FROM {table}"
+    found: list[tuple[Any, ...]] = await archive._db.run(lambda db: db.execute(sql).fetchall())
+    return sorted(found, key=repr)
+
+
+@pytest.mark.parametrize("placement", ["pooled", "dedicated"])
+async def test_who_comes_again_is_somebody_new(tmp_path: Path, placement: Placement) -> None:
+    """Their address is free; the erased conversation is closed, and no command finds it."""
+    settings, store = settings_of(tmp_path, placement), AttachmentStore(tmp_path / "attachments")
+    store.open()
+    async with server(settings) as (_, front):
+        ann, bob = await lived(front, store)
+    await erased(settings, ann)
+    async with server(settings) as (_, front):
+        again = await front.intake.submit(arrival("n1", MessageArrived(text="hello"), ANN))
+        assert again.stream.removesuffix("-1") not in (ann, bob)
+        with pytest.raises(Refusal) as refused:
+            await note(front, f"{ann}-1")
+        assert refused.value.code == Code.NOT_FOUND
+        assert (await front.intake.submit(arrival("b3", MessageArrived(text="and I"), BOB))).stream == f"{bob}-1"
+
+
+async def note(front: Front, conversation: str) -> Answered:
+    """An agent writes a note."""
+    return await front.intake.command(actor="agent:bo", id="n", command=AddNote(text="n"), conversation=conversation)
+
+
+async def test_it_may_be_done_again(tmp_path: Path) -> None:
+    """What is done is done; who was interrupted finishes. The act is recorded once."""
+    settings, store = settings_of(tmp_path), AttachmentStore(tmp_path / "attachments")
+    store.open()
+    async with server(settings) as (_, front):
+        ann, _ = await lived(front, store)
+    first = await erased(settings, ann)
+    again = await erased(settings, ann)
+    assert (first.position > 0, again.position) == (True, 0)
+    async with server(settings) as (_, front):
+        assert [e["type"] for e in await timeline(front, ann)].count("CustomerErased") == 1
+
+
+async def test_whoever_is_not_there_cannot_be_erased(tmp_path: Path) -> None:
+    """And nothing is written."""
+    settings = settings_of(tmp_path)
+    async with server(settings) as (_, front):
+        await front.intake.submit(arrival("b1", MessageArrived(text="hi"), BOB))
+    with pytest.raises(Refusal) as refused:
+        await erased(settings, "cunobody")
+    assert refused.value.code == Code.NOT_FOUND
+
+
+@pytest.mark.parametrize("step", ["journal.commit", "archive.erase"])
+async def test_an_interruption_is_made_good_by_doing_it_again(
+    tmp_path: Path, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between any two steps; meanwhile the server may have run."""
+    from adapters.stores.sqlite_archive import SqliteArchive
+    from adapters.stores.sqlite_journal import SqliteJournal
+
+    settings, store = settings_of(tmp_path), AttachmentStore(tmp_path / "attachments")
+    store.open()
+    async with server(settings) as (_, front):
+        ann, _ = await lived(front, store)
+
+    async def cut(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    owner: type = {"journal": SqliteJournal, "archive": SqliteArchive}[step.split(".")[0]]
+    with monkeypatch.context() as patched:
+        patched.setattr(owner, step.split(".")[1], cut)
+        with pytest.raises(KeyboardInterrupt):
+            await erased(settings, ann)
+    async with server(settings) as (_, front):
+        other = await front.intake.submit(arrival("n1", MessageArrived(text="hello"), "user:other"))
+        assert other.status == "committed"
+    await erased(settings, ann)
+    assert found(tmp_path) == []
