@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from adapters.stores import archive_losses, archive_search, archive_timeline, connection, migrations
 from adapters.stores import archive_queries as queries
 from adapters.stores import archive_rows as rows
-from adapters.stores import archive_search, archive_timeline, connection, migrations
 from adapters.stores.archive_schema import ARCHIVE
 from adapters.stores.archive_timeline import Before, Wanted
 from adapters.stores.connection import Connection, Runs, checkpoint, open_reader, open_writer
@@ -138,6 +138,10 @@ class ArchiveReads:
         return await self._reader().run(
             connection.read, archive_timeline.timeline, customer, wanted, limit=limit, before=before
         )
+
+    async def losses(self, from_ms: int, until_ms: int) -> list[dict[str, Any]]:
+        """Where context was lost between two times; see `archive_losses`. Reads whole tables."""
+        return await self._reader().run(connection.read, archive_losses.losses, from_ms, until_ms)
 
     async def streams_of(self, customer: str) -> tuple[set[str], set[str]]:
         """All streams of a customer, and the files that their messages and quarantined inputs name."""

@@ -19,6 +19,7 @@ from orchestrator.cli import (
     outbox,
     policy,
     quarantine,
+    report,
     serve,
     status,
     timeline,
@@ -47,6 +48,7 @@ app.add_typer(customer.app, name="customer")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(outbox.app, name="outbox")
 app.add_typer(policy.app, name="policy")
+app.add_typer(report.app, name="report")
 app.add_typer(archive.app, name="archive")
 
 

@@ -42,10 +42,10 @@ async def get_timeline(
     """What happened with a customer across channels, the newest first: `entries`, `next` for the following page, and
     `searched`, the position up to which words can be found."""
     here = services_of(request)
-    position = await reach(here.archive, at_least, within_s=AT_LEAST_WITHIN_S)
+    position = await reach(here.history, at_least, within_s=AT_LEAST_WITHIN_S)
     wanted = Wanted(channel=channel, types=sorted(wanted_types(types)), q=q.strip(), from_ms=from_ms, until_ms=until_ms)
-    searched = await here.archive.searched()
-    entries = await here.archive.timeline(customer, wanted, limit=limit, before=_cursor(before))
+    searched = await here.history.searched()
+    entries = await here.history.timeline(customer, wanted, limit=limit, before=_cursor(before))
     if entries is None:
         raise Refusal(Code.NOT_FOUND, "there is no such customer", ref=customer)
     last = entries[-1] if len(entries) == limit else None
@@ -57,13 +57,13 @@ async def get_timeline(
 async def get_vcon(request: HttpRequest, conversation: FromPath[str], at_least: AtLeast = 0) -> Response[bytes]:
     """One conversation as a vCon, unsigned. Files are in it as long as they fit; what is `secret` is not."""
     here = services_of(request)
-    await reach(here.archive, at_least, within_s=AT_LEAST_WITHIN_S)
-    row = await here.archive.conversation(conversation)
+    await reach(here.history, at_least, within_s=AT_LEAST_WITHIN_S)
+    row = await here.history.conversation(conversation)
     if row is None:
         raise Refusal(Code.NOT_FOUND, "there is no such conversation", ref=conversation)
     events: list[dict[str, Any]] = []
     after = 0
-    while page := await here.archive.events_of_stream(conversation, after, PAGE_MAX):
+    while page := await here.history.events_of_stream(conversation, after, PAGE_MAX):
         events += [msgspec.json.decode(event.body) for event in page]
         after = page[-1].seq
     return Response(await asyncio.to_thread(_vcon, row, events, here.attachments), media_type=VCON)

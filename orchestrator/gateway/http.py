@@ -9,7 +9,18 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
-from orchestrator.gateway import attachments, feed, health, history, operations, policy, posted_events, reads, webhooks
+from orchestrator.gateway import (
+    attachments,
+    feed,
+    health,
+    history,
+    operations,
+    policy,
+    posted_events,
+    reads,
+    reports,
+    webhooks,
+)
 from orchestrator.gateway.access import SIGNED
 from orchestrator.gateway.answers import ErrorAnswer, error_answer, error_status
 from orchestrator.gateway.failures import failed
@@ -39,6 +50,7 @@ def application(services: Services, *, body_bytes_max: int, version: str) -> Lit
             *reads.ROUTES,
             *feed.ROUTES,
             *history.ROUTES,
+            *reports.ROUTES,
             *operations.ROUTES,
             *policy.ROUTES,
             *attachments.ROUTES,

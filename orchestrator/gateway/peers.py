@@ -164,6 +164,10 @@ class Archive(Protocol):
         """What happened with a customer, the newest first; None where there is none."""
         ...
 
+    async def losses(self, from_ms: int, until_ms: int, /) -> Sequence[Mapping[str, Any]]:
+        """Where context was lost between two times."""
+        ...
+
     async def searched(self) -> int:
         """The position up to which words can be found."""
         ...

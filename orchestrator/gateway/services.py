@@ -28,6 +28,8 @@ class Services(Struct, kw_only=True, frozen=True):
     cells: Cells
     intake: Intake
     archive: Archive
+    history: Archive
+    """The same over a connection of its own, for reads that take long."""
     identities: Identities
     attachments: AttachmentStore
     metrics: Metrics

@@ -276,6 +276,12 @@ REQUESTS = [
         "/v1/customers/cu1/timeline?q=bill&channel=sms&types=NoteAdded&limit=5&from_ms=1000",
         None,
     ),
+    (
+        "report context-loss --since 1970-01-01T00:00:01+00:00 --until 1970-01-01T00:00:02+00:00",
+        "GET",
+        "/v1/reports/context-loss?from_ms=1000&until_ms=2000",
+        None,
+    ),
     ("quarantine list --account mail", "GET", "/v1/quarantine?account=mail&limit=100", None),
     ("quarantine show q1", "GET", "/v1/quarantine/q1", None),
     ("quarantine replay q1", "POST", "/v1/quarantine/q1/replay", {}),
@@ -554,3 +560,17 @@ def test_nobody_is_erased_without_a_reason_a_yes_or_a_journal(shell: Shell) -> N
     assert shell.run("customer erase cu1").code == Exit.USAGE
     assert shell.run("customer erase cu1 --reason asked --data nowhere --yes").code == Exit.DATA
     assert not (shell.folder / "nowhere").exists()
+
+
+def test_the_report_is_a_table_csv_or_json(shell: Shell, answering: Answering) -> None:
+    """The same rows; in CSV nothing a person named is a formula."""
+    row = {"measure": "quarantined", "count": 2, "channels": "=chat", "team": "", "product": "", "week": "2026-11-23"}
+    answering.body = {"position": 1, "rows": [{**row, "examples": ["q1", "q2"], "mend": "capture.yaml"}]}
+    assert shell.run("report context-loss --csv").out.splitlines() == [
+        "measure,count,channels,team,product,week,examples,mend",
+        "quarantined,2,'=chat,,,2026-11-23,q1 q2,capture.yaml",
+    ]
+    table = shell.run("report context-loss").out
+    assert all(word in table for word in ("quarantined", "q1, q2", "capture.yaml"))
+    assert shell.run("report context-loss --json").json["rows"][0]["count"] == 2
+    assert shell.run("report context-loss --json --csv").code == Exit.USAGE

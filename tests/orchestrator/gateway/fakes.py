@@ -236,6 +236,7 @@ class FakeArchive:
         self.events: dict[str, list[StoredEvent]] = {}
         self.handoff_rows: dict[str, list[dict[str, Any]]] = {}
         self.journeys: dict[str, dict[str, Any]] = {}
+        self.lost: list[dict[str, Any]] = []
         self.timelines: dict[str, list[dict[str, Any]]] = {}
         self.quarantines: dict[str, dict[str, Any]] = {}
         self.outbox_rows: list[dict[str, Any]] = []
@@ -269,6 +270,10 @@ class FakeArchive:
     ) -> Sequence[Mapping[str, Any]] | None:
         self.wanted.append({"wanted": wanted, "limit": limit, "before": before})
         return self.timelines.get(customer)
+
+    async def losses(self, from_ms: int, until_ms: int, /) -> Sequence[Mapping[str, Any]]:
+        self.wanted.append({"from_ms": from_ms, "until_ms": until_ms})
+        return self.lost
 
     async def searched(self) -> int:
         return self.at

@@ -736,3 +736,13 @@ async def test_a_conversation_is_exported_as_a_vcon(running: Running) -> None:
     vcon = response.json()
     assert [said["body"] for said in vcon["dialog"]] == ["hi"]
     assert [one.get("body") for one in vcon["attachments"]][:2] == ["JVBERg", None]
+
+
+async def test_the_report_on_lost_context(running: Running) -> None:
+    """Its rows as the archive counts them, at a position."""
+    running.archive.lost = [{"measure": "quarantined", "count": 2}]
+    running.archive.at = 9
+    async with running.http("reader") as http:
+        report = (await http.get("/v1/reports/context-loss", params={"from_ms": 1, "until_ms": 5})).json()
+    assert report == {"position": 9, "rows": running.archive.lost}
+    assert running.archive.wanted == [{"from_ms": 1, "until_ms": 5}]

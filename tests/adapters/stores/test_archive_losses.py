@@ -1,0 +1,118 @@
+"""Where context gets lost: each measure finds what it says, in its group, with examples."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from adapters.stores.archive_losses import EXAMPLES_MAX, MEASURES, REPEAT_WITHIN_MS
+from adapters.stores.memory import MemoryArchive
+from protocol import events as ev
+from protocol.entities import Relation, RelationKind
+from tests.adapters.stores.story import HOUR_MS, Story
+
+ANN, BOB = "cuann0000000000000", "cubob0000000000000"
+DAY_MS = 24 * HOUR_MS
+MONDAY = "2023-11-13"
+
+
+def refused(n: int, account: str = "chat") -> tuple[str, ev.AnyEvent]:
+    """A quarantined event of an account."""
+    stream = f"account:{account}"
+    return stream, ev.InputQuarantined(
+        at_ms=0, quarantine=f"{account}.{n}", account=account, source="s", id=str(n), code=4200, field="", reason="r",
+        raw=b"",
+    )  # fmt: skip
+
+
+async def lost(story: Story, from_ms: int = 0, until_ms: int = 0) -> list[dict[str, Any]]:
+    """The report on the story."""
+    archive = MemoryArchive()
+    await archive.open()
+    await archive.apply(story.changes())
+    rows = await archive.losses(from_ms, until_ms)
+    await archive.close()
+    return rows
+
+
+def back(story: Story, after_ms: int, relation: Relation | None = None) -> str:
+    """Ann's issue is resolved; later she writes a text about another."""
+    first = story.meet(ANN, "mailto:ann@example.org", "email", "My bill is wrong")
+    story.unit(ANN, (first, ev.ConversationResolved(at_ms=0, close_at_ms=story.now_ms + 1)))
+    story.unit(ANN, (first, ev.ConversationClosed(at_ms=0)))
+    story.now_ms += after_ms
+    opened = ev.ConversationOpened(at_ms=0, customer=ANN, queue="bills", relation=relation)
+    second = f"{ANN}-2"
+    story.unit(ANN, (second, opened), (second, story.contact(1, "tel:+447700900123", "sms")))
+    return second
+
+
+async def test_quarantined_events_are_counted_until_they_are_replayed() -> None:
+    """By account and week, the newest examples first, and only so many."""
+    story = Story()
+    for n in range(EXAMPLES_MAX + 2):
+        story.now_ms += 1
+        story.unit("account:chat", refused(n))
+    story.unit("account:mail", refused(1, "mail"))
+    story.unit("account:chat", ("account:chat", ev.QuarantineReplayed(at_ms=0, quarantine="chat.0")))
+    chat, mail = await lost(story)
+    assert (chat["measure"], chat["channels"], chat["count"], chat["week"]) == ("quarantined", "chat", 6, MONDAY)
+    assert chat["examples"] == [f"chat.{n}" for n in range(6, 1, -1)]
+    assert (mail["channels"], mail["count"], mail["mend"]) == ("mail", 1, "capture.yaml")
+
+
+async def test_a_repeat_without_a_relation_is_a_loss() -> None:
+    """From channel to channel, in the team that has it now."""
+    story = Story()
+    second = back(story, DAY_MS)
+    [row] = await lost(story)
+    assert (row["measure"], row["channels"], row["team"]) == ("repeat_without_relation", "email → sms", "bills")
+    assert (row["count"], row["examples"], row["mend"]) == (1, [second], "correlation.yaml")
+
+
+async def test_a_repeat_with_a_relation_or_much_later_is_none() -> None:
+    """Somebody knows what it belongs to; or it does not."""
+    related, late = Story(), Story()
+    back(related, DAY_MS, Relation(kind=RelationKind.REPEATS, conversation=f"{ANN}-1"))
+    back(late, REPEAT_WITHIN_MS + 1)
+    assert await lost(related) == await lost(late) == []
+
+
+async def test_a_conflict_names_the_customer_and_their_team() -> None:
+    """One finding a conflict."""
+    story = Story()
+    story.meet(ANN, "mailto:ann@example.org", "email", "hello", queue="sales")
+    story.unit(ANN, (ANN, ev.IdentityConflictFound(at_ms=0, identity="tel:+1", other=BOB)))
+    [row] = await lost(story)
+    assert (row["measure"], row["team"], row["examples"]) == ("identity_conflict", "sales", [ANN])
+
+
+async def test_one_number_by_two_channels_is_two_customers() -> None:
+    """Where it is one customer's, nothing is lost."""
+    story = Story()
+    story.meet(ANN, "tel:+447700900123", "sms", "hello")
+    story.meet(BOB, "whatsapp:+447700900123", "whatsapp", "hello")
+    story.unit(BOB, (BOB, ev.IdentityLinked(at_ms=0, identity="sip:+447700900199", evidence="agent")))
+    story.unit(BOB, (BOB, ev.IdentityLinked(at_ms=0, identity="tel:+447700900199", evidence="agent")))
+    [row] = await lost(story)
+    assert (row["measure"], row["channels"]) == ("duplicate_identity", "tel → whatsapp")
+    assert row["examples"] == [f"{ANN},{BOB}"]
+
+
+async def test_only_the_time_asked_for_is_counted() -> None:
+    """From the first to before the second; weeks are apart."""
+    story = Story()
+    story.unit("account:chat", refused(1))
+    story.now_ms += 7 * DAY_MS
+    story.unit("account:chat", refused(2))
+    assert [(row["week"], row["count"]) for row in await lost(story)] == [("2023-11-20", 1), (MONDAY, 1)]
+    assert [row["examples"] for row in await lost(story, from_ms=story.now_ms)] == [["chat.2"]]
+    assert [row["examples"] for row in await lost(story, until_ms=story.now_ms)] == [["chat.1"]]
+
+
+@pytest.mark.parametrize("measure", MEASURES, ids=lambda measure: measure.name)
+def test_every_measure_says_what_it_means_and_what_mends_it(measure: Any) -> None:
+    """An operator who sees a number knows where to look next."""
+    assert measure.meaning
+    assert measure.mend.endswith(".yaml")
+    assert msgspec.json.encode(measure)
