@@ -28,6 +28,7 @@ from protocol.inbound import (
     InteractionBegan,
     InteractionStopped,
     MessageArrived,
+    PastConversation,
 )
 
 CUSTOMER = "customer"
@@ -81,6 +82,8 @@ def decide(state: Conversation, event: InboundEvent, policy: Policy, now_ms: int
         case DeliveryReport(delivery=delivery, status=status, code=code):
             actor = f"account:{event.account}"
             return [DeliveryConfirmed(at_ms=now_ms, actor=actor, delivery=delivery, status=status, code=code)]
+        case PastConversation():
+            raise AssertionError("a contact of the past is imported as a whole")
         case _:
             assert_never(event.data)
 

@@ -20,6 +20,7 @@ from actors import (
     contact,
     delivery,
     handing_over,
+    importing,
     recent,
     telling,
     withdrawing,
@@ -44,11 +45,12 @@ from protocol.events import (
     IdentityLinked,
     InputQuarantined,
     Once,
+    PastImported,
     PolicyApplied,
     QuarantineReplayed,
 )
 from protocol.identities import normalise
-from protocol.inbound import ActivityArrived, DeliveryReport, InboundEvent
+from protocol.inbound import ActivityArrived, DeliveryReport, InboundEvent, PastConversation
 from protocol.links import Ask, Input, Outcome, Quarantine
 
 CLOSED_MAX = 4
@@ -282,6 +284,10 @@ def decided_under(state: Journey, decision: Decision, policy: Policy) -> int:
 def _receive(state: Journey, given: Input, policy: Policy, now_ms: int) -> Decision:
     event = given.event
     about_person, assigned = _identify(state, given, now_ms)
+    if isinstance(event.data, PastConversation):
+        new_id = f"{state.customer}-{state.opened + 1}"
+        facts = importing.decide(event, event.data, state.customer, new_id, policy, now_ms)
+        return Decision([*facts, *about_person], identities=assigned)
     correlated = correlate(state.conversations, state.past, event)
     if correlated.conversation:
         conversation = state.conversations.get(correlated.conversation)
@@ -496,7 +502,7 @@ def _evolve_own(state: Journey, event: AnyEvent, encoded: bytes) -> None:
         case ActivitySeen():
             aside = _aside(state)
             aside.before, aside.before_count = recent.add(aside.before, aside.before_count, encoded)
-        case IdentityConflictFound() | InputQuarantined() | PolicyApplied():
+        case IdentityConflictFound() | InputQuarantined() | PolicyApplied() | PastImported():
             pass
         case CustomerErased():
             state.identities, state.past, state.aside = (), (), None
@@ -511,11 +517,11 @@ def _evolve_in(state: Journey, stream: str, event: AnyEvent, encoded: bytes) -> 
         assert isinstance(event, ConversationOpened), f"{type(event).__name__} for {stream}, which is not in memory"
         conversation = state.conversations[stream] = Conversation(id=stream, customer=state.customer)
         state.opened += 1
-        if state.aside is not None:
+        if state.aside is not None and event.actor != importing.IMPORTED:
             state.aside.before, state.aside.before_count = b"", 0
     evolve_conversation(conversation, event, encoded)
     if type(event) is ConversationClosed:
-        _retire(state, stream)
+        _retire(state, stream, event)
 
 
 def _aside(state: Journey) -> Aside:
@@ -524,9 +530,18 @@ def _aside(state: Journey) -> Aside:
     return state.aside
 
 
-def _retire(state: Journey, closed: str) -> None:
-    state.past = (*state.past, closed)[-PAST_MAX:]
+def _retire(state: Journey, closed: str, event: ConversationClosed) -> None:
+    # In the order of closing; what was imported closed before those here that closed after it.
+    place = len(state.past)
+    while event.reason == importing.IMPORTED and place and _closed_after(state, state.past[place - 1], event.at_ms):
+        place -= 1
+    state.past = (*state.past[:place], closed, *state.past[place:])[-PAST_MAX:]
     # In the order of closing: the one that closes now is the last to go.
     over = [past for past in state.past if past in state.conversations]
     for old in over[: max(0, len(over) - CLOSED_MAX)]:
         del state.conversations[old]
+
+
+def _closed_after(state: Journey, past: str, at_ms: int) -> bool:
+    conversation = state.conversations.get(past)
+    return conversation is not None and conversation.updated_at_ms > at_ms

@@ -263,6 +263,8 @@ def _contents(at: Place, event: ev.AnyEvent) -> Iterable[Patch]:
             yield action_row(at, event, "quarantine_replayed", event.quarantine)
         case ev.PolicyApplied():
             pass  # All of it is in `event`, of which `policy` is a view.
+        case ev.PastImported():
+            yield action_row(at, event, "imported", f"{event.conversation} was {event.id} of {event.source}")
         case ev.CustomerErased():
             yield action_row(at, event, "erased", event.reason)
         case ev.ConversationOpened():

@@ -21,12 +21,14 @@ from protocol.ids import customer_of
 from protocol.inbound import (
     ATTACHMENTS_MAX,
     IDENTITIES_MAX,
+    PAST_MESSAGES_MAX,
     REFERENCES_MAX,
     TEXT_MAX,
     AnyData,
     DeliveryReport,
     InboundEvent,
     MessageArrived,
+    PastConversation,
 )
 from protocol.links import Answered, AnyToCell, Ask, Quarantine, Refused
 
@@ -80,11 +82,12 @@ class Intake:
 
     # Events
 
-    def take(self, event: InboundEvent, done: Done, *, raw: bytes = b"") -> None:
+    def take(self, event: InboundEvent, done: Done, *, raw: bytes = b"", past: bool = False) -> None:
         """Takes one event; `done` gets what became of it, exactly once, after its commit. `raw` is kept should it go
-        to quarantine. Events of one customer keep the order in which they were taken."""
+        to quarantine. Events of one customer keep the order in which they were taken. `past`: an operator imports it.
+        """
         try:
-            checked = self._check(event)
+            checked = self.check(event, past=past)
         except Refusal as exc:
             done(exc)
             return
@@ -150,7 +153,11 @@ class Intake:
 
     # Checking
 
-    def _check(self, event: InboundEvent) -> InboundEvent:
+    def check(self, event: InboundEvent, *, past: bool = False) -> InboundEvent:
+        """The event as it would be taken, with its identities in the one spelling. Raises `Refusal`."""
+        if isinstance(event.data, PastConversation) is not past:
+            text = "contacts of the past are an operator's to import, and nothing else is: see throughline import"
+            raise Refusal(Code.UNKNOWN_TYPE, text, ref=event.id, field="type")
         if self.waiting >= self._limits.waiting_max or self._cells.full:
             raise Refusal(Code.OVERLOADED, "too many events are waiting; send again after a moment", ref=event.id)
         rule = self._accounts.get(event.account)
@@ -206,6 +213,8 @@ def _check_form(event: InboundEvent) -> None:
         )
     if isinstance(event.data, MessageArrived):
         _check_message(event.id, event.data)
+    if isinstance(event.data, PastConversation):
+        _check_past(event.id, event.data)
     if refusal := check_event(event):
         raise refusal
 
@@ -217,6 +226,13 @@ def _check_message(id: str, data: MessageArrived) -> None:
         raise _over_limit(id, "attachments", ATTACHMENTS_MAX)
     if len(data.in_reply_to) > REFERENCES_MAX:
         raise _over_limit(id, "in_reply_to", REFERENCES_MAX)
+
+
+def _check_past(id: str, data: PastConversation) -> None:
+    if len(data.messages) > PAST_MESSAGES_MAX:
+        raise _over_limit(id, "messages", PAST_MESSAGES_MAX)
+    if any(len(message.text) > TEXT_MAX for message in data.messages):
+        raise _over_limit(id, "messages.text", TEXT_MAX)
 
 
 def _of_wrong_length(name: str, event: InboundEvent) -> Refusal:

@@ -411,6 +411,14 @@ class PolicyApplied(Event, kw_only=True, frozen=True, tag="PolicyApplied"):
     note: str = ""
 
 
+class PastImported(Event, kw_only=True, frozen=True, tag="PastImported"):
+    """A contact of the past came in as `conversation`, which was over before it was here."""
+
+    source: str
+    id: str
+    conversation: str
+
+
 class CustomerErased(Event, kw_only=True, frozen=True, tag="CustomerErased"):
     """The person was forgotten: what was said and their addresses are gone from everywhere, also from the facts before
     this one. `reason` is the operator's."""
@@ -456,6 +464,7 @@ AnyEvent = (
     | ChannelSwitched
     | ActivityCarried
     | PolicyApplied
+    | PastImported
     | CustomerErased
 )
 

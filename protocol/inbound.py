@@ -9,11 +9,15 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
+from protocol.entities import Direction
+
 TEXT_MAX = 256 * 1024
 """Characters of one message's text; a longer one is refused (mail: cut, with the whole kept as an attachment)."""
 IDENTITIES_MAX = 8
 ATTACHMENTS_MAX = 64
 REFERENCES_MAX = 32
+PAST_MESSAGES_MAX = 1000
+"""Of one contact of the past: it is decided and committed as one."""
 
 WholeNumber = Annotated[int, Meta(ge=-(2**53) + 1, le=2**53 - 1)]
 """Every integer that comes from outside: exact in any language's JSON (RFC 8259 §6), in MessagePack and in SQL. JSON
@@ -106,7 +110,28 @@ class DeliveryReport(Data, kw_only=True, frozen=True, tag="throughline.delivery.
     """The provider's own code, uninterpreted."""
 
 
-AnyData = MessageArrived | ActivityArrived | InteractionBegan | InteractionStopped | DeliveryReport
+class PastMessage(Struct, kw_only=True, omit_defaults=True, frozen=True):
+    """What was said then, by the customer (`inbound`) or to them."""
+
+    at_ms: WholeNumber
+    text: str
+    direction: Direction = Direction.INBOUND
+    author: str = ""
+    """Who of ours wrote it; empty: a machine, or nobody knows."""
+
+
+class PastConversation(Data, kw_only=True, frozen=True, tag="throughline.conversation.past"):
+    """A contact of the past, whole and over: an operator imports it (`throughline import`); from anybody else it is
+    refused. The event's time is when it began."""
+
+    messages: list[PastMessage] = []
+    subject: str = ""
+    queue: str = ""
+    """Who had it; empty: the account's."""
+    ended_ms: WholeNumber = 0
+
+
+AnyData = MessageArrived | ActivityArrived | InteractionBegan | InteractionStopped | DeliveryReport | PastConversation
 
 
 class InboundEvent(Struct, kw_only=True, omit_defaults=True, frozen=True):

@@ -16,6 +16,7 @@ from orchestrator.cli import (
     customer,
     demo,
     export,
+    imports,
     outbox,
     policy,
     quarantine,
@@ -41,6 +42,7 @@ app.command("serve", epilog=serve.EXAMPLE)(serve.serve)
 app.command("demo", epilog=demo.EXAMPLE)(demo.demo)
 app.command("status", epilog=status.EXAMPLE)(status.status)
 app.command("timeline", epilog=timeline.EXAMPLE)(timeline.timeline)
+app.command("import", epilog=imports.EXAMPLE)(imports.import_)
 app.command("export", epilog=export.EXAMPLE)(export.export)
 app.add_typer(token.app, name="token")
 app.add_typer(conversation.app, name="conversation")

@@ -151,6 +151,8 @@ def _told(event: AnyEvent) -> tuple[str, str]:
             return event.to_channel, f"from {event.from_channel}, continuity: {event.continuity}{missing}"
         case e.ActivityCarried():
             return event.channel, event.name
+        case e.PastImported():
+            return "", event.conversation
         case e.InputQuarantined() | e.QuarantineReplayed():
             return "", event.quarantine
         case e.PolicyApplied():

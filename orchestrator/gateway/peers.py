@@ -100,8 +100,14 @@ class Cells(Protocol):
 class Intake(Protocol):
     """The way in for events and commands: an answer means committed and synced."""
 
-    def take(self, event: InboundEvent, done: Callable[[Answered | Refusal], None], *, raw: bytes = b"") -> None:
+    def take(
+        self, event: InboundEvent, done: Callable[[Answered | Refusal], None], *, raw: bytes = b"", past: bool = False
+    ) -> None:
         """Never raises; `done` is called exactly once."""
+        ...
+
+    def check(self, event: InboundEvent, *, past: bool = False) -> InboundEvent:
+        """The event as it would be taken. Raises `Refusal`."""
         ...
 
     def check_writing(self, id: str) -> None:

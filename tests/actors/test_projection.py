@@ -113,6 +113,7 @@ SAMPLES: list[ev.AnyEvent] = [
     ev.DeliveryDead(at_ms=AT_MS, delivery="cu1-1.4", code="550", reason="no mailbox"),
     ev.DeliveryReplayed(at_ms=AT_MS, actor="agent:op", delivery="cu1-1.4"),
     ev.DeliveryConfirmed(at_ms=AT_MS, delivery="cu1-1.4", status="read"),
+    ev.PastImported(at_ms=AT_MS, actor="account:mail", source="old", id="7", conversation=CONVERSATION),
     ev.CustomerErased(at_ms=AT_MS, actor="operator:root", reason="asked"),
     ev.IdentityLinked(at_ms=AT_MS, actor="agent:ann", identity="tel:+447700900123", evidence="agent"),
     ev.IdentityConflictFound(at_ms=AT_MS, identity="chat:x", other="cu2"),
@@ -151,6 +152,7 @@ SAMPLES: list[ev.AnyEvent] = [
 ]
 
 OWN = (
+    ev.PastImported,
     ev.CustomerErased,
     ev.IdentityLinked,
     ev.IdentityConflictFound,
@@ -302,6 +304,7 @@ WRITES: dict[type[ev.AnyEvent], dict[str, dict[str, Any] | None]] = {
         "identity": {"customer": CUSTOMER, "kind": "tel", "evidence": "agent", "linked_by": "agent:ann"},
         "action": {"kind": "identity_linked"},
     },
+    ev.PastImported: {"action": {"kind": "imported", "detail": f"{CONVERSATION} was 7 of old"}},
     ev.CustomerErased: {"action": {"kind": "erased", "actor": "operator:root", "detail": "asked"}},
     ev.IdentityConflictFound: {"action": {"kind": "identity_conflict", "detail": "chat:x belongs to cu2"}},
     ev.InputQuarantined: {"quarantine": {"raw": b"\xff", "code": 4202, "stream": CUSTOMER, "replayed_at_ms": None}},

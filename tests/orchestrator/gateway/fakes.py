@@ -181,7 +181,14 @@ class FakeIntake:
         self.took = asyncio.Event()
         self.writing = True
 
-    def take(self, event: InboundEvent, done: Callable[[Answered | Refusal], None], *, raw: bytes = b"") -> None:
+    def check(self, event: InboundEvent, *, past: bool = False) -> InboundEvent:
+        if refusal := self.refuse.get(event.id):
+            raise refusal
+        return event
+
+    def take(
+        self, event: InboundEvent, done: Callable[[Answered | Refusal], None], *, raw: bytes = b"", past: bool = False
+    ) -> None:
         self.taken.append(event)
         self.raws.append(raw)
         position = len(self.taken)

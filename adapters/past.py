@@ -1,0 +1,184 @@
+"""Contacts of the past, from the files that other systems export: CSV, JSON lines, vCon. They become inbound events.
+
+    CSV          a header, then a message a row; rows of one `id` are one contact
+    JSON lines   a contact a line, with its `messages`
+    vCon         one a file, or a list of them; each is a contact, and our own come back as they were
+
+Fields: `id`, `identity` (several with spaces between, or a list `identities`), `at`, and, where there are any,
+`channel`, `subject`, `queue`, `ended_at`; of a message `at`, `text`, `direction` (`inbound` where nothing is said),
+`author`. Times are ISO 8601, without an offset UTC, or milliseconds since 1970. Every fault names its line.
+"""
+
+import csv
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from adapters.vcon import PURPOSE
+from protocol.entities import Direction
+from protocol.errors import ThroughlineError
+from protocol.inbound import InboundEvent, PastConversation, PastMessage
+
+FIELDS = frozenset(
+    [
+        *("id", "identity", "identities", "channel", "at", "ended_at", "subject", "queue"),
+        *("messages", "direction", "author", "text"),
+    ]
+)
+"""Any other is a misspelt one, which would be left out unsaid."""
+
+Fields = Mapping[str, Any]
+
+
+class BadPast(ThroughlineError):
+    """A file cannot be imported: the message says where, what, and what to write."""
+
+
+def read_csv(lines: Iterable[str], *, account: str, channel: str, source: str) -> Iterator[InboundEvent]:
+    """A contact for each run of rows with the same `id`. Raises `BadPast`."""
+    rows = csv.DictReader(lines, strict=True)
+    contact: list[Fields] = []
+    first = 0
+    try:
+        for row in rows:
+            if None in row or None in row.values():
+                raise BadPast(f"line {rows.line_num}: it has not as many fields as the header")
+            if contact and row.get("id") != contact[0].get("id"):
+                yield _event(contact[0], contact, f"line {first}", account=account, channel=channel, source=source)
+                contact = []
+            first = first if contact else rows.line_num
+            contact.append(row)
+    except csv.Error as exc:
+        raise BadPast(f"line {rows.reader.line_num}: {exc}") from exc
+    if contact:
+        yield _event(contact[0], contact, f"line {first}", account=account, channel=channel, source=source)
+
+
+def read_json_lines(lines: Iterable[str], *, account: str, channel: str, source: str) -> Iterator[InboundEvent]:
+    """A contact for each line that is not empty. Raises `BadPast`."""
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            contact = msgspec.json.decode(line, type=dict[str, Any])
+        except msgspec.MsgspecError as exc:
+            raise BadPast(f"line {number}: it is no JSON object: {exc}") from exc
+        messages = contact.get("messages", [contact] if contact.get("text") else [])
+        if not isinstance(messages, list) or not all(isinstance(message, dict) for message in messages):
+            raise BadPast(f"line {number}: messages must be a list of objects")
+        yield _event(contact, messages, f"line {number}", account=account, channel=channel, source=source)
+
+
+def read_vcons(document: str, *, account: str, channel: str, source: str) -> Iterator[InboundEvent]:
+    """A contact for each vCon. Raises `BadPast`."""
+    try:
+        decoded = msgspec.json.decode(document, type=dict[str, Any] | list[dict[str, Any]])
+    except msgspec.MsgspecError as exc:
+        raise BadPast(f"it is no vCon: {exc}") from exc
+    for number, vcon in enumerate(decoded if isinstance(decoded, list) else [decoded], start=1):
+        place = f"vCon {number}"
+        if "vcon" not in vcon and "parties" not in vcon:
+            raise BadPast(f"{place}: it has no `vcon` and no `parties`; open a signed or encrypted one first")
+        try:
+            contact = _contact(vcon)
+        except (KeyError, IndexError, TypeError, AttributeError) as exc:
+            raise BadPast(f"{place}: it does not have the form of a vCon ({type(exc).__name__}: {exc})") from exc
+        yield _event(contact, contact["messages"], place, account=account, channel=channel, source=source)
+
+
+def _contact(vcon: Fields) -> Fields:
+    """A vCon as a contact: the customer is who has our mark, else the originator of the first dialog."""
+    parties, dialog = vcon["parties"], [said for said in vcon.get("dialog", ()) if said.get("type") == "text"]
+    ours: Fields = next((a["body"] for a in vcon.get("attachments", ()) if a.get("purpose") == PURPOSE), {})
+    addresses = [contact["identity"] for contact in ours.get("interactions", ())]
+    customer = [index for index, party in enumerate(parties) if _identity(party) in addresses]
+    if not addresses:
+        first = _originator(dialog[0]) if dialog else 0
+        same = parties[first].get("uuid")
+        customer = [n for n, party in enumerate(parties) if n == first or (same and party.get("uuid") == same)]
+        addresses = [identity for n in customer if (identity := _identity(parties[n]))]
+    return {
+        "id": vcon.get("uuid", ""),
+        "identities": list(dict.fromkeys(addresses)),
+        "channel": dialog[0].get("application", "") if dialog else "",
+        "at": vcon.get("created_at", ""),
+        "ended_at": dialog[-1]["start"] if dialog else "",
+        "subject": vcon.get("subject", ""),
+        "queue": ours.get("queue", ""),
+        "messages": [_message_of(said, parties, customer) for said in dialog if isinstance(said.get("body"), str)],
+    }
+
+
+def _message_of(said: Fields, parties: list[Fields], customer: list[int]) -> Fields:
+    speaker = _originator(said)
+    theirs = speaker in customer
+    author = "" if theirs else parties[speaker].get("name", "")
+    direction = "inbound" if theirs else "outbound"
+    return {"at": said["start"], "text": said["body"], "direction": direction, "author": author}
+
+
+def _originator(said: Fields) -> int:
+    """The first of a dialog's parties, where it does not say (draft-ietf-vcon-vcon-core-04, Dialog Object)."""
+    parties = said.get("originator", said.get("parties", 0))
+    while isinstance(parties, list):
+        parties = parties[0]
+    return int(parties)
+
+
+def _identity(party: Fields) -> str:
+    for kind in ("tel", "mailto", "sip"):
+        if value := party.get(kind):
+            return f"{kind}:{str(value).removeprefix(f'{kind}:')}"
+    name = str(party.get("name", ""))
+    return name if party.get("validation") == "channel" and ":" in name else ""
+
+
+def _event(
+    contact: Fields, messages: Iterable[Fields], place: str, *, account: str, channel: str, source: str
+) -> InboundEvent:
+    if unknown := sorted(set(contact) - FIELDS):
+        raise BadPast(f"{place}: there is no field {unknown[0]!r}; known are {', '.join(sorted(FIELDS))}")
+    identities = contact.get("identities") or str(contact.get("identity") or "").split()
+    for field, value in (("id", contact.get("id")), ("identity", identities), ("at", contact.get("at"))):
+        if not value:
+            raise BadPast(f"{place}: {field} is missing")
+    at_ms = _time(contact["at"], f"{place}: at")
+    past = PastConversation(
+        messages=[_message(message, place) for message in messages if message.get("text")],
+        subject=str(contact.get("subject") or ""),
+        queue=str(contact.get("queue") or ""),
+        ended_ms=_time(contact["ended_at"], f"{place}: ended_at") if contact.get("ended_at") else 0,
+    )
+    return InboundEvent(
+        id=str(contact["id"]),
+        source=source,
+        time_ms=at_ms,
+        account=account,
+        channel=str(contact.get("channel") or channel),
+        identities=[str(identity) for identity in identities],
+        data=past,
+    )
+
+
+def _message(message: Fields, place: str) -> PastMessage:
+    direction = message.get("direction") or "inbound"
+    if direction not in tuple(Direction):
+        raise BadPast(f"{place}: direction is {direction!r}; write inbound or outbound")
+    return PastMessage(
+        at_ms=_time(message.get("at") or "", f"{place}: at"),
+        text=str(message["text"]),
+        direction=Direction(direction),
+        author=str(message.get("author") or ""),
+    )
+
+
+def _time(value: Any, place: str) -> int:
+    if isinstance(value, int) or (isinstance(value, str) and value.isascii() and value.isdigit() and len(value) > 8):
+        return int(value)
+    try:
+        at = datetime.fromisoformat(str(value))
+        return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
+    except (ValueError, OverflowError) as exc:
+        raise BadPast(f"{place} is {value!r}; write 2026-11-25T08:30:00Z or milliseconds since 1970") from exc

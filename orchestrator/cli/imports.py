@@ -1,0 +1,109 @@
+"""`throughline import`: contacts of the past, from a file."""
+
+from collections import Counter
+from collections.abc import Iterator
+from io import StringIO
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from adapters.past import BadPast, read_csv, read_json_lines, read_vcons
+from orchestrator.cli.exits import Exit, Failure
+from orchestrator.cli.options import Data, Json, Token, Url, server_of
+from orchestrator.cli.output import errors, print_fields, print_json, progress_bar
+from orchestrator.cli.server import Server
+from protocol.inbound import InboundEvent
+
+EXAMPLE = "Example: throughline import past.csv --account mail --channel email --dry-run"
+
+REQUEST_EVENTS = 100
+REQUEST_BYTES = 256 * 1024
+"""Of one request, unless one contact alone is larger: below `http.body_bytes_max`."""
+SHOWN_MAX = 20
+"""Refusals that are shown one by one."""
+
+
+def import_(
+    file: Annotated[Path, typer.Argument(help="CSV, JSON lines (.jsonl, .ndjson) or vCon (.vcon, .json).")],
+    *,
+    account: Annotated[str, typer.Option("--account", help="The channel account the contacts came by.")],
+    channel: Annotated[str, typer.Option("--channel", help="Their channel, where the file does not say.")] = "",
+    source: Annotated[
+        str, typer.Option("--source", help="Names the system they are from: with its ids they come in once.")
+    ] = "import",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check all of it, and take nothing in.")] = False,
+    url: Url = "",
+    token: Token = "",
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Import contacts of the past: once, at their own times, closed; nobody is woken and nothing is sent. Exit code 1
+    where one was refused; the others are in."""
+    try:
+        events = list(_read(file, account=account, channel=channel or "import", source=source))
+    except BadPast as bad:
+        raise Failure(Exit.USAGE, f"{file}: {bad}") from bad
+    counts: Counter[str] = Counter()
+    refused: list[dict[str, Any]] = []
+    with server_of(url, token, data) as server, progress_bar() as progress:
+        task = progress.add_task("Checking" if dry_run else "Importing", total=len(events))
+        for batch in _batches(events):
+            for answer in _post(server, batch, dry_run=dry_run):
+                counts[answer["status"]] += 1
+                if answer["status"] == "refused":
+                    refused.append(answer)
+            progress.advance(task, len(batch))
+    _tell(counts, refused, dry_run=dry_run, as_json=as_json)
+    if refused:
+        raise typer.Exit(int(Exit.REFUSED))
+
+
+def _read(file: Path, **given: str) -> Iterator[InboundEvent]:
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise BadPast(f"it cannot be read as UTF-8 text: {exc}") from exc
+    match file.suffix.lower():
+        case ".csv":
+            # Newlines within quotes are the text's.
+            yield from read_csv(StringIO(text, newline=""), **given)
+        case ".jsonl" | ".ndjson":
+            yield from read_json_lines(text.split("\n"), **given)
+        case ".vcon" | ".json":
+            yield from read_vcons(text, **given)
+        case suffix:
+            raise BadPast(f"{suffix or 'no ending'} is no known kind; it must end in .csv, .jsonl, .vcon or .json")
+
+
+def _batches(events: list[InboundEvent]) -> Iterator[list[InboundEvent]]:
+    batch: list[InboundEvent] = []
+    size = 0
+    for event in events:
+        length = len(msgspec.json.encode(event))
+        if batch and (len(batch) == REQUEST_EVENTS or size + length > REQUEST_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(event)
+        size += length
+    if batch:
+        yield batch
+
+
+def _post(server: Server, batch: list[InboundEvent], *, dry_run: bool) -> list[dict[str, Any]]:
+    answers: list[dict[str, Any]] = server.post(
+        "/v1/import", {"events": msgspec.to_builtins(batch), "dry_run": dry_run}
+    )
+    return answers
+
+
+def _tell(counts: Counter[str], refused: list[dict[str, Any]], *, dry_run: bool, as_json: bool) -> None:
+    if as_json:
+        print_json({"dry_run": dry_run, "counts": counts, "refused": refused})
+        return
+    print_fields({"dry run": "yes: nothing was taken in", **counts} if dry_run else counts)
+    for answer in refused[:SHOWN_MAX]:
+        errors().print(f"{answer['id']}: {answer['field'] or 'refused'}: {answer['message']}", markup=False)
+    if len(refused) > SHOWN_MAX:
+        errors().print(f"and {len(refused) - SHOWN_MAX} more; --json has all", markup=False)

@@ -1,0 +1,172 @@
+"""Contacts of the past: a file in, inbound events out; a file that does not fit is told where."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from adapters.past import BadPast, read_csv, read_json_lines, read_vcons
+from adapters.vcon import to_vcon
+from protocol.entities import Direction
+from protocol.inbound import InboundEvent, PastConversation, PastMessage
+
+GIVEN = {"account": "mail", "channel": "email", "source": "old"}
+AT_MS = 1_700_000_000_000
+"""2023-11-14T22:13:20Z."""
+
+
+def past(event: InboundEvent) -> PastConversation:
+    """What it says."""
+    assert isinstance(event.data, PastConversation)
+    return event.data
+
+
+CSV = """id,identity,channel,at,ended_at,subject,queue,direction,author,text
+1,mailto:ann@example.org tel:+447700900123,,2023-11-14T22:13:20Z,2023-11-14T23:13:20Z,Bill,bills,inbound,,"My bill,
+is wrong"
+1,,,2023-11-14T23:13:20+01:00,,,,outbound,bo,Which?
+2,tel:+447700900123,sms,1700000000000,,,,,,Hi
+"""
+
+
+def test_csv_rows_of_one_id_are_one_contact() -> None:
+    """The first row has the contact's own fields; text may have commas and lines."""
+    one, two = read_csv(CSV.splitlines(keepends=True), **GIVEN)
+    assert (one.id, one.account, one.channel, one.source, one.time_ms) == ("1", "mail", "email", "old", AT_MS)
+    assert one.identities == ["mailto:ann@example.org", "tel:+447700900123"]
+    assert past(one) == PastConversation(
+        messages=[
+            PastMessage(at_ms=AT_MS, text="My bill,\nis wrong"),
+            PastMessage(at_ms=AT_MS, text="Which?", direction=Direction.OUTBOUND, author="bo"),
+        ],
+        subject="Bill",
+        queue="bills",
+        ended_ms=AT_MS + 3_600_000,
+    )
+    assert (two.id, two.channel, two.time_ms, past(two).messages[0].text) == ("2", "sms", AT_MS, "Hi")
+
+
+def test_json_lines_are_a_contact_a_line() -> None:
+    """With messages, with one text, or without a word; without an offset a time is UTC."""
+    lines = [
+        '{"id": 7, "identities": ["user:1"], "at": "2023-11-14T22:13:20",'
+        ' "messages": [{"at": 1700000000001, "text": "a"}]}',
+        "",
+        '{"id": "8", "identity": "user:1", "at": 1700000000000, "text": "b", "direction": "outbound", "author": "bo"}',
+        '{"id": "9", "identity": "user:1", "at": 1700000000000, "channel": "phone"}',
+    ]
+    one, two, three = read_json_lines(lines, **GIVEN)
+    assert (one.id, one.time_ms, past(one).messages) == ("7", AT_MS, [PastMessage(at_ms=AT_MS + 1, text="a")])
+    assert past(two).messages == [PastMessage(at_ms=AT_MS, text="b", direction=Direction.OUTBOUND, author="bo")]
+    assert (three.channel, past(three).messages) == ("phone", [])
+
+
+def test_a_vcon_of_ours_comes_back_as_it_was() -> None:
+    """Who the customer is, who had it, and who said what."""
+    row: dict[str, Any] = {
+        "conversation": "cu1-1",
+        "customer": "cu1",
+        "status": "closed",
+        "queue": "bills",
+        "owner": "",
+        "context": [],
+        "opened_at_ms": AT_MS,
+        "updated_at_ms": AT_MS,
+        "resolved_at_ms": None,
+        "closed_at_ms": AT_MS,
+        "subject": "Bill",
+        "relations": [],
+        "interactions": [
+            {"interaction": 1, "channel": "chat", "account": "chat", "identity": "chat:ann", "direction": "inbound"}
+            | {"started_at_ms": AT_MS, "ended_at_ms": AT_MS}
+        ],
+    }
+    said = {"interaction": 1, "channel": "chat"}
+    events = [
+        {**said, "type": "MessageReceived", "at_ms": AT_MS, "actor": "customer", "identity": "chat:ann", "source": "s"}
+        | {"id": "m1", "provider_ms": AT_MS, "text": "hello"},
+        {**said, "type": "MessageQueued", "at_ms": AT_MS + 1, "actor": "agent:bo", "delivery": "cu1-1.4"}
+        | {"account": "chat", "to": "chat:ann", "text": "hi Ann"},
+    ]
+    vcon = to_vcon(row, events, {}.get)
+    [event] = read_vcons(msgspec.json.encode(vcon).decode(), **GIVEN)
+    assert (event.id, event.channel, event.identities, event.time_ms) == (vcon["uuid"], "chat", ["chat:ann"], AT_MS)
+    assert past(event).queue == "bills"
+    assert past(event).messages == [
+        PastMessage(at_ms=AT_MS, text="hello"),
+        PastMessage(at_ms=AT_MS + 1, text="hi Ann", direction=Direction.OUTBOUND, author="bo"),
+    ]
+
+
+def test_a_vcon_of_others_is_of_whoever_spoke_first() -> None:
+    """With all addresses of that party; a list has several."""
+    vcon = {
+        "vcon": "0.4.0",
+        "uuid": "u1",
+        "created_at": "2023-11-14T22:13:20Z",
+        "parties": [{"name": "Bo"}, {"tel": "+447700900123", "uuid": "x"}, {"mailto": "ann@example.org", "uuid": "x"}],
+        "dialog": [
+            {"type": "text", "start": "2023-11-14T22:13:20Z", "parties": [1, 0], "body": "hello"},
+            {"type": "text", "start": "2023-11-14T22:13:21Z", "parties": [1, 0], "originator": 0, "body": "hi"},
+            {"type": "recording", "start": "2023-11-14T22:13:22Z", "parties": [0, 1]},
+        ],
+    }
+    [event] = read_vcons(msgspec.json.encode([vcon]).decode(), **GIVEN)
+    assert event.identities == ["tel:+447700900123", "mailto:ann@example.org"]
+    assert [(m.text, m.direction, m.author) for m in past(event).messages] == [
+        ("hello", "inbound", ""),
+        ("hi", "outbound", "Bo"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("id,identity,at\n1,user:1\n", "line 2: it has not as many fields"),
+        ("id,identity,at\n1,user:1,noon\n", "line 2: at is 'noon'; write 2026-11-25"),
+        ("id,identity,at,txt\n1,user:1,1700000000000,x\n", "line 2: there is no field 'txt'; known are at"),
+        ("id,identity,at\n,user:1,1700000000000\n", "line 2: id is missing"),
+        ("id,identity,at\n1,,1700000000000\n", "line 2: identity is missing"),
+        ("id,identity,at,text,direction\n1,user:1,1700000000000,x,in\n", "line 2: direction is 'in'; write inbound"),
+        ('id,identity,at\n1,"user:1,1700000000000\n', "line 2: unexpected end of data"),
+    ],
+)
+def test_a_fault_in_csv_names_its_line(text: str, said: str) -> None:
+    """And what to write instead."""
+    with pytest.raises(BadPast, match=said):
+        list(read_csv(text.splitlines(keepends=True), **GIVEN))
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("nonsense", "line 1: it is no JSON object"),
+        ("[]", "line 1: it is no JSON object"),
+        ('{"id": 1, "identity": "user:1", "at": 1, "messages": 2}', "line 1: messages must be a list"),
+        ('{"id": 1, "identity": "user:1", "at": {}}', "line 1: at is missing"),
+        ('{"id": 1, "identity": "user:1", "at": 1, "messages": [{"text": "x"}]}', "line 1: at is ''"),
+    ],
+)
+def test_a_fault_in_json_lines_names_its_line(line: str, said: str) -> None:
+    """Whatever stands there."""
+    with pytest.raises(BadPast, match=said):
+        list(read_json_lines([line], **GIVEN))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", "it is no vCon"),
+        ('{"payload": ""}', "vCon 1: it has no `vcon`"),
+        ('{"vcon": "0.4.0", "parties": []}', "vCon 1: it does not have the form"),
+        (
+            '{"vcon": "0.4.0", "parties": [{}], "uuid": "u", "created_at": "2023-11-14T22:13:20Z"}',
+            "identity is missing",
+        ),
+        ('{"vcon": "0.4.0", "parties": [{"tel": "+1"}], "dialog": [{"type": "text", "parties": [[]]}]}', "the form"),
+    ],
+)
+def test_what_is_no_vcon_is_said(text: str, said: str) -> None:
+    """Also where it is one that has to be opened first."""
+    with pytest.raises(BadPast, match=said):
+        list(read_vcons(text, **GIVEN))
