@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
-from actors import delivery
+from actors import delivery, withdrawing
 from actors.journey import Journey
 from actors.projection import entries_of, project
 from protocol.archive import Changes, StoredEvent
@@ -26,10 +26,25 @@ KEPT = frozenset(
     {
         *("at_ms", "actor", "once", "policy", "customer", "conversation", "other", "quarantine", "delivery"),
         *("channel", "account", "direction", "queue", "owner", "previous", "kind", "evidence", "code", "status"),
-        *("name", "key", "sensitivity", "topic", "intent", "product_line", "segment", "team", "template", "protocol"),
+        *(
+            "giver",
+            "continuity",
+            "name",
+            "key",
+            "sensitivity",
+            "topic",
+            "intent",
+            "product_line",
+            "segment",
+            "team",
+            "template",
+            "protocol",
+        ),
     }
 )
 """Fields whose text is ours: ids we made, and words of the policy, of the settings and of people's work."""
+OURS = ("agent:", "queue:")
+"""How a `to` begins that is one of us: an offer's; a message's is the customer's address."""
 FORGOTTEN = frozenset({"value"})
 """Fields that are forgotten whatever they hold; elsewhere a number or a truth is no one's name."""
 
@@ -48,12 +63,13 @@ def decide(state: Journey, actor: str, reason: str, now_ms: int) -> list[tuple[s
     if any(delivery.in_line(conversation) for conversation in state.conversations.values()):
         text = "a message to this customer is on its way: let it leave, or be given up (throughline outbox list)"
         raise Refusal(Code.NOT_ALLOWED_NOW, text, ref=state.customer)
-    closed: list[tuple[str, AnyEvent]] = [
-        (conversation.id, ConversationClosed(at_ms=now_ms, actor=actor))
-        for conversation in state.conversations.values()
-        if conversation.live
-    ]
-    return [*closed, (state.customer, CustomerErased(at_ms=now_ms, actor=actor, reason=reason))]
+    facts: list[tuple[str, AnyEvent]] = []
+    for conversation in state.conversations.values():
+        if conversation.live:
+            closed: withdrawing.Decided = [(conversation.id, ConversationClosed(at_ms=now_ms, actor=actor))]
+            facts += withdrawing.withdrawn_by(conversation, closed, actor, now_ms)
+    facts.append((state.customer, CustomerErased(at_ms=now_ms, actor=actor, reason=reason)))
+    return [(stream, redacted(fact)) for stream, fact in facts]
 
 
 def redacted(event: AnyEvent) -> AnyEvent:
@@ -117,6 +133,8 @@ def _emptied(name: str, value: Any) -> Any:
     if name in KEPT or isinstance(value, Enum):
         return value
     match value:
+        case str() if name == "to" and value.startswith(OURS):
+            return value
         case str() | bytes() | list() | tuple() | dict():
             return type(value)()
         case Struct():

@@ -249,19 +249,21 @@ _PRUNE_CONVERSATION = (
     "ON delivery > c || '.' AND delivery < c || '/')",
     "DELETE FROM event WHERE stream = ? AND type NOT IN ('ConversationOpened', 'ConversationClosed')",
 )
+_OF_CONVERSATION = tuple(name for name, table in TABLES.items() if table.key[0] == "conversation")
+_OF_STREAM = (*(name for name, table in TABLES.items() if table.key[0] == "stream" and name != "event"), "quarantine")
+_OF_CUSTOMER = ("identity", "snapshot", "customer")
 _ERASE_CONVERSATION = (
-    *(
-        f"DELETE FROM {table} WHERE conversation = ?"
-        for table in ("interaction", "relation", "attachment", "context_item", "work", "conversation")
-    ),
-    *(f"DELETE FROM {table} WHERE stream = ?" for table in ("action", "timer", "quarantine")),
+    *(f"DELETE FROM {table} WHERE conversation = ?" for table in _OF_CONVERSATION),
+    *(f"DELETE FROM {table} WHERE stream = ?" for table in _OF_STREAM),
     "DELETE FROM outbox WHERE delivery IN (SELECT delivery FROM (SELECT ? AS c) JOIN outbox "
     "ON delivery > c || '.' AND delivery < c || '/')",
 )
 _ERASE_CUSTOMER = (
-    *(f"DELETE FROM {table} WHERE stream = :customer" for table in ("action", "timer", "quarantine")),
-    *(f"DELETE FROM {table} WHERE customer = :customer" for table in ("identity", "snapshot", "customer")),
+    *(f"DELETE FROM {table} WHERE stream = :customer" for table in _OF_STREAM),
+    *(f"DELETE FROM {table} WHERE customer = :customer" for table in _OF_CUSTOMER),
 )
+ERASED_TABLES = frozenset({*_OF_CONVERSATION, *_OF_STREAM, *_OF_CUSTOMER, "event", "outbox"})
+"""Those that an erasure reaches: a table that the projection writes and that is not here keeps what it has."""
 _STRIP_OPENING = (
     "UPDATE event SET body = json_remove(body, '$.subject') WHERE stream = ? AND type = 'ConversationOpened'"
 )
