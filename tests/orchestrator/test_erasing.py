@@ -38,7 +38,7 @@ def settings_of(folder: Path, placement: Placement = "pooled") -> Settings:
         data=str(folder),
         cells=1,
         placement=placement,
-        limits=Limits(dedicated_max=3, dedicated_warm=1),
+        limits=Limits(dedicated_max=2, dedicated_warm=2),
         http=Http(port=0),
         accounts=[GatewayAccount(name="chat", trusted=True)],
     )
