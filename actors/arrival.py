@@ -23,15 +23,17 @@ from protocol.inbound import (
     InboundEvent,
     InteractionBegan,
     MessageArrived,
+    PastConversation,
 )
 
+_WITHOUT_CONTEXT = (DeliveryReport, PastConversation)
 _decode = msgspec.msgpack.Decoder(AnyEvent).decode
 
 
 def brings(state: Conversation, event: InboundEvent) -> bool:
     """Whether `brought` is to be asked at all: of most events it need not."""
     data = event.data
-    if isinstance(data, DeliveryReport):
+    if isinstance(data, _WITHOUT_CONTEXT):
         return False
     return event.channel != state.channel or data.context is not None or type(data) is ActivityArrived
 
@@ -103,7 +105,7 @@ def _interaction_of(decided: Sequence[AnyEvent], state: Conversation) -> int:
 
 def _given(event: InboundEvent, interaction: int, policy: Policy) -> Iterable[Given]:
     data = event.data
-    if isinstance(data, DeliveryReport):
+    if isinstance(data, _WITHOUT_CONTEXT):
         return ()
     values: dict[str, ContextScalar] = {}
     if isinstance(data, ActivityArrived):

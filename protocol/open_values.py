@@ -10,7 +10,7 @@ alike.
 from math import isfinite
 from typing import Any
 
-from protocol.inbound import ActivityArrived, DeliveryReport, GivenContext, InboundEvent
+from protocol.inbound import ActivityArrived, DeliveryReport, GivenContext, InboundEvent, PastConversation
 
 DEPTH_MAX = 16
 """Lists and objects inside each other; what web trackers send has four or five."""
@@ -19,6 +19,8 @@ VALUES_MAX = 4096
 INTEGER_MAX = 2**63 - 1
 """What MessagePack and both databases hold. A longer number (an id of another system) belongs in a string."""
 
+_WITHOUT_CONTEXT = (DeliveryReport, PastConversation)
+
 
 def open_fault(event: InboundEvent) -> tuple[str, str] | None:
     """Returns the path and the fault of an event's open values, or None where all is well."""
@@ -26,7 +28,7 @@ def open_fault(event: InboundEvent) -> tuple[str, str] | None:
         return "raw", fault
     if type(event.data) is ActivityArrived and event.data.properties and (fault := _fault(event.data.properties)):
         return "data.properties", fault
-    given = None if isinstance(event.data, DeliveryReport) else event.data.context
+    given = None if isinstance(event.data, _WITHOUT_CONTEXT) else event.data.context
     if given and (fault := _context_fault(given)):
         return "data.context", fault
     return None
