@@ -26,20 +26,8 @@ KEPT = frozenset(
     {
         *("at_ms", "actor", "once", "policy", "customer", "conversation", "other", "quarantine", "delivery"),
         *("channel", "account", "direction", "queue", "owner", "previous", "kind", "evidence", "code", "status"),
-        *(
-            "giver",
-            "continuity",
-            "name",
-            "key",
-            "sensitivity",
-            "topic",
-            "intent",
-            "product_line",
-            "segment",
-            "team",
-            "template",
-            "protocol",
-        ),
+        *("from_channel", "to_channel", "by", "rule", "key", "keys", "required", "missing", "sensitivity"),
+        *("giver", "continuity", "name", "topic", "intent", "product_line", "segment", "team", "template", "protocol"),
     }
 )
 """Fields whose text is ours: ids we made, and words of the policy, of the settings and of people's work."""

@@ -14,6 +14,7 @@ from msgspec import Struct
 from actors.projection import entries_of
 from actors.rows import as_json
 from protocol.errors import Code, Refusal
+from protocol.events import AnyEvent, InputQuarantined
 from protocol.journal import Record
 
 NOW = "now"
@@ -152,10 +153,18 @@ def _events(record: Record, generation: str, cursor: _Cursor) -> list[FeedEvent]
                 seq=seq,
                 type=type(event).__name__,
                 at_ms=event.at_ms,
-                event=msgspec.json.decode(as_json(event)),
+                event=_told(event),
             )
         )
     return found
+
+
+def _told(event: AnyEvent) -> dict[str, Any]:
+    """All that it says; but refused input itself is an operator's to look at, in quarantine."""
+    if isinstance(event, InputQuarantined):
+        event = msgspec.structs.replace(event, raw=b"")
+    told: dict[str, Any] = msgspec.json.decode(as_json(event))
+    return told
 
 
 def _spell(generation: str, cursor: _Cursor) -> str:

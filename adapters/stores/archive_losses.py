@@ -49,6 +49,31 @@ MEASURES = (
         GROUP BY later.conversation HAVING max(earlier.opened_at_ms)""",
     ),
     Measure(
+        "handoff_unacknowledged",
+        "a conversation was offered on, and nobody acknowledged its context",
+        "handoffs.yaml",
+        """SELECT offered_at_ms AS at_ms, conversation.channel AS channels,
+               CASE WHEN offered_to LIKE 'queue:%' THEN substr(offered_to, 7) ELSE conversation.queue END AS team,
+               '' AS product, conversation AS example
+        FROM handoff JOIN conversation USING (conversation) WHERE state IN ('declined', 'expired', 'withdrawn')""",
+    ),
+    Measure(
+        "incomplete_package",
+        "a conversation was handed on without what its protocol asks for",
+        "handoffs.yaml",
+        """SELECT offered_at_ms AS at_ms, conversation.channel AS channels, conversation.queue AS team,
+               '' AS product, conversation AS example
+        FROM handoff JOIN conversation USING (conversation) WHERE missing <> '[]'""",
+    ),
+    Measure(
+        "switch_missing",
+        "a conversation changed channels, and what is required there was not known",
+        "context.yaml",
+        """SELECT at_ms, from_channel || ' → ' || to_channel AS channels, conversation.queue AS team, '' AS product,
+               conversation AS example
+        FROM channel_switch JOIN conversation USING (conversation) WHERE missing_count > 0""",
+    ),
+    Measure(
         "identity_conflict",
         "an address was claimed for two customers: one of them is not seen whole",
         "identity.yaml",

@@ -54,7 +54,7 @@ def timeline(
         where, values = [*where, "(e.at_ms, e.position, e.n) < (?, ?, ?)"], [*values, *before]
     cursor = db.execute(
         f"SELECT e.position, e.n, stream, seq, e.type, e.at_ms, e.actor, coalesce({_CHANNEL}, '') AS channel, "
-        f"{found} AS found, e.body AS event FROM {_STREAMS} CROSS JOIN {' CROSS JOIN '.join(joins)} "
+        f"{found} AS found, {_TOLD} AS event FROM {_STREAMS} CROSS JOIN {' CROSS JOIN '.join(joins)} "
         f"WHERE {' AND '.join(where)} ORDER BY e.at_ms DESC, e.position DESC, e.n DESC LIMIT ?",
         (customer, customer, *values, limit),
     )
@@ -81,6 +81,8 @@ def fts_query(q: str) -> str:
 
 
 _TERMS = re.compile(r'"([^"]+)"|([^\s"]+)')
+_TOLD = "CASE e.type WHEN 'InputQuarantined' THEN json_remove(e.body, '$.raw') ELSE e.body END"
+"""Refused input itself is an operator's to look at, in quarantine."""
 _STREAMS = "(SELECT ? AS stream UNION ALL SELECT conversation FROM conversation WHERE customer = ?)"
 _CHANNEL = """coalesce(json_extract(e.body, '$.channel'), (
     SELECT interaction.channel FROM interaction

@@ -132,3 +132,14 @@ async def test_a_filter_that_fits_nothing_reads_a_bounded_part() -> None:
     page = await read_page(journal, "", limit=10, types=frozenset({"ConversationClosed"}))
     assert (page.events, page.more, page.next) == ([], True, "g1-2000")
     assert journal.reads == 4
+
+
+async def test_refused_input_itself_is_not_in_the_feed() -> None:
+    """It is an operator's to look at, in quarantine; that there is some is not."""
+    story = Story()
+    refused = ev.InputQuarantined(
+        at_ms=0, quarantine="chat.1", account="chat", source="s", id="1", code=4200, field="", reason="r", raw=b"words"
+    )
+    story.unit("account:chat", ("account:chat", refused))
+    [event] = (await read_page(Kept(story.records), "", limit=10)).events
+    assert (event.event["quarantine"], event.event["raw"]) == ("chat.1", "")

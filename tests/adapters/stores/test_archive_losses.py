@@ -1,5 +1,7 @@
 """Where context gets lost: each measure finds what it says, in its group, with examples."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -9,6 +11,7 @@ from adapters.stores.archive_losses import EXAMPLES_MAX, MEASURES, REPEAT_WITHIN
 from adapters.stores.memory import MemoryArchive
 from protocol import events as ev
 from protocol.entities import Relation, RelationKind
+from protocol.handoffs import HandoffPackage
 from tests.adapters.stores.story import HOUR_MS, Story
 
 ANN, BOB = "cuann0000000000000", "cubob0000000000000"
@@ -99,6 +102,37 @@ async def test_one_number_by_two_channels_is_two_customers() -> None:
     assert row["examples"] == [f"{ANN},{BOB}"]
 
 
+async def test_a_handoff_that_nobody_acknowledged_and_an_incomplete_package() -> None:
+    """The team it was offered to has the first; an accepted one is complete or not, but not lost."""
+    story = Story()
+    first = story.meet(ANN, "mailto:ann@example.org", "email", "hello", queue="sales")
+    package = HandoffPackage(conversation=first, lease=1, through=1, missing=["contract"])
+    offered = ev.HandoffOffered(
+        at_ms=0, lease=1, kind="t1-t2", giver="bo", to="queue:bills", continuity="bo", package=package, sha256="",
+        expires_at_ms=1,
+    )  # fmt: skip
+    story.unit(ANN, (first, offered), (first, ev.HandoffExpired(at_ms=0, lease=1)))
+    whole = msgspec.structs.replace(offered, lease=2, package=msgspec.structs.replace(package, missing=[]))
+    accepted = ev.HandoffAccepted(at_ms=0, lease=2, sha256="", continuity="al")
+    story.unit(ANN, (first, whole), (first, accepted))
+    found = {row["measure"]: (row["team"], row["channels"], row["count"]) for row in await lost(story)}
+    assert found == {"handoff_unacknowledged": ("bills", "email", 1), "incomplete_package": ("sales", "email", 1)}
+
+
+async def test_what_was_missing_at_a_switch_of_channels() -> None:
+    """By the pair of channels; a switch that had all is none."""
+    story = Story()
+    first = story.meet(ANN, "mailto:ann@example.org", "email", "hello", queue="sales")
+    switch = ev.ChannelSwitched(
+        at_ms=0, from_channel="email", to_channel="phone", interaction=1, by="customer", continuity="queue:sales"
+    )
+    story.unit(ANN, (first, switch))
+    assert await lost(story) == []
+    story.unit(ANN, (first, msgspec.structs.replace(switch, required=["contract"], missing=["contract"])))
+    [row] = await lost(story)
+    assert (row["measure"], row["channels"], row["team"]) == ("switch_missing", "email → phone", "sales")
+
+
 async def test_only_the_time_asked_for_is_counted() -> None:
     """From the first to before the second; weeks are apart."""
     story = Story()
@@ -115,4 +149,5 @@ def test_every_measure_says_what_it_means_and_what_mends_it(measure: Any) -> Non
     """An operator who sees a number knows where to look next."""
     assert measure.meaning
     assert measure.mend.endswith(".yaml")
-    assert msgspec.json.encode(measure)
+    page = (Path(__file__).parents[3] / "docs" / "operations.md").read_text()
+    assert re.search(rf"^\| `{measure.name}` \| .* \| `{measure.mend}` \|$", page, re.MULTILINE)

@@ -62,6 +62,18 @@ async def test_everything_of_a_customer_comes_newest_first(archive: Archive) -> 
     assert await archive.reader.timeline("cunobody", Wanted(), limit=10) is None
 
 
+async def test_refused_input_itself_is_not_in_the_timeline(archive: Archive) -> None:
+    """It is an operator's to look at, in quarantine; that there is some is not."""
+    story = told()
+    refused = ev.InputQuarantined(
+        at_ms=0, quarantine=f"{ANN}.9", account="chat", source="s", id="1", code=4200, field="", reason="r", raw=b"w"
+    )
+    story.unit(ANN, (ANN, refused))
+    await archive.follow(story)
+    entry = (await look(archive))[0]
+    assert (entry["event"]["quarantine"], "raw" in entry["event"]) == (f"{ANN}.9", False)
+
+
 @pytest.mark.parametrize("limit", [1, 2, 3])
 async def test_pages_join_without_a_gap(archive: Archive, limit: int) -> None:
     """By the place of a page's last entry."""
