@@ -3,6 +3,7 @@ is imported comes in once, closed, at its own time. Real HTTP, real files, the c
 
 import asyncio
 import json
+import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -62,7 +63,7 @@ class Server:
     async def throughline(self, line: list[str]) -> tuple[int, Any]:
         """The command line against it: exit code, and the JSON it prints."""
         process = await asyncio.create_subprocess_exec(
-            *("python", "-m", "orchestrator.cli", *line, "--url", self.url, "--token", self.token),
+            *(sys.executable, "-m", "orchestrator.cli", *line, "--url", self.url, "--token", self.token),
             stdout=asyncio.subprocess.PIPE,
         )
         out, _ = await process.communicate()
