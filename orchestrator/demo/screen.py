@@ -150,7 +150,9 @@ def _told(event: AnyEvent) -> tuple[str, str]:
             return event.to_channel, f"from {event.from_channel}, continuity: {event.continuity}{missing}"
         case e.ActivityCarried():
             return event.channel, event.name
-        case e.InputQuarantined() | e.QuarantineReplayed():
+        case e.FieldMissing():
+            return event.channel, f"{event.field} is not known"
+        case e.InputQuarantined() | e.QuarantineReplayed() | e.ReplayBegun() | e.ReplayRefused():
             return "", event.quarantine
         case e.PolicyApplied():
             return "", str(event.version)
