@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 import msgspec
 from msgspec import Struct
 
+from actors.capturing import POLICY
+from actors.rules.capture import CaptureRules, identities_in
 from orchestrator.attribution import Attribution, Done, LookUp, Taken
 from orchestrator.cells import Cells
 from orchestrator.homeless import Reply
@@ -28,7 +30,7 @@ from protocol.inbound import (
     InboundEvent,
     MessageArrived,
 )
-from protocol.links import Answered, AnyToCell, Ask, Quarantine, Refused
+from protocol.links import Answered, AnyToCell, Ask, Quarantine, Refused, Replay
 
 ID_MAX = 512
 """Characters of an event's id or source: a mail's Message-ID is the longest seen (RFC 5322 lines have 998)."""
@@ -75,16 +77,19 @@ class Intake:
         self._taken = 0
         self.waiting = 0
         """Events taken and not answered yet."""
+        self.capture: Callable[[], CaptureRules] = CaptureRules
+        """The capture rules in force: whose an event is whose channel does not say."""
         self.writing: Callable[[], bool] = lambda: True
         """Whether the server can write down what comes in."""
 
     # Events
 
-    def take(self, event: InboundEvent, done: Done, *, raw: bytes = b"") -> None:
+    def take(self, event: InboundEvent, done: Done, *, raw: bytes = b"", replay: Replay | None = None) -> None:
         """Takes one event; `done` gets what became of it, exactly once, after its commit. `raw` is kept should it go
-        to quarantine. Events of one customer keep the order in which they were taken."""
+        to quarantine; with `replay` it comes from there. Events of one customer keep the order in which they were
+        taken."""
         try:
-            checked = self._check(event)
+            checked = self._check(event, replay)
         except Refusal as exc:
             done(exc)
             return
@@ -92,7 +97,12 @@ class Intake:
         self._taken += 1
         key = once_key(checked.account, checked.source, checked.id)
         # The digest is not over the time: a source that has none sends the repeat under a new time of arrival.
-        self._attribution.send(Taken(self._taken, checked, key, digest_of(checked.data), raw, done))
+        taken = Taken(self._taken, checked, key, digest_of(checked.data), raw, done, replay)
+        if replay is not None:
+            taken.said_by = replay.said_by
+        if checked.identities and not event.identities:
+            taken.said_by = POLICY
+        self._attribution.send(taken)
 
     def check_writing(self, id: str) -> None:
         """For who holds a request open and cannot wait. Raises `Refusal` (`UNAVAILABLE`) where nothing can be written.
@@ -108,11 +118,11 @@ class Intake:
         self.waiting -= 1
         taken.done(_outcome(reply, taken.event.id))
 
-    async def submit(self, event: InboundEvent, *, raw: bytes = b"") -> Answered:
+    async def submit(self, event: InboundEvent, *, raw: bytes = b"", replay: Replay | None = None) -> Answered:
         """Takes one event and waits for its commit. Raises `Refusal`: also `TIMED_OUT`, where it may still happen."""
         self.check_writing(event.id)
         future: asyncio.Future[Answered | Refusal] = asyncio.get_running_loop().create_future()
-        self.take(event, lambda outcome: None if future.done() else future.set_result(outcome), raw=raw)
+        self.take(event, lambda outcome: None if future.done() else future.set_result(outcome), raw=raw, replay=replay)
         outcome = await in_time(future, event.id)
         if isinstance(outcome, Refusal):
             raise outcome
@@ -150,23 +160,29 @@ class Intake:
 
     # Checking
 
-    def _check(self, event: InboundEvent) -> InboundEvent:
+    def _check(self, event: InboundEvent, replay: Replay | None) -> InboundEvent:
         if self.waiting >= self._limits.waiting_max or self._cells.full:
             raise Refusal(Code.OVERLOADED, "too many events are waiting; send again after a moment", ref=event.id)
         rule = self._accounts.get(event.account)
         if rule is None:
             raise Refusal(Code.UNKNOWN_ACCOUNT, f"no account {event.account!r} is configured", ref=event.id)
         _check_form(event)
-        self._check_time(event)
-        identities = list(dict.fromkeys([normalise(i, region=self._region) for i in event.identities]))
+        self._check_time(event, replay.received_ms if replay else self._now_ms())
+        given = event.identities or self._found(event)
+        identities = list(dict.fromkeys([normalise(i, region=self._region) for i in given]))
         if not identities and not isinstance(event.data, DeliveryReport):
             raise Refusal(Code.NO_IDENTITY, "the event carries no identity", ref=event.id, field="identities")
-        if not rule.trusted:
+        if not rule.trusted and not (replay and replay.said_by):
             del identities[1:]
         return event if identities == event.identities else msgspec.structs.replace(event, identities=identities)
 
-    def _check_time(self, event: InboundEvent) -> None:
-        offset_ms = event.time_ms - self._now_ms()
+    def _found(self, event: InboundEvent) -> list[str]:
+        """Whose it is by what stands in it, where the policy says where to look."""
+        rules = self.capture()
+        return identities_in(rules, event) if rules.templates and not isinstance(event.data, DeliveryReport) else []
+
+    def _check_time(self, event: InboundEvent, arrived_ms: int) -> None:
+        offset_ms = event.time_ms - arrived_ms
         if offset_ms > self._limits.ahead_ms or -offset_ms > self._limits.behind_ms:
             direction = "ahead of" if offset_ms > 0 else "behind"
             raise Refusal(

@@ -200,5 +200,11 @@ AnyCommand = (
     | EndReplay
 )
 
-SERVERS_OWN = (MarkReplayed, BeginReplay, EndReplay, ApplyPolicy)
-"""What no client may ask for by a frame: parts of `POST /v1/quarantine/{id}/replay` and `POST /v1/policy`."""
+_REPLAY = "POST /v1/quarantine/{id}/replay"
+SERVERS_OWN: dict[type[Command], str] = {
+    MarkReplayed: _REPLAY,
+    BeginReplay: _REPLAY,
+    EndReplay: _REPLAY,
+    ApplyPolicy: "POST /v1/policy",
+}
+"""What no client may ask for as a command, and of what each is a part."""

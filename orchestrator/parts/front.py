@@ -48,6 +48,8 @@ class Front:
             now_ms=given.now_ms,
             new_customer=given.new_customer,
         )
+        capture = policy_of(settings).capture
+        self.intake.capture = lambda: capture
         self.states: ReadStates = lambda: read_states(given.run, now_ms=steady_ms())
         self.figures: ReadFigures = lambda: read_figures(given.run)
         self.intake.writing = Writing(self.states, self.figures)
