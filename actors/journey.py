@@ -331,7 +331,7 @@ def _captured(
 ) -> Decision:
     """The decision on an event, with what it brings beside itself and what its capture template makes of it."""
     about_person, assigned = identified
-    event = given.event
+    event, found = given.event, []
     captured = capturing.capture(conversation, event, policy)
     if captured is not None:
         if captured.forbidding is not None:
@@ -343,10 +343,10 @@ def _captured(
             # Who it came from is known, whatever becomes of what they said.
             return msgspec.structs.replace(kept, events=kept.events + about_person, identities=assigned)
         found = capturing.items(event, captured, decided)
+    if found or not conversation.head or arrival.brings(conversation, event):
         decided += arrival.brought(conversation, event, decided, before, policy, now_ms, found)
+    if captured is not None:
         decided += capturing.asked(conversation, event, captured, decided, policy, now_ms)
-    elif before or not conversation.head or arrival.brings(conversation, event):
-        decided += arrival.brought(conversation, event, decided, before, policy, now_ms)
     events = [(conversation.id, fact) for fact in decided]
     events += about_person
     return Decision(events, identities=assigned)
