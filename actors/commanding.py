@@ -19,7 +19,9 @@ from protocol.commands import (
     AnyCommand,
     ApplyPolicy,
     Assign,
+    BeginReplay,
     DeclineHandoff,
+    EndReplay,
     LinkIdentity,
     MarkReplayed,
     Move,
@@ -109,7 +111,7 @@ def decide(
             if not isinstance(command, AcceptHandoff):
                 _check_words(command.reason, "reason")
             return handing_over.answer(state, command, actor, identities, policy, now_ms)
-        case LinkIdentity() | MarkReplayed() | ApplyPolicy():
+        case LinkIdentity() | MarkReplayed() | BeginReplay() | EndReplay() | ApplyPolicy():
             raise Refusal(Code.INVALID, "this command is addressed to a customer, not to a conversation", field="do")
         case _:
             assert_never(command)

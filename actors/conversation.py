@@ -19,6 +19,7 @@ from protocol.entities import (
     ConversationView,
     Delivery,
     Interaction,
+    MissingField,
     Relation,
     Status,
 )
@@ -44,6 +45,7 @@ from protocol.events import (
     DeliveryReplayed,
     DeliverySent,
     DeliveryUncertain,
+    FieldMissing,
     HandoffAccepted,
     HandoffDeclined,
     HandoffExpired,
@@ -123,6 +125,8 @@ class Conversation(Struct, kw_only=True):
     have neither, and share the empty ones."""
     references: tuple[str, ...] = ()
     """Thread references of its messages, oldest first."""
+    missing: tuple[MissingField, ...] = ()
+    """Fields that a capture template found missing, ever: none is asked for twice."""
     recent: bytes = b""
     """The newest events, ending with the one at `head` (see `actors.recent`)."""
     recent_count: int = 0
@@ -186,6 +190,15 @@ def evolve(state: Conversation, event: AnyEvent, encoded: bytes) -> Conversation
             state.spoken = Spoken(channel=intern(event.to_channel))
         case ContextWithheld():
             state.spoken = Spoken(channel=intern(event.channel), withheld=(*state.withheld, *event.keys))
+        case FieldMissing():
+            gap = MissingField(
+                field=event.field,
+                action=event.action,
+                channel=event.channel,
+                interaction=event.interaction,
+                at_ms=event.at_ms,
+            )
+            state.missing = (*state.missing, gap)
         case (
             DeliveryAttempted()
             | DeliverySent()
@@ -225,7 +238,13 @@ def view(state: Conversation, identities: Sequence[str]) -> ConversationView:
         handoff=state.handoff,
         channel=state.channel,
         withheld=list(state.withheld),
+        missing=[gap for gap in state.missing if not knows(state, gap.field)],
     )
+
+
+def knows(state: Conversation, field: str) -> bool:
+    """Whether somebody has said it, in any contact."""
+    return field in state.context
 
 
 def summary(state: Conversation) -> ConversationSummary:

@@ -8,6 +8,7 @@ stream is a conversation's id or the customer's own. The once-keys of what came 
 repeat is recognised by the actor alone, for as long as the policy says.
 """
 
+from collections.abc import Sequence
 from typing import assert_never
 
 import msgspec
@@ -16,21 +17,24 @@ from msgspec import Struct, field
 from actors import (
     applying,
     arrival,
+    capturing,
     commanding,
     contact,
     delivery,
     handing_over,
     importing,
     recent,
+    replaying,
     telling,
     withdrawing,
 )
+from actors.capturing import POLICY
 from actors.conversation import Conversation
 from actors.conversation import evolve as evolve_conversation
 from actors.correlation import correlate
 from actors.once import OnceKeys, Seen
 from actors.policy import Policy
-from protocol.commands import ApplyPolicy, LinkIdentity, MarkReplayed
+from protocol.commands import ApplyPolicy, BeginReplay, EndReplay, LinkIdentity, MarkReplayed
 from protocol.entities import ConversationView, CustomerView, Status
 from protocol.errors import Code, Refusal
 from protocol.events import (
@@ -48,6 +52,8 @@ from protocol.events import (
     PastImported,
     PolicyApplied,
     QuarantineReplayed,
+    ReplayBegun,
+    ReplayRefused,
 )
 from protocol.identities import normalise
 from protocol.inbound import ActivityArrived, DeliveryReport, InboundEvent, PastConversation
@@ -68,6 +74,8 @@ class Aside(Struct, kw_only=True):
 
     replayed: tuple[str, ...] = ()
     """Quarantined inputs that came in after all."""
+    replaying: tuple[str, ...] = ()
+    """Those that are about to, each in one form: another one has to wait until that is in or refused."""
     before: bytes = b""
     before_count: int = 0
     """The newest activities since no conversation was open (see `actors.recent`): the next one may begin with them."""
@@ -115,6 +123,8 @@ class Decision(Struct, frozen=True):
     status: str = "committed"
     identities: list[str] = []
     repeats: tuple[str, int] | None = None
+    why: tuple[int, str, str] | None = None
+    """Code, field and reason of what went to quarantine."""
 
 
 NOTHING = Decision([])
@@ -125,11 +135,12 @@ def decide(state: Journey, given: AnyInput, policy: Policy, now_ms: int) -> Deci
     match given:
         case Input():
             if (seen := state.once.get(given.key)) is None:
-                return _keyed(_receive(state, given, policy, now_ms), given, state, policy)
+                decision = _receive(state, given, policy, now_ms)
+                return decision if decision.why else _keyed(decision, given, state, policy)
             return _repeat(state, seen) if seen.digest == given.digest else _conflict(state, given, policy, now_ms)
         case Quarantine():
             if (seen := state.once.get(given.key)) is None:
-                return _keyed(_quarantine(state, given, now_ms), given, state, policy)
+                return _keyed(_quarantine(state, given, policy, now_ms), given, state, policy)
             return _repeat(state, seen) if seen.digest == given.digest else NOTHING
         case Ask():
             if (seen := state.once.get(given.key)) is None:
@@ -254,10 +265,10 @@ def thaw(body: bytes) -> Journey | None:
 # Deciding
 
 
-def _repeat(state: Journey, seen: Seen, *, status: str = "repeat") -> Decision:
+def _repeat(state: Journey, seen: Seen, *, status: str = "repeat", why: tuple[int, str, str] | None = None) -> Decision:
     """It came before: it gets its first result, and nothing happens."""
     stream = f"{state.customer}-{seen.conversation}" if seen.conversation else state.customer
-    return Decision([], status=status, repeats=(stream, seen.seq))
+    return Decision([], status=status, repeats=(stream, seen.seq), why=why)
 
 
 def _keyed(decision: Decision, given: Input | Quarantine | Ask | Once, state: Journey, policy: Policy) -> Decision:
@@ -302,9 +313,7 @@ def _receive(state: Journey, given: Input, policy: Policy, now_ms: int) -> Decis
             raise AssertionError("correlation gives a closed conversation to reports alone")
         rules = policy.at(conversation.policy)
         decided = contact.decide(conversation, event, rules, now_ms)
-        if arrival.brings(conversation, event):
-            decided += arrival.brought(conversation, event, decided, (), rules, now_ms)
-        return _decision(conversation.id, decided, about_person, assigned)
+        return _captured(state, conversation, given, decided, (about_person, assigned), rules, now_ms)
     if isinstance(event.data, ActivityArrived):
         # Nothing is open: what they look at is kept with the person, and opens no work for anyone.
         return Decision([(state.customer, _activity(event, event.data, now_ms)), *about_person], identities=assigned)
@@ -314,21 +323,45 @@ def _receive(state: Journey, given: Input, policy: Policy, now_ms: int) -> Decis
         *contact.decide(new, event, policy, now_ms),
     ]
     before = arrival.shortly_before(state.aside.before, policy, now_ms) if state.aside else []
-    decided += arrival.brought(new, event, decided, before, policy, now_ms)
-    return _decision(new.id, decided, about_person, assigned)
+    return _captured(state, new, given, decided, (about_person, assigned), policy, now_ms, before)
 
 
-def _decision(
-    conversation: str, decided: list[AnyEvent], about_person: list[tuple[str, AnyEvent]], assigned: list[str]
+def _captured(
+    state: Journey,
+    conversation: Conversation,
+    given: Input,
+    decided: list[AnyEvent],
+    identified: tuple[list[tuple[str, AnyEvent]], list[str]],
+    policy: Policy,
+    now_ms: int,
+    before: Sequence[ActivitySeen] = (),
 ) -> Decision:
-    events = [(conversation, event) for event in decided]
+    """The decision on an event, with what it brings beside itself and what its capture template makes of it."""
+    about_person, assigned = identified
+    event, found = given.event, []
+    captured = capturing.capture(conversation, event, policy)
+    if captured is not None:
+        if captured.forbidding is not None:
+            rule, field = f"capture:{captured.template}", captured.forbidding.name
+            reason = f"{field} is missing, which the template {captured.template} of policy {policy.version} requires"
+            kept = _keep(state, given, (Code.INVALID, field, reason), rule, policy, now_ms)
+            if not kept.events:
+                return kept
+            # Who it came from is known, whatever becomes of what they said.
+            return msgspec.structs.replace(kept, events=kept.events + about_person, identities=assigned)
+        found = capturing.items(event, captured, decided)
+    if found or not conversation.head or arrival.brings(conversation, event):
+        decided += arrival.brought(conversation, event, decided, before, policy, now_ms, found)
+    if captured is not None:
+        decided += capturing.asked(conversation, event, captured, decided, policy, now_ms)
+    events = [(conversation.id, fact) for fact in decided]
     events += about_person
     return Decision(events, identities=assigned)
 
 
 def _identify(state: Journey, given: Input, now_ms: int) -> tuple[list[tuple[str, AnyEvent]], list[str]]:
     """The identity facts of an input, and the identities they assign."""
-    actor = f"account:{given.event.account}"
+    actor = given.said_by or f"account:{given.event.account}"
     new = [identity for identity in given.identities if identity not in state.identities]
     if not new and not given.conflicts:
         return [], []
@@ -343,8 +376,8 @@ def _identify(state: Journey, given: Input, now_ms: int) -> tuple[list[tuple[str
                 actor=actor,
                 # The event's own string, which its contact keeps too: a conversation has it once.
                 identity=own if identity == own else identity,
-                evidence="first_contact" if given.proposed and identity == own else "asserted_by_channel",
-                verified=identity == own,
+                evidence=_evidence(given, identity == own),
+                verified=identity == own and not given.said_by,
                 account=given.event.account,
             ),
         )
@@ -355,6 +388,12 @@ def _identify(state: Journey, given: Input, now_ms: int) -> tuple[list[tuple[str
         for identity, other in given.conflicts
     ]
     return facts, new
+
+
+def _evidence(given: Input, own: bool) -> str:
+    if given.said_by:
+        return "policy" if given.said_by == POLICY else "agent"
+    return "first_contact" if given.proposed and own else "asserted_by_channel"
 
 
 def _activity(event: InboundEvent, data: ActivityArrived, now_ms: int) -> AnyEvent:
@@ -373,31 +412,43 @@ def _activity(event: InboundEvent, data: ActivityArrived, now_ms: int) -> AnyEve
 
 def _conflict(state: Journey, given: Input, policy: Policy, now_ms: int) -> Decision:
     """The same (account, source, id) came with another payload: kept in quarantine, once for each payload."""
-    # A key of its own for this payload: mixing the digest in keeps repeats of the conflict single, too.
+    why = (int(Code.DIGEST_CONFLICT), "id", "the same (account, source, id) came before with another payload")
+    return _keep(state, given, why, "once", policy, now_ms)
+
+
+def _keep(state: Journey, given: Input, why: tuple[int, str, str], rule: str, policy: Policy, now_ms: int) -> Decision:
+    """Puts an input in quarantine, once for each payload. Raises `Refusal` where it came from there."""
+    code, field, reason = why
+    if given.replay is not None:
+        raise Refusal(Code(code), reason, ref=given.event.id, field=field)
+    # A key of its own for this payload, so that repeats stay single and the event itself may yet come in.
     once = Once((given.key ^ (given.digest * 0x9E3779B97F4A7C15)) & 0xFFFF_FFFF_FFFF_FFFF, given.digest)
     seen = state.once.get(once.key)
     if seen is not None:
-        return _repeat(state, seen, status="quarantined")
+        return _repeat(state, seen, status="quarantined", why=why)
     quarantined = InputQuarantined(
         at_ms=now_ms,
         actor=f"account:{given.event.account}",
+        policy=policy.version,
         quarantine=f"{state.customer}.{state.head + 1}",
         account=given.event.account,
         source=given.event.source,
         id=given.event.id,
-        code=Code.DIGEST_CONFLICT,
-        field="id",
-        reason="the same (account, source, id) came before with another payload",
+        code=code,
+        field=field,
+        reason=reason,
         raw=given.raw or msgspec.json.encode(given.event),
         received_ms=now_ms,
+        rule=rule,
     )
-    return _keyed(Decision([(state.customer, quarantined)], status="quarantined"), once, state, policy)
+    return _keyed(Decision([(state.customer, quarantined)], status="quarantined", why=why), once, state, policy)
 
 
-def _quarantine(state: Journey, given: Quarantine, now_ms: int) -> Decision:
+def _quarantine(state: Journey, given: Quarantine, policy: Policy, now_ms: int) -> Decision:
     quarantined = InputQuarantined(
         at_ms=now_ms,
         actor=f"account:{given.account}",
+        policy=policy.version,
         quarantine=f"{state.customer.removeprefix('account:')}.{state.head + 1}",
         account=given.account,
         source=given.source,
@@ -407,6 +458,7 @@ def _quarantine(state: Journey, given: Quarantine, now_ms: int) -> Decision:
         reason=given.reason,
         raw=given.raw,
         received_ms=now_ms,
+        rule="schema",
     )
     return Decision([(state.customer, quarantined)], status="quarantined")
 
@@ -432,11 +484,10 @@ def _asked(state: Journey, given: Ask, policy: Policy, now_ms: int) -> Decision:
     match given.command:
         case LinkIdentity(identity=identity):
             return _link(state, normalise(identity), given.actor, now_ms)
-        case MarkReplayed(quarantine=quarantine):
-            if state.aside is not None and quarantine in state.aside.replayed:
-                raise Refusal(Code.NOT_ALLOWED_NOW, f"{quarantine} was replayed already", ref=given.id)
-            replayed = QuarantineReplayed(at_ms=now_ms, actor=given.actor, quarantine=quarantine)
-            return Decision([(state.customer, replayed)])
+        case MarkReplayed() | BeginReplay() | EndReplay():
+            aside = state.aside or Aside()
+            step = replaying.decide(given.command, given.actor, aside.replayed, aside.replaying, now_ms)
+            return Decision([(state.customer, step)])
         case ApplyPolicy():
             return _in(state.customer, applying.decide(state.customer, state.head, given, now_ms))
         case _:
@@ -496,8 +547,15 @@ def _evolve_own(state: Journey, event: AnyEvent, encoded: bytes) -> None:
     match event:
         case IdentityLinked():
             state.identities = (*state.identities, event.identity)
+        case ReplayBegun():
+            aside = _aside(state)
+            aside.replaying = (*aside.replaying, event.quarantine)
+        case ReplayRefused():
+            aside = _aside(state)
+            aside.replaying = tuple(id for id in aside.replaying if id != event.quarantine)
         case QuarantineReplayed():
             aside = _aside(state)
+            aside.replaying = tuple(id for id in aside.replaying if id != event.quarantine)
             aside.replayed = (*aside.replayed, event.quarantine)[-REPLAYED_MAX:]
         case ActivitySeen():
             aside = _aside(state)

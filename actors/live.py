@@ -76,6 +76,7 @@ class Promise(Struct, frozen=True):
     stream: str
     seq: int
     owns: bool
+    why: tuple[int, str, str] | None = None
 
 
 class Gated(Struct, frozen=True, eq=False):

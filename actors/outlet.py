@@ -97,5 +97,5 @@ class Outlet:
 def _kept(reply: Reply, position: int) -> AnyFromCell:
     """A promise with its position filled in."""
     if isinstance(reply, Promise):
-        return Answered(reply.ref, reply.status, reply.stream, reply.seq, position, reply.owns)
+        return Answered(reply.ref, reply.status, reply.stream, reply.seq, position, reply.owns, reply.why)
     return reply

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
+from actors.rules.capture import CaptureRules
 from actors.rules.context import ContextRules
 from actors.rules.handoffs import Handoffs
 
@@ -72,6 +73,8 @@ class Policy(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """How long a repeat of an input is recognised."""
     handoffs: Handoffs = field(default_factory=Handoffs)
     context: ContextRules = field(default_factory=ContextRules)
+    capture: CaptureRules = CaptureRules()
+    """What each channel's contacts must bring."""
 
     def at(self, version: int) -> "Policy":
         """The rules that hold for what was begun under `version`."""

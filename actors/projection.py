@@ -259,7 +259,14 @@ def _contents(at: Place, event: ev.AnyEvent) -> Iterable[Patch]:
         case ev.InputQuarantined():
             yield quarantine_row(at, event)
         case ev.QuarantineReplayed():
-            yield at.change("quarantine", event.quarantine, replayed_at_ms=event.at_ms)
+            yield at.change(
+                "quarantine",
+                event.quarantine,
+                replayed_at_ms=event.at_ms,
+                replaying_at_ms=None,
+                replayed_stream=event.stream,
+                replayed_seq=event.seq,
+            )
             yield action_row(at, event, "quarantine_replayed", event.quarantine)
         case ev.PolicyApplied():
             pass  # All of it is in `event`, of which `policy` is a view.
@@ -267,6 +274,16 @@ def _contents(at: Place, event: ev.AnyEvent) -> Iterable[Patch]:
             yield action_row(at, event, "imported", f"{event.conversation} was {event.id} of {event.source}")
         case ev.CustomerErased():
             yield action_row(at, event, "erased", event.reason)
+        case ev.ReplayBegun():
+            edited = event.raw or None
+            yield at.change("quarantine", event.quarantine, replaying_at_ms=event.at_ms, edited=edited)
+            yield action_row(at, event, "replay_begun", event.quarantine)
+        case ev.ReplayRefused():
+            refused = {"refused_code": event.code, "refused_field": event.field, "refused_reason": event.reason}
+            yield at.change("quarantine", event.quarantine, replaying_at_ms=None, **refused)
+            yield action_row(at, event, "replay_refused", event.quarantine)
+        case ev.FieldMissing():
+            pass  # All of it is in `event`, of which `missing_field` is a view.
         case ev.ConversationOpened():
             pass  # All of it is in `conversation`, `work` and `relation`.
         case _:

@@ -266,7 +266,16 @@ def quarantine_row(at: Place, event: ev.InputQuarantined) -> Patch:
         raw=event.raw,
         received_ms=capped(event.received_ms),
         at_ms=event.at_ms,
+        rule=event.rule,
+        policy=event.policy,
+        replaying_at_ms=None,
+        edited=None,
+        refused_code=0,
+        refused_field="",
+        refused_reason="",
         replayed_at_ms=None,
+        replayed_stream="",
+        replayed_seq=0,
     )
 
 

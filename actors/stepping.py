@@ -63,7 +63,7 @@ def step(live: Live, given: Given, watchers: Watchers, policy: Policy, now_ms: i
             stream, seq = _record(live, journey, decision, policy)
             # An outcome that came too late decides nothing and repeats nothing; it was heard, all the same.
             status = decision.status if decision.events or decision.repeats else "repeat"
-            return Promise(message.ref, status, stream, seq, _owns(journey, message))
+            return Promise(message.ref, status, stream, seq, _owns(journey, message), decision.why)
         case WatchConversation():
             return _watch(journey, message, given.line, watchers)
         case UnwatchConversation():

@@ -23,7 +23,7 @@ from orchestrator.known_identities import KnownIdentities
 from protocol.errors import Code, Refusal
 from protocol.ids import conversation_of, customer_of
 from protocol.inbound import DeliveryReport, InboundEvent
-from protocol.links import Answered, AnyToCell, Input, Moved
+from protocol.links import Answered, AnyToCell, Input, Moved, Replay
 
 _log = structlog.get_logger(__name__)
 
@@ -38,15 +38,26 @@ Done = Callable[[Answered | Refusal], None]
 class Taken:
     """An event on its way. `number` is its place in the order of taking; `done` is its taker's own business."""
 
-    __slots__ = ("claims", "digest", "done", "event", "key", "moves", "number", "proposal", "raw")
+    __slots__ = ("claims", "digest", "done", "event", "key", "moves", "number", "proposal", "raw", "replay", "said_by")
 
-    def __init__(self, number: int, event: InboundEvent, key: int, digest: int, raw: bytes, done: Done) -> None:
+    def __init__(
+        self,
+        number: int,
+        event: InboundEvent,
+        key: int,
+        digest: int,
+        raw: bytes,
+        done: Done,
+        replay: Replay | None = None,
+    ) -> None:
         self.number = number
         self.event = event
         self.key = key
         self.digest = digest
         self.raw = raw
         self.done = done
+        self.replay = replay
+        self.said_by = ""
         self.proposal: _Proposal | None = None
         self.claims: list[str] = []
         self.moves = 0
@@ -195,8 +206,9 @@ class Attribution:
 
         def make(ref: int) -> AnyToCell:
             return Input(
-                ref, customer, proposed, taken.event, identities, conflicts, taken.key, taken.digest, taken.raw
-            )
+                ref, customer, proposed, taken.event, identities, conflicts, taken.key, taken.digest, taken.raw,
+                replay=taken.replay, said_by=taken.said_by,
+            )  # fmt: skip
 
         self._cells.ask(customer, make, partial(self._answered, taken))
 

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 import msgspec
 from msgspec import Struct
 
+from actors.capturing import POLICY
+from actors.rules.capture import CaptureRules, identities_in
 from orchestrator.attribution import Attribution, Done, LookUp, Taken
 from orchestrator.cells import Cells
 from orchestrator.homeless import Reply
@@ -30,7 +32,7 @@ from protocol.inbound import (
     MessageArrived,
     PastConversation,
 )
-from protocol.links import Answered, AnyToCell, Ask, Quarantine, Refused
+from protocol.links import Answered, AnyToCell, Ask, Quarantine, Refused, Replay
 
 ID_MAX = 512
 """Characters of an event's id or source: a mail's Message-ID is the longest seen (RFC 5322 lines have 998)."""
@@ -77,17 +79,21 @@ class Intake:
         self._taken = 0
         self.waiting = 0
         """Events taken and not answered yet."""
+        self.capture: Callable[[], CaptureRules] = CaptureRules
+        """The capture rules in force: whose an event is whose channel does not say."""
         self.writing: Callable[[], bool] = lambda: True
         """Whether the server can write down what comes in."""
 
     # Events
 
-    def take(self, event: InboundEvent, done: Done, *, raw: bytes = b"", past: bool = False) -> None:
+    def take(
+        self, event: InboundEvent, done: Done, *, raw: bytes = b"", replay: Replay | None = None, past: bool = False
+    ) -> None:
         """Takes one event; `done` gets what became of it, exactly once, after its commit. `raw` is kept should it go
-        to quarantine. Events of one customer keep the order in which they were taken. `past`: an operator imports it.
-        """
+        to quarantine; with `replay` it comes from there. Events of one customer keep the order in which they were
+        taken. `past`: an operator imports it."""
         try:
-            checked = self.check(event, past=past)
+            checked = self.check(event, replay, past=past)
         except Refusal as exc:
             done(exc)
             return
@@ -95,7 +101,12 @@ class Intake:
         self._taken += 1
         key = once_key(checked.account, checked.source, checked.id)
         # The digest is not over the time: a source that has none sends the repeat under a new time of arrival.
-        self._attribution.send(Taken(self._taken, checked, key, digest_of(checked.data), raw, done))
+        taken = Taken(self._taken, checked, key, digest_of(checked.data), raw, done, replay)
+        if replay is not None:
+            taken.said_by = replay.said_by
+        if checked.identities and not event.identities:
+            taken.said_by = POLICY
+        self._attribution.send(taken)
 
     def check_writing(self, id: str) -> None:
         """For who holds a request open and cannot wait. Raises `Refusal` (`UNAVAILABLE`) where nothing can be written.
@@ -111,11 +122,11 @@ class Intake:
         self.waiting -= 1
         taken.done(_outcome(reply, taken.event.id))
 
-    async def submit(self, event: InboundEvent, *, raw: bytes = b"") -> Answered:
+    async def submit(self, event: InboundEvent, *, raw: bytes = b"", replay: Replay | None = None) -> Answered:
         """Takes one event and waits for its commit. Raises `Refusal`: also `TIMED_OUT`, where it may still happen."""
         self.check_writing(event.id)
         future: asyncio.Future[Answered | Refusal] = asyncio.get_running_loop().create_future()
-        self.take(event, lambda outcome: None if future.done() else future.set_result(outcome), raw=raw)
+        self.take(event, lambda outcome: None if future.done() else future.set_result(outcome), raw=raw, replay=replay)
         outcome = await in_time(future, event.id)
         if isinstance(outcome, Refusal):
             raise outcome
@@ -153,7 +164,7 @@ class Intake:
 
     # Checking
 
-    def check(self, event: InboundEvent, *, past: bool = False) -> InboundEvent:
+    def check(self, event: InboundEvent, replay: Replay | None = None, *, past: bool = False) -> InboundEvent:
         """The event as it would be taken, with its identities in the one spelling. Raises `Refusal`."""
         if isinstance(event.data, PastConversation) is not past:
             text = "contacts of the past are an operator's to import, and nothing else is: see throughline import"
@@ -164,16 +175,22 @@ class Intake:
         if rule is None:
             raise Refusal(Code.UNKNOWN_ACCOUNT, f"no account {event.account!r} is configured", ref=event.id)
         _check_form(event)
-        self._check_time(event)
-        identities = list(dict.fromkeys([normalise(i, region=self._region) for i in event.identities]))
+        self._check_time(event, replay.received_ms if replay else self._now_ms())
+        given = event.identities or self._found(event)
+        identities = list(dict.fromkeys([normalise(i, region=self._region) for i in given]))
         if not identities and not isinstance(event.data, DeliveryReport):
             raise Refusal(Code.NO_IDENTITY, "the event carries no identity", ref=event.id, field="identities")
-        if not rule.trusted:
+        if not rule.trusted and not (replay and replay.said_by):
             del identities[1:]
         return event if identities == event.identities else msgspec.structs.replace(event, identities=identities)
 
-    def _check_time(self, event: InboundEvent) -> None:
-        offset_ms = event.time_ms - self._now_ms()
+    def _found(self, event: InboundEvent) -> list[str]:
+        """Whose it is by what stands in it, where the policy says where to look."""
+        rules = self.capture()
+        return identities_in(rules, event) if rules.templates and not isinstance(event.data, DeliveryReport) else []
+
+    def _check_time(self, event: InboundEvent, arrived_ms: int) -> None:
+        offset_ms = event.time_ms - arrived_ms
         if offset_ms > self._limits.ahead_ms or -offset_ms > self._limits.behind_ms:
             direction = "ahead of" if offset_ms > 0 else "behind"
             raise Refusal(

@@ -105,6 +105,24 @@ class MarkReplayed(Command, kw_only=True, frozen=True, tag="mark_replayed"):
     """Note that a quarantined input came in after all. Addressed to the account's own stream; the server's own."""
 
     quarantine: str
+    stream: str = ""
+    seq: WholeNumber = 0
+
+
+class BeginReplay(Command, kw_only=True, frozen=True, tag="begin_replay"):
+    """Say in which form a quarantined input is to come in; refused while another form of it may. The server's own."""
+
+    quarantine: str
+    raw: bytes = b""
+
+
+class EndReplay(Command, kw_only=True, frozen=True, tag="end_replay"):
+    """Note that the form was refused, so that another may follow. The server's own."""
+
+    quarantine: str
+    code: WholeNumber
+    reason: str
+    field: str = ""
 
 
 class OfferHandoff(Command, kw_only=True, frozen=True, tag="offer_handoff"):
@@ -178,4 +196,15 @@ AnyCommand = (
     | WithdrawHandoff
     | SwitchChannel
     | ApplyPolicy
+    | BeginReplay
+    | EndReplay
 )
+
+_REPLAY = "POST /v1/quarantine/{id}/replay"
+SERVERS_OWN: dict[type[Command], str] = {
+    MarkReplayed: _REPLAY,
+    BeginReplay: _REPLAY,
+    EndReplay: _REPLAY,
+    ApplyPolicy: "POST /v1/policy",
+}
+"""What no client may ask for as a command, and of what each is a part."""

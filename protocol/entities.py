@@ -93,6 +93,18 @@ class ContextItem(Struct, kw_only=True, omit_defaults=True):
     """What other sources say, kept beside it, whether the same or not."""
 
 
+class MissingField(Struct, kw_only=True, omit_defaults=True, frozen=True):
+    """What the capture template of a contact wants and nobody has said yet."""
+
+    field: str
+    """The key of the context item that ends it."""
+    action: str
+    """`ask_customer`: the question is on its way; `ask_agent`: it is for whoever has the conversation to ask."""
+    channel: str = ""
+    interaction: int = 0
+    at_ms: int = 0
+
+
 class Delivery(Struct, kw_only=True, omit_defaults=True):
     """An outbound message on its way: the outbox row of a live conversation."""
 
@@ -159,6 +171,7 @@ class ConversationView(Struct, kw_only=True, omit_defaults=True):
     withheld: list[str] = []
     """Keys that by policy are not to be said or sent there. They are in `context` for agents, and left out of it for a
     machine that asks for a channel."""
+    missing: list[MissingField] = []
 
 
 class LastStep(Struct, kw_only=True, omit_defaults=True, frozen=True):

@@ -126,6 +126,10 @@ class Refusal(ThroughlineError):
         return retryable(self.code)
 
 
-def digest_conflict(id: str) -> Refusal:
-    """What is wrong with an input that a cell put into quarantine by itself; whoever sent it has to hear of it."""
-    return Refusal(Code.DIGEST_CONFLICT, TABLE[Code.DIGEST_CONFLICT].meaning, ref=id, field="id")
+def kept_because(why: tuple[int, str, str] | None, id: str) -> Refusal:
+    """What is wrong with an input that a cell put into quarantine by itself (`Answered.why`); whoever sent it has to
+    hear of it."""
+    if why is None:
+        return Refusal(Code.DIGEST_CONFLICT, TABLE[Code.DIGEST_CONFLICT].meaning, ref=id, field="id")
+    code, field, reason = why
+    return Refusal(Code(code), reason, ref=id, field=field)

@@ -287,6 +287,21 @@ class HandoffWithdrawn(Event, kw_only=True, frozen=True, tag="HandoffWithdrawn")
     reason: str = ""
 
 
+class FieldMissing(Event, kw_only=True, frozen=True, tag="FieldMissing"):
+    """A contact came without what its capture template wants; said once for each field of a conversation."""
+
+    field: str
+    interaction: int
+    channel: str
+    template: str
+    action: str
+    """`ask_customer` or `ask_agent`."""
+    delivery: str = ""
+    """The question to the customer, which asks for all that is missing then."""
+    reason: str = ""
+    """Why the agent is asked where the template would ask the customer."""
+
+
 # Outbound: the delivery id is `<conversation>.<seq of its MessageQueued>`
 
 
@@ -364,7 +379,7 @@ class IdentityLinked(Event, kw_only=True, frozen=True, tag="IdentityLinked"):
 
     identity: str
     evidence: str
-    """`first_contact`, `asserted_by_channel` or `agent`."""
+    """`first_contact`, `asserted_by_channel`, `agent`, or `policy`: found in an event by its capture template."""
     verified: bool = False
     account: str = ""
 
@@ -389,12 +404,34 @@ class InputQuarantined(Event, kw_only=True, frozen=True, tag="InputQuarantined")
     raw: bytes
     """The event as it came: JSON, in `InboundEvent`'s or CloudEvents' form, the vendor's own, or a mail."""
     received_ms: int = 0
+    rule: str = ""
+    """What refused it: `schema`, `once`, or `capture:<template>`, which `policy` has."""
 
 
 class QuarantineReplayed(Event, kw_only=True, frozen=True, tag="QuarantineReplayed"):
     """A quarantined input came in after all."""
 
     quarantine: str
+    stream: str = ""
+    """Where it came in: its first event is (`stream`, `seq`)."""
+    seq: int = 0
+
+
+class ReplayBegun(Event, kw_only=True, frozen=True, tag="ReplayBegun"):
+    """An operator takes a quarantined input in: until it is in or refused again, in this form and in no other."""
+
+    quarantine: str
+    raw: bytes = b""
+    """As it was edited: JSON in `InboundEvent`'s form. Empty: as it was kept."""
+
+
+class ReplayRefused(Event, kw_only=True, frozen=True, tag="ReplayRefused"):
+    """It did not fit then, either."""
+
+    quarantine: str
+    code: int
+    reason: str
+    field: str = ""
 
 
 # The policy's stream
@@ -447,6 +484,7 @@ AnyEvent = (
     | HandoffDeclined
     | HandoffExpired
     | HandoffWithdrawn
+    | FieldMissing
     | MessageQueued
     | DeliveryAttempted
     | DeliverySent
@@ -466,6 +504,8 @@ AnyEvent = (
     | PolicyApplied
     | PastImported
     | CustomerErased
+    | ReplayBegun
+    | ReplayRefused
 )
 
 EVENT_TYPES = frozenset(member.__name__ for member in get_args(AnyEvent))

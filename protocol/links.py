@@ -26,6 +26,16 @@ class Link(Struct, array_like=True, frozen=True, tag_field="t"):
 # To a cell
 
 
+class Replay(Struct, array_like=True, frozen=True):
+    """That an input comes out of quarantine: refused again, it is not kept a second time."""
+
+    quarantine: str
+    received_ms: int
+    """When it first came: its own time is looked at as of then."""
+    said_by: str = ""
+    """Who said whose it is, as the journal names them; empty: the event itself."""
+
+
 class Input(Link, frozen=True, tag=1):
     """An inbound event whose customer was found. `proposed`: nobody has its identities yet, `customer` is a proposal.
 
@@ -45,6 +55,9 @@ class Input(Link, frozen=True, tag=1):
     """What to keep should the cell put it in quarantine; empty: the event itself."""
     again: bool = False
     """Another life or seat may have been asked this, or what came before it: what was proposed then may be real now."""
+    replay: Replay | None = None
+    said_by: str = ""
+    """Who says whose it is, where that is not its channel: the `policy`, which found it in the event; an operator."""
 
 
 class Quarantine(Link, frozen=True, tag=2):
@@ -155,6 +168,8 @@ class Answered(Link, frozen=True, tag=20):
     seq: int
     position: int
     owns: bool = False
+    why: tuple[int, str, str] | None = None
+    """Code, field and reason of an input that the cell put in quarantine."""
 
 
 class Refused(Link, frozen=True, tag=21):

@@ -127,17 +127,32 @@ def handoffs(db: sqlite3.Connection, conversation: str) -> list[Row]:
 
 
 def quarantine(
-    db: sqlite3.Connection, *, account: str = "", limit: int = 100, before: tuple[int, str] | None = None
+    db: sqlite3.Connection,
+    *,
+    account: str = "",
+    code: int = 0,
+    field: str = "",
+    rule: str = "",
+    since_ms: int = 0,
+    until_ms: int = 2**63 - 1,
+    waiting: bool = False,
+    limit: int = 100,
+    before: tuple[int, str] | None = None,
 ) -> list[Row]:
     """Quarantined inputs without their bytes (`raw_bytes` counts them), the newest first; paged as `conversations` by
-    (`at_ms`, `quarantine`)."""
-    sql = """
-        SELECT quarantine, stream, account, source, id, code, field, reason, length(raw) AS raw_bytes, received_ms,
-               at_ms, replayed_at_ms, position
+    (`at_ms`, `quarantine`). `waiting`: without those that came in after all."""
+    wanted = {"account": account, "code": code, "field": field, "rule": rule}
+    given = {name: value for name, value in wanted.items() if value}
+    selected = [*(f"{name} = ?" for name in given), "at_ms >= ?", "at_ms <= ?", "(at_ms, quarantine) < (?, ?)"]
+    if waiting:
+        selected.append("replayed_at_ms IS NULL")
+    sql = f"""
+        SELECT quarantine, stream, account, source, id, code, field, rule, policy, reason, length(raw) AS raw_bytes,
+               received_ms, at_ms, replaying_at_ms, replayed_at_ms, replayed_stream, position
         FROM quarantine
-        WHERE (? = '' OR account = ?) AND (at_ms, quarantine) < (?, ?)
+        WHERE {" AND ".join(selected)}
         ORDER BY at_ms DESC, quarantine DESC LIMIT ?"""
-    return [*_rows(db, sql, account, account, *(before or (2**63 - 1, "")), limit)]
+    return [*_rows(db, sql, *given.values(), since_ms, until_ms, *(before or (2**63 - 1, "")), limit)]
 
 
 def quarantined(db: sqlite3.Connection, quarantine: str) -> Row | None:
@@ -211,6 +226,7 @@ _PARTS = {
     "context_values": "SELECT * FROM context_value WHERE conversation = ? ORDER BY key, version",
     "withheld": "SELECT * FROM context_withheld WHERE conversation = ? ORDER BY seq, key",
     "switches": "SELECT * FROM channel_switch WHERE conversation = ? ORDER BY seq",
+    "missing": "SELECT * FROM missing_field WHERE conversation = ? ORDER BY seq",
     "relations": "SELECT * FROM relation WHERE conversation = ? ORDER BY earlier",
     "handoffs": "SELECT * FROM handoff WHERE conversation = ? ORDER BY lease",
     # A delivery's id is its conversation's, a full stop, and a number: the key's range finds them without an index.

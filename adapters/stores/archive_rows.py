@@ -67,7 +67,8 @@ def prune(db: sqlite3.Connection, before_ms: int) -> int:
             archive_search.forget(db, conversation)
         dropped = sum(db.executemany(sql, gone).rowcount for sql in _PRUNE_CONVERSATION)
         db.executemany(_STRIP_OPENING, gone)
-        db.execute(_STRIP_QUARANTINED, {"before": before_ms})
+        for sql in _STRIP_QUARANTINED:
+            db.execute(sql, {"before": before_ms})
         dropped += sum(db.execute(sql, {"before": before_ms}).rowcount for sql in _PRUNE_OLD)
     return dropped
 
@@ -148,7 +149,8 @@ def attached(db: sqlite3.Connection, names: Set[str]) -> set[str]:
     for name in names:
         if db.execute("SELECT 1 FROM attachment WHERE sha256 = ?", (name,)).fetchone():
             found.add(name)
-    for (raw,) in db.execute("SELECT raw FROM quarantine"):
+    kept = "SELECT raw FROM quarantine UNION ALL SELECT edited FROM quarantine WHERE edited IS NOT NULL"
+    for (raw,) in db.execute(kept):
         found.update(names & {name.decode() for name in HASH.findall(raw)})
     return found
 
@@ -267,9 +269,16 @@ ERASED_TABLES = frozenset({*_OF_CONVERSATION, *_OF_STREAM, *_OF_CUSTOMER, "event
 _STRIP_OPENING = (
     "UPDATE event SET body = json_remove(body, '$.subject') WHERE stream = ? AND type = 'ConversationOpened'"
 )
-_STRIP_QUARANTINED = """
+_STRIP_QUARANTINED = (
+    """
     UPDATE event SET body = json_set(body, '$.raw', '')
-    WHERE (stream, seq) IN (SELECT stream, seq FROM quarantine WHERE at_ms < :before)"""
+    WHERE (stream, seq) IN (SELECT stream, seq FROM quarantine WHERE at_ms < :before)""",
+    # What it was edited to, each time.
+    """
+    UPDATE event SET body = json_set(body, '$.raw', '')
+    WHERE type = 'ReplayBegun' AND stream IN (SELECT stream FROM quarantine WHERE at_ms < :before)
+    AND json_extract(body, '$.quarantine') IN (SELECT quarantine FROM quarantine WHERE at_ms < :before)""",
+)
 _PRUNE_OLD = (
     "DELETE FROM quarantine WHERE at_ms < :before",
     "DELETE FROM outbox WHERE sent_at_ms < :before",

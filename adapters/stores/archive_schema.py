@@ -353,5 +353,36 @@ _POLICY = (
     FROM event WHERE stream = 'policy'""",
 )
 
-_STEPS = (_FIRST, _HANDOFFS, _CONTEXT, _POLICY, SEARCH_SCHEMA)
-ARCHIVE = Schema(name="archive", application_id=0x54684C61, steps=_STEPS)  # "ThLa"
+_CAPTURE = (
+    "ALTER TABLE quarantine ADD COLUMN rule TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE quarantine ADD COLUMN policy INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE quarantine ADD COLUMN replaying_at_ms INTEGER",
+    "ALTER TABLE quarantine ADD COLUMN edited BLOB",
+    "ALTER TABLE quarantine ADD COLUMN refused_code INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE quarantine ADD COLUMN refused_field TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE quarantine ADD COLUMN refused_reason TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE quarantine ADD COLUMN replayed_stream TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE quarantine ADD COLUMN replayed_seq INTEGER NOT NULL DEFAULT 0",
+    """CREATE VIEW missing_field AS SELECT
+        event.stream AS conversation,
+        event.seq,
+        json_extract(event.body, '$.field') AS field,
+        json_extract(event.body, '$.interaction') AS interaction,
+        json_extract(event.body, '$.channel') AS channel,
+        json_extract(event.body, '$.template') AS template,
+        coalesce(json_extract(event.body, '$.policy'), 0) AS policy,
+        json_extract(event.body, '$.action') AS action,
+        coalesce(json_extract(event.body, '$.delivery'), '') AS delivery,
+        coalesce(json_extract(event.body, '$.reason'), '') AS reason,
+        event.at_ms,
+        (SELECT item.at_ms FROM context_item AS item
+         WHERE item.conversation = event.stream AND item.key = json_extract(event.body, '$.field')) AS known_at_ms,
+        event.position
+    FROM event WHERE event.type = 'FieldMissing'""",
+)
+
+ARCHIVE = Schema(
+    name="archive",
+    application_id=0x54684C61,  # "ThLa"
+    steps=(_FIRST, _HANDOFFS, _CONTEXT, _POLICY, _CAPTURE, SEARCH_SCHEMA),
+)

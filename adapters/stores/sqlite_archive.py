@@ -156,10 +156,31 @@ class ArchiveReads:
         return await self._reader().run(archive_timeline.searched)
 
     async def quarantine(
-        self, *, account: str = "", limit: int = 100, before: tuple[int, str] | None = None
+        self,
+        *,
+        account: str = "",
+        code: int = 0,
+        field: str = "",
+        rule: str = "",
+        since_ms: int = 0,
+        until_ms: int = 2**63 - 1,
+        waiting: bool = False,
+        limit: int = 100,
+        before: tuple[int, str] | None = None,
     ) -> Sequence[dict[str, Any]]:
-        """Quarantined inputs without their bytes, the newest first."""
-        return await self._reader().run(queries.quarantine, account=account, limit=limit, before=before)
+        """Quarantined inputs without their bytes, the newest first; see `archive_queries.quarantine`."""
+        return await self._reader().run(
+            queries.quarantine,
+            account=account,
+            code=code,
+            field=field,
+            rule=rule,
+            since_ms=since_ms,
+            until_ms=until_ms,
+            waiting=waiting,
+            limit=limit,
+            before=before,
+        )
 
     async def quarantined(self, quarantine: str) -> dict[str, Any] | None:
         """One quarantined input, whole: `raw` is bytes."""

@@ -18,6 +18,7 @@ PARTS = {
     "context_values": ("key", "value", "channel", "source", "at_ms", "version", "verified"),
     "withheld": ("key", "channel", "rule", "policy", "at_ms"),
     "switches": ("from_channel", "to_channel", "caused_by", "continuity", "missing", "items_before", "kept", "at_ms"),
+    "missing": ("field", "action", "channel", "template", "at_ms", "known_at_ms"),
     "relations": ("kind", "earlier", "reason"),
     "handoffs": ("lease", "kind", "giver", "offered_to", "state", "missing", "ended_by", "reason"),
     "deliveries": ("delivery", "state", "channel", "recipient", "attempt", "confirmed", "reason"),

@@ -1,5 +1,6 @@
 """Options that many commands take, each described once."""
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -23,6 +24,17 @@ SettingsFile = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=1000, help="Rows at most.")]
+
+_DURATION = re.compile(r"(\d{1,6})([mhd])", re.ASCII)
+_UNIT_MS = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
+
+
+def duration_ms(text: str, option: str) -> int:
+    """A duration such as `90d`. Raises `Failure` (`USAGE`) that names the option."""
+    parts = _DURATION.fullmatch(text)
+    if parts is None or int(parts[1]) == 0:
+        raise Failure(Exit.USAGE, f"{option} {text!r}: write a number and m, h or d, such as 90d")
+    return int(parts[1]) * _UNIT_MS[parts[2]]
 
 
 def settings_of(file: Path | None, data: Path | None = None) -> Settings:

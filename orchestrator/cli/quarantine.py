@@ -1,23 +1,45 @@
 """`throughline quarantine`: inputs that were refused after their sender was known, kept whole."""
 
-from typing import Annotated
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
-from orchestrator.cli.options import Data, Json, Limit, Token, Url, server_of
+from orchestrator.cli.exits import Exit, Failure
+from orchestrator.cli.options import Data, Json, Limit, Token, Url, duration_ms, server_of
 from orchestrator.cli.output import print_fields, print_json, print_table
 from orchestrator.cli.server import part
 
 app = typer.Typer(help="See what was refused and take it in after all.", no_args_is_help=True)
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="A quarantined input's id.")]
-COLUMNS = ("quarantine", "received_ms", "account", "source", "id", "code", "field", "reason", "replayed_at_ms")
+COLUMNS = (
+    "quarantine",
+    "received_ms",
+    "account",
+    "source",
+    "id",
+    "code",
+    "rule",
+    "field",
+    "reason",
+    "replayed_at_ms",
+)
 
 
 @app.command("list", epilog="Example: throughline quarantine list --account mail")
 def list_(
     *,
     account: Annotated[str, typer.Option("--account", help="Only this channel account's.")] = "",
+    code: Annotated[int, typer.Option("--code", help="Only this code of the error table: 4204 has no identity.")] = 0,
+    field: Annotated[str, typer.Option("--field", help="Only those with this field at fault.")] = "",
+    rule: Annotated[str, typer.Option("--rule", help="Only of `schema`, `once` or `capture:<template>`.")] = "",
+    older_than: Annotated[str, typer.Option("--older-than", help="Refused longer ago: 30m, 12h, 7d.")] = "",
+    newer_than: Annotated[str, typer.Option("--newer-than", help="Refused since then: 30m, 12h, 7d.")] = "",
+    waiting: Annotated[bool, typer.Option("--waiting", help="Without what came in after all.")] = False,
     limit: Limit = 100,
     url: Url = "",
     token: Token = "",
@@ -25,31 +47,87 @@ def list_(
     as_json: Json = False,
 ) -> None:
     """List quarantined inputs, the newest first, with the reason of each."""
+    wanted: dict[str, str | int] = {"account": account, "code": code or "", "field": field, "rule": rule}
+    wanted |= {"since_ms": _ago(newer_than, "--newer-than"), "until_ms": _ago(older_than, "--older-than")}
     with server_of(url, token, data) as server:
-        answer = server.get("/v1/quarantine", account=account, limit=limit)
+        answer = server.get("/v1/quarantine", **wanted, waiting="true" if waiting else "", limit=limit)
     if as_json:
         print_json(answer)
     else:
         print_table(answer, COLUMNS, empty="nothing is in quarantine")
 
 
-@app.command("show", epilog="Example: throughline quarantine show q7q2mzj4xk5w3n6ab")
-def show(quarantine: Id, *, url: Url = "", token: Token = "", data: Data = None, as_json: Json = False) -> None:
-    """Show one input as it came, with what is wrong with it."""
+@app.command("show", epilog="Example: throughline quarantine show chat.7 --event")
+def show(
+    quarantine: Id,
+    *,
+    event: Annotated[
+        bool, typer.Option("--event", help="Only the event in it, as JSON: edit it, and give it to `replay --event`.")
+    ] = False,
+    url: Url = "",
+    token: Token = "",
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Show one input as it came, with what is wrong with it: the field, and the rule and policy version."""
     with server_of(url, token, data) as server:
         answer = server.get(f"/v1/quarantine/{part(quarantine)}")
-    if as_json:
-        print_json(answer)
+    if event and answer.get("event") is None:
+        raise Failure(Exit.REFUSED, f"no event can be read in {quarantine}; `show` has it as it came")
+    if as_json or event:
+        print_json(answer["event"] if event else answer)
     else:
-        print_fields({name: value for name, value in answer.items() if name != "raw" or answer.get("text") is None})
+        # One of them says it all; the bytes alone do where they are no text.
+        left_out = {"event", *(["raw"] if answer.get("text") is not None else [])}
+        print_fields({name: value for name, value in answer.items() if name not in left_out})
 
 
-@app.command("replay", epilog="Example: throughline quarantine replay q7q2mzj4xk5w3n6ab")
-def replay(quarantine: Id, *, url: Url = "", token: Token = "", data: Data = None, as_json: Json = False) -> None:
-    """Take an input in after all, once what was wrong has been mended."""
+@app.command("replay", epilog="Example: throughline quarantine replay chat.7 --identity tel:+447700900123")
+def replay(
+    quarantine: Id,
+    *,
+    event: Annotated[
+        Path | None,
+        typer.Option(
+            "--event", help="A file with the event as it is to come in: `show --event`, edited; - is the input."
+        ),
+    ] = None,
+    identity: Annotated[
+        list[str] | None,
+        typer.Option("--identity", help="Whose it is, such as tel:+447700900123; several may be given."),
+    ] = None,
+    customer: Annotated[str, typer.Option("--customer", help="Whose it is, by the customer's id.")] = "",
+    url: Url = "",
+    token: Token = "",
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Take an input in after all, once, at its own time: as it is, edited, or as the event of whoever you say."""
+    body: dict[str, Any] = {"event": _event(event)} if event is not None else {}
+    body |= {"identities": identity} if identity else {}
+    body |= {"customer": customer} if customer else {}
     with server_of(url, token, data) as server:
-        answer = server.post(f"/v1/quarantine/{part(quarantine)}/replay")
+        answer = server.post(f"/v1/quarantine/{part(quarantine)}/replay", body)
     if as_json:
         print_json(answer)
     else:
         print_fields({"replayed": quarantine, **(answer or {})})
+
+
+def _event(file: Path) -> Any:
+    """The JSON object in a file. Raises `Failure`."""
+    try:
+        text = sys.stdin.read() if str(file) == "-" else file.read_text()
+        event = json.loads(text)
+    except OSError as exc:
+        raise Failure(Exit.USAGE, f"--event {file}: {exc.strerror}") from exc
+    except ValueError as exc:
+        raise Failure(Exit.USAGE, f"--event {file} is not JSON: {exc}") from exc
+    if not isinstance(event, dict):
+        raise Failure(Exit.USAGE, f"--event {file}: an event is one JSON object")
+    return event
+
+
+def _ago(text: str, option: str) -> int | str:
+    """Then, in milliseconds since 1970 by this machine's clock; empty where nothing is said."""
+    return time.time_ns() // 1_000_000 - duration_ms(text, option) if text else ""

@@ -1,6 +1,5 @@
 """`throughline token`: who may come in. Works on the tokens file itself; a running server notices at once."""
 
-import re
 import time
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +8,7 @@ import typer
 from rich.text import Text
 
 from orchestrator.cli.exits import Exit, Failure
-from orchestrator.cli.options import Folder, Json, SettingsFile, settings_of
+from orchestrator.cli.options import Folder, Json, SettingsFile, duration_ms, settings_of
 from orchestrator.cli.output import console, errors, print_json, print_table
 from orchestrator.tokens import Token, TokenError, Tokens
 
@@ -17,9 +16,6 @@ app = typer.Typer(help="Give and take access.", no_args_is_help=True)
 
 TOKENS_FILE = "tokens.json"
 COLUMNS = ("id", "name", "scopes", "created_at_ms", "expires_at_ms")
-
-_LIFETIME = re.compile(r"(\d{1,6})([mhd])")
-_UNIT_MS = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
 @app.command("create", epilog="Example: throughline token create --name ann --scope agent --expires 90d")
@@ -37,7 +33,7 @@ def create(
 ) -> None:
     """Create a token and show it; it cannot be shown again."""
     now_ms = _now_ms()
-    lifetime_ms = _lifetime_ms(expires)
+    lifetime_ms = duration_ms(expires, "--expires") if expires else 0
     try:
         text, token = _tokens(settings, data).create(scope, name, expires_ms=now_ms + lifetime_ms if lifetime_ms else 0)
     except TokenError as exc:
@@ -93,15 +89,6 @@ def _row(token: Token) -> dict[str, object]:
         "created_at_ms": token.created_ms,
         "expires_at_ms": token.expires_ms,
     }
-
-
-def _lifetime_ms(text: str) -> int:
-    if not text:
-        return 0
-    parts = _LIFETIME.fullmatch(text)
-    if parts is None or int(parts[1]) == 0:
-        raise Failure(Exit.USAGE, f"--expires {text!r}: write a number and m, h or d, such as 90d")
-    return int(parts[1]) * _UNIT_MS[parts[2]]
 
 
 def _now_ms() -> int:

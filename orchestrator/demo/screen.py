@@ -153,7 +153,9 @@ def _told(event: AnyEvent) -> tuple[str, str]:
             return event.channel, event.name
         case e.PastImported():
             return "", event.conversation
-        case e.InputQuarantined() | e.QuarantineReplayed():
+        case e.FieldMissing():
+            return event.channel, f"{event.field} is not known"
+        case e.InputQuarantined() | e.QuarantineReplayed() | e.ReplayBegun() | e.ReplayRefused():
             return "", event.quarantine
         case e.PolicyApplied():
             return "", str(event.version)

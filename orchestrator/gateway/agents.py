@@ -15,7 +15,7 @@ from orchestrator.gateway.inboxes import Inboxes
 from orchestrator.gateway.peers import Intake
 from orchestrator.tokens import Token
 from protocol.codec import Codec
-from protocol.commands import ApplyPolicy, MarkReplayed
+from protocol.commands import SERVERS_OWN
 from protocol.errors import Code, Refusal
 from protocol.frames import CommandFrame, Error, Heads, Hello, Presence, Result, Resync, Unwatch, Watch
 
@@ -250,12 +250,8 @@ class AgentConnection(Connection):
     # Commands
 
     def _command(self, frame: CommandFrame) -> None:
-        if isinstance(frame.command, MarkReplayed):
-            raise Refusal(
-                Code.INVALID, "mark_replayed is the server's own; see POST /v1/quarantine/{id}/replay", ref=frame.id
-            )
-        if isinstance(frame.command, ApplyPolicy):
-            raise Refusal(Code.INVALID, "apply_policy is the server's own; see POST /v1/policy", ref=frame.id)
+        if (instead := SERVERS_OWN.get(type(frame.command))) is not None:
+            raise Refusal(Code.INVALID, f"this command is the server's own; see {instead}", ref=frame.id)
         if bool(frame.conversation) == bool(frame.customer):
             raise Refusal(Code.INVALID, "command: give one of conversation and customer", ref=frame.id)
         if len(self._commands) >= COMMANDS_MAX:

@@ -16,7 +16,7 @@ from orchestrator.gateway.quarantine import KEPT, keep
 from orchestrator.settings import Account, GatewayAccount
 from orchestrator.tokens import Token
 from protocol.codec import Codec
-from protocol.errors import Code, Refusal, digest_conflict
+from protocol.errors import Code, Refusal, kept_because
 from protocol.frames import Ack, Deliver, Delivered, Error, EventFrame, EventsFrame, Frame, Hello, Nack, Ping
 from protocol.inbound import InboundEvent
 from protocol.links import Answered
@@ -124,7 +124,7 @@ class GatewayConnection(Connection):
             task.add_done_callback(self._keeping.discard)
         else:
             if isinstance(outcome, Answered) and outcome.status == QUARANTINED:
-                self._say_why(event.id, digest_conflict(event.id))
+                self._say_why(event.id, kept_because(outcome.why, event.id))
             self._answered(event.id, event.account, outcome, began_s)
 
     async def _keep(self, event: InboundEvent, refusal: Refusal, began_s: float) -> None:

@@ -1,6 +1,5 @@
 """Operations over HTTP: commands, quarantine, outbox. What agents do over WebSocket, and what operators do besides."""
 
-import asyncio
 from typing import Annotated, Any
 
 import msgspec
@@ -10,11 +9,11 @@ from msgspec import Struct
 
 from orchestrator.gateway.access import needs
 from orchestrator.gateway.answers import CommandAnswer
-from orchestrator.gateway.quarantine import again, quarantine_of
 from orchestrator.gateway.reads import Limit
-from orchestrator.gateway.services import HttpRequest, Services, services_of, speaker_of
+from orchestrator.gateway.replaying import ReplayRequest, quarantined, readable, replay
+from orchestrator.gateway.services import HttpRequest, services_of, speaker_of
 from orchestrator.tokens import Token
-from protocol.commands import AnyCommand, ApplyPolicy, MarkReplayed, ReplayDelivery
+from protocol.commands import SERVERS_OWN, AnyCommand, ReplayDelivery
 from protocol.errors import Code, Refusal
 from protocol.ids import conversation_of
 from protocol.links import Answered
@@ -23,6 +22,8 @@ POSITION_HEADER = "Throughline-Position"
 """Carries the archive's position where the body is a bare list."""
 IDEMPOTENCY_KEY = "idempotency-key"
 ID_MAX = 512
+MS_MAX = 2**53
+"""Later than any time there is."""
 STATES = ("queued", "attempting", "waiting", "uncertain", "dead")
 
 _COMMANDERS = needs("agent")
@@ -59,12 +60,8 @@ async def post_customer_command(
 async def _command(
     request: HttpRequest, asked: CommandRequest, *, conversation: str = "", customer: str = ""
 ) -> CommandAnswer:
-    if isinstance(asked.command, MarkReplayed):
-        raise Refusal(
-            Code.INVALID, "mark_replayed is the server's own; see POST /v1/quarantine/{id}/replay", field="do"
-        )
-    if isinstance(asked.command, ApplyPolicy):
-        raise Refusal(Code.INVALID, "apply_policy is the server's own; see POST /v1/policy", field="do")
+    if (instead := SERVERS_OWN.get(type(asked.command))) is not None:
+        raise Refusal(Code.INVALID, f"this command is the server's own; see {instead}", field="do")
     id = id_of_request(request, asked.id)
     here = services_of(request)
     answered = await here.intake.command(
@@ -99,6 +96,12 @@ def _answer(id: str, answered: Answered) -> CommandAnswer:
 async def get_quarantine(
     request: HttpRequest,
     account: FromQuery[str] = "",
+    code: Annotated[int, QueryParameter(ge=0, description="A code of the error table.")] = 0,
+    field: Annotated[str, QueryParameter(description="The field at fault.")] = "",
+    rule: Annotated[str, QueryParameter(description="`schema`, `once` or `capture:<template>`")] = "",
+    since_ms: Annotated[int, QueryParameter(ge=0, description="Refused then or later.")] = 0,
+    until_ms: Annotated[int, QueryParameter(ge=0, description="Refused then or earlier; 0: until now.")] = 0,
+    waiting: Annotated[bool, QueryParameter(description="Without those that came in after all.")] = False,
     limit: Limit = 100,
     before: Annotated[str, QueryParameter(description="`at_ms,quarantine` of the last row of the page before")] = "",
 ) -> Response[list[dict[str, Any]]]:
@@ -108,16 +111,34 @@ async def get_quarantine(
     at_ms, _, quarantine = before.partition(",")
     if before and not (at_ms.isascii() and at_ms.isdigit() and len(at_ms) <= 16 and quarantine):
         raise Refusal(Code.INVALID, "before must be `at_ms,quarantine` of a row", field="before")
-    cursor = (int(at_ms), quarantine) if before else None
-    rows = await here.archive.quarantine(account=account, limit=limit, before=cursor)
+    rows = await here.archive.quarantine(
+        account=account,
+        code=code,
+        field=field,
+        rule=rule,
+        since_ms=min(since_ms, MS_MAX),
+        until_ms=min(until_ms or MS_MAX, MS_MAX),
+        waiting=waiting,
+        limit=limit,
+        before=(int(at_ms), quarantine) if before else None,
+    )
     return Response([dict(row) for row in rows], headers={POSITION_HEADER: str(position)})
 
 
 @get("/v1/quarantine/{quarantine:str}", guards=[_OPERATORS], tags=["quarantine"])
 async def get_quarantined(request: HttpRequest, quarantine: FromPath[str]) -> dict[str, Any]:
-    """One quarantined input, whole: `raw` is Base64 of what came, `text` the same where it is UTF-8."""
-    row = await _quarantined(services_of(request), quarantine)
+    """One quarantined input, whole, with what refused it: `field`, `reason`, the `rule` and the `policy` version.
+
+    `raw` is Base64 of what came, `text` the same where it is UTF-8; `event` is the event in it, where one can be read:
+    edited, it may be replayed. `edited` is the event of the last replay that changed it, `refused_reason` what that one
+    or another met.
+    """
+    here = services_of(request)
+    row = await quarantined(here, quarantine)
+    row["event"] = await readable(here, row)
     raw = bytes(row["raw"])
+    edited = row.get("edited")
+    row["edited"] = msgspec.json.decode(edited) if edited else None
     try:
         return {**row, "raw": raw, "text": raw.decode()}
     except UnicodeDecodeError:
@@ -125,37 +146,13 @@ async def get_quarantined(request: HttpRequest, quarantine: FromPath[str]) -> di
 
 
 @post("/v1/quarantine/{quarantine:str}/replay", guards=[_OPERATORS], status_code=200, tags=["quarantine"])
-async def post_quarantine_replay(request: HttpRequest, quarantine: FromPath[str]) -> CommandAnswer:
-    """Takes a quarantined input in after all, once: the same checks decide again, by today's settings."""
-    here = services_of(request)
-    row = await _quarantined(here, quarantine)
-    if row["replayed_at_ms"]:
-        raise Refusal(Code.NOT_ALLOWED_NOW, "this input was replayed before", ref=quarantine)
-    account = here.accounts.get(row["account"])
-    if account is None:
-        raise Refusal(Code.UNKNOWN_ACCOUNT, "the account this input came by is no longer configured", ref=quarantine)
-    event = await asyncio.to_thread(again, row, account, here.attachments)
-    answered = await here.intake.submit(event)
-    if answered.status == "quarantined":
-        newer = quarantine_of(answered)
-        raise Refusal(Code.NOT_ALLOWED_NOW, f"refused again; {newer}, the newer copy, has the reason", ref=quarantine)
-    # Should the server die here, the next replay finds the event's own once-key and gets as far as this again.
-    marked = await here.intake.command(
-        actor=actor_of(speaker_of(request)),
-        id=f"replay:{quarantine}",
-        command=MarkReplayed(quarantine=quarantine),
-        customer=row["stream"],
-    )
-    # Who reads from there on sees both, the event and the mark.
-    position = max(answered.position, marked.position)
-    return msgspec.structs.replace(_answer(quarantine, answered), position=position)
-
-
-async def _quarantined(here: Services, quarantine: str) -> dict[str, Any]:
-    row = await here.archive.quarantined(quarantine)
-    if row is None:
-        raise Refusal(Code.NOT_FOUND, "there is no such quarantined input", ref=quarantine)
-    return dict(row)
+async def post_quarantine_replay(
+    request: HttpRequest, quarantine: FromPath[str], data: JSONBody[ReplayRequest | None] = None
+) -> CommandAnswer:
+    """Takes a quarantined input in after all, once, at its own time: the same checks decide again, by today's settings
+    and policy. The body may edit the event, or say whose it is."""
+    actor = actor_of(speaker_of(request))
+    return _answer(quarantine, await replay(services_of(request), quarantine, data or ReplayRequest(), actor))
 
 
 # Outbox

@@ -24,6 +24,7 @@ from protocol.links import (
     ListWatched,
     Moved,
     Refused,
+    Replay,
     Updated,
     Watched,
 )
@@ -114,7 +115,7 @@ class Intake(Protocol):
         """For who cannot wait. Raises `Refusal` where nothing can be written down now."""
         ...
 
-    async def submit(self, event: InboundEvent, *, raw: bytes = b"") -> Answered:
+    async def submit(self, event: InboundEvent, *, raw: bytes = b"", replay: Replay | None = None) -> Answered:
         """The same, awaited. Raises `Refusal`."""
         ...
 
@@ -179,7 +180,17 @@ class Archive(Protocol):
         ...
 
     async def quarantine(
-        self, *, account: str = "", limit: int = 100, before: tuple[int, str] | None = None
+        self,
+        *,
+        account: str = "",
+        code: int = 0,
+        field: str = "",
+        rule: str = "",
+        since_ms: int = 0,
+        until_ms: int = 2**63 - 1,
+        waiting: bool = False,
+        limit: int = 100,
+        before: tuple[int, str] | None = None,
     ) -> Sequence[Mapping[str, Any]]:
         """Quarantined inputs, newest first."""
         ...

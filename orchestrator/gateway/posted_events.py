@@ -29,7 +29,7 @@ from orchestrator.gateway.services import HttpRequest, Services, channel_of, ser
 from orchestrator.intake import in_time
 from orchestrator.settings import Account
 from orchestrator.tokens import Token
-from protocol.errors import Code, Refusal, digest_conflict
+from protocol.errors import Code, Refusal, kept_because
 from protocol.inbound import InboundEvent
 from protocol.links import Answered
 
@@ -143,7 +143,7 @@ class _Posted:
     def _taken(self, answered: Answered) -> EventAnswer:
         if answered.status != "quarantined":
             return _event_answer(self.id, answered)
-        refusal = digest_conflict(self.id)
+        refusal = kept_because(answered.why, self.id)
         self._here.metrics.refused(refusal.code, "http")
         return _event_answer(self.id, answered, refusal)
 

@@ -60,12 +60,22 @@ def again(row: dict[str, Any], account: Account, attachments: AttachmentStore) -
     It keeps its own time; one whose time was the fault, or that has none, gets the time of its arrival. Raises
     `Refusal` where it still does not fit, or the disk does not take its files.
     """
-    inbound = _read(row, account, attachments)
+    inbound = _of_account(_read(row, account, attachments), account, row)
+    if row["code"] == Code.TIME_IMPLAUSIBLE:
+        return msgspec.structs.replace(inbound, time_ms=int(row["received_ms"]))
+    return inbound
+
+
+def edited(row: dict[str, Any], event: bytes, account: Account) -> InboundEvent:
+    """The event that somebody wrote in the place of what the row holds: JSON, a CloudEvent or as the server writes
+    events. Raises `Refusal` where it does not fit."""
+    return _of_account(_of_json(event, account, row), account, row)
+
+
+def _of_account(inbound: InboundEvent, account: Account, row: dict[str, Any]) -> InboundEvent:
     if inbound.account != account.name:
         # An event may say so of itself; the row says by whom it really came.
         raise Refusal(Code.NOT_ALLOWED_NOW, "this input names another account than the one it came by", ref=row["id"])
-    if row["code"] == Code.TIME_IMPLAUSIBLE:
-        return msgspec.structs.replace(inbound, time_ms=int(row["received_ms"]))
     return inbound
 
 
@@ -73,6 +83,11 @@ def _read(row: dict[str, Any], account: Account, attachments: AttachmentStore) -
     raw, arrived_ms = bytes(row["raw"]), int(row["received_ms"])
     if isinstance(account, EmailAccount) and is_mail(raw):
         return _of_mail(raw, account, arrived_ms, attachments)
+    return _of_json(raw, account, row)
+
+
+def _of_json(raw: bytes, account: Account, row: dict[str, Any]) -> InboundEvent:
+    arrived_ms = int(row["received_ms"])
     try:
         kept = msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:

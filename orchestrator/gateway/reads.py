@@ -88,8 +88,9 @@ async def get_conversation(
     limit: Limit = 200,
     at_least: AtLeast = 0,
 ) -> dict[str, Any]:
-    """One conversation's columns, its `interactions`, `context`, `relations`, `deliveries`, `handoffs`, and a page of
-    its `events` in order of `seq`; `next_after` is the following page's `after`, 0 at the end."""
+    """One conversation's columns, its `interactions`, `context`, `missing` fields, `relations`, `deliveries`,
+    `handoffs`, and a page of its `events` in order of `seq`; `next_after` is the following page's `after`, 0 at the
+    end."""
     here = services_of(request)
     position = await _reach(here, at_least)
     row = await here.archive.conversation(conversation)

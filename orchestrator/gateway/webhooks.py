@@ -14,7 +14,7 @@ from adapters.channels.twilio import TWIML_NOTHING, TWIML_TYPE, handle
 from orchestrator.gateway.quarantine import KEPT, keep_webhook
 from orchestrator.gateway.services import HttpRequest, Services, services_of
 from orchestrator.settings import TwilioAccount
-from protocol.errors import Code, Refusal, digest_conflict
+from protocol.errors import Code, Refusal, kept_because
 
 KEPT_OF_VENDORS = KEPT | {Code.UNKNOWN_ACCOUNT}
 """A genuine request for another of the vendor's accounts is a mistake in the settings: kept until they are mended."""
@@ -34,7 +34,7 @@ async def post_webhook(request: HttpRequest, account: FromPath[str]) -> Response
         event = handle(line, url=str(request.url), headers=headers, body=body, arrived_ms=here.now_ms())
         answered = await here.intake.submit(event, raw=raw)
         if answered.status == "quarantined":
-            here.metrics.refused(digest_conflict(event.id).code, "webhook")
+            here.metrics.refused(kept_because(answered.why, event.id).code, "webhook")
         here.metrics.events.labels(answered.status, account).inc()
     except Refusal as refusal:
         if refusal.code not in KEPT_OF_VENDORS:

@@ -48,6 +48,7 @@ class Front:
             now_ms=given.now_ms,
             new_customer=given.new_customer,
         )
+        self.intake.capture = lambda: self.in_force.policy.capture
         self.states: ReadStates = lambda: read_states(given.run, now_ms=steady_ms())
         self.figures: ReadFigures = lambda: read_figures(given.run)
         self.intake.writing = Writing(self.states, self.figures)

@@ -128,7 +128,6 @@ SAMPLES: list[ev.AnyEvent] = [
         reason="another payload",
         raw=b"\xff",
     ),
-    ev.QuarantineReplayed(at_ms=AT_MS, actor="agent:op", quarantine="cu1.1"),
     ev.ContextRefused(at_ms=AT_MS, actor="account:app", key="k", value=1, channel="app", reason="full"),
     ev.ContextWithheld(at_ms=AT_MS, actor="system", policy=4, channel="sms", keys=["iban"], rule="carries: …"),
     ev.ChannelSwitched(
@@ -149,6 +148,18 @@ SAMPLES: list[ev.AnyEvent] = [
     ),
     ev.ActivityCarried(at_ms=AT_MS, channel="app", identity="user:7", provider_ms=1, name="bill.viewed"),
     ev.PolicyApplied(at_ms=AT_MS, actor="operator:op", version=2, files={"general.yaml": ""}, body=b"x"),
+    ev.QuarantineReplayed(at_ms=AT_MS, actor="agent:op", quarantine="cu1.1", stream="cu1-1", seq=3),
+    ev.ReplayBegun(at_ms=AT_MS, actor="operator:op", quarantine="cu1.1", raw=b"{}"),
+    ev.ReplayRefused(at_ms=AT_MS, actor="operator:op", quarantine="cu1.1", code=4205, reason="no number"),
+    ev.FieldMissing(
+        at_ms=AT_MS,
+        actor="system",
+        field="contract",
+        interaction=1,
+        channel="chat",
+        template="chat",
+        action="ask_agent",
+    ),
 ]
 
 OWN = (
@@ -158,6 +169,8 @@ OWN = (
     ev.IdentityConflictFound,
     ev.InputQuarantined,
     ev.QuarantineReplayed,
+    ev.ReplayBegun,
+    ev.ReplayRefused,
     ev.PolicyApplied,
 )
 """Events of the customer's own stream; the others are here a conversation's."""
@@ -310,8 +323,17 @@ WRITES: dict[type[ev.AnyEvent], dict[str, dict[str, Any] | None]] = {
     ev.InputQuarantined: {"quarantine": {"raw": b"\xff", "code": 4202, "stream": CUSTOMER, "replayed_at_ms": None}},
     ev.PolicyApplied: {},
     ev.QuarantineReplayed: {
-        "quarantine": {"replayed_at_ms": AT_MS},
+        "quarantine": {"replayed_at_ms": AT_MS, "replaying_at_ms": None, "replayed_stream": "cu1-1", "replayed_seq": 3},
         "action": {"kind": "quarantine_replayed", "detail": "cu1.1"},
+    },
+    ev.FieldMissing: {},
+    ev.ReplayBegun: {
+        "quarantine": {"replaying_at_ms": AT_MS, "edited": b"{}"},
+        "action": {"kind": "replay_begun", "detail": "cu1.1"},
+    },
+    ev.ReplayRefused: {
+        "quarantine": {"replaying_at_ms": None, "refused_code": 4205, "refused_reason": "no number"},
+        "action": {"kind": "replay_refused", "detail": "cu1.1"},
     },
 }
 """What each sample changes beside its `event` row and the head: table → some columns, or None where rows go."""

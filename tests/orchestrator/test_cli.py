@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import shlex
 import socket
 import sqlite3
@@ -285,6 +286,19 @@ REQUESTS = [
     ("quarantine list --account mail", "GET", "/v1/quarantine?account=mail&limit=100", None),
     ("quarantine show q1", "GET", "/v1/quarantine/q1", None),
     ("quarantine replay q1", "POST", "/v1/quarantine/q1/replay", {}),
+    (
+        "quarantine list --code 4200 --field contract --rule capture:chat --waiting",
+        "GET",
+        "/v1/quarantine?code=4200&field=contract&rule=capture%3Achat&waiting=true&limit=100",
+        None,
+    ),
+    (
+        "quarantine replay q1 --identity tel:+447700900123 --identity user:1",
+        "POST",
+        "/v1/quarantine/q1/replay",
+        {"identities": ["tel:+447700900123", "user:1"]},
+    ),
+    ("quarantine replay q1 --customer cu1", "POST", "/v1/quarantine/q1/replay", {"customer": "cu1"}),
     ("outbox list --state dead --state uncertain", "GET", "/v1/outbox?states=dead%2Cuncertain&limit=100", None),
     ("outbox replay cu1-1.3", "POST", "/v1/outbox/cu1-1.3/replay", {}),
 ]
@@ -300,6 +314,40 @@ def test_a_command_asks_the_server(
     outcome = shell.run(f"{line} --json")
     assert (outcome.code, outcome.json) == (Exit.DONE, {"seen": [1, "é"]})
     assert answering.asked == [(method, path, "Bearer tl_operator", body)]
+
+
+def test_an_edited_event_is_read_from_a_file(shell: Shell, answering: Answering) -> None:
+    """What is no JSON object is said before the server is asked."""
+    file = shell.folder / "event.json"
+    file.write_text('{"id": "m-1"}')
+    assert shell.run(f"quarantine replay q1 --event {file}").code == Exit.DONE
+    assert answering.asked[0][3] == {"event": {"id": "m-1"}}
+    for content, said in (("{", "not JSON"), ("[]", "one JSON object")):
+        file.write_text(content)
+        outcome = shell.run(f"quarantine replay q1 --event {file}")
+        assert outcome.code == Exit.USAGE
+        assert said in outcome.err
+    assert shell.run(f"quarantine replay q1 --event {shell.folder / 'none'}").code == Exit.USAGE
+    assert len(answering.asked) == 1
+
+
+def test_the_event_in_an_input_is_printed_to_be_edited(shell: Shell, answering: Answering) -> None:
+    """As the file that `replay --event` reads; where none can be read, that is said."""
+    answering.body = {"quarantine": "q1", "event": {"id": "m-1"}, "text": "x", "raw": "eA=="}
+    outcome = shell.run("quarantine show q1 --event")
+    assert (outcome.code, json.loads(outcome.out)) == (Exit.DONE, {"id": "m-1"})
+    answering.body = {"quarantine": "q1", "event": None}
+    assert shell.run("quarantine show q1 --event").code == Exit.REFUSED
+
+
+def test_quarantine_is_listed_by_age(shell: Shell, answering: Answering) -> None:
+    """Ages become times by this machine's clock."""
+    assert shell.run("quarantine list --older-than 1h --newer-than 2d").code == Exit.DONE
+    asked = dict(re.findall(r"(\w+_ms)=(\d+)", answering.asked[0][1]))
+    assert int(asked["until_ms"]) - int(asked["since_ms"]) == pytest.approx(47 * 3_600_000, abs=60_000)
+    outcome = shell.run("quarantine list --older-than soon")
+    assert outcome.code == Exit.USAGE
+    assert "--older-than" in outcome.err
 
 
 def test_a_path_cannot_be_left_through_an_id(shell: Shell, answering: Answering) -> None:

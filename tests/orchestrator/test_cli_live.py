@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -108,6 +109,29 @@ async def test_a_quarantined_event_is_listed_shown_and_taken_in(server: LiveServ
     assert replayed["stream"] == conversation
     second = await asyncio.to_thread(server.cli, "quarantine", "replay", quarantine)
     assert "repeat" in second.stdout or "was replayed before" in second.stderr
+
+
+async def test_an_event_of_nobody_comes_in_as_whose_it_is_said_to_be(server: LiveServer, tmp_path: Path) -> None:
+    """Found by its code, given an identity on the command line; the second one by an edited file."""
+    name = uuid4().hex
+    kept = []
+    headers = {"Authorization": f"Bearer {server.gateway_token}", "Content-Type": "application/cloudevents+json"}
+    for n in (1, 2):
+        event = {
+            "specversion": "1.0", "id": f"{name}-{n}", "source": "shop", "type": "throughline.message.received",
+            "account": "chat", "data": {"text": "who am I?"},
+        }  # fmt: skip
+        async with httpx.AsyncClient(base_url=server.url, headers=headers, trust_env=False) as http:
+            kept.append((await http.post("/v1/events", content=json.dumps(event))).json()["quarantine"])
+    await wait_for(server, f"{name}-2", "quarantine", "list", "--code", "4204", "--waiting", "--newer-than", "1h")
+    first = await run(server, "quarantine", "replay", kept[0], "--identity", f"web:{name}")
+    assert first["status"] == "committed"
+    shown = await run(server, "quarantine", "show", kept[1])
+    assert (shown["rule"], shown["field"]) == ("schema", "identities")
+    file = tmp_path / "event.json"
+    file.write_text(json.dumps({**json.loads(shown["text"]), "identities": f"web:{name}"}))
+    second = await run(server, "quarantine", "replay", kept[1], "--event", str(file))
+    assert second["stream"] == first["stream"]
 
 
 async def test_an_identity_is_linked_to_a_customer(server: LiveServer) -> None:

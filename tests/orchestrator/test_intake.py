@@ -5,13 +5,15 @@ import itertools
 from collections.abc import Callable, Sequence
 
 import pytest
+from msgspec.structs import replace
 
+from actors.rules.capture import CaptureRules, Template, Who
 from orchestrator.cells import Reply
 from orchestrator.intake import AccountRule, Intake, IntakeLimits, once_key
 from protocol.commands import AddNote
 from protocol.errors import Code, Refusal
 from protocol.inbound import DeliveryReport, InboundEvent, MessageArrived
-from protocol.links import Answered, AnyToCell, Input, Moved, Refused
+from protocol.links import Answered, AnyToCell, Input, Moved, Refused, Replay
 
 NOW_MS = 1_000_000_000
 ANN, TEL = "mailto:ann@example.org", "tel:+447700900123"
@@ -251,6 +253,39 @@ async def test_an_event_without_identity_is_refused_unless_it_reports_on_a_deliv
     assert isinstance(refusal, Refusal)
     assert refusal.code is Code.NO_IDENTITY
     assert door.sent == [("2", "cuold", False)]
+
+
+async def test_a_replay_is_as_old_as_when_it_first_came() -> None:
+    """However long it lay in quarantine; and who says whose it is goes along to the cell."""
+    door = Door()
+    old = event("1", ANN, TEL, time_ms=NOW_MS - 50_000)
+    await door.take(old)
+    [refused] = door.outcomes
+    assert isinstance(refused, Refusal)
+    assert refused.code == Code.TIME_IMPLAUSIBLE
+    door.intake.take(old, door.outcomes.append, replay=Replay("mail.1", NOW_MS - 49_000, "operator:olga"))
+    await door.take()
+    [(question, _)] = door.cells.open
+    assert (question.replay, question.said_by) == (Replay("mail.1", NOW_MS - 49_000, "operator:olga"), "operator:olga")
+    # An operator may name several, also of an account that may not.
+    assert question.event.identities == [ANN, TEL]
+
+
+async def test_whose_an_event_is_may_stand_in_it() -> None:
+    """Where it says nothing of that itself, and the policy says where to look: by the policy's word."""
+    door = Door()
+    who = (Who(kind="tel", pattern=r"0\d+ \d+"), Who(kind="crm", found_at=("raw.crm",)))
+    rules = CaptureRules(templates=(Template(channel="email", identities=who),))
+    door.intake.capture = lambda: rules
+    said = replace(event("1", text="call 07700 900123"), identities=[], raw={"crm": "7"})
+    chat = replace(said, id="2", account="chat")
+    await door.take(said, chat, event("3", text="call 07700 900124"))
+    found = [(q.event.id, q.event.identities, q.said_by) for q, _ in door.cells.open]
+    assert found == [("1", [TEL], "policy"), ("2", [TEL, "crm:7"], "policy"), ("3", [ANN], "")]
+    await door.take(replace(said, id="4", data=MessageArrived(text="hello"), raw={}))
+    [refused] = door.outcomes
+    assert isinstance(refused, Refusal)
+    assert refused.code == Code.NO_IDENTITY
 
 
 async def test_too_much_waiting_is_refused_as_retryable() -> None:

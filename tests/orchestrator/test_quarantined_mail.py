@@ -127,6 +127,26 @@ async def test_who_the_envelope_named_is_known_at_the_replay(server: Server, mon
     assert {interaction["identity"] for interaction in row["interactions"]} == {"mailto:bob@example.org"}
 
 
+async def test_a_mail_is_edited_as_an_event(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `show` reads in it, with its files, may come back with other words; it is the sender's all the same."""
+    with monkeypatch.context() as low:
+        low.setattr(mime, "PARTS_MAX", 2)
+        await server.send(mail(b"bill"))
+        quarantine = await server.quarantined()
+        assert (await server.get(f"/v1/quarantine/{quarantine}"))["event"] is None
+    event = (await server.get(f"/v1/quarantine/{quarantine}"))["event"]
+    event["data"]["text"] = "See the bill of June"
+    answer = await server.http.post(f"/v1/quarantine/{quarantine}/replay", json={"event": event})
+    assert answer.status_code == 200, answer.text
+    replayed = answer.json()
+    shown = await server.get(f"/v1/conversations/{replayed['stream']}?at_least={replayed['position']}")
+    [message] = [event for event in shown["events"] if event["type"] == "MessageReceived"]
+    assert (message["text"], message["provider_ms"]) == ("See the bill of June", SENT_MS)
+    assert [file["name"] for file in message["attachments"]] == ["bill.html"]
+    customer = await server.get(f"/v1/customers/{replayed['stream'].rpartition('-')[0]}/journey")
+    assert [identity["verified"] for identity in customer["identities"]] == [1]
+
+
 async def test_a_mail_cannot_pass_for_another_kind_of_input(server: Server) -> None:
     """Bytes that would be an event of a trusted channel, or name somebody's file, are a mail all the same."""
     forged = b'{"id":"1","source":"s","account":"mail","channel":"chat","time_ms":1,"identities":["user:7"]}\r\n'

@@ -24,7 +24,7 @@ from adapters.attachments import AttachmentStore
 from adapters.channels.email import inbound, taking
 from adapters.channels.email.headers import line
 from adapters.channels.email.smtp import Busy, Connection
-from protocol.errors import Code, Refusal, digest_conflict
+from protocol.errors import Code, Refusal, kept_because
 from protocol.inbound import InboundEvent
 from protocol.links import Answered
 
@@ -184,7 +184,7 @@ class Entrance:
                 raise
             return await self._quarantine(mailbox, mail.event.id, refusal, msgspec.json.encode(mail.event))
         if answer.status == "quarantined":
-            return self._held(mailbox, digest_conflict(mail.event.id))
+            return self._held(mailbox, kept_because(answer.why, mail.event.id))
         self._count("taken")
         return f"250 2.0.0 taken and written down for {mailbox.address}"
 

@@ -2,8 +2,9 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import msgspec
 import pytest
 
 from actors.projection import project
@@ -205,6 +206,103 @@ async def test_quarantine_keeps_the_input_whole(archive: Archive) -> None:
     assert whole["raw"] == b"\x00raw\xff"
     assert await archive.reader.quarantined("mail.99") is None
     assert (await archive.reader.counts())["customers"] == 0
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        ({}, [4, 3, 2, 1]),
+        ({"account": "chat"}, [4]),
+        ({"code": 4204}, [2]),
+        ({"field": "contract"}, [4, 3]),
+        ({"rule": "capture:mail"}, [3]),
+        ({"since_ms": 3}, [4, 3]),
+        ({"until_ms": 2}, [2, 1]),
+        ({"since_ms": 2, "until_ms": 3, "field": "contract"}, [3]),
+        ({"waiting": True}, [4, 3, 2]),
+        ({"waiting": True, "limit": 1}, [4]),
+    ],
+)
+async def test_quarantine_is_filtered(archive: Archive, wanted: dict[str, Any], found: list[int]) -> None:
+    """By account, code, field, rule, age, and whether it waits still; each alone and together."""
+    story = Story()
+    kinds: list[dict[str, Any]] = [
+        {},
+        {"code": 4204, "field": "identities", "rule": "schema"},
+        {"field": "contract", "rule": "capture:mail"},
+        {"field": "contract", "rule": "capture:chat", "account": "chat"},
+    ]
+    for n, kind in enumerate(kinds, start=1):
+        story.now_ms = n
+        kept = msgspec.structs.replace(_quarantined(f"q.{n}", b"x"), **kind)
+        story.unit("account:mail", ("account:mail", kept))
+    story.unit("account:mail", ("account:mail", ev.QuarantineReplayed(at_ms=0, quarantine="q.1")))
+    await archive.follow(story)
+    rows = await archive.reader.quarantine(**wanted)
+    assert [int(row["quarantine"].partition(".")[2]) for row in rows] == found
+
+
+async def test_a_replay_shows_its_form_and_what_became_of_it(archive: Archive) -> None:
+    """Begun with an edit, refused, begun as it was kept, and in; files that an edit names stay."""
+    story, name = Story(), "a" * 64
+    own = "account:mail"
+    story.unit(own, (own, _quarantined("mail.1", b"x")))
+    story.unit(own, (own, ev.ReplayBegun(at_ms=0, quarantine="mail.1", raw=f'{{"sha256":"{name}"}}'.encode())))
+    await archive.follow(story)
+    position = story.position
+    row = await archive.reader.quarantined("mail.1")
+    assert row is not None
+    assert (row["replaying_at_ms"], name.encode() in row["edited"]) == (story.now_ms, True)
+    assert await archive.store.attached({name}) == {name}
+    story.unit(own, (own, ev.ReplayRefused(at_ms=0, quarantine="mail.1", code=4200, reason="no", field="f")))
+    story.unit(own, (own, ev.ReplayBegun(at_ms=0, quarantine="mail.1")))
+    await archive.follow(story, position)
+    position = story.position
+    row = await archive.reader.quarantined("mail.1")
+    assert row is not None
+    assert (row["replaying_at_ms"], row["edited"], row["refused_field"]) == (story.now_ms, None, "f")
+    story.unit(own, (own, ev.QuarantineReplayed(at_ms=0, quarantine="mail.1", stream="cu1-1", seq=3)))
+    await archive.follow(story, position)
+    row = await archive.reader.quarantined("mail.1")
+    assert row is not None
+    assert (row["replaying_at_ms"], row["replayed_stream"], row["replayed_seq"]) == (None, "cu1-1", 3)
+
+
+async def test_retention_takes_edits_too(archive: Archive) -> None:
+    """Their words are as personal as what came; those of what stays, stay."""
+    story, own = Story(), "account:mail"
+    story.unit(own, (own, _quarantined("mail.1", b"secret words")))
+    story.unit(own, (own, ev.ReplayBegun(at_ms=0, quarantine="mail.1", raw=b"secret words")))
+    then = story.now_ms
+    story.now_ms += HOUR_MS
+    story.unit(own, (own, _quarantined("mail.3", b"secret words")))
+    story.unit(own, (own, ev.ReplayBegun(at_ms=0, quarantine="mail.3", raw=b"secret words")))
+    await archive.follow(story)
+    await archive.store.prune(then + 1)
+    left = [b"c2VjcmV0" in event.body for event in await archive.reader.events_of_stream(own, 0, 9)]
+    assert left == [False, False, True, True]
+
+
+async def test_a_missing_field_is_shown_until_it_is_known(archive: Archive, story: Story) -> None:
+    """With the template and the policy that want it."""
+    conversation = f"{ANN}-1"
+    missing = ev.FieldMissing(
+        at_ms=0, policy=4, field="contract", interaction=1, channel="chat", template="chat", action="ask_agent"
+    )
+    story.unit(ANN, (conversation, missing))
+    await archive.follow(story)
+    position = story.position
+    row = await archive.reader.conversation(conversation)
+    assert row is not None
+    [shown] = row["missing"]
+    assert (shown["field"], shown["template"], shown["policy"]) == ("contract", "chat", 4)
+    assert (shown["known_at_ms"], shown["delivery"]) == (None, "")
+    story.now_ms += MINUTE_MS
+    story.unit(ANN, (conversation, ev.ContextSet(at_ms=0, key="contract", value="B1234")))
+    await archive.follow(story, position)
+    row = await archive.reader.conversation(conversation)
+    assert row is not None
+    assert row["missing"][0]["known_at_ms"] == story.now_ms
 
 
 async def test_the_outbox_shows_deliveries_by_state(archive: Archive, story: Story) -> None:

@@ -26,6 +26,7 @@ from protocol.links import (
     Outcome,
     ReadCustomer,
     Refused,
+    Replay,
     UnwatchConversation,
     UnwatchList,
     Updated,
@@ -171,8 +172,10 @@ class FakeIntake:
     def __init__(self) -> None:
         self.taken: list[InboundEvent] = []
         self.raws: list[bytes] = []
+        self.replays: list[Replay | None] = []
         self.refuse: dict[str, Refusal] = {}
         self.statuses: dict[str, str] = {}
+        self.whys: dict[str, tuple[int, str, str]] = {}
         self.commands: list[tuple[str, str, AnyCommand, str, str]] = []
         self.refuse_commands: Refusal | Exception | None = None
         self.quarantined: list[tuple[str, str, str, Refusal, bytes]] = []
@@ -193,7 +196,8 @@ class FakeIntake:
         self.raws.append(raw)
         position = len(self.taken)
         status = self.statuses.get(event.id, "committed")
-        answer = self.refuse.get(event.id) or Answered(0, status, "cu1-1", position, position)
+        why = self.whys.get(event.id)
+        answer = self.refuse.get(event.id) or Answered(0, status, "cu1-1", position, position, why=why)
         if self.held:
             self.waiting.append(lambda: done(answer))
         else:
@@ -211,7 +215,8 @@ class FakeIntake:
             answer()
         self.waiting.clear()
 
-    async def submit(self, event: InboundEvent, *, raw: bytes = b"") -> Answered:
+    async def submit(self, event: InboundEvent, *, raw: bytes = b"", replay: Replay | None = None) -> Answered:
+        self.replays.append(replay)
         future: asyncio.Future[Answered | Refusal] = asyncio.get_running_loop().create_future()
         self.take(event, future.set_result, raw=raw)
         outcome = await future

@@ -1,4 +1,5 @@
-"""The same id with another payload is kept in quarantine; whoever sent it is told so, at each entrance."""
+"""What a cell keeps in quarantine, such as the same id with another payload: whoever sent it is told why, at each
+entrance."""
 
 import json
 from typing import Any
@@ -59,3 +60,16 @@ async def test_a_webhook_is_counted(running: Running) -> None:
     running.intake.statuses["SM1"] = "quarantined"
     assert (await webhook(running, sms())).status_code == 200
     assert counted(running, "webhook") == 1
+
+
+async def test_a_templates_word_is_passed_on(running: Running) -> None:
+    """The field, the code and the reason, by HTTP and to a gateway client."""
+    running.intake.statuses["a"] = "quarantined"
+    running.intake.whys["a"] = (int(Code.INVALID), "contract", "contract is missing")
+    answer = (await post(running, "cloudevents", CLOUD)).json()
+    assert (answer["code"], answer["field"], answer["message"]) == (Code.INVALID, "contract", "contract is missing")
+    async with running.client() as client:
+        await client.send({"op": "event", "event": event("a")})
+        error = await client.next("error")
+        assert (error["code"], error["message"], error["ref"]) == (Code.INVALID, "contract is missing", "a")
+        assert (await client.next("ack"))["status"] == "quarantined"

@@ -13,12 +13,13 @@ from adapters.channels.twilio_signature import sign
 from adapters.stores.archive_timeline import Wanted
 from orchestrator.settings import Http, Limits
 from protocol.archive import StoredEvent
-from protocol.commands import LinkIdentity, MarkReplayed, ReplayDelivery
+from protocol.commands import BeginReplay, EndReplay, LinkIdentity, MarkReplayed, ReplayDelivery
 from protocol.entities import ConversationSummary, CustomerView
 from protocol.errors import Code, Refusal
 from protocol.events import MessageReceived, NoteAdded
 from protocol.inbound import Attachment, DeliveryReport, MessageArrived
 from protocol.journal import Entry, Record
+from protocol.links import Replay
 from tests.orchestrator.gateway.conftest import NOW_MS, Running, Start
 
 STRUCTURED = {"Content-Type": "application/cloudevents+json"}
@@ -424,8 +425,10 @@ async def test_quarantine_is_listed_shown_and_replayed_once(running: Running) ->
         assert (again.status_code, again.json()["code"]) == (409, Code.NOT_ALLOWED_NOW)
         assert (await http.get("/v1/quarantine/q2")).status_code == 404
     assert running.intake.taken[0].time_ms == NOW_MS
-    command = ("operator:operator", "replay:q1", MarkReplayed(quarantine="q1"), "", "account:chat")
-    assert running.intake.commands == [command]
+    begun, marked = running.intake.commands
+    assert (begun[2], begun[4]) == (BeginReplay(quarantine="q1"), "account:chat")
+    mark = MarkReplayed(quarantine="q1", stream="cu1-1", seq=1)
+    assert marked == ("operator:operator", "replay:q1", mark, "", "account:chat")
 
 
 async def test_a_replay_whose_time_was_the_fault_has_the_arrivals(running: Running) -> None:
@@ -446,15 +449,107 @@ async def test_a_server_written_event_is_replayed_too(running: Running) -> None:
     assert running.intake.taken[1] == running.intake.taken[0]
 
 
-async def test_a_replay_that_is_refused_again_names_the_newer_copy(running: Running) -> None:
-    """An event with the same id came before with another payload."""
+async def test_a_replay_that_is_refused_again_says_why_and_ends(running: Running) -> None:
+    """An event with the same id came before with another payload: no second copy of it is kept."""
     running.archive.quarantines["q1"] = quarantined(json.dumps(event()).encode())
-    running.intake.statuses["m-1"] = "quarantined"
+    running.intake.refuse["m-1"] = Refusal(Code.DIGEST_CONFLICT, "came before", field="id")
     async with running.http("operator") as http:
         response = await http.post("/v1/quarantine/q1/replay")
-    assert (response.status_code, response.json()["code"]) == (409, Code.NOT_ALLOWED_NOW)
-    assert "cu1-1.1" in response.json()["message"]
-    assert running.intake.commands == []
+    assert (response.status_code, response.json()["code"]) == (409, Code.DIGEST_CONFLICT)
+    ended = EndReplay(quarantine="q1", code=Code.DIGEST_CONFLICT, reason="came before", field="id")
+    assert [command for _, _, command, _, _ in running.intake.commands] == [BeginReplay(quarantine="q1"), ended]
+
+
+async def test_a_replay_that_may_yet_come_in_stays_begun(running: Running) -> None:
+    """What can succeed when asked again is not ended: the next replay goes on with the same form."""
+    running.archive.quarantines["q1"] = quarantined(json.dumps(event()).encode())
+    running.intake.refuse["m-1"] = Refusal(Code.TIMED_OUT, "no answer")
+    async with running.http("operator") as http:
+        assert (await http.post("/v1/quarantine/q1/replay")).status_code == 504
+        running.archive.quarantines["q1"]["replaying_at_ms"] = 5
+        del running.intake.refuse["m-1"]
+        assert (await http.post("/v1/quarantine/q1/replay")).status_code == 200
+    assert [type(command) for _, _, command, _, _ in running.intake.commands] == [BeginReplay, MarkReplayed]
+    assert running.intake.taken[0] == running.intake.taken[1]
+
+
+async def test_an_edit_waits_for_what_was_begun_before_it(running: Running) -> None:
+    """The form a replay began with may be in already, under another identity: it is sent first, and nothing twice."""
+    row = quarantined(json.dumps(event()).encode(), replaying_at_ms=5)
+    running.archive.quarantines["q1"] = row
+    async with running.http("operator") as http:
+        answer = await http.post("/v1/quarantine/q1/replay", json={"identities": ["user:9"]})
+    assert (answer.status_code, answer.json()["code"]) == (409, Code.NOT_ALLOWED_NOW)
+    assert "cu1-1" in answer.json()["message"]
+    assert [taken.identities for taken in running.intake.taken] == [["user:1"]]
+
+
+async def test_an_edit_goes_on_where_what_was_begun_is_refused(running: Running) -> None:
+    """The first form is ended, the second begun."""
+    kept = event() | {"identities": ""}
+    running.archive.quarantines["q1"] = quarantined(json.dumps(kept).encode(), replaying_at_ms=5)
+    running.intake.refuse["m-1"] = Refusal(Code.NO_IDENTITY, "nobody")
+    async with running.http("operator") as http:
+        answer = await http.post("/v1/quarantine/q1/replay", json={"identities": ["user:9"]})
+    # The fake refuses by the event's id, and so both.
+    assert answer.json()["code"] == Code.NO_IDENTITY
+    done = [type(command) for _, _, command, _, _ in running.intake.commands]
+    assert done == [EndReplay, BeginReplay, EndReplay]
+    assert [taken.identities for taken in running.intake.taken] == [[], ["user:9"]]
+
+
+@pytest.mark.parametrize(
+    ("body", "identities", "said_by"),
+    [
+        ({"identities": ["user:9", "tel:+447700900123"]}, ["user:9", "tel:+447700900123"], "operator:operator"),
+        ({"customer": "cu5"}, ["chat:5"], "operator:operator"),
+        ({"event": event() | {"data": {"text": "mended"}}}, ["user:1"], ""),
+        ({"event": event() | {"identities": "user:8"}}, ["user:8"], "operator:operator"),
+        ({}, ["user:1"], ""),
+    ],
+    ids=["identities", "customer", "words", "event", "nothing"],
+)
+async def test_an_edit_says_whose_it_is_and_who_says_so(
+    running: Running, body: dict[str, Any], identities: list[str], said_by: str
+) -> None:
+    """Identities that an operator gave are vouched for by the operator, others by the channel."""
+    running.archive.quarantines["q1"] = quarantined(json.dumps(event()).encode())
+    running.archive.journeys["cu5"] = {"identities": [{"identity": "mailto:e@example.org"}, {"identity": "chat:5"}]}
+    async with running.http("operator") as http:
+        assert (await http.post("/v1/quarantine/q1/replay", json=body)).status_code == 200
+    assert [taken.identities for taken in running.intake.taken] == [identities]
+    assert running.intake.replays == [Replay("q1", 77, said_by)]
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"identities": ["user:9"], "customer": "cu5"}, "customer"),
+        ({"customer": "cu404"}, "customer"),
+        ({"events": {}}, "data"),
+        ({"event": {"a": 1}}, ""),
+    ],
+)
+async def test_an_edit_that_says_nothing_changes_nothing(running: Running, body: dict[str, Any], field: str) -> None:
+    """It is refused before anything is begun."""
+    running.archive.quarantines["q1"] = quarantined(json.dumps(event()).encode())
+    async with running.http("operator") as http:
+        answer = await http.post("/v1/quarantine/q1/replay", json=body)
+    assert 400 <= answer.status_code < 500
+    assert answer.json()["field"] == field
+    assert (running.intake.taken, running.intake.commands) == ([], [])
+
+
+async def test_quarantine_is_filtered(running: Running) -> None:
+    """By account, code, field, rule, age, and whether it waits still."""
+    query = "account=chat&code=4200&field=contract&rule=capture:chat&since_ms=5&until_ms=9&waiting=true"
+    async with running.http("operator") as http:
+        assert (await http.get(f"/v1/quarantine?{query}")).status_code == 200
+        assert (await http.get("/v1/quarantine?code=no")).status_code == 422
+    wanted = running.archive.wanted[0]
+    assert (wanted["account"], wanted["code"], wanted["field"]) == ("chat", 4200, "contract")
+    assert (wanted["rule"], wanted["since_ms"], wanted["until_ms"]) == ("capture:chat", 5, 9)
+    assert wanted["waiting"] is True
 
 
 async def test_a_replay_is_of_the_account_it_came_by(running: Running) -> None:

@@ -136,24 +136,16 @@ def once_keys_lost_on_load(plant: Plant) -> None:
 @mutant
 def quarantine_lost(plant: Plant) -> None:
     """A refused input is answered as kept, and is not."""
-    plant(journey, "_quarantine", lambda state, given, now_ms: Decision([], status="quarantined"))
+    plant(journey, "_quarantine", lambda state, given, policy, now_ms: Decision([], status="quarantined"))
 
 
 @mutant
 def conflict_has_a_second_effect(plant: Plant) -> None:
     """Another payload under a known id is taken as new."""
 
-    def second(state: Any, given: Input, now_ms: int) -> Any:
-        return journey._keyed(journey._receive(state, given, _policy[-1], now_ms), given)
+    def second(state: Any, given: Input, policy: Any, now_ms: int) -> Any:
+        return journey._keyed(journey._receive(state, given, policy, now_ms), given)
 
-    _policy: list[Any] = []
-    decide = journey.decide
-
-    def decided(state: Any, given: Any, policy: Any, now_ms: int) -> Any:
-        _policy.append(policy)
-        return decide(state, given, policy, now_ms)
-
-    plant(journey, "decide", decided)
     plant(journey, "_conflict", second)
 
 

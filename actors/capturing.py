@@ -1,0 +1,183 @@
+"""Capturing: what a contact's template finds in its event, and what follows where something is missing. Pure.
+
+    found, and new to the conversation    → a context item, with the contact it comes from
+    found before, in any contact          → nothing: nobody is asked for what they have said
+    missing                               → as the field says: a default; a question, in one message for all that is
+                                            missing; a note to the agent; or the whole event goes to quarantine
+
+Asked, and noted, is once for each field of a conversation.
+"""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from actors import knowing
+from actors.conversation import DELIVERIES_MAX, Conversation, knows
+from actors.delivery import SYSTEM, attempt_first
+from actors.knowing import Given
+from actors.policy import Policy
+from actors.rules.capture import Field, Value, template_for
+from protocol.events import (
+    ActivitySeen,
+    AnyEvent,
+    FieldMissing,
+    InteractionStarted,
+    MessageQueued,
+    MessageReceived,
+)
+from protocol.inbound import InboundEvent, MessageArrived
+
+CUSTOMER, POLICY = "customer", "policy"
+"""Who said what was found, and who said a default."""
+
+
+class Captured(Struct, frozen=True):
+    """What a template found: values by field, and the fields that have none."""
+
+    template: str
+    found: list[tuple[Field, Value]]
+    missing: list[Field]
+
+    @property
+    def forbidding(self) -> Field | None:
+        """The field without which the event may not come in."""
+        return next((field for field in self.missing if field.when_missing == "quarantine"), None)
+
+
+def capture(state: Conversation, event: InboundEvent, policy: Policy) -> Captured | None:
+    """What the event's template finds; None where it falls under none."""
+    template = template_for(policy.capture, event) if policy.capture.templates else None
+    if template is None:
+        return None
+    # What is known and stays is not looked for.
+    wanted = [(f, finder) for f, finder in template.finders if f.keep != "first" or not knows(state, f.name)]
+    looked = [(field, finder.find(event)) for field, finder in wanted]
+    # The channel itself may know it, and says so beside the words.
+    brought = getattr(event.data, "context", None) or {}
+    return Captured(
+        template.name,
+        [(field, value) for field, value in looked if value is not None],
+        [f for f, value in looked if value is None and not knows(state, f.name) and f.name not in brought],
+    )
+
+
+def items(event: InboundEvent, captured: Captured, decided: Sequence[AnyEvent]) -> list[Given]:
+    """What was found, and the defaults, as the event's contact (in `decided`) gives them."""
+    number = _interaction(decided)
+    values = [(field, value, CUSTOMER) for field, value in captured.found]
+    values += [
+        (field, field.default, POLICY)
+        for field in captured.missing
+        if field.when_missing == "default" and field.default is not None
+    ]
+    return [
+        Given(
+            key=field.name,
+            value=value,
+            actor=actor,
+            channel=event.channel,
+            interaction=number,
+            sensitivity=field.sensitivity,
+        )
+        for field, value, actor in values
+    ]
+
+
+def asked(
+    state: Conversation,
+    event: InboundEvent,
+    captured: Captured,
+    decided: Sequence[AnyEvent],
+    policy: Policy,
+    now_ms: int,
+) -> list[AnyEvent]:
+    """What is said and asked of that which is missing when all of `decided` has happened; `state` is as before it."""
+    noted = {gap.field for gap in state.missing}
+    known = knowing.after(state.context, decided)
+    wanted = [
+        field
+        for field in captured.missing
+        if field.when_missing.startswith("ask_") and field.name not in noted and field.name not in known
+    ]
+    if not wanted:
+        return []
+    contact = _Contact(state, event, _interaction(decided), policy, now_ms)
+    return _ask(contact, captured.template, wanted, len(decided))
+
+
+class _Contact(Struct, frozen=True):
+    """Where a template is applied: `number` is of the interaction in `state`."""
+
+    state: Conversation
+    event: InboundEvent
+    number: int
+    policy: Policy
+    now_ms: int
+
+
+def _ask(contact: _Contact, template: str, wanted: list[Field], ahead: int) -> list[AnyEvent]:
+    """Notes what is missing, and asks the customer for all of theirs in one message; `ahead` facts come before."""
+    state, channel = contact.state, contact.event.channel
+    asked = [field for field in wanted if field.when_missing == "ask_customer"]
+    reason = _unaskable(state, contact.event) if asked else ""
+    delivery = f"{state.id}.{state.head + ahead + len(wanted) + 1}" if asked and not reason else ""
+    noted: list[AnyEvent] = [
+        FieldMissing(
+            at_ms=contact.now_ms,
+            actor=SYSTEM,
+            policy=contact.policy.version,
+            field=field.name,
+            interaction=contact.number,
+            channel=channel,
+            template=template,
+            action="ask_agent" if reason else field.when_missing,
+            delivery=delivery if field in asked else "",
+            reason=reason if field in asked else "",
+        )
+        for field in wanted
+    ]
+    if not delivery:
+        return noted
+    question = _question(contact, asked, delivery)
+    return [*noted, question, *attempt_first(state, channel, delivery, contact.now_ms)]
+
+
+def _question(contact: _Contact, asked: list[Field], delivery: str) -> AnyEvent:
+    state, event = contact.state, contact.event
+    mail = event.data if event.channel == "email" and isinstance(event.data, MessageArrived) else None
+    return MessageQueued(
+        at_ms=contact.now_ms,
+        actor=SYSTEM,
+        policy=contact.policy.version,
+        interaction=contact.number,
+        delivery=delivery,
+        channel=event.channel,
+        account=event.account,
+        to=event.identities[0],
+        text="\n".join(field.question.strip() for field in asked),
+        subject=state.subject or (mail.subject if mail else ""),
+        references=_references(state, mail) if mail else [],
+    )
+
+
+def _unaskable(state: Conversation, event: InboundEvent) -> str:
+    """Why no question can leave; empty where it can."""
+    if not event.identities:
+        return "the contact has no address to ask at"
+    if len(state.deliveries) >= DELIVERIES_MAX:
+        return f"{DELIVERIES_MAX} messages of this conversation wait already"
+    return ""
+
+
+def _references(state: Conversation, data: MessageArrived) -> list[str]:
+    """The thread so far, as for an agent's reply; it ends with the mail that is answered."""
+    return [r for r in dict.fromkeys([*state.references, data.reference]) if "@" in r]
+
+
+def _interaction(before: Sequence[AnyEvent]) -> int:
+    """The contact that the event was part of."""
+    for fact in reversed(before):
+        if isinstance(fact, MessageReceived | ActivitySeen | InteractionStarted):
+            return fact.interaction
+    return 0

@@ -1,0 +1,323 @@
+"""Capture: a table of templates and events, and what is captured, missing, asked and refused; once each."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import pytest
+
+from actors import conversation as conversations
+from actors import journey as journeys
+from actors.rules.capture import CaptureRules, Field, Template
+from actors.rules.context import ContextRules, SwitchRules
+from protocol.commands import SetContext
+from protocol.entities import ContextItem
+from protocol.errors import Code, Refusal
+from protocol.events import (
+    ChannelSwitched,
+    ContextSet,
+    DeliveryAttempted,
+    Event,
+    FieldMissing,
+    InputQuarantined,
+    MessageQueued,
+    MessageReceived,
+)
+from protocol.inbound import ActivityArrived, DeliveryReport, InteractionBegan, MessageArrived
+from protocol.links import Replay
+from tests.actors.player import CONVERSATION, CUSTOMER, POLICY, Player, names
+
+TEL = ("tel:+447700900123",)
+
+
+def played(*fields: Field, channel: str = "chat", topic: bool = False, **template: Any) -> Player:
+    """A journey under one template; without `topic` the floor's own is put out of the way."""
+    quiet = () if topic else (Field(name="topic"),)
+    rules = CaptureRules(templates=(Template(channel=channel, fields=(*fields, *quiet), **template),))
+    return Player(msgspec.structs.replace(POLICY, version=9, capture=rules))
+
+
+def captured(events: Sequence[Event]) -> dict[str, Any]:
+    """Context items that the events set."""
+    return {event.key: event.value for event in events if isinstance(event, ContextSet)}
+
+
+def missing(events: Sequence[Event]) -> dict[str, str]:
+    """Fields that the events say are missing, and what follows."""
+    return {event.field: event.action for event in events if isinstance(event, FieldMissing)}
+
+
+SAID = {"text": "contract B1234, please", "subject": "Bill"}
+
+FOUND: dict[str, tuple[Field, Any]] = {
+    "at a path": (Field(name="x", found_at=("data.subject",)), "Bill"),
+    "at the second path": (Field(name="x", found_at=("raw.none", "data.subject")), "Bill"),
+    "in a list": (Field(name="x", found_at=("identities.0",)), "chat:1"),
+    "in the event's own attributes": (Field(name="x", found_at=("account",)), "chat"),
+    "by a pattern, in the text": (Field(name="x", pattern=r"\b[A-Z]\d{4}\b"), "B1234"),
+    "by a pattern's group": (Field(name="x", pattern=r"contract (\w+)"), "B1234"),
+    "by the group that took part": (Field(name="x", pattern=r"claim (\w+)|contract (\w+)"), "B1234"),
+    "by a pattern at a path": (Field(name="x", found_at=("data.subject",), pattern="B.*"), "Bill"),
+    "by an expression": (Field(name="x", found_by='text.contains("contract") ? "contract" : ""'), "contract"),
+    "by an expression behind a path": (Field(name="x", found_at=("raw.none",), found_by="subject"), "Bill"),
+    "as a truth": (Field(name="x", found_by='channel == "chat"'), True),
+    "as a number": (Field(name="x", found_by="size(text)"), 22),
+}
+MISSED: dict[str, Field] = {
+    "at no such path": Field(name="x", found_at=("data.properties.contract",)),
+    "beyond a list": Field(name="x", found_at=("identities.7",)),
+    "below a word": Field(name="x", found_at=("channel.name",)),
+    "where an object is": Field(name="x", found_at=("data",)),
+    "where a list is": Field(name="x", found_at=("identities",)),
+    "where it is empty": Field(name="x", found_at=("data.session",)),
+    "where no pattern fits": Field(name="x", pattern=r"\d{9}"),
+    "where the path has it not": Field(name="x", found_at=("data.subject",), pattern="B1234"),
+    "by an expression that fails": Field(name="x", found_by="raw.menu"),
+    "by an expression that says nothing": Field(name="x", found_by='""'),
+    "where nothing says where": Field(name="x"),
+}
+
+
+@pytest.mark.parametrize("case", FOUND)
+def test_found(case: str) -> None:
+    """A value becomes a context item, with the contact it came in."""
+    field, value = FOUND[case]
+    player = played(field)
+    events = player.message(**SAID, channel="chat", identities=("chat:1",))
+    assert captured(events) == {"x": value}
+    item = player.state.conversations[CONVERSATION].context["x"]
+    assert item == ContextItem(key="x", value=value, channel="chat", interaction=1, actor="customer", at_ms=1_000_000)
+    assert {event.policy for event in events if isinstance(event, ContextSet)} == {9}
+
+
+@pytest.mark.parametrize("case", MISSED)
+@pytest.mark.parametrize("action", ["ignore", "ask_agent", "ask_customer", "default", "quarantine"])
+def test_missing(case: str, action: str) -> None:
+    """What then follows is the field's own word."""
+    more = {"question": "Which?", "default": "none"}
+    player = played(msgspec.structs.replace(MISSED[case], when_missing=action, **more))
+    events = player.message(**SAID, channel="chat", identities=("chat:1",))
+    expected: dict[str, tuple[dict[str, Any], dict[str, str], int, str]] = {
+        "ignore": ({}, {}, 0, "committed"),
+        "ask_agent": ({}, {"x": "ask_agent"}, 0, "committed"),
+        "ask_customer": ({}, {"x": "ask_customer"}, 1, "committed"),
+        "default": ({"x": "none"}, {}, 0, "committed"),
+        "quarantine": ({}, {}, 0, "quarantined"),
+    }
+    asked = sum(isinstance(event, MessageQueued) for event in events)
+    assert (captured(events), missing(events), asked, player.decision.status) == expected[action]
+
+
+ASKED = Field(name="contract", pattern=r"[A-Z]\d{4}", when_missing="ask_customer", question=" Which contract? ")
+MONTH = Field(name="month", pattern="January|June", when_missing="ask_customer", question="Which month?")
+NOTED = Field(name="mood", found_at=("raw.mood",), when_missing="ask_agent")
+
+
+def test_without_a_template_nothing_is_looked_for() -> None:
+    """Another channel's contacts are as they were."""
+    player = played(ASKED, topic=True)
+    events = player.message(channel="sms", identities=TEL)
+    assert names(events) == ["ConversationOpened", "InteractionStarted", "MessageReceived", "IdentityLinked"]
+
+
+def test_the_floor_has_a_topic() -> None:
+    """A subject is taken, and kept where the next one differs; without any the agent is shown that it is missing."""
+    player = played(topic=True)
+    assert missing(player.message("hello", channel="chat")) == {"topic": "ask_agent"}
+    assert captured(player.message("hello", subject="Bill", channel="chat")) == {"topic": "Bill"}
+    assert captured(player.message("hello", subject="Re: Bill", channel="chat")) == {}
+
+
+def test_a_customer_is_asked_once_for_all_that_is_missing() -> None:
+    """One message, on their channel, by the account they wrote to; it leaves as any other."""
+    player = played(ASKED, NOTED, MONTH)
+    events = player.message("my bill is wrong", channel="chat", identities=("chat:1",))
+    assert names(events)[3:] == ["FieldMissing"] * 3 + ["MessageQueued", "DeliveryAttempted", "IdentityLinked"]
+    [question] = [event for event in events if isinstance(event, MessageQueued)]
+    assert (question.text, question.to, question.account) == ("Which contract?\nWhich month?", "chat:1", "chat")
+    assert question.delivery == f"{CONVERSATION}.7"
+    noted = [(e.field, e.delivery) for e in events if isinstance(e, FieldMissing)]
+    assert noted == [("contract", question.delivery), ("mood", ""), ("month", question.delivery)]
+    assert names(player.message("hello?", channel="chat", identities=("chat:1",))) == ["MessageReceived"]
+    assert names(player.outcome(question.delivery, 1, "sent")) == ["DeliverySent"]
+
+
+def test_an_answer_ends_what_is_missing() -> None:
+    """The view has what nobody has said yet; who said it, customer or agent, does not matter."""
+    player = played(ASKED, NOTED)
+    player.message("my bill is wrong", channel="chat")
+    assert seen(player) == ["contract", "mood"]
+    assert captured(player.message("B1234", channel="chat")) == {"contract": "B1234"}
+    assert seen(player) == ["mood"]
+    player.command(SetContext(key="mood", value="calm"))
+    assert seen(player) == []
+
+
+def seen(player: Player) -> list[str]:
+    """What an agent's view says is missing."""
+    return [gap.field for gap in conversations.view(player.state.conversations[CONVERSATION], []).missing]
+
+
+def test_what_was_said_on_another_channel_is_not_asked_for_again() -> None:
+    """Context is the conversation's: here an agent wrote it down while the customer was on the phone."""
+    player = played(ASKED)
+    player.message(channel="sms", identities=TEL)
+    player.command(SetContext(key="contract", value="B1234"))
+    events = player.message("hello", channel="chat", identities=TEL)
+    assert names(events) == ["InteractionStarted", "MessageReceived", "ChannelSwitched"]
+
+
+def test_what_the_event_brings_is_not_missing() -> None:
+    """Its channel knows it, the website's properties say it, or the words have it: a switch counts it, too."""
+    switches = {"any to chat": SwitchRules(required=["contract"])}
+    context = ContextRules(properties={"contract_number": "contract"}, switches=switches)
+    said = MessageArrived(text="B1234")
+    known = MessageArrived(text="hello", context={"contract": "B1234"})
+    viewed = ActivityArrived(name="bill.viewed", properties={"contract_number": "B1234"})
+    for data in (said, known, viewed):
+        player = played(ASKED, events=("message", "activity"))
+        player.policy = msgspec.structs.replace(player.policy, context=context)
+        player.message(channel="sms", identities=TEL)
+        events = player.give(player.input(data, channel="chat", identities=TEL))
+        assert captured(events) == {"contract": "B1234"}
+        assert missing(events) == {}
+        switched = [event for event in events if isinstance(event, ChannelSwitched)]
+        assert [event.missing for event in switched] == ([] if data is viewed else [[]])
+
+
+def test_the_same_value_again_is_no_fact_and_another_one_is_a_version() -> None:
+    """A context item counts its changes."""
+    player = played(ASKED)
+    player.message("B1234", channel="chat")
+    assert captured(player.message("B1234, I said", channel="chat")) == {}
+    [changed] = [e for e in player.message("sorry, B9999", channel="chat") if isinstance(e, ContextSet)]
+    assert (changed.value, changed.version) == ("B9999", 2)
+
+
+def test_a_machines_words_are_neither_looked_at_nor_answered() -> None:
+    """Two machines would ask each other for ever."""
+    player = played(ASKED)
+    events = player.message("I am away", automatic="auto_reply", channel="chat")
+    assert names(events)[2:] == ["AutomaticReplyReceived", "IdentityLinked"]
+
+
+def test_only_the_templates_events_are_looked_at() -> None:
+    """By default words and beginnings; a page view where it says so."""
+    field = Field(name="page", found_at=("data.properties.page",), when_missing="ask_agent")
+    viewed = ActivityArrived(name="bill.viewed", properties={"page": "june"})
+    for events, expected in ((("message", "start"), {}), (("activity",), {"page": "june"})):
+        player = played(field, events=events)
+        player.message(channel="sms", identities=TEL)
+        assert captured(player.give(player.input(viewed, channel="chat", identities=TEL))) == expected
+
+
+def test_a_call_that_begins_is_looked_at() -> None:
+    """An IVR's menu stands in the event's own extras or its subject."""
+    player = played(Field(name="menu", found_at=("data.subject",)), channel="phone", topic=True)
+    events = player.give(player.input(InteractionBegan(session="s1", subject="claims"), channel="phone"))
+    assert captured(events) == {"menu": "claims", "topic": "claims"}
+
+
+def test_a_report_is_under_no_template() -> None:
+    """It says nothing of the customer."""
+    player = played(ASKED)
+    player.message("my bill", channel="chat")
+    report = DeliveryReport(delivery=f"{CONVERSATION}.5", status="read")
+    assert names(player.give(player.input(report, channel="chat", identities=()))) == ["DeliveryConfirmed"]
+
+
+def test_an_accounts_template_goes_before_its_channels() -> None:
+    """And alone: the two are not mixed."""
+    both = CaptureRules(
+        templates=(
+            Template(channel="chat", fields=(ASKED, Field(name="topic"))),
+            Template(channel="chat", account="vip", fields=(NOTED, Field(name="topic"))),
+        )
+    )
+    for account, expected in (("chat", {"contract": "ask_customer"}), ("vip", {"mood": "ask_agent"})):
+        player = Player(msgspec.structs.replace(POLICY, capture=both))
+        events = player.message("my bill", channel="chat", account=account)
+        assert missing(events) == expected
+        assert {event.template for event in events if isinstance(event, FieldMissing)} == {
+            "chat" if account == "chat" else "chat/vip"
+        }
+
+
+def test_a_question_by_mail_is_part_of_the_thread() -> None:
+    """It answers the mail that lacks something, and those before it."""
+    player = played(ASKED, channel="email")
+    events = player.message("my bill", subject="Bill", reference="m1@example.org")
+    [question] = [event for event in events if isinstance(event, MessageQueued)]
+    assert (question.subject, question.references) == ("Bill", ["m1@example.org"])
+
+
+def test_where_nobody_can_be_asked_the_agent_is() -> None:
+    """The fact says why."""
+    player = played(ASKED)
+    events = player.give(player.input(MessageArrived(text="my bill"), channel="chat", identities=()))
+    [noted] = [event for event in events if isinstance(event, FieldMissing)]
+    assert (noted.action, noted.reason) == ("ask_agent", "the contact has no address to ask at")
+    assert not any(isinstance(event, MessageQueued | DeliveryAttempted) for event in events)
+
+
+STRICT = Field(name="contract", pattern=r"[A-Z]\d{4}", when_missing="quarantine")
+
+
+def test_a_refused_event_is_kept_whole_with_field_rule_and_version() -> None:
+    """Who sent it is known from then on, and no conversation opens."""
+    player = played(STRICT)
+    events = player.message("my bill is wrong", channel="chat", id="m")
+    assert names(events) == ["InputQuarantined", "IdentityLinked"]
+    kept = events[0]
+    assert isinstance(kept, InputQuarantined)
+    assert (kept.field, kept.rule, kept.policy, kept.code) == ("contract", "capture:chat", 9, Code.INVALID)
+    assert "policy 9" in kept.reason
+    assert b"my bill is wrong" in kept.raw
+    assert player.decision.why == (Code.INVALID, "contract", kept.reason)
+    assert player.state.conversations == {}
+
+
+def test_a_refused_event_is_kept_once_and_comes_in_once() -> None:
+    """Its repeats are the copy; when the template is mended it comes in, and is then a repeat itself."""
+    player = played(STRICT)
+    refused = player.input(MessageArrived(text="my bill is wrong"), channel="chat", id="m")
+    player.give(refused)
+    assert player.give(refused) == []
+    assert (player.decision.status, player.decision.repeats) == ("quarantined", (CUSTOMER, 1))
+    replay = msgspec.structs.replace(refused, replay=Replay(f"{CUSTOMER}.1", 5), proposed=False)
+    with pytest.raises(Refusal, match="contract is missing"):
+        player.give(replay)
+    player.policy = POLICY
+    [_, _, message] = player.give(replay)
+    assert isinstance(message, MessageReceived)
+    assert message.provider_ms == refused.event.time_ms
+    for again in (replay, refused):
+        assert player.give(again) == []
+        assert player.decision.status == "repeat"
+
+
+def test_what_is_known_already_lets_an_event_in() -> None:
+    """A field that must be there may be there from before."""
+    player = played(STRICT)
+    player.message("B1234", channel="chat")
+    assert names(player.message("and now?", channel="chat")) == ["MessageReceived"]
+
+
+def test_what_was_missing_outlives_a_snapshot() -> None:
+    """Nobody is asked again because a journey left memory."""
+    player = played(ASKED, NOTED)
+    player.message("my bill", channel="chat")
+    thawed = journeys.thaw(journeys.freeze(player.state))
+    assert thawed is not None
+    player.state = thawed
+    assert names(player.message("hello?", channel="chat")) == ["MessageReceived"]
+    assert seen(player) == ["contract", "mood"]
+
+
+def test_a_number_too_large_for_json_is_kept_as_words() -> None:
+    """Any language's JSON is exact up to 2^53."""
+    field = Field(name="n", found_at=("data.properties.n",))
+    player = played(field, events=("activity",))
+    player.message(channel="sms", identities=TEL)
+    viewed = ActivityArrived(name="x", properties={"n": 2**60})
+    assert captured(player.give(player.input(viewed, channel="chat", identities=TEL))) == {"n": str(2**60)}

@@ -1,0 +1,45 @@
+"""The simulation under capture templates: questions, defaults and refusals in the midst of every fault."""
+
+from collections import Counter
+
+import msgspec
+import pytest
+
+from actors import capturing
+from actors.rules.capture import CaptureRules, Field, Template
+from orchestrator.parts import cell
+from tests.simulation.scenario import replay_of, run
+
+SEEDS = 8
+FIELDS = (
+    Field(name="asked", pattern="[05]", when_missing="ask_customer", question="Which?"),
+    Field(name="noted", pattern="7", when_missing="ask_agent"),
+    Field(name="given", pattern="3", when_missing="default", default="nothing"),
+)
+STRICT = Field(name="needed", pattern="[1-9]", when_missing="quarantine")
+RULES = CaptureRules(
+    templates=(
+        Template(channel="chat", fields=FIELDS),
+        Template(channel="email", fields=FIELDS),
+        Template(channel="sms", fields=(*FIELDS, STRICT)),
+    )
+)
+
+
+def test_every_promise_holds_under_templates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What they ask leaves once, what they refuse is kept, and all else is as without them."""
+    first, asked, seen = cell.policy_of, capturing.asked, Counter[str]()
+
+    def counted(*given: object) -> object:
+        made = asked(*given)  # type: ignore[arg-type]
+        seen.update(type(fact).__name__ for fact in made)
+        return made
+
+    monkeypatch.setattr(cell, "policy_of", lambda settings: msgspec.structs.replace(first(settings), capture=RULES))
+    monkeypatch.setattr(capturing, "asked", counted)
+    broken = []
+    for seed in range(SEEDS):
+        ended = run(seed, placement="both")
+        broken += [f"{failure.promise}: {failure.text}\n  {replay_of(ended)}" for failure in ended.failures]
+    assert not broken, "\n".join(broken)
+    assert min(seen[name] for name in ("FieldMissing", "MessageQueued")) > 10
