@@ -6,7 +6,7 @@ One owner at a time: `take` is refused while another agent owns it, so of two ag
 from collections.abc import Sequence
 from typing import assert_never
 
-from actors import handing_over, knowing
+from actors import about, contact, handing_over, knowing
 from actors.conversation import DELIVERIES_MAX, Conversation
 from actors.delivery import attempt_first
 from actors.knowing import Given, Known
@@ -22,17 +22,21 @@ from protocol.commands import (
     BeginReplay,
     DeclineHandoff,
     EndReplay,
+    Join,
     LinkIdentity,
     MarkReplayed,
     Move,
     OfferHandoff,
+    Relate,
     Reopen,
     ReplayDelivery,
     Reply,
     Resolve,
     SetContext,
     Snooze,
+    Split,
     SwitchChannel,
+    TagInteraction,
     Take,
     WithdrawHandoff,
 )
@@ -111,6 +115,10 @@ def decide(
             if not isinstance(command, AcceptHandoff):
                 _check_words(command.reason, "reason")
             return handing_over.answer(state, command, actor, identities, policy, now_ms)
+        case TagInteraction():
+            return about.tag(state, command, policy.taxonomy, actor, now_ms)
+        case Split() | Join() | Relate():
+            raise AssertionError("corrections are of several conversations: see `journey`")
         case LinkIdentity() | MarkReplayed() | BeginReplay() | EndReplay() | ApplyPolicy():
             raise Refusal(Code.INVALID, "this command is addressed to a customer, not to a conversation", field="do")
         case _:
@@ -245,6 +253,8 @@ def _way_out(
         account=interaction.account,
         identity=interaction.identity,
         direction=Direction.OUTBOUND,
+        reason="an agent began it" if state.interactions else "",
+        before=contact.before(state),
     )
     return interaction, [started]
 

@@ -7,7 +7,7 @@ from typing import assert_never
 
 from actors.conversation import Conversation
 from actors.policy import Policy
-from protocol.entities import Direction, Interaction, Relation, Status
+from protocol.entities import Before, CarryOver, Direction, Interaction, Relation, Status
 from protocol.errors import Code, Refusal
 from protocol.events import (
     ActivitySeen,
@@ -34,7 +34,16 @@ from protocol.inbound import (
 CUSTOMER = "customer"
 
 
-def open_for(event: InboundEvent, customer: str, relation: Relation | None, policy: Policy, now_ms: int) -> AnyEvent:
+def open_for(
+    event: InboundEvent,
+    customer: str,
+    relation: Relation | None,
+    policy: Policy,
+    now_ms: int,
+    *,
+    reason: str = "",
+    carried: CarryOver | None = None,
+) -> AnyEvent:
     """The first fact of a new conversation that `event` begins."""
     return ConversationOpened(
         at_ms=now_ms,
@@ -44,17 +53,20 @@ def open_for(event: InboundEvent, customer: str, relation: Relation | None, poli
         queue=policy.queues.get(event.account, policy.queue_default),
         subject=event.data.subject if isinstance(event.data, MessageArrived | InteractionBegan) else "",
         relation=relation,
+        reason=reason,
+        carried=carried,
     )
 
 
-def decide(state: Conversation, event: InboundEvent, policy: Policy, now_ms: int) -> list[AnyEvent]:
-    """What happens in the conversation through `event`. Raises `Refusal` where it fits nothing."""
+def decide(state: Conversation, event: InboundEvent, policy: Policy, now_ms: int, reason: str = "") -> list[AnyEvent]:
+    """What happens in the conversation through `event`; `reason` is why it belongs here. Raises `Refusal` where it fits
+    nothing."""
     identity = event.identities[0] if event.identities else ""
     match event.data:
         case MessageArrived():
-            return _message(state, event, event.data, identity, policy, now_ms)
+            return _message(state, event, event.data, identity, policy, now_ms, reason)
         case ActivityArrived(name=name, properties=properties):
-            number, events = _interaction(state, event, identity, "", policy, now_ms)
+            number, events = _interaction(state, event, identity, "", policy, now_ms, reason)
             seen = ActivitySeen(
                 at_ms=now_ms,
                 actor=CUSTOMER,
@@ -67,7 +79,7 @@ def decide(state: Conversation, event: InboundEvent, policy: Policy, now_ms: int
             )
             return [*events, seen]
         case InteractionBegan(session=session):
-            events = _interaction(state, event, identity, session, policy, now_ms)[1]
+            events = _interaction(state, event, identity, session, policy, now_ms, reason)[1]
             return events + _awaken(state, now_ms) or _going_on(event, session)
         case InteractionStopped(session=session, reason=reason):
             interaction = _ongoing(state, event, session=session)
@@ -89,9 +101,15 @@ def decide(state: Conversation, event: InboundEvent, policy: Policy, now_ms: int
 
 
 def _message(
-    state: Conversation, event: InboundEvent, data: MessageArrived, identity: str, policy: Policy, now_ms: int
+    state: Conversation,
+    event: InboundEvent,
+    data: MessageArrived,
+    identity: str,
+    policy: Policy,
+    now_ms: int,
+    reason: str,
 ) -> list[AnyEvent]:
-    number, events = _interaction(state, event, identity, data.session, policy, now_ms)
+    number, events = _interaction(state, event, identity, data.session, policy, now_ms, reason)
     if data.automatic:
         automatic = AutomaticReplyReceived(
             at_ms=now_ms,
@@ -138,7 +156,7 @@ def _awaken(state: Conversation, now_ms: int) -> list[AnyEvent]:
 
 
 def _interaction(
-    state: Conversation, event: InboundEvent, identity: str, session: str, policy: Policy, now_ms: int
+    state: Conversation, event: InboundEvent, identity: str, session: str, policy: Policy, now_ms: int, reason: str
 ) -> tuple[int, list[AnyEvent]]:
     """The number of the interaction that `event` is part of, and the events that begin it where it is a new one."""
     ongoing = _ongoing(state, event, session=session, identity=identity)
@@ -157,8 +175,21 @@ def _interaction(
         identity=identity,
         direction=Direction.INBOUND,
         session=session,
+        reason=reason,
+        before=before(state),
     )
     return number, [*events, started]
+
+
+def before(state: Conversation) -> Before | None:
+    """How the conversation stands for a contact that begins now; None for its first."""
+    if not state.interaction_count:
+        return None
+    return Before(
+        actions=state.work.actions if state.work else 0,
+        resolution_attempts=state.work.resolutions if state.work else 0,
+        unresolved=state.status is not Status.RESOLVED,
+    )
 
 
 def _ongoing(state: Conversation, event: InboundEvent, *, session: str, identity: str = "") -> Interaction | None:
@@ -179,3 +210,16 @@ def _going_on(event: InboundEvent, session: str) -> list[AnyEvent]:
         ref=event.id,
         field="data.session",
     )
+
+
+def number_of(state: Conversation, event: InboundEvent, decided: list[AnyEvent]) -> int:
+    """The number of the interaction that a decided event is part of."""
+    for fact in decided:
+        match fact:
+            case MessageReceived() | AutomaticReplyReceived() | ActivitySeen() | InteractionStarted():
+                return fact.interaction
+            case _:
+                pass
+    session = event.data.session if isinstance(event.data, InteractionBegan) else ""
+    ongoing = _ongoing(state, event, session=session, identity=event.identities[0] if event.identities else "")
+    return ongoing.number if ongoing else 0

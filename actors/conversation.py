@@ -13,7 +13,9 @@ from sys import intern
 from msgspec import Struct, field
 
 from actors import handoff_states, knowing, recent
+from actors.tagging import merged
 from protocol.entities import (
+    CarryOver,
     ContextItem,
     ConversationSummary,
     ConversationView,
@@ -22,6 +24,7 @@ from protocol.entities import (
     MissingField,
     Relation,
     Status,
+    Tags,
 )
 from protocol.events import (
     ActivityCarried,
@@ -38,6 +41,7 @@ from protocol.events import (
     ConversationResolved,
     ConversationSnoozed,
     ConversationWoken,
+    CorrelationCorrected,
     DeliveryAttempted,
     DeliveryConfirmed,
     DeliveryDead,
@@ -52,12 +56,16 @@ from protocol.events import (
     HandoffOffered,
     HandoffWithdrawn,
     InteractionEnded,
+    InteractionMoved,
+    InteractionReceived,
     InteractionStarted,
+    InteractionTagged,
     MessageQueued,
     MessageReceived,
     NoteAdded,
     OwnerChanged,
     QueueChanged,
+    RepeatContactFound,
 )
 from protocol.handoffs import Handoff
 
@@ -100,6 +108,17 @@ class Spoken(Struct, kw_only=True):
     """Keys of context items that by policy are not to be said there."""
 
 
+class Work(Struct, kw_only=True):
+    """What was done so far. Conversations that nobody has touched yet have none."""
+
+    actions: int = 0
+    """Replies, notes and resolutions."""
+    resolutions: int = 0
+    resolved_at_ms: int = 0
+    """When it was last said to be done."""
+    carried: CarryOver | None = None
+
+
 class Conversation(Struct, kw_only=True):
     """The live state. `head` is the seq of its newest event."""
 
@@ -134,6 +153,9 @@ class Conversation(Struct, kw_only=True):
     """The newest one, also when it is over: its lease counts the offers."""
     spoken: Spoken | None = None
     """Most conversations are on one channel and withhold nothing: the first contact says where."""
+    tags: Tags | None = None
+    """What it is about; None where nothing has said so."""
+    work: Work | None = None
 
     @property
     def channel(self) -> str:
@@ -152,6 +174,11 @@ class Conversation(Struct, kw_only=True):
         """Whether it can still change."""
         return self.status is not Status.CLOSED
 
+    @property
+    def resolved_at_ms(self) -> int:
+        """When it was last said to be done; 0: never."""
+        return self.work.resolved_at_ms if self.work else 0
+
 
 def evolve(state: Conversation, event: AnyEvent, encoded: bytes) -> Conversation:
     """Applies the fact that follows `state.head`. `encoded` are the event's bytes, as watchers get them.
@@ -165,13 +192,24 @@ def evolve(state: Conversation, event: AnyEvent, encoded: bytes) -> Conversation
         case ConversationOpened():
             state.queue, state.subject, state.relation = event.queue, event.subject, event.relation
             state.opened_at_ms, state.policy = event.at_ms, event.policy
+            if event.carried is not None:
+                state.work = Work(carried=event.carried)
         case InteractionStarted():
             _start(state, event)
         case InteractionEnded():
             if interaction := interaction_of(state, event.interaction):
-                interaction.ended_at_ms = event.at_ms
+                interaction.ended_at_ms, interaction.end_reason = event.at_ms, intern(event.reason)
         case MessageReceived() | AutomaticReplyReceived() | ActivitySeen() | MessageQueued():
             _contact(state, event)
+        case InteractionTagged():
+            _tag(state, event)
+        case RepeatContactFound() | CorrelationCorrected():
+            if event.relation is not None or event.previous is not None:
+                state.relation = event.relation
+        case InteractionMoved():
+            _move(state, event)
+        case InteractionReceived():
+            _receive(state, event)
         case OwnerChanged():
             state.owner = event.owner
         case QueueChanged():
@@ -179,6 +217,9 @@ def evolve(state: Conversation, event: AnyEvent, encoded: bytes) -> Conversation
         case ConversationSnoozed():
             state.status, state.wake_at_ms, state.close_at_ms = Status.SNOOZED, event.until_ms, 0
         case ConversationResolved():
+            work = _work(state)
+            work.resolutions += 1
+            work.resolved_at_ms = event.at_ms
             state.status, state.close_at_ms, state.wake_at_ms = Status.RESOLVED, event.close_at_ms, 0
         case ConversationWoken() | ConversationReopened():
             state.status, state.close_at_ms, state.wake_at_ms = Status.OPEN, 0, 0
@@ -210,7 +251,9 @@ def evolve(state: Conversation, event: AnyEvent, encoded: bytes) -> Conversation
             _deliver(state, event)
         case HandoffOffered() | HandoffAccepted() | HandoffDeclined() | HandoffExpired() | HandoffWithdrawn():
             state.handoff = handoff_states.evolve(state.handoff, event)
-        case NoteAdded() | DeliveryConfirmed() | ContextRefused() | ActivityCarried():
+        case NoteAdded():
+            _work(state)
+        case DeliveryConfirmed() | ContextRefused() | ActivityCarried():
             pass
         case _:
             raise AssertionError(f"{type(event).__name__} is not a conversation's event")
@@ -239,6 +282,10 @@ def view(state: Conversation, identities: Sequence[str]) -> ConversationView:
         channel=state.channel,
         withheld=list(state.withheld),
         missing=[gap for gap in state.missing if not knows(state, gap.field)],
+        tags=state.tags,
+        resolution_attempts=state.work.resolutions if state.work else 0,
+        actions_taken=state.work.actions if state.work else 0,
+        carried=state.work.carried if state.work else None,
     )
 
 
@@ -306,13 +353,62 @@ def _start(state: Conversation, event: InteractionStarted) -> None:
             started_at_ms=event.at_ms,
             last_at_ms=event.at_ms,
             session=event.session,
+            reason=intern(event.reason),
+            before=event.before,
         )
     )
+    _bound(state)
+
+
+def _bound(state: Conversation) -> None:
     if len(state.interactions) > INTERACTIONS_MAX:
         # The first contact may leave, and says where we speak as long as nothing else does.
         state.spoken = state.spoken or Spoken(channel=state.channel)
-        ended = next((i for i, old in enumerate(state.interactions) if old.ended_at_ms), 0)
+        ended = next((i for i, old in enumerate(state.interactions[:-1]) if old.ended_at_ms), 0)
         del state.interactions[ended]
+
+
+def _work(state: Conversation) -> Work:
+    """Counts an action."""
+    if state.work is None:
+        state.work = Work()
+    state.work.actions += 1
+    return state.work
+
+
+def _tag(state: Conversation, event: InteractionTagged) -> None:
+    found = Tags(
+        topic=event.topic,
+        intent=event.intent,
+        product_line=event.product_line,
+        segment=event.segment,
+        keys=tuple(event.keys),
+    )
+    if interaction := interaction_of(state, event.interaction):
+        interaction.tags = merged(interaction.tags, found)
+    state.tags = merged(state.tags, found)
+
+
+def _move(state: Conversation, event: InteractionMoved) -> None:
+    state.interactions = [i for i in state.interactions if i.number != event.interaction]
+    if event.references:
+        state.references = tuple(r for r in state.references if r not in event.references)
+    # What it was about may have left with the interaction.
+    state.tags = None
+    for interaction in state.interactions:
+        if interaction.tags is not None:
+            state.tags = merged(state.tags, interaction.tags)
+
+
+def _receive(state: Conversation, event: InteractionReceived) -> None:
+    state.interactions.append(copy(event.interaction))
+    state.interactions.sort(key=lambda interaction: interaction.number)
+    state.interaction_count = max(state.interaction_count, event.interaction.number)
+    _bound(state)
+    if event.interaction.tags is not None:
+        state.tags = merged(state.tags, event.interaction.tags)
+    for reference in event.references:
+        _refer(state, reference)
 
 
 def _contact(
@@ -327,6 +423,7 @@ def _contact(
             if not state.subject:
                 state.subject = event.subject
         case MessageQueued():
+            _work(state)
             queued = Delivery(
                 id=event.delivery,
                 channel=event.channel,

@@ -1,15 +1,19 @@
 """Correlation: which conversation an inbound event belongs to, as one pure function with a reason.
 
-In this order: the delivery it reports on; a thread reference it answers; the contact (session) it is part of; the
-customer's one open conversation, the newest where agents opened several; else a new one, related to the last.
+In this order: the delivery it reports on; a thread reference it answers; the contact (session) it is part of; a key (a
+claim's number) that an open conversation is about; an open conversation with the same topic or intent; one in the
+window that the policy gives for the pair of channels; else a new one, related to an earlier one. Without rules every
+pair of channels has a window without end: the customer's newest open conversation.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
 from actors.conversation import Conversation
-from protocol.entities import Relation, RelationKind
+from actors.rules.correlation import ANY, NO_RULES, CorrelationRules, Window
+from actors.tagging import NO_TAGS
+from protocol.entities import Relation, RelationKind, Status, Tag, Tags
 from protocol.ids import conversation_of
 from protocol.inbound import (
     ActivityArrived,
@@ -21,6 +25,14 @@ from protocol.inbound import (
 )
 
 
+class Past(Struct, frozen=True):
+    """What is remembered of a closed conversation that was about something."""
+
+    conversation: str
+    tags: Tags
+    resolved_at_ms: int
+
+
 class Correlated(Struct, frozen=True):
     """Where the event goes: an existing conversation's id, or empty for a new one with `relation` to an earlier."""
 
@@ -29,16 +41,49 @@ class Correlated(Struct, frozen=True):
     relation: Relation | None = None
 
 
-def correlate(conversations: Mapping[str, Conversation], past: Sequence[str], event: InboundEvent) -> Correlated:
-    """Finds the conversation of `event` among a customer's; `past` are ids of those that are over, oldest first."""
+class _Asked(Struct, frozen=True):
+    """The question: an event, what it is about, and what is known of its customer."""
+
+    event: InboundEvent
+    tags: Tags
+    rules: CorrelationRules
+    now_ms: int
+    open: list[Conversation]
+    """Those a contact may join without naming one of their messages or sessions, the newest change first."""
+    resolved: list[Conversation]
+    """Live ones that the rules keep it from joining so."""
+    past: Sequence[str]
+    remembered: Sequence[Past]
+
+
+def correlate(
+    conversations: Mapping[str, Conversation],
+    past: Sequence[str],
+    event: InboundEvent,
+    *,
+    tags: Tags = NO_TAGS,
+    rules: CorrelationRules = NO_RULES,
+    remembered: Sequence[Past] = (),
+    now_ms: int = 0,
+) -> Correlated:
+    """Finds the conversation of `event` among a customer's; `past` are ids of those that are over, oldest first, and
+    `remembered` those of them that were about something."""
     if isinstance(event.data, DeliveryReport):
         return Correlated(conversation_of(event.data.delivery), "delivery")
-    return (
-        _by_reference(conversations, past, _references(event))
-        or _by_session(conversations, event)
-        or _by_openness(conversations)
-        or _after_the_last(past)
-    )
+    named = _by_reference(conversations, past, _references(event)) or _by_session(conversations, event)
+    if named is not None:
+        return named
+    live = [c for c in conversations.values() if c.live]
+    if rules is NO_RULES and tags is NO_TAGS:
+        return _by_openness(live) or _after_the_last(past)
+    live.sort(key=lambda c: (c.updated_at_ms, c.id), reverse=True)
+    kept = [c for c in live if c.status is Status.RESOLVED and rules.after_resolved == "new"]
+    open = [c for c in live if c not in kept] if kept else live
+    asked = _Asked(event, tags, rules, now_ms, open, kept, past, remembered)
+    return _by_key(asked) or _by_topic(asked) or _by_window(asked) or _new(asked)
+
+
+# What names a conversation by itself
 
 
 def _references(event: InboundEvent) -> Sequence[str]:
@@ -57,8 +102,18 @@ def _by_reference(
         if ours in conversations and conversations[ours].live:
             return Correlated(ours, "thread reference")
         if ours in past:
+            if (joined := _holding(conversations, ours)) is not None:
+                return Correlated(joined, "thread reference")
             relation = Relation(kind=RelationKind.CONTINUES, conversation=ours, reason="answers a message of it")
             return Correlated("", "thread reference to a closed conversation", relation)
+    return None
+
+
+def _holding(conversations: Mapping[str, Conversation], origin: str) -> str | None:
+    """The live conversation that a closed one was joined into."""
+    for conversation in conversations.values():
+        if conversation.live and any(o == origin for i in conversation.interactions for o, _ in i.origins):
+            return conversation.id
     return None
 
 
@@ -77,8 +132,7 @@ def _by_session(conversations: Mapping[str, Conversation], event: InboundEvent) 
     return None
 
 
-def _by_openness(conversations: Mapping[str, Conversation]) -> Correlated | None:
-    live = [c for c in conversations.values() if c.live]
+def _by_openness(live: Sequence[Conversation]) -> Correlated | None:
     match live:
         case []:
             return None
@@ -94,3 +148,181 @@ def _after_the_last(past: Sequence[str]) -> Correlated:
         return Correlated("", "first contact")
     relation = Relation(kind=RelationKind.FOLLOWS_UP, conversation=past[-1], reason="the customer's next contact")
     return Correlated("", "no conversation is open", relation)
+
+
+# What it is about
+
+
+def _by_key(asked: _Asked) -> Correlated | None:
+    for conversation in asked.open:
+        if conversation.tags is not None and (key := _common(asked.tags.keys, conversation.tags.keys)):
+            return Correlated(conversation.id, f"both name {_spoken(key)}")
+    return None
+
+
+def _by_topic(asked: _Asked) -> Correlated | None:
+    for conversation in asked.open:
+        known = conversation.tags
+        if known is None or _other_key(asked.tags, known):
+            continue
+        if topic := _same(asked.tags.topic, known.topic):
+            return Correlated(conversation.id, f"the same topic: {topic}")
+    for conversation in asked.open:
+        known = conversation.tags
+        if known is None or _differs(asked.tags, known):
+            continue
+        if intent := _same(asked.tags.intent, known.intent):
+            return Correlated(conversation.id, f"the same intent: {intent}")
+    return None
+
+
+def _same(one: Tag | None, other: Tag | None) -> str:
+    return one.value if one is not None and other is not None and one.value == other.value else ""
+
+
+def _common(some: Iterable[str], others: Sequence[str]) -> str:
+    return next((key for key in some if key in others), "")
+
+
+def _other_key(found: Tags, known: Tags) -> bool:
+    """Whether both name matters of one kind, and none in common: two claims."""
+    kinds = {key.partition(":")[0] for key in found.keys}
+    rivals = [key for key in known.keys if key.partition(":")[0] in kinds]
+    return bool(rivals) and not _common(found.keys, rivals)
+
+
+def _differs(found: Tags, known: Tags | None) -> bool:
+    """Whether it is known to be about something else."""
+    if known is None:
+        return False
+    both = found.topic is not None and known.topic is not None
+    return (both and not _same(found.topic, known.topic)) or _other_key(found, known)
+
+
+def _spoken(key: str) -> str:
+    kind, _, number = key.partition(":")
+    return f"{kind} {number}"
+
+
+# Time
+
+
+def _by_window(asked: _Asked) -> Correlated | None:
+    rules = asked.rules
+    joinable = asked.open
+    if rules.other_topic == "new":
+        joinable = [c for c in joinable if not _differs(asked.tags, c.tags)]
+    if not rules.windows and rules.unlisted == "join":
+        return _by_openness(joinable)
+    for conversation in joinable:
+        if (reason := _window_reason(conversation, asked)) is not None:
+            return Correlated(conversation.id, reason)
+    return None
+
+
+def _window_reason(conversation: Conversation, asked: _Asked) -> str | None:
+    """Why the event is in a window of the conversation; None where it is in none."""
+    later = asked.event.channel
+    for interaction in reversed(conversation.interactions):
+        window = _window(asked.rules.windows, interaction.channel, later)
+        passed_ms = asked.now_ms - interaction.last_at_ms
+        if window is None:
+            if asked.rules.unlisted == "join":
+                return f"the open conversation; no window is given for {interaction.channel} → {later}"
+        elif passed_ms <= window.within_ms:
+            within = f"{interaction.channel} → {later} within {spell(window.within_ms)}"
+            return f"{within}: {spell(passed_ms)} after the contact before"
+    return None
+
+
+def _window(windows: Sequence[Window], earlier: str, later: str) -> Window | None:
+    for window in windows:
+        if window.earlier in (ANY, earlier) and window.later in (ANY, later):
+            return window
+    return None
+
+
+def spell(ms: int) -> str:
+    """A span as people say it, rounded down: `35 min`, `2 h`, `3 days`."""
+    minutes = max(0, ms) // 60_000
+    if minutes < 1:
+        return f"{max(0, ms) // 1000} s"
+    if minutes < 120:
+        return f"{minutes} min"
+    return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // 1440} days"
+
+
+# A new one
+
+
+def _new(asked: _Asked) -> Correlated:
+    relation = _escalates(asked) or _continues(asked) or _repeats(asked) or _follows(asked)
+    if relation is None:
+        return Correlated("", "first contact")
+    if asked.open:
+        return Correlated("", "no open conversation has its topic, or a window for it", relation)
+    if asked.resolved:
+        return Correlated("", "the conversation before is resolved", relation)
+    return Correlated("", "no conversation is open", relation)
+
+
+def _earlier(asked: _Asked) -> list[tuple[str, Tags, int]]:
+    """Id, tags and time of resolution (0: it is open) of all earlier ones that were about something, newest first."""
+    live = sorted([*asked.open, *asked.resolved], key=lambda c: (c.updated_at_ms, c.id), reverse=True)
+    found = [(c.id, c.tags, c.resolved_at_ms if c.status is Status.RESOLVED else 0) for c in live if c.tags is not None]
+    return found + [(past.conversation, past.tags, past.resolved_at_ms) for past in reversed(asked.remembered)]
+
+
+def _escalates(asked: _Asked) -> Relation | None:
+    intent = asked.tags.intent
+    if intent is None or intent.value not in asked.rules.escalating_intents:
+        return None
+    about = f"{intent.value} about it"
+    for earlier, tags, _ in _earlier(asked):
+        if _common(asked.tags.keys, tags.keys) or (
+            _same(asked.tags.topic, tags.topic) and not _other_key(asked.tags, tags)
+        ):
+            return Relation(kind=RelationKind.ESCALATES, conversation=earlier, reason=about)
+    if asked.tags.topic is not None or asked.tags.keys:
+        return None  # It says what it is about, and nothing earlier was about that.
+    newest = _newest(asked)
+    return Relation(kind=RelationKind.ESCALATES, conversation=newest, reason=about) if newest else None
+
+
+def _continues(asked: _Asked) -> Relation | None:
+    for earlier, tags, _ in _earlier(asked):
+        if key := _common(asked.tags.keys, tags.keys):
+            return Relation(kind=RelationKind.CONTINUES, conversation=earlier, reason=f"both name {_spoken(key)}")
+    return None
+
+
+def _repeats(asked: _Asked) -> Relation | None:
+    for earlier, tags, resolved_at_ms in _earlier(asked):
+        if relation := repeats(earlier, tags, resolved_at_ms, asked.tags, asked.rules, asked.now_ms):
+            return relation
+    return None
+
+
+def repeats(
+    earlier: str, known: Tags, resolved_at_ms: int, found: Tags, rules: CorrelationRules, now_ms: int
+) -> Relation | None:
+    """The relation of a contact about `found` to an earlier conversation, where it repeats that one's topic."""
+    topic, passed_ms = _same(found.topic, known.topic), now_ms - resolved_at_ms
+    if not topic or not resolved_at_ms or passed_ms > rules.repeat_within_ms or _other_key(found, known):
+        return None
+    reason = f"the same topic, {topic}, {spell(passed_ms)} after it was resolved"
+    return Relation(kind=RelationKind.REPEATS, conversation=earlier, reason=reason)
+
+
+def _follows(asked: _Asked) -> Relation | None:
+    newest = _newest(asked)
+    if not newest:
+        return None
+    return Relation(kind=RelationKind.FOLLOWS_UP, conversation=newest, reason="the customer's next contact")
+
+
+def _newest(asked: _Asked) -> str:
+    for live in (asked.open, asked.resolved):
+        if live:
+            return live[0].id
+    return asked.past[-1] if asked.past else ""

@@ -15,11 +15,13 @@ import msgspec
 from msgspec import Struct, field
 
 from actors import (
+    about,
     applying,
     arrival,
     capturing,
     commanding,
     contact,
+    correcting,
     delivery,
     handing_over,
     importing,
@@ -31,11 +33,12 @@ from actors import (
 from actors.capturing import POLICY
 from actors.conversation import Conversation
 from actors.conversation import evolve as evolve_conversation
-from actors.correlation import correlate
+from actors.correlation import Correlated, Past, correlate
 from actors.once import OnceKeys, Seen
 from actors.policy import Policy
-from protocol.commands import ApplyPolicy, BeginReplay, EndReplay, LinkIdentity, MarkReplayed
-from protocol.entities import ConversationView, CustomerView, Status
+from actors.tagging import NO_TAGS, tags_of
+from protocol.commands import ApplyPolicy, BeginReplay, EndReplay, Join, LinkIdentity, MarkReplayed, Relate, Split
+from protocol.entities import ConversationView, CustomerView, Relation, Status, Tags
 from protocol.errors import Code, Refusal
 from protocol.events import (
     ActivitySeen,
@@ -65,7 +68,9 @@ PAST_MAX = 64
 """Ids of closed conversations kept for relations."""
 IDENTITIES_MAX = 64
 REPLAYED_MAX = 256
-STATE_VERSION = 4
+REMEMBERED_MAX = 16
+"""Closed conversations whose topic is remembered: a contact repeats one of the last, or none."""
+STATE_VERSION = 5
 """Of the snapshot's form; another one is not read, and the journey is loaded from its events."""
 
 
@@ -79,6 +84,7 @@ class Aside(Struct, kw_only=True):
     before: bytes = b""
     before_count: int = 0
     """The newest activities since no conversation was open (see `actors.recent`): the next one may begin with them."""
+    remembered: tuple[Past, ...] = ()
 
 
 class Journey(Struct, kw_only=True):
@@ -95,6 +101,11 @@ class Journey(Struct, kw_only=True):
     list costs 56 bytes, the empty tuple nothing."""
     once: OnceKeys = field(default_factory=OnceKeys)
     aside: Aside | None = None
+
+    @property
+    def remembered(self) -> tuple[Past, ...]:
+        """What the newest closed conversations were about, of those that were about something."""
+        return self.aside.remembered if self.aside else ()
 
     def head_of(self, stream: str) -> int:
         """The newest seq of one of its streams; 0 for a stream that does not exist yet."""
@@ -299,7 +310,16 @@ def _receive(state: Journey, given: Input, policy: Policy, now_ms: int) -> Decis
         new_id = f"{state.customer}-{state.opened + 1}"
         facts = importing.decide(event, event.data, state.customer, new_id, policy, now_ms)
         return Decision([*facts, *about_person], identities=assigned)
-    correlated = correlate(state.conversations, state.past, event)
+    tags = tags_of(event, policy.taxonomy)
+    correlated = correlate(
+        state.conversations,
+        state.past,
+        event,
+        tags=tags,
+        rules=policy.correlation,
+        remembered=state.remembered,
+        now_ms=now_ms,
+    )
     if correlated.conversation:
         conversation = state.conversations.get(correlated.conversation)
         if conversation is None:
@@ -312,18 +332,41 @@ def _receive(state: Journey, given: Input, policy: Policy, now_ms: int) -> Decis
         if not conversation.live and not isinstance(event.data, DeliveryReport):
             raise AssertionError("correlation gives a closed conversation to reports alone")
         rules = policy.at(conversation.policy)
-        decided = contact.decide(conversation, event, rules, now_ms)
+        decided = contact.decide(conversation, event, rules, now_ms, correlated.reason)
+        if tags is not NO_TAGS:
+            decided += _about(state, conversation, event, decided, tags, conversation.relation, rules, now_ms)
         return _captured(state, conversation, given, decided, (about_person, assigned), rules, now_ms)
     if isinstance(event.data, ActivityArrived):
         # Nothing is open: what they look at is kept with the person, and opens no work for anyone.
         return Decision([(state.customer, _activity(event, event.data, now_ms)), *about_person], identities=assigned)
     new = Conversation(id=f"{state.customer}-{state.opened + 1}", customer=state.customer)
-    decided = [
-        contact.open_for(event, state.customer, correlated.relation, policy, now_ms),
-        *contact.decide(new, event, policy, now_ms),
-    ]
+    decided = [_open(state, event, correlated, policy, now_ms), *contact.decide(new, event, policy, now_ms)]
+    if tags is not NO_TAGS:
+        decided += _about(state, new, event, decided, tags, correlated.relation, policy, now_ms)
     before = arrival.shortly_before(state.aside.before, policy, now_ms) if state.aside else []
     return _captured(state, new, given, decided, (about_person, assigned), policy, now_ms, before)
+
+
+def _open(state: Journey, event: InboundEvent, correlated: Correlated, policy: Policy, now_ms: int) -> AnyEvent:
+    relation = correlated.relation
+    if relation is None:
+        return contact.open_for(event, state.customer, None, policy, now_ms)
+    carried = about.carried_over(state.conversations.get(relation.conversation))
+    return contact.open_for(event, state.customer, relation, policy, now_ms, reason=correlated.reason, carried=carried)
+
+
+def _about(
+    state: Journey,
+    conversation: Conversation,
+    event: InboundEvent,
+    decided: list[AnyEvent],
+    tags: Tags,
+    relation: Relation | None,
+    policy: Policy,
+    now_ms: int,
+) -> list[AnyEvent]:
+    number = contact.number_of(conversation, event, decided)
+    return about.after_contact(conversation, number, event, tags, relation, state.remembered, policy, now_ms)
 
 
 def _captured(
@@ -479,6 +522,8 @@ def _asked(state: Journey, given: Ask, policy: Policy, now_ms: int) -> Decision:
         if conversation is None:
             raise Refusal(Code.NOT_FOUND, f"no live conversation {given.conversation}", ref=given.id)
         rules = policy.at(conversation.policy)
+        if isinstance(given.command, Split | Join | Relate):
+            return _correct(state, conversation, given.command, given.actor, rules, now_ms)
         decided = commanding.decide(conversation, given.command, given.actor, state.identities, rules, now_ms)
         return _in(conversation.id, decided)
     match given.command:
@@ -500,6 +545,19 @@ def _outcome(state: Journey, conversation: Conversation, given: Outcome, policy:
     if policy.context.fallback and any(isinstance(fact, DeliveryDead) for fact in decided):
         decided += commanding.fall_back(conversation, state.identities, given.delivery, policy, now_ms)
     return decided
+
+
+def _correct(
+    state: Journey,
+    conversation: Conversation,
+    command: Split | Join | Relate,
+    actor: str,
+    policy: Policy,
+    now_ms: int,
+) -> Decision:
+    known = (*state.conversations, *state.past)
+    new = f"{state.customer}-{state.opened + 1}"
+    return Decision(correcting.decide(state.conversations, known, command, conversation, new, actor, policy, now_ms))
 
 
 def _link(state: Journey, identity: str, actor: str, now_ms: int) -> Decision:
@@ -594,6 +652,10 @@ def _retire(state: Journey, closed: str, event: ConversationClosed) -> None:
     while event.reason == importing.IMPORTED and place and _closed_after(state, state.past[place - 1], event.at_ms):
         place -= 1
     state.past = (*state.past[:place], closed, *state.past[place:])[-PAST_MAX:]
+    conversation = state.conversations[closed]
+    if conversation.tags is not None:
+        past = Past(closed, conversation.tags, conversation.resolved_at_ms)
+        _aside(state).remembered = (*state.remembered, past)[-REMEMBERED_MAX:]
     # In the order of closing: the one that closes now is the last to go.
     over = [past for past in state.past if past in state.conversations]
     for old in over[: max(0, len(over) - CLOSED_MAX)]:

@@ -14,7 +14,9 @@ from msgspec import Meta, Struct, field
 
 from actors.rules.capture import CaptureRules
 from actors.rules.context import ContextRules
+from actors.rules.correlation import NO_RULES, CorrelationRules
 from actors.rules.handoffs import Handoffs
+from actors.rules.taxonomy import NO_TAXONOMY, Taxonomy
 
 DAY_MS = 86_400_000
 
@@ -75,6 +77,8 @@ class Policy(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     context: ContextRules = field(default_factory=ContextRules)
     capture: CaptureRules = CaptureRules()
     """What each channel's contacts must bring."""
+    taxonomy: Taxonomy = NO_TAXONOMY
+    correlation: CorrelationRules = NO_RULES
 
     def at(self, version: int) -> "Policy":
         """The rules that hold for what was begun under `version`."""

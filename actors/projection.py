@@ -12,6 +12,7 @@ from typing import Any, assert_never
 
 import msgspec
 
+from actors.correction_rows import came_rows, corrected_rows, moved_rows, repeat_rows, tagged_rows
 from actors.rows import (
     Place,
     action_row,
@@ -164,7 +165,7 @@ def _opened(at: Place, event: ev.ConversationOpened) -> Iterable[Patch]:
 def _changed(event: ev.AnyEvent) -> dict[str, Any]:
     """The columns of `conversation` that an event changes beside the head."""
     match event:
-        case ev.InteractionStarted():
+        case ev.InteractionStarted() | ev.InteractionMoved() | ev.InteractionReceived():
             return {"channel": event.channel}
         case ev.OwnerChanged():
             return {"owner": event.owner}
@@ -209,6 +210,16 @@ def _contents(at: Place, event: ev.AnyEvent) -> Iterable[Patch]:
             yield at.change(
                 "interaction", at.stream, event.interaction, ended_at_ms=event.at_ms, end_reason=event.reason
             )
+        case ev.InteractionTagged():
+            yield from tagged_rows(at, event)
+        case ev.RepeatContactFound():
+            yield from repeat_rows(at, event)
+        case ev.CorrelationCorrected():
+            yield from corrected_rows(at, event)
+        case ev.InteractionMoved():
+            yield from moved_rows(at, event)
+        case ev.InteractionReceived():
+            yield from came_rows(at, event)
         case ev.ContextSet():
             yield from context_rows(at, event)
         case ev.ContextRefused():

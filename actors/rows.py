@@ -13,7 +13,7 @@ from actors.knowing import source_of, value_of
 from actors.timers import timer_changes
 from protocol import events as ev
 from protocol.archive import Patch
-from protocol.entities import ContextValue
+from protocol.entities import Before, ContextValue
 from protocol.identities import kind_of
 from protocol.shards import shard_of
 
@@ -105,6 +105,7 @@ def outbox_changes(
 
 def interaction_row(at: Place, event: ev.InteractionStarted) -> Patch:
     """`interaction`: a contact that goes on."""
+    before = event.before or Before()
     return at.new(
         "interaction",
         at.stream,
@@ -117,6 +118,14 @@ def interaction_row(at: Place, event: ev.InteractionStarted) -> Patch:
         started_at_ms=event.at_ms,
         ended_at_ms=None,
         end_reason="",
+        reason=event.reason,
+        topic="",
+        intent="",
+        product_line="",
+        segment="",
+        prior_actions=before.actions,
+        resolution_attempts=before.resolution_attempts,
+        unresolved_before=int(before.unresolved),
     )
 
 

@@ -6,6 +6,7 @@ effect and repeats its result.
 
 from msgspec import Struct
 
+from protocol.entities import RelationKind
 from protocol.inbound import WholeNumber
 
 
@@ -86,6 +87,42 @@ class SwitchChannel(Command, kw_only=True, frozen=True, tag="switch_channel"):
 
     channel: str
     to: str = ""
+    reason: str = ""
+
+
+class TagInteraction(Command, kw_only=True, frozen=True, tag="tag"):
+    """Say what an interaction is about: `interaction` is its number, 0 the newest. What is empty stays as it is."""
+
+    interaction: WholeNumber = 0
+    topic: str = ""
+    intent: str = ""
+    product_line: str = ""
+    segment: str = ""
+
+
+class Split(Command, kw_only=True, frozen=True, tag="split"):
+    """Put these interactions in a conversation of their own: they are about something else. Undone by `join`."""
+
+    interactions: list[WholeNumber]
+    kind: RelationKind = RelationKind.FOLLOWS_UP
+    """What the new conversation is to this one."""
+    reason: str = ""
+
+
+class Join(Command, kw_only=True, frozen=True, tag="join"):
+    """Take everything of `other`, an open conversation of the same customer, into this one; the other closes. Undone by
+    `split`."""
+
+    other: str
+    reason: str = ""
+
+
+class Relate(Command, kw_only=True, frozen=True, tag="relate"):
+    """Say what this conversation is to an earlier one of the same customer; without `kind`: nothing."""
+
+    earlier: str = ""
+    """Empty with a kind: the one it is related to now."""
+    kind: RelationKind | None = None
     reason: str = ""
 
 
@@ -187,6 +224,10 @@ AnyCommand = (
     | Resolve
     | Reopen
     | SetContext
+    | TagInteraction
+    | Split
+    | Join
+    | Relate
     | LinkIdentity
     | ReplayDelivery
     | MarkReplayed

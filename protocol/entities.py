@@ -43,6 +43,63 @@ class Relation(Struct, kw_only=True, omit_defaults=True, frozen=True):
     reason: str = ""
 
 
+class Tag(Struct, kw_only=True, omit_defaults=True, frozen=True):
+    """What an interaction is about in one respect, with the evidence."""
+
+    value: str
+    """A name of the policy's taxonomy."""
+    tagger: str = ""
+    """What said so: `agent`, `channel` (a menu, a page, the account), `rule`, `subject` or `words`."""
+    matched: str = ""
+    """What it found there."""
+
+
+class Tags(Struct, kw_only=True, omit_defaults=True, frozen=True):
+    """What an interaction or a conversation is about. None: nothing has said so yet."""
+
+    topic: Tag | None = None
+    intent: Tag | None = None
+    product_line: Tag | None = None
+    segment: Tag | None = None
+    keys: tuple[str, ...] = ()
+    """Numbers that name one matter, as `claim:CLM123456`."""
+
+
+class PriorAction(Struct, kw_only=True, omit_defaults=True, frozen=True):
+    """Something that was done about an earlier conversation."""
+
+    kind: str
+    """The fact's name, such as `ConversationResolved`."""
+    actor: str
+    at_ms: int
+    detail: str = ""
+
+
+class Before(Struct, kw_only=True, omit_defaults=True, frozen=True):
+    """How the conversation stood when an interaction of it began."""
+
+    actions: int = 0
+    """Replies, notes and resolutions so far."""
+    resolution_attempts: int = 0
+    """How often it had been said to be done."""
+    unresolved: bool = False
+    """An earlier contact left it unresolved."""
+
+
+class CarryOver(Struct, kw_only=True, omit_defaults=True, frozen=True):
+    """What a new conversation takes along from the earlier one it is related to."""
+
+    conversation: str
+    subject: str = ""
+    topic: str = ""
+    unresolved: bool = False
+    """It was not resolved, or was opened again, when this one began."""
+    resolution_attempts: int = 0
+    """How often somebody said that it was done."""
+    actions: list[PriorAction] = []
+    """The newest, oldest first."""
+
+
 class Interaction(Struct, kw_only=True, omit_defaults=True):
     """One contact on one channel. `number` counts within its conversation from 1."""
 
@@ -56,7 +113,15 @@ class Interaction(Struct, kw_only=True, omit_defaults=True):
     last_at_ms: int = 0
     ended_at_ms: int = 0
     """0 while it goes on."""
+    end_reason: str = ""
     session: str = ""
+    reason: str = ""
+    """Why it was taken to belong to its conversation; empty for the contact that opened it."""
+    tags: Tags | None = None
+    before: Before | None = None
+    """None where nothing was before it."""
+    origins: tuple[tuple[str, int], ...] = ()
+    """Where its messages up to a correction are: pairs of conversation and number. Empty: all in this conversation."""
 
 
 class ContextValue(Struct, kw_only=True, omit_defaults=True, frozen=True):
@@ -172,6 +237,14 @@ class ConversationView(Struct, kw_only=True, omit_defaults=True):
     """Keys that by policy are not to be said or sent there. They are in `context` for agents, and left out of it for a
     machine that asks for a channel."""
     missing: list[MissingField] = []
+    tags: Tags | None = None
+    """What it is about: the strongest tags of its interactions, and all their keys."""
+    resolution_attempts: int = 0
+    """How often somebody said that it was done."""
+    actions_taken: int = 0
+    """Replies, notes and resolutions so far."""
+    carried: CarryOver | None = None
+    """What was known of the earlier conversation when this one began."""
 
 
 class LastStep(Struct, kw_only=True, omit_defaults=True, frozen=True):

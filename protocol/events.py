@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 from msgspec import Struct
 
-from protocol.entities import ContextValue, Direction, Relation
+from protocol.entities import Before, CarryOver, ContextValue, Direction, Interaction, Relation, Tag
 from protocol.handoffs import HandoffPackage
 from protocol.inbound import Attachment, GivenContext
 
@@ -47,6 +47,9 @@ class ConversationOpened(Event, kw_only=True, frozen=True, tag="ConversationOpen
     queue: str
     subject: str = ""
     relation: Relation | None = None
+    reason: str = ""
+    """Why it is a new conversation; empty for a customer's first."""
+    carried: CarryOver | None = None
 
 
 class InteractionStarted(Event, kw_only=True, frozen=True, tag="InteractionStarted"):
@@ -58,6 +61,10 @@ class InteractionStarted(Event, kw_only=True, frozen=True, tag="InteractionStart
     identity: str
     direction: Direction = Direction.INBOUND
     session: str = ""
+    reason: str = ""
+    """Why it was taken to belong to this conversation; empty where it opened it."""
+    before: Before | None = None
+    """None where nothing was before it."""
 
 
 class InteractionEnded(Event, kw_only=True, frozen=True, tag="InteractionEnded"):
@@ -109,6 +116,80 @@ class ActivitySeen(Event, kw_only=True, frozen=True, tag="ActivitySeen"):
     context: GivenContext | None = None
     """What it made known, where no conversation was open to know it; it comes in with the next one (see
     `ActivityCarried`)."""
+
+
+class InteractionTagged(Event, kw_only=True, frozen=True, tag="InteractionTagged"):
+    """What an interaction is about became known, or is known better. Only what changes is said."""
+
+    interaction: int
+    topic: Tag | None = None
+    intent: Tag | None = None
+    product_line: Tag | None = None
+    segment: Tag | None = None
+    keys: list[str] = []
+
+
+class RepeatContactFound(Event, kw_only=True, frozen=True, tag="RepeatContactFound"):
+    """The customer is back about a topic that was said to be done a short while ago."""
+
+    interaction: int
+    earlier: str
+    """The conversation that was resolved; the event's own where it was opened again."""
+    topic: str
+    resolved_at_ms: int
+    channel: str = ""
+    relation: Relation | None = None
+    """The conversation's relation from now on, where this changes it; `previous` is the one before."""
+    previous: Relation | None = None
+
+
+# Corrections: what an agent says about which contact belongs where
+
+
+class CorrelationCorrected(Event, kw_only=True, frozen=True, tag="CorrelationCorrected"):
+    """Somebody said that contacts were put together, or kept apart, wrongly. What moves is in events of its own."""
+
+    correction: str
+    """`split`, `join` or `relate`."""
+    other: str = ""
+    """The conversation that was split off, was joined into this one, or is the earlier one of the relation."""
+    interactions: list[int] = []
+    """Of this conversation: those that left, or those that came."""
+    relation: Relation | None = None
+    """The conversation's relation from now on, where it or `previous`, the one before, is given."""
+    previous: Relation | None = None
+    earlier_channel: str = ""
+    """The channel pair it was about: from the contact before …"""
+    channel: str = ""
+    """… to the contact that was misplaced."""
+    reason: str = ""
+
+
+class InteractionMoved(Event, kw_only=True, frozen=True, tag="InteractionMoved"):
+    """An interaction belongs to another conversation of the customer from now on. What was said in it stays journaled
+    here."""
+
+    interaction: int
+    to: str
+    number: int
+    """Its number there."""
+    channel: str = ""
+    """The channel of the newest interaction that is left."""
+    references: list[str] = []
+    """Thread references that lead there from now on."""
+    keys: list[str] = []
+    """Those it names."""
+
+
+class InteractionReceived(Event, kw_only=True, frozen=True, tag="InteractionReceived"):
+    """An interaction that began in another conversation belongs to this one from now on."""
+
+    interaction: Interaction
+    came_from: str
+    channel: str = ""
+    """The channel of the conversation's newest interaction from now on."""
+    references: list[str] = []
+    """Thread references that lead here from now on."""
 
 
 # Ownership and status
@@ -470,6 +551,11 @@ AnyEvent = (
     | MessageReceived
     | AutomaticReplyReceived
     | ActivitySeen
+    | InteractionTagged
+    | RepeatContactFound
+    | CorrelationCorrected
+    | InteractionMoved
+    | InteractionReceived
     | OwnerChanged
     | QueueChanged
     | ConversationSnoozed

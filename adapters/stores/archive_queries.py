@@ -102,6 +102,18 @@ def conversation(db: sqlite3.Connection, conversation: str) -> Row | None:
     return None if row is None else row | _parts(db, conversation)
 
 
+def messages_of(db: sqlite3.Connection, conversation: str, interaction: int) -> list[Row] | None:
+    """What was said in an interaction, oldest first, wherever it is journaled; None where there is no such one."""
+    exists = "SELECT 1 FROM interaction WHERE conversation = ? AND interaction = ?"
+    if db.execute(exists, (conversation, interaction)).fetchone() is None:
+        return None
+    origins = "SELECT origin, origin_interaction FROM moved WHERE conversation = ? AND interaction = ?"
+    places = [(conversation, interaction), *db.execute(origins, (conversation, interaction)).fetchall()]
+    said = "SELECT * FROM message WHERE conversation = ? AND interaction = ?"
+    found = [row for place in places for row in _rows(db, said, *place)]
+    return sorted(found, key=lambda row: (row["position"], row["seq"]))
+
+
 def journey(db: sqlite3.Connection, customer: str) -> Row | None:
     """A customer's row with `identities` and `conversations`, oldest first, each as `conversation` gives it."""
     row = next(_rows(db, "SELECT * FROM customer WHERE customer = ?", customer), None)
@@ -229,6 +241,10 @@ _PARTS = {
     "missing": "SELECT * FROM missing_field WHERE conversation = ? ORDER BY seq",
     "relations": "SELECT * FROM relation WHERE conversation = ? ORDER BY earlier",
     "handoffs": "SELECT * FROM handoff WHERE conversation = ? ORDER BY lease",
+    "keys": "SELECT * FROM interaction_key WHERE conversation = ? ORDER BY interaction, key",
+    "moved": "SELECT * FROM moved WHERE conversation = ? ORDER BY interaction, at_ms",
+    "corrections": "SELECT * FROM correction WHERE conversation = ? ORDER BY seq",
+    "repeats": "SELECT * FROM repeat_contact WHERE conversation = ? ORDER BY seq",
     # A delivery's id is its conversation's, a full stop, and a number: the key's range finds them without an index.
     "deliveries": "SELECT outbox.* FROM (SELECT ? AS c) JOIN outbox "
     "ON delivery > c || '.' AND delivery < c || '/' ORDER BY queued_at_ms",

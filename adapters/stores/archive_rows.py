@@ -59,8 +59,7 @@ def prune(db: sqlite3.Connection, before_ms: int) -> int:
     its subject, and the closing stay, and its row, without words; a quarantined input's event stays without the input.
     """
     with transaction(db):
-        closed = "SELECT conversation FROM conversation WHERE closed_at_ms < ? ORDER BY closed_at_ms LIMIT ?"
-        gone = db.execute(closed, (before_ms, PRUNE_CONVERSATIONS)).fetchall()
+        gone = db.execute(_OVER, {"before": before_ms, "limit": PRUNE_CONVERSATIONS}).fetchall()
         if gone:
             db.execute("UPDATE meta SET value = max(value, ?) WHERE key = 'pruned_before_ms'", (before_ms,))
         for (conversation,) in gone:
@@ -229,12 +228,21 @@ def _is(name: str) -> str:
     return " AND ".join(f"{column} = ?" for column in TABLES[name].key)
 
 
+_OVER = """
+    SELECT conversation FROM conversation AS c WHERE closed_at_ms < :before AND NOT EXISTS (
+        -- Its words belong to a conversation that is not over so long yet.
+        SELECT 1 FROM moved JOIN conversation AS home ON home.conversation = moved.conversation
+        WHERE moved.origin = c.conversation AND (home.status <> 'closed' OR home.closed_at_ms >= :before))
+    ORDER BY closed_at_ms LIMIT :limit"""
 _PRUNE_CONVERSATION = (
     *(
         f"DELETE FROM {table} WHERE conversation = ?"
         for table in (
             "interaction",
+            "interaction_key",
             "relation",
+            "correction",
+            "repeat_contact",
             "attachment",
             "context_item",
             "context_value",
@@ -246,6 +254,7 @@ _PRUNE_CONVERSATION = (
     # Its row stays, empty of words: a load finds the streams of a customer by it. Without a time of closing it is not
     # looked at again.
     "UPDATE conversation SET subject = '', owner = '', closed_at_ms = NULL WHERE conversation = ?",
+    "DELETE FROM moved WHERE origin = ?",
     *(f"DELETE FROM {table} WHERE stream = ?" for table in ("action", "timer")),
     "DELETE FROM outbox WHERE delivery IN (SELECT delivery FROM (SELECT ? AS c) JOIN outbox "
     "ON delivery > c || '.' AND delivery < c || '/')",
@@ -267,7 +276,8 @@ _ERASE_CUSTOMER = (
 ERASED_TABLES = frozenset({*_OF_CONVERSATION, *_OF_STREAM, *_OF_CUSTOMER, "event", "outbox"})
 """Those that an erasure reaches: a table that the projection writes and that is not here keeps what it has."""
 _STRIP_OPENING = (
-    "UPDATE event SET body = json_remove(body, '$.subject') WHERE stream = ? AND type = 'ConversationOpened'"
+    "UPDATE event SET body = json_remove(body, '$.subject', '$.carried') "
+    "WHERE stream = ? AND type = 'ConversationOpened'"
 )
 _STRIP_QUARANTINED = (
     """

@@ -127,6 +127,10 @@ class ArchiveReads:
         """A conversation's handoffs, the oldest first, each with its package."""
         return await self._reader().run(queries.handoffs, conversation)
 
+    async def messages_of(self, conversation: str, interaction: int) -> list[dict[str, Any]] | None:
+        """What was said in an interaction, wherever it is journaled; None where there is no such one."""
+        return await self._reader().run(connection.read, queries.messages_of, conversation, interaction)
+
     async def journey(self, customer: str) -> dict[str, Any] | None:
         """A customer's row with `identities` and `conversations`, oldest first, each as `conversation` gives it."""
         return await self._reader().run(connection.read, queries.journey, customer)

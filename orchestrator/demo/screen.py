@@ -106,6 +106,17 @@ def _told(event: AnyEvent) -> tuple[str, str]:
             return event.channel, event.name
         case e.ConversationOpened():
             return "", f"in queue {event.queue}"
+        case e.InteractionTagged():
+            tags = (event.topic, event.intent, event.product_line, event.segment)
+            return "", ", ".join([*(tag.value for tag in tags if tag), *event.keys])
+        case e.RepeatContactFound():
+            return event.channel, f"{event.topic}, as in {event.earlier}"
+        case e.CorrelationCorrected():
+            return "", f"{event.correction} {event.other}"
+        case e.InteractionMoved():
+            return "", f"contact {event.interaction} to {event.to}"
+        case e.InteractionReceived():
+            return event.interaction.channel, f"from {event.came_from}"
         case e.OwnerChanged():
             return "", f"owner: {event.owner or 'nobody'}"
         case e.QueueChanged():

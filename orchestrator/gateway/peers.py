@@ -161,6 +161,10 @@ class Archive(Protocol):
         """Events in order of `seq`."""
         ...
 
+    async def messages_of(self, conversation: str, interaction: int, /) -> list[dict[str, Any]] | None:
+        """What was said in an interaction, wherever it is journaled; None where there is no such one."""
+        ...
+
     async def journey(self, customer: str, /) -> Mapping[str, Any] | None:
         """A customer with identities, conversations, interactions and relations."""
         ...

@@ -88,9 +88,9 @@ async def get_conversation(
     limit: Limit = 200,
     at_least: AtLeast = 0,
 ) -> dict[str, Any]:
-    """One conversation's columns, its `interactions`, `context`, `missing` fields, `relations`, `deliveries`,
-    `handoffs`, and a page of its `events` in order of `seq`; `next_after` is the following page's `after`, 0 at the
-    end."""
+    """One conversation's columns, its `interactions`, `context`, `missing` fields, `relations` with their reasons,
+    `deliveries`, `handoffs`, `keys`, `moved`, `corrections` and `repeats`, and a page of its `events` in order of
+    `seq`; `next_after` is the following page's `after`, 0 at the end."""
     here = services_of(request)
     position = await _reach(here, at_least)
     row = await here.archive.conversation(conversation)
@@ -111,6 +111,20 @@ async def get_handoffs(request: HttpRequest, conversation: FromPath[str], at_lea
     if await here.archive.conversation(conversation) is None:
         raise Refusal(Code.NOT_FOUND, "there is no such conversation", ref=conversation)
     return {"position": position, "handoffs": [dict(row) for row in await here.archive.handoffs(conversation)]}
+
+
+@get("/v1/conversations/{conversation:str}/interactions/{interaction:int}/messages", guards=[_READERS], tags=["reads"])
+async def get_messages(
+    request: HttpRequest, conversation: FromPath[str], interaction: FromPath[int], at_least: AtLeast = 0
+) -> dict[str, Any]:
+    """What was said in one interaction, oldest first, also where a correction has moved it here: a message's own
+    `conversation` is the one whose journal it is in."""
+    here = services_of(request)
+    position = await _reach(here, at_least)
+    messages = await here.archive.messages_of(conversation, interaction)
+    if messages is None:
+        raise Refusal(Code.NOT_FOUND, "there is no such interaction in this conversation", ref=conversation)
+    return {"conversation": conversation, "interaction": interaction, "messages": messages, "position": position}
 
 
 @get("/v1/customers/{customer:str}/journey", guards=[_READERS], tags=["reads"])
@@ -144,5 +158,5 @@ def _cursor(before: str) -> tuple[int, str] | None:
     return int(updated), conversation
 
 
-ROUTES: list[Any] = [get_context, get_conversations, get_conversation, get_handoffs, get_journey]
+ROUTES: list[Any] = [get_context, get_conversations, get_conversation, get_messages, get_handoffs, get_journey]
 """What `http.py` serves from here."""

@@ -12,7 +12,7 @@ from actors.projection import UnreadableEvent, coalesce, project
 from actors.rows import INT_MAX, as_json
 from protocol import events as ev
 from protocol.archive import Patch
-from protocol.entities import Relation, RelationKind
+from protocol.entities import Before, Interaction, Relation, RelationKind, Tag, Tags
 from protocol.handoffs import HandoffPackage, PackageItem
 from protocol.inbound import Attachment
 from protocol.journal import Entry, Record
@@ -72,6 +72,50 @@ SAMPLES: list[ev.AnyEvent] = [
     ev.ConversationReopened(at_ms=AT_MS, actor="customer", reason="the customer spoke"),
     ev.ConversationClosed(at_ms=AT_MS, actor="system", reason="resolved"),
     ev.NoteAdded(at_ms=AT_MS, actor="agent:ann", text="calls back"),
+    ev.InteractionTagged(
+        at_ms=AT_MS,
+        actor="system",
+        interaction=1,
+        topic=Tag(value="bill", tagger="subject", matched="bill"),
+        keys=["invoice:R700123"],
+    ),
+    ev.RepeatContactFound(
+        at_ms=AT_MS,
+        interaction=1,
+        earlier="cu1-0",
+        topic="bill",
+        resolved_at_ms=AT_MS - 9,
+        channel="sms",
+        relation=Relation(kind=RelationKind.REPEATS, conversation="cu1-0", reason="the same topic"),
+        previous=Relation(kind=RelationKind.FOLLOWS_UP, conversation="cu1-0"),
+    ),
+    ev.CorrelationCorrected(
+        at_ms=AT_MS,
+        actor="agent:ann",
+        correction="relate",
+        other="cu1-0",
+        relation=Relation(kind=RelationKind.ESCALATES, conversation="cu1-0", reason="a complaint"),
+        previous=Relation(kind=RelationKind.REPEATS, conversation="cu1-0"),
+        reason="a complaint",
+    ),
+    ev.InteractionReceived(
+        at_ms=AT_MS,
+        actor="agent:ann",
+        interaction=Interaction(
+            number=2,
+            channel="phone",
+            account="line",
+            identity="tel:+447700900123",
+            tags=Tags(topic=Tag(value="claim"), keys=("claim:CLM1",)),
+            before=Before(actions=1),
+            origins=(("cu1-2", 1),),
+        ),
+        came_from="cu1-2",
+        channel="phone",
+    ),
+    ev.InteractionMoved(
+        at_ms=AT_MS, actor="agent:ann", interaction=2, to="cu1-3", number=1, channel="sms", keys=["claim:CLM1"]
+    ),
     ev.ContextSet(at_ms=AT_MS, actor="agent:ann", key="invoice", value="R-7", version=2),
     ev.HandoffOffered(
         at_ms=AT_MS,
@@ -189,6 +233,23 @@ WRITES: dict[type[ev.AnyEvent], dict[str, dict[str, Any] | None]] = {
     },
     ev.AutomaticReplyReceived: {},
     ev.ActivitySeen: {},
+    ev.InteractionTagged: {"interaction": {"topic": "bill"}, "interaction_key": {}},
+    ev.RepeatContactFound: {
+        "repeat_contact": {"earlier": "cu1-0", "topic": "bill", "resolved_at_ms": AT_MS - 9},
+        "relation": {"kind": "repeats", "reason": "the same topic"},
+    },
+    ev.CorrelationCorrected: {
+        "correction": {"kind": "relate", "relation": "escalates", "previous_relation": "repeats"},
+        "relation": {"kind": "escalates", "reason": "a complaint"},
+        "action": {"kind": "corrected", "detail": "relate cu1-0"},
+    },
+    ev.InteractionMoved: {"conversation": {"channel": "sms"}, "interaction": None, "interaction_key": None},
+    ev.InteractionReceived: {
+        "conversation": {"channel": "phone"},
+        "interaction": {"channel": "phone", "topic": "claim", "prior_actions": 1},
+        "interaction_key": {},
+        "moved": {"conversation": CONVERSATION, "interaction": 2},
+    },
     ev.OwnerChanged: {
         "conversation": {"owner": "ann"},
         "work": {"owner": "ann", "since_ms": AT_MS},

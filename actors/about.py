@@ -1,0 +1,191 @@
+"""About: what contacts are about, as facts of a conversation: tags, repeat contacts, and what is carried over. Pure."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from actors import recent
+from actors.conversation import Conversation, interaction_of
+from actors.correlation import Past, repeats
+from actors.policy import Policy
+from actors.rules.taxonomy import Taxonomy
+from actors.tagging import news
+from protocol.commands import TagInteraction
+from protocol.entities import CarryOver, Interaction, PriorAction, Relation, RelationKind, Status, Tag, Tags
+from protocol.errors import Code, Refusal
+from protocol.events import (
+    AnyEvent,
+    ConversationReopened,
+    ConversationResolved,
+    InteractionTagged,
+    MessageQueued,
+    NoteAdded,
+    QueueChanged,
+    RepeatContactFound,
+)
+from protocol.inbound import InboundEvent, InteractionBegan, MessageArrived
+
+PRIOR_ACTIONS = 5
+"""Actions of the earlier conversation that a new one takes along: what was tried last."""
+DETAIL_MAX = 120
+NAME_MAX = 128
+
+_event = msgspec.msgpack.Decoder(AnyEvent).decode
+
+
+def tagged(interaction: int, known: Tags | None, found: Tags, actor: str, now_ms: int) -> list[AnyEvent]:
+    """The event that says what is new in `found`; none where nothing is."""
+    new = news(known, found)
+    if not (new.topic or new.intent or new.product_line or new.segment or new.keys):
+        return []
+    return [
+        InteractionTagged(
+            at_ms=now_ms,
+            actor=actor,
+            interaction=interaction,
+            topic=new.topic,
+            intent=new.intent,
+            product_line=new.product_line,
+            segment=new.segment,
+            keys=list(new.keys),
+        )
+    ]
+
+
+def after_contact(
+    state: Conversation,
+    number: int,
+    event: InboundEvent,
+    found: Tags,
+    relation: Relation | None,
+    remembered: Sequence[Past],
+    policy: Policy,
+    now_ms: int,
+) -> list[AnyEvent]:
+    """What an inbound event of interaction `number` says about what the conversation is about. `state` is the one
+    before the event, `relation` what it has from now on."""
+    interaction = interaction_of(state, number)
+    tags = tagged(number, interaction.tags if interaction else None, found, "system", now_ms)
+    if found.topic is None or not policy.correlation.repeat_within_ms:
+        return tags
+    return [*tags, *_repeat(state, number, event, found, relation, remembered, policy, now_ms)]
+
+
+def _repeat(
+    state: Conversation,
+    number: int,
+    event: InboundEvent,
+    found: Tags,
+    relation: Relation | None,
+    remembered: Sequence[Past],
+    policy: Policy,
+    now_ms: int,
+) -> list[AnyEvent]:
+    assert found.topic is not None
+    rules = policy.correlation
+    spoke = isinstance(event.data, MessageArrived | InteractionBegan)
+    if state.status is Status.RESOLVED and state.tags is not None and spoke:
+        # The same conversation, opened again.
+        back = repeats(state.id, state.tags, state.resolved_at_ms, found, rules, now_ms)
+        resolved_at_ms = state.resolved_at_ms
+        if back is not None:
+            return [_found(state.id, number, event, found.topic, resolved_at_ms, None, None, now_ms)]
+    if state.tags is not None and state.tags.topic is not None:
+        return []  # It was looked at when its topic became known.
+    for past in reversed(remembered):
+        back = repeats(past.conversation, past.tags, past.resolved_at_ms, found, rules, now_ms)
+        if back is not None and past.conversation != state.id:
+            changes = relation is None or relation.kind is RelationKind.FOLLOWS_UP
+            now, before = (back, relation) if changes else (None, None)
+            resolved_at_ms = past.resolved_at_ms
+            return [_found(past.conversation, number, event, found.topic, resolved_at_ms, now, before, now_ms)]
+    return []
+
+
+def _found(
+    earlier: str,
+    number: int,
+    event: InboundEvent,
+    topic: Tag,
+    resolved_at_ms: int,
+    relation: Relation | None,
+    previous: Relation | None,
+    now_ms: int,
+) -> AnyEvent:
+    return RepeatContactFound(
+        at_ms=now_ms,
+        actor="system",
+        interaction=number,
+        earlier=earlier,
+        topic=topic.value,
+        resolved_at_ms=resolved_at_ms,
+        channel=event.channel,
+        relation=relation,
+        previous=previous,
+    )
+
+
+def tag(state: Conversation, asked: TagInteraction, taxonomy: Taxonomy, actor: str, now_ms: int) -> list[AnyEvent]:
+    """An agent says what an interaction is about. Where the policy has a taxonomy, a name must be of it."""
+    interaction = _asked_for(state, asked.interaction)
+    found = Tags(
+        topic=_said(asked.topic, "topic", taxonomy, actor),
+        intent=_said(asked.intent, "intent", taxonomy, actor),
+        product_line=_said(asked.product_line, "product_line", taxonomy, actor),
+        segment=_said(asked.segment, "segment", taxonomy, actor),
+    )
+    if found == Tags():
+        raise Refusal(Code.INVALID, "nothing is said: give a topic, intent, product_line or segment", field="topic")
+    events = tagged(interaction.number, interaction.tags, found, actor, now_ms)
+    if not events:
+        raise Refusal(Code.NOT_ALLOWED_NOW, "the interaction is said to be about that already")
+    return events
+
+
+def _asked_for(state: Conversation, number: int) -> Interaction:
+    found = interaction_of(state, number) if number else (state.interactions[-1] if state.interactions else None)
+    if found is None:
+        raise Refusal(Code.NOT_FOUND, f"no interaction {number} in {state.id} that can be tagged", field="interaction")
+    return found
+
+
+def _said(name: str, dimension: str, taxonomy: Taxonomy, actor: str) -> Tag | None:
+    if not name:
+        return None
+    known = taxonomy.labels(dimension)
+    if known and name not in known:
+        raise Refusal(Code.INVALID, f"{dimension} is one of {', '.join(known)}", field=dimension)
+    if len(name) > NAME_MAX or not name.isprintable():
+        raise Refusal(Code.INVALID, f"{dimension} must be printable and at most {NAME_MAX} characters", field=dimension)
+    return Tag(value=name, tagger="agent", matched=actor.partition(":")[2])
+
+
+def carried_over(earlier: Conversation | None) -> CarryOver | None:
+    """What a new conversation takes along from the earlier one, where that is in memory and something was done."""
+    if earlier is None or earlier.work is None:
+        return None
+    return CarryOver(
+        conversation=earlier.id,
+        subject=earlier.subject,
+        topic=earlier.tags.topic.value if earlier.tags and earlier.tags.topic else "",
+        unresolved=earlier.live and earlier.status is not Status.RESOLVED,
+        resolution_attempts=earlier.work.resolutions,
+        actions=_actions(earlier),
+    )
+
+
+def _actions(earlier: Conversation) -> list[PriorAction]:
+    found: list[PriorAction] = []
+    for encoded in recent.events(earlier.recent):
+        match event := _event(encoded):
+            case ConversationResolved(reason=detail) | ConversationReopened(reason=detail) | QueueChanged(queue=detail):
+                found.append(_action(event, detail))
+            case MessageQueued(channel=detail):
+                found.append(_action(event, detail))
+            case NoteAdded():
+                found.append(_action(event, ""))  # Its words are in the earlier conversation's journal.
+    return found[-PRIOR_ACTIONS:]
+
+
+def _action(event: AnyEvent, detail: str) -> PriorAction:
+    return PriorAction(kind=type(event).__name__, actor=event.actor, at_ms=event.at_ms, detail=detail[:DETAIL_MAX])

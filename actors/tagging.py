@@ -1,0 +1,261 @@
+"""Tagging: what an inbound event is about, by the policy's taxonomy, with the evidence. Pure.
+
+Evidence has a strength: what an agent says, then what the channel says (a menu, a page, the account), a rule, the
+subject, and words in the text. Of equally strong labels the one with the most different words found counts, then the
+taxonomy's order. A tag that is known gives way to stronger evidence alone: one issue does not change its topic with
+every word.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from actors.expressions import Expression
+from actors.rules.taxonomy import DIMENSIONS, NAMES, NO_TAXONOMY, Label, Tagger, Taxonomy
+from protocol.entities import Tag, Tags
+from protocol.inbound import ActivityArrived, InboundEvent, InteractionBegan, MessageArrived
+
+TEXT_READ_MAX = 8_000
+"""Characters of a text that are looked at: what a mail is about stands at its beginning."""
+KEYS_MAX = 16
+"""Keys of one interaction, and of one conversation: a list of claims is about none of them."""
+MATCHED_MAX = 120
+STRENGTH = {"agent": 5, "channel": 4, "rule": 3, "subject": 2, "words": 1}
+
+_SEPARATORS = re.compile(r"[\s\-./]+")
+_WORD = re.compile(r"\w+")
+NO_TAGS = Tags()
+
+
+def tags_of(event: InboundEvent, taxonomy: Taxonomy) -> Tags:
+    """What the taxonomy finds in an event; `NO_TAGS` where that is nothing. A machine's answer is about nothing."""
+    if taxonomy is NO_TAXONOMY:
+        return NO_TAGS
+    said = _said(event)
+    return NO_TAGS if said is None else _compiled(taxonomy).read(said)
+
+
+def news(known: Tags | None, found: Tags) -> Tags:
+    """The part of `found` that is not known yet, or known by weaker evidence."""
+    if found is NO_TAGS or known is None:
+        return found
+    keys = tuple(key for key in found.keys if key not in known.keys)[: max(0, KEYS_MAX - len(known.keys))]
+    return Tags(
+        topic=_newer(known.topic, found.topic),
+        intent=_newer(known.intent, found.intent),
+        product_line=_newer(known.product_line, found.product_line),
+        segment=_newer(known.segment, found.segment),
+        keys=keys,
+    )
+
+
+def merged(known: Tags | None, found: Tags) -> Tags:
+    """What is known with `found`."""
+    if known is None:
+        return found
+    new = news(known, found)
+    return Tags(
+        topic=new.topic or known.topic,
+        intent=new.intent or known.intent,
+        product_line=new.product_line or known.product_line,
+        segment=new.segment or known.segment,
+        keys=(*known.keys, *new.keys),
+    )
+
+
+def _newer(known: Tag | None, found: Tag | None) -> Tag | None:
+    if found is None or known is None:
+        return found
+    stronger = STRENGTH.get(found.tagger, 0) > STRENGTH.get(known.tagger, 0)
+    corrected = found.tagger == "agent" and found.value != known.value
+    return found if stronger or corrected else None
+
+
+# What an event says
+
+
+class _Said(Struct, frozen=True):
+    kind: str
+    channel: str
+    account: str
+    subject: str = ""
+    text: str = ""
+    name: str = ""
+    properties: dict[str, Any] = {}
+
+
+def _said(event: InboundEvent) -> _Said | None:
+    channel, account = event.channel, event.account
+    match event.data:
+        case MessageArrived(automatic="", subject=subject, text=text):
+            return _Said("message", channel, account, subject, text[:TEXT_READ_MAX])
+        case InteractionBegan(subject=subject):
+            return _Said("start", channel, account, subject)
+        case ActivityArrived(name=name, properties=properties):
+            return _Said("activity", channel, account, "", "", name, properties)
+        case _:
+            return None
+
+
+class _Words:
+    """A text as words, made once for all taggers."""
+
+    def __init__(self, text: str) -> None:
+        self.words = _WORD.findall(text.casefold())
+        self.every = frozenset(self.words)
+        self.line = f" {' '.join(self.words)} "
+
+
+# Taxonomies, compiled
+
+
+class _Phrases:
+    """Words and phrases to look for."""
+
+    def __init__(self, phrases: Sequence[str]) -> None:
+        self._given: dict[str, str] = {}
+        self._prefixes: dict[str, str] = {}
+        for phrase in phrases:
+            words = " ".join(_WORD.findall(phrase.casefold()))
+            (self._prefixes if phrase.endswith("*") else self._given)[words] = phrase
+        self._singles = frozenset(words for words in self._given if " " not in words)
+        self._longer = [words for words in self._given if " " in words]
+
+    def found(self, text: _Words) -> list[str]:
+        """Those that occur, as the taxonomy spells them, in its order."""
+        found = {words for words in self._longer if f" {words} " in text.line}
+        found |= self._singles & text.every
+        found |= {words for words in self._prefixes if f" {words}" in text.line}
+        return [phrase for words, phrase in (self._given | self._prefixes).items() if words in found]
+
+
+class _Tagger:
+    """One tagger, read. `found` says by what, what matched, and how many different words."""
+
+    def __init__(self, given: Tagger) -> None:
+        self._given = given
+        self._words, self._subject = _Phrases(given.words), _Phrases(given.subject)
+        self._values = [value.casefold() for value in given.values]
+        self._rule = Expression(given.rule, NAMES) if given.rule else None
+
+    def found(self, said: _Said, subject: _Words, text: _Words) -> tuple[str, str, int] | None:
+        given = self._given
+        if (given.channels and said.channel not in given.channels) or (
+            given.accounts and said.account not in given.accounts
+        ):
+            return None
+        if given.activity and said.name != given.activity:
+            return None
+        by, matched, count = "", "", 1
+        if given.accounts:
+            by, matched = "channel", said.account
+        elif given.channels:
+            by, matched = "channel", said.channel
+        if given.activity:
+            by, matched = "channel", said.name
+        if given.property:
+            if (value := self._value(said.properties.get(given.property))) is None:
+                return None
+            by, matched = "channel", f"{given.property}: {value}"
+        if self._rule is not None:
+            if not self._rule.holds(_names(said)):
+                return None
+            by, matched = "rule", given.rule
+        if given.subject:
+            if not (phrases := self._subject.found(subject)):
+                return None
+            by, matched, count = "subject", ", ".join(phrases), len(phrases)
+        if given.words:
+            if not (phrases := self._words.found(text)):
+                return None
+            by, matched, count = "words", ", ".join(phrases), len(phrases)
+        return (by, matched[:MATCHED_MAX], count) if by else None
+
+    def _value(self, value: object) -> str | None:
+        if not isinstance(value, str | int) or isinstance(value, bool):
+            return None
+        text = str(value).casefold()
+        for wanted in self._values:
+            if text == wanted or (wanted.endswith("*") and text.startswith(wanted[:-1])):
+                return str(value)
+        return None
+
+
+def _names(said: _Said) -> Mapping[str, Any]:
+    return {name: getattr(said, name) for name in NAMES}
+
+
+class _Compiled:
+    """A taxonomy whose words, patterns and expressions are read."""
+
+    def __init__(self, taxonomy: Taxonomy) -> None:
+        self._labels = [
+            (dimension, [(name, [_Tagger(t) for t in label.taggers]) for name, label in labels.items()])
+            for dimension in DIMENSIONS
+            if (labels := _with_taggers(taxonomy.labels(dimension)))
+        ]
+        self._keys = [(name, _pattern(p)) for name, patterns in taxonomy.keys.items() for p in patterns]
+
+    def read(self, said: _Said) -> Tags:
+        if not self._labels and not self._keys:
+            return NO_TAGS
+        subject = _Words(said.subject)
+        text = _Words(f"{said.subject} {said.text}")
+        found = {
+            dimension: tag
+            for dimension, labels in self._labels
+            if (tag := _strongest(labels, said, subject, text)) is not None
+        }
+        keys = self._keys_in(f"{said.subject}\n{said.text}") if self._keys else ()
+        return Tags(**found, keys=keys) if found or keys else NO_TAGS
+
+    def _keys_in(self, text: str) -> tuple[str, ...]:
+        found: dict[str, None] = {}
+        for name, pattern in self._keys:
+            for match in pattern.finditer(text):
+                found[f"{name}:{_SEPARATORS.sub('', match.group()).upper()}"] = None
+                if len(found) > KEYS_MAX:
+                    return ()
+        return tuple(found)
+
+
+def _strongest(labels: Iterable[tuple[str, list[_Tagger]]], said: _Said, subject: _Words, text: _Words) -> Tag | None:
+    best: tuple[int, int] = (0, 0)
+    tag: Tag | None = None
+    for name, taggers in labels:
+        for tagger in taggers:
+            if (found := tagger.found(said, subject, text)) is None:
+                continue
+            by, matched, count = found
+            if (STRENGTH[by], count) > best:
+                best, tag = (STRENGTH[by], count), Tag(value=name, tagger=by, matched=matched)
+    return tag
+
+
+def _with_taggers(labels: dict[str, Label]) -> dict[str, Label]:
+    return {name: label for name, label in labels.items() if label.taggers}
+
+
+def _pattern(pattern: str) -> re.Pattern[str]:
+    """The expression of a number's pattern. Linear: each place is one character, and separators are one or none."""
+    places = {"#": r"\d", "@": r"[^\W\d_]", " ": r"[\s\-./]?", "-": r"[\s\-./]?", "/": r"[\s\-./]?", ".": r"[\s\-./]?"}
+    body = "".join(places.get(character) or re.escape(character) for character in pattern)
+    return re.compile(rf"(?<!\w){body}(?!\w)", re.IGNORECASE)
+
+
+COMPILED_MAX = 8
+"""Taxonomies that are kept compiled: a policy's versions live beside each other while conversations are pinned."""
+_kept: dict[int, tuple[Taxonomy, _Compiled]] = {}
+
+
+def _compiled(taxonomy: Taxonomy) -> _Compiled:
+    # By identity: a taxonomy holds dicts, so it has no hash, and one version is one object. It is kept with what was
+    # made of it, so that its number is not another one's meanwhile.
+    known = _kept.get(id(taxonomy))
+    if known is None:
+        if len(_kept) >= COMPILED_MAX:
+            del _kept[next(iter(_kept))]
+        known = _kept[id(taxonomy)] = (taxonomy, _Compiled(taxonomy))
+    return known[1]
