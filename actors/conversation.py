@@ -390,6 +390,8 @@ def _tag(state: Conversation, event: InteractionTagged) -> None:
 
 
 def _move(state: Conversation, event: InteractionMoved) -> None:
+    # Where we speak is not where the first of the others was.
+    state.spoken = state.spoken or Spoken(channel=state.channel)
     state.interactions = [i for i in state.interactions if i.number != event.interaction]
     if event.references:
         state.references = tuple(r for r in state.references if r not in event.references)
@@ -401,6 +403,8 @@ def _move(state: Conversation, event: InteractionMoved) -> None:
 
 
 def _receive(state: Conversation, event: InteractionReceived) -> None:
+    if state.interactions:
+        state.spoken = state.spoken or Spoken(channel=state.channel)
     state.interactions.append(copy(event.interaction))
     state.interactions.sort(key=lambda interaction: interaction.number)
     state.interaction_count = max(state.interaction_count, event.interaction.number)

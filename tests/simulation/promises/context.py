@@ -2,7 +2,7 @@
 
 What every source said last, and was told is set, is there at the end: in what the live conversation shows, with the
 value that stands. At each switch of channel the proofs are those of what was said before it, and by then. Computed from
-the events alone, not by the code that folds them.
+the events alone, not by the code that folds them. Each contact is in the one conversation that corrections left it in.
 """
 
 import hashlib
@@ -12,7 +12,15 @@ import msgspec
 
 from protocol.entities import ContextItem, ConversationView
 from protocol.errors import Refusal
-from protocol.events import AnyEvent, ChannelSwitched, ContextSet, ContextWithheld
+from protocol.events import (
+    AnyEvent,
+    ChannelSwitched,
+    ContextSet,
+    ContextWithheld,
+    InteractionMoved,
+    InteractionReceived,
+    InteractionStarted,
+)
 from protocol.links import CustomerRead, ReadCustomer
 from tests.simulation.world import World
 
@@ -49,10 +57,28 @@ def _check_shown(world: World, stream: str, view: ConversationView) -> None:
     said = {source: event.value for source, event in _said(events).items()}
     if _shown(view.context) != said:
         world.broken("context", f"{stream} shows {_shown(view.context)}; {said} were said")
+    if {i.number for i in view.interactions} != _contacts(events):
+        world.broken("context", f"{stream} shows other contacts than {_contacts(events)}")
     if view.withheld != _withheld(events):
         world.broken("context", f"{stream} shows {view.withheld} as withheld; it is {_withheld(events)}")
     if {i.identity for i in view.interactions} - set(world.ledger.owners):
         world.broken("context", f"{stream} shows interactions of identities that nobody has")
+
+
+def _contacts(events: Sequence[AnyEvent]) -> set[int]:
+    """The numbers of the interactions that began here, or came, and did not leave."""
+    numbers: set[int] = set()
+    for event in events:
+        match event:
+            case InteractionStarted():
+                numbers.add(event.interaction)
+            case InteractionReceived():
+                numbers.add(event.interaction.number)
+            case InteractionMoved():
+                numbers.remove(event.interaction)
+            case _:
+                pass
+    return numbers
 
 
 def _check_switches(world: World, stream: str) -> None:
