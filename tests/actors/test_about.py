@@ -1,0 +1,214 @@
+"""About: tags, repeat contacts and what is carried over, as a journey journals them."""
+
+import pytest
+
+from actors.policy import Policy
+from actors.rules.correlation import CorrelationRules, Window
+from actors.rules.taxonomy import Label, Tagger, Taxonomy
+from protocol.commands import AddNote, Reopen, Reply, Resolve, TagInteraction
+from protocol.entities import Before, Relation, RelationKind, Tag
+from protocol.errors import Code, Refusal
+from protocol.events import ConversationOpened, Event, InteractionStarted, InteractionTagged, RepeatContactFound
+from protocol.inbound import ActivityArrived, InteractionBegan
+from tests.actors.player import CONVERSATION, CUSTOMER, POLICY, Player, names
+
+DAY_MS = 86_400_000
+SECOND = f"{CUSTOMER}-2"
+TAXONOMY = Taxonomy(
+    topics={
+        "bill": Label(taggers=(Tagger(words=("bill",)), Tagger(property="menu", values=("1",)))),
+        "claim": Label(taggers=(Tagger(words=("claim",)), Tagger(property="menu", values=("2",)))),
+    },
+    keys={"claim": ("CLM-######",)},
+)
+TAGGED = Policy(
+    channels=POLICY.channels,
+    close_after_resolved_ms=50_000,
+    taxonomy=TAXONOMY,
+    correlation=CorrelationRules(repeat_within_ms=7 * DAY_MS),
+)
+PHONE = ("tel:+447700900123",)
+
+
+def closed(player: Player, text: str) -> Player:
+    """One conversation, begun with these words, that is over."""
+    player.message(text)
+    player.command(Resolve(reason="explained"))
+    player.pass_time(50_000)
+    return player
+
+
+def the(events: list[Event], kind: type) -> list[Event]:
+    """The events of a kind."""
+    return [event for event in events if isinstance(event, kind)]
+
+
+def test_a_tag_is_journaled_once_with_its_evidence() -> None:
+    """The second message about it says nothing new."""
+    player = Player(TAGGED)
+    events = player.message("my bill and claim CLM-123456")
+    (tagged,) = the(events, InteractionTagged)
+    assert isinstance(tagged, InteractionTagged)
+    assert tagged.topic == Tag(value="bill", tagger="words", matched="bill")
+    assert (tagged.actor, tagged.keys) == ("system", ["claim:CLM123456"])
+    assert names(player.message("the bill again, CLM-123456")) == ["MessageReceived"]
+    assert the(player.message("and CLM-999999"), InteractionTagged) == [
+        InteractionTagged(at_ms=player.now_ms, actor="system", interaction=1, keys=["claim:CLM999999"])
+    ]
+
+
+def test_a_choice_in_a_menu_changes_what_words_said() -> None:
+    """The stronger evidence is the conversation's, too."""
+    player = Player(TAGGED)
+    player.give(player.input(InteractionBegan(session="c1", subject="claim"), channel="phone", identities=PHONE))
+    player.give(player.input(ActivityArrived(name="ivr", properties={"menu": "1"}), channel="phone", identities=PHONE))
+    conversation = player.state.conversations[CONVERSATION]
+    assert conversation.tags is not None
+    assert conversation.tags.topic == Tag(value="bill", tagger="channel", matched="menu: 1")
+    assert conversation.interactions[0].tags == conversation.tags
+
+
+def test_nothing_is_tagged_without_a_taxonomy() -> None:
+    """The same words, under the default policy."""
+    player = Player()
+    assert the(player.message("my bill CLM-123456"), InteractionTagged) == []
+    assert player.state.conversations[CONVERSATION].tags is None
+
+
+def test_an_agent_says_what_it_is_about() -> None:
+    """It counts more than what was found, and must be of the taxonomy."""
+    player = Player(TAGGED)
+    player.message("my bill")
+    (tagged,) = player.command(TagInteraction(topic="claim"))
+    assert isinstance(tagged, InteractionTagged)
+    assert tagged.topic == Tag(value="claim", tagger="agent", matched="ann")
+    assert the(player.message("my bill"), InteractionTagged) == []
+    with pytest.raises(Refusal, match="already"):
+        player.command(TagInteraction(topic="claim"))
+    with pytest.raises(Refusal, match="bill, claim"):
+        player.command(TagInteraction(topic="weather"))
+    with pytest.raises(Refusal, match="nothing is said"):
+        player.command(TagInteraction())
+    with pytest.raises(Refusal) as refused:
+        player.command(TagInteraction(interaction=7, topic="bill"))
+    assert refused.value.code == Code.NOT_FOUND
+
+
+def test_the_reason_is_journaled_where_a_contact_begins() -> None:
+    """On the contact that joins, and on the conversation that is a new one; a customer's first needs none."""
+    player = Player(TAGGED)
+    opened, first = player.message("my bill", identities=("mailto:ann@example.org", *PHONE))[:2]
+    assert isinstance(opened, ConversationOpened)
+    assert isinstance(first, InteractionStarted)
+    assert (opened.reason, first.reason) == ("", "")
+    (started,) = the(player.message("my bill", channel="sms", identities=PHONE), InteractionStarted)
+    assert isinstance(started, InteractionStarted)
+    assert started.reason == "the same topic: bill"
+    assert player.state.conversations[CONVERSATION].interactions[1].reason == "the same topic: bill"
+    player.command(Resolve())
+    player.pass_time(50_000)
+    opened = player.message("something else")[0]
+    assert isinstance(opened, ConversationOpened)
+    assert opened.reason == "no conversation is open"
+
+
+def test_what_was_done_before_a_contact_is_known_with_it() -> None:
+    """Actions, attempts to resolve it, and whether it was left unresolved."""
+    player = Player()
+    player.message(identities=("mailto:ann@example.org", *PHONE))
+    player.command(AddNote(text="calls back"))
+    player.command(Resolve())
+    player.command(Reopen())
+    (started,) = the(player.message(channel="sms", identities=PHONE), InteractionStarted)
+    assert isinstance(started, InteractionStarted)
+    assert started.before == Before(actions=2, resolution_attempts=1, unresolved=True)
+    player.command(Resolve())
+    player.now_ms += 2 * DAY_MS
+    started = the(player.message(channel="sms", identities=PHONE), InteractionStarted)[0]
+    assert isinstance(started, InteractionStarted)
+    assert started.before == Before(actions=3, resolution_attempts=2)
+
+
+def test_a_new_conversation_takes_along_what_was_done_in_the_one_before() -> None:
+    """Its subject, topic, attempts and last actions; none of a note's words."""
+    player = Player(TAGGED)
+    player.message("my bill", subject="Bill 7")
+    player.command(AddNote(text="secret"))
+    player.command(Reply(text="it is right"))
+    player.outcome(f"{CONVERSATION}.6", 1, "sent")
+    player.command(Resolve(reason="explained"))
+    player.pass_time(50_000)
+    opened = player.message("my claim")[0]
+    assert isinstance(opened, ConversationOpened)
+    carried = opened.carried
+    assert carried is not None
+    assert (carried.conversation, carried.subject, carried.topic) == (CONVERSATION, "Bill 7", "bill")
+    assert (carried.unresolved, carried.resolution_attempts) == (False, 1)
+    assert [(action.kind, action.actor, action.detail) for action in carried.actions] == [
+        ("NoteAdded", "agent:ann", ""),
+        ("MessageQueued", "agent:ann", "email"),
+        ("ConversationResolved", "agent:ann", "explained"),
+    ]
+
+
+def test_what_is_still_open_is_carried_over_as_unresolved() -> None:
+    """A contact outside every window begins a new conversation; the one before goes on."""
+    rules = CorrelationRules(windows=(Window(within_ms=1000),), unlisted="new")
+    player = Player(Policy(correlation=rules))
+    player.message()
+    player.command(AddNote(text="calls back"))
+    player.now_ms += 1001
+    opened = player.message()[0]
+    assert isinstance(opened, ConversationOpened)
+    assert opened.carried is not None
+    assert opened.carried.unresolved
+    assert opened.reason == "no open conversation has its topic, or a window for it"
+    assert len([c for c in player.state.conversations.values() if c.live]) == 2
+
+
+def test_a_contact_about_the_same_topic_soon_after_is_a_repeat() -> None:
+    """The new conversation is related to the one that was resolved, and an event counts it."""
+    player = closed(Player(TAGGED), "my bill")
+    events = player.message("my bill again")
+    opened, (found,) = events[0], the(events, RepeatContactFound)
+    assert isinstance(opened, ConversationOpened)
+    assert isinstance(found, RepeatContactFound)
+    assert opened.relation is not None
+    assert (opened.relation.kind, opened.relation.conversation) == (RelationKind.REPEATS, CONVERSATION)
+    assert (found.earlier, found.topic, found.channel, found.relation) == (CONVERSATION, "bill", "email", None)
+    assert the(player.message("the bill"), RepeatContactFound) == []
+
+
+def test_a_repeat_is_found_also_when_the_topic_is_known_later() -> None:
+    """The relation changes with it, and what it was stays in the event."""
+    player = closed(Player(TAGGED), "my bill")
+    assert the(player.message("hello, me again"), RepeatContactFound) == []
+    (found,) = the(player.message("it is the bill"), RepeatContactFound)
+    assert isinstance(found, RepeatContactFound)
+    assert found.previous == Relation(
+        kind=RelationKind.FOLLOWS_UP, conversation=CONVERSATION, reason="the customer's next contact"
+    )
+    relation = player.state.conversations[SECOND].relation
+    assert relation is not None
+    assert relation.kind is RelationKind.REPEATS
+
+
+def test_a_contact_that_opens_a_resolved_conversation_again_is_a_repeat() -> None:
+    """Without a relation: it is the same conversation."""
+    player = Player(TAGGED)
+    player.message("my bill")
+    player.command(Resolve())
+    page = player.input(ActivityArrived(name="page", properties={"menu": "1"}))
+    assert the(player.give(page), RepeatContactFound) == [], "who looks at a page does not come back"
+    (found,) = the(player.message("the bill is wrong still"), RepeatContactFound)
+    assert isinstance(found, RepeatContactFound)
+    assert (found.earlier, found.relation) == (CONVERSATION, None)
+    assert found.resolved_at_ms == player.now_ms
+    assert the(player.message("the bill!"), RepeatContactFound) == []
+
+
+def test_no_contact_repeats_where_the_policy_gives_no_window() -> None:
+    """Nor one about another topic."""
+    plain = Policy(channels=POLICY.channels, close_after_resolved_ms=50_000, taxonomy=TAXONOMY)
+    assert the(closed(Player(plain), "my bill").message("my bill"), RepeatContactFound) == []
+    assert the(closed(Player(TAGGED), "my bill").message("my claim"), RepeatContactFound) == []

@@ -1,0 +1,299 @@
+"""Correcting: what an agent says about which contact belongs where, as appended events, and how it is undone."""
+
+from collections.abc import Iterable
+
+import msgspec
+import pytest
+
+from actors import journey as journeys
+from actors import recent
+from actors.conversation import Conversation
+from actors.correcting import ORIGINS_MAX
+from actors.journey import AnyInput, Journey
+from protocol.commands import Join, Relate, Reply, Resolve, SetContext, Snooze, Split, TagInteraction
+from protocol.entities import RelationKind, Status
+from protocol.errors import Code, Refusal
+from protocol.events import AnyEvent, CorrelationCorrected, Event
+from protocol.inbound import InteractionStopped
+from tests.actors.player import CONVERSATION, CUSTOMER, Player, names
+
+SECOND = f"{CUSTOMER}-2"
+THIRD = f"{CUSTOMER}-3"
+
+_event = msgspec.msgpack.Decoder(AnyEvent).decode
+
+
+def two_contacts() -> Player:
+    """A mail and a chat in one conversation."""
+    player = Player()
+    player.message("my bill", reference="one@x", identities=("mailto:ann@example.org", "chat:1"))
+    player.message("my claim", channel="chat", identities=("chat:1",), session="s1", reference="chat-m1")
+    return player
+
+
+def of(player: Player, conversation: str) -> Conversation:
+    """Its state."""
+    return player.state.conversations[conversation]
+
+
+def numbers(player: Player, conversation: str) -> list[int]:
+    """The contacts it has."""
+    return [interaction.number for interaction in of(player, conversation).interactions]
+
+
+def only(events: Iterable[Event], kind: type) -> Event:
+    """The one event of that kind."""
+    (found,) = [event for event in events if isinstance(event, kind)]
+    return found
+
+
+def test_a_contact_is_split_off_into_a_conversation_of_its_own() -> None:
+    """Both streams say so; the contact keeps what is known of it, and the new one is related to the old."""
+    player = two_contacts()
+    events = player.command(Split(interactions=[2], reason="that is the claim"))
+    assert names(events) == ["CorrelationCorrected", "ConversationOpened", "InteractionMoved", "InteractionReceived"]
+    corrected = only(events, CorrelationCorrected)
+    assert isinstance(corrected, CorrelationCorrected)
+    assert (corrected.correction, corrected.other, corrected.interactions) == ("split", SECOND, [2])
+    assert (corrected.earlier_channel, corrected.channel) == ("email", "chat")
+    assert (numbers(player, CONVERSATION), numbers(player, SECOND)) == ([1], [1])
+    moved = of(player, SECOND).interactions[0]
+    assert (moved.channel, moved.session, moved.origins) == ("chat", "s1", ((CONVERSATION, 2),))
+    relation = of(player, SECOND).relation
+    assert relation is not None
+    assert (relation.kind, relation.conversation) == (RelationKind.FOLLOWS_UP, CONVERSATION)
+    assert of(player, SECOND).queue == of(player, CONVERSATION).queue
+
+
+def test_what_follows_a_split_goes_to_the_new_conversation() -> None:
+    """The chat's next word and its end by the session, an answer to one of its messages by the reference."""
+    player = two_contacts()
+    player.command(Split(interactions=[2]))
+    player.message("and?", channel="chat", identities=("chat:1",), session="s1")
+    player.message("as I said", in_reply_to=["chat-m1"])
+    assert of(player, SECOND).head == 2 + 1 + 2
+    player.message("the bill again", in_reply_to=["one@x"])
+    assert of(player, CONVERSATION).head == 5 + 2 + 1
+    player.give(player.input(InteractionStopped(session="s1"), channel="chat", identities=("chat:1",)))
+    assert of(player, SECOND).interactions[0].ended_at_ms
+
+
+def test_an_answer_to_our_reply_follows_the_contact_it_was_part_of() -> None:
+    """The references of what we sent in it move with it."""
+    player = two_contacts()
+    player.command(Reply(text="we look at the claim", channel="chat"))
+    player.outcome(f"{CONVERSATION}.5", 1, "sent", external_id="ours@x")
+    player.command(Split(interactions=[2]))
+    player.message("thank you", in_reply_to=["ours@x"])
+    assert "MessageReceived" in _kinds(player, SECOND)
+    assert "ours@x" not in of(player, CONVERSATION).references
+
+
+def test_a_split_is_undone_by_joining_back() -> None:
+    """The contact has its old number, and what was said in between comes with it; the other conversation is over."""
+    player = two_contacts()
+    player.command(Split(interactions=[2]))
+    player.message("and?", channel="chat", identities=("chat:1",), session="s1")
+    events = player.command(Join(other=SECOND))
+    assert names(events)[0] == "CorrelationCorrected"
+    assert names(events)[-1] == "ConversationClosed"
+    assert numbers(player, CONVERSATION) == [1, 2]
+    assert of(player, CONVERSATION).interactions[1].origins == ((SECOND, 1),)
+    assert of(player, CONVERSATION).interaction_count == 2
+    assert of(player, SECOND).status is Status.CLOSED
+    player.message("more", channel="chat", identities=("chat:1",), session="s1")
+    assert numbers(player, CONVERSATION) == [1, 2]
+
+
+def test_two_open_conversations_become_one() -> None:
+    """The other's contacts come, numbered on, and with them its thread references and its context."""
+    player = two_contacts()
+    player.command(Split(interactions=[2]))
+    player.command(SetContext(key="claim", value="CLM-1"), conversation=SECOND)
+    player.command(SetContext(key="phone", value="new"), conversation=SECOND)
+    player.command(SetContext(key="phone", value="old"))
+    player.command(Join(other=CONVERSATION), conversation=SECOND)
+    assert numbers(player, SECOND) == [1, 2]
+    context = {item.key: item.value for item in of(player, SECOND).context.values()}
+    assert context == {"claim": "CLM-1", "phone": "new", f"phone@{CONVERSATION}": "old"}
+    player.message("as I wrote", in_reply_to=["one@x"])
+    assert _kinds(player, SECOND)[-1] == "MessageReceived"
+    player.message("as you wrote", in_reply_to=[f"{CONVERSATION}.9@example.org"])
+    assert player.decision.events[0][0] == SECOND
+
+
+def test_a_join_is_undone_by_splitting_off() -> None:
+    """What came is split off again, into a conversation that begins then."""
+    player = two_contacts()
+    player.command(Split(interactions=[2]))
+    player.command(Join(other=SECOND))
+    player.command(Split(interactions=[2]))
+    assert (numbers(player, CONVERSATION), numbers(player, THIRD)) == ([1], [1])
+    assert of(player, THIRD).interactions[0].origins == ((SECOND, 1), (CONVERSATION, 2))
+
+
+def test_one_that_is_related_to_what_it_joins_takes_that_ones_relation() -> None:
+    """Nothing is related to itself."""
+    player = two_contacts()
+    player.command(Split(interactions=[2]))
+    corrected = only(player.command(Join(other=CONVERSATION), conversation=SECOND), CorrelationCorrected)
+    assert isinstance(corrected, CorrelationCorrected)
+    assert corrected.relation is None
+    assert corrected.previous is not None
+    assert of(player, SECOND).relation is None
+
+
+def test_a_resolved_one_is_opened_by_what_is_joined_into_it() -> None:
+    """The other was not done."""
+    player = two_contacts()
+    player.command(Split(interactions=[2]))
+    player.command(Resolve())
+    assert "ConversationReopened" in names(player.command(Join(other=SECOND)))
+    assert of(player, CONVERSATION).status is Status.OPEN
+
+
+def test_what_a_contact_was_about_leaves_with_it() -> None:
+    """The topic of the conversation is that of the contacts it has."""
+    player = two_contacts()
+    player.command(TagInteraction(interaction=2, topic="claim"))
+    assert (tags := of(player, CONVERSATION).tags) is not None
+    assert tags.topic is not None
+    player.command(Split(interactions=[2]))
+    assert of(player, CONVERSATION).tags is None
+    assert of(player, SECOND).tags == tags
+
+
+def test_an_agent_says_what_a_conversation_is_to_an_earlier_one() -> None:
+    """Sets, changes and takes back the one relation it has."""
+    player = two_contacts()
+    player.command(Resolve())
+    player.pass_time(50_000)
+    player.message("again")
+    events = player.command(Relate(kind=RelationKind.REPEATS, reason="the same bill"), conversation=SECOND)
+    (corrected,) = events
+    assert isinstance(corrected, CorrelationCorrected)
+    assert corrected.previous is not None
+    assert (corrected.previous.kind, corrected.other) == (RelationKind.FOLLOWS_UP, CONVERSATION)
+    relation = of(player, SECOND).relation
+    assert relation is not None
+    assert (relation.kind, relation.conversation, relation.reason) == (
+        RelationKind.REPEATS,
+        CONVERSATION,
+        "the same bill",
+    )
+    player.command(Relate(), conversation=SECOND)
+    assert of(player, SECOND).relation is None
+    player.command(Relate(kind=RelationKind.ESCALATES, earlier=CONVERSATION), conversation=SECOND)
+    assert of(player, SECOND).relation is not None
+
+
+REFUSED = [
+    ("no contact is named", Split(interactions=[]), Code.INVALID),
+    ("all contacts are named", Split(interactions=[1, 2]), Code.NOT_ALLOWED_NOW),
+    ("a contact it does not have", Split(interactions=[7]), Code.NOT_FOUND),
+    ("with itself", Join(other=CONVERSATION), Code.INVALID),
+    ("with one there is not", Join(other=SECOND), Code.NOT_FOUND),
+    ("with another customer's", Join(other="cubbbbbbbbbbbbbbbb-1"), Code.NOT_FOUND),
+    ("related to nothing", Relate(kind=RelationKind.REPEATS), Code.INVALID),
+    ("related to itself", Relate(kind=RelationKind.REPEATS, earlier=CONVERSATION), Code.INVALID),
+    ("related to one there is not", Relate(kind=RelationKind.REPEATS, earlier=THIRD), Code.NOT_FOUND),
+    ("no relation to take back", Relate(), Code.NOT_ALLOWED_NOW),
+    ("a reason without end", Split(interactions=[2], reason="x" * 501), Code.OVER_LIMIT),
+]
+
+
+@pytest.mark.parametrize(("name", "command", "code"), REFUSED, ids=[row[0] for row in REFUSED])
+def test_what_cannot_be_changes_nothing(name: str, command: Split | Join | Relate, code: Code) -> None:
+    """And says why."""
+    player = two_contacts()
+    before = journeys.freeze(player.state)
+    with pytest.raises(Refusal) as refused:
+        player.command(command)
+    assert refused.value.code == code
+    assert journeys.freeze(player.state) == before
+
+
+def test_one_whose_messages_have_not_left_is_not_joined_away() -> None:
+    """Their outcome is heard where they were queued."""
+    player = two_contacts()
+    player.command(Split(interactions=[2]))
+    player.command(Reply(text="one moment"), conversation=SECOND)
+    with pytest.raises(Refusal, match="have not left"):
+        player.command(Join(other=SECOND))
+    delivery = next(iter(of(player, SECOND).deliveries))
+    player.outcome(delivery, 1, "sent")
+    assert names(player.command(Join(other=SECOND)))[-1] == "ConversationClosed"
+
+
+def test_a_closed_conversation_is_not_corrected() -> None:
+    """What is over stays as it was."""
+    player = two_contacts()
+    player.command(Resolve())
+    player.pass_time(50_000)
+    with pytest.raises(Refusal, match="closed"):
+        player.command(Split(interactions=[2]))
+
+
+def test_a_snoozed_conversation_can_be_corrected() -> None:
+    """It sleeps on."""
+    player = two_contacts()
+    player.command(Snooze(until_ms=player.now_ms + 1000))
+    player.command(Split(interactions=[2]))
+    assert of(player, CONVERSATION).status is Status.SNOOZED
+
+
+def test_a_contact_is_moved_only_so_often() -> None:
+    """Each move leaves messages in one more place; the bound is said."""
+    player = two_contacts()
+    player.command(Split(interactions=[2]))
+    of(player, SECOND).interactions[0].origins = tuple((f"{CUSTOMER}-{n}", 1) for n in range(10, 10 + ORIGINS_MAX))
+    with pytest.raises(Refusal, match="moved"):
+        player.command(Join(other=SECOND))
+
+
+def test_the_same_correction_twice_is_one() -> None:
+    """A repeated command repeats its result."""
+    player = two_contacts()
+    player.command(Split(interactions=[2]), id="k")
+    assert player.command(Split(interactions=[2]), id="k") == []
+    assert player.decision.repeats == (CONVERSATION, 6)
+
+
+def test_a_snapshot_holds_corrections() -> None:
+    """Freezing and thawing loses nothing of them."""
+    player = two_contacts()
+    player.command(TagInteraction(interaction=2, topic="claim"))
+    player.command(Split(interactions=[2]))
+    player.command(Relate(kind=RelationKind.ESCALATES), conversation=SECOND)
+    assert journeys.thaw(journeys.freeze(player.state)) == player.state
+
+
+def test_events_of_a_correction_make_the_same_state_anew() -> None:
+    """Loaded from its journal, the journey is what it was."""
+    player, again = Recorded(), Journey(customer=CUSTOMER)
+    player.message("my bill", identities=("mailto:ann@example.org", "chat:1"))
+    player.message("my claim", channel="chat", identities=("chat:1",), session="s1")
+    player.command(Split(interactions=[2]))
+    player.command(Join(other=SECOND))
+    for stream, event in player.journal:
+        journeys.evolve(again, stream, event, msgspec.msgpack.encode(event))
+    assert journeys.freeze(again) == journeys.freeze(player.state)
+
+
+class Recorded(Player):
+    """Keeps what was journaled."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.journal: list[tuple[str, AnyEvent]] = []
+
+    def give(self, given: AnyInput) -> list[Event]:
+        """As ever."""
+        events = super().give(given)
+        self.journal += self.decision.events
+        return events
+
+
+def _kinds(player: Player, conversation: str) -> list[str]:
+    """The names of a conversation's newest events."""
+    return [type(_event(encoded)).__name__ for encoded in recent.events(of(player, conversation).recent)]
