@@ -255,6 +255,7 @@ def _way_out(
         direction=Direction.OUTBOUND,
         reason="an agent began it" if state.interactions else "",
         before=contact.before(state),
+        rest_at_ms=contact.resting_ms(policy, channel, now_ms),
     )
     return interaction, [started]
 

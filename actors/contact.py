@@ -5,7 +5,7 @@ A word of the customer wakes a snoozed conversation and opens a resolved one aga
 
 from typing import assert_never
 
-from actors.conversation import Conversation
+from actors.conversation import Conversation, resting
 from actors.policy import Policy
 from protocol.entities import Before, CarryOver, Direction, Interaction, Relation, Status
 from protocol.errors import Code, Refusal
@@ -19,6 +19,7 @@ from protocol.events import (
     DeliveryConfirmed,
     InteractionEnded,
     InteractionStarted,
+    InteractionWentOn,
     MessageReceived,
 )
 from protocol.inbound import (
@@ -177,8 +178,40 @@ def _interaction(
         session=session,
         reason=reason,
         before=before(state),
+        rest_at_ms=resting_ms(policy, event.channel, now_ms),
     )
     return number, [*events, started]
+
+
+def resting_ms(policy: Policy, channel: str, now_ms: int) -> int:
+    """When a contact that was last heard now is to be ended; 0 where no time ends it."""
+    rules = policy.channel(channel)
+    return now_ms + rules.rest_after_ms if rules.end_in_time else 0
+
+
+def decide_due(state: Conversation, policy: Policy, now_ms: int) -> list[AnyEvent]:
+    """Ends the contacts that rest by now; those that were heard meanwhile rest later."""
+    if not state.rest_at_ms or state.rest_at_ms > now_ms:
+        return []
+    events: list[AnyEvent] = []
+    for interaction in resting(state):
+        if interaction.rest_at_ms > now_ms:
+            continue
+        at_ms = interaction.last_at_ms + policy.channel(interaction.channel).rest_after_ms
+        number = interaction.number
+        if at_ms <= now_ms:
+            events.append(InteractionEnded(at_ms=now_ms, actor="system", interaction=number, reason="rest"))
+        else:
+            events.append(InteractionWentOn(at_ms=now_ms, actor="system", interaction=number, rest_at_ms=at_ms))
+    return events
+
+
+def end_all(state: Conversation, now_ms: int) -> list[AnyEvent]:
+    """Ends the contacts whose time is watched, because their conversation ends."""
+    return [
+        InteractionEnded(at_ms=now_ms, actor="system", interaction=interaction.number, reason="conversation closed")
+        for interaction in resting(state)
+    ]
 
 
 def before(state: Conversation) -> Before | None:

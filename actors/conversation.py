@@ -60,6 +60,7 @@ from protocol.events import (
     InteractionReceived,
     InteractionStarted,
     InteractionTagged,
+    InteractionWentOn,
     MessageQueued,
     MessageReceived,
     NoteAdded,
@@ -153,6 +154,8 @@ class Conversation(Struct, kw_only=True):
     """The newest one, also when it is over: its lease counts the offers."""
     spoken: Spoken | None = None
     """Most conversations are on one channel and withhold nothing: the first contact says where."""
+    rest_at_ms: int = 0
+    """When the first of its contacts may rest; 0: no time ends them."""
     tags: Tags | None = None
     """What it is about; None where nothing has said so."""
     work: Work | None = None
@@ -199,6 +202,11 @@ def evolve(state: Conversation, event: AnyEvent, encoded: bytes) -> Conversation
         case InteractionEnded():
             if interaction := interaction_of(state, event.interaction):
                 interaction.ended_at_ms, interaction.end_reason = event.at_ms, intern(event.reason)
+                _set_rest(state)
+        case InteractionWentOn():
+            if interaction := interaction_of(state, event.interaction):
+                interaction.rest_at_ms = event.rest_at_ms
+                _set_rest(state)
         case MessageReceived() | AutomaticReplyReceived() | ActivitySeen() | MessageQueued():
             _contact(state, event)
         case InteractionTagged():
@@ -355,9 +363,11 @@ def _start(state: Conversation, event: InteractionStarted) -> None:
             session=event.session,
             reason=intern(event.reason),
             before=event.before,
+            rest_at_ms=event.rest_at_ms,
         )
     )
     _bound(state)
+    _set_rest(state)
 
 
 def _bound(state: Conversation) -> None:
@@ -366,6 +376,15 @@ def _bound(state: Conversation) -> None:
         state.spoken = state.spoken or Spoken(channel=state.channel)
         ended = next((i for i, old in enumerate(state.interactions[:-1]) if old.ended_at_ms), 0)
         del state.interactions[ended]
+
+
+def resting(state: Conversation) -> list[Interaction]:
+    """The contacts that go on and that time ends."""
+    return [each for each in state.interactions if each.rest_at_ms and not each.ended_at_ms]
+
+
+def _set_rest(state: Conversation) -> None:
+    state.rest_at_ms = min((each.rest_at_ms for each in resting(state)), default=0)
 
 
 def _work(state: Conversation) -> Work:
@@ -393,6 +412,7 @@ def _move(state: Conversation, event: InteractionMoved) -> None:
     # Where we speak is not where the first of the others was.
     state.spoken = state.spoken or Spoken(channel=state.channel)
     state.interactions = [i for i in state.interactions if i.number != event.interaction]
+    _set_rest(state)
     if event.references:
         state.references = tuple(r for r in state.references if r not in event.references)
     # What it was about may have left with the interaction.
@@ -409,6 +429,7 @@ def _receive(state: Conversation, event: InteractionReceived) -> None:
     state.interactions.sort(key=lambda interaction: interaction.number)
     state.interaction_count = max(state.interaction_count, event.interaction.number)
     _bound(state)
+    _set_rest(state)
     if event.interaction.tags is not None:
         state.tags = merged(state.tags, event.interaction.tags)
     for reference in event.references:

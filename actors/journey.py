@@ -199,6 +199,8 @@ def next_due_ms(state: Journey) -> int | None:
     for conversation in state.conversations.values():
         if conversation.wake_at_ms:
             due.append(conversation.wake_at_ms)
+        if conversation.rest_at_ms:
+            due.append(conversation.rest_at_ms)
         # A closing waits for what still has to leave; the outcome's commit sets the alarm anew.
         if conversation.close_at_ms and not delivery.in_line(conversation):
             due.append(conversation.close_at_ms)
@@ -589,8 +591,11 @@ def _due(state: Journey, policy: Policy, now_ms: int) -> Decision:
         events += [(conversation.id, event) for event in attempts]
         # What still has to leave keeps it from closing: it rings again when that is settled.
         resolved = conversation.status is Status.RESOLVED and conversation.close_at_ms <= now_ms
-        if resolved and not delivery.in_line(conversation):
-            events.append((conversation.id, ConversationClosed(at_ms=now_ms, actor="system", reason="resolved")))
+        if not resolved or delivery.in_line(conversation):
+            events += [(conversation.id, event) for event in contact.decide_due(conversation, rules, now_ms)]
+            continue
+        events += [(conversation.id, event) for event in contact.end_all(conversation, now_ms)]
+        events.append((conversation.id, ConversationClosed(at_ms=now_ms, actor="system", reason="resolved")))
     return Decision(events)
 
 

@@ -36,6 +36,8 @@ class ChannelRules(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True
     """The account replies go out by where the conversation has had no contact on this channel yet."""
     rest_after_ms: int = DAY_MS
     """A contact that was silent this long is over: the next word begins another."""
+    end_in_time: bool = False
+    """Whether such a contact is ended when that time has passed; else its end is noted when the next one begins."""
     uncertain: Literal["retry", "hold"] = "hold"
     """What happens to a send of unknown outcome: `retry` under the same idempotency key, or `hold` for a person."""
 

@@ -220,6 +220,8 @@ def _contents(at: Place, event: ev.AnyEvent) -> Iterable[Patch]:
             yield from moved_rows(at, event)
         case ev.InteractionReceived():
             yield from came_rows(at, event)
+        case ev.InteractionWentOn():
+            pass  # Its timer is all.
         case ev.ContextSet():
             yield from context_rows(at, event)
         case ev.ContextRefused():

@@ -4,6 +4,7 @@ One table for both who needs it: the live conversation, which acts when one is d
 rows find the conversations that are not live. A timer is named by its stream and its kind:
 
     wake              end of a snooze
+    rest:<number>     when a contact may have rested, where the policy has time end it
     close             end of the time a resolved conversation waits for the customer's next word
     handoff           end of an open offer's lease
     delivery:<id>     a delivery that is queued, in flight, or waiting for its next attempt
@@ -30,6 +31,11 @@ from protocol.events import (
     HandoffExpired,
     HandoffOffered,
     HandoffWithdrawn,
+    InteractionEnded,
+    InteractionMoved,
+    InteractionReceived,
+    InteractionStarted,
+    InteractionWentOn,
     MessageQueued,
 )
 
@@ -41,6 +47,11 @@ HANDOFF = "handoff"
 def delivery_timer(delivery: str) -> str:
     """The kind of a delivery's timer."""
     return f"delivery:{delivery}"
+
+
+def rest_timer(interaction: int) -> str:
+    """The kind of a contact's timer."""
+    return f"rest:{interaction}"
 
 
 def timer_changes(event: AnyEvent) -> list[tuple[str, int | None]]:
@@ -57,6 +68,12 @@ def timer_changes(event: AnyEvent) -> list[tuple[str, int | None]]:
             return [(WAKE, None), (CLOSE, event.close_at_ms)]
         case ConversationReopened() | ConversationClosed():
             return [(WAKE, None), (CLOSE, None)]
+        case InteractionStarted(rest_at_ms=rest_at_ms) | InteractionWentOn(rest_at_ms=rest_at_ms):
+            return [(rest_timer(event.interaction), rest_at_ms)] if rest_at_ms else []
+        case InteractionEnded() | InteractionMoved():
+            return [(rest_timer(event.interaction), None)]
+        case InteractionReceived(interaction=came):
+            return [(rest_timer(came.number), came.rest_at_ms)] if came.rest_at_ms and not came.ended_at_ms else []
         case MessageQueued() | DeliveryAttempted() | DeliveryReplayed():
             return [(delivery_timer(event.delivery), event.at_ms)]
         case DeliveryFailed() | DeliveryUncertain():

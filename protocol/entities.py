@@ -120,6 +120,8 @@ class Interaction(Struct, kw_only=True, omit_defaults=True):
     tags: Tags | None = None
     before: Before | None = None
     """None where nothing was before it."""
+    rest_at_ms: int = 0
+    """When it is looked at whether it rests; 0: not before the next contact."""
     origins: tuple[tuple[str, int], ...] = ()
     """Where its messages up to a correction are: pairs of conversation and number. Empty: all in this conversation."""
 

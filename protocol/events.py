@@ -65,6 +65,8 @@ class InteractionStarted(Event, kw_only=True, frozen=True, tag="InteractionStart
     """Why it was taken to belong to this conversation; empty where it opened it."""
     before: Before | None = None
     """None where nothing was before it."""
+    rest_at_ms: int = 0
+    """When it ends unless something is said; 0: no time ends it."""
 
 
 class InteractionEnded(Event, kw_only=True, frozen=True, tag="InteractionEnded"):
@@ -72,6 +74,13 @@ class InteractionEnded(Event, kw_only=True, frozen=True, tag="InteractionEnded")
 
     interaction: int
     reason: str = ""
+
+
+class InteractionWentOn(Event, kw_only=True, frozen=True, tag="InteractionWentOn"):
+    """The time at which a contact would have rested has passed, and it was not silent: the next is `rest_at_ms`."""
+
+    interaction: int
+    rest_at_ms: int
 
 
 class MessageReceived(Event, kw_only=True, frozen=True, tag="MessageReceived"):
@@ -551,6 +560,7 @@ AnyEvent = (
     | MessageReceived
     | AutomaticReplyReceived
     | ActivitySeen
+    | InteractionWentOn
     | InteractionTagged
     | RepeatContactFound
     | CorrelationCorrected

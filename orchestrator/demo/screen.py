@@ -111,6 +111,8 @@ def _told(event: AnyEvent) -> tuple[str, str]:
             return "", ", ".join([*(tag.value for tag in tags if tag), *event.keys])
         case e.RepeatContactFound():
             return event.channel, f"{event.topic}, as in {event.earlier}"
+        case e.InteractionWentOn():
+            return "", ""
         case e.CorrelationCorrected():
             return "", f"{event.correction} {event.other}"
         case e.InteractionMoved():

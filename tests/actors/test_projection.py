@@ -72,6 +72,7 @@ SAMPLES: list[ev.AnyEvent] = [
     ev.ConversationReopened(at_ms=AT_MS, actor="customer", reason="the customer spoke"),
     ev.ConversationClosed(at_ms=AT_MS, actor="system", reason="resolved"),
     ev.NoteAdded(at_ms=AT_MS, actor="agent:ann", text="calls back"),
+    ev.InteractionWentOn(at_ms=AT_MS, interaction=1, rest_at_ms=AT_MS + 9),
     ev.InteractionTagged(
         at_ms=AT_MS,
         actor="system",
@@ -226,13 +227,14 @@ WRITES: dict[type[ev.AnyEvent], dict[str, dict[str, Any] | None]] = {
         "relation": {"kind": "repeats", "reason": "same invoice"},
     },
     ev.InteractionStarted: {"conversation": {"channel": "sms"}, "interaction": {"direction": "inbound"}},
-    ev.InteractionEnded: {"interaction": {"ended_at_ms": AT_MS, "end_reason": "rest"}},
+    ev.InteractionEnded: {"interaction": {"ended_at_ms": AT_MS, "end_reason": "rest"}, "timer": None},
     ev.MessageReceived: {
         "conversation": {},
         "attachment": {"name": "bill.pdf", "size_bytes": 7, "media_type": "application/octet-stream"},
     },
     ev.AutomaticReplyReceived: {},
     ev.ActivitySeen: {},
+    ev.InteractionWentOn: {"timer": {"due_ms": AT_MS + 9}},
     ev.InteractionTagged: {"interaction": {"topic": "bill"}, "interaction_key": {}},
     ev.RepeatContactFound: {
         "repeat_contact": {"earlier": "cu1-0", "topic": "bill", "resolved_at_ms": AT_MS - 9},
@@ -243,7 +245,12 @@ WRITES: dict[type[ev.AnyEvent], dict[str, dict[str, Any] | None]] = {
         "relation": {"kind": "escalates", "reason": "a complaint"},
         "action": {"kind": "corrected", "detail": "relate cu1-0"},
     },
-    ev.InteractionMoved: {"conversation": {"channel": "sms"}, "interaction": None, "interaction_key": None},
+    ev.InteractionMoved: {
+        "conversation": {"channel": "sms"},
+        "interaction": None,
+        "interaction_key": None,
+        "timer": None,
+    },
     ev.InteractionReceived: {
         "conversation": {"channel": "phone"},
         "interaction": {"channel": "phone", "topic": "claim", "prior_actions": 1},

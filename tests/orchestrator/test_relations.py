@@ -1,4 +1,4 @@
-"""Where contacts belong, shown to a user: at an agent's socket, over HTTP and in the archive, with all parts in one loop."""
+"""Where contacts belong, shown to a user: at an agent's socket, over HTTP and in the archive."""
 
 import asyncio
 import itertools

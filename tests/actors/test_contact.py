@@ -1,0 +1,112 @@
+"""Contacts that time ends: a chat times out and a mail thread rests without anyone's next word."""
+
+import msgspec
+
+from actors import journey as journeys
+from actors.policy import ChannelRules, Policy
+from protocol.commands import Join, Reply, Resolve, Split
+from protocol.events import InteractionEnded, InteractionStarted, InteractionWentOn
+from protocol.inbound import InteractionBegan, InteractionStopped
+from tests.actors.player import CONVERSATION, CUSTOMER, POLICY, Player, names
+from tests.actors.world import world
+
+MINUTE_MS = 60_000
+CHAT = {"channel": "chat", "identities": ("web:1",)}
+TIMED = Policy(
+    channels={
+        "chat": ChannelRules(account="chat", rest_after_ms=15 * MINUTE_MS, end_in_time=True),
+        "email": ChannelRules(account="mail", rest_after_ms=72 * 60 * MINUTE_MS, end_in_time=True),
+        "phone": ChannelRules(account="phone"),
+    },
+    close_after_resolved_ms=5 * MINUTE_MS,
+)
+
+
+def test_a_chat_times_out() -> None:
+    """At its time, without a next word; what comes then is another contact."""
+    player = Player(TIMED)
+    (started,) = [e for e in player.message(**CHAT) if isinstance(e, InteractionStarted)]
+    assert started.rest_at_ms == player.now_ms + 15 * MINUTE_MS == journeys.next_due_ms(player.state)
+    assert player.pass_time(15 * MINUTE_MS - 1) == []
+    (ended,) = player.pass_time(1)
+    assert isinstance(ended, InteractionEnded)
+    assert (ended.interaction, ended.reason) == (1, "rest")
+    assert journeys.next_due_ms(player.state) is None
+    assert names(player.message(**CHAT)) == ["InteractionStarted", "MessageReceived"]
+
+
+def test_a_chat_that_was_heard_meanwhile_goes_on() -> None:
+    """Its time is moved once for all that was said, and counts from the last word, ours as well as theirs."""
+    player = Player(TIMED)
+    player.message(**CHAT)
+    player.now_ms += 10 * MINUTE_MS
+    player.message(**CHAT)
+    player.now_ms += 2 * MINUTE_MS
+    player.command(Reply(text="one moment"))
+    (went_on,) = player.pass_time(3 * MINUTE_MS)
+    assert isinstance(went_on, InteractionWentOn)
+    assert went_on.rest_at_ms == player.now_ms + 12 * MINUTE_MS == journeys.next_due_ms(player.state)
+    assert names(player.pass_time(12 * MINUTE_MS)) == ["InteractionEnded"]
+
+
+def test_each_channel_has_its_time() -> None:
+    """The mail rests later; a call that no time ends is over when it is hung up."""
+    player = Player(TIMED)
+    phone = {"channel": "phone", "identities": ("tel:+447700900123",)}
+    player.message(identities=("mailto:ann@example.org", "web:1", "tel:+447700900123"))
+    player.message(**CHAT)
+    player.give(player.input(InteractionBegan(session="c1"), **phone))  # type: ignore[arg-type]
+    assert [e.interaction for e in player.pass_time(15 * MINUTE_MS)] == [2]  # type: ignore[attr-defined]
+    assert [e.interaction for e in player.pass_time(72 * 60 * MINUTE_MS)] == [1]  # type: ignore[attr-defined]
+    stopped = player.input(InteractionStopped(session="c1", reason="hung up"), **phone)  # type: ignore[arg-type]
+    (ended,) = player.give(stopped)
+    assert isinstance(ended, InteractionEnded)
+    assert (ended.interaction, ended.reason) == (3, "hung up")
+
+
+def test_no_time_ends_a_contact_unless_the_policy_says_so() -> None:
+    """As it was: noted when the next one begins."""
+    player = Player(POLICY)
+    player.message(**CHAT)
+    assert journeys.next_due_ms(player.state) is None
+    assert player.pass_time(1_000_001) == []
+    assert names(player.message(**CHAT))[0] == "InteractionEnded"
+
+
+def test_a_conversation_that_closes_ends_its_contacts() -> None:
+    """So that no timer is left of it."""
+    player = Player(TIMED)
+    player.message(**CHAT)
+    player.command(Resolve())
+    assert names(player.pass_time(5 * MINUTE_MS)) == ["InteractionEnded", "ConversationClosed"]
+    assert journeys.next_due_ms(player.state) is None
+
+
+def test_a_contact_takes_its_time_along() -> None:
+    """Split off and joined back, it ends when it would have ended."""
+    player = Player(TIMED)
+    player.message(identities=("mailto:ann@example.org", "web:1"))
+    player.message(**CHAT)
+    due_ms = journeys.next_due_ms(player.state)
+    player.command(Split(interactions=[2]))
+    assert player.state.conversations[f"{CUSTOMER}-2"].rest_at_ms == due_ms
+    player.command(Join(other=f"{CUSTOMER}-2"))
+    assert player.state.conversations[CONVERSATION].rest_at_ms == due_ms
+    assert names(player.pass_time(15 * MINUTE_MS)) == ["InteractionEnded"]
+
+
+async def test_a_contact_ends_though_its_cell_died() -> None:
+    """The timer is a row: the next life of the cell finds it, and its row goes with it."""
+    async with world(cells=1, policy=msgspec.structs.replace(TIMED, queues={})) as made:
+        answer = await made.intake.submit(made.event(account="chat", identities=("web:1",)))
+        await made.archived()
+        assert len(await made.archive_store.rows("timer")) == 1
+        made.kill_cell(0)
+        cell = await made.start_cell(0)
+        made.now_ms += 15 * MINUTE_MS
+        cell.tick(made.now_ms)
+        await made.until(lambda: made.journal.position >= answer.position + 1)
+        await made.archived()
+        events = await made.archive_store.events_of_stream(answer.stream, 0, 10)
+        assert b"InteractionEnded" in events[-1].body
+        assert await made.archive_store.rows("timer") == []
