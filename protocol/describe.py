@@ -212,8 +212,10 @@ def _kind(kind: types.Type) -> str:
             return next((name for name, union in MEMBERS.items() if set(get_args(union)) == _classes(kinds)), "") or (
                 " or ".join(names)
             )
-        case types.ListType(item_type=inner):
+        case types.ListType(item_type=inner) | types.VarTupleType(item_type=inner):
             return f"list of {_kind(inner)}"
+        case types.TupleType(item_types=kinds):
+            return f"list ({', '.join(map(_kind, kinds))})"
         case types.DictType(value_type=inner):
             return f"object of {_kind(inner)}"
         case types.EnumType(cls=enum):

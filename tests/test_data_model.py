@@ -14,7 +14,7 @@ from adapters.stores.journal_schema import JOURNAL
 from adapters.stores.migrations import Schema
 from adapters.stores.sqlite_archive import SqliteArchive
 from protocol import events as ev
-from protocol.entities import Relation, RelationKind
+from protocol.entities import Interaction, Relation, RelationKind
 from tests.adapters.stores.story import HOUR_MS, MINUTE_MS, Story
 
 PAGE = (Path(__file__).parents[1] / "docs" / "data-model.md").read_text()
@@ -97,7 +97,22 @@ def tell() -> Story:
     story.unit(ANN, (first, ev.ConversationClosed(at_ms=0, actor="system", reason="resolved")))
     again = Relation(kind=RelationKind.REPEATS, conversation=first, reason="within a week of it")
     story.open(ANN, f"{ANN}-2", MAIL, "chat", "April is wrong too", relation=again)
-    story.meet(BOB, "chat:bob", "chat", "Do you sell lamps?", queue="sales")
+    lamps = story.meet(BOB, "chat:bob", "chat", "Do you sell lamps?", queue="sales")
+    story.unit(BOB, (lamps, story.contact(2, "tel:+447700900124", "sms")))
+    story.unit(BOB, (lamps, story.message(2, "tel:+447700900124", "sms", "And curtains?")))
+    split = ev.CorrelationCorrected(
+        at_ms=0, correction="split", other=f"{BOB}-2", interactions=[2], earlier_channel="chat", channel="sms"
+    )
+    moved = Interaction(
+        number=1, channel="sms", account="sms", identity="tel:+447700900124", origins=((lamps, 2),), started_at_ms=1
+    )
+    story.unit(
+        BOB,
+        (lamps, split),
+        (f"{BOB}-2", ev.ConversationOpened(at_ms=0, customer=BOB, queue="sales")),
+        (lamps, ev.InteractionMoved(at_ms=0, interaction=2, to=f"{BOB}-2", number=1, channel="chat")),
+        (f"{BOB}-2", ev.InteractionReceived(at_ms=0, interaction=moved, came_from=lamps, channel="sms")),
+    )
     third = story.meet(CARA, "mailto:cara@example.org", "email", "Hello")
     dead = story.reply(CARA, third, 1, "mailto:cara@example.org", "email", "Good day")
     story.unit(CARA, (third, ev.DeliveryDead(at_ms=0, actor="system", delivery=dead, code="550", reason="no mailbox")))
@@ -133,7 +148,7 @@ def _journey(rows: list[Row]) -> bool:
 
 ANSWERS: list[Callable[[list[Row]], bool]] = [
     _journey,
-    lambda rows: rows == [("bills", 2, 2, 2.0, 2.0), ("sales", 1, 1, 2.0, 2.0)],
+    lambda rows: rows == [("bills", 2, 2, 2.0, 2.0), ("sales", 2, 2, 2.0, 2.0)],
     lambda rows: {(row[0], row[3]) for row in rows} == {(f"{ANN}-2", 120), (f"{BOB}-1", 120)},
     lambda rows: rows == [("email", 2, 2, 30.0, 60.0), ("chat", 2, 0, None, None)],
     lambda rows: rows == [("bills", "repeats", 1, 1.0)],
@@ -149,6 +164,8 @@ ANSWERS: list[Callable[[list[Row]], bool]] = [
     lambda rows: rows == [("bill.viewed", 1)],
     lambda rows: rows == [("email → sms", "contract", 1, "queue:bills", f"{ANN}-1")],
     lambda rows: [(row[0], row[4]) for row in rows] == [(f"{ANN}-1", "[Bill] My [bill] is wrong")],
+    lambda rows: rows == [("chat", "sms", "split", 1)],
+    lambda rows: rows == [(1, "customer", "And curtains?")],
 ]
 """What each question must answer about the story."""
 
@@ -165,7 +182,7 @@ async def test_the_questions_are_answered(tmp_path: Path) -> None:
     asked = questions()
     assert len(asked) == len(ANSWERS)
     for (heading, sql), right in zip(asked, ANSWERS, strict=True):
-        rows = db.execute(sql, {"identity": MAIL, "now_ms": story.now_ms}).fetchall()
+        rows = db.execute(sql, {"identity": MAIL, "now_ms": story.now_ms, "conversation": f"{BOB}-2"}).fetchall()
         assert right(rows), (heading, rows)
     db.close()
     await archive.close()
