@@ -33,6 +33,14 @@ class Past(Struct, frozen=True):
     resolved_at_ms: int
 
 
+class Glimpse(Struct, frozen=True):
+    """What the customer looked at last while nothing was open."""
+
+    tags: Tags
+    channel: str
+    at_ms: int
+
+
 class Correlated(Struct, frozen=True):
     """Where the event goes: an existing conversation's id, or empty for a new one with `relation` to an earlier."""
 
@@ -233,6 +241,14 @@ def _window_reason(conversation: Conversation, asked: _Asked) -> str | None:
             within = f"{interaction.channel} → {later} within {spell(window.within_ms)}"
             return f"{within}: {spell(passed_ms)} after the contact before"
     return None
+
+
+def glimpsed(glimpse: Glimpse | None, channel: str, rules: CorrelationRules, now_ms: int) -> Tags | None:
+    """What a contact on `channel` that begins now is likely to be about; None without a window for that."""
+    if glimpse is None:
+        return None
+    window = _window(rules.windows, glimpse.channel, channel)
+    return glimpse.tags if window is not None and now_ms - glimpse.at_ms <= window.within_ms else None
 
 
 def _window(windows: Sequence[Window], earlier: str, later: str) -> Window | None:

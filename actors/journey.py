@@ -33,10 +33,10 @@ from actors import (
 from actors.capturing import POLICY
 from actors.conversation import Conversation
 from actors.conversation import evolve as evolve_conversation
-from actors.correlation import Correlated, Past, correlate
+from actors.correlation import Correlated, Glimpse, Past, correlate, glimpsed
 from actors.once import OnceKeys, Seen
 from actors.policy import Policy
-from actors.tagging import NO_TAGS, tags_of
+from actors.tagging import NO_TAGS, tags_of, with_before
 from protocol.commands import ApplyPolicy, BeginReplay, EndReplay, Join, LinkIdentity, MarkReplayed, Relate, Split
 from protocol.entities import ConversationView, CustomerView, Relation, Status, Tags
 from protocol.errors import Code, Refusal
@@ -59,7 +59,14 @@ from protocol.events import (
     ReplayRefused,
 )
 from protocol.identities import normalise
-from protocol.inbound import ActivityArrived, DeliveryReport, InboundEvent, PastConversation
+from protocol.inbound import (
+    ActivityArrived,
+    DeliveryReport,
+    InboundEvent,
+    InteractionBegan,
+    MessageArrived,
+    PastConversation,
+)
 from protocol.links import Ask, Input, Outcome, Quarantine
 
 CLOSED_MAX = 4
@@ -85,6 +92,7 @@ class Aside(Struct, kw_only=True):
     before_count: int = 0
     """The newest activities since no conversation was open (see `actors.recent`): the next one may begin with them."""
     remembered: tuple[Past, ...] = ()
+    glimpse: Glimpse | None = None
 
 
 class Journey(Struct, kw_only=True):
@@ -106,6 +114,11 @@ class Journey(Struct, kw_only=True):
     def remembered(self) -> tuple[Past, ...]:
         """What the newest closed conversations were about, of those that were about something."""
         return self.aside.remembered if self.aside else ()
+
+    @property
+    def glimpse(self) -> Glimpse | None:
+        """What the customer looked at last while nothing was open."""
+        return self.aside.glimpse if self.aside else None
 
     def head_of(self, stream: str) -> int:
         """The newest seq of one of its streams; 0 for a stream that does not exist yet."""
@@ -313,6 +326,8 @@ def _receive(state: Journey, given: Input, policy: Policy, now_ms: int) -> Decis
         facts = importing.decide(event, event.data, state.customer, new_id, policy, now_ms)
         return Decision([*facts, *about_person], identities=assigned)
     tags = tags_of(event, policy.taxonomy)
+    if state.glimpse is not None:
+        tags = _with_glimpse(state.glimpse, event, tags, policy, now_ms)
     correlated = correlate(
         state.conversations,
         state.past,
@@ -340,7 +355,8 @@ def _receive(state: Journey, given: Input, policy: Policy, now_ms: int) -> Decis
         return _captured(state, conversation, given, decided, (about_person, assigned), rules, now_ms)
     if isinstance(event.data, ActivityArrived):
         # Nothing is open: what they look at is kept with the person, and opens no work for anyone.
-        return Decision([(state.customer, _activity(event, event.data, now_ms)), *about_person], identities=assigned)
+        seen = _activity(event, event.data, None if tags is NO_TAGS else tags, now_ms)
+        return Decision([(state.customer, seen), *about_person], identities=assigned)
     new = Conversation(id=f"{state.customer}-{state.opened + 1}", customer=state.customer)
     decided = [_open(state, event, correlated, policy, now_ms), *contact.decide(new, event, policy, now_ms)]
     if tags is not NO_TAGS:
@@ -441,7 +457,7 @@ def _evidence(given: Input, own: bool) -> str:
     return "first_contact" if given.proposed and own else "asserted_by_channel"
 
 
-def _activity(event: InboundEvent, data: ActivityArrived, now_ms: int) -> AnyEvent:
+def _activity(event: InboundEvent, data: ActivityArrived, tags: Tags | None, now_ms: int) -> AnyEvent:
     return ActivitySeen(
         at_ms=now_ms,
         actor=contact.CUSTOMER,
@@ -452,7 +468,16 @@ def _activity(event: InboundEvent, data: ActivityArrived, now_ms: int) -> AnyEve
         name=data.name,
         properties=data.properties,
         context=data.context,
+        tags=tags,
     )
+
+
+def _with_glimpse(glimpse: Glimpse, event: InboundEvent, tags: Tags, policy: Policy, now_ms: int) -> Tags:
+    """What a word of the customer is about, also by what they looked at before."""
+    if not isinstance(event.data, MessageArrived | InteractionBegan):
+        return tags
+    seen = glimpsed(glimpse, event.channel, policy.correlation, now_ms)
+    return tags if seen is None else with_before(tags, seen)
 
 
 def _conflict(state: Journey, given: Input, policy: Policy, now_ms: int) -> Decision:
@@ -623,6 +648,8 @@ def _evolve_own(state: Journey, event: AnyEvent, encoded: bytes) -> None:
         case ActivitySeen():
             aside = _aside(state)
             aside.before, aside.before_count = recent.add(aside.before, aside.before_count, encoded)
+            if event.tags is not None:
+                aside.glimpse = Glimpse(event.tags, event.channel, event.at_ms)
         case IdentityConflictFound() | InputQuarantined() | PolicyApplied() | PastImported():
             pass
         case CustomerErased():
@@ -639,7 +666,7 @@ def _evolve_in(state: Journey, stream: str, event: AnyEvent, encoded: bytes) -> 
         conversation = state.conversations[stream] = Conversation(id=stream, customer=state.customer)
         state.opened += 1
         if state.aside is not None and event.actor != importing.IMPORTED:
-            state.aside.before, state.aside.before_count = b"", 0
+            state.aside.before, state.aside.before_count, state.aside.glimpse = b"", 0, None
     evolve_conversation(conversation, event, encoded)
     if type(event) is ConversationClosed:
         _retire(state, stream, event)

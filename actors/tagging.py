@@ -1,9 +1,9 @@
 """Tagging: what an inbound event is about, by the policy's taxonomy, with the evidence. Pure.
 
 Evidence has a strength: what an agent says, then what the channel says (a menu, a page, the account), a rule, the
-subject, and words in the text. Of equally strong labels the one with the most different words found counts, then the
-taxonomy's order. A tag that is known gives way to stronger evidence alone: one issue does not change its topic with
-every word.
+subject, words in the text, and what the customer looked at shortly before. Of equally strong labels the one with the
+most different words found counts, then the taxonomy's order. A tag that is known gives way to stronger evidence alone:
+one issue does not change its topic with every word.
 """
 
 import re
@@ -22,7 +22,7 @@ TEXT_READ_MAX = 8_000
 KEYS_MAX = 16
 """Keys of one interaction, and of one conversation: a list of claims is about none of them."""
 MATCHED_MAX = 120
-STRENGTH = {"agent": 5, "channel": 4, "rule": 3, "subject": 2, "words": 1}
+STRENGTH = {"agent": 5, "channel": 4, "rule": 3, "subject": 2, "words": 1, "before": 0}
 
 _SEPARATORS = re.compile(r"[\s\-./]+")
 _WORD = re.compile(r"\w+")
@@ -35,6 +35,24 @@ def tags_of(event: InboundEvent, taxonomy: Taxonomy) -> Tags:
         return NO_TAGS
     said = _said(event)
     return NO_TAGS if said is None else _compiled(taxonomy).read(said)
+
+
+def with_before(found: Tags, seen: Tags) -> Tags:
+    """What is found, and for what it leaves open, what the customer looked at before they made contact."""
+    return merged(
+        Tags(
+            topic=_before(seen.topic),
+            intent=_before(seen.intent),
+            product_line=_before(seen.product_line),
+            segment=_before(seen.segment),
+            keys=seen.keys,
+        ),
+        found,
+    )
+
+
+def _before(tag: Tag | None) -> Tag | None:
+    return Tag(value=tag.value, tagger="before", matched=tag.matched) if tag else None
 
 
 def news(known: Tags | None, found: Tags) -> Tags:

@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 from msgspec import Struct
 
-from protocol.entities import Before, CarryOver, ContextValue, Direction, Interaction, Relation, Tag
+from protocol.entities import Before, CarryOver, ContextValue, Direction, Interaction, Relation, Tag, Tags
 from protocol.handoffs import HandoffPackage
 from protocol.inbound import Attachment, GivenContext
 
@@ -125,6 +125,8 @@ class ActivitySeen(Event, kw_only=True, frozen=True, tag="ActivitySeen"):
     context: GivenContext | None = None
     """What it made known, where no conversation was open to know it; it comes in with the next one (see
     `ActivityCarried`)."""
+    tags: Tags | None = None
+    """What it is about, while no conversation is open: a contact that begins soon after is likely about the same."""
 
 
 class InteractionTagged(Event, kw_only=True, frozen=True, tag="InteractionTagged"):

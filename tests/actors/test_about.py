@@ -212,3 +212,33 @@ def test_no_contact_repeats_where_the_policy_gives_no_window() -> None:
     plain = Policy(channels=POLICY.channels, close_after_resolved_ms=50_000, taxonomy=TAXONOMY)
     assert the(closed(Player(plain), "my bill").message("my bill"), RepeatContactFound) == []
     assert the(closed(Player(TAGGED), "my bill").message("my claim"), RepeatContactFound) == []
+
+
+def test_who_looks_at_something_and_then_rings_is_taken_to_ring_about_it() -> None:
+    """Within the window of the pair of channels; their own words count for more, and it is used once."""
+    rules = CorrelationRules(windows=(Window(earlier="web", later="phone", within_ms=7_200_000),))
+    policy = Policy(taxonomy=TAXONOMY, correlation=rules, close_after_resolved_ms=50_000)
+    menu = ActivityArrived(name="page", properties={"menu": "1"})
+    both = ("web:1", *PHONE)
+    for later, late_ms, expected in (("phone", 7_200_000, "bill"), ("phone", 7_200_001, ""), ("chat", 1, "")):
+        player = Player(policy)
+        player.give(player.input(menu, channel="web", identities=both))
+        player.now_ms += late_ms
+        player.give(player.input(InteractionBegan(session="c1"), channel=later, identities=PHONE))
+        tags = player.state.conversations[CONVERSATION].tags
+        assert (tags.topic.value if tags and tags.topic else "") == expected
+        assert player.state.glimpse is None
+    player = Player(policy)
+    player.give(player.input(menu, channel="web", identities=both))
+    player.message("my claim", channel="phone", identities=PHONE)
+    tags = player.state.conversations[CONVERSATION].tags
+    assert tags is not None
+    assert tags.topic == Tag(value="claim", tagger="words", matched="claim")
+    player = Player(policy)
+    player.give(player.input(menu, channel="web", identities=both))
+    player.give(player.input(InteractionBegan(session="c1"), channel="phone", identities=PHONE))
+    player.message("no, my claim", channel="phone", identities=PHONE, session="c1")
+    tags = player.state.conversations[CONVERSATION].tags
+    assert tags is not None
+    assert tags.topic is not None
+    assert tags.topic.value == "claim"
