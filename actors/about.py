@@ -58,17 +58,18 @@ def after_contact(
     event: InboundEvent,
     found: Tags,
     relation: Relation | None,
-    remembered: Sequence[Past],
+    resolved: Sequence[Past],
     policy: Policy,
     now_ms: int,
 ) -> list[AnyEvent]:
     """What an inbound event of interaction `number` says about what the conversation is about. `state` is the one
-    before the event, `relation` what it has from now on."""
+    before the event, `relation` what it has from now on, `resolved` the customer's others that were said to be done, the
+    newest last."""
     interaction = interaction_of(state, number)
     tags = tagged(number, interaction.tags if interaction else None, found, "system", now_ms)
     if found.topic is None or not policy.correlation.repeat_within_ms:
         return tags
-    return [*tags, *_repeat(state, number, event, found, relation, remembered, policy, now_ms)]
+    return [*tags, *_repeat(state, number, event, found, relation, resolved, policy, now_ms)]
 
 
 def _repeat(
@@ -77,7 +78,7 @@ def _repeat(
     event: InboundEvent,
     found: Tags,
     relation: Relation | None,
-    remembered: Sequence[Past],
+    resolved: Sequence[Past],
     policy: Policy,
     now_ms: int,
 ) -> list[AnyEvent]:
@@ -92,7 +93,7 @@ def _repeat(
             return [_found(state.id, number, event, found.topic, resolved_at_ms, None, None, now_ms)]
     if state.tags is not None and state.tags.topic is not None:
         return []  # It was looked at when its topic became known.
-    for past in reversed(remembered):
+    for past in reversed(resolved):
         back = repeats(past.conversation, past.tags, past.resolved_at_ms, found, rules, now_ms)
         if back is not None and past.conversation != state.id:
             changes = relation is None or relation.kind is RelationKind.FOLLOWS_UP

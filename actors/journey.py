@@ -384,7 +384,14 @@ def _about(
     now_ms: int,
 ) -> list[AnyEvent]:
     number = contact.number_of(conversation, event, decided)
-    return about.after_contact(conversation, number, event, tags, relation, state.remembered, policy, now_ms)
+    # Done, and not closed yet: those are in none of the lists of what is over.
+    done = [
+        Past(other.id, other.tags, other.resolved_at_ms)
+        for other in state.conversations.values()
+        if other.status is Status.RESOLVED and other.tags is not None
+    ]
+    resolved = [*state.remembered, *done]
+    return about.after_contact(conversation, number, event, tags, relation, resolved, policy, now_ms)
 
 
 def _captured(

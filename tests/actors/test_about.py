@@ -207,6 +207,20 @@ def test_a_contact_that_opens_a_resolved_conversation_again_is_a_repeat() -> Non
     assert the(player.message("the bill!"), RepeatContactFound) == []
 
 
+def test_a_contact_after_a_resolved_one_that_stays_shut_is_a_repeat() -> None:
+    """The new conversation says so, and an event counts it."""
+    rules = CorrelationRules(repeat_within_ms=DAY_MS, after_resolved="new")
+    player = Player(Policy(taxonomy=TAXONOMY, correlation=rules))
+    player.message("my bill")
+    player.command(Resolve())
+    events = player.message("my bill")
+    opened, (found,) = events[0], the(events, RepeatContactFound)
+    assert isinstance(opened, ConversationOpened)
+    assert isinstance(found, RepeatContactFound)
+    assert opened.relation is not None
+    assert (opened.relation.kind, found.earlier) == (RelationKind.REPEATS, CONVERSATION)
+
+
 def test_no_contact_repeats_where_the_policy_gives_no_window() -> None:
     """Nor one about another topic."""
     plain = Policy(channels=POLICY.channels, close_after_resolved_ms=50_000, taxonomy=TAXONOMY)

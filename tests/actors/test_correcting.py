@@ -128,7 +128,7 @@ def test_two_open_conversations_become_one() -> None:
         "phone": ["old", "new"],
     }
     player.message("as I wrote", in_reply_to=["one@x"])
-    assert _kinds(player, SECOND)[-1] == "MessageReceived"
+    assert player.decision.events[0][0] == SECOND
     player.message("as you wrote", in_reply_to=[f"{CONVERSATION}.9@example.org"])
     assert player.decision.events[0][0] == SECOND
 

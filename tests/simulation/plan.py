@@ -68,6 +68,10 @@ class Plan:
     commands: int
     handoffs: int
     """Steps of handoffs; none in half of the runs."""
+    corrections: int
+    """Corrections of where contacts belong; none in half of the runs."""
+    ruled: bool
+    """Whether rules say what contacts are about, where they belong and when they end; in half of the runs."""
     people: int
     agents: int
     unacked_bytes_max: int
@@ -92,6 +96,8 @@ def plan_of(seed: int, *, placement: str) -> Plan:
         commands=random.randrange(10, 70),
         # Not drawn from the others' `Random`: runs without handoffs are what they would be were there none.
         handoffs=Random(f"handoffs {seed}").choice((0, 0, 30, 80)),
+        corrections=Random(f"corrections {seed}").choice((0, 0, 20, 50)),
+        ruled=Random(f"rules {seed}").random() < 0.5,
         people=random.randrange(2, 7),
         agents=random.randrange(1, 4),
         unacked_bytes_max=random.choice((3 * 1024, UNACKED_BYTES_MAX, UNACKED_BYTES_MAX)),

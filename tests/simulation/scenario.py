@@ -17,6 +17,7 @@ from tests.simulation.faults import Faults
 from tests.simulation.handing import RULES, Handing
 from tests.simulation.plan import Plan, plan_of
 from tests.simulation.promises import acked, bounded, context, once, one_owner, one_version, ordered, refused, sent_once
+from tests.simulation.relating import Relating, ruled
 from tests.simulation.settling import settle
 from tests.simulation.traffic import Traffic
 from tests.simulation.virtual_loop import Stuck, VirtualLoop
@@ -52,8 +53,10 @@ def run(seed: int, *, placement: str = "pooled", say: Callable[[str], None] | No
     # A pipe acknowledges after a 32nd of what its other end may keep, here as there.
     often = patch.object(pipe, "ACK_EVERY_BYTES", plan.unacked_bytes_max // 32)
     first_policy = cell.policy_of
-    ruled = patch.object(cell, "policy_of", lambda settings: replace(first_policy(settings), handoffs=RULES))
-    with _quiet(), often, ruled, asyncio.Runner(loop_factory=VirtualLoop) as runner:
+    rules = patch.object(
+        cell, "policy_of", lambda settings: ruled(replace(first_policy(settings), handoffs=RULES), plan.ruled)
+    )
+    with _quiet(), often, rules, asyncio.Runner(loop_factory=VirtualLoop) as runner:
         loop = runner.get_loop()
         assert isinstance(loop, VirtualLoop)
         world = World(plan, loop, say)
@@ -83,6 +86,7 @@ async def _play(world: World, faults: Faults) -> None:
     faults.schedule()
     faults.traffic.schedule()
     Handing(world).schedule()
+    Relating(world).schedule()
     end_s = world.loop.time() + world.plan.active_s
     while world.loop.time() < end_s and not world.failures:  # noqa: ASYNC110 - no event says that time is over
         await asyncio.sleep(0.1)
