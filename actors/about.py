@@ -63,8 +63,8 @@ def after_contact(
     now_ms: int,
 ) -> list[AnyEvent]:
     """What an inbound event of interaction `number` says about what the conversation is about. `state` is the one
-    before the event, `relation` what it has from now on, `resolved` the customer's others that were said to be done, the
-    newest last."""
+    before the event, `relation` what it has from now on, `resolved` the customer's others that were said to be done,
+    the newest last."""
     interaction = interaction_of(state, number)
     tags = tagged(number, interaction.tags if interaction else None, found, "system", now_ms)
     if found.topic is None or not policy.correlation.repeat_within_ms:
@@ -129,17 +129,19 @@ def _found(
 def tag(state: Conversation, asked: TagInteraction, taxonomy: Taxonomy, actor: str, now_ms: int) -> list[AnyEvent]:
     """An agent says what an interaction is about. Where the policy has a taxonomy, a name must be of it."""
     interaction = _asked_for(state, asked.interaction)
+    if asked.classified and now_ms - interaction.last_at_ms > taxonomy.classify_within_ms:
+        raise Refusal(Code.NOT_ALLOWED_NOW, f"too late: answers count for {taxonomy.classify_within_ms} ms")
     found = Tags(
-        topic=_said(asked.topic, "topic", taxonomy, actor),
-        intent=_said(asked.intent, "intent", taxonomy, actor),
-        product_line=_said(asked.product_line, "product_line", taxonomy, actor),
-        segment=_said(asked.segment, "segment", taxonomy, actor),
+        topic=_said(asked.topic, "topic", asked, taxonomy, actor),
+        intent=_said(asked.intent, "intent", asked, taxonomy, actor),
+        product_line=_said(asked.product_line, "product_line", asked, taxonomy, actor),
+        segment=_said(asked.segment, "segment", asked, taxonomy, actor),
     )
     if found == Tags():
         raise Refusal(Code.INVALID, "nothing is said: give a topic, intent, product_line or segment", field="topic")
     events = tagged(interaction.number, interaction.tags, found, actor, now_ms)
     if not events:
-        raise Refusal(Code.NOT_ALLOWED_NOW, "the interaction is said to be about that already")
+        raise Refusal(Code.NOT_ALLOWED_NOW, "that is known of the interaction already, or outweighed by what is")
     return events
 
 
@@ -150,7 +152,7 @@ def _asked_for(state: Conversation, number: int) -> Interaction:
     return found
 
 
-def _said(name: str, dimension: str, taxonomy: Taxonomy, actor: str) -> Tag | None:
+def _said(name: str, dimension: str, asked: TagInteraction, taxonomy: Taxonomy, actor: str) -> Tag | None:
     if not name:
         return None
     known = taxonomy.labels(dimension)
@@ -158,7 +160,9 @@ def _said(name: str, dimension: str, taxonomy: Taxonomy, actor: str) -> Tag | No
         raise Refusal(Code.INVALID, f"{dimension} is one of {', '.join(known)}", field=dimension)
     if len(name) > NAME_MAX or not name.isprintable():
         raise Refusal(Code.INVALID, f"{dimension} must be printable and at most {NAME_MAX} characters", field=dimension)
-    return Tag(value=name, tagger="agent", matched=actor.partition(":")[2])
+    who = actor.partition(":")[2]
+    matched = f"{who}: {asked.evidence[:DETAIL_MAX]}" if asked.evidence else who
+    return Tag(value=name, tagger="classifier" if asked.classified else "agent", matched=matched)
 
 
 def carried_over(earlier: Conversation | None) -> CarryOver | None:

@@ -1,9 +1,9 @@
 """Tagging: what an inbound event is about, by the policy's taxonomy, with the evidence. Pure.
 
 Evidence has a strength: what an agent says, then what the channel says (a menu, a page, the account), a rule, the
-subject, words in the text, and what the customer looked at shortly before. Of equally strong labels the one with the
-most different words found counts, then the taxonomy's order. A tag that is known gives way to stronger evidence alone:
-one issue does not change its topic with every word.
+subject, a classifier outside, words in the text, and what the customer looked at shortly before. Of equally strong
+labels the one with the most different words found counts, then the taxonomy's order. A tag that is known gives way to
+stronger evidence alone: one issue does not change its topic with every word.
 """
 
 import re
@@ -22,7 +22,7 @@ TEXT_READ_MAX = 8_000
 KEYS_MAX = 16
 """Keys of one interaction, and of one conversation: a list of claims is about none of them."""
 MATCHED_MAX = 120
-STRENGTH = {"agent": 5, "channel": 4, "rule": 3, "subject": 2, "words": 1, "before": 0}
+STRENGTH = {"agent": 6, "channel": 5, "rule": 4, "subject": 3, "classifier": 2, "words": 1, "before": 0}
 
 _SEPARATORS = re.compile(r"[\s\-./]+")
 _WORD = re.compile(r"\w+")

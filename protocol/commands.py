@@ -91,13 +91,18 @@ class SwitchChannel(Command, kw_only=True, frozen=True, tag="switch_channel"):
 
 
 class TagInteraction(Command, kw_only=True, frozen=True, tag="tag"):
-    """Say what an interaction is about: `interaction` is its number, 0 the newest. What is empty stays as it is."""
+    """Say what an interaction is about: `interaction` is its number, 0 the newest. What is empty stays as it is.
+
+    `classified`: a program says so, not a person: it counts less, and only for the time that the policy gives it."""
 
     interaction: WholeNumber = 0
     topic: str = ""
     intent: str = ""
     product_line: str = ""
     segment: str = ""
+    classified: bool = False
+    evidence: str = ""
+    """What it goes by, for people."""
 
 
 class Split(Command, kw_only=True, frozen=True, tag="split"):

@@ -49,8 +49,8 @@ class Tag(Struct, kw_only=True, omit_defaults=True, frozen=True):
     value: str
     """A name of the policy's taxonomy."""
     tagger: str = ""
-    """What said so: `agent`, `channel` (a menu, a page, the account), `rule`, `subject`, `words`, or `before`: what
-    the customer did on the web or in the app shortly before."""
+    """What said so: `agent`, `channel` (a menu, a page, the account), `rule`, `subject`, `classifier`, `words`, or
+    `before`: what the customer did on the web or in the app shortly before."""
     matched: str = ""
     """What it found there."""
 

@@ -59,6 +59,8 @@ class Taxonomy(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     product_lines: dict[str, Label] = field(default_factory=dict)
     segments: dict[str, Label] = field(default_factory=dict)
     keys: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    classify_within_ms: int = 30_000
+    """How long after the last word of a contact a classifier's answer about it still counts."""
 
     def labels(self, dimension: str) -> dict[str, Label]:
         """The labels of one of `DIMENSIONS`."""

@@ -13,11 +13,6 @@ from orchestrator.cli.server import Server, part
 app = typer.Typer(help="Look at a conversation.", no_args_is_help=True)
 
 PARTS = {
-    "context": ("key", "value", "channel", "actor", "at_ms", "version", "rule"),
-    "context_values": ("key", "value", "channel", "source", "at_ms", "version", "verified"),
-    "withheld": ("key", "channel", "rule", "policy", "at_ms"),
-    "switches": ("from_channel", "to_channel", "caused_by", "continuity", "missing", "items_before", "kept", "at_ms"),
-    "missing": ("field", "action", "channel", "template", "at_ms", "known_at_ms"),
     "interactions": (
         "interaction",
         "channel",
@@ -28,8 +23,13 @@ PARTS = {
         "ended_at_ms",
         "reason",
     ),
+    "context": ("key", "value", "channel", "actor", "at_ms", "version", "rule"),
+    "context_values": ("key", "value", "channel", "source", "at_ms", "version", "verified"),
+    "withheld": ("key", "channel", "rule", "policy", "at_ms"),
+    "switches": ("from_channel", "to_channel", "caused_by", "continuity", "missing", "items_before", "kept", "at_ms"),
     "keys": ("interaction", "key"),
     "moved": ("interaction", "origin", "origin_interaction", "at_ms"),
+    "missing": ("field", "action", "channel", "template", "at_ms", "known_at_ms"),
     "relations": ("kind", "earlier", "reason"),
     "corrections": ("kind", "other", "interactions", "actor", "reason", "at_ms"),
     "repeats": ("topic", "earlier", "channel", "resolved_at_ms", "at_ms"),

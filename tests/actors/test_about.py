@@ -94,6 +94,25 @@ def test_an_agent_says_what_it_is_about() -> None:
     assert refused.value.code == Code.NOT_FOUND
 
 
+def test_a_classifiers_answer_counts_less_and_only_in_time() -> None:
+    """Above words, below the channel and a person; names of the taxonomy alone, and with what it goes by."""
+    player = Player(TAGGED)
+    player.message("my bill")
+    by_model = TagInteraction(topic="claim", classified=True, evidence="m1, 0.9")
+    (tagged,) = player.command(by_model, agent="model")
+    assert isinstance(tagged, InteractionTagged)
+    assert tagged.topic == Tag(value="claim", tagger="classifier", matched="model: m1, 0.9")
+    player.command(TagInteraction(topic="bill"))
+    with pytest.raises(Refusal, match="outweighed"):
+        player.command(by_model, agent="model")
+    player.message("hello", channel="sms", identities=PHONE)
+    player.now_ms += TAXONOMY.classify_within_ms
+    player.command(by_model, agent="model")
+    player.now_ms += 1
+    with pytest.raises(Refusal, match="too late"):
+        player.command(TagInteraction(topic="bill", classified=True), agent="model")
+
+
 def test_the_reason_is_journaled_where_a_contact_begins() -> None:
     """On the contact that joins, and on the conversation that is a new one; a customer's first needs none."""
     player = Player(TAGGED)

@@ -5,7 +5,7 @@ import itertools
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import pytest
@@ -14,6 +14,7 @@ from actors.policy import Policy
 from actors.rules.correlation import CorrelationRules, Window
 from actors.rules.taxonomy import Label, Tagger, Taxonomy
 from orchestrator.client import AgentClient, GatewayClient
+from orchestrator.client.classifying import Labels, Said, classify
 from orchestrator.inprocess import InProcess, in_process
 from orchestrator.parts import cell
 from orchestrator.settings import GatewayAccount, Http, Placement, Settings
@@ -21,6 +22,7 @@ from orchestrator.tokens import Tokens
 from protocol.commands import Join, Relate, Resolve, Split, TagInteraction
 from protocol.entities import ConversationView, RelationKind
 from protocol.errors import Refusal
+from protocol.events import Event, InteractionTagged
 from protocol.inbound import (
     ActivityArrived,
     AnyData,
@@ -47,7 +49,10 @@ POLICY = Policy(
     ),
 )
 
+IDENTITIES = {"app": "web:ann", "chat": "chat:ann", "phone": "tel:+447700900123"}
+
 _number = itertools.count(1)
+E = TypeVar("E", bound=Event)
 
 
 class Office:
@@ -68,7 +73,7 @@ class Office:
             account=channel,
             channel=channel,
             time_ms=NOW_MS,
-            identities=[f"{'tel:+447700900123' if channel == 'phone' else f'{channel}:ann'}", "user:ann"],
+            identities=[IDENTITIES[channel], "user:ann"],
             data=MessageArrived(text=data) if isinstance(data, str) else data,
         )
         async with GatewayClient(self._url, self._tokens[channel]) as gateway:
@@ -100,6 +105,16 @@ class Office:
             async for update in client.updates():
                 if update.view is not None and condition(update.view):
                     return update.view
+        raise AssertionError("the socket ended")
+
+    async def told(self, conversation: str, kind: type[E], condition: Callable[[E], object]) -> E:
+        """The first event of a kind that an agent is shown and that fulfils this."""
+        async with asyncio.timeout(WITHIN_S), AgentClient(self._url, self._tokens["bob"]) as client:
+            client.watch(conversation=conversation)
+            async for update in client.updates():
+                for event in update.events:
+                    if isinstance(event, kind) and condition(event):
+                        return event
         raise AssertionError("the socket ended")
 
 
@@ -210,6 +225,29 @@ async def test_a_repeat_contact_is_counted_and_its_relation_corrected(
             ("relate", "follows_up", "escalates"),
             ("relate", "escalates", ""),
         ]
+
+
+async def test_a_classifier_stands_beside_the_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its answer comes back as a command; what it is late for, or a tagger knows already, stays as it is."""
+    asked: list[str] = []
+
+    async def model(said: Said) -> Labels | None:
+        asked.append(said.text)
+        if said.text == "slow":
+            await asyncio.Event().wait()
+        return Labels(topic="claim", evidence="m1, 0.9") if said.text == "a tree fell on it" else None
+
+    async with office(tmp_path, "pooled", monkeypatch) as here:
+        classifying = asyncio.create_task(classify(here.agent, model, inbox="queue:default", within_s=0.05))
+        await here.comes("chat", "slow")
+        await here.comes("app", "my bill")
+        await here.comes("phone", "a tree fell on it")
+        [conversation] = await here.known()
+        await here.told(conversation, InteractionTagged, lambda event: event.interaction == 3)
+        rows = (await here.conversation(conversation))["interactions"]
+        assert [row["topic"] for row in rows] == ["", "bill", "claim"]
+        assert asked == ["slow", "a tree fell on it"]
+        classifying.cancel()
 
 
 def _facts(row: dict[str, Any]) -> dict[str, Any]:
