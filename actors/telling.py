@@ -13,7 +13,7 @@ from actors import recent
 from actors.conversation import Conversation
 from actors.knowing import sensitivity_of
 from actors.rules.context import ContextRules
-from protocol.entities import ContextItem, ConversationView, LastStep
+from protocol.entities import ContextItem, ConversationView, LastStep, Tag, Tags
 from protocol.events import (
     ActivityCarried,
     ActivitySeen,
@@ -108,18 +108,46 @@ def _agent(actor: str) -> str:
 
 
 def for_channel(view: ConversationView, channel: str, rules: ContextRules) -> ConversationView:
-    """The view for a machine on a channel: without what it may not carry, which is named in `withheld`, and without
-    messages that are still to leave on others."""
+    """The view for a machine on a channel: without what it may not carry, which is named in `withheld`, without
+    messages that are still to leave on others, and without the words by which it is known what it is about."""
     carried = [item for item in view.context if rules.may_carry(channel, sensitivity_of(item))]
     withheld = sorted(item.key for item in view.context if not rules.may_carry(channel, sensitivity_of(item)))
-    return msgspec.structs.replace(view, context=[copy(item) for item in carried], withheld=withheld, deliveries=[])
+    return msgspec.structs.replace(
+        view,
+        context=[copy(item) for item in carried],
+        withheld=withheld,
+        deliveries=[],
+        interactions=[msgspec.structs.replace(each, tags=None) for each in view.interactions],
+        tags=_plain(view.tags),
+        carried=None,
+    )
+
+
+def _plain(tags: Tags | None) -> Tags | None:
+    if tags is None:
+        return None
+    return Tags(
+        topic=_named(tags.topic),
+        intent=_named(tags.intent),
+        product_line=_named(tags.product_line),
+        segment=_named(tags.segment),
+    )
+
+
+def _named(tag: Tag | None) -> Tag | None:
+    return Tag(value=tag.value) if tag else None
 
 
 def known_as(views: Sequence[ConversationView], key: str) -> str:
-    """The text of a context item of the newest open conversation that is shown; empty where there is none."""
+    """The topic or intent of the newest open conversation that is shown: a context item of that name, else what the
+    policy's taxonomy found; empty where there is neither."""
     newest = max(views, key=lambda view: view.updated_at_ms, default=None)
     items: list[ContextItem] = newest.context if newest else []
-    return next((item.value for item in items if item.key == key and isinstance(item.value, str)), "")
+    if said := next((item.value for item in items if item.key == key and isinstance(item.value, str)), ""):
+        return said
+    tags = (newest.tags if newest else None) or Tags()
+    tag = {"topic": tags.topic, "intent": tags.intent}.get(key)
+    return tag.value if tag else ""
 
 
 def greeting(views: Sequence[ConversationView], topic: str, channel: str) -> str:

@@ -6,9 +6,10 @@ from actors import conversation as conversations
 from actors import journey as journeys
 from actors.policy import Policy
 from actors.rules.context import ContextRules
+from actors.rules.taxonomy import Label, Tagger, Taxonomy
 from actors.telling import STEPS_MAX
 from protocol.commands import AddNote, OfferHandoff, Reply, Resolve, SetContext, SwitchChannel, Take
-from protocol.entities import CustomerView
+from protocol.entities import CustomerView, Tag, Tags
 from tests.actors.player import CONVERSATION, POLICY, Player
 
 TEL = "tel:+447700900123"
@@ -76,6 +77,22 @@ def test_topic_and_intent_are_told_where_they_are_known() -> None:
     player.command(SetContext(key="topic", value="bill"))
     player.command(SetContext(key="intent", value="dispute"))
     assert (told(player).topic, told(player).intent) == ("bill", "dispute")
+
+
+def test_a_topic_that_the_taxonomy_found_is_told_without_the_words_it_was_found_by() -> None:
+    """Nor the numbers they named; an agent's screen has both."""
+    taxonomy = Taxonomy(
+        topics={"claim": Label(taggers=(Tagger(words=("collision",)),))}, keys={"claim": ("CLM-######",)}
+    )
+    player = player_with()
+    player.policy = msgspec.structs.replace(player.policy, taxonomy=taxonomy)
+    player.message("about the collision, CLM-123456")
+    assert b"CLM123456" in msgspec.json.encode(told(player))
+    view = told(player, "phone")
+    assert view.topic == "claim"
+    assert view.open[0].tags == Tags(topic=Tag(value="claim"))
+    for words in (b"collision", b"CLM123456"):
+        assert words not in msgspec.json.encode(view)
 
 
 def test_the_greeting_names_the_issue_and_fits_the_channel() -> None:
