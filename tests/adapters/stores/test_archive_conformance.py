@@ -13,7 +13,7 @@ from adapters.stores.memory import MemoryArchive
 from adapters.stores.sqlite_archive import ArchiveReads, ArchiveWrites, SqliteArchive, SqliteArchiveReader
 from protocol import events as ev
 from protocol.archive import Changes, Due, StoredSnapshot
-from protocol.entities import ConversationSummary, Relation, RelationKind, Status
+from protocol.entities import ConversationSummary, Interaction, Relation, RelationKind, Status
 from protocol.handoffs import HandoffPackage, PackageItem
 from protocol.inbound import Attachment
 from protocol.links import SnapshotTaken
@@ -377,6 +377,40 @@ async def test_retention_drops_what_is_over(archive: Archive, story: Story) -> N
     assert b"c2VjcmV0" not in (await archive.reader.events_of_stream("account:mail", 0, 1))[0].body
     story.unit(ANN, (first, ev.DeliveryConfirmed(at_ms=0, delivery=f"{first}.4", status="read")))
     await archive.follow(story, after)
+
+
+async def test_retention_keeps_what_a_live_conversation_still_speaks_of(archive: Archive, story: Story) -> None:
+    """The words of a contact that was joined away stay in the closed conversation's journal; both go together."""
+    first, home = f"{ANN}-1", f"{ANN}-2"
+    mail = "mailto:ann@example.org"
+    moved = Interaction(
+        number=2, channel="email", account="email", identity=mail, started_at_ms=1, origins=((first, 1),)
+    )
+    story.unit(
+        ANN,
+        (home, ev.CorrelationCorrected(at_ms=0, actor="agent:ann", correction="join", other=first, interactions=[2])),
+        (first, ev.InteractionMoved(at_ms=0, interaction=1, to=home, number=2)),
+        (home, ev.InteractionReceived(at_ms=0, interaction=moved, came_from=first, channel="email")),
+        (first, ev.ConversationClosed(at_ms=0, reason=f"joined into {home}")),
+    )
+    story.now_ms += HOUR_MS
+    await archive.follow(story)
+    after = story.position
+    assert await archive.store.prune(story.now_ms) == 0
+    said = await archive.reader.messages_of(home, 2)
+    assert said is not None
+    assert [(row["text"], row["conversation"]) for row in said] == [
+        ("My bill is wrong", first),
+        ("Which month?", first),
+    ]
+    assert await archive.reader.messages_of(first, 1) is None
+    story.unit(ANN, (home, ev.ConversationClosed(at_ms=0, reason="resolved")))
+    story.now_ms += HOUR_MS
+    await archive.follow(story, after)
+    assert await archive.store.prune(story.now_ms) > 0
+    for stream in (first, home):
+        left = bodies(event.body for event in await archive.reader.events_of_stream(stream, 0, 100))
+        assert [type(event) for event in left] == [ev.ConversationOpened, ev.ConversationClosed]
 
 
 async def test_files_are_named_by_messages_and_by_quarantine(archive: Archive, story: Story) -> None:
