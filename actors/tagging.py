@@ -17,7 +17,7 @@ from actors.rules.taxonomy import DIMENSIONS, NAMES, NO_TAXONOMY, Label, Tagger,
 from protocol.entities import Tag, Tags
 from protocol.inbound import ActivityArrived, InboundEvent, InteractionBegan, MessageArrived
 
-TEXT_READ_MAX = 8_000
+TEXT_READ_MAX = 4_000
 """Characters of a text that are looked at: what a mail is about stands at its beginning."""
 KEYS_MAX = 16
 """Keys of one interaction, and of one conversation: a list of claims is about none of them."""
@@ -121,10 +121,13 @@ class _Words:
     """A text as words, made once for all taggers."""
 
     def __init__(self, text: str) -> None:
-        self.words = _WORD.findall(text.casefold())
-        self.every = frozenset(self.words)
-        self.line = f" {' '.join(self.words)} "
+        self.folded = text.casefold()
+        words = _WORD.findall(self.folded)
+        self.every = frozenset(words)
+        self.line = f" {' '.join(words)} "
 
+
+_NO_WORDS = _Words("")
 
 # Taxonomies, compiled
 
@@ -140,6 +143,11 @@ class _Phrases:
             (self._prefixes if phrase.endswith("*") else self._given)[words] = phrase
         self._singles = frozenset(words for words in self._given if " " not in words)
         self._longer = [words for words in self._given if " " in words]
+
+    def begin(self) -> Iterable[tuple[str, bool]]:
+        """What each begins with, a word, or a part of one (True)."""
+        yield from ((words.partition(" ")[0], False) for words in self._given)
+        yield from ((words, True) for words in self._prefixes)
 
     def found(self, text: _Words) -> list[str]:
         """Those that occur, as the taxonomy spells them, in its order."""
@@ -157,6 +165,12 @@ class _Tagger:
         self._words, self._subject = _Phrases(given.words), _Phrases(given.subject)
         self._values = [value.casefold() for value in given.values]
         self._rule = Expression(given.rule, NAMES) if given.rule else None
+        self.needs_words = bool(given.words or given.subject)
+        self.needs_activity = bool(given.property or given.activity)
+
+    def begin(self) -> Iterable[tuple[str, bool]]:
+        """What its words begin with: without any of it in the text it does not hold."""
+        return (*self._words.begin(), *self._subject.begin())
 
     def found(self, said: _Said, subject: _Words, text: _Words) -> tuple[str, str, int] | None:
         given = self._given
@@ -214,36 +228,62 @@ class _Compiled:
             for dimension in DIMENSIONS
             if (labels := _with_taggers(taxonomy.labels(dimension)))
         ]
-        self._keys = [(name, _pattern(p)) for name, patterns in taxonomy.keys.items() for p in patterns]
+        self._keys = [(name, _literal(p), _pattern(p)) for name, patterns in taxonomy.keys.items() for p in patterns]
+        self._by_word: dict[str, set[_Tagger]] = {}
+        self._by_part: dict[str, set[_Tagger]] = {}
+        for tagger in (t for _, labels in self._labels for _, taggers in labels for t in taggers):
+            for beginning, part in tagger.begin():
+                (self._by_part if part else self._by_word).setdefault(beginning, set()).add(tagger)
+        self._words = frozenset(self._by_word)
 
     def read(self, said: _Said) -> Tags:
         if not self._labels and not self._keys:
             return NO_TAGS
-        subject = _Words(said.subject)
-        text = _Words(f"{said.subject} {said.text}")
+        subject = _Words(said.subject) if said.subject else _NO_WORDS
+        text = _Words(f"{said.subject}\n{said.text}")
+        likely = self._likely(text)
         found = {
             dimension: tag
             for dimension, labels in self._labels
-            if (tag := _strongest(labels, said, subject, text)) is not None
+            if (tag := _strongest(labels, likely, said, subject, text)) is not None
         }
-        keys = self._keys_in(f"{said.subject}\n{said.text}") if self._keys else ()
+        keys = self._keys_in(text.folded)
         return Tags(**found, keys=keys) if found or keys else NO_TAGS
 
-    def _keys_in(self, text: str) -> tuple[str, ...]:
+    def _likely(self, text: _Words) -> set[_Tagger]:
+        """The taggers some of whose words may be there: of a large taxonomy they are few."""
+        likely: set[_Tagger] = set()
+        for word in text.every & self._words:
+            likely |= self._by_word[word]
+        distinct = f" {' '.join(text.every)}"
+        for part, taggers in self._by_part.items():
+            if f" {part}" in distinct:
+                likely |= taggers
+        return likely
+
+    def _keys_in(self, folded: str) -> tuple[str, ...]:
         found: dict[str, None] = {}
-        for name, pattern in self._keys:
-            for match in pattern.finditer(text):
+        for name, literal, pattern in self._keys:
+            if literal not in folded:
+                continue
+            for match in pattern.finditer(folded):
+                if (start := match.start()) and folded[start - 1].isalnum():
+                    continue  # The end of a longer word.
                 found[f"{name}:{_SEPARATORS.sub('', match.group()).upper()}"] = None
                 if len(found) > KEYS_MAX:
                     return ()
         return tuple(found)
 
 
-def _strongest(labels: Iterable[tuple[str, list[_Tagger]]], said: _Said, subject: _Words, text: _Words) -> Tag | None:
+def _strongest(
+    labels: Iterable[tuple[str, list[_Tagger]]], likely: set[_Tagger], said: _Said, subject: _Words, text: _Words
+) -> Tag | None:
     best: tuple[int, int] = (0, 0)
     tag: Tag | None = None
     for name, taggers in labels:
         for tagger in taggers:
+            if (tagger.needs_words and tagger not in likely) or (tagger.needs_activity and not said.name):
+                continue
             if (found := tagger.found(said, subject, text)) is None:
                 continue
             by, matched, count = found
@@ -257,10 +297,16 @@ def _with_taggers(labels: dict[str, Label]) -> dict[str, Label]:
 
 
 def _pattern(pattern: str) -> re.Pattern[str]:
-    """The expression of a number's pattern. Linear: each place is one character, and separators are one or none."""
+    """The expression of a number's pattern, for folded text. Linear: each place is one character, and separators are
+    one or none. It begins with its first letters, which are looked for as fast as memory is read."""
     places = {"#": r"\d", "@": r"[^\W\d_]", " ": r"[\s\-./]?", "-": r"[\s\-./]?", "/": r"[\s\-./]?", ".": r"[\s\-./]?"}
-    body = "".join(places.get(character) or re.escape(character) for character in pattern)
-    return re.compile(rf"(?<!\w){body}(?!\w)", re.IGNORECASE)
+    body = "".join(places.get(character) or re.escape(character) for character in pattern.casefold())
+    return re.compile(rf"{body}(?!\w)")
+
+
+def _literal(pattern: str) -> str:
+    """The longest run of letters and digits that the numbers of a pattern have."""
+    return max(re.findall(r"[^\W_]+", pattern.casefold()), key=len, default="")
 
 
 COMPILED_MAX = 8
