@@ -311,11 +311,16 @@ def _keyed(decision: Decision, given: Input | Quarantine | Ask | Once, state: Jo
 
 def decided_under(state: Journey, decision: Decision, policy: Policy) -> int:
     """The version that a decision was made under: the newest, unless its conversation stays with an earlier one."""
-    if policy.earlier:
-        for stream, _ in decision.events:
-            if (conversation := state.conversations.get(stream)) is not None:
-                return policy.at(conversation.policy).version
-    return policy.version
+    if not policy.earlier:
+        return policy.version
+    streams = dict.fromkeys(stream for stream, _ in decision.events)
+    return _rules_of([state.conversations[s] for s in streams if s in state.conversations], policy).version
+
+
+def _rules_of(conversations: Sequence[Conversation], policy: Policy) -> Policy:
+    """The rules for what concerns these: those they stay with, the newest where they differ."""
+    versions = {policy.at(conversation.policy).version for conversation in conversations}
+    return policy.at(conversations[0].policy) if len(versions) == 1 else policy
 
 
 def _receive(state: Journey, given: Input, policy: Policy, now_ms: int) -> Decision:
@@ -557,7 +562,7 @@ def _asked(state: Journey, given: Ask, policy: Policy, now_ms: int) -> Decision:
             raise Refusal(Code.NOT_FOUND, f"no live conversation {given.conversation}", ref=given.id)
         rules = policy.at(conversation.policy)
         if isinstance(given.command, Split | Join | Relate):
-            return _correct(state, conversation, given.command, given.actor, rules, now_ms)
+            return _correct(state, conversation, given.command, given.actor, policy, now_ms)
         decided = commanding.decide(conversation, given.command, given.actor, state.identities, rules, now_ms)
         return _in(conversation.id, decided)
     match given.command:
@@ -591,7 +596,9 @@ def _correct(
 ) -> Decision:
     known = (*state.conversations, *state.past)
     new = f"{state.customer}-{state.opened + 1}"
-    return Decision(correcting.decide(state.conversations, known, command, conversation, new, actor, policy, now_ms))
+    other = state.conversations.get(command.other) if isinstance(command, Join) else None
+    rules = _rules_of([conversation, *([other] if other else [])], policy)
+    return Decision(correcting.decide(state.conversations, known, command, conversation, new, actor, rules, now_ms))
 
 
 def _link(state: Journey, identity: str, actor: str, now_ms: int) -> Decision:

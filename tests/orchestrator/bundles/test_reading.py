@@ -29,7 +29,7 @@ TABLE: list[tuple[str, dict[str, str], list[str]]] = [
     (
         "a key is like none",
         {"channels": "sms:\n  colour: red\n"},
-        ["channels.yaml:2: sms: there is no key 'colour': Known are account, rest_after, uncertain"],
+        ["channels.yaml:2: sms: there is no key 'colour': Known are account, end_in_time, rest_after, uncertain"],
     ),
     (
         "a file is misspelt",

@@ -46,6 +46,7 @@ def test_differences_are_in_words() -> None:
         Difference("accounts.yaml: wa.trusted", "", "no"),
         Difference("channels.yaml: sms.rest_after", "1 h 30 min", "2 days"),
         Difference("channels.yaml: whatsapp.account", "", "wa"),
+        Difference("channels.yaml: whatsapp.end_in_time", "", "no"),
         Difference("channels.yaml: whatsapp.rest_after", "", "1 day"),
         Difference("channels.yaml: whatsapp.uncertain", "", "hold"),
         Difference("general.yaml: attempts_max", "8", "3"),
