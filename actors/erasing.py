@@ -18,8 +18,9 @@ from actors import delivery, withdrawing
 from actors.journey import Journey
 from actors.projection import entries_of, project
 from protocol.archive import Changes, StoredEvent
+from protocol.entities import Tag, Tags
 from protocol.errors import Code, Refusal
-from protocol.events import AnyEvent, ConversationClosed, CustomerErased
+from protocol.events import AnyEvent, ConversationClosed, CustomerErased, InteractionMoved, InteractionTagged
 from protocol.journal import Entry, Record
 
 KEPT = frozenset(
@@ -27,12 +28,15 @@ KEPT = frozenset(
         *("at_ms", "actor", "once", "policy", "customer", "conversation", "other", "quarantine", "delivery"),
         *("channel", "account", "direction", "queue", "owner", "previous", "kind", "evidence", "code", "status"),
         *("from_channel", "to_channel", "by", "rule", "key", "keys", "required", "missing", "sensitivity"),
+        *("earlier", "came_from", "origins", "correction", "earlier_channel", "tagger"),
         *("giver", "continuity", "name", "topic", "intent", "product_line", "segment", "team", "template", "protocol"),
     }
 )
 """Fields whose text is ours: ids we made, and words of the policy, of the settings and of people's work."""
 OURS = ("agent:", "queue:")
 """How a `to` begins that is one of us: an offer's; a message's is the customer's address."""
+NAMING = (Tags, InteractionTagged, InteractionMoved)
+"""Whose `keys` are numbers of the customer's claims and contracts, and no words of the policy."""
 FORGOTTEN = frozenset({"value"})
 """Fields that are forgotten whatever they hold; elsewhere a number or a truth is no one's name."""
 
@@ -111,14 +115,18 @@ def _position(event: StoredEvent) -> int:
 
 
 def _redacted(value: Struct) -> Any:
+    if isinstance(value, Tag):  # Its value is a name of the policy's taxonomy, found by words of theirs.
+        return msgspec.structs.replace(value, matched="")
     fields = {name: _emptied(name, getattr(value, name)) for name in value.__struct_fields__}
+    if isinstance(value, NAMING):
+        fields["keys"] = type(value.keys)()
     return msgspec.structs.replace(value, **fields)
 
 
 def _emptied(name: str, value: Any) -> Any:
     if name in FORGOTTEN:
         return None
-    if name in KEPT or isinstance(value, Enum):
+    if (name in KEPT and not isinstance(value, Struct)) or isinstance(value, Enum):
         return value
     match value:
         case str() if name == "to" and value.startswith(OURS):

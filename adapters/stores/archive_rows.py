@@ -260,7 +260,7 @@ _PRUNE_CONVERSATION = (
     "ON delivery > c || '.' AND delivery < c || '/')",
     "DELETE FROM event WHERE stream = ? AND type NOT IN ('ConversationOpened', 'ConversationClosed')",
 )
-_OF_CONVERSATION = tuple(name for name, table in TABLES.items() if table.key[0] == "conversation")
+_OF_CONVERSATION = ("moved", *(name for name, table in TABLES.items() if table.key[0] == "conversation"))
 _OF_STREAM = (*(name for name, table in TABLES.items() if table.key[0] == "stream" and name != "event"), "quarantine")
 _OF_CUSTOMER = ("identity", "snapshot", "customer")
 _ERASE_CONVERSATION = (

@@ -10,7 +10,7 @@ from actors import erasing
 from actors.conversation import Conversation
 from actors.journey import Journey
 from protocol import events as ev
-from protocol.entities import Delivery, Status
+from protocol.entities import Delivery, Status, Tag
 from protocol.errors import Code, Refusal
 from protocol.journal import Entry, Record
 
@@ -34,14 +34,18 @@ def _filled(kind: inspect.Type, name: str) -> Any:
             return next(iter(cls))
         case inspect.LiteralType(values=values):
             return values[0]
-        case inspect.ListType(item_type=item) | inspect.VarTupleType(item_type=item):
+        case inspect.ListType(item_type=item):
             return [_filled(item, name)]
+        case inspect.VarTupleType(item_type=item):
+            return (_filled(item, name),)
         case inspect.TupleType(item_types=items):
             return tuple(_filled(item, name) for item in items)
         case inspect.DictType(value_type=value):
             return {SECRET: _filled(value, name)}
         case inspect.UnionType(types=types):
             return _filled(types[0] if not isinstance(types[0], inspect.NoneType) else types[1], name)
+        case inspect.StructType(cls=cls) if cls is Tag:
+            return Tag(value="ours", tagger="ours", matched=SECRET)
         case inspect.StructType(cls=cls):
             return _sample(cls)
         case _:
