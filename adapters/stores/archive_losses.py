@@ -49,6 +49,27 @@ MEASURES = (
         GROUP BY later.conversation HAVING max(earlier.opened_at_ms)""",
     ),
     Measure(
+        "repeat_contact",
+        "the customer came back about what was said to be done",
+        "correlation.yaml",
+        """SELECT repeat_contact.at_ms, coalesce(earlier.channel, '') || ' → ' || repeat_contact.channel AS channels,
+               later.queue AS team, coalesce(contact.product_line, '') AS product, later.conversation AS example
+        FROM repeat_contact JOIN conversation AS later ON later.conversation = repeat_contact.conversation
+        LEFT JOIN conversation AS earlier ON earlier.conversation = repeat_contact.earlier
+        LEFT JOIN interaction AS contact ON contact.conversation = repeat_contact.conversation
+         AND contact.interaction = repeat_contact.interaction""",
+    ),
+    Measure(
+        "correlation_corrected",
+        "an agent had to say which issue a contact belongs to",
+        "correlation.yaml",
+        """SELECT correction.at_ms,
+               CASE WHEN earlier_channel IN ('', correction.channel) THEN correction.channel
+               ELSE earlier_channel || ' → ' || correction.channel END AS channels,
+               conversation.queue AS team, '' AS product, conversation AS example
+        FROM correction JOIN conversation USING (conversation)""",
+    ),
+    Measure(
         "handoff_unacknowledged",
         "a conversation was offered on, and nobody acknowledged its context",
         "handoffs.yaml",
@@ -72,6 +93,19 @@ MEASURES = (
         """SELECT at_ms, from_channel || ' → ' || to_channel AS channels, conversation.queue AS team, '' AS product,
                conversation AS example
         FROM channel_switch JOIN conversation USING (conversation) WHERE missing_count > 0""",
+    ),
+    Measure(
+        "asked_again",
+        "a field was asked for although another of the customer's conversations had it",
+        "capture.yaml",
+        """SELECT asked.at_ms, max(known.channel) || ' → ' || asked.channel AS channels, conversation.queue AS team,
+               '' AS product, asked.conversation AS example
+        FROM missing_field AS asked JOIN conversation ON conversation.conversation = asked.conversation
+        JOIN conversation AS other ON other.customer = conversation.customer
+        JOIN context_item AS known ON known.conversation = other.conversation AND known.key = asked.field
+         AND known.at_ms < asked.at_ms AND known.conversation <> asked.conversation
+        WHERE asked.action IN ('ask_customer', 'ask_agent')
+        GROUP BY asked.conversation, asked.seq""",
     ),
     Measure(
         "identity_conflict",

@@ -133,6 +133,50 @@ async def test_what_was_missing_at_a_switch_of_channels() -> None:
     assert (row["measure"], row["channels"], row["team"]) == ("switch_missing", "email → phone", "sales")
 
 
+async def test_a_customer_who_is_back_about_the_same_and_an_agent_who_corrects() -> None:
+    """Both by the pair of channels; the product line is the contact's."""
+    story = Story()
+    relation = Relation(kind=RelationKind.REPEATS, conversation=f"{ANN}-1")
+    second = back(story, DAY_MS, relation)
+    tagged = ev.InteractionTagged(at_ms=0, interaction=1, product_line=ev.Tag(value="motor", tagger="words"))
+    found = ev.RepeatContactFound(
+        at_ms=0, interaction=1, earlier=f"{ANN}-1", topic="bill", resolved_at_ms=1, channel="sms"
+    )
+    corrected = ev.CorrelationCorrected(
+        at_ms=0, actor="agent:bo", correction="relate", other=f"{ANN}-1", earlier_channel="email", channel="sms"
+    )
+    story.unit(ANN, (second, tagged), (second, found), (second, corrected))
+    rows = {
+        row["measure"]: (row["channels"], row["team"], row["product"], row["examples"]) for row in await lost(story)
+    }
+    assert rows == {
+        "repeat_contact": ("email → sms", "bills", "motor", [second]),
+        "correlation_corrected": ("email → sms", "bills", "", [second]),
+    }
+
+
+async def test_a_field_that_another_conversation_had_is_asked_again() -> None:
+    """Not one that nobody said before, nor one that became known later."""
+    story = Story()
+    first = story.meet(ANN, "mailto:ann@example.org", "email", "My bill is wrong")
+    asked = {
+        name: ev.FieldMissing(at_ms=0, field=name, interaction=1, channel="sms", template="sms", action="ask_customer")
+        for name in ("contract", "meter", "claim")
+    }
+    story.unit(ANN, (first, ev.ContextSet(at_ms=0, key="contract", value="C-1", channel="email", interaction=1)))
+    story.now_ms += HOUR_MS
+    second = f"{ANN}-2"
+    relation = Relation(kind=RelationKind.FOLLOWS_UP, conversation=first)
+    opened = ev.ConversationOpened(at_ms=0, customer=ANN, queue="bills", relation=relation)
+    contact = story.contact(1, "tel:+447700900123", "sms")
+    story.unit(ANN, (second, opened), (second, contact), *((second, missing) for missing in asked.values()))
+    story.now_ms += HOUR_MS
+    story.unit(ANN, (first, ev.ContextSet(at_ms=0, key="meter", value="7", channel="email", interaction=1)))
+    [row] = await lost(story)
+    assert (row["measure"], row["channels"], row["team"]) == ("asked_again", "email → sms", "bills")
+    assert (row["count"], row["examples"], row["mend"]) == (1, [second], "capture.yaml")
+
+
 async def test_only_the_time_asked_for_is_counted() -> None:
     """From the first to before the second; weeks are apart."""
     story = Story()

@@ -9,7 +9,7 @@ import asyncio
 import msgspec
 
 from actors import journey as journeys
-from actors.journey import Journey
+from actors.journey import Aside, Journey
 from actors.once import OnceKeys
 from actors.projection import project
 from adapters.stores.archive_schema import TABLES
@@ -86,8 +86,9 @@ def _check_snapshot(world: World, customer: str, position: int, body: bytes) -> 
 
 
 def _plain(journey: Journey, retained: bool) -> Journey:
-    """Without what retention takes: what is over, and the once-keys of it."""
+    """Without what retention takes: what is over, what is remembered of that, and the once-keys of it."""
     if not retained:
         return journey
     conversations = {name: c for name, c in journey.conversations.items() if c.live}
-    return msgspec.structs.replace(journey, once=OnceKeys(), conversations=conversations)
+    aside = msgspec.structs.replace(journey.aside or Aside(), remembered=())
+    return msgspec.structs.replace(journey, once=OnceKeys(), conversations=conversations, aside=aside)
