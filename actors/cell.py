@@ -22,14 +22,14 @@ from actors.committing import Committer
 from actors.fault import Fault
 from actors.journey import Journey, TimerDue
 from actors.lines import Line
-from actors.live import Given, Live, Population, following, knowing, weight
+from actors.live import Given, Live, Population, following, heir, knowing, weight
 from actors.loading import ArchiveReader, load, reached
 from actors.outlet import Outlet
 from actors.policies import Policies
 from actors.policy import Policy
 from actors.stepping import Later, step
 from protocol.ids import customer_of
-from protocol.journal import Committed, Skipped, Stale, Taken, Verdict
+from protocol.journal import Committed, Released, Skipped, Stale, Taken, Verdict
 from protocol.links import (
     AnyLink,
     Ask,
@@ -44,6 +44,7 @@ from protocol.links import (
     PolicyIs,
     Quarantine,
     ReadCustomer,
+    Refused,
     Settled,
     SnapshotTaken,
     TailIs,
@@ -419,7 +420,7 @@ class Cell:
         match verdict:
             case Committed():
                 self._release(live, verdict.position, now_ms)
-            case Taken() | Skipped():
+            case Taken() | Released() | Skipped():
                 self._decide_again(live, verdict)
             case Stale():
                 self._give_up(live, verdict)
@@ -464,7 +465,7 @@ class Cell:
         if self.on_left is None or self._population.get(outcome.customer) is not None:
             self._give(outcome.customer, Given(None, outcome), self._now_ms())
 
-    def _decide_again(self, live: Live, verdict: Taken | Skipped) -> None:
+    def _decide_again(self, live: Live, verdict: Taken | Released | Skipped) -> None:
         """The journal refused the step: forget the state, load it, and decide what was gated once more, in order."""
         gated = [g.given for step in (live.in_flight, live.open) if step is not None for g in step.gated]
         waiting = [*gated, *(live.mailbox or ())]
@@ -472,7 +473,7 @@ class Cell:
         self._gathering.pop(live.customer, None)
         live.mailbox = None
         for given in waiting:
-            known = knowing(given, verdict, live.customer) if isinstance(verdict, Taken) else given
+            known = _knowing(given, verdict, live.customer)
             if isinstance(known, Moved) and isinstance(given.message, Input):
                 live.move(given.message.identities, (known.identity, known.customer))
             elif isinstance(known, Given):
@@ -549,6 +550,19 @@ class Cell:
             elif live.journey is not None:
                 # The live state knows better than the archive, and its alarm may have lain beyond the horizon.
                 self._alarms.set(each.customer, journeys.next_due_ms(live.journey), now_ms)
+
+
+def _knowing(given: Given, verdict: Taken | Released | Skipped, customer: str) -> Given | Moved | Refused:
+    """What becomes of an input now that the journal has refused a step with this verdict."""
+    match verdict:
+        case Taken():
+            return knowing(given, verdict, customer)
+        case Released():
+            return heir(given, verdict)
+        case Skipped():
+            return given
+        case _:
+            assert_never(verdict)
 
 
 def _may_leave(live: Live) -> bool:

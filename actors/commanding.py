@@ -20,6 +20,7 @@ from protocol.commands import (
     ApplyPolicy,
     Assign,
     BeginReplay,
+    CloseIdentityReview,
     DeclineHandoff,
     EndReplay,
     Join,
@@ -38,6 +39,7 @@ from protocol.commands import (
     SwitchChannel,
     TagInteraction,
     Take,
+    UnlinkIdentity,
     WithdrawHandoff,
 )
 from protocol.entities import Direction, Interaction, Status
@@ -67,15 +69,23 @@ HANDOFF_FIELDS_MAX = 32
 
 
 def decide(
-    state: Conversation, command: AnyCommand, actor: str, identities: Sequence[str], policy: Policy, now_ms: int
+    state: Conversation,
+    command: AnyCommand,
+    actor: str,
+    identities: Sequence[str],
+    policy: Policy,
+    now_ms: int,
+    *,
+    parted: Sequence[str] = (),
 ) -> list[AnyEvent]:
-    """The events of `command`, asked by `actor` (`agent:ann`); `identities` are the customer's, newest last."""
+    """The events of `command`, asked by `actor` (`agent:ann`); `identities` are the customer's, newest last, `parted`
+    those that were."""
     if not state.live:
         raise _not_now("the conversation is closed; the customer's next contact opens a new one")
     agent = actor.partition(":")[2]
     match command:
         case Reply():
-            return _reply(state, command, actor, identities, policy, now_ms)
+            return _reply(state, command, actor, identities, parted, policy, now_ms)
         case AddNote(text=text):
             _check_text(text)
             return [NoteAdded(at_ms=now_ms, actor=actor, text=text)]
@@ -106,7 +116,7 @@ def decide(
         case SetContext():
             return _context(state, command, actor, policy, now_ms)
         case SwitchChannel():
-            return _switch(state, command, actor, identities, policy, now_ms)
+            return _switch(state, command, actor, identities, parted, policy, now_ms)
         case ReplayDelivery(delivery=delivery):
             return _replay(state, delivery, actor, now_ms)
         case OfferHandoff():
@@ -119,19 +129,33 @@ def decide(
             return about.tag(state, command, policy.taxonomy, actor, now_ms)
         case Split() | Join() | Relate():
             raise AssertionError("corrections are of several conversations: see `journey`")
-        case LinkIdentity() | MarkReplayed() | BeginReplay() | EndReplay() | ApplyPolicy():
+        case (
+            LinkIdentity()
+            | UnlinkIdentity()
+            | CloseIdentityReview()
+            | MarkReplayed()
+            | BeginReplay()
+            | EndReplay()
+            | ApplyPolicy()
+        ):
             raise Refusal(Code.INVALID, "this command is addressed to a customer, not to a conversation", field="do")
         case _:
             assert_never(command)
 
 
 def _reply(
-    state: Conversation, command: Reply, actor: str, identities: Sequence[str], policy: Policy, now_ms: int
+    state: Conversation,
+    command: Reply,
+    actor: str,
+    identities: Sequence[str],
+    parted: Sequence[str],
+    policy: Policy,
+    now_ms: int,
 ) -> list[AnyEvent]:
     _check_text(command.text)
     if len(state.deliveries) >= DELIVERIES_MAX:
         raise Refusal(Code.OVER_LIMIT, f"{DELIVERIES_MAX} messages of this conversation wait; see the outbox")
-    interaction, started = _way_out(state, command.channel, command.to, actor, identities, policy, now_ms)
+    interaction, started = _way_out(state, command.channel, command.to, actor, identities, parted, policy, now_ms)
     if not interaction.account:
         raise Refusal(Code.INVALID, f"no account is set up to reply on {interaction.channel}", field="channel")
     _check_carried(state, f"{command.text}\n{command.subject}", interaction.channel, policy)
@@ -154,18 +178,30 @@ def _reply(
 
 
 def _switch(
-    state: Conversation, command: SwitchChannel, actor: str, identities: Sequence[str], policy: Policy, now_ms: int
+    state: Conversation,
+    command: SwitchChannel,
+    actor: str,
+    identities: Sequence[str],
+    parted: Sequence[str],
+    policy: Policy,
+    now_ms: int,
 ) -> list[AnyEvent]:
     if _name(command.channel, "channel") == state.channel:
         raise _not_now(f"the conversation goes on by {command.channel} already")
     if len(command.reason) > TEXT_MAX:
         raise Refusal(Code.OVER_LIMIT, f"reason has at most {TEXT_MAX} characters", field="reason")
-    interaction, started = _way_out(state, command.channel, command.to, actor, identities, policy, now_ms)
+    interaction, started = _way_out(state, command.channel, command.to, actor, identities, parted, policy, now_ms)
     return [*started, *_moved(state, interaction, "agent", actor, policy, now_ms, reason=command.reason)]
 
 
 def fall_back(
-    state: Conversation, identities: Sequence[str], delivery: str, policy: Policy, now_ms: int
+    state: Conversation,
+    identities: Sequence[str],
+    delivery: str,
+    policy: Policy,
+    now_ms: int,
+    *,
+    parted: Sequence[str] = (),
 ) -> list[AnyEvent]:
     """The switch that the policy's `fallback` wants now that a message was given up; none where the customer has no
     identity there, or the conversation is over or elsewhere already."""
@@ -175,7 +211,7 @@ def fall_back(
         return []
     if not any(kind_of(identity) == identity_kind(channel) for identity in identities):
         return []
-    interaction, started = _way_out(state, channel, "", "system", identities, policy, now_ms)
+    interaction, started = _way_out(state, channel, "", "system", identities, parted, policy, now_ms)
     reason = f"fallback: {given_up.channel} goes on by {channel}; {delivery} was given up"
     return [*started, *_moved(state, interaction, "rule", "system", policy, now_ms, reason=reason)]
 
@@ -216,7 +252,14 @@ def _check_carried(state: Conversation, text: str, channel: str, policy: Policy)
 
 
 def _way_out(
-    state: Conversation, channel: str, to: str, actor: str, identities: Sequence[str], policy: Policy, now_ms: int
+    state: Conversation,
+    channel: str,
+    to: str,
+    actor: str,
+    identities: Sequence[str],
+    parted: Sequence[str],
+    policy: Policy,
+    now_ms: int,
 ) -> tuple[Interaction, list[AnyEvent]]:
     """The contact by which we speak on a channel (empty: where the newest one is), and the events that begin it where
     there is none."""
@@ -225,6 +268,8 @@ def _way_out(
             continue
         if to and interaction.identity != to:
             continue
+        if interaction.identity in parted:
+            continue  # It was unlinked: whoever answers there is somebody else.
         if not interaction.ended_at_ms or interaction is state.interactions[-1]:
             return interaction, []
     channel = channel or (state.interactions[-1].channel if state.interactions else "")

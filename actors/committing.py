@@ -109,6 +109,8 @@ class Committer:
             step.identities,
             len(step.entries),
             _encode(step.entries),
+            step.released,
+            step.inherits,
         )
 
     async def _ask(self, make: Callable[[int], RaiseFences | ReadTail]) -> AnyLink:

@@ -24,21 +24,33 @@ from actors import (
     correcting,
     delivery,
     handing_over,
+    identifying,
     importing,
     recent,
     replaying,
     telling,
     withdrawing,
 )
-from actors.capturing import POLICY
 from actors.conversation import Conversation
 from actors.conversation import evolve as evolve_conversation
 from actors.correlation import Correlated, Glimpse, Past, correlate, glimpsed
+from actors.identifying import NOTHING_NEW, Disputes, Identified
 from actors.once import OnceKeys, Seen
 from actors.policy import Policy
 from actors.tagging import NO_TAGS, tags_of, with_before
-from protocol.commands import ApplyPolicy, BeginReplay, EndReplay, Join, LinkIdentity, MarkReplayed, Relate, Split
-from protocol.entities import ConversationView, CustomerView, Relation, Status, Tags
+from protocol.commands import (
+    ApplyPolicy,
+    BeginReplay,
+    CloseIdentityReview,
+    EndReplay,
+    Join,
+    LinkIdentity,
+    MarkReplayed,
+    Relate,
+    Split,
+    UnlinkIdentity,
+)
+from protocol.entities import ConversationView, CustomerView, IdentityLink, Relation, Status, Tags
 from protocol.errors import Code, Refusal
 from protocol.events import (
     ActivitySeen,
@@ -50,6 +62,8 @@ from protocol.events import (
     DeliveryDead,
     IdentityConflictFound,
     IdentityLinked,
+    IdentityReviewClosed,
+    IdentityUnlinked,
     InputQuarantined,
     Once,
     PastImported,
@@ -73,7 +87,6 @@ CLOSED_MAX = 4
 """Closed conversations kept whole, for watchers who come back to read the end."""
 PAST_MAX = 64
 """Ids of closed conversations kept for relations."""
-IDENTITIES_MAX = 64
 REPLAYED_MAX = 256
 REMEMBERED_MAX = 16
 """Closed conversations whose topic is remembered: a contact repeats one of the last, or none."""
@@ -101,6 +114,8 @@ class Journey(Struct, kw_only=True):
     customer: str
     head: int = 0
     identities: tuple[str, ...] = ()
+    links: tuple[IdentityLink, ...] = ()
+    """Of each identity, in the same order: why it is this customer's."""
     conversations: dict[str, Conversation] = field(default_factory=dict)
     opened: int = 0
     """Conversations ever opened."""
@@ -109,6 +124,8 @@ class Journey(Struct, kw_only=True):
     list costs 56 bytes, the empty tuple nothing."""
     once: OnceKeys = field(default_factory=OnceKeys)
     aside: Aside | None = None
+    disputes: Disputes | None = None
+    """Of its identities: None where there never was one."""
 
     @property
     def remembered(self) -> tuple[Past, ...]:
@@ -146,6 +163,14 @@ class Decision(Struct, frozen=True):
     events: list[tuple[str, AnyEvent]]
     status: str = "committed"
     identities: list[str] = []
+    released: list[tuple[str, bytes]] = []
+    """Identities that are the customer's no more, each with what whoever gets it next must know."""
+    inherits: list[tuple[str, int]] = []
+    """Those of `identities` that were released, and at which position: what was released with them is known."""
+    stray: str = ""
+    """An identity the input was sent here for, and which is not the customer's; with `apart`, it is: but these do not
+    say whose the input is."""
+    apart: list[str] = []
     repeats: tuple[str, int] | None = None
     why: tuple[int, str, str] | None = None
     """Code, field and reason of what went to quarantine."""
@@ -158,20 +183,19 @@ def decide(state: Journey, given: AnyInput, policy: Policy, now_ms: int) -> Deci
     """Decides one input. Raises `Refusal` where it may not happen."""
     match given:
         case Input():
-            if (seen := state.once.get(given.key)) is None:
-                decision = _receive(state, given, policy, now_ms)
-                return decision if decision.why else _keyed(decision, given, state, policy)
-            return _repeat(state, seen) if seen.digest == given.digest else _conflict(state, given, policy, now_ms)
+            if state.disputes is None and not given.released and state.once.get(given.key) is None:
+                return _first(state, given, policy, now_ms)
+            return _perhaps_again(state, given, policy, now_ms)
         case Quarantine():
             if (seen := state.once.get(given.key)) is None:
                 return _keyed(_quarantine(state, given, policy, now_ms), given, state, policy)
-            return _repeat(state, seen) if seen.digest == given.digest else NOTHING
+            return _repeat(state.customer, seen) if seen.digest == given.digest else NOTHING
         case Ask():
             if (seen := state.once.get(given.key)) is None:
                 return _keyed(_ask(state, given, policy, now_ms), given, state, policy)
             if seen.digest != given.digest:
                 raise Refusal(Code.DIGEST_CONFLICT, "this command id came before with another command", ref=given.id)
-            return _repeat(state, seen)
+            return _repeat(state.customer, seen)
         case Outcome():
             conversation = state.conversations.get(given.conversation)
             if conversation is None:
@@ -252,6 +276,7 @@ def view(state: Journey, views: list[ConversationView], *, channel: str = "", po
     return CustomerView(
         customer=state.customer,
         identities=list(state.identities),
+        links=list(state.links),
         open=views,
         past=list(state.past),
         topic=topic,
@@ -291,9 +316,45 @@ def thaw(body: bytes) -> Journey | None:
 # Deciding
 
 
-def _repeat(state: Journey, seen: Seen, *, status: str = "repeat", why: tuple[int, str, str] | None = None) -> Decision:
-    """It came before: it gets its first result, and nothing happens."""
-    stream = f"{state.customer}-{seen.conversation}" if seen.conversation else state.customer
+def _first(state: Journey, given: Input, policy: Policy, now_ms: int) -> Decision:
+    decision = _receive(state, given, policy, now_ms)
+    return decision if decision.why else _keyed(decision, given, state, policy)
+
+
+def _perhaps_again(state: Journey, given: Input, policy: Policy, now_ms: int) -> Decision:
+    """An input that came before, or may have, to this customer or to a former one of its identities."""
+    before = _before(state, given, given.key)
+    if before is None:
+        return _first(state, given, policy, now_ms)
+    if before[1].digest == given.digest:
+        return _repeat(*before)
+    known = identifying.identify(state, given, policy.identity, now_ms)
+    if known.stray:
+        return Decision([], stray=known.stray, apart=known.apart)
+    decision = _conflict(state, given, policy, now_ms)
+    if not decision.events or before[0] == state.customer:
+        return decision
+    # Kept where the identity is from now on: there the next of the kind will be looked for.
+    events = [*decision.events, *((state.customer, event) for event in known.facts)]
+    return msgspec.structs.replace(decision, events=events, identities=known.assigned, inherits=known.inherits)
+
+
+def _before(state: Journey, given: Input, key: int) -> tuple[str, Seen] | None:
+    """What the key did: here, or at a former customer of an identity that is this one's now, or is about to be."""
+    if (seen := state.once.get(key)) is not None:
+        return state.customer, seen
+    inherited = dict(identifying.disputes(state).inherited)
+    for released in given.released:
+        inherited |= identifying.keys_of(released)
+    for customer, packed in inherited.items():
+        if (seen := OnceKeys(packed).get(key)) is not None:
+            return customer, seen
+    return None
+
+
+def _repeat(customer: str, seen: Seen, *, status: str = "repeat", why: tuple[int, str, str] | None = None) -> Decision:
+    """It came before, to that customer: it gets its first result, and nothing happens."""
+    stream = f"{customer}-{seen.conversation}" if seen.conversation else customer
     return Decision([], status=status, repeats=(stream, seen.seq), why=why)
 
 
@@ -325,11 +386,14 @@ def _rules_of(conversations: Sequence[Conversation], policy: Policy) -> Policy:
 
 def _receive(state: Journey, given: Input, policy: Policy, now_ms: int) -> Decision:
     event = given.event
-    about_person, assigned = _identify(state, given, now_ms)
+    known = identifying.identify(state, given, policy.identity, now_ms)
+    if known.stray:
+        return Decision([], stray=known.stray, apart=known.apart)
     if isinstance(event.data, PastConversation):
         new_id = f"{state.customer}-{state.opened + 1}"
-        facts = importing.decide(event, event.data, state.customer, new_id, policy, now_ms)
-        return Decision([*facts, *about_person], identities=assigned)
+        past = importing.decide(event, event.data, state.customer, new_id, policy, now_ms)
+        about = [(state.customer, fact) for fact in known.facts]
+        return Decision([*past, *about], identities=known.assigned, inherits=known.inherits)
     tags = tags_of(event, policy.taxonomy)
     if state.glimpse is not None:
         tags = _with_glimpse(state.glimpse, event, tags, policy, now_ms)
@@ -357,17 +421,17 @@ def _receive(state: Journey, given: Input, policy: Policy, now_ms: int) -> Decis
         decided = contact.decide(conversation, event, rules, now_ms, correlated.reason)
         if tags is not NO_TAGS:
             decided += _about(state, conversation, event, decided, tags, conversation.relation, rules, now_ms)
-        return _captured(state, conversation, given, decided, (about_person, assigned), rules, now_ms)
+        return _captured(state, conversation, given, decided, known, rules, now_ms)
     if isinstance(event.data, ActivityArrived):
         # Nothing is open: what they look at is kept with the person, and opens no work for anyone.
         seen = _activity(event, event.data, None if tags is NO_TAGS else tags, now_ms)
-        return Decision([(state.customer, seen), *about_person], identities=assigned)
+        return _decision(state, state.customer, [seen], known)
     new = Conversation(id=f"{state.customer}-{state.opened + 1}", customer=state.customer)
     decided = [_open(state, event, correlated, policy, now_ms), *contact.decide(new, event, policy, now_ms)]
     if tags is not NO_TAGS:
         decided += _about(state, new, event, decided, tags, correlated.relation, policy, now_ms)
     before = arrival.shortly_before(state.aside.before, policy, now_ms) if state.aside else []
-    return _captured(state, new, given, decided, (about_person, assigned), policy, now_ms, before)
+    return _captured(state, new, given, decided, known, policy, now_ms, before)
 
 
 def _open(state: Journey, event: InboundEvent, correlated: Correlated, policy: Policy, now_ms: int) -> AnyEvent:
@@ -404,13 +468,12 @@ def _captured(
     conversation: Conversation,
     given: Input,
     decided: list[AnyEvent],
-    identified: tuple[list[tuple[str, AnyEvent]], list[str]],
+    known: Identified,
     policy: Policy,
     now_ms: int,
     before: Sequence[ActivitySeen] = (),
 ) -> Decision:
     """The decision on an event, with what it brings beside itself and what its capture template makes of it."""
-    about_person, assigned = identified
     event, found = given.event, []
     captured = capturing.capture(conversation, event, policy)
     if captured is not None:
@@ -421,52 +484,22 @@ def _captured(
             if not kept.events:
                 return kept
             # Who it came from is known, whatever becomes of what they said.
-            return msgspec.structs.replace(kept, events=kept.events + about_person, identities=assigned)
+            events = [*kept.events, *((state.customer, fact) for fact in known.facts)]
+            return msgspec.structs.replace(kept, events=events, identities=known.assigned, inherits=known.inherits)
         found = capturing.items(event, captured, decided)
     if found or not conversation.head or arrival.brings(conversation, event):
         decided += arrival.brought(conversation, event, decided, before, policy, now_ms, found)
     if captured is not None:
         decided += capturing.asked(conversation, event, captured, decided, policy, now_ms)
-    events = [(conversation.id, fact) for fact in decided]
-    events += about_person
-    return Decision(events, identities=assigned)
+    return _decision(state, conversation.id, decided, known)
 
 
-def _identify(state: Journey, given: Input, now_ms: int) -> tuple[list[tuple[str, AnyEvent]], list[str]]:
-    """The identity facts of an input, and the identities they assign."""
-    actor = given.said_by or f"account:{given.event.account}"
-    new = [identity for identity in given.identities if identity not in state.identities]
-    if not new and not given.conflicts:
-        return [], []
-    new = new[: max(0, IDENTITIES_MAX - len(state.identities))]
-    # The channel vouches for the address it was reached by; the others it was told.
-    own = given.event.identities[0] if given.event.identities else ""
-    facts: list[tuple[str, AnyEvent]] = [
-        (
-            state.customer,
-            IdentityLinked(
-                at_ms=now_ms,
-                actor=actor,
-                # The event's own string, which its contact keeps too: a conversation has it once.
-                identity=own if identity == own else identity,
-                evidence=_evidence(given, identity == own),
-                verified=identity == own and not given.said_by,
-                account=given.event.account,
-            ),
-        )
-        for identity in new
-    ]
-    facts += [
-        (state.customer, IdentityConflictFound(at_ms=now_ms, actor=actor, identity=identity, other=other))
-        for identity, other in given.conflicts
-    ]
-    return facts, new
-
-
-def _evidence(given: Input, own: bool) -> str:
-    if given.said_by:
-        return "policy" if given.said_by == POLICY else "agent"
-    return "first_contact" if given.proposed and own else "asserted_by_channel"
+def _decision(state: Journey, stream: str, decided: list[AnyEvent], known: Identified) -> Decision:
+    events = [(stream, event) for event in decided]
+    if known is NOTHING_NEW:
+        return Decision(events)
+    events += [(state.customer, event) for event in known.facts]
+    return Decision(events, identities=known.assigned, inherits=known.inherits)
 
 
 def _activity(event: InboundEvent, data: ActivityArrived, tags: Tags | None, now_ms: int) -> AnyEvent:
@@ -505,9 +538,8 @@ def _keep(state: Journey, given: Input, why: tuple[int, str, str], rule: str, po
         raise Refusal(Code(code), reason, ref=given.event.id, field=field)
     # A key of its own for this payload, so that repeats stay single and the event itself may yet come in.
     once = Once((given.key ^ (given.digest * 0x9E3779B97F4A7C15)) & 0xFFFF_FFFF_FFFF_FFFF, given.digest)
-    seen = state.once.get(once.key)
-    if seen is not None:
-        return _repeat(state, seen, status="quarantined", why=why)
+    if (before := _before(state, given, once.key)) is not None:
+        return _repeat(*before, status="quarantined", why=why)
     quarantined = InputQuarantined(
         at_ms=now_ms,
         actor=f"account:{given.event.account}",
@@ -563,11 +595,19 @@ def _asked(state: Journey, given: Ask, policy: Policy, now_ms: int) -> Decision:
         rules = policy.at(conversation.policy)
         if isinstance(given.command, Split | Join | Relate):
             return _correct(state, conversation, given.command, given.actor, policy, now_ms)
-        decided = commanding.decide(conversation, given.command, given.actor, state.identities, rules, now_ms)
+        parted = identifying.disputes(state).parted
+        decided = commanding.decide(
+            conversation, given.command, given.actor, state.identities, rules, now_ms, parted=parted
+        )
         return _in(conversation.id, decided)
     match given.command:
-        case LinkIdentity(identity=identity):
-            return _link(state, normalise(identity), given.actor, now_ms)
+        case LinkIdentity():
+            return _link(state, given, given.command, policy, now_ms)
+        case UnlinkIdentity():
+            return _unlink(state, given.command, given.actor, now_ms)
+        case CloseIdentityReview():
+            closed = identifying.close_review(state, given.command, given.actor, now_ms)
+            return Decision([(state.customer, closed)])
         case MarkReplayed() | BeginReplay() | EndReplay():
             aside = state.aside or Aside()
             step = replaying.decide(given.command, given.actor, aside.replayed, aside.replaying, now_ms)
@@ -582,7 +622,14 @@ def _outcome(state: Journey, conversation: Conversation, given: Outcome, policy:
     """What an attempt's outcome means; a message that is given up may move the conversation, as the policy says."""
     decided = delivery.decide_outcome(conversation, given, policy, now_ms)
     if policy.context.fallback and any(isinstance(fact, DeliveryDead) for fact in decided):
-        decided += commanding.fall_back(conversation, state.identities, given.delivery, policy, now_ms)
+        decided += commanding.fall_back(
+            conversation,
+            state.identities,
+            given.delivery,
+            policy,
+            now_ms,
+            parted=identifying.disputes(state).parted,
+        )
     return decided
 
 
@@ -601,15 +648,17 @@ def _correct(
     return Decision(correcting.decide(state.conversations, known, command, conversation, new, actor, rules, now_ms))
 
 
-def _link(state: Journey, identity: str, actor: str, now_ms: int) -> Decision:
-    if not state.identities:
-        raise Refusal(Code.NOT_FOUND, f"no customer {state.customer}", field="customer")
-    if identity in state.identities:
-        raise Refusal(Code.NOT_ALLOWED_NOW, f"{identity} is this customer's already", field="identity")
-    if len(state.identities) >= IDENTITIES_MAX:
-        raise Refusal(Code.OVER_LIMIT, f"a customer has at most {IDENTITIES_MAX} identities", field="identity")
-    linked = IdentityLinked(at_ms=now_ms, actor=actor, identity=identity, evidence="agent")
-    return Decision([(state.customer, linked)], identities=[identity])
+def _link(state: Journey, given: Ask, command: LinkIdentity, policy: Policy, now_ms: int) -> Decision:
+    identity = normalise(command.identity)
+    linked = identifying.link(state, command, identity, given.released, given.actor, policy.identity, now_ms)
+    events = [(state.customer, event) for event in linked.facts]
+    return Decision(events, identities=linked.assigned, inherits=linked.inherits)
+
+
+def _unlink(state: Journey, command: UnlinkIdentity, actor: str, now_ms: int) -> Decision:
+    identity = normalise(command.identity)
+    unlinked, keys = identifying.unlink(state, command, identity, actor, now_ms)
+    return Decision([(state.customer, unlinked)], released=[(identity, keys)])
 
 
 def _due(state: Journey, policy: Policy, now_ms: int) -> Decision:
@@ -647,8 +696,8 @@ def _in(conversation: str, events: list[AnyEvent]) -> Decision:
 
 def _evolve_own(state: Journey, event: AnyEvent, encoded: bytes) -> None:
     match event:
-        case IdentityLinked():
-            state.identities = (*state.identities, event.identity)
+        case IdentityLinked() | IdentityUnlinked() | IdentityConflictFound() | IdentityReviewClosed():
+            identifying.evolve(state, event)
         case ReplayBegun():
             aside = _aside(state)
             aside.replaying = (*aside.replaying, event.quarantine)
@@ -664,7 +713,7 @@ def _evolve_own(state: Journey, event: AnyEvent, encoded: bytes) -> None:
             aside.before, aside.before_count = recent.add(aside.before, aside.before_count, encoded)
             if event.tags is not None:
                 aside.glimpse = Glimpse(event.tags, event.channel, event.at_ms)
-        case IdentityConflictFound() | InputQuarantined() | PolicyApplied() | PastImported():
+        case InputQuarantined() | PolicyApplied() | PastImported():
             pass
         case CustomerErased():
             state.identities, state.past, state.aside = (), (), None

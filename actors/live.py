@@ -16,7 +16,7 @@ from actors.journey import AnyInput, Journey, links
 from actors.lines import Line
 from protocol.errors import Code
 from protocol.events import AnyEvent
-from protocol.journal import Entry, Taken
+from protocol.journal import Entry, Released, Taken
 from protocol.links import AnyFromCell, Ask, Input, Moved, ReadCustomer, Refused, UnwatchConversation, WatchConversation
 
 STEP_BYTES_MAX = 4 * 1024 * 1024
@@ -31,6 +31,20 @@ class Given(Struct, frozen=True, eq=False):
 
     line: Line | None
     message: Message
+
+
+def heir(given: Given, released: Released) -> Given:
+    """An input or command that wants an identity that was somebody's, knowing what the journal said of it."""
+    message = given.message
+    match message:
+        case Input() if released.identity in message.identities:
+            pass
+        case Ask() if links(message, released.identity):
+            pass
+        case _:
+            return given
+    others = [known for known in message.released if known.identity != released.identity]
+    return Given(given.line, msgspec.structs.replace(message, released=[*others, released]))
 
 
 def knowing(given: Given, taken: Taken, customer: str) -> Given | Moved | Refused:
@@ -94,6 +108,8 @@ class Step(Struct, eq=False):
     effects: list[tuple[str, AnyEvent]] = []
     """Those of the events that mean something outside, with their conversations (see `actors.outlet`)."""
     identities: list[str] = []
+    released: list[tuple[str, bytes]] = []
+    inherits: list[tuple[str, int]] = []
     gated: list[Gated] = []
     bytes: int = 0
     at_ms: int = 0

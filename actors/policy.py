@@ -16,6 +16,7 @@ from actors.rules.capture import CaptureRules
 from actors.rules.context import ContextRules
 from actors.rules.correlation import NO_RULES, CorrelationRules
 from actors.rules.handoffs import Handoffs
+from actors.rules.identity import IdentityRules
 from actors.rules.taxonomy import NO_TAXONOMY, Taxonomy
 
 DAY_MS = 86_400_000
@@ -77,6 +78,8 @@ class Policy(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """How long a repeat of an input is recognised."""
     handoffs: Handoffs = field(default_factory=Handoffs)
     context: ContextRules = field(default_factory=ContextRules)
+    identity: IdentityRules = field(default_factory=IdentityRules)
+    """Who is who."""
     capture: CaptureRules = CaptureRules()
     """What each channel's contacts must bring."""
     taxonomy: Taxonomy = NO_TAXONOMY

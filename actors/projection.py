@@ -27,6 +27,8 @@ from actors.rows import (
     outbox_changes,
     outbox_row,
     quarantine_row,
+    review_closed,
+    review_row,
     switch_row,
     timer_rows,
     withheld_rows,
@@ -267,8 +269,16 @@ def _contents(at: Place, event: ev.AnyEvent) -> Iterable[Patch]:
             if event.identity:  # Else it is forgotten.
                 yield identity_row(at, event)
             yield action_row(at, event, "identity_linked", event.identity)
+        case ev.IdentityUnlinked():
+            yield at.drop("identity", event.identity)
+            yield action_row(at, event, "identity_unlinked", event.identity)
         case ev.IdentityConflictFound():
-            yield action_row(at, event, "identity_conflict", f"{event.identity} belongs to {event.other}")
+            yield review_row(at, event)
+            whose = f"belongs to {event.other}" if event.other else "is nobody's"
+            yield action_row(at, event, "identity_conflict", f"{event.identity} {whose}")
+        case ev.IdentityReviewClosed():
+            yield at.change("identity_review", at.customer, event.identity, event.other, **review_closed(event))
+            yield action_row(at, event, "identity_review_closed", event.identity)
         case ev.InputQuarantined():
             yield quarantine_row(at, event)
         case ev.QuarantineReplayed():

@@ -253,10 +253,35 @@ def identity_row(at: Place, event: ev.IdentityLinked) -> Patch:
         kind=kind_of(event.identity),
         evidence=event.evidence,
         verified=int(event.verified),
+        confidence=event.confidence,
         account=event.account,
         linked_by=event.actor,
         linked_at_ms=event.at_ms,
     )
+
+
+def review_row(at: Place, event: ev.IdentityConflictFound) -> Patch:
+    """`identity_review`: a conflict for a person to look at."""
+    return at.new(
+        "identity_review",
+        at.customer,
+        event.identity,
+        event.other,
+        kind=event.kind,
+        evidence=event.evidence,
+        verified=int(event.verified),
+        confidence=event.confidence,
+        found_by=event.actor,
+        found_at_ms=event.at_ms,
+        closed_by="",
+        closed_at_ms=None,
+        reason="",
+    )
+
+
+def review_closed(event: ev.IdentityReviewClosed) -> dict[str, Any]:
+    """The columns of `identity_review` that its end changes."""
+    return {"closed_by": event.actor, "closed_at_ms": event.at_ms, "reason": event.reason}
 
 
 def quarantine_row(at: Place, event: ev.InputQuarantined) -> Patch:

@@ -31,6 +31,7 @@ from protocol.links import (
     Quarantine,
     ReadCustomer,
     Refused,
+    Unlinked,
     UnwatchConversation,
     WatchConversation,
     Watched,
@@ -60,6 +61,8 @@ def step(live: Live, given: Given, watchers: Watchers, policy: Policy, now_ms: i
                 decision = journeys.decide(journey, message, policy, now_ms)
             except Refusal as exc:
                 return Refused(message.ref, exc.code, exc.message, exc.field)
+            if decision.stray:
+                return Unlinked(message.ref, decision.stray, journey.customer, decision.apart)
             stream, seq = _record(live, journey, decision, policy)
             # An outcome that came too late decides nothing and repeats nothing; it was heard, all the same.
             status = decision.status if decision.events or decision.repeats else "repeat"
@@ -99,8 +102,8 @@ def _record(live: Live, journey: Journey, decision: Decision, policy: Policy) ->
         journeys.evolve(journey, stream, event, encoded)
         into.entries.append(Entry(stream, journey.head_of(stream), Raw(encoded)))
         into.bytes += len(encoded)
-    if decision.identities:
-        into.identities += decision.identities
+    if decision.identities or decision.released:
+        _assign(into, decision)
     return into.entries[first].stream, into.entries[first].seq
 
 
@@ -112,6 +115,18 @@ def _name_policy(journey: Journey, decision: Decision, policy: Policy) -> int:
     version = journeys.decided_under(journey, decision, policy)
     decision.events[0] = (stream, msgspec.structs.replace(first, policy=version))
     return version
+
+
+def _assign(into: Step, decision: Decision) -> None:
+    """A unit assigns, and then releases: what it released and assigns again has never left."""
+    for identity in decision.identities:
+        stays = [each for each in into.released if each[0] != identity]
+        if len(stays) == len(into.released):
+            into.identities.append(identity)
+        into.released = stays
+    into.inherits += decision.inherits
+    into.released += decision.released
+    into.bytes += sum(len(keys) for _, keys in decision.released)
 
 
 def _note_lists(live: Live, journey: Journey, stream: str) -> None:
@@ -140,7 +155,7 @@ def _watch(journey: Journey, asked: WatchConversation, line: Line | None, watche
 
 
 def _customer_view(journey: Journey, channel: str, policy: Policy) -> CustomerView | None:
-    if not journey.identities:
+    if not journey.head:
         return None
     live = [c for c in journey.conversations.values() if c.live]
     views = [conversations.view(c, journey.identities) for c in live]

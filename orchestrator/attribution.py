@@ -7,6 +7,10 @@ Who a new identity belongs to is a proposal until the journal's unique key decid
 with one of its identities follows it. When it turns out to be wrong (`Moved`), those that are under way are answered
 first, and then all go on to the right customer, as they came.
 
+An identity may also leave its customer (`Unlinked`), which memory here has not heard of. The first event that is
+answered so makes a *return*: all that come with the identity are held until every event that is under way with it is
+answered; then all go on to whoever has it by then, as they came.
+
 Events that share an identity keep the order in which they were taken; others do not wait for each other.
 """
 
@@ -23,7 +27,7 @@ from orchestrator.known_identities import KnownIdentities
 from protocol.errors import Code, Refusal
 from protocol.ids import conversation_of, customer_of
 from protocol.inbound import DeliveryReport, InboundEvent
-from protocol.links import Answered, AnyToCell, Input, Moved, Replay
+from protocol.links import Answered, AnyToCell, Input, Moved, Replay, Unlinked
 
 _log = structlog.get_logger(__name__)
 
@@ -38,7 +42,21 @@ Done = Callable[[Answered | Refusal], None]
 class Taken:
     """An event on its way. `number` is its place in the order of taking; `done` is its taker's own business."""
 
-    __slots__ = ("claims", "digest", "done", "event", "key", "moves", "number", "proposal", "raw", "replay", "said_by")
+    __slots__ = (
+        "apart",
+        "claims",
+        "digest",
+        "done",
+        "event",
+        "key",
+        "moves",
+        "number",
+        "proposal",
+        "raw",
+        "replay",
+        "said_by",
+        "sure",
+    )
 
     def __init__(
         self,
@@ -60,13 +78,24 @@ class Taken:
         self.said_by = ""
         self.proposal: _Proposal | None = None
         self.claims: list[str] = []
+        self.apart: list[str] = []
+        """Identities of the event that do not say whose it is: they are shared, or lead to a customer it is not of."""
         self.moves = 0
+        self.sure = False
+        """The store was asked for whom it is in conflict with."""
+
+    @property
+    def identities(self) -> list[str]:
+        """Those that say whose the event is."""
+        identities = self.event.identities
+        return [i for i in identities if i not in self.apart] if self.apart else identities
 
 
 class _Proposal:
-    """A customer that identities may belong to, until the journal has decided."""
+    """A customer that identities may belong to, until the journal has decided; or, `moved` from the start, one that
+    an identity has left: a return."""
 
-    __slots__ = ("customer", "held", "identities", "moved", "moves", "new", "under_way")
+    __slots__ = ("awaited", "customer", "held", "identities", "joins", "moved", "moves", "new", "under_way")
 
     def __init__(self, customer: str, *, new: bool) -> None:
         self.customer = customer
@@ -79,6 +108,23 @@ class _Proposal:
         """It was wrong: `held` wait until nothing is under way, then go to whom `moves` say."""
         self.moves: list[tuple[str, str]] = []
         self.held: list[Taken] = []
+        self.awaited: set[int] = set()
+        """Of a return: events that were sent to the customer before, and are not answered yet, by `id`."""
+        self.joins: _Proposal | None = None
+        """The one that takes over what is held, when nothing is under way here any more."""
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing is under way."""
+        return not self.under_way and not self.awaited
+
+    @property
+    def last(self) -> "_Proposal":
+        """The one that what is held here ends up with."""
+        last = self
+        while last.joins is not None:
+            last = last.joins
+        return last
 
 
 class Attribution:
@@ -91,7 +137,9 @@ class Attribution:
         self._answer = answer
         self._known = KnownIdentities()
         self._proposed: dict[str, _Proposal] = {}
-        """By identity: proposals that are under way."""
+        """By identity: proposals that are under way, and returns."""
+        self._returns: list[_Proposal] = []
+        """Those that await events. Few, and mostly none."""
         self._unresolved: list[Taken] = []
         """Events that wait for the store, or behind one that does."""
         self._awaited: Counter[str] = Counter()
@@ -100,7 +148,7 @@ class Attribution:
 
     def send(self, taken: Taken) -> None:
         """Sends the event to its customer's cell; `answer` gets the reply, or a refusal, once."""
-        data, identities = taken.event.data, taken.event.identities
+        data, identities = taken.event.data, taken.identities
         if isinstance(data, DeliveryReport):
             self._ask(taken, customer_of(conversation_of(data.delivery)), [], [])
         elif (
@@ -128,7 +176,7 @@ class Attribution:
         """Looks up what waits, a batch at a time, and routes it in the order of taking."""
         while self._unresolved:
             batch = list(self._unresolved)
-            wanted = list({i for taken in batch for i in taken.event.identities if not self._is_known(i)})
+            wanted = list({i for taken in batch for i in taken.identities if not self._is_known(i)})
             try:
                 found = await self._customers_of(wanted) if wanted else {}
             except Exception as exc:  # noqa: BLE001 - whatever the store's fault is, who waits is told to come again
@@ -137,12 +185,12 @@ class Attribution:
             for identity, customer in found.items():
                 self._known.learn(identity, customer)
             # What came meanwhile was not looked up; it, and what waits behind it, takes another round.
-            looked_up = {identity for taken in batch for identity in taken.event.identities}
+            looked_up = {identity for taken in batch for identity in taken.identities}
             self._unresolved.sort(key=_number)
             waiting, self._unresolved = self._unresolved, []
             self._awaited.clear()
             for taken in waiting:
-                identities = taken.event.identities
+                identities = taken.identities
                 if any(i not in looked_up or i in self._awaited for i in identities):
                     self._unresolved.append(taken)
                     self._awaited.update(identities)
@@ -167,13 +215,18 @@ class Attribution:
 
     def _route(self, taken: Taken) -> None:
         """All there is to know of the event's identities is known: picks the customer, and asks its cell."""
-        identities = taken.event.identities
+        identities = taken.identities
         followed = next((p for i in identities if i not in self._known and (p := self._proposed.get(i))), None)
         if followed is not None and followed.moved:
-            followed.held.append(taken)
+            self._hold(taken, followed)
             return
         owner = {i: c for i in identities if (c := self._customer(i)) is not None}
         customer = next(iter(owner.values())) if owner else self._new_customer()
+        # A conflict is with what the journal has; a proposal of another customer may come to nothing.
+        conflicts = [(i, c) for i, c in owner.items() if c != customer and i in self._known]
+        if conflicts and not taken.sure:
+            self._make_sure(taken, conflicts)
+            return
         unclaimed = [i for i in identities if i not in owner]
         taken.proposal = followed
         if unclaimed and taken.proposal is None:
@@ -185,9 +238,19 @@ class Attribution:
             taken.proposal.identities.append(identity)
             taken.claims.append(identity)
         mine = [i for i in identities if owner.get(i, customer) == customer]
-        # A conflict is with what the journal has; a proposal of another customer may come to nothing.
-        conflicts = [(i, c) for i, c in owner.items() if c != customer and i in self._known]
-        self._ask(taken, customer, mine, conflicts)
+        self._ask(taken, customer, mine, conflicts, [i for i in mine if i not in self._known])
+
+    def _make_sure(self, taken: Taken, conflicts: list[tuple[str, str]]) -> None:
+        """Asks the store once more: memory has not heard of what was unlinked, and people read of a conflict. The event
+        must not overtake those that are still under way to whom memory named."""
+        taken.sure = True
+        first, *others = [self._return(identity, customer) for identity, customer in conflicts]
+        for other in others:
+            _join(other.last, first.last)
+        self._hold(taken, first)
+        for returning in (*others, first):
+            if returning.over:
+                self._end(returning)
 
     def _customer(self, identity: str) -> str | None:
         customer = self._known.get(identity)
@@ -198,7 +261,14 @@ class Attribution:
 
     # Asking the cell
 
-    def _ask(self, taken: Taken, customer: str, identities: list[str], conflicts: list[tuple[str, str]]) -> None:
+    def _ask(
+        self,
+        taken: Taken,
+        customer: str,
+        identities: list[str],
+        conflicts: list[tuple[str, str]],
+        claimed: Sequence[str] = (),
+    ) -> None:
         proposal = taken.proposal
         if proposal is not None:
             proposal.under_way += 1
@@ -208,6 +278,7 @@ class Attribution:
             return Input(
                 ref, customer, proposed, taken.event, identities, conflicts, taken.key, taken.digest, taken.raw,
                 replay=taken.replay, said_by=taken.said_by,
+                claimed=list(claimed),
             )  # fmt: skip
 
         self._cells.ask(customer, make, partial(self._answered, taken))
@@ -218,20 +289,22 @@ class Attribution:
             proposal.under_way -= 1
         if isinstance(reply, Moved):
             self._moved(taken, proposal, reply)
+        elif isinstance(reply, Unlinked):
+            self._unlinked(taken, proposal, reply)
         else:
             if proposal is not None and not proposal.moved and isinstance(reply, Answered) and reply.owns:
                 for identity in taken.claims:
                     self._known.learn(identity, proposal.customer)
             self._answer(reply, taken)
-        if proposal is not None and not proposal.under_way:
+        if proposal is not None and proposal.over:
             self._end(proposal)
+        if self._returns:
+            self._note_answered(taken)
 
     def _moved(self, taken: Taken, proposal: _Proposal | None, moved: Moved) -> None:
-        taken.moves += 1
-        if taken.moves > MOVES_MAX:
-            text = "the customer of the event's identities keeps changing; send again"
-            self._answer(Refusal(Code.UNAVAILABLE, text, ref=taken.event.id), taken)
-        elif proposal is None:
+        if self._gave_up(taken):
+            return
+        if proposal is None:
             self._known.learn(moved.identity, moved.customer)
             self.send(taken)
         else:
@@ -239,9 +312,79 @@ class Attribution:
             proposal.moves.append((moved.identity, moved.customer))
             proposal.held.append(taken)
 
+    def _gave_up(self, taken: Taken) -> bool:
+        """Whether the event was sent on too often, and is answered so."""
+        taken.moves += 1
+        if taken.moves <= MOVES_MAX:
+            return False
+        text = "the customer of the event's identities keeps changing; send again"
+        self._answer(Refusal(Code.UNAVAILABLE, text, ref=taken.event.id), taken)
+        return True
+
+    def _unlinked(self, taken: Taken, proposal: _Proposal | None, reply: Unlinked) -> None:
+        """The customer does not have the identity: all that come with it wait for those that are under way."""
+        if self._gave_up(taken):
+            return
+        taken.apart += [identity for identity in reply.apart if identity not in taken.apart]
+        if reply.apart and proposal is None:
+            taken.claims = []
+            self.send(taken)
+            return
+        returning = proposal if reply.apart and proposal is not None else self._return(reply.identity, reply.customer)
+        # Whatever else of the event is being held goes on with it, or it would be overtaken.
+        held_too = [held for i in taken.identities if (held := self._proposed.get(i)) is not None and held.moved]
+        for other in held_too if proposal is None else (proposal, *held_too):
+            other.moved = True
+            _join(other.last, returning.last)
+        self._hold(taken, returning)
+        if returning is not proposal and returning.over:
+            self._end(returning)
+
+    def _return(self, identity: str, customer: str) -> _Proposal:
+        """The return of an identity that memory had as the customer's, or that was proposed to be."""
+        claimed = self._proposed.get(identity)
+        if claimed is not None:
+            claimed.moved = True
+            return claimed
+        if self._known.get(identity) == customer:
+            self._known.forget(identity)
+        returning = _Proposal(customer, new=False)
+        returning.moved = True
+        returning.identities = [identity]
+        under_way = self._cells.inputs_under_way(customer)
+        returning.awaited = {id(event) for event in under_way if identity in event.identities}
+        if returning.awaited:
+            self._returns.append(returning)
+        self._proposed[identity] = returning
+        return returning
+
+    def _hold(self, taken: Taken, held_by: _Proposal) -> None:
+        """Keeps the event until nothing is under way, and all that come with any identity of it behind it."""
+        held_by.held.append(taken)
+        for identity in taken.identities:
+            if (other := self._proposed.get(identity)) is None:
+                self._known.forget(identity)
+                self._proposed[identity] = held_by
+                held_by.identities.append(identity)
+            elif other.last is not held_by.last:
+                other.moved = True
+                _join(other.last, held_by.last)
+
+    def _note_answered(self, taken: Taken) -> None:
+        """One event less that a return may be waiting for."""
+        for returning in list(self._returns):
+            returning.awaited.discard(id(taken.event))
+            if not returning.awaited:
+                self._returns.remove(returning)
+                if returning.over:
+                    self._end(returning)
+
     def _end(self, proposal: _Proposal) -> None:
         """Nothing is under way any more: who comes next finds the identities in memory or asks the store. Those that
-        were held go on, in front of what came after them."""
+        were held go on, in front of what came after them; or they wait with those of the one this joins."""
+        if proposal.joins is not None:
+            self._hand_over(proposal, proposal.joins)
+            return
         for identity in proposal.identities:
             if self._proposed.get(identity) is proposal:
                 del self._proposed[identity]
@@ -251,6 +394,24 @@ class Attribution:
         for taken in held:
             taken.claims = []
             self.send(taken)
+
+    def _hand_over(self, proposal: _Proposal, to: _Proposal) -> None:
+        for identity in proposal.identities:
+            if self._proposed.get(identity) is proposal:
+                self._proposed[identity] = to
+        to.identities += proposal.identities
+        to.moves += proposal.moves
+        to.held += proposal.held
+        to.under_way -= 1
+        if to.over:
+            self._end(to)
+
+
+def _join(proposal: _Proposal, to: _Proposal) -> None:
+    """What is held by the one ends up with the other."""
+    if proposal is not to:
+        proposal.joins = to
+        to.under_way += 1
 
 
 def _number(taken: Taken) -> int:

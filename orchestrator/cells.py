@@ -18,6 +18,7 @@ from actors.fault import Fault
 from actors.lines import Line
 from orchestrator.homeless import Asked, Done, Homeless, Reply
 from protocol.errors import Code, Refusal
+from protocol.inbound import InboundEvent
 from protocol.links import (
     Answered,
     AnyLink,
@@ -35,6 +36,7 @@ from protocol.links import (
     Overflowed,
     PolicyIs,
     Refused,
+    Unlinked,
     UnwatchConversation,
     UnwatchList,
     Updated,
@@ -177,6 +179,12 @@ class Cells:
         else:
             self._ask_homeless(customer, make, done)
 
+    def inputs_under_way(self, customer: str) -> list[InboundEvent]:
+        """The events that a customer's cell was asked and has not answered. Looks through all there are."""
+        asked = [question for asked in self._asked.values() for question, _ in _of(customer, asked).values()]
+        asked += [question for question, _ in self._homeless.of(customer)]
+        return [question.event for question in asked if isinstance(question, Input)]
+
     def ask_cell(self, index: int, make: Callable[[int], AnyToCell], done: Done) -> None:
         """Asks one cell."""
         self._ref += 1
@@ -238,7 +246,7 @@ class Cells:
     def received(self, line: Line, message: AnyLink) -> None:
         """Hands a reply to who asked, and what nobody asked for to the listeners."""
         match message:
-            case Answered() | Refused() | Moved() | Watched() | CustomerRead() | ListWatched():
+            case Answered() | Refused() | Moved() | Unlinked() | Watched() | CustomerRead() | ListWatched():
                 # A cell that is gone may still be heard of: its customers' questions were taken from it.
                 _, done = self._asked.get(self._indexes[line.peer], _NOTHING).pop(message.ref, self._nobody)
                 done(message)

@@ -15,10 +15,11 @@ from protocol.links import (
     ListWatched,
     Moved,
     Refused,
+    Unlinked,
     Watched,
 )
 
-Reply = Answered | Refused | Moved | Watched | CustomerRead | ListWatched
+Reply = Answered | Refused | Moved | Unlinked | Watched | CustomerRead | ListWatched
 Done = Callable[[Reply], None]
 Asked = dict[int, tuple[AnyToCell, Done]]
 """Questions without an answer, by their refs, in the order of asking."""
@@ -41,6 +42,10 @@ class Homeless:
             self._of.setdefault(customer, {}).update(asked)
             if lingers_at is not None:
                 self._lingering.update(dict.fromkeys(asked, (customer, lingers_at)))
+
+    def of(self, customer: str) -> list[tuple[AnyToCell, Done]]:
+        """The customer's."""
+        return list(self._of.get(customer, {}).values())
 
     def take(self, customer: str) -> Asked:
         """Takes out the customer's, which are to be asked now."""

@@ -16,7 +16,7 @@ from orchestrator.attribution import Attribution, Done, LookUp, Taken
 from orchestrator.cells import Cells
 from orchestrator.homeless import Reply
 from protocol.codec import check_event
-from protocol.commands import AnyCommand, LinkIdentity
+from protocol.commands import AnyCommand, CloseIdentityReview, LinkIdentity, UnlinkIdentity
 from protocol.errors import Code, Refusal
 from protocol.identities import normalise
 from protocol.ids import customer_of
@@ -152,8 +152,9 @@ class Intake:
         """Asks something of a conversation or customer; returns after the commit. Raises `Refusal`."""
         self.check_writing(id)
         customer = customer or customer_of(conversation)
-        if isinstance(command, LinkIdentity):
-            command = LinkIdentity(identity=normalise(command.identity, region=self._region))
+        if isinstance(command, LinkIdentity | UnlinkIdentity | CloseIdentityReview):
+            spelled = normalise(command.identity, region=self._region)
+            command = msgspec.structs.replace(command, identity=spelled)
         key = once_key("command", actor, id)
         digest = _digest(msgspec.msgpack.encode((conversation, command)))
 

@@ -39,6 +39,11 @@ class KnownIdentities:
         if len(self._young) > self._generation_max:
             self._young, self._old = {}, self._young
 
+    def forget(self, identity: str) -> None:
+        """It may be anyone's."""
+        self._young.pop(identity, None)
+        self._old.pop(identity, None)
+
     def clear(self) -> None:
         """Forgets all."""
         self._young, self._old = {}, {}

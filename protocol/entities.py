@@ -258,11 +258,24 @@ class LastStep(Struct, kw_only=True, omit_defaults=True, frozen=True):
     channel: str = ""
 
 
+class IdentityLink(Struct, kw_only=True, omit_defaults=True, frozen=True, gc=False):
+    """Why an identity is a customer's: the evidence, how sure it is in percent, who said so and when."""
+
+    identity: str
+    evidence: str
+    confidence: int = 0
+    verified: bool = False
+    actor: str = ""
+    at_ms: int = 0
+
+
 class CustomerView(Struct, kw_only=True, omit_defaults=True):
     """What is known of a customer now: the answer of `GET /v1/context`."""
 
     customer: str
     identities: list[str] = []
+    links: list[IdentityLink] = []
+    """Of each identity, in the same order: why it is this customer's."""
     open: list[ConversationView] = []
     past: list[str] = []
     """Ids of the newest conversations that are over, newest last."""

@@ -2,7 +2,8 @@
 
 `normalise` is the only place where a spelling is decided: phone numbers become E.164 through phonenumbers (ITU-T
 E.164), mail addresses are lower-cased (RFC 5321 §2.4 lets a local part be case-sensitive; no large provider is),
-handles lose their `@`. Everything after normalisation compares identities as plain strings.
+handles lose their `@`, and their capitals where the network does not tell them apart. Everything after normalisation
+compares identities as plain strings.
 """
 
 from functools import lru_cache
@@ -17,6 +18,9 @@ KINDS = frozenset(
     {"tel", "mailto", "whatsapp", "messenger", "instagram", "telegram", "x", "web", "user", "crm", "chat"}
 )
 """Kinds the server knows; a new channel's kind is added here and in `docs/protocol.md`."""
+CASELESS_KINDS = frozenset({"x", "instagram", "telegram"})
+"""Kinds whose handles are one whatever their capitals: so say X, Instagram and Telegram of their user names. Ids that
+networks give out (`messenger`), and ours (`web`, `user`, `crm`, `chat`), keep theirs."""
 LENGTH_MAX = 320
 """Characters: the longest mail address (64 + 1 + 255, RFC 5321 §4.5.3.1) fits; nothing else is longer."""
 
@@ -79,7 +83,7 @@ def _mail_address(value: str) -> str:
 def _handle(value: str, kind: str) -> str:
     if not (handle := value.lstrip("@ ")):
         raise _bad(f"the value of a {kind} identity must be more than `@`")
-    return handle
+    return handle.lower() if kind in CASELESS_KINDS and handle.isascii() else handle
 
 
 def _bad(message: str) -> Refusal:

@@ -24,7 +24,9 @@ class Unit(Struct, array_like=True, frozen=True):
     """One journey's step, committed as a whole or not at all.
 
     `scope` is the writer's (`shard:n` or `customer:id`), `epoch` its fence, `batch` counts the scope's units from 1.
-    `identities` are assigned to `customer`; an identity that has a customer already refuses the unit.
+    `identities` are assigned to `customer`; an identity that has a customer already refuses the unit. Then those in
+    `released`, which are `customer`'s, are nobody's: each with the once-keys that whoever gets it next has to know, and
+    shows to know by naming in `inherits` the position at which it was released.
     """
 
     scope: str
@@ -37,6 +39,8 @@ class Unit(Struct, array_like=True, frozen=True):
     """How many entries `body` has."""
     body: bytes
     """MessagePack of `list[Entry]`."""
+    released: list[tuple[str, bytes]] = []
+    inherits: list[tuple[str, int]] = []
 
 
 class Record(Struct, array_like=True, frozen=True):
@@ -77,8 +81,17 @@ class Taken(Struct, array_like=True, frozen=True, tag="taken"):
     customer: str
 
 
+class Released(Struct, array_like=True, frozen=True, tag="released"):
+    """`identity` is nobody's, and was somebody's up to `position`: know the once-keys it was released with (bytes that
+    are opaque to the journal), and decide again."""
+
+    identity: str
+    position: int
+    keys: bytes
+
+
 class Skipped(Struct, array_like=True, frozen=True, tag="skipped"):
     """An earlier unit of the same customer in the same group was refused, so this one was not looked at."""
 
 
-Verdict = Committed | Stale | Taken | Skipped
+Verdict = Committed | Stale | Taken | Released | Skipped

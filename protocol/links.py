@@ -16,7 +16,7 @@ from msgspec import Raw, Struct
 from protocol.commands import AnyCommand
 from protocol.entities import ConversationSummary, ConversationView, CustomerView
 from protocol.inbound import InboundEvent
-from protocol.journal import Fence, Record, Unit, Verdict
+from protocol.journal import Fence, Record, Released, Unit, Verdict
 
 
 class Link(Struct, array_like=True, frozen=True, tag_field="t"):
@@ -39,8 +39,9 @@ class Replay(Struct, array_like=True, frozen=True):
 class Input(Link, frozen=True, tag=1):
     """An inbound event whose customer was found. `proposed`: nobody has its identities yet, `customer` is a proposal.
 
-    `identities` are those the server takes as the customer's, the channel's own first; `conflicts` are pairs (identity,
-    customer) of trusted identities that belong to someone else.
+    `identities` are those the server takes as the customer's, the channel's own first; `claimed` are those of them that
+    nobody is known to have. `conflicts` are pairs (identity, customer) of trusted identities that belong to someone
+    else.
     """
 
     ref: int
@@ -58,6 +59,9 @@ class Input(Link, frozen=True, tag=1):
     replay: Replay | None = None
     said_by: str = ""
     """Who says whose it is, where that is not its channel: the `policy`, which found it in the event; an operator."""
+    claimed: list[str] = []
+    released: list[Released] = []
+    """What the journal said of claimed identities that were somebody's; the cell's own."""
 
 
 class Quarantine(Link, frozen=True, tag=2):
@@ -87,6 +91,8 @@ class Ask(Link, frozen=True, tag=3):
     command: AnyCommand
     key: int
     digest: int
+    released: list[Released] = []
+    """What the journal said of an identity to be linked that was somebody's; the cell's own."""
 
 
 class WatchConversation(Link, frozen=True, tag=4):
@@ -187,6 +193,16 @@ class Moved(Link, frozen=True, tag=22):
     ref: int
     identity: str
     customer: str
+
+
+class Unlinked(Link, frozen=True, tag=35):
+    """The identity is not, or no more, `customer`'s, who was asked: find whose it is, and send the input there. With
+    `apart`, it is: but these identities do not say whose the input is, and its others do."""
+
+    ref: int
+    identity: str
+    customer: str
+    apart: list[str] = []
 
 
 class Updated(Link, frozen=True, tag=23):
@@ -290,6 +306,7 @@ AnyFromCell = (
     | Answered
     | Refused
     | Moved
+    | Unlinked
     | Updated
     | Watched
     | ListWatched

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from orchestrator.documents import documents
-from orchestrator.gateway import feed, history, operations, reads, reports
+from orchestrator.gateway import feed, history, identity_reviews, operations, reads, reports
 from protocol.describe import asyncapi, fill, schemas
 from protocol.errors import Code
 from protocol.frames import AgentFrame, GatewayFrame, ToAgent, ToGateway
@@ -72,7 +72,14 @@ def test_every_query_parameter_of_a_read_is_in_the_page() -> None:
     for path, query in re.findall(r"^\| `(/v1/[^`]*)` \| (.*?) \| ", PAGE, re.MULTILINE):
         documented[path] = set(re.findall(r"`([a-z_]+)`", re.sub(r"\(.*?\)", "", query)))
     taken = {}
-    for handler in (*reads.ROUTES, *feed.ROUTES, *history.ROUTES, *reports.ROUTES, *operations.ROUTES):
+    for handler in (
+        *reads.ROUTES,
+        *feed.ROUTES,
+        *history.ROUTES,
+        *reports.ROUTES,
+        *identity_reviews.ROUTES,
+        *operations.ROUTES,
+    ):
         names = set(inspect.signature(handler.fn).parameters) - {"request", "data"}
         for path in handler.paths:
             in_path = set(re.findall(r"{(\w+):", path))

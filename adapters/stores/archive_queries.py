@@ -172,6 +172,42 @@ def quarantined(db: sqlite3.Connection, quarantine: str) -> Row | None:
     return next(_rows(db, "SELECT * FROM quarantine WHERE quarantine = ?", quarantine), None)
 
 
+def identity_reviews(
+    db: sqlite3.Connection,
+    *,
+    shared_after: int,
+    limit: int = 100,
+    before: tuple[int, str, str, str] | None = None,
+) -> list[Row]:
+    """Open reviews whose identity is not the customer's by now, the newest first, with whose it is and why.
+
+    `kind` is what was found, but `shared` where more than `shared_after` customers claim the identity, and `conflict`
+    in the place of `merge` where both customers' evidence is verified. `before` is a page's last row: (`found_at_ms`,
+    `customer`, `identity`, `other`).
+    """
+    at_ms, customer, identity, other = before or (2**63 - 1, "", "", "")
+    values = {"shared_after": shared_after, "limit": limit, "at": at_ms, "c": customer, "i": identity, "o": other}
+    cursor = db.execute(_REVIEWS, values)
+    return [row_as_dict(cursor, row) for row in cursor.fetchall()]
+
+
+_REVIEWS = """
+    SELECT r.customer, r.identity, r.other, r.evidence, r.verified, r.confidence, r.found_by, r.found_at_ms,
+           r.claimants, coalesce(i.customer, '') AS owner, coalesce(i.evidence, '') AS owner_evidence,
+           coalesce(i.verified, 0) AS owner_verified, coalesce(i.confidence, 0) AS owner_confidence,
+           CASE WHEN r.claimants > :shared_after THEN 'shared'
+                WHEN r.kind = 'merge' AND r.verified AND coalesce(i.verified, 0) THEN 'conflict'
+                ELSE r.kind END AS kind,
+           r.position
+    FROM (SELECT *, (SELECT count(DISTINCT c.customer) FROM identity_review c WHERE c.identity = o.identity)
+                    + (o.other <> '') AS claimants
+          FROM identity_review o WHERE closed_at_ms IS NULL) r
+    LEFT JOIN identity i ON i.identity = r.identity
+    WHERE coalesce(i.customer, '') <> r.customer
+      AND (r.found_at_ms, r.customer, r.identity, r.other) < (:at, :c, :i, :o)
+    ORDER BY r.found_at_ms DESC, r.customer DESC, r.identity DESC, r.other DESC LIMIT :limit"""
+
+
 def outbox(db: sqlite3.Connection, states: Sequence[str], limit: int) -> list[Row]:
     """Deliveries in these states, the longest queued first."""
     # Said twice so that SQLite sees it may use the index, which is of the unsent ones alone.

@@ -262,7 +262,7 @@ _PRUNE_CONVERSATION = (
 )
 _OF_CONVERSATION = ("moved", *(name for name, table in TABLES.items() if table.key[0] == "conversation"))
 _OF_STREAM = (*(name for name, table in TABLES.items() if table.key[0] == "stream" and name != "event"), "quarantine")
-_OF_CUSTOMER = ("identity", "snapshot", "customer")
+_OF_CUSTOMER = ("identity", "identity_review", "snapshot", "customer")
 _ERASE_CONVERSATION = (
     *(f"DELETE FROM {table} WHERE conversation = ?" for table in _OF_CONVERSATION),
     *(f"DELETE FROM {table} WHERE stream = ?" for table in _OF_STREAM),
@@ -272,6 +272,8 @@ _ERASE_CONVERSATION = (
 _ERASE_CUSTOMER = (
     *(f"DELETE FROM {table} WHERE stream = :customer" for table in _OF_STREAM),
     *(f"DELETE FROM {table} WHERE customer = :customer" for table in _OF_CUSTOMER),
+    # Another customer's, that names an identity of this one: as its redacted event has it.
+    "UPDATE OR REPLACE identity_review SET identity = '' WHERE other = :customer",
 )
 ERASED_TABLES = frozenset({*_OF_CONVERSATION, *_OF_STREAM, *_OF_CUSTOMER, "event", "outbox"})
 """Those that an erasure reaches: a table that the projection writes and that is not here keeps what it has."""
@@ -291,5 +293,6 @@ _STRIP_QUARANTINED = (
 )
 _PRUNE_OLD = (
     "DELETE FROM quarantine WHERE at_ms < :before",
+    "DELETE FROM identity_review WHERE coalesce(closed_at_ms, found_at_ms) < :before",
     "DELETE FROM outbox WHERE sent_at_ms < :before",
 )

@@ -27,6 +27,7 @@ class Table(Struct, frozen=True):
 TABLES: dict[str, Table] = {
     "customer": Table(("customer",)),
     "identity": Table(("identity",), replaced=True),
+    "identity_review": Table(("customer", "identity", "other"), replaced=True, named_outside=True),
     "conversation": Table(("conversation",)),
     "interaction": Table(("conversation", "interaction"), replaced=True),
     "interaction_key": Table(("conversation", "interaction", "key"), replaced=True),
@@ -452,8 +453,34 @@ _RELATIONS = (
     WHERE event.type = 'InteractionTagged' AND dimension.key IN ('topic', 'intent', 'product_line', 'segment')""",
 )
 
+_IDENTITY = (
+    "ALTER TABLE identity ADD COLUMN confidence INTEGER NOT NULL DEFAULT 0",
+    """CREATE TABLE identity_review (
+        customer TEXT NOT NULL,
+        identity TEXT NOT NULL,
+        other TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        evidence TEXT NOT NULL,
+        verified INTEGER NOT NULL,
+        confidence INTEGER NOT NULL,
+        found_by TEXT NOT NULL,
+        found_at_ms INTEGER NOT NULL,
+        closed_by TEXT NOT NULL,
+        closed_at_ms INTEGER,
+        reason TEXT NOT NULL,
+        position INTEGER NOT NULL,
+        PRIMARY KEY (customer, identity, other)) WITHOUT ROWID""",
+    # From the events, as a rebuild would have it.
+    """INSERT OR REPLACE INTO identity_review
+    SELECT stream, body ->> '$.identity', body ->> '$.other', 'conflict', '', 0, 0, actor, at_ms, '', NULL, '', position
+    FROM event WHERE type = 'IdentityConflictFound' ORDER BY position, n""",
+    # How many customers claim an identity.
+    "CREATE INDEX identity_review_by_identity ON identity_review (identity, customer)",
+    "CREATE INDEX identity_review_open ON identity_review (found_at_ms) WHERE closed_at_ms IS NULL",
+)
+
 ARCHIVE = Schema(
     name="archive",
     application_id=0x54684C61,  # "ThLa"
-    steps=(_FIRST, _HANDOFFS, _CONTEXT, _POLICY, _CAPTURE, SEARCH_SCHEMA, _RELATIONS),
+    steps=(_FIRST, _HANDOFFS, _CONTEXT, _POLICY, _CAPTURE, SEARCH_SCHEMA, _RELATIONS, _IDENTITY),
 )

@@ -7,23 +7,28 @@ in one place, and a store only keeps.
     unit.batch was settled before         the same answer as then (a resend after an ambiguous failure)
     its customer was refused before it    Skipped    in this group; it was decided on what did not happen
     an identity has a customer already    Taken
+    one had one, and the unit knows not   Released
     otherwise                             Committed  at the next position
 
-`Taken` and `Skipped` settle their batch too, and are remembered for the scope's epoch; `Stale` settles nothing.
+`Taken`, `Released` and `Skipped` settle their batch too, and are remembered for the scope's epoch, `Released` as
+`Skipped`: who is told so decides again, and is told the rest. `Stale` settles nothing.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from adapters.stores.errors import StoreTrimmed
-from protocol.journal import Committed, Fence, Skipped, Stale, Taken, Unit, Verdict
+from protocol.journal import Committed, Fence, Released, Skipped, Stale, Taken, Unit, Verdict
 
 REFUSALS_KEPT = 4096
 """Batches of a scope for which a refusal is remembered. A writer that has more unanswered than this could be told that
 an older, refused unit was committed; a cell has one append in flight, whose units are at most hundreds in a scope."""
 
 Unmade = Taken | Skipped
-"""A verdict under which a unit was settled without being committed."""
+"""A verdict under which a unit was settled without being committed, as it is remembered."""
+
+Free = tuple[int, bytes]
+"""Of an identity that was released: the position at which it was, and the once-keys it was released with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,8 @@ class Settlement:
     """Positions and their units, ascending."""
     owners: dict[str, str] = field(default_factory=dict)
     """Identities assigned, and their customers."""
+    free: dict[str, Free] = field(default_factory=dict)
+    """Identities released."""
     batches: dict[str, int] = field(default_factory=dict)
     """The last settled batch of each scope that moved."""
     unmade: dict[tuple[str, int], Unmade] = field(default_factory=dict)
@@ -67,13 +74,15 @@ def settle(
     fences: Mapping[str, Fence],
     unmade: Mapping[tuple[str, int], Unmade],
     owners: Mapping[str, str],
+    free: Mapping[str, Free],
 ) -> Settlement:
     """Settles a group. `position` is the newest one, `unmade` the refusals remembered, `owners` the customers of the
-    identities that the group names.
+    identities that the group names, `free` those of them that were released.
 
     A batch that is neither settled nor the scope's next is our own bug and raises `AssertionError`.
     """
     group = Settlement()
+    holders = _Holders(group, owners, free)
     refused: set[str] = set()
     for unit in units:
         fence = fences.get(unit.scope)
@@ -83,14 +92,14 @@ def settle(
         settled = group.batches.get(unit.scope, fence.batch)
         place = (unit.scope, unit.batch)
         if unit.batch <= settled:
-            verdict = group.unmade.get(place) or unmade.get(place) or Committed(position)
+            verdict: Verdict = group.unmade.get(place) or unmade.get(place) or Committed(position)
         elif unit.batch == settled + 1:
             group.batches[unit.scope] = unit.batch
-            verdict = _judge(unit, group, refused, owners, position + 1)
-            if isinstance(verdict, Committed):
+            judged = verdict = _judge(unit, group, refused, holders, position + 1)
+            if isinstance(judged, Committed):
                 position += 1
             else:
-                group.unmade[place] = verdict
+                group.unmade[place] = Skipped() if isinstance(judged, Released) else judged
         else:
             raise AssertionError(f"{unit.scope}: batch {unit.batch} came after {settled}")
         if not isinstance(verdict, Committed):
@@ -119,16 +128,48 @@ def forgotten_below(batch: int) -> int:
     return batch - REFUSALS_KEPT
 
 
+@dataclass(frozen=True, slots=True)
+class _Holders:
+    """Whose an identity is, with what the group has changed so far."""
+
+    group: Settlement
+    owners: Mapping[str, str]
+    known_free: Mapping[str, Free]
+
+    def owner(self, identity: str) -> str | None:
+        if identity in self.group.free:
+            return None
+        return self.group.owners.get(identity) or self.owners.get(identity)
+
+    def free(self, identity: str) -> Free | None:
+        if identity in self.group.owners:
+            return None
+        return self.group.free.get(identity) or self.known_free.get(identity)
+
+    def assign(self, identity: str, customer: str) -> None:
+        self.group.owners[identity] = customer
+        self.group.free.pop(identity, None)
+
+    def release(self, identity: str, free: Free) -> None:
+        self.group.free[identity] = free
+        self.group.owners.pop(identity, None)
+
+
 def _judge(
-    unit: Unit, group: Settlement, refused: set[str], owners: Mapping[str, str], position: int
-) -> Committed | Unmade:
+    unit: Unit, group: Settlement, refused: set[str], holders: _Holders, position: int
+) -> Committed | Taken | Released | Skipped:
     if unit.customer in refused:
         return Skipped()
     for identity in unit.identities:
-        owner = group.owners.get(identity) or owners.get(identity)
-        if owner is not None:
+        if (owner := holders.owner(identity)) is not None:
             return Taken(identity, owner)
+        if (free := holders.free(identity)) is not None and (identity, free[0]) not in unit.inherits:
+            return Released(identity, *free)
     for identity in unit.identities:
-        group.owners[identity] = unit.customer
+        holders.assign(identity, unit.customer)
+    for identity, keys in unit.released:
+        owner = holders.owner(identity)
+        assert owner == unit.customer, f"{unit.customer} releases an identity of {owner or 'nobody'}"
+        holders.release(identity, (position, keys))
     group.committed.append((position, unit))
     return Committed(position)

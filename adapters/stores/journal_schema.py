@@ -38,4 +38,7 @@ _POLICY = (
         body BLOB NOT NULL)""",
 )
 
-JOURNAL = Schema(name="journal", application_id=0x54684C6A, steps=(_FIRST, _POLICY))  # "ThLj"
+# An identity that was released has no customer (an empty one), and the once-keys for whoever gets it next.
+_RELEASES = ("ALTER TABLE identity ADD COLUMN once_keys BLOB",)
+
+JOURNAL = Schema(name="journal", application_id=0x54684C6A, steps=(_FIRST, _POLICY, _RELEASES))  # "ThLj"

@@ -14,6 +14,7 @@ from adapters.stores import archive_rows, migrations
 from adapters.stores.archive_schema import ARCHIVE
 from adapters.stores.errors import StoreFailed, StoreLocked
 from adapters.stores.journal_rules import (
+    Free,
     JournalState,
     Settlement,
     Unmade,
@@ -43,6 +44,7 @@ class _Image:
     trimmed: int = 0
     records: list[Record] = field(default_factory=list)
     owners: dict[str, str] = field(default_factory=dict)
+    free: dict[str, Free] = field(default_factory=dict)
     fences: dict[str, Fence] = field(default_factory=dict)
     fence_floor: int = 0
     """The highest epoch of a fence that was forgotten."""
@@ -212,7 +214,14 @@ class MemoryJournal(MemoryJournalReader):
         """Settles the group by `journal_rules`. Raises `StoreFailed` where told to, or after a crash."""
         image, fault = self._opened(), self.fail_next
         self.fail_next = None
-        group = settle(units, position=image.position, fences=image.fences, unmade=image.unmade, owners=image.owners)
+        group = settle(
+            units,
+            position=image.position,
+            fences=image.fences,
+            unmade=image.unmade,
+            owners=image.owners,
+            free=image.free,
+        )
         if fault == "lost":
             self._fail()
         self.disk.write(lambda image: _keep(image, group))
@@ -352,7 +361,12 @@ def _keep(image: _Image, group: Settlement) -> None:
         image.records.append(Record(position, unit.customer, unit.at_ms, unit.identities, unit.entries, unit.body))
         if unit.customer == POLICY:
             image.policies = [*image.policies, unit.body][-POLICIES_KEPT:]
+    for identity in group.free:
+        image.owners.pop(identity, None)
+    for identity in group.owners:
+        image.free.pop(identity, None)
     image.owners |= group.owners
+    image.free |= group.free
     for scope, batch in group.batches.items():
         image.fences[scope] = Fence(scope, image.fences[scope].epoch, batch)
     oldest = {scope: forgotten_below(group.batches[scope]) for scope, _ in group.unmade}

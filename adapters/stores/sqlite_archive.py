@@ -186,6 +186,12 @@ class ArchiveReads:
             before=before,
         )
 
+    async def identity_reviews(
+        self, *, shared_after: int, limit: int = 100, before: tuple[int, str, str, str] | None = None
+    ) -> list[dict[str, Any]]:
+        """Open reviews of identities, the newest first (see `archive_queries`)."""
+        return await self._reader().run(queries.identity_reviews, shared_after=shared_after, limit=limit, before=before)
+
     async def quarantined(self, quarantine: str) -> dict[str, Any] | None:
         """One quarantined input, whole: `raw` is bytes."""
         return await self._reader().run(queries.quarantined, quarantine)

@@ -16,6 +16,7 @@ from adapters.stores import connection, migrations
 from adapters.stores.connection import Connection, checkpoint, open_reader, open_writer, overwriting, transaction
 from adapters.stores.errors import StoreFailed
 from adapters.stores.journal_rules import (
+    Free,
     JournalState,
     Settlement,
     Unmade,
@@ -250,8 +251,10 @@ class _File:
         return fences
 
     def commit(self, db: sqlite3.Connection, units: Sequence[Unit]) -> list[Verdict]:
-        owners = _customers_of(db, [identity for unit in units for identity in unit.identities])
-        group = settle(units, position=self._position, fences=self._fences, unmade=self._unmade, owners=owners)
+        owners, free = _holders_of(db, units)
+        group = settle(
+            units, position=self._position, fences=self._fences, unmade=self._unmade, owners=owners, free=free
+        )
         if not group.batches:  # Stale units and resends only.
             return group.verdicts
         fences = {scope: Fence(scope, self._fences[scope].epoch, batch) for scope, batch in group.batches.items()}
@@ -278,6 +281,8 @@ class _File:
                 db.executemany("UPDATE unit SET body = ? WHERE position = ?", bodies)
                 db.execute("UPDATE unit SET identities = NULL WHERE customer = ?", (customer,))
                 db.execute("DELETE FROM identity WHERE customer = ?", (customer,))
+                # Nor what they had and was unlinked: its once-keys name them.
+                db.execute("DELETE FROM identity WHERE customer = '' AND instr(once_keys, ?)", (customer.encode(),))
                 # Whoever sends such a unit again is told of no identity it has, and decides again.
                 db.execute("UPDATE refusal SET identity = '' WHERE customer = ?", (customer,))
             checkpoint(db)
@@ -300,8 +305,8 @@ def _write(db: sqlite3.Connection, group: Settlement, fences: Iterable[Fence]) -
         db.executemany("INSERT INTO policy VALUES (?, ?)", applied)
         newest = "SELECT position FROM policy ORDER BY position DESC LIMIT ?"
         db.execute(f"DELETE FROM policy WHERE position NOT IN ({newest})", (POLICIES_KEPT,))  # noqa: S608 - our own words
-    if group.owners:
-        db.executemany("INSERT INTO identity VALUES (?, ?, ?)", _identity_rows(group))
+    if group.owners or group.free:
+        db.executemany(_HOLD_IDENTITY, _identity_rows(group))
     if group.unmade:
         db.executemany("INSERT INTO refusal VALUES (?, ?, ?, ?)", _refusal_rows(group))
         scopes = {scope for scope, _ in group.unmade}
@@ -333,10 +338,19 @@ def _fence_row(fence: Fence) -> tuple[str, int, int]:
     return fence.scope, fence.epoch, fence.batch
 
 
-def _identity_rows(group: Settlement) -> Iterable[tuple[str, str, int]]:
+_HOLD_IDENTITY = """
+    INSERT INTO identity (identity, customer, position, once_keys) VALUES (?, ?, ?, ?)
+    ON CONFLICT (identity) DO UPDATE SET
+        customer = excluded.customer, position = excluded.position, once_keys = excluded.once_keys"""
+
+
+def _identity_rows(group: Settlement) -> Iterable[tuple[str, str, int, bytes | None]]:
+    """In order, so that the last word on an identity is the last row."""
     for position, unit in group.committed:
         for identity in dict.fromkeys(unit.identities):
-            yield identity, unit.customer, position
+            yield identity, unit.customer, position, None
+        for identity, keys in unit.released:
+            yield identity, "", position, keys
 
 
 def _refusal_rows(group: Settlement) -> Iterable[tuple[str, int, str | None, str | None]]:
@@ -417,6 +431,26 @@ def _customers_of(db: sqlite3.Connection, identities: Sequence[str]) -> dict[str
     found: dict[str, str] = {}
     for identity in identities:
         row = db.execute("SELECT customer FROM identity WHERE identity = ?", (identity,)).fetchone()
-        if row is not None:
+        if row is not None and row[0]:
             found[identity] = row[0]
     return found
+
+
+def _holders_of(db: sqlite3.Connection, units: Sequence[Unit]) -> tuple[dict[str, str], dict[str, Free]]:
+    """The customers of the identities that the units name, and those that have none any more."""
+    owners: dict[str, str] = {}
+    free: dict[str, Free] = {}
+    for unit in units:
+        for identity in (*unit.identities, *(identity for identity, _ in unit.released)):
+            row = db.execute(_HOLDER, (identity,)).fetchone()
+            if row is None:
+                continue
+            customer, position, keys = row
+            if customer:
+                owners[identity] = customer
+            else:
+                free[identity] = (position, keys)
+    return owners, free
+
+
+_HOLDER = "SELECT customer, position, once_keys FROM identity WHERE identity = ?"

@@ -10,31 +10,51 @@ import msgspec
 import typer
 
 from orchestrator.cli.exits import Exit, Failure
-from orchestrator.cli.options import Data, Folder, Json, SettingsFile, Token, Url, server_of, settings_of
-from orchestrator.cli.output import print_fields, print_json, progress_bar
+from orchestrator.cli.options import Data, Folder, Json, Limit, SettingsFile, Token, Url, server_of, settings_of
+from orchestrator.cli.output import print_fields, print_json, print_table, progress_bar
 from orchestrator.cli.server import part
 from orchestrator.settings import Settings
 from protocol.errors import Refusal
 
 app = typer.Typer(help="Say who is who.", no_args_is_help=True)
 
+Id = Annotated[str, typer.Argument(metavar="CUSTOMER", help="The customer's id.")]
+Identity = Annotated[str, typer.Argument(help="kind:value, such as tel:+447700900123 or mailto:ann@example.org.")]
+Reason = Annotated[str, typer.Option("--reason", help="Why: kept with the fact.")]
+COLUMNS = (
+    "identity",
+    "kind",
+    "customer",
+    "evidence",
+    "verified",
+    "owner",
+    "owner_evidence",
+    "owner_verified",
+    "claimants",
+    "found_at_ms",
+)
+
 
 @app.command("link", epilog="Example: throughline customer link cu7q2mzj4xk5w3n6ab mailto:ann@example.org")
 def link(
-    customer: Annotated[str, typer.Argument(help="The customer's id.")],
-    identity: Annotated[str, typer.Argument(help="kind:value, such as tel:+447700900123 or mailto:ann@example.org.")],
+    customer: Id,
+    identity: Identity,
     *,
+    evidence: Annotated[str, typer.Option("--evidence", help="Why: agent, crm, login or verified_by_otp.")] = "agent",
+    confidence: Annotated[
+        int, typer.Option("--confidence", min=0, max=100, help="How sure, in percent; 0: as the policy says.")
+    ] = 0,
     url: Url = "",
     token: Token = "",
     data: Data = None,
     as_json: Json = False,
 ) -> None:
     """Say that an identity belongs to a customer; refused where it is another's."""
+    command: dict[str, Any] = {"do": "link_identity", "identity": identity, "evidence": evidence}
+    if confidence:
+        command["confidence"] = confidence
     with server_of(url, token, data) as server:
-        answer = server.post(
-            f"/v1/customers/{part(customer)}/commands",
-            {"command": {"do": "link_identity", "identity": identity}},
-        )
+        answer = server.post(f"/v1/customers/{part(customer)}/commands", {"command": command})
     if as_json:
         print_json(answer)
         return
@@ -89,3 +109,67 @@ def _erase(settings: Settings, customer: str, reason: str) -> dict[str, Any]:
     except Refusal as refusal:
         raise Failure.of_refusal(refusal) from refusal
     return msgspec.structs.asdict(done)
+
+
+@app.command("unlink", epilog="Example: throughline customer unlink cu7q2mzj4xk5w3n6ab tel:+447700900123 --reason sold")
+def unlink(
+    customer: Id,
+    identity: Identity,
+    *,
+    reason: Reason = "",
+    url: Url = "",
+    token: Token = "",
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Say that an identity is not this customer's; what was said under it stays where it was said."""
+    command = {"do": "unlink_identity", "identity": identity, "reason": reason}
+    with server_of(url, token, data) as server:
+        answer = server.post(f"/v1/customers/{part(customer)}/commands", {"command": command})
+    if as_json:
+        print_json(answer)
+        return
+    print_fields({"customer": customer, "unlinked": identity})
+
+
+@app.command("reviews", epilog="Example: throughline customer reviews --shared-after 2")
+def reviews(
+    *,
+    shared_after: Annotated[
+        int, typer.Option("--shared-after", min=1, help="Identities that more customers claim are shown as shared.")
+    ] = 3,
+    limit: Limit = 100,
+    url: Url = "",
+    token: Token = "",
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """List what people have to decide about who is who, the newest first."""
+    with server_of(url, token, data) as server:
+        answer = server.get("/v1/identity/reviews", shared_after=shared_after, limit=limit)
+    if as_json:
+        print_json(answer)
+    else:
+        print_table(answer["reviews"], COLUMNS, empty="there is nothing to decide")
+
+
+@app.command("close-review", epilog="Example: throughline customer close-review cu7q2mzj4xk5w3n6ab web:7 --reason shop")
+def close_review(
+    customer: Id,
+    identity: Identity,
+    *,
+    other: Annotated[str, typer.Option("--other", help="The other customer, as the review names it.")] = "",
+    reason: Reason = "",
+    url: Url = "",
+    token: Token = "",
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Say that a review needs nothing more; the same conflict is not raised again."""
+    command = {"do": "close_identity_review", "identity": identity, "other": other, "reason": reason}
+    with server_of(url, token, data) as server:
+        answer = server.post(f"/v1/customers/{part(customer)}/commands", {"command": command})
+    if as_json:
+        print_json(answer)
+        return
+    print_fields({"customer": customer, "closed": identity})

@@ -131,7 +131,7 @@ def _told(event: AnyEvent) -> tuple[str, str]:
             return "", f"handoff {event.lease} to {event.to}"
         case e.HandoffAccepted() | e.HandoffDeclined() | e.HandoffExpired() | e.HandoffWithdrawn():
             return "", f"handoff {event.lease}"
-        case e.IdentityLinked() | e.IdentityConflictFound():
+        case e.IdentityLinked() | e.IdentityUnlinked() | e.IdentityConflictFound() | e.IdentityReviewClosed():
             return "", event.identity
         case e.DeliveryConfirmed():
             return "", f"{event.delivery} {event.status}"

@@ -1,5 +1,7 @@
 """Answers: the JSON bodies of HTTP that are not entities already, and the one shape of every error."""
 
+from typing import Any
+
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
@@ -35,6 +37,14 @@ class EventAnswer(Struct, kw_only=True, frozen=True):
     code: int = 0
     message: str = ""
     field: str = ""
+
+
+class IdentityReviewsAnswer(Struct, kw_only=True, frozen=True):
+    """A page of open questions of who is who; `next` is the following page's `before`, empty at the end."""
+
+    position: int
+    reviews: list[dict[str, Any]]
+    next: str = ""
 
 
 class CommandAnswer(Struct, kw_only=True, frozen=True):

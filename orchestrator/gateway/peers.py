@@ -25,11 +25,12 @@ from protocol.links import (
     Moved,
     Refused,
     Replay,
+    Unlinked,
     Updated,
     Watched,
 )
 
-Reply = Answered | Refused | Moved | Watched | CustomerRead | ListWatched
+Reply = Answered | Refused | Moved | Unlinked | Watched | CustomerRead | ListWatched
 
 
 class Cells(Protocol):
@@ -197,6 +198,12 @@ class Archive(Protocol):
         before: tuple[int, str] | None = None,
     ) -> Sequence[Mapping[str, Any]]:
         """Quarantined inputs, newest first."""
+        ...
+
+    async def identity_reviews(
+        self, *, shared_after: int, limit: int = 100, before: tuple[int, str, str, str] | None = None
+    ) -> Sequence[Mapping[str, Any]]:
+        """Open reviews of identities, newest first."""
         ...
 
     async def quarantined(self, quarantine: str, /) -> Mapping[str, Any] | None:

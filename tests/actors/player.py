@@ -55,6 +55,7 @@ class Player:
         id: str = "",
         digest: int = 1,
         proposed: bool = True,
+        claimed: tuple[str, ...] = (),
         conflicts: tuple[tuple[str, str], ...] = (),
     ) -> Input:
         """An inbound event as the intake sends it on."""
@@ -70,7 +71,11 @@ class Player:
             data=data,
         )
         key = hash((event.account, id)) & 0xFFFF_FFFF_FFFF_FFFF
-        return Input(self.count, CUSTOMER, proposed, event, list(identities), list(conflicts), key, digest)
+        others = {identity for identity, _ in conflicts}
+        mine = [identity for identity in identities if identity not in others]
+        return Input(
+            self.count, CUSTOMER, proposed, event, mine, list(conflicts), key, digest, claimed=list(claimed)
+        )  # fmt: skip
 
     def command(
         self, command: AnyCommand, *, agent: str = "ann", id: str = "", conversation: str = CONVERSATION
@@ -91,7 +96,7 @@ class Player:
         return self.give(TimerDue(CUSTOMER))
 
 
-_HEAD = {"channel", "account", "identities", "id", "digest", "proposed", "conflicts"}
+_HEAD = {"channel", "account", "identities", "id", "digest", "proposed", "claimed", "conflicts"}
 
 
 def _head(changes: dict[str, object]) -> dict[str, object]:

@@ -243,7 +243,7 @@ def test_activity_without_an_open_conversation_stays_with_the_person() -> None:
     seen = player.input(ActivityArrived(name="bill.viewed"), channel="web", identities=("web:1",))
     assert names(player.give(seen)) == ["ActivitySeen", "IdentityLinked"]
     assert player.state.conversations == {}
-    player.message()
+    player.message(identities=("mailto:ann@example.org", "web:1"))
     seen = player.input(ActivityArrived(name="bill.viewed"), channel="web", identities=("web:1",))
     assert names(player.give(seen)) == ["InteractionStarted", "ActivitySeen"]
 

@@ -161,7 +161,11 @@ SAMPLES: list[ev.AnyEvent] = [
     ev.PastImported(at_ms=AT_MS, actor="account:mail", source="old", id="7", conversation=CONVERSATION),
     ev.CustomerErased(at_ms=AT_MS, actor="operator:root", reason="asked"),
     ev.IdentityLinked(at_ms=AT_MS, actor="agent:ann", identity="tel:+447700900123", evidence="agent"),
-    ev.IdentityConflictFound(at_ms=AT_MS, identity="chat:x", other="cu2"),
+    ev.IdentityUnlinked(at_ms=AT_MS, actor="agent:ann", identity="tel:+447700900124", reason="a wrong number"),
+    ev.IdentityConflictFound(
+        at_ms=AT_MS, identity="chat:x", other="cu2", kind="merge", evidence="login", verified=True
+    ),
+    ev.IdentityReviewClosed(at_ms=AT_MS, actor="agent:ann", identity="chat:y", other="cu2", reason="twins"),
     ev.InputQuarantined(
         at_ms=AT_MS,
         quarantine="cu1.1",
@@ -211,7 +215,9 @@ OWN = (
     ev.PastImported,
     ev.CustomerErased,
     ev.IdentityLinked,
+    ev.IdentityUnlinked,
     ev.IdentityConflictFound,
+    ev.IdentityReviewClosed,
     ev.InputQuarantined,
     ev.QuarantineReplayed,
     ev.ReplayBegun,
@@ -387,7 +393,18 @@ WRITES: dict[type[ev.AnyEvent], dict[str, dict[str, Any] | None]] = {
     },
     ev.PastImported: {"action": {"kind": "imported", "detail": f"{CONVERSATION} was 7 of old"}},
     ev.CustomerErased: {"action": {"kind": "erased", "actor": "operator:root", "detail": "asked"}},
-    ev.IdentityConflictFound: {"action": {"kind": "identity_conflict", "detail": "chat:x belongs to cu2"}},
+    ev.IdentityUnlinked: {
+        "identity": None,
+        "action": {"kind": "identity_unlinked", "detail": "tel:+447700900124", "actor": "agent:ann"},
+    },
+    ev.IdentityConflictFound: {
+        "identity_review": {"kind": "merge", "evidence": "login", "verified": 1, "closed_at_ms": None},
+        "action": {"kind": "identity_conflict", "detail": "chat:x belongs to cu2"},
+    },
+    ev.IdentityReviewClosed: {
+        "identity_review": {"closed_by": "agent:ann", "closed_at_ms": AT_MS, "reason": "twins"},
+        "action": {"kind": "identity_review_closed", "detail": "chat:y"},
+    },
     ev.InputQuarantined: {"quarantine": {"raw": b"\xff", "code": 4202, "stream": CUSTOMER, "replayed_at_ms": None}},
     ev.PolicyApplied: {},
     ev.QuarantineReplayed: {

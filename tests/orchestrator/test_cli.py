@@ -269,7 +269,26 @@ REQUESTS = [
         "customer link cu1 mailto:ann@example.org",
         "POST",
         "/v1/customers/cu1/commands",
-        {"command": {"do": "link_identity", "identity": "mailto:ann@example.org"}},
+        {"command": {"do": "link_identity", "identity": "mailto:ann@example.org", "evidence": "agent"}},
+    ),
+    (
+        "customer link cu1 user:42 --evidence login --confidence 99",
+        "POST",
+        "/v1/customers/cu1/commands",
+        {"command": {"do": "link_identity", "identity": "user:42", "evidence": "login", "confidence": 99}},
+    ),
+    (
+        "customer unlink cu1 web:7 --reason sold",
+        "POST",
+        "/v1/customers/cu1/commands",
+        {"command": {"do": "unlink_identity", "identity": "web:7", "reason": "sold"}},
+    ),
+    ("customer reviews --shared-after 2", "GET", "/v1/identity/reviews?shared_after=2&limit=100", None),
+    (
+        "customer close-review cu1 web:7 --other cu2 --reason shop",
+        "POST",
+        "/v1/customers/cu1/commands",
+        {"command": {"do": "close_identity_review", "identity": "web:7", "other": "cu2", "reason": "shop"}},
     ),
     (
         "timeline cu1 --search bill --channel sms --type NoteAdded --since 1970-01-01T00:00:01+00:00 --limit 5",

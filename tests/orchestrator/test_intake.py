@@ -13,7 +13,7 @@ from orchestrator.intake import AccountRule, Intake, IntakeLimits, once_key
 from protocol.commands import AddNote
 from protocol.errors import Code, Refusal
 from protocol.inbound import DeliveryReport, InboundEvent, MessageArrived
-from protocol.links import Answered, AnyToCell, Input, Moved, Refused, Replay
+from protocol.links import Answered, AnyToCell, Input, Moved, Refused, Replay, Unlinked
 
 NOW_MS = 1_000_000_000
 ANN, TEL = "mailto:ann@example.org", "tel:+447700900123"
@@ -42,6 +42,14 @@ class Asked:
         """Refuses the oldest."""
         question, done = self.open.pop(0)
         done(Refused(question.ref, Code.NOT_FOUND, "no"))
+
+    def unlink(self, identity: str, *shared: str) -> None:
+        """Says of the oldest that the identity is not its customer's; or that it leads there, being shared."""
+        question, done = self.open.pop(0)
+        done(Unlinked(question.ref, identity, question.customer, list(shared)))
+
+    def inputs_under_way(self, customer: str) -> list[InboundEvent]:
+        return [question.event for question, _ in self.open if question.customer == customer]
 
     def move(self, identity: str, customer: str) -> None:
         """Says of the oldest that the identity is another's."""
@@ -344,3 +352,117 @@ def test_once_keys_tell_accounts_sources_and_ids_apart() -> None:
     """No two ways to cut the same text give one key."""
     keys = {once_key("a", "b", "c"), once_key("ab", "", "c"), once_key("a", "bc", ""), once_key("", "ab", "c")}
     assert len(keys) == 4
+
+
+async def test_events_of_an_unlinked_identity_wait_for_those_under_way_and_go_on_in_order() -> None:
+    """Memory sends to the customer it left. The first that is told so stops the ones behind it; those under way are
+    answered, and then all go to whoever has it by then, in the order in which they came."""
+    door = Door({ANN: "cu1"})
+    await door.take(event("1"), event("2"), event("3"))
+    assert [customer for _, customer, _ in door.sent] == ["cu1"] * 3
+    door.known[ANN] = "cu2"
+    door.cells.unlink(ANN)
+    await door.take(event("4"))
+    assert [id for id, _, _ in door.sent] == ["2", "3"]
+    door.cells.unlink(ANN)
+    door.cells.unlink(ANN)
+    await door.take()
+    assert door.sent == [(id, "cu2", False) for id in "1234"]
+    assert door.lookups == [[ANN], [ANN]]
+
+
+async def test_an_unlinked_identity_that_nobody_took_is_a_strangers() -> None:
+    """Its next event is a first contact."""
+    door = Door({ANN: "cu1"})
+    await door.take(event("1"))
+    del door.known[ANN]
+    door.cells.unlink(ANN)
+    await door.take()
+    assert door.sent == [("1", "cunew1", True)]
+    question, _ = door.cells.open[0]
+    assert question.claimed == [ANN]
+
+
+async def test_an_event_with_a_new_identity_beside_an_unlinked_one_takes_its_followers_along() -> None:
+    """The followers of its claim wait with it: none of an identity's events overtakes another."""
+    door = Door({ANN: "cu1"})
+    await door.take(event("1", ANN, TEL, account="chat"), event("2", TEL), event("3"))
+    del door.known[ANN]
+    door.cells.unlink(ANN)
+    await door.take(event("4", TEL), event("5"))
+    assert [id for id, _, _ in door.sent] == ["2", "3"]
+    door.cells.unlink(TEL)
+    door.cells.unlink(ANN)
+    await door.take()
+    assert door.sent == [(id, "cunew1", True) for id in "12345"]
+
+
+async def test_an_event_that_is_in_conflict_by_memory_alone_overtakes_nobody() -> None:
+    """The number left the customer that memory has for it, who still has an event of it to answer: what names it beside
+    another customer's address waits for that."""
+    door = Door({ANN: "cu1", TEL: "cu2"})
+    await door.take(event("1", TEL, account="chat"), event("2", ANN))
+    door.cells.commit()
+    door.cells.commit()
+    await door.take(event("3", TEL, account="chat"))
+    del door.known[TEL]
+    await door.take(event("4", ANN, TEL, account="chat"), event("5", TEL))
+    assert door.sent == [("3", "cu2", False)]
+    door.cells.unlink(TEL)
+    await door.take()
+    assert [id for id, _, _ in door.sent] == ["3", "4", "5"]
+    assert [question.conflicts for question, _ in door.cells.open] == [[], [], []]
+
+
+async def test_what_is_held_is_not_overtaken_by_its_other_identities_events() -> None:
+    """It waits for its number's return; what comes from its mail alone waits behind it."""
+    door = Door({ANN: "cu1", TEL: "cu1"})
+    await door.take(event("1", TEL, account="chat"), event("2", TEL, account="chat"), event("3", ANN))
+    door.known[TEL] = "cu2"
+    door.cells.unlink(TEL)
+    await door.take(event("4", ANN, TEL, account="chat"), event("5", ANN))
+    assert [id for id, _, _ in door.sent] == ["2", "3"]
+    door.cells.unlink(TEL)
+    door.cells.commit()
+    await door.take()
+    assert [(id, customer) for id, customer, _ in door.sent] == [("1", "cu2"), ("2", "cu2")]
+    door.cells.commit()
+    door.cells.commit()
+    await door.take()
+    assert [(id, customer) for id, customer, _ in door.sent] == [("4", "cu1"), ("5", "cu1")]
+
+
+async def test_a_conflict_is_what_the_store_says_and_not_what_memory_has() -> None:
+    """Asked once more, it is as it was."""
+    door = Door({ANN: "cu1", TEL: "cu2"})
+    await door.take(event("1", ANN, TEL, account="chat"))
+    ((question, _),) = door.cells.open
+    assert (question.customer, question.conflicts) == ("cu1", [(TEL, "cu2")])
+    assert [set(looked) for looked in door.lookups] == [{ANN, TEL}, {ANN, TEL}]
+
+
+async def test_an_identity_that_is_unlinked_over_and_over_is_given_up() -> None:
+    """The source is told to come again, and nothing is left behind."""
+    door = Door({ANN: "cu1"})
+    await door.take(event("1"))
+    for _ in range(6):
+        door.cells.unlink(ANN)
+        await door.take()
+    (outcome,) = door.outcomes
+    assert isinstance(outcome, Refusal)
+    assert outcome.code == Code.UNAVAILABLE
+    await door.take(event("2"))
+    assert door.sent == [("2", "cu1", False)]
+
+
+async def test_a_shared_identity_leads_nobody_to_a_customer_who_names_more() -> None:
+    """The cell says that it stands for several people: the event goes where its other identities lead, or to a new
+    customer, and claims the shared one for nobody."""
+    door = Door({TEL: "cuhouse", "crm:7": "cu7"})
+    await door.take(event("1", TEL, "crm:7", account="chat"), event("2", TEL, "crm:8", account="chat"))
+    assert [customer for _, customer, _ in door.sent] == ["cuhouse", "cuhouse"]
+    door.cells.unlink(TEL, TEL)
+    door.cells.unlink(TEL, TEL)
+    await door.take()
+    assert door.sent == [("1", "cu7", False), ("2", "cunew1", True)]
+    assert [question.identities for question, _ in door.cells.open] == [["crm:7"], ["crm:8"]]

@@ -17,6 +17,8 @@ from protocol.identities import KINDS, LENGTH_MAX, TELEPHONE_KINDS, kind_of, nor
         ("mailto:Ann@Example.ORG", "mailto:ann@example.org"),
         ("instagram:@ann", "instagram:ann"),
         ("x:@ @ann", "x:ann"),
+        ("x:@Ann_Smith", "x:ann_smith"),
+        ("messenger:AbC", "messenger:AbC"),
         ("crm:A:7", "crm:A:7"),
     ],
 )

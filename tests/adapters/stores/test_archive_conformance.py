@@ -186,6 +186,41 @@ async def test_the_newest_snapshot_is_kept(archive: Archive) -> None:
     assert await archive.reader.snapshot("cunobody") is None
 
 
+async def test_open_reviews_of_identities_are_listed_with_whose_they_are(archive: Archive) -> None:
+    """Those of identities that came to the customer after all, and closed ones, are not; the page after goes on."""
+    story = Story()
+    for customer, identity, verified in (("cu1", "tel:+1", True), ("cu9", "crm:9", False)):
+        linked = ev.IdentityLinked(at_ms=0, actor="agent:x", identity=identity, evidence="login", verified=verified)
+        story.unit(customer, (customer, linked))
+    for customer, identity, other, kind in (
+        ("cu2", "tel:+1", "cu1", "merge"),
+        ("cu3", "crm:9", "cu9", "conflict"),
+        ("cu4", "crm:9", "cu9", "conflict"),
+        ("cu5", "web:5", "", "weak"),
+        ("cu6", "web:6", "", "unlinked"),
+    ):
+        story.now_ms += 1
+        found = ev.IdentityConflictFound(
+            at_ms=0, actor="account:chat", identity=identity, other=other, kind=kind, evidence="login", verified=True
+        )
+        story.unit(customer, (customer, found))
+    linked = ev.IdentityLinked(at_ms=0, actor="agent:x", identity="web:5", evidence="agent")
+    story.unit("cu5", ("cu5", linked))
+    story.unit("cu6", ("cu6", ev.IdentityReviewClosed(at_ms=0, actor="agent:x", identity="web:6", reason="old")))
+    await archive.follow(story)
+    rows = await archive.reader.identity_reviews(shared_after=2)
+    shown = [(row["customer"], row["kind"], row["owner"], row["claimants"]) for row in rows]
+    # Both customers have shown the number to be theirs: no case for a guess. Three claim the CRM's one.
+    assert shown == [("cu4", "shared", "cu9", 3), ("cu3", "shared", "cu9", 3), ("cu2", "conflict", "cu1", 2)]
+    last = rows[0]
+    before = (last["found_at_ms"], last["customer"], last["identity"], last["other"])
+    assert await archive.reader.identity_reviews(shared_after=2, before=before) == rows[1:]
+    (first,) = await archive.reader.identity_reviews(shared_after=3, limit=1)
+    assert first["kind"] == "conflict"
+    await archive.store.prune(story.now_ms + 1)
+    assert await archive.reader.identity_reviews(shared_after=2) == []
+
+
 async def test_quarantine_keeps_the_input_whole(archive: Archive) -> None:
     """Listed without its bytes, newest first; read with them; marked when it came in after all."""
     story = Story()

@@ -8,7 +8,7 @@ import pytest
 
 from adapters.stores.errors import StoreFailed, StoreLocked, StoreTrimmed
 from protocol.ids import POLICY
-from protocol.journal import POLICIES_KEPT, Committed, Fence, Record, Skipped, Stale, Taken
+from protocol.journal import POLICIES_KEPT, Committed, Fence, Record, Released, Skipped, Stale, Taken
 from tests.adapters.stores.journals import Harness, MemoryHarness, SqliteHarness, Store
 from tests.adapters.stores.units import AT_MS, Writer
 
@@ -149,6 +149,78 @@ async def test_a_customers_own_identity_is_taken_too(store: Store) -> None:
     one = await writer(store)
     await store.commit([one.unit("cu1", "chat:a")])
     assert await store.commit([one.unit("cu1", "chat:a")]) == [Taken("chat:a", "cu1")]
+
+
+async def test_a_released_identity_is_nobodys(harness: Harness, store: Store) -> None:
+    """It leaves its customer with the unit that says so; the reader finds nobody for it."""
+    one = await writer(store)
+    await store.commit([one.unit("cu1", "chat:a", "chat:b")])
+    assert await store.commit([one.unit("cu1", released=[("chat:a", b"keys")])]) == [Committed(2)]
+    reader = await harness.reader(store)
+    assert await reader.customers_of(["chat:a", "chat:b"]) == {"chat:b": "cu1"}
+
+
+@pytest.mark.parametrize("crashed", [False, True], ids=["same life", "after a crash"])
+async def test_who_gets_a_released_identity_has_to_know_its_once_keys(
+    harness: Harness, store: Store, crashed: bool
+) -> None:
+    """The first try is refused with them; the one that names the release's position is committed."""
+    one = await writer(store)
+    await store.commit([one.unit("cu1", "chat:a")])
+    await store.commit([one.unit("cu1", released=[("chat:a", b"keys")])])
+    if crashed:
+        harness.crash(store)
+        store = harness.store()
+        await store.open()
+    ignorant = one.unit("cu2", "chat:a")
+    assert await store.commit([ignorant, one.unit("cu2")]) == [Released("chat:a", 2, b"keys"), Skipped()]
+    assert await store.commit([ignorant]) == [Skipped()]
+    knowing = one.unit("cu2", "chat:a", inherits=[("chat:a", 2)])
+    assert await store.commit([knowing]) == [Committed(3)]
+    assert await store.commit([one.unit("cu3", "chat:a")]) == [Taken("chat:a", "cu2")]
+    assert await (await harness.reader(store)).customers_of(["chat:a"]) == {"chat:a": "cu2"}
+
+
+async def test_knowledge_of_an_earlier_release_is_not_enough(store: Store) -> None:
+    """Somebody had the identity meanwhile, and released it with more keys."""
+    one = await writer(store)
+    await store.commit([one.unit("cu1", "chat:a"), one.unit("cu1", released=[("chat:a", b"1")])])
+    await store.commit([one.unit("cu2", "chat:a", inherits=[("chat:a", 2)])])
+    await store.commit([one.unit("cu2", released=[("chat:a", b"12")])])
+    assert await store.commit([one.unit("cu3", "chat:a", inherits=[("chat:a", 2)])]) == [Released("chat:a", 4, b"12")]
+
+
+async def test_a_group_sees_what_it_released_and_assigned(harness: Harness, store: Store) -> None:
+    """In one group: assigned, released, asked for by two, of whom one knows; the first that knows has it."""
+    one, two = map(Writer, await store.raise_fences(["shard:1", "shard:2"]))
+    group = [
+        one.unit("cu1", "chat:a"),
+        one.unit("cu1", released=[("chat:a", b"k")]),
+        two.unit("cu2", "chat:a"),
+        two.unit("cu3", "chat:a", inherits=[("chat:a", 2)]),
+        two.unit("cu4", "chat:a", inherits=[("chat:a", 2)]),
+    ]
+    verdicts = [Committed(1), Committed(2), Released("chat:a", 2, b"k"), Committed(3), Taken("chat:a", "cu3")]
+    assert await store.commit(group) == verdicts
+    assert await (await harness.reader(store)).customers_of(["chat:a"]) == {"chat:a": "cu3"}
+
+
+async def test_a_unit_may_assign_and_release(harness: Harness, store: Store) -> None:
+    """A step that linked and unlinked: nobody has it afterwards, and it was unique meanwhile."""
+    one = await writer(store)
+    await store.commit([one.unit("cu1", "chat:a")])
+    unit = one.unit("cu2", "chat:b", released=[("chat:b", b"k")])
+    assert await store.commit([unit, one.unit("cu3", "chat:a")]) == [Committed(2), Taken("chat:a", "cu1")]
+    assert await store.commit([one.unit("cu3", "chat:b")]) == [Released("chat:b", 2, b"k")]
+    assert await (await harness.reader(store)).customers_of(["chat:b"]) == {}
+
+
+async def test_nobody_releases_what_is_anothers(store: Store) -> None:
+    """That would be our own bug: a customer's only writer knows what it has."""
+    one = await writer(store)
+    await store.commit([one.unit("cu1", "chat:a")])
+    with pytest.raises(AssertionError, match="cu2 releases an identity of cu1"):
+        await store.commit([one.unit("cu2", released=[("chat:a", b"")])])
 
 
 @pytest.mark.parametrize("crashed", [False, True], ids=["same life", "after a crash"])

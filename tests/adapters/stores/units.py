@@ -1,5 +1,7 @@
 """Commit units for tests of the journal: small, and each recognisable by its body."""
 
+from collections.abc import Sequence
+
 from msgspec import msgpack
 
 from protocol.journal import Fence, Unit
@@ -15,8 +17,18 @@ class Writer:
         self.epoch = fence.epoch
         self.batch = fence.batch
 
-    def unit(self, customer: str, *identities: str, at_ms: int = AT_MS) -> Unit:
+    def unit(
+        self,
+        customer: str,
+        *identities: str,
+        at_ms: int = AT_MS,
+        released: Sequence[tuple[str, bytes]] = (),
+        inherits: Sequence[tuple[str, int]] = (),
+    ) -> Unit:
         """The scope's next unit."""
         self.batch += 1
         body = msgpack.encode(f"{self.scope}/{self.epoch}/{self.batch}")
-        return Unit(self.scope, self.epoch, self.batch, customer, at_ms, list(identities), 1, body)
+        return Unit(
+            self.scope, self.epoch, self.batch, customer, at_ms, list(identities), 1, body,
+            list(released), list(inherits),
+        )  # fmt: skip

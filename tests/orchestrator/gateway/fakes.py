@@ -251,6 +251,7 @@ class FakeArchive:
         self.lost: list[dict[str, Any]] = []
         self.timelines: dict[str, list[dict[str, Any]]] = {}
         self.quarantines: dict[str, dict[str, Any]] = {}
+        self.reviews: list[dict[str, Any]] = []
         self.outbox_rows: list[dict[str, Any]] = []
         self.wanted: list[dict[str, Any]] = []
         self.fail: Exception | None = None
@@ -293,6 +294,10 @@ class FakeArchive:
     async def quarantine(self, **wanted: Any) -> Sequence[Mapping[str, Any]]:
         self.wanted.append(wanted)
         return [{k: v for k, v in row.items() if k != "raw"} for row in self.quarantines.values()]
+
+    async def identity_reviews(self, **wanted: Any) -> Sequence[Mapping[str, Any]]:
+        self.wanted.append(wanted)
+        return self.reviews[: wanted["limit"]]
 
     async def quarantined(self, quarantine: str, /) -> Mapping[str, Any] | None:
         return self.quarantines.get(quarantine)

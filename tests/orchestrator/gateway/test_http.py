@@ -410,6 +410,22 @@ def quarantined(raw: bytes, *, code: Code = Code.INVALID, **fields: Any) -> dict
     }
 
 
+async def test_identity_reviews_are_read_a_page_at_a_time(running: Running) -> None:
+    """`next` brings back the last row's place, whatever its identity has in it; anything else is refused."""
+    row = {"found_at_ms": 7, "customer": "cu1", "identity": "tel:+447700900123", "other": "", "kind": "weak"}
+    running.archive.reviews = [row]
+    async with running.http("agent") as http:
+        page = (await http.get("/v1/identity/reviews", params={"limit": 1, "shared_after": 2})).json()
+        assert page["reviews"] == [row]
+        await http.get("/v1/identity/reviews", params={"before": page["next"]})
+        refused = await http.get("/v1/identity/reviews", params={"before": "cu1"})
+    assert running.archive.wanted == [
+        {"shared_after": 2, "limit": 1, "before": None},
+        {"shared_after": 3, "limit": 100, "before": (7, "cu1", "tel:+447700900123", "")},
+    ]
+    assert (refused.status_code, refused.json()["field"]) == (422, "before")
+
+
 async def test_quarantine_is_listed_shown_and_replayed_once(running: Running) -> None:
     """A replay goes through the same checks, and is marked."""
     raw = json.dumps(event()).encode()

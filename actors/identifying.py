@@ -1,0 +1,334 @@
+"""Identifying: whose an identity is said to be, by what evidence, and what the policy makes of it. Pure.
+
+The channel vouches for the address an event came from, which is its first identity; the others it was told. A login and
+a one-time password verify an identity; an agent's or a CRM's word links it and verifies nothing.
+
+    nobody has it, the evidence will do       linked
+    nobody has it, the evidence is too weak   noted for review
+    another customer has it                   noted for review: `merge` where the policy's level is reached
+    somebody took it from this customer       noted for review: an event alone does not link it again
+    it is shared, and the event names more    nothing: it stands for several people
+    the event came from one that was taken    the event is not this customer's, whatever else it names
+"""
+
+from collections.abc import Sequence
+from sys import intern
+from typing import TYPE_CHECKING
+
+from msgspec import Struct, msgpack
+from msgspec.structs import replace
+
+from actors.capturing import POLICY
+from actors.rules.identity import IdentityRules
+from protocol.commands import CloseIdentityReview, LinkIdentity, UnlinkIdentity
+from protocol.entities import IdentityLink
+from protocol.errors import Code, Refusal
+from protocol.events import (
+    AnyEvent,
+    IdentityConflictFound,
+    IdentityLinked,
+    IdentityReviewClosed,
+    IdentityUnlinked,
+)
+from protocol.identities import kind_of
+from protocol.journal import Released
+from protocol.links import Input
+
+if TYPE_CHECKING:
+    from actors.journey import Journey
+
+IDENTITIES_MAX = 64
+PARTED_MAX = 64
+NOTED_MAX = 64
+INHERITED_MAX = 8
+"""Bounds of a customer, the oldest going first: identities that were taken from it, conflicts that are noted once, and
+former customers of its identities whose once-keys it knows."""
+REASON_MAX = 500
+"""Characters of a reason."""
+ASKED = ("agent", "crm", "login", "verified_by_otp")
+"""The evidence a command may name."""
+VERIFYING = frozenset(("login", "verified_by_otp"))
+"""Evidence that shows the customer to have the identity."""
+EVIDENCE_OF_KIND = {"user": "login", "crm": "crm"}
+"""What a channel shows by naming an identity of this kind beside its own; of any other, it only says so."""
+
+_decode_keys = msgpack.Decoder(dict[str, bytes]).decode
+
+
+class Disputes(Struct, kw_only=True, frozen=True):
+    """What most customers have nothing of: kept apart, since each field costs every live journey eight bytes."""
+
+    parted: tuple[str, ...] = ()
+    """Identities that somebody unlinked: an event alone does not link them again."""
+    noted: tuple[str, ...] = ()
+    """Conflicts that were noted, so that each is noted once: the identity, a space, and whose it is."""
+    inherited: tuple[tuple[str, bytes], ...] = ()
+    """By former customer of identities that are this one's now: the once-keys of what came for them."""
+
+
+_NO_DISPUTES = Disputes()
+
+
+def disputes(state: "Journey") -> Disputes:
+    """The customer's."""
+    return state.disputes or _NO_DISPUTES
+
+
+class Identified(Struct, frozen=True):
+    """What an input says about people: facts for the customer's own stream, the identities they assign, those of them
+    that were released before and at which position. Or `stray`, an identity that belongs elsewhere; with `apart`, it
+    and these led here, and do not say whose the event is."""
+
+    facts: list[AnyEvent] = []
+    assigned: list[str] = []
+    inherits: list[tuple[str, int]] = []
+    stray: str = ""
+    apart: list[str] = []
+
+
+NOTHING_NEW = Identified()
+
+
+def identify(state: "Journey", given: Input, rules: IdentityRules, now_ms: int) -> Identified:
+    """What an inbound event says about who the customer is."""
+    new = [identity for identity in given.identities if identity not in state.identities]
+    if not new and not given.conflicts:
+        return NOTHING_NEW
+    ties = [identity for identity in given.identities if identity in state.identities]
+    shared = [identity for identity in given.event.identities if rules.is_shared(identity)] if rules.shared else []
+    if len(shared) == len(given.event.identities):
+        shared = []  # There is nothing better to go by.
+    own, others = given.event.identities[0], [identity for identity, _ in given.conflicts]
+    # What was unlinked since the event was sent here; beside an address of the customer's, it is no matter.
+    unknown = [identity for identity in new if not given.proposed and identity not in given.claimed]
+    if own in unknown or own in others or (unknown and not ties):
+        return Identified(stray=own if own in (*unknown, *others) else unknown[0])
+    new = [identity for identity in new if identity not in unknown]
+    if given.event.identities[:1] == new[:1] and new[0] in disputes(state).parted:
+        # Somebody said that who writes from there is not this customer: the others that the event names lead astray.
+        return Identified(stray=(*ties, new[0])[0], apart=ties)
+    if state.head and all(tie in shared for tie in ties):
+        return Identified(stray=(*ties, *new, *others)[0], apart=shared if ties else [])
+    return _facts(state, given, [i for i in new if i not in shared], shared, rules, now_ms)
+
+
+def _facts(
+    state: "Journey", given: Input, new: list[str], shared: list[str], rules: IdentityRules, now_ms: int
+) -> Identified:
+    claims = [_claim(identity, given, rules) for identity in new]
+    links = [claim for claim in claims if claim.links and claim.identity not in disputes(state).parted]
+    if claims and not links and not state.head:
+        links = claims[:1]  # A new customer has at least the identity that made it one.
+    links = links[: max(0, IDENTITIES_MAX - len(state.identities))]
+    facts: list[AnyEvent] = [_linked(claim, given, now_ms) for claim in links]
+    for claim in claims:
+        if claim not in links and not claim.links:
+            facts += _noted(state, given, claim, "", "weak", now_ms)
+        elif claim.identity in disputes(state).parted:
+            facts += _noted(state, given, claim, "", "unlinked", now_ms)
+    for identity, other in given.conflicts:
+        if identity not in shared:
+            claim = _claim(identity, given, rules)
+            facts += _noted(state, given, claim, other, "merge" if claim.merges else "conflict", now_ms)
+    assigned = [claim.identity for claim in links]
+    return Identified(facts, assigned, _inherited(given.released, assigned))
+
+
+class _Claim(Struct, frozen=True):
+    """An identity that an event names as the customer's."""
+
+    identity: str
+    evidence: str
+    verified: bool
+    confidence: int
+    links: bool
+    merges: bool
+
+
+def _claim(identity: str, given: Input, rules: IdentityRules) -> _Claim:
+    own = given.event.identities[0] if given.event.identities else ""
+    if given.said_by:
+        verified, evidence = False, "policy" if given.said_by == POLICY else "agent"
+    elif identity == own:
+        # The event's own string, which its contact keeps too: a conversation has it once.
+        identity, verified = own, True
+        evidence = "first_contact" if given.proposed else "asserted_by_channel"
+    else:
+        evidence = EVIDENCE_OF_KIND.get(kind_of(identity), "asserted_by_channel")
+        verified = evidence in VERIFYING
+    confidence = rules.confidence_in(evidence)
+    rule = rules.rule_for(identity, evidence, given.event.account)
+    # The address that the channel vouches for has to be somebody's; whose, is no matter of degree.
+    links = identity == own or confidence >= rule.link_at
+    return _Claim(identity, evidence, verified, confidence, links, confidence >= rule.merge_at)
+
+
+def _linked(claim: _Claim, given: Input, now_ms: int) -> IdentityLinked:
+    return IdentityLinked(
+        at_ms=now_ms,
+        actor=given.said_by or f"account:{given.event.account}",
+        identity=claim.identity,
+        evidence=claim.evidence,
+        verified=claim.verified,
+        account=given.event.account,
+        confidence=claim.confidence,
+        inherited=_keys(given.released, claim.identity),
+    )
+
+
+def _noted(
+    state: "Journey", given: Input, claim: _Claim, other: str, kind: str, now_ms: int
+) -> list[IdentityConflictFound]:
+    """For a person to look at; once, since a channel says it with every event."""
+    if note(claim.identity, other) in disputes(state).noted:
+        return []
+    found = IdentityConflictFound(
+        at_ms=now_ms,
+        actor=given.said_by or f"account:{given.event.account}",
+        identity=claim.identity,
+        other=other,
+        kind=kind,
+        evidence=claim.evidence,
+        verified=claim.verified,
+        confidence=claim.confidence,
+    )
+    return [found]
+
+
+def note(identity: str, other: str) -> str:
+    """How a conflict is remembered."""
+    return f"{identity} {other}"
+
+
+# Commands
+
+
+def link(
+    state: "Journey",
+    command: LinkIdentity,
+    identity: str,
+    released: Sequence[Released],
+    actor: str,
+    rules: IdentityRules,
+    now_ms: int,
+) -> Identified:
+    """The link that `command` asks for; `identity` is its identity, normalised. Raises `Refusal`."""
+    _check_is_known(state)
+    if command.evidence not in ASKED:
+        raise Refusal(Code.INVALID, f"evidence is one of {', '.join(ASKED)}", field="evidence")
+    if not 0 <= command.confidence <= 100:
+        text = "confidence is a percentage, 1 to 100; 0 leaves it to the policy"
+        raise Refusal(Code.INVALID, text, field="confidence")
+    linked = IdentityLinked(
+        at_ms=now_ms,
+        actor=actor,
+        identity=identity,
+        evidence=command.evidence,
+        verified=command.evidence in VERIFYING,
+        confidence=command.confidence or rules.confidence_in(command.evidence),
+        inherited=_keys(released, identity),
+    )
+    known = next((link for link in state.links if link.identity == identity), None)
+    if known is None:
+        if len(state.links) >= IDENTITIES_MAX:
+            raise Refusal(Code.OVER_LIMIT, f"a customer has at most {IDENTITIES_MAX} identities", field="identity")
+        return Identified([linked], [identity], _inherited(released, [identity]))
+    if (linked.verified, linked.confidence) <= (known.verified, known.confidence):
+        text = f"{identity} is this customer's already, by evidence as good ({known.evidence}, {known.confidence} %)"
+        raise Refusal(Code.NOT_ALLOWED_NOW, text, field="identity")
+    return Identified([linked])
+
+
+def unlink(
+    state: "Journey", command: UnlinkIdentity, identity: str, actor: str, now_ms: int
+) -> tuple[IdentityUnlinked, bytes]:
+    """The end of a link, and what whoever gets the identity next must know. Raises `Refusal`."""
+    _check_is_known(state)
+    if identity not in state.identities:
+        raise Refusal(Code.NOT_ALLOWED_NOW, f"{identity} is not this customer's", field="identity")
+    _check_reason(command.reason)
+    unlinked = IdentityUnlinked(at_ms=now_ms, actor=actor, identity=identity, reason=command.reason)
+    return unlinked, msgpack.encode({**dict(disputes(state).inherited), state.customer: state.once.packed})
+
+
+def close_review(state: "Journey", command: CloseIdentityReview, actor: str, now_ms: int) -> IdentityReviewClosed:
+    """The end of a review. Raises `Refusal` where none of that conflict was ever opened, or it is closed."""
+    _check_is_known(state)
+    _check_reason(command.reason)
+    if note(command.identity, command.other) not in disputes(state).noted:
+        text = f"no review of {command.identity} is open for this customer; see GET /v1/identity/reviews"
+        raise Refusal(Code.NOT_FOUND, text, field="identity")
+    return IdentityReviewClosed(
+        at_ms=now_ms, actor=actor, identity=command.identity, other=command.other, reason=command.reason
+    )
+
+
+def _check_reason(reason: str) -> None:
+    if len(reason) > REASON_MAX:
+        raise Refusal(Code.OVER_LIMIT, f"a reason has at most {REASON_MAX} characters", field="reason")
+
+
+def _check_is_known(state: "Journey") -> None:
+    if not state.head or ":" in state.customer:  # An account's own stream is nobody's.
+        raise Refusal(Code.NOT_FOUND, f"no customer {state.customer}", field="customer")
+
+
+def _keys(released: Sequence[Released], identity: str) -> dict[str, bytes]:
+    return next((keys_of(known) for known in released if known.identity == identity), {})
+
+
+def keys_of(released: Released) -> dict[str, bytes]:
+    """By former customer of a released identity: the once-keys of what came for it."""
+    return _decode_keys(released.keys)
+
+
+def _inherited(released: Sequence[Released], assigned: Sequence[str]) -> list[tuple[str, int]]:
+    return [(known.identity, known.position) for known in released if known.identity in assigned]
+
+
+# Evolving
+
+
+def evolve(
+    state: "Journey", event: IdentityLinked | IdentityUnlinked | IdentityConflictFound | IdentityReviewClosed
+) -> None:
+    """Applies a fact about the customer's identities, in place."""
+    match event:
+        case IdentityLinked():
+            _evolve_linked(state, event)
+        case IdentityUnlinked():
+            state.links = tuple(known for known in state.links if known.identity != event.identity)
+            parted = (*_without(disputes(state).parted, event.identity), event.identity)
+            state.disputes = replace(disputes(state), parted=parted[-PARTED_MAX:])
+        case IdentityConflictFound():
+            noted = (*disputes(state).noted, note(event.identity, event.other))
+            state.disputes = replace(disputes(state), noted=noted[-NOTED_MAX:])
+        case IdentityReviewClosed():
+            pass  # What was noted stays so: it is not to be found again.
+    state.identities = tuple(known.identity for known in state.links)
+
+
+def _evolve_linked(state: "Journey", event: IdentityLinked) -> None:
+    linked = IdentityLink(
+        identity=event.identity,
+        evidence=intern(event.evidence),
+        confidence=event.confidence,
+        verified=event.verified,
+        actor=intern(event.actor),
+        at_ms=event.at_ms,
+    )
+    if event.identity in state.identities:
+        # Better evidence, in the place of what was known.
+        state.links = tuple(linked if known.identity == event.identity else known for known in state.links)
+        return
+    state.links = (*state.links, linked)
+    if event.identity in disputes(state).parted:
+        state.disputes = replace(disputes(state), parted=_without(disputes(state).parted, event.identity))
+    if event.inherited:
+        others = {customer: keys for customer, keys in event.inherited.items() if customer != state.customer}
+        inherited = tuple({**dict(disputes(state).inherited), **others}.items())
+        state.disputes = replace(disputes(state), inherited=inherited[-INHERITED_MAX:])
+
+
+def _without(identities: tuple[str, ...], gone: str) -> tuple[str, ...]:
+    return tuple(identity for identity in identities if identity != gone)

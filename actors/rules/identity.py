@@ -1,0 +1,76 @@
+"""Rules of identity: how much each kind of evidence is worth, when it may link, and which identities are shared.
+
+An identity is shared where it stands for several people: a family's phone, a company's mailbox. It says whose an event
+is only where nothing else in the event does, and it never makes one customer of two.
+"""
+
+from fnmatch import fnmatchcase
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct, field
+
+from protocol.identities import kind_of
+
+Evidence = Literal["first_contact", "asserted_by_channel", "agent", "crm", "login", "verified_by_otp", "policy"]
+Percent = Annotated[int, Meta(ge=0, le=100)]
+
+CONFIDENCE: dict[str, int] = {
+    "first_contact": 90,
+    "asserted_by_channel": 70,
+    "agent": 80,
+    "crm": 80,
+    "login": 95,
+    "verified_by_otp": 100,
+    "policy": 60,
+}
+"""By evidence: how sure a link is that rests on it, in percent."""
+
+
+class MatchRule(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """One line of the match rules: which identities it is for, and how sure the evidence must be for what.
+
+    Without `kinds`, `evidence` or `accounts` it is for all of them.
+    """
+
+    kinds: list[str] = []
+    evidence: list[Evidence] = []
+    accounts: list[str] = []
+    link_at: Percent = 0
+    """Percent from which an event links such an identity that nobody has."""
+    merge_at: Annotated[int, Meta(ge=0, le=101)] = 101
+    """Percent from which two customers who share such an identity are put forward as one person; over 100: never."""
+
+    def fits(self, identity: str, evidence: str, account: str) -> bool:
+        """Whether it is for this identity."""
+        return (
+            (not self.kinds or kind_of(identity) in self.kinds)
+            and (not self.evidence or evidence in self.evidence)
+            and (not self.accounts or account in self.accounts)
+        )
+
+
+ANY = MatchRule()
+
+
+class IdentityRules(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """What the policy says about who is who."""
+
+    confidence: dict[Evidence, Percent] = field(default_factory=dict)
+    """By evidence: percent, in the place of what `CONFIDENCE` has for it."""
+    match: list[MatchRule] = []
+    """The first that fits an identity is its rule; where none does, every event links and none puts forward."""
+    shared: list[str] = []
+    """Shared identities: each whole, or with `*` for any characters (`mailto:*@info.example.org`)."""
+
+    def confidence_in(self, evidence: str) -> int:
+        """How sure a link is that rests on this evidence; 0 for evidence nobody knows."""
+        given = next((percent for known, percent in self.confidence.items() if known == evidence), None)
+        return CONFIDENCE.get(evidence, 0) if given is None else given
+
+    def rule_for(self, identity: str, evidence: str, account: str) -> MatchRule:
+        """The first match rule that fits."""
+        return next((rule for rule in self.match if rule.fits(identity, evidence, account)), ANY)
+
+    def is_shared(self, identity: str) -> bool:
+        """Whether the identity is known to stand for several people."""
+        return any(fnmatchcase(identity, known) for known in self.shared)

@@ -1,0 +1,258 @@
+"""Identifying: evidence, and what a better one changes."""
+
+import pytest
+
+from actors import identifying
+from actors import journey as journeys
+from actors.policy import Policy
+from actors.rules.identity import IdentityRules, MatchRule
+from protocol.commands import CloseIdentityReview, LinkIdentity, Reply, UnlinkIdentity
+from protocol.entities import IdentityLink
+from protocol.errors import Code, Refusal
+from protocol.events import (
+    Event,
+    IdentityConflictFound,
+    IdentityLinked,
+    IdentityReviewClosed,
+    IdentityUnlinked,
+    MessageQueued,
+)
+from tests.actors.player import POLICY, Player
+
+MAIL, PHONE = "mailto:ann@example.org", "tel:+447700900123"
+
+
+def test_every_link_says_why_who_and_when() -> None:
+    """The customer's view has the evidence of each identity, in the identities' order."""
+    player = Player()
+    player.message()
+    player.pass_time(5_000)
+    player.command(LinkIdentity(identity=PHONE), conversation="")
+    view = journeys.view(player.state, [], policy=player.policy)
+    assert view.identities == [MAIL, PHONE]
+    assert view.links == [
+        IdentityLink(
+            identity=MAIL,
+            evidence="first_contact",
+            confidence=90,
+            verified=True,
+            actor="account:mail",
+            at_ms=1_000_000,
+        ),
+        IdentityLink(identity=PHONE, evidence="agent", confidence=80, actor="agent:ann", at_ms=1_005_000),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("identity", "evidence", "verified"),
+    [("user:42", "login", True), ("crm:A7", "crm", False), (PHONE, "asserted_by_channel", False)],
+)
+def test_what_a_channel_names_beside_its_own_address(identity: str, evidence: str, verified: bool) -> None:
+    """A signed-in account is a login; a CRM's number the CRM's word; anything else is only said."""
+    player = Player()
+    linked = player.message(identities=(MAIL, identity))[-1]
+    assert isinstance(linked, IdentityLinked)
+    assert (linked.identity, linked.evidence, linked.verified) == (identity, evidence, verified)
+
+
+def test_better_evidence_takes_the_place_of_what_was_known() -> None:
+    """A one-time password verifies what an agent linked: the identity stays one, and is assigned once."""
+    player = Player()
+    player.message()
+    player.command(LinkIdentity(identity=PHONE), conversation="")
+    player.command(LinkIdentity(identity=PHONE, evidence="verified_by_otp"), conversation="")
+    assert player.decision.identities == []
+    assert player.state.identities == (MAIL, PHONE)
+    assert (player.state.links[1].evidence, player.state.links[1].confidence) == ("verified_by_otp", 100)
+    with pytest.raises(Refusal, match="by evidence as good"):
+        player.command(LinkIdentity(identity=PHONE, evidence="crm"), conversation="")
+
+
+@pytest.mark.parametrize("command", [{"evidence": "rumour"}, {"confidence": 101}, {"confidence": -1}])
+def test_evidence_that_is_none_is_refused(command: dict[str, object]) -> None:
+    """With the field at fault."""
+    player = Player()
+    player.message()
+    with pytest.raises(Refusal) as caught:
+        player.command(LinkIdentity(identity=PHONE, **command), conversation="")  # type: ignore[arg-type]
+    assert (caught.value.code, caught.value.field) == (Code.INVALID, next(iter(command)))
+
+
+def test_the_policy_says_what_evidence_is_worth() -> None:
+    """And a command that says how sure it is, is taken at its word."""
+    rules = IdentityRules(confidence={"agent": 55})
+    player = Player(Policy(channels=POLICY.channels, identity=rules))
+    player.message()
+    player.command(LinkIdentity(identity=PHONE), conversation="")
+    player.command(LinkIdentity(identity="user:1", confidence=60), conversation="")
+    assert [link.confidence for link in player.state.links] == [90, 55, 60]
+
+
+def test_a_snapshot_keeps_the_evidence() -> None:
+    """What is loaded is what was frozen."""
+    player = Player()
+    player.message()
+    player.command(LinkIdentity(identity=PHONE, evidence="crm"), conversation="")
+    assert journeys.thaw(journeys.freeze(player.state)) == player.state
+
+
+# Match rules
+
+
+def ruled(**rules: object) -> Player:
+    """A player under these rules of identity."""
+    return Player(Policy(channels=POLICY.channels, identity=IdentityRules(**rules)))  # type: ignore[arg-type]
+
+
+def reviews(events: list[Event]) -> list[tuple[str, str, str]]:
+    """What a person is to look at: identity, whose it is, kind."""
+    return [(e.identity, e.other, e.kind) for e in events if isinstance(e, IdentityConflictFound)]
+
+
+def test_weak_evidence_links_nothing_and_is_noted_once() -> None:
+    """The first rule that fits says how sure it must be; the channel's own address is somebody's in any case."""
+    player = ruled(match=[MatchRule(kinds=["tel"], accounts=["mail"], link_at=90), MatchRule(link_at=0)])
+    both = (MAIL, PHONE)
+    assert reviews(player.message(identities=both)) == [(PHONE, "", "weak")]
+    assert player.state.identities == (MAIL,)
+    assert reviews(player.message(identities=both, proposed=False, claimed=(PHONE,))) == []
+    events = player.message(identities=(MAIL, "web:1"), proposed=False, claimed=("web:1",))
+    assert [e.identity for e in events if isinstance(e, IdentityLinked)] == ["web:1"]
+
+
+@pytest.mark.parametrize(
+    ("identity", "merge_at", "kind"),
+    [("user:1", 95, "merge"), ("user:1", 96, "conflict"), ("tel:+447700900199", 95, "conflict")],
+)
+def test_two_customers_with_one_identity_are_put_forward_from_the_rules_level_on(
+    identity: str, merge_at: int, kind: str
+) -> None:
+    """A login is sure enough here, a number that was only named is not. Nothing is merged."""
+    player = ruled(match=[MatchRule(merge_at=merge_at)])
+    player.message()
+    conflicts = ((identity, "cuother"),)
+    events = player.message(identities=(MAIL, identity), proposed=False, conflicts=conflicts)
+    assert reviews(events) == [(identity, "cuother", kind)]
+    assert reviews(player.message(identities=(MAIL, identity), proposed=False, conflicts=conflicts)) == []
+    assert player.state.identities == (MAIL,)
+
+
+def test_a_review_is_closed_by_a_person_and_not_raised_again() -> None:
+    """One that was never opened cannot be closed."""
+    player = ruled()
+    player.message(conflicts=((PHONE, "cuother"),))
+    close = CloseIdentityReview(identity=PHONE, other="cuother", reason="twins")
+    (closed,) = player.command(close, conversation="")
+    assert isinstance(closed, IdentityReviewClosed)
+    assert reviews(player.message(proposed=False, conflicts=((PHONE, "cuother"),))) == []
+    with pytest.raises(Refusal) as caught:
+        player.command(CloseIdentityReview(identity=PHONE), conversation="")
+    assert caught.value.code == Code.NOT_FOUND
+
+
+def test_a_shared_identity_makes_nobody_one_with_another() -> None:
+    """It is linked to nobody who is named otherwise, is no conflict, and sends an event away that it alone led here."""
+    player = ruled(shared=["tel:+4477009001*", "mailto:info@*"])
+    player.message(identities=(PHONE, "crm:1"))
+    assert player.state.identities == ("crm:1",)
+    assert reviews(player.message(identities=("crm:1", PHONE), proposed=False, conflicts=((PHONE, "cuhouse"),))) == []
+    house = ruled(shared=["tel:+4477009001*"])
+    house.message(identities=(PHONE,))
+    assert house.state.identities == (PHONE,)
+    assert house.message(identities=(PHONE, "crm:2"), proposed=False, claimed=("crm:2",)) == []
+    assert (house.decision.stray, house.decision.apart) == (PHONE, [PHONE])
+    assert house.message(identities=(PHONE,), proposed=False) != []
+
+
+def test_an_event_whose_own_address_somebody_else_was_given_is_theirs() -> None:
+    """The journal says so after it was sent here: it is sent away, and its repeat will find who took it."""
+    player = Player()
+    player.message()
+    player.message(identities=("user:1", MAIL), proposed=False, conflicts=(("user:1", "cuother"),))
+    assert player.decision.stray == "user:1"
+    player.message(identities=("user:1",), proposed=False, conflicts=(("user:1", "cuother"),))
+    assert player.decision.stray == "user:1"
+
+
+# Unlinking
+
+
+def test_an_unlinked_identity_leaves_and_its_events_are_sent_away() -> None:
+    """What comes for it is told so; a repeat of what came before is still known."""
+    player = Player()
+    player.message(id="m1")
+    player.command(LinkIdentity(identity="user:1"), conversation="")
+    (unlinked,) = player.command(UnlinkIdentity(identity=MAIL.upper().replace("MAILTO", "mailto")), conversation="")
+    assert isinstance(unlinked, IdentityUnlinked)
+    assert [identity for identity, _ in player.decision.released] == [MAIL]
+    assert player.state.identities == ("user:1",)
+    assert player.message(proposed=False) == []
+    assert player.decision.stray == MAIL
+    assert player.message(id="m1") == []
+    assert player.decision.status == "repeat"
+    with pytest.raises(Refusal, match="is not this customer's"):
+        player.command(UnlinkIdentity(identity=MAIL), conversation="")
+
+
+def test_what_was_unlinked_is_no_matter_beside_an_address_of_the_customers() -> None:
+    """The event is the customer's by the address it came from, whatever memory the gateway had of the other one."""
+    player = Player()
+    player.message(identities=(MAIL, PHONE))
+    player.command(UnlinkIdentity(identity=PHONE), conversation="")
+    assert player.message(identities=(MAIL, PHONE), proposed=False) != []
+    assert player.state.identities == (MAIL,)
+    assert player.message(identities=(PHONE, MAIL), proposed=False) == []
+    assert player.decision.stray == PHONE
+
+
+def test_an_event_alone_does_not_link_again_what_somebody_took_away() -> None:
+    """It is noted; an agent may link it again."""
+    player = Player()
+    player.message(identities=(MAIL, PHONE))
+    player.command(UnlinkIdentity(identity=PHONE), conversation="")
+    events = player.message(identities=(MAIL, PHONE), proposed=False, claimed=(PHONE,))
+    assert reviews(events) == [(PHONE, "", "unlinked")]
+    assert player.state.identities == (MAIL,)
+    player.command(LinkIdentity(identity=PHONE), conversation="")
+    assert identifying.disputes(player.state).parted == ()
+
+
+def test_who_writes_from_where_the_customer_is_not_is_somebody_else() -> None:
+    """Also where a trusted channel names the customer beside it: that is what was said not to be so."""
+    player = Player()
+    player.message(identities=(PHONE, "user:1"))
+    player.command(UnlinkIdentity(identity=PHONE), conversation="")
+    assert player.message(identities=(PHONE, "user:1"), proposed=False, claimed=(PHONE,)) == []
+    assert (player.decision.stray, player.decision.apart) == ("user:1", ["user:1"])
+
+
+def test_nobody_is_answered_at_an_address_that_is_not_theirs_any_more() -> None:
+    """A reply goes to the customer's other address, or names one."""
+    player = Player()
+    player.message(channel="sms", identities=(PHONE,))
+    player.command(LinkIdentity(identity=MAIL), conversation="")
+    player.command(UnlinkIdentity(identity=PHONE), conversation="")
+    with pytest.raises(Refusal, match="no tel identity"):
+        player.command(Reply(text="hello"))
+    queued = player.command(Reply(text="hello", channel="email"))[1]
+    assert isinstance(queued, MessageQueued)
+    assert queued.to == MAIL
+
+
+def test_a_customer_may_lose_every_identity_and_get_one_back() -> None:
+    """It stays a customer, with its conversations."""
+    player = Player()
+    player.message()
+    player.command(UnlinkIdentity(identity=MAIL), conversation="")
+    assert player.state.identities == ()
+    player.command(LinkIdentity(identity=MAIL), conversation="")
+    assert player.state.identities == (MAIL,)
+
+
+def test_a_stranger_and_an_account_are_no_customers_to_link() -> None:
+    """Nobody is there, so nothing is said about them."""
+    player = Player()
+    for command in (LinkIdentity(identity=MAIL), UnlinkIdentity(identity=MAIL), CloseIdentityReview(identity=MAIL)):
+        with pytest.raises(Refusal) as caught:
+            player.command(command, conversation="")
+        assert caught.value.code == Code.NOT_FOUND

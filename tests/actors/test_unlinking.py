@@ -1,0 +1,152 @@
+"""Unlinking, with the real journal, cells and intake: the identity is free; nothing is lost, doubled or overtaken."""
+
+import asyncio
+
+import msgspec
+
+from orchestrator.intake import Intake, IntakeLimits
+from protocol.commands import LinkIdentity, UnlinkIdentity
+from protocol.ids import customer_of
+from protocol.inbound import MessageArrived
+from protocol.links import Answered
+from tests.actors.world import ACCOUNTS, World, world
+
+ANN = "mailto:ann@example.org"
+
+
+async def unlink(made: World, customer: str, identity: str, id: str = "u1") -> None:
+    """An agent says that it is not theirs."""
+    await made.intake.command(
+        actor="agent:ann", id=id, customer=customer, command=UnlinkIdentity(identity=identity, reason="not theirs")
+    )
+
+
+async def test_an_unlinked_identity_begins_anew_and_may_be_linked_again() -> None:
+    """The gateway's memory sends its next event to the customer it left, who does not take it; it is a stranger's, and
+    can be linked to whom it belongs."""
+    async with world() as made:
+        first = customer_of((await made.intake.submit(made.event())).stream)
+        await unlink(made, first, ANN)
+        second = customer_of((await made.intake.submit(made.event())).stream)
+        assert second != first
+        await unlink(made, second, ANN, "u2")
+        link = LinkIdentity(identity=ANN)
+        await made.intake.command(actor="agent:ann", id="l1", customer=first, command=link)
+        assert customer_of((await made.intake.submit(made.event())).stream) == first
+
+
+async def test_a_repeat_is_known_whoever_has_its_identity_by_then() -> None:
+    """The once-keys go with the identity: through two customers, and a death of the cells."""
+    async with world() as made:
+        one = made.event("one")
+        first = await made.intake.submit(one)
+        await unlink(made, customer_of(first.stream), ANN)
+        two = made.event("two")
+        second = await made.intake.submit(two)
+        await unlink(made, customer_of(second.stream), ANN, "u2")
+        third = await made.intake.submit(made.event("three"))
+        for index in range(2):
+            made.kill_cell(index)
+            await made.start_cell(index)
+        for event, before in ((one, first), (two, second)):
+            repeat = await made.intake.submit(event)
+            assert (repeat.status, repeat.stream, repeat.seq) == ("repeat", before.stream, before.seq)
+        changed = msgspec.structs.replace(one, data=MessageArrived(text="something else"))
+        assert (await made.intake.submit(changed)).status == "quarantined"
+        assert (await made.intake.submit(made.event("four"))).stream == third.stream
+
+
+async def test_a_repeat_that_comes_first_after_the_unlink_makes_no_customer() -> None:
+    """It is known by what the identity was released with, before anybody has it."""
+    async with world() as made:
+        one = made.event("one")
+        first = await made.intake.submit(one)
+        await unlink(made, customer_of(first.stream), ANN)
+        repeat = await made.intake.submit(one)
+        assert (repeat.status, repeat.stream, repeat.seq) == ("repeat", first.stream, first.seq)
+        assert await made.journal_store.customers_of([ANN]) == {}
+
+
+async def test_another_payload_under_a_known_id_is_kept_once_whoever_has_its_identity() -> None:
+    """Before the unlink, first thing after it, and from a memory that has not heard of it."""
+    async with world() as made:
+        one = made.event("one")
+        first = await made.intake.submit(one)
+        other, third = (msgspec.structs.replace(one, data=MessageArrived(text=text)) for text in ("2", "3"))
+        kept = await made.intake.submit(other)
+        await unlink(made, customer_of(first.stream), ANN)
+        again = await made.intake.submit(other)
+        assert (again.status, again.stream, again.seq) == ("quarantined", kept.stream, kept.seq)
+        anew = await made.intake.submit(third)
+        assert (anew.status, anew.stream != first.stream) == ("quarantined", True)
+        again = await made.intake.submit(third)
+        assert (again.status, again.stream, again.seq) == ("quarantined", anew.stream, anew.seq)
+
+
+async def test_events_that_pour_in_around_an_unlink_are_each_taken_once_and_in_order() -> None:
+    """None is lost, none doubled; those before it are the old customer's, those after it a new one's."""
+    async with world() as made:
+        first = customer_of((await made.intake.submit(made.event())).stream)
+        answers: list[tuple[int, object]] = []
+        for n in range(40):
+            made.intake.take(made.event(f"e{n}"), lambda outcome, n=n: answers.append((n, outcome)))
+            if n == 20:
+                unlinking = asyncio.ensure_future(unlink(made, first, ANN))
+            if n % 7 == 0:
+                await asyncio.sleep(0)
+        await unlinking
+        await made.until(lambda: len(answers) == 40)
+        assert [n for n, _ in answers] == list(range(40))
+        whose = [customer_of(answer.stream) for _, answer in answers if isinstance(answer, Answered)]
+        assert len(whose) == 40
+        left = whose.index(whose[-1])
+        assert whose[:left] == [first] * left
+        assert len(set(whose[left:])) == 1
+        assert whose[-1] != first
+
+
+async def test_two_doors_at_once_make_one_customer_of_an_identity_that_was_unlinked() -> None:
+    """One of them knew it, the other never heard of it; both propose a customer, and the journal takes one."""
+    async with world() as made:
+        first = await made.intake.submit(made.event())
+        await unlink(made, customer_of(first.stream), ANN)
+        door = Intake(
+            made.cells,
+            made.journal_store.customers_of,
+            ACCOUNTS,
+            region="GB",
+            limits=IntakeLimits(waiting_max=100, ahead_ms=10**9, behind_ms=10**12),
+            now_ms=lambda: made.now_ms,
+            new_customer=lambda: "cuotherdoor00001",
+        )
+        answers = await asyncio.gather(
+            *(made.intake.submit(made.event(f"a{n}")) for n in range(5)),
+            *(door.submit(made.event(f"b{n}")) for n in range(5)),
+        )
+        (stream,) = {answer.stream for answer in answers}
+        assert stream != first.stream
+        seqs = [answer.seq for answer in answers]
+        assert seqs[:5] == sorted(seqs[:5]), "each door's order is kept"
+        assert seqs[5:] == sorted(seqs[5:])
+        assert await made.journal_store.customers_of([ANN]) == {ANN: customer_of(stream)}
+
+
+async def test_linking_and_unlinking_in_one_step_leaves_nothing_behind() -> None:
+    """What an agent links, unlinks and links again before any of it is committed is the customer's in the end."""
+    async with world(cells=1) as made:
+        customer = customer_of((await made.intake.submit(made.event())).stream)
+        phone = "tel:+447700900123"
+
+        def ask(id: str, command: LinkIdentity | UnlinkIdentity) -> asyncio.Task[Answered]:
+            asking = made.intake.command(actor="agent:ann", id=id, customer=customer, command=command)
+            return asyncio.get_running_loop().create_task(asking)
+
+        link, off = LinkIdentity(identity=phone), UnlinkIdentity(identity=phone)
+        await asyncio.gather(*(ask(str(n), link if n % 2 == 0 else off) for n in range(4)))
+        assert await made.journal_store.customers_of([phone, ANN]) == {ANN: customer}
+        await asyncio.gather(*(ask(str(n), link if n % 2 == 0 else off) for n in range(4, 7)))
+        assert await made.journal_store.customers_of([phone]) == {phone: customer}
+        off = UnlinkIdentity(identity=ANN)
+        link = LinkIdentity(identity=ANN)
+        await asyncio.gather(ask("7", off), ask("8", link))
+        assert await made.journal_store.customers_of([ANN]) == {ANN: customer}
