@@ -24,6 +24,7 @@ from protocol.commands import (
     Snooze,
     SwitchChannel,
     Take,
+    UnlinkIdentity,
 )
 from protocol.entities import ConversationSummary, Status
 from protocol.frames import Error, Inbox, Result
@@ -203,7 +204,15 @@ def any_command(world: "World", agent: Agent, conversation: str) -> Callable[[],
     ]
     if random.random() < 0.08:
         identity = random.choice(world.identities)
-        return lambda: agent.ask(LinkIdentity(identity=identity), customer=customer_of(conversation))
+        customer = customer_of(conversation)
+        # Not back to whom it was unlinked from: while its events are under way their order is not kept then.
+        if (identity, customer) not in world.ledger.owned:
+            return lambda: agent.ask(LinkIdentity(identity=identity), customer=customer)
+    if random.random() < 0.14:
+        # Of the customer whose it is, mostly.
+        identity = random.choice(world.identities)
+        customer = world.ledger.owners.get(identity, "") or customer_of(conversation)
+        return lambda: agent.ask(UnlinkIdentity(identity=identity), customer=customer)
     make = random.choices([make for _, make in commands], [weight for weight, _ in commands])[0]
     command = make()
     return lambda: agent.ask(command, conversation=conversation)

@@ -8,7 +8,15 @@ from collections.abc import Callable
 import msgspec
 
 from adapters.stores.memory import MemoryDisk
-from protocol.events import AnyEvent, InputQuarantined, PolicyApplied
+from protocol.events import (
+    AnyEvent,
+    IdentityLinked,
+    IdentityUnlinked,
+    InputQuarantined,
+    InteractionStarted,
+    MessageReceived,
+    PolicyApplied,
+)
 from protocol.ids import conversation_of
 from protocol.journal import Entry, Record
 
@@ -37,7 +45,11 @@ class Ledger:
         self._order: dict[int, int] = {}
         self._events = 0
         self.owners: dict[str, str] = {}
-        """By identity: the customer it was assigned to."""
+        """By identity: the customer it is assigned to."""
+        self.owned: set[tuple[str, str]] = set()
+        """Identities and all customers that they were ever assigned to."""
+        self.strays: list[tuple[str, str, str]] = []
+        """Events of an identity that was not their customer's when they were committed: stream, identity, owner."""
 
     @property
     def position(self) -> int:
@@ -70,14 +82,35 @@ class Ledger:
         self.records.append(record)
         if record.position != len(self.records):
             self._broken("ordered", f"position {record.position} follows {len(self.records) - 1}")
+        before, said = dict(self.owners), []
         for identity in record.identities:
-            other = self.owners.setdefault(identity, record.customer)
+            other = before.get(identity, record.customer)
             if other != record.customer:
                 self._broken("once", f"{identity} was assigned to {other} and to {record.customer}")
         for entry in _entries(record.body):
-            self._take_entry(record, entry)
+            event = self._take_entry(record, entry)
+            self._take_identity(record, event)
+            if isinstance(event, MessageReceived | InteractionStarted):
+                said.append((entry.stream, event.identity))
+        for stream, identity in said:
+            owners = {before.get(identity), self.owners.get(identity)}
+            if record.customer not in owners:
+                self.strays.append((stream, identity, str(owners)))
 
-    def _take_entry(self, record: Record, entry: Entry) -> None:
+    def _take_identity(self, record: Record, event: AnyEvent) -> None:
+        match event:
+            case IdentityLinked(identity=identity):
+                other = self.owners.setdefault(identity, record.customer)
+                if other != record.customer:
+                    self._broken("once", f"{identity} was linked to {other} and to {record.customer}")
+                self.owned.add((identity, record.customer))
+            case IdentityUnlinked(identity=identity):
+                if self.owners.pop(identity, "") != record.customer:
+                    self._broken("once", f"{identity} was unlinked from {record.customer}, whose it was not")
+            case _:
+                pass
+
+    def _take_entry(self, record: Record, entry: Entry) -> AnyEvent:
         stream = self.streams.setdefault(entry.stream, [])
         event = _event(entry.event)
         if entry.seq != len(stream) + 1:
@@ -94,3 +127,4 @@ class Ledger:
         if event.once is not None:
             self._order.setdefault(event.once.key, self._events)
             self.by_once.setdefault(event.once.key, []).append((entry.stream, len(stream)))
+        return event

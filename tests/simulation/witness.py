@@ -133,7 +133,7 @@ class Witness:
                 for each in view.open:
                     self._some_view(each)
                 for identity in view.identities:
-                    if self._ledger.owners.get(identity) != view.customer:
+                    if (identity, view.customer) not in self._ledger.owned:
                         self._broken("committed_only", f"{view.customer} was shown with {identity}")
             case ListChanged(row=row):
                 self._row(row)

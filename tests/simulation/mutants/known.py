@@ -30,6 +30,7 @@ KNOWN: dict[str, int] = {
     "old_lease_accepted": 1,
     "once_key_not_journaled": 0,
     "once_keys_lost_on_load": 0,
+    "once_keys_stay_behind": 112,
     "other_sources_word_dropped": 0,
     "package_without_what_is_new": 1,
     "passivation_with_a_full_mailbox": 3,

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from actors import identifying
 from actors.archive import Archive
 from actors.retention import Retention
 from actors.tail import Tail
@@ -68,11 +69,23 @@ def first_contact_not_unique(plant: Plant) -> None:
     """An identity that has a customer is given to another one."""
     judge = journal_rules._judge
 
-    def blind(unit: Unit, group: Settlement, refused: set[str], owners: Mapping[str, str], position: int) -> Any:
+    def blind(unit: Unit, group: Settlement, refused: set[str], holders: Any, position: int) -> Any:
         group.owners.clear()
-        return judge(unit, group, refused, {}, position)
+        unowned = journal_rules._Holders(group, {}, {})
+        return judge(msgspec.structs.replace(unit, released=[]), group, refused, unowned, position)
 
     plant(journal_rules, "_judge", blind)
+
+
+@mutant
+def once_keys_stay_behind(plant: Plant) -> None:
+    """An identity is unlinked without what came for it: whoever gets it next takes a repeat for new."""
+    unlink = identifying.unlink
+
+    def bare(*args: Any) -> Any:
+        return unlink(*args)[0], msgspec.msgpack.encode({})
+
+    plant(identifying, "unlink", bare)
 
 
 @mutant

@@ -61,8 +61,8 @@ def _check_shown(world: World, stream: str, view: ConversationView) -> None:
         world.broken("context", f"{stream} shows other contacts than {_contacts(events)}")
     if view.withheld != _withheld(events):
         world.broken("context", f"{stream} shows {view.withheld} as withheld; it is {_withheld(events)}")
-    if {i.identity for i in view.interactions} - set(world.ledger.owners):
-        world.broken("context", f"{stream} shows interactions of identities that nobody has")
+    if {i.identity for i in view.interactions} - {identity for identity, _ in world.ledger.owned}:
+        world.broken("context", f"{stream} shows interactions of identities that nobody ever had")
 
 
 def _contacts(events: Sequence[AnyEvent]) -> set[int]:

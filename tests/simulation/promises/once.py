@@ -4,7 +4,7 @@ that is asked again repeats its result."""
 from collections import defaultdict
 
 from protocol.errors import Code
-from protocol.events import IdentityConflictFound, InteractionStarted, MessageReceived
+from protocol.events import IdentityConflictFound
 from tests.simulation.sources import Offer
 from tests.simulation.world import World
 
@@ -28,16 +28,12 @@ def check(world: World) -> None:
 
 
 def _check_customers(world: World) -> None:
-    """An event is its identity's customer's; or it is said to be in conflict: an agent linked the identity elsewhere
-    while the event, which has another one of this customer, was on its way."""
-    for stream, events in world.ledger.streams.items():
-        customer = world.ledger.customers[stream]
-        said = {e.identity for e in world.ledger.streams.get(customer, ()) if isinstance(e, IdentityConflictFound)}
-        for event in events:
-            if isinstance(event, MessageReceived | InteractionStarted) and event.identity not in said:
-                owner = world.ledger.owners.get(event.identity)
-                if owner != customer:
-                    world.broken("once", f"{stream} has an event of {event.identity}, which is {owner}'s")
+    """An event is its identity's customer's at its commit; or it is said to be in conflict: an agent linked the
+    identity elsewhere, or unlinked it, while the event, which has another one of this customer, was on its way."""
+    for stream, identity, owner in world.ledger.strays:
+        own = world.ledger.streams.get(world.ledger.customers[stream], ())
+        if all(not isinstance(e, IdentityConflictFound) or e.identity != identity for e in own):
+            world.broken("once", f"{stream} has an event of {identity}, which was {owner}'s")
 
 
 def _check_payloads(world: World, same: list[Offer]) -> None:
