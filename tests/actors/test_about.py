@@ -97,7 +97,7 @@ def test_an_agent_says_what_it_is_about() -> None:
 def test_a_classifiers_answer_counts_less_and_only_in_time() -> None:
     """Above words, below the channel and a person; names of the taxonomy alone, and with what it goes by."""
     player = Player(TAGGED)
-    player.message("my bill")
+    player.message("my bill", identities=("mailto:ann@example.org", *PHONE))
     by_model = TagInteraction(topic="claim", classified=True, evidence="m1, 0.9")
     (tagged,) = player.command(by_model, agent="model")
     assert isinstance(tagged, InteractionTagged)
