@@ -232,7 +232,7 @@ def evolve(state: Conversation, event: AnyEvent, encoded: bytes) -> Conversation
         case ConversationWoken() | ConversationReopened():
             state.status, state.close_at_ms, state.wake_at_ms = Status.OPEN, 0, 0
         case ConversationClosed():
-            state.status, state.close_at_ms, state.wake_at_ms = Status.CLOSED, 0, 0
+            state.status, state.close_at_ms, state.wake_at_ms, state.rest_at_ms = Status.CLOSED, 0, 0, 0
         case ContextSet():
             state.context = {**state.context, event.key: knowing.put(state.context.get(event.key), event)}
         case ChannelSwitched():
@@ -379,7 +379,10 @@ def _bound(state: Conversation) -> None:
 
 
 def resting(state: Conversation) -> list[Interaction]:
-    """The contacts that go on and that time ends."""
+    """The contacts that go on and that time ends. None once it is over, though it be loaded from an old snapshot and
+    what retention left, which may not say that they ended."""
+    if not state.live:
+        return []
     return [each for each in state.interactions if each.rest_at_ms and not each.ended_at_ms]
 
 

@@ -82,6 +82,19 @@ def test_a_conversation_that_closes_ends_its_contacts() -> None:
     assert journeys.next_due_ms(player.state) is None
 
 
+def test_what_is_over_rests_no_more_though_nothing_says_that_its_contacts_ended() -> None:
+    """An old snapshot knows the contact, and of what followed retention left the closing alone."""
+    player = Player(TIMED)
+    player.message(**CHAT)
+    old = journeys.thaw(journeys.freeze(player.state))
+    assert old is not None
+    player.command(Resolve())
+    *_, closed = player.pass_time(5 * MINUTE_MS)
+    journeys.skip_to(old, CONVERSATION, player.state.conversations[CONVERSATION].head)
+    journeys.evolve(old, CONVERSATION, closed, msgspec.msgpack.encode(closed))
+    assert journeys.next_due_ms(old) is None
+
+
 def test_a_contact_takes_its_time_along() -> None:
     """Split off and joined back, it ends when it would have ended."""
     player = Player(TIMED)
