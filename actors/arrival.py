@@ -71,6 +71,7 @@ def brought(
             actor="customer",
             policy=policy,
             now_ms=now_ms,
+            decided=decided,
         )
     if items:
         spoken = state.channel or event.channel

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from actors import knowing
-from actors.conversation import DELIVERIES_MAX, Conversation, knows
+from actors.conversation import DELIVERIES_MAX, Conversation, knows, tagged_by
 from actors.delivery import SYSTEM, attempt_first
 from actors.knowing import Given
 from actors.policy import Policy
@@ -45,16 +45,16 @@ class Captured(Struct, frozen=True):
         return next((field for field in self.missing if field.when_missing == "quarantine"), None)
 
 
-def capture(state: Conversation, event: InboundEvent, policy: Policy) -> Captured | None:
-    """What the event's template finds; None where it falls under none."""
+def capture(state: Conversation, event: InboundEvent, decided: Sequence[AnyEvent], policy: Policy) -> Captured | None:
+    """What the event's template finds; None where it falls under none. `decided` may tell what it is about."""
     template = template_for(policy.capture, event) if policy.capture.templates else None
     if template is None:
         return None
     # What is known and stays is not looked for.
     wanted = [(f, finder) for f, finder in template.finders if f.keep != "first" or not knows(state, f.name)]
     looked = [(field, finder.find(event)) for field, finder in wanted]
-    # The channel itself may know it, and says so beside the words.
-    brought = getattr(event.data, "context", None) or {}
+    # The channel itself may know it, and says so beside the words; or the taxonomy reads it in them.
+    brought = {*(getattr(event.data, "context", None) or ()), *tagged_by(decided)}
     return Captured(
         template.name,
         [(field, value) for field, value in looked if value is not None],

@@ -13,6 +13,7 @@ from sys import intern
 from msgspec import Struct, field
 
 from actors import handoff_states, knowing, recent
+from actors.rules.taxonomy import DIMENSIONS
 from actors.tagging import merged
 from protocol.entities import (
     CarryOver,
@@ -298,8 +299,20 @@ def view(state: Conversation, identities: Sequence[str]) -> ConversationView:
 
 
 def knows(state: Conversation, field: str) -> bool:
-    """Whether somebody has said it, in any contact."""
-    return field in state.context
+    """Whether somebody has said it, in any contact; of what is tagged, also whether anything tells it."""
+    return field in state.context or tag_of(state, field) != ""
+
+
+def tag_of(state: Conversation, name: str) -> str:
+    """What the conversation is about, by one of `DIMENSIONS`; empty where nothing tells, and for every other name."""
+    tag = getattr(state.tags, name) if name in DIMENSIONS and state.tags is not None else None
+    return tag.value if tag is not None else ""
+
+
+def tagged_by(decided: Sequence[AnyEvent]) -> set[str]:
+    """Which of `DIMENSIONS` these events tell."""
+    facts = [fact for fact in decided if isinstance(fact, InteractionTagged)]
+    return {name for fact in facts for name in DIMENSIONS if getattr(fact, name) is not None}
 
 
 def summary(state: Conversation) -> ConversationSummary:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from actors.conversation import Conversation
+from actors.conversation import Conversation, tag_of
 from protocol.entities import ContextItem
 from protocol.events import ContextSet
 from protocol.handoffs import HandoffPackage, PackageItem
@@ -13,6 +13,10 @@ FACTS: Mapping[str, Callable[[Conversation, Sequence[str]], str]] = {
     "identity": lambda state, known: state.interactions[-1].identity if state.interactions else "".join(known[-1:]),
     "queue": lambda state, _: state.queue,
     "subject": lambda state, _: state.subject,
+    "topic": lambda state, _: tag_of(state, "topic"),
+    "intent": lambda state, _: tag_of(state, "intent"),
+    "product_line": lambda state, _: tag_of(state, "product_line"),
+    "segment": lambda state, _: tag_of(state, "segment"),
 }
 """What a conversation knows by itself, from its state and the customer's identities. A context item of the same name
 goes before."""

@@ -475,7 +475,7 @@ def _captured(
 ) -> Decision:
     """The decision on an event, with what it brings beside itself and what its capture template makes of it."""
     event, found = given.event, []
-    captured = capturing.capture(conversation, event, policy)
+    captured = capturing.capture(conversation, event, decided, policy)
     if captured is not None:
         if captured.forbidding is not None:
             rule, field = f"capture:{captured.template}", captured.forbidding.name

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from actors.conversation import Conversation
+from actors.conversation import Conversation, tag_of, tagged_by
 from actors.knowing import Known, sensitivity_of, source_of, values_of
 from actors.policy import Policy
 from protocol.entities import ContextItem
@@ -37,11 +37,12 @@ def switch(
     policy: Policy,
     now_ms: int,
     reason: str = "",
+    decided: Sequence[AnyEvent] = (),
 ) -> list[AnyEvent]:
     """The switch from `origin` to `target`, and what is withheld there. `known` is what is known by then, with what the
-    switch itself brought; `state` is still as before."""
+    switch itself brought; `state` is still as before, and `decided` may tell what it is about."""
     pair, rules = policy.context.between(origin, target)
-    before = state.context
+    before, told = state.context, tagged_by(decided)
     switched = ChannelSwitched(
         at_ms=now_ms,
         actor=actor,
@@ -53,7 +54,7 @@ def switch(
         continuity=_continuity(state, rules.continuity or policy.context.continuity),
         rule=pair,
         required=list(rules.required),
-        missing=[key for key in rules.required if key not in known or known[key].value in (None, "")],
+        missing=[key for key in rules.required if not (_is_said(known, key) or tag_of(state, key) or key in told)],
         items_before=len(before),
         items_after=len(known),
         kept=kept(before, known),
@@ -101,6 +102,10 @@ def proof(items: Iterable[ContextItem]) -> str:
         for value in values_of(item)
     )
     return hashlib.blake2b(b"\n".join(lines), digest_size=16).hexdigest() if lines else ""
+
+
+def _is_said(known: Known, key: str) -> bool:
+    return key in known and known[key].value not in (None, "")
 
 
 def _continuity(state: Conversation, named: str) -> str:

@@ -17,7 +17,7 @@ class HandoffRules(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True
 
     required: tuple[str, ...] = ()
     """Fields that must be in the package: context items by key, `note`, or what a conversation knows by itself:
-    `customer`, `identity`, `channel`, `queue`, `subject`."""
+    `customer`, `identity`, `channel`, `queue`, `subject`, and what the taxonomy tells."""
     incomplete: Literal["block", "warn"] = "warn"
     """What happens where one is missing: `block` refuses the offer, `warn` makes it and says what is missing."""
     continuity: str = GIVER

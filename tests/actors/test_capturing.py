@@ -10,7 +10,9 @@ from actors import conversation as conversations
 from actors import journey as journeys
 from actors.rules.capture import CaptureRules, Field, Template
 from actors.rules.context import ContextRules, SwitchRules
-from protocol.commands import SetContext
+from actors.rules.handoffs import HandoffRules, Handoffs
+from actors.rules.taxonomy import Label, Tagger, Taxonomy
+from protocol.commands import OfferHandoff, SetContext, Take
 from protocol.entities import ContextItem
 from protocol.errors import Code, Refusal
 from protocol.events import (
@@ -19,6 +21,7 @@ from protocol.events import (
     DeliveryAttempted,
     Event,
     FieldMissing,
+    HandoffOffered,
     InputQuarantined,
     MessageQueued,
     MessageReceived,
@@ -321,3 +324,37 @@ def test_a_number_too_large_for_json_is_kept_as_words() -> None:
     player.message(channel="sms", identities=TEL)
     viewed = ActivityArrived(name="x", properties={"n": 2**60})
     assert captured(player.give(player.input(viewed, channel="chat", identities=TEL))) == {"n": str(2**60)}
+
+
+def test_what_the_taxonomy_tells_is_asked_of_nobody() -> None:
+    """Neither where the same words tell it, nor later; and a handoff or a change of channels has it."""
+    rules = msgspec.structs.replace(
+        POLICY,
+        capture=CaptureRules(templates=(Template(channel="chat"),)),
+        taxonomy=Taxonomy(topics={"billing": Label(taggers=(Tagger(words=("bill",)),))}),
+        context=ContextRules(switches={"chat to sms": SwitchRules(required=("topic", "intent"))}),
+        handoffs=Handoffs(kinds={"up": HandoffRules(required=("topic", "intent"))}),
+    )
+    player = Player(rules)
+    assert missing(player.message(channel="chat", identities=("chat:1", *TEL), text="my bill")) == {}
+    assert missing(player.message(channel="chat", identities=("chat:1",), text="hello?")) == {}
+    [switched] = [e for e in player.message(channel="sms", identities=TEL) if isinstance(e, ChannelSwitched)]
+    assert switched.missing == ["intent"]
+    player.command(Take())
+    [offered] = player.command(OfferHandoff(kind="up", queue="bills"))
+    assert isinstance(offered, HandoffOffered)
+    assert (offered.package.facts["topic"], offered.package.missing) == ("billing", ["intent"])
+
+
+def test_words_that_tell_the_topic_at_the_switch_have_told_it() -> None:
+    """The contact that changes channels is what says what it is about."""
+    rules = msgspec.structs.replace(
+        POLICY,
+        taxonomy=Taxonomy(topics={"billing": Label(taggers=(Tagger(words=("bill",)),))}),
+        context=ContextRules(switches={"chat to sms": SwitchRules(required=("topic",))}),
+    )
+    player = Player(rules)
+    player.message(channel="chat", identities=("chat:1", *TEL), text="hello")
+    events = player.message(channel="sms", identities=TEL, text="about my bill")
+    [switched] = [e for e in events if isinstance(e, ChannelSwitched)]
+    assert switched.missing == []
