@@ -178,10 +178,11 @@ async def archive(folder: Path) -> None:
         ("UPDATE meta SET value = 2 WHERE key = 'position'", "is at 2, the journal at 3"),
         ("DELETE FROM event WHERE seq = 3", "table event"),
         ("UPDATE conversation SET head = 3", "table conversation"),
+        ("INSERT INTO searchable VALUES (1, 'cu-nowhere', 7)", "an event that is not there"),
     ],
 )
 async def test_an_archive_that_is_not_the_journal_s_is_seen(tmp_path: Path, damage: str, fault: str) -> None:
-    """Behind, a row short, a row that is another."""
+    """Behind, a row short, a row that is another, full text of what is not there."""
     truth = journal(tmp_path, *SOUND)
     await archive(tmp_path)
     with closing(sqlite3.connect(tmp_path / "archive.sqlite", isolation_level=None)) as db:
