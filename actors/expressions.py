@@ -69,10 +69,11 @@ class Expression:
         self.source = source
 
     def value(self, given: Mapping[str, Any]) -> Any:
-        """What it comes to; None where it fails on this input: a missing key, another kind of value."""
+        """What it comes to; None where it fails on this input: a missing key, a list that is too
+        short, another kind of value."""
         try:
             return self._program.execute(dict(given))
-        except (RuntimeError, TypeError, ValueError, ArithmeticError, KeyError):
+        except (RuntimeError, TypeError, ValueError, ArithmeticError, LookupError):
             return None
 
     def holds(self, given: Mapping[str, Any]) -> bool:

@@ -160,6 +160,7 @@ DISTRIBUTIONS = {
     "cel": "common-expression-language",
     "hdrh": "hdrhistogram",
     "mailparser_reply": "mail-parser-reply",
+    "re2": "google-re2",
     "yaml": "pyyaml",
 }
 """Distributions that are not named as their module is."""

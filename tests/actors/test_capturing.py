@@ -358,3 +358,9 @@ def test_words_that_tell_the_topic_at_the_switch_have_told_it() -> None:
     events = player.message(channel="sms", identities=TEL, text="about my bill")
     [switched] = [e for e in events if isinstance(e, ChannelSwitched)]
     assert switched.missing == []
+
+
+def test_a_careless_pattern_and_a_long_mail_stall_nobody() -> None:
+    """Its time grows with the text alone; where it tried all ways through this one, the test would not end."""
+    player = played(Field(name="x", pattern=r"(a+)+$", when_missing="ask_agent"))
+    assert missing(player.message(channel="chat", identities=("chat:1",), text="a" * 4_000 + "b"))["x"] == "ask_agent"

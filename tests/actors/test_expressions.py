@@ -19,12 +19,13 @@ NAMES = ("text", "channel", "properties")
         ('has(properties.menu) && timestamp("2026-11-25T09:00:00Z").getHours() == 9', True),
         ("size(text)", False),
         ("1 / 0 == 1", False),
+        ('properties.items[0] == "x"', False),
         ('text + 1 == ""', False),
     ],
 )
 def test_an_expression_holds_where_it_comes_to_true(source: str, holds: bool) -> None:
     """Not where it fails, nor where it comes to something else."""
-    given = {"text": "my claim 4711", "channel": "email", "properties": {"menu": "billing"}}
+    given = {"text": "my claim 4711", "channel": "email", "properties": {"menu": "billing", "items": []}}
     assert Expression(source, NAMES).holds(given) is holds
 
 
