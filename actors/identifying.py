@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, msgpack
 from msgspec.structs import replace
 
-from actors.capturing import POLICY
+from actors.capturing import POLICY as BY_POLICY
 from actors.rules.identity import IdentityRules
 from protocol.commands import CloseIdentityReview, LinkIdentity, UnlinkIdentity
 from protocol.entities import IdentityLink
@@ -31,6 +31,7 @@ from protocol.events import (
     IdentityUnlinked,
 )
 from protocol.identities import kind_of
+from protocol.ids import POLICY
 from protocol.journal import Released
 from protocol.links import Input
 
@@ -148,7 +149,7 @@ class _Claim(Struct, frozen=True):
 def _claim(identity: str, given: Input, rules: IdentityRules) -> _Claim:
     own = given.event.identities[0] if given.event.identities else ""
     if given.said_by:
-        verified, evidence = False, "policy" if given.said_by == POLICY else "agent"
+        verified, evidence = False, "policy" if given.said_by == BY_POLICY else "agent"
     elif identity == own:
         # The event's own string, which its contact keeps too: a conversation has it once.
         identity, verified = own, True
@@ -269,7 +270,8 @@ def _check_reason(reason: str) -> None:
 
 
 def _check_is_known(state: "Journey") -> None:
-    if not state.head or ":" in state.customer:  # An account's own stream is nobody's.
+    # An account's own stream is nobody's, and the policy's holds versions and nothing else.
+    if not state.head or ":" in state.customer or state.customer == POLICY:
         raise Refusal(Code.NOT_FOUND, f"no customer {state.customer}", field="customer")
 
 

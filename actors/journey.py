@@ -716,7 +716,7 @@ def _evolve_own(state: Journey, event: AnyEvent, encoded: bytes) -> None:
         case InputQuarantined() | PolicyApplied() | PastImported():
             pass
         case CustomerErased():
-            state.identities, state.past, state.aside = (), (), None
+            state.identities, state.links, state.past, state.aside, state.disputes = (), (), (), None, None
             state.conversations.clear()
         case _:
             raise AssertionError(f"{type(event).__name__} is not an event of a customer's own stream")

@@ -1,15 +1,18 @@
 """Identifying: evidence, and what a better one changes."""
 
 import pytest
+from msgspec import msgpack
 
 from actors import identifying
 from actors import journey as journeys
+from actors.journey import Journey
 from actors.policy import Policy
 from actors.rules.identity import IdentityRules, MatchRule
 from protocol.commands import CloseIdentityReview, LinkIdentity, Reply, UnlinkIdentity
 from protocol.entities import IdentityLink
 from protocol.errors import Code, Refusal
 from protocol.events import (
+    CustomerErased,
     Event,
     IdentityConflictFound,
     IdentityLinked,
@@ -17,7 +20,8 @@ from protocol.events import (
     IdentityUnlinked,
     MessageQueued,
 )
-from tests.actors.player import POLICY, Player
+from protocol.ids import POLICY as POLICYS
+from tests.actors.player import CUSTOMER, POLICY, Player
 
 MAIL, PHONE = "mailto:ann@example.org", "tel:+447700900123"
 
@@ -256,3 +260,22 @@ def test_a_stranger_and_an_account_are_no_customers_to_link() -> None:
         with pytest.raises(Refusal) as caught:
             player.command(command, conversation="")
         assert caught.value.code == Code.NOT_FOUND
+
+
+def test_the_policys_stream_is_nobodys() -> None:
+    """It counts versions by its events: one more, and the newest version would be another."""
+    player = Player()
+    player.state = Journey(customer=POLICYS, head=3)
+    for command in (LinkIdentity(identity="user:evil"), CloseIdentityReview(identity="user:evil", other="cu1")):
+        with pytest.raises(Refusal) as refused:
+            player.command(command, conversation="")
+        assert refused.value.code == Code.NOT_FOUND
+
+
+def test_who_is_erased_has_no_links_left() -> None:
+    """Else the next link would bring them back, empty as they are."""
+    player = Player()
+    player.message()
+    erased = CustomerErased(at_ms=1, reason="asked for")
+    journeys.evolve(player.state, CUSTOMER, erased, msgpack.encode(erased))
+    assert (player.state.identities, player.state.links, player.state.disputes) == ((), (), None)
