@@ -107,11 +107,13 @@ def decide(
         case Resolve(reason=reason):
             if state.status is Status.RESOLVED:
                 raise _not_now("the conversation is resolved already")
+            _check_words(reason, "reason")
             close_at_ms = now_ms + policy.close_after_resolved_ms
             return [ConversationResolved(at_ms=now_ms, actor=actor, close_at_ms=close_at_ms, reason=reason)]
         case Reopen(reason=reason):
             if state.status is not Status.RESOLVED:
                 raise _not_now("the conversation is not resolved")
+            _check_words(reason, "reason")
             return [ConversationReopened(at_ms=now_ms, actor=actor, reason=reason)]
         case SetContext():
             return _context(state, command, actor, policy, now_ms)

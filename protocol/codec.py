@@ -9,12 +9,12 @@ to say which field of which event is at fault and to save the others; its size b
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Generic, TypeVar, get_args
 
 import msgspec
 
-from protocol.commands import SetContext
+from protocol.commands import OfferHandoff, SetContext
 from protocol.errors import Code, Refusal
 from protocol.frames import (
     AgentFrame,
@@ -209,7 +209,18 @@ def _faulty(frame: Any) -> bool:
         return open_fault(frame.event) is not None
     if kind is EventsFrame:
         return any(map(open_fault, frame.events))
-    return kind is CommandFrame and type(frame.command) is SetContext and scalar_fault(frame.command.value) is not None
+    return kind is CommandFrame and any(scalar_fault(value) for _, value in _open_values(frame.command))
+
+
+def _open_values(command: Any) -> Iterable[tuple[str, Any]]:
+    """The values of a command that may be of several kinds, with the fields they stand in."""
+    match command:
+        case SetContext(value=value):
+            return [("value", value)]
+        case OfferHandoff(fields=fields):
+            return [(f"fields.{name}", value) for name, value in fields.items()]
+        case _:
+            return ()
 
 
 def _checked(frame: Any) -> Iterator[Any]:
@@ -224,8 +235,9 @@ def _checked(frame: Any) -> Iterator[Any]:
                 events = [event for event in events if not open_fault(event)]
             if events:
                 yield EventsFrame(events=events) if refusals else frame
-        case CommandFrame(id=ref, command=SetContext(value=value)) if fault := scalar_fault(value):
-            yield _refusal(Code.INVALID, "command", "value", fault, ref=ref)
+        case CommandFrame(id=ref, command=command):
+            faults = [(field, fault) for field, value in _open_values(command) if (fault := scalar_fault(value))]
+            yield _refusal(Code.INVALID, "command", *faults[0], ref=ref) if faults else frame
         case _:
             yield frame
 

@@ -165,6 +165,9 @@ def test_a_bad_command_is_refused_under_its_id(codec: Codec) -> None:
         assert (refusal.code, refusal.field, refusal.ref) == (code, field, "k")
     infinite = {"op": "command", "id": "k", "command": {"do": "set_context", "key": "a", "value": float("inf")}}
     assert only(CODECS["msgpack"].decode_agent(msgspec.msgpack.encode(infinite))).field == "value"
+    offer = {"do": "offer_handoff", "kind": "up", "fields": {"claim": float("nan")}}
+    nan = {"op": "command", "id": "k", "command": offer}
+    assert only(CODECS["msgpack"].decode_agent(msgspec.msgpack.encode(nan))).field == "fields.claim"
 
 
 JSONISH = st.recursive(
