@@ -20,7 +20,7 @@ from actors.conversation import Conversation, tag_of, tagged_by
 from actors.knowing import Known, sensitivity_of, source_of, values_of
 from actors.policy import Policy
 from protocol.entities import ContextItem
-from protocol.events import AnyEvent, ChannelSwitched, ContextWithheld
+from protocol.events import AnyEvent, ChannelSwitched, ContextWithheld, ConversationOpened
 
 _line = msgspec.json.Encoder().encode
 
@@ -51,7 +51,7 @@ def switch(
         to_channel=target,
         interaction=interaction,
         by=by,
-        continuity=_continuity(state, rules.continuity or policy.context.continuity),
+        continuity=_continuity(state, decided, rules.continuity or policy.context.continuity),
         rule=pair,
         required=list(rules.required),
         missing=[key for key in rules.required if not (_is_said(known, key) or tag_of(state, key) or key in told)],
@@ -108,11 +108,13 @@ def _is_said(known: Known, key: str) -> bool:
     return key in known and known[key].value not in (None, "")
 
 
-def _continuity(state: Conversation, named: str) -> str:
+def _continuity(state: Conversation, decided: Sequence[AnyEvent], named: str) -> str:
     match named:
         case "owner" if state.owner:
             return f"agent:{state.owner}"
         case "owner" | "queue":
-            return f"queue:{state.queue}"
+            # One that is just opened has its queue by that.
+            opened = next((fact.queue for fact in decided if isinstance(fact, ConversationOpened)), state.queue)
+            return f"queue:{opened}"
         case _:
             return named

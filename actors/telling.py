@@ -154,6 +154,7 @@ def greeting(views: Sequence[ConversationView], topic: str, channel: str) -> str
     """A sentence that a machine may say first: it names the issue, never what was said."""
     if not views:
         return "Hello, how can we help?"
-    about = next((view.subject for view in reversed(views) if view.subject), "") or topic
+    newest = max(views, key=lambda view: view.updated_at_ms)
+    about = newest.subject or topic
     ask = "are you calling" if channel in ("", "phone") else "is this"
     return f"Hello, {ask} about “{about}”?" if about else f"Hello, {ask} about your open request?"

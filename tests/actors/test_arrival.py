@@ -58,6 +58,7 @@ def test_what_was_done_shortly_before_is_part_of_the_conversation() -> None:
     assert (item.value, item.channel, item.at_ms, item.verified) == ("R-7", "app", player.now_ms - 60_000, True)
     switched = next(event for event in events if isinstance(event, ChannelSwitched))
     assert (switched.from_channel, switched.to_channel) == ("app", "sms")
+    assert switched.continuity == "queue:mobile", "the one that it is opened in"
     assert player.state.aside is not None
     assert player.state.aside.before == b"", "a second conversation does not begin with it again"
 

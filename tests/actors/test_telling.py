@@ -4,12 +4,13 @@ import msgspec
 
 from actors import conversation as conversations
 from actors import journey as journeys
+from actors import telling
 from actors.policy import Policy
 from actors.rules.context import ContextRules
 from actors.rules.taxonomy import Label, Tagger, Taxonomy
 from actors.telling import STEPS_MAX
 from protocol.commands import AddNote, OfferHandoff, Reply, Resolve, SetContext, SwitchChannel, Take
-from protocol.entities import CustomerView, Tag, Tags
+from protocol.entities import ConversationView, CustomerView, Status, Tag, Tags
 from tests.actors.player import CONVERSATION, POLICY, Player
 
 TEL = "tel:+447700900123"
@@ -105,6 +106,15 @@ def test_the_greeting_names_the_issue_and_fits_the_channel() -> None:
     assert told(plain).suggested_greeting == "Hello, are you calling about your open request?"
     plain.command(SetContext(key="topic", value="meter reading"))
     assert told(plain).suggested_greeting == "Hello, are you calling about “meter reading”?"
+
+
+def test_the_greeting_is_about_the_issue_that_was_spoken_of_last() -> None:
+    """As the topic and the last steps are, not about the one that was opened last."""
+    views = [
+        ConversationView(conversation="a", customer="cu", status=Status.OPEN, subject="The bill", updated_at_ms=2),
+        ConversationView(conversation="b", customer="cu", status=Status.OPEN, subject="The claim", updated_at_ms=1),
+    ]
+    assert telling.greeting(views, "", "phone") == "Hello, are you calling about “The bill”?"
 
 
 def test_what_a_channel_may_not_carry_is_not_told_there() -> None:
