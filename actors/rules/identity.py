@@ -26,6 +26,10 @@ CONFIDENCE: dict[str, int] = {
 """By evidence: how sure a link is that rests on it, in percent."""
 
 
+MISTAKEN = {"email": "mailto", "mail": "mailto", "phone": "tel", "telephone": "tel", "sms": "tel"}
+"""What is written for the kinds that have other names; any other word may be a kind."""
+
+
 class MatchRule(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """One line of the match rules: which identities it is for, and how sure the evidence must be for what.
 
@@ -39,6 +43,14 @@ class MatchRule(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """Percent from which an event links such an identity that nobody has."""
     merge_at: Annotated[int, Meta(ge=0, le=101)] = 101
     """Percent from which two customers who share such an identity are put forward as one person; over 100: never."""
+
+    def __post_init__(self) -> None:
+        """Raises `ValueError` for what could never hold, and says what to write instead."""
+        for kind in self.kinds:
+            if meant := MISTAKEN.get(kind):
+                raise ValueError(f"kinds: {kind!r} is no kind of identity: write {meant}")
+        if self.merge_at < self.link_at:
+            raise ValueError("merge_at lies under link_at: what is not sure enough to link does not make one of two")
 
     def fits(self, identity: str, evidence: str, account: str) -> bool:
         """Whether it is for this identity."""
@@ -61,6 +73,15 @@ class IdentityRules(Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tru
     """The first that fits an identity is its rule; where none does, every event links and none puts forward."""
     shared: list[str] = []
     """Shared identities: each whole, or with `*` for any characters (`mailto:*@info.example.org`)."""
+
+    def __post_init__(self) -> None:
+        """Raises `ValueError` for what could never hold, and says what to write instead."""
+        for evidence in self.confidence:
+            if evidence not in CONFIDENCE:
+                raise ValueError(f"confidence: {evidence!r} is no evidence: there are {', '.join(CONFIDENCE)}")
+        for identity in self.shared:
+            if ":" not in identity or kind_of(identity) in MISTAKEN:
+                raise ValueError(f"shared: write {identity!r} with its kind, as mailto:info@* or tel:+44207*")
 
     def confidence_in(self, evidence: str) -> int:
         """How sure a link is that rests on this evidence; 0 for evidence nobody knows."""

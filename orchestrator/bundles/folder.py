@@ -40,6 +40,11 @@ def read_folder(folder: Path) -> tuple[dict[str, str], list[Wrong]]:
                 wrong.append(Wrong(path.name, line, "this is not UTF-8: save the file as UTF-8 text"))
     except OSError as exc:
         raise BundleError(f"{folder} cannot be read: {exc.strerror}") from exc
+    if not files and not wrong:
+        # Taken for a bundle it would be one without any rule: all accounts closed, everything as the settings say.
+        inside = next(iter(sorted(folder.glob("*/*.yaml"))), None)
+        meant = f"; did you mean {inside.parent}?" if inside is not None else ""
+        raise BundleError(f"{folder} holds no bundle: there is no .yaml file in it{meant}")
     return files, wrong
 
 

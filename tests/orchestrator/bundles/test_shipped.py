@@ -75,3 +75,12 @@ def test_what_a_folder_cannot_be(tmp_path: Path) -> None:
     ]
     with pytest.raises(BundleError, match="is no folder"):
         read_folder(tmp_path / "none")
+
+
+def test_a_folder_without_a_bundle_is_said_to_be_none(tmp_path: Path) -> None:
+    """Applied, it would close every account; and a folder too high says which one was meant."""
+    with pytest.raises(BundleError, match=r"there is no \.yaml file in it$"):
+        read_folder(tmp_path)
+    copy_default("insurer", tmp_path / "policy")
+    with pytest.raises(BundleError, match=r"did you mean .*/policy\?"):
+        read_folder(tmp_path)

@@ -1,0 +1,32 @@
+"""Rules of identity: what could never hold is refused when the policy is read."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from actors.rules.identity import IdentityRules
+
+
+@pytest.mark.parametrize(
+    ("rules", "says"),
+    [
+        ({"confidence": {"asserted_by_chanel": 60}}, "asserted_by_chanel"),
+        ({"match": [{"kinds": ["telephone"]}]}, "write tel"),
+        ({"match": [{"kinds": ["mail"]}]}, "write mailto"),
+        ({"match": [{"link_at": 80, "merge_at": 20}]}, "merge_at lies under link_at"),
+        ({"shared": ["info@*"]}, "mailto:info@"),
+        ({"shared": ["email:info@example.org"]}, "with its kind"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_rule_that_could_never_hold_is_refused(rules: dict[str, Any], says: str) -> None:
+    """A mistyped word would link people, or not link them, and nobody would see why."""
+    with pytest.raises((msgspec.ValidationError, ValueError), match=says):
+        msgspec.convert(rules, IdentityRules)
+
+
+def test_kinds_and_patterns_of_ones_own_are_taken() -> None:
+    """Kinds are open: a new channel brings its own."""
+    rules = msgspec.convert({"match": [{"kinds": ["pigeon", "tel"]}], "shared": ["tel:+44207*"]}, IdentityRules)
+    assert rules.is_shared("tel:+442071234567")
