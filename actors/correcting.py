@@ -96,9 +96,20 @@ def _split(state: Conversation, asked: Split, new: str, actor: str, policy: Poli
         relation=relation,
         reason="split off by an agent",
     )
-    moved = _moves(state, Conversation(id=new, customer=state.customer), leaving, actor, now_ms)
+    fresh = Conversation(id=new, customer=state.customer)
+    moved = _moves(state, fresh, leaving, actor, now_ms)
+    came = [event.interaction for _, event in moved if isinstance(event, InteractionReceived)]
+    numbers = dict(zip([i.number for i in leaving], [i.number for i in came], strict=True))
+    # What was said in them is known where they are from now on: nobody asks for it again. It stays known here, too.
+    said = _context(fresh, state, numbers, policy, now_ms, of_contacts=True, channel=came[-1].channel)
     left = [interaction for interaction in state.interactions if interaction not in leaving]
-    return [(state.id, corrected), (new, opened), *moved, *_elsewhere(state, left, actor, policy, now_ms)]
+    return [
+        (state.id, corrected),
+        (new, opened),
+        *moved,
+        *((new, event) for event in said),
+        *_elsewhere(state, left, actor, policy, now_ms),
+    ]
 
 
 def _elsewhere(state: Conversation, left: Sequence[Interaction], actor: str, policy: Policy, now_ms: int) -> Events:
@@ -263,10 +274,18 @@ def _references_of(state: Conversation, number: int) -> list[str]:
 
 
 def _context(
-    state: Conversation, other: Conversation, numbers: Mapping[int, int], policy: Policy, now_ms: int
+    state: Conversation,
+    other: Conversation,
+    numbers: Mapping[int, int],
+    policy: Policy,
+    now_ms: int,
+    *,
+    of_contacts: bool = False,
+    channel: str = "",
 ) -> list[AnyEvent]:
     """Nothing known is lost: each source's word comes along with its provenance, unless the same source has said
-    something newer here."""
+    something newer here. `of_contacts`: only what was said in those of `numbers`. `channel` is where we speak here,
+    before `state` knows."""
     here = {
         (item.key, knowing.source_of(value)): value.at_ms
         for item in state.context.values()
@@ -286,13 +305,14 @@ def _context(
         for item in other.context.values()
         for value in sorted(knowing.values_of(item), key=lambda value: value.version)
         if here.get((item.key, knowing.source_of(value)), -1) < value.at_ms
+        and (not of_contacts or value.interaction in numbers)
     ]
     facts = knowing.take(state.context, given, policy.context, policy.version, now_ms)
     if refused := [fact.reason for fact in facts if isinstance(fact, ContextRefused)]:
         raise Refusal(Code.OVER_LIMIT, f"they cannot be one: {refused[0]}")
     if facts:
         known = knowing.after(state.context, facts)
-        facts += withhold(known, state.channel, state.withheld, policy, actor="system", now_ms=now_ms)
+        facts += withhold(known, channel or state.channel, state.withheld, policy, actor="system", now_ms=now_ms)
     return facts
 
 

@@ -271,7 +271,9 @@ def forget_old_keys(state: Journey, policy: Policy, now_ms: int) -> None:
 def view(state: Journey, views: list[ConversationView], *, channel: str = "", policy: Policy) -> CustomerView:
     """What is known of the customer; `views` are of the live conversations. With a channel: for a machine there."""
     if channel:
-        views = [telling.for_channel(view, channel, policy.context) for view in views]
+        # By the rules that each stays with: what those withhold there is not told, whatever newer ones would say.
+        rules = {c.id: policy.at(c.policy).context for c in state.conversations.values()}
+        views = [telling.for_channel(view, channel, rules[view.conversation]) for view in views]
     topic = telling.known_as(views, "topic")
     return CustomerView(
         customer=state.customer,
@@ -418,6 +420,8 @@ def _receive(state: Journey, given: Input, policy: Policy, now_ms: int) -> Decis
         if not conversation.live and not isinstance(event.data, DeliveryReport):
             raise AssertionError("correlation gives a closed conversation to reports alone")
         rules = policy.at(conversation.policy)
+        if rules is not policy:
+            tags = tags_of(event, rules.taxonomy)
         decided = contact.decide(conversation, event, rules, now_ms, correlated.reason)
         if tags is not NO_TAGS:
             decided += _about(state, conversation, event, decided, tags, conversation.relation, rules, now_ms)

@@ -97,6 +97,19 @@ def test_an_answer_to_our_reply_follows_the_contact_it_was_part_of() -> None:
     assert "ours@x" not in of(player, CONVERSATION).references
 
 
+def test_what_was_said_in_a_contact_is_known_where_it_goes() -> None:
+    """So that nobody asks for it again; what others said stays with them, and nothing is taken away."""
+    player = two_contacts()
+    player.message(context={"contract": "C-1"})
+    player.message("a claim", channel="chat", identities=("chat:1",), session="s1", context={"claim": "C-2"})
+    player.command(Split(interactions=[2]))
+    there = of(player, SECOND).context
+    assert {key: (item.value, item.interaction, item.channel) for key, item in there.items()} == {
+        "claim": ("C-2", 1, "chat")
+    }
+    assert set(of(player, CONVERSATION).context) == {"contract", "claim"}
+
+
 def test_a_split_is_undone_by_joining_back() -> None:
     """The contact has its old number, and what was said in between comes with it; the other conversation is over."""
     player = two_contacts()

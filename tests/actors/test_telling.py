@@ -6,7 +6,7 @@ from actors import conversation as conversations
 from actors import journey as journeys
 from actors import telling
 from actors.policy import Policy
-from actors.rules.context import ContextRules
+from actors.rules.context import ContextRules, KeyRules
 from actors.rules.taxonomy import Label, Tagger, Taxonomy
 from actors.telling import STEPS_MAX
 from protocol.commands import AddNote, OfferHandoff, Reply, Resolve, SetContext, SwitchChannel, Take
@@ -106,6 +106,26 @@ def test_the_greeting_names_the_issue_and_fits_the_channel() -> None:
     assert told(plain).suggested_greeting == "Hello, are you calling about your open request?"
     plain.command(SetContext(key="topic", value="meter reading"))
     assert told(plain).suggested_greeting == "Hello, are you calling about “meter reading”?"
+
+
+def test_a_pinned_conversation_is_tagged_and_told_by_its_own_version() -> None:
+    """Not by the newest: its facts name the version that they were decided under."""
+    words = (Tagger(words=("bill",)),)
+    first = msgspec.structs.replace(
+        POLICY,
+        context=ContextRules(carries={"sms": ("normal",)}, keys={"iban": KeyRules(sensitivity="secret")}),
+        taxonomy=Taxonomy(topics={"bill": Label(taggers=words)}),
+    )
+    second = msgspec.structs.replace(
+        POLICY, version=2, live_conversations="pinned", taxonomy=Taxonomy(topics={"invoice": Label(taggers=words)})
+    )
+    player = Player(first)
+    player.message("hello")
+    player.command(SetContext(key="iban", value="GB123456"))
+    player.policy = msgspec.structs.replace(second, earlier={1: first, 2: second})
+    assert told(player, "sms").open[0].context == []
+    player.message("my bill")
+    assert told(player).topic == "bill"
 
 
 def test_the_greeting_is_about_the_issue_that_was_spoken_of_last() -> None:
