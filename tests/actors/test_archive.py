@@ -2,7 +2,8 @@
 
 import pytest
 
-from actors.archive import CALM_PER_S, GATHER_TIMES_MAX, TURN_S, pause_s
+from actors.archive import CALM_PER_S, GATHER_TIMES_MAX, TURN_S, Archive, pause_s
+from adapters.stores.memory import MemoryArchive, MemoryJournal
 
 
 @pytest.mark.parametrize(
@@ -31,3 +32,21 @@ def test_a_long_batch_is_followed_by_a_short_wait(took_s: float, waits_s: float)
 def test_who_gathers_nothing_never_waits() -> None:
     """In tests one turn of the loop is enough."""
     assert pause_s(0, records=8_000, within_s=0.5, took_s=0.1) == 0
+
+
+class Behind(MemoryArchive):
+    """An archive whose full text never catches up; counts the steps."""
+
+    steps = 0
+
+    async def index(self) -> int:
+        self.steps += 1
+        return 400
+
+
+async def test_the_full_text_comes_one_step_nearer_in_a_pause() -> None:
+    """Under load it must not take the time of those who wait for their acks: it catches up afterwards."""
+    store, journal = Behind(), MemoryJournal(new_generation=lambda: "g")
+    archive = Archive(journal, store, gather_s=0)
+    await archive._pause(0.01)
+    assert store.steps == 1
