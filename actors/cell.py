@@ -17,10 +17,12 @@ from typing import assert_never
 import structlog
 
 from actors import journey as journeys
+from actors import snapshots
 from actors.alarms import DUE_MAX, HORIZON_MS, REFRESH_MS, Alarms
 from actors.committing import Committer
+from actors.deciding import TimerDue
 from actors.fault import Fault
-from actors.journey import Journey, TimerDue
+from actors.journey import Journey
 from actors.lines import Line
 from actors.live import Given, Live, Population, following, heir, knowing, weight
 from actors.loading import ArchiveReader, load, reached
@@ -505,7 +507,7 @@ class Cell:
 
     def _snapshot(self, live: Live, journey: Journey) -> None:
         journeys.forget_old_keys(journey, self._policy, self._now_ms())
-        body = journeys.freeze(journey)
+        body = snapshots.freeze(journey)
         self._population.weigh(live, weight(journey))
         live.unsaved = 0
         # A line that is full drops it: the next one is as good, and a load only reads more events meanwhile.

@@ -12,7 +12,8 @@ from collections.abc import Callable, Sequence
 import msgspec
 from msgspec import Struct
 
-from actors.journey import AnyInput, Journey, links
+from actors.deciding import AnyInput, links
+from actors.journey import Journey
 from actors.lines import Line
 from protocol.errors import Code
 from protocol.events import AnyEvent

@@ -11,6 +11,7 @@ from typing import Protocol
 import msgspec
 
 from actors import journey as journeys
+from actors import snapshots
 from actors.journey import Journey
 from protocol.archive import Due, StoredEvent, StoredSnapshot
 from protocol.events import AnyEvent
@@ -64,7 +65,7 @@ async def load(
     await reached(archive, tail.archived)
     state, position = Journey(customer=customer), 0
     stored = await archive.snapshot(customer)
-    if stored is not None and (thawed := journeys.thaw(stored.body)) is not None:
+    if stored is not None and (thawed := snapshots.thaw(stored.body)) is not None:
         state, position = thawed, stored.position
     for event in await archive.events_of_customer(customer, position):
         decoded = _from_json(event.body)

@@ -10,10 +10,12 @@ import msgspec
 from msgspec import Raw
 
 from actors import conversation as conversations
+from actors import deciding, recent, telling
 from actors import journey as journeys
-from actors import recent
 from actors.conversation import RELISTING
-from actors.journey import Decision, Journey, TimerDue
+from actors.deciding import TimerDue
+from actors.decision import Decision, decided_under
+from actors.journey import Journey
 from actors.lines import Line
 from actors.live import Given, Live, Promise, Step
 from actors.policy import Policy
@@ -58,7 +60,7 @@ def step(live: Live, given: Given, watchers: Watchers, policy: Policy, now_ms: i
     match message:
         case Input() | Quarantine() | Ask() | Outcome():
             try:
-                decision = journeys.decide(journey, message, policy, now_ms)
+                decision = deciding.decide(journey, message, policy, now_ms)
             except Refusal as exc:
                 return Refused(message.ref, exc.code, exc.message, exc.field)
             if decision.stray:
@@ -76,7 +78,7 @@ def step(live: Live, given: Given, watchers: Watchers, policy: Policy, now_ms: i
         case ReadCustomer():
             return CustomerRead(message.ref, _customer_view(journey, message.channel, policy))
         case TimerDue():
-            _record(live, journey, journeys.decide(journey, message, policy, now_ms), policy)
+            _record(live, journey, deciding.decide(journey, message, policy, now_ms), policy)
             return None
         case _:
             assert_never(message)
@@ -112,7 +114,7 @@ def _name_policy(journey: Journey, decision: Decision, policy: Policy) -> int:
     stream, first = decision.events[0]
     if first.policy:
         return first.policy
-    version = journeys.decided_under(journey, decision, policy)
+    version = decided_under(journey, decision, policy)
     decision.events[0] = (stream, msgspec.structs.replace(first, policy=version))
     return version
 
@@ -159,7 +161,7 @@ def _customer_view(journey: Journey, channel: str, policy: Policy) -> CustomerVi
         return None
     live = [c for c in journey.conversations.values() if c.live]
     views = [conversations.view(c, journey.identities) for c in live]
-    return journeys.view(journey, views, channel=channel, policy=policy)
+    return telling.customer_view(journey, views, channel=channel, policy=policy)
 
 
 def _owns(journey: Journey, message: Input | Quarantine | Ask | Outcome) -> bool:

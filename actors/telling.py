@@ -11,9 +11,11 @@ import msgspec
 
 from actors import recent
 from actors.conversation import Conversation
+from actors.journey import Journey
 from actors.knowing import sensitivity_of
+from actors.policy import Policy
 from actors.rules.context import ContextRules
-from protocol.entities import ContextItem, ConversationView, LastStep, Tag, Tags
+from protocol.entities import ContextItem, ConversationView, CustomerView, LastStep, Tag, Tags
 from protocol.events import (
     ActivityCarried,
     ActivitySeen,
@@ -105,6 +107,26 @@ _STATUS: dict[type[AnyEvent], str] = {
 
 def _agent(actor: str) -> str:
     return actor.removeprefix("agent:") if actor.startswith("agent:") else "we"
+
+
+def customer_view(state: Journey, views: list[ConversationView], *, channel: str = "", policy: Policy) -> CustomerView:
+    """What is known of the customer; `views` are of the live conversations. With a channel: for a machine there."""
+    if channel:
+        # By the rules that each stays with: what those withhold there is not told, whatever newer ones would say.
+        rules = {c.id: policy.at(c.policy).context for c in state.conversations.values()}
+        views = [for_channel(view, channel, rules[view.conversation]) for view in views]
+    topic = known_as(views, "topic")
+    return CustomerView(
+        customer=state.customer,
+        identities=list(state.identities),
+        links=list(state.links),
+        open=views,
+        past=list(state.past),
+        topic=topic,
+        intent=known_as(views, "intent"),
+        last_steps=last_steps([*state.conversations.values()]),
+        suggested_greeting=greeting(views, topic, channel),
+    )
 
 
 def for_channel(view: ConversationView, channel: str, rules: ContextRules) -> ConversationView:

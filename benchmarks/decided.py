@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Raw, Struct
 
+from actors import deciding
 from actors import journey as journeys
 from actors.journey import Journey
 from actors.policy import Policy
@@ -70,7 +71,7 @@ def _units(traffic: Traffic, events: int, epoch: int) -> Iterator[Unit]:
 def _decided(state: Journey, event: InboundEvent, stranger: bool, number: int, epoch: int, now_ms: int) -> Unit:
     key, digest = once_key(event.account, event.source, event.id), digest_of(event.data)
     given = Input(number, state.customer, stranger, event, event.identities, [], key, digest)
-    decision = journeys.decide(state, given, Policy(), now_ms)
+    decision = deciding.decide(state, given, Policy(), now_ms)
     entries: list[Entry] = []
     for stream, fact in decision.events:
         encoded = _encode(fact)

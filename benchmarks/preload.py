@@ -14,6 +14,7 @@ from zlib import crc32
 
 import msgspec
 
+from actors import deciding, snapshots
 from actors import journey as journeys
 from actors.journey import Journey
 from actors.policy import Policy
@@ -87,7 +88,7 @@ def _manifest(past: Past) -> dict[str, int]:
         "customers": past.customers,
         "text_bytes": past.text_bytes,
         "schemas": crc32(repr((JOURNAL, ARCHIVE)).encode()),
-        "state": journeys.STATE_VERSION,
+        "state": snapshots.STATE_VERSION,
     }
 
 
@@ -121,7 +122,7 @@ class _Writer:
         await applied
         positions = {record.customer: record.position for record in records}
         await self._archive.save_snapshots(
-            [SnapshotTaken(s.customer, positions[s.customer], journeys.freeze(s)) for s in states.values()]
+            [SnapshotTaken(s.customer, positions[s.customer], snapshots.freeze(s)) for s in states.values()]
         )
 
     def _unit(self, state: Journey, customer: int, message: int) -> Unit:
@@ -130,7 +131,7 @@ class _Writer:
         event = self._past.arrived(index, self._at_ms)
         key, digest = once_key(event.account, event.source, event.id), digest_of(event.data)
         given = Input(index, state.customer, message == 0, event, [identity_of(customer)], [], key, digest)
-        decision = journeys.decide(state, given, self._policy, self._at_ms + message)
+        decision = deciding.decide(state, given, self._policy, self._at_ms + message)
         entries: list[Entry] = []
         for stream, fact in decision.events:
             encoded = _encode(fact)

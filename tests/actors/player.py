@@ -2,8 +2,11 @@
 
 import msgspec
 
+from actors import deciding
 from actors import journey as journeys
-from actors.journey import AnyInput, Decision, Journey, TimerDue
+from actors.deciding import AnyInput, TimerDue
+from actors.decision import Decision
+from actors.journey import Journey
 from actors.policy import ChannelRules, Policy
 from protocol.commands import AnyCommand
 from protocol.events import Event
@@ -36,7 +39,7 @@ class Player:
 
     def give(self, given: AnyInput) -> list[Event]:
         """Decides and applies `given`; returns the events. The last decision is in `decision`."""
-        self.decision: Decision = journeys.decide(self.state, given, self.policy, self.now_ms)
+        self.decision: Decision = deciding.decide(self.state, given, self.policy, self.now_ms)
         for stream, event in self.decision.events:
             journeys.evolve(self.state, stream, event, msgspec.msgpack.encode(event))  # type: ignore[arg-type]
         return [event for _, event in self.decision.events]

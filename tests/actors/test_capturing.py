@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from actors import conversation as conversations
-from actors import journey as journeys
+from actors import snapshots
 from actors.rules.capture import CaptureRules, Field, Template
 from actors.rules.context import ContextRules, SwitchRules
 from actors.rules.handoffs import HandoffRules, Handoffs
@@ -310,7 +310,7 @@ def test_what_was_missing_outlives_a_snapshot() -> None:
     """Nobody is asked again because a journey left memory."""
     player = played(ASKED, NOTED)
     player.message("my bill", channel="chat")
-    thawed = journeys.thaw(journeys.freeze(player.state))
+    thawed = snapshots.thaw(snapshots.freeze(player.state))
     assert thawed is not None
     player.state = thawed
     assert names(player.message("hello?", channel="chat")) == ["MessageReceived"]

@@ -3,6 +3,7 @@
 import msgspec
 
 from actors import journey as journeys
+from actors import snapshots
 from actors.policy import ChannelRules, Policy
 from protocol.commands import Join, Reply, Resolve, Split
 from protocol.events import InteractionEnded, InteractionStarted, InteractionWentOn
@@ -86,7 +87,7 @@ def test_what_is_over_rests_no_more_though_nothing_says_that_its_contacts_ended(
     """An old snapshot knows the contact, and of what followed retention left the closing alone."""
     player = Player(TIMED)
     player.message(**CHAT)
-    old = journeys.thaw(journeys.freeze(player.state))
+    old = snapshots.thaw(snapshots.freeze(player.state))
     assert old is not None
     player.command(Resolve())
     *_, closed = player.pass_time(5 * MINUTE_MS)

@@ -6,10 +6,11 @@ import msgspec
 import pytest
 
 from actors import journey as journeys
-from actors import knowing, recent
+from actors import knowing, recent, snapshots
 from actors.conversation import Conversation
 from actors.correcting import ORIGINS_MAX
-from actors.journey import AnyInput, Journey
+from actors.deciding import AnyInput
+from actors.journey import Journey
 from protocol.commands import Join, Relate, Reply, Resolve, SetContext, Snooze, Split, TagInteraction
 from protocol.entities import RelationKind, Status
 from protocol.errors import Code, Refusal
@@ -230,11 +231,11 @@ REFUSED = [
 def test_what_cannot_be_changes_nothing(name: str, command: Split | Join | Relate, code: Code) -> None:
     """And says why."""
     player = two_contacts()
-    before = journeys.freeze(player.state)
+    before = snapshots.freeze(player.state)
     with pytest.raises(Refusal) as refused:
         player.command(command)
     assert refused.value.code == code
-    assert journeys.freeze(player.state) == before
+    assert snapshots.freeze(player.state) == before
 
 
 def test_one_whose_messages_have_not_left_is_not_joined_away() -> None:
@@ -289,7 +290,7 @@ def test_a_snapshot_holds_corrections() -> None:
     player.command(TagInteraction(interaction=2, topic="claim"))
     player.command(Split(interactions=[2]))
     player.command(Relate(kind=RelationKind.ESCALATES), conversation=SECOND)
-    assert journeys.thaw(journeys.freeze(player.state)) == player.state
+    assert snapshots.thaw(snapshots.freeze(player.state)) == player.state
 
 
 def test_events_of_a_correction_make_the_same_state_anew() -> None:
@@ -301,7 +302,7 @@ def test_events_of_a_correction_make_the_same_state_anew() -> None:
     player.command(Join(other=SECOND))
     for stream, event in player.journal:
         journeys.evolve(again, stream, event, msgspec.msgpack.encode(event))
-    assert journeys.freeze(again) == journeys.freeze(player.state)
+    assert snapshots.freeze(again) == snapshots.freeze(player.state)
 
 
 class Recorded(Player):

@@ -11,8 +11,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from actors.conversation import Conversation, lists_of, summary
 from actors.handoff_states import TABLE, Move
-from actors.journey import freeze, next_due_ms, thaw
+from actors.journey import next_due_ms
 from actors.rules.handoffs import HandoffRules, Handoffs
+from actors.snapshots import freeze, thaw
 from actors.withdrawing import withdrawn_by
 from protocol.commands import (
     AcceptHandoff,

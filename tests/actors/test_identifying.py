@@ -3,7 +3,7 @@
 import pytest
 from msgspec import msgpack
 
-from actors import identifying
+from actors import identifying, snapshots, telling
 from actors import journey as journeys
 from actors.journey import Journey
 from actors.policy import Policy
@@ -32,7 +32,7 @@ def test_every_link_says_why_who_and_when() -> None:
     player.message()
     player.pass_time(5_000)
     player.command(LinkIdentity(identity=PHONE), conversation="")
-    view = journeys.view(player.state, [], policy=player.policy)
+    view = telling.customer_view(player.state, [], policy=player.policy)
     assert view.identities == [MAIL, PHONE]
     assert view.links == [
         IdentityLink(
@@ -97,7 +97,7 @@ def test_a_snapshot_keeps_the_evidence() -> None:
     player = Player()
     player.message()
     player.command(LinkIdentity(identity=PHONE, evidence="crm"), conversation="")
-    assert journeys.thaw(journeys.freeze(player.state)) == player.state
+    assert snapshots.thaw(snapshots.freeze(player.state)) == player.state
 
 
 # Match rules

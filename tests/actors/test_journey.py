@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from actors import journey as journeys
+from actors import snapshots
 from protocol.commands import AddNote, LinkIdentity, MarkReplayed, Reopen, Reply, Resolve, Snooze
 from protocol.entities import RelationKind, Status
 from protocol.errors import Code, Refusal
@@ -300,7 +301,7 @@ def test_a_snapshot_is_the_state() -> None:
     player = Player()
     player.message(reference="a@b")
     player.message(channel="sms", identities=("tel:+447700900123",))
-    body = journeys.freeze(player.state)
-    assert journeys.thaw(body) == player.state
+    body = snapshots.freeze(player.state)
+    assert snapshots.thaw(body) == player.state
     version, state = msgspec.msgpack.decode(body)
-    assert journeys.thaw(msgspec.msgpack.encode((version + 1, state))) is None
+    assert snapshots.thaw(msgspec.msgpack.encode((version + 1, state))) is None

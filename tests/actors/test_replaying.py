@@ -2,8 +2,7 @@
 
 import pytest
 
-from actors import journey as journeys
-from actors import replaying
+from actors import replaying, snapshots
 from protocol.commands import BeginReplay, EndReplay, MarkReplayed
 from protocol.errors import Code, Refusal
 from protocol.events import QuarantineReplayed, ReplayBegun
@@ -49,7 +48,7 @@ def test_what_is_begun_outlives_a_snapshot() -> None:
     [begun] = player.command(EDIT, conversation="")
     assert isinstance(begun, ReplayBegun)
     assert begun.raw == b"{}"
-    thawed = journeys.thaw(journeys.freeze(player.state))
+    thawed = snapshots.thaw(snapshots.freeze(player.state))
     assert thawed is not None
     player.state = thawed
     with pytest.raises(Refusal, match="another replay"):

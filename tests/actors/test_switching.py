@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors import journey as journeys
-from actors import knowing
-from actors.journey import AnyInput, Journey
+from actors import knowing, snapshots
+from actors.deciding import AnyInput
+from actors.journey import Journey
 from actors.policy import ChannelRules, Policy
 from actors.rules.context import ContextRules, KeyRules, SwitchRules
 from actors.switching import kept, proof
@@ -378,7 +379,7 @@ def test_a_journey_that_is_read_back_knows_the_same() -> None:
     player.command(SetContext(key="iban", value="1234", verified=True))
     player.message(channel="sms", identities=(TEL,), context={"iban": "5678"})
     player.command(SwitchChannel(channel="phone"))
-    thawed = journeys.thaw(journeys.freeze(player.state))
+    thawed = snapshots.thaw(snapshots.freeze(player.state))
     assert thawed is not None
     assert thawed == player.read_back() == player.state
     assert player.state.conversations[CONVERSATION].context["iban"].others

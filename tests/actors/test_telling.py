@@ -3,7 +3,6 @@
 import msgspec
 
 from actors import conversation as conversations
-from actors import journey as journeys
 from actors import telling
 from actors.policy import Policy
 from actors.rules.context import ContextRules, KeyRules
@@ -21,7 +20,7 @@ def told(player: Player, channel: str = "") -> CustomerView:
     """As `GET /v1/context` answers."""
     live = [c for c in player.state.conversations.values() if c.live]
     views = [conversations.view(c, player.state.identities) for c in live]
-    return journeys.view(player.state, views, channel=channel, policy=player.policy)
+    return telling.customer_view(player.state, views, channel=channel, policy=player.policy)
 
 
 def player_with(rules: ContextRules = RULES) -> Player:

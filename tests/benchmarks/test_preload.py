@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from actors import journey as journeys
+from actors import deciding, snapshots
 from actors.policy import Policy
 from adapters.stores.sqlite_archive import SqliteArchiveReader
 from benchmarks import preload as preloads
@@ -54,12 +54,12 @@ async def test_the_stores_hold_it_all(tmp_path: Path) -> None:
     stored = await reader.snapshot(customer_id(2))
     await reader.close()
     assert stored is not None
-    state = journeys.thaw(stored.body)
+    state = snapshots.thaw(stored.body)
     assert state is not None
     event = PAST.arrived(2 * MESSAGES + 5, 999_999)
     key = once_key(event.account, event.source, event.id)
     given = Input(1, state.customer, False, event, [identity_of(2)], [], key, digest_of(event.data))
-    assert journeys.decide(state, given, Policy(), 5000).status == "repeat"
+    assert deciding.decide(state, given, Policy(), 5000).status == "repeat"
 
 
 @pytest.mark.usefixtures("small_waves")

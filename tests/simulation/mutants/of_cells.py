@@ -4,13 +4,13 @@ from typing import Any
 
 import msgspec
 
-from actors import cell, commanding, conversation, journey, knowing, stepping
+from actors import cell, commanding, conversation, deciding, decision, keeping, knowing, receiving, snapshots, stepping
 from actors.alarms import Alarms
 from actors.cell import Cell
 from actors.committing import Committer
 from actors.conversation import Conversation
+from actors.decision import Decision, keyed
 from actors.journal import Journal
-from actors.journey import Decision
 from actors.lines import Line
 from actors.live import STEP_BYTES_MAX, Given, Live, Promise
 from actors.outlet import Outlet, _kept
@@ -104,7 +104,7 @@ def snapshot_without_its_position(plant: Plant) -> None:
     def placeless(self: Cell, live: Live, journey_: Any) -> None:
         live.unsaved = 0
         if self._archive_line is not None:
-            self._archive_line.send(SnapshotTaken(live.customer, 1, journey.freeze(journey_)))
+            self._archive_line.send(SnapshotTaken(live.customer, 1, snapshots.freeze(journey_)))
 
     plant(Cell, "_snapshot", placeless)
 
@@ -118,25 +118,26 @@ def passivation_with_a_full_mailbox(plant: Plant) -> None:
 @mutant
 def once_key_not_journaled(plant: Plant) -> None:
     """The effect is journaled without the key of what caused it."""
-    plant(journey, "_keyed", lambda decision, given: decision)
+    for module in (receiving, deciding, keeping):
+        plant(module, "keyed", lambda decision, given, state, policy: decision)
 
 
 @mutant
 def once_keys_lost_on_load(plant: Plant) -> None:
     """A journey that comes from its snapshot has forgotten what came before."""
-    thaw = journey.thaw
+    thaw = snapshots.thaw
 
     def forgetful(body: bytes) -> Any:
         state = thaw(body)
         return state and msgspec.structs.replace(state, once=type(state.once)())
 
-    plant(journey, "thaw", forgetful)
+    plant(snapshots, "thaw", forgetful)
 
 
 @mutant
 def quarantine_lost(plant: Plant) -> None:
     """A refused input is answered as kept, and is not."""
-    plant(journey, "_quarantine", lambda state, given, policy, now_ms: Decision([], status="quarantined"))
+    plant(deciding, "quarantine", lambda state, given, policy, now_ms: Decision([], status="quarantined"))
 
 
 @mutant
@@ -144,9 +145,9 @@ def conflict_has_a_second_effect(plant: Plant) -> None:
     """Another payload under a known id is taken as new."""
 
     def second(state: Any, given: Input, policy: Any, now_ms: int) -> Any:
-        return journey._keyed(journey._receive(state, given, policy, now_ms), given)
+        return keyed(receiving.receive(state, given, policy, now_ms), given, state, policy)
 
-    plant(journey, "_conflict", second)
+    plant(receiving, "conflict", second)
 
 
 @mutant
@@ -236,4 +237,5 @@ def units_of_two_versions(plant: Plant) -> None:
 @mutant
 def another_version_named(plant: Plant) -> None:
     """Where conversations are pinned, decisions name the first version, whichever they were made under."""
-    plant(journey, "decided_under", lambda state, decision, policy: 1 if policy.earlier else policy.version)
+    for module in (decision, stepping):
+        plant(module, "decided_under", lambda state, decided, policy: 1 if policy.earlier else policy.version)

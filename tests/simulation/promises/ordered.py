@@ -9,6 +9,7 @@ import asyncio
 import msgspec
 
 from actors import journey as journeys
+from actors import snapshots
 from actors.journey import Aside, Journey
 from actors.once import OnceKeys
 from actors.projection import project
@@ -78,7 +79,7 @@ def _check_snapshot(world: World, customer: str, position: int, body: bytes) -> 
         if record.customer == customer:
             for entry in _entries(record.body):
                 journeys.evolve(made, entry.stream, _event(entry.event), bytes(entry.event))
-    kept = journeys.thaw(body)
+    kept = snapshots.thaw(body)
     assert kept is not None
     retained = world.settings.retention_days > 0
     if _plain(kept, retained) != _plain(made, retained):

@@ -1,0 +1,204 @@
+"""Deciding: one input, one decision, on the state of one journey. Pure.
+
+    decide(state, input, policy, now_ms) -> Decision       what happens, or the result of a repeat; or a Refusal
+
+"Is this the same issue?", "did this come before?" and "who is this?" are decided here, in one place, on one state.
+"""
+
+from typing import assert_never
+
+import msgspec
+from msgspec import Struct
+
+from actors import (
+    applying,
+    commanding,
+    contact,
+    correcting,
+    delivery,
+    handing_over,
+    identifying,
+    replaying,
+    withdrawing,
+)
+from actors.conversation import Conversation
+from actors.decision import NOTHING, Decision, keyed, of_one, repeat, rules_of
+from actors.journey import Aside, Journey
+from actors.keeping import quarantine
+from actors.policy import Policy
+from actors.receiving import first, perhaps_again
+from protocol.commands import (
+    ApplyPolicy,
+    BeginReplay,
+    CloseIdentityReview,
+    EndReplay,
+    Join,
+    LinkIdentity,
+    MarkReplayed,
+    Relate,
+    Split,
+    UnlinkIdentity,
+)
+from protocol.entities import Status
+from protocol.errors import Code, Refusal
+from protocol.events import AnyEvent, ConversationClosed, ConversationWoken, DeliveryDead
+from protocol.identities import normalise
+from protocol.links import Ask, Input, Outcome, Quarantine
+
+
+class TimerDue(Struct, frozen=True):
+    """Time has passed: whatever of the journey is due, is due now."""
+
+    customer: str
+
+
+AnyInput = Input | Quarantine | Ask | Outcome | TimerDue
+
+
+def decide(state: Journey, given: AnyInput, policy: Policy, now_ms: int) -> Decision:
+    """Decides one input. Raises `Refusal` where it may not happen."""
+    match given:
+        case Input():
+            if state.disputes is None and not given.released and state.once.get(given.key) is None:
+                return first(state, given, policy, now_ms)
+            return perhaps_again(state, given, policy, now_ms)
+        case Quarantine():
+            if (seen := state.once.get(given.key)) is None:
+                return keyed(quarantine(state, given, policy, now_ms), given, state, policy)
+            return repeat(state.customer, seen) if seen.digest == given.digest else NOTHING
+        case Ask():
+            if (seen := state.once.get(given.key)) is None:
+                return keyed(_ask(state, given, policy, now_ms), given, state, policy)
+            if seen.digest != given.digest:
+                raise Refusal(Code.DIGEST_CONFLICT, "this command id came before with another command", ref=given.id)
+            return repeat(state.customer, seen)
+        case Outcome():
+            conversation = state.conversations.get(given.conversation)
+            if conversation is None:
+                return NOTHING
+            rules = policy.at(conversation.policy)
+            return of_one(conversation.id, _outcome(state, conversation, given, rules, now_ms))
+        case TimerDue():
+            return _due(state, policy, now_ms)
+        case _:
+            assert_never(given)
+
+
+def _ask(state: Journey, given: Ask, policy: Policy, now_ms: int) -> Decision:
+    """What was asked; an open offer whose conversation changes hands, moves on or ends by it is withdrawn first."""
+    decision = _asked(state, given, policy, now_ms)
+    events = decision.events
+    for conversation in state.conversations.values():
+        if conversation.handoff is not None:
+            events = withdrawing.withdrawn_by(conversation, events, given.actor, now_ms)
+    return decision if events is decision.events else msgspec.structs.replace(decision, events=events)
+
+
+def _asked(state: Journey, given: Ask, policy: Policy, now_ms: int) -> Decision:
+    if given.conversation:
+        conversation = state.conversations.get(given.conversation)
+        if conversation is None:
+            raise Refusal(Code.NOT_FOUND, f"no live conversation {given.conversation}", ref=given.id)
+        rules = policy.at(conversation.policy)
+        if isinstance(given.command, Split | Join | Relate):
+            return _correct(state, conversation, given.command, given.actor, policy, now_ms)
+        parted = identifying.disputes(state).parted
+        decided = commanding.decide(
+            conversation, given.command, given.actor, state.identities, rules, now_ms, parted=parted
+        )
+        return of_one(conversation.id, decided)
+    match given.command:
+        case LinkIdentity():
+            return _link(state, given, given.command, policy, now_ms)
+        case UnlinkIdentity():
+            return _unlink(state, given.command, given.actor, now_ms)
+        case CloseIdentityReview():
+            closed = identifying.close_review(state, given.command, given.actor, now_ms)
+            return Decision([(state.customer, closed)])
+        case MarkReplayed() | BeginReplay() | EndReplay():
+            aside = state.aside or Aside()
+            step = replaying.decide(given.command, given.actor, aside.replayed, aside.replaying, now_ms)
+            return Decision([(state.customer, step)])
+        case ApplyPolicy():
+            return of_one(state.customer, applying.decide(state.customer, state.head, given, now_ms))
+        case _:
+            raise Refusal(Code.INVALID, "this command is addressed to a conversation", ref=given.id, field="do")
+
+
+def _outcome(state: Journey, conversation: Conversation, given: Outcome, policy: Policy, now_ms: int) -> list[AnyEvent]:
+    """What an attempt's outcome means; a message that is given up may move the conversation, as the policy says."""
+    decided = delivery.decide_outcome(conversation, given, policy, now_ms)
+    if policy.context.fallback and any(isinstance(fact, DeliveryDead) for fact in decided):
+        decided += commanding.fall_back(
+            conversation,
+            state.identities,
+            given.delivery,
+            policy,
+            now_ms,
+            parted=identifying.disputes(state).parted,
+        )
+    return decided
+
+
+def _correct(
+    state: Journey,
+    conversation: Conversation,
+    command: Split | Join | Relate,
+    actor: str,
+    policy: Policy,
+    now_ms: int,
+) -> Decision:
+    known = (*state.conversations, *state.past)
+    new = f"{state.customer}-{state.opened + 1}"
+    other = state.conversations.get(command.other) if isinstance(command, Join) else None
+    rules = rules_of([conversation, *([other] if other else [])], policy)
+    return Decision(correcting.decide(state.conversations, known, command, conversation, new, actor, rules, now_ms))
+
+
+def _link(state: Journey, given: Ask, command: LinkIdentity, policy: Policy, now_ms: int) -> Decision:
+    identity = normalise(command.identity)
+    linked = identifying.link(state, command, identity, given.released, given.actor, policy.identity, now_ms)
+    events = [(state.customer, event) for event in linked.facts]
+    return Decision(events, identities=linked.assigned, inherits=linked.inherits)
+
+
+def _unlink(state: Journey, command: UnlinkIdentity, actor: str, now_ms: int) -> Decision:
+    identity = normalise(command.identity)
+    unlinked, keys = identifying.unlink(state, command, identity, actor, now_ms)
+    return Decision([(state.customer, unlinked)], released=[(identity, keys)])
+
+
+def links(asked: Ask, identity: str) -> bool:
+    """Whether a command would link that (normalised) identity; one that is no identity links nothing."""
+    if not isinstance(asked.command, LinkIdentity):
+        return False
+    try:
+        return normalise(asked.command.identity) == identity
+    except Refusal:
+        return False
+
+
+def _due(state: Journey, policy: Policy, now_ms: int) -> Decision:
+    events: list[tuple[str, AnyEvent]] = []
+    version = 0
+    for conversation in state.conversations.values():
+        rules = policy.at(conversation.policy)
+        if events and rules.version != version:
+            continue  # A decision is made under one version: it rings again once this one is committed.
+        version = rules.version
+        if conversation.handoff:
+            # First: a package counts the events before it from the state's head.
+            ended = handing_over.decide_due(conversation, state.identities, rules, now_ms)
+            events += [(conversation.id, event) for event in ended]
+        if conversation.status is Status.SNOOZED and conversation.wake_at_ms <= now_ms:
+            events.append((conversation.id, ConversationWoken(at_ms=now_ms, actor="system", reason="time")))
+        attempts = delivery.decide_due(conversation, now_ms)
+        events += [(conversation.id, event) for event in attempts]
+        # What still has to leave keeps it from closing: it rings again when that is settled.
+        resolved = conversation.status is Status.RESOLVED and conversation.close_at_ms <= now_ms
+        if not resolved or delivery.in_line(conversation):
+            events += [(conversation.id, event) for event in contact.decide_due(conversation, rules, now_ms)]
+            continue
+        events += [(conversation.id, event) for event in contact.end_all(conversation, now_ms)]
+        events.append((conversation.id, ConversationClosed(at_ms=now_ms, actor="system", reason="resolved")))
+    return Decision(events)

@@ -1,0 +1,93 @@
+"""A decision: what an input does to a journey, as data; and what makes every effect single.
+
+The once-key of what came in stands on the first event that it caused, so that key and effect are journaled together; a
+repeat finds it in the state, and is answered with the place of what it did before.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+from msgspec import Struct
+
+from actors import identifying
+from actors.conversation import Conversation
+from actors.journey import Journey
+from actors.once import OnceKeys, Seen
+from actors.policy import Policy
+from protocol.events import AnyEvent, Once
+from protocol.links import Ask, Input, Quarantine
+
+
+class Decision(Struct, frozen=True):
+    """What an input does: events by stream in order, or the place of what a repeat did before.
+
+    `identities` are those the events assign to the customer. `status` is the answer's.
+    """
+
+    events: list[tuple[str, AnyEvent]]
+    status: str = "committed"
+    identities: list[str] = []
+    released: list[tuple[str, bytes]] = []
+    """Identities that are the customer's no more, each with what whoever gets it next must know."""
+    inherits: list[tuple[str, int]] = []
+    """Those of `identities` that were released, and at which position: what was released with them is known."""
+    stray: str = ""
+    """An identity the input was sent here for, and which is not the customer's; with `apart`, it is: but these do not
+    say whose the input is."""
+    apart: list[str] = []
+    repeats: tuple[str, int] | None = None
+    why: tuple[int, str, str] | None = None
+    """Code, field and reason of what went to quarantine."""
+
+
+NOTHING = Decision([])
+
+
+def of_one(stream: str, events: list[AnyEvent]) -> Decision:
+    """A decision whose events are all of one stream."""
+    return Decision([(stream, event) for event in events])
+
+
+def before(state: Journey, given: Input, key: int) -> tuple[str, Seen] | None:
+    """What the key did: here, or at a former customer of an identity that is this one's now, or is about to be."""
+    if (seen := state.once.get(key)) is not None:
+        return state.customer, seen
+    inherited = dict(identifying.disputes(state).inherited)
+    for released in given.released:
+        inherited |= identifying.keys_of(released)
+    for customer, packed in inherited.items():
+        if (seen := OnceKeys(packed).get(key)) is not None:
+            return customer, seen
+    return None
+
+
+def repeat(customer: str, seen: Seen, *, status: str = "repeat", why: tuple[int, str, str] | None = None) -> Decision:
+    """It came before, to that customer: it gets its first result, and nothing happens."""
+    stream = f"{customer}-{seen.conversation}" if seen.conversation else customer
+    return Decision([], status=status, repeats=(stream, seen.seq), why=why)
+
+
+def keyed(decision: Decision, given: Input | Quarantine | Ask | Once, state: Journey, policy: Policy) -> Decision:
+    """Puts the once-key on the first event, so that key and effect are journaled together; and the policy's version."""
+    if decision.events:
+        stream, first = decision.events[0]
+        version = decided_under(state, decision, policy)
+        decision.events[0] = (
+            stream,
+            msgspec.structs.replace(first, once=Once(given.key, given.digest), policy=version),
+        )
+    return decision
+
+
+def decided_under(state: Journey, decision: Decision, policy: Policy) -> int:
+    """The version that a decision was made under: the newest, unless its conversation stays with an earlier one."""
+    if not policy.earlier:
+        return policy.version
+    streams = dict.fromkeys(stream for stream, _ in decision.events)
+    return rules_of([state.conversations[s] for s in streams if s in state.conversations], policy).version
+
+
+def rules_of(conversations: Sequence[Conversation], policy: Policy) -> Policy:
+    """The rules for what concerns these: those they stay with, the newest where they differ."""
+    versions = {policy.at(conversation.policy).version for conversation in conversations}
+    return policy.at(conversations[0].policy) if len(versions) == 1 else policy

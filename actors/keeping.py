@@ -1,0 +1,63 @@
+"""Keeping: what may not come in is put in quarantine, whole, once for each payload. Pure."""
+
+import msgspec
+
+from actors.decision import Decision, before, keyed, repeat
+from actors.journey import Journey
+from actors.policy import Policy
+from protocol.errors import Code, Refusal
+from protocol.events import InputQuarantined, Once
+from protocol.links import Input, Quarantine
+
+
+def quarantine(state: Journey, given: Quarantine, policy: Policy, now_ms: int) -> Decision:
+    """Keeps what the gateway found to be no event: by the account, since nobody knows whose it is."""
+    quarantined = InputQuarantined(
+        at_ms=now_ms,
+        actor=f"account:{given.account}",
+        policy=policy.version,
+        quarantine=f"{state.customer.removeprefix('account:')}.{state.head + 1}",
+        account=given.account,
+        source=given.source,
+        id=given.id,
+        code=given.code,
+        field=given.field,
+        reason=given.reason,
+        raw=given.raw,
+        received_ms=now_ms,
+        rule="schema",
+    )
+    return Decision([(state.customer, quarantined)], status="quarantined")
+
+
+def conflict(state: Journey, given: Input, policy: Policy, now_ms: int) -> Decision:
+    """The same (account, source, id) came with another payload: kept in quarantine, once for each payload."""
+    why = (int(Code.DIGEST_CONFLICT), "id", "the same (account, source, id) came before with another payload")
+    return keep(state, given, why, "once", policy, now_ms)
+
+
+def keep(state: Journey, given: Input, why: tuple[int, str, str], rule: str, policy: Policy, now_ms: int) -> Decision:
+    """Puts an input in quarantine, once for each payload. Raises `Refusal` where it came from there."""
+    code, field, reason = why
+    if given.replay is not None:
+        raise Refusal(Code(code), reason, ref=given.event.id, field=field)
+    # A key of its own for this payload, so that repeats stay single and the event itself may yet come in.
+    once = Once((given.key ^ (given.digest * 0x9E3779B97F4A7C15)) & 0xFFFF_FFFF_FFFF_FFFF, given.digest)
+    if (came := before(state, given, once.key)) is not None:
+        return repeat(*came, status="quarantined", why=why)
+    quarantined = InputQuarantined(
+        at_ms=now_ms,
+        actor=f"account:{given.event.account}",
+        policy=policy.version,
+        quarantine=f"{state.customer}.{state.head + 1}",
+        account=given.event.account,
+        source=given.event.source,
+        id=given.event.id,
+        code=code,
+        field=field,
+        reason=reason,
+        raw=given.raw or msgspec.json.encode(given.event),
+        received_ms=now_ms,
+        rule=rule,
+    )
+    return keyed(Decision([(state.customer, quarantined)], status="quarantined", why=why), once, state, policy)

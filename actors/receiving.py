@@ -1,0 +1,201 @@
+"""Receiving: what an inbound event does, in the order of the questions it raises. Pure.
+
+    whose is it → did it come before → what is it about → which conversation → what happens there → what is missing
+
+`first` and `perhaps_again` are the two ways in: most events are
+surely new ones, of a customer whose identities nobody disputes.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from actors import about, arrival, capturing, contact, identifying, importing
+from actors.conversation import Conversation
+from actors.correlation import Correlated, Glimpse, Past, correlate, glimpsed
+from actors.decision import Decision, before, keyed, repeat
+from actors.identifying import NOTHING_NEW, Identified
+from actors.journey import Journey
+from actors.keeping import conflict, keep
+from actors.policy import Policy
+from actors.tagging import NO_TAGS, tags_of, with_before
+from protocol.entities import Relation, Status, Tags
+from protocol.errors import Code, Refusal
+from protocol.events import ActivitySeen, AnyEvent
+from protocol.inbound import (
+    ActivityArrived,
+    DeliveryReport,
+    InboundEvent,
+    InteractionBegan,
+    MessageArrived,
+    PastConversation,
+)
+from protocol.links import Input
+
+
+def first(state: Journey, given: Input, policy: Policy, now_ms: int) -> Decision:
+    """An input that surely did not come before."""
+    decision = receive(state, given, policy, now_ms)
+    return decision if decision.why else keyed(decision, given, state, policy)
+
+
+def perhaps_again(state: Journey, given: Input, policy: Policy, now_ms: int) -> Decision:
+    """An input that came before, or may have, to this customer or to a former one of its identities."""
+    came = before(state, given, given.key)
+    if came is None:
+        return first(state, given, policy, now_ms)
+    if came[1].digest == given.digest:
+        return repeat(*came)
+    known = identifying.identify(state, given, policy.identity, now_ms)
+    if known.stray:
+        return Decision([], stray=known.stray, apart=known.apart)
+    decision = conflict(state, given, policy, now_ms)
+    if not decision.events or came[0] == state.customer:
+        return decision
+    # Kept where the identity is from now on: there the next of the kind will be looked for.
+    events = [*decision.events, *((state.customer, event) for event in known.facts)]
+    return msgspec.structs.replace(decision, events=events, identities=known.assigned, inherits=known.inherits)
+
+
+def receive(state: Journey, given: Input, policy: Policy, now_ms: int) -> Decision:
+    """What the event does, without its once-key."""
+    event = given.event
+    known = identifying.identify(state, given, policy.identity, now_ms)
+    if known.stray:
+        return Decision([], stray=known.stray, apart=known.apart)
+    if isinstance(event.data, PastConversation):
+        new_id = f"{state.customer}-{state.opened + 1}"
+        past = importing.decide(event, event.data, state.customer, new_id, policy, now_ms)
+        about = [(state.customer, fact) for fact in known.facts]
+        return Decision([*past, *about], identities=known.assigned, inherits=known.inherits)
+    tags = tags_of(event, policy.taxonomy)
+    if state.glimpse is not None:
+        tags = _with_glimpse(state.glimpse, event, tags, policy, now_ms)
+    correlated = correlate(
+        state.conversations,
+        state.past,
+        event,
+        tags=tags,
+        rules=policy.correlation,
+        remembered=state.remembered,
+        now_ms=now_ms,
+    )
+    if correlated.conversation:
+        conversation = state.conversations.get(correlated.conversation)
+        if conversation is None:
+            raise Refusal(
+                Code.NOT_FOUND,
+                f"conversation {correlated.conversation} is closed and archived, or never was",
+                ref=event.id,
+                field="data.delivery",
+            )
+        if not conversation.live and not isinstance(event.data, DeliveryReport):
+            raise AssertionError("correlation gives a closed conversation to reports alone")
+        rules = policy.at(conversation.policy)
+        if rules is not policy:
+            tags = tags_of(event, rules.taxonomy)
+        decided = contact.decide(conversation, event, rules, now_ms, correlated.reason)
+        if tags is not NO_TAGS:
+            decided += _about(state, conversation, event, decided, tags, conversation.relation, rules, now_ms)
+        return _captured(state, conversation, given, decided, known, rules, now_ms)
+    if isinstance(event.data, ActivityArrived):
+        # Nothing is open: what they look at is kept with the person, and opens no work for anyone.
+        seen = _activity(event, event.data, None if tags is NO_TAGS else tags, now_ms)
+        return _decided(state, state.customer, [seen], known)
+    new = Conversation(id=f"{state.customer}-{state.opened + 1}", customer=state.customer)
+    decided = [_open(state, event, correlated, policy, now_ms), *contact.decide(new, event, policy, now_ms)]
+    if tags is not NO_TAGS:
+        decided += _about(state, new, event, decided, tags, correlated.relation, policy, now_ms)
+    seen_before = arrival.shortly_before(state.aside.before, policy, now_ms) if state.aside else []
+    return _captured(state, new, given, decided, known, policy, now_ms, seen_before)
+
+
+def _open(state: Journey, event: InboundEvent, correlated: Correlated, policy: Policy, now_ms: int) -> AnyEvent:
+    relation = correlated.relation
+    if relation is None:
+        return contact.open_for(event, state.customer, None, policy, now_ms)
+    carried = about.carried_over(state.conversations.get(relation.conversation))
+    return contact.open_for(event, state.customer, relation, policy, now_ms, reason=correlated.reason, carried=carried)
+
+
+def _about(
+    state: Journey,
+    conversation: Conversation,
+    event: InboundEvent,
+    decided: list[AnyEvent],
+    tags: Tags,
+    relation: Relation | None,
+    policy: Policy,
+    now_ms: int,
+) -> list[AnyEvent]:
+    number = contact.number_of(conversation, event, decided)
+    # Done, and not closed yet: those are in none of the lists of what is over.
+    done = [
+        Past(other.id, other.tags, other.resolved_at_ms)
+        for other in state.conversations.values()
+        if other.status is Status.RESOLVED and other.tags is not None
+    ]
+    resolved = [*state.remembered, *done]
+    return about.after_contact(conversation, number, event, tags, relation, resolved, policy, now_ms)
+
+
+def _captured(
+    state: Journey,
+    conversation: Conversation,
+    given: Input,
+    decided: list[AnyEvent],
+    known: Identified,
+    policy: Policy,
+    now_ms: int,
+    seen_before: Sequence[ActivitySeen] = (),
+) -> Decision:
+    """The decision on an event, with what it brings beside itself and what its capture template makes of it."""
+    event, found = given.event, []
+    captured = capturing.capture(conversation, event, decided, policy)
+    if captured is not None:
+        if captured.forbidding is not None:
+            rule, field = f"capture:{captured.template}", captured.forbidding.name
+            reason = f"{field} is missing, which the template {captured.template} of policy {policy.version} requires"
+            kept = keep(state, given, (Code.INVALID, field, reason), rule, policy, now_ms)
+            if not kept.events:
+                return kept
+            # Who it came from is known, whatever becomes of what they said.
+            events = [*kept.events, *((state.customer, fact) for fact in known.facts)]
+            return msgspec.structs.replace(kept, events=events, identities=known.assigned, inherits=known.inherits)
+        found = capturing.items(event, captured, decided)
+    if found or not conversation.head or arrival.brings(conversation, event):
+        decided += arrival.brought(conversation, event, decided, seen_before, policy, now_ms, found)
+    if captured is not None:
+        decided += capturing.asked(conversation, event, captured, decided, policy, now_ms)
+    return _decided(state, conversation.id, decided, known)
+
+
+def _decided(state: Journey, stream: str, decided: list[AnyEvent], known: Identified) -> Decision:
+    events = [(stream, event) for event in decided]
+    if known is NOTHING_NEW:
+        return Decision(events)
+    events += [(state.customer, event) for event in known.facts]
+    return Decision(events, identities=known.assigned, inherits=known.inherits)
+
+
+def _activity(event: InboundEvent, data: ActivityArrived, tags: Tags | None, now_ms: int) -> AnyEvent:
+    return ActivitySeen(
+        at_ms=now_ms,
+        actor=contact.CUSTOMER,
+        interaction=0,
+        channel=event.channel,
+        identity=event.identities[0] if event.identities else "",
+        provider_ms=event.time_ms,
+        name=data.name,
+        properties=data.properties,
+        context=data.context,
+        tags=tags,
+    )
+
+
+def _with_glimpse(glimpse: Glimpse, event: InboundEvent, tags: Tags, policy: Policy, now_ms: int) -> Tags:
+    """What a word of the customer is about, also by what they looked at before."""
+    if not isinstance(event.data, MessageArrived | InteractionBegan):
+        return tags
+    seen = glimpsed(glimpse, event.channel, policy.correlation, now_ms)
+    return tags if seen is None else with_before(tags, seen)
