@@ -22,6 +22,7 @@ from actors.alarms import DUE_MAX, HORIZON_MS, REFRESH_MS, Alarms
 from actors.committing import Committer
 from actors.deciding import TimerDue
 from actors.fault import Fault
+from actors.gathering import Gathering
 from actors.journey import Journey
 from actors.lines import Line
 from actors.live import Given, Live, Population, following, heir, knowing, weight
@@ -59,11 +60,6 @@ from protocol.shards import OWN_SCOPES, SHARD_SCOPES, scope_of
 
 _log = structlog.get_logger(__name__)
 
-APPEND_UNITS = 256
-"""So many units leave in the midst of a turn, where nothing is under way: the journal works while the turn goes on."""
-APPEND_UNITS_MAX = 4096
-APPEND_BYTES_MAX = 8 * 1024 * 1024
-"""One append: what is over goes with the next one. A journal's transaction and a pipe's blob stay bounded."""
 BEGUN_MAX = 20_000
 """Proposed customers, remembered for as long as inputs under the same proposal may be on their way: seconds, of which
 each brings some thousands of new customers at most."""
@@ -122,13 +118,9 @@ class Cell:
         self._archive_line: Line | None = None
         self._begun: dict[str, None] = {}
         """See `BEGUN_MAX`; the oldest first."""
-        self._gathering: dict[str, Live] = {}
-        """Journeys with an open step, in the order of their first decision."""
-        self._flush_due = False
-        self._idle = asyncio.Event()
-        self._idle.set()
         self._loads: set[asyncio.Task[None]] = set()
         self._fault = Fault()
+        self._gathering = Gathering(self._committer, self._fault)
         self._refresh_at_ms = 0
         self.position = 0
         self.inputs = 0
@@ -174,7 +166,7 @@ class Cell:
 
     async def drain(self) -> None:
         """Returns when everything decided is committed."""
-        await self._idle.wait()
+        await self._gathering.drained()
 
     def status(self) -> dict[str, int | str]:
         """Figures for operators."""
@@ -227,7 +219,7 @@ class Cell:
         match line.peer.partition(":")[0]:
             case "journal":
                 self._committer.opened(line, fresh=fresh)
-                self._flush_soon()
+                self._gathering.flush_soon()
             case "archive":
                 self._archive_line = line
             case _:
@@ -273,7 +265,7 @@ class Cell:
         if not self._policies.learn(told.versions):
             return
         self._policy = self._policies.newest
-        for live in self._gathering.values():
+        for live in self._gathering:
             assert live.open is not None
             live.open.sealed = True
         self._served_by.clear()
@@ -372,12 +364,7 @@ class Cell:
             live.open.sealed = True
             return False
         if live.open is not None and not had_open:
-            self._gathering[live.customer] = live
-            self._idle.clear()
-            if len(self._gathering) == APPEND_UNITS and self._committer.ready:
-                self._flush()
-            else:
-                self._flush_soon()
+            self._gathering.add(live)
         self._outlet.reply(live, given, reply, self.position)
         if isinstance(given.message, TimerDue) and live.gate is None and live.journey is not None:
             # It rang and nothing was due: what is next, is later.
@@ -388,35 +375,11 @@ class Cell:
 
     # Committing
 
-    def _flush_soon(self) -> None:
-        if not self._flush_due:
-            self._flush_due = True
-            asyncio.get_running_loop().call_soon(self._fault.guarded, self._flush)
-
-    def _flush(self) -> None:
-        """Sends the open steps as one append, unless one is under way: then they go on gathering."""
-        self._flush_due = False
-        if not self._gathering or not self._committer.ready:
-            return
-        lives: list[Live] = []
-        size = 0
-        for live in self._gathering.values():
-            assert live.open is not None
-            size += live.open.bytes
-            if lives and (size > APPEND_BYTES_MAX or len(lives) == APPEND_UNITS_MAX):
-                break
-            lives.append(live)
-        for live in lives:
-            del self._gathering[live.customer]
-        self._committer.append(lives)
-
     def _settled(self, lives: list[Live], verdicts: list[Verdict]) -> None:
         now_ms = self._now_ms()
         for live, verdict in zip(lives, verdicts, strict=True):
             self._conclude(live, verdict, now_ms)
-        self._flush_soon()
-        if not self._gathering:
-            self._idle.set()
+        self._gathering.settled()
 
     def _conclude(self, live: Live, verdict: Verdict, now_ms: int) -> None:
         match verdict:
@@ -472,7 +435,7 @@ class Cell:
         gated = [g.given for step in (live.in_flight, live.open) if step is not None for g in step.gated]
         waiting = [*gated, *(live.mailbox or ())]
         live.in_flight = live.open = live.journey = None
-        self._gathering.pop(live.customer, None)
+        self._gathering.drop(live)
         live.mailbox = None
         for given in waiting:
             known = _knowing(given, verdict, live.customer)
@@ -499,7 +462,7 @@ class Cell:
         for given in (*gated, *(live.mailbox or ())):
             if given.line is not None and not isinstance(given.message, UnwatchConversation | TimerDue):
                 given.line.send(Elsewhere(given.message.ref))
-        self._gathering.pop(live.customer, None)
+        self._gathering.drop(live)
         self._population.remove(live)
         self._let_go(live.customer, live.journey)
 

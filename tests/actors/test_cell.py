@@ -266,7 +266,7 @@ async def test_a_bug_in_a_cell_ends_it() -> None:
         def bug() -> None:
             raise ValueError("a bug")
 
-        cell._flush = bug  # type: ignore[method-assign]
+        cell._gathering.flush = bug  # type: ignore[method-assign]
         with pytest.raises(ValueError, match="a bug"):
             await made.tasks["cell:0"]
         made.kill_cell(0)
@@ -433,7 +433,7 @@ async def test_a_step_taken_while_an_append_is_concluded_waits_for_the_next(monk
     """Ann's words wait behind a large step of hers. When it is concluded they are decided, and so many journeys have
     gathered that an append would leave at once: Bob's step of the same append is not concluded yet."""
     monkeypatch.setattr("actors.live.STEP_BYTES_MAX", 200)
-    monkeypatch.setattr("actors.cell.APPEND_UNITS", 2)
+    monkeypatch.setattr("actors.gathering.APPEND_UNITS", 2)
     async with world(cells=1) as made:
         bob = ("mailto:bob@example.org",)
         await asyncio.gather(

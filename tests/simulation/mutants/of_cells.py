@@ -57,16 +57,17 @@ def early_read(plant: Plant) -> None:
 
 @mutant
 def update_before_commit(plant: Plant) -> None:
-    """Watchers are told as the append leaves for the journal."""
-    flush = Cell._flush
+    """Watchers are told what is decided and has not left for the journal."""
+    step = Cell._step
 
-    def told(self: Cell) -> None:
-        for live in self._gathering.values():
-            if live.open is not None:
-                self._outlet.watchers.update(live.customer, live.open.entries)
-        flush(self)
+    def told(self: Cell, live: Live, given: Given, now_ms: int) -> bool:
+        before = len(live.open.entries) if live.open is not None else 0
+        stepped = step(self, live, given, now_ms)
+        if live.open is not None:
+            self._outlet.watchers.update(live.customer, live.open.entries[before:])
+        return stepped
 
-    plant(Cell, "_flush", told)
+    plant(Cell, "_step", told)
 
 
 @mutant
