@@ -17,7 +17,7 @@ def add(packed: bytes, count: int, encoded: bytes) -> tuple[bytes, int]:
     """`packed` with the next event, without the oldest that no longer fit; and how many there are now."""
     if len(encoded) > WHOLE_MAX:
         return b"", 0
-    packed = packed + len(encoded).to_bytes(_LENGTH, "big") + encoded
+    packed = b"".join((packed, len(encoded).to_bytes(_LENGTH, "big"), encoded))
     count += 1
     start = 0
     while count > EVENTS_MAX or (len(packed) - start > BYTES_MAX and count > 1):
