@@ -494,8 +494,8 @@ class Cell:
             if journeys.attempting(journey):
                 # Its outcome is near; should it never come, loading the journey asks for it.
                 due_ms = min(due_ms or now_ms + OUTCOME_WITHIN_MS, now_ms + OUTCOME_WITHIN_MS)
-            for conversation in journey.conversations:
-                self._outlet.watchers.unwatch_all(conversation)
+            for conversation in journey.kept:
+                self._outlet.watchers.unwatch_all(conversation.id)
         self._alarms.set(customer, None, now_ms)
         self._outlet.dispatch.forget(customer)
         self._committer.give_up(self._scope(customer))

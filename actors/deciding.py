@@ -73,7 +73,7 @@ def decide(state: Journey, given: AnyInput, policy: Policy, now_ms: int) -> Deci
                 raise Refusal(Code.DIGEST_CONFLICT, "this command id came before with another command", ref=given.id)
             return repeat(state.customer, seen)
         case Outcome():
-            conversation = state.conversations.get(given.conversation)
+            conversation = state.conversation(given.conversation)
             if conversation is None:
                 return NOTHING
             rules = policy.at(conversation.policy)
@@ -88,7 +88,7 @@ def _ask(state: Journey, given: Ask, policy: Policy, now_ms: int) -> Decision:
     """What was asked; an open offer whose conversation changes hands, moves on or ends by it is withdrawn first."""
     decision = _asked(state, given, policy, now_ms)
     events = decision.events
-    for conversation in state.conversations.values():
+    for conversation in state.kept:
         if conversation.handoff is not None:
             events = withdrawing.withdrawn_by(conversation, events, given.actor, now_ms)
     return decision if events is decision.events else msgspec.structs.replace(decision, events=events)
@@ -96,7 +96,7 @@ def _ask(state: Journey, given: Ask, policy: Policy, now_ms: int) -> Decision:
 
 def _asked(state: Journey, given: Ask, policy: Policy, now_ms: int) -> Decision:
     if given.conversation:
-        conversation = state.conversations.get(given.conversation)
+        conversation = state.conversation(given.conversation)
         if conversation is None:
             raise Refusal(Code.NOT_FOUND, f"no live conversation {given.conversation}", ref=given.id)
         rules = policy.at(conversation.policy)
@@ -150,7 +150,7 @@ def _correct(
 ) -> Decision:
     known = (*state.conversations, *state.past)
     new = f"{state.customer}-{state.opened + 1}"
-    other = state.conversations.get(command.other) if isinstance(command, Join) else None
+    other = state.conversation(command.other) if isinstance(command, Join) else None
     rules = rules_of([conversation, *([other] if other else [])], policy)
     return Decision(correcting.decide(state.conversations, known, command, conversation, new, actor, rules, now_ms))
 
@@ -181,7 +181,7 @@ def links(asked: Ask, identity: str) -> bool:
 def _due(state: Journey, policy: Policy, now_ms: int) -> Decision:
     events: list[tuple[str, AnyEvent]] = []
     version = 0
-    for conversation in state.conversations.values():
+    for conversation in state.kept:
         rules = policy.at(conversation.policy)
         if events and rules.version != version:
             continue  # A decision is made under one version: it rings again once this one is committed.

@@ -84,7 +84,8 @@ def decided_under(state: Journey, decision: Decision, policy: Policy) -> int:
     if not policy.earlier:
         return policy.version
     streams = dict.fromkeys(stream for stream, _ in decision.events)
-    return rules_of([state.conversations[s] for s in streams if s in state.conversations], policy).version
+    concerned = [conversation for conversation in map(state.conversation, streams) if conversation is not None]
+    return rules_of(concerned, policy).version
 
 
 def rules_of(conversations: Sequence[Conversation], policy: Policy) -> Policy:

@@ -52,11 +52,11 @@ def decide(state: Journey, actor: str, reason: str, now_ms: int) -> list[tuple[s
 
     Raises `Refusal` where a message to them is on its way: it would be lost without a word, or leave after all.
     """
-    if any(delivery.in_line(conversation) for conversation in state.conversations.values()):
+    if any(delivery.in_line(conversation) for conversation in state.kept):
         text = "a message to this customer is on its way: let it leave, or be given up (throughline outbox list)"
         raise Refusal(Code.NOT_ALLOWED_NOW, text, ref=state.customer)
     facts: list[tuple[str, AnyEvent]] = []
-    for conversation in state.conversations.values():
+    for conversation in state.kept:
         if conversation.live:
             closed: withdrawing.Decided = [(conversation.id, ConversationClosed(at_ms=now_ms, actor=actor))]
             facts += withdrawing.withdrawn_by(conversation, closed, actor, now_ms)

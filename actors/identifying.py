@@ -92,10 +92,11 @@ NOTHING_NEW = Identified()
 
 def identify(state: "Journey", given: Input, rules: IdentityRules, now_ms: int) -> Identified:
     """What an inbound event says about who the customer is."""
-    new = [identity for identity in given.identities if identity not in state.identities]
+    known = state.identities
+    new = [identity for identity in given.identities if identity not in known]
     if not new and not given.conflicts:
         return NOTHING_NEW
-    ties = [identity for identity in given.identities if identity in state.identities]
+    ties = [identity for identity in given.identities if identity in known]
     shared = [identity for identity in given.event.identities if rules.is_shared(identity)] if rules.shared else []
     if len(shared) == len(given.event.identities):
         shared = []  # There is nothing better to go by.
@@ -307,7 +308,6 @@ def evolve(
             state.disputes = replace(disputes(state), noted=noted[-NOTED_MAX:])
         case IdentityReviewClosed():
             pass  # What was noted stays so: it is not to be found again.
-    state.identities = tuple(known.identity for known in state.links)
 
 
 def _evolve_linked(state: "Journey", event: IdentityLinked) -> None:

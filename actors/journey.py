@@ -7,6 +7,9 @@ once-keys of what came in are part of the state, so that a repeat is recognised 
 policy says.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from msgspec import Struct, field
 
 from actors import (
@@ -65,24 +68,41 @@ class Aside(Struct, kw_only=True):
     glimpse: Glimpse | None = None
 
 
-class Journey(Struct, kw_only=True):
-    """The state. `head` is the seq of the newest event in the customer's own stream."""
+class Journey(Struct, kw_only=True, gc=False):
+    """The state. `head` is the seq of the newest event in the customer's own stream. `gc=False`: see `Conversation`."""
 
     customer: str
     head: int = 0
-    identities: tuple[str, ...] = ()
     links: tuple[IdentityLink, ...] = ()
-    """Of each identity, in the same order: why it is this customer's."""
-    conversations: dict[str, Conversation] = field(default_factory=dict)
+    """Its identities, and why each is this customer's. Tuples where most customers have none or one: an empty list
+    costs 56 bytes, the empty tuple nothing, and a dict of one 144 more than a tuple of one."""
+    kept: tuple[Conversation, ...] = ()
+    """Its live conversations, and the last that closed, in the order of opening."""
     opened: int = 0
     """Conversations ever opened."""
     past: tuple[str, ...] = ()
-    """Ids of those that are over, in the order of closing. Tuples where most customers have none or one: an empty
-    list costs 56 bytes, the empty tuple nothing."""
+    """Ids of those that are over, in the order of closing."""
     once: OnceKeys = field(default_factory=OnceKeys)
     aside: Aside | None = None
     disputes: Disputes | None = None
     """Of its identities: None where there never was one."""
+
+    @property
+    def identities(self) -> tuple[str, ...]:
+        """Its identities, in the order of their links."""
+        return tuple([link.identity for link in self.links])
+
+    @property
+    def conversations(self) -> Mapping[str, Conversation]:
+        """Those that are kept, by id, to read in: made anew each time, and slower than `conversation` is."""
+        return MappingProxyType({conversation.id: conversation for conversation in self.kept})
+
+    def conversation(self, id: str) -> Conversation | None:
+        """The one with that id, while it is kept."""
+        for conversation in self.kept:
+            if conversation.id == id:
+                return conversation
+        return None
 
     @property
     def remembered(self) -> tuple[Past, ...]:
@@ -98,7 +118,7 @@ class Journey(Struct, kw_only=True):
         """The newest seq of one of its streams; 0 for a stream that does not exist yet."""
         if stream == self.customer:
             return self.head
-        conversation = self.conversations.get(stream)
+        conversation = self.conversation(stream)
         return conversation.head if conversation else 0
 
 
@@ -118,7 +138,7 @@ def evolve(state: Journey, stream: str, event: AnyEvent, encoded: bytes) -> Jour
 def skip_to(state: Journey, stream: str, seq: int) -> None:
     """The next fact of `stream` is the one at `seq`: retention has taken those before it, of a conversation that is
     over. What is shown of it keeps the numbers that it had."""
-    conversation = state.conversations.get(stream)
+    conversation = state.conversation(stream)
     if conversation is not None and seq > conversation.head + 1:
         conversation.head = seq - 1
         conversation.recent, conversation.recent_count = b"", 0
@@ -127,7 +147,7 @@ def skip_to(state: Journey, stream: str, seq: int) -> None:
 def next_due_ms(state: Journey) -> int | None:
     """When a `TimerDue` next has something to decide."""
     due: list[int] = []
-    for conversation in state.conversations.values():
+    for conversation in state.kept:
         if conversation.wake_at_ms:
             due.append(conversation.wake_at_ms)
         if conversation.rest_at_ms:
@@ -144,7 +164,7 @@ def next_due_ms(state: Journey) -> int | None:
 
 def attempting(state: Journey) -> list[tuple[Conversation, str]]:
     """Deliveries under way: the conversation and the delivery's id."""
-    return [(c, d.id) for c in state.conversations.values() for d in c.deliveries.values() if d.state == "attempting"]
+    return [(c, d.id) for c in state.kept for d in c.deliveries.values() if d.state == "attempting"]
 
 
 def forget_old_keys(state: Journey, policy: Policy, now_ms: int) -> None:
@@ -174,17 +194,17 @@ def _evolve_own(state: Journey, event: AnyEvent, encoded: bytes) -> None:
         case InputQuarantined() | PolicyApplied() | PastImported():
             pass
         case CustomerErased():
-            state.identities, state.links, state.past, state.aside, state.disputes = (), (), (), None, None
-            state.conversations.clear()
+            state.links, state.kept, state.past, state.aside, state.disputes = (), (), (), None, None
         case _:
             raise AssertionError(f"{type(event).__name__} is not an event of a customer's own stream")
 
 
 def _evolve_in(state: Journey, stream: str, event: AnyEvent, encoded: bytes) -> None:
-    conversation = state.conversations.get(stream)
+    conversation = state.conversation(stream)
     if conversation is None:
         assert isinstance(event, ConversationOpened), f"{type(event).__name__} for {stream}, which is not in memory"
-        conversation = state.conversations[stream] = Conversation(id=stream, customer=state.customer)
+        conversation = Conversation(id=stream, customer=state.customer)
+        state.kept = (*state.kept, conversation)
         state.opened += 1
         if state.aside is not None and event.actor != importing.IMPORTED:
             state.aside.before, state.aside.before_count, state.aside.glimpse = b"", 0, None
@@ -205,16 +225,17 @@ def _retire(state: Journey, closed: str, event: ConversationClosed) -> None:
     while event.reason == importing.IMPORTED and place and _closed_after(state, state.past[place - 1], event.at_ms):
         place -= 1
     state.past = (*state.past[:place], closed, *state.past[place:])[-PAST_MAX:]
-    conversation = state.conversations[closed]
+    conversation = state.conversation(closed)
+    assert conversation is not None
     if conversation.tags is not None:
         past = Past(closed, conversation.tags, conversation.resolved_at_ms)
         _aside(state).remembered = (*state.remembered, past)[-REMEMBERED_MAX:]
     # In the order of closing: the one that closes now is the last to go.
-    over = [past for past in state.past if past in state.conversations]
-    for old in over[: max(0, len(over) - CLOSED_MAX)]:
-        del state.conversations[old]
+    over = [past for past in state.past if state.conversation(past) is not None]
+    if excess := over[: max(0, len(over) - CLOSED_MAX)]:
+        state.kept = tuple(conversation for conversation in state.kept if conversation.id not in excess)
 
 
 def _closed_after(state: Journey, past: str, at_ms: int) -> bool:
-    conversation = state.conversations.get(past)
+    conversation = state.conversation(past)
     return conversation is not None and conversation.updated_at_ms > at_ms

@@ -186,7 +186,7 @@ def weight(journey: Journey | None) -> int:
     if journey is None:
         return JOURNEY_BYTES + CONVERSATION_BYTES
     size = JOURNEY_BYTES + len(journey.once.packed) + (len(journey.aside.before) if journey.aside else 0)
-    for conversation in journey.conversations.values():
+    for conversation in journey.kept:
         size += CONVERSATION_BYTES + len(conversation.recent)
         size += sum(len(delivery.text) for delivery in conversation.deliveries.values())
         size += CONTEXT_VALUE_BYTES * sum(1 + len(item.others) for item in conversation.context.values())

@@ -58,7 +58,7 @@ class Outlet:
     def relist(self, live: Live, journey: Journey) -> None:
         """Memory and journal agree: list watchers are told of what changed."""
         for stream in live.unlisted:
-            if conversation := journey.conversations.get(stream):
+            if conversation := journey.conversation(stream):
                 if live.listed and (before := live.listed.get(stream)) is not None:
                     self.watchers.relist(live, conversation, before)
                 else:
@@ -85,7 +85,7 @@ class Outlet:
         for stream, event in step.effects:
             match event:
                 case DeliveryAttempted():
-                    if conversation := journey.conversations.get(stream):
+                    if conversation := journey.conversation(stream):
                         self.attempt(conversation, event.delivery, again=False)
                 case DeliverySent() | DeliveryFailed() | DeliveryUncertain() | DeliveryDead():
                     # The next attempt of this delivery, if one was decided meanwhile, comes later in the step.

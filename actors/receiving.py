@@ -81,7 +81,7 @@ def receive(state: Journey, given: Input, policy: Policy, now_ms: int) -> Decisi
         now_ms=now_ms,
     )
     if correlated.conversation:
-        conversation = state.conversations.get(correlated.conversation)
+        conversation = state.conversation(correlated.conversation)
         if conversation is None:
             raise Refusal(
                 Code.NOT_FOUND,
@@ -114,7 +114,7 @@ def _open(state: Journey, event: InboundEvent, correlated: Correlated, policy: P
     relation = correlated.relation
     if relation is None:
         return contact.open_for(event, state.customer, None, policy, now_ms)
-    carried = about.carried_over(state.conversations.get(relation.conversation))
+    carried = about.carried_over(state.conversation(relation.conversation))
     return contact.open_for(event, state.customer, relation, policy, now_ms, reason=correlated.reason, carried=carried)
 
 
@@ -132,7 +132,7 @@ def _about(
     # Done, and not closed yet: those are in none of the lists of what is over.
     done = [
         Past(other.id, other.tags, other.resolved_at_ms)
-        for other in state.conversations.values()
+        for other in state.kept
         if other.status is Status.RESOLVED and other.tags is not None
     ]
     resolved = [*state.remembered, *done]

@@ -135,7 +135,7 @@ def _note_lists(live: Live, journey: Journey, stream: str) -> None:
     """Notes the lists a conversation stands in before a fact that may change them, until its watchers are told.
 
     All of them, not the first alone: who lists one of them whole from the archive between two commits has it there."""
-    conversation = journey.conversations.get(stream)
+    conversation = journey.conversation(stream)
     lists = conversations.lists_of(conversation) if conversation else ()
     listed = live.listed or {}
     noted = listed.get(stream, ())
@@ -143,7 +143,7 @@ def _note_lists(live: Live, journey: Journey, stream: str) -> None:
 
 
 def _watch(journey: Journey, asked: WatchConversation, line: Line | None, watchers: Watchers) -> AnyFromCell:
-    conversation = journey.conversations.get(asked.conversation)
+    conversation = journey.conversation(asked.conversation)
     if conversation is None:
         message = f"no live conversation {asked.conversation}; what is over is read over HTTP"
         return Refused(asked.ref, Code.NOT_FOUND, message)
@@ -159,7 +159,7 @@ def _watch(journey: Journey, asked: WatchConversation, line: Line | None, watche
 def _customer_view(journey: Journey, channel: str, policy: Policy) -> CustomerView | None:
     if not journey.head:
         return None
-    live = [c for c in journey.conversations.values() if c.live]
+    live = [c for c in journey.kept if c.live]
     views = [conversations.view(c, journey.identities) for c in live]
     return telling.customer_view(journey, views, channel=channel, policy=policy)
 
@@ -168,4 +168,5 @@ def _owns(journey: Journey, message: Input | Quarantine | Ask | Outcome) -> bool
     """Whether all identities of an inbound event are the customer's."""
     if not isinstance(message, Input):
         return False
-    return all(identity in journey.identities for identity in message.event.identities)
+    known = journey.identities
+    return all(identity in known for identity in message.event.identities)

@@ -113,7 +113,7 @@ def customer_view(state: Journey, views: list[ConversationView], *, channel: str
     """What is known of the customer; `views` are of the live conversations. With a channel: for a machine there."""
     if channel:
         # By the rules that each stays with: what those withhold there is not told, whatever newer ones would say.
-        rules = {c.id: policy.at(c.policy).context for c in state.conversations.values()}
+        rules = {c.id: policy.at(c.policy).context for c in state.kept}
         views = [for_channel(view, channel, rules[view.conversation]) for view in views]
     topic = known_as(views, "topic")
     return CustomerView(
@@ -124,7 +124,7 @@ def customer_view(state: Journey, views: list[ConversationView], *, channel: str
         past=list(state.past),
         topic=topic,
         intent=known_as(views, "intent"),
-        last_steps=last_steps([*state.conversations.values()]),
+        last_steps=last_steps([*state.kept]),
         suggested_greeting=greeting(views, topic, channel),
     )
 

@@ -98,7 +98,7 @@ class Watchers:
             if live.journey is None or live.gate is not None:
                 self._dirty[conversation_id] = (live, conversation_id)
                 continue
-            if conversation := live.journey.conversations.get(conversation_id):
+            if conversation := live.journey.conversation(conversation_id):
                 self._send_row(conversation, lists_of(conversation), [])
 
     def send_heads(self) -> None:

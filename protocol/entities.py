@@ -101,7 +101,7 @@ class CarryOver(Struct, kw_only=True, omit_defaults=True, frozen=True):
     """The newest, oldest first."""
 
 
-class Interaction(Struct, kw_only=True, omit_defaults=True):
+class Interaction(Struct, kw_only=True, omit_defaults=True, gc=False):
     """One contact on one channel. `number` counts within its conversation from 1."""
 
     number: int

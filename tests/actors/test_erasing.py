@@ -91,8 +91,10 @@ def test_of_a_unit_only_the_events_of_the_streams_are_redacted() -> None:
 def test_what_is_open_is_closed_and_the_person_forgotten() -> None:
     """In this order, under the operator's name."""
     state = Journey(customer="cu1")
-    state.conversations["cu1-1"] = Conversation(id="cu1-1", customer="cu1")
-    state.conversations["cu1-2"] = Conversation(id="cu1-2", customer="cu1", status=Status.CLOSED)
+    state.kept = (
+        Conversation(id="cu1-1", customer="cu1"),
+        Conversation(id="cu1-2", customer="cu1", status=Status.CLOSED),
+    )
     facts = erasing.decide(state, "operator:root", "asked", 5)
     assert [(stream, type(event).__name__, event.actor) for stream, event in facts] == [
         ("cu1-1", "ConversationClosed", "operator:root"),
@@ -105,5 +107,5 @@ def test_nobody_is_erased_while_a_message_to_them_is_on_its_way() -> None:
     waiting = Delivery(id="cu1-1.2", channel="sms", account="sms", to="tel:+1", text="hi")
     conversation = Conversation(id="cu1-1", customer="cu1", deliveries={waiting.id: waiting})
     with pytest.raises(Refusal) as refused:
-        erasing.decide(Journey(customer="cu1", conversations={"cu1-1": conversation}), "operator:root", "asked", 5)
+        erasing.decide(Journey(customer="cu1", kept=(conversation,)), "operator:root", "asked", 5)
     assert refused.value.code == Code.NOT_ALLOWED_NOW
