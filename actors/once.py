@@ -32,16 +32,32 @@ class Seen(Struct, frozen=True):
     seq: int
 
 
+class _Index:
+    """The newest place of each key, which counts from the first record that the index knew."""
+
+    __slots__ = ("dropped", "places")
+
+    def __init__(self, packed: bytes) -> None:
+        self.places = {key: place for place, (key, *_) in enumerate(_RECORD.iter_unpack(packed))}
+        self.dropped = 0
+        """Records that have left since."""
+
+    def forget(self, gone: bytes) -> None:
+        """These records are the oldest, and leave."""
+        self.dropped += len(gone) // _SIZE
+        for key, *_ in _RECORD.iter_unpack(gone):
+            if self.places.get(key, self.dropped) < self.dropped:
+                del self.places[key]
+
+
 class OnceKeys:
     """The keys of one journey. `packed` is all of its state."""
 
-    __slots__ = ("_dropped", "_index", "packed")
+    __slots__ = ("_index", "packed")
 
     def __init__(self, packed: bytes = b"") -> None:
         self.packed = packed
-        self._dropped = 0
-        """Records that have left since the index was made: its places count from the first it knew."""
-        self._index: dict[int, int] | None = None
+        self._index: _Index | None = None
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, OnceKeys) and self.packed == other.packed
@@ -62,7 +78,7 @@ class OnceKeys:
     def add(self, key: int, seen: Seen) -> None:
         """The key came; over `KEYS_MAX` the oldest is forgotten."""
         if self._index is not None:
-            self._index[key] = self._dropped + len(self)
+            self._index.places[key] = self._index.dropped + len(self)
         self.packed = self.packed + _RECORD.pack(key, seen.digest, seen.at_s, seen.conversation, seen.seq)
         if len(self) > KEYS_MAX:
             self._forget(1)
@@ -78,12 +94,9 @@ class OnceKeys:
             self._forget(count)
 
     def _forget(self, count: int) -> None:
+        gone, self.packed = self.packed[: count * _SIZE], self.packed[count * _SIZE :]
         if self._index is not None:
-            for key, *_ in _RECORD.iter_unpack(self.packed[: count * _SIZE]):
-                if self._index.get(key, self._dropped + count) < self._dropped + count:
-                    del self._index[key]
-            self._dropped += count
-        self.packed = self.packed[count * _SIZE :]
+            self._index.forget(gone)
 
     def _place(self, key: int) -> int:
         """Where the key's newest record begins; -1: nowhere."""
@@ -99,7 +112,6 @@ class OnceKeys:
 
     def _place_by_index(self, key: int) -> int:
         if self._index is None:
-            self._dropped = 0
-            self._index = {each: n for n, (each, *_) in enumerate(_RECORD.iter_unpack(self.packed))}
-        number = self._index.get(key)
-        return -1 if number is None else (number - self._dropped) * _SIZE
+            self._index = _Index(self.packed)
+        place = self._index.places.get(key)
+        return -1 if place is None else (place - self._index.dropped) * _SIZE
