@@ -20,6 +20,9 @@ from protocol.events import AnyEvent
 from protocol.journal import Entry, Released, Taken
 from protocol.links import AnyFromCell, Ask, Input, Moved, ReadCustomer, Refused, UnwatchConversation, WatchConversation
 
+GRAIN = 64
+"""Memory is weighed in grains of so many bytes, the last one full: the weight of nearly every journey is then below 257,
+and an integer that CPython has once; others take 32 bytes each."""
 STEP_BYTES_MAX = 4 * 1024 * 1024
 """An open step that is this large takes no more: what comes then waits in the mailbox for its commit."""
 
@@ -135,7 +138,8 @@ class Live(Struct, eq=False):
     """Of the newest unit known to be committed."""
     unsaved: int = 0
     """Events since the last snapshot."""
-    bytes: int = 0
+    grains: int = 0
+    """Its memory by estimate (see `GRAIN`)."""
     touched_ms: int = 0
     listed: dict[str, tuple[str, ...]] | None = None
     """By conversation whose lists may have changed since their watchers were told: those it stood in then or since."""
@@ -158,6 +162,11 @@ class Live(Struct, eq=False):
             self.mailbox = [given]
         else:
             self.mailbox.append(given)
+
+    @property
+    def bytes(self) -> int:
+        """Its memory, by estimate."""
+        return self.grains * GRAIN
 
     @property
     def gate(self) -> Step | None:
@@ -201,10 +210,15 @@ class Population:
         self._bytes_max = bytes_max
         self._idle_ms = idle_ms
         self._lives: dict[str, Live] = {}
-        self.bytes = 0
+        self._grains = 0
 
     def __len__(self) -> int:
         return len(self._lives)
+
+    @property
+    def bytes(self) -> int:
+        """The memory of all, by estimate."""
+        return self._grains * GRAIN
 
     def get(self, customer: str) -> Live | None:
         """The customer's place, untouched."""
@@ -218,14 +232,15 @@ class Population:
 
     def weigh(self, live: Live, size: int) -> None:
         """Its memory is `size` bytes now, by estimate."""
-        self.bytes += size - live.bytes
-        live.bytes = size
+        grains = -(-size // GRAIN)
+        self._grains += grains - live.grains
+        live.grains = grains
 
     def remove(self, live: Live) -> None:
         """It has left."""
         self._lives.pop(live.customer, None)
-        self.bytes -= live.bytes
-        live.bytes = 0
+        self._grains -= live.grains
+        live.grains = 0
 
     def leaving(self, now_ms: int, may_leave: Callable[[Live], bool]) -> list[Live]:
         """Who is to be passivated now: the idle, and the idlest while there are too many or they are too large."""
