@@ -21,8 +21,8 @@ from protocol.journal import Entry, Released, Taken
 from protocol.links import AnyFromCell, Ask, Input, Moved, ReadCustomer, Refused, UnwatchConversation, WatchConversation
 
 GRAIN = 64
-"""Memory is weighed in grains of so many bytes, the last one full: the weight of nearly every journey is then below 257,
-and an integer that CPython has once; others take 32 bytes each."""
+"""Memory is weighed in grains of so many bytes, the last one full: nearly every journey then weighs less than 257,
+which is an integer that CPython has anyway; a larger one takes 32 bytes."""
 STEP_BYTES_MAX = 4 * 1024 * 1024
 """An open step that is this large takes no more: what comes then waits in the mailbox for its commit."""
 
