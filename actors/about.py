@@ -167,7 +167,7 @@ def _said(name: str, dimension: str, asked: TagInteraction, taxonomy: Taxonomy, 
 
 def carried_over(earlier: Conversation | None) -> CarryOver | None:
     """What a new conversation takes along from the earlier one, where that is in memory and something was done."""
-    if earlier is None or earlier.work is None:
+    if earlier is None or earlier.work is None or not (earlier.work.actions or earlier.work.carried):
         return None
     return CarryOver(
         conversation=earlier.id,

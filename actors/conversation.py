@@ -113,6 +113,8 @@ class Spoken(Struct, kw_only=True):
 class Work(Struct, kw_only=True):
     """What was done so far. Conversations that nobody has touched yet have none."""
 
+    handoff: Handoff | None = None
+    """The newest one, also when it is over: its lease counts the offers."""
     actions: int = 0
     """Replies, notes and resolutions."""
     resolutions: int = 0
@@ -134,8 +136,8 @@ class Conversation(Struct, kw_only=True, gc=False):
     subject: str = ""
     opened_at_ms: int = 0
     updated_at_ms: int = 0
-    wake_at_ms: int = 0
-    close_at_ms: int = 0
+    until_ms: int = 0
+    """When a snoozed one wakes, and a resolved one closes; 0 for any other."""
     relation: Relation | None = None
     policy: int = 0
     """The version of the policy it was opened under."""
@@ -153,8 +155,6 @@ class Conversation(Struct, kw_only=True, gc=False):
     recent: bytes = b""
     """The newest events, ending with the one at `head` (see `actors.recent`)."""
     recent_count: int = 0
-    handoff: Handoff | None = None
-    """The newest one, also when it is over: its lease counts the offers."""
     spoken: Spoken | None = None
     """Most conversations are on one channel and withhold nothing: the first contact says where."""
     rest_at_ms: int = 0
@@ -174,6 +174,21 @@ class Conversation(Struct, kw_only=True, gc=False):
     def withheld(self) -> tuple[str, ...]:
         """Keys of context items that by policy are not to be said there."""
         return self.spoken.withheld if self.spoken is not None else ()
+
+    @property
+    def wake_at_ms(self) -> int:
+        """When it wakes; 0 for one that is not snoozed."""
+        return self.until_ms if self.status is Status.SNOOZED else 0
+
+    @property
+    def close_at_ms(self) -> int:
+        """When it closes; 0 for one that is not resolved."""
+        return self.until_ms if self.status is Status.RESOLVED else 0
+
+    @property
+    def handoff(self) -> Handoff | None:
+        """See `Work`."""
+        return self.work.handoff if self.work else None
 
     @property
     def live(self) -> bool:
@@ -226,16 +241,17 @@ def evolve(state: Conversation, event: AnyEvent, encoded: bytes) -> Conversation
         case QueueChanged():
             state.queue = event.queue
         case ConversationSnoozed():
-            state.status, state.wake_at_ms, state.close_at_ms = Status.SNOOZED, event.until_ms, 0
+            state.status, state.until_ms = Status.SNOOZED, event.until_ms
         case ConversationResolved():
             work = _work(state)
+            work.actions += 1
             work.resolutions += 1
             work.resolved_at_ms = event.at_ms
-            state.status, state.close_at_ms, state.wake_at_ms = Status.RESOLVED, event.close_at_ms, 0
+            state.status, state.until_ms = Status.RESOLVED, event.close_at_ms
         case ConversationWoken() | ConversationReopened():
-            state.status, state.close_at_ms, state.wake_at_ms = Status.OPEN, 0, 0
+            state.status, state.until_ms = Status.OPEN, 0
         case ConversationClosed():
-            state.status, state.close_at_ms, state.wake_at_ms, state.rest_at_ms = Status.CLOSED, 0, 0, 0
+            state.status, state.until_ms, state.rest_at_ms = Status.CLOSED, 0, 0
         case ContextSet():
             state.context = {**state.context, event.key: knowing.put(state.context.get(event.key), event)}
         case ChannelSwitched():
@@ -261,9 +277,10 @@ def evolve(state: Conversation, event: AnyEvent, encoded: bytes) -> Conversation
         ):
             _deliver(state, event)
         case HandoffOffered() | HandoffAccepted() | HandoffDeclined() | HandoffExpired() | HandoffWithdrawn():
-            state.handoff = handoff_states.evolve(state.handoff, event)
+            work = _work(state)
+            work.handoff = handoff_states.evolve(work.handoff, event)
         case NoteAdded():
-            _work(state)
+            _work(state).actions += 1
         case DeliveryConfirmed() | ContextRefused() | ActivityCarried():
             pass
         case _:
@@ -405,10 +422,8 @@ def _set_rest(state: Conversation) -> None:
 
 
 def _work(state: Conversation) -> Work:
-    """Counts an action."""
     if state.work is None:
         state.work = Work()
-    state.work.actions += 1
     return state.work
 
 
@@ -465,7 +480,7 @@ def _contact(
             if not state.subject:
                 state.subject = event.subject
         case MessageQueued():
-            _work(state)
+            _work(state).actions += 1
             queued = Delivery(
                 id=event.delivery,
                 channel=event.channel,

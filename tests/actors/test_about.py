@@ -5,7 +5,7 @@ import pytest
 from actors.policy import Policy
 from actors.rules.correlation import CorrelationRules, Window
 from actors.rules.taxonomy import Label, Tagger, Taxonomy
-from protocol.commands import AddNote, Reopen, Reply, Resolve, TagInteraction
+from protocol.commands import AddNote, OfferHandoff, Reopen, Reply, Resolve, TagInteraction
 from protocol.entities import Before, Relation, RelationKind, Tag
 from protocol.errors import Code, Refusal
 from protocol.events import ConversationOpened, Event, InteractionStarted, InteractionTagged, RepeatContactFound
@@ -183,6 +183,18 @@ def test_what_is_still_open_is_carried_over_as_unresolved() -> None:
     assert opened.carried.unresolved
     assert opened.reason == "no open conversation has its topic, or a window for it"
     assert len([c for c in player.state.conversations.values() if c.live]) == 2
+
+
+def test_a_handoff_alone_is_nothing_to_take_along() -> None:
+    """Nothing was done about the issue yet, whoever was asked to."""
+    player = Player(Policy(correlation=CorrelationRules(windows=(Window(within_ms=1000),), unlisted="new")))
+    player.message()
+    player.command(OfferHandoff(kind="team-team", queue="claims"))
+    player.now_ms += 1001
+    opened = player.message()[0]
+    assert isinstance(opened, ConversationOpened)
+    assert player.state.conversations[CONVERSATION].handoff is not None
+    assert opened.carried is None
 
 
 def test_a_contact_about_the_same_topic_soon_after_is_a_repeat() -> None:
