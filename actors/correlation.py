@@ -6,7 +6,7 @@ window that the policy gives for the pair of channels; else a new one, related t
 pair of channels has a window without end: the customer's newest open conversation.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
@@ -65,7 +65,7 @@ class _Asked(Struct, frozen=True):
 
 
 def correlate(
-    conversations: Mapping[str, Conversation],
+    conversations: Sequence[Conversation],
     past: Sequence[str],
     event: InboundEvent,
     *,
@@ -81,7 +81,7 @@ def correlate(
     named = _by_reference(conversations, past, _references(event)) or _by_session(conversations, event)
     if named is not None:
         return named
-    live = [c for c in conversations.values() if c.live]
+    live = [c for c in conversations if c.live]
     if rules is NO_RULES and tags is NO_TAGS:
         return _by_openness(live) or _after_the_last(past)
     live.sort(key=lambda c: (c.updated_at_ms, c.id), reverse=True)
@@ -99,15 +99,15 @@ def _references(event: InboundEvent) -> Sequence[str]:
 
 
 def _by_reference(
-    conversations: Mapping[str, Conversation], past: Sequence[str], references: Sequence[str]
+    conversations: Sequence[Conversation], past: Sequence[str], references: Sequence[str]
 ) -> Correlated | None:
     for reference in references:
-        for conversation in conversations.values():
+        for conversation in conversations:
             if conversation.live and reference in conversation.references:
                 return Correlated(conversation.id, "thread reference")
         # Our own Message-IDs begin with the delivery's id, so they are known for as long as mails are kept.
         ours = conversation_of(reference.partition("@")[0])
-        if ours in conversations and conversations[ours].live:
+        if any(conversation.id == ours and conversation.live for conversation in conversations):
             return Correlated(ours, "thread reference")
         if ours in past:
             if (joined := _holding(conversations, ours)) is not None:
@@ -117,15 +117,15 @@ def _by_reference(
     return None
 
 
-def _holding(conversations: Mapping[str, Conversation], origin: str) -> str | None:
+def _holding(conversations: Sequence[Conversation], origin: str) -> str | None:
     """The live conversation that a closed one was joined into."""
-    for conversation in conversations.values():
+    for conversation in conversations:
         if conversation.live and any(o == origin for i in conversation.interactions for o, _ in i.origins):
             return conversation.id
     return None
 
 
-def _by_session(conversations: Mapping[str, Conversation], event: InboundEvent) -> Correlated | None:
+def _by_session(conversations: Sequence[Conversation], event: InboundEvent) -> Correlated | None:
     match event.data:
         case MessageArrived(session=session) | InteractionBegan(session=session) | InteractionStopped(session=session):
             pass
@@ -133,7 +133,7 @@ def _by_session(conversations: Mapping[str, Conversation], event: InboundEvent) 
             return None
     if not session:
         return None
-    for conversation in conversations.values():
+    for conversation in conversations:
         for interaction in conversation.interactions:
             if interaction.session == session and interaction.account == event.account and conversation.live:
                 return Correlated(conversation.id, "session")

@@ -92,11 +92,10 @@ NOTHING_NEW = Identified()
 
 def identify(state: "Journey", given: Input, rules: IdentityRules, now_ms: int) -> Identified:
     """What an inbound event says about who the customer is."""
-    known = state.identities
-    new = [identity for identity in given.identities if identity not in known]
+    new = [identity for identity in given.identities if not state.has(identity)]
     if not new and not given.conflicts:
         return NOTHING_NEW
-    ties = [identity for identity in given.identities if identity in known]
+    ties = [identity for identity in given.identities if state.has(identity)]
     shared = [identity for identity in given.event.identities if rules.is_shared(identity)] if rules.shared else []
     if len(shared) == len(given.event.identities):
         shared = []  # There is nothing better to go by.
@@ -246,7 +245,7 @@ def unlink(
 ) -> tuple[IdentityUnlinked, bytes]:
     """The end of a link, and what whoever gets the identity next must know. Raises `Refusal`."""
     _check_is_known(state)
-    if identity not in state.identities:
+    if not state.has(identity):
         raise Refusal(Code.NOT_ALLOWED_NOW, f"{identity} is not this customer's", field="identity")
     _check_reason(command.reason)
     unlinked = IdentityUnlinked(at_ms=now_ms, actor=actor, identity=identity, reason=command.reason)
@@ -319,7 +318,7 @@ def _evolve_linked(state: "Journey", event: IdentityLinked) -> None:
         actor=intern(event.actor),
         at_ms=event.at_ms,
     )
-    if event.identity in state.identities:
+    if state.has(event.identity):
         # Better evidence, in the place of what was known.
         state.links = tuple(linked if known.identity == event.identity else known for known in state.links)
         return

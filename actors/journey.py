@@ -97,6 +97,13 @@ class Journey(Struct, kw_only=True, gc=False):
         """Those that are kept, by id, to read in: made anew each time, and slower than `conversation` is."""
         return MappingProxyType({conversation.id: conversation for conversation in self.kept})
 
+    def has(self, identity: str) -> bool:
+        """Whether it is one of its identities."""
+        for link in self.links:  # noqa: SIM110 - on every event's way, where a generator costs more than this
+            if link.identity == identity:
+                return True
+        return False
+
     def conversation(self, id: str) -> Conversation | None:
         """The one with that id, while it is kept."""
         for conversation in self.kept:

@@ -184,8 +184,8 @@ class Live(Struct, eq=False):
         return self.journey is not None and not self.mailbox and self.open is None and self.in_flight is None
 
 
-JOURNEY_BYTES = 900
-CONVERSATION_BYTES = 1600
+JOURNEY_BYTES = 850
+CONVERSATION_BYTES = 850
 CONTEXT_VALUE_BYTES = 250
 """Rough sizes on CPython 3.11, for the memory cap; `benchmarks` measures what a conversation really takes."""
 

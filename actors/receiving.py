@@ -72,7 +72,7 @@ def receive(state: Journey, given: Input, policy: Policy, now_ms: int) -> Decisi
     if state.glimpse is not None:
         tags = _with_glimpse(state.glimpse, event, tags, policy, now_ms)
     correlated = correlate(
-        state.conversations,
+        state.kept,
         state.past,
         event,
         tags=tags,

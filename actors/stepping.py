@@ -168,5 +168,4 @@ def _owns(journey: Journey, message: Input | Quarantine | Ask | Outcome) -> bool
     """Whether all identities of an inbound event are the customer's."""
     if not isinstance(message, Input):
         return False
-    known = journey.identities
-    return all(identity in known for identity in message.event.identities)
+    return all(map(journey.has, message.event.identities))

@@ -16,7 +16,7 @@ def test_the_table_is_large_enough_and_no_situation_is_there_twice() -> None:
 def test_a_contact_goes_where_it_belongs(case: Case) -> None:
     """The conversation, or the relation of a new one, and the reason for it."""
     found = correlate(
-        {conversation.id: conversation for conversation in case.conversations},
+        case.conversations,
         [_id(each.conversation if isinstance(each, Past) else each) for each in case.past],
         case.event,
         tags=case.tags,

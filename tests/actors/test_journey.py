@@ -35,6 +35,18 @@ def test_another_channel_of_the_same_customer_joins_the_open_conversation() -> N
     assert [i.channel for i in player.state.conversations[CONVERSATION].interactions] == ["email", "sms"]
 
 
+def test_conversations_are_read_by_id_and_not_changed_so() -> None:
+    """What is put into the mapping would be nowhere."""
+    player = Player()
+    player.message()
+    [conversation] = player.state.kept
+    assert player.state.conversations == {CONVERSATION: conversation}
+    assert player.state.conversation(CONVERSATION) is conversation
+    assert player.state.conversation(f"{CUSTOMER}-2") is None
+    with pytest.raises(TypeError):
+        player.state.conversations[f"{CUSTOMER}-2"] = conversation  # type: ignore[index]
+
+
 def test_the_queue_of_the_first_account_is_the_conversations() -> None:
     """Policy names the queue by account."""
     player = Player()

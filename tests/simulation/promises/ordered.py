@@ -90,6 +90,6 @@ def _plain(journey: Journey, retained: bool) -> Journey:
     """Without what retention takes: what is over, what is remembered of that, and the once-keys of it."""
     if not retained:
         return journey
-    conversations = {name: c for name, c in journey.conversations.items() if c.live}
+    live = tuple(conversation for conversation in journey.kept if conversation.live)
     aside = msgspec.structs.replace(journey.aside or Aside(), remembered=())
-    return msgspec.structs.replace(journey, once=OnceKeys(), conversations=conversations, aside=aside)
+    return msgspec.structs.replace(journey, once=OnceKeys(), kept=live, aside=aside)
