@@ -1,9 +1,12 @@
 """Fixtures that many tests share: one real server for the whole run, since Ray's start and stop cost seconds."""
 
+import logging
 import os
 from collections.abc import Iterator
+from logging.handlers import RotatingFileHandler
 
 import pytest
+import structlog
 from hypothesis import settings
 
 from tests.faults.victim import Victim
@@ -20,6 +23,21 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 def pytest_configure(config: pytest.Config) -> None:
     """A run ends even where a test forgot to close what it opened."""
     config.pluginmanager.register(Lingering())
+
+
+@pytest.fixture(autouse=True)
+def _logging_is_put_back() -> Iterator[None]:
+    """What a test runs may send this process's logs to a file, as a server's process does: not those of the next."""
+    root, config = logging.getLogger(), structlog.get_config()
+    level = root.level
+    yield
+    for handler in [each for each in root.handlers if isinstance(each, RotatingFileHandler)]:
+        root.removeHandler(handler)
+        handler.close()
+    root.setLevel(level)
+    for package in ("orchestrator", "actors", "adapters"):
+        logging.getLogger(package).setLevel(logging.NOTSET)
+    structlog.configure(**config)
 
 
 @pytest.fixture(scope="session")

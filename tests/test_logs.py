@@ -8,7 +8,7 @@ fail, and then every file that the server wrote about itself is read.
 import asyncio
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from uuid import uuid4
 
@@ -138,19 +138,10 @@ async def _say_nonsense(server: LiveServer, path: str, word: str) -> None:
 
 
 @pytest.fixture
-def logs(tmp_path: Path) -> Iterator[Path]:
+def logs(tmp_path: Path) -> Path:
     """A log file that this process writes meanwhile, as a server's process does."""
-    root, config = logging.getLogger(), structlog.get_config()
-    level = root.level
     log_to(tmp_path / "own.log", "debug")
-    [own] = root.handlers  # pytest puts its own back at the next phase.
-    yield tmp_path / "own.log"
-    root.removeHandler(own)
-    own.close()
-    root.setLevel(level)
-    for package in ("orchestrator", "actors", "adapters"):
-        logging.getLogger(package).setLevel(logging.NOTSET)
-    structlog.configure(**config)
+    return tmp_path / "own.log"
 
 
 def test_the_search_finds_what_must_not_be_there(logs: Path) -> None:
