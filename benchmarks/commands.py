@@ -27,6 +27,7 @@ from benchmarks.filling import Filling
 from benchmarks.options import (
     FOLDER,
     Account,
+    Bundle,
     Cells,
     Check,
     Folder,
@@ -87,6 +88,7 @@ def throughput(
     batch: Batch = 16,
     text_bytes: TextBytes = 160,
     cells: Cells = 0,
+    bundle: Bundle = "",
     folder: Folder = FOLDER,
     keep: Keep = False,
     url: Url = "",
@@ -100,7 +102,7 @@ def throughput(
 ) -> None:
     """Push events through a server and through a raw relay, and compare; exits with 1 where the counts disagree."""
     plan = throughputs.Plan(
-        setup=Setup(folder=folder, cells=cells, keep=keep),
+        setup=Setup(folder=folder, cells=cells, keep=keep, bundle=bundle),
         seconds=seconds,
         rate=rate,
         customers=customers,
@@ -141,6 +143,7 @@ def latency(
     batch: Batch = 16,
     text_bytes: TextBytes = 160,
     cells: Cells = 0,
+    bundle: Bundle = "",
     folder: Folder = FOLDER,
     keep: Keep = False,
     url: Url = "",
@@ -154,7 +157,7 @@ def latency(
 ) -> None:
     """Offer events by the clock and measure from when each was due: to its ack, and to its agent. Idle CPU first."""
     plan = latencies.Plan(
-        setup=Setup(folder=folder, cells=cells, keep=keep),
+        setup=Setup(folder=folder, cells=cells, keep=keep, bundle=bundle),
         rates=rate or RATES,
         seconds=seconds,
         idle_s=idle_seconds,
@@ -188,6 +191,7 @@ def context(
     batch: Batch = 16,
     text_bytes: TextBytes = 160,
     cells: Cells = 0,
+    bundle: Bundle = "",
     folder: Folder = FOLDER,
     keep: Keep = False,
     url: Url = "",
@@ -201,7 +205,7 @@ def context(
 ) -> None:
     """Ask what is known of customers, as an IVR does before it greets, beside a load of events."""
     plan = contexts.Plan(
-        setup=Setup(folder=folder, cells=cells, keep=keep),
+        setup=Setup(folder=folder, cells=cells, keep=keep, bundle=bundle),
         reads=rate,
         events=events,
         seconds=seconds,
@@ -231,6 +235,7 @@ def memory(
     agents: Annotated[int, typer.Option(min=1, max=9000, help="Connected agents.")] = 2000,
     seconds: AtMost = None,
     cells: Cells = 0,
+    bundle: Bundle = "",
     folder: Folder = FOLDER,
     keep: Keep = False,
     check: Check = False,
@@ -239,7 +244,7 @@ def memory(
 ) -> None:
     """Fill a server with live conversations and agents, and measure what each takes."""
     plan = memories.Plan(
-        setup=Setup(folder=folder, cells=cells, keep=keep),
+        setup=Setup(folder=folder, cells=cells, keep=keep, bundle=bundle),
         filling=Filling(conversations=conversations, messages=messages, text_bytes=message_bytes),
         agents=agents,
         seconds=seconds,

@@ -16,6 +16,7 @@ from websockets.exceptions import WebSocketException
 
 from benchmarks import plot
 from benchmarks.bars import Bar
+from benchmarks.bundle import NoBundle
 from benchmarks.disk import NoDisk
 from benchmarks.phases import Phases
 from benchmarks.plot import NoPlot, Panel
@@ -33,6 +34,9 @@ Folder = Annotated[
     Path, typer.Option("--folder", exists=True, file_okay=False, help="Where data is written: on a real disk.")
 ]
 FOLDER = Path("/var/tmp")  # noqa: S108 - the run makes a private folder there, and /tmp is often no disk
+Bundle = Annotated[
+    str, typer.Option("--bundle", help="The policy in force: insurer, utility, or a folder. Default: the settings'.")
+]
 Keep = Annotated[bool, typer.Option("--keep", help="Leave the server's data folder behind.")]
 Url = Annotated[str, typer.Option("--url", help="Load this server instead of one of its own.")]
 Token = Annotated[str, typer.Option("--token", help="Its token, with scopes for agents and for the account.")]
@@ -139,7 +143,17 @@ def _failures_in_words() -> Iterator[None]:
     said: list[str] = []
     try:
         yield
-    except* (NoDisk, NoPlot, NotServing, Refused, Refusal, ConnectionError, TimeoutError, WebSocketException) as group:
+    except* (
+        NoBundle,
+        NoDisk,
+        NoPlot,
+        NotServing,
+        Refused,
+        Refusal,
+        ConnectionError,
+        TimeoutError,
+        WebSocketException,
+    ) as group:
         said.extend(f"{type(exc).__name__}: {exc}" for exc in _leaves(group))
     if said:
         sys.stderr.write("".join(f"benchmarks: {one}\n" for one in said))

@@ -14,6 +14,7 @@ import httpx
 import psutil
 from msgspec import Struct
 
+from benchmarks import bundle
 from benchmarks.processes import Used, used
 from orchestrator.cli.exits import Failure
 from orchestrator.cli.server import find
@@ -56,6 +57,8 @@ class Setup(Struct, frozen=True, kw_only=True):
     more: str = ""
     fill: Callable[[Path], None] | None = None
     """Writes the stores into the data folder before the server starts."""
+    bundle: str = ""
+    """The policy that is in force from the start (see `benchmarks.bundle`); empty: what the settings make."""
 
 
 class NotServing(Exception):
@@ -93,10 +96,14 @@ class LiveServer(Struct, frozen=True):
 
 @contextmanager
 def serving(setup: Setup) -> Iterator[LiveServer]:
-    """Starts a server with its data below a folder, and stops it at the end. Raises `NotServing`."""
+    """Starts a server with its data below a folder, and stops it at the end. Raises `NotServing`, and
+    `NoBundle` where it does not take the bundle."""
+    files = bundle.read(setup.bundle) if setup.bundle else None
     root = Path(tempfile.mkdtemp(prefix="throughline-benchmark-", dir=setup.folder)).resolve()
     try:
         with _served(setup, root) as server:
+            if files is not None:
+                bundle.apply(server.url, server.operator_token, files, "for a benchmark")
             yield server
     finally:
         if not setup.keep:
