@@ -137,6 +137,10 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+_NOT_OURS = (NoBundle, NoDisk, NoPlot, NotServing, Refused, Refusal)
+"""Why there is no figure, where it is not a bug."""
+
+
 @contextmanager
 def _failures_in_words() -> Iterator[None]:
     """Says in one line why there is no figure; bugs of ours keep their traceback."""
