@@ -10,12 +10,13 @@ def runs(seeds: Sequence[int], placement: str, jobs: int) -> Iterator[Run]:
     """Runs all seeds, as they come to their ends, in so many processes."""
     work = [(seed, placement) for seed in seeds]
     if jobs == 1:
-        yield from map(_run, work)
+        yield from map(played, work)
         return
     with multiprocessing.get_context("spawn").Pool(jobs) as pool:
-        yield from pool.imap_unordered(_run, work, chunksize=4)
+        yield from pool.imap_unordered(played, work, chunksize=4)
 
 
-def _run(work: tuple[int, str]) -> Run:
+def played(work: tuple[int, str]) -> Run:
+    """For a pool: one seed under one placement."""
     seed, placement = work
     return run(seed, placement=placement)

@@ -11,19 +11,9 @@ from collections import Counter
 
 import pytest
 
-from tests.simulation.jobs import runs
+from tests.simulation.ahead import SEEDS
 from tests.simulation.plan import FAULTS, SWITCH, plan_of
 from tests.simulation.scenario import Run, replay_of, run
-
-SEEDS = 500
-PLACEMENT = "both"
-JOBS = 2
-
-
-@pytest.fixture(scope="module")
-def ended() -> list[Run]:
-    """All runs."""
-    return list(runs(range(SEEDS), PLACEMENT, JOBS))
 
 
 def test_every_promise_holds_under_every_seed(ended: list[Run]) -> None:

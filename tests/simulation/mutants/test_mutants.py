@@ -1,24 +1,15 @@
 """Each planted fault is caught within the suite's seeds: a mutant that survives means that a check is missing."""
 
-import multiprocessing
 import re
 from pathlib import Path
 
 import pytest
 
-from tests.simulation.mutants.hunting import SEEDS, Caught, hunted
+from tests.simulation.mutants.hunting import SEEDS, Caught
 from tests.simulation.mutants.known import KNOWN
 from tests.simulation.mutants.planting import MUTANTS
 
-JOBS = 2
 PAGE = Path(__file__).parents[3] / "docs" / "reliability.md"
-
-
-@pytest.fixture(scope="module")
-def caught() -> dict[str, Caught]:
-    """All mutants, hunted: the seed known to catch one first, then all in order."""
-    with multiprocessing.get_context("spawn").Pool(JOBS) as pool:
-        return {each.name: each for each in pool.imap_unordered(hunted, [(name, False) for name in MUTANTS])}
 
 
 @pytest.mark.parametrize("name", sorted(MUTANTS))

@@ -1,0 +1,51 @@
+"""Ahead: what computes for minutes begins with the test run, at a low priority.
+
+Most other tests wait for real processes, and leave the cores to it meanwhile. Its own tests come last, and wait for
+what is missing.
+"""
+
+import multiprocessing
+import os
+from collections.abc import Iterable
+from multiprocessing.pool import AsyncResult
+
+from tests.simulation.jobs import played
+from tests.simulation.mutants.hunting import Caught, hunted
+from tests.simulation.mutants.planting import MUTANTS
+from tests.simulation.scenario import Run
+
+SEEDS = 500
+PLACEMENT = "both"
+JOBS = 2
+GIVES_WAY = 10
+"""Niceness: they take a tenth of a core that somebody else wants, and the rest where nobody does."""
+MISSING_WITHIN_S = 1200.0
+"""A process that was killed would never say so."""
+
+
+class Ahead:
+    """The computations, in processes of their own: those that somebody's fixtures, by these names, will ask for."""
+
+    def __init__(self, asked: Iterable[str]) -> None:
+        self._pool = multiprocessing.get_context("spawn").Pool(JOBS, initializer=os.nice, initargs=(GIVES_WAY,))
+        self._hunts: AsyncResult[list[Caught]] | None = None
+        self._runs: AsyncResult[list[Run]] | None = None
+        if "caught" in asked:
+            self._hunts = self._pool.map_async(hunted, [(name, False) for name in MUTANTS], chunksize=1)
+        if "ended" in asked:
+            self._runs = self._pool.map_async(played, [(seed, PLACEMENT) for seed in range(SEEDS)], chunksize=4)
+
+    def hunts(self) -> list[Caught]:
+        """All mutants': the seed known to catch one first, then all in order."""
+        assert self._hunts is not None
+        return self._hunts.get(MISSING_WITHIN_S)
+
+    def runs(self) -> list[Run]:
+        """Every seed's."""
+        assert self._runs is not None
+        return self._runs.get(MISSING_WITHIN_S)
+
+    def end(self) -> None:
+        """Whoever stops at the first failure does not wait for them."""
+        self._pool.terminate()
+        self._pool.join()

@@ -1,0 +1,34 @@
+"""Fixtures of the simulation: its long runs begin as the test run does (see `tests.simulation.ahead`)."""
+
+import pytest
+
+from tests.simulation.ahead import Ahead
+from tests.simulation.mutants.hunting import Caught
+from tests.simulation.scenario import Run
+
+_AHEAD = pytest.StashKey[Ahead]()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Begins what the tests that were chosen need."""
+    asked = {name for item in session.items for name in getattr(item, "fixturenames", ())}
+    if not session.config.option.collectonly and asked & {"ended", "caught"}:
+        session.config.stash[_AHEAD] = Ahead(asked)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Leaves nothing behind."""
+    if (ahead := session.config.stash.get(_AHEAD, None)) is not None:
+        ahead.end()
+
+
+@pytest.fixture(scope="session")
+def ended(pytestconfig: pytest.Config) -> list[Run]:
+    """All runs."""
+    return pytestconfig.stash[_AHEAD].runs()
+
+
+@pytest.fixture(scope="session")
+def caught(pytestconfig: pytest.Config) -> dict[str, Caught]:
+    """All mutants, hunted, by name."""
+    return {each.name: each for each in pytestconfig.stash[_AHEAD].hunts()}
