@@ -13,7 +13,7 @@ from typing import Any
 from msgspec import Struct
 
 from actors.expressions import Expression
-from actors.rules.taxonomy import DIMENSIONS, NAMES, NO_TAXONOMY, Label, Tagger, Taxonomy
+from actors.rules.taxonomy import DIMENSIONS, NAMES, NO_TAXONOMY, Tagger, Taxonomy
 from protocol.entities import Tag, Tags
 from protocol.inbound import ActivityArrived, InboundEvent, InteractionBegan, MessageArrived
 
@@ -26,6 +26,7 @@ STRENGTH = {"agent": 6, "channel": 5, "rule": 4, "subject": 3, "classifier": 2, 
 
 _SEPARATORS = re.compile(r"[\s\-./]+")
 _WORD = re.compile(r"\w+")
+_DIGITS = re.compile(r"\d+")
 NO_TAGS = Tags()
 
 
@@ -136,25 +137,29 @@ class _Phrases:
     """Words and phrases to look for."""
 
     def __init__(self, phrases: Sequence[str]) -> None:
-        self._given: dict[str, str] = {}
-        self._prefixes: dict[str, str] = {}
+        given: dict[str, str] = {}
+        prefixes: dict[str, str] = {}
         for phrase in phrases:
             words = " ".join(_WORD.findall(phrase.casefold()))
-            (self._prefixes if phrase.endswith("*") else self._given)[words] = phrase
-        self._singles = frozenset(words for words in self._given if " " not in words)
-        self._longer = [words for words in self._given if " " in words]
+            (prefixes if phrase.endswith("*") else given)[words] = phrase
+        self._singles = frozenset(words for words in given if " " not in words)
+        # As they stand in a text's line, between blanks; the others begin a word.
+        self._longer = {f" {words} ": words for words in given if " " in words} | {
+            f" {words}": words for words in prefixes
+        }
+        self._spelled = given | prefixes
+        self._prefixes = prefixes
 
     def begin(self) -> Iterable[tuple[str, bool]]:
         """What each begins with, a word, or a part of one (True)."""
-        yield from ((words.partition(" ")[0], False) for words in self._given)
-        yield from ((words, True) for words in self._prefixes)
+        for words in self._spelled:
+            yield (words, True) if words in self._prefixes else (words.partition(" ")[0], False)
 
     def found(self, text: _Words) -> list[str]:
         """Those that occur, as the taxonomy spells them, in its order."""
-        found = {words for words in self._longer if f" {words} " in text.line}
+        found = {words for place, words in self._longer.items() if place in text.line}
         found |= self._singles & text.every
-        found |= {words for words in self._prefixes if f" {words}" in text.line}
-        return [phrase for words, phrase in (self._given | self._prefixes).items() if words in found]
+        return [phrase for words, phrase in self._spelled.items() if words in found] if found else []
 
 
 class _Tagger:
@@ -219,81 +224,107 @@ def _names(said: _Said) -> Mapping[str, Any]:
     return {name: getattr(said, name) for name in NAMES}
 
 
+class _Place(Struct, frozen=True):
+    """Where a tagger stands in the taxonomy: of which label, and in the dimension's order before which others."""
+
+    dimension: str
+    label: str
+    tagger: _Tagger
+
+
 class _Compiled:
-    """A taxonomy whose words, patterns and expressions are read."""
+    """A taxonomy whose words, patterns and expressions are read. Of a large one few taggers are looked at: those of
+    whose words there is one, and those that need none."""
 
     def __init__(self, taxonomy: Taxonomy) -> None:
-        self._labels = [
-            (dimension, [(name, [_Tagger(t) for t in label.taggers]) for name, label in labels.items()])
+        self._places = [
+            _Place(dimension, name, _Tagger(tagger))
             for dimension in DIMENSIONS
-            if (labels := _with_taggers(taxonomy.labels(dimension)))
+            for name, label in taxonomy.labels(dimension).items()
+            for tagger in label.taggers
         ]
-        self._keys = [(name, _literal(p), _pattern(p)) for name, patterns in taxonomy.keys.items() for p in patterns]
-        self._by_word: dict[str, set[_Tagger]] = {}
-        self._by_part: dict[str, set[_Tagger]] = {}
-        for tagger in (t for _, labels in self._labels for _, taggers in labels for t in taggers):
-            for beginning, part in tagger.begin():
-                (self._by_part if part else self._by_word).setdefault(beginning, set()).add(tagger)
+        self._keys = [_Key(name, pattern) for name, patterns in taxonomy.keys.items() for pattern in patterns]
+        self._by_word: dict[str, set[int]] = {}
+        self._by_part: dict[str, set[int]] = {}
+        self._of_activities: set[int] = set()
+        self._of_all: set[int] = set()
+        for at, place in enumerate(self._places):
+            if place.tagger.needs_words:
+                for beginning, part in place.tagger.begin():
+                    into, key = (self._by_part, f" {beginning}") if part else (self._by_word, beginning)
+                    into.setdefault(key, set()).add(at)
+            elif place.tagger.needs_activity:
+                self._of_activities.add(at)
+            else:
+                self._of_all.add(at)
         self._words = frozenset(self._by_word)
 
     def read(self, said: _Said) -> Tags:
-        if not self._labels and not self._keys:
+        if not self._places and not self._keys:
             return NO_TAGS
         subject = _Words(said.subject) if said.subject else _NO_WORDS
         text = _Words(f"{said.subject}\n{said.text}")
-        likely = self._likely(text)
-        found = {
-            dimension: tag
-            for dimension, labels in self._labels
-            if (tag := _strongest(labels, likely, said, subject, text)) is not None
-        }
+        found = self._strongest(sorted(self._likely(said, text)), said, subject, text)
         keys = self._keys_in(text.folded)
         return Tags(**found, keys=keys) if found or keys else NO_TAGS
 
-    def _likely(self, text: _Words) -> set[_Tagger]:
-        """The taggers some of whose words may be there: of a large taxonomy they are few."""
-        likely: set[_Tagger] = set()
+    def _likely(self, said: _Said, text: _Words) -> set[int]:
+        """The taggers that may hold, by their places."""
+        likely = set(self._of_all)
+        if said.name:
+            likely |= self._of_activities
         for word in text.every & self._words:
             likely |= self._by_word[word]
-        distinct = f" {' '.join(text.every)}"
-        for part, taggers in self._by_part.items():
-            if f" {part}" in distinct:
-                likely |= taggers
+        if self._by_part:
+            distinct = f" {' '.join(text.every)}"
+            for part, places in self._by_part.items():
+                if part in distinct:
+                    likely |= places
         return likely
+
+    def _strongest(self, likely: Iterable[int], said: _Said, subject: _Words, text: _Words) -> dict[str, Tag]:
+        """By dimension the tag of the strongest evidence; of equals the first in the taxonomy's order."""
+        best: dict[str, tuple[int, int]] = {}
+        tags: dict[str, Tag] = {}
+        for at in likely:
+            place = self._places[at]
+            if (place.tagger.needs_activity and not said.name) or (
+                found := place.tagger.found(said, subject, text)
+            ) is None:
+                continue
+            by, matched, count = found
+            if (STRENGTH[by], count) > best.get(place.dimension, (0, 0)):
+                best[place.dimension] = (STRENGTH[by], count)
+                tags[place.dimension] = Tag(value=place.label, tagger=by, matched=matched)
+        return tags
 
     def _keys_in(self, folded: str) -> tuple[str, ...]:
         found: dict[str, None] = {}
-        for name, literal, pattern in self._keys:
-            if literal not in folded:
+        run = -1
+        for key in self._keys:
+            if key.literal not in folded:
                 continue
-            for match in pattern.finditer(folded):
+            run = max(map(len, _DIGITS.findall(folded)), default=0) if run < 0 else run
+            if run < key.digits:
+                continue
+            for match in key.pattern.finditer(folded):
                 if (start := match.start()) and folded[start - 1].isalnum():
                     continue  # The end of a longer word.
-                found[f"{name}:{_SEPARATORS.sub('', match.group()).upper()}"] = None
+                found[f"{key.name}:{_SEPARATORS.sub('', match.group()).upper()}"] = None
                 if len(found) > KEYS_MAX:
                     return ()
         return tuple(found)
 
 
-def _strongest(
-    labels: Iterable[tuple[str, list[_Tagger]]], likely: set[_Tagger], said: _Said, subject: _Words, text: _Words
-) -> Tag | None:
-    best: tuple[int, int] = (0, 0)
-    tag: Tag | None = None
-    for name, taggers in labels:
-        for tagger in taggers:
-            if (tagger.needs_words and tagger not in likely) or (tagger.needs_activity and not said.name):
-                continue
-            if (found := tagger.found(said, subject, text)) is None:
-                continue
-            by, matched, count = found
-            if (STRENGTH[by], count) > best:
-                best, tag = (STRENGTH[by], count), Tag(value=name, tagger=by, matched=matched)
-    return tag
+class _Key:
+    """A number's pattern, read. A text without its literal, or without so many digits in a row, has none."""
 
+    __slots__ = ("digits", "literal", "name", "pattern")
 
-def _with_taggers(labels: dict[str, Label]) -> dict[str, Label]:
-    return {name: label for name, label in labels.items() if label.taggers}
+    def __init__(self, name: str, pattern: str) -> None:
+        self.name = name
+        self.literal, self.pattern = _literal(pattern), _pattern(pattern)
+        self.digits = max(map(len, re.findall("#+", pattern)), default=0)
 
 
 def _pattern(pattern: str) -> re.Pattern[str]:
