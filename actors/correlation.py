@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 from msgspec import Struct
 
 from actors.conversation import Conversation
+from actors.labels import NO_TAGS
 from actors.rules.correlation import ANY, NO_RULES, CorrelationRules, Window
-from actors.tagging import NO_TAGS
 from protocol.entities import Relation, RelationKind, Status, Tag, Tags
 from protocol.ids import conversation_of
 from protocol.inbound import (

@@ -17,8 +17,9 @@ from actors.decision import Decision, before, keyed, repeat
 from actors.identifying import NOTHING_NEW, Identified
 from actors.journey import Journey
 from actors.keeping import conflict, keep
+from actors.labels import NO_TAGS
 from actors.policy import Policy
-from actors.tagging import NO_TAGS, tags_of, with_before
+from actors.tagging import tags_of, with_before
 from protocol.entities import Relation, Status, Tags
 from protocol.errors import Code, Refusal
 from protocol.events import ActivitySeen, AnyEvent

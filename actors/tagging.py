@@ -6,36 +6,18 @@ labels the one with the most different words found counts, then the taxonomy's o
 stronger evidence alone: one issue does not change its topic with every word.
 """
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
-
-from msgspec import Struct
-
-from actors.expressions import Expression
-from actors.rules.taxonomy import DIMENSIONS, NAMES, NO_TAXONOMY, Tagger, Taxonomy
+from actors.labels import KEYS_MAX, NO_TAGS, STRENGTH, Labels, said_by
+from actors.rules.taxonomy import NO_TAXONOMY, Taxonomy
 from protocol.entities import Tag, Tags
-from protocol.inbound import ActivityArrived, InboundEvent, InteractionBegan, MessageArrived
-
-TEXT_READ_MAX = 4_000
-"""Characters of a text that are looked at: what a mail is about stands at its beginning."""
-KEYS_MAX = 16
-"""Keys of one interaction, and of one conversation: a list of claims is about none of them."""
-MATCHED_MAX = 120
-STRENGTH = {"agent": 6, "channel": 5, "rule": 4, "subject": 3, "classifier": 2, "words": 1, "before": 0}
-
-_SEPARATORS = re.compile(r"[\s\-./]+")
-_WORD = re.compile(r"\w+")
-_DIGITS = re.compile(r"\d+")
-NO_TAGS = Tags()
+from protocol.inbound import InboundEvent
 
 
 def tags_of(event: InboundEvent, taxonomy: Taxonomy) -> Tags:
     """What the taxonomy finds in an event; `NO_TAGS` where that is nothing. A machine's answer is about nothing."""
     if taxonomy is NO_TAXONOMY:
         return NO_TAGS
-    said = _said(event)
-    return NO_TAGS if said is None else _compiled(taxonomy).read(said)
+    said = said_by(event)
+    return NO_TAGS if said is None else _labels(taxonomy).read(said)
 
 
 def with_before(found: Tags, seen: Tags) -> Tags:
@@ -92,265 +74,17 @@ def _newer(known: Tag | None, found: Tag | None) -> Tag | None:
     return found if stronger or corrected else None
 
 
-# What an event says
-
-
-class _Said(Struct, frozen=True):
-    kind: str
-    channel: str
-    account: str
-    subject: str = ""
-    text: str = ""
-    name: str = ""
-    properties: dict[str, Any] = {}
-
-
-def _said(event: InboundEvent) -> _Said | None:
-    channel, account = event.channel, event.account
-    match event.data:
-        case MessageArrived(automatic="", subject=subject, text=text):
-            return _Said("message", channel, account, subject, text[:TEXT_READ_MAX])
-        case InteractionBegan(subject=subject):
-            return _Said("start", channel, account, subject)
-        case ActivityArrived(name=name, properties=properties):
-            return _Said("activity", channel, account, "", "", name, properties)
-        case _:
-            return None
-
-
-class _Words:
-    """A text as words, made once for all taggers."""
-
-    def __init__(self, text: str) -> None:
-        self.folded = text.casefold()
-        words = _WORD.findall(self.folded)
-        self.every = frozenset(words)
-        self.line = f" {' '.join(words)} "
-
-
-_NO_WORDS = _Words("")
-
-# Taxonomies, compiled
-
-
-class _Phrases:
-    """Words and phrases to look for."""
-
-    def __init__(self, phrases: Sequence[str]) -> None:
-        given: dict[str, str] = {}
-        prefixes: dict[str, str] = {}
-        for phrase in phrases:
-            words = " ".join(_WORD.findall(phrase.casefold()))
-            (prefixes if phrase.endswith("*") else given)[words] = phrase
-        self._singles = frozenset(words for words in given if " " not in words)
-        # As they stand in a text's line, between blanks; the others begin a word.
-        self._longer = {f" {words} ": words for words in given if " " in words} | {
-            f" {words}": words for words in prefixes
-        }
-        self._spelled = given | prefixes
-        self._prefixes = prefixes
-
-    def begin(self) -> Iterable[tuple[str, bool]]:
-        """What each begins with, a word, or a part of one (True)."""
-        for words in self._spelled:
-            yield (words, True) if words in self._prefixes else (words.partition(" ")[0], False)
-
-    def found(self, text: _Words) -> list[str]:
-        """Those that occur, as the taxonomy spells them, in its order."""
-        found = {words for place, words in self._longer.items() if place in text.line}
-        found |= self._singles & text.every
-        return [phrase for words, phrase in self._spelled.items() if words in found] if found else []
-
-
-class _Tagger:
-    """One tagger, read. `found` says by what, what matched, and how many different words."""
-
-    def __init__(self, given: Tagger) -> None:
-        self._given = given
-        self._words, self._subject = _Phrases(given.words), _Phrases(given.subject)
-        self._values = [value.casefold() for value in given.values]
-        self._rule = Expression(given.rule, NAMES) if given.rule else None
-        self.needs_words = bool(given.words or given.subject)
-        self.needs_activity = bool(given.property or given.activity)
-
-    def begin(self) -> Iterable[tuple[str, bool]]:
-        """What its words begin with: without any of it in the text it does not hold."""
-        return (*self._words.begin(), *self._subject.begin())
-
-    def found(self, said: _Said, subject: _Words, text: _Words) -> tuple[str, str, int] | None:
-        given = self._given
-        if (given.channels and said.channel not in given.channels) or (
-            given.accounts and said.account not in given.accounts
-        ):
-            return None
-        if given.activity and said.name != given.activity:
-            return None
-        by, matched, count = "", "", 1
-        if given.accounts:
-            by, matched = "channel", said.account
-        elif given.channels:
-            by, matched = "channel", said.channel
-        if given.activity:
-            by, matched = "channel", said.name
-        if given.property:
-            if (value := self._value(said.properties.get(given.property))) is None:
-                return None
-            by, matched = "channel", f"{given.property}: {value}"
-        if self._rule is not None:
-            if not self._rule.holds(_names(said)):
-                return None
-            by, matched = "rule", given.rule
-        if given.subject:
-            if not (phrases := self._subject.found(subject)):
-                return None
-            by, matched, count = "subject", ", ".join(phrases), len(phrases)
-        if given.words:
-            if not (phrases := self._words.found(text)):
-                return None
-            by, matched, count = "words", ", ".join(phrases), len(phrases)
-        return (by, matched[:MATCHED_MAX], count) if by else None
-
-    def _value(self, value: object) -> str | None:
-        if not isinstance(value, str | int) or isinstance(value, bool):
-            return None
-        text = str(value).casefold()
-        for wanted in self._values:
-            if text == wanted or (wanted.endswith("*") and text.startswith(wanted[:-1])):
-                return str(value)
-        return None
-
-
-def _names(said: _Said) -> Mapping[str, Any]:
-    return {name: getattr(said, name) for name in NAMES}
-
-
-class _Place(Struct, frozen=True):
-    """Where a tagger stands in the taxonomy: of which label, and in the dimension's order before which others."""
-
-    dimension: str
-    label: str
-    tagger: _Tagger
-
-
-class _Compiled:
-    """A taxonomy whose words, patterns and expressions are read. Of a large one few taggers are looked at: those of
-    whose words there is one, and those that need none."""
-
-    def __init__(self, taxonomy: Taxonomy) -> None:
-        self._places = [
-            _Place(dimension, name, _Tagger(tagger))
-            for dimension in DIMENSIONS
-            for name, label in taxonomy.labels(dimension).items()
-            for tagger in label.taggers
-        ]
-        self._keys = [_Key(name, pattern) for name, patterns in taxonomy.keys.items() for pattern in patterns]
-        self._by_word: dict[str, set[int]] = {}
-        self._by_part: dict[str, set[int]] = {}
-        self._of_activities: set[int] = set()
-        self._of_all: set[int] = set()
-        for at, place in enumerate(self._places):
-            if place.tagger.needs_words:
-                for beginning, part in place.tagger.begin():
-                    into, key = (self._by_part, f" {beginning}") if part else (self._by_word, beginning)
-                    into.setdefault(key, set()).add(at)
-            elif place.tagger.needs_activity:
-                self._of_activities.add(at)
-            else:
-                self._of_all.add(at)
-        self._words = frozenset(self._by_word)
-
-    def read(self, said: _Said) -> Tags:
-        if not self._places and not self._keys:
-            return NO_TAGS
-        subject = _Words(said.subject) if said.subject else _NO_WORDS
-        text = _Words(f"{said.subject}\n{said.text}")
-        found = self._strongest(sorted(self._likely(said, text)), said, subject, text)
-        keys = self._keys_in(text.folded)
-        return Tags(**found, keys=keys) if found or keys else NO_TAGS
-
-    def _likely(self, said: _Said, text: _Words) -> set[int]:
-        """The taggers that may hold, by their places."""
-        likely = set(self._of_all)
-        if said.name:
-            likely |= self._of_activities
-        for word in text.every & self._words:
-            likely |= self._by_word[word]
-        if self._by_part:
-            distinct = f" {' '.join(text.every)}"
-            for part, places in self._by_part.items():
-                if part in distinct:
-                    likely |= places
-        return likely
-
-    def _strongest(self, likely: Iterable[int], said: _Said, subject: _Words, text: _Words) -> dict[str, Tag]:
-        """By dimension the tag of the strongest evidence; of equals the first in the taxonomy's order."""
-        best: dict[str, tuple[int, int]] = {}
-        tags: dict[str, Tag] = {}
-        for at in likely:
-            place = self._places[at]
-            if (place.tagger.needs_activity and not said.name) or (
-                found := place.tagger.found(said, subject, text)
-            ) is None:
-                continue
-            by, matched, count = found
-            if (STRENGTH[by], count) > best.get(place.dimension, (0, 0)):
-                best[place.dimension] = (STRENGTH[by], count)
-                tags[place.dimension] = Tag(value=place.label, tagger=by, matched=matched)
-        return tags
-
-    def _keys_in(self, folded: str) -> tuple[str, ...]:
-        found: dict[str, None] = {}
-        run = -1
-        for key in self._keys:
-            if key.literal not in folded:
-                continue
-            run = max(map(len, _DIGITS.findall(folded)), default=0) if run < 0 else run
-            if run < key.digits:
-                continue
-            for match in key.pattern.finditer(folded):
-                if (start := match.start()) and folded[start - 1].isalnum():
-                    continue  # The end of a longer word.
-                found[f"{key.name}:{_SEPARATORS.sub('', match.group()).upper()}"] = None
-                if len(found) > KEYS_MAX:
-                    return ()
-        return tuple(found)
-
-
-class _Key:
-    """A number's pattern, read. A text without its literal, or without so many digits in a row, has none."""
-
-    __slots__ = ("digits", "literal", "name", "pattern")
-
-    def __init__(self, name: str, pattern: str) -> None:
-        self.name = name
-        self.literal, self.pattern = _literal(pattern), _pattern(pattern)
-        self.digits = max(map(len, re.findall("#+", pattern)), default=0)
-
-
-def _pattern(pattern: str) -> re.Pattern[str]:
-    """The expression of a number's pattern, for folded text. Linear: each place is one character, and separators are
-    one or none. It begins with its first letters, which are looked for as fast as memory is read."""
-    places = {"#": r"\d", "@": r"[^\W\d_]", " ": r"[\s\-./]?", "-": r"[\s\-./]?", "/": r"[\s\-./]?", ".": r"[\s\-./]?"}
-    body = "".join(places.get(character) or re.escape(character) for character in pattern.casefold())
-    return re.compile(rf"{body}(?!\w)")
-
-
-def _literal(pattern: str) -> str:
-    """The longest run of letters and digits that the numbers of a pattern have."""
-    return max(re.findall(r"[^\W_]+", pattern.casefold()), key=len, default="")
-
-
 COMPILED_MAX = 8
-"""Taxonomies that are kept compiled: a policy's versions live beside each other while conversations are pinned."""
-_kept: dict[int, tuple[Taxonomy, _Compiled]] = {}
+"""Taxonomies that are kept read: a policy's versions live beside each other while conversations are pinned."""
+_kept: dict[int, tuple[Taxonomy, Labels]] = {}
 
 
-def _compiled(taxonomy: Taxonomy) -> _Compiled:
+def _labels(taxonomy: Taxonomy) -> Labels:
     # By identity: a taxonomy holds dicts, so it has no hash, and one version is one object. It is kept with what was
     # made of it, so that its number is not another one's meanwhile.
     known = _kept.get(id(taxonomy))
     if known is None:
         if len(_kept) >= COMPILED_MAX:
             del _kept[next(iter(_kept))]
-        known = _kept[id(taxonomy)] = (taxonomy, _Compiled(taxonomy))
+        known = _kept[id(taxonomy)] = (taxonomy, Labels(taxonomy))
     return known[1]

@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
+from actors.labels import KEYS_MAX, NO_TAGS
 from actors.policy import Policy
 from actors.rules.correlation import CorrelationRules
 from actors.rules.taxonomy import NO_TAXONOMY, Label, Tagger, Taxonomy
-from actors.tagging import KEYS_MAX, NO_TAGS, merged, news, tags_of
+from actors.tagging import merged, news, tags_of
 from protocol.entities import Tag, Tags
 from protocol.inbound import (
     ActivityArrived,
