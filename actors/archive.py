@@ -15,10 +15,13 @@ from typing import Protocol, assert_never
 from actors import retention
 from actors.fault import Fault
 from actors.lines import Line
-from actors.projection import project
+from actors.policies import unpacked
+from actors.projection import entries_of, project
 from actors.retention import Prunable, Retention
 from protocol.archive import Changes
 from protocol.errors import ThroughlineError
+from protocol.events import PolicyApplied
+from protocol.ids import POLICY
 from protocol.journal import Record
 from protocol.links import AnyLink, AnyToArchive, ArchivedIs, HeadIs, SnapshotTaken, TrimTo
 
@@ -94,6 +97,14 @@ class ArchiveStore(Prunable, Protocol):
         """Empties it, position 0."""
         ...
 
+    async def redrop(self) -> None:
+        """Drops again what retention had dropped before it was emptied."""
+        ...
+
+    async def policy(self) -> tuple[int, bytes] | None:
+        """The newest applied version of the policy, and its rules' bytes."""
+        ...
+
     async def close(self) -> None:
         """Closes and unlocks it."""
         ...
@@ -138,8 +149,11 @@ class Archive:
         await self._check_first(had)
         self.position = await self._store.adopt(await self._journal.generation())
         self._opened = True
+        if self._retention is not None and (newest := await self._store.policy()) is not None:
+            self._retention.policy_is(unpacked(*newest))
         self._say_position()
         await self.catch_up()
+        await self._store.redrop()
 
     async def catch_up(self) -> None:
         """Follows the journal to where it is now."""
@@ -152,9 +166,10 @@ class Archive:
         clock = asyncio.get_running_loop().time
         since_s = clock()
         while True:
-            if self.position >= self._head and not self._ready_snapshots():
-                if self._draining:
-                    return
+            idle = self.position >= self._head and not self._ready_snapshots()
+            if idle and self._draining:
+                return
+            if idle and not self._retaining:
                 if not self._moved.is_set() and await self._store.index():
                     continue
                 await self._something()
@@ -179,9 +194,11 @@ class Archive:
         """Closes the store."""
         await self._store.close()
 
-    def status(self) -> dict[str, int]:
+    def status(self) -> dict[str, object]:
         """Figures for operators."""
-        return {"position": self.position, "head": self._head, "events": self.events, "snapshots": len(self._snapshots)}
+        counted = {"position": self.position, "head": self._head, "events": self.events}
+        retained = self._retention.status() if self._retention is not None else {}
+        return {**counted, "snapshots": len(self._snapshots), "retention": retained}
 
     # Lines
 
@@ -257,10 +274,25 @@ class Archive:
         if not records:
             return 0
         await self._store.apply(project(records))
+        self._hear_policy(records)
         self.position = records[-1].position
         self.events += sum(record.entries for record in records)
         self._say_position()
         return len(records)
+
+    def _hear_policy(self, records: Sequence[Record]) -> None:
+        """Retention goes by the newest version of the policy, from here on."""
+        if self._retention is None:
+            return
+        for record in records:
+            if record.customer == POLICY:
+                for _, _, event in entries_of(record):
+                    if isinstance(event, PolicyApplied):
+                        self._retention.policy_is(unpacked(event.version, event.body))
+
+    @property
+    def _retaining(self) -> bool:
+        return self._retention is not None and self._retention.under_way
 
     def _ready_snapshots(self) -> list[SnapshotTaken]:
         return [snapshot for snapshot in self._snapshots.values() if snapshot.position <= self.position]
@@ -290,7 +322,8 @@ def pause_s(gather_s: float, *, records: int, within_s: float, took_s: float) ->
 async def rebuild(journal: JournalReader, store: ArchiveStore, on_progress: Callable[[int, int], None]) -> int:
     """Makes an opened archive anew from the journal; `on_progress` gets (position, head). Returns the events applied.
 
-    The archive is usable only when this returns; interrupted, it catches up from where it came to at the next start.
+    What retention had dropped is dropped again. The archive is usable only when this returns; interrupted, it catches
+    up from where it came to at the next start.
     """
     head = await journal.position()
     await store.reset()
@@ -304,4 +337,5 @@ async def rebuild(journal: JournalReader, store: ArchiveStore, on_progress: Call
         await store.apply(project(records))
         events += sum(record.entries for record in records)
         on_progress(position, head)
+    await store.redrop()
     return events

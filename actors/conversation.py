@@ -50,6 +50,7 @@ from protocol.events import (
     DeliveryReplayed,
     DeliverySent,
     DeliveryUncertain,
+    FactDropped,
     FieldMissing,
     HandoffAccepted,
     HandoffDeclined,
@@ -281,7 +282,7 @@ def evolve(state: Conversation, event: AnyEvent, encoded: bytes) -> Conversation
             work.handoff = handoff_states.evolve(work.handoff, event)
         case NoteAdded():
             _work(state).actions += 1
-        case DeliveryConfirmed() | ContextRefused() | ActivityCarried():
+        case DeliveryConfirmed() | ContextRefused() | ActivityCarried() | FactDropped():
             pass
         case _:
             raise AssertionError(f"{type(event).__name__} is not a conversation's event")

@@ -17,6 +17,7 @@ from actors.rules.context import ContextRules
 from actors.rules.correlation import NO_RULES, CorrelationRules
 from actors.rules.handoffs import Handoffs
 from actors.rules.identity import IdentityRules
+from actors.rules.retention import RetentionRules
 from actors.rules.taxonomy import NO_TAXONOMY, Taxonomy
 
 DAY_MS = 86_400_000
@@ -75,7 +76,7 @@ class Policy(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """Before the second attempt; doubles with each one."""
     backoff_max_ms: int = 600_000
     once_keys_ms: int = 30 * DAY_MS
-    """How long a repeat of an input is recognised."""
+    """How long a repeat of an input is recognised, whatever `retention` drops meanwhile."""
     handoffs: Handoffs = field(default_factory=Handoffs)
     context: ContextRules = field(default_factory=ContextRules)
     identity: IdentityRules = field(default_factory=IdentityRules)
@@ -84,6 +85,8 @@ class Policy(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """What each channel's contacts must bring."""
     taxonomy: Taxonomy = NO_TAXONOMY
     correlation: CorrelationRules = NO_RULES
+    retention: RetentionRules = RetentionRules()
+    """How long what is over is kept. The newest version's, also of conversations that are pinned to an earlier one."""
 
     def at(self, version: int) -> "Policy":
         """The rules that hold for what was begun under `version`."""

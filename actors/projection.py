@@ -241,11 +241,17 @@ def _contents(at: Place, event: ev.AnyEvent) -> Iterable[Patch]:
             yield at.change("outbox", event.delivery, **outbox_changes(event))
         case ev.DeliveryDead():
             yield at.change(
-                "outbox", event.delivery, state="dead", code=event.code, reason=event.reason, next_at_ms=None
+                "outbox",
+                event.delivery,
+                state="dead",
+                code=event.code,
+                reason=event.reason,
+                next_at_ms=None,
+                dead_at_ms=event.at_ms,
             )
             yield action_row(at, event, "delivery_dead", event.delivery)
         case ev.DeliveryReplayed():
-            yield at.change("outbox", event.delivery, state="queued", next_at_ms=event.at_ms)
+            yield at.change("outbox", event.delivery, state="queued", next_at_ms=event.at_ms, dead_at_ms=None)
             yield action_row(at, event, "delivery_replayed", event.delivery)
         case ev.DeliveryConfirmed():
             yield at.change("outbox", event.delivery, confirmed=event.status, code=event.code)
@@ -307,6 +313,8 @@ def _contents(at: Place, event: ev.AnyEvent) -> Iterable[Patch]:
             yield action_row(at, event, "replay_refused", event.quarantine)
         case ev.FieldMissing():
             pass  # All of it is in `event`, of which `missing_field` is a view.
+        case ev.FactDropped():
+            pass  # It is only met where what was left is looked at again: no journal has it.
         case ev.ConversationOpened():
             pass  # All of it is in `conversation`, `work` and `relation`.
         case _:

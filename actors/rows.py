@@ -76,6 +76,7 @@ def outbox_row(at: Place, event: ev.MessageQueued) -> Patch:
         queued_at_ms=event.at_ms,
         next_at_ms=event.at_ms,
         sent_at_ms=None,
+        dead_at_ms=None,
         external_id="",
         code="",
         reason="",

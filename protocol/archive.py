@@ -67,3 +67,27 @@ class Due(Struct, frozen=True):
 
     customer: str
     due_ms: int
+
+
+class Bounds(Struct, kw_only=True, frozen=True):
+    """What one run of retention drops: of each kind what was over before that time; 0: nothing of it."""
+
+    at_ms: int
+    """When the run began."""
+    policy: int
+    """The version of the policy that says so."""
+    closed_conversations_ms: int = 0
+    quarantine_open_ms: int = 0
+    quarantine_replayed_ms: int = 0
+    sent_deliveries_ms: int = 0
+    dead_letters_ms: int = 0
+    identity_reviews_ms: int = 0
+    once_keys_ms: int = 0
+    """Once-keys of what is dropped stay, where they are not older than this."""
+
+
+class Dropped(Struct, frozen=True):
+    """That retention dropped something: when, and under which version of the policy; 0: before either was noted."""
+
+    at_ms: int
+    policy: int

@@ -583,6 +583,11 @@ class CustomerErased(Event, kw_only=True, frozen=True, tag="CustomerErased"):
     reason: str
 
 
+class FactDropped(Event, kw_only=True, frozen=True, tag="FactDropped"):
+    """What retention left of a fact of a conversation that is over: its `once`, for as long as a repeat of the input
+    may still come. Never journaled: it stands in the archive, in the fact's place."""
+
+
 AnyEvent = (
     ConversationOpened
     | InteractionStarted
@@ -634,6 +639,7 @@ AnyEvent = (
     | CustomerErased
     | ReplayBegun
     | ReplayRefused
+    | FactDropped
 )
 
 EVENT_TYPES = frozenset(member.__name__ for member in get_args(AnyEvent))

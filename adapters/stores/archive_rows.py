@@ -10,19 +10,20 @@ from collections.abc import Sequence, Set
 from functools import cache
 from operator import itemgetter
 
+import msgspec
+
 from adapters.stores import archive_search
 from adapters.stores.archive_queries import HASH
-from adapters.stores.archive_schema import ARCHIVE, TABLES
+from adapters.stores.archive_schema import ARCHIVE, RETENTION_TABLES, TABLES
 from adapters.stores.connection import checkpoint, overwriting, transaction
 from protocol.archive import Changes, Patch
+from protocol.events import PolicyApplied
+from protocol.ids import POLICY
 from protocol.links import SnapshotTaken
 
 Key = tuple[str | int, ...]
 Shape = tuple[str, str, tuple[str, ...], tuple[str, ...]]
 """What makes two patches one statement: table, verb, columns, columns to fill."""
-
-PRUNE_CONVERSATIONS = 500
-"""Conversations one step of `prune` removes: it holds the writer for some tens of milliseconds."""
 
 
 def apply(db: sqlite3.Connection, changes: Changes) -> None:
@@ -52,26 +53,6 @@ def save_snapshots(db: sqlite3.Connection, snapshots: Sequence[SnapshotTaken]) -
         )
 
 
-def prune(db: sqlite3.Connection, before_ms: int) -> int:
-    """Drops what was over before then, some of it: called again until it returns 0. Returns the rows dropped.
-
-    A stream keeps its numbering for whoever loads it without a snapshot: of a closed conversation the opening, without
-    its subject, and the closing stay, and its row, without words; a quarantined input's event stays without the input.
-    """
-    with transaction(db):
-        gone = db.execute(_OVER, {"before": before_ms, "limit": PRUNE_CONVERSATIONS}).fetchall()
-        if gone:
-            db.execute("UPDATE meta SET value = max(value, ?) WHERE key = 'pruned_before_ms'", (before_ms,))
-        for (conversation,) in gone:
-            archive_search.forget(db, conversation)
-        dropped = sum(db.executemany(sql, gone).rowcount for sql in _PRUNE_CONVERSATION)
-        db.executemany(_STRIP_OPENING, gone)
-        for sql in _STRIP_QUARANTINED:
-            db.execute(sql, {"before": before_ms})
-        dropped += sum(db.execute(sql, {"before": before_ms}).rowcount for sql in _PRUNE_OLD)
-    return dropped
-
-
 def erase(db: sqlite3.Connection, customer: str, changes: Changes) -> None:
     """Puts all rows of a customer anew. `changes` has their events with new bodies, and all that follows from them; and
     of others' events that named them, what changes. Nothing is left of the old rows in the file or in the full text.
@@ -95,17 +76,29 @@ def erase(db: sqlite3.Connection, customer: str, changes: Changes) -> None:
 
 
 def reset(db: sqlite3.Connection, generation: str) -> None:
-    """Empties the archive: position 0, to follow the journal of `generation`."""
+    """Empties the archive: position 0, to follow the journal of `generation`. What retention dropped stays noted."""
     with transaction(db):
         # First those that keep tables of their own, which go with them.
         for like in ("CREATE VIRTUAL TABLE %", "%"):
             names = "SELECT type, name FROM sqlite_schema WHERE type IN ('table', 'view') AND sql LIKE ?"
             for kind, name in db.execute(names, (like,)).fetchall():
-                db.execute(f"DROP {kind} {name}")
+                if name not in RETENTION_TABLES:
+                    db.execute(f"DROP {kind} {name}")
         for step in ARCHIVE.steps:
             for statement in step:
                 db.execute(statement)
         db.execute("UPDATE meta SET value = ? WHERE key = 'generation'", (generation,))
+        db.execute("INSERT INTO meta SELECT 'redrop', 1 WHERE EXISTS (SELECT 1 FROM retention)")
+
+
+def policy(db: sqlite3.Connection) -> tuple[int, bytes] | None:
+    """The newest version of the policy and its rules' bytes; None where only the settings' is known."""
+    newest = "SELECT seq, body FROM event WHERE stream = ? AND type = 'PolicyApplied' ORDER BY seq DESC LIMIT 1"
+    row = db.execute(newest, (POLICY,)).fetchone()
+    if row is None:
+        return None
+    applied = msgspec.json.decode(row[1], type=PolicyApplied)
+    return applied.version, applied.body
 
 
 def adopt(db: sqlite3.Connection, generation: str) -> int:
@@ -228,38 +221,6 @@ def _is(name: str) -> str:
     return " AND ".join(f"{column} = ?" for column in TABLES[name].key)
 
 
-_OVER = """
-    SELECT conversation FROM conversation AS c WHERE closed_at_ms < :before AND NOT EXISTS (
-        -- Its words belong to a conversation that is not over so long yet.
-        SELECT 1 FROM moved JOIN conversation AS home ON home.conversation = moved.conversation
-        WHERE moved.origin = c.conversation AND (home.status <> 'closed' OR home.closed_at_ms >= :before))
-    ORDER BY closed_at_ms LIMIT :limit"""
-_PRUNE_CONVERSATION = (
-    *(
-        f"DELETE FROM {table} WHERE conversation = ?"
-        for table in (
-            "interaction",
-            "interaction_key",
-            "relation",
-            "correction",
-            "repeat_contact",
-            "attachment",
-            "context_item",
-            "context_value",
-            "context_withheld",
-            "channel_switch",
-            "handoff",
-        )
-    ),
-    # Its row stays, empty of words: a load finds the streams of a customer by it. Without a time of closing it is not
-    # looked at again.
-    "UPDATE conversation SET subject = '', owner = '', closed_at_ms = NULL WHERE conversation = ?",
-    "DELETE FROM moved WHERE origin = ?",
-    *(f"DELETE FROM {table} WHERE stream = ?" for table in ("action", "timer")),
-    "DELETE FROM outbox WHERE delivery IN (SELECT delivery FROM (SELECT ? AS c) JOIN outbox "
-    "ON delivery > c || '.' AND delivery < c || '/')",
-    "DELETE FROM event WHERE stream = ? AND type NOT IN ('ConversationOpened', 'ConversationClosed')",
-)
 _OF_CONVERSATION = ("moved", *(name for name, table in TABLES.items() if table.key[0] == "conversation"))
 _OF_STREAM = (*(name for name, table in TABLES.items() if table.key[0] == "stream" and name != "event"), "quarantine")
 _OF_CUSTOMER = ("identity", "identity_review", "snapshot", "customer")
@@ -277,22 +238,3 @@ _ERASE_CUSTOMER = (
 )
 ERASED_TABLES = frozenset({*_OF_CONVERSATION, *_OF_STREAM, *_OF_CUSTOMER, "event", "outbox"})
 """Those that an erasure reaches: a table that the projection writes and that is not here keeps what it has."""
-_STRIP_OPENING = (
-    "UPDATE event SET body = json_remove(body, '$.subject', '$.carried') "
-    "WHERE stream = ? AND type = 'ConversationOpened'"
-)
-_STRIP_QUARANTINED = (
-    """
-    UPDATE event SET body = json_set(body, '$.raw', '')
-    WHERE (stream, seq) IN (SELECT stream, seq FROM quarantine WHERE at_ms < :before)""",
-    # What it was edited to, each time.
-    """
-    UPDATE event SET body = json_set(body, '$.raw', '')
-    WHERE type = 'ReplayBegun' AND stream IN (SELECT stream FROM quarantine WHERE at_ms < :before)
-    AND json_extract(body, '$.quarantine') IN (SELECT quarantine FROM quarantine WHERE at_ms < :before)""",
-)
-_PRUNE_OLD = (
-    "DELETE FROM quarantine WHERE at_ms < :before",
-    "DELETE FROM identity_review WHERE coalesce(closed_at_ms, found_at_ms) < :before",
-    "DELETE FROM outbox WHERE sent_at_ms < :before",
-)

@@ -479,8 +479,35 @@ _IDENTITY = (
     "CREATE INDEX identity_review_open ON identity_review (found_at_ms) WHERE closed_at_ms IS NULL",
 )
 
+_RETENTION = (
+    "ALTER TABLE outbox ADD COLUMN dead_at_ms INTEGER",
+    """UPDATE outbox SET dead_at_ms = (
+        SELECT max(at_ms) FROM event WHERE event.stream = outbox.conversation AND type = 'DeliveryDead'
+        AND body ->> '$.delivery' = outbox.delivery)
+    WHERE state = 'dead'""",
+    """CREATE TABLE IF NOT EXISTS dropped (
+        kind TEXT NOT NULL,
+        id TEXT NOT NULL,
+        at_ms INTEGER NOT NULL,
+        policy INTEGER NOT NULL,
+        position INTEGER NOT NULL,
+        PRIMARY KEY (kind, id)) WITHOUT ROWID""",
+    """CREATE TABLE IF NOT EXISTS retention (
+        kind TEXT PRIMARY KEY,
+        before_ms INTEGER NOT NULL,
+        at_ms INTEGER NOT NULL,
+        policy INTEGER NOT NULL,
+        dropped INTEGER NOT NULL) WITHOUT ROWID""",
+    # What was dropped before it was noted.
+    """INSERT OR IGNORE INTO dropped SELECT 'conversation', conversation, 0, 0, position
+    FROM conversation WHERE status = 'closed' AND closed_at_ms IS NULL""",
+    "CREATE INDEX event_dropped ON event (at_ms) WHERE type = 'FactDropped'",
+)
+RETENTION_TABLES = ("dropped", "retention")
+"""They say what there was, and stay when the archive is made anew."""
+
 ARCHIVE = Schema(
     name="archive",
     application_id=0x54684C61,  # "ThLa"
-    steps=(_FIRST, _HANDOFFS, _CONTEXT, _POLICY, _CAPTURE, SEARCH_SCHEMA, _RELATIONS, _IDENTITY),
+    steps=(_FIRST, _HANDOFFS, _CONTEXT, _POLICY, _CAPTURE, SEARCH_SCHEMA, _RELATIONS, _IDENTITY, _RETENTION),
 )

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from adapters.stores import archive_losses, archive_search, archive_timeline, connection, migrations
+from adapters.stores import archive_losses, archive_retention, archive_search, archive_timeline, connection, migrations
 from adapters.stores import archive_queries as queries
 from adapters.stores import archive_rows as rows
 from adapters.stores.archive_schema import ARCHIVE
@@ -17,7 +17,7 @@ from adapters.stores.archive_timeline import Before, Wanted
 from adapters.stores.connection import Connection, Runs, checkpoint, open_reader, open_writer
 from adapters.stores.errors import StoreFailed
 from adapters.stores.locks import FileLock
-from protocol.archive import Changes, Due, StoredEvent, StoredSnapshot
+from protocol.archive import Bounds, Changes, Dropped, Due, StoredEvent, StoredSnapshot
 from protocol.entities import ConversationSummary
 from protocol.links import SnapshotTaken
 
@@ -41,13 +41,19 @@ class ArchiveWrites:
         """Keeps the newest snapshot of each customer."""
         await self._writer().run(rows.save_snapshots, snapshots)
 
-    async def prune(self, before_ms: int) -> int:
-        """Retention: drops closed conversations, quarantine and sent deliveries of before then, in short steps.
-        Returns the rows dropped."""
-        dropped = 0
-        while step := await self._writer().run(rows.prune, before_ms):
-            dropped += step
-        return dropped
+    async def drop(self, bounds: Bounds) -> dict[str, int]:
+        """Retention: one short step of dropping what was over before `bounds`. Returns how many of each kind went;
+        empty: there is no more."""
+        return await self._writer().run(archive_retention.drop, bounds)
+
+    async def redrop(self) -> None:
+        """Drops again what had been dropped before this archive was made anew, in short steps."""
+        while await self._writer().run(archive_retention.redrop):
+            pass
+
+    async def policy(self) -> tuple[int, bytes] | None:
+        """The newest applied version of the policy, and its rules' bytes."""
+        return await self._writer().run(rows.policy)
 
     async def index(self) -> int:
         """Brings the full text a step nearer to the archive's position; returns the events looked at, 0 at the end."""
@@ -185,6 +191,14 @@ class ArchiveReads:
             limit=limit,
             before=before,
         )
+
+    async def dropped(self, kind: str, id: str) -> Dropped | None:
+        """That retention dropped this `conversation`, `quarantine` or `delivery`; None where it did not."""
+        return await self._reader().run(archive_retention.dropped, kind, id)
+
+    async def retained(self) -> list[dict[str, int | str]]:
+        """How far retention has come with each kind (see `archive_retention`)."""
+        return await self._reader().run(archive_retention.retained)
 
     async def identity_reviews(
         self, *, shared_after: int, limit: int = 100, before: tuple[int, str, str, str] | None = None

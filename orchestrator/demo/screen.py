@@ -166,6 +166,8 @@ def _told(event: AnyEvent) -> tuple[str, str]:
             return event.channel, event.name
         case e.PastImported():
             return "", event.conversation
+        case e.FactDropped():
+            return "", ""
         case e.FieldMissing():
             return event.channel, f"{event.field} is not known"
         case e.InputQuarantined() | e.QuarantineReplayed() | e.ReplayBegun() | e.ReplayRefused():

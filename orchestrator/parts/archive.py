@@ -5,6 +5,7 @@ from pathlib import Path
 from actors.archive import Archive
 from actors.retention import Dated, Prunable, Retention
 from adapters.attachments import AttachmentStore
+from orchestrator.first_policy import policy_of
 from orchestrator.parts.surroundings import Surroundings
 from orchestrator.switchboard import Arrival
 
@@ -53,10 +54,8 @@ class ArchivePart:
         return dict(self._archive.status())
 
 
-def _retention(given: Surroundings, journal: Dated, store: Prunable) -> Retention | None:
+def _retention(given: Surroundings, journal: Dated, store: Prunable) -> Retention:
     settings = given.settings
-    if not settings.retention_days:
-        return None
     return Retention(
         journal,
         store,
@@ -64,4 +63,5 @@ def _retention(given: Surroundings, journal: Dated, store: Prunable) -> Retentio
         kept_ms=round(settings.retention_days * 86_400_000),
         trims=settings.durability == "full",
         now_ms=given.now_ms,
+        policy=policy_of(settings),
     )

@@ -209,6 +209,7 @@ SAMPLES: list[ev.AnyEvent] = [
         template="chat",
         action="ask_agent",
     ),
+    ev.FactDropped(at_ms=AT_MS, once=ev.Once(7, 8)),
 ]
 
 OWN = (
@@ -240,6 +241,7 @@ WRITES: dict[type[ev.AnyEvent], dict[str, dict[str, Any] | None]] = {
     },
     ev.AutomaticReplyReceived: {},
     ev.ActivitySeen: {},
+    ev.FactDropped: {},
     ev.InteractionWentOn: {"timer": {"due_ms": AT_MS + 9}},
     ev.InteractionTagged: {"interaction": {"topic": "bill"}, "interaction_key": {}},
     ev.RepeatContactFound: {

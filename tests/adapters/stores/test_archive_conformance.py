@@ -18,6 +18,7 @@ from protocol.handoffs import HandoffPackage, PackageItem
 from protocol.inbound import Attachment
 from protocol.links import SnapshotTaken
 from protocol.shards import shard_of
+from tests.adapters.stores.dropping import drop_all, over_before
 from tests.adapters.stores.story import HOUR_MS, MINUTE_MS, Story, bodies
 
 ANN, BOB = "cuann0000000000000", "cubob0000000000000"
@@ -217,7 +218,7 @@ async def test_open_reviews_of_identities_are_listed_with_whose_they_are(archive
     assert await archive.reader.identity_reviews(shared_after=2, before=before) == rows[1:]
     (first,) = await archive.reader.identity_reviews(shared_after=3, limit=1)
     assert first["kind"] == "conflict"
-    await archive.store.prune(story.now_ms + 1)
+    await drop_all(archive.store, over_before(story.now_ms + 1))
     assert await archive.reader.identity_reviews(shared_after=2) == []
 
 
@@ -313,7 +314,7 @@ async def test_retention_takes_edits_too(archive: Archive) -> None:
     story.unit(own, (own, _quarantined("mail.3", b"secret words")))
     story.unit(own, (own, ev.ReplayBegun(at_ms=0, quarantine="mail.3", raw=b"secret words")))
     await archive.follow(story)
-    await archive.store.prune(then + 1)
+    await drop_all(archive.store, over_before(then + 1))
     left = [b"c2VjcmV0" in event.body for event in await archive.reader.events_of_stream(own, 0, 9)]
     assert left == [False, False, True, True]
 
@@ -395,9 +396,9 @@ async def test_retention_drops_what_is_over(archive: Archive, story: Story) -> N
     story.say(ANN, kept, 1, "mailto:ann@example.org", "email", "Still there?")
     await archive.follow(story)
     after = story.position
-    assert await archive.store.prune(closed_at_ms) == 0
-    assert await archive.store.prune(closed_at_ms + 1) > 0
-    assert await archive.store.prune(closed_at_ms + 1) == 0
+    assert await drop_all(archive.store, over_before(closed_at_ms)) == {}
+    assert await drop_all(archive.store, over_before(closed_at_ms + 1)) != {}
+    assert await drop_all(archive.store, over_before(closed_at_ms + 1)) == {}
     assert await archive.reader.quarantine() == []
     assert await archive.reader.handoffs(first) == []
     found = await archive.reader.conversation(first)
@@ -431,7 +432,7 @@ async def test_retention_keeps_what_a_live_conversation_still_speaks_of(archive:
     story.now_ms += HOUR_MS
     await archive.follow(story)
     after = story.position
-    assert await archive.store.prune(story.now_ms) == 0
+    assert await drop_all(archive.store, over_before(story.now_ms)) == {}
     said = await archive.reader.messages_of(home, 2)
     assert said is not None
     assert [(row["text"], row["conversation"]) for row in said] == [
@@ -442,7 +443,7 @@ async def test_retention_keeps_what_a_live_conversation_still_speaks_of(archive:
     story.unit(ANN, (home, ev.ConversationClosed(at_ms=0, reason="resolved")))
     story.now_ms += HOUR_MS
     await archive.follow(story, after)
-    assert await archive.store.prune(story.now_ms) > 0
+    assert await drop_all(archive.store, over_before(story.now_ms)) != {}
     for stream in (first, home):
         left = bodies(event.body for event in await archive.reader.events_of_stream(stream, 0, 100))
         assert [type(event) for event in left] == [ev.ConversationOpened, ev.ConversationClosed]

@@ -11,6 +11,7 @@ from adapters.stores.archive_search import STEP_EVENTS
 from adapters.stores.archive_timeline import Before, Wanted, fts_query
 from adapters.stores.memory import MemoryArchive
 from protocol import events as ev
+from tests.adapters.stores.dropping import drop_all, over_before
 from tests.adapters.stores.story import HOUR_MS, Story
 from tests.adapters.stores.test_archive_conformance import ANN, BOB, Archive, archive
 
@@ -151,7 +152,7 @@ async def test_retention_takes_the_words_out_of_the_index() -> None:
     await archive.apply(story.changes())
     while await archive.index():
         pass
-    await archive.prune(story.now_ms + 1)
+    await drop_all(archive, over_before(story.now_ms + 1))
     check = "INSERT INTO search (search, rank) VALUES ('integrity-check', 1)"
     db = archive._opened().db
     db.execute(check)
@@ -170,7 +171,7 @@ async def test_a_vacuum_does_not_confuse_it() -> None:
     await archive.apply(story.changes())
     while await archive.index():
         pass
-    await archive.prune(story.now_ms + 1)
+    await drop_all(archive, over_before(story.now_ms + 1))
     archive._opened().db.execute("VACUUM")
     before = story.position
     story.unit(BOB, (f"{BOB}-1", story.message(1, "chat:bob", "chat", "still wrong")))

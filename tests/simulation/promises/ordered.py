@@ -11,12 +11,13 @@ import msgspec
 from actors import journey as journeys
 from actors import snapshots
 from actors.journey import Aside, Journey
-from actors.once import OnceKeys
 from actors.projection import project
 from adapters.stores.archive_schema import TABLES
 from adapters.stores.memory import MemoryArchive
+from orchestrator.first_policy import policy_of
 from protocol.events import AnyEvent
 from protocol.journal import Entry
+from tests.adapters.stores.dropping import drop_all, over_before
 from tests.simulation.world import World
 
 BATCH = 7
@@ -42,7 +43,7 @@ async def check(world: World) -> None:
     before_ms = _retained_from(world)
     for archive in (anew, world.disks.archive):
         if before_ms:
-            await archive.prune(before_ms)
+            await drop_all(archive, over_before(before_ms, once_keys_ms=_once_keys_from(world)))
     for table in ("event", *TABLES):
         made, followed = await anew.rows(table), await world.disks.archive.rows(table)
         if made != followed:
@@ -73,6 +74,10 @@ def _retained_from(world: World) -> int:
     return world.now_ms() - kept_ms if kept_ms else 0
 
 
+def _once_keys_from(world: World) -> int:
+    return max(1, world.now_ms() - policy_of(world.settings).once_keys_ms)
+
+
 def _check_snapshot(world: World, customer: str, position: int, body: bytes) -> None:
     made = Journey(customer=customer)
     for record in world.ledger.records[:position]:
@@ -87,9 +92,9 @@ def _check_snapshot(world: World, customer: str, position: int, body: bytes) -> 
 
 
 def _plain(journey: Journey, retained: bool) -> Journey:
-    """Without what retention takes: what is over, what is remembered of that, and the once-keys of it."""
+    """Without what retention takes: what is over, and what is remembered of that. Once-keys stay."""
     if not retained:
         return journey
     live = tuple(conversation for conversation in journey.kept if conversation.live)
     aside = msgspec.structs.replace(journey.aside or Aside(), remembered=())
-    return msgspec.structs.replace(journey, once=OnceKeys(), kept=live, aside=aside)
+    return msgspec.structs.replace(journey, kept=live, aside=aside)

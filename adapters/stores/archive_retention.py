@@ -1,0 +1,258 @@
+"""Retention in the archive: what is over is dropped in short steps, and it is written down that it was.
+
+    drop(bounds), again and again until nothing is left ──> rows go │ `dropped`: what, when, by which policy version
+                                                                    │ `retention`: of each kind how far, and how many
+
+Both tables outlive a rebuild: `redrop` then drops the same again, so that the rows are those that there were. All
+functions are steps of the writer's connection, each one transaction.
+"""
+
+# ruff: noqa: S608 - tables are the schema's own words; every value is bound.
+
+import sqlite3
+from collections.abc import Callable, Sequence
+
+from adapters.stores import archive_search
+from adapters.stores.connection import transaction
+from protocol.archive import Bounds, Dropped
+
+STEP_ROWS = 500
+"""Conversations, or rows of another kind, that one step drops: it holds the writer for some tens of milliseconds."""
+
+CONVERSATION, QUARANTINE, DELIVERY = "conversation", "quarantine", "delivery"
+"""What is written down one by one, since somebody may ask for it."""
+
+
+def drop(db: sqlite3.Connection, bounds: Bounds) -> dict[str, int]:
+    """Drops some of what was over before `bounds`; again until nothing is dropped. Returns how many of each kind.
+
+    A stream keeps its numbering for whoever loads it without a snapshot: of a closed conversation the opening, without
+    its subject, and the closing stay, once-keys that a repeat may still meet, and its row, without words; a quarantined
+    input's event stays without the input.
+    """
+    with transaction(db):
+        dropped = {kind: take(db, bounds) for kind, take in _KINDS.items()}
+        for kind, count in dropped.items():
+            if count:
+                before_ms = getattr(bounds, f"{kind}_ms")
+                db.execute(_NOTE_KIND, (kind, before_ms, bounds.at_ms, bounds.policy, count))
+    return {kind: count for kind, count in dropped.items() if count}
+
+
+def redrop(db: sqlite3.Connection) -> int:
+    """Drops some of what had been dropped before the archive was made anew; again until it returns 0."""
+    if not db.execute("SELECT 1 FROM meta WHERE key = 'redrop'").fetchone():
+        return 0
+    with transaction(db):
+        count = sum(step(db) for step in _AGAIN)
+        if not count:
+            db.execute("DELETE FROM meta WHERE key = 'redrop'")
+    return count
+
+
+def dropped(db: sqlite3.Connection, kind: str, id: str) -> Dropped | None:
+    """That retention dropped this conversation, quarantined input or delivery; None where it did not."""
+    row = db.execute("SELECT at_ms, policy FROM dropped WHERE kind = ? AND id = ?", (kind, id)).fetchone()
+    return None if row is None else Dropped(*row)
+
+
+def retained(db: sqlite3.Connection) -> list[dict[str, int | str]]:
+    """Of each kind of which something was dropped: the time before which it is gone, the newest such run, under which
+    version of the policy, and how many there were ever."""
+    names = ("kind", "before_ms", "at_ms", "policy", "dropped")
+    rows = db.execute(f"SELECT {', '.join(names)} FROM retention ORDER BY kind")
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+# The kinds
+
+
+def _conversations(db: sqlite3.Connection, bounds: Bounds) -> int:
+    found = db.execute(_OVER, {"before": bounds.closed_conversations_ms, "limit": STEP_ROWS}).fetchall()
+    if not found:
+        return 0
+    position = int(db.execute("SELECT value FROM meta WHERE key = 'position'").fetchone()[0])
+    note = [(CONVERSATION, id, bounds.at_ms, bounds.policy, position) for (id,) in found]
+    db.executemany(_NOTE, note)
+    # Noted although none may go now: which keys stay is to come out the same after a rebuild.
+    db.execute(_NOTE_KIND, ("once_keys", bounds.once_keys_ms, bounds.at_ms, bounds.policy, 0))
+    _empty(db, [(id, position) for (id,) in found], _before(db, "once_keys"))
+    return len(found)
+
+
+def _empty(db: sqlite3.Connection, gone: Sequence[tuple[str, int]], once_keys_ms: int) -> None:
+    """Takes the conversations' words, each as far as it was at a position."""
+    db.execute("UPDATE meta SET value = max(value, 1) WHERE key = 'pruned_before_ms'")
+    for conversation, _ in gone:
+        archive_search.forget(db, conversation)
+    named = [{"conversation": id, "position": position, "once": once_keys_ms} for id, position in gone]
+    for sql in _EMPTY:
+        db.executemany(sql, named)
+
+
+def _quarantine(which: str) -> Callable[[sqlite3.Connection, Bounds], int]:
+    over = {
+        "open": "replayed_at_ms IS NULL AND at_ms < :before",
+        "replayed": "replayed_at_ms IS NOT NULL AND replayed_at_ms < :before AND at_ms < :before",
+    }[which]
+    selected = f"SELECT quarantine, stream, seq FROM quarantine WHERE {over} LIMIT :limit"
+
+    def take(db: sqlite3.Connection, bounds: Bounds) -> int:
+        before_ms = getattr(bounds, f"quarantine_{which}_ms")
+        found = db.execute(selected, {"before": before_ms, "limit": STEP_ROWS}).fetchall()
+        _note(db, QUARANTINE, [id for id, _, _ in found], bounds)
+        _strip(db, found)
+        return len(found)
+
+    return take
+
+
+def _strip(db: sqlite3.Connection, found: Sequence[tuple[str, str, int]]) -> None:
+    """Takes refused inputs, and what they were edited to, each time, out of the events; their rows go."""
+    edited = [(id, stream) for id, stream, _ in found if db.execute(_WAS_REPLAYED, (id,)).fetchone()]
+    db.executemany("UPDATE event SET body = json_set(body, '$.raw', '') WHERE stream = ? AND seq = ?", [
+        (stream, seq) for _, stream, seq in found
+    ])  # fmt: skip
+    db.executemany(_STRIP_EDITS, edited)
+    db.executemany("DELETE FROM quarantine WHERE quarantine = ?", [(id,) for id, _, _ in found])
+
+
+def _dead_letters(db: sqlite3.Connection, bounds: Bounds) -> int:
+    found = db.execute(_DEAD, (bounds.dead_letters_ms, STEP_ROWS)).fetchall()
+    _note(db, DELIVERY, [id for (id,) in found], bounds)
+    db.executemany("DELETE FROM outbox WHERE delivery = ?", found)
+    return len(found)
+
+
+def _sent_deliveries(db: sqlite3.Connection, bounds: Bounds) -> int:
+    return db.execute(_DELETE_SENT, (bounds.sent_deliveries_ms, STEP_ROWS)).rowcount
+
+
+def _identity_reviews(db: sqlite3.Connection, bounds: Bounds) -> int:
+    return db.execute(_DELETE_REVIEWS, (bounds.identity_reviews_ms, STEP_ROWS)).rowcount
+
+
+def _once_keys(db: sqlite3.Connection, bounds: Bounds) -> int:
+    return db.execute(_DELETE_KEYS, (bounds.once_keys_ms, STEP_ROWS)).rowcount
+
+
+_KINDS: dict[str, Callable[[sqlite3.Connection, Bounds], int]] = {
+    "closed_conversations": _conversations,
+    "quarantine_open": _quarantine("open"),
+    "quarantine_replayed": _quarantine("replayed"),
+    "sent_deliveries": _sent_deliveries,
+    "dead_letters": _dead_letters,
+    "identity_reviews": _identity_reviews,
+    "once_keys": _once_keys,
+}
+"""By the names of the policy's rules."""
+
+
+# Again, after a rebuild
+
+
+def _conversations_again(db: sqlite3.Connection) -> int:
+    found = db.execute(_DROPPED_CONVERSATIONS, (STEP_ROWS,)).fetchall()
+    if found:
+        _empty(db, found, _before(db, "once_keys"))
+    return len(found)
+
+
+def _quarantine_again(db: sqlite3.Connection) -> int:
+    found = db.execute(_DROPPED_QUARANTINE, (STEP_ROWS,)).fetchall()
+    _strip(db, found)
+    return len(found)
+
+
+def _dead_letters_again(db: sqlite3.Connection) -> int:
+    return db.execute(_DELETE_DROPPED_DELIVERIES, (STEP_ROWS,)).rowcount
+
+
+def _others_again(db: sqlite3.Connection) -> int:
+    """What is not written down one by one is over for good: that it was before a time says all."""
+    before = {"sent_deliveries": _DELETE_SENT, "identity_reviews": _DELETE_REVIEWS, "once_keys": _DELETE_KEYS}
+    return sum(db.execute(sql, (_before(db, kind), STEP_ROWS)).rowcount for kind, sql in before.items())
+
+
+_AGAIN = (_conversations_again, _quarantine_again, _dead_letters_again, _others_again)
+
+
+def _before(db: sqlite3.Connection, kind: str) -> int:
+    row = db.execute("SELECT before_ms FROM retention WHERE kind = ?", (kind,)).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _note(db: sqlite3.Connection, kind: str, ids: Sequence[str], bounds: Bounds) -> None:
+    db.executemany(_NOTE, [(kind, id, bounds.at_ms, bounds.policy, 0) for id in ids])
+
+
+# A conversation that came in dropped keeps its first note: what was dropped then is gone since then.
+_NOTE = "INSERT OR IGNORE INTO dropped (kind, id, at_ms, policy, position) VALUES (?, ?, ?, ?, ?)"
+_NOTE_KIND = """
+    INSERT INTO retention (kind, before_ms, at_ms, policy, dropped) VALUES (?, ?, ?, ?, ?)
+    ON CONFLICT (kind) DO UPDATE SET before_ms = max(before_ms, excluded.before_ms), at_ms = excluded.at_ms,
+    policy = excluded.policy, dropped = dropped + excluded.dropped"""
+_OVER = """
+    SELECT conversation FROM conversation AS c WHERE closed_at_ms < :before AND NOT EXISTS (
+        -- Its words belong to a conversation that is not over so long yet.
+        SELECT 1 FROM moved JOIN conversation AS home ON home.conversation = moved.conversation
+        WHERE moved.origin = c.conversation AND (home.status <> 'closed' OR home.closed_at_ms >= :before))
+    ORDER BY closed_at_ms LIMIT :limit"""
+_DROPPED_CONVERSATIONS = """
+    SELECT dropped.id, dropped.position FROM dropped JOIN conversation ON conversation.conversation = dropped.id
+    WHERE dropped.kind = 'conversation' AND conversation.closed_at_ms IS NOT NULL LIMIT ?"""
+_DROPPED_QUARANTINE = """
+    SELECT quarantine, stream, seq FROM dropped JOIN quarantine ON quarantine = dropped.id
+    WHERE dropped.kind = 'quarantine' LIMIT ?"""
+_DELETE_DROPPED_DELIVERIES = """
+    DELETE FROM outbox WHERE delivery IN (
+        SELECT delivery FROM dropped JOIN outbox ON delivery = dropped.id WHERE dropped.kind = 'delivery' LIMIT ?)"""
+_EMPTY = (
+    *(
+        f"DELETE FROM {table} WHERE conversation = :conversation AND position <= :position"
+        for table in (
+            "interaction",
+            "interaction_key",
+            "relation",
+            "correction",
+            "repeat_contact",
+            "attachment",
+            "context_item",
+            "context_value",
+            "context_withheld",
+            "channel_switch",
+            "handoff",
+        )
+    ),
+    # Its row stays, empty of words: a load finds the streams of a customer by it. Without a time of closing it is not
+    # looked at again.
+    "UPDATE conversation SET subject = '', owner = '', closed_at_ms = NULL WHERE conversation = :conversation",
+    "DELETE FROM moved WHERE origin = :conversation AND position <= :position",
+    *(f"DELETE FROM {table} WHERE stream = :conversation AND position <= :position" for table in ("action", "timer")),
+    # Deliveries' ids begin with their conversation's.
+    "DELETE FROM outbox WHERE delivery > :conversation || '.' AND delivery < :conversation || '/' "
+    "AND position <= :position",
+    """UPDATE event SET type = 'FactDropped', actor = '',
+        body = json_object('type', 'FactDropped', 'at_ms', at_ms, 'once', json(body -> '$.once'))
+    WHERE stream = :conversation AND position <= :position AND at_ms >= :once
+    AND type NOT IN ('ConversationOpened', 'ConversationClosed') AND body -> '$.once' IS NOT NULL""",
+    """DELETE FROM event WHERE stream = :conversation AND position <= :position
+    AND type NOT IN ('ConversationOpened', 'ConversationClosed', 'FactDropped')""",
+    """UPDATE event SET body = json_remove(body, '$.subject', '$.carried')
+    WHERE stream = :conversation AND type = 'ConversationOpened'""",
+)
+_WAS_REPLAYED = """
+    SELECT 1 FROM quarantine WHERE quarantine = ?
+    AND (replayed_at_ms IS NOT NULL OR replaying_at_ms IS NOT NULL OR refused_code <> 0)"""
+_STRIP_EDITS = """
+    UPDATE event SET body = json_set(body, '$.raw', '')
+    WHERE type = 'ReplayBegun' AND json_extract(body, '$.quarantine') = ? AND stream = ?"""
+_DEAD = "SELECT delivery FROM outbox WHERE state = 'dead' AND state <> 'sent' AND dead_at_ms < ? LIMIT ?"
+_DELETE_SENT = "DELETE FROM outbox WHERE delivery IN (SELECT delivery FROM outbox WHERE sent_at_ms < ? LIMIT ?)"
+_DELETE_REVIEWS = """
+    DELETE FROM identity_review WHERE (customer, identity, other) IN (
+        SELECT customer, identity, other FROM identity_review
+        WHERE coalesce(closed_at_ms, found_at_ms) < ? LIMIT ?)"""
+_DELETE_KEYS = """
+    DELETE FROM event WHERE rowid IN (
+        SELECT rowid FROM event WHERE type = 'FactDropped' AND at_ms < ? LIMIT ?)"""

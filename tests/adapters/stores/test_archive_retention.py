@@ -1,0 +1,160 @@
+"""Retention in the archive: each kind by its own time, what is noted of it, and the same again after a rebuild."""
+
+import msgspec
+import pytest
+
+from actors import journey as journeys
+from actors.journey import Journey
+from actors.projection import project
+from adapters.stores import archive_retention
+from adapters.stores.archive_schema import RETENTION_TABLES, TABLES
+from adapters.stores.memory import MemoryArchive
+from protocol import events as ev
+from protocol.archive import Bounds, Dropped
+from tests.adapters.stores.dropping import drop_all, over_before
+from tests.adapters.stores.story import HOUR_MS, Story, bodies
+from tests.adapters.stores.test_archive_conformance import ANN, BOB
+
+MAIL = "mailto:ann@example.org"
+KEY = 2**64 - 5
+"""Larger than what SQLite counts with: it must come out as it went in."""
+
+
+async def followed(story: Story) -> MemoryArchive:
+    """An archive that has all of the story."""
+    archive = MemoryArchive()
+    await archive.open()
+    await archive.apply(project(story.records))
+    return archive
+
+
+def closed_story() -> Story:
+    """Ann had one issue, which is over; an hour later Bob begins another."""
+    story = Story()
+    first = f"{ANN}-1"
+    story.meet(ANN, MAIL, "email", "secret words", subject="Bill")
+    said = ev.MessageReceived(
+        at_ms=0, once=ev.Once(KEY, 9), interaction=1, channel="email", identity=MAIL, source="s", id="m1",
+        provider_ms=0, text="secret words",
+    )  # fmt: skip
+    story.unit(ANN, (first, said))
+    story.unit(ANN, (first, ev.NoteAdded(at_ms=0, actor="agent:bo", text="secret words")))
+    story.unit(ANN, (first, ev.ConversationClosed(at_ms=0, reason="resolved")))
+    story.now_ms += HOUR_MS
+    story.meet(BOB, "mailto:bob@example.org", "email", "Where is the meter?")
+    return story
+
+
+async def rows_of(archive: MemoryArchive) -> dict[str, list[tuple[object, ...]]]:
+    """All rows of all tables that retention reaches."""
+    return {table: sorted(await archive.rows(table), key=repr) for table in (*TABLES, *RETENTION_TABLES)}
+
+
+async def test_once_keys_outlive_what_is_dropped_and_no_longer_than_they_are_asked_for() -> None:
+    """Of the words only the key stays, at its place, for as long as a repeat is recognised."""
+    story = closed_story()
+    archive = await followed(story)
+    young = over_before(story.now_ms, once_keys_ms=1)
+    assert (await drop_all(archive, young))["closed_conversations"] == 1
+    events = await archive.events_of_customer(ANN, 0)
+    kept = [event for event in bodies(e.body for e in events) if isinstance(event, ev.FactDropped)]
+    assert [event.once for event in kept] == [ev.Once(KEY, 9)]
+    assert b"secret" not in b"".join(event.body for event in events)
+    loaded = Journey(customer=ANN)
+    for stored, event in zip(events, bodies(e.body for e in events), strict=True):
+        journeys.skip_to(loaded, stored.stream, stored.seq)
+        journeys.evolve(loaded, stored.stream, event, msgspec.msgpack.encode(event))
+    seen = loaded.once.get(KEY)
+    assert seen is not None
+    assert (seen.digest, seen.conversation) == (9, 1)
+    at_ms = kept[0].at_ms
+    assert await drop_all(archive, msgspec.structs.replace(young, once_keys_ms=at_ms)) == {}
+    assert await drop_all(archive, msgspec.structs.replace(young, once_keys_ms=at_ms + 1)) == {"once_keys": 1}
+
+
+async def test_each_kind_goes_by_its_own_time() -> None:
+    """A dead letter by when it was given up, a refused input by when it was refused or came in."""
+    story = closed_story()
+    conversation = f"{BOB}-1"
+    delivery = story.reply(BOB, conversation, 1, "mailto:bob@example.org", "email", "Which?")
+    story.unit(BOB, (conversation, ev.DeliveryDead(at_ms=0, delivery=delivery, code="550", reason="no such box")))
+    died_ms = story.now_ms
+    own = "account:mail"
+    for n in (1, 2):
+        refused = ev.InputQuarantined(
+            at_ms=0, quarantine=f"mail.{n}", account="mail", source="s", id=str(n), code=4203, field="f",
+            reason="r", raw=b"secret", received_ms=1,
+        )  # fmt: skip
+        story.unit(own, (own, refused))
+    refused_ms = story.now_ms
+    story.now_ms += HOUR_MS
+    story.unit(own, (own, ev.QuarantineReplayed(at_ms=0, quarantine="mail.2", stream=conversation, seq=9)))
+    replayed_ms = story.now_ms
+    archive = await followed(story)
+    bounds = Bounds(at_ms=77, policy=3)
+    assert await drop_all(archive, bounds) == {}
+    dead = msgspec.structs.replace(bounds, dead_letters_ms=died_ms)
+    assert await drop_all(archive, dead) == {}
+    assert await drop_all(archive, msgspec.structs.replace(dead, dead_letters_ms=died_ms + 1)) == {"dead_letters": 1}
+    assert await archive.outbox(["dead"], 9) == []
+    assert await archive.dropped(archive_retention.DELIVERY, delivery) == Dropped(77, 3)
+    replayed = msgspec.structs.replace(bounds, quarantine_replayed_ms=replayed_ms)
+    assert await drop_all(archive, replayed) == {}
+    replayed = msgspec.structs.replace(replayed, quarantine_replayed_ms=replayed_ms + 1)
+    assert await drop_all(archive, replayed) == {"quarantine_replayed": 1}
+    assert [row["quarantine"] for row in await archive.quarantine()] == ["mail.1"]
+    waiting = msgspec.structs.replace(bounds, quarantine_open_ms=refused_ms + 1)
+    assert await drop_all(archive, waiting) == {"quarantine_open": 1}
+    assert await archive.dropped(archive_retention.QUARANTINE, "mail.1") == Dropped(77, 3)
+    assert await archive.dropped(archive_retention.CONVERSATION, conversation) is None
+    assert [row["kind"] for row in await archive.retained()] == [
+        "dead_letters",
+        "quarantine_open",
+        "quarantine_replayed",
+    ]
+
+
+async def test_a_rebuild_gives_the_rows_that_there_were() -> None:
+    """What was dropped, under two versions of the policy and with something said in between, is dropped again."""
+    story = closed_story()
+    archive = await followed(story)
+    await drop_all(archive, over_before(story.now_ms, at_ms=5, policy=2, once_keys_ms=1))
+    after = story.position
+    late = ev.DeliveryConfirmed(at_ms=0, delivery=f"{ANN}-1.4", status="read")
+    story.unit(ANN, (f"{ANN}-1", late))
+    story.unit(BOB, (f"{BOB}-1", ev.ConversationClosed(at_ms=0, reason="resolved")))
+    story.now_ms += HOUR_MS
+    await archive.apply(project(story.records[after:]))
+    await drop_all(archive, over_before(story.now_ms, at_ms=6, policy=4, once_keys_ms=2))
+    before = await rows_of(archive)
+    await archive.reset()
+    await archive.apply(project(story.records))
+    await archive.redrop()
+    assert await rows_of(archive) == before
+    assert await archive.dropped("conversation", f"{ANN}-1") == Dropped(5, 2)
+    assert await archive.dropped("conversation", f"{BOB}-1") == Dropped(6, 4)
+
+
+async def test_a_step_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However much is over, a step drops so many and says that there may be more."""
+    story = Story()
+    for n in range(1, 6):
+        story.open(ANN, f"{ANN}-{n}", MAIL, "email", "Hello")
+        story.unit(ANN, (f"{ANN}-{n}", ev.ConversationClosed(at_ms=0)))
+    archive = await followed(story)
+    monkeypatch.setattr(archive_retention, "STEP_ROWS", 2)
+    bounds = over_before(story.now_ms + 1)
+    steps = [await archive.drop(bounds) for _ in range(4)]
+    assert [step.get("closed_conversations", 0) for step in steps] == [2, 2, 1, 0]
+
+
+async def test_the_newest_version_of_the_policy_is_found() -> None:
+    """By the archive alone, for who starts with it."""
+    story = Story()
+    archive = await followed(closed_story())
+    assert await archive.policy() is None
+    for version in (2, 3):
+        applied = ev.PolicyApplied(at_ms=0, version=version, files={}, body=bytes([version]))
+        story.unit("policy", ("policy", applied))
+    archive = await followed(story)
+    assert await archive.policy() == (3, b"\x03")
