@@ -106,6 +106,8 @@ class Retention:
         self._run: _Run | None = None
         self._ended: _Run | None = None
         self._looked_to = ""
+        self._dropped: dict[str, int] = {}
+        """By kind, since this process began."""
 
     @property
     def under_way(self) -> bool:
@@ -127,6 +129,7 @@ class Retention:
         dropped = await self._archive.drop(self._run.bounds)
         for kind, count in dropped.items():
             self._run.dropped[kind] = self._run.dropped.get(kind, 0) + count
+            self._dropped[kind] = self._dropped.get(kind, 0) + count
         return 0 if dropped else await self._end(self._run)
 
     def status(self) -> dict[str, object]:
@@ -136,9 +139,10 @@ class Retention:
         return {
             "policy": self._policy.version,
             "kept_days": {kind: round(ms / 86_400_000, 3) for kind, ms in self._kept().items()},
-            "last_run_ms": last.bounds.at_ms if last else None,
+            "last_run_at_ms": last.bounds.at_ms if last else None,
             "last_policy": last.bounds.policy if last else None,
             "last_dropped": last.dropped if last else {},
+            "dropped": dict(self._dropped),
         }
 
     def _begin(self) -> bool:

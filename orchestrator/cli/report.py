@@ -2,17 +2,26 @@
 
 import csv
 import sys
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
+from rich.text import Text
 
 from orchestrator.cli.exits import Exit, Failure
 from orchestrator.cli.options import Data, Json, Token, Url, server_of
-from orchestrator.cli.output import print_json, print_table
+from orchestrator.cli.output import console, print_json, print_table
 from orchestrator.cli.timeline import at_ms
 
 app = typer.Typer(help="Count what matters.", no_args_is_help=True)
 
+COUNTED = {
+    "closed_conversations": "closed conversations",
+    "quarantine_open": "quarantined inputs",
+    "quarantine_replayed": "quarantined inputs that came in",
+    "identity_reviews": "reviews of identities",
+}
+"""What the report's measures are counted of, as retention calls it."""
 COLUMNS = ("measure", "count", "channels", "team", "product", "week", "examples", "mend")
 
 
@@ -45,6 +54,16 @@ def context_loss(
         _print_csv(answer["rows"])
     else:
         print_table(answer["rows"], COLUMNS, empty="nothing was lost that is counted here")
+        _print_retained(answer.get("retained", []))
+
+
+def _print_retained(kinds: list[dict[str, Any]]) -> None:
+    """That older weeks look better than they were, since what retention dropped is not counted."""
+    for row in kinds:
+        if row["kind"] in COUNTED:
+            day = datetime.fromtimestamp(row["before_ms"] / 1000, UTC).date().isoformat()
+            told = f"not counted: {row['dropped']} {COUNTED[row['kind']]}, dropped by retention, over before {day}"
+            console().print(Text(told))
 
 
 def _print_csv(rows: list[dict[str, Any]]) -> None:

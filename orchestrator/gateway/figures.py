@@ -16,7 +16,7 @@ from orchestrator.gateway.troubles import ReadStates
 ReadFigures = Callable[[], Mapping[str, Mapping[str, Any]]]
 """What each process counts, by its name (see `orchestrator.cluster.host.Part.status`)."""
 
-CHANNELS = "channels"
+ARCHIVE, CHANNELS = "archive", "channels"
 _MAIL = {
     "outcomes": ("throughline_mails", "Mails that came in, and connections refused, by outcome", "outcome"),
     "faults": ("throughline_mail_faults", "Mails quarantined, deferred or refused, by reason", "code"),
@@ -44,6 +44,7 @@ class ProcessFigures(Collector):
         yield from _mail(channels.get("mail", {}))
         yield from _attempts(channels.get("outbox", {}))
         yield from _webhooks(channels.get("webhooks", {}))
+        yield from _retention(figures.get(ARCHIVE, {}).get("retention", {}))
         flat = GaugeMetricFamily("throughline_process", "Figures of one process", labels=["process", "figure"])
         for process, counted in figures.items():
             for name, value in counted.items():
@@ -94,6 +95,19 @@ def _webhooks(endpoints: Mapping[str, Mapping[str, Any]]) -> Iterable[Metric]:
         dead.add_metric([name], float(counted["state"] == "dead"))
         gaps.add_metric([name], counted["gaps"])
     yield from (sent, failures, dead, gaps)
+
+
+def _retention(told: Mapping[str, Any]) -> Iterable[Metric]:
+    dropped = CounterMetricFamily("throughline_retention_dropped", "What retention dropped", labels=["kind"])
+    for kind, count in told.get("dropped", {}).items():
+        dropped.add_metric([kind], count)
+    kept = GaugeMetricFamily("throughline_retention_kept_days", "Days a kind is kept; 0: for ever", labels=["kind"])
+    for kind, days in told.get("kept_days", {}).items():
+        kept.add_metric([kind], days)
+    ran = GaugeMetricFamily("throughline_retention_last_run_seconds", "When retention last ran to its end, Unix time")
+    if told.get("last_run_at_ms"):
+        ran.add_metric([], told["last_run_at_ms"] / 1000)
+    yield from (dropped, kept, ran)
 
 
 def _attempts(outbox: Mapping[str, int]) -> Iterable[Metric]:

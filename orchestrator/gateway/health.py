@@ -11,7 +11,7 @@ from orchestrator.cluster.states import Condition, ProcessState, figures_of, ste
 from orchestrator.cluster.table import USHER, cell_index
 from orchestrator.gateway.access import needs
 from orchestrator.gateway.answers import ReadyAnswer
-from orchestrator.gateway.figures import CHANNELS
+from orchestrator.gateway.figures import ARCHIVE, CHANNELS
 from orchestrator.gateway.metrics import CONTENT_TYPE
 from orchestrator.gateway.peers import Cells
 from orchestrator.gateway.services import HttpRequest, Services, services_of, token_of
@@ -86,6 +86,8 @@ async def status_of(here: Services) -> dict[str, Any]:
         "watched": here.watched(),
         "webhooks": here.figures().get(CHANNELS, {}).get("webhooks", {}),
         "counts": await _counts_of(here),
+        "retention": here.figures().get(ARCHIVE, {}).get("retention", {}),
+        "retained": await _retained_of(here),
         "policy": None if here.policy is None else here.policy.policy.version,
         "policy_troubles": troubles_of_policy(here),
         "accounts": [
@@ -119,6 +121,15 @@ async def _counts_of(here: Services) -> dict[str, int] | None:
     try:
         async with asyncio.timeout(READ_WITHIN_S):
             return dict(await here.archive.counts())
+    except (ThroughlineError, OSError, TimeoutError):
+        return None
+
+
+async def _retained_of(here: Services) -> dict[str, dict[str, Any]] | None:
+    try:
+        async with asyncio.timeout(READ_WITHIN_S):
+            rows = [dict(row) for row in await here.archive.retained()]
+            return {str(row.pop("kind")): row for row in rows}
     except (ThroughlineError, OSError, TimeoutError):
         return None
 

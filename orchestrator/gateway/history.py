@@ -15,6 +15,7 @@ from adapters.vcon import to_vcon
 from orchestrator.gateway.access import needs
 from orchestrator.gateway.archive_reads import reach
 from orchestrator.gateway.feed import wanted_types
+from orchestrator.gateway.gone import check_kept
 from orchestrator.gateway.reads import AT_LEAST_WITHIN_S, PAGE_MAX, AtLeast, Limit
 from orchestrator.gateway.services import HttpRequest, services_of
 from protocol.errors import Code, Refusal
@@ -61,6 +62,7 @@ async def get_vcon(request: HttpRequest, conversation: FromPath[str], at_least: 
     row = await here.history.conversation(conversation)
     if row is None:
         raise Refusal(Code.NOT_FOUND, "there is no such conversation", ref=conversation)
+    await check_kept(here.history, "conversation", conversation)
     events: list[dict[str, Any]] = []
     after = 0
     while page := await here.history.events_of_stream(conversation, after, PAGE_MAX):

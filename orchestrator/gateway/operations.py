@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from orchestrator.gateway.access import needs
 from orchestrator.gateway.answers import CommandAnswer
+from orchestrator.gateway.gone import check_kept
 from orchestrator.gateway.reads import Limit
 from orchestrator.gateway.replaying import ReplayRequest, quarantined, readable, replay
 from orchestrator.gateway.services import HttpRequest, services_of, speaker_of
@@ -183,6 +184,7 @@ async def post_outbox_replay(request: HttpRequest, delivery: FromPath[str]) -> C
     if not conversation:
         raise Refusal(Code.NOT_FOUND, "there is no such delivery", ref=delivery)
     id = id_of_request(request)
+    await check_kept(services_of(request).archive, "delivery", delivery)
     answered = await services_of(request).intake.command(
         actor=actor_of(speaker_of(request)), id=id, command=ReplayDelivery(delivery=delivery), conversation=conversation
     )

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from adapters.stores.archive_timeline import Before, Wanted
 from orchestrator.feed import Readable
-from protocol.archive import StoredEvent
+from protocol.archive import Dropped, StoredEvent
 from protocol.commands import AnyCommand
 from protocol.entities import ConversationSummary
 from protocol.errors import Refusal
@@ -136,6 +136,14 @@ class Archive(Protocol):
 
     async def position(self) -> int:
         """How far it follows the journal."""
+        ...
+
+    async def dropped(self, kind: str, id: str) -> Dropped | None:
+        """That retention dropped this `conversation`, `quarantine` or `delivery`."""
+        ...
+
+    async def retained(self) -> Sequence[Mapping[str, int | str]]:
+        """How far retention has come with each kind."""
         ...
 
     async def conversations(

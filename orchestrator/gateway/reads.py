@@ -13,6 +13,7 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 from orchestrator.gateway.access import needs
 from orchestrator.gateway.answers import ConversationsAnswer
 from orchestrator.gateway.archive_reads import reach
+from orchestrator.gateway.gone import check_kept, in_words
 from orchestrator.gateway.services import HttpRequest, Services, services_of
 from protocol.entities import CustomerView, Status
 from protocol.errors import Code, Refusal
@@ -90,7 +91,8 @@ async def get_conversation(
 ) -> dict[str, Any]:
     """One conversation's columns, its `interactions`, `context`, `missing` fields, `relations` with their reasons,
     `deliveries`, `handoffs`, `keys`, `moved`, `corrections` and `repeats`, and a page of its `events` in order of
-    `seq`; `next_after` is the following page's `after`, 0 at the end."""
+    `seq`; `next_after` is the following page's `after`, 0 at the end. `dropped` says when and by which policy version
+    retention took what was in it; null where it did not."""
     here = services_of(request)
     position = await _reach(here, at_least)
     row = await here.archive.conversation(conversation)
@@ -98,8 +100,10 @@ async def get_conversation(
         raise Refusal(Code.NOT_FOUND, "there is no such conversation", ref=conversation)
     stored = await here.archive.events_of_stream(conversation, after, limit)
     events = [{"seq": event.seq, **msgspec.json.decode(event.body)} for event in stored]
+    dropped = await here.archive.dropped("conversation", conversation)
     following = stored[-1].seq if len(stored) == limit else 0
-    return {**row, "position": position, "events": events, "next_after": following}
+    gone = None if dropped is None else in_words(dropped)
+    return {**row, "position": position, "events": events, "next_after": following, "dropped": gone}
 
 
 @get("/v1/conversations/{conversation:str}/handoffs", guards=[_READERS], tags=["reads"])
@@ -110,6 +114,7 @@ async def get_handoffs(request: HttpRequest, conversation: FromPath[str], at_lea
     position = await _reach(here, at_least)
     if await here.archive.conversation(conversation) is None:
         raise Refusal(Code.NOT_FOUND, "there is no such conversation", ref=conversation)
+    await check_kept(here.archive, "conversation", conversation)
     return {"position": position, "handoffs": [dict(row) for row in await here.archive.handoffs(conversation)]}
 
 
@@ -123,6 +128,7 @@ async def get_messages(
     position = await _reach(here, at_least)
     messages = await here.archive.messages_of(conversation, interaction)
     if messages is None:
+        await check_kept(here.archive, "conversation", conversation)
         raise Refusal(Code.NOT_FOUND, "there is no such interaction in this conversation", ref=conversation)
     return {"conversation": conversation, "interaction": interaction, "messages": messages, "position": position}
 

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from actors.policy import identity_kind
 from orchestrator.gateway.archive_reads import reach
+from orchestrator.gateway.gone import check_kept
 from orchestrator.gateway.quarantine import again, edited
 from orchestrator.gateway.services import Services
 from orchestrator.settings import Account
@@ -79,6 +80,7 @@ async def quarantined(here: Services, quarantine: str) -> dict[str, Any]:
     """The input's row, whole. Raises `Refusal`."""
     row = await here.archive.quarantined(quarantine)
     if row is None:
+        await check_kept(here.archive, "quarantine", quarantine)
         raise Refusal(Code.NOT_FOUND, "there is no such quarantined input", ref=quarantine)
     return dict(row)
 

@@ -9,11 +9,16 @@ import pytest
 from actors import retention
 from actors.archive import Archive, ArchiveBehind
 from actors.loading import load
+from actors.policies import packed
+from actors.policy import Policy
 from actors.retention import Retention
+from actors.rules.retention import RetentionRules
 from adapters.attachments import AttachmentStore
 from adapters.stores.memory import MemoryArchive
-from protocol.archive import Due, StoredEvent
+from protocol.archive import Bounds, Due, StoredEvent
+from protocol.commands import ApplyPolicy
 from protocol.events import ConversationClosed, ConversationOpened
+from protocol.ids import POLICY
 from protocol.inbound import Attachment, MessageArrived
 from protocol.links import TailIs
 from tests.actors.world import World, world
@@ -28,10 +33,10 @@ def store_in(folder: Path) -> AttachmentStore:
     return store
 
 
-def retaining(here: World, files: AttachmentStore, *, trims: bool = True) -> Retention:
+def retaining(here: World, files: AttachmentStore, *, trims: bool = True, kept_ms: int = KEPT_MS) -> Retention:
     """Retention by the world's clock."""
     return Retention(
-        here.journal_store, here.archive_store, files, kept_ms=KEPT_MS, trims=trims, now_ms=lambda: here.now_ms
+        here.journal_store, here.archive_store, files, kept_ms=kept_ms, trims=trims, now_ms=lambda: here.now_ms
     )
 
 
@@ -183,6 +188,107 @@ class _Left:
 
 async def _no_tail(customer: str) -> TailIs:
     return TailIs(1, 0, [])
+
+
+class _Drops:
+    """An archive of which there is always more to drop, `left` times."""
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+        self.asked: list[Bounds] = []
+
+    async def drop(self, bounds: Bounds) -> dict[str, int]:
+        self.asked.append(bounds)
+        self.left -= 1
+        return {"quarantine_open": 1} if self.left >= 0 else {}
+
+    async def sync(self) -> int:
+        return 9
+
+    async def attached(self, names: set[str]) -> set[str]:
+        return set()
+
+
+class _Times:
+    """A journal whose positions are its times."""
+
+    async def position_before(self, at_ms: int) -> int:
+        return at_ms
+
+
+def _policy(version: int, **kept: int) -> Policy:
+    return Policy(version=version, retention=RetentionRules(**kept))
+
+
+def _alone(archive: _Drops, folder: Path, *, kept_ms: int = 0, now_ms: int = 10**12) -> Retention:
+    """Retention at a time that stands still."""
+    return Retention(_Times(), archive, store_in(folder), kept_ms=kept_ms, trims=True, now_ms=lambda: now_ms)
+
+
+async def test_the_settings_say_what_the_policy_does_not(tmp_path: Path) -> None:
+    """And 0, also in the policy, is for ever."""
+    archive = _Drops(0)
+    kept = _alone(archive, tmp_path, kept_ms=KEPT_MS)
+    kept.policy_is(_policy(4, dead_letters_ms=2 * KEPT_MS, closed_conversations_ms=0))
+    await kept.enforce()
+    (bounds,) = archive.asked
+    assert (bounds.policy, bounds.at_ms) == (4, 10**12)
+    assert bounds.closed_conversations_ms == 0
+    assert bounds.dead_letters_ms == 10**12 - 2 * KEPT_MS
+    assert bounds.quarantine_open_ms == 10**12 - KEPT_MS
+
+
+async def test_nothing_is_asked_where_everything_is_kept(tmp_path: Path) -> None:
+    """Neither the settings nor the policy have a time."""
+    archive = _Drops(0)
+    assert await _alone(archive, tmp_path).enforce() == 0
+    assert archive.asked == []
+
+
+async def test_a_step_at_a_time_until_nothing_is_left(tmp_path: Path) -> None:
+    """The journal is trimmed at the end of the run, as far as its own rule says."""
+    archive = _Drops(2)
+    kept = _alone(archive, tmp_path, now_ms=10 * KEPT_MS)
+    kept.policy_is(_policy(2, quarantine_open_ms=KEPT_MS, journal_ms=10 * KEPT_MS - 5))
+    steps = []
+    for _ in range(3):
+        steps.append((await kept.enforce(), kept.under_way))
+    assert steps == [(0, True), (0, True), (5, False)]
+    status = kept.status()
+    assert (status["last_dropped"], status["last_policy"]) == ({"quarantine_open": 2}, 2)
+    assert await kept.enforce() == 0
+    assert len(archive.asked) == 3
+
+
+async def test_a_new_version_holds_at_once(tmp_path: Path) -> None:
+    """Shorter: a run begins, whenever the last was. Longer: what a run had yet to drop stays."""
+    archive = _Drops(0)
+    kept = _alone(archive, tmp_path, now_ms=10**12)
+    kept.policy_is(_policy(2, quarantine_open_ms=9 * KEPT_MS))
+    await kept.enforce()
+    kept.policy_is(_policy(3, quarantine_open_ms=KEPT_MS))
+    archive.left = 5
+    await kept.enforce()
+    assert kept.under_way
+    kept.policy_is(_policy(4, quarantine_open_ms=20 * KEPT_MS))
+    await kept.enforce()
+    asked = [(each.policy, 10**12 - each.quarantine_open_ms) for each in archive.asked]
+    assert asked == [(2, 9 * KEPT_MS), (3, KEPT_MS), (4, 20 * KEPT_MS)]
+
+
+async def test_a_version_that_is_applied_reaches_the_archive(tmp_path: Path) -> None:
+    """Through the journal, like everything; and a later life of the archive begins with it."""
+    async with world() as here:
+        nothing = retaining(here, store_in(tmp_path), kept_ms=0)
+        await here.restart_archive(nothing)
+        body = packed(_policy(1, quarantine_open_ms=KEPT_MS))
+        applied = ApplyPolicy(files={}, body=body, base=1)
+        await here.intake.command(actor="operator:op", id="p2", command=applied, customer=POLICY)
+        await here.archived()
+        assert nothing.status()["policy"] == 2
+        later = retaining(here, store_in(tmp_path), kept_ms=0)
+        await here.restart_archive(later)
+        assert later.status()["kept_days"]["quarantine_open"] == pytest.approx(KEPT_MS / 86_400_000, abs=0.001)  # type: ignore[index]
 
 
 def _refuse(path: Path) -> None:

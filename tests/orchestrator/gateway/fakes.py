@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Raw
 
 from orchestrator.gateway.peers import Reply
-from protocol.archive import StoredEvent
+from protocol.archive import Dropped, StoredEvent
 from protocol.commands import AnyCommand
 from protocol.entities import ConversationSummary, ConversationView, CustomerView, Status
 from protocol.errors import Code, Refusal
@@ -244,6 +244,7 @@ class FakeArchive:
         self.at = 0
         self.asked = asyncio.Event()
         self.rows: list[ConversationSummary] = []
+        self.gone: dict[tuple[str, str], Dropped] = {}
         self.by_id: dict[str, dict[str, Any]] = {}
         self.events: dict[str, list[StoredEvent]] = {}
         self.handoff_rows: dict[str, list[dict[str, Any]]] = {}
@@ -255,6 +256,12 @@ class FakeArchive:
         self.outbox_rows: list[dict[str, Any]] = []
         self.wanted: list[dict[str, Any]] = []
         self.fail: Exception | None = None
+
+    async def dropped(self, kind: str, id: str) -> Dropped | None:
+        return self.gone.get((kind, id))
+
+    async def retained(self) -> list[dict[str, int | str]]:
+        return []
 
     async def position(self) -> int:
         self.asked.set()

@@ -12,7 +12,7 @@ import pytest
 from adapters.channels.twilio_signature import sign
 from adapters.stores.archive_timeline import Wanted
 from orchestrator.settings import Http, Limits
-from protocol.archive import StoredEvent
+from protocol.archive import Dropped, StoredEvent
 from protocol.commands import BeginReplay, EndReplay, LinkIdentity, MarkReplayed, ReplayDelivery
 from protocol.entities import ConversationSummary, CustomerView
 from protocol.errors import Code, Refusal
@@ -855,5 +855,22 @@ async def test_the_report_on_lost_context(running: Running) -> None:
     running.archive.at = 9
     async with running.http("reader") as http:
         report = (await http.get("/v1/reports/context-loss", params={"from_ms": 1, "until_ms": 5})).json()
-    assert report == {"position": 9, "rows": running.archive.lost}
+    assert report == {"position": 9, "rows": running.archive.lost, "retained": []}
     assert running.archive.wanted == [{"from_ms": 1, "until_ms": 5}]
+
+
+async def test_what_retention_dropped_is_told_apart_from_what_never_was(running: Running) -> None:
+    """410 with the day and the policy's version; 404 for what there never was."""
+    gone = running.archive.gone
+    gone[("quarantine", "mail.1")] = Dropped(1_764_000_000_000, 7)
+    gone[("conversation", "cu1-1")] = Dropped(1_764_000_000_000, 7)
+    running.archive.by_id["cu1-1"] = {"conversation": "cu1-1", "status": "closed"}
+    async with running.http("operator") as http:
+        answers = [await http.get(f"/v1/quarantine/{id}") for id in ("mail.1", "mail.2")]
+        handoffs = await http.get("/v1/conversations/cu1-1/handoffs")
+        vcon = await http.get("/v1/conversations/cu1-1/vcon")
+        shown = await http.get("/v1/conversations/cu1-1")
+    assert [answer.status_code for answer in answers] == [410, 404]
+    assert "dropped by retention on 2025-11-24, policy version 7" in answers[0].text
+    assert (handoffs.status_code, vcon.status_code) == (410, 410)
+    assert shown.json()["dropped"] == "dropped by retention on 2025-11-24, policy version 7"
