@@ -104,6 +104,11 @@ async def read_page(journal: Readable, after: str, *, limit: int, types: Set[str
     return FeedPage(events=found, next=_spell(generation, cursor), more=True)
 
 
+async def check_cursor(journal: Readable, after: str) -> None:
+    """Raises `Refusal` as `read_page` would for this cursor."""
+    await _place(journal, after, await journal.generation(), await journal.first_position())
+
+
 async def oldest(journal: Readable) -> str:
     """The cursor before everything that is kept."""
     return _spell(await journal.generation(), _Cursor(await journal.first_position() - 1))

@@ -89,6 +89,10 @@ class GatewayAccount(Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
 Account = EmailAccount | TwilioAccount | GatewayAccount
 
 
+RETRIES_S = (5.0, 300.0, 1_800.0, 7_200.0, 18_000.0, 36_000.0, 50_400.0, 72_000.0, 86_400.0)
+"""The schedule that Standard Webhooks gives as an example: 5 seconds, 5 and 30 minutes, 2, 5, 10, 14, 20, 24 hours."""
+
+
 class WebhookEndpoint(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """Where committed events are sent to, one signed POST each (Standard Webhooks)."""
 
@@ -99,10 +103,10 @@ class WebhookEndpoint(Struct, kw_only=True, frozen=True, forbid_unknown_fields=T
     """`whsec_` and the Base64 of 24 to 64 random bytes, which the receiver has too."""
     types: list[Word] = []
     """Events' types, such as `ConversationClosed`; empty: all."""
-    attempts_max: Annotated[int, Meta(ge=1, le=1000)] = 24
-    """Attempts of one event before the endpoint is dead; with the waits below about seven hours."""
-    backoff_s: Seconds = 2.0
-    backoff_max_s: Seconds = 3600.0
+    retry_s: Annotated[tuple[Seconds, ...], Meta(min_length=1, max_length=64)] = RETRIES_S
+    """Waits before the next attempt, each after one more failure; the last is repeated."""
+    disabled_after_days: Annotated[float, Meta(gt=0, le=365)] = 5.0
+    """An endpoint that has failed for so long is disabled, until somebody enables it."""
 
 
 class Http(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):

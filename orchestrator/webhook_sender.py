@@ -1,14 +1,16 @@
 """Webhooks that we send: committed events, one POST each, signed as Standard Webhooks says, in order for each endpoint.
 
-    the feed behind the kept cursor → POST → 2xx → the next; else the same again after a back-off → dead
+    the feed behind the kept cursor → POST → 2xx → the next
+                                         └─ else the same again, by the standard's schedule
+                                              └─ for `disabled_after_days`, or 410 → disabled, until somebody enables it
 
 An event is sent at least once: its `webhook-id`, the event's own cursor, is the same each time, so that a receiver can
-tell. The cursor is kept in the data folder. A dead endpoint is left alone until the server starts again, and then goes
-on with the very event that it stopped at. Source: https://www.standardwebhooks.com, `standardwebhooks` for signing.
+tell. What is kept of an endpoint is in the data folder (`webhook_files.py`), and a restart changes nothing: a disabled
+one stays disabled, and goes on with the very event that it stopped at.
+Source: https://www.standardwebhooks.com, "Operational considerations"; `standardwebhooks` for signing.
 """
 
 import asyncio
-import os
 import random
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -18,12 +20,11 @@ from typing import Any
 import httpx
 import msgspec
 import structlog
-from msgspec import Struct
 from standardwebhooks import Webhook
 
 from orchestrator.feed import FeedEvent, FeedPage, Readable, newest, oldest, read_page
 from orchestrator.settings import WebhookEndpoint
-from protocol.backoff import backoff_ms
+from orchestrator.webhook_files import Kept, asked_file, kept_file, read_kept, take_asked, write
 from protocol.errors import Code, Refusal
 
 _log = structlog.get_logger(__name__)
@@ -31,78 +32,101 @@ _log = structlog.get_logger(__name__)
 PAGE = 100
 """Events between two writings of the cursor, at most: so many a receiver may get twice after a crash."""
 LOOK_EVERY_S = 0.25
-"""How often the journal's end is looked at while there is nothing to send."""
+"""How often the journal's end, and what operators ask, is looked at while there is nothing to send."""
 ANSWER_WITHIN_S = 15.0
 """As the standard advises receivers: take it, answer, work afterwards."""
 GONE = 410
-"""The receiver wants no more (Standard Webhooks, "Operational considerations")."""
+"""The receiver wants no more (Standard Webhooks, "Delivery success and failure")."""
+RETRY_AFTER_MAX_S = 86_400.0
+"""A receiver may ask for time in `Retry-After`, a day at the most."""
+JITTER = 0.2
+"""Of a wait, at random, is added to it."""
+DAY_MS = 86_400_000
 
-SENDING, RETRYING, DEAD = "sending", "retrying", "dead"
-
-
-class Kept(Struct, kw_only=True):
-    """What survives of an endpoint: everything up to `cursor` was answered with 2xx."""
-
-    cursor: str
+SENDING, RETRYING, DISABLED = "sending", "retrying", "disabled"
 
 
 class Endpoint:
-    """One receiver. `status` tells how it is; `run` ends when it is dead."""
+    """One receiver. `status` tells how it is; `run` ends when it is cancelled."""
 
     def __init__(
         self,
         settings: WebhookEndpoint,
-        file: Path,
+        folder: Path,
         *,
         journal: Readable,
         now_ms: Callable[[], int],
         draw: Callable[[], float] = random.random,
     ) -> None:
         self._settings = settings
-        self._file = file
+        self._file = kept_file(folder, settings.name)
+        self._asked_file = asked_file(folder, settings.name)
         self._journal = journal
         self._now_ms = now_ms
         self._draw = draw
         self._signer = Webhook(settings.secret)
         self._types = frozenset(settings.types)
         self._kept = Kept(cursor="")
-        self.state = SENDING
+        self._next_at_ms = 0
         self.sent = 0
-        self.failures = 0
-        """In a row, of the event that is to go next."""
         self.gaps = 0
         """Times that retention, or another journal, had taken what was to be sent."""
-        self.reason = ""
+
+    @property
+    def state(self) -> str:
+        """`sending`, `retrying` or `disabled`."""
+        if self._kept.disabled_at_ms:
+            return DISABLED
+        return RETRYING if self._kept.failures else SENDING
+
+    @property
+    def failures(self) -> int:
+        """In a row, of the event that is to go next."""
+        return self._kept.failures
 
     def status(self) -> dict[str, Any]:
         """Figures for operators."""
+        kept = self._kept
         return {
             "state": self.state,
             "sent": self.sent,
-            "failures": self.failures,
+            "failures": kept.failures,
+            "failing_since_at_ms": kept.failing_since_ms or None,
+            "next_at_ms": self._next_at_ms if self.state == RETRYING else None,
+            "disabled_at_ms": kept.disabled_at_ms or None,
             "gaps": self.gaps,
-            "reason": self.reason,
-            "cursor": self._kept.cursor,
+            "reason": kept.reason,
+            "cursor": kept.cursor,
         }
 
     async def run(self) -> None:
-        """Sends until the endpoint is dead, or cancelled; keeps the cursor either way."""
-        known = await asyncio.to_thread(_read, self._file)
+        """Sends until cancelled; keeps the cursor then."""
+        known = await asyncio.to_thread(read_kept, self._file)
         self._kept = Kept(cursor=await newest(self._journal)) if known is None else known
+        if self._kept.failing_since_ms:
+            # What this server was stopped for is not the receiver's failing.
+            self._kept.failing_since_ms += self._now_ms() - self._kept.failed_at_ms
         await self._keep()
         # No proxy of the environment's: the address is the operator's. No redirects: a signature is for one receiver.
         async with httpx.AsyncClient(timeout=ANSWER_WITHIN_S, trust_env=False, follow_redirects=False) as http:
             try:
-                while self.state != DEAD:
-                    page = await self._page()
-                    for event in page.events:
-                        if not await self._deliver(http, event):
-                            break
-                        self._kept.cursor = event.cursor
+                while True:
+                    await self._hear()
+                    if self.state == DISABLED:
+                        await asyncio.sleep(LOOK_EVERY_S)
                     else:
-                        await self._turn(page)
+                        await self._send(http)
             finally:
-                _write(self._file, self._kept)
+                write(self._file, self._kept)
+
+    async def _send(self, http: httpx.AsyncClient) -> None:
+        """The next page of events, as far as it is taken."""
+        page = await self._page()
+        for event in page.events:
+            if not await self._deliver(http, event):
+                return
+            self._kept.cursor = event.cursor
+        await self._turn(page)
 
     async def _turn(self, page: FeedPage) -> None:
         """All of a page was taken: keeps how far that is, and waits where there was nothing."""
@@ -124,31 +148,72 @@ class Endpoint:
             return await read_page(self._journal, self._kept.cursor, limit=PAGE, types=self._types)
 
     async def _deliver(self, http: httpx.AsyncClient, event: FeedEvent) -> bool:
-        """Sends it until it is taken. False: given up, and the endpoint is dead."""
+        """Sends it until it is taken. False: the endpoint is disabled, or is to go on from elsewhere."""
         body = _body(event)
         while True:
-            reason, final = await self._attempt(http, event.cursor, body)
-            if not reason:
-                self.state, self.failures, self.reason = SENDING, 0, ""
+            failure = await self._attempt(http, event.cursor, body)
+            if failure is None:
+                self._well()
                 self.sent += 1
                 return True
-            self.failures, self.reason = self.failures + 1, reason
-            if final or self.failures >= self._settings.attempts_max:
-                self.state = DEAD
-                _log.error("webhook.dead", endpoint=self._settings.name, failures=self.failures, reason=reason)
+            reason, final, wait_s = failure
+            self._failed(reason)
+            if final or self._kept.failed_at_ms - self._kept.failing_since_ms >= self._disabled_after_ms:
+                self._kept.disabled_at_ms = self._now_ms()
+                await self._keep()
+                _log.error("webhook.disabled", endpoint=self._settings.name, failures=self.failures, reason=reason)
                 return False
-            self.state = RETRYING
-            wait_ms = backoff_ms(
-                self.failures - 1,
-                random=self._draw(),
-                first_ms=round(self._settings.backoff_s * 1000),
-                limit_ms=round(self._settings.backoff_max_s * 1000),
-            )
             _log.warning("webhook.refused", endpoint=self._settings.name, failures=self.failures, reason=reason)
-            await asyncio.sleep(wait_ms / 1000)
+            await self._keep()
+            if await self._asked_within(max(wait_s, self._wait_s())):
+                return False
 
-    async def _attempt(self, http: httpx.AsyncClient, id: str, body: str) -> tuple[str, bool]:
-        """What went wrong, empty for nothing; and whether to come again is no use."""
+    @property
+    def _disabled_after_ms(self) -> float:
+        return self._settings.disabled_after_days * DAY_MS
+
+    def _wait_s(self) -> float:
+        """Before the next attempt: the schedule's, whose last one is repeated."""
+        waits = self._settings.retry_s
+        return waits[min(self.failures, len(waits)) - 1] * (1 + JITTER * self._draw())
+
+    def _well(self) -> None:
+        self._kept.failures = self._kept.failing_since_ms = self._kept.failed_at_ms = self._kept.disabled_at_ms = 0
+        self._kept.reason = ""
+
+    def _failed(self, reason: str) -> None:
+        now_ms = self._now_ms()
+        self._kept.failures += 1
+        self._kept.failing_since_ms = self._kept.failing_since_ms or now_ms
+        self._kept.failed_at_ms, self._kept.reason = now_ms, reason
+
+    async def _asked_within(self, wait_s: float) -> bool:
+        """Waits; True as soon as an operator asks for something."""
+        clock = asyncio.get_running_loop().time
+        until_s = clock() + wait_s
+        self._next_at_ms = self._now_ms() + round(wait_s * 1000)
+        while (left_s := until_s - clock()) > 0:
+            if await self._hear():
+                return True
+            await asyncio.sleep(min(LOOK_EVERY_S, left_s))
+        return False
+
+    async def _hear(self) -> bool:
+        """Does what an operator asked, if anything."""
+        # One look at a name that is not there: no thread for that, four times a second.
+        asked = take_asked(self._asked_file) if self._asked_file.exists() else None
+        if asked is None:
+            return False
+        self._well()
+        if asked.after:
+            self._kept.cursor = asked.after
+        await self._keep()
+        _log.info("webhook.enabled", endpoint=self._settings.name, by=asked.by, cursor=self._kept.cursor)
+        return True
+
+    async def _attempt(self, http: httpx.AsyncClient, id: str, body: str) -> tuple[str, bool, float] | None:
+        """What went wrong, whether to come again is no use, and how long the receiver asks to wait; None: it was
+        taken."""
         at = datetime.fromtimestamp(self._now_ms() / 1000, UTC)
         headers = {
             "content-type": "application/json",
@@ -159,13 +224,14 @@ class Endpoint:
         try:
             response = await http.post(self._settings.url, content=body.encode(), headers=headers)
         except (httpx.HTTPError, httpx.InvalidURL) as exc:
-            return type(exc).__name__, False
+            return type(exc).__name__, False, 0.0
         if response.is_success:
-            return "", False
-        return f"HTTP {response.status_code}", response.status_code == GONE
+            return None
+        after_s = _seconds(response.headers.get("retry-after", ""))
+        return f"HTTP {response.status_code}", response.status_code == GONE, after_s
 
     async def _keep(self) -> None:
-        await asyncio.to_thread(_write, self._file, self._kept)
+        await asyncio.to_thread(write, self._file, self._kept)
 
 
 class WebhookSender:
@@ -176,8 +242,7 @@ class WebhookSender:
     ) -> None:
         self._folder = folder
         self._endpoints = {
-            endpoint.name: Endpoint(endpoint, folder / f"{endpoint.name}.json", journal=journal, now_ms=now_ms)
-            for endpoint in endpoints
+            endpoint.name: Endpoint(endpoint, folder, journal=journal, now_ms=now_ms) for endpoint in endpoints
         }
 
     async def run(self) -> None:
@@ -198,18 +263,6 @@ def _body(event: FeedEvent) -> str:
     return msgspec.json.encode({"type": event.type, "timestamp": at, "data": event}).decode()
 
 
-def _read(file: Path) -> Kept | None:
-    try:
-        return msgspec.json.decode(file.read_bytes(), type=Kept)
-    except FileNotFoundError:
-        return None
-
-
-def _write(file: Path, kept: Kept) -> None:
-    """Whole or not at all, also where the power fails."""
-    fresh = file.with_suffix(".new")
-    with open(os.open(fresh, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "wb") as out:
-        out.write(msgspec.json.encode(kept))
-        out.flush()
-        os.fsync(out.fileno())
-    fresh.replace(file)
+def _seconds(retry_after: str) -> float:
+    """RFC 9110 §10.2.3, the form in seconds; a date is not looked at."""
+    return min(float(retry_after), RETRY_AFTER_MAX_S) if retry_after.isascii() and retry_after.isdigit() else 0.0

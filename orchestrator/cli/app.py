@@ -25,6 +25,7 @@ from orchestrator.cli import (
     status,
     timeline,
     token,
+    webhook,
 )
 from orchestrator.cli.exits import Exit, Failure
 from orchestrator.cli.output import errors
@@ -49,6 +50,7 @@ app.add_typer(conversation.app, name="conversation")
 app.add_typer(customer.app, name="customer")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(outbox.app, name="outbox")
+app.add_typer(webhook.app, name="webhook")
 app.add_typer(policy.app, name="policy")
 app.add_typer(report.app, name="report")
 app.add_typer(archive.app, name="archive")

@@ -52,7 +52,7 @@ def _show(url: str, answer: dict[str, Any]) -> None:
     out = console()
     reasons, accounts = answer.pop("reasons", []), answer.pop("accounts", [])
     processes = answer.pop("processes", {})
-    _show_troubles([*reasons, *answer.pop("policy_troubles", [])])
+    _show_troubles([*reasons, *answer.pop("policy_troubles", []), *answer.pop("webhook_troubles", [])])
     _show_processes(processes)
     print_fields({"url": url, **answer})
     out.print()

@@ -66,12 +66,14 @@ class ConversationsAnswer(Struct, kw_only=True, frozen=True):
 
 
 class ReadyAnswer(Struct, kw_only=True, frozen=True):
-    """Whether all parts work. `reasons` and `policy_troubles` only where the token may see them."""
+    """Whether all parts work. The other fields only where the token may see them."""
 
     ready: bool
     reasons: list[str] = []
     policy_troubles: list[str] | UnsetType = UNSET
     """What is wrong with the watched policy folder; left out where nothing is. It takes no part in `ready`."""
+    webhook_troubles: list[str] | UnsetType = UNSET
+    """Where committed events do not go out to, likewise."""
 
 
 def error_answer(refusal: Refusal) -> ErrorAnswer:

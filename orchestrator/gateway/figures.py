@@ -87,14 +87,14 @@ def _webhooks(endpoints: Mapping[str, Mapping[str, Any]]) -> Iterable[Metric]:
     failures = GaugeMetricFamily(
         "throughline_webhook_failures", "Attempts in a row that an endpoint did not take", labels=["endpoint"]
     )
-    dead = GaugeMetricFamily("throughline_webhook_dead", "1 where nothing is sent any more", labels=["endpoint"])
+    disabled = GaugeMetricFamily("throughline_webhook_disabled", "1 where nothing is sent", labels=["endpoint"])
     gaps = CounterMetricFamily("throughline_webhook_gaps", "Times that events had gone unsent", labels=["endpoint"])
     for name, counted in endpoints.items():
         sent.add_metric([name], counted["sent"])
         failures.add_metric([name], counted["failures"])
-        dead.add_metric([name], float(counted["state"] == "dead"))
+        disabled.add_metric([name], float(counted["state"] == "disabled"))
         gaps.add_metric([name], counted["gaps"])
-    yield from (sent, failures, dead, gaps)
+    yield from (sent, failures, disabled, gaps)
 
 
 def _retention(told: Mapping[str, Any]) -> Iterable[Metric]:

@@ -11,11 +11,12 @@ from orchestrator.cluster.states import Condition, ProcessState, figures_of, ste
 from orchestrator.cluster.table import USHER, cell_index
 from orchestrator.gateway.access import needs
 from orchestrator.gateway.answers import ReadyAnswer
-from orchestrator.gateway.figures import ARCHIVE, CHANNELS
+from orchestrator.gateway.figures import ARCHIVE
 from orchestrator.gateway.metrics import CONTENT_TYPE
 from orchestrator.gateway.peers import Cells
 from orchestrator.gateway.services import HttpRequest, Services, services_of, token_of
 from orchestrator.gateway.troubles import JOURNAL, troubles_of_journal, troubles_of_processes
+from orchestrator.gateway.webhook_troubles import endpoints_of, troubles_of_webhooks
 from orchestrator.settings import Account, EmailAccount, GatewayAccount, TwilioAccount
 from protocol.errors import ThroughlineError
 
@@ -40,6 +41,7 @@ async def get_ready(request: HttpRequest) -> Response[ReadyAnswer]:
         ready=not reasons,
         reasons=reasons if sees else [],
         policy_troubles=(troubles_of_policy(services_of(request)) if sees else []) or UNSET,
+        webhook_troubles=(troubles_of_webhooks(endpoints_of(services_of(request))) if sees else []) or UNSET,
     )
     return Response(answer, status_code=503 if reasons else 200)
 
@@ -84,7 +86,8 @@ async def status_of(here: Services) -> dict[str, Any]:
         "queue_overflows": here.metrics.overflows,
         "refusals": here.metrics.refused_by_code(),
         "watched": here.watched(),
-        "webhooks": here.figures().get(CHANNELS, {}).get("webhooks", {}),
+        "webhooks": endpoints_of(here),
+        "webhook_troubles": troubles_of_webhooks(endpoints_of(here)),
         "counts": await _counts_of(here),
         "retention": here.figures().get(ARCHIVE, {}).get("retention", {}),
         "retained": await _retained_of(here),

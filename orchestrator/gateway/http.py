@@ -21,6 +21,7 @@ from orchestrator.gateway import (
     posted_events,
     reads,
     reports,
+    webhook_operations,
     webhooks,
 )
 from orchestrator.gateway.access import SIGNED
@@ -59,6 +60,7 @@ def application(services: Services, *, body_bytes_max: int, version: str) -> Lit
             *policy.ROUTES,
             *attachments.ROUTES,
             *webhooks.ROUTES,
+            *webhook_operations.ROUTES,
             *health.ROUTES,
         ],
         state=State({"services": services}),

@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -65,6 +66,7 @@ class Gateway:
         archive: Archive,
         identities: Identities,
         attachments: AttachmentStore,
+        webhooks: Path,
         tokens: Tokens,
         history: Archive | None = None,
         figures: ReadFigures = dict,
@@ -112,6 +114,7 @@ class Gateway:
             history=history or archive,
             identities=identities,
             attachments=attachments,
+            webhooks=webhooks,
             metrics=self.metrics,
             now_ms=now_ms,
             new_id=new_id,

@@ -1,6 +1,7 @@
 """What HTTP handlers work with: one value, put into the application's state when it is made."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, cast
 
 from litestar import Request
@@ -32,6 +33,8 @@ class Services(Struct, kw_only=True, frozen=True):
     """The same over a connection of its own, for reads that take long."""
     identities: Identities
     attachments: AttachmentStore
+    webhooks: Path
+    """The folder of what is kept of webhooks' endpoints, and asked of them."""
     metrics: Metrics
     now_ms: Callable[[], int]
     new_id: Callable[[], str]

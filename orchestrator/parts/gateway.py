@@ -44,6 +44,7 @@ class GatewayPart:
             archive=self._front.archive,
             identities=self._front.journal,
             attachments=AttachmentStore(Path(settings.data) / "attachments"),
+            webhooks=Path(settings.data) / "webhooks",
             # Before the front opens what was given out.
             history=given.storage.archive_reader(),
             tokens=Tokens(Path(settings.data) / "tokens.json", now_ms=given.now_ms, held=run_tokens(given.run)),

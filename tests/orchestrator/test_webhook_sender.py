@@ -11,8 +11,10 @@ import pytest
 from standardwebhooks import Webhook
 
 from adapters.channels.fakes.http_server import Answer, HttpServer, Request
+from orchestrator import webhook_sender
 from orchestrator.settings import SettingsError, WebhookEndpoint, parse
-from orchestrator.webhook_sender import DEAD, RETRYING, SENDING, Endpoint, WebhookSender
+from orchestrator.webhook_files import Asked, asked_file, write
+from orchestrator.webhook_sender import DISABLED, RETRYING, SENDING, Endpoint, WebhookSender
 from protocol import events as ev
 from tests.orchestrator.test_feed import ANN, Kept, told
 
@@ -28,6 +30,8 @@ class Receiver:
         self.taken: list[dict[str, Any]] = []
         self.answers: list[int | None] = []
         self.changed = asyncio.Event()
+        self.looks_at_times = True
+        """Off where a test's clock is another: the library knows only its own."""
         self._server = HttpServer(self._answer)
 
     async def start(self) -> str:
@@ -39,8 +43,9 @@ class Receiver:
         await self._server.close()
 
     async def _answer(self, request: Request) -> Answer | None:
-        payload = Webhook(SECRET).verify(request.body, request.headers)
-        assert payload == json.loads(request.body)
+        payload = json.loads(request.body)
+        if self.looks_at_times:
+            assert Webhook(SECRET).verify(request.body, request.headers) == payload
         self.ids.append(request.headers["webhook-id"])
         self.changed.set()
         status = self.answers.pop(0) if self.answers else 200
@@ -66,16 +71,22 @@ async def receiver() -> AsyncIterator[Receiver]:
     await one.stop()
 
 
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
 class Sending:
     """An endpoint's life on a journal."""
 
-    def __init__(self, journal: Kept, folder: Path, url: str, **settings: Any) -> None:
-        settings = {"backoff_s": 0.001, "backoff_max_s": 0.002, **settings}
+    def __init__(
+        self, journal: Kept, folder: Path, url: str, now_ms: Callable[[], int] = _now_ms, **settings: Any
+    ) -> None:
+        settings = {"retry_s": (0.001,), **settings}
         self.endpoint = Endpoint(
             WebhookEndpoint(name="crm", url=f"{url}/hook", secret=SECRET, **settings),
-            folder / "crm.json",
+            folder,
             journal=journal,
-            now_ms=lambda: time.time_ns() // 1_000_000,
+            now_ms=now_ms,
         )
         self.task = asyncio.create_task(self.endpoint.run())
 
@@ -138,37 +149,114 @@ async def test_what_is_not_taken_comes_again_under_its_id(receiver: Receiver, tm
     assert (sending.endpoint.state, sending.endpoint.failures) == (SENDING, 0)
 
 
-async def test_an_endpoint_that_never_takes_is_dead_and_seen(receiver: Receiver, tmp_path: Path) -> None:
-    """It is left alone, and the next start goes on with the same event."""
+class Days:
+    """A clock on which each look is some hours later."""
+
+    def __init__(self, hours: float) -> None:
+        self.ms = 1_700_000_000_000
+        self.hours = hours
+
+    def __call__(self) -> int:
+        """Time goes on."""
+        self.ms += round(self.hours * 3_600_000)
+        return self.ms
+
+
+async def test_an_endpoint_that_fails_for_days_is_disabled_and_stays_so(receiver: Receiver, tmp_path: Path) -> None:
+    """Over a restart too; whoever enables it has it go on with the same event."""
     story = told()
     from_the_start(tmp_path)
-    receiver.answers = [200, 503, 503, 503]
+    receiver.answers, receiver.looks_at_times = [200, *[503] * 50], False
     url = await receiver.start()
-    sending = Sending(Kept(story.records), tmp_path, url, attempts_max=3)
-    await sending.task
+    sending = Sending(Kept(story.records), tmp_path, url, now_ms=Days(12), disabled_after_days=3)
+    await so(lambda: sending.endpoint.state == DISABLED)
+    await sending.stop()
     status = sending.endpoint.status()
-    assert (status["state"], status["failures"], status["reason"], status["sent"]) == (DEAD, 3, "HTTP 503", 1)
+    assert (status["state"], status["reason"], status["sent"]) == (DISABLED, "HTTP 503", 1)
+    assert status["disabled_at_ms"] > status["failing_since_at_ms"]
+    tried = len(receiver.ids)
+    assert tried < 50
+    receiver.answers = []
     again = Sending(Kept(story.records), tmp_path, url)
+    await so(lambda: again.endpoint.state == DISABLED)
+    write(asked_file(tmp_path, "crm"), Asked(by="operator:op"))
     await receiver.until(lambda: len(receiver.taken) == len(story.events))
     await again.stop()
-    assert receiver.ids[4] == receiver.ids[3]
+    assert receiver.ids[tried] == receiver.ids[tried - 1]
+    assert not asked_file(tmp_path, "crm").exists()
 
 
-async def test_gone_is_a_no_for_good(receiver: Receiver, tmp_path: Path) -> None:
+async def test_the_time_that_this_server_was_stopped_is_not_the_receivers(receiver: Receiver, tmp_path: Path) -> None:
+    """It failed once, for no time yet, before a stop of a month: one more failure does not disable it."""
+    kept = {"cursor": "g1-0", "failures": 1, "failing_since_ms": 1_700_000_000_000, "failed_at_ms": 1_700_000_000_000}
+    (tmp_path / "crm.json").write_text(json.dumps(kept))
+    month_ms = 30 * 86_400_000
+    receiver.answers, receiver.looks_at_times = [500], False
+    story = told()
+    sending = Sending(
+        Kept(story.records), tmp_path, await receiver.start(), now_ms=lambda: 1_700_000_000_000 + month_ms
+    )
+    await receiver.until(lambda: len(receiver.taken) == len(story.events))
+    await sending.stop()
+
+
+async def test_an_operator_ends_a_long_wait_and_sends_again_from_elsewhere(receiver: Receiver, tmp_path: Path) -> None:
+    """From a position on everything comes again, under the ids that it had."""
+    story = told()
+    from_the_start(tmp_path)
+    receiver.answers = [200, 500]
+    sending = Sending(Kept(story.records), tmp_path, await receiver.start(), retry_s=(3600.0,))
+    await so(lambda: sending.endpoint.state == RETRYING)
+    await so(lambda: bool(sending.endpoint.status()["next_at_ms"]))
+    write(asked_file(tmp_path, "crm"), Asked(by="operator:op", after="g1-0"))
+    await receiver.until(lambda: len(receiver.taken) == 1 + len(story.events))
+    await sending.stop()
+    assert receiver.ids[2] == receiver.ids[0]
+
+
+async def test_gone_is_a_no_until_somebody_says_otherwise(receiver: Receiver, tmp_path: Path) -> None:
     """HTTP 410, says the standard."""
     from_the_start(tmp_path)
     receiver.answers = [410]
     sending = Sending(Kept(told().records), tmp_path, await receiver.start())
-    await sending.task
-    assert (sending.endpoint.state, sending.endpoint.failures) == (DEAD, 1)
+    await so(lambda: sending.endpoint.state == DISABLED)
+    await sending.stop()
+    assert sending.endpoint.failures == 1
+
+
+async def test_waits_are_the_standards_and_what_the_receiver_asks(
+    receiver: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last is repeated; a longer `Retry-After` comes before it."""
+    assert WebhookEndpoint(name="n", url="https://x.example/", secret=SECRET).retry_s == (
+        5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400,
+    )  # fmt: skip
+    assert webhook_sender._seconds("120") == 120
+    assert webhook_sender._seconds("Fri, 31 Dec 1999 23:59:59 GMT") == 0
+    assert webhook_sender._seconds("9" * 12) == webhook_sender.RETRY_AFTER_MAX_S
+    waited: list[float] = []
+
+    async def note(self: Endpoint, wait_s: float) -> bool:
+        waited.append(wait_s)
+        return False
+
+    monkeypatch.setattr(Endpoint, "_asked_within", note)
+    monkeypatch.setattr(webhook_sender, "JITTER", 0.0)
+    from_the_start(tmp_path)
+    receiver.answers = [500] * 4
+    story = told()
+    sending = Sending(Kept(story.records), tmp_path, await receiver.start(), retry_s=(5.0, 300.0))
+    await receiver.until(lambda: len(receiver.taken) == len(story.events))
+    await sending.stop()
+    assert waited == [5.0, 300.0, 300.0, 300.0]
 
 
 async def test_nobody_there_is_a_failure_as_any(tmp_path: Path) -> None:
     """The state says what is tried."""
     from_the_start(tmp_path)
-    sending = Sending(Kept(told().records), tmp_path, "http://127.0.0.1:9", backoff_s=60.0, backoff_max_s=60.0)
+    sending = Sending(Kept(told().records), tmp_path, "http://127.0.0.1:9", retry_s=(60.0,))
     await so(lambda: bool(sending.endpoint.failures))
-    assert (sending.endpoint.state, sending.endpoint.reason) == (RETRYING, "ConnectError")
+    assert (sending.endpoint.state, sending.endpoint.status()["reason"]) == (RETRYING, "ConnectError")
     await sending.stop()
 
 

@@ -59,6 +59,7 @@ class Running:
                 "archive": self.archive,
                 "identities": self.identities,
                 "attachments": self.attachments,
+                "webhooks": folder,
                 "tokens": self.tokens,
                 "now_ms": lambda: NOW_MS,
                 **options,

@@ -10,7 +10,7 @@ FIGURES: dict[str, dict[str, Any]] = {
     "channels": {
         "unanswered": 2,
         "outbox": {"under_way": 1, "sent": 7, "failed": 3},
-        "webhooks": {"crm": {"state": "dead", "sent": 5, "failures": 24, "gaps": 1}},
+        "webhooks": {"crm": {"state": "disabled", "sent": 5, "failures": 24, "gaps": 1}},
         "mail": {
             "127.0.0.1:7125": {
                 "connections": 4,
@@ -41,7 +41,7 @@ async def test_they_are_read_at_each_scrape(start: Start) -> None:
         "throughline_delivery_attempts_under_way 1.0",
         'throughline_webhooks_total{endpoint="crm"} 5.0',
         'throughline_webhook_failures{endpoint="crm"} 24.0',
-        'throughline_webhook_dead{endpoint="crm"} 1.0',
+        'throughline_webhook_disabled{endpoint="crm"} 1.0',
         'throughline_webhook_gaps_total{endpoint="crm"} 1.0',
         'throughline_process{figure="live_journeys",process="cell-0"} 12.0',
         'throughline_process{figure="unanswered",process="channels"} 2.0',
