@@ -9,6 +9,7 @@ Fields: `id`, `identity` (several with spaces between, or a list `identities`), 
 `author`. Times are ISO 8601, without an offset UTC, or milliseconds since 1970. Every fault names its line.
 """
 
+import base64
 import csv
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -81,6 +82,11 @@ def read_vcons(document: str, *, account: str, channel: str, source: str) -> Ite
         place = f"vCon {number}"
         if "vcon" not in vcon and "parties" not in vcon:
             raise BadPast(f"{place}: it has no `vcon` and no `parties`; open a signed or encrypted one first")
+        # `must_support` until 0.3.0. Who does not know such an extension must not read the vCon (-04, §4.1.4).
+        if needed := vcon.get("critical") or vcon.get("must_support"):
+            raise BadPast(
+                f"{place}: it can only be read by who knows the extension {needed[0]!r}; this import knows none"
+            )
         try:
             contact = _contact(vcon)
         except (KeyError, IndexError, TypeError, AttributeError) as exc:
@@ -91,7 +97,7 @@ def read_vcons(document: str, *, account: str, channel: str, source: str) -> Ite
 def _contact(vcon: Fields) -> Fields:
     """A vCon as a contact: the customer is who has our mark, else the originator of the first dialog."""
     parties, dialog = vcon["parties"], [said for said in vcon.get("dialog", ()) if said.get("type") == "text"]
-    ours: Fields = next((a["body"] for a in vcon.get("attachments", ()) if a.get("purpose") == PURPOSE), {})
+    ours = _columns(next((a["body"] for a in vcon.get("attachments", ()) if _purpose(a) == PURPOSE), {}))
     addresses = [contact["identity"] for contact in ours.get("interactions", ())]
     customer = [index for index, party in enumerate(parties) if _identity(party) in addresses]
     if not addresses:
@@ -104,19 +110,46 @@ def _contact(vcon: Fields) -> Fields:
         "identities": list(dict.fromkeys(addresses)),
         "channel": dialog[0].get("application", "") if dialog else "",
         "at": vcon.get("created_at", ""),
-        "ended_at": dialog[-1]["start"] if dialog else "",
+        "ended_at": dialog[-1].get("start", "") if dialog else "",
         "subject": vcon.get("subject", ""),
         "queue": ours.get("queue", ""),
-        "messages": [_message_of(said, parties, customer) for said in dialog if isinstance(said.get("body"), str)],
+        "messages": [
+            _message_of(said, parties, customer, vcon.get("created_at", ""))
+            for said in dialog
+            if isinstance(said.get("body"), str)
+        ],
     }
 
 
-def _message_of(said: Fields, parties: list[Fields], customer: list[int]) -> Fields:
+def _purpose(attachment: Fields) -> Any:
+    """Until 0.3.0 some wrote it as `type`."""
+    return attachment.get("purpose", attachment.get("type"))
+
+
+def _columns(body: Fields | str) -> Fields:
+    """A JSON body: a value since -04, text before."""
+    return msgspec.json.decode(body, type=dict[str, Any]) if isinstance(body, str) else body
+
+
+def _body(said: Fields) -> str:
+    """The words of a text: as they are, or Base64url with or without padding (-04, §2.3.2)."""
+    if said.get("encoding") not in ("base64url", "base64"):
+        return str(said["body"])
+    encoded = said["body"].rstrip("=").replace("+", "-").replace("/", "_")
+    try:
+        return base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode()
+    except ValueError as exc:
+        raise TypeError(f"a body said to be {said['encoding']} is not") from exc
+
+
+def _message_of(said: Fields, parties: list[Fields], customer: list[int], created_at: str) -> Fields:
     speaker = _originator(said)
     theirs = speaker in customer
     author = "" if theirs else parties[speaker].get("name", "")
     direction = "inbound" if theirs else "outbound"
-    return {"at": said["start"], "text": said["body"], "direction": direction, "author": author}
+    # Where it is not known when (-04, §4.3.2), it was when the conversation was.
+    at = said.get("start") or created_at
+    return {"at": at, "text": _body(said), "direction": direction, "author": author}
 
 
 def _originator(said: Fields) -> int:

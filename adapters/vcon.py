@@ -2,7 +2,8 @@
 
     messages → dialog (type `text`)      notes, context, files, our own columns → attachments      who → parties
 
-Source: draft-ietf-vcon-vcon-core-04, the unsigned form. Whoever gives one away signs or encrypts it.
+Source: draft-ietf-vcon-vcon-core-04, the unsigned form (§4); no parameter is of an extension, so `extensions` and
+`critical` are left out. Whoever gives one away signs or encrypts it.
 A person is one party for each address, with one `uuid`. What is said to be `secret` is left out. Pure.
 """
 
@@ -15,7 +16,7 @@ from typing import Any
 
 MEDIA_TYPE = "application/vcon"
 SYNTAX = "0.4.0"
-"""The draft's `vcon`."""
+"""The draft's `vcon` (§4.1.1), which it calls deprecated and wants all the same."""
 PURPOSE = "throughline.conversation"
 """Of the attachment that has what a vCon has no place for."""
 HOST = "throughline.invalid"
@@ -80,6 +81,8 @@ def to_vcon(conversation: Fields, events: Iterable[Fields], files: Files) -> dic
                 attachments.append(_attached("note", event, parties, dialog) | note)
             case _:
                 pass  # What remains of it is in the conversation's own columns.
+    if not dialog:
+        dialog.append(_placeholder(conversation, parties))
     for item in conversation["context"]:
         if item["sensitivity"] != "secret":
             body = {name: item[name] for name in ("key", "value", "channel", "interaction", "sensitivity", "version")}
@@ -125,6 +128,20 @@ def _text(event: Fields, parties: _Parties, accounts: Mapping[int, str]) -> dict
     }
 
 
+def _placeholder(conversation: Fields, parties: _Parties) -> dict[str, Any]:
+    """Of a conversation without a word here, such as a call: that it was (§4.3). Attachments have to name a dialog."""
+    contact: Fields = next(iter(conversation["interactions"]), {})
+    if not contact:
+        return {"type": "text", "start": _date(conversation["opened_at_ms"])}
+    who = [parties.customer(contact["identity"]), parties.ours(f"account:{contact['account']}")]
+    return {
+        "type": "recording" if contact["channel"] == "phone" else "text",
+        "start": _date(contact["started_at_ms"]),
+        "parties": who if contact["direction"] == "inbound" else who[::-1],
+        "application": contact["channel"],
+    }
+
+
 def _files(event: Fields, parties: _Parties, dialog: int, files: Files) -> Iterable[dict[str, Any]]:
     for file in event.get("attachments", ()):
         attached = {
@@ -132,7 +149,7 @@ def _files(event: Fields, parties: _Parties, dialog: int, files: Files) -> Itera
             "start": _date(event["provider_ms"]),
             "party": parties.customer(event["identity"]),
             "dialog": dialog,
-            "mediatype": file.get("media_type", "application/octet-stream"),
+            "mediatype": _mediatype(file.get("media_type", "")),
             "filename": file["name"],
         }
         body = files(file["sha256"]) if file.get("sha256") else None
@@ -142,10 +159,20 @@ def _files(event: Fields, parties: _Parties, dialog: int, files: Files) -> Itera
         yield attached
 
 
+def _mediatype(said: str) -> str:
+    """§2.2: type "/" subtype, whatever a sender called it."""
+    kind, _, sort = said.partition("/")
+    return said if kind and sort else "application/octet-stream"
+
+
 def _attached(purpose: str, said: Fields, parties: _Parties, dialog: Sequence[object]) -> dict[str, Any]:
-    """An attachment of the newest message so far; the draft wants it to name one, where there is any."""
-    part = {"dialog": len(dialog) - 1} if dialog else {}
-    return {"purpose": purpose, "start": _date(said["at_ms"]), "party": parties.of(said["actor"]), **part}
+    """An attachment of the newest message so far, or of the first one that comes: it has to name one (§4.4.4)."""
+    return {
+        "purpose": purpose,
+        "start": _date(said["at_ms"]),
+        "party": parties.of(said["actor"]),
+        "dialog": max(0, len(dialog) - 1),
+    }
 
 
 def _json(body: Fields) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from adapters.past import BadPast, read_csv, read_json_lines, read_vcons
-from adapters.vcon import to_vcon
+from adapters.vcon import PURPOSE, to_vcon
 from protocol.entities import Direction
 from protocol.inbound import InboundEvent, PastConversation, PastMessage
 
@@ -117,6 +117,62 @@ def test_a_vcon_of_others_is_of_whoever_spoke_first() -> None:
         ("hello", "inbound", ""),
         ("hi", "outbound", "Bo"),
     ]
+
+
+def test_both_forms_of_a_vcon_are_read() -> None:
+    """0.3.0 has other names, and bodies that are text; 0.4.0 has JSON values, and encodes what is no JSON string."""
+    ours = {"interactions": [{"identity": "mailto:ann@example.org"}], "queue": "bills"}
+    said = {"type": "text", "start": "2023-11-14T22:13:20Z", "parties": [1, 0], "application": "email"}
+    shared = {
+        "uuid": "u1",
+        "created_at": "2023-11-14T22:13:20Z",
+        "parties": [{"mailto": "ann@example.org"}, {"name": "bo", "validation": "none"}],
+    }
+    older = {
+        **shared,
+        "vcon": "0.3.0",
+        "must_support": [],
+        "appended": {},
+        "dialog": [{**said, "body": "Grüße", "encoding": "none", "session_id": "s"}],
+        "attachments": [{"type": PURPOSE, "body": msgspec.json.encode(ours).decode(), "encoding": "json"}],
+    }
+    newer = {
+        **shared,
+        "vcon": "0.4.0",
+        "critical": [],
+        "dialog": [
+            {**said, "body": "R3LDvMOfZQ", "encoding": "base64url", "session_id": {"local": "l", "remote": "r"}}
+        ],
+        "attachments": [{"purpose": PURPOSE, "body": ours, "encoding": "json"}],
+    }
+    read = [next(read_vcons(msgspec.json.encode(form).decode(), **GIVEN)) for form in (older, newer)]
+    assert read[0] == read[1]
+    assert isinstance(read[0].data, PastConversation)
+    (message,) = read[0].data.messages
+    assert (message.text, message.direction, message.author) == ("Grüße", Direction.OUTBOUND, "bo")
+    assert (read[0].data.queue, read[0].identities) == ("bills", ["mailto:ann@example.org"])
+
+
+def test_a_text_whose_time_is_not_known_is_of_the_conversations() -> None:
+    """`start` should be there, and need not."""
+    vcon = {
+        "vcon": "0.4.0",
+        "uuid": "u1",
+        "created_at": "2023-11-14T22:13:20Z",
+        "parties": [{"tel": "+447700900123"}],
+        "dialog": [{"type": "text", "parties": 0, "body": "Hi", "encoding": "none"}],
+    }
+    [event] = read_vcons(msgspec.json.encode(vcon).decode(), **GIVEN)
+    assert isinstance(event.data, PastConversation)
+    assert event.data.messages[0].at_ms == event.time_ms
+
+
+@pytest.mark.parametrize("key", ["critical", "must_support"])
+def test_what_may_only_be_read_by_who_knows_an_extension_is_not_read(key: str) -> None:
+    """By its name before 0.4.0, too."""
+    vcon = {"vcon": "0.4.0", "uuid": "u1", "parties": [{}], key: ["masked"]}
+    with pytest.raises(BadPast, match="the extension 'masked'"):
+        list(read_vcons(msgspec.json.encode(vcon).decode(), **GIVEN))
 
 
 @pytest.mark.parametrize(

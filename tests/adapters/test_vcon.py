@@ -9,10 +9,11 @@ import msgspec
 import pytest
 
 from adapters.stores.memory import MemoryArchive
-from adapters.vcon import PURPOSE, to_vcon, vcon_uuid
+from adapters.vcon import PURPOSE, _mediatype, to_vcon, vcon_uuid
 from protocol import events as ev
 from protocol.inbound import Attachment
 from tests.adapters.stores.story import HOUR_MS, Story
+from tests.adapters.vcon_schema import checked
 
 ANN, MAIL, CHAT = "cuann0000000000000", "mailto:ann@example.org", "chat:ann"
 FIRST = f"{ANN}-1"
@@ -64,6 +65,19 @@ async def vcon() -> dict[str, Any]:
     assert made == to_vcon(row, events, {"a" * 64: BILL}.get)
     decoded: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(made))
     return decoded
+
+
+def test_all_of_it_has_the_drafts_form(vcon: dict[str, Any]) -> None:
+    """By a schema of ours, written from its text."""
+    checked(vcon)
+
+
+def test_a_wrong_media_type_is_not_passed_on() -> None:
+    """§2.2: type, slash, subtype."""
+    assert [_mediatype(said) for said in ("application/pdf", "pdf", "", "/x", "x/")] == [
+        "application/pdf",
+        *["application/octet-stream"] * 4,
+    ]
 
 
 def test_the_container(vcon: dict[str, Any]) -> None:
@@ -149,6 +163,36 @@ async def test_a_conversation_without_words_is_still_a_vcon() -> None:
         "customer": ANN,
     }
     vcon = to_vcon(row, [], {}.get)
-    assert vcon["dialog"] == []
+    checked(vcon)
+    assert vcon["dialog"] == [{"type": "text", "start": "1970-01-01T00:00:00.001Z"}]
     assert "subject" not in vcon
-    assert "dialog" not in vcon["attachments"][0]
+    assert vcon["attachments"][0]["dialog"] == 0
+    call = {
+        **dict.fromkeys(("interaction", "started_at_ms", "ended_at_ms"), 1),
+        "channel": "phone",
+        "account": "line",
+        "identity": "tel:+447700900123",
+        "direction": "outbound",
+    }
+    called = to_vcon({**row, "interactions": [call]}, [], {}.get)
+    checked(called)
+    (said,) = called["dialog"]
+    assert (said["type"], said["application"], "body" in said) == ("recording", "phone", False)
+    assert [called["parties"][index].get("tel") for index in said["parties"]] == [None, "+447700900123"]
+
+
+async def test_a_note_before_the_first_word_names_the_first(vcon: dict[str, Any]) -> None:
+    """An attachment has to name a dialog, and there is none yet."""
+    story = Story()
+    story.unit(ANN, (FIRST, ev.ConversationOpened(at_ms=0, customer=ANN, queue="q")))
+    story.unit(ANN, (FIRST, ev.NoteAdded(at_ms=0, actor="agent:bo", text="she will write")))
+    story.unit(ANN, (FIRST, story.contact(1, MAIL, "email")), (FIRST, story.message(1, MAIL, "email", "Here I am")))
+    archive = MemoryArchive()
+    await archive.open()
+    await archive.apply(story.changes())
+    row = await archive.conversation(FIRST)
+    assert row is not None
+    events = [msgspec.json.decode(event.body) for event in await archive.events_of_stream(FIRST, 0, 100)]
+    made = to_vcon(row, events, {}.get)
+    checked(made)
+    assert made["attachments"][0]["dialog"] == 0
