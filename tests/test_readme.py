@@ -207,7 +207,7 @@ def test_every_metric_is_documented() -> None:
 
 
 def _shows_default(cell: str, default: object) -> bool:
-    if default is msgspec.NODEFAULT or isinstance(default, (msgspec.Struct, list, dict)):
+    if default is msgspec.NODEFAULT or isinstance(default, (msgspec.Struct, list, tuple, dict)):
         return True
     written = msgspec.json.encode(default).decode()
     return f"`{written.removesuffix('.0')}`" in cell
