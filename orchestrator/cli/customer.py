@@ -67,17 +67,25 @@ def erase(
     *,
     reason: Annotated[str, typer.Option("--reason", help="Why; kept with the act, so name nobody in it.")],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    when_stopped: Annotated[
+        bool, typer.Option("--when-stopped", help="Ask a running server: it is done when that stops or starts next.")
+    ] = False,
     settings: SettingsFile = None,
     data: Folder = None,
+    url: Url = "",
+    token: Token = "",
     as_json: Json = False,
 ) -> None:
     """Forget a person: personal data goes from all files, statistics stay, the act is recorded. The server must be
-    stopped. Interrupted, run it again."""
+    stopped, or, with --when-stopped, does it when it is. Interrupted, run it again."""
+    if not reason.strip():
+        raise Failure(Exit.USAGE, "--reason must say why: it is what remains of the act")
+    if when_stopped:
+        _ask(customer, reason, yes=yes, running=(url, token, data), as_json=as_json)
+        return
     chosen = settings_of(settings, data)
     if chosen.store != "sqlite":
         raise Failure(Exit.USAGE, f"store is {chosen.store!r}: only the sqlite store keeps anybody")
-    if not reason.strip():
-        raise Failure(Exit.USAGE, "--reason must say why: it is what remains of the act")
     if not yes and not typer.confirm(f"Erase {customer} for ever?", err=True):
         raise Failure(Exit.REFUSED, "nothing was erased")
     erased = _erase(chosen, customer, reason.strip())
@@ -85,6 +93,40 @@ def erase(
         print_json(erased)
     else:
         print_fields(erased)
+
+
+def _ask(customer: str, reason: str, *, yes: bool, running: tuple[str, str, Path | None], as_json: bool) -> None:
+    if not yes and not typer.confirm(f"Erase {customer} for ever when the server is next stopped?", err=True):
+        raise Failure(Exit.REFUSED, "nothing was asked")
+    with server_of(*running) as server:
+        answer = server.post(f"/v1/customers/{part(customer)}/erasure", {"reason": reason})
+    if as_json:
+        print_json(answer)
+    else:
+        print_fields({"customer": customer, "erased": "not yet: when the server is next stopped or started"})
+
+
+@app.command("erasures", epilog="Example: throughline customer erasures")
+def erasures(*, url: Url = "", token: Token = "", data: Data = None, as_json: Json = False) -> None:
+    """List the erasures that wait for the server to be stopped; until then nothing of these persons is gone."""
+    with server_of(url, token, data) as server:
+        answer = server.get("/v1/erasures")
+    if as_json:
+        print_json(answer)
+    else:
+        columns = ("customer", "asked_at_ms", "actor", "reason", "tried_at_ms", "refused")
+        print_table(answer, columns, empty="no erasure waits")
+
+
+@app.command("keep", epilog="Example: throughline customer keep cu7q2mzj4xk5w3n6ab")
+def keep(customer: Id, *, url: Url = "", token: Token = "", data: Data = None, as_json: Json = False) -> None:
+    """Take back an erasure that waits."""
+    with server_of(url, token, data) as server:
+        answer = server.post(f"/v1/customers/{part(customer)}/erasure/withdraw")
+    if as_json:
+        print_json(answer)
+    else:
+        print_fields({"customer": customer, "erasure": "taken back"})
 
 
 def _erase(settings: Settings, customer: str, reason: str) -> dict[str, Any]:

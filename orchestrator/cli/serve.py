@@ -1,10 +1,12 @@
 """`throughline serve`: the server in the foreground, from its banner to its end."""
 
+import asyncio
 import json
 import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from time import time_ns
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -41,6 +43,7 @@ def serve(
     if chosen.policy_folder and not Path(chosen.policy_folder).is_dir():
         raise Failure(Exit.USAGE, f"{chosen.policy_folder} is no folder: `throughline policy init` makes one")
     # Imported here: the supervisor needs process and signal machinery that no other command does.
+    from actors.projection import UnreadableEvent
     from adapters.stores.errors import StoreError
     from orchestrator.cluster.data_folder import DataFolderInUse
     from orchestrator.cluster.supervisor import CannotServe
@@ -50,12 +53,35 @@ def serve(
     with errors().status("Starting: Ray, stores, cells, channels, gateway …") as spinner:
         banner.before = spinner.stop
         try:
+            _erase_waiting(chosen)
             supervise(chosen, on_ready=banner.show)
-        except (DataFolderInUse, StoreError) as exc:
+            _erase_waiting(chosen)
+        except (DataFolderInUse, StoreError, UnreadableEvent) as exc:
             raise Failure(Exit.DATA, str(exc)) from exc
         except CannotServe as exc:
             raise Failure(Exit.REFUSED, str(exc)) from exc
     errors().print("Stopped; everything acknowledged is on disk.", style="dim")
+
+
+def _erase_waiting(settings: Settings) -> None:
+    """Carries out the erasures that wait for a moment such as this; one that is refused waits on."""
+    # Imported here, with the stores: they are needed at no other start.
+    from orchestrator.pending_erasures import FOLDER, carry_out
+
+    folder = Path(settings.data) / FOLDER
+    if settings.store != "sqlite" or not any(folder.glob("*.json")):
+        return
+    from orchestrator.cluster.data_folder import locked
+    from orchestrator.erasing import erase
+    from protocol.errors import Refusal
+
+    with locked(Path(settings.data)):
+        work = carry_out(folder, lambda act: erase(settings, act, lambda at, head: None), now_ms=time_ns() // 1_000_000)
+        for waiting, done in asyncio.run(work):
+            if isinstance(done, Refusal):
+                errors().print(Text(f"Not erased yet: {waiting.customer}: {done.message}"))
+            else:
+                errors().print(Text(f"Erased {waiting.customer}, as {waiting.actor} asked."))
 
 
 class _Banner:

@@ -17,6 +17,7 @@ from orchestrator.gateway.peers import Cells
 from orchestrator.gateway.services import HttpRequest, Services, services_of, token_of
 from orchestrator.gateway.troubles import JOURNAL, troubles_of_journal, troubles_of_processes
 from orchestrator.gateway.webhook_troubles import endpoints_of, troubles_of_webhooks
+from orchestrator.pending_erasures import waiting
 from orchestrator.settings import Account, EmailAccount, GatewayAccount, TwilioAccount
 from protocol.errors import ThroughlineError
 
@@ -91,6 +92,7 @@ async def status_of(here: Services) -> dict[str, Any]:
         "counts": await _counts_of(here),
         "retention": here.figures().get(ARCHIVE, {}).get("retention", {}),
         "retained": await _retained_of(here),
+        "erasures_waiting": len(await asyncio.to_thread(waiting, here.erasures)),
         "policy": None if here.policy is None else here.policy.policy.version,
         "policy_troubles": troubles_of_policy(here),
         "accounts": [

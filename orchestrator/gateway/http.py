@@ -11,6 +11,7 @@ from litestar.openapi.spec import Components, SecurityScheme
 
 from orchestrator.gateway import (
     attachments,
+    erasures,
     feed,
     health,
     history,
@@ -61,6 +62,7 @@ def application(services: Services, *, body_bytes_max: int, version: str) -> Lit
             *attachments.ROUTES,
             *webhooks.ROUTES,
             *webhook_operations.ROUTES,
+            *erasures.ROUTES,
             *health.ROUTES,
         ],
         state=State({"services": services}),

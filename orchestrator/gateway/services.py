@@ -33,6 +33,8 @@ class Services(Struct, kw_only=True, frozen=True):
     """The same over a connection of its own, for reads that take long."""
     identities: Identities
     attachments: AttachmentStore
+    erasures: Path
+    """The folder of erasures that wait for a stop."""
     webhooks: Path
     """The folder of what is kept of webhooks' endpoints, and asked of them."""
     metrics: Metrics

@@ -14,6 +14,7 @@ from orchestrator.gateway.server import Gateway
 from orchestrator.parts.ending import until
 from orchestrator.parts.front import Front
 from orchestrator.parts.surroundings import Surroundings
+from orchestrator.pending_erasures import FOLDER as ERASURES
 from orchestrator.policy_desk import PolicyDesk
 from orchestrator.policy_folder import PolicyFolder
 from orchestrator.tokens import Tokens
@@ -45,6 +46,7 @@ class GatewayPart:
             identities=self._front.journal,
             attachments=AttachmentStore(Path(settings.data) / "attachments"),
             webhooks=Path(settings.data) / "webhooks",
+            erasures=Path(settings.data) / ERASURES,
             # Before the front opens what was given out.
             history=given.storage.archive_reader(),
             tokens=Tokens(Path(settings.data) / "tokens.json", now_ms=given.now_ms, held=run_tokens(given.run)),

@@ -1,5 +1,6 @@
 """Erasing a customer: nothing of the person in any file, all that is counted as before, and the act recorded."""
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,10 +14,12 @@ from actors.archive import rebuild
 from actors.loading import reached
 from adapters.attachments import AttachmentStore
 from adapters.stores.archive_timeline import Wanted
+from orchestrator.cli.serve import _erase_waiting
 from orchestrator.erasing import Act, Erased, erase
 from orchestrator.feed import read_page
 from orchestrator.inprocess import InProcess, in_process
 from orchestrator.parts.front import Front
+from orchestrator.pending_erasures import FOLDER, Waiting, ask, waiting
 from orchestrator.settings import GatewayAccount, Http, Limits, Placement, Settings
 from orchestrator.storage import SqliteStorage
 from protocol.commands import AddNote, SetContext
@@ -133,6 +136,22 @@ async def test_nothing_of_the_person_is_left_and_all_that_is_counted(tmp_path: P
             "me again",
             "hi",
         ]
+
+
+async def test_what_was_asked_of_a_running_server_is_done_when_it_is_stopped(tmp_path: Path) -> None:
+    """Until then nothing is gone; by `throughline serve`, which does it before it starts and after it has ended."""
+    settings, store = settings_of(tmp_path), AttachmentStore(tmp_path / "attachments")
+    store.open()
+    async with server(settings) as (_, front):
+        ann, _ = await lived(front, store)
+        ask(tmp_path / FOLDER, Waiting(customer=ann, actor="operator:olga", reason="their request", asked_at_ms=1))
+    assert found(tmp_path) != []
+    await asyncio.to_thread(_erase_waiting, settings)
+    assert found(tmp_path) == []
+    assert waiting(tmp_path / FOLDER) == []
+    async with server(settings) as (_, front):
+        acts = [entry for entry in await timeline(front, ann) if entry["type"] == "CustomerErased"]
+        assert [act["actor"] for act in acts] == ["operator:olga"]
 
 
 async def timeline(front: Front, customer: str) -> list[dict[str, Any]]:

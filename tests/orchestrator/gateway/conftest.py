@@ -60,6 +60,7 @@ class Running:
                 "identities": self.identities,
                 "attachments": self.attachments,
                 "webhooks": folder,
+                "erasures": folder / "erasures",
                 "tokens": self.tokens,
                 "now_ms": lambda: NOW_MS,
                 **options,
