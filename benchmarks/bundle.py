@@ -44,8 +44,8 @@ def read(bundle: str) -> Files:
 
 
 def next_of(files: Files, number: int) -> Files:
-    """The bundle with other days between resolved and closed, for each number below 1,000."""
-    line = f"close_after_resolved: {1 + number} days"
+    """The bundle with other days between resolved and closed: for each number others, and more than services take."""
+    line = f"close_after_resolved: {11 + number} days"
     general = files.get(GENERAL, "")
     changed, found = _CLOSING.subn(line, general)
     return {**files, GENERAL: changed if found else f"{general}\n{line}\n"}

@@ -10,34 +10,39 @@ from benchmarks import (
     archive_follow,
     archive_report,
     bars,
-    context_report,
     latency_report,
     memory_report,
     placement_report,
     recovery_report,
     throughput_report,
 )
-from benchmarks import context as contexts
 from benchmarks import latency as latencies
 from benchmarks import memory as memories
 from benchmarks import placement as placements
 from benchmarks import recovery as recoveries
 from benchmarks import throughput as throughputs
+from benchmarks.beside_events import context, policy
 from benchmarks.filling import Filling
 from benchmarks.options import (
     FOLDER,
     Account,
+    Agents,
+    Batch,
     Bundle,
     Cells,
     Check,
+    Customers,
     Folder,
+    Gateways,
     Json,
     Keep,
     Own,
     Plot,
     Queue,
+    TextBytes,
     Token,
     Url,
+    Window,
     carry_out,
     server_at,
 )
@@ -49,16 +54,10 @@ RATES = (100.0, 1000.0, 5000.0)
 
 app = typer.Typer(help="Measure a Throughline server.", no_args_is_help=True)
 
-Customers = Annotated[int, typer.Option("--customers", min=1, max=200_000, help="Live conversations.")]
-Gateways = Annotated[int, typer.Option("--gateways", min=1, max=64, help="Gateway clients that push.")]
-Agents = Annotated[int, typer.Option("--agents", min=1, max=1000, help="Agents who watch.")]
-Window = Annotated[int, typer.Option("--window", min=1, max=4096, help="Unanswered events of a gateway client.")]
-Batch = Annotated[int, typer.Option("--batch", min=1, max=256, help="Events of one message, to server and relay.")]
 AtMost = Annotated[
     float | None,
     typer.Option("--seconds", min=1, max=3600, help="At most so long; the result says how far it came."),
 ]
-TextBytes = Annotated[int, typer.Option("--text-bytes", min=1, max=2048, help="Length of a message's text.")]
 
 
 @app.callback()
@@ -118,8 +117,8 @@ def throughput(
         account=account,
         queue=queue,
     )
-    if plan.server and (preload or sustained or search):
-        raise typer.BadParameter("--preload, --sustained and --search need a server of the run's own")
+    if plan.server and (preload or sustained or search or bundle):
+        raise typer.BadParameter("--preload, --sustained, --search and --bundle need a server of the run's own")
     carry_out(
         lambda phases: throughputs.run(plan, phases=phases),
         show=throughput_report.show,
@@ -156,6 +155,8 @@ def latency(
     plot: Plot = None,
 ) -> None:
     """Offer events by the clock and measure from when each was due: to its ack, and to its agent. Idle CPU first."""
+    if url and bundle:
+        raise typer.BadParameter("--bundle needs a server of the run's own")
     plan = latencies.Plan(
         setup=Setup(folder=folder, cells=cells, keep=keep, bundle=bundle),
         rates=rate or RATES,
@@ -178,52 +179,8 @@ def latency(
     )
 
 
-@app.command(epilog="Example: python -m benchmarks context --rate 200 --events 2000 --seconds 60 --check")
-def context(
-    *,
-    rate: Annotated[float, typer.Option(min=1, max=1e5, help="Questions a second.")] = 200,
-    events: Annotated[float, typer.Option(min=1, max=1e6, help="Events a second beside them.")] = 2000,
-    seconds: Annotated[float, typer.Option(min=1, max=600, help="How long to measure.")] = 10,
-    customers: Customers = 2000,
-    gateways: Gateways = 4,
-    agents: Agents = 20,
-    window: Window = 512,
-    batch: Batch = 16,
-    text_bytes: TextBytes = 160,
-    cells: Cells = 0,
-    bundle: Bundle = "",
-    folder: Folder = FOLDER,
-    keep: Keep = False,
-    url: Url = "",
-    token: Token = "",
-    i_own_this_server: Own = False,
-    account: Account = ACCOUNT,
-    queue: Queue = QUEUE,
-    check: Check = False,
-    as_json: Json = False,
-    plot: Plot = None,
-) -> None:
-    """Ask what is known of customers, as an IVR does before it greets, beside a load of events."""
-    plan = contexts.Plan(
-        setup=Setup(folder=folder, cells=cells, keep=keep, bundle=bundle),
-        reads=rate,
-        events=events,
-        seconds=seconds,
-        customers=customers,
-        shape=Shape(gateways=gateways, agents=agents, window=window, batch=batch),
-        text_bytes=text_bytes,
-        server=server_at(url, token, owned=i_own_this_server),
-        account=account,
-        queue=queue,
-    )
-    carry_out(
-        lambda phases: contexts.run(plan, phases=phases),
-        show=context_report.show,
-        panels=context_report.panels,
-        as_json=as_json,
-        file=plot,
-        bars=bars.of_context if check else None,
-    )
+app.command(epilog="Example: python -m benchmarks context --rate 200 --events 2000 --seconds 60 --check")(context)
+app.command(epilog="Example: python -m benchmarks policy --rate 5000 --seconds 60 --check")(policy)
 
 
 @app.command(epilog="Example: python -m benchmarks memory --conversations 20000 --agents 200")

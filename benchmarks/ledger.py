@@ -5,6 +5,7 @@ stores held before the run began: they are only ever sent as repeats.
 """
 
 from array import array
+from itertools import pairwise
 
 from benchmarks.percentiles import Percentiles, curve_ms, percentiles_ms
 
@@ -119,6 +120,11 @@ class Ledger:
     def ack_ms(self) -> Percentiles:
         """From sending to acknowledgement."""
         return percentiles_ms(self._ack_s)
+
+    def pause_s(self, from_s: float, to_s: float) -> float:
+        """The longest time between these in which nothing was acknowledged for the first time."""
+        acked = sorted(at_s for at_s in self._acked_s if from_s < at_s < to_s)
+        return max(later - sooner for sooner, later in pairwise([from_s, *acked, to_s]))
 
     def push_ms(self) -> Percentiles:
         """From sending to the agent's screen."""

@@ -29,6 +29,12 @@ WRONG_COUNTS = BAR_MISSED = 1
 NOT_MEASURED = 3
 """Exit codes; 2 is typer's, for wrong options."""
 
+Customers = Annotated[int, typer.Option("--customers", min=1, max=200_000, help="Live conversations.")]
+Gateways = Annotated[int, typer.Option("--gateways", min=1, max=64, help="Gateway clients that push.")]
+Agents = Annotated[int, typer.Option("--agents", min=1, max=1000, help="Agents who watch.")]
+Window = Annotated[int, typer.Option("--window", min=1, max=4096, help="Unanswered events of a gateway client.")]
+Batch = Annotated[int, typer.Option("--batch", min=1, max=256, help="Events of one message, to server and relay.")]
+TextBytes = Annotated[int, typer.Option("--text-bytes", min=1, max=2048, help="Length of a message's text.")]
 Cells = Annotated[int, typer.Option("--cells", min=0, max=64, help="Cells of the server; 0: one for every two cores.")]
 Folder = Annotated[
     Path, typer.Option("--folder", exists=True, file_okay=False, help="Where data is written: on a real disk.")

@@ -17,6 +17,8 @@ from benchmarks.latency import Result as Latency
 from benchmarks.memory import Result as Memory
 from benchmarks.own_cpu import Own
 from benchmarks.percentiles import Percentiles
+from benchmarks.policy import Result as Policy
+from benchmarks.policy import Switch
 from benchmarks.recovery import Killed
 from benchmarks.recovery import Result as Recovery
 from benchmarks.report import show_bars
@@ -74,6 +76,26 @@ RECOVERY = Recovery(
     kills=[killed("cell", 3000, 5000), killed("cell", 1, 2), killed("gateway", None, None)], kills_asked=3,
     fsync_ms=None, faults=[], cautions=[], setting={},
 )  # fmt: skip
+
+
+POLICY = Policy(
+    offered_per_s=5000.0,
+    events_per_s=4900.0,
+    switches=[Switch(version=2 + number, took_ms=40.0 + number, pause_ms=90.0 + number) for number in range(5)],
+    pause_ms=94.0,
+    pause_without_ms=31.0,
+    took_ms=44.0,
+    lost=0,
+    ack_ms=NONE,
+    ack_without_ms=NONE,
+    seconds=10.0,
+    generator=OWN,
+    generator_is_the_limit=False,
+    fsync_ms=None,
+    faults=[],
+    cautions=[],
+    setting={"customers": 2000, "bundle": "insurer"},
+)
 
 
 def missed(held: Sequence[Bar]) -> list[str]:
@@ -147,6 +169,22 @@ def test_a_push_that_comes_late() -> None:
 def test_context(changed: dict[str, Any], bar: str | None) -> None:
     """Beside a load, for long enough; without a question there is no figure."""
     assert missed(bars.of_context(replace(CONTEXT, **changed))) == ([bar] if bar else [])
+
+
+@pytest.mark.parametrize(
+    ("changed", "bar"),
+    [
+        ({}, None),
+        ({"lost": 1}, "lost events"),
+        ({"pause_ms": 100.1}, "longest pause"),
+        ({"switches": POLICY.switches[:4]}, "versions"),
+        ({"events_per_s": 4499}, "events/s beside"),
+        ({"setting": {"customers": 1999}}, "live conversations"),
+    ],
+)
+def test_policy(changed: dict[str, Any], bar: str | None) -> None:
+    """Several versions beside a load, of which nothing may be lost."""
+    assert missed(bars.of_policy(replace(POLICY, **changed))) == ([bar] if bar else [])
 
 
 @pytest.mark.parametrize(

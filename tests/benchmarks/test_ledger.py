@@ -82,3 +82,16 @@ def test_without_agents_an_acknowledgement_is_enough() -> None:
     assert ledger.open == 1
     ledger.ack(0, 1.5, repeat=False)
     assert (ledger.open, ledger.completed) == (0, 1)
+
+
+def test_a_pause_is_the_longest_time_without_an_acknowledgement() -> None:
+    """Between two times; what comes again ends none, and without any all of it is one."""
+    ledger = Ledger(shown=False)
+    for number, acked_s in enumerate((10.5, 11.0, 14.0)):
+        ledger.send(number, 10.0, repeat=False)
+        ledger.ack(number, acked_s, repeat=False)
+    ledger.send(0, 12.0, repeat=True)
+    ledger.ack(0, 12.5, repeat=True)
+    assert ledger.pause_s(10.0, 15.0) == 3.0
+    assert ledger.pause_s(10.0, 12.0) == 1.0
+    assert ledger.pause_s(20.0, 24.0) == 4.0

@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from benchmarks import context_report, latency_report, throughput_report
+from benchmarks import context_report, latency_report, policy_report, throughput_report
 from benchmarks.lag import Lag
 from benchmarks.latency import AtRate
 from benchmarks.latency import Result as LatencyResult
@@ -13,7 +13,7 @@ from benchmarks.own_cpu import Own
 from benchmarks.percentiles import Percentiles
 from benchmarks.sustained import Trial
 from benchmarks.throughput import Result as ThroughputResult
-from tests.benchmarks.test_bars import CONTEXT
+from tests.benchmarks.test_bars import CONTEXT, POLICY
 
 SOME = Percentiles(p50=1.5, p90=2.5, p99=3.5, p999=4.5, max=5.5, count=10)
 
@@ -149,3 +149,14 @@ def test_context_shows_its_questions(console: Console) -> None:
     (panel,) = context_report.panels(CONTEXT)
     assert isinstance(panel.shown, list)
     assert [line.name for line in panel.shown] == ["read"]
+
+
+def test_policy_shows_each_switch(console: Console) -> None:
+    """How long it took and the pause around it, beside the longest without one; two lines."""
+    policy_report.show(POLICY, console)
+    shown = printed(console)
+    for figure in ("44.0", "94.0 ms", "31.0 ms", "4,900/s", "of 5,000 offered", "must be none"):
+        assert figure in shown, figure
+    (panel,) = policy_report.panels(POLICY)
+    assert isinstance(panel.shown, list)
+    assert [line.name for line in panel.shown] == ["around it", "without"]

@@ -1,7 +1,8 @@
 """Each command, small, on one real server for all of them: its figures are there, and its counts agree.
 
 What a run waits for so that figures are fair (warm-ups, calm) is cut short: these are about being right. They run in
-the order they stand in: memory comes first, in a server that is fresh, and recovery, which kills its parts, last.
+the order they stand in: memory comes first, in a server that is fresh; recovery, which kills its parts, and policy,
+which leaves other rules behind, last.
 """
 
 import json
@@ -16,7 +17,7 @@ import pytest
 import uvloop
 from typer.testing import CliRunner
 
-from benchmarks import context, latency, memory, placement, recovery, resident, sustained, throughput
+from benchmarks import context, latency, memory, placement, policy, recovery, resident, sustained, throughput
 from benchmarks.commands import app
 from benchmarks.filling import Filling, fill, named
 from benchmarks.past import past_of
@@ -57,9 +58,9 @@ def runs(process: psutil.Process) -> bool:
 @pytest.fixture
 def folder(server: LiveServer, shared_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where a command's options point; whoever starts a server is handed the one that is there."""
-    for scenario in (throughput, latency, context, memory, placement, recovery):
+    for scenario in (throughput, latency, context, policy, memory, placement, recovery):
         monkeypatch.setattr(scenario, "serving", lambda setup: nullcontext(server))
-    for module in (throughput, latency, context, sustained):
+    for module in (throughput, latency, context, policy, sustained):
         monkeypatch.setattr(module, "WARM_UP_S", SHORT_S)
     for module in (latency, resident):
         monkeypatch.setattr(module, "SETTLE_S", SHORT_S)
@@ -179,3 +180,14 @@ def test_recovery_of_a_cell_ends_when_its_time_is_up(folder: Path) -> None:
     assert [killed["part"] for killed in said["kills"]] == ["cell"]
     assert "after 1 of 2 kills" in said["cautions"][-1]
     assert min(said["recovery_ms"], said["resumed_ms"]) > 100
+
+
+def test_new_versions_under_events(folder: Path) -> None:
+    """Each comes into force in every cell, and no event is lost meanwhile."""
+    said = measured(folder, "policy", "--rate", "100", "--versions", "2", "--seconds", "2", *SMALL_LOAD)
+    first, second = said["switches"]
+    assert second["version"] == first["version"] + 1
+    assert min(first["took_ms"], first["pause_ms"], said["pause_without_ms"]) > 0
+    assert said["pause_ms"] == max(first["pause_ms"], second["pause_ms"])
+    assert said["lost"] == 0
+    assert said["setting"]["bundle"] == "insurer"
