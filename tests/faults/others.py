@@ -1,6 +1,7 @@
 """Others on this machine: how much of it they use, and how much longer everything may take for that.
 
-What the server and this test use itself is no excuse: it is what is being tested.
+What the server and this test run use itself is no excuse: it is what is being tested, and what the run computes beside
+it (see `tests.simulation.ahead`) gives way.
 """
 
 import os
@@ -33,7 +34,7 @@ class Others:
     def factor(self, seconds: float) -> float:
         """By how much something takes longer that began `seconds` ago; 1 where nobody else is there."""
         if time.monotonic() - self._began_s >= LOOK_EVERY_S:
-            self._looks.append((time.monotonic() - self._began_s, self._cpu.others_cores(self._used_s())))
+            self._looks.append((time.monotonic() - self._began_s, self._cpu.others_cores(self.used_s())))
             self._begin()
         found = factor_of(self._cores, self._over(seconds))
         self.largest = max(self.largest, found)
@@ -52,12 +53,12 @@ class Others:
         self._began_s = time.monotonic()
         self._cpu = OwnCpu()
         self._children_s = _children_s()
-        self._servers_s = _servers_s()
+        self._running_s = _running_s()
 
-    def _used_s(self) -> float:
+    def used_s(self) -> float:
         """CPU seconds of the servers and of this process's children, since the last look."""
-        now_s = _servers_s()
-        return sum(used_s - self._servers_s.get(pid, 0.0) for pid, used_s in now_s.items()) + (
+        now_s = _running_s()
+        return sum(used_s - self._running_s.get(pid, 0.0) for pid, used_s in now_s.items()) + (
             _children_s() - self._children_s
         )
 
@@ -78,16 +79,16 @@ def _children_s() -> float:
     return times.children_user + times.children_system
 
 
-def _servers_s() -> dict[int, float]:
-    """CPU seconds of each process of every server that this test run has started, by pid."""
+def _running_s() -> dict[int, float]:
+    """CPU seconds of each process of every server that this test run has started, and of its own children, by pid."""
+    servers = [process for mark in RUNNING for process in leftovers.ours(mark)]
     found: dict[int, float] = {}
-    for mark in RUNNING:
-        for process in leftovers.ours(mark):
-            try:
-                times = process.cpu_times()
-            except psutil.Error:
-                continue  # Gone meanwhile.
-            found[process.pid] = times.user + times.system
+    for process in (*servers, *psutil.Process().children()):
+        try:
+            times = process.cpu_times()
+        except psutil.Error:
+            continue  # Gone meanwhile.
+        found[process.pid] = times.user + times.system
     return found
 
 

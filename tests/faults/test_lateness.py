@@ -1,12 +1,16 @@
 """The campaign's clocks: what counts as late, what as an outage, and what others' work on the machine excuses."""
 
+import subprocess
+import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from protocol.events import ConversationOpened, MessageReceived, Once
 from tests.faults.lateness import Outage, Shown, by_strike, outages, shown
-from tests.faults.others import FACTOR_MAX, factor_of
+from tests.faults.others import FACTOR_MAX, Others, factor_of
 from tests.faults.recovery import Recovery
 from tests.faults.strikes import Strike, Target
 from tests.faults.traffic import Record
@@ -76,3 +80,17 @@ def test_a_recovery_that_takes_too_long_is_a_fault(back_s: float, behind_s: floa
 def test_what_others_use_is_an_excuse_up_to_a_point(others: float, factor: float) -> None:
     """Of two cores."""
     assert factor_of(2, others) == pytest.approx(factor)
+
+
+def test_what_the_run_computes_beside_is_no_excuse() -> None:
+    """A process of its own that is busy is not somebody else's work, while it runs as little as when it has ended."""
+    others = Others(2)
+    busy = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        while sum(psutil.Process(busy.pid).cpu_times()[:2]) < 0.2:
+            time.sleep(0.01)
+        assert others.used_s() >= 0.2
+    finally:
+        busy.kill()
+        busy.wait()
+    assert others.used_s() >= 0.2
