@@ -22,9 +22,11 @@ from protocol.commands import (
     BeginReplay,
     CloseIdentityReview,
     DeclineHandoff,
+    DismissFinding,
     EndReplay,
     Join,
     LinkIdentity,
+    MakeReport,
     MarkReplayed,
     Move,
     OfferHandoff,
@@ -33,6 +35,7 @@ from protocol.commands import (
     ReplayDelivery,
     Reply,
     Resolve,
+    ResolveFinding,
     SetContext,
     Snooze,
     Split,
@@ -139,6 +142,9 @@ def decide(
             | BeginReplay()
             | EndReplay()
             | ApplyPolicy()
+            | MakeReport()
+            | ResolveFinding()
+            | DismissFinding()
         ):
             raise Refusal(Code.INVALID, "this command is addressed to a customer, not to a conversation", field="do")
         case _:

@@ -16,6 +16,7 @@ from actors import (
     contact,
     correcting,
     delivery,
+    findings,
     handing_over,
     identifying,
     replaying,
@@ -31,11 +32,14 @@ from protocol.commands import (
     ApplyPolicy,
     BeginReplay,
     CloseIdentityReview,
+    DismissFinding,
     EndReplay,
     Join,
     LinkIdentity,
+    MakeReport,
     MarkReplayed,
     Relate,
+    ResolveFinding,
     Split,
     UnlinkIdentity,
 )
@@ -121,6 +125,10 @@ def _asked(state: Journey, given: Ask, policy: Policy, now_ms: int) -> Decision:
             return Decision([(state.customer, step)])
         case ApplyPolicy():
             return of_one(state.customer, applying.decide(state.customer, state.head, given, now_ms))
+        case MakeReport() | ResolveFinding() | DismissFinding():
+            known = state.aside.findings if state.aside else None
+            decided = findings.decide(known, state.customer, given.command, given.actor, policy, now_ms)
+            return of_one(state.customer, decided)
         case _:
             raise Refusal(Code.INVALID, "this command is addressed to a conversation", ref=given.id, field="do")
 

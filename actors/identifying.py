@@ -31,7 +31,7 @@ from protocol.events import (
     IdentityUnlinked,
 )
 from protocol.identities import kind_of
-from protocol.ids import POLICY
+from protocol.ids import PSEUDO
 from protocol.journal import Released
 from protocol.links import Input
 
@@ -270,8 +270,8 @@ def _check_reason(reason: str) -> None:
 
 
 def _check_is_known(state: "Journey") -> None:
-    # An account's own stream is nobody's, and the policy's holds versions and nothing else.
-    if not state.head or ":" in state.customer or state.customer == POLICY:
+    # An account's own stream is nobody's, and the server's own hold nobody's.
+    if not state.head or ":" in state.customer or state.customer in PSEUDO:
         raise Refusal(Code.NOT_FOUND, f"no customer {state.customer}", field="customer")
 
 

@@ -14,6 +14,7 @@ from msgspec import Struct, field
 
 from actors import (
     delivery,
+    findings,
     handing_over,
     identifying,
     importing,
@@ -22,6 +23,7 @@ from actors import (
 from actors.conversation import Conversation
 from actors.conversation import evolve as evolve_conversation
 from actors.correlation import Glimpse, Past
+from actors.findings import Findings
 from actors.identifying import Disputes
 from actors.once import OnceKeys, Seen
 from actors.policy import Policy
@@ -32,6 +34,10 @@ from protocol.events import (
     ConversationClosed,
     ConversationOpened,
     CustomerErased,
+    FindingChanged,
+    FindingCompared,
+    FindingDismissed,
+    FindingOpened,
     IdentityConflictFound,
     IdentityLinked,
     IdentityReviewClosed,
@@ -42,6 +48,7 @@ from protocol.events import (
     QuarantineReplayed,
     ReplayBegun,
     ReplayRefused,
+    ReportMade,
 )
 
 CLOSED_MAX = 4
@@ -66,6 +73,8 @@ class Aside(Struct, kw_only=True):
     """The newest activities since no conversation was open (see `actors.recent`): the next one may begin with them."""
     remembered: tuple[Past, ...] = ()
     glimpse: Glimpse | None = None
+    findings: Findings | None = None
+    """Of the pseudo-customer `report` alone."""
 
 
 class Journey(Struct, kw_only=True, gc=False):
@@ -200,6 +209,10 @@ def _evolve_own(state: Journey, event: AnyEvent, encoded: bytes) -> None:
                 aside.glimpse = Glimpse(event.tags, event.channel, event.at_ms)
         case InputQuarantined() | PolicyApplied() | PastImported():
             pass
+        case ReportMade() | FindingOpened() | FindingChanged() | FindingCompared() | FindingDismissed():
+            aside = _aside(state)
+            aside.findings = aside.findings or Findings()
+            findings.evolve(aside.findings, event)
         case CustomerErased():
             state.links, state.kept, state.past, state.aside, state.disputes = (), (), (), None, None
         case _:

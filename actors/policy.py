@@ -17,6 +17,7 @@ from actors.rules.context import ContextRules
 from actors.rules.correlation import NO_RULES, CorrelationRules
 from actors.rules.handoffs import Handoffs
 from actors.rules.identity import IdentityRules
+from actors.rules.report import ReportRules
 from actors.rules.retention import RetentionRules
 from actors.rules.taxonomy import NO_TAXONOMY, Taxonomy
 
@@ -87,6 +88,8 @@ class Policy(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     correlation: CorrelationRules = NO_RULES
     retention: RetentionRules = RetentionRules()
     """How long what is over is kept. The newest version's, also of conversations that are pinned to an earlier one."""
+    report: ReportRules = field(default_factory=ReportRules)
+    """When lost context is reported, and what of it stands out."""
 
     def at(self, version: int) -> "Policy":
         """The rules that hold for what was begun under `version`."""

@@ -13,6 +13,7 @@ from typing import Any, assert_never
 import msgspec
 
 from actors.correction_rows import came_rows, corrected_rows, moved_rows, repeat_rows, tagged_rows
+from actors.finding_rows import finding_rows
 from actors.rows import (
     Place,
     action_row,
@@ -36,7 +37,7 @@ from actors.rows import (
 from protocol import events as ev
 from protocol.archive import Changes, EventRow, Head, Patch
 from protocol.errors import ThroughlineError
-from protocol.ids import POLICY
+from protocol.ids import PSEUDO
 from protocol.journal import Record
 
 ACCOUNT_PREFIX = "account:"
@@ -112,7 +113,7 @@ def _merged(before: Patch, patch: Patch) -> Patch:
 
 def _of_customer(at: Place, event: ev.AnyEvent) -> Iterable[Patch]:
     """An event of the customer's own stream; the first one makes the customer."""
-    if at.seq == 1 and not at.customer.startswith(ACCOUNT_PREFIX) and at.customer != POLICY:
+    if at.seq == 1 and not at.customer.startswith(ACCOUNT_PREFIX) and at.customer not in PSEUDO:
         yield at.new("customer", at.customer, since_ms=event.at_ms)
     yield from _contents(at, event)
 
@@ -299,6 +300,8 @@ def _contents(at: Place, event: ev.AnyEvent) -> Iterable[Patch]:
             yield action_row(at, event, "quarantine_replayed", event.quarantine)
         case ev.PolicyApplied():
             pass  # All of it is in `event`, of which `policy` is a view.
+        case ev.ReportMade() | ev.FindingOpened() | ev.FindingChanged() | ev.FindingCompared() | ev.FindingDismissed():
+            yield from finding_rows(at, event)
         case ev.PastImported():
             yield action_row(at, event, "imported", f"{event.conversation} was {event.id} of {event.source}")
         case ev.CustomerErased():

@@ -25,7 +25,7 @@ from orchestrator.storage import SqliteStorage
 from protocol.archive import StoredEvent
 from protocol.errors import Code, Refusal
 from protocol.events import AnyEvent, CustomerErased
-from protocol.ids import POLICY, customer_of
+from protocol.ids import PSEUDO, customer_of
 from protocol.journal import Committed, Entry, Record, Unit
 from protocol.links import TailIs
 from protocol.shards import scope_of
@@ -125,7 +125,7 @@ class _Files:
         async def nothing(_: str) -> TailIs:
             return TailIs(0, self.follower.position, [])  # The archive has all of the journal.
 
-        if customer == POLICY or ":" in customer:
+        if customer in PSEUDO or ":" in customer:
             raise Refusal(Code.NOT_FOUND, "that is no customer: nobody's person is in it", ref=customer)
         journey, _ = await load(customer, self.known, nothing)
         own = await self.known.events_of_stream(customer, journey.head - 1, 1)

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from protocol.entities import RelationKind
 from protocol.inbound import WholeNumber
+from protocol.losses import LossLine
 
 
 class Command(Struct, kw_only=True, omit_defaults=True, frozen=True, tag_field="do"):
@@ -242,6 +243,35 @@ class ApplyPolicy(Command, kw_only=True, frozen=True, tag="apply_policy"):
     base: WholeNumber = 0
 
 
+class MakeReport(Command, kw_only=True, frozen=True, tag="make_report"):
+    """Make findings of what was counted from `from_ms` to before `until_ms`, and compare those that were changed.
+    Addressed to the customer `report`; the server's own, since it counts before. The report of one `due_ms` is made
+    once; 0: somebody asked for it.
+    """
+
+    from_ms: WholeNumber
+    until_ms: WholeNumber
+    lines: list[LossLine]
+    due_ms: WholeNumber = 0
+    request: str = ""
+
+
+class ResolveFinding(Command, kw_only=True, frozen=True, tag="resolve_finding"):
+    """Say in which version of the policy a finding was changed, in force since `since_ms`. The server's own."""
+
+    finding: str
+    version: WholeNumber
+    since_ms: WholeNumber
+    rules: list[str] = []
+
+
+class DismissFinding(Command, kw_only=True, frozen=True, tag="dismiss_finding"):
+    """Say that a finding needs no change, and why. The server's own."""
+
+    finding: str
+    reason: str
+
+
 AnyCommand = (
     Reply
     | AddNote
@@ -269,6 +299,9 @@ AnyCommand = (
     | ApplyPolicy
     | BeginReplay
     | EndReplay
+    | MakeReport
+    | ResolveFinding
+    | DismissFinding
 )
 
 _REPLAY = "POST /v1/quarantine/{id}/replay"
@@ -277,5 +310,8 @@ SERVERS_OWN: dict[type[Command], str] = {
     BeginReplay: _REPLAY,
     EndReplay: _REPLAY,
     ApplyPolicy: "POST /v1/policy",
+    MakeReport: "POST /v1/reports/context-loss/runs",
+    ResolveFinding: "POST /v1/reports/context-loss/findings/{id}/resolve",
+    DismissFinding: "POST /v1/reports/context-loss/findings/{id}/dismiss",
 }
 """What no client may ask for as a command, and of what each is a part."""

@@ -14,6 +14,12 @@ POLICY = "policy"
 """The pseudo-customer whose stream holds the policy's versions, and nothing else: seq 1 is version 2, since version 1
 is what the settings say."""
 
+REPORT = "report"
+"""The pseudo-customer whose stream holds the reports on lost context and what became of their findings."""
+
+PSEUDO = frozenset({POLICY, REPORT})
+"""Streams of the server's own: nobody's person is in them, and no identity is linked to them."""
+
 RANDOM_BYTES = 8
 """Of a customer's id, behind the time: guessed by nobody, and met twice within one second never."""
 

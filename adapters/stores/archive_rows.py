@@ -238,3 +238,5 @@ _ERASE_CUSTOMER = (
 )
 ERASED_TABLES = frozenset({*_OF_CONVERSATION, *_OF_STREAM, *_OF_CUSTOMER, "event", "outbox"})
 """Those that an erasure reaches: a table that the projection writes and that is not here keeps what it has."""
+NOBODYS_TABLES = frozenset({"report", "finding"})
+"""Those that count, and name nobody but by id."""

@@ -47,6 +47,8 @@ TABLES: dict[str, Table] = {
     "outbox": Table(("delivery",), named_outside=True),
     "timer": Table(("stream", "kind"), replaced=True),
     "quarantine": Table(("quarantine",), named_outside=True),
+    "report": Table(("report",)),
+    "finding": Table(("finding",)),
 }
 """The tables the projection writes. `snapshot` and `meta` are the store's own."""
 
@@ -506,8 +508,59 @@ _RETENTION = (
 RETENTION_TABLES = ("dropped", "retention")
 """They say what there was, and stay when the archive is made anew."""
 
+_FINDINGS = (
+    """CREATE TABLE report (
+        report INTEGER PRIMARY KEY,
+        at_ms INTEGER NOT NULL,
+        actor TEXT NOT NULL,
+        policy INTEGER NOT NULL,
+        due_ms INTEGER NOT NULL,
+        request TEXT NOT NULL,
+        from_ms INTEGER NOT NULL,
+        until_ms INTEGER NOT NULL,
+        lines INTEGER NOT NULL,
+        opened INTEGER NOT NULL,
+        compared INTEGER NOT NULL,
+        position INTEGER NOT NULL)""",
+    """CREATE TABLE finding (
+        finding TEXT PRIMARY KEY,
+        state TEXT NOT NULL,
+        measure TEXT NOT NULL,
+        channels TEXT NOT NULL,
+        team TEXT NOT NULL,
+        product TEXT NOT NULL,
+        place TEXT NOT NULL,
+        file TEXT NOT NULL,
+        rule TEXT NOT NULL,
+        opened_at_ms INTEGER NOT NULL,
+        policy INTEGER NOT NULL,
+        from_ms INTEGER NOT NULL,
+        until_ms INTEGER NOT NULL,
+        count INTEGER NOT NULL,
+        occasions INTEGER NOT NULL,
+        examples TEXT NOT NULL,
+        earlier TEXT NOT NULL,
+        changed_version INTEGER NOT NULL,
+        changed_since_ms INTEGER,
+        changed_by TEXT NOT NULL,
+        changed_rules TEXT NOT NULL,
+        compared_at_ms INTEGER,
+        compared_version INTEGER NOT NULL,
+        before_count INTEGER,
+        before_occasions INTEGER,
+        after_from_ms INTEGER,
+        after_until_ms INTEGER,
+        after_count INTEGER,
+        after_occasions INTEGER,
+        outcome TEXT NOT NULL,
+        dismissed_by TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        closed_at_ms INTEGER,
+        position INTEGER NOT NULL) WITHOUT ROWID""",
+)
+
 ARCHIVE = Schema(
     name="archive",
     application_id=0x54684C61,  # "ThLa"
-    steps=(_FIRST, _HANDOFFS, _CONTEXT, _POLICY, _CAPTURE, SEARCH_SCHEMA, _RELATIONS, _IDENTITY, _RETENTION),
+    steps=(_FIRST, _HANDOFFS, _CONTEXT, _POLICY, _CAPTURE, SEARCH_SCHEMA, _RELATIONS, _IDENTITY, _RETENTION, _FINDINGS),
 )

@@ -9,9 +9,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from adapters.stores import archive_losses, archive_retention, archive_search, archive_timeline, connection, migrations
+from adapters.stores import (
+    archive_findings,
+    archive_losses,
+    archive_retention,
+    archive_search,
+    archive_timeline,
+    connection,
+    migrations,
+)
 from adapters.stores import archive_queries as queries
 from adapters.stores import archive_rows as rows
+from adapters.stores.archive_losses import Wanted as Losses
 from adapters.stores.archive_schema import ARCHIVE
 from adapters.stores.archive_timeline import Before, Wanted
 from adapters.stores.connection import Connection, Runs, checkpoint, open_reader, open_writer
@@ -20,6 +29,7 @@ from adapters.stores.locks import FileLock
 from protocol.archive import Bounds, Changes, Dropped, Due, StoredEvent, StoredSnapshot
 from protocol.entities import ConversationSummary
 from protocol.links import SnapshotTaken
+from protocol.losses import LossLine
 
 CACHE_KIB = 32 * 1024
 """Pages the writer keeps in memory: rows of active conversations change again and again. SQLite's default is 2 MiB."""
@@ -149,9 +159,35 @@ class ArchiveReads:
             connection.read, archive_timeline.timeline, customer, wanted, limit=limit, before=before
         )
 
-    async def losses(self, from_ms: int, until_ms: int) -> list[dict[str, Any]]:
-        """Where context was lost between two times; see `archive_losses`. Reads whole tables."""
-        return await self._reader().run(connection.read, archive_losses.losses, from_ms, until_ms)
+    async def losses(self, wanted: Losses) -> list[dict[str, Any]]:
+        """Where context was lost, by group and week; see `archive_losses`. Reads whole tables."""
+        return await self._reader().run(connection.read, archive_losses.losses, wanted)
+
+    async def loss_lines(self, from_ms: int, until_ms: int, examples: int) -> list[LossLine]:
+        """The same over all of a time, by group."""
+        return await self._reader().run(connection.read, archive_losses.loss_lines, from_ms, until_ms, examples)
+
+    async def loss_occasions(self, from_ms: int, until_ms: int) -> dict[tuple[str, str], int]:
+        """By measure and place: how often something could have been lost."""
+        return await self._reader().run(connection.read, archive_losses.occasions, from_ms, until_ms)
+
+    async def findings(
+        self, states: Sequence[str], limit: int = 100, before: tuple[int, str] | None = None
+    ) -> list[dict[str, Any]]:
+        """Findings in these states, the newest first; see `archive_findings`."""
+        return await self._reader().run(archive_findings.findings, states, limit, before)
+
+    async def finding(self, finding: str) -> dict[str, Any] | None:
+        """One finding with its `history`; None where there is none."""
+        return await self._reader().run(connection.read, archive_findings.finding, finding)
+
+    async def reports(self, limit: int) -> list[dict[str, Any]]:
+        """Reports that were made, the newest first."""
+        return await self._reader().run(archive_findings.reports, limit)
+
+    async def report_due_ms(self) -> int:
+        """The newest time that a schedule wanted a report for; 0 before the first."""
+        return await self._reader().run(archive_findings.due_ms)
 
     async def streams_of(self, customer: str) -> tuple[set[str], set[str]]:
         """All streams of a customer, and the files that their messages and quarantined inputs name."""

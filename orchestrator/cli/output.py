@@ -97,7 +97,7 @@ def cell(name: str, value: Any) -> Text:
     """
     if value is None or value == "" or value == []:
         return Text("")
-    if name.endswith("_at_ms") or name in {"at_ms", "received_ms", "until_ms", "provider_ms"}:
+    if name.endswith("_at_ms") or name in {"at_ms", "received_ms", "from_ms", "until_ms", "due_ms", "provider_ms"}:
         return Text(local_time(int(value)) if value else "")
     if isinstance(value, list):
         return Text(", ".join(map(str, value)))

@@ -172,6 +172,10 @@ def _told(event: AnyEvent) -> tuple[str, str]:
             return event.channel, f"{event.field} is not known"
         case e.InputQuarantined() | e.QuarantineReplayed() | e.ReplayBegun() | e.ReplayRefused():
             return "", event.quarantine
+        case e.FindingOpened() | e.FindingChanged() | e.FindingCompared() | e.FindingDismissed():
+            return "", event.finding
+        case e.ReportMade():
+            return "", f"{event.opened} opened"
         case e.PolicyApplied():
             return "", str(event.version)
         case _:

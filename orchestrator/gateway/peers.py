@@ -7,6 +7,7 @@ are `orchestrator/cells.py`, `orchestrator/intake.py` and the archive store's re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+from adapters.stores.archive_losses import Wanted as Losses
 from adapters.stores.archive_timeline import Before, Wanted
 from orchestrator.feed import Readable
 from protocol.archive import Dropped, StoredEvent
@@ -184,8 +185,8 @@ class Archive(Protocol):
         """What happened with a customer, the newest first; None where there is none."""
         ...
 
-    async def losses(self, from_ms: int, until_ms: int, /) -> Sequence[Mapping[str, Any]]:
-        """Where context was lost between two times."""
+    async def losses(self, wanted: Losses, /) -> Sequence[Mapping[str, Any]]:
+        """Where context was lost, by group and week."""
         ...
 
     async def searched(self) -> int:

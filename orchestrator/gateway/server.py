@@ -37,6 +37,7 @@ from orchestrator.gateway.services import Services
 from orchestrator.gateway.troubles import ReadStates
 from orchestrator.gateway.websocket import HELLO_WITHIN_S, WebSockets
 from orchestrator.policy_desk import PolicyDesk
+from orchestrator.report_desk import ReportDesk
 from orchestrator.settings import Account, Http, Limits
 from orchestrator.tokens import Tokens
 from protocol.codec import Codec
@@ -73,6 +74,7 @@ class Gateway:
         figures: ReadFigures = dict,
         states: ReadStates = dict,
         policy: PolicyDesk | None = None,
+        report: ReportDesk | None = None,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         new_id: Callable[[], str] = lambda: secrets.token_hex(8),
         heartbeat_s: float = HEARTBEAT_S,
@@ -128,6 +130,7 @@ class Gateway:
             states=states,
             figures=figures,
             policy=policy,
+            report=report,
         )
         http_app = application(self._services, body_bytes_max=http.body_bytes_max, version=_version())
         self._http = Access(http_app, tokens, self.metrics)

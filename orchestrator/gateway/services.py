@@ -14,6 +14,7 @@ from orchestrator.gateway.metrics import Metrics
 from orchestrator.gateway.peers import Archive, Cells, Identities, Intake
 from orchestrator.gateway.troubles import ReadStates
 from orchestrator.policy_desk import PolicyDesk
+from orchestrator.report_desk import ReportDesk
 from orchestrator.settings import Account, EmailAccount, GatewayAccount, TwilioAccount
 from orchestrator.tokens import Token
 
@@ -54,6 +55,8 @@ class Services(Struct, kw_only=True, frozen=True):
     """What each of them counts."""
     policy: PolicyDesk | None
     """None where nobody applies one: in a test of something else."""
+    report: ReportDesk | None = None
+    """Likewise."""
 
 
 def services_of(request: HttpRequest) -> Services:

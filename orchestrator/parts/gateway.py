@@ -1,7 +1,7 @@
 """The gateway's part."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from orchestrator.parts.surroundings import Surroundings
 from orchestrator.pending_erasures import FOLDER as ERASURES
 from orchestrator.policy_desk import PolicyDesk
 from orchestrator.policy_folder import PolicyFolder
+from orchestrator.report_desk import ReportDesk
 from orchestrator.tokens import Tokens
 
 
@@ -35,6 +36,9 @@ class GatewayPart:
             self._front.intake,
             self._front.archive,
         )
+        # Before the front opens what was given out.
+        history = given.storage.archive_reader()
+        self.report = ReportDesk(history, self._front.journal, self._desk, self._front.intake, now_ms=given.now_ms)
         self._gateway = Gateway(
             http=msgspec.structs.replace(settings.http, port=self._port.wanted(settings.http.port)),
             limits=settings.limits,
@@ -47,16 +51,16 @@ class GatewayPart:
             attachments=AttachmentStore(Path(settings.data) / "attachments"),
             webhooks=Path(settings.data) / "webhooks",
             erasures=Path(settings.data) / ERASURES,
-            # Before the front opens what was given out.
-            history=given.storage.archive_reader(),
+            history=history,
             tokens=Tokens(Path(settings.data) / "tokens.json", now_ms=given.now_ms, held=run_tokens(given.run)),
             figures=self._front.figures,
             states=self._front.states,
             policy=self._desk,
+            report=self.report,
             now_ms=given.now_ms,
         )
         self._folder = PolicyFolder(Path(settings.policy_folder), self._desk) if settings.policy_folder else None
-        self._watching: asyncio.Task[None] | None = None
+        self._beside: list[asyncio.Task[None]] = []
         self._over = asyncio.Event()
 
     async def start(self) -> dict[str, str | int]:
@@ -64,13 +68,14 @@ class GatewayPart:
         await self._front.start()
         await self._gateway.start()
         if self._folder is not None:
-            self._watching = asyncio.create_task(self._folder.run(), name="policy folder")
+            self._beside.append(asyncio.create_task(self._folder.run(), name="policy folder"))
+        self._beside.append(asyncio.create_task(self.report.run(), name="report"))
         self._port.keep(self._gateway.port)
         return {"port": self._gateway.port}
 
     async def run(self) -> None:
         """Serves."""
-        await until(self._over, _first_of(self._front.cells.fault.raised(), self._watching))
+        await until(self._over, _first_of(self._front.cells.fault.raised(), self._beside))
 
     async def drain(self) -> None:
         """Sends its clients away and closes the port."""
@@ -80,8 +85,8 @@ class GatewayPart:
 
     async def stop(self) -> None:
         """Leaves the cells."""
-        if self._watching is not None:
-            self._watching.cancel()
+        for task in self._beside:
+            task.cancel()
         await self._front.stop()
 
     def status(self) -> dict[str, object]:
@@ -89,9 +94,9 @@ class GatewayPart:
         return {"port": self._gateway.port, "unanswered": self._front.cells.unanswered}
 
 
-async def _first_of(raised: Coroutine[Any, Any, None], watching: "asyncio.Task[None] | None") -> None:
+async def _first_of(raised: Coroutine[Any, Any, None], beside: Sequence["asyncio.Task[None]"]) -> None:
     """Ends with the first that breaks: a folder that is no longer watched would go unnoticed."""
-    tasks = [asyncio.ensure_future(raised), *([watching] if watching is not None else [])]
+    tasks = [asyncio.ensure_future(raised), *beside]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in done:

@@ -16,6 +16,7 @@ from protocol.entities import Before, Interaction, Relation, RelationKind, Tag, 
 from protocol.handoffs import HandoffPackage, PackageItem
 from protocol.inbound import Attachment
 from protocol.journal import Entry, Record
+from protocol.losses import LossLine
 from protocol.shards import shard_of
 
 CUSTOMER = "cu1"
@@ -197,6 +198,30 @@ SAMPLES: list[ev.AnyEvent] = [
     ),
     ev.ActivityCarried(at_ms=AT_MS, channel="app", identity="user:7", provider_ms=1, name="bill.viewed"),
     ev.PolicyApplied(at_ms=AT_MS, actor="operator:op", version=2, files={"general.yaml": ""}, body=b"x"),
+    ev.ReportMade(at_ms=AT_MS, actor="system:report", from_ms=1, until_ms=9, due_ms=9, lines=3, opened=1),
+    ev.FindingOpened(
+        at_ms=AT_MS,
+        finding="report-1",
+        line=LossLine(measure="asked_again", channels="email → sms", count=6, occasions=9, examples=["cu1-1"]),
+        from_ms=1,
+        until_ms=9,
+    ),
+    ev.FindingChanged(
+        at_ms=AT_MS, actor="system:report", finding="report-1", version=3, since_ms=8, rules=["templates[sms]"]
+    ),
+    ev.FindingCompared(
+        at_ms=AT_MS,
+        finding="report-1",
+        version=3,
+        from_ms=10,
+        until_ms=19,
+        count=1,
+        occasions=8,
+        before_count=6,
+        before_occasions=9,
+        outcome="better",
+    ),
+    ev.FindingDismissed(at_ms=AT_MS, actor="operator:op", finding="report-1", reason="tests"),
     ev.QuarantineReplayed(at_ms=AT_MS, actor="agent:op", quarantine="cu1.1", stream="cu1-1", seq=3),
     ev.ReplayBegun(at_ms=AT_MS, actor="operator:op", quarantine="cu1.1", raw=b"{}"),
     ev.ReplayRefused(at_ms=AT_MS, actor="operator:op", quarantine="cu1.1", code=4205, reason="no number"),
@@ -224,6 +249,11 @@ OWN = (
     ev.ReplayBegun,
     ev.ReplayRefused,
     ev.PolicyApplied,
+    ev.ReportMade,
+    ev.FindingOpened,
+    ev.FindingChanged,
+    ev.FindingCompared,
+    ev.FindingDismissed,
 )
 """Events of the customer's own stream; the others are here a conversation's."""
 
@@ -409,6 +439,11 @@ WRITES: dict[type[ev.AnyEvent], dict[str, dict[str, Any] | None]] = {
     },
     ev.InputQuarantined: {"quarantine": {"raw": b"\xff", "code": 4202, "stream": CUSTOMER, "replayed_at_ms": None}},
     ev.PolicyApplied: {},
+    ev.ReportMade: {"report": {"due_ms": 9, "lines": 3, "opened": 1, "compared": 0}},
+    ev.FindingOpened: {"finding": {"state": "open", "measure": "asked_again", "count": 6, "examples": '["cu1-1"]'}},
+    ev.FindingChanged: {"finding": {"state": "changed", "changed_version": 3, "changed_since_ms": 8}},
+    ev.FindingCompared: {"finding": {"state": "compared", "outcome": "better", "before_count": 6, "after_count": 1}},
+    ev.FindingDismissed: {"finding": {"state": "dismissed", "dismissed_by": "operator:op", "reason": "tests"}},
     ev.QuarantineReplayed: {
         "quarantine": {"replayed_at_ms": AT_MS, "replaying_at_ms": None, "replayed_stream": "cu1-1", "replayed_seq": 3},
         "action": {"kind": "quarantine_replayed", "detail": "cu1.1"},

@@ -302,6 +302,33 @@ REQUESTS = [
         "/v1/reports/context-loss?from_ms=1000&until_ms=2000",
         None,
     ),
+    (
+        "report context-loss --week 2026-11-25 --channel sms --team bills --product-line motor",
+        "GET",
+        "/v1/reports/context-loss?week=2026-11-25&channel=sms&team=bills&product_line=motor",
+        None,
+    ),
+    (
+        "report findings --state open --state changed",
+        "GET",
+        "/v1/reports/context-loss/findings?states=open%2Cchanged&limit=100",
+        None,
+    ),
+    ("report runs --limit 5", "GET", "/v1/reports/context-loss/runs?limit=5", None),
+    ("report show report-3", "GET", "/v1/reports/context-loss/findings/report-3", None),
+    ("report run --id r1", "POST", "/v1/reports/context-loss/runs", {"id": "r1"}),
+    (
+        "report resolve report-3 --version 7",
+        "POST",
+        "/v1/reports/context-loss/findings/report-3/resolve",
+        {"version": 7, "id": ""},
+    ),
+    (
+        "report dismiss report-3 --reason tests",
+        "POST",
+        "/v1/reports/context-loss/findings/report-3/dismiss",
+        {"reason": "tests", "id": ""},
+    ),
     ("quarantine list --account mail", "GET", "/v1/quarantine?account=mail&limit=100", None),
     ("quarantine show q1", "GET", "/v1/quarantine/q1", None),
     ("quarantine replay q1", "POST", "/v1/quarantine/q1/replay", {}),
@@ -632,12 +659,13 @@ def test_nobody_is_erased_without_a_reason_a_yes_or_a_journal(shell: Shell) -> N
 def test_the_report_is_a_table_csv_or_json(shell: Shell, answering: Answering) -> None:
     """The same rows; in CSV nothing a person named is a formula."""
     row = {"measure": "quarantined", "count": 2, "channels": "=chat", "team": "", "product": "", "week": "2026-11-23"}
-    answering.body = {"position": 1, "rows": [{**row, "examples": ["q1", "q2"], "mend": "capture.yaml"}]}
+    more = {"occasions": 9, "mend": "capture.yaml", "rule": "templates[chat]", "meaning": "nobody sees it"}
+    answering.body = {"position": 1, "rows": [{**row, "examples": ["q1", "q2"], **more}]}
     assert shell.run("report context-loss --csv").out.splitlines() == [
-        "measure,count,channels,team,product,week,examples,mend",
-        "quarantined,2,'=chat,,,2026-11-23,q1 q2,capture.yaml",
+        "measure,count,occasions,channels,team,product,week,examples,mend,rule",
+        "quarantined,2,9,'=chat,,,2026-11-23,q1 q2,capture.yaml,templates[chat]",
     ]
     table = shell.run("report context-loss").out
-    assert all(word in table for word in ("quarantined", "q1, q2", "capture.yaml"))
+    assert all(word in table for word in ("quarantined", "q1, q2", "capture.yaml", "nobody sees it"))
     assert shell.run("report context-loss --json").json["rows"][0]["count"] == 2
     assert shell.run("report context-loss --json --csv").code == Exit.USAGE

@@ -234,7 +234,7 @@ async def test_whoever_is_not_there_cannot_be_erased(tmp_path: Path) -> None:
     with pytest.raises(Refusal) as refused:
         await erased(settings, "cunobody")
     assert refused.value.code == Code.NOT_FOUND
-    for no_person in ("policy", "account:chat"):
+    for no_person in ("policy", "report", "account:chat"):
         with pytest.raises(Refusal) as refused:
             await erased(settings, no_person)
         assert refused.value.code == Code.NOT_FOUND

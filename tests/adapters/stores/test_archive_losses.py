@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from adapters.stores.archive_losses import EXAMPLES_MAX, MEASURES, REPEAT_WITHIN_MS
+from adapters.stores.archive_losses import EXAMPLES_MAX, REPEAT_WITHIN_MS, Wanted
+from adapters.stores.archive_measures import MEASURES
 from adapters.stores.memory import MemoryArchive
 from protocol import events as ev
 from protocol.entities import Relation, RelationKind
@@ -19,21 +20,23 @@ DAY_MS = 24 * HOUR_MS
 MONDAY = "2023-11-13"
 
 
-def refused(n: int, account: str = "chat") -> tuple[str, ev.AnyEvent]:
+def refused(
+    n: int, account: str = "chat", *, code: int = 4200, field: str = "", rule: str = "schema"
+) -> tuple[str, ev.AnyEvent]:
     """A quarantined event of an account."""
     stream = f"account:{account}"
     return stream, ev.InputQuarantined(
-        at_ms=0, quarantine=f"{account}.{n}", account=account, source="s", id=str(n), code=4200, field="", reason="r",
-        raw=b"",
+        at_ms=0, quarantine=f"{account}.{n}", account=account, source="s", id=str(n), code=code, field=field,
+        reason="r", raw=b"", rule=rule,
     )  # fmt: skip
 
 
-async def lost(story: Story, from_ms: int = 0, until_ms: int = 0) -> list[dict[str, Any]]:
+async def lost(story: Story, **wanted: Any) -> list[dict[str, Any]]:
     """The report on the story."""
     archive = MemoryArchive()
     await archive.open()
     await archive.apply(story.changes())
-    rows = await archive.losses(from_ms, until_ms)
+    rows = await archive.losses(Wanted(**wanted))
     await archive.close()
     return rows
 
@@ -61,7 +64,65 @@ async def test_quarantined_events_are_counted_until_they_are_replayed() -> None:
     chat, mail = await lost(story)
     assert (chat["measure"], chat["channels"], chat["count"], chat["week"]) == ("quarantined", "chat", 6, MONDAY)
     assert chat["examples"] == [f"chat.{n}" for n in range(6, 1, -1)]
-    assert (mail["channels"], mail["count"], mail["mend"]) == ("mail", 1, "capture.yaml")
+    assert (mail["channels"], mail["count"], mail["mend"]) == ("mail", 1, "sender")
+
+
+@pytest.mark.parametrize(
+    ("code", "field", "rule", "mend", "pointed"),
+    [
+        (4200, "contract", "capture:chat", "capture.yaml", "templates[chat].fields[contract]"),
+        (4204, "identities", "schema", "capture.yaml", "templates[chat].identities"),
+        (4206, "identities", "schema", "identity.yaml", "match"),
+        (4209, "account", "schema", "accounts.yaml", "chat"),
+        (4202, "id", "once", "sender", "once: id"),
+        (4203, "time_ms", "schema", "sender", "schema: time_ms"),
+    ],
+)
+async def test_a_refusal_leads_to_the_rule_that_refused(
+    code: int, field: str, rule: str, mend: str, pointed: str
+) -> None:
+    """What no rule of the policy refused is the sender's to mend."""
+    story = Story()
+    story.unit("account:chat", refused(1, code=code, field=field, rule=rule))
+    [row] = await lost(story)
+    assert (row["mend"], row["rule"]) == (mend, pointed)
+
+
+async def test_a_rule_stands_out_where_more_than_half_lead_to_it() -> None:
+    """Else the file of the measure is all that is said."""
+    story = Story()
+    for n, field in enumerate(["contract", "contract", "meter", "claim"]):
+        story.unit("account:chat", refused(n, field=field, rule="capture:chat"))
+    [row] = await lost(story)
+    assert (row["count"], row["mend"], row["rule"]) == (4, "capture.yaml", "")
+    story.unit("account:chat", refused(5, field="contract", rule="capture:chat"))
+    [row] = await lost(story)
+    assert row["rule"] == "templates[chat].fields[contract]"
+
+
+async def test_of_how_many_occasions_something_was_lost() -> None:
+    """Contacts of the channel and refusals together; a week counts its own."""
+    story = Story()
+    story.unit("account:chat", refused(1))
+    story.meet(ANN, "web:ann", "chat", "hello", queue="sales")
+    story.now_ms += 7 * DAY_MS
+    story.meet(BOB, "web:bob", "chat", "hello", queue="sales")
+    [row] = await lost(story)
+    assert (row["count"], row["occasions"], row["team"], row["week"]) == (1, 2, "sales", MONDAY)
+
+
+async def test_a_line_has_its_product_line_and_is_found_by_it() -> None:
+    """By channel on either side, by team, by product line."""
+    story = Story()
+    second = back(story, DAY_MS)
+    tagged = ev.InteractionTagged(at_ms=0, interaction=1, product_line=ev.Tag(value="motor", tagger="words"))
+    story.unit(ANN, (second, tagged))
+    [row] = await lost(story)
+    assert (row["measure"], row["product"]) == ("repeat_without_relation", "motor")
+    for fits in ({"channel": "email"}, {"channel": "sms"}, {"team": "bills"}, {"product": "motor"}):
+        assert await lost(story, **fits) == [row]
+    for misfits in ({"channel": "mail"}, {"team": "sales"}, {"product": "home"}):
+        assert await lost(story, **misfits) == []
 
 
 async def test_a_repeat_without_a_relation_is_a_loss() -> None:
@@ -98,7 +159,8 @@ async def test_one_number_by_two_channels_is_two_customers() -> None:
     story.unit(BOB, (BOB, ev.IdentityLinked(at_ms=0, identity="sip:+447700900199", evidence="agent")))
     story.unit(BOB, (BOB, ev.IdentityLinked(at_ms=0, identity="tel:+447700900199", evidence="agent")))
     [row] = await lost(story)
-    assert (row["measure"], row["channels"]) == ("duplicate_identity", "tel → whatsapp")
+    assert (row["measure"], row["channels"], row["team"]) == ("duplicate_identity", "tel → whatsapp", "bills")
+    assert (row["count"], row["occasions"]) == (1, 4)
     assert row["examples"] == [f"{ANN},{BOB}"]
 
 
@@ -117,6 +179,29 @@ async def test_a_handoff_that_nobody_acknowledged_and_an_incomplete_package() ->
     story.unit(ANN, (first, whole), (first, accepted))
     found = {row["measure"]: (row["team"], row["channels"], row["count"]) for row in await lost(story)}
     assert found == {"handoff_unacknowledged": ("bills", "email", 1), "incomplete_package": ("sales", "email", 1)}
+
+
+async def test_a_conversation_that_changes_hands_without_an_offer() -> None:
+    """From one agent to another; not to the first, not to nobody, not by a handoff."""
+    story = Story()
+    first = story.meet(ANN, "mailto:ann@example.org", "email", "hello", queue="sales")
+    for owner in ("ann", "", "bo"):
+        story.unit(ANN, (first, ev.OwnerChanged(at_ms=0, owner=owner)))
+    story.now_ms += HOUR_MS
+    package = HandoffPackage(conversation=first, lease=1, through=1)
+    offered = ev.HandoffOffered(
+        at_ms=0, lease=1, kind="t1-t2", giver="bo", to="agent:al", continuity="bo", package=package, sha256="",
+        expires_at_ms=1,
+    )  # fmt: skip
+    accepted = ev.HandoffAccepted(at_ms=0, lease=1, sha256="", continuity="al")
+    story.unit(ANN, (first, offered))
+    story.unit(ANN, (first, accepted), (first, ev.OwnerChanged(at_ms=0, owner="al", previous="bo")))
+    assert await lost(story) == []
+    story.now_ms += HOUR_MS
+    story.unit(ANN, (first, ev.OwnerChanged(at_ms=0, owner="cy", previous="al")))
+    [row] = await lost(story)
+    assert (row["measure"], row["team"], row["count"], row["occasions"]) == ("handoff_unacknowledged", "sales", 1, 2)
+    assert (row["mend"], row["rule"]) == ("handoffs.yaml", "others")
 
 
 async def test_what_was_missing_at_a_switch_of_channels() -> None:
@@ -151,7 +236,7 @@ async def test_a_customer_who_is_back_about_the_same_and_an_agent_who_corrects()
     }
     assert rows == {
         "repeat_contact": ("email → sms", "bills", "motor", [second]),
-        "correlation_corrected": ("email → sms", "bills", "", [second]),
+        "correlation_corrected": ("email → sms", "bills", "motor", [second]),
     }
 
 

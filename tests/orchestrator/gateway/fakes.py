@@ -291,8 +291,8 @@ class FakeArchive:
         self.wanted.append({"wanted": wanted, "limit": limit, "before": before})
         return self.timelines.get(customer)
 
-    async def losses(self, from_ms: int, until_ms: int, /) -> Sequence[Mapping[str, Any]]:
-        self.wanted.append({"from_ms": from_ms, "until_ms": until_ms})
+    async def losses(self, wanted: Any, /) -> Sequence[Mapping[str, Any]]:
+        self.wanted.append(msgspec.structs.asdict(wanted))
         return self.lost
 
     async def searched(self) -> int:

@@ -856,7 +856,26 @@ async def test_the_report_on_lost_context(running: Running) -> None:
     async with running.http("reader") as http:
         report = (await http.get("/v1/reports/context-loss", params={"from_ms": 1, "until_ms": 5})).json()
     assert report == {"position": 9, "rows": running.archive.lost, "retained": []}
-    assert running.archive.wanted == [{"from_ms": 1, "until_ms": 5}]
+    assert running.archive.wanted == [{"from_ms": 1, "until_ms": 5, "channel": "", "team": "", "product": ""}]
+
+
+async def test_the_report_of_a_week_a_channel_and_a_team(running: Running) -> None:
+    """A day names its week; a week and other bounds are not given together."""
+    asked = {"week": "2026-11-25", "channel": "sms", "team": "bills", "product_line": "motor"}
+    async with running.http("reader") as http:
+        assert (await http.get("/v1/reports/context-loss", params=asked)).status_code == 200
+        for wrong in ({"week": "last"}, {"week": "2026-11-25", "from_ms": 1}):
+            assert (await http.get("/v1/reports/context-loss", params=wrong)).status_code == 422
+    monday_ms = 1_763_942_400_000 + 364 * 86_400_000
+    assert running.archive.wanted == [
+        {
+            "from_ms": monday_ms,
+            "until_ms": monday_ms + 7 * 86_400_000,
+            "channel": "sms",
+            "team": "bills",
+            "product": "motor",
+        }
+    ]
 
 
 async def test_what_retention_dropped_is_told_apart_from_what_never_was(running: Running) -> None:
