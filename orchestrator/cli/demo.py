@@ -15,6 +15,7 @@ from orchestrator.cli.exits import Exit, Failure
 from orchestrator.cli.options import Data, Json, SettingsFile, Token, Url, running_of, settings_of
 from orchestrator.cli.output import console, errors, print_json, rule
 from orchestrator.cli.server import Server
+from orchestrator.settings import GatewayAccount, Settings
 from protocol.errors import Code, Refusal
 
 if TYPE_CHECKING:
@@ -45,7 +46,8 @@ def demo(
         accounts = playable(chosen.accounts)
         with Server(running) as server:
             customer = meet(random, known=lambda identity: _known(server, identity))
-            told = asyncio.run(play(doors, accounts, customer, screen, random=random, now_ms=_now_ms))
+            queue = _queue(server, accounts.chat, chosen)
+            told = asyncio.run(play(doors, accounts, customer, screen, queue=queue, random=random, now_ms=_now_ms))
             kept = _kept(server, told, progress=not as_json)
     except Unplayable as exc:
         raise Failure(Exit.USAGE, str(exc)) from exc
@@ -93,7 +95,21 @@ def _conclude(told: "Told", kept: dict[str, Any], identities: list[str]) -> None
         out.print(Text.assemble((f"  {name:<13} ", "dim"), words))
     for seq, kind in told.events:
         out.print(Text.assemble((f"    {seq:>3} ", "bold"), kind))
-    out.print(Text(f"\nLook again:  throughline conversation show {told.conversation}", style="dim"))
+    out.print(Text(f"\nLook again:     throughline conversation show {told.conversation}", style="dim"))
+    out.print(Text("What was lost:  throughline report context-loss", style="dim"))
+
+
+def _queue(server: Server, account: GatewayAccount, settings: Settings) -> str:
+    """Where new conversations of the account wait, by the policy that is in force."""
+    # Imported here, because few commands read a bundle.
+    from orchestrator.bundles.making import make
+    from orchestrator.first_policy import set_up_of
+
+    files = server.get("/v1/policy")["files"]
+    policy = make(files, set_up_of(settings)).policy
+    if policy is None:
+        raise Failure(Exit.USAGE, "the policy in force does not fit these settings: give the server's own (--settings)")
+    return policy.queues.get(account.name, policy.queue_default)
 
 
 def _known(server: Server, identity: str) -> bool:

@@ -4,6 +4,7 @@
     outside.py   the world around: the customer's mailbox and phone, on loopback
     desk.py      the agent: an SDK client that watches, and waits for what it should see
     play.py      the scenes in order, and the proof at the end
+    losing.py    a scene of what gets lost, for the report
     screen.py    what the spectator sees
 
 Nothing here reaches into the server: all goes over its ports, with the tokens of its run.

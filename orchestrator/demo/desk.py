@@ -28,6 +28,8 @@ class Desk:
         self._listed = asyncio.Event()
         self._came = asyncio.Condition()
         self.seen: list[Seen] = []
+        self.linked: frozenset[str] = frozenset()
+        """The customer's identities, as the server had them at the first look."""
 
     async def run(self) -> None:
         """Reads until the client is closed. Raises `Refusal` where the server refuses a watch."""
@@ -75,6 +77,8 @@ class Desk:
         if update.view is not None and not self._identities.intersection(update.view.identities):
             self._agent.unwatch(conversation=update.conversation)
             return
+        if update.view is not None and not self.linked:
+            self.linked = frozenset(update.view.identities)
         first = update.seq - len(update.events) + 1
         async with self._came:
             for seq, event in enumerate(update.events, first):

@@ -13,8 +13,10 @@ from msgspec import Struct
 from orchestrator.client import AgentClient, GatewayClient
 from orchestrator.demo.cast import Customer
 from orchestrator.demo.desk import Desk
+from orchestrator.demo.losing import Losses
 from orchestrator.demo.outside import Accounts, Outside
 from orchestrator.demo.screen import Screen
+from protocol.commands import LinkIdentity
 from protocol.errors import ThroughlineError
 from protocol.events import (
     AnyEvent,
@@ -24,7 +26,7 @@ from protocol.events import (
     MessageQueued,
     MessageReceived,
 )
-from protocol.frames import Deliver
+from protocol.ids import customer_of
 from protocol.inbound import InboundEvent, MessageArrived
 
 STEP_S = 20.0
@@ -56,10 +58,17 @@ class Told(Struct, kw_only=True, frozen=True):
 
 
 async def play(
-    doors: Doors, accounts: Accounts, customer: Customer, screen: Screen, *, random: Random, now_ms: Callable[[], int]
+    doors: Doors,
+    accounts: Accounts,
+    customer: Customer,
+    screen: Screen,
+    *,
+    queue: str,
+    random: Random,
+    now_ms: Callable[[], int],
 ) -> Told:
-    """Plays it all and returns the proof. Raises `Missing`, and `Refusal` where the server refuses a part."""
-    queue = accounts.chat.queue
+    """Plays it all and returns the proof; `queue` is where chats wait. Raises `Missing`, and `Refusal` where the server
+    refuses a part."""
     async with (
         Outside(doors.url, accounts) as outside,
         AgentClient(doors.url, doors.agent_token, client="throughline-demo") as agent,
@@ -71,8 +80,10 @@ async def play(
         async with _beside(desk.run()):
             async with _within("the agent's inbox"):
                 await desk.sit_down(f"queue:{queue}")
-            stage = _Stage(outside, desk, gateway, customer, screen, f"{random.getrandbits(64):016x}", now_ms)
+            run = f"{random.getrandbits(64):016x}"
+            stage = _Stage(outside, desk, gateway, customer, screen, run, now_ms)
             await stage.chat()
+            await stage.verify(agent, _one(desk))
             await stage.mail()
             await stage.sms()
             conversation = _one(desk)
@@ -81,6 +92,17 @@ async def play(
             await stage.answer_by_mail(agent, conversation)
             await stage.answer_by_sms(agent, conversation)
             await stage.answer_in_chat(agent, conversation)
+            async with _within("what gets lost"):
+                await Losses(
+                    agent=agent,
+                    gateway=gateway,
+                    desk=desk,
+                    account=accounts.chat,
+                    customer=customer,
+                    screen=screen,
+                    run=run,
+                    now_ms=now_ms,
+                ).play(conversation)
             return _told(desk)
 
 
@@ -126,6 +148,14 @@ class _Stage:
         self._screen.note(f"      acknowledged: {status} and synced")
         await self._received(account.channel, text)
 
+    async def verify(self, agent: AgentClient, conversation: str) -> None:
+        """Where the policy takes no channel's word for an address, the agent sends a code there."""
+        for identity in self._customer.identities:
+            if identity not in self._desk.linked:
+                self._screen.note(f"      the chat's word is not enough for {identity}: a code is sent there")
+                link = LinkIdentity(identity=identity, evidence="verified_by_otp")
+                await agent.command(link, customer=customer_of(conversation))
+
     async def mail(self) -> None:
         """The same person mails from an address of theirs; the mail says nothing else about who they are."""
         text = "As I wrote in the chat: here is the bill I mean, number 2026-117."
@@ -157,7 +187,7 @@ class _Stage:
             raise Missing(
                 "the reply does not refer to the customer's mail, so their program shows it as another thread"
             )
-        await self._sent("email")
+        await self._sent("email", text)
 
     async def answer_by_sms(self, agent: AgentClient, conversation: str) -> None:
         """The reply is taken by Twilio's API, which reports later that it was delivered."""
@@ -166,7 +196,7 @@ class _Stage:
         async with _within("the agent's SMS at Twilio's API"):
             sms = await self._outside.sms_arrived(text)
         self._screen.outside("sms", f"{sms.to} gets", sms.body)
-        await self._sent("sms")
+        await self._sent("sms", text)
         if not sms.status_callback:
             self._screen.note(
                 "The system chose this server's port (http.port = 0), so Twilio has no address to report to."
@@ -182,15 +212,18 @@ class _Stage:
         text = "Sorry for the trouble, and thank you for your patience."
         await agent.reply(conversation, text, channel=self._outside.accounts.chat.channel)
         async with _within("the agent's reply at the chat's gateway client"):
-            delivery = await self._delivery()
-        self._screen.outside("chat", f"{self._customer.name} gets", delivery.text)
-        self._gateway.delivered(delivery, "sent", external_id=f"{self._run}-out")
-        await self._sent(delivery.channel)
+            await self._delivered(text)
+        await self._sent(self._outside.accounts.chat.channel, text)
 
-    async def _delivery(self) -> Deliver:
+    async def _delivered(self, text: str) -> None:
+        """Shows what comes for the customer, until it is that text: a capture template may have asked before."""
         async for delivery in self._gateway.deliveries():
             if delivery.to in self._customer.identities:
-                return delivery
+                self._screen.outside("chat", f"{self._customer.name} gets", delivery.text)
+                self._gateway.delivered(delivery, "sent", external_id=f"{self._run}-{delivery.delivery}")
+                if delivery.text == text:
+                    return
+                continue
             # Left over from an earlier run that was broken off; nobody waits for it any more.
             self._gateway.delivered(delivery, "refused", reason="the demo's customer has left")
         raise Missing("the gateway client was closed before a delivery came")
@@ -202,9 +235,9 @@ class _Stage:
         async with _within(f"the agent's sight of the message by {channel}"):
             await self._desk.see(wanted)
 
-    async def _sent(self, channel: str) -> None:
+    async def _sent(self, channel: str, text: str) -> None:
         def queued(event: AnyEvent) -> bool:
-            return isinstance(event, MessageQueued) and event.channel == channel
+            return isinstance(event, MessageQueued) and event.channel == channel and event.text == text
 
         async with _within(f"the agent's sight of the reply by {channel}"):
             _, _, message = await self._desk.see(queued)
@@ -252,5 +285,5 @@ def _told(desk: Desk) -> Told:
         conversation=conversation,
         events=[(seq, type(event).__name__) for _, seq, event in desk.seen],
         channels=[event.channel for event in events if isinstance(event, InteractionStarted)],
-        sent=[event.channel for event in events if isinstance(event, MessageQueued)],
+        sent=[e.channel for e in events if isinstance(e, MessageQueued) and e.actor.startswith("agent:")],
     )

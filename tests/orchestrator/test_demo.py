@@ -14,6 +14,10 @@ import pytest
 from msgspec.structs import replace
 from rich.console import Console
 
+from actors.policy import Policy
+from orchestrator.bundles.differences import rules_of
+from orchestrator.bundles.folder import DEFAULTS, SHIPPED, read_folder
+from orchestrator.bundles.making import SetUp, make
 from orchestrator.client import AgentClient, ConversationUpdate
 from orchestrator.demo.cast import meet
 from orchestrator.demo.desk import Desk
@@ -153,6 +157,44 @@ def test_the_demo_plays_to_its_end_as_often_as_one_likes(live: LiveServer) -> No
     assert told["conversation"] not in second.stdout
 
 
+def test_the_demo_s_data_has_something_to_report(live: LiveServer) -> None:
+    """One loss of each kind that it plays, with what to look at; the demo says where to look."""
+    assert "throughline report context-loss" in throughline(live, "demo").stdout
+    rows = json.loads(throughline(live, "report", "context-loss", "--json").stdout)["rows"]
+    found = {row["measure"]: (row["channels"], row["mend"], row["rule"]) for row in rows}
+    assert found == {
+        "quarantined": ("chat", "capture.yaml", "templates[chat].identities"),
+        "handoff_unacknowledged": ("sms", "handoffs.yaml", "kinds.team-team"),
+        "duplicate_identity": ("tel → whatsapp", "identity.yaml", "match"),
+    }
+
+
+def shipped_rules() -> set[str]:
+    """The rules of the bundles that ship, as `throughline policy diff` names them."""
+    rules: set[str] = set()
+    for name in DEFAULTS:
+        made = make(read_folder(SHIPPED / name)[0], SetUp(Policy(), {})).policy
+        assert made is not None
+        rules |= rules_of(made).keys()
+    return rules
+
+
+@pytest.mark.parametrize("bundle", DEFAULTS)
+def test_the_demo_plays_with_a_bundle_in_force(live: LiveServer, bundle: str, tmp_path: Path) -> None:
+    """Chats wait in another queue then, and the customer is asked for what a template wants."""
+    folder = str(tmp_path / bundle)
+    assert throughline(live, "policy", "init", folder, "--from", bundle).returncode == 0
+    assert throughline(live, "policy", "apply", folder).returncode == 0
+    played = throughline(live, "demo", "--json")
+    assert played.returncode == 0, played.stderr
+    assert json.loads(played.stdout)["sent"] == ["email", "sms", "chat"]
+    lost = json.loads(throughline(live, "report", "context-loss", "--json").stdout)["rows"]
+    pointed = {f"{row['mend']}: {row['rule']}" for row in lost if row["team"] == "service"}
+    assert pointed
+    assert all(any(rule.startswith(each) for rule in shipped_rules()) for each in pointed), pointed
+    assert throughline(live, "policy", "rollback", "1").returncode == 0
+
+
 def test_operators_commands_work_on_a_real_server(live: LiveServer) -> None:
     """What the table of `docs/operations.md` says, against the real thing."""
     told = json.loads(throughline(live, "demo", "--json").stdout)
@@ -162,7 +204,8 @@ def test_operators_commands_work_on_a_real_server(live: LiveServer) -> None:
     linked = throughline(live, "customer", "link", told["customer"], f"user:{told['customer']}", "--json")
     assert json.loads(linked.stdout)["status"] == "committed"
     assert json.loads(throughline(live, "outbox", "list", "--json").stdout) == []
-    assert json.loads(throughline(live, "quarantine", "list", "--json").stdout) == []
+    refused = json.loads(throughline(live, "quarantine", "list", "--json").stdout)
+    assert {(row["account"], row["code"]) for row in refused} == {("chat", 4204)}
     assert throughline(live, "conversation", "show", "cu-1").returncode == 1
     assert throughline(live, "archive", "rebuild").returncode == 4
 
