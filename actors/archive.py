@@ -258,7 +258,7 @@ class Archive:
     async def _something(self) -> None:
         """Waits until there is something to follow or save; retention is due on a quiet server too."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(retention.EVERY_MS / 1000 if self._retention else None):
+            async with asyncio.timeout(retention.EVERY_MS / 1000 if self._limited else None):
                 await self._moved.wait()
 
     def _say_position(self) -> None:
@@ -289,6 +289,10 @@ class Archive:
                 for _, _, event in entries_of(record):
                     if isinstance(event, PolicyApplied):
                         self._retention.policy_is(unpacked(event.version, event.body))
+
+    @property
+    def _limited(self) -> bool:
+        return self._retention is not None and self._retention.limited
 
     @property
     def _retaining(self) -> bool:

@@ -114,6 +114,11 @@ class Retention:
         """Whether a run has begun and is to go on: who waits for something else should not."""
         return self._run is not None
 
+    @property
+    def limited(self) -> bool:
+        """Whether anything is to be dropped at some time."""
+        return any(self._kept().values())
+
     def policy_is(self, policy: Policy) -> None:
         """There is a newer version. What it says of retention holds at once, also for a run that is under way."""
         before, self._policy = self._policy, policy
