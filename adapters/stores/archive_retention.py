@@ -19,6 +19,10 @@ from protocol.archive import Bounds, Dropped
 STEP_ROWS = 500
 """Conversations, or rows of another kind, that one step drops: it holds the writer for some tens of milliseconds."""
 
+NOTES_MS = 5 * 365 * 86_400_000
+"""How long it is told of a quarantined input or a delivery that it was dropped. A conversation's note is kept as long as
+its row; should an archive be made anew after that time, what comes back is dropped by its own."""
+
 CONVERSATION, QUARANTINE, DELIVERY = "conversation", "quarantine", "delivery"
 """What is written down one by one, since somebody may ask for it."""
 
@@ -36,6 +40,7 @@ def drop(db: sqlite3.Connection, bounds: Bounds) -> dict[str, int]:
             if count:
                 before_ms = getattr(bounds, f"{kind}_ms")
                 db.execute(_NOTE_KIND, (kind, before_ms, bounds.at_ms, bounds.policy, count))
+        db.execute(_FORGET_NOTES, (bounds.at_ms - NOTES_MS, STEP_ROWS))
     return {kind: count for kind, count in dropped.items() if count}
 
 
@@ -188,6 +193,9 @@ def _note(db: sqlite3.Connection, kind: str, ids: Sequence[str], bounds: Bounds)
 
 # A conversation that came in dropped keeps its first note: what was dropped then is gone since then.
 _NOTE = "INSERT OR IGNORE INTO dropped (kind, id, at_ms, policy, position) VALUES (?, ?, ?, ?, ?)"
+_FORGET_NOTES = """
+    DELETE FROM dropped WHERE (kind, id) IN (
+        SELECT kind, id FROM dropped WHERE kind <> 'conversation' AND at_ms < ? LIMIT ?)"""
 _NOTE_KIND = """
     INSERT INTO retention (kind, before_ms, at_ms, policy, dropped) VALUES (?, ?, ?, ?, ?)
     ON CONFLICT (kind) DO UPDATE SET before_ms = max(before_ms, excluded.before_ms), at_ms = excluded.at_ms,

@@ -500,6 +500,7 @@ _RETENTION = (
         at_ms INTEGER NOT NULL,
         policy INTEGER NOT NULL,
         dropped INTEGER NOT NULL) WITHOUT ROWID""",
+    "CREATE INDEX IF NOT EXISTS dropped_by_time ON dropped (at_ms) WHERE kind <> 'conversation'",
     # What was dropped before it was noted.
     """INSERT OR IGNORE INTO dropped SELECT 'conversation', conversation, 0, 0, position
     FROM conversation WHERE status = 'closed' AND closed_at_ms IS NULL""",

@@ -158,3 +158,23 @@ async def test_the_newest_version_of_the_policy_is_found() -> None:
         story.unit("policy", ("policy", applied))
     archive = await followed(story)
     assert await archive.policy() == (3, b"\x03")
+
+
+async def test_notes_of_single_things_are_kept_for_some_years() -> None:
+    """A conversation's for as long as its row."""
+    story = closed_story()
+    own = "account:mail"
+    refused = ev.InputQuarantined(
+        at_ms=0, quarantine="mail.1", account="mail", source="s", id="1", code=4203, field="f", reason="r",
+        raw=b"secret", received_ms=1,
+    )  # fmt: skip
+    story.unit(own, (own, refused))
+    archive = await followed(story)
+    now_ms = story.now_ms + 1
+    await drop_all(archive, over_before(now_ms, at_ms=now_ms))
+    edge_ms = now_ms + archive_retention.NOTES_MS
+    await drop_all(archive, over_before(1, at_ms=edge_ms))
+    assert await archive.dropped("quarantine", "mail.1") is not None
+    await drop_all(archive, over_before(1, at_ms=edge_ms + 1))
+    assert await archive.dropped("quarantine", "mail.1") is None
+    assert await archive.dropped("conversation", f"{ANN}-1") is not None
