@@ -53,13 +53,12 @@ def capture(state: Conversation, event: InboundEvent, decided: Sequence[AnyEvent
     # What is known and stays is not looked for.
     wanted = [(f, finder) for f, finder in template.finders if f.keep != "first" or not knows(state, f.name)]
     looked = [(field, finder.find(event)) for field, finder in wanted]
-    # The channel itself may know it, and says so beside the words; or the taxonomy reads it in them.
-    brought = {*(getattr(event.data, "context", None) or ()), *tagged_by(decided)}
-    return Captured(
-        template.name,
-        [(field, value) for field, value in looked if value is not None],
-        [f for f, value in looked if value is None and not knows(state, f.name) and f.name not in brought],
-    )
+    missing = [field for field, value in looked if value is None and not knows(state, field.name)]
+    if missing:
+        # The channel itself may know it, and says so beside the words; or the taxonomy reads it in them.
+        brought = {*(getattr(event.data, "context", None) or ()), *tagged_by(decided)}
+        missing = [field for field in missing if field.name not in brought]
+    return Captured(template.name, [(field, value) for field, value in looked if value is not None], missing)
 
 
 def items(event: InboundEvent, captured: Captured, decided: Sequence[AnyEvent]) -> list[Given]:
@@ -94,12 +93,10 @@ def asked(
 ) -> list[AnyEvent]:
     """What is said and asked of that which is missing when all of `decided` has happened; `state` is as before it."""
     noted = {gap.field for gap in state.missing}
-    known = knowing.after(state.context, decided)
-    wanted = [
-        field
-        for field in captured.missing
-        if field.when_missing.startswith("ask_") and field.name not in noted and field.name not in known
-    ]
+    wanted = [each for each in captured.missing if each.when_missing.startswith("ask_") and each.name not in noted]
+    if wanted:
+        known = knowing.after(state.context, decided)
+        wanted = [field for field in wanted if field.name not in known]
     if not wanted:
         return []
     contact = _Contact(state, event, _interaction(decided), policy, now_ms)

@@ -281,6 +281,8 @@ def _at(event: InboundEvent, path: list[str]) -> Any:
 
 def _value(found: Any, pattern: Any) -> Value | None:
     """What a context item can hold; None for what is empty, and for lists and objects."""
+    if found is None:
+        return None
     if pattern is not None:
         match = pattern.search(str(found)[:SEARCHED_MAX]) if isinstance(found, str | int | float) else None
         found = next((group for group in match.groups() if group), match.group()) if match else None
