@@ -20,8 +20,8 @@ STEP_ROWS = 500
 """Conversations, or rows of another kind, that one step drops: it holds the writer for some tens of milliseconds."""
 
 NOTES_MS = 5 * 365 * 86_400_000
-"""How long it is told of a quarantined input or a delivery that it was dropped. A conversation's note is kept as long as
-its row; should an archive be made anew after that time, what comes back is dropped by its own."""
+"""How long it is told that a quarantined input or a delivery was dropped. A conversation's note stays as long as its
+row; should an archive be made anew after that time, what comes back is dropped by its own."""
 
 CONVERSATION, QUARANTINE, DELIVERY = "conversation", "quarantine", "delivery"
 """What is written down one by one, since somebody may ask for it."""
