@@ -23,7 +23,20 @@ ALLOWED: dict[str, frozenset[str]] = {
 protocol ← adapters ← orchestrator. Tests may import everything, nothing imports tests."""
 
 SHELLS = frozenset(
-    {"archive", "cell", "committing", "fault", "journal", "loading", "outbox", "retention", "seat", "stretch", "usher"}
+    {
+        "archive",
+        "cell",
+        "committing",
+        "fault",
+        "gathering",
+        "journal",
+        "loading",
+        "outbox",
+        "retention",
+        "seat",
+        "stretch",
+        "usher",
+    }
 )
 """Files of `actors` that wait, log and keep time; what the others decide, a simulation replays."""
 
