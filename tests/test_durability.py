@@ -38,6 +38,9 @@ DEADLINE_S = 60.0
 WAL = "/journal.sqlite-wal>"
 FILE = "/journal.sqlite>"
 PIPE = '/journal.sock"]>'
+SETTLED = r"\2233"
+"""How a verdict begins, as strace writes it: an array of three, and the tag of `protocol.links.Settled`. What else the
+journal tells its cells while an event is under way is none."""
 OFFSET = re.compile(r", (\d+)(?:\) += \d+.*| <unfinished \.\.\.>)$")
 """The last argument of a `pwrite64`."""
 
@@ -55,7 +58,7 @@ def commit_of(event: str, calls: Sequence[Call]) -> Commit:
     """How the event with this id was committed. Events have gone one at a time: the first verdict is its own."""
     writes = [call for call in calls if call.name in WRITES]
     wrote = next(call for call in writes if WAL in call.asked and event in call.asked)
-    verdict = next(call for call in writes if PIPE in call.asked and call.begun > wrote.begun)
+    verdict = next(call for call in writes if PIPE in call.asked and SETTLED in call.asked and call.begun > wrote.begun)
     ack = next(call for call in writes if "TCP" in call.asked and event in call.asked and "committed" in call.asked)
     last = max(_end(call) for call in writes if WAL in call.asked and wrote.begun <= call.begun < verdict.begun)
     syncs = [call for call in calls if call.name in SYNCS and WAL in call.asked]
