@@ -1,36 +1,20 @@
-"""About: what contacts are about, as facts of a conversation: tags, repeat contacts, and what is carried over. Pure."""
+"""About: what contacts are about, as facts of a conversation: tags and repeat contacts. Pure."""
 
 from collections.abc import Sequence
 
-import msgspec
-
-from actors import recent
 from actors.conversation import Conversation, interaction_of
 from actors.correlation import Past, repeats
 from actors.policy import Policy
 from actors.rules.taxonomy import Taxonomy
 from actors.tagging import news
 from protocol.commands import TagInteraction
-from protocol.entities import CarryOver, Interaction, PriorAction, Relation, RelationKind, Status, Tag, Tags
+from protocol.entities import Interaction, Relation, RelationKind, Status, Tag, Tags
 from protocol.errors import Code, Refusal
-from protocol.events import (
-    AnyEvent,
-    ConversationReopened,
-    ConversationResolved,
-    InteractionTagged,
-    MessageQueued,
-    NoteAdded,
-    QueueChanged,
-    RepeatContactFound,
-)
+from protocol.events import AnyEvent, InteractionTagged, RepeatContactFound
 from protocol.inbound import InboundEvent, InteractionBegan, MessageArrived
 
-PRIOR_ACTIONS = 5
-"""Actions of the earlier conversation that a new one takes along: what was tried last."""
 DETAIL_MAX = 120
 NAME_MAX = 128
-
-_event = msgspec.msgpack.Decoder(AnyEvent).decode
 
 
 def tagged(interaction: int, known: Tags | None, found: Tags, actor: str, now_ms: int) -> list[AnyEvent]:
@@ -163,34 +147,3 @@ def _said(name: str, dimension: str, asked: TagInteraction, taxonomy: Taxonomy, 
     who = actor.partition(":")[2]
     matched = f"{who}: {asked.evidence[:DETAIL_MAX]}" if asked.evidence else who
     return Tag(value=name, tagger="classifier" if asked.classified else "agent", matched=matched)
-
-
-def carried_over(earlier: Conversation | None) -> CarryOver | None:
-    """What a new conversation takes along from the earlier one, where that is in memory and something was done."""
-    if earlier is None or earlier.work is None or not (earlier.work.actions or earlier.work.carried):
-        return None
-    return CarryOver(
-        conversation=earlier.id,
-        subject=earlier.subject,
-        topic=earlier.tags.topic.value if earlier.tags and earlier.tags.topic else "",
-        unresolved=earlier.live and earlier.status is not Status.RESOLVED,
-        resolution_attempts=earlier.work.resolutions,
-        actions=_actions(earlier),
-    )
-
-
-def _actions(earlier: Conversation) -> list[PriorAction]:
-    found: list[PriorAction] = []
-    for encoded in recent.events(earlier.recent):
-        match event := _event(encoded):
-            case ConversationResolved(reason=detail) | ConversationReopened(reason=detail) | QueueChanged(queue=detail):
-                found.append(_action(event, detail))
-            case MessageQueued(channel=detail):
-                found.append(_action(event, detail))
-            case NoteAdded():
-                found.append(_action(event, ""))  # Its words are in the earlier conversation's journal.
-    return found[-PRIOR_ACTIONS:]
-
-
-def _action(event: AnyEvent, detail: str) -> PriorAction:
-    return PriorAction(kind=type(event).__name__, actor=event.actor, at_ms=event.at_ms, detail=detail[:DETAIL_MAX])

@@ -46,12 +46,14 @@ def brought(
     policy: Policy,
     now_ms: int,
     captured: Sequence[Given] = (),
+    taken: Sequence[Given] = (),
 ) -> list[AnyEvent]:
     """The facts that follow `decided`, by which the event takes place in the conversation; `state` is as before them.
 
-    `before` are the activities to be carried into a new conversation, `captured` what a template found in the event."""
+    `taken` is what a new conversation takes along from an earlier one, `before` are activities to be carried into it,
+    `captured` is what a template found in the event."""
     interaction = _interaction_of(decided, state)
-    given = [item for seen in before for item in _of_activity(seen, policy)]
+    given = [*taken, *(item for seen in before for item in _of_activity(seen, policy))]
     given += _given(event, interaction, policy)
     given += captured
     facts: list[AnyEvent] = [_carried(seen, now_ms) for seen in before]

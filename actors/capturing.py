@@ -45,18 +45,30 @@ class Captured(Struct, frozen=True):
         return next((field for field in self.missing if field.when_missing == "quarantine"), None)
 
 
-def capture(state: Conversation, event: InboundEvent, decided: Sequence[AnyEvent], policy: Policy) -> Captured | None:
-    """What the event's template finds; None where it falls under none. `decided` may tell what it is about."""
+def capture(
+    state: Conversation,
+    event: InboundEvent,
+    decided: Sequence[AnyEvent],
+    policy: Policy,
+    taken: Sequence[Given] = (),
+) -> Captured | None:
+    """What the event's template finds; None where it falls under none. `decided` may tell what it is about; `taken` is
+    what a new conversation knows from an earlier one."""
     template = template_for(policy.capture, event) if policy.capture.templates else None
     if template is None:
         return None
     # What is known and stays is not looked for.
-    wanted = [(f, finder) for f, finder in template.finders if f.keep != "first" or not knows(state, f.name)]
+    known = {given.key for given in taken}
+    wanted = [
+        (f, finder)
+        for f, finder in template.finders
+        if f.keep != "first" or not (f.name in known or knows(state, f.name))
+    ]
     looked = [(field, finder.find(event)) for field, finder in wanted]
     missing = [field for field, value in looked if value is None and not knows(state, field.name)]
     if missing:
         # The channel itself may know it, and says so beside the words; or the taxonomy reads it in them.
-        brought = {*(getattr(event.data, "context", None) or ()), *tagged_by(decided)}
+        brought = known | {*(getattr(event.data, "context", None) or ()), *tagged_by(decided)}
         missing = [field for field in missing if field.name not in brought]
     return Captured(template.name, [(field, value) for field, value in looked if value is not None], missing)
 

@@ -301,6 +301,7 @@ def _context(
             sensitivity=value.sensitivity,
             verified=value.verified,
             said_at_ms=value.at_ms,
+            came_from=value.came_from,
         )
         for item in other.context.values()
         for value in sorted(knowing.values_of(item), key=lambda value: value.version)

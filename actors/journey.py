@@ -13,6 +13,7 @@ from types import MappingProxyType
 from msgspec import Struct, field
 
 from actors import (
+    carrying,
     delivery,
     findings,
     handing_over,
@@ -20,6 +21,7 @@ from actors import (
     importing,
     recent,
 )
+from actors.carrying import Kept
 from actors.conversation import Conversation
 from actors.conversation import evolve as evolve_conversation
 from actors.correlation import Glimpse, Past
@@ -58,7 +60,6 @@ PAST_MAX = 64
 REPLAYED_MAX = 256
 REMEMBERED_MAX = 16
 """Closed conversations whose topic is remembered: a contact repeats one of the last, or none."""
-"""Of the snapshot's form; another one is not read, and the journey is loaded from its events."""
 
 
 class Aside(Struct, kw_only=True):
@@ -75,6 +76,8 @@ class Aside(Struct, kw_only=True):
     glimpse: Glimpse | None = None
     findings: Findings | None = None
     """Of the pseudo-customer `report` alone."""
+    left: tuple[tuple[str, bytes], ...] = ()
+    """Closed conversations that left memory, and of each what another may take along (see `actors.carrying`)."""
 
 
 class Journey(Struct, kw_only=True, gc=False):
@@ -129,6 +132,13 @@ class Journey(Struct, kw_only=True, gc=False):
     def glimpse(self) -> Glimpse | None:
         """What the customer looked at last while nothing was open."""
         return self.aside.glimpse if self.aside else None
+
+    def kept_of(self, conversation: str) -> Kept | None:
+        """What a new conversation may take along from an earlier one; None where memory has nothing of it."""
+        if (found := self.conversation(conversation)) is not None:
+            return carrying.of_conversation(found)
+        packed = next((b for id, b in self.aside.left if id == conversation), None) if self.aside else None
+        return carrying.unpack(packed) if packed is not None else None
 
     def head_of(self, stream: str) -> int:
         """The newest seq of one of its streams; 0 for a stream that does not exist yet."""
@@ -253,6 +263,10 @@ def _retire(state: Journey, closed: str, event: ConversationClosed) -> None:
     # In the order of closing: the one that closes now is the last to go.
     over = [past for past in state.past if state.conversation(past) is not None]
     if excess := over[: max(0, len(over) - CLOSED_MAX)]:
+        for leaving in [conversation for conversation in state.kept if conversation.id in excess]:
+            if packed := carrying.pack(leaving):
+                aside = _aside(state)
+                aside.left = (*aside.left, (leaving.id, packed))[-carrying.KEPT_MAX :]
         state.kept = tuple(conversation for conversation in state.kept if conversation.id not in excess)
 
 

@@ -38,6 +38,8 @@ class Given(Struct, frozen=True, kw_only=True):
     verified: bool = False
     said_at_ms: int = 0
     """When it was said, where that was before the conversation began."""
+    came_from: str = ""
+    """The earlier conversation in which it was said."""
 
 
 def take(known: Known, given: Iterable[Given], rules: ContextRules, version: int, now_ms: int) -> list[AnyEvent]:
@@ -82,6 +84,7 @@ def decide(item: ContextItem | None, given: Given, rules: ContextRules, version:
         sensitivity=at_least(given.sensitivity, given.key, rules.keys),
         version=1 if item is None else 1 + max(value.version for value in values_of(item)),
         verified=given.verified,
+        came_from=given.came_from,
     )
     others = [] if item is None else [value for value in values_of(item) if source_of(value) != source_of(new)]
     best, rule = _best(new, others, given.key, rules)
@@ -99,6 +102,7 @@ def decide(item: ContextItem | None, given: Given, rules: ContextRules, version:
         said_at_ms=given.said_at_ms,
         rule=rule,
         stands=None if best is new else best,
+        came_from=given.came_from,
     )
 
 
@@ -120,6 +124,7 @@ def put(item: ContextItem | None, event: ContextSet) -> ContextItem:
         sensitivity=stands.sensitivity,
         version=stands.version,
         verified=stands.verified,
+        came_from=stands.came_from,
         rule=event.rule,
         others=others,
     )
@@ -136,6 +141,7 @@ def value_of(event: ContextSet) -> ContextValue:
         sensitivity=event.sensitivity,
         version=event.version,
         verified=event.verified,
+        came_from=event.came_from,
     )
 
 
@@ -150,6 +156,7 @@ def values_of(item: ContextItem) -> list[ContextValue]:
         sensitivity=item.sensitivity,
         version=item.version,
         verified=item.verified,
+        came_from=item.came_from,
     )
     return [stands, *item.others]
 

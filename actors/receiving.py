@@ -10,13 +10,15 @@ from collections.abc import Sequence
 
 import msgspec
 
-from actors import about, arrival, capturing, contact, identifying, importing
+from actors import about, arrival, capturing, carrying, contact, identifying, importing
+from actors.carrying import Carried
 from actors.conversation import Conversation
-from actors.correlation import Correlated, Glimpse, Past, correlate, glimpsed
+from actors.correlation import Glimpse, Past, correlate, glimpsed
 from actors.decision import Decision, before, keyed, repeat
 from actors.identifying import NOTHING_NEW, Identified
 from actors.journey import Journey
 from actors.keeping import conflict, keep
+from actors.knowing import Given
 from actors.labels import NO_TAGS
 from actors.policy import Policy
 from actors.tagging import tags_of, with_before
@@ -104,19 +106,29 @@ def receive(state: Journey, given: Input, policy: Policy, now_ms: int) -> Decisi
         seen = _activity(event, event.data, None if tags is NO_TAGS else tags, now_ms)
         return _decided(state, state.customer, [seen], known)
     new = Conversation(id=f"{state.customer}-{state.opened + 1}", customer=state.customer)
-    decided = [_open(state, event, correlated, policy, now_ms), *contact.decide(new, event, policy, now_ms)]
+    carried = _carried(state, correlated.relation, policy, now_ms)
+    opened = contact.open_for(
+        event,
+        state.customer,
+        correlated.relation,
+        policy,
+        now_ms,
+        reason=correlated.reason if correlated.relation else "",
+        carried=carried.over,
+    )
+    decided = [opened, *contact.decide(new, event, policy, now_ms)]
     if tags is not NO_TAGS:
         decided += _about(state, new, event, decided, tags, correlated.relation, policy, now_ms)
     seen_before = arrival.shortly_before(state.aside.before, policy, now_ms) if state.aside else []
-    return _captured(state, new, given, decided, known, policy, now_ms, seen_before)
+    return _captured(state, new, given, decided, known, policy, now_ms, seen_before, carried.items)
 
 
-def _open(state: Journey, event: InboundEvent, correlated: Correlated, policy: Policy, now_ms: int) -> AnyEvent:
-    relation = correlated.relation
+def _carried(state: Journey, relation: Relation | None, policy: Policy, now_ms: int) -> Carried:
+    """What a new conversation takes along from the one it is related to, as far as memory goes."""
     if relation is None:
-        return contact.open_for(event, state.customer, None, policy, now_ms)
-    carried = about.carried_over(state.conversation(relation.conversation))
-    return contact.open_for(event, state.customer, relation, policy, now_ms, reason=correlated.reason, carried=carried)
+        return carrying.NOTHING
+    kept = state.kept_of(relation.conversation)
+    return carrying.carry(kept, relation.kind, policy.context.carry_over, now_ms) if kept else carrying.NOTHING
 
 
 def _about(
@@ -149,10 +161,11 @@ def _captured(
     policy: Policy,
     now_ms: int,
     seen_before: Sequence[ActivitySeen] = (),
+    taken: Sequence[Given] = (),
 ) -> Decision:
     """The decision on an event, with what it brings beside itself and what its capture template makes of it."""
     event, found = given.event, []
-    captured = capturing.capture(conversation, event, decided, policy)
+    captured = capturing.capture(conversation, event, decided, policy, taken)
     if captured is not None:
         if captured.forbidding is not None:
             rule, field = f"capture:{captured.template}", captured.forbidding.name
@@ -165,7 +178,7 @@ def _captured(
             return msgspec.structs.replace(kept, events=events, identities=known.assigned, inherits=known.inherits)
         found = capturing.items(event, captured, decided)
     if found or not conversation.head or arrival.brings(conversation, event):
-        decided += arrival.brought(conversation, event, decided, seen_before, policy, now_ms, found)
+        decided += arrival.brought(conversation, event, decided, seen_before, policy, now_ms, found, taken)
     if captured is not None:
         decided += capturing.asked(conversation, event, captured, decided, policy, now_ms)
     return _decided(state, conversation.id, decided, known)

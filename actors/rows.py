@@ -149,6 +149,7 @@ def _value_columns(value: ContextValue) -> dict[str, Any]:
         "sensitivity": value.sensitivity,
         "version": value.version,
         "verified": int(value.verified),
+        "came_from": value.came_from,
     }
 
 

@@ -5,7 +5,7 @@ import msgspec
 from actors.journey import Journey
 from actors.once import OnceKeys
 
-STATE_VERSION = 6
+STATE_VERSION = 7
 """Of the snapshot's form; another one is not read, and the journey is loaded from its events."""
 
 

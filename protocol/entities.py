@@ -99,6 +99,14 @@ class CarryOver(Struct, kw_only=True, omit_defaults=True, frozen=True):
     """How often somebody said that it was done."""
     actions: list[PriorAction] = []
     """The newest, oldest first."""
+    items: int = 0
+    """Context items that came along; each says so in its `came_from`."""
+    left: list[str] = []
+    """Keys of items that by `rule` stay behind; the first 64 of them."""
+    crowded: int = 0
+    """Items that were not in memory any more; the archive has them."""
+    rule: str = ""
+    """The policy's rule that chose the items, in words; empty: it has none, and no item came along."""
 
 
 class Interaction(Struct, kw_only=True, omit_defaults=True, gc=False):
@@ -138,6 +146,8 @@ class ContextValue(Struct, kw_only=True, omit_defaults=True, frozen=True):
     sensitivity: str = "normal"
     version: int = 1
     verified: bool = False
+    came_from: str = ""
+    """The earlier conversation in which it was said; empty: this one."""
 
 
 class ContextItem(Struct, kw_only=True, omit_defaults=True):
@@ -157,6 +167,8 @@ class ContextItem(Struct, kw_only=True, omit_defaults=True):
     """Its source is one the policy calls verified, or an agent said so."""
     rule: str = ""
     """What decided between it and `others`: `verified`, `agent`, `channel`, `newest` or `first`."""
+    came_from: str = ""
+    """The earlier conversation in which it was said; empty: this one."""
     others: list[ContextValue] = []
     """What other sources say, kept beside it, whether the same or not."""
 

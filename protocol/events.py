@@ -274,6 +274,8 @@ class ContextSet(Event, kw_only=True, frozen=True, tag="ContextSet"):
     """What decided, where another source says otherwise."""
     stands: ContextValue | None = None
     """The value that stands, where it is not this one: both are kept."""
+    came_from: str = ""
+    """The earlier conversation in which it was said and that this one is related to; empty: it was said here."""
 
 
 class ContextRefused(Event, kw_only=True, frozen=True, tag="ContextRefused"):

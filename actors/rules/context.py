@@ -19,6 +19,8 @@ Criterion = Literal["verified", "agent", "channel", "newest", "first"]
 """What may decide between two values: the one whose source is verified, the one an agent gave, the one of the channel
 that stands earlier in the key's `channels`, the one said last, the one said first."""
 
+RelationName = Literal["continues", "repeats", "follows_up", "escalates"]
+
 ANY = "any"
 """In the name of a pair of channels: whichever."""
 _PAIR = " to "
@@ -49,6 +51,34 @@ class SwitchRules(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True)
             _check_continuity(self.continuity)
 
 
+class CarryRules(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """What a new conversation takes along of what was known in the earlier one that it is related to."""
+
+    within_ms: int = 0
+    """So long after the earlier one last changed. 0: nothing comes along."""
+    all_with: tuple[RelationName, ...] = ("continues", "repeats", "follows_up", "escalates")
+    """Relations with which everything comes along: it is the same issue."""
+    always: tuple[str, ...] = ()
+    """Keys that come along with the other relations too: what is true of the customer, whatever they ask."""
+    never: tuple[str, ...] = ()
+    """Keys that stay behind."""
+
+    def __post_init__(self) -> None:
+        """Raises `ValueError` for a key that is to do both."""
+        if both := sorted(set(self.always) & set(self.never)):
+            raise ValueError(f"always and never both name {both[0]}: leave it out of one of them")
+
+    def takes(self, key: str, relation: str) -> bool:
+        """Whether an item comes along."""
+        return key not in self.never and (relation in self.all_with or key in self.always)
+
+    def spelled(self, relation: str) -> str:
+        """The rule that decided about one that is recent enough, in words."""
+        if relation in self.all_with:
+            return f"carry_over: all with {relation}" + (f", never {', '.join(self.never)}" if self.never else "")
+        return f"carry_over: with {relation} " + (", ".join(self.always) or "nothing")
+
+
 class ContextRules(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """All of it."""
 
@@ -68,6 +98,8 @@ class ContextRules(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True
     `queue`, or a name: `agent:ann`, `team:claims`, `queue:billing`."""
     looks_back_ms: int = 0
     """What a customer did on the web or in the app so long before a conversation began is part of it. 0: nothing is."""
+    carry_over: CarryRules = CarryRules()
+    """What of an earlier conversation's context a new one begins with."""
     fallback: dict[str, str] = field(default_factory=dict)
     """Channel → where the conversation goes on when a message there is given up. Not named: it stays where it is."""
 

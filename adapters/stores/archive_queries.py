@@ -276,6 +276,7 @@ _PARTS = {
     "switches": "SELECT * FROM channel_switch WHERE conversation = ? ORDER BY seq",
     "missing": "SELECT * FROM missing_field WHERE conversation = ? ORDER BY seq",
     "relations": "SELECT * FROM relation WHERE conversation = ? ORDER BY earlier",
+    "carried": "SELECT * FROM carry_over WHERE conversation = ?",
     "handoffs": "SELECT * FROM handoff WHERE conversation = ? ORDER BY lease",
     "keys": "SELECT * FROM interaction_key WHERE conversation = ? ORDER BY interaction, key",
     "moved": "SELECT * FROM moved WHERE conversation = ? ORDER BY interaction, at_ms",
@@ -335,6 +336,8 @@ def _parts(db: sqlite3.Connection, conversation: str) -> Row:
         item["value"] = msgspec.json.decode(item["value"])
     for handoff in parts["handoffs"]:
         handoff["missing"] = msgspec.json.decode(handoff["missing"])
+    for carried in parts["carried"]:
+        carried |= {name: msgspec.json.decode(carried[name]) for name in ("actions", "left_behind")}
     for switched in parts["switches"]:
         switched |= {name: msgspec.json.decode(switched[name]) for name in ("required", "missing")}
     return parts

@@ -560,8 +560,42 @@ _FINDINGS = (
         position INTEGER NOT NULL) WITHOUT ROWID""",
 )
 
+_CARRIED = (
+    # Which earlier conversation a value was said in; and what each new conversation took along, from its first event.
+    "ALTER TABLE context_item ADD COLUMN came_from TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE context_value ADD COLUMN came_from TEXT NOT NULL DEFAULT ''",
+    """CREATE VIEW carry_over AS SELECT
+        stream AS conversation,
+        json_extract(body, '$.carried.conversation') AS earlier,
+        coalesce(json_extract(body, '$.carried.subject'), '') AS subject,
+        coalesce(json_extract(body, '$.carried.topic'), '') AS topic,
+        coalesce(json_extract(body, '$.carried.unresolved'), 0) AS unresolved,
+        coalesce(json_extract(body, '$.carried.resolution_attempts'), 0) AS resolution_attempts,
+        coalesce(json_extract(body, '$.carried.actions'), '[]') AS actions,
+        coalesce(json_extract(body, '$.carried.items'), 0) AS items,
+        coalesce(json_extract(body, '$.carried.left'), '[]') AS left_behind,
+        coalesce(json_extract(body, '$.carried.crowded'), 0) AS crowded,
+        coalesce(json_extract(body, '$.carried.rule'), '') AS rule,
+        coalesce(json_extract(body, '$.policy'), 0) AS policy,
+        at_ms,
+        position
+    FROM event WHERE seq = 1 AND type = 'ConversationOpened' AND json_extract(body, '$.carried') IS NOT NULL""",
+)
+
 ARCHIVE = Schema(
     name="archive",
     application_id=0x54684C61,  # "ThLa"
-    steps=(_FIRST, _HANDOFFS, _CONTEXT, _POLICY, _CAPTURE, SEARCH_SCHEMA, _RELATIONS, _IDENTITY, _RETENTION, _FINDINGS),
+    steps=(
+        _FIRST,
+        _HANDOFFS,
+        _CONTEXT,
+        _POLICY,
+        _CAPTURE,
+        SEARCH_SCHEMA,
+        _RELATIONS,
+        _IDENTITY,
+        _RETENTION,
+        _FINDINGS,
+        _CARRIED,
+    ),
 )

@@ -160,7 +160,7 @@ def test_the_last_to_close_is_the_last_to_be_forgotten() -> None:
     oldest = player.state.conversations[CONVERSATION]
     for n in range(2, 8):
         opened = ConversationOpened(at_ms=player.now_ms, customer=CUSTOMER, queue="default")
-        journeys.evolve(player.state, f"{CUSTOMER}-{n}", opened, b"")
+        journeys.evolve(player.state, f"{CUSTOMER}-{n}", opened, msgspec.msgpack.encode(opened))
         player.command(Resolve(), conversation=f"{CUSTOMER}-{n}")
     player.pass_time(50_000)
     assert len([c for c in player.state.conversations.values() if not c.live]) == 4
