@@ -47,14 +47,16 @@ def brought(
     now_ms: int,
     captured: Sequence[Given] = (),
     taken: Sequence[Given] = (),
+    *,
+    trusted: bool = False,
 ) -> list[AnyEvent]:
     """The facts that follow `decided`, by which the event takes place in the conversation; `state` is as before them.
 
     `taken` is what a new conversation takes along from an earlier one, `before` are activities to be carried into it,
-    `captured` is what a template found in the event."""
+    `captured` is what a template found in the event. `trusted`: its account checks who its customers are."""
     interaction = _interaction_of(decided, state)
     given = [*taken, *(item for seen in before for item in _of_activity(seen, policy))]
-    given += _given(event, interaction, policy)
+    given += _given(event, interaction, policy, trusted)
     given += captured
     facts: list[AnyEvent] = [_carried(seen, now_ms) for seen in before]
     known = knowing.after(state.context, decided)
@@ -79,6 +81,12 @@ def brought(
         spoken = state.channel or event.channel
         facts += withhold(known, spoken, state.withheld, policy, actor="system", now_ms=now_ms)
     return facts
+
+
+def verifies(event: InboundEvent, trusted: bool, policy: Policy) -> bool:
+    """Whether what the event says counts as verified: its channel's word does, and it comes by an account that checks
+    who its customers are. A sender names the channel, so that the channel alone says nothing."""
+    return trusted and event.channel in policy.context.verified_channels
 
 
 def shortly_before(packed: bytes, policy: Policy, now_ms: int) -> list[ActivitySeen]:
@@ -108,7 +116,7 @@ def _interaction_of(decided: Sequence[AnyEvent], state: Conversation) -> int:
     return state.interaction_count
 
 
-def _given(event: InboundEvent, interaction: int, policy: Policy) -> Iterable[Given]:
+def _given(event: InboundEvent, interaction: int, policy: Policy, trusted: bool) -> Iterable[Given]:
     data = event.data
     if isinstance(data, _WITHOUT_CONTEXT):
         return ()
@@ -116,12 +124,12 @@ def _given(event: InboundEvent, interaction: int, policy: Policy) -> Iterable[Gi
     if isinstance(data, ActivityArrived):
         values |= _mapped(data.properties, policy)
     values |= data.context or {}
-    return _items(values, event.channel, f"account:{event.account}", interaction, 0, policy)
+    return _items(values, event.channel, f"account:{event.account}", interaction, 0, verifies(event, trusted, policy))
 
 
 def _of_activity(seen: ActivitySeen, policy: Policy) -> Iterable[Given]:
     values = {**_mapped(seen.properties, policy), **(seen.context or {})}
-    return _items(values, seen.channel, seen.actor, 0, seen.at_ms, policy)
+    return _items(values, seen.channel, seen.actor, 0, seen.at_ms, seen.verified)
 
 
 def _mapped(properties: dict[str, object], policy: Policy) -> dict[str, ContextScalar]:
@@ -135,9 +143,8 @@ def _mapped(properties: dict[str, object], policy: Policy) -> dict[str, ContextS
 
 
 def _items(
-    values: dict[str, ContextScalar], channel: str, actor: str, interaction: int, said_at_ms: int, policy: Policy
+    values: dict[str, ContextScalar], channel: str, actor: str, interaction: int, said_at_ms: int, verified: bool
 ) -> list[Given]:
-    verified = channel in policy.context.verified_channels
     return [
         Given(
             key=key,

@@ -103,7 +103,8 @@ def receive(state: Journey, given: Input, policy: Policy, now_ms: int) -> Decisi
         return _captured(state, conversation, given, decided, known, rules, now_ms)
     if isinstance(event.data, ActivityArrived):
         # Nothing is open: what they look at is kept with the person, and opens no work for anyone.
-        seen = _activity(event, event.data, None if tags is NO_TAGS else tags, now_ms)
+        verified = arrival.verifies(event, given.trusted, policy)
+        seen = _activity(event, event.data, None if tags is NO_TAGS else tags, verified, now_ms)
         return _decided(state, state.customer, [seen], known)
     new = Conversation(id=f"{state.customer}-{state.opened + 1}", customer=state.customer)
     carried = _carried(state, correlated.relation, policy, now_ms)
@@ -178,7 +179,9 @@ def _captured(
             return msgspec.structs.replace(kept, events=events, identities=known.assigned, inherits=known.inherits)
         found = capturing.items(event, captured, decided)
     if found or not conversation.head or arrival.brings(conversation, event):
-        decided += arrival.brought(conversation, event, decided, seen_before, policy, now_ms, found, taken)
+        decided += arrival.brought(
+            conversation, event, decided, seen_before, policy, now_ms, found, taken, trusted=given.trusted
+        )
     if captured is not None:
         decided += capturing.asked(conversation, event, captured, decided, policy, now_ms)
     return _decided(state, conversation.id, decided, known)
@@ -192,7 +195,7 @@ def _decided(state: Journey, stream: str, decided: list[AnyEvent], known: Identi
     return Decision(events, identities=known.assigned, inherits=known.inherits)
 
 
-def _activity(event: InboundEvent, data: ActivityArrived, tags: Tags | None, now_ms: int) -> AnyEvent:
+def _activity(event: InboundEvent, data: ActivityArrived, tags: Tags | None, verified: bool, now_ms: int) -> AnyEvent:
     return ActivitySeen(
         at_ms=now_ms,
         actor=contact.CUSTOMER,
@@ -204,6 +207,7 @@ def _activity(event: InboundEvent, data: ActivityArrived, tags: Tags | None, now
         properties=data.properties,
         context=data.context,
         tags=tags,
+        verified=verified,
     )
 
 

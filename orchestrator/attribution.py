@@ -56,6 +56,7 @@ class Taken:
         "replay",
         "said_by",
         "sure",
+        "trusted",
     )
 
     def __init__(
@@ -76,6 +77,7 @@ class Taken:
         self.done = done
         self.replay = replay
         self.said_by = ""
+        self.trusted = False
         self.proposal: _Proposal | None = None
         self.claims: list[str] = []
         self.apart: list[str] = []
@@ -278,7 +280,7 @@ class Attribution:
             return Input(
                 ref, customer, proposed, taken.event, identities, conflicts, taken.key, taken.digest, taken.raw,
                 replay=taken.replay, said_by=taken.said_by,
-                claimed=list(claimed),
+                claimed=list(claimed), trusted=taken.trusted,
             )  # fmt: skip
 
         self._cells.ask(customer, make, partial(self._answered, taken))

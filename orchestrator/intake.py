@@ -43,7 +43,8 @@ tries again only where it knows that it was not answered."""
 
 
 class AccountRule(Struct, frozen=True):
-    """What the intake knows of an account. Only a trusted one may say that several identities are one customer."""
+    """What the intake knows of an account. Only a trusted one may say that several identities are one customer, and
+    only its word may count as verified."""
 
     trusted: bool
 
@@ -102,6 +103,7 @@ class Intake:
         key = once_key(checked.account, checked.source, checked.id)
         # The digest is not over the time: a source that has none sends the repeat under a new time of arrival.
         taken = Taken(self._taken, checked, key, digest_of(checked.data), raw, done, replay)
+        taken.trusted = self._accounts[checked.account].trusted
         if replay is not None:
             taken.said_by = replay.said_by
         if checked.identities and not event.identities:

@@ -128,6 +128,8 @@ class ActivitySeen(Event, kw_only=True, frozen=True, tag="ActivitySeen"):
     `ActivityCarried`)."""
     tags: Tags | None = None
     """What it is about, while no conversation is open: a contact that begins soon after is likely about the same."""
+    verified: bool = False
+    """Whether what it made known counts as verified, while no conversation is open."""
 
 
 class InteractionTagged(Event, kw_only=True, frozen=True, tag="InteractionTagged"):

@@ -62,6 +62,8 @@ class Input(Link, frozen=True, tag=1):
     claimed: list[str] = []
     released: list[Released] = []
     """What the journal said of claimed identities that were somebody's; the cell's own."""
+    trusted: bool = False
+    """Whether its account is one that checks who its customers are: what it says may count as verified."""
 
 
 class Quarantine(Link, frozen=True, tag=2):

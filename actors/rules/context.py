@@ -85,7 +85,8 @@ class ContextRules(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True
     winner: tuple[Criterion, ...] = ("verified", "newest")
     """What decides between values of different sources, one after the other; where all are even, the newest stands."""
     verified_channels: tuple[str, ...] = ()
-    """Channels whose word counts as verified: an app after its login, an IVR after its PIN."""
+    """Channels whose word counts as verified, by accounts that are trusted: an app after its login, an IVR after its
+    PIN."""
     keys: dict[str, KeyRules] = field(default_factory=dict)
     properties: dict[str, str] = field(default_factory=dict)
     """Property of an activity (`bill_number` of "viewed the bill") → the key it is known under."""

@@ -60,6 +60,7 @@ class Player:
         proposed: bool = True,
         claimed: tuple[str, ...] = (),
         conflicts: tuple[tuple[str, str], ...] = (),
+        trusted: bool = True,
     ) -> Input:
         """An inbound event as the intake sends it on."""
         self.count += 1
@@ -77,7 +78,8 @@ class Player:
         others = {identity for identity, _ in conflicts}
         mine = [identity for identity in identities if identity not in others]
         return Input(
-            self.count, CUSTOMER, proposed, event, mine, list(conflicts), key, digest, claimed=list(claimed)
+            self.count, CUSTOMER, proposed, event, mine, list(conflicts), key, digest,
+            claimed=list(claimed), trusted=trusted,
         )  # fmt: skip
 
     def command(
@@ -99,7 +101,7 @@ class Player:
         return self.give(TimerDue(CUSTOMER))
 
 
-_HEAD = {"channel", "account", "identities", "id", "digest", "proposed", "claimed", "conflicts"}
+_HEAD = {"channel", "account", "identities", "id", "digest", "proposed", "claimed", "conflicts", "trusted"}
 
 
 def _head(changes: dict[str, object]) -> dict[str, object]:

@@ -134,3 +134,20 @@ def test_most_events_bring_nothing_and_are_not_asked() -> None:
     assert not arrival.brings(state, plain)
     texted(player)
     assert names(texted(player)) == ["MessageReceived"]
+
+
+def test_an_untrusted_account_says_nothing_that_counts_as_verified() -> None:
+    """A sender names its event's channel: that it is the app's alone proves nothing, now or before a conversation."""
+    player = player_with()
+    viewed = ActivityArrived(name="bill.viewed", context={"bill": "R-7"})
+    seen = player.give(player.input(viewed, channel="app", account="chat", identities=(USER,), trusted=False))[0]
+    assert isinstance(seen, ActivitySeen)
+    assert not seen.verified
+    texted(player)
+    context = player.state.conversations[CONVERSATION].context
+    assert (context["bill"].value, context["bill"].verified) == ("R-7", False)
+    again = ActivityArrived(name="plan.viewed", context={"plan": "gold"})
+    player.give(player.input(again, channel="app", account="chat", identities=(USER,), trusted=False))
+    assert not player.state.conversations[CONVERSATION].context["plan"].verified
+    player.give(player.input(ActivityArrived(name="x", context={"plan": "silver"}), channel="app", identities=(USER,)))
+    assert player.state.conversations[CONVERSATION].context["plan"].verified

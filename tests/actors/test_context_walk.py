@@ -107,3 +107,16 @@ async def _check_archive(made: World, conversation: str) -> None:
         ("sms", "phone", ["contract"]),
     ]
     assert [(w["key"], w["channel"], w["policy"]) for w in row["withheld"]] == [("born", "sms", 5)]
+
+
+async def test_whose_word_is_verified_is_the_accounts_doing_and_not_the_senders() -> None:
+    """An untrusted account that calls itself the app: what it says is known, and counts as anybody's."""
+    async with world(policy=msgspec.structs.replace(POLICY, version=5, context=RULES)) as made:
+        began = InteractionBegan(session="call 1", context={"bill": "R-9"})
+        posing = msgspec.structs.replace(made.event(began, account="sms", identities=(TEL,)), channel="app")
+        said = await made.intake.submit(posing)
+        customer = said.stream.rpartition("-")[0]
+        watched = await made.cells.call(customer, lambda ref: WatchConversation(ref, customer, said.stream, -1))
+        assert isinstance(watched, Watched)
+        assert watched.view is not None
+        assert [(item.key, item.verified) for item in watched.view.context] == [("bill", False)]
