@@ -58,7 +58,7 @@ def capture(
     if template is None:
         return None
     # What is known and stays is not looked for.
-    known = {given.key for given in taken}
+    known = {given.key for given in taken if knowing.is_given(given.value)}
     wanted = [
         (f, finder)
         for f, finder in template.finders
@@ -68,7 +68,8 @@ def capture(
     missing = [field for field, value in looked if value is None and not knows(state, field.name)]
     if missing:
         # The channel itself may know it, and says so beside the words; or the taxonomy reads it in them.
-        brought = known | {*(getattr(event.data, "context", None) or ()), *tagged_by(decided)}
+        context = getattr(event.data, "context", None) or {}
+        brought = known | {key for key, value in context.items() if knowing.is_given(value)} | tagged_by(decided)
         missing = [field for field in missing if field.name not in brought]
     return Captured(template.name, [(field, value) for field, value in looked if value is not None], missing)
 
@@ -108,7 +109,7 @@ def asked(
     wanted = [each for each in captured.missing if each.when_missing.startswith("ask_") and each.name not in noted]
     if wanted:
         known = knowing.after(state.context, decided)
-        wanted = [field for field in wanted if field.name not in known]
+        wanted = [field for field in wanted if not knowing.is_said(known, field.name)]
     if not wanted:
         return []
     contact = _Contact(state, event, _interaction(decided), policy, now_ms)

@@ -320,7 +320,7 @@ def view(state: Conversation, identities: Sequence[str]) -> ConversationView:
 
 def knows(state: Conversation, field: str) -> bool:
     """Whether somebody has said it, in any contact; of what is tagged, also whether anything tells it."""
-    return field in state.context or tag_of(state, field) != ""
+    return knowing.is_said(state.context, field) or tag_of(state, field) != ""
 
 
 def tag_of(state: Conversation, name: str) -> str:

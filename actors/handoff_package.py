@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from actors.conversation import Conversation, tag_of
+from actors.knowing import is_given
 from protocol.entities import ContextItem
 from protocol.events import ContextSet
 from protocol.handoffs import HandoffPackage, PackageItem
@@ -34,7 +35,8 @@ def package(
 ) -> HandoffPackage:
     """All that is known up to the event at `through`; `known` is the context then, by key."""
     facts = {name: fact for name, of in FACTS.items() if (fact := of(state, identities))}
-    values: dict[str, object] = {**facts, "note": note.strip(), **{key: item.value for key, item in known.items()}}
+    said = {key: item.value for key, item in known.items() if is_given(item.value)}
+    values: dict[str, object] = {**facts, "note": note.strip(), **said}
     return HandoffPackage(
         conversation=state.id,
         lease=lease,
@@ -42,6 +44,5 @@ def package(
         facts=facts,
         items=[PackageItem(key=key, version=item.version) for key, item in sorted(known.items())],
         note=note,
-        # False and 0 are given; nothing and empty words are not.
-        missing=[name for name in required if values.get(name) is None or values[name] == ""],
+        missing=[name for name in required if values.get(name, "") == ""],
     )

@@ -172,6 +172,16 @@ def side_of(actor: str) -> str:
     return side if side in ("agent", "system") else "customer"
 
 
+def is_said(known: Known, key: str) -> bool:
+    """Whether a key is known: somebody gave it, and not as nothing or empty words. False and 0 are given."""
+    return key in known and is_given(known[key].value)
+
+
+def is_given(value: ContextScalar) -> bool:
+    """Whether a value says anything."""
+    return value is not None and value != ""
+
+
 def sensitivity_of(item: ContextItem) -> str:
     """The item's, the most sensitive of its values'."""
     return max((value.sensitivity for value in values_of(item)), key=rank) if item.others else item.sensitivity

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from actors.conversation import Conversation, tag_of, tagged_by
-from actors.knowing import Known, sensitivity_of, source_of, values_of
+from actors.knowing import Known, is_said, sensitivity_of, source_of, values_of
 from actors.policy import Policy
 from protocol.entities import ContextItem
 from protocol.events import AnyEvent, ChannelSwitched, ContextWithheld, ConversationOpened
@@ -54,7 +54,7 @@ def switch(
         continuity=_continuity(state, decided, rules.continuity or policy.context.continuity),
         rule=pair,
         required=list(rules.required),
-        missing=[key for key in rules.required if not (_is_said(known, key) or tag_of(state, key) or key in told)],
+        missing=[key for key in rules.required if not (is_said(known, key) or tag_of(state, key) or key in told)],
         items_before=len(before),
         items_after=len(known),
         kept=kept(before, known),
@@ -102,10 +102,6 @@ def proof(items: Iterable[ContextItem]) -> str:
         for value in values_of(item)
     )
     return hashlib.blake2b(b"\n".join(lines), digest_size=16).hexdigest() if lines else ""
-
-
-def _is_said(known: Known, key: str) -> bool:
-    return key in known and known[key].value not in (None, "")
 
 
 def _continuity(state: Conversation, decided: Sequence[AnyEvent], named: str) -> str:

@@ -582,6 +582,35 @@ _CARRIED = (
     FROM event WHERE seq = 1 AND type = 'ConversationOpened' AND json_extract(body, '$.carried') IS NOT NULL""",
 )
 
+_KNOWN = (
+    # A field is known as everywhere else: not as nothing, and also by what tells what the contact is about.
+    "DROP VIEW missing_field",
+    """CREATE VIEW missing_field AS SELECT
+        event.stream AS conversation,
+        event.seq,
+        json_extract(event.body, '$.field') AS field,
+        json_extract(event.body, '$.interaction') AS interaction,
+        json_extract(event.body, '$.channel') AS channel,
+        json_extract(event.body, '$.template') AS template,
+        coalesce(json_extract(event.body, '$.policy'), 0) AS policy,
+        json_extract(event.body, '$.action') AS action,
+        coalesce(json_extract(event.body, '$.delivery'), '') AS delivery,
+        coalesce(json_extract(event.body, '$.reason'), '') AS reason,
+        event.at_ms,
+        coalesce(
+            (SELECT item.at_ms FROM context_item AS item
+             WHERE item.conversation = event.stream AND item.key = json_extract(event.body, '$.field')
+             AND item.value NOT IN ('null', '""')),
+            (SELECT min(tagged.at_ms) FROM event AS tagged
+             WHERE tagged.stream = event.stream AND tagged.type = 'InteractionTagged'
+             AND CASE json_extract(event.body, '$.field')
+                 WHEN 'topic' THEN tagged.body -> '$.topic' WHEN 'intent' THEN tagged.body -> '$.intent'
+                 WHEN 'product_line' THEN tagged.body -> '$.product_line'
+                 WHEN 'segment' THEN tagged.body -> '$.segment' END IS NOT NULL)) AS known_at_ms,
+        event.position
+    FROM event WHERE event.type = 'FieldMissing'""",
+)
+
 ARCHIVE = Schema(
     name="archive",
     application_id=0x54684C61,  # "ThLa"
@@ -597,5 +626,6 @@ ARCHIVE = Schema(
         _RETENTION,
         _FINDINGS,
         _CARRIED,
+        _KNOWN,
     ),
 )

@@ -364,3 +364,16 @@ def test_a_careless_pattern_and_a_long_mail_stall_nobody() -> None:
     """Its time grows with the text alone; where it tried all ways through this one, the test would not end."""
     player = played(Field(name="x", pattern=r"(a+)+$", when_missing="ask_agent"))
     assert missing(player.message(channel="chat", identities=("chat:1",), text="a" * 4_000 + "b"))["x"] == "ask_agent"
+
+
+@pytest.mark.parametrize("nothing", [None, ""])
+def test_nothing_is_not_known(nothing: str | None) -> None:
+    """One definition everywhere: an item that says nothing ends no question, and a switch misses it, too."""
+    player = played(Field(name="contract", when_missing="ask_agent"))
+    began = InteractionBegan(session="s", context={"contract": nothing})
+    events = player.give(player.input(began, channel="chat", identities=("chat:1",)))
+    assert missing(events) == {"contract": "ask_agent"}
+    state = player.state.conversations[CONVERSATION]
+    assert [gap.field for gap in conversations.view(state, ()).missing] == ["contract"]
+    player.command(SetContext(key="contract", value=0))
+    assert conversations.view(state, ()).missing == []

@@ -13,7 +13,7 @@ from adapters.stores.memory import MemoryArchive
 from adapters.stores.sqlite_archive import ArchiveReads, ArchiveWrites, SqliteArchive, SqliteArchiveReader
 from protocol import events as ev
 from protocol.archive import Changes, Due, StoredSnapshot
-from protocol.entities import ConversationSummary, Interaction, Relation, RelationKind, Status
+from protocol.entities import ConversationSummary, Interaction, Relation, RelationKind, Status, Tag
 from protocol.handoffs import HandoffPackage, PackageItem
 from protocol.inbound import Attachment
 from protocol.links import SnapshotTaken
@@ -334,7 +334,35 @@ async def test_a_missing_field_is_shown_until_it_is_known(archive: Archive, stor
     assert (shown["field"], shown["template"], shown["policy"]) == ("contract", "chat", 4)
     assert (shown["known_at_ms"], shown["delivery"]) == (None, "")
     story.now_ms += MINUTE_MS
+    story.unit(ANN, (conversation, ev.ContextSet(at_ms=0, key="contract", value=None)))
+    await archive.follow(story, position)
+    position = story.position
+    row = await archive.reader.conversation(conversation)
+    assert row is not None
+    assert row["missing"][0]["known_at_ms"] is None, "nothing is not known"
+    story.now_ms += MINUTE_MS
     story.unit(ANN, (conversation, ev.ContextSet(at_ms=0, key="contract", value="B1234")))
+    await archive.follow(story, position)
+    row = await archive.reader.conversation(conversation)
+    assert row is not None
+    assert row["missing"][0]["known_at_ms"] == story.now_ms
+
+
+async def test_a_missing_topic_is_known_by_a_tag(archive: Archive, story: Story) -> None:
+    """As the live conversation has it; a tag of another kind is none."""
+    conversation = f"{ANN}-1"
+    missing = ev.FieldMissing(
+        at_ms=0, field="topic", interaction=1, channel="chat", template="chat", action="ask_agent"
+    )
+    other = ev.InteractionTagged(at_ms=0, interaction=1, intent=Tag(value="question"))
+    story.unit(ANN, (conversation, missing), (conversation, other))
+    await archive.follow(story)
+    position = story.position
+    row = await archive.reader.conversation(conversation)
+    assert row is not None
+    assert row["missing"][0]["known_at_ms"] is None
+    story.now_ms += MINUTE_MS
+    story.unit(ANN, (conversation, ev.InteractionTagged(at_ms=0, interaction=1, topic=Tag(value="bill"))))
     await archive.follow(story, position)
     row = await archive.reader.conversation(conversation)
     assert row is not None
