@@ -67,6 +67,8 @@ NAME_MAX = 128
 """Characters of a queue's, agent's or context item's name."""
 VALUE_MAX = 4096
 """Characters of a context item's value, and of a handoff's note or reason."""
+OF_CLOSED = (AddNote, TagInteraction)
+"""What may be said of a conversation that is over: it changes what is known of it, and nothing goes on there."""
 HANDOFF_FIELDS_MAX = 32
 """Fields that one offer brings."""
 
@@ -83,8 +85,11 @@ def decide(
 ) -> list[AnyEvent]:
     """The events of `command`, asked by `actor` (`agent:ann`); `identities` are the customer's, newest last, `parted`
     those that were."""
-    if not state.live:
-        raise _not_now("the conversation is closed; the customer's next contact opens a new one")
+    if not state.live and not isinstance(command, OF_CLOSED):
+        raise _not_now(
+            "the conversation is closed, and can only be noted in, tagged and corrected (split, relate); the "
+            "customer's next contact opens a new one"
+        )
     agent = actor.partition(":")[2]
     match command:
         case Reply():

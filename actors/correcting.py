@@ -1,8 +1,10 @@
 """Correcting: an agent says that contacts were put together, or kept apart, wrongly. Pure.
 
     split     some interactions of a conversation go to a new one       undone by joining it back
-    join      everything of another open one comes here; it closes      undone by splitting it off
+    join      everything of another one comes here; it closes           undone by splitting it off
     relate    what the conversation is to an earlier one
+
+One that is over can be corrected like any other while it is in memory; nothing is joined into it.
 
 Nothing that was journaled moves: each correction is appended, in the streams of both conversations, and the messages of
 an interaction stay where they were said (`Interaction.origins`). An interaction that comes home has its number again.
@@ -57,8 +59,8 @@ def decide(
 ) -> Events:
     """The events of a correction of `state`, by stream. `known` are the ids of the customer's other conversations, live
     and past; `new` is the id of one that would be opened. Raises `Refusal`."""
-    if not state.live:
-        raise _not_now(f"{state.id} is closed; only a live conversation can be corrected")
+    if not state.live and isinstance(command, Join):
+        raise _not_now(f"{state.id} is closed, and nothing comes into it; join it into a conversation that is open")
     if len(command.reason) > REASON_MAX:
         raise Refusal(Code.OVER_LIMIT, f"a reason has at most {REASON_MAX} characters", field="reason")
     match command:
@@ -114,8 +116,8 @@ def _split(state: Conversation, asked: Split, new: str, actor: str, policy: Poli
 
 def _elsewhere(state: Conversation, left: Sequence[Interaction], actor: str, policy: Policy, now_ms: int) -> Events:
     """The switch to a channel that is left, where the one we spoke on has gone with its contacts."""
-    if state.channel in {interaction.channel for interaction in left}:
-        return []
+    if not state.live or state.channel in {interaction.channel for interaction in left}:
+        return []  # Nobody speaks any more where it is over.
     switched = switch(
         state,
         state.context,
@@ -150,13 +152,15 @@ def _join(state: Conversation, other: Conversation, asked: Join, actor: str, pol
         reason=asked.reason,
     )
     events: Events = [(state.id, corrected)]
-    if state.status is Status.RESOLVED and other.status is not Status.RESOLVED:
+    if state.status is Status.RESOLVED and other.status in (Status.OPEN, Status.SNOOZED):
         reopened = ConversationReopened(at_ms=now_ms, actor=actor, reason=f"{other.id} was joined into it")
         events.append((state.id, reopened))
     numbers = dict(zip([i.number for i in other.interactions], [i.number for i in came], strict=True))
     events += moves
     events += [(state.id, event) for event in _context(state, other, numbers, policy, now_ms)]
-    return [*events, (other.id, ConversationClosed(at_ms=now_ms, actor=actor, reason=f"joined into {state.id}"))]
+    if other.live:
+        events.append((other.id, ConversationClosed(at_ms=now_ms, actor=actor, reason=f"joined into {state.id}")))
+    return events
 
 
 def _joined_relation(state: Conversation, other: Conversation) -> Relation | None:
@@ -324,8 +328,11 @@ def _other(conversations: Mapping[str, Conversation], state: Conversation, other
     found = conversations.get(other)
     if other == state.id:
         raise Refusal(Code.INVALID, "a conversation is not joined with itself", field="other")
-    if found is None or not found.live:
-        raise Refusal(Code.NOT_FOUND, f"{other} is no live conversation of this customer", field="other")
+    if found is None:
+        text = f"{other} is no conversation of this customer that is open or among those that closed last"
+        raise Refusal(Code.NOT_FOUND, text, field="other")
+    if not found.live and not found.interactions:
+        raise _not_now(f"{other} is closed and has no contact left: there is nothing to join")
     return found
 
 

@@ -24,7 +24,7 @@ from actors import (
 )
 from actors.conversation import Conversation
 from actors.decision import NOTHING, Decision, keyed, of_one, repeat, rules_of
-from actors.journey import Aside, Journey
+from actors.journey import CLOSED_MAX, Aside, Journey
 from actors.keeping import quarantine
 from actors.policy import Policy
 from actors.receiving import first, perhaps_again
@@ -102,7 +102,7 @@ def _asked(state: Journey, given: Ask, policy: Policy, now_ms: int) -> Decision:
     if given.conversation:
         conversation = state.conversation(given.conversation)
         if conversation is None:
-            raise Refusal(Code.NOT_FOUND, f"no live conversation {given.conversation}", ref=given.id)
+            raise Refusal(Code.NOT_FOUND, _gone(state, given.conversation), ref=given.id)
         rules = policy.at(conversation.policy)
         if isinstance(given.command, Split | Join | Relate):
             return _correct(state, conversation, given.command, given.actor, policy, now_ms)
@@ -131,6 +131,12 @@ def _asked(state: Journey, given: Ask, policy: Policy, now_ms: int) -> Decision:
             return of_one(state.customer, decided)
         case _:
             raise Refusal(Code.INVALID, "this command is addressed to a conversation", ref=given.id, field="do")
+
+
+def _gone(state: Journey, conversation: str) -> str:
+    if conversation in state.past:
+        return f"{conversation} closed too long ago: only a customer's last {CLOSED_MAX} closed ones can be corrected"
+    return f"no live conversation {conversation}"
 
 
 def _outcome(state: Journey, conversation: Conversation, given: Outcome, policy: Policy, now_ms: int) -> list[AnyEvent]:

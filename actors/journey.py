@@ -45,6 +45,8 @@ from protocol.events import (
     IdentityReviewClosed,
     IdentityUnlinked,
     InputQuarantined,
+    InteractionMoved,
+    InteractionTagged,
     PastImported,
     PolicyApplied,
     QuarantineReplayed,
@@ -241,6 +243,8 @@ def _evolve_in(state: Journey, stream: str, event: AnyEvent, encoded: bytes) -> 
     evolve_conversation(conversation, event, encoded)
     if type(event) is ConversationClosed:
         _retire(state, stream, event)
+    elif not conversation.live and isinstance(event, InteractionTagged | InteractionMoved):
+        _remember(state, conversation)
 
 
 def _aside(state: Journey) -> Aside:
@@ -258,8 +262,7 @@ def _retire(state: Journey, closed: str, event: ConversationClosed) -> None:
     conversation = state.conversation(closed)
     assert conversation is not None
     if conversation.tags is not None:
-        past = Past(closed, conversation.tags, conversation.resolved_at_ms)
-        _aside(state).remembered = (*state.remembered, past)[-REMEMBERED_MAX:]
+        _remember(state, conversation)
     # In the order of closing: the one that closes now is the last to go.
     over = [past for past in state.past if state.conversation(past) is not None]
     if excess := over[: max(0, len(over) - CLOSED_MAX)]:
@@ -268,6 +271,15 @@ def _retire(state: Journey, closed: str, event: ConversationClosed) -> None:
                 aside = _aside(state)
                 aside.left = (*aside.left, (leaving.id, packed))[-carrying.KEPT_MAX :]
         state.kept = tuple(conversation for conversation in state.kept if conversation.id not in excess)
+
+
+def _remember(state: Journey, closed: Conversation) -> None:
+    """What it was about, in the order of closing; corrected, where that is known better now."""
+    about = {past.conversation: past for past in state.remembered}
+    about.pop(closed.id, None)
+    if closed.tags is not None:
+        about[closed.id] = Past(closed.id, closed.tags, closed.resolved_at_ms)
+    _aside(state).remembered = tuple(about[id] for id in state.past if id in about)[-REMEMBERED_MAX:]
 
 
 def _closed_after(state: Journey, past: str, at_ms: int) -> bool:

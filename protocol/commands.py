@@ -116,7 +116,7 @@ class Split(Command, kw_only=True, frozen=True, tag="split"):
 
 
 class Join(Command, kw_only=True, frozen=True, tag="join"):
-    """Take everything of `other`, an open conversation of the same customer, into this one; the other closes. Undone by
+    """Take everything of `other`, a conversation of the same customer, into this one; the other closes. Undone by
     `split`."""
 
     other: str

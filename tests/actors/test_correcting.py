@@ -11,10 +11,10 @@ from actors.conversation import Conversation
 from actors.correcting import ORIGINS_MAX
 from actors.deciding import AnyInput
 from actors.journey import Journey
-from protocol.commands import Join, Relate, Reply, Resolve, SetContext, Snooze, Split, TagInteraction
-from protocol.entities import RelationKind, Status
+from protocol.commands import AddNote, Join, Relate, Reply, Resolve, SetContext, Snooze, Split, TagInteraction, Take
+from protocol.entities import Relation, RelationKind, Status
 from protocol.errors import Code, Refusal
-from protocol.events import AnyEvent, CorrelationCorrected, Event
+from protocol.events import AnyEvent, CorrelationCorrected, Event, NoteAdded
 from protocol.inbound import InteractionStopped
 from tests.actors.player import CONVERSATION, CUSTOMER, Player, names
 
@@ -250,12 +250,54 @@ def test_one_whose_messages_have_not_left_is_not_joined_away() -> None:
     assert names(player.command(Join(other=SECOND)))[-1] == "ConversationClosed"
 
 
-def test_a_closed_conversation_is_not_corrected() -> None:
-    """What is over stays as it was."""
+def test_a_closed_conversation_can_be_split_related_tagged_and_noted_in() -> None:
+    """What was put together wrongly is found out afterwards, too; it stays closed, and counts as what it was about."""
     player = two_contacts()
     player.command(Resolve())
     player.pass_time(50_000)
-    with pytest.raises(Refusal, match="closed"):
+    (noted,) = player.command(AddNote(text="it was her claim"))
+    assert isinstance(noted, NoteAdded)
+    player.command(TagInteraction(interaction=1, topic="claim"))
+    assert [(past.conversation, past.tags.topic.value) for past in player.state.remembered if past.tags.topic] == [
+        (CONVERSATION, "claim")
+    ]
+    events = player.command(Split(interactions=[2]))
+    assert "ChannelSwitched" not in names(events)
+    assert of(player, CONVERSATION).status is Status.CLOSED
+    assert [interaction.channel for interaction in of(player, SECOND).interactions] != []
+    assert of(player, SECOND).live
+    player.command(Relate(earlier=CONVERSATION, kind=RelationKind.CONTINUES), conversation=SECOND)
+    player.command(Relate(earlier=SECOND, kind=RelationKind.REPEATS))
+    assert of(player, CONVERSATION).relation == Relation(
+        kind=RelationKind.REPEATS, conversation=SECOND, reason="said by an agent"
+    )
+
+
+def test_a_closed_conversation_is_joined_into_an_open_one_and_not_the_other_way_round() -> None:
+    """It closes once; what is in it then is found where it is."""
+    player = two_contacts()
+    player.command(Split(interactions=[2]))
+    player.command(Resolve())
+    player.pass_time(50_000)
+    with pytest.raises(Refusal, match="nothing comes into it"):
+        player.command(Join(other=SECOND))
+    events = player.command(Join(other=CONVERSATION), conversation=SECOND)
+    assert "ConversationClosed" not in names(events)
+    assert len(of(player, SECOND).interactions) == 2
+    assert not of(player, CONVERSATION).interactions
+    with pytest.raises(Refusal, match="nothing to join"):
+        player.command(Join(other=CONVERSATION), conversation=SECOND)
+
+
+def test_nothing_goes_on_in_a_closed_conversation() -> None:
+    """The refusal says what can be done instead; one that left memory says why it cannot be corrected."""
+    player = two_contacts()
+    player.command(Resolve())
+    player.pass_time(50_000)
+    with pytest.raises(Refusal, match="can only be noted in, tagged and corrected"):
+        player.command(Take())
+    player.state.kept = ()
+    with pytest.raises(Refusal, match="closed too long ago"):
         player.command(Split(interactions=[2]))
 
 

@@ -63,12 +63,13 @@ class Relating:
             self._world.loop.call_later(self._random.uniform(0.5, self._world.plan.active_s), self.step)
 
     def step(self) -> None:
-        """Somebody corrects a live conversation, rightly or not."""
+        """Somebody corrects a conversation, rightly or not; one that is over now and then."""
         world, random = self._world, self._random
         world.ledger.read()
-        live = [s for s in sorted(world.ledger.streams) if "-" in s and self._live(s)]
-        if live:
-            conversation = random.choice(live)
+        every = [s for s in sorted(world.ledger.streams) if "-" in s]
+        among = [s for s in every if self._live(s)] if random.random() < 0.8 else every
+        if among:
+            conversation = random.choice(among)
             random.choice(world.agents).ask(self._correction(conversation), conversation=conversation)
 
     def _live(self, conversation: str) -> bool:
