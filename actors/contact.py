@@ -231,7 +231,8 @@ def _ongoing(state: Conversation, event: InboundEvent, *, session: str, identity
             continue
         if session and interaction.session == session:
             return interaction
-        if not session and identity and interaction.identity == identity:
+        # One account may serve several channels, an app's chat and its pages: each is a contact of its own.
+        if not session and identity and interaction.identity == identity and interaction.channel == event.channel:
             return interaction
     return None
 

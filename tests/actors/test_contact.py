@@ -124,3 +124,17 @@ async def test_a_contact_ends_though_its_cell_died() -> None:
         events = await made.archive_store.events_of_stream(answer.stream, 0, 10)
         assert b"InteractionEnded" in events[-1].body
         assert await made.archive_store.rows("timer") == []
+
+
+def test_another_channel_of_the_same_account_is_another_contact() -> None:
+    """One program may serve an app's pages and its chat; back on the first one, that contact goes on."""
+    player = Player()
+    one = ("web:1",)
+    player.message(channel="chat", account="app", identities=one)
+    events = player.message(channel="whatsapp", account="app", identities=one)
+    assert names(events) == ["InteractionStarted", "MessageReceived", "ChannelSwitched"]
+    assert [i.channel for i in player.state.conversations[CONVERSATION].interactions] == ["chat", "whatsapp"]
+    assert names(player.message(channel="chat", account="app", identities=one)) == [
+        "MessageReceived",
+        "ChannelSwitched",
+    ]
