@@ -148,6 +148,8 @@ class Limits(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """How far in the future an event's time may lie."""
     events_behind_days: Days = 3650.0
     drain_s: Annotated[float, Meta(ge=0, le=3600)] = 5.0
+    hang_s: Annotated[float, Meta(ge=0, le=86400)] = 60.0
+    """A process that lives and has not answered for so long is ended and started again; 0: it is only named."""
 
 
 class PolicySettings(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):

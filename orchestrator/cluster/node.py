@@ -22,6 +22,7 @@ import structlog
 from ray.exceptions import ActorUnavailableError, RayError, RayTaskError, TaskCancelledError
 
 from orchestrator.cluster import figures, leftovers, ray_profile
+from orchestrator.cluster.hanging import LOOK_EVERY_S, Hanging
 from orchestrator.cluster.host import Ended, Host
 from orchestrator.cluster.logs import log_to
 from orchestrator.cluster.run_folder import read_settings
@@ -66,6 +67,7 @@ class Node:
         *,
         logs: Path,
         drain_s: float,
+        hang_s: float,
         say: "Say",
     ) -> None:
         self._table = table
@@ -76,6 +78,11 @@ class Node:
         self._build = build
         self._logs = logs
         self._drain_s = drain_s
+        self._hang_s = hang_s
+        self._living: dict[str, psutil.Process] = {}
+        """By process: the one that serves, or did last."""
+        self._hung: set[str] = set()
+        """Those that we ended because they hung, and whose end has not been heard yet."""
         self._say = say
         self._handles: dict[str, Any] = {}
         self._deaths: dict[str, int] = {}
@@ -97,13 +104,14 @@ class Node:
         async with asyncio.TaskGroup() as group:
             kept = [group.create_task(self._keep(process)) for process in self._table]
             watch = group.create_task(self._watch())
+            hanging = group.create_task(self._end_hanging())
             told = group.create_task(figures.publish(self._run_folder, self._statuses, self._states))
             seated = group.create_task(self._follow_usher(group))
             await asked_to_end.wait()
             self._draining = True
             seated.cancel()
             await self._drain()
-            for task in (*kept, *self._seats.values(), watch, told):
+            for task in (*kept, *self._seats.values(), watch, hanging, told):
                 task.cancel()
 
     def _create(self, process: Process) -> None:
@@ -182,6 +190,9 @@ class Node:
         except RayError as exc:
             killed_s = self._killed_s.get(name, -ECHO_S)
             echo = isinstance(exc, ActorUnavailableError) and loop.time() - killed_s < ECHO_S
+            if name in self._hung:
+                self._hung.discard(name)
+                return Ended(f"{name}: it had not answered for {self._hang_s:g} s, and was ended")
             # Whatever Ray calls it: nobody heard the process say why.
             return None if echo else Ended(f"{name}: its process was killed, or crashed; the system's log may say why")
         finally:
@@ -222,6 +233,9 @@ class Node:
             return  # It died first; `_keep` hears of that too, and asks again.
         names = [process.name for process in self._table]
         self._killed_s.pop(name, None)
+        self._hung.discard(name)
+        with contextlib.suppress(psutil.NoSuchProcess):
+            self._living[name] = psutil.Process(int(facts["pid"]))
         self._states.up(name, steady_ms())
         self._say(Up(name, facts))
         _log.info("node.process_up", name=name, **facts)
@@ -235,6 +249,21 @@ class Node:
             if gone := ray_profile.dead(self._vital):
                 _log.error("node.ray_died", program=gone)
                 raise _Over(ExitCode.REBUILD)
+
+    async def _end_hanging(self) -> None:
+        """Kills who lives and does not answer: its next life begins as after any other death. Not through Ray, whose
+        word a process that stands still does not hear."""
+        hanging = Hanging(self._hang_s)
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            for name in hanging.look(self._states.at(steady_ms()), self._handles):
+                if (living := self._living.pop(name, None)) is None:
+                    continue
+                _log.error("node.process_hangs", name=name, pid=living.pid, silent_s=self._hang_s)
+                self._hung.add(name)
+                # A process that has the pid since is not killed: psutil compares when it began.
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    living.kill()
 
     async def _drain(self) -> None:
         """In the table's order; what is not done in time is ended as it is, which every actor must bear anyway."""
@@ -309,7 +338,9 @@ async def _serve(run: Path, build: str, *, stdin: int, say: Say) -> None:
         _log.info("node.starting")
         vital = await asyncio.to_thread(ray_profile.start, run / "r", workers=len(table))
         _log.info("node.ray_started")
-        node = Node(table, vital, run, build, logs=logs, drain_s=settings.limits.drain_s, say=say)
+        node = Node(
+            table, vital, run, build, logs=logs, drain_s=settings.limits.drain_s, hang_s=settings.limits.hang_s, say=say
+        )
         await node.run(asked_to_end)
         listening.cancel()
 

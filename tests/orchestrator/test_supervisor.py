@@ -13,7 +13,7 @@ import pytest
 
 from orchestrator.cluster import leftovers
 from orchestrator.cluster.data_folder import mark_of
-from tests.orchestrator.toy_parts import BREAKS, FAILS, LEAVES, REFUSES
+from tests.orchestrator.toy_parts import BREAKS, FAILS, HANGS, LEAVES, REFUSES
 from tests.orchestrator.toy_server import DEADLINE_S, REFUSED, ToyServer, gone, pids_of
 
 pytestmark = pytest.mark.slow
@@ -59,6 +59,17 @@ def test_an_actor_that_breaks_comes_back_without_its_words_in_the_log(server: To
     log = (server.data / "log" / "cell-0.log").read_text()
     assert '"type": "ValueError"' in log
     assert "words" not in log
+
+
+def test_an_actor_that_hangs_is_ended_and_comes_back(server: ToyServer) -> None:
+    """Its loop does not turn any more, and no exception says so: after the bound it is killed, and begins anew."""
+    hung = _process(server, "cell-0")
+    (server.data / f"{HANGS}-cell-0").touch()
+    assert [name for name, _ in server.told("born", 1)] == ["cell-0"]
+    assert gone([hung.pid])
+    log = (server.data / "log" / "node.log").read_text()
+    assert '"event": "node.process_hangs"' in log
+    assert "cell-0: it had not answered for 8 s, and was ended" in log
 
 
 def test_a_start_that_raises_is_tried_again_in_a_fresh_process(server: ToyServer) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 from pathlib import Path
 
 from orchestrator.settings import Settings
@@ -14,6 +15,8 @@ LEAVES = "leaves"
 """The same, but what is raised leaves the host as well."""
 BREAKS = "breaks"
 """A file `breaks-<process>` breaks the process once it serves; the file is gone then."""
+HANGS = "hangs"
+"""A file `hangs-<process>` stops the process's loop for good once it is asked how it is; the file is gone then."""
 NEWS = "news"
 """A FIFO in the data folder that the parts write a line to when they are `born` and `drained`: what, process, pid."""
 
@@ -51,6 +54,10 @@ class Toy:
         pass
 
     def status(self) -> dict[str, object]:
+        hangs = self._data / f"{HANGS}-{self._name}"
+        if hangs.exists():
+            hangs.unlink()
+            signal.pause()
         return {"name": self._name}
 
     def _counts_down(self, what: str) -> bool:

@@ -19,7 +19,7 @@ from orchestrator.cluster import leftovers
 from orchestrator.cluster.data_folder import mark_of
 from orchestrator.cluster.run_folder import run_folder
 from orchestrator.cluster.supervisor import Serving, serve
-from orchestrator.settings import Http, Settings
+from orchestrator.settings import Http, Limits, Settings
 from protocol.errors import ThroughlineError
 from tests.leash import Leash
 from tests.orchestrator.toy_parts import NEWS
@@ -116,7 +116,8 @@ def _announce(serving: Serving) -> None:
 
 def _main(data: str) -> int:
     try:
-        serve(Settings(data=data, cells=1, http=Http(port=0), accounts=[]), on_ready=_announce, build=BUILD)
+        settings = Settings(data=data, cells=1, http=Http(port=0), accounts=[], limits=Limits(hang_s=8.0))
+        serve(settings, on_ready=_announce, build=BUILD)
     except ThroughlineError as exc:
         sys.stderr.write(f"{exc}\n")
         return REFUSED
