@@ -15,6 +15,10 @@ NAME_KEYS = ("name", "kind", "id", "key")
 """What tells the members of a list apart, where they have it: a rule that moved is not two that changed."""
 
 
+SAYS_NOTHING = "(all as without it)"
+"""Of an entry in which nothing is written."""
+
+
 class Difference(Struct, frozen=True, order=True):
     """One rule; an empty `before` is new, an empty `after` gone."""
 
@@ -24,45 +28,86 @@ class Difference(Struct, frozen=True, order=True):
     after: str
 
 
+class _Rule(Struct, frozen=True):
+    """One rule's words; whether it is as if nobody had written it, and the entry (a channel, a template) it is of."""
+
+    words: str
+    unsaid: bool = False
+    entry: str = ""
+
+
 def differences(old: Policy, new: Policy) -> list[Difference]:
-    """All of them, by rule."""
-    before, after = rules_of(old), rules_of(new)
-    changed = (rule for rule in before.keys() | after.keys() if before.get(rule) != after.get(rule))
-    return sorted(Difference(rule, before.get(rule, ""), after.get(rule, "")) for rule in changed)
+    """All of them, by rule. Of an entry that is new or gone only what it says: the rest is as without it."""
+    before, after = _rules_of(old), _rules_of(new)
+    changed = [rule for rule in before.keys() | after.keys() if before.get(rule, _NONE).words != _words(after, rule)]
+    shown: list[Difference] = []
+    silent: dict[str, tuple[str, str]] = {}
+    for rule in changed:
+        one = before.get(rule) or after[rule]
+        if (rule in before) != (rule in after) and one.unsaid:
+            silent[one.entry] = ("", SAYS_NOTHING) if rule in after else (SAYS_NOTHING, "")
+        else:
+            shown.append(Difference(rule, _words(before, rule), _words(after, rule)))
+    told = {(before.get(each.rule) or after[each.rule]).entry for each in shown}
+    shown += [Difference(entry, *words) for entry, words in silent.items() if entry not in told]
+    return sorted(shown)
 
 
 def rules_of(policy: Policy) -> dict[str, str]:
     """Every rule in words."""
-    rules: dict[str, str] = {}
+    return {rule: found.words for rule, found in _rules_of(policy).items()}
+
+
+def _words(rules: Mapping[str, _Rule], rule: str) -> str:
+    return rules.get(rule, _NONE).words
+
+
+def _rules_of(policy: Policy) -> dict[str, _Rule]:
+    rules: dict[str, _Rule] = {}
     for name in policy.__struct_fields__:
         if name in OWN:
             continue
         value = getattr(policy, name)
         if isinstance(value, Struct | dict):
-            rules.update((f"{name}.yaml: {rule}", words) for rule, words in _flat(value, ""))
+            rules.update((f"{name}.yaml: {rule}", found) for rule, found in _flat(value, "", of=f"{name}.yaml: "))
         else:
             key = name.removesuffix(MS)
-            rules.update((f"{GENERAL}: {rule}", words) for rule, words in _flat(value, key, ms=name.endswith(MS)))
+            rules.update((f"{GENERAL}: {rule}", found) for rule, found in _flat(value, key, ms=name.endswith(MS)))
     return rules
 
 
-def _flat(value: Any, at: str, *, ms: bool = False) -> Iterable[tuple[str, str]]:
+def _flat(
+    value: Any, at: str, *, ms: bool = False, unsaid: bool = False, entry: str = "", of: str = ""
+) -> Iterable[tuple[str, _Rule]]:
+    """The rules below a value. `of`: the file, which an entry is named with."""
     dot = f"{at}." if at else ""
     if isinstance(value, Struct):
+        defaults = {each.name: _default(each) for each in msgspec.structs.fields(value)}
         for name in value.__struct_fields__:
-            yield from _flat(getattr(value, name), f"{dot}{name.removesuffix(MS)}", ms=name.endswith(MS))
+            given = getattr(value, name)
+            plain = unsaid or given == defaults[name]
+            path = f"{dot}{name.removesuffix(MS)}"
+            yield from _flat(given, path, ms=name.endswith(MS), unsaid=plain, entry=entry, of=of)
     elif isinstance(value, Mapping):
         for key, item in value.items():
-            yield from _flat(item, f"{dot}{key}", ms=ms)
+            own = entry or (f"{of}{dot}{key}" if isinstance(item, Struct) else "")
+            yield from _flat(item, f"{dot}{key}", ms=ms, unsaid=unsaid and bool(entry), entry=own, of=of)
     elif isinstance(value, list | tuple) and any(isinstance(item, Struct) for item in value):
         for number, item in enumerate(value, start=1):
-            yield from _flat(item, f"{at}[{_name(item) or number}]", ms=ms)
+            path = f"{at}[{_name(item) or number}]"
+            yield from _flat(item, path, ms=ms, entry=entry or f"{of}{path}", of=of)
     elif isinstance(value, set | frozenset):
-        yield at, ", ".join(sorted(map(str, value)))
+        yield at, _Rule(", ".join(sorted(map(str, value))), unsaid, entry)
     elif isinstance(value, list | tuple):
-        yield at, ", ".join(_word(item, ms=ms) for item in value)
+        yield at, _Rule(", ".join(_word(item, ms=ms) for item in value), unsaid, entry)
     else:
-        yield at, _word(value, ms=ms)
+        yield at, _Rule(_word(value, ms=ms), unsaid, entry)
+
+
+def _default(field: Any) -> Any:
+    if field.default_factory is not msgspec.NODEFAULT:
+        return field.default_factory()
+    return field.default
 
 
 def _name(item: Any) -> str:
@@ -81,3 +126,6 @@ def _word(value: Any, *, ms: bool) -> str:
             return value
         case _:
             return str(msgspec.to_builtins(value))
+
+
+_NONE = _Rule("")

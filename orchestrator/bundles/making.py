@@ -18,6 +18,10 @@ Fault = tuple[tuple[str, ...], str]
 """Where something is wrong (the subject, then its keys), and what to write instead."""
 
 
+NAMED = frozenset({"taxonomy"})
+"""Subjects that others' rules name: where one of these cannot be read, what names it waits."""
+
+
 class Made(Struct, frozen=True):
     """A whole policy, or all that is wrong; never both."""
 
@@ -35,15 +39,14 @@ class SetUp(Struct, frozen=True):
 def make(files: Mapping[str, str], given: SetUp) -> Made:
     """The policy that these texts make."""
     said = read(files)
-    if said.wrong:
-        return Made(None, said.wrong)
     policy = msgspec.structs.replace(given.base, **said.fields)
-    wrong = sorted(
+    broken = {each.file.removesuffix(".yaml") for each in said.wrong}
+    wrong = [
         Wrong(*said.line_of(path), f"{'.'.join(path[1:] or path)}: {text}")
-        for path, text in _faults(policy, given, said)
-    )
-    if wrong:
-        return Made(None, wrong)
+        for path, text in _faults(policy, given, said, broken)
+    ]
+    if said.wrong or wrong:
+        return Made(None, sorted([*said.wrong, *wrong]))
     return Made(_completed(policy, given), [])
 
 
@@ -66,22 +69,24 @@ def _channels(policy: Policy, given: SetUp) -> dict[str, str]:
     return set_up | {name: account.channel for name, account in policy.accounts.items()}
 
 
-def _faults(policy: Policy, given: SetUp, said: Texts) -> Iterable[Fault]:
+def _faults(policy: Policy, given: SetUp, said: Texts, broken: set[str]) -> Iterable[Fault]:
+    """What files say of each other. Of one that is `broken` nobody knows what is in it: what names it waits."""
     accounts = _channels(policy, given)
     for name in policy.accounts:
         kind = given.accounts.get(name, ("gateway", ""))[0]
         if kind != "gateway":
             yield ("accounts", name), f"the settings have an account of kind {kind} under this name: choose another"
-    if "channels" in said.fields:
+    if "channels" in said.fields and "accounts" not in broken:
         for channel, rules in policy.channels.items():
             if rules.account and accounts.get(rules.account) != channel:
                 yield ("channels", channel, "account"), _no_account(rules.account, channel, accounts)
-    if "queues" in said.fields:
+    if "queues" in said.fields and "accounts" not in broken:
         for name in policy.queues:
             if name not in accounts:
                 yield ("queues", name), f"there is no account {name}: {_known(accounts)}"
     for subject, rules in said.fields.items():
-        yield from _own_faults(subject, rules, policy)
+        if not (broken & NAMED) - {subject}:
+            yield from _own_faults(subject, rules, policy)
 
 
 def _own_faults(subject: str, rules: Any, policy: Policy) -> Iterable[Fault]:

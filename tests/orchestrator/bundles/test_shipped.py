@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from actors.policy import Policy
-from orchestrator.bundles.differences import Difference, differences
+from orchestrator.bundles.differences import SAYS_NOTHING, Difference, differences
 from orchestrator.bundles.folder import DEFAULTS, SHIPPED, BundleError, copy_default, read_folder
 from orchestrator.bundles.making import SetUp, make
 from orchestrator.first_policy import set_up_of
@@ -36,24 +36,43 @@ def test_it_is_copied(name: str, tmp_path: Path) -> None:
 
 
 def test_differences_are_in_words() -> None:
-    """Rule by rule, as bundles write them."""
+    """Rule by rule, as bundles write them; of what is new, what was written."""
     old, new = (make(files, SETTINGS["no accounts"]).policy for files in (OLD, NEW))
     assert old is not None
     assert new is not None
     assert differences(old, new) == [
         Difference("accounts.yaml: wa.channel", "", "whatsapp"),
-        Difference("accounts.yaml: wa.queue", "", "none"),
-        Difference("accounts.yaml: wa.trusted", "", "no"),
         Difference("channels.yaml: sms.rest_after", "1 h 30 min", "2 days"),
         Difference("channels.yaml: whatsapp.account", "", "wa"),
-        Difference("channels.yaml: whatsapp.end_in_time", "", "no"),
-        Difference("channels.yaml: whatsapp.rest_after", "", "1 day"),
-        Difference("channels.yaml: whatsapp.uncertain", "", "hold"),
         Difference("general.yaml: attempts_max", "8", "3"),
     ]
     assert differences(new, new) == []
 
 
+def test_what_is_written_wrongly_and_what_names_nothing_are_told_together() -> None:
+    """One round of mending, not two; what names something in a file that cannot be read waits for that file."""
+    files = {
+        "channels.yaml": "sms:\n  rest_after: 30\n",
+        "queues.yaml": "nowhere: service\n",
+        "correlation.yaml": "escalating_intents: [complaint]\n",
+    }
+    wrong = make(files, SETTINGS["no accounts"]).wrong
+    assert [each.file for each in wrong] == ["channels.yaml", "correlation.yaml", "queues.yaml"]
+    broken = make(files | {"taxonomy.yaml": "topics: [", "accounts.yaml": "wa: 1\n"}, SETTINGS["no accounts"]).wrong
+    assert [each.file for each in broken] == ["accounts.yaml", "channels.yaml", "taxonomy.yaml"]
+
+
+def test_an_entry_that_says_nothing_is_named() -> None:
+    """It is there from now on, though each of its rules is as without it."""
+    plain, named = ({"channels.yaml": text} for text in ("sms:\n  rest_after: 90 min\n", NOTHING_SAID))
+    old, new = (make(files, SETTINGS["no accounts"]).policy for files in (plain, named))
+    assert old is not None
+    assert new is not None
+    assert differences(old, new) == [Difference("channels.yaml: fax", "", SAYS_NOTHING)]
+    assert differences(new, old) == [Difference("channels.yaml: fax", SAYS_NOTHING, "")]
+
+
+NOTHING_SAID = "sms:\n  rest_after: 90 min\nfax: {}\n"
 OLD = {"channels.yaml": "sms:\n  rest_after: 90 min\n"}
 NEW = {
     "general.yaml": "attempts_max: 3\n",
