@@ -125,7 +125,7 @@ def customer_view(state: Journey, views: list[ConversationView], *, channel: str
         topic=topic,
         intent=known_as(views, "intent"),
         last_steps=last_steps([*state.kept]),
-        suggested_greeting=greeting(views, topic, channel),
+        suggested_greeting=greeting(views, policy.taxonomy.title_of("topic", topic), channel),
     )
 
 

@@ -46,7 +46,7 @@ class Label(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """Something a conversation can be about."""
 
     title: str = ""
-    """As people call it."""
+    """As people call it: so the greeting of `/v1/context` names it."""
     taggers: tuple[Tagger, ...] = ()
     """Any one of them is enough."""
 
@@ -66,6 +66,11 @@ class Taxonomy(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
         """The labels of one of `DIMENSIONS`."""
         every = (self.topics, self.intents, self.product_lines, self.segments)
         return every[DIMENSIONS.index(dimension)]
+
+    def title_of(self, dimension: str, name: str) -> str:
+        """As people call the label; its name where nobody said, or it is none of the taxonomy's."""
+        label = self.labels(dimension).get(name)
+        return label.title if label is not None and label.title else name
 
     def faults(self, policy: "Policy") -> Iterator[tuple[tuple[str, ...], str]]:
         """What is wrong with it: where, as a path of keys, and what to write instead."""

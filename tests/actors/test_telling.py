@@ -107,6 +107,17 @@ def test_the_greeting_names_the_issue_and_fits_the_channel() -> None:
     assert told(plain).suggested_greeting == "Hello, are you calling about “meter reading”?"
 
 
+def test_the_greeting_calls_a_topic_as_people_do() -> None:
+    """By the policy's title; by its name where there is none, or it is no name of the taxonomy."""
+    topics = {"bill_dispute": Label(title="a bill that seems wrong"), "meter": Label()}
+    player = Player(msgspec.structs.replace(POLICY, taxonomy=Taxonomy(topics=topics)))
+    player.message(channel="sms", identities=(TEL,))
+    for said, spoken in (("bill_dispute", "a bill that seems wrong"), ("meter", "meter"), ("my cat", "my cat")):
+        player.command(SetContext(key="topic", value=said))
+        assert told(player).suggested_greeting == f"Hello, are you calling about “{spoken}”?"
+        assert told(player).topic == said
+
+
 def test_a_pinned_conversation_is_tagged_and_told_by_its_own_version() -> None:
     """Not by the newest: its facts name the version that they were decided under."""
     words = (Tagger(words=("bill",)),)
