@@ -60,7 +60,7 @@ def offer(
         kinds = ", ".join(sorted(policy.handoffs.kinds)) or "none"
         raise Refusal(Code.INVALID, f"the policy has no handoff {command.kind!r}; it has {kinds}", field="kind")
     rules = policy.handoffs.rules(command.kind)
-    to = _target(command, rules, giver)
+    to = _target(command, rules, giver, policy)
     if state.status is Status.RESOLVED:
         raise _not_now("the conversation is resolved; reopen it to hand it over")
     if state.owner and state.owner != giver:
@@ -96,10 +96,10 @@ def answer(
     handoff = _open(state, command.lease, now_ms)
     match command:
         case AcceptHandoff():
-            _check_taker(handoff, agent)
+            _check_taker(handoff, agent, policy)
             return _accept(state, handoff, command, agent, actor, now_ms)
         case DeclineHandoff(reason=reason):
-            _check_taker(handoff, agent)
+            _check_taker(handoff, agent, policy)
             declined = HandoffDeclined(
                 at_ms=now_ms, actor=actor, policy=policy.version, lease=handoff.lease, reason=reason
             )
@@ -133,7 +133,7 @@ def decide_due(state: Conversation, identities: Sequence[str], policy: Policy, n
     return [expired, *_without(state, handoff, does, identities, policy, now_ms)]
 
 
-def _target(command: OfferHandoff, rules: HandoffRules, giver: str) -> str:
+def _target(command: OfferHandoff, rules: HandoffRules, giver: str, policy: Policy) -> str:
     if command.agent and command.queue:
         raise Refusal(Code.INVALID, "offer it to an agent or to a queue, not to both", field="queue")
     if command.agent:
@@ -141,7 +141,8 @@ def _target(command: OfferHandoff, rules: HandoffRules, giver: str) -> str:
     elif command.queue:
         to = _QUEUE + command.queue
     else:
-        to = next((target for target in rules.to if target != _AGENT + giver), "")
+        asked = [target for target in rules.to if target != _AGENT + giver]
+        to = next((target for target in asked if policy.handoffs.has_takers(target, giver)), "".join(asked[:1]))
     if not to:
         raise Refusal(
             Code.INVALID,
@@ -150,6 +151,9 @@ def _target(command: OfferHandoff, rules: HandoffRules, giver: str) -> str:
         )
     if to == _AGENT + giver:
         raise Refusal(Code.INVALID, "nobody hands over to themselves", field="agent")
+    if not policy.handoffs.has_takers(to, giver):
+        text = f"{to} has no member who could take it: name somebody in handoffs.yaml (members), or offer it elsewhere"
+        raise Refusal(Code.NOT_ALLOWED_NOW, text, field="queue")
     return to
 
 
@@ -197,11 +201,12 @@ def _ago(at_ms: int, now_ms: int) -> str:
     return f"{max(0, now_ms - at_ms) // 1000} s ago"
 
 
-def _check_taker(handoff: Handoff, agent: str) -> None:
+def _check_taker(handoff: Handoff, agent: str, policy: Policy) -> None:
     if agent == handoff.giver:
         raise _not_now(f"handoff {handoff.lease} is your own offer; withdraw it instead")
-    if handoff.to.startswith(_AGENT) and handoff.to != _AGENT + agent:
-        raise _not_now(f"handoff {handoff.lease} was offered to {handoff.to}, not to you")
+    if not policy.handoffs.may_take(handoff.to, agent):
+        member = "" if handoff.to.startswith(_AGENT) else ", of which you are no member (handoffs.yaml: members)"
+        raise _not_now(f"handoff {handoff.lease} was offered to {handoff.to}, not to you{member}")
 
 
 def _accept(
@@ -240,7 +245,7 @@ def _without(
         nobodys = [OwnerChanged(at_ms=now_ms, actor=SYSTEM, owner="", previous=state.owner)] if state.owner else []
         return [*nobodys, *_into(state, does, SYSTEM, now_ms)]
     rules = policy.handoffs.rules(handoff.kind)
-    to = _next(handoff, rules)
+    to = _next(handoff, rules, policy)
     if not to:
         return []
     note = handoff.package.note if handoff.package else ""
@@ -250,10 +255,12 @@ def _without(
     return [_offered(_Terms(handoff.kind, to, handoff.giver, note), package, rules, SYSTEM, policy, now_ms)]
 
 
-def _next(handoff: Handoff, rules: HandoffRules) -> str:
-    """The target after this one; each is asked once, and the giver never."""
+def _next(handoff: Handoff, rules: HandoffRules, policy: Policy) -> str:
+    """The target after this one; each is asked once, the giver never, and no queue in which nobody could take it."""
     after = rules.to.index(handoff.to) + 1 if handoff.to in rules.to else 0
-    return next((target for target in rules.to[after:] if target != _AGENT + handoff.giver), "")
+    giver = handoff.giver
+    asked = (target for target in rules.to[after:] if target != _AGENT + giver)
+    return next((target for target in asked if policy.handoffs.has_takers(target, giver)), "")
 
 
 def _into(state: Conversation, target: str, actor: str, now_ms: int) -> list[AnyEvent]:

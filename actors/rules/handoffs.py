@@ -59,6 +59,20 @@ class Handoffs(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """The rules of a kind that is not among them."""
     only_listed: bool = False
     """Whether such a kind is refused instead: a mistyped name is then noticed."""
+    members: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Queue → the agents who may answer for it. A queue that is not named is everybody's."""
+
+    def may_take(self, target: str, agent: str) -> bool:
+        """Whether an agent may answer an offer to `agent:<name>` or `queue:<name>`."""
+        if not target.startswith(_QUEUE):
+            return target == f"agent:{agent}"
+        members = self.members.get(target.removeprefix(_QUEUE))
+        return members is None or agent in members
+
+    def has_takers(self, target: str, giver: str) -> bool:
+        """Whether anybody but the giver may take it."""
+        members = self.members.get(target.removeprefix(_QUEUE)) if target.startswith(_QUEUE) else None
+        return members is None or any(member != giver for member in members)
 
     def rules(self, kind: str) -> HandoffRules:
         """The rules of a kind, whether it may still be offered or not."""

@@ -580,3 +580,30 @@ class Handing(RuleBasedStateMachine):
 
 TestHanding = Handing.TestCase
 TestHanding.settings = settings(max_examples=60, stateful_step_count=25)
+
+
+def test_only_members_answer_what_is_offered_to_their_queue() -> None:
+    """Where the policy names them; a queue that it does not name is everybody's."""
+    desk = Desk(Handoffs(members={"claims": ("cat",)}))
+    desk.command(OfferHandoff(kind="plain", queue="claims"))
+    for answer in (AcceptHandoff(lease=1, sha256=desk.handoff.sha256), DeclineHandoff(lease=1)):
+        with pytest.raises(Refusal, match="no member"):
+            desk.command(answer, agent="bob")
+    accepted = desk.command(AcceptHandoff(lease=1, sha256=desk.handoff.sha256), agent="cat")
+    assert "OwnerChanged" in names(accepted)
+    desk.command(OfferHandoff(kind="plain", queue="other"), agent="cat")
+    desk.command(AcceptHandoff(lease=2, sha256=desk.handoff.sha256), agent="bob")
+
+
+def test_an_offer_to_a_queue_without_anybody_says_so() -> None:
+    """By name it is refused; the policy's own list passes it by, also when an offer goes on to the next."""
+    chain = HandoffRules(to=("queue:empty", "queue:claims", "queue:empty2", "agent:dan"), on_decline="next")
+    members = {"empty": (), "claims": ("cat",), "empty2": ("ann",)}
+    desk = Desk(Handoffs(kinds={"chain": chain}, members=members))
+    for queue in ("empty", "empty2"):
+        with pytest.raises(Refusal, match="has no member who could take it"):
+            desk.command(OfferHandoff(kind="plain", queue=queue))
+    desk.command(OfferHandoff(kind="chain"))
+    assert desk.handoff.to == "queue:claims"
+    desk.command(DeclineHandoff(lease=1), agent="cat")
+    assert desk.handoff.to == "agent:dan"
