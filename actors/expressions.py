@@ -49,6 +49,19 @@ class ExpressionError(ValueError):
     """An expression cannot be read, or names what is not there; says what and where."""
 
 
+def _unread(said: str) -> str:
+    """The reader's complaint, without what it expected in its own terms: where it stopped, and at what."""
+    found = _STOPPED.search(said)
+    if found is None:
+        return f"the rule cannot be read: {said.splitlines()[0] if said else 'nobody says why'}"
+    column, at = found.groups()
+    what = "it ends too early" if at == "<EOF>" else f"{at!r} does not belong there"
+    return f"the rule cannot be read from its character {column} on: {what}; look at quotes, brackets and signs"
+
+
+_STOPPED = re.compile(r"<input>:\d+:(\d+): Syntax error: (?:mismatched|extraneous) input '(.*?)' expecting")
+
+
 class Expression:
     """One expression, read. `names` are those it may use."""
 
@@ -59,7 +72,7 @@ class Expression:
         try:
             self._program = cel.compile(source)
         except ValueError as exc:
-            raise ExpressionError(str(exc)) from exc
+            raise ExpressionError(_unread(str(exc))) from exc
         known = set(names)
         if unknown := sorted(set(self._program.variables()) - known - set(_BOUND.findall(source))):
             raise ExpressionError(f"there is no {unknown[0]!r} here; there are {', '.join(sorted(known))}")

@@ -4,6 +4,7 @@ Numbers, words and switches are read as their type wants them and not as YAML gu
 are wanted, and `yes` is true where a switch is.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from enum import Enum
@@ -262,8 +263,20 @@ def _fits(node: yaml.Node, option: Any) -> bool:
 
 
 def _bounds(said: str) -> str:
-    """msgspec's words on a bound, without its way of naming types."""
-    return said.replace("Expected `", "it must be `").replace("matching regex", "of the form")
+    """msgspec's words on a bound, as an owner says them."""
+    if _NAME_FORM in said:
+        return "write letters and digits, `-` and `_`, at most 64, a letter or digit first"
+    if found := _BOUND.search(said):
+        sign, number = found.groups()
+        what = f"{_SIGNS[sign]} {number}"
+        return f"write {what} character{'' if number == '1' else 's'}" if "length" in said else f"write {what}"
+    return said.replace("Expected `", "write `").replace("matching regex", "of the form")
+
+
+_BOUND = re.compile(r"(>=|<=|>|<) (\S+)")
+_SIGNS = {">=": "at least", "<=": "at most", ">": "more than", "<": "less than"}
+_NAME_FORM = "A-Za-z0-9_-]{0,63}"
+"""Of `actors.policy.Name`."""
 
 
 def _example(name: str, hint: Any) -> str:

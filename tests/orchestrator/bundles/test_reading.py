@@ -59,7 +59,7 @@ TABLE: list[tuple[str, dict[str, str], list[str]]] = [
     (
         "a number is too large",
         {"general": "attempts_max: 5000\n"},
-        ["general.yaml:1: attempts_max: 5000 does not fit: it must be `int` <= 1000"],
+        ["general.yaml:1: attempts_max: 5000 does not fit: write at most 1000"],
     ),
     (
         "a choice is misspelt",
@@ -89,7 +89,7 @@ TABLE: list[tuple[str, dict[str, str], list[str]]] = [
     (
         "nothing is said",
         {"general": "queue_default:\n"},
-        ["general.yaml:1: queue_default: '' does not fit: it must be `str` of length >= 1"],
+        ["general.yaml:1: queue_default: '' does not fit: write at least 1 character"],
     ),
     (
         "a key is missing",
@@ -104,7 +104,7 @@ TABLE: list[tuple[str, dict[str, str], list[str]]] = [
     (
         "a name has a space",
         {"accounts": "our line:\n  channel: chat\n"},
-        ["accounts.yaml:1: our line: 'our line' does not fit: it must be `str` of the form"],
+        ["accounts.yaml:1: our line: 'our line' does not fit: write letters and digits, `-` and `_`"],
     ),
     (
         "a key stands twice",
