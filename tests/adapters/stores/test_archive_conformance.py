@@ -13,7 +13,16 @@ from adapters.stores.memory import MemoryArchive
 from adapters.stores.sqlite_archive import ArchiveReads, ArchiveWrites, SqliteArchive, SqliteArchiveReader
 from protocol import events as ev
 from protocol.archive import Changes, Due, StoredSnapshot
-from protocol.entities import ConversationSummary, Interaction, Relation, RelationKind, Status, Tag
+from protocol.entities import (
+    CarryOver,
+    ConversationSummary,
+    Interaction,
+    PriorAction,
+    Relation,
+    RelationKind,
+    Status,
+    Tag,
+)
 from protocol.handoffs import HandoffPackage, PackageItem
 from protocol.inbound import Attachment
 from protocol.links import SnapshotTaken
@@ -346,6 +355,31 @@ async def test_a_missing_field_is_shown_until_it_is_known(archive: Archive, stor
     row = await archive.reader.conversation(conversation)
     assert row is not None
     assert row["missing"][0]["known_at_ms"] == story.now_ms
+
+
+async def test_what_a_conversation_took_along_is_shown_with_where_it_was_said(archive: Archive, story: Story) -> None:
+    """What was done in the earlier one, what stays behind and by which rule; each item names its conversation."""
+    over = CarryOver(
+        conversation=f"{ANN}-1",
+        unresolved=True,
+        resolution_attempts=2,
+        actions=[PriorAction(kind="NoteAdded", actor="agent:ann", at_ms=5)],
+        items=1,
+        left=["last_page"],
+        rule="carry_over: all with continues, never last_page",
+    )
+    second = f"{ANN}-9"
+    opened = ev.ConversationOpened(at_ms=0, policy=4, customer=ANN, queue="default", carried=over)
+    item = ev.ContextSet(at_ms=0, actor="agent:ann", key="contract", value="4711", came_from=f"{ANN}-1")
+    story.unit(ANN, (second, opened), (second, item))
+    await archive.follow(story)
+    row = await archive.reader.conversation(second)
+    assert row is not None
+    [carried] = row["carried"]
+    assert (carried["earlier"], carried["unresolved"], carried["resolution_attempts"]) == (f"{ANN}-1", 1, 2)
+    assert (carried["items"], carried["left_behind"], carried["policy"]) == (1, ["last_page"], 4)
+    assert carried["actions"][0]["kind"] == "NoteAdded"
+    assert [each["came_from"] for each in (*row["context"], *row["context_values"])] == [f"{ANN}-1"] * 2
 
 
 async def test_a_missing_topic_is_known_by_a_tag(archive: Archive, story: Story) -> None:
