@@ -155,18 +155,21 @@ def _give_way(by: int) -> None:
 
 
 def _settle_collector() -> None:
-    """Makes the cyclic collector look at what lives long less often.
+    """Makes the cyclic collector look at what lives long less often, and never at much at once.
 
     Live state is hundreds of thousands of objects without cycles, and a full collection walks all of them: in a profile
     under load it took more of a cell's time than deciding did. References still free what is not part of a cycle.
+    What survives `YOUNG_MAX` new objects is walked once more with that of the four times before, and then left alone.
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(YOUNG_MAX, 20, 100)
+    gc.set_threshold(YOUNG_MAX, 4, 2_500)
 
 
-YOUNG_MAX = 50_000
-"""New objects between collections of the youngest: about every 2,000 events. The default is 700."""
+YOUNG_MAX = 10_000
+"""New objects between collections of the youngest; the default is 700. All stands still meanwhile: with 50,000, and the
+survivors of twenty times together, a cell that took in 200,000 conversations stood still for 2.9 s once, on a machine
+with other work; with these numbers for 0.13 s at most, and 30 ms at the median of 33 times."""
 
 
 def _resolve(build: str) -> Build:
