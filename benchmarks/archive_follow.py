@@ -28,7 +28,7 @@ from benchmarks import cautions, disk
 from benchmarks.decided import make_journal
 from benchmarks.phases import Phases
 from benchmarks.setting import Setting, setting
-from orchestrator.cluster.host import YOUNG_MAX
+from orchestrator.cluster.host import COLLECTED_AFTER
 from protocol.links import TailIs
 
 LOADS = 500
@@ -92,7 +92,7 @@ def run(plan: Plan, *, phases: Phases) -> Result:
     # As every process of the server does once it has started.
     gc.collect()
     gc.freeze()
-    gc.set_threshold(YOUNG_MAX, 20, 100)
+    gc.set_threshold(*COLLECTED_AFTER)
     try:
         return asyncio.run(_measure(plan, data, phases, kind))
     finally:

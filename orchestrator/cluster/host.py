@@ -159,17 +159,18 @@ def _settle_collector() -> None:
 
     Live state is hundreds of thousands of objects without cycles, and a full collection walks all of them: in a profile
     under load it took more of a cell's time than deciding did. References still free what is not part of a cycle.
-    What survives `YOUNG_MAX` new objects is walked once more with that of the four times before, and then left alone.
+    What survives the youngest is walked once more, with that of the four times before, and then left alone.
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(YOUNG_MAX, 4, 2_500)
+    gc.set_threshold(*COLLECTED_AFTER)
 
 
-YOUNG_MAX = 10_000
-"""New objects between collections of the youngest; the default is 700. All stands still meanwhile: with 50,000, and the
-survivors of twenty times together, a cell that took in 200,000 conversations stood still for 2.9 s once, on a machine
-with other work; with these numbers for 0.13 s at most, and 30 ms at the median of 33 times."""
+COLLECTED_AFTER = (10_000, 4, 2_500)
+"""New objects between collections of the youngest, of these between those of the middle, of those between all. The
+default is 700, 10, 10. All stands still meanwhile: with 50,000, and the survivors of twenty times together, a cell that
+took in 200,000 conversations stood still for 2.9 s once, on a machine with other work; with these numbers for 0.13 s at
+most, and 30 ms at the median of 33 times."""
 
 
 def _resolve(build: str) -> Build:
