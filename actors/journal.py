@@ -9,7 +9,7 @@ On an error of the store `run` raises and the process ends: it comes back by rec
 unanswered again (`Fence.batch` tells the store what it had settled).
 
 It is also who tells the policy: every cell has a line to it and begins with what it says. A unit of the customer
-`policy` is the only one that it reads.
+`policy` is the only one that it reads. And it tells cells of merges, which are taken in by another cell than gave.
 """
 
 import asyncio
@@ -26,12 +26,13 @@ from actors.stretch import Stretch
 from actors.tail import Tail
 from protocol.events import AnyEvent, PolicyApplied
 from protocol.ids import POLICY
-from protocol.journal import POLICIES_KEPT, Committed, Fence, Record, Unit, Verdict
+from protocol.journal import ADOPT, GIVE, POLICIES_KEPT, RELEASE, Committed, Fence, Record, Unit, Unsettled, Verdict
 from protocol.links import (
     AnyLink,
     AnyToJournal,
     Append,
     ArchivedIs,
+    FamiliesAre,
     FencesRaised,
     HeadIs,
     PoliciesAre,
@@ -100,6 +101,10 @@ class JournalStore(Protocol):
         """The bodies of the newest units of the customer `policy`, in order; they are kept whatever is trimmed."""
         ...
 
+    async def unsettled(self) -> list[Unsettled]:
+        """What customers have to take in of merges, in the order in which it happened."""
+        ...
+
     async def erase(self, customer: str, redacted: Sequence[Record]) -> None:
         """Replaces these units' bodies and frees the customer's identities, in one transaction."""
         ...
@@ -131,6 +136,8 @@ class Journal:
         """Those that can be reached now, by name."""
         self._policies: list[tuple[int, bytes]] = []
         """The newest versions of the policy, `POLICIES_KEPT` of them at most, in order."""
+        self._unsettled: list[Unsettled] = []
+        """What customers have to take in of merges: those under way."""
         self._tail = Tail(0)
         self._reads: set[asyncio.Task[None]] = set()
         """Tails that are read from the file; bounded by the journeys that cells load."""
@@ -153,6 +160,7 @@ class Journal:
         self.trimmed = await self._store.first_position() - 1
         self._tail = Tail(state.position)
         self._policies = _versions(await self._store.policies())
+        self._unsettled = await self._store.unsettled()
 
     async def run(self) -> None:
         """Commits until cancelled or told to drain; raises what the store raises."""
@@ -211,6 +219,8 @@ class Journal:
             self._cells[line.peer] = line
             # Also after a reconnect: what was applied meanwhile was not sent.
             line.send(PoliciesAre(self._policies))
+            if self._unsettled:
+                line.send(FamiliesAre(self._unsettled))
 
     def closed(self, line: Line) -> None:
         """The line reconnects by itself. A cell is told then what it missed, should it come back."""
@@ -255,6 +265,19 @@ class Journal:
         for line in self._cells.values():
             line.send(PoliciesAre(applied))
 
+    def _tell_families(self, position: int, unit: Unit) -> None:
+        """Tells every cell of a step that another has to take in. A customer's cell has it read with its tail, too."""
+        for step in unit.family:
+            if step.step in (GIVE, RELEASE):
+                who, other = (step.other, step.customer) if step.step == GIVE else (step.customer, step.other)
+                told = Unsettled(who, other, step.turn, position)
+                self._unsettled = [*self._unsettled, told]
+                for line in self._cells.values():
+                    line.send(FamiliesAre([told]))
+            else:
+                who, other = (step.other, step.customer) if step.step == ADOPT else (step.customer, step.other)
+                self._unsettled = [each for each in self._unsettled if (each.customer, each.other) != (who, other)]
+
     def _tell_head(self) -> None:
         """Tells the archive the head, once it has come to the one it was told before: a word for each of its batches
         and not for each commit, which would wake it a thousand times a second."""
@@ -267,15 +290,17 @@ class Journal:
         """Answers from memory where there is nothing to read. Who asks is the customer's only writer and has nothing
         under way, so no unit can join these meanwhile; and whatever is archived meanwhile is only there twice."""
         archived, positions = self._tail.archived, self._tail.of(asked.customer)
+        unsettled = [each for each in self._unsettled if each.customer == asked.customer] if self._unsettled else []
+        tail = TailIs(asked.ref, archived, [], unsettled)
         if not positions:
-            line.send(TailIs(asked.ref, archived, []))
+            line.send(tail)
             return
-        task = asyncio.get_running_loop().create_task(self._answer_tail(line, asked.ref, archived, positions))
+        task = asyncio.get_running_loop().create_task(self._answer_tail(line, tail, positions))
         self._reads.add(task)
         task.add_done_callback(self._tail_read)
 
-    async def _answer_tail(self, line: Line, ref: int, archived: int, positions: list[int]) -> None:
-        line.send(TailIs(ref, archived, await self._store.records(positions)))
+    async def _answer_tail(self, line: Line, tail: TailIs, positions: list[int]) -> None:
+        line.send(msgspec.structs.replace(tail, records=await self._store.records(positions)))
 
     def _tail_read(self, task: asyncio.Task[None]) -> None:
         self._reads.discard(task)
@@ -360,6 +385,8 @@ class Journal:
                 self._tail.add(verdict.position, unit.customer, unit.entries)
                 if unit.customer == POLICY:
                     self._tell_policy(_versions([unit.body]))
+                if unit.family:
+                    self._tell_families(verdict.position, unit)
         self.commits += 1
         self.units += len(units)
         start = 0

@@ -12,6 +12,10 @@ POLICIES_KEPT = 16
 """Policy versions that a journal tells a starting cell: the newest, and those that pinned conversations may name."""
 
 
+GIVE, ADOPT, RELEASE, RETURN = "give", "adopt", "release", "return"
+"""The steps of a merge, and of its undoing."""
+
+
 class Entry(Struct, array_like=True, frozen=True):
     """One event of a unit. `stream` is a conversation's id, or the customer's for what concerns the person."""
 
@@ -20,13 +24,38 @@ class Entry(Struct, array_like=True, frozen=True):
     event: Raw
 
 
+class FamilyStep(Struct, array_like=True, frozen=True):
+    """A step by which `customer` becomes a member of `other`, or leaves it again.
+
+    give      by `customer`: its affairs are `other`'s from here on           release   by `other`: they are no more
+    adopt     by `other`: it knows all that `customer` knew                   return    by `customer`: it has them again
+
+    `turn` counts the gives and releases of `customer` from 1: while it is odd, whose affairs they are is `other`.
+    """
+
+    step: str
+    customer: str
+    other: str
+    turn: int
+
+
+class Unsettled(Struct, array_like=True, frozen=True):
+    """What `customer` has to take in before anything else: by an odd `turn`, `other` gave itself to it at `position`;
+    by an even one, `other` released it there."""
+
+    customer: str
+    other: str
+    turn: int
+    position: int
+
+
 class Unit(Struct, array_like=True, frozen=True):
     """One journey's step, committed as a whole or not at all.
 
     `scope` is the writer's (`shard:n` or `customer:id`), `epoch` its fence, `batch` counts the scope's units from 1.
     `identities` are assigned to `customer`; an identity that has a customer already refuses the unit. Then those in
     `released`, which are `customer`'s, are nobody's: each with the once-keys that whoever gets it next has to know, and
-    shows to know by naming in `inherits` the position at which it was released.
+    shows to know by naming in `inherits` the position at which it was released. `family` are the steps it takes.
     """
 
     scope: str
@@ -41,6 +70,7 @@ class Unit(Struct, array_like=True, frozen=True):
     """MessagePack of `list[Entry]`."""
     released: list[tuple[str, bytes]] = []
     inherits: list[tuple[str, int]] = []
+    family: list[FamilyStep] = []
 
 
 class Record(Struct, array_like=True, frozen=True):
@@ -90,8 +120,26 @@ class Released(Struct, array_like=True, frozen=True, tag="released"):
     keys: bytes
 
 
+class MergeDue(Struct, array_like=True, frozen=True):
+    """By a rule of the policy the customer `other`, who has `identity`, is the same person as `customer`. `verified`:
+    what says so has shown the identity to be `customer`'s."""
+
+    customer: str
+    other: str
+    identity: str
+    verified: bool
+    rule: str
+
+
+class Unmergeable(Struct, array_like=True, frozen=True, tag="unmergeable"):
+    """The customer cannot be given to that other one: decide again, knowing why."""
+
+    reason: str
+
+
 class Skipped(Struct, array_like=True, frozen=True, tag="skipped"):
-    """An earlier unit of the same customer in the same group was refused, so this one was not looked at."""
+    """An earlier unit of the same customer in the same group was refused, so this one was not looked at; or it takes a
+    step of a merge that is not the next one: load, and decide again."""
 
 
-Verdict = Committed | Stale | Taken | Released | Skipped
+Verdict = Committed | Stale | Taken | Released | Unmergeable | Skipped

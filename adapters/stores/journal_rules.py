@@ -8,17 +8,20 @@ in one place, and a store only keeps.
     its customer was refused before it    Skipped    in this group; it was decided on what did not happen
     an identity has a customer already    Taken
     one had one, and the unit knows not   Released
+    a step of a merge may not be taken    Unmergeable, or Skipped where the customer has to take in another first
     otherwise                             Committed  at the next position
 
-`Taken`, `Released` and `Skipped` settle their batch too, and are remembered for the scope's epoch, `Released` as
-`Skipped`: who is told so decides again, and is told the rest. `Stale` settles nothing.
+`Taken`, `Released`, `Unmergeable` and `Skipped` settle their batch too, and are remembered for the scope's epoch, all
+but `Taken` as `Skipped`: who is told so decides again, and is told the rest. `Stale` settles nothing.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from adapters.stores import merged_rules
 from adapters.stores.errors import StoreTrimmed
-from protocol.journal import Committed, Fence, Released, Skipped, Stale, Taken, Unit, Verdict
+from adapters.stores.merged_rules import Changed, Merged, Rows
+from protocol.journal import Committed, Fence, Released, Skipped, Stale, Taken, Unit, Unmergeable, Verdict
 
 REFUSALS_KEPT = 4096
 """Batches of a scope for which a refusal is remembered. A writer that has more unanswered than this could be told that
@@ -50,6 +53,8 @@ class Settlement:
     """Identities assigned, and their customers."""
     free: dict[str, Free] = field(default_factory=dict)
     """Identities released."""
+    merged: Changed = field(default_factory=dict)
+    """Customers that became members of others, or left them."""
     batches: dict[str, int] = field(default_factory=dict)
     """The last settled batch of each scope that moved."""
     unmade: dict[tuple[str, int], Unmade] = field(default_factory=dict)
@@ -75,9 +80,11 @@ def settle(
     unmade: Mapping[tuple[str, int], Unmade],
     owners: Mapping[str, str],
     free: Mapping[str, Free],
+    merged: Rows,
 ) -> Settlement:
     """Settles a group. `position` is the newest one, `unmade` the refusals remembered, `owners` the customers of the
-    identities that the group names, `free` those of them that were released.
+    identities that the group names (roots, where those are merged), `free` those of them that were released, `merged`
+    the families of the customers that take a step of a merge.
 
     A batch that is neither settled nor the scope's next is our own bug and raises `AssertionError`.
     """
@@ -95,11 +102,11 @@ def settle(
             verdict: Verdict = group.unmade.get(place) or unmade.get(place) or Committed(position)
         elif unit.batch == settled + 1:
             group.batches[unit.scope] = unit.batch
-            judged = verdict = _judge(unit, group, refused, holders, position + 1)
+            judged = verdict = _judge(unit, group, refused, holders, merged, position + 1)
             if isinstance(judged, Committed):
                 position += 1
             else:
-                group.unmade[place] = Skipped() if isinstance(judged, Released) else judged
+                group.unmade[place] = judged if isinstance(judged, Taken) else Skipped()
         else:
             raise AssertionError(f"{unit.scope}: batch {unit.batch} came after {settled}")
         if not isinstance(verdict, Committed):
@@ -156,8 +163,8 @@ class _Holders:
 
 
 def _judge(
-    unit: Unit, group: Settlement, refused: set[str], holders: _Holders, position: int
-) -> Committed | Taken | Released | Skipped:
+    unit: Unit, group: Settlement, refused: set[str], holders: _Holders, merged: Rows, position: int
+) -> Committed | Taken | Released | Unmergeable | Skipped:
     if unit.customer in refused:
         return Skipped()
     for identity in unit.identities:
@@ -165,6 +172,11 @@ def _judge(
             return Taken(identity, owner)
         if (free := holders.free(identity)) is not None and (identity, free[0]) not in unit.inherits:
             return Released(identity, *free)
+    if unit.family:
+        changed = _stepped(unit, group, merged, position)
+        if not isinstance(changed, dict):
+            return changed
+        group.merged |= changed
     for identity in unit.identities:
         holders.assign(identity, unit.customer)
     for identity, keys in unit.released:
@@ -173,3 +185,15 @@ def _judge(
         holders.release(identity, (position, keys))
     group.committed.append((position, unit))
     return Committed(position)
+
+
+def _stepped(unit: Unit, group: Settlement, merged: Rows, position: int) -> Changed | Unmergeable | Skipped:
+    """What the unit's steps of merges change, all or none."""
+    changed: Changed = {}
+    for step in unit.family:
+        known: dict[str, Merged | None] = {**merged, **group.merged, **changed}
+        taken = merged_rules.take(step, {customer: row for customer, row in known.items() if row is not None}, position)
+        if not isinstance(taken, dict):
+            return taken
+        changed |= taken
+    return changed

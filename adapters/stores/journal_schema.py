@@ -41,4 +41,15 @@ _POLICY = (
 # An identity that was released has no customer (an empty one), and the once-keys for whoever gets it next.
 _RELEASES = ("ALTER TABLE identity ADD COLUMN once_keys BLOB",)
 
-JOURNAL = Schema(name="journal", application_id=0x54684C6A, steps=(_FIRST, _POLICY, _RELEASES))  # "ThLj"
+# Who is a member of whom; see `merged_rules.py`.
+_MERGES = (
+    """CREATE TABLE merged (
+        customer TEXT PRIMARY KEY,
+        into_customer TEXT NOT NULL,
+        turn INTEGER NOT NULL,
+        position INTEGER NOT NULL,
+        state TEXT NOT NULL) WITHOUT ROWID""",
+    "CREATE INDEX merged_by_into ON merged (into_customer)",
+)
+
+JOURNAL = Schema(name="journal", application_id=0x54684C6A, steps=(_FIRST, _POLICY, _RELEASES, _MERGES))  # "ThLj"

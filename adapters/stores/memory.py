@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
 
-from adapters.stores import archive_rows, migrations
+from adapters.stores import archive_rows, merged_rules, migrations
 from adapters.stores.archive_schema import ARCHIVE
 from adapters.stores.errors import StoreFailed, StoreLocked
 from adapters.stores.journal_rules import (
@@ -24,9 +24,10 @@ from adapters.stores.journal_rules import (
     raised,
     settle,
 )
+from adapters.stores.merged_rules import Merged, root_of
 from adapters.stores.sqlite_archive import ArchiveReads, ArchiveWrites
 from protocol.ids import POLICY
-from protocol.journal import POLICIES_KEPT, Fence, Record, Taken, Unit, Verdict
+from protocol.journal import POLICIES_KEPT, Fence, Record, Taken, Unit, Unsettled, Verdict
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -50,6 +51,7 @@ class _Image:
     """The highest epoch of a fence that was forgotten."""
     unmade: dict[tuple[str, int], Unmade] = field(default_factory=dict)
     policies: list[bytes] = field(default_factory=list)
+    merged: dict[str, Merged] = field(default_factory=dict)
 
     @property
     def position(self) -> int:
@@ -140,8 +142,8 @@ class MemoryJournalReader:
 
     async def customers_of(self, identities: Sequence[str]) -> dict[str, str]:
         """The customers of those identities that have one."""
-        owners = self._seen().owners
-        return {identity: owners[identity] for identity in identities if identity in owners}
+        image = self._seen()
+        return {each: root_of(image.merged, image.owners[each]) for each in identities if each in image.owners}
 
     def _seen(self) -> _Image:
         return self.disk.published
@@ -219,8 +221,9 @@ class MemoryJournal(MemoryJournalReader):
             position=image.position,
             fences=image.fences,
             unmade=image.unmade,
-            owners=image.owners,
+            owners=_roots(image, units),
             free=image.free,
+            merged=image.merged,
         )
         if fault == "lost":
             self._fail()
@@ -246,6 +249,10 @@ class MemoryJournal(MemoryJournalReader):
     async def policies(self) -> list[bytes]:
         """The bodies of the newest units of the customer `policy`, in order; they are kept whatever is trimmed."""
         return list(self._opened().policies)
+
+    async def unsettled(self) -> list[Unsettled]:
+        """What customers have to take in of merges, in the order in which it happened."""
+        return merged_rules.unsettled(self._opened().merged)
 
     async def erase(self, customer: str, redacted: Sequence[Record]) -> None:
         """Puts the units' new bodies in the place of the old ones, and frees the customer's identities."""
@@ -343,6 +350,12 @@ class _Inline:
             raise StoreFailed(f"archive in memory: {exc}") from exc
 
 
+def _roots(image: _Image, units: Sequence[Unit]) -> dict[str, str]:
+    """Whose the identities that the units name are."""
+    named = {identity for unit in units for identity in (*unit.identities, *(each for each, _ in unit.released))}
+    return {each: root_of(image.merged, image.owners[each]) for each in named if each in image.owners}
+
+
 def _mark(image: _Image, generation: str, unsynced: bool) -> None:
     image.generation, image.unsynced = generation, unsynced
 
@@ -367,6 +380,11 @@ def _keep(image: _Image, group: Settlement) -> None:
         image.free.pop(identity, None)
     image.owners |= group.owners
     image.free |= group.free
+    for customer, row in group.merged.items():
+        if row is None:
+            image.merged.pop(customer, None)
+        else:
+            image.merged[customer] = row
     for scope, batch in group.batches.items():
         image.fences[scope] = Fence(scope, image.fences[scope].epoch, batch)
     oldest = {scope: forgotten_below(group.batches[scope]) for scope, _ in group.unmade}

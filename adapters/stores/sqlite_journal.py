@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from msgspec import msgpack
 
-from adapters.stores import connection, migrations
+from adapters.stores import connection, merged_rules, migrations
 from adapters.stores.connection import Connection, checkpoint, open_reader, open_writer, overwriting, transaction
 from adapters.stores.errors import StoreFailed
 from adapters.stores.journal_rules import (
@@ -28,8 +28,9 @@ from adapters.stores.journal_rules import (
 )
 from adapters.stores.journal_schema import JOURNAL
 from adapters.stores.locks import FileLock
+from adapters.stores.merged_rules import RELEASED, Merged, Rows
 from protocol.ids import POLICY
-from protocol.journal import POLICIES_KEPT, Fence, Record, Skipped, Taken, Unit, Verdict
+from protocol.journal import POLICIES_KEPT, Fence, Record, Skipped, Taken, Unit, Unsettled, Verdict
 
 Durability = Literal["full", "process"]
 
@@ -112,6 +113,10 @@ class SqliteJournal:
     async def policies(self) -> list[bytes]:
         """The bodies of the newest units of the customer `policy`, in order; they are kept whatever is trimmed."""
         return await self._opened().run(_policies)
+
+    async def unsettled(self) -> list[Unsettled]:
+        """What customers have to take in of merges, in the order in which it happened."""
+        return await self._opened().run(_unsettled)
 
     async def trim(self, through: int) -> int:
         """Drops units at or below `through`, which the archive must have durably. Returns how many went."""
@@ -253,7 +258,13 @@ class _File:
     def commit(self, db: sqlite3.Connection, units: Sequence[Unit]) -> list[Verdict]:
         owners, free = _holders_of(db, units)
         group = settle(
-            units, position=self._position, fences=self._fences, unmade=self._unmade, owners=owners, free=free
+            units,
+            position=self._position,
+            fences=self._fences,
+            unmade=self._unmade,
+            owners=owners,
+            free=free,
+            merged=_families_of(db, units),
         )
         if not group.batches:  # Stale units and resends only.
             return group.verdicts
@@ -307,6 +318,12 @@ def _write(db: sqlite3.Connection, group: Settlement, fences: Iterable[Fence]) -
         db.execute(f"DELETE FROM policy WHERE position NOT IN ({newest})", (POLICIES_KEPT,))  # noqa: S608 - our own words
     if group.owners or group.free:
         db.executemany(_HOLD_IDENTITY, _identity_rows(group))
+    for customer, row in group.merged.items():
+        if row is None:
+            db.execute("DELETE FROM merged WHERE customer = ?", (customer,))
+        else:
+            values = (customer, row.into, row.turn, row.position, row.state)
+            db.execute("INSERT OR REPLACE INTO merged VALUES (?, ?, ?, ?, ?)", values)
     if group.unmade:
         db.executemany("INSERT INTO refusal VALUES (?, ?, ?, ?)", _refusal_rows(group))
         scopes = {scope for scope, _ in group.unmade}
@@ -432,8 +449,37 @@ def _customers_of(db: sqlite3.Connection, identities: Sequence[str]) -> dict[str
     for identity in identities:
         row = db.execute("SELECT customer FROM identity WHERE identity = ?", (identity,)).fetchone()
         if row is not None and row[0]:
-            found[identity] = row[0]
+            found[identity] = _root_of(db, row[0])
     return found
+
+
+def _root_of(db: sqlite3.Connection, customer: str) -> str:
+    """Whose the customer's affairs are now."""
+    sql = "SELECT into_customer FROM merged WHERE customer = ? AND state <> ?"
+    while (row := db.execute(sql, (customer, RELEASED)).fetchone()) is not None:
+        customer = row[0]
+    return customer
+
+
+def _families_of(db: sqlite3.Connection, units: Sequence[Unit]) -> Rows:
+    """The rows of all families that the units' steps are about."""
+    rows: dict[str, Merged] = {}
+    for customer in {name for unit in units for step in unit.family for name in (step.customer, step.other)}:
+        found = db.execute(_FAMILY, (_root_of(db, customer),)).fetchall()
+        rows |= {member: Merged(*row) for member, *row in found}
+    return rows
+
+
+_FAMILY = """
+    WITH RECURSIVE family(customer) AS (
+        VALUES (?1) UNION SELECT merged.customer FROM merged JOIN family ON merged.into_customer = family.customer)
+    SELECT customer, into_customer, turn, position, state FROM merged WHERE customer IN family"""
+
+
+def _unsettled(db: sqlite3.Connection) -> list[Unsettled]:
+    sql = "SELECT customer, into_customer, turn, position, state FROM merged WHERE state <> ?"
+    rows = db.execute(sql, (merged_rules.ADOPTED,))
+    return merged_rules.unsettled({customer: Merged(*row) for customer, *row in rows})
 
 
 def _holders_of(db: sqlite3.Connection, units: Sequence[Unit]) -> tuple[dict[str, str], dict[str, Free]]:
@@ -447,7 +493,7 @@ def _holders_of(db: sqlite3.Connection, units: Sequence[Unit]) -> tuple[dict[str
                 continue
             customer, position, keys = row
             if customer:
-                owners[identity] = customer
+                owners[identity] = _root_of(db, customer)
             else:
                 free[identity] = (position, keys)
     return owners, free

@@ -8,7 +8,23 @@ import pytest
 
 from adapters.stores.errors import StoreFailed, StoreLocked, StoreTrimmed
 from protocol.ids import POLICY
-from protocol.journal import POLICIES_KEPT, Committed, Fence, Record, Released, Skipped, Stale, Taken
+from protocol.journal import (
+    ADOPT,
+    GIVE,
+    POLICIES_KEPT,
+    RELEASE,
+    RETURN,
+    Committed,
+    FamilyStep,
+    Fence,
+    Record,
+    Released,
+    Skipped,
+    Stale,
+    Taken,
+    Unmergeable,
+    Unsettled,
+)
 from tests.adapters.stores.journals import Harness, MemoryHarness, SqliteHarness, Store
 from tests.adapters.stores.units import AT_MS, Writer
 
@@ -371,3 +387,63 @@ async def test_erasing_replaces_bodies_and_frees_identities(harness: Harness) ->
     assert await reader.customers_of(["chat:1", "chat:2"]) == {"chat:2": "cu2"}
     assert await store.commit([writer.unit("cu3", "chat:1")]) == [Committed(4)]
     await store.close()
+
+
+async def test_a_merged_customers_identities_are_the_others_until_it_is_released(
+    harness: Harness, store: Store
+) -> None:
+    """One row says so; the identities' own rows stay, and so does what is linked meanwhile with who linked it."""
+    reader = await harness.reader(store)
+    one = await writer(store)
+    await store.commit([one.unit("ann", "tel:1"), one.unit("bob", "tel:2")])
+    given = one.unit("ann", family=[FamilyStep(GIVE, "ann", "bob", 1)])
+    assert await store.commit([given]) == [Committed(3)]
+    assert await reader.customers_of(["tel:1", "tel:2"]) == {"tel:1": "bob", "tel:2": "bob"}
+    assert await store.unsettled() == [Unsettled("bob", "ann", 1, 3)]
+    adopted = one.unit("bob", "tel:3", family=[FamilyStep(ADOPT, "ann", "bob", 1)])
+    assert await store.commit([adopted, one.unit("cyd", "tel:1")]) == [Committed(4), Taken("tel:1", "bob")]
+    assert await store.unsettled() == []
+    released = one.unit("bob", family=[FamilyStep(RELEASE, "ann", "bob", 2)])
+    assert await store.commit([released]) == [Committed(5)]
+    assert await reader.customers_of(["tel:1", "tel:3"]) == {"tel:1": "ann", "tel:3": "bob"}
+    assert await store.unsettled() == [Unsettled("ann", "bob", 2, 5)]
+    assert await store.commit([one.unit("ann", family=[FamilyStep(RETURN, "ann", "bob", 2)])]) == [Committed(6)]
+    assert await store.unsettled() == []
+
+
+async def test_merges_side_by_side_make_no_circle(store: Store) -> None:
+    """The first one stands, whichever scopes they come from; who is a member takes no members."""
+    one, two = map(Writer, await store.raise_fences(["shard:1", "shard:2"]))
+    units = [
+        one.unit("ann", family=[FamilyStep(GIVE, "ann", "bob", 1)]),
+        two.unit("bob", family=[FamilyStep(GIVE, "bob", "ann", 1)]),
+        two.unit("cyd", family=[FamilyStep(GIVE, "cyd", "ann", 1)]),
+    ]
+    first, *others = await store.commit(units)
+    assert first == Committed(1)
+    # Bob has not taken Ann in yet, and has to before he gives himself away.
+    assert others == [Skipped(), Unmergeable("ann is merged into bob: merge cyd into that one")]
+    assert await store.commit([two.unit("bob", family=[FamilyStep(ADOPT, "ann", "bob", 1)])]) == [Committed(2)]
+    again = await store.commit([two.unit("bob", family=[FamilyStep(GIVE, "bob", "ann", 1)])])
+    assert again == [Unmergeable("ann is merged into bob: merge bob into that one")]
+
+
+async def test_a_merge_survives_a_crash_and_is_taken_in_once(harness: Harness, store: Store) -> None:
+    """Chains are followed to their root, also by the journal's next life; no step is taken twice."""
+    one = await writer(store)
+    await store.commit([one.unit("ann", "tel:1")])
+    await store.commit([one.unit("ann", family=[FamilyStep(GIVE, "ann", "bob", 1)])])
+    await store.commit([one.unit("bob", family=[FamilyStep(ADOPT, "ann", "bob", 1)])])
+    await store.commit([one.unit("bob", family=[FamilyStep(GIVE, "bob", "cyd", 1)])])
+    harness.crash(store)
+    store = harness.store()
+    await store.open()
+    reader = await harness.reader(store)
+    assert await reader.customers_of(["tel:1"]) == {"tel:1": "cyd"}
+    assert await store.unsettled() == [Unsettled("cyd", "bob", 1, 4)]
+    one = await writer(store)
+    adopted = [one.unit("cyd", family=[FamilyStep(ADOPT, "bob", "cyd", 1)]) for _ in range(2)]
+    assert await store.commit(adopted) == [Committed(5), Skipped()]
+    assert await store.commit([one.unit("dan", family=[FamilyStep(GIVE, "dan", "ann", 1)])]) == [
+        Unmergeable("ann is merged into cyd: merge dan into that one")
+    ]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from msgspec import msgpack
 
-from protocol.journal import Fence, Unit
+from protocol.journal import FamilyStep, Fence, Unit
 
 AT_MS = 1_700_000_000_000
 
@@ -24,11 +24,12 @@ class Writer:
         at_ms: int = AT_MS,
         released: Sequence[tuple[str, bytes]] = (),
         inherits: Sequence[tuple[str, int]] = (),
+        family: Sequence[FamilyStep] = (),
     ) -> Unit:
         """The scope's next unit."""
         self.batch += 1
         body = msgpack.encode(f"{self.scope}/{self.epoch}/{self.batch}")
         return Unit(
             self.scope, self.epoch, self.batch, customer, at_ms, list(identities), 1, body,
-            list(released), list(inherits),
+            list(released), list(inherits), list(family),
         )  # fmt: skip
