@@ -16,7 +16,7 @@ from actors import retention
 from actors.fault import Fault
 from actors.lines import Line
 from actors.policies import unpacked
-from actors.projection import entries_of, project
+from actors.projection import entries_of, project, runs
 from actors.retention import Prunable, Retention
 from protocol.archive import Changes
 from protocol.errors import ThroughlineError
@@ -273,9 +273,10 @@ class Archive:
         records = await self._journal.read(self.position, BATCH_RECORDS)
         if not records:
             return 0
-        await self._store.apply(project(records))
+        for run in runs(records):
+            await self._store.apply(project(run))
+            self.position = run[-1].position
         self._hear_policy(records)
-        self.position = records[-1].position
         self.events += sum(record.entries for record in records)
         self._say_position()
         return len(records)
@@ -338,7 +339,8 @@ async def rebuild(journal: JournalReader, store: ArchiveStore, on_progress: Call
         if not records:
             break
         position = records[-1].position
-        await store.apply(project(records))
+        for run in runs(records):
+            await store.apply(project(run))
         events += sum(record.entries for record in records)
         on_progress(position, head)
     await store.redrop()

@@ -17,28 +17,43 @@ from typing import assert_never
 import structlog
 
 from actors import journey as journeys
-from actors import snapshots
+from actors import merging, snapshots
 from actors.alarms import DUE_MAX, HORIZON_MS, REFRESH_MS, Alarms
+from actors.belonging import Reload
 from actors.committing import Committer
 from actors.deciding import TimerDue
 from actors.fault import Fault
 from actors.gathering import Gathering
 from actors.journey import Journey
 from actors.lines import Line
-from actors.live import Given, Live, Population, following, heir, knowing, weight
-from actors.loading import ArchiveReader, load, reached
+from actors.live import Given, Live, Population, Step, following, heir, knowing, weight
+from actors.loading import ArchiveReader, load_whole, reached
 from actors.outlet import Outlet
 from actors.policies import Policies
 from actors.policy import Policy
-from actors.stepping import Later, step
+from actors.rehoming import Rehomings
+from actors.stepping import Later, step, take_in
+from protocol.commands import GiveCustomer
+from protocol.errors import Code
 from protocol.ids import customer_of
-from protocol.journal import Committed, Released, Skipped, Stale, Taken, Verdict
+from protocol.journal import (
+    Committed,
+    Released,
+    Skipped,
+    Stale,
+    Taken,
+    Unmergeable,
+    Unsettled,
+    Verdict,
+)
 from protocol.links import (
     AnyLink,
     Ask,
     CellIs,
     Elsewhere,
+    FamiliesAre,
     FencesRaised,
+    Heard,
     Input,
     ListWatched,
     Moved,
@@ -48,6 +63,8 @@ from protocol.links import (
     Quarantine,
     ReadCustomer,
     Refused,
+    Rehomed,
+    Settle,
     Settled,
     SnapshotTaken,
     TailIs,
@@ -56,7 +73,7 @@ from protocol.links import (
     WatchConversation,
     WatchList,
 )
-from protocol.shards import OWN_SCOPES, SHARD_SCOPES, scope_of
+from protocol.shards import OWN_SCOPES, SHARD_SCOPES, scope_of, shard_of
 
 _log = structlog.get_logger(__name__)
 
@@ -110,12 +127,18 @@ class Cell:
         self._alarms = Alarms()
         self._served_first = served_by
         self._served_by = {**served_by, **_served_by_gateways(policy)}
-        self._outlet = Outlet(self._served_by, self._refuse)
+        self._rehomings = Rehomings()
+        self._outlet = Outlet(self._served_by, self._refuse, self._rehomings.said)
         self._fronts: dict[str, Line] = {}
         """Gateways and channel hosts, by name: they hear of the policy from here."""
         self._committer = Committer(self._settled)
         self._generation = ""
         self._archive_line: Line | None = None
+        self._started = False
+        self._told: list[Unsettled] = []
+        """What customers have to take in of merges, as it was told before the start was over."""
+        self._checked: set[str] = set()
+        """Customers that are loaded anew for the sake of a message, which is the next that they are stepped with."""
         self._begun: dict[str, None] = {}
         """See `BEGUN_MAX`; the oldest first."""
         self._loads: set[asyncio.Task[None]] = set()
@@ -137,6 +160,9 @@ class Cell:
         await self._policy_told.wait()
         await reached(self._archive, raised.position)
         await self._refresh_alarms(self._now_ms())
+        self._started = True
+        told, self._told = self._told, []
+        self._hear_of(told)
 
     async def run(self) -> None:
         """Looks at the time until cancelled; raises what a load failed with."""
@@ -225,6 +251,7 @@ class Cell:
             case _:
                 if fresh:
                     self._outlet.watchers.forget(line.peer)
+                    self._rehomings.forget(line.peer)
                     line.send(CellIs(self._index, self._generation))
                     if self._policies.body:
                         line.send(PolicyIs(self._policy.version, self._policies.body))
@@ -241,8 +268,10 @@ class Cell:
     def received(self, line: Line, message: AnyLink) -> None:
         """One message, from whichever peer."""
         match message:
-            case Input() | Quarantine() | Ask() | Outcome() | WatchConversation() | ReadCustomer():
+            case Input() | Quarantine() | Ask() | Outcome() | WatchConversation() | ReadCustomer() | Settle():
                 self.inputs += 1
+                if self._rehomings.turns_away(line, message.customer, message):
+                    return
                 self._give(message.customer, Given(line, message), self._now_ms())
             case UnwatchConversation():
                 self._unwatch(message, line)
@@ -255,6 +284,10 @@ class Cell:
                 self._committer.received(message)
             case PoliciesAre():
                 self._learn(message)
+            case FamiliesAre():
+                self._hear_of(message.unsettled)
+            case Heard():
+                self._rehomings.heard(line, message.customer)
             case _:
                 raise AssertionError(f"a cell is not sent {type(message).__name__}")
 
@@ -273,6 +306,17 @@ class Cell:
         for line in self._fronts.values():
             line.send(PolicyIs(self._policy.version, self._policies.body))
         _log.info("cell.policy", version=self._policy.version)
+
+    def _hear_of(self, unsettled: Sequence[Unsettled]) -> None:
+        """Has the customers that this cell hosts take in what happened to them, also those that nobody asks for. In
+        dedicated placement whoever does not sit takes it in when it comes."""
+        if not self._started:
+            self._told += unsettled
+            return
+        for told in unsettled:
+            if shard_of(told.customer) in self._shards or self._population.get(told.customer) is not None:
+                settle = Settle(0, told.customer, told.other, told.turn, told.turn % 2 == 0)
+                self._give(told.customer, Given(None, settle), self._now_ms())
 
     # Mailbox
 
@@ -321,7 +365,7 @@ class Cell:
 
     def _unwatch(self, message: UnwatchConversation, line: Line) -> None:
         """Takes its place behind a watch that still waits for its journey."""
-        live = self._population.get(customer_of(message.conversation))
+        live = self._population.get(message.customer or customer_of(message.conversation))
         if live is not None and live.mailbox:
             live.wait(Given(line, message))
         else:
@@ -333,13 +377,22 @@ class Cell:
         task.add_done_callback(self._loaded)
 
     async def _load_and_step(self, live: Live) -> None:
-        journey, live.position = await load(live.customer, self._archive, self._committer.tail)
+        loaded = await load_whole(live.customer, self._archive, self._committer.tail)
+        journey, live.position = loaded.journey, loaded.position
         journeys.forget_old_keys(journey, self._policy, self._now_ms())
         live.journey = journey
         self.position = max(self.position, live.position)
         # What was listed before a step was refused still counts: its watchers have not heard of what came since.
         live.unlisted = tuple(dict.fromkeys((*live.unlisted, *(live.listed or ()))))
         self._outlet.relist(live, journey)
+        if (family := merging.family_of(journey)) is not None:
+            for member, turn in dict.fromkeys(family.left.values()):
+                # Whoever asks here for one that has left was told, or the one who should have told them is dead.
+                self._rehomings.tell(self._fronts.values(), Rehomed(0, member, member, turn))
+        for settling in loaded.settling:
+            take_in(live, settling, self._policy, self._now_ms())
+        if live.open is not None:
+            self._gathering.add(live)
         self._population.weigh(live, weight(journey))
         for conversation, delivery in journeys.attempting(journey):
             self._outlet.attempt(conversation, delivery, again=True)
@@ -357,12 +410,18 @@ class Cell:
     def _step(self, live: Live, given: Given, now_ms: int) -> bool:
         """False where it must wait for the open step's commit, since it is decided under another version."""
         had_open = live.open is not None
+        checked = bool(self._checked) and live.customer in self._checked
         try:
-            reply = step(live, given, self._outlet.watchers, self._policy, now_ms)
+            reply = step(live, given, self._outlet.watchers, self._policy, now_ms, checked=checked)
         except Later:
             assert live.open is not None
             live.open.sealed = True
             return False
+        except Reload:
+            self._reload(live)
+            return False
+        if checked:
+            self._checked.discard(live.customer)
         if live.open is not None and not had_open:
             self._gathering.add(live)
         self._outlet.reply(live, given, reply, self.position)
@@ -372,6 +431,15 @@ class Cell:
             if due_ms is not None and due_ms > now_ms:
                 self._alarms.set(live.customer, due_ms, now_ms)
         return True
+
+    def _reload(self, live: Live) -> None:
+        """Has it loaded anew, as soon as memory and journal agree; the message that asked for it waits at the head."""
+        if live.open is not None:
+            live.open.sealed = True
+        if live.gate is None:
+            live.journey = None
+            self._checked.add(live.customer)
+            self._load(live)
 
     # Committing
 
@@ -385,7 +453,7 @@ class Cell:
         match verdict:
             case Committed():
                 self._release(live, verdict.position, now_ms)
-            case Taken() | Released() | Skipped():
+            case Taken() | Released() | Unmergeable() | Skipped():
                 self._decide_again(live, verdict)
             case Stale():
                 self._give_up(live, verdict)
@@ -404,6 +472,8 @@ class Cell:
             self.position = position
         self.events += len(committed.entries)
         self._outlet.release(live, live.journey, committed, position)
+        if committed.family:
+            self._change_hands(live, committed)
         live.unsaved += len(committed.entries)
         # Grows by what came in; the next snapshot measures again.
         self._population.weigh(live, live.bytes + committed.bytes)
@@ -413,6 +483,30 @@ class Cell:
             self._work_off(live)
         if self._leaving:
             self._leave_quiet()
+
+    def _change_hands(self, live: Live, committed: Step) -> None:
+        """What watches and serves conversations that are another cell's from now on does so there."""
+        assert live.journey is not None
+        for taken in committed.family:
+            match taken.step:
+                case "give":
+                    # Rows of what was committed up to here, ahead of the other's.
+                    self._outlet.relist(live, live.journey)
+                    self._outlet.watchers.send_rows()
+                    for conversation in live.journey.kept:
+                        self._outlet.watchers.unwatch_all(conversation.id)
+                    self._outlet.dispatch.forget(live.customer)
+                    said = Rehomed(0, taken.customer, taken.other, taken.turn)
+                    self._rehomings.tell(self._fronts.values(), said)
+                    if self.on_left is not None:
+                        self._leaving.add(live.customer)
+                case "release":
+                    self._outlet.watchers.unwatch_of(committed.left)
+                    self._outlet.dispatch.forget_of(committed.left)
+                    said = Rehomed(0, taken.customer, taken.customer, taken.turn)
+                    self._rehomings.tell(self._fronts.values(), said)
+                case _:
+                    pass
 
     def _settled_down(self, live: Live, journey: Journey, now_ms: int) -> None:
         """Memory and journal agree for a moment: what shows the state as a whole is told now."""
@@ -430,7 +524,7 @@ class Cell:
         if self.on_left is None or self._population.get(outcome.customer) is not None:
             self._give(outcome.customer, Given(None, outcome), self._now_ms())
 
-    def _decide_again(self, live: Live, verdict: Taken | Released | Skipped) -> None:
+    def _decide_again(self, live: Live, verdict: Taken | Released | Unmergeable | Skipped) -> None:
         """The journal refused the step: forget the state, load it, and decide what was gated once more, in order."""
         gated = [g.given for step in (live.in_flight, live.open) if step is not None for g in step.gated]
         waiting = [*gated, *(live.mailbox or ())]
@@ -469,6 +563,10 @@ class Cell:
     # Leaving memory
 
     def _snapshot(self, live: Live, journey: Journey) -> None:
+        if merging.given_of(journey) is not None:
+            # Its position may be one that a resent give was answered with: what the other did in between is not in it.
+            live.unsaved = 0
+            return
         journeys.forget_old_keys(journey, self._policy, self._now_ms())
         body = snapshots.freeze(journey)
         self._population.weigh(live, weight(journey))
@@ -517,13 +615,18 @@ class Cell:
                 self._alarms.set(each.customer, journeys.next_due_ms(live.journey), now_ms)
 
 
-def _knowing(given: Given, verdict: Taken | Released | Skipped, customer: str) -> Given | Moved | Refused:
+def _knowing(given: Given, verdict: Taken | Released | Unmergeable | Skipped, customer: str) -> Given | Moved | Refused:
     """What becomes of an input now that the journal has refused a step with this verdict."""
     match verdict:
         case Taken():
             return knowing(given, verdict, customer)
         case Released():
             return heir(given, verdict)
+        case Unmergeable():
+            message = given.message
+            if isinstance(message, Ask) and isinstance(message.command, GiveCustomer):
+                return Refused(message.ref, Code.NOT_ALLOWED_NOW, verdict.reason, "other")
+            return given
         case Skipped():
             return given
         case _:

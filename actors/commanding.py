@@ -24,10 +24,12 @@ from protocol.commands import (
     DeclineHandoff,
     DismissFinding,
     EndReplay,
+    GiveCustomer,
     Join,
     LinkIdentity,
     MakeReport,
     MarkReplayed,
+    MergeCustomers,
     Move,
     OfferHandoff,
     Relate,
@@ -43,6 +45,7 @@ from protocol.commands import (
     TagInteraction,
     Take,
     UnlinkIdentity,
+    UnmergeCustomers,
     WithdrawHandoff,
 )
 from protocol.entities import Direction, Interaction, Status
@@ -142,6 +145,9 @@ def decide(
         case (
             LinkIdentity()
             | UnlinkIdentity()
+            | MergeCustomers()
+            | UnmergeCustomers()
+            | GiveCustomer()
             | CloseIdentityReview()
             | MarkReplayed()
             | BeginReplay()

@@ -111,6 +111,7 @@ class Committer:
             _encode(step.entries),
             step.released,
             step.inherits,
+            step.family,
         )
 
     async def _ask(self, make: Callable[[int], RaiseFences | ReadTail]) -> AnyLink:

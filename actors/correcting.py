@@ -99,22 +99,28 @@ def _split(state: Conversation, asked: Split, new: str, actor: str, policy: Poli
         reason="split off by an agent",
     )
     fresh = Conversation(id=new, customer=state.customer)
+    left = [interaction for interaction in state.interactions if interaction not in leaving]
+    return [
+        (state.id, corrected),
+        (new, opened),
+        *take_along(state, fresh, leaving, actor, policy, now_ms),
+        *elsewhere(state, left, actor, policy, now_ms),
+    ]
+
+
+def take_along(
+    state: Conversation, fresh: Conversation, leaving: Sequence[Interaction], actor: str, policy: Policy, now_ms: int
+) -> Events:
+    """The moves of these interactions to a conversation that was just opened, with what was said in them."""
     moved = _moves(state, fresh, leaving, actor, now_ms)
     came = [event.interaction for _, event in moved if isinstance(event, InteractionReceived)]
     numbers = dict(zip([i.number for i in leaving], [i.number for i in came], strict=True))
     # What was said in them is known where they are from now on: nobody asks for it again. It stays known here, too.
     said = _context(fresh, state, numbers, policy, now_ms, of_contacts=True, channel=came[-1].channel)
-    left = [interaction for interaction in state.interactions if interaction not in leaving]
-    return [
-        (state.id, corrected),
-        (new, opened),
-        *moved,
-        *((new, event) for event in said),
-        *_elsewhere(state, left, actor, policy, now_ms),
-    ]
+    return [*moved, *((fresh.id, event) for event in said)]
 
 
-def _elsewhere(state: Conversation, left: Sequence[Interaction], actor: str, policy: Policy, now_ms: int) -> Events:
+def elsewhere(state: Conversation, left: Sequence[Interaction], actor: str, policy: Policy, now_ms: int) -> Events:
     """The switch to a channel that is left, where the one we spoke on has gone with its contacts."""
     if not state.live or state.channel in {interaction.channel for interaction in left}:
         return []  # Nobody speaks any more where it is over.

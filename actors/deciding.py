@@ -19,11 +19,13 @@ from actors import (
     findings,
     handing_over,
     identifying,
+    merging,
     replaying,
+    unmixing,
     withdrawing,
 )
 from actors.conversation import Conversation
-from actors.decision import NOTHING, Decision, keyed, of_one, repeat, rules_of
+from actors.decision import NOTHING, Decision, keyed, of_one, repeat, rules_of, seen
 from actors.journey import CLOSED_MAX, Aside, Journey
 from actors.keeping import quarantine
 from actors.policy import Policy
@@ -34,6 +36,7 @@ from protocol.commands import (
     CloseIdentityReview,
     DismissFinding,
     EndReplay,
+    GiveCustomer,
     Join,
     LinkIdentity,
     MakeReport,
@@ -42,11 +45,13 @@ from protocol.commands import (
     ResolveFinding,
     Split,
     UnlinkIdentity,
+    UnmergeCustomers,
 )
 from protocol.entities import Status
 from protocol.errors import Code, Refusal
 from protocol.events import AnyEvent, ConversationClosed, ConversationWoken, DeliveryDead
 from protocol.identities import normalise
+from protocol.journal import GIVE, RELEASE, FamilyStep
 from protocol.links import Ask, Input, Outcome, Quarantine
 
 
@@ -67,15 +72,15 @@ def decide(state: Journey, given: AnyInput, policy: Policy, now_ms: int) -> Deci
                 return first(state, given, policy, now_ms)
             return perhaps_again(state, given, policy, now_ms)
         case Quarantine():
-            if (seen := state.once.get(given.key)) is None:
+            if (known := state.once.get(given.key)) is None:
                 return keyed(quarantine(state, given, policy, now_ms), given, state, policy)
-            return repeat(state.customer, seen) if seen.digest == given.digest else NOTHING
+            return repeat(state.customer, known) if known.digest == given.digest else NOTHING
         case Ask():
-            if (seen := state.once.get(given.key)) is None:
+            if (came := seen(state, given.key)) is None:
                 return keyed(_ask(state, given, policy, now_ms), given, state, policy)
-            if seen.digest != given.digest:
+            if came[1].digest != given.digest:
                 raise Refusal(Code.DIGEST_CONFLICT, "this command id came before with another command", ref=given.id)
-            return repeat(state.customer, seen)
+            return repeat(*came)
         case Outcome():
             conversation = state.conversation(given.conversation)
             if conversation is None:
@@ -116,13 +121,19 @@ def _asked(state: Journey, given: Ask, policy: Policy, now_ms: int) -> Decision:
             return _link(state, given, given.command, policy, now_ms)
         case UnlinkIdentity():
             return _unlink(state, given.command, given.actor, now_ms)
+        case GiveCustomer():
+            given_away = merging.give(state, given.command, given.actor, now_ms)
+            step = FamilyStep(GIVE, state.customer, given_away.to, given_away.turn)
+            return Decision([(state.customer, given_away)], family=[step])
+        case UnmergeCustomers():
+            return _release(state, given.command, given.actor, policy, now_ms)
         case CloseIdentityReview():
             closed = identifying.close_review(state, given.command, given.actor, now_ms)
             return Decision([(state.customer, closed)])
         case MarkReplayed() | BeginReplay() | EndReplay():
             aside = state.aside or Aside()
-            step = replaying.decide(given.command, given.actor, aside.replayed, aside.replaying, now_ms)
-            return Decision([(state.customer, step)])
+            replay = replaying.decide(given.command, given.actor, aside.replayed, aside.replaying, now_ms)
+            return Decision([(state.customer, replay)])
         case ApplyPolicy():
             return of_one(state.customer, applying.decide(state.customer, state.head, given, now_ms))
         case MakeReport() | ResolveFinding() | DismissFinding():
@@ -180,6 +191,14 @@ def _unlink(state: Journey, command: UnlinkIdentity, actor: str, now_ms: int) ->
     identity = normalise(command.identity)
     unlinked, keys = identifying.unlink(state, command, identity, actor, now_ms)
     return Decision([(state.customer, unlinked)], released=[(identity, keys)])
+
+
+def _release(state: Journey, command: UnmergeCustomers, actor: str, policy: Policy, now_ms: int) -> Decision:
+    """The release comes last: what was mixed is taken apart while it is one journey."""
+    moves, released = unmixing.release(state, command, actor, policy, now_ms)
+    step = FamilyStep(RELEASE, released.other, state.customer, released.turn)
+    # The key stays with this customer, of whom a repeat is asked.
+    return Decision([*moves, (state.customer, released)], family=[step], place=-1)
 
 
 def links(asked: Ask, identity: str) -> bool:

@@ -15,6 +15,7 @@ from actors.journey import Journey
 from actors.once import OnceKeys, Seen
 from actors.policy import Policy
 from protocol.events import AnyEvent, Once
+from protocol.journal import FamilyStep, MergeDue
 from protocol.links import Ask, Input, Quarantine
 
 
@@ -31,6 +32,10 @@ class Decision(Struct, frozen=True):
     """Identities that are the customer's no more, each with what whoever gets it next must know."""
     inherits: list[tuple[str, int]] = []
     """Those of `identities` that were released, and at which position: what was released with them is known."""
+    family: list[FamilyStep] = []
+    """The steps of merges that the events are."""
+    place: int = 0
+    """Which of the events carries the once-key, and is what a repeat is told of: mostly the first."""
     stray: str = ""
     """An identity the input was sent here for, and which is not the customer's; with `apart`, it is: but these do not
     say whose the input is."""
@@ -38,6 +43,8 @@ class Decision(Struct, frozen=True):
     repeats: tuple[str, int] | None = None
     why: tuple[int, str, str] | None = None
     """Code, field and reason of what went to quarantine."""
+    merge: MergeDue | None = None
+    """What a rule says is to be done, by whoever hears the answer."""
 
 
 NOTHING = Decision([])
@@ -50,14 +57,25 @@ def of_one(stream: str, events: list[AnyEvent]) -> Decision:
 
 def before(state: Journey, given: Input, key: int) -> tuple[str, Seen] | None:
     """What the key did: here, or at a former customer of an identity that is this one's now, or is about to be."""
-    if (seen := state.once.get(key)) is not None:
-        return state.customer, seen
+    if (came := seen(state, key)) is not None:
+        return came
     inherited = dict(identifying.disputes(state).inherited)
     for released in given.released:
         inherited |= identifying.keys_of(released)
     for customer, packed in inherited.items():
-        if (seen := OnceKeys(packed).get(key)) is not None:
-            return customer, seen
+        if (known := OnceKeys(packed).get(key)) is not None:
+            return customer, known
+    return None
+
+
+def seen(state: Journey, key: int) -> tuple[str, Seen] | None:
+    """What the key did here, or at a member."""
+    if (known := state.once.get(key)) is not None:
+        return state.customer, known
+    if state.disputes is not None and (family := state.disputes.family) is not None:
+        for id, member in family.members.items():
+            if (known := member.once.get(key)) is not None:
+                return id, known
     return None
 
 
@@ -68,11 +86,12 @@ def repeat(customer: str, seen: Seen, *, status: str = "repeat", why: tuple[int,
 
 
 def keyed(decision: Decision, given: Input | Quarantine | Ask | Once, state: Journey, policy: Policy) -> Decision:
-    """Puts the once-key on the first event, so that key and effect are journaled together; and the policy's version."""
+    """Puts the once-key on the first event (or the one at `place`), so that key and effect are journaled together; and
+    the policy's version."""
     if decision.events:
-        stream, first = decision.events[0]
+        stream, first = decision.events[decision.place]
         version = decided_under(state, decision, policy)
-        decision.events[0] = (
+        decision.events[decision.place] = (
             stream,
             msgspec.structs.replace(first, once=Once(given.key, given.digest), policy=version),
         )
@@ -80,8 +99,9 @@ def keyed(decision: Decision, given: Input | Quarantine | Ask | Once, state: Jou
 
 
 def decided_under(state: Journey, decision: Decision, policy: Policy) -> int:
-    """The version that a decision was made under: the newest, unless its conversation stays with an earlier one."""
-    if not policy.earlier:
+    """The version that a decision was made under: the newest, unless its conversation stays with an earlier one. What
+    concerns people, and several conversations on the way, is decided under the newest."""
+    if not policy.earlier or decision.family:
         return policy.version
     streams = dict.fromkeys(stream for stream, _ in decision.events)
     concerned = [conversation for conversation in map(state.conversation, streams) if conversation is not None]

@@ -4,11 +4,12 @@ What was written to a line may have been done even if the line's other end is ne
 that one who does not know it says `uncertain` in place of sending twice. What never left a line goes unmarked.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import msgspec
 
 from actors.lines import Line
+from protocol.ids import customer_of
 from protocol.links import DeliverNow
 
 
@@ -56,6 +57,11 @@ class Dispatch:
     def forget(self, customer: str) -> None:
         """The customer is another cell's from now on, and so are its attempts."""
         for effect in [effect for effect in self._under_way.values() if effect.customer == customer]:
+            self.settle(effect.delivery)
+
+    def forget_of(self, members: Collection[str]) -> None:
+        """These customers' conversations are not this cell's any more, whosever they were."""
+        for effect in [each for each in self._under_way.values() if customer_of(each.conversation) in members]:
             self.settle(effect.delivery)
 
     def _send(self, line: Line, effect: DeliverNow) -> None:

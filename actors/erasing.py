@@ -29,7 +29,19 @@ KEPT = frozenset(
         *("channel", "account", "direction", "queue", "owner", "previous", "kind", "evidence", "code", "status"),
         *("from_channel", "to_channel", "by", "rule", "key", "keys", "required", "missing", "sensitivity"),
         *("earlier", "came_from", "origins", "correction", "earlier_channel", "tagger"),
-        *("giver", "continuity", "name", "topic", "intent", "product_line", "segment", "team", "template", "protocol"),
+        *(
+            "members",
+            "giver",
+            "continuity",
+            "name",
+            "topic",
+            "intent",
+            "product_line",
+            "segment",
+            "team",
+            "template",
+            "protocol",
+        ),
     }
 )
 """Fields whose text is ours: ids we made, and words of the policy, of the settings and of people's work."""

@@ -19,6 +19,7 @@ from msgspec import Struct, msgpack
 from msgspec.structs import replace
 
 from actors.capturing import POLICY as BY_POLICY
+from actors.members import Family, Given
 from actors.rules.identity import IdentityRules
 from protocol.commands import CloseIdentityReview, LinkIdentity, UnlinkIdentity
 from protocol.entities import IdentityLink
@@ -32,7 +33,7 @@ from protocol.events import (
 )
 from protocol.identities import kind_of
 from protocol.ids import PSEUDO
-from protocol.journal import Released
+from protocol.journal import MergeDue, Released
 from protocol.links import Input
 
 if TYPE_CHECKING:
@@ -65,6 +66,12 @@ class Disputes(Struct, kw_only=True, frozen=True):
     """Conflicts that were noted, so that each is noted once: the identity, a space, and whose it is."""
     inherited: tuple[tuple[str, bytes], ...] = ()
     """By former customer of identities that are this one's now: the once-keys of what came for them."""
+    given: Given | None = None
+    """It is a member of another customer."""
+    turn: int = 0
+    """How often it gave itself to another, or was released again."""
+    family: Family | None = None
+    """Of those who are its members; changed in place."""
 
 
 _NO_DISPUTES = Disputes()
@@ -85,6 +92,8 @@ class Identified(Struct, frozen=True):
     inherits: list[tuple[str, int]] = []
     stray: str = ""
     apart: list[str] = []
+    merge: MergeDue | None = None
+    """What a rule says is to be done about one of the conflicts."""
 
 
 NOTHING_NEW = Identified()
@@ -127,12 +136,24 @@ def _facts(
             facts += _noted(state, given, claim, "", "weak", now_ms)
         elif claim.identity in disputes(state).parted:
             facts += _noted(state, given, claim, "", "unlinked", now_ms)
+    merge: MergeDue | None = None
     for identity, other in given.conflicts:
         if identity not in shared:
             claim = _claim(identity, given, rules)
             facts += _noted(state, given, claim, other, "merge" if claim.merges else "conflict", now_ms)
+            merge = merge or _due(state, given, claim, other, rules)
     assigned = [claim.identity for claim in links]
-    return Identified(facts, assigned, _inherited(given.released, assigned))
+    return Identified(facts, assigned, _inherited(given.released, assigned), merge=merge)
+
+
+def _due(state: "Journey", given: Input, claim: "_Claim", other: str, rules: IdentityRules) -> MergeDue | None:
+    """The merge that a rule asks for, of the customer who has the identity into this one."""
+    rule = rules.rule_for(claim.identity, claim.evidence, given.event.account)
+    known = disputes(state)
+    apart = {*(known.family.left if known.family else ()), *(customer for customer, _ in known.inherited)}
+    if claim.confidence < rule.merge_by_itself_at or other in apart or claim.identity in known.parted:
+        return None
+    return MergeDue(state.customer, other, claim.identity, claim.verified, rules.place_of(rule))
 
 
 class _Claim(Struct, frozen=True):
@@ -249,7 +270,11 @@ def unlink(
         raise Refusal(Code.NOT_ALLOWED_NOW, f"{identity} is not this customer's", field="identity")
     _check_reason(command.reason)
     unlinked = IdentityUnlinked(at_ms=now_ms, actor=actor, identity=identity, reason=command.reason)
-    return unlinked, msgpack.encode({**dict(disputes(state).inherited), state.customer: state.once.packed})
+    known, family = disputes(state), disputes(state).family
+    keys = {**dict(known.inherited), state.customer: state.once.packed}
+    if family is not None:
+        keys |= {id: member.once.packed for id, member in family.members.items()}
+    return unlinked, msgpack.encode(keys)
 
 
 def close_review(state: "Journey", command: CloseIdentityReview, actor: str, now_ms: int) -> IdentityReviewClosed:
@@ -302,6 +327,8 @@ def evolve(
             state.links = tuple(known for known in state.links if known.identity != event.identity)
             parted = (*_without(disputes(state).parted, event.identity), event.identity)
             state.disputes = replace(disputes(state), parted=parted[-PARTED_MAX:])
+            for member in state.disputes.family.members.values() if state.disputes.family else ():
+                member.identities = _without(member.identities, event.identity)
         case IdentityConflictFound():
             noted = (*disputes(state).noted, note(event.identity, event.other))
             state.disputes = replace(disputes(state), noted=noted[-NOTED_MAX:])

@@ -19,6 +19,7 @@ from actors import (
     handing_over,
     identifying,
     importing,
+    merging,
     recent,
 )
 from actors.carrying import Kept
@@ -27,6 +28,7 @@ from actors.conversation import evolve as evolve_conversation
 from actors.correlation import Glimpse, Past
 from actors.findings import Findings
 from actors.identifying import Disputes
+from actors.members import MIXED_MAX, Family, home_of
 from actors.once import OnceKeys, Seen
 from actors.policy import Policy
 from protocol.entities import IdentityLink
@@ -36,6 +38,10 @@ from protocol.events import (
     ConversationClosed,
     ConversationOpened,
     CustomerErased,
+    CustomerGiven,
+    CustomerMerged,
+    CustomerReleased,
+    CustomerReturned,
     FindingChanged,
     FindingCompared,
     FindingDismissed,
@@ -150,16 +156,23 @@ class Journey(Struct, kw_only=True, gc=False):
         return conversation.head if conversation else 0
 
 
-def evolve(state: Journey, stream: str, event: AnyEvent, encoded: bytes) -> Journey:
-    """Applies the next fact of `stream`, in place; `encoded` are its bytes."""
+def evolve(state: Journey, stream: str, event: AnyEvent, encoded: bytes, other: "Journey | None" = None) -> Journey:
+    """Applies the next fact of `stream`, in place; `encoded` are its bytes. `other` is who is merged into it by it."""
     if stream == state.customer:
         state.head += 1
-        _evolve_own(state, event, encoded)
+        if other is not None:
+            assert isinstance(event, CustomerMerged)
+            merging.join(state, other, event)
+        else:
+            _evolve_own(state, event, encoded)
     else:
         _evolve_in(state, stream, event, encoded)
     if (once := event.once) is not None:
-        number = 0 if stream == state.customer else int(stream[len(state.customer) + 1 :])
-        state.once.add(once.key, Seen(once.digest, event.at_ms // 1000, number, state.head_of(stream)))
+        home, keys = state.customer, state.once
+        if (family := merging.family_of(state)) is not None and (theirs := home_of(stream, home)) in family.members:
+            home, keys = theirs, family.members[theirs].once
+        number = 0 if stream == state.customer else int(stream[len(home) + 1 :])
+        keys.add(once.key, Seen(once.digest, event.at_ms // 1000, number, state.head_of(stream)))
     return state
 
 
@@ -175,6 +188,8 @@ def skip_to(state: Journey, stream: str, seq: int) -> None:
 def next_due_ms(state: Journey) -> int | None:
     """When a `TimerDue` next has something to decide."""
     due: list[int] = []
+    if merging.given_of(state) is not None:
+        return None  # It is another's to decide.
     for conversation in state.kept:
         if conversation.wake_at_ms:
             due.append(conversation.wake_at_ms)
@@ -192,12 +207,18 @@ def next_due_ms(state: Journey) -> int | None:
 
 def attempting(state: Journey) -> list[tuple[Conversation, str]]:
     """Deliveries under way: the conversation and the delivery's id."""
+    if merging.given_of(state) is not None:
+        return []
     return [(c, d.id) for c in state.kept for d in c.deliveries.values() if d.state == "attempting"]
 
 
 def forget_old_keys(state: Journey, policy: Policy, now_ms: int) -> None:
     """Drops once-keys past their time. Not a fact: every reader of the journal may forget at another moment."""
-    state.once.forget_before((now_ms - policy.once_keys_ms) // 1000)
+    before_s = (now_ms - policy.once_keys_ms) // 1000
+    state.once.forget_before(before_s)
+    if (family := merging.family_of(state)) is not None:
+        for member in family.members.values():
+            member.once.forget_before(before_s)
 
 
 def _evolve_own(state: Journey, event: AnyEvent, encoded: bytes) -> None:
@@ -221,6 +242,14 @@ def _evolve_own(state: Journey, event: AnyEvent, encoded: bytes) -> None:
                 aside.glimpse = Glimpse(event.tags, event.channel, event.at_ms)
         case InputQuarantined() | PolicyApplied() | PastImported():
             pass
+        case CustomerGiven():
+            merging.evolve_given(state, event)
+        case CustomerReleased():
+            merging.evolve_released(state, event)
+        case CustomerReturned():
+            merging.evolve_returned(state, event)
+        case CustomerMerged():
+            raise AssertionError(f"{event.other} is to be merged, and its state is not given")
         case ReportMade() | FindingOpened() | FindingChanged() | FindingCompared() | FindingDismissed():
             aside = _aside(state)
             aside.findings = aside.findings or Findings()
@@ -237,7 +266,7 @@ def _evolve_in(state: Journey, stream: str, event: AnyEvent, encoded: bytes) -> 
         assert isinstance(event, ConversationOpened), f"{type(event).__name__} for {stream}, which is not in memory"
         conversation = Conversation(id=stream, customer=state.customer)
         state.kept = (*state.kept, conversation)
-        state.opened += 1
+        _count(state, stream)
         if state.aside is not None and event.actor != importing.IMPORTED:
             state.aside.before, state.aside.before_count, state.aside.glimpse = b"", 0, None
     evolve_conversation(conversation, event, encoded)
@@ -245,6 +274,15 @@ def _evolve_in(state: Journey, stream: str, event: AnyEvent, encoded: bytes) -> 
         _retire(state, stream, event)
     elif not conversation.live and isinstance(event, InteractionTagged | InteractionMoved):
         _remember(state, conversation)
+
+
+def _count(state: Journey, opened: str) -> None:
+    family = merging.family_of(state)
+    member = family.members.get(home_of(opened, state.customer)) if family is not None else None
+    if member is None:
+        state.opened += 1
+    else:
+        member.opened += 1
 
 
 def _aside(state: Journey) -> Aside:
@@ -270,6 +308,9 @@ def _retire(state: Journey, closed: str, event: ConversationClosed) -> None:
             if packed := carrying.pack(leaving):
                 aside = _aside(state)
                 aside.left = (*aside.left, (leaving.id, packed))[-carrying.KEPT_MAX :]
+        if (family := merging.family_of(state)) is not None:
+            mixed = [each.id for each in state.kept if each.id in excess and _is_mixed(state, family, each)]
+            family.mixed = (*family.mixed, *mixed)[-MIXED_MAX:]
         state.kept = tuple(conversation for conversation in state.kept if conversation.id not in excess)
 
 
@@ -280,6 +321,14 @@ def _remember(state: Journey, closed: Conversation) -> None:
     if closed.tags is not None:
         about[closed.id] = Past(closed.id, closed.tags, closed.resolved_at_ms)
     _aside(state).remembered = tuple(about[id] for id in state.past if id in about)[-REMEMBERED_MAX:]
+
+
+def _is_mixed(state: Journey, family: Family, conversation: Conversation) -> bool:
+    """Whether it has contacts by identities of another home than its own, or that are forgotten."""
+    homes = {identity: id for id, member in family.members.items() for identity in member.identities}
+    own = home_of(conversation.id, state.customer)
+    forgotten = conversation.interaction_count > len(conversation.interactions)
+    return forgotten or any(homes.get(each.identity, state.customer) != own for each in conversation.interactions)
 
 
 def _closed_after(state: Journey, past: str, at_ms: int) -> bool:

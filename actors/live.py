@@ -12,13 +12,24 @@ from collections.abc import Callable, Sequence
 import msgspec
 from msgspec import Struct
 
+from actors.conversation import Conversation
 from actors.deciding import AnyInput, links
 from actors.journey import Journey
 from actors.lines import Line
 from protocol.errors import Code
 from protocol.events import AnyEvent
-from protocol.journal import Entry, Released, Taken
-from protocol.links import AnyFromCell, Ask, Input, Moved, ReadCustomer, Refused, UnwatchConversation, WatchConversation
+from protocol.journal import Entry, FamilyStep, MergeDue, Released, Taken
+from protocol.links import (
+    AnyFromCell,
+    Ask,
+    Input,
+    Moved,
+    ReadCustomer,
+    Refused,
+    Settle,
+    UnwatchConversation,
+    WatchConversation,
+)
 
 GRAIN = 64
 """Memory is weighed in grains of so many bytes, the last one full: nearly every journey then weighs less than 257,
@@ -26,7 +37,7 @@ which is an integer that CPython has anyway; a larger one takes 32 bytes."""
 STEP_BYTES_MAX = 4 * 1024 * 1024
 """An open step that is this large takes no more: what comes then waits in the mailbox for its commit."""
 
-Message = AnyInput | WatchConversation | UnwatchConversation | ReadCustomer
+Message = AnyInput | WatchConversation | UnwatchConversation | ReadCustomer | Settle
 """What a journey's mailbox takes."""
 
 
@@ -95,6 +106,7 @@ class Promise(Struct, frozen=True):
     seq: int
     owns: bool
     why: tuple[int, str, str] | None = None
+    merge: MergeDue | None = None
 
 
 class Gated(Struct, frozen=True, eq=False):
@@ -114,6 +126,11 @@ class Step(Struct, eq=False):
     identities: list[str] = []
     released: list[tuple[str, bytes]] = []
     inherits: list[tuple[str, int]] = []
+    family: list[FamilyStep] = []
+    left: list[str] = []
+    """Members that leave, with those that they brought."""
+    gone: list[Conversation] = []
+    """Conversations that it closed, too many of them at once for all to stay in memory."""
     gated: list[Gated] = []
     bytes: int = 0
     at_ms: int = 0

@@ -11,22 +11,29 @@ from actors import delivery as deliveries
 from actors.conversation import Conversation
 from actors.dispatch import Dispatch
 from actors.journey import Journey
+from actors.lines import Line
 from actors.live import Gated, Given, Live, Promise, Step
 from actors.stepping import Reply
 from actors.watching import Watchers
 from protocol.events import DeliveryAttempted, DeliveryDead, DeliveryFailed, DeliverySent, DeliveryUncertain
-from protocol.links import Answered, AnyFromCell, Outcome, Watched
+from protocol.links import Answered, AnyFromCell, Outcome, Rehomed, Watched
 
 
 class Outlet:
     """`served_by` says which kind of peer serves an account's deliveries; `refuse` takes the outcome of an attempt that
-    nobody serves."""
+    nobody serves, `rehomed` hears to whom it is said that a customer's affairs are another's."""
 
-    def __init__(self, served_by: Mapping[str, str], refuse: Callable[[Outcome], None]) -> None:
+    def __init__(
+        self,
+        served_by: Mapping[str, str],
+        refuse: Callable[[Outcome], None],
+        rehomed: Callable[[Line, Rehomed], None],
+    ) -> None:
         self.watchers = Watchers()
         self.dispatch = Dispatch(served_by)
         self._served_by = served_by
         self._refuse = refuse
+        self._rehomed = rehomed
 
     def reply(self, live: Live, given: Given, reply: Reply | None, position: int) -> None:
         """Sends `reply` when what it was decided on is committed: now, as of `position`, where nothing is under way.
@@ -37,7 +44,12 @@ class Outlet:
         if gate is not None:
             gate.gated.append(Gated(given, reply, len(gate.entries)))
         elif given.line is not None and reply is not None:
-            given.line.send(_kept(reply, position))
+            self._answer(given.line, reply, position)
+
+    def _answer(self, line: Line, reply: Reply, position: int) -> None:
+        if isinstance(reply, Rehomed):
+            self._rehomed(line, reply)
+        line.send(_kept(reply, position))
 
     def release(self, live: Live, journey: Journey, step: Step, position: int) -> None:
         """The step is committed at `position`: what was gated in it leaves."""
@@ -47,8 +59,10 @@ class Outlet:
                 self.watchers.update(live.customer, step.entries[sent : gated.after_entries])
                 sent = gated.after_entries
             if gated.reply is not None and gated.given.line is not None:
-                gated.given.line.send(_kept(gated.reply, position))
+                self._answer(gated.given.line, gated.reply, position)
         self.watchers.update(live.customer, step.entries[sent:] if sent else step.entries)
+        for conversation in step.gone:
+            self.watchers.relist(live, conversation, (live.listed or {}).get(conversation.id, ()))
         if step.effects:
             self._carry_out(journey, step)
         for entry in step.entries:
@@ -97,5 +111,5 @@ class Outlet:
 def _kept(reply: Reply, position: int) -> AnyFromCell:
     """A promise with its position filled in."""
     if isinstance(reply, Promise):
-        return Answered(reply.ref, reply.status, reply.stream, reply.seq, position, reply.owns, reply.why)
+        return Answered(reply.ref, reply.status, reply.stream, reply.seq, position, reply.owns, reply.why, reply.merge)
     return reply

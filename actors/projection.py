@@ -4,10 +4,11 @@
 
 `docs/data-model.md` explains the tables. Every event is a row of `event`, and one of a conversation's stream is its
 head; what else an event changes is below, table by table. Nothing is looked up: every value comes from the event and
-its place, so that the archive can be made anew from the journal at any time.
+its place, so that the archive can be made anew from the journal at any time. Where a customer's affairs change hands,
+rows of many records change at once: those records end a run (`runs`), and a store carries it out by whose ids they are.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, assert_never
 
 import msgspec
@@ -35,10 +36,11 @@ from actors.rows import (
     withheld_rows,
 )
 from protocol import events as ev
-from protocol.archive import Changes, EventRow, Head, Patch
+from protocol.archive import Changes, EventRow, Head, Patch, Rehoming
 from protocol.errors import ThroughlineError
 from protocol.ids import PSEUDO
 from protocol.journal import Record
+from protocol.shards import shard_of
 
 ACCOUNT_PREFIX = "account:"
 """Begins the pseudo-customer whose stream holds what an account quarantined before a sender was known."""
@@ -51,11 +53,24 @@ class UnreadableEvent(ThroughlineError):
 _entries = msgspec.msgpack.Decoder(list[tuple[str, int, ev.AnyEvent]]).decode
 
 
+def runs(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
+    """The records in runs, each to be projected and applied by itself."""
+    start = 0
+    for end, record in enumerate(records, start=1):
+        # Words that somebody wrote may look like it: then a run is shorter than it need be.
+        if b"CustomerGiven" in record.body or b"CustomerReleased" in record.body:
+            yield records[start:end]
+            start = end
+    if start < len(records):
+        yield records[start:]
+
+
 def project(records: Sequence[Record]) -> Changes:
-    """The changes of at least one record, in the journal's order. Raises `UnreadableEvent`."""
+    """The changes of a run of at least one record, in the journal's order. Raises `UnreadableEvent`."""
     events: list[EventRow] = []
     heads: dict[str, Head] = {}
     patches: list[Patch] = []
+    rehomed: list[Rehoming] = []
     for record in records:
         position, customer = record.position, record.customer
         for n, (stream, seq, event) in enumerate(entries_of(record)):
@@ -63,11 +78,20 @@ def project(records: Sequence[Record]) -> Changes:
             events.append((position, n, stream, seq, type(event).__name__, at_ms, event.actor, body))
             if stream == customer:
                 patches += _of_customer(Place(position, customer, stream, seq), event)
+                if isinstance(event, ev.CustomerGiven | ev.CustomerReleased):
+                    rehomed.append(_rehoming(position, event))
                 continue
             heads[stream] = (seq, at_ms, position, stream)
             if not _is_plain(event):
                 patches += _of_conversation(Place(position, customer, stream, seq), event)
-    return Changes(records[-1].position, events, list(heads.values()), coalesce(patches))
+    return Changes(records[-1].position, events, list(heads.values()), coalesce(patches), rehomed)
+
+
+def _rehoming(position: int, event: ev.CustomerGiven | ev.CustomerReleased) -> Rehoming:
+    if isinstance(event, ev.CustomerGiven):
+        return Rehoming(position, event.members, event.to, shard_of(event.to), None)
+    identities = [link.identity for link in event.links]
+    return Rehoming(position, event.members, event.other, shard_of(event.other), identities)
 
 
 def entries_of(record: Record) -> list[tuple[str, int, ev.AnyEvent]]:
@@ -114,7 +138,7 @@ def _merged(before: Patch, patch: Patch) -> Patch:
 def _of_customer(at: Place, event: ev.AnyEvent) -> Iterable[Patch]:
     """An event of the customer's own stream; the first one makes the customer."""
     if at.seq == 1 and not at.customer.startswith(ACCOUNT_PREFIX) and at.customer not in PSEUDO:
-        yield at.new("customer", at.customer, since_ms=event.at_ms)
+        yield at.new("customer", at.customer, since_ms=event.at_ms, merged_into="")
     yield from _contents(at, event)
 
 
@@ -286,6 +310,14 @@ def _contents(at: Place, event: ev.AnyEvent) -> Iterable[Patch]:
         case ev.IdentityReviewClosed():
             yield at.change("identity_review", at.customer, event.identity, event.other, **review_closed(event))
             yield action_row(at, event, "identity_review_closed", event.identity)
+        case ev.CustomerGiven():
+            yield action_row(at, event, "given", event.to)
+        case ev.CustomerMerged():
+            yield action_row(at, event, "merged", event.other)
+        case ev.CustomerReleased():
+            yield action_row(at, event, "released", event.other)
+        case ev.CustomerReturned():
+            yield action_row(at, event, "returned", event.other)
         case ev.InputQuarantined():
             yield quarantine_row(at, event)
         case ev.QuarantineReplayed():

@@ -20,6 +20,7 @@ from actors.journey import Journey
 from actors.keeping import conflict, keep
 from actors.knowing import Given
 from actors.labels import NO_TAGS
+from actors.merging import is_member
 from actors.policy import Policy
 from actors.tagging import tags_of, with_before
 from protocol.entities import Relation, Status, Tags
@@ -53,7 +54,7 @@ def perhaps_again(state: Journey, given: Input, policy: Policy, now_ms: int) -> 
     if known.stray:
         return Decision([], stray=known.stray, apart=known.apart)
     decision = conflict(state, given, policy, now_ms)
-    if not decision.events or came[0] == state.customer:
+    if not decision.events or came[0] == state.customer or is_member(state, came[0]):
         return decision
     # Kept where the identity is from now on: there the next of the kind will be looked for.
     events = [*decision.events, *((state.customer, event) for event in known.facts)]
@@ -192,7 +193,7 @@ def _decided(state: Journey, stream: str, decided: list[AnyEvent], known: Identi
     if known is NOTHING_NEW:
         return Decision(events)
     events += [(state.customer, event) for event in known.facts]
-    return Decision(events, identities=known.assigned, inherits=known.inherits)
+    return Decision(events, identities=known.assigned, inherits=known.inherits, merge=known.merge)
 
 
 def _activity(event: InboundEvent, data: ActivityArrived, tags: Tags | None, verified: bool, now_ms: int) -> AnyEvent:

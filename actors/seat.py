@@ -20,6 +20,7 @@ from protocol.links import (
     AnyToCell,
     Elsewhere,
     ForSitting,
+    Heard,
     Left,
     Release,
     Sitting,
@@ -116,7 +117,9 @@ class Seat:
             case WatchList() | UnwatchList():
                 self._cell.received(line, message)
             case UnwatchConversation():
-                self._let_in(customer_of(message.conversation), line, message)
+                self._let_in(message.customer or customer_of(message.conversation), line, message)
+            case Heard():
+                self._cell.received(line, message)
             case _:
                 assert isinstance(message, AnyToCell), message
                 self._let_in(message.customer, line, message)
@@ -247,7 +250,7 @@ class Seat:
 
 def _turn_away(line: Line, message: AnyToCell) -> None:
     match message:
-        case UnwatchConversation() | UnwatchList():
+        case UnwatchConversation() | UnwatchList() | Heard():
             """Whoever has left is watched no more."""
         case _:
             line.send(Elsewhere(message.ref))

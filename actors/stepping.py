@@ -9,21 +9,31 @@ from typing import assert_never
 import msgspec
 from msgspec import Raw
 
+from actors import belonging, deciding, merging, recent, telling
 from actors import conversation as conversations
-from actors import deciding, recent, telling
 from actors import journey as journeys
-from actors.conversation import RELISTING
+from actors.belonging import Reload
+from actors.conversation import RELISTING, Conversation
 from actors.deciding import TimerDue
 from actors.decision import Decision, decided_under
 from actors.journey import Journey
 from actors.lines import Line
 from actors.live import Given, Live, Promise, Step
+from actors.loading import Settling
 from actors.policy import Policy
 from actors.watching import Watchers
 from protocol.entities import CustomerView
 from protocol.errors import Code, Refusal
-from protocol.events import DeliveryAttempted, DeliveryDead, DeliveryFailed, DeliverySent, DeliveryUncertain
-from protocol.journal import Entry
+from protocol.events import (
+    ConversationClosed,
+    CustomerReleased,
+    DeliveryAttempted,
+    DeliveryDead,
+    DeliveryFailed,
+    DeliverySent,
+    DeliveryUncertain,
+)
+from protocol.journal import ADOPT, RETURN, Entry, FamilyStep
 from protocol.links import (
     AnyFromCell,
     Ask,
@@ -33,6 +43,7 @@ from protocol.links import (
     Quarantine,
     ReadCustomer,
     Refused,
+    Settle,
     Unlinked,
     UnwatchConversation,
     WatchConversation,
@@ -51,12 +62,19 @@ class Later(Exception):
     """The message is decided under another version of the policy than the open step was: once that is committed."""
 
 
-def step(live: Live, given: Given, watchers: Watchers, policy: Policy, now_ms: int) -> Reply | None:
+def step(
+    live: Live, given: Given, watchers: Watchers, policy: Policy, now_ms: int, *, checked: bool = False
+) -> Reply | None:
     """Steps a journey that is in memory with one message; returns the reply, None where nobody waits for one.
 
-    Raises `Later`, with nothing changed, where the message has to wait for the open step's commit."""
+    Raises, with nothing changed, `Later` where the message has to wait for the open step's commit, and `Reload` where
+    it has to wait for the journey to be loaded anew, unless that was done for it: `checked`."""
     journey, message = live.journey, given.message
     assert journey is not None
+    if journey.disputes is not None:
+        rehomed = belonging.elsewhere(journey, message, checked=checked)
+        if rehomed is not None:
+            return rehomed
     match message:
         case Input() | Quarantine() | Ask() | Outcome():
             try:
@@ -64,27 +82,59 @@ def step(live: Live, given: Given, watchers: Watchers, policy: Policy, now_ms: i
             except Refusal as exc:
                 return Refused(message.ref, exc.code, exc.message, exc.field)
             if decision.stray:
+                if not checked and not decision.apart:
+                    raise Reload  # Whose it is may have given itself to this customer.
                 return Unlinked(message.ref, decision.stray, journey.customer, decision.apart)
             stream, seq = _record(live, journey, decision, policy)
             # An outcome that came too late decides nothing and repeats nothing; it was heard, all the same.
             status = decision.status if decision.events or decision.repeats else "repeat"
-            return Promise(message.ref, status, stream, seq, _owns(journey, message), decision.why)
+            return Promise(message.ref, status, stream, seq, _owns(journey, message), decision.why, decision.merge)
         case WatchConversation():
             return _watch(journey, message, given.line, watchers)
         case UnwatchConversation():
             if given.line is not None:
                 watchers.unwatch(message.conversation, given.line)
             return None
+        case Settle():
+            return belonging.settle(journey, message, checked=checked)
         case ReadCustomer():
             return CustomerRead(message.ref, _customer_view(journey, message.channel, policy))
         case TimerDue():
+            if merging.given_of(journey) is not None:
+                return None
             _record(live, journey, deciding.decide(journey, message, policy, now_ms), policy)
             return None
         case _:
             assert_never(message)
 
 
-def _record(live: Live, journey: Journey, decision: Decision, policy: Policy) -> tuple[str, int]:
+def take_in(live: Live, settling: Settling, policy: Policy, now_ms: int) -> None:
+    """The first thing that a loaded journey does: what the journal says of merges that it has to know of."""
+    journey, told = live.journey, settling.told
+    assert journey is not None
+    if settling.released is not None:
+        back = merging.returned(settling.released, told, now_ms)
+        step = FamilyStep(RETURN, journey.customer, told.other, told.turn)
+        _record(live, journey, Decision([(journey.customer, back)], family=[step]), policy)
+        # Who watches lists has heard nothing of what the other did on the way: perhaps they stand where they stood.
+        since_ms = settling.released.at_ms
+        changed = [each for each in journey.kept if each.live or each.updated_at_ms >= since_ms]
+        live.listed = {each.id: _possible_lists(each) for each in changed}
+        live.unlisted = tuple(each.id for each in changed)
+        return
+    assert settling.other is not None
+    merged = merging.adopt(settling.other, told, now_ms)
+    step = FamilyStep(ADOPT, told.other, journey.customer, told.turn)
+    decision = Decision([(journey.customer, merged)], family=[step])
+    _record(live, journey, decision, policy, joining=settling.other)
+    # Their rows in lists have another customer from now on.
+    theirs = [each.id for each in settling.other.kept if each.live]
+    live.unlisted = tuple(dict.fromkeys((*live.unlisted, *theirs)))
+
+
+def _record(
+    live: Live, journey: Journey, decision: Decision, policy: Policy, joining: Journey | None = None
+) -> tuple[str, int]:
     """Applies a decision and puts it in the open step; returns the place of its first event, or of what it repeats."""
     if not decision.events:
         return decision.repeats or ("", 0)
@@ -93,20 +143,27 @@ def _record(live: Live, journey: Journey, decision: Decision, policy: Policy) ->
         live.open = Step(at_ms=decision.events[0][1].at_ms, policy=version)
     elif live.open.policy != version:
         raise Later
-    into, first = live.open, len(live.open.entries)
+    into, first, closing = live.open, len(live.open.entries), []
     for stream, event in decision.events:
         kind = type(event)
         if kind in RELISTING:
             _note_lists(live, journey, stream)
         if kind in EFFECTIVE:
             into.effects.append((stream, event))
+        if kind is ConversationClosed and decision.family:
+            closing += [each for each in journey.kept if each.id == stream]
         encoded = _encode(event)
-        journeys.evolve(journey, stream, event, encoded)
+        journeys.evolve(journey, stream, event, encoded, joining)
         into.entries.append(Entry(stream, journey.head_of(stream), Raw(encoded)))
         into.bytes += len(encoded)
     if decision.identities or decision.released:
         _assign(into, decision)
-    return into.entries[first].stream, into.entries[first].seq
+    if decision.family:
+        into.family += decision.family
+        into.gone += [each for each in closing if journey.conversation(each.id) is None]
+        into.left += [id for _, event in decision.events if isinstance(event, CustomerReleased) for id in event.members]
+    answer = into.entries[decision.place if decision.place < 0 else first + decision.place]
+    return answer.stream, answer.seq
 
 
 def _name_policy(journey: Journey, decision: Decision, policy: Policy) -> int:
@@ -140,6 +197,12 @@ def _note_lists(live: Live, journey: Journey, stream: str) -> None:
     listed = live.listed or {}
     noted = listed.get(stream, ())
     live.listed = {**listed, stream: (*noted, *(name for name in lists if name not in noted))}
+
+
+def _possible_lists(conversation: Conversation) -> tuple[str, ...]:
+    """Those it stands in while it is not done."""
+    owner = (f"owner:{conversation.owner}",) if conversation.owner else ()
+    return (f"customer:{conversation.customer}", f"queue:{conversation.queue}", *owner)
 
 
 def _watch(journey: Journey, asked: WatchConversation, line: Line | None, watchers: Watchers) -> AnyFromCell:

@@ -4,11 +4,12 @@ A conversation's watchers get every committed event; a list's watchers get rows 
 a conversation compare with in heartbeats, so that a lost frame shows.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from actors.conversation import Conversation, lists_of, summary
 from actors.lines import Line
 from actors.live import Live
+from protocol.ids import customer_of
 from protocol.journal import Entry
 from protocol.links import HeadsAre, ListChanged, Overflowed, Updated
 
@@ -48,6 +49,12 @@ class Watchers:
         for line in list(self._conversations.get(conversation, ())):
             self._remove(self._conversations, conversation, line)
         self._dirty.pop(conversation, None)
+
+    def unwatch_of(self, members: Collection[str]) -> None:
+        """These customers' conversations are another cell's from now on."""
+        for conversation in [each for each in self._conversations if customer_of(each) in members]:
+            self.unwatch_all(conversation)
+        self._dirty = {id: due for id, due in self._dirty.items() if customer_of(id) not in members}
 
     def watch_list(self, name: str, line: Line) -> None:
         """The line gets the list's changes from now on."""

@@ -33,17 +33,29 @@ Head = tuple[int, int, int, str]
 """A conversation's newest event: its seq, at_ms and position, and the conversation."""
 
 
+class Rehoming(Struct, frozen=True):
+    """The conversations of `members`, with their timers and deliveries, are `home`'s at `position`, whose shard is
+    `shard`: the first of them left, or came back. `identities` go along; None: all that the first of them has."""
+
+    position: int
+    members: list[str]
+    home: str
+    shard: int
+    identities: list[str] | None
+
+
 class Changes(Struct, frozen=True):
     """What a run of records changes, up to and with `position`.
 
     `events` are in the journal's order. `heads`, one a conversation, are the last word on its `head`, `updated_at_ms`
-    and `position`. No two `patches` are of one row.
+    and `position`. No two `patches` are of one row. `rehomed`, of the last record alone, follows all else.
     """
 
     position: int
     events: list[EventRow]
     heads: list[Head]
     patches: list[Patch]
+    rehomed: list[Rehoming] = []
 
 
 class StoredSnapshot(Struct, frozen=True):
@@ -60,6 +72,8 @@ class StoredEvent(Struct, frozen=True):
     stream: str
     seq: int
     body: bytes
+    n: int = 0
+    """Its place in its unit."""
 
 
 class Due(Struct, frozen=True):

@@ -152,6 +152,35 @@ class UnlinkIdentity(Command, kw_only=True, frozen=True, tag="unlink_identity"):
     reason: str = ""
 
 
+class MergeCustomers(Command, kw_only=True, frozen=True, tag="merge_customers"):
+    """Say that `other` is the same person: its conversations, identities and past are this customer's from then on.
+    Addressed to the customer that keeps its id. Undone by `unmerge_customers`."""
+
+    other: str
+    reason: str = ""
+
+
+class UnmergeCustomers(Command, kw_only=True, frozen=True, tag="unmerge_customers"):
+    """Say that `other`, which was merged into this customer, is somebody else: each interaction goes back with its own
+    identity. Addressed to the customer it was merged into."""
+
+    other: str
+    reason: str = ""
+
+
+class GiveCustomer(Command, kw_only=True, frozen=True, tag="give_customer"):
+    """Give `customer` to `to`: the first half of a merge. Addressed to `customer`; the server's own.
+
+    With `identity` it is by a rule of the policy, since both are said to have it: refused where it is not `customer`'s,
+    or where both have shown it to be theirs (`verified`: the other has)."""
+
+    customer: str
+    to: str
+    reason: str = ""
+    identity: str = ""
+    verified: bool = False
+
+
 class CloseIdentityReview(Command, kw_only=True, frozen=True, tag="close_identity_review"):
     """Say that the conflict over `identity` with the customer `other` (empty: nobody) needs nothing more, and why.
     Addressed to the customer for whom it was found; it is not found again."""
@@ -288,6 +317,9 @@ AnyCommand = (
     | Relate
     | LinkIdentity
     | UnlinkIdentity
+    | MergeCustomers
+    | UnmergeCustomers
+    | GiveCustomer
     | CloseIdentityReview
     | ReplayDelivery
     | MarkReplayed
@@ -313,5 +345,6 @@ SERVERS_OWN: dict[type[Command], str] = {
     MakeReport: "POST /v1/reports/context-loss/runs",
     ResolveFinding: "POST /v1/reports/context-loss/findings/{id}/resolve",
     DismissFinding: "POST /v1/reports/context-loss/findings/{id}/dismiss",
+    GiveCustomer: "the command merge_customers",
 }
 """What no client may ask for as a command, and of what each is a part."""

@@ -16,7 +16,7 @@ from msgspec import Raw, Struct
 from protocol.commands import AnyCommand
 from protocol.entities import ConversationSummary, ConversationView, CustomerView
 from protocol.inbound import InboundEvent
-from protocol.journal import Fence, Record, Released, Unit, Verdict
+from protocol.journal import Fence, MergeDue, Record, Released, Unit, Unsettled, Verdict
 
 
 class Link(Struct, array_like=True, frozen=True, tag_field="t"):
@@ -107,9 +107,10 @@ class WatchConversation(Link, frozen=True, tag=4):
 
 
 class UnwatchConversation(Link, frozen=True, tag=5):
-    """No one on this gateway watches it any more."""
+    """No one on this gateway watches it any more. `customer` is whose it is now, where its id does not say so."""
 
     conversation: str
+    customer: str = ""
 
 
 class WatchList(Link, frozen=True, tag=6):
@@ -147,8 +148,27 @@ class Outcome(Link, frozen=True, tag=9):
     reason: str = ""
 
 
+class Settle(Link, frozen=True, tag=10):
+    """Take in, before anything else, that `other` gave itself to `customer` or, with `back`, has released it: in that
+    turn, or with 0 in whichever. Answered when it is committed."""
+
+    ref: int
+    customer: str
+    other: str
+    turn: int
+    back: bool = False
+
+
+class Heard(Link, frozen=True, tag=11):
+    """To who said `Rehomed` of the customer: that was heard, and what is asked from here on is asked in knowing it."""
+
+    customer: str
+
+
 AnyToCell = (
-    Input
+    Settle
+    | Heard
+    | Input
     | Quarantine
     | Ask
     | WatchConversation
@@ -178,6 +198,8 @@ class Answered(Link, frozen=True, tag=20):
     owns: bool = False
     why: tuple[int, str, str] | None = None
     """Code, field and reason of an input that the cell put in quarantine."""
+    merge: MergeDue | None = None
+    """What the policy says is to be done about a conflict that the input raised; said again by the next one."""
 
 
 class Refused(Link, frozen=True, tag=21):
@@ -205,6 +227,16 @@ class Unlinked(Link, frozen=True, tag=35):
     identity: str
     customer: str
     apart: list[str] = []
+
+
+class Rehomed(Link, frozen=True, tag=36):
+    """Whose affairs `customer`'s are since this `turn` (see `FamilyStep`): ask there, and all that was asked after it.
+    What was asked before it is answered. Without a `ref` it answers nothing, and is told to all at once."""
+
+    ref: int
+    customer: str
+    home: str
+    turn: int
 
 
 class Updated(Link, frozen=True, tag=23):
@@ -303,6 +335,7 @@ class PolicyIs(Link, frozen=True, tag=33):
 
 AnyFromCell = (
     Overflowed
+    | Rehomed
     | PolicyIs
     | Elsewhere
     | Answered
@@ -372,6 +405,8 @@ class TailIs(Link, frozen=True, tag=52):
     ref: int
     archived: int
     records: list[Record]
+    unsettled: list[Unsettled] = []
+    """What the customer has to take in, in the order in which it happened."""
 
 
 class PoliciesAre(Link, frozen=True, tag=53):
@@ -381,7 +416,13 @@ class PoliciesAre(Link, frozen=True, tag=53):
     versions: list[tuple[int, bytes]]
 
 
-AnyFromJournal = FencesRaised | Settled | TailIs | PoliciesAre
+class FamiliesAre(Link, frozen=True, tag=54):
+    """To every cell: what customers have to take in. On a new line all of it; then each, right after its commit."""
+
+    unsettled: list[Unsettled]
+
+
+AnyFromJournal = FencesRaised | Settled | TailIs | PoliciesAre | FamiliesAre
 
 
 # Journal ↔ archive, cell → archive

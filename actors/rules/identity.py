@@ -43,6 +43,9 @@ class MatchRule(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """Percent from which an event links such an identity that nobody has."""
     merge_at: Annotated[int, Meta(ge=0, le=101)] = 101
     """Percent from which two customers who share such an identity are put forward as one person; over 100: never."""
+    merge_by_itself_at: Annotated[int, Meta(ge=0, le=101)] = 101
+    """Percent from which they are merged without a person's word; over 100: never. Never where both have shown the
+    identity to be theirs, nor where it is shared, nor after somebody took the two apart."""
 
     def __post_init__(self) -> None:
         """Raises `ValueError` for what could never hold, and says what to write instead."""
@@ -51,6 +54,8 @@ class MatchRule(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
                 raise ValueError(f"kinds: {kind!r} is no kind of identity: write {meant}")
         if self.merge_at < self.link_at:
             raise ValueError("merge_at lies under link_at: what is not sure enough to link does not make one of two")
+        if self.merge_by_itself_at < min(self.merge_at, 101):
+            raise ValueError("merge_by_itself_at lies under merge_at: what is not even put forward is not done either")
 
     def fits(self, identity: str, evidence: str, account: str) -> bool:
         """Whether it is for this identity."""
@@ -91,6 +96,11 @@ class IdentityRules(Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tru
     def rule_for(self, identity: str, evidence: str, account: str) -> MatchRule:
         """The first match rule that fits."""
         return next((rule for rule in self.match if rule.fits(identity, evidence, account)), ANY)
+
+    def place_of(self, rule: MatchRule) -> str:
+        """How a rule is named where it decides: `match-2` is the second."""
+        place = next((place for place, each in enumerate(self.match, start=1) if each is rule), 0)
+        return f"match-{place}"
 
     def is_shared(self, identity: str) -> bool:
         """Whether the identity is known to stand for several people."""

@@ -34,21 +34,22 @@ def snapshot(db: sqlite3.Connection, customer: str) -> StoredSnapshot | None:
 
 
 def events_of_customer(db: sqlite3.Connection, customer: str, after_position: int) -> list[StoredEvent]:
-    """The events after a position in all streams of a customer, in the journal's order."""
-    moved = "SELECT conversation FROM conversation WHERE customer = ? AND position > ?"
-    streams = [customer, *(row[0] for row in db.execute(moved, (customer, after_position)))]
+    """The events after a position in the customer's own stream and all conversations whose ids begin with it, whosever
+    they are now, in the journal's order."""
+    moved = "SELECT conversation FROM conversation WHERE conversation > ?1 || '-' AND conversation < ?1 || '.' "
+    streams = [customer, *(row[0] for row in db.execute(moved + "AND position > ?2", (customer, after_position)))]
     found = [row for stream in streams for row in _newest(db, stream, after_position)]
     found.sort()
-    return [StoredEvent(position, stream, seq, body.encode()) for position, _, stream, seq, body in found]
+    return [StoredEvent(position, stream, seq, body.encode(), n) for position, n, stream, seq, body in found]
 
 
 def events_of_stream(db: sqlite3.Connection, stream: str, after_seq: int, limit: int) -> list[StoredEvent]:
     """At most `limit` events of a stream after a seq, ascending."""
     rows = db.execute(
-        "SELECT position, stream, seq, body FROM event WHERE stream = ? AND seq > ? ORDER BY seq LIMIT ?",
+        "SELECT position, stream, seq, body, n FROM event WHERE stream = ? AND seq > ? ORDER BY seq LIMIT ?",
         (stream, after_seq, limit),
     )
-    return [StoredEvent(position, stream, seq, body.encode()) for position, stream, seq, body in rows]
+    return [StoredEvent(position, stream, seq, body.encode(), n) for position, stream, seq, body, n in rows]
 
 
 def due(db: sqlite3.Connection, shards: Sequence[int], before_ms: int, limit: int) -> list[Due]:
@@ -80,7 +81,7 @@ def conversations(
     """
     where, values = _listed(list)
     if customer:
-        where, values = [*where, "c.customer = ?"], [*values, customer]
+        where, values = [*where, "c.customer = ?"], [*values, root_of(db, customer)]
     if status:
         where, values = [*where, "c.status = ?"], [*values, status]
     if before is not None:
@@ -115,14 +116,31 @@ def messages_of(db: sqlite3.Connection, conversation: str, interaction: int) -> 
 
 
 def journey(db: sqlite3.Connection, customer: str) -> Row | None:
-    """A customer's row with `identities` and `conversations`, oldest first, each as `conversation` gives it."""
+    """A customer's row with `identities` and `conversations`, oldest first, each as `conversation` gives it, and the
+    `members` that were merged into it. Of a merged one: of whom it was merged into."""
+    customer = root_of(db, customer)
     row = next(_rows(db, "SELECT * FROM customer WHERE customer = ?", customer), None)
     if row is None:
         return None
+    row["members"] = members_of(db, customer)[1:]
     identities = _rows(db, "SELECT * FROM identity WHERE customer = ? ORDER BY position", customer)
     own = _rows(db, "SELECT * FROM conversation WHERE customer = ? ORDER BY opened_at_ms, conversation", customer)
     every = [found | _parts(db, found["conversation"]) for found in own]
     return row | {"identities": [*identities], "conversations": every}
+
+
+def root_of(db: sqlite3.Connection, customer: str) -> str:
+    """Whose the customer's affairs are: its own, or of whom it was merged into."""
+    row = db.execute("SELECT merged_into FROM customer WHERE customer = ?", (customer,)).fetchone()
+    return customer if row is None or not row[0] else str(row[0])
+
+
+def members_of(db: sqlite3.Connection, customer: str) -> list[str]:
+    """The customers whose affairs are this one's, itself the first."""
+    merged = db.execute(
+        "SELECT customer FROM customer WHERE merged_into = ? AND merged_into <> '' ORDER BY customer", (customer,)
+    )
+    return [customer, *(member for (member,) in merged)]
 
 
 def handoffs(db: sqlite3.Connection, conversation: str) -> list[Row]:
@@ -204,6 +222,9 @@ _REVIEWS = """
           FROM identity_review o WHERE closed_at_ms IS NULL) r
     LEFT JOIN identity i ON i.identity = r.identity
     WHERE coalesce(i.customer, '') <> r.customer
+      -- Nor whoever it was merged into.
+      AND coalesce(i.customer, '') <> coalesce((SELECT nullif(merged_into, '') FROM customer AS c
+                                                WHERE c.customer = r.customer), r.customer)
       AND (r.found_at_ms, r.customer, r.identity, r.other) < (:at, :c, :i, :o)
     ORDER BY r.found_at_ms DESC, r.customer DESC, r.identity DESC, r.other DESC LIMIT :limit"""
 
@@ -230,13 +251,21 @@ def streams_of(db: sqlite3.Connection, customer: str) -> tuple[set[str], set[str
 
 
 def mentions_of(db: sqlite3.Connection, customer: str) -> list[StoredEvent]:
-    """Events in others' streams that name the customer: a conflict over an identity of theirs, and what an account
-    quarantined that has one of their addresses in it."""
+    """Events in others' streams that name the customer: a conflict over an identity of theirs, what an account
+    quarantined that has one of their addresses in it, and of who was merged with them: the merge, its undoing, and what
+    they said in that one's conversations meanwhile."""
     places = db.execute(
         "SELECT stream, seq FROM action WHERE kind = 'identity_conflict' AND stream <> ?1 "
         "AND substr(detail, -length(?1)) = ?1",
         (customer,),
     ).fetchall()
+    merges = "SELECT stream, seq FROM action WHERE kind IN ('merged', 'released') AND detail = ? AND stream <> detail"
+    places += db.execute(merges, (customer,)).fetchall()
+    for origin, number in db.execute(_MOVED_HERE, (customer,)).fetchall():
+        said = "SELECT stream, seq FROM event WHERE stream = ? AND body ->> '$.interaction' = ?"
+        places += db.execute(said, (origin, number)).fetchall()
+        if number == 1:
+            places.append((origin, 1))  # Its subject is theirs.
     identities = db.execute("SELECT identity FROM identity WHERE customer = ?", (customer,)).fetchall()
     for address in (identity.partition(":")[2] for (identity,) in identities):
         if len(address) >= ADDRESS_MIN:
@@ -247,6 +276,11 @@ def mentions_of(db: sqlite3.Connection, customer: str) -> list[StoredEvent]:
         for place in dict.fromkeys(places)
     ]
     return [StoredEvent(position, stream, seq, body.encode()) for position, stream, seq, body in filter(None, found)]
+
+
+_MOVED_HERE = """
+    SELECT origin, origin_interaction FROM moved
+    WHERE conversation > ?1 || '-' AND conversation < ?1 || '.' AND NOT (origin > ?1 || '-' AND origin < ?1 || '.')"""
 
 
 def counts(db: sqlite3.Connection) -> dict[str, int]:
@@ -304,7 +338,8 @@ def _listed(name: str) -> tuple[list[str], list[Any]]:
         case "":
             return [], []
         case "customer":
-            return ["c.customer = ?"], [value]
+            home = "coalesce((SELECT nullif(merged_into, '') FROM customer WHERE customer = ?), ?)"
+            return [f"c.customer = {home}"], [value, value]
         case "queue" | "owner":
             of_work = f"SELECT conversation FROM work WHERE {kind} = ? AND status IN ('open', 'snoozed')"
             offered = "SELECT conversation FROM handoff WHERE offered_to = ? AND state = 'offered'"

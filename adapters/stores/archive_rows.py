@@ -16,9 +16,9 @@ from adapters.stores import archive_search
 from adapters.stores.archive_queries import HASH
 from adapters.stores.archive_schema import ARCHIVE, RETENTION_TABLES, TABLES
 from adapters.stores.connection import checkpoint, overwriting, transaction
-from protocol.archive import Changes, Patch
+from protocol.archive import Changes, Patch, Rehoming
 from protocol.events import PolicyApplied
-from protocol.ids import POLICY
+from protocol.ids import POLICY, customer_of
 from protocol.links import SnapshotTaken
 
 Key = tuple[str | int, ...]
@@ -39,6 +39,8 @@ def apply(db: sqlite3.Connection, changes: Changes) -> None:
             _write(db, shape, group, forgiving=forgiving)
         moved = db.executemany(_MOVE_HEAD, sorted(changes.heads, key=_conversation)).rowcount if changes.heads else 0
         _check_missing("conversation", len(changes.heads) - moved, forgiving=forgiving)
+        for rehoming in changes.rehomed:
+            _rehome(db, rehoming)
         db.execute("UPDATE meta SET value = ? WHERE key = 'position'", (changes.position,))
         db.execute("UPDATE meta SET value = value + ? WHERE key = 'events'", (len(changes.events),))
 
@@ -66,6 +68,10 @@ def erase(db: sqlite3.Connection, customer: str, changes: Changes) -> None:
                 db.executemany(sql, own)
             for sql in _ERASE_CUSTOMER:
                 db.execute(sql, {"customer": customer})
+            streams = {customer, *(stream for (stream,) in own)}
+            for position, _, stream, seq, kind, *_ in changes.events:
+                if stream not in streams:
+                    _erase_elsewhere(db, position, stream, seq, kind)
             bodies = [(body, stream, seq) for _, _, stream, seq, _, _, _, body in changes.events]
             db.executemany("UPDATE event SET body = ? WHERE stream = ? AND seq = ?", bodies)
             for shape, group in sorted(_by_shape(changes.patches).items()):
@@ -73,6 +79,23 @@ def erase(db: sqlite3.Connection, customer: str, changes: Changes) -> None:
             db.executemany(_MOVE_HEAD, changes.heads)
         archive_search.merge(db)
         checkpoint(db)
+
+
+def _erase_elsewhere(db: sqlite3.Connection, position: int, stream: str, seq: int, kind: str) -> None:
+    """What rows of another's stream have of one of the person's facts there, before its body goes."""
+    archive_search.forget_one(db, stream, seq)
+    # A load without it reads the events, which no longer say what it says.
+    db.execute("DELETE FROM snapshot WHERE customer IN (?, ?)", (stream, customer_of(stream)))
+    db.execute("DELETE FROM attachment WHERE conversation = ? AND seq = ?", (stream, seq))
+    if kind == "ContextSet":
+        key = db.execute("SELECT body ->> '$.key' FROM event WHERE stream = ? AND seq = ?", (stream, seq)).fetchone()[0]
+        for table in ("context_item", "context_value"):
+            sql = f"UPDATE {table} SET value = 'null' WHERE conversation = ? AND key = ? AND position = ?"
+            db.execute(sql, (stream, key, position))
+    elif kind in ("ConversationOpened", "MessageReceived", "AutomaticReplyReceived"):
+        said = "SELECT coalesce(body ->> '$.subject', '') FROM event WHERE stream = ? AND seq = ?"
+        sql = f"UPDATE conversation SET subject = '' WHERE conversation = ? AND subject = ({said})"
+        db.execute(sql, (stream, stream, seq))
 
 
 def reset(db: sqlite3.Connection, generation: str) -> None:
@@ -150,6 +173,33 @@ def attached(db: sqlite3.Connection, names: Set[str]) -> set[str]:
 def _meta(db: sqlite3.Connection, key: str) -> str | int:
     value: str | int = db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()[0]
     return value
+
+
+def _rehome(db: sqlite3.Connection, rehoming: Rehoming) -> None:
+    """Ids say which conversations are meant, so that nothing is looked up and a rebuild does the same."""
+    who, home, position = rehoming.members[0], rehoming.home, rehoming.position
+    values = {"home": home, "shard": rehoming.shard, "position": position}
+    for member in rehoming.members:
+        for sql in _REHOME:
+            db.execute(sql, {**values, "member": member})
+        into = "" if member == home else home
+        db.execute("UPDATE customer SET merged_into = ? WHERE customer = ?", (into, member))
+    if rehoming.identities is None:
+        db.execute("UPDATE identity SET customer = ?, position = ? WHERE customer = ?", (home, position, who))
+    else:
+        named = [(home, position, identity) for identity in rehoming.identities]
+        db.executemany("UPDATE identity SET customer = ?, position = ? WHERE identity = ?", named)
+
+
+# Ids of conversations, and of what is of them, begin with their first customer's and a hyphen; a full stop follows it.
+_RANGE = "> :member || '-' AND {0} < :member || '.'"
+_REHOME = (
+    "UPDATE conversation SET customer = :home, position = :position WHERE conversation "
+    + _RANGE.format("conversation"),
+    "UPDATE timer SET customer = :home, shard = :shard, position = :position WHERE stream " + _RANGE.format("stream"),
+    "UPDATE outbox SET customer = :home, shard = :shard, position = :position WHERE delivery "
+    + _RANGE.format("delivery"),
+)
 
 
 def _by_shape(patches: Sequence[Patch]) -> dict[Shape, list[Patch]]:

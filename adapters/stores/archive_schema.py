@@ -611,6 +611,12 @@ _KNOWN = (
     FROM event WHERE event.type = 'FieldMissing'""",
 )
 
+_MERGES = (
+    # Whose its affairs are, where they are not its own.
+    "ALTER TABLE customer ADD COLUMN merged_into TEXT NOT NULL DEFAULT ''",
+    "CREATE INDEX customer_by_merge ON customer (merged_into) WHERE merged_into <> ''",
+)
+
 ARCHIVE = Schema(
     name="archive",
     application_id=0x54684C61,  # "ThLa"
@@ -627,5 +633,6 @@ ARCHIVE = Schema(
         _FINDINGS,
         _CARRIED,
         _KNOWN,
+        _MERGES,
     ),
 )

@@ -58,6 +58,16 @@ def forget(db: sqlite3.Connection, stream: str) -> None:
     db.execute("DELETE FROM searchable WHERE stream = ?", (stream,))
 
 
+def forget_one(db: sqlite3.Connection, stream: str, seq: int) -> None:
+    """Takes one event out of the index; before its words go, in the same transaction."""
+    db.execute(
+        "INSERT INTO search (search, rowid, words) SELECT 'delete', id, words FROM said "
+        "WHERE id = (SELECT id FROM searchable WHERE stream = ? AND seq = ?)",
+        (stream, seq),
+    )
+    db.execute("DELETE FROM searchable WHERE stream = ? AND seq = ?", (stream, seq))
+
+
 def merge(db: sqlite3.Connection) -> None:
     """Makes one piece of the index, without the words of what was forgotten; reads and writes all of it."""
     db.execute("INSERT INTO search (search) VALUES ('optimize')")

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from adapters.stores.archive_queries import members_of, root_of
 from adapters.stores.connection import row_as_dict
 
 Before = tuple[int, int, int]
@@ -36,6 +37,7 @@ def timeline(
     """
     if not db.execute("SELECT 1 FROM customer WHERE customer = ?", (customer,)).fetchone():
         return None
+    streams = members_of(db, root_of(db, customer))
     joins, where, found = ["event AS e USING (stream)"], ["1"], "''"
     values: list[Any] = []
     if wanted.q:
@@ -54,12 +56,17 @@ def timeline(
         where, values = [*where, "(e.at_ms, e.position, e.n) < (?, ?, ?)"], [*values, *before]
     cursor = db.execute(
         f"SELECT e.position, e.n, stream, seq, e.type, e.at_ms, e.actor, coalesce({_CHANNEL}, '') AS channel, "
-        f"{found} AS found, {_TOLD} AS event FROM {_STREAMS} CROSS JOIN {' CROSS JOIN '.join(joins)} "
+        f"{found} AS found, {_TOLD} AS event FROM {_streams(len(streams))} CROSS JOIN {' CROSS JOIN '.join(joins)} "
         f"WHERE {' AND '.join(where)} ORDER BY e.at_ms DESC, e.position DESC, e.n DESC LIMIT ?",
-        (customer, customer, *values, limit),
+        (*streams, streams[0], *values, limit),
     )
     rows = [row_as_dict(cursor, row) for row in cursor.fetchall()]
     return [row | {"event": msgspec.json.decode(row["event"])} for row in rows]
+
+
+def _streams(own: int) -> str:
+    own_streams = " UNION ALL ".join(["SELECT ? AS stream", *["SELECT ?"] * (own - 1)])
+    return f"({own_streams} UNION ALL SELECT conversation FROM conversation WHERE customer = ?)"
 
 
 def searched(db: sqlite3.Connection) -> int:
@@ -83,7 +90,6 @@ def fts_query(q: str) -> str:
 _TERMS = re.compile(r'"([^"]+)"|([^\s"]+)')
 _TOLD = "CASE e.type WHEN 'InputQuarantined' THEN json_remove(e.body, '$.raw') ELSE e.body END"
 """Refused input itself is an operator's to look at, in quarantine."""
-_STREAMS = "(SELECT ? AS stream UNION ALL SELECT conversation FROM conversation WHERE customer = ?)"
 _CHANNEL = """coalesce(json_extract(e.body, '$.channel'), (
     SELECT interaction.channel FROM interaction
     WHERE interaction.conversation = stream AND interaction.interaction = json_extract(e.body, '$.interaction')))"""

@@ -164,6 +164,10 @@ def _told(event: AnyEvent) -> tuple[str, str]:
             return event.to_channel, f"from {event.from_channel}, continuity: {event.continuity}{missing}"
         case e.ActivityCarried():
             return event.channel, event.name
+        case e.CustomerGiven():
+            return "", f"to {event.to}"
+        case e.CustomerMerged() | e.CustomerReleased() | e.CustomerReturned():
+            return "", event.other
         case e.PastImported():
             return "", event.conversation
         case e.FactDropped():

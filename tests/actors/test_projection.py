@@ -167,6 +167,10 @@ SAMPLES: list[ev.AnyEvent] = [
         at_ms=AT_MS, identity="chat:x", other="cu2", kind="merge", evidence="login", verified=True
     ),
     ev.IdentityReviewClosed(at_ms=AT_MS, actor="agent:ann", identity="chat:y", other="cu2", reason="twins"),
+    ev.CustomerGiven(at_ms=AT_MS, actor="agent:ann", to="cu2", turn=1, members=["cu1"], reason="called"),
+    ev.CustomerMerged(at_ms=AT_MS, actor="agent:ann", other="cu3", turn=1, given_at=4, members=["cu3"]),
+    ev.CustomerReleased(at_ms=AT_MS, actor="agent:ann", other="cu3", turn=2, members=["cu3"]),
+    ev.CustomerReturned(at_ms=AT_MS, actor="agent:ann", other="cu2", turn=2, released_at=9),
     ev.InputQuarantined(
         at_ms=AT_MS,
         quarantine="cu1.1",
@@ -244,6 +248,10 @@ OWN = (
     ev.IdentityUnlinked,
     ev.IdentityConflictFound,
     ev.IdentityReviewClosed,
+    ev.CustomerGiven,
+    ev.CustomerMerged,
+    ev.CustomerReleased,
+    ev.CustomerReturned,
     ev.InputQuarantined,
     ev.QuarantineReplayed,
     ev.ReplayBegun,
@@ -433,6 +441,10 @@ WRITES: dict[type[ev.AnyEvent], dict[str, dict[str, Any] | None]] = {
         "identity_review": {"kind": "merge", "evidence": "login", "verified": 1, "closed_at_ms": None},
         "action": {"kind": "identity_conflict", "detail": "chat:x belongs to cu2"},
     },
+    ev.CustomerGiven: {"action": {"kind": "given", "detail": "cu2"}},
+    ev.CustomerMerged: {"action": {"kind": "merged", "detail": "cu3"}},
+    ev.CustomerReleased: {"action": {"kind": "released", "detail": "cu3"}},
+    ev.CustomerReturned: {"action": {"kind": "returned", "detail": "cu2"}},
     ev.IdentityReviewClosed: {
         "identity_review": {"closed_by": "agent:ann", "closed_at_ms": AT_MS, "reason": "twins"},
         "action": {"kind": "identity_review_closed", "detail": "chat:y"},
@@ -510,7 +522,9 @@ def test_a_resolved_conversation_no_longer_sleeps() -> None:
 def test_the_first_event_of_a_customers_stream_makes_the_customer() -> None:
     """An account's own stream is nobody's."""
     linked = record(_sample(ev.IdentityLinked), seq=1)
-    assert [p.values for p in project([linked]).patches if p.table == "customer"] == [{"since_ms": AT_MS}]
+    assert [p.values for p in project([linked]).patches if p.table == "customer"] == [
+        {"since_ms": AT_MS, "merged_into": ""}
+    ]
     refused = record(_sample(ev.InputQuarantined), seq=1, stream="account:mail")
     account = Record(5, "account:mail", AT_MS, [], 1, refused.body)
     assert [p for p in project([account]).patches if p.table == "customer"] == []

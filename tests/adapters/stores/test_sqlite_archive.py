@@ -58,7 +58,7 @@ async def test_the_first_versions_file_is_brought_up_to_date(tmp_path: Path) -> 
     archive = SqliteArchive(tmp_path / "archive.db")
     await archive.open()
     assert archive._db is not None
-    assert await archive._db.run(lambda db: db.execute("SELECT * FROM customer").fetchall()) == [("cu1", 5, 1)]
+    assert await archive._db.run(lambda db: db.execute("SELECT * FROM customer").fetchall()) == [("cu1", 5, 1, "")]
     assert await archive._db.run(archive_queries.handoffs, "cu1-1") == []
     await archive.close()
 

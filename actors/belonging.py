@@ -1,0 +1,81 @@
+"""Belonging: whether what was sent to a customer's cell is that customer's to answer, where merges have been. Pure.
+
+to one that gave itself away        `Rehomed`, but for what it did before: a repeat is answered by who did it
+of a member that has left           `Rehomed`: it has its affairs itself
+of something it may not have        the customer is loaded anew, once: then it knows what it has to take in
+heard of yet
+"""
+
+from actors.deciding import TimerDue
+from actors.decision import seen
+from actors.journey import Journey
+from actors.live import Message, Promise
+from actors.members import home_of
+from actors.merging import family_of, given_of
+from protocol.errors import Code
+from protocol.ids import conversation_of
+from protocol.inbound import DeliveryReport
+from protocol.links import (
+    Ask,
+    Input,
+    Outcome,
+    Refused,
+    Rehomed,
+    Settle,
+    UnwatchConversation,
+    WatchConversation,
+)
+
+
+class Reload(Exception):
+    """The message is about something that may have happened and is not known here: load the journey, and step again."""
+
+
+def elsewhere(journey: Journey, message: Message, *, checked: bool) -> Rehomed | None:
+    """Where the message belongs, if not here. Raises `Reload` unless that was done: `checked`."""
+    given, family = given_of(journey), family_of(journey)
+    if given is not None:
+        turn = journey.disputes.turn if journey.disputes is not None else 0
+        match message:
+            case TimerDue() | UnwatchConversation():
+                return None
+            case Settle(back=True) if not checked and (message.turn == 0 or message.turn > turn):
+                raise Reload
+            case Ask() if seen(journey, message.key) is not None:
+                return None
+            case _:
+                return Rehomed(message.ref, journey.customer, given.to, turn)
+    if family is not None and family.left and (stream := _conversation(message)):
+        home = home_of(stream, journey.customer)
+        if home in family.left and home not in family.members:
+            assert not isinstance(message, TimerDue | UnwatchConversation)
+            other, left = family.left[home]
+            return Rehomed(message.ref, other, other, left)
+    return None
+
+
+def settle(journey: Journey, message: Settle, *, checked: bool) -> Promise | Refused | Rehomed:
+    """The answer to who wants a give or a release taken in. Raises `Reload` unless that was done: `checked`."""
+    if message.back:
+        return Promise(message.ref, "repeat", journey.customer, journey.head, False)
+    family, other = family_of(journey), message.other
+    member = family.members.get(other) if family is not None else None
+    if member is not None and message.turn <= member.turn:
+        return Promise(message.ref, "committed", member.via, member.seq, False)
+    with_whom, left = family.left.get(other, ("", 0)) if family is not None else ("", 0)
+    if with_whom == other and left >= message.turn > 0:
+        return Rehomed(message.ref, other, other, left)
+    if not checked:
+        raise Reload
+    return Refused(message.ref, Code.NOT_ALLOWED_NOW, f"{other} is not merged into {journey.customer}", "other")
+
+
+def _conversation(message: Message) -> str:
+    """The conversation that a message names by itself; empty where it names none."""
+    match message:
+        case Ask() | WatchConversation() | Outcome():
+            return message.conversation
+        case Input(event=event) if isinstance(event.data, DeliveryReport):
+            return conversation_of(event.data.delivery)
+        case _:
+            return ""

@@ -1,0 +1,232 @@
+"""Merging: one customer becomes a member of another, and leaves again. Pure.
+
+    give      the customer's last fact for now: its affairs are another's      return    they are its own again
+    adopt     the other has all of it: conversations, identities, keys         release   what is its own leaves with it
+
+Nothing in history moves. What a member's state was is folded from its own streams up to the give; what happens in them
+afterwards changes the joined state, and after a release both can be folded from their streams alone.
+"""
+
+from copy import copy
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from actors import identifying, recent
+from actors.carrying import KEPT_MAX
+from actors.identifying import INHERITED_MAX
+from actors.members import LEFT_MAX, MIXED_MAX, Family, Given, Member, home_of
+from actors.once import OnceKeys
+from protocol.commands import GiveCustomer
+from protocol.errors import Code, Refusal
+from protocol.events import CustomerGiven, CustomerMerged, CustomerReleased, CustomerReturned
+from protocol.ids import PSEUDO
+from protocol.journal import Unsettled
+
+if TYPE_CHECKING:
+    from actors.journey import Aside, Journey
+
+REASON_MAX = 500
+"""Characters of a reason."""
+
+
+def family_of(state: "Journey") -> Family | None:
+    """The customer's members; None where it never had any."""
+    return state.disputes.family if state.disputes is not None else None
+
+
+def given_of(state: "Journey") -> Given | None:
+    """Into whom the customer was merged; None where its affairs are its own."""
+    return state.disputes.given if state.disputes is not None else None
+
+
+def is_member(state: "Journey", customer: str) -> bool:
+    """Whether that one's affairs are this one's."""
+    family = family_of(state)
+    return family is not None and customer in family.members
+
+
+# Deciding
+
+
+def give(state: "Journey", command: GiveCustomer, actor: str, now_ms: int) -> CustomerGiven:
+    """Raises `Refusal`."""
+    if state.customer != command.customer:
+        text = f"{command.customer} is merged into {state.customer} already"
+        if command.to != state.customer:
+            text += f": merge that one into {command.to}, or unmerge {command.customer} first"
+        raise Refusal(Code.NOT_ALLOWED_NOW, text, field="other")
+    _check_may_merge(state, command)
+    family = family_of(state)
+    return CustomerGiven(
+        at_ms=now_ms,
+        actor=actor,
+        to=command.to,
+        turn=identifying.disputes(state).turn + 1,
+        members=[state.customer, *(family.members if family else ())],
+        reason=command.reason,
+    )
+
+
+def _check_may_merge(state: "Journey", command: GiveCustomer) -> None:
+    if not state.head or ":" in state.customer or state.customer in PSEUDO:
+        raise Refusal(Code.NOT_FOUND, f"no customer {state.customer}", field="other")
+    if command.to == state.customer:
+        raise Refusal(Code.INVALID, "a customer is not merged into itself", field="other")
+    if len(command.reason) > REASON_MAX:
+        raise Refusal(Code.OVER_LIMIT, f"a reason has at most {REASON_MAX} characters", field="reason")
+    if command.identity:
+        link = next((link for link in state.links if link.identity == command.identity), None)
+        if link is None or (link.verified and command.verified) or command.to in _parted_from(state):
+            raise Refusal(Code.NOT_ALLOWED_NOW, "a person has to say whether they are one", field="identity")
+
+
+def _parted_from(state: "Journey") -> set[str]:
+    """Customers whom this one was one with, and is not any more."""
+    family = family_of(state)
+    left = set(family.left) if family is not None else set()
+    return left | {customer for customer, _ in identifying.disputes(state).inherited}
+
+
+def adopt(other: "Journey", told: Unsettled, now_ms: int) -> CustomerMerged:
+    """What follows from the give that `other` ends with."""
+    given, family = given_of(other), family_of(other)
+    assert given is not None, f"{other.customer} was not given to {told.customer}"
+    return CustomerMerged(
+        at_ms=now_ms,
+        actor=given.actor,
+        other=other.customer,
+        turn=told.turn,
+        given_at=told.position,
+        members=[other.customer, *(family.members if family else ())],
+        identities=list(other.identities),
+        reason=given.reason,
+    )
+
+
+def returned(released: CustomerReleased, told: Unsettled, now_ms: int) -> CustomerReturned:
+    """What follows from the release."""
+    return CustomerReturned(
+        at_ms=now_ms,
+        actor=released.actor,
+        other=told.other,
+        turn=released.turn,
+        released_at=told.position,
+        links=released.links,
+        inherited=released.inherited,
+    )
+
+
+# Evolving
+
+
+def evolve_given(state: "Journey", event: CustomerGiven) -> None:
+    """The customer's affairs are another's."""
+    given = Given(event.to, event.actor, event.reason)
+    state.disputes = replace(identifying.disputes(state), given=given, turn=event.turn)
+
+
+def evolve_returned(state: "Journey", event: CustomerReturned) -> None:
+    """They are its own again. The state was folded through what happened in its streams meanwhile."""
+    state.links = tuple(event.links)
+    family = family_of(state)
+    if family is not None:
+        for member in family.members.values():
+            member.identities = tuple(each for each in member.identities if state.has(each))
+    known = identifying.disputes(state)
+    inherited = tuple({**dict(known.inherited), **event.inherited}.items())[-INHERITED_MAX:]
+    state.disputes = replace(known, given=None, turn=event.turn, inherited=inherited)
+
+
+def join(state: "Journey", other: "Journey", event: CustomerMerged) -> None:
+    """`other`, as it gave itself, becomes part of `state`."""
+    for conversation in other.kept:
+        conversation.customer = state.customer
+    state.kept = (*other.kept, *state.kept)
+    # Which closed first, nobody remembers; those that are in memory are the last to be forgotten.
+    past = (*other.past, *state.past)
+    gone = tuple(id for id in past if state.conversation(id) is None)
+    state.past = (*gone, *(id for id in past if id not in gone))
+    state.links = (*state.links, *other.links)
+    state.aside = _joined_aside(state.aside, other.aside)
+    known, theirs = identifying.disputes(state), identifying.disputes(other)
+    parted = tuple(each for each in theirs.parted if each not in known.parted and not state.has(each))
+    noted = tuple(each for each in theirs.noted if each not in known.noted)
+    family, brought = known.family or Family(), theirs.family or Family()
+    of_members = {identity for member in brought.members.values() for identity in member.identities}
+    family.members[other.customer] = Member(
+        via=state.customer,
+        turn=event.turn,
+        given_at=event.given_at,
+        at_ms=event.at_ms,
+        seq=state.head,
+        opened=other.opened,
+        identities=tuple(each for each in other.identities if each not in of_members),
+        once=other.once,
+        parted=parted,
+        noted=noted,
+    )
+    family.members |= brought.members
+    family.mixed = (*brought.mixed, *family.mixed)[-MIXED_MAX:]
+    family.left = {id: left for id, left in family.left.items() if id not in event.members}
+    state.disputes = replace(
+        known,
+        parted=(*parted, *known.parted),
+        noted=(*noted, *known.noted),
+        inherited=tuple({**dict(theirs.inherited), **dict(known.inherited)}.items())[-INHERITED_MAX:],
+        family=family,
+    )
+
+
+def evolve_released(state: "Journey", event: CustomerReleased) -> None:
+    """The member and those that it brought leave, with what is theirs."""
+    known = identifying.disputes(state)
+    family = known.family
+    assert family is not None, f"{event.other} leaves {state.customer}, and never came"
+    gone = set(event.members)
+    own = state.customer
+    leaving = {link.identity for link in event.links}
+    state.kept = tuple(each for each in state.kept if home_of(each.id, own) not in gone)
+    state.past = tuple(id for id in state.past if home_of(id, own) not in gone)
+    state.links = tuple(link for link in state.links if link.identity not in leaving)
+    if state.aside is not None:
+        remembered = tuple(past for past in state.aside.remembered if home_of(past.conversation, own) not in gone)
+        state.aside.remembered = remembered
+        state.aside.left = tuple(each for each in state.aside.left if home_of(each[0], own) not in gone)
+    members = {id: member for id, member in family.members.items() if id in gone}
+    family.members = {id: member for id, member in family.members.items() if id not in gone}
+    stay = {id: left for id, left in family.left.items() if id not in gone}
+    left = {**stay, **dict.fromkeys(event.members, (event.other, event.turn))}
+    family.left = dict(list(left.items())[-LEFT_MAX:])
+    family.mixed = tuple(id for id in family.mixed if home_of(id, own) not in gone)
+    brought = {each for member in members.values() for each in (*member.parted, *member.noted)}
+    # Another's word may have been heard here in one of their conversations: repeats of it come to this customer.
+    keys = {id: since(member.once, members[event.other].at_ms) for id, member in members.items()}
+    state.disputes = replace(
+        known,
+        parted=tuple(each for each in known.parted if each not in brought),
+        noted=tuple(each for each in known.noted if each not in brought),
+        inherited=tuple({**dict(known.inherited), **keys}.items())[-INHERITED_MAX:],
+    )
+
+
+def since(once: OnceKeys, at_ms: int) -> bytes:
+    """The once-keys that came at that time or later."""
+    newer = OnceKeys(once.packed)
+    newer.forget_before(at_ms // 1000)
+    return newer.packed
+
+
+def _joined_aside(one: "Aside | None", other: "Aside | None") -> "Aside | None":
+    if one is None or other is None:
+        return copy(other) if one is None else one
+    joined = copy(one)
+    joined.replayed = (*other.replayed, *one.replayed)
+    joined.replaying = (*other.replaying, *one.replaying)
+    joined.remembered = tuple(sorted((*other.remembered, *one.remembered), key=lambda past: past.resolved_at_ms))
+    joined.left = (*other.left, *one.left)[-KEPT_MAX:]
+    for encoded in recent.events(other.before):
+        joined.before, joined.before_count = recent.add(joined.before, joined.before_count, encoded)
+    if other.glimpse is not None and (one.glimpse is None or one.glimpse.at_ms < other.glimpse.at_ms):
+        joined.glimpse = other.glimpse
+    return joined

@@ -1,0 +1,149 @@
+"""Unmixing: before a member leaves, what became mixed is taken apart, each contact by its own identity's home. Pure.
+
+    a member's conversation with contacts of others        those go to a new one of the customer it was merged into
+    another's conversation with contacts of the member     those go to a new one of the member
+
+What was said moves along, as when an agent splits a conversation; nothing that was journaled changes. Contacts that are
+no longer in memory cannot be looked at: their conversations are named.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from actors import correcting, delivery, identifying
+from actors.conversation import Conversation
+from actors.correcting import ORIGINS_MAX, Events
+from actors.members import Family, home_of
+from actors.merging import REASON_MAX, since
+from actors.policy import Policy
+from protocol.commands import UnmergeCustomers
+from protocol.entities import Interaction, Status
+from protocol.errors import Code, Refusal
+from protocol.events import (
+    AnyEvent,
+    ConversationClosed,
+    ConversationOpened,
+    ConversationResolved,
+    CustomerReleased,
+    OwnerChanged,
+)
+
+if TYPE_CHECKING:
+    from actors.journey import Journey
+
+WHY = "the customers were unmerged"
+
+
+def release(
+    state: "Journey", command: UnmergeCustomers, actor: str, policy: Policy, now_ms: int
+) -> tuple[Events, CustomerReleased]:
+    """The moves, and the release that follows them. Raises `Refusal`."""
+    family, other = identifying.disputes(state).family, command.other
+    member = family.members.get(other) if family is not None else None
+    if family is None or member is None:
+        text = f"{other} is not merged into {state.customer}"
+        raise Refusal(Code.NOT_ALLOWED_NOW, text, field="other")
+    if member.via != state.customer:
+        text = f"{other} was merged into {member.via}: unmerge that one first"
+        raise Refusal(Code.NOT_ALLOWED_NOW, text, field="other")
+    if len(command.reason) > REASON_MAX:
+        raise Refusal(Code.OVER_LIMIT, f"a reason has at most {REASON_MAX} characters", field="reason")
+    apart = _Apart(state, family, other, actor, policy, now_ms)
+    for conversation in state.kept:
+        apart.take(conversation)
+    keys = {state.customer: state.once, **{id: each.once for id, each in family.members.items()}}
+    released = CustomerReleased(
+        at_ms=now_ms,
+        actor=actor,
+        other=other,
+        turn=member.turn + 1,
+        members=apart.leaving,
+        links=[link for link in state.links if link.identity in apart.identities],
+        inherited={id: since(once, member.at_ms) for id, once in keys.items() if id not in apart.leaving},
+        unmoved=list(dict.fromkeys((*family.mixed, *apart.unmoved))),
+        reason=command.reason,
+    )
+    return apart.events, released
+
+
+class _Apart:
+    """Gathers the moves of one release."""
+
+    def __init__(self, state: "Journey", family: Family, other: str, actor: str, policy: Policy, now_ms: int) -> None:
+        self._state = state
+        self._actor = actor
+        self._policy = policy
+        self._now_ms = now_ms
+        self._since_ms = family.members[other].at_ms
+        self._other = other
+        self.leaving = family.with_all_of(other)
+        self.identities = {each for id in self.leaving for each in family.members[id].identities}
+        self._staying = {each for each in state.identities if each not in self.identities}
+        self._opened = {state.customer: state.opened, other: family.members[other].opened}
+        self.events: Events = []
+        self.unmoved: list[str] = []
+
+    def take(self, conversation: Conversation) -> None:
+        """Moves what is not where it belongs. What was over before the merge is history, whosever address it was."""
+        if not conversation.live and conversation.updated_at_ms < self._since_ms:
+            return
+        leaves = home_of(conversation.id, self._state.customer) in self.leaving
+        strangers = self._staying if leaves else self.identities
+        moving = [each for each in conversation.interactions if each.identity in strangers]
+        movable = [each for each in moving if len(each.origins) < ORIGINS_MAX]
+        if len(movable) < len(moving) or self._has_forgotten(conversation):
+            self.unmoved.append(conversation.id)
+        if movable:
+            self._move(conversation, movable, self._state.customer if leaves else self._other)
+
+    def _has_forgotten(self, conversation: Conversation) -> bool:
+        """Whether contacts that may be of the time since the merge are no longer in memory."""
+        kept = len(conversation.interactions)
+        return conversation.interaction_count > kept and conversation.updated_at_ms >= self._since_ms
+
+    def _move(self, conversation: Conversation, moving: Sequence[Interaction], to: str) -> None:
+        self._opened[to] += 1
+        fresh = Conversation(id=f"{to}-{self._opened[to]}", customer=to)
+        opened = ConversationOpened(
+            at_ms=self._now_ms,
+            actor=self._actor,
+            policy=self._policy.version,
+            customer=to,
+            queue=conversation.queue,
+            subject=conversation.subject,
+            reason=WHY,
+        )
+        self._say(fresh.id, opened)
+        self.events += correcting.take_along(conversation, fresh, moving, self._actor, self._policy, self._now_ms)
+        stays = [each for each in conversation.interactions if each not in moving]
+        if stays:
+            self.events += correcting.elsewhere(conversation, stays, self._actor, self._policy, self._now_ms)
+        else:
+            self._end(conversation, fresh.id)
+
+    def _end(self, conversation: Conversation, fresh: str) -> None:
+        """All of it goes: the new one stands as it stood, and this one is over when what it has to send has left."""
+        if conversation.owner:
+            self._say(fresh, OwnerChanged(at_ms=self._now_ms, actor=self._actor, owner=conversation.owner))
+        match conversation.status:
+            case Status.CLOSED:
+                self._say(fresh, ConversationClosed(at_ms=self._now_ms, actor=self._actor, reason=WHY))
+                return
+            case Status.RESOLVED:
+                close_at_ms = conversation.close_at_ms
+                resolved = ConversationResolved(
+                    at_ms=self._now_ms, actor=self._actor, close_at_ms=close_at_ms, reason=WHY
+                )
+                self._say(fresh, resolved)
+            case Status.OPEN | Status.SNOOZED:
+                pass
+        if delivery.in_line(conversation):
+            over: AnyEvent = ConversationResolved(
+                at_ms=self._now_ms, actor=self._actor, close_at_ms=self._now_ms, reason=WHY
+            )
+        else:
+            over = ConversationClosed(at_ms=self._now_ms, actor=self._actor, reason=WHY)
+        self._say(conversation.id, over)
+
+    def _say(self, stream: str, event: AnyEvent) -> None:
+        self.events.append((stream, event))
