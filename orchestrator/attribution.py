@@ -227,7 +227,7 @@ class Attribution:
         # A conflict is with what the journal has; a proposal of another customer may come to nothing.
         conflicts = [(i, c) for i, c in owner.items() if c != customer and i in self._known]
         if conflicts and not taken.sure:
-            self._make_sure(taken, conflicts)
+            self._make_sure(taken, [(i, c) for i, c in owner.items() if i in self._known])
             return
         unclaimed = [i for i in identities if i not in owner]
         taken.proposal = followed
@@ -242,11 +242,11 @@ class Attribution:
         mine = [i for i in identities if owner.get(i, customer) == customer]
         self._ask(taken, customer, mine, conflicts, [i for i in mine if i not in self._known])
 
-    def _make_sure(self, taken: Taken, conflicts: list[tuple[str, str]]) -> None:
-        """Asks the store once more: memory has not heard of what was unlinked, and people read of a conflict. The event
-        must not overtake those that are still under way to whom memory named."""
+    def _make_sure(self, taken: Taken, known: list[tuple[str, str]]) -> None:
+        """Asks the store once more: memory has not heard of what was unlinked or merged, and people read of a conflict.
+        The event must not overtake those that are still under way to whom memory named."""
         taken.sure = True
-        first, *others = [self._return(identity, customer) for identity, customer in conflicts]
+        first, *others = [self._return(identity, customer) for identity, customer in known]
         for other in others:
             _join(other.last, first.last)
         self._hold(taken, first)

@@ -3,6 +3,8 @@
 Routes by customer, numbers questions, and asks again whatever a cell has not answered when that cell comes back as a
 new life. Questions of one customer keep their order, also when they are asked again.
 
+A merged customer's questions go to whom it was merged into (`homes.py`), also those that its own cell turned away.
+
 Pooled, a customer's shard names its cell. Dedicated, `Places` knows which one it has: while it has none its questions
 wait (`homeless.py`), and what is unanswered goes with it to where it sits next.
 """
@@ -10,6 +12,7 @@ wait (`homeless.py`), and what is unanswered goes with it to where it sits next.
 import asyncio
 import contextlib
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 import msgspec
@@ -17,29 +20,37 @@ import msgspec
 from actors.fault import Fault
 from actors.lines import Line
 from orchestrator.homeless import Asked, Done, Homeless, Reply
+from orchestrator.homes import Homes
 from protocol.errors import Code, Refusal
-from protocol.inbound import InboundEvent
+from protocol.ids import conversation_of, customer_of
+from protocol.inbound import DeliveryReport, InboundEvent
 from protocol.links import (
     Answered,
     AnyLink,
     AnyToCell,
+    Ask,
     CellIs,
     CustomerRead,
     DeliverNow,
     Elsewhere,
     ForSitting,
     HeadsAre,
+    Heard,
     Input,
     ListChanged,
     ListWatched,
     Moved,
+    Outcome,
     Overflowed,
     PolicyIs,
     Refused,
+    Rehomed,
+    Settle,
     Unlinked,
     UnwatchConversation,
     UnwatchList,
     Updated,
+    WatchConversation,
     Watched,
     WatchList,
 )
@@ -96,8 +107,10 @@ class Cells:
         """By cell: customers that left it, the newest last. Should it die, its last words on them may be lost."""
         self._nobody = (None, self._late)
         self._places = places
-        self.cell_of: Callable[[str], int] = places.cell_of if places is not None else _by_shard(count)
-        """The index of the cell that hosts the customer."""
+        self._place: Callable[[str], int] = places.cell_of if places is not None else _by_shard(count)
+        self._homes = Homes()
+        self._origin: dict[int, str] = {}
+        """By ref, of questions that were asked of another customer than they were meant for: for whom."""
         self._ref = 0
         self.fault = Fault()
         self._all_open = asyncio.Event()
@@ -136,6 +149,14 @@ class Cells:
             return self._places.unreachable()
         return [f"cell {index}" for index in self._lines if not self.is_open(index)]
 
+    def cell_of(self, customer: str) -> int:
+        """The index of the cell that hosts the customer, or whom it was merged into."""
+        return self._place(self.home_of(customer))
+
+    def home_of(self, customer: str) -> str:
+        """Whose the customer's affairs are, as far as was heard."""
+        return self._homes.of(customer) if customer in self._homes else customer
+
     def is_open(self, index: int) -> bool:
         """Whether that cell can be reached now."""
         line = self._lines.get(index)
@@ -162,9 +183,10 @@ class Cells:
 
     def send(self, customer: str, message: AnyToCell) -> None:
         """Tells a customer's cell; lost if the cell is replaced, so for what a new cell need not know."""
-        line = self._lines.get(self.cell_of(customer))
+        home = self.home_of(customer)
+        line = self._lines.get(self._place(home))
         if line is not None:
-            line.send(message)
+            line.send(message if home == customer else _to(message, home))
 
     def tell_all(self, message: AnyToCell) -> None:
         """Tells every cell, likewise."""
@@ -173,7 +195,10 @@ class Cells:
 
     def ask(self, customer: str, make: Callable[[int], AnyToCell], done: Done) -> None:
         """Asks a customer's cell; `make` gets the question's ref, `done` the reply, exactly once."""
-        index = self.cell_of(customer)
+        if customer in self._homes:
+            self._ask_home(customer, make, done)
+            return
+        index = self._place(customer)
         if index != NOWHERE:
             self.ask_cell(index, make, done)
         else:
@@ -181,8 +206,11 @@ class Cells:
 
     def inputs_under_way(self, customer: str) -> list[InboundEvent]:
         """The events that a customer's cell was asked and has not answered. Looks through all there are."""
-        asked = [question for asked in self._asked.values() for question, _ in _of(customer, asked).values()]
-        asked += [question for question, _ in self._homeless.of(customer)]
+        whose = {customer, self.home_of(customer)}
+        asked = [
+            question for asked in self._asked.values() for each in whose for question, _ in _of(each, asked).values()
+        ]
+        asked += [question for each in whose for question, _ in self._homeless.of(each)]
         return [question.event for question in asked if isinstance(question, Input)]
 
     def ask_cell(self, index: int, make: Callable[[int], AnyToCell], done: Done) -> None:
@@ -199,6 +227,40 @@ class Cells:
         self._ref += 1
         self._homeless.add(customer, {self._ref: (make(self._ref), done)})
         self._places.look_for(customer)
+
+    def _ask_home(self, customer: str, make: Callable[[int], AnyToCell], done: Done) -> None:
+        """Asks whose the customer's affairs are; the first time behind a word on each merge on the way there."""
+        path = self._homes.path(customer)
+        home = path[-1][1].customer if path else customer
+        for member, known in path:
+            if not known.told:
+                known.told = True
+                self._tell_home(member, known.customer, known.turn, home)
+
+        def question(ref: int) -> AnyToCell:
+            if home == customer:
+                return make(ref)
+            self._origin[ref] = customer
+            return _to(make(ref), home)
+
+        index = self._place(home)
+        if index != NOWHERE:
+            self.ask_cell(index, question, done)
+        else:
+            self._ask_homeless(home, question, done)
+
+    def _tell_home(self, member: str, home: str, turn: int, root: str) -> None:
+        if home not in (member, root):
+            return  # It gave itself on since: it had taken the member in before.
+
+        def settle(ref: int) -> AnyToCell:
+            return Settle(ref, home, "" if home == member else member, turn, home == member)
+
+        index = self._place(home)
+        if index != NOWHERE:
+            self.ask_cell(index, settle, _ignore)
+        else:
+            self._ask_homeless(home, settle, _ignore)
 
     async def call(self, customer: str, make: Callable[[int], AnyToCell], *, timeout_s: float = 30.0) -> Reply:
         """Asks and waits. Raises `Refusal` (`TIMED_OUT`) after `timeout_s`; what was asked may still happen."""
@@ -248,8 +310,13 @@ class Cells:
         match message:
             case Answered() | Refused() | Moved() | Unlinked() | Watched() | CustomerRead() | ListWatched():
                 # A cell that is gone may still be heard of: its customers' questions were taken from it.
-                _, done = self._asked.get(self._indexes[line.peer], _NOTHING).pop(message.ref, self._nobody)
+                asked, done = self._asked.get(self._indexes[line.peer], _NOTHING).pop(message.ref, self._nobody)
+                meant = self._origin.pop(message.ref, None) if self._origin and asked is not None else None
+                if meant is not None and isinstance(message, Unlinked):
+                    message = msgspec.structs.replace(message, customer=meant)
                 done(message)
+            case Rehomed():
+                self._rehomed(self._indexes[line.peer], line, message)
             case Updated():
                 self.on_updated(message)
             case HeadsAre():
@@ -271,6 +338,50 @@ class Cells:
                 self._elsewhere(self._indexes[line.peer], message.ref)
             case _:
                 raise AssertionError(f"a cell does not say {type(message).__name__}")
+
+    # Merges
+
+    def _rehomed(self, index: int, line: Line, said: Rehomed) -> None:
+        """A customer's affairs are another's, or its own again. What was asked before is answered; what is not goes on
+        to where it belongs, in order."""
+        customer = said.customer
+        news = self._homes.learn(customer, said.home, said.turn)
+        asked = self._asked.get(index, {})
+        taken = {said.ref: asked.pop(said.ref)} if said.ref in asked else {}
+        if said.home != customer:
+            line.send(Heard(customer))
+            for other in self._asked:
+                taken |= self._taken_from(other, customer)
+            taken |= self._homeless.take(customer)
+        else:
+            taken |= self._about(customer)
+        for ref, (question, done) in sorted(taken.items()):
+            meant = self._origin.pop(ref, customer)
+            if not isinstance(question, Settle):
+                self._ask_home(meant, partial(_asked_of, question, meant), done)
+            elif done is not _ignore:
+                done(Refused(ref, Code.NOT_ALLOWED_NOW, f"{customer} has changed hands since", "customer"))
+        if news:
+            self._say_moved(customer)
+
+    def _about(self, member: str) -> Asked:
+        """Takes from all cells what they were asked for one who is no member any more."""
+        found: Asked = {}
+        left = {member, *self._homes.members_of(member)}
+        for asked in self._asked.values():
+            taken = {
+                ref: each for ref, each in asked.items() if self._origin.get(ref) in left or _named(each[0]) in left
+            }
+            for ref in taken:
+                del asked[ref]
+            found |= taken
+        return found
+
+    def _say_moved(self, customer: str) -> None:
+        """Of the customer, and of its members: who watches them asks again."""
+        self.on_moved(customer)
+        for member in self._homes.members_of(customer) if len(self._homes) else ():
+            self.on_moved(member)
 
     # The policy
 
@@ -343,13 +454,15 @@ class Cells:
         asked = self._homeless.take(customer)
         line = self._lines[index]
         self._name_sitting(index)
-        for _, (question, done) in sorted(asked.items()):
+        for ref, (question, done) in sorted(asked.items()):
             self._ref += 1
             question = _again(question, self._ref)
+            if (meant := self._origin.pop(ref, None)) is not None:
+                self._origin[self._ref] = meant
             self._asked[index][self._ref] = (question, done)
             if line is not None:
                 line.send(question)
-        self.on_moved(customer)
+        self._say_moved(customer)
 
     def _name_sitting(self, index: int) -> None:
         line = self._lines[index]
@@ -380,8 +493,8 @@ class Cells:
     def _look_after_left(self, index: int) -> None:
         """Who watches a customer that left this cell asks again, unless it did so where the customer sits now."""
         for customer in self._left.pop(index, {}):
-            if self.cell_of(customer) == NOWHERE:
-                self.on_moved(customer)
+            if self._place(customer) == NOWHERE:
+                self._say_moved(customer)
 
     def _taken_from(self, index: int, customer: str) -> Asked:
         """The customer's questions to that cell, which are no longer the cell's."""
@@ -399,6 +512,34 @@ def _again(question: AnyToCell, ref: int) -> AnyToCell:
     return msgspec.structs.replace(question, ref=ref)
 
 
+def _asked_of(question: AnyToCell, customer: str, ref: int) -> AnyToCell:
+    return _again(_to(question, customer), ref)
+
+
+def _to(question: AnyToCell, customer: str) -> AnyToCell:
+    """The question as it is asked of another customer, whose affairs these are."""
+    match question:
+        case Input():
+            return msgspec.structs.replace(question, customer=customer, proposed=False)
+        case WatchList() | UnwatchList() | Heard():
+            return question
+        case _:
+            return msgspec.structs.replace(question, customer=customer)
+
+
+def _named(question: AnyToCell) -> str:
+    """Whose the conversation was when it began that another customer is asked about; empty where there is none."""
+    match question:
+        case WatchConversation() | Ask() | Outcome():
+            conversation = question.conversation
+        case Input(event=event) if isinstance(event.data, DeliveryReport):
+            conversation = conversation_of(event.data.delivery)
+        case _:
+            return ""
+    home = customer_of(conversation)
+    return home if home != question.customer else ""
+
+
 def _by_shard(count: int) -> Callable[[str], int]:
     return lambda customer: shard_of(customer) % count
 
@@ -406,7 +547,9 @@ def _by_shard(count: int) -> Callable[[str], int]:
 def _customer(asked: tuple[AnyToCell, Done]) -> str | None:
     """Whom a question is about; None for those of a cell as a whole."""
     question, _ = asked
-    return None if isinstance(question, WatchList | UnwatchList | UnwatchConversation) else question.customer
+    if isinstance(question, WatchList | UnwatchList | UnwatchConversation | Heard):
+        return None
+    return question.customer
 
 
 def _of(customer: str, asked: Asked) -> Asked:

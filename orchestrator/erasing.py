@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Raw, Struct
 
-from actors import erasing
+from actors import erasing, merging
 from actors.archive import Archive
 from actors.erasing import Place
 from actors.journey import Journey, evolve
@@ -128,6 +128,7 @@ class _Files:
         if customer in PSEUDO or ":" in customer:
             raise Refusal(Code.NOT_FOUND, "that is no customer: nobody's person is in it", ref=customer)
         journey, _ = await load(customer, self.known, nothing)
+        await self._check_is_alone(journey)
         own = await self.known.events_of_stream(customer, journey.head - 1, 1)
         if not own:
             raise Refusal(Code.NOT_FOUND, "there is no such customer", ref=customer)
@@ -140,6 +141,19 @@ class _Files:
             mentions=await self.known.mentions_of(customer),
             files=names,
         )
+
+    async def _check_is_alone(self, journey: Journey) -> None:
+        """Raises `Refusal` where the customer is merged with others: whose a contact is, is then to be said first."""
+        given, family = merging.given_of(journey), merging.family_of(journey)
+        if given is not None:
+            text = f"it is merged into {given.to}: unmerge it from that one, and then erase it"
+            raise Refusal(Code.NOT_ALLOWED_NOW, text, ref=journey.customer)
+        if family is not None and family.members:
+            text = f"{', '.join(family.members)} is merged into it: unmerge, and then erase each"
+            raise Refusal(Code.NOT_ALLOWED_NOW, text, ref=journey.customer)
+        if any(journey.customer in (told.customer, told.other) for told in await self.journal.unsettled()):
+            text = "a merge of it is under way: start the server once, so that it is taken in"
+            raise Refusal(Code.NOT_ALLOWED_NOW, text, ref=journey.customer)
 
     async def redact(self, find: _Find, on_progress: Callable[[int, int], None]) -> AsyncIterator[Record]:
         """The units that have something of them, without it."""

@@ -12,11 +12,19 @@ from msgspec import Struct
 
 from actors.capturing import POLICY
 from actors.rules.capture import CaptureRules, identities_in
+from orchestrator import merging
 from orchestrator.attribution import Attribution, Done, LookUp, Taken
 from orchestrator.cells import Cells
 from orchestrator.homeless import Reply
 from protocol.codec import check_event
-from protocol.commands import AnyCommand, CloseIdentityReview, LinkIdentity, UnlinkIdentity
+from protocol.commands import (
+    AnyCommand,
+    CloseIdentityReview,
+    LinkIdentity,
+    MergeCustomers,
+    UnlinkIdentity,
+    UnmergeCustomers,
+)
 from protocol.errors import Code, Refusal
 from protocol.identities import normalise
 from protocol.ids import customer_of
@@ -32,6 +40,7 @@ from protocol.inbound import (
     MessageArrived,
     PastConversation,
 )
+from protocol.journal import MergeDue
 from protocol.links import Answered, AnyToCell, Ask, Quarantine, Refused, Replay
 
 ID_MAX = 512
@@ -73,6 +82,7 @@ class Intake:
     ) -> None:
         self._cells = cells
         self._attribution = Attribution(cells, customers_of, new_customer, self._answered)
+        self._by_rule = merging.ByRule(self._merge_by_rule)
         self._accounts = accounts
         self._region = region
         self._limits = limits
@@ -122,6 +132,8 @@ class Intake:
 
     def _answered(self, reply: Reply | Refusal, taken: Taken) -> None:
         self.waiting -= 1
+        if isinstance(reply, Answered) and reply.merge is not None:
+            self._by_rule.due(reply.merge)
         taken.done(_outcome(reply, taken.event.id))
 
     async def submit(self, event: InboundEvent, *, raw: bytes = b"", replay: Replay | None = None) -> Answered:
@@ -149,7 +161,14 @@ class Intake:
         return _answer(await self._cells.call(customer, make), id)
 
     async def command(
-        self, *, actor: str, id: str, command: AnyCommand, conversation: str = "", customer: str = ""
+        self,
+        *,
+        actor: str,
+        id: str,
+        command: AnyCommand,
+        conversation: str = "",
+        customer: str = "",
+        due: MergeDue | None = None,
     ) -> Answered:
         """Asks something of a conversation or customer; returns after the commit. Raises `Refusal`."""
         self.check_writing(id)
@@ -158,12 +177,28 @@ class Intake:
             spelled = normalise(command.identity, region=self._region)
             command = msgspec.structs.replace(command, identity=spelled)
         key = once_key("command", actor, id)
-        digest = _digest(msgspec.msgpack.encode((conversation, command)))
 
-        def make(ref: int) -> AnyToCell:
-            return Ask(ref, customer, conversation, actor, id, command, key, digest)
+        def ask(of: str, command: AnyCommand) -> Callable[[int], AnyToCell]:
+            digest = _digest(msgspec.msgpack.encode((conversation, command)))
+            return lambda ref: Ask(ref, of, conversation, actor, id, command, key, digest)
 
-        return _answer(await self._cells.call(customer, make), id)
+        match command:
+            case MergeCustomers() if not conversation:
+                return await merging.merge(self._cells, customer, command, ask, due)
+            case UnmergeCustomers() if not conversation:
+                return await merging.unmerge(self._cells, customer, command, ask)
+            case _:
+                return _answer(await self._cells.call(customer, ask(customer, command)), id)
+
+    async def _merge_by_rule(self, due: MergeDue) -> Answered:
+        """As often as it is said; the give is refused where it is done, and where a person has to say it."""
+        return await self.command(
+            actor=f"policy:{due.rule}",
+            id=f"{due.customer}/{due.other}/{due.identity}/{self._now_ms()}",
+            command=MergeCustomers(other=due.other, reason=f"both are said to have {due.identity}"),
+            customer=due.customer,
+            due=due,
+        )
 
     # Checking
 

@@ -174,6 +174,52 @@ def unlink(
     print_fields({"customer": customer, "unlinked": identity})
 
 
+Keeps = Annotated[str, typer.Argument(metavar="CUSTOMER", help="The customer who keeps their id.")]
+Other = Annotated[str, typer.Argument(metavar="OTHER", help="The id of the other one.")]
+
+
+@app.command(
+    "merge", epilog="Example: throughline customer merge cu7q2mzj4xk5w3n6ab cu7q2p0d1mc8r2k4vt --reason called"
+)
+def merge(
+    customer: Keeps,
+    other: Other,
+    *,
+    reason: Reason = "",
+    url: Url = "",
+    token: Token = "",
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Say that two customers are one person: what is OTHER's is CUSTOMER's from then on. Undone by unmerge."""
+    _both(customer, {"do": "merge_customers", "other": other, "reason": reason}, url, token, data, as_json=as_json)
+
+
+@app.command("unmerge", epilog="Example: throughline customer unmerge cu7q2mzj4xk5w3n6ab cu7q2p0d1mc8r2k4vt")
+def unmerge(
+    customer: Keeps,
+    other: Other,
+    *,
+    reason: Reason = "",
+    url: Url = "",
+    token: Token = "",
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Say that a merged customer is somebody else: each contact goes back with its own identity."""
+    _both(customer, {"do": "unmerge_customers", "other": other, "reason": reason}, url, token, data, as_json=as_json)
+
+
+def _both(customer: str, command: dict[str, str], url: str, token: str, data: Path | None, *, as_json: bool) -> None:
+    with server_of(url, token, data) as server:
+        answer = server.post(f"/v1/customers/{part(customer)}/commands", {"command": command})
+    if as_json:
+        print_json(answer)
+        return
+    done = {"merge_customers": "merged", "unmerge_customers": "unmerged"}[command["do"]]
+    print_fields({"customer": customer, done: command["other"], "position": answer["position"]})
+
+
 @app.command("reviews", epilog="Example: throughline customer reviews --shared-after 2")
 def reviews(
     *,

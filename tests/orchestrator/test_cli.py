@@ -283,6 +283,15 @@ REQUESTS = [
         "/v1/customers/cu1/commands",
         {"command": {"do": "unlink_identity", "identity": "web:7", "reason": "sold"}},
     ),
+    *(
+        (
+            f"customer {verb} cu1 cu2 --reason called",
+            "POST",
+            "/v1/customers/cu1/commands",
+            {"command": {"do": f"{verb}_customers", "other": "cu2", "reason": "called"}},
+        )
+        for verb in ("merge", "unmerge")
+    ),
     ("customer reviews --shared-after 2", "GET", "/v1/identity/reviews?shared_after=2&limit=100", None),
     (
         "customer close-review cu1 web:7 --other cu2 --reason shop",

@@ -22,7 +22,7 @@ from orchestrator.parts.front import Front
 from orchestrator.pending_erasures import FOLDER, Waiting, ask, waiting
 from orchestrator.settings import GatewayAccount, Http, Limits, Placement, Settings
 from orchestrator.storage import SqliteStorage
-from protocol.commands import AddNote, SetContext
+from protocol.commands import AddNote, MergeCustomers, SetContext, UnmergeCustomers
 from protocol.errors import Code, Refusal
 from protocol.inbound import ActivityArrived, AnyData, Attachment, InboundEvent, MessageArrived
 from protocol.links import Answered
@@ -266,3 +266,32 @@ async def test_an_interruption_is_made_good_by_doing_it_again(
         assert other.status == "committed"
     await erased(settings, ann)
     assert found(tmp_path) == []
+
+
+async def test_what_a_merged_person_said_goes_with_them_wherever_they_said_it(tmp_path: Path) -> None:
+    """While two are one neither is erased; after that, also their words in the other's conversations are gone."""
+    settings = settings_of(tmp_path)
+    async with server(settings) as (_, front):
+        bob = await front.intake.submit(arrival("b1", MessageArrived(text="hi", reference="<r1>"), BOB))
+        ann = await front.intake.submit(arrival("a1", MessageArrived(text="I live in Zanzibar"), ANN))
+        anns, bobs = ann.stream.removesuffix("-1"), bob.stream.removesuffix("-1")
+        merge = MergeCustomers(other=anns)
+        await front.intake.command(actor="agent:bo", id="m", command=merge, customer=bobs)
+        files = [Attachment(name="serendipity")]
+        said = MessageArrived(text="quokka", subject="petrichor", attachments=files, in_reply_to=["<r1>"])
+        mixed = await front.intake.submit(arrival("a2", said, ANN))
+        assert mixed.stream == bob.stream
+    for customer in (anns, bobs):
+        with pytest.raises(Refusal) as refused:
+            await erased(settings, customer)
+        assert refused.value.code == Code.NOT_ALLOWED_NOW
+    async with server(settings) as (_, front):
+        unmerge = UnmergeCustomers(other=anns)
+        last = await front.intake.command(actor="agent:bo", id="u", command=unmerge, customer=bobs)
+        await reached(front.archive, last.position)
+    await erased(settings, anns)
+    assert found(tmp_path) == []
+    async with server(settings) as (_, front):
+        journey = await front.archive.journey(bobs)
+        assert journey is not None
+        assert [each["identity"] for each in journey["identities"]] == [BOB]

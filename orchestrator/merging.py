@@ -1,0 +1,97 @@
+"""Merging two customers, and taking them apart again: the one command that two customers' cells have a part in.
+
+    merge_customers    to B, naming A     A gives itself (its own commit), B takes it in (B's): then it is answered
+    unmerge_customers  to B, naming A     B releases A, A has its affairs again: then it is answered
+
+Each half is asked under the command's own id, so that whoever asks again, of whichever gateway, goes on where the
+former one stopped. What a gateway that died left half done is done by the cells all the same: the journal tells them.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import msgspec
+import structlog
+
+from orchestrator.cells import Cells
+from orchestrator.homeless import Reply
+from protocol.commands import AnyCommand, GiveCustomer, MergeCustomers, UnmergeCustomers
+from protocol.errors import Code, Refusal
+from protocol.journal import MergeDue
+from protocol.links import Answered, AnyToCell, CustomerRead, ReadCustomer, Refused, Settle
+
+_log = structlog.get_logger(__name__)
+
+UNDER_WAY_MAX = 64
+"""Merges by rules that are carried out at a time; the others are said again by the customers' next events."""
+
+AskOf = Callable[[str, AnyCommand], Callable[[int], AnyToCell]]
+"""Makes the question that asks a command of a customer, under the command's id."""
+
+
+class ByRule:
+    """Carries out what the policy's match rules say is to be merged, one at a time for each customer. What is lost with
+    a gateway, or refused, is said again by the next event of the kind; till then it stands in the review list."""
+
+    def __init__(self, run: Callable[[MergeDue], Awaitable[Answered]]) -> None:
+        self._run = run
+        self._under_way: dict[str, asyncio.Task[None]] = {}
+
+    def due(self, merge: MergeDue) -> None:
+        """Begins it, unless one of the customer is under way, or too many are."""
+        if merge.customer not in self._under_way and len(self._under_way) < UNDER_WAY_MAX:
+            task = asyncio.get_running_loop().create_task(self._carry_out(merge))
+            self._under_way[merge.customer] = task
+            task.add_done_callback(lambda _: self._under_way.pop(merge.customer, None))
+
+    async def _carry_out(self, merge: MergeDue) -> None:
+        try:
+            await self._run(merge)
+        except Refusal as refusal:
+            _log.info("merge.by_rule_refused", code=refusal.code, rule=merge.rule)
+
+
+async def merge(
+    cells: Cells, customer: str, command: MergeCustomers, ask: AskOf, due: MergeDue | None = None
+) -> Answered:
+    """Merges `command.other` into the customer; `due`: because a rule says so. Raises `Refusal`."""
+    if command.other == customer:
+        raise Refusal(Code.INVALID, "a customer is not merged into itself", field="other")
+    await _check_known(cells, customer)
+    give = GiveCustomer(
+        customer=command.other,
+        to=customer,
+        reason=command.reason,
+        identity=due.identity if due else "",
+        verified=due is not None and due.verified,
+    )
+    given = _answered(await cells.call(command.other, ask(command.other, give)))
+    taken_in = await cells.call(customer, lambda ref: Settle(ref, customer, command.other, 0))
+    # Refused, it was taken in, and has been released or given on since.
+    position = taken_in.position if isinstance(taken_in, Answered) else 0
+    return msgspec.structs.replace(given, position=max(given.position, position))
+
+
+async def unmerge(cells: Cells, customer: str, command: UnmergeCustomers, ask: AskOf) -> Answered:
+    """Takes `command.other` out of the customer again. Raises `Refusal`."""
+    released = _answered(await cells.call(customer, ask(customer, command)))
+    # Whatever it answers: the release is committed, and it has its affairs as soon as it is asked for anything.
+    await cells.call(command.other, lambda ref: Settle(ref, command.other, customer, 0, back=True))
+    return released
+
+
+async def _check_known(cells: Cells, customer: str) -> None:
+    """Raises `Refusal` where there is no such customer: it cannot be merged into."""
+    known = await cells.call(customer, lambda ref: ReadCustomer(ref, customer))
+    if isinstance(known, CustomerRead) and (known.view is None or ":" in customer):
+        raise Refusal(Code.NOT_FOUND, f"no customer {customer}", field="customer")
+    if isinstance(known, CustomerRead) and known.view is not None and known.view.customer != customer:
+        text = f"{customer} is merged into {known.view.customer}: merge into that one"
+        raise Refusal(Code.NOT_ALLOWED_NOW, text, field="customer")
+
+
+def _answered(reply: Reply) -> Answered:
+    if isinstance(reply, Refused):
+        raise Refusal(Code(reply.code), reply.message, field=reply.field)
+    assert isinstance(reply, Answered), reply
+    return reply
