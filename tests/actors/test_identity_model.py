@@ -1,7 +1,8 @@
-"""A model of identities: whatever is linked, unlinked, said and said again, the server ends where the model does.
+"""A model of identities: whatever is linked, unlinked, merged, unmerged, said and said again, the server ends where the
+model does.
 
-The model is a dictionary of owners; the implementation is the real journal, cells and intake, whose gateway remembers
-who had an identity and has to find out that nobody, or somebody else, has it now.
+The model is a dictionary of owners, and one of who was merged into whom; the implementation is the real journal, cells
+and intake, whose gateway remembers who had an identity and has to find out that nobody, or somebody else, has it now.
 """
 
 import asyncio
@@ -11,11 +12,11 @@ from typing import Literal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from protocol.commands import LinkIdentity, UnlinkIdentity
+from protocol.commands import LinkIdentity, MergeCustomers, UnlinkIdentity, UnmergeCustomers
 from protocol.errors import Code, Refusal
 from protocol.ids import customer_of
 from protocol.inbound import InboundEvent
-from protocol.links import Answered
+from protocol.links import Answered, CustomerRead, ReadCustomer
 from tests.actors.world import World, world
 
 IDENTITIES = ("chat:a", "chat:b", "crm:1", "tel:+447700900123")
@@ -24,7 +25,8 @@ Say = tuple[Literal["say"], tuple[str, ...]]
 Repeat = tuple[Literal["repeat"], int]
 Link = tuple[Literal["link", "unlink"], int, str]
 Restart = tuple[Literal["restart"], int]
-Act = Say | Repeat | Link | Restart
+Merge = tuple[Literal["merge", "unmerge"], int, int]
+Act = Say | Repeat | Link | Restart | Merge
 
 _identity = st.sampled_from(IDENTITIES)
 _number = st.integers(0, 5)
@@ -32,18 +34,55 @@ ACTS: st.SearchStrategy[list[Act]] = st.lists(
     st.tuples(st.just("say"), st.lists(_identity, min_size=1, max_size=3, unique=True).map(tuple))
     | st.tuples(st.just("repeat"), st.integers(0, 30))
     | st.tuples(st.sampled_from(["link", "unlink"]), _number, _identity)
+    | st.tuples(st.sampled_from(["merge", "unmerge"]), _number, _number)
     | st.tuples(st.just("restart"), st.integers(0, 1)),
-    max_size=16,
+    max_size=20,
 )  # type: ignore[arg-type]
 
 
 @dataclass
 class Model:
-    """Owners by identity, and what each customer was told not to have. Customers in the order of their coming."""
+    """Owners by identity, what each customer was told not to have, and into whom they were merged. Customers in the
+    order of their coming."""
 
-    owners: dict[str, str] = field(default_factory=dict)
-    parted: dict[str, set[str]] = field(default_factory=dict)
+    homes: dict[str, str] = field(default_factory=dict)
+    """By identity: who has it, or had it when merged into whoever has it now."""
+    own_parted: dict[str, set[str]] = field(default_factory=dict)
     customers: list[str] = field(default_factory=list)
+    into: dict[str, str] = field(default_factory=dict)
+
+    def root(self, customer: str) -> str:
+        """Whose the customer's affairs are."""
+        while customer in self.into:
+            customer = self.into[customer]
+        return customer
+
+    def family(self, customer: str) -> list[str]:
+        """The customer, and those who were merged into it."""
+        return [each for each in self.customers if each == customer or customer in self._path(each)]
+
+    def _path(self, customer: str) -> list[str]:
+        path = []
+        while customer in self.into:
+            customer = self.into[customer]
+            path.append(customer)
+        return path
+
+    @property
+    def owners(self) -> dict[str, str]:
+        """By identity: whose it is."""
+        return {identity: self.root(home) for identity, home in self.homes.items()}
+
+    @property
+    def parted(self) -> dict[str, set[str]]:
+        """By customer: what an event alone does not link to it."""
+        return {
+            each: set().union(*(self.own_parted[member] for member in self.family(each))) - self._identities(each)
+            for each in self.customers
+        }
+
+    def _identities(self, customer: str) -> set[str]:
+        return {identity for identity, home in self.homes.items() if home in self.family(customer)}
 
     def say(self, identities: tuple[str, ...]) -> str | None:
         """Whose an event is; None: a new customer's."""
@@ -59,12 +98,13 @@ class Model:
 
     def said(self, identities: tuple[str, ...], customer: str) -> None:
         """The event was taken, as this customer's: nobody's identities are theirs, but for what was taken from them."""
-        if customer not in self.parted:
+        if customer not in self.own_parted:
             self.customers.append(customer)
-            self.parted[customer] = set()
+            self.own_parted[customer] = set()
+        parted = self.parted[customer] | self._apart
         for identity in identities:
-            if identity not in self.owners and identity not in self.parted[customer] | self._apart:
-                self.owners[identity] = customer
+            if identity not in self.homes and identity not in parted:
+                self.homes[identity] = customer
 
 
 @settings(max_examples=60, deadline=None)
@@ -86,8 +126,11 @@ async def _play(acts: list[Act]) -> None:
                     event, before = taken[n % len(taken)]
                     again = await made.intake.submit(event)
                     assert (again.status, again.stream, again.seq) == ("repeat", before.stream, before.seq)
+                case ("merge" | "unmerge", n, m) if model.customers:
+                    one, other = (model.customers[each % len(model.customers)] for each in (n, m))
+                    await _merge(made, model, f"c{number}", act[0] == "merge", one, other)
                 case ("link" | "unlink", n, identity) if model.customers:
-                    customer = model.customers[n % len(model.customers)]
+                    customer = model.root(model.customers[n % len(model.customers)])
                     await _command(made, model, f"c{number}", act[0] == "link", customer, identity)
                 case ("restart", index):
                     made.kill_cell(index)
@@ -95,14 +138,22 @@ async def _play(acts: list[Act]) -> None:
                 case _:
                     pass
             assert await made.journal_store.customers_of(IDENTITIES) == model.owners
+        for customer in model.customers:
+            reply = await made.cells.call(customer, lambda ref, c=customer: ReadCustomer(ref, c))  # type: ignore[misc]
+            assert isinstance(reply, CustomerRead)
+            assert reply.view is not None
+            whose = model.root(customer)
+            assert reply.view.customer == whose
+            assert set(reply.view.identities) == {i for i, owner in model.owners.items() if owner == whose}
+            assert {customer_of(each.conversation) for each in reply.view.open} <= set(model.family(whose))
 
 
 async def _say(made: World, model: Model, event: InboundEvent) -> Answered:
     identities = tuple(event.identities)
     expected = model.say(identities)
     answered = await made.intake.submit(event)
-    customer = customer_of(answered.stream)
-    assert customer == expected or (expected is None and customer not in model.parted)
+    customer = model.root(customer_of(answered.stream))
+    assert customer == expected or (expected is None and customer not in model.own_parted)
     model.said(identities, customer)
     return answered
 
@@ -120,8 +171,26 @@ async def _command(made: World, model: Model, id: str, link: bool, customer: str
     assert isinstance(outcome, Answered)
     assert owner in ({None, customer} if link else {customer})
     if link:
-        model.owners[identity] = customer
-        model.parted[customer].discard(identity)
+        model.homes.setdefault(identity, customer)
+        for member in model.family(customer):
+            model.own_parted[member].discard(identity)
     else:
-        del model.owners[identity]
-        model.parted[customer].add(identity)
+        del model.homes[identity]
+        model.own_parted[customer].add(identity)
+
+
+async def _merge(made: World, model: Model, id: str, merge: bool, keeps: str, other: str) -> None:
+    """One of them is said to be the other, or not to be."""
+    command = MergeCustomers(other=other) if merge else UnmergeCustomers(other=other)
+    asking = made.intake.command(actor="agent:ann", id=id, customer=keeps, command=command)
+    (outcome,) = await asyncio.gather(asking, return_exceptions=True)
+    if merge:
+        possible = keeps != other and keeps not in model.into and other not in model.into
+    else:
+        # Whoever is a member is asked as whoever it is a member of.
+        possible = model.into.get(other) == model.root(keeps)
+    assert isinstance(outcome, Answered) is possible, (outcome, keeps, other, model.into)
+    if possible and merge:
+        model.into[other] = keeps
+    elif possible:
+        del model.into[other]

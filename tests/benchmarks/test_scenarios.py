@@ -17,7 +17,7 @@ import pytest
 import uvloop
 from typer.testing import CliRunner
 
-from benchmarks import context, latency, memory, placement, policy, recovery, resident, sustained, throughput
+from benchmarks import context, latency, memory, merge, placement, policy, recovery, resident, sustained, throughput
 from benchmarks.commands import app
 from benchmarks.filling import Filling, fill, named
 from benchmarks.past import past_of
@@ -58,7 +58,7 @@ def runs(process: psutil.Process) -> bool:
 @pytest.fixture
 def folder(server: LiveServer, shared_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where a command's options point; whoever starts a server is handed the one that is there."""
-    for scenario in (throughput, latency, context, policy, memory, placement, recovery):
+    for scenario in (throughput, latency, context, policy, memory, merge, placement, recovery):
         monkeypatch.setattr(scenario, "serving", lambda setup: nullcontext(server))
     for module in (throughput, latency, context, policy, sustained):
         monkeypatch.setattr(module, "WARM_UP_S", SHORT_S)
@@ -146,6 +146,15 @@ def test_context_beside_events(folder: Path) -> None:
     assert said["answered"] >= said["read_ms"]["count"] > 50
     assert 0 < said["read_ms"]["p50"] <= said["read_ms"]["p99"]
     assert said["events_per_s"] == pytest.approx(100, rel=0.06)
+
+
+def test_merges_beside_events(folder: Path) -> None:
+    """Two customers become one and two again, while others' events are acknowledged."""
+    said = measured(folder, "merge", "--events", "30", "--merges", "1", "--rate", "100", *SMALL_LOAD)
+    assert (said["events_each"], said["faults"]) == (30, [])
+    assert said["merge_ms"]["count"] == said["unmerge_ms"]["count"] == 1
+    assert said["merge_ms"]["max"] > 0
+    assert said["ack_ms"]["count"] > 50
 
 
 def test_placement_of_two_in_one_process(folder: Path) -> None:

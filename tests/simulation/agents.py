@@ -206,6 +206,7 @@ def any_command(world: "World", agent: Agent, conversation: str) -> Callable[[],
         identity = random.choice(world.identities)
         customer = customer_of(conversation)
         # Not back to whom it was unlinked from: while its events are under way their order is not kept then.
+        customer = world.ledger.root(customer)
         if (identity, customer) not in world.ledger.owned:
             return lambda: agent.ask(LinkIdentity(identity=identity), customer=customer)
     if random.random() < 0.14:

@@ -110,6 +110,7 @@ class SlowJournal:
         self.records = self._inner.records
         self.whose_after = self._inner.whose_after
         self.policies = self._inner.policies
+        self.unsettled = self._inner.unsettled
 
     async def open(self) -> Any:
         await self._life.passing(self._disks.pace.commit_s())

@@ -13,7 +13,7 @@ class Folds:
         self._folds: dict[str, _Fold] = {}
 
     def view(self, conversation: str, head: int) -> ConversationView | None:
-        """As of `head`, without the customer's identities; None where so much is not committed."""
+        """As of `head`, without the customer and their identities; None where so much is not committed."""
         fold = self._fold(conversation)
         return fold.views[head - 1] if 0 < head <= len(fold.views) else None
 
@@ -33,7 +33,7 @@ class Folds:
     def _fold(self, conversation: str) -> "_Fold":
         fold = self._folds.get(conversation)
         if fold is None:
-            fold = self._folds[conversation] = _Fold(conversation, self._ledger.customers.get(conversation, ""))
+            fold = self._folds[conversation] = _Fold(conversation)
         events = self._ledger.streams.get(conversation, [])
         for event in events[len(fold.views) :]:
             evolve(fold.state, event, b"")
@@ -43,7 +43,7 @@ class Folds:
 
 
 class _Fold:
-    def __init__(self, conversation: str, customer: str) -> None:
-        self.state = Conversation(id=conversation, customer=customer)
+    def __init__(self, conversation: str) -> None:
+        self.state = Conversation(id=conversation, customer="")
         self.views: list[ConversationView] = []
         self.rows: list[ConversationSummary] = []

@@ -10,6 +10,10 @@ import msgspec
 from adapters.stores.memory import MemoryDisk
 from protocol.events import (
     AnyEvent,
+    CustomerGiven,
+    CustomerMerged,
+    CustomerReleased,
+    CustomerReturned,
     IdentityLinked,
     IdentityUnlinked,
     InputQuarantined,
@@ -17,7 +21,7 @@ from protocol.events import (
     MessageReceived,
     PolicyApplied,
 )
-from protocol.ids import conversation_of
+from protocol.ids import conversation_of, customer_of
 from protocol.journal import Entry, Record
 
 _entries = msgspec.msgpack.Decoder(list[Entry]).decode
@@ -36,8 +40,12 @@ class Ledger:
         """The streams' events as their bytes."""
         self.quarantined: dict[tuple[str, str, str], list[InputQuarantined]] = {}
         """By (account, source, id)."""
-        self.customers: dict[str, str] = {}
-        """By stream: whose it is."""
+        self.into: dict[str, str] = {}
+        """By merged customer: into whom."""
+        self.pairs: set[tuple[str, str]] = set()
+        """All that were ever merged, either way round."""
+        self.roots: dict[str, set[str]] = {}
+        """By customer: all whose its affairs ever were."""
         self.by_once: dict[int, list[tuple[str, int]]] = {}
         """By once-key: the places of the events that carry it."""
         self.policy = 1
@@ -48,13 +56,28 @@ class Ledger:
         """By identity: the customer it is assigned to."""
         self.owned: set[tuple[str, str]] = set()
         """Identities and all customers that they were ever assigned to."""
-        self.strays: list[tuple[str, str, str]] = []
-        """Events of an identity that was not their customer's when they were committed: stream, identity, owner."""
+        self.strays: list[tuple[str, str, str, str]] = []
+        """Events of an identity that was not their customer's when they were committed: stream, identity, owner, and
+        the customer."""
 
     @property
     def position(self) -> int:
         """The newest synced position."""
         return len(self.records)
+
+    def root(self, customer: str) -> str:
+        """Whose the customer's affairs are."""
+        while customer in self.into:
+            customer = self.into[customer]
+        return customer
+
+    def customer(self, stream: str) -> str:
+        """Whose the stream is."""
+        return self.root(home_of(stream))
+
+    def customers(self) -> list[str]:
+        """Those whose affairs are their own, and who have conversations."""
+        return sorted({self.customer(stream) for stream in self.streams if "-" in stream})
 
     def order_of(self, key: int) -> int:
         """When the effect of a once-key was committed, among all events."""
@@ -82,7 +105,7 @@ class Ledger:
         self.records.append(record)
         if record.position != len(self.records):
             self._broken("ordered", f"position {record.position} follows {len(self.records) - 1}")
-        before, said = dict(self.owners), []
+        before, said = {identity: self.root(owner) for identity, owner in self.owners.items()}, []
         for identity in record.identities:
             other = before.get(identity, record.customer)
             if other != record.customer:
@@ -93,30 +116,83 @@ class Ledger:
             if isinstance(event, MessageReceived | InteractionStarted):
                 said.append((entry.stream, event.identity))
         for stream, identity in said:
-            owners = {before.get(identity), self.owners.get(identity)}
+            now = self.owners.get(identity, "")
+            owners = {before.get(identity, ""), now, self.root(now)}
             if record.customer not in owners:
-                self.strays.append((stream, identity, str(owners)))
+                self.strays.append((stream, identity, str(owners), record.customer))
 
     def _take_identity(self, record: Record, event: AnyEvent) -> None:
         match event:
+            case CustomerGiven() | CustomerMerged() | CustomerReleased() | CustomerReturned():
+                self._take_merge(record.customer, event)
             case IdentityLinked(identity=identity):
-                other = self.owners.setdefault(identity, record.customer)
+                other = self.root(self.owners.setdefault(identity, record.customer))
                 if other != record.customer:
                     self._broken("once", f"{identity} was linked to {other} and to {record.customer}")
                 self.owned.add((identity, record.customer))
             case IdentityUnlinked(identity=identity):
-                if self.owners.pop(identity, "") != record.customer:
+                if self.root(self.owners.pop(identity, "")) != record.customer:
                     self._broken("once", f"{identity} was unlinked from {record.customer}, whose it was not")
             case _:
                 pass
+
+    def _take_merge(
+        self, customer: str, event: CustomerGiven | CustomerMerged | CustomerReleased | CustomerReturned
+    ) -> None:
+        """Who goes where, and with which identities: what the events say is what the ledger has."""
+        match event:
+            case CustomerGiven():
+                if customer in self.into or self.root(event.to) == customer or event.to in self.into:
+                    self._broken("once", f"{customer} was merged into {event.to}: {self.into}")
+                named = self.members_through(customer)
+                self.into[customer] = event.to
+                for member in named:
+                    self.roots.setdefault(member, set()).add(self.root(member))
+                self.pairs |= {(customer, event.to), (event.to, customer)}
+            case CustomerMerged():
+                named = self.members_through(event.other)
+                if self.into.get(event.other) != customer:
+                    self._broken("once", f"{customer} took {event.other} in, which was not given")
+                self._check_identities(named, event.identities, f"{customer} took {event.other} in")
+                self.owned |= {(identity, customer) for identity in event.identities}
+            case CustomerReleased():
+                named = self.members_through(event.other)
+                identities = [link.identity for link in event.links]
+                self._check_identities(named, identities, f"{customer} released {event.other}")
+                if self.into.pop(event.other, "") != customer:
+                    self._broken("once", f"{customer} released {event.other}, which it did not have")
+            case CustomerReturned():
+                named = set()
+                self.owned |= {(link.identity, customer) for link in event.links}
+                self._check_identities(
+                    self.members_through(customer), [link.identity for link in event.links], f"{customer} returned"
+                )
+                if customer in self.into:
+                    self._broken("once", f"{customer} returned, and is {self.into[customer]}'s")
+        if named and set(event.members) != named:
+            self._broken("once", f"{event}: its members are {sorted(named)}")
+
+    def members_through(self, customer: str) -> set[str]:
+        """Itself, and those who were merged into it."""
+        found = {customer}
+        while more := {each for each, into in self.into.items() if into in found} - found:
+            found |= more
+        return found
+
+    def _check_identities(self, members: set[str], named: list[str], what: str) -> None:
+        truly = {identity for identity, owner in self.owners.items() if owner in members}
+        if set(named) != truly:
+            self._broken("once", f"{what} with {sorted(named)}; it has {sorted(truly)}")
 
     def _take_entry(self, record: Record, entry: Entry) -> AnyEvent:
         stream = self.streams.setdefault(entry.stream, [])
         event = _event(entry.event)
         if entry.seq != len(stream) + 1:
             self._broken("ordered", f"{entry.stream}: seq {entry.seq} follows {len(stream)}")
-        if self.customers.setdefault(entry.stream, record.customer) != record.customer:
-            self._broken("ordered", f"{entry.stream} has events of two customers")
+        if self.customer(entry.stream) != record.customer:
+            whose = self.customer(entry.stream)
+            self._broken("one_writer", f"{entry.stream} is {whose}'s, and {record.customer} wrote to it")
+        self.roots.setdefault(home_of(entry.stream), set()).add(record.customer)
         stream.append(event)
         self._events += 1
         self.encoded.setdefault(entry.stream, []).append(bytes(entry.event))
@@ -128,3 +204,8 @@ class Ledger:
             self._order.setdefault(event.once.key, self._events)
             self.by_once.setdefault(event.once.key, []).append((entry.stream, len(stream)))
         return event
+
+
+def home_of(stream: str) -> str:
+    """Whose a stream was when it began."""
+    return customer_of(stream) or stream

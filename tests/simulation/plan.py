@@ -70,6 +70,8 @@ class Plan:
     """Steps of handoffs; none in half of the runs."""
     corrections: int
     """Corrections of where contacts belong; none in half of the runs."""
+    merges: int
+    """Merges of customers, and their undoing; none in half of the runs."""
     ruled: bool
     """Whether rules say what contacts are about, where they belong and when they end; in half of the runs."""
     people: int
@@ -97,6 +99,7 @@ def plan_of(seed: int, *, placement: str) -> Plan:
         # Not drawn from the others' `Random`: runs without handoffs are what they would be were there none.
         handoffs=Random(f"handoffs {seed}").choice((0, 0, 30, 80)),
         corrections=Random(f"corrections {seed}").choice((0, 0, 20, 50)),
+        merges=Random(f"merges {seed}").choice((0, 0, 4, 12)),
         ruled=Random(f"rules {seed}").random() < 0.5,
         people=random.randrange(2, 7),
         agents=random.randrange(1, 4),

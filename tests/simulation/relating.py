@@ -12,7 +12,6 @@ from actors.rules.correlation import CorrelationRules, Window
 from actors.rules.taxonomy import Label, Tagger, Taxonomy
 from protocol.commands import AnyCommand, Join, Relate, Split, TagInteraction
 from protocol.entities import RelationKind, Status
-from protocol.ids import customer_of
 from tests.simulation.world import World
 
 TAXONOMY = Taxonomy(
@@ -77,8 +76,9 @@ class Relating:
 
     def _correction(self, conversation: str) -> AnyCommand:
         world, random = self._world, self._random
-        customer = customer_of(conversation)
-        others = [s for s in sorted(world.ledger.streams) if s != conversation and s.startswith(f"{customer}-")]
+        customer = world.ledger.customer(conversation)
+        streams = [s for s in sorted(world.ledger.streams) if "-" in s and s != conversation]
+        others = [stream for stream in streams if world.ledger.customer(stream) == customer]
         live = [other for other in others if self._live(other)]
         numbers = [interaction.number for interaction in world.folds.views(conversation)[-1].interactions]
         roll = random.random()

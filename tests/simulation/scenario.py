@@ -15,6 +15,7 @@ from orchestrator.parts import cell
 from protocol import pipe
 from tests.simulation.faults import Faults
 from tests.simulation.handing import RULES, Handing
+from tests.simulation.merging import Merging
 from tests.simulation.plan import Plan, plan_of
 from tests.simulation.promises import acked, bounded, context, once, one_owner, one_version, ordered, refused, sent_once
 from tests.simulation.relating import Relating, ruled
@@ -87,6 +88,7 @@ async def _play(world: World, faults: Faults) -> None:
     faults.traffic.schedule()
     Handing(world).schedule()
     Relating(world).schedule()
+    Merging(world).schedule()
     end_s = world.loop.time() + world.plan.active_s
     while world.loop.time() < end_s and not world.failures:  # noqa: ASYNC110 - no event says that time is over
         await asyncio.sleep(0.1)

@@ -43,7 +43,7 @@ from protocol.links import (
 )
 from protocol.pipe import Kind
 from tests.simulation.folds import Folds
-from tests.simulation.ledger import Ledger
+from tests.simulation.ledger import Ledger, home_of
 
 HEADER_BYTES = 17
 """Of a pipe's blob (see `protocol.pipe`)."""
@@ -172,16 +172,25 @@ class Witness:
         made = self._folds.view(conversation, head)
         if made is not None and made.status is Status.CLOSED and view.status is Status.CLOSED:
             return  # Retention leaves one that is over without words.
-        if made != msgspec.structs.replace(view, identities=[]):
+        self._whose(conversation, view.customer)
+        if made != msgspec.structs.replace(view, identities=[], customer=""):
             self._broken("committed_only", f"{conversation} was shown at {head} otherwise than its events make it")
 
+    def _whose(self, conversation: str, customer: str) -> None:
+        """Only merges, and their undoing, say whose it is but its id."""
+        home = home_of(conversation)
+        if customer not in {home, self._ledger.root(home), *self._ledger.roots.get(home, ())}:
+            self._broken("committed_only", f"{conversation} was shown as {customer}'s, and never was")
+
     def _some_view(self, view: ConversationView) -> None:
-        plain = msgspec.structs.replace(view, identities=[])
+        self._whose(view.conversation, view.customer)
+        plain = msgspec.structs.replace(view, identities=[], customer="")
         if plain not in self._folds.views(view.conversation):
             self._broken("committed_only", f"{view.conversation} was read as it never was")
 
     def _row(self, row: ConversationSummary) -> None:
-        made = self._folds.row(row.conversation, row.head)
+        self._whose(row.conversation, row.customer)
+        made, row = self._folds.row(row.conversation, row.head), msgspec.structs.replace(row, customer="")
         if made is not None and row.status is Status.CLOSED:
             # Retention leaves the row of a closed conversation without words.
             made, row = (msgspec.structs.replace(each, subject="", owner="") for each in (made, row))

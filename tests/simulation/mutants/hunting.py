@@ -3,12 +3,12 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tests.simulation.mutants import of_cells, of_gateways, of_handoffs, of_stores
+from tests.simulation.mutants import of_cells, of_gateways, of_handoffs, of_merges, of_stores
 from tests.simulation.mutants.known import KNOWN
 from tests.simulation.mutants.planting import MUTANTS, planted
 from tests.simulation.scenario import run
 
-ALL = (of_stores, of_cells, of_gateways, of_handoffs)
+ALL = (of_stores, of_cells, of_gateways, of_handoffs, of_merges)
 """Imported, they have written their mutants down."""
 SEEDS = 500
 PLACEMENT = "pooled"

@@ -69,10 +69,10 @@ def first_contact_not_unique(plant: Plant) -> None:
     """An identity that has a customer is given to another one."""
     judge = journal_rules._judge
 
-    def blind(unit: Unit, group: Settlement, refused: set[str], holders: Any, position: int) -> Any:
+    def blind(unit: Unit, group: Settlement, refused: set[str], holders: Any, merged: Any, position: int) -> Any:
         group.owners.clear()
         unowned = journal_rules._Holders(group, {}, {})
-        return judge(msgspec.structs.replace(unit, released=[]), group, refused, unowned, position)
+        return judge(msgspec.structs.replace(unit, released=[]), group, refused, unowned, merged, position)
 
     plant(journal_rules, "_judge", blind)
 

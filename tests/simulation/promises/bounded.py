@@ -1,11 +1,15 @@
 """Promise 10: bounded. What may wait is looked at while a run goes on, and never passes its bound."""
 
+from orchestrator.gateway.agents import WATCHES_AT_ONCE
 from tests.simulation.sockets import WINDOW_BYTES
 from tests.simulation.world import World
 
 EVERY_S = 0.1
 ONE_MESSAGE_BYTES = 64 * 1024
 """A queue may pass its bound by the one message that finds it empty, and by what the socket is taking."""
+ANSWERS_BYTES = WATCHES_AT_ONCE * 12 * 1024
+"""Answers to watches are not dropped, but few at a time are asked for: each has a view of up to 32 contacts and 4 KiB
+of recent events."""
 
 
 def watch(world: World) -> None:
@@ -32,7 +36,8 @@ def _sizes(world: World) -> list[tuple[str, int, int]]:
     if (gateway := world.server.gateway) is not None:
         for connection in gateway.connections():
             size = connection.outgoing.size_bytes
-            sizes.append((f"{connection.kind} queue", size, 2 * limits.agent_queue_bytes + ONE_MESSAGE_BYTES))
+            most = 2 * limits.agent_queue_bytes + max(ONE_MESSAGE_BYTES, ANSWERS_BYTES)
+            sizes.append((f"{connection.kind} queue", size, most))
             droppable = connection.outgoing.droppable
             if len(droppable) > 1:  # A frame that finds none before it is taken, however long.
                 sizes.append((f"{connection.kind} updates", sum(droppable), limits.agent_queue_bytes))

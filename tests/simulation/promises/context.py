@@ -40,7 +40,10 @@ async def check(world: World) -> None:
             return
         assert isinstance(reply, CustomerRead)
         shown = {view.conversation: view for view in reply.view.open} if reply.view else {}
-        for stream in [s for s, c in world.ledger.customers.items() if c == customer and "-" in s]:
+        whose = world.ledger.root(customer)
+        if reply.view is not None and reply.view.customer != whose:
+            world.broken("context", f"{customer} is read as {reply.view.customer}; it is {whose}")
+        for stream in [s for s in world.ledger.streams if "-" in s and world.ledger.customer(s) == whose]:
             _check_switches(world, stream)
             if world.folds.views(stream)[-1].status == "closed":
                 continue

@@ -30,8 +30,8 @@ def check(world: World) -> None:
 def _check_customers(world: World) -> None:
     """An event is its identity's customer's at its commit; or it is said to be in conflict: an agent linked the
     identity elsewhere, or unlinked it, while the event, which has another one of this customer, was on its way."""
-    for stream, identity, owner in world.ledger.strays:
-        own = world.ledger.streams.get(world.ledger.customers[stream], ())
+    for stream, identity, owner, customer in world.ledger.strays:
+        own = world.ledger.streams.get(customer, ())
         if all(not isinstance(e, IdentityConflictFound) or e.identity != identity for e in own):
             world.broken("once", f"{stream} has an event of {identity}, which was {owner}'s")
 

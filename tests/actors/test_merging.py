@@ -1,0 +1,315 @@
+"""Merging through the real journal, cells and intake: one person before, two behind, nothing lost on the way."""
+
+import asyncio
+from collections.abc import Sequence
+
+import msgspec
+import pytest
+
+from actors.archive import rebuild
+from actors.loading import reached
+from actors.rules.identity import IdentityRules, MatchRule
+from adapters.stores import archive_schema
+from adapters.stores.memory import MemoryArchive
+from protocol.commands import AddNote, MergeCustomers, Reply, Snooze, UnmergeCustomers
+from protocol.errors import Code, Refusal
+from protocol.ids import customer_of
+from protocol.links import Answered, CustomerRead, ReadCustomer, WatchConversation, Watched
+from protocol.shards import SHARDS
+from tests.actors.player import POLICY
+from tests.actors.world import World, world
+
+
+async def say(made: World, id: str, *identities: str) -> Answered:
+    """A word in the chat."""
+    return await made.intake.submit(made.event(id=id, account="chat", identities=identities))
+
+
+async def merge(made: World, keeps: str, other: str, id: str = "m1") -> Answered:
+    """An agent's word that they are one."""
+    return await made.intake.command(actor="agent:ann", id=id, customer=keeps, command=MergeCustomers(other=other))
+
+
+async def unmerge(made: World, keeps: str, other: str, id: str = "u1") -> Answered:
+    """And that they are not."""
+    return await made.intake.command(actor="agent:ann", id=id, customer=keeps, command=UnmergeCustomers(other=other))
+
+
+async def known(made: World, customer: str) -> tuple[Sequence[str], Sequence[str]]:
+    """The customer's identities and open conversations, as a machine reads them."""
+    reply = await made.cells.call(customer, lambda ref: ReadCustomer(ref, customer))
+    assert isinstance(reply, CustomerRead)
+    assert reply.view is not None
+    return sorted(reply.view.identities), sorted(view.conversation for view in reply.view.open)
+
+
+async def two(made: World) -> tuple[str, str, Answered, Answered]:
+    """Two customers, each with a conversation."""
+    a, b = await say(made, "a1", "chat:a"), await say(made, "b1", "chat:b")
+    return customer_of(a.stream), customer_of(b.stream), a, b
+
+
+async def test_a_merged_customer_is_one_with_the_other() -> None:
+    """Their conversations and identities are the other's, and what comes next is decided there, in the old streams."""
+    async with world() as made:
+        a, b, first, _ = await two(made)
+        merged = await merge(made, b, a)
+        assert merged.stream == a, "the first fact of it is the give"
+        assert await known(made, b) == (["chat:a", "chat:b"], sorted([f"{a}-1", f"{b}-1"]))
+        assert await known(made, a) == await known(made, b)
+        again = await say(made, "a1", "chat:a")
+        assert (again.status, again.stream, again.seq) == ("repeat", first.stream, first.seq)
+        note = await made.intake.command(
+            actor="agent:ann", id="n1", conversation=first.stream, command=AddNote(text="one person")
+        )
+        assert note.stream == first.stream
+        assert (await merge(made, b, a)).status == "repeat"
+        assert customer_of((await say(made, "a2", "chat:a")).stream) in (a, b)
+
+
+async def test_an_unmerged_customer_has_its_own_again() -> None:
+    """Each has what it had, with what came meanwhile, and repeats are known wherever their identity is now."""
+    async with world() as made:
+        a, b, first, second = await two(made)
+        await merge(made, b, a)
+        meanwhile = [await say(made, "a2", "chat:a"), await say(made, "b2", "chat:b")]
+        await unmerge(made, b, a)
+        for id, identity, before in (
+            ("a1", "chat:a", first),
+            ("b1", "chat:b", second),
+            ("a2", "chat:a", meanwhile[0]),
+            ("b2", "chat:b", meanwhile[1]),
+        ):
+            again = await say(made, id, identity)
+            assert (again.status, again.stream, again.seq) == ("repeat", before.stream, before.seq), id
+        assert (await known(made, a))[0] == ["chat:a"]
+        assert (await known(made, b))[0] == ["chat:b"]
+        assert customer_of((await say(made, "a3", "chat:a")).stream) == a
+        assert customer_of((await say(made, "b3", "chat:b")).stream) == b
+
+
+@pytest.mark.parametrize("killed", [0, 1, None])
+async def test_a_cells_death_changes_nothing(killed: int | None) -> None:
+    """Each step is found again in the stores, by whichever cell comes next."""
+    async with world() as made:
+        a, b, first, _ = await two(made)
+
+        async def again() -> None:
+            for index in (0, 1) if killed is None else (killed,):
+                made.kill_cell(index)
+                await made.start_cell(index)
+
+        await merge(made, b, a)
+        before = await known(made, b)
+        await again()
+        assert await known(made, b) == before
+        await say(made, "a2", "chat:a")
+        await unmerge(made, b, a)
+        before = await known(made, a), await known(made, b)
+        await again()
+        assert (await known(made, a), await known(made, b)) == before
+        assert (await say(made, "a1", "chat:a")).seq == first.seq
+
+
+async def test_watchers_see_a_conversation_go_on_across_a_merge() -> None:
+    """No event is missed or shown twice: the gateway asks again where the conversation is by then."""
+    async with world() as made:
+        a, b, first, _ = await two(made)
+        watched = await made.cells.call(a, lambda ref: WatchConversation(ref, a, first.stream, -1))
+        assert isinstance(watched, Watched)
+        moved: list[str] = []
+        made.cells.on_moved = moved.append
+        await merge(made, b, a)
+        await say(made, "a2", "chat:a")
+        assert a in moved
+        after = await made.cells.call(a, lambda ref: WatchConversation(ref, a, first.stream, watched.head))
+        assert isinstance(after, Watched)
+        assert after.view is None
+        assert after.head == watched.head + len(after.events)
+
+
+async def test_what_may_not_be_merged_is_refused() -> None:
+    """Nobody is merged into themselves, into nobody, twice, or in a circle; nor taken out of whom they are not in."""
+    async with world() as made:
+        a, b, *_ = await two(made)
+        await merge(made, b, a)
+        for keeps, other, code in (
+            (b, b, Code.INVALID),
+            ("cunobody", a, Code.NOT_FOUND),
+            (b, "cunobody", Code.NOT_FOUND),
+            (b, a, Code.NOT_ALLOWED_NOW),
+            (a, b, Code.NOT_ALLOWED_NOW),
+        ):
+            with pytest.raises(Refusal) as refused:
+                await merge(made, keeps, other, id=f"{keeps}/{other}")
+            assert refused.value.code == code, (keeps, other, refused.value.message)
+        with pytest.raises(Refusal):
+            await unmerge(made, a, b)
+
+
+async def test_two_merges_of_the_same_two_make_one() -> None:
+    """Whichever comes first, and the other is told."""
+    async with world() as made:
+        a, b, *_ = await two(made)
+        both = await asyncio.gather(merge(made, b, a, "m1"), merge(made, a, b, "m2"), return_exceptions=True)
+        assert sum(isinstance(each, Answered) for each in both) == 1, both
+        assert await known(made, a) == await known(made, b)
+
+
+TABLES = ("conversation", "interaction", "identity", "timer", "outbox", "work", "context_item", "moved", "relation")
+"""What a merge changes hands, and what it must not touch."""
+
+
+async def rows(made: World, table: str) -> list[tuple[object, ...]]:
+    """A table's rows without the position that they follow from."""
+    info = made.archive_store._opened().db.execute("SELECT name FROM pragma_table_info(?)", (table,))
+    place = [name for (name,) in info].index("position")
+    return [(*row[:place], *row[place + 1 :]) for row in await made.archive_store.rows(table)]
+
+
+async def test_after_merge_and_unmerge_the_projections_are_what_they_were() -> None:
+    """All tables, where nothing came in between; in between they name the other customer."""
+    async with world() as made:
+        a, b, first, _ = await two(made)
+        await say(made, "a2", "chat:a", "tel:+447700900123")
+        await made.intake.command(actor="agent:ann", id="r1", conversation=first.stream, command=Reply(text="hello"))
+        until = await made.intake.command(
+            actor="agent:ann", id="s1", conversation=first.stream, command=Snooze(until_ms=made.now_ms + 10_000)
+        )
+        await reached(made.archive_store, until.position)
+        before = {table: await rows(made, table) for table in TABLES}
+        merged = await merge(made, b, a)
+        await reached(made.archive_store, merged.position)
+        for table in ("conversation", "identity", "timer", "outbox"):
+            assert a not in {value for row in await rows(made, table) for value in row}, table
+        due = await made.archive_store.due(list(range(SHARDS)), 10**15, 10)
+        assert [each.customer for each in due] == [b]
+        released = await unmerge(made, b, a)
+        await reached(made.archive_store, released.position)
+        for table in TABLES:
+            assert await rows(made, table) == before[table], table
+
+
+async def test_a_rebuilt_archive_has_the_same_rows() -> None:
+    """Merges change rows of many records at once; in whatever batches they are read, the outcome is one."""
+    async with world() as made:
+        a, b, *_ = await two(made)
+        await merge(made, b, a)
+        await say(made, "a2", "chat:a")
+        await unmerge(made, b, a)
+        last = await say(made, "a3", "chat:a")
+        await merge(made, a, b, "m2")
+        last = await say(made, "b2", "chat:b")
+        await reached(made.archive_store, last.position)
+        anew = MemoryArchive()
+        await anew.open()
+        await rebuild(made.journal_store, anew, lambda at, head: None)
+        for table in archive_schema.TABLES:
+            assert await anew.rows(table) == await made.archive_store.rows(table), table
+
+
+async def test_a_snoozed_conversation_of_a_member_wakes_in_time() -> None:
+    """Its timer is the other's, also where that one has left memory."""
+    async with world() as made:
+        a, b, first, _ = await two(made)
+        await made.intake.command(
+            actor="agent:ann", id="s1", conversation=first.stream, command=Snooze(until_ms=made.now_ms + 10_000)
+        )
+        await merge(made, b, a)
+        made.now_ms += 11_000
+        for cell in made.cell_actors:
+            assert cell is not None
+            cell.tick(made.now_ms)
+        async with asyncio.timeout(5):
+            while (await events_of(made, first.stream))[-1] != "ConversationWoken":  # noqa: ASYNC110 - of two actors away
+                await asyncio.sleep(0.01)
+
+
+async def events_of(made: World, stream: str) -> list[str]:
+    """The types of a stream's events in the archive."""
+    events = await made.archive_store.events_of_stream(stream, 0, 1000)
+    return [msgspec.json.decode(event.body)["type"] for event in events]
+
+
+async def test_what_became_mixed_is_taken_apart_by_its_identities() -> None:
+    """A contact of one in the other's conversation goes to a new one of its own, with what was said in it."""
+    async with world() as made:
+        a, b, *_ = await two(made)
+        await merge(made, b, a)
+        # The newest open conversation takes both, whosever it was.
+        both = [await say(made, "a2", "chat:a"), await say(made, "b2", "chat:b"), await say(made, "a3", "chat:a")]
+        await unmerge(made, b, a)
+        for customer, identity in ((a, "chat:a"), (b, "chat:b")):
+            reply = await made.cells.call(customer, lambda ref, c=customer: ReadCustomer(ref, c))
+            assert isinstance(reply, CustomerRead)
+            assert reply.view is not None
+            found = {i.identity for view in reply.view.open for i in view.interactions}
+            assert found == {identity}, customer
+            assert {customer_of(view.conversation) for view in reply.view.open} == {customer}
+        assert both
+
+
+async def test_a_family_of_three_comes_apart_in_order() -> None:
+    """Who brought another along takes it away again; only a direct member can be taken out."""
+    async with world() as made:
+        a, b, *_ = await two(made)
+        c = customer_of((await say(made, "c1", "chat:c")).stream)
+        await merge(made, b, a, "m1")
+        await merge(made, c, b, "m2")
+        assert (await known(made, a))[0] == ["chat:a", "chat:b", "chat:c"]
+        with pytest.raises(Refusal) as refused:
+            await unmerge(made, c, a, "u0")
+        assert b in refused.value.message
+        await unmerge(made, c, b, "u1")
+        assert (await known(made, a))[0] == ["chat:a", "chat:b"]
+        assert (await known(made, c))[0] == ["chat:c"]
+        await unmerge(made, b, a, "u2")
+        assert [(await known(made, each))[0] for each in (a, b, c)] == [["chat:a"], ["chat:b"], ["chat:c"]]
+
+
+RULED = msgspec.structs.replace(
+    POLICY,
+    identity=IdentityRules(match=[MatchRule(kinds=["crm"], merge_at=70, merge_by_itself_at=80)], shared=["crm:0"]),
+)
+
+
+@pytest.mark.parametrize(
+    ("identity", "merges"),
+    [
+        ("crm:1", True),
+        ("crm:0", False),  # It stands for several people.
+        ("user:1", False),  # No rule is for it.
+    ],
+)
+async def test_a_rule_merges_those_it_is_sure_of(identity: str, merges: bool) -> None:
+    """A channel that names an identity of another customer beside its own, surely enough; never a shared one."""
+    async with world(policy=RULED) as made:
+        a = await say(made, "a1", "chat:a", identity)
+        b = await say(made, "b1", "chat:b")
+        one, other = customer_of(b.stream), customer_of(a.stream)
+        await say(made, "b2", "chat:b", identity)
+        if merges:
+            await settled(made, ["chat:a", "chat:b"], one)
+            # A person says otherwise, and the channel goes on saying so.
+            await unmerge(made, one, other)
+            await say(made, "b3", "chat:b", identity)
+            await say(made, "b4", "chat:b", identity)
+        assert set((await made.journal_store.customers_of(["chat:a", "chat:b"])).values()) == {one, other}
+
+
+async def test_a_rule_merges_nobody_who_has_both_shown_it_to_be_theirs() -> None:
+    """A login of two: that is for a person to look at."""
+    rules = IdentityRules(match=[MatchRule(merge_at=70, merge_by_itself_at=80)])
+    async with world(policy=msgspec.structs.replace(POLICY, identity=rules)) as made:
+        await say(made, "a1", "chat:a", "user:1")
+        await say(made, "b1", "chat:b")
+        await say(made, "b2", "chat:b", "user:1")
+        await say(made, "b3", "chat:b", "user:1")
+        assert len(set((await made.journal_store.customers_of(["chat:a", "chat:b"])).values())) == 2
+
+
+async def settled(made: World, identities: list[str], owner: str) -> None:
+    """Returns when these are all that customer's."""
+    async with asyncio.timeout(5):
+        while set((await made.journal_store.customers_of(identities)).values()) != {owner}:  # noqa: ASYNC110 - parts away
+            await asyncio.sleep(0.01)

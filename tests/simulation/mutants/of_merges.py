@@ -1,0 +1,85 @@
+"""Mutants of merges: who may be merged, what goes along, who is turned away, and what comes back."""
+
+from typing import Any
+
+from actors import belonging, loading, merging, unmixing
+from actors.journey import Journey
+from actors.live import Message
+from actors.members import home_of
+from actors.once import OnceKeys
+from adapters.stores import merged_rules
+from adapters.stores.merged_rules import GIVEN, Merged, Rows, root_of
+from orchestrator.cells import Cells
+from protocol.events import CustomerMerged
+from protocol.journal import FamilyStep, Skipped, Unmergeable
+from protocol.links import Rehomed
+from tests.simulation.mutants.planting import Plant, mutant
+
+
+@mutant
+def merged_into_a_member(plant: Plant) -> None:
+    """A customer may give itself to one that has given itself away."""
+
+    def give(step: FamilyStep, rows: Rows, position: int) -> Any:
+        if step.customer in rows:
+            return Skipped()
+        if root_of(rows, step.other) == step.customer:
+            return Unmergeable("a circle")
+        return {step.customer: Merged(step.other, step.turn, position, GIVEN)}
+
+    plant(merged_rules, "_give", give)
+
+
+@mutant
+def taken_in_without_keys(plant: Plant) -> None:
+    """The once-keys of a member stay behind."""
+    join = merging.join
+
+    def forgetful(state: Journey, other: Journey, event: CustomerMerged) -> None:
+        other.once = OnceKeys()
+        join(state, other, event)
+
+    plant(merging, "join", forgetful)
+
+
+@mutant
+def given_away_and_goes_on(plant: Plant) -> None:
+    """A customer that gave itself away still decides what comes for it."""
+
+    def here(journey: Journey, message: Message, *, checked: bool) -> Rehomed | None:
+        return None
+
+    plant(belonging, "elsewhere", here)
+
+
+@mutant
+def keys_forgotten_at_an_unmerge(plant: Plant) -> None:
+    """Neither side knows what came to the other meanwhile."""
+    plant(merging, "since", lambda once, at_ms: b"")
+
+    plant(unmixing, "since", lambda once, at_ms: b"")
+
+
+@mutant
+def sent_on_one_by_one(plant: Plant) -> None:
+    """What was asked after a question that was turned away is not held until that is answered."""
+    rehomed = Cells._rehomed
+
+    def hasty(self: Cells, index: int, line: Any, said: Rehomed) -> None:
+        taken_from, self._taken_from = self._taken_from, lambda other, customer: {}  # type: ignore[method-assign]
+        try:
+            rehomed(self, index, line, said)
+        finally:
+            self._taken_from = taken_from  # type: ignore[method-assign]
+
+    plant(Cells, "_rehomed", hasty)
+
+
+@mutant
+def loaded_without_members(plant: Plant) -> None:
+    """What happened in members' conversations since the merge is not read at a load."""
+
+    def own_alone(self: Any, state: Journey, fact: Any) -> bool:
+        return home_of(fact.stream, self._customer) == self._customer
+
+    plant(loading._Fold, "_belongs", own_alone)
