@@ -14,6 +14,7 @@ from benchmarks.context import Result as Context
 from benchmarks.latency import AtRate
 from benchmarks.latency import Result as Latency
 from benchmarks.memory import Result as Memory
+from benchmarks.merge import Result as Merge
 from benchmarks.policy import Result as Policy
 from benchmarks.recovery import Result as Recovery
 from benchmarks.throughput import Result as Throughput
@@ -100,6 +101,18 @@ def of_policy(result: Policy) -> list[Bar]:
         Bar(name="  versions", measured=len(result.switches), least=5),
         Bar(name="  events/s beside", measured=result.events_per_s, least=4500),
         Bar(name="  live conversations", measured=_set(result.setting, "customers"), least=2000),
+    ]
+
+
+def of_merge(result: Merge) -> list[Bar]:
+    """Of two customers with 10,000 events each; nobody else waits for it longer than they do without."""
+    longest_ms = result.merge_ms.max if result.merge_ms.count else None
+    beyond_ms = max(0.0, result.ack_ms.max - result.quiet_ack_ms.max) if result.ack_ms.count else None
+    return [
+        Bar(name="merge", measured=longest_ms, most=1000, unit="ms"),
+        Bar(name="  events of each", measured=result.events_each, least=10_000),
+        Bar(name="others' longest pause, beyond before", measured=beyond_ms, most=100, unit="ms"),
+        Bar(name="  others' events/s", measured=result.others_per_s, least=950),
     ]
 
 

@@ -12,12 +12,14 @@ from benchmarks import (
     bars,
     latency_report,
     memory_report,
+    merge_report,
     placement_report,
     recovery_report,
     throughput_report,
 )
 from benchmarks import latency as latencies
 from benchmarks import memory as memories
+from benchmarks import merge as merges
 from benchmarks import placement as placements
 from benchmarks import recovery as recoveries
 from benchmarks import throughput as throughputs
@@ -181,6 +183,54 @@ def latency(
 
 app.command(epilog="Example: python -m benchmarks context --rate 200 --events 2000 --seconds 60 --check")(context)
 app.command(epilog="Example: python -m benchmarks policy --rate 5000 --seconds 60 --check")(policy)
+
+
+@app.command(epilog="Example: python -m benchmarks merge --events 10000 --check")
+def merge(
+    *,
+    events: Annotated[int, typer.Option(min=1, max=200_000, help="Messages of each of the two customers.")] = 10_000,
+    count: Annotated[int, typer.Option("--merges", min=1, max=100, help="Pairs of them, one after the other.")] = 3,
+    rate: Annotated[float, typer.Option(min=1, max=1e6, help="Events a second of others, meanwhile.")] = 1000,
+    customers: Customers = 2000,
+    gateways: Gateways = 4,
+    agents: Agents = 20,
+    window: Window = 512,
+    batch: Batch = 16,
+    text_bytes: TextBytes = 160,
+    cells: Cells = 0,
+    bundle: Bundle = "",
+    folder: Folder = FOLDER,
+    keep: Keep = False,
+    url: Url = "",
+    token: Token = "",
+    i_own_this_server: Own = False,
+    account: Account = ACCOUNT,
+    queue: Queue = QUEUE,
+    check: Check = False,
+    as_json: Json = False,
+    plot: Plot = None,
+) -> None:
+    """Merge two customers with many events each, and take them apart again, beside a load of others' events."""
+    plan = merges.Plan(
+        setup=Setup(folder=folder, cells=cells, keep=keep, bundle=bundle),
+        events=events,
+        merges=count,
+        rate=rate,
+        customers=customers,
+        shape=Shape(gateways=gateways, agents=agents, window=window, batch=batch),
+        text_bytes=text_bytes,
+        server=server_at(url, token, owned=i_own_this_server),
+        account=account,
+        queue=queue,
+    )
+    carry_out(
+        lambda phases: merges.run(plan, phases=phases),
+        show=merge_report.show,
+        panels=merge_report.panels,
+        as_json=as_json,
+        file=plot,
+        bars=bars.of_merge if check else None,
+    )
 
 
 @app.command(epilog="Example: python -m benchmarks memory --conversations 20000 --agents 200")
