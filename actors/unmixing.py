@@ -52,6 +52,8 @@ def release(
     for conversation in state.kept:
         apart.take(conversation)
     keys = {state.customer: state.once, **{id: each.once for id, each in family.members.items()}}
+    # Also what it has heard of from others: some of that came for the identities that leave.
+    heard = {id: known for id, known in identifying.disputes(state).inherited if id not in apart.leaving}
     released = CustomerReleased(
         at_ms=now_ms,
         actor=actor,
@@ -59,7 +61,7 @@ def release(
         turn=member.turn + 1,
         members=apart.leaving,
         links=[link for link in state.links if link.identity in apart.identities],
-        inherited={id: since(once, member.at_ms) for id, once in keys.items() if id not in apart.leaving},
+        inherited=heard | {id: since(once, member.at_ms) for id, once in keys.items() if id not in apart.leaving},
         unmoved=list(dict.fromkeys((*family.mixed, *apart.unmoved))),
         reason=command.reason,
     )
