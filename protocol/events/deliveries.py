@@ -1,0 +1,69 @@
+"""Outbound: the delivery id is `<conversation>.<seq of its MessageQueued>`."""
+
+from protocol.events.event import Event
+
+
+class MessageQueued(Event, kw_only=True, frozen=True, tag="MessageQueued"):
+    """A message to the customer is to leave on a channel."""
+
+    interaction: int
+    delivery: str
+    channel: str
+    account: str
+    to: str
+    text: str
+    subject: str = ""
+    references: list[str] = []
+
+
+class DeliveryAttempted(Event, kw_only=True, frozen=True, tag="DeliveryAttempted"):
+    """An attempt begins now; journaled before anything is sent."""
+
+    delivery: str
+    attempt: int
+
+
+class DeliverySent(Event, kw_only=True, frozen=True, tag="DeliverySent"):
+    """The provider took it."""
+
+    delivery: str
+    external_id: str = ""
+
+
+class DeliveryFailed(Event, kw_only=True, frozen=True, tag="DeliveryFailed"):
+    """The attempt surely did not happen; the next is due at `retry_at_ms`."""
+
+    delivery: str
+    code: str
+    reason: str
+    retry_at_ms: int
+
+
+class DeliveryUncertain(Event, kw_only=True, frozen=True, tag="DeliveryUncertain"):
+    """It may or may not have been sent. `retry_at_ms` is 0 where the policy holds it for a person."""
+
+    delivery: str
+    reason: str
+    retry_at_ms: int = 0
+
+
+class DeliveryDead(Event, kw_only=True, frozen=True, tag="DeliveryDead"):
+    """Given up: an operator sees it and may replay it."""
+
+    delivery: str
+    code: str
+    reason: str
+
+
+class DeliveryReplayed(Event, kw_only=True, frozen=True, tag="DeliveryReplayed"):
+    """An operator sends a dead or held delivery again."""
+
+    delivery: str
+
+
+class DeliveryConfirmed(Event, kw_only=True, frozen=True, tag="DeliveryConfirmed"):
+    """The provider says later what became of it: `delivered`, `read`, `undelivered`, `bounced`."""
+
+    delivery: str
+    status: str
+    code: str = ""
