@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from actors import knowing
-from actors.conversation import DELIVERIES_MAX, Conversation, knows, tagged_by
+from actors.conversation import DELIVERIES_MAX, Conversation, knows, tag_of, tagged_by
 from actors.delivery import SYSTEM, attempt_first
 from actors.knowing import Given
 from actors.policy import Policy
@@ -57,12 +57,12 @@ def capture(
     template = template_for(policy.capture, event) if policy.capture.templates else None
     if template is None:
         return None
-    # What is known and stays is not looked for.
+    # What is known and stays is not looked for; a number that was only named is, to become an item with its origin.
     known = {given.key for given in taken if knowing.is_given(given.value)}
     wanted = [
         (f, finder)
         for f, finder in template.finders
-        if f.keep != "first" or not (f.name in known or knows(state, f.name))
+        if f.keep != "first" or not (f.name in known or knowing.is_said(state.context, f.name) or tag_of(state, f.name))
     ]
     looked = [(field, finder.find(event)) for field, finder in wanted]
     missing = [field for field, value in looked if value is None and not knows(state, field.name)]

@@ -319,8 +319,19 @@ def view(state: Conversation, identities: Sequence[str]) -> ConversationView:
 
 
 def knows(state: Conversation, field: str) -> bool:
-    """Whether somebody has said it, in any contact; of what is tagged, also whether anything tells it."""
-    return knowing.is_said(state.context, field) or tag_of(state, field) != ""
+    """Whether somebody has said it, in any contact; of tags and of numbers, also whether anything tells it."""
+    return knowing.is_said(state.context, field) or told(state, field) != ""
+
+
+def told(state: Conversation, name: str) -> str:
+    """What tags tell of one of `DIMENSIONS`, or the last number of that kind that was named; or empty."""
+    return tag_of(state, name) or numbers(state).get(name, "")
+
+
+def numbers(state: Conversation) -> dict[str, str]:
+    """Of each kind of number that names one matter the last that was named."""
+    keys = state.tags.keys if state.tags is not None else ()
+    return {kind: number for kind, _, number in (key.partition(":") for key in keys)}
 
 
 def tag_of(state: Conversation, name: str) -> str:
@@ -330,9 +341,10 @@ def tag_of(state: Conversation, name: str) -> str:
 
 
 def tagged_by(decided: Sequence[AnyEvent]) -> set[str]:
-    """Which of `DIMENSIONS` these events tell."""
+    """Which of `DIMENSIONS`, and which kinds of numbers, these events tell."""
     facts = [fact for fact in decided if isinstance(fact, InteractionTagged)]
-    return {name for fact in facts for name in DIMENSIONS if getattr(fact, name) is not None}
+    named = {key.partition(":")[0] for fact in facts for key in fact.keys}
+    return named | {name for fact in facts for name in DIMENSIONS if getattr(fact, name) is not None}
 
 
 def summary(state: Conversation) -> ConversationSummary:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from actors.conversation import Conversation, tag_of
+from actors.conversation import Conversation, numbers, tag_of
 from actors.knowing import is_given
 from protocol.entities import ContextItem
 from protocol.events import ContextSet
@@ -19,8 +19,8 @@ FACTS: Mapping[str, Callable[[Conversation, Sequence[str]], str]] = {
     "product_line": lambda state, _: tag_of(state, "product_line"),
     "segment": lambda state, _: tag_of(state, "segment"),
 }
-"""What a conversation knows by itself, from its state and the customer's identities. A context item of the same name
-goes before."""
+"""What a conversation knows by itself, from its state and the customer's identities; beside them the numbers that were
+named (`claim`). A context item of the same name goes before."""
 
 
 def package(
@@ -34,7 +34,7 @@ def package(
     through: int,
 ) -> HandoffPackage:
     """All that is known up to the event at `through`; `known` is the context then, by key."""
-    facts = {name: fact for name, of in FACTS.items() if (fact := of(state, identities))}
+    facts = numbers(state) | {name: fact for name, of in FACTS.items() if (fact := of(state, identities))}
     said = {key: item.value for key, item in known.items() if is_given(item.value)}
     values: dict[str, object] = {**facts, "note": note.strip(), **said}
     return HandoffPackage(

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from actors.conversation import Conversation, tag_of, tagged_by
+from actors.conversation import Conversation, tagged_by, told
 from actors.knowing import Known, is_said, sensitivity_of, source_of, values_of
 from actors.policy import Policy
 from protocol.entities import ContextItem
@@ -42,7 +42,7 @@ def switch(
     """The switch from `origin` to `target`, and what is withheld there. `known` is what is known by then, with what the
     switch itself brought; `state` is still as before, and `decided` may tell what it is about."""
     pair, rules = policy.context.between(origin, target)
-    before, told = state.context, tagged_by(decided)
+    before, now_told = state.context, tagged_by(decided)
     switched = ChannelSwitched(
         at_ms=now_ms,
         actor=actor,
@@ -54,7 +54,7 @@ def switch(
         continuity=_continuity(state, decided, rules.continuity or policy.context.continuity),
         rule=pair,
         required=list(rules.required),
-        missing=[key for key in rules.required if not (is_said(known, key) or tag_of(state, key) or key in told)],
+        missing=[key for key in rules.required if not (is_said(known, key) or told(state, key) or key in now_told)],
         items_before=len(before),
         items_after=len(known),
         kept=kept(before, known),

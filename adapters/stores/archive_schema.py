@@ -606,7 +606,10 @@ _KNOWN = (
              AND CASE json_extract(event.body, '$.field')
                  WHEN 'topic' THEN tagged.body -> '$.topic' WHEN 'intent' THEN tagged.body -> '$.intent'
                  WHEN 'product_line' THEN tagged.body -> '$.product_line'
-                 WHEN 'segment' THEN tagged.body -> '$.segment' END IS NOT NULL)) AS known_at_ms,
+                 WHEN 'segment' THEN tagged.body -> '$.segment'
+                 ELSE (SELECT 1 FROM json_each(tagged.body, '$.keys') AS named
+                       WHERE substr(named.value, 1, instr(named.value, ':') - 1) = json_extract(event.body, '$.field'))
+                 END IS NOT NULL)) AS known_at_ms,
         event.position
     FROM event WHERE event.type = 'FieldMissing'""",
 )

@@ -346,6 +346,29 @@ def test_what_the_taxonomy_tells_is_asked_of_nobody() -> None:
     assert (offered.package.facts["topic"], offered.package.missing) == ("billing", ["intent"])
 
 
+def test_a_number_that_was_named_is_asked_of_nobody() -> None:
+    """Neither where a template wants it, nor at a switch or a handoff, which has the last one that was named."""
+    wanted = Field(name="claim", when_missing="ask_agent")
+    rules = msgspec.structs.replace(
+        POLICY,
+        capture=CaptureRules(templates=(Template(channel="chat", fields=(wanted,)),)),
+        taxonomy=Taxonomy(keys={"claim": ("C-######",)}),
+        context=ContextRules(switches={"chat to sms": SwitchRules(required=("claim", "contract"))}),
+        handoffs=Handoffs(kinds={"up": HandoffRules(required=("claim", "contract"))}),
+    )
+    player = Player(rules)
+    player.message(channel="sms", identities=TEL, text="about C-123456")
+    assert "claim" not in missing(player.message(channel="chat", identities=("chat:1", *TEL), text="hello?"))
+    events = player.message(channel="sms", identities=TEL, text="well?")
+    [switched] = [e for e in events if isinstance(e, ChannelSwitched)]
+    assert switched.missing == ["contract"]
+    player.message(channel="sms", identities=TEL, text="and C-654321")
+    player.command(Take())
+    [offered] = player.command(OfferHandoff(kind="up", queue="claims"))
+    assert isinstance(offered, HandoffOffered)
+    assert (offered.package.facts["claim"], offered.package.missing) == ("C654321", ["contract"])
+
+
 def test_words_that_tell_the_topic_at_the_switch_have_told_it() -> None:
     """The contact that changes channels is what says what it is about."""
     rules = msgspec.structs.replace(

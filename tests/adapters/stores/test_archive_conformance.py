@@ -403,6 +403,27 @@ async def test_a_missing_topic_is_known_by_a_tag(archive: Archive, story: Story)
     assert row["missing"][0]["known_at_ms"] == story.now_ms
 
 
+async def test_a_missing_number_is_known_when_it_is_named(archive: Archive, story: Story) -> None:
+    """In words, as the taxonomy's keys have it; a number of another kind is not it."""
+    conversation = f"{ANN}-1"
+    missing = ev.FieldMissing(
+        at_ms=0, field="claim", interaction=1, channel="chat", template="chat", action="ask_agent"
+    )
+    other = ev.InteractionTagged(at_ms=0, interaction=1, keys=["claims:C1"])
+    story.unit(ANN, (conversation, missing), (conversation, other))
+    await archive.follow(story)
+    position = story.position
+    row = await archive.reader.conversation(conversation)
+    assert row is not None
+    assert row["missing"][0]["known_at_ms"] is None
+    story.now_ms += MINUTE_MS
+    story.unit(ANN, (conversation, ev.InteractionTagged(at_ms=0, interaction=1, keys=["order:1", "claim:C2"])))
+    await archive.follow(story, position)
+    row = await archive.reader.conversation(conversation)
+    assert row is not None
+    assert row["missing"][0]["known_at_ms"] == story.now_ms
+
+
 async def test_the_outbox_shows_deliveries_by_state(archive: Archive, story: Story) -> None:
     """The longest queued first; a sent one only for who asks for it."""
     conversation = f"{ANN}-1"
