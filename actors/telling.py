@@ -28,7 +28,10 @@ from protocol.events import (
     ConversationResolved,
     ConversationSnoozed,
     DeliveryDead,
+    HandoffDeclined,
+    HandoffExpired,
     HandoffOffered,
+    HandoffWithdrawn,
     InteractionEnded,
     InteractionStarted,
     MessageQueued,
@@ -87,6 +90,8 @@ def _words(event: AnyEvent) -> tuple[str, str]:
             return f"it went on by {target} instead of {origin}", target
         case HandoffOffered(to=to):
             return f"it was offered to {to.partition(':')[2] or to}", ""
+        case HandoffDeclined() | HandoffExpired() | HandoffWithdrawn():
+            return f"that offer {_OFFER_ENDED[type(event)]}", ""
         case OwnerChanged(owner=owner):
             return f"{owner or 'nobody'} has it", ""
         case QueueChanged(queue=queue):
@@ -97,6 +102,12 @@ def _words(event: AnyEvent) -> tuple[str, str]:
             return "", ""
 
 
+_OFFER_ENDED: dict[type[AnyEvent], str] = {
+    HandoffDeclined: "was declined",
+    HandoffExpired: "was answered by nobody",
+    HandoffWithdrawn: "was withdrawn",
+}
+"""One that is accepted ends with a new owner, which is told."""
 _STATUS: dict[type[AnyEvent], str] = {
     ConversationSnoozed: "put off",
     ConversationResolved: "resolved",

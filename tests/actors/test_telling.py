@@ -8,7 +8,17 @@ from actors.policy import Policy
 from actors.rules.context import ContextRules, KeyRules
 from actors.rules.taxonomy import Label, Tagger, Taxonomy
 from actors.telling import STEPS_MAX
-from protocol.commands import AddNote, OfferHandoff, Reply, Resolve, SetContext, SwitchChannel, Take
+from protocol.commands import (
+    AddNote,
+    DeclineHandoff,
+    OfferHandoff,
+    Reply,
+    Resolve,
+    SetContext,
+    SwitchChannel,
+    Take,
+    WithdrawHandoff,
+)
 from protocol.entities import ConversationView, CustomerView, Status, Tag, Tags
 from tests.actors.player import CONVERSATION, POLICY, Player
 
@@ -57,6 +67,18 @@ def test_the_last_steps_are_told_in_words_and_without_what_was_said() -> None:
     steps = told(player).last_steps
     assert len(steps) == STEPS_MAX
     assert [step.at_ms for step in steps] == sorted(step.at_ms for step in steps)
+
+
+def test_an_offer_that_is_over_is_not_told_as_one_that_is_open() -> None:
+    """A machine that says so would send the caller to somebody who knows nothing of it."""
+    player = player_with()
+    player.command(Take())
+    player.command(OfferHandoff(kind="tier1-tier2", queue="tier2"))
+    player.command(WithdrawHandoff(lease=1))
+    assert told(player).last_steps[-1].words == "that offer was withdrawn"
+    player.command(OfferHandoff(kind="tier1-tier2", agent="bob"))
+    player.command(DeclineHandoff(lease=2, reason="busy"), agent="bob")
+    assert told(player).last_steps[-1].words == "that offer was declined"
 
 
 def test_what_is_over_is_told_where_nothing_is_open() -> None:
