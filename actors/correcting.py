@@ -69,7 +69,19 @@ def decide(
         case Join():
             return _join(state, _other(conversations, state, command.other), command, actor, policy, now_ms)
         case Relate():
-            return [(state.id, _relate(state, known, command, actor, now_ms))]
+            return [(state.id, _relate(conversations, state, known, command, actor, now_ms))]
+
+
+def _leads_to(conversations: Mapping[str, Conversation], start: str, goal: str) -> str:
+    """The conversation, from `start` back along what is in memory, that is related to `goal`; empty where none is."""
+    seen = set[str]()
+    at = start
+    while at not in seen and (found := conversations.get(at)) is not None and found.relation is not None:
+        if found.relation.conversation == goal:
+            return at
+        seen.add(at)
+        at = found.relation.conversation
+    return ""
 
 
 def _split(state: Conversation, asked: Split, new: str, actor: str, policy: Policy, now_ms: int) -> Events:
@@ -177,7 +189,14 @@ def _joined_relation(state: Conversation, other: Conversation) -> Relation | Non
     return None if beyond is None or beyond.conversation == state.id else beyond
 
 
-def _relate(state: Conversation, known: Sequence[str], asked: Relate, actor: str, now_ms: int) -> AnyEvent:
+def _relate(
+    conversations: Mapping[str, Conversation],
+    state: Conversation,
+    known: Sequence[str],
+    asked: Relate,
+    actor: str,
+    now_ms: int,
+) -> AnyEvent:
     before = state.relation
     earlier = asked.earlier or (before.conversation if before else "")
     if asked.kind is None:
@@ -191,6 +210,8 @@ def _relate(state: Conversation, known: Sequence[str], asked: Relate, actor: str
             raise Refusal(Code.INVALID, "a conversation is not related to itself", field="earlier")
         if earlier not in known:
             raise Refusal(Code.NOT_FOUND, f"{earlier} is no conversation of this customer", field="earlier")
+        if last := _leads_to(conversations, earlier, state.id):
+            raise _not_now(f"{last} is related to {state.id}, which would come back to itself; take that back first")
         after = Relation(kind=asked.kind, conversation=earlier, reason=asked.reason or "said by an agent")
         if before is not None and (before.kind, before.conversation) == (after.kind, after.conversation):
             raise _not_now(f"it {after.kind.value} {earlier} already")

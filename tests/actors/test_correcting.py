@@ -212,6 +212,20 @@ def test_an_agent_says_what_a_conversation_is_to_an_earlier_one() -> None:
     assert of(player, SECOND).relation is not None
 
 
+def test_relations_do_not_come_back_to_where_they_began() -> None:
+    """Which of two was first could not be said of them any more; the other one's relation is taken back before."""
+    player = two_contacts()
+    player.command(Split(interactions=[2]))
+    player.command(Resolve(), conversation=SECOND)
+    player.pass_time(50_000)
+    with pytest.raises(Refusal, match=f"{SECOND} is related to {CONVERSATION}") as refused:
+        player.command(Relate(kind=RelationKind.REPEATS, earlier=SECOND))
+    assert refused.value.code == Code.NOT_ALLOWED_NOW
+    player.command(Relate(), conversation=SECOND)
+    player.command(Relate(kind=RelationKind.REPEATS, earlier=SECOND))
+    assert of(player, CONVERSATION).relation is not None
+
+
 REFUSED = [
     ("no contact is named", Split(interactions=[]), Code.INVALID),
     ("all contacts are named", Split(interactions=[1, 2]), Code.NOT_ALLOWED_NOW),
@@ -266,7 +280,7 @@ def test_a_closed_conversation_can_be_split_related_tagged_and_noted_in() -> Non
     assert of(player, CONVERSATION).status is Status.CLOSED
     assert [interaction.channel for interaction in of(player, SECOND).interactions] != []
     assert of(player, SECOND).live
-    player.command(Relate(earlier=CONVERSATION, kind=RelationKind.CONTINUES), conversation=SECOND)
+    player.command(Relate(), conversation=SECOND)
     player.command(Relate(earlier=SECOND, kind=RelationKind.REPEATS))
     assert of(player, CONVERSATION).relation == Relation(
         kind=RelationKind.REPEATS, conversation=SECOND, reason="said by an agent"
