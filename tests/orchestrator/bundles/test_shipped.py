@@ -10,7 +10,11 @@ from orchestrator.bundles.folder import DEFAULTS, SHIPPED, BundleError, copy_def
 from orchestrator.bundles.making import SetUp, make
 from orchestrator.first_policy import set_up_of
 from orchestrator.settings import Settings
+from protocol.events import ActivityCarried
+from protocol.inbound import ActivityArrived, InteractionBegan, MessageArrived
+from tests.actors.player import Player
 
+PHONE = "tel:+447700900123"
 SETTINGS = {"default settings": set_up_of(Settings()), "no accounts": SetUp(Policy(), {})}
 
 
@@ -103,3 +107,20 @@ def test_a_folder_without_a_bundle_is_said_to_be_none(tmp_path: Path) -> None:
     copy_default("insurer", tmp_path / "policy")
     with pytest.raises(BundleError, match=r"did you mean .*/policy\?"):
         read_folder(tmp_path)
+
+
+@pytest.mark.parametrize("name", DEFAULTS)
+def test_who_looks_at_a_bill_texts_and_calls_is_one_customer_with_one_issue(name: str) -> None:
+    """The app, which is trusted, names the phone; whoever takes the call sees the text, and what was looked at."""
+    policy = make(read_folder(SHIPPED / name)[0], SETTINGS["no accounts"]).policy
+    assert policy is not None
+    player = Player(policy)
+    app = ActivityArrived(name="page_view", properties={"page": "/bills/7"})
+    player.give(player.input(app, channel="app", account="app", identities=("user:ann", PHONE)))
+    text = MessageArrived(text="Why so much?")
+    opening = player.give(player.input(text, channel="sms", account="sms", identities=(PHONE,)))
+    player.give(player.input(InteractionBegan(session="s"), channel="phone", account="pbx", identities=(PHONE,)))
+    assert set(player.state.identities) == {"user:ann", PHONE}
+    (conversation,) = player.state.kept
+    assert [each.channel for each in conversation.interactions] == ["sms", "phone"]
+    assert any(isinstance(event, ActivityCarried) for event in opening)
