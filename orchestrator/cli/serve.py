@@ -53,6 +53,7 @@ def serve(
     with errors().status("Starting: Ray, stores, cells, channels, gateway …") as spinner:
         banner.before = spinner.stop
         try:
+            say_what_is_wrong(chosen)
             _erase_waiting(chosen)
             supervise(chosen, on_ready=banner.show)
             _erase_waiting(chosen)
@@ -61,6 +62,29 @@ def serve(
         except CannotServe as exc:
             raise Failure(Exit.REFUSED, str(exc)) from exc
     errors().print("Stopped; everything acknowledged is on disk.", style="dim")
+
+
+def say_what_is_wrong(settings: Settings) -> None:
+    """A bundle that cannot be taken does not keep the server from its work; who starts it must hear of it."""
+    if not settings.policy_folder:
+        return
+    # Imported here, because few commands read a bundle.
+    from orchestrator.bundles.folder import BundleError, read_folder
+    from orchestrator.bundles.making import make
+    from orchestrator.first_policy import set_up_of
+
+    try:
+        files, wrong = read_folder(Path(settings.policy_folder))
+    except BundleError as exc:
+        found = [str(exc)]
+    else:
+        found = [str(each) for each in (*wrong, *make(files, set_up_of(settings)).wrong)]
+    if found:
+        errors().print(
+            Text(f"{settings.policy_folder} is not put in force until this is mended; the rules before it hold:")
+        )
+        for text in found:
+            errors().print(Text(f"  {text}"))
 
 
 def _erase_waiting(settings: Settings) -> None:

@@ -25,7 +25,7 @@ from adapters.stores.sqlite_journal import SqliteJournal
 from orchestrator.cli import app as cli
 from orchestrator.cli import output
 from orchestrator.cli.exits import Exit
-from orchestrator.cli.serve import _Banner
+from orchestrator.cli.serve import _Banner, say_what_is_wrong
 from orchestrator.cli.server import Running, find
 from orchestrator.cluster.data_folder import locked
 from orchestrator.cluster.states import Condition, ProcessState, Told, steady_ms, write_states
@@ -678,3 +678,17 @@ def test_the_report_is_a_table_csv_or_json(shell: Shell, answering: Answering) -
     assert all(word in table for word in ("quarantined", "q1, q2", "capture.yaml", "nobody sees it"))
     assert shell.run("report context-loss --json").json["rows"][0]["count"] == 2
     assert shell.run("report context-loss --json --csv").code == Exit.USAGE
+
+
+def test_serve_says_what_is_wrong_with_its_bundle(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """File, line and what to write: the server runs by the rules before, and nobody would look into its log."""
+    (tmp_path / "queues.yaml").write_text("default: service\nqueus: [service]\n")
+    (tmp_path / "channels.yaml").write_text("sms:\n  rest_after: soon\n")
+    say_what_is_wrong(Settings(policy_folder=str(tmp_path)))
+    said = capsys.readouterr().err
+    assert "is not put in force until this is mended" in said
+    assert "channels.yaml:2" in said
+    (tmp_path / "channels.yaml").write_text("sms:\n  rest_after: 1h\n")
+    (tmp_path / "queues.yaml").unlink()
+    say_what_is_wrong(Settings(policy_folder=str(tmp_path)))
+    assert capsys.readouterr().err == ""
