@@ -7,6 +7,7 @@ Nothing in history moves. What a member's state was is folded from its own strea
 afterwards changes the joined state, and after a release both can be folded from their streams alone.
 """
 
+from collections.abc import Iterable
 from copy import copy
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from actors import identifying, recent
 from actors.carrying import KEPT_MAX
 from actors.identifying import INHERITED_MAX
 from actors.members import LEFT_MAX, MIXED_MAX, Family, Given, Member, home_of
-from actors.once import OnceKeys
+from actors.once import OnceKeys, united
 from protocol.commands import GiveCustomer
 from protocol.errors import Code, Refusal
 from protocol.events import CustomerGiven, CustomerMerged, CustomerReleased, CustomerReturned
@@ -134,7 +135,7 @@ def evolve_returned(state: "Journey", event: CustomerReturned) -> None:
         for member in family.members.values():
             member.identities = tuple(each for each in member.identities if state.has(each))
     known = identifying.disputes(state)
-    inherited = tuple({**dict(known.inherited), **event.inherited}.items())[-INHERITED_MAX:]
+    inherited = heard(known.inherited, event.inherited.items())
     state.disputes = replace(known, given=None, turn=event.turn, inherited=inherited)
 
 
@@ -173,7 +174,7 @@ def join(state: "Journey", other: "Journey", event: CustomerMerged) -> None:
         known,
         parted=(*parted, *known.parted),
         noted=(*noted, *known.noted),
-        inherited=tuple({**dict(theirs.inherited), **dict(known.inherited)}.items())[-INHERITED_MAX:],
+        inherited=heard(theirs.inherited, known.inherited),
         family=family,
     )
 
@@ -206,8 +207,17 @@ def evolve_released(state: "Journey", event: CustomerReleased) -> None:
         known,
         parted=tuple(each for each in known.parted if each not in brought),
         noted=tuple(each for each in known.noted if each not in brought),
-        inherited=tuple({**dict(known.inherited), **keys}.items())[-INHERITED_MAX:],
+        inherited=heard(known.inherited, keys.items()),
     )
+
+
+def heard(*of_others: Iterable[tuple[str, bytes]]) -> tuple[tuple[str, bytes], ...]:
+    """By customer the once-keys of what came to it, of all who have told of it; the newest customers of them."""
+    found: dict[str, bytes] = {}
+    for told in of_others:
+        for customer, keys in told:
+            found[customer] = united(found.pop(customer, b""), keys)
+    return tuple(found.items())[-INHERITED_MAX:]
 
 
 def since(once: OnceKeys, at_ms: int) -> bytes:

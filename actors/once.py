@@ -50,6 +50,13 @@ class _Index:
                 del self.places[key]
 
 
+def united(one: bytes, other: bytes) -> bytes:
+    """The records of both, each once."""
+    known = {one[at : at + _SIZE] for at in range(0, len(one), _SIZE)}
+    records = [other[at : at + _SIZE] for at in range(0, len(other), _SIZE)]
+    return one + b"".join(record for record in records if record not in known)
+
+
 class OnceKeys:
     """The keys of one journey. `packed` is all of its state."""
 

@@ -33,6 +33,7 @@ from protocol.events import (
     DeliverySent,
     DeliveryUncertain,
 )
+from protocol.ids import customer_of
 from protocol.journal import ADOPT, RETURN, Entry, FamilyStep
 from protocol.links import (
     AnyFromCell,
@@ -152,6 +153,10 @@ def _record(
             into.effects.append((stream, event))
         if kind is ConversationClosed and decision.family:
             closing += [each for each in journey.kept if each.id == stream]
+        if isinstance(event, CustomerReleased):
+            # Of those that leave: what list watchers were not told yet, no one else can tell.
+            untold = live.listed or {}
+            into.gone += [each for each in journey.kept if each.id in untold and customer_of(each.id) in event.members]
         encoded = _encode(event)
         journeys.evolve(journey, stream, event, encoded, joining)
         into.entries.append(Entry(stream, journey.head_of(stream), Raw(encoded)))
@@ -202,7 +207,11 @@ def _note_lists(live: Live, journey: Journey, stream: str) -> None:
 def _possible_lists(conversation: Conversation) -> tuple[str, ...]:
     """Those it stands in while it is not done."""
     owner = (f"owner:{conversation.owner}",) if conversation.owner else ()
-    return (f"customer:{conversation.customer}", f"queue:{conversation.queue}", *owner)
+    offered: tuple[str, ...] = ()
+    if (handoff := conversation.handoff) is not None:
+        kind, _, name = handoff.to.partition(":")
+        offered = (f"owner:{name}",) if kind == "agent" else (handoff.to,)
+    return tuple(dict.fromkeys((f"customer:{conversation.customer}", f"queue:{conversation.queue}", *owner, *offered)))
 
 
 def _watch(journey: Journey, asked: WatchConversation, line: Line | None, watchers: Watchers) -> AnyFromCell:
