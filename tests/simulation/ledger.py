@@ -106,6 +106,7 @@ class Ledger:
         if record.position != len(self.records):
             self._broken("ordered", f"position {record.position} follows {len(self.records) - 1}")
         before, said = {identity: self.root(owner) for identity, owner in self.owners.items()}, []
+        linked: set[str] = set()
         for identity in record.identities:
             other = before.get(identity, record.customer)
             if other != record.customer:
@@ -113,12 +114,14 @@ class Ledger:
         for entry in _entries(record.body):
             event = self._take_entry(record, entry)
             self._take_identity(record, event)
+            if isinstance(event, IdentityLinked):
+                linked.add(event.identity)  # It may be unlinked again by the same unit.
             if isinstance(event, MessageReceived | InteractionStarted):
                 said.append((entry.stream, event.identity))
         for stream, identity in said:
             now = self.owners.get(identity, "")
             owners = {before.get(identity, ""), now, self.root(now)}
-            if record.customer not in owners:
+            if record.customer not in owners and identity not in linked:
                 self.strays.append((stream, identity, str(owners), record.customer))
 
     def _take_identity(self, record: Record, event: AnyEvent) -> None:
