@@ -78,6 +78,9 @@ class IdentityRules(Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tru
     """The first that fits an identity is its rule; where none does, every event links and none puts forward."""
     shared: list[str] = []
     """Shared identities: each whole, or with `*` for any characters (`mailto:*@info.example.org`)."""
+    shared_after: Annotated[int, Meta(ge=1)] = 3
+    """Customers that may claim one identity before the review list takes it for a shared one: partners have one phone,
+    and their child may; four customers behind one address are a household's or a company's."""
 
     def __post_init__(self) -> None:
         """Raises `ValueError` for what could never hold, and says what to write instead."""

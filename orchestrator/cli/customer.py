@@ -224,8 +224,13 @@ def _both(customer: str, command: dict[str, str], url: str, token: str, data: Pa
 def reviews(
     *,
     shared_after: Annotated[
-        int, typer.Option("--shared-after", min=1, help="Identities that more customers claim are shown as shared.")
-    ] = 3,
+        int,
+        typer.Option(
+            "--shared-after",
+            min=0,
+            help="Identities that more customers claim are shown as shared; 0: as the policy says.",
+        ),
+    ] = 0,
     limit: Limit = 100,
     url: Url = "",
     token: Token = "",

@@ -9,16 +9,13 @@ import msgspec
 from litestar import get
 from litestar.params import QueryParameter
 
+from actors.rules.identity import IdentityRules
 from orchestrator.gateway.access import needs
 from orchestrator.gateway.answers import IdentityReviewsAnswer
 from orchestrator.gateway.archive_reads import reach
 from orchestrator.gateway.reads import AT_LEAST_WITHIN_S, AtLeast, Limit
 from orchestrator.gateway.services import HttpRequest, services_of
 from protocol.errors import Code, Refusal
-
-SHARED_AFTER = 3
-"""Customers that may claim one identity before it is taken for a shared one: partners have one phone, and their child
-may; four customers behind one address are a household's or a company's."""
 
 Cursor = tuple[Annotated[int, msgspec.Meta(ge=0, le=2**53)], str, str, str]
 
@@ -27,8 +24,12 @@ Cursor = tuple[Annotated[int, msgspec.Meta(ge=0, le=2**53)], str, str, str]
 async def get_identity_reviews(
     request: HttpRequest,
     shared_after: Annotated[
-        int, QueryParameter(ge=1, description="An identity that more customers than this claim is shown as `shared`.")
-    ] = SHARED_AFTER,
+        int,
+        QueryParameter(
+            ge=0,
+            description="An identity that more customers than this claim is shown as `shared`; 0: as the policy says",
+        ),
+    ] = 0,
     limit: Limit = 100,
     before: Annotated[str, QueryParameter(description="the `next` of the page before")] = "",
     at_least: AtLeast = 0,
@@ -37,7 +38,10 @@ async def get_identity_reviews(
     (`owner`, empty: nobody's) and by what evidence, and how many customers claim it."""
     here = services_of(request)
     position = await reach(here.archive, at_least, within_s=AT_LEAST_WITHIN_S)
-    rows = await here.archive.identity_reviews(shared_after=shared_after, limit=limit, before=_cursor(before))
+    rules = IdentityRules() if here.policy is None else here.policy.policy.identity
+    rows = await here.archive.identity_reviews(
+        shared_after=shared_after or rules.shared_after, limit=limit, before=_cursor(before)
+    )
     following = _next(rows[-1]) if len(rows) == limit else ""
     return IdentityReviewsAnswer(position=position, reviews=[dict(row) for row in rows], next=following)
 

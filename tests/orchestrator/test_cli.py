@@ -292,6 +292,7 @@ REQUESTS = [
         )
         for verb in ("merge", "unmerge")
     ),
+    ("customer reviews", "GET", "/v1/identity/reviews?shared_after=0&limit=100", None),
     ("customer reviews --shared-after 2", "GET", "/v1/identity/reviews?shared_after=2&limit=100", None),
     (
         "customer close-review cu1 web:7 --other cu2 --reason shop",

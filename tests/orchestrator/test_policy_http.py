@@ -181,6 +181,26 @@ async def test_a_new_channel_is_pushed(tmp_path: Path) -> None:
                         break
 
 
+async def test_the_policy_says_when_an_identity_is_taken_for_a_shared_one(tmp_path: Path) -> None:
+    """The review list calls it so from the policy's number of claimants on, unless the reader says another."""
+    accounts = "whatsapp:\n  channel: whatsapp\n  trusted: yes\n"
+    async with server(tmp_path) as here:
+        await here.post("/v1/policy", {"files": {"accounts.yaml": accounts}})
+        phone = "tel:+447700900123"
+        for number, named in enumerate(("user:ann", "user:bob", f"user:ann,{phone}", f"user:bob,{phone}")):
+            said = event(str(number)) | {"identities": named}
+            answer = await here.post("/v1/events", said, token="gateway:whatsapp")
+
+        async def kinds(asked: str = "") -> list[str]:
+            page = await here.get(f"/v1/identity/reviews?at_least={answer['position']}{asked}")
+            return [review["kind"] for review in page["reviews"]]
+
+        assert await kinds() == ["conflict"]
+        await here.post("/v1/policy", {"files": {"accounts.yaml": accounts, "identity.yaml": "shared_after: 1\n"}})
+        assert await kinds() == ["shared"]
+        assert await kinds("&shared_after=3") == ["conflict"]
+
+
 async def test_apply_policy_is_no_command_of_clients(tmp_path: Path) -> None:
     """A bundle that nobody checked gets nowhere."""
     async with server(tmp_path) as here:
