@@ -173,7 +173,9 @@ def _claim(identity: str, given: Input, rules: IdentityRules) -> _Claim:
         verified, evidence = False, "policy" if given.said_by == BY_POLICY else "agent"
     elif identity == own:
         # The event's own string, which its contact keeps too: a conversation has it once.
-        identity, verified = own, True
+        identity = own
+        # A message came from its address; that somebody is signed in to an account is only the word of who says so.
+        verified = given.trusted or kind_of(own) not in EVIDENCE_OF_KIND
         evidence = "first_contact" if given.proposed else "asserted_by_channel"
     else:
         evidence = EVIDENCE_OF_KIND.get(kind_of(identity), "asserted_by_channel")

@@ -59,6 +59,18 @@ def test_what_a_channel_names_beside_its_own_address(identity: str, evidence: st
     assert (linked.identity, linked.evidence, linked.verified) == (identity, evidence, verified)
 
 
+@pytest.mark.parametrize(
+    ("identity", "trusted", "verified"),
+    [("user:42", True, True), ("user:42", False, False), ("crm:A7", False, False), (MAIL, False, True)],
+)
+def test_a_login_is_only_verified_by_an_account_that_checks(identity: str, trusted: bool, verified: bool) -> None:
+    """Whoever has a token for a channel may write as any user; the address a message came from is its own proof."""
+    player = Player()
+    linked = player.message(identities=(identity,), trusted=trusted)[-1]
+    assert isinstance(linked, IdentityLinked)
+    assert (linked.identity, linked.verified) == (identity, verified)
+
+
 def test_better_evidence_takes_the_place_of_what_was_known() -> None:
     """A one-time password verifies what an agent linked: the identity stays one, and is assigned once."""
     player = Player()
