@@ -53,12 +53,7 @@ def link(
     command: dict[str, Any] = {"do": "link_identity", "identity": identity, "evidence": evidence}
     if confidence:
         command["confidence"] = confidence
-    with server_of(url, token, data) as server:
-        answer = server.post(f"/v1/customers/{part(customer)}/commands", {"command": command})
-    if as_json:
-        print_json(answer)
-        return
-    print_fields({"customer": customer, "linked": identity})
+    _say(customer, command, (url, token, data), {"linked": identity}, as_json=as_json)
 
 
 @app.command("erase", epilog='Example: throughline customer erase cu7q2mzj4xk5w3n6ab --reason "their request of 3 May"')
@@ -166,12 +161,7 @@ def unlink(
 ) -> None:
     """Say that an identity is not this customer's; what was said under it stays where it was said."""
     command = {"do": "unlink_identity", "identity": identity, "reason": reason}
-    with server_of(url, token, data) as server:
-        answer = server.post(f"/v1/customers/{part(customer)}/commands", {"command": command})
-    if as_json:
-        print_json(answer)
-        return
-    print_fields({"customer": customer, "unlinked": identity})
+    _say(customer, command, (url, token, data), {"unlinked": identity}, as_json=as_json)
 
 
 Keeps = Annotated[str, typer.Argument(metavar="CUSTOMER", help="The customer who keeps their id.")]
@@ -192,7 +182,8 @@ def merge(
     as_json: Json = False,
 ) -> None:
     """Say that two customers are one person: what is OTHER's is CUSTOMER's from then on. Undone by unmerge."""
-    _both(customer, {"do": "merge_customers", "other": other, "reason": reason}, url, token, data, as_json=as_json)
+    command = {"do": "merge_customers", "other": other, "reason": reason}
+    _say(customer, command, (url, token, data), {"merged": other}, as_json=as_json)
 
 
 @app.command("unmerge", epilog="Example: throughline customer unmerge cu7q2mzj4xk5w3n6ab cu7q2p0d1mc8r2k4vt")
@@ -207,17 +198,25 @@ def unmerge(
     as_json: Json = False,
 ) -> None:
     """Say that a merged customer is somebody else: each contact goes back with its own identity."""
-    _both(customer, {"do": "unmerge_customers", "other": other, "reason": reason}, url, token, data, as_json=as_json)
+    command = {"do": "unmerge_customers", "other": other, "reason": reason}
+    _say(customer, command, (url, token, data), {"unmerged": other}, as_json=as_json)
 
 
-def _both(customer: str, command: dict[str, str], url: str, token: str, data: Path | None, *, as_json: bool) -> None:
-    with server_of(url, token, data) as server:
+def _say(
+    customer: str,
+    command: dict[str, Any],
+    running: tuple[str, str, Path | None],
+    done: dict[str, str],
+    *,
+    as_json: bool,
+) -> None:
+    """Sends the command, and shows what was done and the position it stands at in the journal."""
+    with server_of(*running) as server:
         answer = server.post(f"/v1/customers/{part(customer)}/commands", {"command": command})
     if as_json:
         print_json(answer)
-        return
-    done = {"merge_customers": "merged", "unmerge_customers": "unmerged"}[command["do"]]
-    print_fields({"customer": customer, done: command["other"], "position": answer["position"]})
+    else:
+        print_fields({"customer": customer, **done, "position": answer["position"]})
 
 
 @app.command("reviews", epilog="Example: throughline customer reviews --shared-after 2")
@@ -260,9 +259,4 @@ def close_review(
 ) -> None:
     """Say that a review needs nothing more; the same conflict is not raised again."""
     command = {"do": "close_identity_review", "identity": identity, "other": other, "reason": reason}
-    with server_of(url, token, data) as server:
-        answer = server.post(f"/v1/customers/{part(customer)}/commands", {"command": command})
-    if as_json:
-        print_json(answer)
-        return
-    print_fields({"customer": customer, "closed": identity})
+    _say(customer, command, (url, token, data), {"closed": identity}, as_json=as_json)
