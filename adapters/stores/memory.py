@@ -320,6 +320,13 @@ class MemoryArchive(ArchiveWrites, ArchiveReads):
         self._kept = db.serialize()
         return archive_rows.position(db)
 
+    async def copy(self) -> "MemoryArchive":
+        """Another one, open, that holds the same."""
+        other = MemoryArchive()
+        other._kept = self._opened().db.serialize()
+        await other.open()
+        return other
+
     def crash(self) -> None:
         """The machine dies; open it again."""
         self._opened().db.close()

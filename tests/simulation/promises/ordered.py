@@ -13,7 +13,6 @@ from actors.journey import Aside, Journey
 from actors.loading import load
 from actors.projection import project, runs
 from adapters.stores.archive_schema import TABLES
-from adapters.stores.memory import MemoryArchive
 from orchestrator.first_policy import policy_of
 from protocol.archive import Due, StoredEvent
 from protocol.events import AnyEvent
@@ -37,13 +36,15 @@ async def check(world: World) -> None:
         await asyncio.sleep(0.01)
         world.ledger.read()
     # From here on nothing waits, so that nothing moves.
-    anew = MemoryArchive()
-    await anew.open()
+    # Made anew, as an operator does it: retention remembers what it had dropped, and when.
+    anew = await world.disks.archive.copy()
+    await anew.reset()
     records = world.ledger.records
     for start in range(0, len(records), BATCH):
         batch = records[start : start + BATCH]
         for run in runs(batch):
             await anew.apply(project(run))
+    await anew.redrop()
     before_ms = _retained_from(world)
     for archive in (anew, world.disks.archive):
         if before_ms:
