@@ -6,7 +6,7 @@ heard of: a new field is forgotten unless it is named here. The archive afterwar
 journal would make.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from enum import Enum
 from itertools import groupby
 from typing import Any
@@ -20,7 +20,16 @@ from actors.projection import entries_of, project
 from protocol.archive import Changes, StoredEvent
 from protocol.entities import Tag, Tags
 from protocol.errors import Code, Refusal
-from protocol.events import AnyEvent, ConversationClosed, CustomerErased, InteractionMoved, InteractionTagged
+from protocol.events import (
+    AnyEvent,
+    ConversationClosed,
+    CustomerErased,
+    CustomerMerged,
+    CustomerReleased,
+    CustomerReturned,
+    InteractionMoved,
+    InteractionTagged,
+)
 from protocol.journal import Entry, Record
 
 KEPT = frozenset(
@@ -84,26 +93,51 @@ def redacted(event: AnyEvent) -> AnyEvent:
     return known
 
 
-def redacted_record(record: Record, streams: Collection[str], places: Collection[Place]) -> Record:
-    """The unit with its events of these streams, and those at these places, redacted; the others as they are."""
+def redacted_mention(event: AnyEvent, names: Collection[str]) -> AnyEvent:
+    """Another's event without what is of the person. What a merge brought or took of others stays: their own affairs
+    are folded from it."""
+    match event:
+        case CustomerMerged():
+            identities = [each for each in event.identities if each not in names]
+            return msgspec.structs.replace(event, identities=identities, reason="")
+        case CustomerReleased() | CustomerReturned():
+            links = [link for link in event.links if link.identity not in names]
+            kept: AnyEvent = msgspec.structs.replace(event, links=links)
+            return msgspec.structs.replace(kept, reason="") if isinstance(kept, CustomerReleased) else kept
+        case _:
+            return redacted(event)
+
+
+def redacted_record(
+    record: Record, streams: Collection[str], places: Collection[Place], names: Collection[str] = ()
+) -> Record:
+    """The unit with its events of these streams redacted, and at these places what is of the person, whose identities
+    are `names`; the others as they are."""
     changed = False
     entries = []
     for stream, seq, event in entries_of(record):
         fitting = stream in streams or (stream, seq) in places
         changed = changed or fitting
-        entries.append(Entry(stream, seq, Raw(_encode(redacted(event) if fitting else event))))
+        if fitting:
+            event = redacted(event) if stream in streams else redacted_mention(event, names)
+        entries.append(Entry(stream, seq, Raw(_encode(event))))
     return msgspec.structs.replace(record, body=_encode(entries)) if changed else record
 
 
-def changes(customer: str, own: Sequence[StoredEvent], mentions: Sequence[StoredEvent]) -> Changes:
+def changes(
+    customer: str, own: Sequence[StoredEvent], mentions: Sequence[StoredEvent], names: Collection[str] = ()
+) -> Changes:
     """What the archive has of the customer from now on: all events, of which the bodies are new, and all rows, anew.
 
     `mentions` are events of others that name the customer: of their rows what changes."""
-    made = project([_record(customer, position, [*group]) for position, group in groupby(_redact(own), _position)])
+    made = project(
+        [_record(customer, position, [*group]) for position, group in groupby(_stored(own, redacted), _position)]
+    )
     if not mentions:
         return made
     of_others = [
-        project([_record(event.stream, event.position, [event])]) for event in sorted(_redact(mentions), key=_position)
+        project([_record(event.stream, event.position, [event])])
+        for event in sorted(_stored(mentions, lambda event: redacted_mention(event, names)), key=_position)
     ]
     patches = [msgspec.structs.replace(patch, new=False) for one in of_others for patch in one.patches]
     return msgspec.structs.replace(
@@ -113,8 +147,8 @@ def changes(customer: str, own: Sequence[StoredEvent], mentions: Sequence[Stored
     )
 
 
-def _redact(events: Iterable[StoredEvent]) -> list[StoredEvent]:
-    return [msgspec.structs.replace(event, body=_encode(redacted(_from_json(event.body)))) for event in events]
+def _stored(events: Iterable[StoredEvent], redact: Callable[[AnyEvent], AnyEvent]) -> list[StoredEvent]:
+    return [msgspec.structs.replace(event, body=_encode(redact(_from_json(event.body)))) for event in events]
 
 
 def _record(customer: str, position: int, events: list[StoredEvent]) -> Record:

@@ -339,6 +339,8 @@ def evolve(
 
 
 def _evolve_linked(state: "Journey", event: IdentityLinked) -> None:
+    if not event.identity:
+        return  # It is forgotten, with the person.
     linked = IdentityLink(
         identity=event.identity,
         evidence=intern(event.evidence),

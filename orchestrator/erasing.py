@@ -72,7 +72,7 @@ async def erase(settings: Settings, act: Act, on_progress: Callable[[int, int], 
         position = await files.commit(act, find.journey, facts) if facts else 0
         await files.follower.catch_up()
         own = await files.known.events_of_customer(act.customer, 0)
-        await files.archive.erase(act.customer, erasing.changes(act.customer, own, find.mentions))
+        await files.archive.erase(act.customer, erasing.changes(act.customer, own, find.mentions, find.names))
         unnamed = find.files - await files.archive.attached(find.files)
         gone = files.attachments.remove(unnamed, act.at_ms)
     return Erased(
@@ -88,6 +88,8 @@ class _Find(Struct, kw_only=True, frozen=True):
     """The act is committed already, and nothing came after it."""
     streams: set[str]
     mentions: list[StoredEvent]
+    names: set[str]
+    """Their identities."""
     files: set[str]
 
     @property
@@ -133,13 +135,14 @@ class _Files:
         if not own:
             raise Refusal(Code.NOT_FOUND, "there is no such customer", ref=customer)
         last = msgspec.json.decode(own[0].body, type=AnyEvent)
-        streams, names = await self.known.streams_of(customer)
+        streams, files = await self.known.streams_of(customer)
         return _Find(
             journey=journey,
             erased=isinstance(last, CustomerErased) and not journey.conversations,
             streams=streams,
             mentions=await self.known.mentions_of(customer),
-            files=names,
+            names=await self.known.names_of(customer),
+            files=files,
         )
 
     async def _check_is_alone(self, journey: Journey) -> None:
@@ -163,7 +166,7 @@ class _Files:
         while records := await self._reader.read(position, READ_RECORDS):
             for record in records:
                 if record.customer in find.owners or record.position in at:
-                    redacted = erasing.redacted_record(record, find.streams, places)
+                    redacted = erasing.redacted_record(record, find.streams, places, find.names)
                     if redacted is not record:
                         yield redacted
             position = records[-1].position

@@ -259,11 +259,9 @@ def mentions_of(db: sqlite3.Connection, customer: str) -> list[StoredEvent]:
         "AND substr(detail, -length(?1)) = ?1",
         (customer,),
     ).fetchall()
-    merges = "SELECT stream, seq FROM action WHERE kind IN ('merged', 'released') AND detail = ? AND stream <> detail"
-    places += db.execute(merges, (customer,)).fetchall()
+    places += _merges_with(db, customer)
     for origin, number in db.execute(_MOVED_HERE, (customer,)).fetchall():
-        said = "SELECT stream, seq FROM event WHERE stream = ? AND body ->> '$.interaction' = ?"
-        places += db.execute(said, (origin, number)).fetchall()
+        places += db.execute(_SAID, (origin, number)).fetchall()
         if number == 1:
             places.append((origin, 1))  # Its subject is theirs.
     identities = db.execute("SELECT identity FROM identity WHERE customer = ?", (customer,)).fetchall()
@@ -278,6 +276,46 @@ def mentions_of(db: sqlite3.Connection, customer: str) -> list[StoredEvent]:
     return [StoredEvent(position, stream, seq, body.encode()) for position, stream, seq, body in filter(None, found)]
 
 
+def names_of(db: sqlite3.Connection, customer: str) -> set[str]:
+    """The identities that are the customer's, or were, and are nobody else's now."""
+    names = {identity for (identity,) in db.execute(_EVER_LINKED, {"customer": customer})}
+    names |= {identity for (identity,) in db.execute("SELECT identity FROM identity WHERE customer = ?", (customer,))}
+    others = "SELECT identity FROM identity WHERE identity = ? AND customer <> ?"
+    return {name for name in names if name and db.execute(others, (name, customer)).fetchone() is None}
+
+
+_EVER_LINKED = """
+    SELECT body ->> '$.identity' FROM event WHERE stream = :customer AND type = 'IdentityLinked'
+    UNION SELECT link.value ->> '$.identity' FROM event, json_each(body, '$.links') AS link
+          WHERE stream = :customer AND event.type = 'CustomerReturned'"""
+
+
+def _merges_with(db: sqlite3.Connection, customer: str) -> list[tuple[str, int]]:
+    """Facts of those that the customer was ever a member of, also through others: of the merges and their undoing, and
+    of its identities meanwhile."""
+    found: list[tuple[str, int]] = db.execute(_MERGES, {"customer": customer}).fetchall()
+    names = names_of(db, customer) if found else set()
+    for stream in {stream for stream, _ in found}:
+        for name in names:
+            found += db.execute(_NAMED, {"stream": stream, "name": name}).fetchall()
+    return found
+
+
+_MERGES = """
+    SELECT action.stream, action.seq FROM action JOIN event USING (stream, seq)
+    WHERE kind IN ('merged', 'released') AND action.stream <> :customer
+      AND EXISTS (SELECT 1 FROM json_each(body, '$.members') AS member WHERE member.value = :customer)"""
+_NAMED = """
+    SELECT stream, seq FROM event WHERE stream = :stream
+      AND (type IN ('IdentityLinked', 'IdentityUnlinked') AND body ->> '$.identity' = :name
+           OR type = 'CustomerReturned'
+              AND EXISTS (SELECT 1 FROM json_each(body, '$.links') AS l WHERE l.value ->> '$.identity' = :name))"""
+
+
+_SAID = """
+    SELECT stream, seq FROM event WHERE stream = ?1
+      -- Where it was on its way only, it was taken in with a number of there.
+      AND (body ->> '$.interaction' = ?2 OR type = 'InteractionReceived' AND body ->> '$.interaction.number' = ?2)"""
 _MOVED_HERE = """
     SELECT origin, origin_interaction FROM moved
     WHERE conversation > ?1 || '-' AND conversation < ?1 || '.' AND NOT (origin > ?1 || '-' AND origin < ?1 || '.')"""

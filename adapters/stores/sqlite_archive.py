@@ -197,6 +197,10 @@ class ArchiveReads:
         """Events of others that name the customer or an address of theirs. Reads all conflicts and quarantine."""
         return await self._reader().run(connection.read, queries.mentions_of, customer)
 
+    async def names_of(self, customer: str) -> set[str]:
+        """The identities that are the customer's, or were, and are nobody else's now."""
+        return await self._reader().run(connection.read, queries.names_of, customer)
+
     async def searched(self) -> int:
         """The position up to which the full text is indexed."""
         return await self._reader().run(archive_timeline.searched)

@@ -22,10 +22,10 @@ from orchestrator.parts.front import Front
 from orchestrator.pending_erasures import FOLDER, Waiting, ask, waiting
 from orchestrator.settings import GatewayAccount, Http, Limits, Placement, Settings
 from orchestrator.storage import SqliteStorage
-from protocol.commands import AddNote, MergeCustomers, SetContext, UnmergeCustomers
+from protocol.commands import AddNote, AnyCommand, LinkIdentity, MergeCustomers, SetContext, UnmergeCustomers
 from protocol.errors import Code, Refusal
 from protocol.inbound import ActivityArrived, AnyData, Attachment, InboundEvent, MessageArrived
-from protocol.links import Answered
+from protocol.links import Answered, CustomerRead, ReadCustomer
 
 NOW_MS = 1_800_000_000_000
 ANN, ANNS_APP, BOB = "mailto:ann.secretive@example.org", "user:ann-secretive-77", "mailto:bob@example.org"
@@ -169,11 +169,20 @@ async def test_the_feed_and_a_rebuilt_archive_know_no_more(tmp_path: Path) -> No
         ann, _ = await lived(front, store)
     await erased(settings, ann)
     storage = SqliteStorage(settings)
-    journal, archive = storage.journal_reader(), storage.archive()
+    journal = storage.journal_reader()
     await storage.open_readers()
     page = await read_page(journal, "", limit=1000)
     assert [e.type for e in page.events if e.customer == ann].count("MessageReceived") == 1
     assert not [word for word in WORDS if word in msgspec.json.encode(page)]
+    await storage.close_readers()
+    await check_against_rebuilt(settings)
+
+
+async def check_against_rebuilt(settings: Settings) -> None:
+    """The archive has the rows that the journal makes; it is made anew."""
+    storage = SqliteStorage(settings)
+    journal, archive = storage.journal_reader(), storage.archive()
+    await storage.open_readers()
     tables = ("customer", "identity", "conversation", "interaction", "attachment", "action", "work", "event")
     await archive.open()
     now = {table: await rows(archive, table) for table in (*tables, "context_item", "quarantine", "relation", "timer")}
@@ -295,3 +304,41 @@ async def test_what_a_merged_person_said_goes_with_them_wherever_they_said_it(tm
         journey = await front.archive.journey(bobs)
         assert journey is not None
         assert [each["identity"] for each in journey["identities"]] == [BOB]
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+async def test_a_person_is_forgotten_also_by_whom_they_were_one_with_through_another(
+    tmp_path: Path, mixed: bool
+) -> None:
+    """Ann was merged into Bob, and he into Carl. What is left of both is theirs, and as a rebuild makes it."""
+    settings, carls_address = settings_of(tmp_path), "mailto:carl@example.org"
+    async with server(settings) as (_, front):
+        carl = await front.intake.submit(arrival("c1", MessageArrived(text="hi", reference="<r1>"), carls_address))
+        bob = await front.intake.submit(arrival("b1", MessageArrived(text="hi"), BOB))
+        ann = await front.intake.submit(arrival("a1", MessageArrived(text="I live in Zanzibar"), ANN))
+        anns, bobs, carls = (said.stream.removesuffix("-1") for said in (ann, bob, carl))
+
+        async def ask(id: str, customer: str, command: AnyCommand) -> Answered:
+            return await front.intake.command(actor="agent:bo", id=id, command=command, customer=customer)
+
+        await ask("m1", bobs, MergeCustomers(other=anns, reason="petrichor"))
+        await ask("m2", carls, MergeCustomers(other=bobs))
+        if mixed:
+            said = MessageArrived(text="quokka", subject="petrichor", in_reply_to=["<r1>"])
+            assert (await front.intake.submit(arrival("a2", said, ANN))).stream == carl.stream
+            await ask("l1", carls, LinkIdentity(identity=ANN, evidence="verified_by_otp"))
+        await ask("u1", carls, UnmergeCustomers(other=bobs))
+        last = await ask("u2", bobs, UnmergeCustomers(other=anns))
+        await reached(front.archive, last.position)
+    await erased(settings, anns)
+    assert found(tmp_path) == []
+    async with server(settings) as (_, front):
+        for customer, identity in ((bobs, BOB), (carls, carls_address)):
+            reply = await front.cells.call(customer, lambda ref, c=customer: ReadCustomer(ref, c))  # type: ignore[misc]
+            assert isinstance(reply, CustomerRead)
+            assert reply.view is not None
+            assert reply.view.identities == [identity]
+            journey = await front.archive.journey(customer)
+            assert journey is not None
+            assert [each["identity"] for each in journey["identities"]] == [identity]
+    await check_against_rebuilt(settings)
