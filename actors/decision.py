@@ -59,10 +59,10 @@ def before(state: Journey, given: Input, key: int) -> tuple[str, Seen] | None:
     """What the key did: here, or at a former customer of an identity that is this one's now, or is about to be."""
     if (came := seen(state, key)) is not None:
         return came
-    inherited = dict(identifying.disputes(state).inherited)
+    inherited = [*identifying.disputes(state).inherited]
     for released in given.released:
-        inherited |= identifying.keys_of(released)
-    for customer, packed in inherited.items():
+        inherited += identifying.keys_of(released).items()
+    for customer, packed in inherited:
         if (known := OnceKeys(packed).get(key)) is not None:
             return customer, known
     return None

@@ -11,7 +11,7 @@ a one-time password verify an identity; an agent's or a CRM's word links it and 
     the event came from one that was taken    the event is not this customer's, whatever else it names
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from sys import intern
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ from msgspec.structs import replace
 
 from actors.capturing import POLICY as BY_POLICY
 from actors.members import Family, Given
+from actors.once import united
 from actors.rules.identity import IdentityRules
 from protocol.commands import CloseIdentityReview, LinkIdentity, UnlinkIdentity
 from protocol.entities import IdentityLink
@@ -42,9 +43,9 @@ if TYPE_CHECKING:
 IDENTITIES_MAX = 64
 PARTED_MAX = 64
 NOTED_MAX = 64
-INHERITED_MAX = 8
+INHERITED_MAX = 32
 """Bounds of a customer, the oldest going first: identities that were taken from it, conflicts that are noted once, and
-former customers of its identities whose once-keys it knows."""
+former customers of its identities whose once-keys it knows: a whole family's (16) that it was one with, and more."""
 REASON_MAX = 500
 """Characters of a reason."""
 ASKED = ("agent", "crm", "login", "verified_by_otp")
@@ -311,6 +312,14 @@ def keys_of(released: Released) -> dict[str, bytes]:
     return _decode_keys(released.keys)
 
 
+def also_of(known: Iterable[tuple[str, bytes]], more: Mapping[str, bytes]) -> tuple[tuple[str, bytes], ...]:
+    """Once-keys by customer, with more of them. Of one who is in both, what either has: the newer may know less."""
+    found = dict(known)
+    for customer, keys in more.items():
+        found[customer] = united(found.pop(customer, b""), keys)
+    return tuple(found.items())[-INHERITED_MAX:]
+
+
 def _inherited(released: Sequence[Released], assigned: Sequence[str]) -> list[tuple[str, int]]:
     return [(known.identity, known.position) for known in released if known.identity in assigned]
 
@@ -358,8 +367,7 @@ def _evolve_linked(state: "Journey", event: IdentityLinked) -> None:
         state.disputes = replace(disputes(state), parted=_without(disputes(state).parted, event.identity))
     if event.inherited:
         others = {customer: keys for customer, keys in event.inherited.items() if customer != state.customer}
-        inherited = tuple({**dict(disputes(state).inherited), **others}.items())
-        state.disputes = replace(disputes(state), inherited=inherited[-INHERITED_MAX:])
+        state.disputes = replace(disputes(state), inherited=also_of(disputes(state).inherited, others))
 
 
 def _without(identities: tuple[str, ...], gone: str) -> tuple[str, ...]:

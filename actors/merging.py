@@ -7,7 +7,6 @@ Nothing in history moves. What a member's state was is folded from its own strea
 afterwards changes the joined state, and after a release both can be folded from their streams alone.
 """
 
-from collections.abc import Iterable
 from copy import copy
 from typing import TYPE_CHECKING
 
@@ -15,9 +14,8 @@ from msgspec.structs import replace
 
 from actors import identifying, recent
 from actors.carrying import KEPT_MAX
-from actors.identifying import INHERITED_MAX
 from actors.members import LEFT_MAX, MIXED_MAX, Family, Given, Member, home_of
-from actors.once import OnceKeys, united
+from actors.once import OnceKeys
 from protocol.commands import GiveCustomer
 from protocol.errors import Code, Refusal
 from protocol.events import CustomerGiven, CustomerMerged, CustomerReleased, CustomerReturned
@@ -135,7 +133,7 @@ def evolve_returned(state: "Journey", event: CustomerReturned) -> None:
         for member in family.members.values():
             member.identities = tuple(each for each in member.identities if state.has(each))
     known = identifying.disputes(state)
-    inherited = heard(known.inherited, event.inherited.items())
+    inherited = identifying.also_of(known.inherited, event.inherited)
     state.disputes = replace(known, given=None, turn=event.turn, inherited=inherited)
 
 
@@ -174,7 +172,7 @@ def join(state: "Journey", other: "Journey", event: CustomerMerged) -> None:
         known,
         parted=(*parted, *known.parted),
         noted=(*noted, *known.noted),
-        inherited=heard(theirs.inherited, known.inherited),
+        inherited=identifying.also_of(theirs.inherited, dict(known.inherited)),
         family=family,
     )
 
@@ -207,17 +205,8 @@ def evolve_released(state: "Journey", event: CustomerReleased) -> None:
         known,
         parted=tuple(each for each in known.parted if each not in brought),
         noted=tuple(each for each in known.noted if each not in brought),
-        inherited=heard(known.inherited, keys.items()),
+        inherited=identifying.also_of(known.inherited, keys),
     )
-
-
-def heard(*of_others: Iterable[tuple[str, bytes]]) -> tuple[tuple[str, bytes], ...]:
-    """By customer the once-keys of what came to it, of all who have told of it; the newest customers of them."""
-    found: dict[str, bytes] = {}
-    for told in of_others:
-        for customer, keys in told:
-            found[customer] = united(found.pop(customer, b""), keys)
-    return tuple(found.items())[-INHERITED_MAX:]
 
 
 def since(once: OnceKeys, at_ms: int) -> bytes:

@@ -32,6 +32,19 @@ class Seen(Struct, frozen=True):
     seq: int
 
 
+def united(one: bytes, other: bytes) -> bytes:
+    """What two packed memories of the same customer's keys know together: each may have what the other has not."""
+    if not one or not other or one == other:
+        return one or other
+    records = {packed[at : at + _SIZE]: None for packed in (one, other) for at in range(0, len(packed), _SIZE)}
+    return b"".join(sorted(records, key=_came_s)[-KEYS_MAX:])
+
+
+def _came_s(record: bytes) -> int:
+    _, _, at_s, _, _ = _RECORD.unpack(record)
+    return int(at_s)
+
+
 class _Index:
     """The newest place of each key, which counts from the first record that the index knew."""
 
@@ -48,13 +61,6 @@ class _Index:
         for key, *_ in _RECORD.iter_unpack(gone):
             if self.places.get(key, self.dropped) < self.dropped:
                 del self.places[key]
-
-
-def united(one: bytes, other: bytes) -> bytes:
-    """The records of both, each once."""
-    known = {one[at : at + _SIZE] for at in range(0, len(one), _SIZE)}
-    records = [other[at : at + _SIZE] for at in range(0, len(other), _SIZE)]
-    return one + b"".join(record for record in records if record not in known)
 
 
 class OnceKeys:

@@ -14,7 +14,7 @@ from actors import correcting, delivery, identifying
 from actors.conversation import Conversation
 from actors.correcting import ORIGINS_MAX, Events
 from actors.members import Family, home_of
-from actors.merging import REASON_MAX, heard, since
+from actors.merging import REASON_MAX, since
 from actors.policy import Policy
 from protocol.commands import UnmergeCustomers
 from protocol.entities import Interaction, Status
@@ -53,8 +53,8 @@ def release(
         apart.take(conversation)
     keys = {state.customer: state.once, **{id: each.once for id, each in family.members.items()}}
     # Also what it has heard of from others: some of that came for the identities that leave.
-    newer = {id: since(once, member.at_ms) for id, once in keys.items()}
-    told = heard(identifying.disputes(state).inherited, newer.items())
+    heard = [each for each in identifying.disputes(state).inherited if each[0] not in apart.leaving]
+    meanwhile = {id: since(once, member.at_ms) for id, once in keys.items() if id not in apart.leaving}
     released = CustomerReleased(
         at_ms=now_ms,
         actor=actor,
@@ -62,7 +62,7 @@ def release(
         turn=member.turn + 1,
         members=apart.leaving,
         links=[link for link in state.links if link.identity in apart.identities],
-        inherited={id: known for id, known in told if id not in apart.leaving},
+        inherited=dict(identifying.also_of(heard, meanwhile)),
         unmoved=list(dict.fromkeys((*family.mixed, *apart.unmoved))),
         reason=command.reason,
     )

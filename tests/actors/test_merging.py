@@ -11,7 +11,7 @@ from actors.loading import reached
 from actors.rules.identity import IdentityRules, MatchRule
 from adapters.stores import archive_schema
 from adapters.stores.memory import MemoryArchive
-from protocol.commands import AddNote, MergeCustomers, Reply, Snooze, UnmergeCustomers
+from protocol.commands import AddNote, MergeCustomers, Reply, Snooze, UnlinkIdentity, UnmergeCustomers
 from protocol.errors import Code, Refusal
 from protocol.ids import customer_of
 from protocol.links import Answered, CustomerRead, ReadCustomer, WatchConversation, Watched
@@ -86,6 +86,41 @@ async def test_an_unmerged_customer_has_its_own_again() -> None:
         assert (await known(made, b))[0] == ["chat:b"]
         assert customer_of((await say(made, "a3", "chat:a")).stream) == a
         assert customer_of((await say(made, "b3", "chat:b")).stream) == b
+
+
+async def inherited(made: World) -> tuple[str, str, Answered]:
+    """A customer, who has its identity from it now, and what was said before that."""
+    first = await say(made, "a1", "chat:a")
+    a = customer_of(first.stream)
+    unlink = UnlinkIdentity(identity="chat:a")
+    await made.intake.command(actor="agent:ann", id="x1", customer=a, command=unlink)
+    made.now_ms += 10_000
+    heir = customer_of((await say(made, "a2", "chat:a")).stream)
+    assert heir != a
+    return a, heir, first
+
+
+async def test_what_an_heir_knows_of_a_former_customer_outlasts_a_merge_with_it() -> None:
+    """A release tells of the keys since the merge only; those from before it were known already."""
+    async with world() as made:
+        a, heir, first = await inherited(made)
+        await merge(made, heir, a)
+        await unmerge(made, heir, a)
+        again = await say(made, "a1", "chat:a")
+        assert (again.status, again.stream, again.seq) == ("repeat", first.stream, first.seq)
+
+
+async def test_what_an_heir_knows_of_a_former_customer_outlasts_a_large_familys_stay() -> None:
+    """Each member that leaves is one more whose keys are known; together they crowd nobody out."""
+    async with world() as made:
+        _, heir, first = await inherited(made)
+        members = [customer_of((await say(made, f"m{n}", f"chat:m{n}")).stream) for n in range(12)]
+        for n, member in enumerate(members[1:]):
+            await merge(made, members[0], member, f"m{n}")
+        await merge(made, heir, members[0], "all")
+        await unmerge(made, heir, members[0])
+        again = await say(made, "a1", "chat:a")
+        assert (again.status, again.stream, again.seq) == ("repeat", first.stream, first.seq)
 
 
 @pytest.mark.parametrize("killed", [0, 1, None])
