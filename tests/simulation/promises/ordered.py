@@ -62,9 +62,13 @@ def _check_order(world: World) -> None:
     """Events of one identity by one source took effect in the order in which the source offered them."""
     last: dict[tuple[str, str], tuple[int, str]] = {}
     seen: set[int] = set()
+    told_no = (offer for offer in world.book.offers if any(each.startswith("refused") for each in offer.answers))
+    refused = {offer.key for offer in told_no}
     for offer in world.book.offers:
         if offer.event.account not in world.sources or offer.key in seen or "committed" not in offer.answers:
             continue
+        if offer.key in refused:
+            continue  # Its source was told no, and went on without it, whatever it offered again.
         seen.add(offer.key)
         place = world.ledger.order_of(offer.key)
         whose = (offer.event.account, offer.event.identities[0])
