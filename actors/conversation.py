@@ -282,7 +282,10 @@ def evolve(state: Conversation, event: AnyEvent, encoded: bytes) -> Conversation
             work.handoff = handoff_states.evolve(work.handoff, event)
         case NoteAdded():
             _work(state).actions += 1
-        case DeliveryConfirmed() | ContextRefused() | ActivityCarried() | FactDropped():
+        case FactDropped():
+            # Nobody is shown this in the place of what was said: who resumes here gets the state as a whole.
+            state.recent, state.recent_count = b"", 0
+        case DeliveryConfirmed() | ContextRefused() | ActivityCarried():
             pass
         case _:
             raise AssertionError(f"{type(event).__name__} is not a conversation's event")

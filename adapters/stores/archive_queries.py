@@ -46,7 +46,8 @@ def events_of_customer(db: sqlite3.Connection, customer: str, after_position: in
 def events_of_stream(db: sqlite3.Connection, stream: str, after_seq: int, limit: int) -> list[StoredEvent]:
     """At most `limit` events of a stream after a seq, ascending."""
     rows = db.execute(
-        "SELECT position, stream, seq, body, n FROM event WHERE stream = ? AND seq > ? ORDER BY seq LIMIT ?",
+        "SELECT position, stream, seq, body, n FROM event WHERE stream = ? AND seq > ? AND type <> 'FactDropped' "
+        "ORDER BY seq LIMIT ?",
         (stream, after_seq, limit),
     )
     return [StoredEvent(position, stream, seq, body.encode(), n) for position, stream, seq, body, n in rows]

@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from actors import journey as journeys
+from actors import recent
 from actors.journey import Journey
 from actors.projection import project
 from adapters.stores import archive_retention
@@ -67,6 +68,11 @@ async def test_once_keys_outlive_what_is_dropped_and_no_longer_than_they_are_ask
     seen = loaded.once.get(KEY)
     assert seen is not None
     assert (seen.digest, seen.conversation) == (9, 1)
+    # Nobody is shown what stands there in its place, neither from memory nor from the archive.
+    (conversation,) = loaded.kept
+    assert not any(b"FactDropped" in shown for shown in recent.events(conversation.recent))
+    shown = await archive.events_of_stream(conversation.id, 0, 100)
+    assert [type(event) for event in bodies(e.body for e in shown)] == [ev.ConversationOpened, ev.ConversationClosed]
     at_ms = kept[0].at_ms
     assert await drop_all(archive, msgspec.structs.replace(young, once_keys_ms=at_ms)) == {}
     assert await drop_all(archive, msgspec.structs.replace(young, once_keys_ms=at_ms + 1)) == {"once_keys": 1}
