@@ -33,25 +33,34 @@ class Reload(Exception):
 
 def elsewhere(journey: Journey, message: Message, *, checked: bool) -> Rehomed | None:
     """Where the message belongs, if not here. Raises `Reload` unless that was done: `checked`."""
-    given, family = given_of(journey), family_of(journey)
-    if given is not None:
-        turn = journey.disputes.turn if journey.disputes is not None else 0
-        match message:
-            case TimerDue() | UnwatchConversation():
-                return None
-            case Settle(back=True) if not checked and (message.turn == 0 or message.turn > turn):
-                raise Reload
-            case Ask() if seen(journey, message.key) is not None:
-                return None
-            case _:
-                return Rehomed(message.ref, journey.customer, given.to, turn)
-    if family is not None and family.left and (stream := _conversation(message)):
-        home = home_of(stream, journey.customer)
-        if home in family.left and home not in family.members:
-            assert not isinstance(message, TimerDue | UnwatchConversation)
-            other, left = family.left[home]
-            return Rehomed(message.ref, other, other, left)
-    return None
+    if (left := _with_who_left(journey, message)) is not None:
+        return left
+    if (given := given_of(journey)) is None:
+        return None
+    turn = journey.disputes.turn if journey.disputes is not None else 0
+    match message:
+        case TimerDue() | UnwatchConversation():
+            return None
+        case Settle(back=True) if not checked and (message.turn == 0 or message.turn > turn):
+            raise Reload
+        case Ask() if seen(journey, message.key) is not None:
+            return None
+        case _:
+            return Rehomed(message.ref, journey.customer, given.to, turn)
+
+
+def _with_who_left(journey: Journey, message: Message) -> Rehomed | None:
+    """To a member that has left. That stays so where the customer has given itself away since: whoever has it now was
+    not given the member."""
+    family = family_of(journey)
+    if family is None or not family.left or not (stream := _conversation(message)):
+        return None
+    home = home_of(stream, journey.customer)
+    if home not in family.left or home in family.members:
+        return None
+    assert not isinstance(message, TimerDue | UnwatchConversation)
+    other, left = family.left[home]
+    return Rehomed(message.ref, other, other, left)
 
 
 def settle(journey: Journey, message: Settle, *, checked: bool) -> Promise | Refused | Rehomed:
