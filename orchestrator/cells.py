@@ -365,13 +365,15 @@ class Cells:
             self._say_moved(customer)
 
     def _about(self, member: str) -> Asked:
-        """Takes from all cells what they were asked for one who is no member any more."""
-        found: Asked = {}
+        """Takes from all cells, and from what waits for one, what was asked for one who is no member any more."""
         left = {member, *self._homes.members_of(member)}
+
+        def is_about(ref: int, question: AnyToCell) -> bool:
+            return self._origin.get(ref) in left or _named(question) in left
+
+        found = self._homeless.take_about(is_about)
         for asked in self._asked.values():
-            taken = {
-                ref: each for ref, each in asked.items() if self._origin.get(ref) in left or _named(each[0]) in left
-            }
+            taken = {ref: each for ref, each in asked.items() if is_about(ref, each[0])}
             for ref in taken:
                 del asked[ref]
             found |= taken

@@ -54,6 +54,17 @@ class Homeless:
             self._lingering.pop(ref, None)
         return asked
 
+    def take_about(self, is_about: Callable[[int, AnyToCell], bool]) -> Asked:
+        """Takes out those that are about somebody, whosever they wait for."""
+        found = {ref: each for asked in self._of.values() for ref, each in asked.items() if is_about(ref, each[0])}
+        for customer in list(self._of) if found else ():
+            self._of[customer] = {ref: each for ref, each in self._of[customer].items() if ref not in found}
+            if not self._of[customer]:
+                del self._of[customer]
+        for ref in found:
+            self._lingering.pop(ref, None)
+        return found
+
     def answered(self, ref: int) -> Done | None:
         """A former cell has answered: who asked, unless that was asked elsewhere by now."""
         customer = self.denied(ref)

@@ -1,0 +1,61 @@
+"""The lines to the cells: what is asked of a customer goes where its affairs are, also where that has no cell yet."""
+
+from typing import Any
+
+from orchestrator.cells import NOWHERE, Cells
+from protocol.links import Rehomed, WatchConversation
+
+
+class _Nowhere:
+    """Nobody has a cell, until the test says so."""
+
+    def cell_of(self, customer: str, /) -> int:
+        return NOWHERE
+
+    def sitting_at(self, index: int) -> str:
+        return ""
+
+    def look_for(self, customer: str) -> None:
+        """The test finds them."""
+
+    def denied(self, customer: str, index: int) -> None:
+        raise NotImplementedError
+
+    def unreachable(self) -> list[str]:
+        return []
+
+
+class _Line:
+    """To cell 0; keeps what is sent."""
+
+    peer = "cell:0"
+    open = True
+    full = False
+
+    def __init__(self) -> None:
+        self.sent: list[Any] = []
+
+    def send(self, message: Any) -> None:
+        """Keeps it."""
+        self.sent.append(message)
+
+    def watched(self) -> list[tuple[str, str]]:
+        """Of whom what was watched, since this was asked last."""
+        sent, self.sent = self.sent, []
+        return [(each.customer, each.conversation) for each in sent if isinstance(each, WatchConversation)]
+
+
+def test_what_waits_for_another_ones_cell_comes_back_to_who_was_released() -> None:
+    """Ann was Bob's, who released her and then became Carl's; the word on the latter came first."""
+    cells, line = Cells(0, _Nowhere()), _Line()
+    cells.joined(0)
+    cells.opened(line, fresh=True)
+    cells.received(line, Rehomed(0, "ann", "bob", 1))
+    cells.ask("ann", lambda ref: WatchConversation(ref, "ann", "ann-1", -1), lambda reply: None)
+    cells.ask("bob", lambda ref: WatchConversation(ref, "bob", "bob-1", -1), lambda reply: None)
+    cells.received(line, Rehomed(0, "bob", "carl", 1))
+    cells.received(line, Rehomed(0, "ann", "ann", 2))
+    cells.moved("carl", 0, before=NOWHERE)
+    assert line.watched() == [("carl", "bob-1")]
+    cells.moved("ann", 0, before=NOWHERE)
+    assert line.watched() == [("ann", "ann-1")]
