@@ -11,7 +11,7 @@ from adapters.stores.archive_losses import EXAMPLES_MAX, REPEAT_WITHIN_MS, Wante
 from adapters.stores.archive_measures import MEASURES
 from adapters.stores.memory import MemoryArchive
 from protocol import events as ev
-from protocol.entities import Relation, RelationKind
+from protocol.entities import Relation, RelationKind, Tag
 from protocol.handoffs import HandoffPackage
 from tests.adapters.stores.story import HOUR_MS, Story
 
@@ -115,7 +115,7 @@ async def test_a_line_has_its_product_line_and_is_found_by_it() -> None:
     """By channel on either side, by team, by product line."""
     story = Story()
     second = back(story, DAY_MS)
-    tagged = ev.InteractionTagged(at_ms=0, interaction=1, product_line=ev.Tag(value="motor", tagger="words"))
+    tagged = ev.InteractionTagged(at_ms=0, interaction=1, product_line=Tag(value="motor", tagger="words"))
     story.unit(ANN, (second, tagged))
     [row] = await lost(story)
     assert (row["measure"], row["product"]) == ("repeat_without_relation", "motor")
@@ -223,7 +223,7 @@ async def test_a_customer_who_is_back_about_the_same_and_an_agent_who_corrects()
     story = Story()
     relation = Relation(kind=RelationKind.REPEATS, conversation=f"{ANN}-1")
     second = back(story, DAY_MS, relation)
-    tagged = ev.InteractionTagged(at_ms=0, interaction=1, product_line=ev.Tag(value="motor", tagger="words"))
+    tagged = ev.InteractionTagged(at_ms=0, interaction=1, product_line=Tag(value="motor", tagger="words"))
     found = ev.RepeatContactFound(
         at_ms=0, interaction=1, earlier=f"{ANN}-1", topic="bill", resolved_at_ms=1, channel="sms"
     )
