@@ -190,9 +190,12 @@ class World:
             lambda reply: None,
         )
 
-    async def until(self, condition: object, turns: int = 2000) -> None:
-        """Lets the loop turn until `condition()`; fails after so many turns."""
-        for _ in range(turns):
+    async def until(self, condition: object, within_s: float = 10.0) -> None:
+        """Lets the loop turn until `condition()`; fails after so long. By the clock, since some of it waits for a thread
+        that a busy machine runs when it can."""
+        clock = asyncio.get_running_loop().time
+        end_s = clock() + within_s
+        while clock() < end_s:
             if condition():  # type: ignore[operator]
                 return
             await asyncio.sleep(0)
