@@ -255,7 +255,10 @@ def _evolve_own(state: Journey, event: AnyEvent, encoded: bytes) -> None:
             aside.findings = aside.findings or Findings()
             findings.evolve(aside.findings, event)
         case CustomerErased():
-            state.links, state.kept, state.past, state.aside, state.disputes = (), (), (), None, None
+            state.links, state.kept, state.past, state.aside = (), (), (), None
+            # Turns only count up: who had this customer as a member once would take the next time for the last.
+            turn = state.disputes.turn if state.disputes is not None else 0
+            state.disputes = Disputes(turn=turn) if turn else None
         case _:
             raise AssertionError(f"{type(event).__name__} is not an event of a customer's own stream")
 

@@ -7,16 +7,18 @@ import msgspec
 import pytest
 
 from actors.archive import rebuild
+from actors.journey import Journey, evolve
 from actors.loading import reached
 from actors.rules.identity import IdentityRules, MatchRule
 from adapters.stores import archive_schema
 from adapters.stores.memory import MemoryArchive
 from protocol.commands import AddNote, MergeCustomers, Reply, Snooze, UnlinkIdentity, UnmergeCustomers
 from protocol.errors import Code, Refusal
+from protocol.events import CustomerErased, CustomerGiven, CustomerReturned
 from protocol.ids import customer_of
 from protocol.links import Answered, CustomerRead, ReadCustomer, WatchConversation, Watched
 from protocol.shards import SHARDS
-from tests.actors.player import POLICY
+from tests.actors.player import CUSTOMER, POLICY
 from tests.actors.world import World, world
 
 
@@ -348,3 +350,13 @@ async def settled(made: World, identities: list[str], owner: str) -> None:
     async with asyncio.timeout(5):
         while set((await made.journal_store.customers_of(identities)).values()) != {owner}:  # noqa: ASYNC110 - parts away
             await asyncio.sleep(0.01)
+
+
+def test_turns_go_on_after_the_person_is_erased() -> None:
+    """Whoever had the customer as a member remembers the turn in which it left; the next merge is a later one."""
+    state = Journey(customer=CUSTOMER)
+    evolve(state, CUSTOMER, CustomerGiven(at_ms=1, to="other", turn=1, members=[CUSTOMER]), b"")
+    evolve(state, CUSTOMER, CustomerReturned(at_ms=2, other="other", turn=2, released_at=1), b"")
+    evolve(state, CUSTOMER, CustomerErased(at_ms=3, reason="asked"), b"")
+    assert state.disputes is not None
+    assert (state.disputes.turn, state.disputes.given) == (2, None)

@@ -191,8 +191,8 @@ class World:
         )
 
     async def until(self, condition: object, within_s: float = 10.0) -> None:
-        """Lets the loop turn until `condition()`; fails after so long. By the clock, since some of it waits for a thread
-        that a busy machine runs when it can."""
+        """Lets the loop turn until `condition()`; fails after so long. By the clock: some of it waits for a
+        thread, which a busy machine runs when it can."""
         clock = asyncio.get_running_loop().time
         end_s = clock() + within_s
         while clock() < end_s:
