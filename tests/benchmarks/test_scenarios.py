@@ -29,6 +29,8 @@ pytestmark = pytest.mark.slow
 
 PAST = past_of(2000, text_bytes=160)
 SHORT_S = 0.3
+ENDED_WITHIN_S = 10.0
+"""What was killed is gone when the kernel comes to it."""
 SMALL_LOAD = ("--customers", "60", "--agents", "3", "--gateways", "2", "--window", "128")
 
 
@@ -43,6 +45,7 @@ def server(shared_folder: Path) -> Iterator[LiveServer]:
     with serving(Setup(folder=shared_folder, more=resident.limits(10_000), fill=past)) as live:
         yield live
         processes = live.processes()
+    psutil.wait_procs(processes.values(), timeout=ENDED_WITHIN_S)
     assert not list(filter(runs, processes.values()))
     assert not list(shared_folder.iterdir())
 

@@ -18,7 +18,7 @@ from orchestrator.parts.front import Front
 from orchestrator.settings import GatewayAccount, PolicySettings, Settings
 from protocol.archive import Dropped
 from protocol.commands import ApplyPolicy, Resolve
-from protocol.ids import POLICY
+from protocol.ids import POLICY, customer_of
 from protocol.links import Answered
 from tests.orchestrator.test_inprocess import CORE, NOW_MS, arrival
 
@@ -124,7 +124,7 @@ async def test_a_repeat_of_what_was_dropped_is_known_to_the_edge_of_its_time(
     async with serving(tmp_path, lambda: now_ms) as front:
 
         async def as_it_should_be() -> bool:
-            left = [event.body for event in await front.archive.events_of_stream(said.stream, 0, 100)]
+            left = [event.body for event in await front.archive.events_of_customer(customer_of(said.stream), 0)]
             return any(b"FactDropped" in body for body in left) == known
 
         # The run that is due drops keys whose time is over, behind what comes in.
