@@ -208,7 +208,7 @@ SYNCED = "1 1.1 fdatasync(5</d/journal.sqlite-wal>) = 0"
 SYNCING = "1 1.1 fdatasync(5</d/journal.sqlite-wal> <unfinished ...>"
 DONE = "1 1.3 <... fdatasync resumed>) = 0"
 OTHER = "1 1.1 fdatasync(6</d/archive.sqlite-wal>) = 0"
-TOLD = '2 1.2 write(6<UNIX-STREAM:[1->2,"/r/journal.sock"]>, "…", 38) = 38'
+TOLD = r'2 1.2 write(6<UNIX-STREAM:[1->2,"/r/journal.sock"]>, "…\2233…", 38) = 38'
 ACKED = '3 1.4 write(7<TCP:[127.0.0.1:1->127.0.0.1:2]>, "…e1…committed", 66) = 66'
 
 
