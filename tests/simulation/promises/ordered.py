@@ -15,6 +15,7 @@ from actors.projection import project, runs
 from adapters.stores.archive_schema import TABLES
 from orchestrator.first_policy import policy_of
 from protocol.archive import Due, StoredEvent
+from protocol.errors import Code
 from protocol.events import AnyEvent
 from protocol.journal import Entry
 from protocol.links import TailIs
@@ -62,13 +63,12 @@ def _check_order(world: World) -> None:
     """Events of one identity by one source took effect in the order in which the source offered them."""
     last: dict[tuple[str, str], tuple[int, str]] = {}
     seen: set[int] = set()
-    told_no = (offer for offer in world.book.offers if any(each.startswith("refused") for each in offer.answers))
-    refused = {offer.key for offer in told_no}
+    unknown = {offer.key for offer in world.book.offers if f"refused:{Code.NOT_FOUND:d}" in offer.answers}
     for offer in world.book.offers:
         if offer.event.account not in world.sources or offer.key in seen or "committed" not in offer.answers:
             continue
-        if offer.key in refused:
-            continue  # Its source was told no, and went on without it, whatever it offered again.
+        if offer.key in unknown:
+            continue  # Its source was told that there is no such delivery, and went on; a merge may bring one later.
         seen.add(offer.key)
         place = world.ledger.order_of(offer.key)
         whose = (offer.event.account, offer.event.identities[0])
