@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from orchestrator.cluster.host import Part
+from orchestrator.cluster.part import Part
 from orchestrator.cluster.table import USHER, Process, cell_process, processes
 from orchestrator.parts.building import part_of, peer_name, system_now_ms
 from orchestrator.parts.surroundings import Surroundings

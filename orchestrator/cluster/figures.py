@@ -11,8 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ray.exceptions import RayError
-
+from orchestrator.cluster.hosts import NotServing
 from orchestrator.cluster.run_folder import write_figures
 from orchestrator.cluster.states import States, Told, steady_ms, write_states
 
@@ -23,7 +22,7 @@ WITHIN_S = 1.0
 
 
 Asking = Callable[[], Awaitable[dict[str, Any]]]
-"""Asks one process for its figures. Raises `RayError` where it is down, `TimeoutError` where it hangs."""
+"""Asks one process for its figures. Raises `NotServing` where it is down, `TimeoutError` where it hangs."""
 
 
 async def publish(run: Path, processes: Callable[[], Mapping[str, Asking]], states: States) -> None:
@@ -46,5 +45,5 @@ async def _answer(ask: Asking) -> dict[str, Any] | None:
     try:
         async with asyncio.timeout(WITHIN_S):
             return await ask()
-    except (RayError, TimeoutError):
+    except (NotServing, TimeoutError):
         return None

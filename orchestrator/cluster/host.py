@@ -1,150 +1,117 @@
 """One process of the table, as Ray runs it: a plain class that builds its parts, serves, and ends when one breaks.
 
-What the node hears of it are plain values, never exceptions of ours: those need not survive pickling.
+How it ended it returns as a plain value, never as an exception of ours: those need not survive pickling.
 """
 
 import asyncio
 import gc
 import os
 import sys
-from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
+import msgspec
 import psutil
 import structlog
+import uvloop
 from msgspec import Struct
 
-from actors.seating import Wanted
 from orchestrator.cluster.logs import log_to
+from orchestrator.cluster.node_line import NodeLine
+from orchestrator.cluster.part import Build, Part, Seating
 from orchestrator.cluster.run_folder import read_settings
 from orchestrator.cluster.table import Process
-from orchestrator.settings import Settings
 from protocol.errors import ThroughlineError
 
 _log = structlog.get_logger(__name__)
-
-
-class Part(Protocol):
-    """What a process hosts: a journal, an archive, a cell, a gateway, channels, each with its lines."""
-
-    async def start(self) -> dict[str, str | int]:
-        """Opens what it needs; it serves when this returns. Returns what others may know, such as a port."""
-        ...
-
-    async def run(self) -> None:
-        """Serves until drained; raises what broke it."""
-        ...
-
-    async def drain(self) -> None:
-        """Takes nothing new in, finishes what it holds, and makes `run` return."""
-        ...
-
-    async def stop(self) -> None:
-        """Gives back what it opened."""
-        ...
-
-    def status(self) -> dict[str, object]:
-        """Figures for operators."""
-        ...
-
-
-@runtime_checkable
-class Seating(Protocol):
-    """A part that wants cells to come and go: the usher's."""
-
-    async def wanted(self, known: int) -> tuple[int, Wanted]:
-        """Which seats there should be, once that is no longer the `known`-th word of it, with its number."""
-        ...
-
-
-Build = Callable[[str, Settings, Path], Part]
-"""Builds the part of the process of this name, for these settings, with its sockets in this folder."""
 
 
 class Ended(Struct, frozen=True):
     """How a process came to its end. `reason` is empty where it was asked to stop.
 
     `hopeless`: it failed to start for a reason that another try will not change, and that `reason` tells the operator.
+    `pid`: of the process that says so.
     """
 
     reason: str = ""
     hopeless: bool = False
+    pid: int = 0
 
 
 class Host:
     """The actor. `build` names a `Build` as `module:function`, so that tests can put other parts in."""
 
     def __init__(self, process: Process, run_folder: str, build: str) -> None:
-        self._process = process
-        self._run_folder = Path(run_folder)
-        self._build = build
-        self._serving: asyncio.Task[Ended] | None = None
-        self._started = asyncio.Event()
-        self._facts: dict[str, str | int] = {}
-        self._part: Part | None = None
+        self._life = _Life(process.name, Path(run_folder), build)
+        self._ended: Ended | None = None
         _give_way(process.nice)
 
-    async def run(self) -> Ended:
-        """Serves until the end. Asked again, as after a lost answer, it goes on with what runs already."""
-        if self._serving is None:
-            self._serving = asyncio.create_task(self._serve(), name=self._process.name)
-        return await asyncio.shield(self._serving)
+    def run(self) -> Ended:
+        """Serves until the end. Asked again, as after a lost answer, it says how it ended.
 
-    async def started(self) -> dict[str, str | int]:
-        """Waits until it serves; the part's facts, with this process's `pid`."""
-        await self._started.wait()
-        return self._facts
+        Not a coroutine, and no method is one, since Ray would make the whole actor an asyncio one: this one holds the
+        main thread, which `asked.py` says the reason of.
+        """
+        if self._ended is None:
+            # Not closed, which would wait for threads that may hang on a disk: the node ends this process.
+            ended = asyncio.Runner(loop_factory=uvloop.new_event_loop).run(self._life.serve())
+            self._ended = msgspec.structs.replace(ended, pid=os.getpid())
+        return self._ended
 
-    async def status(self) -> dict[str, object]:
-        """The part's figures; empty while it starts."""
-        return self._part.status() if self._part is not None else {}
 
-    async def wanted(self, known: int) -> tuple[int, Wanted]:
-        """See `Seating`."""
-        await self._started.wait()
-        part: object = self._part
-        assert isinstance(part, Seating)
-        return await part.wanted(known)
+class _Life:
+    """One process's life, from its part's start to its end."""
 
-    async def drain(self) -> None:
-        """Drains the part; returns when it is done."""
-        if self._part is not None and self._serving is not None:
-            await self._part.drain()
-            await asyncio.shield(self._serving)
+    def __init__(self, name: str, run_folder: Path, build: str) -> None:
+        self._name = name
+        self._run_folder = run_folder
+        self._build = build
 
-    async def _serve(self) -> Ended:
+    async def serve(self) -> Ended:
         try:
             part, facts = await self._begin()
         except (ThroughlineError, OSError) as exc:
             _log.error("host.start_failed", reason=str(exc), exc_info=True)
-            return Ended(f"{self._process.name}: {exc}", hopeless=True)
+            return Ended(f"{self._name}: {exc}", hopeless=True)
         except Exception as exc:  # noqa: BLE001 - a bug: another try may go well, and the node counts the tries
             _log.error("host.start_broke", exc_info=True)
-            return Ended(f"{self._process.name}: {type(exc).__name__}")
-        self._part = part
-        self._facts = facts | {"pid": os.getpid()}
+            return Ended(f"{self._name}: {type(exc).__name__}")
         _settle_collector()
-        self._started.set()
         _log.info("host.started", **facts)
         try:
-            await part.run()
+            await self._serve_with(part, facts | {"pid": os.getpid()})
         except Exception as exc:  # noqa: BLE001 - whatever it was, this process ends with it and comes back by recovery
             _log.error("host.broke", exc_info=True)
             # Errors raised on purpose say what to do; another's text may quote what it failed on.
             said = str(exc) if isinstance(exc, (ThroughlineError, OSError)) else type(exc).__name__
-            return Ended(f"{self._process.name}: {said}")
-        await part.stop()
+            return Ended(f"{self._name}: {said}")
         _log.info("host.stopped")
         return Ended()
 
+    async def _serve_with(self, part: Part, facts: dict[str, str | int]) -> None:
+        line = await NodeLine.open(self._run_folder, self._name, part, facts)
+        telling = asyncio.create_task(_tell_wanted(part, line)) if isinstance(part, Seating) else None
+        try:
+            await part.run()
+            await part.stop()
+        finally:
+            if telling is not None:
+                telling.cancel()
+            await line.close()
+
     async def _begin(self) -> tuple[Part, dict[str, str | int]]:
         settings = read_settings(self._run_folder)
-        log_to(Path(settings.data) / "log" / f"{self._process.name}.log", settings.log_level)
-        structlog.contextvars.bind_contextvars(process=self._process.name)
-        part = _resolve(self._build)(self._process.name, settings, self._run_folder)
+        log_to(Path(settings.data) / "log" / f"{self._name}.log", settings.log_level)
+        structlog.contextvars.bind_contextvars(process=self._name)
+        part = _resolve(self._build)(self._name, settings, self._run_folder)
         return part, await part.start()
+
+
+async def _tell_wanted(part: Seating, line: NodeLine) -> None:
+    known = 0
+    while True:
+        known, wanted = await part.wanted(known)
+        line.wants(wanted)
 
 
 def _give_way(by: int) -> None:

@@ -9,9 +9,10 @@
 
 import asyncio
 import contextlib
+import functools
 import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +25,13 @@ from ray.exceptions import ActorUnavailableError, RayError, RayTaskError, TaskCa
 from orchestrator.cluster import figures, leftovers, ray_profile
 from orchestrator.cluster.hanging import LOOK_EVERY_S, Hanging
 from orchestrator.cluster.host import Ended, Host
+from orchestrator.cluster.hosts import Hosts
 from orchestrator.cluster.logs import log_to
 from orchestrator.cluster.run_folder import read_settings
 from orchestrator.cluster.said import Died, ExitCode, Gone, Hopeless, Ready, Said, Up
 from orchestrator.cluster.starts import FAILED_STARTS_MAX, Starts
 from orchestrator.cluster.states import States, steady_ms
-from orchestrator.cluster.table import USHER, Process, cell_process, processes
+from orchestrator.cluster.table import Process, cell_process, processes
 
 _log = structlog.get_logger("orchestrator.cluster.node")  # Not `__name__`: this module runs as `__main__`.
 
@@ -84,6 +86,7 @@ class Node:
         self._hung: set[str] = set()
         """Those that we ended because they hung, and whose end has not been heard yet."""
         self._say = say
+        self._hosts = Hosts(run_folder, serves=self._is_up)
         self._handles: dict[str, Any] = {}
         self._deaths: dict[str, int] = {}
         self._starts = Starts()
@@ -91,6 +94,8 @@ class Node:
         self._looked_at = {ray_profile.program(process): process for process in vital}
         self._looked_at[SUPERVISOR] = psutil.Process(os.getppid())
         self._states = States([*(process.name for process in table), *self._looked_at], now_ms=steady_ms())
+        self._over: dict[str, int] = {}
+        """By process: the pid of the life that said last how it ended."""
         self._killed_s: dict[str, float] = {}
         """By process that we ended and that has not been up since: when, by the loop's clock."""
         self._draining = False
@@ -99,6 +104,7 @@ class Node:
 
     async def run(self, asked_to_end: asyncio.Event) -> None:
         """Creates the actors and keeps them until asked to end, then drains them. Raises `_Over`."""
+        await self._hosts.open()
         for process in self._table:
             self._create(process)
         async with asyncio.TaskGroup() as group:
@@ -117,28 +123,16 @@ class Node:
     def _create(self, process: Process) -> None:
         self._handles[process.name] = _actor(process).remote(process, str(self._run_folder), self._build)
 
-    def _statuses(self) -> dict[str, Callable[[], Awaitable[dict[str, Any]]]]:
+    def _statuses(self) -> Mapping[str, Callable[[], Awaitable[dict[str, Any]]]]:
         """By process, what asks it for its figures."""
-
-        def asking(handle: Any) -> Callable[[], Awaitable[dict[str, Any]]]:
-            return lambda: _answer(handle.status.remote())
-
-        def looking(process: psutil.Process) -> Callable[[], Awaitable[dict[str, Any]]]:
-            return lambda: _look_at(process)
-
-        asked = {name: asking(handle) for name, handle in self._handles.items()}
-        return asked | {name: looking(process) for name, process in self._looked_at.items()}
+        asked = {name: functools.partial(self._hosts.figures, name) for name in self._handles}
+        looked_at = {name: functools.partial(_look_at, process) for name, process in self._looked_at.items()}
+        return asked | looked_at
 
     async def _follow_usher(self, group: asyncio.TaskGroup) -> None:
         """Creates the cells that the usher wants beside the table's, and ends those it wants no more."""
-        known = 0
-        while USHER in self._handles:
-            try:
-                known, wanted = await _answer(self._handles[USHER].wanted.remote(known))
-            except RayError:
-                known = 0  # Another life of it begins to count anew.
-                await asyncio.sleep(AGAIN_AFTER_S)
-                continue
+        while True:
+            wanted = await self._hosts.wanted()
             for process in map(cell_process, wanted.seats):
                 if process.name not in self._handles:
                     self._states.joins(process.name, steady_ms())
@@ -152,8 +146,7 @@ class Node:
         """Ends an empty cell: it holds nothing, and is not brought back."""
         self._seats.pop(process).cancel()
         handle = self._handles.pop(process.name)
-        with contextlib.suppress(RayError):
-            await _answer(handle.drain.remote())
+        await self._hosts.drain(process.name)
         ray.kill(handle)
         self._killed_s.pop(process.name, None)
         self._states.leaves(process.name)
@@ -182,7 +175,6 @@ class Node:
         """One life of the actor, and how it ended. None where there was none: the call met a process being killed."""
         handle = self._handles[name]
         loop = asyncio.get_running_loop()
-        up = loop.create_task(self._hear_up(name))
         try:
             ended: Ended = await _answer(handle.run.remote())
         except (RayTaskError, TaskCancelledError) as exc:
@@ -195,8 +187,7 @@ class Node:
                 return Ended(f"{name}: it had not answered for {self._hang_s:g} s, and was ended")
             # Whatever Ray calls it: nobody heard the process say why.
             return None if echo else Ended(f"{name}: its process was killed, or crashed; the system's log may say why")
-        finally:
-            up.cancel()
+        self._over[name] = ended.pid
         if not self._draining:
             # It ended its work, but not its process: another life begins with nothing of this one.
             ray.kill(handle, no_restart=False)
@@ -226,11 +217,10 @@ class Node:
         own = self._logs / f"{name}.log"
         return own if own.exists() else self._logs / "node.log"
 
-    async def _hear_up(self, name: str) -> None:
-        try:
-            facts = await _answer(self._handles[name].started.remote())
-        except RayError:
-            return  # It died first; `_keep` hears of that too, and asks again.
+    def _is_up(self, name: str, facts: dict[str, str | int]) -> None:
+        """It serves; unless the word of its end came before this one."""
+        if name not in self._handles or facts["pid"] == self._over.get(name):
+            return
         names = [process.name for process in self._table]
         self._killed_s.pop(name, None)
         self._hung.discard(name)
@@ -273,8 +263,7 @@ class Node:
                 for order in sorted({process.drain_order for process in there}):
                     names = [process.name for process in there if process.drain_order == order]
                     serving = [name for name in names if self._starts.has_served(name)]
-                    calls = [_answer(self._handles[name].drain.remote()) for name in serving]
-                    await asyncio.gather(*calls, return_exceptions=True)
+                    await asyncio.gather(*map(self._hosts.drain, serving))
         except TimeoutError:
             _log.warning("node.drain_cut_short", drain_s=self._drain_s)
 

@@ -71,7 +71,7 @@ def read_settings(run: Path) -> Settings:
 
 
 Figures = dict[str, dict[str, Any]]
-"""What each process's part counts, by the process's name (see `orchestrator.cluster.host.Part.status`)."""
+"""What each process's part counts, by the process's name (see `orchestrator.cluster.part.Part.status`)."""
 
 
 def write_figures(run: Path, figures: Figures) -> None:

@@ -29,7 +29,7 @@ from protocol.errors import ThroughlineError
 _log = structlog.get_logger(__name__)
 
 PARTS = "orchestrator.parts.building:build"
-"""What builds the parts of each process; see `orchestrator.cluster.host.Build`."""
+"""What builds the parts of each process; see `orchestrator.cluster.part.Build`."""
 
 STOP_S_MAX = 4.0
 """What the end may take after the drain's own limit: Ray's stop takes 1.2 s. Then all is killed, so that with the

@@ -14,7 +14,7 @@ from orchestrator.cluster.states import Condition, ProcessState, steady_ms
 from orchestrator.gateway.troubles import ReadStates
 
 ReadFigures = Callable[[], Mapping[str, Mapping[str, Any]]]
-"""What each process counts, by its name (see `orchestrator.cluster.host.Part.status`)."""
+"""What each process counts, by its name (see `orchestrator.cluster.part.Part.status`)."""
 
 ARCHIVE, CHANNELS = "archive", "channels"
 _MAIL = {

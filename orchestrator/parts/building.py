@@ -4,7 +4,7 @@ import time
 import uuid
 from pathlib import Path
 
-from orchestrator.cluster.host import Part
+from orchestrator.cluster.part import Part
 from orchestrator.cluster.table import cell_index
 from orchestrator.parts.surroundings import Surroundings
 from orchestrator.settings import Settings, SettingsError
