@@ -25,11 +25,13 @@ from protocol.ids import POLICY
 from protocol.journal import Record
 from protocol.links import AnyLink, AnyToArchive, ArchivedIs, HeadIs, SnapshotTaken, TrimTo
 
-CALM_PER_S = 500
+CALM_PER_S = 200
 GATHER_TIMES_MAX = 25
 """Up to so many records a second the archive waits its `gather_s` after a batch, above it longer in proportion. What a
 batch costs is mostly the pages it changes: one of 8,000 changes half as many for each record as one of 2,000, and under
 load the cores are better used by those whom someone waits for."""
+INDEX_EVERY_S = 0.25
+"""Between two steps of the full text while records come. A step's cost is a transaction's more than its words'."""
 TURN_S = 1.0
 """A batch and the wait after it, where the batch leaves time to wait at all: the lag stays below two turns."""
 BATCH_RECORDS = 8000
@@ -135,6 +137,8 @@ class Archive:
         self._snapshots: dict[str, SnapshotTaken] = {}
         self._draining = False
         self._fault = Fault()
+        self._index_at_s = 0.0
+        """By the loop's clock: when the full text is due again, though records come."""
         self._opened = False
         """Whether `position` is the store's: a journal takes the first word it hears for where the archive is."""
         self.position = 0
@@ -246,13 +250,14 @@ class Archive:
             )
 
     async def _pause(self, pause_s: float) -> None:
-        """Lets records gather; meanwhile the full text comes one step nearer. Only one: under load pauses are few, and
+        """Lets records gather; meanwhile the full text comes one step nearer, where it has not just done so. Only one:
         the words of 20,000 events a second would take half of a core from those who wait for them to be acked. It
         catches up when nothing comes."""
         clock = asyncio.get_running_loop().time
         until_s = clock() + pause_s
-        if not self._draining:
+        if not self._draining and clock() >= self._index_at_s:
             await self._store.index()
+            self._index_at_s = clock() + INDEX_EVERY_S
         await asyncio.sleep(max(0.0, until_s - clock()))
 
     async def _something(self) -> None:
