@@ -50,7 +50,7 @@ from protocol.commands import (
 from protocol.entities import Status
 from protocol.errors import Code, Refusal
 from protocol.events import AnyEvent, ConversationClosed, ConversationWoken, DeliveryDead
-from protocol.identities import normalise
+from protocol.identities import again
 from protocol.journal import GIVE, RELEASE, FamilyStep
 from protocol.links import Ask, Input, Outcome, Quarantine
 
@@ -181,14 +181,14 @@ def _correct(
 
 
 def _link(state: Journey, given: Ask, command: LinkIdentity, policy: Policy, now_ms: int) -> Decision:
-    identity = normalise(command.identity)
+    identity = again(command.identity)
     linked = identifying.link(state, command, identity, given.released, given.actor, policy.identity, now_ms)
     events = [(state.customer, event) for event in linked.facts]
     return Decision(events, identities=linked.assigned, inherits=linked.inherits)
 
 
 def _unlink(state: Journey, command: UnlinkIdentity, actor: str, now_ms: int) -> Decision:
-    identity = normalise(command.identity)
+    identity = again(command.identity)
     unlinked, keys = identifying.unlink(state, command, identity, actor, now_ms)
     return Decision([(state.customer, unlinked)], released=[(identity, keys)])
 
@@ -206,7 +206,7 @@ def links(asked: Ask, identity: str) -> bool:
     if not isinstance(asked.command, LinkIdentity):
         return False
     try:
-        return normalise(asked.command.identity) == identity
+        return again(asked.command.identity) == identity
     except Refusal:
         return False
 

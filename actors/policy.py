@@ -113,4 +113,4 @@ IDENTITY_KINDS = {"email": "mailto", "sms": "tel", "phone": "tel"}
 
 def identity_kind(channel: str) -> str:
     """The kind of identity a channel reaches people by."""
-    return IDENTITY_KINDS.get(channel, channel)
+    return IDENTITY_KINDS.get(channel, channel.lower())

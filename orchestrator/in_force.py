@@ -7,8 +7,10 @@ from collections.abc import Sequence
 
 from actors.policies import unpacked
 from actors.policy import Policy
+from actors.rules.identity import MISTAKEN
 from orchestrator.intake import AccountRule
 from orchestrator.settings import Account, GatewayAccount
+from protocol.identities import KINDS
 from protocol.links import PolicyIs
 
 
@@ -21,6 +23,8 @@ class InForce:
         self.accounts: dict[str, Account] = {}
         self.rules: dict[str, AccountRule] = {}
         """What the intake needs of them."""
+        self.kinds: frozenset[str] = frozenset()
+        """Of identities: those that the accounts' channels have of their own, each called as its channel."""
         self._take_in(first)
 
     def heard(self, said: PolicyIs) -> None:
@@ -40,3 +44,5 @@ class InForce:
             del self.accounts[name], self.rules[name]
         self.accounts.update(accounts)
         self.rules.update({name: AccountRule(trusted=account.trusted) for name, account in accounts.items()})
+        channels = {account.channel.lower() for account in accounts.values() if isinstance(account, GatewayAccount)}
+        self.kinds = frozenset(channels - KINDS - MISTAKEN.keys())

@@ -26,7 +26,7 @@ from protocol.commands import (
     UnmergeCustomers,
 )
 from protocol.errors import Code, Refusal
-from protocol.identities import normalise
+from protocol.identities import again, normalise
 from protocol.ids import customer_of
 from protocol.inbound import (
     ATTACHMENTS_MAX,
@@ -92,6 +92,8 @@ class Intake:
         """Events taken and not answered yet."""
         self.capture: Callable[[], CaptureRules] = CaptureRules
         """The capture rules in force: whose an event is whose channel does not say."""
+        self.kinds: Callable[[], frozenset[str]] = frozenset
+        """Kinds of identities that the accounts' channels have of their own."""
         self.writing: Callable[[], bool] = lambda: True
         """Whether the server can write down what comes in."""
 
@@ -173,9 +175,10 @@ class Intake:
         """Asks something of a conversation or customer; returns after the commit. Raises `Refusal`."""
         self.check_writing(id)
         customer = customer or customer_of(conversation)
-        if isinstance(command, LinkIdentity | UnlinkIdentity | CloseIdentityReview):
-            spelled = normalise(command.identity, region=self._region)
-            command = msgspec.structs.replace(command, identity=spelled)
+        if isinstance(command, LinkIdentity):
+            command = msgspec.structs.replace(command, identity=self.spelled(command.identity))
+        if isinstance(command, UnlinkIdentity | CloseIdentityReview):
+            command = msgspec.structs.replace(command, identity=again(command.identity, region=self._region))
         key = once_key("command", actor, id)
 
         def ask(of: str, command: AnyCommand) -> Callable[[int], AnyToCell]:
@@ -215,12 +218,16 @@ class Intake:
         _check_form(event)
         self._check_time(event, replay.received_ms if replay else self._now_ms())
         given = event.identities or self._found(event)
-        identities = list(dict.fromkeys([normalise(i, region=self._region) for i in given]))
+        identities = list(dict.fromkeys(map(self.spelled, given)))
         if not identities and not isinstance(event.data, DeliveryReport):
             raise Refusal(Code.NO_IDENTITY, "the event carries no identity", ref=event.id, field="identities")
         if not rule.trusted and not (replay and replay.said_by):
             del identities[1:]
         return event if identities == event.identities else msgspec.structs.replace(event, identities=identities)
+
+    def spelled(self, identity: str) -> str:
+        """An identity in its one spelling. Raises `Refusal`."""
+        return normalise(identity, region=self._region, own=self.kinds())
 
     def _found(self, event: InboundEvent) -> list[str]:
         """Whose it is by what stands in it, where the policy says where to look."""

@@ -17,7 +17,8 @@ TELEPHONE_KINDS = frozenset({"tel", "whatsapp"})
 KINDS = frozenset(
     {"tel", "mailto", "whatsapp", "messenger", "instagram", "telegram", "x", "web", "user", "crm", "chat"}
 )
-"""Kinds the server knows; a new channel's kind is added here and in `docs/protocol.md`."""
+"""Kinds the server knows. A channel that is not among them has a kind of its own, which is called as it is: those of
+the accounts that there are come in as `own`."""
 CASELESS_KINDS = frozenset({"x", "instagram", "telegram"})
 """Kinds whose handles are one whatever their capitals: so say X, Instagram and Telegram of their user names. Ids that
 networks give out (`messenger`), and ours (`web`, `user`, `crm`, `chat`), keep theirs."""
@@ -29,8 +30,9 @@ REMEMBERED = 16_384
 
 
 @lru_cache(REMEMBERED)
-def normalise(identity: str, *, region: str = "GB") -> str:
+def normalise(identity: str, *, region: str = "GB", own: frozenset[str] = frozenset()) -> str:
     """Returns the one spelling of `identity` (`kind:value`); national phone numbers are read as of `region` (ISO 3166).
+    `own` are the kinds of channels that the server does not know by name.
 
     Raises `Refusal` (`BAD_IDENTITY`) that names what is wrong with it.
     """
@@ -38,8 +40,8 @@ def normalise(identity: str, *, region: str = "GB") -> str:
     kind, value = kind.strip().lower(), value.strip()
     if not separator or not value:
         raise _bad("an identity is written kind:value, such as tel:+447700900123")
-    if kind not in KINDS:
-        raise _bad(f"identity kind {kind[:24]!r} is unknown; known are {', '.join(sorted(KINDS))}")
+    if kind not in KINDS and kind not in own:
+        raise _bad(f"identity kind {kind[:24]!r} is unknown; known are {', '.join(sorted(KINDS | own))}")
     if len(value) > LENGTH_MAX or not value.isprintable():
         raise _bad(f"the value of a {kind} identity must be printable and at most {LENGTH_MAX} characters")
     if kind in TELEPHONE_KINDS:
@@ -47,6 +49,12 @@ def normalise(identity: str, *, region: str = "GB") -> str:
     if kind == "mailto":
         return f"mailto:{_mail_address(value)}"
     return f"{kind}:{_handle(value, kind)}"
+
+
+def again(identity: str, *, region: str = "GB") -> str:
+    """The spelling of what was let in already, also where its channel, and so its kind, is gone by now. Raises
+    `Refusal`."""
+    return normalise(identity, region=region, own=frozenset({kind_of(identity).strip().lower()}))
 
 
 def kind_of(identity: str) -> str:

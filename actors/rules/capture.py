@@ -7,16 +7,21 @@ other; a template that says nothing of it takes a mail's or a call's subject, an
 Nothing is looked for on a channel that has no template.
 """
 
+from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 import re2
 from msgspec import Struct
 
 from actors.expressions import Expression, ExpressionError
+from actors.rules.identity import MISTAKEN
 from protocol.identities import KINDS
 from protocol.inbound import ActivityArrived, InboundEvent, InteractionBegan, MessageArrived
+
+if TYPE_CHECKING:
+    from actors.policy import Policy
 
 Missing = Literal["ignore", "ask_customer", "ask_agent", "default", "quarantine"]
 Kind = Literal["message", "start", "activity"]
@@ -111,7 +116,7 @@ class Who(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, cache_h
     """Where the customer's identity stands in an event whose channel names none: a form's telephone number."""
 
     kind: str
-    """`tel`, `mailto`, `crm` …: what the value is."""
+    """`tel`, `mailto`, `crm` …, or a channel's own: what the value is."""
     found_at: tuple[str, ...] = ()
     pattern: str = ""
     found_by: str = ""
@@ -119,8 +124,6 @@ class Who(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, cache_h
 
     def __post_init__(self) -> None:
         """Raises `ValueError` that says what to write instead."""
-        if self.kind not in KINDS:
-            raise ValueError(f"kind: {self.kind!r} is not one of {', '.join(sorted(KINDS))}")
         if not (self.found_at or self.pattern or self.found_by):
             raise ValueError("found_at: say where it stands, with found_at, pattern or found_by")
         _check_places(self.found_at, self.pattern, self.found_by)
@@ -170,6 +173,20 @@ class CaptureRules(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True
         names = [template.name for template in self.templates]
         if twice := next((name for name in names if names.count(name) > 1), ""):
             raise ValueError(f"templates: there are two for {twice}; put their fields into one")
+
+    def faults(self, policy: "Policy") -> Iterator[tuple[tuple[str, ...], str]]:
+        """Kinds of identities that are none: where, as a path of keys, and what to write instead."""
+        lines = {account.channel.lower() for account in policy.accounts.values()}
+        for number, template in enumerate(self.templates, start=1):
+            known = (KINDS | lines | {template.channel.lower()}) - MISTAKEN.keys()
+            for nth, who in enumerate(template.identities, start=1):
+                if who.kind not in known:
+                    meant = MISTAKEN.get(who.kind)
+                    words = f"write {meant}" if meant else f"write one of {', '.join(sorted(known))}"
+                    yield (
+                        ("templates", str(number), "identities", str(nth), "kind"),
+                        f"{who.kind!r} is no kind of identity: {words}",
+                    )
 
 
 class Finder:

@@ -113,6 +113,10 @@ class Intake(Protocol):
         """The event as it would be taken. Raises `Refusal`."""
         ...
 
+    def spelled(self, identity: str) -> str:
+        """An identity in its one spelling. Raises `Refusal`."""
+        ...
+
     def check_writing(self, id: str) -> None:
         """For who cannot wait. Raises `Refusal` where nothing can be written down now."""
         ...

@@ -17,7 +17,7 @@ from orchestrator.gateway.gone import check_kept, in_words
 from orchestrator.gateway.services import HttpRequest, Services, services_of
 from protocol.entities import CustomerView, Status
 from protocol.errors import Code, Refusal
-from protocol.identities import TELEPHONE_KINDS, normalise
+from protocol.identities import TELEPHONE_KINDS
 from protocol.links import CustomerRead, ReadCustomer
 
 AT_LEAST_WITHIN_S = 5.0
@@ -48,7 +48,7 @@ async def get_context(
         raise Refusal(Code.INVALID, "identity is missing: ?identity=kind:value", field="identity")
     if len(channel) > CHANNEL_MAX or not channel.isprintable():
         raise Refusal(Code.INVALID, f"channel is a word of at most {CHANNEL_MAX} characters", field="channel")
-    spelled = normalise(_with_plus(identity), region=here.region)
+    spelled = here.intake.spelled(_with_plus(identity))
     customer = (await here.identities.customers_of([spelled])).get(spelled)
     if customer is None:
         raise Refusal(Code.NOT_FOUND, "no customer has this identity", field="identity")

@@ -61,7 +61,6 @@ class Gateway:
         http: Http,
         limits: Limits,
         accounts: Mapping[str, Account],
-        region: str,
         cells: Cells,
         intake: Intake,
         archive: Archive,
@@ -110,7 +109,6 @@ class Gateway:
         )
         self._services = Services(
             accounts=self._accounts,
-            region=region,
             cells=cells,
             intake=intake,
             archive=archive,

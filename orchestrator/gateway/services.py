@@ -25,8 +25,6 @@ class Services(Struct, kw_only=True, frozen=True):
     """The parts of the server behind HTTP."""
 
     accounts: Mapping[str, Account]
-    region: str
-    """ISO 3166 region of phone numbers written without a country."""
     cells: Cells
     intake: Intake
     archive: Archive

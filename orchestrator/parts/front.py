@@ -49,6 +49,7 @@ class Front:
             new_customer=given.new_customer,
         )
         self.intake.capture = lambda: self.in_force.policy.capture
+        self.intake.kinds = lambda: self.in_force.kinds
         self.states: ReadStates = lambda: read_states(given.run, now_ms=steady_ms())
         self.figures: ReadFigures = lambda: read_figures(given.run)
         self.intake.writing = Writing(self.states, self.figures)

@@ -43,7 +43,6 @@ class GatewayPart:
             http=msgspec.structs.replace(settings.http, port=self._port.wanted(settings.http.port)),
             limits=settings.limits,
             accounts=self._front.in_force.accounts,
-            region=settings.region,
             cells=self._front.cells,
             intake=self._front.intake,
             archive=self._front.archive,

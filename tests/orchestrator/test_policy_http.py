@@ -156,6 +156,32 @@ async def test_a_new_channel_is_live(tmp_path: Path, placement: Placement) -> No
         assert {"account": "whatsapp", "kind": "gateway", "address": ""} in accounts
 
 
+@pytest.mark.parametrize("placement", ["pooled", "dedicated"])
+async def test_a_channel_nobody_has_heard_of_has_its_own_identities(tmp_path: Path, placement: Placement) -> None:
+    """Its customers are known by its own addresses, which no other channel's can be taken for; agents link them, and go
+    on by the channel."""
+    async with server(tmp_path, placement=placement) as here:
+        first = event("1") | {"account": "whatsapp", "identities": "Pigeon:@coo"}
+        files = {"accounts.yaml": "whatsapp:\n  channel: Pigeon\n  queue: messages\n  trusted: yes\n"}
+        await here.post("/v1/policy", {"files": files})
+        answer = await here.post("/v1/events", first, token="gateway:whatsapp")
+        assert answer["status"] == "committed"
+        known = await here.get("/v1/context?identity=pigeon:coo")
+        assert known["identities"] == ["pigeon:coo"]
+        await here.get("/v1/context?identity=pidgeon:coo", status=422)
+
+        second = event("2") | {"identities": "tel:+447700900123"}
+        other = await here.post("/v1/events", second, token="gateway:whatsapp")
+        customer = other["conversation"].rpartition("-")[0]
+        link = {"command": {"do": "link_identity", "identity": "pigeon:Two"}}
+        await here.post(f"/v1/customers/{customer}/commands", link)
+        switch = {"command": {"do": "reply", "text": "coo", "to": "pigeon:Two", "channel": "Pigeon"}}
+        await here.post(f"/v1/conversations/{other['conversation']}/commands", switch)
+        unlink = {"command": {"do": "unlink_identity", "identity": "pigeon:Two"}}
+        await here.post("/v1/policy", {"files": RIGHT})
+        await here.post(f"/v1/customers/{customer}/commands", unlink)
+
+
 async def test_a_new_channel_is_pushed(tmp_path: Path) -> None:
     """An agent who watches the queue since before there was such a channel sees its first word."""
     async with server(tmp_path) as here, AgentClient(here.url, here.tokens["agent"]) as agent:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol.errors import Code, Refusal
-from protocol.identities import KINDS, LENGTH_MAX, TELEPHONE_KINDS, kind_of, normalise, value_of
+from protocol.identities import KINDS, LENGTH_MAX, TELEPHONE_KINDS, again, kind_of, normalise, value_of
 
 
 @pytest.mark.parametrize(
@@ -49,6 +49,17 @@ def test_what_is_no_identity_is_refused(identity: str) -> None:
     with pytest.raises(Refusal) as caught:
         normalise(identity)
     assert caught.value.code == Code.BAD_IDENTITY
+
+
+def test_a_channel_nobody_knew_has_identities_of_its_own() -> None:
+    """Under its own name, as they are; once in, they are spelled so also where the channel is gone."""
+    own = frozenset({"pigeon"})
+    assert normalise("Pigeon: @Coo-1", own=own) == "pigeon:Coo-1"
+    with pytest.raises(Refusal, match=r"known are .*pigeon"):
+        normalise("pidgeon:Coo-1", own=own)
+    with pytest.raises(Refusal):
+        normalise("pigeon:Coo-1")
+    assert again("pigeon:Coo-1") == "pigeon:Coo-1"
 
 
 _VALUES = st.text(max_size=LENGTH_MAX + 5) | st.from_regex(

@@ -35,11 +35,6 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
     "no default": (of(when_missing="default"), "default: write", "$.templates[0].fields[0]"),
     "an unknown action": (of(when_missing="shrug"), "value 'shrug'", "$.templates[0].fields[0].when_missing"),
     "an unknown key": (of(missing="ask"), "unknown field `missing`", "$.templates[0].fields[0]"),
-    "an unknown kind of identity": (
-        {"channel": "chat", "identities": [{"kind": "phone", "pattern": "x"}]},
-        "'phone' is not one of chat, crm",
-        "$.templates[0].identities[0]",
-    ),
     "an identity that stands nowhere": (
         {"channel": "chat", "identities": [{"kind": "tel"}]}, "say where it stands", "$.templates[0].identities[0]"
     ),

@@ -53,7 +53,6 @@ class Running:
                 "http": Http(port=0),
                 "limits": Limits(),
                 "accounts": {account.name: account for account in ACCOUNTS},
-                "region": "GB",
                 "cells": self.cells,
                 "intake": self.intake,
                 "archive": self.archive,

@@ -13,6 +13,7 @@ from protocol.commands import AnyCommand
 from protocol.entities import ConversationSummary, ConversationView, CustomerView, Status
 from protocol.errors import Code, Refusal
 from protocol.events import NoteAdded
+from protocol.identities import normalise
 from protocol.inbound import InboundEvent
 from protocol.journal import Record
 from protocol.links import (
@@ -203,6 +204,9 @@ class FakeIntake:
         else:
             done(answer)
         self.took.set()
+
+    def spelled(self, identity: str) -> str:
+        return normalise(identity)
 
     def check_writing(self, id: str) -> None:
         if not self.writing:
