@@ -83,10 +83,9 @@ class Reader:
             return ABSENT
         try:
             return struct(**fields)
-        except Refusal as exc:
-            self._wrong(_line(node), f"{_at(path)}{exc.message}")
         except (ValueError, TypeError, ThroughlineError) as exc:
-            self._wrong(_line(node), f"{_at(path)}{exc}")
+            words = exc.message if isinstance(exc, Refusal) else str(exc)
+            self._wrong(_line_said(node, words), f"{_at(path)}{words}")
         return ABSENT
 
     def _fields(
@@ -266,6 +265,8 @@ def _bounds(said: str) -> str:
     """msgspec's words on a bound, as an owner says them."""
     if _NAME_FORM in said:
         return "write letters and digits, `-` and `_`, at most 64, a letter or digit first"
+    if _TIME_FORM in said:
+        return "write a time of day as 07:00 or 16:30"
     if found := _BOUND.search(said):
         sign, number = found.groups()
         what = f"{_SIGNS[sign]} {number}"
@@ -277,6 +278,8 @@ _BOUND = re.compile(r"(>=|<=|>|<) (\S+)")
 _SIGNS = {">=": "at least", "<=": "at most", ">": "more than", "<": "less than"}
 _NAME_FORM = "A-Za-z0-9_-]{0,63}"
 """Of `actors.policy.Name`."""
+_TIME_FORM = "2[0-3]):[0-5][0-9]"
+"""Of `actors.rules.report.ReportRules.at`."""
 
 
 def _example(name: str, hint: Any) -> str:
@@ -294,6 +297,13 @@ def _at(path: Path) -> str:
 
 def _line(node: yaml.Node) -> int:
     return int(node.start_mark.line) + 1
+
+
+def _line_said(node: yaml.Node, words: str) -> int:
+    """The line of the key that words on a whole struct begin with; where they begin otherwise, the struct's."""
+    first = words.split(maxsplit=1)[0].rstrip(":") if words else ""
+    pairs = node.value if isinstance(node, yaml.MappingNode) else []
+    return next((_line(key) for key, _ in pairs if key.value == first), _line(node))
 
 
 def _line_of_key(node: yaml.MappingNode, key: str) -> int:

@@ -132,6 +132,29 @@ TABLE: list[tuple[str, dict[str, str], list[str]]] = [
         ["accounts.yaml:1: mail: the settings have an account of kind email under this name: choose another"],
     ),
     (
+        "a template's identity is of no kind",
+        {"capture": "templates:\n  - channel: form\n    identities:\n      - {kind: phone, found_at: [raw.a]}\n"},
+        ["capture.yaml:4: templates.1.identities.1.kind: 'phone' is no kind of identity: write tel"],
+    ),
+    (
+        "a template's identity is of its channel's own kind",
+        {"capture": "templates:\n  - channel: pigeon\n    identities:\n      - {kind: pigeon, found_at: [raw.a]}\n"},
+        [],
+    ),
+    (
+        "a rule finds one of its keys wrong",
+        {"report": "days: [monday]\nexamples: 3\nwindow: 2h\n", "retention": "journal: 0\ndead_letters: 90s\n"},
+        [
+            "report.yaml:3: report: window: write at least 1 day",
+            "retention.yaml:2: retention: dead_letters is less than the hour",
+        ],
+    ),
+    (
+        "a time of day is none",
+        {"report": "days: [monday]\nat: 25:00\n"},
+        ["report.yaml:2: at: '25:00' does not fit: write a time of day as 07:00 or 16:30"],
+    ),
+    (
         "it is not YAML",
         {"general": "queue_default: bills\n  attempts_max: 3\n"},
         ["general.yaml:2: this is not YAML: mapping values are not allowed here; look at the indentation"],
