@@ -25,7 +25,7 @@ from actors import (
     withdrawing,
 )
 from actors.conversation import Conversation
-from actors.decision import NOTHING, Decision, keyed, of_one, repeat, rules_of, seen
+from actors.decision import NOTHING, Decision, keyed, of_one, repeat, rules_of, seen, under
 from actors.journey import CLOSED_MAX, Aside, Journey
 from actors.keeping import quarantine
 from actors.policy import Policy
@@ -85,8 +85,10 @@ def decide(state: Journey, given: AnyInput, policy: Policy, now_ms: int) -> Deci
             conversation = state.conversation(given.conversation)
             if conversation is None:
                 return NOTHING
-            rules = policy.at(conversation.policy)
-            return of_one(conversation.id, _outcome(state, conversation, given, rules, now_ms))
+            left = conversation.deliveries.get(given.delivery)
+            rules = policy.at(conversation.policy, left.channel if left else "")
+            decided = _outcome(state, conversation, given, rules, now_ms)
+            return under(rules, policy, of_one(conversation.id, decided))
         case TimerDue():
             return _due(state, policy, now_ms)
         case _:
@@ -108,14 +110,15 @@ def _asked(state: Journey, given: Ask, policy: Policy, now_ms: int) -> Decision:
         conversation = state.conversation(given.conversation)
         if conversation is None:
             raise Refusal(Code.NOT_FOUND, _gone(state, given.conversation), ref=given.id)
-        rules = policy.at(conversation.policy)
+        channel = getattr(given.command, "channel", "") or conversation.channel
+        rules = policy.at(conversation.policy, channel)
         if isinstance(given.command, Split | Join | Relate):
             return _correct(state, conversation, given.command, given.actor, policy, now_ms)
         parted = identifying.disputes(state).parted
         decided = commanding.decide(
             conversation, given.command, given.actor, state.identities, rules, now_ms, parted=parted
         )
-        return of_one(conversation.id, decided)
+        return under(rules, policy, of_one(conversation.id, decided))
     match given.command:
         case LinkIdentity():
             return _link(state, given, given.command, policy, now_ms)

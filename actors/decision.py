@@ -43,6 +43,8 @@ class Decision(Struct, frozen=True):
     repeats: tuple[str, int] | None = None
     why: tuple[int, str, str] | None = None
     """Code, field and reason of what went to quarantine."""
+    version: int = 0
+    """Of the policy it was made under, where its conversations do not say that."""
     merge: MergeDue | None = None
     """What a rule says is to be done, by whoever hears the answer."""
 
@@ -101,11 +103,21 @@ def keyed(decision: Decision, given: Input | Quarantine | Ask | Once, state: Jou
 def decided_under(state: Journey, decision: Decision, policy: Policy) -> int:
     """The version that a decision was made under: the newest, unless its conversation stays with an earlier one. What
     concerns people, and several conversations on the way, is decided under the newest."""
+    if decision.version:
+        return decision.version
     if not policy.earlier or decision.family:
         return policy.version
     streams = dict.fromkeys(stream for stream, _ in decision.events)
     concerned = [conversation for conversation in map(state.conversation, streams) if conversation is not None]
     return rules_of(concerned, policy).version
+
+
+def under(rules: Policy, policy: Policy, decision: Decision) -> Decision:
+    """A decision on one conversation that was made by these rules: of the newest policy, they may not be those that the
+    conversation was begun under."""
+    if rules is not policy or not policy.earlier or not decision.events:
+        return decision
+    return msgspec.structs.replace(decision, version=rules.version)
 
 
 def rules_of(conversations: Sequence[Conversation], policy: Policy) -> Policy:

@@ -91,9 +91,13 @@ class Policy(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     report: ReportRules = field(default_factory=ReportRules)
     """When lost context is reported, and what of it stands out."""
 
-    def at(self, version: int) -> "Policy":
-        """The rules that hold for what was begun under `version`."""
-        return self.earlier.get(version, self) if self.earlier else self
+    def at(self, version: int, channel: str = "") -> "Policy":
+        """The rules that hold for what was begun under `version`; for what happens on a channel that came later than
+        that, these."""
+        if not self.earlier:
+            return self
+        begun = self.earlier.get(version, self)
+        return self if channel in self.channels and channel not in begun.channels else begun
 
     def channel(self, channel: str) -> ChannelRules:
         """The channel's rules; one nobody wrote rules for has the defaults."""

@@ -14,7 +14,7 @@ from actors import about, arrival, capturing, carrying, contact, identifying, im
 from actors.carrying import Carried
 from actors.conversation import Conversation
 from actors.correlation import Glimpse, Past, correlate, glimpsed
-from actors.decision import Decision, before, keyed, repeat
+from actors.decision import Decision, before, keyed, repeat, under
 from actors.identifying import NOTHING_NEW, Identified
 from actors.journey import Journey
 from actors.keeping import conflict, keep
@@ -95,13 +95,13 @@ def receive(state: Journey, given: Input, policy: Policy, now_ms: int) -> Decisi
             )
         if not conversation.live and not isinstance(event.data, DeliveryReport):
             raise AssertionError("correlation gives a closed conversation to reports alone")
-        rules = policy.at(conversation.policy)
+        rules = policy.at(conversation.policy, event.channel)
         if rules is not policy:
             tags = tags_of(event, rules.taxonomy)
         decided = contact.decide(conversation, event, rules, now_ms, correlated.reason)
         if tags is not NO_TAGS:
             decided += _about(state, conversation, event, decided, tags, conversation.relation, rules, now_ms)
-        return _captured(state, conversation, given, decided, known, rules, now_ms)
+        return under(rules, policy, _captured(state, conversation, given, decided, known, rules, now_ms))
     if isinstance(event.data, ActivityArrived):
         # Nothing is open: what they look at is kept with the person, and opens no work for anyone.
         verified = arrival.verifies(event, given.trusted, policy)

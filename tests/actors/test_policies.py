@@ -5,13 +5,17 @@ import pytest
 
 from actors import applying
 from actors.policies import Policies, packed
-from actors.policy import Policy
-from protocol.commands import ApplyPolicy
+from actors.policy import ChannelRules, Policy
+from actors.rules.capture import CaptureRules, Field, Template
+from actors.rules.context import ContextRules
+from protocol.commands import ApplyPolicy, Reply, SetContext
 from protocol.errors import Code, Refusal
-from protocol.events import PolicyApplied
+from protocol.events import DeliveryUncertain, MessageQueued, PolicyApplied
 from protocol.ids import POLICY
 from protocol.journal import POLICIES_KEPT
 from protocol.links import Ask
+from tests.actors.player import POLICY as PLAIN
+from tests.actors.player import Player
 from tests.actors.world import world
 
 PINNED = Policy(live_conversations="pinned")
@@ -38,6 +42,36 @@ def test_pinned_conversations_find_their_version() -> None:
     assert [known.newest.at(version).queue_default for version in (1, 2, 3)] == ["q1", "q2", "q3"]
     known.learn([told(4, Policy())])
     assert [known.newest.at(version).queue_default for version in (1, 2, 3)] == ["q4", "q4", "q4"]
+
+
+def test_a_channel_that_came_later_is_by_the_version_that_has_it() -> None:
+    """Also what happens there in a conversation that is pinned to an earlier one, and it names that version: its
+    template, what it may carry, what becomes of an attempt. All else stays with the earlier one."""
+    asks = Field(name="ring", when_missing="ask_customer", question="Which ring?")
+    second = msgspec.structs.replace(
+        PLAIN,
+        version=2,
+        live_conversations="pinned",
+        channels=PLAIN.channels | {"pigeon": ChannelRules(account="loft", uncertain="retry")},
+        capture=CaptureRules(templates=(Template(channel="pigeon", fields=(asks,)), Template(channel="email"))),
+        context=ContextRules(carries={"pigeon": ("normal",), "email": ("normal",)}),
+    )
+    player = Player(PLAIN)
+    player.message("hello")
+    player.command(SetContext(key="iban", value="DE89", sensitivity="secret"))
+    player.policy = msgspec.structs.replace(second, earlier={1: PLAIN, 2: second})
+    first, *_, asked, _ = player.message("coo", channel="pigeon", account="loft")
+    assert isinstance(asked, MessageQueued)
+    assert (first.policy, asked.text) == (2, "Which ring?")
+    [unsure] = player.outcome(asked.delivery, 1, "uncertain")
+    assert isinstance(unsure, DeliveryUncertain)
+    assert unsure.retry_at_ms
+    assert player.decision.version == 2
+    with pytest.raises(Refusal, match="pigeon may not carry"):
+        player.command(Reply(text="DE89", channel="pigeon"))
+    written = player.message("again", channel="email")
+    assert {event.policy for event in written} <= {0, 1}
+    assert player.command(Reply(text="DE89", channel="email"))[0].policy == 1
 
 
 def test_the_versions_kept_are_bounded() -> None:
