@@ -12,6 +12,7 @@ from orchestrator.cli.output import console, errors, print_fields, print_json, p
 
 if TYPE_CHECKING:
     from orchestrator.bundles.making import Made
+    from orchestrator.bundles.reading import Texts
 
 app = typer.Typer(help="Check, compare and apply the rules in a folder; look back and go back.", no_args_is_help=True)
 
@@ -54,15 +55,20 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Say everything that is wrong with a bundle, by file and line. Without a running server, by the settings here."""
+    from orchestrator.bundles.reading import read
+
     files, wrong = _read(folder)
-    if not wrong:
+    if wrong:
+        # What the others say of these cannot be known; how they are written can.
+        wrong = sorted([*wrong, *_as_rows(read(files))], key=lambda row: (row["file"], row["line"]))
+    else:
         try:
             with server_of(url, token, data) as server:
                 wrong = server.post("/v1/policy/check", {"files": files})["wrong"]
         except Failure as failure:
             if failure.exit_code is not Exit.UNREACHABLE:
                 raise
-            errors().print("No server runs here: checked by the settings in this folder.", style="dim")
+            errors().print(f"No server runs here: checked {_by_which(settings)}.", style="dim")
             wrong = _as_rows(_make(files, settings))
     _show_wrong(wrong, as_json=as_json)
     if as_json:
@@ -213,7 +219,17 @@ def _differences(
     return [{"rule": d.rule, "before": d.before, "after": d.after} for d in differences(before, after)]
 
 
-def _as_rows(made: "Made") -> list[dict[str, Any]]:
+def _by_which(settings: Path | None) -> str:
+    """Whose accounts a bundle may name: another server's settings have others."""
+    from orchestrator.settings import FILE_DEFAULT
+
+    file = settings or Path(FILE_DEFAULT)
+    accounts = ", ".join(account.name for account in settings_of(settings).accounts) or "none"
+    said = f"by {file}" if file.exists() else f"without settings, since there is no {file} here"
+    return f"{said}; its accounts are {accounts}"
+
+
+def _as_rows(made: "Made | Texts") -> list[dict[str, Any]]:
     return [{"file": wrong.file, "line": wrong.line, "text": wrong.text} for wrong in made.wrong]
 
 

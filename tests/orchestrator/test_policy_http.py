@@ -311,15 +311,29 @@ async def test_the_command_line(
 def test_a_mistake_is_found_without_a_server(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """By the settings in this folder."""
+    """By the settings in this folder, or without any, and it says which; and all mistakes are found in one go, one file
+    that cannot be read or not."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "bundle").mkdir()
     (tmp_path / "bundle" / "queues.yaml").write_text("post: letters\n")
-    monkeypatch.setattr("sys.argv", ["throughline", "policy", "check", "bundle"])
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
-    assert ended.value.code == 1
-    assert "queues.yaml:1" in capsys.readouterr().out
+
+    def checked() -> tuple[str, str]:
+        monkeypatch.setattr("sys.argv", ["throughline", "policy", "check", "bundle"])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        assert ended.value.code == 1
+        said = capsys.readouterr()
+        return said.out, " ".join(said.err.split())
+
+    out, err = checked()
+    assert "queues.yaml:1" in out
+    assert "without settings, since there is no throughline.toml here; its accounts are mail, sms, chat" in err
+    (tmp_path / "throughline.toml").write_text('[[accounts]]\nkind = "gateway"\nname = "line"\n')
+    assert "checked by throughline.toml; its accounts are line" in checked()[1]
+    (tmp_path / "bundle" / "general.yaml").write_bytes(b"\xff")
+    (tmp_path / "bundle" / "channels.yaml").write_text("sms:\n  rest: 1h\n")
+    out, _ = checked()
+    assert ["channels.yaml:2" in out, "general.yaml:1" in out] == [True, True]
 
 
 def test_the_bundle_is_bounded() -> None:
