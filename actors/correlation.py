@@ -6,7 +6,7 @@ window that the policy gives for the pair of channels; else a new one, related t
 pair of channels has a window without end: the customer's newest open conversation.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from msgspec import Struct
 
@@ -163,7 +163,7 @@ def _after_the_last(past: Sequence[str]) -> Correlated:
 
 def _by_key(asked: _Asked) -> Correlated | None:
     for conversation in asked.open:
-        if conversation.tags is not None and (key := _common(asked.tags.keys, conversation.tags.keys)):
+        if conversation.tags is not None and (key := _shared_key(asked.tags, conversation.tags)):
             return Correlated(conversation.id, f"both name {_spoken(key)}")
     return None
 
@@ -188,15 +188,26 @@ def _same(one: Tag | None, other: Tag | None) -> str:
     return one.value if one is not None and other is not None and one.value == other.value else ""
 
 
-def _common(some: Iterable[str], others: Sequence[str]) -> str:
-    return next((key for key in some if key in others), "")
+def _numbers(found: Tags, known: Tags) -> tuple[list[str], list[str]]:
+    """The numbers of the first kind that both name, in the taxonomy's order, which `found` has: that kind decides. A
+    customer's two claims are under one contract."""
+    for kind in dict.fromkeys(key.partition(":")[0] for key in found.keys):
+        rivals = [key for key in known.keys if key.partition(":")[0] == kind]
+        if rivals:
+            return [key for key in found.keys if key.partition(":")[0] == kind], rivals
+    return [], []
+
+
+def _shared_key(found: Tags, known: Tags) -> str:
+    """The number by which both are about one matter; empty where they are not."""
+    numbers, rivals = _numbers(found, known)
+    return next((number for number in numbers if number in rivals), "")
 
 
 def _other_key(found: Tags, known: Tags) -> bool:
     """Whether both name matters of one kind, and none in common: two claims."""
-    kinds = {key.partition(":")[0] for key in found.keys}
-    rivals = [key for key in known.keys if key.partition(":")[0] in kinds]
-    return bool(rivals) and not _common(found.keys, rivals)
+    _, rivals = _numbers(found, known)
+    return bool(rivals) and not _shared_key(found, known)
 
 
 def _differs(found: Tags, known: Tags | None) -> bool:
@@ -295,9 +306,8 @@ def _escalates(asked: _Asked) -> Relation | None:
         return None
     about = f"{intent.value} about it"
     for earlier, tags, _ in _earlier(asked):
-        if _common(asked.tags.keys, tags.keys) or (
-            _same(asked.tags.topic, tags.topic) and not _other_key(asked.tags, tags)
-        ):
+        same_topic = _same(asked.tags.topic, tags.topic) and not _other_key(asked.tags, tags)
+        if _shared_key(asked.tags, tags) or same_topic:
             return Relation(kind=RelationKind.ESCALATES, conversation=earlier, reason=about)
     if asked.tags.topic is not None or asked.tags.keys:
         return None  # It says what it is about, and nothing earlier was about that.
@@ -307,7 +317,7 @@ def _escalates(asked: _Asked) -> Relation | None:
 
 def _continues(asked: _Asked) -> Relation | None:
     for earlier, tags, _ in _earlier(asked):
-        if key := _common(asked.tags.keys, tags.keys):
+        if key := _shared_key(asked.tags, tags):
             return Relation(kind=RelationKind.CONTINUES, conversation=earlier, reason=f"both name {_spoken(key)}")
     return None
 

@@ -138,6 +138,8 @@ ESCALATES = CorrelationRules(
 CLAIM = "claim:CLM123456"
 OTHER_CLAIM = "claim:CLM999999"
 ORDER = "order:A1000"
+CONTRACT = "contract:P1000"
+OTHER_CONTRACT = "contract:P2000"
 
 FOLLOWS, CONTINUES = RelationKind.FOLLOWS_UP, RelationKind.CONTINUES
 REPEATS_IT, ESCALATES_IT = RelationKind.REPEATS, RelationKind.ESCALATES
@@ -248,6 +250,20 @@ ABOUT = (
     Case("the same topic and another kind of number", event("sms"),
          (conversation(1, contact("sms", 5), topic="claim", keys=(CLAIM,)),), tags=about("claim", keys=(ORDER,)),
          rules=OTHER_TOPIC_NEW, goes_to=1, reason="the same topic"),
+    Case("another claim under the same contract", event("sms"),
+         (conversation(1, contact("sms", 5), topic="claim", keys=(CLAIM, CONTRACT)),),
+         tags=about("claim", keys=(OTHER_CLAIM, CONTRACT)), rules=OTHER_TOPIC_NEW, relation=(FOLLOWS, 1)),
+    Case("the same claim, and a contract that was mistyped", event("sms"),
+         (conversation(1, contact("sms", 5), topic="claim", keys=(CONTRACT, CLAIM)),),
+         tags=about("claim", keys=(CLAIM, OTHER_CONTRACT)), rules=OTHER_TOPIC_NEW, goes_to=1,
+         reason="both name claim CLM123456"),
+    Case("a claim under the contract that alone is known of the open one", event("sms"),
+         (conversation(1, contact("email", 5), keys=(CONTRACT,)),), tags=about("claim", keys=(CLAIM, CONTRACT)),
+         rules=OTHER_TOPIC_NEW, goes_to=1, reason="both name contract P1000"),
+    Case("the contract alone, of which two claims are open", event("sms"),
+         (conversation(1, contact("sms", 50), keys=(CLAIM, CONTRACT)),
+          conversation(2, contact("sms", 5), keys=(OTHER_CLAIM, CONTRACT))),
+         tags=about(keys=(CONTRACT,)), goes_to=2, reason="both name contract P1000"),
     Case("the same intent where no topic is known", event("sms"),
          (conversation(1, contact("email", 500), intent="cancel"), conversation(2, contact("chat", 1))),
          tags=about(intent="cancel"), goes_to=1, reason="the same intent: cancel"),
@@ -325,6 +341,12 @@ AGAIN = (
     Case("the same topic and another claim's number is no repeat", event("sms"),
          past=(past(1, DAY, "claim", keys=(CLAIM,)),), tags=about("claim", keys=(OTHER_CLAIM,)), rules=REPEATS,
          relation=(FOLLOWS, 1)),
+    Case("another claim under the contract of a closed one", event("sms"),
+         past=(past(1, DAY, "claim", keys=(CLAIM, CONTRACT)),), tags=about("claim", keys=(OTHER_CLAIM, CONTRACT)),
+         rules=REPEATS, relation=(FOLLOWS, 1)),
+    Case("a complaint about another claim under the same contract", event("email"),
+         past=(past(1, DAY, "claim", keys=(CLAIM, CONTRACT)), 2),
+         tags=about("claim", "complaint", keys=(OTHER_CLAIM, CONTRACT)), rules=ESCALATES, relation=(FOLLOWS, 2)),
     Case("a resolved one stays shut: the same topic", event("sms"),
          (resolved(1, 10, contact("sms", 20), topic="bill"),), tags=about("bill"), rules=RESOLVED_IS_OVER,
          relation=(REPEATS_IT, 1), reason="10 min after it was resolved"),

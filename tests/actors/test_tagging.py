@@ -123,6 +123,7 @@ def test_a_tagger_finds(name: str, event: InboundEvent, expected: dict[str, tupl
         ("about CLM-1234567", ()),
         ("XCLM-123456", ()),
         ("CL ab1234 and order A1000", ("claim:CLAB1234", "order:A1000")),
+        ("order A1000 of CLM-123456", ("claim:CLM123456", "order:A1000")),  # In the taxonomy's order, which decides.
         ("CLM-123456 and CLM-123456", ("claim:CLM123456",)),
         (" ".join(f"A{n}" for n in range(1000, 1000 + KEYS_MAX + 1)), ()),
     ],
