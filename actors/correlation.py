@@ -163,7 +163,7 @@ def _after_the_last(past: Sequence[str]) -> Correlated:
 
 def _by_key(asked: _Asked) -> Correlated | None:
     for conversation in asked.open:
-        if conversation.tags is not None and (key := _shared_key(asked.tags, conversation.tags)):
+        if conversation.tags is not None and (key := _one_matter(asked, conversation.tags)):
             return Correlated(conversation.id, f"both name {_spoken(key)}")
     return None
 
@@ -204,6 +204,16 @@ def _shared_key(found: Tags, known: Tags) -> str:
     return next((number for number in numbers if number in rivals), "")
 
 
+def _one_matter(asked: _Asked, known: Tags) -> str:
+    """The number that makes one matter of both; a broad one only where no two topics are known."""
+    key = _shared_key(asked.tags, known)
+    return "" if key and _broad(key, asked.rules) and _other_topic(asked.tags, known) else key
+
+
+def _broad(key: str, rules: CorrelationRules) -> bool:
+    return key.partition(":")[0] in rules.broad_keys
+
+
 def _other_key(found: Tags, known: Tags) -> bool:
     """Whether both name matters of one kind, and none in common: two claims."""
     _, rivals = _numbers(found, known)
@@ -214,8 +224,11 @@ def _differs(found: Tags, known: Tags | None) -> bool:
     """Whether it is known to be about something else."""
     if known is None:
         return False
-    both = found.topic is not None and known.topic is not None
-    return (both and not _same(found.topic, known.topic)) or _other_key(found, known)
+    return _other_topic(found, known) or _other_key(found, known)
+
+
+def _other_topic(found: Tags, known: Tags) -> bool:
+    return found.topic is not None and known.topic is not None and not _same(found.topic, known.topic)
 
 
 def _spoken(key: str) -> str:
@@ -307,7 +320,7 @@ def _escalates(asked: _Asked) -> Relation | None:
     about = f"{intent.value} about it"
     for earlier, tags, _ in _earlier(asked):
         same_topic = _same(asked.tags.topic, tags.topic) and not _other_key(asked.tags, tags)
-        if _shared_key(asked.tags, tags) or same_topic:
+        if _one_matter(asked, tags) or same_topic:
             return Relation(kind=RelationKind.ESCALATES, conversation=earlier, reason=about)
     if asked.tags.topic is not None or asked.tags.keys:
         return None  # It says what it is about, and nothing earlier was about that.
@@ -317,7 +330,7 @@ def _escalates(asked: _Asked) -> Relation | None:
 
 def _continues(asked: _Asked) -> Relation | None:
     for earlier, tags, _ in _earlier(asked):
-        if key := _shared_key(asked.tags, tags):
+        if (key := _shared_key(asked.tags, tags)) and not _broad(key, asked.rules):
             return Relation(kind=RelationKind.CONTINUES, conversation=earlier, reason=f"both name {_spoken(key)}")
     return None
 

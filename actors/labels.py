@@ -19,6 +19,8 @@ TEXT_READ_MAX = 4_000
 KEYS_MAX = 16
 """Keys of one interaction, and of one conversation: a list of claims is about none of them."""
 MATCHED_MAX = 120
+NUMBER_MAX = 64
+"""Characters of a property that may be a number of a matter."""
 STRENGTH = {"agent": 6, "channel": 5, "rule": 4, "subject": 3, "classifier": 2, "words": 1, "before": 0}
 
 _SEPARATORS = re.compile(r"[\s\-./]+")
@@ -28,7 +30,8 @@ NO_TAGS = Tags()
 
 
 class Said(Struct, frozen=True):
-    """What of an event is looked at. `name` and `properties` are an activity's."""
+    """What of an event is looked at. `name` is an activity's; `properties` are its own, and what the channel says along
+    with any contact: a menu's choice, a number that was typed in."""
 
     kind: str
     channel: str
@@ -44,13 +47,18 @@ def said_by(event: InboundEvent) -> Said | None:
     channel, account = event.channel, event.account
     match event.data:
         case MessageArrived(automatic="", subject=subject, text=text):
-            return Said("message", channel, account, subject, text[:TEXT_READ_MAX])
+            return Said("message", channel, account, subject, text[:TEXT_READ_MAX], "", _along(event.raw, event.data))
         case InteractionBegan(subject=subject):
-            return Said("start", channel, account, subject)
+            return Said("start", channel, account, subject, "", "", _along(event.raw, event.data))
         case ActivityArrived(name=name, properties=properties):
-            return Said("activity", channel, account, "", "", name, properties)
+            return Said("activity", channel, account, "", "", name, _along(properties, event.data))
         case _:
             return None
+
+
+def _along(said: dict[str, Any], data: MessageArrived | InteractionBegan | ActivityArrived) -> dict[str, Any]:
+    """What the channel says beside the words; the context that it gives counts before its extras."""
+    return {**said, **data.context} if data.context else said
 
 
 class _Words:
@@ -106,7 +114,7 @@ class _Tagger:
         self._values = [value.casefold() for value in given.values]
         self._rule = Expression(given.rule, NAMES) if given.rule else None
         self.needs_words = bool(given.words or given.subject)
-        self.needs_activity = bool(given.property or given.activity)
+        self.needs_more = bool(given.property or given.activity)
 
     def begin(self) -> Iterable[tuple[str, bool]]:
         """What its words begin with: without any of it in the text it does not hold."""
@@ -180,15 +188,15 @@ class Labels:
         self._keys = [_Key(name, pattern) for name, patterns in taxonomy.keys.items() for pattern in patterns]
         self._by_word: dict[str, set[int]] = {}
         self._by_part: dict[str, set[int]] = {}
-        self._of_activities: set[int] = set()
+        self._of_more: set[int] = set()
         self._of_all: set[int] = set()
         for at, place in enumerate(self._places):
             if place.tagger.needs_words:
                 for beginning, part in place.tagger.begin():
                     into, key = (self._by_part, f" {beginning}") if part else (self._by_word, beginning)
                     into.setdefault(key, set()).add(at)
-            elif place.tagger.needs_activity:
-                self._of_activities.add(at)
+            elif place.tagger.needs_more:
+                self._of_more.add(at)
             else:
                 self._of_all.add(at)
         self._words = frozenset(self._by_word)
@@ -200,14 +208,14 @@ class Labels:
         subject = _Words(said.subject) if said.subject else _NO_WORDS
         text = _Words(f"{said.subject}\n{said.text}")
         found = self._strongest(sorted(self._likely(said, text)), said, subject, text)
-        keys = self._keys_in(text.folded)
+        keys = self._keys_in(text.folded, said.properties)
         return Tags(**found, keys=keys) if found or keys else NO_TAGS
 
     def _likely(self, said: Said, text: _Words) -> set[int]:
         """The taggers that may hold, by their places."""
         likely = set(self._of_all)
-        if said.name:
-            likely |= self._of_activities
+        if said.name or said.properties:
+            likely |= self._of_more
         for word in text.every & self._words:
             likely |= self._by_word[word]
         if self._by_part:
@@ -223,9 +231,7 @@ class Labels:
         tags: dict[str, Tag] = {}
         for at in likely:
             place = self._places[at]
-            if (place.tagger.needs_activity and not said.name) or (
-                found := place.tagger.found(said, subject, text)
-            ) is None:
+            if (found := place.tagger.found(said, subject, text)) is None:
                 continue
             by, matched, count = found
             if (STRENGTH[by], count) > best.get(place.dimension, (0, 0)):
@@ -233,10 +239,15 @@ class Labels:
                 tags[place.dimension] = Tag(value=place.label, tagger=by, matched=matched)
         return tags
 
-    def _keys_in(self, folded: str) -> tuple[str, ...]:
+    def _keys_in(self, folded: str, properties: Mapping[str, Any]) -> tuple[str, ...]:
+        """The numbers in the words, and those that a property wholly is, in the taxonomy's order."""
         found: dict[str, None] = {}
         run = -1
+        values = [str(value).casefold() for value in properties.values() if _may_be_number(value)] if properties else ()
         for key in self._keys:
+            for value in values:
+                if key.pattern.fullmatch(value):
+                    found[key.spelled(value)] = None
             if key.literal not in folded:
                 continue
             run = max(map(len, _DIGITS.findall(folded)), default=0) if run < 0 else run
@@ -245,10 +256,14 @@ class Labels:
             for match in key.pattern.finditer(folded):
                 if (start := match.start()) and folded[start - 1].isalnum():
                     continue  # The end of a longer word.
-                found[f"{key.name}:{_SEPARATORS.sub('', match.group()).upper()}"] = None
+                found[key.spelled(match.group())] = None
                 if len(found) > KEYS_MAX:
                     return ()
-        return tuple(found)
+        return tuple(found)[:KEYS_MAX]
+
+
+def _may_be_number(value: object) -> bool:
+    return isinstance(value, str | int) and not isinstance(value, bool) and len(str(value)) <= NUMBER_MAX
 
 
 class _Key:
@@ -260,6 +275,10 @@ class _Key:
         self.name = name
         self.literal, self.pattern = _literal(pattern), _pattern(pattern)
         self.digits = max(map(len, re.findall("#+", pattern)), default=0)
+
+    def spelled(self, number: str) -> str:
+        """The key that a number is, whatever stood between its places."""
+        return f"{self.name}:{_SEPARATORS.sub('', number).upper()}"
 
 
 def _pattern(pattern: str) -> re.Pattern[str]:

@@ -28,10 +28,18 @@ def with_before(found: Tags, seen: Tags) -> Tags:
             intent=_before(seen.intent),
             product_line=_before(seen.product_line),
             segment=_before(seen.segment),
-            keys=seen.keys,
+            keys=_keys_before(found, seen),
         ),
         found,
     )
+
+
+def _keys_before(found: Tags, seen: Tags) -> tuple[str, ...]:
+    """The numbers of what they looked at, unless they say what it is about and that is something else."""
+    if found.topic is not None and seen.topic is not None and found.topic.value != seen.topic.value:
+        return ()
+    named = {key.partition(":")[0] for key in found.keys}
+    return tuple(key for key in seen.keys if key.partition(":")[0] not in named)
 
 
 def _before(tag: Tag | None) -> Tag | None:

@@ -30,6 +30,9 @@ class CorrelationRules(Struct, kw_only=True, frozen=True, forbid_unknown_fields=
     """What happens for a pair of channels that no window is given for."""
     other_topic: Literal["join", "new"] = "join"
     """Whether a contact that is known to be about another topic, or another claim's number, joins all the same."""
+    broad_keys: tuple[str, ...] = ()
+    """Kinds of numbers under which several matters go on, such as a contract's: one of these joins no contacts that are
+    known to be about different topics, and continues nothing that is closed."""
     after_resolved: Literal["reopen", "new"] = "reopen"
     """Whether a resolved conversation that has not closed yet is opened again, or a new one follows it. An answer to
     one of its messages opens it again in any case."""
@@ -45,6 +48,11 @@ class CorrelationRules(Struct, kw_only=True, frozen=True, forbid_unknown_fields=
             if intent not in known:
                 words = f"taxonomy.yaml has no intent {intent}: write one of {', '.join(known) or '(it has none yet)'}"
                 yield ("escalating_intents", str(n)), words
+        kinds = policy.taxonomy.keys
+        for n, kind in enumerate(self.broad_keys, start=1):
+            if kind not in kinds:
+                words = f"taxonomy.yaml has no key {kind}: write one of {', '.join(kinds) or '(it has none yet)'}"
+                yield ("broad_keys", str(n)), words
         if self.repeat_within_ms and not policy.taxonomy.topics:
             yield ("repeat_within",), "a repeat is about the same topic: write topics in taxonomy.yaml first"
 

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from actors.policy import Policy
 
 NAMES = ("channel", "account", "kind", "name", "properties", "subject", "text")
-"""What a rule may name. `kind` is `message`, `activity` or `start`; `name` and `properties` are an activity's."""
+"""What a rule may name. `kind` is `message`, `activity` or `start`; `name` is an activity's, `properties` are its own
+and what a channel says along with a contact."""
 DIMENSIONS = ("topic", "intent", "product_line", "segment")
 
 
@@ -35,7 +36,7 @@ class Tagger(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     activity: str = ""
     """The name of an activity: a page that was viewed, a choice in a telephone menu."""
     property: str = ""
-    """A property of the activity …"""
+    """A property of the activity, or of what the channel says along with a contact (its context and its extras) …"""
     values: tuple[str, ...] = ()
     """… and what it says, any of them; `/bills/*` is everything that begins so."""
     rule: str = ""

@@ -132,6 +132,9 @@ LENIENT = CorrelationRules(windows=APP_TO_PHONE.windows, unlisted="join")
 OTHER_TOPIC_NEW = CorrelationRules(other_topic="new")
 RESOLVED_IS_OVER = CorrelationRules(after_resolved="new", repeat_within_ms=7 * DAY * MINUTE_MS)
 REPEATS = CorrelationRules(repeat_within_ms=7 * DAY * MINUTE_MS)
+CONTRACT_IS_BROAD = CorrelationRules(
+    broad_keys=("contract",), other_topic="new", unlisted="new", repeat_within_ms=7 * DAY * MINUTE_MS
+)
 ESCALATES = CorrelationRules(
     escalating_intents=("complaint",), repeat_within_ms=7 * DAY * MINUTE_MS, other_topic="new", unlisted="new"
 )
@@ -264,6 +267,15 @@ ABOUT = (
          (conversation(1, contact("sms", 50), keys=(CLAIM, CONTRACT)),
           conversation(2, contact("sms", 5), keys=(OTHER_CLAIM, CONTRACT))),
          tags=about(keys=(CONTRACT,)), goes_to=2, reason="both name contract P1000"),
+    Case("a bill under the contract of an open claim", event("sms"),
+         (conversation(1, contact("sms", 5), topic="claim", keys=(CONTRACT,)),),
+         tags=about("bill", keys=(CONTRACT,)), rules=CONTRACT_IS_BROAD, relation=(FOLLOWS, 1)),
+    Case("the contract, and nothing said of the topic", call(),
+         (conversation(1, contact("sms", 30 * DAY), topic="claim", keys=(CONTRACT,)),),
+         tags=about(keys=(CONTRACT,)), rules=CONTRACT_IS_BROAD, goes_to=1, reason="both name contract P1000"),
+    Case("a claim's number about another topic, where contracts are broad", event("sms"),
+         (conversation(1, contact("sms", 5), topic="claim", keys=(CLAIM, CONTRACT)),),
+         tags=about("bill", keys=(CLAIM, CONTRACT)), rules=CONTRACT_IS_BROAD, goes_to=1, reason="both name claim"),
     Case("the same intent where no topic is known", event("sms"),
          (conversation(1, contact("email", 500), intent="cancel"), conversation(2, contact("chat", 1))),
          tags=about(intent="cancel"), goes_to=1, reason="the same intent: cancel"),
@@ -347,6 +359,12 @@ AGAIN = (
     Case("a complaint about another claim under the same contract", event("email"),
          past=(past(1, DAY, "claim", keys=(CLAIM, CONTRACT)), 2),
          tags=about("claim", "complaint", keys=(OTHER_CLAIM, CONTRACT)), rules=ESCALATES, relation=(FOLLOWS, 2)),
+    Case("the contract of a closed one does not continue it", event("sms"),
+         past=(past(1, DAY, "claim", keys=(CONTRACT,)), 2), tags=about(keys=(CONTRACT,)), rules=CONTRACT_IS_BROAD,
+         relation=(FOLLOWS, 2)),
+    Case("the same topic under the same contract repeats", event("sms"),
+         past=(past(1, DAY, "bill", keys=(CONTRACT,)),), tags=about("bill", keys=(CONTRACT,)),
+         rules=CONTRACT_IS_BROAD, relation=(REPEATS_IT, 1)),
     Case("a resolved one stays shut: the same topic", event("sms"),
          (resolved(1, 10, contact("sms", 20), topic="bill"),), tags=about("bill"), rules=RESOLVED_IS_OVER,
          relation=(REPEATS_IT, 1), reason="10 min after it was resolved"),

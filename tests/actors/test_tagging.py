@@ -2,13 +2,14 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from actors.labels import KEYS_MAX, NO_TAGS
 from actors.policy import Policy
 from actors.rules.correlation import CorrelationRules
 from actors.rules.taxonomy import NO_TAXONOMY, Label, Tagger, Taxonomy
-from actors.tagging import merged, news, tags_of
+from actors.tagging import merged, news, tags_of, with_before
 from protocol.entities import Tag, Tags
 from protocol.inbound import (
     ActivityArrived,
@@ -25,7 +26,7 @@ TAXONOMY = Taxonomy(
         "bill": Label(
             taggers=(
                 Tagger(words=("bill", "invoice*", "direct debit")),
-                Tagger(activity="ivr.choice", property="menu", values=("1", "billing")),
+                Tagger(property="menu", values=("1", "billing")),
                 Tagger(property="page", values=("/bills/*",)),
             )
         ),
@@ -68,6 +69,11 @@ def activity(**properties: Any) -> InboundEvent:
     return said(ActivityArrived(name="ivr.choice", properties=properties), "phone")
 
 
+def along(data: AnyData, **raw: Any) -> InboundEvent:
+    """A contact by phone, with what the channel says along."""
+    return msgspec.structs.replace(said(data, "phone"), raw=raw)
+
+
 FOUND: list[tuple[str, InboundEvent, dict[str, tuple[str, str, str]]]] = [
     ("a word", said("My bill is wrong"), {"topic": ("bill", "words", "bill")}),
     ("a word in capitals", said("MY BILL!"), {"topic": ("bill", "words", "bill")}),
@@ -97,6 +103,15 @@ FOUND: list[tuple[str, InboundEvent, dict[str, tuple[str, str, str]]]] = [
     ("a rule about a property", activity(amount=150.0), {"intent": ("broken", "rule", "properties.amount > 100.0")}),
     ("words on one channel alone", said("I want to pay", "sms"), {"intent": ("pay", "words", "pay")}),
     ("the same words elsewhere", said("I want to pay"), {}),
+    ("a choice that was made before the call", said(InteractionBegan(session="1", context={"menu": "1"}), "phone"),
+     {"topic": ("bill", "channel", "menu: 1")}),
+    ("a choice among a call's extras", along(InteractionBegan(session="1"), menu="billing"),
+     {"topic": ("bill", "channel", "menu: billing")}),
+    ("context counts before the extras", along(InteractionBegan(session="1", context={"menu": "2"}), menu="1"), {}),
+    ("the page that a chat was opened on", along(MessageArrived(text="Hello"), page="/bills/7"),
+     {"topic": ("bill", "channel", "page: /bills/7")}),
+    ("a rule about what a form says", along(MessageArrived(text="Hello"), amount=150.0),
+     {"intent": ("broken", "rule", "properties.amount > 100.0")}),
     ("a topic and an intent", said("I complain about the bill"),
      {"topic": ("bill", "words", "bill"), "intent": ("complaint", "words", "complain*")}),
     ("a segment", said("our VAT number is 5"), {"segment": ("trade", "rule", 'text.matches("(?i)vat number")')}),
@@ -131,6 +146,33 @@ def test_a_tagger_finds(name: str, event: InboundEvent, expected: dict[str, tupl
 def test_numbers_that_name_a_matter(text: str, keys: tuple[str, ...]) -> None:
     """In one spelling; a list of them names none."""
     assert tags_of(said(text), TAXONOMY).keys == keys
+
+
+@pytest.mark.parametrize(
+    ("event", "keys"),
+    [
+        (along(InteractionBegan(session="1", context={"claim": "CLM-123456"})), ("claim:CLM123456",)),
+        (along(InteractionBegan(session="1"), typed="clm 123456"), ("claim:CLM123456",)),
+        (activity(claim_number="CLM123456"), ("claim:CLM123456",)),
+        (along(MessageArrived(text="order A1000"), claim="CLM123456"), ("claim:CLM123456", "order:A1000")),
+        (along(MessageArrived(text="CLM123456"), claim="CLM-123456"), ("claim:CLM123456",)),
+        (along(MessageArrived(text="Hello"), url="/claims/CLM123456", parts=["CLM123456"], yes=True, none=None), ()),
+        (along(MessageArrived(text="Hello"), token="CLM1234567"), ()),
+    ],
+)
+def test_numbers_that_a_channel_says_along(event: InboundEvent, keys: tuple[str, ...]) -> None:
+    """What was typed in before a call counts as if it was said; what only has a number in it does not."""
+    assert tags_of(event, TAXONOMY).keys == keys
+
+
+def test_what_was_looked_at_names_a_matter_unless_the_words_are_about_another() -> None:
+    """Of a kind that the words name, or about another topic, what was looked at is not what they mean."""
+    claim, bill = Tag(value="claim", tagger="words"), Tag(value="bill", tagger="words")
+    seen = Tags(topic=claim, keys=("claim:CLM123456",))
+    assert with_before(NO_TAGS, seen).keys == ("claim:CLM123456",)
+    assert with_before(Tags(topic=claim, keys=("order:A1000",)), seen).keys == ("claim:CLM123456", "order:A1000")
+    assert with_before(Tags(keys=("claim:CLM999999",)), seen).keys == ("claim:CLM999999",)
+    assert with_before(Tags(topic=bill), seen).keys == ()
 
 
 def test_nothing_is_looked_at_without_a_taxonomy() -> None:
@@ -178,8 +220,10 @@ def test_what_is_wrong_with_a_taxonomy_is_said_with_its_place() -> None:
 
 
 def test_correlation_rules_name_what_there_is() -> None:
-    """An intent that escalates is of the taxonomy; repeats need topics."""
-    rules = CorrelationRules(escalating_intents=("complaint", "moan"), repeat_within_ms=1)
+    """An intent that escalates and a broad key are of the taxonomy; repeats need topics."""
+    rules = CorrelationRules(
+        escalating_intents=("complaint", "moan"), repeat_within_ms=1, broad_keys=("order", "contract")
+    )
     faults = dict(rules.faults(Policy(taxonomy=TAXONOMY)))
-    assert set(faults) == {("escalating_intents", "2")}
+    assert set(faults) == {("escalating_intents", "2"), ("broad_keys", "2")}
     assert set(dict(rules.faults(Policy()))) >= {("repeat_within",), ("escalating_intents", "1")}

@@ -11,7 +11,7 @@ from orchestrator.bundles.making import SetUp, make
 from orchestrator.first_policy import set_up_of
 from orchestrator.settings import Settings
 from protocol.events import ActivityCarried
-from protocol.inbound import ActivityArrived, InteractionBegan, MessageArrived
+from protocol.inbound import ActivityArrived, InteractionBegan, InteractionStopped, MessageArrived
 from tests.actors.player import Player
 
 PHONE = "tel:+447700900123"
@@ -124,3 +124,39 @@ def test_who_looks_at_a_bill_texts_and_calls_is_one_customer_with_one_issue(name
     (conversation,) = player.state.kept
     assert [each.channel for each in conversation.interactions] == ["sms", "phone"]
     assert any(isinstance(event, ActivityCarried) for event in opening)
+
+
+MATTERS = {
+    "insurer": ("claim", "C-123456", "My claim C-123456, contract P-12345678", "P-12345678"),
+    "utility": ("fault", "FLT-123456", "No power, FLT-123456, contract 412345678", "412345678"),
+}
+"""A kind of number, one of that kind, words that name it, and the contract that they name, too."""
+
+
+@pytest.mark.parametrize("name", DEFAULTS)
+def test_who_calls_goes_by_what_they_chose_and_typed_in_before(name: str) -> None:
+    """The number of an open matter leads to it, also after every window; a choice about another matter does not, though
+    both are under one contract."""
+    policy = make(read_folder(SHIPPED / name)[0], SETTINGS["no accounts"]).policy
+    assert policy is not None
+    kind, number, words, contract = MATTERS[name]
+    player = Player(policy)
+
+    def calls(session: str, **context: str) -> None:
+        ringing = InteractionBegan(session=session, context={"contract": contract, **context})
+        player.give(player.input(ringing, channel="phone", account="pbx", identities=(PHONE,)))
+        hung_up = InteractionStopped(session=session)
+        player.give(player.input(hung_up, channel="phone", account="pbx", identities=(PHONE,)))
+
+    player.message(words, channel="sms", identities=(PHONE,))
+    player.pass_time(10 * 24 * 3_600_000)
+    calls("1", **{kind: number})
+    (conversation,) = player.state.kept
+    assert conversation.interactions[-1].reason.startswith(f"both name {kind}")
+    calls("2", menu="billing")
+    _, bill = player.state.kept
+    assert bill.tags is not None
+    assert bill.tags.topic is not None
+    assert bill.tags.topic.tagger == "channel"
+    assert bill.relation is not None
+    assert bill.relation.conversation == conversation.id
