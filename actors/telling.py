@@ -172,14 +172,16 @@ def _named(tag: Tag | None) -> Tag | None:
 
 
 def known_as(views: Sequence[ConversationView], key: str) -> str:
-    """The topic or intent of the newest open conversation that is shown: a context item of that name, else what the
-    policy's taxonomy found; empty where there is neither."""
+    """The topic or intent of the newest open conversation that is shown: a context item of that name that an agent set,
+    else what the policy's taxonomy found, else what a channel said in its own words (a mail's subject, a menu's
+    choice); empty where there is none."""
     newest = max(views, key=lambda view: view.updated_at_ms, default=None)
     items: list[ContextItem] = newest.context if newest else []
-    if said := next((item.value for item in items if item.key == key and isinstance(item.value, str)), ""):
-        return said
+    item = next((item for item in items if item.key == key and isinstance(item.value, str) and item.value), None)
     tags = (newest.tags if newest else None) or Tags()
     tag = {"topic": tags.topic, "intent": tags.intent}.get(key)
+    if item is not None and (tag is None or item.actor.startswith("agent:")):
+        return str(item.value)
     return tag.value if tag else ""
 
 

@@ -20,6 +20,7 @@ from protocol.commands import (
     WithdrawHandoff,
 )
 from protocol.entities import ConversationView, CustomerView, Status, Tag, Tags
+from protocol.inbound import InteractionBegan
 from tests.actors.player import CONVERSATION, POLICY, Player
 
 TEL = "tel:+447700900123"
@@ -115,6 +116,20 @@ def test_a_topic_that_the_taxonomy_found_is_told_without_the_words_it_was_found_
     assert view.open[0].tags == Tags(topic=Tag(value="claim"))
     for words in (b"collision", b"CLM123456"):
         assert words not in msgspec.json.encode(view)
+
+
+def test_a_topic_in_the_taxonomys_words_comes_before_a_channels() -> None:
+    """A machine is told a name that it knows, not whatever a menu calls it; an agent's word comes before both."""
+    topics = {"premium": Label(title="Bills", taggers=(Tagger(property="menu", values=("billing",)),))}
+    player = Player(msgspec.structs.replace(POLICY, taxonomy=Taxonomy(topics=topics)))
+    ringing = InteractionBegan(session="1", context={"menu": "billing", "topic": "billing"})
+    player.give(player.input(ringing, channel="phone", identities=(TEL,)))
+    assert (told(player).topic, told(player).suggested_greeting) == (
+        "premium",
+        "Hello, are you calling about “Bills”?",
+    )
+    player.command(SetContext(key="topic", value="a refund"))
+    assert told(player).topic == "a refund"
 
 
 def test_the_greeting_names_the_issue_and_fits_the_channel() -> None:
