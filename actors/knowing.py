@@ -22,6 +22,8 @@ VALUES_MAX = 8
 """Values of one item: so many sources. Beyond either a channel's item is refused by an event that has it whole."""
 TELLING_MIN = 4
 """Characters of a value that gives something away."""
+TELLING_BARE_MIN = 8
+"""Letters and digits of a value that is looked for however it is spaced: shorter ones arise where words meet."""
 
 Known = Mapping[str, ContextItem]
 
@@ -201,12 +203,21 @@ def no_room(known: Known, key: str, channel: str, actor: str) -> str:
 def said(known: Known, text: str, channel: str, rules: ContextRules) -> str:
     """The key of an item that the text says and the channel may not carry; empty where it says none. Values of fewer
     than `TELLING_MIN` characters are in every text, and are not looked for."""
+    spelled = text.casefold()
+    bare = _bare(spelled)
     for key, item in known.items():
         for value in values_of(item):
-            shown = "" if isinstance(value.value, bool | None) else str(value.value)
-            if len(shown) >= TELLING_MIN and shown in text and not rules.may_carry(channel, value.sensitivity):
+            shown = "" if isinstance(value.value, bool | None) else str(value.value).casefold()
+            if rules.may_carry(channel, value.sensitivity) or len(shown) < TELLING_MIN:
+                continue
+            if shown in spelled or (len(short := _bare(shown)) >= TELLING_BARE_MIN and short in bare):
                 return key
     return ""
+
+
+def _bare(text: str) -> str:
+    """Its letters and digits alone: account numbers are written in groups of four, dates with strokes."""
+    return "".join(filter(str.isalnum, text))
 
 
 def _said_before(item: ContextItem, given: Given, rules: ContextRules) -> bool:

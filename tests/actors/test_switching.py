@@ -258,6 +258,30 @@ def test_what_is_withheld_is_not_sent() -> None:
     assert "MessageQueued" in names(player.command(Reply(text="Is DE89370400440532013000 right?", channel="email")))
 
 
+@pytest.mark.parametrize(
+    ("iban", "text", "withheld"),
+    [
+        ("DE89370400440532013000", "Is DE89 3704 0044 0532 0130 00 still right?", True),
+        ("DE89 3704 0044 0532 0130 00", "Is de89370400440532013000 still right?", True),
+        ("1980-02-01", "Born on 1980/02/01?", True),
+        ("Dr. Müller", "dr. müller wrote", True),
+        ("DE89370400440532013000", "Does it end with 3000?", False),
+        ("1234", "At 12:34?", False),
+        ("1234", "Is it 1234?", True),
+    ],
+)
+def test_what_is_withheld_is_found_however_it_is_spaced(iban: str, text: str, withheld: bool) -> None:
+    """As people write account numbers and dates; short values only as they stand."""
+    player = player_with()
+    player.command(SetContext(key="iban", value=iban))
+    player.message(channel="sms", identities=(TEL,))
+    if withheld:
+        with pytest.raises(Refusal, match="'iban', which sms may not carry"):
+            player.command(Reply(text=text, channel="sms"))
+    else:
+        assert "MessageQueued" in names(player.command(Reply(text=text, channel="sms")))
+
+
 def test_what_becomes_known_on_a_channel_that_may_not_carry_it_is_withheld_there_too() -> None:
     """Once for each key; another channel begins anew."""
     player = player_with()
