@@ -7,8 +7,12 @@ a one-time password verify an identity; an agent's or a CRM's word links it and 
     nobody has it, the evidence is too weak   noted for review
     another customer has it                   noted for review: `merge` where the policy's level is reached
     somebody took it from this customer       noted for review: an event alone does not link it again
+    nobody has it, of a kind that is single   noted for review: the customer has another of its kind
     it is shared, and the event names more    nothing: it stands for several people
     the event came from one that was taken    the event is not this customer's, whatever else it names
+    … or from one that is new, and only       the same: what else it names leads nowhere
+    weak evidence leads here, or the customer
+    has another of a kind that is single
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -115,19 +119,38 @@ def identify(state: "Journey", given: Input, rules: IdentityRules, now_ms: int) 
     if own in unknown or own in others or (unknown and not ties):
         return Identified(stray=own if own in (*unknown, *others) else unknown[0])
     new = [identity for identity in new if identity not in unknown]
-    if given.event.identities[:1] == new[:1] and new[0] in disputes(state).parted:
-        # Somebody said that who writes from there is not this customer: the others that the event names lead astray.
+    if given.event.identities[:1] == new[:1] and _is_another(state, given, new[0], ties, rules):
+        # Who writes from there is not this customer: the others that the event names lead astray.
         return Identified(stray=(*ties, new[0])[0], apart=ties)
     if state.head and all(tie in shared for tie in ties):
         return Identified(stray=(*ties, *new, *others)[0], apart=shared if ties else [])
     return _facts(state, given, [i for i in new if i not in shared], shared, rules, now_ms)
 
 
+def _is_another(state: "Journey", given: Input, own: str, ties: Sequence[str], rules: IdentityRules) -> bool:
+    """Whether the event is somebody else's, though others that it names are this customer's: because a person said so;
+    because the customer has another account of a kind of which one has one; or because what leads here would not link.
+    """
+    if own in disputes(state).parted:
+        return True
+    if not ties or (given.said_by and given.said_by != BY_POLICY):
+        return False
+    return _is_second(state, own, rules) or not any(_claim(tie, given, rules).links for tie in ties)
+
+
+def _is_second(state: "Journey", identity: str, rules: IdentityRules) -> bool:
+    """Whether the customer has another identity of a kind of which one has one."""
+    kind = kind_of(identity)
+    return kind in rules.single and any(kind_of(known) == kind for known in state.identities if known != identity)
+
+
 def _facts(
     state: "Journey", given: Input, new: list[str], shared: list[str], rules: IdentityRules, now_ms: int
 ) -> Identified:
     claims = [_claim(identity, given, rules) for identity in new]
-    links = [claim for claim in claims if claim.links and claim.identity not in disputes(state).parted]
+    seconds = _seconds(state, given, claims, rules) if rules.single else []
+    kept_out = (*disputes(state).parted, *seconds)
+    links = [claim for claim in claims if claim.links and claim.identity not in kept_out]
     if claims and not links and not state.head:
         links = claims[:1]  # A new customer has at least the identity that made it one.
     links = links[: max(0, IDENTITIES_MAX - len(state.identities))]
@@ -137,6 +160,8 @@ def _facts(
             facts += _noted(state, given, claim, "", "weak", now_ms)
         elif claim.identity in disputes(state).parted:
             facts += _noted(state, given, claim, "", "unlinked", now_ms)
+        elif claim.identity in seconds:
+            facts += _noted(state, given, claim, "", "second", now_ms)
     merge: MergeDue | None = None
     for identity, other in given.conflicts:
         if identity not in shared:
@@ -145,6 +170,20 @@ def _facts(
             merge = merge or _due(state, given, claim, other, rules)
     assigned = [claim.identity for claim in links]
     return Identified(facts, assigned, _inherited(given.released, assigned), merge=merge)
+
+
+def _seconds(state: "Journey", given: Input, claims: Sequence["_Claim"], rules: IdentityRules) -> list[str]:
+    """Of what a channel says to be the customer's: whatever is one more of a kind of which one has one."""
+    if given.said_by and given.said_by != BY_POLICY:
+        return []
+    kinds = {kind_of(identity) for identity in state.identities}
+    seconds = []
+    for claim in claims:
+        kind = kind_of(claim.identity)
+        if kind in rules.single and kind in kinds:
+            seconds.append(claim.identity)
+        kinds.add(kind)
+    return seconds
 
 
 def _due(state: "Journey", given: Input, claim: "_Claim", other: str, rules: IdentityRules) -> MergeDue | None:

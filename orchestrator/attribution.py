@@ -240,7 +240,14 @@ class Attribution:
             taken.proposal.identities.append(identity)
             taken.claims.append(identity)
         mine = [i for i in identities if owner.get(i, customer) == customer]
+        if taken.apart:
+            conflicts += self._led_astray(taken, customer)
         self._ask(taken, customer, mine, conflicts, [i for i in mine if i not in self._known])
+
+    def _led_astray(self, taken: Taken, customer: str) -> list[tuple[str, str]]:
+        """What an event names beside its own address, and whose cell just said that the event is not of it."""
+        named = [i for i in taken.event.identities[1:] if i in taken.apart]
+        return [(i, c) for i in named if (c := self._known.get(i)) is not None and c != customer]
 
     def _make_sure(self, taken: Taken, known: list[tuple[str, str]]) -> None:
         """Asks the store once more: memory has not heard of what was unlinked or merged, and people read of a conflict.

@@ -76,6 +76,9 @@ class IdentityRules(Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tru
     """By evidence: percent, in the place of what `CONFIDENCE` has for it."""
     match: list[MatchRule] = []
     """The first that fits an identity is its rule; where none does, every event links and none puts forward."""
+    single: list[str] = []
+    """Kinds of which a customer has one, such as the account they sign in with: one more is another person's until
+    somebody says otherwise, though a phone that both name leads to the first."""
     shared: list[str] = []
     """Shared identities: each whole, or with `*` for any characters (`mailto:*@info.example.org`)."""
     shared_after: Annotated[int, Meta(ge=1)] = 3
@@ -87,6 +90,9 @@ class IdentityRules(Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tru
         for evidence in self.confidence:
             if evidence not in CONFIDENCE:
                 raise ValueError(f"confidence: {evidence!r} is no evidence: there are {', '.join(CONFIDENCE)}")
+        for kind in self.single:
+            if meant := MISTAKEN.get(kind):
+                raise ValueError(f"single: {kind!r} is no kind of identity: write {meant}")
         for identity in self.shared:
             if ":" not in identity or kind_of(identity) in MISTAKEN:
                 raise ValueError(f"shared: write {identity!r} with its kind, as mailto:info@* or tel:+44207*")

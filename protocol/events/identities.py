@@ -34,7 +34,8 @@ class IdentityConflictFound(Event, kw_only=True, frozen=True, tag="IdentityConfl
     """Whose it is; empty for nobody's."""
     kind: str = "conflict"
     """`conflict` or, where the policy's level is reached, `merge`: another customer has it. `weak`: the evidence does
-    not do. `unlinked`: somebody took it from this customer."""
+    not do. `unlinked`: somebody took it from this customer. `second`: the customer has another of its kind, of which
+    one has one."""
     evidence: str = ""
     verified: bool = False
     confidence: int = 0

@@ -180,6 +180,38 @@ def test_a_shared_identity_makes_nobody_one_with_another() -> None:
     assert house.message(identities=(PHONE,), proposed=False) != []
 
 
+def test_what_would_not_link_does_not_say_whose_a_new_address_is() -> None:
+    """A form that may not link by a number does not make its author whoever has that number; who may, does."""
+    player = ruled(match=[MatchRule(kinds=["tel"], accounts=["form"], link_at=90)])
+    player.message(channel="sms", identities=(PHONE,))
+    named = (MAIL, PHONE)
+    assert player.message(account="form", identities=named, proposed=False, claimed=(MAIL,)) == []
+    assert (player.decision.stray, player.decision.apart) == (PHONE, [PHONE])
+    assert player.message(account="app", identities=named, proposed=False, claimed=(MAIL,)) != []
+    assert player.state.identities == (PHONE, MAIL)
+
+
+def test_who_comes_from_a_second_account_is_somebody_else() -> None:
+    """A couple has one phone and two logins; what the first gave does not lead to them."""
+    player = ruled(single=["user"])
+    player.message(identities=("user:1", PHONE))
+    assert player.state.identities == ("user:1", PHONE)
+    assert player.message(identities=("user:2", PHONE), proposed=False, claimed=("user:2",)) == []
+    assert (player.decision.stray, player.decision.apart) == (PHONE, [PHONE])
+    assert player.message(identities=("crm:2", PHONE), proposed=False, claimed=("crm:2",)) != []
+
+
+def test_a_second_account_that_is_only_named_is_noted_and_a_person_may_link_it() -> None:
+    """Once; of two that a stranger's first event names, the first is theirs."""
+    player = ruled(single=["user"])
+    assert reviews(player.message(identities=(PHONE, "user:1", "user:2"))) == [("user:2", "", "second")]
+    assert player.state.identities == (PHONE, "user:1")
+    again = player.message(identities=(PHONE, "user:2"), proposed=False, claimed=("user:2",))
+    assert reviews(again) == []
+    player.command(LinkIdentity(identity="user:2"), conversation="")
+    assert player.state.identities == (PHONE, "user:1", "user:2")
+
+
 def test_an_event_whose_own_address_somebody_else_was_given_is_theirs() -> None:
     """The journal says so after it was sent here: it is sent away, and its repeat will find who took it."""
     player = Player()

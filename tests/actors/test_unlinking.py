@@ -4,14 +4,17 @@ import asyncio
 
 import msgspec
 
+from actors.rules.identity import IdentityRules
 from orchestrator.intake import Intake, IntakeLimits
 from protocol.commands import LinkIdentity, UnlinkIdentity
 from protocol.ids import customer_of
 from protocol.inbound import MessageArrived
 from protocol.links import Answered
+from tests.actors.player import POLICY
 from tests.actors.world import ACCOUNTS, World, world
 
 ANN = "mailto:ann@example.org"
+PHONE = "tel:+447700900123"
 
 
 async def unlink(made: World, customer: str, identity: str, id: str = "u1") -> None:
@@ -33,6 +36,29 @@ async def test_an_unlinked_identity_begins_anew_and_may_be_linked_again() -> Non
         link = LinkIdentity(identity=ANN)
         await made.intake.command(actor="agent:ann", id="l1", customer=first, command=link)
         assert customer_of((await made.intake.submit(made.event())).stream) == first
+
+
+async def test_two_accounts_that_name_one_phone_are_two_customers_and_a_conflict() -> None:
+    """Whichever event comes first, also both at once; a person who reads the list sees whose the phone is."""
+    single = msgspec.structs.replace(POLICY, identity=IdentityRules(single=["user"]))
+    for together in (False, True):
+        async with world(policy=single) as made:
+            said = [made.event(account="app", identities=(f"user:{n}", PHONE)) for n in (1, 2)]
+            if together:
+                one, two = await asyncio.gather(*map(made.intake.submit, said))
+            else:
+                one, two = [await made.intake.submit(each) for each in said]
+            first, second = customer_of(one.stream), customer_of(two.stream)
+            assert first != second
+            assert await made.journal_store.customers_of(["user:1", "user:2", PHONE]) == {
+                "user:1": first,
+                "user:2": second,
+                PHONE: first,
+            }
+            await made.archived()
+            (review,) = await made.archive_store.identity_reviews(shared_after=3)
+            assert (review["customer"], review["identity"], review["kind"]) == (second, PHONE, "conflict")
+            assert review["owner"] == first
 
 
 async def test_a_repeat_is_known_whoever_has_its_identity_by_then() -> None:

@@ -14,6 +14,7 @@ from actors.rules.identity import IdentityRules
         ({"confidence": {"asserted_by_chanel": 60}}, "asserted_by_chanel"),
         ({"match": [{"kinds": ["telephone"]}]}, "write tel"),
         ({"match": [{"kinds": ["mail"]}]}, "write mailto"),
+        ({"single": ["phone"]}, "write tel"),
         ({"match": [{"link_at": 80, "merge_at": 20}]}, "merge_at lies under link_at"),
         ({"shared": ["info@*"]}, "mailto:info@"),
         ({"shared": ["email:info@example.org"]}, "with its kind"),
