@@ -14,7 +14,7 @@ from adapters.stores.archive_queries import members_of, root_of
 from adapters.stores.connection import row_as_dict
 
 Before = tuple[int, int, int]
-"""`at_ms`, `position` and `n` of a page's last entry."""
+"""`happened_at_ms`, `position` and `n` of a page's last entry."""
 
 
 class Wanted(Struct, kw_only=True, frozen=True):
@@ -31,7 +31,8 @@ class Wanted(Struct, kw_only=True, frozen=True):
 def timeline(
     db: sqlite3.Connection, customer: str, wanted: Wanted, *, limit: int, before: Before | None
 ) -> list[dict[str, Any]] | None:
-    """A page of entries, each with its place, its `event`, and `found`, the words around what was searched for.
+    """A page of entries, each with its place, its `event`, and `found`, the words around what was searched for. What
+    came in late, such as refused input that was replayed, stands where it happened (`happened_at_ms`).
 
     None for a customer there is not. Reads all events of the customer: tens of thousands take some 100 ms.
     """
@@ -49,15 +50,16 @@ def timeline(
     if wanted.types:
         where, values = [*where, f"e.type IN ({', '.join('?' * len(wanted.types))})"], [*values, *wanted.types]
     if wanted.from_ms:
-        where, values = [*where, "e.at_ms >= ?"], [*values, wanted.from_ms]
+        where, values = [*where, f"{_HAPPENED} >= ?"], [*values, wanted.from_ms]
     if wanted.until_ms:
-        where, values = [*where, "e.at_ms < ?"], [*values, wanted.until_ms]
+        where, values = [*where, f"{_HAPPENED} < ?"], [*values, wanted.until_ms]
     if before is not None:
-        where, values = [*where, "(e.at_ms, e.position, e.n) < (?, ?, ?)"], [*values, *before]
+        where, values = [*where, f"({_HAPPENED}, e.position, e.n) < (?, ?, ?)"], [*values, *before]
     cursor = db.execute(
-        f"SELECT e.position, e.n, stream, seq, e.type, e.at_ms, e.actor, coalesce({_CHANNEL}, '') AS channel, "
+        f"SELECT e.position, e.n, stream, seq, e.type, e.at_ms, {_HAPPENED} AS happened_at_ms, e.actor, "
+        f"coalesce({_CHANNEL}, '') AS channel, "
         f"{found} AS found, {_TOLD} AS event FROM {_streams(len(streams))} CROSS JOIN {' CROSS JOIN '.join(joins)} "
-        f"WHERE {' AND '.join(where)} ORDER BY e.at_ms DESC, e.position DESC, e.n DESC LIMIT ?",
+        f"WHERE {' AND '.join(where)} ORDER BY happened_at_ms DESC, e.position DESC, e.n DESC LIMIT ?",
         (*streams, streams[0], *values, limit),
     )
     rows = [row_as_dict(cursor, row) for row in cursor.fetchall()]
@@ -94,3 +96,8 @@ _CHANNEL = """coalesce(json_extract(e.body, '$.channel'), (
     SELECT interaction.channel FROM interaction
     WHERE interaction.conversation = stream AND interaction.interaction = json_extract(e.body, '$.interaction')))"""
 """An event's own channel, or the one of the contact that it is part of."""
+LATE_MS = 5 * 60_000
+"""So much before it came in, a contact's time by its channel's clock is no matter of clocks that differ."""
+_HAPPENED = f"""CASE WHEN e.type IN ('MessageReceived', 'AutomaticReplyReceived', 'ActivitySeen')
+    AND json_extract(e.body, '$.provider_ms') BETWEEN 1 AND e.at_ms - {LATE_MS}
+    THEN json_extract(e.body, '$.provider_ms') ELSE e.at_ms END"""

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
+from adapters.stores.archive_timeline import LATE_MS
 from orchestrator.cli.options import Data, Json, Token, Url, server_of
 from orchestrator.cli.output import console, local_time, print_fields, print_json, print_table
 from orchestrator.cli.server import Server, part
@@ -86,12 +87,15 @@ def _lines(events: list[dict[str, Any]]) -> Iterator[Text]:
     """An event a line: seq, time, type, who, and what of its fields a person looks for."""
     for event in events:
         names = ("text", "status", "reason", "owner", "identity", "delivery", "to", "key")
-        said = (event.get(name) for name in names)
+        said = next((str(event[name]) for name in names if event.get(name)), "")
+        sent_ms, at_ms = int(event.get("provider_ms", 0)), int(event.get("at_ms", 0))
+        late = f"(of {local_time(sent_ms)}) " if 0 < sent_ms <= at_ms - LATE_MS else ""
         yield Text.assemble(
             (f"{event['seq']:>5} ", "bold"),
-            (local_time(int(event.get("at_ms", 0))), "dim"),
+            (local_time(at_ms), "dim"),
             f"  {event.get('type', ''):<22}",
             (f" {event.get('channel', event.get('to_channel', '')):<6}", "cyan"),
             (f" {event.get('actor', ''):<16} ", "green"),
-            next((str(words) for words in said if words), ""),
+            (late, "dim"),
+            said,
         )

@@ -70,7 +70,7 @@ def _show(entries: Iterable[dict[str, Any]]) -> None:
         words = entry["found"] or next((str(event[name]) for name in _WORDS if event.get(name)), "")
         console().print(
             Text.assemble(
-                (local_time(entry["at_ms"]), "dim"),
+                (local_time(entry["happened_at_ms"]), "dim"),
                 f"  {entry['stream']}.{entry['seq']:<4}",
                 (f" {entry['channel']:<8}", "cyan"),
                 f" {entry['type']:<22}",

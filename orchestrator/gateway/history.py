@@ -50,7 +50,7 @@ async def get_timeline(
     if entries is None:
         raise Refusal(Code.NOT_FOUND, "there is no such customer", ref=customer)
     last = entries[-1] if len(entries) == limit else None
-    following = f"{last['at_ms']},{last['position']},{last['n']}" if last else ""
+    following = f"{last['happened_at_ms']},{last['position']},{last['n']}" if last else ""
     return {"position": position, "searched": searched, "entries": entries, "next": following}
 
 
@@ -100,8 +100,8 @@ def _cursor(before: str) -> Before | None:
     parts = before.split(",")
     if len(parts) != 3 or not all(part.isascii() and part.isdigit() and len(part) <= 18 for part in parts):
         raise Refusal(Code.INVALID, "before must be the `next` of an earlier page", field="before")
-    at_ms, position, n = map(int, parts)
-    return at_ms, position, n
+    happened_at_ms, position, n = map(int, parts)
+    return happened_at_ms, position, n
 
 
 ROUTES: list[Any] = [get_timeline, get_vcon]

@@ -520,6 +520,26 @@ def test_customers_words_are_printed_as_words(shell: Shell, answering: Answering
     assert "[red]pay[/red] [link=x]" in shell.run("conversation show cu1-1").out
 
 
+def test_what_came_in_late_is_shown_with_its_own_time(shell: Shell, answering: Answering) -> None:
+    """Beside the time it came in at; the timeline has it where it happened."""
+    sent, came = 1_700_000_000_000, 1_700_007_200_000
+    said = {"type": "MessageReceived", "at_ms": came, "provider_ms": sent, "text": "My bill"}
+    answering.bodies = [
+        {"conversation": "cu1-1", "events": [{"seq": 1, **said}], "next_after": 0},
+        {
+            "entries": [
+                {"stream": "cu1-1", "seq": 1, "type": "MessageReceived", "at_ms": came, "happened_at_ms": sent}
+                | {"channel": "sms", "actor": "customer", "found": "", "event": said}
+            ],
+            "next": "",
+        },
+    ]
+    shown = shell.run("conversation show cu1-1").out
+    assert f"(of {output.local_time(sent)}) My bill" in " ".join(shown.split())
+    line = shell.run("timeline cu1").out
+    assert line.startswith(output.local_time(sent))
+
+
 def test_an_address_is_taken_from_options_then_environment_then_the_data_folder(tmp_path: Path) -> None:
     """And a token is shown to no other server than its own."""
     (tmp_path / "server.json").write_text(json.dumps({"url": "http://here:1", "operator": "kept"}))

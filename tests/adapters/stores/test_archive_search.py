@@ -3,6 +3,7 @@
 import sqlite3
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -77,13 +78,41 @@ async def test_refused_input_itself_is_not_in_the_timeline(archive: Archive) -> 
 
 @pytest.mark.parametrize("limit", [1, 2, 3])
 async def test_pages_join_without_a_gap(archive: Archive, limit: int) -> None:
-    """By the place of a page's last entry."""
-    await archive.follow(told())
+    """By the place of a page's last entry, also where one came in late."""
+    story = told()
+    story.unit(ANN, (FIRST, late(story)))
+    await archive.follow(story)
     whole, found, before = await look(archive), [], None
     while page := await look(archive, limit, before):
         found += page
-        before = (page[-1]["at_ms"], page[-1]["position"], page[-1]["n"])
+        before = (page[-1]["happened_at_ms"], page[-1]["position"], page[-1]["n"])
     assert found == whole
+
+
+def late(story: Story) -> ev.MessageReceived:
+    """A text that Ann sent half an hour after her mail, and that lay in quarantine until now."""
+    text = story.message(2, "tel:+447700900123", "sms", "It is far too high")
+    return msgspec.structs.replace(text, provider_ms=story.now_ms - 3 * HOUR_MS // 2)
+
+
+async def test_what_came_in_late_stands_where_it_happened(archive: Archive) -> None:
+    """Between what was said before and after it, by its own time, which filters go by; a clock's difference moves
+    nothing."""
+    story = told()
+    story.unit(ANN, (FIRST, late(story)))
+    await archive.follow(story)
+    entries = await look(archive)
+    assert texts(entries) == [
+        "Meter 4711, please",
+        "Meter 4711 was read twice",
+        "Which meter is it?",
+        "It is far too high",
+        "My électricity bill is wrong",
+    ]
+    (found,) = [entry for entry in entries if entry["event"].get("text") == "It is far too high"]
+    assert (found["at_ms"], found["happened_at_ms"]) == (story.now_ms, story.now_ms - 3 * HOUR_MS // 2)
+    hour = {"from_ms": story.now_ms - 2 * HOUR_MS + 1, "until_ms": story.now_ms - HOUR_MS}
+    assert texts(await look(archive, **hour)) == ["It is far too high"]
 
 
 async def test_filters(archive: Archive) -> None:

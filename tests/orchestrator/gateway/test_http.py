@@ -795,7 +795,7 @@ async def test_what_the_feed_no_longer_has_is_said(running: Running) -> None:
 
 async def test_a_timeline_is_filtered_and_paged(running: Running) -> None:
     """What is asked for reaches the archive, and the next page is named where there may be one."""
-    entry = {"at_ms": 5, "position": 3, "n": 1, "event": {"type": "NoteAdded"}}
+    entry = {"at_ms": 6, "happened_at_ms": 5, "position": 3, "n": 1, "event": {"type": "NoteAdded"}}
     running.archive.timelines["cu1"] = [entry]
     running.archive.at = 7
     query = {"channel": "sms", "types": "NoteAdded", "q": " bill ", "from_ms": 1, "until_ms": 9, "before": "8,4,0"}
