@@ -133,24 +133,26 @@ def _is_another(state: "Journey", given: Input, own: str, ties: Sequence[str], r
     """
     if own in disputes(state).parted:
         return True
-    if not ties or (given.said_by and given.said_by != BY_POLICY):
+    if not ties or _by_person(given):
         return False
-    return _is_second(state, own, rules) or not any(_claim(tie, given, rules).links for tie in ties)
+    return _is_second(own, state.identities, rules) or not any(_claim(tie, given, rules).links for tie in ties)
 
 
-def _is_second(state: "Journey", identity: str, rules: IdentityRules) -> bool:
-    """Whether the customer has another identity of a kind of which one has one."""
+def _by_person(given: Input) -> bool:
+    return given.said_by not in ("", BY_POLICY)
+
+
+def _is_second(identity: str, known: Iterable[str], rules: IdentityRules) -> bool:
+    """Whether there is another identity of a kind of which one has one."""
     kind = kind_of(identity)
-    return kind in rules.single and any(kind_of(known) == kind for known in state.identities if known != identity)
+    return kind in rules.single and any(kind_of(other) == kind for other in known)
 
 
 def _facts(
     state: "Journey", given: Input, new: list[str], shared: list[str], rules: IdentityRules, now_ms: int
 ) -> Identified:
     claims = [_claim(identity, given, rules) for identity in new]
-    seconds = _seconds(state, given, claims, rules) if rules.single else []
-    kept_out = (*disputes(state).parted, *seconds)
-    links = [claim for claim in claims if claim.links and claim.identity not in kept_out]
+    links, seconds = _linkable(state, given, claims, rules)
     if claims and not links and not state.head:
         links = claims[:1]  # A new customer has at least the identity that made it one.
     links = links[: max(0, IDENTITIES_MAX - len(state.identities))]
@@ -172,18 +174,21 @@ def _facts(
     return Identified(facts, assigned, _inherited(given.released, assigned), merge=merge)
 
 
-def _seconds(state: "Journey", given: Input, claims: Sequence["_Claim"], rules: IdentityRules) -> list[str]:
-    """Of what a channel says to be the customer's: whatever is one more of a kind of which one has one."""
-    if given.said_by and given.said_by != BY_POLICY:
-        return []
-    kinds = {kind_of(identity) for identity in state.identities}
-    seconds = []
+def _linkable(
+    state: "Journey", given: Input, claims: Sequence["_Claim"], rules: IdentityRules
+) -> tuple[list["_Claim"], list[str]]:
+    """The claims that link, and what would be one more of a kind of which one has one, where no person says it."""
+    links: list[_Claim] = []
+    seconds: list[str] = []
     for claim in claims:
-        kind = kind_of(claim.identity)
-        if kind in rules.single and kind in kinds:
+        if not claim.links or claim.identity in disputes(state).parted:
+            continue
+        new = [link.identity for link in links]
+        if not _by_person(given) and _is_second(claim.identity, (*state.identities, *new), rules):
             seconds.append(claim.identity)
-        kinds.add(kind)
-    return seconds
+        else:
+            links.append(claim)
+    return links, seconds
 
 
 def _due(state: "Journey", given: Input, claim: "_Claim", other: str, rules: IdentityRules) -> MergeDue | None:

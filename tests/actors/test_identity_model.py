@@ -9,17 +9,23 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Literal
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from actors.rules.identity import IdentityRules
 from protocol.commands import LinkIdentity, MergeCustomers, UnlinkIdentity, UnmergeCustomers
 from protocol.errors import Code, Refusal
+from protocol.identities import kind_of
 from protocol.ids import customer_of
 from protocol.inbound import InboundEvent
 from protocol.links import Answered, CustomerRead, ReadCustomer
+from tests.actors.player import POLICY
 from tests.actors.world import World, world
 
-IDENTITIES = ("chat:a", "chat:b", "crm:1", "tel:+447700900123")
+IDENTITIES = ("chat:a", "chat:b", "crm:1", "tel:+447700900123", "user:1", "user:2")
+RULES = msgspec.structs.replace(POLICY, identity=IdentityRules(single=["user"]))
+"""Of its kinds, one is single: who has one of it gets no other from an event."""
 
 Say = tuple[Literal["say"], tuple[str, ...]]
 Repeat = tuple[Literal["repeat"], int]
@@ -85,12 +91,15 @@ class Model:
         return {identity for identity, home in self.homes.items() if home in self.family(customer)}
 
     def say(self, identities: tuple[str, ...]) -> str | None:
-        """Whose an event is; None: a new customer's."""
+        """Whose an event is; None: a new customer's. What leads to a customer who does not have the address that it
+        came from, because a person said so or because they have another of a single kind, leads nowhere."""
         apart: set[str] = set()
         while True:
             counted = [identity for identity in identities if identity not in apart]
             customer = next((self.owners[i] for i in counted if i in self.owners), None)
-            if customer is None or identities[0] in self.owners or identities[0] not in self.parted[customer]:
+            if customer is None or identities[0] in self.owners:
+                break
+            if identities[0] not in self.parted[customer] and not self._is_second(identities[0], customer):
                 break
             apart |= {identity for identity in identities if self.owners.get(identity) == customer}
         self._apart = apart
@@ -103,8 +112,11 @@ class Model:
             self.own_parted[customer] = set()
         parted = self.parted[customer] | self._apart
         for identity in identities:
-            if identity not in self.homes and identity not in parted:
+            if identity not in self.homes and identity not in parted and not self._is_second(identity, customer):
                 self.homes[identity] = customer
+
+    def _is_second(self, identity: str, customer: str) -> bool:
+        return kind_of(identity) == "user" and any(kind_of(known) == "user" for known in self._identities(customer))
 
 
 @settings(max_examples=60, deadline=None)
@@ -116,7 +128,7 @@ def test_the_server_ends_where_the_model_does(acts: list[Act]) -> None:
 
 async def _play(acts: list[Act]) -> None:
     model, taken = Model(), []
-    async with world() as made:
+    async with world(policy=RULES) as made:
         for number, act in enumerate(acts):
             match act:
                 case ("say", identities):
