@@ -71,8 +71,9 @@ class Policy(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """Account → the queue its new conversations wait in."""
     queue_default: Word = "default"
     close_after_resolved_ms: int = 3 * DAY_MS
-    attempts_max: Count = 8
-    """Attempts of one delivery before it is a dead letter."""
+    attempts_max: Count = 16
+    """Attempts of one delivery before it is a dead letter. With the waits below they take 77 minutes: a relay that
+    greylists, a line's program that is being renewed, and an outage of an hour end before."""
     backoff_ms: int = 2_000
     """Before the second attempt; doubles with each one."""
     backoff_max_ms: int = 600_000

@@ -161,7 +161,7 @@ class PolicySettings(Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
     )
     uncertain: dict[str, Uncertain] = field(default_factory=lambda: {"email": "retry", "sms": "hold", "chat": "retry"})
     """What happens to an uncertain send, by channel: `retry` under the same idempotency key, or `hold` for a person."""
-    attempts_max: Annotated[int, Meta(ge=1, le=1000)] = 8
+    attempts_max: Annotated[int, Meta(ge=1, le=1000)] = 16
     backoff_s: Seconds = 2.0
     backoff_max_s: Seconds = 600.0
     once_keys_days: Days = 30.0

@@ -4,6 +4,7 @@ import pytest
 
 from actors import delivery as deliveries
 from actors import journey as journeys
+from actors.policy import Policy
 from protocol.commands import Assign, ReplayDelivery, Reply, SetContext, Take
 from protocol.errors import Code, Refusal
 from protocol.events import DeliveryFailed, DeliveryUncertain, MessageQueued
@@ -184,3 +185,12 @@ def test_context_items_carry_provenance_and_a_version() -> None:
     player.command(SetContext(key="contract", value="A2", sensitivity="personal"), agent="bob")
     item = player.state.conversations[CONVERSATION].context["contract"]
     assert (item.value, item.version, item.actor, item.channel) == ("A2", 2, "agent:bob", "email")
+
+
+def test_a_message_outlives_an_outage_of_an_hour() -> None:
+    """By the default policy: a relay's greylisting or a client that is renewed must not make dead letters."""
+    policy = Policy()
+    waits = [policy.retry_at_ms(tried, 0) for tried in range(1, policy.attempts_max)]
+    assert sum(waits) >= 60 * 60_000
+    assert waits[0] == 2_000
+    assert max(waits) == policy.backoff_max_ms

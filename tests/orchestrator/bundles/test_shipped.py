@@ -48,7 +48,7 @@ def test_differences_are_in_words() -> None:
         Difference("accounts.yaml: wa.channel", "", "whatsapp"),
         Difference("channels.yaml: sms.rest_after", "1 h 30 min", "2 days"),
         Difference("channels.yaml: whatsapp.account", "", "wa"),
-        Difference("general.yaml: attempts_max", "8", "3"),
+        Difference("general.yaml: attempts_max", "16", "3"),
     ]
     assert differences(new, new) == []
 
