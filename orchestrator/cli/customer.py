@@ -8,17 +8,19 @@ from typing import Annotated, Any
 
 import msgspec
 import typer
+from rich.text import Text
 
 from orchestrator.cli.exits import Exit, Failure
 from orchestrator.cli.options import Data, Folder, Json, Limit, SettingsFile, Token, Url, server_of, settings_of
-from orchestrator.cli.output import print_fields, print_json, print_table, progress_bar
-from orchestrator.cli.server import part
+from orchestrator.cli.output import console, print_fields, print_json, print_table, progress_bar
+from orchestrator.cli.server import WHO, part
 from orchestrator.settings import Settings
 from protocol.errors import Refusal
 
 app = typer.Typer(help="Say who is who.", no_args_is_help=True)
 
 Id = Annotated[str, typer.Argument(metavar="CUSTOMER", help="The customer's id.")]
+Who = Annotated[str, typer.Argument(metavar="CUSTOMER", help=WHO)]
 Identity = Annotated[str, typer.Argument(help="kind:value, such as tel:+447700900123 or mailto:ann@example.org.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why: kept with the fact.")]
 COLUMNS = (
@@ -33,11 +35,29 @@ COLUMNS = (
     "claimants",
     "found_at_ms",
 )
+IDENTITY_COLUMNS = ("identity", "evidence", "confidence", "verified", "linked_by", "linked_at_ms")
+CONVERSATION_COLUMNS = ("conversation", "status", "queue", "owner", "channel", "subject", "updated_at_ms")
+
+
+@app.command("show", epilog="Example: throughline customer show tel:+447700900123")
+def show(customer: Who, *, url: Url = "", token: Token = "", data: Data = None, as_json: Json = False) -> None:
+    """Show who a customer is: their addresses, with what each rests on, and their conversations."""
+    with server_of(url, token, data) as server:
+        id = server.customer(customer)
+        answer = server.get(f"/v1/customers/{part(id)}/journey")
+    if as_json:
+        print_json(answer)
+        return
+    members = ", ".join(answer["members"])
+    print_fields({"customer": id, "merged_into": answer["merged_into"], "members": members})
+    for name, columns in (("identities", IDENTITY_COLUMNS), ("conversations", CONVERSATION_COLUMNS)):
+        console().print(Text(f"\n{name}", style="bold"))
+        print_table(answer[name], columns, empty="none")
 
 
 @app.command("link", epilog="Example: throughline customer link cu7q2mzj4xk5w3n6ab mailto:ann@example.org")
 def link(
-    customer: Id,
+    customer: Who,
     identity: Identity,
     *,
     evidence: Annotated[str, typer.Option("--evidence", help="Why: agent, crm, login or verified_by_otp.")] = "agent",
@@ -150,7 +170,7 @@ def _erase(settings: Settings, customer: str, reason: str) -> dict[str, Any]:
 
 @app.command("unlink", epilog="Example: throughline customer unlink cu7q2mzj4xk5w3n6ab tel:+447700900123 --reason sold")
 def unlink(
-    customer: Id,
+    customer: Who,
     identity: Identity,
     *,
     reason: Reason = "",
@@ -164,7 +184,7 @@ def unlink(
     _say(customer, command, (url, token, data), {"unlinked": identity}, as_json=as_json)
 
 
-Keeps = Annotated[str, typer.Argument(metavar="CUSTOMER", help="The customer who keeps their id.")]
+Keeps = Annotated[str, typer.Argument(metavar="CUSTOMER", help="Who keeps their id: that, or an address of theirs.")]
 Other = Annotated[str, typer.Argument(metavar="OTHER", help="The id of the other one.")]
 
 
@@ -212,6 +232,7 @@ def _say(
 ) -> None:
     """Sends the command, and shows what was done and the position it stands at in the journal."""
     with server_of(*running) as server:
+        customer = server.customer(customer)
         answer = server.post(f"/v1/customers/{part(customer)}/commands", {"command": command})
     if as_json:
         print_json(answer)
@@ -247,7 +268,7 @@ def reviews(
 
 @app.command("close-review", epilog="Example: throughline customer close-review cu7q2mzj4xk5w3n6ab web:7 --reason shop")
 def close_review(
-    customer: Id,
+    customer: Who,
     identity: Identity,
     *,
     other: Annotated[str, typer.Option("--other", help="The other customer, as the review names it.")] = "",

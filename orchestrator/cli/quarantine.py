@@ -73,7 +73,9 @@ def show(
     with server_of(url, token, data) as server:
         answer = server.get(f"/v1/quarantine/{part(quarantine)}")
     if event and answer.get("event") is None:
-        raise Failure(Exit.REFUSED, f"no event can be read in {quarantine}; `show` has it as it came")
+        raise Failure(
+            Exit.REFUSED, f"no event can be read in {quarantine}, or its account is gone; `show` has it as it came"
+        )
     if as_json or event:
         print_json(answer["event"] if event else answer)
     else:

@@ -41,6 +41,7 @@ class Refused(Struct, kw_only=True, frozen=True):
 
     code: int = 0
     message: str = ""
+    ref: str = ""
 
 
 def find(*, url: str, token: str, data: Path, environ: Mapping[str, str] = os.environ) -> Running:
@@ -78,6 +79,10 @@ def _read(path: Path) -> Running | None:
         raise Failure(Exit.DATA, f"{path} is not a server's file: {exc}") from exc
 
 
+WHO = "The customer: an id, or an address such as tel:+447700900123."
+"""Of commands that `Server.customer` helps."""
+
+
 class Server:
     """JSON requests to one server. A context manager, which closes its connections."""
 
@@ -109,6 +114,12 @@ class Server:
         """The JSON that answers a POST of JSON. Raises `Failure`."""
         return self._request("POST", path, json=dict(body or {}))
 
+    def customer(self, who: str) -> str:
+        """The id of the customer who is meant: `who` is it, or one of their addresses. Raises `Failure`."""
+        if ":" not in who:
+            return who
+        return str(self.get("/v1/context", identity=who)["customer"])
+
     def _request(self, method: str, path: str, **request: Any) -> Any:
         try:
             response = self._http.request(method, path, **request)
@@ -134,6 +145,8 @@ def _failure(response: httpx.Response, token_from: str) -> Failure:
     except msgspec.DecodeError:
         refused = Refused()
     message = refused.message or f"{response.request.url.path} answered {response.status_code}"
+    if refused.code == Code.NOT_FOUND and refused.ref and refused.ref not in message:
+        message += f": {refused.ref}"
     if refused.code in (Code.UNAUTHENTICATED, Code.FORBIDDEN):
         # A token that stayed in the shell since another run is refused as any other: say which one it was.
         message += f" (the token is from {token_from})"

@@ -10,13 +10,13 @@ from rich.text import Text
 from orchestrator.cli.exits import Exit, Failure
 from orchestrator.cli.options import Data, Json, Limit, Token, Url, server_of
 from orchestrator.cli.output import console, local_time, print_json
-from orchestrator.cli.server import part
+from orchestrator.cli.server import WHO, part
 
 EXAMPLE = 'Example: throughline timeline cu7q2mzj4xk5w3n6ab --search "meter reading" --channel email'
 
 
 def timeline(
-    customer: Annotated[str, typer.Argument(metavar="CUSTOMER", help="The customer's id.")],
+    customer: Annotated[str, typer.Argument(metavar="CUSTOMER", help=WHO)],
     *,
     search: Annotated[str, typer.Option("--search", help='Words that all occur, "a phrase", begin*.')] = "",
     channel: Annotated[str, typer.Option("--channel", help="One channel alone.")] = "",
@@ -36,7 +36,7 @@ def timeline(
     bounds = {"from_ms": at_ms(since, "--since"), "until_ms": at_ms(until, "--until")}
     with server_of(url, token, data) as server:
         answer = server.get(
-            f"/v1/customers/{part(customer)}/timeline",
+            f"/v1/customers/{part(server.customer(customer))}/timeline",
             q=search,
             channel=channel,
             types=",".join(type_ or []),

@@ -58,7 +58,8 @@ async def replay(here: Services, quarantine: str, asked: ReplayRequest, actor: s
         raise _refused_now(f"this input was replayed before{_where(row)}", quarantine)
     account = here.accounts.get(row["account"])
     if account is None:
-        raise Refusal(Code.UNKNOWN_ACCOUNT, "the account this input came by is no longer configured", ref=quarantine)
+        text = f"the account {row['account']!r}, by which this input came, is configured no more: add it, then replay"
+        raise Refusal(Code.UNKNOWN_ACCOUNT, text, ref=quarantine)
     changed = bool(asked.event is not None or asked.identities or asked.customer)
     if row.get("replaying_at_ms"):
         form = await _begun(here, row, account, actor)

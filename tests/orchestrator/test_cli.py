@@ -292,6 +292,7 @@ REQUESTS = [
         )
         for verb in ("merge", "unmerge")
     ),
+    ("customer show cu1", "GET", "/v1/customers/cu1/journey", None),
     ("customer reviews", "GET", "/v1/identity/reviews?shared_after=0&limit=100", None),
     ("customer reviews --shared-after 2", "GET", "/v1/identity/reviews?shared_after=2&limit=100", None),
     (
@@ -370,6 +371,28 @@ def test_a_command_asks_the_server(
     outcome = shell.run(f"{line} --json")
     assert (outcome.code, outcome.json) == (Exit.DONE, {"seen": [1, "é"]})
     assert answering.asked == [(method, path, "Bearer tl_operator", body)]
+
+
+@pytest.mark.parametrize(
+    ("line", "path"),
+    [
+        ("customer show tel:+447700900123", "/v1/customers/cu1/journey"),
+        ("timeline tel:+447700900123", "/v1/customers/cu1/timeline?limit=50"),
+        ("customer unlink tel:+447700900123 web:7", "/v1/customers/cu1/commands"),
+    ],
+)
+def test_an_address_does_where_a_customer_is_meant(shell: Shell, answering: Answering, line: str, path: str) -> None:
+    """Who works at a desk knows the number that rang, and no id."""
+    answering.bodies = [{"customer": "cu1"}]
+    assert shell.run(f"{line} --json").code == Exit.DONE
+    assert [asked[1] for asked in answering.asked] == ["/v1/context?identity=tel%3A%2B447700900123", path]
+
+
+def test_what_is_not_there_is_named(shell: Shell, answering: Answering) -> None:
+    """Of two ids on a line it says which one was mistyped."""
+    answering.status = 404
+    answering.body = {"code": int(Code.NOT_FOUND), "message": "there is no such customer", "ref": "cu8"}
+    assert "there is no such customer: cu8" in shell.run("customer merge cu1 cu8").err
 
 
 def test_an_edited_event_is_read_from_a_file(shell: Shell, answering: Answering) -> None:
