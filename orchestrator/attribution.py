@@ -147,6 +147,7 @@ class Attribution:
         self._awaited: Counter[str] = Counter()
         """Identities of those."""
         self._looking: asyncio.Task[None] | None = None
+        cells.moved_to = self._moved_to
 
     def send(self, taken: Taken) -> None:
         """Sends the event to its customer's cell; `answer` gets the reply, or a refusal, once."""
@@ -320,6 +321,15 @@ class Attribution:
             proposal.moved = True
             proposal.moves.append((moved.identity, moved.customer))
             proposal.held.append(taken)
+
+    def _moved_to(self, asked: Input) -> tuple[str, str] | None:
+        """What an input that is under way would be answered too, since an earlier one under its proposal was; None
+        where none was."""
+        for identity in asked.identities:
+            proposal = self._proposed.get(identity)
+            if proposal is not None and proposal.moves and proposal.customer == asked.customer:
+                return proposal.moves[0]
+        return None
 
     def _gave_up(self, taken: Taken) -> bool:
         """Whether the event was sent on too often, and is answered so."""

@@ -5,6 +5,9 @@ new life. Questions of one customer keep their order, also when they are asked a
 
 A merged customer's questions go to whom it was merged into (`homes.py`), also those that its own cell turned away.
 
+What follows an input that was answered `Moved` is not asked again, but answered so: elsewhere nobody knows of that, and
+it would be overtaken.
+
 Pooled, a customer's shard names its cell. Dedicated, `Places` knows which one it has: while it has none its questions
 wait (`homeless.py`), and what is unanswered goes with it to where it sits next.
 """
@@ -123,6 +126,8 @@ class Cells:
         self.on_fresh: Callable[[int], None] = _ignore
         """Of a cell, or `NOWHERE`: of all customers that have none."""
         self.on_moved: Callable[[str], None] = _ignore
+        self.moved_to: Callable[[Input], tuple[str, str] | None] = _ignore
+        """Of a proposed input, the identity and customer for which an earlier one under its proposal was sent on."""
         self.on_policy: Callable[[PolicyIs], None] = _ignore
         """Of each version that is newer than all before."""
         self.policy = 1
@@ -290,11 +295,13 @@ class Cells:
         if fresh:
             self._policies.pop(index, None)
             self._name_sitting(index)
+            overtaking = self._take_overtaking(self._asked[index])
             for ref, (question, _) in list(self._asked[index].items()):
                 line.send(_again(question, ref))
             self._look_for_lingering(index)
             self._look_after_left(index)
             self.on_fresh(index)
+            _answer(overtaking)
         if self._places is not None or len(self._open) == len(self._lines):
             self._all_open.set()
 
@@ -355,6 +362,7 @@ class Cells:
             taken |= self._homeless.take(customer)
         else:
             taken |= self._about(customer)
+        overtaking = self._take_overtaking(taken)
         for ref, (question, done) in sorted(taken.items()):
             meant = self._origin.pop(ref, customer)
             if not isinstance(question, Settle):
@@ -363,6 +371,7 @@ class Cells:
                 done(Refused(ref, Code.NOT_ALLOWED_NOW, f"{customer} has changed hands since", "customer"))
         if news:
             self._say_moved(customer)
+        _answer(overtaking)
 
     def _about(self, member: str) -> Asked:
         """Takes from all cells, and from what waits for one, what was asked for one who is no member any more."""
@@ -454,6 +463,7 @@ class Cells:
         if before != NOWHERE:
             self._homeless.add(customer, self._taken_from(before, customer))
         asked = self._homeless.take(customer)
+        overtaking = self._take_overtaking(asked)
         line = self._lines[index]
         self._name_sitting(index)
         for ref, (question, done) in sorted(asked.items()):
@@ -465,6 +475,14 @@ class Cells:
             if line is not None:
                 line.send(question)
         self._say_moved(customer)
+        _answer(overtaking)
+
+    def _take_overtaking(self, asked: Asked) -> list[tuple[Done, Moved]]:
+        """Takes out, of what is to be asked again, inputs that would overtake one that was answered `Moved` and waits
+        for them. Only the life and seat that answered it would answer them so; they are, when the others were asked."""
+        proposed = {ref: each for ref, (each, _) in asked.items() if isinstance(each, Input) and each.proposed}
+        moved = {ref: to for ref, each in sorted(proposed.items()) if (to := self.moved_to(each)) is not None}
+        return [(asked.pop(ref)[1], Moved(ref, *to)) for ref, to in moved.items()]
 
     def _name_sitting(self, index: int) -> None:
         line = self._lines[index]
@@ -505,6 +523,11 @@ class Cells:
         for ref in taken:
             del asked[ref]
         return taken
+
+
+def _answer(replies: list[tuple[Done, Moved]]) -> None:
+    for done, reply in replies:
+        done(reply)
 
 
 def _again(question: AnyToCell, ref: int) -> AnyToCell:

@@ -1,0 +1,136 @@
+"""Attribution over real lines to cells: the order of a customer's events when who was asked is not there any more."""
+
+import asyncio
+import itertools
+from collections.abc import Sequence
+
+from orchestrator.attribution import Attribution, Taken
+from orchestrator.cells import Cells
+from orchestrator.homeless import Reply
+from orchestrator.seats import Seats
+from protocol.errors import Refusal
+from protocol.inbound import InboundEvent, MessageArrived
+from protocol.links import AnyLink, Elsewhere, Input, Moved, Rehomed, SeatIs
+
+WEB, MAIL = "web:1", "mailto:ann@example.org"
+
+
+class Line:
+    """To a cell; keeps the inputs it is sent."""
+
+    open = True
+    full = False
+
+    def __init__(self, peer: str) -> None:
+        self.peer = peer
+        self.inputs: list[Input] = []
+
+    def send(self, message: AnyLink) -> None:
+        """Keeps it."""
+        if isinstance(message, Input):
+            self.inputs.append(message)
+
+    def heard(self) -> list[tuple[str, str]]:
+        """The events' ids and the customers, since this was asked last."""
+        inputs, self.inputs = self.inputs, []
+        return [(each.event.id, each.customer) for each in inputs]
+
+
+class Door:
+    """Attribution over the cells; the store knows what the test says."""
+
+    def __init__(self, cells: Cells) -> None:
+        self.known: dict[str, str] = {}
+        self.answers: list[tuple[str, Reply | Refusal]] = []
+        self.numbers = itertools.count(1)
+        self.cells = cells
+        ids = itertools.count(1)
+        self.attribution = Attribution(cells, self._customers_of, lambda: f"cunew{next(ids)}", self._answer)
+
+    async def _customers_of(self, identities: Sequence[str]) -> dict[str, str]:
+        return {identity: self.known[identity] for identity in identities if identity in self.known}
+
+    def _answer(self, reply: Reply | Refusal, taken: Taken) -> None:
+        self.answers.append((taken.event.id, reply))
+
+    async def send(self, id: str, *identities: str) -> None:
+        """Takes an event, and lets the store be asked."""
+        event = InboundEvent(
+            id=id, source="s", time_ms=1, account="chat", channel="chat", identities=list(identities),
+            data=MessageArrived(text="hi"),
+        )  # fmt: skip
+        number = next(self.numbers)
+        self.attribution.send(Taken(number, event, number, number, b"", lambda outcome: None))
+        await self.looked_up()
+
+    async def looked_up(self) -> None:
+        """Lets the store be asked."""
+        for _ in range(5):
+            await asyncio.sleep(0)
+
+    def open(self, index: int = 0) -> Line:
+        """A new life of a cell is there."""
+        line = Line(f"cell:{index}")
+        self.cells.opened(line, fresh=True)
+        return line
+
+
+async def _sent_on(door: Door, line: Line) -> Input:
+    """The chat's first event names a mail address too, which is somebody's: it is sent on, and known to be before the
+    second one is answered, which is returned."""
+    await door.send("1", WEB, MAIL)
+    await door.send("2", WEB)
+    first, second = line.inputs[-2:]
+    assert first.customer == second.customer
+    line.heard()
+    door.known[MAIL] = "cuann"
+    door.cells.received(line, Moved(first.ref, MAIL, "cuann"))
+    assert line.heard() == [], "the first waits for the second"
+    return second
+
+
+async def test_what_follows_a_moved_event_is_not_decided_by_a_cells_next_life() -> None:
+    """It does not know what the former one answered: there the second event would overtake the first."""
+    door = Door(Cells(1))
+    await _sent_on(door, door.open())
+    line = door.open()
+    await door.looked_up()
+    assert line.heard() == [("1", "cuann"), ("2", "cuann")]
+
+
+async def test_what_follows_a_moved_event_is_not_decided_at_a_customers_next_seat() -> None:
+    """Which the customer gets since another one waited for the former, and turned away what came too late."""
+    seats = Seats(lambda index: None, lambda index: None)
+    cells = seats.cells = Cells(0, seats)
+    door, usher = Door(cells), Line("usher")
+    seats.opened(usher, fresh=True)
+    for seat, customer in enumerate(("cunew1", "", "cuann")):
+        seats.received(usher, SeatIs(seat, customer, seat + 1))
+    lines = [door.open(seat) for seat in range(3)]
+    second = await _sent_on(door, lines[0])
+    cells.received(lines[0], Elsewhere(second.ref))
+    seats.received(usher, SeatIs(1, "cunew1", 4))
+    await door.looked_up()
+    assert [line.heard() for line in lines] == [[], [], [("1", "cuann"), ("2", "cuann")]]
+
+
+async def test_what_follows_a_moved_event_is_not_decided_by_whom_its_customer_was_merged_into() -> None:
+    """Bob's cell knows no more of it than a new life of the customer's own."""
+    door = Door(Cells(1))
+    line = door.open()
+    second = await _sent_on(door, line)
+    door.cells.received(line, Rehomed(second.ref, "cunew1", "cubob", 1))
+    await door.looked_up()
+    assert line.heard() == [("1", "cuann"), ("2", "cuann")]
+
+
+async def test_who_did_not_follow_a_moved_event_is_asked_again() -> None:
+    """Only what shares a proposal with one that was sent on waits; the others go to the next life as they are."""
+    door = Door(Cells(1))
+    line = door.open()
+    await door.send("0", "web:2")
+    await _sent_on(door, line)
+    line = door.open()
+    assert [(each.event.id, each.customer, each.again) for each in line.inputs[:1]] == [("0", "cunew1", True)]
+    await door.looked_up()
+    assert line.heard() == [("0", "cunew1"), ("1", "cuann"), ("2", "cuann")]
