@@ -89,6 +89,7 @@ OUTCOME_WITHIN_MS = 30_000
 ROWS_EVERY = 4
 HEADS_EVERY = 20
 """Ticks between rows of lists of which only heads moved (1 s), and between heads for heartbeats (5 s)."""
+_NOT_MOVED = (None, None)
 
 
 class Cell:
@@ -139,8 +140,8 @@ class Cell:
         """What customers have to take in of merges, as it was told before the start was over."""
         self._checked: set[str] = set()
         """Customers that are loaded anew for the sake of a message, which is the next that they are stepped with."""
-        self._begun: dict[str, None] = {}
-        """See `BEGUN_MAX`; the oldest first."""
+        self._begun: dict[str, tuple[set[str] | None, tuple[str, str] | None]] = {}
+        """See `BEGUN_MAX`; the oldest first. With `Live.moved` and `Live.moved_to` of those that left memory."""
         self._loads: set[asyncio.Task[None]] = set()
         self._fault = Fault()
         self._gathering = Gathering(self._committer, self._fault)
@@ -325,7 +326,7 @@ class Cell:
         live = self._population.get(customer) or self._begin(customer, given)
         self._population.touch(live, now_ms)
         if isinstance(given.message, Input) and given.message.proposed:
-            self._note_proposed(customer)
+            self._note_proposed(live)
         if live.moved_to and given.line is not None and isinstance(moved := following(given, live), Moved):
             given.line.send(moved)
         elif live.mailbox or live.journey is None or live.crowded or not self._step(live, given, now_ms):
@@ -334,6 +335,7 @@ class Cell:
     def _begin(self, customer: str, given: Given) -> Live:
         """Makes the customer's place, and its journey where no store can know it; else has it loaded."""
         live = Live(customer, self._scope(customer))
+        live.moved, live.moved_to = self._begun.get(customer, _NOT_MOVED)
         self._population.weigh(live, weight(None))
         if isinstance(given.message, Input) and given.message.proposed and not self._was_here(given.message):
             # Nobody has the identities, as far as the gateway saw: no store knows this customer. Where that is
@@ -348,9 +350,9 @@ class Cell:
         has left memory since, or it came with that input to another life or seat."""
         return proposed.again or proposed.customer in self._begun
 
-    def _note_proposed(self, customer: str) -> None:
+    def _note_proposed(self, live: Live) -> None:
         """However it was begun: one that was loaded leaves memory as well, and another proposal of it may be late."""
-        self._begun[customer] = None
+        self._begun[live.customer] = _NOT_MOVED if live.moved_to is None else (live.moved, live.moved_to)
         if len(self._begun) > BEGUN_MAX:
             del self._begun[next(iter(self._begun))]
 
@@ -578,6 +580,8 @@ class Cell:
     def _passivate(self, live: Live) -> None:
         if live.unsaved and live.journey is not None:
             self._snapshot(live, live.journey)
+        if live.moved_to is not None:
+            self._note_proposed(live)
         self._population.remove(live)
         if self.on_left is not None:
             self._outlet.watchers.send_rows()

@@ -17,6 +17,7 @@ from protocol.links import (
     CustomerRead,
     Input,
     ListWatched,
+    Moved,
     ReadCustomer,
     Refused,
     WatchConversation,
@@ -202,6 +203,37 @@ async def test_a_proposed_customer_that_was_loaded_and_has_left_is_loaded_again(
         assert isinstance(second, Answered)
         assert (first.seq, second.stream) == (1, first.stream)
         assert second.seq > first.seq
+
+
+async def test_what_follows_an_event_that_is_sent_on_stays_behind_it_though_the_customer_left_memory() -> None:
+    """It was on its way to the cell longer than the proposed customer stayed in memory."""
+    async with world(cells=1) as made:
+        answer = await made.intake.submit(made.event())
+        customer = answer.stream.rpartition("-")[0]
+        replies: list[object] = []
+
+        def ask(number: int, *identities: str) -> None:
+            event = made.event(f"{number}", account="chat", identities=identities)
+
+            def make(ref: int) -> Input:
+                return Input(ref, "cu7", True, event, list(identities), [], number, number)
+
+            made.cells.ask("cu7", make, replies.append)
+
+        ask(1, "web:1", ANN)
+        await made.until(lambda: replies)
+        cell = made.cell_actors[0]
+        assert cell is not None
+        made.now_ms += 900_001
+
+        def left() -> bool:
+            cell.tick(made.now_ms)
+            return cell.status()["live_journeys"] == 0
+
+        await made.until(left)  # It is loaded first.
+        ask(2, "web:1")
+        await made.until(lambda: len(replies) == 2)
+        assert [(each.identity, each.customer) for each in replies if isinstance(each, Moved)] == [(ANN, customer)] * 2
 
 
 async def test_a_trusted_event_links_its_identities() -> None:
