@@ -10,6 +10,7 @@ from benchmarks import (
     archive_follow,
     archive_report,
     bars,
+    decide_report,
     latency_report,
     memory_report,
     merge_report,
@@ -17,6 +18,7 @@ from benchmarks import (
     recovery_report,
     throughput_report,
 )
+from benchmarks import decide as decides
 from benchmarks import latency as latencies
 from benchmarks import memory as memories
 from benchmarks import merge as merges
@@ -361,6 +363,27 @@ def archive(
         lambda phases: archive_follow.run(plan, phases=phases),
         show=archive_report.show,
         panels=archive_report.panels,
+        as_json=as_json,
+        file=plot,
+    )
+
+
+@app.command(epilog="Example: python -m benchmarks decide --bundle utility")
+def decide(
+    *,
+    events: Annotated[int, typer.Option(min=10, max=1_000_000, help="Events that channels send.")] = 20_000,
+    customers: Customers = 500,
+    text_bytes: TextBytes = 160,
+    bundle: Annotated[str, typer.Option("--bundle", help="The policy: insurer, utility, or a folder.")] = "insurer",
+    as_json: Json = False,
+    plot: Plot = None,
+) -> None:
+    """What a bundle costs the decision on an event, alone, beside the settings' own policy: medians of a step."""
+    plan = decides.Plan(bundle=bundle, events=events, customers=customers, text_bytes=text_bytes)
+    carry_out(
+        lambda phases: decides.run(plan, phases=phases),
+        show=decide_report.show,
+        panels=decide_report.panels,
         as_json=as_json,
         file=plot,
     )
