@@ -11,7 +11,7 @@ class Process(Struct, frozen=True):
     """One process of the server: a Ray actor of this name."""
 
     name: str
-    """`journal`, `archive`, `cell-0` …, `usher`, `gateway`, `channels`; also what `ps` shows behind `ray::`."""
+    """`journal`, `archive`, `cell-0` …, `usher`, `gateway`, `channels`; `ps` shows it as `ray::journal.run`."""
     drain_order: int
     """Who drains first: what takes input in, then who decides, then who writes, then who follows."""
     nice: int = 0
