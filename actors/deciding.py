@@ -125,7 +125,7 @@ def _asked(state: Journey, given: Ask, policy: Policy, now_ms: int) -> Decision:
         case UnlinkIdentity():
             return _unlink(state, given.command, given.actor, now_ms)
         case GiveCustomer():
-            given_away = merging.give(state, given.command, given.actor, now_ms)
+            given_away = merging.give(state, given.command, given.actor, policy.identity.single, now_ms)
             step = FamilyStep(GIVE, state.customer, given_away.to, given_away.turn)
             return Decision([(state.customer, given_away)], family=[step])
         case UnmergeCustomers():

@@ -7,6 +7,7 @@ Nothing in history moves. What a member's state was is folded from its own strea
 afterwards changes the joined state, and after a release both can be folded from their streams alone.
 """
 
+from collections.abc import Sequence
 from copy import copy
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from actors.once import OnceKeys
 from protocol.commands import GiveCustomer
 from protocol.errors import Code, Refusal
 from protocol.events import CustomerGiven, CustomerMerged, CustomerReleased, CustomerReturned
+from protocol.identities import kind_of
 from protocol.ids import PSEUDO
 from protocol.journal import Unsettled
 
@@ -48,14 +50,14 @@ def is_member(state: "Journey", customer: str) -> bool:
 # Deciding
 
 
-def give(state: "Journey", command: GiveCustomer, actor: str, now_ms: int) -> CustomerGiven:
-    """Raises `Refusal`."""
+def give(state: "Journey", command: GiveCustomer, actor: str, single: Sequence[str], now_ms: int) -> CustomerGiven:
+    """Of `single` kinds a customer has one, unless a person says otherwise. Raises `Refusal`."""
     if state.customer != command.customer:
         text = f"{command.customer} is merged into {state.customer} already"
         if command.to != state.customer:
             text += f": merge that one into {command.to}, or unmerge {command.customer} first"
         raise Refusal(Code.NOT_ALLOWED_NOW, text, field="other")
-    _check_may_merge(state, command)
+    _check_may_merge(state, command, single)
     family = family_of(state)
     return CustomerGiven(
         at_ms=now_ms,
@@ -67,7 +69,7 @@ def give(state: "Journey", command: GiveCustomer, actor: str, now_ms: int) -> Cu
     )
 
 
-def _check_may_merge(state: "Journey", command: GiveCustomer) -> None:
+def _check_may_merge(state: "Journey", command: GiveCustomer, single: Sequence[str]) -> None:
     if not state.head or ":" in state.customer or state.customer in PSEUDO:
         raise Refusal(Code.NOT_FOUND, f"no customer {state.customer}", field="other")
     if command.to == state.customer:
@@ -76,7 +78,8 @@ def _check_may_merge(state: "Journey", command: GiveCustomer) -> None:
         raise Refusal(Code.OVER_LIMIT, f"a reason has at most {REASON_MAX} characters", field="reason")
     if command.identity:
         link = next((link for link in state.links if link.identity == command.identity), None)
-        if link is None or (link.verified and command.verified) or command.to in _parted_from(state):
+        both = {kind_of(identity) for identity in state.identities}.intersection(single, command.kinds)
+        if link is None or (link.verified and command.verified) or both or command.to in _parted_from(state):
             raise Refusal(Code.NOT_ALLOWED_NOW, "a person has to say whether they are one", field="identity")
 
 

@@ -17,6 +17,7 @@ from orchestrator.cells import Cells
 from orchestrator.homeless import Reply
 from protocol.commands import AnyCommand, GiveCustomer, MergeCustomers, UnmergeCustomers
 from protocol.errors import Code, Refusal
+from protocol.identities import kind_of
 from protocol.journal import MergeDue
 from protocol.links import Answered, AnyToCell, CustomerRead, ReadCustomer, Refused, Settle
 
@@ -57,13 +58,14 @@ async def merge(
     """Merges `command.other` into the customer; `due`: because a rule says so. Raises `Refusal`."""
     if command.other == customer:
         raise Refusal(Code.INVALID, "a customer is not merged into itself", field="other")
-    await _check_known(cells, customer)
+    identities = await _known(cells, customer)
     give = GiveCustomer(
         customer=command.other,
         to=customer,
         reason=command.reason,
         identity=due.identity if due else "",
         verified=due is not None and due.verified,
+        kinds=sorted({kind_of(each) for each in identities}) if due else [],
     )
     given = _answered(await cells.call(command.other, ask(command.other, give)))
     taken_in = await cells.call(customer, lambda ref: Settle(ref, customer, command.other, 0))
@@ -80,14 +82,15 @@ async def unmerge(cells: Cells, customer: str, command: UnmergeCustomers, ask: A
     return released
 
 
-async def _check_known(cells: Cells, customer: str) -> None:
-    """Raises `Refusal` where there is no such customer: it cannot be merged into."""
+async def _known(cells: Cells, customer: str) -> list[str]:
+    """The customer's identities. Raises `Refusal` where there is no such customer: it cannot be merged into."""
     known = await cells.call(customer, lambda ref: ReadCustomer(ref, customer))
     if isinstance(known, CustomerRead) and (known.view is None or ":" in customer):
         raise Refusal(Code.NOT_FOUND, f"no customer {customer}", field="customer")
     if isinstance(known, CustomerRead) and known.view is not None and known.view.customer != customer:
         text = f"{customer} is merged into {known.view.customer}: merge into that one"
         raise Refusal(Code.NOT_ALLOWED_NOW, text, field="customer")
+    return known.view.identities if isinstance(known, CustomerRead) and known.view is not None else []
 
 
 def _answered(reply: Reply) -> Answered:

@@ -172,13 +172,15 @@ class GiveCustomer(Command, kw_only=True, frozen=True, tag="give_customer"):
     """Give `customer` to `to`: the first half of a merge. Addressed to `customer`; the server's own.
 
     With `identity` it is by a rule of the policy, since both are said to have it: refused where it is not `customer`'s,
-    or where both have shown it to be theirs (`verified`: the other has)."""
+    where both have shown it to be theirs (`verified`: the other has), and where both have one of a kind that is single
+    (`kinds`: those that the other has)."""
 
     customer: str
     to: str
     reason: str = ""
     identity: str = ""
     verified: bool = False
+    kinds: list[str] = []
 
 
 class CloseIdentityReview(Command, kw_only=True, frozen=True, tag="close_identity_review"):

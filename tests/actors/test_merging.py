@@ -345,6 +345,25 @@ async def test_a_rule_merges_nobody_who_has_both_shown_it_to_be_theirs() -> None
         assert len(set((await made.journal_store.customers_of(["chat:a", "chat:b"])).values())) == 2
 
 
+@pytest.mark.parametrize("single", [[], ["user"]])
+async def test_a_rule_merges_nobody_who_both_have_of_what_a_person_has_one(single: list[str]) -> None:
+    """Two who sign in with an account each and name one phone, whatever the rule is sure of; a person may say so."""
+    rules = IdentityRules(match=[MatchRule(kinds=["tel"], merge_at=70, merge_by_itself_at=70)], single=single)
+    phone = "tel:+447700900123"
+    async with world(policy=msgspec.structs.replace(POLICY, identity=rules)) as made:
+        a = await say(made, "a1", "user:1", phone)
+        b = await say(made, "b1", "user:2")
+        await say(made, "b2", "user:2", phone)
+        if not single:
+            await settled(made, ["user:1", "user:2"], customer_of(b.stream))
+            return
+        await say(made, "b3", "user:2", phone)
+        await say(made, "b4", "user:2", phone)
+        assert len(set((await made.journal_store.customers_of(["user:1", "user:2"])).values())) == 2
+        await merge(made, customer_of(b.stream), customer_of(a.stream))
+        await settled(made, ["user:1", "user:2"], customer_of(b.stream))
+
+
 async def settled(made: World, identities: list[str], owner: str) -> None:
     """Returns when these are all that customer's."""
     async with asyncio.timeout(5):
