@@ -263,7 +263,7 @@ def _moved(
 
 def _check_carried(state: Conversation, text: str, channel: str, policy: Policy) -> None:
     """Raises `Refusal` where the text says what the channel may not carry."""
-    if channel in policy.context.carries and (said := knowing.said(state.context, text, channel, policy.context)):
+    if said := knowing.told(text, knowing.secrets(state.context, channel, policy.context)):
         raise _not_now(
             f"the text says {said!r}, which {channel} may not carry by policy (context: carries); leave it out, or "
             "reply on another channel"

@@ -200,18 +200,34 @@ def no_room(known: Known, key: str, channel: str, actor: str) -> str:
     return ""
 
 
-def said(known: Known, text: str, channel: str, rules: ContextRules) -> str:
-    """The key of an item that the text says and the channel may not carry; empty where it says none. Values of fewer
-    than `TELLING_MIN` characters are in every text, and are not looked for."""
-    spelled = text.casefold()
-    bare = _bare(spelled)
+class Secret(Struct, frozen=True):
+    """A value that a channel may not carry, as it is looked for in texts."""
+
+    key: str
+    spelled: str
+    bare: str
+
+
+def secrets(known: Known, channel: str, rules: ContextRules) -> list[Secret]:
+    """What a channel may not carry, without values of fewer than `TELLING_MIN` characters: they are in every text."""
+    if channel not in rules.carries:
+        return []
+    found = []
     for key, item in known.items():
         for value in values_of(item):
-            shown = "" if isinstance(value.value, bool | None) else str(value.value).casefold()
-            if rules.may_carry(channel, value.sensitivity) or len(shown) < TELLING_MIN:
-                continue
-            if shown in spelled or (len(short := _bare(shown)) >= TELLING_BARE_MIN and short in bare):
-                return key
+            spelled = "" if isinstance(value.value, bool | None) else str(value.value).casefold()
+            if len(spelled) >= TELLING_MIN and not rules.may_carry(channel, value.sensitivity):
+                found.append(Secret(key, spelled, _bare(spelled)))
+    return found
+
+
+def told(text: str, secrets: Iterable[Secret]) -> str:
+    """The key of the first that the text says, however it is spaced; empty where it says none."""
+    spelled = text.casefold()
+    bare = _bare(spelled)
+    for secret in secrets:
+        if secret.spelled in spelled or (len(secret.bare) >= TELLING_BARE_MIN and secret.bare in bare):
+            return secret.key
     return ""
 
 

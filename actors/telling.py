@@ -9,10 +9,10 @@ from copy import copy
 
 import msgspec
 
-from actors import recent
+from actors import knowing, recent
 from actors.conversation import Conversation
 from actors.journey import Journey
-from actors.knowing import sensitivity_of
+from actors.knowing import Secret, sensitivity_of, values_of
 from actors.policy import Policy
 from actors.rules.context import ContextRules
 from protocol.entities import ContextItem, ConversationView, CustomerView, LastStep, Tag, Tags
@@ -141,19 +141,28 @@ def customer_view(state: Journey, views: list[ConversationView], *, channel: str
 
 
 def for_channel(view: ConversationView, channel: str, rules: ContextRules) -> ConversationView:
-    """The view for a machine on a channel: without what it may not carry, which is named in `withheld`, without
-    messages that are still to leave on others, and without the words by which it is known what it is about."""
+    """The view for a machine on a channel: without what it may not carry, which is named in `withheld`, also where it
+    stands in a subject or in another item, without messages that are still to leave on others, and without the words
+    and numbers by which it is known what it is about."""
+    secrets = knowing.secrets({item.key: item for item in view.context}, channel, rules)
     carried = [item for item in view.context if rules.may_carry(channel, sensitivity_of(item))]
-    withheld = sorted(item.key for item in view.context if not rules.may_carry(channel, sensitivity_of(item)))
+    carried = [item for item in carried if not _says_one(item, secrets)] if secrets else carried
+    told = {item.key for item in carried}
     return msgspec.structs.replace(
         view,
+        subject="" if secrets and knowing.told(view.subject, secrets) else view.subject,
         context=[copy(item) for item in carried],
-        withheld=withheld,
+        withheld=sorted(item.key for item in view.context if item.key not in told),
         deliveries=[],
-        interactions=[msgspec.structs.replace(each, tags=None) for each in view.interactions],
+        interactions=[msgspec.structs.replace(each, tags=None, reason="") for each in view.interactions],
+        relation=msgspec.structs.replace(view.relation, reason="") if view.relation else None,
         tags=_plain(view.tags),
         carried=None,
     )
+
+
+def _says_one(item: ContextItem, secrets: Sequence[Secret]) -> bool:
+    return any(knowing.told(value.value, secrets) for value in values_of(item) if isinstance(value.value, str))
 
 
 def _plain(tags: Tags | None) -> Tags | None:

@@ -134,8 +134,8 @@ def test_a_text_that_says_a_withheld_value_is_found(value: Any, text: str, said:
     rules = ContextRules(carries={"sms": ("normal",)})
     one = Given(key="iban", value=value, actor="agent:ann", channel="phone", sensitivity="secret")
     known = knowing.after({}, [knowing.decide(None, one, rules, 1, NOW_MS)])
-    assert bool(knowing.said(known, text, "sms", rules)) is said
-    assert knowing.said(known, text, "email", rules) == "", "a channel that is not named carries everything"
+    assert bool(knowing.told(text, knowing.secrets(known, "sms", rules))) is said
+    assert knowing.secrets(known, "email", rules) == [], "a channel that is not named carries everything"
 
 
 words = st.tuples(

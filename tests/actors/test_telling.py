@@ -132,6 +132,29 @@ def test_a_topic_in_the_taxonomys_words_comes_before_a_channels() -> None:
     assert told(player).topic == "a refund"
 
 
+def test_what_a_channel_may_not_carry_is_not_told_by_a_subject_or_another_item_either() -> None:
+    """Nor said in the greeting; and why a contact belongs where it is has numbers that were named."""
+    policy = msgspec.structs.replace(
+        POLICY,
+        context=ContextRules(carries={"phone": ("normal",)}, keys={"iban": KeyRules(sensitivity="secret")}),
+        taxonomy=Taxonomy(keys={"claim": ("CLM-######",)}),
+    )
+    player = Player(policy)
+    player.message("CLM-123456", subject="My account de89 3704 0044 0532", identities=(TEL,))
+    player.command(SetContext(key="iban", value="DE89370400440532"))
+    player.command(SetContext(key="told", value="pays from DE89 3704 0044 0532"))
+    player.command(SetContext(key="plan", value="gold"))
+    player.message("CLM-123456", channel="sms", identities=(TEL,))
+    assert b"CLM123456" in msgspec.json.encode(told(player))
+    view = told(player, "phone")
+    assert [item.key for item in view.open[0].context] == ["plan"]
+    assert (view.open[0].subject, view.open[0].withheld) == ("", ["iban", "told"])
+    assert view.suggested_greeting == "Hello, are you calling about your open request?"
+    for words in (b"3704", b"CLM"):
+        assert words not in msgspec.json.encode(view)
+    assert told(player, "email").open[0].subject == "My account de89 3704 0044 0532"
+
+
 def test_the_greeting_names_the_issue_and_fits_the_channel() -> None:
     """By its subject, else its topic, else that there is one."""
     player = player_with()
