@@ -129,13 +129,27 @@ def _by_session(conversations: Sequence[Conversation], event: InboundEvent) -> C
     match event.data:
         case MessageArrived(session=session) | InteractionBegan(session=session) | InteractionStopped(session=session):
             pass
-        case ActivityArrived() | DeliveryReport():
+        case ActivityArrived():
+            return _by_ongoing(conversations, event)
+        case DeliveryReport():
             return None
     if not session:
         return None
     for conversation in conversations:
         for interaction in conversation.interactions:
             if interaction.session == session and interaction.account == event.account and conversation.live:
+                return Correlated(conversation.id, "session")
+    return None
+
+
+def _by_ongoing(conversations: Sequence[Conversation], event: InboundEvent) -> Correlated | None:
+    """Where the call or chat goes on of which an activity, such as a choice in a menu, is part: it names no session."""
+    for conversation in conversations:
+        for contact in conversation.interactions:
+            part = (contact.account, contact.channel, contact.identity) == (
+                event.account, event.channel, event.identities[0] if event.identities else "",
+            )  # fmt: skip
+            if part and contact.session and not contact.ended_at_ms and conversation.live:
                 return Correlated(conversation.id, "session")
     return None
 

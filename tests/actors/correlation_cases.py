@@ -71,14 +71,8 @@ def past(number: int, resolved_ago: int, topic: str = "", intent: str = "", keys
 
 def contact(channel: str, minutes_ago: int, **more: object) -> Interaction:
     """A contact on a channel, silent for so long."""
-    return Interaction(
-        number=1,
-        channel=channel,
-        account=channel,
-        identity="x:1",
-        last_at_ms=NOW_MS - minutes_ago * MINUTE_MS,
-        **more,  # type: ignore[arg-type]
-    )
+    given = {"identity": "x:1", "last_at_ms": NOW_MS - minutes_ago * MINUTE_MS, **more}
+    return Interaction(number=1, channel=channel, account=channel, **given)  # type: ignore[arg-type]
 
 
 def about(topic: str = "", intent: str = "", keys: tuple[str, ...] = ()) -> Tags:
@@ -117,6 +111,8 @@ def call(session: str = "call-2") -> InboundEvent:
 
 
 PAGE = event("web", ActivityArrived(name="page.viewed", properties={"page": "/bills"}))
+
+MENU = event("phone", ActivityArrived(name="ivr.choice", properties={"menu": "claims"}))
 
 # Rules
 
@@ -215,6 +211,18 @@ NAMED = (
     Case("a call is hung up", event("phone", InteractionStopped(session="call-1")),
          (conversation(1, contact("phone", 5, session="call-1")), conversation(2, contact("sms", 1))), goes_to=1,
          reason="session"),
+    Case("a choice in the menu of a call that goes on, about another topic", MENU,
+         (conversation(1, contact("phone", 1, session="call-1"), topic="bill"),), tags=about("claim"),
+         rules=OTHER_TOPIC_NEW, goes_to=1, reason="session"),
+    Case("a choice in a menu after the call was hung up", MENU,
+         (conversation(1, contact("phone", 1, session="call-1", ended_at_ms=NOW_MS), topic="bill"),),
+         tags=about("claim"), rules=OTHER_TOPIC_NEW, relation=(FOLLOWS, 1)),
+    Case("a choice in the menu of somebody else's call at the same customer's", MENU,
+         (conversation(1, contact("phone", 1, session="call-1", identity="x:2"), topic="bill"),),
+         tags=about("claim"), rules=OTHER_TOPIC_NEW, relation=(FOLLOWS, 1)),
+    Case("a page of the website while a call goes on", PAGE,
+         (conversation(1, contact("phone", 1, session="call-1"), topic="bill"),), tags=about("claim"),
+         rules=OTHER_TOPIC_NEW, relation=(FOLLOWS, 1)),
     Case("a thread reference comes before a session", event("chat", MessageArrived(text="hi", session="s1",
          in_reply_to=["one@x"])),
          (conversation(1, contact("email", 5), references=("one@x",)),
