@@ -31,73 +31,85 @@ class Measure(Struct, frozen=True):
     occasions: str
 
 
-WITH_ALL = """
-    -- What a conversation is about, by its newest contact of which that is known.
-    about AS (
-        SELECT conversation, product_line AS product, max(interaction) FROM interaction
-        WHERE product_line <> '' GROUP BY conversation),
+def _product(conversation: str) -> str:
+    """What a conversation is about, by its newest contact of which that is known."""
+    return f"""coalesce((SELECT product_line FROM interaction AS told
+            WHERE told.conversation = {conversation} AND told.product_line <> ''
+            ORDER BY told.interaction DESC LIMIT 1), '')"""
+
+
+def _newest(customer: str) -> str:
+    """A customer's newest conversation."""
+    return f"""(SELECT latest.conversation FROM conversation AS latest
+            WHERE latest.customer = {customer} ORDER BY latest.opened_at_ms DESC LIMIT 1)"""
+
+
+WITH_ALL = f"""
     -- The channel of an account, which is that of its first contact, and the queue of its newest one.
     line AS (
         SELECT account, channel, queue
         FROM (SELECT account, channel, min(started_at_ms) FROM interaction GROUP BY account)
         JOIN (SELECT account, queue, max(started_at_ms)
               FROM interaction JOIN conversation USING (conversation) GROUP BY account) USING (account)),
-    -- A customer's newest conversation.
-    newest AS (
-        SELECT customer, conversation, channel, queue, max(opened_at_ms) AS opened_at_ms
-        FROM conversation GROUP BY customer),
     -- Conversations that began soon after another of the customer was done.
     back AS (
         SELECT later.opened_at_ms AS at_ms, earlier.channel || ' → ' || coalesce(first.channel, '') AS channels,
-            later.queue AS team, coalesce(product, '') AS product, later.conversation AS conversation,
+            later.queue AS team, {_product("later.conversation")} AS product, later.conversation AS conversation,
             max(earlier.opened_at_ms)
         FROM conversation AS later
         JOIN conversation AS earlier ON earlier.customer = later.customer AND earlier.conversation <> later.conversation
          AND coalesce(earlier.resolved_at_ms, earlier.closed_at_ms)
              BETWEEN later.opened_at_ms - :repeat_within_ms AND later.opened_at_ms
         LEFT JOIN interaction AS first ON first.conversation = later.conversation AND first.interaction = 1
-        LEFT JOIN about ON about.conversation = later.conversation
+        WHERE later.opened_at_ms >= :from_ms AND later.opened_at_ms < :until_ms
         GROUP BY later.conversation),
     returned AS (
         SELECT repeat_contact.at_ms, coalesce(earlier.channel, '') || ' → ' || repeat_contact.channel AS channels,
-            later.queue AS team, coalesce(nullif(contact.product_line, ''), product, '') AS product, later.conversation
+            later.queue AS team, later.conversation,
+            coalesce(nullif(contact.product_line, ''), {_product("later.conversation")}) AS product
         FROM repeat_contact JOIN conversation AS later ON later.conversation = repeat_contact.conversation
         LEFT JOIN conversation AS earlier ON earlier.conversation = repeat_contact.earlier
         LEFT JOIN interaction AS contact ON contact.conversation = repeat_contact.conversation
          AND contact.interaction = repeat_contact.interaction
-        LEFT JOIN about ON about.conversation = later.conversation),
+        WHERE repeat_contact.at_ms >= :from_ms AND repeat_contact.at_ms < :until_ms),
     offer AS (
         SELECT offered_at_ms AS at_ms, conversation.channel AS channels, conversation.queue AS team,
             CASE WHEN offered_to LIKE 'queue:%' THEN substr(offered_to, 7) ELSE conversation.queue END AS asked_team,
-            coalesce(product, '') AS product, handoff.conversation AS conversation, state, missing,
+            {_product("handoff.conversation")} AS product, handoff.conversation AS conversation, state, missing,
             'kinds.' || handoff.kind AS rule
-        FROM handoff JOIN conversation USING (conversation) LEFT JOIN about USING (conversation)),
+        FROM handoff JOIN conversation USING (conversation)
+        WHERE offered_at_ms >= :from_ms AND offered_at_ms < :until_ms),
     -- Conversations that went from one agent to another, and no handoff did it.
     passed AS (
         SELECT changed.at_ms, conversation.channel AS channels, conversation.queue AS team,
-            coalesce(product, '') AS product, conversation.conversation AS conversation, 'others' AS rule
-        FROM (
-            SELECT stream, at_ms, detail AS owner, lag(detail) OVER (PARTITION BY stream ORDER BY seq) AS previous
-            FROM action WHERE kind = 'owner_changed') AS changed
-        JOIN conversation ON conversation.conversation = changed.stream
-        LEFT JOIN about ON about.conversation = changed.stream
-        WHERE changed.owner <> '' AND coalesce(previous, '') NOT IN ('', changed.owner) AND NOT EXISTS (
+            {_product("changed.stream")} AS product, conversation.conversation AS conversation, 'others' AS rule
+        FROM action AS changed JOIN conversation ON conversation.conversation = changed.stream
+        WHERE changed.kind = 'owner_changed' AND changed.at_ms >= :from_ms AND changed.at_ms < :until_ms
+         AND changed.detail <> '' AND coalesce((
+            SELECT previous.detail FROM action AS previous
+            WHERE previous.stream = changed.stream AND previous.seq < changed.seq AND previous.kind = 'owner_changed'
+            ORDER BY previous.seq DESC LIMIT 1), '') NOT IN ('', changed.detail)
+         AND NOT EXISTS (
             SELECT 1 FROM handoff WHERE handoff.conversation = changed.stream
              AND handoff.state = 'accepted' AND handoff.ended_at_ms = changed.at_ms)),
     switched AS (
         SELECT at_ms, from_channel || ' → ' || to_channel AS channels, conversation.queue AS team,
-            coalesce(product, '') AS product, channel_switch.conversation AS conversation, missing_count,
-            'switches' || CASE rule WHEN '' THEN '' ELSE '.' || rule END AS rule
-        FROM channel_switch JOIN conversation USING (conversation) LEFT JOIN about USING (conversation)),
+            {_product("channel_switch.conversation")} AS product, channel_switch.conversation AS conversation,
+            missing_count, 'switches' || CASE rule WHEN '' THEN '' ELSE '.' || rule END AS rule
+        FROM channel_switch JOIN conversation USING (conversation)
+        WHERE at_ms >= :from_ms AND at_ms < :until_ms),
     asked AS (
         SELECT missing_field.at_ms, missing_field.channel, missing_field.channel AS channels,
-            conversation.queue AS team, coalesce(product, '') AS product, conversation.customer AS customer,
-            conversation.conversation, seq, field,
+            conversation.queue AS team, {_product("missing_field.conversation")} AS product,
+            conversation.customer AS customer, conversation.conversation, seq, field,
             'templates[' || template || '].fields[' || field || ']' AS rule
-        FROM missing_field JOIN conversation USING (conversation) LEFT JOIN about USING (conversation)
-        WHERE action IN ('ask_customer', 'ask_agent'))"""
-"""Tables by name that several measures stand on; one that a query does not name costs nothing."""
+        FROM missing_field JOIN conversation USING (conversation)
+        WHERE action IN ('ask_customer', 'ask_agent')
+         AND missing_field.at_ms >= :from_ms AND missing_field.at_ms < :until_ms)"""
+"""Tables by name that several measures stand on; one that a query does not name costs nothing. Each is bounded by the
+time that is asked for, before anything is joined to it: a week's report reads a week's losses."""
 
+_ADDRESS = "substr(identity, length(kind) + 2)"
 _GROUP = "channels || ' | ' || team || ' | ' || product AS place"
 
 MEASURES = (
@@ -106,7 +118,7 @@ MEASURES = (
         "an event was refused, so nobody sees what it said",
         "capture.yaml",
         f"""SELECT quarantine.at_ms, coalesce(line.channel, quarantine.account) AS channels,
-            coalesce(newest.queue, line.queue, '') AS team, coalesce(product, '') AS product,
+            coalesce(newest.queue, line.queue, '') AS team, {_product("newest.conversation")} AS product,
             coalesce(line.channel, quarantine.account) AS place, quarantine AS example,
             CASE WHEN rule LIKE 'capture:%' THEN 'capture.yaml' WHEN code = 4204 THEN 'capture.yaml'
                 WHEN code = 4206 THEN 'identity.yaml' WHEN code = 4209 THEN 'accounts.yaml' ELSE '{SENDER}' END AS file,
@@ -116,8 +128,7 @@ MEASURES = (
                 ELSE coalesce(nullif(rule, ''), 'schema') || CASE field WHEN '' THEN '' ELSE ': ' || field END END
                 AS rule
         FROM quarantine LEFT JOIN line ON line.account = quarantine.account
-        LEFT JOIN newest ON newest.customer = quarantine.stream
-        LEFT JOIN about ON about.conversation = newest.conversation
+        LEFT JOIN conversation AS newest ON newest.conversation = {_newest("quarantine.stream")}
         WHERE replayed_at_ms IS NULL""",
         """SELECT started_at_ms AS at_ms, channel AS place FROM interaction
         UNION ALL SELECT at_ms, coalesce(line.channel, quarantine.account) FROM quarantine LEFT JOIN line
@@ -148,16 +159,18 @@ MEASURES = (
             SELECT correction.at_ms,
                 CASE WHEN earlier_channel IN ('', correction.channel) THEN correction.channel
                 ELSE earlier_channel || ' → ' || correction.channel END AS channels,
-                conversation.queue AS team, coalesce(product, '') AS product, correction.conversation AS example
-            FROM correction JOIN conversation USING (conversation) LEFT JOIN about USING (conversation))""",
+                conversation.queue AS team, {_product("correction.conversation")} AS product,
+                correction.conversation AS example
+            FROM correction JOIN conversation USING (conversation))""",
         f"""SELECT at_ms, {_GROUP} FROM (
             SELECT contact.started_at_ms AS at_ms,
                 CASE WHEN coalesce(before.channel, contact.channel) = contact.channel THEN contact.channel
                 ELSE before.channel || ' → ' || contact.channel END AS channels,
-                conversation.queue AS team, coalesce(product, '') AS product
-            FROM interaction AS contact JOIN conversation USING (conversation) LEFT JOIN about USING (conversation)
+                conversation.queue AS team, {_product("contact.conversation")} AS product
+            FROM interaction AS contact JOIN conversation USING (conversation)
             LEFT JOIN interaction AS before ON before.conversation = contact.conversation
-             AND before.interaction = contact.interaction - 1)""",
+             AND before.interaction = contact.interaction - 1
+            WHERE contact.started_at_ms >= :from_ms AND contact.started_at_ms < :until_ms)""",
     ),
     Measure(
         "handoff_unacknowledged",
@@ -203,11 +216,10 @@ MEASURES = (
         "identity_conflict",
         "an address was claimed for two customers: one of them is not seen whole",
         "identity.yaml",
-        """SELECT action.at_ms, coalesce(newest.channel, '') AS channels, coalesce(newest.queue, '') AS team,
-            coalesce(product, '') AS product, 'all' AS place, action.stream AS example, 'identity.yaml' AS file,
-            'match' AS rule
-        FROM action LEFT JOIN newest ON newest.customer = action.stream
-        LEFT JOIN about ON about.conversation = newest.conversation
+        f"""SELECT action.at_ms, coalesce(newest.channel, '') AS channels, coalesce(newest.queue, '') AS team,
+            {_product("newest.conversation")} AS product, 'all' AS place, action.stream AS example,
+            'identity.yaml' AS file, 'match' AS rule
+        FROM action LEFT JOIN conversation AS newest ON newest.conversation = {_newest("action.stream")}
         WHERE action.kind = 'identity_conflict'""",
         """SELECT linked_at_ms AS at_ms, 'all' AS place FROM identity
         UNION ALL SELECT at_ms, 'all' FROM action WHERE kind = 'identity_conflict'""",
@@ -217,19 +229,21 @@ MEASURES = (
         "one address, such as a number, is two customers by two channels",
         "identity.yaml",
         # The team is that of the newest conversation of any of them.
-        """SELECT at_ms, channels, coalesce(conversation.queue, '') AS team, coalesce(product, '') AS product,
+        f"""SELECT at_ms, channels, coalesce(conversation.queue, '') AS team,
+            {_product("conversation.conversation")} AS product,
             'all' AS place, example, 'identity.yaml' AS file, 'match' AS rule
         FROM (
             SELECT max(linked_at_ms) AS at_ms, group_concat(kind, ' → ') AS channels,
                 min(customer) || ',' || max(customer) AS example,
                 substr(max(printf('%020d', coalesce(opened_at_ms, 0)) || coalesce(conversation, '')), 21) AS last
             FROM (
-                SELECT kind, identity.customer, linked_at_ms, opened_at_ms, conversation,
-                    substr(identity, length(kind) + 2) AS address
-                FROM identity LEFT JOIN newest ON newest.customer = identity.customer ORDER BY linked_at_ms)
-            WHERE address <> '' GROUP BY address HAVING count(DISTINCT customer) > 1) AS double
-        LEFT JOIN conversation ON conversation.conversation = double.last
-        LEFT JOIN about ON about.conversation = double.last""",
+                SELECT kind, identity.customer, linked_at_ms, opened_at_ms, conversation, {_ADDRESS} AS address
+                FROM identity LEFT JOIN conversation ON conversation = {_newest("identity.customer")}
+                WHERE {_ADDRESS} IN (
+                    SELECT {_ADDRESS} FROM identity GROUP BY 1 HAVING min(customer) <> max(customer))
+                ORDER BY linked_at_ms)
+            WHERE address <> '' GROUP BY address) AS double
+        LEFT JOIN conversation ON conversation.conversation = double.last""",
         "SELECT linked_at_ms AS at_ms, 'all' AS place FROM identity",
     ),
 )

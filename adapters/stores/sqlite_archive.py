@@ -160,7 +160,7 @@ class ArchiveReads:
         )
 
     async def losses(self, wanted: Losses) -> list[dict[str, Any]]:
-        """Where context was lost, by group and week; see `archive_losses`. Reads whole tables."""
+        """Where context was lost, by group and week; see `archive_losses`. Takes seconds."""
         return await self._reader().run(connection.read, archive_losses.losses, wanted)
 
     async def loss_lines(self, from_ms: int, until_ms: int, examples: int) -> list[LossLine]:

@@ -8,7 +8,7 @@ import typer
 from msgspec.structs import replace
 
 from orchestrator.cli.exits import Exit, Failure
-from orchestrator.cli.server import Running, Server, find
+from orchestrator.cli.server import TIMEOUT_S, Running, Server, find
 from orchestrator.settings import Settings, SettingsError, load
 
 Url = Annotated[str, typer.Option("--url", help="Address of the server, such as http://127.0.0.1:7100.")]
@@ -52,6 +52,6 @@ def running_of(url: str, token: str, data: Path | None) -> Running:
     return find(url=url, token=token, data=folder)
 
 
-def server_of(url: str, token: str, data: Path | None) -> Server:
+def server_of(url: str, token: str, data: Path | None, *, timeout_s: float = TIMEOUT_S) -> Server:
     """A connection to it."""
-    return Server(running_of(url, token, data))
+    return Server(running_of(url, token, data), timeout_s=timeout_s)

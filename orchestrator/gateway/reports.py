@@ -62,9 +62,9 @@ async def get_context_loss(
         from_ms, until_ms = _week(week)
     here = services_of(request)
     wanted = Wanted(from_ms=from_ms, until_ms=until_ms, channel=channel, team=team, product=product_line)
-    position = await here.history.position()
-    rows = [*await here.history.losses(wanted)]
-    return {"position": position, "rows": rows, "retained": [dict(row) for row in await here.history.retained()]}
+    position = await here.counting.position()
+    rows = [*await here.counting.losses(wanted)]
+    return {"position": position, "rows": rows, "retained": [dict(row) for row in await here.counting.retained()]}
 
 
 @get("/v1/reports/context-loss/findings", guards=[_READERS], tags=["reports"])

@@ -30,6 +30,8 @@ class Services(Struct, kw_only=True, frozen=True):
     archive: Archive
     history: Archive
     """The same over a connection of its own, for reads that take long."""
+    counting: Archive
+    """Over one of its own, too, for reports: nobody's timeline waits until one is counted."""
     identities: Identities
     attachments: AttachmentStore
     erasures: Path

@@ -37,8 +37,8 @@ class GatewayPart:
             self._front.archive,
         )
         # Before the front opens what was given out.
-        history = given.storage.archive_reader()
-        self.report = ReportDesk(history, self._front.journal, self._desk, self._front.intake, now_ms=given.now_ms)
+        history, counting = given.storage.archive_reader(), given.storage.archive_reader()
+        self.report = ReportDesk(counting, self._front.journal, self._desk, self._front.intake, now_ms=given.now_ms)
         self._gateway = Gateway(
             http=msgspec.structs.replace(settings.http, port=self._port.wanted(settings.http.port)),
             limits=settings.limits,
@@ -51,6 +51,7 @@ class GatewayPart:
             webhooks=Path(settings.data) / "webhooks",
             erasures=Path(settings.data) / ERASURES,
             history=history,
+            counting=counting,
             tokens=Tokens(Path(settings.data) / "tokens.json", now_ms=given.now_ms, held=run_tokens(given.run)),
             figures=self._front.figures,
             states=self._front.states,

@@ -1,6 +1,7 @@
 """Where context gets lost: each measure finds what it says, in its group, with examples."""
 
 import re
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,10 @@ import msgspec
 import pytest
 
 from adapters.stores.archive_losses import EXAMPLES_MAX, REPEAT_WITHIN_MS, Wanted
-from adapters.stores.archive_measures import MEASURES
+from adapters.stores.archive_measures import MEASURES, WITH_ALL, Measure
+from adapters.stores.archive_schema import ARCHIVE
 from adapters.stores.memory import MemoryArchive
+from adapters.stores.migrations import migrate
 from protocol import events as ev
 from protocol.entities import Relation, RelationKind, Tag
 from protocol.handoffs import HandoffPackage
@@ -280,3 +283,16 @@ def test_every_measure_says_what_it_means_and_what_mends_it(measure: Any) -> Non
     assert measure.mend.endswith(".yaml")
     page = (Path(__file__).parents[3] / "docs" / "operations.md").read_text()
     assert re.search(rf"^\| `{measure.name}` \| .* \| `{measure.mend}` \|$", page, re.MULTILINE)
+
+
+@pytest.mark.parametrize("measure", MEASURES, ids=[measure.name for measure in MEASURES])
+def test_events_are_not_read_whole(measure: Measure) -> None:
+    """They are most of an archive's bytes, and a report is of a week."""
+    db = sqlite3.connect(":memory:")
+    migrate(db, ARCHIVE)
+    bounds = {"from_ms": 1, "until_ms": 2, "repeat_within_ms": REPEAT_WITHIN_MS}
+    for sql in (measure.sql, measure.occasions):
+        plan = db.execute(f"EXPLAIN QUERY PLAN WITH {WITH_ALL}, asked_for AS ({sql}) SELECT * FROM asked_for", bounds)
+        steps = [step for *_, step in plan]
+        assert "SCAN event" not in steps, steps
+    db.close()
