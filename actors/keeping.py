@@ -5,8 +5,10 @@ import msgspec
 from actors.decision import Decision, before, keyed, repeat
 from actors.journey import Journey
 from actors.policy import Policy
+from actors.tagging import tags_of
 from protocol.errors import Code, Refusal
 from protocol.events import InputQuarantined, Once
+from protocol.inbound import InboundEvent
 from protocol.links import Input, Quarantine
 
 
@@ -26,6 +28,7 @@ def quarantine(state: Journey, given: Quarantine, policy: Policy, now_ms: int) -
         raw=given.raw,
         received_ms=now_ms,
         rule="schema",
+        product_line=_product_line(given.event, policy),
     )
     return Decision([(state.customer, quarantined)], status="quarantined")
 
@@ -59,5 +62,12 @@ def keep(state: Journey, given: Input, why: tuple[int, str, str], rule: str, pol
         raw=given.raw or msgspec.json.encode(given.event),
         received_ms=now_ms,
         rule=rule,
+        product_line=_product_line(given.event, policy),
     )
     return keyed(Decision([(state.customer, quarantined)], status="quarantined", why=why), once, state, policy)
+
+
+def _product_line(event: InboundEvent | None, policy: Policy) -> str:
+    """For the report: what is refused has no interaction that could say it."""
+    found = tags_of(event, policy.taxonomy).product_line if event is not None else None
+    return found.value if found is not None else ""

@@ -303,6 +303,7 @@ def quarantine_row(at: Place, event: ev.InputQuarantined) -> Patch:
         received_ms=capped(event.received_ms),
         at_ms=event.at_ms,
         rule=event.rule,
+        product_line=event.product_line,
         policy=event.policy,
         replaying_at_ms=None,
         edited=None,

@@ -148,8 +148,11 @@ class Intake:
             raise outcome
         return outcome
 
-    async def quarantine(self, *, account: str, source: str, id: str, refusal: Refusal, raw: bytes) -> Answered:
-        """Keeps an input that was refused, under its account, and returns when that is committed."""
+    async def quarantine(
+        self, *, account: str, source: str, id: str, refusal: Refusal, raw: bytes, event: InboundEvent | None = None
+    ) -> Answered:
+        """Keeps an input that was refused, under its account, and returns when that is committed. `event`: what it is,
+        where it could be read."""
         self.check_writing(id)
         customer = f"account:{account}"
         key, digest = once_key(account, source, id), _digest(raw)
@@ -157,7 +160,7 @@ class Intake:
         def make(ref: int) -> AnyToCell:
             return Quarantine(
                 ref, customer, account, source, id, refusal.code, refusal.field, refusal.message, raw,
-                key ^ digest, digest,
+                key ^ digest, digest, event,
             )  # fmt: skip
 
         return _answer(await self._cells.call(customer, make), id)

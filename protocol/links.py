@@ -80,6 +80,8 @@ class Quarantine(Link, frozen=True, tag=2):
     raw: bytes
     key: int
     digest: int
+    event: InboundEvent | None = None
+    """What it is, where it could be read as one: what it is about is looked for in it."""
 
 
 class Ask(Link, frozen=True, tag=3):

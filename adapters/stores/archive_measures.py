@@ -118,7 +118,8 @@ MEASURES = (
         "an event was refused, so nobody sees what it said",
         "capture.yaml",
         f"""SELECT quarantine.at_ms, coalesce(line.channel, quarantine.account) AS channels,
-            coalesce(newest.queue, line.queue, '') AS team, {_product("newest.conversation")} AS product,
+            coalesce(newest.queue, line.queue, '') AS team,
+            coalesce(nullif(quarantine.product_line, ''), {_product("newest.conversation")}) AS product,
             coalesce(line.channel, quarantine.account) AS place, quarantine AS example,
             CASE WHEN rule LIKE 'capture:%' THEN 'capture.yaml' WHEN code = 4204 THEN 'capture.yaml'
                 WHEN code = 4206 THEN 'identity.yaml' WHEN code = 4209 THEN 'accounts.yaml' ELSE '{SENDER}' END AS file,

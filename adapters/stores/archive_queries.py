@@ -178,7 +178,8 @@ def quarantine(
     if waiting:
         selected.append("replayed_at_ms IS NULL")
     sql = f"""
-        SELECT quarantine, stream, account, source, id, code, field, rule, policy, reason, length(raw) AS raw_bytes,
+        SELECT quarantine, stream, account, source, id, code, field, rule, policy, reason, product_line,
+            length(raw) AS raw_bytes,
                received_ms, at_ms, replaying_at_ms, replayed_at_ms, replayed_stream, position
         FROM quarantine
         WHERE {" AND ".join(selected)}

@@ -620,8 +620,9 @@ _MERGES = (
     "CREATE INDEX customer_by_merge ON customer (merged_into) WHERE merged_into <> ''",
 )
 
-_ASKED = (
-    # For the report on lost context: `event` is by far the largest table, and few of its rows are these.
+_LOSSES = (
+    "ALTER TABLE quarantine ADD COLUMN product_line TEXT NOT NULL DEFAULT ''",
+    # `event` is by far the largest table, and few of its rows are these.
     "CREATE INDEX event_missing ON event (at_ms) WHERE type = 'FieldMissing'",
 )
 
@@ -642,6 +643,6 @@ ARCHIVE = Schema(
         _CARRIED,
         _KNOWN,
         _MERGES,
-        _ASKED,
+        _LOSSES,
     ),
 )

@@ -125,7 +125,9 @@ class Intake(Protocol):
         """The same, awaited. Raises `Refusal`."""
         ...
 
-    async def quarantine(self, *, account: str, source: str, id: str, refusal: Refusal, raw: bytes) -> Answered:
+    async def quarantine(
+        self, *, account: str, source: str, id: str, refusal: Refusal, raw: bytes, event: InboundEvent | None = None
+    ) -> Answered:
         """Keeps an input that the gateway's own checks refused. Raises `Refusal`."""
         ...
 

@@ -114,12 +114,14 @@ class _Posted:
         self._raw = event.kept()
         self._source = event.source
         self._account = ""
+        self._event: InboundEvent | None = None
         self._outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         try:
             account = _account(here, token, event)
             self._account = account.name
             here.intake.check_writing(event.id)
-            here.intake.take(self._inbound(event, account), self._done, raw=self._raw)
+            self._event = self._inbound(event, account)
+            here.intake.take(self._event, self._done, raw=self._raw)
         except Refusal as refusal:
             self._done(refusal)
 
@@ -152,7 +154,12 @@ class _Posted:
             self._here.metrics.events.labels("refused", self._account).inc()
             raise refusal
         kept = await self._here.intake.quarantine(
-            account=self._account, source=self._source, id=self.id, refusal=refusal, raw=self._raw
+            account=self._account,
+            source=self._source,
+            id=self.id,
+            refusal=refusal,
+            raw=self._raw,
+            event=self._event,
         )
         self._here.metrics.refused(refusal.code, "http")
         return _event_answer(self.id, kept, refusal)

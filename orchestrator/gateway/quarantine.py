@@ -39,7 +39,12 @@ kept by the cell already."""
 async def keep(intake: Intake, event: InboundEvent, refusal: Refusal) -> Answered:
     """Puts an event that the intake refused into its account's quarantine, as it came. Raises `Refusal`."""
     return await intake.quarantine(
-        account=event.account, source=event.source, id=event.id, refusal=refusal, raw=msgspec.json.encode(event)
+        account=event.account,
+        source=event.source,
+        id=event.id,
+        refusal=refusal,
+        raw=msgspec.json.encode(event),
+        event=event,
     )
 
 

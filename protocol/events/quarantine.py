@@ -18,6 +18,8 @@ class InputQuarantined(Event, kw_only=True, frozen=True, tag="InputQuarantined")
     received_ms: int = 0
     rule: str = ""
     """What refused it: `schema`, `once`, or `capture:<template>`, which `policy` has."""
+    product_line: str = ""
+    """What it is about, where the taxonomy finds that in it."""
 
 
 class QuarantineReplayed(Event, kw_only=True, frozen=True, tag="QuarantineReplayed"):

@@ -12,6 +12,7 @@ import pytest
 
 from actors.policy import Policy
 from actors.rules.capture import CaptureRules, Field, Template, Who
+from actors.rules.taxonomy import NO_TAXONOMY, Label, Tagger, Taxonomy
 from orchestrator.gateway import replaying
 from orchestrator.inprocess import InProcess, in_process
 from orchestrator.parts import cell, front
@@ -86,9 +87,9 @@ class Policies:
     def __init__(self) -> None:
         self.now = Policy(version=1)
 
-    def write(self, version: int, capture: CaptureRules) -> None:
+    def write(self, version: int, capture: CaptureRules, taxonomy: Taxonomy = NO_TAXONOMY) -> None:
         """Another version."""
-        self.now = Policy(version=version, capture=capture)
+        self.now = Policy(version=version, capture=capture, taxonomy=taxonomy)
 
 
 @pytest.fixture
@@ -191,6 +192,19 @@ async def test_an_event_of_nobody_waits_until_someone_says_whose_it_is(tmp_path:
         second = await server.say("me again", identities="")
         customer = journey["customer"]
         assert (await server.replay(second["quarantine"], customer=customer))["stream"] == replayed["stream"]
+
+
+async def test_what_is_refused_is_about_something_all_the_same(tmp_path: Path, policies: Policies) -> None:
+    """The taxonomy says of which product line, whoever refused it: the template, or the door. The report has it."""
+    cars = Taxonomy(product_lines={"motor": Label(taggers=(Tagger(words=("car",)),))})
+    policies.write(3, template("quarantine"), taxonomy=cars)
+    async with serving(tmp_path) as server:
+        for identities, text in (("user:1", "my car"), ("", "a car"), ("pidgeon:1", "the car"), ("", "the boat")):
+            assert (await server.say(text, identities=identities))["status"] == "quarantined"
+        rows = await server.get("/v1/quarantine")
+        assert sorted(row["product_line"] for row in rows) == ["", "motor", "motor", "motor"]
+        report = await server.get("/v1/reports/context-loss?product_line=motor")
+        assert sum(row["count"] for row in report["rows"] if row["measure"] == "quarantined") == 3
 
 
 async def test_whose_an_event_is_may_stand_in_it(tmp_path: Path, policies: Policies) -> None:

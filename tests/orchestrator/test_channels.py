@@ -62,7 +62,9 @@ class FakeIntake:
         self.events.append(event)
         return ANSWERED
 
-    async def quarantine(self, *, account: str, source: str, id: str, refusal: Refusal, raw: bytes) -> Answered:
+    async def quarantine(
+        self, *, account: str, source: str, id: str, refusal: Refusal, raw: bytes, event: InboundEvent | None = None
+    ) -> Answered:
         raise AssertionError("nothing here is refused")
 
 

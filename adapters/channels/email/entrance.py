@@ -45,7 +45,9 @@ class MailIntake(Protocol):
     async def submit(self, event: InboundEvent, *, raw: bytes = b"") -> Answered:
         """Returns after the commit. Raises `Refusal`."""
 
-    async def quarantine(self, *, account: str, source: str, id: str, refusal: Refusal, raw: bytes) -> Answered:
+    async def quarantine(
+        self, *, account: str, source: str, id: str, refusal: Refusal, raw: bytes, event: InboundEvent | None = None
+    ) -> Answered:
         """Returns after the commit. Raises `Refusal`."""
 
 
@@ -182,7 +184,8 @@ class Entrance:
         except Refusal as refusal:
             if refusal.retryable:
                 raise
-            return await self._quarantine(mailbox, mail.event.id, refusal, msgspec.json.encode(mail.event))
+            kept = msgspec.json.encode(mail.event)
+            return await self._quarantine(mailbox, mail.event.id, refusal, kept, mail.event)
         if answer.status == "quarantined":
             return self._held(mailbox, kept_because(answer.why, mail.event.id))
         self._count("taken")
@@ -198,9 +201,13 @@ class Entrance:
             attachments=self._attachments,
         )
 
-    async def _quarantine(self, mailbox: Mailbox, id: str, refusal: Refusal, kept: bytes) -> str:
+    async def _quarantine(
+        self, mailbox: Mailbox, id: str, refusal: Refusal, kept: bytes, event: InboundEvent | None = None
+    ) -> str:
         source = inbound.source_of(mailbox.account)
-        await self._intake.quarantine(account=mailbox.account, source=source, id=id, refusal=refusal, raw=kept)
+        await self._intake.quarantine(
+            account=mailbox.account, source=source, id=id, refusal=refusal, raw=kept, event=event
+        )
         return self._held(mailbox, refusal)
 
     def _held(self, mailbox: Mailbox, refusal: Refusal) -> str:

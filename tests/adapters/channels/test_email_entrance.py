@@ -50,7 +50,9 @@ class FakeIntake:
         self.events.append(event)
         return Answered(1, self.status, "cu1-1", 1, 7)
 
-    async def quarantine(self, *, account: str, source: str, id: str, refusal: Refusal, raw: bytes) -> Answered:
+    async def quarantine(
+        self, *, account: str, source: str, id: str, refusal: Refusal, raw: bytes, event: InboundEvent | None = None
+    ) -> Answered:
         if self.refusals:
             raise self.refusals.pop(0)
         self.quarantined.append({"account": account, "source": source, "id": id, "code": refusal.code, "raw": raw})

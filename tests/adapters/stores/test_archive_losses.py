@@ -70,6 +70,15 @@ async def test_quarantined_events_are_counted_until_they_are_replayed() -> None:
     assert (mail["channels"], mail["count"], mail["mend"]) == ("mail", 1, "sender")
 
 
+async def test_a_refused_event_is_of_the_product_line_that_it_speaks_of() -> None:
+    """Though nobody knows whose it is; else of that which the customer's newest conversation is about."""
+    story = Story()
+    stream, event = refused(1)
+    story.unit(stream, (stream, msgspec.structs.replace(event, product_line="motor")), refused(2))
+    motor, other = sorted(await lost(story), key=lambda row: row["product"], reverse=True)
+    assert [(motor["product"], motor["count"]), (other["product"], other["count"])] == [("motor", 1), ("", 1)]
+
+
 @pytest.mark.parametrize(
     ("code", "field", "rule", "mend", "pointed"),
     [

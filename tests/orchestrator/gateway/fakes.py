@@ -228,7 +228,9 @@ class FakeIntake:
             raise outcome
         return outcome
 
-    async def quarantine(self, *, account: str, source: str, id: str, refusal: Refusal, raw: bytes) -> Answered:
+    async def quarantine(
+        self, *, account: str, source: str, id: str, refusal: Refusal, raw: bytes, event: InboundEvent | None = None
+    ) -> Answered:
         self.quarantined.append((account, source, id, refusal, raw))
         return Answered(0, "quarantined", f"account:{account}", len(self.quarantined), 100 + len(self.quarantined))
 
