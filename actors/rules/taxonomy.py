@@ -101,6 +101,14 @@ def _wrong(tagger: Tagger) -> Iterator[tuple[tuple[str, ...], str]]:
         yield ("values",), "values of which property? write property: ... beside it"
     if tagger.rule:
         try:
-            Expression(tagger.rule, NAMES)
+            answer = Expression(tagger.rule, NAMES).value(_NOTHING)
         except ExpressionError as exc:
             yield ("rule",), str(exc)
+        else:
+            if answer is not None and not isinstance(answer, bool):
+                yield ("rule",), f"a rule asks something that is so or not, such as {_ASKED}"
+
+
+_NOTHING = {name: {} if name == "properties" else "" for name in NAMES}
+"""A contact that says nothing: what a rule comes to then shows whether it is a question."""
+_ASKED = 'subject.contains("urgent")'

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from actors.policy import ChannelRules, Policy
+from actors.rules.retention import HOUR_MS
 from orchestrator.bundles.reading import Texts, Wrong, read
 from protocol.errors import ThroughlineError
 
@@ -84,6 +85,8 @@ def _faults(policy: Policy, given: SetUp, said: Texts, broken: set[str]) -> Iter
         for name in policy.queues:
             if name not in accounts:
                 yield ("queues", name), f"there is no account {name}: {_known(accounts)}"
+    if policy.once_keys_ms < HOUR_MS and "once_keys_ms" in said.fields:
+        yield ("once_keys",), "sources send again for hours: write 1h or more, or their repeats count twice"
     for subject, rules in said.fields.items():
         if not (broken & NAMED) - {subject}:
             yield from _own_faults(subject, rules, policy)

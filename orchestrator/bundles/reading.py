@@ -20,6 +20,7 @@ from msgspec import Struct
 
 from actors.policy import Policy
 from orchestrator.bundles.kinds import kind_of
+from orchestrator.bundles.unreadable import in_words
 from orchestrator.bundles.values import ABSENT, Reader
 
 GENERAL = "general.yaml"
@@ -100,9 +101,7 @@ def _composed(file: str, text: str, said: Texts) -> yaml.Node | None:
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as exc:
-        line = exc.problem_mark.line + 1 if exc.problem_mark else 1
-        words = f"this is not YAML: {exc.problem or 'it cannot be read'}; look at the indentation, colons and quotes"
-        said.wrong.append(Wrong(file, line, words))
+        said.wrong.append(Wrong(file, *in_words(exc)))
         return None
     except (yaml.YAMLError, RecursionError) as exc:
         said.wrong.append(Wrong(file, 1, f"this is not YAML that can be read: {type(exc).__name__}"))

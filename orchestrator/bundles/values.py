@@ -300,11 +300,27 @@ def _line(node: yaml.Node) -> int:
 
 
 def _line_said(node: yaml.Node, words: str) -> int:
-    """The line of the key that words on a whole struct begin with; where they begin otherwise, the struct's."""
+    """Of words on a whole struct: the line of what they quote, below the key that they begin with; else of that key.
+    Where they begin otherwise, the struct's."""
     first = words.split(maxsplit=1)[0].rstrip(":") if words else ""
     pairs = node.value if isinstance(node, yaml.MappingNode) else []
-    return next((_line(key) for key, _ in pairs if key.value == first), _line(node))
+    for key, value in pairs:
+        if key.value == first:
+            quoted = _QUOTED.search(words)
+            return (_scalar_line(value, quoted[1]) if quoted else 0) or _line(key)
+    return _line(node)
 
 
 def _line_of_key(node: yaml.MappingNode, key: str) -> int:
     return next(_line(each) for each, _ in node.value if each.value == key)
+
+
+_QUOTED = re.compile(r"'([^']+)'")
+
+
+def _scalar_line(node: yaml.Node, text: str) -> int:
+    """The first line below where a key or value is that text; 0 where none is."""
+    if isinstance(node, yaml.ScalarNode):
+        return _line(node) if node.value == text else 0
+    held = [each for pair in node.value for each in (pair if isinstance(pair, tuple) else (pair,))]
+    return next((line for each in held if (line := _scalar_line(each, text))), 0)

@@ -157,7 +157,73 @@ TABLE: list[tuple[str, dict[str, str], list[str]]] = [
     (
         "it is not YAML",
         {"general": "queue_default: bills\n  attempts_max: 3\n"},
-        ["general.yaml:2: this is not YAML: mapping values are not allowed here; look at the indentation"],
+        ["general.yaml:2: this cannot be read: here or in a line above a space is missing behind a colon"],
+    ),
+    (
+        "a space behind the colon is missing",
+        {"general": "attempts_max: 3\nqueue_default:bills\n"},
+        ["general.yaml:2: this cannot be read: a key needs a colon and a space behind it"],
+    ),
+    (
+        "a space behind the first colon is missing",
+        {"general": "queue_default:bills\n# How often\nattempts_max: 3\n"},
+        ["general.yaml:3: this cannot be read: a line above is no key and value"],
+    ),
+    (
+        "a line is indented by a tab",
+        {"channels": "sms:\n\trest_after: 3h\n"},
+        ["channels.yaml:2: this cannot be read: here stands a tab: indent with spaces"],
+    ),
+    (
+        "a line stands in no column",
+        {"channels": "sms:\n    uncertain: hold\n  rest_after: 3h\n"},
+        ["channels.yaml:3: this cannot be read: this line stands in no column of the lines above"],
+    ),
+    (
+        "a pattern stands in double quotes",
+        {"capture": 'templates:\n  - channel: chat\n    fields: [{name: a, pattern: "\\d{8}"}]\n'},
+        ["capture.yaml:3: this cannot be read: a backslash in double quotes: write a pattern in single quotes"],
+    ),
+    (
+        "a list is not closed",
+        {"report": "at: 07:00\ndays: [monday\nwindow: 7 days\n"},
+        ["report.yaml:2: this cannot be read: a list begins here that is not closed"],
+    ),
+    (
+        "a quote is not closed",
+        {"general": 'attempts_max: 3\nqueue_default: "bills\n'},
+        ["general.yaml:2: this cannot be read: a quote opens here and is not closed"],
+    ),
+    (
+        "a star begins a value",
+        {"identity": "shared:\n  - *@example.org\n"},
+        ["identity.yaml:2: this cannot be read: a value that begins with * or & stands in quotes"],
+    ),
+    (
+        "a time of day is in other words",
+        {"report": "days: [monday]\nat: 7am\n"},
+        ["report.yaml:2: at: '7am' does not fit: write a time of day as 07:00 or 16:30"],
+    ),
+    (
+        "repeats would count twice",
+        {"general": "once_keys: 0\n"},
+        ["general.yaml:1: once_keys: sources send again for hours: write 1h or more"],
+    ),
+    (
+        "what a subject says of itself is told where it stands",
+        {
+            "identity": "shared_after: 3\nshared:\n  - tel:+44207*\n  - '+44306'\n",
+            "context": "carries:\n  sms: [normal]\nswitches:\n  sms to phone: {}\n  any too phone: {}\n",
+        },
+        [
+            "context.yaml:5: context: switches: write 'any too phone'",
+            "identity.yaml:4: identity: shared: write '+44306'",
+        ],
+    ),
+    (
+        "a rule is no question",
+        {"taxonomy": "topics:\n  bill:\n    taggers:\n      - rule: subject\n"},
+        ["taxonomy.yaml:4: topics.bill.taggers.1.rule: a rule asks something that is so or not, such as"],
     ),
     (
         "it holds itself",

@@ -1,0 +1,43 @@
+"""Unreadable: what YAML's parser complains of, as an owner of the rules would say it, and in which line to look.
+
+The parser names the place where it gave up; where it also says what it was reading, the mistake is there.
+"""
+
+import re
+
+import yaml
+
+_BEGAN, _ENDED = True, False
+"""The line where what the parser was reading began, or that where it gave up."""
+_WORDS: tuple[tuple[str, bool, str], ...] = (
+    ("mapping values are not allowed", _ENDED, "here or in a line above a space is missing behind a colon, or the "
+     "line is indented otherwise than its neighbours; a value that has a colon in it stands in quotes"),
+    ("'<document start>'", _ENDED, "a line above is no key and value: write `key: value`, with a space between"),
+    ("could not find expected ':'", _BEGAN, "a key needs a colon and a space behind it: write `key: value`"),
+    (r"character '\\t' that cannot start", _ENDED, "here stands a tab: indent with spaces"),
+    ("expected <block end>", _ENDED, "this line stands in no column of the lines above: indent it exactly as those it "
+     "belongs to, with the same number of spaces; text behind a closing quote needs a comma or a remark's #"),
+    ("unknown escape character", _ENDED, r"a backslash in double quotes: write a pattern in single quotes, as '\d{8}'"),
+    ("expected ',' or ']'", _BEGAN, "a list begins here that is not closed, or lacks a comma or a quote: write "
+     "[one, two]"),
+    ("expected ',' or '}'", _BEGAN, "a brace opens here that is not closed, or lacks a comma: write {one: 1, two: 2}"),
+    ("unexpected end of stream", _BEGAN, "a quote opens here and is not closed"),
+    ("cannot start any token", _ENDED, "a value may not begin with this sign: put it in quotes"),
+    ("expected alphabetic or numeric character|undefined alias", _ENDED, "a value that begins with * or & stands in "
+     "quotes: write \"*…\""),
+)  # fmt: skip
+
+
+def in_words(fault: yaml.MarkedYAMLError) -> tuple[int, str]:
+    """The line, from 1, and what to write instead."""
+    problem = fault.problem or ""
+    for pattern, began, words in _WORDS:
+        if re.search(pattern, problem):
+            return _line(fault, began=began), f"this cannot be read: {words}"
+    words = f"this is not YAML: {problem or 'it cannot be read'}; look at the indentation, colons and quotes"
+    return _line(fault), words
+
+
+def _line(fault: yaml.MarkedYAMLError, *, began: bool = False) -> int:
+    mark = (fault.context_mark if began else None) or fault.problem_mark
+    return int(mark.line) + 1 if mark else 1
