@@ -13,6 +13,7 @@ from msgspec import Struct
 from actors.policy import ChannelRules, Policy
 from actors.rules.retention import HOUR_MS
 from orchestrator.bundles.reading import Texts, Wrong, read
+from orchestrator.bundles.remarks import remarks
 from protocol.errors import ThroughlineError
 
 Fault = tuple[tuple[str, ...], str]
@@ -24,10 +25,11 @@ NAMED = frozenset({"taxonomy"})
 
 
 class Made(Struct, frozen=True):
-    """A whole policy, or all that is wrong; never both."""
+    """A whole policy, or all that is wrong; never both. With a policy, what in it looks mistyped."""
 
     policy: Policy | None
     wrong: list[Wrong]
+    remarks: list[Wrong] = []
 
 
 class SetUp(Struct, frozen=True):
@@ -48,7 +50,7 @@ def make(files: Mapping[str, str], given: SetUp) -> Made:
     ]
     if said.wrong or wrong:
         return Made(None, sorted([*said.wrong, *wrong]))
-    return Made(_completed(policy, given), [])
+    return Made(_completed(policy, given), [], remarks(policy, said, _channels(policy, given)))
 
 
 def _completed(policy: Policy, given: SetUp) -> Policy:

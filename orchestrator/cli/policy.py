@@ -12,7 +12,7 @@ from orchestrator.cli.output import console, errors, print_fields, print_json, p
 
 if TYPE_CHECKING:
     from orchestrator.bundles.making import Made
-    from orchestrator.bundles.reading import Texts
+    from orchestrator.bundles.reading import Wrong
 
 app = typer.Typer(help="Check, compare and apply the rules in a folder; look back and go back.", no_args_is_help=True)
 
@@ -58,23 +58,29 @@ def check(
     from orchestrator.bundles.reading import read
 
     files, wrong = _read(folder)
+    remarks: list[dict[str, Any]] = []
     if wrong:
         # What the others say of these cannot be known; how they are written can.
-        wrong = sorted([*wrong, *_as_rows(read(files))], key=lambda row: (row["file"], row["line"]))
+        wrong = sorted([*wrong, *_as_rows(read(files).wrong)], key=lambda row: (row["file"], row["line"]))
     else:
         try:
             with server_of(url, token, data) as server:
-                wrong = server.post("/v1/policy/check", {"files": files})["wrong"]
+                answer = server.post("/v1/policy/check", {"files": files})
+                wrong, remarks = answer["wrong"], answer.get("remarks", [])
         except Failure as failure:
             if failure.exit_code is not Exit.UNREACHABLE:
                 raise
             errors().print(f"No server runs here: checked {_by_which(settings)}.", style="dim")
-            wrong = _as_rows(_make(files, settings))
+            made = _make(files, settings)
+            wrong, remarks = _as_rows(made.wrong), _as_rows(made.remarks)
     _show_wrong(wrong, as_json=as_json)
     if as_json:
-        print_json({"valid": True, "wrong": []})
-    else:
-        console().print(Text(f"{folder}: {len(files)} files, nothing is wrong."))
+        print_json({"valid": True, "wrong": [], "remarks": remarks})
+        return
+    console().print(Text(f"{folder}: {len(files)} files, nothing is wrong."))
+    if remarks:
+        console().print(Text("Was this meant?"))
+        print_table([{"where": _where(each), **each} for each in remarks], WRONG_COLUMNS, empty="")
 
 
 @app.command("diff", epilog="Example: throughline policy diff policy")
@@ -190,7 +196,7 @@ def _read(folder: Path) -> tuple[dict[str, str], list[dict[str, Any]]]:
         files, wrong = read_folder(folder)
     except BundleError as exc:
         raise Failure(Exit.USAGE, str(exc)) from exc
-    return files, [{"file": each.file, "line": each.line, "text": each.text} for each in wrong]
+    return files, _as_rows(wrong)
 
 
 def _right(folder: Path, *, as_json: bool) -> dict[str, str]:
@@ -212,7 +218,7 @@ def _differences(
     from orchestrator.bundles.differences import differences
 
     made = [_make(files, settings) for files in (old, new)]
-    _show_wrong([row for each in made for row in _as_rows(each)], as_json=as_json)
+    _show_wrong([row for each in made for row in _as_rows(each.wrong)], as_json=as_json)
     before, after = (each.policy for each in made)
     assert before is not None
     assert after is not None
@@ -229,8 +235,8 @@ def _by_which(settings: Path | None) -> str:
     return f"{said}; its accounts are {accounts}"
 
 
-def _as_rows(made: "Made | Texts") -> list[dict[str, Any]]:
-    return [{"file": wrong.file, "line": wrong.line, "text": wrong.text} for wrong in made.wrong]
+def _as_rows(said: "list[Wrong]") -> list[dict[str, Any]]:
+    return [{"file": each.file, "line": each.line, "text": each.text} for each in said]
 
 
 def _show_wrong(wrong: list[dict[str, Any]], *, as_json: bool) -> None:

@@ -44,10 +44,12 @@ class Return(Struct, kw_only=True, frozen=True):
 
 
 class CheckAnswer(Struct, kw_only=True, frozen=True):
-    """Whether a bundle could be applied; else everything that is wrong with it."""
+    """Whether a bundle could be applied; else everything that is wrong with it. `remarks`: what could be, and looks
+    mistyped."""
 
     valid: bool
     wrong: list[Wrong] = []
+    remarks: list[Wrong] = []
 
 
 class PolicyAnswer(Struct, kw_only=True, frozen=True):
@@ -96,7 +98,7 @@ async def get_policy_version(request: HttpRequest, version: FromPath[int]) -> Ve
 async def post_policy_check(request: HttpRequest, data: JSONBody[Bundle]) -> CheckAnswer:
     """Says everything that is wrong with a bundle, by file and line, with what to write instead. Changes nothing."""
     made = await _desk(request).check(data.files)
-    return CheckAnswer(valid=not made.wrong, wrong=made.wrong)
+    return CheckAnswer(valid=not made.wrong, wrong=made.wrong, remarks=made.remarks)
 
 
 @post("/v1/policy/diff", guards=[_READERS], status_code=200, tags=["policy"])

@@ -290,11 +290,11 @@ async def test_the_command_line(
 
     bundle = tmp_path / "bundle"
     assert "general.yaml" in (await run("init", str(bundle), "--from", "utility"))["files"]
-    assert await run("check", str(bundle)) == {"valid": True, "wrong": []}
+    assert await run("check", str(bundle)) == {"valid": True, "wrong": [], "remarks": []}
     async with server(tmp_path) as here:
         monkeypatch.setenv("THROUGHLINE_URL", here.url)
         monkeypatch.setenv("THROUGHLINE_TOKEN", here.tokens["operator"])
-        assert await run("check", str(bundle)) == {"valid": True, "wrong": []}
+        assert await run("check", str(bundle)) == {"valid": True, "wrong": [], "remarks": []}
         rules = [row["rule"] for row in await run("diff", str(bundle))]
         assert "general.yaml: queue_default" in rules
         assert (await run("apply", str(bundle), "--note", "begin"))["version"] == 2
