@@ -31,7 +31,7 @@ class Losses(Struct, kw_only=True, frozen=True):
 
     async def play(self, conversation: str) -> None:
         """All three. The conversation is the agent's before and after."""
-        self.screen.scene("What gets lost: by whom it was, who the customer is, what the next team was to know")
+        self.screen.scene("What gets lost: whose words, who the customer is, what a team has to know")
         await self.no_identity()
         await self.another_door()
         await self.no_answer(conversation)
