@@ -6,7 +6,6 @@ from litestar import Litestar, Response
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
 from orchestrator.gateway import (
@@ -27,6 +26,7 @@ from orchestrator.gateway import (
 )
 from orchestrator.gateway.access import SIGNED
 from orchestrator.gateway.answers import ErrorAnswer, error_answer, error_status
+from orchestrator.gateway.described import Described
 from orchestrator.gateway.failures import failed
 from orchestrator.gateway.services import HttpRequest, Services, services_of
 from protocol.errors import Code, Refusal
@@ -81,7 +81,7 @@ def application(services: Services, *, body_bytes_max: int, version: str) -> Lit
             version=version,
             description="Events in, context and history out. Errors have the shape ErrorAnswer.",
             path="/",
-            render_plugins=[JsonRenderPlugin(path="/openapi.json")],
+            render_plugins=[Described(path="/openapi.json")],
             use_handler_docstrings=True,
             components=Components(security_schemes={"token": SecurityScheme(type="http", scheme="bearer")}),
             security=[{"token": []}],

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from litestar import Response, post
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Example, OpenAPIMediaType, Operation, RequestBody, Schema
 from litestar.openapi.spec.enums import OpenAPIType
 
@@ -62,7 +63,21 @@ class _Posting(Operation):
         self.request_body = RequestBody(content=content, required=True, description="CloudEvents 1.0")
 
 
-@post("/v1/events", guards=[needs("gateway")], operation_class=_Posting, status_code=200, tags=["events"])
+@post(
+    "/v1/events",
+    guards=[needs("gateway")],
+    operation_class=_Posting,
+    status_code=200,
+    responses={
+        202: ResponseSpec(
+            EventAnswer, description="Quarantined: taken and kept, with the reason.", generate_examples=False
+        ),
+        207: ResponseSpec(
+            list[EventAnswer], description="A batch in which not all are committed.", generate_examples=False
+        ),
+    },
+    tags=["events"],
+)
 async def post_events(request: HttpRequest) -> Response[EventAnswer | list[EventAnswer]]:
     """Takes CloudEvents: structured, binary or batched.
 

@@ -741,6 +741,25 @@ async def test_openapi_describes_every_path(running: Running) -> None:
     posting = document["paths"]["/v1/events"]["post"]
     assert "application/cloudevents-batch+json" in posting["requestBody"]["content"]
     assert posting["description"].startswith("Takes CloudEvents")
+    assert set(posting["responses"]) == {"200", "202", "207", "default"}
+
+
+async def test_openapi_describes_what_is_answered(running: Running) -> None:
+    """Clients are generated from it: the shape of a refusal, which paths want no token, unions."""
+    async with running.http("reader") as http:
+        document = (await http.get("/openapi.json")).json()
+        refused = (await http.get("/v1/conversations", params={"limit": "many"})).json()
+    schemas = document["components"]["schemas"]
+    assert set(refused) == set(schemas["ErrorAnswer"]["properties"])
+    for path, methods in document["paths"].items():
+        for operation in methods.values():
+            answer = operation["responses"]["default"]["content"]["application/json"]["schema"]
+            assert answer == {"$ref": "#/components/schemas/ErrorAnswer"}
+            assert "400" not in operation["responses"]
+            open_ = path in ("/healthz", "/readyz", "/webhooks/{account}")
+            assert operation.get("security", document["security"]) == ([] if open_ else [{"token": []}])
+    assert "oneOf" not in json.dumps(document)
+    assert {"type": "number"} in schemas["ContextItem"]["properties"]["value"]["anyOf"]
 
 
 # Feed
