@@ -14,7 +14,21 @@ from orchestrator.client import GatewayClient
 from protocol.codec import Codec
 from protocol.entities import ConversationSummary, ConversationView, Status
 from protocol.events import AnyEvent, NoteAdded
-from protocol.frames import Frame, Heads, Hello, Inbox, Limits, Pong, Position, Resync, Snapshot, Update, Watch, Welcome
+from protocol.frames import (
+    Error,
+    Frame,
+    Heads,
+    Hello,
+    Inbox,
+    Limits,
+    Pong,
+    Position,
+    Resync,
+    Snapshot,
+    Update,
+    Watch,
+    Welcome,
+)
 from protocol.inbound import InboundEvent, MessageArrived
 from tests.live_server import LiveServer
 from tests.node_client import LINES_MAX, NodeClient, source
@@ -136,6 +150,9 @@ async def test_it_keeps_the_rules_of_the_page(script: Script, tmp_path: Path) ->
         assert (await script.accept("g2")).positions == [Position(conversation=A, seq=7)]
         await script.say(snapshot(2, "g2"))
         assert (await client.line())[1] == "2"
+        await script.say(Error(code=4207, message="it is over", ref=f"conversation={A}"))
+        await script.hang_up(4100)
+        assert (await script.accept("g2")).positions == []
         await script.hang_up(4010)
         assert await client.ended() == 1
     finally:
