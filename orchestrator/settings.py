@@ -14,6 +14,7 @@ import msgspec
 import phonenumbers
 from msgspec import Meta, Struct, field
 
+from orchestrator.meant_settings import meant
 from protocol.errors import ThroughlineError
 from protocol.events import EVENT_TYPES
 from protocol.shards import SHARDS
@@ -290,7 +291,8 @@ def _fault(text: str) -> str:
     match = _AT.match(text)
     assert match, "the expression matches every text"
     path = match["path"] or ""
-    hint = _HINTS.get(re.sub(r"\[[^]]*\]", "", path))
+    place = re.sub(r"\[[^]]*\]", "", path)
+    hint = _HINTS.get(place) or meant(match["fault"], place, Settings)
     return f"settings: {path + ': ' if path else ''}{match['fault']}{'; ' + hint if hint else ''}"
 
 

@@ -40,6 +40,10 @@ def serve(
     chosen = _with_address(settings_of(settings, data), host, port)
     if policy is not None:
         chosen = replace(chosen, policy_folder=str(policy.resolve()))
+    if chosen.store != "sqlite":
+        raise Failure(
+            Exit.USAGE, f"settings: store is {chosen.store!r}, which is for tests in one process; write sqlite"
+        )
     if chosen.policy_folder and not Path(chosen.policy_folder).is_dir():
         raise Failure(Exit.USAGE, f"{chosen.policy_folder} is no folder: `throughline policy init` makes one")
     # Imported here: the supervisor needs process and signal machinery that no other command does.

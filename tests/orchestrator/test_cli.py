@@ -263,6 +263,14 @@ def test_wrong_settings_are_a_usage_error(shell: Shell) -> None:
     assert "throughline.toml" in outcome.err
 
 
+def test_a_store_that_is_for_tests_serves_nobody(shell: Shell) -> None:
+    """Said before anything starts, as every other wrong setting is."""
+    (shell.folder / "throughline.toml").write_text('store = "memory"\n')
+    outcome = shell.run("serve --port 0")
+    assert (outcome.code, "write sqlite" in outcome.err) == (Exit.USAGE, True)
+    assert not (shell.folder / "data").exists()
+
+
 REQUESTS = [
     ("status", "GET", "/v1/status", None),
     (

@@ -53,7 +53,12 @@ def account(**fields: Any) -> dict[str, Any]:
         (account(message_bytes_max=-1), r"accounts\[0\]\.message_bytes_max: "),
         (account(kind="fax"), r"accounts\[0\]\.kind: .*email, twilio, gateway"),
         ({"accounts": [MAIL, MAIL]}, "account names must be unique; .*mail"),
-        ({"colour": "red"}, "colour"),
+        ({"colour": "red"}, "`colour`; known are accounts, .*webhooks$"),
+        ({"placment": "pooled"}, r"`placment`; did you mean placement\?"),
+        ({"http": {"prot": 7100}}, r"http: .*`prot`; did you mean port\?"),
+        ({"port": 7100}, r"`port`; did you mean http\.port\? It stands under \[http\]"),
+        ({"http": {"durability": "full"}}, "http: .*`durability`; it stands above all sections"),
+        (account(adress="a@b.org"), r"accounts\[0\]: .*`adress`; did you mean address\?"),
     ],
 )
 def test_what_makes_no_sense_is_refused(raw: dict[str, Any], said: str) -> None:
