@@ -78,9 +78,7 @@ def check(
         print_json({"valid": True, "wrong": [], "remarks": remarks})
         return
     console().print(Text(f"{folder}: {len(files)} files, nothing is wrong."))
-    if remarks:
-        console().print(Text("Was this meant?"))
-        print_table([{"where": _where(each), **each} for each in remarks], WRONG_COLUMNS, empty="")
+    _show_remarks(remarks)
 
 
 @app.command("diff", epilog="Example: throughline policy diff policy")
@@ -122,6 +120,8 @@ def apply(
     files = _right(folder, as_json=as_json)
     with server_of(url, token, data) as server:
         _show_applied(server.post("/v1/policy", {"files": files, "note": note, "id": id}), as_json=as_json)
+        if not as_json:
+            _show_remarks(server.post("/v1/policy/check", {"files": files}).get("remarks", []))
 
 
 @app.command("history", epilog="Example: throughline policy history --limit 10")
@@ -247,6 +247,12 @@ def _show_wrong(wrong: list[dict[str, Any]], *, as_json: bool) -> None:
         print_table([{"where": _where(each), **each} for each in wrong], WRONG_COLUMNS, empty="")
     if wrong:
         raise typer.Exit(int(Exit.REFUSED))
+
+
+def _show_remarks(remarks: list[dict[str, Any]]) -> None:
+    if remarks:
+        console().print(Text("Was this meant?"))
+        print_table([{"where": _where(each), **each} for each in remarks], WRONG_COLUMNS, empty="")
 
 
 def _where(wrong: dict[str, Any]) -> str:

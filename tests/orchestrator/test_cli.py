@@ -396,6 +396,17 @@ def test_an_address_does_where_a_customer_is_meant(shell: Shell, answering: Answ
     assert [asked[1] for asked in answering.asked] == ["/v1/context?identity=tel%3A%2B447700900123", path]
 
 
+def test_what_looks_mistyped_is_asked_about_once_it_is_applied(shell: Shell, answering: Answering) -> None:
+    """Who does not check first must hear of a queue that nobody watches."""
+    (shell.folder / "queues.yaml").write_text("mail: clamis\n")
+    remark = {"file": "queues.yaml", "line": 1, "text": "is it another one than 'claims'?"}
+    answering.bodies = [{"version": 2, "late": []}, {"valid": True, "wrong": [], "remarks": [remark]}]
+    outcome = shell.run("policy apply .")
+    assert outcome.code == Exit.DONE
+    assert [asked[1] for asked in answering.asked] == ["/v1/policy", "/v1/policy/check"]
+    assert "queues.yaml:1" in outcome.out
+
+
 def test_what_is_not_there_is_named(shell: Shell, answering: Answering) -> None:
     """Of two ids on a line it says which one was mistyped."""
     answering.status = 404

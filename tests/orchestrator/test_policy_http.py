@@ -336,6 +336,22 @@ def test_a_mistake_is_found_without_a_server(
     assert ["channels.yaml:2" in out, "general.yaml:1" in out] == [True, True]
 
 
+def test_what_looks_mistyped_hinders_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The bundle is right, and whoever checks it is asked."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bundle").mkdir()
+    (tmp_path / "bundle" / "channels.yaml").write_text("emial:\n  rest_after: 3h\n")
+    monkeypatch.setattr("sys.argv", ["throughline", "policy", "check", "bundle"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert not ended.value.code
+    said = capsys.readouterr().out
+    assert "nothing is wrong" in said
+    assert "did you mean 'email'?" in said
+
+
 def test_the_bundle_is_bounded() -> None:
     """A journal event has room for it, and an HTTP body."""
     from actors.applying import BUNDLE_BYTES_MAX
