@@ -3,9 +3,10 @@
     memory knows its identities → its customer's cell
     else: the store is asked, with all that gather meanwhile → … or nobody has them: a customer is proposed
 
-Who a new identity belongs to is a proposal until the journal's unique key decides. While one is under way every event
-with one of its identities follows it. When it turns out to be wrong (`Moved`), those that are under way are answered
-first, and then all go on to the right customer, as they came.
+Who a new identity belongs to is a proposal until the journal's unique key decides. While one is under way events with
+its identities follow it; one that has not what made the first one the customer's waits until those are answered. When
+it turns out to be wrong (`Moved`), those that are under way are answered first, and then all go on to the right
+customer, as they came; what a cell's next life or seat would be asked again is held, as it would have been there.
 
 An identity may also leave its customer (`Unlinked`), which memory here has not heard of. The first event that is
 answered so makes a *return*: all that come with the identity are held until every event that is under way with it is
@@ -97,10 +98,14 @@ class _Proposal:
     """A customer that identities may belong to, until the journal has decided; or, `moved` from the start, one that
     an identity has left: a return."""
 
-    __slots__ = ("awaited", "customer", "held", "identities", "joins", "moved", "moves", "new", "under_way")
+    __slots__ = (
+        "awaited", "customer", "first", "held", "identities", "joins", "moved", "moves", "new", "owned", "under_way",
+    )  # fmt: skip
 
-    def __init__(self, customer: str, *, new: bool) -> None:
+    def __init__(self, customer: str, *, new: bool, first: Sequence[str] = ()) -> None:
         self.customer = customer
+        self.first = first
+        """The identities of the event that began it."""
         self.new = new
         """No store knows the customer, so its cell need not look; else only an identity is new to it."""
         self.identities: list[str] = []
@@ -109,6 +114,8 @@ class _Proposal:
         self.moved = False
         """It was wrong: `held` wait until nothing is under way, then go to whom `moves` say."""
         self.moves: list[tuple[str, str]] = []
+        self.owned: list[str] = []
+        """Identities that turned out to be the customer's while others were held: memory learns them at the end."""
         self.held: list[Taken] = []
         self.awaited: set[int] = set()
         """Of a return: events that were sent to the customer before, and are not answered yet, by `id`."""
@@ -119,6 +126,11 @@ class _Proposal:
     def over(self) -> bool:
         """Whether nothing is under way."""
         return not self.under_way and not self.awaited
+
+    def leaves_behind(self, identities: Sequence[str]) -> bool:
+        """Whether an event waits, since it may not be the customer's though the first one is: it has perhaps but what
+        the first one, which may come to nothing, is to bring. It could come back, overtaken by what was sent behind."""
+        return bool(self.held) or (identities != self.first and not (self.new and self.first[0] in identities))
 
     @property
     def last(self) -> "_Proposal":
@@ -173,6 +185,10 @@ class Attribution:
     def _is_known(self, identity: str) -> bool:
         return identity in self._known or identity in self._proposed
 
+    def _learn(self, identities: Sequence[str], customer: str) -> None:
+        for identity in identities:
+            self._known.learn(identity, customer)
+
     # Asking the store
 
     async def _look_up(self) -> None:
@@ -220,7 +236,7 @@ class Attribution:
         """All there is to know of the event's identities is known: picks the customer, and asks its cell."""
         identities = taken.identities
         followed = next((p for i in identities if i not in self._known and (p := self._proposed.get(i))), None)
-        if followed is not None and followed.moved:
+        if followed is not None and (followed.moved or followed.leaves_behind(identities)):
             self._hold(taken, followed)
             return
         owner = {i: c for i in identities if (c := self._customer(i)) is not None}
@@ -233,7 +249,7 @@ class Attribution:
         unclaimed = [i for i in identities if i not in owner]
         taken.proposal = followed
         if unclaimed and taken.proposal is None:
-            taken.proposal = _Proposal(customer, new=not owner)
+            taken.proposal = _Proposal(customer, new=not owner, first=identities)
         for identity in unclaimed:
             # Until it is answered, whoever comes with this identity goes where this event goes.
             assert taken.proposal is not None
@@ -303,8 +319,10 @@ class Attribution:
             self._unlinked(taken, proposal, reply)
         else:
             if proposal is not None and not proposal.moved and isinstance(reply, Answered) and reply.owns:
-                for identity in taken.claims:
-                    self._known.learn(identity, proposal.customer)
+                if proposal.held:
+                    proposal.owned += taken.claims
+                else:
+                    self._learn(taken.claims, proposal.customer)
             self._answer(reply, taken)
         if proposal is not None and proposal.over:
             self._end(proposal)
@@ -320,7 +338,7 @@ class Attribution:
         else:
             proposal.moved = True
             proposal.moves.append((moved.identity, moved.customer))
-            proposal.held.append(taken)
+            self._hold(taken, proposal)
 
     def _moved_to(self, asked: Input) -> tuple[str, str] | None:
         """What an input that is under way would be answered too, since an earlier one under its proposal was; None
@@ -381,8 +399,8 @@ class Attribution:
         """Keeps the event until nothing is under way, and all that come with any identity of it behind it."""
         held_by.held.append(taken)
         for identity in taken.identities:
+            self._known.forget(identity)
             if (other := self._proposed.get(identity)) is None:
-                self._known.forget(identity)
                 self._proposed[identity] = held_by
                 held_by.identities.append(identity)
             elif other.last is not held_by.last:
@@ -407,6 +425,8 @@ class Attribution:
         for identity in proposal.identities:
             if self._proposed.get(identity) is proposal:
                 del self._proposed[identity]
+        if not proposal.moved:
+            self._learn(proposal.owned, proposal.customer)
         for identity, customer in proposal.moves:
             self._known.learn(identity, customer)
         held, proposal.held = sorted(proposal.held, key=_number), []
