@@ -44,6 +44,7 @@ KNOWN: dict[str, int] = {
     "refused_without_a_trace": 3,
     "resent_out_of_order": 0,
     "retention_before_sync": 4,
+    "sent_along_unsure": 98,
     "sent_on_one_by_one": 98,
     "snapshot_without_its_position": 0,
     "stale_writer_goes_on": 2,
