@@ -8,7 +8,8 @@ from actors import recent
 from actors.journey import Journey
 from actors.projection import project
 from adapters.stores import archive_retention
-from adapters.stores.archive_schema import RETENTION_TABLES, TABLES
+from adapters.stores.archive_schema import TABLES
+from adapters.stores.archive_steps.retention import RETENTION_TABLES
 from adapters.stores.memory import MemoryArchive
 from protocol import events as ev
 from protocol.archive import Bounds, Dropped

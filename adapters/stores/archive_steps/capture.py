@@ -1,0 +1,61 @@
+"""Capture: what the quarantine says of a refusal, and which fields were missing though known."""
+
+CAPTURE = (
+    "ALTER TABLE quarantine ADD COLUMN rule TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE quarantine ADD COLUMN policy INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE quarantine ADD COLUMN replaying_at_ms INTEGER",
+    "ALTER TABLE quarantine ADD COLUMN edited BLOB",
+    "ALTER TABLE quarantine ADD COLUMN refused_code INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE quarantine ADD COLUMN refused_field TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE quarantine ADD COLUMN refused_reason TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE quarantine ADD COLUMN replayed_stream TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE quarantine ADD COLUMN replayed_seq INTEGER NOT NULL DEFAULT 0",
+    """CREATE VIEW missing_field AS SELECT
+        event.stream AS conversation,
+        event.seq,
+        json_extract(event.body, '$.field') AS field,
+        json_extract(event.body, '$.interaction') AS interaction,
+        json_extract(event.body, '$.channel') AS channel,
+        json_extract(event.body, '$.template') AS template,
+        coalesce(json_extract(event.body, '$.policy'), 0) AS policy,
+        json_extract(event.body, '$.action') AS action,
+        coalesce(json_extract(event.body, '$.delivery'), '') AS delivery,
+        coalesce(json_extract(event.body, '$.reason'), '') AS reason,
+        event.at_ms,
+        (SELECT item.at_ms FROM context_item AS item
+         WHERE item.conversation = event.stream AND item.key = json_extract(event.body, '$.field')) AS known_at_ms,
+        event.position
+    FROM event WHERE event.type = 'FieldMissing'""",
+)
+
+KNOWN = (
+    # A field is known as everywhere else: not as nothing, and also by what tells what the contact is about.
+    "DROP VIEW missing_field",
+    """CREATE VIEW missing_field AS SELECT
+        event.stream AS conversation,
+        event.seq,
+        json_extract(event.body, '$.field') AS field,
+        json_extract(event.body, '$.interaction') AS interaction,
+        json_extract(event.body, '$.channel') AS channel,
+        json_extract(event.body, '$.template') AS template,
+        coalesce(json_extract(event.body, '$.policy'), 0) AS policy,
+        json_extract(event.body, '$.action') AS action,
+        coalesce(json_extract(event.body, '$.delivery'), '') AS delivery,
+        coalesce(json_extract(event.body, '$.reason'), '') AS reason,
+        event.at_ms,
+        coalesce(
+            (SELECT item.at_ms FROM context_item AS item
+             WHERE item.conversation = event.stream AND item.key = json_extract(event.body, '$.field')
+             AND item.value NOT IN ('null', '""')),
+            (SELECT min(tagged.at_ms) FROM event AS tagged
+             WHERE tagged.stream = event.stream AND tagged.type = 'InteractionTagged'
+             AND CASE json_extract(event.body, '$.field')
+                 WHEN 'topic' THEN tagged.body -> '$.topic' WHEN 'intent' THEN tagged.body -> '$.intent'
+                 WHEN 'product_line' THEN tagged.body -> '$.product_line'
+                 WHEN 'segment' THEN tagged.body -> '$.segment'
+                 ELSE (SELECT 1 FROM json_each(tagged.body, '$.keys') AS named
+                       WHERE substr(named.value, 1, instr(named.value, ':') - 1) = json_extract(event.body, '$.field'))
+                 END IS NOT NULL)) AS known_at_ms,
+        event.position
+    FROM event WHERE event.type = 'FieldMissing'""",
+)

@@ -1,0 +1,29 @@
+"""Retention: what was dropped, and how far each kind was."""
+
+RETENTION = (
+    "ALTER TABLE outbox ADD COLUMN dead_at_ms INTEGER",
+    """UPDATE outbox SET dead_at_ms = (
+        SELECT max(at_ms) FROM event WHERE event.stream = outbox.conversation AND type = 'DeliveryDead'
+        AND body ->> '$.delivery' = outbox.delivery)
+    WHERE state = 'dead'""",
+    """CREATE TABLE IF NOT EXISTS dropped (
+        kind TEXT NOT NULL,
+        id TEXT NOT NULL,
+        at_ms INTEGER NOT NULL,
+        policy INTEGER NOT NULL,
+        position INTEGER NOT NULL,
+        PRIMARY KEY (kind, id)) WITHOUT ROWID""",
+    """CREATE TABLE IF NOT EXISTS retention (
+        kind TEXT PRIMARY KEY,
+        before_ms INTEGER NOT NULL,
+        at_ms INTEGER NOT NULL,
+        policy INTEGER NOT NULL,
+        dropped INTEGER NOT NULL) WITHOUT ROWID""",
+    "CREATE INDEX IF NOT EXISTS dropped_by_time ON dropped (at_ms) WHERE kind <> 'conversation'",
+    # What was dropped before it was noted.
+    """INSERT OR IGNORE INTO dropped SELECT 'conversation', conversation, 0, 0, position
+    FROM conversation WHERE status = 'closed' AND closed_at_ms IS NULL""",
+    "CREATE INDEX event_dropped ON event (at_ms) WHERE type = 'FactDropped'",
+)
+RETENTION_TABLES = ("dropped", "retention")
+"""They say what there was, and stay when the archive is made anew."""
