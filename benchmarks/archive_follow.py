@@ -23,7 +23,7 @@ from actors.loading import load
 from actors.projection import project
 from adapters.stores.folder import ARCHIVE_FILE, JOURNAL_FILE
 from adapters.stores.sqlite_archive import SqliteArchive, SqliteArchiveReader
-from adapters.stores.sqlite_journal import SqliteJournalReader
+from adapters.stores.sqlite_journal_reader import SqliteJournalReader
 from benchmarks import cautions, disk
 from benchmarks.decided import make_journal
 from benchmarks.phases import Phases

@@ -13,7 +13,8 @@ from actors.journal import JournalStore
 from adapters.stores.folder import ARCHIVE_FILE, JOURNAL_FILE
 from adapters.stores.memory import MemoryArchive, MemoryJournal, MemoryJournalReader
 from adapters.stores.sqlite_archive import ArchiveReads, SqliteArchive, SqliteArchiveReader
-from adapters.stores.sqlite_journal import SqliteJournal, SqliteJournalReader
+from adapters.stores.sqlite_journal import SqliteJournal
+from adapters.stores.sqlite_journal_reader import SqliteJournalReader
 from orchestrator.settings import Settings
 
 JournalReads = SqliteJournalReader | MemoryJournalReader

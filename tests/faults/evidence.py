@@ -7,7 +7,7 @@ from pathlib import Path
 
 from actors.archive import rebuild
 from adapters.stores.sqlite_archive import SqliteArchive
-from adapters.stores.sqlite_journal import SqliteJournalReader
+from adapters.stores.sqlite_journal_reader import SqliteJournalReader
 from protocol.events import MessageQueued, MessageReceived, NoteAdded
 from tests.faults.traffic import Record
 from tests.faults.truth import Truth, archived, opened

@@ -12,7 +12,7 @@ from actors.archive import rebuild
 from adapters.stores.journal_schema import JOURNAL
 from adapters.stores.migrations import migrate
 from adapters.stores.sqlite_archive import SqliteArchive
-from adapters.stores.sqlite_journal import SqliteJournalReader
+from adapters.stores.sqlite_journal_reader import SqliteJournalReader
 from orchestrator.client import ConversationUpdate
 from protocol.events import (
     AnyEvent,

@@ -8,7 +8,8 @@ from typing import Literal, Protocol
 
 from adapters.stores.journal_rules import JournalState
 from adapters.stores.memory import MemoryDisk, MemoryJournal
-from adapters.stores.sqlite_journal import SqliteJournal, SqliteJournalReader
+from adapters.stores.sqlite_journal import SqliteJournal
+from adapters.stores.sqlite_journal_reader import SqliteJournalReader
 from protocol.journal import Fence, Record, Unit, Verdict
 
 Durability = Literal["full", "process"]

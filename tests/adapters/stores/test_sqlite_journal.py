@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
-from adapters.stores import sqlite_journal
+from adapters.stores import journal_reads
 from adapters.stores.errors import StoreFailed, StoreLocked, StoreTooNew
 from adapters.stores.journal_schema import JOURNAL
 from adapters.stores.sqlite_archive import SqliteArchive
-from adapters.stores.sqlite_journal import SqliteJournal, SqliteJournalReader
+from adapters.stores.sqlite_journal import SqliteJournal
+from adapters.stores.sqlite_journal_reader import SqliteJournalReader
 from protocol.journal import Committed
 from tests.adapters.stores.units import Writer
 
@@ -287,7 +288,7 @@ async def test_a_restored_journal_begins_a_new_generation_once(tmp_path: Path) -
 
 async def test_a_read_of_long_units_gives_fewer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One at least; and the next read goes on behind it."""
-    monkeypatch.setattr(sqlite_journal, "READ_BYTES_MAX", 100)
+    monkeypatch.setattr(journal_reads, "READ_BYTES_MAX", 100)
     store, reader = journal(tmp_path / "journal.db"), SqliteJournalReader(tmp_path / "journal.db")
     await store.open()
     writer = Writer((await store.raise_fences(["shard:1"]))[0])
