@@ -24,8 +24,8 @@ from actors import (
 )
 from actors.carrying import Kept
 from actors.conversation import Conversation
-from actors.conversation import evolve as evolve_conversation
 from actors.correlation import Glimpse, Past
+from actors.evolving import evolve as evolve_conversation
 from actors.findings import Findings
 from actors.identifying import Disputes
 from actors.members import MIXED_MAX, Family, home_of

@@ -9,11 +9,11 @@ from typing import assert_never
 import msgspec
 from msgspec import Raw
 
-from actors import belonging, deciding, merging, recent, telling
-from actors import conversation as conversations
+from actors import belonging, conversation_views, deciding, merging, recent, telling
 from actors import journey as journeys
 from actors.belonging import Reload
-from actors.conversation import RELISTING, Conversation
+from actors.conversation import Conversation, suffix
+from actors.conversation_views import RELISTING
 from actors.deciding import TimerDue
 from actors.decision import Decision, decided_under
 from actors.journey import Journey
@@ -198,7 +198,7 @@ def _note_lists(live: Live, journey: Journey, stream: str) -> None:
 
     All of them, not the first alone: who lists one of them whole from the archive between two commits has it there."""
     conversation = journey.conversation(stream)
-    lists = conversations.lists_of(conversation) if conversation else ()
+    lists = conversation_views.lists_of(conversation) if conversation else ()
     listed = live.listed or {}
     noted = listed.get(stream, ())
     live.listed = {**listed, stream: (*noted, *(name for name in lists if name not in noted))}
@@ -221,10 +221,10 @@ def _watch(journey: Journey, asked: WatchConversation, line: Line | None, watche
         return Refused(asked.ref, Code.NOT_FOUND, message)
     if line is not None:
         watchers.watch(conversation.id, line)
-    events = conversations.suffix(conversation, asked.seq) if asked.seq >= 0 else None
+    events = suffix(conversation, asked.seq) if asked.seq >= 0 else None
     view = None
     if events is None:
-        view, events = conversations.view(conversation, journey.identities), recent.events(conversation.recent)
+        view, events = conversation_views.view(conversation, journey.identities), recent.events(conversation.recent)
     return Watched(asked.ref, conversation.id, conversation.head, view, [Raw(event) for event in events])
 
 
@@ -232,7 +232,7 @@ def _customer_view(journey: Journey, channel: str, policy: Policy) -> CustomerVi
     if not journey.head:
         return None
     live = [c for c in journey.kept if c.live]
-    views = [conversations.view(c, journey.identities) for c in live]
+    views = [conversation_views.view(c, journey.identities) for c in live]
     return telling.customer_view(journey, views, channel=channel, policy=policy)
 
 

@@ -6,7 +6,8 @@ a conversation compare with in heartbeats, so that a lost frame shows.
 
 from collections.abc import Collection, Iterable
 
-from actors.conversation import Conversation, lists_of, summary
+from actors.conversation import Conversation
+from actors.conversation_views import lists_of, summary
 from actors.lines import Line
 from actors.live import Live
 from protocol.ids import customer_of

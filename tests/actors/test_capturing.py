@@ -6,8 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from actors import conversation as conversations
-from actors import snapshots
+from actors import conversation_views, snapshots
 from actors.rules.capture import CaptureRules, Field, Template
 from actors.rules.context import ContextRules, SwitchRules
 from actors.rules.handoffs import HandoffRules, Handoffs
@@ -158,7 +157,7 @@ def test_an_answer_ends_what_is_missing() -> None:
 
 def seen(player: Player) -> list[str]:
     """What an agent's view says is missing."""
-    return [gap.field for gap in conversations.view(player.state.conversations[CONVERSATION], []).missing]
+    return [gap.field for gap in conversation_views.view(player.state.conversations[CONVERSATION], []).missing]
 
 
 def test_what_was_said_on_another_channel_is_not_asked_for_again() -> None:
@@ -397,6 +396,6 @@ def test_nothing_is_not_known(nothing: str | None) -> None:
     events = player.give(player.input(began, channel="chat", identities=("chat:1",)))
     assert missing(events) == {"contract": "ask_agent"}
     state = player.state.conversations[CONVERSATION]
-    assert [gap.field for gap in conversations.view(state, ()).missing] == ["contract"]
+    assert [gap.field for gap in conversation_views.view(state, ()).missing] == ["contract"]
     player.command(SetContext(key="contract", value=0))
-    assert conversations.view(state, ()).missing == []
+    assert conversation_views.view(state, ()).missing == []

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from actors.conversation import Conversation, lists_of, summary
+from actors.conversation import Conversation
+from actors.conversation_views import lists_of, summary
 from actors.handoff_states import TABLE, Move
 from actors.journey import next_due_ms
 from actors.rules.handoffs import HandoffRules, Handoffs

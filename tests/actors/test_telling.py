@@ -2,8 +2,7 @@
 
 import msgspec
 
-from actors import conversation as conversations
-from actors import telling
+from actors import conversation_views, telling
 from actors.policy import Policy
 from actors.rules.context import ContextRules, KeyRules
 from actors.rules.taxonomy import Label, Tagger, Taxonomy
@@ -30,7 +29,7 @@ RULES = ContextRules(carries={"phone": ("normal",)})
 def told(player: Player, channel: str = "") -> CustomerView:
     """As `GET /v1/context` answers."""
     live = [c for c in player.state.conversations.values() if c.live]
-    views = [conversations.view(c, player.state.identities) for c in live]
+    views = [conversation_views.view(c, player.state.identities) for c in live]
     return telling.customer_view(player.state, views, channel=channel, policy=player.policy)
 
 

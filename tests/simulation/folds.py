@@ -1,6 +1,8 @@
 """Folds: what a conversation looked like after each of its committed events, made anew from the ledger."""
 
-from actors.conversation import Conversation, evolve, lists_of, summary, view
+from actors.conversation import Conversation
+from actors.conversation_views import lists_of, summary, view
+from actors.evolving import evolve
 from protocol.entities import ConversationSummary, ConversationView
 from tests.simulation.ledger import Ledger
 

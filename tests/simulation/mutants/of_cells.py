@@ -4,7 +4,19 @@ from typing import Any
 
 import msgspec
 
-from actors import cell, commanding, conversation, deciding, decision, keeping, knowing, receiving, snapshots, stepping
+from actors import (
+    cell,
+    commanding,
+    conversation_views,
+    deciding,
+    decision,
+    evolving,
+    keeping,
+    knowing,
+    receiving,
+    snapshots,
+    stepping,
+)
 from actors.alarms import Alarms
 from actors.cell import Cell
 from actors.committing import Committer
@@ -154,26 +166,26 @@ def conflict_has_a_second_effect(plant: Plant) -> None:
 @mutant
 def context_dropped_at_a_switch(plant: Plant) -> None:
     """A contact on another channel begins without what was known."""
-    start = conversation._start
+    start = evolving._start
 
     def bare(state: Conversation, event: InteractionStarted) -> None:
         start(state, event)
         state.context.clear()
 
-    plant(conversation, "_start", bare)
+    plant(evolving, "_start", bare)
 
 
 @mutant
 def context_hidden_after_a_switch(plant: Plant) -> None:
     """A view has the context of the newest interaction alone."""
-    view = conversation.view
+    view = conversation_views.view
 
     def short(state: Conversation, identities: list[str]) -> ConversationView:
         whole = view(state, identities)
         newest = state.interactions[-1].number if state.interactions else 0
         return msgspec.structs.replace(whole, context=[i for i in whole.context if i.interaction == newest])
 
-    plant(conversation, "view", short)
+    plant(conversation_views, "view", short)
 
 
 @mutant
