@@ -21,6 +21,7 @@ from actors import (
     identifying,
     merging,
     replaying,
+    replying,
     unmixing,
     withdrawing,
 )
@@ -157,7 +158,7 @@ def _outcome(state: Journey, conversation: Conversation, given: Outcome, policy:
     """What an attempt's outcome means; a message that is given up may move the conversation, as the policy says."""
     decided = delivery.decide_outcome(conversation, given, policy, now_ms)
     if policy.context.fallback and any(isinstance(fact, DeliveryDead) for fact in decided):
-        decided += commanding.fall_back(
+        decided += replying.fall_back(
             conversation,
             state.identities,
             given.delivery,

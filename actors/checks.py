@@ -1,0 +1,35 @@
+"""Checks of what agents write in commands: names, texts, reasons. Pure; they raise `Refusal`."""
+
+from protocol.errors import Code, Refusal
+from protocol.inbound import TEXT_MAX
+
+NAME_MAX = 128
+"""Characters of a queue's, agent's or context item's name."""
+VALUE_MAX = 4096
+"""Characters of a context item's value, and of a handoff's note or reason."""
+
+
+def check_text(text: str) -> None:
+    """Of what is said or noted. Raises `Refusal`."""
+    if not text.strip():
+        raise Refusal(Code.INVALID, "text is empty", field="text")
+    if len(text) > TEXT_MAX:
+        raise Refusal(Code.OVER_LIMIT, f"text has at most {TEXT_MAX} characters", field="text")
+
+
+def check_words(text: str, field: str) -> None:
+    """Of a reason or a handoff's note. Raises `Refusal`."""
+    if len(text) > VALUE_MAX:
+        raise Refusal(Code.OVER_LIMIT, f"{field} has at most {VALUE_MAX} characters", field=field)
+
+
+def check_name(value: str, field: str, *, empty: bool = False) -> str:
+    """Of a queue, agent, channel or context item; returns it. Raises `Refusal`."""
+    if (not value and not empty) or len(value) > NAME_MAX or (value and not value.isprintable()):
+        raise Refusal(Code.INVALID, f"{field} must be printable and at most {NAME_MAX} characters", field=field)
+    return value
+
+
+def not_now(message: str) -> Refusal:
+    """What the state forbids."""
+    return Refusal(Code.NOT_ALLOWED_NOW, message)

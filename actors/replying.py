@@ -1,0 +1,189 @@
+"""Replying: by which contact we speak to the customer, with the switch of channels that comes of it. Pure."""
+
+from collections.abc import Sequence
+
+from actors import checks, contact, knowing
+from actors.conversation import DELIVERIES_MAX, Conversation
+from actors.delivery import attempt_first
+from actors.policy import Policy, identity_kind
+from actors.switching import switch
+from protocol.commands import Reply, SwitchChannel
+from protocol.entities import Direction, Interaction
+from protocol.errors import Code, Refusal
+from protocol.events import AnyEvent, InteractionStarted, MessageQueued
+from protocol.identities import kind_of
+from protocol.inbound import TEXT_MAX
+
+
+def reply(
+    state: Conversation,
+    command: Reply,
+    actor: str,
+    identities: Sequence[str],
+    parted: Sequence[str],
+    policy: Policy,
+    now_ms: int,
+) -> list[AnyEvent]:
+    """The message, queued on the contact it goes out by; and the switch, where that is on another channel."""
+    checks.check_text(command.text)
+    if len(state.deliveries) >= DELIVERIES_MAX:
+        raise Refusal(Code.OVER_LIMIT, f"{DELIVERIES_MAX} messages of this conversation wait; see the outbox")
+    interaction, started = _way_out(state, command.channel, command.to, actor, identities, parted, policy, now_ms)
+    if not interaction.account:
+        raise Refusal(Code.INVALID, f"no account is set up to reply on {interaction.channel}", field="channel")
+    _check_carried(state, f"{command.text}\n{command.subject}", interaction.channel, policy)
+    delivery = f"{state.id}.{state.head + len(started) + 1}"
+    queued = MessageQueued(
+        at_ms=now_ms,
+        actor=actor,
+        policy=policy.version,
+        interaction=interaction.number,
+        delivery=delivery,
+        channel=interaction.channel,
+        account=interaction.account,
+        to=interaction.identity,
+        text=command.text,
+        subject=command.subject or state.subject,
+        references=_references(state, interaction.channel),
+    )
+    moved = _moved(state, interaction, "agent", actor, policy, now_ms)
+    return [*started, queued, *attempt_first(state, interaction.channel, delivery, now_ms), *moved]
+
+
+def switch_to(
+    state: Conversation,
+    command: SwitchChannel,
+    actor: str,
+    identities: Sequence[str],
+    parted: Sequence[str],
+    policy: Policy,
+    now_ms: int,
+) -> list[AnyEvent]:
+    """An agent goes on by another channel, before a word is said there."""
+    if checks.check_name(command.channel, "channel") == state.channel:
+        raise checks.not_now(f"the conversation goes on by {command.channel} already")
+    if len(command.reason) > TEXT_MAX:
+        raise Refusal(Code.OVER_LIMIT, f"reason has at most {TEXT_MAX} characters", field="reason")
+    interaction, started = _way_out(state, command.channel, command.to, actor, identities, parted, policy, now_ms)
+    return [*started, *_moved(state, interaction, "agent", actor, policy, now_ms, reason=command.reason)]
+
+
+def fall_back(
+    state: Conversation,
+    identities: Sequence[str],
+    delivery: str,
+    policy: Policy,
+    now_ms: int,
+    *,
+    parted: Sequence[str] = (),
+) -> list[AnyEvent]:
+    """The switch that the policy's `fallback` wants now that a message was given up; none where the customer has no
+    identity there, or the conversation is over or elsewhere already."""
+    given_up = state.deliveries.get(delivery)
+    channel = policy.context.fallback.get(given_up.channel, "") if given_up else ""
+    if not channel or not state.live or given_up is None or state.channel != given_up.channel:
+        return []
+    if not any(kind_of(identity) == identity_kind(channel) for identity in identities):
+        return []
+    interaction, started = _way_out(state, channel, "", "system", identities, parted, policy, now_ms)
+    reason = f"fallback: {given_up.channel} goes on by {channel}; {delivery} was given up"
+    return [*started, *_moved(state, interaction, "rule", "system", policy, now_ms, reason=reason)]
+
+
+def _moved(
+    state: Conversation,
+    interaction: Interaction,
+    by: str,
+    actor: str,
+    policy: Policy,
+    now_ms: int,
+    reason: str = "",
+) -> list[AnyEvent]:
+    """The switch, where the contact is on another channel than the conversation."""
+    if not state.channel or interaction.channel == state.channel:
+        return []
+    return switch(
+        state,
+        state.context,
+        origin=state.channel,
+        target=interaction.channel,
+        interaction=interaction.number,
+        by=by,
+        actor=actor,
+        policy=policy,
+        now_ms=now_ms,
+        reason=reason,
+    )
+
+
+def _check_carried(state: Conversation, text: str, channel: str, policy: Policy) -> None:
+    """Raises `Refusal` where the text says what the channel may not carry."""
+    if said := knowing.told(text, knowing.secrets(state.context, channel, policy.context)):
+        raise checks.not_now(
+            f"the text says {said!r}, which {channel} may not carry by policy (context: carries); leave it out, or "
+            "reply on another channel"
+        )
+
+
+def _way_out(
+    state: Conversation,
+    channel: str,
+    to: str,
+    actor: str,
+    identities: Sequence[str],
+    parted: Sequence[str],
+    policy: Policy,
+    now_ms: int,
+) -> tuple[Interaction, list[AnyEvent]]:
+    """The contact by which we speak on a channel (empty: where the newest one is), and the events that begin it where
+    there is none."""
+    for interaction in reversed(state.interactions):
+        if channel and interaction.channel != channel:
+            continue
+        if to and interaction.identity != to:
+            continue
+        if interaction.identity in parted:
+            continue  # It was unlinked: whoever answers there is somebody else.
+        if not interaction.ended_at_ms or interaction is state.interactions[-1]:
+            return interaction, []
+    channel = channel or (state.interactions[-1].channel if state.interactions else "")
+    kind = identity_kind(channel)
+    reachable = [i for i in identities if (i == to if to else kind_of(i) == kind)]
+    if to and to not in identities:
+        raise Refusal(Code.INVALID, "to: this identity is not this customer's; link it first", field="to")
+    if not channel or not reachable:
+        raise Refusal(
+            Code.INVALID,
+            f"the customer has no {kind or 'known'} identity to reply to; name a channel they can be reached on",
+            field="channel",
+        )
+    interaction = Interaction(
+        number=state.interaction_count + 1,
+        channel=channel,
+        account=_account(state, channel, policy),
+        identity=reachable[-1],
+        direction=Direction.OUTBOUND,
+    )
+    started = InteractionStarted(
+        at_ms=now_ms,
+        actor=actor,
+        interaction=interaction.number,
+        channel=channel,
+        account=interaction.account,
+        identity=interaction.identity,
+        direction=Direction.OUTBOUND,
+        reason="an agent began it" if state.interactions else "",
+        before=contact.before(state),
+        rest_at_ms=contact.resting_ms(policy, channel, now_ms),
+    )
+    return interaction, [started]
+
+
+def _account(state: Conversation, channel: str, policy: Policy) -> str:
+    used = (i.account for i in reversed(state.interactions) if i.channel == channel)
+    return next(used, policy.channel(channel).account)
+
+
+def _references(state: Conversation, channel: str) -> list[str]:
+    """The thread so far, oldest first: mails refer to Message-IDs (RFC 5322 §3.6.4), other channels to nothing."""
+    return [r for r in state.references if "@" in r] if channel == "email" else []
