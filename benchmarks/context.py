@@ -8,7 +8,6 @@ Every question has a time when it is due, and its latency counts from then.
 import asyncio
 import secrets
 import time
-from contextlib import nullcontext
 
 import uvloop
 from msgspec import Struct
@@ -16,35 +15,27 @@ from msgspec.structs import asdict
 
 from benchmarks import cautions, disk
 from benchmarks.asking import Askers
+from benchmarks.loads import LoadPlan, probed, server_of, traffic_of
 from benchmarks.own_cpu import Own, OwnCpu
 from benchmarks.percentiles import Percentiles, curve_ms, percentiles_ms
 from benchmarks.phases import Phases
-from benchmarks.pushing import Shape
-from benchmarks.server import ACCOUNT, QUEUE, LiveServer, Setup, serving
+from benchmarks.server import LiveServer
 from benchmarks.server_load import ServerLoad
 from benchmarks.setting import Setting, setting
-from benchmarks.traffic import Traffic
 
 WARM_UP_S = 2.0
 OFFERED_MIN = 0.95
 """Of a rate: what was done of it, or the latencies are those of a queue."""
 
 
-class Plan(Struct, frozen=True, kw_only=True):
+class Plan(LoadPlan, frozen=True, kw_only=True):
     """What to run."""
 
-    setup: Setup
     reads: float = 200.0
     """Questions a second."""
     events: float = 2000.0
     """Events a second beside them."""
     seconds: float = 10.0
-    customers: int = 2000
-    shape: Shape = Shape()
-    text_bytes: int = 160
-    server: LiveServer | None = None
-    account: str = ACCOUNT
-    queue: str = QUEUE
 
 
 class Result(Struct, frozen=True, kw_only=True):
@@ -72,23 +63,14 @@ class Result(Struct, frozen=True, kw_only=True):
 
 def run(plan: Plan, *, phases: Phases) -> Result:
     """Runs it. Raises as `throughput.run` does."""
-    phases.begin("syncing pages", 1.0)
-    under = disk.probed(plan.setup.folder) if plan.server is None else disk.UNKNOWN
-    phases.begin("starting a server", 10.0)
-    with serving(plan.setup) if plan.server is None else nullcontext(plan.server) as server:
+    under = probed(plan, phases)
+    with server_of(plan, phases) as server:
         return uvloop.run(_measure(plan, server, under, phases))
 
 
 async def _measure(plan: Plan, server: LiveServer, under: disk.Disk, phases: Phases) -> Result:
     run_name = secrets.token_hex(4)
-    traffic = Traffic(
-        run_name,
-        customers=plan.customers,
-        account=plan.account,
-        text_bytes=plan.text_bytes,
-        began_ms=time.time_ns() // 1_000_000,
-    )
-    load = ServerLoad(traffic, plan.shape, queue=plan.queue)
+    load = ServerLoad(traffic_of(plan, run_name), plan.shape, queue=plan.queue)
     askers = Askers(server.url, server.agent_token)
     identities = [f"chat:{run_name}-{customer}" for customer in range(plan.customers)]
     async with load.open(server.url, agent_token=server.agent_token, gateway_token=server.gateway_token), askers:

@@ -5,24 +5,21 @@
 Every event has a time when it is due, and its latency counts from then, whatever the answers before it did.
 """
 
-import secrets
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext
 
 import uvloop
 from msgspec import Struct
 from msgspec.structs import asdict
 
-from benchmarks import cautions, disk, sustained
+from benchmarks import cautions, sustained
+from benchmarks.loads import LoadPlan, probed, server_of, traffic_of
 from benchmarks.own_cpu import Own, OwnCpu
 from benchmarks.percentiles import Percentiles
 from benchmarks.phases import Phases
-from benchmarks.pushing import Shape
-from benchmarks.server import ACCOUNT, QUEUE, LiveServer, Setup, serving
+from benchmarks.server import LiveServer
 from benchmarks.server_load import ServerLoad
 from benchmarks.setting import Setting, setting
-from benchmarks.traffic import Traffic
 
 WARM_UP_S = 2.0
 IDLE_S = 10.0
@@ -32,20 +29,13 @@ OFFERED_MIN = 0.95
 """Of a rate: what was completed of it, or the server did not keep up and the latencies are those of a queue."""
 
 
-class Plan(Struct, frozen=True, kw_only=True):
+class Plan(LoadPlan, frozen=True, kw_only=True):
     """What to run."""
 
-    setup: Setup
     rates: Sequence[float] = (100.0, 1000.0, 5000.0)
     seconds: float = 10.0
     """Of each rate, its warm-up not counted."""
     idle_s: float = IDLE_S
-    customers: int = 2000
-    shape: Shape = Shape()
-    text_bytes: int = 160
-    server: LiveServer | None = None
-    account: str = ACCOUNT
-    queue: str = QUEUE
 
 
 class AtRate(Struct, frozen=True, kw_only=True):
@@ -86,10 +76,8 @@ class Result(Struct, frozen=True, kw_only=True):
 
 def run(plan: Plan, *, phases: Phases) -> Result:
     """Runs it. Raises as `throughput.run` does."""
-    phases.begin("syncing pages", 1.0)
-    under = disk.probed(plan.setup.folder) if plan.server is None else disk.UNKNOWN
-    phases.begin("starting a server", 10.0)
-    with serving(plan.setup) if plan.server is None else nullcontext(plan.server) as server:
+    under = probed(plan, phases)
+    with server_of(plan, phases) as server:
         idle = _idle(plan, server, phases)
         rates, faults = uvloop.run(_measure(plan, server, phases))
     others = [rate.others_cores for rate in rates if rate.others_cores is not None]
@@ -128,14 +116,7 @@ def _idle(plan: Plan, server: LiveServer, phases: Phases) -> dict[str, float] | 
 
 
 async def _measure(plan: Plan, server: LiveServer, phases: Phases) -> tuple[list[AtRate], list[str]]:
-    traffic = Traffic(
-        secrets.token_hex(4),
-        customers=plan.customers,
-        account=plan.account,
-        text_bytes=plan.text_bytes,
-        began_ms=time.time_ns() // 1_000_000,
-    )
-    load = ServerLoad(traffic, plan.shape, queue=plan.queue)
+    load = ServerLoad(traffic_of(plan), plan.shape, queue=plan.queue)
     rates: list[AtRate] = []
     async with load.open(server.url, agent_token=server.agent_token, gateway_token=server.gateway_token):
         phases.begin("making live conversations", 2.0)

@@ -1,14 +1,10 @@
 """`merge`: how long a merge of two customers with many events each takes, and what the others notice of it.
 
-server → pairs of customers with so many messages each → others' events by the clock → merge, unmerge beside them
-
-server → pairs of customers with many messages each → others' events by the clock → merge, unmerge beside them
+    server → pairs of customers with many messages each → others' events by the clock → merge, unmerge beside them
 """
 
 import asyncio
-import secrets
 import time
-from contextlib import nullcontext
 
 import httpx
 import uvloop
@@ -17,14 +13,13 @@ from msgspec.structs import asdict
 
 from benchmarks import cautions, disk
 from benchmarks.filling import SHAPE, Filling, fill, named, pace_s
+from benchmarks.loads import LoadPlan, probed, server_of, traffic_of
 from benchmarks.own_cpu import Own, OwnCpu
 from benchmarks.percentiles import Percentiles, percentiles_ms
 from benchmarks.phases import Phases
-from benchmarks.pushing import Shape
-from benchmarks.server import ACCOUNT, QUEUE, LiveServer, Setup, serving
+from benchmarks.server import LiveServer
 from benchmarks.server_load import ServerLoad
 from benchmarks.setting import Setting, setting
-from benchmarks.traffic import Traffic
 from benchmarks.wire import Refused
 
 WARM_UP_S = 2.0
@@ -32,22 +27,15 @@ BETWEEN_S = 1.0
 """Before the first merge, and between two: what one leaves behind is not the next one's."""
 
 
-class Plan(Struct, frozen=True, kw_only=True):
+class Plan(LoadPlan, frozen=True, kw_only=True):
     """What to run."""
 
-    setup: Setup
     events: int = 10_000
     """Of each of the two."""
     merges: int = 3
     """Each of two customers of its own."""
     rate: float = 1000.0
     """Events a second of others."""
-    customers: int = 2000
-    shape: Shape = Shape()
-    text_bytes: int = 160
-    server: LiveServer | None = None
-    account: str = ACCOUNT
-    queue: str = QUEUE
 
 
 class Result(Struct, frozen=True, kw_only=True):
@@ -72,10 +60,8 @@ class Result(Struct, frozen=True, kw_only=True):
 
 def run(plan: Plan, *, phases: Phases) -> Result:
     """Runs it. Raises as `throughput.run` does."""
-    phases.begin("syncing pages", 1.0)
-    under = disk.probed(plan.setup.folder) if plan.server is None else disk.UNKNOWN
-    phases.begin("starting a server", 10.0)
-    with serving(plan.setup) if plan.server is None else nullcontext(plan.server) as server:
+    under = probed(plan, phases)
+    with server_of(plan, phases) as server:
         return uvloop.run(_measure(plan, server, under, phases))
 
 
@@ -116,14 +102,7 @@ async def _measure(plan: Plan, server: LiveServer, under: disk.Disk, phases: Pha
 
 async def _load(plan: Plan, server: LiveServer, phases: Phases, merging: "_Merging | None") -> ServerLoad:
     """Others' events by the clock, for as long as the merges take."""
-    traffic = Traffic(
-        secrets.token_hex(4),
-        customers=plan.customers,
-        account=plan.account,
-        text_bytes=plan.text_bytes,
-        began_ms=time.time_ns() // 1_000_000,
-    )
-    load = ServerLoad(traffic, plan.shape, queue=plan.queue)
+    load = ServerLoad(traffic_of(plan), plan.shape, queue=plan.queue)
     seconds = 2 * BETWEEN_S * plan.merges + BETWEEN_S
     async with load.open(server.url, agent_token=server.agent_token, gateway_token=server.gateway_token):
         phases.begin("making live conversations", 2.0)

@@ -8,7 +8,6 @@ it until a second after it was answered, and stands beside the longest one of th
 """
 
 import asyncio
-import secrets
 import time
 
 import uvloop
@@ -16,14 +15,13 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from benchmarks import bundle, cautions, disk, tally
+from benchmarks.loads import LoadPlan, probed, server_of, traffic_of
 from benchmarks.own_cpu import Own, OwnCpu
 from benchmarks.percentiles import Percentiles
 from benchmarks.phases import Phases
-from benchmarks.pushing import Shape
-from benchmarks.server import ACCOUNT, QUEUE, LiveServer, Setup, serving
+from benchmarks.server import LiveServer
 from benchmarks.server_load import ServerLoad
 from benchmarks.setting import Setting, setting
-from benchmarks.traffic import Traffic
 
 WARM_UP_S = 2.0
 AFTER_S = 1.0
@@ -32,18 +30,14 @@ OFFERED_MIN = 0.95
 """Of a rate: what was done of it, or a pause is a queue's."""
 
 
-class Plan(Struct, frozen=True, kw_only=True):
+class Plan(LoadPlan, frozen=True, kw_only=True):
     """What to run. The setup names a bundle, whose versions these are."""
 
-    setup: Setup
     rate: float = 5000.0
     """Events a second."""
     seconds: float = 10.0
     """Without a switch, and once more with them."""
     versions: int = 5
-    customers: int = 2000
-    shape: Shape = Shape()
-    text_bytes: int = 160
 
 
 class Switch(Struct, frozen=True, kw_only=True):
@@ -84,22 +78,14 @@ class Result(Struct, frozen=True, kw_only=True):
 
 def run(plan: Plan, *, phases: Phases) -> Result:
     """Runs it. Raises as `throughput.run` does, and `NoBundle`."""
-    phases.begin("syncing pages", 1.0)
-    under = disk.probed(plan.setup.folder)
-    phases.begin("starting a server", 10.0)
-    with serving(plan.setup) as server:
+    under = probed(plan, phases)
+    with server_of(plan, phases) as server:
         return uvloop.run(_measure(plan, server, under, phases))
 
 
 async def _measure(plan: Plan, server: LiveServer, under: disk.Disk, phases: Phases) -> Result:
-    traffic = Traffic(
-        secrets.token_hex(4),
-        customers=plan.customers,
-        account=ACCOUNT,
-        text_bytes=plan.text_bytes,
-        began_ms=time.time_ns() // 1_000_000,
-    )
-    load = ServerLoad(traffic, plan.shape, queue=QUEUE)
+    traffic = traffic_of(plan)
+    load = ServerLoad(traffic, plan.shape, queue=plan.queue)
     assert server.data is not None
     after = tally.head(server.data)
     async with load.open(server.url, agent_token=server.agent_token, gateway_token=server.gateway_token):

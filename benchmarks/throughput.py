@@ -18,14 +18,14 @@ from msgspec.structs import asdict, replace
 
 from benchmarks import cautions, disk, sustained, tally
 from benchmarks.lag import Lag, watching
+from benchmarks.loads import LoadPlan, probed
 from benchmarks.own_cpu import Own, OwnCpu
 from benchmarks.past import Past, past_of
 from benchmarks.percentiles import Percentiles
 from benchmarks.phases import Phases
 from benchmarks.preload import preloaded
-from benchmarks.pushing import Shape
 from benchmarks.relay_load import Relayed, load_relay
-from benchmarks.server import ACCOUNT, QUEUE, LiveServer, Setup, serving
+from benchmarks.server import LiveServer, serving
 from benchmarks.server_load import ServerLoad
 from benchmarks.setting import Setting, setting
 from benchmarks.sustained import Sustained
@@ -37,18 +37,14 @@ PRELOAD_PER_S = 6000
 """A guess at the bar's pace."""
 
 
-class Plan(Struct, frozen=True, kw_only=True):
-    """What to run. With a `server`, that one is loaded; otherwise one of the run's own, below `setup.folder`."""
+class Plan(LoadPlan, frozen=True, kw_only=True):
+    """What to run."""
 
-    setup: Setup
     seconds: float = 10.0
-    customers: int = 2000
     new_every: int = NEW_EVERY
     """Every so many events one is of a stranger; 0: none."""
-    shape: Shape = Shape()
     rate: float = 0.0
     """Offered events a second; 0: as many as are answered."""
-    text_bytes: int = 160
     preload: int = 0
     """Events that journal and archive hold before the server starts."""
     kept: Path | None = None
@@ -59,9 +55,6 @@ class Plan(Struct, frozen=True, kw_only=True):
     """Also which rate can."""
     trial_s: float = 20.0
     """How long each of those rates is offered."""
-    server: LiveServer | None = None
-    account: str = ACCOUNT
-    queue: str = QUEUE
 
 
 class Result(Struct, frozen=True, kw_only=True):
@@ -114,8 +107,7 @@ class Result(Struct, frozen=True, kw_only=True):
 def run(plan: Plan, *, phases: Phases) -> Result:
     """Runs it. Raises `disk.NoDisk`,
     `server.NotServing`, and an `ExceptionGroup` of `wire.Refused` and lost connections."""
-    phases.begin("syncing pages", 1.0)
-    under = disk.probed(plan.setup.folder) if plan.server is None else disk.UNKNOWN
+    under = probed(plan, phases)
     now_ms = time.time_ns() // 1_000_000
     past = past_of(plan.preload, text_bytes=plan.text_bytes)
     traffic = Traffic(

@@ -17,7 +17,7 @@ import pytest
 import uvloop
 from typer.testing import CliRunner
 
-from benchmarks import context, latency, memory, merge, placement, policy, recovery, resident, sustained, throughput
+from benchmarks import context, latency, loads, memory, placement, policy, recovery, resident, sustained, throughput
 from benchmarks.commands import app
 from benchmarks.filling import Filling, fill, named
 from benchmarks.past import past_of
@@ -61,8 +61,8 @@ def runs(process: psutil.Process) -> bool:
 @pytest.fixture
 def folder(server: LiveServer, shared_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where a command's options point; whoever starts a server is handed the one that is there."""
-    for scenario in (throughput, latency, context, policy, memory, merge, placement, recovery):
-        monkeypatch.setattr(scenario, "serving", lambda setup: nullcontext(server))
+    for starts in (loads, throughput, memory, placement, recovery):
+        monkeypatch.setattr(starts, "serving", lambda setup: nullcontext(server))
     for module in (throughput, latency, context, policy, sustained):
         monkeypatch.setattr(module, "WARM_UP_S", SHORT_S)
     for module in (latency, context, policy):
