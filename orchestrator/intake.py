@@ -5,7 +5,7 @@ check → normalise identities → find the customer (`attribution.py`) → Inpu
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 from msgspec import Struct
@@ -26,7 +26,7 @@ from protocol.commands import (
     UnmergeCustomers,
 )
 from protocol.errors import Code, Refusal
-from protocol.identities import again, normalise
+from protocol.identities import again, kind_of, normalise, value_of
 from protocol.ids import customer_of
 from protocol.inbound import (
     ATTACHMENTS_MAX,
@@ -94,6 +94,8 @@ class Intake:
         """The capture rules in force: whose an event is whose channel does not say."""
         self.kinds: Callable[[], frozenset[str]] = frozenset
         """Kinds of identities that the accounts' channels have of their own."""
+        self.alike: Callable[[], Mapping[str, str]] = dict
+        """By kind of identity the one under which the same value is the same address."""
         self.writing: Callable[[], bool] = lambda: True
         """Whether the server can write down what comes in."""
 
@@ -226,11 +228,27 @@ class Intake:
             raise Refusal(Code.NO_IDENTITY, "the event carries no identity", ref=event.id, field="identities")
         if not rule.trusted and not (replay and replay.said_by):
             del identities[1:]
+        if alike := self.alike():
+            identities += self._also(identities, alike)
         return event if identities == event.identities else msgspec.structs.replace(event, identities=identities)
 
     def spelled(self, identity: str) -> str:
         """An identity in its one spelling. Raises `Refusal`."""
         return normalise(identity, region=self._region, own=self.kinds())
+
+    def _also(self, identities: Sequence[str], alike: Mapping[str, str]) -> list[str]:
+        """Addresses that are the same as these under another kind."""
+        found = []
+        for identity in identities:
+            if (kind := alike.get(kind_of(identity))) is None:
+                continue
+            try:
+                other = self.spelled(f"{kind}:{value_of(identity)}")
+            except Refusal:
+                continue  # It is none of that kind.
+            if other not in identities:
+                found.append(other)
+        return found
 
     def _found(self, event: InboundEvent) -> list[str]:
         """Whose it is by what stands in it, where the policy says where to look."""

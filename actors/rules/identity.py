@@ -76,6 +76,9 @@ class IdentityRules(Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tru
     """By evidence: percent, in the place of what `CONFIDENCE` has for it."""
     match: list[MatchRule] = []
     """The first that fits an identity is its rule; where none does, every event links and none puts forward."""
+    alike: dict[str, str] = field(default_factory=dict)
+    """By kind the one under which the same value is the same address: a WhatsApp number is a telephone number. Who
+    comes from the first is said to have the second, too."""
     single: list[str] = []
     """Kinds of which a customer has one, such as the account they sign in with: one more is another person's until
     somebody says otherwise, though a phone that both name leads to the first."""
@@ -90,6 +93,12 @@ class IdentityRules(Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tru
         for evidence in self.confidence:
             if evidence not in CONFIDENCE:
                 raise ValueError(f"confidence: {evidence!r} is no evidence: there are {', '.join(CONFIDENCE)}")
+        for kind, other in self.alike.items():
+            for each in (kind, other):
+                if meant := MISTAKEN.get(each):
+                    raise ValueError(f"alike: {each!r} is no kind of identity: write {meant}")
+            if other in self.alike:
+                raise ValueError(f"alike: {other} stands on both sides: write {kind}: {self.alike[other]}")
         for kind in self.single:
             if meant := MISTAKEN.get(kind):
                 raise ValueError(f"single: {kind!r} is no kind of identity: write {meant}")

@@ -232,7 +232,7 @@ MEASURES = (
         # The team is that of the newest conversation of any of them.
         f"""SELECT at_ms, channels, coalesce(conversation.queue, '') AS team,
             {_product("conversation.conversation")} AS product,
-            'all' AS place, example, 'identity.yaml' AS file, 'match' AS rule
+            'all' AS place, example, 'identity.yaml' AS file, 'alike' AS rule
         FROM (
             SELECT max(linked_at_ms) AS at_ms, group_concat(kind, ' → ') AS channels,
                 min(customer) || ',' || max(customer) AS example,

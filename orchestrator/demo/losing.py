@@ -48,11 +48,14 @@ class Losses(Struct, kw_only=True, frozen=True):
             self.screen.note(f"      refused: {refusal.message}; in quarantine it waits to be replayed")
 
     async def another_door(self) -> None:
-        """The customer opens the WhatsApp window, and nothing says that it is the number they texted from."""
+        """The customer opens the WhatsApp window; unless the policy says so, it is not known for the number they texted
+        from."""
         self.screen.outside("whatsapp", self.customer.number, "(opens the window on the bill's page)")
         opened = ActivityArrived(name="opened WhatsApp")
         await self.gateway.send(self._event("door", [f"whatsapp:{self.customer.number}"], "whatsapp", opened))
-        self.screen.note("      acknowledged: as somebody new, since nobody linked the two")
+        self.screen.note(
+            "      acknowledged: as somebody new, unless `alike` in identity.yaml says that it is the same number"
+        )
 
     async def no_answer(self, conversation: str) -> None:
         """The agent offers the conversation to another team, who do not take it; so it stays."""

@@ -50,6 +50,7 @@ class Front:
         )
         self.intake.capture = lambda: self.in_force.policy.capture
         self.intake.kinds = lambda: self.in_force.kinds
+        self.intake.alike = lambda: self.in_force.policy.identity.alike
         self.states: ReadStates = lambda: read_states(given.run, now_ms=steady_ms())
         self.figures: ReadFigures = lambda: read_figures(given.run)
         self.intake.writing = Writing(self.states, self.figures)

@@ -61,6 +61,27 @@ async def test_two_accounts_that_name_one_phone_are_two_customers_and_a_conflict
             assert review["owner"] == first
 
 
+async def test_one_number_by_two_channels_is_one_customer_where_the_policy_says_so() -> None:
+    """Whichever comes first; who was two before stands in the review list."""
+    whatsapp = f"whatsapp:{PHONE.removeprefix('tel:')}"
+    for first, second in ((whatsapp, PHONE), (PHONE, whatsapp)):
+        async with world() as made:
+            made.intake.alike = lambda: {"whatsapp": "tel"}
+            one = await made.intake.submit(made.event(account="sms", identities=(first,)))
+            two = await made.intake.submit(made.event(account="sms", identities=(second,)))
+            assert one.stream == two.stream
+    async with world() as made:
+        one = await made.intake.submit(made.event(account="sms", identities=(PHONE,)))
+        two = await made.intake.submit(made.event(account="sms", identities=(whatsapp,)))
+        assert customer_of(one.stream) != customer_of(two.stream)
+        made.intake.alike = lambda: {"whatsapp": "tel"}
+        again = await made.intake.submit(made.event(account="sms", identities=(whatsapp,)))
+        assert again.stream == two.stream
+        await made.archived()
+        (review,) = await made.archive_store.identity_reviews(shared_after=3)
+        assert (review["customer"], review["identity"]) == (customer_of(two.stream), PHONE)
+
+
 async def test_a_repeat_is_known_whoever_has_its_identity_by_then() -> None:
     """The once-keys go with the identity: through two customers, and a death of the cells."""
     async with world() as made:

@@ -165,7 +165,7 @@ def test_the_demo_s_data_has_something_to_report(live: LiveServer) -> None:
     assert found == {
         "quarantined": ("chat", "capture.yaml", "templates[chat].identities"),
         "handoff_unacknowledged": ("sms", "handoffs.yaml", "kinds.team-team"),
-        "duplicate_identity": ("tel → whatsapp", "identity.yaml", "match"),
+        "duplicate_identity": ("tel → whatsapp", "identity.yaml", "alike"),
     }
 
 

@@ -297,6 +297,21 @@ async def test_whose_an_event_is_may_stand_in_it() -> None:
     assert refused.code == Code.NO_IDENTITY
 
 
+def test_an_address_that_is_the_same_under_another_kind_is_named_too() -> None:
+    """Where the policy says so, also of an account that may name one alone; what is none of that kind is not."""
+    door = Door()
+    door.intake.alike = lambda: {"whatsapp": "tel", "chat": "tel"}
+    phone = "whatsapp:+447700900123"
+    for given, named in (
+        (["whatsapp:+44 7700 900123"], [phone, TEL]),
+        ([TEL], [TEL]),
+        (["chat:visitor"], ["chat:visitor"]),
+        ([phone, "crm:7"], [phone, TEL]),
+    ):
+        assert door.intake.check(event("1", *given)).identities == named
+    assert door.intake.check(event("1", phone, TEL, account="chat")).identities == [phone, TEL]
+
+
 async def test_too_much_waiting_is_refused_as_retryable() -> None:
     """The bound is on what is unanswered."""
     door = Door(waiting_max=1)

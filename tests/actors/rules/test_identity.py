@@ -15,6 +15,8 @@ from actors.rules.identity import IdentityRules
         ({"match": [{"kinds": ["telephone"]}]}, "write tel"),
         ({"match": [{"kinds": ["mail"]}]}, "write mailto"),
         ({"single": ["phone"]}, "write tel"),
+        ({"alike": {"whatsapp": "phone"}}, "write tel"),
+        ({"alike": {"viber": "whatsapp", "whatsapp": "tel"}}, "write viber: tel"),
         ({"match": [{"link_at": 80, "merge_at": 20}]}, "merge_at lies under link_at"),
         ({"shared": ["info@*"]}, "mailto:info@"),
         ({"shared": ["email:info@example.org"]}, "with its kind"),
