@@ -45,15 +45,16 @@ def after_contact(
     resolved: Sequence[Past],
     policy: Policy,
     now_ms: int,
+    said_ms: int,
 ) -> list[AnyEvent]:
-    """What an inbound event of interaction `number` says about what the conversation is about. `state` is the one
-    before the event, `relation` what it has from now on, `resolved` the customer's others that were said to be done,
-    the newest last."""
+    """What an inbound event of interaction `number`, said at `said_ms`, says about what the conversation is about.
+    `state` is the one before the event, `relation` what it has from now on, `resolved` the customer's others that were
+    said to be done, the newest last."""
     interaction = interaction_of(state, number)
     tags = tagged(number, interaction.tags if interaction else None, found, "system", now_ms)
     if found.topic is None or not policy.correlation.repeat_within_ms:
         return tags
-    return [*tags, *_repeat(state, number, event, found, relation, resolved, policy, now_ms)]
+    return [*tags, *_repeat(state, number, event, found, relation, resolved, policy, now_ms, said_ms)]
 
 
 def _repeat(
@@ -65,20 +66,21 @@ def _repeat(
     resolved: Sequence[Past],
     policy: Policy,
     now_ms: int,
+    said_ms: int,
 ) -> list[AnyEvent]:
     assert found.topic is not None
     rules = policy.correlation
     spoke = isinstance(event.data, MessageArrived | InteractionBegan)
     if state.status is Status.RESOLVED and state.tags is not None and spoke:
         # The same conversation, opened again.
-        back = repeats(state.id, state.tags, state.resolved_at_ms, found, rules, now_ms)
+        back = repeats(state.id, state.tags, state.resolved_at_ms, found, rules, said_ms)
         resolved_at_ms = state.resolved_at_ms
         if back is not None:
             return [_found(state.id, number, event, found.topic, resolved_at_ms, None, None, now_ms)]
     if state.tags is not None and state.tags.topic is not None:
         return []  # It was looked at when its topic became known.
     for past in reversed(resolved):
-        back = repeats(past.conversation, past.tags, past.resolved_at_ms, found, rules, now_ms)
+        back = repeats(past.conversation, past.tags, past.resolved_at_ms, found, rules, said_ms)
         if back is not None and past.conversation != state.id:
             changes = relation is None or relation.kind is RelationKind.FOLLOWS_UP
             now, before = (back, relation) if changes else (None, None)

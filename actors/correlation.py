@@ -56,6 +56,7 @@ class _Asked(Struct, frozen=True):
     tags: Tags
     rules: CorrelationRules
     now_ms: int
+    """When it happened: of replayed input that may be before the newest contact."""
     open: list[Conversation]
     """Those a contact may join without naming one of their messages or sessions, the newest change first."""
     resolved: list[Conversation]
@@ -275,9 +276,10 @@ def _window_reason(conversation: Conversation, asked: _Asked) -> str | None:
         if window is None:
             if asked.rules.unlisted == "join":
                 return f"the open conversation; no window is given for {interaction.channel} → {later}"
-        elif passed_ms <= window.within_ms:
+        elif abs(passed_ms) <= window.within_ms:
             within = f"{interaction.channel} → {later} within {spell(window.within_ms)}"
-            return f"{within}: {spell(passed_ms)} after the contact before"
+            order = "after the contact before" if passed_ms >= 0 else "before the contact after"
+            return f"{within}: {spell(abs(passed_ms))} {order}"
     return None
 
 
@@ -286,7 +288,7 @@ def glimpsed(glimpse: Glimpse | None, channel: str, rules: CorrelationRules, now
     if glimpse is None:
         return None
     window = _window(rules.windows, glimpse.channel, channel)
-    return glimpse.tags if window is not None and now_ms - glimpse.at_ms <= window.within_ms else None
+    return glimpse.tags if window is not None and 0 <= now_ms - glimpse.at_ms <= window.within_ms else None
 
 
 def _window(windows: Sequence[Window], earlier: str, later: str) -> Window | None:
@@ -361,7 +363,8 @@ def repeats(
 ) -> Relation | None:
     """The relation of a contact about `found` to an earlier conversation, where it repeats that one's topic."""
     topic, passed_ms = _same(found.topic, known.topic), now_ms - resolved_at_ms
-    if not topic or not resolved_at_ms or passed_ms > rules.repeat_within_ms or _other_key(found, known):
+    in_time = 0 <= passed_ms <= rules.repeat_within_ms
+    if not topic or not resolved_at_ms or not in_time or _other_key(found, known):
         return None
     reason = f"the same topic, {topic}, {spell(passed_ms)} after it was resolved"
     return Relation(kind=RelationKind.REPEATS, conversation=earlier, reason=reason)

@@ -72,9 +72,11 @@ def receive(state: Journey, given: Input, policy: Policy, now_ms: int) -> Decisi
         past = importing.decide(event, event.data, state.customer, new_id, policy, now_ms)
         about = [(state.customer, fact) for fact in known.facts]
         return Decision([*past, *about], identities=known.assigned, inherits=known.inherits)
+    # What is replayed belongs where it would have belonged when it happened.
+    said_ms = min(now_ms, event.time_ms) if given.replay else now_ms
     tags = tags_of(event, policy.taxonomy)
     if state.glimpse is not None:
-        tags = _with_glimpse(state.glimpse, event, tags, policy, now_ms)
+        tags = _with_glimpse(state.glimpse, event, tags, policy, said_ms)
     correlated = correlate(
         state.kept,
         state.past,
@@ -82,7 +84,7 @@ def receive(state: Journey, given: Input, policy: Policy, now_ms: int) -> Decisi
         tags=tags,
         rules=policy.correlation,
         remembered=state.remembered,
-        now_ms=now_ms,
+        now_ms=said_ms,
     )
     if correlated.conversation:
         conversation = state.conversation(correlated.conversation)
@@ -100,7 +102,7 @@ def receive(state: Journey, given: Input, policy: Policy, now_ms: int) -> Decisi
             tags = tags_of(event, rules.taxonomy)
         decided = contact.decide(conversation, event, rules, now_ms, correlated.reason)
         if tags is not NO_TAGS:
-            decided += _about(state, conversation, event, decided, tags, conversation.relation, rules, now_ms)
+            decided += _about(state, conversation, event, decided, tags, conversation.relation, rules, now_ms, said_ms)
         return under(rules, policy, _captured(state, conversation, given, decided, known, rules, now_ms))
     if isinstance(event.data, ActivityArrived):
         # Nothing is open: what they look at is kept with the person, and opens no work for anyone.
@@ -120,7 +122,7 @@ def receive(state: Journey, given: Input, policy: Policy, now_ms: int) -> Decisi
     )
     decided = [opened, *contact.decide(new, event, policy, now_ms)]
     if tags is not NO_TAGS:
-        decided += _about(state, new, event, decided, tags, correlated.relation, policy, now_ms)
+        decided += _about(state, new, event, decided, tags, correlated.relation, policy, now_ms, said_ms)
     seen_before = arrival.shortly_before(state.aside.before, policy, now_ms) if state.aside else []
     return _captured(state, new, given, decided, known, policy, now_ms, seen_before, carried.items)
 
@@ -142,6 +144,7 @@ def _about(
     relation: Relation | None,
     policy: Policy,
     now_ms: int,
+    said_ms: int,
 ) -> list[AnyEvent]:
     number = contact.number_of(conversation, event, decided)
     # Done, and not closed yet: those are in none of the lists of what is over.
@@ -151,7 +154,7 @@ def _about(
         if other.status is Status.RESOLVED and other.tags is not None
     ]
     resolved = [*state.remembered, *done]
-    return about.after_contact(conversation, number, event, tags, relation, resolved, policy, now_ms)
+    return about.after_contact(conversation, number, event, tags, relation, resolved, policy, now_ms, said_ms)
 
 
 def _captured(

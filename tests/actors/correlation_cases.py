@@ -124,6 +124,7 @@ APP_TO_PHONE = CorrelationRules(
     ),
     unlisted="new",
 )
+CHAT_ANY = CorrelationRules(windows=(Window(earlier="chat", within_ms=HOUR * MINUTE_MS),), unlisted="new")
 LENIENT = CorrelationRules(windows=APP_TO_PHONE.windows, unlisted="join")
 OTHER_TOPIC_NEW = CorrelationRules(other_topic="new")
 RESOLVED_IS_OVER = CorrelationRules(after_resolved="new", repeat_within_ms=7 * DAY * MINUTE_MS)
@@ -340,6 +341,11 @@ IN_TIME = (
          tags=about("bill"), rules=APP_TO_PHONE, goes_to=1, reason="app → phone"),
     Case("a page view outside every window", PAGE, (conversation(1, contact("email", 10)),), rules=APP_TO_PHONE,
          relation=(FOLLOWS, 1)),
+    Case("a call that is replayed, from before the text that came meanwhile", call(),
+         (conversation(1, contact("chat", -50)),), rules=CHAT_ANY, goes_to=1,
+         reason="chat → phone within 60 min: 50 min before the contact after"),
+    Case("a call that is replayed, from long before the text", call(), (conversation(1, contact("chat", -61)),),
+         rules=CHAT_ANY, relation=(FOLLOWS, 1)),
     Case("outside every window, and older ones are over", call(), (conversation(2, contact("app", DAY)),), past=(1,),
          rules=APP_TO_PHONE, relation=(FOLLOWS, 2)),
 )  # fmt: skip
@@ -356,6 +362,8 @@ AGAIN = (
     Case("the same topic twice before: the last of them", event("sms"),
          past=(past(1, 2 * DAY, "bill"), past(2, DAY, "bill")), tags=about("bill"), rules=REPEATS,
          relation=(REPEATS_IT, 2)),
+    Case("a message that is replayed, from before its topic was resolved", event("sms"),
+         past=(past(1, -DAY, "bill"),), tags=about("bill"), rules=REPEATS, relation=(FOLLOWS, 1)),
     Case("nothing repeats without a window for it", event("sms"), past=(past(1, DAY, "bill"),), tags=about("bill"),
          relation=(FOLLOWS, 1)),
     Case("the same topic and another claim's number is no repeat", event("sms"),

@@ -9,6 +9,7 @@ import pytest
 from actors import conversation_views, snapshots
 from actors.rules.capture import CaptureRules, Field, Template
 from actors.rules.context import ContextRules, SwitchRules
+from actors.rules.correlation import CorrelationRules, Window
 from actors.rules.handoffs import HandoffRules, Handoffs
 from actors.rules.taxonomy import Label, Tagger, Taxonomy
 from protocol.commands import OfferHandoff, SetContext, Take
@@ -296,6 +297,21 @@ def test_a_refused_event_is_kept_once_and_comes_in_once() -> None:
     for again in (replay, refused):
         assert player.give(again) == []
         assert player.decision.status == "repeat"
+
+
+@pytest.mark.parametrize("replayed", [True, False])
+def test_what_is_replayed_belongs_where_it_belonged_when_it_happened(replayed: bool) -> None:
+    """By its own time in the policy's windows; what only comes late is looked at when it comes."""
+    hour_ms = 3_600_000
+    windows = CorrelationRules(windows=(Window(earlier="chat", later="sms", within_ms=hour_ms),), unlisted="new")
+    player = Player(msgspec.structs.replace(POLICY, correlation=windows))
+    player.message(channel="chat", identities=TEL)
+    player.pass_time(hour_ms // 2)
+    late = player.input(MessageArrived(text="and my bill?"), channel="sms", identities=TEL)
+    player.pass_time(5 * hour_ms)
+    given = msgspec.structs.replace(late, replay=Replay(f"{CUSTOMER}.1", 5)) if replayed else late
+    player.give(given)
+    assert len(player.state.kept) == (1 if replayed else 2)
 
 
 def test_what_is_known_already_lets_an_event_in() -> None:
