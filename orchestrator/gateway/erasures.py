@@ -38,8 +38,13 @@ async def post_erasure(request: HttpRequest, customer: FromPath[str], data: JSON
     here = services_of(request)
     if not data.reason.strip() or len(data.reason) > REASON_MAX:
         raise Refusal(Code.INVALID, f"reason says why, in at most {REASON_MAX} characters", field="reason")
-    if await here.archive.journey(customer) is None:
+    journey = await here.archive.journey(customer)
+    if journey is None:
         raise Refusal(Code.NOT_FOUND, "there is no such customer", ref=customer)
+    # It would be refused when it is carried out, and whoever asked has gone home by then.
+    if others := [each for each in (journey["customer"], *journey.get("members", ())) if each != customer]:
+        text = f"{customer} is merged with {', '.join(others)}: unmerge them, and then erase each"
+        raise Refusal(Code.NOT_ALLOWED_NOW, text, ref=customer)
     if len(await asyncio.to_thread(waiting, here.erasures)) >= WAITING_MAX:
         raise Refusal(Code.OVER_LIMIT, f"{WAITING_MAX} erasures wait: stop the server and start it again")
     asked = Waiting(

@@ -60,3 +60,15 @@ async def test_an_operator_asks_over_http(running: Running) -> None:
     assert (back.status_code, again.status_code) == (200, 404)
     async with running.http("reader") as http:
         assert (await http.post("/v1/customers/cuann/erasure", json={"reason": "x"})).status_code == 403
+
+
+async def test_who_is_merged_is_not_written_down(running: Running) -> None:
+    """It would be refused when the server is stopped: of the one as of the other."""
+    row = {"customer": "cuann", "members": ["cubob"], "identities": [], "conversations": []}
+    running.archive.journeys |= {"cuann": row, "cubob": row}
+    async with running.http("operator") as http:
+        for asked, other in (("cuann", "cubob"), ("cubob", "cuann")):
+            answer = await http.post(f"/v1/customers/{asked}/erasure", json={"reason": "their request"})
+            assert answer.status_code == 409
+            assert f"{asked} is merged with {other}: unmerge" in answer.json()["message"]
+        assert (await http.get("/v1/erasures")).json() == []
