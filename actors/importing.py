@@ -6,8 +6,12 @@ was imported is a fact of now, in the customer's own stream, and carries the onc
 
 from collections.abc import Iterable
 
+import msgspec
+
+from actors.about import tagged
 from actors.policy import Policy
-from protocol.entities import Direction
+from actors.tagging import merged, tags_of
+from protocol.entities import Direction, Tags
 from protocol.events import (
     AnyEvent,
     ConversationClosed,
@@ -19,7 +23,7 @@ from protocol.events import (
     MessageReceived,
     PastImported,
 )
-from protocol.inbound import InboundEvent, PastConversation, PastMessage
+from protocol.inbound import InboundEvent, InteractionBegan, MessageArrived, PastConversation, PastMessage
 
 IMPORTED = "imported"
 """The actor of the opening and the reason of the closing: the journey goes on with what is now, and puts it among what
@@ -68,13 +72,25 @@ def _facts(
         identity=identity,
         direction=Direction.OUTBOUND if outbound else Direction.INBOUND,
     )
-    seq = 2
+    seq, known = 2, None
+    if not messages:
+        yield from tagged(1, None, _about(event, InteractionBegan(subject=past.subject), policy), SYSTEM, begun_ms)
     for n, message in enumerate(messages, start=1):
         said = _said(event, message, f"{event.id}#{n}", f"{conversation}.{seq + 1}", identity)
+        if message.direction is Direction.INBOUND:
+            words = MessageArrived(text=message.text, subject="" if known else past.subject)
+            found = _about(event, words, policy)
+            said += tagged(1, known, found, SYSTEM, message.at_ms)
+            known = merged(known, found)
         seq += len(said)
         yield from said
     yield InteractionEnded(at_ms=ended_ms, actor=SYSTEM, interaction=1, reason=IMPORTED)
     yield ConversationClosed(at_ms=ended_ms, actor=SYSTEM, reason=IMPORTED)
+
+
+def _about(event: InboundEvent, data: MessageArrived | InteractionBegan, policy: Policy) -> Tags:
+    """What it says what it is about, by the taxonomy of now: the next contact about the same finds it by that."""
+    return tags_of(msgspec.structs.replace(event, data=data), policy.taxonomy)
 
 
 def _said(event: InboundEvent, message: PastMessage, id: str, delivery: str, identity: str) -> list[AnyEvent]:

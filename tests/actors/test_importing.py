@@ -1,10 +1,13 @@
 """Importing a contact of the past: its facts at their times, once, closed, and in its place among what is over."""
 
+import msgspec
+
+from actors.rules.taxonomy import Label, Tagger, Taxonomy
 from protocol import events as ev
 from protocol.commands import Resolve
-from protocol.entities import Direction
+from protocol.entities import Direction, Relation, RelationKind
 from protocol.inbound import PastConversation, PastMessage
-from tests.actors.player import CONVERSATION, CUSTOMER, Player, names
+from tests.actors.player import CONVERSATION, CUSTOMER, POLICY, Player, names
 
 PAST = PastConversation(
     messages=[
@@ -96,3 +99,29 @@ def test_a_contact_without_words_has_its_time() -> None:
     player = Player()
     events = imported(player, PastConversation())
     assert [event.at_ms for event in events[1:5]] == [player.now_ms - 5] * 4
+
+
+def test_what_it_was_about_is_known() -> None:
+    """By the customer's words and the subject, at their times: the next contact about the same claim continues it."""
+    bills = Label(taggers=(Tagger(subject=("bill",)),))
+    cars = Label(taggers=(Tagger(words=("car",)),))
+    taxonomy = Taxonomy(topics={"bill": bills}, product_lines={"motor": cars}, keys={"claim": ("C-######",)})
+    player = Player(msgspec.structs.replace(POLICY, taxonomy=taxonomy))
+    said = [
+        PastMessage(at_ms=500, text="it is wrong"),
+        PastMessage(at_ms=600, text="the car of C-111111?", direction=Direction.OUTBOUND, author="bo"),
+        PastMessage(at_ms=700, text="no, the car of C-222222"),
+    ]
+    events = imported(player, PastConversation(messages=said, subject="Bill"))
+    first, second = (event for event in events if isinstance(event, ev.InteractionTagged))
+    assert (first.at_ms, first.topic and first.topic.value, first.product_line) == (500, "bill", None)
+    assert (second.at_ms, second.topic, second.keys) == (700, None, ["claim:C222222"])
+    sent = next(event for event in events if isinstance(event, ev.DeliverySent))
+    assert sent.delivery == f"{CONVERSATION}.5"
+    imported(player, PastConversation(subject="Your bill"), id="call")
+    player.message("C-222222 again")
+    opened = player.decision.events[0][1]
+    assert isinstance(opened, ev.ConversationOpened)
+    assert opened.relation == Relation(
+        kind=RelationKind.CONTINUES, conversation=CONVERSATION, reason="both name claim C222222"
+    )
