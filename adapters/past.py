@@ -88,20 +88,25 @@ def read_vcons(document: str, *, account: str, channel: str, source: str) -> Ite
                 f"{place}: it can only be read by who knows the extension {needed[0]!r}; this import knows none"
             )
         try:
-            contact = _contact(vcon)
+            contact = _contact(vcon, place)
         except (KeyError, IndexError, TypeError, AttributeError) as exc:
             raise BadPast(f"{place}: it does not have the form of a vCon ({type(exc).__name__}: {exc})") from exc
         yield _event(contact, contact["messages"], place, account=account, channel=channel, source=source)
 
 
-def _contact(vcon: Fields) -> Fields:
-    """A vCon as a contact: the customer is who has our mark, else the originator of the first dialog."""
-    parties, dialog = vcon["parties"], [said for said in vcon.get("dialog", ()) if said.get("type") == "text"]
+def _contact(vcon: Fields, place: str) -> Fields:
+    """A vCon as a contact: the customer is who has our mark, else the originator of the first dialog.
+
+    A vCon is often made long after the conversation, and a recording in it is of a call that has no words here: when it
+    was its dialogs say. Of ours it is the conversation's own time."""
+    parties, every = vcon["parties"], [*vcon.get("dialog", ())]
+    dialog = [said for said in every if said.get("type") == "text"]
+    begun_ms, ended_ms = _span(every, place)
     ours = _columns(next((a["body"] for a in vcon.get("attachments", ()) if _purpose(a) == PURPOSE), {}))
     addresses = [contact["identity"] for contact in ours.get("interactions", ())]
     customer = [index for index, party in enumerate(parties) if _identity(party) in addresses]
     if not addresses:
-        first = _originator(dialog[0]) if dialog else 0
+        first = _originator((dialog or every)[0]) if every else 0
         same = parties[first].get("uuid")
         customer = [n for n, party in enumerate(parties) if n == first or (same and party.get("uuid") == same)]
         addresses = [identity for n in customer if (identity := _identity(parties[n]))]
@@ -109,16 +114,26 @@ def _contact(vcon: Fields) -> Fields:
         "id": vcon.get("uuid", ""),
         "identities": list(dict.fromkeys(addresses)),
         "channel": dialog[0].get("application", "") if dialog else "",
-        "at": vcon.get("created_at", ""),
-        "ended_at": dialog[-1].get("start", "") if dialog else "",
+        "at": (vcon.get("created_at", "") if ours else "") or begun_ms or vcon.get("created_at", ""),
+        "ended_at": ended_ms,
         "subject": vcon.get("subject", ""),
         "queue": ours.get("queue", ""),
         "messages": [
-            _message_of(said, parties, customer, vcon.get("created_at", ""))
+            _message_of(said, parties, customer, vcon.get("created_at") or begun_ms)
             for said in dialog
             if isinstance(said.get("body"), str)
         ],
     }
+
+
+def _span(dialog: Iterable[Fields], place: str) -> tuple[int, int]:
+    """When the dialogs began and ended, in whatever order they stand (-04, §4.3.2); 0 where none says."""
+    known = [
+        (_time(said["start"], f"{place}: start"), said.get("duration") or 0) for said in dialog if said.get("start")
+    ]
+    if not known:
+        return 0, 0
+    return min(at for at, _ in known), max(round(at + duration * 1000) for at, duration in known)
 
 
 def _purpose(attachment: Fields) -> Any:
@@ -142,7 +157,7 @@ def _body(said: Fields) -> str:
         raise TypeError(f"a body said to be {said['encoding']} is not") from exc
 
 
-def _message_of(said: Fields, parties: list[Fields], customer: list[int], created_at: str) -> Fields:
+def _message_of(said: Fields, parties: list[Fields], customer: list[int], created_at: str | int) -> Fields:
     speaker = _originator(said)
     theirs = speaker in customer
     author = "" if theirs else parties[speaker].get("name", "")

@@ -119,6 +119,23 @@ def test_a_vcon_of_others_is_of_whoever_spoke_first() -> None:
     ]
 
 
+@pytest.mark.parametrize("made", ["2026-11-25T09:00:00Z", ""])
+def test_a_call_was_when_it_was_and_not_when_its_vcon_was_made(made: str) -> None:
+    """A recording has no words here; the dialogs stand in any order, and whoever the call was with is the customer."""
+    vcon = {
+        "uuid": "u1",
+        **({"created_at": made} if made else {}),
+        "parties": [{"tel": "+447700900123"}, {"tel": "+442079460000"}],
+        "dialog": [
+            {"type": "recording", "start": "2023-11-14T23:14:20+01:00", "duration": 33.5, "parties": [1, 0]},
+            {"type": "recording", "start": "2023-11-14T22:13:20Z", "parties": [0, 1]},
+        ],
+    }
+    [event] = read_vcons(msgspec.json.encode(vcon).decode(), **GIVEN)
+    assert (event.time_ms, past(event).ended_ms) == (AT_MS, AT_MS + 60_000 + 33_500)
+    assert event.identities == ["tel:+442079460000"]
+
+
 def test_both_forms_of_a_vcon_are_read() -> None:
     """0.3.0 has other names, and bodies that are text; 0.4.0 has JSON values, and encodes what is no JSON string."""
     ours = {"interactions": [{"identity": "mailto:ann@example.org"}], "queue": "bills"}
