@@ -77,10 +77,17 @@ def offer(
     if missing and rules.incomplete == "block":
         raise Refusal(
             Code.NOT_ALLOWED_NOW,
-            f"the package for {command.kind!r} lacks {', '.join(missing)}: set them as context, or give them in fields",
+            f"the package for {command.kind!r} lacks {', '.join(missing)}: {_how_to_give(missing)}",
             field="fields",
         )
     return [*given, offered]
+
+
+def _how_to_give(missing: Sequence[str]) -> str:
+    """The giver's own words are no item of the context: they come with the offer."""
+    items = [field for field in missing if field != "note"]
+    said = f"set {', '.join(items)} as context, or give it in fields" if items else ""
+    return "; ".join(filter(None, (said, "write a note" if "note" in missing else "")))
 
 
 def answer(

@@ -98,7 +98,9 @@ def replay(
         list[str] | None,
         typer.Option("--identity", help="Whose it is, such as tel:+447700900123; several may be given."),
     ] = None,
-    customer: Annotated[str, typer.Option("--customer", help="Whose it is, by the customer's id.")] = "",
+    customer: Annotated[
+        str, typer.Option("--customer", help="Whose it is: a customer's id, or an address of theirs.")
+    ] = "",
     url: Url = "",
     token: Token = "",
     data: Data = None,
@@ -107,8 +109,8 @@ def replay(
     """Take an input in after all, once, at its own time: as it is, edited, or as the event of whoever you say."""
     body: dict[str, Any] = {"event": _event(event)} if event is not None else {}
     body |= {"identities": identity} if identity else {}
-    body |= {"customer": customer} if customer else {}
     with server_of(url, token, data) as server:
+        body |= {"customer": server.customer(customer)} if customer else {}
         answer = server.post(f"/v1/quarantine/{part(quarantine)}/replay", body)
     if as_json:
         print_json(answer)

@@ -158,7 +158,7 @@ async def _identities(here: Services, asked: ReplayRequest, channel: str) -> lis
     journey = await here.archive.journey(asked.customer)
     known = [str(row["identity"]) for row in journey["identities"]] if journey else []
     if not known:
-        raise Refusal(Code.NOT_FOUND, "there is no such customer, or none with an identity", field="customer")
+        raise Refusal(Code.NOT_FOUND, f"there is no customer {asked.customer[:64]!r} with an address", field="customer")
     kind = identity_kind(channel)
     return [next((identity for identity in reversed(known) if kind_of(identity) == kind), known[-1])]
 

@@ -386,6 +386,7 @@ def test_a_command_asks_the_server(
     [
         ("customer show tel:+447700900123", "/v1/customers/cu1/journey"),
         ("timeline tel:+447700900123", "/v1/customers/cu1/timeline?limit=50"),
+        ("quarantine replay q1 --customer tel:+447700900123", "/v1/quarantine/q1/replay"),
         ("customer unlink tel:+447700900123 web:7", "/v1/customers/cu1/commands"),
     ],
 )

@@ -172,7 +172,9 @@ async def test_a_conversation_goes_from_tier_1_to_tier_2(
     async with office(tmp_path, placement, monkeypatch) as here, here.desk("ann") as ann, here.desk("bob") as bob:
         conversation = await here.arrival()
         await ann.client.take(conversation)
-        with pytest.raises(Refusal, match="lacks invoice, note"):
+        with pytest.raises(
+            Refusal, match="lacks invoice, note: set invoice as context, or give it in fields; write a note"
+        ):
             await ann.client.offer_handoff(conversation, "tier1-tier2", agent="bob")
         await ann.client.offer_handoff(
             conversation, "tier1-tier2", agent="bob", note="third call", fields={"invoice": "R-7"}
