@@ -13,7 +13,7 @@ from actors.rules.identity import IdentityRules
 from orchestrator.gateway.access import needs
 from orchestrator.gateway.answers import IdentityReviewsAnswer
 from orchestrator.gateway.archive_reads import reach
-from orchestrator.gateway.reads import AT_LEAST_WITHIN_S, AtLeast, Limit
+from orchestrator.gateway.reads import AT_LEAST_WITHIN_S, LARGEST, AtLeast, Limit
 from orchestrator.gateway.services import HttpRequest, services_of
 from protocol.errors import Code, Refusal
 
@@ -27,6 +27,7 @@ async def get_identity_reviews(
         int,
         QueryParameter(
             ge=0,
+            le=LARGEST,
             description="An identity that more customers than this claim is shown as `shared`; 0: as the policy says",
         ),
     ] = 0,

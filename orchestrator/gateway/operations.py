@@ -10,7 +10,7 @@ from msgspec import Struct
 from orchestrator.gateway.access import needs
 from orchestrator.gateway.answers import CommandAnswer
 from orchestrator.gateway.gone import check_kept
-from orchestrator.gateway.reads import Limit
+from orchestrator.gateway.reads import LARGEST, Limit
 from orchestrator.gateway.replaying import ReplayRequest, quarantined, readable, replay
 from orchestrator.gateway.services import HttpRequest, services_of, speaker_of
 from orchestrator.tokens import Token
@@ -97,11 +97,13 @@ def _answer(id: str, answered: Answered) -> CommandAnswer:
 async def get_quarantine(
     request: HttpRequest,
     account: FromQuery[str] = "",
-    code: Annotated[int, QueryParameter(ge=0, description="A code of the error table.")] = 0,
+    code: Annotated[int, QueryParameter(ge=0, le=LARGEST, description="A code of the error table.")] = 0,
     field: Annotated[str, QueryParameter(description="The field at fault.")] = "",
     rule: Annotated[str, QueryParameter(description="`schema`, `once` or `capture:<template>`")] = "",
-    since_ms: Annotated[int, QueryParameter(ge=0, description="Refused then or later.")] = 0,
-    until_ms: Annotated[int, QueryParameter(ge=0, description="Refused then or earlier; 0: until now.")] = 0,
+    since_ms: Annotated[int, QueryParameter(ge=0, le=LARGEST, description="Refused then or later.")] = 0,
+    until_ms: Annotated[
+        int, QueryParameter(ge=0, le=LARGEST, description="Refused then or earlier; 0: until now.")
+    ] = 0,
     waiting: Annotated[bool, QueryParameter(description="Without those that came in after all.")] = False,
     limit: Limit = 100,
     before: Annotated[str, QueryParameter(description="`at_ms,quarantine` of the last row of the page before")] = "",

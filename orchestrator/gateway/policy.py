@@ -10,7 +10,7 @@ from orchestrator.bundles.differences import Difference
 from orchestrator.bundles.reading import Wrong
 from orchestrator.gateway.access import needs
 from orchestrator.gateway.operations import actor_of, id_of_request
-from orchestrator.gateway.reads import Limit
+from orchestrator.gateway.reads import LARGEST, Limit
 from orchestrator.gateway.services import HttpRequest, services_of, speaker_of
 from orchestrator.policy_desk import Applied, PolicyDesk, Version
 from protocol.errors import Code, Refusal
@@ -82,7 +82,7 @@ async def get_policy(request: HttpRequest) -> PolicyAnswer:
 async def get_policy_versions(
     request: HttpRequest,
     limit: Limit = 100,
-    before: Annotated[int, QueryParameter(ge=0, description="Versions before this one.")] = 0,
+    before: Annotated[int, QueryParameter(ge=0, le=LARGEST, description="Versions before this one.")] = 0,
 ) -> list[Version]:
     """Versions without their files, the newest first."""
     return await _desk(request).history(limit=limit, before=before)

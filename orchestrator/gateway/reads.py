@@ -28,7 +28,12 @@ CHANNEL_MAX = 64
 PAGE_MAX = 1000
 STATUSES = tuple(status.value for status in Status)
 
-AtLeast = Annotated[int, QueryParameter(ge=0, description="Wait until the archive has the journal up to here.")]
+LISTS = ("queue", "owner", "customer")
+LARGEST = 2**53
+"""Of a number in a request: none here is larger, and one that is fits no column of the archive."""
+AtLeast = Annotated[
+    int, QueryParameter(ge=0, le=LARGEST, description="Wait until the archive has the journal up to here.")
+]
 Limit = Annotated[int, QueryParameter(ge=1, le=PAGE_MAX, description="Rows of one page.")]
 _READERS = needs("read", "agent")
 
@@ -73,6 +78,8 @@ async def get_conversations(
     """Conversations, the newest change first, a page at a time."""
     if status and status not in STATUSES:
         raise Refusal(Code.INVALID, f"status must be one of {', '.join(STATUSES)}", field="status")
+    if list:
+        _check_list(list)
     here = services_of(request)
     position = await _reach(here, at_least)
     cursor = _cursor(before)
@@ -85,7 +92,7 @@ async def get_conversations(
 async def get_conversation(
     request: HttpRequest,
     conversation: FromPath[str],
-    after: Annotated[int, QueryParameter(ge=0, description="Events after this seq.")] = 0,
+    after: Annotated[int, QueryParameter(ge=0, le=LARGEST, description="Events after this seq.")] = 0,
     limit: Limit = 200,
     at_least: AtLeast = 0,
 ) -> dict[str, Any]:
@@ -126,7 +133,7 @@ async def get_messages(
     `conversation` is the one whose journal it is in."""
     here = services_of(request)
     position = await _reach(here, at_least)
-    messages = await here.archive.messages_of(conversation, interaction)
+    messages = await here.archive.messages_of(conversation, min(interaction, LARGEST))
     if messages is None:
         await check_kept(here.archive, "conversation", conversation)
         raise Refusal(Code.NOT_FOUND, "there is no such interaction in this conversation", ref=conversation)
@@ -166,3 +173,9 @@ def _cursor(before: str) -> tuple[int, str] | None:
 
 ROUTES: list[Any] = [get_context, get_conversations, get_conversation, get_messages, get_handoffs, get_journey]
 """What `http.py` serves from here."""
+
+
+def _check_list(name: str) -> None:
+    kind, _, value = name.partition(":")
+    if kind not in LISTS or not value:
+        raise Refusal(Code.INVALID, "list must be queue:<name>, owner:<agent> or customer:<id>", field="list")

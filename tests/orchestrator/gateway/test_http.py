@@ -728,6 +728,30 @@ async def test_status_is_for_the_command_line(running: Running) -> None:
     assert status == {**await running.gateway.status(), "connections": status["connections"]}
 
 
+HUGE = 10**20
+
+
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [
+        ("/v1/conversations?list=service", "list"),
+        ("/v1/conversations?list=queue:", "list"),
+        ("/v1/conversations?list=team:x", "list"),
+        (f"/v1/conversations?at_least={HUGE}", "at_least"),
+        (f"/v1/conversations/cu1-1?after={HUGE}", "after"),
+        (f"/v1/identity/reviews?shared_after={HUGE}", "shared_after"),
+        (f"/v1/quarantine?code={HUGE}", "code"),
+        (f"/v1/quarantine?since_ms={HUGE}", "since_ms"),
+        (f"/v1/policy/versions?before={HUGE}", "before"),
+    ],
+)
+async def test_a_parameter_that_no_store_could_look_up_is_refused(running: Running, path: str, field: str) -> None:
+    """The reader is at fault, and is told where; it is no failure of the server that is worth another attempt."""
+    async with running.http("operator") as http:
+        refused = await http.get(path)
+    assert (refused.status_code, refused.json()["code"], refused.json()["field"]) == (422, Code.INVALID, field)
+
+
 async def test_openapi_describes_every_path(running: Running) -> None:
     """Generated from the handlers' types."""
     async with running.http("reader") as http:
