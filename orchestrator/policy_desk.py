@@ -68,12 +68,13 @@ class Versions(Protocol):
 
 class Applied(Struct, kw_only=True, frozen=True):
     """A version is in force. `late` are cells that have not said yet that they decide by it: they are told first of
-    all as they come back."""
+    all as they come back. `live_conversations`: whether those that are open `follow` it, or stay `pinned`."""
 
     version: int
     status: str
     position: int
     late: list[int]
+    live_conversations: str = "follow"
 
 
 class Version(Struct, kw_only=True, frozen=True, omit_defaults=True):
@@ -140,7 +141,13 @@ class PolicyDesk:
         answered = await self._commands.command(actor=actor, id=id, command=command, customer=POLICY)
         version = version_at(answered.seq)
         late = await self._deciders.deciding_by(version, within_s=DECIDING_WITHIN_S)
-        return Applied(version=version, status=answered.status, position=answered.position, late=late)
+        return Applied(
+            version=version,
+            status=answered.status,
+            position=answered.position,
+            late=late,
+            live_conversations=policy.live_conversations,
+        )
 
     async def version(self, version: int) -> Version:
         """One version with its files. Raises `Refusal` where there is none."""

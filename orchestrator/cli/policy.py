@@ -187,6 +187,9 @@ def _show_applied(answer: dict[str, Any], *, as_json: bool) -> None:
         f"every cell that runs decides by it, but {len(late)} that will be told" if late else "every cell decides by it"
     )
     console().print(Text(f"Version {answer['version']} is in force: {words}."))
+    if answer.get("live_conversations") == "pinned":
+        # Who tries a new rule in a chat that is open already would look for a mistake that is none.
+        console().print(Text("Conversations that are open keep the version they began under (live_conversations)."))
 
 
 def _read(folder: Path) -> tuple[dict[str, str], list[dict[str, Any]]]:

@@ -404,8 +404,15 @@ def test_what_looks_mistyped_is_asked_about_once_it_is_applied(shell: Shell, ans
     answering.bodies = [{"version": 2, "late": []}, {"valid": True, "wrong": [], "remarks": [remark]}]
     outcome = shell.run("policy apply .")
     assert outcome.code == Exit.DONE
+    assert "open keep the version" not in outcome.out
     assert [asked[1] for asked in answering.asked] == ["/v1/policy", "/v1/policy/check"]
     assert "queues.yaml:1" in outcome.out
+
+
+def test_that_open_conversations_are_pinned_is_said(shell: Shell, answering: Answering) -> None:
+    """Who tries the new rule in a chat that is open would look for a mistake that is none."""
+    answering.body = {"version": 2, "late": [], "live_conversations": "pinned"}
+    assert "open keep the version" in shell.run("policy rollback 1").out
 
 
 def test_what_is_not_there_is_named(shell: Shell, answering: Answering) -> None:

@@ -297,15 +297,18 @@ async def test_the_command_line(
         assert await run("check", str(bundle)) == {"valid": True, "wrong": [], "remarks": []}
         rules = [row["rule"] for row in await run("diff", str(bundle))]
         assert "general.yaml: queue_default" in rules
-        assert (await run("apply", str(bundle), "--note", "begin"))["version"] == 2
+        applied = await run("apply", str(bundle), "--note", "begin")
+        assert (applied["version"], applied["live_conversations"]) == (2, "follow")
         assert await run("diff", str(bundle)) == []
         assert [row["version"] for row in await run("history")] == [2, 1]
         assert set((await run("show"))["files"]) == {file.name for file in bundle.glob("*.yaml")}
         await run("show", "2", "--to", str(tmp_path / "before"))
         assert await run("diff", str(bundle), "--against", str(tmp_path / "before")) == []
+        (bundle / "general.yaml").write_text("live_conversations: pinned\n")
+        assert (await run("apply", str(bundle)))["live_conversations"] == "pinned"
         (bundle / "general.yaml").write_text("queue_defualt: x\n")
         assert (await run("check", str(bundle), code=1))["wrong"][0]["line"] == 1
-        assert (await run("rollback", "1", "--note", "no"))["version"] == 3
+        assert (await run("rollback", "1", "--note", "no"))["version"] == 4
 
 
 def test_a_mistake_is_found_without_a_server(
