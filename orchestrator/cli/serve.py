@@ -112,6 +112,18 @@ def _erase_waiting(settings: Settings) -> None:
                 errors().print(Text(f"Erased {waiting.customer}, as {waiting.actor} asked."))
 
 
+def _next(settings: Settings) -> str:
+    """The demo, where it can play with these accounts; a server that is set up for real is looked at."""
+    # Imported here: the demo brings a mailbox and a telephone company along.
+    from orchestrator.demo.outside import Unplayable, playable
+
+    try:
+        playable(settings.accounts)
+    except Unplayable:
+        return "status"
+    return "demo"
+
+
 class _Banner:
     """What an operator needs once the server serves; said again after a rebuild in one line only."""
 
@@ -146,7 +158,7 @@ class _Banner:
             ("tokens", "of this run; `throughline token create` makes lasting ones"),
             *((f"  {scope}", token) for scope, token in _tokens(running).items()),
             *(("mail to", f"{mail.address}, by SMTP on {mail.listen}") for mail in _mailboxes(self._settings)),
-            ("try next", f"in another terminal:  {_command(self._settings, 'demo')}"),
+            ("try next", f"in another terminal:  {_command(self._settings, _next(self._settings))}"),
             ("stop", "Ctrl-C drains and stops"),
         ):
             # Plain lines, uncut at any width: tokens and commands are there to be copied.

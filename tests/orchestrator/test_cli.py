@@ -243,7 +243,10 @@ def test_the_banner_says_where_to_write_to(answering: Answering, capsys: pytest.
     out = capsys.readouterr().out
     assert f"serving on  {answering.url}\n" in out
     assert "mail to     support@throughline.example, by SMTP on 127.0.0.1:7125\n" in out
+    assert re.search(r"terminal:  .* demo\n", out)
     assert max(map(len, out.splitlines())) <= 120
+    _Banner(Settings(accounts=[]), as_json=False).show(Serving({"gateway": {"pid": 1}}, {}, 1))
+    assert re.search(r"terminal:  .* status\n", capsys.readouterr().out)
 
 
 @pytest.mark.parametrize("command", ["serve", "token create", "archive rebuild"])
