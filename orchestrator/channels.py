@@ -18,6 +18,7 @@ from adapters.channels.email.entrance import Entrance, Mailbox, MailIntake
 from adapters.channels.email.sender import EmailSender
 from adapters.channels.twilio_sender import TwilioSender
 from orchestrator.settings import Account, EmailAccount, GatewayAccount, SettingsError, TwilioAccount
+from protocol.ids import customer_of
 from protocol.links import AnyToCell, DeliverNow, Outcome, Refused
 
 log = structlog.get_logger(__name__)
@@ -129,10 +130,13 @@ class ChannelHost:
             status=str(sent.status),
         )
 
+        # Whose it was when it began: who had it as the attempt was made may have been merged since, without it.
+        customer = customer_of(attempt.conversation)
+
         def outcome(ref: int) -> Outcome:
             return Outcome(
                 ref,
-                attempt.customer,
+                customer,
                 attempt.conversation,
                 attempt.delivery,
                 attempt.attempt,
@@ -147,7 +151,7 @@ class ChannelHost:
             if isinstance(reply, Refused):
                 log.info("outcome_refused", delivery=attempt.delivery, attempt=attempt.attempt, code=reply.code)
 
-        self._cells.ask(attempt.customer, outcome, answered)
+        self._cells.ask(customer, outcome, answered)
 
 
 def senders_of(accounts: Sequence[Account], *, now_ms: Callable[[], int], public_url: str) -> Mapping[str, Sender]:

@@ -20,6 +20,7 @@ from orchestrator.gateway.metrics import Metrics
 from orchestrator.gateway.peers import Cells
 from protocol.errors import Code, Refusal
 from protocol.frames import Deliver, Delivered
+from protocol.ids import customer_of
 from protocol.links import DeliverNow, Outcome
 
 STATUSES = ("sent", "failed", "refused", "uncertain")
@@ -155,9 +156,9 @@ class Deliveries:
 
     def _report(self, now: DeliverNow, status: str, *, external_id: str = "", code: str = "", reason: str = "") -> None:
         self._metrics.deliveries.labels(status).inc()
-        outcome = Outcome(
-            0, now.customer, now.conversation, now.delivery, now.attempt, status, external_id, code, reason
-        )
+        # Whose it was when it began: who had it as the attempt was made may have been merged since, without it.
+        customer = customer_of(now.conversation)
+        outcome = Outcome(0, customer, now.conversation, now.delivery, now.attempt, status, external_id, code, reason)
         self._reported[now.delivery, now.attempt] = outcome
         if len(self._reported) > REMEMBERED_MAX:
             del self._reported[next(iter(self._reported))]

@@ -149,6 +149,14 @@ async def test_an_attempt_becomes_a_mail_and_an_outcome(world: World) -> None:
     assert host.status()["outbox"] == {"under_way": 0, "sent": 1, "failed": 0, "refused": 0, "uncertain": 0}
 
 
+async def test_an_outcome_goes_to_whose_the_conversation_was_when_it_began(world: World) -> None:
+    """Who had it as the attempt was made may have let it go, and have been merged itself."""
+    world.host(world.mail())
+    world.cells.on_deliver(attempt(customer="cu2"))
+    (outcome,) = await world.cells.wait(1)
+    assert outcome.customer == "cu1"
+
+
 async def test_an_attempt_before_the_start_is_made(world: World) -> None:
     """Cells give out attempts as soon as their lines open."""
     world.host(world.mail())

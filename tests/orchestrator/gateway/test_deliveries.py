@@ -63,6 +63,16 @@ def number(n: int) -> DeliverNow:
     return msgspec.structs.replace(NOW, delivery=f"cu1-1.{n}")
 
 
+def test_an_outcome_goes_to_whose_the_conversation_was_when_it_began(deliveries: Deliveries, cells: FakeCells) -> None:
+    """From there it is sent on. Who had it as the attempt was made may have let it go, and have been merged itself."""
+    taker = Taker()
+    deliveries.join(taker, ["chat"])
+    deliveries.deliver(msgspec.structs.replace(NOW, customer="cu2"))
+    taker.taken = 1
+    deliveries.leave(taker)
+    assert [(outcome.customer, outcome.conversation) for outcome in cells.outcomes] == [("cu1", "cu1-1")]
+
+
 def test_what_was_written_is_uncertain_and_what_was_not_has_failed(deliveries: Deliveries, cells: FakeCells) -> None:
     """When the connection breaks."""
     taker = Taker()
