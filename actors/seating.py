@@ -145,12 +145,16 @@ class Seating:
 
     def sits(self, index: int, customer: str, now_ms: int, *, sitting: str = "") -> list[Effect]:
         """A seat says who sits in it, empty for nobody; one that was not there before is there now."""
+        away = index not in self._seats
         seat = self._seats.setdefault(index, _Seat(index, touched_ms=now_ms))
         if seat.coming == customer:
             seat.coming = ""
         other = self._holding(customer) if customer else None
         if other is not None and other is not seat:
             # Both think so. One of them holds the newer fence, and if it is this one the other will find out.
+            return [ToSeat(index, Release(customer))]
+        if customer and away and self._open:
+            # It was cut off, and others may have had the customer since, and have let it go: what it knows may be old.
             return [ToSeat(index, Release(customer))]
         if customer:
             self._waiting.pop(customer, None)

@@ -115,18 +115,25 @@ def test_who_was_to_sit_on_a_seat_that_hangs_gets_another() -> None:
     assert given(effects) == {0: "dan"}, "it has spoken"
 
 
-def test_one_that_was_denied_while_it_came_to_a_second_seat_is_not_forgotten() -> None:
-    """Its seat was taken for dead and spoke again: the second one is released, and the first one has let it go."""
+def test_a_seat_that_was_taken_for_dead_and_speaks_again_lets_its_customer_go() -> None:
+    """Others may have had it since, and have let it go as well: what the seat remembers of it may be old."""
     table = seating(2, up=2)
     sit(table, "ann", 0, 1)
     assert given(table.gone(0, 2)) == {1: "ann"}
-    table.sits(0, "ann", 3)
-    turn = next(said.turn for said in table.seats() if said.customer == "ann")
-    assert table.locate("ann", turn, 4) == (None, [])
-    assert table.sits(1, "ann", 5) == [ToSeat(1, Release("ann"))]
+    assert table.sits(0, "ann", 3) == [ToSeat(0, Release("ann"))]
+    assert told(table.sits(1, "ann", 4)) == [(1, "ann")]
+    table.left(0, "ann", 5)
+    assert told(table.sits(0, "", 5)) == [(0, "")]
     table.left(1, "ann", 6)
     table.sits(1, "", 6)
-    assert "ann" in given(table.left(0, "ann", 7)).values()
+    table.gone(0, 7)
+    assert table.sits(0, "ann", 8) == [ToSeat(0, Release("ann"))], "though it sits nowhere now"
+
+
+def test_a_new_usher_takes_the_word_of_seats_that_are_there() -> None:
+    """Before it seats anyone itself."""
+    table = Seating(seats_max=2, warm=1)
+    assert told(table.sits(0, "ann", 0)) == [(0, "ann")]
 
 
 def test_time_wakes_where_the_customer_sits() -> None:
@@ -218,6 +225,14 @@ class Seats(RuleBasedStateMachine):
         index = data.draw(st.sampled_from(sorted(self.sitting)))
         del self.sitting[index], self.inbox[index]
         self.carry_out(self.table.gone(index, self.now_ms))
+
+    @precondition(lambda self: self.sitting)
+    @rule(data=st.data())
+    def a_seat_is_cut_off_and_comes_back(self, data: st.DataObject) -> None:
+        index = data.draw(st.sampled_from(sorted(self.sitting)))
+        self.inbox[index].clear()
+        self.carry_out(self.table.gone(index, self.now_ms))
+        self.carry_out(self.table.sits(index, self.sitting[index], self.now_ms))
 
     @precondition(lambda self: any(self.inbox.values()))
     @rule(data=st.data())
