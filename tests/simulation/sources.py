@@ -6,6 +6,7 @@ until it is answered, as sources do, and offer it again: after a break, after a 
 
 import asyncio
 from dataclasses import dataclass, field
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -35,6 +36,8 @@ class Offer:
     event: InboundEvent
     answers: list[str] = field(default_factory=list)
     """Each `committed`, `repeat`, `quarantined`, or `refused:<code>`."""
+    turn: int = 0
+    """Its place in the order in which sources gave them to the server. One whose name is not free yet waits."""
 
     @property
     def key(self) -> int:
@@ -59,12 +62,17 @@ class Book:
     def __init__(self, world: "World") -> None:
         self._world = world
         self.offers: list[Offer] = []
+        self._turns = count(1)
 
     def add(self, event: InboundEvent) -> Offer:
         """It is offered for the first time."""
         offer = Offer(event)
         self.offers.append(offer)
         return offer
+
+    def given(self, offer: Offer) -> None:
+        """Its source gives it to the server now, or as soon as that can be reached."""
+        offer.turn = next(self._turns)
 
     def check(self, offer: Offer, status: str) -> None:
         """The server says this of it now: what it says must be on the disk."""
@@ -107,6 +115,7 @@ class GatewayClient(Client):
             self._waiting.append(offer)
             return
         self._open[id] = offer
+        self.world.book.given(offer)
         self.say(self.session.event(id, EventFrame(event=offer.event)))
 
     def restart(self) -> None:

@@ -15,7 +15,6 @@ from actors.projection import project, runs
 from adapters.stores.archive_schema import TABLES
 from orchestrator.first_policy import policy_of
 from protocol.archive import Due, StoredEvent
-from protocol.errors import Code
 from protocol.events import AnyEvent
 from protocol.journal import Entry
 from protocol.links import TailIs
@@ -60,15 +59,13 @@ async def check(world: World) -> None:
 
 
 def _check_order(world: World) -> None:
-    """Events of one identity by one source took effect in the order in which the source offered them."""
+    """Events of one identity by one source took effect in the order in which the source gave them to the server. One
+    that it was told no of, and gave once more, comes where it did so."""
     last: dict[tuple[str, str], tuple[int, str]] = {}
     seen: set[int] = set()
-    unknown = {offer.key for offer in world.book.offers if f"refused:{Code.NOT_FOUND:d}" in offer.answers}
-    for offer in world.book.offers:
+    for offer in sorted(world.book.offers, key=lambda each: each.turn):
         if offer.event.account not in world.sources or offer.key in seen or "committed" not in offer.answers:
             continue
-        if offer.key in unknown:
-            continue  # Its source was told that there is no such delivery, and went on; a merge may bring one later.
         seen.add(offer.key)
         place = world.ledger.order_of(offer.key)
         whose = (offer.event.account, offer.event.identities[0])
