@@ -1,6 +1,6 @@
 """`merge`: how long a merge of two customers with many events each takes, and what the others notice of it.
 
-    server → pairs of customers with many messages each → others' events by the clock → merge, unmerge beside them
+server → pairs of customers with many messages each → others' events by the clock → merge, unmerge beside them
 """
 
 import asyncio
