@@ -24,6 +24,9 @@ from protocol.inbound import (
     MessageArrived,
 )
 
+SILENT_MAX_MS = 4 * 3_600_000
+"""A call or chat that nobody ended, and in which nothing happened for so long, does not go on."""
+
 
 class Past(Struct, frozen=True):
     """What is remembered of a closed conversation that was about something."""
@@ -79,7 +82,7 @@ def correlate(
     `remembered` those of them that were about something."""
     if isinstance(event.data, DeliveryReport):
         return Correlated(conversation_of(event.data.delivery), "delivery")
-    named = _by_reference(conversations, past, _references(event)) or _by_session(conversations, event)
+    named = _by_reference(conversations, past, _references(event)) or _by_session(conversations, event, now_ms)
     if named is not None:
         return named
     live = [c for c in conversations if c.live]
@@ -126,12 +129,12 @@ def _holding(conversations: Sequence[Conversation], origin: str) -> str | None:
     return None
 
 
-def _by_session(conversations: Sequence[Conversation], event: InboundEvent) -> Correlated | None:
+def _by_session(conversations: Sequence[Conversation], event: InboundEvent, now_ms: int) -> Correlated | None:
     match event.data:
         case MessageArrived(session=session) | InteractionBegan(session=session) | InteractionStopped(session=session):
             pass
         case ActivityArrived():
-            return _by_ongoing(conversations, event)
+            return _by_ongoing(conversations, event, now_ms)
         case DeliveryReport():
             return None
     if not session:
@@ -143,16 +146,19 @@ def _by_session(conversations: Sequence[Conversation], event: InboundEvent) -> C
     return None
 
 
-def _by_ongoing(conversations: Sequence[Conversation], event: InboundEvent) -> Correlated | None:
-    """Where the call or chat goes on of which an activity, such as a choice in a menu, is part: it names no session."""
-    for conversation in conversations:
-        for contact in conversation.interactions:
-            part = (contact.account, contact.channel, contact.identity) == (
-                event.account, event.channel, event.identities[0] if event.identities else "",
-            )  # fmt: skip
-            if part and contact.session and not contact.ended_at_ms and conversation.live:
-                return Correlated(conversation.id, "session")
-    return None
+def _by_ongoing(conversations: Sequence[Conversation], event: InboundEvent, now_ms: int) -> Correlated | None:
+    """Where the newest call or chat goes on of which an activity, such as a choice in a menu, is part: it names no
+    session."""
+    own = event.identities[0] if event.identities else ""
+    going_on = [
+        (contact.last_at_ms, conversation.id)
+        for conversation in conversations
+        if conversation.live
+        for contact in conversation.interactions
+        if contact.session and not contact.ended_at_ms and now_ms - contact.last_at_ms <= SILENT_MAX_MS
+        if (contact.account, contact.channel, contact.identity) == (event.account, event.channel, own)
+    ]
+    return Correlated(max(going_on)[1], "session") if going_on else None
 
 
 def _by_openness(live: Sequence[Conversation]) -> Correlated | None:
