@@ -12,8 +12,9 @@ from msgspec import Struct
 
 from actors.conversation import Conversation
 from actors.labels import NO_TAGS
+from actors.matters import differ, is_broad, one_matter, other_key, same, shared_key, spoken
 from actors.rules.correlation import ANY, NO_RULES, CorrelationRules, Window
-from protocol.entities import Relation, RelationKind, Status, Tag, Tags
+from protocol.entities import Relation, RelationKind, Status, Tags
 from protocol.ids import conversation_of
 from protocol.inbound import (
     ActivityArrived,
@@ -184,77 +185,25 @@ def _after_the_last(past: Sequence[str]) -> Correlated:
 
 def _by_key(asked: _Asked) -> Correlated | None:
     for conversation in asked.open:
-        if conversation.tags is not None and (key := _one_matter(asked, conversation.tags)):
-            return Correlated(conversation.id, f"both name {_spoken(key)}")
+        if conversation.tags is not None and (key := one_matter(asked.tags, conversation.tags, asked.rules.broad_keys)):
+            return Correlated(conversation.id, f"both name {spoken(key)}")
     return None
 
 
 def _by_topic(asked: _Asked) -> Correlated | None:
     for conversation in asked.open:
         known = conversation.tags
-        if known is None or _other_key(asked.tags, known):
+        if known is None or other_key(asked.tags, known):
             continue
-        if topic := _same(asked.tags.topic, known.topic):
+        if topic := same(asked.tags.topic, known.topic):
             return Correlated(conversation.id, f"the same topic: {topic}")
     for conversation in asked.open:
         known = conversation.tags
-        if known is None or _differs(asked.tags, known):
+        if known is None or differ(asked.tags, known):
             continue
-        if intent := _same(asked.tags.intent, known.intent):
+        if intent := same(asked.tags.intent, known.intent):
             return Correlated(conversation.id, f"the same intent: {intent}")
     return None
-
-
-def _same(one: Tag | None, other: Tag | None) -> str:
-    return one.value if one is not None and other is not None and one.value == other.value else ""
-
-
-def _numbers(found: Tags, known: Tags) -> tuple[list[str], list[str]]:
-    """The numbers of the first kind that both name, in the taxonomy's order, which `found` has: that kind decides. A
-    customer's two claims are under one contract."""
-    for kind in dict.fromkeys(key.partition(":")[0] for key in found.keys):
-        rivals = [key for key in known.keys if key.partition(":")[0] == kind]
-        if rivals:
-            return [key for key in found.keys if key.partition(":")[0] == kind], rivals
-    return [], []
-
-
-def _shared_key(found: Tags, known: Tags) -> str:
-    """The number by which both are about one matter; empty where they are not."""
-    numbers, rivals = _numbers(found, known)
-    return next((number for number in numbers if number in rivals), "")
-
-
-def _one_matter(asked: _Asked, known: Tags) -> str:
-    """The number that makes one matter of both; a broad one only where no two topics are known."""
-    key = _shared_key(asked.tags, known)
-    return "" if key and _broad(key, asked.rules) and _other_topic(asked.tags, known) else key
-
-
-def _broad(key: str, rules: CorrelationRules) -> bool:
-    return key.partition(":")[0] in rules.broad_keys
-
-
-def _other_key(found: Tags, known: Tags) -> bool:
-    """Whether both name matters of one kind, and none in common: two claims."""
-    _, rivals = _numbers(found, known)
-    return bool(rivals) and not _shared_key(found, known)
-
-
-def _differs(found: Tags, known: Tags | None) -> bool:
-    """Whether it is known to be about something else."""
-    if known is None:
-        return False
-    return _other_topic(found, known) or _other_key(found, known)
-
-
-def _other_topic(found: Tags, known: Tags) -> bool:
-    return found.topic is not None and known.topic is not None and not _same(found.topic, known.topic)
-
-
-def _spoken(key: str) -> str:
-    kind, _, number = key.partition(":")
-    return f"{kind} {number}"
 
 
 # Time
@@ -264,7 +213,7 @@ def _by_window(asked: _Asked) -> Correlated | None:
     rules = asked.rules
     joinable = asked.open
     if rules.other_topic == "new":
-        joinable = [c for c in joinable if not _differs(asked.tags, c.tags)]
+        joinable = [c for c in joinable if not differ(asked.tags, c.tags)]
     if not rules.windows and rules.unlisted == "join":
         return _by_openness(joinable)
     for conversation in joinable:
@@ -341,8 +290,8 @@ def _escalates(asked: _Asked) -> Relation | None:
         return None
     about = f"{intent.value} about it"
     for earlier, tags, _ in _earlier(asked):
-        same_topic = _same(asked.tags.topic, tags.topic) and not _other_key(asked.tags, tags)
-        if _one_matter(asked, tags) or same_topic:
+        same_topic = same(asked.tags.topic, tags.topic) and not other_key(asked.tags, tags)
+        if one_matter(asked.tags, tags, asked.rules.broad_keys) or same_topic:
             return Relation(kind=RelationKind.ESCALATES, conversation=earlier, reason=about)
     if asked.tags.topic is not None or asked.tags.keys:
         return None  # It says what it is about, and nothing earlier was about that.
@@ -352,8 +301,8 @@ def _escalates(asked: _Asked) -> Relation | None:
 
 def _continues(asked: _Asked) -> Relation | None:
     for earlier, tags, _ in _earlier(asked):
-        if (key := _shared_key(asked.tags, tags)) and not _broad(key, asked.rules):
-            return Relation(kind=RelationKind.CONTINUES, conversation=earlier, reason=f"both name {_spoken(key)}")
+        if (key := shared_key(asked.tags, tags)) and not is_broad(key, asked.rules.broad_keys):
+            return Relation(kind=RelationKind.CONTINUES, conversation=earlier, reason=f"both name {spoken(key)}")
     return None
 
 
@@ -368,9 +317,9 @@ def repeats(
     earlier: str, known: Tags, resolved_at_ms: int, found: Tags, rules: CorrelationRules, now_ms: int
 ) -> Relation | None:
     """The relation of a contact about `found` to an earlier conversation, where it repeats that one's topic."""
-    topic, passed_ms = _same(found.topic, known.topic), now_ms - resolved_at_ms
+    topic, passed_ms = same(found.topic, known.topic), now_ms - resolved_at_ms
     in_time = 0 <= passed_ms <= rules.repeat_within_ms
-    if not topic or not resolved_at_ms or not in_time or _other_key(found, known):
+    if not topic or not resolved_at_ms or not in_time or other_key(found, known):
         return None
     reason = f"the same topic, {topic}, {spell(passed_ms)} after it was resolved"
     return Relation(kind=RelationKind.REPEATS, conversation=earlier, reason=reason)
