@@ -112,8 +112,9 @@ def redacted_record(
     record: Record, streams: Collection[str], places: Collection[Place], names: Collection[str] = ()
 ) -> Record:
     """The unit with its events of these streams redacted, and at these places what is of the person, whose identities
-    are `names`; the others as they are."""
-    changed = False
+    are `names`; the others as they are. Nor does it assign any of the names."""
+    identities = [each for each in record.identities if each not in names]
+    changed = len(identities) < len(record.identities)
     entries = []
     for stream, seq, event in entries_of(record):
         fitting = stream in streams or (stream, seq) in places
@@ -121,7 +122,9 @@ def redacted_record(
         if fitting:
             event = redacted(event) if stream in streams else redacted_mention(event, names)
         entries.append(Entry(stream, seq, Raw(_encode(event))))
-    return msgspec.structs.replace(record, body=_encode(entries)) if changed else record
+    if not changed:
+        return record
+    return msgspec.structs.replace(record, body=_encode(entries), identities=identities)
 
 
 def changes(

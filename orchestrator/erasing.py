@@ -94,7 +94,7 @@ class _Find(Struct, kw_only=True, frozen=True):
 
     @property
     def owners(self) -> set[str]:
-        """Whose units may have the streams: a conversation may have been another customer's before."""
+        """Whose ids the streams begin with: a conversation may have been another customer's before."""
         return {self.journey.customer, *(customer_of(stream) for stream in self.streams if "-" in stream)}
 
 
@@ -159,13 +159,15 @@ class _Files:
             raise Refusal(Code.NOT_ALLOWED_NOW, text, ref=journey.customer)
 
     async def redact(self, find: _Find, on_progress: Callable[[int, int], None]) -> AsyncIterator[Record]:
-        """The units that have something of them, without it."""
+        """The units that have something of them, without it: also another's, whose cell wrote while they were one."""
+        marks = [owner.encode() for owner in find.owners]
         places: set[Place] = {(event.stream, event.seq) for event in find.mentions}
         at = {event.position for event in find.mentions}
         position, head = 0, self.follower.position
         while records := await self._reader.read(position, READ_RECORDS):
             for record in records:
-                if record.customer in find.owners or record.position in at:
+                named = any(mark in record.body for mark in marks) or not find.names.isdisjoint(record.identities)
+                if named or record.customer in find.owners or record.position in at:
                     redacted = erasing.redacted_record(record, find.streams, places, find.names)
                     if redacted is not record:
                         yield redacted

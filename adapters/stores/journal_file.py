@@ -123,10 +123,13 @@ class JournalFile:
 
     def erase(self, db: sqlite3.Connection, customer: str, redacted: Sequence[Record]) -> None:
         """Puts the new bodies in the place of the old, of which nothing is left in the file."""
-        bodies = [(record.body, record.position) for record in redacted]
+        units = [
+            (record.body, msgpack.encode(record.identities) if record.identities else None, record.position)
+            for record in redacted
+        ]
         with overwriting(db):
             with transaction(db):
-                db.executemany("UPDATE unit SET body = ? WHERE position = ?", bodies)
+                db.executemany("UPDATE unit SET body = ?, identities = ? WHERE position = ?", units)
                 db.execute("UPDATE unit SET identities = NULL WHERE customer = ?", (customer,))
                 db.execute("DELETE FROM identity WHERE customer = ?", (customer,))
                 # Nor what they had and was unlinked: its once-keys name them.

@@ -405,7 +405,7 @@ def _trim(image: _Image, dropped: int) -> None:
 
 
 def _erase(image: _Image, customer: str, redacted: Sequence[Record]) -> None:
-    bodies = {record.position: record.body for record in redacted}
+    new = {record.position: record for record in redacted}
     image.records = [
         Record(
             record.position,
@@ -413,9 +413,9 @@ def _erase(image: _Image, customer: str, redacted: Sequence[Record]) -> None:
             record.at_ms,
             [] if record.customer == customer else record.identities,
             record.entries,
-            bodies.get(record.position, record.body),
+            record.body,
         )
-        for record in image.records
+        for record in (new.get(record.position, record) for record in image.records)
     ]
     image.owners = {identity: owner for identity, owner in image.owners.items() if owner != customer}
     image.unmade = {

@@ -22,7 +22,15 @@ from orchestrator.parts.front import Front
 from orchestrator.pending_erasures import FOLDER, Waiting, ask, waiting
 from orchestrator.settings import GatewayAccount, Http, Limits, Placement, Settings
 from orchestrator.storage import SqliteStorage
-from protocol.commands import AddNote, AnyCommand, LinkIdentity, MergeCustomers, SetContext, UnmergeCustomers
+from protocol.commands import (
+    AddNote,
+    AnyCommand,
+    LinkIdentity,
+    MergeCustomers,
+    SetContext,
+    UnlinkIdentity,
+    UnmergeCustomers,
+)
 from protocol.errors import Code, Refusal
 from protocol.inbound import ActivityArrived, AnyData, Attachment, InboundEvent, MessageArrived
 from protocol.links import Answered, CustomerRead, ReadCustomer
@@ -304,6 +312,35 @@ async def test_what_a_merged_person_said_goes_with_them_wherever_they_said_it(tm
         journey = await front.archive.journey(bobs)
         assert journey is not None
         assert [each["identity"] for each in journey["identities"]] == [BOB]
+
+
+@pytest.mark.parametrize("app", [False, True])
+async def test_what_a_merged_person_said_in_their_own_conversation_goes_too(tmp_path: Path, app: bool) -> None:
+    """The other's cell wrote it, in the other's units; and so an address that they first named there."""
+    settings = settings_of(tmp_path)
+    async with server(settings) as (_, front):
+        bob = await front.intake.submit(arrival("b1", MessageArrived(text="hi"), BOB))
+        ann = await front.intake.submit(arrival("a1", MessageArrived(text="I live in Zanzibar", reference="<r1>"), ANN))
+        anns, bobs = ann.stream.removesuffix("-1"), bob.stream.removesuffix("-1")
+        merge = MergeCustomers(other=anns)
+        await front.intake.command(actor="agent:bo", id="m", command=merge, customer=bobs)
+        named = (ANN, ANNS_APP) if app else (ANN,)
+        said = MessageArrived(text="quokka", in_reply_to=["<r1>"])
+        own = await front.intake.submit(arrival("quokka", said, *named))
+        assert own.stream == ann.stream
+        await front.intake.command(
+            actor="agent:bo", id="n", command=AddNote(text="petrichor"), conversation=ann.stream, customer=bobs
+        )
+        unmerge = UnmergeCustomers(other=anns)
+        last = await front.intake.command(actor="agent:bo", id="u", command=unmerge, customer=bobs)
+        if app:  # It stayed with who keeps its id.
+            back = (UnlinkIdentity(identity=ANNS_APP), bobs), (LinkIdentity(identity=ANNS_APP), anns)
+            for command, customer in back:
+                last = await front.intake.command(actor="agent:bo", id=customer, command=command, customer=customer)
+        await reached(front.archive, last.position)
+    await erased(settings, anns)
+    assert found(tmp_path) == []
+    await check_against_rebuilt(settings)
 
 
 @pytest.mark.parametrize("mixed", [False, True])
