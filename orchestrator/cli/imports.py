@@ -45,6 +45,8 @@ def import_(
         events = list(_read(file, account=account, channel=channel or "import", source=source))
     except BadPast as bad:
         raise Failure(Exit.USAGE, f"{file}: {bad}") from bad
+    if not events:
+        raise Failure(Exit.USAGE, f"{file}: there is no contact in it")
     counts: Counter[str] = Counter()
     refused: list[dict[str, Any]] = []
     with server_of(url, token, data) as server, progress_bar() as progress:

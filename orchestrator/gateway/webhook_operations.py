@@ -72,8 +72,10 @@ async def post_webhook_resend(
 async def _ask(request: HttpRequest, endpoint: str, after: str) -> AskedAnswer:
     here: Services = services_of(request)
     if endpoint not in endpoints_of(here):
-        known = ", ".join(sorted(endpoints_of(here))) or "there are none"
-        raise Refusal(Code.NOT_FOUND, f"no webhook endpoint has this name: {known}", ref=endpoint[:64])
+        known = ", ".join(sorted(endpoints_of(here))) or "none"
+        raise Refusal(
+            Code.NOT_FOUND, f"no webhook endpoint is called {endpoint[:64]!r}; known: {known}", ref=endpoint[:64]
+        )
     asked = Asked(by=actor_of(speaker_of(request)), after=after)
     await asyncio.to_thread(write, asked_file(here.webhooks, endpoint), asked)
     return AskedAnswer(endpoint=endpoint, after=after)

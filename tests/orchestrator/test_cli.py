@@ -418,6 +418,15 @@ def test_that_open_conversations_are_pinned_is_said(shell: Shell, answering: Ans
     assert "open keep the version" in shell.run("policy rollback 1").out
 
 
+@pytest.mark.parametrize(("name", "content"), [("past.csv", ""), ("past.csv", "id,identity,at\n"), ("past.json", "[]")])
+def test_a_file_without_a_contact_is_no_import(shell: Shell, answering: Answering, name: str, content: str) -> None:
+    """It is more likely the wrong file than a past without contacts."""
+    (shell.folder / name).write_text(content)
+    outcome = shell.run(f"import {name} --account mail --channel email")
+    assert (outcome.code, answering.asked) == (Exit.USAGE, [])
+    assert f"{name}: there is no contact in it" in outcome.err
+
+
 def test_what_is_not_there_is_named(shell: Shell, answering: Answering) -> None:
     """Of two ids on a line it says which one was mistyped."""
     answering.status = 404
