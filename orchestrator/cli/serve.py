@@ -3,6 +3,7 @@
 import asyncio
 import json
 import shlex
+import stat
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -58,6 +59,7 @@ def serve(
         banner.before = spinner.stop
         try:
             say_what_is_wrong(chosen)
+            say_who_may_read(Path(chosen.data))
             _erase_waiting(chosen)
             supervise(chosen, on_ready=banner.show)
             _erase_waiting(chosen)
@@ -89,6 +91,23 @@ def say_what_is_wrong(settings: Settings) -> None:
         )
         for text in found:
             errors().print(Text(f"  {text}"))
+
+
+def say_who_may_read(folder: Path) -> None:
+    """The server makes its folder and files for its owner alone; a copy that was put back is as the copier's umask was.
+    That may be meant, so it is said and not changed."""
+    from adapters.stores.folder import ARCHIVE_FILE, JOURNAL_FILE
+
+    if not folder.is_dir() or not folder.stat().st_mode & _OTHERS_ENTER:
+        return
+    files = [folder / name for name in (JOURNAL_FILE, ARCHIVE_FILE)]
+    if any(file.is_file() and file.stat().st_mode & _OTHERS_READ for file in files):
+        mend = f"chmod -R go= {shlex.quote(str(folder))}"
+        errors().print(Text(f"Other users of this machine can read what customers said: {mend}"), soft_wrap=True)
+
+
+_OTHERS_ENTER = stat.S_IXGRP | stat.S_IXOTH
+_OTHERS_READ = stat.S_IRGRP | stat.S_IROTH
 
 
 def _erase_waiting(settings: Settings) -> None:

@@ -25,7 +25,7 @@ from adapters.stores.sqlite_journal import SqliteJournal
 from orchestrator.cli import app as cli
 from orchestrator.cli import output
 from orchestrator.cli.exits import Exit
-from orchestrator.cli.serve import _Banner, say_what_is_wrong
+from orchestrator.cli.serve import _Banner, say_what_is_wrong, say_who_may_read
 from orchestrator.cli.server import Running, find
 from orchestrator.cluster.data_folder import locked
 from orchestrator.cluster.states import Condition, ProcessState, Told, steady_ms, write_states
@@ -775,3 +775,20 @@ def test_serve_says_what_is_wrong_with_its_bundle(tmp_path: Path, capsys: pytest
     (tmp_path / "queues.yaml").unlink()
     say_what_is_wrong(Settings(policy_folder=str(tmp_path)))
     assert capsys.readouterr().err == ""
+
+
+def test_a_restored_folder_that_others_can_read_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A backup is copied under anybody's umask; what the server makes itself is its owner's alone."""
+    folder = tmp_path / "data"
+    say_who_may_read(folder)
+    folder.mkdir(mode=0o700)
+    (folder / "journal.sqlite").touch(mode=0o600)
+    (folder / "journal.sqlite").chmod(0o644)
+    say_who_may_read(folder)
+    folder.chmod(0o755)
+    (folder / "journal.sqlite").chmod(0o600)
+    say_who_may_read(folder)
+    assert capsys.readouterr().err == ""
+    (folder / "journal.sqlite").chmod(0o644)
+    say_who_may_read(folder)
+    assert f"chmod -R go= {folder}" in capsys.readouterr().err
