@@ -115,7 +115,8 @@ class _Proposal:
         """It was wrong: `held` wait until nothing is under way, then go to whom `moves` say."""
         self.moves: list[tuple[str, str]] = []
         self.owned: list[str] = []
-        """Identities that turned out to be the customer's while others were held: memory learns them at the end."""
+        """Identities that turned out to be the customer's. Memory learns them at the end: till then who comes with them
+        goes the way of those that are under way, who may yet be sent on."""
         self.held: list[Taken] = []
         self.awaited: set[int] = set()
         """Of a return: events that were sent to the customer before, and are not answered yet, by `id`."""
@@ -184,10 +185,6 @@ class Attribution:
 
     def _is_known(self, identity: str) -> bool:
         return identity in self._known or identity in self._proposed
-
-    def _learn(self, identities: Sequence[str], customer: str) -> None:
-        for identity in identities:
-            self._known.learn(identity, customer)
 
     # Asking the store
 
@@ -318,11 +315,8 @@ class Attribution:
         elif isinstance(reply, Unlinked):
             self._unlinked(taken, proposal, reply)
         else:
-            if proposal is not None and not proposal.moved and isinstance(reply, Answered) and reply.owns:
-                if proposal.held:
-                    proposal.owned += taken.claims
-                else:
-                    self._learn(taken.claims, proposal.customer)
+            if proposal is not None and isinstance(reply, Answered) and reply.owns:
+                proposal.owned += taken.claims
             self._answer(reply, taken)
         if proposal is not None and proposal.over:
             self._end(proposal)
@@ -425,8 +419,8 @@ class Attribution:
         for identity in proposal.identities:
             if self._proposed.get(identity) is proposal:
                 del self._proposed[identity]
-        if not proposal.moved:
-            self._learn(proposal.owned, proposal.customer)
+        for identity in () if proposal.moved else proposal.owned:
+            self._known.learn(identity, proposal.customer)
         for identity, customer in proposal.moves:
             self._known.learn(identity, customer)
         held, proposal.held = sorted(proposal.held, key=_number), []

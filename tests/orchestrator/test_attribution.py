@@ -163,6 +163,22 @@ async def test_what_is_held_is_not_overtaken_by_an_identity_that_was_the_custome
     assert line.heard() == []
 
 
+async def test_an_identity_goes_with_those_that_are_under_way_though_one_of_them_was_answered() -> None:
+    """The third event may be sent on; then its cell sends on the fourth one, which shares its proposal."""
+    door = Door(Cells(1))
+    line = door.open()
+    await door.send("0", WEB)
+    await door.send("1", WEB, MAIL)
+    made, moved = line.inputs
+    door.cells.received(line, Answered(made.ref, "committed", "cunew1-1", 1, 1, True))
+    await door.send("2", WEB)
+    assert [each.proposed for each in line.inputs] == [True, True, True]
+    door.cells.received(line, Answered(moved.ref, "committed", "cunew1-1", 2, 1, True))
+    door.cells.received(line, Answered(line.inputs[-1].ref, "committed", "cunew1-1", 3, 1, True))
+    await door.send("3", WEB)
+    assert [each.proposed for each in line.inputs] == [True, True, True, False], "and it is known then"
+
+
 async def test_who_has_an_identity_alone_that_another_event_brings_waits_for_that() -> None:
     """It may come to nothing: the event came before, or is refused. Sent along, the second one would not be Ann's, come
     back, and be overtaken by the third one, which brings the identity itself."""
