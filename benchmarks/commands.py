@@ -378,7 +378,7 @@ def decide(
     as_json: Json = False,
     plot: Plot = None,
 ) -> None:
-    """What a bundle costs the decision on an event, alone, beside the settings' own policy: medians of a step."""
+    """What a bundle costs the decision on an event, alone, beside the settings' own policy."""
     plan = decides.Plan(bundle=bundle, events=events, customers=customers, text_bytes=text_bytes)
     carry_out(
         lambda phases: decides.run(plan, phases=phases),

@@ -23,7 +23,7 @@ def show(result: Result, console: Console) -> None:
         for under in result.under
         for each in under.kinds
     ]
-    show_columns("decide: medians of a step", heads, rows, console)
+    show_columns("decide: a step, without the slower nine tenths", heads, rows, console)
     for under in result.under:
         console.print(
             f"{under.policy}: {under.us_per_event} µs an event, outcomes included; "
