@@ -110,6 +110,9 @@ def apply(
     folder: Bundle,
     *,
     note: Note = "",
+    base: Annotated[
+        int, typer.Option("--base", min=0, help="The version you began with: refused where another came since.")
+    ] = 0,
     id: Id = "",
     url: Url = "",
     token: Token = "",
@@ -118,8 +121,9 @@ def apply(
 ) -> None:
     """Make a bundle the next version, in every cell at once."""
     files = _right(folder, as_json=as_json)
+    asked = {"files": files, "note": note, "base": base, "id": id}
     with server_of(url, token, data) as server:
-        _show_applied(server.post("/v1/policy", {"files": files, "note": note, "id": id}), as_json=as_json)
+        _show_applied(server.post("/v1/policy", asked), as_json=as_json)
         if not as_json:
             _show_remarks(server.post("/v1/policy/check", {"files": files}).get("remarks", []))
 

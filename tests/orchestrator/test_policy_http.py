@@ -286,7 +286,8 @@ async def test_the_command_line(
         with pytest.raises(SystemExit) as ended:
             await asyncio.to_thread(cli.main)
         assert (ended.value.code or 0) == code
-        return json.loads(capsys.readouterr().out)
+        said = capsys.readouterr()
+        return json.loads(said.out or said.err)
 
     bundle = tmp_path / "bundle"
     assert "general.yaml" in (await run("init", str(bundle), "--from", "utility"))["files"]
@@ -297,8 +298,10 @@ async def test_the_command_line(
         assert await run("check", str(bundle)) == {"valid": True, "wrong": [], "remarks": []}
         rules = [row["rule"] for row in await run("diff", str(bundle))]
         assert "general.yaml: queue_default" in rules
-        applied = await run("apply", str(bundle), "--note", "begin")
+        applied = await run("apply", str(bundle), "--note", "begin", "--base", "1")
         assert (applied["version"], applied["live_conversations"]) == (2, "follow")
+        late = await run("apply", str(bundle), "--base", "1", code=1)
+        assert "version 2 was applied meanwhile" in late["error"]["message"]
         assert await run("diff", str(bundle)) == []
         assert [row["version"] for row in await run("history")] == [2, 1]
         assert set((await run("show"))["files"]) == {file.name for file in bundle.glob("*.yaml")}
