@@ -255,19 +255,23 @@ def streams_of(db: sqlite3.Connection, customer: str) -> tuple[set[str], set[str
 def mentions_of(db: sqlite3.Connection, customer: str) -> list[StoredEvent]:
     """Events in others' streams that name the customer: a conflict over an identity of theirs, what an account
     quarantined that has one of their addresses in it, and of who was merged with them: the merge, its undoing, and what
-    they said in that one's conversations meanwhile."""
+    they said in that one's conversations meanwhile, whether it was moved out of them or was over for too long."""
     places = db.execute(
         "SELECT stream, seq FROM action WHERE kind = 'identity_conflict' AND stream <> ?1 "
         "AND substr(detail, -length(?1)) = ?1",
         (customer,),
     ).fetchall()
     places += _merges_with(db, customer)
-    for origin, number in db.execute(_MOVED_HERE, (customer,)).fetchall():
-        places += db.execute(_SAID, (origin, number)).fetchall()
+    names = names_of(db, customer)
+    elsewhere = db.execute(_MOVED_HERE, (customer,)).fetchall()
+    for (conversation,) in db.execute(_UNMOVED, {"customer": customer}).fetchall():
+        contacts = db.execute(_CONTACTS, (conversation,)).fetchall()
+        elsewhere += [(conversation, number) for number, identity in contacts if identity in names]
+    for conversation, number in elsewhere:
+        places += db.execute(_SAID, (conversation, number)).fetchall()
         if number == 1:
-            places.append((origin, 1))  # Its subject is theirs.
-    identities = db.execute("SELECT identity FROM identity WHERE customer = ?", (customer,)).fetchall()
-    for address in (identity.partition(":")[2] for (identity,) in identities):
+            places.append((conversation, 1))  # Its subject is theirs.
+    for address in (name.partition(":")[2] for name in sorted(names)):
         if len(address) >= ADDRESS_MIN:
             sql = "SELECT stream, seq FROM quarantine WHERE stream LIKE 'account:%' AND instr(raw, ?)"
             places += db.execute(sql, (address.encode(),)).fetchall()
@@ -307,6 +311,12 @@ _MERGES = """
     SELECT action.stream, action.seq FROM action JOIN event USING (stream, seq)
     WHERE kind IN ('merged', 'released') AND action.stream <> :customer
       AND EXISTS (SELECT 1 FROM json_each(body, '$.members') AS member WHERE member.value = :customer)"""
+_UNMOVED = """
+    SELECT DISTINCT left.value FROM action JOIN event USING (stream, seq), json_each(body, '$.unmoved') AS left
+    JOIN conversation ON conversation.conversation = left.value
+    WHERE kind = 'released' AND conversation.customer <> :customer
+      AND EXISTS (SELECT 1 FROM json_each(body, '$.members') AS member WHERE member.value = :customer)"""
+_CONTACTS = "SELECT interaction, identity FROM interaction WHERE conversation = ?"
 _NAMED = """
     SELECT stream, seq FROM event WHERE stream = :stream
       AND (type IN ('IdentityLinked', 'IdentityUnlinked') AND body ->> '$.identity' = :name

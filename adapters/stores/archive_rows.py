@@ -97,6 +97,19 @@ def _erase_elsewhere(db: sqlite3.Connection, position: int, stream: str, seq: in
         said = "SELECT coalesce(body ->> '$.subject', '') FROM event WHERE stream = ? AND seq = ?"
         sql = f"UPDATE conversation SET subject = '' WHERE conversation = ? AND subject = ({said})"
         db.execute(sql, (stream, stream, seq))
+    elif kind in _NAMES_ELSEWHERE:
+        db.execute(_NAMES_ELSEWHERE[kind], {"stream": stream, "seq": seq})
+
+
+_EVENT_OF = "FROM event WHERE stream = :stream AND seq = :seq"
+_OF_CONTACT = f"conversation = :stream AND interaction = (SELECT body ->> '$.interaction' {_EVENT_OF})"
+_NAMES_ELSEWHERE = {
+    "InteractionStarted": f"UPDATE interaction SET identity = '', session = '', reason = '' WHERE {_OF_CONTACT}",
+    "InteractionEnded": f"UPDATE interaction SET end_reason = '' WHERE {_OF_CONTACT}",
+    "InteractionTagged": f"DELETE FROM interaction_key WHERE {_OF_CONTACT}",
+    "MessageQueued": f"UPDATE outbox SET recipient = '' WHERE delivery = (SELECT body ->> '$.delivery' {_EVENT_OF})",
+}
+"""Rows of a contact that stayed in another's conversation."""
 
 
 def reset(db: sqlite3.Connection, generation: str) -> None:

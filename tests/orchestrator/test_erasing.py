@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from actors.archive import rebuild
+from actors.journey import CLOSED_MAX
 from actors.loading import reached
 from adapters.attachments import AttachmentStore
 from adapters.stores.archive_timeline import Wanted
@@ -31,8 +32,17 @@ from protocol.commands import (
     UnlinkIdentity,
     UnmergeCustomers,
 )
+from protocol.entities import Direction
 from protocol.errors import Code, Refusal
-from protocol.inbound import ActivityArrived, AnyData, Attachment, InboundEvent, MessageArrived
+from protocol.inbound import (
+    ActivityArrived,
+    AnyData,
+    Attachment,
+    InboundEvent,
+    MessageArrived,
+    PastConversation,
+    PastMessage,
+)
 from protocol.links import Answered, CustomerRead, ReadCustomer
 
 NOW_MS = 1_800_000_000_000
@@ -341,6 +351,40 @@ async def test_what_a_merged_person_said_in_their_own_conversation_goes_too(tmp_
     await erased(settings, anns)
     assert found(tmp_path) == []
     await check_against_rebuilt(settings)
+
+
+async def test_what_a_merged_person_said_goes_also_where_it_was_over_for_too_long_to_be_moved(tmp_path: Path) -> None:
+    """It stays in the other's conversation after the unmerge; the release names it. The other's own words stay."""
+    settings = settings_of(tmp_path)
+    async with server(settings) as (_, front):
+        bob = await front.intake.submit(arrival("b1", MessageArrived(text="hi"), BOB))
+        ann = await front.intake.submit(arrival("a1", MessageArrived(text="I live in Zanzibar"), ANN))
+        anns, bobs = ann.stream.removesuffix("-1"), bob.stream.removesuffix("-1")
+        merge = MergeCustomers(other=anns)
+        await front.intake.command(actor="agent:bo", id="m", command=merge, customer=bobs)
+        for n, (identity, text) in enumerate([(ANN, "quokka"), *[(BOB, "my word")] * CLOSED_MAX]):
+            await imported(front, f"past-{n}", identity, text, days_ago=30 - n)
+        unmerge = UnmergeCustomers(other=anns)
+        last = await front.intake.command(actor="agent:bo", id="u", command=unmerge, customer=bobs)
+        await reached(front.archive, last.position)
+    assert {name for name, word in found(tmp_path) if word == b"quokka"} == {"journal.sqlite", "archive.sqlite"}
+    await erased(settings, anns)
+    assert found(tmp_path) == []
+    async with server(settings) as (_, front):
+        events = await front.archive.events_of_customer(bobs, 0)
+        assert sum(b"my word" in event.body for event in events) == 3 * CLOSED_MAX
+    await check_against_rebuilt(settings)
+
+
+async def imported(front: Front, id: str, identity: str, text: str, *, days_ago: int) -> None:
+    """A contact of the past comes in, with what was answered."""
+    at_ms = NOW_MS - days_ago * 86_400_000
+    answer = PastMessage(at_ms=at_ms, text=f"{text}?", direction=Direction.OUTBOUND)
+    past = PastConversation(messages=[PastMessage(at_ms=at_ms, text=text), answer], subject=text)
+    event = msgspec.structs.replace(arrival(id, past, identity), time_ms=at_ms)
+    done: asyncio.Future[Answered | Refusal] = asyncio.get_running_loop().create_future()
+    front.intake.take(event, done.set_result, past=True)
+    assert isinstance(await done, Answered)
 
 
 @pytest.mark.parametrize("mixed", [False, True])
