@@ -227,6 +227,17 @@ async def test_the_policy_says_when_an_identity_is_taken_for_a_shared_one(tmp_pa
         assert await kinds("&shared_after=3") == ["conflict"]
 
 
+async def test_no_files_are_no_bundle(tmp_path: Path) -> None:
+    """They would take every account of the bundle in force away; whoever means that goes back to version 1."""
+    async with server(tmp_path) as here:
+        await here.post("/v1/policy", {"files": RIGHT})
+        refused = await here.post("/v1/policy", {"files": {}}, status=422)
+        assert refused["field"] == "files"
+        assert (await here.get("/v1/policy"))["files"] == RIGHT
+        await here.post("/v1/policy/rollback", {"version": 1})
+        assert (await here.get("/v1/policy"))["files"] == {}
+
+
 async def test_apply_policy_is_no_command_of_clients(tmp_path: Path) -> None:
     """A bundle that nobody checked gets nowhere."""
     async with server(tmp_path) as here:
