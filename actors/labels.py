@@ -1,15 +1,16 @@
 """Labels: a taxonomy, read once, so that each event's are found fast. Pure.
 
-Of a large taxonomy few taggers are looked at for an event: those of whose words there is one, and those that need none.
+Of a large taxonomy few taggers are looked at for an event: those of whose phrases one is there, and those without any.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Set
 from typing import Any
 
 from msgspec import Struct
 
 from actors.expressions import Expression
+from actors.phrases import NO_WORDS, Phrases, Words, forms_of
 from actors.rules.taxonomy import DIMENSIONS, NAMES, Tagger, Taxonomy
 from protocol.entities import Tag, Tags
 from protocol.inbound import ActivityArrived, InboundEvent, InteractionBegan, MessageArrived
@@ -24,7 +25,6 @@ NUMBER_MAX = 64
 STRENGTH = {"agent": 6, "channel": 5, "rule": 4, "subject": 3, "classifier": 2, "words": 1, "before": 0}
 
 _SEPARATORS = re.compile(r"[\s\-./]+")
-_WORD = re.compile(r"\w+")
 _DIGITS = re.compile(r"\d+")
 NO_TAGS = Tags()
 
@@ -61,48 +61,7 @@ def _along(said: dict[str, Any], data: MessageArrived | InteractionBegan | Activ
     return {**said, **data.context} if data.context else said
 
 
-class _Words:
-    """A text as words, made once for all taggers."""
-
-    def __init__(self, text: str) -> None:
-        self.folded = text.casefold()
-        words = _WORD.findall(self.folded)
-        self.every = frozenset(words)
-        self.line = f" {' '.join(words)} "
-
-
-_NO_WORDS = _Words("")
-
 # Taxonomies, compiled
-
-
-class _Phrases:
-    """Words and phrases to look for."""
-
-    def __init__(self, phrases: Sequence[str]) -> None:
-        given: dict[str, str] = {}
-        prefixes: dict[str, str] = {}
-        for phrase in phrases:
-            words = " ".join(_WORD.findall(phrase.casefold()))
-            (prefixes if phrase.endswith("*") else given)[words] = phrase
-        self._singles = frozenset(words for words in given if " " not in words)
-        # As they stand in a text's line, between blanks; the others begin a word.
-        self._longer = {f" {words} ": words for words in given if " " in words} | {
-            f" {words}": words for words in prefixes
-        }
-        self._spelled = given | prefixes
-        self._prefixes = prefixes
-
-    def begin(self) -> Iterable[tuple[str, bool]]:
-        """What each begins with, a word, or a part of one (True)."""
-        for words in self._spelled:
-            yield (words, True) if words in self._prefixes else (words.partition(" ")[0], False)
-
-    def found(self, text: _Words) -> list[str]:
-        """Those that occur, as the taxonomy spells them, in its order."""
-        found = {words for place, words in self._longer.items() if place in text.line}
-        found |= self._singles & text.every
-        return [phrase for words, phrase in self._spelled.items() if words in found] if found else []
 
 
 class _Tagger:
@@ -110,17 +69,19 @@ class _Tagger:
 
     def __init__(self, given: Tagger) -> None:
         self._given = given
-        self._words, self._subject = _Phrases(given.words), _Phrases(given.subject)
+        self._words, self._subject = forms_of(given.words), forms_of(given.subject)
         self._values = [value.casefold() for value in given.values]
         self._rule = Expression(given.rule, NAMES) if given.rule else None
         self.needs_words = bool(given.words or given.subject)
         self.needs_more = bool(given.property or given.activity)
 
-    def begin(self) -> Iterable[tuple[str, bool]]:
-        """What its words begin with: without any of it in the text it does not hold."""
-        return (*self._words.begin(), *self._subject.begin())
+    @property
+    def forms(self) -> Iterable[str]:
+        """Of its phrases: without any of them in the text it does not hold."""
+        return (*self._words, *self._subject)
 
-    def found(self, said: Said, subject: _Words, text: _Words) -> tuple[str, str, int] | None:
+    def found(self, said: Said, subject: Set[str], text: Set[str]) -> tuple[str, str, int] | None:
+        """`subject` and `text` are the forms of the phrases that are there."""
         given = self._given
         if (given.channels and said.channel not in given.channels) or (
             given.accounts and said.account not in given.accounts
@@ -144,11 +105,11 @@ class _Tagger:
                 return None
             by, matched = "rule", given.rule
         if given.subject:
-            if not (phrases := self._subject.found(subject)):
+            if not (phrases := _spelled(self._subject, subject)):
                 return None
             by, matched, count = "subject", ", ".join(phrases), len(phrases)
         if given.words:
-            if not (phrases := self._words.found(text)):
+            if not (phrases := _spelled(self._words, text)):
                 return None
             by, matched, count = "words", ", ".join(phrases), len(phrases)
         return (by, matched[:MATCHED_MAX], count) if by else None
@@ -161,6 +122,11 @@ class _Tagger:
             if text == wanted or (wanted.endswith("*") and text.startswith(wanted[:-1])):
                 return str(value)
         return None
+
+
+def _spelled(forms: Mapping[str, str], found: Set[str]) -> list[str]:
+    """Those that are found, as the taxonomy spells them, in its order."""
+    return [phrase for form, phrase in forms.items() if form in found]
 
 
 def _names(said: Said) -> Mapping[str, Any]:
@@ -186,46 +152,39 @@ class Labels:
             for tagger in label.taggers
         ]
         self._keys = [_Key(name, pattern) for name, patterns in taxonomy.keys.items() for pattern in patterns]
-        self._by_word: dict[str, set[int]] = {}
-        self._by_part: dict[str, set[int]] = {}
+        self._by_form: dict[str, set[int]] = {}
         self._of_more: set[int] = set()
         self._of_all: set[int] = set()
         for at, place in enumerate(self._places):
             if place.tagger.needs_words:
-                for beginning, part in place.tagger.begin():
-                    into, key = (self._by_part, f" {beginning}") if part else (self._by_word, beginning)
-                    into.setdefault(key, set()).add(at)
+                for form in place.tagger.forms:
+                    self._by_form.setdefault(form, set()).add(at)
             elif place.tagger.needs_more:
                 self._of_more.add(at)
             else:
                 self._of_all.add(at)
-        self._words = frozenset(self._by_word)
+        self._phrases = Phrases(self._by_form)
+        self._in_nothing = self._phrases.found(NO_WORDS)
 
     def read(self, said: Said) -> Tags:
         """The tags of what was said; `NO_TAGS` where there are none."""
         if not self._places and not self._keys:
             return NO_TAGS
-        subject = _Words(said.subject) if said.subject else _NO_WORDS
-        text = _Words(f"{said.subject}\n{said.text}")
-        found = self._strongest(sorted(self._likely(said, text)), said, subject, text)
-        keys = self._keys_in(text.folded, said.properties)
+        words = Words(f"{said.subject}\n{said.text}")
+        text = self._phrases.found(words)
+        found: dict[str, Tag] = {}
+        if likely := self._likely(said, text):
+            subject = self._phrases.found(Words(said.subject)) if said.subject else self._in_nothing
+            found = self._strongest(sorted(likely), said, subject, text)
+        keys = self._keys_in(words.folded, said.properties)
         return Tags(**found, keys=keys) if found or keys else NO_TAGS
 
-    def _likely(self, said: Said, text: _Words) -> set[int]:
+    def _likely(self, said: Said, text: Set[str]) -> set[int]:
         """The taggers that may hold, by their places."""
-        likely = set(self._of_all)
-        if said.name or said.properties:
-            likely |= self._of_more
-        for word in text.every & self._words:
-            likely |= self._by_word[word]
-        if self._by_part:
-            distinct = f" {' '.join(text.every)}"
-            for part, places in self._by_part.items():
-                if part in distinct:
-                    likely |= places
-        return likely
+        likely = self._of_all.union(*(self._by_form[form] for form in text))
+        return likely | self._of_more if said.name or said.properties else likely
 
-    def _strongest(self, likely: Iterable[int], said: Said, subject: _Words, text: _Words) -> dict[str, Tag]:
+    def _strongest(self, likely: Iterable[int], said: Said, subject: Set[str], text: Set[str]) -> dict[str, Tag]:
         """By dimension the tag of the strongest evidence; of equals the first in the taxonomy's order."""
         best: dict[str, tuple[int, int]] = {}
         tags: dict[str, Tag] = {}

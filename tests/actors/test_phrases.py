@@ -1,0 +1,57 @@
+"""Phrases: one look finds what a look for each phrase finds."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actors.labels import Labels, Said
+from actors.phrases import Phrases, Words, forms_of
+from actors.rules.taxonomy import Label, Tagger, Taxonomy
+
+WORDS = st.sampled_from(["bill", "bills", "billing", "new", "address", "straße", "Übergabe", "no_1", "İ", "", "!", "a"])
+PHRASES = st.builds(lambda words, star: " ".join(words) + star, st.lists(WORDS, max_size=3), st.sampled_from(["", "*"]))
+TEXTS = st.lists(st.one_of(WORDS, st.text(max_size=4)), max_size=12).map(" ".join)
+
+
+def occurs(phrase: str, text: str) -> bool:
+    """The definition, one phrase at a time."""
+    words = " ".join(re.findall(r"\w+", phrase.casefold()))
+    line = " ".join(["", *re.findall(r"\w+", text.casefold()), ""])
+    return f" {words}" in line if phrase.endswith("*") else words != "" and f" {words} " in line
+
+
+@given(st.lists(PHRASES, max_size=8), TEXTS)
+def test_one_look_finds_what_a_look_for_each_finds(phrases: list[str], text: str) -> None:
+    """Whatever the alphabet, and however many begin alike."""
+    forms = {form: spelled for phrase in phrases for form, spelled in forms_of([phrase]).items()}
+    found = Phrases(forms).found(Words(text))
+    assert found == {form for form, phrase in forms.items() if occurs(phrase, text)}
+
+
+@given(st.text())
+def test_a_text_is_read_as_the_expression_reads_it(text: str) -> None:
+    """The fast way for ASCII too."""
+    assert Words(text).every == re.findall(r"\w+", text.casefold())
+
+
+@pytest.mark.parametrize("character", [chr(code) for code in range(128)])
+def test_each_ascii_character_is_of_a_word_or_not(character: str) -> None:
+    """As `\\w` has it."""
+    assert Words(f"a{character}b").every == re.findall(r"\w+", f"a{character}b".casefold())
+
+
+def test_a_phrase_of_several_words_may_go_on() -> None:
+    """Its words are looked for in their order, next to each other."""
+    taxonomy = Taxonomy(topics={"move": Label(taggers=(Tagger(words=("new addr*",)),))})
+    labels = Labels(taxonomy)
+    tag = labels.read(Said("message", "chat", "chat", "", "I have a new address")).topic
+    assert tag is not None
+    assert (tag.value, tag.matched) == ("move", "new addr*")
+    assert labels.read(Said("message", "chat", "chat", "", "a new one, of address")).topic is None
+
+
+def test_of_two_spellings_the_one_that_may_go_on_counts() -> None:
+    """In the place where the words stood first."""
+    assert forms_of(["bill", "Claim", "bill*"]) == {"bill*": "bill*", "claim": "Claim"}
