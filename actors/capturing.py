@@ -64,7 +64,8 @@ def capture(
         for f, finder in template.finders
         if f.keep != "first" or not (f.name in known or knowing.is_said(state.context, f.name) or tag_of(state, f.name))
     ]
-    looked = [(field, finder.find(event)) for field, finder in wanted]
+    look = template.look()
+    looked = [(field, finder.find(event, look)) for field, finder in wanted]
     missing = [field for field, value in looked if value is None and not knows(state, field.name)]
     if missing:
         # The channel itself may know it, and says so beside the words; or the taxonomy reads it in them.

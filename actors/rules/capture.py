@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from actors.expressions import Expression, ExpressionError
 from actors.rules.identity import MISTAKEN
+from actors.rules.patterns import SEARCHED_MAX, Look, Screen, read_pattern, words_of
 from protocol.identities import KINDS
 from protocol.inbound import ActivityArrived, InboundEvent, InteractionBegan, MessageArrived
 
@@ -33,9 +34,6 @@ TEMPLATES_MAX = 256
 NAME_MAX = 128
 """Of a context item's key, which a field's name becomes."""
 QUESTION_MAX = 1_000
-SEARCHED_MAX = 4_096
-"""Characters of a value that a pattern is looked for in. RE2 takes a time that grows with them alone, whatever the
-pattern: with Python's `re` a careless one and a customer's mail would stop a cell."""
 VALUE_MAX = 4_096
 """Of a context item's value; a longer one is cut, and stands whole in the message."""
 WHOLE_MAX = 2**53 - 1
@@ -50,29 +48,14 @@ TEXTS = ("data.text", "data.subject")
 """Where a pattern is looked for that says nothing of where."""
 
 
-_OPTIONS = re2.Options()
-_OPTIONS.log_errors = False
-
-
-def _read_pattern(pattern: str) -> Any:
-    return re2.compile(pattern, _OPTIONS)
-
-
-def _words_of(exc: Exception) -> str:
-    said = exc.args[0] if exc.args else ""
-    return said.decode(errors="replace") if isinstance(said, bytes) else str(said)
-
-
 def _check_places(found_at: tuple[str, ...], pattern: str, found_by: str) -> None:
     for path in found_at:
         if path.partition(".")[0] not in NAMES:
             raise ValueError(f"found_at: {path!r} begins with none of {', '.join(NAMES)}")
     try:
-        _read_pattern(pattern)
+        read_pattern(pattern)
     except re2.error as exc:
-        raise ValueError(
-            f"pattern: {_words_of(exc)}; patterns are those of RE2, without looking ahead or back"
-        ) from exc
+        raise ValueError(f"pattern: {words_of(exc)}; patterns are those of RE2, without looking ahead or back") from exc
     if found_by:
         try:
             Expression(found_by, NAMES)
@@ -192,26 +175,38 @@ class CaptureRules(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True
 class Finder:
     """Where something stands, with its pattern and expression read."""
 
-    __slots__ = ("_expression", "_paths", "_pattern")
+    __slots__ = ("_expression", "_paths", "_pattern", "_search")
 
     def __init__(self, place: Field | Who) -> None:
-        self._pattern = _read_pattern(place.pattern) if place.pattern else None
+        self._pattern = place.pattern
+        self._search = read_pattern(place.pattern).search
         paths = place.found_at or (TEXTS if place.pattern else ())
         self._paths = [path.split(".") for path in paths]
         self._expression = Expression(place.found_by, NAMES) if place.found_by else None
 
-    def find(self, event: InboundEvent) -> Value | None:
-        """The value in an event; None where it has none."""
+    def find(self, event: InboundEvent, look: Look) -> Value | None:
+        """The value in an event, by the template's look at it; None where it has none."""
         for path in self._paths:
-            if (value := _value(_at(event, path), self._pattern)) is not None:
+            found = _at(event, path)
+            if found is not None and self._pattern:
+                found = self._part(found, look)
+            if (value := _value(found)) is not None:
                 return value
-        return _value(self._expression.value(given_of(event)), None) if self._expression else None
+        return _value(self._expression.value(given_of(event))) if self._expression else None
+
+    def _part(self, found: Any, look: Look) -> str | None:
+        """The part of a value that the pattern says; None where it has none."""
+        if not isinstance(found, str | int | float):
+            return None
+        text = str(found)[:SEARCHED_MAX]
+        match = self._search(text) if look.has(text, self._pattern) else None
+        return next((group for group in match.groups() if group), match.group()) if match else None
 
 
 class Compiled:
     """A template, read."""
 
-    __slots__ = ("events", "finders", "name", "who")
+    __slots__ = ("_screen", "events", "finders", "name", "who")
 
     def __init__(self, template: Template) -> None:
         self.name = template.name
@@ -221,6 +216,12 @@ class Compiled:
             fields = (*fields, TOPIC)
         self.finders = [(field, Finder(field)) for field in fields]
         self.who = [(who.kind, Finder(who)) for who in template.identities]
+        patterns = [*(field.pattern for field in fields), *(who.pattern for who in template.identities)]
+        self._screen = Screen(filter(None, patterns))
+
+    def look(self) -> Look:
+        """To find with, in one event."""
+        return Look(self._screen)
 
 
 TOPIC = Field(name="topic", found_at=("data.subject",), keep="first", when_missing="ask_agent")
@@ -238,7 +239,8 @@ def identities_in(rules: CaptureRules, event: InboundEvent) -> list[str]:
     template = _of_channel(rules, event)
     if template is None or not template.who:
         return []
-    found = ((kind, finder.find(event)) for kind, finder in template.who)
+    look = template.look()
+    found = ((kind, finder.find(event, look)) for kind, finder in template.who)
     return [f"{kind}:{value}" for kind, value in found if value is not None]
 
 
@@ -296,13 +298,10 @@ def _at(event: InboundEvent, path: list[str]) -> Any:
     return found
 
 
-def _value(found: Any, pattern: Any) -> Value | None:
+def _value(found: Any) -> Value | None:
     """What a context item can hold; None for what is empty, and for lists and objects."""
     if found is None:
         return None
-    if pattern is not None:
-        match = pattern.search(str(found)[:SEARCHED_MAX]) if isinstance(found, str | int | float) else None
-        found = next((group for group in match.groups() if group), match.group()) if match else None
     if isinstance(found, str):
         return found.strip()[:VALUE_MAX] or None
     if isinstance(found, bool):

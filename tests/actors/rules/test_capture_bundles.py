@@ -56,7 +56,7 @@ def test_found(bundle: str, channel: str, text: str, raw: dict[str, Any], found:
     came = event(channel, text, raw)
     template = template_for(rules(bundle), came)
     assert template is not None
-    looked = {field.name: finder.find(came) for field, finder in template.finders}
+    looked = {field.name: finder.find(came, template.look()) for field, finder in template.finders}
     assert {name: value for name, value in looked.items() if value is not None} == found
 
 

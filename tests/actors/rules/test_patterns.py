@@ -1,0 +1,51 @@
+"""Patterns: a screen says of each pattern what a search for it says."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actors.rules.patterns import Look, Screen, read_pattern
+
+PATTERNS = [
+    r"(?i)\bC[ -]?\d{6}\b",
+    r"(?i)\bP[ -]?\d{8}\b",
+    r"^\s*(\S+)",
+    r"straße|ÜBER",
+    r"(?s)a.*b$",
+    r"x*",
+    r"[^\x00-\x7f]",
+]
+TEXTS = st.lists(
+    st.one_of(st.sampled_from(["C-123456", "p 12345678", "c1234567", "STRASSE", "straße", "a", "b", "\n"]), st.text()),
+    max_size=6,
+).map("".join)
+
+
+@given(st.lists(st.sampled_from(PATTERNS)), TEXTS)
+def test_a_screen_says_what_searches_say(patterns: list[str], text: str) -> None:
+    """However many there are, none of them too."""
+    found = Screen(patterns).patterns_in(text)
+    assert set(found) == {pattern for pattern in patterns if read_pattern(pattern).search(text)}
+
+
+@pytest.mark.parametrize("text", ["", "x" * 1000])
+def test_patterns_that_are_too_large_are_looked_for_one_by_one(text: str) -> None:
+    """A screen never says that a text has none where it could not look."""
+    large = [rf"(?:[\p{{L}}\p{{N}}]{{900}}{letter}|y)" for letter in "abcdefgh"]
+    assert list(Screen(large).patterns_in(text)) == large
+
+
+def test_each_text_of_an_event_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever number of fields asks."""
+    looked: list[str] = []
+    screen = Screen(PATTERNS[:2])
+    whole = Screen.patterns_in
+    monkeypatch.setattr(Screen, "patterns_in", lambda self, text: looked.append(text) or whole(self, text))
+    look = Look(screen)
+    assert [look.has(text, pattern) for text in ("C-123456", "none") for pattern in PATTERNS[:2]] == [
+        True,
+        False,
+        False,
+        False,
+    ]
+    assert looked == ["C-123456", "none"]
