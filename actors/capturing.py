@@ -33,7 +33,7 @@ CUSTOMER, POLICY = "customer", "policy"
 
 
 class Captured(Struct, frozen=True):
-    """What a template found: values by field, and the fields that have none."""
+    """What a template found: values by field, and the fields that have none and from which something follows now."""
 
     template: str
     found: list[tuple[Field, Value]]
@@ -52,8 +52,8 @@ def capture(
     policy: Policy,
     taken: Sequence[Given] = (),
 ) -> Captured | None:
-    """What the event's template finds; None where it falls under none. `decided` may tell what it is about; `taken` is
-    what a new conversation knows from an earlier one."""
+    """What the event's template finds; None where that is nothing, and nothing follows. `decided` may tell what it is
+    about; `taken` is what a new conversation knows from an earlier one."""
     template = template_for(policy.capture, event) if policy.capture.templates else None
     if template is None:
         return None
@@ -66,13 +66,23 @@ def capture(
     ]
     look = template.look()
     looked = [(field, finder.find(event, look)) for field, finder in wanted]
-    missing = [field for field, value in looked if value is None and not knows(state, field.name)]
+    missing = [field for field, value in looked if value is None and _follows(state, field)]
     if missing:
         # The channel itself may know it, and says so beside the words; or the taxonomy reads it in them.
         context = getattr(event.data, "context", None) or {}
         brought = known | {key for key, value in context.items() if knowing.is_given(value)} | tagged_by(decided)
         missing = [field for field in missing if field.name not in brought]
-    return Captured(template.name, [(field, value) for field, value in looked if value is not None], missing)
+    found = [(field, value) for field, value in looked if value is not None]
+    return Captured(template.name, found, missing) if found or missing else None
+
+
+def _follows(state: Conversation, field: Field) -> bool:
+    """Whether anything follows from a field that is not found: not twice, and not where somebody has said it."""
+    if field.when_missing == "ignore":
+        return False
+    if field.when_missing.startswith("ask_") and any(gap.field == field.name for gap in state.missing):
+        return False
+    return not knows(state, field.name)
 
 
 def items(event: InboundEvent, captured: Captured, decided: Sequence[AnyEvent]) -> list[Given]:
@@ -106,8 +116,7 @@ def asked(
     now_ms: int,
 ) -> list[AnyEvent]:
     """What is said and asked of that which is missing when all of `decided` has happened; `state` is as before it."""
-    noted = {gap.field for gap in state.missing}
-    wanted = [each for each in captured.missing if each.when_missing.startswith("ask_") and each.name not in noted]
+    wanted = [each for each in captured.missing if each.when_missing.startswith("ask_")]
     if wanted:
         known = knowing.after(state.context, decided)
         wanted = [field for field in wanted if not knowing.is_said(known, field.name)]
