@@ -89,7 +89,8 @@ def correlate(
     live = [c for c in conversations if c.live]
     if rules is NO_RULES and tags is NO_TAGS:
         return _by_openness(live) or _after_the_last(past)
-    live.sort(key=lambda c: (c.updated_at_ms, c.id), reverse=True)
+    if len(live) > 1:
+        live.sort(key=lambda c: (c.updated_at_ms, c.id), reverse=True)
     kept = [c for c in live if c.status is Status.RESOLVED and rules.after_resolved == "new"]
     open = [c for c in live if c not in kept] if kept else live
     asked = _Asked(event, tags, rules, now_ms, open, kept, past, remembered)
@@ -184,6 +185,8 @@ def _after_the_last(past: Sequence[str]) -> Correlated:
 
 
 def _by_key(asked: _Asked) -> Correlated | None:
+    if not asked.tags.keys:
+        return None
     for conversation in asked.open:
         if conversation.tags is not None and (key := one_matter(asked.tags, conversation.tags, asked.rules.broad_keys)):
             return Correlated(conversation.id, f"both name {spoken(key)}")

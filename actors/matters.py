@@ -33,6 +33,8 @@ def is_broad(key: str, broad: Sequence[str]) -> bool:
 
 def other_key(found: Tags, known: Tags) -> bool:
     """Whether both name matters of one kind, and none in common: two claims."""
+    if not found.keys or not known.keys:
+        return False
     _, rivals = _numbers(found, known)
     return bool(rivals) and not shared_key(found, known)
 

@@ -253,14 +253,18 @@ def given_of(event: InboundEvent) -> dict[str, Any]:
 
 
 def _of_channel(rules: CaptureRules, event: InboundEvent) -> Compiled | None:
-    compiled = _compiled(rules)
-    return compiled.get((event.channel, event.account)) or compiled.get((event.channel, ""))
+    compiled = _compiled(rules).get(event.channel)
+    return None if compiled is None else compiled.get(event.account) or compiled.get("")
 
 
 @lru_cache(maxsize=8)
-def _compiled(rules: CaptureRules) -> dict[tuple[str, str], Compiled]:
-    """Read once for each version: the newest, and those that live conversations are still pinned to."""
-    return {(template.channel, template.account): Compiled(template) for template in rules.templates}
+def _compiled(rules: CaptureRules) -> dict[str, dict[str, Compiled]]:
+    """By channel and account. Read once for each version: the newest, and those that live conversations are still
+    pinned to."""
+    compiled: dict[str, dict[str, Compiled]] = {}
+    for template in rules.templates:
+        compiled.setdefault(template.channel, {})[template.account] = Compiled(template)
+    return compiled
 
 
 def _kind(event: InboundEvent) -> Kind | None:
