@@ -73,7 +73,7 @@ async def _measure(plan: Plan, server: LiveServer, under: disk.Disk, phases: Pha
     load = ServerLoad(traffic_of(plan, run_name), plan.shape, queue=plan.queue)
     askers = Askers(server.url, server.agent_token)
     identities = [f"chat:{run_name}-{customer}" for customer in range(plan.customers)]
-    async with load.open(server.url, agent_token=server.agent_token, gateway_token=server.gateway_token), askers:
+    async with load.open(server), askers:
         phases.begin("making live conversations", 2.0)
         await load.prepare()
         phases.begin(f"{plan.reads:,.0f} reads/s", WARM_UP_S + plan.seconds)

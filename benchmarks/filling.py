@@ -139,7 +139,10 @@ async def _pushing(
 
     pushes = Pushes(event, Order(first=0, seed=0, repeats=False), ledger, shape)
     names = [f"gateway client {number}" for number in range(shape.gateways)]
-    doors = [await greet(server.url, GATEWAY_PATH, token=server.gateway_token, name=name) for name in names]
+    lines = server.lines(filling.account)
+    doors = [
+        await greet(server.url, GATEWAY_PATH, token=server.gateway_token, name=name, accounts=lines) for name in names
+    ]
     clients = [GatewayClient(pushes, wire, welcome["limits"]["credits"]) for wire, welcome in doors]
     async with asyncio.TaskGroup() as group:
         for client, (wire, _) in zip(clients, doors, strict=True):

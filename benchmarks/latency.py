@@ -118,7 +118,7 @@ def _idle(plan: Plan, server: LiveServer, phases: Phases) -> dict[str, float] | 
 async def _measure(plan: Plan, server: LiveServer, phases: Phases) -> tuple[list[AtRate], list[str]]:
     load = ServerLoad(traffic_of(plan), plan.shape, queue=plan.queue)
     rates: list[AtRate] = []
-    async with load.open(server.url, agent_token=server.agent_token, gateway_token=server.gateway_token):
+    async with load.open(server):
         phases.begin("making live conversations", 2.0)
         await load.prepare()
         for rate in plan.rates:

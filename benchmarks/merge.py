@@ -104,7 +104,7 @@ async def _load(plan: Plan, server: LiveServer, phases: Phases, merging: "_Mergi
     """Others' events by the clock, for as long as the merges take."""
     load = ServerLoad(traffic_of(plan), plan.shape, queue=plan.queue)
     seconds = 2 * BETWEEN_S * plan.merges + BETWEEN_S
-    async with load.open(server.url, agent_token=server.agent_token, gateway_token=server.gateway_token):
+    async with load.open(server):
         phases.begin("making live conversations", 2.0)
         await load.prepare()
         phases.begin("others alone" if merging is None else "others, and merges", WARM_UP_S + seconds)

@@ -88,7 +88,7 @@ async def _measure(plan: Plan, server: LiveServer, under: disk.Disk, phases: Pha
     load = ServerLoad(traffic, plan.shape, queue=plan.queue)
     assert server.data is not None
     after = tally.head(server.data)
-    async with load.open(server.url, agent_token=server.agent_token, gateway_token=server.gateway_token):
+    async with load.open(server):
         phases.begin("making live conversations", 2.0)
         await load.prepare()
         phases.begin(f"{plan.rate:,.0f} events/s", WARM_UP_S + plan.seconds)

@@ -75,6 +75,11 @@ class LiveServer(Struct, frozen=True):
     data: Path | None = None
     pid: int = 0
 
+    def lines(self, account: str) -> list[str]:
+        """The accounts whose deliveries a load for `account` takes, so that what rules ask strangers is sent. None of a
+        server that is not ours: there they may be real customers'."""
+        return [account] if self.data is not None else []
+
     def processes(self) -> dict[int, psutil.Process]:
         """All of its processes, Ray's included, by pid; none of a server that is not ours."""
         if self.data is None:

@@ -17,6 +17,7 @@ from benchmarks.gateway_client import GatewayClient, Pushes
 from benchmarks.ledger import Ledger
 from benchmarks.metronome import Metronome
 from benchmarks.pushing import Shape, settle
+from benchmarks.server import LiveServer
 from benchmarks.traffic import Order, Traffic
 from benchmarks.wire import Frame, Refused, Wire, frames_of, greet, listen
 
@@ -43,12 +44,16 @@ class ServerLoad:
         self.gateways: list[GatewayClient] = []
 
     @asynccontextmanager
-    async def open(self, url: str, *, agent_token: str, gateway_token: str) -> AsyncIterator[None]:
+    async def open(self, server: LiveServer) -> AsyncIterator[None]:
         """Connects everyone and reads until the end of the block. Raises `Refused`."""
         names = ["desk", *(f"agent {number}" for number in range(self.shape.agents))]
-        seats = [await greet(url, AGENT_PATH, token=agent_token, name=name) for name in names]
+        seats = [await greet(server.url, AGENT_PATH, token=server.agent_token, name=name) for name in names]
         clients = [f"gateway client {number}" for number in range(self.shape.gateways)]
-        doors = [await greet(url, GATEWAY_PATH, token=gateway_token, name=name) for name in clients]
+        lines = server.lines(self.traffic.account)
+        doors = [
+            await greet(server.url, GATEWAY_PATH, token=server.gateway_token, name=name, accounts=lines)
+            for name in clients
+        ]
         async with asyncio.TaskGroup() as readers:
             self.desk.wire = seats[0][0]
             readers.create_task(listen(self.desk.wire, self.desk.hear))

@@ -160,7 +160,7 @@ class _Measured(Struct, frozen=True, kw_only=True):
 async def _measure(plan: Plan, server: LiveServer, traffic: Traffic, phases: Phases) -> _Measured:
     load = ServerLoad(traffic, plan.shape, queue=plan.queue)
     after = tally.head(server.data) if server.data else 0
-    async with load.open(server.url, agent_token=server.agent_token, gateway_token=server.gateway_token):
+    async with load.open(server):
         phases.begin("making live conversations", 2.0)
         await load.prepare()
         phases.begin("load", WARM_UP_S + plan.seconds)

@@ -43,7 +43,7 @@ class Traffic:
         self.past = past or Past()
         self.source = f"benchmark:{run}"
         self._run = run
-        self._account = account
+        self.account = account
         self._began_ms = began_ms
         self._filler = ("My last bill is higher than the one before, and I do not see why. " * 64)[:text_bytes]
 
@@ -79,7 +79,7 @@ class Traffic:
             "id": str(number),
             "source": self.source,
             "time_ms": self._began_ms,
-            "account": self._account,
+            "account": self.account,
             "channel": "chat",
             "identities": [f"chat:{self._run}-{self.customer(number)}"],
             "data": data,

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import msgpack
@@ -9,6 +10,7 @@ import pytest
 from websockets.asyncio.server import Server, ServerConnection, serve
 
 from benchmarks.pushing import Shape
+from benchmarks.server import LiveServer
 from benchmarks.server_load import ServerLoad
 from benchmarks.traffic import Traffic
 from benchmarks.wire import SUBPROTOCOL, Refused
@@ -26,6 +28,8 @@ class StandIn:
         self.streams: dict[str, list[dict[str, Any]]] = {}
         self.watchers: dict[str, ServerConnection] = {}
         self.desk: ServerConnection | None = None
+        self.lines: list[list[str]] = []
+        self.delivered: list[tuple[str, int, str]] = []
 
     async def handle(self, connection: ServerConnection) -> None:
         """Serves one connection."""
@@ -40,6 +44,7 @@ class StandIn:
             case "hello" if frame["token"] == "wrong":
                 await self.say(connection, {"op": "error", "code": 4010, "message": "unknown token"})
             case "hello":
+                self.lines += [frame["accounts"]] if "accounts" in frame else []
                 welcome = {"op": "welcome", "generation": "g", "limits": {"credits": 64}}
                 await self.say(connection, [welcome, {"op": "ping"}])
             case "watch" if "inbox" in frame:
@@ -55,6 +60,8 @@ class StandIn:
                 )
             case "command":
                 await self.say(connection, {"op": "result", "id": frame["id"]})
+            case "delivered":
+                self.delivered.append((frame["delivery"], frame["attempt"], frame["status"]))
             case "events":
                 for event in frame["events"]:
                     await self.take(connection, event)
@@ -65,6 +72,8 @@ class StandIn:
         await self.say(connection, {"op": "ack", "ids": [event["id"]], "status": status})
         if status == "committed":
             self.known.add(event["id"])
+            if self.lines[-1]:
+                await self.say(connection, {"op": "deliver", "delivery": event["id"], "attempt": 3})
             for _ in range(0 if int(event["id"]) >= self.faulty_from else 1 + (int(event["id"]) >= self.twice_from)):
                 await self.show(event)
 
@@ -96,10 +105,11 @@ async def stand_in() -> AsyncIterator[tuple[StandIn, str]]:
     await server.wait_closed()
 
 
-async def run(url: str, *, rate: float = 0.0) -> ServerLoad:
-    """A short run."""
+async def run(url: str, *, rate: float = 0.0, data: Path | None = None) -> ServerLoad:
+    """A short run; with `data`, on a server of its own."""
+    server = LiveServer(url, "a", "g", data=data)
     load = ServerLoad(TRAFFIC, SHAPE, queue="new")
-    async with load.open(url, agent_token="a", gateway_token="g"):
+    async with load.open(server):
         await load.prepare()
         await load.run(seconds=0.2, warm_up_s=0.05, rate=rate)
     return load
@@ -115,6 +125,16 @@ async def test_every_event_is_accounted_for(stand_in: tuple[StandIn, str], rate:
     assert (ledger.refused, ledger.pushed_twice, load.gaps) == (0, 0, 0)
     assert ledger.rate() > 50
     assert 0 < ledger.ack_ms().p50 <= ledger.ack_ms().max
+
+
+@pytest.mark.parametrize("own", [True, False])
+async def test_what_is_asked_of_strangers_is_sent_on_a_server_of_ones_own(
+    stand_in: tuple[StandIn, str], tmp_path: Path, *, own: bool
+) -> None:
+    """Each delivery is answered; on somebody else's server the load takes none, for they may be real."""
+    await run(stand_in[1], data=tmp_path if own else None)
+    assert stand_in[0].lines == 2 * [["benchmark"] if own else []]
+    assert set(stand_in[0].delivered) == {(delivery, 3, "sent") for delivery in stand_in[0].known if own}
 
 
 async def test_what_is_shown_twice_is_noticed(stand_in: tuple[StandIn, str]) -> None:
@@ -137,5 +157,5 @@ async def test_a_refused_hello_ends_the_run(stand_in: tuple[StandIn, str]) -> No
     """With the server's own words."""
     load = ServerLoad(TRAFFIC, SHAPE, queue="new")
     with pytest.raises(Refused, match="4010 unknown token"):
-        async with load.open(stand_in[1], agent_token="wrong", gateway_token="g"):
+        async with load.open(LiveServer(stand_in[1], "wrong", "g")):
             await asyncio.Event().wait()
