@@ -155,7 +155,10 @@ class Seating:
             return [ToSeat(index, Release(customer))]
         if customer and away and self._open:
             # It was cut off, and others may have had the customer since, and have let it go: what it knows may be old.
-            return [ToSeat(index, Release(customer))]
+            # What it did meanwhile is not known either: whoever watches hears of that where the customer sits next.
+            if not self._is_coming(customer):
+                self._waiting[customer] = True
+            return [ToSeat(index, Release(customer)), *self._place(now_ms)]
         if customer:
             self._waiting.pop(customer, None)
             self._overdue.pop(customer, None)

@@ -127,7 +127,9 @@ def test_a_seat_that_was_taken_for_dead_and_speaks_again_lets_its_customer_go() 
     table.left(1, "ann", 6)
     table.sits(1, "", 6)
     table.gone(0, 7)
-    assert table.sits(0, "ann", 8) == [ToSeat(0, Release("ann"))], "though it sits nowhere now"
+    effects = table.sits(0, "ann", 8)
+    assert effects[0] == ToSeat(0, Release("ann"))
+    assert list(given(effects).values()) == ["ann"], "who watches has perhaps not heard of all it did there"
 
 
 def test_a_new_usher_takes_the_word_of_seats_that_are_there() -> None:
