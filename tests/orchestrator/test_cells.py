@@ -59,3 +59,16 @@ def test_what_waits_for_another_ones_cell_comes_back_to_who_was_released() -> No
     assert line.watched() == [("carl", "bob-1")]
     cells.moved("ann", 0, before=NOWHERE)
     assert line.watched() == [("ann", "ann-1")]
+
+
+def test_what_was_asked_behind_a_question_that_is_turned_away_goes_on_behind_it() -> None:
+    """One by one, as each is turned away, a question that is asked meanwhile would come in between."""
+    cells, line = Cells(1), _Line()
+    cells.opened(line, fresh=True)
+    for number in (1, 2):
+        cells.ask("ann", lambda ref, n=number: WatchConversation(ref, "ann", f"ann-{n}", -1), lambda reply: None)  # type: ignore[misc]
+    first, _ = line.sent
+    line.watched()
+    cells.received(line, Rehomed(first.ref, "ann", "bob", 1))
+    cells.ask("ann", lambda ref: WatchConversation(ref, "ann", "ann-3", -1), lambda reply: None)
+    assert line.watched() == [("bob", f"ann-{n}") for n in (1, 2, 3)]

@@ -7,7 +7,6 @@ from typing import Any
 import msgspec
 
 from actors.outbox import Outbox
-from orchestrator.attribution import _Proposal
 from orchestrator.cells import Cells
 from orchestrator.gateway.deliveries import Deliveries
 from orchestrator.gateway.gateway_clients import GatewayConnection
@@ -79,12 +78,6 @@ def resent_out_of_order(plant: Plant) -> None:
         opened(self, _Reversing(line) if fresh else line, fresh=fresh)
 
     plant(Cells, "opened", shuffled)
-
-
-@mutant
-def sent_along_unsure(plant: Plant) -> None:
-    """Who has the identity alone that an event under way is to bring is sent behind it, though it may bring nothing."""
-    plant(_Proposal, "leaves_behind", lambda self, identities: False)
 
 
 @mutant

@@ -9,7 +9,6 @@ from actors.members import home_of
 from actors.once import OnceKeys
 from adapters.stores import merged_rules
 from adapters.stores.merged_rules import GIVEN, Merged, Rows, root_of
-from orchestrator.cells import Cells
 from protocol.events import CustomerMerged
 from protocol.journal import FamilyStep, Skipped, Unmergeable
 from protocol.links import Rehomed
@@ -58,21 +57,6 @@ def keys_forgotten_at_an_unmerge(plant: Plant) -> None:
     plant(merging, "since", lambda once, at_ms: b"")
 
     plant(unmixing, "since", lambda once, at_ms: b"")
-
-
-@mutant
-def sent_on_one_by_one(plant: Plant) -> None:
-    """What was asked after a question that was turned away is not held until that is answered."""
-    rehomed = Cells._rehomed
-
-    def hasty(self: Cells, index: int, line: Any, said: Rehomed) -> None:
-        taken_from, self._taken_from = self._taken_from, lambda other, customer: {}  # type: ignore[method-assign]
-        try:
-            rehomed(self, index, line, said)
-        finally:
-            self._taken_from = taken_from  # type: ignore[method-assign]
-
-    plant(Cells, "_rehomed", hasty)
 
 
 @mutant
