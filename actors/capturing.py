@@ -17,7 +17,8 @@ from actors.conversation import DELIVERIES_MAX, Conversation, knows, tag_of, tag
 from actors.delivery import SYSTEM, attempt_first
 from actors.knowing import Given
 from actors.policy import Policy
-from actors.rules.capture import Field, Value, template_for
+from actors.rules.capture import Field, Value
+from actors.templates import template_for
 from protocol.events import (
     ActivitySeen,
     AnyEvent,

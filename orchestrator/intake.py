@@ -11,7 +11,8 @@ import msgspec
 from msgspec import Struct
 
 from actors.capturing import POLICY
-from actors.rules.capture import CaptureRules, identities_in
+from actors.rules.capture import CaptureRules
+from actors.templates import identities_in
 from orchestrator import merging
 from orchestrator.attribution import Attribution, Done, LookUp, Taken
 from orchestrator.cells import Cells
