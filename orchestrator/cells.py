@@ -16,22 +16,21 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from functools import partial
-from typing import Protocol
 
 import msgspec
 
 from actors.fault import Fault
 from actors.lines import Line
+from orchestrator import questions
 from orchestrator.homeless import Asked, Done, Homeless, Reply
 from orchestrator.homes import Homes
+from orchestrator.places import NOWHERE, Places
 from protocol.errors import Code, Refusal
-from protocol.ids import conversation_of, customer_of
-from protocol.inbound import DeliveryReport, InboundEvent
+from protocol.inbound import InboundEvent
 from protocol.links import (
     Answered,
     AnyLink,
     AnyToCell,
-    Ask,
     CellIs,
     CustomerRead,
     DeliverNow,
@@ -43,54 +42,22 @@ from protocol.links import (
     ListChanged,
     ListWatched,
     Moved,
-    Outcome,
     Overflowed,
     PolicyIs,
     Refused,
     Rehomed,
     Settle,
     Unlinked,
-    UnwatchConversation,
-    UnwatchList,
     Updated,
-    WatchConversation,
     Watched,
     WatchList,
 )
 from protocol.shards import shard_of
 
-NOWHERE = -1
-"""The index of a customer's cell while it has none."""
-
-
 _NOTHING: Asked = {}
 """What a cell that is gone was asked."""
 LEFT_MAX = 64
 """Customers that left one cell: a pipe is acknowledged after 32 blobs at the latest, and each had one of its own."""
-
-
-class Places(Protocol):
-    """Where customers are, when that is no matter of their shards. What it learns it says to `Cells`."""
-
-    def cell_of(self, customer: str, /) -> int:
-        """The index of the customer's cell; `NOWHERE` while none is known: `look_for` finds one."""
-        ...
-
-    def sitting_at(self, index: int) -> str:
-        """How that cell calls the time for which it has the customer that it is known to have."""
-        ...
-
-    def look_for(self, customer: str) -> None:
-        """The customer is to have a cell."""
-        ...
-
-    def denied(self, customer: str, index: int) -> None:
-        """That cell says that it does not have the customer; also to be looked for."""
-        ...
-
-    def unreachable(self) -> list[str]:
-        """Whose pipe is down, though customers cannot be found without."""
-        ...
 
 
 class Cells:
@@ -191,7 +158,7 @@ class Cells:
         home = self.home_of(customer)
         line = self._lines.get(self._place(home))
         if line is not None:
-            line.send(message if home == customer else _to(message, home))
+            line.send(message if home == customer else questions.put_to(message, home))
 
     def tell_all(self, message: AnyToCell) -> None:
         """Tells every cell, likewise."""
@@ -213,7 +180,10 @@ class Cells:
         """The events that a customer's cell was asked and has not answered. Looks through all there are."""
         whose = {customer, self.home_of(customer)}
         asked = [
-            question for asked in self._asked.values() for each in whose for question, _ in _of(each, asked).values()
+            question
+            for asked in self._asked.values()
+            for each in whose
+            for question, _ in questions.about(each, asked).values()
         ]
         asked += [question for each in whose for question, _ in self._homeless.of(each)]
         return [question.event for question in asked if isinstance(question, Input)]
@@ -246,7 +216,7 @@ class Cells:
             if home == customer:
                 return make(ref)
             self._origin[ref] = customer
-            return _to(make(ref), home)
+            return questions.put_to(make(ref), home)
 
         index = self._place(home)
         if index != NOWHERE:
@@ -297,7 +267,7 @@ class Cells:
             self._name_sitting(index)
             overtaking = self._take_overtaking(self._asked[index])
             for ref, (question, _) in list(self._asked[index].items()):
-                line.send(_again(question, ref))
+                line.send(questions.again(question, ref))
             self._look_for_lingering(index)
             self._look_after_left(index)
             self.on_fresh(index)
@@ -366,7 +336,7 @@ class Cells:
         for ref, (question, done) in sorted(taken.items()):
             meant = self._origin.pop(ref, customer)
             if not isinstance(question, Settle):
-                self._ask_home(meant, partial(_asked_of, question, meant), done)
+                self._ask_home(meant, partial(questions.asked_of, question, meant), done)
             elif done is not _ignore:
                 done(Refused(ref, Code.NOT_ALLOWED_NOW, f"{customer} has changed hands since", "customer"))
         if news:
@@ -378,7 +348,7 @@ class Cells:
         left = {member, *self._homes.members_of(member)}
 
         def is_about(ref: int, question: AnyToCell) -> bool:
-            return self._origin.get(ref) in left or _named(question) in left
+            return self._origin.get(ref) in left or questions.named_in(question) in left
 
         found = self._homeless.take_about(is_about)
         for asked in self._asked.values():
@@ -435,8 +405,8 @@ class Cells:
         for ref, (question, done) in asked.items():
             if isinstance(question, WatchList):
                 done(ListWatched(ref, question.list, 0))
-        for customer in dict.fromkeys(filter(None, map(_customer, asked.values()))):
-            self._homeless.add(customer, _of(customer, asked))
+        for customer in dict.fromkeys(filter(None, map(questions.asked_about, asked.values()))):
+            self._homeless.add(customer, questions.about(customer, asked))
             self._places.look_for(customer)
         self._look_for_lingering(index)
         if lost:
@@ -468,7 +438,7 @@ class Cells:
         self._name_sitting(index)
         for ref, (question, done) in sorted(asked.items()):
             self._ref += 1
-            question = _again(question, self._ref)
+            question = questions.again(question, self._ref)
             if (meant := self._origin.pop(ref, None)) is not None:
                 self._origin[self._ref] = meant
             self._asked[index][self._ref] = (question, done)
@@ -493,7 +463,7 @@ class Cells:
         """The cell does not have the question's customer: it, and all that followed it, wait for the next cell."""
         assert self._places is not None
         asked = self._asked.get(index, {})
-        customer = _customer(asked[ref]) if ref in asked else None
+        customer = questions.asked_about(asked[ref]) if ref in asked else None
         if customer is not None:
             self._homeless.add(customer, self._taken_from(index, customer))
             self._places.denied(customer, index)
@@ -519,7 +489,7 @@ class Cells:
     def _taken_from(self, index: int, customer: str) -> Asked:
         """The customer's questions to that cell, which are no longer the cell's."""
         asked = self._asked[index]
-        taken = _of(customer, asked)
+        taken = questions.about(customer, asked)
         for ref in taken:
             del asked[ref]
         return taken
@@ -530,55 +500,8 @@ def _answer(replies: list[tuple[Done, Moved]]) -> None:
         done(reply)
 
 
-def _again(question: AnyToCell, ref: int) -> AnyToCell:
-    """The question as it is asked of whom it was not, or perhaps not, asked before."""
-    if isinstance(question, Input) and question.proposed:
-        return msgspec.structs.replace(question, ref=ref, again=True)
-    return msgspec.structs.replace(question, ref=ref)
-
-
-def _asked_of(question: AnyToCell, customer: str, ref: int) -> AnyToCell:
-    return _again(_to(question, customer), ref)
-
-
-def _to(question: AnyToCell, customer: str) -> AnyToCell:
-    """The question as it is asked of another customer, whose affairs these are."""
-    match question:
-        case Input():
-            return msgspec.structs.replace(question, customer=customer, proposed=False)
-        case WatchList() | UnwatchList() | Heard():
-            return question
-        case _:
-            return msgspec.structs.replace(question, customer=customer)
-
-
-def _named(question: AnyToCell) -> str:
-    """Whose the conversation was when it began that another customer is asked about; empty where there is none."""
-    match question:
-        case WatchConversation() | Ask() | Outcome():
-            conversation = question.conversation
-        case Input(event=event) if isinstance(event.data, DeliveryReport):
-            conversation = conversation_of(event.data.delivery)
-        case _:
-            return ""
-    home = customer_of(conversation)
-    return home if home != question.customer else ""
-
-
 def _by_shard(count: int) -> Callable[[str], int]:
     return lambda customer: shard_of(customer) % count
-
-
-def _customer(asked: tuple[AnyToCell, Done]) -> str | None:
-    """Whom a question is about; None for those of a cell as a whole."""
-    question, _ = asked
-    if isinstance(question, WatchList | UnwatchList | UnwatchConversation | Heard):
-        return None
-    return question.customer
-
-
-def _of(customer: str, asked: Asked) -> Asked:
-    return {ref: each for ref, each in asked.items() if _customer(each) == customer}
 
 
 def _ignore(_: object) -> None:

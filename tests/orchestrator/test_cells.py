@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from orchestrator.cells import NOWHERE, Cells
+from orchestrator.cells import Cells
+from orchestrator.places import NOWHERE
 from protocol.links import Rehomed, WatchConversation
 
 

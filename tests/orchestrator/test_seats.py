@@ -1,7 +1,8 @@
 """A gateway's side of dedicated placement: its copy of who sits where, and questions whose customers move."""
 
-from orchestrator.cells import NOWHERE, Cells
+from orchestrator.cells import Cells
 from orchestrator.homeless import Reply
+from orchestrator.places import NOWHERE
 from orchestrator.seats import Seats
 from protocol.links import (
     AnyLink,

@@ -1,0 +1,67 @@
+"""Questions to cells: how one is asked again, and whom it is about. Pure."""
+
+import msgspec
+
+from orchestrator.homeless import Asked, Done
+from protocol.ids import conversation_of, customer_of
+from protocol.inbound import DeliveryReport
+from protocol.links import (
+    AnyToCell,
+    Ask,
+    Heard,
+    Input,
+    Outcome,
+    UnwatchConversation,
+    UnwatchList,
+    WatchConversation,
+    WatchList,
+)
+
+
+def again(question: AnyToCell, ref: int) -> AnyToCell:
+    """The question as it is asked of whom it was not, or perhaps not, asked before."""
+    if isinstance(question, Input) and question.proposed:
+        return msgspec.structs.replace(question, ref=ref, again=True)
+    return msgspec.structs.replace(question, ref=ref)
+
+
+def asked_of(question: AnyToCell, customer: str, ref: int) -> AnyToCell:
+    """Both: asked again, and of another customer."""
+    return again(put_to(question, customer), ref)
+
+
+def put_to(question: AnyToCell, customer: str) -> AnyToCell:
+    """The question as it is asked of another customer, whose affairs these are."""
+    match question:
+        case Input():
+            return msgspec.structs.replace(question, customer=customer, proposed=False)
+        case WatchList() | UnwatchList() | Heard():
+            return question
+        case _:
+            return msgspec.structs.replace(question, customer=customer)
+
+
+def named_in(question: AnyToCell) -> str:
+    """Whose the conversation was when it began that another customer is asked about; empty where there is none."""
+    match question:
+        case WatchConversation() | Ask() | Outcome():
+            conversation = question.conversation
+        case Input(event=event) if isinstance(event.data, DeliveryReport):
+            conversation = conversation_of(event.data.delivery)
+        case _:
+            return ""
+    home = customer_of(conversation)
+    return home if home != question.customer else ""
+
+
+def asked_about(asked: tuple[AnyToCell, Done]) -> str | None:
+    """Whom a question is about; None for those of a cell as a whole."""
+    question, _ = asked
+    if isinstance(question, WatchList | UnwatchList | UnwatchConversation | Heard):
+        return None
+    return question.customer
+
+
+def about(customer: str, asked: Asked) -> Asked:
+    """Those that are about a customer."""
+    return {ref: each for ref, each in asked.items() if asked_about(each) == customer}
