@@ -172,6 +172,9 @@ class Seating:
         seat = self._seats.get(index)
         if seat is not None and seat.customer == customer:
             seat.customer, seat.touched_ms = "", now_ms
+        elif seat is not None and self._holding(customer) is None and not self._is_coming(customer):
+            # It was released, and who was known to have the customer found out that it had not.
+            self._waiting[customer] = True
         return list(self._place(now_ms))
 
     def touched(self, index: int, now_ms: int) -> None:

@@ -132,6 +132,16 @@ def test_a_seat_that_was_taken_for_dead_and_speaks_again_lets_its_customer_go() 
     assert list(given(effects).values()) == ["ann"], "who watches has perhaps not heard of all it did there"
 
 
+def test_who_was_released_and_is_nowhere_then_is_seated_again() -> None:
+    """Two seats had her, and the one that let her go may have committed last: who watches has not heard of that."""
+    table = seating(2, up=2)
+    sit(table, "ann", 0, 1)
+    table.sits(1, "ann", 2)
+    table.left(0, "ann", 3)
+    table.sits(0, "", 3)
+    assert list(given(table.left(1, "ann", 4)).values()) == ["ann"]
+
+
 def test_a_new_usher_takes_the_word_of_seats_that_are_there() -> None:
     """Before it seats anyone itself."""
     table = Seating(seats_max=2, warm=1)
