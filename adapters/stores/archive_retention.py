@@ -10,7 +10,7 @@ functions are steps of the writer's connection, each one transaction.
 # ruff: noqa: S608 - tables are the schema's own words; every value is bound.
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from adapters.stores import archive_search
 from adapters.stores.connection import transaction
@@ -51,8 +51,14 @@ def redrop(db: sqlite3.Connection) -> int:
     with transaction(db):
         count = sum(step(db) for step in _AGAIN)
         if not count:
-            db.execute("DELETE FROM meta WHERE key = 'redrop'")
+            db.execute("DELETE FROM meta WHERE key IN ('redrop', 'redropped')")
     return count
+
+
+def late(db: sqlite3.Connection, streams: Collection[str]) -> None:
+    """These streams have new facts: a conversation among them that was dropped is looked at again, once the newest of
+    them is as old as it was then."""
+    db.executemany(_LATE, [(stream,) for stream in sorted(streams)])
 
 
 def dropped(db: sqlite3.Connection, kind: str, id: str) -> Dropped | None:
@@ -78,7 +84,7 @@ def _conversations(db: sqlite3.Connection, bounds: Bounds) -> int:
         return 0
     position = int(db.execute("SELECT value FROM meta WHERE key = 'position'").fetchone()[0])
     note = [(CONVERSATION, id, bounds.at_ms, bounds.policy, position) for (id,) in found]
-    db.executemany(_NOTE, note)
+    db.executemany(_NOTE_CONVERSATION, note)
     # Noted although none may go now: which keys stay is to come out the same after a rebuild.
     db.execute(_NOTE_KIND, ("once_keys", bounds.once_keys_ms, bounds.at_ms, bounds.policy, 0))
     _empty(db, [(id, position) for (id,) in found], _before(db, "once_keys"))
@@ -157,9 +163,11 @@ _KINDS: dict[str, Callable[[sqlite3.Connection, Bounds], int]] = {
 
 
 def _conversations_again(db: sqlite3.Connection) -> int:
+    # Each once: one that something was said of afterwards looks as one that is still to be dropped.
     found = db.execute(_DROPPED_CONVERSATIONS, (STEP_ROWS,)).fetchall()
     if found:
         _empty(db, found, _before(db, "once_keys"))
+        db.execute("INSERT OR REPLACE INTO meta VALUES ('redropped', ?)", (found[-1][0],))
     return len(found)
 
 
@@ -191,8 +199,17 @@ def _note(db: sqlite3.Connection, kind: str, ids: Sequence[str], bounds: Bounds)
     db.executemany(_NOTE, [(kind, id, bounds.at_ms, bounds.policy, 0) for id in ids])
 
 
-# A conversation that came in dropped keeps its first note: what was dropped then is gone since then.
 _NOTE = "INSERT OR IGNORE INTO dropped (kind, id, at_ms, policy, position) VALUES (?, ?, ?, ?, ?)"
+# One that something was said of since keeps its first note: what was dropped then is gone since then.
+_NOTE_CONVERSATION = """
+    INSERT INTO dropped (kind, id, at_ms, policy, position) VALUES (?, ?, ?, ?, ?)
+    ON CONFLICT (kind, id) DO UPDATE SET position = excluded.position"""
+_SAID_SINCE = """
+    SELECT max(event.at_ms) FROM event JOIN dropped ON dropped.kind = 'conversation' AND dropped.id = event.stream
+    WHERE event.stream = conversation.conversation AND event.position > dropped.position"""
+_LATE = f"""
+    UPDATE conversation SET closed_at_ms = ({_SAID_SINCE}) WHERE conversation = ?
+    AND EXISTS (SELECT 1 FROM dropped WHERE kind = 'conversation' AND id = conversation.conversation)"""
 _FORGET_NOTES = """
     DELETE FROM dropped WHERE (kind, id) IN (
         SELECT kind, id FROM dropped WHERE kind <> 'conversation' AND at_ms < ? LIMIT ?)"""
@@ -208,7 +225,9 @@ _OVER = """
     ORDER BY closed_at_ms LIMIT :limit"""
 _DROPPED_CONVERSATIONS = """
     SELECT dropped.id, dropped.position FROM dropped JOIN conversation ON conversation.conversation = dropped.id
-    WHERE dropped.kind = 'conversation' AND conversation.closed_at_ms IS NOT NULL LIMIT ?"""
+    WHERE dropped.kind = 'conversation' AND conversation.closed_at_ms IS NOT NULL
+    AND dropped.id > coalesce((SELECT value FROM meta WHERE key = 'redropped'), '')
+    ORDER BY dropped.id LIMIT ?"""
 _DROPPED_QUARANTINE = """
     SELECT quarantine, stream, seq FROM dropped JOIN quarantine ON quarantine = dropped.id
     WHERE dropped.kind = 'quarantine' LIMIT ?"""
@@ -219,7 +238,6 @@ _EMPTY = (
     *(
         f"DELETE FROM {table} WHERE conversation = :conversation AND position <= :position"
         for table in (
-            "interaction",
             "interaction_key",
             "relation",
             "correction",
@@ -232,9 +250,15 @@ _EMPTY = (
             "handoff",
         )
     ),
+    # A later fact about a contact changes its row, and does not bring it back; another conversation's does, which moved
+    # one here since.
+    """DELETE FROM interaction WHERE conversation = :conversation AND NOT EXISTS (
+        SELECT 1 FROM event WHERE stream = :conversation AND position > :position AND type = 'InteractionReceived'
+        AND body ->> '$.interaction.number' = interaction.interaction)""",
     # Its row stays, empty of words: a load finds the streams of a customer by it. Without a time of closing it is not
-    # looked at again.
-    "UPDATE conversation SET subject = '', owner = '', closed_at_ms = NULL WHERE conversation = :conversation",
+    # looked at again; where something was said since, as of then.
+    "UPDATE conversation SET subject = '', owner = '' WHERE conversation = :conversation",
+    f"UPDATE conversation SET closed_at_ms = ({_SAID_SINCE}) WHERE conversation = :conversation",
     "DELETE FROM moved WHERE origin = :conversation AND position <= :position",
     *(f"DELETE FROM {table} WHERE stream = :conversation AND position <= :position" for table in ("action", "timer")),
     # Deliveries' ids begin with their conversation's.

@@ -12,7 +12,7 @@ from operator import itemgetter
 
 import msgspec
 
-from adapters.stores import archive_search
+from adapters.stores import archive_retention, archive_search
 from adapters.stores.archive_queries import HASH
 from adapters.stores.archive_schema import ARCHIVE, TABLES
 from adapters.stores.archive_steps.retention import RETENTION_TABLES
@@ -42,6 +42,8 @@ def apply(db: sqlite3.Connection, changes: Changes) -> None:
         _check_missing("conversation", len(changes.heads) - moved, forgiving=forgiving)
         for rehoming in changes.rehomed:
             _rehome(db, rehoming)
+        if forgiving:
+            archive_retention.late(db, {stream for _, _, stream, *_ in changes.events})
         db.execute("UPDATE meta SET value = ? WHERE key = 'position'", (changes.position,))
         db.execute("UPDATE meta SET value = value + ? WHERE key = 'events'", (len(changes.events),))
 

@@ -13,6 +13,7 @@ from adapters.stores.archive_steps.retention import RETENTION_TABLES
 from adapters.stores.memory import MemoryArchive
 from protocol import events as ev
 from protocol.archive import Bounds, Dropped
+from protocol.entities import Tag
 from tests.adapters.stores.dropping import drop_all, over_before
 from tests.adapters.stores.story import HOUR_MS, Story, bodies
 from tests.adapters.stores.test_archive_conformance import ANN, BOB
@@ -134,12 +135,46 @@ async def test_a_rebuild_gives_the_rows_that_there_were() -> None:
     await archive.apply(project(story.records[after:]))
     await drop_all(archive, over_before(story.now_ms, at_ms=6, policy=4, once_keys_ms=2))
     before = await rows_of(archive)
-    await archive.reset()
-    await archive.apply(project(story.records))
-    await archive.redrop()
+    await rebuild(archive, story)
     assert await rows_of(archive) == before
     assert await archive.dropped("conversation", f"{ANN}-1") == Dropped(5, 2)
     assert await archive.dropped("conversation", f"{BOB}-1") == Dropped(6, 4)
+
+
+async def test_what_is_said_of_what_was_dropped_is_dropped_in_its_turn() -> None:
+    """A note and a tag that come afterwards stay as long as the conversation did; also after a rebuild."""
+    story = closed_story()
+    first = f"{ANN}-1"
+    archive = await followed(story)
+    await drop_all(archive, over_before(story.now_ms, at_ms=5, policy=2))
+    after = story.position
+    topic = Tag(value="bill", tagger="agent", matched="bo")
+    story.unit(
+        ANN, (first, ev.InteractionTagged(at_ms=0, actor="agent:bo", interaction=1, topic=topic, keys=["claim:7"]))
+    )
+    story.unit(ANN, (first, ev.NoteAdded(at_ms=0, actor="agent:bo", text="secret words")))
+    said_ms = story.now_ms
+    await archive.apply(project(story.records[after:]))
+    assert await drop_all(archive, over_before(said_ms, at_ms=6, policy=2)) == {}
+    between = await rows_of(archive)
+    assert between["interaction"] == [row for row in between["interaction"] if row[0] != first]
+    assert "secret" in repr(between["event"])
+    await rebuild(archive, story)
+    assert await rows_of(archive) == between
+    assert (await drop_all(archive, over_before(said_ms + 1, at_ms=7, policy=3)))["closed_conversations"] == 1
+    dropped = await rows_of(archive)
+    assert "secret" not in repr(dropped)
+    assert [row for row in dropped["interaction_key"] if row[0] == first] == []
+    assert await archive.dropped("conversation", first) == Dropped(5, 2)
+    await rebuild(archive, story)
+    assert await rows_of(archive) == dropped
+
+
+async def rebuild(archive: MemoryArchive, story: Story) -> None:
+    """Makes it anew from the journal."""
+    await archive.reset()
+    await archive.apply(project(story.records))
+    await archive.redrop()
 
 
 async def test_a_step_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
