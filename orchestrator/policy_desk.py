@@ -122,11 +122,6 @@ class PolicyDesk:
     async def apply(self, files: Mapping[str, str], *, actor: str, id: str, note: str = "", base: int = 0) -> Applied:
         """Makes the bundle the next version, and answers when every cell that can be reached decides by it. The same
         `id` has one effect. Raises `Refusal`: also where it is wrong, with everything that is."""
-        if not files:
-            # Its rules would be the settings' and its accounts gone, which nobody means who sends nothing.
-            raise Refusal(
-                Code.INVALID, "files is empty: send the bundle's; version 1 has the settings' own rules", field="files"
-            )
         policy = _right(await self.check(files))
         return await self._apply(policy, files, actor=actor, id=id, note=note, base=base)
 

@@ -110,6 +110,11 @@ async def post_policy_diff(request: HttpRequest, data: JSONBody[Bundle]) -> list
 @post("/v1/policy", guards=[_OPERATORS], status_code=200, tags=["policy"])
 async def post_policy(request: HttpRequest, data: JSONBody[Application]) -> Applied:
     """Makes a bundle the next version; answers when every cell that can be reached decides by it."""
+    if not data.files:
+        # Its rules would be the settings' and its accounts gone, which nobody means who sends nothing.
+        raise Refusal(
+            Code.INVALID, "files is empty: send the bundle's; version 1 has the settings' own rules", field="files"
+        )
     actor = actor_of(speaker_of(request))
     id = id_of_request(request, data.id)
     return await _desk(request).apply(data.files, actor=actor, id=id, note=data.note, base=data.base)

@@ -57,7 +57,7 @@ def test_a_week_is_that_of_its_day() -> None:
         ("days: [moonday]\n", 1, "did you mean monday?"),
         ("window: 2h\n", 1, "write at least 1 day"),
         ("days: [monday, monday]\n", 1, "each day once"),
-        ("measures:\n  lost_socks:\n    count: 3\n", 1, "there is no measure 'lost_socks'"),
+        ("measures:\n  lost_socks:\n    count: 3\n", 2, "there is no measure 'lost_socks'"),
     ],
 )
 def test_a_schedule_that_cannot_be_is_told_with_its_line(text: str, line: int, words: str) -> None:
