@@ -36,7 +36,7 @@ from orchestrator.cluster.table import Process, cell_process, processes
 _log = structlog.get_logger("orchestrator.cluster.node")  # Not `__name__`: this module runs as `__main__`.
 
 SUPERVISOR = "supervisor"
-WATCH_EVERY_S = 0.2
+WATCH_EVERY_S = 0.5
 """How often Ray's vital processes are looked at: two system calls each."""
 
 AGAIN_AFTER_S = 0.1
