@@ -84,7 +84,9 @@ def _rowid_after(db: sqlite3.Connection, position: int) -> int:
 
     Rows lie in the order of their positions, of which there is no index: a bisection takes two dozen looks.
     """
-    low, high = db.execute("SELECT coalesce(min(rowid), 1), coalesce(max(rowid), 0) + 1 FROM event").fetchone()
+    # Each by itself: of both in one query SQLite reads the whole table.
+    first, last = db.execute("SELECT (SELECT min(rowid) FROM event), (SELECT max(rowid) FROM event)").fetchone()
+    low, high = first or 1, (last or 0) + 1
     while low < high:
         middle = (low + high) // 2
         # Retention leaves gaps: the next row there is, is asked.

@@ -211,6 +211,31 @@ async def test_a_vacuum_does_not_confuse_it() -> None:
     assert texts(entries) == ["still wrong", "My bill is wrong as well"]
 
 
+async def test_a_step_does_not_read_what_is_indexed_already() -> None:
+    """However much there is: it is taken several times a second beside the load."""
+    story = told()
+    archive = MemoryArchive()
+    await archive.open()
+    await archive.apply(story.changes())
+    db = archive._opened().db
+    many = "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 20000) "
+    columns = [row[1] for row in db.execute("PRAGMA table_info(event)")]
+    values = {"position": "? + i", "stream": "'x'", "seq": "i", "body": "'{}'", "type": "'OwnerChanged'"}
+    made = ", ".join(values.get(column, "0") for column in columns)
+    db.execute(f"{many} INSERT INTO event SELECT {made} FROM n", (story.position,))
+    db.execute("UPDATE meta SET value = ? WHERE key = 'searched'", (story.position + 20_000,))
+    turns = 0
+
+    def turn() -> int:
+        nonlocal turns
+        turns += 1
+        return 0
+
+    db.set_progress_handler(turn, 1_000)
+    assert await archive.index() == 0
+    assert turns < 10, "a thousand operations each"
+
+
 @given(st.text(max_size=40))
 def test_whatever_is_typed_is_a_query(q: str) -> None:
     """FTS5 never calls it a fault."""
