@@ -26,7 +26,7 @@ from protocol.journal import Record
 from protocol.links import AnyLink, AnyToArchive, ArchivedIs, HeadIs, SnapshotTaken, TrimTo
 
 CALM_PER_S = 200
-GATHER_TIMES_MAX = 25
+GATHER_TIMES_MAX = 15
 """Up to so many records a second the archive waits its `gather_s` after a batch, above it longer in proportion. What a
 batch costs is mostly the pages it changes: one of 8,000 changes half as many for each record as one of 2,000, and under
 load the cores are better used by those whom someone waits for."""

@@ -11,7 +11,7 @@ from orchestrator.switchboard import Arrival
 
 ARCHIVE_GATHER_S = 0.02
 """How long the archive lets records gather: a read that must see a write waits about as long. Under load it is up to
-half a second, from 12,500 records/s on."""
+0.3 s, from 3,000 records/s on."""
 
 
 class ArchivePart:
