@@ -53,10 +53,11 @@ class Hosts:
         """What the process counts. Raises `NotServing`; waits where it hangs."""
         return await self._line(name).figures()
 
-    async def drain(self, name: str) -> None:
-        """Asks the process to drain; returns when it has ended, or is not there."""
-        with contextlib.suppress(NotServing):
-            await self._line(name).drain()
+    async def drain(self, name: str, *, within_s: float | None = None) -> None:
+        """Asks the process to drain; returns when it has ended, is not there, or `within_s` is over."""
+        with contextlib.suppress(NotServing, TimeoutError):
+            async with asyncio.timeout(within_s):
+                await self._line(name).drain()
 
     async def wanted(self) -> Wanted:
         """The usher's newest word that was not given yet; of several that came meanwhile only the last counts."""

@@ -146,7 +146,8 @@ class Node:
         """Ends an empty cell: it holds nothing, and is not brought back."""
         self._seats.pop(process).cancel()
         handle = self._handles.pop(process.name)
-        await self._hosts.drain(process.name)
+        # One that hangs must not keep others from being seated; it is killed right after.
+        await self._hosts.drain(process.name, within_s=self._drain_s)
         ray.kill(handle)
         self._killed_s.pop(process.name, None)
         self._states.leaves(process.name)

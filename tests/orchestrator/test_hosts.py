@@ -99,6 +99,17 @@ async def test_a_drain_lasts_until_the_process_ends(tmp_path: Path) -> None:
         await drain
 
 
+async def test_a_drain_is_waited_for_no_longer_than_asked(tmp_path: Path) -> None:
+    """The node goes on to others, and kills who did not end."""
+    part = Counting()
+    async with hosts_in(tmp_path) as (hosts, serving):
+        line = await NodeLine.open(tmp_path, "cell-0", part, {"pid": 7})
+        await serving.heard.get()
+        await hosts.drain("cell-0", within_s=0.01)
+        await part.drains.wait()
+        await line.close()
+
+
 async def test_one_that_hangs_is_asked_once_and_its_end_is_heard(tmp_path: Path) -> None:
     """However often its figures are wanted, one question is under way; at its end nobody waits any longer."""
     async with hosts_in(tmp_path) as (hosts, serving):
