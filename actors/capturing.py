@@ -33,7 +33,7 @@ CUSTOMER, POLICY = "customer", "policy"
 """Who said what was found, and who said a default."""
 
 
-class Captured(Struct, frozen=True):
+class Captured(Struct, frozen=True, gc=False):
     """What a template found: values by field, and the fields that have none and from which something follows now."""
 
     template: str
@@ -127,7 +127,7 @@ def asked(
     return _ask(contact, captured.template, wanted, len(decided))
 
 
-class _Contact(Struct, frozen=True):
+class _Contact(Struct, frozen=True, gc=False):
     """Where a template is applied: `number` is of the interaction in `state`."""
 
     state: Conversation

@@ -32,7 +32,7 @@ LEFT_NAMED_MAX = 64
 """Keys named as left behind; a conversation with more of them is told from its number of items."""
 
 
-class Kept(Struct, array_like=True, frozen=True):
+class Kept(Struct, array_like=True, frozen=True, gc=False):
     """What may be carried over from one conversation."""
 
     done: CarryOver
@@ -45,7 +45,7 @@ class Kept(Struct, array_like=True, frozen=True):
     """Whether anything was done, there or in what it took along itself."""
 
 
-class Carried(Struct, frozen=True):
+class Carried(Struct, frozen=True, gc=False):
     """What a new conversation begins with: the account of it, and the items as they were given."""
 
     over: CarryOver | None = None

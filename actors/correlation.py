@@ -29,7 +29,7 @@ SILENT_MAX_MS = 4 * 3_600_000
 """A call or chat that nobody ended, and in which nothing happened for so long, does not go on."""
 
 
-class Past(Struct, frozen=True):
+class Past(Struct, frozen=True, gc=False):
     """What is remembered of a closed conversation that was about something."""
 
     conversation: str
@@ -37,7 +37,7 @@ class Past(Struct, frozen=True):
     resolved_at_ms: int
 
 
-class Glimpse(Struct, frozen=True):
+class Glimpse(Struct, frozen=True, gc=False):
     """What the customer looked at last while nothing was open."""
 
     tags: Tags
@@ -45,7 +45,7 @@ class Glimpse(Struct, frozen=True):
     at_ms: int
 
 
-class Correlated(Struct, frozen=True):
+class Correlated(Struct, frozen=True, gc=False):
     """Where the event goes: an existing conversation's id, or empty for a new one with `relation` to an earlier."""
 
     conversation: str
@@ -53,7 +53,7 @@ class Correlated(Struct, frozen=True):
     relation: Relation | None = None
 
 
-class _Asked(Struct, frozen=True):
+class _Asked(Struct, frozen=True, gc=False):
     """The question: an event, what it is about, and what is known of its customer."""
 
     event: InboundEvent

@@ -56,7 +56,7 @@ from protocol.journal import GIVE, RELEASE, FamilyStep
 from protocol.links import Ask, Input, Outcome, Quarantine
 
 
-class TimerDue(Struct, frozen=True):
+class TimerDue(Struct, frozen=True, gc=False):
     """Time has passed: whatever of the journey is due, is due now."""
 
     customer: str

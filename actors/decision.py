@@ -19,7 +19,7 @@ from protocol.journal import FamilyStep, MergeDue
 from protocol.links import Ask, Input, Quarantine
 
 
-class Decision(Struct, frozen=True):
+class Decision(Struct, frozen=True, gc=False):
     """What an input does: events by stream in order, or the place of what a repeat did before.
 
     `identities` are those the events assign to the customer. `status` is the answer's.

@@ -62,7 +62,7 @@ EVIDENCE_OF_KIND = {"user": "login", "crm": "crm"}
 _decode_keys = msgpack.Decoder(dict[str, bytes]).decode
 
 
-class Disputes(Struct, kw_only=True, frozen=True):
+class Disputes(Struct, kw_only=True, frozen=True, gc=False):
     """What most customers have nothing of: kept apart, since each field costs every live journey eight bytes."""
 
     parted: tuple[str, ...] = ()
@@ -87,7 +87,7 @@ def disputes(state: "Journey") -> Disputes:
     return state.disputes or _NO_DISPUTES
 
 
-class Identified(Struct, frozen=True):
+class Identified(Struct, frozen=True, gc=False):
     """What an input says about people: facts for the customer's own stream, the identities they assign, those of them
     that were released before and at which position. Or `stray`, an identity that belongs elsewhere; with `apart`, it
     and these led here, and do not say whose the event is."""
@@ -201,7 +201,7 @@ def _due(state: "Journey", given: Input, claim: "_Claim", other: str, rules: Ide
     return MergeDue(state.customer, other, claim.identity, claim.verified, rules.place_of(rule))
 
 
-class _Claim(Struct, frozen=True):
+class _Claim(Struct, frozen=True, gc=False):
     """An identity that an event names as the customer's."""
 
     identity: str

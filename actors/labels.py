@@ -29,7 +29,7 @@ _DIGITS = re.compile(r"\d+")
 NO_TAGS = Tags()
 
 
-class Said(Struct, frozen=True):
+class Said(Struct, frozen=True, gc=False):
     """What of an event is looked at. `name` is an activity's; `properties` are its own, and what the channel says along
     with any contact: a menu's choice, a number that was typed in."""
 
@@ -133,7 +133,7 @@ def _names(said: Said) -> Mapping[str, Any]:
     return {name: getattr(said, name) for name in NAMES}
 
 
-class _Place(Struct, frozen=True):
+class _Place(Struct, frozen=True, gc=False):
     """Where a tagger stands in the taxonomy: of which label, and in the dimension's order before which others."""
 
     dimension: str

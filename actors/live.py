@@ -41,7 +41,7 @@ Message = AnyInput | WatchConversation | UnwatchConversation | ReadCustomer | Se
 """What a journey's mailbox takes."""
 
 
-class Given(Struct, frozen=True, eq=False):
+class Given(Struct, frozen=True, eq=False, gc=False):
     """A message and the line to answer on; None for what time itself gives."""
 
     line: Line | None
@@ -97,7 +97,7 @@ def following(given: Given, live: "Live") -> Given | Moved:
     return Moved(message.ref, *live.moved_to)
 
 
-class Promise(Struct, frozen=True):
+class Promise(Struct, frozen=True, gc=False):
     """An `Answered` whose position is known at the commit."""
 
     ref: int
@@ -109,7 +109,7 @@ class Promise(Struct, frozen=True):
     merge: MergeDue | None = None
 
 
-class Gated(Struct, frozen=True, eq=False):
+class Gated(Struct, frozen=True, eq=False, gc=False):
     """A reply that waits for a commit, what it answers, and how many of the step's entries came before it."""
 
     given: Given
@@ -117,7 +117,7 @@ class Gated(Struct, frozen=True, eq=False):
     after_entries: int
 
 
-class Step(Struct, eq=False):
+class Step(Struct, eq=False, gc=False):
     """What a journey decided since its last unit was sent: the next unit, and what leaves with it."""
 
     entries: list[Entry] = []
@@ -141,7 +141,7 @@ class Step(Struct, eq=False):
     """It takes no more, though there is room: what comes is decided under another version of the policy."""
 
 
-class Live(Struct, eq=False):
+class Live(Struct, eq=False, gc=False):
     """One customer's place in a cell. `journey` is None while it is being loaded."""
 
     customer: str

@@ -22,7 +22,7 @@ SCANNED_MAX = 64
 """Keys up to which a scan is as fast as an index is."""
 
 
-class Seen(Struct, frozen=True):
+class Seen(Struct, frozen=True, gc=False):
     """A once-key's memory: the payload's digest, when, and the first event it caused."""
 
     digest: int

@@ -23,7 +23,7 @@ INT_MAX = 2**63 - 1
 _json = msgspec.json.Encoder()
 
 
-class Place(Struct, frozen=True):
+class Place(Struct, frozen=True, gc=False):
     """Where an event stands; makes patches that follow from it."""
 
     position: int

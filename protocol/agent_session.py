@@ -64,7 +64,7 @@ Happening = Welcome | ConversationUpdate | Inbox | Result | Error | Drain
 """What an application hears of."""
 
 
-class Turn(Struct, frozen=True):
+class Turn(Struct, frozen=True, gc=False):
     """What one step brings about."""
 
     send: Sequence[AgentFrame] = ()

@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import Struct
 
 
-class Patch(Struct, frozen=True):
+class Patch(Struct, frozen=True, gc=False):
     """One row's change.
 
     `new`: the row does not exist yet, `values` has all its columns but the key's and `position`; otherwise the named
@@ -33,7 +33,7 @@ Head = tuple[int, int, int, str]
 """A conversation's newest event: its seq, at_ms and position, and the conversation."""
 
 
-class Rehoming(Struct, frozen=True):
+class Rehoming(Struct, frozen=True, gc=False):
     """The conversations of `members`, with their timers and deliveries, are `home`'s at `position`, whose shard is
     `shard`: the first of them left, or came back. `identities` go along; None: all that the first of them has."""
 
@@ -44,7 +44,7 @@ class Rehoming(Struct, frozen=True):
     identities: list[str] | None
 
 
-class Changes(Struct, frozen=True):
+class Changes(Struct, frozen=True, gc=False):
     """What a run of records changes, up to and with `position`.
 
     `events` are in the journal's order. `heads`, one a conversation, are the last word on its `head`, `updated_at_ms`
@@ -58,14 +58,14 @@ class Changes(Struct, frozen=True):
     rehomed: list[Rehoming] = []
 
 
-class StoredSnapshot(Struct, frozen=True):
+class StoredSnapshot(Struct, frozen=True, gc=False):
     """A journey's state as of `position`."""
 
     position: int
     body: bytes
 
 
-class StoredEvent(Struct, frozen=True):
+class StoredEvent(Struct, frozen=True, gc=False):
     """An event as the archive keeps it: `body` is JSON of one `AnyEvent`."""
 
     position: int
@@ -76,14 +76,14 @@ class StoredEvent(Struct, frozen=True):
     """Its place in its unit."""
 
 
-class Due(Struct, frozen=True):
+class Due(Struct, frozen=True, gc=False):
     """A customer whose journey has something to do at `due_ms`."""
 
     customer: str
     due_ms: int
 
 
-class Bounds(Struct, kw_only=True, frozen=True):
+class Bounds(Struct, kw_only=True, frozen=True, gc=False):
     """What one run of retention drops: of each kind what was over before that time; 0: nothing of it."""
 
     at_ms: int
@@ -100,7 +100,7 @@ class Bounds(Struct, kw_only=True, frozen=True):
     """Once-keys of what is dropped stay, where they are not older than this."""
 
 
-class Dropped(Struct, frozen=True):
+class Dropped(Struct, frozen=True, gc=False):
     """That retention dropped something: when, and under which version of the policy; 0: before either was noted."""
 
     at_ms: int

@@ -11,7 +11,7 @@ from protocol.inbound import WholeNumber
 from protocol.losses import LossLine
 
 
-class Command(Struct, kw_only=True, omit_defaults=True, frozen=True, tag_field="do"):
+class Command(Struct, kw_only=True, omit_defaults=True, frozen=True, tag_field="do", gc=False):
     """Base of every command."""
 
 

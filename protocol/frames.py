@@ -15,11 +15,11 @@ from protocol.events import AnyEvent
 from protocol.inbound import InboundEvent, WholeNumber
 
 
-class Frame(Struct, kw_only=True, omit_defaults=True, frozen=True, tag_field="op"):
+class Frame(Struct, kw_only=True, omit_defaults=True, frozen=True, tag_field="op", gc=False):
     """Base of every frame."""
 
 
-class Position(Struct, kw_only=True, omit_defaults=True, frozen=True):
+class Position(Struct, kw_only=True, omit_defaults=True, frozen=True, gc=False):
     """How far a client has come in one conversation."""
 
     conversation: str

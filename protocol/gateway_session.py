@@ -44,14 +44,14 @@ Encoded = EventFrame | bytes
 """An `event` frame, or its bytes: a load generator encodes before it measures."""
 
 
-class Answered(Struct, frozen=True):
+class Answered(Struct, frozen=True, gc=False):
     """Events are settled: committed and synced (`status`: `committed`, `repeat` or `quarantined`)."""
 
     ids: list[str]
     status: str
 
 
-class Refused(Struct, frozen=True):
+class Refused(Struct, frozen=True, gc=False):
     """An event was refused and is not kept any more."""
 
     id: str
@@ -63,7 +63,7 @@ Happening = Welcome | Answered | Refused | Deliver | Error | Drain
 """What an application hears of."""
 
 
-class Turn(Struct, frozen=True):
+class Turn(Struct, frozen=True, gc=False):
     """What one step brings about."""
 
     send: Sequence[GatewayFrame | bytes] = ()

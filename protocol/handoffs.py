@@ -28,7 +28,7 @@ class HandoffState(StrEnum):
     """The giver took it back, or somebody took, assigned, moved or resolved the conversation meanwhile."""
 
 
-class PackageItem(Struct, kw_only=True, frozen=True):
+class PackageItem(Struct, kw_only=True, frozen=True, gc=False):
     """A context item that is handed over."""
 
     key: str
@@ -36,7 +36,7 @@ class PackageItem(Struct, kw_only=True, frozen=True):
     """Names the value: a key's version is set once."""
 
 
-class HandoffPackage(Struct, kw_only=True, omit_defaults=True, frozen=True):
+class HandoffPackage(Struct, kw_only=True, omit_defaults=True, frozen=True, gc=False):
     """The context that a handoff carries."""
 
     conversation: str
@@ -54,7 +54,7 @@ class HandoffPackage(Struct, kw_only=True, omit_defaults=True, frozen=True):
     """Fields that the policy requires and nobody has given."""
 
 
-class Handoff(Struct, kw_only=True, omit_defaults=True, frozen=True):
+class Handoff(Struct, kw_only=True, omit_defaults=True, frozen=True, gc=False):
     """A conversation's newest handoff."""
 
     lease: int

@@ -38,7 +38,7 @@ GivenContext = Annotated[
 """What a channel already knows of the issue, by key: an IVR's menu and PIN, an app's contract number."""
 
 
-class Attachment(Struct, kw_only=True, omit_defaults=True, frozen=True):
+class Attachment(Struct, kw_only=True, omit_defaults=True, frozen=True, gc=False):
     """A file that came with a message. The bytes lie under `sha256` in the attachment folder, or at `url`."""
 
     name: str
@@ -49,7 +49,7 @@ class Attachment(Struct, kw_only=True, omit_defaults=True, frozen=True):
     url: str = ""
 
 
-class Data(Struct, kw_only=True, omit_defaults=True, frozen=True, tag_field="type"):
+class Data(Struct, kw_only=True, omit_defaults=True, frozen=True, tag_field="type", gc=False):
     """Base of what an inbound event says; the CloudEvents `type` is the tag."""
 
 
@@ -110,7 +110,7 @@ class DeliveryReport(Data, kw_only=True, frozen=True, tag="throughline.delivery.
     """The provider's own code, uninterpreted."""
 
 
-class PastMessage(Struct, kw_only=True, omit_defaults=True, frozen=True):
+class PastMessage(Struct, kw_only=True, omit_defaults=True, frozen=True, gc=False):
     """What was said then, by the customer (`inbound`) or to them."""
 
     at_ms: WholeNumber
@@ -134,7 +134,7 @@ class PastConversation(Data, kw_only=True, frozen=True, tag="throughline.convers
 AnyData = MessageArrived | ActivityArrived | InteractionBegan | InteractionStopped | DeliveryReport | PastConversation
 
 
-class InboundEvent(Struct, kw_only=True, omit_defaults=True, frozen=True):
+class InboundEvent(Struct, kw_only=True, omit_defaults=True, frozen=True, gc=False):
     """One event of a channel account. (`account`, `source`, `id`) names it: the same triple has one effect."""
 
     id: str

@@ -16,7 +16,7 @@ GIVE, ADOPT, RELEASE, RETURN = "give", "adopt", "release", "return"
 """The steps of a merge, and of its undoing."""
 
 
-class Entry(Struct, array_like=True, frozen=True):
+class Entry(Struct, array_like=True, frozen=True, gc=False):
     """One event of a unit. `stream` is a conversation's id, or the customer's for what concerns the person."""
 
     stream: str
@@ -24,7 +24,7 @@ class Entry(Struct, array_like=True, frozen=True):
     event: Raw
 
 
-class FamilyStep(Struct, array_like=True, frozen=True):
+class FamilyStep(Struct, array_like=True, frozen=True, gc=False):
     """A step by which `customer` becomes a member of `other`, or leaves it again.
 
     give      by `customer`: its affairs are `other`'s from here on           release   by `other`: they are no more
@@ -39,7 +39,7 @@ class FamilyStep(Struct, array_like=True, frozen=True):
     turn: int
 
 
-class Unsettled(Struct, array_like=True, frozen=True):
+class Unsettled(Struct, array_like=True, frozen=True, gc=False):
     """What `customer` has to take in before anything else: by an odd `turn`, `other` gave itself to it at `position`;
     by an even one, `other` released it there."""
 
@@ -49,7 +49,7 @@ class Unsettled(Struct, array_like=True, frozen=True):
     position: int
 
 
-class Unit(Struct, array_like=True, frozen=True):
+class Unit(Struct, array_like=True, frozen=True, gc=False):
     """One journey's step, committed as a whole or not at all.
 
     `scope` is the writer's (`shard:n` or `customer:id`), `epoch` its fence, `batch` counts the scope's units from 1.
@@ -73,7 +73,7 @@ class Unit(Struct, array_like=True, frozen=True):
     family: list[FamilyStep] = []
 
 
-class Record(Struct, array_like=True, frozen=True):
+class Record(Struct, array_like=True, frozen=True, gc=False):
     """A committed unit as the journal gives it back. `position` increases without end, across all units."""
 
     position: int
@@ -84,7 +84,7 @@ class Record(Struct, array_like=True, frozen=True):
     body: bytes
 
 
-class Fence(Struct, array_like=True, frozen=True):
+class Fence(Struct, array_like=True, frozen=True, gc=False):
     """Who may write a scope: the newest `epoch`, and the last `batch` settled under it."""
 
     scope: str
@@ -92,26 +92,26 @@ class Fence(Struct, array_like=True, frozen=True):
     batch: int
 
 
-class Committed(Struct, array_like=True, frozen=True, tag="committed"):
+class Committed(Struct, array_like=True, frozen=True, tag="committed", gc=False):
     """The unit is synced at `position`; also the answer to a resent unit that was committed before."""
 
     position: int
 
 
-class Stale(Struct, array_like=True, frozen=True, tag="stale"):
+class Stale(Struct, array_like=True, frozen=True, tag="stale", gc=False):
     """Another writer holds the scope since `epoch`: drop it and all unsent output."""
 
     epoch: int
 
 
-class Taken(Struct, array_like=True, frozen=True, tag="taken"):
+class Taken(Struct, array_like=True, frozen=True, tag="taken", gc=False):
     """`identity` belongs to `customer` (perhaps the unit's own, which then knew too little): load, and decide again."""
 
     identity: str
     customer: str
 
 
-class Released(Struct, array_like=True, frozen=True, tag="released"):
+class Released(Struct, array_like=True, frozen=True, tag="released", gc=False):
     """`identity` is nobody's, and was somebody's up to `position`: know the once-keys it was released with (bytes that
     are opaque to the journal), and decide again."""
 
@@ -120,7 +120,7 @@ class Released(Struct, array_like=True, frozen=True, tag="released"):
     keys: bytes
 
 
-class MergeDue(Struct, array_like=True, frozen=True):
+class MergeDue(Struct, array_like=True, frozen=True, gc=False):
     """By a rule of the policy the customer `other`, who has `identity`, is the same person as `customer`. `verified`:
     what says so has shown the identity to be `customer`'s."""
 
@@ -131,13 +131,13 @@ class MergeDue(Struct, array_like=True, frozen=True):
     rule: str
 
 
-class Unmergeable(Struct, array_like=True, frozen=True, tag="unmergeable"):
+class Unmergeable(Struct, array_like=True, frozen=True, tag="unmergeable", gc=False):
     """The customer cannot be given to that other one: decide again, knowing why."""
 
     reason: str
 
 
-class Skipped(Struct, array_like=True, frozen=True, tag="skipped"):
+class Skipped(Struct, array_like=True, frozen=True, tag="skipped", gc=False):
     """An earlier unit of the same customer in the same group was refused, so this one was not looked at; or it takes a
     step of a merge that is not the next one: load, and decide again."""
 

@@ -18,14 +18,14 @@ POSITIONS_MAX = 20_000
 """Positions kept, of watched and once watched conversations; over it the longest unmoved of those not watched goes."""
 
 
-class ResumePoint(Struct, kw_only=True, frozen=True):
+class ResumePoint(Struct, kw_only=True, frozen=True, gc=False):
     """How far a client has come: kept over a restart of the client's program, as JSON for example."""
 
     generation: str = ""
     positions: dict[str, int] = {}
 
 
-class ConversationUpdate(Struct, kw_only=True, frozen=True):
+class ConversationUpdate(Struct, kw_only=True, frozen=True, gc=False):
     """The next events of one conversation. Each event is in exactly one update."""
 
     conversation: str

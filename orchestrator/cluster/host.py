@@ -133,7 +133,7 @@ def _settle_collector() -> None:
     gc.set_threshold(*COLLECTED_AFTER)
 
 
-COLLECTED_AFTER = (10_000, 4, 2_500)
+COLLECTED_AFTER = (30_000, 2, 2_500)
 """New objects between collections of the youngest, of these between those of the middle, of those between all. The
 default is 700, 10, 10. All stands still meanwhile: with 50,000, and the survivors of twenty times together, a cell that
 took in 200,000 conversations stood still for 2.9 s once, on a machine with other work; with these numbers for 0.13 s at

@@ -3,7 +3,7 @@
 from msgspec import Struct
 
 
-class Once(Struct, array_like=True, frozen=True):
+class Once(Struct, array_like=True, frozen=True, gc=False):
     """The once-key an event was caused by: a repeat of the same key has no second effect.
 
     `key`: 64 bits of BLAKE2b over (account, source, id) or (`command`, id); `digest`: 32 bits of it over the payload.
@@ -13,7 +13,7 @@ class Once(Struct, array_like=True, frozen=True):
     digest: int
 
 
-class Event(Struct, kw_only=True, omit_defaults=True, frozen=True, tag_field="type"):
+class Event(Struct, kw_only=True, omit_defaults=True, frozen=True, tag_field="type", gc=False):
     """Base of every fact."""
 
     at_ms: int

@@ -8,7 +8,7 @@ from protocol.journal import Released
 from protocol.links.link import Link
 
 
-class Replay(Struct, array_like=True, frozen=True):
+class Replay(Struct, array_like=True, frozen=True, gc=False):
     """That an input comes out of quarantine: refused again, it is not kept a second time."""
 
     quarantine: str
