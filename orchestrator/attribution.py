@@ -28,7 +28,7 @@ from orchestrator.known_identities import KnownIdentities
 from protocol.errors import Code, Refusal
 from protocol.ids import conversation_of, customer_of
 from protocol.inbound import DeliveryReport, InboundEvent
-from protocol.links import Answered, AnyToCell, Input, Moved, Replay, Unlinked
+from protocol.links import Answered, Input, Moved, Replay, Unlinked
 
 _log = structlog.get_logger(__name__)
 
@@ -296,15 +296,14 @@ class Attribution:
         if proposal is not None:
             proposal.under_way += 1
         proposed = proposal is not None and proposal.new and proposal.customer == customer
-
-        def make(ref: int) -> AnyToCell:
-            return Input(
-                ref, customer, proposed, taken.event, identities, conflicts, taken.key, taken.digest, taken.raw,
-                replay=taken.replay, said_by=taken.said_by,
-                claimed=list(claimed), trusted=taken.trusted,
-            )  # fmt: skip
-
-        self._cells.ask(customer, make, partial(self._answered, taken))
+        ref = self._cells.new_ref()
+        asked = Input(
+            ref, customer, proposed, taken.event, identities, conflicts,
+            taken.key, taken.digest, taken.raw,
+            replay=taken.replay, said_by=taken.said_by,
+            claimed=list(claimed), trusted=taken.trusted,
+        )  # fmt: skip
+        self._cells.put(customer, ref, asked, partial(self._answered, taken))
 
     def _answered(self, taken: Taken, reply: Reply) -> None:
         proposal, taken.proposal = taken.proposal, None

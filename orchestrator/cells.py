@@ -15,7 +15,6 @@ wait (`homeless.py`), and what is unanswered goes with it to where it sits next.
 import asyncio
 import contextlib
 from collections.abc import Callable
-from functools import partial
 
 import msgspec
 
@@ -167,14 +166,20 @@ class Cells:
 
     def ask(self, customer: str, make: Callable[[int], AnyToCell], done: Done) -> None:
         """Asks a customer's cell; `make` gets the question's ref, `done` the reply, exactly once."""
+        ref = self.new_ref()
+        self.put(customer, ref, make(ref), done)
+
+    def new_ref(self) -> int:
+        """For one question."""
+        self._ref += 1
+        return self._ref
+
+    def put(self, customer: str, ref: int, question: AnyToCell, done: Done) -> None:
+        """Asks a customer's cell a question under a `ref` of ours; `done` gets the reply, exactly once."""
         if customer in self._homes:
-            self._ask_home(customer, make, done)
+            self._put_home(customer, ref, question, done)
             return
-        index = self._place(customer)
-        if index != NOWHERE:
-            self.ask_cell(index, make, done)
-        else:
-            self._ask_homeless(customer, make, done)
+        self._put_to(customer, ref, question, done)
 
     def inputs_under_way(self, customer: str) -> list[InboundEvent]:
         """The events that a customer's cell was asked and has not answered. Looks through all there are."""
@@ -190,20 +195,25 @@ class Cells:
 
     def ask_cell(self, index: int, make: Callable[[int], AnyToCell], done: Done) -> None:
         """Asks one cell."""
-        self._ref += 1
-        question = make(self._ref)
-        self._asked[index][self._ref] = (question, done)
+        ref = self.new_ref()
+        self._put_at(index, ref, make(ref), done)
+
+    def _put_to(self, customer: str, ref: int, question: AnyToCell, done: Done) -> None:
+        index = self._place(customer)
+        if index != NOWHERE:
+            self._put_at(index, ref, question, done)
+        else:
+            assert self._places is not None
+            self._homeless.add(customer, {ref: (question, done)})
+            self._places.look_for(customer)
+
+    def _put_at(self, index: int, ref: int, question: AnyToCell, done: Done) -> None:
+        self._asked[index][ref] = (question, done)
         line = self._lines[index]
         if line is not None:
             line.send(question)
 
-    def _ask_homeless(self, customer: str, make: Callable[[int], AnyToCell], done: Done) -> None:
-        assert self._places is not None
-        self._ref += 1
-        self._homeless.add(customer, {self._ref: (make(self._ref), done)})
-        self._places.look_for(customer)
-
-    def _ask_home(self, customer: str, make: Callable[[int], AnyToCell], done: Done) -> None:
+    def _put_home(self, customer: str, ref: int, question: AnyToCell, done: Done) -> None:
         """Asks whose the customer's affairs are; the first time behind a word on each merge on the way there."""
         path = self._homes.path(customer)
         home = path[-1][1].customer if path else customer
@@ -211,31 +221,19 @@ class Cells:
             if not known.told:
                 known.told = True
                 self._tell_home(member, known.customer, known.turn, home)
-
-        def question(ref: int) -> AnyToCell:
-            if home == customer:
-                return make(ref)
+                # Behind that word by its number as well: what is asked again, is in the order of these.
+                ref = self.new_ref()
+                question = msgspec.structs.replace(question, ref=ref)
+        if home != customer:
             self._origin[ref] = customer
-            return questions.put_to(make(ref), home)
-
-        index = self._place(home)
-        if index != NOWHERE:
-            self.ask_cell(index, question, done)
-        else:
-            self._ask_homeless(home, question, done)
+            question = questions.put_to(question, home)
+        self._put_to(home, ref, question, done)
 
     def _tell_home(self, member: str, home: str, turn: int, root: str) -> None:
         if home not in (member, root):
             return  # It gave itself on since: it had taken the member in before.
-
-        def settle(ref: int) -> AnyToCell:
-            return Settle(ref, home, "" if home == member else member, turn, home == member)
-
-        index = self._place(home)
-        if index != NOWHERE:
-            self.ask_cell(index, settle, _ignore)
-        else:
-            self._ask_homeless(home, settle, _ignore)
+        ref = self.new_ref()
+        self._put_to(home, ref, Settle(ref, home, "" if home == member else member, turn, home == member), _ignore)
 
     async def call(self, customer: str, make: Callable[[int], AnyToCell], *, timeout_s: float = 30.0) -> Reply:
         """Asks and waits. Raises `Refusal` (`TIMED_OUT`) after `timeout_s`; what was asked may still happen."""
@@ -285,6 +283,9 @@ class Cells:
     def received(self, line: Line, message: AnyLink) -> None:
         """Hands a reply to who asked, and what nobody asked for to the listeners."""
         match message:
+            # By far the most, and in front of those that are asked for each in turn.
+            case Updated():
+                self.on_updated(message)
             case Answered() | Refused() | Moved() | Unlinked() | Watched() | CustomerRead() | ListWatched():
                 # A cell that is gone may still be heard of: its customers' questions were taken from it.
                 asked, done = self._asked.get(self._indexes[line.peer], _NOTHING).pop(message.ref, self._nobody)
@@ -294,8 +295,6 @@ class Cells:
                 done(message)
             case Rehomed():
                 self._rehomed(self._indexes[line.peer], line, message)
-            case Updated():
-                self.on_updated(message)
             case HeadsAre():
                 self.on_heads(message)
             case ListChanged():
@@ -336,7 +335,8 @@ class Cells:
         for ref, (question, done) in sorted(taken.items()):
             meant = self._origin.pop(ref, customer)
             if not isinstance(question, Settle):
-                self._ask_home(meant, partial(questions.asked_of, question, meant), done)
+                ref = self.new_ref()
+                self._put_home(meant, ref, questions.asked_of(question, meant, ref), done)
             elif done is not _ignore:
                 done(Refused(ref, Code.NOT_ALLOWED_NOW, f"{customer} has changed hands since", "customer"))
         if news:

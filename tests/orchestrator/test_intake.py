@@ -27,9 +27,12 @@ class Asked:
         self.open: list[tuple[Input, Callable[[Reply], None]]] = []
         self.refs = itertools.count(1)
 
-    def ask(self, customer: str, make: Callable[[int], AnyToCell], done: Callable[[Reply], None]) -> None:
-        question = make(next(self.refs))
+    def new_ref(self) -> int:
+        return next(self.refs)
+
+    def put(self, customer: str, ref: int, question: AnyToCell, done: Callable[[Reply], None]) -> None:
         assert isinstance(question, Input)
+        assert question.ref == ref
         assert question.customer == customer
         self.open.append((question, done))
 
