@@ -1,6 +1,7 @@
 """What the node and its processes say to each other, beside Ray: one JSON object a line, over `node.sock`.
 
-    process ── Serves ─▶ node          once it serves, on a connection that lives as long as the process
+    process ── Begins ─▶ node          as its life begins, on a connection that lives as long as the process
+    process ── Serves ─▶ node          once it serves
     node ── Count ─▶ process ── Counted ─▶ node
     node ── Drain ─▶ process           its end is the answer
     usher ── Wants ─▶ node             each time which cells there should be has changed
@@ -21,6 +22,12 @@ SOCKET = "node.sock"
 """In the run folder, which nobody else may look into."""
 LINE_BYTES_MAX = 1024 * 1024
 """Of one line; what a process counts is a few KiB."""
+
+
+class Begins(Struct, frozen=True, tag="begins", tag_field="said"):
+    """A process is there, and its part starts: an end from now on is the end of this life."""
+
+    process: str
 
 
 class Serves(Struct, frozen=True, tag="serves", tag_field="said"):
@@ -50,7 +57,7 @@ class Drain(Struct, frozen=True, tag="drain", tag_field="asks"):
     """Asks the process to finish what it holds and to end."""
 
 
-FromHost = Serves | Counted | Wants
+FromHost = Begins | Serves | Counted | Wants
 ToHost = Count | Drain
 
 from_host = msgspec.json.Decoder(FromHost).decode

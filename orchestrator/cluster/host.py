@@ -66,10 +66,18 @@ class _Life:
         self._name = name
         self._run_folder = run_folder
         self._build = build
+        self._line: NodeLine | None = None
 
     async def serve(self) -> Ended:
         try:
-            part, facts = await self._begin()
+            return await self._serve()
+        finally:
+            if self._line is not None:
+                await self._line.close()
+
+    async def _serve(self) -> Ended:
+        try:
+            line, part, facts = await self._begin()
         except (ThroughlineError, OSError) as exc:
             _log.error("host.start_failed", reason=str(exc), exc_info=True)
             return Ended(f"{self._name}: {exc}", hopeless=True)
@@ -79,7 +87,7 @@ class _Life:
         _settle_collector()
         _log.info("host.started", **facts)
         try:
-            await self._serve_with(part, facts | {"pid": os.getpid()})
+            await _serve_with(part, facts | {"pid": os.getpid()}, line)
         except Exception as exc:  # noqa: BLE001 - whatever it was, this process ends with it and comes back by recovery
             _log.error("host.broke", exc_info=True)
             # Errors raised on purpose say what to do; another's text may quote what it failed on.
@@ -88,23 +96,24 @@ class _Life:
         _log.info("host.stopped")
         return Ended()
 
-    async def _serve_with(self, part: Part, facts: dict[str, str | int]) -> None:
-        line = await NodeLine.open(self._run_folder, self._name, part, facts)
-        telling = asyncio.create_task(_tell_wanted(part, line)) if isinstance(part, Seating) else None
-        try:
-            await part.run()
-            await part.stop()
-        finally:
-            if telling is not None:
-                telling.cancel()
-            await line.close()
-
-    async def _begin(self) -> tuple[Part, dict[str, str | int]]:
+    async def _begin(self) -> tuple[NodeLine, Part, dict[str, str | int]]:
         settings = read_settings(self._run_folder)
         log_to(Path(settings.data) / "log" / f"{self._name}.log", settings.log_level)
         structlog.contextvars.bind_contextvars(process=self._name)
+        self._line = line = await NodeLine.open(self._run_folder, self._name)
         part = _resolve(self._build)(self._name, settings, self._run_folder)
-        return part, await part.start()
+        return line, part, await part.start()
+
+
+async def _serve_with(part: Part, facts: dict[str, str | int], line: NodeLine) -> None:
+    line.serves(part, facts)
+    telling = asyncio.create_task(_tell_wanted(part, line)) if isinstance(part, Seating) else None
+    try:
+        await part.run()
+        await part.stop()
+    finally:
+        if telling is not None:
+            telling.cancel()
 
 
 async def _tell_wanted(part: Seating, line: NodeLine) -> None:

@@ -12,6 +12,7 @@ from actors.seating import Wanted
 from orchestrator.cluster.asked import (
     LINE_BYTES_MAX,
     SOCKET,
+    Begins,
     Count,
     Counted,
     Drain,
@@ -30,10 +31,17 @@ class NotServing(ConnectionError):
 
 
 class Hosts:
-    """All processes that serve. `serves` hears of each that begins to, with its facts."""
+    """All processes that serve. `begins` hears of each life that begins, `serves` of each that serves and its facts."""
 
-    def __init__(self, run_folder: Path, *, serves: Callable[[str, dict[str, str | int]], None]) -> None:
+    def __init__(
+        self,
+        run_folder: Path,
+        *,
+        begins: Callable[[str], None],
+        serves: Callable[[str, dict[str, str | int]], None],
+    ) -> None:
         self._path = run_folder / SOCKET
+        self._begins = begins
         self._serves = serves
         self._lines: dict[str, _HostLine] = {}
         self._wanted: Wanted | None = None
@@ -92,6 +100,8 @@ class Hosts:
 
     def _take(self, line: "_HostLine", message: FromHost) -> None:
         match message:
+            case Begins():
+                self._begins(message.process)
             case Serves():
                 self._serves(message.process, message.facts)
             case Counted():

@@ -42,11 +42,14 @@ WATCH_EVERY_S = 0.5
 AGAIN_AFTER_S = 0.1
 AGAIN_AFTER_MAX_S = 5.0
 """Between a process's deaths: doubled with each that follows within a minute, so that one that dies of the same
-thing again and again does not keep the machine busy with starting it. Ray itself takes 1.2-1.7 s to bring one back."""
+thing again and again does not keep the machine busy with starting it. Ray brings the process back meanwhile."""
 CALM_AFTER_S = 60.0
+RUN_RETRIES = 0
+"""A call that met a life's end says so, and whether there is another life is the node's to decide. The actor as a whole
+allows retries, since only then a call that comes while Ray brings it back waits for it; else it fails at once."""
 ECHO_S = 30.0
-"""How long after we ended a process a call may still meet that end, and not one of the next process's own: until Ray
-has noticed and made another, which on a busy machine takes several calls."""
+"""How long after a process's end a call may still meet that end, where no other life has begun: until Ray has noticed,
+after which a call waits for the next one."""
 
 
 class _Over(Exception):
@@ -86,7 +89,7 @@ class Node:
         self._hung: set[str] = set()
         """Those that we ended because they hung, and whose end has not been heard yet."""
         self._say = say
-        self._hosts = Hosts(run_folder, serves=self._is_up)
+        self._hosts = Hosts(run_folder, begins=self._has_begun, serves=self._is_up)
         self._handles: dict[str, Any] = {}
         self._deaths: dict[str, int] = {}
         self._starts = Starts()
@@ -96,8 +99,8 @@ class Node:
         self._states = States([*(process.name for process in table), *self._looked_at], now_ms=steady_ms())
         self._over: dict[str, int] = {}
         """By process: the pid of the life that said last how it ended."""
-        self._killed_s: dict[str, float] = {}
-        """By process that we ended and that has not been up since: when, by the loop's clock."""
+        self._ended_s: dict[str, float] = {}
+        """By process that ended and of which no life has begun since: when, by the loop's clock."""
         self._draining = False
         for name in self._looked_at:
             self._states.up(name, steady_ms())
@@ -149,7 +152,7 @@ class Node:
         # One that hangs must not keep others from being seated; it is killed right after.
         await self._hosts.drain(process.name, within_s=self._drain_s)
         ray.kill(handle)
-        self._killed_s.pop(process.name, None)
+        self._ended_s.pop(process.name, None)
         self._states.leaves(process.name)
         self._say(Gone(process.name))
         _log.info("node.cell_ended", name=process.name)
@@ -177,22 +180,24 @@ class Node:
         handle = self._handles[name]
         loop = asyncio.get_running_loop()
         try:
-            ended: Ended = await _answer(handle.run.remote())
+            ended: Ended = await _answer(handle.run.options(max_task_retries=RUN_RETRIES).remote())
         except (RayTaskError, TaskCancelledError) as exc:
             ended = Ended(f"{name}: {type(exc).__name__}")
         except RayError as exc:
-            killed_s = self._killed_s.get(name, -ECHO_S)
-            echo = isinstance(exc, ActorUnavailableError) and loop.time() - killed_s < ECHO_S
+            ended_s = self._ended_s.get(name, -ECHO_S)
+            if isinstance(exc, ActorUnavailableError) and loop.time() - ended_s < ECHO_S:
+                return None
+            self._ended_s[name] = loop.time()
             if name in self._hung:
                 self._hung.discard(name)
                 return Ended(f"{name}: it had not answered for {self._hang_s:g} s, and was ended")
             # Whatever Ray calls it: nobody heard the process say why.
-            return None if echo else Ended(f"{name}: its process was killed, or crashed; the system's log may say why")
+            return Ended(f"{name}: its process was killed, or crashed; the system's log may say why")
         self._over[name] = ended.pid
         if not self._draining:
             # It ended its work, but not its process: another life begins with nothing of this one.
             ray.kill(handle, no_restart=False)
-            self._killed_s[name] = loop.time()
+            self._ended_s[name] = loop.time()
         return ended
 
     def _judge(self, name: str, ended: Ended) -> None:
@@ -218,12 +223,15 @@ class Node:
         own = self._logs / f"{name}.log"
         return own if own.exists() else self._logs / "node.log"
 
+    def _has_begun(self, name: str) -> None:
+        """Another life of it: what is heard of an end from now on is its own."""
+        self._ended_s.pop(name, None)
+
     def _is_up(self, name: str, facts: dict[str, str | int]) -> None:
         """It serves; unless the word of its end came before this one."""
         if name not in self._handles or facts["pid"] == self._over.get(name):
             return
         names = [process.name for process in self._table]
-        self._killed_s.pop(name, None)
         self._hung.discard(name)
         with contextlib.suppress(psutil.NoSuchProcess):
             self._living[name] = psutil.Process(int(facts["pid"]))
@@ -286,7 +294,7 @@ class Say:
 def _actor(process: Process) -> Any:
     """Ray's class for one process. A subclass of its own, since Ray titles the process after the class."""
     titled = type(process.name, (Host,), {})
-    options = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=0)
+    options = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=1)  # See `RUN_RETRIES`.
     return options(titled).options(name=process.name)
 
 

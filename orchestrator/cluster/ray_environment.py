@@ -30,6 +30,8 @@ def ray_environment(inherited: dict[str, str], run: Path) -> dict[str, str]:
         # Ray would kill the process it holds for the cheapest when memory is short; one that restarts would come back
         # to the same shortage, and our bounds are our own.
         "RAY_memory_monitor_refresh_ms": "0",
+        # Else a call to an actor that has died is told of it only 1-2 s later, when Ray has waited for the reason.
+        "RAY_timeout_ms_task_wait_for_death_info": "0",
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_task_events_report_interval_ms": "0",
         "RAY_enable_metrics_collection": "0",

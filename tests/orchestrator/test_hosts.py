@@ -39,20 +39,28 @@ class Counting:
 
 
 class Serving:
-    """What the node heard of who serves, one after the other."""
+    """What the node heard of who serves, one after the other; and of which lives have begun."""
 
     def __init__(self) -> None:
         self.heard: asyncio.Queue[tuple[str, int]] = asyncio.Queue()
+        self.begun: asyncio.Queue[str] = asyncio.Queue()
 
     def __call__(self, name: str, facts: dict[str, str | int]) -> None:
         self.heard.put_nowait((name, int(facts["pid"])))
+
+
+async def served(run: Path, part: Counting, pid: int, process: str = "cell-0") -> NodeLine:
+    """A process's end, which serves."""
+    line = await NodeLine.open(run, process)
+    line.serves(part, {"pid": pid})
+    return line
 
 
 @asynccontextmanager
 async def hosts_in(run: Path) -> AsyncIterator[tuple[Hosts, Serving]]:
     """A node's end."""
     serving = Serving()
-    hosts = Hosts(run, serves=serving)
+    hosts = Hosts(run, begins=serving.begun.put_nowait, serves=serving)
     await hosts.open()
     try:
         yield hosts, serving
@@ -64,11 +72,24 @@ async def test_a_process_says_that_it_serves_and_what_it_counts(tmp_path: Path) 
     """Its facts come with its first word; its figures each time it is asked."""
     part = Counting()
     async with hosts_in(tmp_path) as (hosts, serving):
-        line = await NodeLine.open(tmp_path, "cell-0", part, {"pid": 7})
+        line = await served(tmp_path, part, 7)
         assert await serving.heard.get() == ("cell-0", 7)
         assert await hosts.figures("cell-0") == {"turns": 3}
         part.figures = {"turns": 4}
         assert await hosts.figures("cell-0") == {"turns": 4}
+        await line.close()
+
+
+async def test_a_life_is_heard_of_before_it_serves(tmp_path: Path) -> None:
+    """So that an end while its part starts counts as its own; it is not asked anything yet."""
+    async with hosts_in(tmp_path) as (hosts, serving):
+        line = await NodeLine.open(tmp_path, "cell-0")
+        assert await serving.begun.get() == "cell-0"
+        with pytest.raises(NotServing):
+            await hosts.figures("cell-0")
+        assert serving.heard.empty()
+        line.serves(Counting(), {"pid": 7})
+        assert await serving.heard.get() == ("cell-0", 7)
         await line.close()
 
 
@@ -77,7 +98,7 @@ async def test_who_is_not_there_is_not_waited_for(tmp_path: Path) -> None:
     async with hosts_in(tmp_path) as (hosts, serving):
         with pytest.raises(NotServing):
             await hosts.figures("cell-0")
-        line = await NodeLine.open(tmp_path, "cell-0", Counting(), {"pid": 7})
+        line = await served(tmp_path, Counting(), 7)
         await serving.heard.get()
         await line.close()
         await hosts.drain("cell-0")
@@ -89,7 +110,7 @@ async def test_a_drain_lasts_until_the_process_ends(tmp_path: Path) -> None:
     """And the process still says what it counts meanwhile."""
     part = Counting()
     async with hosts_in(tmp_path) as (hosts, serving):
-        line = await NodeLine.open(tmp_path, "cell-0", part, {"pid": 7})
+        line = await served(tmp_path, part, 7)
         await serving.heard.get()
         drain = asyncio.create_task(hosts.drain("cell-0"))
         await part.drains.wait()
@@ -103,7 +124,7 @@ async def test_a_drain_is_waited_for_no_longer_than_asked(tmp_path: Path) -> Non
     """The node goes on to others, and kills who did not end."""
     part = Counting()
     async with hosts_in(tmp_path) as (hosts, serving):
-        line = await NodeLine.open(tmp_path, "cell-0", part, {"pid": 7})
+        line = await served(tmp_path, part, 7)
         await serving.heard.get()
         await hosts.drain("cell-0", within_s=0.01)
         await part.drains.wait()
@@ -131,9 +152,9 @@ async def test_one_that_hangs_is_asked_once_and_its_end_is_heard(tmp_path: Path)
 async def test_the_next_life_takes_the_name_over(tmp_path: Path) -> None:
     """The end of the former connection, heard late, does not take the new one away."""
     async with hosts_in(tmp_path) as (hosts, serving):
-        former = await NodeLine.open(tmp_path, "cell-0", Counting(), {"pid": 7})
+        former = await served(tmp_path, Counting(), 7)
         assert await serving.heard.get() == ("cell-0", 7)
-        line = await NodeLine.open(tmp_path, "cell-0", Counting(), {"pid": 8})
+        line = await served(tmp_path, Counting(), 8)
         assert await serving.heard.get() == ("cell-0", 8)
         await former.close()
         assert await hosts.figures("cell-0") == {"turns": 3}
@@ -143,7 +164,7 @@ async def test_the_next_life_takes_the_name_over(tmp_path: Path) -> None:
 async def test_of_several_words_of_the_usher_the_last_counts(tmp_path: Path) -> None:
     """Each says all that is wanted, so that one that was missed is no loss."""
     async with hosts_in(tmp_path) as (hosts, serving):
-        line = await NodeLine.open(tmp_path, "usher", Counting(), {"pid": 7})
+        line = await served(tmp_path, Counting(), 7, "usher")
         await serving.heard.get()
         line.wants(Wanted([0], []))
         line.wants(Wanted([0, 1], []))
@@ -159,7 +180,7 @@ async def test_a_status_that_raises_is_no_answer_and_no_end(tmp_path: Path) -> N
     part = Counting()
     part.figures = None
     async with hosts_in(tmp_path) as (hosts, serving):
-        line = await NodeLine.open(tmp_path, "cell-0", part, {"pid": 7})
+        line = await served(tmp_path, part, 7)
         await serving.heard.get()
         asked = asyncio.create_task(hosts.figures("cell-0"))
         drain = asyncio.create_task(hosts.drain("cell-0"))
@@ -181,7 +202,7 @@ async def test_a_line_that_makes_no_sense_is_ended(tmp_path: Path, words: bytes)
         with suppress(ConnectionResetError):  # What was sent beyond the bound is left unread.
             assert await reader.read() == b""
         writer.close()
-        line = await NodeLine.open(tmp_path, "cell-0", Counting(), {"pid": 7})
+        line = await served(tmp_path, Counting(), 7)
         assert await serving.heard.get() == ("cell-0", 7)
         assert await hosts.figures("cell-0") == {"turns": 3}
         await line.close()

@@ -13,7 +13,7 @@ import pytest
 
 from orchestrator.cluster import leftovers
 from orchestrator.cluster.data_folder import mark_of
-from tests.orchestrator.toy_parts import BREAKS, FAILS, HANGS, LEAVES, REFUSES
+from tests.orchestrator.toy_parts import BREAKS, DIES, FAILS, HANGS, LEAVES, REFUSES
 from tests.orchestrator.toy_server import DEADLINE_S, REFUSED, ToyServer, gone, pids_of
 
 pytestmark = pytest.mark.slow
@@ -73,11 +73,15 @@ def test_an_actor_that_hangs_is_ended_and_comes_back(server: ToyServer) -> None:
 
 
 def test_a_start_that_raises_is_tried_again_in_a_fresh_process(server: ToyServer) -> None:
-    """A bug at the start, also one that gets past the host, costs a process and no more once the part has served."""
+    """A bug at the start, also one that gets past the host or kills it, costs a process and no more once the part has
+    served; each of these ends is counted, and none twice."""
+    before = _deaths(server)
     (server.data / f"{FAILS}-cell-0").write_text("1")
     (server.data / f"{LEAVES}-cell-0").write_text("1")
+    (server.data / f"{DIES}-cell-0").write_text("1")
     _process(server, "cell-0").kill()
     assert [name for name, _ in server.told("born", 1)] == ["cell-0"]
+    assert _deaths(server) - before == 4
     log = (server.data / "log" / "cell-0.log").read_text()
     assert '"event": "host.start_broke"' in log
     assert "words" not in log
@@ -197,6 +201,11 @@ def _process(server: ToyServer, name: str) -> psutil.Process:
     """The living process of that name: Ray titles it so."""
     [found] = [process for process in leftovers.ours(server.mark) if f"ray::{name}" in process.cmdline()[0].split(".")]
     return found
+
+
+def _deaths(server: ToyServer) -> int:
+    """How many ends of processes the node has counted."""
+    return (server.data / "log" / "node.log").read_text().count('"event": "node.process_died"')
 
 
 def _node(server: ToyServer) -> psutil.Process:

@@ -13,6 +13,8 @@ FAILS = "fails"
 """A file `fails-<process>` with a number makes as many of its starts raise, as a bug does."""
 LEAVES = "leaves"
 """The same, but what is raised leaves the host as well."""
+DIES = "dies"
+"""The same, but each of these starts ends its process as a kill does."""
 BREAKS = "breaks"
 """A file `breaks-<process>` breaks the process once it serves; the file is gone then."""
 HANGS = "hangs"
@@ -36,6 +38,8 @@ class Toy:
             raise ValueError("a customer's words")
         if self._counts_down(LEAVES):
             raise asyncio.CancelledError
+        if self._counts_down(DIES):
+            os.kill(os.getpid(), signal.SIGKILL)
         return {"toy": self._name}
 
     async def run(self) -> None:
