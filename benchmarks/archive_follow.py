@@ -3,7 +3,8 @@
 a journal of real decisions → an empty archive follows it, in batches of each size → its busiest journeys are loaded
 
 An event is one of a channel, as in `throughput`: a stranger's first message is one, though it makes four facts. The
-processor's time is what counts, of all threads: the archive shares its cores with those whom somebody waits for.
+processor's time is what counts, of all threads: the archive shares its cores with those whom somebody waits for. Under
+a bundle, what became of each message that answers an event is in the journal too, as a record of its own.
 """
 
 import asyncio
@@ -20,12 +21,14 @@ from pathlib import Path
 from msgspec import Struct
 
 from actors.loading import load
+from actors.policy import Policy
 from actors.projection import project
 from adapters.stores.folder import ARCHIVE_FILE, JOURNAL_FILE
 from adapters.stores.sqlite_archive import SqliteArchive, SqliteArchiveReader
 from adapters.stores.sqlite_journal_reader import SqliteJournalReader
 from benchmarks import cautions, disk
-from benchmarks.decided import make_journal
+from benchmarks.bundle import policy_of
+from benchmarks.decided import Made, make_journal
 from benchmarks.phases import Phases
 from benchmarks.setting import Setting, setting
 from orchestrator.cluster.host import COLLECTED_AFTER
@@ -46,6 +49,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     batches: Sequence[int] = (200, 2000, 8000)
     customers: int = 2000
     text_bytes: int = 160
+    bundle: str = ""
+    """The policy that they are decided by; empty: the settings'."""
     seconds: float | None = None
     """How long it may take in all."""
 
@@ -86,31 +91,32 @@ class Result(Struct, frozen=True, kw_only=True):
 
 
 def run(plan: Plan, *, phases: Phases) -> Result:
-    """Runs it. Raises `disk.NoDisk`."""
+    """Runs it. Raises `disk.NoDisk` or `NoBundle`."""
     kind = disk.check(plan.folder)
+    policy = policy_of(plan.bundle) if plan.bundle else Policy()
     data = Path(tempfile.mkdtemp(prefix="throughline-archive-", dir=plan.folder))
     # As every process of the server does once it has started.
     gc.collect()
     gc.freeze()
     gc.set_threshold(*COLLECTED_AFTER)
     try:
-        return asyncio.run(_measure(plan, data, phases, kind))
+        return asyncio.run(_measure(plan, policy, data, phases, kind))
     finally:
         shutil.rmtree(data)
 
 
-async def _measure(plan: Plan, data: Path, phases: Phases, kind: str) -> Result:
+async def _measure(plan: Plan, policy: Policy, data: Path, phases: Phases, kind: str) -> Result:
     phases.begin("making a journal", plan.events / PER_S)
     began_s, seconds = time.perf_counter(), plan.seconds or float("inf")
     made = await make_journal(
         data / JOURNAL_FILE, events=plan.events, customers=plan.customers, text_bytes=plan.text_bytes,
-        until_s=began_s + MAKING * seconds,
+        policy=policy, until_s=began_s + MAKING * seconds,
     )  # fmt: skip
     share_s = (began_s + seconds - time.perf_counter()) / len(plan.batches)
     followed, faults = list[Followed](), list[str]()
     for batch in plan.batches:
         phases.begin(f"batches of {batch:,}", made.events / PER_S)
-        each, facts = await _follow(data, batch, until_s=time.perf_counter() + share_s)
+        each, facts = await _follow(data, made, batch, until_s=time.perf_counter() + share_s)
         followed.append(each)
         if (archived := _archived(data)) != facts:
             faults.append(f"{facts - archived} facts are not in the archive after batches of {batch}")
@@ -125,11 +131,11 @@ async def _measure(plan: Plan, data: Path, phases: Phases, kind: str) -> Result:
         loads=await _load(data),
         faults=faults,
         cautions=cautions.of_following([made.events, *(each.events for each in followed)], plan.events),
-        setting=setting(kind, customers=plan.customers, text_bytes=plan.text_bytes),
+        setting=setting(kind, customers=plan.customers, text_bytes=plan.text_bytes, bundle=plan.bundle or "none"),
     )
 
 
-async def _follow(data: Path, batch: int, *, until_s: float) -> tuple[Followed, int]:
+async def _follow(data: Path, made: Made, batch: int, *, until_s: float) -> tuple[Followed, int]:
     """An archive follows from nothing, by the steps that `Archive` takes; the facts that it was given stand beside."""
     _remove_archive(data)
     journal, archive = SqliteJournalReader(data / JOURNAL_FILE), SqliteArchive(data / ARCHIVE_FILE)
@@ -144,14 +150,14 @@ async def _follow(data: Path, batch: int, *, until_s: float) -> tuple[Followed, 
     after, took_s = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter() - began_s
     await archive.close()
     await journal.close()
-    kernel_s = after.ru_stime - before.ru_stime
+    kernel_s, events = after.ru_stime - before.ru_stime, made.events_through(position)
     followed = Followed(
         batch=batch,
-        events=position,
-        cpu_us_per_event=round(1e6 * (after.ru_utime - before.ru_utime + kernel_s) / position, 1),
-        kernel_us_per_event=round(1e6 * kernel_s / position, 1),
-        events_per_s=round(position / took_s),
-        file_bytes_per_event=round((data / ARCHIVE_FILE).stat().st_size / position),
+        events=events,
+        cpu_us_per_event=round(1e6 * (after.ru_utime - before.ru_utime + kernel_s) / events, 1),
+        kernel_us_per_event=round(1e6 * kernel_s / events, 1),
+        events_per_s=round(events / took_s),
+        file_bytes_per_event=round((data / ARCHIVE_FILE).stat().st_size / events),
     )
     return followed, facts
 

@@ -11,7 +11,9 @@ from typing import Any
 import httpx
 from msgspec import Struct
 
+from actors.policy import Policy
 from orchestrator.bundles.folder import DEFAULTS, SHIPPED, BundleError, read_folder
+from orchestrator.bundles.making import SetUp, make
 
 APPLIED_WITHIN_S = 60.0
 GENERAL = "general.yaml"
@@ -41,6 +43,14 @@ def read(bundle: str) -> Files:
     if wrong:
         raise NoBundle(f"--bundle: {wrong[0].file}: {wrong[0].text}")
     return files
+
+
+def policy_of(bundle: str) -> Policy:
+    """What a cell decides by where the bundle is in force, and settings say nothing. Raises `NoBundle`."""
+    made = make(read(bundle), SetUp(Policy(), {}))
+    if made.policy is None:
+        raise NoBundle(f"--bundle: {made.wrong[0].file}: {made.wrong[0].text}")
+    return made.policy
 
 
 def next_of(files: Files, number: int) -> Files:

@@ -344,10 +344,11 @@ def archive(
     *,
     events: Annotated[int, typer.Option(min=1, max=20_000_000, help="Events in the journal.")] = 200_000,
     batch_of: Annotated[
-        list[int] | None, typer.Option(min=1, max=100_000, help="Events in one transaction; may be repeated.")
+        list[int] | None, typer.Option(min=1, max=100_000, help="Records in one transaction; may be repeated.")
     ] = None,
     customers: Customers = 2000,
     text_bytes: TextBytes = 160,
+    bundle: Bundle = "",
     seconds: AtMost = None,
     folder: Folder = FOLDER,
     as_json: Json = False,
@@ -355,7 +356,7 @@ def archive(
 ) -> None:
     """What following the journal costs the archive, alone, by the size of its batches."""
     plan = archive_follow.Plan(
-        folder=folder, events=events, customers=customers, text_bytes=text_bytes, seconds=seconds
+        folder=folder, events=events, customers=customers, text_bytes=text_bytes, bundle=bundle, seconds=seconds
     )
     if batch_of:
         plan = structs.replace(plan, batches=batch_of)

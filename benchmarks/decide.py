@@ -10,7 +10,7 @@ compared where nobody can measure a throughput.
 import gc
 import random
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from statistics import quantiles
 
 import msgspec
@@ -20,19 +20,17 @@ from actors import deciding
 from actors import journey as journeys
 from actors.journey import Journey
 from actors.policy import Policy
-from benchmarks.bundle import NoBundle, read
+from benchmarks.bundle import policy_of
+from benchmarks.decided import BEGAN_MS, EVENTS_PER_MS, outcomes_of
 from benchmarks.phases import Phases
 from benchmarks.setting import Setting, setting
 from benchmarks.traffic import Traffic
-from orchestrator.bundles.making import SetUp, make
 from orchestrator.intake import digest_of, once_key
-from protocol.events import AnyEvent, DeliveryAttempted
+from protocol.events import AnyEvent
 from protocol.ids import RANDOM_BYTES, customer_id
 from protocol.inbound import InboundEvent
 from protocol.links import Input, Outcome
 
-BEGAN_MS = 1_700_000_000_000
-EVENTS_PER_MS = 12
 PER_S = 15_000
 """A guess at the bar's pace."""
 STRANGER, FOLLOW_UP, OUTCOME = "stranger", "follow-up", "outcome"
@@ -96,7 +94,7 @@ class _Step(Struct, frozen=True):
 
 def run(plan: Plan, *, phases: Phases) -> Result:
     """Runs it. Raises `NoBundle`."""
-    policies = {"settings": Policy(), plan.bundle: _policy(plan.bundle)}
+    policies = {"settings": Policy(), plan.bundle: policy_of(plan.bundle)}
     under, faults = list[Under](), list[str]()
     for name, policy in policies.items():
         phases.begin(f"under {name}", plan.events / PER_S)
@@ -112,13 +110,6 @@ def run(plan: Plan, *, phases: Phases) -> Result:
         cautions=[],
         setting=setting("none", customers=plan.customers, text_bytes=plan.text_bytes),
     )
-
-
-def _policy(bundle: str) -> Policy:
-    made = make(read(bundle), SetUp(Policy(), {}))
-    if made.policy is None:
-        raise NoBundle(f"--bundle: {made.wrong[0].file}: {made.wrong[0].text}")
-    return made.policy
 
 
 class _Steps:
@@ -174,13 +165,7 @@ class _Steps:
             size += len(encoded)
         recorded_ns = time.perf_counter_ns()
         step = _Step(kind, decided_ns - began_ns, recorded_ns - decided_ns, len(decision.events), size)
-        return step, list(_outcomes(state.customer, decision.events))
-
-
-def _outcomes(customer: str, events: Sequence[tuple[str, AnyEvent]]) -> Iterator[Outcome]:
-    for stream, fact in events:
-        if isinstance(fact, DeliveryAttempted):
-            yield Outcome(0, customer, stream, fact.delivery, fact.attempt, "sent", f"external-{fact.delivery}")
+        return step, list(outcomes_of(state.customer, decision.events))
 
 
 def _summed(name: str, steps: Sequence[_Step], events: int) -> Under:

@@ -35,6 +35,17 @@ def test_each_batch_size_follows_the_whole_journal(tmp_path: Path) -> None:
     assert [panel.y for panel in panels(result)] == ["µs"]
 
 
+def test_under_a_bundle_what_became_of_an_answer_is_followed_too(tmp_path: Path) -> None:
+    """Strangers are asked for their contract's number, and each of the messages arrives; an event is still one that
+    a channel sent."""
+    plan = Plan(folder=tmp_path, events=60, customers=20, batches=(7, 100), bundle="insurer")
+    result = run(plan, phases=Phases(Console(quiet=True)))
+    assert (result.faults, result.cautions) == ([], [])
+    assert result.facts == 24 * 10 + 36
+    assert [each.events for each in result.followed] == [60, 60]
+    assert result.setting["bundle"] == "insurer"
+
+
 def test_a_run_whose_time_is_up_says_how_far_it_came(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each way ends with a batch, and what it was given is there all the same."""
     monkeypatch.setattr(decided, "COMMIT", 50)
