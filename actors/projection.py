@@ -144,6 +144,9 @@ def _of_customer(at: Place, event: ev.AnyEvent) -> Iterable[Patch]:
 
 def _of_conversation(at: Place, event: ev.AnyEvent) -> Iterable[Patch]:
     """The conversation's own row, its `work` row, which goes when the conversation is closed, and the rest."""
+    if type(event) in _CONTENTS_ALONE:
+        yield from _contents(at, event)
+        return
     if isinstance(event, ev.ConversationOpened):
         yield from _opened(at, event)
         return
@@ -156,6 +159,10 @@ def _of_conversation(at: Place, event: ev.AnyEvent) -> Iterable[Patch]:
         yield at.change("work", at.stream, since_ms=event.at_ms, **stands)
     yield from _contents(at, event)
     yield from timer_rows(at, event)
+
+
+_CONTENTS_ALONE = frozenset({ev.InteractionTagged, ev.ContextSet, ev.FieldMissing})
+"""Frequent facts that change neither the conversation's row nor its timers."""
 
 
 def _opened(at: Place, event: ev.ConversationOpened) -> Iterable[Patch]:
@@ -223,22 +230,35 @@ def _filled(event: ev.AnyEvent) -> dict[str, str]:
 
 
 def _contents(at: Place, event: ev.AnyEvent) -> Iterable[Patch]:
-    """The rows that hold what an event says. One line for every member of the union."""
+    """The rows that hold what an event says. One line for every member of the union.
+
+    Those of nearly every new conversation come first: each case that is tried in vain takes 0.1 µs.
+    """
     match event:
         case ev.MessageReceived():
             yield from attachment_rows(at, event)
-        case ev.AutomaticReplyReceived() | ev.ActivitySeen() | ev.ActivityCarried():
-            pass  # All of it is in `event`, of which `message` and `activity` are views.
-        case ev.MessageQueued():
-            yield outbox_row(at, event)
         case ev.InteractionStarted():
             yield interaction_row(at, event)
+        case ev.IdentityLinked():
+            if event.identity:  # Else it is forgotten.
+                yield identity_row(at, event)
+            yield action_row(at, event, "identity_linked", event.identity)
+        case ev.InteractionTagged():
+            yield from tagged_rows(at, event)
+        case ev.ContextSet():
+            yield from context_rows(at, event)
+        case ev.FieldMissing():
+            pass  # All of it is in `event`, of which `missing_field` is a view.
+        case ev.MessageQueued():
+            yield outbox_row(at, event)
+        case ev.DeliveryAttempted() | ev.DeliverySent() | ev.DeliveryFailed() | ev.DeliveryUncertain():
+            yield at.change("outbox", event.delivery, **outbox_changes(event))
+        case ev.AutomaticReplyReceived() | ev.ActivitySeen() | ev.ActivityCarried():
+            pass  # All of it is in `event`, of which `message` and `activity` are views.
         case ev.InteractionEnded():
             yield at.change(
                 "interaction", at.stream, event.interaction, ended_at_ms=event.at_ms, end_reason=event.reason
             )
-        case ev.InteractionTagged():
-            yield from tagged_rows(at, event)
         case ev.RepeatContactFound():
             yield from repeat_rows(at, event)
         case ev.CorrelationCorrected():
@@ -249,8 +269,6 @@ def _contents(at: Place, event: ev.AnyEvent) -> Iterable[Patch]:
             yield from came_rows(at, event)
         case ev.InteractionWentOn():
             pass  # Its timer is all.
-        case ev.ContextSet():
-            yield from context_rows(at, event)
         case ev.ContextRefused():
             yield action_row(at, event, "context_refused", f"{event.key}: {event.reason}")
         case ev.ContextWithheld():
@@ -262,8 +280,6 @@ def _contents(at: Place, event: ev.AnyEvent) -> Iterable[Patch]:
             yield action_row(at, event, "handoff_offered", f"{event.kind} to {event.to}")
         case ev.HandoffAccepted() | ev.HandoffDeclined() | ev.HandoffExpired() | ev.HandoffWithdrawn():
             yield from handoff_end(at, event)
-        case ev.DeliveryAttempted() | ev.DeliverySent() | ev.DeliveryFailed() | ev.DeliveryUncertain():
-            yield at.change("outbox", event.delivery, **outbox_changes(event))
         case ev.DeliveryDead():
             yield at.change(
                 "outbox",
@@ -296,10 +312,6 @@ def _contents(at: Place, event: ev.AnyEvent) -> Iterable[Patch]:
             yield action_row(at, event, "closed", event.reason)
         case ev.NoteAdded():
             yield action_row(at, event, "note", event.text)
-        case ev.IdentityLinked():
-            if event.identity:  # Else it is forgotten.
-                yield identity_row(at, event)
-            yield action_row(at, event, "identity_linked", event.identity)
         case ev.IdentityUnlinked():
             yield at.drop("identity", event.identity)
             yield action_row(at, event, "identity_unlinked", event.identity)
@@ -346,8 +358,6 @@ def _contents(at: Place, event: ev.AnyEvent) -> Iterable[Patch]:
             refused = {"refused_code": event.code, "refused_field": event.field, "refused_reason": event.reason}
             yield at.change("quarantine", event.quarantine, replaying_at_ms=None, **refused)
             yield action_row(at, event, "replay_refused", event.quarantine)
-        case ev.FieldMissing():
-            pass  # All of it is in `event`, of which `missing_field` is a view.
         case ev.FactDropped():
             pass  # It is only met where what was left is looked at again: no journal has it.
         case ev.ConversationOpened():
