@@ -33,6 +33,7 @@ from actors.policies import Policies
 from actors.policy import Policy
 from actors.rehoming import Rehomings
 from actors.stepping import Later, step, take_in
+from actors.untaken import READ_MAX
 from protocol.commands import GiveCustomer
 from protocol.errors import Code
 from protocol.ids import customer_of
@@ -68,6 +69,7 @@ from protocol.links import (
     Settled,
     SnapshotTaken,
     TailIs,
+    TakersAre,
     UnwatchConversation,
     UnwatchList,
     WatchConversation,
@@ -161,6 +163,8 @@ class Cell:
         await self._policy_told.wait()
         await reached(self._archive, raised.position)
         await self._refresh_alarms(self._now_ms())
+        for customer, account in await self._archive.untaken(self._shards, READ_MAX) if self._shards else ():
+            self._outlet.untaken.waits(customer, [account])
         self._started = True
         told, self._told = self._told, []
         self._hear_of(told)
@@ -185,8 +189,8 @@ class Cell:
 
     def tick(self, now_ms: int) -> None:
         """Does what time asks for: alarms ring, idle journeys leave memory."""
-        for customer in self._alarms.due(now_ms):
-            self._give(customer, Given(None, TimerDue(customer)), now_ms)
+        for customer in (*self._alarms.due(now_ms), *self._outlet.look_for_takers()):
+            self._give(customer, Given(None, TimerDue(customer, self._outlet.untaken.taken)), now_ms)
         for live in self._population.leaving(now_ms, _may_leave):
             self._passivate(live)
         self._leave_quiet()
@@ -222,7 +226,7 @@ class Cell:
 
     def look(self, customer: str) -> None:
         """Time has come for the customer: loads it if it is not live, and does what is due."""
-        self._give(customer, Given(None, TimerDue(customer)), self._now_ms())
+        self._give(customer, Given(None, TimerDue(customer, self._outlet.untaken.taken)), self._now_ms())
 
     def leave(self, customer: str) -> None:
         """Has the customer leave memory, now or as soon as all it decided is committed and its attempts are with who
@@ -287,6 +291,8 @@ class Cell:
                 self._learn(message)
             case FamiliesAre():
                 self._hear_of(message.unsettled)
+            case TakersAre():
+                self._outlet.untaken.takers_are(line.peer, message.accounts)
             case Heard():
                 self._rehomings.heard(line, message.customer)
             case _:
@@ -396,8 +402,7 @@ class Cell:
         if live.open is not None:
             self._gathering.add(live)
         self._population.weigh(live, weight(journey))
-        for conversation, delivery in journeys.attempting(journey):
-            self._outlet.attempt(conversation, delivery, again=True)
+        self._outlet.loaded(journey)
         self._alarms.set(live.customer, journeys.next_due_ms(journey), self._now_ms())
         if live.mailbox:
             self._work_off(live)
@@ -599,7 +604,7 @@ class Cell:
             for conversation in journey.kept:
                 self._outlet.watchers.unwatch_all(conversation.id)
         self._alarms.set(customer, None, now_ms)
-        self._outlet.dispatch.forget(customer)
+        self._outlet.forget(customer)
         self._committer.give_up(self._scope(customer))
         self._leaving.discard(customer)
         if self.on_left is not None:

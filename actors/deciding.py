@@ -5,6 +5,7 @@
 "Is this the same issue?", "did this come before?" and "who is this?" are decided here, in one place, on one state.
 """
 
+from collections.abc import Collection
 from typing import assert_never
 
 import msgspec
@@ -57,9 +58,11 @@ from protocol.links import Ask, Input, Outcome, Quarantine
 
 
 class TimerDue(Struct, frozen=True, gc=False):
-    """Time has passed: whatever of the journey is due, is due now."""
+    """Time has passed: whatever of the journey is due, is due now; so is what waited for one of the accounts in `taken`
+    to be taken."""
 
     customer: str
+    taken: frozenset[str] = frozenset()
 
 
 AnyInput = Input | Quarantine | Ask | Outcome | TimerDue
@@ -91,7 +94,7 @@ def decide(state: Journey, given: AnyInput, policy: Policy, now_ms: int) -> Deci
             decided = _outcome(state, conversation, given, rules, now_ms)
             return under(rules, policy, of_one(conversation.id, decided))
         case TimerDue():
-            return _due(state, policy, now_ms)
+            return _due(state, policy, now_ms, given.taken)
         case _:
             assert_never(given)
 
@@ -215,7 +218,7 @@ def links(asked: Ask, identity: str) -> bool:
         return False
 
 
-def _due(state: Journey, policy: Policy, now_ms: int) -> Decision:
+def _due(state: Journey, policy: Policy, now_ms: int, taken: Collection[str]) -> Decision:
     events: list[tuple[str, AnyEvent]] = []
     version = 0
     for conversation in state.kept:
@@ -229,7 +232,7 @@ def _due(state: Journey, policy: Policy, now_ms: int) -> Decision:
             events += [(conversation.id, event) for event in ended]
         if conversation.status is Status.SNOOZED and conversation.wake_at_ms <= now_ms:
             events.append((conversation.id, ConversationWoken(at_ms=now_ms, actor="system", reason="time")))
-        attempts = delivery.decide_due(conversation, now_ms)
+        attempts = delivery.decide_due(conversation, now_ms, taken)
         events += [(conversation.id, event) for event in attempts]
         # What still has to leave keeps it from closing: it rings again when that is settled.
         resolved = conversation.status is Status.RESOLVED and conversation.close_at_ms <= now_ms

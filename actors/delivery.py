@@ -1,6 +1,7 @@
 """Delivery: the outbox as decisions of the conversation. Pure.
 
     queued → attempting → sent                            (leaves the outbox)
+                        → waiting → attempting …          (untaken: goes on as soon as a client of its account connects)
                         → waiting → attempting …          (failed, or uncertain where the policy retries)
                         → uncertain                       (held for a person)
                         → dead                            (refused, or out of attempts: an operator replays it)
@@ -8,9 +9,13 @@
 An attempt is journaled (`DeliveryAttempted`) before anything is sent: the shell acts on the committed event. On one
 channel of a conversation one message is under way at a time, so that they leave in order; a dead or held one steps out
 of the line, visibly, and does not stop the others.
+
+An attempt that nobody was there to take is none of those that the policy gives, and the wait for someone has one end,
+set the first time: a client that comes and goes neither uses the attempts up nor makes it wait for ever.
 """
 
 import itertools
+from collections.abc import Collection
 
 from actors.conversation import Conversation
 from actors.policy import Policy
@@ -26,6 +31,8 @@ from protocol.events import (
 from protocol.links import DeliverNow, Outcome
 
 SYSTEM = "system"
+NO_TAKER = "no_taker"
+"""The code of a failure for want of someone to take it: who looks for those that wait so finds them by it."""
 _IN_LINE = ("attempting", "waiting")
 _TO_LEAVE = ("queued", *_IN_LINE)
 
@@ -63,6 +70,8 @@ def decide_outcome(state: Conversation, outcome: Outcome, policy: Policy, now_ms
             )
         case "failed":
             settled = _failed(delivery, outcome, policy, now_ms)
+        case "untaken":
+            settled = _untaken(delivery, outcome, policy, now_ms)
         case "refused":
             settled = _dead(delivery, outcome.code, outcome.reason, now_ms)
         case _:
@@ -72,13 +81,23 @@ def decide_outcome(state: Conversation, outcome: Outcome, policy: Policy, now_ms
     return [settled, *_next_in_line(state, delivery, now_ms)]
 
 
-def decide_due(state: Conversation, now_ms: int) -> list[AnyEvent]:
-    """The attempts whose time has come."""
+def decide_due(state: Conversation, now_ms: int, taken: Collection[str] = ()) -> list[AnyEvent]:
+    """The attempts whose time has come; of those that nobody took it has where their account is among `taken`."""
     return [
         DeliveryAttempted(at_ms=now_ms, actor=SYSTEM, delivery=delivery.id, attempt=delivery.attempt + 1)
         for delivery in state.deliveries.values()
-        if delivery.state == "waiting" and delivery.next_at_ms <= now_ms
+        if delivery.state == "waiting" and (delivery.next_at_ms <= now_ms or awaits_taker(delivery, taken))
     ]
+
+
+def awaits_taker(delivery: Delivery, taken: Collection[str]) -> bool:
+    """Whether it waits for one of these accounts to be taken."""
+    return delivery.state == "waiting" and delivery.untaken_until_ms > 0 and delivery.account in taken
+
+
+def untaken(state: Conversation) -> list[str]:
+    """The accounts that its deliveries wait for someone to take."""
+    return [d.account for d in state.deliveries.values() if d.state == "waiting" and d.untaken_until_ms]
 
 
 def next_due_ms(state: Conversation) -> int | None:
@@ -117,6 +136,21 @@ def _failed(delivery: Delivery, outcome: Outcome, policy: Policy, now_ms: int) -
         code=outcome.code,
         reason=outcome.reason,
         retry_at_ms=policy.retry_at_ms(tried, now_ms),
+    )
+
+
+def _untaken(delivery: Delivery, outcome: Outcome, policy: Policy, now_ms: int) -> AnyEvent:
+    until_ms = delivery.untaken_until_ms or now_ms + policy.line_wait_ms
+    if until_ms <= now_ms:
+        return _dead(delivery, NO_TAKER, f"gave up, as {outcome.reason}", now_ms)
+    return DeliveryFailed(
+        at_ms=now_ms,
+        actor=SYSTEM,
+        delivery=delivery.id,
+        code=NO_TAKER,
+        reason=outcome.reason,
+        retry_at_ms=until_ms,
+        untaken=True,
     )
 
 

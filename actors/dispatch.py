@@ -50,6 +50,10 @@ class Dispatch:
         self._under_way.pop(delivery, None)
         self._written.discard(delivery)
 
+    def of_account(self, account: str) -> int:
+        """How many of the account are under way. Looks through all there are."""
+        return sum(1 for effect in self._under_way.values() if effect.account == account)
+
     def unwritten(self, customer: str) -> bool:
         """Whether an attempt of the customer has not left yet, since nobody is there who serves it."""
         return any(e.customer == customer and e.delivery not in self._written for e in self._under_way.values())

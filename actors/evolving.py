@@ -276,10 +276,14 @@ def _deliver(
                 _refer(state, event.external_id)
         case DeliveryFailed():
             delivery.state, delivery.next_at_ms, delivery.reason = "waiting", event.retry_at_ms, event.reason
+            if event.untaken:
+                delivery.attempts_before += 1
+            delivery.untaken_until_ms = event.retry_at_ms if event.untaken else 0
         case DeliveryUncertain():
             delivery.state = "waiting" if event.retry_at_ms else "uncertain"
-            delivery.next_at_ms, delivery.reason = event.retry_at_ms, event.reason
+            delivery.next_at_ms, delivery.reason, delivery.untaken_until_ms = event.retry_at_ms, event.reason, 0
         case DeliveryDead():
             delivery.state, delivery.next_at_ms, delivery.reason = "dead", 0, event.reason
         case DeliveryReplayed():
             delivery.state, delivery.attempts_before, delivery.reason = "queued", delivery.attempt, ""
+            delivery.untaken_until_ms = 0

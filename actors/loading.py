@@ -50,6 +50,10 @@ class ArchiveReader(Protocol):
         """Customers of the shards with something to do before then."""
         ...
 
+    async def untaken(self, shards: list[int], limit: int) -> list[tuple[str, str]]:
+        """(customer, account) of the shards' deliveries that wait for someone to take them."""
+        ...
+
 
 _from_json = msgspec.json.Decoder(AnyEvent).decode
 _from_msgpack = msgspec.msgpack.Decoder(AnyEvent).decode

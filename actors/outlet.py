@@ -8,12 +8,14 @@ rows of watched lists    when memory and journal agree, since a row shows the st
 from collections.abc import Callable, Mapping
 
 from actors import delivery as deliveries
+from actors import journey as journeys
 from actors.conversation import Conversation
 from actors.dispatch import Dispatch
 from actors.journey import Journey
 from actors.lines import Line
 from actors.live import Gated, Given, Live, Promise, Step
 from actors.stepping import Reply
+from actors.untaken import Untaken
 from actors.watching import Watchers
 from protocol.events import DeliveryAttempted, DeliveryDead, DeliveryFailed, DeliverySent, DeliveryUncertain
 from protocol.links import Answered, AnyFromCell, Outcome, Rehomed, Watched
@@ -31,6 +33,7 @@ class Outlet:
     ) -> None:
         self.watchers = Watchers()
         self.dispatch = Dispatch(served_by)
+        self.untaken = Untaken()
         self._served_by = served_by
         self._refuse = refuse
         self._rehomed = rehomed
@@ -79,6 +82,27 @@ class Outlet:
                     self.watchers.moved(live, conversation)
         live.unlisted, live.listed = (), None
 
+    def loaded(self, journey: Journey) -> None:
+        """What the journey has to send: attempts under way may have been handed out before; what waits for someone to
+        take it is known from here on."""
+        for conversation, delivery in journeys.attempting(journey):
+            self.attempt(conversation, delivery, again=True)
+        self._note_untaken(journey)
+
+    def look_for_takers(self) -> list[str]:
+        """Customers that have something to send which somebody takes by now; each is told once."""
+        return self.untaken.to_look_at(self.dispatch.of_account)
+
+    def forget(self, customer: str) -> None:
+        """The customer is another's from now on, and so is what it has to send."""
+        self.dispatch.forget(customer)
+        self.untaken.forget(customer)
+
+    def _note_untaken(self, journey: Journey) -> None:
+        for conversation in journey.kept:
+            if conversation.deliveries:
+                self.untaken.waits(journey.customer, deliveries.untaken(conversation))
+
     def attempt(self, conversation: Conversation, delivery: str, *, again: bool) -> None:
         """Hands out a committed attempt. `again`: it may have been handed out before."""
         effect = deliveries.effect_of(conversation, delivery, again=again)
@@ -106,6 +130,7 @@ class Outlet:
                     self.dispatch.settle(event.delivery)
                 case _:
                     raise AssertionError(f"{type(event).__name__} has no effect outside")
+        self._note_untaken(journey)
 
 
 def _kept(reply: Reply, position: int) -> AnyFromCell:

@@ -77,6 +77,9 @@ class Policy(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     backoff_ms: int = 2_000
     """Before the second attempt; doubles with each one."""
     backoff_max_ms: int = 600_000
+    line_wait_ms: Annotated[int, Meta(ge=0)] = 77 * 60_000
+    """How long a delivery waits for a client of its account to connect, before it is a dead letter; as long as the
+    attempts take where one is connected and fails. What waits so uses up none of them."""
     once_keys_ms: int = 30 * DAY_MS
     """How long a repeat of an input is recognised, whatever `retention` drops meanwhile."""
     handoffs: Handoffs = field(default_factory=Handoffs)

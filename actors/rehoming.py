@@ -8,9 +8,9 @@ committed release  → Rehomed as well; what is asked of who has left is answere
 from collections.abc import Iterable
 
 from actors.lines import Line
-from protocol.links import AnyToCell, Heard, Rehomed, UnwatchConversation, UnwatchList, WatchList
+from protocol.links import AnyToCell, Heard, Rehomed, TakersAre, UnwatchConversation, UnwatchList, WatchList
 
-_NOT_ANSWERED = (UnwatchConversation, UnwatchList, WatchList, Heard)
+_NOT_ANSWERED = (UnwatchConversation, UnwatchList, WatchList, Heard, TakersAre)
 
 
 class Rehomings:

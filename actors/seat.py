@@ -25,6 +25,7 @@ from protocol.links import (
     Release,
     Sitting,
     Take,
+    TakersAre,
     Touched,
     UnwatchConversation,
     UnwatchList,
@@ -118,7 +119,7 @@ class Seat:
                 self._cell.received(line, message)
             case UnwatchConversation():
                 self._let_in(message.customer or customer_of(message.conversation), line, message)
-            case Heard():
+            case Heard() | TakersAre():
                 self._cell.received(line, message)
             case _:
                 assert isinstance(message, AnyToCell), message
@@ -250,7 +251,7 @@ class Seat:
 
 def _turn_away(line: Line, message: AnyToCell) -> None:
     match message:
-        case UnwatchConversation() | UnwatchList() | Heard():
+        case UnwatchConversation() | UnwatchList() | Heard() | TakersAre():
             """Whoever has left is watched no more."""
         case _:
             line.send(Elsewhere(message.ref))

@@ -16,7 +16,8 @@ from actors.fault import Fault
 from actors.lines import Line
 from actors.loading import ArchiveReader
 from actors.seating import Effect, Seating, ToFronts, ToSeat, Wanted
-from protocol.links import AnyLink, Left, Locate, SeatsAre, Sitting, Touched
+from actors.untaken import READ_MAX, Untaken
+from protocol.links import AnyLink, Left, Locate, SeatsAre, Sitting, TakersAre, Touched
 from protocol.shards import SHARDS
 
 HEARING_S = 0.5
@@ -37,6 +38,8 @@ class Usher:
         self._behind: set[str] = set()
         """Fronts whose line was full when they should have been told: they are told everything when it has room."""
         self._alarms = Alarms()
+        self._untaken = Untaken()
+        """Customers that wait for someone to take what they have to send, as the archive has them."""
         self._refresh_at_ms = 0
         self._needed = 0
         """The archive's position at which all timers show that former lives and former customers left behind."""
@@ -63,7 +66,7 @@ class Usher:
 
     def tick(self, now_ms: int) -> None:
         """Does what time asks for."""
-        for customer in self._alarms.due(now_ms):
+        for customer in (*self._alarms.due(now_ms), *self._untaken.to_look_at(_not_counted)):
             self._carry_out(self._seating.due(customer, now_ms))
         self._carry_out(self._seating.look(now_ms))
         self._seating.retire(now_ms)
@@ -129,6 +132,9 @@ class Usher:
                 if message.due_ms is not None:
                     self._alarms.set(message.customer, message.due_ms, now_ms)
                 self._carry_out(self._seating.left(_index(line), message.customer, now_ms))
+            case TakersAre():
+                self._untaken.takers_are(line.peer, message.accounts)
+                self._refresh_at_ms = 0
             case Touched():
                 self._seating.touched(_index(line), now_ms)
             case _:
@@ -185,11 +191,19 @@ class Usher:
         self._refresh_at_ms = now_ms + (REFRESH_MS if len(due) < DUE_MAX else REFRESH_MS // 30)
         for each in due:
             self._alarms.set(each.customer, each.due_ms, now_ms)
+        if self._untaken.taken:
+            for customer, account in await self._archive.untaken(list(range(SHARDS)), READ_MAX):
+                self._untaken.waits(customer, [account])
 
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._fault.raised()
+
+
+def _not_counted(account: str) -> int:
+    """How many of an account's attempts are under way is not known here: as many as there are seats, at the most."""
+    return 0
 
 
 def _seat(line: Line) -> int | None:

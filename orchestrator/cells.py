@@ -46,6 +46,7 @@ from protocol.links import (
     Refused,
     Rehomed,
     Settle,
+    TakersAre,
     Unlinked,
     Updated,
     Watched,
@@ -163,6 +164,16 @@ class Cells:
         """Tells every cell, likewise."""
         for line in self._open:
             line.send(message)
+
+    def takers_are(self, accounts: list[str], cell: int | None = None) -> None:
+        """Tells which accounts' deliveries are taken here: all who wait for it, or one cell that is new."""
+        takers = TakersAre(accounts)
+        if cell is None:
+            self.tell_all(takers)
+            if self._places is not None:
+                self._places.takers_are(takers)
+        elif (line := self._lines.get(cell)) is not None:
+            line.send(takers)
 
     def ask(self, customer: str, make: Callable[[int], AnyToCell], done: Done) -> None:
         """Asks a customer's cell; `make` gets the question's ref, `done` the reply, exactly once."""

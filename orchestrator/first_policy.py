@@ -28,6 +28,7 @@ def policy_of(settings: Settings) -> Policy:
         attempts_max=given.attempts_max,
         backoff_ms=_ms(given.backoff_s),
         backoff_max_ms=_ms(given.backoff_max_s),
+        line_wait_ms=_ms(given.line_wait_s),
         once_keys_ms=round(given.once_keys_days * DAY_MS),
     )
 

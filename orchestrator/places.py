@@ -2,6 +2,8 @@
 
 from typing import Protocol
 
+from protocol.links import TakersAre
+
 NOWHERE = -1
 """The index of a customer's cell while it has none."""
 
@@ -23,6 +25,10 @@ class Places(Protocol):
 
     def denied(self, customer: str, index: int) -> None:
         """That cell says that it does not have the customer; also to be looked for."""
+        ...
+
+    def takers_are(self, accounts: TakersAre, /) -> None:
+        """Whoever wakes customers is to know that these accounts' deliveries are taken."""
         ...
 
     def unreachable(self) -> list[str]:

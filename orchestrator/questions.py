@@ -11,6 +11,7 @@ from protocol.links import (
     Heard,
     Input,
     Outcome,
+    TakersAre,
     UnwatchConversation,
     UnwatchList,
     WatchConversation,
@@ -35,7 +36,7 @@ def put_to(question: AnyToCell, customer: str) -> AnyToCell:
     match question:
         case Input():
             return msgspec.structs.replace(question, customer=customer, proposed=False)
-        case WatchList() | UnwatchList() | Heard():
+        case WatchList() | UnwatchList() | Heard() | TakersAre():
             return question
         case _:
             return msgspec.structs.replace(question, customer=customer)
@@ -57,7 +58,7 @@ def named_in(question: AnyToCell) -> str:
 def asked_about(asked: tuple[AnyToCell, Done]) -> str | None:
     """Whom a question is about; None for those of a cell as a whole."""
     question, _ = asked
-    if isinstance(question, WatchList | UnwatchList | UnwatchConversation | Heard):
+    if isinstance(question, WatchList | UnwatchList | UnwatchConversation | Heard | TakersAre):
         return None
     return question.customer
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from actors.lines import Line
 from orchestrator.cells import Cells
 from orchestrator.places import NOWHERE
-from protocol.links import AnyFromUsher, AnyLink, Locate, SeatGone, SeatIs, SeatsAre
+from protocol.links import AnyFromUsher, AnyLink, Locate, SeatGone, SeatIs, SeatsAre, TakersAre
 
 
 class Seats:
@@ -26,6 +26,7 @@ class Seats:
         self._seats: dict[int, SeatIs] = {}
         self._sought: dict[str, int] = {}
         """Customers that the usher was asked for; the turn that was denied."""
+        self._takers = TakersAre([])
         self.cells: Cells
 
     def cell_of(self, customer: str) -> int:
@@ -50,6 +51,12 @@ class Seats:
         else:
             self.look_for(customer)
 
+    def takers_are(self, accounts: TakersAre) -> None:
+        """See `Places`."""
+        self._takers = accounts
+        if self._usher is not None:
+            self._usher.send(accounts)
+
     def unreachable(self) -> list[str]:
         """See `Places`."""
         if self._usher is None or not self._usher.open:
@@ -66,6 +73,7 @@ class Seats:
         """A new usher is asked again for whom the former one had not found; its turns are new ones."""
         self._usher = line
         if fresh:
+            line.send(self._takers)
             self._sought = dict.fromkeys(self._sought, 0)
             self._ask_again(line)
 

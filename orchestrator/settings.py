@@ -165,6 +165,7 @@ class PolicySettings(Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
     attempts_max: Annotated[int, Meta(ge=1, le=1000)] = 16
     backoff_s: Seconds = 2.0
     backoff_max_s: Seconds = 600.0
+    line_wait_s: Seconds = 4620.0
     once_keys_days: Days = 30.0
 
 

@@ -206,7 +206,10 @@ class Delivery(Struct, kw_only=True, omit_defaults=True):
     next_at_ms: int = 0
     reason: str = ""
     attempts_before: int = 0
-    """Those before an operator's last replay, which gives it as many as the policy has once more."""
+    """Those that do not count: before an operator's last replay, which gives it as many as the policy has once more,
+    and those for which nobody was there to take it."""
+    untaken_until_ms: int = 0
+    """How long it waits for someone to take it, where its newest attempt found nobody; 0: it does not wait for that."""
 
 
 class ConversationSummary(Struct, kw_only=True, omit_defaults=True):

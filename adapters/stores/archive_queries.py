@@ -65,6 +65,18 @@ def due(db: sqlite3.Connection, shards: Sequence[int], before_ms: int, limit: in
     return [Due(customer, due_ms) for customer, due_ms in rows]
 
 
+def untaken(db: sqlite3.Connection, shards: Sequence[int], limit: int) -> list[tuple[str, str]]:
+    """Customers of these shards with deliveries that wait for someone to take them, and the account: the longest queued
+    first. One who has other deliveries waiting there may be among them."""
+    # The state is said twice so that SQLite sees it may use the index.
+    rows = db.execute(
+        "SELECT customer, account FROM outbox WHERE state = 'waiting' AND state <> 'sent' AND code = 'no_taker' "
+        f"AND shard IN ({_marks(shards)}) ORDER BY queued_at_ms, delivery LIMIT ?",
+        (*shards, limit),
+    )
+    return [*dict.fromkeys((customer, account) for customer, account in rows)]
+
+
 def conversations(
     db: sqlite3.Connection,
     *,

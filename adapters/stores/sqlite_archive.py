@@ -121,6 +121,10 @@ class ArchiveReads:
         """Customers of these shards whose nearest timer is due at `before_ms` or earlier, the nearest first."""
         return await self._reader().run(queries.due, shards, before_ms, limit)
 
+    async def untaken(self, shards: Sequence[int], limit: int) -> list[tuple[str, str]]:
+        """(customer, account) of deliveries of these shards that wait for someone to take them."""
+        return await self._reader().run(queries.untaken, shards, limit)
+
     async def conversations(
         self,
         *,

@@ -24,6 +24,8 @@ from protocol.ids import customer_of
 from protocol.links import DeliverNow, Outcome
 
 STATUSES = ("sent", "failed", "refused", "uncertain")
+UNTAKEN = "untaken"
+"""Nobody was there; the cell has it go out as soon as somebody is."""
 UNANSWERED_MAX = 1024
 """Deliveries that one client may have unanswered; the next fail, and the conversation's back-off brings them again."""
 ANSWER_WITHIN_S = 60.0
@@ -68,6 +70,8 @@ class Deliveries:
         self._waiting: dict[Taker, dict[tuple[str, int], _Waiting]] = {}
         self._uncertain: dict[tuple[str, int], DeliverNow] = {}
         self._reported: dict[tuple[str, int], Outcome] = {}
+        self._told: list[str] = []
+        """Which accounts are taken, as every cell was told."""
 
     @property
     def unanswered(self) -> int:
@@ -79,16 +83,22 @@ class Deliveries:
         self._waiting[taker] = {}
         for account in accounts:
             self._takers.setdefault(account, {})[taker] = None
+        self._say_taken()
 
     def leave(self, taker: Taker) -> None:
         """The connection is gone: what it was given and did not answer is failed or uncertain."""
         for takers in self._takers.values():
             takers.pop(taker, None)
+        self._say_taken()
         for waiting in self._waiting.pop(taker, {}).values():
             if taker.written(waiting.number):
                 self._unsure(waiting.now, "the client disconnected before it answered")
             else:
-                self._report(waiting.now, "failed", reason="the client disconnected before it was told")
+                self._report(waiting.now, UNTAKEN, reason="the client disconnected before it was told")
+
+    def fresh(self, cell: int) -> None:
+        """The cell is new: it does not know who is here."""
+        self._cells.takers_are(self._told, cell)
 
     def deliver(self, now: DeliverNow) -> None:
         """Gives an attempt to the least busy of the account's clients. One that is given out again (`now.again`) is
@@ -98,7 +108,7 @@ class Deliveries:
             return
         takers = self._takers.get(now.account)
         if not takers:
-            self._report(now, "failed", reason="no gateway client is connected for the account")
+            self._report(now, UNTAKEN, reason="no gateway client is connected for the account")
             return
         taker = min(takers, key=lambda one: len(self._waiting[one]))
         if len(self._waiting[taker]) >= UNANSWERED_MAX:
@@ -117,6 +127,13 @@ class Deliveries:
             )
         )
         self._waiting[taker][now.delivery, now.attempt] = _Waiting(now, number, self._clock_s())
+
+    def _say_taken(self) -> None:
+        """Ahead of what is said to be `untaken` from here on, so that a cell which hears that knows why."""
+        taken = sorted(account for account, takers in self._takers.items() if takers)
+        if taken != self._told:
+            self._told = taken
+            self._cells.takers_are(taken)
 
     def _deliver_again(self, now: DeliverNow) -> None:
         key = (now.delivery, now.attempt)
@@ -155,7 +172,7 @@ class Deliveries:
         self._report(now, "uncertain", reason=reason)
 
     def _report(self, now: DeliverNow, status: str, *, external_id: str = "", code: str = "", reason: str = "") -> None:
-        self._metrics.deliveries.labels(status).inc()
+        self._metrics.deliveries.labels("failed" if status == UNTAKEN else status).inc()
         # Whose it was when it began: who had it as the attempt was made may have been merged since, without it.
         customer = customer_of(now.conversation)
         outcome = Outcome(0, customer, now.conversation, now.delivery, now.attempt, status, external_id, code, reason)

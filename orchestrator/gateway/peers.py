@@ -87,6 +87,10 @@ class Cells(Protocol):
         """Tells every cell."""
         ...
 
+    def takers_are(self, accounts: list[str], cell: int | None = None) -> None:
+        """Tells which accounts' deliveries are taken here: all who wait for it, or one cell that is new."""
+        ...
+
     def ask(self, customer: str, make: Callable[[int], AnyToCell], done: Callable[[Reply], None]) -> None:
         """Asks the customer's cell; `make` gets the question's `ref`."""
         ...

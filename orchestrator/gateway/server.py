@@ -230,6 +230,7 @@ class Gateway:
     def _fresh(self, cell: int) -> None:
         self._hub.fresh(cell)
         self._inboxes.fresh(cell)
+        self._deliveries.fresh(cell)
 
     def _generation_changed(self) -> None:
         """The journal was replaced: every position is void, and agents begin anew."""

@@ -31,12 +31,15 @@ class DeliverySent(Event, kw_only=True, frozen=True, tag="DeliverySent"):
 
 
 class DeliveryFailed(Event, kw_only=True, frozen=True, tag="DeliveryFailed"):
-    """The attempt surely did not happen; the next is due at `retry_at_ms`."""
+    """The attempt surely did not happen; the next is due at `retry_at_ms`, or where it was `untaken` sooner: as soon as
+    a client of its account connects."""
 
     delivery: str
     code: str
     reason: str
     retry_at_ms: int
+    untaken: bool = False
+    """Nobody was connected who takes the account's deliveries; the attempt does not count."""
 
 
 class DeliveryUncertain(Event, kw_only=True, frozen=True, tag="DeliveryUncertain"):

@@ -1,6 +1,7 @@
 """Dedicated placement: between the usher, the seats, gateways and channel hosts."""
 
 from protocol.links.link import Link
+from protocol.links.to_cell import TakersAre
 
 
 class Take(Link, frozen=True, tag=70):
@@ -77,5 +78,5 @@ class ForSitting(Link, frozen=True, tag=79):
 
 
 AnyToSeat = Take | Release | ForSitting
-AnyToUsher = Sitting | Left | Touched | Locate
+AnyToUsher = Sitting | Left | Touched | Locate | TakersAre
 AnyFromUsher = SeatIs | SeatGone | SeatsAre

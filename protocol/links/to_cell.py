@@ -119,7 +119,8 @@ class ReadCustomer(Link, frozen=True, tag=8):
 
 
 class Outcome(Link, frozen=True, tag=9):
-    """What became of a delivery's attempt: `sent`, `failed`, `refused`, `uncertain`."""
+    """What became of a delivery's attempt: `sent`, `failed`, `refused`, `uncertain`; `untaken`: nobody was there who
+    takes the account's deliveries, and nothing left."""
 
     ref: int
     customer: str
@@ -149,8 +150,16 @@ class Heard(Link, frozen=True, tag=11):
     customer: str
 
 
+class TakersAre(Link, frozen=True, tag=12):
+    """Accounts whose deliveries someone takes at this gateway, from now on. To every cell that is new, and to all as it
+    changes; to the usher likewise. Ahead of the first `untaken` that follows from it."""
+
+    accounts: list[str]
+
+
 AnyToCell = (
     Settle
+    | TakersAre
     | Heard
     | Input
     | Quarantine

@@ -4,11 +4,13 @@ import pytest
 
 from actors import delivery as deliveries
 from actors import journey as journeys
+from actors.deciding import TimerDue
 from actors.policy import Policy
 from protocol.commands import Assign, ReplayDelivery, Reply, SetContext, Take
 from protocol.errors import Code, Refusal
 from protocol.events import DeliveryFailed, DeliveryUncertain, MessageQueued
-from tests.actors.player import CONVERSATION, Player, names
+from protocol.events.event import Event
+from tests.actors.player import CONVERSATION, CUSTOMER, Player, names
 
 
 def replied(player: Player, text: str = "answer", **fields: str) -> str:
@@ -194,3 +196,52 @@ def test_a_message_outlives_an_outage_of_an_hour() -> None:
     assert sum(waits) >= 60 * 60_000
     assert waits[0] == 2_000
     assert max(waits) == policy.backoff_max_ms
+
+
+def taken(player: Player, *accounts: str) -> list[Event]:
+    """Clients of these accounts are there."""
+    return player.give(TimerDue(CUSTOMER, frozenset(accounts)))
+
+
+def test_what_nobody_took_goes_out_as_soon_as_somebody_does() -> None:
+    """Not before, not for another account's client, in order, and at none of the policy's attempts."""
+    player = Player()
+    player.message()
+    first, second = replied(player, "one"), replied(player, "two")
+    [failed] = player.outcome(first, 1, "untaken", reason="nobody is there")
+    assert isinstance(failed, DeliveryFailed)
+    assert (failed.code, failed.untaken, failed.retry_at_ms) == ("no_taker", True, player.now_ms + 77 * 60_000)
+    assert player.pass_time(60_000) == []
+    assert taken(player, "chat") == []
+    assert names(taken(player, "mail", "chat")) == ["DeliveryAttempted"]
+    assert taken(player, "mail") == []
+    for attempt in (2, 3):
+        failed = player.outcome(first, attempt, "failed")[0]
+        assert isinstance(failed, DeliveryFailed)
+        assert failed.retry_at_ms - player.now_ms == 1_000 * (attempt - 1)
+        assert taken(player, "mail") == []
+        player.pass_time(10_000)
+    assert names(player.outcome(first, 4, "failed")) == ["DeliveryDead", "DeliveryAttempted"]
+    assert names(player.outcome(second, 1, "sent")) == ["DeliverySent"]
+
+
+def test_a_client_that_comes_and_goes_neither_uses_attempts_up_nor_prolongs_the_wait() -> None:
+    """However often it was there for a moment: the wait ends when it would have ended, and then it is a dead letter."""
+    player = Player()
+    player.message()
+    delivery = replied(player)
+    end_ms = player.now_ms + player.policy.line_wait_ms
+    for attempt in range(1, 50):
+        [failed] = player.outcome(delivery, attempt, "untaken")
+        assert isinstance(failed, DeliveryFailed)
+        assert failed.retry_at_ms == end_ms
+        player.now_ms += 1_000
+        assert names(taken(player, "mail")) == ["DeliveryAttempted"]
+    player.outcome(delivery, 50, "untaken")
+    assert journeys.next_due_ms(player.state) == end_ms
+    assert names(player.pass_time(end_ms - player.now_ms)) == ["DeliveryAttempted"]
+    assert names(player.outcome(delivery, 51, "untaken")) == ["DeliveryDead"]
+    assert names(player.command(ReplayDelivery(delivery=delivery))) == ["DeliveryReplayed", "DeliveryAttempted"]
+    [failed] = player.outcome(delivery, 52, "untaken")
+    assert isinstance(failed, DeliveryFailed)
+    assert failed.retry_at_ms == player.now_ms + player.policy.line_wait_ms

@@ -185,6 +185,9 @@ class _Left:
     async def due(self, shards: list[int], before_ms: int, limit: int) -> list[Due]:
         return []
 
+    async def untaken(self, shards: list[int], limit: int) -> list[tuple[str, str]]:
+        return []
+
 
 async def _no_tail(customer: str) -> TailIs:
     return TailIs(1, 0, [])

@@ -4,7 +4,7 @@ from typing import Any
 
 from orchestrator.cells import Cells
 from orchestrator.places import NOWHERE
-from protocol.links import Rehomed, WatchConversation
+from protocol.links import Rehomed, TakersAre, WatchConversation
 
 
 class _Nowhere:
@@ -21,6 +21,9 @@ class _Nowhere:
 
     def denied(self, customer: str, index: int) -> None:
         raise NotImplementedError
+
+    def takers_are(self, accounts: TakersAre, /) -> None:
+        """Nobody is woken."""
 
     def unreachable(self) -> list[str]:
         return []

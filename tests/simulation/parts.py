@@ -152,6 +152,7 @@ class SimulatedGateway:
     def _fresh(self, cell: int) -> None:
         self.hub.fresh(cell)
         self.inboxes.fresh(cell)
+        self.deliveries.fresh(cell)
 
     def _generation_changed(self) -> None:
         self.sockets.close_all(Code.DRAINING, "the journal was replaced; reconnect", kind=AgentConnection.kind)

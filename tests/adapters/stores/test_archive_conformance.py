@@ -187,6 +187,28 @@ async def test_due_names_each_customer_once(archive: Archive, story: Story) -> N
     assert await archive.reader.due(both, attempted_ms - 1, 10) == []
 
 
+async def test_who_waits_for_someone_to_take_a_delivery_is_found(archive: Archive) -> None:
+    """By shard, each customer and account once; not what failed otherwise, nor what is under way again."""
+    story = Story()
+    for customer in (ANN, BOB):
+        conversation = story.meet(customer, f"web:{customer}", "chat", "hello")
+        for n in (1, 2):
+            delivery = story.reply(customer, conversation, 1, f"web:{customer}", "chat", f"hi {n}")
+            failed = ev.DeliveryFailed(
+                at_ms=0, delivery=delivery, code="no_taker", reason="", retry_at_ms=story.now_ms + HOUR_MS, untaken=True
+            )
+            story.unit(customer, (conversation, failed))
+    story.unit(BOB, (conversation, ev.DeliveryAttempted(at_ms=0, delivery=delivery, attempt=2)))
+    late = story.reply(ANN, f"{ANN}-1", 1, f"web:{ANN}", "app", "hi")
+    other = ev.DeliveryFailed(at_ms=0, delivery=late, code="500", reason="", retry_at_ms=story.now_ms)
+    story.unit(ANN, (f"{ANN}-1", other))
+    await archive.follow(story)
+    found = await archive.reader.untaken([shard_of(ANN), shard_of(BOB)], 10)
+    assert sorted(found) == [(ANN, "chat"), (BOB, "chat")]
+    assert await archive.reader.untaken([shard_of(ANN)], 10) == [(ANN, "chat")]
+    assert len(await archive.reader.untaken([shard_of(ANN), shard_of(BOB)], 1)) == 1
+
+
 async def test_the_newest_snapshot_is_kept(archive: Archive) -> None:
     """An older one that comes late changes nothing."""
     await archive.store.save_snapshots([SnapshotTaken(ANN, 5, b"five"), SnapshotTaken(BOB, 2, b"two")])

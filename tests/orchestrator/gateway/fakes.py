@@ -28,6 +28,7 @@ from protocol.links import (
     ReadCustomer,
     Refused,
     Replay,
+    TakersAre,
     UnwatchConversation,
     UnwatchList,
     Updated,
@@ -107,6 +108,9 @@ class FakeCells:
         if isinstance(message, UnwatchList):
             self.lists.discard(message.list)
         self.changed.set()
+
+    def takers_are(self, accounts: list[str], cell: int | None = None) -> None:
+        self.told.append(TakersAre(accounts))
 
     def ask(self, customer: str, make: Callable[[int], AnyToCell], done: Callable[[Reply], None]) -> None:
         self.ask_cell(self.cell_of(customer), make, done)

@@ -7,7 +7,7 @@ from orchestrator.gateway.deliveries import ANSWER_WITHIN_S, UNANSWERED_MAX, Del
 from orchestrator.gateway.metrics import Metrics
 from protocol.errors import Code, Refusal
 from protocol.frames import Deliver, Delivered
-from protocol.links import DeliverNow
+from protocol.links import DeliverNow, TakersAre
 from tests.orchestrator.gateway.fakes import FakeCells
 
 NOW = DeliverNow("cu1", "cu1-1", "cu1-1.5", 1, "chat", "chat", "user:1", "hello", "", [])
@@ -73,7 +73,7 @@ def test_an_outcome_goes_to_whose_the_conversation_was_when_it_began(deliveries:
     assert [(outcome.customer, outcome.conversation) for outcome in cells.outcomes] == [("cu1", "cu1-1")]
 
 
-def test_what_was_written_is_uncertain_and_what_was_not_has_failed(deliveries: Deliveries, cells: FakeCells) -> None:
+def test_what_was_written_is_uncertain_and_what_was_not_is_untaken(deliveries: Deliveries, cells: FakeCells) -> None:
     """When the connection breaks."""
     taker = Taker()
     deliveries.join(taker, ["chat"])
@@ -83,7 +83,7 @@ def test_what_was_written_is_uncertain_and_what_was_not_has_failed(deliveries: D
     deliveries.leave(taker)
     assert [(outcome.delivery, outcome.status) for outcome in cells.outcomes] == [
         ("cu1-1.1", "uncertain"),
-        ("cu1-1.2", "failed"),
+        ("cu1-1.2", "untaken"),
     ]
     assert deliveries.unanswered == 0
 
@@ -149,3 +149,22 @@ def test_an_attempt_given_out_again_is_never_sent_twice(deliveries: Deliveries, 
     deliveries.deliver(msgspec.structs.replace(again, attempt=2))
     assert cells.outcomes[-1].status == "uncertain"
     assert len(taker.frames) == 1
+
+
+def test_cells_hear_who_is_there_ahead_of_what_nobody_took(deliveries: Deliveries, cells: FakeCells) -> None:
+    """As the first client of an account comes and as its last one goes; a cell that is new, whatever there is."""
+    order: list[object] = []
+    cells.outcomes = order  # type: ignore[assignment]
+    cells.told = order  # type: ignore[assignment]
+    one, two = Taker(), Taker()
+    deliveries.join(one, ["chat"])
+    deliveries.join(two, ["chat"])
+    deliveries.leave(one)
+    assert order == [TakersAre(["chat"])]
+    deliveries.fresh(0)
+    assert order == [TakersAre(["chat"]), TakersAre(["chat"])]
+    order.clear()
+    deliveries.deliver(NOW)
+    deliveries.leave(two)
+    deliveries.deliver(number(6))
+    assert [getattr(each, "status", each) for each in order] == [TakersAre([]), "untaken", "untaken"]

@@ -10,6 +10,7 @@ KNOWN: dict[str, int] = {
     "append_not_sent_again": 0,
     "archive_position_ahead_of_rows": 0,
     "archived_said_too_early": 0,
+    "back_and_not_told": 6,
     "blobs_not_resent": 8,
     "commit_not_synced": 0,
     "conflict_has_a_second_effect": 19,

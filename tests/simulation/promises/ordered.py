@@ -116,6 +116,9 @@ class _Past:
     async def due(self, shards: list[int], before_ms: int, limit: int) -> list[Due]:
         raise NotImplementedError
 
+    async def untaken(self, shards: list[int], limit: int) -> list[tuple[str, str]]:
+        raise NotImplementedError
+
 
 async def _no_tail(_: str) -> TailIs:
     return TailIs(0, 0, [])
