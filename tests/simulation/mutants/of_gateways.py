@@ -187,9 +187,3 @@ class _Kept:
 def back_and_not_told(plant: Plant) -> None:
     """Cells do not hear that a client takes an account's deliveries again."""
     plant(Deliveries, "_say_taken", lambda self: None)
-
-
-@mutant
-def new_cell_not_told_who_is_there(plant: Plant) -> None:
-    """A cell's new life does not hear which accounts' deliveries are taken."""
-    plant(Deliveries, "fresh", lambda self, cell: None)
