@@ -151,8 +151,10 @@ def _record(
             _note_lists(live, journey, stream)
         if kind in EFFECTIVE:
             into.effects.append((stream, event))
-        if kind is ConversationClosed and decision.family:
-            closing += [each for each in journey.kept if each.id == stream]
+        if kind is ConversationClosed:
+            # One that closed before may have to make room for it while list watchers still wait to hear of that.
+            untold = live.listed or {}
+            closing += [each for each in journey.kept if each.id == stream or (not each.live and each.id in untold)]
         if isinstance(event, CustomerReleased):
             # Of those that leave: what list watchers were not told yet, no one else can tell.
             untold = live.listed or {}
@@ -165,8 +167,10 @@ def _record(
         _assign(into, decision)
     if decision.family:
         into.family += decision.family
-        into.gone += [each for each in closing if journey.conversation(each.id) is None]
         into.left += [id for _, event in decision.events if isinstance(event, CustomerReleased) for id in event.members]
+    if closing:
+        left = {each.id: each for each in closing if journey.conversation(each.id) is None}
+        into.gone += left.values()
     answer = into.entries[decision.place if decision.place < 0 else first + decision.place]
     return answer.stream, answer.seq
 
