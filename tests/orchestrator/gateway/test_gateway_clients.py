@@ -120,11 +120,11 @@ async def test_a_delivery_goes_to_the_accounts_client_and_its_answer_to_the_cell
     assert (outcome.status, outcome.external_id, outcome.conversation) == ("sent", "x9", "cu1-1")
 
 
-async def test_a_delivery_with_nobody_to_take_it_has_failed(running: Running) -> None:
-    """Surely not sent: the conversation may try again."""
+async def test_a_delivery_with_nobody_to_take_it_is_untaken(running: Running) -> None:
+    """Surely not sent: it goes out as soon as somebody is there."""
     async with running.client() as client:
         running.cells.on_deliver(NOW)
-        assert [outcome.status for outcome in running.cells.outcomes] == ["failed"]
+        assert [outcome.status for outcome in running.cells.outcomes] == ["untaken"]
         await client.send({"op": "event", "event": event("a")})
         await client.next("ack")
 
