@@ -102,6 +102,8 @@ class Usher:
             case _:
                 self._fronts[line.peer] = line
                 self._behind.discard(line.peer)
+                if fresh:
+                    self._untaken.takers_are(line.peer, [])
                 if fresh and not self._hearing:
                     line.send(self._everything())
 

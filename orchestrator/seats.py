@@ -73,7 +73,8 @@ class Seats:
         """A new usher is asked again for whom the former one had not found; its turns are new ones."""
         self._usher = line
         if fresh:
-            line.send(self._takers)
+            if self._takers.accounts:
+                line.send(self._takers)
             self._sought = dict.fromkeys(self._sought, 0)
             self._ask_again(line)
 
