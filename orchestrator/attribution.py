@@ -25,10 +25,11 @@ import structlog
 from orchestrator.cells import Cells
 from orchestrator.homeless import Reply
 from orchestrator.known_identities import KnownIdentities
+from orchestrator.proposals import Proposal, Taken, number_of
 from protocol.errors import Code, Refusal
 from protocol.ids import conversation_of, customer_of
-from protocol.inbound import DeliveryReport, InboundEvent
-from protocol.links import Answered, Input, Moved, Replay, Unlinked
+from protocol.inbound import DeliveryReport
+from protocol.links import Answered, Input, Moved, Unlinked
 
 _log = structlog.get_logger(__name__)
 
@@ -36,110 +37,7 @@ MOVES_MAX = 5
 """How often one event may be sent on before something must be wrong."""
 
 LookUp = Callable[[Sequence[str]], Awaitable[dict[str, str]]]
-Answer = Callable[[Reply | Refusal, "Taken"], None]
-Done = Callable[[Answered | Refusal], None]
-
-
-class Taken:
-    """An event on its way. `number` is its place in the order of taking; `done` is its taker's own business."""
-
-    __slots__ = (
-        "apart",
-        "claims",
-        "digest",
-        "done",
-        "event",
-        "key",
-        "moves",
-        "number",
-        "proposal",
-        "raw",
-        "replay",
-        "said_by",
-        "sure",
-        "trusted",
-    )
-
-    def __init__(
-        self,
-        number: int,
-        event: InboundEvent,
-        key: int,
-        digest: int,
-        raw: bytes,
-        done: Done,
-        replay: Replay | None = None,
-    ) -> None:
-        self.number = number
-        self.event = event
-        self.key = key
-        self.digest = digest
-        self.raw = raw
-        self.done = done
-        self.replay = replay
-        self.said_by = ""
-        self.trusted = False
-        self.proposal: _Proposal | None = None
-        self.claims: list[str] = []
-        self.apart: list[str] = []
-        """Identities of the event that do not say whose it is: they are shared, or lead to a customer it is not of."""
-        self.moves = 0
-        self.sure = False
-        """The store was asked for whom it is in conflict with."""
-
-    @property
-    def identities(self) -> list[str]:
-        """Those that say whose the event is."""
-        identities = self.event.identities
-        return [i for i in identities if i not in self.apart] if self.apart else identities
-
-
-class _Proposal:
-    """A customer that identities may belong to, until the journal has decided; or, `moved` from the start, one that
-    an identity has left: a return."""
-
-    __slots__ = (
-        "awaited", "customer", "first", "held", "identities", "joins", "moved", "moves", "new", "owned", "under_way",
-    )  # fmt: skip
-
-    def __init__(self, customer: str, *, new: bool, first: Sequence[str] = ()) -> None:
-        self.customer = customer
-        self.first = first
-        """The identities of the event that began it."""
-        self.new = new
-        """No store knows the customer, so its cell need not look; else only an identity is new to it."""
-        self.identities: list[str] = []
-        self.under_way = 0
-        """Events sent under it and not answered yet."""
-        self.moved = False
-        """It was wrong: `held` wait until nothing is under way, then go to whom `moves` say."""
-        self.moves: list[tuple[str, str]] = []
-        self.owned: list[str] = []
-        """Identities that turned out to be the customer's. Memory learns them at the end: till then who comes with them
-        goes the way of those that are under way, who may yet be sent on."""
-        self.held: list[Taken] = []
-        self.awaited: set[int] = set()
-        """Of a return: events that were sent to the customer before, and are not answered yet, by `id`."""
-        self.joins: _Proposal | None = None
-        """The one that takes over what is held, when nothing is under way here any more."""
-
-    @property
-    def over(self) -> bool:
-        """Whether nothing is under way."""
-        return not self.under_way and not self.awaited
-
-    def leaves_behind(self, identities: Sequence[str]) -> bool:
-        """Whether an event waits, since it may not be the customer's though the first one is: it has perhaps but what
-        the first one, which may come to nothing, is to bring. It could come back, overtaken by what was sent behind."""
-        return bool(self.held) or (identities != self.first and not (self.new and self.first[0] in identities))
-
-    @property
-    def last(self) -> "_Proposal":
-        """The one that what is held here ends up with."""
-        last = self
-        while last.joins is not None:
-            last = last.joins
-        return last
+Answer = Callable[[Reply | Refusal, Taken], None]
 
 
 class Attribution:
@@ -151,9 +49,9 @@ class Attribution:
         self._new_customer = new_customer
         self._answer = answer
         self._known = KnownIdentities()
-        self._proposed: dict[str, _Proposal] = {}
+        self._proposed: dict[str, Proposal] = {}
         """By identity: proposals that are under way, and returns."""
-        self._returns: list[_Proposal] = []
+        self._returns: list[Proposal] = []
         """Those that await events. Few, and mostly none."""
         self._unresolved: list[Taken] = []
         """Events that wait for the store, or behind one that does."""
@@ -202,7 +100,7 @@ class Attribution:
                 self._known.learn(identity, customer)
             # What came meanwhile was not looked up; it, and what waits behind it, takes another round.
             looked_up = {identity for taken in batch for identity in taken.identities}
-            self._unresolved.sort(key=_number)
+            self._unresolved.sort(key=number_of)
             waiting, self._unresolved = self._unresolved, []
             self._awaited.clear()
             for taken in waiting:
@@ -246,7 +144,7 @@ class Attribution:
         unclaimed = [i for i in identities if i not in owner]
         taken.proposal = followed
         if unclaimed and taken.proposal is None:
-            taken.proposal = _Proposal(customer, new=not owner, first=identities)
+            taken.proposal = Proposal(customer, new=not owner, first=identities)
         for identity in unclaimed:
             # Until it is answered, whoever comes with this identity goes where this event goes.
             assert taken.proposal is not None
@@ -269,7 +167,7 @@ class Attribution:
         taken.sure = True
         first, *others = [self._return(identity, customer) for identity, customer in known]
         for other in others:
-            _join(other.last, first.last)
+            other.last.join(first.last)
         self._hold(taken, first)
         for returning in (*others, first):
             if returning.over:
@@ -322,7 +220,7 @@ class Attribution:
         if self._returns:
             self._note_answered(taken)
 
-    def _moved(self, taken: Taken, proposal: _Proposal | None, moved: Moved) -> None:
+    def _moved(self, taken: Taken, proposal: Proposal | None, moved: Moved) -> None:
         if self._gave_up(taken):
             return
         if proposal is None:
@@ -351,7 +249,7 @@ class Attribution:
         self._answer(Refusal(Code.UNAVAILABLE, text, ref=taken.event.id), taken)
         return True
 
-    def _unlinked(self, taken: Taken, proposal: _Proposal | None, reply: Unlinked) -> None:
+    def _unlinked(self, taken: Taken, proposal: Proposal | None, reply: Unlinked) -> None:
         """The customer does not have the identity: all that come with it wait for those that are under way."""
         if self._gave_up(taken):
             return
@@ -365,12 +263,12 @@ class Attribution:
         held_too = [held for i in taken.identities if (held := self._proposed.get(i)) is not None and held.moved]
         for other in held_too if proposal is None else (proposal, *held_too):
             other.moved = True
-            _join(other.last, returning.last)
+            other.last.join(returning.last)
         self._hold(taken, returning)
         if returning is not proposal and returning.over:
             self._end(returning)
 
-    def _return(self, identity: str, customer: str) -> _Proposal:
+    def _return(self, identity: str, customer: str) -> Proposal:
         """The return of an identity that memory had as the customer's, or that was proposed to be."""
         claimed = self._proposed.get(identity)
         if claimed is not None:
@@ -378,7 +276,7 @@ class Attribution:
             return claimed
         if self._known.get(identity) == customer:
             self._known.forget(identity)
-        returning = _Proposal(customer, new=False)
+        returning = Proposal(customer, new=False)
         returning.moved = True
         returning.identities = [identity]
         under_way = self._cells.inputs_under_way(customer)
@@ -388,7 +286,7 @@ class Attribution:
         self._proposed[identity] = returning
         return returning
 
-    def _hold(self, taken: Taken, held_by: _Proposal) -> None:
+    def _hold(self, taken: Taken, held_by: Proposal) -> None:
         """Keeps the event until nothing is under way, and all that come with any identity of it behind it."""
         held_by.held.append(taken)
         for identity in taken.identities:
@@ -398,7 +296,7 @@ class Attribution:
                 held_by.identities.append(identity)
             elif other.last is not held_by.last:
                 other.moved = True
-                _join(other.last, held_by.last)
+                other.last.join(held_by.last)
 
     def _note_answered(self, taken: Taken) -> None:
         """One event less that a return may be waiting for."""
@@ -409,7 +307,7 @@ class Attribution:
                 if returning.over:
                     self._end(returning)
 
-    def _end(self, proposal: _Proposal) -> None:
+    def _end(self, proposal: Proposal) -> None:
         """Nothing is under way any more: who comes next finds the identities in memory or asks the store. Those that
         were held go on, in front of what came after them; or they wait with those of the one this joins."""
         if proposal.joins is not None:
@@ -422,12 +320,12 @@ class Attribution:
             self._known.learn(identity, proposal.customer)
         for identity, customer in proposal.moves:
             self._known.learn(identity, customer)
-        held, proposal.held = sorted(proposal.held, key=_number), []
+        held, proposal.held = sorted(proposal.held, key=number_of), []
         for taken in held:
             taken.claims = []
             self.send(taken)
 
-    def _hand_over(self, proposal: _Proposal, to: _Proposal) -> None:
+    def _hand_over(self, proposal: Proposal, to: Proposal) -> None:
         for identity in proposal.identities:
             if self._proposed.get(identity) is proposal:
                 self._proposed[identity] = to
@@ -437,14 +335,3 @@ class Attribution:
         to.under_way -= 1
         if to.over:
             self._end(to)
-
-
-def _join(proposal: _Proposal, to: _Proposal) -> None:
-    """What is held by the one ends up with the other."""
-    if proposal is not to:
-        proposal.joins = to
-        to.under_way += 1
-
-
-def _number(taken: Taken) -> int:
-    return taken.number

@@ -4,9 +4,10 @@ import asyncio
 import itertools
 from collections.abc import Sequence
 
-from orchestrator.attribution import Attribution, Taken
+from orchestrator.attribution import Attribution
 from orchestrator.cells import Cells
 from orchestrator.homeless import Reply
+from orchestrator.proposals import Taken
 from orchestrator.seats import Seats
 from protocol.errors import Refusal
 from protocol.inbound import InboundEvent, MessageArrived
