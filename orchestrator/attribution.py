@@ -15,28 +15,22 @@ answered; then all go on to whoever has it by then, as they came.
 Events that share an identity keep the order in which they were taken; others do not wait for each other.
 """
 
-import asyncio
-from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-
-import structlog
 
 from orchestrator.cells import Cells
 from orchestrator.homeless import Reply
 from orchestrator.known_identities import KnownIdentities
+from orchestrator.lookups import LookUp, Lookups
 from orchestrator.proposals import Proposal, Taken, number_of
 from protocol.errors import Code, Refusal
 from protocol.ids import conversation_of, customer_of
 from protocol.inbound import DeliveryReport
 from protocol.links import Answered, Input, Moved, Unlinked
 
-_log = structlog.get_logger(__name__)
-
 MOVES_MAX = 5
 """How often one event may be sent on before something must be wrong."""
 
-LookUp = Callable[[Sequence[str]], Awaitable[dict[str, str]]]
 Answer = Callable[[Reply | Refusal, Taken], None]
 
 
@@ -45,7 +39,6 @@ class Attribution:
 
     def __init__(self, cells: Cells, customers_of: LookUp, new_customer: Callable[[], str], answer: Answer) -> None:
         self._cells = cells
-        self._customers_of = customers_of
         self._new_customer = new_customer
         self._answer = answer
         self._known = KnownIdentities()
@@ -53,11 +46,16 @@ class Attribution:
         """By identity: proposals that are under way, and returns."""
         self._returns: list[Proposal] = []
         """Those that await events. Few, and mostly none."""
-        self._unresolved: list[Taken] = []
-        """Events that wait for the store, or behind one that does."""
-        self._awaited: Counter[str] = Counter()
-        """Identities of those."""
-        self._looking: asyncio.Task[None] | None = None
+        self._lookups = Lookups(
+            customers_of,
+            self._known,
+            is_known=self._is_known,
+            route=self._route,
+            refuse=self._unavailable,
+            broke=self._broke,
+        )
+        self._awaited = self._lookups.awaited
+        """Identities of events that wait for the store."""
         cells.moved_to = self._moved_to
 
     def send(self, taken: Taken) -> None:
@@ -75,55 +73,17 @@ class Attribution:
         elif all(self._is_known(identity) and identity not in self._awaited for identity in identities):
             self._route(taken)
         else:
-            self._unresolved.append(taken)
-            self._awaited.update(identities)
-            if self._looking is None:
-                self._looking = asyncio.get_running_loop().create_task(self._look_up())
-                self._looking.add_done_callback(self._looked)
+            self._lookups.add(taken)
 
     def _is_known(self, identity: str) -> bool:
         return identity in self._known or identity in self._proposed
 
-    # Asking the store
+    def _unavailable(self, taken: Taken) -> None:
+        text = "the identities' customers could not be looked up; send again"
+        self._answer(Refusal(Code.UNAVAILABLE, text, ref=taken.event.id), taken)
 
-    async def _look_up(self) -> None:
-        """Looks up what waits, a batch at a time, and routes it in the order of taking."""
-        while self._unresolved:
-            batch = list(self._unresolved)
-            wanted = list({i for taken in batch for i in taken.identities if not self._is_known(i)})
-            try:
-                found = await self._customers_of(wanted) if wanted else {}
-            except Exception as exc:  # noqa: BLE001 - whatever the store's fault is, who waits is told to come again
-                self._give_up(exc)
-                break
-            for identity, customer in found.items():
-                self._known.learn(identity, customer)
-            # What came meanwhile was not looked up; it, and what waits behind it, takes another round.
-            looked_up = {identity for taken in batch for identity in taken.identities}
-            self._unresolved.sort(key=number_of)
-            waiting, self._unresolved = self._unresolved, []
-            self._awaited.clear()
-            for taken in waiting:
-                identities = taken.identities
-                if any(i not in looked_up or i in self._awaited for i in identities):
-                    self._unresolved.append(taken)
-                    self._awaited.update(identities)
-                else:
-                    self._route(taken)
-        self._looking = None
-
-    def _looked(self, task: asyncio.Task[None]) -> None:
-        """A bug met while routing left events unanswered: the process ends with it, as with one met in a callback."""
-        if not task.cancelled() and isinstance(exc := task.exception(), Exception):
-            self._cells.broke(exc)
-
-    def _give_up(self, exc: Exception) -> None:
-        _log.error("attribution.lookup_failed", error=type(exc).__name__, events=len(self._unresolved))
-        waiting, self._unresolved = self._unresolved, []
-        self._awaited.clear()
-        for taken in waiting:
-            text = "the identities' customers could not be looked up; send again"
-            self._answer(Refusal(Code.UNAVAILABLE, text, ref=taken.event.id), taken)
+    def _broke(self, exc: Exception) -> None:
+        self._cells.broke(exc)
 
     # Choosing the customer
 

@@ -14,9 +14,10 @@ from actors.capturing import POLICY
 from actors.rules.capture import CaptureRules
 from actors.templates import identities_in
 from orchestrator import merging
-from orchestrator.attribution import Attribution, LookUp
+from orchestrator.attribution import Attribution
 from orchestrator.cells import Cells
 from orchestrator.homeless import Reply
+from orchestrator.lookups import LookUp
 from orchestrator.proposals import Done, Taken
 from protocol.codec import check_event
 from protocol.commands import (

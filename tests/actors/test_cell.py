@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import msgspec
 import pytest
 
-from orchestrator.attribution import LookUp
+from orchestrator.lookups import LookUp
 from protocol.commands import Assign, LinkIdentity, Reply, Resolve, Snooze, Take
 from protocol.entities import Status
 from protocol.errors import Code, Refusal
@@ -138,7 +138,7 @@ async def test_what_follows_an_event_that_is_sent_on_is_sent_on_behind_it() -> N
     async with world() as made:
         mail = await made.intake.submit(made.event())
         known = made.journal_store.customers_of
-        made.intake._attribution._customers_of = _late(known)
+        made.intake._attribution._lookups._customers_of = _late(known)
         made.intake._attribution._known.clear()
         one, two = await asyncio.gather(
             made.intake.submit(made.event("one", account="chat", identities=("web:1", ANN))),

@@ -1,0 +1,94 @@
+"""Look-ups: events whose identities memory does not know wait here while the store is asked, all that gather at once.
+
+Who shares an identity with one that waits waits behind it, so that they go on in the order in which they were taken.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+
+import structlog
+
+from orchestrator.known_identities import KnownIdentities
+from orchestrator.proposals import Taken, number_of
+
+_log = structlog.get_logger(__name__)
+
+LookUp = Callable[[Sequence[str]], Awaitable[dict[str, str]]]
+"""The customers of those identities that have one."""
+
+
+class Lookups:
+    """`customers_of` asks the store, whose word `known` learns. `is_known` says for which identities that is needless;
+    `route` gets each event when nothing is to be asked, `refuse` where the store has failed, `broke` a bug in either.
+    """
+
+    def __init__(
+        self,
+        customers_of: LookUp,
+        known: KnownIdentities,
+        *,
+        is_known: Callable[[str], bool],
+        route: Callable[[Taken], None],
+        refuse: Callable[[Taken], None],
+        broke: Callable[[Exception], None],
+    ) -> None:
+        self._customers_of = customers_of
+        self._known = known
+        self._is_known = is_known
+        self._route = route
+        self._refuse = refuse
+        self._broke = broke
+        self._waiting: list[Taken] = []
+        self.awaited: Counter[str] = Counter()
+        """Identities of those that wait."""
+        self._looking: asyncio.Task[None] | None = None
+
+    def add(self, taken: Taken) -> None:
+        """The event waits for the store, or behind one that does."""
+        self._wait(taken)
+        if self._looking is None:
+            self._looking = asyncio.get_running_loop().create_task(self._look_up())
+            self._looking.add_done_callback(self._looked)
+
+    def _wait(self, taken: Taken) -> None:
+        self._waiting.append(taken)
+        self.awaited.update(taken.identities)
+
+    async def _look_up(self) -> None:
+        """Looks up what waits, a batch at a time, and routes it in the order of taking."""
+        while self._waiting:
+            batch = list(self._waiting)
+            wanted = list({i for taken in batch for i in taken.identities if not self._is_known(i)})
+            try:
+                found = await self._customers_of(wanted) if wanted else {}
+            except Exception as exc:  # noqa: BLE001 - whatever the store's fault is, who waits is told to come again
+                self._give_up(exc)
+                break
+            for identity, customer in found.items():
+                self._known.learn(identity, customer)
+            self._go_on({identity for taken in batch for identity in taken.identities})
+        self._looking = None
+
+    def _go_on(self, looked_up: set[str]) -> None:
+        """What came meanwhile was not looked up; it, and what waits behind it, takes another round."""
+        for taken in sorted(self._take_out(), key=number_of):
+            if any(i not in looked_up or i in self.awaited for i in taken.identities):
+                self._wait(taken)
+            else:
+                self._route(taken)
+
+    def _give_up(self, exc: Exception) -> None:
+        _log.error("attribution.lookup_failed", error=type(exc).__name__, events=len(self._waiting))
+        for taken in self._take_out():
+            self._refuse(taken)
+
+    def _take_out(self) -> list[Taken]:
+        waiting, self._waiting = self._waiting, []
+        self.awaited.clear()
+        return waiting
+
+    def _looked(self, task: asyncio.Task[None]) -> None:
+        """A bug met while routing left events unanswered: the process ends with it, as with one met in a callback."""
+        if not task.cancelled() and isinstance(exc := task.exception(), Exception):
+            self._broke(exc)
