@@ -14,6 +14,7 @@ from actors.dispatch import Dispatch
 from actors.journey import Journey
 from actors.lines import Line
 from actors.live import Gated, Given, Live, Promise, Step
+from actors.rehoming import Rehomings
 from actors.stepping import Reply
 from actors.untaken import Untaken
 from actors.watching import Watchers
@@ -23,23 +24,37 @@ from protocol.links import Answered, AnyFromCell, Outcome, Rehomed, Watched
 
 class Outlet:
     """`served_by` says which kind of peer serves an account's deliveries; `refuse` takes the outcome of an attempt that
-    nobody serves, `rehomed` hears to whom it is said that a customer's affairs are another's."""
+    nobody serves. `position` is that of the newest commit that the cell knows of."""
 
-    def __init__(
-        self,
-        served_by: Mapping[str, str],
-        refuse: Callable[[Outcome], None],
-        rehomed: Callable[[Line, Rehomed], None],
-    ) -> None:
+    def __init__(self, served_by: Mapping[str, str], refuse: Callable[[Outcome], None]) -> None:
+        self.fronts: dict[str, Line] = {}
+        """Gateways and channel hosts, by name."""
+        self.position = 0
+        self.rehomings = Rehomings()
         self.watchers = Watchers()
         self.dispatch = Dispatch(served_by)
         self.untaken = Untaken()
         self._served_by = served_by
         self._refuse = refuse
-        self._rehomed = rehomed
 
-    def reply(self, live: Live, given: Given, reply: Reply | None, position: int) -> None:
-        """Sends `reply` when what it was decided on is committed: now, as of `position`, where nothing is under way.
+    def opened(self, line: Line, *, fresh: bool) -> None:
+        """A gateway or channel host is there; one that is new has asked for nothing, and heard of nothing."""
+        if fresh:
+            self.watchers.forget(line.peer)
+            self.rehomings.forget(line.peer)
+        self.fronts[line.peer] = line
+        self.dispatch.opened(line, fresh=fresh)
+
+    def reached(self, position: int) -> None:
+        """What is committed up to there is known here."""
+        self.position = max(self.position, position)
+
+    def say_rehomed(self, customer: str, home: str, turn: int) -> None:
+        """Tells all whose the customer's affairs are since this turn."""
+        self.rehomings.tell(self.fronts.values(), Rehomed(0, customer, home, turn))
+
+    def reply(self, live: Live, given: Given, reply: Reply | None) -> None:
+        """Sends `reply` when what it was decided on is committed: now, where nothing is under way.
 
         Also a message without a reply is kept with its step: should that be refused, it is decided again.
         """
@@ -47,15 +62,17 @@ class Outlet:
         if gate is not None:
             gate.gated.append(Gated(given, reply, len(gate.entries)))
         elif given.line is not None and reply is not None:
-            self._answer(given.line, reply, position)
+            self._answer(given.line, reply, self.position)
 
     def _answer(self, line: Line, reply: Reply, position: int) -> None:
         if isinstance(reply, Rehomed):
-            self._rehomed(line, reply)
+            self.rehomings.said(line, reply)
         line.send(_kept(reply, position))
 
     def release(self, live: Live, journey: Journey, step: Step, position: int) -> None:
         """The step is committed at `position`: what was gated in it leaves."""
+        if position > self.position:
+            self.position = position
         sent = 0
         for gated in step.gated:
             if isinstance(gated.reply, Watched):

@@ -3,7 +3,7 @@
 import asyncio
 
 from actors.cell import Cell
-from actors.live import Population
+from actors.population import Population
 from actors.seat import Seat
 from orchestrator.cluster.table import USHER, cells_of
 from orchestrator.first_policy import policy_of, served_by

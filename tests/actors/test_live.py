@@ -6,7 +6,7 @@ from enum import Enum
 from msgspec import Struct
 
 from actors import stepping
-from actors.live import GRAIN, Given, Live, Population, weight
+from actors.live import Given, Live
 from actors.once import OnceKeys
 from actors.watching import Watchers
 from protocol.ids import RANDOM_BYTES, customer_id
@@ -63,16 +63,3 @@ def test_a_live_conversation_is_small() -> None:
     assert one.journey is not None
     recent = one.journey.kept[0].recent
     assert sum(sys.getsizeof(each) for each in own if each is not recent) <= BESIDE_EVENTS_MAX
-
-
-def test_memory_is_counted_up_to_the_next_grain() -> None:
-    """What is weighed comes back when it leaves."""
-    population = Population(count_max=10, bytes_max=10, idle_ms=10)
-    one, other = Live("one", "shard:0"), Live("other", "shard:0")
-    population.weigh(one, 1)
-    population.weigh(other, weight(None))
-    population.weigh(one, 2 * GRAIN)
-    assert (one.bytes, population.bytes - other.bytes) == (2 * GRAIN, 2 * GRAIN)
-    assert 0 <= other.bytes - weight(None) < GRAIN
-    population.remove(other)
-    assert population.bytes == one.bytes

@@ -11,8 +11,8 @@ from contextlib import asynccontextmanager
 from actors.archive import Archive
 from actors.cell import Cell
 from actors.journal import Journal
-from actors.live import Population
 from actors.policy import Policy
+from actors.population import Population
 from actors.retention import Retention
 from adapters.stores.memory import MemoryArchive, MemoryDisk, MemoryJournal
 from orchestrator.cells import Cells

@@ -5,7 +5,6 @@ from typing import Any
 import msgspec
 
 from actors import (
-    cell,
     commanding,
     conversation_views,
     deciding,
@@ -13,18 +12,21 @@ from actors import (
     evolving,
     keeping,
     knowing,
+    leaving,
     receiving,
     snapshots,
     stepping,
 )
 from actors.alarms import Alarms
-from actors.cell import Cell
 from actors.committing import Committer
+from actors.concluding import Concluding
 from actors.conversation import Conversation
 from actors.decision import Decision, keyed
 from actors.journal import Journal
+from actors.leaving import Leaving
 from actors.lines import Line
 from actors.live import STEP_BYTES_MAX, Given, Live, Promise
+from actors.mailboxes import Mailboxes
 from actors.outlet import Outlet, _kept
 from actors.policy import Policy
 from adapters.stores.memory import MemoryJournal
@@ -40,11 +42,11 @@ def _sent_at_once(plant: Plant, which: Any) -> None:
     """Replies of some kind do not wait for their commit."""
     reply = Outlet.reply
 
-    def hasty(self: Outlet, live: Live, given: Given, answer: Any, position: int) -> None:
+    def hasty(self: Outlet, live: Live, given: Given, answer: Any) -> None:
         if answer is not None and given.line is not None and which(given, answer):
-            given.line.send(_kept(answer, position))
+            given.line.send(_kept(answer, self.position))
         else:
-            reply(self, live, given, answer, position)
+            reply(self, live, given, answer)
 
     plant(Outlet, "reply", hasty)
 
@@ -70,16 +72,16 @@ def early_read(plant: Plant) -> None:
 @mutant
 def update_before_commit(plant: Plant) -> None:
     """Watchers are told what is decided and has not left for the journal."""
-    step = Cell._step
+    step = Mailboxes._step
 
-    def told(self: Cell, live: Live, given: Given, now_ms: int) -> bool:
+    def told(self: Mailboxes, live: Live, given: Given, now_ms: int) -> bool:
         before = len(live.open.entries) if live.open is not None else 0
         stepped = step(self, live, given, now_ms)
         if live.open is not None:
             self._outlet.watchers.update(live.customer, live.open.entries[before:])
         return stepped
 
-    plant(Cell, "_step", told)
+    plant(Mailboxes, "_step", told)
 
 
 @mutant
@@ -102,30 +104,30 @@ def append_not_sent_again(plant: Plant) -> None:
 @mutant
 def stale_writer_goes_on(plant: Plant) -> None:
     """A cell takes `Stale` for committed, and answers."""
-    conclude = Cell._conclude
+    conclude = Concluding.conclude
 
-    def deaf(self: Cell, live: Live, verdict: Any, now_ms: int) -> None:
+    def deaf(self: Concluding, live: Live, verdict: Any, now_ms: int) -> None:
         conclude(self, live, Committed(live.position) if isinstance(verdict, Stale) else verdict, now_ms)
 
-    plant(Cell, "_conclude", deaf)
+    plant(Concluding, "conclude", deaf)
 
 
 @mutant
 def snapshot_without_its_position(plant: Plant) -> None:
     """A snapshot says that it is of the beginning: a load applies its events a second time."""
 
-    def placeless(self: Cell, live: Live, journey_: Any) -> None:
+    def placeless(self: Leaving, live: Live, journey_: Any, now_ms: int) -> None:
         live.unsaved = 0
-        if self._archive_line is not None:
-            self._archive_line.send(SnapshotTaken(live.customer, 1, snapshots.freeze(journey_)))
+        if self._archive is not None:
+            self._archive.send(SnapshotTaken(live.customer, 1, snapshots.freeze(journey_)))
 
-    plant(Cell, "_snapshot", placeless)
+    plant(Leaving, "snapshot", placeless)
 
 
 @mutant
 def passivation_with_a_full_mailbox(plant: Plant) -> None:
     """A journey leaves memory in the middle of its work."""
-    plant(cell, "_may_leave", lambda live: live.journey is not None)
+    plant(leaving, "_may_leave", lambda live: live.journey is not None)
 
 
 @mutant

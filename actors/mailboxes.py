@@ -1,0 +1,184 @@
+"""Mailboxes: in what order a journey is stepped with what comes for it.
+
+    given → in memory? ──▶ stepped in this very turn ──▶ open step, which gathers for the next append
+              └─ no ─▶ waits, while it is loaded ──▶ what merges ask of it, then what waits, in its order
+
+There is no await between deciding and recording. What comes behind an open step that takes no more, or under another
+version of the policy than the open step's, waits for that step's commit, and all that follows waits behind it.
+"""
+
+from collections.abc import Callable, Sequence
+
+from actors import journey as journeys
+from actors import merging
+from actors.alarms import Alarms
+from actors.belonging import Reload
+from actors.deciding import TimerDue
+from actors.gathering import Gathering
+from actors.journey import Journey
+from actors.lines import Line
+from actors.live import Given, Live
+from actors.loading import Loaded
+from actors.loads import Loads
+from actors.outlet import Outlet
+from actors.policies import Policies
+from actors.population import Population, weight
+from actors.stepping import Later, step, take_in
+from actors.verdicts import Refusal, following, knowing
+from protocol.ids import customer_of
+from protocol.links import Elsewhere, Input, Moved, UnwatchConversation
+
+
+class Mailboxes:
+    """Of all journeys of a cell. `scope` names the fence under which a customer's units are written."""
+
+    def __init__(
+        self,
+        population: Population,
+        loads: Loads,
+        policies: Policies,
+        outlet: Outlet,
+        gathering: Gathering,
+        alarms: Alarms,
+        scope: Callable[[str], str],
+    ) -> None:
+        self._population = population
+        self._loads = loads
+        self._policies = policies
+        self._outlet = outlet
+        self._gathering = gathering
+        self._alarms = alarms
+        self._scope = scope
+        self._checked: set[str] = set()
+        """Customers that are loaded anew for the sake of a message, which is the next that they are stepped with."""
+
+    def give(self, customer: str, given: Given, now_ms: int) -> None:
+        """Steps the journey with `given` now, or as soon as it is loaded."""
+        live = self._population.get(customer) or self._begin(customer, given)
+        self._population.touch(live, now_ms)
+        if isinstance(given.message, Input) and given.message.proposed:
+            self._population.note_proposed(live)
+        if live.moved_to and given.line is not None and isinstance(moved := following(given, live), Moved):
+            given.line.send(moved)
+        elif live.mailbox or live.journey is None or live.crowded or not self._step(live, given, now_ms):
+            live.wait(given)
+
+    def _begin(self, customer: str, given: Given) -> Live:
+        """Makes the customer's place, and its journey where no store can know it; else has it loaded."""
+        live = self._population.begin(customer, self._scope(customer))
+        message = given.message
+        if isinstance(message, Input) and message.proposed and not self._population.was_here(message):
+            # Nobody has the identities, as far as the gateway saw: no store knows this customer. Where that is
+            # wrong the journal's unique identity key refuses the unit, and the journey is loaded after all.
+            live.journey = Journey(customer=customer)
+        else:
+            self._loads.begin(live)
+        return live
+
+    def _step(self, live: Live, given: Given, now_ms: int) -> bool:
+        """False where it must wait for the open step's commit, since it is decided under another version."""
+        had_open = live.open is not None
+        checked = bool(self._checked) and live.customer in self._checked
+        try:
+            reply = step(live, given, self._outlet.watchers, self._policies.newest, now_ms, checked=checked)
+        except Later:
+            assert live.open is not None
+            live.open.sealed = True
+            return False
+        except Reload:
+            self._reload(live)
+            return False
+        if checked:
+            self._checked.discard(live.customer)
+        if live.open is not None and not had_open:
+            self._gathering.add(live)
+        self._outlet.reply(live, given, reply)
+        if isinstance(given.message, TimerDue) and live.gate is None and live.journey is not None:
+            # It rang and nothing was due: what is next, is later.
+            due_ms = journeys.next_due_ms(live.journey)
+            if due_ms is not None and due_ms > now_ms:
+                self._alarms.set(live.customer, due_ms, now_ms)
+        return True
+
+    def _reload(self, live: Live) -> None:
+        """Has it loaded anew, as soon as memory and journal agree; the message that asked for it waits at the head."""
+        if live.open is not None:
+            live.open.sealed = True
+        if live.gate is None:
+            live.journey = None
+            self._checked.add(live.customer)
+            self._loads.begin(live)
+
+    # What waits
+
+    def enter(self, live: Live, loaded: Loaded, now_ms: int) -> None:
+        """The journey is loaded: what merges ask of it is the first thing it does, then comes what waits."""
+        journey, live.position = loaded.journey, loaded.position
+        journeys.forget_old_keys(journey, self._policies.newest, now_ms)
+        live.journey = journey
+        self._outlet.reached(live.position)
+        # What was listed before a step was refused still counts: its watchers have not heard of what came since.
+        live.unlisted = tuple(dict.fromkeys((*live.unlisted, *(live.listed or ()))))
+        self._outlet.relist(live, journey)
+        if (family := merging.family_of(journey)) is not None:
+            for member, turn in dict.fromkeys(family.left.values()):
+                # Whoever asks here for one that has left was told, or the one who should have told them is dead.
+                self._outlet.say_rehomed(member, member, turn)
+        for settling in loaded.settling:
+            take_in(live, settling, self._policies.newest, now_ms)
+        if live.open is not None:
+            self._gathering.add(live)
+        self._population.weigh(live, weight(journey))
+        self._outlet.loaded(journey)
+        self._alarms.set(live.customer, journeys.next_due_ms(journey), now_ms)
+        if live.mailbox:
+            self.work_off(live, now_ms)
+
+    def work_off(self, live: Live, now_ms: int) -> None:
+        """Steps the journey with what waits, until its open step is large enough."""
+        stepped, waiting = 0, live.mailbox or []
+        for given in waiting:
+            if live.crowded or not self._step(live, given, now_ms):
+                break
+            stepped += 1
+        live.mailbox = waiting[stepped:] or None
+
+    def unwatch(self, message: UnwatchConversation, line: Line) -> None:
+        """Takes its place behind a watch that still waits for its journey."""
+        live = self._population.get(message.customer or customer_of(message.conversation))
+        if live is not None and live.mailbox:
+            live.wait(Given(line, message))
+        else:
+            self._outlet.watchers.unwatch(message.conversation, line)
+
+    # What was decided and is void
+
+    def decide_again(self, live: Live, verdict: Refusal) -> None:
+        """The journal refused the step: forget the state, load it, and decide what was gated once more, in order."""
+        for given in self._take_back(live):
+            known = knowing(given, verdict, live.customer)
+            if isinstance(known, Moved) and isinstance(given.message, Input):
+                live.move(given.message.identities, (known.identity, known.customer))
+            elif isinstance(known, Given):
+                known = following(known, live)
+            if isinstance(known, Given):
+                live.wait(known)
+            elif given.line is not None:
+                given.line.send(known)
+        # Loaded even if nothing waits: what was committed before has timers and watchers.
+        self._loads.begin(live)
+
+    def send_elsewhere(self, live: Live) -> None:
+        """Another cell has the customer: whoever waits for an answer asks there."""
+        for given in self._take_back(live):
+            if given.line is not None and not isinstance(given.message, UnwatchConversation | TimerDue):
+                given.line.send(Elsewhere(given.message.ref))
+
+    def _take_back(self, live: Live) -> Sequence[Given]:
+        """All that is not answered, in order; the state that it was decided on is forgotten."""
+        gated = [each.given for step in (live.in_flight, live.open) if step is not None for each in step.gated]
+        waiting = [*gated, *(live.mailbox or ())]
+        live.in_flight = live.open = live.journey = None
+        self._gathering.drop(live)
+        live.mailbox = None
+        return waiting

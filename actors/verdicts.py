@@ -1,0 +1,87 @@
+"""Verdicts: what becomes of an input once the journal has said why it refuses the step that the input was decided in.
+
+Taken         an identity is another customer's: sent on, or decided again in the knowledge of it
+Released      an identity was another customer's: decided again with the once-keys that come with it
+Unmergeable   the merge would make a circle: the command is refused
+Skipped       nothing is known: decided again
+"""
+
+from typing import assert_never
+
+import msgspec
+
+from actors.deciding import links
+from actors.live import Given, Live
+from protocol.commands import GiveCustomer
+from protocol.errors import Code
+from protocol.journal import Released, Skipped, Taken, Unmergeable
+from protocol.links import Ask, Input, Moved, Refused
+
+Refusal = Taken | Released | Unmergeable | Skipped
+"""The verdicts after which a journey is decided again."""
+
+
+def knowing(given: Given, verdict: Refusal, customer: str) -> Given | Moved | Refused:
+    """What becomes of an input of `customer`: the input, knowing it, or the answer that follows from it."""
+    match verdict:
+        case Taken():
+            return _knowing_owner(given, verdict, customer)
+        case Released():
+            return _knowing_keys(given, verdict)
+        case Unmergeable():
+            message = given.message
+            if isinstance(message, Ask) and isinstance(message.command, GiveCustomer):
+                return Refused(message.ref, Code.NOT_ALLOWED_NOW, verdict.reason, "other")
+            return given
+        case Skipped():
+            return given
+        case _:
+            assert_never(verdict)
+
+
+def _knowing_owner(given: Given, taken: Taken, customer: str) -> Given | Moved | Refused:
+    """Of an input that has the identity, or of a command that links it."""
+    message = given.message
+    match message:
+        case Input() if taken.identity in message.identities:
+            if taken.customer == customer:
+                return Given(given.line, msgspec.structs.replace(message, proposed=False))
+            if message.proposed:
+                return Moved(message.ref, taken.identity, taken.customer)
+            known = msgspec.structs.replace(
+                message,
+                identities=[identity for identity in message.identities if identity != taken.identity],
+                conflicts=[*message.conflicts, (taken.identity, taken.customer)],
+            )
+            return Given(given.line, known)
+        case Ask() if links(message, taken.identity) and taken.customer != customer:
+            text = f"{taken.identity} belongs to customer {taken.customer}"
+            return Refused(message.ref, Code.IDENTITY_TAKEN, text, "identity")
+        case _:
+            return given
+
+
+def _knowing_keys(given: Given, released: Released) -> Given:
+    """Of an input or command that wants the identity: what came with it to its former customer is known to the next."""
+    message = given.message
+    match message:
+        case Input() if released.identity in message.identities:
+            pass
+        case Ask() if links(message, released.identity):
+            pass
+        case _:
+            return given
+    others = [known for known in message.released if known.identity != released.identity]
+    return Given(given.line, msgspec.structs.replace(message, released=[*others, released]))
+
+
+def following(given: Given, live: Live) -> Given | Moved:
+    """What becomes of an input beside others of its customer that were answered `Moved`: the same, where it is under
+    the same proposal and has an identity of theirs. Decided here it would overtake them, and keep that identity."""
+    message = given.message
+    if not (live.moved_to and isinstance(message, Input) and message.proposed):
+        return given
+    if not live.moved or live.moved.isdisjoint(message.identities):
+        return given
+    live.move(message.identities, live.moved_to)
+    return Moved(message.ref, *live.moved_to)
