@@ -43,6 +43,9 @@ class Member(Struct, kw_only=True):
     parted: tuple[str, ...] = ()
     noted: tuple[str, ...] = ()
     """What it brought of these (see `actors.identifying.Disputes`), and this customer did not have."""
+    marks: dict[str, bytes] = field(default_factory=dict)
+    """By customer, of all who were one as it was taken in: the newest once-key of each. Who is not in it, from before
+    there were marks, tells of all its keys."""
 
 
 class Family(Struct, kw_only=True):

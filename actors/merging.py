@@ -16,7 +16,6 @@ from msgspec.structs import replace
 from actors import identifying, recent
 from actors.carrying import KEPT_MAX
 from actors.members import LEFT_MAX, MIXED_MAX, Family, Given, Member, home_of
-from actors.once import OnceKeys
 from protocol.commands import GiveCustomer
 from protocol.errors import Code, Refusal
 from protocol.events import CustomerGiven, CustomerMerged, CustomerReleased, CustomerReturned
@@ -155,6 +154,8 @@ def join(state: "Journey", other: "Journey", event: CustomerMerged) -> None:
     parted = tuple(each for each in theirs.parted if each not in known.parted and not state.has(each))
     noted = tuple(each for each in theirs.noted if each not in known.noted)
     family, brought = known.family or Family(), theirs.family or Family()
+    onces = {id: each.once for id, each in {**family.members, **brought.members}.items()}
+    onces |= {state.customer: state.once, other.customer: other.once}
     of_members = {identity for member in brought.members.values() for identity in member.identities}
     family.members[other.customer] = Member(
         via=state.customer,
@@ -167,6 +168,7 @@ def join(state: "Journey", other: "Journey", event: CustomerMerged) -> None:
         once=other.once,
         parted=parted,
         noted=noted,
+        marks={id: once.newest for id, once in onces.items()},
     )
     family.members |= brought.members
     family.mixed = (*brought.mixed, *family.mixed)[-MIXED_MAX:]
@@ -202,21 +204,15 @@ def evolve_released(state: "Journey", event: CustomerReleased) -> None:
     family.left = dict(list(left.items())[-LEFT_MAX:])
     family.mixed = tuple(id for id in family.mixed if home_of(id, own) not in gone)
     brought = {each for member in members.values() for each in (*member.parted, *member.noted)}
+    marks = members[event.other].marks
     # Another's word may have been heard here in one of their conversations: repeats of it come to this customer.
-    keys = {id: since(member.once, members[event.other].at_ms) for id, member in members.items()}
+    keys = {id: member.once.since(marks.get(id, b"")) for id, member in members.items()}
     state.disputes = replace(
         known,
         parted=tuple(each for each in known.parted if each not in brought),
         noted=tuple(each for each in known.noted if each not in brought),
         inherited=identifying.also_of(known.inherited, keys),
     )
-
-
-def since(once: OnceKeys, at_ms: int) -> bytes:
-    """The once-keys that came at that time or later."""
-    newer = OnceKeys(once.packed)
-    newer.forget_before(at_ms // 1000)
-    return newer.packed
 
 
 def _joined_aside(one: "Aside | None", other: "Aside | None") -> "Aside | None":

@@ -96,6 +96,19 @@ class OnceKeys:
         if len(self) > KEYS_MAX:
             self._forget(1)
 
+    @property
+    def newest(self) -> bytes:
+        """A mark for `since`: the newest record; empty where there is none."""
+        return self.packed[-_SIZE:]
+
+    def since(self, mark: bytes) -> bytes:
+        """What came after `mark` was the newest, packed; all of it where that is forgotten or there was none. By
+        place and not by time: clocks are set back."""
+        at = self.packed.rfind(mark) if mark else -1
+        while at > 0 and at % _SIZE:
+            at = self.packed.rfind(mark, 0, at + _SIZE - 1)
+        return self.packed[at + _SIZE :] if at >= 0 else self.packed
+
     def forget_before(self, at_s: int) -> None:
         """Forgets the oldest up to the first that came at `at_s` or later."""
         count = 0

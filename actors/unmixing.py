@@ -14,7 +14,7 @@ from actors import correcting, delivery, identifying
 from actors.conversation import Conversation
 from actors.correcting import ORIGINS_MAX, Events
 from actors.members import Family, home_of
-from actors.merging import REASON_MAX, since
+from actors.merging import REASON_MAX
 from actors.policy import Policy
 from protocol.commands import UnmergeCustomers
 from protocol.entities import Interaction, Status
@@ -54,7 +54,7 @@ def release(
     keys = {state.customer: state.once, **{id: each.once for id, each in family.members.items()}}
     # Also what it has heard of from others: some of that came for the identities that leave.
     heard = [each for each in identifying.disputes(state).inherited if each[0] not in apart.leaving]
-    meanwhile = {id: since(once, member.at_ms) for id, once in keys.items() if id not in apart.leaving}
+    meanwhile = {id: once.since(member.marks.get(id, b"")) for id, once in keys.items() if id not in apart.leaving}
     released = CustomerReleased(
         at_ms=now_ms,
         actor=actor,

@@ -90,6 +90,23 @@ async def test_an_unmerged_customer_has_its_own_again() -> None:
         assert customer_of((await say(made, "b3", "chat:b")).stream) == b
 
 
+async def test_what_came_while_they_were_one_is_known_though_the_clock_was_set_back() -> None:
+    """A release tells who leaves of the keys that came after the merge, whatever the time was then; also of those that
+    had their effect in the other one's conversation."""
+    async with world() as made:
+        a = customer_of((await say(made, "a1", "chat:a", "user:a")).stream)
+        made.now_ms += 60_000
+        b = customer_of((await say(made, "b1", "chat:b")).stream)
+        made.now_ms += 60_000
+        await merge(made, b, a)
+        made.now_ms -= 20 * 60_000
+        meanwhile = await made.intake.submit(made.event(id="a2", account="sms", identities=("user:a",)))
+        assert customer_of(meanwhile.stream) == b
+        await unmerge(made, b, a)
+        again = await made.intake.submit(made.event(id="a2", account="sms", identities=("user:a",)))
+        assert (again.status, again.stream, again.seq) == ("repeat", meanwhile.stream, meanwhile.seq)
+
+
 async def inherited(made: World) -> tuple[str, str, Answered]:
     """A customer, who has its identity from it now, and what was said before that."""
     first = await say(made, "a1", "chat:a")

@@ -65,3 +65,22 @@ def test_it_is_bounded() -> None:
     assert once.get(9) is None
     assert once.get(10) == seen(10)
     assert len(once.packed) == 24 * KEYS_MAX
+
+
+def test_what_came_after_a_mark_is_told_by_its_place() -> None:
+    """Whatever the clock said, and however much before the mark was forgotten; all, where the mark itself was."""
+    once = OnceKeys()
+    assert once.since(once.newest) == b""
+    for key in (1, 2):
+        once.add(key, seen(1000 + key))
+    mark, before = once.newest, len(once.packed)
+    once.add(3, seen(7))
+    assert once.since(mark) == once.packed[before:]
+    assert once.since(b"") == once.packed
+    assert once.since(once.newest) == b""
+    once.forget_before(1002)
+    assert OnceKeys(once.since(mark)).get(3) == seen(7)
+    assert OnceKeys(once.since(mark)).get(2) is None
+    once.forget_before(1003)
+    once.add(4, seen(8))
+    assert once.since(mark) == once.packed

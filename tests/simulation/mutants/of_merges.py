@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from actors import belonging, loading, merging, unmixing
+from actors import belonging, loading, merging
 from actors.journey import Journey
 from actors.live import Message
 from actors.members import home_of
@@ -54,9 +54,7 @@ def given_away_and_goes_on(plant: Plant) -> None:
 @mutant
 def keys_forgotten_at_an_unmerge(plant: Plant) -> None:
     """Neither side knows what came to the other meanwhile."""
-    plant(merging, "since", lambda once, at_ms: b"")
-
-    plant(unmixing, "since", lambda once, at_ms: b"")
+    plant(OnceKeys, "since", lambda self, mark: b"")
 
 
 @mutant
