@@ -1,5 +1,6 @@
 """Evolving: how each fact changes a conversation. It never refuses: what was journaled happened."""
 
+from collections.abc import Iterable
 from copy import copy
 from sys import intern
 
@@ -196,7 +197,13 @@ def _tag(state: Conversation, event: InteractionTagged) -> None:
     )
     if interaction := interaction_of(state, event.interaction):
         interaction.tags = merged(interaction.tags, found)
-    state.tags = merged(state.tags, found)
+    # A classifier's answer about a contact may come when the next one has said what they want by now.
+    state.tags = merged(state.tags, found, later=_is_latest(interaction, state.interactions))
+
+
+def _is_latest(interaction: Interaction | None, others: Iterable[Interaction]) -> bool:
+    """Whether none of the others was spoken in after it; one that is no longer in memory is not the latest."""
+    return interaction is not None and all(each.last_at_ms <= interaction.last_at_ms for each in others)
 
 
 def _move(state: Conversation, event: InteractionMoved) -> None:
@@ -208,9 +215,11 @@ def _move(state: Conversation, event: InteractionMoved) -> None:
         state.references = tuple(r for r in state.references if r not in event.references)
     # What it was about may have left with the interaction.
     state.tags = None
+    before: list[Interaction] = []
     for interaction in state.interactions:
         if interaction.tags is not None:
-            state.tags = merged(state.tags, interaction.tags)
+            state.tags = merged(state.tags, interaction.tags, later=_is_latest(interaction, before))
+        before.append(interaction)
 
 
 def _receive(state: Conversation, event: InteractionReceived) -> None:
@@ -222,7 +231,8 @@ def _receive(state: Conversation, event: InteractionReceived) -> None:
     _bound(state)
     _set_rest(state)
     if event.interaction.tags is not None:
-        state.tags = merged(state.tags, event.interaction.tags)
+        later = _is_latest(event.interaction, state.interactions)
+        state.tags = merged(state.tags, event.interaction.tags, later=later)
     for reference in event.references:
         _refer(state, reference)
 

@@ -3,7 +3,8 @@
 Evidence has a strength: what an agent says, then what the channel says (a menu, a page, the account), a rule, the
 subject, a classifier outside, words in the text, and what the customer looked at shortly before. Of equally strong
 labels the one with the most different words found counts, then the taxonomy's order. A tag that is known gives way to
-stronger evidence alone: one issue does not change its topic with every word.
+stronger evidence alone: one issue does not change its topic with every word. What the customer wants of it does change:
+an intent gives way to a later one that is as strong, too.
 """
 
 from actors.labels import KEYS_MAX, NO_TAGS, STRENGTH, Labels, said_by
@@ -46,25 +47,26 @@ def _before(tag: Tag | None) -> Tag | None:
     return Tag(value=tag.value, tagger="before", matched=tag.matched) if tag else None
 
 
-def news(known: Tags | None, found: Tags) -> Tags:
-    """The part of `found` that is not known yet, or known by weaker evidence."""
+def news(known: Tags | None, found: Tags, *, later: bool = True) -> Tags:
+    """The part of `found` that is not known yet, or known by weaker evidence; of an intent also by as strong evidence,
+    where `found` is said `later` than what is known."""
     if found is NO_TAGS or known is None:
         return found
     keys = tuple(key for key in found.keys if key not in known.keys)[: max(0, KEYS_MAX - len(known.keys))]
     return Tags(
         topic=_newer(known.topic, found.topic),
-        intent=_newer(known.intent, found.intent),
+        intent=_newer(known.intent, found.intent, equals=later),
         product_line=_newer(known.product_line, found.product_line),
         segment=_newer(known.segment, found.segment),
         keys=keys,
     )
 
 
-def merged(known: Tags | None, found: Tags) -> Tags:
-    """What is known with `found`."""
+def merged(known: Tags | None, found: Tags, *, later: bool = True) -> Tags:
+    """What is known with `found`, which is said `later` or not."""
     if known is None:
         return found
-    new = news(known, found)
+    new = news(known, found, later=later)
     return Tags(
         topic=new.topic or known.topic,
         intent=new.intent or known.intent,
@@ -74,12 +76,13 @@ def merged(known: Tags | None, found: Tags) -> Tags:
     )
 
 
-def _newer(known: Tag | None, found: Tag | None) -> Tag | None:
+def _newer(known: Tag | None, found: Tag | None, *, equals: bool = False) -> Tag | None:
+    """`found`, where it is to replace what is known: stronger, a person's correction, or with `equals` as strong."""
     if found is None or known is None:
         return found
-    stronger = STRENGTH.get(found.tagger, 0) > STRENGTH.get(known.tagger, 0)
-    corrected = found.tagger == "agent" and found.value != known.value
-    return found if stronger or corrected else None
+    more = STRENGTH.get(found.tagger, 0) - STRENGTH.get(known.tagger, 0)
+    changes = found.value != known.value and (found.tagger == "agent" or (equals and more == 0))
+    return found if more > 0 or changes else None
 
 
 COMPILED_MAX = 8

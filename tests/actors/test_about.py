@@ -19,6 +19,10 @@ TAXONOMY = Taxonomy(
         "bill": Label(taggers=(Tagger(words=("bill",)), Tagger(property="menu", values=("1",)))),
         "claim": Label(taggers=(Tagger(words=("claim",)), Tagger(property="menu", values=("2",)))),
     },
+    intents={
+        "pay": Label(taggers=(Tagger(words=("pay",)), Tagger(property="menu", values=("3",)))),
+        "complaint": Label(taggers=(Tagger(words=("complain",)),)),
+    },
     keys={"claim": ("CLM-######",)},
 )
 TAGGED = Policy(
@@ -66,6 +70,38 @@ def test_a_choice_in_a_menu_changes_what_words_said() -> None:
     assert conversation.tags is not None
     assert conversation.tags.topic == Tag(value="bill", tagger="channel", matched="menu: 1")
     assert conversation.interactions[0].tags == conversation.tags
+
+
+def test_the_latest_intent_counts_unless_what_says_it_is_weaker() -> None:
+    """Of equally strong words the last; the earlier one stays in the journal. Words do not undo a choice in a menu."""
+    player = Player(TAGGED)
+    told = the([*player.message("I want to pay the bill"), *player.message("and I complain of it")], InteractionTagged)
+    intents = [event.intent for event in told if isinstance(event, InteractionTagged)]
+    assert [intent and intent.value for intent in intents] == ["pay", "complaint"]
+    assert names(player.message("I complain again")) == ["MessageReceived"]
+    conversation = player.state.conversations[CONVERSATION]
+    assert conversation.tags is not None
+    assert conversation.interactions[0].tags == conversation.tags
+    assert conversation.tags.intent == Tag(value="complaint", tagger="words", matched="complain")
+    player.give(player.input(ActivityArrived(name="ivr", properties={"menu": "3"})))
+    assert the(player.message("I complain"), InteractionTagged) == []
+    assert player.state.conversations[CONVERSATION].interactions[0].tags == conversation.tags
+    assert conversation.tags.intent == Tag(value="pay", tagger="channel", matched="menu: 3")
+
+
+def test_a_late_answer_about_an_earlier_contact_does_not_change_the_intent() -> None:
+    """It is that contact's; the conversation's is what the customer wanted since."""
+    player = Player(TAGGED)
+    player.message("my bill", identities=("mailto:ann@example.org", *PHONE))
+    player.now_ms += 10
+    player.message("hello", channel="sms", identities=PHONE)
+    for interaction, intent in ((2, "complaint"), (1, "pay")):
+        player.command(TagInteraction(interaction=interaction, intent=intent, classified=True), agent="model")
+    conversation = player.state.conversations[CONVERSATION]
+    intents = [each.tags and each.tags.intent for each in conversation.interactions]
+    assert [intent and intent.value for intent in intents] == ["pay", "complaint"]
+    assert conversation.tags is not None
+    assert conversation.tags.intent == Tag(value="complaint", tagger="classifier", matched="model")
 
 
 def test_nothing_is_tagged_without_a_taxonomy() -> None:

@@ -193,6 +193,18 @@ def test_a_tag_gives_way_to_stronger_evidence_alone() -> None:
     assert merged(words, Tags(topic=Tag(value="claim", tagger="words"))) == words
 
 
+def test_an_intent_gives_way_to_a_later_one_that_is_as_strong() -> None:
+    """Not to a weaker one, nor to an earlier one that is heard of later; the same once more is no news."""
+    pay, complain = Tag(value="pay", tagger="words"), Tag(value="complaint", tagger="words")
+    menu = Tags(intent=Tag(value="broken", tagger="channel"))
+    assert news(Tags(intent=pay), Tags(intent=complain)) == Tags(intent=complain)
+    assert merged(Tags(intent=pay), Tags(intent=complain)).intent == complain
+    assert merged(Tags(intent=pay), Tags(intent=complain), later=False).intent == pay
+    assert news(Tags(intent=pay), Tags(intent=msgspec.structs.replace(pay, matched="pays"))) == Tags()
+    assert merged(menu, Tags(intent=complain)) == menu
+    assert merged(Tags(intent=complain), menu) == menu
+
+
 def test_keys_gather_up_to_their_bound() -> None:
     """Those that are known are no news."""
     known = Tags(keys=tuple(f"order:A{n}" for n in range(KEYS_MAX - 1)))
