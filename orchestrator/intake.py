@@ -231,17 +231,18 @@ class Intake:
             raise Refusal(Code.NO_IDENTITY, "the event carries no identity", ref=event.id, field="identities")
         if not rule.trusted and not (replay and replay.said_by):
             del identities[1:]
-        if alike := self.alike():
-            identities += self._also(identities, alike)
+        identities += self.alike_to(identities)
         return event if identities == event.identities else msgspec.structs.replace(event, identities=identities)
 
     def spelled(self, identity: str) -> str:
         """An identity in its one spelling. Raises `Refusal`."""
         return normalise(identity, region=self._region, own=self.kinds())
 
-    def _also(self, identities: Sequence[str], alike: Mapping[str, str]) -> list[str]:
-        """Addresses that are the same as these under another kind."""
-        found = []
+    def alike_to(self, identities: Sequence[str]) -> list[str]:
+        """Addresses that are the same as these under another kind, by the policy in force; none that is of these."""
+        found: list[str] = []
+        if not (alike := self.alike()):
+            return found
         for identity in identities:
             if (kind := alike.get(kind_of(identity))) is None:
                 continue

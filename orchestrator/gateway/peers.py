@@ -121,6 +121,10 @@ class Intake(Protocol):
         """An identity in its one spelling. Raises `Refusal`."""
         ...
 
+    def alike_to(self, identities: Sequence[str]) -> list[str]:
+        """Addresses that are the same as these under another kind, by the policy in force."""
+        ...
+
     def check_writing(self, id: str) -> None:
         """For who cannot wait. Raises `Refusal` where nothing can be written down now."""
         ...

@@ -47,14 +47,17 @@ async def get_context(
     ] = "",
 ) -> CustomerView:
     """What is known of a customer now, committed: open conversations with their context, intent, the last steps in
-    words, and `suggested_greeting`, a sentence a machine may say first. 404 for an identity nobody has."""
+    words, and `suggested_greeting`, a sentence a machine may say first. Where nobody has the identity, that of who has
+    the same address under the kind that the policy calls `alike`. 404 where nobody has it either."""
     here = services_of(request)
     if not identity:
         raise Refusal(Code.INVALID, "identity is missing: ?identity=kind:value", field="identity")
     if len(channel) > CHANNEL_MAX or not channel.isprintable():
         raise Refusal(Code.INVALID, f"channel is a word of at most {CHANNEL_MAX} characters", field="channel")
     spelled = here.intake.spelled(_with_plus(identity))
-    customer = (await here.identities.customers_of([spelled])).get(spelled)
+    asked = [spelled, *here.intake.alike_to([spelled])]
+    known = await here.identities.customers_of(asked)
+    customer = next((known[each] for each in asked if each in known), None)
     if customer is None:
         raise Refusal(Code.NOT_FOUND, "no customer has this identity", field="identity")
     reply = await here.cells.call(customer, lambda ref: ReadCustomer(ref, customer, channel), timeout_s=READ_WITHIN_S)

@@ -313,6 +313,9 @@ def test_an_address_that_is_the_same_under_another_kind_is_named_too() -> None:
     ):
         assert door.intake.check(event("1", *given)).identities == named
     assert door.intake.check(event("1", phone, TEL, account="chat")).identities == [phone, TEL]
+    assert (door.intake.alike_to([phone]), door.intake.alike_to([TEL])) == ([TEL], [])
+    door.intake.alike = dict
+    assert door.intake.alike_to([phone]) == []
 
 
 async def test_too_much_waiting_is_refused_as_retryable() -> None:

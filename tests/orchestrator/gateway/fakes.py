@@ -188,6 +188,7 @@ class FakeIntake:
         self.waiting: list[Callable[[], None]] = []
         self.took = asyncio.Event()
         self.writing = True
+        self.alike: dict[str, list[str]] = {}
 
     def check(self, event: InboundEvent, *, past: bool = False) -> InboundEvent:
         if refusal := self.refuse.get(event.id):
@@ -211,6 +212,9 @@ class FakeIntake:
 
     def spelled(self, identity: str) -> str:
         return normalise(identity)
+
+    def alike_to(self, identities: Sequence[str]) -> list[str]:
+        return [other for identity in identities for other in self.alike.get(identity, [])]
 
     def check_writing(self, id: str) -> None:
         if not self.writing:

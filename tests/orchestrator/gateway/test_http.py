@@ -246,6 +246,20 @@ async def test_context_is_found_by_any_spelling_of_an_identity(running: Running)
     assert "missing" in none.json()["message"]
 
 
+async def test_context_is_found_by_the_same_address_under_another_kind(running: Running) -> None:
+    """Before they first wrote from it; who has the identity itself comes first."""
+    running.intake.alike["whatsapp:+447700900123"] = ["tel:+447700900123"]
+    running.identities.customers["tel:+447700900123"] = "cu1"
+    running.cells.customers |= {"cu1": CustomerView(customer="cu1"), "cu2": CustomerView(customer="cu2")}
+    async with running.http("reader") as http:
+        for customer in ("cu1", "cu2"):
+            response = await http.get("/v1/context", params={"identity": "whatsapp:+447700900123"})
+            assert response.json() == {"customer": customer}
+            running.identities.customers["whatsapp:+447700900123"] = "cu2"
+        other = await http.get("/v1/context", params={"identity": "whatsapp:+447700900124"})
+    assert other.status_code == 404
+
+
 async def test_context_is_asked_for_a_channel(running: Running) -> None:
     """The cell leaves out what that channel may not carry; a word that is none is refused."""
     running.identities.customers["tel:+447700900123"] = "cu1"
