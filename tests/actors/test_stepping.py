@@ -1,0 +1,72 @@
+"""Stepping: what a step hands to those who list conversations."""
+
+from collections.abc import Iterable
+
+import pytest
+
+from actors import stepping
+from actors.deciding import TimerDue
+from actors.journey import CLOSED_MAX
+from actors.live import Given, Live
+from actors.policy import Policy
+from actors.rules.correlation import CorrelationRules, Window
+from actors.watching import Watchers
+from protocol.commands import Resolve
+from protocol.entities import Status
+from tests.actors.player import CUSTOMER, Player
+
+CLOSE_AFTER_MS = 50_000
+APART_MS = 1_000
+EACH_ANEW = Policy(
+    correlation=CorrelationRules(windows=(Window(within_ms=APART_MS - 1),), unlisted="new"),
+    close_after_resolved_ms=CLOSE_AFTER_MS,
+)
+CONVERSATIONS = [f"{CUSTOMER}-{number}" for number in range(1, CLOSED_MAX + 4)]
+"""More than the closed ones that stay in memory, by three."""
+
+
+def resolved(player: Player, apart_ms: int) -> Live:
+    """A customer in a cell whose conversations are all said to be done, in their order, `apart_ms` apart."""
+    for conversation in CONVERSATIONS:
+        player.message("hello")
+        player.now_ms += APART_MS
+        assert player.state.conversation(conversation) is not None
+    for conversation in CONVERSATIONS:
+        player.command(Resolve(), conversation=conversation)
+        player.now_ms += apart_ms
+    live = Live(CUSTOMER, "shard:0")
+    live.journey = player.state
+    return live
+
+
+def turn(live: Live, player: Player) -> None:
+    """Time itself steps the journey; nothing is committed yet."""
+    stepping.step(live, Given(None, TimerDue(CUSTOMER)), Watchers(), player.policy, player.now_ms)
+
+
+def told_of(live: Live) -> list[str]:
+    """Whose leaving list watchers hear of after the commit, since they stood in lists before: each as it is by then."""
+    assert live.journey is not None
+    assert live.open is not None
+    assert live.listed is not None
+    to_tell = [*live.open.gone, *live.journey.kept]
+    return [each.id for each in to_tell if each.id in live.listed and each.status is Status.CLOSED]
+
+
+def in_order(ids: Iterable[str]) -> list[str]:
+    """Each as often as it is there."""
+    return sorted(ids, key=CONVERSATIONS.index)
+
+
+@pytest.mark.parametrize("apart_ms", [0, 1])
+def test_watchers_hear_of_all_that_close_before_a_commit(apart_ms: int) -> None:
+    """Together in one turn of time, or one in each: those that made room in memory are told of, too, and once."""
+    player = Player(EACH_ANEW)
+    live = resolved(player, apart_ms)
+    player.now_ms += CLOSE_AFTER_MS - len(CONVERSATIONS) * apart_ms
+    for _ in CONVERSATIONS:
+        turn(live, player)
+        player.now_ms += apart_ms
+    assert live.journey is not None
+    assert [each.id for each in live.journey.kept] == CONVERSATIONS[-CLOSED_MAX:]
+    assert in_order(told_of(live)) == CONVERSATIONS
