@@ -110,6 +110,8 @@ class Leaving:
             if journeys.attempting(journey):
                 # Its outcome is near; should it never come, loading the journey asks for it.
                 due_ms = min(due_ms or now_ms + OUTCOME_WITHIN_MS, now_ms + OUTCOME_WITHIN_MS)
+            if self._outlet.awaits_taken(journey):
+                due_ms = now_ms  # It had not been looked at yet since somebody took the account.
             for conversation in journey.kept:
                 self._outlet.watchers.unwatch_all(conversation.id)
         self._alarms.set(customer, None, now_ms)

@@ -83,7 +83,8 @@ class Step(Struct, eq=False, gc=False):
     policy: int = 0
     """The version of the policy that all of it was decided under."""
     sealed: bool = False
-    """It takes no more, though there is room: what comes is decided under another version of the policy."""
+    """It takes no more, though there is room: what comes is decided under another version of the policy, or by what the
+    journal makes of a release in it."""
 
 
 class Live(Struct, eq=False, gc=False):

@@ -110,6 +110,11 @@ class Outlet:
         """Customers that have something to send which somebody takes by now; each is told once."""
         return self.untaken.to_look_at(self.dispatch.of_account)
 
+    def awaits_taken(self, journey: Journey) -> bool:
+        """Whether it has something to send that waited for somebody to take it, which somebody does by now."""
+        taken = self.untaken.taken
+        return bool(taken) and any(not taken.isdisjoint(deliveries.untaken(each)) for each in journey.kept)
+
     def forget(self, customer: str) -> None:
         """The customer is another's from now on, and so is what it has to send."""
         self.dispatch.forget(customer)

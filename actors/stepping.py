@@ -34,7 +34,7 @@ from protocol.events import (
     DeliveryUncertain,
 )
 from protocol.ids import customer_of
-from protocol.journal import ADOPT, RETURN, Entry, FamilyStep
+from protocol.journal import ADOPT, RELEASE, RETURN, Entry, FamilyStep
 from protocol.links import (
     AnyFromCell,
     Ask,
@@ -167,6 +167,8 @@ def _record(
         _assign(into, decision)
     if decision.family:
         into.family += decision.family
+        # Who has the identities of those that leave is from here on for the journal to say, and not before this commit.
+        into.sealed = into.sealed or any(each.step == RELEASE for each in decision.family)
         into.left += [id for _, event in decision.events if isinstance(event, CustomerReleased) for id in event.members]
     if closing:
         left = {each.id: each for each in closing if journey.conversation(each.id) is None}

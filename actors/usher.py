@@ -40,6 +40,8 @@ class Usher:
         self._alarms = Alarms()
         self._untaken = Untaken()
         """Customers that wait for someone to take what they have to send, as the archive has them."""
+        self._untaken_to: int | None = None
+        """How far the archive must be when they are read; None when that was done since takers last changed."""
         self._refresh_at_ms = 0
         self._needed = 0
         """The archive's position at which all timers show that former lives and former customers left behind."""
@@ -136,7 +138,7 @@ class Usher:
                 self._carry_out(self._seating.left(_index(line), message.customer, now_ms))
             case TakersAre():
                 self._untaken.takers_are(line.peer, message.accounts)
-                self._refresh_at_ms = 0
+                self._untaken_to, self._refresh_at_ms = self._needed, 0
             case Touched():
                 self._seating.touched(_index(line), now_ms)
             case _:
@@ -193,7 +195,10 @@ class Usher:
         self._refresh_at_ms = now_ms + (REFRESH_MS if len(due) < DUE_MAX else REFRESH_MS // 30)
         for each in due:
             self._alarms.set(each.customer, each.due_ms, now_ms)
-        if self._untaken.taken:
+        if self._untaken_to is not None and self._untaken.taken:
+            # Not at each refresh: who was looked at stands in the archive until that has caught up.
+            if position >= self._untaken_to:
+                self._untaken_to = None
             for customer, account in await self._archive.untaken(list(range(SHARDS)), READ_MAX):
                 self._untaken.waits(customer, [account])
 

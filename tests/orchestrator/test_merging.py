@@ -9,7 +9,8 @@ import pytest
 from actors.loading import reached
 from orchestrator.parts.front import Front
 from orchestrator.settings import Placement
-from protocol.commands import MergeCustomers, UnmergeCustomers
+from protocol.commands import LinkIdentity, MergeCustomers, UnmergeCustomers
+from protocol.errors import Code, Refusal
 from protocol.events import AnyEvent, MessageReceived
 from protocol.ids import customer_of
 from protocol.links import Answered, CustomerRead, ReadCustomer
@@ -102,6 +103,26 @@ async def test_a_merge_goes_on_after_any_parts_death(tmp_path: Path, placement: 
         unmerge = UnmergeCustomers(other=other)
         await front.intake.command(actor="agent:ann", id="u", command=unmerge, customer=keeps)
         await running.restart(name)
+        assert (await identities(front, keeps), await identities(front, other)) == ([BOB], [ANN])
+
+
+async def test_whose_identity_it_is_after_an_unmerge_is_not_decided_before_its_commit(tmp_path: Path) -> None:
+    """Linked in the very turn in which its customer is given back, an identity is that customer's: so it is said, once
+    the journal has the unmerge."""
+    async with asyncio.timeout(30), server(tmp_path, "memory", "pooled") as (_, front):
+        ann = await front.intake.submit(arrival("hi", identity=ANN))
+        bob = await front.intake.submit(arrival("hi", identity=BOB))
+        keeps, other = customer_of(bob.stream), customer_of(ann.stream)
+        await front.intake.command(actor="agent:ann", id="m", command=MergeCustomers(other=other), customer=keeps)
+        unmerge, link = UnmergeCustomers(other=other), LinkIdentity(identity=ANN)
+        unmerged, linked = await asyncio.gather(
+            front.intake.command(actor="agent:ann", id="u", command=unmerge, customer=keeps),
+            front.intake.command(actor="agent:ann", id="l", command=link, customer=keeps),
+            return_exceptions=True,
+        )
+        assert isinstance(unmerged, Answered)
+        assert isinstance(linked, Refusal)
+        assert linked.code is Code.IDENTITY_TAKEN
         assert (await identities(front, keeps), await identities(front, other)) == ([BOB], [ANN])
 
 
