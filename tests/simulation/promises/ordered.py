@@ -129,5 +129,5 @@ def _plain(journey: Journey, retained: bool) -> Journey:
     if not retained:
         return journey
     live = tuple(conversation for conversation in journey.kept if conversation.live)
-    aside = msgspec.structs.replace(journey.aside or Aside(), remembered=())
+    aside = msgspec.structs.replace(journey.aside or Aside(), remembered=(), left=())
     return msgspec.structs.replace(journey, kept=live, aside=aside)
