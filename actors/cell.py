@@ -33,10 +33,7 @@ from actors.policies import Policies
 from actors.policy import Policy
 from actors.population import Population
 from actors.untaken import READ_MAX
-from protocol.journal import (
-    Unsettled,
-    Verdict,
-)
+from protocol.journal import Unsettled, Verdict
 from protocol.links import (
     AnyLink,
     Ask,
