@@ -98,3 +98,18 @@ async def test_it_goes_out_though_the_customer_left_memory() -> None:
         made.cells.tell_all(TakersAre(["chat"]))
         await made.until(lambda: cell.tick(made.now_ms) or len(made.delivers) == 2)
         assert made.delivers[1].attempt == 2
+
+
+async def test_who_leaves_before_it_was_looked_at_is_due_at_once() -> None:
+    """Where customers leave their cell, what somebody takes by now must not wait until its wait is over."""
+    async with world(cells=1) as made:
+        answer = await made.intake.submit(made.event(account="chat", identities=("web:1",)))
+        await reply(made, answer.stream, "one")
+        waiting = await nobody_takes(made, 0)
+        cell = made.cell_actors[0]
+        assert cell is not None
+        due: list[int | None] = []
+        cell.on_left = lambda customer, due_ms: due.append(due_ms)
+        cell._outlet.untaken.takers_are("gateway:0", ["chat"])
+        cell.leave(waiting.customer)
+        assert due == [made.now_ms]
