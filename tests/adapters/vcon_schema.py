@@ -47,7 +47,7 @@ class Content(Object, kw_only=True):
     body: Any = UNSET
     encoding: Encoding | UnsetType = UNSET
     url: str | UnsetType = UNSET
-    content_hash: ContentHash | list[ContentHash] | UnsetType = UNSET
+    content_hash: str | list[ContentHash] | UnsetType = UNSET
 
     def __post_init__(self) -> None:
         """Raises `ValueError` where one of a pair is missing."""
@@ -57,6 +57,9 @@ class Content(Object, kw_only=True):
             raise ValueError("only a JSON body is no text")
         if (self.url is UNSET) != (self.content_hash is UNSET):
             raise ValueError("a url needs its content_hash")
+        # Not `ContentHash | list[ContentHash]`: `tests/test_types.py` says why.
+        if isinstance(self.content_hash, str):
+            msgspec.convert(self.content_hash, ContentHash)
 
 
 class Dialog(Content, kw_only=True):
