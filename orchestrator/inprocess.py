@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from actors.seating import Wanted
 from orchestrator.cluster.part import Part
 from orchestrator.cluster.table import USHER, Process, cell_process, processes
 from orchestrator.parts.building import part_of, peer_name, system_now_ms
@@ -44,6 +45,7 @@ class InProcess:
         self._table = [process for process in processes(settings) if not only or process.name in only]
         self._running: dict[str, asyncio.Task[None]] = {}
         self._following: asyncio.Task[None] | None = None
+        self._seating: asyncio.Task[None] | None = None
         self.parts: dict[str, Part] = {}
         self.facts: dict[str, dict[str, str | int]] = {}
 
@@ -63,6 +65,8 @@ class InProcess:
         if self._following is not None:
             self._following.cancel()
             await asyncio.gather(self._following, return_exceptions=True)
+        if self._seating is not None:
+            await self._seating
         for process in sorted(self._table, key=lambda process: process.drain_order):
             if process.name in self._running:  # Else its restart was cut short: by what a test waited too long for.
                 await self.parts[process.name].drain()
@@ -94,14 +98,19 @@ class InProcess:
             except TimeoutError:
                 continue  # Another usher may be there.
             asked = (usher, known)
-            there = {process.name for process in self._table}
-            for process in map(cell_process, wanted.seats):
-                if process.name not in there:
-                    self._table.append(process)
-                    await self._start(process.name)
-            for process in map(cell_process, wanted.over):
-                if process.name in there:
-                    await self._end(process)
+            self._seating = asyncio.create_task(self._seat(wanted), name="seating")
+            # To its end, also at a stop: a part that is half started is nobody's to stop.
+            await asyncio.shield(self._seating)
+
+    async def _seat(self, wanted: Wanted) -> None:
+        there = {process.name for process in self._table}
+        for process in map(cell_process, wanted.seats):
+            if process.name not in there:
+                self._table.append(process)
+                await self._start(process.name)
+        for process in map(cell_process, wanted.over):
+            if process.name in there:
+                await self._end(process)
 
     async def _end(self, process: Process) -> None:
         await self.parts[process.name].drain()

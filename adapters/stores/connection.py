@@ -15,7 +15,7 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
 
 import aiosqlite
 
-from adapters.stores.errors import StoreError, StoreFailed, store_failed
+from adapters.stores.errors import StoreFailed, store_failed
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -161,7 +161,8 @@ async def _opened(connection: Connection, path: Path, first: Callable[[sqlite3.C
         raise store_failed(path.name, exc) from exc
     try:
         await connection.run(first)
-    except StoreError:
+    except BaseException:
+        # Also where the caller is cancelled: nobody else has it yet.
         await connection.close()
         raise
     return connection

@@ -10,8 +10,12 @@ import httpx
 import pytest
 
 from actors.loading import reached
+from orchestrator import inprocess
+from orchestrator.cluster.part import Part
 from orchestrator.inprocess import InProcess, in_process
+from orchestrator.parts.building import part_of
 from orchestrator.parts.front import Front
+from orchestrator.parts.surroundings import Surroundings
 from orchestrator.settings import EmailAccount, GatewayAccount, Http, Limits, Placement, Settings
 from orchestrator.tokens import Tokens
 from protocol.inbound import InboundEvent, MessageArrived
@@ -150,3 +154,41 @@ async def test_all_parts_serve_in_one_loop(tmp_path: Path, placement: Placement)
         assert (await reader.readline()).startswith(b"220 ")
         writer.close()
         await writer.wait_closed()
+
+
+async def test_a_seat_that_is_just_starting_is_stopped_with_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stop waits for its start: half started it would be nobody's to stop, and would keep its files open."""
+    starting, may_go_on, stopped = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    def slow(name: str, surroundings: Surroundings) -> Part:
+        part = part_of(name, surroundings)
+        if name == "cell-2":
+            start, stop = part.start, part.stop
+
+            async def held() -> dict[str, str | int]:
+                starting.set()
+                await may_go_on.wait()
+                return await start()
+
+            async def told() -> None:
+                await stop()
+                stopped.set()
+
+            monkeypatch.setattr(part, "start", held)
+            monkeypatch.setattr(part, "stop", told)
+        return part
+
+    monkeypatch.setattr(inprocess, "part_of", slow)
+    settings = Settings(
+        data=str(tmp_path),
+        store="memory",
+        placement="dedicated",
+        limits=Limits(dedicated_max=3, dedicated_warm=3),
+        http=Http(port=0),
+    )
+    async with in_process(settings, tmp_path, now_ms=lambda: NOW_MS, only=PLACEMENTS["dedicated"]):
+        await starting.wait()
+        asyncio.get_running_loop().call_later(0.05, may_go_on.set)
+    assert stopped.is_set()
