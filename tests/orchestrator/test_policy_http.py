@@ -256,12 +256,12 @@ async def test_a_folder_is_followed(tmp_path: Path) -> None:
 
         async def version(wanted: int) -> Any:
             shown = await here.get("/v1/policy")
-            return shown if shown["version"] == wanted else None
+            # A version is in force a moment before the folder knows that it is, and takes its troubles back.
+            return shown if shown["version"] == wanted and not shown["troubles"] else None
 
         assert (await until(lambda: version(2)))["files"] == RIGHT
         general.write_text("queue_default: claims\n")
-        shown = await until(lambda: version(3))
-        assert (shown["actor"], shown["troubles"]) == ("operator:policy-folder", [])
+        assert (await until(lambda: version(3)))["actor"] == "operator:policy-folder"
 
         general.write_text(WRONG["general.yaml"])
 
@@ -275,7 +275,7 @@ async def test_a_folder_is_followed(tmp_path: Path) -> None:
         assert (await here.get("/v1/policy"))["version"] == 3
 
         general.write_text("queue_default: service\n")
-        assert (await until(lambda: version(4)))["troubles"] == []
+        await until(lambda: version(4))
         assert "policy_troubles" not in await here.get("/readyz")
 
         folder.rename(tmp_path / "away")
@@ -283,7 +283,7 @@ async def test_a_folder_is_followed(tmp_path: Path) -> None:
         assert (await here.get("/v1/policy"))["version"] == 4
         folder.mkdir()
         general.write_text("queue_default: again\n")
-        assert (await until(lambda: version(5)))["troubles"] == []
+        await until(lambda: version(5))
 
 
 async def test_the_command_line(
