@@ -4,6 +4,7 @@ import logging
 import os
 from collections.abc import Iterator
 from logging.handlers import RotatingFileHandler
+from typing import Any
 
 import pytest
 import structlog
@@ -12,6 +13,7 @@ from hypothesis import settings
 from tests.faults.victim import Victim
 from tests.lingering import Lingering
 from tests.live_server import LiveServer
+from tests.sharing import Sharing, computing_first, is_one_of_many
 
 # The same examples in every run, so that a run says the same about the same code; HYPOTHESIS_PROFILE=nightly looks for
 # new ones. No deadline: machines that run this are shared.
@@ -23,6 +25,18 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 def pytest_configure(config: pytest.Config) -> None:
     """A run ends even where a test forgot to close what it opened."""
     config.pluginmanager.register(Lingering())
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """One of two test processes gets what computes, the other begins with the rest."""
+    if is_one_of_many(config):
+        items[:] = computing_first(items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Sharing:
+    """See `tests.sharing`."""
+    return Sharing(config, log)
 
 
 @pytest.fixture(autouse=True)

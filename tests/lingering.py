@@ -6,11 +6,14 @@ closing leaves it waiting for work that never comes.
 
 import os
 import threading
+from typing import Any
 
 import pytest
 
 WORKER = "_connection_worker_thread"
 """What aiosqlite's threads run, which is what they are known by."""
+LEFT = "left_open"
+"""Under which a process that shares a run (`pytest-xdist`) says what its tests left."""
 
 
 class Lingering:
@@ -18,14 +21,24 @@ class Lingering:
 
     def __init__(self) -> None:
         self._session: pytest.Session | None = None
+        self._left: list[str] = []
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         self._session = session
 
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if hasattr(session.config, "workeroutput"):
+            session.config.workeroutput[LEFT] = _open()
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        self._left += getattr(node, "workeroutput", {}).get(LEFT, [])
+
     # First, since another plugin that raises here would keep it from being called.
     @pytest.hookimpl(tryfirst=True)
     def pytest_unconfigure(self, config: pytest.Config) -> None:
-        left = [thread.name for thread in threading.enumerate() if WORKER in thread.name and not thread.daemon]
+        left = [*self._left, *_open()]
         if not left:
             return
         reporter = config.pluginmanager.get_plugin("terminalreporter")
@@ -34,3 +47,7 @@ class Lingering:
             reporter.flush()
         status = int(self._session.exitstatus) if self._session else 0
         os._exit(status or pytest.ExitCode.TESTS_FAILED)
+
+
+def _open() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if WORKER in thread.name and not thread.daemon]

@@ -176,6 +176,7 @@ DISTRIBUTIONS = {
     "hdrh": "hdrhistogram",
     "mailparser_reply": "mail-parser-reply",
     "re2": "google-re2",
+    "xdist": "pytest-xdist",
     "yaml": "pyyaml",
 }
 """Distributions that are not named as their module is."""

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import psutil
+import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -33,11 +34,12 @@ signal.pause()
 """
 
 
-def test_a_forgotten_connection_fails_the_run_and_does_not_hold_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("processes", [[], ["-n", "1"]], ids=["by itself", "shared"])
+def test_a_forgotten_connection_fails_the_run_and_does_not_hold_it(tmp_path: Path, processes: list[str]) -> None:
     """pytest ends by itself, with a failure that says why."""
     (tmp_path / "test_it.py").write_text(FORGETS)
     (tmp_path / "conftest.py").write_text(PLUGIN)
-    program = [sys.executable, "-m", "pytest", "-o", "asyncio_mode=auto", str(tmp_path)]
+    program = [sys.executable, "-m", "pytest", "-o", "asyncio_mode=auto", *processes, str(tmp_path)]
     done = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1, done.stdout
     assert "1 passed" in done.stdout

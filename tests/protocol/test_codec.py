@@ -123,7 +123,11 @@ def test_bytes_that_are_no_frames_are_refused(name: str, message: bytes | str, c
     assert words in refusal.message
 
 
-@pytest.mark.parametrize("value", [b"bytes", msgspec.msgpack.Ext(5, b"x"), {5: 6}, float("inf")], ids=str)
+@pytest.mark.parametrize(
+    "value",
+    [b"bytes", msgspec.msgpack.Ext(5, b"x"), {5: 6}, float("inf")],
+    ids=["bytes", "an extension", "a number as a key", "infinity"],
+)
 def test_what_json_has_not_is_refused_in_open_values(value: Any) -> None:
     """MessagePack's own types would break the first reader that speaks JSON."""
     codec = CODECS["msgpack"]

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.sharing import is_one_of_many
 from tests.simulation.ahead import Ahead
 from tests.simulation.mutants.hunting import Caught
 from tests.simulation.scenario import Run
@@ -10,9 +11,10 @@ _AHEAD = pytest.StashKey[Ahead]()
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Begins what the tests that were chosen need."""
+    """Begins what the tests that were chosen need. Where two processes share them, the one that is given these does so
+    when it gets to them, which is at once."""
     asked = {name for item in session.items for name in getattr(item, "fixturenames", ())}
-    if not session.config.option.collectonly and asked & {"ended", "caught"}:
+    if not session.config.option.collectonly and asked & {"ended", "caught"} and not is_one_of_many(session.config):
         session.config.stash[_AHEAD] = Ahead(asked)
 
 
@@ -22,13 +24,19 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         ahead.end()
 
 
+def _ahead(config: pytest.Config) -> Ahead:
+    if _AHEAD not in config.stash:
+        config.stash[_AHEAD] = Ahead({"ended", "caught"})
+    return config.stash[_AHEAD]
+
+
 @pytest.fixture(scope="session")
 def ended(pytestconfig: pytest.Config) -> list[Run]:
     """All runs."""
-    return pytestconfig.stash[_AHEAD].runs()
+    return _ahead(pytestconfig).runs()
 
 
 @pytest.fixture(scope="session")
 def caught(pytestconfig: pytest.Config) -> dict[str, Caught]:
     """All mutants, hunted, by name."""
-    return {each.name: each for each in pytestconfig.stash[_AHEAD].hunts()}
+    return {each.name: each for each in _ahead(pytestconfig).hunts()}

@@ -1,0 +1,27 @@
+"""How two test processes share a run (`pytest-xdist`): what computes goes to one of them first, a file stays whole.
+
+Most tests wait for real processes. So one of the two waits for the simulation, which computes meanwhile at a low
+priority, and then helps with what is left of the rest.
+"""
+
+import pytest
+from xdist.scheduler import LoadFileScheduling
+
+SIMULATION = "tests/simulation"
+
+
+class Sharing(LoadFileScheduling):
+    """Hands out whole files, and the simulation's as one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return SIMULATION if nodeid.startswith(f"{SIMULATION}/") else super()._split_scope(nodeid)
+
+
+def is_one_of_many(config: pytest.Config) -> bool:
+    """Whether this process is given a part of the tests."""
+    return hasattr(config, "workerinput")
+
+
+def computing_first(items: list[pytest.Item]) -> list[pytest.Item]:
+    """The order in which they are handed out."""
+    return sorted(items, key=lambda item: not item.nodeid.startswith(f"{SIMULATION}/"))
