@@ -56,7 +56,7 @@ class Attribution:
         )
         self._awaited = self._lookups.awaited
         """Identities of events that wait for the store."""
-        cells.moved_to = self._moved_to
+        cells.follow_moves(self._moved_to)
 
     def send(self, taken: Taken) -> None:
         """Sends the event to its customer's cell; `answer` gets the reply, or a refusal, once."""

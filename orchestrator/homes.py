@@ -26,23 +26,18 @@ class Homes:
     """By customer."""
 
     def __init__(self) -> None:
-        self._homes: dict[str, Home] = {}
-
-    def __contains__(self, customer: str) -> bool:
-        return customer in self._homes
-
-    def __len__(self) -> int:
-        return len(self._homes)
+        self.known: dict[str, Home] = {}
+        """To be looked into alone, which is done for each event."""
 
     def learn(self, customer: str, home: str, turn: int) -> bool:
         """Somebody said so; what was said of a later turn stands. Whether it is news."""
-        known = self._homes.get(customer)
-        if known is not None and known.turn >= turn:
+        before = self.known.get(customer)
+        if before is not None and before.turn >= turn:
             return False
-        self._homes.pop(customer, None)
-        self._homes[customer] = Home(home, turn)
-        if len(self._homes) > HOMES_MAX:
-            del self._homes[next(iter(self._homes))]
+        self.known.pop(customer, None)
+        self.known[customer] = Home(home, turn)
+        if len(self.known) > HOMES_MAX:
+            del self.known[next(iter(self.known))]
         return True
 
     def of(self, customer: str) -> str:
@@ -54,18 +49,18 @@ class Homes:
         """The customers from this one to whose its affairs are, each with its home. Hints that make a circle are
         forgotten."""
         path: list[tuple[str, Home]] = []
-        while (home := self._homes.get(customer)) is not None:
+        while (home := self.known.get(customer)) is not None:
             path.append((customer, home))
             if home.customer == customer:
                 break
             customer = home.customer
             if any(customer == before for before, _ in path):
                 for before, _ in path:
-                    del self._homes[before]
+                    del self.known[before]
                 return []
         return path
 
     def members_of(self, customer: str) -> list[str]:
         """Those whose affairs are this customer's, or went through its hands. Looks through all there are."""
-        members = [each for each in list(self._homes) if each != customer]
+        members = [each for each in list(self.known) if each != customer]
         return [each for each in members if any(home.customer == customer for _, home in self.path(each))]

@@ -9,7 +9,7 @@ NOWHERE = -1
 
 
 class Places(Protocol):
-    """Where customers are, when that is no matter of their shards. What it learns it says to `Cells`."""
+    """Where customers are, when that is no matter of their shards. What it learns it says to `Sittings`."""
 
     def cell_of(self, customer: str, /) -> int:
         """The index of the customer's cell; `NOWHERE` while none is known: `look_for` finds one."""

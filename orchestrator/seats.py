@@ -30,7 +30,7 @@ class Seats:
         self.cells: Cells
 
     def cell_of(self, customer: str) -> int:
-        """See `orchestrator.cells.Places`."""
+        """See `Places`."""
         return self._seat_of.get(customer, NOWHERE)
 
     def sitting_at(self, index: int) -> str:
@@ -105,11 +105,11 @@ class Seats:
     def _sits(self, said: SeatIs) -> None:
         known = self._seats.get(said.seat)
         if known is None:
-            self.cells.joined(said.seat)
+            self.cells.sittings.joined(said.seat)
             self._reach(said.seat)
         elif known.customer != said.customer and self._seat_of.get(known.customer) == said.seat:
             del self._seat_of[known.customer]
-            self.cells.displaced(known.customer, said.seat)
+            self.cells.sittings.displaced(known.customer, said.seat)
         self._seats[said.seat] = said
         if said.customer:
             before = self._seat_of.get(said.customer, NOWHERE)
@@ -117,7 +117,7 @@ class Seats:
                 before = NOWHERE  # It has not left: what was asked of it there is there.
             self._seat_of[said.customer] = said.seat
             self._sought.pop(said.customer, None)
-            self.cells.moved(said.customer, said.seat, before=before)
+            self.cells.sittings.moved(said.customer, said.seat, before=before)
 
     def _gone(self, seat: int, *, lost: bool) -> None:
         said = self._seats.pop(seat, None)
@@ -125,9 +125,9 @@ class Seats:
             return
         if self._seat_of.get(said.customer) == seat:
             del self._seat_of[said.customer]
-            self.cells.displaced(said.customer, seat)
+            self.cells.sittings.displaced(said.customer, seat)
         self._leave(seat)
-        self.cells.gone(seat, lost=lost)
+        self.cells.sittings.gone(seat, lost=lost)
 
     def _seek(self, customer: str, denied: int) -> None:
         if self._sought.get(customer, -1) >= denied:

@@ -34,7 +34,7 @@ class Front:
         dedicated = settings.placement == "dedicated"
         self.cells = self._lines.dedicated() if dedicated else self._lines.pooled(cells_of(settings))
         self.in_force = InForce(policy_of(settings), settings.accounts)
-        self.cells.on_policy = self.in_force.heard
+        self.cells.deciders.on_newer = self.in_force.heard
         self.intake = Intake(
             self.cells,
             self.journal.customers_of,

@@ -32,7 +32,7 @@ class GatewayPart:
         self._desk = PolicyDesk(
             set_up_of(settings),
             self._front.in_force,
-            self._front.cells,
+            self._front.cells.deciders,
             self._front.intake,
             self._front.archive,
         )

@@ -36,7 +36,7 @@ class Server:
     def __init__(self, settings: Settings, running: InProcess, front: Front) -> None:
         self.running = running
         self.front = front
-        self.desk = PolicyDesk(set_up_of(settings), front.in_force, front.cells, front.intake, front.archive)
+        self.desk = PolicyDesk(set_up_of(settings), front.in_force, front.cells.deciders, front.intake, front.archive)
 
     async def apply(self, files: dict[str, str], *, base: int = 0, note: str = "") -> int:
         """Applies a bundle; returns its version. All cells decide by it then."""

@@ -79,7 +79,7 @@ class Owner:
         world.ledger.read()
         if version > world.ledger.policy:
             world.broken("committed_only", f"version {version} was answered; {world.ledger.policy} is synced")
-        late = await gateway.front.cells.deciding_by(version, within_s=ANSWER_WITHIN_S)
+        late = await gateway.front.cells.deciders.deciding_by(version, within_s=ANSWER_WITHIN_S)
         world.trace("applied", id=id, version=version, late=late)
         return True
 

@@ -52,16 +52,16 @@ class _Line:
 def test_what_waits_for_another_ones_cell_comes_back_to_who_was_released() -> None:
     """Ann was Bob's, who released her and then became Carl's; the word on the latter came first."""
     cells, line = Cells(0, _Nowhere()), _Line()
-    cells.joined(0)
+    cells.sittings.joined(0)
     cells.opened(line, fresh=True)
     cells.received(line, Rehomed(0, "ann", "bob", 1))
     cells.ask("ann", lambda ref: WatchConversation(ref, "ann", "ann-1", -1), lambda reply: None)
     cells.ask("bob", lambda ref: WatchConversation(ref, "bob", "bob-1", -1), lambda reply: None)
     cells.received(line, Rehomed(0, "bob", "carl", 1))
     cells.received(line, Rehomed(0, "ann", "ann", 2))
-    cells.moved("carl", 0, before=NOWHERE)
+    cells.sittings.moved("carl", 0, before=NOWHERE)
     assert line.watched() == [("carl", "bob-1")]
-    cells.moved("ann", 0, before=NOWHERE)
+    cells.sittings.moved("ann", 0, before=NOWHERE)
     assert line.watched() == [("ann", "ann-1")]
 
 

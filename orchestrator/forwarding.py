@@ -1,0 +1,93 @@
+"""Forwarding: a merged customer's questions go to whom it was merged into (`homes.py`), also those that its own cell
+turned away.
+
+    a question of a customer with a home     behind a word on each merge on the way (`Settle`), once ──▶ the home's cell
+    a cell says `Rehomed`                    all that is unanswered goes on to where it belongs, in order
+"""
+
+from collections.abc import Callable
+
+import msgspec
+
+from actors.lines import Line
+from orchestrator import questions
+from orchestrator.asking import Asking, answer
+from orchestrator.homeless import Asked, Done, Reply
+from orchestrator.homes import Homes
+from protocol.errors import Code
+from protocol.links import AnyToCell, Heard, Refused, Rehomed, Settle
+
+
+class Forwarding:
+    """`on_moved` hears of each customer whose affairs another cell has now."""
+
+    def __init__(self, asking: Asking, on_moved: Callable[[str], None]) -> None:
+        self._asking = asking
+        self._on_moved = on_moved
+        self.homes = Homes()
+
+    def put(self, customer: str, ref: int, question: AnyToCell, done: Done) -> None:
+        """Asks whose the customer's affairs are; the first time behind a word on each merge on the way there."""
+        path = self.homes.path(customer)
+        home = path[-1][1].customer if path else customer
+        for member, known in path:
+            if not known.told:
+                known.told = True
+                self._tell(member, known.customer, known.turn, home)
+                # Behind that word by its number as well: what is asked again, is in the order of these.
+                ref = self._asking.new_ref()
+                question = msgspec.structs.replace(question, ref=ref)
+        if home != customer:
+            self._asking.meant_for[ref] = customer
+            question = questions.put_to(question, home)
+        self._asking.put_to(home, ref, question, done)
+
+    def _tell(self, member: str, home: str, turn: int, root: str) -> None:
+        if home not in (member, root):
+            return  # It gave itself on since: it had taken the member in before.
+        ref = self._asking.new_ref()
+        settle = Settle(ref, home, "" if home == member else member, turn, home == member)
+        self._asking.put_to(home, ref, settle, _nobody_waits)
+
+    def rehomed(self, index: int, line: Line, said: Rehomed) -> None:
+        """A customer's affairs are another's, or its own again. What was asked before is answered; what is not goes on
+        to where it belongs, in order."""
+        customer = said.customer
+        news = self.homes.learn(customer, said.home, said.turn)
+        asked = self._asking.asked.get(index, {})
+        taken = {said.ref: asked.pop(said.ref)} if said.ref in asked else {}
+        if said.home != customer:
+            line.send(Heard(customer))
+            taken |= self._asking.taken_of(customer)
+        else:
+            taken |= self._taken_about(customer)
+        overtaking = self._asking.take_overtaking(taken)
+        for ref, (question, done) in sorted(taken.items()):
+            meant = self._asking.meant_for.pop(ref, customer)
+            if not isinstance(question, Settle):
+                ref = self._asking.new_ref()
+                self.put(meant, ref, questions.asked_of(question, meant, ref), done)
+            elif done is not _nobody_waits:
+                done(Refused(ref, Code.NOT_ALLOWED_NOW, f"{customer} has changed hands since", "customer"))
+        if news:
+            self.say_moved(customer)
+        answer(overtaking)
+
+    def _taken_about(self, member: str) -> Asked:
+        """Takes from all cells, and from what waits for one, what was asked for one who is no member any more."""
+        left = {member, *self.homes.members_of(member)}
+
+        def is_about(ref: int, question: AnyToCell) -> bool:
+            return self._asking.meant_for.get(ref) in left or questions.named_in(question) in left
+
+        return self._asking.taken_about(is_about)
+
+    def say_moved(self, customer: str) -> None:
+        """Of the customer, and of its members: who watches them asks again."""
+        self._on_moved(customer)
+        for member in self.homes.members_of(customer) if self.homes.known else ():
+            self._on_moved(member)
+
+
+def _nobody_waits(_: Reply) -> None:
+    """What becomes of a word on a merge."""

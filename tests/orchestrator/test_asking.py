@@ -1,0 +1,95 @@
+"""What the cells were asked: each question is answered once, in order, whichever life or cell answers."""
+
+from typing import Any
+
+from orchestrator.asking import Asking, answer
+from orchestrator.homeless import Reply
+from protocol.inbound import InboundEvent, MessageArrived
+from protocol.links import CustomerRead, Input, Moved, ReadCustomer, Unlinked
+
+
+class _Line:
+    """Keeps what is sent."""
+
+    peer = "cell:0"
+    open = True
+    full = False
+
+    def __init__(self) -> None:
+        self.sent: list[Any] = []
+
+    def send(self, message: Any) -> None:
+        """Keeps it."""
+        self.sent.append(message)
+
+
+def _input(ref: int, customer: str) -> Input:
+    event = InboundEvent(
+        id="one",
+        source="shop",
+        time_ms=1,
+        account="chat",
+        channel="chat",
+        identities=["web:1"],
+        data=MessageArrived(text="hello"),
+    )
+    return Input(ref, customer, True, event, ["web:1"], [], 1, 2, b"")
+
+
+def test_a_new_life_is_asked_what_the_former_one_did_not_answer() -> None:
+    """In order, also what was asked before the cell was reached at all."""
+    asking, line, answers = Asking(1, None), _Line(), list[Reply]()
+    for ref in (asking.new_ref(), asking.new_ref(), asking.new_ref()):
+        asking.put_to("ann", ref, ReadCustomer(ref, "ann"), answers.append)
+    asking.reached(0, line)
+    answer(asking.ask_again(0))
+    asking.answered(0, CustomerRead(1, None))
+    line.sent.clear()
+    answer(asking.ask_again(0))
+    assert line.sent == [ReadCustomer(2, "ann"), ReadCustomer(3, "ann")]
+    assert (answers, len(asking)) == ([CustomerRead(1, None)], 2)
+
+
+def test_an_answer_counts_once() -> None:
+    """A repeat is for nobody, and one of a cell that is gone as well."""
+    asking, answers = Asking(2, None), list[Reply]()
+    asking.put_at(0, 1, ReadCustomer(1, "ann"), answers.append)
+    asking.put_at(1, 2, ReadCustomer(2, "bob"), answers.append)
+    asking.answered(0, CustomerRead(1, None))
+    asking.answered(0, CustomerRead(1, None))
+    assert list(asking.remove(1)) == [2]
+    asking.answered(1, CustomerRead(2, None))
+    assert (answers, len(asking)) == ([CustomerRead(1, None)], 0)
+
+
+def test_who_asked_for_a_member_hears_of_the_member() -> None:
+    """Its home answers that it does not have the identity; whose it was, the asker knows by the name it asked for."""
+    asking, answers = Asking(1, None), list[Reply]()
+    asking.meant_for[1] = "ann"
+    asking.put_at(0, 1, ReadCustomer(1, "bob"), answers.append)
+    asking.answered(0, Unlinked(1, "web:1", "bob"))
+    assert answers == [Unlinked(1, "web:1", "ann")]
+    assert asking.meant_for == {}
+
+
+def test_what_would_overtake_is_answered_and_not_asked_again() -> None:
+    """An input behind one that was sent on is sent on too; whoever asked hears it when the others were asked."""
+    asking, line, answers = Asking(1, None), _Line(), list[Reply]()
+    asking.moved_to = lambda asked: ("web:1", "bob") if asked.customer == "ann" else None
+    for ref, customer in ((1, "ann"), (2, "cat")):
+        asking.put_at(0, ref, _input(ref, customer), answers.append)
+    asking.reached(0, line)
+    overtaking = asking.ask_again(0)
+    assert [(each.ref, each.again) for each in line.sent] == [(2, True)]
+    assert answers == []
+    answer(overtaking)
+    assert answers == [Moved(1, "web:1", "bob")]
+
+
+def test_events_under_way_are_found_by_their_customers() -> None:
+    """Other questions are none, and other customers' are not theirs."""
+    asking = Asking(1, None)
+    for ref, customer in ((1, "ann"), (2, "bob")):
+        asking.put_at(0, ref, _input(ref, customer), lambda _: None)
+    asking.put_at(0, 3, ReadCustomer(3, "ann"), lambda _: None)
+    assert [event.id for event in asking.inputs_of({"ann"})] == ["one"]
