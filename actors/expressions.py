@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import cel
+from actors.cel_library import cel
 
 EXPRESSION_MAX = 2_000
 """Characters of one expression: more is a program, and nobody can check it at a glance."""
