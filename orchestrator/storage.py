@@ -11,7 +11,8 @@ from typing import Protocol
 from actors.archive import ArchiveStore
 from actors.journal import JournalStore
 from adapters.stores.folder import ARCHIVE_FILE, JOURNAL_FILE
-from adapters.stores.memory import MemoryArchive, MemoryJournal, MemoryJournalReader
+from adapters.stores.memory_archive import MemoryArchive
+from adapters.stores.memory_journal import MemoryJournal, MemoryJournalReader
 from adapters.stores.sqlite_archive import ArchiveReads, SqliteArchive, SqliteArchiveReader
 from adapters.stores.sqlite_journal import SqliteJournal
 from adapters.stores.sqlite_journal_reader import SqliteJournalReader

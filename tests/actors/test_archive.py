@@ -3,7 +3,8 @@
 import pytest
 
 from actors.archive import CALM_PER_S, GATHER_TIMES_MAX, TURN_S, Archive, pause_s
-from adapters.stores.memory import MemoryArchive, MemoryJournal
+from adapters.stores.memory_archive import MemoryArchive
+from adapters.stores.memory_journal import MemoryJournal
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 
 from actors.journal import Journal
 from adapters.stores.errors import StoreFailed
-from adapters.stores.memory import MemoryJournal
+from adapters.stores.memory_journal import MemoryJournal
 from protocol.journal import Committed, Stale, Unit
 from protocol.links import (
     AnyLink,

@@ -11,7 +11,7 @@ from actors.journey import Journey, evolve
 from actors.loading import reached
 from actors.rules.identity import IdentityRules, MatchRule
 from adapters.stores import archive_schema
-from adapters.stores.memory import MemoryArchive
+from adapters.stores.memory_archive import MemoryArchive
 from protocol.commands import AddNote, MergeCustomers, Reply, Snooze, UnlinkIdentity, UnmergeCustomers
 from protocol.errors import Code, Refusal
 from protocol.events import CustomerErased, CustomerGiven, CustomerReturned

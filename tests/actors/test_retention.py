@@ -14,7 +14,7 @@ from actors.policy import Policy
 from actors.retention import Retention
 from actors.rules.retention import RetentionRules
 from adapters.attachments import AttachmentStore
-from adapters.stores.memory import MemoryArchive
+from adapters.stores.memory_archive import MemoryArchive
 from protocol.archive import Bounds, Due, StoredEvent
 from protocol.commands import ApplyPolicy
 from protocol.events import ConversationClosed, ConversationOpened

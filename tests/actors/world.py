@@ -14,7 +14,9 @@ from actors.journal import Journal
 from actors.policy import Policy
 from actors.population import Population
 from actors.retention import Retention
-from adapters.stores.memory import MemoryArchive, MemoryDisk, MemoryJournal
+from adapters.stores.memory_archive import MemoryArchive
+from adapters.stores.memory_disk import MemoryDisk
+from adapters.stores.memory_journal import MemoryJournal
 from orchestrator.cells import Cells
 from orchestrator.intake import AccountRule, Intake, IntakeLimits
 from orchestrator.pipes import MemoryWire, PipeSocket, connect_in_memory, memory_end

@@ -17,7 +17,7 @@ import pytest
 import structlog
 
 from actors.archive import rebuild
-from adapters.stores.memory import MemoryArchive
+from adapters.stores.memory_archive import MemoryArchive
 from orchestrator.cli import app as cli
 from orchestrator.gateway.archive_reads import reach
 from orchestrator.inprocess import InProcess, in_process

@@ -9,7 +9,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from adapters.stores.errors import StoreFailed
-from adapters.stores.memory import MemoryArchive, MemoryDisk, MemoryJournal, MemoryJournalReader
+from adapters.stores.memory_archive import MemoryArchive
+from adapters.stores.memory_disk import MemoryDisk
+from adapters.stores.memory_journal import MemoryJournal, MemoryJournalReader
 from protocol.archive import Changes
 from protocol.journal import Fence, Unit, Verdict
 from tests.simulation.fences import Fences

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from adapters.stores.memory import MemoryDisk
+from adapters.stores.memory_disk import MemoryDisk
 from protocol.events import (
     AnyEvent,
     CustomerGiven,

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from adapters.stores.journal_rules import JournalState
-from adapters.stores.memory import MemoryDisk, MemoryJournal
+from adapters.stores.memory_disk import MemoryDisk
+from adapters.stores.memory_journal import MemoryJournal
 from adapters.stores.sqlite_journal import SqliteJournal
 from adapters.stores.sqlite_journal_reader import SqliteJournalReader
 from protocol.journal import Fence, Record, Unit, Verdict

@@ -9,7 +9,7 @@ import pytest
 
 from actors.projection import project
 from adapters.stores.errors import StoreFailed, StoreLocked
-from adapters.stores.memory import MemoryArchive
+from adapters.stores.memory_archive import MemoryArchive
 from adapters.stores.sqlite_archive import ArchiveReads, ArchiveWrites, SqliteArchive, SqliteArchiveReader
 from protocol import events as ev
 from protocol.archive import Changes, Due, StoredSnapshot

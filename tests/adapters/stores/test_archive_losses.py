@@ -11,7 +11,7 @@ import pytest
 from adapters.stores.archive_losses import EXAMPLES_MAX, REPEAT_WITHIN_MS, Wanted
 from adapters.stores.archive_measures import MEASURES, WITH_ALL, Measure
 from adapters.stores.archive_schema import ARCHIVE
-from adapters.stores.memory import MemoryArchive
+from adapters.stores.memory_archive import MemoryArchive
 from adapters.stores.migrations import migrate
 from protocol import events as ev
 from protocol.entities import Relation, RelationKind, Tag

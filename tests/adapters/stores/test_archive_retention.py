@@ -10,7 +10,7 @@ from actors.projection import project
 from adapters.stores import archive_retention
 from adapters.stores.archive_schema import TABLES
 from adapters.stores.archive_steps.retention import RETENTION_TABLES
-from adapters.stores.memory import MemoryArchive
+from adapters.stores.memory_archive import MemoryArchive
 from protocol import events as ev
 from protocol.archive import Bounds, Dropped
 from protocol.entities import Tag

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from adapters.stores.archive_search import STEP_EVENTS
 from adapters.stores.archive_timeline import Before, Wanted, fts_query
-from adapters.stores.memory import MemoryArchive
+from adapters.stores.memory_archive import MemoryArchive
 from protocol import events as ev
 from tests.adapters.stores.dropping import drop_all, over_before
 from tests.adapters.stores.story import HOUR_MS, Story

@@ -1,7 +1,7 @@
 """The rules' own bound; what they answer is shown on every store in `test_journal_conformance.py`."""
 
 from adapters.stores.journal_rules import REFUSALS_KEPT, forgotten_below
-from adapters.stores.memory import MemoryJournal
+from adapters.stores.memory_journal import MemoryJournal
 from protocol.journal import Committed, Skipped, Taken
 from tests.adapters.stores.units import Writer
 

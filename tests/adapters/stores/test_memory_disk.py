@@ -2,7 +2,8 @@
 
 import asyncio
 
-from adapters.stores.memory import MemoryDisk, MemoryJournal, MemoryJournalReader
+from adapters.stores.memory_disk import MemoryDisk
+from adapters.stores.memory_journal import MemoryJournal, MemoryJournalReader
 from tests.adapters.stores.units import Writer
 
 

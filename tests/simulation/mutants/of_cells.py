@@ -29,7 +29,7 @@ from actors.live import STEP_BYTES_MAX, Given, Live, Promise
 from actors.mailboxes import Mailboxes
 from actors.outlet import Outlet, _kept
 from actors.policy import Policy
-from adapters.stores.memory import MemoryJournal
+from adapters.stores.memory_journal import MemoryJournal
 from protocol.commands import Take
 from protocol.entities import ConversationView
 from protocol.events import InteractionStarted

@@ -9,9 +9,9 @@ from actors import identifying
 from actors.archive import Archive
 from actors.retention import Retention
 from actors.tail import Tail
-from adapters.stores import journal_rules, memory
+from adapters.stores import journal_rules, memory_journal
 from adapters.stores.journal_rules import Settlement, settle
-from adapters.stores.memory import MemoryJournal
+from adapters.stores.memory_journal import MemoryJournal
 from protocol.archive import Changes
 from protocol.journal import Fence, Unit
 from tests.simulation.mutants.planting import Plant, mutant
@@ -44,7 +44,7 @@ def fence_not_checked(plant: Plant) -> None:
             blessed.append(unit)
         return settle(blessed, fences=fences, **known)
 
-    plant(memory, "settle", careless)
+    plant(memory_journal, "settle", careless)
 
 
 @mutant
@@ -61,7 +61,7 @@ def ambiguous_commit_twice(plant: Plant) -> None:
             anew.append(unit)
         return settle(anew, fences=fences, **known)
 
-    plant(memory, "settle", forgetful)
+    plant(memory_journal, "settle", forgetful)
 
 
 @mutant

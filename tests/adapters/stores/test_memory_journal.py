@@ -1,12 +1,12 @@
-"""What only the stores in memory do: fail and crash when told to."""
+"""What only the journal in memory does: fail and crash when told to."""
 
 import asyncio
 
 import pytest
 
-from adapters.stores.errors import StoreFailed, StoreLocked
-from adapters.stores.memory import Fault, MemoryArchive, MemoryDisk, MemoryJournal
-from protocol.archive import Changes
+from adapters.stores.errors import StoreFailed
+from adapters.stores.memory_disk import MemoryDisk
+from adapters.stores.memory_journal import Fault, MemoryJournal
 from protocol.journal import Committed
 from tests.adapters.stores.units import Writer
 
@@ -59,19 +59,3 @@ async def test_a_crash_before_the_sync_loses_the_commit() -> None:
     after = journal(disk)
     assert (await after.open()).position == 0
     assert await after.customers_of(["chat:a"]) == {}
-
-
-async def test_the_archive_crashes_back_to_its_last_sync() -> None:
-    """It is then behind the journal, by its own position, and can follow again."""
-    store = MemoryArchive()
-    await store.open()
-    await store.apply(Changes(7, [], [], []))
-    with pytest.raises(StoreLocked):
-        await store.open()
-    assert await store.sync() == 7
-    await store.apply(Changes(9, [], [], []))
-    store.crash()
-    assert await store.open() == 7
-    await store.close()
-    assert await store.open() == 7
-    await store.close()
