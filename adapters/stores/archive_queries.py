@@ -1,4 +1,4 @@
-"""Reading the archive: the named queries, each one short step on a connection.
+"""What people and programs ask the archive for: the named queries, each one short step on a connection.
 
 Those of several statements run in a read transaction (`connection.read`), so that all see one state. Rows for programs
 come as the structs of `protocol/`; those for people, as dicts of JSON values named as the columns.
@@ -6,75 +6,16 @@ come as the structs of `protocol/`; those for people, as dicts of JSON values na
 
 # ruff: noqa: S608 - what is put together are this file's own words; every value is bound.
 
-import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
 
-from adapters.stores.connection import row_as_dict
-from protocol.archive import Due, StoredEvent, StoredSnapshot
+from adapters.stores.connection import marks, row_as_dict
 from protocol.entities import ConversationSummary, Status
 
 Row = dict[str, Any]
-
-ADDRESS_MIN = 5
-"""Characters of an address that is looked for within other texts: a shorter one is in too many by chance."""
-HASH = re.compile(rb'"([0-9a-f]{64})"')
-"""Names of files within quarantined input, which is JSON wherever it names any."""
-DUE_SHARDS_MAX = 256
-"""There are no more shards; the bound is on the number of a statement's parameters."""
-
-
-def snapshot(db: sqlite3.Connection, customer: str) -> StoredSnapshot | None:
-    """The customer's newest snapshot."""
-    row = db.execute("SELECT position, body FROM snapshot WHERE customer = ?", (customer,)).fetchone()
-    return None if row is None else StoredSnapshot(*row)
-
-
-def events_of_customer(db: sqlite3.Connection, customer: str, after_position: int) -> list[StoredEvent]:
-    """The events after a position in the customer's own stream and all conversations whose ids begin with it, whosever
-    they are now, in the journal's order."""
-    moved = "SELECT conversation FROM conversation WHERE conversation > ?1 || '-' AND conversation < ?1 || '.' "
-    streams = [customer, *(row[0] for row in db.execute(moved + "AND position > ?2", (customer, after_position)))]
-    found = [row for stream in streams for row in _newest(db, stream, after_position)]
-    found.sort()
-    return [StoredEvent(position, stream, seq, body.encode(), n) for position, n, stream, seq, body in found]
-
-
-def events_of_stream(db: sqlite3.Connection, stream: str, after_seq: int, limit: int) -> list[StoredEvent]:
-    """At most `limit` events of a stream after a seq, ascending."""
-    rows = db.execute(
-        "SELECT position, stream, seq, body, n FROM event WHERE stream = ? AND seq > ? AND type <> 'FactDropped' "
-        "ORDER BY seq LIMIT ?",
-        (stream, after_seq, limit),
-    )
-    return [StoredEvent(position, stream, seq, body.encode(), n) for position, stream, seq, body, n in rows]
-
-
-def due(db: sqlite3.Connection, shards: Sequence[int], before_ms: int, limit: int) -> list[Due]:
-    """Customers of these shards whose nearest timer is due at `before_ms` or earlier, the nearest first."""
-    if len(shards) > DUE_SHARDS_MAX:
-        raise AssertionError(f"{len(shards)} shards; there are {DUE_SHARDS_MAX}")
-    rows = db.execute(
-        f"SELECT customer, min(due_ms) AS due_ms FROM timer WHERE due_ms <= ? AND shard IN ({_marks(shards)}) "
-        "GROUP BY customer ORDER BY due_ms LIMIT ?",
-        (before_ms, *shards, limit),
-    )
-    return [Due(customer, due_ms) for customer, due_ms in rows]
-
-
-def untaken(db: sqlite3.Connection, shards: Sequence[int], limit: int) -> list[tuple[str, str]]:
-    """Customers of these shards with deliveries that wait for someone to take them, and the account: the longest queued
-    first. One who has other deliveries waiting there may be among them."""
-    # The state is said twice so that SQLite sees it may use the index.
-    rows = db.execute(
-        "SELECT customer, account FROM outbox WHERE state = 'waiting' AND state <> 'sent' AND code = 'no_taker' "
-        f"AND shard IN ({_marks(shards)}) ORDER BY queued_at_ms, delivery LIMIT ?",
-        (*shards, limit),
-    )
-    return [*dict.fromkeys((customer, account) for customer, account in rows)]
 
 
 def conversations(
@@ -89,8 +30,8 @@ def conversations(
     """Conversations, the newest change first.
 
     `list` is `queue:<name>` or `owner:<agent>`, both with what is offered there and without the resolved and the
-    closed, or `customer:<id>`. `before`
-    is (`updated_at_ms`, `conversation`) of a page's last row and asks for the page after it.
+    closed, or `customer:<id>`. `before` is (`updated_at_ms`, `conversation`) of a page's last row and asks for the page
+    after it.
     """
     where, values = _listed(list)
     if customer:
@@ -247,102 +188,8 @@ def outbox(db: sqlite3.Connection, states: Sequence[str], limit: int) -> list[Ro
     """Deliveries in these states, the longest queued first."""
     # Said twice so that SQLite sees it may use the index, which is of the unsent ones alone.
     unsent = "" if "sent" in states else "AND state <> 'sent'"
-    sql = f"SELECT * FROM outbox WHERE state IN ({_marks(states)}) {unsent} ORDER BY queued_at_ms, delivery LIMIT ?"
+    sql = f"SELECT * FROM outbox WHERE state IN ({marks(states)}) {unsent} ORDER BY queued_at_ms, delivery LIMIT ?"
     return [*_rows(db, sql, *states, limit)]
-
-
-def streams_of(db: sqlite3.Connection, customer: str) -> tuple[set[str], set[str]]:
-    """All streams of a customer, and the files that their messages and quarantined inputs name."""
-    own = db.execute("SELECT conversation FROM conversation WHERE customer = ?", (customer,))
-    streams = {customer, *(conversation for (conversation,) in own)}
-    files: set[str] = set()
-    for stream in streams:
-        named = db.execute("SELECT sha256 FROM attachment WHERE conversation = ? AND sha256 <> ''", (stream,))
-        files.update(name for (name,) in named)
-        for (raw,) in db.execute("SELECT raw FROM quarantine WHERE stream = ?", (stream,)):
-            files.update(name.decode() for name in HASH.findall(raw))
-    return streams, files
-
-
-def mentions_of(db: sqlite3.Connection, customer: str) -> list[StoredEvent]:
-    """Events in others' streams that name the customer: a conflict over an identity of theirs, what an account
-    quarantined that has one of their addresses in it, and of who was merged with them: the merge, its undoing, and what
-    they said in that one's conversations meanwhile, whether it was moved out of them or was over for too long."""
-    places = db.execute(
-        "SELECT stream, seq FROM action WHERE kind = 'identity_conflict' AND stream <> ?1 "
-        "AND substr(detail, -length(?1)) = ?1",
-        (customer,),
-    ).fetchall()
-    places += _merges_with(db, customer)
-    names = names_of(db, customer)
-    elsewhere = db.execute(_MOVED_HERE, (customer,)).fetchall()
-    for (conversation,) in db.execute(_UNMOVED, {"customer": customer}).fetchall():
-        contacts = db.execute(_CONTACTS, (conversation,)).fetchall()
-        elsewhere += [(conversation, number) for number, identity in contacts if identity in names]
-    for conversation, number in elsewhere:
-        places += db.execute(_SAID, (conversation, number)).fetchall()
-        if number == 1:
-            places.append((conversation, 1))  # Its subject is theirs.
-    for address in (name.partition(":")[2] for name in sorted(names)):
-        if len(address) >= ADDRESS_MIN:
-            sql = "SELECT stream, seq FROM quarantine WHERE stream LIKE 'account:%' AND instr(raw, ?)"
-            places += db.execute(sql, (address.encode(),)).fetchall()
-    found = [
-        db.execute("SELECT position, stream, seq, body FROM event WHERE stream = ? AND seq = ?", place).fetchone()
-        for place in dict.fromkeys(places)
-    ]
-    return [StoredEvent(position, stream, seq, body.encode()) for position, stream, seq, body in filter(None, found)]
-
-
-def names_of(db: sqlite3.Connection, customer: str) -> set[str]:
-    """The identities that are the customer's, or were, and are nobody else's now."""
-    names = {identity for (identity,) in db.execute(_EVER_LINKED, {"customer": customer})}
-    names |= {identity for (identity,) in db.execute("SELECT identity FROM identity WHERE customer = ?", (customer,))}
-    others = "SELECT identity FROM identity WHERE identity = ? AND customer <> ?"
-    return {name for name in names if name and db.execute(others, (name, customer)).fetchone() is None}
-
-
-_EVER_LINKED = """
-    SELECT body ->> '$.identity' FROM event WHERE stream = :customer AND type = 'IdentityLinked'
-    UNION SELECT link.value ->> '$.identity' FROM event, json_each(body, '$.links') AS link
-          WHERE stream = :customer AND event.type = 'CustomerReturned'"""
-
-
-def _merges_with(db: sqlite3.Connection, customer: str) -> list[tuple[str, int]]:
-    """Facts of those that the customer was ever a member of, also through others: of the merges and their undoing, and
-    of its identities meanwhile."""
-    found: list[tuple[str, int]] = db.execute(_MERGES, {"customer": customer}).fetchall()
-    names = names_of(db, customer) if found else set()
-    for stream in {stream for stream, _ in found}:
-        for name in names:
-            found += db.execute(_NAMED, {"stream": stream, "name": name}).fetchall()
-    return found
-
-
-_MERGES = """
-    SELECT action.stream, action.seq FROM action JOIN event USING (stream, seq)
-    WHERE kind IN ('merged', 'released') AND action.stream <> :customer
-      AND EXISTS (SELECT 1 FROM json_each(body, '$.members') AS member WHERE member.value = :customer)"""
-_UNMOVED = """
-    SELECT DISTINCT left.value FROM action JOIN event USING (stream, seq), json_each(body, '$.unmoved') AS left
-    JOIN conversation ON conversation.conversation = left.value
-    WHERE kind = 'released' AND conversation.customer <> :customer
-      AND EXISTS (SELECT 1 FROM json_each(body, '$.members') AS member WHERE member.value = :customer)"""
-_CONTACTS = "SELECT interaction, identity FROM interaction WHERE conversation = ?"
-_NAMED = """
-    SELECT stream, seq FROM event WHERE stream = :stream
-      AND (type IN ('IdentityLinked', 'IdentityUnlinked') AND body ->> '$.identity' = :name
-           OR type = 'CustomerReturned'
-              AND EXISTS (SELECT 1 FROM json_each(body, '$.links') AS l WHERE l.value ->> '$.identity' = :name))"""
-
-
-_SAID = """
-    SELECT stream, seq FROM event WHERE stream = ?1
-      -- Where it was on its way only, it was taken in with a number of there.
-      AND (body ->> '$.interaction' = ?2 OR type = 'InteractionReceived' AND body ->> '$.interaction.number' = ?2)"""
-_MOVED_HERE = """
-    SELECT origin, origin_interaction FROM moved
-    WHERE conversation > ?1 || '-' AND conversation < ?1 || '.' AND NOT (origin > ?1 || '-' AND origin < ?1 || '.')"""
 
 
 def counts(db: sqlite3.Connection) -> dict[str, int]:
@@ -382,16 +229,6 @@ _PARTS = {
     "deliveries": "SELECT outbox.* FROM (SELECT ? AS c) JOIN outbox "
     "ON delivery > c || '.' AND delivery < c || '/' ORDER BY queued_at_ms",
 }
-
-
-def _newest(db: sqlite3.Connection, stream: str, after_position: int) -> Iterator[tuple[int, int, str, int, str]]:
-    # Backwards by seq, and no further than needed: positions ascend with seq, and only those pairs are indexed.
-    rows = db.execute("SELECT position, n, stream, seq, body FROM event WHERE stream = ? ORDER BY seq DESC", (stream,))
-    for row in rows:
-        if row[0] <= after_position:
-            rows.close()
-            return
-        yield row
 
 
 def _listed(name: str) -> tuple[list[str], list[Any]]:
@@ -443,7 +280,3 @@ def _parts(db: sqlite3.Connection, conversation: str) -> Row:
 def _rows(db: sqlite3.Connection, sql: str, *values: Any) -> Iterator[Row]:
     cursor = db.execute(sql, values)
     return (row_as_dict(cursor, row) for row in cursor.fetchall())
-
-
-def _marks(values: Sequence[object]) -> str:
-    return ", ".join("?" * len(values))

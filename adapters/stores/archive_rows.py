@@ -13,9 +13,9 @@ from operator import itemgetter
 import msgspec
 
 from adapters.stores import archive_retention, archive_search
-from adapters.stores.archive_queries import HASH
 from adapters.stores.archive_schema import ARCHIVE, TABLES
 from adapters.stores.archive_steps.retention import RETENTION_TABLES
+from adapters.stores.archive_traces import HASH
 from adapters.stores.connection import checkpoint, overwriting, transaction
 from protocol.archive import Changes, Patch, Rehoming
 from protocol.events import PolicyApplied

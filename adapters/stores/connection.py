@@ -8,7 +8,7 @@ What a step keeps in memory is touched by that thread alone.
 import asyncio
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
@@ -99,9 +99,14 @@ def look_at(path: Path, step: Callable[[sqlite3.Connection], R]) -> R:
         raise StoreFailed(f"{path.name} cannot be read: {exc}") from exc
 
 
-async def open_reader(path: Path) -> Connection:
-    """Opens `path` to read only. Raises `StoreFailed` where it is not there."""
-    return await _opened(Connection(path, lambda: _connect_reader(path), writes=False), path, _probe)
+async def open_reader(path: Path, check: Callable[[sqlite3.Connection], None]) -> Connection:
+    """Opens `path` to read only. Raises `StoreFailed` where it is not there, and what `check` of it raises."""
+
+    def first(db: sqlite3.Connection) -> None:
+        _probe(db)
+        check(db)
+
+    return await _opened(Connection(path, lambda: _connect_reader(path), writes=False), path, first)
 
 
 @contextmanager
@@ -152,6 +157,11 @@ def read(
 def row_as_dict(cursor: sqlite3.Cursor, row: tuple[Any, ...]) -> dict[str, Any]:
     """A row by its columns' names."""
     return {column[0]: value for column, value in zip(cursor.description, row, strict=True)}
+
+
+def marks(values: Sequence[object]) -> str:
+    """The places of so many values in a statement."""
+    return ", ".join("?" * len(values))
 
 
 async def _opened(connection: Connection, path: Path, first: Callable[[sqlite3.Connection], None]) -> Connection:

@@ -6,15 +6,18 @@ was at its last checkpoint, position and all, and follows the journal from there
 """
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from adapters.stores import (
     archive_findings,
+    archive_loads,
     archive_losses,
     archive_retention,
     archive_search,
     archive_timeline,
+    archive_traces,
     connection,
     migrations,
 )
@@ -97,7 +100,7 @@ class ArchiveWrites:
 
 
 class ArchiveReads:
-    """The readers' side: `archive_queries`, each seeing one state of the archive."""
+    """The readers' side: `archive_loads`, `archive_queries` and the others, each seeing one state of the archive."""
 
     _db: Runs | None = None
 
@@ -107,23 +110,23 @@ class ArchiveReads:
 
     async def snapshot(self, customer: str) -> StoredSnapshot | None:
         """The customer's newest snapshot."""
-        return await self._reader().run(queries.snapshot, customer)
+        return await self._reader().run(archive_loads.snapshot, customer)
 
     async def events_of_customer(self, customer: str, after_position: int) -> list[StoredEvent]:
         """The events after a position in all streams of a customer, in the journal's order."""
-        return await self._reader().run(connection.read, queries.events_of_customer, customer, after_position)
+        return await self._reader().run(connection.read, archive_loads.events_of_customer, customer, after_position)
 
     async def events_of_stream(self, stream: str, after_seq: int, limit: int) -> list[StoredEvent]:
         """At most `limit` events of a stream after a seq, ascending."""
-        return await self._reader().run(queries.events_of_stream, stream, after_seq, limit)
+        return await self._reader().run(archive_loads.events_of_stream, stream, after_seq, limit)
 
     async def due(self, shards: Sequence[int], before_ms: int, limit: int) -> list[Due]:
         """Customers of these shards whose nearest timer is due at `before_ms` or earlier, the nearest first."""
-        return await self._reader().run(queries.due, shards, before_ms, limit)
+        return await self._reader().run(archive_loads.due, shards, before_ms, limit)
 
     async def untaken(self, shards: Sequence[int], limit: int) -> list[tuple[str, str]]:
         """(customer, account) of deliveries of these shards that wait for someone to take them."""
-        return await self._reader().run(queries.untaken, shards, limit)
+        return await self._reader().run(archive_loads.untaken, shards, limit)
 
     async def conversations(
         self,
@@ -195,15 +198,15 @@ class ArchiveReads:
 
     async def streams_of(self, customer: str) -> tuple[set[str], set[str]]:
         """All streams of a customer, and the files that their messages and quarantined inputs name."""
-        return await self._reader().run(connection.read, queries.streams_of, customer)
+        return await self._reader().run(connection.read, archive_traces.streams_of, customer)
 
     async def mentions_of(self, customer: str) -> list[StoredEvent]:
         """Events of others that name the customer or an address of theirs. Reads all conflicts and quarantine."""
-        return await self._reader().run(connection.read, queries.mentions_of, customer)
+        return await self._reader().run(connection.read, archive_traces.mentions_of, customer)
 
     async def names_of(self, customer: str) -> set[str]:
         """The identities that are the customer's, or were, and are nobody else's now."""
-        return await self._reader().run(connection.read, queries.names_of, customer)
+        return await self._reader().run(connection.read, archive_traces.names_of, customer)
 
     async def searched(self) -> int:
         """The position up to which the full text is indexed."""
@@ -321,12 +324,7 @@ class SqliteArchiveReader(ArchiveReads):
 
     async def open(self) -> None:
         """Raises `StoreFailed` where the archive was never opened by its writer, or `StoreTooNew`."""
-        self._db = await open_reader(self._path)
-        try:
-            await self._db.run(migrations.check, ARCHIVE)
-        except BaseException:
-            await self.close()
-            raise
+        self._db = await open_reader(self._path, partial(migrations.check, schema=ARCHIVE))
 
     async def close(self) -> None:
         """Gives the connection back."""

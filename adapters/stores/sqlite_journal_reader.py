@@ -1,6 +1,7 @@
 """The journal's file as other processes see it: committed units, and whose an identity is."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from adapters.stores import connection, journal_reads, migrations
@@ -19,12 +20,7 @@ class SqliteJournalReader:
 
     async def open(self) -> None:
         """Raises `StoreFailed` where the journal was never opened by its writer, or `StoreTooNew`."""
-        self._db = await open_reader(self._path)
-        try:
-            await self._db.run(migrations.check, JOURNAL)
-        except BaseException:
-            await self.close()
-            raise
+        self._db = await open_reader(self._path, partial(migrations.check, schema=JOURNAL))
 
     async def close(self) -> None:
         """Gives the connection back."""

@@ -12,9 +12,7 @@ from adapters.stores import connection
 from tests.lingering import WORKER
 
 
-async def test_an_opening_that_is_cancelled_leaves_nothing_open(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+async def test_an_opening_that_is_cancelled_leaves_nothing_open(tmp_path: Path) -> None:
     """Also where the file is open already, and only the first look at it is under way."""
     path = tmp_path / "some.db"
     with closing(sqlite3.connect(path)):
@@ -25,9 +23,8 @@ async def test_an_opening_that_is_cancelled_leaves_nothing_open(
         looking.set()
         seen.wait(10)
 
-    monkeypatch.setattr(connection, "_probe", look)
     before = _workers()
-    opening = asyncio.create_task(connection.open_reader(path))
+    opening = asyncio.create_task(connection.open_reader(path, look))
     assert await asyncio.to_thread(looking.wait, 10)
     assert _workers() != before
     opening.cancel()
