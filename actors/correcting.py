@@ -11,40 +11,25 @@ an interaction stay where they were said (`Interaction.origins`). An interaction
 """
 
 from collections.abc import Mapping, Sequence
-from copy import copy
 
-import msgspec
-
-from actors import knowing, recent
+from actors import moving
 from actors.conversation import Conversation
-from actors.knowing import Given
+from actors.moving import Events
 from actors.policy import Policy
-from actors.switching import switch, withhold
 from protocol.commands import Join, Relate, Split
 from protocol.entities import Interaction, Relation, Status
 from protocol.errors import Code, Refusal
 from protocol.events import (
     AnyEvent,
-    AutomaticReplyReceived,
-    ContextRefused,
     ConversationClosed,
     ConversationOpened,
     ConversationReopened,
     CorrelationCorrected,
-    DeliverySent,
-    InteractionMoved,
     InteractionReceived,
-    MessageQueued,
-    MessageReceived,
 )
 
-ORIGINS_MAX = 16
-"""How often one interaction may be moved: each time its messages are in one more place."""
 REASON_MAX = 500
 """Characters of a correction's reason."""
-
-_event = msgspec.msgpack.Decoder(AnyEvent).decode
-Events = list[tuple[str, AnyEvent]]
 
 
 def decide(
@@ -115,46 +100,17 @@ def _split(state: Conversation, asked: Split, new: str, actor: str, policy: Poli
     return [
         (state.id, corrected),
         (new, opened),
-        *take_along(state, fresh, leaving, actor, policy, now_ms),
-        *elsewhere(state, left, actor, policy, now_ms),
+        *moving.take_along(state, fresh, leaving, actor, policy, now_ms),
+        *moving.elsewhere(state, left, actor, policy, now_ms),
     ]
-
-
-def take_along(
-    state: Conversation, fresh: Conversation, leaving: Sequence[Interaction], actor: str, policy: Policy, now_ms: int
-) -> Events:
-    """The moves of these interactions to a conversation that was just opened, with what was said in them."""
-    moved = _moves(state, fresh, leaving, actor, now_ms)
-    came = [event.interaction for _, event in moved if isinstance(event, InteractionReceived)]
-    numbers = dict(zip([i.number for i in leaving], [i.number for i in came], strict=True))
-    # What was said in them is known where they are from now on: nobody asks for it again. It stays known here, too.
-    said = _context(fresh, state, numbers, policy, now_ms, of_contacts=True, channel=came[-1].channel)
-    return [*moved, *((fresh.id, event) for event in said)]
-
-
-def elsewhere(state: Conversation, left: Sequence[Interaction], actor: str, policy: Policy, now_ms: int) -> Events:
-    """The switch to a channel that is left, where the one we spoke on has gone with its contacts."""
-    if not state.live or state.channel in {interaction.channel for interaction in left}:
-        return []  # Nobody speaks any more where it is over.
-    switched = switch(
-        state,
-        state.context,
-        origin=state.channel,
-        target=left[-1].channel,
-        interaction=left[-1].number,
-        by="agent",
-        actor=actor,
-        policy=policy,
-        now_ms=now_ms,
-        reason="the contacts there were split off",
-    )
-    return [(state.id, event) for event in switched]
 
 
 def _join(state: Conversation, other: Conversation, asked: Join, actor: str, policy: Policy, now_ms: int) -> Events:
     if leaving := [d.id for d in other.deliveries.values() if d.state != "dead"]:
         raise _not_now(f"{len(leaving)} messages of {other.id} have not left yet; join it when they have")
-    moves = _moves(state=other, to=state, leaving=other.interactions, actor=actor, now_ms=now_ms, all_references=True)
+    moves = moving.moves(
+        state=other, to=state, leaving=other.interactions, actor=actor, now_ms=now_ms, all_references=True
+    )
     came = [e.interaction for stream, e in moves if stream == state.id and isinstance(e, InteractionReceived)]
     relation = _joined_relation(state, other)
     corrected = CorrelationCorrected(
@@ -175,7 +131,7 @@ def _join(state: Conversation, other: Conversation, asked: Join, actor: str, pol
         events.append((state.id, reopened))
     numbers = dict(zip([i.number for i in other.interactions], [i.number for i in came], strict=True))
     events += moves
-    events += [(state.id, event) for event in _context(state, other, numbers, policy, now_ms)]
+    events += [(state.id, event) for event in moving.context_of(state, other, numbers, policy, now_ms)]
     if other.live:
         events.append((other.id, ConversationClosed(at_ms=now_ms, actor=actor, reason=f"joined into {state.id}")))
     return events
@@ -225,127 +181,6 @@ def _relate(
         channel=state.interactions[0].channel if state.interactions else "",
         reason=asked.reason,
     )
-
-
-# What moves
-
-
-def _moves(
-    state: Conversation,
-    to: Conversation,
-    leaving: Sequence[Interaction],
-    actor: str,
-    now_ms: int,
-    *,
-    all_references: bool = False,
-) -> Events:
-    """Each interaction leaves one stream and comes in the other."""
-    events: Events = []
-    left, there = list(state.interactions), list(to.interactions)
-    number = to.interaction_count
-    for interaction in leaving:
-        home = next((n for stream, n in interaction.origins if stream == to.id), 0)
-        number += 0 if home else 1
-        moved = _at(interaction, state.id, to.id, home or number)
-        left = [other for other in left if other is not interaction]
-        there = sorted([*there, moved], key=lambda each: each.number)
-        if all_references:
-            references = list(state.references) if interaction is leaving[0] else []
-        else:
-            references = _references_of(state, interaction.number)
-        away = InteractionMoved(
-            at_ms=now_ms,
-            actor=actor,
-            interaction=interaction.number,
-            to=to.id,
-            number=moved.number,
-            channel=left[-1].channel if left else "",
-            references=references,
-            keys=list(interaction.tags.keys) if interaction.tags else [],
-        )
-        come = InteractionReceived(
-            at_ms=now_ms,
-            actor=actor,
-            interaction=moved,
-            came_from=state.id,
-            channel=there[-1].channel,
-            references=references,
-        )
-        events += [(state.id, away), (to.id, come)]
-    return events
-
-
-def _at(interaction: Interaction, came_from: str, to: str, number: int) -> Interaction:
-    """The interaction as the other conversation has it."""
-    origins = [origin for origin in interaction.origins if origin != (to, number)]
-    origins.append((came_from, interaction.number))
-    if len(origins) > ORIGINS_MAX:
-        raise Refusal(Code.OVER_LIMIT, f"interaction {interaction.number} was moved {ORIGINS_MAX} times already")
-    moved = copy(interaction)
-    moved.number, moved.origins, moved.reason = number, tuple(origins), "an agent put it here"
-    return moved
-
-
-def _references_of(state: Conversation, number: int) -> list[str]:
-    """The thread references of an interaction's messages, as far as memory goes: an answer to an older one finds the
-    conversation it was said in."""
-    found: list[str] = []
-    ours: set[str] = set()
-    for encoded in recent.events(state.recent):
-        match _event(encoded):
-            case MessageQueued(interaction=of, delivery=delivery) if of == number:
-                ours.add(delivery)
-            case DeliverySent(delivery=delivery, external_id=reference) if delivery in ours and reference:
-                found.append(reference)
-            case MessageReceived(interaction=of, reference=reference) if of == number and reference:
-                found.append(reference)
-            case AutomaticReplyReceived(interaction=of, reference=reference) if of == number and reference:
-                found.append(reference)
-    return found
-
-
-def _context(
-    state: Conversation,
-    other: Conversation,
-    numbers: Mapping[int, int],
-    policy: Policy,
-    now_ms: int,
-    *,
-    of_contacts: bool = False,
-    channel: str = "",
-) -> list[AnyEvent]:
-    """Nothing known is lost: each source's word comes along with its provenance, unless the same source has said
-    something newer here. `of_contacts`: only what was said in those of `numbers`. `channel` is where we speak here,
-    before `state` knows."""
-    here = {
-        (item.key, knowing.source_of(value)): value.at_ms
-        for item in state.context.values()
-        for value in knowing.values_of(item)
-    }
-    given = [
-        Given(
-            key=item.key,
-            value=value.value,
-            actor=value.actor,
-            channel=value.channel,
-            interaction=numbers.get(value.interaction, 0),
-            sensitivity=value.sensitivity,
-            verified=value.verified,
-            said_at_ms=value.at_ms,
-            came_from=value.came_from,
-        )
-        for item in other.context.values()
-        for value in sorted(knowing.values_of(item), key=lambda value: value.version)
-        if here.get((item.key, knowing.source_of(value)), -1) < value.at_ms
-        and (not of_contacts or value.interaction in numbers)
-    ]
-    facts = knowing.take(state.context, given, policy.context, policy.version, now_ms)
-    if refused := [fact.reason for fact in facts if isinstance(fact, ContextRefused)]:
-        raise Refusal(Code.OVER_LIMIT, f"they cannot be one: {refused[0]}")
-    if facts:
-        known = knowing.after(state.context, facts)
-        facts += withhold(known, channel or state.channel, state.withheld, policy, actor="system", now_ms=now_ms)
-    return facts
 
 
 # What is asked of

@@ -10,11 +10,11 @@ no longer in memory cannot be looked at: their conversations are named.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from actors import correcting, delivery, identifying
+from actors import delivery, identifying
 from actors.conversation import Conversation
-from actors.correcting import ORIGINS_MAX, Events
 from actors.members import Family, home_of
 from actors.merging import REASON_MAX
+from actors.moving import ORIGINS_MAX, Events, elsewhere, take_along
 from actors.policy import Policy
 from protocol.commands import UnmergeCustomers
 from protocol.entities import Interaction, Status
@@ -117,10 +117,10 @@ class _Apart:
             reason=WHY,
         )
         self._say(fresh.id, opened)
-        self.events += correcting.take_along(conversation, fresh, moving, self._actor, self._policy, self._now_ms)
+        self.events += take_along(conversation, fresh, moving, self._actor, self._policy, self._now_ms)
         stays = [each for each in conversation.interactions if each not in moving]
         if stays:
-            self.events += correcting.elsewhere(conversation, stays, self._actor, self._policy, self._now_ms)
+            self.events += elsewhere(conversation, stays, self._actor, self._policy, self._now_ms)
         else:
             self._end(conversation, fresh.id)
 

@@ -8,9 +8,9 @@ import pytest
 from actors import journey as journeys
 from actors import knowing, recent, snapshots
 from actors.conversation import Conversation
-from actors.correcting import ORIGINS_MAX
 from actors.deciding import AnyInput
 from actors.journey import Journey
+from actors.moving import ORIGINS_MAX
 from protocol.commands import AddNote, Join, Relate, Reply, Resolve, SetContext, Snooze, Split, TagInteraction, Take
 from protocol.entities import Relation, RelationKind, Status
 from protocol.errors import Code, Refusal

@@ -1,0 +1,185 @@
+"""Moving: contacts go from one conversation to another, with what was known from them. Pure.
+
+    InteractionMoved (there it was) → InteractionReceived (here it is) → what was said in it, with where it was said
+
+The messages of a contact stay where they were said (`Interaction.origins`). One that comes home has its number again.
+"""
+
+from collections.abc import Mapping, Sequence
+from copy import copy
+
+import msgspec
+
+from actors import knowing, recent
+from actors.conversation import Conversation
+from actors.knowing import Given
+from actors.policy import Policy
+from actors.switching import switch, withhold
+from protocol.entities import Interaction
+from protocol.errors import Code, Refusal
+from protocol.events import (
+    AnyEvent,
+    AutomaticReplyReceived,
+    ContextRefused,
+    DeliverySent,
+    InteractionMoved,
+    InteractionReceived,
+    MessageQueued,
+    MessageReceived,
+)
+
+ORIGINS_MAX = 16
+"""How often one interaction may be moved: each time its messages are in one more place."""
+
+_event = msgspec.msgpack.Decoder(AnyEvent).decode
+Events = list[tuple[str, AnyEvent]]
+"""By stream."""
+
+
+def take_along(
+    state: Conversation, fresh: Conversation, leaving: Sequence[Interaction], actor: str, policy: Policy, now_ms: int
+) -> Events:
+    """The moves of these interactions to a conversation that was just opened, with what was said in them."""
+    moved = moves(state, fresh, leaving, actor, now_ms)
+    came = [event.interaction for _, event in moved if isinstance(event, InteractionReceived)]
+    numbers = dict(zip([i.number for i in leaving], [i.number for i in came], strict=True))
+    # What was said in them is known where they are from now on: nobody asks for it again. It stays known here, too.
+    said = context_of(fresh, state, numbers, policy, now_ms, of_contacts=True, channel=came[-1].channel)
+    return [*moved, *((fresh.id, event) for event in said)]
+
+
+def elsewhere(state: Conversation, left: Sequence[Interaction], actor: str, policy: Policy, now_ms: int) -> Events:
+    """The switch to a channel that is left, where the one we spoke on has gone with its contacts."""
+    if not state.live or state.channel in {interaction.channel for interaction in left}:
+        return []  # Nobody speaks any more where it is over.
+    switched = switch(
+        state,
+        state.context,
+        origin=state.channel,
+        target=left[-1].channel,
+        interaction=left[-1].number,
+        by="agent",
+        actor=actor,
+        policy=policy,
+        now_ms=now_ms,
+        reason="the contacts there were split off",
+    )
+    return [(state.id, event) for event in switched]
+
+
+def moves(
+    state: Conversation,
+    to: Conversation,
+    leaving: Sequence[Interaction],
+    actor: str,
+    now_ms: int,
+    *,
+    all_references: bool = False,
+) -> Events:
+    """Each interaction leaves one stream and comes in the other."""
+    events: Events = []
+    left, there = list(state.interactions), list(to.interactions)
+    number = to.interaction_count
+    for interaction in leaving:
+        home = next((n for stream, n in interaction.origins if stream == to.id), 0)
+        number += 0 if home else 1
+        moved = _at(interaction, state.id, to.id, home or number)
+        left = [other for other in left if other is not interaction]
+        there = sorted([*there, moved], key=lambda each: each.number)
+        if all_references:
+            references = list(state.references) if interaction is leaving[0] else []
+        else:
+            references = _references_of(state, interaction.number)
+        away = InteractionMoved(
+            at_ms=now_ms,
+            actor=actor,
+            interaction=interaction.number,
+            to=to.id,
+            number=moved.number,
+            channel=left[-1].channel if left else "",
+            references=references,
+            keys=list(interaction.tags.keys) if interaction.tags else [],
+        )
+        come = InteractionReceived(
+            at_ms=now_ms,
+            actor=actor,
+            interaction=moved,
+            came_from=state.id,
+            channel=there[-1].channel,
+            references=references,
+        )
+        events += [(state.id, away), (to.id, come)]
+    return events
+
+
+def _at(interaction: Interaction, came_from: str, to: str, number: int) -> Interaction:
+    """The interaction as the other conversation has it."""
+    origins = [origin for origin in interaction.origins if origin != (to, number)]
+    origins.append((came_from, interaction.number))
+    if len(origins) > ORIGINS_MAX:
+        raise Refusal(Code.OVER_LIMIT, f"interaction {interaction.number} was moved {ORIGINS_MAX} times already")
+    moved = copy(interaction)
+    moved.number, moved.origins, moved.reason = number, tuple(origins), "an agent put it here"
+    return moved
+
+
+def _references_of(state: Conversation, number: int) -> list[str]:
+    """The thread references of an interaction's messages, as far as memory goes: an answer to an older one finds the
+    conversation it was said in."""
+    found: list[str] = []
+    ours: set[str] = set()
+    for encoded in recent.events(state.recent):
+        match _event(encoded):
+            case MessageQueued(interaction=of, delivery=delivery) if of == number:
+                ours.add(delivery)
+            case DeliverySent(delivery=delivery, external_id=reference) if delivery in ours and reference:
+                found.append(reference)
+            case MessageReceived(interaction=of, reference=reference) if of == number and reference:
+                found.append(reference)
+            case AutomaticReplyReceived(interaction=of, reference=reference) if of == number and reference:
+                found.append(reference)
+    return found
+
+
+def context_of(
+    state: Conversation,
+    other: Conversation,
+    numbers: Mapping[int, int],
+    policy: Policy,
+    now_ms: int,
+    *,
+    of_contacts: bool = False,
+    channel: str = "",
+) -> list[AnyEvent]:
+    """Nothing known is lost: each source's word comes along with its provenance, unless the same source has said
+    something newer here. `of_contacts`: only what was said in those of `numbers`. `channel` is where we speak here,
+    before `state` knows."""
+    here = {
+        (item.key, knowing.source_of(value)): value.at_ms
+        for item in state.context.values()
+        for value in knowing.values_of(item)
+    }
+    given = [
+        Given(
+            key=item.key,
+            value=value.value,
+            actor=value.actor,
+            channel=value.channel,
+            interaction=numbers.get(value.interaction, 0),
+            sensitivity=value.sensitivity,
+            verified=value.verified,
+            said_at_ms=value.at_ms,
+            came_from=value.came_from,
+        )
+        for item in other.context.values()
+        for value in sorted(knowing.values_of(item), key=lambda value: value.version)
+        if here.get((item.key, knowing.source_of(value)), -1) < value.at_ms
+        and (not of_contacts or value.interaction in numbers)
+    ]
+    facts = knowing.take(state.context, given, policy.context, policy.version, now_ms)
+    if refused := [fact.reason for fact in facts if isinstance(fact, ContextRefused)]:
+        raise Refusal(Code.OVER_LIMIT, f"they cannot be one: {refused[0]}")
+    if facts:
+        known = knowing.after(state.context, facts)
+        facts += withhold(known, channel or state.channel, state.withheld, policy, actor="system", now_ms=now_ms)
+    return facts
