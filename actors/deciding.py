@@ -17,9 +17,10 @@ from actors import (
     contact,
     correcting,
     delivery,
+    disputes,
     findings,
     handing_over,
-    identifying,
+    linking,
     merging,
     replaying,
     replying,
@@ -118,7 +119,7 @@ def _asked(state: Journey, given: Ask, policy: Policy, now_ms: int) -> Decision:
         rules = policy.at(conversation.policy, channel)
         if isinstance(given.command, Split | Join | Relate):
             return _correct(state, conversation, given.command, given.actor, policy, now_ms)
-        parted = identifying.disputes(state).parted
+        parted = disputes.of(state).parted
         decided = commanding.decide(
             conversation, given.command, given.actor, state.identities, rules, now_ms, parted=parted
         )
@@ -135,7 +136,7 @@ def _asked(state: Journey, given: Ask, policy: Policy, now_ms: int) -> Decision:
         case UnmergeCustomers():
             return _release(state, given.command, given.actor, policy, now_ms)
         case CloseIdentityReview():
-            closed = identifying.close_review(state, given.command, given.actor, now_ms)
+            closed = linking.close_review(state, given.command, given.actor, now_ms)
             return Decision([(state.customer, closed)])
         case MarkReplayed() | BeginReplay() | EndReplay():
             aside = state.aside or Aside()
@@ -167,7 +168,7 @@ def _outcome(state: Journey, conversation: Conversation, given: Outcome, policy:
             given.delivery,
             policy,
             now_ms,
-            parted=identifying.disputes(state).parted,
+            parted=disputes.of(state).parted,
         )
     return decided
 
@@ -189,14 +190,14 @@ def _correct(
 
 def _link(state: Journey, given: Ask, command: LinkIdentity, policy: Policy, now_ms: int) -> Decision:
     identity = again(command.identity)
-    linked = identifying.link(state, command, identity, given.released, given.actor, policy.identity, now_ms)
+    linked = linking.link(state, command, identity, given.released, given.actor, policy.identity, now_ms)
     events = [(state.customer, event) for event in linked.facts]
     return Decision(events, identities=linked.assigned, inherits=linked.inherits)
 
 
 def _unlink(state: Journey, command: UnlinkIdentity, actor: str, now_ms: int) -> Decision:
     identity = again(command.identity)
-    unlinked, keys = identifying.unlink(state, command, identity, actor, now_ms)
+    unlinked, keys = linking.unlink(state, command, identity, actor, now_ms)
     return Decision([(state.customer, unlinked)], released=[(identity, keys)])
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Struct
 
-from actors import identifying
+from actors import disputes
 from actors.conversation import Conversation
 from actors.journey import Journey
 from actors.once import OnceKeys, Seen
@@ -61,9 +61,9 @@ def before(state: Journey, given: Input, key: int) -> tuple[str, Seen] | None:
     """What the key did: here, or at a former customer of an identity that is this one's now, or is about to be."""
     if (came := seen(state, key)) is not None:
         return came
-    inherited = [*identifying.disputes(state).inherited]
+    inherited = [*disputes.of(state).inherited]
     for released in given.released:
-        inherited += identifying.keys_of(released).items()
+        inherited += disputes.keys_of(released).items()
     for customer, packed in inherited:
         if (known := OnceKeys(packed).get(key)) is not None:
             return customer, known

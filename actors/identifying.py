@@ -15,29 +15,20 @@ a one-time password verify an identity; an agent's or a CRM's word links it and 
     has another of a kind that is single
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from sys import intern
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from msgspec import Struct, msgpack
-from msgspec.structs import replace
+from msgspec import Struct
 
+from actors import disputes
 from actors.capturing import POLICY as BY_POLICY
-from actors.members import Family, Given
-from actors.once import united
 from actors.rules.identity import IdentityRules
-from protocol.commands import CloseIdentityReview, LinkIdentity, UnlinkIdentity
-from protocol.entities import IdentityLink
-from protocol.errors import Code, Refusal
 from protocol.events import (
     AnyEvent,
     IdentityConflictFound,
     IdentityLinked,
-    IdentityReviewClosed,
-    IdentityUnlinked,
 )
 from protocol.identities import kind_of
-from protocol.ids import PSEUDO
 from protocol.journal import MergeDue, Released
 from protocol.links import Input
 
@@ -45,46 +36,11 @@ if TYPE_CHECKING:
     from actors.journey import Journey
 
 IDENTITIES_MAX = 64
-PARTED_MAX = 64
-NOTED_MAX = 64
-INHERITED_MAX = 32
-"""Bounds of a customer, the oldest going first: identities that were taken from it, conflicts that are noted once, and
-former customers of its identities whose once-keys it knows: a whole family's (16) that it was one with, and more."""
-REASON_MAX = 500
-"""Characters of a reason."""
-ASKED = ("agent", "crm", "login", "verified_by_otp")
-"""The evidence a command may name."""
+"""Of a customer."""
 VERIFYING = frozenset(("login", "verified_by_otp"))
 """Evidence that shows the customer to have the identity."""
 EVIDENCE_OF_KIND = {"user": "login", "crm": "crm"}
 """What a channel shows by naming an identity of this kind beside its own; of any other, it only says so."""
-
-_decode_keys = msgpack.Decoder(dict[str, bytes]).decode
-
-
-class Disputes(Struct, kw_only=True, frozen=True, gc=False):
-    """What most customers have nothing of: kept apart, since each field costs every live journey eight bytes."""
-
-    parted: tuple[str, ...] = ()
-    """Identities that somebody unlinked: an event alone does not link them again."""
-    noted: tuple[str, ...] = ()
-    """Conflicts that were noted, so that each is noted once: the identity, a space, and whose it is."""
-    inherited: tuple[tuple[str, bytes], ...] = ()
-    """By former customer of identities that are this one's now: the once-keys of what came for them."""
-    given: Given | None = None
-    """It is a member of another customer."""
-    turn: int = 0
-    """How often it gave itself to another, or was released again."""
-    family: Family | None = None
-    """Of those who are its members; changed in place."""
-
-
-_NO_DISPUTES = Disputes()
-
-
-def disputes(state: "Journey") -> Disputes:
-    """The customer's."""
-    return state.disputes or _NO_DISPUTES
 
 
 class Identified(Struct, frozen=True, gc=False):
@@ -131,7 +87,7 @@ def _is_another(state: "Journey", given: Input, own: str, ties: Sequence[str], r
     """Whether the event is somebody else's, though others that it names are this customer's: because a person said so;
     because the customer has another account of a kind of which one has one; or because what leads here would not link.
     """
-    if own in disputes(state).parted:
+    if own in disputes.of(state).parted:
         return True
     if not ties or _by_person(given):
         return False
@@ -160,7 +116,7 @@ def _facts(
     for claim in claims:
         if claim not in links and not claim.links:
             facts += _noted(state, given, claim, "", "weak", now_ms)
-        elif claim.identity in disputes(state).parted:
+        elif claim.identity in disputes.of(state).parted:
             facts += _noted(state, given, claim, "", "unlinked", now_ms)
         elif claim.identity in seconds:
             facts += _noted(state, given, claim, "", "second", now_ms)
@@ -171,7 +127,7 @@ def _facts(
             facts += _noted(state, given, claim, other, "merge" if claim.merges else "conflict", now_ms)
             merge = merge or _due(state, given, claim, other, rules)
     assigned = [claim.identity for claim in links]
-    return Identified(facts, assigned, _inherited(given.released, assigned), merge=merge)
+    return Identified(facts, assigned, inherited_by(given.released, assigned), merge=merge)
 
 
 def _linkable(
@@ -181,7 +137,7 @@ def _linkable(
     links: list[_Claim] = []
     seconds: list[str] = []
     for claim in claims:
-        if not claim.links or claim.identity in disputes(state).parted:
+        if not claim.links or claim.identity in disputes.of(state).parted:
             continue
         new = [link.identity for link in links]
         if not _by_person(given) and _is_second(claim.identity, (*state.identities, *new), rules):
@@ -194,7 +150,7 @@ def _linkable(
 def _due(state: "Journey", given: Input, claim: "_Claim", other: str, rules: IdentityRules) -> MergeDue | None:
     """The merge that a rule asks for, of the customer who has the identity into this one."""
     rule = rules.rule_for(claim.identity, claim.evidence, given.event.account)
-    known = disputes(state)
+    known = disputes.of(state)
     apart = {*(known.family.left if known.family else ()), *(customer for customer, _ in known.inherited)}
     if claim.confidence < rule.merge_by_itself_at or other in apart or claim.identity in known.parted:
         return None
@@ -241,7 +197,7 @@ def _linked(claim: _Claim, given: Input, now_ms: int) -> IdentityLinked:
         verified=claim.verified,
         account=given.event.account,
         confidence=claim.confidence,
-        inherited=_keys(given.released, claim.identity),
+        inherited=disputes.keys_for(given.released, claim.identity),
     )
 
 
@@ -249,7 +205,7 @@ def _noted(
     state: "Journey", given: Input, claim: _Claim, other: str, kind: str, now_ms: int
 ) -> list[IdentityConflictFound]:
     """For a person to look at; once, since a channel says it with every event."""
-    if note(claim.identity, other) in disputes(state).noted:
+    if disputes.note(claim.identity, other) in disputes.of(state).noted:
         return []
     found = IdentityConflictFound(
         at_ms=now_ms,
@@ -264,155 +220,6 @@ def _noted(
     return [found]
 
 
-def note(identity: str, other: str) -> str:
-    """How a conflict is remembered."""
-    return f"{identity} {other}"
-
-
-# Commands
-
-
-def link(
-    state: "Journey",
-    command: LinkIdentity,
-    identity: str,
-    released: Sequence[Released],
-    actor: str,
-    rules: IdentityRules,
-    now_ms: int,
-) -> Identified:
-    """The link that `command` asks for; `identity` is its identity, normalised. Raises `Refusal`."""
-    _check_is_known(state)
-    if command.evidence not in ASKED:
-        raise Refusal(Code.INVALID, f"evidence is one of {', '.join(ASKED)}", field="evidence")
-    if not 0 <= command.confidence <= 100:
-        text = "confidence is a percentage, 1 to 100; 0 leaves it to the policy"
-        raise Refusal(Code.INVALID, text, field="confidence")
-    linked = IdentityLinked(
-        at_ms=now_ms,
-        actor=actor,
-        identity=identity,
-        evidence=command.evidence,
-        verified=command.evidence in VERIFYING,
-        confidence=command.confidence or rules.confidence_in(command.evidence),
-        inherited=_keys(released, identity),
-    )
-    known = next((link for link in state.links if link.identity == identity), None)
-    if known is None:
-        if len(state.links) >= IDENTITIES_MAX:
-            raise Refusal(Code.OVER_LIMIT, f"a customer has at most {IDENTITIES_MAX} identities", field="identity")
-        return Identified([linked], [identity], _inherited(released, [identity]))
-    if (linked.verified, linked.confidence) <= (known.verified, known.confidence):
-        text = f"{identity} is this customer's already, by evidence as good ({known.evidence}, {known.confidence} %)"
-        raise Refusal(Code.NOT_ALLOWED_NOW, text, field="identity")
-    return Identified([linked])
-
-
-def unlink(
-    state: "Journey", command: UnlinkIdentity, identity: str, actor: str, now_ms: int
-) -> tuple[IdentityUnlinked, bytes]:
-    """The end of a link, and what whoever gets the identity next must know. Raises `Refusal`."""
-    _check_is_known(state)
-    if not state.has(identity):
-        raise Refusal(Code.NOT_ALLOWED_NOW, f"{identity} is not this customer's", field="identity")
-    _check_reason(command.reason)
-    unlinked = IdentityUnlinked(at_ms=now_ms, actor=actor, identity=identity, reason=command.reason)
-    known, family = disputes(state), disputes(state).family
-    keys = {**dict(known.inherited), state.customer: state.once.packed}
-    if family is not None:
-        keys |= {id: member.once.packed for id, member in family.members.items()}
-    return unlinked, msgpack.encode(keys)
-
-
-def close_review(state: "Journey", command: CloseIdentityReview, actor: str, now_ms: int) -> IdentityReviewClosed:
-    """The end of a review. Raises `Refusal` where none of that conflict was ever opened, or it is closed."""
-    _check_is_known(state)
-    _check_reason(command.reason)
-    if note(command.identity, command.other) not in disputes(state).noted:
-        text = f"no review of {command.identity} is open for this customer; see GET /v1/identity/reviews"
-        raise Refusal(Code.NOT_FOUND, text, field="identity")
-    return IdentityReviewClosed(
-        at_ms=now_ms, actor=actor, identity=command.identity, other=command.other, reason=command.reason
-    )
-
-
-def _check_reason(reason: str) -> None:
-    if len(reason) > REASON_MAX:
-        raise Refusal(Code.OVER_LIMIT, f"a reason has at most {REASON_MAX} characters", field="reason")
-
-
-def _check_is_known(state: "Journey") -> None:
-    # An account's own stream is nobody's, and the server's own hold nobody's.
-    if not state.head or ":" in state.customer or state.customer in PSEUDO:
-        raise Refusal(Code.NOT_FOUND, f"no customer {state.customer}", field="customer")
-
-
-def _keys(released: Sequence[Released], identity: str) -> dict[str, bytes]:
-    return next((keys_of(known) for known in released if known.identity == identity), {})
-
-
-def keys_of(released: Released) -> dict[str, bytes]:
-    """By former customer of a released identity: the once-keys of what came for it."""
-    return _decode_keys(released.keys)
-
-
-def also_of(known: Iterable[tuple[str, bytes]], more: Mapping[str, bytes]) -> tuple[tuple[str, bytes], ...]:
-    """Once-keys by customer, with more of them. Of one who is in both, what either has: the newer may know less."""
-    found = dict(known)
-    for customer, keys in more.items():
-        found[customer] = united(found.pop(customer, b""), keys)
-    return tuple(found.items())[-INHERITED_MAX:]
-
-
-def _inherited(released: Sequence[Released], assigned: Sequence[str]) -> list[tuple[str, int]]:
+def inherited_by(released: Sequence[Released], assigned: Sequence[str]) -> list[tuple[str, int]]:
+    """Of those that are assigned: which were released before, and at which position."""
     return [(known.identity, known.position) for known in released if known.identity in assigned]
-
-
-# Evolving
-
-
-def evolve(
-    state: "Journey", event: IdentityLinked | IdentityUnlinked | IdentityConflictFound | IdentityReviewClosed
-) -> None:
-    """Applies a fact about the customer's identities, in place."""
-    match event:
-        case IdentityLinked():
-            _evolve_linked(state, event)
-        case IdentityUnlinked():
-            state.links = tuple(known for known in state.links if known.identity != event.identity)
-            parted = (*_without(disputes(state).parted, event.identity), event.identity)
-            state.disputes = replace(disputes(state), parted=parted[-PARTED_MAX:])
-            for member in state.disputes.family.members.values() if state.disputes.family else ():
-                member.identities = _without(member.identities, event.identity)
-        case IdentityConflictFound():
-            noted = (*disputes(state).noted, note(event.identity, event.other))
-            state.disputes = replace(disputes(state), noted=noted[-NOTED_MAX:])
-        case IdentityReviewClosed():
-            pass  # What was noted stays so: it is not to be found again.
-
-
-def _evolve_linked(state: "Journey", event: IdentityLinked) -> None:
-    if not event.identity:
-        return  # It is forgotten, with the person.
-    linked = IdentityLink(
-        identity=event.identity,
-        evidence=intern(event.evidence),
-        confidence=event.confidence,
-        verified=event.verified,
-        actor=intern(event.actor),
-        at_ms=event.at_ms,
-    )
-    if state.has(event.identity):
-        # Better evidence, in the place of what was known.
-        state.links = tuple(linked if known.identity == event.identity else known for known in state.links)
-        return
-    state.links = (*state.links, linked)
-    if event.identity in disputes(state).parted:
-        state.disputes = replace(disputes(state), parted=_without(disputes(state).parted, event.identity))
-    if event.inherited:
-        others = {customer: keys for customer, keys in event.inherited.items() if customer != state.customer}
-        state.disputes = replace(disputes(state), inherited=also_of(disputes(state).inherited, others))
-
-
-def _without(identities: tuple[str, ...], gone: str) -> tuple[str, ...]:
-    return tuple(identity for identity in identities if identity != gone)

@@ -15,9 +15,9 @@ from msgspec import Struct, field
 from actors import (
     carrying,
     delivery,
+    disputes,
     findings,
     handing_over,
-    identifying,
     importing,
     merging,
     recent,
@@ -25,9 +25,9 @@ from actors import (
 from actors.carrying import Kept
 from actors.conversation import Conversation
 from actors.correlation import Glimpse, Past
+from actors.disputes import Disputes
 from actors.evolving import evolve as evolve_conversation
 from actors.findings import Findings
-from actors.identifying import Disputes
 from actors.members import MIXED_MAX, Family, home_of
 from actors.once import OnceKeys, Seen
 from actors.policy import Policy
@@ -224,7 +224,7 @@ def forget_old_keys(state: Journey, policy: Policy, now_ms: int) -> None:
 def _evolve_own(state: Journey, event: AnyEvent, encoded: bytes) -> None:
     match event:
         case IdentityLinked() | IdentityUnlinked() | IdentityConflictFound() | IdentityReviewClosed():
-            identifying.evolve(state, event)
+            disputes.evolve(state, event)
         case ReplayBegun():
             aside = _aside(state)
             aside.replaying = (*aside.replaying, event.quarantine)

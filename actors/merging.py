@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from actors import identifying, recent
+from actors import disputes, recent
 from actors.carrying import KEPT_MAX
 from actors.members import LEFT_MAX, MIXED_MAX, Family, Given, Member, home_of
 from protocol.commands import GiveCustomer
@@ -62,7 +62,7 @@ def give(state: "Journey", command: GiveCustomer, actor: str, single: Sequence[s
         at_ms=now_ms,
         actor=actor,
         to=command.to,
-        turn=identifying.disputes(state).turn + 1,
+        turn=disputes.of(state).turn + 1,
         members=[state.customer, *(family.members if family else ())],
         reason=command.reason,
     )
@@ -86,7 +86,7 @@ def _parted_from(state: "Journey") -> set[str]:
     """Customers whom this one was one with, and is not any more."""
     family = family_of(state)
     left = set(family.left) if family is not None else set()
-    return left | {customer for customer, _ in identifying.disputes(state).inherited}
+    return left | {customer for customer, _ in disputes.of(state).inherited}
 
 
 def adopt(other: "Journey", told: Unsettled, now_ms: int) -> CustomerMerged:
@@ -124,7 +124,7 @@ def returned(released: CustomerReleased, told: Unsettled, now_ms: int) -> Custom
 def evolve_given(state: "Journey", event: CustomerGiven) -> None:
     """The customer's affairs are another's."""
     given = Given(event.to, event.actor, event.reason)
-    state.disputes = replace(identifying.disputes(state), given=given, turn=event.turn)
+    state.disputes = replace(disputes.of(state), given=given, turn=event.turn)
 
 
 def evolve_returned(state: "Journey", event: CustomerReturned) -> None:
@@ -134,8 +134,8 @@ def evolve_returned(state: "Journey", event: CustomerReturned) -> None:
     if family is not None:
         for member in family.members.values():
             member.identities = tuple(each for each in member.identities if state.has(each))
-    known = identifying.disputes(state)
-    inherited = identifying.also_of(known.inherited, event.inherited)
+    known = disputes.of(state)
+    inherited = disputes.also_of(known.inherited, event.inherited)
     state.disputes = replace(known, given=None, turn=event.turn, inherited=inherited)
 
 
@@ -150,7 +150,7 @@ def join(state: "Journey", other: "Journey", event: CustomerMerged) -> None:
     state.past = (*gone, *(id for id in past if id not in gone))
     state.links = (*state.links, *other.links)
     state.aside = _joined_aside(state.aside, other.aside)
-    known, theirs = identifying.disputes(state), identifying.disputes(other)
+    known, theirs = disputes.of(state), disputes.of(other)
     parted = tuple(each for each in theirs.parted if each not in known.parted and not state.has(each))
     noted = tuple(each for each in theirs.noted if each not in known.noted)
     family, brought = known.family or Family(), theirs.family or Family()
@@ -177,14 +177,14 @@ def join(state: "Journey", other: "Journey", event: CustomerMerged) -> None:
         known,
         parted=(*parted, *known.parted),
         noted=(*noted, *known.noted),
-        inherited=identifying.also_of(theirs.inherited, dict(known.inherited)),
+        inherited=disputes.also_of(theirs.inherited, dict(known.inherited)),
         family=family,
     )
 
 
 def evolve_released(state: "Journey", event: CustomerReleased) -> None:
     """The member and those that it brought leave, with what is theirs."""
-    known = identifying.disputes(state)
+    known = disputes.of(state)
     family = known.family
     assert family is not None, f"{event.other} leaves {state.customer}, and never came"
     gone = set(event.members)
@@ -211,7 +211,7 @@ def evolve_released(state: "Journey", event: CustomerReleased) -> None:
         known,
         parted=tuple(each for each in known.parted if each not in brought),
         noted=tuple(each for each in known.noted if each not in brought),
-        inherited=identifying.also_of(known.inherited, keys),
+        inherited=disputes.also_of(known.inherited, keys),
     )
 
 

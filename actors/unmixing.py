@@ -10,7 +10,7 @@ no longer in memory cannot be looked at: their conversations are named.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from actors import delivery, identifying
+from actors import delivery, disputes
 from actors.conversation import Conversation
 from actors.members import Family, home_of
 from actors.merging import REASON_MAX
@@ -38,7 +38,7 @@ def release(
     state: "Journey", command: UnmergeCustomers, actor: str, policy: Policy, now_ms: int
 ) -> tuple[Events, CustomerReleased]:
     """The moves, and the release that follows them. Raises `Refusal`."""
-    family, other = identifying.disputes(state).family, command.other
+    family, other = disputes.of(state).family, command.other
     member = family.members.get(other) if family is not None else None
     if family is None or member is None:
         text = f"{other} is not merged into {state.customer}"
@@ -53,7 +53,7 @@ def release(
         apart.take(conversation)
     keys = {state.customer: state.once, **{id: each.once for id, each in family.members.items()}}
     # Also what it has heard of from others: some of that came for the identities that leave.
-    heard = [each for each in identifying.disputes(state).inherited if each[0] not in apart.leaving]
+    heard = [each for each in disputes.of(state).inherited if each[0] not in apart.leaving]
     meanwhile = {id: once.since(member.marks.get(id, b"")) for id, once in keys.items() if id not in apart.leaving}
     released = CustomerReleased(
         at_ms=now_ms,
@@ -62,7 +62,7 @@ def release(
         turn=member.turn + 1,
         members=apart.leaving,
         links=[link for link in state.links if link.identity in apart.identities],
-        inherited=dict(identifying.also_of(heard, meanwhile)),
+        inherited=dict(disputes.also_of(heard, meanwhile)),
         unmoved=list(dict.fromkeys((*family.mixed, *apart.unmoved))),
         reason=command.reason,
     )

@@ -1,7 +1,7 @@
 """Belonging: where what was sent to a customer that is, or had, members is to be answered."""
 
 from actors.belonging import elsewhere
-from actors.identifying import Disputes
+from actors.disputes import Disputes
 from actors.journey import Journey
 from actors.members import Family, Given
 from protocol.links import Rehomed, WatchConversation

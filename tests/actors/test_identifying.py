@@ -3,7 +3,7 @@
 import pytest
 from msgspec import msgpack
 
-from actors import identifying, snapshots, telling
+from actors import disputes, snapshots, telling
 from actors import journey as journeys
 from actors.journey import Journey
 from actors.policy import Policy
@@ -262,7 +262,7 @@ def test_an_event_alone_does_not_link_again_what_somebody_took_away() -> None:
     assert reviews(events) == [(PHONE, "", "unlinked")]
     assert player.state.identities == (MAIL,)
     player.command(LinkIdentity(identity=PHONE), conversation="")
-    assert identifying.disputes(player.state).parted == ()
+    assert disputes.of(player.state).parted == ()
 
 
 def test_who_writes_from_where_the_customer_is_not_is_somebody_else() -> None:

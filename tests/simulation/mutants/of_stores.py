@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from actors import identifying
+from actors import linking
 from actors.archive import Archive
 from actors.retention import Retention
 from actors.tail import Tail
@@ -80,12 +80,12 @@ def first_contact_not_unique(plant: Plant) -> None:
 @mutant
 def once_keys_stay_behind(plant: Plant) -> None:
     """An identity is unlinked without what came for it: whoever gets it next takes a repeat for new."""
-    unlink = identifying.unlink
+    unlink = linking.unlink
 
     def bare(*args: Any) -> Any:
         return unlink(*args)[0], msgspec.msgpack.encode({})
 
-    plant(identifying, "unlink", bare)
+    plant(linking, "unlink", bare)
 
 
 @mutant

@@ -1,0 +1,103 @@
+"""Linking: what people and programs say of a customer's identities, by command. Pure.
+
+link            an identity is this customer's, by evidence as good as what is known or better
+unlink          it is not: whoever gets it next is told what came for it
+close_review    what was noted needs nobody any more
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from msgspec import msgpack
+
+from actors import disputes
+from actors.identifying import IDENTITIES_MAX, VERIFYING, Identified, inherited_by
+from actors.rules.identity import IdentityRules
+from protocol.commands import CloseIdentityReview, LinkIdentity, UnlinkIdentity
+from protocol.errors import Code, Refusal
+from protocol.events import IdentityLinked, IdentityReviewClosed, IdentityUnlinked
+from protocol.ids import PSEUDO
+from protocol.journal import Released
+
+if TYPE_CHECKING:
+    from actors.journey import Journey
+
+REASON_MAX = 500
+"""Characters of a reason."""
+ASKED = ("agent", "crm", "login", "verified_by_otp")
+"""The evidence a command may name."""
+
+
+def link(
+    state: "Journey",
+    command: LinkIdentity,
+    identity: str,
+    released: Sequence[Released],
+    actor: str,
+    rules: IdentityRules,
+    now_ms: int,
+) -> Identified:
+    """The link that `command` asks for; `identity` is its identity, normalised. Raises `Refusal`."""
+    _check_is_known(state)
+    if command.evidence not in ASKED:
+        raise Refusal(Code.INVALID, f"evidence is one of {', '.join(ASKED)}", field="evidence")
+    if not 0 <= command.confidence <= 100:
+        text = "confidence is a percentage, 1 to 100; 0 leaves it to the policy"
+        raise Refusal(Code.INVALID, text, field="confidence")
+    linked = IdentityLinked(
+        at_ms=now_ms,
+        actor=actor,
+        identity=identity,
+        evidence=command.evidence,
+        verified=command.evidence in VERIFYING,
+        confidence=command.confidence or rules.confidence_in(command.evidence),
+        inherited=disputes.keys_for(released, identity),
+    )
+    known = next((link for link in state.links if link.identity == identity), None)
+    if known is None:
+        if len(state.links) >= IDENTITIES_MAX:
+            raise Refusal(Code.OVER_LIMIT, f"a customer has at most {IDENTITIES_MAX} identities", field="identity")
+        return Identified([linked], [identity], inherited_by(released, [identity]))
+    if (linked.verified, linked.confidence) <= (known.verified, known.confidence):
+        text = f"{identity} is this customer's already, by evidence as good ({known.evidence}, {known.confidence} %)"
+        raise Refusal(Code.NOT_ALLOWED_NOW, text, field="identity")
+    return Identified([linked])
+
+
+def unlink(
+    state: "Journey", command: UnlinkIdentity, identity: str, actor: str, now_ms: int
+) -> tuple[IdentityUnlinked, bytes]:
+    """The end of a link, and what whoever gets the identity next must know. Raises `Refusal`."""
+    _check_is_known(state)
+    if not state.has(identity):
+        raise Refusal(Code.NOT_ALLOWED_NOW, f"{identity} is not this customer's", field="identity")
+    _check_reason(command.reason)
+    unlinked = IdentityUnlinked(at_ms=now_ms, actor=actor, identity=identity, reason=command.reason)
+    known, family = disputes.of(state), disputes.of(state).family
+    keys = {**dict(known.inherited), state.customer: state.once.packed}
+    if family is not None:
+        keys |= {id: member.once.packed for id, member in family.members.items()}
+    return unlinked, msgpack.encode(keys)
+
+
+def close_review(state: "Journey", command: CloseIdentityReview, actor: str, now_ms: int) -> IdentityReviewClosed:
+    """The end of a review. Raises `Refusal` where none of that conflict was ever opened, or it is closed."""
+    _check_is_known(state)
+    _check_reason(command.reason)
+    if disputes.note(command.identity, command.other) not in disputes.of(state).noted:
+        text = f"no review of {command.identity} is open for this customer; see GET /v1/identity/reviews"
+        raise Refusal(Code.NOT_FOUND, text, field="identity")
+    return IdentityReviewClosed(
+        at_ms=now_ms, actor=actor, identity=command.identity, other=command.other, reason=command.reason
+    )
+
+
+def _check_reason(reason: str) -> None:
+    if len(reason) > REASON_MAX:
+        raise Refusal(Code.OVER_LIMIT, f"a reason has at most {REASON_MAX} characters", field="reason")
+
+
+def _check_is_known(state: "Journey") -> None:
+    # An account's own stream is nobody's, and the server's own hold nobody's.
+    if not state.head or ":" in state.customer or state.customer in PSEUDO:
+        raise Refusal(Code.NOT_FOUND, f"no customer {state.customer}", field="customer")
