@@ -1,37 +1,15 @@
-"""The commands for what goes on beside a load of events: questions, and new rules."""
+"""The commands for what goes on beside a load of events: questions, new rules, customers that become one."""
 
 from typing import Annotated
 
 import typer
 
-from benchmarks import bars, context_report, policy_report
+from benchmarks import bars, context_report, merge_report, policy_report
 from benchmarks import context as contexts
+from benchmarks import merge as merges
 from benchmarks import policy as policies
-from benchmarks.options import (
-    FOLDER,
-    Account,
-    Agents,
-    Batch,
-    Bundle,
-    Cells,
-    Check,
-    Customers,
-    Folder,
-    Gateways,
-    Json,
-    Keep,
-    Own,
-    Plot,
-    Queue,
-    TextBytes,
-    Token,
-    Url,
-    Window,
-    carry_out,
-    server_at,
-)
-from benchmarks.pushing import Shape
-from benchmarks.server import ACCOUNT, QUEUE, Setup
+from benchmarks.option_sets import Checked, Load, OtherServer, OwnServer
+from benchmarks.options import Bundle, carry_out
 
 
 def context(
@@ -39,47 +17,33 @@ def context(
     rate: Annotated[float, typer.Option(min=1, max=1e5, help="Questions a second.")] = 200,
     events: Annotated[float, typer.Option(min=1, max=1e6, help="Events a second beside them.")] = 2000,
     seconds: Annotated[float, typer.Option(min=1, max=600, help="How long to measure.")] = 10,
-    customers: Customers = 2000,
-    gateways: Gateways = 4,
-    agents: Agents = 20,
-    window: Window = 512,
-    batch: Batch = 16,
-    text_bytes: TextBytes = 160,
-    cells: Cells = 0,
+    load: Load,
     bundle: Bundle = "",
-    folder: Folder = FOLDER,
-    keep: Keep = False,
-    url: Url = "",
-    token: Token = "",
-    i_own_this_server: Own = False,
-    account: Account = ACCOUNT,
-    queue: Queue = QUEUE,
-    check: Check = False,
-    as_json: Json = False,
-    plot: Plot = None,
+    own: OwnServer,
+    other: OtherServer,
+    out: Checked,
 ) -> None:
     """Ask what is known of customers, as an IVR does before it greets, beside a load of events."""
-    if url and bundle:
+    if other.url and bundle:
         raise typer.BadParameter("--bundle needs a server of the run's own")
     plan = contexts.Plan(
-        setup=Setup(folder=folder, cells=cells, keep=keep, bundle=bundle),
+        setup=own.setup(bundle),
         reads=rate,
         events=events,
         seconds=seconds,
-        customers=customers,
-        shape=Shape(gateways=gateways, agents=agents, window=window, batch=batch),
-        text_bytes=text_bytes,
-        server=server_at(url, token, owned=i_own_this_server),
-        account=account,
-        queue=queue,
+        customers=load.customers,
+        shape=load.shape,
+        text_bytes=load.text_bytes,
+        server=other.live,
+        account=other.account,
+        queue=other.queue,
     )
     carry_out(
         lambda phases: contexts.run(plan, phases=phases),
         show=context_report.show,
         panels=context_report.panels,
-        as_json=as_json,
-        file=plot,
-        bars=bars.of_context if check else None,
+        out=out,
+        bars=bars.of_context if out.check else None,
     )
 
 
@@ -88,35 +52,58 @@ def policy(
     rate: Annotated[float, typer.Option(min=1, max=1e6, help="Events a second.")] = 5000,
     seconds: Annotated[float, typer.Option(min=1, max=600, help="How long, without a switch and once more with.")] = 10,
     versions: Annotated[int, typer.Option(min=1, max=100, help="Versions that come into force meanwhile.")] = 5,
-    customers: Customers = 2000,
-    gateways: Gateways = 4,
-    agents: Agents = 20,
-    window: Window = 512,
-    batch: Batch = 16,
-    text_bytes: TextBytes = 160,
-    cells: Cells = 0,
+    load: Load,
     bundle: Bundle = "insurer",
-    folder: Folder = FOLDER,
-    keep: Keep = False,
-    check: Check = False,
-    as_json: Json = False,
-    plot: Plot = None,
+    own: OwnServer,
+    out: Checked,
 ) -> None:
     """Put new versions of a bundle in force under a load of events: is one lost, and how long is the pause?"""
     plan = policies.Plan(
-        setup=Setup(folder=folder, cells=cells, keep=keep, bundle=bundle),
+        setup=own.setup(bundle),
         rate=rate,
         seconds=seconds,
         versions=versions,
-        customers=customers,
-        shape=Shape(gateways=gateways, agents=agents, window=window, batch=batch),
-        text_bytes=text_bytes,
+        customers=load.customers,
+        shape=load.shape,
+        text_bytes=load.text_bytes,
     )
     carry_out(
         lambda phases: policies.run(plan, phases=phases),
         show=policy_report.show,
         panels=policy_report.panels,
-        as_json=as_json,
-        file=plot,
-        bars=bars.of_policy if check else None,
+        out=out,
+        bars=bars.of_policy if out.check else None,
+    )
+
+
+def merge(
+    *,
+    events: Annotated[int, typer.Option(min=1, max=200_000, help="Messages of each of the two customers.")] = 10_000,
+    count: Annotated[int, typer.Option("--merges", min=1, max=100, help="Pairs of them, one after the other.")] = 3,
+    rate: Annotated[float, typer.Option(min=1, max=1e6, help="Events a second of others, meanwhile.")] = 1000,
+    load: Load,
+    bundle: Bundle = "",
+    own: OwnServer,
+    other: OtherServer,
+    out: Checked,
+) -> None:
+    """Merge two customers with many events each, and take them apart again, beside a load of others' events."""
+    plan = merges.Plan(
+        setup=own.setup(bundle),
+        events=events,
+        merges=count,
+        rate=rate,
+        customers=load.customers,
+        shape=load.shape,
+        text_bytes=load.text_bytes,
+        server=other.live,
+        account=other.account,
+        queue=other.queue,
+    )
+    carry_out(
+        lambda phases: merges.run(plan, phases=phases),
+        show=merge_report.show,
+        panels=merge_report.panels,
+        out=out,
+        bars=bars.of_merge if out.check else None,
     )

@@ -56,6 +56,11 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Check = Annotated[bool, typer.Option("--check", help="Hold the figures against the project's bars; exit 1 below one.")]
 Plot = Annotated[Path | None, typer.Option("--plot", dir_okay=False, help="Also draw it: an SVG file.")]
 
+AtMost = Annotated[
+    float | None,
+    typer.Option("--seconds", min=1, max=3600, help="At most so long; the result says how far it came."),
+]
+
 
 class Outcome(Protocol):
     """What every scenario's result has."""
@@ -63,6 +68,20 @@ class Outcome(Protocol):
     @property
     def faults(self) -> list[str]:
         """Everything that does not add up, in words."""
+        ...
+
+
+class Out(Protocol):
+    """Where a command's options say that its result goes (see `option_sets.Shown`)."""
+
+    @property
+    def as_json(self) -> bool:
+        """One JSON object in the place of tables."""
+        ...
+
+    @property
+    def plot(self) -> Path | None:
+        """Also drawn into this file."""
         ...
 
 
@@ -74,29 +93,28 @@ def carry_out(
     *,
     show: Callable[[R, Console], None],
     panels: Callable[[R], Sequence[Panel]],
-    as_json: bool,
-    file: Path | None,
+    out: Out,
     bars: Callable[[R], Sequence[Bar]] | None = None,
 ) -> None:
     """Runs a scenario and says what came of it: results on standard output, progress on standard error.
 
     Exits with `WRONG_COUNTS` where something does not add up, with `BAR_MISSED` where one of the `bars` is not met,
-    with `NOT_MEASURED` where there is no figure. With `as_json` the table of bars goes to standard error.
+    with `NOT_MEASURED` where there is no figure. As JSON the table of bars goes to standard error.
     """
     with _stopping_in_order(), _failures_in_words():
-        if file is not None:
-            plot.check(file)
+        if out.plot is not None:
+            plot.check(out.plot)
         with Phases(Console(stderr=True)) as phases:
             result = run(phases)
-        if file is not None:
-            plot.draw(panels(result), file)
-    if as_json:
+        if out.plot is not None:
+            plot.draw(panels(result), out.plot)
+    if out.as_json:
         sys.stdout.write(msgspec.json.encode(result).decode() + "\n")
     else:
         show(result, results_to())
     held = list(bars(result)) if bars is not None else []
     if held:
-        show_bars(held, results_to(stderr=as_json))
+        show_bars(held, results_to(stderr=out.as_json))
     if result.faults:
         raise typer.Exit(WRONG_COUNTS)
     if not all(bar.is_met for bar in held):

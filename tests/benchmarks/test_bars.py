@@ -15,6 +15,7 @@ from benchmarks.context import Result as Context
 from benchmarks.latency import AtRate
 from benchmarks.latency import Result as Latency
 from benchmarks.memory import Result as Memory
+from benchmarks.option_sets import Shown
 from benchmarks.own_cpu import Own
 from benchmarks.percentiles import Percentiles
 from benchmarks.policy import Result as Policy
@@ -246,8 +247,8 @@ def test_a_missed_bar_is_an_exit_code(
     """Only where it was asked for; standard output has the one object all the same."""
     try:
         options.carry_out(
-            lambda phases: result, show=lambda result, console: None, panels=lambda result: [], as_json=True,
-            file=None, bars=check,
+            lambda phases: result, show=lambda result, console: None, panels=lambda result: [],
+            out=Shown(as_json=True), bars=check,
         )  # fmt: skip
         ended = 0
     except typer.Exit as exit:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from benchmarks.option_sets import Shown
 from benchmarks.options import carry_out
 from benchmarks.phases import Phases
 from tests.benchmarks.test_bars import MEMORY
@@ -54,9 +55,7 @@ def test_a_run_that_is_ended_ends_in_order() -> None:
 
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(SystemExit) as ended:
-        carry_out(
-            lambda phases: run(phases) and MEMORY, show=_nothing, panels=lambda result: [], as_json=False, file=None
-        )
+        carry_out(lambda phases: run(phases) and MEMORY, show=_nothing, panels=lambda result: [], out=Shown())
     assert ended.value.code == 128 + signal.SIGTERM
     assert left == ["server"]
     assert signal.getsignal(signal.SIGTERM) == before
