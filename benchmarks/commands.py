@@ -2,14 +2,12 @@
 
 from collections.abc import Callable
 
-import typer
-
 from benchmarks.beside_events import context, merge, policy
 from benchmarks.of_a_server import latency, memory, placement, recovery, throughput
-from benchmarks.option_sets import spread
 from benchmarks.without_a_server import archive, decide
+from orchestrator.spread import Commands
 
-app = typer.Typer(help="Measure a Throughline server.", no_args_is_help=True)
+app = Commands(help="Measure a Throughline server.", no_args_is_help=True)
 
 COMMANDS: dict[Callable[..., None], str] = {
     throughput: "throughput --seconds 10 --json",
@@ -25,7 +23,7 @@ COMMANDS: dict[Callable[..., None], str] = {
 }
 
 for _command, _example in COMMANDS.items():
-    app.command(epilog=f"Example: python -m benchmarks {_example}")(spread(_command))
+    app.command(epilog=f"Example: python -m benchmarks {_example}")(_command)
 
 
 @app.callback()

@@ -29,8 +29,9 @@ from orchestrator.cli import (
 )
 from orchestrator.cli.exits import Exit, Failure
 from orchestrator.cli.output import errors
+from orchestrator.spread import Commands
 
-app = typer.Typer(
+app = Commands(
     name="throughline",
     help="One conversation per issue, whatever the channel.",
     epilog="Example: throughline serve, then in another terminal: throughline demo",

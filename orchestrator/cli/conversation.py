@@ -7,11 +7,12 @@ import typer
 from rich.text import Text
 
 from adapters.stores.archive_timeline import LATE_MS
-from orchestrator.cli.options import Data, Json, Token, Url, server_of
+from orchestrator.cli.options import At, Json
 from orchestrator.cli.output import console, local_time, print_fields, print_json, print_table
 from orchestrator.cli.server import Server, part
+from orchestrator.spread import Commands
 
-app = typer.Typer(help="Look at a conversation.", no_args_is_help=True)
+app = Commands(help="Look at a conversation.", no_args_is_help=True)
 
 PARTS = {
     "interactions": (
@@ -50,13 +51,11 @@ def _conversation() -> None:
 def show(
     conversation: Annotated[str, typer.Argument(metavar="ID", help="A conversation's id.")],
     *,
-    url: Url = "",
-    token: Token = "",
-    data: Data = None,
+    at: At,
     as_json: Json = False,
 ) -> None:
     """Show a conversation: where it stands, who is in it, its events in order."""
-    with server_of(url, token, data) as server:
+    with at.server() as server:
         answer = whole(server, conversation)
     if as_json:
         print_json(answer)

@@ -11,13 +11,14 @@ import typer
 from rich.text import Text
 
 from orchestrator.cli.exits import Exit, Failure
-from orchestrator.cli.options import Data, Folder, Json, Limit, SettingsFile, Token, Url, server_of, settings_of
+from orchestrator.cli.options import At, Folder, Json, Limit, SettingsFile, Token, Url, settings_of
 from orchestrator.cli.output import console, print_fields, print_json, print_table, progress_bar
 from orchestrator.cli.server import WHO, part
 from orchestrator.settings import Settings
+from orchestrator.spread import Commands
 from protocol.errors import Refusal
 
-app = typer.Typer(help="Say who is who.", no_args_is_help=True)
+app = Commands(help="Say who is who.", no_args_is_help=True)
 
 Id = Annotated[str, typer.Argument(metavar="CUSTOMER", help="The customer's id.")]
 Who = Annotated[str, typer.Argument(metavar="CUSTOMER", help=WHO)]
@@ -40,9 +41,9 @@ CONVERSATION_COLUMNS = ("conversation", "status", "queue", "owner", "channel", "
 
 
 @app.command("show", epilog="Example: throughline customer show tel:+447700900123")
-def show(customer: Who, *, url: Url = "", token: Token = "", data: Data = None, as_json: Json = False) -> None:
+def show(customer: Who, *, at: At, as_json: Json = False) -> None:
     """Show who a customer is: their addresses, with what each rests on, and their conversations."""
-    with server_of(url, token, data) as server:
+    with at.server() as server:
         id = server.customer(customer)
         answer = server.get(f"/v1/customers/{part(id)}/journey")
     if as_json:
@@ -64,16 +65,14 @@ def link(
     confidence: Annotated[
         int, typer.Option("--confidence", min=0, max=100, help="How sure, in percent; 0: as the policy says.")
     ] = 0,
-    url: Url = "",
-    token: Token = "",
-    data: Data = None,
+    at: At,
     as_json: Json = False,
 ) -> None:
     """Say that an identity belongs to a customer; refused where it is another's."""
     command: dict[str, Any] = {"do": "link_identity", "identity": identity, "evidence": evidence}
     if confidence:
         command["confidence"] = confidence
-    _say(customer, command, (url, token, data), {"linked": identity}, as_json=as_json)
+    _say(customer, command, at, {"linked": identity}, as_json=as_json)
 
 
 @app.command("erase", epilog='Example: throughline customer erase cu7q2mzj4xk5w3n6ab --reason "their request of 3 May"')
@@ -96,7 +95,7 @@ def erase(
     if not reason.strip():
         raise Failure(Exit.USAGE, "--reason must say why: it is what remains of the act")
     if when_stopped:
-        _ask(customer, reason, yes=yes, running=(url, token, data), as_json=as_json)
+        _ask(customer, reason, yes=yes, at=At(url=url, token=token, data=data), as_json=as_json)
         return
     chosen = settings_of(settings, data)
     if chosen.store != "sqlite":
@@ -110,10 +109,10 @@ def erase(
         print_fields(erased)
 
 
-def _ask(customer: str, reason: str, *, yes: bool, running: tuple[str, str, Path | None], as_json: bool) -> None:
+def _ask(customer: str, reason: str, *, yes: bool, at: At, as_json: bool) -> None:
     if not yes and not typer.confirm(f"Erase {customer} for ever when the server is next stopped?", err=True):
         raise Failure(Exit.REFUSED, "nothing was asked")
-    with server_of(*running) as server:
+    with at.server() as server:
         answer = server.post(f"/v1/customers/{part(customer)}/erasure", {"reason": reason})
     if as_json:
         print_json(answer)
@@ -122,9 +121,9 @@ def _ask(customer: str, reason: str, *, yes: bool, running: tuple[str, str, Path
 
 
 @app.command("erasures", epilog="Example: throughline customer erasures")
-def erasures(*, url: Url = "", token: Token = "", data: Data = None, as_json: Json = False) -> None:
+def erasures(*, at: At, as_json: Json = False) -> None:
     """List the erasures that wait for the server to be stopped; until then nothing of these persons is gone."""
-    with server_of(url, token, data) as server:
+    with at.server() as server:
         answer = server.get("/v1/erasures")
     if as_json:
         print_json(answer)
@@ -134,9 +133,9 @@ def erasures(*, url: Url = "", token: Token = "", data: Data = None, as_json: Js
 
 
 @app.command("keep", epilog="Example: throughline customer keep cu7q2mzj4xk5w3n6ab")
-def keep(customer: Id, *, url: Url = "", token: Token = "", data: Data = None, as_json: Json = False) -> None:
+def keep(customer: Id, *, at: At, as_json: Json = False) -> None:
     """Take back an erasure that waits."""
-    with server_of(url, token, data) as server:
+    with at.server() as server:
         answer = server.post(f"/v1/customers/{part(customer)}/erasure/withdraw")
     if as_json:
         print_json(answer)
@@ -174,14 +173,12 @@ def unlink(
     identity: Identity,
     *,
     reason: Reason = "",
-    url: Url = "",
-    token: Token = "",
-    data: Data = None,
+    at: At,
     as_json: Json = False,
 ) -> None:
     """Say that an identity is not this customer's; what was said under it stays where it was said."""
     command = {"do": "unlink_identity", "identity": identity, "reason": reason}
-    _say(customer, command, (url, token, data), {"unlinked": identity}, as_json=as_json)
+    _say(customer, command, at, {"unlinked": identity}, as_json=as_json)
 
 
 Keeps = Annotated[str, typer.Argument(metavar="CUSTOMER", help="Who keeps their id: that, or an address of theirs.")]
@@ -196,14 +193,12 @@ def merge(
     other: Other,
     *,
     reason: Reason = "",
-    url: Url = "",
-    token: Token = "",
-    data: Data = None,
+    at: At,
     as_json: Json = False,
 ) -> None:
     """Say that two customers are one person: what is OTHER's is CUSTOMER's from then on. Undone by unmerge."""
     command = {"do": "merge_customers", "other": other, "reason": reason}
-    _say(customer, command, (url, token, data), {"merged": other}, as_json=as_json)
+    _say(customer, command, at, {"merged": other}, as_json=as_json)
 
 
 @app.command("unmerge", epilog="Example: throughline customer unmerge cu7q2mzj4xk5w3n6ab cu7q2p0d1mc8r2k4vt")
@@ -212,26 +207,24 @@ def unmerge(
     other: Other,
     *,
     reason: Reason = "",
-    url: Url = "",
-    token: Token = "",
-    data: Data = None,
+    at: At,
     as_json: Json = False,
 ) -> None:
     """Say that a merged customer is somebody else: each contact goes back with its own identity."""
     command = {"do": "unmerge_customers", "other": other, "reason": reason}
-    _say(customer, command, (url, token, data), {"unmerged": other}, as_json=as_json)
+    _say(customer, command, at, {"unmerged": other}, as_json=as_json)
 
 
 def _say(
     customer: str,
     command: dict[str, Any],
-    running: tuple[str, str, Path | None],
+    at: At,
     done: dict[str, str],
     *,
     as_json: bool,
 ) -> None:
     """Sends the command, and shows what was done and the position it stands at in the journal."""
-    with server_of(*running) as server:
+    with at.server() as server:
         customer = server.customer(customer)
         answer = server.post(f"/v1/customers/{part(customer)}/commands", {"command": command})
     if as_json:
@@ -252,13 +245,11 @@ def reviews(
         ),
     ] = 0,
     limit: Limit = 100,
-    url: Url = "",
-    token: Token = "",
-    data: Data = None,
+    at: At,
     as_json: Json = False,
 ) -> None:
     """List what people have to decide about who is who, the newest first."""
-    with server_of(url, token, data) as server:
+    with at.server() as server:
         answer = server.get("/v1/identity/reviews", shared_after=shared_after, limit=limit)
     if as_json:
         print_json(answer)
@@ -273,11 +264,9 @@ def close_review(
     *,
     other: Annotated[str, typer.Option("--other", help="The other customer, as the review names it.")] = "",
     reason: Reason = "",
-    url: Url = "",
-    token: Token = "",
-    data: Data = None,
+    at: At,
     as_json: Json = False,
 ) -> None:
     """Say that a review needs nothing more; the same conflict is not raised again."""
     command = {"do": "close_identity_review", "identity": identity, "other": other, "reason": reason}
-    _say(customer, command, (url, token, data), {"closed": identity}, as_json=as_json)
+    _say(customer, command, at, {"closed": identity}, as_json=as_json)

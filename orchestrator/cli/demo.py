@@ -12,7 +12,7 @@ from rich.text import Text
 
 from orchestrator.cli.conversation import whole
 from orchestrator.cli.exits import Exit, Failure
-from orchestrator.cli.options import Data, Json, SettingsFile, Token, Url, running_of, settings_of
+from orchestrator.cli.options import At, Json, SettingsFile, settings_of
 from orchestrator.cli.output import console, errors, print_json, rule
 from orchestrator.cli.server import Server
 from orchestrator.settings import GatewayAccount, Settings
@@ -27,9 +27,7 @@ ARCHIVE_S = 10.0
 LOOK_AGAIN_S = 0.05
 
 
-def demo(
-    *, settings: SettingsFile = None, url: Url = "", token: Token = "", data: Data = None, as_json: Json = False
-) -> None:
+def demo(*, settings: SettingsFile = None, at: At, as_json: Json = False) -> None:
     """Play one customer's chat, mail and SMS, show what an agent sees, and answer. Can be repeated."""
     # Imported here, because no other command speaks WebSocket or SMTP.
     from orchestrator.demo.cast import meet
@@ -37,8 +35,8 @@ def demo(
     from orchestrator.demo.play import Doors, Missing, play
     from orchestrator.demo.screen import Lines, Silent
 
-    chosen = settings_of(settings, data)
-    running = running_of(url, token, Path(chosen.data))
+    chosen = settings_of(settings, at.data)
+    running = msgspec.structs.replace(at, data=Path(chosen.data)).running()
     doors = Doors(url=running.url, agent_token=running.agent, gateway_token=running.gateway)
     screen = Silent() if as_json else Lines(console())
     random = SystemRandom()

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli.exits import Exit, Failure
-from orchestrator.cli.options import Data, Token, Url, server_of
+from orchestrator.cli.options import At
 from orchestrator.cli.output import print_json
 from orchestrator.cli.server import part
 
@@ -18,12 +18,10 @@ def export(
     conversation: Annotated[str, typer.Argument(metavar="CONVERSATION", help="The conversation's id.")],
     *,
     out: Annotated[Path | None, typer.Option("--out", help="A file to write; it must not be there yet.")] = None,
-    url: Url = "",
-    token: Token = "",
-    data: Data = None,
+    at: At,
 ) -> None:
     """Write a conversation as a vCon (draft-ietf-vcon-vcon-core-04), unsigned JSON, to standard output or a file."""
-    with server_of(url, token, data) as server:
+    with at.server() as server:
         answer = server.get(f"/v1/conversations/{part(conversation)}/vcon")
     if out is None:
         print_json(answer)

@@ -11,7 +11,7 @@ import typer
 
 from adapters.past import BadPast, read_csv, read_json_lines, read_vcons
 from orchestrator.cli.exits import Exit, Failure
-from orchestrator.cli.options import Data, Json, Token, Url, server_of
+from orchestrator.cli.options import At, Json
 from orchestrator.cli.output import errors, print_fields, print_json, progress_bar
 from orchestrator.cli.server import Server
 from protocol.inbound import InboundEvent
@@ -34,9 +34,7 @@ def import_(
         str, typer.Option("--source", help="Names the system they are from: with its ids they come in once.")
     ] = "import",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check all of it, and take nothing in.")] = False,
-    url: Url = "",
-    token: Token = "",
-    data: Data = None,
+    at: At,
     as_json: Json = False,
 ) -> None:
     """Import contacts of the past: once, at their own times, closed; nobody is woken and nothing is sent. Exit code 1
@@ -49,7 +47,7 @@ def import_(
         raise Failure(Exit.USAGE, f"{file}: there is no contact in it")
     counts: Counter[str] = Counter()
     refused: list[dict[str, Any]] = []
-    with server_of(url, token, data) as server, progress_bar() as progress:
+    with at.server() as server, progress_bar() as progress:
         task = progress.add_task("Checking" if dry_run else "Importing", total=len(events))
         for batch in _batches(events):
             for answer in _post(server, batch, dry_run=dry_run):

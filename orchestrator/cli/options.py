@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from msgspec import Struct
 from msgspec.structs import replace
 
 from orchestrator.cli.exits import Exit, Failure
@@ -46,12 +47,18 @@ def settings_of(file: Path | None, data: Path | None = None) -> Settings:
     return settings if data is None else replace(settings, data=str(data))
 
 
-def running_of(url: str, token: str, data: Path | None) -> Running:
-    """The running server that the options name."""
-    folder = data if data is not None else Path(settings_of(None).data)
-    return find(url=url, token=token, data=folder)
+class At(Struct, kw_only=True, frozen=True):
+    """Which server is asked (see `orchestrator.cli.server`)."""
 
+    url: Url = ""
+    token: Token = ""
+    data: Data = None
 
-def server_of(url: str, token: str, data: Path | None, *, timeout_s: float = TIMEOUT_S) -> Server:
-    """A connection to it."""
-    return Server(running_of(url, token, data), timeout_s=timeout_s)
+    def running(self) -> Running:
+        """The running server that the options name. Raises `Failure`."""
+        folder = self.data if self.data is not None else Path(settings_of(None).data)
+        return find(url=self.url, token=self.token, data=folder)
+
+    def server(self, *, timeout_s: float = TIMEOUT_S) -> Server:
+        """A connection to it. Raises `Failure`."""
+        return Server(self.running(), timeout_s=timeout_s)

@@ -4,11 +4,12 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli.options import Data, Json, Limit, Token, Url, server_of
+from orchestrator.cli.options import At, Json, Limit
 from orchestrator.cli.output import print_fields, print_json, print_table
 from orchestrator.cli.server import part
+from orchestrator.spread import Commands
 
-app = typer.Typer(help="See what is to leave, and send again what was given up.", no_args_is_help=True)
+app = Commands(help="See what is to leave, and send again what was given up.", no_args_is_help=True)
 
 COLUMNS = (
     "delivery",
@@ -32,13 +33,11 @@ def list_(
         typer.Option("--state", help="queued, attempting, waiting, uncertain or dead; may stand more than once."),
     ] = None,
     limit: Limit = 100,
-    url: Url = "",
-    token: Token = "",
-    data: Data = None,
+    at: At,
     as_json: Json = False,
 ) -> None:
     """List deliveries that have not left; dead and uncertain ones wait for a person."""
-    with server_of(url, token, data) as server:
+    with at.server() as server:
         answer = server.get("/v1/outbox", states=",".join(state or []), limit=limit)
     if as_json:
         print_json(answer)
@@ -50,13 +49,11 @@ def list_(
 def replay(
     delivery: Annotated[str, typer.Argument(metavar="DELIVERY", help="A delivery's id.")],
     *,
-    url: Url = "",
-    token: Token = "",
-    data: Data = None,
+    at: At,
     as_json: Json = False,
 ) -> None:
     """Send a dead or held delivery again, under the same idempotency key."""
-    with server_of(url, token, data) as server:
+    with at.server() as server:
         answer = server.post(f"/v1/outbox/{part(delivery)}/replay")
     if as_json:
         print_json(answer)

@@ -7,14 +7,15 @@ import typer
 from rich.text import Text
 
 from orchestrator.cli.exits import Exit, Failure
-from orchestrator.cli.options import Data, Json, Limit, SettingsFile, Token, Url, server_of, settings_of
+from orchestrator.cli.options import At, Json, Limit, SettingsFile, settings_of
 from orchestrator.cli.output import console, errors, print_fields, print_json, print_table
+from orchestrator.spread import Commands
 
 if TYPE_CHECKING:
     from orchestrator.bundles.making import Made
     from orchestrator.bundles.reading import Wrong
 
-app = typer.Typer(help="Check, compare and apply the rules in a folder; look back and go back.", no_args_is_help=True)
+app = Commands(help="Check, compare and apply the rules in a folder; look back and go back.", no_args_is_help=True)
 
 Bundle = Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder with the bundle's YAML files.")]
 Note = Annotated[str, typer.Option("--note", help="Why: shown in the history.")]
@@ -49,9 +50,7 @@ def check(
     folder: Bundle,
     *,
     settings: SettingsFile = None,
-    url: Url = "",
-    token: Token = "",
-    data: Data = None,
+    at: At,
     as_json: Json = False,
 ) -> None:
     """Say everything that is wrong with a bundle, by file and line. Without a running server, by the settings here."""
@@ -64,7 +63,7 @@ def check(
         wrong = sorted([*wrong, *_as_rows(read(files).wrong)], key=lambda row: (row["file"], row["line"]))
     else:
         try:
-            with server_of(url, token, data) as server:
+            with at.server() as server:
                 answer = server.post("/v1/policy/check", {"files": files})
                 wrong, remarks = answer["wrong"], answer.get("remarks", [])
         except Failure as failure:
@@ -87,15 +86,13 @@ def diff(
     *,
     against: Annotated[Path | None, typer.Option("--against", help="Compare with this folder, not the server.")] = None,
     settings: SettingsFile = None,
-    url: Url = "",
-    token: Token = "",
-    data: Data = None,
+    at: At,
     as_json: Json = False,
 ) -> None:
     """Show what a bundle would change of what is in force, rule by rule."""
     files = _right(folder, as_json=as_json)
     if against is None:
-        with server_of(url, token, data) as server:
+        with at.server() as server:
             rows = server.post("/v1/policy/diff", {"files": files})
     else:
         rows = _differences(_right(against, as_json=as_json), files, settings, as_json=as_json)
@@ -114,24 +111,22 @@ def apply(
         int, typer.Option("--base", min=0, help="The version you began with: refused where another came since.")
     ] = 0,
     id: Id = "",
-    url: Url = "",
-    token: Token = "",
-    data: Data = None,
+    at: At,
     as_json: Json = False,
 ) -> None:
     """Make a bundle the next version, in every cell at once."""
     files = _right(folder, as_json=as_json)
     asked = {"files": files, "note": note, "base": base, "id": id}
-    with server_of(url, token, data) as server:
+    with at.server() as server:
         _show_applied(server.post("/v1/policy", asked), as_json=as_json)
         if not as_json:
             _show_remarks(server.post("/v1/policy/check", {"files": files}).get("remarks", []))
 
 
 @app.command("history", epilog="Example: throughline policy history --limit 10")
-def history(*, limit: Limit = 100, url: Url = "", token: Token = "", data: Data = None, as_json: Json = False) -> None:
+def history(*, limit: Limit = 100, at: At, as_json: Json = False) -> None:
     """List the versions, the newest first: when, by whom, why."""
-    with server_of(url, token, data) as server:
+    with at.server() as server:
         rows = server.get("/v1/policy/versions", limit=limit)
     if as_json:
         print_json(rows)
@@ -144,13 +139,11 @@ def show(
     version: Annotated[int | None, typer.Argument(metavar="VERSION", help="Default: the one in force.")] = None,
     *,
     to: Annotated[Path | None, typer.Option("--to", help="Write its files into this new folder.")] = None,
-    url: Url = "",
-    token: Token = "",
-    data: Data = None,
+    at: At,
     as_json: Json = False,
 ) -> None:
     """Show a version's files, or write them into a folder."""
-    with server_of(url, token, data) as server:
+    with at.server() as server:
         answer = server.get("/v1/policy" if version is None else f"/v1/policy/versions/{version}")
     files = answer.get("files", {})
     if to is not None:
@@ -171,13 +164,11 @@ def rollback(
     *,
     note: Note = "",
     id: Id = "",
-    url: Url = "",
-    token: Token = "",
-    data: Data = None,
+    at: At,
     as_json: Json = False,
 ) -> None:
     """Make an earlier version's bundle the next version."""
-    with server_of(url, token, data) as server:
+    with at.server() as server:
         answer = server.post("/v1/policy/rollback", {"version": version, "note": note, "id": id})
     _show_applied(answer, as_json=as_json)
 

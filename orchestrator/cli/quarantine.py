@@ -9,11 +9,12 @@ from typing import Annotated, Any
 import typer
 
 from orchestrator.cli.exits import Exit, Failure
-from orchestrator.cli.options import Data, Json, Limit, Token, Url, duration_ms, server_of
+from orchestrator.cli.options import At, Json, Limit, duration_ms
 from orchestrator.cli.output import print_fields, print_json, print_table
 from orchestrator.cli.server import part
+from orchestrator.spread import Commands
 
-app = typer.Typer(help="See what was refused and take it in after all.", no_args_is_help=True)
+app = Commands(help="See what was refused and take it in after all.", no_args_is_help=True)
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="A quarantined input's id.")]
 COLUMNS = (
@@ -41,15 +42,13 @@ def list_(
     newer_than: Annotated[str, typer.Option("--newer-than", help="Refused since then: 30m, 12h, 7d.")] = "",
     waiting: Annotated[bool, typer.Option("--waiting", help="Without what came in after all.")] = False,
     limit: Limit = 100,
-    url: Url = "",
-    token: Token = "",
-    data: Data = None,
+    at: At,
     as_json: Json = False,
 ) -> None:
     """List quarantined inputs, the newest first, with the reason of each."""
     wanted: dict[str, str | int] = {"account": account, "code": code or "", "field": field, "rule": rule}
     wanted |= {"since_ms": _ago(newer_than, "--newer-than"), "until_ms": _ago(older_than, "--older-than")}
-    with server_of(url, token, data) as server:
+    with at.server() as server:
         answer = server.get("/v1/quarantine", **wanted, waiting="true" if waiting else "", limit=limit)
     if as_json:
         print_json(answer)
@@ -64,13 +63,11 @@ def show(
     event: Annotated[
         bool, typer.Option("--event", help="Only the event in it, as JSON: edit it, and give it to `replay --event`.")
     ] = False,
-    url: Url = "",
-    token: Token = "",
-    data: Data = None,
+    at: At,
     as_json: Json = False,
 ) -> None:
     """Show one input as it came, with what is wrong with it: the field, and the rule and policy version."""
-    with server_of(url, token, data) as server:
+    with at.server() as server:
         answer = server.get(f"/v1/quarantine/{part(quarantine)}")
     if event and answer.get("event") is None:
         raise Failure(
@@ -101,15 +98,13 @@ def replay(
     customer: Annotated[
         str, typer.Option("--customer", help="Whose it is: a customer's id, or an address of theirs.")
     ] = "",
-    url: Url = "",
-    token: Token = "",
-    data: Data = None,
+    at: At,
     as_json: Json = False,
 ) -> None:
     """Take an input in after all, once, at its own time: as it is, edited, or as the event of whoever you say."""
     body: dict[str, Any] = {"event": _event(event)} if event is not None else {}
     body |= {"identities": identity} if identity else {}
-    with server_of(url, token, data) as server:
+    with at.server() as server:
         body |= {"customer": server.customer(customer)} if customer else {}
         answer = server.post(f"/v1/quarantine/{part(quarantine)}/replay", body)
     if as_json:

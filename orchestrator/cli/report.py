@@ -10,12 +10,13 @@ import typer
 from rich.text import Text
 
 from orchestrator.cli.exits import Exit, Failure
-from orchestrator.cli.options import Data, Json, Limit, Token, Url, server_of
+from orchestrator.cli.options import At, Json, Limit
 from orchestrator.cli.output import console, print_fields, print_json, print_table
 from orchestrator.cli.server import part
 from orchestrator.cli.timeline import at_ms
+from orchestrator.spread import Commands
 
-app = typer.Typer(help="Count what matters.", no_args_is_help=True)
+app = Commands(help="Count what matters.", no_args_is_help=True)
 
 COUNTED = {
     "closed_conversations": "closed conversations",
@@ -50,9 +51,7 @@ def context_loss(
     team: Annotated[str, typer.Option("--team", help="Only of this team, which is a queue.")] = "",
     product_line: Annotated[str, typer.Option("--product-line", help="Only of this product line.")] = "",
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
-    url: Url = "",
-    token: Token = "",
-    data: Data = None,
+    at: At,
     as_json: Json = False,
 ) -> None:
     """Where context gets lost, by channel pair, team, product line and week, of how many occasions, with examples and
@@ -63,7 +62,7 @@ def context_loss(
         raise Failure(Exit.USAGE, "--week is a time of its own: leave --since and --until out")
     bounds = {"from_ms": at_ms(since, "--since"), "until_ms": at_ms(until, "--until"), "week": week}
     groups = {"channel": channel, "team": team, "product_line": product_line}
-    with server_of(url, token, data, timeout_s=COUNTED_WITHIN_S) as server:
+    with at.server(timeout_s=COUNTED_WITHIN_S) as server:
         answer = server.get(PATH, **bounds, **groups)
     if as_json:
         print_json(answer)
@@ -76,9 +75,9 @@ def context_loss(
 
 
 @app.command("run", epilog="Example: throughline report run")
-def run(*, id: Id = "", url: Url = "", token: Token = "", data: Data = None, as_json: Json = False) -> None:
+def run(*, id: Id = "", at: At, as_json: Json = False) -> None:
     """Make a report now, of the policy's window: open findings, and compare those that were changed."""
-    with server_of(url, token, data, timeout_s=COUNTED_WITHIN_S) as server:
+    with at.server(timeout_s=COUNTED_WITHIN_S) as server:
         made = server.post(f"{PATH}/runs", {"id": id})
     if as_json:
         print_json(made)
@@ -88,9 +87,9 @@ def run(*, id: Id = "", url: Url = "", token: Token = "", data: Data = None, as_
 
 
 @app.command("runs", epilog="Example: throughline report runs --limit 5")
-def runs(*, limit: Limit = 100, url: Url = "", token: Token = "", data: Data = None, as_json: Json = False) -> None:
+def runs(*, limit: Limit = 100, at: At, as_json: Json = False) -> None:
     """List the reports that were made, by the policy's schedule or on demand, the newest first."""
-    with server_of(url, token, data) as server:
+    with at.server() as server:
         answer = server.get(f"{PATH}/runs", limit=limit)
     if as_json:
         print_json(answer)
@@ -106,13 +105,11 @@ def findings(
     ] = None,
     limit: Limit = 100,
     before: Annotated[str, typer.Option("--before", help="What the page before ended with.")] = "",
-    url: Url = "",
-    token: Token = "",
-    data: Data = None,
+    at: At,
     as_json: Json = False,
 ) -> None:
     """List what stood out, the newest first, and what became of it."""
-    with server_of(url, token, data) as server:
+    with at.server() as server:
         answer = server.get(f"{PATH}/findings", states=",".join(state or []), limit=limit, before=before)
     if as_json:
         print_json(answer)
@@ -123,9 +120,9 @@ def findings(
 
 
 @app.command("show", epilog="Example: throughline report show report-3")
-def show(finding: Finding, *, url: Url = "", token: Token = "", data: Data = None, as_json: Json = False) -> None:
+def show(finding: Finding, *, at: At, as_json: Json = False) -> None:
     """Show one finding: its figures, its examples, the rule to look at, and all that happened to it."""
-    with server_of(url, token, data) as server:
+    with at.server() as server:
         answer = server.get(f"{PATH}/findings/{part(finding)}")
     if as_json:
         print_json(answer)
@@ -141,14 +138,12 @@ def resolve(
         int, typer.Option("--version", min=0, help="The version of the policy that changed it; 0: the one in force.")
     ] = 0,
     id: Id = "",
-    url: Url = "",
-    token: Token = "",
-    data: Data = None,
+    at: At,
     as_json: Json = False,
 ) -> None:
     """Say that a version of the policy changed it: the report compares before and after, a whole window later. Where
     the version changed the very file that the finding names, this is noted without you."""
-    with server_of(url, token, data) as server:
+    with at.server() as server:
         answer = server.post(f"{PATH}/findings/{part(finding)}/resolve", {"version": version, "id": id})
     if as_json:
         print_json(answer)
@@ -162,13 +157,11 @@ def dismiss(
     *,
     reason: Annotated[str, typer.Option("--reason", help="Why nothing is to be changed.")],
     id: Id = "",
-    url: Url = "",
-    token: Token = "",
-    data: Data = None,
+    at: At,
     as_json: Json = False,
 ) -> None:
     """Say that it needs no change, and why."""
-    with server_of(url, token, data) as server:
+    with at.server() as server:
         answer = server.post(f"{PATH}/findings/{part(finding)}/dismiss", {"reason": reason, "id": id})
     if as_json:
         print_json(answer)

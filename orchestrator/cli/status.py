@@ -8,7 +8,7 @@ import typer
 from rich.text import Text
 
 from orchestrator.cli.exits import Exit, Failure
-from orchestrator.cli.options import Data, Json, Token, Url, running_of
+from orchestrator.cli.options import At, Json
 from orchestrator.cli.output import console, print_fields, print_json, print_table
 from orchestrator.cli.server import Running, Server
 
@@ -18,9 +18,9 @@ ANSWER_WITHIN_S = 5.0
 EXAMPLE = "Example: throughline status --json"
 
 
-def status(*, url: Url = "", token: Token = "", data: Data = None, as_json: Json = False) -> None:
+def status(*, at: At, as_json: Json = False) -> None:
     """Show the server's parts and figures. Exit code 1 where a part does not work, 3 where no gateway answers."""
-    running = running_of(url, token, data)
+    running = at.running()
     try:
         with Server(running, timeout_s=ANSWER_WITHIN_S) as server:
             answer = server.get("/v1/status")

@@ -8,7 +8,7 @@ import typer
 from rich.text import Text
 
 from orchestrator.cli.exits import Exit, Failure
-from orchestrator.cli.options import Data, Json, Limit, Token, Url, server_of
+from orchestrator.cli.options import At, Json, Limit
 from orchestrator.cli.output import console, local_time, print_json
 from orchestrator.cli.server import WHO, part
 
@@ -27,14 +27,12 @@ def timeline(
     until: Annotated[str, typer.Option("--until", help="A day or time; what is before it.")] = "",
     limit: Limit = 50,
     before: Annotated[str, typer.Option("--before", help="The `next` of the page before.")] = "",
-    url: Url = "",
-    token: Token = "",
-    data: Data = None,
+    at: At,
     as_json: Json = False,
 ) -> None:
     """Show what happened with a customer, the newest first; times without an offset are this machine's."""
     bounds = {"from_ms": at_ms(since, "--since"), "until_ms": at_ms(until, "--until")}
-    with server_of(url, token, data) as server:
+    with at.server() as server:
         answer = server.get(
             f"/v1/customers/{part(server.customer(customer))}/timeline",
             q=search,

@@ -4,20 +4,21 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli.options import Data, Json, Token, Url, server_of
+from orchestrator.cli.options import At, Json
 from orchestrator.cli.output import print_fields, print_json, print_table
 from orchestrator.cli.server import part
+from orchestrator.spread import Commands
 
-app = typer.Typer(help="See and mend where committed events are sent to.", no_args_is_help=True)
+app = Commands(help="See and mend where committed events are sent to.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(metavar="ENDPOINT", help="The endpoint's name in the settings.")]
 COLUMNS = ("endpoint", "state", "sent", "failures", "reason", "failing_since_at_ms", "next_at_ms", "disabled_at_ms")
 
 
 @app.command("list", epilog="Example: throughline webhook list")
-def list_(*, url: Url = "", token: Token = "", data: Data = None, as_json: Json = False) -> None:
+def list_(*, at: At, as_json: Json = False) -> None:
     """List the endpoints: whether events go out, since when not, and why."""
-    with server_of(url, token, data) as server:
+    with at.server() as server:
         answer = server.get("/v1/webhooks")
     if as_json:
         print_json(answer)
@@ -26,9 +27,9 @@ def list_(*, url: Url = "", token: Token = "", data: Data = None, as_json: Json 
 
 
 @app.command("enable", epilog="Example: throughline webhook enable crm")
-def enable(endpoint: Name, *, url: Url = "", token: Token = "", data: Data = None, as_json: Json = False) -> None:
+def enable(endpoint: Name, *, at: At, as_json: Json = False) -> None:
     """Go on with an endpoint that is disabled or waits, at once, with the event it stopped at."""
-    with server_of(url, token, data) as server:
+    with at.server() as server:
         answer = server.post(f"/v1/webhooks/{part(endpoint)}/enable", {})
     if as_json:
         print_json(answer)
@@ -41,13 +42,11 @@ def resend(
     endpoint: Name,
     *,
     after: Annotated[str, typer.Option("--after", help="A cursor of the feed or a `webhook-id`; `oldest`; `now`.")],
-    url: Url = "",
-    token: Token = "",
-    data: Data = None,
+    at: At,
     as_json: Json = False,
 ) -> None:
     """Send everything behind a cursor, also what was sent before; `now` passes over what waits. Enables it."""
-    with server_of(url, token, data) as server:
+    with at.server() as server:
         answer = server.post(f"/v1/webhooks/{part(endpoint)}/resend", {"after": after})
     if as_json:
         print_json(answer)
