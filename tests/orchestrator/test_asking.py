@@ -1,26 +1,10 @@
 """What the cells were asked: each question is answered once, in order, whichever life or cell answers."""
 
-from typing import Any
-
 from orchestrator.asking import Asking, answer
 from orchestrator.homeless import Reply
 from protocol.inbound import InboundEvent, MessageArrived
 from protocol.links import CustomerRead, Input, Moved, ReadCustomer, Unlinked
-
-
-class _Line:
-    """Keeps what is sent."""
-
-    peer = "cell:0"
-    open = True
-    full = False
-
-    def __init__(self) -> None:
-        self.sent: list[Any] = []
-
-    def send(self, message: Any) -> None:
-        """Keeps it."""
-        self.sent.append(message)
+from tests.orchestrator.lines import KeptLine
 
 
 def _input(ref: int, customer: str) -> Input:
@@ -38,7 +22,7 @@ def _input(ref: int, customer: str) -> Input:
 
 def test_a_new_life_is_asked_what_the_former_one_did_not_answer() -> None:
     """In order, also what was asked before the cell was reached at all."""
-    asking, line, answers = Asking(1, None), _Line(), list[Reply]()
+    asking, line, answers = Asking(1, None), KeptLine(), list[Reply]()
     for ref in (asking.new_ref(), asking.new_ref(), asking.new_ref()):
         asking.put_to("ann", ref, ReadCustomer(ref, "ann"), answers.append)
     asking.reached(0, line)
@@ -74,7 +58,7 @@ def test_who_asked_for_a_member_hears_of_the_member() -> None:
 
 def test_what_would_overtake_is_answered_and_not_asked_again() -> None:
     """An input behind one that was sent on is sent on too; whoever asked hears it when the others were asked."""
-    asking, line, answers = Asking(1, None), _Line(), list[Reply]()
+    asking, line, answers = Asking(1, None), KeptLine(), list[Reply]()
     asking.moved_to = lambda asked: ("web:1", "bob") if asked.customer == "ann" else None
     for ref, customer in ((1, "ann"), (2, "cat")):
         asking.put_at(0, ref, _input(ref, customer), answers.append)

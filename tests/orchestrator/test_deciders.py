@@ -1,28 +1,15 @@
 """By which version the cells decide: who applied one waits for all that can be reached, and for no other."""
 
 import asyncio
-from typing import Any
 
 from orchestrator.asking import Asking
 from orchestrator.deciders import Deciders
 from protocol.links import PolicyIs
+from tests.orchestrator.lines import KeptLine
 
 
-class _Line:
-    """Is open until the test says otherwise."""
-
-    peer = "cell"
-    full = False
-
-    def __init__(self) -> None:
-        self.open = True
-
-    def send(self, message: Any) -> None:
-        """It goes nowhere."""
-
-
-def _deciders(count: int) -> tuple[Deciders, list[_Line]]:
-    asking, lines = Asking(count, None), [_Line() for _ in range(count)]
+def _deciders(count: int) -> tuple[Deciders, list[KeptLine]]:
+    asking, lines = Asking(count, None), [KeptLine() for _ in range(count)]
     for index, line in enumerate(lines):
         asking.reached(index, line)
     return Deciders(asking), lines

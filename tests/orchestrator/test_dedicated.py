@@ -15,12 +15,10 @@ import pytest
 from actors.loading import reached
 from adapters.stores.folder import JOURNAL_FILE
 from adapters.stores.sqlite_journal import SqliteJournal
-from orchestrator.client import AgentClient, GatewayClient
 from orchestrator.inprocess import InProcess, in_process
 from orchestrator.parts.front import Front
 from orchestrator.parts.usher import UsherPart
 from orchestrator.settings import GatewayAccount, Http, Limits, Placement, Settings
-from orchestrator.tokens import Tokens
 from protocol.commands import Snooze
 from protocol.events import AnyEvent, ConversationWoken, MessageReceived
 from protocol.ids import customer_of
@@ -28,8 +26,8 @@ from protocol.journal import Stale
 from protocol.links import Answered, Take
 from protocol.shards import OWN_SCOPES, own_scope_of, scope_of
 from tests.adapters.stores.units import Writer
+from tests.orchestrator.attended import attended
 from tests.orchestrator.test_inprocess import NOW_MS, arrival
-from tests.people import Desk
 
 DEADLINE_S = 30.0
 """Far more than anything here takes."""
@@ -148,30 +146,21 @@ async def test_whatever_dies_while_customers_move(tmp_path: Path, seed: int) -> 
 
 async def test_who_watches_hears_all_wherever_a_customer_sits(tmp_path: Path) -> None:
     """An agent follows more conversations than there are seats, over moves and deaths of seats and usher."""
-    given = settings(tmp_path)
-    tokens = Tokens(tmp_path / "tokens.json", now_ms=lambda: NOW_MS)
-    agent_token, gateway_token = tokens.create(["agent"], "ann")[0], tokens.create(["gateway:*"], "loader")[0]
-    async with asyncio.timeout(DEADLINE_S), in_process(given, tmp_path, now_ms=lambda: NOW_MS) as running:
-        url = f"http://127.0.0.1:{running.facts['gateway']['port']}"
-        async with GatewayClient(url, gateway_token) as gateway, AgentClient(url, agent_token) as agent:
-            desk = Desk(agent)
-            agent.watch(inbox="queue:default", follow=True)
-            reading = asyncio.create_task(desk.read())
-            customers = [f"mailto:{number}@example.org" for number in range(3 * SEATS)]
+    async with attended(settings(tmp_path), tmp_path, within_s=DEADLINE_S) as there:
+        customers = [f"mailto:{number}@example.org" for number in range(3 * SEATS)]
+        for customer in customers:
+            await there.gateway.send(arrival(f"first of {customer}", identity=customer))
+        conversations = [await there.desk.conversation_with(f"first of {customer}") for customer in customers]
+        for name in ("", "cell-0", "usher", "cell-1", ""):
+            if name:
+                await there.running.restart(name)
             for customer in customers:
-                await gateway.send(arrival(f"first of {customer}", identity=customer))
-            conversations = [await desk.conversation_with(f"first of {customer}") for customer in customers]
-            for name in ("", "cell-0", "usher", "cell-1", ""):
-                if name:
-                    await running.restart(name)
-                for customer in customers:
-                    await gateway.send(arrival(f"after {name} of {customer}", identity=customer))
-            for customer, conversation in zip(customers, conversations, strict=True):
-                texts = [f"after {name} of {customer}" for name in ("", "cell-0", "usher", "cell-1", "")]
-                await desk.heard(conversation, f"first of {customer}", *texts)
-                seqs = [seq for seq, _ in desk.events[conversation]]
-                assert seqs == list(range(1, len(seqs) + 1))
-            reading.cancel()
+                await there.gateway.send(arrival(f"after {name} of {customer}", identity=customer))
+        for customer, conversation in zip(customers, conversations, strict=True):
+            texts = [f"after {name} of {customer}" for name in ("", "cell-0", "usher", "cell-1", "")]
+            await there.desk.heard(conversation, f"first of {customer}", *texts)
+            seqs = [seq for seq, _ in there.desk.events[conversation]]
+            assert seqs == list(range(1, len(seqs) + 1))
 
 
 async def test_time_wakes_who_has_no_seat(tmp_path: Path) -> None:

@@ -1,10 +1,9 @@
 """The lines to the cells: what is asked of a customer goes where its affairs are, also where that has no cell yet."""
 
-from typing import Any
-
 from orchestrator.cells import Cells
 from orchestrator.places import NOWHERE
 from protocol.links import Rehomed, TakersAre, WatchConversation
+from tests.orchestrator.lines import KeptLine
 
 
 class _Nowhere:
@@ -29,19 +28,8 @@ class _Nowhere:
         return []
 
 
-class _Line:
-    """To cell 0; keeps what is sent."""
-
-    peer = "cell:0"
-    open = True
-    full = False
-
-    def __init__(self) -> None:
-        self.sent: list[Any] = []
-
-    def send(self, message: Any) -> None:
-        """Keeps it."""
-        self.sent.append(message)
+class _Line(KeptLine):
+    """Tells of watches alone."""
 
     def watched(self) -> list[tuple[str, str]]:
         """Of whom what was watched, since this was asked last."""

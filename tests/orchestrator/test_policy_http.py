@@ -2,9 +2,8 @@
 
 import asyncio
 import json
-import logging
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
-import structlog
 
 from orchestrator.cli import app as cli
 from orchestrator.client import AgentClient, GatewayClient
@@ -22,19 +20,11 @@ from orchestrator.tokens import Tokens
 from protocol.events import MessageReceived
 from protocol.inbound import InboundEvent, MessageArrived
 
+pytestmark = pytest.mark.usefixtures("quiet_log")
+
 DEADLINE_S = 10.0
 WRONG = {"general.yaml": "queue_defualt: x\nattempts_max: many\n"}
 RIGHT = {"general.yaml": "queue_default: bills\n"}
-
-
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    """Standard output is the commands', wherever earlier tests have the log go."""
-    before = structlog.get_config()
-    silent = structlog.make_filtering_bound_logger(logging.CRITICAL)
-    structlog.configure(wrapper_class=silent, cache_logger_on_first_use=False)
-    yield
-    structlog.configure(**before)
 
 
 class Server:

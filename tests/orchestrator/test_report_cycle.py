@@ -5,16 +5,14 @@ On a whole server in one loop, with time in the test's hand, over HTTP and by th
 
 import asyncio
 import json
-import logging
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal
 
 import httpx
 import pytest
-import structlog
 
 from actors.archive import rebuild
 from adapters.stores.memory_archive import MemoryArchive
@@ -25,6 +23,8 @@ from orchestrator.parts.gateway import GatewayPart
 from orchestrator.report_desk import ReportDesk
 from orchestrator.settings import GatewayAccount, Http, Placement, Settings
 from orchestrator.tokens import Tokens
+
+pytestmark = pytest.mark.usefixtures("quiet_log")
 
 DEADLINE_S = 20.0
 DAY_MS = 86_400_000
@@ -41,16 +41,6 @@ CAPTURE = """templates:
         found_at: [data.properties.contract]
         when_missing: quarantine
 """
-
-
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    """Standard output is the commands', wherever earlier tests have the log go."""
-    before = structlog.get_config()
-    silent = structlog.make_filtering_bound_logger(logging.CRITICAL)
-    structlog.configure(wrapper_class=silent, cache_logger_on_first_use=False)
-    yield
-    structlog.configure(**before)
 
 
 class Here:
