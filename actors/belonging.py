@@ -63,6 +63,14 @@ def _with_who_left(journey: Journey, message: Message) -> Rehomed | None:
     return Rehomed(message.ref, other, other, left)
 
 
+def changed_hands(journey: Journey, conversation: str) -> bool:
+    """Whether a conversation is another customer's since it was this one's."""
+    if given_of(journey) is not None:
+        return journey.conversation(conversation) is not None
+    family, home = family_of(journey), home_of(conversation, journey.customer)
+    return family is not None and home in family.left and home not in family.members
+
+
 def settle(journey: Journey, message: Settle, *, checked: bool) -> Promise | Refused | Rehomed:
     """The answer to who wants a give or a release taken in. Raises `Reload` unless that was done: `checked`."""
     if message.back:

@@ -93,7 +93,8 @@ def step(
         case WatchConversation():
             return _watch(journey, message, given.line, watchers)
         case UnwatchConversation():
-            if given.line is not None:
+            # The watches of one that has changed hands ended with that: there may be new ones, by way of whose it is.
+            if given.line is not None and not belonging.changed_hands(journey, message.conversation):
                 watchers.unwatch(message.conversation, given.line)
             return None
         case Settle():

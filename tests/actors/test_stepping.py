@@ -1,4 +1,4 @@
-"""Stepping: what a step hands to those who list conversations."""
+"""Stepping: what a step hands to those who list conversations, and whose word ends a watch."""
 
 from collections.abc import Iterable
 
@@ -6,14 +6,19 @@ import pytest
 
 from actors import stepping
 from actors.deciding import TimerDue
+from actors.disputes import Disputes
 from actors.journey import CLOSED_MAX
 from actors.live import Given, Live
+from actors.members import Family, Member
+from actors.members import Given as GivenAway
 from actors.policy import Policy
 from actors.rules.correlation import CorrelationRules, Window
 from actors.watching import Watchers
 from protocol.commands import Resolve
 from protocol.entities import Status
-from tests.actors.player import CUSTOMER, Player
+from protocol.links import UnwatchConversation
+from tests.actors.player import CONVERSATION, CUSTOMER, Player
+from tests.actors.test_watching import Line
 
 CLOSE_AFTER_MS = 50_000
 APART_MS = 1_000
@@ -70,3 +75,33 @@ def test_watchers_hear_of_all_that_close_before_a_commit(apart_ms: int) -> None:
     assert live.journey is not None
     assert [each.id for each in live.journey.kept] == CONVERSATIONS[-CLOSED_MAX:]
     assert in_order(told_of(live)) == CONVERSATIONS
+
+
+MEMBERS = "anns-1"
+"""A conversation of a customer that is, was, or will be a member."""
+MEMBER = Member(via=CUSTOMER, turn=1, given_at=1, at_ms=1, seq=1, opened=1)
+
+
+@pytest.mark.parametrize(
+    ("conversation", "disputes", "ends"),
+    [
+        (CONVERSATION, None, True),
+        (CONVERSATION, Disputes(given=GivenAway("bob", "", ""), turn=1), False),
+        (MEMBERS, Disputes(family=Family(left={"anns": ("anns", 2)})), False),
+        (MEMBERS, Disputes(family=Family(members={"anns": MEMBER}, left={"anns": ("anns", 2)})), True),
+    ],
+)
+def test_a_late_word_ends_no_watch_of_what_has_changed_hands(
+    conversation: str, disputes: Disputes | None, ends: bool
+) -> None:
+    """It waited in the customer's mailbox, and was said before the watch, which went by way of whose it is since."""
+    player = Player()
+    player.message("hello")
+    live = Live(CUSTOMER, "shard:0")
+    live.journey = player.state
+    live.journey.disputes = disputes
+    watchers, line = Watchers(), Line()
+    watchers.watch(conversation, line)
+    late = Given(line, UnwatchConversation(conversation, CUSTOMER))
+    stepping.step(live, late, watchers, player.policy, player.now_ms)
+    assert watchers.counts()["watched_conversations"] == (0 if ends else 1)
