@@ -2,6 +2,8 @@
 
     - An event is kept until its `ack`, or a `nack` that says it never will be taken; every new connection sends what is
       kept again, in order. The server gives a repeat no second effect.
+    - Why one lies in quarantine is said by an `error` ahead of its `ack`. Both name the id alone, so it stays taken
+      until the `ack`: what else came under it before would be settled by that.
     - A window of credits bounds what is unanswered: `welcome` opens it, an answer gives its credit back, `flow` widens
       it. What does not fit waits here.
     - A delivery is handed out once. What became of it is remembered, so that a repeated `deliver` is answered and not
@@ -90,6 +92,8 @@ class GatewaySession:
         self._sent: set[str] = set()
         self._held: dict[str, None] = {}
         """Ids that the server could not take just now, in order."""
+        self._refused: dict[str, Error] = {}
+        """By id, of events whose `ack` is to come on this connection: why they are in quarantine."""
         self._window = 0
         self._working: set[tuple[str, int]] = set()
         self._outcomes: dict[str, Delivered] = {}
@@ -118,6 +122,7 @@ class GatewaySession:
         self._window = 0
         self._sent.clear()
         self._held.clear()
+        self._refused.clear()
         self._waiting.clear()
 
     def event(self, id: str, event: Encoded) -> Sequence[GatewayFrame | bytes]:
@@ -179,8 +184,7 @@ class GatewaySession:
             case Welcome():
                 return self._on_welcome(frame)
             case Ack():
-                ids = [id for id in frame.ids if self._settle(id)]
-                return Turn(self._fill(), [Answered(ids, frame.status)] if ids else [])
+                return self._on_ack(frame)
             case Nack():
                 return self._on_nack(frame)
             case Flow():
@@ -190,8 +194,11 @@ class GatewaySession:
                 return self._on_deliver(frame, room)
             case Ping():
                 return Turn((Pong(),))
+            case Error(code=code, ref=ref) if code >= Code.INVALID and ref in self._sent:
+                self._refused[ref] = frame
+                return Turn()
             case Error(ref=ref) if self._settle(ref):
-                # Kept, it would be refused again on every connection.
+                # It ends the connection. Kept, the event would end every other one.
                 return Turn(self._fill(), [Refused(ref, frame.code, frame.message)])
             case Error():
                 return Turn(happened=[frame])
@@ -210,6 +217,13 @@ class GatewaySession:
         self._waiting.extend(self._kept)
         unsaid, self._unsaid = self._unsaid, []
         return Turn([*unsaid, *self._fill()], [welcome])
+
+    def _on_ack(self, frame: Ack) -> Turn:
+        refused = [self._refused.pop(id) for id in frame.ids if id in self._refused] if self._refused else []
+        happened: list[Happening] = [Refused(e.ref, e.code, e.message) for e in refused if self._settle(e.ref)]
+        if ids := [id for id in frame.ids if self._settle(id)]:
+            happened.append(Answered(ids, frame.status))
+        return Turn(self._fill(), happened)
 
     def _on_nack(self, frame: Nack) -> Turn:
         if frame.retryable and frame.id in self._sent:
@@ -235,6 +249,7 @@ class GatewaySession:
 
     def _settle(self, id: str) -> bool:
         self._sent.discard(id)
+        self._refused.pop(id, None)
         self._held.pop(id, None)
         return self._kept.pop(id, None) is not None
 

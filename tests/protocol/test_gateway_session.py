@@ -136,11 +136,40 @@ def test_a_nack_for_good_is_told() -> None:
     assert session.unanswered == 0
 
 
-def test_an_error_about_an_event_settles_it() -> None:
-    """Kept, it would be refused on every connection anew; other errors are told as they are."""
+def test_an_error_about_an_event_says_why_and_its_ack_settles_it() -> None:
+    """Until then nothing else takes its name: what did would be settled by that ack, unheard of by the server."""
     session = opened()
     put(session, "a")
-    assert session.receive(Error(code=4200, message="no", ref="a")).happened == [Refused("a", 4200, "no")]
+    assert session.receive(Error(code=4200, message="no", ref="a")).happened == []
+    with pytest.raises(Refusal, match="unanswered"):
+        put(session, "a")
+    assert session.receive(Ack(ids=["a"], status="quarantined")).happened == [Refused("a", 4200, "no")]
+    assert put(session, "a") == [b"a"]
+    assert session.receive(Ack(ids=["a"])).happened == [Answered(["a"], "committed")]
+
+
+def test_an_error_whose_ack_is_lost_is_said_again() -> None:
+    """The event is sent again, and its answer of then is the one that counts."""
+    session = opened()
+    put(session, "a")
+    session.receive(Error(code=4200, message="no", ref="a"))
+    session.disconnect()
+    session.connect()
+    assert session.receive(welcome()).send == [b"a"]
+    assert session.receive(Ack(ids=["a"], status="repeat")).happened == [Answered(["a"], "repeat")]
+
+
+def test_an_event_that_ends_the_connection_is_settled_by_that() -> None:
+    """Kept, it would end every connection anew."""
+    session = opened()
+    put(session, "a")
+    assert session.receive(Error(code=4000, message="no", ref="a")).happened == [Refused("a", 4000, "no")]
+    assert session.unanswered == 0
+
+
+def test_an_error_about_no_event_is_told_as_it_is() -> None:
+    """It is about the connection, or about something else that was sent."""
+    session = opened()
     assert session.receive(Error(code=4010, message="who")).happened == [Error(code=4010, message="who")]
 
 

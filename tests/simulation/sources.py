@@ -25,10 +25,6 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 
-NAME_FREE_S = 2.0
-"""After an answer: when its id may name something else."""
-
-
 @dataclass(slots=True)
 class Offer:
     """One payload under one (account, source, id), and the answers it got, oldest first."""
@@ -100,13 +96,12 @@ class GatewayClient(Client):
         """What it offered and was not answered, by id: its own durable log."""
         self._waiting: list[Offer] = []
         """Offers of an id that is under way with another payload, or once more."""
-        self._put_off = 0
         self._program = 0
 
     @property
     def unanswered(self) -> int:
         """Offers without an answer."""
-        return len(self._open) + len(self._waiting) + self._put_off
+        return len(self._open) + len(self._waiting)
 
     def offer(self, offer: Offer) -> None:
         """Sends it, or when the id is free."""
@@ -156,15 +151,9 @@ class GatewayClient(Client):
         self.world.book.answered(self._open.pop(id), answer)
         for offer in self._waiting:
             if offer.event.id == id:
-                # A refusal is an `error` and then an `ack`, and both name the id alone: it is not used between them.
                 self._waiting.remove(offer)
-                self._put_off += 1
-                self.world.loop.call_later(NAME_FREE_S, self._offer_later, offer)
+                self.offer(offer)
                 break
-
-    def _offer_later(self, offer: Offer) -> None:
-        self._put_off -= 1
-        self.offer(offer)
 
     def _release(self) -> None:
         self.say(self.session.release())
