@@ -41,7 +41,8 @@ class ListWatcher(Protocol):
         ...
 
     def change(self, frame: bytes, inbox: str) -> bool:
-        """Takes changed rows. False where the queue overflowed: `overflowed` must follow."""
+        """Takes changed rows, or a whole list that was not asked for. False where the queue overflowed: `overflowed`
+        must follow."""
         ...
 
     def overflowed(self) -> None:
@@ -57,11 +58,12 @@ Done = Callable[[Refusal | None], None]
 
 
 class _Listing:
-    """One list on its way to some watchers."""
+    """One list on its way to some watchers. `asked`: one of them asked for it, and waits."""
 
-    def __init__(self, name: str, watchers: dict[ListWatcher, str], cells: int) -> None:
+    def __init__(self, name: str, watchers: dict[ListWatcher, str], cells: int, *, asked: bool) -> None:
         self.name = name
         self.watchers = watchers
+        self.asked = asked
         self.changes: list[ListChanged] = []
         self.unanswered = cells
         self.position = 0
@@ -149,7 +151,7 @@ class Inboxes:
     def _begin(
         self, name: str, watched: _List, watchers: dict[ListWatcher, str], cells: Sequence[int], done: Done
     ) -> None:
-        listing = _Listing(name, watchers, len(cells))
+        listing = _Listing(name, watchers, len(cells), asked=done is not _nobody_waits)
         watched.listings.append(listing)
         for cell in cells:
             self._cells.ask_cell(
@@ -196,11 +198,22 @@ class Inboxes:
             if self._told is not None:
                 for row in entries:
                     self._told.listed(listing.name, row)
-            for watcher, inbox in listing.watchers.items():
-                watcher.answer(watcher.codec.encode(Inbox(inbox=inbox, entries=entries, full=True)))
-                watched.watchers[watcher] = inbox
+            watched.watchers.update(listing.watchers)
+            self._give_whole(listing, entries)
         self._end_if_unwatched(listing.name)
         done(None)
+
+    def _give_whole(self, listing: _Listing, entries: list[ConversationSummary]) -> None:
+        full: list[ListWatcher] = []
+        for watcher, inbox in listing.watchers.items():
+            frame = watcher.codec.encode(Inbox(inbox=inbox, entries=entries, full=True))
+            if listing.asked:
+                watcher.answer(frame)
+            elif not watcher.change(frame, inbox):
+                full.append(watcher)
+        # Only now: leaving changes the watchers that were walked.
+        for watcher in full:
+            watcher.overflowed()
 
     async def _rows(self, name: str) -> Sequence[ConversationSummary]:
         kind, _, value = name.partition(":")

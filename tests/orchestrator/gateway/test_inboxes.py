@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
+from orchestrator.settings import Limits
 from protocol.entities import ConversationSummary
 from protocol.errors import Code
 from protocol.links import ListChanged, Refused, WatchList
-from tests.orchestrator.gateway.conftest import Running, until
+from tests.orchestrator.gateway.conftest import Running, Start, until
 
 
 def row(conversation: str, head: int, *, owner: str = "") -> ConversationSummary:
@@ -82,6 +83,35 @@ async def test_a_fresh_cell_means_the_list_is_sent_whole_again(running: Running)
         whole = await agent.next("inbox")
         assert (whole["full"], rows(whole)) == (True, {"cu1-1": 3})
         assert running.cells.lists == {"queue:bills"}
+
+
+async def test_lists_that_nobody_asked_for_do_not_fill_memory(start: Start) -> None:
+    """An agent that does not read while cells come and go leaves the list past its bound, is told, and lists anew."""
+    bound = 32 * 1024
+    running = await start(limits=Limits(agent_queue_bytes=bound))
+    running.archive.rows = [row(f"cu1-{number}", 1) for number in range(1, 101)]
+    async with running.agent() as slow:
+        await slow.send({"op": "watch", "inbox": "queue:bills"})
+        await slow.next("inbox")
+        slow.socket.transport.pause_reading()
+        for read in range(2, 5000):
+            running.cells.on_fresh(0)
+            await until(lambda read=read: len(running.archive.wanted) == read)
+            # One message of 64 KiB may be with the socket, besides what waits.
+            assert running.metric("throughline_queue_bytes") <= bound + 64 * 1024 + 20_000
+            if running.metric("throughline_queue_overflows_total"):
+                break
+        assert running.metric("throughline_queue_overflows_total") == 1
+        assert running.cells.lists == set()
+        slow.socket.transport.resume_reading()
+        frame = await slow.frame()
+        while frame["op"] == "inbox":
+            assert (frame["full"], len(rows(frame))) == (True, 100)
+            frame = await slow.frame()
+        assert frame == {"op": "resync", "inboxes": ["queue:bills"]}
+        running.archive.rows = [row("cu1-1", 2)]
+        await slow.send({"op": "watch", "inbox": "queue:bills"})
+        assert rows(await slow.next("inbox")) == {"cu1-1": 2}
 
 
 async def test_the_list_that_is_sent_again_has_what_the_other_cells_told(running: Running) -> None:
