@@ -169,6 +169,7 @@ def join(state: "Journey", other: "Journey", event: CustomerMerged) -> None:
         parted=parted,
         noted=noted,
         marks={id: once.newest for id, once in onces.items()},
+        heads={conversation.id: conversation.head for conversation in state.kept},
     )
     family.members |= brought.members
     family.mixed = (*brought.mixed, *family.mixed)[-MIXED_MAX:]

@@ -77,7 +77,7 @@ class _Apart:
         self._actor = actor
         self._policy = policy
         self._now_ms = now_ms
-        self._since_ms = family.members[other].at_ms
+        self._member = family.members[other]
         self._other = other
         self.leaving = family.with_all_of(other)
         self.identities = {each for id in self.leaving for each in family.members[id].identities}
@@ -88,7 +88,7 @@ class _Apart:
 
     def take(self, conversation: Conversation) -> None:
         """Moves what is not where it belongs. What was over before the merge is history, whosever address it was."""
-        if not conversation.live and conversation.updated_at_ms < self._since_ms:
+        if not conversation.live and not self._went_on(conversation):
             return
         leaves = home_of(conversation.id, self._state.customer) in self.leaving
         strangers = self._staying if leaves else self.identities
@@ -101,8 +101,13 @@ class _Apart:
 
     def _has_forgotten(self, conversation: Conversation) -> bool:
         """Whether contacts that may be of the time since the merge are no longer in memory."""
-        kept = len(conversation.interactions)
-        return conversation.interaction_count > kept and conversation.updated_at_ms >= self._since_ms
+        return conversation.interaction_count > len(conversation.interactions) and self._went_on(conversation)
+
+    def _went_on(self, conversation: Conversation) -> bool:
+        """Whether something happened in it since the merge. By its head and not by time: clocks are set back."""
+        if self._member.heads is None:
+            return conversation.updated_at_ms >= self._member.at_ms
+        return conversation.head != self._member.heads.get(conversation.id)
 
     def _move(self, conversation: Conversation, moving: Sequence[Interaction], to: str) -> None:
         self._opened[to] += 1

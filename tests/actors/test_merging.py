@@ -12,13 +12,14 @@ from actors.loading import reached
 from actors.rules.identity import IdentityRules, MatchRule
 from adapters.stores import archive_schema
 from adapters.stores.memory_archive import MemoryArchive
-from protocol.commands import AddNote, MergeCustomers, Reply, Snooze, UnlinkIdentity, UnmergeCustomers
+from protocol.commands import AddNote, MergeCustomers, Reply, Resolve, Snooze, UnlinkIdentity, UnmergeCustomers
+from protocol.entities import Status
 from protocol.errors import Code, Refusal
-from protocol.events import CustomerErased, CustomerGiven, CustomerReturned
+from protocol.events import CustomerErased, CustomerGiven, CustomerMerged, CustomerReturned
 from protocol.ids import customer_of
 from protocol.links import Answered, CustomerRead, ReadCustomer, WatchConversation, Watched
 from protocol.shards import SHARDS
-from tests.actors.player import CUSTOMER, POLICY
+from tests.actors.player import CONVERSATION, CUSTOMER, POLICY, Player, names
 from tests.actors.world import World, world
 
 
@@ -301,6 +302,38 @@ async def test_what_became_mixed_is_taken_apart_by_its_identities() -> None:
             assert found == {identity}, customer
             assert {customer_of(view.conversation) for view in reply.view.open} == {customer}
         assert both
+
+
+@pytest.mark.parametrize("since", [True, False])
+@pytest.mark.parametrize("set_by_ms", [-500_000, 0, 500_000])
+def test_what_closed_mixed_is_taken_apart_whatever_the_clock_said(since: bool, set_by_ms: int) -> None:
+    """What was over before the merge is history, and stays; what is over since is not."""
+    player, other = Player(), Journey(customer="anns", head=2)
+    player.message(channel="chat", identities=("chat:ann", "chat:ben"))
+    player.message(channel="chat", identities=("chat:ben",))
+    # That one is the other's by the time of the merge.
+    other.links, player.state.links = player.state.links[1:], player.state.links[:1]
+
+    def close() -> None:
+        player.command(Resolve())
+        player.pass_time(POLICY.close_after_resolved_ms)
+
+    if not since:
+        close()
+    # The clock is set between the two.
+    player.now_ms += set_by_ms
+    merged = CustomerMerged(
+        at_ms=player.now_ms, other="anns", turn=1, given_at=1, members=["anns"], identities=["chat:ben"]
+    )
+    evolve(player.state, CUSTOMER, merged, b"", other)
+    if since:
+        player.now_ms += set_by_ms
+        close()
+    conversation = player.state.conversation(CONVERSATION)
+    assert conversation is not None
+    assert (conversation.status, conversation.interaction_count) == (Status.CLOSED, 2)
+    happened = player.command(UnmergeCustomers(other="anns"), conversation="")
+    assert ("InteractionMoved" in names(happened)) == since
 
 
 async def test_a_family_of_three_comes_apart_in_order() -> None:

@@ -11,6 +11,7 @@ import msgspec
 from actors import snapshots
 from actors.journey import Aside, Journey
 from actors.loading import load
+from actors.members import Member
 from actors.projection import project, runs
 from adapters.stores.archive_schema import TABLES
 from orchestrator.first_policy import policy_of
@@ -126,12 +127,21 @@ async def _no_tail(_: str) -> TailIs:
 
 
 def _plain(journey: Journey, retained: bool, dropped: set[str]) -> Journey:
-    """Without what retention takes: what is over, and what is remembered of that; of what another may take along, that
-    of the conversations it did drop. Once-keys stay."""
+    """Without what retention takes: what is over, and what is remembered of that; of what another may take along, and
+    of where members' conversations stood, that of the conversations it did drop. Once-keys stay."""
     if not retained:
         return journey
     live = tuple(conversation for conversation in journey.kept if conversation.live)
     aside = journey.aside or Aside()
     left = tuple(each for each in aside.left if each[0] not in dropped)
     aside = msgspec.structs.replace(aside, remembered=(), left=left)
-    return msgspec.structs.replace(journey, kept=live, aside=aside)
+    disputes = journey.disputes
+    if disputes is not None and (family := disputes.family) is not None:
+        members = {id: _without(member, dropped) for id, member in family.members.items()}
+        disputes = msgspec.structs.replace(disputes, family=msgspec.structs.replace(family, members=members))
+    return msgspec.structs.replace(journey, kept=live, aside=aside, disputes=disputes)
+
+
+def _without(member: Member, dropped: set[str]) -> Member:
+    heads = {id: head for id, head in (member.heads or {}).items() if id not in dropped}
+    return msgspec.structs.replace(member, heads=heads)
