@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 from msgspec import Struct
 
+from actors.policies import Policies, packed
 from actors.policy import Policy
 from orchestrator.bundles.folder import DEFAULTS, SHIPPED, BundleError, read_folder
 from orchestrator.bundles.making import SetUp, make
@@ -46,11 +47,15 @@ def read(bundle: str) -> Files:
 
 
 def policy_of(bundle: str) -> Policy:
-    """What a cell decides by where the bundle is in force, and settings say nothing. Raises `NoBundle`."""
+    """What a cell decides by where the bundle is in force, and settings say nothing. Raises `NoBundle`.
+
+    It knows both versions: conversations may stay with the one that they were begun under."""
     made = make(read(bundle), SetUp(Policy(), {}))
     if made.policy is None:
         raise NoBundle(f"--bundle: {made.wrong[0].file}: {made.wrong[0].text}")
-    return made.policy
+    known = Policies(Policy())
+    known.learn([(known.newest.version + 1, packed(made.policy))])
+    return known.newest
 
 
 def next_of(files: Files, number: int) -> Files:
