@@ -44,6 +44,14 @@ def test_pinned_conversations_find_their_version() -> None:
     assert [known.newest.at(version).queue_default for version in (1, 2, 3)] == ["q4", "q4", "q4"]
 
 
+def test_the_newest_version_s_rules_are_the_newest_policy_itself() -> None:
+    """So that nothing is read twice for a conversation that was begun under it, which most were."""
+    known = Policies(Policy())
+    known.learn([told(2), told(3)])
+    assert known.newest.at(3) is known.newest
+    assert known.newest.at(2) is not known.newest
+
+
 def test_a_channel_that_came_later_is_by_the_version_that_has_it() -> None:
     """Also what happens there in a conversation that is pinned to an earlier one, and it names that version: its
     template, what it may carry, what becomes of an attempt. All else stays with the earlier one."""
