@@ -8,7 +8,7 @@
 Asked, and noted, is once for each field of a conversation.
 """
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 from msgspec import Struct
 
@@ -31,6 +31,7 @@ from protocol.inbound import InboundEvent, MessageArrived
 
 CUSTOMER, POLICY = "customer", "policy"
 """Who said what was found, and who said a default."""
+_NOTHING: Set[str] = frozenset()
 
 
 class Captured(Struct, frozen=True, gc=False):
@@ -59,30 +60,36 @@ def capture(
     if template is None:
         return None
     # What is known and stays is not looked for; a number that was only named is, to become an item with its origin.
-    known = {given.key for given in taken if knowing.is_given(given.value)}
-    wanted = [
-        (f, finder)
-        for f, finder in template.finders
-        if f.keep != "first" or not (f.name in known or knowing.is_said(state.context, f.name) or tag_of(state, f.name))
-    ]
+    known = {given.key for given in taken if knowing.is_given(given.value)} if taken else _NOTHING
+    found: list[tuple[Field, Value]] = []
+    missing: list[Field] = []
     look = template.look()
-    looked = [(field, finder.find(event, look)) for field, finder in wanted]
-    missing = [field for field, value in looked if value is None and _follows(state, field)]
+    for field, finder in template.finders:
+        if field.keep == "first" and _stays(state, field.name, known):
+            continue
+        if (value := finder.find(event, look)) is not None:
+            found.append((field, value))
+        elif field.when_missing != "ignore" and _follows(state, field):
+            missing.append(field)
     if missing:
         # The channel itself may know it, and says so beside the words; or the taxonomy reads it in them.
         context = getattr(event.data, "context", None) or {}
         brought = known | {key for key, value in context.items() if knowing.is_given(value)} | tagged_by(decided)
         missing = [field for field in missing if field.name not in brought]
-    found = [(field, value) for field, value in looked if value is not None]
     return Captured(template.name, found, missing) if found or missing else None
+
+
+def _stays(state: Conversation, name: str, taken: Set[str]) -> bool:
+    """Whether it is known already, to a field that keeps what was said first."""
+    return name in taken or knowing.is_said(state.context, name) or tag_of(state, name) != ""
 
 
 def _follows(state: Conversation, field: Field) -> bool:
     """Whether anything follows from a field that is not found: not twice, and not where somebody has said it."""
-    if field.when_missing == "ignore":
-        return False
-    if field.when_missing.startswith("ask_") and any(gap.field == field.name for gap in state.missing):
-        return False
+    if field.when_missing.startswith("ask_"):
+        for gap in state.missing:
+            if gap.field == field.name:
+                return False
     return not knows(state, field.name)
 
 

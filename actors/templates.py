@@ -3,6 +3,7 @@
 Reading is done once for each version of the rules (see `actors.rules.capture`, which says what a template is).
 """
 
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -19,33 +20,35 @@ VALUE_MAX = 4_096
 WHOLE_MAX = 2**53 - 1
 TEXTS = ("data.text", "data.subject")
 """Where a pattern is looked for that says nothing of where."""
+_SPELLED = (str, int, float)
+"""What a pattern may be looked for in."""
 
 
 class Finder:
     """Where something stands, with its pattern and expression read."""
 
-    __slots__ = ("_expression", "_paths", "_pattern", "_search")
+    __slots__ = ("_expression", "_pattern", "_places", "_search")
 
     def __init__(self, place: Field | Who) -> None:
         self._pattern = place.pattern
         self._search = read_pattern(place.pattern).search
         paths = place.found_at or (TEXTS if place.pattern else ())
-        self._paths = [path.split(".") for path in paths]
+        self._places = [_place(path) for path in paths]
         self._expression = Expression(place.found_by, NAMES) if place.found_by else None
 
     def find(self, event: InboundEvent, look: Look) -> Value | None:
         """The value in an event, by the template's look at it; None where it has none."""
-        for path in self._paths:
-            found = _at(event, path)
+        for place in self._places:
+            found = place(event)
             if found is not None and self._pattern:
                 found = self._part(found, look)
-            if (value := _value(found)) is not None:
+            if found is not None and (value := _value(found)) is not None:
                 return value
         return _value(self._expression.value(given_of(event))) if self._expression else None
 
     def _part(self, found: Any, look: Look) -> str | None:
         """The part of a value that the pattern says; None where it has none."""
-        if not isinstance(found, str | int | float):
+        if not isinstance(found, _SPELLED):
             return None
         text = str(found)[:SEARCHED_MAX]
         match = self._search(text) if look.has(text, self._pattern) else None
@@ -128,10 +131,22 @@ def _kind(event: InboundEvent) -> Kind | None:
             return None
 
 
-def _at(event: InboundEvent, path: list[str]) -> Any:
+def _place(path: str) -> Callable[[InboundEvent], Any]:
+    """How a path is followed: those of nearly all templates without a look at what they may be otherwise."""
+    match path.split("."):
+        case ["data", name]:
+            return lambda event: getattr(event.data, name) if name in event.data.__struct_fields__ else None
+        case ["raw", name]:
+            return lambda event: event.raw.get(name)
+        case [first, *steps]:
+            return lambda event: _at(event, first, steps)
+        case _:
+            raise AssertionError("a split string has a part")
+
+
+def _at(event: InboundEvent, first: str, steps: Sequence[str]) -> Any:
     """What stands at a path; None for nothing. Attribute by attribute: a whole event costs more to turn into a dict
     than all paths of a template to follow."""
-    first, *steps = path
     match first:
         case "text" | "subject":
             found = getattr(event.data, first, None)

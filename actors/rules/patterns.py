@@ -45,7 +45,8 @@ class Screen:
         """Those that the text has; all, where that is not to be seen in one look."""
         if self._set is None:
             return self._patterns
-        return [self._patterns[number] for number in self._set.Match(text) or ()]
+        found = self._set.Match(text.encode())
+        return [self._patterns[number] for number in found] if found else ()
 
 
 def _set_of(patterns: Iterable[str]) -> Any:
