@@ -42,19 +42,20 @@ def after_contact(
     event: InboundEvent,
     found: Tags,
     relation: Relation | None,
-    resolved: Sequence[Past],
+    remembered: Sequence[Past],
+    others: Sequence[Conversation],
     policy: Policy,
     now_ms: int,
     said_ms: int,
 ) -> list[AnyEvent]:
     """What an inbound event of interaction `number`, said at `said_ms`, says about what the conversation is about.
-    `state` is the one before the event, `relation` what it has from now on, `resolved` the customer's others that were
-    said to be done, the newest last."""
+    `state` is the one before the event, `relation` what it has from now on; `remembered` are the customer's closed
+    ones, the newest last, and `others` those that are not closed yet, among which it may be."""
     interaction = interaction_of(state, number)
     tags = tagged(number, interaction.tags if interaction else None, found, "system", now_ms)
     if found.topic is None or not policy.correlation.repeat_within_ms:
         return tags
-    return [*tags, *_repeat(state, number, event, found, relation, resolved, policy, now_ms, said_ms)]
+    return tags + _repeat(state, number, event, found, relation, remembered, others, policy, now_ms, said_ms)
 
 
 def _repeat(
@@ -63,7 +64,8 @@ def _repeat(
     event: InboundEvent,
     found: Tags,
     relation: Relation | None,
-    resolved: Sequence[Past],
+    remembered: Sequence[Past],
+    others: Sequence[Conversation],
     policy: Policy,
     now_ms: int,
     said_ms: int,
@@ -79,7 +81,7 @@ def _repeat(
             return [_found(state.id, number, event, found.topic, resolved_at_ms, None, None, now_ms)]
     if state.tags is not None and state.tags.topic is not None:
         return []  # It was looked at when its topic became known.
-    for past in reversed(resolved):
+    for past in reversed([*remembered, *_done(others)]):
         back = repeats(past.conversation, past.tags, past.resolved_at_ms, found, rules, said_ms)
         if back is not None and past.conversation != state.id:
             changes = relation is None or relation.kind is RelationKind.FOLLOWS_UP
@@ -87,6 +89,15 @@ def _repeat(
             resolved_at_ms = past.resolved_at_ms
             return [_found(past.conversation, number, event, found.topic, resolved_at_ms, now, before, now_ms)]
     return []
+
+
+def _done(conversations: Sequence[Conversation]) -> list[Past]:
+    """Those that are done, and not closed yet: they are in none of the lists of what is over."""
+    return [
+        Past(each.id, each.tags, each.resolved_at_ms)
+        for each in conversations
+        if each.status is Status.RESOLVED and each.tags is not None
+    ]
 
 
 def _found(

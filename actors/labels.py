@@ -72,6 +72,7 @@ class _Tagger:
         self._words, self._subject = forms_of(given.words), forms_of(given.subject)
         self._values = [value.casefold() for value in given.values]
         self._rule = Expression(given.rule, NAMES) if given.rule else None
+        self._elsewhere = bool(given.channels or given.accounts or given.activity or given.property or given.rule)
         self.needs_words = bool(given.words or given.subject)
         self.needs_more = bool(given.property or given.activity)
 
@@ -83,13 +84,31 @@ class _Tagger:
     def found(self, said: Said, subject: Set[str], text: Set[str]) -> tuple[str, str, int] | None:
         """`subject` and `text` are the forms of the phrases that are there."""
         given = self._given
+        by, matched, count = "", "", 1
+        if self._elsewhere:
+            if (beside := self._beside(said)) is None:
+                return None
+            by, matched = beside
+        if given.subject:
+            if not (phrases := _spelled(self._subject, subject)):
+                return None
+            by, matched, count = "subject", ", ".join(phrases), len(phrases)
+        if given.words:
+            if not (phrases := _spelled(self._words, text)):
+                return None
+            by, matched, count = "words", ", ".join(phrases), len(phrases)
+        return (by, matched[:MATCHED_MAX], count) if by else None
+
+    def _beside(self, said: Said) -> tuple[str, str] | None:
+        """What holds of all that is asked beside the words: the strongest of it, and what matched."""
+        given = self._given
         if (given.channels and said.channel not in given.channels) or (
             given.accounts and said.account not in given.accounts
         ):
             return None
         if given.activity and said.name != given.activity:
             return None
-        by, matched, count = "", "", 1
+        by, matched = "", ""
         if given.accounts:
             by, matched = "channel", said.account
         elif given.channels:
@@ -104,15 +123,7 @@ class _Tagger:
             if not self._rule.holds(_names(said)):
                 return None
             by, matched = "rule", given.rule
-        if given.subject:
-            if not (phrases := _spelled(self._subject, subject)):
-                return None
-            by, matched, count = "subject", ", ".join(phrases), len(phrases)
-        if given.words:
-            if not (phrases := _spelled(self._words, text)):
-                return None
-            by, matched, count = "words", ", ".join(phrases), len(phrases)
-        return (by, matched[:MATCHED_MAX], count) if by else None
+        return by, matched
 
     def _value(self, value: object) -> str | None:
         if not isinstance(value, str | int) or isinstance(value, bool):
@@ -181,8 +192,12 @@ class Labels:
 
     def _likely(self, said: Said, text: Set[str]) -> set[int]:
         """The taggers that may hold, by their places."""
-        likely = self._of_all.union(*(self._by_form[form] for form in text))
-        return likely | self._of_more if said.name or said.properties else likely
+        likely = self._of_all.copy()
+        for form in text:
+            likely |= self._by_form[form]
+        if said.name or said.properties:
+            likely |= self._of_more
+        return likely
 
     def _strongest(self, likely: Iterable[int], said: Said, subject: Set[str], text: Set[str]) -> dict[str, Tag]:
         """By dimension the tag of the strongest evidence; of equals the first in the taxonomy's order."""

@@ -62,5 +62,7 @@ class Phrases:
         line = text.line
         found = {form for place, form in self._begun if place in line}
         for first in self._firsts.intersection(text.every):
-            found.update(form for place, form in self._by_first[first] if place in line)
+            for place, form in self._by_first[first]:
+                if place in line:
+                    found.add(form)
         return found

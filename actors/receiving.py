@@ -13,7 +13,7 @@ import msgspec
 from actors import about, arrival, capturing, carrying, contact, identifying, importing
 from actors.carrying import Carried
 from actors.conversation import Conversation
-from actors.correlation import Glimpse, Past, correlate, glimpsed
+from actors.correlation import Glimpse, correlate, glimpsed
 from actors.decision import Decision, before, keyed, repeat, under
 from actors.identifying import NOTHING_NEW, Identified
 from actors.journey import Journey
@@ -23,7 +23,7 @@ from actors.labels import NO_TAGS
 from actors.merging import is_member
 from actors.policy import Policy
 from actors.tagging import tags_of, with_before
-from protocol.entities import Relation, Status, Tags
+from protocol.entities import Relation, Tags
 from protocol.errors import Code, Refusal
 from protocol.events import ActivitySeen, AnyEvent
 from protocol.inbound import (
@@ -147,14 +147,9 @@ def _about(
     said_ms: int,
 ) -> list[AnyEvent]:
     number = contact.number_of(conversation, event, decided)
-    # Done, and not closed yet: those are in none of the lists of what is over.
-    done = [
-        Past(other.id, other.tags, other.resolved_at_ms)
-        for other in state.kept
-        if other.status is Status.RESOLVED and other.tags is not None
-    ]
-    resolved = [*state.remembered, *done]
-    return about.after_contact(conversation, number, event, tags, relation, resolved, policy, now_ms, said_ms)
+    return about.after_contact(
+        conversation, number, event, tags, relation, state.remembered, state.kept, policy, now_ms, said_ms
+    )
 
 
 def _captured(

@@ -52,12 +52,14 @@ def news(known: Tags | None, found: Tags, *, later: bool = True) -> Tags:
     where `found` is said `later` than what is known."""
     if found is NO_TAGS or known is None:
         return found
-    keys = tuple(key for key in found.keys if key not in known.keys)[: max(0, KEYS_MAX - len(known.keys))]
+    keys = found.keys
+    if keys:
+        keys = tuple(key for key in keys if key not in known.keys)[: max(0, KEYS_MAX - len(known.keys))]
     return Tags(
-        topic=_newer(known.topic, found.topic),
-        intent=_newer(known.intent, found.intent, equals=later),
-        product_line=_newer(known.product_line, found.product_line),
-        segment=_newer(known.segment, found.segment),
+        topic=found.topic and _newer(known.topic, found.topic),
+        intent=found.intent and _newer(known.intent, found.intent, equals=later),
+        product_line=found.product_line and _newer(known.product_line, found.product_line),
+        segment=found.segment and _newer(known.segment, found.segment),
         keys=keys,
     )
 
@@ -76,9 +78,9 @@ def merged(known: Tags | None, found: Tags, *, later: bool = True) -> Tags:
     )
 
 
-def _newer(known: Tag | None, found: Tag | None, *, equals: bool = False) -> Tag | None:
+def _newer(known: Tag | None, found: Tag, *, equals: bool = False) -> Tag | None:
     """`found`, where it is to replace what is known: stronger, a person's correction, or with `equals` as strong."""
-    if found is None or known is None:
+    if known is None:
         return found
     more = STRENGTH.get(found.tagger, 0) - STRENGTH.get(known.tagger, 0)
     changes = found.value != known.value and (found.tagger == "agent" or (equals and more == 0))
