@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import Struct
 
 from actors.expressions import Expression
-from actors.phrases import NO_WORDS, Phrases, Words, forms_of
+from actors.phrases import Phrases, forms_of
 from actors.rules.taxonomy import DIMENSIONS, NAMES, Tagger, Taxonomy
 from protocol.entities import Tag, Tags
 from protocol.inbound import ActivityArrived, InboundEvent, InteractionBegan, MessageArrived
@@ -175,19 +175,19 @@ class Labels:
             else:
                 self._of_all.add(at)
         self._phrases = Phrases(self._by_form)
-        self._in_nothing = self._phrases.found(NO_WORDS)
+        self._in_nothing = self._phrases.found("")
 
     def read(self, said: Said) -> Tags:
         """The tags of what was said; `NO_TAGS` where there are none."""
         if not self._places and not self._keys:
             return NO_TAGS
-        words = Words(f"{said.subject}\n{said.text}")
-        text = self._phrases.found(words)
+        folded = f"{said.subject}\n{said.text}".casefold()
+        text = self._phrases.found(folded)
         found: dict[str, Tag] = {}
         if likely := self._likely(said, text):
-            subject = self._phrases.found(Words(said.subject)) if said.subject else self._in_nothing
+            subject = self._phrases.found(said.subject.casefold()) if said.subject else self._in_nothing
             found = self._strongest(sorted(likely), said, subject, text)
-        keys = self._keys_in(words.folded, said.properties)
+        keys = self._keys_in(folded, said.properties)
         return Tags(**found, keys=keys) if found or keys else NO_TAGS
 
     def _likely(self, said: Said, text: Set[str]) -> set[int]:

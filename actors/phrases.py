@@ -5,32 +5,27 @@ has a form, by which it is found: its words in small letters, with the `*`.
 """
 
 import re
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 
+import re2
+
+LOOK_BYTES_MAX = 8 << 20
+"""Memory of one look, which is enough for some thousands of phrases: more of them take several."""
+
+_OPTIONS = re2.Options()
+_OPTIONS.log_errors = False
+_OPTIONS.max_mem = LOOK_BYTES_MAX
 _WORD = re.compile(r"\w+")
 _BLANKED = bytes(code if code < 128 and _WORD.match(chr(code)) else 32 for code in range(256))
 """ASCII, with a blank for everything that is of no word."""
 
 
-def _words_of(folded: str) -> list[str]:
+def line_of(folded: str) -> bytes:
+    """The words of a text in small letters, with blanks before, between and behind them."""
     if folded.isascii():
         # The same, in a fifth of the time: every message is read so.
-        return folded.encode().translate(_BLANKED).decode().split()
-    return _WORD.findall(folded)
-
-
-class Words:
-    """A text as words, made once for all who look at it."""
-
-    __slots__ = ("every", "folded", "line")
-
-    def __init__(self, text: str) -> None:
-        self.folded = text.casefold()
-        self.every = _words_of(self.folded)
-        self.line = f" {' '.join(self.every)} "
-
-
-NO_WORDS = Words("")
+        return b" %b " % folded.encode().translate(_BLANKED)
+    return f" {' '.join(_WORD.findall(folded))} ".encode()
 
 
 def forms_of(phrases: Sequence[str]) -> dict[str, str]:
@@ -39,7 +34,7 @@ def forms_of(phrases: Sequence[str]) -> dict[str, str]:
     given: dict[str, str] = {}
     begun: dict[str, str] = {}
     for phrase in phrases:
-        words = " ".join(_words_of(phrase.casefold()))
+        words = " ".join(_WORD.findall(phrase.casefold()))
         (begun if phrase.endswith("*") else given)[words] = phrase
     return {f"{words}*" if words in begun else words: phrase for words, phrase in (given | begun).items()}
 
@@ -48,21 +43,35 @@ class Phrases:
     """Many phrases, by their forms."""
 
     def __init__(self, forms: Iterable[str]) -> None:
-        self._by_first: dict[str, list[tuple[str, str]]] = {}
-        self._begun: list[tuple[str, str]] = []
-        for form in dict.fromkeys(forms):
-            if form.endswith("*"):
-                self._begun.append((f" {form[:-1]}", form))
-            elif form:
-                self._by_first.setdefault(form.partition(" ")[0], []).append((f" {form} ", form))
-        self._firsts = frozenset(self._by_first)
+        self._looks = list(_looks([form for form in dict.fromkeys(forms) if form]))
 
-    def found(self, text: Words) -> Set[str]:
-        """The forms of those that occur."""
-        line = text.line
-        found = {form for place, form in self._begun if place in line}
-        for first in self._firsts.intersection(text.every):
-            for place, form in self._by_first[first]:
-                if place in line:
-                    found.add(form)
+    def found(self, folded: str) -> Set[str]:
+        """The forms of those that occur in a text in small letters."""
+        line = line_of(folded)
+        found: set[str] = set()
+        for look, forms in self._looks:
+            if numbers := look(line):
+                found.update([forms[number] for number in numbers])
         return found
+
+
+def _looks(forms: Sequence[str]) -> Iterator[tuple[Callable[[bytes], list[int] | None], Sequence[str]]]:
+    """Looks that say which of the forms a line has, by their numbers: one, as long as that takes no more memory than
+    it may. A phrase that does so by itself is longer than any text that is read."""
+    looked = re2.Set.SearchSet(_OPTIONS)
+    try:
+        for form in forms:
+            looked.Add(_pattern(form))
+        looked.Compile()
+    except re2.error:
+        half = len(forms) // 2
+        if half:
+            yield from _looks(forms[:half])
+            yield from _looks(forms[half:])
+    else:
+        yield looked.Match, forms
+
+
+def _pattern(form: str) -> str:
+    words = " +".join(map(re.escape, form.removesuffix("*").split()))
+    return f" {words}" if form.endswith("*") else f" {words} "
