@@ -61,19 +61,44 @@ INTERACTIONS_MAX = 32
 def evolve(state: Conversation, event: AnyEvent, encoded: bytes) -> Conversation:
     """Applies the fact that follows `state.head`. `encoded` are the event's bytes, as watchers get them.
 
-    Changes `state` in place and returns it: a journey that must forget what was refused is loaded anew.
+    Changes `state` in place and returns it: a journey that must forget what was refused is loaded anew. The facts of
+    nearly every conversation come first: each case that is tried in vain takes 0.1 µs.
     """
     state.head += 1
     state.updated_at_ms = event.at_ms
     state.recent, state.recent_count = recent.add(state.recent, state.recent_count, encoded)
     match event:
+        case MessageReceived() | AutomaticReplyReceived() | ActivitySeen() | MessageQueued():
+            _contact(state, event)
+        case InteractionStarted():
+            _start(state, event)
         case ConversationOpened():
             state.queue, state.subject, state.relation = event.queue, event.subject, event.relation
             state.opened_at_ms, state.policy = event.at_ms, event.policy
             if event.carried is not None:
                 state.work = Work(carried=event.carried)
-        case InteractionStarted():
-            _start(state, event)
+        case InteractionTagged():
+            _tag(state, event)
+        case ContextSet():
+            state.context = {**state.context, event.key: knowing.put(state.context.get(event.key), event)}
+        case FieldMissing():
+            gap = MissingField(
+                field=event.field,
+                action=event.action,
+                channel=event.channel,
+                interaction=event.interaction,
+                at_ms=event.at_ms,
+            )
+            state.missing = (*state.missing, gap)
+        case (
+            DeliveryAttempted()
+            | DeliverySent()
+            | DeliveryFailed()
+            | DeliveryUncertain()
+            | DeliveryDead()
+            | DeliveryReplayed()
+        ):
+            _deliver(state, event)
         case InteractionEnded():
             if interaction := interaction_of(state, event.interaction):
                 interaction.ended_at_ms, interaction.end_reason = event.at_ms, intern(event.reason)
@@ -82,10 +107,6 @@ def evolve(state: Conversation, event: AnyEvent, encoded: bytes) -> Conversation
             if interaction := interaction_of(state, event.interaction):
                 interaction.rest_at_ms = event.rest_at_ms
                 _set_rest(state)
-        case MessageReceived() | AutomaticReplyReceived() | ActivitySeen() | MessageQueued():
-            _contact(state, event)
-        case InteractionTagged():
-            _tag(state, event)
         case RepeatContactFound() | CorrelationCorrected():
             if event.relation is not None or event.previous is not None:
                 state.relation = event.relation
@@ -109,30 +130,10 @@ def evolve(state: Conversation, event: AnyEvent, encoded: bytes) -> Conversation
             state.status, state.until_ms = Status.OPEN, 0
         case ConversationClosed():
             state.status, state.until_ms, state.rest_at_ms = Status.CLOSED, 0, 0
-        case ContextSet():
-            state.context = {**state.context, event.key: knowing.put(state.context.get(event.key), event)}
         case ChannelSwitched():
             state.spoken = Spoken(channel=intern(event.to_channel))
         case ContextWithheld():
             state.spoken = Spoken(channel=intern(event.channel), withheld=(*state.withheld, *event.keys))
-        case FieldMissing():
-            gap = MissingField(
-                field=event.field,
-                action=event.action,
-                channel=event.channel,
-                interaction=event.interaction,
-                at_ms=event.at_ms,
-            )
-            state.missing = (*state.missing, gap)
-        case (
-            DeliveryAttempted()
-            | DeliverySent()
-            | DeliveryFailed()
-            | DeliveryUncertain()
-            | DeliveryDead()
-            | DeliveryReplayed()
-        ):
-            _deliver(state, event)
         case HandoffOffered() | HandoffAccepted() | HandoffDeclined() | HandoffExpired() | HandoffWithdrawn():
             work = _work(state)
             work.handoff = handoff_states.evolve(work.handoff, event)
