@@ -24,7 +24,7 @@ _NO_ITEMS: dict[str, ContextItem] = {}
 _NO_DELIVERIES: dict[str, Delivery] = {}
 
 
-class Spoken(Struct, kw_only=True):
+class Spoken(Struct, kw_only=True, gc=False):
     """Where the customer and we speak, of a conversation that was on more than one channel."""
 
     channel: str
@@ -32,7 +32,7 @@ class Spoken(Struct, kw_only=True):
     """Keys of context items that by policy are not to be said there."""
 
 
-class Work(Struct, kw_only=True):
+class Work(Struct, kw_only=True, gc=False):
     """What was done so far. Conversations that nobody has touched yet have none."""
 
     handoff: Handoff | None = None

@@ -91,7 +91,7 @@ def correlate(
         return _by_openness(live) or _after_the_last(past)
     if len(live) > 1:
         live.sort(key=lambda c: (c.updated_at_ms, c.id), reverse=True)
-    kept = [c for c in live if c.status is Status.RESOLVED and rules.after_resolved == "new"]
+    kept = [c for c in live if c.status is Status.RESOLVED] if rules.after_resolved == "new" else []
     open = [c for c in live if c not in kept] if kept else live
     asked = _Asked(event, tags, rules, now_ms, open, kept, past, remembered)
     return _by_key(asked) or _by_topic(asked) or _by_window(asked) or _new(asked)
@@ -196,15 +196,15 @@ def _by_key(asked: _Asked) -> Correlated | None:
 def _by_topic(asked: _Asked) -> Correlated | None:
     for conversation in asked.open:
         known = conversation.tags
-        if known is None or other_key(asked.tags, known):
+        if known is None or not (topic := same(asked.tags.topic, known.topic)):
             continue
-        if topic := same(asked.tags.topic, known.topic):
+        if not other_key(asked.tags, known):
             return Correlated(conversation.id, f"the same topic: {topic}")
     for conversation in asked.open:
         known = conversation.tags
-        if known is None or differ(asked.tags, known):
+        if known is None or not (intent := same(asked.tags.intent, known.intent)):
             continue
-        if intent := same(asked.tags.intent, known.intent):
+        if not differ(asked.tags, known):
             return Correlated(conversation.id, f"the same intent: {intent}")
     return None
 

@@ -28,7 +28,7 @@ TELLING_BARE_MIN = 8
 Known = Mapping[str, ContextItem]
 
 
-class Given(Struct, frozen=True, kw_only=True):
+class Given(Struct, frozen=True, kw_only=True, gc=False):
     """An item as its source gives it."""
 
     key: str

@@ -35,7 +35,7 @@ class RelationKind(StrEnum):
     ESCALATES = "escalates"
 
 
-class Relation(Struct, kw_only=True, omit_defaults=True, frozen=True):
+class Relation(Struct, kw_only=True, omit_defaults=True, frozen=True, gc=False):
     """A typed relation to an earlier conversation, with the reason in words."""
 
     kind: RelationKind
@@ -43,7 +43,7 @@ class Relation(Struct, kw_only=True, omit_defaults=True, frozen=True):
     reason: str = ""
 
 
-class Tag(Struct, kw_only=True, omit_defaults=True, frozen=True):
+class Tag(Struct, kw_only=True, omit_defaults=True, frozen=True, gc=False):
     """What an interaction is about in one respect, with the evidence."""
 
     value: str
@@ -55,7 +55,7 @@ class Tag(Struct, kw_only=True, omit_defaults=True, frozen=True):
     """What it found there."""
 
 
-class Tags(Struct, kw_only=True, omit_defaults=True, frozen=True):
+class Tags(Struct, kw_only=True, omit_defaults=True, frozen=True, gc=False):
     """What an interaction or a conversation is about. None: nothing has said so yet."""
 
     topic: Tag | None = None
@@ -76,7 +76,7 @@ class PriorAction(Struct, kw_only=True, omit_defaults=True, frozen=True):
     detail: str = ""
 
 
-class Before(Struct, kw_only=True, omit_defaults=True, frozen=True):
+class Before(Struct, kw_only=True, omit_defaults=True, frozen=True, gc=False):
     """How the conversation stood when an interaction of it began."""
 
     actions: int = 0
@@ -87,7 +87,7 @@ class Before(Struct, kw_only=True, omit_defaults=True, frozen=True):
     """An earlier contact left it unresolved."""
 
 
-class CarryOver(Struct, kw_only=True, omit_defaults=True, frozen=True):
+class CarryOver(Struct, kw_only=True, omit_defaults=True, frozen=True, gc=False):
     """What a new conversation takes along from the earlier one it is related to."""
 
     conversation: str
@@ -135,7 +135,7 @@ class Interaction(Struct, kw_only=True, omit_defaults=True, gc=False):
     """Where its messages up to a correction are: pairs of conversation and number. Empty: all in this conversation."""
 
 
-class ContextValue(Struct, kw_only=True, omit_defaults=True, frozen=True):
+class ContextValue(Struct, kw_only=True, omit_defaults=True, frozen=True, gc=False):
     """What one source says of a key: a channel, and there the customer's side or the agents'."""
 
     value: str | int | float | bool | None
@@ -150,7 +150,7 @@ class ContextValue(Struct, kw_only=True, omit_defaults=True, frozen=True):
     """The earlier conversation in which it was said; empty: this one."""
 
 
-class ContextItem(Struct, kw_only=True, omit_defaults=True):
+class ContextItem(Struct, kw_only=True, omit_defaults=True, gc=False):
     """A known fact about the issue, with where it comes from. Where sources differ it is the value that stands."""
 
     key: str
@@ -173,7 +173,7 @@ class ContextItem(Struct, kw_only=True, omit_defaults=True):
     """What other sources say, kept beside it, whether the same or not."""
 
 
-class MissingField(Struct, kw_only=True, omit_defaults=True, frozen=True):
+class MissingField(Struct, kw_only=True, omit_defaults=True, frozen=True, gc=False):
     """What the capture template of a contact wants and nobody has said yet."""
 
     field: str
@@ -185,7 +185,7 @@ class MissingField(Struct, kw_only=True, omit_defaults=True, frozen=True):
     at_ms: int = 0
 
 
-class Delivery(Struct, kw_only=True, omit_defaults=True):
+class Delivery(Struct, kw_only=True, omit_defaults=True, gc=False):
     """An outbound message on its way: the outbox row of a live conversation."""
 
     id: str

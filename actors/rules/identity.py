@@ -4,8 +4,10 @@ An identity is shared where it stands for several people: a family's phone, a co
 is only where nothing else in the event does, and it never makes one customer of two.
 """
 
-from fnmatch import fnmatchcase
-from typing import Annotated, Literal
+import re
+from fnmatch import translate
+from functools import lru_cache
+from typing import Annotated, Literal, cast
 
 from msgspec import Meta, Struct, field
 
@@ -57,10 +59,10 @@ class MatchRule(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
         if self.merge_by_itself_at < min(self.merge_at, 101):
             raise ValueError("merge_by_itself_at lies under merge_at: what is not even put forward is not done either")
 
-    def fits(self, identity: str, evidence: str, account: str) -> bool:
-        """Whether it is for this identity."""
+    def fits(self, kind: str, evidence: str, account: str) -> bool:
+        """Whether it is for identities of this kind."""
         return (
-            (not self.kinds or kind_of(identity) in self.kinds)
+            (not self.kinds or kind in self.kinds)
             and (not self.evidence or evidence in self.evidence)
             and (not self.accounts or account in self.accounts)
         )
@@ -108,12 +110,16 @@ class IdentityRules(Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tru
 
     def confidence_in(self, evidence: str) -> int:
         """How sure a link is that rests on this evidence; 0 for evidence nobody knows."""
-        given = next((percent for known, percent in self.confidence.items() if known == evidence), None)
+        given = cast(dict[str, int], self.confidence).get(evidence)
         return CONFIDENCE.get(evidence, 0) if given is None else given
 
     def rule_for(self, identity: str, evidence: str, account: str) -> MatchRule:
         """The first match rule that fits."""
-        return next((rule for rule in self.match if rule.fits(identity, evidence, account)), ANY)
+        kind = kind_of(identity)
+        for rule in self.match:
+            if rule.fits(kind, evidence, account):
+                return rule
+        return ANY
 
     def place_of(self, rule: MatchRule) -> str:
         """How a rule is named where it decides: `match-2` is the second."""
@@ -122,4 +128,10 @@ class IdentityRules(Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tru
 
     def is_shared(self, identity: str) -> bool:
         """Whether the identity is known to stand for several people."""
-        return any(fnmatchcase(identity, known) for known in self.shared)
+        return _any_of(tuple(self.shared)).match(identity) is not None
+
+
+@lru_cache(maxsize=8)
+def _any_of(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    """One expression for all, read once for each version of the rules."""
+    return re.compile("|".join(map(translate, patterns)) if patterns else r"(?!)")
