@@ -35,6 +35,7 @@ from actors.rows import (
     timer_rows,
     withheld_rows,
 )
+from actors.timers import TIMED
 from protocol import events as ev
 from protocol.archive import Changes, EventRow, Head, Patch, Rehoming
 from protocol.errors import ThroughlineError
@@ -50,6 +51,7 @@ class UnreadableEvent(ThroughlineError):
     """A record has an event this program doesn't know: a newer version wrote it. Nothing is skipped: upgrade."""
 
 
+_HANDING_OVER = (ev.CustomerGiven, ev.CustomerReleased)
 _entries = msgspec.msgpack.Decoder(list[tuple[str, int, ev.AnyEvent]]).decode
 
 
@@ -78,7 +80,7 @@ def project(records: Sequence[Record]) -> Changes:
             events.append((position, n, stream, seq, type(event).__name__, at_ms, event.actor, body))
             if stream == customer:
                 patches += _of_customer(Place(position, customer, stream, seq), event)
-                if isinstance(event, ev.CustomerGiven | ev.CustomerReleased):
+                if isinstance(event, _HANDING_OVER):
                     rehomed.append(_rehoming(position, event))
                 continue
             heads[stream] = (seq, at_ms, position, stream)
@@ -126,6 +128,8 @@ def _merged(before: Patch, patch: Patch) -> Patch:
     if before.values is None:
         raise AssertionError(f"a {patch.table} row changes at {patch.position} after it went")
     values = before.values | patch.values
+    if not before.fill and not patch.fill:
+        return Patch(patch.table, patch.key, values, before.new, patch.position)
     fill = {column: text for column, text in before.fill.items() if column not in patch.values}
     for column, text in patch.fill.items():
         if column in values:
@@ -144,25 +148,26 @@ def _of_customer(at: Place, event: ev.AnyEvent) -> Iterable[Patch]:
 
 def _of_conversation(at: Place, event: ev.AnyEvent) -> Iterable[Patch]:
     """The conversation's own row, its `work` row, which goes when the conversation is closed, and the rest."""
-    if type(event) in _CONTENTS_ALONE:
-        yield from _contents(at, event)
-        return
     if isinstance(event, ev.ConversationOpened):
         yield from _opened(at, event)
         return
-    changed, filled = _changed(event), _filled(event)
-    if changed or filled:
-        yield Patch("conversation", (at.stream,), changed, False, at.position, filled)
+    kind = type(event)
+    if kind in _MOVING:
+        yield from _moved(at, event)
+    elif filled := _filled(event):
+        yield Patch("conversation", (at.stream,), {}, False, at.position, filled)
+    yield from _contents(at, event)
+    if kind in TIMED:
+        yield from timer_rows(at, event)
+
+
+def _moved(at: Place, event: ev.AnyEvent) -> Iterable[Patch]:
+    changed = _changed(event)
+    yield at.change("conversation", at.stream, **changed)
     if isinstance(event, ev.ConversationClosed):
         yield at.drop("work", at.stream)
     elif stands := {name: changed[name] for name in ("status", "queue", "owner") if name in changed}:
         yield at.change("work", at.stream, since_ms=event.at_ms, **stands)
-    yield from _contents(at, event)
-    yield from timer_rows(at, event)
-
-
-_CONTENTS_ALONE = frozenset({ev.InteractionTagged, ev.ContextSet, ev.FieldMissing})
-"""Frequent facts that change neither the conversation's row nor its timers."""
 
 
 def _opened(at: Place, event: ev.ConversationOpened) -> Iterable[Patch]:
@@ -217,7 +222,24 @@ def _changed(event: ev.AnyEvent) -> dict[str, Any]:
         case ev.ConversationClosed():
             return {"status": "closed", "wake_at_ms": None, "close_at_ms": None, "closed_at_ms": event.at_ms}
         case _:
-            return {}
+            raise AssertionError(f"{type(event).__name__} moves no conversation")
+
+
+_MOVING = frozenset(
+    {
+        ev.InteractionStarted,
+        ev.InteractionMoved,
+        ev.InteractionReceived,
+        ev.OwnerChanged,
+        ev.QueueChanged,
+        ev.ConversationSnoozed,
+        ev.ConversationWoken,
+        ev.ConversationResolved,
+        ev.ConversationReopened,
+        ev.ConversationClosed,
+    }
+)
+"""Those that `_changed` knows: most are none of them, and to try every case of a match takes microseconds."""
 
 
 def _filled(event: ev.AnyEvent) -> dict[str, str]:

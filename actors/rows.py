@@ -133,11 +133,11 @@ def interaction_row(at: Place, event: ev.InteractionStarted) -> Patch:
 def context_rows(at: Place, event: ev.ContextSet) -> Iterable[Patch]:
     """`context_item`: the value that stands, in the place of the one before; `context_value`: what its source says."""
     said = value_of(event)
-    stands = event.stands or said
-    columns = _value_columns(stands) | {"channel": stands.channel, "rule": event.rule}
-    yield at.new("context_item", at.stream, event.key, **columns)
+    says = _value_columns(said)
+    stands, columns = (said, says) if event.stands is None else (event.stands, _value_columns(event.stands))
+    yield at.new("context_item", at.stream, event.key, **columns, channel=stands.channel, rule=event.rule)
     channel, source = source_of(said)
-    yield at.new("context_value", at.stream, event.key, channel, source, **_value_columns(said))
+    yield at.new("context_value", at.stream, event.key, channel, source, **says)
 
 
 def _value_columns(value: ContextValue) -> dict[str, Any]:

@@ -57,9 +57,16 @@ def rest_timer(interaction: int) -> str:
 def timer_changes(event: AnyEvent) -> list[tuple[str, int | None]]:
     """The timers that `event` sets (kind, due in ms since 1970 UTC) and clears (kind, None) in its stream.
 
-    Clearing one that is not set changes nothing.
+    Clearing one that is not set changes nothing. The most frequent come first: each case that is tried in vain takes
+    0.1 µs.
     """
     match event:
+        case MessageQueued() | DeliveryAttempted() | DeliveryReplayed():
+            return [(delivery_timer(event.delivery), event.at_ms)]
+        case DeliverySent() | DeliveryDead():
+            return [(delivery_timer(event.delivery), None)]
+        case InteractionStarted(rest_at_ms=rest_at_ms) | InteractionWentOn(rest_at_ms=rest_at_ms):
+            return [(rest_timer(event.interaction), rest_at_ms)] if rest_at_ms else []
         case ConversationSnoozed():
             return [(WAKE, event.until_ms), (CLOSE, None)]
         case ConversationWoken():
@@ -68,22 +75,45 @@ def timer_changes(event: AnyEvent) -> list[tuple[str, int | None]]:
             return [(WAKE, None), (CLOSE, event.close_at_ms)]
         case ConversationReopened() | ConversationClosed():
             return [(WAKE, None), (CLOSE, None)]
-        case InteractionStarted(rest_at_ms=rest_at_ms) | InteractionWentOn(rest_at_ms=rest_at_ms):
-            return [(rest_timer(event.interaction), rest_at_ms)] if rest_at_ms else []
         case InteractionEnded() | InteractionMoved():
             return [(rest_timer(event.interaction), None)]
         case InteractionReceived(interaction=came):
             return [(rest_timer(came.number), came.rest_at_ms)] if came.rest_at_ms and not came.ended_at_ms else []
-        case MessageQueued() | DeliveryAttempted() | DeliveryReplayed():
-            return [(delivery_timer(event.delivery), event.at_ms)]
         case DeliveryFailed() | DeliveryUncertain():
             # 0 is "no further attempt": given up, or held for a person.
             return [(delivery_timer(event.delivery), event.retry_at_ms or None)]
-        case DeliverySent() | DeliveryDead():
-            return [(delivery_timer(event.delivery), None)]
         case HandoffOffered():
             return [(HANDOFF, event.expires_at_ms)]
         case HandoffAccepted() | HandoffDeclined() | HandoffExpired() | HandoffWithdrawn():
             return [(HANDOFF, None)]
         case _:
             return []
+
+
+TIMED = frozenset(
+    {
+        ConversationClosed,
+        ConversationReopened,
+        ConversationResolved,
+        ConversationSnoozed,
+        ConversationWoken,
+        DeliveryAttempted,
+        DeliveryDead,
+        DeliveryFailed,
+        DeliveryReplayed,
+        DeliverySent,
+        DeliveryUncertain,
+        HandoffAccepted,
+        HandoffDeclined,
+        HandoffExpired,
+        HandoffOffered,
+        HandoffWithdrawn,
+        InteractionEnded,
+        InteractionMoved,
+        InteractionReceived,
+        InteractionStarted,
+        InteractionWentOn,
+        MessageQueued,
+    }
+)
+"""Those that set or clear any: of every other event nobody need ask."""
