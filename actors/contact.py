@@ -246,14 +246,14 @@ def _going_on(event: InboundEvent, session: str) -> list[AnyEvent]:
     )
 
 
+_IN_CONTACT = (MessageReceived, InteractionStarted, AutomaticReplyReceived, ActivitySeen)
+
+
 def number_of(state: Conversation, event: InboundEvent, decided: list[AnyEvent]) -> int:
     """The number of the interaction that a decided event is part of."""
     for fact in decided:
-        match fact:
-            case MessageReceived() | AutomaticReplyReceived() | ActivitySeen() | InteractionStarted():
-                return fact.interaction
-            case _:
-                pass
+        if isinstance(fact, _IN_CONTACT):
+            return fact.interaction
     session = event.data.session if isinstance(event.data, InteractionBegan) else ""
     ongoing = _ongoing(state, event, session=session, identity=event.identities[0] if event.identities else "")
     return ongoing.number if ongoing else 0

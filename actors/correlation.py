@@ -53,6 +53,9 @@ class Correlated(Struct, frozen=True, gc=False):
     relation: Relation | None = None
 
 
+_FIRST = Correlated("", "first contact")
+
+
 class _Asked(Struct, frozen=True, gc=False):
     """The question: an event, what it is about, and what is known of its customer."""
 
@@ -86,6 +89,8 @@ def correlate(
     named = _by_reference(conversations, past, _references(event)) or _by_session(conversations, event, now_ms)
     if named is not None:
         return named
+    if not conversations and not past:
+        return _FIRST
     live = [c for c in conversations if c.live]
     if rules is NO_RULES and tags is NO_TAGS:
         return _by_openness(live) or _after_the_last(past)
@@ -176,7 +181,7 @@ def _by_openness(live: Sequence[Conversation]) -> Correlated | None:
 
 def _after_the_last(past: Sequence[str]) -> Correlated:
     if not past:
-        return Correlated("", "first contact")
+        return _FIRST
     relation = Relation(kind=RelationKind.FOLLOWS_UP, conversation=past[-1], reason="the customer's next contact")
     return Correlated("", "no conversation is open", relation)
 
@@ -272,7 +277,7 @@ def spell(ms: int) -> str:
 def _new(asked: _Asked) -> Correlated:
     relation = _escalates(asked) or _continues(asked) or _repeats(asked) or _follows(asked)
     if relation is None:
-        return Correlated("", "first contact")
+        return _FIRST
     if asked.open:
         return Correlated("", "no open conversation has its topic, or a window for it", relation)
     if asked.resolved:

@@ -176,7 +176,8 @@ def side_of(actor: str) -> str:
 
 def is_said(known: Known, key: str) -> bool:
     """Whether a key is known: somebody gave it, and not as nothing or empty words. False and 0 are given."""
-    return key in known and is_given(known[key].value)
+    item = known.get(key)
+    return item is not None and is_given(item.value)
 
 
 def is_given(value: ContextScalar) -> bool:

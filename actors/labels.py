@@ -74,6 +74,7 @@ class _Tagger:
         self._rule = Expression(given.rule, NAMES) if given.rule else None
         self._elsewhere = bool(given.channels or given.accounts or given.activity or given.property or given.rule)
         self.needs_words = bool(given.words or given.subject)
+        self.needs_subject = bool(given.subject)
         self.needs_more = bool(given.property or given.activity)
 
     @property
@@ -164,6 +165,7 @@ class Labels:
         ]
         self._keys = [_Key(name, pattern) for name, patterns in taxonomy.keys.items() for pattern in patterns]
         self._by_form: dict[str, set[int]] = {}
+        self._of_subject = {at for at, place in enumerate(self._places) if place.tagger.needs_subject}
         self._of_more: set[int] = set()
         self._of_all: set[int] = set()
         for at, place in enumerate(self._places):
@@ -185,7 +187,8 @@ class Labels:
         text = self._phrases.found(folded)
         found: dict[str, Tag] = {}
         if likely := self._likely(said, text):
-            subject = self._phrases.found(said.subject.casefold()) if said.subject else self._in_nothing
+            asked = said.subject and not likely.isdisjoint(self._of_subject)
+            subject = self._phrases.found(said.subject.casefold()) if asked else self._in_nothing
             found = self._strongest(sorted(likely), said, subject, text)
         keys = self._keys_in(folded, said.properties)
         return Tags(**found, keys=keys) if found or keys else NO_TAGS

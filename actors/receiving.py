@@ -124,7 +124,8 @@ def receive(state: Journey, given: Input, policy: Policy, now_ms: int) -> Decisi
     if tags is not NO_TAGS:
         decided += _about(state, new, event, decided, tags, correlated.relation, policy, now_ms, said_ms)
     seen_before = arrival.shortly_before(state.aside.before, policy, now_ms) if state.aside else []
-    return _captured(state, new, given, decided, known, policy, now_ms, seen_before, carried.items)
+    captured = _captured(state, new, given, decided, known, policy, now_ms, seen_before, carried.items)
+    return under(policy, policy, captured)
 
 
 def _carried(state: Journey, relation: Relation | None, policy: Policy, now_ms: int) -> Carried:

@@ -51,7 +51,9 @@ class Finder:
         if not isinstance(found, _SPELLED):
             return None
         text = str(found)[:SEARCHED_MAX]
-        match = self._search(text) if look.has(text, self._pattern) else None
+        if self._pattern not in look.at(text):
+            return None
+        match = self._search(text)
         return next((group for group in match.groups() if group), match.group()) if match else None
 
 
@@ -120,15 +122,13 @@ def _compiled(rules: CaptureRules) -> dict[str, dict[str, Compiled]]:
 
 
 def _kind(event: InboundEvent) -> Kind | None:
-    match event.data:
-        case MessageArrived(automatic=automatic):
-            return None if automatic else "message"
-        case InteractionBegan():
-            return "start"
-        case ActivityArrived():
-            return "activity"
-        case _:
-            return None
+    data = event.data
+    if isinstance(data, MessageArrived):
+        return None if data.automatic else "message"
+    return _KINDS.get(type(data))
+
+
+_KINDS: dict[type, Kind] = {InteractionBegan: "start", ActivityArrived: "activity"}
 
 
 def _place(path: str) -> Callable[[InboundEvent], Any]:

@@ -69,9 +69,9 @@ class Look:
         self._screen = screen
         self._had: dict[str, Collection[str]] = {}
 
-    def has(self, text: str, pattern: str) -> bool:
-        """Whether the text may have one of the screen's patterns."""
+    def at(self, text: str) -> Collection[str]:
+        """The screen's patterns that the text may have."""
         had = self._had.get(text)
         if had is None:
             had = self._had[text] = self._screen.patterns_in(text)
-        return pattern in had
+        return had

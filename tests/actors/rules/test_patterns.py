@@ -42,7 +42,7 @@ def test_each_text_of_an_event_is_looked_at_once(monkeypatch: pytest.MonkeyPatch
     whole = Screen.patterns_in
     monkeypatch.setattr(Screen, "patterns_in", lambda self, text: looked.append(text) or whole(self, text))
     look = Look(screen)
-    assert [look.has(text, pattern) for text in ("C-123456", "none") for pattern in PATTERNS[:2]] == [
+    assert [pattern in look.at(text) for text in ("C-123456", "none") for pattern in PATTERNS[:2]] == [
         True,
         False,
         False,
