@@ -21,7 +21,7 @@ from actors import journey as journeys
 from actors import merging, snapshots
 from actors.journey import Journey
 from actors.members import home_of
-from protocol.archive import Due, StoredEvent, StoredSnapshot
+from protocol.archive import Due, StoredEvent, StoredJourney
 from protocol.events import AnyEvent, CustomerGiven, CustomerMerged, CustomerReleased, CustomerReturned
 from protocol.journal import Entry, Record, Unsettled
 from protocol.links import TailIs
@@ -38,8 +38,8 @@ class ArchiveReader(Protocol):
         """How far it is."""
         ...
 
-    async def snapshot(self, customer: str) -> StoredSnapshot | None:
-        """The journey's newest snapshot."""
+    async def stored(self, customer: str) -> StoredJourney:
+        """The journey's newest snapshot and what came after it, in one look."""
         ...
 
     async def events_of_customer(self, customer: str, after_position: int) -> list[StoredEvent]:
@@ -135,18 +135,17 @@ async def _state(
 ) -> tuple[Journey, int]:
     """The state as of `until` (None: now), and its position. `returning`: it was released, which no fact of its own
     says yet."""
-    await reached(archive, tail.archived)
     newer = [fact for record in tail.records if until is None or record.position <= until for fact in _facts(record)]
-    for fact in newer:
-        if isinstance(fact.event, CustomerReturned):
-            await reached(archive, fact.event.released_at)
-    state, position = Journey(customer=customer), 0
-    stored = await archive.snapshot(customer)
-    if stored is not None and (until is None or stored.position <= until):
-        thawed = snapshots.thaw(stored.body)
+    released = [fact.event.released_at for fact in newer if isinstance(fact.event, CustomerReturned)]
+    stored = await _stored_at(customer, archive, max(tail.archived, *released) if released else tail.archived)
+    state, position, events = Journey(customer=customer), 0, stored.events
+    if (newest := stored.snapshot) is not None:
+        thawed = snapshots.thaw(newest.body) if until is None or newest.position <= until else None
         if thawed is not None:
-            state, position = thawed, stored.position
-    facts = [_stored(each) for each in await archive.events_of_customer(customer, position)]
+            state, position = thawed, newest.position
+        else:
+            events = await archive.events_of_customer(customer, 0)
+    facts = [_fact_of(each) for each in events]
     archived = facts[-1].position if facts else position
     facts += [fact for fact in newer if fact.position > archived]
     if until is not None or returning or merging.family_of(state) is not None or any(map(_of_family, facts)):
@@ -156,6 +155,15 @@ async def _state(
         _evolve(state, fact)
         position = fact.position
     return state, position
+
+
+async def _stored_at(customer: str, archive: ArchiveReader, position: int) -> StoredJourney:
+    """What the archive has of the customer when it has reached the position, which it mostly has: one look is all."""
+    stored = await archive.stored(customer)
+    if stored.position < position:
+        await reached(archive, position)
+        stored = await archive.stored(customer)
+    return stored
 
 
 class _Fold:
@@ -185,7 +193,7 @@ class _Fold:
         for member, after in since.items():
             for each in await self._archive.events_of_customer(member, after):
                 if self._until is None or each.position <= self._until:
-                    facts.setdefault((each.position, each.n), _stored(each))
+                    facts.setdefault((each.position, each.n), _fact_of(each))
         ordered = [facts[place] for place in sorted(facts)]
         returned = {
             event.turn
@@ -238,7 +246,7 @@ def _evolve(state: Journey, fact: _Fact, other: Journey | None = None) -> None:
     journeys.evolve(state, fact.stream, fact.event, fact.encoded, other)
 
 
-def _stored(stored: StoredEvent) -> _Fact:
+def _fact_of(stored: StoredEvent) -> _Fact:
     event = _from_json(stored.body)
     return _Fact(stored.position, stored.n, stored.stream, stored.seq, event, _encode(event))
 

@@ -76,6 +76,14 @@ class StoredEvent(Struct, frozen=True, gc=False):
     """Its place in its unit."""
 
 
+class StoredJourney(Struct, frozen=True, gc=False):
+    """What an archive that is at `position` has of a customer: the newest snapshot, and the events after it."""
+
+    position: int
+    snapshot: StoredSnapshot | None
+    events: list[StoredEvent]
+
+
 class Due(Struct, frozen=True, gc=False):
     """A customer whose journey has something to do at `due_ms`."""
 

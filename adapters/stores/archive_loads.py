@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 
 from adapters.stores.connection import marks
-from protocol.archive import Due, StoredEvent, StoredSnapshot
+from protocol.archive import Due, StoredEvent, StoredJourney, StoredSnapshot
 
 DUE_SHARDS_MAX = 256
 """There are no more shards; the bound is on the number of a statement's parameters."""
@@ -19,6 +19,14 @@ def snapshot(db: sqlite3.Connection, customer: str) -> StoredSnapshot | None:
     """The customer's newest snapshot."""
     row = db.execute("SELECT position, body FROM snapshot WHERE customer = ?", (customer,)).fetchone()
     return None if row is None else StoredSnapshot(*row)
+
+
+def stored(db: sqlite3.Connection, customer: str) -> StoredJourney:
+    """All that a load begins with."""
+    (position,) = db.execute("SELECT value FROM meta WHERE key = 'position'").fetchone()
+    newest = snapshot(db, customer)
+    events = events_of_customer(db, customer, newest.position if newest is not None else 0)
+    return StoredJourney(position, newest, events)
 
 
 def events_of_customer(db: sqlite3.Connection, customer: str, after_position: int) -> list[StoredEvent]:

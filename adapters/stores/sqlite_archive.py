@@ -29,7 +29,7 @@ from adapters.stores.archive_timeline import Before, Wanted
 from adapters.stores.connection import Connection, Runs, checkpoint, open_reader, open_writer
 from adapters.stores.errors import StoreFailed
 from adapters.stores.locks import FileLock
-from protocol.archive import Bounds, Changes, Dropped, Due, StoredEvent, StoredSnapshot
+from protocol.archive import Bounds, Changes, Dropped, Due, StoredEvent, StoredJourney, StoredSnapshot
 from protocol.entities import ConversationSummary
 from protocol.links import SnapshotTaken
 from protocol.losses import LossLine
@@ -111,6 +111,10 @@ class ArchiveReads:
     async def snapshot(self, customer: str) -> StoredSnapshot | None:
         """The customer's newest snapshot."""
         return await self._reader().run(archive_loads.snapshot, customer)
+
+    async def stored(self, customer: str) -> StoredJourney:
+        """The customer's newest snapshot and the events after it, with the position that both are of."""
+        return await self._reader().run(connection.read, archive_loads.stored, customer)
 
     async def events_of_customer(self, customer: str, after_position: int) -> list[StoredEvent]:
         """The events after a position in all streams of a customer, in the journal's order."""

@@ -15,7 +15,7 @@ from actors.retention import Retention
 from actors.rules.retention import RetentionRules
 from adapters.attachments import AttachmentStore
 from adapters.stores.memory_archive import MemoryArchive
-from protocol.archive import Bounds, Due, StoredEvent
+from protocol.archive import Bounds, Due, StoredEvent, StoredJourney
 from protocol.commands import ApplyPolicy
 from protocol.events import ConversationClosed, ConversationOpened
 from protocol.ids import POLICY
@@ -171,8 +171,8 @@ class _Left:
     async def position(self) -> int:
         return 9
 
-    async def snapshot(self, customer: str) -> None:
-        return None
+    async def stored(self, customer: str) -> StoredJourney:
+        return StoredJourney(9, None, await self.events_of_customer(customer, 0))
 
     async def events_of_customer(self, customer: str, after_position: int) -> list[StoredEvent]:
         opened = ConversationOpened(at_ms=1, customer=customer, queue="default")

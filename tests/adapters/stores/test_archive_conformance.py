@@ -12,7 +12,7 @@ from adapters.stores.errors import StoreFailed, StoreLocked
 from adapters.stores.memory_archive import MemoryArchive
 from adapters.stores.sqlite_archive import ArchiveReads, ArchiveWrites, SqliteArchive, SqliteArchiveReader
 from protocol import events as ev
-from protocol.archive import Changes, Due, StoredSnapshot
+from protocol.archive import Changes, Due, StoredJourney, StoredSnapshot
 from protocol.entities import (
     CarryOver,
     ConversationSummary,
@@ -207,6 +207,17 @@ async def test_who_waits_for_someone_to_take_a_delivery_is_found(archive: Archiv
     assert sorted(found) == [(ANN, "chat"), (BOB, "chat")]
     assert await archive.reader.untaken([shard_of(ANN)], 10) == [(ANN, "chat")]
     assert len(await archive.reader.untaken([shard_of(ANN), shard_of(BOB)], 1)) == 1
+
+
+async def test_a_load_begins_with_one_look(archive: Archive, story: Story) -> None:
+    """The newest snapshot, and the events after it; all of them where there is none."""
+    await archive.follow(story)
+    events = await archive.reader.events_of_customer(ANN, 0)
+    assert await archive.reader.stored(ANN) == StoredJourney(story.position, None, events)
+    await archive.store.save_snapshots([SnapshotTaken(ANN, 5, b"five")])
+    later = [event for event in events if event.position > 5]
+    assert await archive.reader.stored(ANN) == StoredJourney(story.position, StoredSnapshot(5, b"five"), later)
+    assert await archive.reader.stored("cunobody") == StoredJourney(story.position, None, [])
 
 
 async def test_the_newest_snapshot_is_kept(archive: Archive) -> None:

@@ -15,7 +15,7 @@ from actors.members import Member
 from actors.projection import project, runs
 from adapters.stores.archive_schema import TABLES
 from orchestrator.first_policy import policy_of
-from protocol.archive import Due, StoredEvent
+from protocol.archive import Due, StoredEvent, StoredJourney
 from protocol.events import AnyEvent
 from protocol.journal import Entry
 from protocol.links import TailIs
@@ -104,8 +104,8 @@ class _Past:
     async def position(self) -> int:
         return len(self._records)
 
-    async def snapshot(self, customer: str) -> None:
-        """There is none."""
+    async def stored(self, customer: str) -> StoredJourney:
+        return StoredJourney(len(self._records), None, await self.events_of_customer(customer, 0))
 
     async def events_of_customer(self, customer: str, after_position: int) -> list[StoredEvent]:
         return [
