@@ -13,7 +13,7 @@ from hypothesis import settings
 from tests.faults.victim import Victim
 from tests.lingering import Lingering
 from tests.live_server import LiveServer
-from tests.sharing import Sharing, computing_first, is_one_of_many
+from tests.sharing import Sharing, is_one_of_many, longest_first
 
 # The same examples in every run, so that a run says the same about the same code; HYPOTHESIS_PROFILE=nightly looks for
 # new ones. No deadline: machines that run this are shared.
@@ -30,7 +30,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """One of two test processes gets what computes, the other begins with the rest."""
     if is_one_of_many(config):
-        items[:] = computing_first(items)
+        items[:] = longest_first(items)
 
 
 @pytest.hookimpl(optionalhook=True)

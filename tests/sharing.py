@@ -22,6 +22,8 @@ def is_one_of_many(config: pytest.Config) -> bool:
     return hasattr(config, "workerinput")
 
 
-def computing_first(items: list[pytest.Item]) -> list[pytest.Item]:
-    """The order in which they are handed out."""
-    return sorted(items, key=lambda item: not item.nodeid.startswith(f"{SIMULATION}/"))
+def longest_first(items: list[pytest.Item]) -> list[pytest.Item]:
+    """The order in which they are handed out: what computes, the files that start real processes, then the many small
+    ones, so that neither process is left with a long file at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    return sorted(items, key=lambda item: (not item.nodeid.startswith(f"{SIMULATION}/"), item.path not in slow))
