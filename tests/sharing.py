@@ -1,4 +1,4 @@
-"""How two test processes share a run (`pytest-xdist`): what computes goes to one of them first, a file stays whole.
+"""How two test processes share a run (`pytest-xdist`): what computes goes first, a file stays whole.
 
 Most tests wait for real processes. So one of the two waits for the simulation, which computes meanwhile at a low
 priority, and then helps with what is left of the rest.
