@@ -47,8 +47,8 @@ class Member(Struct, kw_only=True):
     """By customer, of all who were one as it was taken in: the newest once-key of each. Who is not in it, from before
     there were marks, tells of all its keys."""
     heads: dict[str, int] | None = None
-    """By conversation in memory, of all who were one as it was taken in: its head then. None: it was taken in before
-    heads were noted."""
+    """By conversation in memory, of all who were one as it was taken in: its head then; of who was taken in later, its
+    head as that one came. None: it was taken in before heads were noted."""
 
 
 class Family(Struct, kw_only=True):

@@ -157,6 +157,10 @@ def join(state: "Journey", other: "Journey", event: CustomerMerged) -> None:
     onces = {id: each.once for id, each in {**family.members, **brought.members}.items()}
     onces |= {state.customer: state.once, other.customer: other.once}
     of_members = {identity for member in brought.members.values() for identity in member.identities}
+    heads = {conversation.id: conversation.head for conversation in other.kept}
+    for earlier in family.members.values():
+        if earlier.heads is not None:
+            earlier.heads |= heads
     family.members[other.customer] = Member(
         via=state.customer,
         turn=event.turn,

@@ -336,6 +336,29 @@ def test_what_closed_mixed_is_taken_apart_whatever_the_clock_said(since: bool, s
     assert ("InteractionMoved" in names(happened)) == since
 
 
+def test_what_was_over_with_a_later_member_is_history_to_an_earlier_one() -> None:
+    """What it brought had happened before, however the one that leaves is called in it."""
+    player, ben, cid = Player(), Journey(customer="bens", head=2), Player()
+    player.message(channel="chat", identities=("chat:ann", "chat:ben"))
+    ben.links, player.state.links = player.state.links[1:], player.state.links[:1]
+    cid.message(channel="chat", identities=("chat:ben",))
+    cid.command(Resolve())
+    cid.pass_time(POLICY.close_after_resolved_ms)
+    over = cid.state.conversation(CONVERSATION)
+    assert over is not None
+    over.id = "cids-1"
+    cid.state.customer, cid.state.links = "cids", ()
+    for turn, other in ((1, ben), (2, cid.state)):
+        ids = [link.identity for link in other.links]
+        name = other.customer
+        merged = CustomerMerged(at_ms=player.now_ms, other=name, turn=turn, given_at=turn, members=[name], identities=ids)
+        evolve(player.state, CUSTOMER, merged, b"", other)
+    happened = player.command(UnmergeCustomers(other="bens"), id="unmerge", conversation="")
+    assert "CustomerReleased" in names(happened)
+    assert "InteractionMoved" not in names(happened)
+    assert [each.head for each in player.state.kept if each.id == "cids-1"] == [over.head]
+
+
 async def test_a_family_of_three_comes_apart_in_order() -> None:
     """Who brought another along takes it away again; only a direct member can be taken out."""
     async with world() as made:
