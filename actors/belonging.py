@@ -10,7 +10,7 @@ from actors.deciding import TimerDue
 from actors.decision import seen
 from actors.journey import Journey
 from actors.live import Message, Promise
-from actors.members import home_of
+from actors.members import Family, home_of
 from actors.merging import family_of, given_of
 from protocol.errors import Code
 from protocol.ids import conversation_of
@@ -56,7 +56,7 @@ def _with_who_left(journey: Journey, message: Message) -> Rehomed | None:
     if family is None or not family.left or not (stream := _conversation(message)):
         return None
     home = home_of(stream, journey.customer)
-    if home not in family.left or home in family.members:
+    if not _has_left(family, home):
         return None
     assert not isinstance(message, TimerDue | UnwatchConversation)
     other, left = family.left[home]
@@ -68,7 +68,12 @@ def changed_hands(journey: Journey, conversation: str) -> bool:
     if given_of(journey) is not None:
         return journey.conversation(conversation) is not None
     family, home = family_of(journey), home_of(conversation, journey.customer)
-    return family is not None and home in family.left and home not in family.members
+    return family is not None and _has_left(family, home)
+
+
+def _has_left(family: Family, home: str) -> bool:
+    """And has not come back."""
+    return home in family.left and home not in family.members
 
 
 def settle(journey: Journey, message: Settle, *, checked: bool) -> Promise | Refused | Rehomed:

@@ -85,7 +85,8 @@ def _stays(state: Conversation, name: str, taken: Set[str]) -> bool:
 
 
 def _follows(state: Conversation, field: Field) -> bool:
-    """Whether anything follows from a field that is not found: not twice, and not where somebody has said it."""
+    """Whether anything follows from a field that is not found and not ignored: not twice, and not where somebody has
+    said it."""
     if field.when_missing.startswith("ask_"):
         for gap in state.missing:
             if gap.field == field.name:

@@ -23,11 +23,7 @@ from msgspec import Struct
 from actors import disputes
 from actors.capturing import POLICY as BY_POLICY
 from actors.rules.identity import IdentityRules
-from protocol.events import (
-    AnyEvent,
-    IdentityConflictFound,
-    IdentityLinked,
-)
+from protocol.events import AnyEvent, IdentityConflictFound, IdentityLinked
 from protocol.identities import kind_of
 from protocol.journal import MergeDue, Released
 from protocol.links import Input

@@ -59,9 +59,9 @@ def _looks(forms: Sequence[str]) -> Iterator[tuple[Callable[[bytes], list[int] |
     """Looks that say which of the forms a line has, by their numbers: one, as long as that takes no more memory than
     it may. A phrase that does so by itself is longer than any text that is read."""
     looked = re2.Set.SearchSet(_OPTIONS)
+    for form in forms:
+        looked.Add(_pattern(form))
     try:
-        for form in forms:
-            looked.Add(_pattern(form))
         looked.Compile()
     except re2.error:
         half = len(forms) // 2

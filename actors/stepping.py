@@ -156,7 +156,7 @@ def _record(
             # One that closed before may have to make room for it while list watchers still wait to hear of that.
             untold = live.listed or {}
             closing += [each for each in journey.kept if each.id == stream or (not each.live and each.id in untold)]
-        if type(event) is CustomerReleased:
+        if isinstance(event, CustomerReleased):
             # Of those that leave: what list watchers were not told yet, no one else can tell.
             untold = live.listed or {}
             into.gone += [each for each in journey.kept if each.id in untold and customer_of(each.id) in event.members]

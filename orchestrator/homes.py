@@ -27,7 +27,7 @@ class Homes:
 
     def __init__(self) -> None:
         self.known: dict[str, Home] = {}
-        """To be looked into alone, which is done for each event."""
+        """By customer. Others only read it, for each event."""
 
     def learn(self, customer: str, home: str, turn: int) -> bool:
         """Somebody said so; what was said of a later turn stands. Whether it is news."""

@@ -66,7 +66,8 @@ class InProcess:
             self._following.cancel()
             await asyncio.gather(self._following, return_exceptions=True)
         if self._seating is not None:
-            await self._seating
+            # One that failed is not what a stop may fail of: the others keep files open.
+            await asyncio.gather(self._seating, return_exceptions=True)
         for process in sorted(self._table, key=lambda process: process.drain_order):
             if process.name in self._running:  # Else its restart was cut short: by what a test waited too long for.
                 await self.parts[process.name].drain()

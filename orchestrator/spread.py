@@ -47,4 +47,5 @@ def spread(command: Callable[..., None]) -> Callable[..., None]:
 def _options(of: type[Struct]) -> Iterator[Parameter]:
     types = get_type_hints(of, include_extras=True)
     for field in msgspec.structs.fields(of):
+        assert field.default is not msgspec.NODEFAULT, f"{of.__name__}.{field.name}: an option needs a plain default"
         yield Parameter(field.name, Parameter.KEYWORD_ONLY, default=field.default, annotation=types[field.name])

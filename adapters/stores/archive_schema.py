@@ -3,8 +3,8 @@
 Keys are the ids people see, and most tables are stored in the order of their key (`WITHOUT ROWID`), so that what
 belongs to one customer or conversation lies together: their ids begin alike. `event` is appended in the journal's
 order. What costs an event most is the pages it changes, each of which is written twice: so what was said stands once,
-in `event`, and `message` and `activity` are views of it; and an index is here only where a query of
-`archive_queries.py` or a promise needs it.
+in `event`, and `message` and `activity` are views of it; and an index is here only where a promise needs it, or what
+actors load (`archive_loads.py`), people ask (`archive_queries.py`) or an erasure looks for (`archive_traces.py`).
 """
 
 from msgspec import Struct

@@ -6,16 +6,7 @@
 
 This package is the only home of `import ray` (`ray_profile.py`, `node.py`); everything that Ray runs is a plain class.
 The supervisor never imports it: whatever Ray does to its own processes, someone untouched by it is left to clean up.
+`plain_structlog.py` comes before all others of it: it has to be the first that loads that library.
 """
 
-import sys
-from importlib import import_module
-
-if "rich" not in sys.modules:
-    # A server's logs are JSON, but structlog brings what draws tracebacks for developers wherever that can be imported:
-    # 47 of 63 ms, and 5 MiB, in each process. Here it cannot for a moment; who wants it for itself gets it later on.
-    sys.modules["rich"] = None  # type: ignore[assignment]
-    try:
-        import_module("structlog")
-    finally:
-        del sys.modules["rich"]
+from orchestrator.cluster import plain_structlog as plain_structlog

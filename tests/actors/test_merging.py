@@ -351,7 +351,9 @@ def test_what_was_over_with_a_later_member_is_history_to_an_earlier_one() -> Non
     for turn, other in ((1, ben), (2, cid.state)):
         ids = [link.identity for link in other.links]
         name = other.customer
-        merged = CustomerMerged(at_ms=player.now_ms, other=name, turn=turn, given_at=turn, members=[name], identities=ids)
+        merged = CustomerMerged(
+            at_ms=player.now_ms, other=name, turn=turn, given_at=turn, members=[name], identities=ids
+        )
         evolve(player.state, CUSTOMER, merged, b"", other)
     happened = player.command(UnmergeCustomers(other="bens"), id="unmerge", conversation="")
     assert "CustomerReleased" in names(happened)

@@ -41,5 +41,7 @@ async def attended(settings: Settings, folder: Path, *, within_s: float) -> Asyn
             desk = Desk(agent)
             agent.watch(inbox="queue:default", follow=True)
             reading = asyncio.create_task(desk.read())
-            yield Attended(running, gateway, agent, desk, url, gateway_token)
-            reading.cancel()
+            try:
+                yield Attended(running, gateway, agent, desk, url, gateway_token)
+            finally:
+                reading.cancel()
