@@ -8,8 +8,8 @@ from benchmarks import bars, context_report, merge_report, policy_report
 from benchmarks import context as contexts
 from benchmarks import merge as merges
 from benchmarks import policy as policies
-from benchmarks.option_sets import Checked, Load, OtherServer, OwnServer
-from benchmarks.options import Bundle, carry_out
+from benchmarks.option_sets import Load, OtherServer, OwnServer
+from benchmarks.options import Bundle, Checked, carry_out
 
 
 def context(

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from benchmarks.beside_events import context, merge, policy
 from benchmarks.of_a_server import latency, memory, placement, recovery, throughput
 from benchmarks.without_a_server import archive, decide
-from orchestrator.spread import Commands
+from orchestrator.cli.spread import Commands
 
 app = Commands(help="Measure a Throughline server.", no_args_is_help=True)
 

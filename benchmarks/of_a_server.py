@@ -19,8 +19,8 @@ from benchmarks import placement as placements
 from benchmarks import recovery as recoveries
 from benchmarks import throughput as throughputs
 from benchmarks.filling import Filling
-from benchmarks.option_sets import Checked, Load, OtherServer, OwnServer, Shown
-from benchmarks.options import Agents, AtMost, Bundle, carry_out
+from benchmarks.option_sets import Load, OtherServer, OwnServer
+from benchmarks.options import Agents, AtMost, Bundle, Checked, Shown, carry_out
 from benchmarks.traffic import NEW_EVERY
 
 RATES = (100.0, 1000.0, 5000.0)

@@ -1,4 +1,4 @@
-"""Options that go together, a struct each (see `orchestrator.spread`)."""
+"""Options that go together, a struct each (see `orchestrator.cli.spread`)."""
 
 from msgspec import Struct
 
@@ -8,14 +8,11 @@ from benchmarks.options import (
     Agents,
     Batch,
     Cells,
-    Check,
     Customers,
     Folder,
     Gateways,
-    Json,
     Keep,
     Own,
-    Plot,
     Queue,
     TextBytes,
     Token,
@@ -68,16 +65,3 @@ class OtherServer(Struct, kw_only=True, frozen=True):
     def live(self) -> LiveServer | None:
         """It, where one is named. Raises `typer.BadParameter`."""
         return server_at(self.url, self.token, owned=self.i_own_this_server)
-
-
-class Shown(Struct, kw_only=True, frozen=True):
-    """Where the result goes."""
-
-    as_json: Json = False
-    plot: Plot = None
-
-
-class Checked(Shown, kw_only=True, frozen=True):
-    """The same of figures for which the project has bars."""
-
-    check: Check = False

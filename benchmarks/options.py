@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 import typer
+from msgspec import Struct
 from rich.console import Console
 from websockets.exceptions import WebSocketException
 
@@ -71,18 +72,17 @@ class Outcome(Protocol):
         ...
 
 
-class Out(Protocol):
-    """Where a command's options say that its result goes (see `option_sets.Shown`)."""
+class Shown(Struct, kw_only=True, frozen=True):
+    """Where the result goes."""
 
-    @property
-    def as_json(self) -> bool:
-        """One JSON object in the place of tables."""
-        ...
+    as_json: Json = False
+    plot: Plot = None
 
-    @property
-    def plot(self) -> Path | None:
-        """Also drawn into this file."""
-        ...
+
+class Checked(Shown, kw_only=True, frozen=True):
+    """The same of figures for which the project has bars."""
+
+    check: Check = False
 
 
 R = TypeVar("R", bound=Outcome)
@@ -93,7 +93,7 @@ def carry_out(
     *,
     show: Callable[[R, Console], None],
     panels: Callable[[R], Sequence[Panel]],
-    out: Out,
+    out: Shown,
     bars: Callable[[R], Sequence[Bar]] | None = None,
 ) -> None:
     """Runs a scenario and says what came of it: results on standard output, progress on standard error.

@@ -7,8 +7,7 @@ from msgspec import structs
 
 from benchmarks import archive_follow, archive_report, decide_report
 from benchmarks import decide as decides
-from benchmarks.option_sets import Shown
-from benchmarks.options import FOLDER, AtMost, Bundle, Customers, Folder, TextBytes, carry_out
+from benchmarks.options import FOLDER, AtMost, Bundle, Customers, Folder, Shown, TextBytes, carry_out
 
 
 def archive(

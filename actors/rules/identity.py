@@ -110,6 +110,7 @@ class IdentityRules(Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tru
 
     def confidence_in(self, evidence: str) -> int:
         """How sure a link is that rests on this evidence; 0 for evidence nobody knows."""
+        # msgspec gives the keys as plain strings: which of them there may be was checked as it was read.
         given = cast(dict[str, int], self.confidence).get(evidence)
         return CONFIDENCE.get(evidence, 0) if given is None else given
 

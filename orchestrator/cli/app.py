@@ -29,7 +29,7 @@ from orchestrator.cli import (
 )
 from orchestrator.cli.exits import Exit, Failure
 from orchestrator.cli.output import errors
-from orchestrator.spread import Commands
+from orchestrator.cli.spread import Commands
 
 app = Commands(
     name="throughline",

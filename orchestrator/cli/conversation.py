@@ -10,7 +10,7 @@ from adapters.stores.archive_timeline import LATE_MS
 from orchestrator.cli.options import At, Json
 from orchestrator.cli.output import console, local_time, print_fields, print_json, print_table
 from orchestrator.cli.server import Server, part
-from orchestrator.spread import Commands
+from orchestrator.cli.spread import Commands
 
 app = Commands(help="Look at a conversation.", no_args_is_help=True)
 

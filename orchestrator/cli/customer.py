@@ -14,8 +14,8 @@ from orchestrator.cli.exits import Exit, Failure
 from orchestrator.cli.options import At, Folder, Json, Limit, SettingsFile, Token, Url, settings_of
 from orchestrator.cli.output import console, print_fields, print_json, print_table, progress_bar
 from orchestrator.cli.server import WHO, part
+from orchestrator.cli.spread import Commands
 from orchestrator.settings import Settings
-from orchestrator.spread import Commands
 from protocol.errors import Refusal
 
 app = Commands(help="Say who is who.", no_args_is_help=True)

@@ -7,7 +7,7 @@ import typer
 from orchestrator.cli.options import At, Json, Limit
 from orchestrator.cli.output import print_fields, print_json, print_table
 from orchestrator.cli.server import part
-from orchestrator.spread import Commands
+from orchestrator.cli.spread import Commands
 
 app = Commands(help="See what is to leave, and send again what was given up.", no_args_is_help=True)
 

@@ -9,7 +9,7 @@ from rich.text import Text
 from orchestrator.cli.exits import Exit, Failure
 from orchestrator.cli.options import At, Json, Limit, SettingsFile, settings_of
 from orchestrator.cli.output import console, errors, print_fields, print_json, print_table
-from orchestrator.spread import Commands
+from orchestrator.cli.spread import Commands
 
 if TYPE_CHECKING:
     from orchestrator.bundles.making import Made

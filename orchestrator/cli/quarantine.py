@@ -12,7 +12,7 @@ from orchestrator.cli.exits import Exit, Failure
 from orchestrator.cli.options import At, Json, Limit, duration_ms
 from orchestrator.cli.output import print_fields, print_json, print_table
 from orchestrator.cli.server import part
-from orchestrator.spread import Commands
+from orchestrator.cli.spread import Commands
 
 app = Commands(help="See what was refused and take it in after all.", no_args_is_help=True)
 

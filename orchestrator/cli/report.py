@@ -13,8 +13,8 @@ from orchestrator.cli.exits import Exit, Failure
 from orchestrator.cli.options import At, Json, Limit
 from orchestrator.cli.output import console, print_fields, print_json, print_table
 from orchestrator.cli.server import part
+from orchestrator.cli.spread import Commands
 from orchestrator.cli.timeline import at_ms
-from orchestrator.spread import Commands
 
 app = Commands(help="Count what matters.", no_args_is_help=True)
 

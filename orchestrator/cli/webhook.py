@@ -7,7 +7,7 @@ import typer
 from orchestrator.cli.options import At, Json
 from orchestrator.cli.output import print_fields, print_json, print_table
 from orchestrator.cli.server import part
-from orchestrator.spread import Commands
+from orchestrator.cli.spread import Commands
 
 app = Commands(help="See and mend where committed events are sent to.", no_args_is_help=True)
 

@@ -138,7 +138,7 @@ class Inboxes:
             if everyone:
                 # Every cell is asked, not this one alone: the archive must have all that the others have told of, or
                 # the whole list would put older rows in the place of newer ones.
-                self._begin(name, watched, everyone, self._cells.indexes, _nobody_waits)
+                self._begin(name, watched, everyone, self._cells.indexes, _nobody_waits, asked=False)
 
     async def close(self) -> None:
         """Ends the reads that are on their way."""
@@ -149,9 +149,16 @@ class Inboxes:
     # Listing whole
 
     def _begin(
-        self, name: str, watched: _List, watchers: dict[ListWatcher, str], cells: Sequence[int], done: Done
+        self,
+        name: str,
+        watched: _List,
+        watchers: dict[ListWatcher, str],
+        cells: Sequence[int],
+        done: Done,
+        *,
+        asked: bool = True,
     ) -> None:
-        listing = _Listing(name, watchers, len(cells), asked=done is not _nobody_waits)
+        listing = _Listing(name, watchers, len(cells), asked=asked)
         watched.listings.append(listing)
         for cell in cells:
             self._cells.ask_cell(

@@ -15,7 +15,6 @@ from benchmarks.context import Result as Context
 from benchmarks.latency import AtRate
 from benchmarks.latency import Result as Latency
 from benchmarks.memory import Result as Memory
-from benchmarks.option_sets import Shown
 from benchmarks.own_cpu import Own
 from benchmarks.percentiles import Percentiles
 from benchmarks.policy import Result as Policy
@@ -248,7 +247,7 @@ def test_a_missed_bar_is_an_exit_code(
     try:
         options.carry_out(
             lambda phases: result, show=lambda result, console: None, panels=lambda result: [],
-            out=Shown(as_json=True), bars=check,
+            out=options.Shown(as_json=True), bars=check,
         )  # fmt: skip
         ended = 0
     except typer.Exit as exit:

@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from benchmarks.option_sets import Shown
-from benchmarks.options import carry_out
+from benchmarks.options import Shown, carry_out
 from benchmarks.phases import Phases
 from tests.benchmarks.test_bars import MEMORY
 

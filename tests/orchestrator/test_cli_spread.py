@@ -6,7 +6,7 @@ import typer
 from msgspec import Struct
 from typer.testing import CliRunner
 
-from orchestrator.spread import Commands
+from orchestrator.cli.spread import Commands
 
 
 class Load(Struct, frozen=True, kw_only=True):
