@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 import re2
 
 LOOK_BYTES_MAX = 8 << 20
-"""Memory of one look, which is enough for some thousands of phrases: more of them take several."""
+"""Memory of one look at most, which is enough for some thousands of phrases: more of them take several. It is taken as
+texts ask for it, and beside what `limits.live_bytes_max` bounds; a cell keeps the looks of eight taxonomies at most."""
 
 _OPTIONS = re2.Options()
 _OPTIONS.log_errors = False
