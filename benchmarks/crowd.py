@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from benchmarks.server import LiveServer
-from benchmarks.wire import Refused, Wire, frames_of, greet, listen
+from benchmarks.wire import Refused, Wire, frames_of, greet
 
 AGENT_PATH = "/v1/agent"
 AT_ONCE = 50
@@ -19,14 +19,14 @@ class Seat:
         self._wire = wire
         self.seen = asyncio.Event()
 
-    async def hear(self, message: object) -> None:
+    def hear(self, message: object) -> None:
         """Frames of the server."""
         for frame in frames_of(message):
             match frame["op"]:
                 case "snapshot":
                     self.seen.set()
                 case "heads":
-                    await self._wire.write({"op": "pong"})
+                    self._wire.write({"op": "pong"})
                 case "error":
                     raise Refused(f"agent: {frame['code']} {frame['message']}")
 
@@ -42,9 +42,9 @@ async def seated(server: LiveServer, conversations: Sequence[str]) -> AsyncItera
             wire, welcome = await greet(server.url, AGENT_PATH, token=server.agent_token, name=f"agent {number}")
             wires.append(wire)
             seat = Seat(wire)
-            group.create_task(listen(wire, seat.hear))
+            group.create_task(wire.listen(seat.hear))
             generation = welcome["generation"]
-            await wire.write({"op": "watch", "conversation": conversation, "generation": generation, "seq": -1})
+            wire.write({"op": "watch", "conversation": conversation, "generation": generation, "seq": -1})
             await seat.seen.wait()
 
     async with asyncio.TaskGroup() as group:
@@ -56,7 +56,7 @@ async def seated(server: LiveServer, conversations: Sequence[str]) -> AsyncItera
 async def listed(server: LiveServer, queue: str) -> list[str]:
     """The conversations that a queue shows."""
     wire, _ = await greet(server.url, AGENT_PATH, token=server.agent_token, name="lister")
-    await wire.write({"op": "watch", "inbox": f"queue:{queue}"})
+    wire.write({"op": "watch", "inbox": f"queue:{queue}"})
     while True:
         for frame in frames_of(await wire.read()):
             if frame["op"] == "error":

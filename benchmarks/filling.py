@@ -14,7 +14,7 @@ from benchmarks.ledger import Ledger
 from benchmarks.pushing import Shape, settle
 from benchmarks.server import ACCOUNT, LiveServer
 from benchmarks.traffic import Order
-from benchmarks.wire import Refused, greet, listen
+from benchmarks.wire import Refused, greet
 
 GATEWAY_PATH = "/v1/gateway"
 TOLD_EVERY_S = 0.2
@@ -146,7 +146,7 @@ async def _pushing(
     clients = [GatewayClient(pushes, wire, welcome["limits"]["credits"]) for wire, welcome in doors]
     async with asyncio.TaskGroup() as group:
         for client, (wire, _) in zip(clients, doors, strict=True):
-            group.create_task(listen(wire, client.hear))
+            group.create_task(wire.listen(client.hear))
         yield clients
         for wire, _ in doors:
             await wire.close()

@@ -31,7 +31,7 @@ class GatewayClient:
         self._event = pushes.event
         self._ledger = pushes.ledger
 
-    async def hear(self, message: object) -> None:
+    def hear(self, message: object) -> None:
         """Frames of the server."""
         now_s = time.perf_counter()
         delivered: list[Frame] = []
@@ -46,11 +46,11 @@ class GatewayClient:
                 case "deliver":
                     delivered.append(_sent(frame))
                 case "ping":
-                    await self._wire.write({"op": "pong"})
+                    self._wire.write({"op": "pong"})
                 case "error":
                     raise Refused(f"gateway client: {frame['code']} {frame['message']}")
         if delivered:
-            await self._wire.write(delivered)
+            self._wire.write(delivered)
 
     def _on_ack(self, frame: Frame, now_s: float) -> None:
         status = frame.get("status", "committed")
@@ -63,9 +63,9 @@ class GatewayClient:
                 self._ledger.ack(number, now_s, repeat=status == "repeat")
             self.pusher.answered(number)
 
-    async def _send(self, numbers: list[int]) -> None:
+    def _send(self, numbers: list[int]) -> None:
         event = self._event
-        await self._wire.write({"op": "events", "events": [event(one) for one in numbers]})
+        self._wire.write({"op": "events", "events": [event(one) for one in numbers]})
 
 
 def _sent(frame: Frame) -> Frame:

@@ -7,7 +7,7 @@ open loop     `rate` events a second are due whatever the answers do, and each o
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
@@ -19,7 +19,7 @@ SETTLE_S = 10.0
 """Without any progress for so long, what is missing is counted as lost."""
 POLL_S = 0.01
 
-Send = Callable[[list[int]], Awaitable[None]]
+Send = Callable[[list[int]], None]
 """Sends the events of these numbers as one message."""
 
 
@@ -55,7 +55,7 @@ class Pusher:
         """The closed loop: ends with the last message sent before `until_s`."""
         while (now_s := time.perf_counter()) < until_s:
             if room := min(self._window - len(self._unanswered), self._batch):
-                await self._send(self._take([now_s] * room))
+                self._send(self._take([now_s] * room))
             else:
                 await self._wait_for_room(until_s - now_s)
 
@@ -70,7 +70,7 @@ class Pusher:
                 if not held_up:  # Else it is the server that is late.
                     self._ledger.late(now_s - (from_s + taken / rate), now_s)
                 held_up = held_up and due == room
-                await self._send(self._take([from_s + (taken + one) / rate for one in range(due)]))
+                self._send(self._take([from_s + (taken + one) / rate for one in range(due)]))
                 taken += due
             elif room:
                 await metronome.tick()
@@ -82,7 +82,7 @@ class Pusher:
         """Sends everything up to a number as fast as answers come, as long as there is time."""
         while (left := until_number - self._order.next) > 0 and time.perf_counter() < until_s:
             if room := min(self._window - len(self._unanswered), self._batch, left):
-                await self._send(self._take([time.perf_counter()] * room))
+                self._send(self._take([time.perf_counter()] * room))
             else:
                 await self._wait_for_room(1.0)
 

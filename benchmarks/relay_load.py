@@ -15,7 +15,7 @@ from benchmarks.ledger import Ledger
 from benchmarks.own_cpu import Own, OwnCpu
 from benchmarks.pushing import Pusher, Shape, settle
 from benchmarks.traffic import Order, Traffic
-from benchmarks.wire import Wire, listen, open_wire
+from benchmarks.wire import Wire, open_wire
 
 STOP_TIMEOUT_S = 5.0
 
@@ -39,9 +39,9 @@ async def load_relay(traffic: Traffic, shape: Shape, *, seconds: float) -> Relay
         wires = [await open_wire(f"{url}/agent/{agent}") for agent in range(shape.agents)]
         async with asyncio.TaskGroup() as readers:
             for end in ends:
-                readers.create_task(listen(end.wire, end.hear))
+                readers.create_task(end.wire.listen(end.hear))
             for wire in wires:
-                readers.create_task(listen(wire, _Agent(ledger).hear))
+                readers.create_task(wire.listen(_Agent(ledger).hear))
             from_s, own = time.perf_counter(), OwnCpu()
             ledger.begin_window(from_s, from_s + seconds)
             await asyncio.gather(*(end.pusher.push_until(from_s + seconds) for end in ends))
@@ -62,16 +62,16 @@ class _Gateway:
         self._ledger = ledger
         self._agents = shape.agents
 
-    async def hear(self, numbers: list[int]) -> None:
+    def hear(self, numbers: list[int]) -> None:
         """Answers of the relay."""
         now_s = time.perf_counter()
         for number in numbers:
             self._ledger.ack(number, now_s, repeat=False)
             self.pusher.answered(number)
 
-    async def _send(self, numbers: list[int]) -> None:
+    def _send(self, numbers: list[int]) -> None:
         event = self._traffic.event
-        await self.wire.write([[one % self._agents, one, msgpack.packb(event(one))] for one in numbers])
+        self.wire.write([[one % self._agents, one, msgpack.packb(event(one))] for one in numbers])
 
 
 class _Agent:
@@ -80,7 +80,7 @@ class _Agent:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
-    async def hear(self, share: list[list[Any]]) -> None:
+    def hear(self, share: list[list[Any]]) -> None:
         """Events from the relay, decoded as the server's updates are: both sides of the ratio carry the same client."""
         now_s = time.perf_counter()
         for _, event in share:

@@ -19,7 +19,7 @@ from benchmarks.metronome import Metronome
 from benchmarks.pushing import Shape, settle
 from benchmarks.server import LiveServer
 from benchmarks.traffic import Order, Traffic
-from benchmarks.wire import Frame, Refused, Wire, frames_of, greet, listen
+from benchmarks.wire import Frame, Refused, Wire, frames_of, greet
 
 AGENT_PATH = "/v1/agent"
 GATEWAY_PATH = "/v1/gateway"
@@ -56,21 +56,21 @@ class ServerLoad:
         ]
         async with asyncio.TaskGroup() as readers:
             self.desk.wire = seats[0][0]
-            readers.create_task(listen(self.desk.wire, self.desk.hear))
+            readers.create_task(self.desk.wire.listen(self.desk.hear))
             for wire, welcome in seats[1:]:
                 self.agents.append(Agent(self, wire, welcome["generation"]))
-                readers.create_task(listen(wire, self.agents[-1].hear))
+                readers.create_task(wire.listen(self.agents[-1].hear))
             for wire, welcome in doors:
                 pushes = Pushes(self.traffic.event, self.order, self.ledger, self.shape)
                 self.gateways.append(GatewayClient(pushes, wire, welcome["limits"]["credits"]))
-                readers.create_task(listen(wire, self.gateways[-1].hear))
+                readers.create_task(wire.listen(self.gateways[-1].hear))
             yield
             for wire, _ in (*seats, *doors):
                 await wire.close()
 
     async def prepare(self) -> None:
         """Makes the live conversations and has each of them watched. Raises `Refused` where the server falls short."""
-        await self.desk.watch()
+        self.desk.watch()
         # A part at a time: the rows of all at once would overflow the desk's queue, and a long list is not told whole.
         for upto in range(PREPARED_AT_ONCE, self.traffic.customers + PREPARED_AT_ONCE, PREPARED_AT_ONCE):
             until = min(upto, self.traffic.customers)
@@ -117,11 +117,11 @@ class Desk:
         self._load = load
         self._queue = queue
 
-    async def watch(self) -> None:
+    def watch(self) -> None:
         """Asks for the queue."""
-        await self.wire.write({"op": "watch", "inbox": f"queue:{self._queue}"})
+        self.wire.write({"op": "watch", "inbox": f"queue:{self._queue}"})
 
-    async def hear(self, message: object) -> None:
+    def hear(self, message: object) -> None:
         """Frames of the server."""
         now_s = time.perf_counter()
         for frame in frames_of(message):
@@ -130,9 +130,9 @@ class Desk:
                     for row in frame.get("entries", ()):
                         self._see(row, now_s)
                 case "heads":
-                    await self.wire.write({"op": "pong"})
+                    self.wire.write({"op": "pong"})
                 case "resync":
-                    await self.watch()
+                    self.watch()
                 case "error":
                     raise Refused(f"desk: {frame['code']} {frame['message']}")
 
@@ -161,15 +161,15 @@ class Agent:
     async def take(self, conversations: list[str]) -> None:
         """Watches these, and moves them to the queue of work under way; returns when all is done."""
         self._seqs = dict.fromkeys(conversations, -1)
-        await self._watch(conversations)
+        self._watch(conversations)
         for first in range(0, len(conversations), COMMANDS_MAX):
             batch = conversations[first : first + COMMANDS_MAX]
             self._results_due += len(batch)
-            await self._wire.write([_move(one) for one in batch])
+            self._wire.write([_move(one) for one in batch])
             await self._until(lambda: self._results_due == 0)
         await self._until(lambda: -1 not in self._seqs.values())
 
-    async def hear(self, message: object) -> None:
+    def hear(self, message: object) -> None:
         """Frames of the server."""
         now_s = time.perf_counter()
         for frame in frames_of(message):
@@ -181,9 +181,9 @@ class Agent:
                     self._show(frame.get("recent", ()), now_s, snapshot=True)
                     self._changed.set()
                 case "heads":
-                    await self._wire.write({"op": "pong"})
+                    self._wire.write({"op": "pong"})
                 case "resync":
-                    await self._watch(frame.get("conversations", []))
+                    self._watch(frame.get("conversations", []))
                 case "result":
                     if frame.get("code"):
                         raise Refused(f"move: {frame['code']} {frame['message']}")
@@ -207,10 +207,10 @@ class Agent:
             if not self._is_new(number := int(event["id"])):
                 self._ledger.push(number, now_s, snapshot=snapshot)
 
-    async def _watch(self, conversations: list[str]) -> None:
+    def _watch(self, conversations: list[str]) -> None:
         for first in range(0, len(conversations), COMMANDS_MAX):
             batch = conversations[first : first + COMMANDS_MAX]
-            await self._wire.write(
+            self._wire.write(
                 [
                     {"op": "watch", "conversation": one, "generation": self._generation, "seq": self._seqs[one]}
                     for one in batch

@@ -20,7 +20,7 @@ class Receiver:
         shape = Shape(window=window, batch=batch)
         self.pusher = Pusher(self.receive, order=Order(first=0, seed=3), ledger=self.ledger, shape=shape)
 
-    async def receive(self, numbers: list[int]) -> None:
+    def receive(self, numbers: list[int]) -> None:
         """Takes one message."""
         self.messages.append(numbers)
         if self._answers:
@@ -93,7 +93,7 @@ async def test_what_there_is_no_time_for_is_not_sent() -> None:
 async def test_settling_gives_up_on_what_never_comes() -> None:
     """Without progress the rest is lost, and the run ends."""
     receiver = Receiver(answers=False)
-    await receiver.receive(receiver.pusher._take([0.0]))
+    receiver.receive(receiver.pusher._take([0.0]))
     await settle(receiver.ledger, within_s=0.02)
     assert receiver.ledger.open == 1
 

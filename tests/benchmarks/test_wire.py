@@ -1,0 +1,123 @@
+"""The load generator's WebSocket, against `websockets`' own server."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from typing import Any
+
+import msgpack
+import pytest
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosedError, InvalidStatus
+from websockets.http11 import Request, Response
+
+from benchmarks.wire import Wire, open_wire
+
+Handle = Callable[[ServerConnection], Awaitable[None]]
+
+
+@asynccontextmanager
+async def _wire(handle: Handle) -> AsyncIterator[Wire]:
+    """A wire to a server that does `handle` with it."""
+    async with serve(handle, "127.0.0.1", 0) as server:
+        wire = await open_wire(f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
+        yield wire
+        await wire.close()
+
+
+async def _echo(connection: ServerConnection) -> None:
+    async for message in connection:
+        await connection.send(message)
+
+
+async def test_what_was_read_before_is_not_heard_again() -> None:
+    """Messages come in order: the first ones to who reads, all the others to who listens."""
+    async with _wire(_echo) as wire:
+        for number in range(3):
+            wire.write({"number": number})
+        assert await wire.read() == {"number": 0}
+        heard: list[Any] = []
+        done = asyncio.Event()
+
+        def hear(message: Any) -> None:
+            heard.append(message)
+            if message == {"number": 3}:
+                done.set()
+
+        listening = asyncio.create_task(wire.listen(hear))
+        wire.write({"number": 3})
+        await done.wait()
+        assert heard == [{"number": 1}, {"number": 2}, {"number": 3}]
+        await wire.close()
+        await listening
+
+
+async def test_a_message_in_several_frames_is_one() -> None:
+    """The parts are put together, and a long message comes whole."""
+    long = msgpack.packb(["x" * 300_000])
+
+    async def in_parts(connection: ServerConnection) -> None:
+        await connection.send([long[:1], long[1:7], long[7:]])
+        await connection.send(msgpack.packb("next"))
+        await connection.wait_closed()
+
+    async with _wire(in_parts) as wire:
+        assert await wire.read() == ["x" * 300_000]
+        assert await wire.read() == "next"
+
+
+async def test_a_handshake_that_is_refused_says_with_what_status() -> None:
+    """As `websockets` says it, which `options.run` shows to who runs the benchmark."""
+
+    def refuse(connection: ServerConnection, _: Request) -> Response:
+        return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "full\n")
+
+    async with serve(_echo, "127.0.0.1", 0, process_request=refuse) as server:
+        with pytest.raises(InvalidStatus, match="503"):
+            await open_wire(f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
+
+
+async def test_nobody_there_is_an_error_of_the_system() -> None:
+    """A port on which nobody listens."""
+    async with serve(_echo, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+    with pytest.raises(OSError, match=r"refused|Connect call failed"):
+        await open_wire(f"ws://127.0.0.1:{port}/")
+
+
+async def test_an_end_that_is_no_goodbye_is_raised() -> None:
+    """To who reads and to who listens: a load must not end as if all were well."""
+
+    async def abort(connection: ServerConnection) -> None:
+        await connection.recv()
+        connection.transport.abort()
+
+    async with _wire(abort) as wire:
+        wire.write("bye")
+        with pytest.raises((ConnectionClosedError, OSError)):
+            await wire.listen(lambda message: None)
+        with pytest.raises((ConnectionClosedError, OSError)):
+            await wire.read()
+
+
+async def test_what_who_hears_raises_ends_the_connection() -> None:
+    """And comes out of `listen`."""
+
+    def hear(message: Any) -> None:
+        raise ValueError(message)
+
+    async with _wire(_echo) as wire:
+        wire.write("unheard of")
+        with pytest.raises(ValueError, match="unheard of"):
+            await wire.listen(hear)
+
+
+async def test_a_server_that_says_goodbye_ends_it_in_good_order() -> None:
+    """Nothing is raised then."""
+
+    async def leave(connection: ServerConnection) -> None:
+        await connection.close()
+
+    async with _wire(leave) as wire:
+        await asyncio.wait_for(wire.listen(lambda message: None), 5)
