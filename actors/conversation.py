@@ -118,6 +118,12 @@ class Conversation(Struct, kw_only=True, gc=False):
         return self.status is not Status.CLOSED
 
     @property
+    def whole(self) -> bool:
+        """Whether memory knows when it was opened. Of what is over retention may have taken facts: what is left is
+        neither shown nor worked on (see `actors.remains`)."""
+        return self.opened_at_ms > 0
+
+    @property
     def resolved_at_ms(self) -> int:
         """When it was last said to be done; 0: never."""
         return self.work.resolved_at_ms if self.work else 0
@@ -169,8 +175,8 @@ def suffix(state: Conversation, seq: int) -> list[bytes] | None:
 
 
 def resting(state: Conversation) -> list[Interaction]:
-    """The contacts that go on and that time ends. None once it is over, though it be loaded from an old snapshot and
-    what retention left, which may not say that they ended."""
+    """The contacts that go on and that time ends. None once it is over, though nothing may have said that they
+    ended."""
     if not state.live:
         return []
     return [each for each in state.interactions if each.rest_at_ms and not each.ended_at_ms]

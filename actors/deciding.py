@@ -113,7 +113,7 @@ def _ask(state: Journey, given: Ask, policy: Policy, now_ms: int) -> Decision:
 def _asked(state: Journey, given: Ask, policy: Policy, now_ms: int) -> Decision:
     if given.conversation:
         conversation = state.conversation(given.conversation)
-        if conversation is None:
+        if conversation is None or not conversation.whole:
             raise Refusal(Code.NOT_FOUND, _gone(state, given.conversation), ref=given.id)
         channel = getattr(given.command, "channel", "") or conversation.channel
         rules = policy.at(conversation.policy, channel)

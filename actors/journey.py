@@ -176,15 +176,6 @@ def evolve(state: Journey, stream: str, event: AnyEvent, encoded: bytes, other: 
     return state
 
 
-def skip_to(state: Journey, stream: str, seq: int) -> None:
-    """The next fact of `stream` is the one at `seq`: retention has taken those before it, of a conversation that is
-    over. What is shown of it keeps the numbers that it had."""
-    conversation = state.conversation(stream)
-    if conversation is not None and seq > conversation.head + 1:
-        conversation.head = seq - 1
-        conversation.recent, conversation.recent_count = b"", 0
-
-
 def next_due_ms(state: Journey) -> int | None:
     """When a `TimerDue` next has something to decide."""
     due: list[int] = []

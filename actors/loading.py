@@ -7,6 +7,8 @@ Of a customer with members, their streams are read as well. Up to its give they 
 joins where the customer took it in; from there on they change what was joined, in the journal's order, until a release.
 A member's own journey ends with its give, unless it was returned: then it goes on through what happened meanwhile.
 
+Of what is over retention may have taken facts: see `actors.remains`.
+
 The tail also says what the customer has to take in of merges: who loads it does so before anything else.
 """
 
@@ -18,7 +20,7 @@ import msgspec
 from msgspec import Struct
 
 from actors import journey as journeys
-from actors import merging, snapshots
+from actors import merging, remains, snapshots
 from actors.journey import Journey
 from actors.members import home_of
 from protocol.archive import Due, StoredEvent, StoredJourney
@@ -242,7 +244,7 @@ def _of_family(fact: _Fact) -> bool:
 
 
 def _evolve(state: Journey, fact: _Fact, other: Journey | None = None) -> None:
-    journeys.skip_to(state, fact.stream, fact.seq)
+    remains.skip_to(state, fact.stream, fact.seq, fact.event)
     journeys.evolve(state, fact.stream, fact.event, fact.encoded, other)
 
 

@@ -120,7 +120,7 @@ def take_in(live: Live, settling: Settling, policy: Policy, now_ms: int) -> None
         _record(live, journey, Decision([(journey.customer, back)], family=[step]), policy)
         # Who watches lists has heard nothing of what the other did on the way: perhaps they stand where they stood.
         since_ms = settling.released.at_ms
-        changed = [each for each in journey.kept if each.live or each.updated_at_ms >= since_ms]
+        changed = [each for each in journey.kept if each.whole and (each.live or each.updated_at_ms >= since_ms)]
         live.listed = {each.id: _possible_lists(each) for each in changed}
         live.unlisted = tuple(each.id for each in changed)
         return
@@ -223,7 +223,7 @@ def _possible_lists(conversation: Conversation) -> tuple[str, ...]:
 
 def _watch(journey: Journey, asked: WatchConversation, line: Line | None, watchers: Watchers) -> AnyFromCell:
     conversation = journey.conversation(asked.conversation)
-    if conversation is None:
+    if conversation is None or not conversation.whole:
         message = f"no live conversation {asked.conversation}; what is over is read over HTTP"
         return Refused(asked.ref, Code.NOT_FOUND, message)
     if line is not None:

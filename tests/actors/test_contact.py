@@ -3,7 +3,7 @@
 import msgspec
 
 from actors import journey as journeys
-from actors import snapshots
+from actors import remains, snapshots
 from actors.policy import ChannelRules, Policy
 from protocol.commands import Join, Reply, Resolve, Split
 from protocol.events import InteractionEnded, InteractionStarted, InteractionWentOn
@@ -91,7 +91,7 @@ def test_what_is_over_rests_no_more_though_nothing_says_that_its_contacts_ended(
     assert old is not None
     player.command(Resolve())
     *_, closed = player.pass_time(5 * MINUTE_MS)
-    journeys.skip_to(old, CONVERSATION, player.state.conversations[CONVERSATION].head)
+    remains.skip_to(old, CONVERSATION, player.state.conversations[CONVERSATION].head, closed)
     journeys.evolve(old, CONVERSATION, closed, msgspec.msgpack.encode(closed))
     assert journeys.next_due_ms(old) is None
 

@@ -3,24 +3,20 @@
 import os
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from actors import retention
 from actors.archive import Archive, ArchiveBehind
-from actors.loading import load
 from actors.policies import packed
 from actors.policy import Policy
 from actors.retention import Retention
 from actors.rules.retention import RetentionRules
 from adapters.attachments import AttachmentStore
 from adapters.stores.memory_archive import MemoryArchive
-from protocol.archive import Bounds, Due, StoredEvent, StoredJourney
+from protocol.archive import Bounds
 from protocol.commands import ApplyPolicy
-from protocol.events import ConversationClosed, ConversationOpened
 from protocol.ids import POLICY
 from protocol.inbound import Attachment, MessageArrived
-from protocol.links import TailIs
 from tests.actors.world import World, world
 
 KEPT_MS = 10 * retention.EVERY_MS
@@ -156,41 +152,6 @@ async def test_a_folder_that_lets_nothing_go_stops_nothing_else(
         here.now_ms += retention.EVERY_MS
         await kept.enforce()
         assert not files.path_of(name).exists()
-
-
-async def test_what_retention_left_keeps_the_numbers_it_had() -> None:
-    """Of a conversation that is over the opening and the closing are left: the closing is the sixth, as it was."""
-    journey, _ = await load("cu1", _Left(), _no_tail)
-    conversation = journey.conversations["cu1-1"]
-    assert (conversation.head, conversation.live, conversation.recent_count) == (6, False, 1)
-
-
-class _Left:
-    """An archive in which retention left two events."""
-
-    async def position(self) -> int:
-        return 9
-
-    async def stored(self, customer: str) -> StoredJourney:
-        return StoredJourney(9, None, await self.events_of_customer(customer, 0))
-
-    async def events_of_customer(self, customer: str, after_position: int) -> list[StoredEvent]:
-        opened = ConversationOpened(at_ms=1, customer=customer, queue="default")
-        closed = ConversationClosed(at_ms=9)
-        return [
-            StoredEvent(1, "cu1-1", 1, msgspec.json.encode(opened)),
-            StoredEvent(9, "cu1-1", 6, msgspec.json.encode(closed)),
-        ]
-
-    async def due(self, shards: list[int], before_ms: int, limit: int) -> list[Due]:
-        return []
-
-    async def untaken(self, shards: list[int], limit: int) -> list[tuple[str, str]]:
-        return []
-
-
-async def _no_tail(customer: str) -> TailIs:
-    return TailIs(1, 0, [])
 
 
 class _Drops:
