@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Protocol
 
 from actors.lines import Line, LineOwner
-from orchestrator.pipes import Dialer, Listener, MemoryWire, PipeSocket, connect_in_memory, memory_end
+from orchestrator.memory_pipes import MemoryWire, connect_in_memory, memory_end
+from orchestrator.pipes import Dialer, Listener, PipeSocket
 from protocol.links import AnyLink
 
 

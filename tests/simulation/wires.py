@@ -9,7 +9,8 @@ import asyncio
 from collections.abc import Callable
 
 from actors.lines import LineOwner
-from orchestrator.pipes import REDIAL_S, PipeSocket, memory_end
+from orchestrator.memory_pipes import memory_end
+from orchestrator.pipes import REDIAL_S, PipeSocket
 from protocol.pipe import UNACKED_BYTES_MAX, PipeEnd
 from tests.simulation.pace import Pace
 
