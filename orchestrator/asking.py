@@ -5,6 +5,8 @@
 
 Questions of one customer keep their order, also when they are asked again. What follows an input that was answered
 `Moved` is not asked again, but answered so: elsewhere nobody knows of that, and it would be overtaken.
+
+What is asked, of whom, and for whom, is changed here alone; `forwarding.py` and `sittings.py` say why it has to be.
 """
 
 import itertools
@@ -37,9 +39,10 @@ class Asking:
         """Those that were reached."""
         self.index_of = {f"cell:{index}": index for index in range(count)}
         """By a line's peer."""
-        self.asked: dict[int, Asked] = {index: {} for index in range(count)}
-        self.homeless = Homeless()
-        self.meant_for: dict[int, str] = {}
+        self._asked: dict[int, Asked] = {index: {} for index in range(count)}
+        """By cell, what it has not answered."""
+        self._homeless = Homeless()
+        self._meant_for: dict[int, str] = {}
         """By ref, of questions that were asked of another customer than they were meant for: for whom."""
         self.place: Callable[[str], int] = places.cell_of if places is not None else _by_shard(count)
         """The index of a customer's cell, or `NOWHERE`."""
@@ -52,7 +55,7 @@ class Asking:
 
     def __len__(self) -> int:
         """Questions under way."""
-        return sum(map(len, self.asked.values())) + len(self.homeless)
+        return sum(map(len, self._asked.values())) + len(self._homeless)
 
     def is_open(self, index: int) -> bool:
         """Whether that cell can be reached now."""
@@ -68,12 +71,17 @@ class Asking:
             self.put_at(index, ref, question, done)
         else:
             assert self._places is not None
-            self.homeless.add(customer, {ref: (question, done)})
+            self._homeless.add(customer, {ref: (question, done)})
             self._places.look_for(customer)
+
+    def put_for(self, member: str, home: str, ref: int, question: AnyToCell, done: Done) -> None:
+        """Asks whom the customer it is meant for was merged into."""
+        self._meant_for[ref] = member
+        self.put_to(home, ref, questions.put_to(question, home), done)
 
     def put_at(self, index: int, ref: int, question: AnyToCell, done: Done) -> None:
         """Asks one cell: now, or as soon as it is reached."""
-        self.asked[index][ref] = (question, done)
+        self._asked[index][ref] = (question, done)
         line = self.lines[index]
         if line is not None:
             line.send(question)
@@ -81,15 +89,15 @@ class Asking:
     def answered(self, index: int, reply: Reply) -> None:
         """Hands a cell's reply to who asked."""
         # A cell that is gone may still be heard of: its customers' questions were taken from it.
-        asked, done = self.asked.get(index, _NOTHING).pop(reply.ref, self._nobody)
-        meant = self.meant_for.pop(reply.ref, None) if self.meant_for and asked is not None else None
+        asked, done = self._asked.get(index, _NOTHING).pop(reply.ref, self._nobody)
+        meant = self._meant_for.pop(reply.ref, None) if self._meant_for and asked is not None else None
         if meant is not None and isinstance(reply, Unlinked):
             reply = msgspec.structs.replace(reply, customer=meant)
         done(reply)
 
     def _late(self, reply: Reply) -> None:
         """An answer to what that cell is no longer asked. A repeat, of one that was asked again, is for nobody."""
-        if done := self.homeless.answered(reply.ref):
+        if done := self._homeless.answered(reply.ref):
             done(reply)
 
     # Cells that come and go
@@ -97,21 +105,56 @@ class Asking:
     def add(self, index: int) -> None:
         """There is such a cell from now on."""
         self.index_of[f"cell:{index}"] = index
-        self.lines[index], self.asked[index] = None, {}
+        self.lines[index], self._asked[index] = None, {}
 
     def reached(self, index: int, line: Line) -> None:
         """This is its line."""
         self.lines[index] = line
         self._note_open()
 
-    def remove(self, index: int) -> Asked:
-        """There is no such cell any more; returns what it has not answered."""
+    def remove(self, index: int) -> tuple[list[str], Asked]:
+        """There is no such cell any more. What customers asked of it waits for their next ones: whose that is; and what
+        it was asked as a cell, which nobody will answer."""
         self.lines.pop(index)
         self._note_open()
-        return self.asked.pop(index)
+        asked = self._asked.pop(index)
+        customers = list(dict.fromkeys(filter(None, map(questions.asked_about, asked.values()))))
+        for customer in customers:
+            self._homeless.add(customer, questions.about(customer, asked))
+        return customers, {ref: each for ref, each in asked.items() if questions.asked_about(each) is None}
 
     def _note_open(self) -> None:
         self.open = [each for each in self.lines.values() if each is not None]
+
+    # Customers that come to a cell and leave it
+
+    def unseat(self, customer: str, index: int, *, lingers: bool = False) -> None:
+        """What the customer asked of that cell waits for its next one. `lingers`: the answer may be on its way."""
+        self._homeless.add(customer, self._taken_from(index, customer), lingers_at=index if lingers else None)
+
+    def seat(self, customer: str, index: int) -> Overtaking:
+        """Asks that cell all that waits for the customer, in order; each question under a new ref."""
+        asked = self._homeless.take(customer)
+        overtaking = self.take_overtaking(asked)
+        for ref, (question, done) in sorted(asked.items()):
+            new_ref = self.new_ref()
+            if (meant := self._meant_for.pop(ref, None)) is not None:
+                self._meant_for[new_ref] = meant
+            self.put_at(index, new_ref, questions.again(question, new_ref), done)
+        return overtaking
+
+    def whose(self, index: int, ref: int) -> str | None:
+        """The customer of a question that this cell is asked; None where it is not, or not about one."""
+        asked = self._asked.get(index, _NOTHING)
+        return questions.asked_about(asked[ref]) if ref in asked else None
+
+    def denied(self, ref: int) -> str | None:
+        """A former cell will not answer what lingered there: whose it is, unless that was asked elsewhere by now."""
+        return self._homeless.denied(ref)
+
+    def ended(self, index: int) -> list[str]:
+        """A cell that is gone, or new, answers nothing of what it was asked before: whose questions lingered there."""
+        return self._homeless.ended(index)
 
     # Asked again
 
@@ -119,18 +162,10 @@ class Asking:
         """Asks a cell that is new what its former life did not answer, in order."""
         line = self.lines[index]
         assert line is not None
-        overtaking = self.take_overtaking(self.asked[index])
-        for ref, (question, _) in list(self.asked[index].items()):
+        overtaking = self.take_overtaking(self._asked[index])
+        for ref, (question, _) in list(self._asked[index].items()):
             line.send(questions.again(question, ref))
         return overtaking
-
-    def ask_anew(self, index: int, asked: Asked) -> None:
-        """Asks a cell what another one, or this one in a former sitting, was asked; each question under a new ref."""
-        for ref, (question, done) in sorted(asked.items()):
-            new_ref = self.new_ref()
-            if (meant := self.meant_for.pop(ref, None)) is not None:
-                self.meant_for[new_ref] = meant
-            self.put_at(index, new_ref, questions.again(question, new_ref), done)
 
     def take_overtaking(self, asked: Asked) -> Overtaking:
         """Takes out, of what is to be asked again, inputs that would overtake one that was answered `Moved` and waits
@@ -145,37 +180,49 @@ class Asking:
         """The events of theirs that are not answered. Looks through all there are."""
         found = [
             question
-            for asked in self.asked.values()
+            for asked in self._asked.values()
             for each in customers
             for question, _ in questions.about(each, asked).values()
         ]
-        found += [question for each in customers for question, _ in self.homeless.of(each)]
+        found += [question for each in customers for question, _ in self._homeless.of(each)]
         return [question.event for question in found if isinstance(question, Input)]
 
-    def taken_from(self, index: int, customer: str) -> Asked:
-        """Takes the customer's questions from that cell."""
-        asked = self.asked[index]
-        taken = questions.about(customer, asked)
-        for ref in taken:
-            del asked[ref]
-        return taken
+    def take_turned_away(self, index: int, ref: int) -> Asked:
+        """Takes a question that this cell turned away; empty where it is not asked that."""
+        asked = self._asked.get(index, _NOTHING)
+        return {ref: asked.pop(ref)} if ref in asked else {}
 
-    def taken_of(self, customer: str) -> Asked:
+    def take_of(self, customer: str) -> Asked:
         """Takes the customer's from all cells, and from what waits for one."""
         taken: Asked = {}
-        for index in self.asked:
-            taken |= self.taken_from(index, customer)
-        return taken | self.homeless.take(customer)
+        for index in self._asked:
+            taken |= self._taken_from(index, customer)
+        return taken | self._homeless.take(customer)
 
-    def taken_about(self, is_about: Callable[[int, AnyToCell], bool]) -> Asked:
-        """Takes those that are about somebody, whosever cell was asked, likewise."""
-        found = self.homeless.take_about(is_about)
-        for asked in self.asked.values():
+    def take_about(self, members: set[str]) -> Asked:
+        """Takes what was asked for these, or about what was theirs when it began, whosever cell was asked, likewise."""
+
+        def is_about(ref: int, question: AnyToCell) -> bool:
+            return self._meant_for.get(ref) in members or questions.named_in(question) in members
+
+        found = self._homeless.take_about(is_about)
+        for asked in self._asked.values():
             taken = {ref: each for ref, each in asked.items() if is_about(ref, each[0])}
             for ref in taken:
                 del asked[ref]
             found |= taken
         return found
+
+    def take_meant(self, ref: int, otherwise: str) -> str:
+        """For whom a question that was taken was asked; it is to be asked anew, under another ref."""
+        return self._meant_for.pop(ref, otherwise)
+
+    def _taken_from(self, index: int, customer: str) -> Asked:
+        asked = self._asked[index]
+        taken = questions.about(customer, asked)
+        for ref in taken:
+            del asked[ref]
+        return taken
 
 
 def answer(overtaking: Overtaking) -> None:

@@ -12,7 +12,7 @@ import msgspec
 from actors.lines import Line
 from orchestrator import questions
 from orchestrator.asking import Asking, answer
-from orchestrator.homeless import Asked, Done, Reply
+from orchestrator.homeless import Done, Reply
 from orchestrator.homes import Homes
 from protocol.errors import Code
 from protocol.links import AnyToCell, Heard, Refused, Rehomed, Settle
@@ -38,9 +38,9 @@ class Forwarding:
                 ref = self._asking.new_ref()
                 question = msgspec.structs.replace(question, ref=ref)
         if home != customer:
-            self._asking.meant_for[ref] = customer
-            question = questions.put_to(question, home)
-        self._asking.put_to(home, ref, question, done)
+            self._asking.put_for(customer, home, ref, question, done)
+        else:
+            self._asking.put_to(customer, ref, question, done)
 
     def _tell(self, member: str, home: str, turn: int, root: str) -> None:
         if home not in (member, root):
@@ -54,33 +54,23 @@ class Forwarding:
         to where it belongs, in order."""
         customer = said.customer
         news = self.homes.learn(customer, said.home, said.turn)
-        asked = self._asking.asked.get(index, {})
-        taken = {said.ref: asked.pop(said.ref)} if said.ref in asked else {}
+        taken = self._asking.take_turned_away(index, said.ref)
         if said.home != customer:
             line.send(Heard(customer))
-            taken |= self._asking.taken_of(customer)
+            taken |= self._asking.take_of(customer)
         else:
-            taken |= self._taken_about(customer)
+            taken |= self._asking.take_about({customer, *self.homes.members_of(customer)})
         overtaking = self._asking.take_overtaking(taken)
         for ref, (question, done) in sorted(taken.items()):
-            meant = self._asking.meant_for.pop(ref, customer)
-            if not isinstance(question, Settle):
+            meant = self._asking.take_meant(ref, customer)
+            if isinstance(question, Settle):
+                done(Refused(ref, Code.NOT_ALLOWED_NOW, f"{customer} has changed hands since", "customer"))
+            else:
                 ref = self._asking.new_ref()
                 self.put(meant, ref, questions.asked_of(question, meant, ref), done)
-            elif done is not _nobody_waits:
-                done(Refused(ref, Code.NOT_ALLOWED_NOW, f"{customer} has changed hands since", "customer"))
         if news:
             self.say_moved(customer)
         answer(overtaking)
-
-    def _taken_about(self, member: str) -> Asked:
-        """Takes from all cells, and from what waits for one, what was asked for one who is no member any more."""
-        left = {member, *self.homes.members_of(member)}
-
-        def is_about(ref: int, question: AnyToCell) -> bool:
-            return self._asking.meant_for.get(ref) in left or questions.named_in(question) in left
-
-        return self._asking.taken_about(is_about)
 
     def say_moved(self, customer: str) -> None:
         """Of the customer, and of its members: who watches them asks again."""
@@ -90,4 +80,4 @@ class Forwarding:
 
 
 def _nobody_waits(_: Reply) -> None:
-    """What becomes of a word on a merge."""
+    """Of a word on a merge that goes ahead of somebody's question: it is told again where that one is turned away."""

@@ -10,7 +10,6 @@ While a customer has no cell its questions wait (`homeless.py`). Who sits where 
 
 from collections.abc import Callable
 
-from orchestrator import questions
 from orchestrator.asking import Asking, answer
 from orchestrator.deciders import Deciders
 from orchestrator.places import NOWHERE, Places
@@ -40,13 +39,12 @@ class Sittings:
     def gone(self, index: int, *, lost: bool) -> None:
         """There is no such cell any more: its customers are looked for, and no list of it has anything to show. `lost`:
         what it said last may not have arrived."""
-        asked = self._asking.remove(index)
+        customers, of_the_cell = self._asking.remove(index)
         self._deciders.forget(index)
-        for ref, (question, done) in asked.items():
+        for ref, (question, done) in of_the_cell.items():
             if isinstance(question, WatchList):
                 done(ListWatched(ref, question.list, 0))
-        for customer in dict.fromkeys(filter(None, map(questions.asked_about, asked.values()))):
-            self._asking.homeless.add(customer, questions.about(customer, asked))
+        for customer in customers:
             self._places.look_for(customer)
         self._look_for_lingering(index)
         if lost:
@@ -69,7 +67,7 @@ class Sittings:
     def displaced(self, customer: str, index: int) -> None:
         """Another customer has that cell now. What this one asked of it is answered, or will be denied; the pipe that
         says which is not the one that says this."""
-        self._asking.homeless.add(customer, self._asking.taken_from(index, customer), lingers_at=index)
+        self._asking.unseat(customer, index, lingers=True)
         left = self._left.setdefault(index, {})
         left.pop(customer, None)
         left[customer] = None
@@ -84,26 +82,23 @@ class Sittings:
         nothing: the cell knows what was committed, and a denial of then says nothing of now.
         """
         if before != NOWHERE:
-            self._asking.homeless.add(customer, self._asking.taken_from(before, customer))
-        asked = self._asking.homeless.take(customer)
-        overtaking = self._asking.take_overtaking(asked)
+            self._asking.unseat(customer, before)
         self.named_at(index)
-        self._asking.ask_anew(index, asked)
+        overtaking = self._asking.seat(customer, index)
         self._say_moved(customer)
         answer(overtaking)
 
     def elsewhere(self, index: int, ref: int) -> None:
         """The cell does not have the question's customer: it, and all that followed it, wait for the next cell."""
-        asked = self._asking.asked.get(index, {})
-        customer = questions.asked_about(asked[ref]) if ref in asked else None
+        customer = self._asking.whose(index, ref)
         if customer is not None:
-            self._asking.homeless.add(customer, self._asking.taken_from(index, customer))
+            self._asking.unseat(customer, index)
             self._places.denied(customer, index)
-        elif (lingering := self._asking.homeless.denied(ref)) is not None:
+        elif (lingering := self._asking.denied(ref)) is not None:
             self._places.look_for(lingering)
 
     def _look_for_lingering(self, index: int) -> None:
-        for customer in self._asking.homeless.ended(index):
+        for customer in self._asking.ended(index):
             self._places.look_for(customer)
 
     def _look_after_left(self, index: int) -> None:

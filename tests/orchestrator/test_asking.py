@@ -41,19 +41,19 @@ def test_an_answer_counts_once() -> None:
     asking.put_at(1, 2, ReadCustomer(2, "bob"), answers.append)
     asking.answered(0, CustomerRead(1, None))
     asking.answered(0, CustomerRead(1, None))
-    assert list(asking.remove(1)) == [2]
+    assert asking.remove(1) == (["bob"], {})
     asking.answered(1, CustomerRead(2, None))
-    assert (answers, len(asking)) == ([CustomerRead(1, None)], 0)
+    assert (answers, len(asking)) == ([CustomerRead(1, None)], 1)
 
 
 def test_who_asked_for_a_member_hears_of_the_member() -> None:
     """Its home answers that it does not have the identity; whose it was, the asker knows by the name it asked for."""
     asking, answers = Asking(1, None), list[Reply]()
-    asking.meant_for[1] = "ann"
-    asking.put_at(0, 1, ReadCustomer(1, "bob"), answers.append)
-    asking.answered(0, Unlinked(1, "web:1", "bob"))
-    assert answers == [Unlinked(1, "web:1", "ann")]
-    assert asking.meant_for == {}
+    asking.put_for("ann", "bob", 1, ReadCustomer(1, "ann"), answers.append)
+    asking.put_to("bob", 2, ReadCustomer(2, "bob"), answers.append)
+    for ref in (1, 2):
+        asking.answered(0, Unlinked(ref, "web:1", "bob"))
+    assert answers == [Unlinked(1, "web:1", "ann"), Unlinked(2, "web:1", "bob")]
 
 
 def test_what_would_overtake_is_answered_and_not_asked_again() -> None:
