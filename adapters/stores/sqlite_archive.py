@@ -29,7 +29,7 @@ from adapters.stores.archive_timeline import Before, Wanted
 from adapters.stores.connection import Connection, Runs, checkpoint, open_reader, open_writer
 from adapters.stores.errors import StoreFailed
 from adapters.stores.locks import FileLock
-from protocol.archive import Bounds, Changes, Dropped, Due, StoredEvent, StoredJourney, StoredSnapshot
+from protocol.archive import Bounds, Changes, Dropped, Due, StoredEvent, StoredJourney
 from protocol.entities import ConversationSummary
 from protocol.links import SnapshotTaken
 from protocol.losses import LossLine
@@ -107,10 +107,6 @@ class ArchiveReads:
     async def position(self) -> int:
         """The journal's position that all rows together reflect."""
         return await self._reader().run(rows.position)
-
-    async def snapshot(self, customer: str) -> StoredSnapshot | None:
-        """The customer's newest snapshot."""
-        return await self._reader().run(archive_loads.snapshot, customer)
 
     async def stored(self, customer: str) -> StoredJourney:
         """The customer's newest snapshot and the events after it, with the position that both are of."""

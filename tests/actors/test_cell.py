@@ -360,7 +360,7 @@ async def test_snapshots_come_every_64_events_and_carry_their_position() -> None
             await made.intake.submit(made.event(f"{n}"))
         await made.archived()
         await made.until(lambda: not made.archive.status()["snapshots"])
-        stored = await made.archive_store.snapshot("cu0000000000000001")
+        stored = (await made.archive_store.stored("cu0000000000000001")).snapshot
         assert stored is not None
         assert 0 < stored.position <= made.archive.position
 

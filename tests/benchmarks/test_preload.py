@@ -51,7 +51,7 @@ async def test_the_stores_hold_it_all(tmp_path: Path) -> None:
     assert count(tmp_path / "archive.sqlite", "SELECT count(*) FROM message WHERE direction = 'inbound'") == 111
     reader = SqliteArchiveReader(tmp_path / "archive.sqlite")
     await reader.open()
-    stored = await reader.snapshot(customer_id(2))
+    stored = (await reader.stored(customer_id(2))).snapshot
     await reader.close()
     assert stored is not None
     state = snapshots.thaw(stored.body)

@@ -224,9 +224,9 @@ async def test_the_newest_snapshot_is_kept(archive: Archive) -> None:
     """An older one that comes late changes nothing."""
     await archive.store.save_snapshots([SnapshotTaken(ANN, 5, b"five"), SnapshotTaken(BOB, 2, b"two")])
     await archive.store.save_snapshots([SnapshotTaken(ANN, 4, b"four"), SnapshotTaken(BOB, 3, b"three")])
-    assert await archive.reader.snapshot(ANN) == StoredSnapshot(5, b"five")
-    assert await archive.reader.snapshot(BOB) == StoredSnapshot(3, b"three")
-    assert await archive.reader.snapshot("cunobody") is None
+    assert (await archive.reader.stored(ANN)).snapshot == StoredSnapshot(5, b"five")
+    assert (await archive.reader.stored(BOB)).snapshot == StoredSnapshot(3, b"three")
+    assert (await archive.reader.stored("cunobody")).snapshot is None
 
 
 async def test_open_reviews_of_identities_are_listed_with_whose_they_are(archive: Archive) -> None:
@@ -586,7 +586,7 @@ async def test_reset_empties_it(archive: Archive, story: Story) -> None:
     await archive.store.save_snapshots([SnapshotTaken(ANN, 5, b"five")])
     await archive.store.reset()
     assert await archive.reader.position() == 0
-    assert await archive.reader.snapshot(ANN) is None
+    assert (await archive.reader.stored(ANN)).snapshot is None
     assert set((await archive.reader.counts()).values()) == {0}
     await archive.follow(story)
     assert (await archive.reader.counts())["events"] == len(story.events)
