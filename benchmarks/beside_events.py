@@ -24,8 +24,7 @@ def context(
     out: Checked,
 ) -> None:
     """Ask what is known of customers, as an IVR does before it greets, beside a load of events."""
-    if other.url and bundle:
-        raise typer.BadParameter("--bundle needs a server of the run's own")
+    other.excludes(bundle=bundle)
     plan = contexts.Plan(
         setup=own.setup(bundle),
         reads=rate,
@@ -88,6 +87,7 @@ def merge(
     out: Checked,
 ) -> None:
     """Merge two customers with many events each, and take them apart again, beside a load of others' events."""
+    other.excludes(bundle=bundle)
     plan = merges.Plan(
         setup=own.setup(bundle),
         events=events,

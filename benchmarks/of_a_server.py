@@ -47,6 +47,7 @@ def throughput(
     out: Checked,
 ) -> None:
     """Push events through a server and through a raw relay, and compare; exits with 1 where the counts disagree."""
+    other.excludes(preload=preload, sustained=sustained, search=search, bundle=bundle)
     plan = throughputs.Plan(
         setup=own.setup(bundle),
         seconds=seconds,
@@ -64,8 +65,6 @@ def throughput(
         account=other.account,
         queue=other.queue,
     )
-    if plan.server and (preload or sustained or search or bundle):
-        raise typer.BadParameter("--preload, --sustained, --search and --bundle need a server of the run's own")
     carry_out(
         lambda phases: throughputs.run(plan, phases=phases),
         show=throughput_report.show,
@@ -87,8 +86,7 @@ def latency(
     out: Checked,
 ) -> None:
     """Offer events by the clock and measure from when each was due: to its ack, and to its agent. Idle CPU first."""
-    if other.url and bundle:
-        raise typer.BadParameter("--bundle needs a server of the run's own")
+    other.excludes(bundle=bundle)
     plan = latencies.Plan(
         setup=own.setup(bundle),
         rates=rate or RATES,

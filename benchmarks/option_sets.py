@@ -1,5 +1,6 @@
 """Options that go together, a struct each (see `orchestrator.cli.spread`)."""
 
+import typer
 from msgspec import Struct
 
 from benchmarks.options import (
@@ -65,3 +66,9 @@ class OtherServer(Struct, kw_only=True, frozen=True):
     def live(self) -> LiveServer | None:
         """It, where one is named. Raises `typer.BadParameter`."""
         return server_at(self.url, self.token, owned=self.i_own_this_server)
+
+    def excludes(self, **own: object) -> None:
+        """Of options that set up the run's own server, by name. Raises `typer.BadParameter` where one is given, and
+        this server named."""
+        if self.url and (given := [f"--{option}" for option, value in own.items() if value]):
+            raise typer.BadParameter(f"{', '.join(given)}: of the run's own server alone, and --url names another")

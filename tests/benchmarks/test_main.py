@@ -26,6 +26,15 @@ def test_load_goes_to_ones_own_server_and_is_bounded(options: list[str], said: s
     assert said in " ".join(result.output.replace("│", " ").split())
 
 
+@pytest.mark.parametrize("command", ["throughput", "latency", "context", "merge"])
+def test_anothers_server_has_the_policy_it_has(command: str) -> None:
+    """A figure that says "under the insurer's bundle" would be of whatever is in force there."""
+    options = ["--url", "http://127.0.0.1:7100", "--token", "t", "--bundle", "insurer"]
+    result = CliRunner().invoke(app, [command, *options])
+    assert result.exit_code == 2
+    assert "--bundle: of the run's own server alone" in " ".join(result.output.replace("│", " ").split())
+
+
 @pytest.mark.parametrize("command", ["throughput", "latency"])
 def test_without_a_server_there_is_no_figure(
     command: str, unused_tcp_port: int, monkeypatch: pytest.MonkeyPatch
