@@ -4,7 +4,9 @@
             whole; then the changes that came meanwhile, newer than the listed rows; then changes as they come
 
 The order matters: changes are gathered from before the cells are asked, so that none falls between. A cell that came
-back without its subscriptions means that all are asked again, and the list is then sent whole to all who watch it.
+back without its subscriptions means that all are asked again, and the list is then sent whole to all who watch it. That
+reading waits for those that were begun before, which may lack what the cell has forgotten; so of each list there is one
+such reading and one more to come, however often cells come back.
 """
 
 import asyncio
@@ -58,14 +60,17 @@ Done = Callable[[Refusal | None], None]
 
 
 class _Listing:
-    """One list on its way to some watchers. `asked`: one of them asked for it, and waits."""
+    """One list on its way to some watchers. `done`: of the one who asked for it, and waits; None where nobody did."""
 
-    def __init__(self, name: str, watchers: dict[ListWatcher, str], cells: int, *, asked: bool) -> None:
+    def __init__(self, name: str, watchers: dict[ListWatcher, str], done: Done | None) -> None:
         self.name = name
         self.watchers = watchers
-        self.asked = asked
+        self.done = done
         self.changes: list[ListChanged] = []
-        self.unanswered = cells
+        self.unanswered: set[int] = set()
+        """Cells that were asked."""
+        self.is_read = False
+        """Or on its way from the archive."""
         self.position = 0
         self.refusal: Refusal | None = None
 
@@ -76,6 +81,11 @@ class _List:
     def __init__(self) -> None:
         self.watchers: dict[ListWatcher, str] = {}
         self.listings: list[_Listing] = []
+        """Those under way, in the order in which they were begun."""
+
+    def to_come(self) -> _Listing | None:
+        """The one that nobody asked for and that is not being read yet."""
+        return next((each for each in self.listings if each.done is None and not each.is_read), None)
 
 
 class Inboxes:
@@ -102,7 +112,7 @@ class Inboxes:
         """Lists `name` whole for `watcher`, who knows it as `inbox`, and then its changes."""
         watched = self._lists.setdefault(name, _List())
         watched.watchers.pop(watcher, None)
-        self._begin(name, watched, {watcher: inbox}, self._cells.indexes, done)
+        self._begin(watched, _Listing(name, {watcher: inbox}, done))
 
     def unwatch(self, watcher: ListWatcher, name: str) -> None:
         """Leaves; whoever leaves last ends the subscriptions."""
@@ -135,10 +145,17 @@ class Inboxes:
                 # Its answer from this cell may be one that the cell has forgotten since.
                 everyone.update(listing.watchers)
             watched.watchers = {}
-            if everyone:
+            if to_come := watched.to_come():
+                to_come.watchers = everyone
+                watched.listings.remove(to_come)
+                watched.listings.append(to_come)
+                # The others' words are in it or will be: it gathers what they tell of since it was begun.
+                if cell in self._cells.indexes and cell not in to_come.unanswered:
+                    self._ask(to_come, cell)
+            elif everyone:
                 # Every cell is asked, not this one alone: the archive must have all that the others have told of, or
                 # the whole list would put older rows in the place of newer ones.
-                self._begin(name, watched, everyone, self._cells.indexes, _nobody_waits, asked=False)
+                self._begin(watched, _Listing(name, everyone, None))
 
     async def close(self) -> None:
         """Ends the reads that are on their way."""
@@ -148,40 +165,40 @@ class Inboxes:
 
     # Listing whole
 
-    def _begin(
-        self,
-        name: str,
-        watched: _List,
-        watchers: dict[ListWatcher, str],
-        cells: Sequence[int],
-        done: Done,
-        *,
-        asked: bool = True,
-    ) -> None:
-        listing = _Listing(name, watchers, len(cells), asked=asked)
+    def _begin(self, watched: _List, listing: _Listing) -> None:
         watched.listings.append(listing)
+        # All at once: one that answers at once is not the last to answer.
+        listing.unanswered.update(cells := self._cells.indexes)
         for cell in cells:
-            self._cells.ask_cell(
-                cell, lambda ref: WatchList(ref, name), lambda reply: self._answered(listing, reply, done)
-            )
+            self._ask(listing, cell)
         if not cells:
-            self._read(listing, done)  # Those that come are asked as they do.
+            self._read_ready(listing.name)  # Those that come are asked as they do.
 
-    def _answered(self, listing: _Listing, reply: Reply, done: Done) -> None:
-        listing.unanswered -= 1
+    def _ask(self, listing: _Listing, cell: int) -> None:
+        listing.unanswered.add(cell)
+        self._cells.ask_cell(
+            cell, lambda ref: WatchList(ref, listing.name), lambda reply: self._answered(listing, cell, reply)
+        )
+
+    def _answered(self, listing: _Listing, cell: int, reply: Reply) -> None:
+        listing.unanswered.discard(cell)
         if isinstance(reply, ListWatched):
             listing.position = max(listing.position, reply.position)
         elif isinstance(reply, Refused):
             listing.refusal = Refusal(Code(reply.code), reply.message)
-        if not listing.unanswered:
-            self._read(listing, done)
+        self._read_ready(listing.name)
 
-    def _read(self, listing: _Listing, done: Done) -> None:
-        task = asyncio.get_running_loop().create_task(self._list(listing, done))
-        self._reading.add(task)
-        task.add_done_callback(self._reading.discard)
+    def _read_ready(self, name: str) -> None:
+        """Reads what all cells have answered, unless it has to wait for those that were begun before."""
+        watched = self._lists[name]
+        for place, listing in enumerate(watched.listings):
+            if not listing.is_read and not listing.unanswered and (listing.done or not place):
+                listing.is_read = True
+                task = asyncio.get_running_loop().create_task(self._list(listing))
+                self._reading.add(task)
+                task.add_done_callback(self._reading.discard)
 
-    async def _list(self, listing: _Listing, done: Done) -> None:
+    async def _list(self, listing: _Listing) -> None:
         refusal = listing.refusal
         rows: Sequence[ConversationSummary] = ()
         if refusal is None and listing.watchers:
@@ -207,14 +224,16 @@ class Inboxes:
                     self._told.listed(listing.name, row)
             watched.watchers.update(listing.watchers)
             self._give_whole(listing, entries)
+        self._read_ready(listing.name)
         self._end_if_unwatched(listing.name)
-        done(None)
+        if listing.done is not None:
+            listing.done(None)
 
     def _give_whole(self, listing: _Listing, entries: list[ConversationSummary]) -> None:
         full: list[ListWatcher] = []
         for watcher, inbox in listing.watchers.items():
             frame = watcher.codec.encode(Inbox(inbox=inbox, entries=entries, full=True))
-            if listing.asked:
+            if listing.done is not None:
                 watcher.answer(frame)
             elif not watcher.change(frame, inbox):
                 full.append(watcher)
@@ -266,7 +285,3 @@ def _with_changes(
         else:
             by_conversation.pop(change.row.conversation, None)
     return list(by_conversation.values())
-
-
-def _nobody_waits(refusal: Refusal | None) -> None:
-    """For a list that is sent again though nobody asked."""

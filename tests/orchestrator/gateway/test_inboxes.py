@@ -1,5 +1,6 @@
 """Inboxes at a real gateway: listed whole, then changed, with nothing lost between."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -124,6 +125,92 @@ async def test_the_list_that_is_sent_again_has_what_the_other_cells_told(running
         asked = [index for index, message, _ in running.cells.asked if isinstance(message, WatchList)]
         assert asked == [0, 1]
         running.cells.release()
+
+
+class Held:
+    """Readings of an archive's lists that wait to be let go, in the order in which they were begun."""
+
+    def __init__(self, running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.readings: list[asyncio.Future[list[ConversationSummary]]] = []
+
+        async def conversations(**_: object) -> list[ConversationSummary]:
+            self.readings.append(asyncio.get_running_loop().create_future())
+            return await self.readings[-1]
+
+        monkeypatch.setattr(running.archive, "conversations", conversations)
+
+
+async def test_however_often_cells_come_back_one_list_is_read_and_one_is_to_come(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hundred seats that begin at once would have the archive read each list a hundred times."""
+    held = Held(running, monkeypatch)
+    async with running.agent() as agent:
+        await agent.send({"op": "watch", "inbox": "queue:bills"})
+        await until(lambda: len(held.readings) == 1)
+        held.readings[0].set_result([row("cu1-1", 1)])
+        assert rows(await agent.next("inbox")) == {"cu1-1": 1}
+        for number in range(20):
+            running.cells.on_fresh(number % 2)
+            await until(lambda: len(held.readings) == 2)
+        running.cells.on_list_changed(ListChanged(row("cu1-2", 5), ["queue:bills"], []))
+        held.readings[1].set_result([row("cu1-1", 2)])
+        assert rows(await agent.next("inbox")) == {"cu1-1": 2, "cu1-2": 5}
+        await until(lambda: len(held.readings) == 3)
+        running.cells.on_list_changed(ListChanged(row("cu1-3", 6), ["queue:bills"], []))
+        assert rows(await agent.next("inbox")) == {"cu1-3": 6}
+        held.readings[2].set_result([row("cu1-1", 3)])
+        assert rows(await agent.next("inbox")) == {"cu1-1": 3, "cu1-2": 5, "cu1-3": 6}
+        running.cells.on_list_changed(ListChanged(row("cu1-1", 7), ["queue:bills"], []))
+        assert rows(await agent.next("inbox")) == {"cu1-1": 7}
+        assert len(held.readings) == 3
+
+
+async def test_a_list_that_lacks_what_a_cell_forgot_does_not_come_behind_the_whole_one(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who asked before the cell was gone gets their answer, and then what changed meanwhile; also where it was another
+    who asked after the list that is to come was begun."""
+    held = Held(running, monkeypatch)
+    async with running.agent() as one, running.agent() as two:
+        await one.send({"op": "watch", "inbox": "queue:bills"})
+        await until(lambda: len(held.readings) == 1)
+        running.cells.on_fresh(0)
+        await two.send({"op": "watch", "inbox": "queue:bills"})
+        await until(lambda: len(held.readings) == 2)
+        running.cells.on_fresh(1)
+        held.readings[0].set_result([row("cu1-1", 1)])
+        assert rows(await one.next("inbox")) == {"cu1-1": 1}
+        assert len(held.readings) == 2
+        held.readings[1].set_result([row("cu1-1", 2)])
+        assert rows(await two.next("inbox")) == {"cu1-1": 2}
+        await until(lambda: len(held.readings) == 3)
+        held.readings[2].set_result([row("cu1-1", 3)])
+        for agent in (one, two):
+            assert rows(await agent.next("inbox")) == {"cu1-1": 3}
+
+
+async def test_a_list_that_is_to_come_waits_for_the_word_of_the_cell_that_came_back(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How far the others are it has heard; and one that has not answered yet will be asked anew by itself."""
+    held = Held(running, monkeypatch)
+    async with running.agent() as agent:
+        await agent.send({"op": "watch", "inbox": "queue:bills"})
+        await until(lambda: len(held.readings) == 1)
+        running.cells.on_fresh(0)
+        running.cells.held = True
+        running.cells.on_fresh(1)
+        running.cells.on_fresh(1)
+        assert [index for index, message, _ in running.cells.asked if isinstance(message, WatchList)] == [1]
+        held.readings[0].set_result([])
+        assert rows(await agent.next("inbox")) == {}
+        assert len(held.readings) == 1
+        running.cells.list_position = running.archive.at = 7
+        running.cells.release()
+        await until(lambda: len(held.readings) == 2)
+        held.readings[1].set_result([row("cu1-1", 3)])
+        assert rows(await agent.next("inbox")) == {"cu1-1": 3}
 
 
 async def test_the_last_to_leave_ends_the_subscription(running: Running) -> None:
