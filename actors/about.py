@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 
+from msgspec import Struct
+
 from actors.conversation import Conversation, interaction_of
 from actors.correlation import Past, repeats
-from actors.policy import Policy
+from actors.rules.correlation import CorrelationRules
 from actors.rules.taxonomy import Taxonomy
 from actors.tagging import news
 from protocol.commands import TagInteraction
@@ -17,7 +19,43 @@ DETAIL_MAX = 120
 NAME_MAX = 128
 
 
-def tagged(interaction: int, known: Tags | None, found: Tags, actor: str, now_ms: int) -> list[AnyEvent]:
+class _Asked(Struct, frozen=True, gc=False):
+    """The question whether a contact repeats one that was resolved."""
+
+    conversation: Conversation
+    """The one it came to, as it was before."""
+    interaction: int
+    event: InboundEvent
+    found: Tags
+    topic: Tag
+    """Of those."""
+    relation: Relation | None
+    """What the conversation has from now on."""
+    rules: CorrelationRules
+    said_ms: int
+    """When it was said: of replayed input that may be long before `now_ms`."""
+    now_ms: int
+
+    def repeats(self, past: Past) -> Relation | None:
+        """Its relation to an earlier conversation, where it repeats that one's topic."""
+        return repeats(past.conversation, past.tags, past.resolved_at_ms, self.found, self.rules, self.said_ms)
+
+    def is_repeat(self, past: Past, relation: Relation | None = None, previous: Relation | None = None) -> AnyEvent:
+        """The event that says so; `relation`, where the conversation gets that in the place of the `previous` one."""
+        return RepeatContactFound(
+            at_ms=self.now_ms,
+            actor="system",
+            interaction=self.interaction,
+            earlier=past.conversation,
+            topic=self.topic.value,
+            resolved_at_ms=past.resolved_at_ms,
+            channel=self.event.channel,
+            relation=relation,
+            previous=previous,
+        )
+
+
+def tagged(interaction: int, known: Tags | None, found: Tags, *, actor: str, now_ms: int) -> list[AnyEvent]:
     """The event that says what is new in `found`; none where nothing is."""
     new = news(known, found)
     if not (new.topic or new.intent or new.product_line or new.segment or new.keys):
@@ -40,55 +78,48 @@ def after_contact(
     state: Conversation,
     number: int,
     event: InboundEvent,
+    *,
     found: Tags,
     relation: Relation | None,
     remembered: Sequence[Past],
     others: Sequence[Conversation],
-    policy: Policy,
-    now_ms: int,
+    rules: CorrelationRules,
     said_ms: int,
+    now_ms: int,
 ) -> list[AnyEvent]:
     """What an inbound event of interaction `number`, said at `said_ms`, says about what the conversation is about.
     `state` is the one before the event, `relation` what it has from now on; `remembered` are the customer's closed
     ones, the newest last, and `others` those that are not closed yet, among which it may be."""
     interaction = interaction_of(state, number)
-    tags = tagged(number, interaction.tags if interaction else None, found, "system", now_ms)
-    if found.topic is None or not policy.correlation.repeat_within_ms:
+    known = interaction.tags if interaction else None
+    tags = tagged(number, known, found, actor="system", now_ms=now_ms)
+    if found.topic is None or not rules.repeat_within_ms:
         return tags
-    return tags + _repeat(state, number, event, found, relation, remembered, others, policy, now_ms, said_ms)
+    has_topic = state.tags is not None and state.tags.topic is not None
+    if has_topic and state.status is not Status.RESOLVED:
+        return tags  # It was looked at when its topic became known.
+    asked = _Asked(state, number, event, found, found.topic, relation, rules, said_ms, now_ms)
+    repeat = _of_itself(asked) if has_topic else _of_another(asked, remembered, others)
+    return [*tags, repeat] if repeat is not None else tags
 
 
-def _repeat(
-    state: Conversation,
-    number: int,
-    event: InboundEvent,
-    found: Tags,
-    relation: Relation | None,
-    remembered: Sequence[Past],
-    others: Sequence[Conversation],
-    policy: Policy,
-    now_ms: int,
-    said_ms: int,
-) -> list[AnyEvent]:
-    assert found.topic is not None
-    rules = policy.correlation
-    spoke = isinstance(event.data, MessageArrived | InteractionBegan)
-    if state.status is Status.RESOLVED and state.tags is not None and spoke:
-        # The same conversation, opened again.
-        back = repeats(state.id, state.tags, state.resolved_at_ms, found, rules, said_ms)
-        resolved_at_ms = state.resolved_at_ms
-        if back is not None:
-            return [_found(state.id, number, event, found.topic, resolved_at_ms, None, None, now_ms)]
-    if state.tags is not None and state.tags.topic is not None:
-        return []  # It was looked at when its topic became known.
+def _of_itself(asked: _Asked) -> AnyEvent | None:
+    """The same conversation, done, and opened again by a word of the customer."""
+    state = asked.conversation
+    if state.tags is None or not isinstance(asked.event.data, MessageArrived | InteractionBegan):
+        return None
+    past = Past(state.id, state.tags, state.resolved_at_ms)
+    return asked.is_repeat(past) if asked.repeats(past) is not None else None
+
+
+def _of_another(asked: _Asked, remembered: Sequence[Past], others: Sequence[Conversation]) -> AnyEvent | None:
+    """The newest of the others that are over, or done."""
+    relation = asked.relation
     for past in reversed([*remembered, *_done(others)]):
-        back = repeats(past.conversation, past.tags, past.resolved_at_ms, found, rules, said_ms)
-        if back is not None and past.conversation != state.id:
+        if (back := asked.repeats(past)) is not None:
             changes = relation is None or relation.kind is RelationKind.FOLLOWS_UP
-            now, before = (back, relation) if changes else (None, None)
-            resolved_at_ms = past.resolved_at_ms
-            return [_found(past.conversation, number, event, found.topic, resolved_at_ms, now, before, now_ms)]
-    return []
+            return asked.is_repeat(past, back, relation) if changes else asked.is_repeat(past)
+    return None
 
 
 def _done(conversations: Sequence[Conversation]) -> list[Past]:
@@ -98,29 +129,6 @@ def _done(conversations: Sequence[Conversation]) -> list[Past]:
         for each in conversations
         if each.status is Status.RESOLVED and each.tags is not None
     ]
-
-
-def _found(
-    earlier: str,
-    number: int,
-    event: InboundEvent,
-    topic: Tag,
-    resolved_at_ms: int,
-    relation: Relation | None,
-    previous: Relation | None,
-    now_ms: int,
-) -> AnyEvent:
-    return RepeatContactFound(
-        at_ms=now_ms,
-        actor="system",
-        interaction=number,
-        earlier=earlier,
-        topic=topic.value,
-        resolved_at_ms=resolved_at_ms,
-        channel=event.channel,
-        relation=relation,
-        previous=previous,
-    )
 
 
 def tag(state: Conversation, asked: TagInteraction, taxonomy: Taxonomy, actor: str, now_ms: int) -> list[AnyEvent]:
@@ -136,7 +144,7 @@ def tag(state: Conversation, asked: TagInteraction, taxonomy: Taxonomy, actor: s
     )
     if found == Tags():
         raise Refusal(Code.INVALID, "nothing is said: give a topic, intent, product_line or segment", field="topic")
-    events = tagged(interaction.number, interaction.tags, found, actor, now_ms)
+    events = tagged(interaction.number, interaction.tags, found, actor=actor, now_ms=now_ms)
     if not events:
         raise Refusal(Code.NOT_ALLOWED_NOW, "that is known of the interaction already, or outweighed by what is")
     return events

@@ -74,13 +74,14 @@ def _facts(
     )
     seq, known = 2, None
     if not messages:
-        yield from tagged(1, None, _about(event, InteractionBegan(subject=past.subject), policy), SYSTEM, begun_ms)
+        found = _about(event, InteractionBegan(subject=past.subject), policy)
+        yield from tagged(1, None, found, actor=SYSTEM, now_ms=begun_ms)
     for n, message in enumerate(messages, start=1):
         said = _said(event, message, f"{event.id}#{n}", f"{conversation}.{seq + 1}", identity)
         if message.direction is Direction.INBOUND:
             words = MessageArrived(text=message.text, subject="" if known else past.subject)
             found = _about(event, words, policy)
-            said += tagged(1, known, found, SYSTEM, message.at_ms)
+            said += tagged(1, known, found, actor=SYSTEM, now_ms=message.at_ms)
             known = merged(known, found)
         seq += len(said)
         yield from said

@@ -149,7 +149,16 @@ def _about(
 ) -> list[AnyEvent]:
     number = contact.number_of(conversation, event, decided)
     return about.after_contact(
-        conversation, number, event, tags, relation, state.remembered, state.kept, policy, now_ms, said_ms
+        conversation,
+        number,
+        event,
+        found=tags,
+        relation=relation,
+        remembered=state.remembered,
+        others=state.kept,
+        rules=policy.correlation,
+        said_ms=said_ms,
+        now_ms=now_ms,
     )
 
 

@@ -246,6 +246,17 @@ def test_a_contact_about_the_same_topic_soon_after_is_a_repeat() -> None:
     assert the(player.message("the bill"), RepeatContactFound) == []
 
 
+def test_of_several_that_were_resolved_the_newest_is_repeated() -> None:
+    """What came of the ones before is behind it."""
+    player = closed(Player(TAGGED), "my bill")
+    player.message("my bill again")
+    player.command(Resolve(), conversation=SECOND)
+    player.pass_time(50_000)
+    (found,) = the(player.message("my bill, still"), RepeatContactFound)
+    assert isinstance(found, RepeatContactFound)
+    assert found.earlier == SECOND
+
+
 def test_a_repeat_is_found_also_when_the_topic_is_known_later() -> None:
     """The relation changes with it, and what it was stays in the event."""
     player = closed(Player(TAGGED), "my bill")
