@@ -8,34 +8,31 @@ units the archive may not have yet (`actors/tail.py`), so that a journey can be 
 On an error of the store `run` raises and the process ends: it comes back by recovery, and cells send what was
 unanswered again (`Fence.batch` tells the store what it had settled).
 
-It is also who tells the policy: every cell has a line to it and begins with what it says. A unit of the customer
-`policy` is the only one that it reads. And it tells cells of merges, which are taken in by another cell than gave.
+It is also who tells the cells of the policy and of merges (`actors/notices.py`): every one has a line to it.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
-from typing import Protocol, assert_never
+from typing import assert_never
 
 import msgspec
 import structlog
 
 from actors.fault import Fault
+from actors.journal_store import JournalStore
 from actors.lines import Line
+from actors.notices import Notices
 from actors.stretch import Stretch
 from actors.tail import Tail
-from protocol.events import AnyEvent, PolicyApplied
 from protocol.ids import POLICY
-from protocol.journal import ADOPT, GIVE, POLICIES_KEPT, RELEASE, Committed, Fence, Record, Unit, Unsettled, Verdict
+from protocol.journal import Committed
 from protocol.links import (
     AnyLink,
     AnyToJournal,
     Append,
     ArchivedIs,
-    FamiliesAre,
     FencesRaised,
     HeadIs,
-    PoliciesAre,
     RaiseFences,
     ReadTail,
     Settled,
@@ -48,74 +45,8 @@ _log = structlog.get_logger(__name__)
 GROUP_UNITS_MAX = 4096
 """Units in one transaction: at 5-20 µs each it ends within a tenth of a second, which bounds everyone's wait."""
 
-
-_applied = msgspec.msgpack.Decoder(list[tuple[str, int, AnyEvent]]).decode
-
 TRIM_POSITIONS = 10_000
 """Positions that one turn trims: it ends within a tenth of a second, and appends come in between."""
-
-
-class JournalState(Protocol):
-    """What a store says of itself when opened."""
-
-    @property
-    def generation(self) -> str:
-        """Names the life of the journal's positions."""
-        ...
-
-    @property
-    def position(self) -> int:
-        """The newest committed position."""
-        ...
-
-
-class JournalStore(Protocol):
-    """The one writer of the journal's file."""
-
-    async def open(self) -> JournalState:
-        """Locks and opens it."""
-        ...
-
-    async def raise_fences(self, scopes: Sequence[str], over: Sequence[Fence], void: str) -> list[Fence]:
-        """Raises each scope's epoch, durably, and forgets the fences that are `over` and those of scopes that begin
-        with `void`."""
-        ...
-
-    async def commit(self, units: Sequence[Unit]) -> list[Verdict]:
-        """Checks and commits in one transaction; synced when it returns."""
-        ...
-
-    async def first_position(self) -> int:
-        """The oldest position that is still kept."""
-        ...
-
-    async def records(self, positions: Sequence[int]) -> list[Record]:
-        """The units at these positions, in their order; those that were trimmed are left out."""
-        ...
-
-    async def whose_after(self, position: int) -> list[tuple[str, int]]:
-        """The customer and the count of events of each unit after the position, in order."""
-        ...
-
-    async def policies(self) -> list[bytes]:
-        """The bodies of the newest units of the customer `policy`, in order; they are kept whatever is trimmed."""
-        ...
-
-    async def unsettled(self) -> list[Unsettled]:
-        """What customers have to take in of merges, in the order in which it happened."""
-        ...
-
-    async def erase(self, customer: str, redacted: Sequence[Record]) -> None:
-        """Replaces these units' bodies and frees the customer's identities, in one transaction."""
-        ...
-
-    async def trim(self, through: int) -> int:
-        """Drops units at or below `through`; returns how many."""
-        ...
-
-    async def close(self) -> None:
-        """Closes and unlocks it."""
-        ...
 
 
 class Journal:
@@ -132,12 +63,7 @@ class Journal:
         self._archives: list[Line] = []
         self._told = 0
         """The head that the archive was told last."""
-        self._cells: dict[str, Line] = {}
-        """Those that can be reached now, by name."""
-        self._policies: list[tuple[int, bytes]] = []
-        """The newest versions of the policy, `POLICIES_KEPT` of them at most, in order."""
-        self._unsettled: list[Unsettled] = []
-        """What customers have to take in of merges: those under way."""
+        self._notices = Notices()
         self._tail = Tail(0)
         self._reads: set[asyncio.Task[None]] = set()
         """Tails that are read from the file; bounded by the journeys that cells load."""
@@ -159,8 +85,7 @@ class Journal:
         self.position, self.generation = state.position, state.generation
         self.trimmed = await self._store.first_position() - 1
         self._tail = Tail(state.position)
-        self._policies = _versions(await self._store.policies())
-        self._unsettled = await self._store.unsettled()
+        self._notices.recovered(await self._store.policies(), await self._store.unsettled())
 
     async def run(self) -> None:
         """Commits until cancelled or told to drain; raises what the store raises."""
@@ -196,7 +121,7 @@ class Journal:
             "archive_lag_events": self._tail.events,
             "commits": self.commits,
             "units": self.units,
-            "policy": self._policies[-1][0] if self._policies else 1,
+            "policy": self._notices.version,
             "waiting": len(self._waiting),
             # What an operator asks of a journal that answers nobody: does the disk hang, or the archive?
             "turn_ms": self._working.so_far_ms,
@@ -216,16 +141,11 @@ class Journal:
             self._told = self.position
             line.send(HeadIs(self.position))
         elif line.peer.startswith("cell"):
-            self._cells[line.peer] = line
-            # Also after a reconnect: what was applied meanwhile was not sent.
-            line.send(PoliciesAre(self._policies))
-            if self._unsettled:
-                line.send(FamiliesAre(self._unsettled))
+            self._notices.opened(line)
 
     def closed(self, line: Line) -> None:
-        """The line reconnects by itself. A cell is told then what it missed, should it come back."""
-        if self._cells.get(line.peer) is line:
-            del self._cells[line.peer]
+        """The line reconnects by itself."""
+        self._notices.closed(line)
 
     def broke(self, exc: Exception) -> None:
         """`run` raises it."""
@@ -259,25 +179,6 @@ class Journal:
         self._tell_head()
         self._work.set()
 
-    def _tell_policy(self, applied: list[tuple[int, bytes]]) -> None:
-        """Tells every cell, ahead of the answer to who applied it."""
-        self._policies = [*self._policies, *applied][-POLICIES_KEPT:]
-        for line in self._cells.values():
-            line.send(PoliciesAre(applied))
-
-    def _tell_families(self, position: int, unit: Unit) -> None:
-        """Tells every cell of a step that another has to take in. A customer's cell has it read with its tail, too."""
-        for step in unit.family:
-            if step.step in (GIVE, RELEASE):
-                who, other = (step.other, step.customer) if step.step == GIVE else (step.customer, step.other)
-                told = Unsettled(who, other, step.turn, position)
-                self._unsettled = [*self._unsettled, told]
-                for line in self._cells.values():
-                    line.send(FamiliesAre([told]))
-            else:
-                who, other = (step.other, step.customer) if step.step == ADOPT else (step.customer, step.other)
-                self._unsettled = [each for each in self._unsettled if (each.customer, each.other) != (who, other)]
-
     def _tell_head(self) -> None:
         """Tells the archive the head, once it has come to the one it was told before: a word for each of its batches
         and not for each commit, which would wake it a thousand times a second."""
@@ -290,8 +191,7 @@ class Journal:
         """Answers from memory where there is nothing to read. Who asks is the customer's only writer and has nothing
         under way, so no unit can join these meanwhile; and whatever is archived meanwhile is only there twice."""
         archived, positions = self._tail.archived, self._tail.of(asked.customer)
-        unsettled = [each for each in self._unsettled if each.customer == asked.customer] if self._unsettled else []
-        tail = TailIs(asked.ref, archived, [], unsettled)
+        tail = TailIs(asked.ref, archived, [], self._notices.unsettled_of(asked.customer))
         if not positions:
             line.send(tail)
             return
@@ -383,10 +283,8 @@ class Journal:
             if isinstance(verdict, Committed) and verdict.position > self.position:
                 self.position = verdict.position
                 self._tail.add(verdict.position, unit.customer, unit.entries)
-                if unit.customer == POLICY:
-                    self._tell_policy(_versions([unit.body]))
-                if unit.family:
-                    self._tell_families(verdict.position, unit)
+                if unit.customer == POLICY or unit.family:
+                    self._notices.committed(verdict.position, unit)
         self.commits += 1
         self.units += len(units)
         start = 0
@@ -394,9 +292,3 @@ class Journal:
             line.send(Settled(append.ref, verdicts[start : start + len(append.units)]))
             start += len(append.units)
         self._tell_head()
-
-
-def _versions(bodies: Sequence[bytes]) -> list[tuple[int, bytes]]:
-    """The policy versions that these units of the customer `policy` brought."""
-    events = [event for body in bodies for _, _, event in _applied(body)]
-    return [(event.version, event.body) for event in events if isinstance(event, PolicyApplied)][-POLICIES_KEPT:]

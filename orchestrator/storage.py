@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from actors.archive import ArchiveStore
-from actors.journal import JournalStore
+from actors.journal_store import JournalStore
 from adapters.stores.folder import ARCHIVE_FILE, JOURNAL_FILE
 from adapters.stores.memory_archive import MemoryArchive
 from adapters.stores.memory_journal import MemoryJournal, MemoryJournalReader

@@ -143,7 +143,7 @@ async def test_a_unit_is_of_one_version() -> None:
             made.intake.take(made.event(f"word {number}"), answers.append)
             if number == 2:
                 await made.until(lambda: cell.status()["inputs"] >= 4)
-                made.journal._tell_policy([told(2, Policy())])
+                made.journal._notices.applied([told(2, Policy())])
                 await made.until(lambda: cell.status()["policy"] == 2)
         await made.until(lambda: len(answers) == 6)
         assert sorted(answer.seq for answer in answers) == [answer.seq for answer in answers]  # type: ignore[attr-defined]

@@ -22,11 +22,11 @@ from actors.committing import Committer
 from actors.concluding import Concluding
 from actors.conversation import Conversation
 from actors.decision import Decision, keyed
-from actors.journal import Journal
 from actors.leaving import Leaving
 from actors.lines import Line
 from actors.live import STEP_BYTES_MAX, Given, Live, Promise
 from actors.mailboxes import Mailboxes
+from actors.notices import Notices
 from actors.outlet import Outlet, _kept
 from actors.policy import Policy
 from adapters.stores.memory_journal import MemoryJournal
@@ -215,14 +215,14 @@ def two_owners(plant: Plant) -> None:
 @mutant
 def policy_not_told_at_a_start(plant: Plant) -> None:
     """A cell that starts is not told the versions there are, and decides by the settings."""
-    opened = Journal.opened
+    opened = Notices.opened
 
-    def silent(self: Journal, line: Line, *, fresh: bool) -> None:
+    def silent(self: Notices, line: Line) -> None:
         kept, self._policies = self._policies, []
-        opened(self, line, fresh=fresh)
+        opened(self, line)
         self._policies = kept
 
-    plant(Journal, "opened", silent)
+    plant(Notices, "opened", silent)
 
 
 @mutant

@@ -1,0 +1,93 @@
+"""Notices: what the journal tells every cell unasked: the policy's newest versions, and merges.
+
+A merge is taken in by another cell than gave, and that one is to hear of it whoever asked. A cell hears all that there
+is as its line opens, and what comes then as it is committed, ahead of the answer to who had it written down. Of units
+those of the customer `policy` are the only ones that are read.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from actors.lines import Line
+from protocol.events import AnyEvent, PolicyApplied
+from protocol.ids import POLICY
+from protocol.journal import ADOPT, GIVE, POLICIES_KEPT, RELEASE, Unit, Unsettled
+from protocol.links import FamiliesAre, PoliciesAre
+
+_events = msgspec.msgpack.Decoder(list[tuple[str, int, AnyEvent]]).decode
+
+
+class Notices:
+    """The cells that can be reached, and what each begins with."""
+
+    def __init__(self) -> None:
+        self._cells: dict[str, Line] = {}
+        """By name."""
+        self._policies: list[tuple[int, bytes]] = []
+        """The newest versions of the policy, `POLICIES_KEPT` of them at most, in order."""
+        self._unsettled: list[Unsettled] = []
+        """What customers have to take in of merges: those under way."""
+
+    def recovered(self, policies: Sequence[bytes], unsettled: list[Unsettled]) -> None:
+        """What the store has of both: units of the customer `policy`, and merges under way."""
+        self._policies = _versions(policies)
+        self._unsettled = unsettled
+
+    @property
+    def version(self) -> int:
+        """The policy's newest; 1 is the settings' own."""
+        return self._policies[-1][0] if self._policies else 1
+
+    def unsettled_of(self, customer: str) -> list[Unsettled]:
+        """What the customer has to take in of merges."""
+        return [each for each in self._unsettled if each.customer == customer] if self._unsettled else []
+
+    # Lines to cells
+
+    def opened(self, line: Line) -> None:
+        """The policy is told before all else."""
+        self._cells[line.peer] = line
+        # Also after a reconnect: what was applied meanwhile was not sent.
+        line.send(PoliciesAre(self._policies))
+        if self._unsettled:
+            line.send(FamiliesAre(self._unsettled))
+
+    def closed(self, line: Line) -> None:
+        """Should it come back, it is told what it missed."""
+        if self._cells.get(line.peer) is line:
+            del self._cells[line.peer]
+
+    # What is news
+
+    def committed(self, position: int, unit: Unit) -> None:
+        """Tells every cell of the policy's versions and of the steps of merges that are in the unit."""
+        if unit.customer == POLICY:
+            self.applied(_versions([unit.body]))
+        if unit.family:
+            self._tell_families(position, unit)
+
+    def applied(self, versions: list[tuple[int, bytes]]) -> None:
+        """The policy has these versions now."""
+        self._policies = [*self._policies, *versions][-POLICIES_KEPT:]
+        for line in self._cells.values():
+            line.send(PoliciesAre(versions))
+
+    def _tell_families(self, position: int, unit: Unit) -> None:
+        """Tells every cell of a step that another has to take in. A customer's cell has it read with its tail, too."""
+        for step in unit.family:
+            if step.step in (GIVE, RELEASE):
+                who, other = (step.other, step.customer) if step.step == GIVE else (step.customer, step.other)
+                told = Unsettled(who, other, step.turn, position)
+                self._unsettled = [*self._unsettled, told]
+                for line in self._cells.values():
+                    line.send(FamiliesAre([told]))
+            else:
+                who, other = (step.other, step.customer) if step.step == ADOPT else (step.customer, step.other)
+                self._unsettled = [each for each in self._unsettled if (each.customer, each.other) != (who, other)]
+
+
+def _versions(bodies: Sequence[bytes]) -> list[tuple[int, bytes]]:
+    """The policy versions that these units of the customer `policy` brought."""
+    events = [event for body in bodies for _, _, event in _events(body)]
+    return [(event.version, event.body) for event in events if isinstance(event, PolicyApplied)][-POLICIES_KEPT:]
