@@ -14,7 +14,8 @@ from prometheus_client.registry import Collector
 
 from protocol.errors import Code
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+CONTENT_TYPE = "text/plain; version=0.0.4"
+"""The framework adds the charset; a parameter that stands there twice is an error (RFC 6838 §4.3)."""
 ACK_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 """From a synced commit on a fast disk to a cell's recovery."""
 
