@@ -1,4 +1,4 @@
-"""Remarks: queues and channels may be any word, so what looks mistyped is asked about."""
+"""Remarks: names that may be any word are asked about where they look mistyped."""
 
 from pathlib import Path
 
@@ -44,6 +44,56 @@ TABLE: list[tuple[str, dict[str, str], list[str]]] = [
             "context.yaml:6: no account serves a channel 'phon': did you mean 'phone'?",
             "correlation.yaml:2: no account serves a channel 'ap': did you mean 'app'?",
         ],
+    ),
+    (
+        "the default queue, where the other is named more often",
+        {"general": "queue_default: servise\n", "queues": "chat: service\nmail: service\n"},
+        ["general.yaml:1: the queue 'servise' is named nowhere else: is it another one than 'service'?"],
+    ),
+    (
+        "a team that is nearly a queue",
+        {"queues": "chat: claims\n", "context": "continuity: team:clams\nswitches:\n  sms to phone:\n"
+         "    continuity: team:claims\n  any to phone:\n    continuity: team:night\n"},
+        ["context.yaml:1: no queue is called as the team 'clams': did you mean 'claims'?"],
+    ),
+    (
+        "an item that nobody gives",
+        {
+            "capture": "templates:\n  - channel: chat\n    fields:\n      - name: contract\n",
+            "context": "switches:\n  any to phone:\n    required: [contrat, bill]\ncarry_over:\n  always: [adress]\n"
+            "keys:\n  address: {}\n",
+            "handoffs": "kinds:\n  a:\n    required: [note, notes, identity, promised]\n"
+            "others:\n  required: [contrct]\n",
+        },
+        [
+            "context.yaml:3: no rule here gives or describes an item 'contrat': did you mean 'contract'?",
+            "context.yaml:5: no rule here gives or describes an item 'adress': did you mean 'address'?",
+            "handoffs.yaml:3: no rule here gives or describes an item 'notes': did you mean 'note'?",
+            "handoffs.yaml:5: no rule here gives or describes an item 'contrct': did you mean 'contract'?",
+        ],
+    ),
+    (
+        "a kind of address",
+        {
+            "accounts": "loft:\n  channel: pigeon\n",
+            "identity": "match:\n  - kinds: [malito, pigeon, crm]\nalike:\n  whatsap: tel\nsingle: [pigoen]\n"
+            "shared: ['mialto:office@*']\n",
+        },
+        [
+            "identity.yaml:2: no address is of the kind 'malito': did you mean 'mailto'?",
+            "identity.yaml:4: no address is of the kind 'whatsap': did you mean 'whatsapp'?",
+            "identity.yaml:5: no address is of the kind 'pigoen': did you mean 'pigeon'?",
+            "identity.yaml:6: no address is of the kind 'mialto': did you mean 'mailto'?",
+        ],
+    ),
+    (
+        "a topic that is given where none is said",
+        {
+            "taxonomy": "topics:\n  claim: {}\n  premium: {}\n",
+            "capture": "templates:\n  - channel: form\n    fields:\n      - name: topic\n"
+            "        when_missing: default\n        default: clam\n",
+        },
+        ["capture.yaml:6: the taxonomy has no 'clam': did you mean 'claim'?"],
     ),
     ("a channel that an account serves", {"accounts": "two:\n  channel: chatt\n", "channels": "chatt: {}\n"}, []),
     ("a channel like none", {"channels": "pigeon: {}\n"}, []),

@@ -1,0 +1,145 @@
+"""Mentions: where in a policy a name stands that any word may be, and which of them say what there is.
+
+Each yields pairs of the place, as `Texts.lines` has it, and the name.
+"""
+
+from collections.abc import Iterable, Iterator
+from itertools import chain
+
+from actors.handoff_package import FACTS
+from actors.policy import Policy
+from actors.rules.correlation import ANY
+from actors.rules.handoffs import HandoffRules
+from protocol.identities import KINDS
+
+Path = tuple[str, ...]
+Mention = tuple[Path, str]
+
+DEFAULT_QUEUE = ("queue_default",)
+_CLASSES = {"topic": "topics", "intent": "intents", "product_line": "product_lines", "segment": "segments"}
+"""Fields of a capture template whose values are names of the taxonomy."""
+
+
+def queues(policy: Policy) -> Iterator[Mention]:
+    """The default one first."""
+    yield DEFAULT_QUEUE, policy.queue_default
+    for path, target in _targets(policy):
+        yield from _named("queue", path, target)
+    for queue in policy.handoffs.members:
+        yield ("handoffs", "members", queue), queue
+    for path, target in _continuities(policy):
+        yield from _named("queue", path, target)
+    for name, account in policy.accounts.items():
+        if account.queue:
+            yield ("accounts", name, "queue"), account.queue
+    for name, queue in policy.queues.items():
+        yield ("queues", name), queue
+
+
+def teams(policy: Policy) -> Iterator[Mention]:
+    """Who answers for a context, where that is a team."""
+    for path, target in _continuities(policy):
+        yield from _named("team", path, target)
+
+
+def channels(policy: Policy) -> Iterator[Mention]:
+    """Wherever a rule is for a channel."""
+    for channel in policy.channels:
+        yield ("channels", channel), channel
+    for n, template in enumerate(policy.capture.templates, start=1):
+        yield ("capture", "templates", str(n), "channel"), template.channel
+    for channel in policy.context.carries:
+        yield ("context", "carries", channel), channel
+    for n, channel in enumerate(policy.context.verified_channels, start=1):
+        yield ("context", "verified_channels", str(n)), channel
+    for origin, target in policy.context.fallback.items():
+        yield ("context", "fallback", origin), origin
+        yield ("context", "fallback", origin), target
+    for pair in policy.context.switches:
+        for channel in pair.split(" to "):
+            yield ("context", "switches", pair), channel
+    for n, window in enumerate(policy.correlation.windows, start=1):
+        for key, channel in (("earlier", window.earlier), ("later", window.later)):
+            if channel != ANY:
+                yield ("correlation", "windows", str(n), key), channel
+
+
+def kinds_of_identity(policy: Policy) -> Iterator[Mention]:
+    """Wherever a rule is for a kind of address."""
+    rules = policy.identity
+    for n, match in enumerate(rules.match, start=1):
+        yield from _listed(("identity", "match", str(n), "kinds"), match.kinds)
+    for kind, other in rules.alike.items():
+        yield ("identity", "alike", kind), kind
+        yield ("identity", "alike", kind), other
+    yield from _listed(("identity", "single"), rules.single)
+    yield from _listed(("identity", "shared"), (each.partition(":")[0] for each in rules.shared))
+
+
+def kinds_there_are(policy: Policy, channels: Iterable[str]) -> set[str]:
+    """The server's, and that of each channel that an account serves or a template is for."""
+    return KINDS.union(channels, (template.channel for template in policy.capture.templates))
+
+
+def wanted_items(policy: Policy) -> Iterator[Mention]:
+    """Context items that somebody has to give, or that go along."""
+    for path, rules in _protocols(policy):
+        yield from _listed((*path, "required"), rules.required)
+    for pair, switch in policy.context.switches.items():
+        yield from _listed(("context", "switches", pair, "required"), switch.required)
+    yield from _listed(("context", "carry_over", "always"), policy.context.carry_over.always)
+    yield from _listed(("context", "carry_over", "never"), policy.context.carry_over.never)
+
+
+def items_there_are(policy: Policy) -> set[str]:
+    """Context items that the bundle gives or describes, and what a handoff's package has without one."""
+    captured = (field.name for template in policy.capture.templates for field in template.fields)
+    return set(
+        chain(
+            captured,
+            policy.context.keys,
+            policy.context.properties.values(),
+            policy.taxonomy.keys,
+            FACTS,
+            _CLASSES,
+            ("note",),
+        )
+    )
+
+
+def defaults_of_taxonomy(policy: Policy) -> Iterator[tuple[Path, str, set[str]]]:
+    """What templates give where a topic or the like is missing, each with the names that the taxonomy has for it."""
+    for n, template in enumerate(policy.capture.templates, start=1):
+        for m, field in enumerate(template.fields, start=1):
+            if field.name in _CLASSES and isinstance(field.default, str):
+                path = ("capture", "templates", str(n), "fields", str(m), "default")
+                yield path, field.default, set(getattr(policy.taxonomy, _CLASSES[field.name]))
+
+
+def _protocols(policy: Policy) -> Iterator[tuple[Path, HandoffRules]]:
+    for kind, rules in policy.handoffs.kinds.items():
+        yield ("handoffs", "kinds", kind), rules
+    yield ("handoffs", "others"), policy.handoffs.others
+
+
+def _targets(policy: Policy) -> Iterator[Mention]:
+    for path, rules in _protocols(policy):
+        yield from _listed((*path, "to"), rules.to)
+        yield (*path, "on_decline"), rules.on_decline
+        yield (*path, "on_expiry"), rules.on_expiry
+
+
+def _continuities(policy: Policy) -> Iterator[Mention]:
+    for pair, switch in policy.context.switches.items():
+        yield ("context", "switches", pair, "continuity"), switch.continuity
+    yield ("context", "continuity"), policy.context.continuity
+
+
+def _listed(path: Path, names: Iterable[str]) -> Iterator[Mention]:
+    yield from (((*path, str(n)), name) for n, name in enumerate(names, start=1))
+
+
+def _named(kind: str, path: Path, target: str) -> Iterator[Mention]:
+    before, _, name = target.partition(":")
+    if before == kind:
+        yield path, name
