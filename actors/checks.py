@@ -26,7 +26,8 @@ def check_words(text: str, field: str) -> None:
 def check_name(value: str, field: str, *, empty: bool = False) -> str:
     """Of a queue, agent, channel or context item; returns it. Raises `Refusal`."""
     if (not value and not empty) or len(value) > NAME_MAX or (value and not value.isprintable()):
-        raise Refusal(Code.INVALID, f"{field} must be printable and at most {NAME_MAX} characters", field=field)
+        least = "at most" if empty else "1 to"
+        raise Refusal(Code.INVALID, f"{field} must have {least} {NAME_MAX} printable characters", field=field)
     return value
 
 

@@ -154,7 +154,7 @@ def _way_out(
     if not channel or not reachable:
         raise Refusal(
             Code.INVALID,
-            f"the customer has no {kind or 'known'} identity to reply to; name a channel they can be reached on",
+            f"the customer has no {kind or 'known'} identity to reply to; {_reached_by(identities)}",
             field="channel",
         )
     interaction = Interaction(
@@ -177,6 +177,14 @@ def _way_out(
         rest_at_ms=contact.resting_ms(policy, channel, now_ms),
     )
     return interaction, [started]
+
+
+def _reached_by(identities: Sequence[str]) -> str:
+    """What an agent may do about a channel by which nobody is reached."""
+    kinds = sorted({kind_of(identity) for identity in identities})
+    if not kinds:
+        return "link one first"
+    return f"link one first, or choose a channel that fits what they have: {', '.join(kinds)}"
 
 
 def _account(state: Conversation, channel: str, policy: Policy) -> str:

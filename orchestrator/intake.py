@@ -53,6 +53,9 @@ ANSWER_WITHIN_S = 30.0
 """For who waits with a request open: a web server, a mail server or a vendor gives up by itself at about that time, and
 tries again only where it knows that it was not answered."""
 
+YEAR_MS = 366 * 86_400_000
+"""So near to now a time that counts seconds is taken for one, to say so."""
+
 
 class AccountRule(Struct, frozen=True):
     """What the intake knows of an account. Only a trusted one may say that several identities are one customer, and
@@ -263,9 +266,11 @@ class Intake:
         offset_ms = event.time_ms - arrived_ms
         if offset_ms > self._limits.ahead_ms or -offset_ms > self._limits.behind_ms:
             direction = "ahead of" if offset_ms > 0 else "behind"
+            in_seconds = abs(event.time_ms * 1000 - arrived_ms) < YEAR_MS
+            hint = "; it seems to be in seconds, and `time_ms` counts milliseconds" if in_seconds else ""
             raise Refusal(
                 Code.TIME_IMPLAUSIBLE,
-                f"the event's time is {abs(offset_ms) // 1000} s {direction} the server's clock",
+                f"the event's time is {abs(offset_ms) // 1000} s {direction} the server's clock{hint}",
                 ref=event.id,
                 field="time",
             )

@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar, get_args
 
 import msgspec
 
-from protocol.commands import OfferHandoff, SetContext
+from protocol.commands import AnyCommand, OfferHandoff, SetContext
 from protocol.errors import Code, Refusal
 from protocol.frames import (
     AgentFrame,
@@ -28,7 +28,7 @@ from protocol.frames import (
     ToAgent,
     ToGateway,
 )
-from protocol.inbound import InboundEvent
+from protocol.inbound import AnyData, InboundEvent
 from protocol.open_values import open_fault, scalar_fault
 
 SUBPROTOCOL_PREFIX = "throughline.v1."
@@ -47,6 +47,11 @@ _HALF_PAIR = re.compile(
     rb"(?<!\\)(?:\\\\)*"  # An even number of backslashes: else the next one is itself escaped.
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])"
 )
+_TAGS = {
+    name: ", ".join(sorted(str(member.__struct_config__.tag) for member in get_args(union)))
+    for name, union in (("type", AnyData), ("do", AnyCommand))
+}
+"""Field → the values it may have, where it says which of several types its object is."""
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, TypeError)
 """What msgspec raises for bytes: TypeError is a MessagePack map whose key is itself a map."""
 
@@ -280,7 +285,14 @@ def _fault_of(exc: msgspec.ValidationError) -> tuple[str, str]:
     fault, path = match["fault"], match["path"] or ""
     if fault.startswith("Invalid value"):
         fault = f"Invalid value {_named(fault.removeprefix('Invalid value ').strip(chr(39)))}"
+        fault += known_tags(path)
     return fault, path
+
+
+def known_tags(path: str) -> str:
+    """What may stand at a path that ends in an event's `type` or a command's `do`, to go on a message with."""
+    tags = _TAGS.get(path.rpartition(".")[2], "")
+    return tags and f"; known are {tags}"
 
 
 def _refusal(code: Code, place: str, field: str, fault: str, *, ref: str = "") -> Refusal:

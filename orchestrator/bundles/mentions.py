@@ -76,7 +76,7 @@ def kinds_of_identity(policy: Policy) -> Iterator[Mention]:
     yield from _listed(("identity", "shared"), (each.partition(":")[0] for each in rules.shared))
 
 
-def kinds_there_are(policy: Policy, channels: Iterable[str]) -> set[str]:
+def kinds_there_are(policy: Policy, channels: Iterable[str]) -> frozenset[str]:
     """The server's, and that of each channel that an account serves or a template is for."""
     return KINDS.union(channels, (template.channel for template in policy.capture.templates))
 

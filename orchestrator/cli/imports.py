@@ -63,8 +63,10 @@ def import_(
 def _read(file: Path, **given: str) -> Iterator[InboundEvent]:
     try:
         text = file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as exc:
-        raise BadPast(f"it cannot be read as UTF-8 text: {exc}") from exc
+    except OSError as exc:
+        raise BadPast(f"it cannot be read: {exc.strerror}") from exc
+    except UnicodeDecodeError as exc:
+        raise BadPast(f"it is not UTF-8 text: {exc}") from exc
     match file.suffix.lower():
         case ".csv":
             # Newlines within quotes are the text's.

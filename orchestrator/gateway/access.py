@@ -78,3 +78,12 @@ async def _answer(send: Any, refusal: Refusal) -> None:
     ]
     await send({"type": "http.response.start", "status": error_status(refusal), "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+def unknown_account(name: str, *, ref: str) -> Refusal:
+    """Of an event by an account that there is not, or that is not its sender's: which of the two is not told."""
+    message = (
+        f"account: {name[:64]!r} is not configured, or the token does not speak for it: an operator adds it to the "
+        "policy's accounts.yaml, or makes a token with its scope, gateway:<account>"
+    )
+    return Refusal(Code.UNKNOWN_ACCOUNT, message, ref=ref, field="account")

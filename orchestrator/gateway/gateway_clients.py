@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, ClassVar
 
+from orchestrator.gateway.access import unknown_account
 from orchestrator.gateway.connection import Connection, Terms
 from orchestrator.gateway.deliveries import Deliveries
 from orchestrator.gateway.peers import Intake
@@ -112,9 +113,7 @@ class GatewayConnection(Connection):
         if self.speaks_for(event.account):
             self._intake.take(event, partial(self._decided, event, began_s))
         else:
-            message = "the account is not configured, or the token does not speak for it"
-            refusal = Refusal(Code.UNKNOWN_ACCOUNT, message, ref=event.id, field="account")
-            self._answered(event.id, "", refusal, began_s)
+            self._answered(event.id, "", unknown_account(event.account, ref=event.id), began_s)
 
     def _decided(self, event: InboundEvent, began_s: float, outcome: Answered | Refusal) -> None:
         """Answers, but first keeps what would be refused again: the client will not send it a second time."""

@@ -29,6 +29,7 @@ from orchestrator.gateway.answers import ErrorAnswer, error_answer, error_status
 from orchestrator.gateway.described import Described
 from orchestrator.gateway.failures import failed
 from orchestrator.gateway.services import HttpRequest, Services, services_of
+from protocol.codec import known_tags
 from protocol.errors import Code, Refusal
 
 RETRY_AFTER_S = 1
@@ -119,7 +120,7 @@ def _validation(request: HttpRequest, exc: ValidationException) -> Response[Erro
     field, fault = str(first.get("key", "")), str(first.get("message", "see /openapi.json"))
     unknown = fault.startswith("Invalid value")
     # That one fault repeats what was sent; the others name types and bounds.
-    message = f"{field or 'the request'}: {'not a known value' if unknown else fault}"
+    message = f"{field or 'the request'}: {f'not a known value{known_tags(field)}' if unknown else fault}"
     code = Code.UNKNOWN_TYPE if unknown and field.endswith(".do") else Code.INVALID
     return _refusal(request, Refusal(code, message, field=field))
 
@@ -138,7 +139,7 @@ def _http(request: HttpRequest, exc: HTTPException) -> Response[ErrorAnswer]:
         405: "this path has no such method",
         413: f"the body has more than {request.app.request_max_body_size} bytes; http.body_bytes_max allows no more",
     }
-    message = messages.get(exc.status_code, "the request does not fit; see /openapi.json")
+    message = messages.get(exc.status_code, "the body is not JSON, or not what /openapi.json has for this path")
     services_of(request).metrics.refused(code, "http")
     return Response(ErrorAnswer(code=code, message=message), status_code=exc.status_code, headers=exc.headers)
 

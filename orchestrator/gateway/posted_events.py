@@ -14,7 +14,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Example, OpenAPIMediaType, Operation, RequestBody, Schema
 from litestar.openapi.spec.enums import OpenAPIType
 
-from orchestrator.gateway.access import needs
+from orchestrator.gateway.access import needs, unknown_account
 from orchestrator.gateway.answers import EventAnswer
 from orchestrator.gateway.cloudevents import (
     BATCH,
@@ -188,8 +188,7 @@ def _account(here: Services, token: Token, event: CloudEvent) -> Account:
         for account in spoken_for:
             if account.name == named:
                 return account
-        message = "account: it is not configured, or the token does not speak for it"
-        raise Refusal(Code.UNKNOWN_ACCOUNT, message, ref=event.id, field="account")
+        raise unknown_account(named, ref=event.id)
     if len(spoken_for) != 1:
         message = f"account is missing; the token speaks for {len(spoken_for)} accounts, so name one"
         raise Refusal(Code.INVALID, message, ref=event.id, field="account")

@@ -132,8 +132,8 @@ def test_an_agent_switches_by_command_and_by_replying_elsewhere() -> None:
     ("command", "code", "field", "said"),
     [
         (SwitchChannel(channel="email"), Code.NOT_ALLOWED_NOW, "", "goes on by email already"),
-        (SwitchChannel(channel=""), Code.INVALID, "channel", "must be printable"),
-        (SwitchChannel(channel="whatsapp"), Code.INVALID, "channel", "no whatsapp identity"),
+        (SwitchChannel(channel=""), Code.INVALID, "channel", "1 to 128 printable"),
+        (SwitchChannel(channel="whatsapp"), Code.INVALID, "channel", "no whatsapp identity .*; link one first, or"),
         (SwitchChannel(channel="phone", to="tel:+441"), Code.INVALID, "to", "not this customer's"),
     ],
 )

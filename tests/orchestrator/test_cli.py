@@ -427,6 +427,13 @@ def test_a_file_without_a_contact_is_no_import(shell: Shell, answering: Answerin
     assert f"{name}: there is no contact in it" in outcome.err
 
 
+def test_a_file_that_is_not_there_is_said_to_be_missing(shell: Shell, answering: Answering) -> None:
+    """And not taken for one of another encoding."""
+    outcome = shell.run("import none.csv --account chat")
+    assert (outcome.code, answering.asked) == (Exit.USAGE, [])
+    assert "none.csv: it cannot be read: No such file or directory" in outcome.err
+
+
 def test_what_is_not_there_is_named(shell: Shell, answering: Answering) -> None:
     """Of two ids on a line it says which one was mistyped."""
     answering.status = 404

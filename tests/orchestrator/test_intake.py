@@ -251,6 +251,15 @@ async def test_bad_events_are_refused_before_anyone_sees_them(changed: InboundEv
     assert door.intake.waiting == 0
 
 
+async def test_a_time_in_seconds_is_told_from_one_that_is_old() -> None:
+    """The commonest mistake with a time has a message of its own."""
+    door = Door()
+    await door.take(event("1", ANN, time_ms=NOW_MS // 1000), event("2", ANN, time_ms=NOW_MS - 20_000))
+    seconds, old = (str(refusal) for refusal in door.outcomes)
+    assert seconds.endswith("it seems to be in seconds, and `time_ms` counts milliseconds")
+    assert old == "the event's time is 20 s behind the server's clock"
+
+
 async def test_an_event_without_identity_is_refused_unless_it_reports_on_a_delivery() -> None:
     """A report's own id says whose it is."""
     door = Door()

@@ -70,7 +70,14 @@ REFUSED: list[tuple[str, Any, Code, str, str, str]] = [
     ("a missing field", {"op": "event", "event": {"id": "e1"}}, Code.INVALID, "", "e1", "required field `source`"),
     ("a time in words", event(time_ms=SECRET), Code.INVALID, "time_ms", "m-1001", "`int`, got `str`"),
     ("an endless time", event(time_ms=2**63), Code.INVALID, "time_ms", "m-1001", "<= 9007199254740991"),
-    ("an unknown type", event(data={"type": "nope"}), Code.UNKNOWN_TYPE, "data.type", "m-1001", "'nope'"),
+    (
+        "an unknown type",
+        event(data={"type": "nope"}),
+        Code.UNKNOWN_TYPE,
+        "data.type",
+        "m-1001",
+        "'nope'; known are throughline.activity",
+    ),
     ("words as a type", event(data={"type": SECRET}), Code.UNKNOWN_TYPE, "data.type", "m-1001", "(not a name)"),
     ("a text of numbers", event(data={**EVENT["data"], "text": 4111}), Code.INVALID, "data.text", "m-1001", "`str`"),
     ("deep raw", event(raw={"a": nested(DEPTH_MAX)}), Code.INVALID, "raw", "m-1001", "deeper than"),
@@ -167,6 +174,8 @@ def test_a_bad_command_is_refused_under_its_id(codec: Codec) -> None:
     ):
         refusal = only(codec.decode_agent(packed(codec, {"op": "command", "id": "k", "command": command})))
         assert (refusal.code, refusal.field, refusal.ref) == (code, field, "k")
+    unknown = only(codec.decode_agent(packed(codec, {"op": "command", "id": "k", "command": {"do": "dance"}})))
+    assert "'dance'; known are accept_handoff, " in unknown.message
     infinite = {"op": "command", "id": "k", "command": {"do": "set_context", "key": "a", "value": float("inf")}}
     assert only(CODECS["msgpack"].decode_agent(msgspec.msgpack.encode(infinite))).field == "value"
     offer = {"do": "offer_handoff", "kind": "up", "fields": {"claim": float("nan")}}

@@ -91,6 +91,7 @@ async def test_refusals_are_nacks_that_say_whether_to_repeat(running: Running) -
     assert (nacks["bad"]["code"], nacks["bad"]["retryable"]) == (Code.INVALID, False)
     assert "time_ms" in nacks["bad"]["message"]
     assert nacks["alien"]["code"] == Code.UNKNOWN_ACCOUNT
+    assert nacks["alien"]["message"].startswith("account: 'mail' is not configured")
 
 
 async def test_what_would_be_refused_again_is_kept(running: Running) -> None:
