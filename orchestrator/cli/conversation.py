@@ -8,7 +8,7 @@ from rich.text import Text
 
 from adapters.stores.archive_timeline import LATE_MS
 from orchestrator.cli.options import At, Json
-from orchestrator.cli.output import console, local_time, print_fields, print_json, print_table
+from orchestrator.cli.output import console, local_time, print_fields, print_json, print_line, print_table
 from orchestrator.cli.server import Server, part
 from orchestrator.cli.spread import Commands
 
@@ -67,8 +67,8 @@ def show(
             console().print(Text(f"\n{name}", style="bold"))
             print_table(parts[name], columns, empty="")
     console().print(Text("\nevents", style="bold"))
-    for line in _lines(events):
-        console().print(line)
+    for head, said in _lines(events):
+        print_line(head + said, head, said)
 
 
 def whole(server: Server, conversation: str) -> dict[str, Any]:
@@ -82,19 +82,18 @@ def whole(server: Server, conversation: str) -> dict[str, Any]:
     return answer
 
 
-def _lines(events: list[dict[str, Any]]) -> Iterator[Text]:
-    """An event a line: seq, time, type, who, and what of its fields a person looks for."""
+def _lines(events: list[dict[str, Any]]) -> Iterator[tuple[Text, Text]]:
+    """Of each event its seq, time, type and who, and what of its fields a person looks for."""
     for event in events:
         names = ("text", "status", "reason", "owner", "identity", "delivery", "to", "key")
         said = next((str(event[name]) for name in names if event.get(name)), "")
         sent_ms, at_ms = int(event.get("provider_ms", 0)), int(event.get("at_ms", 0))
         late = f"(of {local_time(sent_ms)}) " if 0 < sent_ms <= at_ms - LATE_MS else ""
-        yield Text.assemble(
+        head = Text.assemble(
             (f"{event['seq']:>5} ", "bold"),
             (local_time(at_ms), "dim"),
             f"  {event.get('type', ''):<22}",
             (f" {event.get('channel', event.get('to_channel', '')):<6}", "cyan"),
             (f" {event.get('actor', ''):<16} ", "green"),
-            (late, "dim"),
-            said,
         )
+        yield head, Text.assemble((late, "dim"), said)

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from orchestrator.cli.conversation import whole
 from orchestrator.cli.exits import Exit, Failure
-from orchestrator.cli.options import At, Json, SettingsFile, settings_of
+from orchestrator.cli.options import At, Json, SettingsFile, as_called, settings_of
 from orchestrator.cli.output import console, errors, print_json, rule
 from orchestrator.cli.server import Server
 from orchestrator.settings import GatewayAccount, Settings
@@ -93,8 +93,8 @@ def _conclude(told: "Told", kept: dict[str, Any], identities: list[str]) -> None
         out.print(Text.assemble((f"  {name:<13} ", "dim"), words))
     for seq, kind in told.events:
         out.print(Text.assemble((f"    {seq:>3} ", "bold"), kind))
-    out.print(Text(f"\nLook again:     throughline conversation show {told.conversation}", style="dim"))
-    out.print(Text("What was lost:  throughline report context-loss", style="dim"))
+    out.print(Text(f"\nLook again:     {as_called()} conversation show {told.conversation}", style="dim"))
+    out.print(Text(f"What was lost:  {as_called()} report context-loss", style="dim"))
 
 
 def _queue(server: Server, account: GatewayAccount, settings: Settings) -> str:

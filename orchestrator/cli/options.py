@@ -1,6 +1,7 @@
 """Options that many commands take, each described once."""
 
 import re
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -45,6 +46,13 @@ def settings_of(file: Path | None, data: Path | None = None) -> Settings:
     except SettingsError as exc:
         raise Failure(Exit.USAGE, str(exc)) from exc
     return settings if data is None else replace(settings, data=str(data))
+
+
+def as_called() -> str:
+    """The program as it was called, to write commands with that can be copied: `.venv/bin/throughline` is one that no
+    shell has on its path."""
+    called = Path(sys.argv[0])
+    return f"{Path(sys.executable).name} -m orchestrator.cli" if called.name == "__main__.py" else str(called)
 
 
 class At(Struct, kw_only=True, frozen=True):

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.rule import Rule
 from rich.table import Table
@@ -78,6 +79,19 @@ def _print_block(out: Console, row: Mapping[str, Any], columns: Sequence[str]) -
         if value := cell(column, row.get(column)):
             table.add_row(_heading(column), value)
     out.print(table)
+
+
+def print_line(line: Text, head: Text, below: Text) -> None:
+    """One line, as it always is into a pipe; on a terminal that is too narrow for it, `head` and, set in and folded,
+    `below`."""
+    out = console()
+    if line.cell_len <= out.width:
+        out.print(line)
+        return
+    head.rstrip()
+    out.print(head)
+    if below:
+        out.print(Padding(below, (0, 0, 0, 6)), soft_wrap=False, overflow="fold")
 
 
 def print_fields(fields: Mapping[str, Any], *, title: str = "") -> None:

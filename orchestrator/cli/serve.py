@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from rich.text import Text
 
 from orchestrator.cli.exits import Exit, Failure
-from orchestrator.cli.options import Folder, Json, SettingsFile, settings_of
+from orchestrator.cli.options import Folder, Json, SettingsFile, as_called, settings_of
 from orchestrator.cli.output import console, errors, rule
 from orchestrator.cli.server import Running, find
 from orchestrator.settings import EmailAccount, Settings
@@ -198,10 +198,8 @@ def _pids(serving: "Serving") -> dict[str, int]:
 
 def _command(settings: Settings, command: str) -> str:
     """How to call `throughline` from where the operator stands: as it was called, with the data folder if need be."""
-    called = Path(sys.argv[0])
-    program = f"{Path(sys.executable).name} -m orchestrator.cli" if called.name == "__main__.py" else str(called)
     data = "" if settings.data == Settings().data else f" --data {shlex.quote(settings.data)}"
-    return f"{program} {command}{data}"
+    return f"{as_called()} {command}{data}"
 
 
 def _with_address(settings: Settings, host: str, port: int | None) -> Settings:

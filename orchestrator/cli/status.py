@@ -54,6 +54,8 @@ def _show(url: str, answer: dict[str, Any]) -> None:
     processes = answer.pop("processes", {})
     _show_troubles([*reasons, *answer.pop("policy_troubles", []), *answer.pop("webhook_troubles", [])])
     _show_processes(processes)
+    if kept := answer.get("retention", {}).get("kept_days"):
+        answer["retention"]["kept_days"] = {kind: _kept(days) for kind, days in kept.items()}
     print_fields({"url": url, **answer})
     out.print()
     print_table(accounts, ("account", "kind", "address"), empty="no channel accounts")
@@ -72,6 +74,11 @@ def _show_processes(processes: Mapping[str, Mapping[str, Any]]) -> None:
     if rows:
         print_table(rows, PROCESS_COLUMNS, empty="")
         console().print()
+
+
+def _kept(days: float) -> str:
+    """As the policy says it: 0 is no limit."""
+    return f"{days:g}" if days else "for ever"
 
 
 def _for(seconds: int) -> str:

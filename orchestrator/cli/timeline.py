@@ -9,7 +9,7 @@ from rich.text import Text
 
 from orchestrator.cli.exits import Exit, Failure
 from orchestrator.cli.options import At, Json, Limit
-from orchestrator.cli.output import console, local_time, print_json
+from orchestrator.cli.output import console, local_time, print_json, print_line
 from orchestrator.cli.server import WHO, part
 
 EXAMPLE = 'Example: throughline timeline cu7q2mzj4xk5w3n6ab --search "meter reading" --channel email'
@@ -66,15 +66,18 @@ def _show(entries: Iterable[dict[str, Any]]) -> None:
     for entry in entries:
         any_, event = True, entry["event"]
         words = entry["found"] or next((str(event[name]) for name in _WORDS if event.get(name)), "")
-        console().print(
-            Text.assemble(
-                (local_time(entry["happened_at_ms"]), "dim"),
-                f"  {entry['stream']}.{entry['seq']:<4}",
-                (f" {entry['channel']:<8}", "cyan"),
-                f" {entry['type']:<22}",
-                (f" {entry['actor']:<16} ", "green"),
-                " ".join(words.split()),
-            )
+        time = (local_time(entry["happened_at_ms"]), "dim")
+        place = f"{entry['stream']}.{entry['seq']:<4}"
+        what = (
+            (f" {entry['channel']:<8}", "cyan"),
+            f" {entry['type']:<22}",
+            (f" {entry['actor']:<16} ", "green"),
+        )
+        said = " ".join(words.split())
+        print_line(
+            Text.assemble(time, f"  {place}", *what, said),
+            Text.assemble(time, " ", *what),
+            Text.assemble((place.rstrip(), "dim"), f"  {said}"),
         )
     if not any_:
         console().print(Text("nothing fits", style="dim"))

@@ -11,7 +11,8 @@ from protocol.events import AnyEvent
 
 ICONS = {"chat": "💬", "email": "📧", "sms": "📱", "phone": "📞", "web": "🌐", "app": "🌐"}
 TEXT_MAX = 90
-"""Characters of a message that are shown; a line should stay a line."""
+TEXT_MIN = 24
+"""Characters of a message that are shown: as many as the line has room for, within these."""
 
 
 class Screen(Protocol):
@@ -55,6 +56,7 @@ class Lines:
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self._conversation = ""
 
     def scene(self, title: str) -> None:
         """A rule across."""
@@ -63,34 +65,39 @@ class Lines:
 
     def outside(self, channel: str, who: str, text: str) -> None:
         """At the left edge: the world."""
-        self._console.print(Text.assemble(f"{_icon(channel)} ", (f"{who}: ", "bold"), _cut(text)))
+        self._fill(Text.assemble(f"{_icon(channel)} ", (f"{who}: ", "bold")), text)
 
     def agent(self, conversation: str, seq: int, event: AnyEvent) -> None:
-        """Set in: what the agent's screen shows."""
+        """Set in: what the agent's screen shows. The conversation is named where it is another than before."""
+        if conversation != self._conversation:
+            self._conversation = conversation
+            self.note(f"      conversation {conversation}")
         channel, text = _told(event)
-        self._console.print(
-            Text.assemble(
-                ("      agent sees  ", "dim"),
-                (f"#{seq:<3} ", "bold cyan"),
-                f"{_icon(channel)} ",
-                (f"{type(event).__name__:<20} ", "cyan"),
-                _cut(text),
-                (f"   {conversation}", "dim"),
-            )
+        head = Text.assemble(
+            ("      agent sees  ", "dim"),
+            (f"#{seq:<3} ", "bold cyan"),
+            f"{_icon(channel)} ",
+            (f"{type(event).__name__:<18} ", "cyan"),
         )
+        self._fill(head, text)
 
     def note(self, text: str) -> None:
         """Dimmed."""
         self._console.print(Text(text, style="dim"))
+
+    def _fill(self, head: Text, text: str) -> None:
+        """The line, with as much of the text as it has room for."""
+        room = max(TEXT_MIN, min(TEXT_MAX, self._console.width - head.cell_len))
+        self._console.print(head + Text(_cut(text, room)))
 
 
 def _icon(channel: str) -> str:
     return ICONS.get(channel, "  ")
 
 
-def _cut(text: str) -> str:
+def _cut(text: str, room: int) -> str:
     line = " ".join(text.split())
-    return line if len(line) <= TEXT_MAX else f"{line[: TEXT_MAX - 1]}…"
+    return line if len(line) <= room else f"{line[: room - 1]}…"
 
 
 def _told(event: AnyEvent) -> tuple[str, str]:

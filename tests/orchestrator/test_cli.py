@@ -579,6 +579,33 @@ def test_a_row_that_a_terminal_is_too_narrow_for_is_a_block(
     assert [line.split() for line in lines[1:3]] == [["state", row["state"]], ["recipient", row["recipient"]]]
 
 
+def test_events_are_folded_where_a_terminal_is_too_narrow(
+    shell: Shell, answering: Answering, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At 80 columns no line breaks in a word or an id; what fits is one line, as into a pipe."""
+    words = "I still wait for the bill of March, and nobody tells me when it is to come " * 2
+    event = {"seq": 5, "type": "MessageReceived", "at_ms": 0, "channel": "email", "actor": "customer", "text": words}
+    taken = {"seq": 6, "type": "OwnerChanged", "at_ms": 0, "actor": "agent:ann", "owner": "ann"}
+    place = {"stream": "cu7q2mzj4xk5w3n6ab-1", "happened_at_ms": 0, "found": "", **event, "event": event}
+    whole = {"conversation": "cu7q2mzj4xk5w3n6ab-1", "events": [event, taken], "next_after": 0}
+    answering.bodies = [whole, {"entries": [place], "next": ""}]
+    monkeypatch.setattr(output, "console", lambda: Console(highlight=False, soft_wrap=True, width=80))
+    for line in ("conversation show cu7q2mzj4xk5w3n6ab-1", "timeline cu7q2mzj4xk5w3n6ab"):
+        shown = shell.run(line).out
+        assert max(map(len, shown.splitlines())) <= 80
+        assert words.strip() in " ".join(shown.split())
+        assert ("cu7q2mzj4xk5w3n6ab-1.5  I still" in shown) is line.startswith("timeline")
+        assert shown.count("agent:ann        ann\n") == (not line.startswith("timeline"))
+
+
+def test_what_is_kept_for_ever_is_said_so(shell: Shell, answering: Answering) -> None:
+    """And not shown as kept for no day."""
+    answering.body = {"ready": True, "retention": {"kept_days": {"journal": 90.0, "dead_letters": 0.0}}}
+    shown = shell.run("status").out
+    assert re.search(r"kept_days\.journal +90 *\n", shown)
+    assert re.search(r"kept_days\.dead_letters +for ever *\n", shown)
+
+
 def test_customers_words_are_printed_as_words(shell: Shell, answering: Answering) -> None:
     """Square brackets in a message are no markup."""
     answering.body = {

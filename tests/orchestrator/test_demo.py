@@ -12,6 +12,7 @@ from random import Random
 
 import pytest
 from msgspec.structs import replace
+from rich.cells import cell_len
 from rich.console import Console
 
 from actors.policy import Policy
@@ -124,6 +125,23 @@ async def test_the_desk_follows_its_own_customer_and_lets_others_go(monkeypatch:
     assert "not ours" not in out.getvalue()
 
 
+def test_a_line_of_the_demo_is_one_line_of_a_terminal() -> None:
+    """A message is cut to the room there is, and a conversation is named once."""
+    out = io.StringIO()
+    screen = Lines(Console(file=out, width=80))
+    words = "I wrote an hour ago, and nobody has told me yet why my bill doubled this month."
+    for seq in (1, 2):
+        said = MessageReceived(
+            at_ms=1, interaction=1, channel="chat", identity="web:v", source="s", id="1", provider_ms=1, text=words
+        )
+        screen.agent("cudc41l6kfm83irgnn0jq0-1", seq, said)
+    screen.outside("email", "cleo.5894990c@customer.example gets", words)
+    lines = out.getvalue().splitlines()
+    assert [line.split()[0] for line in lines] == ["conversation", "agent", "agent", "📧"]
+    assert max(map(cell_len, lines)) <= 80
+    assert all("…" in line for line in lines[1:])
+
+
 @pytest.fixture(scope="module")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     """A real server."""
@@ -159,7 +177,7 @@ def test_the_demo_plays_to_its_end_as_often_as_one_likes(live: LiveServer) -> No
 
 def test_the_demo_s_data_has_something_to_report(live: LiveServer) -> None:
     """One loss of each kind that it plays, with what to look at; the demo says where to look."""
-    assert "throughline report context-loss" in throughline(live, "demo").stdout
+    assert "-m orchestrator.cli report context-loss" in throughline(live, "demo").stdout
     rows = json.loads(throughline(live, "report", "context-loss", "--json").stdout)["rows"]
     found = {row["measure"]: (row["channels"], row["mend"], row["rule"]) for row in rows}
     assert found == {
