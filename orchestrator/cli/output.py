@@ -91,7 +91,7 @@ def print_line(line: Text, head: Text, below: Text) -> None:
     head.rstrip()
     out.print(head)
     if below:
-        out.print(Padding(below, (0, 0, 0, 6)), soft_wrap=False, overflow="fold")
+        out.print(Padding(below, (0, 0, 0, 6), expand=False), soft_wrap=False, overflow="fold")
 
 
 def print_fields(fields: Mapping[str, Any], *, title: str = "") -> None:
