@@ -36,6 +36,7 @@ from protocol.commands import (
     Resolve,
     ResolveFinding,
     SetContext,
+    SettleDelivery,
     Snooze,
     Split,
     SwitchChannel,
@@ -45,7 +46,7 @@ from protocol.commands import (
     UnmergeCustomers,
     WithdrawHandoff,
 )
-from protocol.entities import Status
+from protocol.entities import Delivery, Status
 from protocol.errors import Code, Refusal
 from protocol.events import (
     AnyEvent,
@@ -53,6 +54,7 @@ from protocol.events import (
     ConversationResolved,
     ConversationSnoozed,
     DeliveryReplayed,
+    DeliverySent,
     NoteAdded,
     OwnerChanged,
     QueueChanged,
@@ -118,6 +120,8 @@ def decide(
             return replying.switch_to(state, command, actor, identities, parted, policy, now_ms)
         case ReplayDelivery(delivery=delivery):
             return _replay(state, delivery, actor, now_ms)
+        case SettleDelivery():
+            return _settle(state, command, actor, now_ms)
         case OfferHandoff():
             return bringing.offer(state, command, actor, identities, policy, now_ms)
         case AcceptHandoff() | DeclineHandoff() | WithdrawHandoff():
@@ -154,10 +158,24 @@ def _own(state: Conversation, owner: str, actor: str, now_ms: int) -> list[AnyEv
     return [OwnerChanged(at_ms=now_ms, actor=actor, owner=owner, previous=state.owner)]
 
 
-def _replay(state: Conversation, delivery: str, actor: str, now_ms: int) -> list[AnyEvent]:
+def _undelivered(state: Conversation, delivery: str) -> Delivery:
     found = state.deliveries.get(delivery)
     if found is None:
         raise Refusal(Code.NOT_FOUND, f"no undelivered message {delivery} in this conversation", field="delivery")
+    return found
+
+
+def _settle(state: Conversation, command: SettleDelivery, actor: str, now_ms: int) -> list[AnyEvent]:
+    """It is in no line any more, so nothing follows it."""
+    found = _undelivered(state, command.delivery)
+    if found.state != "uncertain":
+        raise checks.not_now(f"the delivery is {found.state}; only of an uncertain one a person says that it left")
+    checks.check_name(command.external_id, "external_id", empty=True)
+    return [DeliverySent(at_ms=now_ms, actor=actor, delivery=found.id, external_id=command.external_id)]
+
+
+def _replay(state: Conversation, delivery: str, actor: str, now_ms: int) -> list[AnyEvent]:
+    found = _undelivered(state, delivery)
     if found.state not in ("dead", "uncertain"):
         raise checks.not_now(f"the delivery is {found.state}; only a dead or uncertain one can be replayed")
     return [

@@ -198,6 +198,14 @@ class ReplayDelivery(Command, kw_only=True, frozen=True, tag="replay_delivery"):
     delivery: str
 
 
+class SettleDelivery(Command, kw_only=True, frozen=True, tag="settle_delivery"):
+    """Say that a held delivery did leave, as somebody found out, by `external_id` where it is known: it is not sent
+    again."""
+
+    delivery: str
+    external_id: str = ""
+
+
 class MarkReplayed(Command, kw_only=True, frozen=True, tag="mark_replayed"):
     """Note that a quarantined input came in after all. Addressed to the account's own stream; the server's own."""
 
@@ -324,6 +332,7 @@ AnyCommand = (
     | GiveCustomer
     | CloseIdentityReview
     | ReplayDelivery
+    | SettleDelivery
     | MarkReplayed
     | OfferHandoff
     | AcceptHandoff

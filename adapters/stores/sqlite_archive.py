@@ -261,6 +261,10 @@ class ArchiveReads:
         """Deliveries in these states, the longest queued first."""
         return await self._reader().run(queries.outbox, states, limit)
 
+    async def unsent(self) -> dict[str, int]:
+        """Deliveries that have not left, by state."""
+        return await self._reader().run(queries.unsent)
+
     async def counts(self) -> dict[str, int]:
         """How much there is, by name, for metrics."""
         return await self._reader().run(connection.read, queries.counts)

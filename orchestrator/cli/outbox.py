@@ -59,3 +59,20 @@ def replay(
         print_json(answer)
     else:
         print_fields({"replayed": delivery, **(answer or {})})
+
+
+@app.command("settle", epilog="Example: throughline outbox settle cu7q2mzj4xk5w3n6ab-1.12 --external-id SM4f1")
+def settle(
+    delivery: Annotated[str, typer.Argument(metavar="DELIVERY", help="A delivery's id.")],
+    *,
+    external_id: Annotated[str, typer.Option("--external-id", help="The provider's id of it, if you know it.")] = "",
+    at: At,
+    as_json: Json = False,
+) -> None:
+    """Say that a held delivery did leave, as you found out: it is not sent again."""
+    with at.server() as server:
+        answer = server.post(f"/v1/outbox/{part(delivery)}/settle", {"external_id": external_id})
+    if as_json:
+        print_json(answer)
+    else:
+        print_fields({"settled": delivery, **(answer or {})})

@@ -13,6 +13,7 @@ from orchestrator.gateway.access import needs
 from orchestrator.gateway.answers import ReadyAnswer
 from orchestrator.gateway.figures import ARCHIVE
 from orchestrator.gateway.metrics import CONTENT_TYPE
+from orchestrator.gateway.operations import STATES as OUTBOX_STATES
 from orchestrator.gateway.peers import Cells
 from orchestrator.gateway.services import HttpRequest, Services, services_of, token_of
 from orchestrator.gateway.troubles import JOURNAL, troubles_of_journal, troubles_of_processes
@@ -57,6 +58,9 @@ async def get_metrics(request: HttpRequest) -> Response[bytes]:
     ):
         if (position := await _position_of(part)) is not None:
             gauge.set(position)
+    if (unsent := await _unsent_of(here)) is not None:
+        for state in OUTBOX_STATES:
+            here.metrics.outbox.labels(state).set(unsent.get(state, 0))
     here.metrics.ready.set(not await reasons_not_ready(here))
     return Response(here.metrics.text(), media_type=CONTENT_TYPE)
 
@@ -118,6 +122,14 @@ async def _position_of(part: _Placed) -> int | None:
     try:
         async with asyncio.timeout(READ_WITHIN_S):
             return await part.position()
+    except (ThroughlineError, OSError, TimeoutError):
+        return None
+
+
+async def _unsent_of(here: Services) -> Mapping[str, int] | None:
+    try:
+        async with asyncio.timeout(READ_WITHIN_S):
+            return await here.archive.unsent()
     except (ThroughlineError, OSError, TimeoutError):
         return None
 

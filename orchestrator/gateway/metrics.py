@@ -97,6 +97,12 @@ class Metrics:
             "1 where all parts work, as /readyz says; /v1/status has the reasons",
             registry=self.registry,
         )
+        self.outbox = Gauge(
+            "throughline_outbox",
+            "Deliveries that have not left, by state; uncertain and dead ones wait for a person",
+            ["state"],
+            registry=self.registry,
+        )
         self.deliveries = Counter(
             "throughline_gateway_deliveries",
             "Deliveries to gateway clients, by outcome",

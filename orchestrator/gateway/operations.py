@@ -14,7 +14,7 @@ from orchestrator.gateway.reads import LARGEST, Limit
 from orchestrator.gateway.replaying import ReplayRequest, quarantined, readable, replay
 from orchestrator.gateway.services import HttpRequest, services_of, speaker_of
 from orchestrator.tokens import Token
-from protocol.commands import SERVERS_OWN, AnyCommand, ReplayDelivery
+from protocol.commands import SERVERS_OWN, AnyCommand, ReplayDelivery, SettleDelivery
 from protocol.errors import Code, Refusal
 from protocol.ids import conversation_of
 from protocol.links import Answered
@@ -29,6 +29,13 @@ STATES = ("queued", "attempting", "waiting", "uncertain", "dead")
 
 _COMMANDERS = needs("agent")
 _OPERATORS = needs()
+
+
+class Settlement(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """What somebody found out about a delivery."""
+
+    external_id: str = ""
+    """The provider's id of it, where it is known."""
 
 
 class CommandRequest(Struct, kw_only=True, frozen=True):
@@ -182,13 +189,26 @@ async def get_outbox(
 @post("/v1/outbox/{delivery:str}/replay", guards=[_OPERATORS], status_code=200, tags=["outbox"])
 async def post_outbox_replay(request: HttpRequest, delivery: FromPath[str]) -> CommandAnswer:
     """Sends a dead or held delivery again, under its idempotency key."""
-    conversation = conversation_of(delivery)
+    return await _of_delivery(request, ReplayDelivery(delivery=delivery))
+
+
+@post("/v1/outbox/{delivery:str}/settle", guards=[_OPERATORS], status_code=200, tags=["outbox"])
+async def post_outbox_settle(
+    request: HttpRequest, delivery: FromPath[str], data: JSONBody[Settlement | None] = None
+) -> CommandAnswer:
+    """Says that a held delivery did leave, as somebody found out: it is not sent again."""
+    external_id = data.external_id if data else ""
+    return await _of_delivery(request, SettleDelivery(delivery=delivery, external_id=external_id))
+
+
+async def _of_delivery(request: HttpRequest, command: ReplayDelivery | SettleDelivery) -> CommandAnswer:
+    conversation = conversation_of(command.delivery)
     if not conversation:
-        raise Refusal(Code.NOT_FOUND, "there is no such delivery", ref=delivery)
+        raise Refusal(Code.NOT_FOUND, "there is no such delivery", ref=command.delivery)
     id = id_of_request(request)
-    await check_kept(services_of(request).archive, "delivery", delivery)
+    await check_kept(services_of(request).archive, "delivery", command.delivery)
     answered = await services_of(request).intake.command(
-        actor=actor_of(speaker_of(request)), id=id, command=ReplayDelivery(delivery=delivery), conversation=conversation
+        actor=actor_of(speaker_of(request)), id=id, command=command, conversation=conversation
     )
     return _answer(id, answered)
 
@@ -201,5 +221,6 @@ ROUTES: list[Any] = [
     post_quarantine_replay,
     get_outbox,
     post_outbox_replay,
+    post_outbox_settle,
 ]
 """What `http.py` serves from here."""

@@ -237,6 +237,10 @@ class Archive(Protocol):
         """Outbound messages in these states."""
         ...
 
+    async def unsent(self) -> Mapping[str, int]:
+        """Outbound messages that have not left, by state."""
+        ...
+
     async def counts(self) -> Mapping[str, int]:
         """Rows by table."""
         ...

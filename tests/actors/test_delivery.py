@@ -6,9 +6,9 @@ from actors import delivery as deliveries
 from actors import journey as journeys
 from actors.deciding import TimerDue
 from actors.policy import Policy
-from protocol.commands import Assign, ReplayDelivery, Reply, SetContext, Take
+from protocol.commands import Assign, ReplayDelivery, Reply, SetContext, SettleDelivery, Take
 from protocol.errors import Code, Refusal
-from protocol.events import DeliveryFailed, DeliveryUncertain, MessageQueued
+from protocol.events import DeliveryFailed, DeliverySent, DeliveryUncertain, MessageQueued
 from protocol.events.event import Event
 from tests.actors.player import CONVERSATION, CUSTOMER, Player, names
 
@@ -91,6 +91,23 @@ def test_a_held_or_dead_delivery_is_replayed_by_an_operator() -> None:
     player.outcome(delivery, 1, "refused", code="21610")
     assert player.state.conversations[CONVERSATION].deliveries[delivery].state == "dead"
     assert names(player.command(ReplayDelivery(delivery=delivery))) == ["DeliveryReplayed", "DeliveryAttempted"]
+
+
+def test_a_held_delivery_that_left_is_settled_by_an_operator() -> None:
+    """It is sent then, by their word, and is not sent again; of one that is not held nobody says so."""
+    player = Player()
+    player.message(channel="sms", identities=("tel:+447700900123",))
+    delivery = replied(player)
+    with pytest.raises(Refusal, match="attempting; only of an uncertain one"):
+        player.command(SettleDelivery(delivery=delivery))
+    player.outcome(delivery, 1, "uncertain", reason="cut")
+    [sent] = player.command(SettleDelivery(delivery=delivery, external_id="SM1"))
+    assert isinstance(sent, DeliverySent)
+    assert (sent.actor, sent.external_id) == ("agent:ann", "SM1")
+    assert player.state.conversations[CONVERSATION].deliveries == {}
+    assert player.outcome(delivery, 1, "sent") == []
+    with pytest.raises(Refusal, match="no undelivered message"):
+        player.command(SettleDelivery(delivery=delivery))
 
 
 def test_a_replay_counts_on_and_has_all_attempts_once_more() -> None:

@@ -369,6 +369,7 @@ REQUESTS = [
     ("quarantine replay q1 --customer cu1", "POST", "/v1/quarantine/q1/replay", {"customer": "cu1"}),
     ("outbox list --state dead --state uncertain", "GET", "/v1/outbox?states=dead%2Cuncertain&limit=100", None),
     ("outbox replay cu1-1.3", "POST", "/v1/outbox/cu1-1.3/replay", {}),
+    ("outbox settle cu1-1.3 --external-id SM1", "POST", "/v1/outbox/cu1-1.3/settle", {"external_id": "SM1"}),
 ]
 """Command line → method, path, body."""
 

@@ -469,6 +469,7 @@ async def test_the_outbox_shows_deliveries_by_state(archive: Archive, story: Sto
     assert [row["external_id"] for row in await archive.reader.outbox(["sent", "dead"], 10)] == ["x1", ""]
     counts = await archive.reader.counts()
     assert (counts["outbox"], counts["outbox_dead"]) == (1, 1)
+    assert await archive.reader.unsent() == {"dead": 1}
 
 
 async def test_handoffs_are_rows_and_put_their_conversation_in_the_takers_list(archive: Archive, story: Story) -> None:

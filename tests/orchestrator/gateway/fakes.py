@@ -1,6 +1,7 @@
 """The gateway's peers, small and in memory: cells with conversations, an intake that answers, an archive of rows."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -325,6 +326,9 @@ class FakeArchive:
 
     async def outbox(self, states: Sequence[str], limit: int, /) -> Sequence[Mapping[str, Any]]:
         return [row for row in self.outbox_rows if row["state"] in states][:limit]
+
+    async def unsent(self) -> Mapping[str, int]:
+        return Counter(row["state"] for row in self.outbox_rows)
 
     async def counts(self) -> Mapping[str, int]:
         return {"conversations": len(self.rows)}

@@ -13,7 +13,7 @@ from adapters.channels.twilio_signature import sign
 from adapters.stores.archive_timeline import Wanted
 from orchestrator.settings import Http, Limits
 from protocol.archive import Dropped, StoredEvent
-from protocol.commands import BeginReplay, EndReplay, LinkIdentity, MarkReplayed, ReplayDelivery
+from protocol.commands import BeginReplay, EndReplay, LinkIdentity, MarkReplayed, ReplayDelivery, SettleDelivery
 from protocol.entities import ConversationSummary, CustomerView
 from protocol.errors import Code, Refusal
 from protocol.events import MessageReceived, NoteAdded
@@ -612,8 +612,13 @@ async def test_the_outbox_is_listed_and_replayed(running: Running) -> None:
         assert (await http.get("/v1/outbox", params={"states": "lost"})).json()["field"] == "states"
         await http.post("/v1/outbox/cu1-1.5/replay", headers={"Idempotency-Key": "k"})
         assert (await http.post("/v1/outbox/nothing/replay")).status_code == 404
-    command = ("operator:operator", "k", ReplayDelivery(delivery="cu1-1.5"), "cu1-1", "")
-    assert running.intake.commands == [command]
+        of_settled = {"Idempotency-Key": "s"}
+        await http.post("/v1/outbox/cu1-1.6/settle", json={"external_id": "SM1"}, headers=of_settled)
+    operator, conversation = "operator:operator", "cu1-1"
+    assert running.intake.commands == [
+        (operator, "k", ReplayDelivery(delivery="cu1-1.5"), conversation, ""),
+        (operator, "s", SettleDelivery(delivery="cu1-1.6", external_id="SM1"), conversation, ""),
+    ]
 
 
 # Webhooks
@@ -713,6 +718,7 @@ async def test_not_ready_says_why_to_those_who_may_know(start: Start) -> None:
 async def test_metrics_are_prometheus_text(running: Running) -> None:
     """Of this gateway alone: another one in the process has its own."""
     running.identities.at, running.archive.at = 9, 7
+    running.archive.outbox_rows = [{"delivery": "cu1-1.5", "state": "dead"}]
     await post(running, event(), **STRUCTURED)
     async with running.agent(), running.http("scraper") as http:
         scraped = await http.get("/metrics")
@@ -725,6 +731,8 @@ async def test_metrics_are_prometheus_text(running: Running) -> None:
         "throughline_archive_position 7.0",
         "throughline_journal_position 9.0",
         "throughline_ack_seconds_count 1.0",
+        'throughline_outbox{state="dead"} 1.0',
+        'throughline_outbox{state="uncertain"} 0.0',
         "throughline_queue_overflows_total 0.0",
     ):
         assert line in text.splitlines()
