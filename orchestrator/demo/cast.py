@@ -1,5 +1,6 @@
 """The customer of one run: new addresses each time, so that a demo can be repeated on the same data."""
 
+import re
 from collections.abc import Callable
 from random import Random
 
@@ -8,6 +9,7 @@ from msgspec import Struct
 NAMES = ("Ann", "Ben", "Cleo", "Dev", "Eva", "Finn", "Gita", "Hugo", "Ines", "Jon")
 TRIES_MAX = 1000
 """Numbers tried before giving up: reserved ones are few, and a data folder may have seen many demos."""
+_WEB = re.compile(r"web:visitor-[0-9a-f]{6,8}", re.ASCII)
 
 
 class Customer(Struct, kw_only=True, frozen=True):
@@ -24,6 +26,11 @@ class Customer(Struct, kw_only=True, frozen=True):
     def identities(self) -> list[str]:
         """What the chat, which checked them when they signed in, vouches for; its own id first."""
         return [f"web:{self.web}", f"mailto:{self.mail}", f"tel:{self.number}"]
+
+
+def was_met(identity: str) -> bool:
+    """Whether it is the chat's id of a customer of some run, and of nobody else."""
+    return _WEB.fullmatch(identity) is not None
 
 
 def meet(random: Random, *, known: Callable[[str], bool]) -> Customer:

@@ -11,7 +11,7 @@ from random import Random
 from msgspec import Struct
 
 from orchestrator.client import AgentClient, GatewayClient
-from orchestrator.demo.cast import Customer
+from orchestrator.demo.cast import Customer, was_met
 from orchestrator.demo.desk import Desk
 from orchestrator.demo.losing import Losses
 from orchestrator.demo.outside import Accounts, Outside
@@ -224,8 +224,11 @@ class _Stage:
                 if delivery.text == text:
                     return
                 continue
-            # Left over from an earlier run that was broken off; nobody waits for it any more.
-            self._gateway.delivered(delivery, "refused", reason="the demo's customer has left")
+            if was_met(delivery.to):
+                # Left over from an earlier run that was broken off; nobody waits for it any more.
+                self._gateway.delivered(delivery, "refused", reason="the demo's customer has left")
+            else:
+                self._gateway.delivered(delivery, "failed", reason="the demo serves nobody but its own customer")
         raise Missing("the gateway client was closed before a delivery came")
 
     async def _received(self, channel: str, text: str) -> None:

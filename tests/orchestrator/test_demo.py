@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
+import httpx
 import pytest
 from msgspec.structs import replace
 from rich.cells import cell_len
@@ -20,7 +21,7 @@ from orchestrator.bundles.differences import rules_of
 from orchestrator.bundles.folder import DEFAULTS, SHIPPED, read_folder
 from orchestrator.bundles.making import SetUp, make
 from orchestrator.client import AgentClient, ConversationUpdate
-from orchestrator.demo.cast import meet
+from orchestrator.demo.cast import meet, was_met
 from orchestrator.demo.desk import Desk
 from orchestrator.demo.outside import Unplayable, playable
 from orchestrator.demo.screen import Lines
@@ -44,6 +45,13 @@ def test_a_customer_is_someone_nobody_has_met() -> None:
     assert f"tel:{customer.number}" == taken[2]
     assert [normalise(identity) for identity in customer.identities] == customer.identities
     assert meet(Random(2), known=lambda _: False) != customer
+
+
+def test_customers_of_other_runs_are_told_from_real_ones() -> None:
+    """By the id that the chat gives them."""
+    for seed in range(50):
+        assert was_met(meet(Random(seed), known=lambda _: False).identities[0])
+    assert not any(map(was_met, ("web:visitor-88", "chat:visitor-123456", "web:visitor-123456x", "tel:+447700900123")))
 
 
 def test_a_world_without_free_numbers_ends() -> None:
@@ -226,6 +234,24 @@ def test_operators_commands_work_on_a_real_server(live: LiveServer) -> None:
     assert {(row["account"], row["code"]) for row in refused} == {("chat", 4204)}
     assert throughline(live, "conversation", "show", "cu-1").returncode == 1
     assert throughline(live, "archive", "rebuild").returncode == 4
+
+
+def test_the_demo_gives_up_nobody_elses_message(live: LiveServer) -> None:
+    """What waits for the chat's own client waits on; the demo is no reason to give it up."""
+    event = {"specversion": "1.0", "id": "1", "source": "shop", "type": "throughline.message.received"}
+    said = {**event, "account": "chat", "identities": "chat:real", "data": {"text": "Hello"}}
+    structured = {"Content-Type": "application/cloudevents+json", "Authorization": f"Bearer {live.gateway_token}"}
+    with httpx.Client(base_url=live.url, trust_env=False) as http:
+        taken = http.post("/v1/events", content=json.dumps(said), headers=structured).raise_for_status().json()
+        http.post(
+            f"/v1/conversations/{taken['conversation']}/commands",
+            json={"command": {"do": "reply", "text": "Good morning"}},
+            headers={"Authorization": f"Bearer {live.agent_token}"},
+        ).raise_for_status()
+    assert throughline(live, "demo", "--json").returncode == 0
+    rows = json.loads(throughline(live, "outbox", "list", "--json").stdout)
+    [own] = [row for row in rows if row["recipient"] == "chat:real"]
+    assert own["state"] in ("waiting", "attempting")
 
 
 def test_a_second_server_on_the_same_data_folder_is_refused(live: LiveServer) -> None:
