@@ -68,13 +68,15 @@ class Versions(Protocol):
 
 class Applied(Struct, kw_only=True, frozen=True):
     """A version is in force. `late` are cells that have not said yet that they decide by it: they are told first of
-    all as they come back. `live_conversations`: whether those that are open `follow` it, or stay `pinned`."""
+    all as they come back. `live_conversations`: whether those that are open `follow` it, or stay `pinned`. `watched`:
+    the folder that the server follows, whose rules are put in force again when it is saved to."""
 
     version: int
     status: str
     position: int
     late: list[int]
     live_conversations: str = "follow"
+    watched: str = ""
 
 
 class Version(Struct, kw_only=True, frozen=True, omit_defaults=True):
@@ -88,16 +90,24 @@ class Version(Struct, kw_only=True, frozen=True, omit_defaults=True):
 
 
 class PolicyDesk:
-    """One a gateway. `given` is what the settings give every bundle."""
+    """One a gateway. `given` is what the settings give every bundle; `watched` the folder they name, if they do."""
 
     def __init__(
-        self, given: SetUp, in_force: InForce, deciders: Deciders, commands: Commands, archive: Versions
+        self,
+        given: SetUp,
+        in_force: InForce,
+        deciders: Deciders,
+        commands: Commands,
+        archive: Versions,
+        *,
+        watched: str = "",
     ) -> None:
         self._given = given
         self._in_force = in_force
         self._deciders = deciders
         self._commands = commands
         self._archive = archive
+        self._watched = watched
         self.troubles: list[Wrong] = []
         """What is wrong with the folder that is watched; the version before stays in force meanwhile."""
 
@@ -147,6 +157,7 @@ class PolicyDesk:
             position=answered.position,
             late=late,
             live_conversations=policy.live_conversations,
+            watched=self._watched,
         )
 
     async def version(self, version: int) -> Version:

@@ -7,7 +7,7 @@ import typer
 from rich.text import Text
 
 from orchestrator.cli.exits import Exit, Failure
-from orchestrator.cli.options import At, Json, Limit, SettingsFile, settings_of
+from orchestrator.cli.options import At, Json, Limit, SettingsFile, as_called, settings_of
 from orchestrator.cli.output import console, errors, print_fields, print_json, print_table
 from orchestrator.cli.spread import Commands
 
@@ -185,6 +185,11 @@ def _show_applied(answer: dict[str, Any], *, as_json: bool) -> None:
     if answer.get("live_conversations") == "pinned":
         # Who tries a new rule in a chat that is open already would look for a mistake that is none.
         console().print(Text("Conversations that are open keep the version they began under (live_conversations)."))
+    if watched := answer.get("watched"):
+        # Who goes back in a hurry would find the other rules again.
+        keep = f"`{as_called()} policy show {answer['version']} --to NEW`"
+        console().print(Text(f"The server follows {watched}: a save there, or a start, puts its rules in force again."))
+        console().print(Text(f"To keep this version, put its files there: {keep}."))
 
 
 def _read(folder: Path) -> tuple[dict[str, str], list[dict[str, Any]]]:

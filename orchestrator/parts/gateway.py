@@ -35,6 +35,7 @@ class GatewayPart:
             self._front.cells.deciders,
             self._front.intake,
             self._front.archive,
+            watched=settings.policy_folder,
         )
         # Before the front opens what was given out.
         history, counting = given.storage.archive_reader(), given.storage.archive_reader()

@@ -419,6 +419,14 @@ def test_that_open_conversations_are_pinned_is_said(shell: Shell, answering: Ans
     assert "open keep the version" in shell.run("policy rollback 1").out
 
 
+def test_that_a_folder_is_watched_is_said(shell: Shell, answering: Answering) -> None:
+    """Who goes back in a hurry would find the old rules in force again at the next save."""
+    answering.body = {"version": 2, "late": [], "watched": "/etc/policy"}
+    out = shell.run("policy rollback 1").out
+    assert "follows /etc/policy" in out
+    assert "throughline policy show 2 --to NEW" in out
+
+
 @pytest.mark.parametrize(("name", "content"), [("past.csv", ""), ("past.csv", "id,identity,at\n"), ("past.json", "[]")])
 def test_a_file_without_a_contact_is_no_import(shell: Shell, answering: Answering, name: str, content: str) -> None:
     """It is more likely the wrong file than a past without contacts."""

@@ -108,7 +108,7 @@ async def test_a_bundle_from_check_to_rollback(tmp_path: Path, placement: Placem
         [changed] = await here.post("/v1/policy/diff", {"files": RIGHT})
         assert changed == {"rule": "general.yaml: queue_default", "before": "default", "after": "bills"}
         applied = await here.post("/v1/policy", {"files": RIGHT, "note": "why not", "base": 1})
-        assert (applied["version"], applied["late"]) == (2, [])
+        assert (applied["version"], applied["late"], applied["watched"]) == (2, [], "")
         shown = await here.get("/v1/policy")
         assert (shown["version"], shown["actor"], shown["note"], shown["files"]) == (
             2,
@@ -274,6 +274,7 @@ async def test_a_folder_is_followed(tmp_path: Path) -> None:
         folder.mkdir()
         general.write_text("queue_default: again\n")
         await until(lambda: version(5))
+        assert (await here.post("/v1/policy/rollback", {"version": 1}))["watched"] == str(folder)
 
 
 async def test_the_command_line(
