@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from protocol.journal import Committed, Fence, Unit, Verdict
+from protocol.journal import Committed, Fence, Stale, Unit, Verdict
 
 
 class Fences:
@@ -29,7 +29,7 @@ class Fences:
                 before = verdict.position
                 self._check(unit)
             elif not isinstance(verdict, Committed):
-                self.stale += type(verdict).__name__ == "Stale"
+                self.stale += isinstance(verdict, Stale)
 
     def _check(self, unit: Unit) -> None:
         fence = self._fences.get(unit.scope)

@@ -41,6 +41,8 @@ class Run:
     virtual_s: float
     lost: int
     """Changes of the journal's disk that a power failure took."""
+    stale: int
+    """Units that the journal refused to a former writer."""
 
 
 def replay_of(ended: Run) -> str:
@@ -77,6 +79,7 @@ def run(seed: int, *, placement: str = "pooled", say: Callable[[str], None] | No
             faults.happened,
             loop.time(),
             world.disks.lost,
+            world.disks.fences.stale,
         )
 
 

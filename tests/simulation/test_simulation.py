@@ -30,6 +30,7 @@ def test_the_seeds_show_something(ended: list[Run]) -> None:
     assert sum(len(set(run.faults)) > 1 for run in ended) > SEEDS / 2
     assert sum(run.commits for run in ended) > 40 * SEEDS
     assert sum(run.lost > 0 for run in ended) >= 5, "power failures must find changes that are not synced"
+    assert sum(run.stale > 0 for run in ended) >= 5, "former writers must try to write"
 
 
 @pytest.mark.parametrize("placement", ["pooled", "dedicated"])

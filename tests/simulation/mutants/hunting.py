@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from tests.simulation.mutants import of_cells, of_gateways, of_handoffs, of_merges, of_stores
 from tests.simulation.mutants.known import KNOWN
-from tests.simulation.mutants.planting import MUTANTS, planted
+from tests.simulation.mutants.planting import planted
 from tests.simulation.scenario import run
 
 ALL = (of_stores, of_cells, of_gateways, of_handoffs, of_merges)
@@ -37,11 +37,6 @@ def hunt(name: str, *, seeds: Iterable[int] | None = None) -> Caught:
             first = ended.failures[0]
             return Caught(name, seed, first.promise, first.text, tried)
     return Caught(name, None, "", "", tried)
-
-
-def fault_of(name: str) -> str:
-    """What is planted."""
-    return MUTANTS[name].fault
 
 
 def hunted(work: tuple[str, bool]) -> Caught:
