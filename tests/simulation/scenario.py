@@ -70,6 +70,8 @@ def run(seed: int, *, placement: str = "pooled", say: Callable[[str], None] | No
             runner.run(_play(world, faults))
         except Stuck as exc:
             world.broken("alive", str(exc))
+        except Exception as exc:  # noqa: BLE001 - what no check can read is found by its seed too
+            world.broken("alive", f"a check broke: {type(exc).__name__}: {exc}")
         loop.set_exception_handler(lambda _, of: None)
         return Run(
             plan,

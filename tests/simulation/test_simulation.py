@@ -13,6 +13,7 @@ import pytest
 
 from tests.simulation.ahead import SEEDS
 from tests.simulation.plan import FAULTS, SWITCH, plan_of
+from tests.simulation.promises import acked
 from tests.simulation.scenario import Run, replay_of, run
 
 
@@ -31,6 +32,20 @@ def test_the_seeds_show_something(ended: list[Run]) -> None:
     assert sum(run.commits for run in ended) > 40 * SEEDS
     assert sum(run.lost > 0 for run in ended) >= 5, "power failures must find changes that are not synced"
     assert sum(run.stale > 0 for run in ended) >= 5, "former writers must try to write"
+
+
+def test_what_no_check_can_read_has_its_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Events that contradict each other may stop a check in its midst: that is a failure like others."""
+
+    def stumbles(_: object) -> None:
+        raise AssertionError("offer 2 while one is open")
+
+    monkeypatch.setattr(acked, "check", stumbles)
+    ended = run(7)
+    assert [(broken.promise, broken.text) for broken in ended.failures] == [
+        ("alive", "a check broke: AssertionError: offer 2 while one is open")
+    ]
+    assert replay_of(ended) == "python -m tests.simulation --seed 7 --placement pooled --verbose"
 
 
 @pytest.mark.parametrize("placement", ["pooled", "dedicated"])
