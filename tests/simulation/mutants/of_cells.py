@@ -32,7 +32,7 @@ from actors.policy import Policy
 from adapters.stores.memory_journal import MemoryJournal
 from protocol.commands import Take
 from protocol.entities import ConversationView
-from protocol.events import InteractionStarted
+from protocol.events import DeliveryAttempted, InteractionStarted
 from protocol.journal import Committed, Stale
 from protocol.links import Input, SnapshotTaken
 from tests.simulation.mutants.planting import Plant, mutant
@@ -82,6 +82,23 @@ def update_before_commit(plant: Plant) -> None:
         return stepped
 
     plant(Mailboxes, "_step", told)
+
+
+@mutant
+def delivery_before_commit(plant: Plant) -> None:
+    """An attempt is handed out as soon as it is decided."""
+    step = Mailboxes._step
+
+    def hasty(self: Mailboxes, live: Live, given: Given, now_ms: int) -> bool:
+        before = len(live.open.effects) if live.open is not None else 0
+        stepped = step(self, live, given, now_ms)
+        for stream, event in live.open.effects[before:] if live.open is not None else ():
+            conversation = live.journey.conversation(stream) if live.journey is not None else None
+            if isinstance(event, DeliveryAttempted) and conversation is not None:
+                self._outlet.attempt(conversation, event.delivery, again=False)
+        return stepped
+
+    plant(Mailboxes, "_step", hasty)
 
 
 @mutant
@@ -199,6 +216,12 @@ def other_sources_word_dropped(plant: Plant) -> None:
         return msgspec.structs.replace(put(item, event), others=[])
 
     plant(knowing, "put", forgetful)
+
+
+@mutant
+def contact_lost_on_its_move(plant: Plant) -> None:
+    """A contact that an agent puts where it belongs leaves one conversation, and does not come to the other."""
+    plant(evolving, "_receive", lambda state, event: None)
 
 
 @mutant

@@ -8,6 +8,7 @@ import msgspec
 
 from actors.outbox import Outbox
 from orchestrator.cells import Cells
+from orchestrator.gateway import gateway_clients
 from orchestrator.gateway.deliveries import Deliveries
 from orchestrator.gateway.gateway_clients import GatewayConnection
 from orchestrator.gateway.hub import Hub
@@ -151,6 +152,12 @@ def refused_without_a_trace(plant: Plant) -> None:
         return _Kept()
 
     plant(Intake, "quarantine", lost)
+
+
+@mutant
+def refused_and_not_kept(plant: Plant) -> None:
+    """What the gateway's checks refuse is refused with its reason, and does not go to quarantine."""
+    plant(gateway_clients, "KEPT", frozenset())
 
 
 class _Reversing:

@@ -17,6 +17,19 @@ def old_lease_accepted(plant: Plant) -> None:
 
 
 @mutant
+def accepted_after_its_time(plant: Plant) -> None:
+    """An answer counts though the offer's lease has ended, until somebody notices."""
+    find = handing_over._open
+    plant(handing_over, "_open", lambda state, lease, now_ms: find(state, lease, 0))
+
+
+@mutant
+def taken_by_anybody(plant: Plant) -> None:
+    """An offer to one agent is accepted by another."""
+    plant(handing_over, "_check_taker", lambda handoff, agent, policy: None)
+
+
+@mutant
 def unacknowledged_package(plant: Plant) -> None:
     """An acceptance counts without the package's hash."""
     accept = handing_over._accept

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from actors import linking
+from actors import archive, linking
 from actors.archive import Archive
 from actors.retention import Retention
 from actors.tail import Tail
@@ -13,7 +13,7 @@ from adapters.stores import journal_rules, memory_journal
 from adapters.stores.journal_rules import Settlement, settle
 from adapters.stores.memory_journal import MemoryJournal
 from protocol.archive import Changes
-from protocol.journal import Fence, Unit
+from protocol.journal import Fence, Record, Unit
 from tests.simulation.mutants.planting import Plant, mutant
 
 
@@ -108,6 +108,18 @@ def archive_position_ahead_of_rows(plant: Plant) -> None:
             self._store = store
 
     plant(Archive, "_follow", ahead)
+
+
+@mutant
+def archive_leaves_a_unit_out(plant: Plant) -> None:
+    """Where many gathered, the archive's newest rows are left out, and its position says that they are there."""
+    project = archive.project
+
+    def short(run: Sequence[Record]) -> Changes:
+        whole = project(run)
+        return whole if len(run) < 3 else msgspec.structs.replace(project(run[:-1]), position=whole.position)
+
+    plant(archive, "project", short)
 
 
 @mutant
