@@ -11,6 +11,7 @@ KNOWN: dict[str, int] = {
     "append_not_sent_again": 2,
     "archive_leaves_a_unit_out": 0,
     "archive_position_ahead_of_rows": 2,
+    "archive_table_behind": 0,
     "archived_said_too_early": 0,
     "back_and_not_told": 3,
     "blobs_not_resent": 8,

@@ -123,6 +123,18 @@ def archive_leaves_a_unit_out(plant: Plant) -> None:
 
 
 @mutant
+def archive_table_behind(plant: Plant) -> None:
+    """A table that nothing of the server's own reads does not follow the journal."""
+    project = archive.project
+
+    def without(run: Sequence[Record]) -> Changes:
+        whole = project(run)
+        return msgspec.structs.replace(whole, patches=[each for each in whole.patches if each.table != "context_item"])
+
+    plant(archive, "project", without)
+
+
+@mutant
 def archived_said_too_early(plant: Plant) -> None:
     """The journal's tail forgets units that the archive has not got yet: a load is without them."""
     plant(Tail, "of", lambda self, customer: [])
