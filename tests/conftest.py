@@ -2,7 +2,8 @@
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import cycle
 from logging.handlers import RotatingFileHandler
 from typing import Any
 
@@ -10,9 +11,10 @@ import pytest
 import structlog
 from hypothesis import settings
 
-from tests.faults.victim import Victim
+from tests.faults.victim import SEATS, Victim
 from tests.lingering import Lingering
 from tests.live_server import LiveServer
+from tests.people import Customer
 from tests.sharing import Sharing, is_one_of_many, longest_first
 
 # The same examples in every run, so that a run says the same about the same code; HYPOTHESIS_PROFILE=nightly looks for
@@ -20,6 +22,16 @@ from tests.sharing import Sharing, is_one_of_many, longest_first
 settings.register_profile("suite", derandomize=True, deadline=None, database=None)
 settings.register_profile("nightly", max_examples=2000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """What is shown of one placement can be shown of the other."""
+    parser.addoption(
+        "--placement",
+        choices=("pooled", "dedicated"),
+        default="pooled",
+        help="Placement of the server that the live tests share, and of those that faults have for themselves.",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -63,15 +75,37 @@ def dedicated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Victim]:
 
 
 @pytest.fixture(params=["pooled", "dedicated"])
-def placed(request: pytest.FixtureRequest) -> LiveServer:
+def placed(request: pytest.FixtureRequest, placement: str) -> LiveServer:
     """Each of the two: what such a test shows holds under both placements."""
+    if request.param == "pooled" != placement:
+        pytest.skip(f"this run's servers are {placement}")
     server: LiveServer = request.getfixturevalue("server" if request.param == "pooled" else "dedicated")
     return server
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+def placement(pytestconfig: pytest.Config) -> str:
+    """`pooled`, where the run's options say nothing else."""
+    return str(pytestconfig.getoption("--placement"))
+
+
+@pytest.fixture
+def somebody(placement: str) -> Callable[[], Customer]:
+    """Each call has a customer: somebody new, but where each takes a seat one of a few, in turn."""
+    if placement == "pooled":
+        return Customer
+    # One seat is left to whoever else the test has.
+    return cycle([Customer() for _ in range(SEATS - 1)]).__next__
+
+
+@pytest.fixture(scope="session")
+def server(
+    request: pytest.FixtureRequest, placement: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LiveServer]:
     """A server on Ray that all tests of the run share; tests make customers of their own, and leave it serving."""
+    if placement == "dedicated":
+        yield request.getfixturevalue("dedicated")
+        return
     live = LiveServer(tmp_path_factory.mktemp("server"))
     live.start()
     yield live

@@ -18,8 +18,9 @@ from orchestrator.cluster.data_folder import mark_of
 from orchestrator.tokens import Tokens
 from tests.leash import Leash
 
-START_S = 60.0
-"""Until a start counts as failed: Ray takes 4 s on an idle machine, and tests may share theirs."""
+START_S = 150.0
+"""Until a start counts as failed: Ray takes 4 s on an idle machine, and tests may share theirs with others. One that
+fails says so at once."""
 STOP_S = 20.0
 """Until a stop counts as failed: the server gives itself 9."""
 

@@ -1,4 +1,4 @@
-"""Looking at a server as its operator does: `/readyz`, `/metrics`, `throughline status`; and at its memory."""
+"""Looking at a server as its operator does: `/readyz`, `/metrics`, `throughline status`."""
 
 import asyncio
 import os
@@ -12,7 +12,6 @@ from math import inf
 from types import MappingProxyType
 
 import httpx
-import psutil
 
 from tests.faults.others import patience
 from tests.live_server import LiveServer
@@ -27,7 +26,6 @@ Bounds = tuple[float, float]
 """The least and the most that a figure may be."""
 Figures = Mapping[str, Bounds]
 NO_FIGURES: Figures = MappingProxyType({})
-MIB = 1024 * 1024
 
 
 def exactly(value: float) -> Bounds:
@@ -148,8 +146,3 @@ def _fits(troubles: Sequence[str], lines: Sequence[str]) -> str:
 
 def _between(value: float, bounds: Bounds) -> bool:
     return bounds[0] <= value <= bounds[1]
-
-
-def resident_mib(pid: int) -> float:
-    """A process's memory."""
-    return float(psutil.Process(pid).memory_info().rss) / MIB

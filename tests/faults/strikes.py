@@ -25,6 +25,8 @@ class Target(StrEnum):
     """Says whose each process is, where each live customer has one."""
     RAYLET = "raylet"
     GCS = "gcs"
+    NODE = "node"
+    """Holds Ray, and runs each of the server's processes again after its death."""
     SUPERVISOR = "supervisor"
     """The process the operator started, alone: everything below must end by itself. Then a new start."""
     EVERYTHING = "everything"
@@ -43,7 +45,7 @@ PAIRS = 0.2
 """The share of the actors' strikes that are pairs."""
 BACK_S_MAX = {
     **dict.fromkeys((*ACTORS, "a pair"), 10.0),
-    **dict.fromkeys((Target.RAYLET, Target.GCS, Target.SUPERVISOR, Target.EVERYTHING), 20.0),
+    **dict.fromkeys((Target.RAYLET, Target.GCS, Target.NODE, Target.SUPERVISOR, Target.EVERYTHING), 20.0),
 }
 """By kind: from the strike until the server is whole, on a machine that does nothing else."""
 STILL_BACK_S_MAX = 10.0
@@ -53,6 +55,7 @@ STILL_TOGETHER = (
     (Target.CELL, Target.GCS),
     (Target.GATEWAY, Target.SUPERVISOR),
     (Target.ARCHIVE, Target.CHANNELS),
+    (Target.NODE,),
     (Target.USHER,),
 )
 """Who stands still at the same time: none that the other's absence would hide."""

@@ -3,7 +3,7 @@ credits, one that uses them all. Memory stays bounded, and a well-behaved client
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from statistics import median
 
@@ -18,7 +18,8 @@ from orchestrator.client.gateway import encode_event
 from orchestrator.client.wire import SUBPROTOCOL, messages
 from protocol.codec import FRAMES_MAX
 from protocol.errors import Code
-from tests.faults.looking import Operator, at_least, exactly, resident_mib
+from tests.faults.looking import Operator, at_least, exactly
+from tests.faults.memory import assert_bounded, resident, resident_mib
 from tests.faults.others import patience
 from tests.faults.watchers import watching
 from tests.live_server import LiveServer, until
@@ -44,8 +45,6 @@ UNREAD_MIB_MAX = 32
 buffers some MiB, and the allocator keeps what it had in hand."""
 FLOOD_EVENTS = 20_000
 FLOOD_PEOPLE = 50
-FLOOD_MIB_MAX = 64
-"""Growth of gateway or cell by a flood: 4,096 credits of its events, and what they become."""
 SERVED_WITHIN_S = 1.0
 """The median ack of the well-behaved meanwhile."""
 SERVED_BESIDE_S = 2.0
@@ -212,11 +211,11 @@ async def _raw(server: LiveServer, path: str, token: str) -> AsyncIterator[Clien
         yield socket
 
 
-async def test_a_gateway_client_that_floods_is_sent_away(server: LiveServer) -> None:
+async def test_a_gateway_client_that_floods_is_sent_away(server: LiveServer, somebody: Callable[[], Customer]) -> None:
     """At its credits' end, with the code that says why; what it had credits for was taken, and others are served."""
-    flood = [encode_event(Customer().chat(f"flood {number}")) for number in range(FLOOD_EVENTS)]
+    flood = [encode_event(somebody().chat(f"flood {number}")) for number in range(FLOOD_EVENTS)]
     async with Operator(server) as operator, well_behaved(server) as polite:
-        exceeded, before = await operator.metric(EXCEEDED), _memory(server)
+        exceeded, before = await operator.metric(EXCEEDED), resident(server)
         async with _raw(server, "/v1/gateway", server.gateway_token) as socket:
             reading = asyncio.ensure_future(_read_to_the_end(socket))
             with suppress(ConnectionClosed):
@@ -225,41 +224,34 @@ async def test_a_gateway_client_that_floods_is_sent_away(server: LiveServer) -> 
             assert await asyncio.wait_for(reading, patience(10.0)) == Code.CREDITS_EXCEEDED
         served = len(polite.acks_s)
         await until(lambda: len(polite.acks_s) >= served + POLITE_MIN, seconds=patience(10.0))
-        _assert_bounded(server, before)
+        assert_bounded(server, before)
         assert median(polite.acks_s) < patience(SERVED_WITHIN_S)
         await operator.shows(
             metrics={EXCEEDED: exactly(exceeded + 1)}, status={"refusals.credits_exceeded": exactly(exceeded + 1)}
         )
 
 
-async def test_a_gateway_client_that_floods_within_its_credits_is_served_beside_others(server: LiveServer) -> None:
+async def test_a_gateway_client_that_floods_within_its_credits_is_served_beside_others(
+    server: LiveServer, somebody: Callable[[], Customer]
+) -> None:
     """As many unanswered as it may have, all the time: every one is acked, and the well-behaved has its acks. Its
     customers are few: what each live one takes is state, and no queue's."""
-    people = [Customer() for _ in range(FLOOD_PEOPLE)]
+    people = [somebody() for _ in range(FLOOD_PEOPLE)]
     flood = [people[number % FLOOD_PEOPLE].chat(f"flood {number}") for number in range(FLOOD_EVENTS)]
     async with (
         Operator(server) as operator,
         well_behaved(server) as polite,
         GatewayClient(server.url, server.gateway_token) as rude,
     ):
-        exceeded, before = await operator.metric(EXCEEDED), _memory(server)
+        exceeded, before = await operator.metric(EXCEEDED), resident(server)
         await until(lambda: len(polite.acks_s) >= POLITE_MIN, seconds=patience(10.0))
         calm = len(polite.acks_s)
         assert set(await asyncio.gather(*map(rude.send, flood))) == {"committed"}
         meanwhile = polite.acks_s[calm:]
         assert median(meanwhile) < patience(SERVED_WITHIN_S)
         assert max(meanwhile) < patience(SERVED_BESIDE_S)
-        _assert_bounded(server, before)
+        assert_bounded(server, before)
         await operator.shows(metrics={EXCEEDED: exactly(exceeded)})
-
-
-def _memory(server: LiveServer) -> dict[str, float]:
-    return {name: resident_mib(pid) for name, pid in server.pids.items()}
-
-
-def _assert_bounded(server: LiveServer, before: dict[str, float]) -> None:
-    grown = {name: mib - before[name] for name, mib in _memory(server).items()}
-    assert max(grown.values()) < FLOOD_MIB_MAX, grown
 
 
 async def _read_to_the_end(socket: ClientConnection) -> int | None:

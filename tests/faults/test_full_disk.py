@@ -3,6 +3,7 @@ itself when there is room; and nothing that it had acked is lost."""
 
 import asyncio
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from orchestrator.client import GatewayClient
 from protocol.errors import Code
 from tests.faults.looking import Operator, exactly
+from tests.faults.memory import assert_bounded, press, resident
 from tests.faults.others import patience
 from tests.faults.small_disk import small_disk
 from tests.faults.truth import Truth
@@ -32,10 +34,12 @@ FULL = "journal: restarting for .*database or disk is full; make room on its dis
 DOWN = {'throughline_process_up{process="journal"}': exactly(0.0)}
 
 
-async def test_a_full_disk_loses_nothing_and_is_gone_on_from(tmp_path: Path) -> None:
-    """Events with letters of 8 KB, until no more fit."""
+async def test_a_full_disk_loses_nothing_and_is_gone_on_from(
+    tmp_path: Path, placement: str, somebody: Callable[[], Customer]
+) -> None:
+    """Events with letters of 8 KB, until no more fit; then as many more as the server lets in wait for room."""
     with small_disk(tmp_path / "data") as disk:
-        server = Victim(tmp_path)
+        server = Victim(tmp_path, placement=placement)
         await asyncio.to_thread(server.start)
         try:
             acked: list[str] = []
@@ -45,17 +49,22 @@ async def test_a_full_disk_loses_nothing_and_is_gone_on_from(tmp_path: Path) -> 
                 GatewayClient(server.url, server.gateway_token) as gateway,
             ):
                 disk.fill(LEFT_BYTES)
-                writing = asyncio.ensure_future(_write(gateway, acked, full))
+                writing = asyncio.ensure_future(_write(gateway, somebody, acked, full))
                 await operator.until_said(FULL, within_s=SAID_WITHIN_S)
                 full.set()
+                before = resident(server)
+                pressing = asyncio.ensure_future(press(gateway))
                 supervisor = server.supervisor
                 await _refused(server)
                 await _deferred(server)
                 await operator.shows(FULL, metrics=DOWN)
+                assert not pressing.done()
                 disk.empty()
                 await operator.until_well(within_s=WELL_WITHIN_S)
                 await asyncio.wait_for(writing, patience(WELL_WITHIN_S))
-                assert await gateway.send(Customer().chat("with room again")) == "committed"
+                assert await asyncio.wait_for(pressing, patience(WELL_WITHIN_S)) <= {"committed", "repeat"}
+                assert_bounded(server, before)
+                assert await gateway.send(somebody().chat("with room again")) == "committed"
             assert server.supervisor == supervisor
             os.kill(supervisor, 0)
             assert await asyncio.to_thread(server.stop) == 0
@@ -67,11 +76,13 @@ async def test_a_full_disk_loses_nothing_and_is_gone_on_from(tmp_path: Path) -> 
             await asyncio.to_thread(server.end)
 
 
-async def _write(gateway: GatewayClient, acked: list[str], full: asyncio.Event) -> None:
-    """One letter after the other, each from somebody new, until the disk is full; a word is kept once it is acked."""
+async def _write(
+    gateway: GatewayClient, somebody: Callable[[], Customer], acked: list[str], full: asyncio.Event
+) -> None:
+    """One letter after the other, each from somebody else, until the disk is full; a word is kept once it is acked."""
     while not full.is_set():
         word = f"letter {len(acked):06d} "
-        await gateway.send(Customer().chat(word + "x" * LETTER))
+        await gateway.send(somebody().chat(word + "x" * LETTER))
         acked.append(word)
 
 

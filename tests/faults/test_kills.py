@@ -13,18 +13,19 @@ from tests.faults.strikes import Standstill, Target, once_each, plan, targets_of
 
 SEED = 1
 CALM_S = 0.5
-STRUCK = [target for target in targets_of("pooled") if target is not Target.SUPERVISOR]
-"""The supervisor's own death is the long campaign's, and `tests/orchestrator/test_supervisor.py`'s."""
+BEYOND = (Target.SUPERVISOR, Target.NODE)
+"""Their own deaths are the long campaign's, and `tests/orchestrator/test_supervisor.py`'s."""
+LOADS = {"pooled": Load(people=8, rate=40.0, agents=2), "dedicated": Load(people=6, rate=10.0, agents=2)}
 
 
 @pytest.mark.slow
-async def test_nothing_is_lost_doubled_or_hidden_when_each_process_is_killed(tmp_path: Path) -> None:
+async def test_nothing_is_lost_doubled_or_hidden_when_each_process_is_killed(tmp_path: Path, placement: str) -> None:
     """Acked is kept, the archive follows, views are gap-free and soon level, deliveries are sent once or doubted."""
-    result = await campaign(
-        tmp_path, once_each(STRUCK, calm_s=CALM_S), seed=SEED, load=Load(people=8, rate=40.0, agents=2)
-    )
+    struck = [target for target in targets_of(placement) if target not in BEYOND]
+    strikes = once_each(struck, calm_s=CALM_S)
+    result = await campaign(tmp_path, strikes, seed=SEED, placement=placement, load=LOADS[placement])
     assert result.faults == [], f"the long version: {sys.executable} -m tests.faults --kills 40 --seed {SEED}"
-    assert result.kills == len(STRUCK)
+    assert result.kills == len(struck)
     assert result.words > 0
     assert result.replies > 0
 

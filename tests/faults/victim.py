@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from random import Random
@@ -16,6 +16,7 @@ from tests.faults.strikes import ACTORS, CELLS, RESTARTED, Target, title_of
 from tests.live_server import LiveServer
 
 RAY_PROGRAMS = {Target.RAYLET: "raylet", Target.GCS: "gcs_server"}
+NODE_PROGRAM = "orchestrator.cluster.node"
 RAY = "ray::"
 LASTING = {target.value for target in ACTORS if target is not Target.CELL}
 SEATS = 5
@@ -58,7 +59,9 @@ class Victim(LiveServer):
         if target is Target.SUPERVISOR:
             return self.supervisor
         if (program := RAY_PROGRAMS.get(target)) is not None:
-            return _pid_of_program(self.processes(), program)
+            return _pid_of(self.processes(), lambda process: process.name() == program)
+        if target is Target.NODE:
+            return _pid_of(self.processes(), lambda process: NODE_PROGRAM in process.cmdline())
         pids = self.pids
         return pids[title_of(target, pids, draw.choice)]
 
@@ -111,9 +114,9 @@ def _title(process: psutil.Process) -> str:
         return ""
 
 
-def _pid_of_program(processes: list[psutil.Process], program: str) -> int:
+def _pid_of(processes: list[psutil.Process], is_it: Callable[[psutil.Process], bool]) -> int:
     for process in processes:
         with suppress(psutil.Error):
-            if process.name() == program:
+            if is_it(process):
                 return int(process.pid)
-    raise KeyError(program)
+    raise KeyError("it is not there")
