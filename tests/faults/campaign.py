@@ -17,6 +17,7 @@ from orchestrator.client import AgentClient, GatewayClient
 from tests.faults.arrivals import UNDER_WAY, Arrivals, fates, judged
 from tests.faults.evidence import archive_follows, commands_kept, words_kept
 from tests.faults.lateness import Outage, by_strike, outages, shown
+from tests.faults.memory import grown_mib, resident
 from tests.faults.others import OTHERS
 from tests.faults.recovery import Probe, Recovery, caught_up, until
 from tests.faults.strikes import AnyStrike, Standstill, Strike, Target
@@ -141,7 +142,7 @@ class Campaign:
     async def _strike(self, number: int, strike: AnyStrike, probe: Probe) -> None:
         await asyncio.sleep(strike.calm_s)
         self._on_strike(number, strike)
-        before = self._server.pids
+        before, memory = self._server.pids, resident(self._server)
         match strike:
             case Strike():
                 struck_s = began_s = time.monotonic()
@@ -166,6 +167,7 @@ class Campaign:
                 back_s=whole_s - began_s,
                 back_s_max=strike.back_s_max,
                 factor=factor,
+                grown_mib=grown_mib(memory, resident(self._server)),
             )
         )
 

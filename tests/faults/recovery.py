@@ -3,6 +3,7 @@
 without     the longest stretch meanwhile in which nothing was acked
 back        a new event is acked, its row is in the archive, the mail port answers, and the struck processes are new
 behind      the longest that an acked event was missing from an agent's view, outages aside: see `lateness.py`
+grown       what the process that grew most did so by, of those that lived on
 """
 
 import asyncio
@@ -13,6 +14,7 @@ from msgspec import Struct
 
 from orchestrator.client import GatewayClient
 from tests.faults.lateness import Outage
+from tests.faults.memory import GROWN_MIB_MAX
 from tests.faults.others import patience
 from tests.faults.strikes import CELLS
 from tests.faults.traffic import Record
@@ -44,15 +46,19 @@ class Recovery(Struct):
     without_s: float = 0.0
     behind_s: float = 0.0
     """These two are known at the end, from the journal."""
+    grown_mib: float = 0.0
 
     def faults(self) -> list[str]:
-        """Where it took too long."""
+        """Where it took too long, or too much."""
         measured = (("back", self.back_s, self.back_s_max), ("behind by", self.behind_s, BEHIND_S_MAX))
-        return [
+        late = [
             f"{self.kind}: {what} {took_s:.1f} s; the bound is {most_s:g} s, times {self.factor:.1f}"
             for what, took_s, most_s in measured
             if took_s > most_s * self.factor
         ]
+        if self.grown_mib < GROWN_MIB_MAX:
+            return late
+        return [*late, f"{self.kind}: a process grew by {self.grown_mib:.0f} MiB; the bound is {GROWN_MIB_MAX:g}"]
 
 
 class Probe:

@@ -15,7 +15,7 @@ def show(results: list[Result], console: Console) -> None:
     """A table of recoveries for each placement, what was going on meanwhile, and every fault."""
     for result in results:
         table = Table(title=f"{result.placement}: {result.kills} kills", title_justify="left")
-        for heading in ("killed", "times", "no ack for, s", "back, s", "bound, s", "behind, s"):
+        for heading in ("killed", "times", "no ack for, s", "back, s", "bound, s", "behind, s", "grown, MiB"):
             table.add_column(heading, justify="left" if heading == "killed" else "right")
         for kind, recoveries in kinds(result.recoveries).items():
             table.add_row(
@@ -25,6 +25,7 @@ def show(results: list[Result], console: Console) -> None:
                 _spread([each.back_s for each in recoveries]),
                 f"{recoveries[0].back_s_max:g}",
                 _spread([each.behind_s for each in recoveries]),
+                f"{max(each.grown_mib for each in recoveries):.0f}",
             )
         console.print(table)
         console.print(_noted(result), style="dim")

@@ -10,6 +10,7 @@ import pytest
 
 from protocol.events import ConversationOpened, MessageReceived, Once
 from tests.faults.lateness import Outage, Shown, by_strike, outages, shown
+from tests.faults.memory import grown_mib
 from tests.faults.others import FACTOR_MAX, Others, factor_of
 from tests.faults.recovery import Recovery
 from tests.faults.strikes import Strike, Target
@@ -67,13 +68,31 @@ def test_an_event_is_measured_from_its_ack_to_each_view(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("back_s", "behind_s", "faults"), [(10.0, 5.0, 0), (10.1, 5.0, 1), (10.0, 5.1, 1), (60.0, 60.0, 2)]
+    ("back_s", "behind_s", "grown", "faults"),
+    [
+        (10.0, 5.0, 63.9, 0),
+        (10.1, 5.0, 0.0, 1),
+        (10.0, 5.1, 0.0, 1),
+        (60.0, 60.0, 0.0, 2),
+        (10.0, 5.0, 64.0, 1),
+    ],
 )
-def test_a_recovery_that_takes_too_long_is_a_fault(back_s: float, behind_s: float, faults: int) -> None:
-    """Both have their bound."""
+def test_a_recovery_that_takes_too_long_or_too_much_is_a_fault(
+    back_s: float, behind_s: float, grown: float, faults: int
+) -> None:
+    """Each has its bound."""
     strike = Strike(Target.JOURNAL, calm_s=0.0)
-    found = Recovery(strike.kind, 1, Outage(0.0, 1.0), back_s, strike.back_s_max, 1.0, behind_s=behind_s)
+    found = Recovery(
+        strike.kind, 1, Outage(0.0, 1.0), back_s, strike.back_s_max, 1.0, behind_s=behind_s, grown_mib=grown
+    )
     assert len(found.faults()) == faults
+
+
+def test_who_lived_on_and_grew_is_found() -> None:
+    """Neither who is new, under the same name, nor who is gone has grown."""
+    before = {("cell-0", 1): 50.0, ("journal", 2): 60.0, ("archive", 3): 10.0}
+    assert grown_mib(before, {("cell-0", 1): 55.0, ("journal", 9): 500.0, ("archive", 3): 9.0}) == 5.0
+    assert grown_mib(before, {("journal", 9): 500.0}) == 0.0
 
 
 @pytest.mark.parametrize(("others", "factor"), [(0.0, 1.0), (0.5, 4 / 3), (1.0, 2.0), (2.0, FACTOR_MAX)])
