@@ -47,7 +47,8 @@ class Label(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """Something a conversation can be about."""
 
     title: str = ""
-    """As people call it: so the greeting of `/v1/context` names it."""
+    """As people call it: so the greeting of `/v1/context` names it, and whoever shows facts, which have the name alone,
+    looks it up (`GET /v1/taxonomy`)."""
     taggers: tuple[Tagger, ...] = ()
     """Any one of them is enough."""
 

@@ -11,6 +11,7 @@ from orchestrator.cli.options import At, Json
 from orchestrator.cli.output import console, local_time, print_fields, print_json, print_line, print_table
 from orchestrator.cli.server import Server, part
 from orchestrator.cli.spread import Commands
+from orchestrator.cli.titles import Titles
 
 app = Commands(help="Look at a conversation.", no_args_is_help=True)
 
@@ -21,6 +22,9 @@ PARTS = {
         "account",
         "identity",
         "topic",
+        "intent",
+        "product_line",
+        "segment",
         "started_at_ms",
         "ended_at_ms",
         "reason",
@@ -57,17 +61,21 @@ def show(
     """Show a conversation: where it stands, who is in it, its events in order."""
     with at.server() as server:
         answer = whole(server, conversation)
-    if as_json:
-        print_json(answer)
-        return
+        if as_json:
+            print_json(answer)
+        else:
+            _show(answer, Titles(server))
+
+
+def _show(answer: dict[str, Any], titles: Titles) -> None:
     events, parts = answer.pop("events"), {name: answer.pop(name, []) for name in PARTS}
     print_fields(answer)
     for name, columns in PARTS.items():
         if parts[name]:
             console().print(Text(f"\n{name}", style="bold"))
-            print_table(parts[name], columns, empty="")
+            print_table(titles.rows(parts[name]), columns, empty="")
     console().print(Text("\nevents", style="bold"))
-    for head, said in _lines(events):
+    for head, said in _lines(events, titles):
         print_line(head + said, head, said)
 
 
@@ -82,11 +90,11 @@ def whole(server: Server, conversation: str) -> dict[str, Any]:
     return answer
 
 
-def _lines(events: list[dict[str, Any]]) -> Iterator[tuple[Text, Text]]:
+def _lines(events: list[dict[str, Any]], titles: Titles) -> Iterator[tuple[Text, Text]]:
     """Of each event its seq, time, type and who, and what of its fields a person looks for."""
     for event in events:
         names = ("text", "status", "reason", "owner", "identity", "delivery", "to", "key")
-        said = next((str(event[name]) for name in names if event.get(name)), "")
+        said = titles.about(event) or next((str(event[name]) for name in names if event.get(name)), "")
         sent_ms, at_ms = int(event.get("provider_ms", 0)), int(event.get("at_ms", 0))
         late = f"(of {local_time(sent_ms)}) " if 0 < sent_ms <= at_ms - LATE_MS else ""
         head = Text.assemble(

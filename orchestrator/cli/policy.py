@@ -10,6 +10,7 @@ from orchestrator.cli.exits import Exit, Failure
 from orchestrator.cli.options import At, Json, Limit, SettingsFile, as_called, settings_of
 from orchestrator.cli.output import console, errors, print_fields, print_json, print_table
 from orchestrator.cli.spread import Commands
+from orchestrator.cli.titles import DIMENSIONS, PATH
 
 if TYPE_CHECKING:
     from orchestrator.bundles.making import Made
@@ -23,6 +24,7 @@ Id = Annotated[str, typer.Option("--id", help="The application's id; repeating i
 WRONG_COLUMNS = ("where", "text")
 DIFFERENCE_COLUMNS = ("rule", "before", "after")
 VERSION_COLUMNS = ("version", "at_ms", "actor", "note")
+LABEL_COLUMNS = ("name", "title", "of")
 
 
 @app.command("init", epilog="Example: throughline policy init --from insurer policy")
@@ -156,6 +158,19 @@ def show(
         console().print(Text(f"✗ not in force: {_where(wrong)}: {wrong['text']}", style="red"))
     for name, text in files.items() if to is None else ():
         console().print(Text(f"\n# {name}", style="bold"), Text(text), sep="\n")
+
+
+@app.command("taxonomy", epilog="Example: throughline policy taxonomy")
+def taxonomy(*, at: At, as_json: Json = False) -> None:
+    """List what contacts can be about by the policy in force: the names that filters and commands take, with their
+    titles."""
+    with at.server() as server:
+        answer = server.get(PATH)
+    if as_json:
+        print_json(answer)
+        return
+    rows = [{"of": of, **label} for of in answer if of in DIMENSIONS.values() for label in answer[of]]
+    print_table(rows, LABEL_COLUMNS, empty="the policy in force has no taxonomy: taxonomy.yaml in a bundle makes one")
 
 
 @app.command("rollback", epilog="Example: throughline policy rollback 3 --note 'too many transfers'")

@@ -15,6 +15,7 @@ from orchestrator.cli.output import console, print_fields, print_json, print_tab
 from orchestrator.cli.server import part
 from orchestrator.cli.spread import Commands
 from orchestrator.cli.timeline import at_ms
+from orchestrator.cli.titles import Titles
 
 app = Commands(help="Count what matters.", no_args_is_help=True)
 
@@ -64,14 +65,15 @@ def context_loss(
     groups = {"channel": channel, "team": team, "product_line": product_line}
     with at.server(timeout_s=COUNTED_WITHIN_S) as server:
         answer = server.get(PATH, **bounds, **groups)
-    if as_json:
-        print_json(answer)
-    elif as_csv:
-        _print_csv(answer["rows"])
-    else:
-        print_table(answer["rows"], COLUMNS, empty="nothing was lost that is counted here")
-        _explain(answer["rows"])
-        _print_retained(answer.get("retained", []))
+        if as_json:
+            print_json(answer)
+        elif as_csv:
+            _print_csv(answer["rows"])
+        else:
+            rows = Titles(server).rows(answer["rows"])
+            print_table(rows, COLUMNS, empty="nothing was lost that is counted here")
+            _explain(answer["rows"])
+            _print_retained(answer.get("retained", []))
 
 
 @app.command("run", epilog="Example: throughline report run")
@@ -111,10 +113,11 @@ def findings(
     """List what stood out, the newest first, and what became of it."""
     with at.server() as server:
         answer = server.get(f"{PATH}/findings", states=",".join(state or []), limit=limit, before=before)
-    if as_json:
-        print_json(answer)
-        return
-    print_table(map(_summed, answer["findings"]), FINDING_COLUMNS, empty="nothing stands out")
+        if as_json:
+            print_json(answer)
+            return
+        rows = Titles(server).rows(map(_summed, answer["findings"]))
+        print_table(rows, FINDING_COLUMNS, empty="nothing stands out")
     if answer["next"]:
         console().print(Text(f"more: --before {answer['next']}", style="dim"))
 
@@ -124,10 +127,10 @@ def show(finding: Finding, *, at: At, as_json: Json = False) -> None:
     """Show one finding: its figures, its examples, the rule to look at, and all that happened to it."""
     with at.server() as server:
         answer = server.get(f"{PATH}/findings/{part(finding)}")
-    if as_json:
-        print_json(answer)
-    else:
-        _show(answer)
+        if as_json:
+            print_json(answer)
+        else:
+            _show(Titles(server).row(answer))
 
 
 @app.command("resolve", epilog="Example: throughline report resolve report-3 --version 7")

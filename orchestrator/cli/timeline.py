@@ -11,6 +11,7 @@ from orchestrator.cli.exits import Exit, Failure
 from orchestrator.cli.options import At, Json, Limit
 from orchestrator.cli.output import console, local_time, print_json, print_line
 from orchestrator.cli.server import WHO, part
+from orchestrator.cli.titles import Titles
 
 EXAMPLE = 'Example: throughline timeline cu7q2mzj4xk5w3n6ab --search "meter reading" --channel email'
 
@@ -42,10 +43,10 @@ def timeline(
             before=before,
             **bounds,
         )
-    if as_json:
-        print_json(answer)
-        return
-    _show(answer["entries"])
+        if as_json:
+            print_json(answer)
+            return
+        _show(answer["entries"], Titles(server))
     if answer["next"]:
         console().print(Text(f"more: --before {answer['next']}", style="dim"))
 
@@ -60,12 +61,13 @@ def at_ms(text: str, option: str) -> int | str:
         raise Failure(Exit.USAGE, f"{option} {text!r} is no time; write 2026-11-25 or 2026-11-25T08:30+01:00") from exc
 
 
-def _show(entries: Iterable[dict[str, Any]]) -> None:
+def _show(entries: Iterable[dict[str, Any]], titles: Titles) -> None:
     """An event a line: time, conversation, channel, type, who, and its words."""
     any_ = False
     for entry in entries:
         any_, event = True, entry["event"]
-        words = entry["found"] or next((str(event[name]) for name in _WORDS if event.get(name)), "")
+        words = entry["found"] or titles.about(event)
+        words = words or next((str(event[name]) for name in _WORDS if event.get(name)), "")
         time = (local_time(entry["happened_at_ms"]), "dim")
         place = f"{entry['stream']}.{entry['seq']:<4}"
         what = (

@@ -21,6 +21,7 @@ from orchestrator.gateway import (
     posted_events,
     reads,
     reports,
+    taxonomy,
     webhook_operations,
     webhooks,
 )
@@ -60,6 +61,7 @@ def application(services: Services, *, body_bytes_max: int, version: str) -> Lit
             *identity_reviews.ROUTES,
             *operations.ROUTES,
             *policy.ROUTES,
+            *taxonomy.ROUTES,
             *attachments.ROUTES,
             *webhooks.ROUTES,
             *webhook_operations.ROUTES,

@@ -801,9 +801,21 @@ def test_the_report_is_a_table_csv_or_json(shell: Shell, answering: Answering) -
         "quarantined,2,9,'=chat,,,2026-11-23,q1 q2,capture.yaml,templates[chat]",
     ]
     table = shell.run("report context-loss").out
+    assert [asked[1] for asked in answering.asked] == ["/v1/reports/context-loss"] * 2
     assert all(word in table for word in ("quarantined", "q1, q2", "capture.yaml", "nobody sees it"))
     assert shell.run("report context-loss --json").json["rows"][0]["count"] == 2
     assert shell.run("report context-loss --json --csv").code == Exit.USAGE
+
+
+def test_a_product_line_has_its_title_in_tables_alone(shell: Shell, answering: Answering) -> None:
+    """Beside the name, which `--product-line` takes; in CSV the name, for whoever counts on."""
+    row = {"measure": "quarantined", "product": "motor", "meaning": "", "channels": "", "team": "", "week": ""}
+    rows = {"rows": [{**row, "count": 1, "occasions": 1, "examples": [], "mend": "", "rule": ""}]}
+    labels = {"topics": [], "intents": [], "product_lines": [{"name": "motor", "title": "Cars"}], "segments": []}
+    answering.bodies = [rows, labels]
+    assert "Cars (motor)" in shell.run("report context-loss --product-line motor").out
+    answering.bodies = [rows]
+    assert ",motor," in shell.run("report context-loss --csv").out
 
 
 def test_serve_says_what_is_wrong_with_its_bundle(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

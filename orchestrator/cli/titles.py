@@ -1,0 +1,66 @@
+"""Titles: names of the policy's taxonomy as people call them, beside the names that filters and commands take.
+
+Facts have names alone; what is printed for people has both, `Bills and premiums (premium)`. JSON and CSV stay as the
+server gave them.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Protocol
+
+PATH = "/v1/taxonomy"
+DIMENSIONS = {
+    "topic": "topics",
+    "intent": "intents",
+    "product_line": "product_lines",
+    "product": "product_lines",
+    "segment": "segments",
+}
+"""Field of a row or event → the answer's list."""
+TAGS = ("topic", "intent", "product_line", "segment")
+
+
+class Asked(Protocol):
+    """A server."""
+
+    def get(self, path: str, **params: str | int) -> Any:
+        """The JSON of a GET."""
+        ...
+
+
+class Titles:
+    """Of one server. It is asked as the first name is shown: most of what is printed has none."""
+
+    def __init__(self, server: Asked) -> None:
+        self._server = server
+        self._known: dict[str, dict[str, str]] | None = None
+
+    def shown(self, field: str, name: str) -> str:
+        """`title (name)`; the name alone where the title says no more, or the taxonomy in force has it not."""
+        title = self._titles()[DIMENSIONS[field]].get(name, name) if name else ""
+        return name if title.casefold() == name.casefold() else f"{title} ({name})"
+
+    def row(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """A row whose names are as people read them."""
+        named = {field: self.shown(field, row[field]) for field in DIMENSIONS if isinstance(row.get(field), str)}
+        return {**row, **named}
+
+    def rows(self, rows: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+        """Each of them."""
+        return map(self.row, rows)
+
+    def about(self, event: Mapping[str, Any]) -> str:
+        """What an event says that a contact is about; empty where it is another event."""
+        match event.get("type"):
+            case "InteractionTagged":
+                tags = [self.shown(field, event[field]["value"]) for field in TAGS if event.get(field)]
+                return ", ".join([*tags, *event.get("keys", [])])
+            case "RepeatContactFound":
+                return f"{self.shown('topic', event['topic'])}, as in {event['earlier']}"
+            case _:
+                return ""
+
+    def _titles(self) -> dict[str, dict[str, str]]:
+        if self._known is None:
+            answer = self._server.get(PATH)
+            self._known = {key: {each["name"]: each["title"] for each in answer[key]} for key in DIMENSIONS.values()}
+        return self._known
