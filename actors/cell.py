@@ -259,7 +259,7 @@ class Cell:
             case FamiliesAre():
                 self._hear_of(message.unsettled)
             case TakersAre():
-                self._outlet.untaken.takers_are(line.peer, message.accounts)
+                self._outlet.takers_are(line.peer, message.accounts)
             case Heard():
                 self._outlet.rehomings.heard(line, message.customer)
             case _:

@@ -5,7 +5,7 @@ attempts                 to who serves the account
 rows of watched lists    when memory and journal agree, since a row shows the state as a whole
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from actors import delivery as deliveries
 from actors import journey as journeys
@@ -32,8 +32,8 @@ class Outlet:
         self.position = 0
         self.rehomings = Rehomings()
         self.watchers = Watchers()
-        self.dispatch = Dispatch(served_by)
         self.untaken = Untaken()
+        self.dispatch = Dispatch(served_by, self.untaken.takes)
         self._served_by = served_by
         self._refuse = refuse
 
@@ -105,6 +105,11 @@ class Outlet:
         for conversation, delivery in journeys.attempting(journey):
             self.attempt(conversation, delivery, again=True)
         self._note_untaken(journey)
+
+    def takers_are(self, gateway: str, accounts: Collection[str]) -> None:
+        """All accounts that are taken there now."""
+        self.untaken.takers_are(gateway, accounts)
+        self.dispatch.takers_changed()
 
     def look_for_takers(self) -> list[str]:
         """Customers that have something to send which somebody takes by now; each is told once."""

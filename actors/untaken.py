@@ -40,6 +40,10 @@ class Untaken:
         self._takers[gateway] = frozenset(accounts)
         self.taken = frozenset().union(*self._takers.values())
 
+    def takes(self, gateway: str, account: str) -> bool:
+        """Whether the account is taken there."""
+        return account in self._takers.get(gateway, ())
+
     def waits(self, customer: str, accounts: Iterable[str]) -> None:
         """The customer has deliveries that wait for these accounts to be taken."""
         for account in accounts:

@@ -1,0 +1,122 @@
+"""Attempts go to one of those who serve their account, and to who has somebody to take them."""
+
+from actors.dispatch import Dispatch
+from actors.untaken import Untaken
+from protocol.links import AnyLink, DeliverNow
+
+SERVED_BY = {"chat": "gateway", "mail": "channels"}
+
+
+class Wire:
+    """A line that keeps what it is given."""
+
+    def __init__(self, peer: str) -> None:
+        self.peer = peer
+        self.open = True
+        self.full = False
+        self.sent: list[DeliverNow] = []
+
+    def send(self, message: AnyLink) -> None:
+        """Keeps it."""
+        assert isinstance(message, DeliverNow)
+        self.sent.append(message)
+
+    @property
+    def given(self) -> list[str]:
+        """The deliveries, a second time with a `+`."""
+        return [each.delivery + "+" * each.again for each in self.sent]
+
+
+class Room:
+    """A cell's dispatch with two gateways and a channel host."""
+
+    def __init__(self) -> None:
+        self.untaken = Untaken()
+        self.dispatch = Dispatch(SERVED_BY, self.untaken.takes)
+        self.one, self.two, self.channels = Wire("gateway:0"), Wire("gateway:1"), Wire("channels:0")
+
+    def open(self, *wires: Wire, fresh: bool = True) -> None:
+        """They are there."""
+        for wire in wires:
+            wire.open = True
+            self.dispatch.opened(wire, fresh=fresh)
+
+    def taken(self, wire: Wire, *accounts: str) -> None:
+        """All that is taken there now."""
+        self.untaken.takers_are(wire.peer, accounts)
+        self.dispatch.takers_changed()
+
+
+def attempt(delivery: str, account: str = "chat") -> DeliverNow:
+    """The first one of a delivery."""
+    return DeliverNow("cu1", "cu1-1", delivery, 1, account, account, f"{account}:1", "hello", "", [])
+
+
+def test_an_attempt_goes_where_its_account_is_taken() -> None:
+    """Whichever gateway came last; and to any of them where it is nowhere, who then says so."""
+    room = Room()
+    room.open(room.two, room.one, room.channels)
+    room.dispatch.start(attempt("a"))
+    assert room.two.given + room.one.given == ["a"]
+    room.taken(room.two, "chat")
+    for delivery in "bcd":
+        room.dispatch.start(attempt(delivery))
+    room.dispatch.start(attempt("m", "mail"))
+    assert room.two.given[-3:] == ["b", "c", "d"]
+    assert room.channels.given == ["m"]
+    room.taken(room.two)
+    room.taken(room.one, "chat")
+    room.dispatch.start(attempt("e"))
+    assert room.one.given[-1:] == ["e"]
+
+
+def test_of_two_that_take_it_the_less_busy_one_gets_it() -> None:
+    """What is over makes nobody busy."""
+    room = Room()
+    room.open(room.one, room.two)
+    room.taken(room.one, "chat")
+    room.taken(room.two, "chat")
+    for delivery in "abcd":
+        room.dispatch.start(attempt(delivery))
+    assert (room.one.given, room.two.given) == (["a", "c"], ["b", "d"])
+    for delivery in "bd":
+        room.dispatch.settle(delivery)
+    for delivery in "ef":
+        room.dispatch.start(attempt(delivery))
+    assert room.two.given == ["b", "d", "e", "f"]
+
+
+def test_it_waits_for_the_gateway_that_has_a_taker() -> None:
+    """Another one would only say that it has none; unless somebody takes it there meanwhile."""
+    room = Room()
+    room.open(room.one, room.two)
+    room.taken(room.two, "chat")
+    room.two.open = False
+    room.dispatch.start(attempt("a"))
+    assert (room.one.given, room.two.given) == ([], [])
+    assert room.dispatch.unwritten("cu1")
+    room.open(room.two, fresh=False)
+    assert room.two.given == ["a"]
+    room.two.open = False
+    room.dispatch.start(attempt("b"))
+    room.taken(room.one, "chat")
+    assert (room.one.given, room.two.given) == (["b"], ["a"])
+    room.open(room.two, fresh=False)
+    assert (room.one.given, room.two.given) == (["b"], ["a"])
+
+
+def test_only_who_had_it_is_given_it_again() -> None:
+    """As one that may have been made: another gateway's new life never had it, and would say that it is uncertain."""
+    room = Room()
+    room.open(room.one, room.two)
+    room.taken(room.two, "chat")
+    room.dispatch.start(attempt("a"))
+    room.open(room.one)
+    assert room.one.given == []
+    room.open(room.two, fresh=False)
+    assert room.two.given == ["a"]
+    room.open(room.two)
+    assert room.two.given == ["a", "a+"]
+    room.dispatch.settle("a")
+    room.open(room.two)
+    assert (len(room.dispatch), room.two.given) == (0, ["a", "a+"])
