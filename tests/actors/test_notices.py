@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from actors.notices import Notices
-from protocol.events import AnyEvent, PolicyApplied, ConversationWoken
+from protocol.events import AnyEvent, ConversationWoken, PolicyApplied
 from protocol.ids import POLICY
 from protocol.journal import ADOPT, GIVE, POLICIES_KEPT, RELEASE, RETURN, FamilyStep, Unit, Unsettled
 from protocol.links import FamiliesAre, PoliciesAre
