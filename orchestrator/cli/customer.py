@@ -182,7 +182,10 @@ def unlink(
 
 
 Keeps = Annotated[str, typer.Argument(metavar="CUSTOMER", help="Who keeps their id: that, or an address of theirs.")]
-Other = Annotated[str, typer.Argument(metavar="OTHER", help="The id of the other one.")]
+Other = Annotated[str, typer.Argument(metavar="OTHER", help="The other one: an id, or an address of theirs.")]
+Member = Annotated[
+    str, typer.Argument(metavar="OTHER", help="The id of the other one: `customer show` has it among the members.")
+]
 
 
 @app.command(
@@ -197,6 +200,8 @@ def merge(
     as_json: Json = False,
 ) -> None:
     """Say that two customers are one person: what is OTHER's is CUSTOMER's from then on. Undone by unmerge."""
+    with at.server() as server:
+        other = server.customer(other)
     command = {"do": "merge_customers", "other": other, "reason": reason}
     _say(customer, command, at, {"merged": other}, as_json=as_json)
 
@@ -204,7 +209,7 @@ def merge(
 @app.command("unmerge", epilog="Example: throughline customer unmerge cu7q2mzj4xk5w3n6ab cu7q2p0d1mc8r2k4vt")
 def unmerge(
     customer: Keeps,
-    other: Other,
+    other: Member,
     *,
     reason: Reason = "",
     at: At,

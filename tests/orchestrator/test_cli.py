@@ -392,6 +392,7 @@ def test_a_command_asks_the_server(
         ("timeline tel:+447700900123", "/v1/customers/cu1/timeline?limit=50"),
         ("quarantine replay q1 --customer tel:+447700900123", "/v1/quarantine/q1/replay"),
         ("customer unlink tel:+447700900123 web:7", "/v1/customers/cu1/commands"),
+        ("customer merge cu1 tel:+447700900123", "/v1/customers/cu1/commands"),
     ],
 )
 def test_an_address_does_where_a_customer_is_meant(shell: Shell, answering: Answering, line: str, path: str) -> None:
