@@ -1,5 +1,6 @@
 """Differences: what one policy changes in another, rule by rule, in the words that bundles are written in."""
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -50,7 +51,12 @@ def differences(old: Policy, new: Policy) -> list[Difference]:
             shown.append(Difference(rule, _words(before, rule), _words(after, rule)))
     told = {(before.get(each.rule) or after[each.rule]).entry for each in shown}
     shown += [Difference(entry, *words) for entry, words in silent.items() if entry not in told]
-    return sorted(shown)
+    return sorted(shown, key=lambda each: (_as_counted(each.rule), each))
+
+
+def _as_counted(rule: str) -> list[tuple[str, int, str]]:
+    """An order in which the second window stands before the tenth."""
+    return [(words, len(number), number) for words, number in _NUMBERED.findall(rule)]
 
 
 def rules_of(policy: Policy) -> dict[str, str]:
@@ -128,4 +134,5 @@ def _word(value: Any, *, ms: bool) -> str:
             return str(msgspec.to_builtins(value))
 
 
+_NUMBERED = re.compile(r"(\D*)(\d*)", re.ASCII)
 _NONE = _Rule("")

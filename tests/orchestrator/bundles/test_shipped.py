@@ -66,6 +66,16 @@ def test_what_is_written_wrongly_and_what_names_nothing_are_told_together() -> N
     assert [each.file for each in broken] == ["accounts.yaml", "channels.yaml", "taxonomy.yaml"]
 
 
+def test_a_list_is_compared_in_its_order() -> None:
+    """The second before the tenth."""
+    texts = ("windows:\n" + f"  - {{within: {unit}}}\n" * 11 for unit in ("1h", "2h"))
+    old, new = (make({"correlation.yaml": text}, SETTINGS["no accounts"]).policy for text in texts)
+    assert old is not None
+    assert new is not None
+    rules = [each.rule for each in differences(old, new)]
+    assert rules == [f"correlation.yaml: windows[{number}].within" for number in range(1, 12)]
+
+
 def test_an_entry_that_says_nothing_is_named() -> None:
     """It is there from now on, though each of its rules is as without it."""
     plain, named = ({"channels.yaml": text} for text in ("sms:\n  rest_after: 90 min\n", NOTHING_SAID))
