@@ -11,9 +11,12 @@ import pytest
 
 from orchestrator.documents import documents
 from orchestrator.gateway import feed, history, identity_reviews, operations, reads, reports
+from orchestrator.intake import ID_MAX
+from orchestrator.settings import Limits
 from protocol.describe import asyncapi, fill, schemas
 from protocol.errors import Code
 from protocol.frames import AgentFrame, GatewayFrame, ToAgent, ToGateway
+from protocol.inbound import ATTACHMENTS_MAX, IDENTITIES_MAX, REFERENCES_MAX, TEXT_MAX
 from tests.protocol import samples
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -135,3 +138,11 @@ def test_fields_carry_their_meaning() -> None:
 def test_samples_fit_the_examples_page() -> None:
     """The golden frames and the page speak of the same frames."""
     assert {frame.__struct_config__.tag for frame in samples.ALL.values()} == OPS
+
+
+def test_the_bounds_of_an_event_are_those_it_is_held_to() -> None:
+    """So that a client can cut before it sends."""
+    page = " ".join(PAGE.split())
+    assert f"`id` and `source` have 1 to {ID_MAX} characters, `text` {TEXT_MAX:,} at most" in page
+    assert f"`identities` {IDENTITIES_MAX}, `attachments` {ATTACHMENTS_MAX}, `in_reply_to` {REFERENCES_MAX};" in page
+    assert (Limits().events_ahead_s, Limits().events_behind_days) == (3600, 3650)
