@@ -79,6 +79,12 @@ def main() -> None:
     except Failure as failure:
         _say(failure)
         sys.exit(int(failure.exit_code))
+    except OSError as exc:
+        # Of a file that a command was given or works on; any other is a fault of ours, and shows where.
+        if exc.filename is None:
+            raise
+        _say(Failure(Exit.REFUSED, f"{exc.filename}: {exc.strerror}"))
+        sys.exit(int(Exit.REFUSED))
     except KeyboardInterrupt:
         sys.exit(int(Exit.INTERRUPTED))
 

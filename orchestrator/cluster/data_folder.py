@@ -15,7 +15,7 @@ from protocol.errors import ThroughlineError
 
 
 class DataFolderInUse(ThroughlineError):
-    """Another server holds the data folder; the message names its process."""
+    """Another server holds the data folder, and the message names its process; or it cannot be held at all."""
 
 
 @contextlib.contextmanager
@@ -25,8 +25,13 @@ def locked(data: Path) -> Iterator[None]:
     The lock ends with the process, however it ends. Locks of NFS and the like may not; a data folder belongs on a
     disk of this machine, which the stores' files need anyway.
     """
-    data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with open(data / "lock", "a+") as file:
+    try:
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        opened = open(data / "lock", "a+")  # noqa: SIM115 - closed below
+    except OSError as exc:
+        wanted = "give one that you may write to, on a disk of this machine"
+        raise DataFolderInUse(f"{data} cannot be the data folder: {exc.strerror}; {wanted}") from exc
+    with opened as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as exc:

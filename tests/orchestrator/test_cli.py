@@ -778,6 +778,21 @@ def test_a_newer_versions_data_folder_is_refused_before_anything_starts(shell: S
     assert (folder / "journal.sqlite").read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [("serve --data file", Exit.DATA), ("serve --data file/below", Exit.DATA),
+     ("token create --name x --scope read --data file", Exit.REFUSED)],
+)  # fmt: skip
+def test_a_folder_that_cannot_be_one_is_named_without_a_trace(shell: Shell, line: str, code: Exit) -> None:
+    """A file in its place stands for a folder of somebody else's, which the super-user who tests may write to."""
+    (shell.folder / "file").touch()
+    outcome = shell.run(line)
+    assert outcome.code == code
+    assert outcome.err.splitlines()[-1].startswith("throughline: ")
+    assert "file" in outcome.err
+    assert "Traceback" not in outcome.err
+
+
 def test_a_folder_without_a_journal_is_not_made_one(shell: Shell) -> None:
     """Exit code 4, and no archive of nothing."""
     (shell.folder / "data").mkdir()
