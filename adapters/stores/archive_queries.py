@@ -198,7 +198,8 @@ def unsent(db: sqlite3.Connection) -> dict[str, int]:
 
 
 def counts(db: sqlite3.Connection) -> dict[str, int]:
-    """How much there is: events, customers, conversations, those in work, deliveries not sent, the dead, quarantine."""
+    """How much there is: events, customers, conversations, those in work, deliveries not sent, the dead and
+    the held, quarantine."""
     meta: dict[str, int] = dict(db.execute("SELECT key, value FROM meta WHERE key IN ('events', 'position')"))
     for name, sql in _COUNTS.items():
         meta[name] = db.execute(sql).fetchone()[0]
@@ -211,6 +212,7 @@ _COUNTS = {
     "work": "SELECT count(*) FROM work WHERE status IN ('open', 'snoozed')",
     "outbox": "SELECT count(*) FROM outbox WHERE state <> 'sent'",
     "outbox_dead": "SELECT count(*) FROM outbox WHERE state = 'dead' AND state <> 'sent'",
+    "outbox_uncertain": "SELECT count(*) FROM outbox WHERE state = 'uncertain' AND state <> 'sent'",
     "quarantine": "SELECT count(*) FROM quarantine WHERE replayed_at_ms IS NULL",
 }
 """`events` is kept by the writer: counting that table reads all of it."""
