@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import httpx
 import msgspec
@@ -145,7 +145,9 @@ def _failure(response: httpx.Response, token_from: str) -> Failure:
     except msgspec.DecodeError:
         refused = Refused()
     message = refused.message or f"{response.request.url.path} answered {response.status_code}"
-    if refused.code == Code.NOT_FOUND and refused.ref and refused.ref not in message:
+    # Of what was typed; a command's own id is nothing that anybody knows.
+    asked = unquote(str(response.request.url)) + response.request.content.decode()
+    if refused.code == Code.NOT_FOUND and refused.ref and refused.ref not in message and refused.ref in asked:
         message += f": {refused.ref}"
     if refused.code in (Code.UNAUTHENTICATED, Code.FORBIDDEN):
         # A token that stayed in the shell since another run is refused as any other: say which one it was.

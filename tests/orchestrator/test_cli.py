@@ -449,6 +449,8 @@ def test_what_is_not_there_is_named(shell: Shell, answering: Answering) -> None:
     answering.status = 404
     answering.body = {"code": int(Code.NOT_FOUND), "message": "there is no such customer", "ref": "cu8"}
     assert "there is no such customer: cu8" in shell.run("customer merge cu1 cu8").err
+    answering.body = {"code": int(Code.NOT_FOUND), "message": "no undelivered message cu1-1.3", "ref": "9de7cea70b33"}
+    assert shell.run("outbox settle cu1-1.3").err.rstrip().endswith("no undelivered message cu1-1.3")
 
 
 def test_an_edited_event_is_read_from_a_file(shell: Shell, answering: Answering) -> None:
