@@ -25,7 +25,7 @@ from adapters.stores.journal_schema import JOURNAL
 from adapters.stores.sqlite_archive import SqliteArchive
 from adapters.stores.sqlite_journal import SqliteJournal
 from benchmarks.past import EVENTS_EACH, MESSAGES, Past, customer_id, identity_of
-from orchestrator.intake import digest_of, once_key
+from orchestrator.once_keys import digest_of, once_key
 from orchestrator.storage import new_generation
 from protocol.events import AnyEvent
 from protocol.journal import Committed, Entry, Fence, Record, Unit

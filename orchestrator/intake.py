@@ -1,10 +1,10 @@
 """Intake: the one way in for inbound events and commands, whichever entrance they came by.
 
-check → normalise identities → find the customer (`attribution.py`) → Input to the cell → (committed) → answer
+check (`event_checks.py`) → normalise identities → find the customer (`attribution.py`) → Input to the cell
+→ (committed) → answer (`answers.py`)
 """
 
 import asyncio
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
@@ -14,12 +14,14 @@ from actors.capturing import POLICY
 from actors.rules.capture import CaptureRules
 from actors.templates import identities_in
 from orchestrator import merging
+from orchestrator.answers import answer_of, in_time, outcome_of
 from orchestrator.attribution import Attribution
 from orchestrator.cells import Cells
+from orchestrator.event_checks import check_form, check_time
 from orchestrator.homeless import Reply
 from orchestrator.lookups import LookUp
+from orchestrator.once_keys import digest_of, digest_of_bytes, once_key
 from orchestrator.proposals import Done, Taken
-from protocol.codec import check_event
 from protocol.commands import (
     AnyCommand,
     CloseIdentityReview,
@@ -31,30 +33,9 @@ from protocol.commands import (
 from protocol.errors import Code, Refusal
 from protocol.identities import again, kind_of, normalise, value_of
 from protocol.ids import customer_of
-from protocol.inbound import (
-    ATTACHMENTS_MAX,
-    IDENTITIES_MAX,
-    PAST_MESSAGES_MAX,
-    REFERENCES_MAX,
-    TEXT_MAX,
-    AnyData,
-    DeliveryReport,
-    InboundEvent,
-    MessageArrived,
-    PastConversation,
-)
+from protocol.inbound import DeliveryReport, InboundEvent, PastConversation
 from protocol.journal import MergeDue
-from protocol.links import Answered, AnyToCell, Ask, Quarantine, Refused, Replay
-
-ID_MAX = 512
-"""Characters of an event's id or source: a mail's Message-ID is the longest seen (RFC 5322 lines have 998)."""
-
-ANSWER_WITHIN_S = 30.0
-"""For who waits with a request open: a web server, a mail server or a vendor gives up by itself at about that time, and
-tries again only where it knows that it was not answered."""
-
-YEAR_MS = 366 * 86_400_000
-"""So near to now a time that counts seconds is taken for one, to say so."""
+from protocol.links import Answered, AnyToCell, Ask, Quarantine, Replay
 
 
 class AccountRule(Struct, frozen=True):
@@ -144,7 +125,7 @@ class Intake:
         self.waiting -= 1
         if isinstance(reply, Answered) and reply.merge is not None:
             self._by_rule.due(reply.merge)
-        taken.done(_outcome(reply, taken.event.id))
+        taken.done(outcome_of(reply, taken.event.id))
 
     async def submit(self, event: InboundEvent, *, raw: bytes = b"", replay: Replay | None = None) -> Answered:
         """Takes one event and waits for its commit. Raises `Refusal`: also `TIMED_OUT`, where it may still happen."""
@@ -163,7 +144,7 @@ class Intake:
         where it could be read."""
         self.check_writing(id)
         customer = f"account:{account}"
-        key, digest = once_key(account, source, id), _digest(raw)
+        key, digest = once_key(account, source, id), digest_of_bytes(raw)
 
         def make(ref: int) -> AnyToCell:
             return Quarantine(
@@ -171,7 +152,7 @@ class Intake:
                 key ^ digest, digest, event,
             )  # fmt: skip
 
-        return _answer(await self._cells.call(customer, make), id)
+        return answer_of(await self._cells.call(customer, make), id)
 
     async def command(
         self,
@@ -193,7 +174,7 @@ class Intake:
         key = once_key("command", actor, id)
 
         def ask(of: str, command: AnyCommand) -> Callable[[int], AnyToCell]:
-            digest = _digest(msgspec.msgpack.encode((conversation, command)))
+            digest = digest_of_bytes(msgspec.msgpack.encode((conversation, command)))
             return lambda ref: Ask(ref, of, conversation, actor, id, command, key, digest)
 
         match command:
@@ -202,7 +183,7 @@ class Intake:
             case UnmergeCustomers() if not conversation:
                 return await merging.unmerge(self._cells, customer, command, ask)
             case _:
-                return _answer(await self._cells.call(customer, ask(customer, command)), id)
+                return answer_of(await self._cells.call(customer, ask(customer, command)), id)
 
     async def _merge_by_rule(self, due: MergeDue) -> Answered:
         """As often as it is said; the give is refused where it is done, and where a person has to say it."""
@@ -226,8 +207,9 @@ class Intake:
         rule = self._accounts.get(event.account)
         if rule is None:
             raise Refusal(Code.UNKNOWN_ACCOUNT, f"no account {event.account!r} is configured", ref=event.id)
-        _check_form(event)
-        self._check_time(event, replay.received_ms if replay else self._now_ms())
+        check_form(event)
+        arrived_ms = replay.received_ms if replay else self._now_ms()
+        check_time(event, arrived_ms, ahead_ms=self._limits.ahead_ms, behind_ms=self._limits.behind_ms)
         given = event.identities or self._found(event)
         identities = list(dict.fromkeys(map(self.spelled, given)))
         if not identities and not isinstance(event.data, DeliveryReport):
@@ -261,102 +243,3 @@ class Intake:
         """Whose it is by what stands in it, where the policy says where to look."""
         rules = self.capture()
         return identities_in(rules, event) if rules.templates and not isinstance(event.data, DeliveryReport) else []
-
-    def _check_time(self, event: InboundEvent, arrived_ms: int) -> None:
-        offset_ms = event.time_ms - arrived_ms
-        if offset_ms > self._limits.ahead_ms or -offset_ms > self._limits.behind_ms:
-            direction = "ahead of" if offset_ms > 0 else "behind"
-            in_seconds = abs(event.time_ms * 1000 - arrived_ms) < YEAR_MS
-            hint = "; it seems to be in seconds, and `time_ms` counts milliseconds" if in_seconds else ""
-            raise Refusal(
-                Code.TIME_IMPLAUSIBLE,
-                f"the event's time is {abs(offset_ms) // 1000} s {direction} the server's clock{hint}",
-                ref=event.id,
-                field="time",
-            )
-
-
-_encode = msgspec.msgpack.Encoder(order="deterministic").encode
-
-
-def once_key(account: str, source: str, id: str) -> int:
-    """64 bits of BLAKE2b over the three, NUL between: within one customer a collision is one in 10^13 at 1,000 keys."""
-    return int.from_bytes(hashlib.blake2b(f"{account}\0{source}\0{id}".encode(), digest_size=8).digest(), "big")
-
-
-def digest_of(data: AnyData) -> int:
-    """What tells a repeat from another payload under the same id."""
-    return _digest(_encode(data))
-
-
-def _digest(payload: bytes) -> int:
-    return int.from_bytes(hashlib.blake2b(payload, digest_size=4).digest(), "big")
-
-
-def _check_form(event: InboundEvent) -> None:
-    """What the types cannot say: lengths and counts."""
-    if not 0 < len(event.id) <= ID_MAX:
-        raise _of_wrong_length("id", event)
-    if not 0 < len(event.source) <= ID_MAX:
-        raise _of_wrong_length("source", event)
-    if len(event.identities) > IDENTITIES_MAX:
-        raise Refusal(
-            Code.OVER_LIMIT, f"an event has at most {IDENTITIES_MAX} identities", ref=event.id, field="identities"
-        )
-    if isinstance(event.data, MessageArrived):
-        _check_message(event.id, event.data)
-    if isinstance(event.data, PastConversation):
-        _check_past(event.id, event.data)
-    if refusal := check_event(event):
-        raise refusal
-
-
-def _check_message(id: str, data: MessageArrived) -> None:
-    if len(data.text) > TEXT_MAX:
-        raise _over_limit(id, "text", TEXT_MAX)
-    if len(data.attachments) > ATTACHMENTS_MAX:
-        raise _over_limit(id, "attachments", ATTACHMENTS_MAX)
-    if len(data.in_reply_to) > REFERENCES_MAX:
-        raise _over_limit(id, "in_reply_to", REFERENCES_MAX)
-
-
-def _check_past(id: str, data: PastConversation) -> None:
-    if len(data.messages) > PAST_MESSAGES_MAX:
-        raise _over_limit(id, "messages", PAST_MESSAGES_MAX)
-    if any(len(message.text) > TEXT_MAX for message in data.messages):
-        raise _over_limit(id, "messages.text", TEXT_MAX)
-
-
-def _of_wrong_length(name: str, event: InboundEvent) -> Refusal:
-    return Refusal(Code.INVALID, f"{name} must have 1 to {ID_MAX} characters", ref=event.id[:ID_MAX], field=name)
-
-
-def _over_limit(id: str, name: str, most: int) -> Refusal:
-    return Refusal(Code.OVER_LIMIT, f"{name} is over its limit of {most}", ref=id, field=f"data.{name}")
-
-
-async def in_time(outcome: "asyncio.Future[Answered | Refusal]", id: str) -> Answered | Refusal:
-    """Waits for what became of an event that someone holds a request open for. Raises `Refusal` (`TIMED_OUT`)."""
-    try:
-        async with asyncio.timeout(ANSWER_WITHIN_S):
-            return await outcome
-    except TimeoutError as exc:
-        text = f"no commit within {ANSWER_WITHIN_S:g} s; it may still happen, so send it again under the same id"
-        raise Refusal(Code.TIMED_OUT, text, ref=id) from exc
-
-
-def _outcome(reply: Reply | Refusal, id: str) -> Answered | Refusal:
-    match reply:
-        case Answered() | Refusal():
-            return reply
-        case Refused():
-            return Refusal(Code(reply.code), reply.message, ref=id, field=reply.field)
-        case _:
-            raise AssertionError(f"{type(reply).__name__} does not answer an event or command")
-
-
-def _answer(reply: Reply, id: str) -> Answered:
-    outcome = _outcome(reply, id)
-    if isinstance(outcome, Refusal):
-        raise outcome
-    return outcome

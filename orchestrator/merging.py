@@ -13,13 +13,13 @@ from collections.abc import Awaitable, Callable
 import msgspec
 import structlog
 
+from orchestrator.answers import answer_of
 from orchestrator.cells import Cells
-from orchestrator.homeless import Reply
 from protocol.commands import AnyCommand, GiveCustomer, MergeCustomers, UnmergeCustomers
 from protocol.errors import Code, Refusal
 from protocol.identities import kind_of
 from protocol.journal import MergeDue
-from protocol.links import Answered, AnyToCell, CustomerRead, ReadCustomer, Refused, Settle
+from protocol.links import Answered, AnyToCell, CustomerRead, ReadCustomer, Settle
 
 _log = structlog.get_logger(__name__)
 
@@ -67,7 +67,7 @@ async def merge(
         verified=due is not None and due.verified,
         kinds=sorted({kind_of(each) for each in identities}) if due else [],
     )
-    given = _answered(await cells.call(command.other, ask(command.other, give)))
+    given = answer_of(await cells.call(command.other, ask(command.other, give)))
     taken_in = await cells.call(customer, lambda ref: Settle(ref, customer, command.other, 0))
     # Refused, it was taken in, and has been released or given on since.
     position = taken_in.position if isinstance(taken_in, Answered) else 0
@@ -76,7 +76,7 @@ async def merge(
 
 async def unmerge(cells: Cells, customer: str, command: UnmergeCustomers, ask: AskOf) -> Answered:
     """Takes `command.other` out of the customer again. Raises `Refusal`."""
-    released = _answered(await cells.call(customer, ask(customer, command)))
+    released = answer_of(await cells.call(customer, ask(customer, command)))
     # Whatever it answers: the release is committed, and it has its affairs as soon as it is asked for anything.
     await cells.call(command.other, lambda ref: Settle(ref, command.other, customer, 0, back=True))
     return released
@@ -91,10 +91,3 @@ async def _known(cells: Cells, customer: str) -> list[str]:
         text = f"{customer} is merged into {known.view.customer}: merge into that one"
         raise Refusal(Code.NOT_ALLOWED_NOW, text, field="customer")
     return known.view.identities if isinstance(known, CustomerRead) and known.view is not None else []
-
-
-def _answered(reply: Reply) -> Answered:
-    if isinstance(reply, Refused):
-        raise Refusal(Code(reply.code), reply.message, field=reply.field)
-    assert isinstance(reply, Answered), reply
-    return reply

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from actors.rules.capture import CaptureRules, Template, Who
 from orchestrator.cells import Reply
-from orchestrator.intake import AccountRule, Intake, IntakeLimits, once_key
+from orchestrator.intake import AccountRule, Intake, IntakeLimits
 from protocol.commands import AddNote
 from protocol.errors import Code, Refusal
 from protocol.inbound import DeliveryReport, InboundEvent, MessageArrived
@@ -363,7 +363,7 @@ async def test_what_cannot_be_written_is_refused_as_retryable() -> None:
 
 async def test_who_holds_a_request_open_is_answered_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Though the commit is late; it may still happen, and the answer says so."""
-    monkeypatch.setattr("orchestrator.intake.ANSWER_WITHIN_S", 0.01)
+    monkeypatch.setattr("orchestrator.answers.ANSWER_WITHIN_S", 0.01)
     door = Door()
     with pytest.raises(Refusal) as refused:
         await door.intake.submit(event("a", ANN))
@@ -380,12 +380,6 @@ async def test_a_cells_refusal_reaches_the_sender() -> None:
     refusal = door.outcomes[0]
     assert isinstance(refusal, Refusal)
     assert (refusal.code, refusal.ref, refusal.field) == (Code.NOT_FOUND, "1", "data.delivery")
-
-
-def test_once_keys_tell_accounts_sources_and_ids_apart() -> None:
-    """No two ways to cut the same text give one key."""
-    keys = {once_key("a", "b", "c"), once_key("ab", "", "c"), once_key("a", "bc", ""), once_key("", "ab", "c")}
-    assert len(keys) == 4
 
 
 async def test_events_of_an_unlinked_identity_wait_for_those_under_way_and_go_on_in_order() -> None:

@@ -1,0 +1,76 @@
+"""Checks of an inbound event that its types cannot make: lengths, counts, and a time that may be. Pure."""
+
+from protocol.codec import check_event
+from protocol.errors import Code, Refusal
+from protocol.inbound import (
+    ATTACHMENTS_MAX,
+    IDENTITIES_MAX,
+    PAST_MESSAGES_MAX,
+    REFERENCES_MAX,
+    TEXT_MAX,
+    InboundEvent,
+    MessageArrived,
+    PastConversation,
+)
+
+ID_MAX = 512
+"""Characters of an event's id or source: a mail's Message-ID is the longest seen (RFC 5322 lines have 998)."""
+YEAR_MS = 366 * 86_400_000
+"""So near to now a time that counts seconds is taken for one, to say so."""
+
+
+def check_time(event: InboundEvent, arrived_ms: int, *, ahead_ms: int, behind_ms: int) -> None:
+    """It may lie so far ahead of its arrival, or behind. Raises `Refusal` (`TIME_IMPLAUSIBLE`)."""
+    offset_ms = event.time_ms - arrived_ms
+    if offset_ms > ahead_ms or -offset_ms > behind_ms:
+        direction = "ahead of" if offset_ms > 0 else "behind"
+        in_seconds = abs(event.time_ms * 1000 - arrived_ms) < YEAR_MS
+        hint = "; it seems to be in seconds, and `time_ms` counts milliseconds" if in_seconds else ""
+        raise Refusal(
+            Code.TIME_IMPLAUSIBLE,
+            f"the event's time is {abs(offset_ms) // 1000} s {direction} the server's clock{hint}",
+            ref=event.id,
+            field="time",
+        )
+
+
+def check_form(event: InboundEvent) -> None:
+    """Lengths and counts. Raises `Refusal`, which names the field."""
+    if not 0 < len(event.id) <= ID_MAX:
+        raise _of_wrong_length("id", event)
+    if not 0 < len(event.source) <= ID_MAX:
+        raise _of_wrong_length("source", event)
+    if len(event.identities) > IDENTITIES_MAX:
+        raise Refusal(
+            Code.OVER_LIMIT, f"an event has at most {IDENTITIES_MAX} identities", ref=event.id, field="identities"
+        )
+    if isinstance(event.data, MessageArrived):
+        _check_message(event.id, event.data)
+    if isinstance(event.data, PastConversation):
+        _check_past(event.id, event.data)
+    if refusal := check_event(event):
+        raise refusal
+
+
+def _check_message(id: str, data: MessageArrived) -> None:
+    if len(data.text) > TEXT_MAX:
+        raise _over_limit(id, "text", TEXT_MAX)
+    if len(data.attachments) > ATTACHMENTS_MAX:
+        raise _over_limit(id, "attachments", ATTACHMENTS_MAX)
+    if len(data.in_reply_to) > REFERENCES_MAX:
+        raise _over_limit(id, "in_reply_to", REFERENCES_MAX)
+
+
+def _check_past(id: str, data: PastConversation) -> None:
+    if len(data.messages) > PAST_MESSAGES_MAX:
+        raise _over_limit(id, "messages", PAST_MESSAGES_MAX)
+    if any(len(message.text) > TEXT_MAX for message in data.messages):
+        raise _over_limit(id, "messages.text", TEXT_MAX)
+
+
+def _of_wrong_length(name: str, event: InboundEvent) -> Refusal:
+    return Refusal(Code.INVALID, f"{name} must have 1 to {ID_MAX} characters", ref=event.id[:ID_MAX], field=name)
+
+
+def _over_limit(id: str, name: str, most: int) -> Refusal:
+    return Refusal(Code.OVER_LIMIT, f"{name} is over its limit of {most}", ref=id, field=f"data.{name}")
