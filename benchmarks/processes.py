@@ -1,6 +1,6 @@
 """The server's processes by what they do: their CPU, and their memory.
 
-Ray titles an actor's process after its class, which `orchestrator.cluster.node` names as the table does, so
+Ray titles an actor's process after its class, which `orchestrator.cluster.lives` names as the table does, so
 `ray::cell-0` is a cell; Ray's own programs are known by theirs. What is neither, such as the supervisor and the node,
 is `other`.
 """
