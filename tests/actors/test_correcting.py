@@ -10,7 +10,6 @@ from actors import knowing, recent, snapshots
 from actors.conversation import Conversation
 from actors.deciding import AnyInput
 from actors.journey import Journey
-from actors.moving import ORIGINS_MAX
 from protocol.commands import AddNote, Join, Relate, Reply, Resolve, SetContext, Snooze, Split, TagInteraction, Take
 from protocol.entities import Relation, RelationKind, Status
 from protocol.errors import Code, Refusal
@@ -321,15 +320,6 @@ def test_a_snoozed_conversation_can_be_corrected() -> None:
     player.command(Snooze(until_ms=player.now_ms + 1000))
     player.command(Split(interactions=[2]))
     assert of(player, CONVERSATION).status is Status.SNOOZED
-
-
-def test_a_contact_is_moved_only_so_often() -> None:
-    """Each move leaves messages in one more place; the bound is said."""
-    player = two_contacts()
-    player.command(Split(interactions=[2]))
-    of(player, SECOND).interactions[0].origins = tuple((f"{CUSTOMER}-{n}", 1) for n in range(10, 10 + ORIGINS_MAX))
-    with pytest.raises(Refusal, match="moved"):
-        player.command(Join(other=SECOND))
 
 
 def test_the_same_correction_twice_is_one() -> None:
