@@ -10,15 +10,15 @@ the rows beside it would hide what is between.
 import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
-from typing import Protocol, assert_never
+from typing import assert_never
 
 from actors import retention
+from actors.archive_store import ArchiveStore, JournalReader
 from actors.fault import Fault
 from actors.lines import Line
 from actors.policies import unpacked
 from actors.projection import entries_of, project, runs
-from actors.retention import Prunable, Retention
-from protocol.archive import Changes
+from actors.retention import Retention
 from protocol.errors import ThroughlineError
 from protocol.events import PolicyApplied
 from protocol.ids import POLICY
@@ -42,74 +42,6 @@ SNAPSHOTS_WAITING_MAX = 10_000
 
 class ArchiveBehind(ThroughlineError):
     """What the archive would have to read next is no longer in the journal: following would leave it out silently."""
-
-
-class JournalReader(Protocol):
-    """The journal's records, read-only."""
-
-    async def generation(self) -> str:
-        """Names the life of the journal's positions."""
-        ...
-
-    async def position(self) -> int:
-        """The newest committed position."""
-        ...
-
-    async def first_position(self) -> int:
-        """The oldest one that retention has left."""
-        ...
-
-    async def read(self, after: int, limit: int) -> list[Record]:
-        """Up to `limit` records after the position, ascending; fewer where they are long, but at least one."""
-        ...
-
-
-class ArchiveStore(Prunable, Protocol):
-    """The one writer of the archive's file; also what retention needs of it."""
-
-    async def open(self) -> int:
-        """Locks and opens it; returns the position it has."""
-        ...
-
-    async def generation(self) -> str:
-        """The journal's generation that it follows."""
-        ...
-
-    async def adopt(self, generation: str) -> int:
-        """Empties it where it followed a journal of another generation; returns the position it has now."""
-        ...
-
-    async def apply(self, changes: Changes) -> None:
-        """All of it and the position, in one transaction."""
-        ...
-
-    async def save_snapshots(self, snapshots: Sequence[SnapshotTaken]) -> None:
-        """Keeps the newest of each customer."""
-        ...
-
-    async def index(self) -> int:
-        """Brings the full text a small step nearer; 0 where it has all."""
-        ...
-
-    async def erase(self, customer: str, changes: Changes) -> None:
-        """Puts all rows of the customer anew; what only they had is gone from the file."""
-        ...
-
-    async def reset(self) -> None:
-        """Empties it, position 0."""
-        ...
-
-    async def redrop(self) -> None:
-        """Drops again what retention had dropped before it was emptied."""
-        ...
-
-    async def policy(self) -> tuple[int, bytes] | None:
-        """The newest applied version of the policy, and its rules' bytes."""
-        ...
-
-    async def close(self) -> None:
-        """Closes and unlocks it."""
-        ...
 
 
 class Archive:

@@ -8,7 +8,7 @@ import uuid
 from pathlib import Path
 from typing import Protocol
 
-from actors.archive import ArchiveStore
+from actors.archive_store import ArchiveStore
 from actors.journal_store import JournalStore
 from adapters.stores.folder import ARCHIVE_FILE, JOURNAL_FILE
 from adapters.stores.memory_archive import MemoryArchive
