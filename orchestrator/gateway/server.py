@@ -145,18 +145,21 @@ class Gateway:
             refused=lambda code: self.metrics.refused(code, "listener"),
         )
         self._listen_to_cells()
+        self._measure()
         self.metrics.registry.register(ProcessFigures(figures, states))
-        self.metrics.count(
-            "throughline_updates", "Updates of watched conversations that arrived from cells", lambda: self._hub.updates
-        )
-        self.metrics.watch("throughline_pending", "Questions to cells without an answer", lambda: cells.unanswered)
-        self.metrics.watch("throughline_watched_conversations", "Conversations with a watcher", lambda: len(self._hub))
-        self.metrics.watch(
-            "throughline_unanswered_deliveries", "At gateway clients", lambda: self._deliveries.unanswered
-        )
         if policy is not None:
             self.metrics.watch("throughline_policy_version", "The policy in force", lambda: policy.policy.version)
-        self.metrics.watch("throughline_queue_bytes", "Frames that wait for slow clients", self._queue_bytes)
+
+    def _measure(self) -> None:
+        """What the parts count themselves."""
+        metrics, cells, hub, deliveries = self.metrics, self._cells, self._hub, self._deliveries
+        metrics.count(
+            "throughline_updates", "Updates of watched conversations that arrived from cells", lambda: hub.updates
+        )
+        metrics.watch("throughline_pending", "Questions to cells without an answer", lambda: cells.unanswered)
+        metrics.watch("throughline_watched_conversations", "Conversations with a watcher", lambda: len(hub))
+        metrics.watch("throughline_unanswered_deliveries", "At gateway clients", lambda: deliveries.unanswered)
+        metrics.watch("throughline_queue_bytes", "Frames that wait for slow clients", self._queue_bytes)
 
     @property
     def port(self) -> int:
