@@ -276,7 +276,7 @@ NOT_OFFERED: list[tuple[str, AnyCommand, str, str]] = [
     ("not the owner", OfferHandoff(kind="plain", agent="cat"), "bob", "ann owns the conversation"),
     ("too many fields", OfferHandoff(kind="plain", agent="b", fields={f"{n}": 1 for n in range(33)}), "ann", "32"),
     ("long note", OfferHandoff(kind="plain", agent="bob", note="x" * 4097), "ann", "note has at most"),
-    ("no kind", OfferHandoff(kind="", agent="bob"), "ann", "kind must be"),
+    ("no kind", OfferHandoff(kind="", agent="bob"), "ann", "kind must have 1 to 128"),
     ("never offered", AcceptHandoff(lease=1, sha256=""), "bob", "never offered"),
 ]
 
