@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from actors.conversation import Conversation, interaction_of
-from actors.correlation import Past, repeats
+from actors.relating import Past, repeats
 from actors.rules.correlation import CorrelationRules
 from actors.rules.taxonomy import Taxonomy
 from actors.tagging import news

@@ -15,8 +15,8 @@ from msgspec import Struct
 
 from actors import recent
 from actors.conversation import Conversation
-from actors.correlation import spell
 from actors.knowing import Given, values_of
+from actors.relating import spell
 from actors.rules.context import CarryRules
 from protocol.entities import CarryOver, ContextItem, PriorAction, RelationKind, Status
 from protocol.events import AnyEvent, ConversationReopened, ConversationResolved, MessageQueued, NoteAdded, QueueChanged

@@ -2,8 +2,8 @@
 
 In this order: the delivery it reports on; a thread reference it answers; the contact (session) it is part of; a key (a
 claim's number) that an open conversation is about; an open conversation with the same topic or intent; one in the
-window that the policy gives for the pair of channels; else a new one, related to an earlier one. Without rules every
-pair of channels has a window without end: the customer's newest open conversation.
+window that the policy gives for the pair of channels; else a new one, related to an earlier one (`relating.py`).
+Without rules every pair of channels has a window without end: the customer's newest open conversation.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,8 @@ from msgspec import Struct
 
 from actors.conversation import Conversation
 from actors.labels import NO_TAGS
-from actors.matters import differ, is_broad, one_matter, other_key, same, shared_key, spoken
+from actors.matters import differ, one_matter, other_key, same, spoken
+from actors.relating import Asked, Past, relation_of, spell
 from actors.rules.correlation import ANY, NO_RULES, CorrelationRules, Window
 from protocol.entities import Relation, RelationKind, Status, Tags
 from protocol.ids import conversation_of
@@ -27,14 +28,6 @@ from protocol.inbound import (
 
 SILENT_MAX_MS = 4 * 3_600_000
 """A call or chat that nobody ended, and in which nothing happened for so long, does not go on."""
-
-
-class Past(Struct, frozen=True, gc=False):
-    """What is remembered of a closed conversation that was about something."""
-
-    conversation: str
-    tags: Tags
-    resolved_at_ms: int
 
 
 class Glimpse(Struct, frozen=True, gc=False):
@@ -54,22 +47,6 @@ class Correlated(Struct, frozen=True, gc=False):
 
 
 _FIRST = Correlated("", "first contact")
-
-
-class _Asked(Struct, frozen=True, gc=False):
-    """The question: an event, what it is about, and what is known of its customer."""
-
-    event: InboundEvent
-    tags: Tags
-    rules: CorrelationRules
-    now_ms: int
-    """When it happened: of replayed input that may be before the newest contact."""
-    open: list[Conversation]
-    """Those a contact may join without naming one of their messages or sessions, the newest change first."""
-    resolved: list[Conversation]
-    """Live ones that the rules keep it from joining so."""
-    past: Sequence[str]
-    remembered: Sequence[Past]
 
 
 def correlate(
@@ -98,7 +75,7 @@ def correlate(
         live.sort(key=lambda c: (c.updated_at_ms, c.id), reverse=True)
     kept = [c for c in live if c.status is Status.RESOLVED] if rules.after_resolved == "new" else []
     open = [c for c in live if c not in kept] if kept else live
-    asked = _Asked(event, tags, rules, now_ms, open, kept, past, remembered)
+    asked = Asked(event, tags, rules, now_ms, open, kept, past, remembered)
     return _by_key(asked) or _by_topic(asked) or _by_window(asked) or _new(asked)
 
 
@@ -189,7 +166,7 @@ def _after_the_last(past: Sequence[str]) -> Correlated:
 # What it is about
 
 
-def _by_key(asked: _Asked) -> Correlated | None:
+def _by_key(asked: Asked) -> Correlated | None:
     if not asked.tags.keys:
         return None
     for conversation in asked.open:
@@ -198,7 +175,7 @@ def _by_key(asked: _Asked) -> Correlated | None:
     return None
 
 
-def _by_topic(asked: _Asked) -> Correlated | None:
+def _by_topic(asked: Asked) -> Correlated | None:
     for conversation in asked.open:
         known = conversation.tags
         if known is None or not (topic := same(asked.tags.topic, known.topic)):
@@ -217,7 +194,7 @@ def _by_topic(asked: _Asked) -> Correlated | None:
 # Time
 
 
-def _by_window(asked: _Asked) -> Correlated | None:
+def _by_window(asked: Asked) -> Correlated | None:
     rules = asked.rules
     joinable = asked.open
     if rules.other_topic == "new":
@@ -230,7 +207,7 @@ def _by_window(asked: _Asked) -> Correlated | None:
     return None
 
 
-def _window_reason(conversation: Conversation, asked: _Asked) -> str | None:
+def _window_reason(conversation: Conversation, asked: Asked) -> str | None:
     """Why the event is in a window of the conversation; None where it is in none."""
     later = asked.event.channel
     for interaction in reversed(conversation.interactions):
@@ -261,21 +238,11 @@ def _window(windows: Sequence[Window], earlier: str, later: str) -> Window | Non
     return None
 
 
-def spell(ms: int) -> str:
-    """A span as people say it, rounded down: `35 min`, `2 h`, `3 days`."""
-    minutes = max(0, ms) // 60_000
-    if minutes < 1:
-        return f"{max(0, ms) // 1000} s"
-    if minutes < 120:
-        return f"{minutes} min"
-    return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // 1440} days"
-
-
 # A new one
 
 
-def _new(asked: _Asked) -> Correlated:
-    relation = _escalates(asked) or _continues(asked) or _repeats(asked) or _follows(asked)
+def _new(asked: Asked) -> Correlated:
+    relation = relation_of(asked)
     if relation is None:
         return _FIRST
     if asked.open:
@@ -283,65 +250,3 @@ def _new(asked: _Asked) -> Correlated:
     if asked.resolved:
         return Correlated("", "the conversation before is resolved", relation)
     return Correlated("", "no conversation is open", relation)
-
-
-def _earlier(asked: _Asked) -> list[tuple[str, Tags, int]]:
-    """Id, tags and time of resolution (0: it is open) of all earlier ones that were about something, newest first."""
-    live = sorted([*asked.open, *asked.resolved], key=lambda c: (c.updated_at_ms, c.id), reverse=True)
-    found = [(c.id, c.tags, c.resolved_at_ms if c.status is Status.RESOLVED else 0) for c in live if c.tags is not None]
-    return found + [(past.conversation, past.tags, past.resolved_at_ms) for past in reversed(asked.remembered)]
-
-
-def _escalates(asked: _Asked) -> Relation | None:
-    intent = asked.tags.intent
-    if intent is None or intent.value not in asked.rules.escalating_intents:
-        return None
-    about = f"{intent.value} about it"
-    for earlier, tags, _ in _earlier(asked):
-        same_topic = same(asked.tags.topic, tags.topic) and not other_key(asked.tags, tags)
-        if one_matter(asked.tags, tags, asked.rules.broad_keys) or same_topic:
-            return Relation(kind=RelationKind.ESCALATES, conversation=earlier, reason=about)
-    if asked.tags.topic is not None or asked.tags.keys:
-        return None  # It says what it is about, and nothing earlier was about that.
-    newest = _newest(asked)
-    return Relation(kind=RelationKind.ESCALATES, conversation=newest, reason=about) if newest else None
-
-
-def _continues(asked: _Asked) -> Relation | None:
-    for earlier, tags, _ in _earlier(asked):
-        if (key := shared_key(asked.tags, tags)) and not is_broad(key, asked.rules.broad_keys):
-            return Relation(kind=RelationKind.CONTINUES, conversation=earlier, reason=f"both name {spoken(key)}")
-    return None
-
-
-def _repeats(asked: _Asked) -> Relation | None:
-    for earlier, tags, resolved_at_ms in _earlier(asked):
-        if relation := repeats(earlier, tags, resolved_at_ms, asked.tags, asked.rules, asked.now_ms):
-            return relation
-    return None
-
-
-def repeats(
-    earlier: str, known: Tags, resolved_at_ms: int, found: Tags, rules: CorrelationRules, now_ms: int
-) -> Relation | None:
-    """The relation of a contact about `found` to an earlier conversation, where it repeats that one's topic."""
-    topic, passed_ms = same(found.topic, known.topic), now_ms - resolved_at_ms
-    in_time = 0 <= passed_ms <= rules.repeat_within_ms
-    if not topic or not resolved_at_ms or not in_time or other_key(found, known):
-        return None
-    reason = f"the same topic, {topic}, {spell(passed_ms)} after it was resolved"
-    return Relation(kind=RelationKind.REPEATS, conversation=earlier, reason=reason)
-
-
-def _follows(asked: _Asked) -> Relation | None:
-    newest = _newest(asked)
-    if not newest:
-        return None
-    return Relation(kind=RelationKind.FOLLOWS_UP, conversation=newest, reason="the customer's next contact")
-
-
-def _newest(asked: _Asked) -> str:
-    for live in (asked.open, asked.resolved):
-        if live:
-            return live[0].id
-    return asked.past[-1] if asked.past else ""

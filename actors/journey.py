@@ -24,13 +24,14 @@ from actors import (
 )
 from actors.carrying import Kept
 from actors.conversation import Conversation
-from actors.correlation import Glimpse, Past
+from actors.correlation import Glimpse
 from actors.disputes import Disputes
 from actors.evolving import evolve as evolve_conversation
 from actors.findings import Findings
 from actors.members import MIXED_MAX, Family, home_of
 from actors.once import OnceKeys, Seen
 from actors.policy import Policy
+from actors.relating import Past
 from protocol.entities import IdentityLink
 from protocol.events import (
     ActivitySeen,

@@ -6,7 +6,7 @@ A customer's conversations are `1`, `2` … in the order of opening. Times are m
 from msgspec import Struct
 
 from actors.conversation import Conversation, Work
-from actors.correlation import Past
+from actors.relating import Past
 from actors.rules.correlation import NO_RULES, CorrelationRules, Window
 from protocol.entities import Interaction, RelationKind, Status, Tag, Tags
 from protocol.inbound import (

@@ -2,7 +2,8 @@
 
 import pytest
 
-from actors.correlation import Past, correlate, spell
+from actors.correlation import correlate
+from actors.relating import Past, spell
 from protocol.entities import Relation
 from tests.actors.correlation_cases import CASES, CUSTOMER, NOW_MS, Case
 
