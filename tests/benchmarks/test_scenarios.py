@@ -24,6 +24,7 @@ from benchmarks.past import past_of
 from benchmarks.preload import preloaded
 from benchmarks.pushing import Shape
 from benchmarks.server import LiveServer, Setup, serving
+from orchestrator.tokens import Tokens
 
 pytestmark = pytest.mark.slow
 
@@ -143,6 +144,21 @@ def test_latency_at_a_rate(folder: Path) -> None:
     assert 0 < said["push_ms"]["p50"] <= said["push_ms"]["p99"]
     assert said["idle_percent_of_a_core"] >= 0
     assert set(said["idle_percent_by_process"]) >= {"journal", "archive", "cell", "gateway"}
+
+
+@pytest.mark.parametrize("command", [("latency", "--rate", "100"), ("throughput",)])
+def test_a_server_by_its_address(server: LiveServer, folder: Path, command: tuple[str, ...]) -> None:
+    """With one token for both sides: what is seen from outside is there, what only its machine knows is not."""
+    assert server.data is not None
+    tokens = Tokens(server.data / "tokens.json", now_ms=lambda: time.time_ns() // 1_000_000)
+    token = tokens.create(["agent", "gateway:benchmark"], "bench")[0]
+    there = ["--url", server.url, "--token", token, "--account", "benchmark", "--queue", "new"]
+    done = CliRunner().invoke(app, [*command, "--seconds", "1.5", *SMALL_LOAD, *there, "--json"])
+    assert done.exit_code == 0, done.stdout[-1000:] + done.stderr[-2000:]
+    said = json.loads(done.stdout)
+    assert said["events_per_s"] > 10
+    assert 0 < said["ack_ms"]["p50"] <= said["push_ms"]["max"]
+    assert said["cpu_us_per_event"] is said["fsync_ms"] is None
 
 
 def test_context_beside_events(folder: Path) -> None:
