@@ -51,18 +51,23 @@ WITH_ALL = f"""
         FROM (SELECT account, channel, min(started_at_ms) FROM interaction GROUP BY account)
         JOIN (SELECT account, queue, max(started_at_ms)
               FROM interaction JOIN conversation USING (conversation) GROUP BY account) USING (account)),
-    -- Conversations that began soon after another of the customer was done.
-    back AS (
-        SELECT later.opened_at_ms AS at_ms, earlier.channel || ' → ' || coalesce(first.channel, '') AS channels,
-            later.queue AS team, {_product("later.conversation")} AS product, later.conversation AS conversation,
-            max(earlier.opened_at_ms)
+    -- Conversations that began soon after another of the customer was done: after the one of these that began last.
+    -- Paired by ids and times alone, which `conversation_by_done` has: a customer's conversations can be thousands.
+    after AS MATERIALIZED (
+        SELECT later.conversation AS later, earlier.conversation AS earlier, max(earlier.opened_at_ms)
         FROM conversation AS later
-        JOIN conversation AS earlier ON earlier.customer = later.customer AND earlier.conversation <> later.conversation
+        JOIN conversation AS earlier INDEXED BY conversation_by_done
+          ON earlier.customer = later.customer AND earlier.conversation <> later.conversation
          AND coalesce(earlier.resolved_at_ms, earlier.closed_at_ms)
-             BETWEEN later.opened_at_ms - :repeat_within_ms AND later.opened_at_ms
-        LEFT JOIN interaction AS first ON first.conversation = later.conversation AND first.interaction = 1
+             BETWEEN later.opened_at_ms - :repeat_within_ms AND +later.opened_at_ms
         WHERE later.opened_at_ms >= :from_ms AND later.opened_at_ms < :until_ms
         GROUP BY later.conversation),
+    back AS MATERIALIZED (
+        SELECT later.opened_at_ms AS at_ms, earlier.channel || ' → ' || coalesce(first.channel, '') AS channels,
+            later.queue AS team, {_product("later.conversation")} AS product, later.conversation AS conversation
+        FROM after JOIN conversation AS later ON later.conversation = after.later
+        JOIN conversation AS earlier ON earlier.conversation = after.earlier
+        LEFT JOIN interaction AS first ON first.conversation = later.conversation AND first.interaction = 1),
     returned AS (
         SELECT repeat_contact.at_ms, coalesce(earlier.channel, '') || ' → ' || repeat_contact.channel AS channels,
             later.queue AS team, later.conversation,
@@ -98,14 +103,24 @@ WITH_ALL = f"""
             missing_count, 'switches' || CASE rule WHEN '' THEN '' ELSE '.' || rule END AS rule
         FROM channel_switch JOIN conversation USING (conversation)
         WHERE at_ms >= :from_ms AND at_ms < :until_ms),
-    asked AS (
+    asked AS MATERIALIZED (
         SELECT missing_field.at_ms, missing_field.channel, missing_field.channel AS channels,
             conversation.queue AS team, {_product("missing_field.conversation")} AS product,
             conversation.customer AS customer, conversation.conversation, seq, field,
             'templates[' || template || '].fields[' || field || ']' AS rule
         FROM missing_field JOIN conversation USING (conversation)
         WHERE action IN ('ask_customer', 'ask_agent')
-         AND missing_field.at_ms >= :from_ms AND missing_field.at_ms < :until_ms)"""
+         AND missing_field.at_ms >= :from_ms AND missing_field.at_ms < :until_ms),
+    -- Where a field that was asked for was known: by customer, field and channel the first two of their conversations
+    -- that had it, one of which is another one than that which asks. All of them could be hundreds for each question.
+    known AS MATERIALIZED (
+        SELECT customer, key, channel, conversation, at_ms FROM (
+            SELECT wanted.customer, item.key, item.channel, item.conversation, item.at_ms,
+                row_number() OVER (PARTITION BY wanted.customer, item.key, item.channel ORDER BY item.at_ms) AS nth
+            FROM (SELECT DISTINCT customer, field FROM asked) AS wanted
+            JOIN conversation AS other ON other.customer = wanted.customer
+            JOIN context_item AS item ON item.conversation = other.conversation AND item.key = wanted.field)
+        WHERE nth <= 2)"""
 """Tables by name that several measures stand on; one that a query does not name costs nothing. Each is bounded by the
 time that is asked for, before anything is joined to it: a week's report reads a week's losses."""
 
@@ -207,8 +222,7 @@ MEASURES = (
         f"""SELECT asked.at_ms, max(known.channel) || ' → ' || asked.channel AS channels, team, product,
             {_GROUP.replace("channels", "asked.channels", 1)}, asked.conversation AS example, 'capture.yaml' AS file,
             asked.rule
-        FROM asked JOIN conversation AS other ON other.customer = asked.customer
-        JOIN context_item AS known ON known.conversation = other.conversation AND known.key = asked.field
+        FROM asked JOIN known ON known.customer = asked.customer AND known.key = asked.field
          AND known.at_ms < asked.at_ms AND known.conversation <> asked.conversation
         GROUP BY asked.conversation, asked.seq""",
         f"SELECT at_ms, {_GROUP} FROM asked",

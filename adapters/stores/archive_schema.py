@@ -16,7 +16,7 @@ from adapters.stores.archive_steps.correlation import RELATIONS
 from adapters.stores.archive_steps.first import FIRST
 from adapters.stores.archive_steps.identities import IDENTITY, MERGES
 from adapters.stores.archive_steps.policy import POLICY
-from adapters.stores.archive_steps.report import FINDINGS, LOSSES
+from adapters.stores.archive_steps.report import FINDINGS, LOSSES, RETURNS
 from adapters.stores.archive_steps.retention import RETENTION
 from adapters.stores.migrations import Schema
 
@@ -78,5 +78,6 @@ ARCHIVE = Schema(
         KNOWN,
         MERGES,
         LOSSES,
+        RETURNS,
     ),
 )

@@ -56,3 +56,11 @@ LOSSES = (
     # `event` is by far the largest table, and few of its rows are these.
     "CREATE INDEX event_missing ON event (at_ms) WHERE type = 'FieldMissing'",
 )
+
+RETURNS = (
+    # A customer's newest conversation, and what of theirs was done when: some customers have thousands.
+    "DROP INDEX conversation_by_customer",
+    "CREATE INDEX conversation_by_customer ON conversation (customer, opened_at_ms)",
+    """CREATE INDEX conversation_by_done ON conversation (customer, coalesce(resolved_at_ms, closed_at_ms))
+    WHERE coalesce(resolved_at_ms, closed_at_ms) IS NOT NULL""",
+)

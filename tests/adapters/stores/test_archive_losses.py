@@ -274,6 +274,26 @@ async def test_a_field_that_another_conversation_had_is_asked_again() -> None:
     assert (row["count"], row["examples"], row["mend"]) == (1, [second], "capture.yaml")
 
 
+async def test_who_asks_again_is_not_who_knew() -> None:
+    """Three conversations had it, that which asks before the others: it asks before and after they did."""
+    story = Story()
+    talks = [story.meet(ANN, "mailto:ann@example.org", "email", "My bill is wrong")]
+    for number in (2, 3):
+        opened = ev.ConversationOpened(at_ms=0, customer=ANN, queue="bills")
+        talks.append(f"{ANN}-{number}")
+        story.unit(ANN, (talks[-1], opened), (talks[-1], story.contact(1, "mailto:ann@example.org", "email")))
+    for talk in talks:
+        story.unit(ANN, (talk, ev.ContextSet(at_ms=0, key="contract", value="C-1", channel="email", interaction=1)))
+        asks = ev.FieldMissing(
+            at_ms=0, field="contract", interaction=1, channel="sms", template="sms", action="ask_agent"
+        )
+        story.now_ms += HOUR_MS
+        story.unit(ANN, (talks[0], asks))
+        story.now_ms += HOUR_MS
+    again = [row for row in await lost(story) if row["measure"] == "asked_again"]
+    assert [(row["channels"], row["count"], row["occasions"]) for row in again] == [("email → sms", 2, 3)]
+
+
 async def test_only_the_time_asked_for_is_counted() -> None:
     """From the first to before the second; weeks are apart."""
     story = Story()
@@ -304,4 +324,18 @@ def test_events_are_not_read_whole(measure: Measure) -> None:
         plan = db.execute(f"EXPLAIN QUERY PLAN WITH {WITH_ALL}, asked_for AS ({sql}) SELECT * FROM asked_for", bounds)
         steps = [step for *_, step in plan]
         assert "SCAN event" not in steps, steps
+    db.close()
+
+
+def test_a_customer_of_thousands_of_conversations_is_not_read_for_each_of_them() -> None:
+    """What was done in the two weeks before one began is found by its time; the newest of them by the first step."""
+    db = sqlite3.connect(":memory:")
+    migrate(db, ARCHIVE)
+    bounds = {"from_ms": 1, "until_ms": 2, "repeat_within_ms": REPEAT_WITHIN_MS}
+    steps = [step for *_, step in db.execute(f"EXPLAIN QUERY PLAN WITH {WITH_ALL} SELECT * FROM back", bounds)]
+    assert "SEARCH earlier USING INDEX conversation_by_done (customer=? AND <expr>>? AND <expr><?)" in steps, steps
+    [conflicts] = [measure for measure in MEASURES if measure.name == "identity_conflict"]
+    steps = [step for *_, step in db.execute(f"EXPLAIN QUERY PLAN {conflicts.sql}")]
+    assert "SEARCH latest USING COVERING INDEX conversation_by_customer (customer=?)" in steps, steps
+    assert "USE TEMP B-TREE FOR ORDER BY" not in steps, steps
     db.close()
