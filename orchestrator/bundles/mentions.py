@@ -23,17 +23,18 @@ _CLASSES = {"topic": "topics", "intent": "intents", "product_line": "product_lin
 def queues(policy: Policy) -> Iterator[Mention]:
     """The default one first."""
     yield DEFAULT_QUEUE, policy.queue_default
+    # First what owners write first: of two names that stand there once each, they are asked about their own.
+    for name, account in policy.accounts.items():
+        if account.queue:
+            yield ("accounts", name, "queue"), account.queue
+    for name, queue in policy.queues.items():
+        yield ("queues", name), queue
     for path, target in _targets(policy):
         yield from _named("queue", path, target)
     for queue in policy.handoffs.members:
         yield ("handoffs", "members", queue), queue
     for path, target in _continuities(policy):
         yield from _named("queue", path, target)
-    for name, account in policy.accounts.items():
-        if account.queue:
-            yield ("accounts", name, "queue"), account.queue
-    for name, queue in policy.queues.items():
-        yield ("queues", name), queue
 
 
 def teams(policy: Policy) -> Iterator[Mention]:

@@ -17,6 +17,11 @@ TABLE: list[tuple[str, dict[str, str], list[str]]] = [
         ["queues.yaml:2: the queue 'clamis' is named nowhere else: is it another one than 'claims'?"],
     ),
     (
+        "two that are named once each: at the owner's own",
+        {"queues": "mail: clamis\n", "handoffs": 'kinds:\n  a:\n    to: ["queue:claims"]\n'},
+        ["queues.yaml:1: the queue 'clamis' is named nowhere else: is it another one than 'claims'?"],
+    ),
+    (
         "where an offer goes",
         {"general": "queue_default: service\n", "handoffs": 'kinds:\n  a:\n    to: ["queue:serivce"]\n'},
         ["handoffs.yaml:3: the queue 'serivce' is named nowhere else: is it another one than 'service'?"],
