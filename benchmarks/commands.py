@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from benchmarks.beside_events import context, merge, policy
 from benchmarks.of_a_server import latency, memory, placement, recovery, throughput
-from benchmarks.without_a_server import archive, decide
+from benchmarks.without_a_server import archive, decide, report
 from orchestrator.cli.spread import Commands
 
 app = Commands(help="Measure a Throughline server.", no_args_is_help=True)
@@ -20,6 +20,7 @@ COMMANDS: dict[Callable[..., None], str] = {
     placement: "placement --conversations 12",
     archive: "archive --events 1000000 --batch-of 8000",
     decide: "decide --bundle utility",
+    report: "report --events 500000 --each 40",
 }
 
 for _command, _example in COMMANDS.items():

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 from msgspec import structs
 
-from benchmarks import archive_follow, archive_report, decide_report
+from benchmarks import archive_follow, archive_report, counting, counting_report, decide_report
 from benchmarks import decide as decides
 from benchmarks.options import FOLDER, AtMost, Bundle, Customers, Folder, Shown, TextBytes, carry_out
 
@@ -51,5 +51,23 @@ def decide(
         lambda phases: decides.run(plan, phases=phases),
         show=decide_report.show,
         panels=decide_report.panels,
+        out=out,
+    )
+
+
+def report(
+    *,
+    events: Annotated[int, typer.Option(min=100, max=20_000_000, help="Events in the journal, about.")] = 300_000,
+    each: Annotated[int, typer.Option(min=1, max=1000, help="Conversations of a customer, at least.")] = 1,
+    bundle: Annotated[str, typer.Option("--bundle", help="The policy: insurer, utility, or a folder.")] = "insurer",
+    folder: Folder = FOLDER,
+    out: Shown,
+) -> None:
+    """What the report on lost context costs, over an archive of a service desk's half year."""
+    plan = counting.Plan(folder=folder, events=events, each=each, bundle=bundle)
+    carry_out(
+        lambda phases: counting.run(plan, phases=phases),
+        show=counting_report.show,
+        panels=counting_report.panels,
         out=out,
     )

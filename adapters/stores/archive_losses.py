@@ -8,7 +8,7 @@
 # ruff: noqa: S608 - what is put together are `archive_measures`' and this file's own words; every value is bound.
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -34,7 +34,7 @@ class Wanted(Struct, kw_only=True, frozen=True):
     product: str = ""
 
 
-def losses(db: sqlite3.Connection, wanted: Wanted) -> list[dict[str, Any]]:
+def losses(db: sqlite3.Connection, wanted: Wanted, measures: Sequence[Measure] = MEASURES) -> list[dict[str, Any]]:
     """A row for each measure, group and week that has losses, the most first within a measure. `count` are the losses,
     of so many `occasions`. `mend` and `rule` are what more than half of them lead to; where nothing does, `mend` is
     the file that the measure is mended in."""
@@ -52,7 +52,7 @@ def losses(db: sqlite3.Connection, wanted: Wanted) -> list[dict[str, Any]]:
             "mend": line.file or measure.mend,
             "rule": line.rule,
         }
-        for measure in MEASURES
+        for measure in measures
         for week, line in _lines(db, measure, wanted, EXAMPLES_MAX, by_week=True)
     ]
 
