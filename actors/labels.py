@@ -7,21 +7,22 @@ import re
 from collections.abc import Iterable, Mapping, Set
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
-from actors.expressions import Expression
-from actors.phrases import Phrases, forms_of
-from actors.rules.taxonomy import DIMENSIONS, NAMES, Tagger, Taxonomy
+from actors.phrases import Phrases
+from actors.rules.taxonomy import DIMENSIONS, Taxonomy
+from actors.taggers import ReadTagger, Said
 from protocol.entities import Tag, Tags
-from protocol.inbound import ActivityArrived, InboundEvent, InteractionBegan, MessageArrived
 
-TEXT_READ_MAX = 4_000
-"""Characters of a text that are looked at: what a mail is about stands at its beginning."""
 KEYS_MAX = 16
 """Keys of one interaction, and of one conversation: a list of claims is about none of them."""
-MATCHED_MAX = 120
 NUMBER_MAX = 64
 """Characters of a property that may be a number of a matter."""
+KNOWN_MAX = 1_024
+"""Sets of phrases of which it is kept what they mean, a megabyte at most; all are forgotten when there are more."""
+KNOWN_PHRASES_MAX = 8
+"""Of one such set: most messages have one or two phrases of a taxonomy, and the same ones again and again."""
 STRENGTH = {"agent": 6, "channel": 5, "rule": 4, "subject": 3, "classifier": 2, "words": 1, "before": 0}
 
 _SEPARATORS = re.compile(r"[\s\-./]+")
@@ -29,128 +30,12 @@ _DIGITS = re.compile(r"\d+")
 NO_TAGS = Tags()
 
 
-class Said(Struct, frozen=True, gc=False):
-    """What of an event is looked at. `name` is an activity's; `properties` are its own, and what the channel says along
-    with any contact: a menu's choice, a number that was typed in."""
-
-    kind: str
-    channel: str
-    account: str
-    subject: str = ""
-    text: str = ""
-    name: str = ""
-    properties: dict[str, Any] = {}
-
-
-def said_by(event: InboundEvent) -> Said | None:
-    """What of an event says what it is about; None for a machine's words, and for what has none."""
-    channel, account = event.channel, event.account
-    match event.data:
-        case MessageArrived(automatic="", subject=subject, text=text):
-            return Said("message", channel, account, subject, text[:TEXT_READ_MAX], "", _along(event.raw, event.data))
-        case InteractionBegan(subject=subject):
-            return Said("start", channel, account, subject, "", "", _along(event.raw, event.data))
-        case ActivityArrived(name=name, properties=properties):
-            return Said("activity", channel, account, "", "", name, _along(properties, event.data))
-        case _:
-            return None
-
-
-def _along(said: dict[str, Any], data: MessageArrived | InteractionBegan | ActivityArrived) -> dict[str, Any]:
-    """What the channel says beside the words; the context that it gives counts before its extras."""
-    return {**said, **data.context} if data.context else said
-
-
-# Taxonomies, compiled
-
-
-class _Tagger:
-    """One tagger, read. `found` says by what, what matched, and how many different words."""
-
-    def __init__(self, given: Tagger) -> None:
-        self._given = given
-        self._words, self._subject = forms_of(given.words), forms_of(given.subject)
-        self._values = [value.casefold() for value in given.values]
-        self._rule = Expression(given.rule, NAMES) if given.rule else None
-        self._elsewhere = bool(given.channels or given.accounts or given.activity or given.property or given.rule)
-        self.needs_words = bool(given.words or given.subject)
-        self.needs_subject = bool(given.subject)
-        self.needs_more = bool(given.property or given.activity)
-
-    @property
-    def forms(self) -> Iterable[str]:
-        """Of its phrases: without any of them in the text it does not hold."""
-        return (*self._words, *self._subject)
-
-    def found(self, said: Said, subject: Set[str], text: Set[str]) -> tuple[str, str, int] | None:
-        """`subject` and `text` are the forms of the phrases that are there."""
-        given = self._given
-        by, matched, count = "", "", 1
-        if self._elsewhere:
-            if (beside := self._beside(said)) is None:
-                return None
-            by, matched = beside
-        if given.subject:
-            if not (phrases := _spelled(self._subject, subject)):
-                return None
-            by, matched, count = "subject", ", ".join(phrases), len(phrases)
-        if given.words:
-            if not (phrases := _spelled(self._words, text)):
-                return None
-            by, matched, count = "words", ", ".join(phrases), len(phrases)
-        return (by, matched[:MATCHED_MAX], count) if by else None
-
-    def _beside(self, said: Said) -> tuple[str, str] | None:
-        """What holds of all that is asked beside the words: the strongest of it, and what matched."""
-        given = self._given
-        if (given.channels and said.channel not in given.channels) or (
-            given.accounts and said.account not in given.accounts
-        ):
-            return None
-        if given.activity and said.name != given.activity:
-            return None
-        by, matched = "", ""
-        if given.accounts:
-            by, matched = "channel", said.account
-        elif given.channels:
-            by, matched = "channel", said.channel
-        if given.activity:
-            by, matched = "channel", said.name
-        if given.property:
-            if (value := self._value(said.properties.get(given.property))) is None:
-                return None
-            by, matched = "channel", f"{given.property}: {value}"
-        if self._rule is not None:
-            if not self._rule.holds(_names(said)):
-                return None
-            by, matched = "rule", given.rule
-        return by, matched
-
-    def _value(self, value: object) -> str | None:
-        if not isinstance(value, str | int) or isinstance(value, bool):
-            return None
-        text = str(value).casefold()
-        for wanted in self._values:
-            if text == wanted or (wanted.endswith("*") and text.startswith(wanted[:-1])):
-                return str(value)
-        return None
-
-
-def _spelled(forms: Mapping[str, str], found: Set[str]) -> list[str]:
-    """Those that are found, as the taxonomy spells them, in its order."""
-    return [phrase for form, phrase in forms.items() if form in found]
-
-
-def _names(said: Said) -> Mapping[str, Any]:
-    return {name: getattr(said, name) for name in NAMES}
-
-
 class _Place(Struct, frozen=True, gc=False):
     """Where a tagger stands in the taxonomy: of which label, and in the dimension's order before which others."""
 
     dimension: str
     label: str
-    tagger: _Tagger
+    tagger: ReadTagger
 
 
 class Labels:
@@ -158,14 +43,16 @@ class Labels:
 
     def __init__(self, taxonomy: Taxonomy) -> None:
         self._places = [
-            _Place(dimension, name, _Tagger(tagger))
+            _Place(dimension, name, ReadTagger(tagger))
             for dimension in DIMENSIONS
             for name, label in taxonomy.labels(dimension).items()
             for tagger in label.taggers
         ]
         self._keys = [_Key(name, pattern) for name, patterns in taxonomy.keys.items() for pattern in patterns]
         self._by_form: dict[str, set[int]] = {}
-        self._of_subject = {at for at, place in enumerate(self._places) if place.tagger.needs_subject}
+        self._subjects = {form for place in self._places for form in place.tagger.subject_forms}
+        self._properties = {place.tagger.property for place in self._places}
+        self._of_rules = {at for at, place in enumerate(self._places) if place.tagger.has_rule}
         self._of_more: set[int] = set()
         self._of_all: set[int] = set()
         for at, place in enumerate(self._places):
@@ -178,27 +65,43 @@ class Labels:
                 self._of_all.add(at)
         self._phrases = Phrases(self._by_form)
         self._in_nothing = self._phrases.found("")
+        self._known: dict[tuple[str, str, frozenset[str], frozenset[str]], Tags] = {}
+        """By channel, account, and the phrases in subject and text: of taggers without a rule, which may ask anything.
+        """
 
     def read(self, said: Said) -> Tags:
         """The tags of what was said; `NO_TAGS` where there are none."""
         if not self._places and not self._keys:
             return NO_TAGS
         folded = f"{said.subject}\n{said.text}".casefold()
-        text = self._phrases.found(folded)
-        found: dict[str, Tag] = {}
-        if likely := self._likely(said, text):
-            asked = said.subject and not likely.isdisjoint(self._of_subject)
-            subject = self._phrases.found(said.subject.casefold()) if asked else self._in_nothing
-            found = self._strongest(sorted(likely), said, subject, text)
+        tags = self._labelled(said, self._phrases.found(folded))
         keys = self._keys_in(folded, said.properties)
-        return Tags(**found, keys=keys) if found or keys else NO_TAGS
+        return msgspec.structs.replace(tags, keys=keys) if keys else tags
 
-    def _likely(self, said: Said, text: Set[str]) -> set[int]:
+    def _labelled(self, said: Said, text: frozenset[str]) -> Tags:
+        """The labels, without keys; `text` are the phrases that are there. What the same ones mean is worked out once,
+        where nothing that is said beside them is asked for."""
+        beside = said.name != "" or not self._properties.isdisjoint(said.properties)
+        asked = said.subject and not text.isdisjoint(self._subjects)
+        subject = self._phrases.found(said.subject.casefold()) if asked else self._in_nothing
+        by_words = (said.channel, said.account, subject, text)
+        if not beside and (known := self._known.get(by_words)) is not None:
+            return known
+        likely = self._likely(text, beside=beside)
+        found = self._strongest(sorted(likely), said, subject, text) if likely else {}
+        tags = Tags(**found, keys=()) if found else NO_TAGS
+        if not beside and len(text) <= KNOWN_PHRASES_MAX and likely.isdisjoint(self._of_rules):
+            if len(self._known) >= KNOWN_MAX:
+                self._known.clear()
+            self._known[by_words] = tags
+        return tags
+
+    def _likely(self, text: Set[str], *, beside: bool) -> set[int]:
         """The taggers that may hold, by their places."""
         likely = self._of_all.copy()
         for form in text:
             likely |= self._by_form[form]
-        if said.name or said.properties:
+        if beside:
             likely |= self._of_more
         return likely
 

@@ -5,7 +5,7 @@ has a form, by which it is found: its words in small letters, with the `*`.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import re2
 
@@ -46,14 +46,10 @@ class Phrases:
     def __init__(self, forms: Iterable[str]) -> None:
         self._looks = list(_looks([form for form in dict.fromkeys(forms) if form]))
 
-    def found(self, folded: str) -> Set[str]:
+    def found(self, folded: str) -> frozenset[str]:
         """The forms of those that occur in a text in small letters."""
         line = line_of(folded)
-        found: set[str] = set()
-        for look, forms in self._looks:
-            if numbers := look(line):
-                found.update([forms[number] for number in numbers])
-        return found
+        return frozenset([forms[number] for look, forms in self._looks for number in look(line) or ()])
 
 
 def _looks(forms: Sequence[str]) -> Iterator[tuple[Callable[[bytes], list[int] | None], Sequence[str]]]:

@@ -7,8 +7,9 @@ stronger evidence alone: one issue does not change its topic with every word. Wh
 an intent gives way to a later one that is as strong, too.
 """
 
-from actors.labels import KEYS_MAX, NO_TAGS, STRENGTH, Labels, said_by
+from actors.labels import KEYS_MAX, NO_TAGS, STRENGTH, Labels
 from actors.rules.taxonomy import NO_TAXONOMY, Taxonomy
+from actors.taggers import said_by
 from protocol.entities import Tag, Tags
 from protocol.inbound import InboundEvent
 

@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors import phrases as looked
-from actors.labels import Labels, Said
+from actors.labels import Labels
 from actors.phrases import Phrases, forms_of, line_of
 from actors.rules.taxonomy import Label, Tagger, Taxonomy
+from actors.taggers import Said
 
 WORDS = st.sampled_from(["bill", "bills", "billing", "new", "address", "straße", "Übergabe", "no_1", "İ", "", "!", "a"])
 PHRASES = st.builds(lambda words, star: " ".join(words) + star, st.lists(WORDS, max_size=3), st.sampled_from(["", "*"]))
