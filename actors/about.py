@@ -57,6 +57,8 @@ class _Asked(Struct, frozen=True, gc=False):
 
 def tagged(interaction: int, known: Tags | None, found: Tags, *, actor: str, now_ms: int) -> list[AnyEvent]:
     """The event that says what is new in `found`; none where nothing is."""
+    if found == known:
+        return []  # So it is with most words that follow the first.
     new = news(known, found)
     if not (new.topic or new.intent or new.product_line or new.segment or new.keys):
         return []

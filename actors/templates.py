@@ -39,10 +39,11 @@ class Finder:
     def find(self, event: InboundEvent, look: Look) -> Value | None:
         """The value in an event, by the template's look at it; None where it has none."""
         for place in self._places:
-            found = place(event)
-            if found is not None and self._pattern:
-                found = self._part(found, look)
-            if found is not None and (value := _value(found)) is not None:
+            if (found := place(event)) is None:
+                continue
+            if self._pattern and (found := self._part(found, look)) is None:
+                continue
+            if (value := _value(found)) is not None:
                 return value
         return _value(self._expression.value(given_of(event))) if self._expression else None
 
