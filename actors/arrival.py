@@ -58,16 +58,16 @@ def brought(
     given = [*taken, *(item for seen in before for item in _of_activity(seen, policy))]
     given += _given(event, interaction, policy, trusted)
     given += captured
-    facts: list[AnyEvent] = [_carried(seen, now_ms) for seen in before]
+    origin = state.channel or (before[-1].channel if before else "")
+    if not given and not origin:
+        return []  # So it is with most of those who are new, where no template finds anything.
     known = knowing.after(state.context, decided)
     items = knowing.take(known, given, policy.context, policy.version, now_ms)
-    known = knowing.after(known, items)
-    facts += items
-    origin = state.channel or (before[-1].channel if before else "")
+    facts: list[AnyEvent] = [*(_carried(seen, now_ms) for seen in before), *items.facts]
     if _speaks(event) and origin and origin != event.channel:
         return facts + switch(
             state,
-            known,
+            items.known,
             origin=origin,
             target=event.channel,
             interaction=interaction,
@@ -77,9 +77,9 @@ def brought(
             now_ms=now_ms,
             decided=decided,
         )
-    if items:
+    if items.facts:
         spoken = state.channel or event.channel
-        facts += withhold(known, spoken, state.withheld, policy, actor="system", now_ms=now_ms)
+        facts += withhold(items.known, spoken, state.withheld, policy, actor="system", now_ms=now_ms)
     return facts
 
 

@@ -126,9 +126,7 @@ def asked(
 ) -> list[AnyEvent]:
     """What is said and asked of that which is missing when all of `decided` has happened; `state` is as before it."""
     wanted = [each for each in captured.missing if each.when_missing.startswith("ask_")]
-    if wanted:
-        known = knowing.after(state.context, decided)
-        wanted = [field for field in wanted if not knowing.is_said(known, field.name)]
+    wanted = [field for field in wanted if not knowing.is_said_after(state.context, decided, field.name)]
     if not wanted:
         return []
     contact = _Contact(state, event, _interaction(decided), policy, now_ms)

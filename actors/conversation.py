@@ -136,6 +136,8 @@ def knows(state: Conversation, field: str) -> bool:
 
 def told(state: Conversation, name: str) -> str:
     """What tags tell of one of `DIMENSIONS`, or the last number of that kind that was named; or empty."""
+    if state.tags is None:
+        return ""
     return tag_of(state, name) or numbers(state).get(name, "")
 
 

@@ -44,7 +44,14 @@ class Given(Struct, frozen=True, kw_only=True, gc=False):
     """The earlier conversation in which it was said."""
 
 
-def take(known: Known, given: Iterable[Given], rules: ContextRules, version: int, now_ms: int) -> list[AnyEvent]:
+class Taken(Struct, frozen=True, gc=False):
+    """What became of items, and what is known then."""
+
+    facts: list[AnyEvent]
+    known: Known
+
+
+def take(known: Known, given: Iterable[Given], rules: ContextRules, version: int, now_ms: int) -> Taken:
     """What becomes of items that a channel gives, one after the other: nothing where its source said the same before.
 
     `version` is the policy's.
@@ -61,7 +68,7 @@ def take(known: Known, given: Iterable[Given], rules: ContextRules, version: int
         event = decide(item, one, rules, version, now_ms)
         known[one.key] = put(item, event)
         events.append(event)
-    return events
+    return Taken(events, known)
 
 
 def after(known: Known, events: Iterable[AnyEvent]) -> Known:
@@ -89,7 +96,7 @@ def decide(item: ContextItem | None, given: Given, rules: ContextRules, version:
         came_from=given.came_from,
     )
     others = [] if item is None else [value for value in values_of(item) if source_of(value) != source_of(new)]
-    best, rule = _best(new, others, given.key, rules)
+    best, rule = _best(new, others, given.key, rules) if others else (new, "")
     return ContextSet(
         at_ms=now_ms,
         actor=given.actor,
@@ -178,6 +185,14 @@ def is_said(known: Known, key: str) -> bool:
     """Whether a key is known: somebody gave it, and not as nothing or empty words. False and 0 are given."""
     item = known.get(key)
     return item is not None and is_given(item.value)
+
+
+def is_said_after(known: Known, events: Sequence[AnyEvent], key: str) -> bool:
+    """Whether it is, when the events have happened."""
+    for event in reversed(events):
+        if isinstance(event, ContextSet) and event.key == key:
+            return is_given(event.value if event.stands is None else event.stands.value)
+    return is_said(known, key)
 
 
 def is_given(value: ContextScalar) -> bool:

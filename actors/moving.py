@@ -176,10 +176,10 @@ def context_of(
         if here.get((item.key, knowing.source_of(value)), -1) < value.at_ms
         and (not of_contacts or value.interaction in numbers)
     ]
-    facts = knowing.take(state.context, given, policy.context, policy.version, now_ms)
+    taken = knowing.take(state.context, given, policy.context, policy.version, now_ms)
+    facts = taken.facts
     if refused := [fact.reason for fact in facts if isinstance(fact, ContextRefused)]:
         raise Refusal(Code.OVER_LIMIT, f"they cannot be one: {refused[0]}")
     if facts:
-        known = knowing.after(state.context, facts)
-        facts += withhold(known, channel or state.channel, state.withheld, policy, actor="system", now_ms=now_ms)
+        facts += withhold(taken.known, channel or state.channel, state.withheld, policy, actor="system", now_ms=now_ms)
     return facts

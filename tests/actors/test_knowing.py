@@ -36,7 +36,7 @@ def told(rules: ContextRules, *words: Words, key: str = "k") -> ContextItem:
     known: Known = {}
     for channel, actor, value, verified in words:
         one = Given(key=key, value=value, actor=actor, channel=channel, verified=verified)
-        known = knowing.after(known, knowing.take(known, [one], rules, 3, NOW_MS))
+        known = knowing.take(known, [one], rules, 3, NOW_MS).known
     return known[key]
 
 
@@ -82,17 +82,17 @@ def test_which_value_stands(rules: ContextRules, words: list[Words], stands: str
 def test_the_same_again_is_no_fact() -> None:
     """An app that says with every page what it said before fills no journal; one that is sure now says more."""
     one = Given(key="k", value="A", actor="account:app", channel="app")
-    known = knowing.after({}, knowing.take({}, [one], PLAIN, 1, NOW_MS))
-    assert knowing.take(known, [one, one], PLAIN, 1, NOW_MS) == []
-    assert len(knowing.take(known, [msgspec.structs.replace(one, verified=True)], PLAIN, 1, NOW_MS)) == 1
-    assert len(knowing.take(known, [msgspec.structs.replace(one, value=1)], PLAIN, 1, NOW_MS)) == 1
+    known = knowing.take({}, [one], PLAIN, 1, NOW_MS).known
+    assert knowing.take(known, [one, one], PLAIN, 1, NOW_MS).facts == []
+    assert len(knowing.take(known, [msgspec.structs.replace(one, verified=True)], PLAIN, 1, NOW_MS).facts) == 1
+    assert len(knowing.take(known, [msgspec.structs.replace(one, value=1)], PLAIN, 1, NOW_MS).facts) == 1
 
 
 def test_true_is_not_one() -> None:
     """A changed type is a change."""
     one = Given(key="k", value=1, actor="account:app", channel="app")
-    known = knowing.after({}, knowing.take({}, [one], PLAIN, 1, NOW_MS))
-    assert len(knowing.take(known, [msgspec.structs.replace(one, value=True)], PLAIN, 1, NOW_MS)) == 1
+    known = knowing.take({}, [one], PLAIN, 1, NOW_MS).known
+    assert len(knowing.take(known, [msgspec.structs.replace(one, value=True)], PLAIN, 1, NOW_MS).facts) == 1
 
 
 def test_a_key_is_as_sensitive_as_the_policy_says_at_least() -> None:
@@ -105,16 +105,18 @@ def test_a_key_is_as_sensitive_as_the_policy_says_at_least() -> None:
 def test_what_finds_no_room_is_an_event_that_has_it() -> None:
     """Items of a conversation and sources of an item are bounded; nothing goes silently."""
     many = [Given(key=f"k{n}", value=n, actor="account:app", channel="app") for n in range(knowing.CONTEXT_MAX + 1)]
-    events = knowing.take({}, many, PLAIN, 7, NOW_MS)
+    events = knowing.take({}, many, PLAIN, 7, NOW_MS).facts
     assert [type(event) for event in events[-2:]] == [ContextSet, ContextRefused]
     refused = events[-1]
     assert isinstance(refused, ContextRefused)
     assert (refused.key, refused.value, refused.policy) == (f"k{knowing.CONTEXT_MAX}", knowing.CONTEXT_MAX, 7)
     assert "256 context items" in refused.reason
     sources = [Given(key="k", value=n, actor="account:a", channel=f"c{n}") for n in range(knowing.VALUES_MAX + 1)]
-    events = knowing.take({}, sources, PLAIN, 7, NOW_MS)
+    events = knowing.take({}, sources, PLAIN, 7, NOW_MS).facts
     assert [type(event) for event in events] == [ContextSet] * knowing.VALUES_MAX + [ContextRefused]
-    again = knowing.take(knowing.after({}, events), [msgspec.structs.replace(sources[0], value="n")], PLAIN, 7, NOW_MS)
+    again = knowing.take(
+        knowing.after({}, events), [msgspec.structs.replace(sources[0], value="n")], PLAIN, 7, NOW_MS
+    ).facts
     assert [type(event) for event in again] == [ContextSet], "a known source may always say more"
 
 
@@ -156,7 +158,7 @@ def test_no_source_is_ever_lost_and_the_winner_is_one_of_them(said: list[Words],
     facts: list[bytes] = []
     for channel, actor, value, verified in said:
         one = Given(key="k", value=value, actor=actor, channel=channel, verified=verified)
-        for fact in knowing.take(known, [one], rules, 1, NOW_MS):
+        for fact in knowing.take(known, [one], rules, 1, NOW_MS).facts:
             facts.append(msgspec.msgpack.encode(fact))
             known = knowing.after(known, [fact])
     newest = {(channel, knowing.side_of(actor)): (value, sure) for channel, actor, value, sure in said}
