@@ -28,7 +28,7 @@ from actors import (
     withdrawing,
 )
 from actors.conversation import Conversation
-from actors.decision import NOTHING, Decision, keyed, of_one, repeat, rules_of, seen, under
+from actors.decision import NOTHING, Decision, keyed, of_one, repeat, rules_of, seen, version_of
 from actors.journey import CLOSED_MAX, Aside, Journey
 from actors.keeping import quarantine
 from actors.policy import Policy
@@ -93,7 +93,7 @@ def decide(state: Journey, given: AnyInput, policy: Policy, now_ms: int) -> Deci
             left = conversation.deliveries.get(given.delivery)
             rules = policy.at(conversation.policy, left.channel if left else "")
             decided = _outcome(state, conversation, given, rules, now_ms)
-            return under(rules, policy, of_one(conversation.id, decided))
+            return of_one(conversation.id, decided, version_of(rules))
         case TimerDue():
             return _due(state, policy, now_ms, given.taken)
         case _:
@@ -123,7 +123,7 @@ def _asked(state: Journey, given: Ask, policy: Policy, now_ms: int) -> Decision:
         decided = commanding.decide(
             conversation, given.command, given.actor, state.identities, rules, now_ms, parted=parted
         )
-        return under(rules, policy, of_one(conversation.id, decided))
+        return of_one(conversation.id, decided, version_of(rules))
     match given.command:
         case LinkIdentity():
             return _link(state, given, given.command, policy, now_ms)

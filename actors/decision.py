@@ -52,9 +52,9 @@ class Decision(Struct, frozen=True, gc=False):
 NOTHING = Decision([])
 
 
-def of_one(stream: str, events: list[AnyEvent]) -> Decision:
+def of_one(stream: str, events: list[AnyEvent], version: int = 0) -> Decision:
     """A decision whose events are all of one stream."""
-    return Decision([(stream, event) for event in events])
+    return Decision([(stream, event) for event in events], version=version)
 
 
 def before(state: Journey, given: Input, key: int) -> tuple[str, Seen] | None:
@@ -112,12 +112,10 @@ def decided_under(state: Journey, decision: Decision, policy: Policy) -> int:
     return rules_of(concerned, policy).version
 
 
-def under(rules: Policy, policy: Policy, decision: Decision) -> Decision:
-    """A decision on one conversation that was made by these rules: of the newest policy, they may not be those that the
-    conversation was begun under."""
-    if rules is not policy or not policy.earlier or not decision.events:
-        return decision
-    return msgspec.structs.replace(decision, version=rules.version)
+def version_of(rules: Policy) -> int:
+    """What a decision that was made by these rules says of its version: of the newest where conversations may stay with
+    earlier ones, since they may not be those that its conversation was begun under; else its conversation says it."""
+    return rules.version if rules.earlier else 0
 
 
 def rules_of(conversations: Sequence[Conversation], policy: Policy) -> Policy:

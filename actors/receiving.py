@@ -14,7 +14,7 @@ from actors import about, arrival, capturing, carrying, contact, identifying, im
 from actors.carrying import Carried
 from actors.conversation import Conversation
 from actors.correlation import Glimpse, correlate, glimpsed
-from actors.decision import Decision, before, keyed, repeat, under
+from actors.decision import Decision, before, keyed, repeat, version_of
 from actors.identifying import NOTHING_NEW, Identified
 from actors.journey import Journey
 from actors.keeping import conflict, keep
@@ -103,12 +103,12 @@ def receive(state: Journey, given: Input, policy: Policy, now_ms: int) -> Decisi
         decided = contact.decide(conversation, event, rules, now_ms, correlated.reason)
         if tags is not NO_TAGS:
             decided += _about(state, conversation, event, decided, tags, conversation.relation, rules, now_ms, said_ms)
-        return under(rules, policy, _captured(state, conversation, given, decided, known, rules, now_ms))
+        return _captured(state, conversation, given, decided, known, rules, now_ms)
     if isinstance(event.data, ActivityArrived):
         # Nothing is open: what they look at is kept with the person, and opens no work for anyone.
         verified = arrival.verifies(event, given.trusted, policy)
         seen = _activity(event, event.data, None if tags is NO_TAGS else tags, verified, now_ms)
-        return _decided(state, state.customer, [seen], known)
+        return _decided(state, state.customer, [seen], known, policy)
     new = Conversation(id=f"{state.customer}-{state.opened + 1}", customer=state.customer)
     carried = _carried(state, correlated.relation, policy, now_ms)
     opened = contact.open_for(
@@ -124,8 +124,7 @@ def receive(state: Journey, given: Input, policy: Policy, now_ms: int) -> Decisi
     if tags is not NO_TAGS:
         decided += _about(state, new, event, decided, tags, correlated.relation, policy, now_ms, said_ms)
     seen_before = arrival.shortly_before(state.aside.before, policy, now_ms) if state.aside else []
-    captured = _captured(state, new, given, decided, known, policy, now_ms, seen_before, carried.items)
-    return under(policy, policy, captured)
+    return _captured(state, new, given, decided, known, policy, now_ms, seen_before, carried.items)
 
 
 def _carried(state: Journey, relation: Relation | None, policy: Policy, now_ms: int) -> Carried:
@@ -193,15 +192,15 @@ def _captured(
         )
     if captured is not None:
         decided += capturing.asked(conversation, event, captured, decided, policy, now_ms)
-    return _decided(state, conversation.id, decided, known)
+    return _decided(state, conversation.id, decided, known, policy)
 
 
-def _decided(state: Journey, stream: str, decided: list[AnyEvent], known: Identified) -> Decision:
-    events = [(stream, event) for event in decided]
+def _decided(state: Journey, stream: str, decided: list[AnyEvent], known: Identified, policy: Policy) -> Decision:
+    events, version = [(stream, event) for event in decided], version_of(policy)
     if known is NOTHING_NEW:
-        return Decision(events)
+        return Decision(events, version=version)
     events += [(state.customer, event) for event in known.facts]
-    return Decision(events, identities=known.assigned, inherits=known.inherits, merge=known.merge)
+    return Decision(events, identities=known.assigned, inherits=known.inherits, merge=known.merge, version=version)
 
 
 def _activity(event: InboundEvent, data: ActivityArrived, tags: Tags | None, verified: bool, now_ms: int) -> AnyEvent:
