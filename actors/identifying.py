@@ -58,6 +58,10 @@ NOTHING_NEW = Identified()
 
 def identify(state: "Journey", given: Input, rules: IdentityRules, now_ms: int) -> Identified:
     """What an inbound event says about who the customer is."""
+    if not state.head and _is_stranger(state, given):
+        claim = _claim(given.identities[0], given, rules)
+        # A new customer has at least the identity that made it one.
+        return Identified([_linked(claim, given, now_ms)], [claim.identity])
     new = [identity for identity in given.identities if not state.has(identity)]
     if not new and not given.conflicts:
         return NOTHING_NEW
@@ -77,6 +81,14 @@ def identify(state: "Journey", given: Input, rules: IdentityRules, now_ms: int) 
     if state.head and all(tie in shared for tie in ties):
         return Identified(stray=(*ties, *new, *others)[0], apart=shared if ties else [])
     return _facts(state, given, [i for i in new if i not in shared], shared, rules, now_ms)
+
+
+def _is_stranger(state: "Journey", given: Input) -> bool:
+    """Whether somebody of whom nothing is known comes by one address, which nobody has or ever had: so do most who are
+    new, and there is nothing to weigh."""
+    if state.disputes is not None or given.conflicts or given.released or not given.proposed:
+        return False
+    return len(given.identities) == 1 and given.identities == given.event.identities
 
 
 def _is_another(state: "Journey", given: Input, own: str, ties: Sequence[str], rules: IdentityRules) -> bool:

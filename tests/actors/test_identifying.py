@@ -2,7 +2,7 @@
 
 import pytest
 
-from actors import disputes, snapshots, telling
+from actors import disputes, identifying, snapshots, telling
 from actors.policy import Policy
 from actors.rules.identity import IdentityRules, MatchRule
 from protocol.commands import CloseIdentityReview, LinkIdentity, UnlinkIdentity
@@ -62,6 +62,21 @@ def test_a_login_is_only_verified_by_an_account_that_checks(identity: str, trust
     linked = player.message(identities=(identity,), trusted=trusted)[-1]
     assert isinstance(linked, IdentityLinked)
     assert (linked.identity, linked.verified) == (identity, verified)
+
+
+@pytest.mark.parametrize("identity", [MAIL, "user:42", "tel:+442070000000"])
+@pytest.mark.parametrize("trusted", [True, False])
+def test_who_comes_by_one_address_is_known_by_it_whatever_the_rules(
+    identity: str, trusted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The short way for strangers says what weighing all would: weak, single and shared is no matter of theirs."""
+    match = [MatchRule(link_at=100, merge_at=101)]
+    rules = IdentityRules(match=match, single=["user", "tel"], shared=["tel:+44207*"])
+    policy = Policy(channels=POLICY.channels, identity=rules)
+    short = Player(policy).message(identities=(identity,), trusted=trusted)
+    monkeypatch.setattr(identifying, "_is_stranger", lambda state, given: False)
+    assert Player(policy).message(identities=(identity,), trusted=trusted) == short
+    assert isinstance(short[-1], IdentityLinked)
 
 
 def test_the_policy_says_what_evidence_is_worth() -> None:
