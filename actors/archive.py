@@ -24,6 +24,7 @@ from protocol.events import PolicyApplied
 from protocol.ids import POLICY
 from protocol.journal import Record
 from protocol.links import AnyLink, AnyToArchive, ArchivedIs, HeadIs, SnapshotTaken, TrimTo
+from protocol.oldest import forget_oldest
 
 CALM_PER_S = 200
 GATHER_TIMES_MAX = 15
@@ -161,8 +162,7 @@ class Archive:
             case SnapshotTaken():
                 self._snapshots.pop(message.customer, None)
                 self._snapshots[message.customer] = message
-                if len(self._snapshots) > SNAPSHOTS_WAITING_MAX:
-                    del self._snapshots[next(iter(self._snapshots))]
+                forget_oldest(self._snapshots, SNAPSHOTS_WAITING_MAX)
             case _:
                 assert_never(message)
         self._moved.set()

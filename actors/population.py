@@ -9,6 +9,7 @@ from collections.abc import Callable
 from actors.journey import Journey
 from actors.live import GRAIN, Live
 from protocol.links import Input
+from protocol.oldest import forget_oldest
 
 PROPOSED_MAX = 20_000
 """Proposed customers that are remembered: for seconds, of which each brings some thousands of new customers at most."""
@@ -104,5 +105,4 @@ class Population:
     def note_proposed(self, live: Live) -> None:
         """However it was begun: one that was loaded leaves memory as well, and another proposal of it may be late."""
         self._proposed[live.customer] = _NOT_MOVED if live.moved_to is None else (live.moved, live.moved_to)
-        if len(self._proposed) > PROPOSED_MAX:
-            del self._proposed[next(iter(self._proposed))]
+        forget_oldest(self._proposed, PROPOSED_MAX)

@@ -36,6 +36,7 @@ from protocol.frames import (
     ToGateway,
     Welcome,
 )
+from protocol.oldest import forget_oldest
 
 EVENTS_MAX = 10_000
 """Events kept unanswered, sent and waiting together; over it an event is refused as `OVERLOADED`."""
@@ -166,8 +167,7 @@ class GatewaySession:
         self._working.discard((delivery.delivery, delivery.attempt))
         self._outcomes.pop(delivery.delivery, None)
         self._outcomes[delivery.delivery] = outcome
-        if len(self._outcomes) > OUTCOMES_MAX:
-            del self._outcomes[next(iter(self._outcomes))]
+        forget_oldest(self._outcomes, OUTCOMES_MAX)
         if self.state is State.OPEN:
             return (outcome,)
         self._unsaid.append(outcome)

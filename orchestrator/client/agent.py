@@ -27,6 +27,7 @@ from protocol.commands import (
 from protocol.errors import Code, Refusal, retryable
 from protocol.frames import Drain, Error, Inbox, Result, ToAgent, Welcome
 from protocol.handoffs import HandoffPackage, package_sha256
+from protocol.oldest import forget_oldest
 from protocol.watched import POSITIONS_MAX, ConversationUpdate, ResumePoint
 
 UPDATES_MAX = 1024
@@ -240,8 +241,7 @@ class AgentClient:
             self._handed_out.clear()
         self._handed_out.pop(update.conversation, None)
         self._handed_out[update.conversation] = update.seq
-        if len(self._handed_out) > POSITIONS_MAX:
-            del self._handed_out[next(iter(self._handed_out))]
+        forget_oldest(self._handed_out, POSITIONS_MAX)
 
     def _on_frame(self, frame: ToAgent) -> None:
         self._full = self._full or len(self._heard) >= self._updates_max

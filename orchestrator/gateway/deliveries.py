@@ -22,6 +22,7 @@ from protocol.errors import Code, Refusal
 from protocol.frames import Deliver, Delivered
 from protocol.ids import customer_of
 from protocol.links import DeliverNow, Outcome
+from protocol.oldest import forget_oldest
 
 STATUSES = ("sent", "failed", "refused", "uncertain")
 UNTAKEN = "untaken"
@@ -167,8 +168,7 @@ class Deliveries:
 
     def _unsure(self, now: DeliverNow, reason: str) -> None:
         self._uncertain[now.delivery, now.attempt] = now
-        if len(self._uncertain) > REMEMBERED_MAX:
-            del self._uncertain[next(iter(self._uncertain))]
+        forget_oldest(self._uncertain, REMEMBERED_MAX)
         self._report(now, "uncertain", reason=reason)
 
     def _report(self, now: DeliverNow, status: str, *, external_id: str = "", code: str = "", reason: str = "") -> None:
@@ -177,8 +177,7 @@ class Deliveries:
         customer = customer_of(now.conversation)
         outcome = Outcome(0, customer, now.conversation, now.delivery, now.attempt, status, external_id, code, reason)
         self._reported[now.delivery, now.attempt] = outcome
-        if len(self._reported) > REMEMBERED_MAX:
-            del self._reported[next(iter(self._reported))]
+        forget_oldest(self._reported, REMEMBERED_MAX)
         self._tell(outcome)
 
     def _tell(self, outcome: Outcome) -> None:

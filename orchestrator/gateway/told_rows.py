@@ -7,6 +7,7 @@ the place of a newer one.
 
 from protocol.entities import ConversationSummary
 from protocol.links import ListChanged
+from protocol.oldest import forget_oldest
 
 TOLD_MAX = 20_000
 """Conversations, the one told of last the newest: far more than change while a pipe is down for a moment. One that is
@@ -38,5 +39,4 @@ class ToldRows:
         if row.head == head:
             lists |= known
         self._told[row.conversation] = (row.head, lists) if row.head >= head else (head, known)
-        if len(self._told) > TOLD_MAX:
-            del self._told[next(iter(self._told))]
+        forget_oldest(self._told, TOLD_MAX)

@@ -37,6 +37,6 @@ def test_a_proposed_customer_is_remembered_after_it_left_and_only_so_many_are() 
     assert population.was_here(given)
     again = population.begin("cu1", "shard:0")
     assert (again.moved, again.moved_to) == ({"mailto:ann@example.org"}, ("mailto:ann@example.org", "cu0"))
-    for number in range(PROPOSED_MAX):
+    for number in range(PROPOSED_MAX + PROPOSED_MAX // 8):
         population.note_proposed(Live(f"other{number}", "shard:0"))
     assert not population.was_here(given)
