@@ -1,8 +1,9 @@
 """Evolving: how each fact changes a conversation. It never refuses: what was journaled happened."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from copy import copy
 from sys import intern
+from typing import Any
 
 from actors import handoff_states, knowing, recent
 from actors.conversation import Conversation, Spoken, Work, interaction_of, resting
@@ -62,43 +63,15 @@ def evolve(state: Conversation, event: AnyEvent, encoded: bytes) -> Conversation
     """Applies the fact that follows `state.head`. `encoded` are the event's bytes, as watchers get them.
 
     Changes `state` in place and returns it: a journey that must forget what was refused is loaded anew. The facts of
-    nearly every conversation come first: each case that is tried in vain takes 0.1 µs.
+    nearly every conversation are found by one look: each case that is tried in vain takes 0.1 µs.
     """
     state.head += 1
     state.updated_at_ms = event.at_ms
     state.recent, state.recent_count = recent.add(state.recent, state.recent_count, encoded)
+    if (often := _OFTEN.get(type(event))) is not None:
+        often(state, event)
+        return state
     match event:
-        case MessageReceived() | AutomaticReplyReceived() | ActivitySeen() | MessageQueued():
-            _contact(state, event)
-        case InteractionStarted():
-            _start(state, event)
-        case ConversationOpened():
-            state.queue, state.subject, state.relation = event.queue, event.subject, event.relation
-            state.opened_at_ms, state.policy = event.at_ms, event.policy
-            if event.carried is not None:
-                state.work = Work(carried=event.carried)
-        case InteractionTagged():
-            _tag(state, event)
-        case ContextSet():
-            state.context = {**state.context, event.key: knowing.put(state.context.get(event.key), event)}
-        case FieldMissing():
-            gap = MissingField(
-                field=event.field,
-                action=event.action,
-                channel=event.channel,
-                interaction=event.interaction,
-                at_ms=event.at_ms,
-            )
-            state.missing = (*state.missing, gap)
-        case (
-            DeliveryAttempted()
-            | DeliverySent()
-            | DeliveryFailed()
-            | DeliveryUncertain()
-            | DeliveryDead()
-            | DeliveryReplayed()
-        ):
-            _deliver(state, event)
         case InteractionEnded():
             if interaction := interaction_of(state, event.interaction):
                 interaction.ended_at_ms, interaction.end_reason = event.at_ms, intern(event.reason)
@@ -147,6 +120,28 @@ def evolve(state: Conversation, event: AnyEvent, encoded: bytes) -> Conversation
         case _:
             raise AssertionError(f"{type(event).__name__} is not a conversation's event")
     return state
+
+
+def _open(state: Conversation, event: ConversationOpened) -> None:
+    state.queue, state.subject, state.relation = event.queue, event.subject, event.relation
+    state.opened_at_ms, state.policy = event.at_ms, event.policy
+    if event.carried is not None:
+        state.work = Work(carried=event.carried)
+
+
+def _know(state: Conversation, event: ContextSet) -> None:
+    state.context = {**state.context, event.key: knowing.put(state.context.get(event.key), event)}
+
+
+def _miss(state: Conversation, event: FieldMissing) -> None:
+    gap = MissingField(
+        field=event.field,
+        action=event.action,
+        channel=event.channel,
+        interaction=event.interaction,
+        at_ms=event.at_ms,
+    )
+    state.missing = (*state.missing, gap)
 
 
 def _start(state: Conversation, event: InteractionStarted) -> None:
@@ -298,3 +293,22 @@ def _deliver(
         case DeliveryReplayed():
             delivery.state, delivery.attempts_before, delivery.reason = "queued", delivery.attempt, ""
             delivery.untaken_until_ms = 0
+
+
+_OFTEN: dict[type[AnyEvent], Callable[[Conversation, Any], None]] = {
+    MessageReceived: _contact,
+    AutomaticReplyReceived: _contact,
+    ActivitySeen: _contact,
+    MessageQueued: _contact,
+    ConversationOpened: _open,
+    InteractionStarted: _start,
+    InteractionTagged: _tag,
+    ContextSet: _know,
+    FieldMissing: _miss,
+    DeliveryAttempted: _deliver,
+    DeliverySent: _deliver,
+    DeliveryFailed: _deliver,
+    DeliveryUncertain: _deliver,
+    DeliveryDead: _deliver,
+    DeliveryReplayed: _deliver,
+}
