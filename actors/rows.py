@@ -84,16 +84,22 @@ def outbox_row(at: Place, event: ev.MessageQueued) -> Patch:
     )
 
 
-def outbox_changes(
+def outbox_change(
+    at: Place, event: ev.DeliveryAttempted | ev.DeliverySent | ev.DeliveryFailed | ev.DeliveryUncertain
+) -> Patch:
+    """`outbox`: what an attempt and its outcome change."""
+    return Patch("outbox", (event.delivery,), _outbox_columns(event), False, at.position)
+
+
+def _outbox_columns(
     event: ev.DeliveryAttempted | ev.DeliverySent | ev.DeliveryFailed | ev.DeliveryUncertain,
 ) -> dict[str, Any]:
-    """The columns of `outbox` that an attempt and its outcome change."""
     match event:
         case ev.DeliveryAttempted():
             return {"state": "attempting", "attempt": event.attempt, "next_at_ms": None}
         case ev.DeliverySent():
             sent = {"state": "sent", "sent_at_ms": event.at_ms, "external_id": event.external_id}
-            return sent | {"next_at_ms": None, "code": "", "reason": ""}
+            return {**sent, "next_at_ms": None, "code": "", "reason": ""}
         case ev.DeliveryFailed():
             failed = {"state": "waiting", "code": event.code, "reason": event.reason}
             return failed | {"next_at_ms": capped(event.retry_at_ms) or None}
