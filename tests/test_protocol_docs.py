@@ -10,8 +10,8 @@ import msgspec
 import pytest
 
 from orchestrator.documents import documents
+from orchestrator.event_checks import ID_MAX
 from orchestrator.gateway import feed, history, identity_reviews, operations, reads, reports
-from orchestrator.intake import ID_MAX
 from orchestrator.settings import Limits
 from protocol.describe import asyncapi, fill, schemas
 from protocol.errors import Code
