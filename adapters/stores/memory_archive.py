@@ -1,6 +1,7 @@
 """The archive in memory: the same SQL as on disk, without a thread and without a file, for tests and simulations."""
 
 import sqlite3
+import weakref
 from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -28,6 +29,8 @@ class MemoryArchive(ArchiveWrites, ArchiveReads):
         if self._db is not None:
             raise StoreLocked("the archive is open already", pid=0)
         db = sqlite3.connect(":memory:", isolation_level=None)
+        # What is in memory goes with who has it; from 3.13 on Python warns of a database that nobody closed.
+        weakref.finalize(self, db.close)
         if self._kept:
             db.deserialize(self._kept)
         migrations.migrate(db, ARCHIVE)

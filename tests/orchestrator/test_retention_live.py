@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import msgspec
@@ -85,7 +85,7 @@ async def dropped(front: Front, conversation: str) -> Dropped:
 
 def without_snapshots(folder: Path) -> None:
     """As an upgrade does that reads no old ones: what is known of a customer is then what events say."""
-    with sqlite3.connect(folder / "archive.sqlite") as db:
+    with closing(sqlite3.connect(folder / "archive.sqlite", isolation_level=None)) as db:
         db.execute("DELETE FROM snapshot")
 
 
@@ -101,7 +101,7 @@ async def test_a_shorter_time_holds_at_once_and_open_conversations_stay(tmp_path
         assert await dropped(front, said.stream) == Dropped(now_ms, 3)
         assert await front.archive.dropped("conversation", live.stream) is None
         assert [row["kind"] for row in await front.archive.retained()] == ["closed_conversations", "once_keys"]
-    with sqlite3.connect(tmp_path / "archive.sqlite") as db:
+    with closing(sqlite3.connect(tmp_path / "archive.sqlite")) as db:
         assert db.execute("SELECT count(*) FROM event WHERE body LIKE '%secret words%'").fetchone() == (0,)
     async with serving(tmp_path, lambda: now_ms) as front:
         more = await front.intake.submit(arrival("more", identity="mailto:bob@example.org", at_ms=now_ms))
