@@ -191,7 +191,7 @@ def context_dropped_at_a_switch(plant: Plant) -> None:
         start(state, event)
         state.context.clear()
 
-    plant(evolving, "_start", bare)
+    plant(evolving, "_OFTEN", {**evolving._OFTEN, InteractionStarted: bare})
 
 
 @mutant
