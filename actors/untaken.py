@@ -9,6 +9,7 @@ hint. One that is looked at in vain costs that look; one that is missed goes out
 """
 
 from collections.abc import Callable, Collection, Iterable
+from itertools import islice
 
 AT_ONCE_MAX = 64
 """Customers that are looked at in one look, of which there are four in a second: ten thousand that wait at one cell are
@@ -60,8 +61,7 @@ class Untaken:
         for account in [account for account, waiting in self._waiting.items() if waiting and account in self.taken]:
             waiting = self._waiting[account]
             room = min(AT_ONCE_MAX - len(customers), UNDER_WAY_MAX - under_way(account), len(waiting))
-            for _ in range(room):
-                customer = next(iter(waiting))
+            for customer in list(islice(waiting, max(room, 0))):
                 del waiting[customer]
                 customers[customer] = None
         return list(customers)

@@ -9,6 +9,8 @@ What is known here is a hint, and turns only count up: who is asked in vain says
 
 from dataclasses import dataclass
 
+from protocol.oldest import forget_oldest
+
 HOMES_MAX = 20_000
 """Customers whose home is remembered, the longest unheard of going first: it is heard again from who is asked."""
 
@@ -36,8 +38,7 @@ class Homes:
             return False
         self.known.pop(customer, None)
         self.known[customer] = Home(home, turn)
-        if len(self.known) > HOMES_MAX:
-            del self.known[next(iter(self.known))]
+        forget_oldest(self.known, HOMES_MAX)
         return True
 
     def of(self, customer: str) -> str:
