@@ -55,9 +55,12 @@ def schemas() -> dict[str, dict[str, Any]]:
 
 
 def _describe_fields(components: dict[str, Any], union: Any) -> None:
-    """Adds to each field's schema what the string below the field says."""
+    """Adds to each field's schema what the string below the field says; and a type's docstring is as it reads."""
     structs = {struct.__name__: struct for struct in _structs_of(union)}
     for name, component in components.items():
+        if "description" in component:
+            # Python keeps the indentation of its lines before 3.13 alone.
+            component["description"] = inspect.cleandoc(component["description"])
         for field, meaning in field_docs(structs[name]).items() if name in structs else ():
             if "properties" in component and field in component["properties"]:
                 component["properties"][field]["description"] = meaning

@@ -28,7 +28,8 @@ class MemoryArchive(ArchiveWrites, ArchiveReads):
         """Returns the position."""
         if self._db is not None:
             raise StoreLocked("the archive is open already", pid=0)
-        db = sqlite3.connect(":memory:", isolation_level=None)
+        # Who collects it may be any thread; until then it is one thread's.
+        db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
         # What is in memory goes with who has it; from 3.13 on Python warns of a database that nobody closed.
         weakref.finalize(self, db.close)
         if self._kept:
