@@ -5,6 +5,8 @@ from protocol.inbound import TEXT_MAX
 
 NAME_MAX = 128
 """Characters of a queue's, agent's or context item's name."""
+PROVIDER_ID_MAX = 512
+"""Characters of a provider's id of a message, as of an event's."""
 VALUE_MAX = 4096
 """Characters of a context item's value, and of a handoff's note or reason."""
 
@@ -29,6 +31,14 @@ def check_name(value: str, field: str, *, empty: bool = False) -> str:
         least = "at most" if empty else "1 to"
         raise Refusal(Code.INVALID, f"{field} must have {least} {NAME_MAX} printable characters", field=field)
     return value
+
+
+def check_provider_id(value: str, field: str) -> str:
+    """Of a message, or empty; returns it bare, without a Message-ID's brackets (RFC 5322 §3.6.4). Raises `Refusal`."""
+    bare = value.strip().removeprefix("<").removesuffix(">")
+    if len(bare) > PROVIDER_ID_MAX or not (bare.isprintable() or not bare):
+        raise Refusal(Code.INVALID, f"{field} must have at most {PROVIDER_ID_MAX} printable characters", field=field)
+    return bare
 
 
 def not_now(message: str) -> Refusal:

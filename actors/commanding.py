@@ -60,7 +60,7 @@ from protocol.events import (
     QueueChanged,
 )
 
-OF_CLOSED = (AddNote, TagInteraction)
+OF_CLOSED = (AddNote, TagInteraction, SettleDelivery)
 """What may be said of a conversation that is over: it changes what is known of it, and nothing goes on there."""
 
 
@@ -78,8 +78,8 @@ def decide(
     those that were."""
     if not state.live and not isinstance(command, OF_CLOSED):
         raise checks.not_now(
-            "the conversation is closed, and can only be noted in, tagged and corrected (split, relate); the "
-            "customer's next contact opens a new one"
+            "the conversation is closed, and can only be noted in, tagged and corrected (split, relate), and its held "
+            "messages be settled; the customer's next contact opens a new one"
         )
     agent = actor.partition(":")[2]
     match command:
@@ -170,8 +170,8 @@ def _settle(state: Conversation, command: SettleDelivery, actor: str, now_ms: in
     found = _undelivered(state, command.delivery)
     if found.state != "uncertain":
         raise checks.not_now(f"the delivery is {found.state}; only of an uncertain one a person says that it left")
-    checks.check_name(command.external_id, "external_id", empty=True)
-    return [DeliverySent(at_ms=now_ms, actor=actor, delivery=found.id, external_id=command.external_id)]
+    external_id = checks.check_provider_id(command.external_id, "external_id")
+    return [DeliverySent(at_ms=now_ms, actor=actor, delivery=found.id, external_id=external_id)]
 
 
 def _replay(state: Conversation, delivery: str, actor: str, now_ms: int) -> list[AnyEvent]:

@@ -114,7 +114,7 @@ def _asked(state: Journey, given: Ask, policy: Policy, now_ms: int) -> Decision:
     if given.conversation:
         conversation = state.conversation(given.conversation)
         if conversation is None or not conversation.whole:
-            raise Refusal(Code.NOT_FOUND, _gone(state, given.conversation), ref=given.id)
+            raise Refusal(Code.NOT_FOUND, _gone(state, conversation, given.conversation), ref=given.id)
         channel = getattr(given.command, "channel", "") or conversation.channel
         rules = policy.at(conversation.policy, channel)
         if isinstance(given.command, Split | Join | Relate):
@@ -152,7 +152,9 @@ def _asked(state: Journey, given: Ask, policy: Policy, now_ms: int) -> Decision:
             raise Refusal(Code.INVALID, "this command is addressed to a conversation", ref=given.id, field="do")
 
 
-def _gone(state: Journey, conversation: str) -> str:
+def _gone(state: Journey, remains: Conversation | None, conversation: str) -> str:
+    if remains is not None:
+        return f"{conversation} is over, and what was said in it was dropped by retention; nothing is corrected there"
     if conversation in state.past:
         return f"{conversation} closed too long ago: only a customer's last {CLOSED_MAX} closed ones can be corrected"
     return f"no live conversation {conversation}"

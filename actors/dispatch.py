@@ -61,6 +61,8 @@ class Dispatch:
 
     def start(self, effect: DeliverNow) -> None:
         """An attempt is committed, or was found under way in a journey that was loaded."""
+        if self._is_with_somebody(effect):
+            return
         self.settle(effect.delivery)
         self._under_way[effect.delivery] = effect
         self._give(effect)
@@ -88,6 +90,17 @@ class Dispatch:
         """These customers' conversations are not this cell's any more, whosever they were."""
         for effect in [each for each in self._under_way.values() if customer_of(each.conversation) in members]:
             self.settle(effect.delivery)
+
+    def _is_with_somebody(self, effect: DeliverNow) -> bool:
+        """Whether it was written to a peer's line before; that one is asked again. Another would not know it."""
+        known, peer = self._under_way.get(effect.delivery), self._written.get(effect.delivery, "")
+        if known is None or known.attempt != effect.attempt or not peer:
+            return False
+        self._under_way[effect.delivery] = effect
+        line = self._lines[peer.partition(":")[0]][peer]
+        if line.open:
+            line.send(effect)
+        return True
 
     def _give(self, effect: DeliverNow) -> None:
         lines = self._lines.get(self._served_by.get(effect.account, ""), {}).values()

@@ -47,7 +47,7 @@ def check_form(event: InboundEvent) -> None:
     if isinstance(event.data, MessageArrived):
         _check_message(event.id, event.data)
     if isinstance(event.data, PastConversation):
-        _check_past(event.id, event.data)
+        _check_past(event.id, event.time_ms, event.data)
     if refusal := check_event(event):
         raise refusal
 
@@ -61,11 +61,16 @@ def _check_message(id: str, data: MessageArrived) -> None:
         raise _over_limit(id, "in_reply_to", REFERENCES_MAX)
 
 
-def _check_past(id: str, data: PastConversation) -> None:
+def _check_past(id: str, time_ms: int, data: PastConversation) -> None:
     if len(data.messages) > PAST_MESSAGES_MAX:
         raise _over_limit(id, "messages", PAST_MESSAGES_MAX)
     if any(len(message.text) > TEXT_MAX for message in data.messages):
         raise _over_limit(id, "messages.text", TEXT_MAX)
+    times = [("time", time_ms), *(("data.messages.at_ms", message.at_ms) for message in data.messages)]
+    for field, at_ms in times:
+        if at_ms <= 0:
+            reason = f"{field} is {at_ms}, and counts milliseconds since 1970, before which nothing is taken"
+            raise Refusal(Code.TIME_IMPLAUSIBLE, reason, ref=id, field=field)
 
 
 def _of_wrong_length(name: str, event: InboundEvent) -> Refusal:

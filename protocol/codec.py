@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar, get_args
 
 import msgspec
 
-from protocol.commands import AnyCommand, OfferHandoff, SetContext
+from protocol.commands import SERVERS_OWN, AnyCommand, OfferHandoff, SetContext
 from protocol.errors import Code, Refusal
 from protocol.frames import (
     AgentFrame,
@@ -48,7 +48,9 @@ _HALF_PAIR = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])"
 )
 _TAGS = {
-    name: ", ".join(sorted(str(member.__struct_config__.tag) for member in get_args(union)))
+    name: ", ".join(
+        sorted(str(member.__struct_config__.tag) for member in get_args(union) if member not in SERVERS_OWN)
+    )
     for name, union in (("type", AnyData), ("do", AnyCommand))
 }
 """Field → the values it may have, where it says which of several types its object is."""

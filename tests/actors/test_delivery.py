@@ -6,11 +6,11 @@ from actors import delivery as deliveries
 from actors import journey as journeys
 from actors.deciding import TimerDue
 from actors.policy import Policy
-from protocol.commands import Assign, ReplayDelivery, Reply, SetContext, SettleDelivery, Take
+from protocol.commands import Assign, ReplayDelivery, Reply, Resolve, SetContext, SettleDelivery, Take
 from protocol.errors import Code, Refusal
 from protocol.events import DeliveryFailed, DeliverySent, DeliveryUncertain, MessageQueued
 from protocol.events.event import Event
-from tests.actors.player import CONVERSATION, CUSTOMER, Player, names
+from tests.actors.player import CONVERSATION, CUSTOMER, POLICY, Player, names
 
 
 def replied(player: Player, text: str = "answer", **fields: str) -> str:
@@ -108,6 +108,26 @@ def test_a_held_delivery_that_left_is_settled_by_an_operator() -> None:
     assert player.outcome(delivery, 1, "sent") == []
     with pytest.raises(Refusal, match="no undelivered message"):
         player.command(SettleDelivery(delivery=delivery))
+
+
+def test_a_held_delivery_is_settled_though_its_conversation_closed() -> None:
+    """Nothing is sent there any more; that something was, a person may still say, by the id that the provider has."""
+    player = Player()
+    player.message(channel="sms", identities=("tel:+447700900123",))
+    delivery = replied(player)
+    player.outcome(delivery, 1, "uncertain", reason="cut")
+    player.command(Resolve())
+    player.pass_time(POLICY.close_after_resolved_ms + 1)
+    assert not player.state.conversations[CONVERSATION].live
+    with pytest.raises(Refusal, match="its held messages be settled"):
+        player.command(ReplayDelivery(delivery=delivery))
+    with pytest.raises(Refusal, match="at most 512"):
+        player.command(SettleDelivery(delivery=delivery, external_id="x" * 513))
+    external_id = "x" * 200 + "@mail.example.org"
+    [sent] = player.command(SettleDelivery(delivery=delivery, external_id=f"<{external_id}>"))
+    assert isinstance(sent, DeliverySent)
+    assert sent.external_id == external_id
+    assert player.state.conversations[CONVERSATION].deliveries == {}
 
 
 def test_a_replay_counts_on_and_has_all_attempts_once_more() -> None:

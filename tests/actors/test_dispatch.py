@@ -1,5 +1,7 @@
 """Attempts go to one of those who serve their account, and to who has somebody to take them."""
 
+from msgspec.structs import replace
+
 from actors.dispatch import Dispatch
 from actors.untaken import Untaken
 from protocol.links import AnyLink, DeliverNow
@@ -120,3 +122,25 @@ def test_only_who_had_it_is_given_it_again() -> None:
     room.dispatch.settle("a")
     room.open(room.two)
     assert (len(room.dispatch), room.two.given) == (0, ["a", "a+"])
+
+
+def test_one_that_is_loaded_anew_goes_again_to_who_has_it() -> None:
+    """A journey leaves memory and comes back within one life of its cell; elsewhere nobody knows the attempt."""
+    room = Room()
+    room.open(room.one, room.two)
+    room.taken(room.one, "chat")
+    room.taken(room.two, "chat")
+    for delivery in ("a", "b", "c"):
+        room.dispatch.start(attempt(delivery))
+    had, other = (room.one, room.two) if "a" in room.one.given else (room.two, room.one)
+    for delivery in [each for each in had.given if each != "a"]:
+        room.dispatch.settle(delivery)
+    room.dispatch.settle(other.given[0])
+    before = list(other.given)
+    room.dispatch.start(replace(attempt("a"), again=True))
+    assert (had.given[-1], other.given) == ("a+", before)
+    had.open = False
+    room.dispatch.start(replace(attempt("a"), again=True))
+    assert (had.given[-1], other.given) == ("a+", before)
+    room.dispatch.start(replace(attempt("a"), attempt=2))
+    assert other.given == [*before, "a"]

@@ -90,7 +90,7 @@ async def test_what_followed_a_snapshot_and_is_dropped_is_not_undone(snapshot: b
     (left,) = loaded.kept
     assert (left.head, left.whole, left.live, left.subject, left.handoff) == (told_head, False, False, "", None)
     told.state = loaded
-    with pytest.raises(Refusal, match="closed too long ago"):
+    with pytest.raises(Refusal, match="was dropped by retention"):
         told.command(AddNote(text="by the way"))
     assert journeys.attempting(loaded) == []
     assert journeys.next_due_ms(loaded) is None

@@ -9,10 +9,11 @@ from msgspec.structs import replace
 
 from actors.rules.capture import CaptureRules, Template, Who
 from orchestrator.cells import Reply
+from orchestrator.event_checks import check_form
 from orchestrator.intake import AccountRule, Intake, IntakeLimits
 from protocol.commands import AddNote
 from protocol.errors import Code, Refusal
-from protocol.inbound import DeliveryReport, InboundEvent, MessageArrived
+from protocol.inbound import DeliveryReport, InboundEvent, MessageArrived, PastConversation, PastMessage
 from protocol.links import Answered, AnyToCell, Input, Moved, Refused, Replay, Unlinked
 
 NOW_MS = 1_000_000_000
@@ -61,6 +62,13 @@ class Asked:
         """Says of the oldest that the identity is another's."""
         question, done = self.open.pop(0)
         done(Moved(question.ref, identity, customer))
+
+
+def past(*, time_ms: int = 1, at_ms: int = 2) -> InboundEvent:
+    """A contact of the past, with one message."""
+    return replace(
+        event("1", ANN, time_ms=time_ms), data=PastConversation(messages=[PastMessage(at_ms=at_ms, text="x")])
+    )
 
 
 class Door:
@@ -249,6 +257,15 @@ async def test_bad_events_are_refused_before_anyone_sees_them(changed: InboundEv
     assert (refusal.code, refusal.field) == (code, field)
     assert door.cells.open == []
     assert door.intake.waiting == 0
+
+
+@pytest.mark.parametrize(("imported", "field"), [(past(time_ms=0), "time"), (past(at_ms=-5), "data.messages.at_ms")])
+def test_nothing_is_imported_from_before_1970(imported: InboundEvent, field: str) -> None:
+    """Of a conversation that began at no time nobody could tell it from one of which retention left nothing."""
+    check_form(past())
+    with pytest.raises(Refusal, match="counts milliseconds since 1970") as refused:
+        check_form(imported)
+    assert (refused.value.code, refused.value.field) == (Code.TIME_IMPLAUSIBLE, field)
 
 
 async def test_a_time_in_seconds_is_told_from_one_that_is_old() -> None:

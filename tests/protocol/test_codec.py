@@ -176,6 +176,7 @@ def test_a_bad_command_is_refused_under_its_id(codec: Codec) -> None:
         assert (refusal.code, refusal.field, refusal.ref) == (code, field, "k")
     unknown = only(codec.decode_agent(packed(codec, {"op": "command", "id": "k", "command": {"do": "dance"}})))
     assert "'dance'; known are accept_handoff, " in unknown.message
+    assert "apply_policy" not in unknown.message, "the server's own are refused to whoever tries them"
     infinite = {"op": "command", "id": "k", "command": {"do": "set_context", "key": "a", "value": float("inf")}}
     assert only(CODECS["msgpack"].decode_agent(msgspec.msgpack.encode(infinite))).field == "value"
     offer = {"do": "offer_handoff", "kind": "up", "fields": {"claim": float("nan")}}
