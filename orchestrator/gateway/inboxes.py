@@ -72,7 +72,8 @@ class _Listing:
         self.is_read = False
         """Or on its way from the archive."""
         self.position = 0
-        self.refusal: Refusal | None = None
+        self.refused: dict[int, Refusal] = {}
+        """By cell, as it answered last."""
 
 
 class _List:
@@ -176,6 +177,7 @@ class Inboxes:
 
     def _ask(self, listing: _Listing, cell: int) -> None:
         listing.unanswered.add(cell)
+        listing.refused.pop(cell, None)
         self._cells.ask_cell(
             cell, lambda ref: WatchList(ref, listing.name), lambda reply: self._answered(listing, cell, reply)
         )
@@ -185,7 +187,7 @@ class Inboxes:
         if isinstance(reply, ListWatched):
             listing.position = max(listing.position, reply.position)
         elif isinstance(reply, Refused):
-            listing.refusal = Refusal(Code(reply.code), reply.message)
+            listing.refused[cell] = Refusal(Code(reply.code), reply.message)
         self._read_ready(listing.name)
 
     def _read_ready(self, name: str) -> None:
@@ -199,7 +201,7 @@ class Inboxes:
                 task.add_done_callback(self._reading.discard)
 
     async def _list(self, listing: _Listing) -> None:
-        refusal = listing.refusal
+        refusal = next(iter(listing.refused.values()), None)
         rows: Sequence[ConversationSummary] = ()
         if refusal is None and listing.watchers:
             try:
