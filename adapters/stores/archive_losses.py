@@ -1,8 +1,7 @@
 """Where context gets lost, counted: lines by measure, channel pair, team, product line and week.
 
-`archive_measures.py` says what is counted. Narrow tables are read whole, wide ones by the time that is asked for: with
-166,000 conversations of half a year a week takes a second or two, all of it five, and fifteen where all of them are of
-2,000 customers.
+`archive_measures.py` says what is counted. Narrow tables are read whole, wide ones by the time that is asked for
+(`python -m benchmarks report` says what it costs).
 """
 
 # ruff: noqa: S608 - what is put together are `archive_measures`' and this file's own words; every value is bound.
