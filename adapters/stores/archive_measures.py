@@ -53,6 +53,7 @@ WITH_ALL = f"""
               FROM interaction JOIN conversation USING (conversation) GROUP BY account) USING (account)),
     -- Conversations that began soon after another of the customer was done: after the one of these that began last.
     -- Paired by ids and times alone, which `conversation_by_done` has: a customer's conversations can be thousands.
+    -- The `+` takes the column's type off, as the index's expression has none: else only the lower bound is looked up.
     after AS MATERIALIZED (
         SELECT later.conversation AS later, earlier.conversation AS earlier, max(earlier.opened_at_ms)
         FROM conversation AS later
