@@ -19,7 +19,7 @@ DETAIL_MAX = 120
 NAME_MAX = 128
 
 
-class _Asked(Struct, frozen=True, gc=False):
+class _PerhapsRepeat(Struct, kw_only=True, frozen=True, gc=False):
     """The question whether a contact repeats one that was resolved."""
 
     conversation: Conversation
@@ -100,27 +100,37 @@ def after_contact(
     has_topic = state.tags is not None and state.tags.topic is not None
     if has_topic and state.status is not Status.RESOLVED:
         return tags  # It was looked at when its topic became known.
-    asked = _Asked(state, number, event, found, found.topic, relation, rules, said_ms, now_ms)
-    repeat = _of_itself(asked) if has_topic else _of_another(asked, remembered, others)
+    perhaps = _PerhapsRepeat(
+        conversation=state,
+        interaction=number,
+        event=event,
+        found=found,
+        topic=found.topic,
+        relation=relation,
+        rules=rules,
+        said_ms=said_ms,
+        now_ms=now_ms,
+    )
+    repeat = _of_itself(perhaps) if has_topic else _of_another(perhaps, remembered, others)
     return [*tags, repeat] if repeat is not None else tags
 
 
-def _of_itself(asked: _Asked) -> AnyEvent | None:
+def _of_itself(perhaps: _PerhapsRepeat) -> AnyEvent | None:
     """The same conversation, done, and opened again by a word of the customer."""
-    state = asked.conversation
-    if state.tags is None or not isinstance(asked.event.data, MessageArrived | InteractionBegan):
+    state = perhaps.conversation
+    if state.tags is None or not isinstance(perhaps.event.data, MessageArrived | InteractionBegan):
         return None
     past = Past(state.id, state.tags, state.resolved_at_ms)
-    return asked.is_repeat(past) if asked.repeats(past) is not None else None
+    return perhaps.is_repeat(past) if perhaps.repeats(past) is not None else None
 
 
-def _of_another(asked: _Asked, remembered: Sequence[Past], others: Sequence[Conversation]) -> AnyEvent | None:
+def _of_another(perhaps: _PerhapsRepeat, remembered: Sequence[Past], others: Sequence[Conversation]) -> AnyEvent | None:
     """The newest of the others that are over, or done."""
-    relation = asked.relation
+    relation = perhaps.relation
     for past in reversed([*remembered, *_done(others)]):
-        if (back := asked.repeats(past)) is not None:
+        if (back := perhaps.repeats(past)) is not None:
             changes = relation is None or relation.kind is RelationKind.FOLLOWS_UP
-            return asked.is_repeat(past, back, relation) if changes else asked.is_repeat(past)
+            return perhaps.is_repeat(past, back, relation) if changes else perhaps.is_repeat(past)
     return None
 
 
