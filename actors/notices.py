@@ -63,11 +63,11 @@ class Notices:
     def committed(self, position: int, unit: Unit) -> None:
         """Tells every cell of the policy's versions and of the steps of merges that are in the unit."""
         if unit.customer == POLICY:
-            self.applied(_versions([unit.body]))
+            self._applied(_versions([unit.body]))
         if unit.family:
             self._tell_families(position, unit)
 
-    def applied(self, versions: list[tuple[int, bytes]]) -> None:
+    def _applied(self, versions: list[tuple[int, bytes]]) -> None:
         """The policy has these versions now."""
         self._policies = [*self._policies, *versions][-POLICIES_KEPT:]
         for line in self._cells.values():

@@ -12,7 +12,7 @@ from protocol.commands import ApplyPolicy, Reply, SetContext
 from protocol.errors import Code, Refusal
 from protocol.events import DeliveryUncertain, MessageQueued, PolicyApplied
 from protocol.ids import POLICY
-from protocol.journal import POLICIES_KEPT
+from protocol.journal import POLICIES_KEPT, Unit
 from protocol.links import Ask
 from tests.actors.player import POLICY as PLAIN
 from tests.actors.player import Player
@@ -24,6 +24,12 @@ PINNED = Policy(live_conversations="pinned")
 def told(version: int, policy: Policy = PINNED) -> tuple[int, bytes]:
     """A version as the journal tells it; its queue says which it is."""
     return version, packed(msgspec.structs.replace(policy, queue_default=f"q{version}"))
+
+
+def unit_of(version: int, body: bytes) -> Unit:
+    """The unit that brought a version."""
+    applied = PolicyApplied(at_ms=1, actor="agent:ann", version=version, body=body, files={})
+    return Unit("shard:1", 1, 1, POLICY, 1, [], 1, msgspec.msgpack.encode([(POLICY, version, applied)]))
 
 
 def test_the_newest_decides() -> None:
@@ -143,7 +149,7 @@ async def test_a_unit_is_of_one_version() -> None:
             made.intake.take(made.event(f"word {number}"), answers.append)
             if number == 2:
                 await made.until(lambda: cell.status()["inputs"] >= 4)
-                made.journal._notices.applied([told(2, Policy())])
+                made.journal._notices.committed(0, unit_of(*told(2, Policy())))
                 await made.until(lambda: cell.status()["policy"] == 2)
         await made.until(lambda: len(answers) == 6)
         assert sorted(answer.seq for answer in answers) == [answer.seq for answer in answers]  # type: ignore[attr-defined]
