@@ -51,6 +51,8 @@ class Wire(asyncio.Protocol):
         self._came = asyncio.Event()
         """Something was answered, has come, or is over."""
         self._answered = False
+        self._left = False
+        """We said goodbye."""
         self._ended = asyncio.Event()
         self._why: Exception | None = None
         """Why it ended, other than in good order."""
@@ -59,10 +61,13 @@ class Wire(asyncio.Protocol):
 
     def write(self, message: Any) -> None:
         """Sends one message, a frame or a list of them. Nothing waits here for a server that does not read: what is
-        unanswered has a bound, and bounds this."""
+        unanswered has a bound, and bounds this. Raises why the connection is over, lest what never left count as sent;
+        nothing where it was left by `close`, since who said goodbye owes no answer."""
         if self._engine.state is State.OPEN:
             self._engine.send_binary(self._pack(message))
             self._flush()
+        elif not self._left:
+            raise self._why or ConnectionClosedError(None, None)
 
     async def read(self) -> Any:
         """The next message, as long as nobody listens. Raises `ConnectionClosedError` where there is none to come."""
@@ -84,6 +89,7 @@ class Wire(asyncio.Protocol):
 
     async def close(self) -> None:
         """Says goodbye, and waits for the answer."""
+        self._left = True
         if self._engine.state is State.OPEN:
             self._engine.send_close(1000)
             self._flush()
@@ -91,7 +97,12 @@ class Wire(asyncio.Protocol):
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 await self._ended.wait()
         except TimeoutError:
-            self._abort()
+            self.abort()
+
+    def abort(self) -> None:
+        """Ends it at once, without a goodbye."""
+        if self._transport is not None:
+            self._transport.abort()
 
     async def opened(self) -> None:
         """Returns when the handshake is through. Raises what `websockets` says was wrong with it."""
@@ -118,7 +129,7 @@ class Wire(asyncio.Protocol):
                 self._take(event)
         except Exception as exc:  # noqa: BLE001 - whatever it is, who listens is told
             self._why = exc
-            self._abort()
+            self.abort()
             return
         self._flush()
 
@@ -172,20 +183,20 @@ class Wire(asyncio.Protocol):
                 # The engine's sign for the end of what it sends.
                 self._transport.close()
 
-    def _abort(self) -> None:
-        if self._transport is not None:
-            self._transport.abort()
-
 
 async def open_wire(url: str, *, subprotocol: Subprotocol | None = None) -> Wire:
     """Connects. Raises `OSError`, `TimeoutError` and what `websockets` raises for a handshake that fails."""
     wire = Wire(url, subprotocol=subprotocol)
     address = parse_uri(url)
-    async with asyncio.timeout(OPEN_TIMEOUT_S):
-        await asyncio.get_running_loop().create_connection(
-            lambda: wire, address.host, address.port, ssl=address.secure or None
-        )
-        await wire.opened()
+    try:
+        async with asyncio.timeout(OPEN_TIMEOUT_S):
+            await asyncio.get_running_loop().create_connection(
+                lambda: wire, address.host, address.port, ssl=address.secure or None
+            )
+            await wire.opened()
+    except BaseException:
+        wire.abort()
+        raise
     return wire
 
 

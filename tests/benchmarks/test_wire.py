@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
 from typing import Any
 
@@ -121,3 +121,58 @@ async def test_a_server_that_says_goodbye_ends_it_in_good_order() -> None:
 
     async with _wire(leave) as wire:
         await asyncio.wait_for(wire.listen(lambda message: None), 5)
+
+
+async def test_what_is_written_after_the_end_is_said_to_be_lost() -> None:
+    """Who writes counts it as sent; only after a goodbye of our own nobody is owed anything."""
+
+    async def abort(connection: ServerConnection) -> None:
+        await connection.recv()
+        connection.transport.abort()
+
+    async with _wire(abort) as wire:
+        wire.write("bye")
+        with pytest.raises((ConnectionClosedError, OSError)):
+            await wire.read()
+        with pytest.raises((ConnectionClosedError, OSError)):
+            wire.write("lost")
+    async with _wire(_echo) as wire:
+        await wire.close()
+        wire.write({"op": "pong"})
+
+
+async def test_what_is_written_after_the_server_s_goodbye_is_said_to_be_lost() -> None:
+    """Also where the end itself was in good order."""
+
+    async def leave(connection: ServerConnection) -> None:
+        await connection.close()
+
+    async with _wire(leave) as wire:
+        await wire.listen(lambda message: None)
+        with pytest.raises(ConnectionClosedError):
+            wire.write("lost")
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [(b"", TimeoutError), (b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n", InvalidStatus)],
+)
+async def test_a_handshake_that_fails_leaves_nothing_open(
+    answer: bytes, error: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether no answer comes in time, or it is a no by a server that holds on to the connection."""
+    monkeypatch.setattr("benchmarks.wire.OPEN_TIMEOUT_S", 0.2)
+    over = asyncio.Event()
+
+    async def hold(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        with suppress(ConnectionResetError):
+            await reader.read()
+        over.set()
+        writer.close()
+
+    async with await asyncio.start_server(hold, "127.0.0.1", 0) as server:
+        with pytest.raises(error):
+            await open_wire(f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
+        await asyncio.wait_for(over.wait(), 5)
