@@ -12,7 +12,7 @@ import contextlib
 from collections.abc import Callable, Sequence
 from typing import assert_never
 
-from actors import retention
+from actors import retention, snapshots
 from actors.archive_store import ArchiveStore, JournalReader
 from actors.fault import Fault
 from actors.lines import Line
@@ -243,7 +243,10 @@ class Archive:
         ready = self._ready_snapshots()
         if not ready:
             return
-        await self._store.save_snapshots(ready)
+        if dropped := await self._store.save_snapshots(ready):
+            # Their cells had them in memory all the while.
+            emptied = [snapshots.without(each, dropped) for each in ready if not dropped.isdisjoint(each.words)]
+            await self._store.save_snapshots([each for each in emptied if each is not None])
         for snapshot in ready:
             if self._snapshots.get(snapshot.customer) is snapshot:
                 del self._snapshots[snapshot.customer]

@@ -48,8 +48,9 @@ class ArchiveStore(Prunable, Protocol):
         """All of it and the position, in one transaction."""
         ...
 
-    async def save_snapshots(self, snapshots: Sequence[SnapshotTaken]) -> None:
-        """Keeps the newest of each customer."""
+    async def save_snapshots(self, snapshots: Sequence[SnapshotTaken]) -> set[str]:
+        """Keeps the newest of each customer, but for those with words of what retention dropped: these conversations
+        it returns."""
         ...
 
     async def index(self) -> int:

@@ -8,7 +8,7 @@ let go      in dedicated placement also the customer leaves: its scope, its watc
 from collections.abc import Callable
 
 from actors import journey as journeys
-from actors import merging, snapshots
+from actors import merging, remains, snapshots
 from actors.alarms import Alarms
 from actors.committing import Committer
 from actors.journey import Journey
@@ -63,7 +63,7 @@ class Leaving:
         live.unsaved = 0
         # A line that is full drops it: the next one is as good, and a load only reads more events meanwhile.
         if self._archive is not None and not self._archive.full:
-            self._archive.send(SnapshotTaken(live.customer, live.position, body))
+            self._archive.send(SnapshotTaken(live.customer, live.position, body, remains.words(journey)))
 
     def look(self, now_ms: int) -> None:
         """Has those leave that are idle or too many, and those that are wanted and quiet by now."""

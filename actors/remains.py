@@ -3,10 +3,12 @@
     journaled   1 opened   2 … 5 said and done   6 closed   7 tagged
     left        1 opened   3 FactDropped         6 closed   7 tagged      → over, and known by its id alone
 
-A snapshot may be older than what retention took: of a member that was released it is as old as the merge. What it says
-of the conversation is void with the facts that followed it. The offer it shows was answered since, the message it
-holds has left, and its words are what was to be dropped.
+The snapshots with words of it go with the facts. One that is taken afterwards by a cell that had the conversation in
+memory all the while has it as a load would: an offer it shows may have been answered since, a message it holds has
+left, and its words are what was to be dropped.
 """
+
+from collections.abc import Set
 
 from actors.conversation import Conversation
 from actors.journey import Journey
@@ -20,14 +22,36 @@ def skip_to(state: Journey, stream: str, seq: int, event: AnyEvent) -> None:
     conversation = state.conversation(stream)
     if conversation is None or (seq == conversation.head + 1 and type(event) is not FactDropped):
         return
-    bare = Conversation(
-        id=stream,
+    bare = _bare(conversation, seq - 1)
+    # It keeps its place: what is forgotten, and when, does not depend on what retention took.
+    state.kept = tuple(bare if each is conversation else each for each in state.kept)
+
+
+def words(state: Journey) -> tuple[str, ...]:
+    """The conversations of which memory has anything that retention takes."""
+    whole = [conversation.id for conversation in state.kept if conversation.whole]
+    if state.aside is None:
+        return tuple(whole)
+    over = (*(id for id, _ in state.aside.left), *(past.conversation for past in state.aside.remembered))
+    return tuple(dict.fromkeys((*whole, *over)))
+
+
+def forget(state: Journey, dropped: Set[str]) -> None:
+    """Retention dropped these conversations: of each the id and its number of facts stay, as after a load."""
+    state.kept = tuple(_bare(each, each.head) if each.id in dropped else each for each in state.kept)
+    if state.aside is not None:
+        state.aside.left = tuple(each for each in state.aside.left if each[0] not in dropped)
+        remembered = tuple(past for past in state.aside.remembered if past.conversation not in dropped)
+        state.aside.remembered = remembered
+
+
+def _bare(conversation: Conversation, head: int) -> Conversation:
+    return Conversation(
+        id=conversation.id,
         customer=conversation.customer,
-        head=seq - 1,
+        head=head,
         # Its closing may be among the facts that follow.
         status=Status.OPEN if conversation.live else Status.CLOSED,
         updated_at_ms=conversation.updated_at_ms,
         policy=conversation.policy,
     )
-    # It keeps its place: what is forgotten, and when, does not depend on what retention took.
-    state.kept = tuple(bare if each is conversation else each for each in state.kept)

@@ -1,9 +1,13 @@
 """Snapshots: a journey's state as one blob, so that loading it need not read all its events."""
 
+from collections.abc import Set
+
 import msgspec
 
+from actors import remains
 from actors.journey import Journey
 from actors.once import OnceKeys
+from protocol.links import SnapshotTaken
 
 STATE_VERSION = 7
 """Of the snapshot's form; another one is not read, and the journey is loaded from its events."""
@@ -34,3 +38,12 @@ def thaw(body: bytes) -> Journey | None:
     if _decode_version(body)[0] != STATE_VERSION:
         return None
     return _decode(body)[1]
+
+
+def without(taken: SnapshotTaken, dropped: Set[str]) -> SnapshotTaken | None:
+    """The snapshot without a word of these conversations; None where another version of the server wrote it."""
+    state = thaw(taken.body)
+    if state is None:
+        return None
+    remains.forget(state, dropped)
+    return SnapshotTaken(taken.customer, taken.position, freeze(state), remains.words(state))

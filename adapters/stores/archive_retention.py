@@ -12,7 +12,7 @@ functions are steps of the writer's connection, each one transaction.
 import sqlite3
 from collections.abc import Callable, Collection, Sequence
 
-from adapters.stores import archive_search
+from adapters.stores import archive_search, archive_snapshots
 from adapters.stores.connection import transaction
 from protocol.archive import Bounds, Dropped
 
@@ -99,6 +99,7 @@ def _empty(db: sqlite3.Connection, gone: Sequence[tuple[str, int]], once_keys_ms
     named = [{"conversation": id, "position": position, "once": once_keys_ms} for id, position in gone]
     for sql in _EMPTY:
         db.executemany(sql, named)
+    archive_snapshots.forget(db, [id for id, _ in gone])
 
 
 def _quarantine(which: str) -> Callable[[sqlite3.Connection, Bounds], int]:

@@ -20,7 +20,6 @@ from adapters.stores.connection import checkpoint, overwriting, transaction
 from protocol.archive import Changes, Patch, Rehoming
 from protocol.events import PolicyApplied
 from protocol.ids import POLICY, customer_of
-from protocol.links import SnapshotTaken
 
 Key = tuple[str | int, ...]
 Shape = tuple[str, str, tuple[str, ...], tuple[str, ...]]
@@ -46,16 +45,6 @@ def apply(db: sqlite3.Connection, changes: Changes) -> None:
             archive_retention.late(db, {stream for _, _, stream, *_ in changes.events})
         db.execute("UPDATE meta SET value = ? WHERE key = 'position'", (changes.position,))
         db.execute("UPDATE meta SET value = value + ? WHERE key = 'events'", (len(changes.events),))
-
-
-def save_snapshots(db: sqlite3.Connection, snapshots: Sequence[SnapshotTaken]) -> None:
-    """Keeps the newest snapshot of each customer."""
-    with transaction(db):
-        db.executemany(
-            "INSERT INTO snapshot (customer, position, body) VALUES (?, ?, ?) ON CONFLICT (customer) DO UPDATE SET "
-            "position = excluded.position, body = excluded.body WHERE excluded.position > snapshot.position",
-            [(snapshot.customer, snapshot.position, snapshot.body) for snapshot in snapshots],
-        )
 
 
 def erase(db: sqlite3.Connection, customer: str, changes: Changes) -> None:

@@ -16,6 +16,7 @@ from adapters.stores import (
     archive_losses,
     archive_retention,
     archive_search,
+    archive_snapshots,
     archive_timeline,
     archive_traces,
     connection,
@@ -50,9 +51,10 @@ class ArchiveWrites:
         """
         await self._writer().run(rows.apply, changes)
 
-    async def save_snapshots(self, snapshots: Sequence[SnapshotTaken]) -> None:
-        """Keeps the newest snapshot of each customer."""
-        await self._writer().run(rows.save_snapshots, snapshots)
+    async def save_snapshots(self, snapshots: Sequence[SnapshotTaken]) -> set[str]:
+        """Keeps the newest snapshot of each customer, but for those with words of conversations that retention dropped.
+        Returns these conversations."""
+        return await self._writer().run(archive_snapshots.save, snapshots)
 
     async def drop(self, bounds: Bounds) -> dict[str, int]:
         """Retention: one short step of dropping what was over before `bounds`. Returns how many of each kind went;

@@ -27,3 +27,5 @@ class SnapshotTaken(Link, frozen=True, tag=62):
     customer: str
     position: int
     body: bytes
+    words: tuple[str, ...] = ()
+    """Conversations of which it says anything that retention takes."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+from functools import partial
 
 import msgspec
 import pytest
@@ -9,14 +10,16 @@ from msgspec import Raw
 
 from actors import journey as journeys
 from actors import remains, snapshots
-from actors.journey import Journey
+from actors.journey import Aside, Journey
 from actors.loading import load
 from actors.projection import project
+from actors.relating import Past
 from adapters.stores.memory_archive import MemoryArchive
 from protocol.commands import AddNote, AnyCommand, OfferHandoff, Reply, Resolve
-from protocol.entities import Status
+from protocol.entities import Status, Tag, Tags
 from protocol.errors import Code, Refusal
 from protocol.events import ConversationClosed, ConversationOpened, Event, NoteAdded
+from protocol.ids import customer_of
 from protocol.journal import Entry, Record
 from protocol.links import Refused, SnapshotTaken, TailIs, WatchConversation
 from tests.actors.player import CONVERSATION, CUSTOMER, POLICY, Player
@@ -99,17 +102,44 @@ async def test_what_followed_a_snapshot_and_is_dropped_is_not_undone(snapshot: b
         assert len(loaded.once) == len(known.once)
 
 
-async def test_what_is_over_and_whole_stays() -> None:
-    """Also one of which something was dropped after the snapshot was taken that has the end of it."""
+@pytest.mark.parametrize("over", [True, False])
+async def test_no_snapshot_keeps_the_words_of_what_was_dropped(over: bool) -> None:
+    """Be it of before the conversation's end, or of after it; nor does one that comes later bring them back."""
     told = Told()
     await told.archive.open()
     told.message("my bill", subject="Bill")
     told.command(Resolve())
+    if not over:
+        await told.archived(snapshot=True)
     told.pass_time(60_000)
-    await told.archived(snapshot=True)
+    await told.archived(snapshot=over)
     await drop_all(told.archive, over_before(told.now_ms + 1))
-    (kept,) = (await told.loaded()).kept
-    assert (kept.status, kept.whole, kept.subject) == (Status.CLOSED, True, "Bill")
+    assert await told.archive.rows("snapshot") == []
+    for _ in range(2):
+        (left,) = (await told.loaded()).kept
+        assert (left.status, left.whole, left.subject) == (Status.CLOSED, False, "")
+        assert b"my bill" not in left.recent
+        taken = SnapshotTaken(CUSTOMER, len(told.records), snapshots.freeze(told.state), remains.words(told.state))
+        assert await told.archive.save_snapshots([taken]) == {CONVERSATION}
+        emptied = snapshots.without(taken, {CONVERSATION})
+        assert emptied is not None
+        assert emptied.words == ()
+        assert await told.archive.save_snapshots([emptied]) == set()
+    assert len(await told.archive.rows("snapshot")) == 1
+
+
+def test_what_is_dropped_is_not_remembered_either() -> None:
+    """Of one that left memory, neither what another may take along nor what it was about; of others both stay."""
+    about = Tags(topic=Tag(value="bill"))
+    state = Journey(customer=CUSTOMER, past=("c-1", "c-2"), aside=Aside())
+    assert remains.words(state) == ()
+    assert state.aside is not None
+    state.aside.left = (("c-1", b"one"), ("c-2", b"two"))
+    state.aside.remembered = (Past("c-2", about, 1), Past("c-1", about, 1))
+    assert remains.words(state) == ("c-1", "c-2")
+    remains.forget(state, {"c-1"})
+    assert (state.aside.left, state.aside.remembered) == ((("c-2", b"two"),), (Past("c-2", about, 1),))
+    assert (remains.words(state), state.past) == (("c-2",), ("c-1", "c-2"))
 
 
 def test_what_is_left_keeps_the_numbers_it_had() -> None:
@@ -176,3 +206,55 @@ async def again(made: World) -> None:
     for index in range(made.cell_count):
         made.kill_cell(index)
         await made.start_cell(index)
+
+
+async def over(made: World, text: str) -> str:
+    """Somebody's conversation, with these words, that is closed and in the archive; its id."""
+    first = await made.intake.submit(made.event(text, id="a1", account="chat", identities=("chat:a",)))
+    await did(made, first.stream, Resolve())
+    resolved = made.journal.position
+    tick(made, POLICY.close_after_resolved_ms + 1)
+    await made.until(lambda: made.journal.position > resolved)
+    await made.archived()
+    return first.stream
+
+
+async def left_memory(made: World) -> list[tuple[object, ...]]:
+    """Who is quiet leaves, and writes down what it knows: the snapshots there are then."""
+    async with asyncio.timeout(5):
+        while not (rows := await made.archive_store.rows("snapshot")):
+            tick(made, 10_000_000)
+            await asyncio.sleep(0.01)
+    return rows
+
+
+async def test_a_watch_tells_nothing_that_retention_dropped() -> None:
+    """Although the customer's state was written down, with the words, before they were dropped."""
+    async with world() as made:
+        first = await over(made, "my secret bill 4711")
+        assert "4711" in repr(await left_memory(made))
+        await drop_all(made.archive_store, over_before(made.now_ms + 1))
+        assert await made.archive_store.rows("snapshot") == []
+        await again(made)
+        customer = customer_of(first)
+        reply = await made.cells.call(customer, lambda ref: WatchConversation(ref, customer, first, -1))
+        assert isinstance(reply, Refused)
+        assert reply.code == Code.NOT_FOUND
+
+
+async def test_who_has_it_in_memory_does_not_write_it_down_again() -> None:
+    """The snapshot that is taken afterwards has what else there is, and of what was dropped no word."""
+    async with world() as made:
+        first = await over(made, "my secret bill 4711")
+        await drop_all(made.archive_store, over_before(made.now_ms + 1))
+        second = await made.intake.submit(made.event("meter 0815", id="a2", account="chat", identities=("chat:a",)))
+        await made.archived()
+        ((_, _, body),) = await left_memory(made)
+        assert (b"4711" in body, b"0815" in body) == (False, True)  # type: ignore[operator]
+        await again(made)
+        customer, codes = customer_of(first), []
+        for stream in (first, second.stream):
+            watch = partial(WatchConversation, customer=customer, conversation=stream, seq=-1)
+            reply = await made.cells.call(customer, watch)
+            codes.append(reply.code if isinstance(reply, Refused) else 0)
+        assert codes == [Code.NOT_FOUND, 0]

@@ -229,6 +229,33 @@ async def test_the_newest_snapshot_is_kept(archive: Archive) -> None:
     assert (await archive.reader.stored("cunobody")).snapshot is None
 
 
+async def test_no_snapshot_has_what_retention_dropped(archive: Archive) -> None:
+    """They go with it: of whose it was, of who has it, and of all who had it in between. One that comes afterwards and
+    still has words of it is not taken, and it is said of what."""
+    story = Story()
+    one, two, three = "cu1", "cu2", "cu3"
+    first = story.meet(one, "tel:+1", "phone", "secret words")
+    others = story.meet(BOB, "tel:+9", "phone", "other words")
+    for member, to in ((one, two), (two, three)):
+        story.unit(member, (member, ev.CustomerGiven(at_ms=0, actor="agent:ann", to=to, turn=1, members=[member])))
+    story.unit(three, (first, ev.ConversationClosed(at_ms=0, reason="resolved")))
+    story.now_ms += HOUR_MS
+    await archive.follow(story)
+    taken = [SnapshotTaken(each, 1, b"secret", (first,)) for each in (one, two, three)]
+    other = SnapshotTaken(BOB, 1, b"other", (others,))
+    assert await archive.store.save_snapshots([*taken, other]) == set()
+    assert (await drop_all(archive.store, over_before(story.now_ms)))["closed_conversations"] == 1
+    for customer, left in ((one, None), (two, None), (three, None), (BOB, StoredSnapshot(1, b"other"))):
+        assert (await archive.reader.stored(customer)).snapshot == left
+    late = SnapshotTaken(three, 9, b"secret", (others, first))
+    newer = SnapshotTaken(BOB, 9, b"newer", (others,))
+    assert await archive.store.save_snapshots([late, newer]) == {first}
+    assert (await archive.reader.stored(three)).snapshot is None
+    assert (await archive.reader.stored(BOB)).snapshot == StoredSnapshot(9, b"newer")
+    await archive.store.save_snapshots([SnapshotTaken(three, 9, b"emptied", (others,))])
+    assert (await archive.reader.stored(three)).snapshot == StoredSnapshot(9, b"emptied")
+
+
 async def test_open_reviews_of_identities_are_listed_with_whose_they_are(archive: Archive) -> None:
     """Those of identities that came to the customer after all, and closed ones, are not; the page after goes on."""
     story = Story()
