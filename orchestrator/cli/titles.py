@@ -7,6 +7,8 @@ server gave them.
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
+from orchestrator.cli.exits import Failure
+
 PATH = "/v1/taxonomy"
 DIMENSIONS = {
     "topic": "topics",
@@ -28,7 +30,10 @@ class Asked(Protocol):
 
 
 class Titles:
-    """Of one server. It is asked as the first name is shown: most of what is printed has none."""
+    """Of one server. It is asked as the first name is shown: most of what is printed has none.
+
+    Where it gives none, names are shown alone: half of what was asked for is printed by then.
+    """
 
     def __init__(self, server: Asked) -> None:
         self._server = server
@@ -61,6 +66,10 @@ class Titles:
 
     def _titles(self) -> dict[str, dict[str, str]]:
         if self._known is None:
-            answer = self._server.get(PATH)
-            self._known = {key: {each["name"]: each["title"] for each in answer[key]} for key in DIMENSIONS.values()}
+            try:
+                answer = self._server.get(PATH)
+            except Failure:
+                answer = {}
+            lists = {key: answer.get(key, ()) for key in DIMENSIONS.values()}
+            self._known = {key: {each["name"]: each["title"] for each in labels} for key, labels in lists.items()}
         return self._known

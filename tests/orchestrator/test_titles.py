@@ -12,6 +12,7 @@ from actors.rules.taxonomy import DIMENSIONS
 from orchestrator.bundles.folder import DEFAULTS, SHIPPED, read_folder
 from orchestrator.bundles.making import SetUp, make
 from orchestrator.cli import app as cli
+from orchestrator.cli.exits import Exit, Failure
 from orchestrator.cli.titles import Titles
 from tests.orchestrator.test_policy_http import event, server
 
@@ -101,10 +102,13 @@ class Asked:
 
     def __init__(self) -> None:
         self.paths: list[str] = []
+        self.refuses = False
 
     def get(self, path: str, **params: str | int) -> Any:
         """Its taxonomy."""
         self.paths.append(path)
+        if self.refuses:
+            raise Failure(Exit.REFUSED, "an older server has no titles")
         rest: dict[str, Any] = {"topics": [{"name": "move", "title": "Moving"}], "intents": [], "segments": []}
         return {"version": 2, "product_lines": [{"name": "motor", "title": "Cars and vans"}], **rest, "keys": []}
 
@@ -126,6 +130,15 @@ def test_it_is_asked_once_and_only_for_names() -> None:
     ]
     again = {"type": "RepeatContactFound", "topic": "move", "earlier": "cu1-1"}
     assert titles.about(again) == "Moving (move), as in cu1-1"
+    assert asked.paths == ["/v1/taxonomy"]
+
+
+def test_where_no_titles_come_names_are_shown_alone() -> None:
+    """The command goes on, and asks no second time."""
+    asked = Asked()
+    asked.refuses = True
+    titles = Titles(asked)
+    assert [row["product"] for row in titles.rows([{"product": "motor"}, {"product": "gone"}])] == ["motor", "gone"]
     assert asked.paths == ["/v1/taxonomy"]
 
 
