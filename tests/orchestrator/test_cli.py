@@ -795,6 +795,14 @@ def test_a_folder_that_cannot_be_one_is_named_without_a_trace(shell: Shell, line
     assert "Traceback" not in outcome.err
 
 
+def test_a_missing_file_of_the_program_shows_where(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is nothing that was given to the command, so the trace is not hidden."""
+    part = Path(cli.__file__).with_name("part-that-is-missing.json")
+    monkeypatch.setattr(cli, "app", part.read_text)
+    with pytest.raises(FileNotFoundError, match="part-that-is-missing"):
+        cli.main()
+
+
 def test_a_folder_without_a_journal_is_not_made_one(shell: Shell) -> None:
     """Exit code 4, and no archive of nothing."""
     (shell.folder / "data").mkdir()
