@@ -21,12 +21,13 @@ from protocol.commands import (
     Reply,
     Resolve,
     SetContext,
+    SettleDelivery,
     Snooze,
     SwitchChannel,
     Take,
     UnlinkIdentity,
 )
-from protocol.entities import ConversationSummary, Status
+from protocol.entities import ConversationSummary, Delivery, Status
 from protocol.frames import Error, Inbox, Result
 from protocol.ids import customer_of
 from protocol.watched import ConversationUpdate
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 QUEUE = "queue:default"
+HELD = ("dead", "uncertain")
+"""States in which a delivery waits for a person."""
 SWITCHED_TO = ("chat", "email", "sms", "messenger")
 
 
@@ -200,8 +203,13 @@ def any_command(world: "World", agent: Agent, conversation: str) -> Callable[[],
         (1, lambda: Resolve()),
         (1, lambda: Reopen()),
         (3, lambda: _context_or_switch(random.choice("abc"), words)),
-        (1, lambda: ReplayDelivery(delivery=_held(world, conversation))),
+        (1, lambda: ReplayDelivery(delivery=f"{conversation}.1")),
     ]
+    if (held := _held(world)) and random.random() < 0.5:
+        # Few are held, so that they are looked for.
+        where, delivery = random.choice(held)
+        judged = _judged(world, delivery)
+        return lambda: agent.ask(judged, conversation=where)
     if random.random() < 0.08:
         identity = random.choice(world.identities)
         customer = customer_of(conversation)
@@ -225,8 +233,14 @@ def _context_or_switch(key: str, words: str) -> AnyCommand:
     return SwitchChannel(channel=SWITCHED_TO[number % 4]) if number % 3 == 0 else SetContext(key=key, value=words)
 
 
-def _held(world: "World", conversation: str) -> str:
-    """A delivery that waits for a person, if there is one."""
-    views = world.folds.views(conversation)
-    held = [d.id for d in views[-1].deliveries if d.state in ("dead", "uncertain")] if views else []
-    return world.random.choice(held) if held else f"{conversation}.1"
+def _held(world: "World") -> list[tuple[str, Delivery]]:
+    """Every delivery that waits for a person, with its conversation."""
+    conversations = [stream for stream in world.ledger.streams if "-" in stream]
+    newest = [(each, views[-1]) for each in conversations if (views := world.folds.views(each))]
+    return [(each, delivery) for each, view in newest for delivery in view.deliveries if delivery.state in HELD]
+
+
+def _judged(world: "World", delivery: Delivery) -> AnyCommand:
+    """Sent again or, of an uncertain one, said to have left, which nobody here knows; seldom of a dead one too."""
+    said_to_have_left = world.random.random() < (0.5 if delivery.state == "uncertain" else 0.1)
+    return SettleDelivery(delivery=delivery.id) if said_to_have_left else ReplayDelivery(delivery=delivery.id)

@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 
 from protocol.events import (
+    DeliveryAttempted,
     DeliveryFailed,
     DeliveryReplayed,
     DeliverySent,
@@ -31,12 +32,18 @@ def check(world: World) -> None:
 
 
 def _check_outcomes(world: World, left: dict[str, Counter[int]]) -> None:
+    """What the journal says became of each. Where an agent says that it left, that is the agent's word."""
     for stream, events in world.ledger.streams.items():
         attempt: dict[str, int] = {}
+        sent: set[str] = set()
         for event in events:
             delivery = getattr(event, "delivery", "")
             attempt[delivery] = getattr(event, "attempt", attempt.get(delivery, 0))
-            if isinstance(event, DeliverySent) and not left[delivery]:
-                world.broken("sent_once", f"{stream}: {delivery} is said to be sent, and never left")
+            if isinstance(event, DeliveryAttempted | DeliveryReplayed) and delivery in sent:
+                world.broken("sent_once", f"{stream}: {delivery} is said to be sent, and was sent again")
+            if isinstance(event, DeliverySent):
+                sent.add(delivery)
+                if not left[delivery] and not event.actor.startswith("agent:"):
+                    world.broken("sent_once", f"{stream}: {delivery} is said to be sent, and never left")
             if isinstance(event, DeliveryFailed) and left[delivery][attempt[delivery]]:
                 world.broken("sent_once", f"{stream}: {delivery} left, and its attempt is said to have failed")
