@@ -258,3 +258,19 @@ async def test_who_has_it_in_memory_does_not_write_it_down_again() -> None:
             reply = await made.cells.call(customer, watch)
             codes.append(reply.code if isinstance(reply, Refused) else 0)
         assert codes == [Code.NOT_FOUND, 0]
+
+
+async def test_who_had_a_member_that_left_has_its_words_no_longer() -> None:
+    """What was written down while they were one goes as well, whosever the conversation is by then."""
+    async with world() as made:
+        first = await over(made, "my secret bill 4711")
+        a, b = customer_of(first), customer_of((await say(made, "b1", "chat:b")).stream)
+        await merge(made, b, a)
+        await made.archived()
+        ((customer, _, body),) = await left_memory(made)
+        assert (customer, b"4711" in body) == (b, True)  # type: ignore[operator]
+        await unmerge(made, b, a)
+        await made.archived()
+        await drop_all(made.archive_store, over_before(made.now_ms + 1))
+        assert "4711" not in repr(await made.archive_store.rows("snapshot"))
+        assert "4711" not in repr(await left_memory(made))
