@@ -25,6 +25,8 @@ EXAMPLE = "Example: throughline demo --data ./data"
 ARCHIVE_S = 10.0
 """How long the archive may take to have what the agent saw."""
 LOOK_AGAIN_S = 0.05
+OUTBOX_MAX = 1000
+"""Deliveries looked through for those that are not the demo's."""
 
 
 def demo(*, settings: SettingsFile = None, at: At, as_json: Json = False) -> None:
@@ -43,6 +45,7 @@ def demo(*, settings: SettingsFile = None, at: At, as_json: Json = False) -> Non
     try:
         accounts = playable(chosen.accounts)
         with Server(running) as server:
+            _leave_to_its_client(server, accounts.chat)
             customer = meet(random, known=lambda identity: _known(server, identity))
             queue = _queue(server, accounts.chat, chosen)
             told = asyncio.run(play(doors, accounts, customer, screen, queue=queue, random=random, now_ms=_now_ms))
@@ -57,6 +60,23 @@ def demo(*, settings: SettingsFile = None, at: At, as_json: Json = False) -> Non
         print_json({**msgspec.to_builtins(told), "customer": kept["customer"], "identities": customer.identities})
     else:
         _conclude(told, kept, customer.identities)
+
+
+def _leave_to_its_client(server: Server, account: GatewayAccount) -> None:
+    """Raises `Failure` where messages to real customers wait for the account's own client: the demo's would be given
+    them, and each that it does not send uses up an attempt."""
+    # Imported here, as above.
+    from orchestrator.demo.cast import was_met
+
+    rows = server.get("/v1/outbox", states="queued,attempting,waiting", limit=OUTBOX_MAX)
+    real = [row for row in rows if row["account"] == account.name and not was_met(row["recipient"])]
+    if real:
+        raise Failure(
+            Exit.REFUSED,
+            f"the demo would take what waits for the client of account {account.name}: {len(real)} to others than its"
+            f" own customers, the first to {real[0]['recipient']}; play it once they are sent, or on a data folder of"
+            " its own (throughline serve --data ./demo)",
+        )
 
 
 def _kept(server: Server, told: "Told", *, progress: bool) -> dict[str, Any]:

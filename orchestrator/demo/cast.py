@@ -9,7 +9,7 @@ from msgspec import Struct
 NAMES = ("Ann", "Ben", "Cleo", "Dev", "Eva", "Finn", "Gita", "Hugo", "Ines", "Jon")
 TRIES_MAX = 1000
 """Numbers tried before giving up: reserved ones are few, and a data folder may have seen many demos."""
-_WEB = re.compile(r"web:visitor-[0-9a-f]{6,8}", re.ASCII)
+_WEB = re.compile(r"web:throughline-demo-[0-9a-f]{6,8}", re.ASCII)
 
 
 class Customer(Struct, kw_only=True, frozen=True):
@@ -41,7 +41,7 @@ def meet(random: Random, *, known: Callable[[str], bool]) -> Customer:
         number = _number(random)
         if not known(f"tel:{number}"):
             mail = f"{name.lower()}.{tag}@customer.example"
-            return Customer(name=name, web=f"visitor-{tag}", mail=mail, number=number)
+            return Customer(name=name, web=f"throughline-demo-{tag}", mail=mail, number=number)
     raise LookupError("every number tried belongs to a customer already; use a fresh data folder")
 
 

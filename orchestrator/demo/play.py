@@ -228,6 +228,7 @@ class _Stage:
                 # Left over from an earlier run that was broken off; nobody waits for it any more.
                 self._gateway.delivered(delivery, "refused", reason="the demo's customer has left")
             else:
+                # It came while the demo played: unanswered it would be held as uncertain when the demo goes.
                 self._gateway.delivered(delivery, "failed", reason="the demo serves nobody but its own customer")
         raise Missing("the gateway client was closed before a delivery came")
 

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import httpx
 import pytest
@@ -51,7 +52,12 @@ def test_customers_of_other_runs_are_told_from_real_ones() -> None:
     """By the id that the chat gives them."""
     for seed in range(50):
         assert was_met(meet(Random(seed), known=lambda _: False).identities[0])
-    assert not any(map(was_met, ("web:visitor-88", "chat:visitor-123456", "web:visitor-123456x", "tel:+447700900123")))
+    assert not any(
+        map(
+            was_met,
+            ("web:visitor-88", "web:visitor-deadbeef", "chat:throughline-demo-123456", "web:throughline-demo-12345x"),
+        )
+    )
 
 
 def test_a_world_without_free_numbers_ends() -> None:
@@ -237,7 +243,7 @@ def test_operators_commands_work_on_a_real_server(live: LiveServer) -> None:
 
 
 def test_the_demo_gives_up_nobody_elses_message(live: LiveServer) -> None:
-    """What waits for the chat's own client waits on; the demo is no reason to give it up."""
+    """What waits for the chat's own client waits on as it was: the demo is not played then, and says why."""
     event = {"specversion": "1.0", "id": "1", "source": "shop", "type": "throughline.message.received"}
     said = {**event, "account": "chat", "identities": "chat:real", "data": {"text": "Hello"}}
     structured = {"Content-Type": "application/cloudevents+json", "Authorization": f"Bearer {live.gateway_token}"}
@@ -248,10 +254,20 @@ def test_the_demo_gives_up_nobody_elses_message(live: LiveServer) -> None:
             json={"command": {"do": "reply", "text": "Good morning"}},
             headers={"Authorization": f"Bearer {live.agent_token}"},
         ).raise_for_status()
-    assert throughline(live, "demo", "--json").returncode == 0
-    rows = json.loads(throughline(live, "outbox", "list", "--json").stdout)
-    [own] = [row for row in rows if row["recipient"] == "chat:real"]
-    assert own["state"] in ("waiting", "attempting")
+    before = _to_real(live)
+    refused = throughline(live, "demo", "--json")
+    assert refused.returncode == 1
+    assert "the client of account chat: 1 to others than its own customers, the first to chat:real" in refused.stderr
+    assert _to_real(live) == before
+
+
+def _to_real(live: LiveServer) -> dict[str, Any]:
+    """The message to the real customer as it waits, once the archive has it so."""
+    for _ in range(50):
+        rows = json.loads(throughline(live, "outbox", "list", "--json").stdout)
+        if own := [row for row in rows if row["recipient"] == "chat:real" and row["state"] == "waiting"]:
+            return dict(own[0])
+    raise AssertionError(f"nothing waits for chat:real: {rows}")
 
 
 def test_a_second_server_on_the_same_data_folder_is_refused(live: LiveServer) -> None:
