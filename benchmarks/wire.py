@@ -203,10 +203,14 @@ async def open_wire(url: str, *, subprotocol: Subprotocol | None = None) -> Wire
 async def greet(url: str, path: str, *, token: str, name: str, **more: Any) -> tuple[Wire, Frame]:
     """Opens one of the server's WebSockets and says hello; returns it with its `welcome`. Raises `Refused`."""
     wire = await open_wire(f"ws{url.removeprefix('http')}{path}", subprotocol=SUBPROTOCOL)
-    wire.write({"op": "hello", "token": token, "client": f"benchmark {name}", **more})
-    first = frames_of(await wire.read())[0]
-    if first["op"] != "welcome":
-        raise Refused(f"{path}: {first.get('code')} {first.get('message', first['op'])}")
+    try:
+        wire.write({"op": "hello", "token": token, "client": f"benchmark {name}", **more})
+        first = frames_of(await wire.read())[0]
+        if first["op"] != "welcome":
+            raise Refused(f"{path}: {first.get('code')} {first.get('message', first['op'])}")
+    except BaseException:
+        wire.abort()
+        raise
     return wire, first
 
 

@@ -12,7 +12,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 from websockets.http11 import Request, Response
 
-from benchmarks.wire import Wire, open_wire
+from benchmarks.wire import SUBPROTOCOL, Refused, Wire, greet, open_wire
 
 Handle = Callable[[ServerConnection], Awaitable[None]]
 
@@ -175,4 +175,20 @@ async def test_a_handshake_that_fails_leaves_nothing_open(
     async with await asyncio.start_server(hold, "127.0.0.1", 0) as server:
         with pytest.raises(error):
             await open_wire(f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
+        await asyncio.wait_for(over.wait(), 5)
+
+
+async def test_a_hello_that_is_refused_leaves_nothing_open() -> None:
+    """Though the server waits for another one."""
+    over = asyncio.Event()
+
+    async def refuse(connection: ServerConnection) -> None:
+        await connection.recv()
+        await connection.send(msgpack.packb({"op": "error", "code": 4010, "message": "unknown token"}))
+        await connection.wait_closed()
+        over.set()
+
+    async with serve(refuse, "127.0.0.1", 0, subprotocols=[SUBPROTOCOL]) as server:
+        with pytest.raises(Refused, match="4010 unknown token"):
+            await greet(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", "/v1/agent", token="x", name="one")
         await asyncio.wait_for(over.wait(), 5)
