@@ -75,6 +75,10 @@ class Attribution:
         else:
             self._lookups.add(taken)
 
+    def known(self, identity: str) -> str | None:
+        """Whose an identity was when an event with it last came. It may have changed hands since: who has it knows."""
+        return self._known.get(identity)
+
     def _is_known(self, identity: str) -> bool:
         return identity in self._known or identity in self._proposed
 

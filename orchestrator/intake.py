@@ -239,6 +239,10 @@ class Intake:
                 found.append(other)
         return found
 
+    def known(self, identity: str) -> str | None:
+        """Whose an identity was when an event with it last came (see `Attribution.known`)."""
+        return self._attribution.known(identity)
+
     def _found(self, event: InboundEvent) -> list[str]:
         """Whose it is by what stands in it, where the policy says where to look."""
         rules = self.capture()

@@ -154,13 +154,16 @@ class Tokens:
             raise Refusal(Code.UNAUTHENTICATED, "the token is not of the form tl_<id>_<secret>")
         token = self._find(parts[1])
         same = hmac.compare_digest(_hash(parts[2]), token.sha256 if token else _NOBODY)
-        if token is None or not same or not self.holds(token):
+        if token is None or not same or self._expired(token):
             raise Refusal(Code.UNAUTHENTICATED, "the token is unknown, expired or revoked")
         return token
 
     def holds(self, token: Token) -> bool:
         """Whether a token that was checked before still opens anything: neither revoked nor expired since."""
-        return self._find(token.id) == token and not (0 < token.expires_ms <= self._now_ms())
+        return self._find(token.id) == token and not self._expired(token)
+
+    def _expired(self, token: Token) -> bool:
+        return 0 < token.expires_ms <= self._now_ms()
 
     def _find(self, id: str) -> Token | None:
         self._refresh()

@@ -125,6 +125,10 @@ class Intake(Protocol):
         """Addresses that are the same as these under another kind, by the policy in force."""
         ...
 
+    def known(self, identity: str) -> str | None:
+        """Whose an identity was when an event with it last came; it may have changed hands since."""
+        ...
+
     def check_writing(self, id: str) -> None:
         """For who cannot wait. Raises `Refusal` where nothing can be written down now."""
         ...

@@ -55,15 +55,25 @@ async def get_context(
     if len(channel) > CHANNEL_MAX or not channel.isprintable():
         raise Refusal(Code.INVALID, f"channel is a word of at most {CHANNEL_MAX} characters", field="channel")
     spelled = here.intake.spelled(_with_plus(identity))
+    if (remembered := here.intake.known(spelled)) is not None:
+        view = await _view(here, remembered, channel)
+        if view is not None and spelled in view.identities:  # Else it has changed hands since.
+            return view
     asked = [spelled, *here.intake.alike_to([spelled])]
     known = await here.identities.customers_of(asked)
     customer = next((known[each] for each in asked if each in known), None)
     if customer is None:
         raise Refusal(Code.NOT_FOUND, "no customer has this identity", field="identity")
-    reply = await here.cells.call(customer, lambda ref: ReadCustomer(ref, customer, channel), timeout_s=READ_WITHIN_S)
-    if not isinstance(reply, CustomerRead) or reply.view is None:
+    view = await _view(here, customer, channel)
+    if view is None:
         raise Refusal(Code.NOT_FOUND, "nothing is known of this customer", field="identity")
-    return reply.view
+    return view
+
+
+async def _view(here: Services, customer: str, channel: str) -> CustomerView | None:
+    """What the live actor knows of a customer; None where that is nothing."""
+    reply = await here.cells.call(customer, lambda ref: ReadCustomer(ref, customer, channel), timeout_s=READ_WITHIN_S)
+    return reply.view if isinstance(reply, CustomerRead) else None
 
 
 @get("/v1/conversations", guards=[_READERS], tags=["reads"])

@@ -190,6 +190,8 @@ class FakeIntake:
         self.took = asyncio.Event()
         self.writing = True
         self.alike: dict[str, list[str]] = {}
+        self.remembered: dict[str, str] = {}
+        """Whose identities were when an event with them last came."""
 
     def check(self, event: InboundEvent, *, past: bool = False) -> InboundEvent:
         if refusal := self.refuse.get(event.id):
@@ -216,6 +218,9 @@ class FakeIntake:
 
     def alike_to(self, identities: Sequence[str]) -> list[str]:
         return [other for identity in identities for other in self.alike.get(identity, [])]
+
+    def known(self, identity: str) -> str | None:
+        return self.remembered.get(identity)
 
     def check_writing(self, id: str) -> None:
         if not self.writing:

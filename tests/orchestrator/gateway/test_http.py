@@ -260,6 +260,25 @@ async def test_context_is_found_by_the_same_address_under_another_kind(running: 
     assert other.status_code == 404
 
 
+async def test_context_is_found_by_memory_only_while_the_customer_has_the_identity(running: Running) -> None:
+    """Whose it was when an event last came is asked first; where that one has it no more, the journal's file is."""
+    phone = "tel:+447700900123"
+    running.intake.remembered[phone] = "cu1"
+    running.cells.customers["cu1"] = CustomerView(customer="cu1", identities=[phone])
+    async with running.http("reader") as http:
+        remembered = await http.get("/v1/context", params={"identity": phone})
+        running.cells.customers |= {
+            "cu1": CustomerView(customer="cu1", identities=["user:1"]),
+            "cu2": CustomerView(customer="cu2", identities=[phone]),
+        }
+        nobodys = await http.get("/v1/context", params={"identity": phone})
+        running.identities.customers[phone] = "cu2"
+        another = await http.get("/v1/context", params={"identity": phone})
+    assert remembered.json()["customer"] == "cu1"
+    assert nobodys.status_code == 404
+    assert another.json()["customer"] == "cu2"
+
+
 async def test_context_is_asked_for_a_channel(running: Running) -> None:
     """The cell leaves out what that channel may not carry; a word that is none is refused."""
     running.identities.customers["tel:+447700900123"] = "cu1"
