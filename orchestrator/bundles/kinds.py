@@ -47,8 +47,13 @@ def keys_of(struct: type[Struct]) -> Mapping[str, tuple[str, Any]]:
 
 def is_required(struct: type[Struct], name: str) -> bool:
     """Whether a struct cannot be made without this field."""
-    field = next(each for each in msgspec.structs.fields(struct) if each.name == name)
-    return field.default is NODEFAULT and field.default_factory is NODEFAULT
+    return name in _required(struct)
+
+
+@cache
+def _required(struct: type[Struct]) -> frozenset[str]:
+    fields = msgspec.structs.fields(struct)
+    return frozenset(each.name for each in fields if each.default is NODEFAULT and each.default_factory is NODEFAULT)
 
 
 def may_be_none(hint: Any) -> bool:

@@ -13,6 +13,7 @@ out, so that one mistake is told once.
 
 from collections.abc import Mapping
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import Any, get_type_hints
 
 import yaml
@@ -26,6 +27,10 @@ from orchestrator.bundles.values import ABSENT, Reader
 GENERAL = "general.yaml"
 OWN = ("version", "earlier")
 """Fields of the policy that no file says."""
+TREES_KEPT = 16
+KEPT_TEXT_MAX = 16_384
+"""Trees of texts read last, and how long a text may be to be among them: of a bundle's new version all files but one or
+two are as they were, and to parse one takes longer than all else that is done with it."""
 NODES_MAX = 50_000
 """Values in one file, aliases counted as often as they stand: a text of a few lines can name millions."""
 
@@ -99,7 +104,7 @@ def read(files: Mapping[str, str]) -> Texts:
 def _composed(file: str, text: str, said: Texts) -> yaml.Node | None:
     """The file's tree; None where there is none, or nothing in it."""
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        node = _kept_tree(text) if len(text) <= KEPT_TEXT_MAX else _tree(text)
     except yaml.MarkedYAMLError as exc:
         said.wrong.append(Wrong(file, *in_words(exc)))
         return None
@@ -112,6 +117,15 @@ def _composed(file: str, text: str, said: Texts) -> yaml.Node | None:
         )
         return None
     return node
+
+
+def _tree(text: str) -> yaml.Node | None:
+    """The tree that a text says; nobody changes one. Raises what YAML's parser raises."""
+    tree: yaml.Node | None = yaml.compose(text, Loader=yaml.SafeLoader)
+    return tree
+
+
+_kept_tree = lru_cache(maxsize=TREES_KEPT)(_tree)
 
 
 def _count(node: yaml.Node, most: int) -> int:

@@ -1,5 +1,6 @@
 """What bundles say wrong: each mistake is told once, by file and line, with what to write instead."""
 
+import secrets
 from enum import Enum
 from typing import Annotated, Any, Literal
 
@@ -9,7 +10,7 @@ from msgspec import Meta, Struct, field
 
 from actors.policy import Policy
 from orchestrator.bundles.making import SetUp, make
-from orchestrator.bundles.reading import read
+from orchestrator.bundles.reading import KEPT_TEXT_MAX, read
 from orchestrator.bundles.values import ABSENT, Reader
 
 GIVEN = SetUp(Policy(), {"mail": ("email", "email"), "chat": ("gateway", "chat")})
@@ -250,6 +251,23 @@ def test_what_is_wrong_is_told(files: dict[str, str], wanted: list[str]) -> None
     assert len(said) == len(wanted), said
     for line, begins in zip(said, wanted, strict=True):
         assert line.startswith(begins), line
+
+
+def test_a_text_that_is_read_again_says_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its tree is kept, and parsed once; of one that is long it is not. What is wrong in it is told each time."""
+    parsed: list[str] = []
+
+    def composing(text: str, compose: Any = yaml.compose, **how: Any) -> Any:
+        parsed.append(text)
+        return compose(text, **how)
+
+    monkeypatch.setattr(yaml, "compose", composing)
+    short = {"general": f"queue_defualt: service  # {secrets.token_hex(8)}"}
+    long = {"general": f"queue_defualt: service  # {'x' * KEPT_TEXT_MAX}"}
+    assert told(**short) == told(**short)
+    assert told(**long) == told(**long)
+    assert [len(told(**files)) for files in (short, long)] == [1, 1]
+    assert [parsed.count(files["general"]) for files in (short, long)] == [1, 3]
 
 
 def test_a_whole_bundle_is_read() -> None:
