@@ -9,11 +9,12 @@ surely new ones, of a customer whose identities nobody disputes.
 from collections.abc import Sequence
 
 import msgspec
+from msgspec import Struct
 
 from actors import about, arrival, capturing, carrying, contact, identifying, importing
 from actors.carrying import Carried
 from actors.conversation import Conversation
-from actors.correlation import Glimpse, correlate, glimpsed
+from actors.correlation import Correlated, Glimpse, correlate, glimpsed
 from actors.decision import Decision, before, keyed, repeat, version_of
 from actors.identifying import NOTHING_NEW, Identified
 from actors.journey import Journey
@@ -35,6 +36,17 @@ from protocol.inbound import (
     PastConversation,
 )
 from protocol.links import Input
+
+
+class _Came(Struct, frozen=True, gc=False):
+    """An event that came, for what is decided on it."""
+
+    state: Journey
+    given: Input
+    known: Identified
+    said_ms: int
+    """When it was said: of replayed input that may be long before `now_ms`."""
+    now_ms: int
 
 
 def first(state: Journey, given: Input, policy: Policy, now_ms: int) -> Decision:
@@ -68,12 +80,10 @@ def receive(state: Journey, given: Input, policy: Policy, now_ms: int) -> Decisi
     if known.stray:
         return Decision([], stray=known.stray, apart=known.apart)
     if isinstance(event.data, PastConversation):
-        new_id = f"{state.customer}-{state.opened + 1}"
-        past = importing.decide(event, event.data, state.customer, new_id, policy, now_ms)
-        about = [(state.customer, fact) for fact in known.facts]
-        return Decision([*past, *about], identities=known.assigned, inherits=known.inherits)
+        return _imported(state, event, event.data, known, policy, now_ms)
     # What is replayed belongs where it would have belonged when it happened.
     said_ms = min(now_ms, event.time_ms) if given.replay else now_ms
+    came = _Came(state, given, known, said_ms, now_ms)
     tags = tags_of(event, policy.taxonomy)
     if state.glimpse is not None:
         tags = _with_glimpse(state.glimpse, event, tags, policy, said_ms)
@@ -87,44 +97,68 @@ def receive(state: Journey, given: Input, policy: Policy, now_ms: int) -> Decisi
         now_ms=said_ms,
     )
     if correlated.conversation:
-        conversation = state.conversation(correlated.conversation)
-        if conversation is None:
-            raise Refusal(
-                Code.NOT_FOUND,
-                f"conversation {correlated.conversation} is closed and archived, or never was",
-                ref=event.id,
-                field="data.delivery",
-            )
-        if not conversation.live and not isinstance(event.data, DeliveryReport):
-            raise AssertionError("correlation gives a closed conversation to reports alone")
-        rules = policy.at(conversation.policy, event.channel)
-        if rules is not policy:
-            tags = tags_of(event, rules.taxonomy)
-        decided = contact.decide(conversation, event, rules, now_ms, correlated.reason)
-        if tags is not NO_TAGS:
-            decided += _about(state, conversation, event, decided, tags, conversation.relation, rules, now_ms, said_ms)
-        return _captured(state, conversation, given, decided, known, rules, now_ms)
+        return _goes_on(came, correlated, tags, policy)
     if isinstance(event.data, ActivityArrived):
         # Nothing is open: what they look at is kept with the person, and opens no work for anyone.
         verified = arrival.verifies(event, given.trusted, policy)
         seen = _activity(event, event.data, None if tags is NO_TAGS else tags, verified, now_ms)
-        return _decided(state, state.customer, [seen], known, policy)
-    new = Conversation(id=f"{state.customer}-{state.opened + 1}", customer=state.customer)
-    carried = _carried(state, correlated.relation, policy, now_ms)
+        return _decided(came, state.customer, [seen], policy)
+    return _begins(came, correlated, tags, policy)
+
+
+def _imported(
+    state: Journey, event: InboundEvent, data: PastConversation, known: Identified, policy: Policy, now_ms: int
+) -> Decision:
+    past = importing.decide(event, data, state.customer, _next_id(state), policy, now_ms)
+    about = [(state.customer, fact) for fact in known.facts]
+    return Decision([*past, *about], identities=known.assigned, inherits=known.inherits)
+
+
+def _goes_on(came: _Came, correlated: Correlated, tags: Tags, policy: Policy) -> Decision:
+    """It belongs to a conversation that there is, and is decided by the rules which that one stays with."""
+    event, now_ms = came.given.event, came.now_ms
+    conversation = came.state.conversation(correlated.conversation)
+    if conversation is None:
+        raise Refusal(
+            Code.NOT_FOUND,
+            f"conversation {correlated.conversation} is closed and archived, or never was",
+            ref=event.id,
+            field="data.delivery",
+        )
+    if not conversation.live and not isinstance(event.data, DeliveryReport):
+        raise AssertionError("correlation gives a closed conversation to reports alone")
+    rules = policy.at(conversation.policy, event.channel)
+    if rules is not policy:
+        tags = tags_of(event, rules.taxonomy)
+    decided = contact.decide(conversation, event, rules, now_ms, correlated.reason)
+    if tags is not NO_TAGS:
+        decided += _about(came, conversation, decided, tags, conversation.relation, rules)
+    return _captured(came, conversation, decided, rules)
+
+
+def _begins(came: _Came, correlated: Correlated, tags: Tags, policy: Policy) -> Decision:
+    """It begins a conversation, perhaps one that is related to an earlier one."""
+    state, event, relation, now_ms = came.state, came.given.event, correlated.relation, came.now_ms
+    new = Conversation(id=_next_id(state), customer=state.customer)
+    carried = _carried(state, relation, policy, now_ms)
     opened = contact.open_for(
         event,
         state.customer,
-        correlated.relation,
+        relation,
         policy,
         now_ms,
-        reason=correlated.reason if correlated.relation else "",
+        reason=correlated.reason if relation else "",
         carried=carried.over,
     )
     decided = [opened, *contact.decide(new, event, policy, now_ms)]
     if tags is not NO_TAGS:
-        decided += _about(state, new, event, decided, tags, correlated.relation, policy, now_ms, said_ms)
+        decided += _about(came, new, decided, tags, relation, policy)
     seen_before = arrival.shortly_before(state.aside.before, policy, now_ms) if state.aside else []
-    return _captured(state, new, given, decided, known, policy, now_ms, seen_before, carried.items)
+    return _captured(came, new, decided, policy, seen_before, carried.items)
+
+
+def _next_id(state: Journey) -> str:
+    return f"{state.customer}-{state.opened + 1}"
 
 
 def _carried(state: Journey, relation: Relation | None, policy: Policy, now_ms: int) -> Carried:
@@ -136,55 +170,43 @@ def _carried(state: Journey, relation: Relation | None, policy: Policy, now_ms: 
 
 
 def _about(
-    state: Journey,
+    came: _Came,
     conversation: Conversation,
-    event: InboundEvent,
     decided: list[AnyEvent],
     tags: Tags,
     relation: Relation | None,
     policy: Policy,
-    now_ms: int,
-    said_ms: int,
 ) -> list[AnyEvent]:
-    number = contact.number_of(conversation, event, decided)
+    """What follows from what it is about."""
+    event = came.given.event
     return about.after_contact(
         conversation,
-        number,
+        contact.number_of(conversation, event, decided),
         event,
         found=tags,
         relation=relation,
-        remembered=state.remembered,
-        others=state.kept,
+        remembered=came.state.remembered,
+        others=came.state.kept,
         rules=policy.correlation,
-        said_ms=said_ms,
-        now_ms=now_ms,
+        said_ms=came.said_ms,
+        now_ms=came.now_ms,
     )
 
 
 def _captured(
-    state: Journey,
+    came: _Came,
     conversation: Conversation,
-    given: Input,
     decided: list[AnyEvent],
-    known: Identified,
     policy: Policy,
-    now_ms: int,
     seen_before: Sequence[ActivitySeen] = (),
     taken: Sequence[Given] = (),
 ) -> Decision:
     """The decision on an event, with what it brings beside itself and what its capture template makes of it."""
-    event, found = given.event, []
+    given, event, now_ms, found = came.given, came.given.event, came.now_ms, []
     captured = capturing.capture(conversation, event, decided, policy, taken)
     if captured is not None:
         if captured.forbidding is not None:
-            rule, field = f"capture:{captured.template}", captured.forbidding.name
-            reason = f"{field} is missing, which the template {captured.template} of policy {policy.version} requires"
-            kept = keep(state, given, (Code.INVALID, field, reason), rule, policy, now_ms)
-            if not kept.events:
-                return kept
-            # Who it came from is known, whatever becomes of what they said.
-            events = [*kept.events, *((state.customer, fact) for fact in known.facts)]
-            return msgspec.structs.replace(kept, events=events, identities=known.assigned, inherits=known.inherits)
+            return _forbidden(came, captured.template, captured.forbidding.name, policy)
         found = capturing.items(event, captured, decided)
     if found or not conversation.head or arrival.brings(conversation, event):
         decided += arrival.brought(
@@ -192,14 +214,26 @@ def _captured(
         )
     if captured is not None:
         decided += capturing.asked(conversation, event, captured, decided, policy, now_ms)
-    return _decided(state, conversation.id, decided, known, policy)
+    return _decided(came, conversation.id, decided, policy)
 
 
-def _decided(state: Journey, stream: str, decided: list[AnyEvent], known: Identified, policy: Policy) -> Decision:
-    events, version = [(stream, event) for event in decided], version_of(policy)
+def _forbidden(came: _Came, template: str, field: str, policy: Policy) -> Decision:
+    """It lacks what its template requires: to quarantine. Who it came from is known, whatever becomes of what they
+    said."""
+    state, known = came.state, came.known
+    reason = f"{field} is missing, which the template {template} of policy {policy.version} requires"
+    kept = keep(state, came.given, (Code.INVALID, field, reason), f"capture:{template}", policy, came.now_ms)
+    if not kept.events:
+        return kept
+    events = [*kept.events, *((state.customer, fact) for fact in known.facts)]
+    return msgspec.structs.replace(kept, events=events, identities=known.assigned, inherits=known.inherits)
+
+
+def _decided(came: _Came, stream: str, decided: list[AnyEvent], policy: Policy) -> Decision:
+    events, version, known = [(stream, event) for event in decided], version_of(policy), came.known
     if known is NOTHING_NEW:
         return Decision(events, version=version)
-    events += [(state.customer, event) for event in known.facts]
+    events += [(came.state.customer, event) for event in known.facts]
     return Decision(events, identities=known.assigned, inherits=known.inherits, merge=known.merge, version=version)
 
 
