@@ -24,25 +24,18 @@ def context(
     out: Checked,
 ) -> None:
     """Ask what is known of customers, as an IVR does before it greets, beside a load of events."""
-    other.excludes(bundle=bundle)
     plan = contexts.Plan(
-        setup=own.setup(bundle),
+        load=load.plan(own, other, bundle=bundle),
         reads=rate,
         events=events,
         seconds=seconds,
-        customers=load.customers,
-        shape=load.shape,
-        text_bytes=load.text_bytes,
-        server=other.live,
-        account=other.account,
-        queue=other.queue,
     )
     carry_out(
         lambda phases: contexts.run(plan, phases=phases),
         show=context_report.show,
         panels=context_report.panels,
         out=out,
-        bars=bars.of_context if out.check else None,
+        bars=bars.of_context,
     )
 
 
@@ -58,20 +51,17 @@ def policy(
 ) -> None:
     """Put new versions of a bundle in force under a load of events: is one lost, and how long is the pause?"""
     plan = policies.Plan(
-        setup=own.setup(bundle),
+        load=load.plan(own, bundle=bundle),
         rate=rate,
         seconds=seconds,
         versions=versions,
-        customers=load.customers,
-        shape=load.shape,
-        text_bytes=load.text_bytes,
     )
     carry_out(
         lambda phases: policies.run(plan, phases=phases),
         show=policy_report.show,
         panels=policy_report.panels,
         out=out,
-        bars=bars.of_policy if out.check else None,
+        bars=bars.of_policy,
     )
 
 
@@ -87,23 +77,16 @@ def merge(
     out: Checked,
 ) -> None:
     """Merge two customers with many events each, and take them apart again, beside a load of others' events."""
-    other.excludes(bundle=bundle)
     plan = merges.Plan(
-        setup=own.setup(bundle),
+        load=load.plan(own, other, bundle=bundle),
         events=events,
         merges=count,
         rate=rate,
-        customers=load.customers,
-        shape=load.shape,
-        text_bytes=load.text_bytes,
-        server=other.live,
-        account=other.account,
-        queue=other.queue,
     )
     carry_out(
         lambda phases: merges.run(plan, phases=phases),
         show=merge_report.show,
         panels=merge_report.panels,
         out=out,
-        bars=bars.of_merge if out.check else None,
+        bars=bars.of_merge,
     )

@@ -11,11 +11,10 @@ import time
 
 import uvloop
 from msgspec import Struct
-from msgspec.structs import asdict
 
 from benchmarks import cautions, disk
 from benchmarks.asking import Askers
-from benchmarks.loads import LoadPlan, probed, server_of, traffic_of
+from benchmarks.loads import LoadPlan, load_of, probed, server_of, traffic_of
 from benchmarks.own_cpu import Own, OwnCpu
 from benchmarks.percentiles import Percentiles, curve_ms, percentiles_ms
 from benchmarks.phases import Phases
@@ -28,9 +27,10 @@ OFFERED_MIN = 0.95
 """Of a rate: what was done of it, or the latencies are those of a queue."""
 
 
-class Plan(LoadPlan, frozen=True, kw_only=True):
+class Plan(Struct, frozen=True, kw_only=True):
     """What to run."""
 
+    load: LoadPlan
     reads: float = 200.0
     """Questions a second."""
     events: float = 2000.0
@@ -63,16 +63,16 @@ class Result(Struct, frozen=True, kw_only=True):
 
 def run(plan: Plan, *, phases: Phases) -> Result:
     """Runs it. Raises as `throughput.run` does."""
-    under = probed(plan, phases)
-    with server_of(plan, phases) as server:
+    under = probed(plan.load, phases)
+    with server_of(plan.load, phases) as server:
         return uvloop.run(_measure(plan, server, under, phases))
 
 
 async def _measure(plan: Plan, server: LiveServer, under: disk.Disk, phases: Phases) -> Result:
     run_name = secrets.token_hex(4)
-    load = ServerLoad(traffic_of(plan, run_name), plan.shape, queue=plan.queue)
+    load = load_of(plan.load, traffic_of(plan.load, run_name))
     askers = Askers(server.url, server.agent_token)
-    identities = [f"chat:{run_name}-{customer}" for customer in range(plan.customers)]
+    identities = [f"chat:{run_name}-{customer}" for customer in range(plan.load.customers)]
     async with load.open(server), askers:
         phases.begin("making live conversations", 2.0)
         await load.prepare()
@@ -120,7 +120,9 @@ def _result(
             generator_is_the_limit=used.limits, others_cores=None if spent_s is None else own.others_cores(spent_s)
         ),
         setting=setting(
-            under.kind, seconds=plan.seconds, customers=plan.customers, **asdict(plan.shape), text_bytes=plan.text_bytes
+            under.kind,
+            seconds=plan.seconds,
+            **plan.load.told(),
         ),
     )
 

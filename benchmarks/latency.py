@@ -10,10 +10,9 @@ from collections.abc import Sequence
 
 import uvloop
 from msgspec import Struct
-from msgspec.structs import asdict
 
 from benchmarks import cautions, sustained
-from benchmarks.loads import LoadPlan, probed, server_of, traffic_of
+from benchmarks.loads import LoadPlan, load_of, probed, server_of, traffic_of
 from benchmarks.own_cpu import Own, OwnCpu
 from benchmarks.percentiles import Percentiles
 from benchmarks.phases import Phases
@@ -29,9 +28,10 @@ OFFERED_MIN = 0.95
 """Of a rate: what was completed of it, or the server did not keep up and the latencies are those of a queue."""
 
 
-class Plan(LoadPlan, frozen=True, kw_only=True):
+class Plan(Struct, frozen=True, kw_only=True):
     """What to run."""
 
+    load: LoadPlan
     rates: Sequence[float] = (100.0, 1000.0, 5000.0)
     seconds: float = 10.0
     """Of each rate, its warm-up not counted."""
@@ -76,8 +76,8 @@ class Result(Struct, frozen=True, kw_only=True):
 
 def run(plan: Plan, *, phases: Phases) -> Result:
     """Runs it. Raises as `throughput.run` does."""
-    under = probed(plan, phases)
-    with server_of(plan, phases) as server:
+    under = probed(plan.load, phases)
+    with server_of(plan.load, phases) as server:
         idle = _idle(plan, server, phases)
         rates, faults = uvloop.run(_measure(plan, server, phases))
     others = [rate.others_cores for rate in rates if rate.others_cores is not None]
@@ -97,7 +97,9 @@ def run(plan: Plan, *, phases: Phases) -> Result:
         faults=faults,
         cautions=cautions.of_machine(generator_is_the_limit=is_the_limit, others_cores=max(others, default=None)),
         setting=setting(
-            under.kind, seconds=plan.seconds, customers=plan.customers, **asdict(plan.shape), text_bytes=plan.text_bytes
+            under.kind,
+            seconds=plan.seconds,
+            **plan.load.told(),
         ),
     )
 
@@ -116,7 +118,7 @@ def _idle(plan: Plan, server: LiveServer, phases: Phases) -> dict[str, float] | 
 
 
 async def _measure(plan: Plan, server: LiveServer, phases: Phases) -> tuple[list[AtRate], list[str]]:
-    load = ServerLoad(traffic_of(plan), plan.shape, queue=plan.queue)
+    load = load_of(plan.load, traffic_of(plan.load))
     rates: list[AtRate] = []
     async with load.open(server):
         phases.begin("making live conversations", 2.0)

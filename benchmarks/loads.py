@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from benchmarks import disk
 from benchmarks.phases import Phases
 from benchmarks.pushing import Shape
 from benchmarks.server import ACCOUNT, QUEUE, LiveServer, Setup, serving
+from benchmarks.server_load import ServerLoad
 from benchmarks.traffic import Traffic
 
 STARTING_S = 10.0
@@ -28,6 +30,10 @@ class LoadPlan(Struct, frozen=True, kw_only=True):
     account: str = ACCOUNT
     queue: str = QUEUE
 
+    def told(self) -> dict[str, int]:
+        """What a result says of it among its setting."""
+        return {"customers": self.customers, **asdict(self.shape), "text_bytes": self.text_bytes}
+
 
 def traffic_of(plan: LoadPlan, run_name: str = "") -> Traffic:
     """Events of this run's own customers, from now on."""
@@ -38,6 +44,11 @@ def traffic_of(plan: LoadPlan, run_name: str = "") -> Traffic:
         text_bytes=plan.text_bytes,
         began_ms=time.time_ns() // 1_000_000,
     )
+
+
+def load_of(plan: LoadPlan, traffic: Traffic) -> ServerLoad:
+    """The load itself, of these events."""
+    return ServerLoad(traffic, plan.shape, queue=plan.queue)
 
 
 def probed(plan: LoadPlan, phases: Phases) -> disk.Disk:

@@ -9,11 +9,10 @@ import time
 import httpx
 import uvloop
 from msgspec import Struct
-from msgspec.structs import asdict
 
 from benchmarks import cautions, disk
 from benchmarks.filling import SHAPE, Filling, fill, named, pace_s
-from benchmarks.loads import LoadPlan, probed, server_of, traffic_of
+from benchmarks.loads import LoadPlan, load_of, probed, server_of, traffic_of
 from benchmarks.own_cpu import Own, OwnCpu
 from benchmarks.percentiles import Percentiles, percentiles_ms
 from benchmarks.phases import Phases
@@ -27,9 +26,10 @@ BETWEEN_S = 1.0
 """Before the first merge, and between two: what one leaves behind is not the next one's."""
 
 
-class Plan(LoadPlan, frozen=True, kw_only=True):
+class Plan(Struct, frozen=True, kw_only=True):
     """What to run."""
 
+    load: LoadPlan
     events: int = 10_000
     """Of each of the two."""
     merges: int = 3
@@ -60,13 +60,13 @@ class Result(Struct, frozen=True, kw_only=True):
 
 def run(plan: Plan, *, phases: Phases) -> Result:
     """Runs it. Raises as `throughput.run` does."""
-    under = probed(plan, phases)
-    with server_of(plan, phases) as server:
+    under = probed(plan.load, phases)
+    with server_of(plan.load, phases) as server:
         return uvloop.run(_measure(plan, server, under, phases))
 
 
 async def _measure(plan: Plan, server: LiveServer, under: disk.Disk, phases: Phases) -> Result:
-    pairs = named(Filling(conversations=2 * plan.merges, messages=plan.events, account=plan.account))
+    pairs = named(Filling(conversations=2 * plan.merges, messages=plan.events, account=plan.load.account))
     phases.begin(f"{pairs.events:,} events of those to be merged", pace_s(pairs))
     filled = await fill(server, pairs, SHAPE, on_progress=phases.reach)
     own = OwnCpu()
@@ -95,14 +95,16 @@ async def _measure(plan: Plan, server: LiveServer, under: disk.Disk, phases: Pha
         faults=faults,
         cautions=cautions.of_machine(generator_is_the_limit=used.limits, others_cores=None),
         setting=setting(
-            under.kind, merges=plan.merges, customers=plan.customers, **asdict(plan.shape), text_bytes=plan.text_bytes
+            under.kind,
+            merges=plan.merges,
+            **plan.load.told(),
         ),
     )
 
 
 async def _load(plan: Plan, server: LiveServer, phases: Phases, merging: "_Merging | None") -> ServerLoad:
     """Others' events by the clock, for as long as the merges take."""
-    load = ServerLoad(traffic_of(plan), plan.shape, queue=plan.queue)
+    load = load_of(plan.load, traffic_of(plan.load))
     seconds = 2 * BETWEEN_S * plan.merges + BETWEEN_S
     async with load.open(server):
         phases.begin("making live conversations", 2.0)

@@ -47,30 +47,24 @@ def throughput(
     out: Checked,
 ) -> None:
     """Push events through a server and through a raw relay, and compare; exits with 1 where the counts disagree."""
-    other.excludes(preload=preload, sustained=sustained, search=search, bundle=bundle)
+    other.excludes(preload=preload, sustained=sustained, search=search)
     plan = throughputs.Plan(
-        setup=own.setup(bundle),
+        load=load.plan(own, other, bundle=bundle),
         seconds=seconds,
         rate=rate,
-        customers=load.customers,
         new_every=new_every,
-        shape=load.shape,
-        text_bytes=load.text_bytes,
         preload=preload,
         kept=preloaded,
         sustained=sustained,
         search=search,
         trial_s=trial_seconds,
-        server=other.live,
-        account=other.account,
-        queue=other.queue,
     )
     carry_out(
         lambda phases: throughputs.run(plan, phases=phases),
         show=throughput_report.show,
         panels=throughput_report.panels,
         out=out,
-        bars=bars.of_throughput if out.check else None,
+        bars=bars.of_throughput,
     )
 
 
@@ -86,25 +80,18 @@ def latency(
     out: Checked,
 ) -> None:
     """Offer events by the clock and measure from when each was due: to its ack, and to its agent. Idle CPU first."""
-    other.excludes(bundle=bundle)
     plan = latencies.Plan(
-        setup=own.setup(bundle),
+        load=load.plan(own, other, bundle=bundle),
         rates=rate or RATES,
         seconds=seconds,
         idle_s=idle_seconds,
-        customers=load.customers,
-        shape=load.shape,
-        text_bytes=load.text_bytes,
-        server=other.live,
-        account=other.account,
-        queue=other.queue,
     )
     carry_out(
         lambda phases: latencies.run(plan, phases=phases),
         show=latency_report.show,
         panels=latency_report.panels,
         out=out,
-        bars=bars.of_latency if out.check else None,
+        bars=bars.of_latency,
     )
 
 
@@ -131,7 +118,7 @@ def memory(
         show=memory_report.show,
         panels=memory_report.panels,
         out=out,
-        bars=bars.of_memory if out.check else None,
+        bars=bars.of_memory,
     )
 
 
@@ -164,7 +151,7 @@ def recovery(
         show=recovery_report.show,
         panels=recovery_report.panels,
         out=out,
-        bars=bars.of_recovery if out.check else None,
+        bars=bars.of_recovery,
     )
 
 

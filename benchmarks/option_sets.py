@@ -3,6 +3,7 @@
 import typer
 from msgspec import Struct
 
+from benchmarks.loads import LoadPlan
 from benchmarks.options import (
     FOLDER,
     Account,
@@ -23,22 +24,6 @@ from benchmarks.options import (
 )
 from benchmarks.pushing import Shape
 from benchmarks.server import ACCOUNT, QUEUE, LiveServer, Setup
-
-
-class Load(Struct, kw_only=True, frozen=True):
-    """What is pushed, by how many, to how many who watch."""
-
-    customers: Customers = 2000
-    gateways: Gateways = 4
-    agents: Agents = 20
-    window: Window = 512
-    batch: Batch = 16
-    text_bytes: TextBytes = 160
-
-    @property
-    def shape(self) -> Shape:
-        """Its connections."""
-        return Shape(gateways=self.gateways, agents=self.agents, window=self.window, batch=self.batch)
 
 
 class OwnServer(Struct, kw_only=True, frozen=True):
@@ -72,3 +57,28 @@ class OtherServer(Struct, kw_only=True, frozen=True):
         this server named."""
         if self.url and (given := [f"--{option}" for option, value in own.items() if value]):
             raise typer.BadParameter(f"{', '.join(given)}: of the run's own server alone, and --url names another")
+
+
+class Load(Struct, kw_only=True, frozen=True):
+    """What is pushed, by how many, to how many who watch."""
+
+    customers: Customers = 2000
+    gateways: Gateways = 4
+    agents: Agents = 20
+    window: Window = 512
+    batch: Batch = 16
+    text_bytes: TextBytes = 160
+
+    def plan(self, own: OwnServer, other: OtherServer | None = None, bundle: str = "") -> LoadPlan:
+        """Which load on which server, with this policy in force. Raises `typer.BadParameter`."""
+        other = other or OtherServer()
+        other.excludes(bundle=bundle)
+        return LoadPlan(
+            setup=own.setup(bundle),
+            customers=self.customers,
+            shape=Shape(gateways=self.gateways, agents=self.agents, window=self.window, batch=self.batch),
+            text_bytes=self.text_bytes,
+            server=other.live,
+            account=other.account,
+            queue=other.queue,
+        )

@@ -99,7 +99,8 @@ def carry_out(
     """Runs a scenario and says what came of it: results on standard output, progress on standard error.
 
     Exits with `WRONG_COUNTS` where something does not add up, with `BAR_MISSED` where one of the `bars` is not met,
-    with `NOT_MEASURED` where there is no figure. As JSON the table of bars goes to standard error.
+    with `NOT_MEASURED` where there is no figure. The bars are looked at where `out` asks for it; as JSON their table
+    goes to standard error.
     """
     with _stopping_in_order(), _failures_in_words():
         if out.plot is not None:
@@ -112,7 +113,7 @@ def carry_out(
         sys.stdout.write(msgspec.json.encode(result).decode() + "\n")
     else:
         show(result, results_to())
-    held = list(bars(result)) if bars is not None else []
+    held = list(bars(result)) if bars is not None and isinstance(out, Checked) and out.check else []
     if held:
         show_bars(held, results_to(stderr=out.as_json))
     if result.faults:

@@ -12,10 +12,9 @@ import time
 
 import uvloop
 from msgspec import Struct
-from msgspec.structs import asdict
 
 from benchmarks import bundle, cautions, disk, tally
-from benchmarks.loads import LoadPlan, probed, server_of, traffic_of
+from benchmarks.loads import LoadPlan, load_of, probed, server_of, traffic_of
 from benchmarks.own_cpu import Own, OwnCpu
 from benchmarks.percentiles import Percentiles
 from benchmarks.phases import Phases
@@ -30,9 +29,10 @@ OFFERED_MIN = 0.95
 """Of a rate: what was done of it, or a pause is a queue's."""
 
 
-class Plan(LoadPlan, frozen=True, kw_only=True):
+class Plan(Struct, frozen=True, kw_only=True):
     """What to run. The setup names a bundle, whose versions these are."""
 
+    load: LoadPlan
     rate: float = 5000.0
     """Events a second."""
     seconds: float = 10.0
@@ -78,14 +78,14 @@ class Result(Struct, frozen=True, kw_only=True):
 
 def run(plan: Plan, *, phases: Phases) -> Result:
     """Runs it. Raises as `throughput.run` does, and `NoBundle`."""
-    under = probed(plan, phases)
-    with server_of(plan, phases) as server:
+    under = probed(plan.load, phases)
+    with server_of(plan.load, phases) as server:
         return uvloop.run(_measure(plan, server, under, phases))
 
 
 async def _measure(plan: Plan, server: LiveServer, under: disk.Disk, phases: Phases) -> Result:
-    traffic = traffic_of(plan)
-    load = ServerLoad(traffic, plan.shape, queue=plan.queue)
+    traffic = traffic_of(plan.load)
+    load = load_of(plan.load, traffic)
     assert server.data is not None
     after = tally.head(server.data)
     async with load.open(server):
@@ -129,17 +129,15 @@ async def _measure(plan: Plan, server: LiveServer, under: disk.Disk, phases: Pha
         cautions=cautions.of_machine(generator_is_the_limit=used.limits, others_cores=None),
         setting=setting(
             under.kind,
-            bundle=plan.setup.bundle,
-            customers=plan.customers,
-            **asdict(plan.shape),
-            text_bytes=plan.text_bytes,
+            bundle=plan.load.setup.bundle,
+            **plan.load.told(),
         ),
     )
 
 
 async def _switch(plan: Plan, server: LiveServer) -> list[tuple[bundle.Applied, float, float]]:
     """Applies the versions, evenly over the measured time; each with when it was asked for and when it was answered."""
-    files = bundle.read(plan.setup.bundle)
+    files = bundle.read(plan.load.setup.bundle)
     began_s = time.perf_counter() + WARM_UP_S
     asked: list[tuple[bundle.Applied, float, float]] = []
     for number in range(plan.versions):

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import uvloop
 from msgspec import Struct
-from msgspec.structs import asdict, replace
+from msgspec.structs import replace
 
 from benchmarks import cautions, disk, sustained, tally
 from benchmarks.lag import Lag, watching
-from benchmarks.loads import LoadPlan, probed
+from benchmarks.loads import LoadPlan, load_of, probed
 from benchmarks.own_cpu import Own, OwnCpu
 from benchmarks.past import Past, past_of
 from benchmarks.percentiles import Percentiles
@@ -37,9 +37,10 @@ PRELOAD_PER_S = 6000
 """A guess at the bar's pace."""
 
 
-class Plan(LoadPlan, frozen=True, kw_only=True):
+class Plan(Struct, frozen=True, kw_only=True):
     """What to run."""
 
+    load: LoadPlan
     seconds: float = 10.0
     new_every: int = NEW_EVERY
     """Every so many events one is of a stranger; 0: none."""
@@ -107,20 +108,20 @@ class Result(Struct, frozen=True, kw_only=True):
 def run(plan: Plan, *, phases: Phases) -> Result:
     """Runs it. Raises `disk.NoDisk`,
     `server.NotServing`, and an `ExceptionGroup` of `wire.Refused` and lost connections."""
-    under = probed(plan, phases)
+    under = probed(plan.load, phases)
     now_ms = time.time_ns() // 1_000_000
-    past = past_of(plan.preload, text_bytes=plan.text_bytes)
+    past = past_of(plan.preload, text_bytes=plan.load.text_bytes)
     traffic = Traffic(
         secrets.token_hex(4),
-        customers=plan.customers,
-        account=plan.account,
-        text_bytes=plan.text_bytes,
+        customers=plan.load.customers,
+        account=plan.load.account,
+        text_bytes=plan.load.text_bytes,
         began_ms=now_ms,
         past=past,
         new_every=plan.new_every,
     )
     phases.begin("relay", plan.seconds / 2)
-    relays = [uvloop.run(load_relay(traffic, plan.shape, seconds=plan.seconds / 2))]
+    relays = [uvloop.run(load_relay(traffic, plan.load.shape, seconds=plan.seconds / 2))]
 
     def fill(data: Path) -> None:
         phases.begin(f"preloading {past.events:,} events", past.events / PRELOAD_PER_S)
@@ -128,12 +129,12 @@ def run(plan: Plan, *, phases: Phases) -> Result:
         phases.begin("starting a server", 10.0)
 
     phases.begin("starting a server", 10.0)
-    setup = replace(plan.setup, fill=fill if past.customers else None)
-    with serving(setup) if plan.server is None else nullcontext(plan.server) as at:
+    setup = replace(plan.load.setup, fill=fill if past.customers else None)
+    with serving(setup) if plan.load.server is None else nullcontext(plan.load.server) as at:
         measured = uvloop.run(_measure(plan, at, traffic, phases))
     # Half of it before and half after, so that a machine whose speed drifts weighs on both sides of the ratio.
     phases.begin("relay", plan.seconds / 2)
-    relays.append(uvloop.run(load_relay(traffic, plan.shape, seconds=plan.seconds / 2)))
+    relays.append(uvloop.run(load_relay(traffic, plan.load.shape, seconds=plan.seconds / 2)))
     return _result(plan, measured, under, relays, past)
 
 
@@ -158,7 +159,7 @@ class _Measured(Struct, frozen=True, kw_only=True):
 
 
 async def _measure(plan: Plan, server: LiveServer, traffic: Traffic, phases: Phases) -> _Measured:
-    load = ServerLoad(traffic, plan.shape, queue=plan.queue)
+    load = load_of(plan.load, traffic)
     after = tally.head(server.data) if server.data else 0
     async with load.open(server):
         phases.begin("making live conversations", 2.0)
@@ -215,7 +216,7 @@ def _result(plan: Plan, measured: _Measured, under: disk.Disk, relays: Sequence[
     ledger, counts, held = measured.load.ledger, measured.tally, measured.sustained
     relay_per_s = sum(relay.per_s for relay in relays) / len(relays)
     at_relay = max((relay.generator for relay in relays), key=lambda own: own.cores + own.waiting)
-    by_process = _us_per_event(measured.server_cpu_s, measured.events) if plan.server is None else None
+    by_process = _us_per_event(measured.server_cpu_s, measured.events) if plan.load.server is None else None
     return Result(
         events_per_s=round(measured.rate, 1),
         relay_per_s=round(relay_per_s, 1),
@@ -254,10 +255,8 @@ def _result(plan: Plan, measured: _Measured, under: disk.Disk, relays: Sequence[
         archive_lag_by_sample_s=[round(sample, 3) for sample in measured.lag_samples_s],
         setting=setting(
             under.kind,
-            customers=plan.customers,
             new_every=plan.new_every,
-            **asdict(plan.shape),
-            text_bytes=plan.text_bytes,
+            **plan.load.told(),
         ),
     )
 

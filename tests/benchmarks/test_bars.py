@@ -1,7 +1,7 @@
 """What a run is held to: each figure on the edge of its bar, and a little beyond."""
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -234,20 +234,20 @@ def test_a_table_says_what_must_be_and_what_was() -> None:
 @pytest.mark.parametrize(
     ("result", "check", "code"),
     [
-        (MEMORY, bars.of_memory, 0),
-        (replace(MEMORY, agents=1), bars.of_memory, options.BAR_MISSED),
-        (replace(MEMORY, agents=1), None, 0),
-        (replace(MEMORY, faults=["1 event is lost"]), bars.of_memory, options.WRONG_COUNTS),
+        (MEMORY, True, 0),
+        (replace(MEMORY, agents=1), True, options.BAR_MISSED),
+        (replace(MEMORY, agents=1), False, 0),
+        (replace(MEMORY, faults=["1 event is lost"]), True, options.WRONG_COUNTS),
     ],
 )
 def test_a_missed_bar_is_an_exit_code(
-    result: Memory, check: Callable[[Memory], list[Bar]] | None, code: int, capsys: pytest.CaptureFixture[str]
+    result: Memory, check: bool, code: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Only where it was asked for; standard output has the one object all the same."""
     try:
         options.carry_out(
             lambda phases: result, show=lambda result, console: None, panels=lambda result: [],
-            out=options.Shown(as_json=True), bars=check,
+            out=options.Checked(as_json=True, check=check), bars=bars.of_memory,
         )  # fmt: skip
         ended = 0
     except typer.Exit as exit:
@@ -255,4 +255,4 @@ def test_a_missed_bar_is_an_exit_code(
     said = capsys.readouterr()
     assert ended == code
     assert said.out.count("\n") == 1
-    assert ("must be" in said.err) == (check is not None)
+    assert ("must be" in said.err) == check
