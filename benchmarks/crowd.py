@@ -26,7 +26,7 @@ class Seat:
                 case "snapshot":
                     self.seen.set()
                 case "heads":
-                    self._wire.write({"op": "pong"})
+                    self._wire.answer({"op": "pong"})
                 case "error":
                     raise Refused(f"agent: {frame['code']} {frame['message']}")
 

@@ -46,11 +46,11 @@ class GatewayClient:
                 case "deliver":
                     delivered.append(_sent(frame))
                 case "ping":
-                    self._wire.write({"op": "pong"})
+                    self._wire.answer({"op": "pong"})
                 case "error":
                     raise Refused(f"gateway client: {frame['code']} {frame['message']}")
         if delivered:
-            self._wire.write(delivered)
+            self._wire.answer(delivered)
 
     def _on_ack(self, frame: Frame, now_s: float) -> None:
         status = frame.get("status", "committed")

@@ -130,7 +130,7 @@ class Desk:
                     for row in frame.get("entries", ()):
                         self._see(row, now_s)
                 case "heads":
-                    self.wire.write({"op": "pong"})
+                    self.wire.answer({"op": "pong"})
                 case "resync":
                     self.watch()
                 case "error":
@@ -181,7 +181,7 @@ class Agent:
                     self._show(frame.get("recent", ()), now_s, snapshot=True)
                     self._changed.set()
                 case "heads":
-                    self._wire.write({"op": "pong"})
+                    self._wire.answer({"op": "pong"})
                 case "resync":
                     self._watch(frame.get("conversations", []))
                 case "result":

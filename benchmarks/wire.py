@@ -69,6 +69,12 @@ class Wire(asyncio.Protocol):
         elif not self._left:
             raise self._why or ConnectionClosedError(None, None)
 
+    def answer(self, message: Any) -> None:
+        """Sends what the server asked for, such as the answer to its heartbeat. Nothing where the connection is over:
+        a goodbye that came in the same read as the question says that nobody waits for it."""
+        if self._engine.state is State.OPEN:
+            self.write(message)
+
     async def read(self) -> Any:
         """The next message, as long as nobody listens. Raises `ConnectionClosedError` where there is none to come."""
         while not self._unheard:

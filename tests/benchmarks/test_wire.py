@@ -12,7 +12,12 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 from websockets.http11 import Request, Response
 
-from benchmarks.wire import SUBPROTOCOL, Refused, Wire, greet, open_wire
+from benchmarks.crowd import Seat
+from benchmarks.gateway_client import GatewayClient, Pushes
+from benchmarks.ledger import Ledger
+from benchmarks.pushing import Shape
+from benchmarks.traffic import Order
+from benchmarks.wire import SUBPROTOCOL, Hear, Refused, Wire, greet, open_wire
 
 Handle = Callable[[ServerConnection], Awaitable[None]]
 
@@ -121,6 +126,40 @@ async def test_a_server_that_says_goodbye_ends_it_in_good_order() -> None:
 
     async with _wire(leave) as wire:
         await asyncio.wait_for(wire.listen(lambda message: None), 5)
+
+
+def _seat(wire: Wire) -> Hear:
+    return Seat(wire).hear
+
+
+def _gateway_client(wire: Wire) -> Hear:
+    return GatewayClient(Pushes(lambda number: {}, Order(first=0, seed=0), Ledger(), Shape()), wire, 1).hear
+
+
+@pytest.mark.parametrize(
+    ("who", "question"),
+    [
+        (_seat, {"op": "heads", "heads": {}}),
+        (_gateway_client, {"op": "ping"}),
+        (_gateway_client, {"op": "deliver", "delivery": "d", "attempt": 1}),
+    ],
+)
+async def test_a_goodbye_in_the_same_read_as_a_question_ends_it_in_good_order(
+    who: Callable[[Wire], Hear], question: dict[str, Any]
+) -> None:
+    """Nobody waits for the answer any more, and nothing of the load is lost by that."""
+
+    async def leave(connection: ServerConnection) -> None:
+        connection.protocol.send_binary(msgpack.packb(question))
+        connection.protocol.send_close(1000)
+        connection.transport.write(b"".join(connection.protocol.data_to_send()))
+        await connection.wait_closed()
+
+    heard: list[Any] = []
+    async with _wire(leave) as wire:
+        hear = who(wire)
+        await asyncio.wait_for(wire.listen(lambda message: (heard.append(message), hear(message))), 5)
+    assert heard == [question]
 
 
 async def test_what_is_written_after_the_end_is_said_to_be_lost() -> None:
