@@ -5,9 +5,7 @@ Every command's help ends with an example, which `tests/orchestrator/test_cli.py
 
 import json
 import sys
-from os import PathLike, fsdecode
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.text import Text
@@ -81,19 +79,8 @@ def main() -> None:
     except Failure as failure:
         _say(failure)
         sys.exit(int(failure.exit_code))
-    except OSError as exc:
-        # Of a file that a command was given or works on; any other is a fault of ours, and shows where.
-        if exc.filename is None or _is_ours(exc.filename):
-            raise
-        _say(Failure(Exit.REFUSED, f"{exc.filename}: {exc.strerror}"))
-        sys.exit(int(Exit.REFUSED))
     except KeyboardInterrupt:
         sys.exit(int(Exit.INTERRUPTED))
-
-
-def _is_ours(file: Any) -> bool:
-    """Whether a file is part of this program, which nobody gives a command."""
-    return isinstance(file, str | bytes | PathLike) and Path(fsdecode(file)).is_relative_to(Path(__file__).parents[1])
 
 
 def _say(failure: Failure) -> None:

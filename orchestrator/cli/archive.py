@@ -7,7 +7,7 @@ import typer
 from rich.text import Text
 
 from orchestrator.cli.exits import Exit, Failure
-from orchestrator.cli.options import Folder, Json, SettingsFile, settings_of
+from orchestrator.cli.options import Folder, Json, SettingsFile, settings_of, using
 from orchestrator.cli.output import console, print_json, progress_bar
 from orchestrator.settings import Settings
 
@@ -45,7 +45,7 @@ def _rebuild(settings: Settings) -> int:
         # Looked at first, because the lock would make the folder.
         raise Failure(Exit.DATA, f"{folder} holds no journal: is it the server's data folder?")
     try:
-        with locked(folder):
+        with using(folder), locked(folder):
             return asyncio.run(_apply_all(settings))
     except (DataFolderInUse, StoreError, UnreadableEvent) as exc:
         raise Failure(Exit.DATA, str(exc)) from exc

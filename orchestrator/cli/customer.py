@@ -11,7 +11,7 @@ import typer
 from rich.text import Text
 
 from orchestrator.cli.exits import Exit, Failure
-from orchestrator.cli.options import At, Folder, Json, Limit, SettingsFile, Token, Url, settings_of
+from orchestrator.cli.options import At, Folder, Json, Limit, SettingsFile, Token, Url, settings_of, using
 from orchestrator.cli.output import console, print_fields, print_json, print_table, progress_bar
 from orchestrator.cli.server import WHO, part
 from orchestrator.cli.spread import Commands
@@ -157,7 +157,7 @@ def _erase(settings: Settings, customer: str, reason: str) -> dict[str, Any]:
         raise Failure(Exit.DATA, f"{folder} holds no journal: is it the server's data folder?")
     act = Act(customer=customer, actor=f"operator:{getuser()}", reason=reason, at_ms=time_ns() // 1_000_000)
     try:
-        with locked(folder), progress_bar() as progress:
+        with using(folder), locked(folder), progress_bar() as progress:
             task = progress.add_task("Redacting", total=None)
             done = asyncio.run(erase(settings, act, lambda at, head: progress.update(task, completed=at, total=head)))
     except (DataFolderInUse, StoreError, UnreadableEvent) as exc:

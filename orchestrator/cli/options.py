@@ -2,6 +2,9 @@
 
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from os import fsdecode
 from pathlib import Path
 from typing import Annotated
 
@@ -48,6 +51,21 @@ def settings_of(file: Path | None, data: Path | None = None) -> Settings:
     return settings if data is None else replace(settings, data=str(data))
 
 
+@contextmanager
+def using(folder: Path) -> Iterator[None]:
+    """Says in words what is wrong with a file of the data folder, or with its place. Raises `Failure` (`DATA`); an
+    error of any other file is a fault of ours, and shows where."""
+    try:
+        yield
+    except OSError as exc:
+        if exc.filename is None:
+            raise
+        file, within = Path(fsdecode(exc.filename)).absolute(), folder.absolute()
+        if not (file.is_relative_to(within) or within.is_relative_to(file)):
+            raise
+        raise Failure(Exit.DATA, f"{exc.filename}, of the data folder {folder}: {exc.strerror}") from exc
+
+
 def as_called() -> str:
     """The program as it was called, to write commands with that can be copied: `.venv/bin/throughline` is one that no
     shell has on its path."""
@@ -65,7 +83,8 @@ class At(Struct, kw_only=True, frozen=True):
     def running(self) -> Running:
         """The running server that the options name. Raises `Failure`."""
         folder = self.data if self.data is not None else Path(settings_of(None).data)
-        return find(url=self.url, token=self.token, data=folder)
+        with using(folder):
+            return find(url=self.url, token=self.token, data=folder)
 
     def server(self, *, timeout_s: float = TIMEOUT_S) -> Server:
         """A connection to it. Raises `Failure`."""

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from rich.text import Text
 
 from orchestrator.cli.exits import Exit, Failure
-from orchestrator.cli.options import Folder, Json, SettingsFile, as_called, settings_of
+from orchestrator.cli.options import Folder, Json, SettingsFile, as_called, settings_of, using
 from orchestrator.cli.output import console, errors, rule
 from orchestrator.cli.server import Running, find
 from orchestrator.settings import EmailAccount, Settings
@@ -59,10 +59,11 @@ def serve(
         banner.before = spinner.stop
         try:
             say_what_is_wrong(chosen)
-            say_who_may_read(Path(chosen.data))
-            _erase_waiting(chosen)
-            supervise(chosen, on_ready=banner.show)
-            _erase_waiting(chosen)
+            with using(Path(chosen.data)):
+                say_who_may_read(Path(chosen.data))
+                _erase_waiting(chosen)
+                supervise(chosen, on_ready=banner.show)
+                _erase_waiting(chosen)
         except (DataFolderInUse, StoreError, UnreadableEvent) as exc:
             raise Failure(Exit.DATA, str(exc)) from exc
         except CannotServe as exc:

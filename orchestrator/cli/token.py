@@ -1,6 +1,8 @@
 """`throughline token`: who may come in. Works on the tokens file itself; a running server notices at once."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -8,7 +10,7 @@ import typer
 from rich.text import Text
 
 from orchestrator.cli.exits import Exit, Failure
-from orchestrator.cli.options import Folder, Json, SettingsFile, duration_ms, settings_of
+from orchestrator.cli.options import Folder, Json, SettingsFile, duration_ms, settings_of, using
 from orchestrator.cli.output import console, errors, print_json, print_table
 from orchestrator.tokens import Token, TokenError, Tokens
 
@@ -35,7 +37,8 @@ def create(
     now_ms = _now_ms()
     lifetime_ms = duration_ms(expires, "--expires") if expires else 0
     try:
-        text, token = _tokens(settings, data).create(scope, name, expires_ms=now_ms + lifetime_ms if lifetime_ms else 0)
+        with _tokens(settings, data) as tokens:
+            text, token = tokens.create(scope, name, expires_ms=now_ms + lifetime_ms if lifetime_ms else 0)
     except TokenError as exc:
         raise Failure(Exit.REFUSED, str(exc)) from exc
     if as_json:
@@ -49,7 +52,8 @@ def create(
 def list_(*, settings: SettingsFile = None, data: Folder = None, as_json: Json = False) -> None:
     """List tokens, oldest first; their secrets are not kept, only hashes."""
     try:
-        rows = [_row(token) for token in _tokens(settings, data).list()]
+        with _tokens(settings, data) as tokens:
+            rows = [_row(token) for token in tokens.list()]
     except TokenError as exc:
         raise Failure(Exit.DATA, str(exc)) from exc
     if as_json:
@@ -68,7 +72,8 @@ def revoke(
 ) -> None:
     """Take a token away: its next request, and its open connections, are refused."""
     try:
-        revoked = _tokens(settings, data).revoke(token)
+        with _tokens(settings, data) as tokens:
+            revoked = tokens.revoke(token)
     except TokenError as exc:
         raise Failure(Exit.REFUSED, str(exc)) from exc
     if as_json:
@@ -77,8 +82,11 @@ def revoke(
         console().print(Text(f"Revoked {revoked.id} of {revoked.name}."))
 
 
-def _tokens(settings: Path | None, data: Path | None) -> Tokens:
-    return Tokens(Path(settings_of(settings, data).data) / TOKENS_FILE, now_ms=_now_ms)
+@contextmanager
+def _tokens(settings: Path | None, data: Path | None) -> Iterator[Tokens]:
+    folder = Path(settings_of(settings, data).data)
+    with using(folder):
+        yield Tokens(folder / TOKENS_FILE, now_ms=_now_ms)
 
 
 def _row(token: Token) -> dict[str, object]:
