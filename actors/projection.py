@@ -13,27 +13,21 @@ from typing import Any, assert_never
 
 import msgspec
 
+from actors.context_rows import context_rows, switch_row, withheld_rows
 from actors.correction_rows import came_rows, corrected_rows, moved_rows, repeat_rows, tagged_rows
+from actors.delivery_rows import outbox_change, outbox_row
 from actors.finding_rows import finding_rows
+from actors.handoff_rows import handoff_end, handoff_row
+from actors.identity_rows import identity_row, review_closed, review_row
 from actors.rows import (
     Place,
     action_row,
     as_json,
     attachment_rows,
     capped,
-    context_rows,
-    handoff_end,
-    handoff_row,
-    identity_row,
     interaction_row,
-    outbox_change,
-    outbox_row,
     quarantine_row,
-    review_closed,
-    review_row,
-    switch_row,
     timer_rows,
-    withheld_rows,
 )
 from actors.timers import TIMED
 from protocol import events as ev
