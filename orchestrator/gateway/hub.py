@@ -19,33 +19,11 @@ from msgspec import Raw
 from orchestrator.gateway.backfill import EVENTS_MAX
 from orchestrator.gateway.metrics import Metrics
 from orchestrator.gateway.peers import Cells, Reply
-from protocol.codec import Codec
+from orchestrator.gateway.streams import Stream, Watcher
 from protocol.errors import Code, Refusal
 from protocol.frames import RawSnapshot, RawUpdate
 from protocol.ids import customer_of
 from protocol.links import HeadsAre, Refused, UnwatchConversation, Updated, WatchConversation, Watched
-
-
-class Watcher(Protocol):
-    """An agent's connection, as the hub sees it."""
-
-    codec: Codec
-
-    def answer(self, frame: bytes) -> None:
-        """Takes the answer to its own watch: kept until it is sent."""
-        ...
-
-    def update(self, frame: bytes, conversation: str) -> bool:
-        """Takes an update. False where the queue overflowed: `overflowed` must follow."""
-        ...
-
-    def overflowed(self) -> None:
-        """Leaves everything that lost frames."""
-        ...
-
-    def watch_failed(self, conversation: str, refusal: Refusal) -> None:
-        """The watch ended: the cell refused it."""
-        ...
 
 
 class Older(Protocol):
@@ -59,22 +37,6 @@ class Older(Protocol):
 Done = Callable[[Refusal | None], None]
 
 
-class _Stream:
-    """One watched conversation."""
-
-    __slots__ = ("catching_up", "conversation", "joining", "position", "watchers")
-
-    def __init__(self, conversation: str) -> None:
-        self.conversation = conversation
-        self.position = -1
-        """The newest `seq` that was fanned out or answered; -1 before the first answer."""
-        self.watchers: dict[Watcher, int] = {}
-        """Joined watchers, each with the newest `seq` it was given."""
-        self.joining: dict[Watcher, object] = {}
-        """Watchers whose answer is on its way, each with the newest of its questions."""
-        self.catching_up = False
-
-
 class Hub:
     """The fan-out of one gateway. Its owner hands it what the cells say."""
 
@@ -84,7 +46,7 @@ class Hub:
         self._generation = ""
         self._on_new_generation = on_new_generation
         self._metrics = metrics
-        self._streams: dict[str, _Stream] = {}
+        self._streams: dict[str, Stream] = {}
         self.updates = 0
         """Of watched conversations, that arrived from cells."""
 
@@ -98,7 +60,7 @@ class Hub:
         """
         stream = self._streams.get(conversation)
         if stream is None:
-            stream = self._streams[conversation] = _Stream(conversation)
+            stream = self._streams[conversation] = Stream(conversation)
         stream.watchers.pop(watcher, None)
         question = stream.joining[watcher] = object()
         self._join(stream, watcher, question, seq, done)
@@ -136,7 +98,7 @@ class Hub:
         if updated.seq > stream.position + 1:
             self._catch_up(stream)
         elif updated.seq + len(updated.events) > stream.position + 1:
-            self._fan_out(stream, updated.seq, updated.events)
+            stream.fan_out(updated.seq, updated.events)
 
     def heads_are(self, heads: HeadsAre) -> None:
         """Heads from a cell. One ahead of what it sent before, on an ordered pipe, shows a loss."""
@@ -149,21 +111,21 @@ class Hub:
         """The cell came back without its subscriptions, or dropped updates because the line was full. Questions it
         never answered are the pipe's to repeat."""
         for stream in self._streams.values():
-            if stream.position >= 0 and not stream.catching_up and self._cells.cell_of(_customer(stream)) == cell:
+            if stream.position >= 0 and not stream.catching_up and self._cells.cell_of(stream.customer) == cell:
                 self._catch_up(stream, gap=False)
 
     def moved(self, customer: str) -> None:
         """The customer has a cell that knows nothing of our subscriptions to its conversations yet."""
         for stream in list(self._streams.values()):
-            if stream.position >= 0 and not stream.catching_up and _customer(stream) == customer:
+            if stream.position >= 0 and not stream.catching_up and stream.customer == customer:
                 self._catch_up(stream, gap=False)
 
     # Joining
 
-    def _join(self, stream: _Stream, watcher: Watcher, question: object, seq: int, done: Done) -> None:
+    def _join(self, stream: Stream, watcher: Watcher, question: object, seq: int, done: Done) -> None:
         self._ask(stream, seq, lambda reply: self._joined(stream, watcher, question, seq, reply, done))
 
-    def _joined(self, stream: _Stream, watcher: Watcher, question: object, seq: int, reply: Reply, done: Done) -> None:
+    def _joined(self, stream: Stream, watcher: Watcher, question: object, seq: int, reply: Reply, done: Done) -> None:
         if stream.joining.get(watcher) is not question:
             # It left, or asked again since.
             self._end_if_unwatched(stream)
@@ -191,7 +153,7 @@ class Hub:
         done(None)
 
     def _backfilled(
-        self, stream: _Stream, watcher: Watcher, question: object, seq: int, events: list[Raw], done: Done
+        self, stream: Stream, watcher: Watcher, question: object, seq: int, events: list[Raw], done: Done
     ) -> None:
         """The archive gave the next events after `seq`: the cell is asked from there. It gave none: a snapshot."""
         if stream.joining.get(watcher) is question and events:
@@ -200,19 +162,19 @@ class Hub:
             )
         self._join(stream, watcher, question, seq + len(events) if events else NEVER_SEEN, done)
 
-    def _end_if_unwatched(self, stream: _Stream) -> None:
+    def _end_if_unwatched(self, stream: Stream) -> None:
         if stream.watchers or stream.joining or self._streams.get(stream.conversation) is not stream:
             return
         del self._streams[stream.conversation]
-        self._cells.send(_customer(stream), UnwatchConversation(stream.conversation))
+        self._cells.send(stream.customer, UnwatchConversation(stream.conversation))
 
-    def _ask(self, stream: _Stream, seq: int, done: Callable[[Reply], None]) -> None:
-        customer, conversation = _customer(stream), stream.conversation
+    def _ask(self, stream: Stream, seq: int, done: Callable[[Reply], None]) -> None:
+        customer, conversation = stream.customer, stream.conversation
         self._cells.ask(customer, lambda ref: WatchConversation(ref, customer, conversation, seq), done)
 
     # Catching up
 
-    def _catch_up(self, stream: _Stream, *, gap: bool = True) -> None:
+    def _catch_up(self, stream: Stream, *, gap: bool = True) -> None:
         if self._streams.get(stream.conversation) is not stream:
             return  # Its last watcher was full, and left.
         if gap:
@@ -220,7 +182,7 @@ class Hub:
         stream.catching_up = True
         self._ask(stream, stream.position, lambda reply: self._caught_up(stream, reply))
 
-    def _caught_up(self, stream: _Stream, reply: Reply) -> None:
+    def _caught_up(self, stream: Stream, reply: Reply) -> None:
         stream.catching_up = False
         if not self._check_generation():
             return
@@ -229,39 +191,30 @@ class Hub:
         if not isinstance(reply, Watched):
             self._give_up(stream, _refusal(reply))
         elif reply.view is None:
-            self._fan_out(stream, reply.head - len(reply.events) + 1, reply.events)
+            stream.fan_out(reply.head - len(reply.events) + 1, reply.events)
         elif _long_absence(stream.position, reply):
             stream.catching_up = True
             self._older.read(stream.conversation, stream.position, lambda events: self._refilled(stream, reply, events))
         else:
-            self._begin_anew(stream, reply)
+            stream.begin_anew(_answer(reply, self._generation), reply.head)
 
-    def _refilled(self, stream: _Stream, reply: Watched, events: list[Raw]) -> None:
+    def _refilled(self, stream: Stream, reply: Watched, events: list[Raw]) -> None:
         """The archive gave the next events for all watchers; the cell is asked for the rest."""
         if self._streams.get(stream.conversation) is not stream:
             return
         if events:
-            self._fan_out(stream, stream.position + 1, events)
+            stream.fan_out(stream.position + 1, events)
             self._catch_up(stream, gap=False)
         else:
             stream.catching_up = False
-            self._begin_anew(stream, reply)
+            stream.begin_anew(_answer(reply, self._generation), reply.head)
 
-    def _give_up(self, stream: _Stream, refusal: Refusal) -> None:
+    def _give_up(self, stream: Stream, refusal: Refusal) -> None:
         watchers = list(stream.watchers)
         stream.watchers.clear()
         self._end_if_unwatched(stream)
         for watcher in watchers:
             watcher.watch_failed(stream.conversation, refusal)
-
-    def _begin_anew(self, stream: _Stream, reply: Watched) -> None:
-        """The cell no longer has the events after the stream's position at hand: everyone gets the snapshot."""
-        frame = _answer(reply, self._generation)
-        behind = [watcher for watcher, at in stream.watchers.items() if at < reply.head]
-        stream.position = reply.head
-        for watcher in behind:
-            stream.watchers[watcher] = reply.head
-        self._give(stream, frame, behind)
 
     def _check_generation(self) -> bool:
         """Whether positions still mean what they meant. A cell names its generation before it answers anything."""
@@ -271,47 +224,6 @@ class Hub:
         self._on_new_generation()
         return False
 
-    # Giving out
-
-    def _fan_out(self, stream: _Stream, seq: int, events: list[Raw]) -> None:
-        """Gives each watcher what it has not had. Encoded once per codec for all who stand where the stream does."""
-        before = stream.position
-        if seq <= before:
-            seq, events = before + 1, events[before + 1 - seq :]
-        last = seq + len(events) - 1
-        if not events or seq != before + 1:
-            return
-        together: list[Watcher] = []
-        ahead: list[tuple[Watcher, int]] = []
-        for watcher, at in stream.watchers.items():
-            if at == before:
-                together.append(watcher)
-            elif at < last:
-                ahead.append((watcher, at))
-        stream.position = last
-        for watcher in together:
-            stream.watchers[watcher] = last
-        self._give(stream, RawUpdate(conversation=stream.conversation, seq=seq, events=events), together)
-        for watcher, at in ahead:
-            # It joined while the others waited for a gap to close.
-            stream.watchers[watcher] = last
-            rest = RawUpdate(conversation=stream.conversation, seq=at + 1, events=events[at + 1 - seq :])
-            self._give(stream, rest, [watcher])
-
-    def _give(self, stream: _Stream, frame: RawUpdate | RawSnapshot, watchers: Sequence[Watcher]) -> None:
-        encoded: dict[str, bytes] = {}
-        full: list[Watcher] = []
-        for watcher in watchers:
-            name = watcher.codec.name
-            data = encoded.get(name)
-            if data is None:
-                data = encoded[name] = watcher.codec.encode(frame)
-            if not watcher.update(data, stream.conversation):
-                full.append(watcher)
-        # Only now: leaving changes the watchers that were walked.
-        for watcher in full:
-            watcher.overflowed()
-
 
 NEVER_SEEN = -1
 """The position of who begins with a snapshot."""
@@ -320,10 +232,6 @@ NEVER_SEEN = -1
 def _long_absence(seq: int, reply: Watched) -> bool:
     """Whether the cell answered a position with a snapshot that the archive can do better than."""
     return reply.view is not None and 0 <= seq < reply.head <= seq + EVENTS_MAX
-
-
-def _customer(stream: _Stream) -> str:
-    return customer_of(stream.conversation)
 
 
 def _answer(reply: Watched, generation: str) -> RawUpdate | RawSnapshot:
