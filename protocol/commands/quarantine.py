@@ -1,0 +1,28 @@
+"""The server's own commands on quarantined input that comes in after all."""
+
+from protocol.commands.command import Command
+from protocol.inbound import WholeNumber
+
+
+class MarkReplayed(Command, kw_only=True, frozen=True, tag="mark_replayed"):
+    """Note that a quarantined input came in after all. Addressed to the account's own stream; the server's own."""
+
+    quarantine: str
+    stream: str = ""
+    seq: WholeNumber = 0
+
+
+class BeginReplay(Command, kw_only=True, frozen=True, tag="begin_replay"):
+    """Say in which form a quarantined input is to come in; refused while another form of it may. The server's own."""
+
+    quarantine: str
+    raw: bytes = b""
+
+
+class EndReplay(Command, kw_only=True, frozen=True, tag="end_replay"):
+    """Note that the form was refused, so that another may follow. The server's own."""
+
+    quarantine: str
+    code: WholeNumber
+    reason: str
+    field: str = ""
