@@ -20,10 +20,6 @@ CONTEXT_MAX = 256
 """Items of one conversation."""
 VALUES_MAX = 8
 """Values of one item: so many sources. Beyond either a channel's item is refused by an event that has it whole."""
-TELLING_MIN = 4
-"""Characters of a value that gives something away."""
-TELLING_BARE_MIN = 8
-"""Letters and digits of a value that is looked for however it is spaced: shorter ones arise where words meet."""
 
 Known = Mapping[str, ContextItem]
 
@@ -214,42 +210,6 @@ def no_room(known: Known, key: str, channel: str, actor: str) -> str:
     if len(sources) >= VALUES_MAX and (channel, side_of(actor)) not in sources:
         return f"a context item has values of at most {VALUES_MAX} sources"
     return ""
-
-
-class Secret(Struct, frozen=True):
-    """A value that a channel may not carry, as it is looked for in texts."""
-
-    key: str
-    spelled: str
-    bare: str
-
-
-def secrets(known: Known, channel: str, rules: ContextRules) -> list[Secret]:
-    """What a channel may not carry, without values of fewer than `TELLING_MIN` characters: they are in every text."""
-    if channel not in rules.carries:
-        return []
-    found = []
-    for key, item in known.items():
-        for value in values_of(item):
-            spelled = "" if isinstance(value.value, bool | None) else str(value.value).casefold()
-            if len(spelled) >= TELLING_MIN and not rules.may_carry(channel, value.sensitivity):
-                found.append(Secret(key, spelled, _bare(spelled)))
-    return found
-
-
-def told(text: str, secrets: Iterable[Secret]) -> str:
-    """The key of the first that the text says, however it is spaced; empty where it says none."""
-    spelled = text.casefold()
-    bare = _bare(spelled)
-    for secret in secrets:
-        if secret.spelled in spelled or (len(secret.bare) >= TELLING_BARE_MIN and secret.bare in bare):
-            return secret.key
-    return ""
-
-
-def _bare(text: str) -> str:
-    """Its letters and digits alone: account numbers are written in groups of four, dates with strokes."""
-    return "".join(filter(str.isalnum, text))
 
 
 def _said_before(item: ContextItem, given: Given, rules: ContextRules) -> bool:

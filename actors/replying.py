@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from actors import checks, contact, knowing
+from actors import checks, contact, withholding
 from actors.conversation import DELIVERIES_MAX, Conversation
 from actors.delivery import attempt_first
 from actors.policy import Policy, identity_kind
@@ -118,7 +118,7 @@ def _moved(
 
 def _check_carried(state: Conversation, text: str, channel: str, policy: Policy) -> None:
     """Raises `Refusal` where the text says what the channel may not carry."""
-    if said := knowing.told(text, knowing.secrets(state.context, channel, policy.context)):
+    if said := withholding.told(text, withholding.secrets(state.context, channel, policy.context)):
         raise checks.not_now(
             f"the text says {said!r}, which {channel} may not carry by policy (context: carries); leave it out, or "
             "reply on another channel"

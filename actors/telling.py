@@ -9,12 +9,13 @@ from copy import copy
 
 import msgspec
 
-from actors import knowing, recent
+from actors import recent, withholding
 from actors.conversation import Conversation
 from actors.journey import Journey
-from actors.knowing import Secret, sensitivity_of, values_of
+from actors.knowing import sensitivity_of, values_of
 from actors.policy import Policy
 from actors.rules.context import ContextRules
+from actors.withholding import Secret
 from protocol.entities import ContextItem, ConversationView, CustomerView, LastStep, Tag, Tags
 from protocol.events import (
     ActivityCarried,
@@ -144,13 +145,13 @@ def for_channel(view: ConversationView, channel: str, rules: ContextRules) -> Co
     """The view for a machine on a channel: without what it may not carry, which is named in `withheld`, also where it
     stands in a subject or in another item, without messages that are still to leave on others, and without the words
     and numbers by which it is known what it is about."""
-    secrets = knowing.secrets({item.key: item for item in view.context}, channel, rules)
+    secrets = withholding.secrets({item.key: item for item in view.context}, channel, rules)
     carried = [item for item in view.context if rules.may_carry(channel, sensitivity_of(item))]
     carried = [item for item in carried if not _says_one(item, secrets)] if secrets else carried
     told = {item.key for item in carried}
     return msgspec.structs.replace(
         view,
-        subject="" if secrets and knowing.told(view.subject, secrets) else view.subject,
+        subject="" if secrets and withholding.told(view.subject, secrets) else view.subject,
         context=[copy(item) for item in carried],
         withheld=sorted(item.key for item in view.context if item.key not in told),
         deliveries=[],
@@ -162,7 +163,7 @@ def for_channel(view: ConversationView, channel: str, rules: ContextRules) -> Co
 
 
 def _says_one(item: ContextItem, secrets: Sequence[Secret]) -> bool:
-    return any(knowing.told(value.value, secrets) for value in values_of(item) if isinstance(value.value, str))
+    return any(withholding.told(value.value, secrets) for value in values_of(item) if isinstance(value.value, str))
 
 
 def _plain(tags: Tags | None) -> Tags | None:

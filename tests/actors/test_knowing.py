@@ -120,26 +120,6 @@ def test_what_finds_no_room_is_an_event_that_has_it() -> None:
     assert [type(event) for event in again] == [ContextSet], "a known source may always say more"
 
 
-@pytest.mark.parametrize(
-    ("value", "text", "said"),
-    [
-        ("DE89 3704", "your account DE89 3704 is", True),
-        (12345, "number 12345!", True),
-        ("no", "no, it is not", False),
-        (True, "True enough", False),
-        (None, "None of it", False),
-        ("DE89 3704", "your account is", False),
-    ],
-)
-def test_a_text_that_says_a_withheld_value_is_found(value: Any, text: str, said: bool) -> None:
-    """Short words are in every text and are not looked for."""
-    rules = ContextRules(carries={"sms": ("normal",)})
-    one = Given(key="iban", value=value, actor="agent:ann", channel="phone", sensitivity="secret")
-    known = knowing.after({}, [knowing.decide(None, one, rules, 1, NOW_MS)])
-    assert bool(knowing.told(text, knowing.secrets(known, "sms", rules))) is said
-    assert knowing.secrets(known, "email", rules) == [], "a channel that is not named carries everything"
-
-
 words = st.tuples(
     st.sampled_from(["app", "phone", "sms"]),
     st.sampled_from(["customer", "agent:ann", "agent:bob", "account:x"]),

@@ -1,0 +1,32 @@
+"""What a channel may not carry is found in texts, however it is spelled."""
+
+from typing import Any
+
+import pytest
+
+from actors import knowing
+from actors.knowing import Given
+from actors.rules.context import ContextRules
+from actors.withholding import secrets, told
+
+NOW_MS = 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("value", "text", "said"),
+    [
+        ("DE89 3704", "your account DE89 3704 is", True),
+        (12345, "number 12345!", True),
+        ("no", "no, it is not", False),
+        (True, "True enough", False),
+        (None, "None of it", False),
+        ("DE89 3704", "your account is", False),
+    ],
+)
+def test_a_text_that_says_a_withheld_value_is_found(value: Any, text: str, said: bool) -> None:
+    """Short words are in every text and are not looked for."""
+    rules = ContextRules(carries={"sms": ("normal",)})
+    one = Given(key="iban", value=value, actor="agent:ann", channel="phone", sensitivity="secret")
+    known = knowing.after({}, [knowing.decide(None, one, rules, 1, NOW_MS)])
+    assert bool(told(text, secrets(known, "sms", rules))) is said
+    assert secrets(known, "email", rules) == [], "a channel that is not named carries everything"
