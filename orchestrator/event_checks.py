@@ -1,7 +1,7 @@
 """Checks of an inbound event that its types cannot make: lengths, counts, and a time that may be. Pure."""
 
-from protocol.codec import check_event
 from protocol.errors import Code, Refusal
+from protocol.faults import check_event
 from protocol.inbound import (
     ATTACHMENTS_MAX,
     IDENTITIES_MAX,

@@ -17,6 +17,7 @@ from msgspec import Meta, Struct, field
 from orchestrator.meant_settings import meant
 from protocol.errors import ThroughlineError
 from protocol.events import EVENT_TYPES
+from protocol.faults import fault_and_path
 from protocol.shards import SHARDS
 
 FILE_DEFAULT = "throughline.toml"
@@ -270,7 +271,6 @@ def _check_webhooks(endpoints: list[WebhookEndpoint]) -> None:
 
 _SIGNING = "write whsec_ and the Base64 of 24 to 64 random bytes, such as: echo whsec_$(openssl rand -base64 32)"
 
-_AT = re.compile(r"^(?P<fault>.*?)(?: - at (?:`key` in )?`\$\.?(?P<path>[^`]*)`)?$", re.DOTALL)
 _HINTS = {
     "store": f"write one of {', '.join(get_args(Store))}",
     "durability": f"write one of {', '.join(get_args(Durability))}",
@@ -289,12 +289,10 @@ _HINTS = {
 
 def _fault(text: str) -> str:
     """msgspec's message with the field first, and with what to write."""
-    match = _AT.match(text)
-    assert match, "the expression matches every text"
-    path = match["path"] or ""
+    fault, path = fault_and_path(text)
     place = re.sub(r"\[[^]]*\]", "", path)
-    hint = _HINTS.get(place) or meant(match["fault"], place, Settings)
-    return f"settings: {path + ': ' if path else ''}{match['fault']}{'; ' + hint if hint else ''}"
+    hint = _HINTS.get(place) or meant(fault, place, Settings)
+    return f"settings: {path + ': ' if path else ''}{fault}{'; ' + hint if hint else ''}"
 
 
 def _read(path: Path | None) -> dict[str, Any]:

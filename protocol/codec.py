@@ -8,14 +8,14 @@ A good message is decoded in one typed pass. Only one that fails is looked at ag
 to say which field of which event is at fault and to save the others; its size bounds that work.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Generic, TypeVar, get_args
 
 import msgspec
 
-from protocol.commands import SERVERS_OWN, AnyCommand, OfferHandoff, SetContext
+from protocol.commands import OfferHandoff, SetContext
 from protocol.errors import Code, Refusal
+from protocol.faults import check_event, fault_of, invalid_event, named, numbered, refusal_of, refused, unreadable
 from protocol.frames import (
     AgentFrame,
     CommandFrame,
@@ -28,32 +28,17 @@ from protocol.frames import (
     ToAgent,
     ToGateway,
 )
-from protocol.inbound import AnyData, InboundEvent
+from protocol.inbound import InboundEvent
 from protocol.open_values import open_fault, scalar_fault
 
 SUBPROTOCOL_PREFIX = "throughline.v1."
 MESSAGE_BYTES_MAX = 1024 * 1024
 FRAMES_MAX = 4096
 """Frames of one message: as many as a gateway client has credits by default, so that a full window fits one message."""
-NAME_LENGTH_MAX = 48
-"""Characters of an unknown `op`, `type` or `do` that a refusal repeats."""
 REF_LENGTH_MAX = 1024
 """Characters of an id that a refusal carries back; the longest Message-ID has 998 (RFC 5322 §2.1.1)."""
 
 F = TypeVar("F", bound=Frame)
-_AT = re.compile(r"^(?P<fault>.*?)(?: - at (?:`key` in )?`\$\.?(?P<path>[^`]*)`)?$", re.DOTALL)
-_PLAIN = re.compile(r"[\w.:-]+", re.ASCII)
-_HALF_PAIR = re.compile(
-    rb"(?<!\\)(?:\\\\)*"  # An even number of backslashes: else the next one is itself escaped.
-    rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])"
-)
-_TAGS = {
-    name: ", ".join(
-        sorted(str(member.__struct_config__.tag) for member in get_args(union) if member not in SERVERS_OWN)
-    )
-    for name, union in (("type", AnyData), ("do", AnyCommand))
-}
-"""Field → the values it may have, where it says which of several types its object is."""
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, TypeError)
 """What msgspec raises for bytes: TypeError is a MessagePack map whose key is itself a map."""
 
@@ -98,18 +83,6 @@ def array_header(count: int) -> bytes:
     return b"\xdd" + count.to_bytes(4)
 
 
-def check_event(event: InboundEvent, *, index: int | None = None) -> Refusal | None:
-    """Returns what an event's type cannot say about it: faults of its open values. Every entrance is to ask."""
-    if fault := open_fault(event):
-        return _refusal(Code.INVALID, _place("event", index), *fault, ref=event.id)
-    return None
-
-
-def invalid_event(exc: msgspec.ValidationError, *, ref: str = "", index: int | None = None) -> Refusal:
-    """Returns the refusal of an event that failed conversion to `InboundEvent`; `ref` is its id where it has one."""
-    return _from_validation(exc, _place("event", index), ref)
-
-
 class _Decoder(Generic[F]):
     """Decodes the frames that may come from one side of one kind of connection."""
 
@@ -151,7 +124,7 @@ class _Decoder(Generic[F]):
         try:
             decoded = self._decode_open(message)
         except _UNREADABLE as exc:
-            return [_unreadable(self._name, exc, message)]
+            return [unreadable(self._name, exc, message)]
         if type(decoded) is not list:
             return list(self._salvage_frame(decoded, None))
         if len(decoded) > self._frames_max:
@@ -164,13 +137,13 @@ class _Decoder(Generic[F]):
         return saved
 
     def _salvage_frame(self, item: Any, index: int | None) -> Iterator[F | Refusal]:
-        place = _place("frame", index)
+        place = numbered("frame", index)
         op = item.get("op") if type(item) is dict else None
         if type(op) is not str:
             yield Refusal(Code.MALFORMED, f"{place} must be an object with an `op`", field="op")
         elif op not in self._ops:
             known = ", ".join(self._ops)
-            yield Refusal(Code.UNKNOWN_OP, f"{place}: op {_named(op)} is not one of {known}", field="op")
+            yield Refusal(Code.UNKNOWN_OP, f"{place}: op {named(op)} is not one of {known}", field="op")
         elif op == "events" and type(item.get("events")) is list:
             yield from _salvage_events(item["events"])
         elif op == "event":
@@ -183,10 +156,10 @@ class _Decoder(Generic[F]):
             yield from _checked(msgspec.convert(item, self._union))
         except msgspec.ValidationError as exc:
             if op in ("command", "events"):
-                yield _from_validation(exc, place.replace("frame", op), _ref(item))
+                yield refused(exc, place.replace("frame", op), _ref(item))
             else:
-                fault, field = _fault_of(exc)
-                yield _refusal(Code.MALFORMED, f"{place}: {op}", field, fault)
+                fault, field = fault_of(exc)
+                yield refusal_of(Code.MALFORMED, f"{place}: {op}", field, fault)
 
     def _too_many(self, count: int) -> Refusal:
         return Refusal(Code.TOO_LARGE, f"the message has {count} frames; {self._frames_max} are allowed")
@@ -244,70 +217,9 @@ def _checked(frame: Any) -> Iterator[Any]:
                 yield EventsFrame(events=events) if refusals else frame
         case CommandFrame(id=ref, command=command):
             faults = [(field, fault) for field, value in _open_values(command) if (fault := scalar_fault(value))]
-            yield _refusal(Code.INVALID, "command", *faults[0], ref=ref) if faults else frame
+            yield refusal_of(Code.INVALID, "command", *faults[0], ref=ref) if faults else frame
         case _:
             yield frame
-
-
-def json_fault(text: bytes, exc: msgspec.DecodeError) -> str:
-    """Says what is wrong with JSON that msgspec could not read. Its own text names the fault and the byte's offset and
-    never repeats the input, but takes half of a surrogate pair at a string's end for the input's end (0.22)."""
-    if _HALF_PAIR.search(text):
-        return "a string has half of a surrogate pair (RFC 8259 §8.2); write both \\u escapes, or the character itself"
-    return str(exc)
-
-
-def _unreadable(name: str, exc: BaseException, message: bytes) -> Refusal:
-    if isinstance(exc, RecursionError):
-        return Refusal(Code.TOO_LARGE, "the message is nested too deeply")
-    if isinstance(exc, UnicodeDecodeError):
-        return Refusal(Code.MALFORMED, "a string of the message is not UTF-8")
-    if isinstance(exc, TypeError):
-        return Refusal(Code.MALFORMED, "a map of the message has a key that is itself a map")
-    if isinstance(exc, msgspec.ValidationError):
-        # Its text repeats what it refuses.
-        fault = "a value is out of its range"
-    elif name == "json" and isinstance(exc, msgspec.DecodeError):
-        fault = json_fault(message, exc)
-    else:
-        fault = str(exc)
-    return Refusal(Code.MALFORMED, f"the message is not {name}: {fault}")
-
-
-def _from_validation(exc: msgspec.ValidationError, place: str, ref: str) -> Refusal:
-    fault, field = _fault_of(exc)
-    code = Code.UNKNOWN_TYPE if fault.startswith("Invalid value") else Code.INVALID
-    return _refusal(code, place, field, fault, ref=ref)
-
-
-def _fault_of(exc: msgspec.ValidationError) -> tuple[str, str]:
-    """Returns msgspec's fault and path. Its texts name types and bounds; of the input they repeat tags alone."""
-    match = _AT.match(str(exc))
-    assert match, "the expression matches every text"
-    fault, path = match["fault"], match["path"] or ""
-    if fault.startswith("Invalid value"):
-        fault = f"Invalid value {_named(fault.removeprefix('Invalid value ').strip(chr(39)))}"
-        fault += known_tags(path)
-    return fault, path
-
-
-def known_tags(path: str) -> str:
-    """What may stand at a path that ends in an event's `type` or a command's `do`, to go on a message with."""
-    tags = _TAGS.get(path.rpartition(".")[2], "")
-    return tags and f"; known are {tags}"
-
-
-def _refusal(code: Code, place: str, field: str, fault: str, *, ref: str = "") -> Refusal:
-    return Refusal(code, f"{place}: {field}: {fault}" if field else f"{place}: {fault}", ref=ref, field=field)
-
-
-def _named(name: str) -> str:
-    """Returns a tag in quotes where it is a short plain word; anything else may be someone's words and stays out."""
-    return repr(name) if len(name) <= NAME_LENGTH_MAX and _PLAIN.fullmatch(name) else "(not a name)"
-
-
-def _place(noun: str, index: int | None) -> str:
-    return noun if index is None else f"{noun} {index}"
 
 
 def _ref(item: Any) -> str:

@@ -27,8 +27,8 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 from msgspec import Struct
 
-from protocol.codec import check_event, invalid_event, json_fault
 from protocol.errors import Code, Refusal
+from protocol.faults import check_event, invalid_event, json_fault
 from protocol.inbound import InboundEvent
 
 STRUCTURED = "application/cloudevents+json"

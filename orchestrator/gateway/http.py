@@ -30,8 +30,8 @@ from orchestrator.gateway.answers import ErrorAnswer, error_answer, error_status
 from orchestrator.gateway.described import Described
 from orchestrator.gateway.failures import failed
 from orchestrator.gateway.services import HttpRequest, Services, services_of
-from protocol.codec import known_tags
 from protocol.errors import Code, Refusal
+from protocol.faults import known_tags
 
 RETRY_AFTER_S = 1
 """Said with every retryable refusal (RFC 9110 §10.2.3)."""

@@ -17,8 +17,8 @@ from orchestrator.gateway.cloudevents import read_structured, to_inbound
 from orchestrator.gateway.peers import Intake
 from orchestrator.gateway.services import channel_of
 from orchestrator.settings import Account, EmailAccount
-from protocol.codec import invalid_event
 from protocol.errors import Code, Refusal
+from protocol.faults import invalid_event
 from protocol.inbound import InboundEvent
 from protocol.links import Answered
 
