@@ -2,6 +2,8 @@
 
     the stream's position   the newest `seq` that was given out; what does not follow it is the hub's to catch up on
     a watcher's position    mostly the same; one that joined while the others waited for a gap to close is ahead
+
+An update goes to a watcher only from its own position on, so that nothing is missed or doubled.
 """
 
 from collections.abc import Sequence

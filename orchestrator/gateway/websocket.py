@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 import structlog
 
 from orchestrator.gateway.answers import error_json, error_status
+from orchestrator.gateway.bounded import ABORT, DIRECT
 from orchestrator.gateway.connection import CLOSE_WITHIN_S, Connection
 from orchestrator.gateway.failures import failed
-from orchestrator.gateway.listener import ABORT, DIRECT
 from orchestrator.gateway.metrics import Metrics
 from protocol.codec import SUBPROTOCOL_PREFIX, Codec
 from protocol.errors import Code, Refusal

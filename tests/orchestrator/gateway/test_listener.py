@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from orchestrator.gateway import listener
+from orchestrator.gateway import bounded
 from orchestrator.gateway.listener import ListenError
 from orchestrator.settings import Http
 from protocol.errors import Code
@@ -70,7 +70,7 @@ async def test_trailers_without_end_are_cut_off(start: Start) -> None:
 
 async def test_a_head_that_does_not_come_is_not_waited_for(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     """A slow or silent client holds no connection for long."""
-    monkeypatch.setattr(listener, "HEAD_WITHIN_S", 0.02)
+    monkeypatch.setattr(bounded, "HEAD_WITHIN_S", 0.02)
     running = await start()
     status, body = await raw(running, b"GET /healthz HTTP/1.1\r\nHo")
     assert (status, json.loads(body)["code"]) == (408, Code.MALFORMED)
@@ -110,7 +110,7 @@ async def test_garbage_after_a_good_request_is_answered_too(running: Running) ->
 
 async def test_each_answer_of_the_listener_is_counted(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     """A head too long, one too slow, a connection too many, a broken handshake."""
-    monkeypatch.setattr(listener, "HEAD_WITHIN_S", 0.02)
+    monkeypatch.setattr(bounded, "HEAD_WITHIN_S", 0.02)
     running = await start(http=Http(port=0, connections_max=1, header_bytes_max=1024))
 
     def counted(code: str) -> float:

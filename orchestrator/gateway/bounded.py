@@ -1,0 +1,185 @@
+"""Bounded: uvicorn's two protocols, with the bounds it has no setting for.
+
+uvicorn (0.54) bounds neither a request's head, nor its trailers, nor the time a client takes over it, and counts
+connections for HTTP only. These add that: they count a request's bytes, give its head a deadline, answer 503 over the
+connection limit, and let the gateway abort a socket whose client reads nothing, which a plain close would wait for
+without end. What is refused here has the shape of every error, and is counted.
+"""
+
+import asyncio
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.server import ServerState
+from websockets.http11 import Request
+
+from orchestrator.gateway.answers import error_json
+from protocol.errors import Code, Refusal
+
+HEAD_WITHIN_S = 10.0
+"""Time for a request's head, and for the idle wait before a connection's first one: a slow mobile line needs 2 or 3."""
+ABORT = "throughline.abort"
+"""The WebSocket scope's extension: a function that drops the connection at once."""
+DIRECT = "throughline.direct"
+"""The WebSocket scope's extension: the socket itself, to be written to without waiting (`websocket.DirectSocket`)."""
+FRAMING_FACTOR = 2
+"""A request's bytes over its body's: chunks of six bytes or more fit, and so do trailers that anyone sends."""
+_PHRASES = {
+    400: "Bad Request",
+    408: "Request Timeout",
+    413: "Content Too Large",
+    431: "Request Header Fields Too Large",
+    503: "Service Unavailable",
+}
+
+
+class BoundedConfig(uvicorn.Config):
+    """uvicorn's configuration with our bounds, which its protocols find here."""
+
+    def __init__(
+        self,
+        app: Any,
+        *,
+        header_bytes_max: int,
+        body_bytes_max: int,
+        connections_max: int,
+        refused: Callable[[Code], None],
+        **options: Any,
+    ) -> None:
+        super().__init__(app, **options)
+        self.header_bytes_max = header_bytes_max
+        self.request_bytes_max = header_bytes_max + FRAMING_FACTOR * body_bytes_max
+        self.connections_max = connections_max
+        self.refused = refused
+
+
+class BoundedHttp(HttpToolsProtocol):
+    """One connection until it is upgraded."""
+
+    config: BoundedConfig
+
+    def __init__(
+        self,
+        config: BoundedConfig,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._bytes = 0
+        """Of the request that is being read."""
+        self._tail = b""
+        """The last bytes of a head, in case its end comes in two reads."""
+        self._in_head = True
+        self._deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Refuses one connection too many; the others have a deadline for their first head."""
+        super().connection_made(transport)
+        if len(self.connections) > self.config.connections_max:
+            self._answer(503, Code.TOO_MANY_CONNECTIONS, f"{self.config.connections_max} connections are open")
+            return
+        self._deadline = self.loop.call_later(HEAD_WITHIN_S, self._too_slow)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It is over: nothing is due any more."""
+        self._cancel_deadline()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Counts, and gives uvicorn what is within the bounds."""
+        if self.transport.is_closing():
+            return
+        self._bytes += len(data)
+        if self._in_head and self._bytes > self.config.header_bytes_max and not self._head_ends(data):
+            limit = self.config.header_bytes_max
+            self._answer(431, Code.TOO_LARGE, f"the request's head is over {limit} bytes (http.header_bytes_max)")
+        elif self._bytes > self.config.request_bytes_max:
+            limit = self.config.request_bytes_max
+            self._answer(413, Code.TOO_LARGE, f"the request is over {limit} bytes with all its framing")
+        else:
+            self._tail = data[-3:]
+            super().data_received(data)
+
+    def on_headers_complete(self) -> None:
+        """The head came in time."""
+        self._in_head = False
+        self._cancel_deadline()
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """The next request begins at nothing."""
+        self._in_head = True
+        self._bytes = 0
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Uvicorn calls it for bytes that its parser cannot read."""
+        self._answer(400, Code.MALFORMED, "the bytes are no HTTP/1.1 request")
+
+    def _head_ends(self, data: bytes) -> bool:
+        """Whether the head ends within the limit, though more came behind it in the same read."""
+        end = (self._tail + data).find(b"\r\n\r\n")
+        return end >= 0 and self._bytes - len(data) + end <= self.config.header_bytes_max
+
+    def _cancel_deadline(self) -> None:
+        if self._deadline:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _too_slow(self) -> None:
+        if not self.transport.is_closing():
+            self._answer(408, Code.MALFORMED, f"the request's head did not come within {HEAD_WITHIN_S:g} s")
+
+    def _answer(self, status: int, code: Code, message: str) -> None:
+        """Says why, unless another answer is on its way, and closes: whatever else comes is not read."""
+        self.config.refused(code)
+        # uvicorn's own annotation says that there always is a cycle; before the first request there is none.
+        if not getattr(self.cycle, "response_started", False) or self.cycle.response_complete:
+            body = error_json(Refusal(code, message))
+            head = f"HTTP/1.1 {status} {_PHRASES[status]}\r\ncontent-type: application/json\r\nconnection: close\r\n"
+            self.transport.write(head.encode() + f"content-length: {len(body)}\r\n\r\n".encode() + body)
+        self.transport.close()
+
+
+class BoundedWebSocket(WebSocketsSansIOProtocol):
+    """One upgraded connection, which its application can abort."""
+
+    config: BoundedConfig
+
+    def handle_connect(self, event: Request) -> None:
+        """Counts what is no handshake; the engine's answer names the header at fault."""
+        super().handle_connect(event)
+        if self.response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
+            self.config.refused(Code.MALFORMED)
+
+    async def send(self, message: Any) -> None:
+        """Uvicorn takes a denial that was sent whole for a handshake that was forgotten, unless it is told."""
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body" and self.close_sent:
+            self.handshake_complete = True
+
+    @property
+    def takes_more(self) -> bool:
+        """Whether a message can be written now: it is open, and its client reads."""
+        open_now = self.handshake_complete and not (self.close_sent or self.disconnected)
+        return open_now and self.writable.is_set() and not self.transport.is_closing()
+
+    def write_message(self, message: bytes, *, binary: bool) -> None:
+        """What an ASGI `send` does, in this very turn. Only where it `takes_more`."""
+        if binary:
+            self.conn.send_binary(message)
+        else:
+            self.conn.send_text(message)
+        self.transport.write(b"".join(self.conn.data_to_send()))
+
+    async def run_asgi(self) -> None:
+        """Tells the application how to abort the connection, and how to write to it."""
+        extensions: dict[str, Any] = self.scope["extensions"]
+        extensions[ABORT] = self.transport.abort
+        extensions[DIRECT] = self
+        await super().run_asgi()
