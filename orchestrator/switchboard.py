@@ -12,7 +12,8 @@ from typing import Protocol
 
 from actors.lines import Line, LineOwner
 from orchestrator.memory_pipes import MemoryWire, connect_in_memory, memory_end
-from orchestrator.pipes import Dialer, Listener, PipeSocket
+from orchestrator.pipes import PipeSocket
+from orchestrator.unix_pipes import Dialer, Listener
 from protocol.links import AnyLink
 
 

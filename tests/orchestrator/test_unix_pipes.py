@@ -5,7 +5,7 @@ import socket
 from pathlib import Path
 
 from actors.lines import Line
-from orchestrator.pipes import Dialer, Listener
+from orchestrator.unix_pipes import Dialer, Listener
 from protocol.links import AnyLink, HeadIs, SnapshotTaken
 
 

@@ -10,7 +10,8 @@ from collections.abc import Callable
 
 from actors.lines import LineOwner
 from orchestrator.memory_pipes import memory_end
-from orchestrator.pipes import REDIAL_S, PipeSocket
+from orchestrator.pipes import PipeSocket
+from orchestrator.unix_pipes import REDIAL_S
 from protocol.pipe import UNACKED_BYTES_MAX, PipeEnd
 from tests.simulation.pace import Pace
 
