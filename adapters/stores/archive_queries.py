@@ -110,41 +110,6 @@ def handoffs(db: sqlite3.Connection, conversation: str) -> list[Row]:
     return found
 
 
-def quarantine(
-    db: sqlite3.Connection,
-    *,
-    account: str = "",
-    code: int = 0,
-    field: str = "",
-    rule: str = "",
-    since_ms: int = 0,
-    until_ms: int = 2**63 - 1,
-    waiting: bool = False,
-    limit: int = 100,
-    before: tuple[int, str] | None = None,
-) -> list[Row]:
-    """Quarantined inputs without their bytes (`raw_bytes` counts them), the newest first; paged as `conversations` by
-    (`at_ms`, `quarantine`). `waiting`: without those that came in after all."""
-    wanted = {"account": account, "code": code, "field": field, "rule": rule}
-    given = {name: value for name, value in wanted.items() if value}
-    selected = [*(f"{name} = ?" for name in given), "at_ms >= ?", "at_ms <= ?", "(at_ms, quarantine) < (?, ?)"]
-    if waiting:
-        selected.append("replayed_at_ms IS NULL")
-    sql = f"""
-        SELECT quarantine, stream, account, source, id, code, field, rule, policy, reason, product_line,
-            length(raw) AS raw_bytes,
-               received_ms, at_ms, replaying_at_ms, replayed_at_ms, replayed_stream, position
-        FROM quarantine
-        WHERE {" AND ".join(selected)}
-        ORDER BY at_ms DESC, quarantine DESC LIMIT ?"""
-    return [*_rows(db, sql, *given.values(), since_ms, until_ms, *(before or (2**63 - 1, "")), limit)]
-
-
-def quarantined(db: sqlite3.Connection, quarantine: str) -> Row | None:
-    """One quarantined input, whole: `raw` is bytes."""
-    return next(_rows(db, "SELECT * FROM quarantine WHERE quarantine = ?", quarantine), None)
-
-
 def identity_reviews(
     db: sqlite3.Connection,
     *,

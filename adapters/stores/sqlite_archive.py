@@ -14,6 +14,7 @@ from adapters.stores import (
     archive_findings,
     archive_loads,
     archive_losses,
+    archive_quarantine,
     archive_retention,
     archive_search,
     archive_snapshots,
@@ -25,6 +26,7 @@ from adapters.stores import (
 from adapters.stores import archive_queries as queries
 from adapters.stores import archive_rows as rows
 from adapters.stores.archive_losses import Wanted as Losses
+from adapters.stores.archive_quarantine import Wanted as Quarantined
 from adapters.stores.archive_schema import ARCHIVE
 from adapters.stores.archive_timeline import Before, Wanted
 from adapters.stores.connection import Connection, Runs, checkpoint, open_reader, open_writer
@@ -215,31 +217,10 @@ class ArchiveReads:
         return await self._reader().run(archive_timeline.searched)
 
     async def quarantine(
-        self,
-        *,
-        account: str = "",
-        code: int = 0,
-        field: str = "",
-        rule: str = "",
-        since_ms: int = 0,
-        until_ms: int = 2**63 - 1,
-        waiting: bool = False,
-        limit: int = 100,
-        before: tuple[int, str] | None = None,
+        self, wanted: Quarantined, *, limit: int = 100, before: tuple[int, str] | None = None
     ) -> Sequence[dict[str, Any]]:
-        """Quarantined inputs without their bytes, the newest first; see `archive_queries.quarantine`."""
-        return await self._reader().run(
-            queries.quarantine,
-            account=account,
-            code=code,
-            field=field,
-            rule=rule,
-            since_ms=since_ms,
-            until_ms=until_ms,
-            waiting=waiting,
-            limit=limit,
-            before=before,
-        )
+        """Quarantined inputs without their bytes, the newest first; see `archive_quarantine.quarantine`."""
+        return await self._reader().run(archive_quarantine.quarantine, wanted, limit=limit, before=before)
 
     async def dropped(self, kind: str, id: str) -> Dropped | None:
         """That retention dropped this `conversation`, `quarantine` or `delivery`; None where it did not."""
@@ -257,7 +238,7 @@ class ArchiveReads:
 
     async def quarantined(self, quarantine: str) -> dict[str, Any] | None:
         """One quarantined input, whole: `raw` is bytes."""
-        return await self._reader().run(queries.quarantined, quarantine)
+        return await self._reader().run(archive_quarantine.quarantined, quarantine)
 
     async def outbox(self, states: Sequence[str], limit: int) -> Sequence[dict[str, Any]]:
         """Deliveries in these states, the longest queued first."""

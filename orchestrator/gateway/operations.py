@@ -7,6 +7,7 @@ from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec import Struct
 
+from adapters.stores.archive_quarantine import Wanted
 from orchestrator.gateway.access import needs
 from orchestrator.gateway.answers import CommandAnswer
 from orchestrator.gateway.gone import check_kept
@@ -121,7 +122,7 @@ async def get_quarantine(
     at_ms, _, quarantine = before.partition(",")
     if before and not (at_ms.isascii() and at_ms.isdigit() and len(at_ms) <= 16 and quarantine):
         raise Refusal(Code.INVALID, "before must be `at_ms,quarantine` of a row", field="before")
-    rows = await here.archive.quarantine(
+    wanted = Wanted(
         account=account,
         code=code,
         field=field,
@@ -129,9 +130,9 @@ async def get_quarantine(
         since_ms=min(since_ms, MS_MAX),
         until_ms=min(until_ms or MS_MAX, MS_MAX),
         waiting=waiting,
-        limit=limit,
-        before=(int(at_ms), quarantine) if before else None,
     )
+    page = (int(at_ms), quarantine) if before else None
+    rows = await here.archive.quarantine(wanted, limit=limit, before=page)
     return Response([dict(row) for row in rows], headers={POSITION_HEADER: str(position)})
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from adapters.stores.archive_losses import Wanted as Losses
+from adapters.stores.archive_quarantine import Wanted as Quarantined
 from adapters.stores.archive_timeline import Before, Wanted
 from orchestrator.feed import Readable
 from protocol.archive import Dropped, StoredEvent
@@ -212,17 +213,7 @@ class Archive(Protocol):
         ...
 
     async def quarantine(
-        self,
-        *,
-        account: str = "",
-        code: int = 0,
-        field: str = "",
-        rule: str = "",
-        since_ms: int = 0,
-        until_ms: int = 2**63 - 1,
-        waiting: bool = False,
-        limit: int = 100,
-        before: tuple[int, str] | None = None,
+        self, wanted: Quarantined, /, *, limit: int = 100, before: tuple[int, str] | None = None
     ) -> Sequence[Mapping[str, Any]]:
         """Quarantined inputs, newest first."""
         ...

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from actors.projection import project
+from adapters.stores.archive_quarantine import Wanted
 from adapters.stores.errors import StoreFailed, StoreLocked
 from adapters.stores.memory_archive import MemoryArchive
 from adapters.stores.sqlite_archive import ArchiveReads, ArchiveWrites, SqliteArchive, SqliteArchiveReader
@@ -300,12 +301,12 @@ async def test_quarantine_keeps_the_input_whole(archive: Archive) -> None:
     story.unit("account:mail", ("account:mail", ev.QuarantineReplayed(at_ms=0, quarantine="mail.1")))
     story.unit("account:mail", ("account:mail", ev.QuarantineReplayed(at_ms=0, quarantine="mail.99")))
     await archive.follow(story)
-    page = await archive.reader.quarantine(account="mail", limit=2)
+    page = await archive.reader.quarantine(Wanted(account="mail"), limit=2)
     assert [(row["quarantine"], row["raw_bytes"]) for row in page] == [("mail.3", 5), ("mail.2", 5)]
     before = (page[-1]["at_ms"], page[-1]["quarantine"])
-    rest = await archive.reader.quarantine(before=before)
+    rest = await archive.reader.quarantine(Wanted(), before=before)
     assert [(row["quarantine"], row["replayed_at_ms"]) for row in rest] == [("mail.1", story.now_ms)]
-    assert await archive.reader.quarantine(account="sms") == []
+    assert await archive.reader.quarantine(Wanted(account="sms")) == []
     whole = await archive.reader.quarantined("mail.2")
     assert whole is not None
     assert whole["raw"] == b"\x00raw\xff"
@@ -325,7 +326,7 @@ async def test_quarantine_keeps_the_input_whole(archive: Archive) -> None:
         ({"until_ms": 2}, [2, 1]),
         ({"since_ms": 2, "until_ms": 3, "field": "contract"}, [3]),
         ({"waiting": True}, [4, 3, 2]),
-        ({"waiting": True, "limit": 1}, [4]),
+        ({"waiting": True, "rule": "schema"}, [2]),
     ],
 )
 async def test_quarantine_is_filtered(archive: Archive, wanted: dict[str, Any], found: list[int]) -> None:
@@ -343,7 +344,7 @@ async def test_quarantine_is_filtered(archive: Archive, wanted: dict[str, Any], 
         story.unit("account:mail", ("account:mail", kept))
     story.unit("account:mail", ("account:mail", ev.QuarantineReplayed(at_ms=0, quarantine="q.1")))
     await archive.follow(story)
-    rows = await archive.reader.quarantine(**wanted)
+    rows = await archive.reader.quarantine(Wanted(**wanted))
     assert [int(row["quarantine"].partition(".")[2]) for row in rows] == found
 
 
@@ -543,7 +544,7 @@ async def test_retention_drops_what_is_over(archive: Archive, story: Story) -> N
     assert await drop_all(archive.store, over_before(closed_at_ms)) == {}
     assert await drop_all(archive.store, over_before(closed_at_ms + 1)) != {}
     assert await drop_all(archive.store, over_before(closed_at_ms + 1)) == {}
-    assert await archive.reader.quarantine() == []
+    assert await archive.reader.quarantine(Wanted()) == []
     assert await archive.reader.handoffs(first) == []
     found = await archive.reader.conversation(first)
     assert found is not None

@@ -8,6 +8,7 @@ from actors import recent, remains
 from actors.journey import Journey
 from actors.projection import project
 from adapters.stores import archive_retention
+from adapters.stores.archive_quarantine import Wanted
 from adapters.stores.archive_schema import TABLES
 from adapters.stores.archive_steps.retention import RETENTION_TABLES
 from adapters.stores.memory_archive import MemoryArchive
@@ -110,7 +111,7 @@ async def test_each_kind_goes_by_its_own_time() -> None:
     assert await drop_all(archive, replayed) == {}
     replayed = msgspec.structs.replace(replayed, quarantine_replayed_ms=replayed_ms + 1)
     assert await drop_all(archive, replayed) == {"quarantine_replayed": 1}
-    assert [row["quarantine"] for row in await archive.quarantine()] == ["mail.1"]
+    assert [row["quarantine"] for row in await archive.quarantine(Wanted())] == ["mail.1"]
     waiting = msgspec.structs.replace(bounds, quarantine_open_ms=refused_ms + 1)
     assert await drop_all(archive, waiting) == {"quarantine_open": 1}
     assert await archive.dropped(archive_retention.QUARANTINE, "mail.1") == Dropped(77, 3)

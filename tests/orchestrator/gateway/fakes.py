@@ -318,8 +318,8 @@ class FakeArchive:
     async def searched(self) -> int:
         return self.at
 
-    async def quarantine(self, **wanted: Any) -> Sequence[Mapping[str, Any]]:
-        self.wanted.append(wanted)
+    async def quarantine(self, wanted: Any, /, **page: Any) -> Sequence[Mapping[str, Any]]:
+        self.wanted.append({**msgspec.structs.asdict(wanted), **page})
         return [{k: v for k, v in row.items() if k != "raw"} for row in self.quarantines.values()]
 
     async def identity_reviews(self, **wanted: Any) -> Sequence[Mapping[str, Any]]:
