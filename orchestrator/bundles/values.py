@@ -4,9 +4,7 @@ Numbers, words and switches are read as their type wants them and not as YAML gu
 are wanted, and `yes` is true where a switch is.
 """
 
-import re
 from collections.abc import Callable, Iterable, Mapping
-from difflib import get_close_matches
 from enum import Enum
 from typing import Annotated, Any, Final, Literal, get_args, get_origin
 
@@ -16,9 +14,10 @@ from msgspec import Struct
 
 from orchestrator.bundles.durations import duration_ms
 from orchestrator.bundles.kinds import MS, is_required, keys_of, kind_of, may_be_none, plain
+from orchestrator.bundles.nodes import Path, form_of, line_of, line_of_key, line_said
+from orchestrator.bundles.wording import at, bounds, example, named, one_of, unknown
 from protocol.errors import Refusal, ThroughlineError
 
-Path = tuple[str, ...]
 ABSENT: Final = object()
 """What is wrong has no value: it was told, and whatever holds it is left out too."""
 _SWITCHES = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
@@ -39,7 +38,7 @@ class Reader:
 
     def value(self, node: yaml.Node, hint: Any, path: Path, *, ms: bool = False) -> Any:
         """The node as that type; `ABSENT` where it is wrong. `ms`: its numbers are durations."""
-        self._stands(path, _line(node))
+        self._stands(path, line_of(node))
         inner = plain(hint)
         if node.tag == _NULL and may_be_none(hint):
             return None
@@ -76,16 +75,16 @@ class Reader:
         fields = self._fields(node, keys_of(struct), path, tag=struct.__struct_config__.tag_field)
         if fields is None:
             return ABSENT
-        for key, (name, hint) in keys_of(struct).items():
+        for key, (name, _) in keys_of(struct).items():
             if name not in fields and is_required(struct, name) and (*path, key) not in self._seen:
-                self._wrong(_line(node), f"{_at(path)}{key} is missing: write `{key}: {_example(name, hint)}`")
+                self._wrong(line_of(node), f"{at(path)}{key} is missing: write `{key}: {example(name)}`")
         if self._told != told:
             return ABSENT
         try:
             return struct(**fields)
         except (ValueError, TypeError, ThroughlineError) as exc:
             words = exc.message if isinstance(exc, Refusal) else str(exc)
-            self._wrong(_line_said(node, words), f"{_at(path)}{words}")
+            self._wrong(line_said(node, words), f"{at(path)}{words}")
         return ABSENT
 
     def _fields(
@@ -95,7 +94,7 @@ class Reader:
             return {}
         if not isinstance(node, yaml.MappingNode):
             self._wrong(
-                _line(node), f"{_at(path)}write keys and values below it, such as `{next(iter(known), 'key')}: …`"
+                line_of(node), f"{at(path)}write keys and values below it, such as `{next(iter(known), 'key')}: …`"
             )
             return None
         fields: dict[str, Any] = {}
@@ -103,7 +102,7 @@ class Reader:
             if key == tag:
                 continue
             if key not in known:
-                self._wrong(_line_of_key(node, key), _unknown(key, known, path))
+                self._wrong(line_of_key(node, key), unknown(key, known, path))
                 continue
             name, hint = known[key]
             read = self.value(value, hint, (*path, key), ms=name.endswith(MS))
@@ -115,12 +114,12 @@ class Reader:
         if node.tag == _NULL:
             return {}
         if not isinstance(node, yaml.MappingNode):
-            self._wrong(_line(node), f"{_at(path)}write names and what belongs to each below it, such as `name: …`")
+            self._wrong(line_of(node), f"{at(path)}write names and what belongs to each below it, such as `name: …`")
             return ABSENT
         key_hint, value_hint = get_args(hint) or (str, Any)
         read: dict[Any, Any] = {}
         for key, value in self._pairs(node, path):
-            name = self._checked(node, _as_key(key, key_hint), key_hint, (*path, key), line=_line_of_key(node, key))
+            name = self._checked(node, _as_key(key, key_hint), key_hint, (*path, key), line=line_of_key(node, key))
             item = self.value(value, value_hint, (*path, key), ms=ms)
             if name is not ABSENT and item is not ABSENT:
                 read[name] = item
@@ -130,25 +129,25 @@ class Reader:
         seen: dict[str, int] = {}
         for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode):
-                self._wrong(_line(key), f"{_at(path)}a key is a word: write `key: value`")
+                self._wrong(line_of(key), f"{at(path)}a key is a word: write `key: value`")
             elif key.value in seen:
-                words = f"{_at(path)}{key.value} stands here twice, first in line {seen[key.value]}: keep one"
-                self._wrong(_line(key), words)
+                words = f"{at(path)}{key.value} stands here twice, first in line {seen[key.value]}: keep one"
+                self._wrong(line_of(key), words)
             else:
-                seen[key.value] = _line(key)
-                self._stands((*path, key.value), _line(key))
+                seen[key.value] = line_of(key)
+                self._stands((*path, key.value), line_of(key))
                 yield key.value, value
 
     # Lists and choices
 
     def _list(self, node: yaml.Node, hint: Any, path: Path, *, ms: bool) -> Any:
         if not isinstance(node, yaml.SequenceNode):
-            self._wrong(_line(node), f"{_at(path)}write a list: a line with `- ` for each, or [one, two]")
+            self._wrong(line_of(node), f"{at(path)}write a list: a line with `- ` for each, or [one, two]")
             return ABSENT
         origin, given = get_origin(hint) or hint, get_args(hint)
         fixed = origin is tuple and given and given[-1] is not Ellipsis
         if fixed and len(node.value) != len(given):
-            self._wrong(_line(node), f"{_at(path)}write a list of {len(given)}; this one has {len(node.value)}")
+            self._wrong(line_of(node), f"{at(path)}write a list of {len(given)}; this one has {len(node.value)}")
             return ABSENT
         hints = given if fixed else ((given[0] if given else Any),) * len(node.value)
         told = self._told
@@ -165,13 +164,13 @@ class Reader:
             field = str(next(iter(structs.values())).__struct_config__.tag_field)
             kind = next((value.value for key, value in node.value if key.value == field), None)
             if kind not in structs:
-                self._wrong(_line(node), f"{_at(path)}write `{field}: …` with one of {', '.join(structs)}")
+                self._wrong(line_of(node), f"{at(path)}write `{field}: …` with one of {', '.join(structs)}")
                 return ABSENT
             return self._struct(node, structs[kind], path)
         for option in sorted(options, key=lambda each: each is str):
-            if kind_of(option) == _form_of(node) and _fits(node, option):
+            if kind_of(option) == form_of(node) and _fits(node, option):
                 return self.value(node, option, path, ms=ms and option is int)
-        self._wrong(_line(node), f"{_at(path)}write one of: {', '.join(map(_name, options))}")
+        self._wrong(line_of(node), f"{at(path)}write one of: {', '.join(map(named, options))}")
         return ABSENT
 
     # Scalars
@@ -181,15 +180,15 @@ class Reader:
             try:
                 return yaml.SafeLoader("").construct_object(node, deep=True)
             except yaml.YAMLError:
-                self._wrong(_line(node), f"{_at(path)}write words, numbers, lists and keys alone")
+                self._wrong(line_of(node), f"{at(path)}write words, numbers, lists and keys alone")
                 return ABSENT
         if not isinstance(node, yaml.ScalarNode):
-            self._wrong(_line(node), f"{_at(path)}write one value here, not a list or keys below it")
+            self._wrong(line_of(node), f"{at(path)}write one value here, not a list or keys below it")
             return ABSENT
         value, wanted = _read(node.value, hint, ms=ms)
         if value is ABSENT or (node.tag == _NULL and hint is not str):
             given = "nothing" if node.tag == _NULL else repr(node.value[:64])
-            self._wrong(_line(node), f"{_at(path)}{given} is not {wanted}")
+            self._wrong(line_of(node), f"{at(path)}{given} is not {wanted}")
             return ABSENT
         return value
 
@@ -200,7 +199,7 @@ class Reader:
         try:
             return msgspec.convert(value, hint)
         except msgspec.ValidationError as exc:
-            self._wrong(line or _line(node), f"{_at(path)}{value!r} does not fit: {_bounds(str(exc))}")
+            self._wrong(line or line_of(node), f"{at(path)}{value!r} does not fit: {bounds(str(exc))}")
             return ABSENT
 
 
@@ -208,10 +207,10 @@ def _read(text: str, hint: Any, *, ms: bool) -> tuple[Any, str]:
     """The text as that type, and what such a value is called."""
     if get_origin(hint) is Literal:
         choices = {str(each): each for each in get_args(hint)}
-        return choices.get(text, ABSENT), _one_of(text, choices)
+        return choices.get(text, ABSENT), one_of(text, choices)
     if isinstance(hint, type) and issubclass(hint, Enum):
         members = {str(each.value): each for each in hint}
-        return members.get(text, ABSENT), _one_of(text, members)
+        return members.get(text, ABSENT), one_of(text, members)
     if hint is bool:
         return _SWITCHES.get(text.lower(), ABSENT), "a switch: write yes or no"
     if ms:
@@ -228,99 +227,12 @@ def _read(text: str, hint: Any, *, ms: bool) -> tuple[Any, str]:
     return text, "a word"
 
 
-def _one_of(text: str, choices: Iterable[str]) -> str:
-    known = list(choices)
-    near = get_close_matches(text, known, 1)
-    return f"one of {', '.join(known)}" + (f": did you mean {near[0]}?" if near else ": write one of them")
-
-
-def _unknown(key: str, known: Iterable[str], path: Path) -> str:
-    keys = list(known)
-    if key.endswith(MS) and key.removesuffix(MS) in keys:
-        name = key.removesuffix(MS)
-        return f"{_at(path)}{key}: write `{name}` and a duration in words, such as `{name}: 15 min`"
-    near = get_close_matches(key, keys, 1)
-    meant = f"did you mean `{near[0]}`? " if near else ""
-    return f"{_at(path)}there is no key {key[:64]!r}: {meant}Known are {', '.join(sorted(keys))}"
-
-
 def _as_key(key: str, hint: Any) -> Any:
     value, _ = _read(key, plain(hint), ms=False)
     return value if value is not ABSENT else key
-
-
-def _form_of(node: yaml.Node) -> str:
-    if isinstance(node, yaml.MappingNode):
-        return "dict"
-    return "list" if isinstance(node, yaml.SequenceNode) else "scalar"
 
 
 def _fits(node: yaml.Node, option: Any) -> bool:
     """Whether YAML itself takes a scalar for that type; words take what no other does."""
     kinds = {"bool": (bool,), "int": (int, float), "float": (float,)}.get(node.tag.rpartition(":")[2], ())
     return not isinstance(node, yaml.ScalarNode) or option in kinds or option is str
-
-
-def _bounds(said: str) -> str:
-    """msgspec's words on a bound, as an owner says them."""
-    if _NAME_FORM in said:
-        return "write letters and digits, `-` and `_`, at most 64, a letter or digit first"
-    if _TIME_FORM in said:
-        return "write a time of day as 07:00 or 16:30"
-    if found := _BOUND.search(said):
-        sign, number = found.groups()
-        what = f"{_SIGNS[sign]} {number}"
-        return f"write {what} character{'' if number == '1' else 's'}" if "length" in said else f"write {what}"
-    return said.replace("Expected `", "write `").replace("matching regex", "of the form")
-
-
-_BOUND = re.compile(r"(>=|<=|>|<) (\S+)")
-_SIGNS = {">=": "at least", "<=": "at most", ">": "more than", "<": "less than"}
-_NAME_FORM = "A-Za-z0-9_-]{0,63}"
-"""Of `actors.policy.Name`."""
-_TIME_FORM = "2[0-3]):[0-5][0-9]"
-"""Of `actors.rules.report.ReportRules.at`."""
-
-
-def _example(name: str, hint: Any) -> str:
-    return "15 min" if name.endswith(MS) else "…"
-
-
-def _name(option: Any) -> str:
-    return {str: "a word", int: "a whole number", float: "a number", bool: "yes or no"}.get(option, str(option))
-
-
-def _at(path: Path) -> str:
-    """What is spoken of: the path below the subject."""
-    return f"{'.'.join(path[1:] if len(path) > 1 else path)}: " if path else ""
-
-
-def _line(node: yaml.Node) -> int:
-    return int(node.start_mark.line) + 1
-
-
-def _line_said(node: yaml.Node, words: str) -> int:
-    """Of words on a whole struct: the line of what they quote, below the key that they begin with; else of that key.
-    Where they begin otherwise, the struct's."""
-    first = words.split(maxsplit=1)[0].rstrip(":") if words else ""
-    pairs = node.value if isinstance(node, yaml.MappingNode) else []
-    for key, value in pairs:
-        if key.value == first:
-            quoted = _QUOTED.search(words)
-            return (_scalar_line(value, quoted[1]) if quoted else 0) or _line(key)
-    return _line(node)
-
-
-def _line_of_key(node: yaml.MappingNode, key: str) -> int:
-    return next(_line(each) for each, _ in node.value if each.value == key)
-
-
-_QUOTED = re.compile(r"'([^']+)'")
-
-
-def _scalar_line(node: yaml.Node, text: str) -> int:
-    """The first line below where a key or value is that text; 0 where none is."""
-    if isinstance(node, yaml.ScalarNode):
-        return _line(node) if node.value == text else 0
-    held = [each for pair in node.value for each in (pair if isinstance(pair, tuple) else (pair,))]
-    return next((line for each in held if (line := _scalar_line(each, text))), 0)

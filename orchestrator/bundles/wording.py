@@ -1,0 +1,62 @@
+"""Wording: what is wrong with a value, as it is said to whoever wrote the bundle."""
+
+import re
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Any
+
+from orchestrator.bundles.kinds import MS
+from orchestrator.bundles.nodes import Path
+
+_BOUND = re.compile(r"(>=|<=|>|<) (\S+)")
+_SIGNS = {">=": "at least", "<=": "at most", ">": "more than", "<": "less than"}
+_NAME_FORM = "A-Za-z0-9_-]{0,63}"
+"""Of `actors.policy.Name`."""
+_TIME_FORM = "2[0-3]):[0-5][0-9]"
+"""Of `actors.rules.report.ReportRules.at`."""
+
+
+def one_of(text: str, choices: Iterable[str]) -> str:
+    """What is wanted where it is one of these; with the nearest to what was written."""
+    known = list(choices)
+    near = get_close_matches(text, known, 1)
+    return f"one of {', '.join(known)}" + (f": did you mean {near[0]}?" if near else ": write one of them")
+
+
+def unknown(key: str, known: Iterable[str], path: Path) -> str:
+    """That there is no such key, with what may have been meant."""
+    keys = list(known)
+    if key.endswith(MS) and key.removesuffix(MS) in keys:
+        name = key.removesuffix(MS)
+        return f"{at(path)}{key}: write `{name}` and a duration in words, such as `{name}: 15 min`"
+    near = get_close_matches(key, keys, 1)
+    meant = f"did you mean `{near[0]}`? " if near else ""
+    return f"{at(path)}there is no key {key[:64]!r}: {meant}Known are {', '.join(sorted(keys))}"
+
+
+def bounds(said: str) -> str:
+    """msgspec's words on a bound, as an owner says them."""
+    if _NAME_FORM in said:
+        return "write letters and digits, `-` and `_`, at most 64, a letter or digit first"
+    if _TIME_FORM in said:
+        return "write a time of day as 07:00 or 16:30"
+    if found := _BOUND.search(said):
+        sign, number = found.groups()
+        what = f"{_SIGNS[sign]} {number}"
+        return f"write {what} character{'' if number == '1' else 's'}" if "length" in said else f"write {what}"
+    return said.replace("Expected `", "write `").replace("matching regex", "of the form")
+
+
+def example(name: str) -> str:
+    """A value as one is written for such a field."""
+    return "15 min" if name.endswith(MS) else "…"
+
+
+def named(option: Any) -> str:
+    """What an owner calls a type."""
+    return {str: "a word", int: "a whole number", float: "a number", bool: "yes or no"}.get(option, str(option))
+
+
+def at(path: Path) -> str:
+    """What is spoken of: the path below the subject."""
+    return f"{'.'.join(path[1:] if len(path) > 1 else path)}: " if path else ""
