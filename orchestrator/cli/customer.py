@@ -12,7 +12,7 @@ from rich.text import Text
 
 from orchestrator.cli.exits import Exit, Failure
 from orchestrator.cli.options import At, Folder, Json, Limit, SettingsFile, Token, Url, settings_of, using
-from orchestrator.cli.output import console, print_fields, print_json, print_table, progress_bar
+from orchestrator.cli.output import console, json_or_fields, print_fields, print_json, print_table, progress_bar
 from orchestrator.cli.server import WHO, part
 from orchestrator.cli.spread import Commands
 from orchestrator.settings import Settings
@@ -103,10 +103,7 @@ def erase(
     if not yes and not typer.confirm(f"Erase {customer} for ever?", err=True):
         raise Failure(Exit.REFUSED, "nothing was erased")
     erased = _erase(chosen, customer, reason.strip())
-    if as_json:
-        print_json(erased)
-    else:
-        print_fields(erased)
+    json_or_fields(erased, erased, as_json=as_json)
 
 
 def _ask(customer: str, reason: str, *, yes: bool, at: At, as_json: bool) -> None:
@@ -114,10 +111,9 @@ def _ask(customer: str, reason: str, *, yes: bool, at: At, as_json: bool) -> Non
         raise Failure(Exit.REFUSED, "nothing was asked")
     with at.server() as server:
         answer = server.post(f"/v1/customers/{part(customer)}/erasure", {"reason": reason})
-    if as_json:
-        print_json(answer)
-    else:
-        print_fields({"customer": customer, "erased": "not yet: when the server is next stopped or started"})
+    json_or_fields(
+        answer, {"customer": customer, "erased": "not yet: when the server is next stopped or started"}, as_json=as_json
+    )
 
 
 @app.command("erasures", epilog="Example: throughline customer erasures")
@@ -137,10 +133,7 @@ def keep(customer: Id, *, at: At, as_json: Json = False) -> None:
     """Take back an erasure that waits."""
     with at.server() as server:
         answer = server.post(f"/v1/customers/{part(customer)}/erasure/withdraw")
-    if as_json:
-        print_json(answer)
-    else:
-        print_fields({"customer": customer, "erasure": "taken back"})
+    json_or_fields(answer, {"customer": customer, "erasure": "taken back"}, as_json=as_json)
 
 
 def _erase(settings: Settings, customer: str, reason: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli.options import At, Json, Limit
-from orchestrator.cli.output import print_fields, print_json, print_table
+from orchestrator.cli.output import json_or_fields, json_or_table
 from orchestrator.cli.server import part
 from orchestrator.cli.spread import Commands
 
@@ -39,10 +39,7 @@ def list_(
     """List deliveries that have not left; dead and uncertain ones wait for a person."""
     with at.server() as server:
         answer = server.get("/v1/outbox", states=",".join(state or []), limit=limit)
-    if as_json:
-        print_json(answer)
-    else:
-        print_table(answer, COLUMNS, empty="the outbox is empty")
+    json_or_table(answer, COLUMNS, empty="the outbox is empty", as_json=as_json)
 
 
 @app.command("replay", epilog="Example: throughline outbox replay cu7q2mzj4xk5w3n6ab-1.12")
@@ -55,10 +52,7 @@ def replay(
     """Send a dead or held delivery again, under the same idempotency key."""
     with at.server() as server:
         answer = server.post(f"/v1/outbox/{part(delivery)}/replay")
-    if as_json:
-        print_json(answer)
-    else:
-        print_fields({"replayed": delivery, **(answer or {})})
+    json_or_fields(answer, {"replayed": delivery, **(answer or {})}, as_json=as_json)
 
 
 @app.command("settle", epilog="Example: throughline outbox settle cu7q2mzj4xk5w3n6ab-1.12 --external-id SM4f1")
@@ -72,7 +66,4 @@ def settle(
     """Say that a held delivery did leave, as you found out: it is not sent again."""
     with at.server() as server:
         answer = server.post(f"/v1/outbox/{part(delivery)}/settle", {"external_id": external_id})
-    if as_json:
-        print_json(answer)
-    else:
-        print_fields({"settled": delivery, **(answer or {})})
+    json_or_fields(answer, {"settled": delivery, **(answer or {})}, as_json=as_json)

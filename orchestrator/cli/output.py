@@ -104,6 +104,22 @@ def print_fields(fields: Mapping[str, Any], *, title: str = "") -> None:
     console().print(table)
 
 
+def json_or_fields(answer: Any, fields: Mapping[str, Any], *, as_json: bool) -> None:
+    """What a command that changes something says: the answer for programs, with `--json`; for people these fields."""
+    if as_json:
+        print_json(answer)
+    else:
+        print_fields(fields)
+
+
+def json_or_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, empty: str, as_json: bool) -> None:
+    """What a command that lists says: the rows whole for programs, with `--json`; for people these columns of them."""
+    if as_json:
+        print_json(rows)
+    else:
+        print_table(rows, columns, empty=empty)
+
+
 def cell(name: str, value: Any) -> Text:
     """A value as a person reads it: milliseconds as local time, lists joined, nothing for what is empty.
 

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from orchestrator.cli.exits import Exit, Failure
 from orchestrator.cli.options import At, Json, Limit, SettingsFile, as_called, settings_of
-from orchestrator.cli.output import console, errors, print_fields, print_json, print_table
+from orchestrator.cli.output import console, errors, json_or_table, print_fields, print_json, print_table
 from orchestrator.cli.spread import Commands
 from orchestrator.cli.titles import DIMENSIONS, PATH
 
@@ -98,10 +98,7 @@ def diff(
             rows = server.post("/v1/policy/diff", {"files": files})
     else:
         rows = _differences(_right(against, as_json=as_json), files, settings, as_json=as_json)
-    if as_json:
-        print_json(rows)
-    else:
-        print_table(rows, DIFFERENCE_COLUMNS, empty="nothing would change")
+    json_or_table(rows, DIFFERENCE_COLUMNS, empty="nothing would change", as_json=as_json)
 
 
 @app.command("apply", epilog="Example: throughline policy apply policy --note 'autumn hours'")
@@ -130,10 +127,7 @@ def history(*, limit: Limit = 100, at: At, as_json: Json = False) -> None:
     """List the versions, the newest first: when, by whom, why."""
     with at.server() as server:
         rows = server.get("/v1/policy/versions", limit=limit)
-    if as_json:
-        print_json(rows)
-    else:
-        print_table(rows, VERSION_COLUMNS, empty="no versions")
+    json_or_table(rows, VERSION_COLUMNS, empty="no versions", as_json=as_json)
 
 
 @app.command("show", epilog="Example: throughline policy show 3 --to before")

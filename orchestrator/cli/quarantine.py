@@ -10,7 +10,7 @@ import typer
 
 from orchestrator.cli.exits import Exit, Failure
 from orchestrator.cli.options import At, Json, Limit, duration_ms
-from orchestrator.cli.output import print_fields, print_json, print_table
+from orchestrator.cli.output import json_or_fields, json_or_table, print_fields, print_json
 from orchestrator.cli.server import part
 from orchestrator.cli.spread import Commands
 
@@ -50,10 +50,7 @@ def list_(
     wanted |= {"since_ms": _ago(newer_than, "--newer-than"), "until_ms": _ago(older_than, "--older-than")}
     with at.server() as server:
         answer = server.get("/v1/quarantine", **wanted, waiting="true" if waiting else "", limit=limit)
-    if as_json:
-        print_json(answer)
-    else:
-        print_table(answer, COLUMNS, empty="nothing is in quarantine")
+    json_or_table(answer, COLUMNS, empty="nothing is in quarantine", as_json=as_json)
 
 
 @app.command("show", epilog="Example: throughline quarantine show chat.7 --event")
@@ -107,10 +104,7 @@ def replay(
     with at.server() as server:
         body |= {"customer": server.customer(customer)} if customer else {}
         answer = server.post(f"/v1/quarantine/{part(quarantine)}/replay", body)
-    if as_json:
-        print_json(answer)
-    else:
-        print_fields({"replayed": quarantine, **(answer or {})})
+    json_or_fields(answer, {"replayed": quarantine, **(answer or {})}, as_json=as_json)
 
 
 def _event(file: Path) -> Any:

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from orchestrator.cli.exits import Exit, Failure
 from orchestrator.cli.options import At, Json, Limit
-from orchestrator.cli.output import console, print_fields, print_json, print_table
+from orchestrator.cli.output import console, json_or_table, print_fields, print_json, print_table
 from orchestrator.cli.server import part
 from orchestrator.cli.spread import Commands
 from orchestrator.cli.timeline import at_ms
@@ -93,10 +93,9 @@ def runs(*, limit: Limit = 100, at: At, as_json: Json = False) -> None:
     """List the reports that were made, by the policy's schedule or on demand, the newest first."""
     with at.server() as server:
         answer = server.get(f"{PATH}/runs", limit=limit)
-    if as_json:
-        print_json(answer)
-    else:
-        print_table(answer, RUN_COLUMNS, empty="no report was made yet; report.yaml of the policy says when one is")
+    json_or_table(
+        answer, RUN_COLUMNS, empty="no report was made yet; report.yaml of the policy says when one is", as_json=as_json
+    )
 
 
 @app.command("findings", epilog="Example: throughline report findings --state open")

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from orchestrator.cli.exits import Exit, Failure
 from orchestrator.cli.options import Folder, Json, SettingsFile, duration_ms, settings_of, using
-from orchestrator.cli.output import console, errors, print_json, print_table
+from orchestrator.cli.output import console, errors, json_or_table, print_json
 from orchestrator.tokens import Token, TokenError, Tokens
 
 app = typer.Typer(help="Give and take access.", no_args_is_help=True)
@@ -56,10 +56,7 @@ def list_(*, settings: SettingsFile = None, data: Folder = None, as_json: Json =
             rows = [_row(token) for token in tokens.list()]
     except TokenError as exc:
         raise Failure(Exit.DATA, str(exc)) from exc
-    if as_json:
-        print_json(rows)
-    else:
-        print_table(rows, COLUMNS, empty="no tokens yet; a running server's own ones are not listed")
+    json_or_table(rows, COLUMNS, empty="no tokens yet; a running server's own ones are not listed", as_json=as_json)
 
 
 @app.command("revoke", epilog="Example: throughline token revoke 5f1c0e9a7b21")

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli.options import At, Json
-from orchestrator.cli.output import print_fields, print_json, print_table
+from orchestrator.cli.output import json_or_fields, json_or_table, print_fields, print_json
 from orchestrator.cli.server import part
 from orchestrator.cli.spread import Commands
 
@@ -20,10 +20,7 @@ def list_(*, at: At, as_json: Json = False) -> None:
     """List the endpoints: whether events go out, since when not, and why."""
     with at.server() as server:
         answer = server.get("/v1/webhooks")
-    if as_json:
-        print_json(answer)
-    else:
-        print_table(answer, COLUMNS, empty="the settings have no webhooks")
+    json_or_table(answer, COLUMNS, empty="the settings have no webhooks", as_json=as_json)
 
 
 @app.command("enable", epilog="Example: throughline webhook enable crm")
@@ -31,10 +28,7 @@ def enable(endpoint: Name, *, at: At, as_json: Json = False) -> None:
     """Go on with an endpoint that is disabled or waits, at once, with the event it stopped at."""
     with at.server() as server:
         answer = server.post(f"/v1/webhooks/{part(endpoint)}/enable", {})
-    if as_json:
-        print_json(answer)
-    else:
-        print_fields({"enabled": endpoint})
+    json_or_fields(answer, {"enabled": endpoint}, as_json=as_json)
 
 
 @app.command("resend", epilog="Example: throughline webhook resend crm --after oldest")
