@@ -13,7 +13,7 @@ from actors import knowing, recent
 from actors.conversation import Conversation
 from actors.knowing import Given
 from actors.policy import Policy
-from actors.switching import switch, withhold
+from actors.switching import Change, switch, withhold
 from protocol.events import ActivityCarried, ActivitySeen, AnyEvent, InteractionEnded, InteractionStarted
 from protocol.inbound import (
     CONTEXT_VALUE_MAX,
@@ -65,18 +65,8 @@ def brought(
     items = knowing.take(known, given, policy.context, policy.version, now_ms)
     facts: list[AnyEvent] = [*(_carried(seen, now_ms) for seen in before), *items.facts]
     if _speaks(event) and origin and origin != event.channel:
-        return facts + switch(
-            state,
-            items.known,
-            origin=origin,
-            target=event.channel,
-            interaction=interaction,
-            by="customer",
-            actor="customer",
-            policy=policy,
-            now_ms=now_ms,
-            decided=decided,
-        )
+        change = Change(origin=origin, target=event.channel, interaction=interaction, by="customer", actor="customer")
+        return facts + switch(state, items.known, change, policy, now_ms, decided=decided)
     if items.facts:
         spoken = state.channel or event.channel
         facts += withhold(items.known, spoken, state.withheld, policy, actor="system", now_ms=now_ms)

@@ -141,13 +141,7 @@ def evolve_returned(state: "Journey", event: CustomerReturned) -> None:
 
 def join(state: "Journey", other: "Journey", event: CustomerMerged) -> None:
     """`other`, as it gave itself, becomes part of `state`."""
-    for conversation in other.kept:
-        conversation.customer = state.customer
-    state.kept = (*other.kept, *state.kept)
-    # Which closed first, nobody remembers; those that are in memory are the last to be forgotten.
-    past = (*other.past, *state.past)
-    gone = tuple(id for id in past if state.conversation(id) is None)
-    state.past = (*gone, *(id for id in past if id not in gone))
+    _join_conversations(state, other)
     state.links = (*state.links, *other.links)
     state.aside = _joined_aside(state.aside, other.aside)
     known, theirs = disputes.of(state), disputes.of(other)
@@ -185,6 +179,16 @@ def join(state: "Journey", other: "Journey", event: CustomerMerged) -> None:
         inherited=disputes.also_of(theirs.inherited, dict(known.inherited)),
         family=family,
     )
+
+
+def _join_conversations(state: "Journey", other: "Journey") -> None:
+    for conversation in other.kept:
+        conversation.customer = state.customer
+    state.kept = (*other.kept, *state.kept)
+    # Which closed first, nobody remembers; those that are in memory are the last to be forgotten.
+    past = (*other.past, *state.past)
+    gone = tuple(id for id in past if state.conversation(id) is None)
+    state.past = (*gone, *(id for id in past if id not in gone))
 
 
 def evolve_released(state: "Journey", event: CustomerReleased) -> None:

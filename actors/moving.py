@@ -14,7 +14,7 @@ from actors import knowing, recent
 from actors.conversation import Conversation
 from actors.knowing import Given
 from actors.policy import Policy
-from actors.switching import switch, withhold
+from actors.switching import Change, switch, withhold
 from protocol.entities import Interaction
 from protocol.errors import Code, Refusal
 from protocol.events import (
@@ -52,19 +52,15 @@ def elsewhere(state: Conversation, left: Sequence[Interaction], actor: str, poli
     """The switch to a channel that is left, where the one we spoke on has gone with its contacts."""
     if not state.live or state.channel in {interaction.channel for interaction in left}:
         return []  # Nobody speaks any more where it is over.
-    switched = switch(
-        state,
-        state.context,
+    change = Change(
         origin=state.channel,
         target=left[-1].channel,
         interaction=left[-1].number,
         by="agent",
         actor=actor,
-        policy=policy,
-        now_ms=now_ms,
         reason="the contacts there were split off",
     )
-    return [(state.id, event) for event in switched]
+    return [(state.id, event) for event in switch(state, state.context, change, policy, now_ms)]
 
 
 def moves(

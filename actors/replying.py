@@ -6,7 +6,7 @@ from actors import checks, contact, withholding
 from actors.conversation import DELIVERIES_MAX, Conversation
 from actors.delivery import attempt_first
 from actors.policy import Policy, identity_kind
-from actors.switching import switch
+from actors.switching import Change, switch
 from protocol.commands import Reply, SwitchChannel
 from protocol.entities import Direction, Interaction
 from protocol.errors import Code, Refusal
@@ -102,18 +102,15 @@ def _moved(
     """The switch, where the contact is on another channel than the conversation."""
     if not state.channel or interaction.channel == state.channel:
         return []
-    return switch(
-        state,
-        state.context,
+    change = Change(
         origin=state.channel,
         target=interaction.channel,
         interaction=interaction.number,
         by=by,
         actor=actor,
-        policy=policy,
-        now_ms=now_ms,
         reason=reason,
     )
+    return switch(state, state.context, change, policy, now_ms)
 
 
 def _check_carried(state: Conversation, text: str, channel: str, policy: Policy) -> None:
@@ -137,31 +134,15 @@ def _way_out(
 ) -> tuple[Interaction, list[AnyEvent]]:
     """The contact by which we speak on a channel (empty: where the newest one is), and the events that begin it where
     there is none."""
-    for interaction in reversed(state.interactions):
-        if channel and interaction.channel != channel:
-            continue
-        if to and interaction.identity != to:
-            continue
-        if interaction.identity in parted:
-            continue  # It was unlinked: whoever answers there is somebody else.
-        if not interaction.ended_at_ms or interaction is state.interactions[-1]:
-            return interaction, []
+    if (open_one := _open_contact(state, channel, to, parted)) is not None:
+        return open_one, []
     channel = channel or (state.interactions[-1].channel if state.interactions else "")
-    kind = identity_kind(channel)
-    reachable = [i for i in identities if (i == to if to else kind_of(i) == kind)]
-    if to and to not in identities:
-        raise Refusal(Code.INVALID, "to: this identity is not this customer's; link it first", field="to")
-    if not channel or not reachable:
-        raise Refusal(
-            Code.INVALID,
-            f"the customer has no {kind or 'known'} identity to reply to; {_reached_by(identities)}",
-            field="channel",
-        )
+    identity = _reachable(channel, to, identities)
     interaction = Interaction(
         number=state.interaction_count + 1,
         channel=channel,
         account=_account(state, channel, policy),
-        identity=reachable[-1],
+        identity=identity,
         direction=Direction.OUTBOUND,
     )
     started = InteractionStarted(
@@ -177,6 +158,35 @@ def _way_out(
         rest_at_ms=contact.resting_ms(policy, channel, now_ms),
     )
     return interaction, [started]
+
+
+def _open_contact(state: Conversation, channel: str, to: str, parted: Sequence[str]) -> Interaction | None:
+    """The newest contact there that goes on, or is the newest of all."""
+    for interaction in reversed(state.interactions):
+        if channel and interaction.channel != channel:
+            continue
+        if to and interaction.identity != to:
+            continue
+        if interaction.identity in parted:
+            continue  # It was unlinked: whoever answers there is somebody else.
+        if not interaction.ended_at_ms or interaction is state.interactions[-1]:
+            return interaction
+    return None
+
+
+def _reachable(channel: str, to: str, identities: Sequence[str]) -> str:
+    """The newest identity by which the customer is reached there. Raises `Refusal`."""
+    kind = identity_kind(channel)
+    reachable = [i for i in identities if (i == to if to else kind_of(i) == kind)]
+    if to and to not in identities:
+        raise Refusal(Code.INVALID, "to: this identity is not this customer's; link it first", field="to")
+    if not channel or not reachable:
+        raise Refusal(
+            Code.INVALID,
+            f"the customer has no {kind or 'known'} identity to reply to; {_reached_by(identities)}",
+            field="channel",
+        )
+    return reachable[-1]
 
 
 def _reached_by(identities: Sequence[str]) -> str:

@@ -15,6 +15,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 
 import msgspec
+from msgspec import Struct
 
 from actors.conversation import Conversation, tagged_by, told
 from actors.knowing import Known, is_said, sensitivity_of, source_of, values_of
@@ -25,32 +26,40 @@ from protocol.events import AnyEvent, ChannelSwitched, ContextWithheld, Conversa
 _line = msgspec.json.Encoder().encode
 
 
+class Change(Struct, kw_only=True, frozen=True, gc=False):
+    """That a conversation goes on on another channel."""
+
+    origin: str
+    target: str
+    interaction: int
+    """The contact there."""
+    by: str
+    """Who caused it: `customer`, `agent` or `rule`."""
+    actor: str
+    reason: str = ""
+
+
 def switch(
     state: Conversation,
     known: Known,
-    *,
-    origin: str,
-    target: str,
-    interaction: int,
-    by: str,
-    actor: str,
+    change: Change,
     policy: Policy,
     now_ms: int,
-    reason: str = "",
+    *,
     decided: Sequence[AnyEvent] = (),
 ) -> list[AnyEvent]:
-    """The switch from `origin` to `target`, and what is withheld there. `known` is what is known by then, with what the
-    switch itself brought; `state` is still as before, and `decided` may tell what it is about."""
-    pair, rules = policy.context.between(origin, target)
+    """The fact of the change, and what is withheld on its target. `known` is what is known by then, with what the
+    change itself brought; `state` is still as before, and `decided` may tell what it is about."""
+    pair, rules = policy.context.between(change.origin, change.target)
     before, now_told = state.context, tagged_by(decided)
     switched = ChannelSwitched(
         at_ms=now_ms,
-        actor=actor,
+        actor=change.actor,
         policy=policy.version,
-        from_channel=origin,
-        to_channel=target,
-        interaction=interaction,
-        by=by,
+        from_channel=change.origin,
+        to_channel=change.target,
+        interaction=change.interaction,
+        by=change.by,
         continuity=_continuity(state, decided, rules.continuity or policy.context.continuity),
         rule=pair,
         required=list(rules.required),
@@ -60,9 +69,9 @@ def switch(
         kept=kept(before, known),
         proof_before=proof(before.values()),
         proof_after=proof(known.values()),
-        reason=reason,
+        reason=change.reason,
     )
-    return [switched, *withhold(known, target, (), policy, actor=actor, now_ms=now_ms)]
+    return [switched, *withhold(known, change.target, (), policy, actor=change.actor, now_ms=now_ms)]
 
 
 def withhold(
