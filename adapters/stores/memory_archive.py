@@ -7,8 +7,8 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from adapters.stores import archive_rows, migrations
 from adapters.stores.archive_schema import ARCHIVE
+from adapters.stores.archive_sides import ArchiveReads, ArchiveWrites
 from adapters.stores.errors import StoreFailed, StoreLocked
-from adapters.stores.sqlite_archive import ArchiveReads, ArchiveWrites
 
 P = ParamSpec("P")
 R = TypeVar("R")

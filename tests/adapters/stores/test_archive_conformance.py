@@ -9,9 +9,10 @@ import pytest
 
 from actors.projection import project
 from adapters.stores.archive_quarantine import Wanted
+from adapters.stores.archive_sides import ArchiveReads, ArchiveWrites
 from adapters.stores.errors import StoreFailed, StoreLocked
 from adapters.stores.memory_archive import MemoryArchive
-from adapters.stores.sqlite_archive import ArchiveReads, ArchiveWrites, SqliteArchive, SqliteArchiveReader
+from adapters.stores.sqlite_archive import SqliteArchive, SqliteArchiveReader
 from protocol import events as ev
 from protocol.archive import Changes, Due, StoredJourney, StoredSnapshot
 from protocol.entities import (
