@@ -1,26 +1,14 @@
-"""Settings: what an operator sets once, in `throughline.toml`; read at start, then handed out value by value.
+"""Settings: what an operator sets once, in `throughline.toml` (read by `settings_file.py`); handed out value by value.
 
 Business rules are not here: they are the policy, which owners edit live.
 """
 
-import base64
-import os
-import re
-import tomllib
-from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Literal
 
-import msgspec
-import phonenumbers
 from msgspec import Meta, Struct, field
 
-from orchestrator.meant_settings import meant
 from protocol.errors import ThroughlineError
-from protocol.events import EVENT_TYPES
-from protocol.faults import fault_and_path
 from protocol.shards import SHARDS
-
-FILE_DEFAULT = "throughline.toml"
 
 SECONDS_MAX = 10 * 365 * 86_400.0
 """Ten years: longer than anything is waited for, and far inside what a clock counts in milliseconds."""
@@ -207,111 +195,3 @@ DEMO_ACCOUNTS: tuple[Account, ...] = (
     GatewayAccount(name="chat", channel="chat", trusted=True),
 )
 """What a server without settings has: loopback accounts that `throughline demo` plays both ends of."""
-
-
-def load(path: Path | None = None, environ: dict[str, str] | None = None) -> Settings:
-    """Reads `path` (default: `throughline.toml` where there is one), then `THROUGHLINE_*` variables over it.
-
-    `THROUGHLINE_DATA`, `_CELLS`, `_DURABILITY`, `_LOG_LEVEL`, `_PLACEMENT`, `_HTTP_HOST` and `_HTTP_PORT` are known.
-    Raises `SettingsError`.
-    """
-    environ = dict(os.environ) if environ is None else environ
-    raw = _read(path)
-    for name in ("data", "durability", "log_level", "placement"):
-        if value := environ.get(f"THROUGHLINE_{name.upper()}"):
-            raw[name] = value
-    if value := environ.get("THROUGHLINE_CELLS"):
-        raw["cells"] = _number("THROUGHLINE_CELLS", value)
-    http: dict[str, object] = {}
-    if value := environ.get("THROUGHLINE_HTTP_HOST"):
-        http["host"] = value
-    if value := environ.get("THROUGHLINE_HTTP_PORT"):
-        http["port"] = _number("THROUGHLINE_HTTP_PORT", value)
-    if http:
-        in_file = raw.get("http", {})
-        raw["http"] = {**in_file, **http} if isinstance(in_file, dict) else in_file
-    try:
-        return parse(raw)
-    except SettingsError as exc:
-        file = path or Path(FILE_DEFAULT)
-        raise SettingsError(f"{exc} (read from {file})" if file.exists() else str(exc)) from exc
-
-
-def parse(raw: dict[str, Any]) -> Settings:
-    """Checks what a settings file says. Raises `SettingsError` that names the field."""
-    try:
-        settings = msgspec.convert(raw, Settings)
-    except msgspec.ValidationError as exc:
-        raise SettingsError(_fault(str(exc))) from exc
-    names = [account.name for account in settings.accounts]
-    if twice := {name for name in names if names.count(name) > 1}:
-        raise SettingsError(f"settings: account names must be unique; {sorted(twice)} stand twice")
-    _check_webhooks(settings.webhooks)
-    if settings.region not in phonenumbers.SUPPORTED_REGIONS:
-        raise SettingsError(
-            f"settings: region is {settings.region[:16]!r}; write an ISO 3166 country code in capitals, such as GB"
-        )
-    return settings
-
-
-def _check_webhooks(endpoints: list[WebhookEndpoint]) -> None:
-    names = [endpoint.name for endpoint in endpoints]
-    if twice := {name for name in names if names.count(name) > 1}:
-        raise SettingsError(f"settings: webhooks' names must be unique; {sorted(twice)} stand twice")
-    for endpoint in endpoints:
-        try:
-            base64.b64decode(endpoint.secret.removeprefix("whsec_"), validate=True)
-        except ValueError as exc:
-            raise SettingsError(f"settings: webhook {endpoint.name!r}: secret: {_SIGNING}") from exc
-        if unknown := sorted(set(endpoint.types) - EVENT_TYPES):
-            raise SettingsError(
-                f"settings: webhook {endpoint.name!r}: types: there is no event {unknown[0]!r}; see docs/protocol.md"
-            )
-
-
-_SIGNING = "write whsec_ and the Base64 of 24 to 64 random bytes, such as: echo whsec_$(openssl rand -base64 32)"
-
-_HINTS = {
-    "store": f"write one of {', '.join(get_args(Store))}",
-    "durability": f"write one of {', '.join(get_args(Durability))}",
-    "placement": f"write one of {', '.join(get_args(Placement))}",
-    "log_level": f"write one of {', '.join(get_args(LogLevel))}",
-    "accounts.relay_tls": f"write one of {', '.join(get_args(RelayTls))}",
-    "policy.uncertain": f"write one of {', '.join(get_args(Uncertain))} for each channel",
-    "accounts.name": "a name has 1 to 64 letters and digits of ASCII, `-` and `_`, and begins with none of the two",
-    "accounts.address": "write a mail address, such as support@example.org",
-    "accounts.kind": "write one of email, twilio, gateway",
-    "webhooks.secret": _SIGNING,
-    "webhooks.url": "write an address such as https://crm.example.org/throughline",
-}
-"""What to write, by a field's path without its indexes, where the type's own message does not say it."""
-
-
-def _fault(text: str) -> str:
-    """msgspec's message with the field first, and with what to write."""
-    fault, path = fault_and_path(text)
-    place = re.sub(r"\[[^]]*\]", "", path)
-    hint = _HINTS.get(place) or meant(fault, place, Settings)
-    return f"settings: {path + ': ' if path else ''}{fault}{'; ' + hint if hint else ''}"
-
-
-def _read(path: Path | None) -> dict[str, Any]:
-    if path is None:
-        path = Path(FILE_DEFAULT)
-        if not path.exists():
-            return {}
-    try:
-        return dict(tomllib.loads(path.read_text()))
-    except FileNotFoundError as exc:
-        raise SettingsError(f"settings: there is no file {path}") from exc
-    except OSError as exc:
-        raise SettingsError(f"settings: {path} cannot be read: {exc.strerror}") from exc
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
-        raise SettingsError(f"settings: {path} is not TOML: {exc}") from exc
-
-
-def _number(name: str, value: str) -> int:
-    try:
-        return int(value)
-    except ValueError as exc:
-        raise SettingsError(f"settings: {name} must be a whole number, not {value!r}") from exc

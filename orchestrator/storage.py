@@ -10,10 +10,11 @@ from typing import Protocol
 
 from actors.archive_store import ArchiveStore
 from actors.journal_store import JournalStore
+from adapters.stores.archive_sides import ArchiveReads
 from adapters.stores.folder import ARCHIVE_FILE, JOURNAL_FILE
 from adapters.stores.memory_archive import MemoryArchive
 from adapters.stores.memory_journal import MemoryJournal, MemoryJournalReader
-from adapters.stores.sqlite_archive import ArchiveReads, SqliteArchive, SqliteArchiveReader
+from adapters.stores.sqlite_archive import SqliteArchive, SqliteArchiveReader
 from adapters.stores.sqlite_journal import SqliteJournal
 from adapters.stores.sqlite_journal_reader import SqliteJournalReader
 from orchestrator.settings import Settings

@@ -21,6 +21,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from orchestrator import settings as s
 from orchestrator.cli import app as cli
 from orchestrator.client.wire import SUBPROTOCOL, pack, unpack
+from orchestrator.settings_file import parse
 from protocol.commands import Reply
 from protocol.entities import ConversationSummary, ConversationView, Status
 from protocol.events import MessageReceived
@@ -195,7 +196,7 @@ def test_no_setting_is_documented_that_is_not_there() -> None:
 def test_the_example_settings_are_accepted() -> None:
     """The operations page's file is read as it stands."""
     for block in fenced(OPERATIONS, "toml"):
-        assert s.parse(tomllib.loads(block)).accounts
+        assert parse(tomllib.loads(block)).accounts
 
 
 def test_every_metric_is_documented() -> None:

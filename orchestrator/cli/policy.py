@@ -239,7 +239,7 @@ def _differences(
 
 def _by_which(settings: Path | None) -> str:
     """Whose accounts a bundle may name: another server's settings have others."""
-    from orchestrator.settings import FILE_DEFAULT
+    from orchestrator.settings_file import FILE_DEFAULT
 
     file = settings or Path(FILE_DEFAULT)
     accounts = ", ".join(account.name for account in settings_of(settings).accounts) or "none"

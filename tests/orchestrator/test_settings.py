@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.settings import Settings, SettingsError, load, parse
+from orchestrator.settings import Settings, SettingsError
+from orchestrator.settings_file import load, parse
 
 MAIL = {"kind": "email", "name": "mail", "address": "support@example.org"}
 

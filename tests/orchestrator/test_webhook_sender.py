@@ -12,7 +12,8 @@ from standardwebhooks import Webhook
 
 from adapters.channels.fakes.http_server import Answer, HttpServer, Request
 from orchestrator import webhook_sender
-from orchestrator.settings import SettingsError, WebhookEndpoint, parse
+from orchestrator.settings import SettingsError, WebhookEndpoint
+from orchestrator.settings_file import parse
 from orchestrator.webhook_files import Asked, asked_file, write
 from orchestrator.webhook_sender import DISABLED, RETRYING, SENDING, Endpoint, WebhookSender
 from protocol import events as ev
