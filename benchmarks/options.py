@@ -162,7 +162,17 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-_NOT_OURS = (NoBundle, NoDisk, NoPlot, NotServing, Refused, Refusal)
+_NOT_OURS = (
+    NoBundle,
+    NoDisk,
+    NoPlot,
+    NotServing,
+    Refused,
+    Refusal,
+    ConnectionError,
+    TimeoutError,
+    WebSocketException,
+)
 """Why there is no figure, where it is not a bug."""
 
 
@@ -172,17 +182,7 @@ def _failures_in_words() -> Iterator[None]:
     said: list[str] = []
     try:
         yield
-    except* (
-        NoBundle,
-        NoDisk,
-        NoPlot,
-        NotServing,
-        Refused,
-        Refusal,
-        ConnectionError,
-        TimeoutError,
-        WebSocketException,
-    ) as group:
+    except* _NOT_OURS as group:
         said.extend(f"{type(exc).__name__}: {exc}" for exc in _leaves(group))
     if said:
         sys.stderr.write("".join(f"benchmarks: {one}\n" for one in said))
