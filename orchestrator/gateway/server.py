@@ -12,12 +12,11 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import structlog
+from msgspec.structs import asdict
 
-from adapters.attachments import AttachmentStore
 from orchestrator.gateway.access import Access
 from orchestrator.gateway.agents import AgentConnection
 from orchestrator.gateway.backfill import Backfill
@@ -32,8 +31,8 @@ from orchestrator.gateway.hub import Hub
 from orchestrator.gateway.inboxes import Inboxes
 from orchestrator.gateway.listener import Listener
 from orchestrator.gateway.metrics import Metrics
-from orchestrator.gateway.peers import Archive, Cells, Identities, Intake
-from orchestrator.gateway.services import Services
+from orchestrator.gateway.peers import Cells, Intake
+from orchestrator.gateway.services import Services, Stores
 from orchestrator.gateway.troubles import ReadStates
 from orchestrator.gateway.websocket import HELLO_WITHIN_S, WebSockets
 from orchestrator.policy_desk import PolicyDesk
@@ -63,14 +62,8 @@ class Gateway:
         accounts: Mapping[str, Account],
         cells: Cells,
         intake: Intake,
-        archive: Archive,
-        identities: Identities,
-        attachments: AttachmentStore,
-        webhooks: Path,
-        erasures: Path,
+        stores: Stores,
         tokens: Tokens,
-        history: Archive | None = None,
-        counting: Archive | None = None,
         figures: ReadFigures = dict,
         states: ReadStates = dict,
         policy: PolicyDesk | None = None,
@@ -86,8 +79,8 @@ class Gateway:
         self._accounts = accounts
         self._draining = False
         self._limits = limits
-        self._hub = Hub(cells, Backfill(archive), self.metrics, on_new_generation=self._generation_changed)
-        self._inboxes = Inboxes(cells, archive, new_reference=new_id, newest=identities.position)
+        self._hub = Hub(cells, Backfill(stores.archive), self.metrics, on_new_generation=self._generation_changed)
+        self._inboxes = Inboxes(cells, stores.archive, new_reference=new_id, newest=stores.identities.position)
         self._deliveries = Deliveries(cells, self.metrics, clock_s=time.monotonic)
         self._terms = Terms(
             tokens=tokens,
@@ -109,16 +102,10 @@ class Gateway:
             hello_within_s=hello_within_s,
         )
         self._services = Services(
+            **asdict(stores),
             accounts=self._accounts,
             cells=cells,
             intake=intake,
-            archive=archive,
-            history=history or archive,
-            counting=counting or archive,
-            identities=identities,
-            attachments=attachments,
-            webhooks=webhooks,
-            erasures=erasures,
             metrics=self.metrics,
             now_ms=now_ms,
             new_id=new_id,

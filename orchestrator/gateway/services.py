@@ -21,12 +21,9 @@ from orchestrator.tokens import Token
 HttpRequest = Request[Any, Any, State]
 
 
-class Services(Struct, kw_only=True, frozen=True):
-    """The parts of the server behind HTTP."""
+class Stores(Struct, kw_only=True, frozen=True):
+    """What a gateway reads, and the folders in which it keeps what waits."""
 
-    accounts: Mapping[str, Account]
-    cells: Cells
-    intake: Intake
     archive: Archive
     history: Archive
     """The same over a connection of its own, for reads that take long."""
@@ -38,6 +35,14 @@ class Services(Struct, kw_only=True, frozen=True):
     """The folder of erasures that wait for a stop."""
     webhooks: Path
     """The folder of what is kept of webhooks' endpoints, and asked of them."""
+
+
+class Services(Stores, kw_only=True, frozen=True):
+    """The parts of the server behind HTTP."""
+
+    accounts: Mapping[str, Account]
+    cells: Cells
+    intake: Intake
     metrics: Metrics
     now_ms: Callable[[], int]
     new_id: Callable[[], str]

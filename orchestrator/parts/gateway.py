@@ -11,6 +11,7 @@ from adapters.attachments import AttachmentStore
 from orchestrator.cluster.server_file import run_tokens
 from orchestrator.first_policy import set_up_of
 from orchestrator.gateway.server import Gateway
+from orchestrator.gateway.services import Stores
 from orchestrator.parts.ending import until
 from orchestrator.parts.front import Front
 from orchestrator.parts.surroundings import Surroundings
@@ -25,7 +26,7 @@ class GatewayPart:
     """The gateway on its one port."""
 
     def __init__(self, given: Surroundings) -> None:
-        settings = given.settings
+        settings, data = given.settings, Path(given.settings.data)
         self._front = Front(given)
         self._drain_s = settings.limits.drain_s / 2
         self._port = _Port(given.run / "http.port")
@@ -46,14 +47,16 @@ class GatewayPart:
             accounts=self._front.in_force.accounts,
             cells=self._front.cells,
             intake=self._front.intake,
-            archive=self._front.archive,
-            identities=self._front.journal,
-            attachments=AttachmentStore(Path(settings.data) / "attachments"),
-            webhooks=Path(settings.data) / "webhooks",
-            erasures=Path(settings.data) / ERASURES,
-            history=history,
-            counting=counting,
-            tokens=Tokens(Path(settings.data) / "tokens.json", now_ms=given.now_ms, held=run_tokens(given.run)),
+            stores=Stores(
+                archive=self._front.archive,
+                history=history,
+                counting=counting,
+                identities=self._front.journal,
+                attachments=AttachmentStore(data / "attachments"),
+                webhooks=data / "webhooks",
+                erasures=data / ERASURES,
+            ),
+            tokens=Tokens(data / "tokens.json", now_ms=given.now_ms, held=run_tokens(given.run)),
             figures=self._front.figures,
             states=self._front.states,
             policy=self._desk,

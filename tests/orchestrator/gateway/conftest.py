@@ -11,6 +11,7 @@ import pytest
 
 from adapters.attachments import AttachmentStore
 from orchestrator.gateway.server import Gateway
+from orchestrator.gateway.services import Stores
 from orchestrator.settings import EmailAccount, GatewayAccount, Http, Limits, TwilioAccount
 from orchestrator.tokens import Tokens, mint
 from tests.orchestrator.gateway.clients import DEADLINE_S, Client
@@ -55,11 +56,15 @@ class Running:
                 "accounts": {account.name: account for account in ACCOUNTS},
                 "cells": self.cells,
                 "intake": self.intake,
-                "archive": self.archive,
-                "identities": self.identities,
-                "attachments": self.attachments,
-                "webhooks": folder,
-                "erasures": folder / "erasures",
+                "stores": Stores(
+                    archive=self.archive,
+                    history=self.archive,
+                    counting=self.archive,
+                    identities=self.identities,
+                    attachments=self.attachments,
+                    webhooks=folder,
+                    erasures=folder / "erasures",
+                ),
                 "tokens": self.tokens,
                 "now_ms": lambda: NOW_MS,
                 **options,
