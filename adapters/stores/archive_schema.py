@@ -9,7 +9,7 @@ actors load (`archive_loads.py`), people ask (`archive_queries.py`) or an erasur
 
 from msgspec import Struct
 
-from adapters.stores.archive_search import SEARCH_SCHEMA
+from adapters.stores.archive_search import SEARCH_SCHEMA, SUBJECTS
 from adapters.stores.archive_steps.capture import CAPTURE, KNOWN
 from adapters.stores.archive_steps.context import CARRIED, CONTEXT, HANDOFFS
 from adapters.stores.archive_steps.correlation import RELATIONS
@@ -79,5 +79,6 @@ ARCHIVE = Schema(
         MERGES,
         LOSSES,
         RETURNS,
+        SUBJECTS,
     ),
 )

@@ -29,6 +29,20 @@ SEARCH_SCHEMA = (
     "INSERT INTO meta VALUES ('searched', 0)",
 )
 
+SUBJECTS = (
+    # A subject that no message has, such as a call's or an imported contact's, stands in its conversation's opening.
+    "DROP VIEW said",
+    """CREATE VIEW said AS SELECT
+        id,
+        trim(coalesce(json_extract(body, '$.subject'), '') || ' '
+            || coalesce(json_extract(body, '$.text'), '')) AS words
+    FROM searchable JOIN event USING (stream, seq)""",
+    # What an older program has looked at is looked at again, in steps as ever.
+    "INSERT INTO search (search) VALUES ('delete-all')",
+    "DELETE FROM searchable",
+    "UPDATE meta SET value = 0 WHERE key = 'searched'",
+)
+
 
 def index(db: sqlite3.Connection) -> int:
     """Indexes the next events; returns how many were looked at, 0 where the index has all."""
@@ -75,8 +89,14 @@ def merge(db: sqlite3.Connection) -> None:
 
 _TAKE = """
     INSERT INTO searchable (stream, seq) SELECT stream, seq FROM event
-    WHERE rowid BETWEEN ? AND ? AND type IN ('MessageReceived', 'MessageQueued', 'AutomaticReplyReceived', 'NoteAdded')
+    WHERE rowid BETWEEN ? AND ? AND (
+        type IN ('MessageReceived', 'MessageQueued', 'AutomaticReplyReceived', 'NoteAdded')
+        OR type = 'ConversationOpened' AND body ->> '$.subject' <> '' AND NOT EXISTS (
+            SELECT 1 FROM event AS said
+            WHERE said.stream = event.stream AND said.seq BETWEEN event.seq + 1 AND event.seq + 4
+            AND said.position = event.position AND said.body ->> '$.subject' = event.body ->> '$.subject'))
     ORDER BY rowid"""
+"""A mail's subject is its first message's as well, and is found there, once."""
 
 
 def _rowid_after(db: sqlite3.Connection, position: int) -> int:

@@ -23,7 +23,7 @@ class Wanted(Struct, kw_only=True, frozen=True):
     channel: str = ""
     types: Sequence[str] = ()
     q: str = ""
-    """Words that all must occur, in any form of letters; `"a phrase"`, and `begin*`. In messages and notes alone."""
+    """Words that all must occur, in any form of letters; `"a phrase"`, and `begin*`; in messages, notes, subjects."""
     from_ms: int = 0
     until_ms: int = 0
 

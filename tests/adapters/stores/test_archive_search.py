@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.stores.archive_search import STEP_EVENTS
+from adapters.stores.archive_schema import ARCHIVE
+from adapters.stores.archive_search import SEARCH_SCHEMA, STEP_EVENTS, SUBJECTS
 from adapters.stores.archive_timeline import Before, Wanted, fts_query
 from adapters.stores.memory_archive import MemoryArchive
+from adapters.stores.migrations import migrate
 from protocol import events as ev
 from tests.adapters.stores.dropping import drop_all, over_before
 from tests.adapters.stores.story import HOUR_MS, Story
@@ -147,6 +149,19 @@ async def test_words_are_searched(archive: Archive, q: str, found: list[str]) ->
     assert texts(await look(archive, q=q)) == found
 
 
+async def test_a_subject_that_no_message_has_is_found_where_its_conversation_begins(archive: Archive) -> None:
+    """As those of calls and of imported contacts; a mail's is its message's, and found once."""
+    story = told()
+    opened = ev.ConversationOpened(at_ms=0, customer=ANN, queue="bills", subject="Überflutung im Keller")
+    story.unit(ANN, (f"{ANN}-2", opened), (f"{ANN}-2", story.contact(1, "tel:+447700900123", "phone")))
+    await indexed(archive, story)
+    [entry] = await look(archive, q="keller uber*")
+    assert (entry["stream"], entry["type"], entry["found"]) == (
+        f"{ANN}-2", "ConversationOpened", "[Überflutung] im [Keller]",
+    )  # fmt: skip
+    assert [entry["type"] for entry in await look(archive, q="march")] == ["MessageReceived"]
+
+
 async def test_what_was_found_is_shown_in_its_place(archive: Archive) -> None:
     """The words around it, with a mark."""
     await indexed(archive, told())
@@ -175,6 +190,8 @@ async def test_the_index_follows_in_steps_with_a_position_of_its_own(archive: Ar
 async def test_retention_takes_the_words_out_of_the_index() -> None:
     """With the conversation they were said in; what is left is still found, and the index is sound."""
     story = told()
+    opened = ev.ConversationOpened(at_ms=0, customer=BOB, queue="bills", subject="A call about a bill")
+    story.unit(BOB, (f"{BOB}-2", opened), (f"{BOB}-2", ev.ConversationClosed(at_ms=0)))
     story.unit(BOB, (f"{BOB}-1", ev.ConversationClosed(at_ms=0)))
     archive = MemoryArchive()
     await archive.open()
@@ -209,6 +226,28 @@ async def test_a_vacuum_does_not_confuse_it() -> None:
     entries = await archive.timeline(BOB, Wanted(q="wrong"))
     assert entries is not None
     assert texts(entries) == ["still wrong", "My bill is wrong as well"]
+
+
+async def test_an_older_archive_is_indexed_anew() -> None:
+    """One whose index was made before subjects were in it finds them as soon as the steps have come by."""
+    story = told()
+    story.unit(BOB, (f"{BOB}-2", ev.ConversationOpened(at_ms=0, customer=BOB, queue="bills", subject="A call")))
+    archive = MemoryArchive()
+    await archive.open()
+    await archive.apply(story.changes())
+    db = archive._opened().db
+    before = ARCHIVE.steps.index(SUBJECTS)
+    db.execute("DROP VIEW said")
+    db.execute(next(step for step in SEARCH_SCHEMA if "VIEW said" in step))
+    db.execute("UPDATE meta SET value = ? WHERE key = 'searched'", (story.position,))
+    db.execute(f"PRAGMA user_version = {before}")
+    migrate(db, ARCHIVE)
+    while await archive.index():
+        pass
+    found = await archive.timeline(BOB, Wanted(q="call"))
+    assert found is not None
+    assert [entry["type"] for entry in found] == ["ConversationOpened"]
+    db.execute("INSERT INTO search (search, rank) VALUES ('integrity-check', 1)")
 
 
 async def test_a_step_does_not_read_what_is_indexed_already() -> None:
