@@ -1,10 +1,11 @@
 """The watched folder: a bundle on disk that is applied as the server starts, and within a second of each change.
 
-a file changes → all are read and checked → applied, if they are another bundle than the one in force
-                                          → wrong: logged and shown, and the version before stays
+a file changes → all are read, once nobody writes any more → checked → applied, if another bundle is in force
+                                                                    → wrong: logged and shown, and that one stays
 """
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 
 import structlog
@@ -24,6 +25,10 @@ LOOK_MS = 400
 """How long the watcher lets changes gather at most before it says so."""
 STILL_MS = 1_000
 """How often a folder without changes is looked for: one that was moved away says nothing."""
+STILL_S = 0.2
+"""Between two readings that have to be the same: half of a file that is being saved may be a bundle, too."""
+READINGS_MAX = 25
+"""Of a folder that never is still: five seconds of writing are no saving."""
 AGAIN_S = 1.0
 """After a refusal that may pass, such as a journal that is restarting."""
 
@@ -78,8 +83,10 @@ class PolicyFolder:
                 return
 
     async def _look(self) -> None:
+        newest = self._desk.policy.version
+        in_force = (await self._desk.version(newest)).files
         try:
-            files, wrong = await asyncio.to_thread(read_folder, self._folder)
+            files, wrong = await self._read(in_force)
         except BundleError as exc:
             self._trouble([Wrong(self._folder.name, 0, str(exc))])
             return
@@ -88,13 +95,25 @@ class PolicyFolder:
         if wrong:
             self._trouble(wrong)
             return
-        newest = self._desk.policy.version
-        if (await self._desk.version(newest)).files != files:
+        if files != in_force:
             applied = await self._desk.apply(
                 files, actor=ACTOR, id=id_of(files, newest), note=f"the folder {self._folder.name}", base=newest
             )
             _log.info("policy.folder_applied", version=applied.version)
         self._desk.troubles = []
+
+    async def _read(self, in_force: Mapping[str, str]) -> tuple[dict[str, str], list[Wrong]]:
+        """The folder, once it is still where it is another bundle than that in force. Raises `BundleError`."""
+        read = await asyncio.to_thread(read_folder, self._folder)
+        for _ in range(READINGS_MAX):
+            if read[0] == in_force:
+                break
+            before = read
+            await asyncio.sleep(STILL_S)
+            read = await asyncio.to_thread(read_folder, self._folder)
+            if read == before:
+                break
+        return read
 
     def _trouble(self, wrong: list[Wrong]) -> None:
         """Logged once for each state of the folder; shown for as long as it is so."""

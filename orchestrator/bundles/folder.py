@@ -11,6 +11,12 @@ SHIPPED = Path(__file__).parent
 DEFAULTS = ("insurer", "utility")
 """The bundles that ship, each a service desk of that trade."""
 
+EMPTY = (
+    "this file is empty, as one is that could not be saved: write it again, or delete it where the settings' rules are "
+    "meant; a remark alone (# …) is no rule and no mistake"
+)
+"""Taken for a bundle's file it would be one without any rule, and so close each account it had."""
+
 
 class BundleError(ThroughlineError):
     """The folder cannot be read as a bundle at all; the message says what to do."""
@@ -29,7 +35,14 @@ def read_folder(folder: Path) -> tuple[dict[str, str], list[Wrong]]:
                 wrong.append(Wrong(path.name, 1, f"this file is not looked at: rename it to {path.stem}.yaml"))
             if path.suffix != ".yaml" or path.name.startswith("."):
                 continue
-            body = path.read_bytes()
+            try:
+                body = path.read_bytes()
+            except OSError as exc:
+                wrong.append(Wrong(path.name, 1, f"this cannot be read: {exc.strerror}; take it away, or mend it"))
+                continue
+            if not body.strip():
+                wrong.append(Wrong(path.name, 1, EMPTY))
+                continue
             size += len(body)
             if size > BUNDLE_BYTES_MAX:
                 raise BundleError(f"{folder}: the files have over {BUNDLE_BYTES_MAX} bytes; a bundle has no more")

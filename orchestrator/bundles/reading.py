@@ -18,10 +18,11 @@ from typing import Any, get_type_hints
 
 import yaml
 from msgspec import Struct
+from yaml.reader import ReaderError
 
 from actors.policy import Policy
 from orchestrator.bundles.kinds import kind_of
-from orchestrator.bundles.unreadable import in_words
+from orchestrator.bundles.unreadable import in_words, no_sign
 from orchestrator.bundles.values import ABSENT, Reader
 
 GENERAL = "general.yaml"
@@ -106,10 +107,13 @@ def _composed(file: str, text: str, said: Texts) -> yaml.Node | None:
     try:
         node = _kept_tree(text) if len(text) <= KEPT_TEXT_MAX else _tree(text)
     except yaml.MarkedYAMLError as exc:
-        said.wrong.append(Wrong(file, *in_words(exc)))
+        said.wrong.append(Wrong(file, *in_words(exc, text)))
         return None
-    except (yaml.YAMLError, RecursionError) as exc:
-        said.wrong.append(Wrong(file, 1, f"this is not YAML that can be read: {type(exc).__name__}"))
+    except ReaderError as exc:
+        said.wrong.append(Wrong(file, *no_sign(exc, text)))
+        return None
+    except RecursionError:
+        said.wrong.append(Wrong(file, 1, "this cannot be read: lists or keys stand too deep in each other"))
         return None
     if node is not None and _count(node, NODES_MAX) > NODES_MAX:
         said.wrong.append(

@@ -4,14 +4,17 @@ The parser names the place where it gave up; where it also says what it was read
 """
 
 import re
+import unicodedata
 
 import yaml
+from yaml.reader import ReaderError
 
 _BEGAN, _ENDED = True, False
 """The line where what the parser was reading began, or that where it gave up."""
 _WORDS: tuple[tuple[str, bool, str], ...] = (
     ("mapping values are not allowed", _ENDED, "here or in a line above a space is missing behind a colon, or the "
      "line is indented otherwise than its neighbours; a value that has a colon in it stands in quotes"),
+    ("but found another document", _ENDED, "three hyphens begin another file's text: take them away"),
     ("'<document start>'", _ENDED, "a line above is no key and value: write `key: value`, with a space between"),
     ("could not find expected ':'", _BEGAN, "a key needs a colon and a space behind it: write `key: value`"),
     (r"character '\\t' that cannot start", _ENDED, "here stands a tab: indent with spaces"),
@@ -28,14 +31,38 @@ _WORDS: tuple[tuple[str, bool, str], ...] = (
 )  # fmt: skip
 
 
-def in_words(fault: yaml.MarkedYAMLError) -> tuple[int, str]:
+def in_words(fault: yaml.MarkedYAMLError, text: str) -> tuple[int, str]:
     """The line, from 1, and what to write instead."""
     problem = fault.problem or ""
+    # Copied from a web page or a letter, it looks like a space and is none to the parser.
+    line = next((number for number in _lines_of(fault) if _NO_SPACE.search(_line_at(text, number))), 0)
+    if line:
+        return line, "this cannot be read: here stands a no-break space: write an ordinary one in its place"
     for pattern, began, words in _WORDS:
         if re.search(pattern, problem):
             return _line(fault, began=began), f"this cannot be read: {words}"
     words = f"this is not YAML: {problem or 'it cannot be read'}; look at the indentation, colons and quotes"
     return _line(fault), words
+
+
+def no_sign(fault: ReaderError, text: str) -> tuple[int, str]:
+    """The same for a sign that no YAML may hold, such as a bell."""
+    sign = text[fault.position]
+    name = unicodedata.name(sign, "") or f"U+{ord(sign):04X}, which nobody sees"
+    return text.count(
+        "\n", 0, fault.position
+    ) + 1, f"this cannot be read: here stands a sign that is no text ({name}): delete it"
+
+
+_NO_SPACE = re.compile(r"^[^#]*[\u00a0\u202f]")
+
+
+def _lines_of(fault: yaml.MarkedYAMLError) -> list[int]:
+    return [_line(fault, began=True), _line(fault)]
+
+
+def _line_at(text: str, number: int) -> str:
+    return next(iter(text.split("\n")[number - 1 : number]), "")
 
 
 def _line(fault: yaml.MarkedYAMLError, *, began: bool = False) -> int:

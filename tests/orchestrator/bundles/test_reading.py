@@ -227,6 +227,31 @@ TABLE: list[tuple[str, dict[str, str], list[str]]] = [
         ["taxonomy.yaml:4: topics.bill.taggers.1.rule: a rule asks something that is so or not, such as"],
     ),
     (
+        "a sign is none",
+        {"general": "attempts_max: 3\nqueue_default: bi\x07lls\n"},
+        ["general.yaml:2: this cannot be read: here stands a sign that is no text (U+0007, which nobody sees): delete"],
+    ),
+    (
+        "a space is none, as one that was copied from a page",
+        {"general": "attempts_max: 3\nqueue_default:\u00a0bills\n"},
+        ["general.yaml:2: this cannot be read: here stands a no-break space: write an ordinary one"],
+    ),
+    (
+        "a remark may have one",
+        {"general": "attempts_max: 3\nqueue_default bills # \u00a0\n"},
+        ["general.yaml:2: this cannot be read: a key needs a colon"],
+    ),
+    (
+        "it is two files in one",
+        {"general": "attempts_max: 3\n---\nqueue_default: bills\n"},
+        ["general.yaml:2: this cannot be read: three hyphens begin another file's text: take them away"],
+    ),
+    (
+        "it is too deep",
+        {"general": f"attempts_max: {'[' * 2000}{']' * 2000}\n"},
+        ["general.yaml:1: this cannot be read: lists or keys stand too deep in each other"],
+    ),
+    (
         "it holds itself",
         {"queues": "&all\nmail: *all\n"},
         ["queues.yaml:1: over 50000 values, or one that holds itself: write it without aliases"],

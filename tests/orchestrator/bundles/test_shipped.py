@@ -110,6 +110,20 @@ def test_what_a_folder_cannot_be(tmp_path: Path) -> None:
         read_folder(tmp_path / "none")
 
 
+def test_a_file_that_was_not_saved_is_no_file_without_rules(tmp_path: Path) -> None:
+    """An editor on a full disk leaves it empty: applied, it would close the accounts that stood in it. What else cannot
+    be read is named as well; one of remarks alone is as it was meant."""
+    (tmp_path / "accounts.yaml").write_text(" \n")
+    (tmp_path / "channels.yaml").mkdir()
+    (tmp_path / "queues.yaml").write_text("# none yet\n")
+    files, wrong = read_folder(tmp_path)
+    assert set(files) == {"queues.yaml"}
+    assert [(each.file, each.text.partition(":")[0]) for each in wrong] == [
+        ("accounts.yaml", "this file is empty, as one is that could not be saved"),
+        ("channels.yaml", "this cannot be read"),
+    ]
+
+
 def test_a_folder_without_a_bundle_is_said_to_be_none(tmp_path: Path) -> None:
     """Applied, it would close every account; and a folder too high says which one was meant."""
     with pytest.raises(BundleError, match=r"there is no \.yaml file in it$"):
