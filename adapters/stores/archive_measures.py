@@ -68,7 +68,9 @@ WITH_ALL = f"""
             later.queue AS team, {_product("later.conversation")} AS product, later.conversation AS conversation
         FROM after JOIN conversation AS later ON later.conversation = after.later
         JOIN conversation AS earlier ON earlier.conversation = after.earlier
-        LEFT JOIN interaction AS first ON first.conversation = later.conversation AND first.interaction = 1),
+        LEFT JOIN interaction AS first ON first.conversation = later.conversation AND first.interaction = 1
+        -- What was imported was nobody's to relate.
+        WHERE first.end_reason IS NOT 'imported'),
     returned AS (
         SELECT repeat_contact.at_ms, coalesce(earlier.channel, '') || ' → ' || repeat_contact.channel AS channels,
             later.queue AS team, later.conversation,
@@ -187,7 +189,12 @@ MEASURES = (
             FROM interaction AS contact JOIN conversation USING (conversation)
             LEFT JOIN interaction AS before ON before.conversation = contact.conversation
              AND before.interaction = contact.interaction - 1
-            WHERE contact.started_at_ms >= :from_ms AND contact.started_at_ms < :until_ms)""",
+            WHERE contact.started_at_ms >= :from_ms AND contact.started_at_ms < :until_ms
+            -- One that was split off, or begins what was related, has none before it where it is.
+            UNION ALL SELECT correction.at_ms, earlier_channel || ' → ' || correction.channel, conversation.queue,
+                {_product("correction.conversation")}
+            FROM correction JOIN conversation USING (conversation)
+            WHERE kind <> 'join' AND earlier_channel NOT IN ('', correction.channel))""",
     ),
     Measure(
         "handoff_unacknowledged",

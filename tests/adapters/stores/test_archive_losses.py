@@ -8,13 +8,14 @@ from typing import Any
 import msgspec
 import pytest
 
+from actors.importing import IMPORTED
 from adapters.stores.archive_losses import EXAMPLES_MAX, REPEAT_WITHIN_MS, Wanted
 from adapters.stores.archive_measures import MEASURES, WITH_ALL, Measure
 from adapters.stores.archive_schema import ARCHIVE
 from adapters.stores.memory_archive import MemoryArchive
 from adapters.stores.migrations import migrate
 from protocol import events as ev
-from protocol.entities import Relation, RelationKind, Tag
+from protocol.entities import Interaction, Relation, RelationKind, Tag
 from protocol.handoffs import HandoffPackage
 from tests.adapters.stores.story import HOUR_MS, Story
 
@@ -154,6 +155,15 @@ async def test_a_repeat_with_a_relation_or_much_later_is_none() -> None:
     assert await lost(related) == await lost(late) == []
 
 
+async def test_what_was_imported_is_nobodys_to_relate() -> None:
+    """A past without relations is no context that this desk lost."""
+    story = Story()
+    second = back(story, DAY_MS)
+    ended = ev.InteractionEnded(at_ms=0, interaction=1, reason=IMPORTED)
+    story.unit(ANN, (second, ended), (second, ev.ConversationClosed(at_ms=0, reason=IMPORTED)))
+    assert await lost(story) == []
+
+
 async def test_a_conflict_names_the_customer_and_their_team() -> None:
     """One finding a conflict."""
     story = Story()
@@ -250,6 +260,30 @@ async def test_a_customer_who_is_back_about_the_same_and_an_agent_who_corrects()
         "repeat_contact": ("email → sms", "bills", "motor", [second]),
         "correlation_corrected": ("email → sms", "bills", "motor", [second]),
     }
+
+
+async def test_a_contact_that_was_split_off_is_an_occasion_of_its_pair() -> None:
+    """Where it is now it has none before it; of two calls after a text one was put in the wrong place."""
+    story = Story()
+    for customer, number in ((ANN, "+447700900123"), (BOB, "+447700900124")):
+        first = story.meet(customer, f"tel:{number}", "sms", "My bill is wrong")
+        story.unit(customer, (first, story.contact(2, f"tel:{number}", "phone")))
+    came = Interaction(
+        number=1, channel="phone", account="phone", identity="tel:+447700900123", origins=[(f"{ANN}-1", 2)]
+    )
+    split = ev.CorrelationCorrected(
+        at_ms=0, correction="split", other=f"{ANN}-2", interactions=[2], earlier_channel="sms", channel="phone"
+    )
+    story.unit(
+        ANN,
+        (f"{ANN}-1", split),
+        (f"{ANN}-1", ev.InteractionMoved(at_ms=0, interaction=2, to=f"{ANN}-2", number=1)),
+        (f"{ANN}-2", ev.ConversationOpened(at_ms=0, customer=ANN, queue="bills")),
+        (f"{ANN}-2", ev.InteractionReceived(at_ms=0, interaction=came, came_from=f"{ANN}-1")),
+    )
+    [row] = await lost(story)
+    assert (row["measure"], row["channels"]) == ("correlation_corrected", "sms → phone")
+    assert (row["count"], row["occasions"]) == (1, 2)
 
 
 async def test_a_field_that_another_conversation_had_is_asked_again() -> None:
