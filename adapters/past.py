@@ -6,12 +6,13 @@
 
 Fields: `id`, `identity` (several with spaces between, or a list `identities`), `at`, and, where there are any,
 `channel`, `subject`, `queue`, `ended_at`; of a message `at`, `text`, `direction` (`inbound` where nothing is said),
-`author`. Times are ISO 8601, without an offset UTC, or milliseconds since 1970. Every fault names its line.
+`author`. Times are ISO 8601, without an offset UTC, or milliseconds since 1970. Every fault names its line; one of a
+single contact comes in the contact's place, so that all of a file's are told in one go.
 """
 
 import base64
 import csv
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -34,64 +35,90 @@ Fields = Mapping[str, Any]
 
 
 class BadPast(ThroughlineError):
-    """A file cannot be imported: the message says where, what, and what to write."""
+    """A file, or one contact of it, cannot be imported: the message says where, what, and what to write."""
 
 
-def read_csv(lines: Iterable[str], *, account: str, channel: str, source: str) -> Iterator[InboundEvent]:
-    """A contact for each run of rows with the same `id`. Raises `BadPast`."""
+Read = InboundEvent | BadPast
+"""A contact, or what is wrong with it."""
+Contact = tuple[Fields, Sequence[Fields]] | str
+"""Its own fields and its messages'; or what is wrong with it, in words."""
+
+
+def read_csv(lines: Iterable[str], *, account: str, channel: str, source: str) -> Iterator[Read]:
+    """A contact for each run of rows with the same `id`. Raises `BadPast` where the file cannot be read on."""
     rows = csv.DictReader(lines, strict=True)
-    contact: list[Fields] = []
-    first = 0
     try:
-        for row in rows:
-            if None in row or None in row.values():
-                raise BadPast(f"line {rows.line_num}: it has not as many fields as the header")
-            if contact and row.get("id") != contact[0].get("id"):
-                yield _event(contact[0], contact, f"line {first}", account=account, channel=channel, source=source)
-                contact = []
-            first = first if contact else rows.line_num
-            contact.append(row)
+        _check_known(rows.fieldnames or (), "line 1")
+        for first, contact in _runs(rows):
+            yield _event(contact, f"line {first}", account=account, channel=channel, source=source)
     except csv.Error as exc:
         raise BadPast(f"line {rows.reader.line_num}: {exc}") from exc
+
+
+def _runs(rows: "csv.DictReader[str]") -> Iterator[tuple[int, Contact]]:
+    """Contacts, each with the line that its first row ends in."""
+    contact: list[Fields] = []
+    first, fault, begun = 0, "", set[str]()
+    for row in rows:
+        id = row.get("id") or ""
+        if contact and id != contact[0].get("id"):
+            yield first, fault or (contact[0], contact)
+            contact, fault = [], ""
+        if not contact:
+            first = rows.line_num
+            if id and id in begun:
+                fault = f"line {first}: rows of {id!r} stand further up; those of one contact follow each other"
+            begun.add(id)
+        if None in row or None in row.values():
+            fault = fault or f"line {rows.line_num}: it has not as many fields as the header"
+        contact.append(row)
     if contact:
-        yield _event(contact[0], contact, f"line {first}", account=account, channel=channel, source=source)
+        yield first, fault or (contact[0], contact)
 
 
-def read_json_lines(lines: Iterable[str], *, account: str, channel: str, source: str) -> Iterator[InboundEvent]:
-    """A contact for each line that is not empty. Raises `BadPast`."""
+def read_json_lines(lines: Iterable[str], *, account: str, channel: str, source: str) -> Iterator[Read]:
+    """A contact for each line that is not empty."""
     for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            contact = msgspec.json.decode(line, type=dict[str, Any])
-        except msgspec.MsgspecError as exc:
-            raise BadPast(f"line {number}: it is no JSON object: {exc}") from exc
-        messages = contact.get("messages", [contact] if contact.get("text") else [])
-        if not isinstance(messages, list) or not all(isinstance(message, dict) for message in messages):
-            raise BadPast(f"line {number}: messages must be a list of objects")
-        yield _event(contact, messages, f"line {number}", account=account, channel=channel, source=source)
+        if line.strip():
+            place = f"line {number}"
+            yield _event(_of_line(line, place), place, account=account, channel=channel, source=source)
 
 
-def read_vcons(document: str, *, account: str, channel: str, source: str) -> Iterator[InboundEvent]:
-    """A contact for each vCon. Raises `BadPast`."""
+def _of_line(line: str, place: str) -> Contact:
+    try:
+        contact = msgspec.json.decode(line, type=dict[str, Any])
+    except msgspec.MsgspecError as exc:
+        return f"{place}: it is no JSON object: {exc}"
+    messages = contact.get("messages", [contact] if contact.get("text") else [])
+    if not isinstance(messages, list) or not all(isinstance(message, dict) for message in messages):
+        return f"{place}: messages must be a list of objects"
+    return contact, messages
+
+
+def read_vcons(document: str, *, account: str, channel: str, source: str) -> Iterator[Read]:
+    """A contact for each vCon. Raises `BadPast` for what is none, nor a list of them."""
     try:
         decoded = msgspec.json.decode(document, type=dict[str, Any] | list[dict[str, Any]])
     except msgspec.MsgspecError as exc:
         raise BadPast(f"it is no vCon: {exc}") from exc
     for number, vcon in enumerate(decoded if isinstance(decoded, list) else [decoded], start=1):
         place = f"vCon {number}"
-        if "vcon" not in vcon and "parties" not in vcon:
-            raise BadPast(f"{place}: it has no `vcon` and no `parties`; open a signed or encrypted one first")
-        # `must_support` until 0.3.0. Who does not know such an extension must not read the vCon (-04, §4.1.4).
-        if needed := vcon.get("critical") or vcon.get("must_support"):
-            raise BadPast(
-                f"{place}: it can only be read by who knows the extension {needed[0]!r}; this import knows none"
-            )
-        try:
-            contact = _contact(vcon, place)
-        except (KeyError, IndexError, TypeError, AttributeError) as exc:
-            raise BadPast(f"{place}: it does not have the form of a vCon ({type(exc).__name__}: {exc})") from exc
-        yield _event(contact, contact["messages"], place, account=account, channel=channel, source=source)
+        yield _event(_of_vcon(vcon, place), place, account=account, channel=channel, source=source)
+
+
+def _of_vcon(vcon: Fields, place: str) -> Contact:
+    if "vcon" not in vcon and "parties" not in vcon:
+        return f"{place}: it has no `vcon` and no `parties`; open a signed or encrypted one first"
+    # `must_support` until 0.3.0. Who does not know such an extension must not read the vCon (-04, §4.1.4).
+    if needed := vcon.get("critical") or vcon.get("must_support"):
+        return f"{place}: it can only be read by who knows the extension {needed[0]!r}; this import knows none"
+    try:
+        contact = _contact(vcon, place)
+    except BadPast as bad:
+        return str(bad)
+    except (KeyError, IndexError, TypeError, AttributeError) as exc:
+        return f"{place}: it does not have the form of a vCon ({type(exc).__name__}: {exc})"
+    return contact, contact["messages"]
 
 
 def _contact(vcon: Fields, place: str) -> Fields:
@@ -183,11 +210,24 @@ def _identity(party: Fields) -> str:
     return name if party.get("validation") == "channel" and ":" in name else ""
 
 
-def _event(
+def _event(contact: Contact, place: str, *, account: str, channel: str, source: str) -> Read:
+    if isinstance(contact, str):
+        return BadPast(contact)
+    try:
+        return _past(*contact, place, account=account, channel=channel, source=source)
+    except BadPast as bad:
+        return bad
+
+
+def _check_known(fields: Iterable[str], place: str) -> None:
+    if unknown := sorted(set(fields) - FIELDS):
+        raise BadPast(f"{place}: there is no field {unknown[0]!r}; known are {', '.join(sorted(FIELDS))}")
+
+
+def _past(
     contact: Fields, messages: Iterable[Fields], place: str, *, account: str, channel: str, source: str
 ) -> InboundEvent:
-    if unknown := sorted(set(contact) - FIELDS):
-        raise BadPast(f"{place}: there is no field {unknown[0]!r}; known are {', '.join(sorted(FIELDS))}")
+    _check_known(contact, place)
     identities = contact.get("identities") or str(contact.get("identity") or "").split()
     for field, value in (("id", contact.get("id")), ("identity", identities), ("at", contact.get("at"))):
         if not value:

@@ -9,11 +9,12 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from adapters.past import BadPast, read_csv, read_json_lines, read_vcons
+from adapters.past import BadPast, Read, read_csv, read_json_lines, read_vcons
 from orchestrator.cli.exits import Exit, Failure
 from orchestrator.cli.options import At, Json
 from orchestrator.cli.output import errors, print_fields, print_json, progress_bar
 from orchestrator.cli.server import Server
+from protocol.errors import Code
 from protocol.inbound import InboundEvent
 
 EXAMPLE = "Example: throughline import past.csv --account mail --channel email --dry-run"
@@ -40,13 +41,14 @@ def import_(
     """Import contacts of the past: once, at their own times, closed; nobody is woken and nothing is sent. Exit code 1
     where one was refused; the others are in."""
     try:
-        events = list(_read(file, account=account, channel=channel or "import", source=source))
+        read = list(_read(file, account=account, channel=channel or "import", source=source))
     except BadPast as bad:
         raise Failure(Exit.USAGE, f"{file}: {bad}") from bad
-    if not events:
+    if not read:
         raise Failure(Exit.USAGE, f"{file}: there is no contact in it")
-    counts: Counter[str] = Counter()
-    refused: list[dict[str, Any]] = []
+    events = [contact for contact in read if isinstance(contact, InboundEvent)]
+    refused = [_unreadable(contact) for contact in read if isinstance(contact, BadPast)]
+    counts = Counter({"refused": len(refused)} if refused else {})
     with at.server() as server, progress_bar() as progress:
         task = progress.add_task("Checking" if dry_run else "Importing", total=len(events))
         for batch in _batches(events):
@@ -60,7 +62,12 @@ def import_(
         raise typer.Exit(int(Exit.REFUSED))
 
 
-def _read(file: Path, **given: str) -> Iterator[InboundEvent]:
+def _unreadable(bad: BadPast) -> dict[str, Any]:
+    """As the server answers; the message names the place in the file."""
+    return {"id": "", "status": "refused", "code": int(Code.INVALID), "field": "", "message": str(bad)}
+
+
+def _read(file: Path, **given: str) -> Iterator[Read]:
     try:
         text = file.read_text(encoding="utf-8-sig")
     except OSError as exc:
@@ -106,6 +113,7 @@ def _tell(counts: Counter[str], refused: list[dict[str, Any]], *, dry_run: bool,
         return
     print_fields({"dry run": "yes: nothing was taken in", **counts} if dry_run else counts)
     for answer in refused[:SHOWN_MAX]:
-        errors().print(f"{answer['id']}: {answer['field'] or 'refused'}: {answer['message']}", markup=False)
+        place = f"{answer['id']}: {answer['field'] or 'refused'}: " if answer["id"] else ""
+        errors().print(f"{place}{answer['message']}", markup=False)
     if len(refused) > SHOWN_MAX:
         errors().print(f"and {len(refused) - SHOWN_MAX} more; --json has all", markup=False)

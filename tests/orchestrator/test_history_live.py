@@ -130,6 +130,7 @@ old-1,user:ann,phone,2023-11-14T22:13:20Z,Meter,inbound,,It runs backwards
 old-1,,,2023-11-14T22:14:20Z,,outbound,bo,We send somebody
 old-2,tel:1,phone,2023-11-14T22:13:20Z,,inbound,,hello
 old-3,user:zoe,phone,2023-11-14T22:13:20Z,,inbound,,hi
+old-4,user:zoe,phone,on Monday,,inbound,,hi
 """
 
 
@@ -143,14 +144,15 @@ async def test_the_past_comes_in_once_closed_at_its_own_time(tmp_path: Path) -> 
         customer = said["conversation"].removesuffix("-1")
         before = await live.settled()
         code, dry = await live.throughline([*line, "--dry-run"])
-        assert (code, dry["counts"]) == (1, {"known": 1, "new": 1, "refused": 1})
+        assert (code, dry["counts"]) == (1, {"known": 1, "new": 1, "refused": 2})
         assert (await live.get("/v1/status"))["journal_position"] == before
         code, done = await live.throughline(line)
-        assert (code, done["counts"]) == (1, {"committed": 2, "refused": 1})
-        assert (done["refused"][0]["id"], done["refused"][0]["code"]) == ("old-2", 4205)
+        assert (code, done["counts"]) == (1, {"committed": 2, "refused": 2})
+        assert [(row["id"], row["code"]) for row in done["refused"]] == [("", 4200), ("old-2", 4205)]
+        assert "line 6: at is 'on Monday'" in done["refused"][0]["message"]
         position = await live.settled()
         code, again = await live.throughline(line)
-        assert again["counts"] == {"repeat": 2, "refused": 1}
+        assert again["counts"] == {"repeat": 2, "refused": 2}
         assert await live.settled() == position
         rows = (await live.get("/v1/conversations", customer=customer))["conversations"]
         assert [(row["conversation"], row.get("status", "open")) for row in rows] == [
