@@ -48,7 +48,10 @@ def read_csv(lines: Iterable[str], *, account: str, channel: str, source: str) -
     """A contact for each run of rows with the same `id`. Raises `BadPast` where the file cannot be read on."""
     rows = csv.DictReader(lines, strict=True)
     try:
-        _check_known(rows.fieldnames or (), "line 1")
+        fields = rows.fieldnames or ()
+        if len(fields) == 1 and (";" in fields[0] or "\t" in fields[0]):
+            raise BadPast("line 1: fields are separated by commas: save the file so")
+        _check_known(fields, "line 1")
         for first, contact in _runs(rows):
             yield _event(contact, f"line {first}", account=account, channel=channel, source=source)
     except csv.Error as exc:
@@ -228,9 +231,11 @@ def _past(
     contact: Fields, messages: Iterable[Fields], place: str, *, account: str, channel: str, source: str
 ) -> InboundEvent:
     _check_known(contact, place)
-    identities = contact.get("identities") or str(contact.get("identity") or "").split()
+    identities = contact.get("identities") or contact.get("identity") or ""
+    if not isinstance(identities, list):
+        identities = str(identities).split()
     for field, value in (("id", contact.get("id")), ("identity", identities), ("at", contact.get("at"))):
-        if not value:
+        if value in (None, "", []):
             raise BadPast(f"{place}: {field} is missing")
     at_ms = _time(contact["at"], f"{place}: at")
     past = PastConversation(

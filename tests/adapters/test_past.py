@@ -16,6 +16,14 @@ AT_MS = 1_700_000_000_000
 """2023-11-14T22:13:20Z."""
 
 
+def test_identities_are_a_list_by_either_name() -> None:
+    """Or words with spaces between."""
+    forms = ('"identity": ["user:1", "crm:2"]', '"identities": ["user:1", "crm:2"]', '"identity": "user:1 crm:2"')
+    lines = [f'{{"id": {n}, "at": 1700000000000, {form}}}' for n, form in enumerate(forms)]
+    read = contacts(read_json_lines(lines, **GIVEN))
+    assert [contact.identities for contact in read] == [["user:1", "crm:2"]] * 3
+
+
 def past(event: InboundEvent) -> PastConversation:
     """What it says."""
     assert isinstance(event.data, PastConversation)
@@ -216,6 +224,7 @@ def test_what_may_only_be_read_by_who_knows_an_extension_is_not_read(key: str) -
         ("id,identity,at\n1,user:1\n", "line 2: it has not as many fields"),
         ("id,identity,at\n1,user:1,noon\n", "line 2: at is 'noon'; write 2026-11-25"),
         ("id,identity,at,txt\n1,user:1,1700000000000,x\n", "line 1: there is no field 'txt'; known are at"),
+        ("id;identity;at\n1;user:1;1700000000000\n", "line 1: fields are separated by commas"),
         ("id,identity,at\n,user:1,1700000000000\n", "line 2: id is missing"),
         ("id,identity,at\n1,,1700000000000\n", "line 2: identity is missing"),
         ("id,identity,at,text,direction\n1,user:1,1700000000000,x,in\n", "line 2: direction is 'in'; write inbound"),
@@ -233,7 +242,7 @@ def test_a_fault_in_csv_names_its_line(text: str, said: str) -> None:
         ("nonsense", "line 1: it is no JSON object"),
         ("[]", "line 1: it is no JSON object"),
         ('{"id": 1, "identity": "user:1", "at": 1, "messages": 2}', "line 1: messages must be a list"),
-        ('{"id": 1, "identity": "user:1", "at": {}}', "line 1: at is missing"),
+        ('{"id": 1, "identity": "user:1", "at": {}}', "line 1: at is {}; write"),
         ('{"id": 1, "identity": "user:1", "at": 1, "messages": [{"text": "x"}]}', "line 1: at is ''"),
     ],
 )
