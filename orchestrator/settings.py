@@ -91,6 +91,8 @@ class WebhookEndpoint(Struct, kw_only=True, frozen=True, forbid_unknown_fields=T
     url: Annotated[str, Meta(pattern=r"^https?://[^\s/]+(/\S*)?\Z", max_length=2048)]
     secret: Annotated[str, Meta(pattern=r"^whsec_[A-Za-z0-9+/]{32,88}={0,2}\Z")]
     """`whsec_` and the Base64 of 24 to 64 random bytes, which the receiver has too."""
+    secret_before: Annotated[str, Meta(pattern=r"^(whsec_[A-Za-z0-9+/]{32,88}={0,2})?\Z")] = ""
+    """The one before, while the receiver may still have that: each event is signed by both. Empty: none."""
     types: list[Word] = []
     """Events' types, such as `ConversationClosed`; empty: all."""
     retry_s: Annotated[tuple[Seconds, ...], Meta(min_length=1, max_length=64)] = RETRIES_S

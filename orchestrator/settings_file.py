@@ -39,6 +39,7 @@ _HINTS = {
     "accounts.address": "write a mail address, such as support@example.org",
     "accounts.kind": "write one of email, twilio, gateway",
     "webhooks.secret": _SIGNING,
+    "webhooks.secret_before": _SIGNING,
     "webhooks.url": "write an address such as https://crm.example.org/throughline",
 }
 """What to write, by a field's path without its indexes, where the type's own message does not say it."""
@@ -95,7 +96,8 @@ def _check_webhooks(endpoints: list[WebhookEndpoint]) -> None:
         raise SettingsError(f"settings: webhooks' names must be unique; {sorted(twice)} stand twice")
     for endpoint in endpoints:
         try:
-            base64.b64decode(endpoint.secret.removeprefix("whsec_"), validate=True)
+            for secret in (endpoint.secret, endpoint.secret_before):
+                base64.b64decode(secret.removeprefix("whsec_"), validate=True)
         except ValueError as exc:
             raise SettingsError(f"settings: webhook {endpoint.name!r}: secret: {_SIGNING}") from exc
         if unknown := sorted(set(endpoint.types) - EVENT_TYPES):

@@ -64,7 +64,8 @@ class Endpoint:
         self._journal = journal
         self._now_ms = now_ms
         self._draw = draw
-        self._signer = Webhook(settings.secret)
+        # The newest first; a receiver takes what one of them fits.
+        self._signers = [Webhook(secret) for secret in (settings.secret, settings.secret_before) if secret]
         self._types = frozenset(settings.types)
         self._kept = Kept(cursor="")
         self._next_at_ms = 0
@@ -219,7 +220,7 @@ class Endpoint:
             "content-type": "application/json",
             "webhook-id": id,
             "webhook-timestamp": str(int(at.timestamp())),
-            "webhook-signature": self._signer.sign(msg_id=id, timestamp=at, data=body),
+            "webhook-signature": " ".join(each.sign(msg_id=id, timestamp=at, data=body) for each in self._signers),
         }
         try:
             response = await http.post(self._settings.url, content=body.encode(), headers=headers)

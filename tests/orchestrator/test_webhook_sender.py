@@ -1,9 +1,10 @@
 """Webhooks that we send: a real receiver checks each signature with the standard's own library."""
 
 import asyncio
+import base64
 import json
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ class Receiver:
     def __init__(self) -> None:
         self.ids: list[str] = []
         self.taken: list[dict[str, Any]] = []
+        self.requests: list[tuple[bytes, Mapping[str, str]]] = []
         self.answers: list[int | None] = []
         self.changed = asyncio.Event()
         self.looks_at_times = True
@@ -47,6 +49,7 @@ class Receiver:
         payload = json.loads(request.body)
         if self.looks_at_times:
             assert Webhook(SECRET).verify(request.body, request.headers) == payload
+        self.requests.append((request.body, request.headers))
         self.ids.append(request.headers["webhook-id"])
         self.changed.set()
         status = self.answers.pop(0) if self.answers else 200
@@ -84,7 +87,7 @@ class Sending:
     ) -> None:
         settings = {"retry_s": (0.001,), **settings}
         self.endpoint = Endpoint(
-            WebhookEndpoint(name="crm", url=f"{url}/hook", secret=SECRET, **settings),
+            WebhookEndpoint(name="crm", url=f"{url}/hook", **{"secret": SECRET, **settings}),
             folder,
             journal=journal,
             now_ms=now_ms,
@@ -121,6 +124,18 @@ async def test_every_event_is_sent_signed_and_in_order(receiver: Receiver, tmp_p
     assert receiver.taken[0]["timestamp"] == "2023-11-14T22:13:20Z"
     assert receiver.ids == [taken["data"]["cursor"] for taken in receiver.taken]
     assert (sending.endpoint.state, sending.endpoint.sent) == (SENDING, len(story.events))
+
+
+async def test_a_secret_is_changed_without_a_gap(receiver: Receiver, tmp_path: Path) -> None:
+    """A receiver that has the one before, and one that has the new one, take each event."""
+    story = told()
+    from_the_start(tmp_path)
+    newer = "whsec_" + base64.b64encode(b"n" * 32).decode()
+    sending = Sending(Kept(story.records), tmp_path, await receiver.start(), secret=newer, secret_before=SECRET)
+    await so(lambda: sending.endpoint.sent == len(story.events))
+    await sending.stop()
+    body, headers = receiver.requests[0]
+    assert Webhook(newer).verify(body, headers) == receiver.taken[0]
 
 
 async def test_a_new_endpoint_begins_with_what_comes(receiver: Receiver, tmp_path: Path) -> None:
@@ -312,6 +327,7 @@ async def test_endpoints_do_not_wait_for_each_other(receiver: Receiver, tmp_path
     ("endpoint", "what"),
     [
         ({"secret": "swordfish"}, "whsec_"),
+        ({"secret_before": "swordfish"}, "whsec_"),
         ({"url": "ftp://crm.example.org"}, "https://crm.example.org"),
         ({"types": ["MessageRecieved"]}, "MessageRecieved"),
         ({"name": "a b"}, "name"),
