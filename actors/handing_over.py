@@ -78,7 +78,7 @@ def offer(
         raise Refusal(
             Code.NOT_ALLOWED_NOW,
             f"the package for {command.kind!r} lacks {', '.join(missing)}: {_how_to_give(missing)}",
-            field="fields",
+            field="note" if missing == ["note"] else "fields",
         )
     return [*given, offered]
 

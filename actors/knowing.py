@@ -178,7 +178,7 @@ def side_of(actor: str) -> str:
 
 
 def is_said(known: Known, key: str) -> bool:
-    """Whether a key is known: somebody gave it, and not as nothing or empty words. False and 0 are given."""
+    """Whether a key is known: somebody gave it, and not as nothing or blank words. False and 0 are given."""
     item = known.get(key)
     return item is not None and is_given(item.value)
 
@@ -192,8 +192,8 @@ def is_said_after(known: Known, events: Sequence[AnyEvent], key: str) -> bool:
 
 
 def is_given(value: ContextScalar) -> bool:
-    """Whether a value says anything."""
-    return value is not None and value != ""
+    """Whether a value says anything; blanks do not."""
+    return bool(value.strip()) if isinstance(value, str) else value is not None
 
 
 def sensitivity_of(item: ContextItem) -> str:

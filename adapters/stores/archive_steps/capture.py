@@ -59,3 +59,12 @@ KNOWN = (
         event.position
     FROM event WHERE event.type = 'FieldMissing'""",
 )
+
+BLANKS = tuple(
+    # Blank words say nothing, as they do to whoever decides.
+    statement.replace(
+        """item.value NOT IN ('null', '""')""",
+        "trim(json_extract(item.value, '$'), ' ' || char(9, 10, 13, 160)) <> ''",
+    )
+    for statement in KNOWN
+)

@@ -404,13 +404,14 @@ async def test_a_missing_field_is_shown_until_it_is_known(archive: Archive, stor
     [shown] = row["missing"]
     assert (shown["field"], shown["template"], shown["policy"]) == ("contract", "chat", 4)
     assert (shown["known_at_ms"], shown["delivery"]) == (None, "")
-    story.now_ms += MINUTE_MS
-    story.unit(ANN, (conversation, ev.ContextSet(at_ms=0, key="contract", value=None)))
-    await archive.follow(story, position)
-    position = story.position
-    row = await archive.reader.conversation(conversation)
-    assert row is not None
-    assert row["missing"][0]["known_at_ms"] is None, "nothing is not known"
+    for nothing in (None, "", " \t\n"):
+        story.now_ms += MINUTE_MS
+        story.unit(ANN, (conversation, ev.ContextSet(at_ms=0, key="contract", value=nothing)))
+        await archive.follow(story, position)
+        position = story.position
+        row = await archive.reader.conversation(conversation)
+        assert row is not None
+        assert row["missing"][0]["known_at_ms"] is None, "nothing is not known"
     story.now_ms += MINUTE_MS
     story.unit(ANN, (conversation, ev.ContextSet(at_ms=0, key="contract", value="B1234")))
     await archive.follow(story, position)
