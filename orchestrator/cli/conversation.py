@@ -93,8 +93,7 @@ def whole(server: Server, conversation: str) -> dict[str, Any]:
 def _lines(events: list[dict[str, Any]], titles: Titles) -> Iterator[tuple[Text, Text]]:
     """Of each event its seq, time, type and who, and what of its fields a person looks for."""
     for event in events:
-        names = ("text", "status", "reason", "owner", "identity", "delivery", "to", "key")
-        said = titles.about(event) or next((str(event[name]) for name in names if event.get(name)), "")
+        said = titles.about(event)
         sent_ms, at_ms = int(event.get("provider_ms", 0)), int(event.get("at_ms", 0))
         late = f"(of {local_time(sent_ms)}) " if 0 < sent_ms <= at_ms - LATE_MS else ""
         head = Text.assemble(

@@ -67,7 +67,6 @@ def _show(entries: Iterable[dict[str, Any]], titles: Titles) -> None:
     for entry in entries:
         any_, event = True, entry["event"]
         words = entry["found"] or titles.about(event)
-        words = words or next((str(event[name]) for name in _WORDS if event.get(name)), "")
         time = (local_time(entry["happened_at_ms"]), "dim")
         place = f"{entry['stream']}.{entry['seq']:<4}"
         what = (
@@ -83,7 +82,3 @@ def _show(entries: Iterable[dict[str, Any]], titles: Titles) -> None:
         )
     if not any_:
         console().print(Text("nothing fits", style="dim"))
-
-
-_WORDS = ("text", "name", "value", "reason", "owner", "queue", "identity", "delivery")
-"""Of an event's fields, those a person looks for; the first that is there is shown."""

@@ -54,15 +54,25 @@ class Titles:
         return map(self.row, rows)
 
     def about(self, event: Mapping[str, Any]) -> str:
-        """What an event says that a contact is about; empty where it is another event."""
+        """What a person looks for in an event, in a line; empty where it has nothing of that."""
         match event.get("type"):
             case "InteractionTagged":
                 tags = [self.shown(field, event[field]["value"]) for field in TAGS if event.get(field)]
                 return ", ".join([*tags, *event.get("keys", [])])
             case "RepeatContactFound":
                 return f"{self.shown('topic', event['topic'])}, as in {event['earlier']}"
+            case "FieldMissing":
+                return f"{event['field']} ({event['action']})"
+            case "ContextSet":
+                return str(event["key"]) + ("" if event.get("value") is None else f": {event['value']}")
+            case "ConversationOpened":
+                return str(event.get("subject") or event.get("queue", ""))
+            case "ChannelSwitched":
+                return f"{event['from_channel']} → {event['to_channel']}{_missing(event)}"
+            case "HandoffOffered":
+                return f"{event['kind']} to {event['to']}{_missing(event.get('package', {}))}"
             case _:
-                return ""
+                return next((str(event[name]) for name in _TELLING if event.get(name)), "")
 
     def _titles(self) -> dict[str, dict[str, str]]:
         if self._known is None:
@@ -73,3 +83,24 @@ class Titles:
             lists = {key: answer.get(key, ()) for key in DIMENSIONS.values()}
             self._known = {key: {each["name"]: each["title"] for each in labels} for key, labels in lists.items()}
         return self._known
+
+
+_TELLING = (
+    "text",
+    "name",
+    "status",
+    "reason",
+    "owner",
+    "queue",
+    "identity",
+    "delivery",
+    "to",
+    "keys",
+    "key",
+    "conversation",
+)
+"""Fields of the other events: the first that is there is shown."""
+
+
+def _missing(of: Mapping[str, Any]) -> str:
+    return f", without {', '.join(of['missing'])}" if of.get("missing") else ""

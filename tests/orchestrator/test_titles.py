@@ -122,7 +122,7 @@ def test_it_is_asked_once_and_only_for_names() -> None:
         "topic": None,
         "team": "motor",
     }
-    assert titles.about({"type": "NoteAdded", "text": "move"}) == ""
+    assert titles.about({"type": "NoteAdded", "text": "move"}) == "move"
     assert asked.paths == []
     assert [row["product"] for row in titles.rows([{"product": "motor"}, {"product": "gone"}])] == [
         "Cars and vans (motor)",
@@ -150,3 +150,35 @@ def test_bundles_that_ship_have_a_title_for_every_label(bundle: str) -> None:
     labels = [label for dimension in DIMENSIONS for label in policy.taxonomy.labels(dimension).values()]
     assert labels
     assert all(label.title for label in labels)
+
+
+@pytest.mark.parametrize(
+    ("event", "said"),
+    [
+        ({"type": "FieldMissing", "field": "contract", "action": "ask_customer", "delivery": "c.6"}, "contract (ask_"),
+        ({"type": "ContextSet", "key": "contract", "value": 0}, "contract: 0"),
+        ({"type": "ContextSet", "key": "contract", "value": None}, "contract"),
+        ({"type": "QueueChanged", "queue": "claims", "previous": "service"}, "claims"),
+        ({"type": "ConversationOpened", "queue": "service", "subject": "A call"}, "A call"),
+        ({"type": "ActivitySeen", "identity": "web:1", "name": "bill_viewed"}, "bill_viewed"),
+        ({"type": "ChannelSwitched", "from_channel": "sms", "to_channel": "phone"}, "sms → phone"),
+        (
+            {"type": "HandoffOffered", "kind": "team-team", "to": "queue:z", "package": {"missing": ["note", "claim"]}},
+            "team-team to queue:z, without note, claim",
+        ),
+        ({"type": "HandoffOffered", "kind": "", "to": ""}, " to "),
+        ({"type": "HandoffDeclined", "reason": "not ours"}, "not ours"),
+    ],
+    ids=lambda value: str(value.get("type")) if isinstance(value, dict) else "",
+)
+def test_an_event_is_a_line_of_what_people_look_for(event: dict[str, Any], said: str) -> None:
+    """The field that is missing, and not the message that asks for it; where a conversation went, and what with."""
+    assert Titles(Silent()).about(event).startswith(said)
+
+
+class Silent:
+    """A server that is not asked."""
+
+    def get(self, path: str, **params: str | int) -> Any:
+        """No event here has a name with a title."""
+        raise AssertionError(path)
