@@ -86,12 +86,10 @@ class PolicyFolder:
         newest = self._desk.policy.version
         in_force = (await self._desk.version(newest)).files
         try:
-            files, wrong = await self._read(in_force)
+            files, wrong = await self._checked(in_force)
         except BundleError as exc:
             self._trouble([Wrong(self._folder.name, 0, str(exc))])
             return
-        made = await self._desk.check(files)
-        wrong += made.wrong
         if wrong:
             self._trouble(wrong)
             return
@@ -102,18 +100,23 @@ class PolicyFolder:
             _log.info("policy.folder_applied", version=applied.version)
         self._desk.troubles = []
 
-    async def _read(self, in_force: Mapping[str, str]) -> tuple[dict[str, str], list[Wrong]]:
-        """The folder, once it is still where it is another bundle than that in force. Raises `BundleError`."""
-        read = await asyncio.to_thread(read_folder, self._folder)
+    async def _checked(self, in_force: Mapping[str, str]) -> tuple[dict[str, str], list[Wrong]]:
+        """The folder's texts and what is wrong with them; where they are not those in force, once the folder is still.
+        Raises `BundleError`."""
+        files, wrong = await asyncio.to_thread(read_folder, self._folder)
         for _ in range(READINGS_MAX):
-            if read[0] == in_force:
+            if files == in_force:
                 break
-            before = read
-            await asyncio.sleep(STILL_S)
-            read = await asyncio.to_thread(read_folder, self._folder)
-            if read == before:
-                break
-        return read
+            # Checking takes about as long as waiting.
+            made, later = await asyncio.gather(self._desk.check(files), self._later())
+            if later == (files, wrong):
+                return files, [*wrong, *made.wrong]
+            files, wrong = later
+        return files, [*wrong, *(await self._desk.check(files)).wrong]
+
+    async def _later(self) -> tuple[dict[str, str], list[Wrong]]:
+        await asyncio.sleep(STILL_S)
+        return await asyncio.to_thread(read_folder, self._folder)
 
     def _trouble(self, wrong: list[Wrong]) -> None:
         """Logged once for each state of the folder; shown for as long as it is so."""
