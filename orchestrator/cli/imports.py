@@ -101,9 +101,15 @@ def _batches(events: list[InboundEvent]) -> Iterator[list[InboundEvent]]:
 
 
 def _post(server: Server, batch: list[InboundEvent], *, dry_run: bool) -> list[dict[str, Any]]:
-    answers: list[dict[str, Any]] = server.post(
-        "/v1/import", {"events": msgspec.to_builtins(batch), "dry_run": dry_run}
-    )
+    try:
+        answers: list[dict[str, Any]] = server.post(
+            "/v1/import", {"events": msgspec.to_builtins(batch), "dry_run": dry_run}
+        )
+    except Failure as failure:
+        if failure.exit_code is not Exit.UNREACHABLE or dry_run:
+            raise
+        text = f"{failure.message}; import the file again once it answers: what is in does not come in twice"
+        raise Failure(failure.exit_code, text) from failure
     return answers
 
 

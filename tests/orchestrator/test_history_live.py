@@ -195,3 +195,24 @@ async def test_a_file_that_cannot_be_read_is_a_usage_error(tmp_path: Path, name:
         if name == "past.txt":
             (tmp_path / name).write_text("x")
         assert (await live.throughline(["import", str(tmp_path / name), "--account", "chat"]))[0] == 2
+
+
+async def test_an_import_that_breaks_off_says_how_to_go_on(tmp_path: Path) -> None:
+    """With the same file, whatever is in."""
+    file = tmp_path / "past.csv"
+    file.write_text(CSV)
+
+    async def breaks_off(request: Request) -> Answer | None:
+        return None
+
+    broken = HttpServer(breaks_off)
+    url = await broken.start("127.0.0.1", 0)
+    async with asyncio.timeout(WITHIN_S):
+        line = ["import", str(file), "--account", "chat", "--json", "--url", url, "--token", "tl_x"]
+        run = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "orchestrator.cli", *line, stderr=asyncio.subprocess.PIPE
+        )
+        _, said = await run.communicate()
+    await broken.close()
+    assert run.returncode == 3
+    assert "what is in does not come in twice" in json.loads(said)["error"]["message"]
