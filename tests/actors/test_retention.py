@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from actors import retention
@@ -102,17 +103,20 @@ async def test_an_archive_that_lacks_what_was_trimmed_does_not_start() -> None:
 
 
 async def test_files_go_when_no_row_names_them(tmp_path: Path) -> None:
-    """Old ones alone; an open conversation keeps its own, however old."""
+    """Those older than the shortest time that is kept, 0 not being one; an open conversation keeps its own, however
+    old."""
     files = store_in(tmp_path)
     async with world() as here:
         named, unnamed, young = (files.keep(body) for body in (b"named", b"unnamed", b"young"))
-        for name in (named, unnamed):
-            os.utime(files.path_of(name), (here.now_ms // 1000, here.now_ms // 1000))
+        for name, kept_ms in ((named, here.now_ms), (unnamed, here.now_ms), (young, here.now_ms + 3000)):
+            os.utime(files.path_of(name), (kept_ms // 1000, kept_ms // 1000))
         bill = Attachment(name="bill.pdf", size_bytes=5, sha256=named)
         await here.intake.submit(here.event(MessageArrived(text="see", attachments=[bill])))
         await here.archived()
         here.now_ms += KEPT_MS + 1001
-        await retaining(here, files).enforce()
+        kept = retaining(here, files, kept_ms=0)
+        kept.policy_is(_policy(2, dead_letters_ms=KEPT_MS, sent_deliveries_ms=9 * KEPT_MS))
+        await kept.enforce()
         assert [files.path_of(name).exists() for name in (named, unnamed, young)] == [True, False, True]
 
 
@@ -174,10 +178,10 @@ class _Drops:
 
 
 class _Times:
-    """A journal whose positions are its times."""
+    """A journal whose positions are its times, in hours."""
 
     async def position_before(self, at_ms: int) -> int:
-        return at_ms
+        return at_ms // retention.EVERY_MS
 
 
 def _policy(version: int, **kept: int) -> Policy:
@@ -202,6 +206,39 @@ async def test_the_settings_say_what_the_policy_does_not(tmp_path: Path) -> None
     assert bounds.quarantine_open_ms == 10**12 - KEPT_MS
 
 
+@pytest.mark.parametrize(("now_ms", "before_ms"), [(10**12, 10**12 - 7 * KEPT_MS), (6 * KEPT_MS, 0)])
+async def test_a_repeat_is_known_for_as_long_as_the_policy_says(tmp_path: Path, now_ms: int, before_ms: int) -> None:
+    """However soon what it did is dropped."""
+    archive = _Drops(0)
+    kept = _alone(archive, tmp_path, now_ms=now_ms)
+    kept.policy_is(msgspec.structs.replace(_policy(2, quarantine_open_ms=KEPT_MS), once_keys_ms=7 * KEPT_MS))
+    await kept.enforce()
+    assert [bounds.once_keys_ms for bounds in archive.asked] == [before_ms]
+
+
+OTHERS = [name for name in RetentionRules.__struct_fields__ if name != "journal_ms"]
+
+
+@pytest.mark.parametrize(
+    ("rules", "kept_ms", "through"),
+    [
+        pytest.param({"quarantine_open_ms": 95, "dead_letters_ms": 97}, 0, 5, id="as the shortest of the others"),
+        pytest.param(dict.fromkeys(OTHERS, 95), 92, 5, id="of the others alone, where all of them are said"),
+        pytest.param({"quarantine_open_ms": 95, "journal_ms": 98}, 0, 2, id="as it says itself"),
+        pytest.param({"quarantine_open_ms": 95, "journal_ms": 0}, 96, 0, id="for ever"),
+        pytest.param({"quarantine_open_ms": 80, "journal_ms": 85}, 0, 9, id="no less than the archive has on its disk"),
+    ],
+)
+async def test_how_far_the_journal_goes(tmp_path: Path, rules: dict[str, int], kept_ms: int, through: int) -> None:
+    """What the policy, and where it says nothing the settings, leave of it at hour 100; the times are in hours."""
+    hour = retention.EVERY_MS
+    kept = Retention(
+        _Times(), _Drops(0), store_in(tmp_path), kept_ms=kept_ms * hour, trims=True, now_ms=lambda: 100 * hour
+    )
+    kept.policy_is(_policy(2, **{name: hours * hour for name, hours in rules.items()}))
+    assert await kept.enforce() == through
+
+
 async def test_nothing_is_asked_where_everything_is_kept(tmp_path: Path) -> None:
     """Neither the settings nor the policy have a time."""
     archive = _Drops(0)
@@ -213,7 +250,7 @@ async def test_a_step_at_a_time_until_nothing_is_left(tmp_path: Path) -> None:
     """The journal is trimmed at the end of the run, as far as its own rule says."""
     archive = _Drops(2)
     kept = _alone(archive, tmp_path, now_ms=10 * KEPT_MS)
-    kept.policy_is(_policy(2, quarantine_open_ms=KEPT_MS, journal_ms=10 * KEPT_MS - 5))
+    kept.policy_is(_policy(2, quarantine_open_ms=KEPT_MS, journal_ms=10 * KEPT_MS - 5 * retention.EVERY_MS))
     steps = []
     for _ in range(3):
         steps.append((await kept.enforce(), kept.under_way))
@@ -222,6 +259,20 @@ async def test_a_step_at_a_time_until_nothing_is_left(tmp_path: Path) -> None:
     assert (status["last_dropped"], status["last_policy"]) == ({"quarantine_open": 2}, 2)
     assert await kept.enforce() == 0
     assert len(archive.asked) == 3
+
+
+async def test_what_was_dropped_is_counted_over_all_runs(tmp_path: Path) -> None:
+    """Beside what the last one dropped."""
+    archive, times = _Drops(2), [10**12]
+    kept = Retention(_Times(), archive, store_in(tmp_path), kept_ms=KEPT_MS, trims=True, now_ms=lambda: times[-1])
+    for left in (2, 1):
+        archive.left = left
+        for _ in range(left + 1):
+            await kept.enforce()
+        times.append(times[-1] + retention.EVERY_MS)
+    status = kept.status()
+    assert (status["dropped"], status["last_dropped"]) == ({"quarantine_open": 3}, {"quarantine_open": 1})
+    assert status["last_run_at_ms"] == times[1]
 
 
 async def test_a_new_version_holds_at_once(tmp_path: Path) -> None:
