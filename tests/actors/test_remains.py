@@ -18,7 +18,7 @@ from adapters.stores.memory_archive import MemoryArchive
 from protocol.commands import AddNote, AnyCommand, OfferHandoff, Reply, Resolve
 from protocol.entities import Status, Tag, Tags
 from protocol.errors import Code, Refusal
-from protocol.events import ConversationClosed, ConversationOpened, Event, NoteAdded
+from protocol.events import ConversationClosed, ConversationOpened, Event, FactDropped, NoteAdded
 from protocol.ids import customer_of
 from protocol.journal import Entry, Record
 from protocol.links import Refused, SnapshotTaken, TailIs, WatchConversation
@@ -152,6 +152,17 @@ def test_what_is_left_keeps_the_numbers_it_had() -> None:
     conversation = state.conversations[CONVERSATION]
     assert (conversation.head, conversation.live, conversation.recent_count) == (7, False, 2)
     assert (conversation.whole, state.past) == (False, (CONVERSATION,))
+
+
+@pytest.mark.parametrize("seq", [2, 3])
+def test_only_that_one_is_bare_of_which_something_was_taken(seq: int) -> None:
+    """Be it the very next fact, or one before: the customer's other conversations keep their words."""
+    state = Journey(customer=CUSTOMER)
+    for conversation in (CONVERSATION, f"{CUSTOMER}-2"):
+        opened = ConversationOpened(at_ms=1, customer=CUSTOMER, queue="default")
+        journeys.evolve(state, conversation, opened, _encode(opened))
+    remains.skip_to(state, CONVERSATION, seq, FactDropped(at_ms=2))
+    assert [(each.head, each.whole) for each in state.kept] == [(seq - 1, False), (1, True)]
 
 
 async def did(made: World, conversation: str, command: AnyCommand) -> None:
