@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol.errors import Refusal
-from protocol.pipe import ACK_EVERY_BLOBS, PipeEnd
+from protocol.pipe import ACK_EVERY_BLOBS, ACK_EVERY_BYTES, PipeEnd
 
 
 def connect(one: PipeEnd, two: PipeEnd) -> tuple[list[bytes], list[bytes]]:
@@ -67,6 +67,47 @@ def test_a_new_life_is_said_and_old_blobs_are_dropped(which: str) -> None:
     assert opened.write == []
 
 
+@pytest.mark.parametrize("which", ["sender", "receiver"])
+def test_a_new_life_begins_at_one(which: str) -> None:
+    """Whatever the end that lives on has sent, received and kept before: nothing of it counts any more."""
+    one, two = PipeEnd("a", "1", unacked_bytes_max=12), PipeEnd("b", "1")
+    connect(one, two)
+    for payload in (b"arrives", b"is lost"):
+        blob = one.send(payload)
+        assert blob is not None
+        if payload == b"arrives":
+            assert two.receive(blob).payload == payload
+    assert one.full
+    if which == "receiver":
+        two = PipeEnd("b", "2")
+    else:
+        one = PipeEnd("a", "2", unacked_bytes_max=12)
+    assert connect(one, two) == ([], [])
+    assert not one.full
+    one.send(b"new")
+    one.disconnected()
+    two.disconnected()
+    assert connect(one, two) == ([], [b"new"])
+    blob = one.send(b"newer")
+    assert blob is not None
+    assert two.receive(blob).payload == b"newer"
+
+
+def test_a_connection_that_was_replaced_is_closed_until_the_hello() -> None:
+    """Also where nobody said that the last one is gone: nothing overtakes the hello, which says how the stream goes on."""
+    one, two = PipeEnd("a", "1"), PipeEnd("b", "1")
+    connect(one, two)
+    hello_one, hello_two = one.connected(), two.connected()
+    assert one.send(b"later") is None
+    with pytest.raises(Refusal, match="before the hello"):
+        two.receive(b"\x02" + bytes(16))
+    opened = two.receive(hello_one)
+    assert (opened.opened, opened.fresh) == (True, False)
+    opened = one.receive(hello_two)
+    assert (opened.opened, opened.fresh, len(opened.write)) == (True, False, 1)
+    assert two.receive(opened.write[0]).payload == b"later"
+
+
 def test_a_hello_that_only_one_side_saw_is_fresh_for_both() -> None:
     """A wire that broke between the hellos leaves both ends to begin anew, and neither to guess."""
     one, two = PipeEnd("a", "1"), PipeEnd("b", "1")
@@ -90,6 +131,18 @@ def test_acknowledgements_free_what_is_kept() -> None:
         for ack in two.receive(blob).write:
             one.receive(ack)
     assert not one.full
+
+
+def test_few_large_blobs_are_acknowledged_as_many_small_ones_are() -> None:
+    """By their bytes, and again after as many more; what goes the other way tells it as well."""
+    one, two = PipeEnd("a", "1"), PipeEnd("b", "1")
+    connect(one, two)
+    acks = []
+    for _ in range(6):
+        blob = one.send(bytes(ACK_EVERY_BYTES // 3))
+        assert blob is not None
+        acks.append(len(two.receive(blob).write))
+    assert acks == [0, 0, 1, 0, 0, 1]
 
 
 @pytest.mark.parametrize(
