@@ -6,6 +6,7 @@ A customer's conversations are `1`, `2` … in the order of opening. Times are m
 from msgspec import Struct
 
 from actors.conversation import Conversation, Work
+from actors.labels import NO_TAGS
 from actors.relating import Past
 from actors.rules.correlation import NO_RULES, CorrelationRules, Window
 from protocol.entities import Interaction, RelationKind, Status, Tag, Tags
@@ -33,7 +34,7 @@ class Case(Struct, frozen=True):
     event: InboundEvent
     conversations: tuple[Conversation, ...] = ()
     past: tuple[Past | int, ...] = ()
-    tags: Tags = Tags()
+    tags: Tags = NO_TAGS
     rules: CorrelationRules = NO_RULES
     goes_to: int = 0
     relation: tuple[RelationKind, int] | None = None
@@ -209,6 +210,8 @@ NAMED = (
          (conversation(1, contact("chat", 5 * DAY, session="s1")),), rules=APP_TO_PHONE, goes_to=1, reason="session"),
     Case("a chat of another account has the same session", event("chat", MessageArrived(text="hi", session="s1")),
          (conversation(1, contact("sms", 5, session="s1")),), goes_to=1, reason="the open conversation"),
+    Case("a chat goes on whose conversation was closed", event("chat", MessageArrived(text="and?", session="s1")),
+         (conversation(1, contact("chat", 5, session="s1"), status=Status.CLOSED),), past=(1,), relation=(FOLLOWS, 1)),
     Case("a call is hung up", event("phone", InteractionStopped(session="call-1")),
          (conversation(1, contact("phone", 5, session="call-1")), conversation(2, contact("sms", 1))), goes_to=1,
          reason="session"),
@@ -225,9 +228,15 @@ NAMED = (
     Case("a choice in a menu after the call was hung up", MENU,
          (conversation(1, contact("phone", 1, session="call-1", ended_at_ms=NOW_MS), topic="bill"),),
          tags=about("claim"), rules=OTHER_TOPIC_NEW, relation=(FOLLOWS, 1)),
+    Case("a choice in the menu of a call whose conversation was closed", MENU,
+         (conversation(1, contact("phone", 1, session="call-1"), topic="bill", status=Status.CLOSED),), past=(1,),
+         tags=about("claim"), rules=OTHER_TOPIC_NEW, relation=(FOLLOWS, 1)),
     Case("a choice in the menu of somebody else's call at the same customer's", MENU,
          (conversation(1, contact("phone", 1, session="call-1", identity="x:2"), topic="bill"),),
          tags=about("claim"), rules=OTHER_TOPIC_NEW, relation=(FOLLOWS, 1)),
+    Case("a page after another, about another topic", PAGE,
+         (conversation(1, contact("web", 1), topic="bill"),), tags=about("claim"), rules=OTHER_TOPIC_NEW,
+         relation=(FOLLOWS, 1)),
     Case("a page of the website while a call goes on", PAGE,
          (conversation(1, contact("phone", 1, session="call-1"), topic="bill"),), tags=about("claim"),
          rules=OTHER_TOPIC_NEW, relation=(FOLLOWS, 1)),
@@ -391,6 +400,9 @@ AGAIN = (
     Case("a resolved one stays shut: the same topic", event("sms"),
          (resolved(1, 10, contact("sms", 20), topic="bill"),), tags=about("bill"), rules=RESOLVED_IS_OVER,
          relation=(REPEATS_IT, 1), reason="10 min after it was resolved"),
+    Case("two resolved ones stay shut: the same topic as both", event("sms"),
+         (resolved(1, 10, contact("sms", 20), topic="bill"), resolved(2, 30, contact("sms", 40), topic="bill")),
+         tags=about("bill"), rules=RESOLVED_IS_OVER, relation=(REPEATS_IT, 1)),
     Case("a resolved one stays shut: nothing is known", event("sms"), (resolved(1, 10, contact("sms", 20)),),
          rules=RESOLVED_IS_OVER, relation=(FOLLOWS, 1)),
     Case("a resolved one stays shut and another is open", event("sms"),

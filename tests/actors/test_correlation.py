@@ -3,8 +3,10 @@
 import pytest
 
 from actors.correlation import correlate
+from actors.labels import NO_TAGS
 from actors.relating import Past, spell
-from protocol.entities import Relation
+from actors.rules.correlation import NO_RULES
+from protocol.entities import Relation, Tags
 from tests.actors.correlation_cases import CASES, CUSTOMER, NOW_MS, Case
 
 
@@ -32,6 +34,20 @@ def test_a_contact_goes_where_it_belongs(case: Case) -> None:
         (case.relation[0], _id(case.relation[1])) if case.relation else None
     )
     assert case.reason in (relation.reason if isinstance(relation, Relation) else found.reason)
+
+
+PLAIN = [case for case in CASES if case.rules is NO_RULES and case.tags is NO_TAGS]
+
+
+@pytest.mark.parametrize("case", PLAIN, ids=lambda case: case.name)
+def test_who_has_no_rules_has_the_same_answers_sooner(case: Case) -> None:
+    """What is said about nothing, by rules that say nothing, goes where the whole way would lead."""
+    past = [_id(each) for each in case.past if not isinstance(each, Past)]
+    short, whole = (
+        correlate(case.conversations, past, case.event, tags=tags, rules=NO_RULES, now_ms=NOW_MS)
+        for tags in (NO_TAGS, Tags())
+    )
+    assert (short.conversation, short.relation) == (whole.conversation, whole.relation)
 
 
 @pytest.mark.parametrize(
