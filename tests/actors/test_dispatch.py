@@ -49,9 +49,9 @@ class Room:
         self.dispatch.takers_changed()
 
 
-def attempt(delivery: str, account: str = "chat") -> DeliverNow:
+def attempt(delivery: str, account: str = "chat", customer: str = "cu1", conversation: str = "cu1-1") -> DeliverNow:
     """The first one of a delivery."""
-    return DeliverNow("cu1", "cu1-1", delivery, 1, account, account, f"{account}:1", "hello", "", [])
+    return DeliverNow(customer, conversation, delivery, 1, account, account, f"{account}:1", "hello", "", [])
 
 
 def test_an_attempt_goes_where_its_account_is_taken() -> None:
@@ -144,3 +144,35 @@ def test_one_that_is_loaded_anew_goes_again_to_who_has_it() -> None:
     assert (had.given[-1], other.given) == ("a+", before)
     room.dispatch.start(replace(attempt("a"), attempt=2))
     assert other.given == [*before, "a"]
+
+
+def test_what_is_another_cells_is_not_given_again_from_here() -> None:
+    """Its new cell looks after it; what is still this one's goes on, and who has left makes nobody busy."""
+    room = Room()
+    room.open(room.one)
+    room.dispatch.start(attempt("a", customer="cu1"))
+    room.dispatch.start(attempt("b", customer="cu2", conversation="cu2-1"))
+    room.dispatch.start(attempt("c", customer="cu2", conversation="cu3-1"))
+    room.dispatch.forget("cu1")
+    room.dispatch.forget_of(["cu3"])
+    assert (len(room.dispatch), room.dispatch.of_account("chat")) == (1, 1)
+    room.open(room.one)
+    assert room.one.given == ["a", "b", "c", "b+"]
+    room.open(room.two)
+    room.taken(room.one, "chat")
+    room.taken(room.two, "chat")
+    for delivery in "de":
+        room.dispatch.start(attempt(delivery))
+    assert (room.one.given[-1], room.two.given) == ("e", ["d"])
+
+
+def test_who_waits_for_nobody_may_leave_memory() -> None:
+    """It waits while an attempt of its own has no line, and of which account, is counted."""
+    room = Room()
+    room.open(room.one)
+    room.dispatch.start(attempt("a"))
+    room.dispatch.start(attempt("m", "mail", "cu2", "cu2-1"))
+    assert (room.dispatch.unwritten("cu1"), room.dispatch.unwritten("cu2")) == (False, True)
+    assert [room.dispatch.of_account(account) for account in ("chat", "mail", "sms")] == [1, 1, 0]
+    room.open(room.channels)
+    assert (room.dispatch.unwritten("cu2"), room.channels.given) == (False, ["m"])

@@ -310,6 +310,10 @@ async def test_a_replay_is_as_old_as_when_it_first_came() -> None:
     assert (question.replay, question.said_by) == (Replay("mail.1", NOW_MS - 49_000, "operator:olga"), "operator:olga")
     # An operator may name several, also of an account that may not.
     assert question.event.identities == [ANN, TEL]
+    # As it came, and vouched for by nobody, it names one here as well.
+    door.intake.take(replace(old, id="2"), door.outcomes.append, replay=Replay("mail.2", NOW_MS - 49_000))
+    await door.take()
+    assert [q.event.identities for q, _ in door.cells.open[1:]] == [[ANN]]
 
 
 async def test_whose_an_event_is_may_stand_in_it() -> None:
