@@ -6,14 +6,26 @@ from collections.abc import Sequence
 import msgspec
 import pytest
 
+from actors import merging
 from actors.archive import rebuild
+from actors.disputes import Disputes
 from actors.journey import Journey, evolve
 from actors.loading import reached
+from actors.members import Family
 from actors.rules.identity import IdentityRules, MatchRule
 from adapters.stores import archive_schema
 from adapters.stores.memory_archive import MemoryArchive
-from protocol.commands import AddNote, MergeCustomers, Reply, Resolve, Snooze, UnlinkIdentity, UnmergeCustomers
-from protocol.entities import Status
+from protocol.commands import (
+    AddNote,
+    GiveCustomer,
+    MergeCustomers,
+    Reply,
+    Resolve,
+    Snooze,
+    UnlinkIdentity,
+    UnmergeCustomers,
+)
+from protocol.entities import IdentityLink, Status
 from protocol.errors import Code, Refusal
 from protocol.events import CustomerErased, CustomerGiven, CustomerMerged, CustomerReturned
 from protocol.ids import customer_of
@@ -437,6 +449,42 @@ async def test_a_rule_merges_nobody_who_both_have_of_what_a_person_has_one(singl
         assert len(set((await made.journal_store.customers_of(["user:1", "user:2"])).values())) == 2
         await merge(made, customer_of(b.stream), customer_of(a.stream))
         await settled(made, ["user:1", "user:2"], customer_of(b.stream))
+
+
+SHOWN = IdentityLink(identity="user:1", evidence="login", verified=True)
+NAMED = IdentityLink(identity="crm:1", evidence="account", confidence=80)
+
+
+@pytest.mark.parametrize(
+    ("changes", "refused"),
+    [
+        pytest.param({}, "", id="by a person"),
+        pytest.param({"to": CUSTOMER}, "not merged into itself", id="into itself"),
+        pytest.param({"reason": "x" * 501}, "at most 500 characters", id="with too many words"),
+        pytest.param({"identity": "crm:1"}, "", id="by a rule"),
+        pytest.param({"identity": "crm:2"}, "a person has to say", id="by what is not its own"),
+        pytest.param({"identity": "crm:1", "verified": True}, "", id="shown to be the other's alone"),
+        pytest.param({"identity": "user:1"}, "", id="shown to be this one's alone"),
+        pytest.param({"identity": "user:1", "verified": True}, "a person has to say", id="shown to be of both"),
+        pytest.param({"identity": "crm:1", "kinds": ["user"]}, "a person has to say", id="both have an account"),
+        pytest.param({"identity": "crm:1", "kinds": ["crm"]}, "", id="of that kind one may have several"),
+        pytest.param({"identity": "crm:1", "to": "left"}, "a person has to say", id="was merged into this one"),
+        pytest.param({"identity": "crm:1", "to": "former"}, "a person has to say", id="this one was merged into"),
+        pytest.param({"to": "left"}, "", id="a person takes back that they were parted"),
+    ],
+)
+def test_who_may_give_itself(changes: dict[str, object], refused: str) -> None:
+    """A person may say of any two that they are one; a rule only where nobody said or showed otherwise."""
+    family = Family(left={"left": ("left", 2)})
+    known = Disputes(turn=3, family=family, inherited=(("former", b""),))
+    state = Journey(customer=CUSTOMER, head=5, links=(SHOWN, NAMED), disputes=known)
+    command = GiveCustomer(**{"customer": CUSTOMER, "to": "other", **changes})  # type: ignore[arg-type]
+    if refused:
+        with pytest.raises(Refusal, match=refused):
+            merging.give(state, command, "agent:ann", ["user"], 1)
+        return
+    given = merging.give(state, command, "agent:ann", ["user"], 1)
+    assert (given.to, given.turn, given.members) == (command.to, 4, [CUSTOMER])
 
 
 async def settled(made: World, identities: list[str], owner: str) -> None:

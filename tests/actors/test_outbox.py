@@ -3,6 +3,9 @@
 import asyncio
 from dataclasses import dataclass
 
+import pytest
+
+from actors import outbox as outboxes
 from actors.outbox import Outbox, SentLike
 from protocol.links import DeliverNow
 
@@ -97,3 +100,48 @@ async def test_an_accounts_attempts_are_bounded() -> None:
     sender.release.set()
     await outbox.drain(5)
     assert len(sender.calls) == 5
+
+
+async def test_the_oldest_outcomes_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So many are known that a cell may ask for again; one that is not known any more may have been made."""
+    monkeypatch.setattr(outboxes, "OUTCOMES_MAX", 3)
+    sender = Sender(Sent("sent"))
+    sender.release.set()
+    reported: list[tuple[str, str]] = []
+    outbox = Outbox({"mail": sender}, lambda done, sent: reported.append((done.delivery, sent.status)))
+    for n in range(4):
+        outbox.deliver(effect(f"cu-1.{n}"))
+        await outbox.drain(5)
+    reported.clear()
+    for n in (1, 3, 0):
+        outbox.deliver(effect(f"cu-1.{n}", again=True))
+    assert reported == [("cu-1.1", "sent"), ("cu-1.3", "sent"), ("cu-1.0", "uncertain")]
+    assert len(sender.calls) == 4
+
+
+async def test_what_came_of_attempts_is_counted() -> None:
+    """For operators, beside how many are under way; a repeated report is no other attempt."""
+    sender = Sender(Sent("refused"))
+    outbox = Outbox({"mail": sender}, lambda done, sent: None)
+    for n in range(2):
+        outbox.deliver(effect(f"cu-1.{n}"))
+    assert outbox.status() == {"under_way": 2, "sent": 0, "failed": 0, "refused": 0, "uncertain": 0}
+    sender.release.set()
+    await outbox.drain(5)
+    outbox.deliver(effect("cu-1.0"))
+    outbox.deliver(effect("cu-1.9", again=True))
+    assert outbox.status() == {"under_way": 0, "sent": 0, "failed": 0, "refused": 2, "uncertain": 1}
+
+
+async def test_an_attempt_that_is_late_is_ended_with_the_host() -> None:
+    """What it might still do would be done for nobody: no outcome of it is reported."""
+    sender = Sender(Sent("sent"))
+    reported: list[str] = []
+    outbox = Outbox({"mail": sender}, lambda done, sent: reported.append(sent.status))
+    outbox.deliver(effect())
+    await outbox.drain(0)
+    sender.release.set()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert reported == []
+    assert outbox.status()["under_way"] == 0

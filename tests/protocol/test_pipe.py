@@ -94,7 +94,7 @@ def test_a_new_life_begins_at_one(which: str) -> None:
 
 
 def test_a_connection_that_was_replaced_is_closed_until_the_hello() -> None:
-    """Also where nobody said that the last one is gone: nothing overtakes the hello, which says how the stream goes on."""
+    """Also where nobody said that the last one is gone: nothing overtakes the hello, which says how it goes on."""
     one, two = PipeEnd("a", "1"), PipeEnd("b", "1")
     connect(one, two)
     hello_one, hello_two = one.connected(), two.connected()

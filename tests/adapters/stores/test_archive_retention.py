@@ -123,8 +123,11 @@ async def test_each_kind_goes_by_its_own_time() -> None:
     ]
 
 
-async def test_a_rebuild_gives_the_rows_that_there_were() -> None:
-    """What was dropped, under two versions of the policy and with something said in between, is dropped again."""
+@pytest.mark.parametrize("step_rows", [archive_retention.STEP_ROWS, 1])
+async def test_a_rebuild_gives_the_rows_that_there_were(monkeypatch: pytest.MonkeyPatch, step_rows: int) -> None:
+    """What was dropped, under two versions of the policy and with something said in between, is dropped again: in one
+    step or in many."""
+    monkeypatch.setattr(archive_retention, "STEP_ROWS", step_rows)
     story = closed_story()
     archive = await followed(story)
     await drop_all(archive, over_before(story.now_ms, at_ms=5, policy=2, once_keys_ms=1))
