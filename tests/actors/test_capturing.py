@@ -7,13 +7,15 @@ import msgspec
 import pytest
 
 from actors import conversation_views, snapshots
+from actors.capturing import capture
+from actors.knowing import Given
 from actors.rules.capture import CaptureRules, Field, Template
 from actors.rules.context import ContextRules, SwitchRules
 from actors.rules.correlation import CorrelationRules, Window
 from actors.rules.handoffs import HandoffRules, Handoffs
 from actors.rules.taxonomy import Label, Tagger, Taxonomy
 from protocol.commands import OfferHandoff, SetContext, Take
-from protocol.entities import ContextItem
+from protocol.entities import ContextItem, Tag, Tags
 from protocol.errors import Code, Refusal
 from protocol.events import (
     ChannelSwitched,
@@ -186,6 +188,42 @@ def test_what_the_event_brings_is_not_missing() -> None:
         assert missing(events) == {}
         switched = [event for event in events if isinstance(event, ChannelSwitched)]
         assert [event.missing for event in switched] == ([] if data is viewed else [[]])
+
+
+@pytest.mark.parametrize("when_missing", ["default", "quarantine"])
+def test_what_the_event_brings_is_neither_defaulted_nor_refused(when_missing: Any) -> None:
+    """Also where the words do not have it: its channel's value stands, and the rule's is not put in its place."""
+    player = played(Field(name="contract", pattern=r"[A-Z]\d{4}", when_missing=when_missing, default="none"))
+    known = MessageArrived(text="hello", context={"contract": "B1234"})
+    events = player.give(player.input(known, channel="chat", identities=TEL))
+    assert [event.value for event in events if isinstance(event, ContextSet)] == ["B1234"]
+    assert "MessageReceived" in names(events)
+
+
+def test_what_an_earlier_conversation_knew_stays_where_the_first_word_counts() -> None:
+    """A new conversation takes it along: what is said now is not looked for, nor is a default put in its place."""
+    player = played(ASKED)
+    player.message("hello", channel="chat")
+    field = Field(name="contract", pattern=r"[A-Z]\d{4}", keep="first", when_missing="default", default="none")
+    rules = CaptureRules(templates=(Template(channel="chat", fields=(field, Field(name="topic"))),))
+    policy = msgspec.structs.replace(POLICY, capture=rules)
+    taken = [Given(key="contract", value="A0001", actor="customer", channel="chat")]
+    for text in ("B1234", "hello"):
+        event = player.input(MessageArrived(text=text), channel="chat").event
+        state = player.state.conversations[CONVERSATION]
+        assert capture(state, event, [], policy, taken) is None
+        found = capture(state, event, [], policy)
+        assert found is not None
+        assert (len(found.found), len(found.missing)) == ((1, 0) if text == "B1234" else (0, 1))
+
+
+def test_the_first_topic_stays_where_the_first_word_counts() -> None:
+    """It is a tag, and no item of the context."""
+    player = played(Field(name="topic", found_at=("data.subject",), keep="first"), topic=True)
+    assert captured(player.message(subject="Bill", channel="chat")) == {"topic": "Bill"}
+    player.state.conversations[CONVERSATION].context.clear()
+    player.state.conversations[CONVERSATION].tags = Tags(topic=Tag(value="bill"))
+    assert captured(player.message(subject="Meter", channel="chat")) == {}
 
 
 def test_the_same_value_again_is_no_fact_and_another_one_is_a_version() -> None:
