@@ -195,7 +195,9 @@ def test_no_setting_is_documented_that_is_not_there() -> None:
 
 def test_the_example_settings_are_accepted() -> None:
     """The operations page's file is read as it stands."""
-    for block in fenced(OPERATIONS, "toml"):
+    blocks = fenced(OPERATIONS, "toml")
+    assert blocks
+    for block in blocks:
         assert parse(tomllib.loads(block)).accounts
 
 

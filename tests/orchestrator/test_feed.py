@@ -73,8 +73,10 @@ async def test_types_are_filtered(limit: int) -> None:
 
 async def test_the_cursor_of_an_event_goes_on_behind_it() -> None:
     """Of any event, not only of a page's last."""
-    journal = Kept(told().records)
+    story = told()
+    journal = Kept(story.records)
     page = await read_page(journal, "", limit=100)
+    assert len(page.events) == len(story.events)
     for n, event in enumerate(page.events):
         after = await read_page(journal, event.cursor, limit=100)
         assert [e.cursor for e in after.events] == [e.cursor for e in page.events[n + 1 :]]
