@@ -166,6 +166,21 @@ def test_an_old_outcome_changes_nothing() -> None:
     assert player.outcome(delivery, 2, "sent") == []
 
 
+@pytest.mark.parametrize("channel", ["email", "sms"])
+@pytest.mark.parametrize("again", ["failed", "untaken", "uncertain"])
+def test_a_repeated_failure_puts_nothing_off(channel: str, again: str) -> None:
+    """Whether it waits for its next attempt or is held: only that it did leave, or never will, is news."""
+    player = Player()
+    player.message(
+        channel=channel, identities=("mailto:ann@example.org" if channel == "email" else "tel:+447700900123",)
+    )
+    delivery = replied(player)
+    player.outcome(delivery, 1, "uncertain", reason="cut")
+    before = player.state.conversations[CONVERSATION].deliveries[delivery]
+    assert before.state == ("waiting" if channel == "email" else "uncertain")
+    assert player.outcome(delivery, 1, again, reason="no") == []
+
+
 def test_a_late_answer_settles_an_uncertain_attempt() -> None:
     """What turns out to have been sent is not sent again, nor held."""
     player = Player()

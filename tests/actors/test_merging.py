@@ -8,10 +8,12 @@ import pytest
 
 from actors import merging
 from actors.archive import rebuild
+from actors.conversation import Conversation
 from actors.disputes import Disputes
-from actors.journey import Journey, evolve
+from actors.journey import Aside, Journey, evolve
 from actors.loading import reached
-from actors.members import Family
+from actors.members import Family, Member
+from actors.relating import Past
 from actors.rules.identity import IdentityRules, MatchRule
 from adapters.stores import archive_schema
 from adapters.stores.memory_archive import MemoryArchive
@@ -25,9 +27,9 @@ from protocol.commands import (
     UnlinkIdentity,
     UnmergeCustomers,
 )
-from protocol.entities import IdentityLink, Status
+from protocol.entities import IdentityLink, Status, Tag, Tags
 from protocol.errors import Code, Refusal
-from protocol.events import CustomerErased, CustomerGiven, CustomerMerged, CustomerReturned
+from protocol.events import CustomerErased, CustomerGiven, CustomerMerged, CustomerReleased, CustomerReturned
 from protocol.ids import customer_of
 from protocol.links import Answered, CustomerRead, ReadCustomer, WatchConversation, Watched
 from protocol.shards import SHARDS
@@ -449,6 +451,56 @@ async def test_a_rule_merges_nobody_who_both_have_of_what_a_person_has_one(singl
         assert len(set((await made.journal_store.customers_of(["user:1", "user:2"])).values())) == 2
         await merge(made, customer_of(b.stream), customer_of(a.stream))
         await settled(made, ["user:1", "user:2"], customer_of(b.stream))
+
+
+def test_what_is_over_and_was_parted_comes_and_leaves_with_whose_it_is() -> None:
+    """Closed conversations, what they were about, and which identities are not theirs: nothing of it stays behind."""
+    about = Tags(topic=Tag(value="bill"))
+    mine, theirs = IdentityLink(identity="chat:a", evidence="x"), IdentityLink(identity="chat:b", evidence="x")
+    one, other = (
+        Journey(
+            customer=customer,
+            head=3,
+            links=(link,),
+            past=(f"{customer}-1",),
+            aside=Aside(left=((f"{customer}-1", b"x"),), remembered=(Past(f"{customer}-1", about, 1),)),
+            disputes=Disputes(parted=parted, noted=noted),
+        )
+        for customer, link, parted, noted in (
+            ("cua", mine, ("tel:1",), ("crm:1 cuc",)),
+            ("cub", theirs, ("tel:1", "tel:2", "chat:a"), ("crm:1 cuc", "crm:2 cuc")),
+        )
+    )
+    other.kept = (Conversation(id="cub-1", customer="cub", head=7, status=Status.CLOSED),)
+    before = msgspec.structs.replace(one)
+    merged = CustomerMerged(at_ms=1, other="cub", turn=1, given_at=1, members=["cub"], identities=["chat:b"])
+    merging.join(one, other, merged)
+    assert one.past == ("cua-1", "cub-1"), "what is in memory is forgotten last"
+    assert one.aside is not None
+    assert {id for id, _ in one.aside.left} == {past.conversation for past in one.aside.remembered} == {*one.past}
+    assert one.disputes is not None
+    assert one.disputes.parted == ("tel:2", "tel:1"), "what is this one's is not parted from it"
+    assert one.disputes.noted == ("crm:2 cuc", "crm:1 cuc")
+    one.past = ("cub-1", "cua-1")
+    released = CustomerReleased(at_ms=2, other="cub", turn=2, members=["cub"], links=[theirs])
+    merging.evolve_released(one, released)
+    assert (one.past, one.kept, one.links) == (("cua-1",), (), (mine,))
+    assert before.aside is not None
+    assert (one.aside.left, one.aside.remembered) == (before.aside.left, before.aside.remembered)
+    assert (one.disputes.parted, one.disputes.noted) == (("tel:1",), ("crm:1 cuc",))
+    assert one.disputes.family is not None
+    assert (one.disputes.family.members, one.disputes.family.left) == ({}, {"cub": ("cub", 2)})
+
+
+def test_who_returns_has_no_member_s_identity_that_was_unlinked_meanwhile() -> None:
+    """It would leave again with that member, whosever it is by then."""
+    identities = ("chat:c", "tel:3")
+    member = Member(via=CUSTOMER, turn=1, given_at=1, at_ms=1, seq=1, opened=1, identities=identities)
+    state = Journey(customer=CUSTOMER, disputes=Disputes(family=Family(members={"cuc": member})))
+    kept = IdentityLink(identity="chat:c", evidence="x")
+    returned = CustomerReturned(at_ms=2, other="other", turn=2, released_at=1, links=[kept])
+    evolve(state, CUSTOMER, returned, b"")
+    assert (member.identities, state.links) == (("chat:c",), (kept,))
 
 
 SHOWN = IdentityLink(identity="user:1", evidence="login", verified=True)

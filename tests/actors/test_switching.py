@@ -15,6 +15,7 @@ from actors.policy import ChannelRules, Policy
 from actors.rules.context import ContextRules, KeyRules, SwitchRules
 from actors.switching import kept, proof
 from protocol.commands import Reply, SetContext, SwitchChannel, Take
+from protocol.entities import Tag, Tags
 from protocol.errors import Code, Refusal
 from protocol.events import AnyEvent, ChannelSwitched, ContextSet, ContextWithheld, Event, InteractionStarted
 from protocol.inbound import ActivityArrived, InteractionBegan, InteractionStopped, MessageArrived
@@ -200,6 +201,16 @@ def test_what_the_call_itself_brings_is_not_missing() -> None:
     assert names(events) == ["InteractionStarted", "ContextSet", "ContextSet", "ChannelSwitched"]
     [switched] = switches(events)
     assert (switched.missing, switched.items_before, switched.items_after) == ([], 0, 2)
+
+
+def test_what_was_told_before_is_not_missing() -> None:
+    """A topic and a contract's number that the words named are tags, and no items of the context."""
+    rules = ContextRules(switches={"sms to phone": SwitchRules(required=("topic", "intent", "contract", "claim"))})
+    player = Player(msgspec.structs.replace(POLICY, context=rules))
+    player.message(channel="sms", identities=(TEL,))
+    player.state.conversations[CONVERSATION].tags = Tags(topic=Tag(value="bill"), keys=("contract:P1000",))
+    [switched] = switches(call(player))
+    assert switched.missing == ["intent", "claim"]
 
 
 @pytest.mark.parametrize(
