@@ -336,6 +336,33 @@ def test_the_next_is_asked_until_there_is_none() -> None:
     assert desk.conversation.owner == "ann"
 
 
+def test_who_gives_is_not_asked() -> None:
+    """Neither at first nor as the next, though the policy names them beside the others."""
+    rules = HandoffRules(to=("agent:ann", "agent:bob", "agent:cat"), on_decline="next")
+    desk = Desk(Handoffs(kinds={"chain": rules}))
+    assert desk.offer("chain", agent="").to == "agent:bob"
+    desk.command(DeclineHandoff(lease=1), agent="bob")
+    assert desk.handoff.to == "agent:cat"
+    assert names(desk.command(DeclineHandoff(lease=2), agent="cat")) == ["HandoffDeclined"]
+    again = Desk(Handoffs(kinds={"chain": rules}))
+    again.command(Assign(owner="bob"))
+    assert again.offer("chain", agent="", by="bob").to == "agent:ann"
+    _, second = again.command(DeclineHandoff(lease=1))
+    assert isinstance(second, HandoffOffered)
+    assert second.to == "agent:cat", "bob gave it, and comes between the two"
+
+
+def test_what_is_missing_is_asked_for_as_it_can_be_given() -> None:
+    """Words of the giver's own are a note; all else is the context's."""
+    desk = Desk()
+    both = desk.refused(OfferHandoff(kind="strict", agent="bob")).message
+    assert both.endswith("lacks invoice, note: set invoice as context, or give it in fields; write a note")
+    note = desk.refused(OfferHandoff(kind="strict", agent="bob", fields={"invoice": "7"})).message
+    assert note.endswith("lacks note: write a note")
+    invoice = desk.refused(OfferHandoff(kind="strict", agent="bob", note="see the bill")).message
+    assert invoice.endswith("lacks invoice: set invoice as context, or give it in fields")
+
+
 def test_the_next_offer_counts_its_events_also_where_more_is_due_at_once() -> None:
     """The end of a snooze comes behind it."""
     desk = Desk()
