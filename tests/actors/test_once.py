@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.once import KEYS_MAX, SCANNED_MAX, OnceKeys, Seen
+from actors.once import KEYS_MAX, SCANNED_MAX, OnceKeys, Seen, united
 
 KEYS = st.integers(0, 300) | st.integers(0, 2**64 - 1)
 
@@ -45,6 +45,46 @@ def test_a_key_that_comes_again_after_its_time_is_the_newer_one() -> None:
         assert once.get(7) == seen(3)
 
 
+def test_many_keys_are_found_by_their_places() -> None:
+    """Past what is scanned an index knows the places: of keys that come, leave and come again, and of no others."""
+    once = OnceKeys()
+    for key in range(5 * SCANNED_MAX):
+        assert once.get(key) is None
+        once.add(key, seen(key))
+        assert once.get(key) == seen(key)
+        if key % 3 == 0:
+            once.forget_before(key - 2 * SCANNED_MAX)
+    oldest = once.get(5 * SCANNED_MAX - len(once))
+    assert oldest == seen(5 * SCANNED_MAX - len(once))
+    once.add(5 * SCANNED_MAX - len(once), seen(1000))
+    once.forget_before(oldest.at_s + 2)
+    assert once.get(oldest.at_s) == seen(1000), "the newer one stays where the older leaves"
+    assert once.get(oldest.at_s + 1) is None
+    assert once._index is not None
+    assert len(once._index.places) == len(once), "who leaves leaves the index as well"
+
+
+def test_two_memories_know_together_what_either_knows() -> None:
+    """In the order of coming, each once; over the bound the oldest are forgotten, whosever they were."""
+    one, other, both = OnceKeys(), OnceKeys(), OnceKeys()
+    for number in range(6):
+        both.add(number, seen(number))
+        if number != 2:
+            one.add(number, seen(number))
+        if number in (2, 3):
+            other.add(number, seen(number))
+    assert united(one.packed, other.packed) == united(other.packed, one.packed) == both.packed
+    assert united(one.packed, one.packed) == one.packed
+    assert united(one.packed, b"") == united(b"", one.packed) == one.packed
+    many = OnceKeys()
+    for number in range(KEYS_MAX):
+        many.add(100 + number, seen(100 + number))
+    joined = OnceKeys(united(many.packed, both.packed))
+    assert joined == many
+    assert joined != both
+    assert len(united(both.packed, OnceKeys(many.packed[24:]).packed)) == 24 * KEYS_MAX
+
+
 def test_bytes_across_two_fields_are_no_key() -> None:
     """Eight bytes that happen to stand across a digest and a time are not taken for a key."""
     once = OnceKeys()
@@ -61,6 +101,7 @@ def test_it_is_bounded() -> None:
     once = OnceKeys()
     for key in range(KEYS_MAX + 10):
         once.add(key, seen(key))
+        assert len(once) == min(key + 1, KEYS_MAX)
     assert len(once) == KEYS_MAX
     assert once.get(9) is None
     assert once.get(10) == seen(10)
@@ -84,3 +125,13 @@ def test_what_came_after_a_mark_is_told_by_its_place() -> None:
     once.forget_before(1003)
     once.add(4, seen(8))
     assert once.since(mark) == once.packed
+
+
+def test_a_mark_across_two_records_is_none() -> None:
+    """Bytes that happen to stand across two records are not where the mark was."""
+    once = OnceKeys()
+    once.add(0, Seen(digest=0, at_s=0, conversation=0, seq=0))
+    mark, before = once.newest, len(once.packed)
+    once.add(0, Seen(digest=0, at_s=0, conversation=0, seq=5))
+    assert once.packed.rfind(mark) % before
+    assert once.since(mark) == once.packed[before:]
