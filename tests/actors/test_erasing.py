@@ -10,7 +10,7 @@ from actors import erasing
 from actors.conversation import Conversation
 from actors.journey import Journey
 from protocol import events as ev
-from protocol.entities import Delivery, Status, Tag
+from protocol.entities import Delivery, IdentityLink, Status, Tag
 from protocol.errors import Code, Refusal
 from protocol.journal import Entry, Record
 
@@ -109,3 +109,19 @@ def test_nobody_is_erased_while_a_message_to_them_is_on_its_way() -> None:
     with pytest.raises(Refusal) as refused:
         erasing.decide(Journey(customer="cu1", kept=(conversation,)), "operator:root", "asked", 5)
     assert refused.value.code == Code.NOT_ALLOWED_NOW
+
+
+def test_what_a_merge_brought_of_the_person_leaves_the_others_stream() -> None:
+    """Another's own addresses stay: their affairs are folded from them."""
+    names = {"tel:1", "mailto:z@example.org"}
+    merged = ev.CustomerMerged(
+        at_ms=1, other="cub", turn=1, given_at=1, members=["cub"], identities=["tel:1", "tel:2"], reason=SECRET
+    )
+    bare = erasing.redacted_mention(merged, names)
+    assert bare == msgspec.structs.replace(merged, identities=["tel:2"], reason="")
+    links = [IdentityLink(identity="mailto:z@example.org", evidence="x"), IdentityLink(identity="tel:2", evidence="x")]
+    released = ev.CustomerReleased(at_ms=2, other="cub", turn=2, members=["cub"], links=links, reason=SECRET)
+    assert erasing.redacted_mention(released, names) == msgspec.structs.replace(released, links=links[1:], reason="")
+    returned = ev.CustomerReturned(at_ms=3, other="cua", turn=2, released_at=2, links=links)
+    assert erasing.redacted_mention(returned, names) == msgspec.structs.replace(returned, links=links[1:])
+    assert SECRET not in repr(erasing.redacted_mention(ev.NoteAdded(at_ms=4, actor="agent:bo", text=SECRET), names))

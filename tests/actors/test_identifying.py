@@ -1,8 +1,11 @@
 """Identifying: evidence, and what a better one changes."""
 
+from typing import Any
+
 import pytest
 
 from actors import disputes, identifying, snapshots, telling
+from actors.members import Family
 from actors.policy import Policy
 from actors.rules.identity import IdentityRules, MatchRule
 from protocol.commands import CloseIdentityReview, LinkIdentity, UnlinkIdentity
@@ -14,6 +17,7 @@ from protocol.events import (
     IdentityLinked,
     IdentityReviewClosed,
 )
+from protocol.inbound import MessageArrived
 from tests.actors.player import POLICY, Player
 
 MAIL, PHONE = "mailto:ann@example.org", "tel:+447700900123"
@@ -136,6 +140,31 @@ def test_two_customers_with_one_identity_are_put_forward_from_the_rules_level_on
     assert reviews(events) == [(identity, "cuother", kind)]
     assert reviews(player.message(identities=(MAIL, identity), proposed=False, conflicts=conflicts)) == []
     assert player.state.identities == (MAIL,)
+
+
+@pytest.mark.parametrize(
+    ("at", "changes", "merges"),
+    [
+        pytest.param(95, {}, True, id="as sure as the rule asks"),
+        pytest.param(96, {}, False, id="less sure"),
+        pytest.param(95, {"parted": ("user:1",)}, False, id="somebody took the identity away"),
+        pytest.param(95, {"inherited": (("cuother", b""),)}, False, id="this one was merged into that one before"),
+        pytest.param(95, {"family": Family(left={"cuother": ("cuother", 2)})}, False, id="that one left this one"),
+        pytest.param(95, {"family": Family(left={"cu3": ("cu3", 2)})}, True, id="another did"),
+    ],
+)
+def test_a_rule_merges_by_itself_whom_nobody_parted(at: int, changes: dict[str, Any], merges: bool) -> None:
+    """From its own level on; what it is not sure of is a person's, as is what somebody said otherwise of."""
+    player = ruled(match=[MatchRule(merge_at=70, merge_by_itself_at=at)])
+    player.message()
+    player.state.disputes = disputes.Disputes(**changes)
+    given = player.input(
+        MessageArrived(text="x"), identities=(MAIL, "user:1"), proposed=False, conflicts=(("user:1", "cuother"),)
+    )
+    due = identifying.identify(player.state, given, player.policy.identity, 1).merge
+    assert (due is not None) == merges
+    if due is not None:
+        assert (due.other, due.identity, due.verified) == ("cuother", "user:1", True)
 
 
 def test_a_review_is_closed_by_a_person_and_not_raised_again() -> None:

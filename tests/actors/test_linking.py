@@ -4,6 +4,7 @@ import pytest
 from msgspec import msgpack
 
 from actors import journey as journeys
+from actors.identifying import IDENTITIES_MAX
 from actors.journey import Journey
 from protocol.commands import CloseIdentityReview, LinkIdentity, Reply, UnlinkIdentity
 from protocol.errors import Code, Refusal
@@ -35,6 +36,21 @@ def test_evidence_that_is_none_is_refused(command: dict[str, object]) -> None:
     with pytest.raises(Refusal) as caught:
         player.command(LinkIdentity(identity=PHONE, **command), conversation="")  # type: ignore[arg-type]
     assert (caught.value.code, caught.value.field) == (Code.INVALID, next(iter(command)))
+
+
+def test_a_customer_s_identities_are_bounded() -> None:
+    """One more is refused; better evidence of one that is known is none."""
+    player = Player()
+    player.message()
+    for number in range(IDENTITIES_MAX - 1):
+        player.command(LinkIdentity(identity=f"user:{number}"), conversation="")
+    with pytest.raises(Refusal, match="at most") as caught:
+        player.command(LinkIdentity(identity="user:more"), conversation="")
+    assert (caught.value.code, caught.value.field) == (Code.OVER_LIMIT, "identity")
+    player.command(LinkIdentity(identity="user:0", evidence="verified_by_otp"), conversation="")
+    assert len(player.state.identities) == IDENTITIES_MAX
+    player.message(identities=(MAIL, "user:more"), proposed=False, claimed=("user:more",))
+    assert len(player.state.identities) == IDENTITIES_MAX
 
 
 def test_an_unlinked_identity_leaves_and_its_events_are_sent_away() -> None:
