@@ -88,6 +88,19 @@ def test_of_a_unit_only_the_events_of_the_streams_are_redacted() -> None:
     assert erasing.redacted_record(record, {"cu9"}, set()) is record
 
 
+def test_of_a_unit_no_address_of_the_person_is_left() -> None:
+    """Neither among those that it assigns, nor in what it says of a merge, whosever stream that is; others' stay."""
+    merged = ev.CustomerMerged(at_ms=1, other="cu1", turn=1, given_at=1, identities=["tel:1", "tel:2"])
+    entries = [Entry(stream, 1, msgspec.Raw(msgspec.msgpack.encode(merged))) for stream in ("cu1", "cu2", "cu3")]
+    record = Record(1, "cu2", 1, ["tel:1", "tel:3"], 3, msgspec.msgpack.encode(entries))
+    redacted = erasing.redacted_record(record, {"cu1"}, {("cu2", 1)}, {"tel:1"})
+    decoded = msgspec.msgpack.decode(redacted.body, type=list[tuple[str, int, ev.AnyEvent]])
+    assert [getattr(event, "identities", None) for _, _, event in decoded] == [[], ["tel:2"], ["tel:1", "tel:2"]]
+    assert redacted.identities == ["tel:3"]
+    assigning = erasing.redacted_record(record, (), (), {"tel:3"})
+    assert (assigning.identities, assigning.body) == (["tel:1"], record.body)
+
+
 def test_what_is_open_is_closed_and_the_person_forgotten() -> None:
     """In this order, under the operator's name."""
     state = Journey(customer="cu1")

@@ -111,13 +111,15 @@ def test_the_references_of_a_contacts_messages_go_with_it() -> None:
     for channel, reference in (("chat", "ours-chat"), ("email", "ours-mail")):
         player.command(Reply(text="we look", channel=channel))
         player.outcome(player.decision.events[0][1].delivery, 1, "sent", external_id=reference)  # type: ignore[attr-defined]
+    player.message("I am away", identities=("mailto:ann@example.org",), reference="away@x", automatic="auto_reply")
     state = player.state.conversations[CONVERSATION]
     (_, left), (_, came) = moves(state, fresh(), 2)
     assert isinstance(left, InteractionMoved)
     assert isinstance(came, InteractionReceived)
     assert left.references == came.references == ["chat-m1", "ours-chat"]
+    assert received(moves(state, fresh(), 1))[0].references == ["one@x", "ours-mail", "away@x"]
     assert [each.references for each in received(moves(state, fresh(), 1, 2, every=True))] == [
-        ["one@x", "chat-m1", "ours-chat", "ours-mail"],
+        ["one@x", "chat-m1", "ours-chat", "ours-mail", "away@x"],
         [],
     ]
 
