@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from actors import knowing, recent
+from actors import contact, knowing, recent
 from actors.conversation import Conversation
 from actors.knowing import Given
 from actors.policy import Policy
@@ -64,7 +64,7 @@ def brought(
     known = knowing.after(state.context, decided)
     items = knowing.take(known, given, policy.context, policy.version, now_ms)
     facts: list[AnyEvent] = [*(_carried(seen, now_ms) for seen in before), *items.facts]
-    if _speaks(event) and origin and origin != event.channel:
+    if origin and origin != event.channel and _speaks(event) and contact.said_in(state, event) is None:
         change = Change(origin=origin, target=event.channel, interaction=interaction, by="customer", actor="customer")
         return facts + switch(state, items.known, change, policy, now_ms, decided=decided)
     if items.facts:

@@ -110,7 +110,10 @@ def _message(
     now_ms: int,
     reason: str,
 ) -> list[AnyEvent]:
-    number, events = _interaction(state, event, identity, data.session, policy, now_ms, reason)
+    if (over := said_in(state, event)) is not None:
+        number, events = over.number, list[AnyEvent]()
+    else:
+        number, events = _interaction(state, event, identity, data.session, policy, now_ms, reason)
     if data.automatic:
         automatic = AutomaticReplyReceived(
             at_ms=now_ms,
@@ -223,6 +226,18 @@ def before(state: Conversation) -> Before | None:
         resolution_attempts=state.work.resolutions if state.work else 0,
         unresolved=state.status is not Status.RESOLVED,
     )
+
+
+def said_in(state: Conversation, event: InboundEvent) -> Interaction | None:
+    """The contact that is over in which the event's words were said: what was written down of a call comes after the
+    call, and is no new one. None where they were said in none, or in one that goes on."""
+    session = event.data.session if isinstance(event.data, MessageArrived) else ""
+    if not session or _ongoing(state, event, session=session) is not None:
+        return None
+    for interaction in reversed(state.interactions):
+        if interaction.session == session and interaction.account == event.account:
+            return interaction if event.time_ms <= interaction.ended_at_ms else None
+    return None
 
 
 def _ongoing(state: Conversation, event: InboundEvent, *, session: str, identity: str = "") -> Interaction | None:

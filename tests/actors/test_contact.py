@@ -5,14 +5,15 @@ import msgspec
 from actors import journey as journeys
 from actors import remains, snapshots
 from actors.policy import ChannelRules, Policy
-from protocol.commands import Join, Reply, Resolve, Split
-from protocol.events import InteractionEnded, InteractionStarted, InteractionWentOn
-from protocol.inbound import InteractionBegan, InteractionStopped
+from protocol.commands import Join, LinkIdentity, Reply, Resolve, Split
+from protocol.events import AnyEvent, InteractionEnded, InteractionStarted, InteractionWentOn, MessageReceived
+from protocol.inbound import InteractionBegan, InteractionStopped, MessageArrived
 from tests.actors.player import CONVERSATION, CUSTOMER, POLICY, Player, names
 from tests.actors.world import world
 
 MINUTE_MS = 60_000
 CHAT = {"channel": "chat", "identities": ("web:1",)}
+PHONE = {"channel": "phone", "identities": ("tel:+447700900123",)}
 TIMED = Policy(
     channels={
         "chat": ChannelRules(account="chat", rest_after_ms=15 * MINUTE_MS, end_in_time=True),
@@ -138,3 +139,39 @@ def test_another_channel_of_the_same_account_is_another_contact() -> None:
         "MessageReceived",
         "ChannelSwitched",
     ]
+
+
+def _call(player: Player, session: str = "c1") -> None:
+    """Rings, and is hung up a minute later."""
+    player.give(player.input(InteractionBegan(session=session), **PHONE))  # type: ignore[arg-type]
+    player.now_ms += MINUTE_MS
+    player.give(player.input(InteractionStopped(session=session, reason="hung up"), **PHONE))  # type: ignore[arg-type]
+
+
+def _late(player: Player, late_ms: int, session: str = "c1") -> list[AnyEvent]:
+    """What was said in the call, handed in now, `late_ms` after it was said."""
+    given = player.input(MessageArrived(text="my roof leaks", session=session), **PHONE)  # type: ignore[arg-type]
+    event = msgspec.structs.replace(given.event, time_ms=player.now_ms - late_ms)
+    return player.give(msgspec.structs.replace(given, event=event))
+
+
+def test_what_was_said_in_a_call_and_comes_after_it_is_of_that_call() -> None:
+    """A transcript is ready when the call is over: that is no second call, and moves nothing to another channel."""
+    player = Player(TIMED)
+    _call(player)
+    player.command(LinkIdentity(identity="web:1"), conversation="")
+    player.message(channel="chat", identities=("web:1",))
+    player.now_ms += MINUTE_MS
+    (late,) = _late(player, 2 * MINUTE_MS)
+    assert isinstance(late, MessageReceived)
+    assert late.interaction == 1
+    assert len(player.state.conversations[CONVERSATION].interactions) == 2
+
+
+def test_who_speaks_on_after_the_end_of_a_call_begins_another_contact() -> None:
+    """Whatever the session: that was said later."""
+    player = Player(TIMED)
+    _call(player)
+    player.now_ms += 2 * MINUTE_MS
+    assert names(_late(player, MINUTE_MS)) == ["InteractionStarted", "MessageReceived"]
+    assert names(_late(player, 5 * MINUTE_MS, "c9")) == ["InteractionStarted", "MessageReceived"]
