@@ -123,6 +123,14 @@ class ContextRules(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True
         carried = self.carries.get(channel)
         return carried is None or sensitivity in carried
 
+    def named(self, channel: str) -> str:
+        """The channel as `carries` has it, whatever capitals and blanks a machine wrote it with: a word that is not
+        there may carry everything."""
+        if channel in self.carries:
+            return channel
+        meant = channel.strip().casefold()
+        return next((known for known in self.carries if known.casefold() == meant), channel)
+
     def criteria(self, key: str) -> Sequence[Criterion]:
         """What decides between two values of the key."""
         rules = self.keys.get(key)

@@ -221,3 +221,13 @@ def test_what_a_channel_may_not_carry_is_not_told_there() -> None:
     assert b"DE89" not in msgspec.json.encode(told(player, "phone"))
     assert {item.key for item in told(player).open[0].context} == {"iban", "topic", "plan"}
     assert told(player, "chat").open[0].withheld == [], "a channel that is not named carries everything"
+
+
+def test_a_channel_in_capitals_carries_no_more_than_in_small_letters() -> None:
+    """A machine's `Phone` is the policy's `phone`: a word that the policy does not have may carry everything."""
+    player = player_with()
+    player.command(SetContext(key="iban", value="GB33BUKB20201555555555", sensitivity="secret"))
+    for channel in ("phone", "Phone", " PHONE "):
+        (view,) = told(player, channel).open
+        assert (view.withheld, [item.key for item in view.context if item.key == "iban"]) == (["iban"], [])
+        assert told(player, channel).suggested_greeting.startswith("Hello, are you calling")
