@@ -1,13 +1,16 @@
 """Identities: one address of a customer, as `kind:value`, in the one spelling under which it is unique.
 
 `normalise` is the only place where a spelling is decided: phone numbers become E.164 through phonenumbers (ITU-T
-E.164), mail addresses are lower-cased (RFC 5321 §2.4 lets a local part be case-sensitive; no large provider is),
-handles lose their `@`, and their capitals where the network does not tell them apart. Everything after normalisation
-compares identities as plain strings.
+E.164), mail addresses are lower-cased (RFC 5321 §2.4 lets a local part be case-sensitive; no large provider is), their
+domains spelled as in the DNS (RFC 5891: `xn--…`), which is one of the two spellings that mails and forms have; handles
+lose their `@`, and their capitals where the network does not tell them apart. Everything after normalisation compares
+identities as plain strings.
 """
 
 from functools import lru_cache
+from unicodedata import normalize
 
+import idna
 import phonenumbers
 
 from protocol.errors import Code, Refusal
@@ -82,10 +85,21 @@ def _mail_address(value: str) -> str:
     local, at, domain = value.rpartition("@")
     if not at or not local or not domain or any(c.isspace() for c in value):
         raise _bad("a mailto identity must be local@domain")
-    # A few letters grow when lowered.
-    if len(lowered := value.lower()) > LENGTH_MAX:
+    lowered = f"{normalize('NFC', local).lower()}@{_domain(domain)}"
+    # A few letters grow when lowered, and a domain does in its ASCII spelling.
+    if len(lowered) > LENGTH_MAX:
         raise _bad(f"a mailto identity has at most {LENGTH_MAX} characters")
     return lowered
+
+
+def _domain(domain: str) -> str:
+    """Its spelling in the DNS; where it has none, its own: what came by mail from there has to be somebody's."""
+    if domain.isascii():
+        return domain.lower()
+    try:
+        return idna.encode(domain, uts46=True).decode().lower()
+    except idna.IDNAError:
+        return normalize("NFC", domain).lower()
 
 
 def _handle(value: str, kind: str) -> str:
