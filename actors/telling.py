@@ -42,6 +42,8 @@ from protocol.events import (
 )
 
 STEPS_MAX = 10
+STRANGERS = "Hello, how can we help?"
+"""The greeting for who has nothing open, or may be one of several."""
 
 _decode = msgspec.msgpack.Decoder(AnyEvent).decode
 
@@ -145,6 +147,7 @@ def for_channel(view: ConversationView, channel: str, rules: ContextRules) -> Co
     """The view for a machine on a channel: without what it may not carry, which is named in `withheld`, also where it
     stands in a subject or in another item, without messages that are still to leave on others, and without the words
     and numbers by which it is known what it is about."""
+    channel = rules.named(channel)
     secrets = withholding.secrets({item.key: item for item in view.context}, channel, rules)
     carried = [item for item in view.context if rules.may_carry(channel, sensitivity_of(item))]
     carried = [item for item in carried if not _says_one(item, secrets)] if secrets else carried
@@ -198,8 +201,8 @@ def known_as(views: Sequence[ConversationView], key: str) -> str:
 def greeting(views: Sequence[ConversationView], topic: str, channel: str) -> str:
     """A sentence that a machine may say first: it names the issue, never what was said."""
     if not views:
-        return "Hello, how can we help?"
+        return STRANGERS
     newest = max(views, key=lambda view: view.updated_at_ms)
     about = newest.subject or topic
-    ask = "are you calling" if channel in ("", "phone") else "is this"
+    ask = "are you calling" if channel.strip().casefold() in ("", "phone") else "is this"
     return f"Hello, {ask} about “{about}”?" if about else f"Hello, {ask} about your open request?"

@@ -291,6 +291,8 @@ class CustomerView(Struct, kw_only=True, omit_defaults=True):
     identities: list[str] = []
     links: list[IdentityLink] = []
     """Of each identity, in the same order: why it is this customer's."""
+    shared: bool = False
+    """By policy the identity that was asked for stands for several people: ask who it is before you name an issue."""
     open: list[ConversationView] = []
     past: list[str] = []
     """Ids of the newest conversations that are over, newest last."""

@@ -10,6 +10,7 @@ import msgspec
 from litestar import get
 from litestar.params import FromPath, FromQuery, QueryParameter
 
+from actors.telling import STRANGERS
 from orchestrator.gateway.access import needs
 from orchestrator.gateway.answers import ConversationsAnswer
 from orchestrator.gateway.archive_reads import reach
@@ -47,7 +48,8 @@ async def get_context(
     ] = "",
 ) -> CustomerView:
     """What is known of a customer now, committed: open conversations with their context, intent, the last steps in
-    words, and `suggested_greeting`, a sentence a machine may say first. Where nobody has the identity, that of who has
+    words, and `suggested_greeting`, a sentence a machine may say first, which names no issue where the policy says that
+    several people share the identity (`shared`). Where nobody has the identity, that of who has
     the same address under the kind that the policy calls `alike`. 404 where nobody has it either."""
     here = services_of(request)
     if not identity:
@@ -56,24 +58,27 @@ async def get_context(
         raise Refusal(Code.INVALID, f"channel is a word of at most {CHANNEL_MAX} characters", field="channel")
     spelled = here.intake.spelled(_with_plus(identity))
     if (remembered := here.intake.known(spelled)) is not None:
-        view = await _view(here, remembered, channel)
+        view = await _view(here, remembered, spelled, channel)
         if view is not None and spelled in view.identities:  # Else it has changed hands since.
             return view
     asked = [spelled, *here.intake.alike_to([spelled])]
     known = await here.identities.customers_of(asked)
-    customer = next((known[each] for each in asked if each in known), None)
-    if customer is None:
+    found = next((each for each in asked if each in known), None)
+    if found is None:
         raise Refusal(Code.NOT_FOUND, "no customer has this identity", field="identity")
-    view = await _view(here, customer, channel)
+    view = await _view(here, known[found], found, channel)
     if view is None:
         raise Refusal(Code.NOT_FOUND, "nothing is known of this customer", field="identity")
     return view
 
 
-async def _view(here: Services, customer: str, channel: str) -> CustomerView | None:
-    """What the live actor knows of a customer; None where that is nothing."""
+async def _view(here: Services, customer: str, identity: str, channel: str) -> CustomerView | None:
+    """What the live actor knows of a customer, for who asks by an identity of theirs; None where that is nothing."""
     reply = await here.cells.call(customer, lambda ref: ReadCustomer(ref, customer, channel), timeout_s=READ_WITHIN_S)
-    return reply.view if isinstance(reply, CustomerRead) else None
+    view = reply.view if isinstance(reply, CustomerRead) else None
+    if view is not None and here.policy is not None and here.policy.policy.identity.is_shared(identity):
+        return msgspec.structs.replace(view, shared=True, suggested_greeting=STRANGERS)
+    return view
 
 
 @get("/v1/conversations", guards=[_READERS], tags=["reads"])

@@ -217,6 +217,21 @@ async def test_the_policy_says_when_an_identity_is_taken_for_a_shared_one(tmp_pa
         assert await kinds("&shared_after=3") == ["conflict"]
 
 
+async def test_a_machine_hears_that_an_identity_is_shared(tmp_path: Path) -> None:
+    """And gets no greeting that names one person's issue to another, until the policy lists it no more."""
+    accounts = "whatsapp:\n  channel: whatsapp\n"
+    async with server(tmp_path) as here:
+        files = {"accounts.yaml": accounts, "identity.yaml": "shared: [tel:+4477009001*]\n"}
+        await here.post("/v1/policy", {"files": files})
+        said = event("1") | {"identities": "tel:+447700900123", "data": {"text": "hm", "subject": "Bill of March"}}
+        await here.post("/v1/events", said, token="gateway:whatsapp")
+        shared = await here.get("/v1/context?identity=tel:%2B447700900123")
+        assert (shared["shared"], shared["suggested_greeting"]) == (True, "Hello, how can we help?")
+        await here.post("/v1/policy", {"files": {"accounts.yaml": accounts}})
+        own = await here.get("/v1/context?identity=tel:%2B447700900123")
+        assert ("shared" in own, own["suggested_greeting"]) == (False, "Hello, are you calling about “Bill of March”?")
+
+
 async def test_no_files_are_no_bundle(tmp_path: Path) -> None:
     """They would take every account of the bundle in force away; whoever means that goes back to version 1."""
     async with server(tmp_path) as here:
