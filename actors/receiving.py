@@ -23,6 +23,7 @@ from actors.knowing import Given
 from actors.labels import NO_TAGS
 from actors.merging import is_member
 from actors.policy import Policy
+from actors.rules.capture import Field
 from actors.tagging import tags_of, with_before
 from protocol.entities import Relation, Tags
 from protocol.errors import Code, Refusal
@@ -206,7 +207,7 @@ def _captured(
     captured = capturing.capture(conversation, event, decided, policy, taken)
     if captured is not None:
         if captured.forbidding is not None:
-            return _forbidden(came, captured.template, captured.forbidding.name, policy)
+            return _forbidden(came, captured.template, captured.forbidding, policy)
         found = capturing.items(event, captured, decided)
     if found or not conversation.head or arrival.brings(conversation, event):
         decided += arrival.brought(
@@ -217,12 +218,14 @@ def _captured(
     return _decided(came, conversation.id, decided, policy)
 
 
-def _forbidden(came: _Came, template: str, field: str, policy: Policy) -> Decision:
+def _forbidden(came: _Came, template: str, field: Field, policy: Policy) -> Decision:
     """It lacks what its template requires: to quarantine. Who it came from is known, whatever becomes of what they
     said."""
     state, known = came.state, came.known
-    reason = f"{field} is missing, which the template {template} of policy {policy.version} requires"
-    kept = keep(state, came.given, (Code.INVALID, field, reason), f"capture:{template}", policy, came.now_ms)
+    reason = f"{field.name} is missing, which the template {template} of policy {policy.version} requires"
+    if field.found_at:
+        reason += f"; it is looked for in {', '.join(field.found_at)}"
+    kept = keep(state, came.given, (Code.INVALID, field.name, reason), f"capture:{template}", policy, came.now_ms)
     if not kept.events:
         return kept
     events = [*kept.events, *((state.customer, fact) for fact in known.facts)]

@@ -35,6 +35,8 @@ KEPT = frozenset(
 """Refusals of an event itself: sent again it would fail again, so it is kept. Others are the sender's to repeat, or are
 kept by the cell already."""
 
+_FIELDS = frozenset(InboundEvent.__struct_fields__)
+
 
 async def keep(intake: Intake, event: InboundEvent, refusal: Refusal) -> Answered:
     """Puts an event that the intake refused into its account's quarantine, as it came. Raises `Refusal`."""
@@ -75,6 +77,16 @@ def edited(row: dict[str, Any], event: bytes, account: Account) -> InboundEvent:
     """The event that somebody wrote in the place of what the row holds: JSON, a CloudEvent or as the server writes
     events. Raises `Refusal` where it does not fit."""
     return _of_account(_of_json(event, account, row), account, row)
+
+
+def check_places(written: dict[str, Any]) -> None:
+    """That nothing somebody writes into an event stands where nobody would look for it. Raises `Refusal`. Not asked of
+    what was begun before: that may have come in."""
+    if "specversion" in written:
+        return
+    if unread := sorted(written.keys() - _FIELDS):
+        text = f"the event has no field {unread[0]!r}: what a form or a machine sends beside its words stands in `raw`"
+        raise Refusal(Code.INVALID, text, field=unread[0][:64])
 
 
 def _of_account(inbound: InboundEvent, account: Account, row: dict[str, Any]) -> InboundEvent:

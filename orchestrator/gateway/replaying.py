@@ -15,7 +15,7 @@ from msgspec import Struct
 from actors.policy import identity_kind
 from orchestrator.gateway.archive_reads import reach
 from orchestrator.gateway.gone import check_kept
-from orchestrator.gateway.quarantine import again, edited
+from orchestrator.gateway.quarantine import again, check_places, edited
 from orchestrator.gateway.services import Services
 from orchestrator.settings import Account
 from protocol.commands import BeginReplay, EndReplay, MarkReplayed
@@ -140,6 +140,7 @@ async def _wanted(here: Services, row: dict[str, Any], account: Account, asked: 
     """The form that is asked for."""
     if asked.event is not None:
         event = edited(row, msgspec.json.encode(asked.event), account)
+        check_places(asked.event)
     else:
         event = await asyncio.to_thread(again, row, account, here.attachments)
     identities = await _identities(here, asked, event.channel)

@@ -244,6 +244,19 @@ async def test_an_edited_event_comes_in_as_it_was_edited(tmp_path: Path, policie
         )
 
 
+async def test_an_edit_that_stands_where_nobody_looks_is_refused(tmp_path: Path, policies: Policies) -> None:
+    """A form's field belongs into `raw`; beside it, it would be read by nobody, and the field be missing as before."""
+    policies.write(3, template("quarantine"))
+    async with serving(tmp_path) as server:
+        refused = await server.say("my bill is wrong")
+        assert refused["message"].endswith("it is looked for in data.text, raw.contract")
+        event = (await server.get(f"/v1/quarantine/{refused['quarantine']}"))["event"]
+        wrong = await server.replay(refused["quarantine"], event={**event, "contract": "B1234"})
+        assert (wrong["http"], wrong["field"], "`raw`" in wrong["message"]) == (422, "contract", True)
+        right = await server.replay(refused["quarantine"], event={**event, "raw": {"contract": "B1234"}})
+        assert right["status"] == "committed"
+
+
 async def test_two_operators_at_once_take_it_in_once(tmp_path: Path, policies: Policies) -> None:
     """Each as somebody else's: one of them is told no, or that it was in already."""
     async with serving(tmp_path) as server:
