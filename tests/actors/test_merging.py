@@ -420,6 +420,7 @@ async def test_a_rule_merges_those_it_is_sure_of(identity: str, merges: bool) ->
             await unmerge(made, one, other)
             await say(made, "b3", "chat:b", identity)
             await say(made, "b4", "chat:b", identity)
+        await nothing_under_way(made)
         assert set((await made.journal_store.customers_of(["chat:a", "chat:b"])).values()) == {one, other}
 
 
@@ -431,6 +432,7 @@ async def test_a_rule_merges_nobody_who_has_both_shown_it_to_be_theirs() -> None
         await say(made, "b1", "chat:b")
         await say(made, "b2", "chat:b", "user:1")
         await say(made, "b3", "chat:b", "user:1")
+        await nothing_under_way(made)
         assert len(set((await made.journal_store.customers_of(["chat:a", "chat:b"])).values())) == 2
 
 
@@ -448,6 +450,7 @@ async def test_a_rule_merges_nobody_who_both_have_of_what_a_person_has_one(singl
             return
         await say(made, "b3", "user:2", phone)
         await say(made, "b4", "user:2", phone)
+        await nothing_under_way(made)
         assert len(set((await made.journal_store.customers_of(["user:1", "user:2"])).values())) == 2
         await merge(made, customer_of(b.stream), customer_of(a.stream))
         await settled(made, ["user:1", "user:2"], customer_of(b.stream))
@@ -537,6 +540,11 @@ def test_who_may_give_itself(changes: dict[str, object], refused: str) -> None:
         return
     given = merging.give(state, command, "agent:ann", ["user"], 1)
     assert (given.to, given.turn, given.members) == (command.to, 4, [CUSTOMER])
+
+
+async def nothing_under_way(made: World) -> None:
+    """Returns when every merge that a rule asked for was made or refused: an answer does not wait for it."""
+    await made.until(lambda: not made.intake._by_rule._under_way)
 
 
 async def settled(made: World, identities: list[str], owner: str) -> None:
