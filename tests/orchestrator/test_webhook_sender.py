@@ -13,6 +13,7 @@ from standardwebhooks import Webhook
 
 from adapters.channels.fakes.http_server import Answer, HttpServer, Request
 from orchestrator import webhook_sender
+from orchestrator.feed import read_page
 from orchestrator.settings import SettingsError, WebhookEndpoint
 from orchestrator.settings_file import parse
 from orchestrator.webhook_files import Asked, asked_file, write
@@ -200,6 +201,18 @@ async def test_an_endpoint_that_fails_for_days_is_disabled_and_stays_so(receiver
     await again.stop()
     assert receiver.ids[tried] == receiver.ids[tried - 1]
     assert not asked_file(tmp_path, "crm").exists()
+
+
+async def test_how_far_it_came_is_kept_while_it_runs(receiver: Receiver, tmp_path: Path) -> None:
+    """A server that is killed does not send again what was taken long before."""
+    story = told()
+    from_the_start(tmp_path)
+    journal = Kept(story.records)
+    sending = Sending(journal, tmp_path, await receiver.start())
+    await receiver.until(lambda: len(receiver.taken) == len(story.events))
+    end = (await read_page(journal, "", limit=len(story.events))).next
+    await so(lambda: json.loads((tmp_path / "crm.json").read_text())["cursor"] == end)
+    await sending.stop()
 
 
 async def test_the_time_that_this_server_was_stopped_is_not_the_receivers(receiver: Receiver, tmp_path: Path) -> None:
