@@ -5,6 +5,7 @@ import asyncio
 import msgspec
 import pytest
 
+from actors import journal as journals
 from actors.journal import Journal
 from adapters.stores.errors import StoreFailed
 from adapters.stores.memory_journal import MemoryJournal
@@ -272,4 +273,33 @@ async def test_the_archive_is_told_the_head_once_for_each_of_its_batches() -> No
     assert archive.said[2:] == [HeadIs(3)]
     journal.received(archive, ArchivedIs(3))
     assert archive.said[3:] == []
+    task.cancel()
+
+
+async def test_a_group_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However much gathered: what is over the bound is the next commit's, in its order."""
+    monkeypatch.setattr(journals, "GROUP_UNITS_MAX", 2)
+    journal, cell, task = await started()
+    for number in range(1, 6):
+        journal.received(cell, Append(number + 1, [unit(number)]))
+    await turns()
+    settled = [said.verdicts for said in cell.said if isinstance(said, Settled)]
+    assert settled == [[Committed(number)] for number in range(1, 6)]
+    assert journal.commits == 3
+    task.cancel()
+
+
+async def test_much_is_trimmed_a_step_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As far as the archive has it, and what came meanwhile goes between; a stop waits for no more of it."""
+    monkeypatch.setattr(journals, "TRIM_POSITIONS", 2)
+    journal, cell, task = await started()
+    archive = Line("archive:0")
+    journal.opened(archive, fresh=True)
+    journal.received(cell, Append(2, [unit(number) for number in range(1, 8)]))
+    await turns()
+    journal.received(archive, ArchivedIs(5))
+    journal.received(archive, TrimTo(7))
+    journal.received(cell, Append(3, [unit(8)]))
+    await turns()
+    assert (journal.trimmed, journal.position) == (5, 8)
     task.cancel()
