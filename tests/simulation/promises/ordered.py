@@ -1,10 +1,12 @@
 """Promise 3: ordered, and the archive is the journal's projection.
 
 Gaps and forks show as the ledger reads (`ledger.py`). Here the archive is made anew from all records and compared with
-the one that followed, died and caught up, row by row; and each snapshot with what the events up to it make.
+the one that followed, died and caught up, row by row; and each snapshot with what the events up to it make. Of what
+retention dropped none has a word.
 """
 
 import asyncio
+from collections.abc import Sequence
 
 import msgspec
 
@@ -16,7 +18,7 @@ from actors.projection import project, runs
 from adapters.stores.archive_schema import TABLES
 from orchestrator.first_policy import policy_of
 from protocol.archive import Due, StoredEvent, StoredJourney
-from protocol.events import AnyEvent
+from protocol.events import AnyEvent, MessageQueued, MessageReceived, NoteAdded
 from protocol.journal import Entry
 from protocol.links import TailIs
 from tests.adapters.stores.dropping import drop_all, over_before
@@ -93,6 +95,21 @@ async def _check_snapshot(world: World, customer: str, position: int, body: byte
     dropped = {row[1] for row in await world.disks.archive.rows("dropped") if row[0] == "conversation"}
     if _plain(kept, retained, dropped) != _plain(made, retained, dropped):
         world.broken("ordered", f"the snapshot of {customer} at {position} is not what its events make")
+    for stream in sorted(dropped):
+        for text in _texts(world.ledger.streams.get(stream, ())):
+            if text in body and not _is_said_elsewhere(world, text, dropped):
+                world.broken("ordered", f"the snapshot of {customer} at {position} tells what was dropped of {stream}")
+
+
+def _texts(events: Sequence[AnyEvent]) -> set[bytes]:
+    """What people and agents wrote, as it stands in a snapshot's bytes."""
+    return {event.text.encode() for event in events if isinstance(event, MessageReceived | MessageQueued | NoteAdded)}
+
+
+def _is_said_elsewhere(world: World, text: bytes, dropped: set[str]) -> bool:
+    """Whether a conversation that is kept has the words too, by chance or within longer ones."""
+    kept = (events for stream, events in world.ledger.encoded.items() if stream not in dropped)
+    return any(text in encoded for events in kept for encoded in events)
 
 
 class _Past:

@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 
 from protocol.events import (
     DeliveryAttempted,
+    DeliveryDead,
     DeliveryFailed,
     DeliveryReplayed,
     DeliverySent,
@@ -45,5 +46,5 @@ def _check_outcomes(world: World, left: dict[str, Counter[int]]) -> None:
                 sent.add(delivery)
                 if not left[delivery] and not event.actor.startswith("agent:"):
                     world.broken("sent_once", f"{stream}: {delivery} is said to be sent, and never left")
-            if isinstance(event, DeliveryFailed) and left[delivery][attempt[delivery]]:
+            if isinstance(event, DeliveryFailed | DeliveryDead) and left[delivery][attempt[delivery]]:
                 world.broken("sent_once", f"{stream}: {delivery} left, and its attempt is said to have failed")
