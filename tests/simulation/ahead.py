@@ -10,8 +10,7 @@ from collections.abc import Iterable
 from multiprocessing.pool import AsyncResult
 
 from tests.simulation.jobs import played
-from tests.simulation.mutants.hunting import Caught, hunted
-from tests.simulation.mutants.planting import MUTANTS
+from tests.simulation.mutants.hunting import Caught, hunted, hunts
 from tests.simulation.scenario import Run
 
 SEEDS = 500
@@ -31,12 +30,12 @@ class Ahead:
         self._hunts: AsyncResult[list[Caught]] | None = None
         self._runs: AsyncResult[list[Run]] | None = None
         if "caught" in asked:
-            self._hunts = self._pool.map_async(hunted, [(name, False) for name in MUTANTS], chunksize=1)
+            self._hunts = self._pool.map_async(hunted, [(*each, False) for each in hunts()], chunksize=1)
         if "ended" in asked:
             self._runs = self._pool.map_async(played, [(seed, PLACEMENT) for seed in range(SEEDS)], chunksize=4)
 
     def hunts(self) -> list[Caught]:
-        """All mutants': the seed known to catch one first, then all in order."""
+        """All mutants', under each of its placements: the seed known to catch one first, then all in order."""
         assert self._hunts is not None
         return self._hunts.get(MISSING_WITHIN_S)
 

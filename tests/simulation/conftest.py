@@ -37,6 +37,6 @@ def ended(pytestconfig: pytest.Config) -> list[Run]:
 
 
 @pytest.fixture(scope="session")
-def caught(pytestconfig: pytest.Config) -> dict[str, Caught]:
-    """All mutants, hunted, by name."""
-    return {each.name: each for each in _ahead(pytestconfig).hunts()}
+def caught(pytestconfig: pytest.Config) -> dict[tuple[str, str], Caught]:
+    """All mutants, hunted, by name and placement."""
+    return {(each.name, each.placement): each for each in _ahead(pytestconfig).hunts()}

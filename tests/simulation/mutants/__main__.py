@@ -10,15 +10,15 @@ from rich.console import Console
 from rich.progress import Progress
 
 from tests.simulation.mutants import known, table
-from tests.simulation.mutants.hunting import Caught, hunted
-from tests.simulation.mutants.planting import MUTANTS
+from tests.simulation.mutants.hunting import Caught, hunted, hunts
+from tests.simulation.mutants.planting import EITHER, MUTANTS
 
 HEAD = '''"""Which seed caught each mutant: tried first, so that the test is fast. It is still run each time.
 
 `python -m tests.simulation.mutants --write` finds them anew.
 """
 
-KNOWN: dict[str, int] = {
+KNOWN: dict[str, dict[str, int]] = {
 '''
 
 
@@ -30,17 +30,17 @@ def main(
     ] = False,
     jobs: Annotated[int, typer.Option(help="Processes.", min=1)] = 2,
 ) -> None:
-    """Prints: fault, seed that caught it, promise that broke."""
-    work = [(name, anew or write) for name in names or MUTANTS]
-    caught: dict[str, Caught] = {}
+    """Prints: fault, and under each placement the seed that caught it and the promise that broke."""
+    work = [(name, placement, anew or write) for name, placement in hunts(names or MUTANTS)]
+    caught: dict[tuple[str, str], Caught] = {}
     with Progress(console=Console(stderr=True)) as progress:
         bar = progress.add_task("mutants", total=len(work))
         with multiprocessing.get_context("spawn").Pool(jobs) as pool:
             for each in pool.imap_unordered(hunted, work):
-                caught[each.name] = each
+                caught[each.name, each.placement] = each
                 progress.advance(bar)
-    found = [caught[name] for name, _ in work]
-    typer.echo("\n".join((*table.HEAD, *map(table.row_of, found))))
+    found = [caught[name, placement] for name, placement, _ in work]
+    typer.echo("\n".join((*table.HEAD, *table.rows_of(found).values())))
     if write:
         _keep(found)
     if any(each.seed is None for each in found):
@@ -49,11 +49,17 @@ def main(
 
 def _keep(found: Iterable[Caught]) -> None:
     """Of those that were hunted: the others' seeds and rows stay as they are."""
-    caught = {each.name: each.seed for each in found if each.seed is not None}
-    seeds = {name: seed for name, seed in {**known.KNOWN, **caught}.items() if name in MUTANTS}
-    lines = [f'    "{name}": {seed},\n' for name, seed in sorted(seeds.items())]
+    seeds = {name: dict(of) for name, of in known.KNOWN.items() if name in MUTANTS}
+    for each in found:
+        if each.seed is not None:
+            seeds.setdefault(each.name, {})[each.placement] = each.seed
+    lines = [f'    "{name}": {_written(of)},\n' for name, of in sorted(seeds.items())]
     Path(known.__file__).write_text(HEAD + "".join(lines) + "}\n")
     table.PAGE.write_text(table.with_rows(table.PAGE.read_text(), found))
+
+
+def _written(seeds: dict[str, int]) -> str:
+    return "{" + ", ".join(f'"{placement}": {seeds[placement]}' for placement in EITHER if placement in seeds) + "}"
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ from protocol.entities import ConversationView
 from protocol.events import DeliveryAttempted, InteractionStarted
 from protocol.journal import Committed, Stale
 from protocol.links import Input, SnapshotTaken
-from tests.simulation.mutants.planting import Plant, mutant
+from tests.simulation.mutants.planting import Plant, mutant, mutant_of_either
 
 
 def _sent_at_once(plant: Plant, which: Any) -> None:
@@ -101,13 +101,13 @@ def delivery_before_commit(plant: Plant) -> None:
     plant(Mailboxes, "_step", hasty)
 
 
-@mutant
+@mutant_of_either
 def lost_timer(plant: Plant) -> None:
     """Alarms are not set; what the archive's timers find at a start is all that rings."""
     plant(Alarms, "set", lambda self, customer, at_ms, now_ms: None)
 
 
-@mutant
+@mutant_of_either
 def append_not_sent_again(plant: Plant) -> None:
     """A journal that comes back is not sent what its former life did not answer."""
     opened = Committer.opened
@@ -118,7 +118,7 @@ def append_not_sent_again(plant: Plant) -> None:
     plant(Committer, "opened", shy)
 
 
-@mutant
+@mutant_of_either
 def stale_writer_goes_on(plant: Plant) -> None:
     """A cell takes `Stale` for committed, and answers."""
     conclude = Concluding.conclude
@@ -129,7 +129,7 @@ def stale_writer_goes_on(plant: Plant) -> None:
     plant(Concluding, "conclude", deaf)
 
 
-@mutant
+@mutant_of_either
 def snapshot_without_its_position(plant: Plant) -> None:
     """A snapshot says that it is of the beginning: a load applies its events a second time."""
 
@@ -141,7 +141,7 @@ def snapshot_without_its_position(plant: Plant) -> None:
     plant(Leaving, "snapshot", placeless)
 
 
-@mutant
+@mutant_of_either
 def passivation_with_a_full_mailbox(plant: Plant) -> None:
     """A journey leaves memory in the middle of its work."""
     plant(leaving, "_may_leave", lambda live: live.journey is not None)
@@ -154,7 +154,7 @@ def once_key_not_journaled(plant: Plant) -> None:
         plant(module, "keyed", lambda decision, given, state, policy: decision)
 
 
-@mutant
+@mutant_of_either
 def once_keys_lost_on_load(plant: Plant) -> None:
     """A journey that comes from its snapshot has forgotten what came before."""
     thaw = snapshots.thaw
@@ -172,7 +172,7 @@ def quarantine_lost(plant: Plant) -> None:
     plant(deciding, "quarantine", lambda state, given, policy, now_ms: Decision([], status="quarantined"))
 
 
-@mutant
+@mutant_of_either
 def conflict_has_a_second_effect(plant: Plant) -> None:
     """Another payload under a known id is taken as new."""
 
@@ -235,7 +235,7 @@ def two_owners(plant: Plant) -> None:
     plant(commanding, "decide", grab)
 
 
-@mutant
+@mutant_of_either
 def policy_not_told_at_a_start(plant: Plant) -> None:
     """A cell that starts is not told the versions there are, and decides by the settings."""
     opened = Notices.opened
@@ -272,7 +272,7 @@ def units_of_two_versions(plant: Plant) -> None:
     plant(Live, "crowded", property(lambda self: self.open is not None and self.open.bytes >= STEP_BYTES_MAX))
 
 
-@mutant
+@mutant_of_either
 def another_version_named(plant: Plant) -> None:
     """Where conversations are pinned, decisions name the first version, whichever they were made under."""
     for module in (decision, stepping):

@@ -19,10 +19,10 @@ from protocol.frames import Ack
 from protocol.links import DeliverNow
 from protocol.pipe import PipeEnd
 from protocol.watched import WatchedConversations
-from tests.simulation.mutants.planting import Plant, mutant
+from tests.simulation.mutants.planting import Plant, mutant, mutant_of_either
 
 
-@mutant
+@mutant_of_either
 def ack_at_the_door(plant: Plant) -> None:
     """The gateway acks an event as it takes it in."""
     event = GatewayConnection._event
@@ -40,7 +40,7 @@ def no_resubscription(plant: Plant) -> None:
     plant(Hub, "fresh", lambda self, cell: None)
 
 
-@mutant
+@mutant_of_either
 def no_list_resubscription(plant: Plant) -> None:
     """A cell's new life is not told which lists are watched."""
     plant(Inboxes, "fresh", lambda self, cell: None)
@@ -70,7 +70,7 @@ def gap_not_noticed(plant: Plant) -> None:
     plant(WatchedConversations, "on_update", on_update)
 
 
-@mutant
+@mutant_of_either
 def resent_out_of_order(plant: Plant) -> None:
     """Questions that a cell's former life did not answer are asked again in another order."""
     opened = Cells.opened
@@ -190,7 +190,7 @@ class _Kept:
     seq = 0
 
 
-@mutant
+@mutant_of_either
 def back_and_not_told(plant: Plant) -> None:
     """Cells do not hear that a client takes an account's deliveries again."""
     plant(Deliveries, "_say_taken", lambda self: None)

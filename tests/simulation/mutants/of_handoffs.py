@@ -6,7 +6,7 @@ import msgspec
 
 from actors import handing_over, withdrawing
 from protocol.handoffs import Handoff
-from tests.simulation.mutants.planting import Plant, mutant
+from tests.simulation.mutants.planting import Plant, mutant, mutant_of_either
 
 
 @mutant
@@ -16,7 +16,7 @@ def old_lease_accepted(plant: Plant) -> None:
     plant(handing_over, "_open", lambda state, lease, now_ms: find(state, _newest(state, lease), now_ms))
 
 
-@mutant
+@mutant_of_either
 def accepted_after_its_time(plant: Plant) -> None:
     """An answer counts though the offer's lease has ended, until somebody notices."""
     find = handing_over._open

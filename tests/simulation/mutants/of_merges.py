@@ -12,7 +12,7 @@ from adapters.stores.merged_rules import GIVEN, Merged, Rows, root_of
 from protocol.events import CustomerMerged
 from protocol.journal import FamilyStep, Skipped, Unmergeable
 from protocol.links import Rehomed
-from tests.simulation.mutants.planting import Plant, mutant
+from tests.simulation.mutants.planting import Plant, mutant, mutant_of_either
 
 
 @mutant
@@ -41,7 +41,7 @@ def taken_in_without_keys(plant: Plant) -> None:
     plant(merging, "join", forgetful)
 
 
-@mutant
+@mutant_of_either
 def given_away_and_goes_on(plant: Plant) -> None:
     """A customer that gave itself away still decides what comes for it."""
 
@@ -57,7 +57,7 @@ def keys_forgotten_at_an_unmerge(plant: Plant) -> None:
     plant(OnceKeys, "since", lambda self, mark: b"")
 
 
-@mutant
+@mutant_of_either
 def loaded_without_members(plant: Plant) -> None:
     """What happened in members' conversations since the merge is not read at a load."""
 

@@ -14,10 +14,10 @@ from adapters.stores.journal_rules import Settlement, settle
 from adapters.stores.memory_journal import MemoryJournal
 from protocol.archive import Changes
 from protocol.journal import Fence, Record, Unit
-from tests.simulation.mutants.planting import Plant, mutant
+from tests.simulation.mutants.planting import Plant, mutant, mutant_of_either
 
 
-@mutant
+@mutant_of_either
 def commit_not_synced(plant: Plant) -> None:
     """The journal says committed before it has synced."""
     commit = MemoryJournal.commit
@@ -29,7 +29,7 @@ def commit_not_synced(plant: Plant) -> None:
     plant(MemoryJournal, "commit", unsynced)
 
 
-@mutant
+@mutant_of_either
 def fence_not_checked(plant: Plant) -> None:
     """A commit does not look at its scope's epoch."""
 
@@ -47,7 +47,7 @@ def fence_not_checked(plant: Plant) -> None:
     plant(memory_journal, "settle", careless)
 
 
-@mutant
+@mutant_of_either
 def ambiguous_commit_twice(plant: Plant) -> None:
     """A unit that is sent again after an ambiguous failure is committed once more."""
 
@@ -88,7 +88,7 @@ def once_keys_stay_behind(plant: Plant) -> None:
     plant(linking, "unlink", bare)
 
 
-@mutant
+@mutant_of_either
 def archive_position_ahead_of_rows(plant: Plant) -> None:
     """The archive's position is written in one transaction, the rows that lead to it in the next."""
     follow = Archive._follow
@@ -110,7 +110,7 @@ def archive_position_ahead_of_rows(plant: Plant) -> None:
     plant(Archive, "_follow", ahead)
 
 
-@mutant
+@mutant_of_either
 def archive_leaves_a_unit_out(plant: Plant) -> None:
     """Where many gathered, the archive's newest rows are left out, and its position says that they are there."""
     project = archive.project
@@ -122,7 +122,7 @@ def archive_leaves_a_unit_out(plant: Plant) -> None:
     plant(archive, "project", short)
 
 
-@mutant
+@mutant_of_either
 def archive_table_behind(plant: Plant) -> None:
     """A table that nothing of the server's own reads does not follow the journal."""
     project = archive.project
@@ -134,7 +134,7 @@ def archive_table_behind(plant: Plant) -> None:
     plant(archive, "project", without)
 
 
-@mutant
+@mutant_of_either
 def archived_said_too_early(plant: Plant) -> None:
     """The journal's tail forgets units that the archive has not got yet: a load is without them."""
     plant(Tail, "of", lambda self, customer: [])

@@ -8,6 +8,8 @@ from unittest.mock import patch
 
 Plant = Callable[[Any, str, Any], None]
 """Replaces the attribute of a class or module."""
+POOLED = ("pooled",)
+EITHER = ("pooled", "dedicated")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +20,8 @@ class Mutant:
     fault: str
     """What is wrong while it is planted."""
     plant: Callable[[Plant], None]
+    placements: tuple[str, ...] = POOLED
+    """Those it is hunted under."""
 
 
 MUTANTS: dict[str, Mutant] = {}
@@ -26,9 +30,13 @@ MUTANTS: dict[str, Mutant] = {}
 
 def mutant(plant: Callable[[Plant], None]) -> Callable[[Plant], None]:
     """Writes a mutant down: the function's name is its name, the docstring is its fault."""
-    assert plant.__doc__
-    MUTANTS[plant.__name__] = Mutant(plant.__name__, " ".join(plant.__doc__.split()), plant)
-    return plant
+    return _written_down(plant, POOLED)
+
+
+def mutant_of_either(plant: Callable[[Plant], None]) -> Callable[[Plant], None]:
+    """Writes down one of what the placements do by ways of their own: whose fence holds, who starts and leaves when,
+    and what is loaded then. It is hunted under both."""
+    return _written_down(plant, EITHER)
 
 
 @contextmanager
@@ -41,3 +49,9 @@ def planted(name: str) -> Iterator[None]:
 
         MUTANTS[name].plant(replace)
         yield
+
+
+def _written_down(plant: Callable[[Plant], None], placements: tuple[str, ...]) -> Callable[[Plant], None]:
+    assert plant.__doc__
+    MUTANTS[plant.__name__] = Mutant(plant.__name__, " ".join(plant.__doc__.split()), plant, placements)
+    return plant

@@ -5,17 +5,21 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tests.simulation.mutants.hunting import Caught
-from tests.simulation.mutants.planting import MUTANTS
+from tests.simulation.mutants.planting import EITHER, MUTANTS
 
 PAGE = Path(__file__).parents[3] / "docs" / "reliability.md"
-HEAD = ("| mutant | fault | caught by seed | promise |", "|---|---|---|---|")
-_ROW = re.compile(r"^\| `(\w+)` \| .* \| \S+ \| \w* \|$", re.MULTILINE)
+HEAD = ("| mutant | fault | pooled: seed, promise | dedicated: seed, promise |", "|---|---|---|---|")
+_BECAME = r"(?:\d+, \w+|\*\*survived\*\*|–)"
+_ROW = re.compile(rf"^\| `(\w+)` \| .* \| {_BECAME} \| {_BECAME} \|$", re.MULTILINE)
 
 
-def row_of(found: Caught) -> str:
-    """What became of one, as a line of the table."""
-    seed = "**survived**" if found.seed is None else str(found.seed)
-    return f"| `{found.name}` | {MUTANTS[found.name].fault} | {seed} | {found.promise} |"
+def rows_of(found: Iterable[Caught]) -> dict[str, str]:
+    """What became of each under each placement, as lines of the table."""
+    became: dict[str, dict[str, str]] = {}
+    for each in found:
+        what = "**survived**" if each.seed is None else f"{each.seed}, {each.promise}"
+        became.setdefault(each.name, {})[each.placement] = what
+    return {name: _row(name, of) for name, of in became.items()}
 
 
 def rows_in(page: str) -> dict[str, str]:
@@ -25,8 +29,12 @@ def rows_in(page: str) -> dict[str, str]:
 
 def with_rows(page: str, found: Iterable[Caught]) -> str:
     """The page with these rows instead of those it had: one for each mutant there is, in the order they are planted."""
-    rows = {**rows_in(page), **{each.name: row_of(each) for each in found}}
+    rows = {**rows_in(page), **rows_of(found)}
     head = "\n".join(HEAD)
     before, _, rest = page.partition(f"{head}\n")
     after = rest.partition("\n\n")[2]
     return "\n".join((before + head, *(rows[name] for name in MUTANTS if name in rows), "", after))
+
+
+def _row(name: str, of: dict[str, str]) -> str:
+    return " | ".join((f"| `{name}`", MUTANTS[name].fault, *(of.get(placement, "–") for placement in EITHER))) + " |"

@@ -1,0 +1,60 @@
+"""Mutants of deliveries: what is sent, how often, and what is said of it."""
+
+from collections.abc import Collection
+
+import msgspec
+
+from actors import delivery
+from actors.conversation import Conversation
+from orchestrator.gateway.deliveries import Deliveries
+from protocol.events import AnyEvent, DeliveryAttempted
+from protocol.links import DeliverNow
+from tests.simulation.mutants.planting import Plant, mutant_of_either
+
+
+@mutant_of_either
+def words_of_another(plant: Plant) -> None:
+    """An attempt carries the words of its conversation's newest message, whichever it is of."""
+    effect_of = delivery.effect_of
+
+    def careless(state: Conversation, id: str, *, again: bool) -> DeliverNow | None:
+        effect = effect_of(state, id, again=again)
+        return effect and msgspec.structs.replace(effect, text=list(state.deliveries.values())[-1].text)
+
+    plant(delivery, "effect_of", careless)
+
+
+@mutant_of_either
+def begun_anew_while_under_way(plant: Plant) -> None:
+    """A first attempt that is under way as a timer rings is given up in silence, and the next one made."""
+    decide_due = delivery.decide_due
+
+    def impatient(state: Conversation, now_ms: int, taken: Collection[str] = ()) -> list[AnyEvent]:
+        anew = [
+            DeliveryAttempted(at_ms=now_ms, actor=delivery.SYSTEM, delivery=each.id, attempt=2)
+            for each in state.deliveries.values()
+            if each.state == "attempting" and each.attempt == 1
+        ]
+        return [*anew, *decide_due(state, now_ms, taken)]
+
+    plant(delivery, "decide_due", impatient)
+
+
+@mutant_of_either
+def uncertain_called_sent(plant: Plant) -> None:
+    """A delivery that was written to a client's socket and not answered is said to be sent."""
+
+    def hopeful(self: Deliveries, now: DeliverNow, reason: str) -> None:
+        self._report(now, "sent", reason=reason)
+
+    plant(Deliveries, "_unsure", hopeful)
+
+
+@mutant_of_either
+def uncertain_called_refused(plant: Plant) -> None:
+    """A delivery that was written to a client's socket and not answered is said to be dead."""
+
+    def gloomy(self: Deliveries, now: DeliverNow, reason: str) -> None:
+        self._report(now, "refused", reason=reason)
+
+    plant(Deliveries, "_unsure", gloomy)
