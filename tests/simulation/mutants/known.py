@@ -31,7 +31,7 @@ KNOWN: dict[str, dict[str, int]] = {
     "first_contact_not_unique": {"pooled": 0},
     "gap_not_noticed": {"pooled": 9},
     "given_away_and_goes_on": {"pooled": 0, "dedicated": 4},
-    "handed_out_again_unmarked": {"pooled": 25},
+    "handed_out_again_unmarked": {"pooled": 25, "dedicated": 34},
     "keys_forgotten_at_an_unmerge": {"pooled": 0},
     "loaded_without_members": {"pooled": 0, "dedicated": 0},
     "lost_timer": {"pooled": 1, "dedicated": 1},

@@ -123,7 +123,7 @@ def dropped_in_silence(plant: Plant) -> None:
     plant(Outgoing, "offer", silent)
 
 
-@mutant
+@mutant_of_either
 def handed_out_again_unmarked(plant: Plant) -> None:
     """The channel host makes an attempt that a former life of it may have made."""
     deliver = Outbox.deliver
