@@ -42,10 +42,13 @@ class Askers:
             _, writer = self._free.get_nowait()
             writer.close()
 
-    async def run(self, identities: list[str], *, rate: float, from_s: float, seconds: float, warm_up_s: float) -> None:
+    async def run(
+        self, identities: list[str], *, rate: float, seconds: float, warm_up_s: float, metronome: Metronome
+    ) -> None:
         """Asks `rate` times a second for one identity after the other."""
-        asked, until_s = 0, from_s + warm_up_s + seconds
-        async with Metronome() as metronome, asyncio.TaskGroup() as questions:
+        asked, from_s = 0, time.perf_counter()
+        until_s = from_s + warm_up_s + seconds
+        async with asyncio.TaskGroup() as questions:
             while (now_s := time.perf_counter()) < until_s:
                 while (due_s := from_s + asked / rate) <= now_s:
                     measured = due_s >= from_s + warm_up_s

@@ -15,6 +15,7 @@ from msgspec import Struct
 from benchmarks import cautions, disk
 from benchmarks.asking import Askers
 from benchmarks.loads import LoadPlan, load_of, probed, server_of, traffic_of
+from benchmarks.metronome import Metronome
 from benchmarks.own_cpu import Own, OwnCpu
 from benchmarks.percentiles import Percentiles, curve_ms, percentiles_ms
 from benchmarks.phases import Phases
@@ -78,12 +79,12 @@ async def _measure(plan: Plan, server: LiveServer, under: disk.Disk, phases: Pha
         await load.prepare()
         phases.begin(f"{plan.reads:,.0f} reads/s", WARM_UP_S + plan.seconds)
         before, own, began_s = server.used(), OwnCpu(), time.perf_counter()
-        await asyncio.gather(
-            load.run(seconds=plan.seconds, warm_up_s=WARM_UP_S, rate=plan.events),
-            askers.run(
-                identities, rate=plan.reads, from_s=time.perf_counter(), seconds=plan.seconds, warm_up_s=WARM_UP_S
-            ),
-        )
+        async with Metronome() as metronome:
+            times = {"seconds": plan.seconds, "warm_up_s": WARM_UP_S}
+            await asyncio.gather(
+                load.run(rate=plan.events, metronome=metronome, **times),
+                askers.run(identities, rate=plan.reads, metronome=metronome, **times),
+            )
         used, took_s = own.so_far(), time.perf_counter() - began_s
         spent_s = sum(server.used().since(before).values()) if server.data else None
     return _result(plan, load, askers, used, None if spent_s is None else spent_s / took_s, own, spent_s, under)

@@ -11,7 +11,7 @@ own, so that the desk goes on seeing new ones alone.
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 
 from benchmarks.gateway_client import GatewayClient, Pushes
 from benchmarks.ledger import Ledger
@@ -84,18 +84,19 @@ class ServerLoad:
         shares = [conversations[index :: len(self.agents)] for index in range(len(self.agents))]
         await asyncio.gather(*(agent.take(share) for agent, share in zip(self.agents, shares, strict=True)))
 
-    async def run(self, *, seconds: float, warm_up_s: float, rate: float) -> None:
-        """The measured part: a closed loop, or an open one at `rate` events a second in all where that is not 0."""
+    async def run(self, *, seconds: float, warm_up_s: float, rate: float, metronome: Metronome | None = None) -> None:
+        """The measured part: a closed loop, or an open one at `rate` events a second in all where that is not 0, by
+        `metronome` or one of its own."""
         from_s = time.perf_counter()
         until_s = from_s + warm_up_s + seconds
         self.ledger.begin_window(from_s + warm_up_s, until_s)
         pushers = [client.pusher for client in self.gateways]
         if rate:
             share = rate / len(pushers)
-            async with Metronome() as metronome:
+            async with nullcontext(metronome) if metronome else Metronome() as clock:
                 # One after the other, and not all at once: a provider's events do not come in step either.
                 begins = [(one, from_s + place / rate) for place, one in enumerate(pushers)]
-                await asyncio.gather(*(one.push_by_clock(share, at_s, until_s, metronome) for one, at_s in begins))
+                await asyncio.gather(*(one.push_by_clock(share, at_s, until_s, clock) for one, at_s in begins))
         else:
             await asyncio.gather(*(one.push_until(until_s) for one in pushers))
         await settle(self.ledger)
