@@ -100,9 +100,10 @@ async def _parameters(request: HttpRequest) -> None:
     if request.method != "GET" or not request.scope["path"].startswith("/v1/"):
         return
     fields = request.route_handler.parsed_fn_signature.parameters
-    known = sorted(set(fields) - set(request.path_params) - {"request"})
+    others = {*request.path_params, "request"}
     for name in request.query_params:
-        if name not in known:
+        if name not in fields or name in others:
+            known = sorted(fields.keys() - others)
             message = f"there is no parameter {name[:64]!r} here; known are {', '.join(known) or 'none'}"
             raise Refusal(Code.INVALID, message, field=name[:64])
 
