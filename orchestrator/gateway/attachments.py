@@ -24,7 +24,7 @@ SAFE = {
 }
 
 
-@get("/v1/attachments/{sha256:str}", guards=[needs("read", "agent")], media_type=MEDIA_TYPE, tags=["attachments"])
+@get("/v1/attachments/{sha256:str}", needs=needs("read", "agent"), media_type=MEDIA_TYPE, tags=["attachments"])
 async def get_attachment(request: HttpRequest, sha256: FromPath[str]) -> Stream:
     """One file, as bytes to be saved. `sha256` is 64 digits of lower-case hex, as in a message's `attachments`.
 

@@ -24,7 +24,7 @@ class ErasureRequest(Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
     reason: str
 
 
-@get("/v1/erasures", guards=[_OPERATORS], tags=["erasure"])
+@get("/v1/erasures", needs=_OPERATORS, tags=["erasure"])
 async def get_erasures(request: HttpRequest) -> list[dict[str, Any]]:
     """Erasures that wait for the server to be stopped, the longest first; `refused` says why one could not be carried
     out when it was tried. Until then nothing of the person is gone."""
@@ -32,7 +32,7 @@ async def get_erasures(request: HttpRequest) -> list[dict[str, Any]]:
     return [msgspec.structs.asdict(each) for each in found]
 
 
-@post("/v1/customers/{customer:str}/erasure", guards=[_OPERATORS], status_code=202, tags=["erasure"])
+@post("/v1/customers/{customer:str}/erasure", needs=_OPERATORS, status_code=202, tags=["erasure"])
 async def post_erasure(request: HttpRequest, customer: FromPath[str], data: JSONBody[ErasureRequest]) -> Waiting:
     """Has a customer erased when the server is next stopped or started. Nothing is gone before."""
     here = services_of(request)
@@ -57,7 +57,7 @@ async def post_erasure(request: HttpRequest, customer: FromPath[str], data: JSON
     return asked
 
 
-@post("/v1/customers/{customer:str}/erasure/withdraw", guards=[_OPERATORS], status_code=200, tags=["erasure"])
+@post("/v1/customers/{customer:str}/erasure/withdraw", needs=_OPERATORS, status_code=200, tags=["erasure"])
 async def post_erasure_withdraw(request: HttpRequest, customer: FromPath[str]) -> dict[str, str]:
     """Takes back an erasure that waits."""
     known = customer.isalnum() and await asyncio.to_thread(withdraw, services_of(request).erasures, customer)

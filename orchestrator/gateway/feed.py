@@ -20,7 +20,7 @@ LONGEST_PAUSE_S = 0.25
 """Between two looks at the journal's end while a reader waits: each costs a step of the journal's reader."""
 
 
-@get("/v1/feed", guards=[needs("read")], tags=["feed"])
+@get("/v1/feed", needs=needs("read"), tags=["feed"])
 async def get_feed(
     request: HttpRequest,
     after: Annotated[str, QueryParameter(description="A cursor, `now`, or nothing: from the oldest kept.")] = "",

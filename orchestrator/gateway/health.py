@@ -48,7 +48,7 @@ async def get_ready(request: HttpRequest) -> Response[ReadyAnswer]:
     return Response(answer, status_code=503 if reasons else 200)
 
 
-@get("/metrics", guards=[needs("metrics")], tags=["health"])
+@get("/metrics", needs=needs("metrics"), tags=["health"])
 async def get_metrics(request: HttpRequest) -> Response[bytes]:
     """Prometheus' text format. What a store that cannot be read would say keeps its last value."""
     here = services_of(request)
@@ -65,7 +65,7 @@ async def get_metrics(request: HttpRequest) -> Response[bytes]:
     return Response(here.metrics.text(), media_type=CONTENT_TYPE)
 
 
-@get("/v1/status", guards=[needs("read", "metrics")], tags=["health"])
+@get("/v1/status", needs=needs("read", "metrics"), tags=["health"])
 async def get_status(request: HttpRequest) -> dict[str, Any]:
     """The server at a glance, for `throughline status`."""
     return await status_of(services_of(request))

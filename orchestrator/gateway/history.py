@@ -27,7 +27,7 @@ ALONG_BYTES_MAX = 32 * 1024 * 1024
 Time = Annotated[int, QueryParameter(ge=0, le=2**53, description="Milliseconds since 1970 UTC; 0 is no bound.")]
 
 
-@get("/v1/customers/{customer:str}/timeline", guards=[needs("read", "agent")], tags=["reads"])
+@get("/v1/customers/{customer:str}/timeline", needs=needs("read", "agent"), tags=["reads"])
 async def get_timeline(
     request: HttpRequest,
     customer: FromPath[str],
@@ -54,7 +54,7 @@ async def get_timeline(
     return {"position": position, "searched": searched, "entries": entries, "next": following}
 
 
-@get("/v1/conversations/{conversation:str}/vcon", guards=[needs("read")], tags=["reads"])
+@get("/v1/conversations/{conversation:str}/vcon", needs=needs("read"), tags=["reads"])
 async def get_vcon(request: HttpRequest, conversation: FromPath[str], at_least: AtLeast = 0) -> Response[bytes]:
     """One conversation as a vCon, unsigned. Files are in it as long as they fit; what is `secret` is not."""
     here = services_of(request)

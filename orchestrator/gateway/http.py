@@ -25,7 +25,7 @@ from orchestrator.gateway import (
     webhook_operations,
     webhooks,
 )
-from orchestrator.gateway.access import SIGNED
+from orchestrator.gateway.access import SIGNED, check_needs
 from orchestrator.gateway.answers import ErrorAnswer, error_answer, error_status
 from orchestrator.gateway.described import Described
 from orchestrator.gateway.failures import failed
@@ -69,7 +69,7 @@ def application(services: Services, *, body_bytes_max: int, version: str) -> Lit
             *health.ROUTES,
         ],
         state=State({"services": services}),
-        before_request=_parameters,
+        before_request=_check,
         exception_handlers={
             Refusal: _refusal,
             ValidationException: _validation,
@@ -92,7 +92,13 @@ def application(services: Services, *, body_bytes_max: int, version: str) -> Lit
     )
 
 
-async def _parameters(request: HttpRequest) -> None:
+async def _check(request: HttpRequest) -> None:
+    """What is asked of a request before its handler is. A coroutine: a plain function would be run on a thread."""
+    check_needs(request)
+    _check_parameters(request)
+
+
+def _check_parameters(request: HttpRequest) -> None:
     """Refuses a read's parameter that does not exist: left out unsaid, a misspelt filter would answer with everything.
 
     Reads alone: a vendor's webhook may add what it likes, and so may whoever asks for health or metrics.

@@ -20,7 +20,7 @@ from protocol.errors import Code, Refusal
 Cursor = tuple[Annotated[int, msgspec.Meta(ge=0, le=2**53)], str, str, str]
 
 
-@get("/v1/identity/reviews", guards=[needs("read", "agent")], tags=["reads"])
+@get("/v1/identity/reviews", needs=needs("read", "agent"), tags=["reads"])
 async def get_identity_reviews(
     request: HttpRequest,
     shared_after: Annotated[

@@ -26,7 +26,7 @@ class ImportRequest(Struct, kw_only=True, frozen=True):
     dry_run: bool = False
 
 
-@post("/v1/import", guards=[needs()], status_code=200, tags=["events"])
+@post("/v1/import", needs=needs(), status_code=200, tags=["events"])
 async def post_import(request: HttpRequest, data: JSONBody[ImportRequest]) -> list[EventAnswer]:
     """Takes contacts of the past in, once each, at their own times, closed: nobody is woken and nothing is sent.
 

@@ -50,7 +50,7 @@ class CommandRequest(Struct, kw_only=True, frozen=True):
 # Commands
 
 
-@post("/v1/conversations/{conversation:str}/commands", guards=[_COMMANDERS], status_code=200, tags=["commands"])
+@post("/v1/conversations/{conversation:str}/commands", needs=_COMMANDERS, status_code=200, tags=["commands"])
 async def post_conversation_command(
     request: HttpRequest, conversation: FromPath[str], data: JSONBody[CommandRequest]
 ) -> CommandAnswer:
@@ -58,7 +58,7 @@ async def post_conversation_command(
     return await _command(request, data, conversation=conversation)
 
 
-@post("/v1/customers/{customer:str}/commands", guards=[_COMMANDERS], status_code=200, tags=["commands"])
+@post("/v1/customers/{customer:str}/commands", needs=_COMMANDERS, status_code=200, tags=["commands"])
 async def post_customer_command(
     request: HttpRequest, customer: FromPath[str], data: JSONBody[CommandRequest]
 ) -> CommandAnswer:
@@ -101,7 +101,7 @@ def _answer(id: str, answered: Answered) -> CommandAnswer:
 # Quarantine
 
 
-@get("/v1/quarantine", guards=[_OPERATORS], tags=["quarantine"])
+@get("/v1/quarantine", needs=_OPERATORS, tags=["quarantine"])
 async def get_quarantine(
     request: HttpRequest,
     account: FromQuery[str] = "",
@@ -136,7 +136,7 @@ async def get_quarantine(
     return Response([dict(row) for row in rows], headers={POSITION_HEADER: str(position)})
 
 
-@get("/v1/quarantine/{quarantine:str}", guards=[_OPERATORS], tags=["quarantine"])
+@get("/v1/quarantine/{quarantine:str}", needs=_OPERATORS, tags=["quarantine"])
 async def get_quarantined(request: HttpRequest, quarantine: FromPath[str]) -> dict[str, Any]:
     """One quarantined input, whole, with what refused it: `field`, `reason`, the `rule` and the `policy` version.
 
@@ -156,7 +156,7 @@ async def get_quarantined(request: HttpRequest, quarantine: FromPath[str]) -> di
         return {**row, "raw": raw, "text": None}
 
 
-@post("/v1/quarantine/{quarantine:str}/replay", guards=[_OPERATORS], status_code=200, tags=["quarantine"])
+@post("/v1/quarantine/{quarantine:str}/replay", needs=_OPERATORS, status_code=200, tags=["quarantine"])
 async def post_quarantine_replay(
     request: HttpRequest, quarantine: FromPath[str], data: JSONBody[ReplayRequest | None] = None
 ) -> CommandAnswer:
@@ -169,7 +169,7 @@ async def post_quarantine_replay(
 # Outbox
 
 
-@get("/v1/outbox", guards=[_OPERATORS], tags=["outbox"])
+@get("/v1/outbox", needs=_OPERATORS, tags=["outbox"])
 async def get_outbox(
     request: HttpRequest,
     states: Annotated[
@@ -187,13 +187,13 @@ async def get_outbox(
     return Response([dict(row) for row in rows], headers={POSITION_HEADER: str(position)})
 
 
-@post("/v1/outbox/{delivery:str}/replay", guards=[_OPERATORS], status_code=200, tags=["outbox"])
+@post("/v1/outbox/{delivery:str}/replay", needs=_OPERATORS, status_code=200, tags=["outbox"])
 async def post_outbox_replay(request: HttpRequest, delivery: FromPath[str]) -> CommandAnswer:
     """Sends a dead or held delivery again, under its idempotency key."""
     return await _of_delivery(request, ReplayDelivery(delivery=delivery))
 
 
-@post("/v1/outbox/{delivery:str}/settle", guards=[_OPERATORS], status_code=200, tags=["outbox"])
+@post("/v1/outbox/{delivery:str}/settle", needs=_OPERATORS, status_code=200, tags=["outbox"])
 async def post_outbox_settle(
     request: HttpRequest, delivery: FromPath[str], data: JSONBody[Settlement | None] = None
 ) -> CommandAnswer:

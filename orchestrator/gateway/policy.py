@@ -63,7 +63,7 @@ class PolicyAnswer(Struct, kw_only=True, frozen=True):
     troubles: list[Wrong] = []
 
 
-@get("/v1/policy", guards=[_READERS], tags=["policy"])
+@get("/v1/policy", needs=_READERS, tags=["policy"])
 async def get_policy(request: HttpRequest) -> PolicyAnswer:
     """The version in force, with its files; none of them where it is made of the settings."""
     desk = _desk(request)
@@ -78,7 +78,7 @@ async def get_policy(request: HttpRequest) -> PolicyAnswer:
     )
 
 
-@get("/v1/policy/versions", guards=[_READERS], tags=["policy"])
+@get("/v1/policy/versions", needs=_READERS, tags=["policy"])
 async def get_policy_versions(
     request: HttpRequest,
     limit: Limit = 100,
@@ -88,26 +88,26 @@ async def get_policy_versions(
     return await _desk(request).history(limit=limit, before=before)
 
 
-@get("/v1/policy/versions/{version:int}", guards=[_READERS], tags=["policy"])
+@get("/v1/policy/versions/{version:int}", needs=_READERS, tags=["policy"])
 async def get_policy_version(request: HttpRequest, version: FromPath[int]) -> Version:
     """One version with its files."""
     return await _desk(request).version(version)
 
 
-@post("/v1/policy/check", guards=[_READERS], status_code=200, tags=["policy"])
+@post("/v1/policy/check", needs=_READERS, status_code=200, tags=["policy"])
 async def post_policy_check(request: HttpRequest, data: JSONBody[Bundle]) -> CheckAnswer:
     """Says everything that is wrong with a bundle, by file and line, with what to write instead. Changes nothing."""
     made = await _desk(request).check(data.files)
     return CheckAnswer(valid=not made.wrong, wrong=made.wrong, remarks=made.remarks)
 
 
-@post("/v1/policy/diff", guards=[_READERS], status_code=200, tags=["policy"])
+@post("/v1/policy/diff", needs=_READERS, status_code=200, tags=["policy"])
 async def post_policy_diff(request: HttpRequest, data: JSONBody[Bundle]) -> list[Difference]:
     """What a bundle would change of what is in force, rule by rule. Changes nothing."""
     return await _desk(request).diff(data.files)
 
 
-@post("/v1/policy", guards=[_OPERATORS], status_code=200, tags=["policy"])
+@post("/v1/policy", needs=_OPERATORS, status_code=200, tags=["policy"])
 async def post_policy(request: HttpRequest, data: JSONBody[Application]) -> Applied:
     """Makes a bundle the next version; answers when every cell that can be reached decides by it."""
     if not data.files:
@@ -120,7 +120,7 @@ async def post_policy(request: HttpRequest, data: JSONBody[Application]) -> Appl
     return await _desk(request).apply(data.files, actor=actor, id=id, note=data.note, base=data.base)
 
 
-@post("/v1/policy/rollback", guards=[_OPERATORS], status_code=200, tags=["policy"])
+@post("/v1/policy/rollback", needs=_OPERATORS, status_code=200, tags=["policy"])
 async def post_policy_rollback(request: HttpRequest, data: JSONBody[Return]) -> Applied:
     """Makes an earlier version's bundle the next version. Nothing is taken out of the history."""
     actor = actor_of(speaker_of(request))

@@ -65,7 +65,7 @@ class _Posting(Operation):
 
 @post(
     "/v1/events",
-    guards=[needs("gateway")],
+    needs=needs("gateway"),
     operation_class=_Posting,
     status_code=200,
     responses={

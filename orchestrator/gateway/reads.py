@@ -39,7 +39,7 @@ Limit = Annotated[int, QueryParameter(ge=1, le=PAGE_MAX, description="Rows of on
 _READERS = needs("read", "agent")
 
 
-@get("/v1/context", guards=[_READERS], tags=["reads"])
+@get("/v1/context", needs=_READERS, tags=["reads"])
 async def get_context(
     request: HttpRequest,
     identity: Annotated[str, QueryParameter(description="kind:value, such as tel:%2B447700900123 (a + is %2B)")] = "",
@@ -81,7 +81,7 @@ async def _view(here: Services, customer: str, identity: str, channel: str) -> C
     return view
 
 
-@get("/v1/conversations", guards=[_READERS], tags=["reads"])
+@get("/v1/conversations", needs=_READERS, tags=["reads"])
 async def get_conversations(
     request: HttpRequest,
     list: Annotated[
@@ -106,7 +106,7 @@ async def get_conversations(
     return ConversationsAnswer(position=position, conversations=[*rows], next=following)
 
 
-@get("/v1/conversations/{conversation:str}", guards=[_READERS], tags=["reads"])
+@get("/v1/conversations/{conversation:str}", needs=_READERS, tags=["reads"])
 async def get_conversation(
     request: HttpRequest,
     conversation: FromPath[str],
@@ -131,7 +131,7 @@ async def get_conversation(
     return {**row, "position": position, "events": events, "next_after": following, "dropped": gone}
 
 
-@get("/v1/conversations/{conversation:str}/handoffs", guards=[_READERS], tags=["reads"])
+@get("/v1/conversations/{conversation:str}/handoffs", needs=_READERS, tags=["reads"])
 async def get_handoffs(request: HttpRequest, conversation: FromPath[str], at_least: AtLeast = 0) -> dict[str, Any]:
     """A conversation's `handoffs`, the oldest first: who offered it to whom, with which `package`, what was `missing`,
     and how it ended."""
@@ -143,7 +143,7 @@ async def get_handoffs(request: HttpRequest, conversation: FromPath[str], at_lea
     return {"position": position, "handoffs": [dict(row) for row in await here.archive.handoffs(conversation)]}
 
 
-@get("/v1/conversations/{conversation:str}/interactions/{interaction:int}/messages", guards=[_READERS], tags=["reads"])
+@get("/v1/conversations/{conversation:str}/interactions/{interaction:int}/messages", needs=_READERS, tags=["reads"])
 async def get_messages(
     request: HttpRequest, conversation: FromPath[str], interaction: FromPath[int], at_least: AtLeast = 0
 ) -> dict[str, Any]:
@@ -158,7 +158,7 @@ async def get_messages(
     return {"conversation": conversation, "interaction": interaction, "messages": messages, "position": position}
 
 
-@get("/v1/customers/{customer:str}/journey", guards=[_READERS], tags=["reads"])
+@get("/v1/customers/{customer:str}/journey", needs=_READERS, tags=["reads"])
 async def get_journey(request: HttpRequest, customer: FromPath[str], at_least: AtLeast = 0) -> dict[str, Any]:
     """A customer across channels: `identities`, and `conversations` with their interactions and relations."""
     here = services_of(request)

@@ -42,7 +42,7 @@ class Run(Struct, kw_only=True, frozen=True):
     id: str = ""
 
 
-@get("/v1/reports/context-loss", guards=[_READERS], tags=["reports"])
+@get("/v1/reports/context-loss", needs=_READERS, tags=["reports"])
 async def get_context_loss(
     request: HttpRequest,
     from_ms: Time = 0,
@@ -67,7 +67,7 @@ async def get_context_loss(
     return {"position": position, "rows": rows, "retained": [dict(row) for row in await here.counting.retained()]}
 
 
-@get("/v1/reports/context-loss/findings", guards=[_READERS], tags=["reports"])
+@get("/v1/reports/context-loss/findings", needs=_READERS, tags=["reports"])
 async def get_findings(
     request: HttpRequest,
     states: Annotated[
@@ -87,7 +87,7 @@ async def get_findings(
     return {"position": position, "findings": rows, "next": following}
 
 
-@get("/v1/reports/context-loss/findings/{finding:str}", guards=[_READERS], tags=["reports"])
+@get("/v1/reports/context-loss/findings/{finding:str}", needs=_READERS, tags=["reports"])
 async def get_finding(request: HttpRequest, finding: FromPath[str]) -> dict[str, Any]:
     """One finding with its `history`, the events that made it."""
     return await _desk(request).finding(finding)
@@ -95,7 +95,7 @@ async def get_finding(request: HttpRequest, finding: FromPath[str]) -> dict[str,
 
 @post(
     "/v1/reports/context-loss/findings/{finding:str}/resolve",
-    guards=[_OPERATORS],
+    needs=_OPERATORS,
     status_code=200,
     tags=["reports"],
 )
@@ -110,7 +110,7 @@ async def post_finding_resolve(
 
 @post(
     "/v1/reports/context-loss/findings/{finding:str}/dismiss",
-    guards=[_OPERATORS],
+    needs=_OPERATORS,
     status_code=200,
     tags=["reports"],
 )
@@ -122,13 +122,13 @@ async def post_finding_dismiss(
     return await _desk(request).dismiss(finding, data.reason, actor=actor_of(speaker_of(request)), id=id)
 
 
-@get("/v1/reports/context-loss/runs", guards=[_READERS], tags=["reports"])
+@get("/v1/reports/context-loss/runs", needs=_READERS, tags=["reports"])
 async def get_runs(request: HttpRequest, limit: Limit = 100) -> list[dict[str, Any]]:
     """Reports that were made, by the policy's schedule or on demand, the newest first."""
     return await _desk(request).archive.reports(limit)
 
 
-@post("/v1/reports/context-loss/runs", guards=[_OPERATORS], status_code=200, tags=["reports"])
+@post("/v1/reports/context-loss/runs", needs=_OPERATORS, status_code=200, tags=["reports"])
 async def post_run(request: HttpRequest, data: JSONBody[Run]) -> dict[str, Any]:
     """Makes a report of the policy's window up to now: opens findings, and compares those that were changed."""
     return await _desk(request).make(actor=actor_of(speaker_of(request)), id=id_of_request(request, data.id))

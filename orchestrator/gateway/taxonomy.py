@@ -36,7 +36,7 @@ class TaxonomyAnswer(Struct, kw_only=True, frozen=True):
     keys: list[str]
 
 
-@get("/v1/taxonomy", guards=[_READERS], tags=["policy"])
+@get("/v1/taxonomy", needs=_READERS, tags=["policy"])
 async def get_taxonomy(request: HttpRequest) -> TaxonomyAnswer:
     """What contacts can be about by the policy in force, with titles. A name that is not here is of an earlier
     version: show it as it is."""

@@ -36,20 +36,20 @@ class AskedAnswer(Struct, kw_only=True, frozen=True):
     after: str
 
 
-@get("/v1/webhooks", guards=[_OPERATORS], tags=["webhooks"])
+@get("/v1/webhooks", needs=_OPERATORS, tags=["webhooks"])
 async def get_webhooks(request: HttpRequest) -> list[dict[str, Any]]:
     """Every endpoint that committed events are sent to: its `state` (`sending`, `retrying`, `disabled`), how often and
     since when it fails, and how far it is."""
     return [{"endpoint": name, **told} for name, told in endpoints_of(services_of(request)).items()]
 
 
-@post("/v1/webhooks/{endpoint:str}/enable", guards=[_OPERATORS], status_code=202, tags=["webhooks"])
+@post("/v1/webhooks/{endpoint:str}/enable", needs=_OPERATORS, status_code=202, tags=["webhooks"])
 async def post_webhook_enable(request: HttpRequest, endpoint: FromPath[str]) -> AskedAnswer:
     """Goes on with an endpoint that is disabled, or waits for its next attempt, at once and from where it stopped."""
     return await _ask(request, endpoint, "")
 
 
-@post("/v1/webhooks/{endpoint:str}/resend", guards=[_OPERATORS], status_code=202, tags=["webhooks"])
+@post("/v1/webhooks/{endpoint:str}/resend", needs=_OPERATORS, status_code=202, tags=["webhooks"])
 async def post_webhook_resend(
     request: HttpRequest, endpoint: FromPath[str], data: JSONBody[ResendRequest]
 ) -> AskedAnswer:

@@ -3,14 +3,17 @@
 import asyncio
 import base64
 import json
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlencode
 
 import msgspec
 import pytest
+from litestar.routes import HTTPRoute
 
 from adapters.channels.twilio_signature import sign
 from adapters.stores.archive_timeline import Wanted
+from orchestrator.gateway.access import Needs
+from orchestrator.gateway.http import application
 from orchestrator.settings import Http, Limits
 from protocol.archive import Dropped, StoredEvent
 from protocol.commands import BeginReplay, EndReplay, LinkIdentity, MarkReplayed, ReplayDelivery, SettleDelivery
@@ -202,6 +205,22 @@ async def test_scopes_are_checked(running: Running, name: str, method: str, path
     async with running.http(name) as http:
         response = await http.request(method, path, json={"command": {"do": "take"}} if method == "POST" else None)
     assert (response.status_code, response.json()["code"]) == (403, Code.FORBIDDEN)
+
+
+def test_every_handler_names_its_scopes() -> None:
+    """A mistyped `needs` would open an entrance to every token. These few are open, or to whoever has any."""
+    routes = application(cast(Any, None), body_bytes_max=1, version="1").routes
+    handlers = [
+        (route.path, handler)
+        for route in routes
+        if isinstance(route, HTTPRoute)
+        for handler in route.route_handlers
+        if handler.http_methods != {"OPTIONS"}  # The framework's own, which says the methods alone.
+    ]
+    without = {path for path, handler in handlers if not isinstance(handler.opt.get("needs"), Needs)}
+    assert len(handlers) > 40
+    described = {"/", "/openapi.json", "/{path:str}"}
+    assert without == {"/healthz", "/readyz", "/webhooks/{account:str}"} | described
 
 
 async def test_what_is_not_there_has_the_shape_of_every_error(running: Running) -> None:
