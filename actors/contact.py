@@ -144,7 +144,14 @@ def _message(
         reference=data.reference,
         in_reply_to=data.in_reply_to,
     )
-    return [*events, *_awaken(state, now_ms), message]
+    awakened = _awaken(state, now_ms) if over is None or _said_since(state, event) else []
+    return [*events, *awakened, message]
+
+
+def _said_since(state: Conversation, event: InboundEvent) -> bool:
+    """Whether words of a contact that is over were said since the conversation was done: what is only written down
+    later of a call that it was done after opens nothing again, and wakes nothing that was snoozed after it."""
+    return state.status is Status.RESOLVED and event.time_ms > (state.resolved_at_ms or 0)
 
 
 def _awaken(state: Conversation, now_ms: int) -> list[AnyEvent]:

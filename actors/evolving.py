@@ -236,7 +236,9 @@ def _receive(state: Conversation, event: InteractionReceived) -> None:
 def _contact(
     state: Conversation, event: MessageReceived | AutomaticReplyReceived | ActivitySeen | MessageQueued
 ) -> None:
-    if interaction := interaction_of(state, event.interaction):
+    interaction = interaction_of(state, event.interaction)
+    # What is only written down after a contact's end was said in it, and makes it no newer than those that came since.
+    if interaction and not (interaction.ended_at_ms and isinstance(event, MessageReceived | AutomaticReplyReceived)):
         interaction.last_at_ms = event.at_ms
     match event:
         case MessageReceived() | AutomaticReplyReceived():

@@ -126,6 +126,7 @@ def _agent(actor: str) -> str:
 def customer_view(state: Journey, views: list[ConversationView], *, channel: str = "", policy: Policy) -> CustomerView:
     """What is known of the customer; `views` are of the live conversations. With a channel: for a machine there."""
     if channel:
+        channel = policy.context.named(channel)
         # By the rules that each stays with: what those withhold there is not told, whatever newer ones would say.
         rules = {c.id: policy.at(c.policy, channel).context for c in state.kept}
         views = [for_channel(view, channel, rules[view.conversation]) for view in views]

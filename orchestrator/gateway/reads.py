@@ -4,6 +4,7 @@ Every answer from the archive carries the `position` it is of. `at_least` asks f
 for the archive, within a bound.
 """
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -58,7 +59,7 @@ async def get_context(
         raise Refusal(Code.INVALID, f"channel is a word of at most {CHANNEL_MAX} characters", field="channel")
     spelled = here.intake.spelled(_with_plus(identity))
     if (remembered := here.intake.known(spelled)) is not None:
-        view = await _view(here, remembered, spelled, channel)
+        view = await _view(here, remembered, (spelled,), channel)
         if view is not None and spelled in view.identities:  # Else it has changed hands since.
             return view
     asked = [spelled, *here.intake.alike_to([spelled])]
@@ -66,17 +67,18 @@ async def get_context(
     found = next((each for each in asked if each in known), None)
     if found is None:
         raise Refusal(Code.NOT_FOUND, "no customer has this identity", field="identity")
-    view = await _view(here, known[found], found, channel)
+    view = await _view(here, known[found], (spelled, found), channel)
     if view is None:
         raise Refusal(Code.NOT_FOUND, "nothing is known of this customer", field="identity")
     return view
 
 
-async def _view(here: Services, customer: str, identity: str, channel: str) -> CustomerView | None:
-    """What the live actor knows of a customer, for who asks by an identity of theirs; None where that is nothing."""
+async def _view(here: Services, customer: str, by: Sequence[str], channel: str) -> CustomerView | None:
+    """What the live actor knows of a customer, for who asked `by` an identity, and found another of the same address;
+    None where that is nothing."""
     reply = await here.cells.call(customer, lambda ref: ReadCustomer(ref, customer, channel), timeout_s=READ_WITHIN_S)
     view = reply.view if isinstance(reply, CustomerRead) else None
-    if view is not None and here.policy is not None and here.policy.policy.identity.is_shared(identity):
+    if view is not None and here.policy is not None and any(map(here.policy.policy.identity.is_shared, by)):
         return msgspec.structs.replace(view, shared=True, suggested_greeting=STRANGERS)
     return view
 

@@ -5,7 +5,7 @@ import msgspec
 from actors import journey as journeys
 from actors import remains, snapshots
 from actors.policy import ChannelRules, Policy
-from protocol.commands import Join, LinkIdentity, Reply, Resolve, Split
+from protocol.commands import Join, LinkIdentity, Reply, Resolve, Snooze, Split
 from protocol.events import AnyEvent, InteractionEnded, InteractionStarted, InteractionWentOn, MessageReceived
 from protocol.inbound import InteractionBegan, InteractionStopped, MessageArrived
 from tests.actors.player import CONVERSATION, CUSTOMER, POLICY, Player, names
@@ -175,3 +175,21 @@ def test_who_speaks_on_after_the_end_of_a_call_begins_another_contact() -> None:
     player.now_ms += 2 * MINUTE_MS
     assert names(_late(player, MINUTE_MS)) == ["InteractionStarted", "MessageReceived"]
     assert names(_late(player, 5 * MINUTE_MS, "c9")) == ["InteractionStarted", "MessageReceived"]
+
+
+def test_what_is_written_down_of_a_call_opens_nothing_again() -> None:
+    """It was said before the conversation was done, or snoozed after the call; and is no newer than a chat since."""
+    player = Player(TIMED)
+    _call(player)
+    (call,) = player.state.conversations[CONVERSATION].interactions
+    ended_ms = call.last_at_ms
+    for done in (Resolve(), Snooze(until_ms=player.now_ms + 100 * MINUTE_MS)):
+        player.command(done)
+        status = player.state.conversations[CONVERSATION].status
+        player.now_ms += MINUTE_MS
+        assert names(_late(player, 2 * MINUTE_MS)) == ["MessageReceived"]
+        assert player.state.conversations[CONVERSATION].status is status
+        player.give(player.input(InteractionBegan(session="c2"), **PHONE))  # type: ignore[arg-type]
+        player.give(player.input(InteractionStopped(session="c2", reason="hung up"), **PHONE))  # type: ignore[arg-type]
+    first = player.state.conversations[CONVERSATION].interactions[0]
+    assert (first.session, first.last_at_ms) == ("c1", ended_ms)

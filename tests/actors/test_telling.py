@@ -3,7 +3,7 @@
 import msgspec
 
 from actors import conversation_views, telling
-from actors.policy import Policy
+from actors.policy import ChannelRules, Policy
 from actors.rules.context import ContextRules, KeyRules
 from actors.rules.taxonomy import Label, Tagger, Taxonomy
 from actors.telling import STEPS_MAX
@@ -231,3 +231,15 @@ def test_a_channel_in_capitals_carries_no_more_than_in_small_letters() -> None:
         (view,) = told(player, channel).open
         assert (view.withheld, [item.key for item in view.context if item.key == "iban"]) == (["iban"], [])
         assert told(player, channel).suggested_greeting.startswith("Hello, are you calling")
+
+
+def test_a_channel_in_capitals_that_came_later_than_the_conversation_carries_no_more() -> None:
+    """The rules of its own version do not know the channel: those that made it hold, however it is spelled."""
+    player = player_with(ContextRules())
+    player.command(SetContext(key="iban", value="GB33BUKB20201555555555", sensitivity="secret"))
+    channels = {**player.policy.channels, "phone": ChannelRules()}
+    earlier = {player.policy.version: player.policy}
+    player.policy = msgspec.structs.replace(
+        player.policy, version=player.policy.version + 1, channels=channels, context=RULES, earlier=earlier
+    )
+    assert [told(player, word).open[0].withheld for word in ("phone", "PHONE", "phone ")] == [["iban"]] * 3

@@ -230,6 +230,10 @@ async def test_a_machine_hears_that_an_identity_is_shared(tmp_path: Path) -> Non
         await here.post("/v1/policy", {"files": {"accounts.yaml": accounts}})
         own = await here.get("/v1/context?identity=tel:%2B447700900123")
         assert ("shared" in own, own["suggested_greeting"]) == (False, "Hello, are you calling about “Bill of March”?")
+        alike = "alike:\n  whatsapp: tel\nshared: [whatsapp:+4477009001*]\n"
+        await here.post("/v1/policy", {"files": {"accounts.yaml": accounts, "identity.yaml": alike}})
+        other = await here.get("/v1/context?identity=whatsapp:%2B447700900123")
+        assert (other["shared"], other["suggested_greeting"]) == (True, "Hello, how can we help?")
 
 
 async def test_no_files_are_no_bundle(tmp_path: Path) -> None:
