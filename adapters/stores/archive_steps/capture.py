@@ -28,10 +28,10 @@ CAPTURE = (
     FROM event WHERE event.type = 'FieldMissing'""",
 )
 
-KNOWN = (
-    # A field is known as everywhere else: not as nothing, and also by what tells what the contact is about.
-    "DROP VIEW missing_field",
-    """CREATE VIEW missing_field AS SELECT
+
+def _missing_field(known: str) -> str:
+    """The view of fields that were missing, with when each became known; `known` says which items of context tell."""
+    return f"""CREATE VIEW missing_field AS SELECT
         event.stream AS conversation,
         event.seq,
         json_extract(event.body, '$.field') AS field,
@@ -46,7 +46,7 @@ KNOWN = (
         coalesce(
             (SELECT item.at_ms FROM context_item AS item
              WHERE item.conversation = event.stream AND item.key = json_extract(event.body, '$.field')
-             AND item.value NOT IN ('null', '""')),
+             AND {known}),
             (SELECT min(tagged.at_ms) FROM event AS tagged
              WHERE tagged.stream = event.stream AND tagged.type = 'InteractionTagged'
              AND CASE json_extract(event.body, '$.field')
@@ -57,14 +57,18 @@ KNOWN = (
                        WHERE substr(named.value, 1, instr(named.value, ':') - 1) = json_extract(event.body, '$.field'))
                  END IS NOT NULL)) AS known_at_ms,
         event.position
-    FROM event WHERE event.type = 'FieldMissing'""",
+    FROM event WHERE event.type = 'FieldMissing'"""  # noqa: S608 - both texts that are put in stand below
+
+
+KNOWN = (
+    # A field is known as everywhere else: not as nothing, and also by what tells what the contact is about.
+    "DROP VIEW missing_field",
+    _missing_field("""item.value NOT IN ('null', '""')"""),
 )
 
-BLANKS = tuple(
+_BLANK = ", ".join(str(code) for code in range(0x3001) if chr(code).isspace())
+BLANKS = (
     # Blank words say nothing, as they do to whoever decides.
-    statement.replace(
-        """item.value NOT IN ('null', '""')""",
-        "trim(json_extract(item.value, '$'), ' ' || char(9, 10, 13, 160)) <> ''",
-    )
-    for statement in KNOWN
+    "DROP VIEW missing_field",
+    _missing_field(f"trim(json_extract(item.value, '$'), char({_BLANK})) <> ''"),
 )

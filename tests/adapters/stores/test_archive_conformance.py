@@ -404,7 +404,7 @@ async def test_a_missing_field_is_shown_until_it_is_known(archive: Archive, stor
     [shown] = row["missing"]
     assert (shown["field"], shown["template"], shown["policy"]) == ("contract", "chat", 4)
     assert (shown["known_at_ms"], shown["delivery"]) == (None, "")
-    for nothing in (None, "", " \t\n"):
+    for nothing in (None, "", " \t\n", "\u3000\u2003\x0b"):
         story.now_ms += MINUTE_MS
         story.unit(ANN, (conversation, ev.ContextSet(at_ms=0, key="contract", value=nothing)))
         await archive.follow(story, position)
