@@ -85,7 +85,7 @@ def _mail_address(value: str) -> str:
     local, at, domain = value.rpartition("@")
     if not at or not local or not domain or any(c.isspace() for c in value):
         raise _bad("a mailto identity must be local@domain")
-    lowered = f"{normalize('NFC', local).lower()}@{_domain(domain)}"
+    lowered = f"{_lowered(local)}@{_domain(domain)}"
     # A few letters grow when lowered, and a domain does in its ASCII spelling.
     if len(lowered) > LENGTH_MAX:
         raise _bad(f"a mailto identity has at most {LENGTH_MAX} characters")
@@ -99,7 +99,12 @@ def _domain(domain: str) -> str:
     try:
         return idna.encode(domain, uts46=True).decode().lower()
     except idna.IDNAError:
-        return normalize("NFC", domain).lower()
+        return _lowered(domain)
+
+
+def _lowered(text: str) -> str:
+    """Composed last: what a letter is lowered to may compose with the mark behind it, as that of `İ` does."""
+    return normalize("NFC", text.lower())
 
 
 def _handle(value: str, kind: str) -> str:

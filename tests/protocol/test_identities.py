@@ -19,7 +19,9 @@ from protocol.identities import KINDS, LENGTH_MAX, TELEPHONE_KINDS, again, kind_
         ("mailto:ann@exa\u0308mple.org", "mailto:ann@xn--exmple-cua.org"),
         ("mailto:ann@XN--exmple-cua.org", "mailto:ann@xn--exmple-cua.org"),
         ("mailto:jose\u0301@example.org", "mailto:jos\u00e9@example.org"),
+        ("mailto:İ\u0327@example.org", "mailto:i\u0327\u0307@example.org"),
         ("mailto:ann@ä..org", "mailto:ann@ä..org"),
+        ("mailto:ann@İ\u0327..org", "mailto:ann@i\u0327\u0307..org"),
         ("instagram:@ann", "instagram:ann"),
         ("x:@ @ann", "x:ann"),
         ("x:@Ann_Smith", "x:ann_smith"),
@@ -82,6 +84,16 @@ def test_any_text_has_one_spelling_or_none(kind: str, value: str) -> None:
         return
     assert normalise(once) == once
     assert value_of(once)
+
+
+@given(st.text("İaΣ\u0307\u0327", min_size=1, max_size=4), st.text("aİ.\u0327", max_size=4))
+def test_marks_on_letters_of_mail_addresses_are_composed_once(local: str, domain: str) -> None:
+    """Whatever order they come in, and whatever the letters under them are lowered to."""
+    try:
+        once = normalise(f"mailto:{local}@{domain}")
+    except Refusal:
+        return
+    assert normalise(once) == once
 
 
 def test_a_letter_that_grows_when_lowered_stays_within_the_length() -> None:
