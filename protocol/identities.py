@@ -70,6 +70,22 @@ def value_of(identity: str) -> str:
     return identity.partition(":")[2]
 
 
+def spellings_of(identity: str) -> set[str]:
+    """How texts that nobody normalised may have the value of an identity, but for their capitals: a mail address has
+    its domain as in the DNS there, or in letters."""
+    kind, _, value = identity.partition(":")
+    local, at, domain = value.rpartition("@")
+    if kind != "mailto" or not at:
+        return {value}
+    return {f"{local}@{each}" for each in (domain, _domain(domain), _in_letters(domain))}
+
+
+def is_caseless(identity: str) -> bool:
+    """Whether capitals make no other identity of it."""
+    kind = kind_of(identity)
+    return kind == "mailto" or kind in CASELESS_KINDS
+
+
 def _e164(value: str, region: str) -> str:
     try:
         number = phonenumbers.parse(value, region)
@@ -100,6 +116,18 @@ def _domain(domain: str) -> str:
         return idna.encode(domain, uts46=True).decode().lower()
     except idna.IDNAError:
         return _lowered(domain)
+
+
+def _in_letters(domain: str) -> str:
+    """Its spelling for people: each label of the DNS's that stands for letters beyond ASCII in those."""
+    return ".".join(_label_in_letters(label) if label.startswith("xn--") else label for label in domain.split("."))
+
+
+def _label_in_letters(label: str) -> str:
+    try:
+        return idna.decode(label)
+    except UnicodeError:  # Of which `IDNAError` is one; what is no Punycode may raise others.
+        return label
 
 
 def _lowered(text: str) -> str:

@@ -5,13 +5,18 @@ Each runs in a read transaction (`connection.read`), so that all it reads is of 
 
 import re
 import sqlite3
+from collections.abc import Iterable
+from unicodedata import normalize
 
 from protocol.archive import StoredEvent
+from protocol.identities import is_caseless, spellings_of
 
 ADDRESS_MIN = 5
 """Characters of an address that is looked for within other texts: a shorter one is in too many by chance."""
 HASH = re.compile(rb'"([0-9a-f]{64})"')
 """Names of files within quarantined input, which is JSON wherever it names any."""
+ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")
+"""A letter as JSON may write it (RFC 8259 §7)."""
 
 
 def streams_of(db: sqlite3.Connection, customer: str) -> tuple[set[str], set[str]]:
@@ -46,15 +51,45 @@ def mentions_of(db: sqlite3.Connection, customer: str) -> list[StoredEvent]:
         places += db.execute(_SAID, (conversation, number)).fetchall()
         if number == 1:
             places.append((conversation, 1))  # Its subject is theirs.
-    for address in (name.partition(":")[2] for name in sorted(names)):
-        if len(address) >= ADDRESS_MIN:
-            sql = "SELECT stream, seq FROM quarantine WHERE stream LIKE 'account:%' AND instr(raw, ?)"
-            places += db.execute(sql, (address.encode(),)).fetchall()
+    places += _quarantined_with(db, names)
     found = [
         db.execute("SELECT position, stream, seq, body FROM event WHERE stream = ? AND seq = ?", place).fetchone()
         for place in dict.fromkeys(places)
     ]
     return [StoredEvent(position, stream, seq, body.encode()) for position, stream, seq, body in filter(None, found)]
+
+
+def _quarantined_with(db: sqlite3.Connection, names: set[str]) -> list[tuple[str, int]]:
+    """What accounts quarantined that has one of the addresses in it, in whatever spelling it came."""
+    exact = _looked_for(names)
+    caseless = {_lowered(each) for each in _looked_for(filter(is_caseless, names))}
+    if not exact:
+        return []
+    rows = db.execute("SELECT stream, seq, raw FROM quarantine WHERE stream LIKE 'account:%' ORDER BY stream, seq")
+    return [(stream, seq) for stream, seq, raw in rows if _has_any(_text_of(raw), exact, caseless)]
+
+
+def _looked_for(names: Iterable[str]) -> set[str]:
+    return {each for name in names for each in spellings_of(name) if len(each) >= ADDRESS_MIN}
+
+
+def _has_any(text: str, exact: set[str], caseless: set[str]) -> bool:
+    lowered = _lowered(text) if caseless else ""
+    return any(each in text for each in exact) or any(each in lowered for each in caseless)
+
+
+def _lowered(text: str) -> str:
+    return normalize("NFC", text.lower())
+
+
+def _text_of(raw: bytes) -> str:
+    """What was quarantined, with the letters that JSON may have escaped."""
+    text = raw.decode("utf-8", "replace")
+    if "\\u" not in text:
+        return text
+    text = ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)
+    # Letters beyond the first 65,536 are escaped as two halves (RFC 8259 §7).
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def names_of(db: sqlite3.Connection, customer: str) -> set[str]:

@@ -102,7 +102,7 @@ async def lived(front: Front, store: AttachmentStore) -> tuple[str, str]:
         source="test",
         id="q",
         refusal=Refusal(Code.INVALID, "wrong"),
-        raw=b'{"from": "ann.secretive@example.org"}',
+        raw=b'{"from": "ann.secretive@Example.org"}',
     )
     for command in (AddNote(text="petrichor"), SetContext(key="hint", value="serendipity")):
         await front.intake.command(

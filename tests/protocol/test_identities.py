@@ -5,7 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol.errors import Code, Refusal
-from protocol.identities import KINDS, LENGTH_MAX, TELEPHONE_KINDS, again, kind_of, normalise, value_of
+from protocol.identities import (
+    KINDS,
+    LENGTH_MAX,
+    TELEPHONE_KINDS,
+    again,
+    kind_of,
+    normalise,
+    spellings_of,
+    value_of,
+)
 
 
 @pytest.mark.parametrize(
@@ -94,6 +103,21 @@ def test_marks_on_letters_of_mail_addresses_are_composed_once(local: str, domain
     except Refusal:
         return
     assert normalise(once) == once
+
+
+@pytest.mark.parametrize(
+    ("identity", "spellings"),
+    [
+        ("mailto:ann@example.org", {"ann@example.org"}),
+        ("mailto:ann@xn--exmple-cua.org", {"ann@xn--exmple-cua.org", "ann@exämple.org"}),
+        ("mailto:ann@exämple.org", {"ann@xn--exmple-cua.org", "ann@exämple.org"}),
+        ("mailto:ann@xn--.xn--exmple-cua.org", {"ann@xn--.xn--exmple-cua.org", "ann@xn--.exämple.org"}),
+        ("messenger:AbC@xn--exmple-cua.org", {"AbC@xn--exmple-cua.org"}),
+    ],
+)
+def test_texts_have_a_mail_address_in_both_spellings_of_its_domain(identity: str, spellings: set[str]) -> None:
+    """Also where one label is none that the DNS could have; other kinds have one spelling."""
+    assert spellings_of(identity) == spellings
 
 
 def test_a_letter_that_grows_when_lowered_stays_within_the_length() -> None:
