@@ -27,6 +27,8 @@ CASELESS_KINDS = frozenset({"x", "instagram", "telegram"})
 networks give out (`messenger`), and ours (`web`, `user`, `crm`, `chat`), keep theirs."""
 LENGTH_MAX = 320
 """Characters: the longest mail address (64 + 1 + 255, RFC 5321 §4.5.3.1) fits; nothing else is longer."""
+WILDCARDS = frozenset("*?[")
+"""What a pattern for identities has that they have not."""
 
 REMEMBERED = 16_384
 """Spellings whose answer is kept: most events are of somebody who wrote a moment ago. About 300 bytes each."""
@@ -84,6 +86,20 @@ def is_caseless(identity: str) -> bool:
     """Whether capitals make no other identity of it."""
     kind = kind_of(identity)
     return kind == "mailto" or kind in CASELESS_KINDS
+
+
+def pattern_of(pattern: str) -> str:
+    """A pattern that people wrote for identities (`mailto:Info@*`, with the wildcards of `fnmatch`), spelled as those
+    are that it is meant for. A label of a domain with a wildcard in it keeps its letters."""
+    kind, _, value = pattern.partition(":")
+    if kind.strip().lower() != "mailto":
+        return pattern
+    # Where `*` stands for the @, too, what follows the last one ends a domain.
+    local, between, domain = value.strip().rpartition("@" if "@" in value else "*")
+    if between == "@" and WILDCARDS.isdisjoint(domain):
+        return f"mailto:{_lowered(local)}@{_domain(domain)}"
+    labels = (_domain(label) if WILDCARDS.isdisjoint(label) else _lowered(label) for label in domain.split("."))
+    return f"mailto:{_lowered(local)}{between}{'.'.join(labels)}"
 
 
 def _e164(value: str, region: str) -> str:

@@ -11,7 +11,7 @@ from typing import Annotated, Literal, cast
 
 from msgspec import Meta, Struct, field
 
-from protocol.identities import kind_of
+from protocol.identities import kind_of, pattern_of
 
 Evidence = Literal["first_contact", "asserted_by_channel", "agent", "crm", "login", "verified_by_otp", "policy"]
 Percent = Annotated[int, Meta(ge=0, le=100)]
@@ -134,5 +134,6 @@ class IdentityRules(Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tru
 
 @lru_cache(maxsize=8)
 def _any_of(patterns: tuple[str, ...]) -> re.Pattern[str]:
-    """One expression for all, read once for each version of the rules."""
-    return re.compile("|".join(map(translate, patterns)) if patterns else r"(?!)")
+    """One expression for all, read once for each version of the rules. What people write is spelled as identities are:
+    nothing would match `mailto:Info@*` as it stands."""
+    return re.compile("|".join(translate(pattern_of(each)) for each in patterns) if patterns else r"(?!)")

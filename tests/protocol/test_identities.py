@@ -12,6 +12,7 @@ from protocol.identities import (
     again,
     kind_of,
     normalise,
+    pattern_of,
     spellings_of,
     value_of,
 )
@@ -118,6 +119,25 @@ def test_marks_on_letters_of_mail_addresses_are_composed_once(local: str, domain
 def test_texts_have_a_mail_address_in_both_spellings_of_its_domain(identity: str, spellings: set[str]) -> None:
     """Also where one label is none that the DNS could have; other kinds have one spelling."""
     assert spellings_of(identity) == spellings
+
+
+@pytest.mark.parametrize(
+    ("written", "spelled"),
+    [
+        ("mailto:Info@*", "mailto:info@*"),
+        ("Mailto: *@Exämple.org", "mailto:*@xn--exmple-cua.org"),
+        ("mailto:*@*.exämple.org", "mailto:*@*.xn--exmple-cua.org"),
+        ("mailto:*.exämple.org", "mailto:*.xn--exmple-cua.org"),
+        ("mailto:Jos\u0065\u0301.*", "mailto:jos\u00e9.*"),
+        ("mailto:*@Ä*.org", "mailto:*@ä*.org"),
+        ("mailto:info@ä..org", "mailto:info@ä..org"),
+        ("crm:A*", "crm:A*"),
+    ],
+)
+def test_a_pattern_is_spelled_as_the_identities_that_it_is_for(written: str, spelled: str) -> None:
+    """Its wildcards stay, and so do the letters of a label that has one: no part of a label has a spelling."""
+    assert pattern_of(written) == spelled
+    assert pattern_of(spelled) == spelled
 
 
 def test_a_letter_that_grows_when_lowered_stays_within_the_length() -> None:

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from actors.rules.identity import IdentityRules
+from protocol.identities import normalise
 
 
 @pytest.mark.parametrize(
@@ -33,3 +34,13 @@ def test_kinds_and_patterns_of_ones_own_are_taken() -> None:
     """Kinds are open: a new channel brings its own."""
     rules = msgspec.convert({"match": [{"kinds": ["pigeon", "tel"]}], "shared": ["tel:+44207*"]}, IdentityRules)
     assert rules.is_shared("tel:+442071234567")
+
+
+@pytest.mark.parametrize(
+    "pattern", ["mailto:*@exämple.org", "mailto:*@EX\u00c4MPLE.*", "mailto:Ann@*", "mailto:*exämple.org"]
+)
+def test_a_pattern_is_met_however_its_owner_spelled_it(pattern: str) -> None:
+    """Identities have one spelling, in small letters and with the domain as in the DNS; owners write as they please."""
+    rules = msgspec.convert({"shared": [pattern]}, IdentityRules)
+    assert rules.is_shared(normalise("mailto:Ann@Exämple.org"))
+    assert not rules.is_shared(normalise("mailto:bob@example.com"))
