@@ -95,11 +95,11 @@ def _check_webhooks(endpoints: list[WebhookEndpoint]) -> None:
     if twice := {name for name in names if names.count(name) > 1}:
         raise SettingsError(f"settings: webhooks' names must be unique; {sorted(twice)} stand twice")
     for endpoint in endpoints:
-        try:
-            for secret in (endpoint.secret, endpoint.secret_before):
-                base64.b64decode(secret.removeprefix("whsec_"), validate=True)
-        except ValueError as exc:
-            raise SettingsError(f"settings: webhook {endpoint.name!r}: secret: {_SIGNING}") from exc
+        for field in ("secret", "secret_before"):
+            try:
+                base64.b64decode(getattr(endpoint, field).removeprefix("whsec_"), validate=True)
+            except ValueError as exc:
+                raise SettingsError(f"settings: webhook {endpoint.name!r}: {field}: {_SIGNING}") from exc
         if unknown := sorted(set(endpoint.types) - EVENT_TYPES):
             raise SettingsError(
                 f"settings: webhook {endpoint.name!r}: types: there is no event {unknown[0]!r}; see docs/protocol.md"

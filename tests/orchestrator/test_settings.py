@@ -19,6 +19,11 @@ def account(**fields: Any) -> dict[str, Any]:
     return {"accounts": [{**MAIL, **fields}]}
 
 
+def webhook(**fields: Any) -> dict[str, Any]:
+    """Settings with one webhook."""
+    return {"webhooks": [{"name": "crm", "url": "https://x", "secret": "whsec_" + "A" * 32, **fields}]}
+
+
 @pytest.mark.parametrize(
     ("raw", "said"),
     [
@@ -59,6 +64,8 @@ def account(**fields: Any) -> dict[str, Any]:
         ({"http": {"prot": 7100}}, r"http: .*`prot`; did you mean port\?"),
         ({"port": 7100}, r"`port`; did you mean http\.port\? It stands under \[http\]"),
         ({"http": {"durability": "full"}}, "http: .*`durability`; it stands above all sections"),
+        (webhook(secret="whsec_" + "A" * 33), "webhook 'crm': secret: write whsec_"),
+        (webhook(secret_before="whsec_" + "A" * 33), "webhook 'crm': secret_before: write whsec_"),
         (account(adress="a@b.org"), r"accounts\[0\]: .*`adress`; did you mean address\?"),
     ],
 )
