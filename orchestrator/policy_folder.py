@@ -28,7 +28,7 @@ STILL_MS = 1_000
 STILL_S = 0.2
 """Between two readings that have to be the same: half of a file that is being saved may be a bundle, too."""
 READINGS_MAX = 25
-"""Of a folder that never is still: five seconds of writing are no saving."""
+"""Of a folder that is not still: five seconds of writing are no saving, and told. It is read on all the same."""
 AGAIN_S = 1.0
 """After a refusal that may pass, such as a journal that is restarting."""
 
@@ -102,17 +102,17 @@ class PolicyFolder:
 
     async def _checked(self, in_force: Mapping[str, str]) -> tuple[dict[str, str], list[Wrong]]:
         """The folder's texts and what is wrong with them; where they are not those in force, once the folder is still.
-        Raises `BundleError`."""
+        Raises `BundleError`, and `Refusal` while it is not."""
         files, wrong = await asyncio.to_thread(read_folder, self._folder)
         for _ in range(READINGS_MAX):
             if files == in_force:
-                break
+                return files, [*wrong, *(await self._desk.check(files)).wrong]
             # Checking takes about as long as waiting.
             made, later = await asyncio.gather(self._desk.check(files), self._later())
             if later == (files, wrong):
                 return files, [*wrong, *made.wrong]
             files, wrong = later
-        return files, [*wrong, *(await self._desk.check(files)).wrong]
+        raise Refusal(Code.UNAVAILABLE, "somebody writes here all the time: it is applied once it is still")
 
     async def _later(self) -> tuple[dict[str, str], list[Wrong]]:
         await asyncio.sleep(STILL_S)

@@ -1,6 +1,6 @@
 """The watched folder: what is applied of one in which somebody is writing."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -37,26 +37,10 @@ class Desk:
         return SimpleNamespace(version=2)
 
 
-@pytest.mark.parametrize(
-    ("readings", "in_force", "applied", "read"),
-    [
-        ([WHOLE, WHOLE], {}, [WHOLE], 2),
-        ([HALF, WHOLE, WHOLE], {}, [WHOLE], 3),
-        ([WHOLE], WHOLE, [], 1),
-        ([HALF, WHOLE], WHOLE, [], 2),
-        ([HALF, WHOLE] * 30, {}, [WHOLE], policy_folder.READINGS_MAX + 1),
-    ],
-    ids=["saved at once", "while it is saved", "nothing new", "saved as it was", "never still"],
-)
-async def test_a_folder_is_applied_once_it_is_still(
-    monkeypatch: pytest.MonkeyPatch,
-    readings: list[dict[str, str]],
-    in_force: dict[str, str],
-    applied: list[dict[str, str]],
-    read: int,
-) -> None:
-    """Half of a file that is being saved may be a bundle by itself; one that is always written to is taken so."""
+def read_as(monkeypatch: pytest.MonkeyPatch, readings: Iterable[dict[str, str]]) -> list[dict[str, str]]:
+    """What was read of a folder that says one of these after the other, without waiting."""
     monkeypatch.setattr(policy_folder, "STILL_S", 0)
+    monkeypatch.setattr(policy_folder, "AGAIN_S", 0)
     left = iter(readings)
     taken: list[dict[str, str]] = []
 
@@ -65,6 +49,40 @@ async def test_a_folder_is_applied_once_it_is_still(
         return taken[-1], []
 
     monkeypatch.setattr(policy_folder, "read_folder", reading)
+    return taken
+
+
+@pytest.mark.parametrize(
+    ("readings", "in_force", "applied", "read"),
+    [
+        ([WHOLE, WHOLE], {}, [WHOLE], 2),
+        ([HALF, WHOLE, WHOLE], {}, [WHOLE], 3),
+        ([WHOLE], WHOLE, [], 1),
+        ([HALF, WHOLE], WHOLE, [], 2),
+    ],
+    ids=["saved at once", "while it is saved", "nothing new", "saved as it was"],
+)
+async def test_a_folder_is_applied_once_it_is_still(
+    monkeypatch: pytest.MonkeyPatch,
+    readings: list[dict[str, str]],
+    in_force: dict[str, str],
+    applied: list[dict[str, str]],
+    read: int,
+) -> None:
+    """Half of a file that is being saved may be a bundle by itself."""
+    taken = read_as(monkeypatch, readings)
     desk = Desk(in_force)
     await policy_folder.PolicyFolder(Path("policy"), cast(PolicyDesk, desk)).look()
     assert (desk.applied, len(taken)) == (applied, read)
+
+
+async def test_a_folder_that_is_never_still_is_told_of_and_not_applied(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until it is: half of a file has no rules of the other half."""
+    read_as(monkeypatch, [*[HALF, WHOLE] * policy_folder.READINGS_MAX, HALF, HALF])
+    desk = Desk({})
+    told: list[str] = []
+    folder = policy_folder.PolicyFolder(Path("policy"), cast(PolicyDesk, desk))
+    monkeypatch.setattr(folder, "_trouble", lambda wrong: told.extend(map(str, wrong)))
+    await folder.look()
+    assert desk.applied == [HALF]
+    assert told[0] == "policy:0: somebody writes here all the time: it is applied once it is still"
