@@ -45,38 +45,51 @@ Contact = tuple[Fields, Sequence[Fields]] | str
 
 
 def read_csv(lines: Iterable[str], *, account: str, channel: str, source: str) -> Iterator[Read]:
-    """A contact for each run of rows with the same `id`. Raises `BadPast` where the file cannot be read on."""
+    """A contact for the rows of each `id`. Raises `BadPast` where the file cannot be read on."""
     rows = csv.DictReader(lines, strict=True)
     try:
         fields = rows.fieldnames or ()
         if len(fields) == 1 and (";" in fields[0] or "\t" in fields[0]):
             raise BadPast("line 1: fields are separated by commas: save the file so")
         _check_known(fields, "line 1")
-        for first, contact in _runs(rows):
+        for first, contact in _contacts(rows):
             yield _event(contact, f"line {first}", account=account, channel=channel, source=source)
     except csv.Error as exc:
         raise BadPast(f"line {rows.reader.line_num}: {exc}") from exc
 
 
-def _runs(rows: "csv.DictReader[str]") -> Iterator[tuple[int, Contact]]:
-    """Contacts, each with the line that its first row ends in."""
-    contact: list[Fields] = []
-    first, fault, begun = 0, "", set[str]()
+def _contacts(rows: "csv.DictReader[str]") -> Iterator[tuple[int, Contact]]:
+    """Contacts, each with the line that its first row ends in. Of one whose rows stand apart no part is a contact: half
+    of it would be taken in, and the whole be another one than that. It is told once, where it begins."""
+    runs = list(_runs(rows))
+    lines: dict[str, list[int]] = {}
+    for first, id, _ in runs:
+        lines.setdefault(id, []).append(first)
+    for first, id, contact in runs:
+        begun, *more = lines[id] if id else [first]
+        if more and first == begun:
+            also = f"rows of {id!r} stand in line {more[0]} too"
+            yield first, f"line {first}: {also}; those of one contact follow each other"
+        if not more or isinstance(contact, str):
+            yield first, contact
+
+
+def _runs(rows: "csv.DictReader[str]") -> Iterator[tuple[int, str, Contact]]:
+    """Rows that follow each other with one `id`: the line that the first ends in, the id, and what they say."""
+    run: list[Fields] = []
+    first, last, fault = 0, "", ""
     for row in rows:
         id = row.get("id") or ""
-        if contact and id != contact[0].get("id"):
-            yield first, fault or (contact[0], contact)
-            contact, fault = [], ""
-        if not contact:
-            first = rows.line_num
-            if id and id in begun:
-                fault = f"line {first}: rows of {id!r} stand further up; those of one contact follow each other"
-            begun.add(id)
+        if run and id != last:
+            yield first, last, fault or (run[0], run)
+            run, fault = [], ""
+        if not run:
+            first, last = rows.line_num, id
         if None in row or None in row.values():
             fault = fault or f"line {rows.line_num}: it has not as many fields as the header"
-        contact.append(row)
-    if contact:
-        yield first, fault or (contact[0], contact)
+        run.append(row)
+    if run:
+        yield first, last, fault or (run[0], run)
 
 
 def read_json_lines(lines: Iterable[str], *, account: str, channel: str, source: str) -> Iterator[Read]:

@@ -270,16 +270,30 @@ def test_what_is_no_vcon_is_said(text: str, said: str) -> None:
 
 
 def test_all_that_is_wrong_in_a_file_is_told_in_one_go() -> None:
-    """In the contacts' places, and the others are read; the rows of one contact stand together."""
-    text = "id,identity,at\n1,user:1,1700000000000\n2,user:2,noon\n3,user:3,1700000000000,x\n1,user:1,1700000000000\n"
+    """In the contacts' places, and the others are read."""
+    text = "id,identity,at\n1,user:1,1700000000000\n2,user:2,noon\n3,user:3,1700000000000,x\n"
     read = list(read_csv(text.splitlines(keepends=True), **GIVEN))
     assert [str(each) if isinstance(each, BadPast) else each.id for each in read] == [
         "1",
         "line 3: at is 'noon'; write 2026-11-25T08:30:00Z or milliseconds since 1970",
         "line 4: it has not as many fields as the header",
-        "line 5: rows of '1' stand further up; those of one contact follow each other",
     ]
     lines = ["nonsense", '{"id": 1, "identity": "user:1", "at": 1}', "[]"]
     assert [isinstance(each, BadPast) for each in read_json_lines(lines, **GIVEN)] == [True, False, True]
     vcons = '[{"payload": ""}, {"vcon": "0.4.0", "parties": []}]'
     assert [isinstance(each, BadPast) for each in read_vcons(vcons, **GIVEN)] == [True, True]
+
+
+def test_of_a_contact_whose_rows_stand_apart_no_part_is_taken_in() -> None:
+    """Half of it would be another contact than the whole, once the file is in order; what else is wrong is told too."""
+    ids = ("1", "1", "2", "1", "", "3", "", "1")
+    text = "id,identity,at\n" + "".join(f"{id},user:1,1700000000000\n" for id in ids) + "1,user:1\n"
+    read = list(read_csv(text.splitlines(keepends=True), **GIVEN))
+    assert [str(each) if isinstance(each, BadPast) else each.id for each in read] == [
+        "line 2: rows of '1' stand in line 5 too; those of one contact follow each other",
+        "2",
+        "line 6: id is missing",
+        "3",
+        "line 8: id is missing",
+        "line 10: it has not as many fields as the header",
+    ]
