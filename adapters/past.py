@@ -12,6 +12,7 @@ single contact comes in the contact's place, so that all of a file's are told in
 
 import base64
 import csv
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -21,7 +22,7 @@ import msgspec
 from adapters.vcon import PURPOSE
 from protocol.entities import Direction
 from protocol.errors import ThroughlineError
-from protocol.inbound import InboundEvent, PastConversation, PastMessage
+from protocol.inbound import InboundEvent, PastConversation, PastMessage, WholeNumber
 
 FIELDS = frozenset(
     [
@@ -103,7 +104,7 @@ def read_json_lines(lines: Iterable[str], *, account: str, channel: str, source:
 def _of_line(line: str, place: str) -> Contact:
     try:
         contact = msgspec.json.decode(line, type=dict[str, Any])
-    except msgspec.MsgspecError as exc:
+    except (msgspec.MsgspecError, RecursionError) as exc:
         return f"{place}: it is no JSON object: {exc}"
     messages = contact.get("messages", [contact] if contact.get("text") else [])
     if not isinstance(messages, list) or not all(isinstance(message, dict) for message in messages):
@@ -115,7 +116,7 @@ def read_vcons(document: str, *, account: str, channel: str, source: str) -> Ite
     """A contact for each vCon. Raises `BadPast` for what is none, nor a list of them."""
     try:
         decoded = msgspec.json.decode(document, type=dict[str, Any] | list[dict[str, Any]])
-    except msgspec.MsgspecError as exc:
+    except (msgspec.MsgspecError, RecursionError) as exc:
         raise BadPast(f"it is no vCon: {exc}") from exc
     for number, vcon in enumerate(decoded if isinstance(decoded, list) else [decoded], start=1):
         place = f"vCon {number}"
@@ -126,13 +127,13 @@ def _of_vcon(vcon: Fields, place: str) -> Contact:
     if "vcon" not in vcon and "parties" not in vcon:
         return f"{place}: it has no `vcon` and no `parties`; open a signed or encrypted one first"
     # `must_support` until 0.3.0. Who does not know such an extension must not read the vCon (-04, §4.1.4).
-    if needed := vcon.get("critical") or vcon.get("must_support"):
-        return f"{place}: it can only be read by who knows the extension {needed[0]!r}; this import knows none"
     try:
+        if needed := vcon.get("critical") or vcon.get("must_support"):
+            return f"{place}: it can only be read by who knows the extension {needed[0]!r}; this import knows none"
         contact = _contact(vcon, place)
     except BadPast as bad:
         return str(bad)
-    except (KeyError, IndexError, TypeError, AttributeError) as exc:
+    except (LookupError, TypeError, AttributeError, ValueError, OverflowError, msgspec.MsgspecError) as exc:
         return f"{place}: it does not have the form of a vCon ({type(exc).__name__}: {exc})"
     return contact, contact["messages"]
 
@@ -171,9 +172,8 @@ def _contact(vcon: Fields, place: str) -> Fields:
 
 def _span(dialog: Iterable[Fields], place: str) -> tuple[int, int]:
     """When the dialogs began and ended, in whatever order they stand (-04, §4.3.2); 0 where none says."""
-    known = [
-        (_time(said["start"], f"{place}: start"), said.get("duration") or 0) for said in dialog if said.get("start")
-    ]
+    timed = [said for said in dialog if said.get("start")]
+    known = [(_time(said["start"], f"{place}: start"), said.get("duration") or 0) for said in timed]
     if not known:
         return 0, 0
     return min(at for at, _ in known), max(round(at + duration * 1000) for at, duration in known)
@@ -281,10 +281,10 @@ def _message(message: Fields, place: str) -> PastMessage:
 
 
 def _time(value: Any, place: str) -> int:
-    if isinstance(value, int) or (isinstance(value, str) and value.isascii() and value.isdigit() and len(value) > 8):
-        return int(value)
     try:
+        if isinstance(value, int) or (isinstance(value, str) and re.fullmatch("[0-9]{9,}", value)):
+            return msgspec.convert(int(value), WholeNumber)
         at = datetime.fromisoformat(str(value))
         return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
-    except (ValueError, OverflowError) as exc:
-        raise BadPast(f"{place} is {value!r}; write 2026-11-25T08:30:00Z or milliseconds since 1970") from exc
+    except (ValueError, OverflowError, msgspec.ValidationError) as exc:
+        raise BadPast(f"{place} is {str(value)[:40]!r}; write 2026-11-25T08:30:00Z or milliseconds since 1970") from exc

@@ -241,8 +241,11 @@ def test_a_fault_in_csv_names_its_line(text: str, said: str) -> None:
     [
         ("nonsense", "line 1: it is no JSON object"),
         ("[]", "line 1: it is no JSON object"),
+        ('{"id": ' + "[" * 100_000, "line 1: it is no JSON object"),
         ('{"id": 1, "identity": "user:1", "at": 1, "messages": 2}', "line 1: messages must be a list"),
-        ('{"id": 1, "identity": "user:1", "at": {}}', "line 1: at is {}; write"),
+        ('{"id": 1, "identity": "user:1", "at": {}}', "line 1: at is '{}'; write"),
+        ('{"id": 1, "identity": "user:1", "at": 9007199254740992}', "line 1: at is '9007199254740992'; write"),
+        (f'{{"id": 1, "identity": "user:1", "at": "{"9" * 5000}"}}', "line 1: at is '999"),
         ('{"id": 1, "identity": "user:1", "at": 1, "messages": [{"text": "x"}]}', "line 1: at is ''"),
     ],
 )
@@ -255,6 +258,7 @@ def test_a_fault_in_json_lines_names_its_line(line: str, said: str) -> None:
     ("text", "said"),
     [
         ("{", "it is no vCon"),
+        ('{"vcon": ' + "[" * 100_000, "it is no vCon"),
         ('{"payload": ""}', "vCon 1: it has no `vcon`"),
         ('{"vcon": "0.4.0", "parties": []}', "vCon 1: it does not have the form"),
         (
@@ -262,6 +266,18 @@ def test_a_fault_in_json_lines_names_its_line(line: str, said: str) -> None:
             "identity is missing",
         ),
         ('{"vcon": "0.4.0", "parties": [{"tel": "+1"}], "dialog": [{"type": "text", "parties": [[]]}]}', "the form"),
+        ('{"vcon": "0.4.0", "parties": [], "critical": 5}', "vCon 1: it does not have the form"),
+        ('{"vcon": "0.4.0", "parties": [], "critical": {"a": 1}}', "vCon 1: it does not have the form"),
+        ('{"vcon": "0.4.0", "parties": [{"tel": "+1"}], "dialog": [{"originator": "x"}]}', "vCon 1: it does not have"),
+        (
+            '{"parties": [{}], "dialog": [{"start": "2023-11-14T22:13:20Z", "duration": 1e308}]}',
+            "vCon 1: it does not have the form",
+        ),
+        (
+            '{"uuid": "u", "parties": [{"tel": "1"}], "dialog": [{"start": "2023-11-14T22:13:20Z", "duration": 1e99}]}',
+            "vCon 1: ended_at is",
+        ),
+        (f'{{"parties": [], "attachments": [{{"type": "{PURPOSE}", "body": "("}}]}}', "vCon 1: it does not have"),
     ],
 )
 def test_what_is_no_vcon_is_said(text: str, said: str) -> None:
