@@ -34,9 +34,7 @@ _WORDS: tuple[tuple[str, bool, str], ...] = (
 def in_words(fault: yaml.MarkedYAMLError, text: str) -> tuple[int, str]:
     """The line, from 1, and what to write instead."""
     problem = fault.problem or ""
-    # Copied from a web page or a letter, it looks like a space and is none to the parser.
-    line = next((number for number in _lines_of(fault) if _NO_SPACE.search(_line_at(text, number))), 0)
-    if line:
+    if line := _no_space(fault, text):
         return line, "this cannot be read: here stands a no-break space: write an ordinary one in its place"
     for pattern, began, words in _WORDS:
         if re.search(pattern, problem):
@@ -49,20 +47,26 @@ def no_sign(fault: ReaderError, text: str) -> tuple[int, str]:
     """The same for a sign that no YAML may hold, such as a bell."""
     sign = text[fault.position]
     name = unicodedata.name(sign, "") or f"U+{ord(sign):04X}, which nobody sees"
-    return text.count(
-        "\n", 0, fault.position
-    ) + 1, f"this cannot be read: here stands a sign that is no text ({name}): delete it"
+    line = text.count("\n", 0, fault.position) + 1
+    return line, f"this cannot be read: here stands a sign that is no text ({name}): delete it"
 
 
-_NO_SPACE = re.compile(r"^[^#]*[\u00a0\u202f]")
+_QUOTED = re.compile(r"""(?<![^\s:,\[{-])(?:"(?:[^"\\]|\\.)*"|'[^']*')""")
+_NO_SPACES = "\u00a0\u202f"
+_NO_SPACE = re.compile(rf"^[\s-]*[{_NO_SPACES}]|^[^#]*?(?:[:,\[{{] *[{_NO_SPACES}]|[{_NO_SPACES}] ?#)")
+"""One that stands where a space would part something: before or behind a key, a value, or a remark's #."""
 
 
-def _lines_of(fault: yaml.MarkedYAMLError) -> list[int]:
-    return [_line(fault, began=True), _line(fault)]
-
-
-def _line_at(text: str, number: int) -> str:
-    return next(iter(text.split("\n")[number - 1 : number]), "")
+def _no_space(fault: yaml.MarkedYAMLError, text: str) -> int:
+    """The line where a no-break space is to blame, 0 where none is. Copied from a web page or a letter, it looks like a
+    space and is none to the parser; within quotes or words it does no harm."""
+    for mark in (fault.context_mark, fault.problem_mark):
+        if mark is None:
+            continue
+        line = next(iter(text.split("\n")[mark.line : mark.line + 1]), "")
+        if text[mark.index : mark.index + 1] in tuple(_NO_SPACES) or _NO_SPACE.search(_QUOTED.sub("''", line)):
+            return int(mark.line) + 1
+    return 0
 
 
 def _line(fault: yaml.MarkedYAMLError, *, began: bool = False) -> int:

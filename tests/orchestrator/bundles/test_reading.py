@@ -242,6 +242,24 @@ TABLE: list[tuple[str, dict[str, str], list[str]]] = [
         ["general.yaml:2: this cannot be read: a key needs a colon"],
     ),
     (
+        "a space is none, behind a quote",
+        {"queues": 'a: x\nb: "y"\u00a0\n'},
+        ["queues.yaml:2: this cannot be read: here stands a no-break space"],
+    ),
+    (
+        "a space is none, where a line begins",
+        {"channels": "sms:\n  uncertain: hold\n \u00a0rest_after: 3h\n"},
+        ["channels.yaml:3: this cannot be read: here stands a no-break space"],
+    ),
+    (
+        "quotes and words may have one",
+        {"general": 'queue_default: "x\u00a0y" b: 2\n', "queues": "a: x\u00a0y b: 2\n"},
+        [
+            "general.yaml:1: this cannot be read: this line stands in no column",
+            "queues.yaml:1: this cannot be read: here or in a line above a space is missing",
+        ],
+    ),
+    (
         "it is two files in one",
         {"general": "attempts_max: 3\n---\nqueue_default: bills\n"},
         ["general.yaml:2: this cannot be read: three hyphens begin another file's text: take them away"],
