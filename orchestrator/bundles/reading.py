@@ -22,7 +22,7 @@ from yaml.reader import ReaderError
 
 from actors.policy import Policy
 from orchestrator.bundles.kinds import kind_of
-from orchestrator.bundles.unreadable import in_words, no_sign
+from orchestrator.bundles.unreadable import half_sign, in_words, no_code, no_sign
 from orchestrator.bundles.values import ABSENT, Reader
 
 GENERAL = "general.yaml"
@@ -112,6 +112,9 @@ def _composed(file: str, text: str, said: Texts) -> yaml.Node | None:
     except ReaderError as exc:
         said.wrong.append(Wrong(file, *no_sign(exc, text)))
         return None
+    except (ValueError, OverflowError):
+        said.wrong.append(Wrong(file, *no_code(text)))
+        return None
     except RecursionError:
         said.wrong.append(Wrong(file, 1, "this cannot be read: lists or keys stand too deep in each other"))
         return None
@@ -119,6 +122,9 @@ def _composed(file: str, text: str, said: Texts) -> yaml.Node | None:
         said.wrong.append(
             Wrong(file, 1, f"over {NODES_MAX} values, or one that holds itself: write it without aliases")
         )
+        return None
+    if node is not None and (half := half_sign(node, text)):
+        said.wrong.append(Wrong(file, *half))
         return None
     return node
 

@@ -51,6 +51,32 @@ def no_sign(fault: ReaderError, text: str) -> tuple[int, str]:
     return line, f"this cannot be read: here stands a sign that is no text ({name}): delete it"
 
 
+def no_code(text: str) -> tuple[int, str]:
+    r"""The same where the parser came upon a number that is none for it: a `\U` beyond all signs, or YAML's version."""
+    found = _BEYOND.search(text)
+    line = text.count("\n", 0, found.start() if found else max(0, text.find("%YAML"))) + 1
+    words = f"{found[0]} is no sign there is: write the sign itself" if found else "take the line with %YAML away"
+    return line, f"this cannot be read: {words}"
+
+
+def half_sign(tree: yaml.Node, text: str) -> tuple[int, str] | None:
+    """The same for the first key or value that holds half of a sign, which cannot be written down; None where none
+    does. The tree must not hold itself."""
+    waiting = [tree] if _HALF.search(text) else []
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, yaml.ScalarNode) and any("\ud800" <= sign <= "\udfff" for sign in node.value):
+            words = r"this cannot be read: a \u from D800 to DFFF is half of a sign: write the sign itself"
+            return node.start_mark.line + 1, words
+        held = node.value if isinstance(node, yaml.CollectionNode) else ()
+        for each in reversed(held):
+            waiting.extend(reversed(each) if isinstance(each, tuple) else (each,))
+    return None
+
+
+_BEYOND = re.compile(r"\\U(?!000|0010)[0-9A-Fa-f]{8}")
+_HALF = re.compile(r"\\(?:u|U0000)[Dd][89A-Fa-f]")
+"""Nothing else makes one: a file is UTF-8, which has none."""
 _QUOTED = re.compile(r"""(?<![^\s:,\[{-])(?:"(?:[^"\\]|\\.)*"|'[^']*')""")
 _NO_SPACES = "\u00a0\u202f"
 _NO_SPACE = re.compile(rf"^[\s-]*[{_NO_SPACES}]|^[^#]*?(?:[:,\[{{] *[{_NO_SPACES}]|[{_NO_SPACES}] ?#)")

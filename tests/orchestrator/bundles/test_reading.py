@@ -260,6 +260,27 @@ TABLE: list[tuple[str, dict[str, str], list[str]]] = [
         ],
     ),
     (
+        "a sign's number is beyond all signs",
+        {"general": 'attempts_max: 3\nqueue_default: "\\U00110000"\n', "queues": 'mail: "\\UFFFFFFFF"\n'},
+        [
+            r"general.yaml:2: this cannot be read: \U00110000 is no sign there is: write the sign itself",
+            r"queues.yaml:1: this cannot be read: \UFFFFFFFF is no sign there is",
+        ],
+    ),
+    (
+        "YAML's version has more digits than any",
+        {"general": f"# Ours\n%YAML 1.{'1' * 5000}\n---\nattempts_max: 3\n"},
+        ["general.yaml:2: this cannot be read: take the line with %YAML away"],
+    ),
+    (
+        "a value or a key has half of a sign",
+        {"general": 'queue_default: "\U0001f600"\ntitle: "a\\ud800"\n', "queues": 'mail: a\n"\\uDFFF": "\\udc00"\n'},
+        [
+            r"general.yaml:2: this cannot be read: a \u from D800 to DFFF is half of a sign: write the sign itself",
+            r"queues.yaml:2: this cannot be read: a \u from D800 to DFFF is half of a sign",
+        ],
+    ),
+    (
         "it is two files in one",
         {"general": "attempts_max: 3\n---\nqueue_default: bills\n"},
         ["general.yaml:2: this cannot be read: three hyphens begin another file's text: take them away"],
