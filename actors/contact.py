@@ -149,9 +149,9 @@ def _message(
 
 
 def _said_since(state: Conversation, event: InboundEvent) -> bool:
-    """Whether words of a contact that is over were said since the conversation was done: what is only written down
-    later of a call that it was done after opens nothing again, and wakes nothing that was snoozed after it."""
-    return state.status is Status.RESOLVED and event.time_ms > (state.resolved_at_ms or 0)
+    """Whether words of a contact that is over were said after the conversation was done. Others, such as a transcript
+    that is ready only now, open nothing again; and what is snoozed was snoozed after the contact began."""
+    return state.status is Status.RESOLVED and event.time_ms > state.resolved_at_ms
 
 
 def _awaken(state: Conversation, now_ms: int) -> list[AnyEvent]:

@@ -29,9 +29,10 @@ GENERAL = "general.yaml"
 OWN = ("version", "earlier")
 """Fields of the policy that no file says."""
 TREES_KEPT = 16
+"""Of texts read last: of a bundle's new version all files but one or two are as they were, and to parse one takes
+longer than all else that is done with it."""
 KEPT_TEXT_MAX = 16_384
-"""Trees of texts read last, and how long a text may be to be among them: of a bundle's new version all files but one or
-two are as they were, and to parse one takes longer than all else that is done with it."""
+"""Characters of a text whose tree is among them: a longer one's would take megabytes."""
 NODES_MAX = 50_000
 """Values in one file, aliases counted as often as they stand: a text of a few lines can name millions."""
 

@@ -50,8 +50,8 @@ async def get_context(
 ) -> CustomerView:
     """What is known of a customer now, committed: open conversations with their context, intent, the last steps in
     words, and `suggested_greeting`, a sentence a machine may say first, which names no issue where the policy says that
-    several people share the identity (`shared`). Where nobody has the identity, that of who has
-    the same address under the kind that the policy calls `alike`. 404 where nobody has it either."""
+    several people share the identity (`shared`). Where nobody has the identity, that of who has the same address under
+    the kind that the policy calls `alike`. 404 where nobody has it either."""
     here = services_of(request)
     if not identity:
         raise Refusal(Code.INVALID, "identity is missing: ?identity=kind:value", field="identity")
@@ -63,11 +63,11 @@ async def get_context(
         if view is not None and spelled in view.identities:  # Else it has changed hands since.
             return view
     asked = [spelled, *here.intake.alike_to([spelled])]
-    known = await here.identities.customers_of(asked)
-    found = next((each for each in asked if each in known), None)
+    owners = await here.identities.customers_of(asked)
+    found = next((each for each in asked if each in owners), None)
     if found is None:
         raise Refusal(Code.NOT_FOUND, "no customer has this identity", field="identity")
-    view = await _view(here, known[found], (spelled, found), channel)
+    view = await _view(here, owners[found], (spelled, found), channel)
     if view is None:
         raise Refusal(Code.NOT_FOUND, "nothing is known of this customer", field="identity")
     return view
