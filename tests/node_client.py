@@ -60,9 +60,10 @@ class NodeClient:
         assert line, "the client ended"
         return line.decode().rstrip("\n").split(" ", 3)
 
-    async def saved(self, seq: int) -> None:
-        """Returns when the file has a position `seq`: the client writes it just after it has printed the event."""
-        await until(lambda: seq in json.loads(self.positions.read_bytes())["positions"].values())
+    async def saved(self, conversation: str, seq: int) -> None:
+        """Returns when the file has the conversation's position: it is written just after the event is printed. Others'
+        positions may be the same: a server is shared by tests."""
+        await until(lambda: json.loads(self.positions.read_bytes())["positions"].get(conversation, 0) >= seq)
 
     async def kill(self) -> None:
         """Ends it without a word."""

@@ -144,7 +144,7 @@ async def test_it_keeps_the_rules_of_the_page(script: Script, tmp_path: Path) ->
         assert (hello.generation, hello.positions) == ("g1", [Position(conversation=A, seq=6)])
         await script.say(update(7, 7))
         assert (await client.line())[1] == "7"
-        await client.saved(7)
+        await client.saved(A, 7)
         await client.kill()
         await client.start()
         assert (await script.accept("g2")).positions == [Position(conversation=A, seq=7)]
@@ -200,13 +200,13 @@ def message(id: str, visitor: str, text: str) -> InboundEvent:
     )
 
 
-async def texts(client: NodeClient, visitor: str, count: int) -> list[tuple[int, str]]:
-    """The next messages of this visitor that the client prints, with their numbers."""
-    seen: list[tuple[int, str]] = []
+async def texts(client: NodeClient, visitor: str, count: int) -> list[tuple[str, int, str]]:
+    """The next messages of this visitor that the client prints, with their conversations and numbers."""
+    seen: list[tuple[str, int, str]] = []
     while len(seen) < count:
-        _, seq, kind, text = (*await client.line(), "")[:4]
+        conversation, seq, kind, text = (*await client.line(), "")[:4]
         if kind == "MessageReceived" and text.startswith(visitor):
-            seen.append((int(seq), text))
+            seen.append((conversation, int(seq), text))
     return seen
 
 
@@ -223,12 +223,12 @@ async def test_it_resumes_after_everything_was_killed(server: LiveServer, tmp_pa
             await server.restart()
             await gateway.send(message(f"{visitor}-3", visitor, f"{visitor} 3"))
             seen += await texts(client, visitor, 1)
-            await client.saved(seen[-1][0])
+            await client.saved(*seen[-1][:2])
             await client.kill()
             await gateway.send(message(f"{visitor}-4", visitor, f"{visitor} 4"))
             await client.start()
             seen += await texts(client, visitor, 1)
     finally:
         await client.kill()
-    assert [text for _, text in seen] == [f"{visitor} {n}" for n in (1, 2, 3, 4)]
-    assert [seq for seq, _ in seen] == sorted({seq for seq, _ in seen})
+    assert [text for _, _, text in seen] == [f"{visitor} {n}" for n in (1, 2, 3, 4)]
+    assert [seq for _, seq, _ in seen] == sorted({seq for _, seq, _ in seen})
