@@ -16,8 +16,9 @@ from orchestrator.parts.front import Front
 from orchestrator.policy_desk import PolicyDesk
 from orchestrator.settings import GatewayAccount, Limits, Placement, Settings
 from protocol.errors import Code, Refusal
-from protocol.events import AnyEvent
+from protocol.events import AnyEvent, MessageReceived
 from protocol.inbound import InboundEvent, MessageArrived
+from protocol.links import Answered
 
 NOW_MS = 1_800_000_000_000
 CORE = ("journal", "archive", "cell-0", "cell-1")
@@ -44,8 +45,18 @@ class Server:
         assert applied.late == []
         return applied.version
 
-    async def say(self, who: str, *, account: str = "chat") -> list[AnyEvent]:
+    async def say(self, who: str, text: str = "hello", *, account: str = "chat") -> list[AnyEvent]:
         """A customer's word; returns what is committed of its conversation from it on."""
+        answered = await self.send(who, text, account=account)
+        return [event for _, event in await self.read(answered.stream, after=answered.seq - 1)]
+
+    async def read(self, stream: str, *, after: int = 0) -> list[tuple[int, AnyEvent]]:
+        """What is committed of a conversation, with its numbers."""
+        stored = await self.front.archive.events_of_stream(stream, after, 100)
+        return [(each.seq, _event(each.body)) for each in stored]
+
+    async def send(self, who: str, text: str, *, account: str = "chat") -> Answered:
+        """A customer's word, and the answer to it once the archive has it."""
         event = InboundEvent(
             id=f"e{next(_number)}",
             source="test",
@@ -53,12 +64,11 @@ class Server:
             channel=account,
             time_ms=NOW_MS,
             identities=[f"user:{who}"],
-            data=MessageArrived(text="hello"),
+            data=MessageArrived(text=text),
         )
         answered = await self.front.intake.submit(event)
         await reached(self.front.archive, answered.position)
-        stored = await self.front.archive.events_of_stream(answered.stream, answered.seq - 1, 100)
-        return [_event(each.body) for each in stored]
+        return answered
 
 
 @asynccontextmanager
@@ -227,16 +237,23 @@ async def test_a_new_channel_is_live_without_a_restart(tmp_path: Path, placement
 @pytest.mark.parametrize("placement", PLACEMENTS)
 async def test_nothing_is_lost_while_versions_change(tmp_path: Path, placement: Placement) -> None:
     """Customers speak all the while; each word is committed once, in order, under a version that was applied."""
+    texts = [f"word {number}" for number in range(12)]
     async with server(tmp_path, placement) as here:
 
-        async def speak(who: str) -> list[int]:
-            return [(await here.say(who))[0].policy for _ in range(12)]
+        async def speak(who: str) -> str:
+            return [(await here.send(who, text)).stream for text in texts][-1]
 
         async def switch() -> None:
             for number in range(8):
                 await here.apply({"general.yaml": f"queue_default: q{number}\n"})
 
-        named, _ = await asyncio.gather(asyncio.gather(*(speak(f"c{n}") for n in range(3))), switch())
-        for versions in named:
+        streams, _ = await asyncio.gather(asyncio.gather(*(speak(f"c{n}") for n in range(3))), switch())
+        assert len(set(streams)) == 3
+        for stream in streams:
+            told = await here.read(stream)
+            assert [seq for seq, _ in told] == list(range(1, len(told) + 1))
+            assert [event.text for _, event in told if isinstance(event, MessageReceived)] == texts
+            versions = [event.policy for _, event in told if event.policy]  # The first of a unit names it.
             assert versions == sorted(versions)
             assert set(versions) <= set(range(1, 10))
+            assert len(set(versions)) > 1, "no version changed while they spoke"
