@@ -115,7 +115,7 @@ def reset(db: sqlite3.Connection, generation: str) -> None:
         for step in ARCHIVE.steps:
             for statement in step:
                 db.execute(statement)
-        db.execute("UPDATE meta SET value = ? WHERE key = 'generation'", (generation,))
+        _follow(db, generation)
         db.execute("INSERT INTO meta SELECT 'redrop', 1 WHERE EXISTS (SELECT 1 FROM retention)")
 
 
@@ -134,8 +134,16 @@ def adopt(db: sqlite3.Connection, generation: str) -> int:
     known = _meta(db, "generation")
     if known == generation:
         return int(_meta(db, "position"))
-    reset(db, generation)
+    if known or int(_meta(db, "position")):
+        reset(db, generation)
+    else:
+        # It has no rows: its tables are as good as those that a reset would make.
+        _follow(db, generation)
     return 0
+
+
+def _follow(db: sqlite3.Connection, generation: str) -> None:
+    db.execute("UPDATE meta SET value = ? WHERE key = 'generation'", (generation,))
 
 
 def position(db: sqlite3.Connection) -> int:

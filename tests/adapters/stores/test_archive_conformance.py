@@ -632,6 +632,15 @@ async def test_another_journals_life_empties_it(archive: Archive, story: Story) 
     assert await archive.reader.journey(ANN) is None
 
 
+async def test_what_is_of_no_named_journal_is_emptied_too(archive: Archive, story: Story) -> None:
+    """Only an archive without a row is taken over as it is."""
+    await archive.follow(story)
+    assert await archive.store.generation() == ""
+    assert await archive.store.adopt("first") == 0
+    assert set((await archive.reader.counts()).values()) == {0}
+    assert await archive.store.generation() == "first"
+
+
 async def test_a_row_that_should_be_there_is_missed_loudly(archive: Archive, story: Story) -> None:
     """A batch was left out: nothing of the next one is written."""
     with pytest.raises(AssertionError, match="rebuild the archive"):
