@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterable
 from multiprocessing.pool import AsyncResult
 
-from tests.simulation.jobs import played
+from tests.simulation.jobs import collects_seldom, played
 from tests.simulation.mutants.hunting import Caught, hunted, hunts
 from tests.simulation.scenario import Run
 
@@ -26,7 +26,7 @@ class Ahead:
     """The computations, in processes of their own: those that somebody's fixtures, by these names, will ask for."""
 
     def __init__(self, asked: Iterable[str]) -> None:
-        self._pool = multiprocessing.get_context("spawn").Pool(JOBS, initializer=os.nice, initargs=(GIVES_WAY,))
+        self._pool = multiprocessing.get_context("spawn").Pool(JOBS, initializer=_gives_way)
         self._hunts: AsyncResult[list[Caught]] | None = None
         self._runs: AsyncResult[list[Run]] | None = None
         if "caught" in asked:
@@ -48,3 +48,8 @@ class Ahead:
         """Whoever stops at the first failure does not wait for them."""
         self._pool.terminate()
         self._pool.join()
+
+
+def _gives_way() -> None:
+    os.nice(GIVES_WAY)
+    collects_seldom()
