@@ -14,7 +14,7 @@ import pytest
 from orchestrator.cluster import leftovers
 from orchestrator.cluster.data_folder import mark_of
 from tests.orchestrator.toy_parts import BREAKS, DIES, FAILS, HANGS, LEAVES, REFUSES
-from tests.orchestrator.toy_server import DEADLINE_S, REFUSED, ToyServer, gone, pids_of
+from tests.orchestrator.toy_server import DEADLINE_S, REFUSED, ToyServer, gone
 
 pytestmark = pytest.mark.slow
 
@@ -23,14 +23,44 @@ REBUILD_S_MAX = 15.0
 STOP_S_MAX = 10.0
 
 
+class Shared:
+    """Servers on one folder, one after the other, for the tests that leave one running or end one that others had: a
+    start takes seconds."""
+
+    def __init__(self, data: Path) -> None:
+        self._data = data
+        self._servers: list[ToyServer] = []
+
+    def running(self) -> ToyServer:
+        """The one that runs; a new one where there is none."""
+        if not self._servers or self._servers[-1].process.poll() is not None:
+            self._servers.append(ToyServer(self._data))
+            self._servers[-1].ready()
+            self._servers[-1].told("born", 5)
+        return self._servers[-1]
+
+    def close(self) -> None:
+        """Ends the last one, in order."""
+        for ended in self._servers[:-1]:
+            ended.process.communicate()
+            ended.let_go()
+        for last in self._servers[-1:]:
+            last.close()
+            assert last.process.returncode == 0
+
+
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ToyServer]:
-    """One server for the tests that leave it running."""
-    running = ToyServer(tmp_path_factory.mktemp("shared"))
-    running.ready()
-    running.told("born", 5)
-    yield running
-    running.close()
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
+    """For this module."""
+    servers = Shared(tmp_path_factory.mktemp("shared"))
+    yield servers
+    servers.close()
+
+
+@pytest.fixture
+def server(shared: Shared) -> ToyServer:
+    """A server that runs."""
+    return shared.running()
 
 
 @pytest.fixture
@@ -122,34 +152,31 @@ def test_a_second_server_on_the_folder_is_refused(server: ToyServer) -> None:
         second.let_go()
 
 
-def test_a_stop_drains_in_order_and_leaves_nothing(own: ToyServer) -> None:
+def test_a_killed_supervisor_takes_everything_along(shared: Shared, server: ToyServer) -> None:
+    """The node notices and ends; the next start on the folder works."""
+    before = leftovers.ours(server.mark)
+    server.stop(signal.SIGKILL)
+    assert gone([process.pid for process in before])
+    again = shared.running()
+    assert again is not server
+    assert leftovers.ours(again.mark)
+
+
+def test_a_stop_drains_in_order_and_leaves_nothing(server: ToyServer) -> None:
     """Who takes input in drains first, who follows last; no process, no run folder, no server file stays."""
-    serving = own.ready()
-    assert (own.data / "server.json").stat().st_mode & 0o777 == 0o600
-    run = Path(_node(own).cmdline()[3])
+    before = leftovers.ours(server.mark)
+    assert (server.data / "server.json").stat().st_mode & 0o777 == 0o600
+    run = Path(_node(server).cmdline()[3])
     assert run.stat().st_mode & 0o777 == 0o700
-    code, took_s = own.stop(signal.SIGINT)
+    code, took_s = server.stop(signal.SIGINT)
     assert (code, took_s < STOP_S_MAX) == (0, True)
-    order = [name for name, _ in own.told("drained", 5)]
+    order = [name for name, _ in server.told("drained", 5)]
     assert set(order[:2]) == {"gateway", "channels"}
     assert order[2:] == ["cell-0", "journal", "archive"]
-    assert leftovers.ours(own.mark) == []
-    assert gone(pids_of(serving), 0)
+    assert leftovers.ours(server.mark) == []
+    assert gone([process.pid for process in before], 0)
     assert not run.exists()
-    assert not (own.data / "server.json").exists()
-
-
-def test_a_killed_supervisor_takes_everything_along(own: ToyServer) -> None:
-    """The node notices and ends; the next start on the folder works."""
-    serving = own.ready()
-    own.stop(signal.SIGKILL)
-    assert gone(pids_of(serving))
-    again = ToyServer(own.data)
-    try:
-        again.ready()
-        assert again.stop()[0] == 0
-    finally:
-        again.close()
+    assert not (server.data / "server.json").exists()
 
 
 def test_a_start_that_cannot_succeed_says_why(own: ToyServer) -> None:

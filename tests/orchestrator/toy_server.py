@@ -104,11 +104,6 @@ def gone(pids: list[int], within_s: float = DEADLINE_S) -> bool:
     return all(process.status() == psutil.STATUS_ZOMBIE for process in alive if process.is_running())
 
 
-def pids_of(serving: Serving) -> list[int]:
-    """Every process that `serving` names."""
-    return [int(facts["pid"]) for facts in serving.facts.values()] + [*serving.vital.values(), serving.node]
-
-
 def _announce(serving: Serving) -> None:
     sys.stdout.write(msgspec.json.encode(serving).decode() + "\n")
     sys.stdout.flush()
