@@ -210,6 +210,7 @@ async def texts(client: NodeClient, visitor: str, count: int) -> list[tuple[str,
     return seen
 
 
+@pytest.mark.slow
 async def test_it_resumes_after_everything_was_killed(server: LiveServer, tmp_path: Path) -> None:
     """The server is killed with all its processes, then the client: what is acked is printed, each message once."""
     visitor = uuid4().hex[:12]

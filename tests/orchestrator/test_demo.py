@@ -175,6 +175,7 @@ def throughline(live: LiveServer, *arguments: str) -> subprocess.CompletedProces
     )
 
 
+@pytest.mark.slow
 def test_the_demo_plays_to_its_end_as_often_as_one_likes(live: LiveServer) -> None:
     """Three channels in, three out, one conversation, no gap; the second run has another customer."""
     first = throughline(live, "demo", "--json")
@@ -189,6 +190,7 @@ def test_the_demo_plays_to_its_end_as_often_as_one_likes(live: LiveServer) -> No
     assert told["conversation"] not in second.stdout
 
 
+@pytest.mark.slow
 def test_the_demo_s_data_has_something_to_report(live: LiveServer) -> None:
     """One loss of each kind that it plays, with what to look at; the demo says where to look."""
     assert "-m orchestrator.cli report context-loss" in throughline(live, "demo").stdout
@@ -211,6 +213,7 @@ def shipped_rules() -> set[str]:
     return rules
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bundle", DEFAULTS)
 def test_the_demo_plays_with_a_bundle_in_force(live: LiveServer, bundle: str, tmp_path: Path) -> None:
     """Chats wait in another queue then, and the customer is asked for what a template wants."""
@@ -227,6 +230,7 @@ def test_the_demo_plays_with_a_bundle_in_force(live: LiveServer, bundle: str, tm
     assert throughline(live, "policy", "rollback", "1").returncode == 0
 
 
+@pytest.mark.slow
 def test_operators_commands_work_on_a_real_server(live: LiveServer) -> None:
     """What the table of `docs/operations.md` says, against the real thing."""
     told = json.loads(throughline(live, "demo", "--json").stdout)
@@ -242,6 +246,7 @@ def test_operators_commands_work_on_a_real_server(live: LiveServer) -> None:
     assert throughline(live, "archive", "rebuild").returncode == 4
 
 
+@pytest.mark.slow
 def test_the_demo_gives_up_nobody_elses_message(live: LiveServer) -> None:
     """What waits for the chat's own client waits on as it was: the demo is not played then, and says why."""
     event = {"specversion": "1.0", "id": "1", "source": "shop", "type": "throughline.message.received"}
@@ -270,6 +275,7 @@ def _to_real(live: LiveServer) -> dict[str, Any]:
     raise AssertionError(f"nothing waits for chat:real: {rows}")
 
 
+@pytest.mark.slow
 def test_a_second_server_on_the_same_data_folder_is_refused(live: LiveServer) -> None:
     """With the first one's process, and the first one goes on."""
     second = throughline(live, "serve", "--port", "0")
