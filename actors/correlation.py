@@ -1,8 +1,9 @@
 """Correlation: which conversation an inbound event belongs to, as one pure function with a reason.
 
-In this order: the delivery it reports on; a thread reference it answers; the contact (session) it is part of; a key (a
-claim's number) that an open conversation is about; an open conversation with the same topic or intent; one in the
-window that the policy gives for the pair of channels; else a new one, related to an earlier one (`relating.py`).
+In this order: the delivery it reports on; a thread reference it answers; the contact (session) it is part of, also one
+that is over, of a closed conversation, where it was said before the end; a key (a claim's number) that an open
+conversation is about; an open conversation with the same topic or intent; one in the window that the policy gives for
+the pair of channels; else a new one, related to an earlier one (`relating.py`).
 Without rules every pair of channels has a window without end: the customer's newest open conversation.
 """
 
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
+from actors.contact import said_in
 from actors.conversation import Conversation
 from actors.labels import NO_TAGS
 from actors.matters import differ, one_matter, other_key, same, spoken
@@ -127,6 +129,9 @@ def _by_session(conversations: Sequence[Conversation], event: InboundEvent, now_
         for interaction in conversation.interactions:
             if interaction.session == session and interaction.account == event.account and conversation.live:
                 return Correlated(conversation.id, "session")
+    for conversation in conversations:
+        if not conversation.live and said_in(conversation, event) is not None:
+            return Correlated(conversation.id, "said in a contact of it that is over")
     return None
 
 

@@ -126,8 +126,8 @@ def _goes_on(came: _Came, correlated: Correlated, tags: Tags, policy: Policy) ->
             ref=event.id,
             field="data.delivery",
         )
-    if not conversation.live and not isinstance(event.data, DeliveryReport):
-        raise AssertionError("correlation gives a closed conversation to reports alone")
+    if not conversation.live and not isinstance(event.data, DeliveryReport | MessageArrived):
+        raise AssertionError("correlation gives a closed conversation to reports, and to what was said there, alone")
     rules = policy.at(conversation.policy, event.channel)
     if rules is not policy:
         tags = tags_of(event, rules.taxonomy)
@@ -179,7 +179,9 @@ def _about(
     policy: Policy,
 ) -> list[AnyEvent]:
     """What follows from what it is about."""
-    event = came.given.event
+    event, said_ms = came.given.event, came.said_ms
+    if contact.said_in(conversation, event) is not None:
+        said_ms = min(said_ms, event.time_ms)  # Only written down now: nobody is back by it.
     return about.after_contact(
         conversation,
         contact.number_of(conversation, event, decided),
@@ -189,7 +191,7 @@ def _about(
         remembered=came.state.remembered,
         others=came.state.kept,
         rules=policy.correlation,
-        said_ms=came.said_ms,
+        said_ms=said_ms,
         now_ms=came.now_ms,
     )
 
@@ -213,7 +215,7 @@ def _captured(
         decided += arrival.brought(
             conversation, event, decided, seen_before, policy, now_ms, found, taken, trusted=given.trusted
         )
-    if captured is not None:
+    if captured is not None and conversation.live:
         decided += capturing.asked(conversation, event, captured, decided, policy, now_ms)
     return _decided(came, conversation.id, decided, policy)
 

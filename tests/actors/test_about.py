@@ -1,5 +1,6 @@
 """About: tags, repeat contacts and what is carried over, as a journey journals them."""
 
+import msgspec
 import pytest
 
 from actors.policy import Policy
@@ -9,7 +10,7 @@ from protocol.commands import AddNote, OfferHandoff, Reopen, Reply, Resolve, Tag
 from protocol.entities import Before, Relation, RelationKind, Tag
 from protocol.errors import Code, Refusal
 from protocol.events import ConversationOpened, Event, InteractionStarted, InteractionTagged, RepeatContactFound
-from protocol.inbound import ActivityArrived, InteractionBegan
+from protocol.inbound import ActivityArrived, ContextScalar, InteractionBegan, InteractionStopped, MessageArrived
 from tests.actors.player import CONVERSATION, CUSTOMER, POLICY, Player, names
 
 DAY_MS = 86_400_000
@@ -297,6 +298,47 @@ def test_a_contact_after_a_resolved_one_that_stays_shut_is_a_repeat() -> None:
     assert isinstance(found, RepeatContactFound)
     assert opened.relation is not None
     assert (opened.relation.kind, found.earlier) == (RelationKind.REPEATS, CONVERSATION)
+
+
+def _called(player: Player, *, menu: str = "") -> int:
+    """A call that is over; when it was."""
+    context: dict[str, ContextScalar] | None = {"menu": menu} if menu else None
+    began = InteractionBegan(session="s1", context=context)
+    player.give(player.input(began, channel="phone", identities=PHONE))
+    player.now_ms += 1_000
+    player.give(player.input(InteractionStopped(session="s1"), channel="phone", identities=PHONE))
+    return player.now_ms - 1
+
+
+def _written_down(player: Player, text: str, said_ms: int) -> list[Event]:
+    given = player.input(MessageArrived(text=text, session="s1"), channel="phone", identities=PHONE)
+    return player.give(msgspec.structs.replace(given, event=msgspec.structs.replace(given.event, time_ms=said_ms)))
+
+
+@pytest.mark.parametrize("passed_ms", [1_000, 60_000], ids=["resolved", "closed"])
+def test_what_is_written_down_of_a_call_makes_nobody_who_is_back(passed_ms: int) -> None:
+    """It was said before the conversation was done."""
+    player = Player(TAGGED)
+    said_ms = _called(player, menu="2")
+    player.command(Resolve())
+    player.pass_time(passed_ms)
+    events = _written_down(player, "about my claim CLM-123456", said_ms)
+    assert names(events) == ["MessageReceived", "InteractionTagged"]
+
+
+def test_what_is_written_down_of_a_call_tells_that_it_was_a_repeat() -> None:
+    """By when it was said: here too late to be seen by when it was written down."""
+    player = closed(Player(TAGGED), "my claim")
+    player.give(player.input(InteractionBegan(session="s0"), channel="phone", proposed=False))
+    player.give(player.input(InteractionStopped(session="s0"), channel="phone", proposed=False))
+    said_ms = player.now_ms - 1
+    player.command(Resolve(), conversation=SECOND)
+    player.pass_time(7 * DAY_MS)
+    given = player.input(MessageArrived(text="my claim", session="s0"), channel="phone", proposed=False)
+    given = msgspec.structs.replace(given, event=msgspec.structs.replace(given.event, time_ms=said_ms))
+    (repeat,) = the(player.give(given), RepeatContactFound)
+    assert isinstance(repeat, RepeatContactFound)
+    assert (repeat.earlier, player.state.opened) == (CONVERSATION, 2)
 
 
 def test_no_contact_repeats_where_the_policy_gives_no_window() -> None:

@@ -14,7 +14,7 @@ from actors.rules.context import ContextRules, SwitchRules
 from actors.rules.correlation import CorrelationRules, Window
 from actors.rules.handoffs import HandoffRules, Handoffs
 from actors.rules.taxonomy import Label, Tagger, Taxonomy
-from protocol.commands import OfferHandoff, SetContext, Take
+from protocol.commands import OfferHandoff, Resolve, SetContext, Take
 from protocol.entities import ContextItem, Tag, Tags
 from protocol.errors import Code, Refusal
 from protocol.events import (
@@ -28,7 +28,7 @@ from protocol.events import (
     MessageQueued,
     MessageReceived,
 )
-from protocol.inbound import ActivityArrived, DeliveryReport, InteractionBegan, MessageArrived
+from protocol.inbound import ActivityArrived, DeliveryReport, InteractionBegan, InteractionStopped, MessageArrived
 from protocol.links import Replay
 from tests.actors.player import CONVERSATION, CUSTOMER, POLICY, Player, names
 
@@ -453,3 +453,20 @@ def test_nothing_is_not_known(nothing: str | None) -> None:
     assert [gap.field for gap in conversation_views.view(state, ()).missing] == ["contract"]
     player.command(SetContext(key="contract", value=0))
     assert conversation_views.view(state, ()).missing == []
+
+
+def test_nobody_is_asked_for_what_a_conversation_that_is_over_lacks() -> None:
+    """What was said in it and comes in late, as a transcript does, brings what it has."""
+    field = Field(name="contract", pattern="B[0-9]+", when_missing="ask_customer", question="Which contract?")
+    player = played(field, Field(name="name", pattern="Ann", when_missing="ask_agent"))
+    asking, player.policy = player.policy, POLICY
+    for data in (InteractionBegan(session="s1"), InteractionStopped(session="s1")):
+        player.give(player.input(data, channel="chat", identities=("chat:1",)))
+    player.command(Resolve())
+    player.pass_time(50_000)
+    player.policy = asking
+    given = player.input(MessageArrived(text="this is Ann", session="s1"), channel="chat", identities=("chat:1",))
+    event = msgspec.structs.replace(given.event, time_ms=0)
+    events = player.give(msgspec.structs.replace(given, event=event))
+    assert names(events) == ["MessageReceived", "ContextSet"]
+    assert captured(events) == {"name": "Ann"}

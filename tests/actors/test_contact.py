@@ -193,3 +193,35 @@ def test_what_is_written_down_of_a_call_opens_nothing_again() -> None:
         player.give(player.input(InteractionStopped(session="c2", reason="hung up"), **PHONE))  # type: ignore[arg-type]
     first = player.state.conversations[CONVERSATION].interactions[0]
     assert (first.session, first.last_at_ms) == ("c1", ended_ms)
+
+
+def test_what_is_written_down_of_a_call_of_a_closed_conversation_is_known_there() -> None:
+    """It opens no work for anybody, asks nothing, and makes nobody who is back about the same."""
+    player = Player(TIMED)
+    _call(player)
+    player.command(Resolve())
+    player.pass_time(5 * MINUTE_MS)
+    closed = player.state.conversations[CONVERSATION]
+    assert not closed.live
+    head, contacts = closed.head, len(closed.interactions)
+    (late,) = _late(player, 6 * MINUTE_MS)
+    assert isinstance(late, MessageReceived)
+    assert [stream for stream, _ in player.decision.events] == [CONVERSATION]
+    assert (late.interaction, closed.head, len(closed.interactions)) == (1, head + 1, contacts)
+    assert (closed.live, player.state.opened, journeys.next_due_ms(player.state)) == (False, 1, None)
+
+
+def test_a_word_after_the_end_of_a_call_of_a_closed_conversation_begins_a_new_one() -> None:
+    """Whatever the session: that was said later, and somebody has to look at it. So it is where retention has left
+    nothing of the contact."""
+    player = Player(TIMED)
+    _call(player)
+    player.command(Resolve())
+    player.pass_time(5 * MINUTE_MS)
+    assert names(_late(player, MINUTE_MS))[0] == "ConversationOpened"
+    player = Player(TIMED)
+    _call(player)
+    player.command(Resolve())
+    player.pass_time(5 * MINUTE_MS)
+    remains.forget(player.state, {CONVERSATION})
+    assert names(_late(player, 6 * MINUTE_MS))[0] == "ConversationOpened"
