@@ -8,7 +8,7 @@ no longer in memory cannot be looked at: their conversations are named.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from actors import delivery, disputes
 from actors.conversation import Conversation
@@ -24,6 +24,7 @@ from protocol.events import (
     ConversationClosed,
     ConversationOpened,
     ConversationResolved,
+    ConversationSnoozed,
     CustomerReleased,
     OwnerChanged,
 )
@@ -66,7 +67,7 @@ def release(
         unmoved=list(dict.fromkeys((*family.mixed, *apart.unmoved))),
         reason=command.reason,
     )
-    return apart.events, released
+    return [*apart.events, *apart.closings], released
 
 
 class _Apart:
@@ -84,6 +85,8 @@ class _Apart:
         self._staying = {each for each in state.identities if each not in self.identities}
         self._opened = {state.customer: state.opened, other: family.members[other].opened}
         self.events: Events = []
+        self.closings: Events = []
+        """Come last: by each, memory may forget the conversation that closed first, which is then taken apart."""
         self.unmoved: list[str] = []
 
     def take(self, conversation: Conversation) -> None:
@@ -123,35 +126,41 @@ class _Apart:
         )
         self._say(fresh.id, opened)
         self.events += take_along(conversation, fresh, moving, self._actor, self._policy, self._now_ms)
+        self._as_it_stood(conversation, fresh.id)
         stays = [each for each in conversation.interactions if each not in moving]
         if stays:
             self.events += elsewhere(conversation, stays, self._actor, self._policy, self._now_ms)
-        else:
-            self._end(conversation, fresh.id)
+        elif conversation.live:
+            self._end(conversation)
 
-    def _end(self, conversation: Conversation, fresh: str) -> None:
-        """All of it goes: the new one stands as it stood, and this one is over when what it has to send has left."""
+    def _as_it_stood(self, conversation: Conversation, fresh: str) -> None:
+        """The new one has the agent who had this one, and is no more and no less work than it was."""
         if conversation.owner:
             self._say(fresh, OwnerChanged(at_ms=self._now_ms, actor=self._actor, owner=conversation.owner))
+        stood: AnyEvent
         match conversation.status:
-            case Status.CLOSED:
-                self._say(fresh, ConversationClosed(at_ms=self._now_ms, actor=self._actor, reason=WHY))
+            case Status.OPEN:
                 return
+            case Status.SNOOZED:
+                stood = ConversationSnoozed(at_ms=self._now_ms, actor=self._actor, until_ms=conversation.wake_at_ms)
             case Status.RESOLVED:
-                close_at_ms = conversation.close_at_ms
-                resolved = ConversationResolved(
-                    at_ms=self._now_ms, actor=self._actor, close_at_ms=close_at_ms, reason=WHY
+                stood = ConversationResolved(
+                    at_ms=self._now_ms, actor=self._actor, close_at_ms=conversation.close_at_ms, reason=WHY
                 )
-                self._say(fresh, resolved)
-            case Status.OPEN | Status.SNOOZED:
-                pass
+            case Status.CLOSED:
+                stood = ConversationClosed(at_ms=self._now_ms, actor=self._actor, reason=WHY)
+            case _:
+                assert_never(conversation.status)
+        self._say(fresh, stood)
+
+    def _end(self, conversation: Conversation) -> None:
+        """All of it goes: this one is over when what it has to send has left."""
+        over: AnyEvent
         if delivery.in_line(conversation):
-            over: AnyEvent = ConversationResolved(
-                at_ms=self._now_ms, actor=self._actor, close_at_ms=self._now_ms, reason=WHY
-            )
+            over = ConversationResolved(at_ms=self._now_ms, actor=self._actor, close_at_ms=self._now_ms, reason=WHY)
         else:
             over = ConversationClosed(at_ms=self._now_ms, actor=self._actor, reason=WHY)
         self._say(conversation.id, over)
 
     def _say(self, stream: str, event: AnyEvent) -> None:
-        self.events.append((stream, event))
+        (self.closings if isinstance(event, ConversationClosed) else self.events).append((stream, event))

@@ -10,7 +10,8 @@ from actors import merging
 from actors.archive import rebuild
 from actors.conversation import Conversation
 from actors.disputes import Disputes
-from actors.journey import Aside, Journey, evolve
+from actors.evolving import evolve as evolve_conversation
+from actors.journey import CLOSED_MAX, Aside, Journey, evolve
 from actors.loading import reached
 from actors.members import Family, Member
 from actors.relating import Past
@@ -24,10 +25,12 @@ from protocol.commands import (
     Reply,
     Resolve,
     Snooze,
+    Split,
+    Take,
     UnlinkIdentity,
     UnmergeCustomers,
 )
-from protocol.entities import IdentityLink, Status, Tag, Tags
+from protocol.entities import IdentityLink, Interaction, Status, Tag, Tags
 from protocol.errors import Code, Refusal
 from protocol.events import CustomerErased, CustomerGiven, CustomerMerged, CustomerReleased, CustomerReturned
 from protocol.ids import customer_of
@@ -348,6 +351,70 @@ def test_what_closed_mixed_is_taken_apart_whatever_the_clock_said(since: bool, s
     assert (conversation.status, conversation.interaction_count) == (Status.CLOSED, 2)
     happened = player.command(UnmergeCustomers(other="anns"), conversation="")
     assert ("InteractionMoved" in names(happened)) == since
+
+
+@pytest.mark.parametrize("status", list(Status))
+@pytest.mark.parametrize("whole", [True, False])
+def test_what_is_taken_apart_stands_as_it_stood(status: Status, whole: bool) -> None:
+    """With the agent who had it, whether all of a conversation leaves or a part; nothing that is over is work again."""
+    player, other = Player(), Journey(customer="anns")
+    player.message(channel="chat", identities=("chat:ann", "chat:ben"))
+    player.message(channel="chat", identities=("chat:ben",), session="s")
+    if whole:
+        player.command(Split(interactions=[2]))
+    mixed = f"{CUSTOMER}-2" if whole else CONVERSATION
+    other.links, player.state.links = player.state.links[1:], player.state.links[:1]
+    merged = CustomerMerged(
+        at_ms=player.now_ms, other="anns", turn=1, given_at=1, members=["anns"], identities=["chat:ben"]
+    )
+    evolve(player.state, CUSTOMER, merged, b"", other)
+    player.command(Take(), conversation=mixed)
+    wake_at_ms = player.now_ms + 70_000
+    if status is Status.SNOOZED:
+        player.command(Snooze(until_ms=wake_at_ms), conversation=mixed)
+    elif status is not Status.OPEN:
+        player.command(Resolve(), conversation=mixed)
+        player.pass_time(POLICY.close_after_resolved_ms if status is Status.CLOSED else 1)
+    before = player.state.conversations[mixed]
+    due_ms = (before.wake_at_ms, before.close_at_ms)
+    player.command(UnmergeCustomers(other="anns"), conversation="")
+    apart = Conversation(id="anns-1", customer="anns")
+    for stream, event in player.decision.events:
+        if stream == apart.id:
+            evolve_conversation(apart, event, msgspec.msgpack.encode(event))
+    assert [each.identity for each in apart.interactions] == ["chat:ben"]
+    assert (apart.status, apart.owner, (apart.wake_at_ms, apart.close_at_ms)) == (status, "ann", due_ms)
+    assert player.state.conversations[mixed].live == (status is not Status.CLOSED and not whole)
+
+
+def test_all_that_is_over_is_taken_apart_in_whatever_order_it_closed() -> None:
+    """What closes by the taking apart makes memory forget what closed first: after that was taken apart."""
+    player, other = Player(), Journey(customer="anns")
+    ids = [f"{CUSTOMER}-{number}" for number in range(1, CLOSED_MAX + 1)]
+    other.links = (IdentityLink(identity="chat:ben", evidence="first_contact", at_ms=1),)
+    player.state.links = (IdentityLink(identity="chat:ann", evidence="first_contact", at_ms=1),)
+    player.state.opened = CLOSED_MAX
+    merged = CustomerMerged(at_ms=1, other="anns", turn=1, given_at=1, members=["anns"], identities=["chat:ben"])
+    evolve(player.state, CUSTOMER, merged, b"", other)
+    player.state.kept = tuple(
+        Conversation(
+            id=id,
+            customer=CUSTOMER,
+            head=9,
+            opened_at_ms=1,
+            status=Status.CLOSED,
+            interactions=tuple(
+                Interaction(number=number, channel="chat", account="chat", identity=identity, ended_at_ms=2)
+                for number, identity in ((1, "chat:ann"), (2, "chat:ben"))
+            ),
+            interaction_count=2,
+        )
+        for id in ids
+    )
+    player.state.past = tuple(reversed(ids))
+    happened = player.command(UnmergeCustomers(other="anns"), conversation="")
+    assert names(happened).count("InteractionMoved") == names(happened).count("ConversationClosed") == CLOSED_MAX
+    assert player.state.past == tuple(reversed(ids))
 
 
 def test_what_was_over_with_a_later_member_is_history_to_an_earlier_one() -> None:
