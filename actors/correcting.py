@@ -26,6 +26,7 @@ from protocol.events import (
     ConversationReopened,
     CorrelationCorrected,
     InteractionReceived,
+    OwnerChanged,
 )
 
 REASON_MAX = 500
@@ -96,10 +97,13 @@ def _split(state: Conversation, asked: Split, new: str, actor: str, policy: Poli
         reason="split off by an agent",
     )
     fresh = Conversation(id=new, customer=state.customer)
+    # Who has the one goes on speaking with the customer in the other, until somebody hands that over.
+    owned = _own(new, state.owner, actor, now_ms) if state.live else []
     left = [interaction for interaction in state.interactions if interaction not in leaving]
     return [
         (state.id, corrected),
         (new, opened),
+        *owned,
         *moving.take_along(state, fresh, leaving, actor, policy, now_ms),
         *moving.elsewhere(state, left, actor, policy, now_ms),
     ]
@@ -126,6 +130,9 @@ def _join(state: Conversation, other: Conversation, asked: Join, actor: str, pol
         reason=asked.reason,
     )
     events: Events = [(state.id, corrected)]
+    # Where one is offered, who has it is being decided: another owner would take it back from whom it is offered to.
+    if other.live and not state.owner and not (state.handoff and state.handoff.open):
+        events += _own(state.id, other.owner, actor, now_ms)
     if state.status is Status.RESOLVED and other.status in (Status.OPEN, Status.SNOOZED):
         reopened = ConversationReopened(at_ms=now_ms, actor=actor, reason=f"{other.id} was joined into it")
         events.append((state.id, reopened))
@@ -135,6 +142,11 @@ def _join(state: Conversation, other: Conversation, asked: Join, actor: str, pol
     if other.live:
         events.append((other.id, ConversationClosed(at_ms=now_ms, actor=actor, reason=f"joined into {state.id}")))
     return events
+
+
+def _own(conversation: str, owner: str, actor: str, now_ms: int) -> Events:
+    """That nobody's conversation is the other one's owner's; nothing where that has none."""
+    return [(conversation, OwnerChanged(at_ms=now_ms, actor=actor, owner=owner))] if owner else []
 
 
 def _joined_relation(state: Conversation, other: Conversation) -> Relation | None:

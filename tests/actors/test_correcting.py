@@ -10,7 +10,19 @@ from actors import knowing, recent, snapshots
 from actors.conversation import Conversation
 from actors.deciding import AnyInput
 from actors.journey import Journey
-from protocol.commands import AddNote, Join, Relate, Reply, Resolve, SetContext, Snooze, Split, TagInteraction, Take
+from protocol.commands import (
+    AddNote,
+    Join,
+    OfferHandoff,
+    Relate,
+    Reply,
+    Resolve,
+    SetContext,
+    Snooze,
+    Split,
+    TagInteraction,
+    Take,
+)
 from protocol.entities import Relation, RelationKind, Status
 from protocol.errors import Code, Refusal
 from protocol.events import AnyEvent, CorrelationCorrected, Event, NoteAdded
@@ -70,6 +82,46 @@ def test_a_contact_is_split_off_into_a_conversation_of_its_own() -> None:
     assert relation is not None
     assert (relation.kind, relation.conversation) == (RelationKind.FOLLOWS_UP, CONVERSATION)
     assert of(player, SECOND).queue == of(player, CONVERSATION).queue
+
+
+def test_who_has_a_conversation_has_what_is_split_off_it() -> None:
+    """Whoever splits: the customer whom she speaks with is not nobody's. An offer of the first goes on, and is not of
+    the second; of what is over nobody is in charge any more."""
+    player = two_contacts()
+    player.command(Take())
+    player.command(OfferHandoff(kind="tier", agent="bob"))
+    player.command(Split(interactions=[2]), agent="cat")
+    first, second = of(player, CONVERSATION), of(player, SECOND)
+    assert (first.owner, second.owner) == ("ann", "ann")
+    assert first.handoff is not None
+    assert (first.handoff.open, second.handoff) == (True, None)
+    player = two_contacts()
+    player.command(Take())
+    player.command(Resolve())
+    player.pass_time(50_000)
+    player.command(Split(interactions=[2]))
+    assert of(player, SECOND).owner == ""
+
+
+def test_who_has_a_conversation_has_what_it_is_joined_into() -> None:
+    """Where nobody else does, and it is offered to nobody."""
+    player = two_contacts()
+    player.command(Split(interactions=[2]))
+    player.command(Take(), conversation=SECOND)
+    player.command(Join(other=SECOND))
+    assert of(player, CONVERSATION).owner == "ann"
+    player.command(Split(interactions=[2]))
+    player.command(Take(force=True), conversation=THIRD, agent="bob")
+    player.command(Join(other=THIRD))
+    assert of(player, CONVERSATION).owner == "ann"
+    player = two_contacts()
+    player.command(Split(interactions=[2]))
+    player.command(OfferHandoff(kind="tier", agent="bob"))
+    player.command(Take(), conversation=SECOND)
+    player.command(Join(other=SECOND))
+    state = of(player, CONVERSATION)
+    assert state.handoff is not None
+    assert (state.owner, state.handoff.open) == ("", True)
 
 
 def test_what_follows_a_split_goes_to_the_new_conversation() -> None:
