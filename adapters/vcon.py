@@ -2,6 +2,10 @@
 
     messages → dialog (type `text`)      notes, context, files, our own columns → attachments      who → parties
 
+What was said is what was said in the contacts that are the conversation's now, wherever that is journaled; a contact
+that was split off, or went to its own customer, takes its words along. A message of ours that surely never left was not
+said: it is an attachment, which says so.
+
 Source: draft-ietf-vcon-vcon-core-04, the unsigned form (§4); no parameter is of an extension, so `extensions` and
 `critical` are left out. Whoever gives one away signs or encrypts it.
 A person is one party for each address, with one `uuid`. What is said to be `secret` is left out. Pure.
@@ -12,6 +16,7 @@ import hashlib
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
 MEDIA_TYPE = "application/vcon"
@@ -19,6 +24,11 @@ SYNTAX = "0.4.0"
 """The draft's `vcon` (§4.1.1), which it calls deprecated and wants all the same."""
 PURPOSE = "throughline.conversation"
 """Of the attachment that has what a vCon has no place for."""
+UNDELIVERED = "throughline.undelivered"
+"""Of the attachments that have messages of ours which have not left, or never will."""
+_WORDS = frozenset({"MessageReceived", "AutomaticReplyReceived", "MessageQueued"})
+_STAYED = {"MessageQueued": "queued", "DeliveryReplayed": "queued", "DeliveryFailed": "waiting", "DeliveryDead": "dead"}
+"""The newest facts of a message after which it surely is still here, and its state by them."""
 HOST = "throughline.invalid"
 """Stands for our name where the draft makes ids of one: a data folder has none, and may move."""
 
@@ -65,14 +75,25 @@ class _Parties:
         return self._indexes[key]
 
 
-def to_vcon(conversation: Fields, events: Iterable[Fields], files: Files) -> dict[str, Any]:
-    """The vCon of a conversation's row with its parts (as the archive gives it) and all its events in order."""
+def to_vcon(
+    conversation: Fields,
+    events: Iterable[Fields],
+    files: Files,
+    origins: Mapping[str, Iterable[Fields]] = MappingProxyType({}),
+) -> dict[str, Any]:
+    """The vCon of a conversation's row with its parts (as the archive gives it) and all its events in order; `origins`
+    are those of the other conversations from which contacts came, by their ids (the row's `moved` names them)."""
+    own = list(events)
+    came = {stream: list(theirs) for stream, theirs in origins.items()}
+    newest = _newest_of_deliveries([*own, *(event for theirs in came.values() for event in theirs)])
     parties = _Parties(conversation["customer"])
     accounts = {contact["interaction"]: contact["account"] for contact in conversation["interactions"]}
     dialog: list[dict[str, Any]] = []
     attachments: list[dict[str, Any]] = []
-    for event in events:
+    for event in _of_its_contacts(conversation, own, came):
         match event["type"]:
+            case "MessageQueued" if (fact := newest[event["delivery"]])["type"] in _STAYED:
+                attachments.append(_attached(UNDELIVERED, event, parties, dialog) | _json(_undelivered(event, fact)))
             case "MessageReceived" | "AutomaticReplyReceived" | "MessageQueued":
                 dialog.append(_text(event, parties, accounts))
                 attachments += _files(event, parties, len(dialog) - 1, files)
@@ -99,6 +120,40 @@ def to_vcon(conversation: Fields, events: Iterable[Fields], files: Files) -> dic
         "dialog": dialog,
         "attachments": attachments,
     }
+
+
+def _of_its_contacts(
+    conversation: Fields, own: Sequence[Fields], came: Mapping[str, Sequence[Fields]]
+) -> Sequence[Fields]:
+    """Its events without the words of contacts that left it, and with those of contacts that came, by their numbers
+    here; in the order of time."""
+    here = {contact["interaction"] for contact in conversation["interactions"]}
+    events = [event for event in own if event["type"] not in _WORDS or event["interaction"] in here]
+    numbers = {(row["origin"], row["origin_interaction"]): row["interaction"] for row in conversation["moved"]}
+    words = [
+        {**event, "interaction": numbers[stream, event["interaction"]]}
+        for stream, theirs in came.items()
+        for event in theirs
+        if event["type"] in _WORDS and (stream, event["interaction"]) in numbers
+    ]
+    return sorted([*words, *events], key=lambda event: event["at_ms"]) if words else events
+
+
+def _newest_of_deliveries(events: Iterable[Fields]) -> Mapping[str, Fields]:
+    """The newest fact of each message of ours; of one that may have left, the one that says so."""
+    newest: dict[str, Fields] = {}
+    for event in events:
+        if event["type"] == "FieldMissing" or not (delivery := event.get("delivery")):
+            continue
+        if delivery not in newest or newest[delivery]["type"] != "DeliveryUncertain":
+            newest[delivery] = event
+    return newest
+
+
+def _undelivered(message: Fields, fact: Fields) -> Fields:
+    """What was to be said, and why it was not; `state` as in the outbox."""
+    body = {name: message[name] for name in ("delivery", "channel", "to", "text")}
+    return body | {"state": _STAYED[fact["type"]], "reason": fact.get("reason", "")}
 
 
 def vcon_uuid(conversation: str, opened_at_ms: int) -> str:

@@ -16,6 +16,7 @@ from orchestrator.gateway.access import needs
 from orchestrator.gateway.archive_reads import reach
 from orchestrator.gateway.feed import wanted_types
 from orchestrator.gateway.gone import check_kept
+from orchestrator.gateway.peers import Archive
 from orchestrator.gateway.reads import AT_LEAST_WITHIN_S, PAGE_MAX, AtLeast, Limit
 from orchestrator.gateway.services import HttpRequest, services_of
 from protocol.errors import Code, Refusal
@@ -24,6 +25,7 @@ Q_MAX = 256
 """Characters of a search: each word is looked for."""
 ALONG_BYTES_MAX = 32 * 1024 * 1024
 """Of all files of an export together: what is more is named and not sent."""
+_Events = list[dict[str, Any]]
 Time = Annotated[int, QueryParameter(ge=0, le=2**53, description="Milliseconds since 1970 UTC; 0 is no bound.")]
 
 
@@ -63,16 +65,23 @@ async def get_vcon(request: HttpRequest, conversation: FromPath[str], at_least: 
     if row is None:
         raise Refusal(Code.NOT_FOUND, "there is no such conversation", ref=conversation)
     await check_kept(here.history, "conversation", conversation)
-    events: list[dict[str, Any]] = []
+    events = await _all_of(here.history, conversation)
+    others = dict.fromkeys(moved["origin"] for moved in row["moved"] if moved["origin"] != conversation)
+    origins = {origin: await _all_of(here.history, origin) for origin in others}
+    return Response(await asyncio.to_thread(_vcon, row, events, origins, here.attachments), media_type=VCON)
+
+
+async def _all_of(history: Archive, conversation: str) -> _Events:
+    events: _Events = []
     after = 0
-    while page := await here.history.events_of_stream(conversation, after, PAGE_MAX):
+    while page := await history.events_of_stream(conversation, after, PAGE_MAX):
         events += [msgspec.json.decode(event.body) for event in page]
         after = page[-1].seq
-    return Response(await asyncio.to_thread(_vcon, row, events, here.attachments), media_type=VCON)
+    return events
 
 
-def _vcon(row: Mapping[str, Any], events: list[dict[str, Any]], store: AttachmentStore) -> bytes:
-    return msgspec.json.encode(to_vcon(row, events, _Along(store)))
+def _vcon(row: Mapping[str, Any], events: _Events, origins: Mapping[str, _Events], store: AttachmentStore) -> bytes:
+    return msgspec.json.encode(to_vcon(row, events, _Along(store), origins))
 
 
 class _Along:

@@ -92,6 +92,7 @@ def test_a_vcon_of_ours_comes_back_as_it_was() -> None:
         "closed_at_ms": AT_MS,
         "subject": "Bill",
         "relations": [],
+        "moved": [],
         "interactions": [
             {"interaction": 1, "channel": "chat", "account": "chat", "identity": "chat:ann", "direction": "inbound"}
             | {"started_at_ms": AT_MS, "ended_at_ms": AT_MS}
@@ -103,6 +104,7 @@ def test_a_vcon_of_ours_comes_back_as_it_was() -> None:
         | {"id": "m1", "provider_ms": AT_MS, "text": "hello"},
         {**said, "type": "MessageQueued", "at_ms": AT_MS + 1, "actor": "agent:bo", "delivery": "cu1-1.4"}
         | {"account": "chat", "to": "chat:ann", "text": "hi Ann"},
+        {"type": "DeliverySent", "at_ms": AT_MS + 2, "actor": "system", "delivery": "cu1-1.4"},
     ]
     vcon = to_vcon(row, events, {}.get)
     [event] = contacts(read_vcons(msgspec.json.encode(vcon).decode(), **GIVEN))

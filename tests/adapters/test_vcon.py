@@ -9,8 +9,9 @@ import msgspec
 import pytest
 
 from adapters.stores.memory_archive import MemoryArchive
-from adapters.vcon import PURPOSE, _mediatype, to_vcon, vcon_uuid
+from adapters.vcon import PURPOSE, UNDELIVERED, _mediatype, to_vcon, vcon_uuid
 from protocol import events as ev
+from protocol.entities import Interaction
 from protocol.inbound import Attachment
 from tests.adapters.stores.story import HOUR_MS, Story
 from tests.adapters.vcon_schema import checked
@@ -158,6 +159,7 @@ async def test_a_conversation_without_words_is_still_a_vcon() -> None:
         **dict.fromkeys(("opened_at_ms", "updated_at_ms", "resolved_at_ms", "closed_at_ms"), 1),
         "interactions": [],
         "relations": [],
+        "moved": [],
         "context": [],
         "conversation": FIRST,
         "customer": ANN,
@@ -196,3 +198,79 @@ async def test_a_note_before_the_first_word_names_the_first(vcon: dict[str, Any]
     made = to_vcon(row, events, {}.get)
     checked(made)
     assert made["attachments"][0]["dialog"] == 0
+
+
+async def exported(story: Story, conversation: str) -> dict[str, Any]:
+    """A conversation's vCon, with the words of contacts that came to it."""
+    archive = MemoryArchive()
+    await archive.open()
+    await archive.apply(story.changes())
+    row = await archive.conversation(conversation)
+    assert row is not None
+
+    async def events_of(stream: str) -> list[dict[str, Any]]:
+        return [msgspec.json.decode(event.body) for event in await archive.events_of_stream(stream, 0, 100)]
+
+    origins = {moved["origin"]: await events_of(moved["origin"]) for moved in row["moved"]}
+    made = to_vcon(row, await events_of(conversation), {}.get, origins)
+    await archive.close()
+    checked(made)
+    return made
+
+
+async def test_a_contact_takes_its_words_along() -> None:
+    """To the conversation it was split off to, of another customer perhaps; where it was, nothing of it was said."""
+    ben, second = "cuben0000000000000", "cuben0000000000000-1"
+    story = Story()
+    story.meet(ANN, MAIL, "email", "My bill is wrong")
+    story.unit(ANN, (FIRST, story.contact(2, CHAT, "chat")), (FIRST, story.message(2, CHAT, "chat", "My claim")))
+    story.now_ms += HOUR_MS
+    story.reply(ANN, FIRST, 2, CHAT, "chat", "We look at it")
+    contact = Interaction(number=1, channel="chat", account="chat", identity=CHAT, origins=((FIRST, 2),))
+    story.unit(
+        ANN,
+        (FIRST, ev.InteractionMoved(at_ms=0, interaction=2, to=second, number=1)),
+        (second, ev.ConversationOpened(at_ms=0, customer=ben, queue="q")),
+        (second, ev.InteractionReceived(at_ms=0, interaction=contact, came_from=FIRST)),
+    )
+    story.unit(ben, (second, story.message(1, CHAT, "chat", "Any news?")))
+    left, came = await exported(story, FIRST), await exported(story, second)
+    assert [said["body"] for said in left["dialog"]] == ["My bill is wrong"]
+    assert CHAT not in str(left["parties"])
+    assert [said["body"] for said in came["dialog"]] == ["My claim", "We look at it", "Any news?"]
+    assert [party.get("name") for party in came["parties"]][:2] == [CHAT, "chat"]
+
+
+@pytest.mark.parametrize(
+    ("facts", "state"),
+    [
+        ((), ""),  # Its attempt began, and nobody knows more.
+        ((ev.DeliverySent,), ""),
+        ((ev.DeliveryFailed,), "waiting"),
+        ((ev.DeliveryFailed, ev.DeliveryAttempted), ""),
+        ((ev.DeliveryDead,), "dead"),
+        ((ev.DeliveryDead, ev.DeliveryReplayed), "queued"),
+        ((ev.DeliveryDead, ev.DeliveryReplayed, ev.DeliveryAttempted, ev.DeliverySent), ""),
+        ((ev.DeliveryUncertain,), ""),
+        ((ev.DeliveryUncertain, ev.DeliveryDead), ""),
+    ],
+)
+async def test_what_never_left_was_not_said(facts: tuple[type[ev.Event], ...], state: str) -> None:
+    """It is told as what it is: a message that is waiting, or was given up."""
+    more: dict[type[ev.Event], dict[str, Any]] = {
+        ev.DeliveryFailed: {"code": "busy", "reason": "line busy", "retry_at_ms": 1},
+        ev.DeliveryDead: {"code": "30006", "reason": "landline"},
+        ev.DeliveryUncertain: {"reason": "no answer"},
+        ev.DeliveryAttempted: {"attempt": 2},
+    }
+    story = Story()
+    story.meet(ANN, MAIL, "email", "My bill is wrong")
+    delivery = story.reply(ANN, FIRST, 1, MAIL, "email", "We look at it")
+    for fact in facts:
+        story.unit(ANN, (FIRST, fact(at_ms=0, delivery=delivery, **more.get(fact, {}))))  # type: ignore[call-arg, arg-type]
+    vcon = await exported(story, FIRST)
+    assert [said["body"] for said in vcon["dialog"]][1:] == ([] if state else ["We look at it"])
+    told = [each["body"] for each in vcon["attachments"] if each["purpose"] == UNDELIVERED]
+    assert [(each["state"], each["text"], each["to"]) for each in told] == (
+        [(state, "We look at it", MAIL)] if state else []
+    )

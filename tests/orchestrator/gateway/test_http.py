@@ -929,13 +929,18 @@ async def test_a_timeline_that_cannot_be_shown(running: Running, query: str, sta
 
 
 async def test_a_conversation_is_exported_as_a_vcon(running: Running) -> None:
-    """All its events, with the files that are there."""
+    """All its events, with the files that are there, and the words of a contact that came from another."""
     name = running.attachments.keep(b"%PDF")
     running.archive.by_id["cu1-1"] = {
         **dict.fromkeys(("status", "queue", "owner", "subject"), "x"),
         **dict.fromkeys(("opened_at_ms", "updated_at_ms", "resolved_at_ms", "closed_at_ms"), 1),
-        "interactions": [],
+        "interactions": [
+            {"interaction": number, "channel": "sms", "account": "sms", "identity": "tel:+1", "direction": "inbound"}
+            | {"started_at_ms": 1, "ended_at_ms": None}
+            for number in (1, 2)
+        ],
         "relations": [],
+        "moved": [{"origin": "cu8-3", "origin_interaction": 4, "interaction": 2}],
         "context": [],
         "conversation": "cu1-1",
         "customer": "cu1",
@@ -946,12 +951,14 @@ async def test_a_conversation_is_exported_as_a_vcon(running: Running) -> None:
     )
     body = msgspec.json.encode(msgspec.structs.replace(said, attachments=files))
     running.archive.events["cu1-1"] = [StoredEvent(position=1, stream="cu1-1", seq=1, body=body)]
+    there = msgspec.json.encode(msgspec.structs.replace(said, at_ms=2, interaction=4, text="there"))
+    running.archive.events["cu8-3"] = [StoredEvent(position=2, stream="cu8-3", seq=9, body=there)]
     async with running.http("reader") as http:
         response = await http.get("/v1/conversations/cu1-1/vcon")
         assert (await http.get("/v1/conversations/cu9-1/vcon")).status_code == 404
     assert response.headers["content-type"] == "application/vcon"
     vcon = response.json()
-    assert [said["body"] for said in vcon["dialog"]] == ["hi"]
+    assert [said["body"] for said in vcon["dialog"]] == ["hi", "there"]
     assert [one.get("body") for one in vcon["attachments"]][:2] == ["JVBERg", None]
 
 
