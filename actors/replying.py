@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from actors import checks, contact, withholding
 from actors.conversation import DELIVERIES_MAX, Conversation
-from actors.delivery import attempt_first
+from actors.delivery import SYSTEM, attempt_first
 from actors.policy import Policy, identity_kind
 from actors.switching import Change, switch
 from protocol.commands import Reply, SwitchChannel
@@ -85,9 +85,9 @@ def fall_back(
         return []
     if not any(kind_of(identity) == identity_kind(channel) for identity in identities):
         return []
-    interaction, started = _way_out(state, channel, "", "system", identities, parted, policy, now_ms)
+    interaction, started = _way_out(state, channel, "", SYSTEM, identities, parted, policy, now_ms)
     reason = f"fallback: {given_up.channel} goes on by {channel}; {delivery} was given up"
-    return [*started, *_moved(state, interaction, "rule", "system", policy, now_ms, reason=reason)]
+    return [*started, *_moved(state, interaction, "rule", SYSTEM, policy, now_ms, reason=reason)]
 
 
 def _moved(
@@ -153,11 +153,15 @@ def _way_out(
         account=interaction.account,
         identity=interaction.identity,
         direction=Direction.OUTBOUND,
-        reason="an agent began it" if state.interactions else "",
+        reason=_beginning(actor) if state.interactions else "",
         before=contact.before(state),
         rest_at_ms=contact.resting_ms(policy, channel, now_ms),
     )
     return interaction, [started]
+
+
+def _beginning(actor: str) -> str:
+    return "a rule of the policy began it" if actor == SYSTEM else "an agent began it"
 
 
 def _open_contact(state: Conversation, channel: str, to: str, parted: Sequence[str]) -> Interaction | None:

@@ -161,6 +161,18 @@ def test_the_policy_switches_where_a_message_was_given_up() -> None:
     assert switches(alone.outcome(queued.delivery, 1, "refused", code="1", reason="no")) == []  # type: ignore[attr-defined]
 
 
+def test_a_rule_begins_a_contact_and_says_nothing_in_it() -> None:
+    """It says that it was a rule; what was given up is not sent there by itself."""
+    player = Player(msgspec.structs.replace(POLICY, context=ContextRules(fallback={"sms": "email"})))
+    player.message(channel="sms", identities=(TEL, "mailto:ann@example.org"))
+    queued = player.command(Reply(text="hello"))[0]
+    events = player.outcome(queued.delivery, 1, "refused", code="30006", reason="landline")  # type: ignore[attr-defined]
+    assert names(events) == ["DeliveryDead", "InteractionStarted", "ChannelSwitched"]
+    started = events[1]
+    assert isinstance(started, InteractionStarted)
+    assert (started.actor, started.channel, started.reason) == ("system", "email", "a rule of the policy began it")
+
+
 REQUIRED: list[tuple[str, str, dict[str, Any], list[str], str, str]] = [
     ("the pair's own rules hold", "sms", {"contract": "4711"}, ["reason"], "team:voice", "sms to phone"),
     ("nothing is missing", "sms", {"contract": "4711", "reason": "bill"}, [], "team:voice", "sms to phone"),
