@@ -39,12 +39,18 @@ def timeline(
     if not db.execute("SELECT 1 FROM customer WHERE customer = ?", (customer,)).fetchone():
         return None
     streams = members_of(db, root_of(db, customer))
+    root = streams[0]
     joins, where, found = ["event AS e USING (stream)"], ["1"], "''"
     values: list[Any] = []
+    of_streams, stream_values = _streams(len(streams)), [*streams, root]
+    if crossed := bool(db.execute(_CROSSED, {"customer": root}).fetchone()[0]):
+        of_streams, stream_values = f"(SELECT stream FROM {of_streams} UNION {_ORIGINS})", [*stream_values, root]
     if wanted.q:
         # In this order: the customer's own messages are asked for the words, not the words for all customers.
         joins += ["searchable USING (stream, seq)", "search ON search.rowid = searchable.id"]
         where, values, found = ["search MATCH ?"], [fts_query(wanted.q)], "snippet(search, 0, '[', ']', '…', 16)"
+    if crossed:
+        where, values = [*where, f"{_WHOSE} = ?"], [*values, root, root]
     if wanted.channel:
         where, values = [*where, f"{_CHANNEL} = ?"], [*values, wanted.channel]
     if wanted.types:
@@ -58,9 +64,9 @@ def timeline(
     cursor = db.execute(
         f"SELECT e.position, e.n, stream, seq, e.type, e.at_ms, {_HAPPENED} AS happened_at_ms, e.actor, "
         f"coalesce({_CHANNEL}, '') AS channel, "
-        f"{found} AS found, {_TOLD} AS event FROM {_streams(len(streams))} CROSS JOIN {' CROSS JOIN '.join(joins)} "
+        f"{found} AS found, {_TOLD} AS event FROM {of_streams} CROSS JOIN {' CROSS JOIN '.join(joins)} "
         f"WHERE {' AND '.join(where)} ORDER BY happened_at_ms DESC, e.position DESC, e.n DESC LIMIT ?",
-        (*streams, streams[0], *values, limit),
+        (*stream_values, *values, limit),
     )
     rows = [row_as_dict(cursor, row) for row in cursor.fetchall()]
     return [row | {"event": msgspec.json.decode(row["event"])} for row in rows]
@@ -69,6 +75,22 @@ def timeline(
 def _streams(own: int) -> str:
     own_streams = " UNION ALL ".join(["SELECT ? AS stream", *["SELECT ?"] * (own - 1)])
     return f"({own_streams} UNION ALL SELECT conversation FROM conversation WHERE customer = ?)"
+
+
+_MOVES = "moved JOIN conversation AS t USING (conversation) JOIN conversation AS o ON o.conversation = moved.origin"
+_CROSSED = f"""SELECT EXISTS (SELECT 1 FROM {_MOVES} WHERE t.customer = :customer AND o.customer <> :customer)
+    OR EXISTS (SELECT 1 FROM {_MOVES} WHERE o.customer = :customer AND t.customer <> :customer)"""
+"""Whether a contact came from another customer's conversation, or went to one: as good as never, and then each event is
+to be asked whose it is."""
+_ORIGINS = "SELECT moved.origin FROM moved JOIN conversation AS t USING (conversation) WHERE t.customer = ?"
+_WHOSE = """coalesce((
+    SELECT t.customer FROM moved JOIN conversation AS t USING (conversation)
+    WHERE moved.origin = stream AND moved.origin_interaction = json_extract(e.body, '$.interaction')
+    AND e.type IN ('MessageReceived', 'AutomaticReplyReceived', 'MessageQueued', 'ActivitySeen',
+        'InteractionStarted', 'InteractionEnded')
+), (SELECT customer FROM conversation WHERE conversation.conversation = stream), ?)"""
+"""Whose an event is: of what happened in a contact, whose that is by now; else whose the conversation is, or whose own
+stream it stands in."""
 
 
 def searched(db: sqlite3.Connection) -> int:

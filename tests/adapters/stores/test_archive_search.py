@@ -14,6 +14,7 @@ from adapters.stores.archive_timeline import Before, Wanted, fts_query
 from adapters.stores.memory_archive import MemoryArchive
 from adapters.stores.migrations import migrate
 from protocol import events as ev
+from protocol.entities import Interaction
 from tests.adapters.stores.dropping import drop_all, over_before
 from tests.adapters.stores.story import HOUR_MS, Story
 from tests.adapters.stores.test_archive_conformance import ANN, BOB, Archive, archive
@@ -64,6 +65,36 @@ async def test_everything_of_a_customer_comes_newest_first(archive: Archive) -> 
     mine = [(s, seq, type(e).__name__) for s, seq, e in story.events if s in (ANN, FIRST)]
     assert [(e["stream"], e["seq"], e["type"]) for e in entries] == mine[::-1]
     assert await archive.reader.timeline("cunobody", Wanted(), limit=10) is None
+
+
+async def test_a_contact_that_went_to_its_own_customer_is_in_their_timeline(archive: Archive) -> None:
+    """As after an unmerge: what was said in it stays journaled where it was said, and is not the other's any more."""
+    story, second, sms = told(), f"{BOB}-2", "tel:+447700900123"
+    contact = Interaction(number=1, channel="sms", account="sms", identity=sms, origins=((FIRST, 2),))
+    story.unit(
+        ANN,
+        (FIRST, ev.InteractionMoved(at_ms=0, interaction=2, to=second, number=1)),
+        (second, ev.ConversationOpened(at_ms=0, customer=BOB, queue="q")),
+        (second, ev.InteractionReceived(at_ms=0, interaction=contact, came_from=FIRST)),
+    )
+    await indexed(archive, story)
+    assert texts(await look(archive)) == [
+        "Meter 4711 was read twice",
+        "Which meter is it?",
+        "My électricity bill is wrong",
+    ]
+    assert await look(archive, q="please") == []
+    assert await look(archive, channel="sms") == []
+    theirs = await archive.reader.timeline(BOB, Wanted(), limit=100)
+    assert theirs is not None
+    assert texts(theirs) == ["Meter 4711, please", "My bill is wrong as well"]
+    assert {(entry["stream"], entry["type"]) for entry in theirs if entry["stream"] == FIRST} == {
+        (FIRST, "InteractionStarted"),
+        (FIRST, "MessageReceived"),
+    }
+    found = await archive.reader.timeline(BOB, Wanted(q="please"), limit=100)
+    assert found is not None
+    assert [entry["found"] for entry in found] == ["Meter 4711, [please]"]
 
 
 async def test_refused_input_itself_is_not_in_the_timeline(archive: Archive) -> None:
