@@ -1,23 +1,213 @@
-"""Merging in the parts of a server: while events pour in, in both placements, on both stores, over restarts."""
+"""Merging: what is asked of the two customers' cells; and in the parts of a server, while events pour in, in both
+placements, on both stores, over restarts."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
 from actors.loading import reached
+from orchestrator.homeless import Reply
+from orchestrator.merging import UNDER_WAY_MAX, ByRule, merge, unmerge
 from orchestrator.parts.front import Front
 from orchestrator.settings import Placement
-from protocol.commands import LinkIdentity, MergeCustomers, UnmergeCustomers
+from protocol.commands import AnyCommand, GiveCustomer, LinkIdentity, MergeCustomers, UnmergeCustomers
+from protocol.entities import CustomerView
 from protocol.errors import Code, Refusal
 from protocol.events import AnyEvent, MessageReceived
 from protocol.ids import customer_of
-from protocol.links import Answered, CustomerRead, ReadCustomer
+from protocol.journal import MergeDue
+from protocol.links import Answered, AnyToCell, Ask, CustomerRead, ReadCustomer, Refused, Settle
 from tests.orchestrator.test_inprocess import PLACEMENTS, arrival, server
 
 ANN, BOB = "mailto:ann@example.org", "mailto:bob@example.org"
+KEEPS, OTHER = "cubob", "cuann"
 _event = msgspec.json.Decoder(AnyEvent).decode
+
+
+class Asked:
+    """Cells that answer each kind of question with what the test says, and keep whom they were asked what."""
+
+    def __init__(self, **replies: Reply) -> None:
+        view = CustomerView(customer=KEEPS, identities=["tel:+447700900123", BOB, "mailto:bob@example.net"])
+        self.replies: dict[str, Reply] = {
+            "read": CustomerRead(1, view),
+            "ask": Answered(1, "committed", OTHER, 7, 20),
+            "settle": Answered(1, "committed", KEEPS, 9, 21),
+            **replies,
+        }
+        self.asked: list[tuple[str, AnyToCell]] = []
+
+    async def call(self, customer: str, make: Callable[[int], AnyToCell]) -> Reply:
+        """Answers at once."""
+        self.asked.append((customer, make(1)))
+        return self.replies[{ReadCustomer: "read", Ask: "ask", Settle: "settle"}[type(self.asked[-1][1])]]
+
+    def given(self) -> AnyCommand:
+        """The command that was asked of a customer."""
+        [command] = [question.command for _, question in self.asked if isinstance(question, Ask)]
+        return command
+
+
+def ask(of: str, command: AnyCommand) -> Callable[[int], AnyToCell]:
+    """The intake's own way to ask a command, under its id."""
+    return lambda ref: Ask(ref, of, "", "agent:al", "m", command, 1, 2)
+
+
+DUE = MergeDue(KEEPS, OTHER, BOB, True, "match.mailto")
+
+
+async def test_a_merge_is_given_by_the_one_and_then_taken_in_by_the_other() -> None:
+    """Nothing is asked of who is merged before it is known that there is somebody to merge it into."""
+    cells: Any = Asked()
+    await merge(cells, KEEPS, MergeCustomers(other=OTHER, reason="same person"), ask)
+    give = GiveCustomer(customer=OTHER, to=KEEPS, reason="same person")
+    assert cells.asked == [
+        (KEEPS, ReadCustomer(1, KEEPS)),
+        (OTHER, ask(OTHER, give)(1)),
+        (KEEPS, Settle(1, KEEPS, OTHER, 0)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("settled", "position"),
+    [
+        pytest.param(Answered(1, "committed", KEEPS, 9, 21), 21, id="taken in after it was given"),
+        pytest.param(Answered(1, "repeat", KEEPS, 9, 19), 20, id="taken in before this was asked again"),
+        pytest.param(Refused(1, Code.NOT_ALLOWED_NOW, "given on"), 20, id="given on since"),
+    ],
+)
+async def test_whoever_waits_for_a_merges_position_sees_both_halves(settled: Reply, position: int) -> None:
+    """The answer is the give's, at the later of the two commits."""
+    cells: Any = Asked(settle=settled)
+    answer = await merge(cells, KEEPS, MergeCustomers(other=OTHER), ask)
+    assert answer == Answered(1, "committed", OTHER, 7, position)
+
+
+@pytest.mark.parametrize("verified", [True, False])
+async def test_a_rule_gives_on_conditions_and_a_person_on_none(verified: bool) -> None:
+    """Only where a rule says so may it be refused for what both have shown, or have one of each."""
+    by_rule, by_hand = Asked(), Asked()
+    due = msgspec.structs.replace(DUE, verified=verified)
+    await merge(by_rule, KEEPS, MergeCustomers(other=OTHER), ask, due)  # type: ignore[arg-type]
+    await merge(by_hand, KEEPS, MergeCustomers(other=OTHER), ask)  # type: ignore[arg-type]
+    kinds = ["mailto", "tel"]
+    assert by_rule.given() == GiveCustomer(customer=OTHER, to=KEEPS, identity=BOB, verified=verified, kinds=kinds)
+    assert by_hand.given() == GiveCustomer(customer=OTHER, to=KEEPS)
+
+
+@pytest.mark.parametrize(
+    ("customer", "read", "code", "field", "asked"),
+    [
+        pytest.param(OTHER, None, Code.INVALID, "other", 0, id="into itself"),
+        pytest.param(KEEPS, None, Code.NOT_FOUND, "customer", 1, id="into nobody"),
+        pytest.param(
+            "account:chat", CustomerView(customer="account:chat"), Code.NOT_FOUND, "customer", 1, id="into an account"
+        ),
+        pytest.param(
+            KEEPS, CustomerView(customer="cueve"), Code.NOT_ALLOWED_NOW, "customer", 1, id="into one who was merged"
+        ),
+    ],
+)
+async def test_who_cannot_be_merged_into_is_refused_before_anything_is_given(
+    customer: str, read: CustomerView | None, code: Code, field: str, asked: int
+) -> None:
+    """A give cannot be taken back by a refusal that comes after it."""
+    cells: Any = Asked(read=CustomerRead(1, read))
+    with pytest.raises(Refusal) as refused:
+        await merge(cells, customer, MergeCustomers(other=OTHER), ask)
+    assert (refused.value.code, refused.value.field, len(cells.asked)) == (code, field, asked)
+
+
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        lambda cells: merge(cells, KEEPS, MergeCustomers(other=OTHER), ask),
+        lambda cells: unmerge(cells, KEEPS, UnmergeCustomers(other=OTHER), ask),
+    ],
+    ids=["merge", "unmerge"],
+)
+async def test_what_the_first_half_refuses_has_no_second_half(attempt: Callable[[Any], Awaitable[Answered]]) -> None:
+    """Nothing was given or released, so nobody is to take anything in."""
+    cells = Asked(ask=Refused(1, Code.NOT_ALLOWED_NOW, "no", "other"))
+    with pytest.raises(Refusal) as refused:
+        await attempt(cells)
+    assert (refused.value.code, refused.value.field) == (Code.NOT_ALLOWED_NOW, "other")
+    assert [question for _, question in cells.asked if isinstance(question, Settle)] == []
+
+
+@pytest.mark.parametrize(
+    "settled", [Answered(1, "committed", OTHER, 9, 21), Refused(1, Code.NOT_ALLOWED_NOW, "merged again")]
+)
+async def test_an_unmerge_is_released_by_the_one_and_then_had_again_by_the_other(settled: Reply) -> None:
+    """Answered by the release, which is committed, whatever came of the other since."""
+    cells: Any = Asked(ask=Answered(1, "committed", KEEPS, 7, 20), settle=settled)
+    command = UnmergeCustomers(other=OTHER)
+    assert await unmerge(cells, KEEPS, command, ask) == Answered(1, "committed", KEEPS, 7, 20)
+    assert cells.asked == [
+        (KEEPS, ask(KEEPS, command)(1)),
+        (OTHER, Settle(1, OTHER, KEEPS, 0, back=True)),
+    ]
+
+
+class Rule:
+    """A server's own merges, which end when the test says so."""
+
+    def __init__(self) -> None:
+        self.begun: list[str] = []
+        self.ends: dict[str, asyncio.Future[Answered]] = {}
+        self.merges = ByRule(self._run)
+
+    async def _run(self, due: MergeDue) -> Answered:
+        self.begun.append(due.customer)
+        self.ends[due.customer] = asyncio.get_running_loop().create_future()
+        return await self.ends[due.customer]
+
+    async def due(self, *customers: str) -> list[str]:
+        """Says that these are due, and returns which of them were begun."""
+        self.begun.clear()
+        for customer in customers:
+            self.merges.due(msgspec.structs.replace(DUE, customer=customer))
+        await self._turn()
+        return list(self.begun)
+
+    async def end(self, customer: str, refusal: Refusal | None = None) -> None:
+        """This one is merged, or refused."""
+        if refusal is None:
+            self.ends[customer].set_result(Answered(1, "committed", customer, 1, 1))
+        else:
+            self.ends[customer].set_exception(refusal)
+        await self._turn()
+
+    async def _turn(self) -> None:
+        for _ in range(3):
+            await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("refusal", [None, Refusal(Code.NOT_ALLOWED_NOW, "a person has to say it")])
+async def test_a_customer_is_merged_by_rule_once_at_a_time(refusal: Refusal | None) -> None:
+    """Each of its events says it again while it is under way, and may after it has ended, however it did."""
+    rule = Rule()
+    assert await rule.due("cu1", "cu1", "cu2") == ["cu1", "cu2"]
+    assert await rule.due("cu1") == []
+    await rule.end("cu1", refusal)
+    assert await rule.due("cu1", "cu2") == ["cu1"]
+    await rule.end("cu1")
+    await rule.end("cu2")
+
+
+async def test_no_more_customers_are_merged_by_rule_than_the_bound_says() -> None:
+    """The others have to be said again when there is room."""
+    rule = Rule()
+    customers = [f"cu{n}" for n in range(UNDER_WAY_MAX + 1)]
+    assert await rule.due(*customers) == customers[:-1]
+    await rule.end("cu0")
+    assert await rule.due(customers[-1]) == [customers[-1]]
+    for customer in customers[1:]:
+        await rule.end(customer)
 
 
 class Talk:
