@@ -3,6 +3,7 @@
 import hashlib
 import json
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,33 @@ def test_the_star_speaks_for_every_account(tokens: Tokens) -> None:
     assert tokens.check(text).speaks_for("anything")
 
 
+def test_one_of_the_scopes_that_open_something_is_enough(tokens: Tokens) -> None:
+    """What several kinds of people may do asks for any of theirs."""
+    _, token = tokens.create(["read"], "ann")
+    assert token.covers("agent", "read", "operator")
+    assert not token.covers("agent", "operator")
+
+
+def test_tokens_are_listed_as_they_were_made(tokens: Tokens, clock: Clock) -> None:
+    """Their ids are random, and a clock may be put back."""
+    for ms, name in ((3, "third"), (1, "first"), (2, "second")):
+        clock.ms = ms
+        tokens.create(["agent"], name)
+    assert [token.name for token in tokens.list()] == ["first", "second", "third"]
+
+
+def test_a_full_file_takes_no_more_until_one_is_revoked(tokens: Tokens, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is read whole, so it is bounded."""
+    monkeypatch.setattr("orchestrator.tokens.TOKENS_MAX", 2)
+    (_, first), (_, second) = tokens.create(["agent"], "first"), tokens.create(["agent"], "second")
+    with pytest.raises(TokenError, match="revoke some first"):
+        tokens.create(["agent"], "third")
+    assert {token.id for token in tokens.list()} == {first.id, second.id}
+    tokens.revoke(first.id)
+    tokens.create(["agent"], "third")
+    assert [token.name for token in tokens.list() if token.id != second.id] == ["third"]
+
+
 def test_the_file_keeps_the_hash_alone_and_is_the_owners(tokens: Tokens, tmp_path: Path) -> None:
     """Who reads the file cannot come in with it, and nobody but the owner reads it."""
     text, token = tokens.create(["agent"], "ann")
@@ -84,11 +112,67 @@ def test_revoking_works_across_processes(tokens: Tokens, tmp_path: Path, clock: 
     """What the CLI's process changes, the server's sees at its next check."""
     server = Tokens(tmp_path / "data" / "tokens.json", now_ms=clock)
     text, token = tokens.create(["agent"], "ann")
+    _, other = tokens.create(["agent"], "bob")
     assert server.check(text) == token
-    tokens.revoke(token.id)
+    assert server.holds(token)
+    assert tokens.revoke(token.id) == token
     assert not server.holds(token)
+    assert server.holds(other)
     with pytest.raises(Refusal):
         server.check(text)
+
+
+def test_without_its_file_no_token_opens_anything(tokens: Tokens, tmp_path: Path) -> None:
+    """Who takes the file away has revoked them all; until it is put back."""
+    text, token = tokens.create(["agent"], "ann")
+    assert tokens.check(text) == token
+    path = tmp_path / "data" / "tokens.json"
+    path.rename(path.with_suffix(".away"))
+    with pytest.raises(Refusal):
+        tokens.check(text)
+    assert tokens.list() == []
+    path.with_suffix(".away").rename(path)
+    assert tokens.check(text) == token
+
+
+def test_a_file_that_nobody_replaced_is_read_once(tokens: Tokens, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is looked at for every request, and may hold thousands."""
+    text, _ = tokens.create(["agent"], "ann")
+    reads: list[Path] = []
+    read_bytes = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: reads.append(path) or read_bytes(path))
+    for _ in range(3):
+        tokens.check(text)
+    assert len(reads) == 1
+    tokens.create(["agent"], "bob")
+    reads.clear()
+    for _ in range(3):
+        tokens.check(text)
+    assert len(reads) == 1
+
+
+def test_those_who_change_the_file_at_once_do_not_undo_each_other(tmp_path: Path, clock: Clock) -> None:
+    """Each writes all the others' tokens back, or one would be lost that somebody was given."""
+    path = tmp_path / "tokens.json"
+
+    def make(writer: int) -> list[str]:
+        own = Tokens(path, now_ms=clock)
+        return [own.create(["agent"], f"w{writer}.{n}")[0] for n in range(8)]
+
+    with ThreadPoolExecutor(4) as pool:
+        made = [text for texts in pool.map(make, range(4)) for text in texts]
+    tokens = Tokens(path, now_ms=clock)
+    assert len({tokens.check(text).name for text in made}) == 32
+
+
+def test_what_a_crash_left_beside_the_file_is_in_nobodys_way(tokens: Tokens, tmp_path: Path) -> None:
+    """Half a file that was being written, which is the next writer's to replace."""
+    text, token = tokens.create(["agent"], "ann")
+    (tmp_path / "data" / "tokens.new").write_text('{"tok')
+    other, _ = tokens.create(["agent"], "bob")
+    assert tokens.check(text) == token
+    assert tokens.check(other).name == "bob"
+    assert not (tmp_path / "data" / "tokens.new").exists()
 
 
 def test_a_token_expires(tokens: Tokens, clock: Clock) -> None:
