@@ -7,7 +7,7 @@ from orchestrator.gateway.deliveries import ANSWER_WITHIN_S, UNANSWERED_MAX, Del
 from orchestrator.gateway.metrics import Metrics
 from protocol.errors import Code, Refusal
 from protocol.frames import Deliver, Delivered
-from protocol.links import DeliverNow, TakersAre
+from protocol.links import DeliverNow, Outcome, TakersAre
 from tests.orchestrator.gateway.fakes import FakeCells
 
 NOW = DeliverNow("cu1", "cu1-1", "cu1-1.5", 1, "chat", "chat", "user:1", "hello", "", [])
@@ -99,11 +99,33 @@ def test_the_least_busy_client_takes_the_next(deliveries: Deliveries) -> None:
 
 
 def test_a_client_that_answers_nothing_gets_no_more(deliveries: Deliveries, cells: FakeCells) -> None:
-    """The next attempts fail, for the conversations' back-off to bring again."""
-    deliveries.join(Taker(), ["chat"])
+    """The next attempts fail, for the conversations' back-off to bring again; so they are not given to it as well."""
+    taker = Taker()
+    deliveries.join(taker, ["chat"])
     for n in range(UNANSWERED_MAX + 1):
         deliveries.deliver(number(n))
     assert [outcome.status for outcome in cells.outcomes] == ["failed"]
+    assert len(taker.frames) == deliveries.unanswered == UNANSWERED_MAX
+
+
+def test_what_did_not_go_well_says_why(deliveries: Deliveries, cells: FakeCells, clock: Clock) -> None:
+    """Whoever looks at the conversation reads it there; the reasons are not the same."""
+    deliveries.deliver(number(-1))
+    told, hung, gone = Taker(), Taker(), Taker()
+    deliveries.join(hung, ["chat"])
+    for n in range(UNANSWERED_MAX + 1):
+        deliveries.deliver(number(n))
+    clock.s = ANSWER_WITHIN_S
+    deliveries.expire(hung)
+    told.taken = 1
+    for taker in (told, gone):
+        deliveries.join(taker, ["sms"])
+        deliveries.deliver(msgspec.structs.replace(NOW, account="sms"))
+        deliveries.leave(taker)
+    deliveries.deliver(msgspec.structs.replace(NOW, attempt=7, again=True))
+    reasons = {outcome.reason for outcome in cells.outcomes}
+    assert len(reasons) == 6
+    assert all(reasons)
 
 
 def test_an_overdue_answer_is_uncertain_and_may_still_come(
@@ -139,6 +161,7 @@ def test_an_attempt_given_out_again_is_never_sent_twice(deliveries: Deliveries, 
     """A client that has it is waited for; a known answer is told again; an unknown attempt is uncertain."""
     taker = Taker()
     deliveries.join(taker, ["chat"])
+    deliveries.join(Taker(), ["chat"])
     again = msgspec.structs.replace(NOW, again=True)
     deliveries.deliver(NOW)
     deliveries.deliver(again)
@@ -158,13 +181,174 @@ def test_cells_hear_who_is_there_ahead_of_what_nobody_took(deliveries: Deliverie
     cells.told = order  # type: ignore[assignment]
     one, two = Taker(), Taker()
     deliveries.join(one, ["chat"])
+    assert order == [TakersAre(["chat"])]
     deliveries.join(two, ["chat"])
     deliveries.leave(one)
     assert order == [TakersAre(["chat"])]
-    deliveries.fresh(0)
-    assert order == [TakersAre(["chat"]), TakersAre(["chat"])]
     order.clear()
     deliveries.deliver(NOW)
     deliveries.leave(two)
     deliveries.deliver(number(6))
     assert [getattr(each, "status", each) for each in order] == [TakersAre([]), "untaken", "untaken"]
+
+
+def test_a_cell_that_is_new_hears_who_is_there_and_no_other_does(
+    deliveries: Deliveries, cells: FakeCells, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others know; each word to them has them look through what waits."""
+    told: list[tuple[list[str], int | None]] = []
+    monkeypatch.setattr(cells, "takers_are", lambda accounts, cell=None: told.append((accounts, cell)))
+    deliveries.join(Taker(), ["mail", "chat"])
+    deliveries.fresh(1)
+    assert told == [(["chat", "mail"], None), (["chat", "mail"], 1)]
+
+
+def test_a_client_is_given_all_that_there_is_to_send(deliveries: Deliveries) -> None:
+    """It asks nobody else."""
+    taker = Taker()
+    deliveries.join(taker, ["mail"])
+    deliveries.deliver(
+        DeliverNow("cu1", "cu1-1", "cu1-1.5", 3, "email", "mail", "mailto:ann@example.org", "hello", "Bill", ["m1"])
+    )
+    assert taker.frames == [
+        Deliver(
+            delivery="cu1-1.5",
+            attempt=3,
+            account="mail",
+            channel="email",
+            to="mailto:ann@example.org",
+            text="hello",
+            subject="Bill",
+            references=["m1"],
+        )
+    ]
+
+
+def test_a_client_is_given_its_own_accounts_deliveries(deliveries: Deliveries, cells: FakeCells) -> None:
+    """As long as it is there; who else takes one of them goes on when it leaves."""
+    chat, both = Taker(), Taker()
+    deliveries.join(chat, ["chat"])
+    deliveries.join(both, ["chat", "mail"])
+    deliveries.deliver(msgspec.structs.replace(number(1), account="mail"))
+    deliveries.leave(both)
+    deliveries.deliver(msgspec.structs.replace(number(2), account="mail"))
+    deliveries.deliver(number(3))
+    assert [frame.delivery for frame in both.frames] == ["cu1-1.1"]
+    assert [frame.delivery for frame in chat.frames] == ["cu1-1.3"]
+    assert [(outcome.delivery, outcome.status) for outcome in cells.outcomes] == [
+        ("cu1-1.1", "untaken"),
+        ("cu1-1.2", "untaken"),
+    ]
+
+
+@pytest.mark.parametrize("status", ["sent", "failed", "refused", "uncertain"])
+def test_a_clients_answer_reaches_the_conversation_as_it_is(cells: FakeCells, clock: Clock, status: str) -> None:
+    """And is counted."""
+    metrics = Metrics()
+    deliveries, taker = Deliveries(cells, metrics, clock_s=clock), Taker()
+    deliveries.join(taker, ["chat"])
+    deliveries.deliver(NOW)
+    assert deliveries.unanswered == 1
+    answer = Delivered(delivery=NOW.delivery, attempt=1, status=status, external_id="x", code="30008", reason="off")
+    deliveries.delivered(taker, answer)
+    assert deliveries.unanswered == 0
+    [outcome] = cells.outcomes
+    assert outcome.ref > 0, "or the cell's reply would reach nobody, and it would be told again for ever"
+    assert msgspec.structs.replace(outcome, ref=0) == Outcome(
+        0, "cu1", "cu1-1", NOW.delivery, 1, status, external_id="x", code="30008", reason="off"
+    )
+    counted = metrics.registry.get_sample_value("throughline_gateway_deliveries_total", {"status": status})
+    assert counted == 1
+
+
+def test_what_nobody_took_counts_as_failed(cells: FakeCells, clock: Clock) -> None:
+    """It did not leave; that it goes out as soon as somebody is there is the cell's affair."""
+    metrics = Metrics()
+    Deliveries(cells, metrics, clock_s=clock).deliver(NOW)
+    assert metrics.registry.get_sample_value("throughline_gateway_deliveries_total", {"status": "failed"}) == 1
+
+
+ANSWERS: dict[str, tuple[Delivered, Code, str]] = {
+    "with a word that is none": (Delivered(delivery=NOW.delivery, attempt=1, status="lost"), Code.INVALID, "status"),
+    "with the server's own word": (
+        Delivered(delivery=NOW.delivery, attempt=1, status="untaken"),
+        Code.INVALID,
+        "status",
+    ),
+    "of another attempt": (Delivered(delivery=NOW.delivery, attempt=2, status="sent"), Code.NOT_FOUND, ""),
+    "of what it was not given": (Delivered(delivery="cu1-1.6", attempt=1, status="sent"), Code.NOT_FOUND, ""),
+}
+
+
+@pytest.mark.parametrize("case", ANSWERS)
+def test_an_answer_that_answers_nothing_is_refused(deliveries: Deliveries, cells: FakeCells, case: str) -> None:
+    """The attempt is still to be answered."""
+    answer, code, field = ANSWERS[case]
+    taker = Taker()
+    deliveries.join(taker, ["chat"])
+    deliveries.deliver(NOW)
+    with pytest.raises(Refusal) as refused:
+        deliveries.delivered(taker, answer)
+    assert (refused.value.code, refused.value.field, refused.value.ref) == (code, field, answer.delivery)
+    assert (cells.outcomes, deliveries.unanswered) == ([], 1)
+
+
+@pytest.mark.parametrize(("account", "heard"), [("chat", True), ("mail", False)])
+def test_a_late_answer_is_heard_from_who_speaks_for_the_account(
+    deliveries: Deliveries, cells: FakeCells, account: str, heard: bool
+) -> None:
+    """On the client's next connection, once; another account's client knows nothing of it."""
+    first, second = Taker(), Taker()
+    deliveries.join(first, [account])
+    deliveries.deliver(msgspec.structs.replace(NOW, account=account))
+    first.taken = 1
+    deliveries.leave(first)
+    deliveries.join(second, [account])
+    answer = Delivered(delivery=NOW.delivery, attempt=1, status="sent")
+    for attempt in range(2):
+        if heard and not attempt:
+            deliveries.delivered(second, answer)
+        else:
+            with pytest.raises(Refusal):
+                deliveries.delivered(second, answer)
+    assert [outcome.status for outcome in cells.outcomes] == ["uncertain", "sent"][: 1 + heard]
+
+
+def test_only_what_the_client_itself_has_is_overdue(deliveries: Deliveries, cells: FakeCells, clock: Clock) -> None:
+    """Each connection's heartbeats look after its own; and of these each by its own time."""
+    one, two = Taker(), Taker()
+    deliveries.join(one, ["chat"])
+    deliveries.join(two, ["chat"])
+    deliveries.deliver(number(1))
+    deliveries.deliver(number(2))
+    clock.s = 1
+    deliveries.deliver(number(3))
+    clock.s = ANSWER_WITHIN_S
+    deliveries.expire(one)
+    assert [(outcome.delivery, outcome.status) for outcome in cells.outcomes] == [("cu1-1.1", "uncertain")]
+    assert deliveries.unanswered == 2
+
+
+def test_what_is_remembered_of_attempts_is_bounded(
+    deliveries: Deliveries, cells: FakeCells, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of those that are long over nobody knows any more: given out again they are uncertain, and never sent."""
+    monkeypatch.setattr("orchestrator.gateway.deliveries.REMEMBERED_MAX", 8)
+    taker = Taker()
+    deliveries.join(taker, ["chat"])
+    for n in range(10):
+        deliveries.deliver(number(n))
+        deliveries.delivered(taker, Delivered(delivery=f"cu1-1.{n}", attempt=1, status="sent"))
+    cells.outcomes.clear()
+    for n in (9, 0):
+        deliveries.deliver(msgspec.structs.replace(number(n), again=True))
+    assert [(outcome.delivery, outcome.status) for outcome in cells.outcomes] == [
+        ("cu1-1.9", "sent"),
+        ("cu1-1.0", "uncertain"),
+    ]
+    for n in range(20, 30):
+        deliveries.deliver(msgspec.structs.replace(number(n), again=True))
+    with pytest.raises(Refusal):
+        deliveries.delivered(taker, Delivered(delivery="cu1-1.20", attempt=1, status="sent"))
+    deliveries.delivered(taker, Delivered(delivery="cu1-1.29", attempt=1, status="sent"))
+    assert len(taker.frames) == 10
