@@ -1,0 +1,225 @@
+"""Templates: which one an event falls under, whose it says the event is, and what stands where it says."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from actors.rules.capture import CaptureRules, Field, Template, Who
+from actors.rules.patterns import SEARCHED_MAX
+from actors.templates import VALUE_MAX, WHOLE_MAX, Finder, identities_in, template_for
+from protocol.inbound import ActivityArrived, AnyData, DeliveryReport, InboundEvent, InteractionBegan, MessageArrived
+
+TEXT = MessageArrived(text="my bill", subject="Bill")
+RAW = {"menu": "2", "steps": [{"key": "a"}, {"key": "b"}], "call": {"from": {"number": "0123"}}}
+
+
+def event(data: AnyData = TEXT, *, channel: str = "chat", account: str = "chat", **raw: Any) -> InboundEvent:
+    """One of a chat."""
+    return InboundEvent(
+        id="e1", source="s", time_ms=7, account=account, channel=channel, identities=["chat:1", "tel:+1"],
+        data=data, raw=raw or RAW,
+    )  # fmt: skip
+
+
+def found(field: Field | Who, given: InboundEvent) -> Any:
+    """What the field finds in it, in a template with some other one's pattern."""
+    fields = (field,) if isinstance(field, Field) else ()
+    who = (field,) if isinstance(field, Who) else ()
+    rules = CaptureRules(
+        templates=(
+            Template(channel="chat", identities=who, fields=(*fields, Field(name="other", pattern="never there"))),
+        )
+    )
+    template = template_for(rules, event())
+    assert template is not None
+    return Finder(field).find(given, template.look())
+
+
+PLACES: dict[str, tuple[str, Any]] = {
+    "of the message": ("data.subject", "Bill"),
+    "of the event": ("source", "s"),
+    "the event's time": ("time_ms", 7),
+    "what kind of event it is": ("type", "throughline.message.received"),
+    "the text, by its short name": ("text", "my bill"),
+    "the subject, by its short name": ("subject", "Bill"),
+    "in the extras": ("raw.menu", "2"),
+    "deep in the extras": ("raw.call.from.number", "0123"),
+    "in a list of the extras": ("raw.steps.1.key", "b"),
+    "the last of a list": ("identities.1", "tel:+1"),
+    "one beyond a list": ("identities.2", None),
+    "from a list's end": ("identities.-1", None),
+    "a word in a list": ("identities.tel", None),
+    "nothing in the extras": ("raw.none", None),
+    "nothing deep in the extras": ("raw.call.to.number", None),
+    "nothing of the message": ("data.properties", None),
+    "nothing below the message": ("data.properties.x", None),
+    "a method of the event": ("data.__class__", None),
+    "a method below the event": ("data.text.upper", None),
+    "an object": ("raw.call", None),
+    "a list": ("identities", None),
+}
+
+
+@pytest.mark.parametrize("case", PLACES)
+def test_a_place(case: str) -> None:
+    """What stands there, where it is a value; nothing that merely comes with our own types."""
+    path, value = PLACES[case]
+    assert found(Field(name="x", found_at=(path,)), event()) == value
+
+
+VALUES: dict[str, tuple[Any, Any]] = {
+    "words": ("B1234", "B1234"),
+    "words with blanks around them": ("  B 1234\n", "B 1234"),
+    "words as long as may be": ("x" * VALUE_MAX, "x" * VALUE_MAX),
+    "more than that": ("x" * VALUE_MAX + "y", "x" * VALUE_MAX),
+    "no words": ("", None),
+    "blanks": (" \n", None),
+    "a truth": (True, True),
+    "an untruth": (False, False),
+    "a number": (12, 12),
+    "nought": (0, 0),
+    "the largest that JSON has": (WHOLE_MAX, WHOLE_MAX),
+    "one more": (WHOLE_MAX + 1, str(WHOLE_MAX + 1)),
+    "the smallest that JSON has": (-WHOLE_MAX, -WHOLE_MAX),
+    "one less": (-WHOLE_MAX - 1, str(-WHOLE_MAX - 1)),
+    "a fraction": (-1.5, -1.5),
+    "endless": (float("inf"), None),
+    "endless below": (float("-inf"), None),
+    "no number": (float("nan"), None),
+    "nothing": (None, None),
+    "a list": (["B1234"], None),
+    "an object": ({"x": 1}, None),
+}
+
+
+@pytest.mark.parametrize("case", VALUES)
+def test_a_value(case: str) -> None:
+    """As a context item can hold it: what JSON has, in every language, and not without an end."""
+    given, value = VALUES[case]
+    finding = found(Field(name="x", found_at=("raw.x",)), event(x=given))
+    assert (finding, type(finding)) == (value, type(value))
+
+
+PATTERNS: dict[str, tuple[Field, dict[str, Any], Any]] = {
+    "in the text first": (Field(name="x", pattern=r"\w+ill"), {}, "bill"),
+    "in the subject where the text has none": (Field(name="x", pattern="B.*"), {}, "Bill"),
+    "at the second place where the first has none": (
+        Field(name="x", found_at=("raw.a", "raw.b"), pattern=r"\d+"), {"a": "none", "b": "no. 12"}, "12",
+    ),
+    "where the first place has nothing but an object": (
+        Field(name="x", found_at=("raw.a", "raw.b"), pattern=r"\d+"), {"a": {"n": "1"}, "b": "2"}, "2",
+    ),
+    "in a number": (Field(name="x", found_at=("raw.a",), pattern=r"^\d{2}"), {"a": 1234}, "12"),
+    "in a list": (Field(name="x", found_at=("raw.a",), pattern=r"\d"), {"a": ["1"]}, None),
+    "of blanks": (Field(name="x", found_at=("raw.a", "raw.b"), pattern="^ +|b"), {"a": "  ", "b": "b"}, "b"),
+    "as far as is searched": (
+        Field(name="x", found_at=("raw.a",), pattern="y+"), {"a": "x" * (SEARCHED_MAX - 1) + "yy"}, "y",
+    ),
+    "beyond": (Field(name="x", found_at=("raw.a",), pattern="y+"), {"a": "x" * SEARCHED_MAX + "y"}, None),
+    "before the expression": (Field(name="x", pattern="bill", found_by='"by rule"'), {}, "bill"),
+    "or by the expression": (Field(name="x", pattern="claim", found_by='"by rule"'), {}, "by rule"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", PATTERNS)
+def test_a_pattern(case: str) -> None:
+    """The part of the first value that has it."""
+    field, raw, value = PATTERNS[case]
+    assert found(field, event(**raw)) == value
+
+
+EXPRESSIONS: dict[str, tuple[str, AnyData, Any]] = {
+    "the kind of event": ("type", TEXT, "throughline.message.received"),
+    "the text": ("text", TEXT, "my bill"),
+    "a text that is not there": ('text == ""', InteractionBegan(session="s1"), True),
+    "a subject that is not there": ('subject == ""', ActivityArrived(name="x"), True),
+    "the extras": ("raw.menu", TEXT, "2"),
+    "the data": ("data.properties.page", ActivityArrived(name="x", properties={"page": "june"}), "june"),
+}
+
+
+@pytest.mark.parametrize("case", EXPRESSIONS)
+def test_an_expression(case: str) -> None:
+    """It sees the whole event, under the names that paths have."""
+    found_by, data, value = EXPRESSIONS[case]
+    assert found(Field(name="x", found_by=found_by), event(data)) == value
+
+
+def test_an_expression_sees_extras_where_there_are_none() -> None:
+    """Else the rule that asks whether there are would be one that fails."""
+    bare = InboundEvent(
+        id="e", source="s", time_ms=1, account="chat", channel="chat", identities=[], data=MessageArrived(text="x")
+    )
+    assert found(Field(name="x", found_by='has(raw.menu) ? "menu" : "none"'), bare) == "none"
+
+
+CHAT = Template(channel="chat", events=("message",))
+UNDER: dict[str, tuple[InboundEvent, str]] = {
+    "a message": (event(), "chat"),
+    "by another account": (event(account="vip"), "chat/vip"),
+    "on another channel": (event(channel="sms"), ""),
+    "what is not looked at": (event(InteractionBegan(session="s1")), ""),
+    "what the account's template looks at": (event(InteractionBegan(session="s1"), account="vip"), "chat/vip"),
+    "an activity": (event(ActivityArrived(name="x"), account="vip"), "chat/vip"),
+    "a machine's words": (event(MessageArrived(text="away", automatic="auto_reply")), ""),
+    "a report": (event(DeliveryReport(delivery="cu1-1.5", status="read")), ""),
+}
+
+
+@pytest.mark.parametrize("case", UNDER)
+def test_which_template(case: str) -> None:
+    """The account's before the channel's; by the kind of event."""
+    given, name = UNDER[case]
+    vip = Template(channel="chat", account="vip", events=("message", "start", "activity"))
+    template = template_for(CaptureRules(templates=(CHAT, vip)), given)
+    assert ("" if template is None else template.name) == name
+
+
+def test_a_template_has_a_topic_once() -> None:
+    """The floor's is a mail's or a call's subject, which counts as it was first said; or the template's own."""
+    own = Field(name="topic", found_at=("raw.menu",))
+    floor = template_for(CaptureRules(templates=(Template(channel="chat", fields=(Field(name="x"),)),)), event())
+    said = template_for(CaptureRules(templates=(Template(channel="chat", fields=(Field(name="x"), own)),)), event())
+    assert floor is not None
+    assert said is not None
+    assert [(each.name, finder.find(event(), floor.look())) for each, finder in floor.finders] == [
+        ("x", None),
+        ("topic", "Bill"),
+    ]
+    assert [(each.name, finder.find(event(), said.look())) for each, finder in said.finders] == [
+        ("x", None),
+        ("topic", "2"),
+    ]
+    [topic] = [each for each, _ in floor.finders if each.name == "topic"]
+    assert (topic.keep, topic.when_missing) == ("first", "ask_agent")
+
+
+WHOSE = (
+    Who(kind="tel", found_at=("data.properties.phone",)),
+    Who(kind="crm", pattern=r"customer (\d+)"),
+    Who(kind="user", found_by='has(data.properties) ? data.properties.user : ""'),
+)
+NAMED: dict[str, tuple[AnyData, list[str]]] = {
+    "all, in their order": (
+        ActivityArrived(name="form", properties={"user": "ann", "phone": 447700900123}),
+        ["tel:447700900123", "user:ann"],
+    ),
+    "in the words": (MessageArrived(text="I am customer 123"), ["crm:123"]),
+    "by a machine": (MessageArrived(text="customer 123", automatic="auto_reply"), ["crm:123"]),
+    "none": (MessageArrived(text="hello"), []),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", NAMED)
+def test_whose_an_event_is(case: str) -> None:
+    """Of every kind of event, also of those that the template looks for nothing else in."""
+    data, named = NAMED[case]
+    rules = CaptureRules(templates=(msgspec.structs.replace(CHAT, identities=WHOSE),))
+    assert identities_in(rules, event(data)) == named
+
+
+def test_where_nothing_says_whose_it_is() -> None:
+    """A template without a place for it, and a channel without a template."""
+    rules = CaptureRules(templates=(CHAT,))
+    assert identities_in(rules, event()) == identities_in(rules, event(channel="sms")) == []
