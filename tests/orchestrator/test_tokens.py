@@ -195,11 +195,18 @@ def test_held_tokens_live_in_memory_only(tmp_path: Path, clock: Clock) -> None:
 
 
 @pytest.mark.parametrize(
-    ("scopes", "name"), [([], "ann"), (["admin"], "ann"), (["gateway:"], "ann"), (["agent"], ""), (["agent"], "a b")]
+    ("scopes", "name", "said"),
+    [
+        ([], "ann", "needs a scope: agent"),
+        (["admin"], "ann", "'admin' is no scope; write agent"),
+        (["agent", "gateway:"], "ann", "'gateway:' is no scope; write agent"),
+        (["agent"], "", "name has 1 to 64 letters"),
+        (["agent"], "a b", "name has 1 to 64 letters"),
+    ],
 )
-def test_a_bad_request_says_what_to_write(tokens: Tokens, scopes: list[str], name: str) -> None:
+def test_a_bad_request_says_what_to_write(tokens: Tokens, scopes: list[str], name: str, said: str) -> None:
     """Unknown scopes and unusable names are refused before anything is written."""
-    with pytest.raises(TokenError):
+    with pytest.raises(TokenError, match=said):
         tokens.create(scopes, name)
     assert tokens.list() == []
 
