@@ -8,9 +8,17 @@ import pytest
 from actors.rules.capture import CaptureRules, Field, Template, Who
 from actors.rules.patterns import SEARCHED_MAX
 from actors.templates import VALUE_MAX, WHOLE_MAX, Finder, identities_in, template_for
-from protocol.inbound import ActivityArrived, AnyData, DeliveryReport, InboundEvent, InteractionBegan, MessageArrived
+from protocol.inbound import (
+    ActivityArrived,
+    AnyData,
+    Attachment,
+    DeliveryReport,
+    InboundEvent,
+    InteractionBegan,
+    MessageArrived,
+)
 
-TEXT = MessageArrived(text="my bill", subject="Bill")
+TEXT = MessageArrived(text="my bill", subject="Bill", attachments=[Attachment(name="bill.pdf")])
 RAW = {"menu": "2", "steps": [{"key": "a"}, {"key": "b"}], "call": {"from": {"number": "0123"}}}
 
 
@@ -56,6 +64,10 @@ PLACES: dict[str, tuple[str, Any]] = {
     "nothing below the message": ("data.properties.x", None),
     "a method of the event": ("data.__class__", None),
     "a method below the event": ("data.text.upper", None),
+    "below a word": ("data.text.0", None),
+    "of a file of the message": ("data.attachments.0.name", "bill.pdf"),
+    "what comes with the message's type": ("data.__doc__", None),
+    "what comes with a file's type": ("data.attachments.0.__doc__", None),
     "an object": ("raw.call", None),
     "a list": ("identities", None),
 }
@@ -66,6 +78,12 @@ def test_a_place(case: str) -> None:
     """What stands there, where it is a value; nothing that merely comes with our own types."""
     path, value = PLACES[case]
     assert found(Field(name="x", found_at=(path,)), event()) == value
+
+
+@pytest.mark.parametrize("path", ["text", "subject", "data.text", "data.subject"])
+def test_a_place_that_this_kind_of_event_has_not(path: str) -> None:
+    """A template is for several kinds; a page view has no words."""
+    assert found(Field(name="x", found_at=(path,)), event(ActivityArrived(name="x"))) is None
 
 
 VALUES: dict[str, tuple[Any, Any]] = {
@@ -127,6 +145,16 @@ def test_a_pattern(case: str) -> None:
     """The part of the first value that has it."""
     field, raw, value = PATTERNS[case]
     assert found(field, event(**raw)) == value
+
+
+def test_patterns_that_are_too_large_to_be_looked_for_together() -> None:
+    """Each is looked for alone, and a text may have none of them."""
+    large = [Field(name=letter, pattern=rf"(?:[\p{{L}}\p{{N}}]{{300}}{letter}|{letter}y)") for letter in "abcdefgh"]
+    template = template_for(CaptureRules(templates=(Template(channel="chat", fields=tuple(large)),)), event())
+    assert template is not None
+    given, look = event(MessageArrived(text="by and by")), template.look()
+    values = {field.name: finder.find(given, look) for field, finder in template.finders}
+    assert values == {**dict.fromkeys("acdefgh"), "b": "by", "topic": None}
 
 
 EXPRESSIONS: dict[str, tuple[str, AnyData, Any]] = {
