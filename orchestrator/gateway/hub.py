@@ -110,7 +110,7 @@ class Hub:
     def fresh(self, cell: int) -> None:
         """The cell came back without its subscriptions, or dropped updates because the line was full. Questions it
         never answered are the pipe's to repeat."""
-        for stream in self._streams.values():
+        for stream in list(self._streams.values()):
             if stream.position >= 0 and not stream.catching_up and self._cells.cell_of(stream.customer) == cell:
                 self._catch_up(stream, gap=False)
 

@@ -4,18 +4,20 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
+from orchestrator.gateway.backfill import EVENTS_MAX
 from orchestrator.gateway.hub import Hub
 from orchestrator.gateway.metrics import Metrics
 from orchestrator.gateway.peers import Reply
 from protocol.codec import Codec
-from protocol.errors import Refusal
+from protocol.errors import Code, Refusal
 from protocol.events import NoteAdded
 from protocol.frames import Frame, Snapshot, Update
-from protocol.links import AnyToCell, HeadsAre, Updated
+from protocol.links import AnyToCell, HeadsAre, UnwatchConversation, Updated
 from tests.orchestrator.gateway.fakes import FakeCells, note
 
 ONE = "cu1-1"
@@ -316,3 +318,198 @@ def test_a_long_absence_is_filled_from_the_archive() -> None:
     assert outcomes == [None]
     assert watcher.seen == list(range(1, 11))
     assert watcher.position == 10
+
+
+class Agent:
+    """A connection that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.codec = Codec("msgpack")
+        self.frames: list[Frame] = []
+        self.failed: list[tuple[str, Refusal]] = []
+
+    def answer(self, frame: bytes) -> None:
+        self.frames += self.codec.decode_to_agent(frame)
+
+    def update(self, frame: bytes, conversation: str) -> bool:
+        self.frames += self.codec.decode_to_agent(frame)
+        return True
+
+    def overflowed(self) -> None:
+        raise AssertionError("it is never full")
+
+    def watch_failed(self, conversation: str, refusal: Refusal) -> None:
+        self.failed.append((conversation, refusal))
+
+    def seqs(self) -> list[int]:
+        """Of the events in updates that came since this was asked last."""
+        frames, self.frames = self.frames, []
+        updates = [frame for frame in frames if isinstance(frame, Update)]
+        return [frame.seq + n for frame in updates for n in range(len(frame.events))]
+
+
+class Desk:
+    """A hub over cells that answer at once, for agents that watch."""
+
+    def __init__(self, *conversations: str) -> None:
+        self.cells = FakeCells()
+        self.metrics = Metrics()
+        self.archive = SlowArchive(self.cells)
+        self.new_generations = 0
+        self.hub = Hub(self.cells, self.archive, self.metrics, on_new_generation=self._new_generation)
+        self.cells.on_updated = self.hub.updated
+        self.ended: list[Refusal | None] = []
+        for conversation in conversations:
+            self.cells.write(conversation, note(1))
+
+    def _new_generation(self) -> None:
+        self.new_generations += 1
+
+    def watch(self, conversation: str, seq: int = 0) -> Agent:
+        """Somebody joins."""
+        agent = Agent()
+        self.hub.watch(agent, conversation, seq, self.ended.append)
+        return agent
+
+    @property
+    def gaps(self) -> float:
+        return self.metrics.registry.get_sample_value("throughline_update_gaps_total") or 0.0
+
+
+EVE = "cuevan-1"
+"""Of the other cell than `ONE`."""
+
+
+def test_a_watch_that_is_refused_says_why_and_leaves_nothing() -> None:
+    """There is no such conversation, or it is over."""
+    desk = Desk()
+    agent = desk.watch(ONE)
+    [refusal] = desk.ended
+    assert refusal is not None
+    assert (refusal.code, refusal.message) == (Code.NOT_FOUND, "there is no such conversation")
+    assert (len(desk.hub), agent.frames, agent.failed) == (0, [], [])
+    assert desk.cells.told == [UnwatchConversation(ONE)]
+
+
+def test_a_conversation_that_its_cell_has_no_more_ends_for_all_who_watch_it() -> None:
+    """They learn it when the cell is asked again."""
+    desk = Desk(ONE, EVE)
+    agents = [desk.watch(ONE), desk.watch(ONE)]
+    other = desk.watch(EVE)
+    del desk.cells.conversations[ONE]
+    desk.hub.fresh(desk.cells.cell_of("cu1"))
+    for agent in agents:
+        [(conversation, refusal)] = agent.failed
+        assert (conversation, refusal.code) == (ONE, Code.NOT_FOUND)
+    assert (len(desk.hub), other.failed) == (1, [])
+    assert desk.cells.told == [UnwatchConversation(ONE)]
+
+
+@pytest.mark.parametrize("by", ["fresh", "moved"])
+def test_only_those_are_asked_again_whose_cell_is_another(by: str) -> None:
+    """What was missed meanwhile comes, and it is no gap: nobody lost a frame."""
+    desk = Desk(ONE, EVE)
+    one, eve = desk.watch(ONE), desk.watch(EVE)
+    assert (one.seqs(), eve.seqs()) == ([1], [1])
+    for conversation in (ONE, EVE):
+        desk.cells.write(conversation, note(2), lose=True)
+    asked = len(desk.cells.watches)
+    if by == "fresh":
+        desk.hub.fresh(desk.cells.cell_of("cuevan"))
+    else:
+        desk.hub.moved("cuevan")
+    assert (one.seqs(), eve.seqs()) == ([], [2])
+    assert [(watch.conversation, watch.seq) for watch in desk.cells.watches[asked:]] == [(EVE, 1)]
+    assert desk.gaps == 0
+
+
+@pytest.mark.parametrize("by", ["update", "heads"])
+def test_a_gap_is_closed_and_counted(by: str) -> None:
+    """By what follows it, or by the cell's heads."""
+    desk = Desk(ONE)
+    agent = desk.watch(ONE)
+    agent.seqs()
+    desk.cells.write(ONE, note(2), lose=True)
+    if by == "update":
+        desk.cells.write(ONE, note(3))
+    else:
+        desk.hub.heads_are(HeadsAre({ONE: 2}))
+    assert agent.seqs() == [2, 3][: 2 if by == "update" else 1]
+    assert desk.gaps == 1
+    desk.hub.heads_are(HeadsAre({ONE: len(desk.cells.conversations[ONE])}))
+    assert (agent.seqs(), desk.gaps) == ([], 1)
+
+
+def test_updates_that_nobody_watches_are_stopped() -> None:
+    """A cell that was asked again behind an unwatch sends them on and on."""
+    desk = Desk(ONE)
+    desk.cells.subscribed.add(ONE)
+    desk.cells.write(ONE, note(2))
+    assert desk.cells.told == [UnwatchConversation(ONE)]
+    assert desk.hub.updates == 1
+    desk.cells.write(ONE, note(3))
+    assert desk.hub.updates == 1, "and it is"
+
+
+def test_a_heartbeat_has_the_heads_of_what_one_has_joined() -> None:
+    """Neither what others watch, nor what the cell has not answered, nor what one has left."""
+    desk = Desk(ONE, EVE, "cubob-1")
+    agent, other = desk.watch(ONE), desk.watch(EVE)
+    desk.hub.watch(agent, "cubob-1", 0, desk.ended.append)
+    desk.hub.unwatch(agent, "cubob-1")
+    desk.cells.held = True
+    desk.hub.watch(agent, EVE, 0, desk.ended.append)
+    desk.cells.write(ONE, note(2))
+    asked = [ONE, EVE, "cubob-1", "cunone-1"]
+    assert desk.hub.heads(agent, asked) == {ONE: 2}
+    assert desk.hub.heads(other, asked) == {EVE: 1}
+    desk.cells.release()
+    assert desk.hub.heads(agent, asked) == {ONE: 2, EVE: 1}
+    assert desk.hub.heads(agent, [EVE]) == {EVE: 1}
+
+
+def test_who_was_not_watching_leaves_nothing() -> None:
+    """Neither the conversation's other watchers nor its cell hear of it."""
+    desk = Desk(ONE)
+    agent = desk.watch(ONE)
+    agent.seqs()
+    desk.hub.unwatch(Agent(), ONE)
+    desk.hub.unwatch(Agent(), EVE)
+    assert (len(desk.hub), desk.cells.told) == (1, [])
+    desk.cells.write(ONE, note(2))
+    assert agent.seqs() == [2]
+
+
+def test_another_generation_is_told_and_not_put_behind_the_former_ones_events() -> None:
+    """Positions of another journal mean something else: whoever serves the connections has them all begin anew."""
+    desk = Desk(ONE)
+    agent = desk.watch(ONE)
+    assert (agent.seqs(), desk.new_generations) == ([1], 0)
+    desk.cells.write(ONE, note(2), lose=True)
+    desk.cells.generation = "g2"
+    desk.hub.fresh(desk.cells.cell_of("cu1"))
+    assert (agent.seqs(), desk.new_generations) == ([], 1)
+
+
+@pytest.mark.parametrize(("behind", "reads"), [(EVENTS_MAX, 1), (EVENTS_MAX + 1, 0)])
+def test_the_archive_fills_an_absence_up_to_its_bound(behind: int, reads: int) -> None:
+    """Beyond it a snapshot says more in less."""
+    desk = Desk()
+    desk.cells.conversations[ONE] = [note(n) for n in range(1, behind + 6)]
+    desk.cells.recent_from[ONE] = behind + 5
+    agent = desk.watch(ONE, 5)
+    assert len(desk.archive.reads) == reads
+    assert [type(frame) for frame in agent.frames] == [Snapshot] * (1 - reads)
+
+
+@pytest.mark.parametrize(("seq", "reads", "snapshots"), [(0, 1, []), (-1, 0, [(5, "g1")])])
+def test_who_has_seen_nothing_is_given_a_snapshot_at_once(
+    seq: int, reads: int, snapshots: list[tuple[int, str]]
+) -> None:
+    """Who has seen that there was nothing yet goes on from there, with all events."""
+    desk = Desk()
+    desk.cells.conversations[ONE] = [note(n) for n in range(1, 6)]
+    desk.cells.recent_from[ONE] = 4
+    agent = desk.watch(ONE, seq)
+    assert len(desk.archive.reads) == reads
+    assert [(each.seq, each.generation) for each in agent.frames if isinstance(each, Snapshot)] == snapshots
