@@ -4,9 +4,10 @@
     else: the store is asked, with all that gather meanwhile → … or nobody has them: a customer is proposed
 
 Who a new identity belongs to is a proposal until the journal's unique key decides. While one is under way events with
-its identities follow it; one that has not what made the first one the customer's waits until those are answered. When
-it turns out to be wrong (`Moved`), those that are under way are answered first, and then all go on to the right
-customer, as they came; what a cell's next life or seat would be asked again is held, as it would have been there.
+its identities follow it; one that has not what made the first one the customer's, or brings a new identity to another
+customer, waits until those are answered. When it turns out to be wrong (`Moved`), those that are under way are answered
+first, and then all go on to the right customer, as they came; what a cell's next life or seat would be asked again is
+held, as it would have been there.
 
 An identity may also leave its customer (`Unlinked`), which memory here has not heard of. The first event that is
 answered so makes a *return*: all that come with the identity are held until every event that is under way with it is
@@ -95,11 +96,13 @@ class Attribution:
         """All there is to know of the event's identities is known: picks the customer, and asks its cell."""
         identities = taken.identities
         followed = next((p for i in identities if i not in self._known and (p := self._proposed.get(i))), None)
-        if followed is not None and (followed.moved or followed.leaves_behind(identities)):
-            self._hold(taken, followed)
-            return
         owner = {i: c for i in identities if (c := self._customer(i)) is not None}
         customer = next(iter(owner.values())) if owner else self._new_customer()
+        # What it claimed for another customer, those that follow the proposal would claim for the proposed one.
+        claims_apart = followed is not None and followed.customer != customer and len(owner) < len(identities)
+        if followed is not None and (followed.moved or claims_apart or followed.leaves_behind(identities)):
+            self._hold(taken, followed)
+            return
         # A conflict is with what the journal has; a proposal of another customer may come to nothing.
         conflicts = [(i, c) for i, c in owner.items() if c != customer and i in self._known]
         if conflicts and not taken.sure:

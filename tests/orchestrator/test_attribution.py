@@ -218,3 +218,22 @@ async def test_events_with_the_same_identities_do_not_wait_for_each_other() -> N
     for id in ("1", "2", "3"):
         await door.send(id, WEB, MAIL)
     assert line.heard() == [("1", "cuann"), ("2", "cuann"), ("3", "cuann")]
+
+
+async def test_who_is_somebodys_by_one_identity_and_is_proposed_by_another_waits() -> None:
+    """The visitor may be somebody new or not. Sent to Ann at once, the second event would claim the number for her,
+    and the third one, which follows the first, for the visitor: decided first it would overtake the second."""
+    door = Door(Cells(1))
+    line = door.open()
+    door.known[MAIL] = "cuann"
+    await door.send("1", WEB)
+    await door.send("2", "tel:+1", MAIL, WEB)
+    await door.send("3", WEB, "tel:+1")
+    (first,) = line.inputs
+    assert line.heard() == [("1", "cunew1")]
+    door.known[WEB] = "cunew1"
+    door.cells.received(line, Answered(first.ref, "committed", "cunew1-1", 1, 1, True))
+    await door.looked_up()
+    (second,) = line.inputs
+    assert (second.event.id, second.customer, second.proposed) == ("2", "cuann", False)
+    assert (second.identities, second.claimed, second.conflicts) == (["tel:+1", MAIL], ["tel:+1"], [(WEB, "cunew1")])
