@@ -295,6 +295,8 @@ def test_one_who_joined_while_the_others_waited_for_a_gap_gets_only_what_it_lack
     cells.work()
     cells.deliver()
     assert (early.seen, late.seen) == ([1, 2, 3, 4], [1, 2, 3, 4])
+    hub.updated(Updated(ONE, 5, [note(5)]))
+    assert (early.seen, late.seen) == ([1, 2, 3, 4, 5], [1, 2, 3, 4, 5]), "and from there on the same"
 
 
 def test_a_long_absence_is_filled_from_the_archive() -> None:
@@ -421,6 +423,8 @@ def test_only_those_are_asked_again_whose_cell_is_another(by: str) -> None:
     assert (one.seqs(), eve.seqs()) == ([], [2])
     assert [(watch.conversation, watch.seq) for watch in desk.cells.watches[asked:]] == [(EVE, 1)]
     assert desk.gaps == 0
+    desk.hub.moved("cuevan")
+    assert eve.frames == [], "nothing new is no frame"
 
 
 @pytest.mark.parametrize("by", ["update", "heads"])
@@ -513,3 +517,50 @@ def test_who_has_seen_nothing_is_given_a_snapshot_at_once(
     agent = desk.watch(ONE, seq)
     assert len(desk.archive.reads) == reads
     assert [(each.seq, each.generation) for each in agent.frames if isinstance(each, Snapshot)] == snapshots
+
+
+@pytest.mark.parametrize(
+    ("seq", "numbers", "seen"),
+    [
+        pytest.param(1, [1, 2], [], id="all of it was given out"),
+        pytest.param(2, [2], [], id="the newest, again"),
+        pytest.param(1, [1, 2, 3], [3], id="a part of it was"),
+        pytest.param(2, [2, 3, 4], [3, 4], id="the first of it was"),
+        pytest.param(3, [3], [3], id="it is what follows"),
+    ],
+)
+def test_an_update_goes_out_from_the_streams_position_on(seq: int, numbers: list[int], seen: list[int]) -> None:
+    """A cell that is asked again repeats what it said before; nobody asks it why."""
+    desk = Desk(ONE)
+    desk.cells.write(ONE, note(2))
+    agent = desk.watch(ONE)
+    assert agent.seqs() == [1, 2]
+    asked = len(desk.cells.watches)
+    desk.hub.updated(Updated(ONE, seq, [note(number) for number in numbers]))
+    assert (agent.seqs(), len(desk.cells.watches), desk.gaps) == (seen, asked, 0)
+    assert desk.hub.heads(agent, [ONE]) == {ONE: 2 + len(seen)}
+
+
+def test_what_comes_before_the_first_answer_is_in_that_answer() -> None:
+    """And while the stream catches up: neither is a gap, nor is it given out twice."""
+    desk = Desk(ONE)
+    desk.cells.held = True
+    agent = desk.watch(ONE)
+    desk.cells.conversations[ONE].append(note(2))
+    desk.hub.updated(Updated(ONE, 2, [note(2)]))
+    desk.hub.heads_are(HeadsAre({ONE: 2}))
+    desk.hub.fresh(desk.cells.cell_of("cu1"))
+    desk.hub.moved("cu1")
+    assert (agent.frames, len(desk.cells.asked)) == ([], 1)
+    desk.cells.release()
+    assert agent.seqs() == [1, 2]
+    desk.cells.held = True
+    desk.cells.conversations[ONE] += [note(3), note(4)]
+    for number in (4, 5):
+        desk.hub.updated(Updated(ONE, number, [note(number)]))
+    desk.hub.heads_are(HeadsAre({ONE: 5}))
+    desk.hub.fresh(desk.cells.cell_of("cu1"))
+    desk.hub.moved("cu1")
+    assert (agent.frames, len(desk.cells.asked), desk.gaps) == ([], 1, 1)
+    desk.cells.release()
+    assert agent.seqs() == [3, 4]
