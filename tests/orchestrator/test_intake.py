@@ -139,9 +139,12 @@ async def test_a_known_identity_decides_and_the_new_one_is_linked() -> None:
     await door.take(event("1", "web:1", TEL, account="chat"))
     question = door.cells.open[0][0]
     assert (question.customer, question.identities, question.proposed) == ("cuold", ["web:1", TEL], False)
+    assert question.claimed == ["web:1"]
     door.cells.commit()
     await door.take(event("2", "web:1", account="chat"))
     assert door.sent == [("2", "cuold", False)]
+    await door.take(event("3", TEL, "web:1", account="chat"))
+    assert len(door.lookups) == 1, "and neither is looked up again"
 
 
 async def test_conflicting_identities_are_named_and_not_merged() -> None:
@@ -174,6 +177,45 @@ async def test_those_who_moved_stay_in_front_of_those_who_wait_for_the_store() -
     door.may_look.set()
     await door.take()
     assert [(id, customer) for id, customer, _ in door.sent] == [("1", "cutrue"), ("2", "cutrue")]
+
+
+@pytest.mark.parametrize("more", [(), ("crm:7",)])
+async def test_who_is_known_waits_behind_its_own_event_that_is_looked_up(more: tuple[str, ...]) -> None:
+    """Memory would have it overtake that one, whose other identity is new."""
+    door = Door({ANN: "cua", "crm:7": "cua"})
+    await door.take(event("0", ANN, "crm:7", account="chat"))
+    door.may_look.clear()
+    await door.take(event("1", ANN, TEL, account="chat"), event("2", ANN, *more, account="chat"))
+    assert [id for id, _, _ in door.sent] == ["0"]
+    door.may_look.set()
+    await door.take()
+    assert [id for id, _, _ in door.sent][:2] == ["0", "1"]
+    door.cells.commit()
+    door.cells.commit()
+    assert door.sent == [("2", "cua", False)]
+
+
+async def test_whose_an_identity_is_as_far_as_memory_goes() -> None:
+    """What was vouched for, until the customer's cell says that it has left."""
+    door = Door()
+    assert door.intake.known(ANN) is None
+    await door.take(event("1"))
+    assert door.intake.known(ANN) is None, "it is but proposed"
+    door.cells.commit()
+    assert door.intake.known(ANN) == "cunew1"
+    await door.take(event("2"))
+    door.cells.unlink(ANN)
+    assert door.intake.known(ANN) is None
+
+
+async def test_a_cell_gets_the_event_as_it_came_and_by_whom() -> None:
+    """Whether its account may say whose it is, and the bytes that quarantine would keep."""
+    door = Door({ANN: "cua"})
+    for id, account in (("1", "mail"), ("2", "chat")):
+        door.intake.take(event(id, account=account), door.outcomes.append, raw=id.encode())
+    await door.take()
+    asked = [(q.event.id, q.raw, q.trusted) for q, _ in door.cells.open]
+    assert asked == [("1", b"1", False), ("2", b"2", True)]
 
 
 async def test_events_without_an_identity_in_common_do_not_wait_for_each_other() -> None:
@@ -211,7 +253,7 @@ async def test_a_lookup_that_fails_is_answered_and_forgotten() -> None:
     await door.take(event("1"))
     refusal = door.outcomes[0]
     assert isinstance(refusal, Refusal)
-    assert refusal.code is Code.UNAVAILABLE
+    assert (refusal.code, refusal.ref) == (Code.UNAVAILABLE, "1")
     assert door.intake.waiting == 0
     door.broken = False
     await door.take(event("1"))
@@ -516,3 +558,21 @@ async def test_a_shared_identity_leads_nobody_to_a_customer_who_names_more() -> 
     await door.take()
     assert door.sent == [("1", "cu7", False), ("2", "cunew1", True)]
     assert [question.identities for question, _ in door.cells.open] == [["crm:7"], ["crm:8"]]
+
+
+@pytest.mark.parametrize(
+    ("identities", "conflicts"),
+    [((ANN, TEL), [(TEL, "cuhouse")]), ((TEL, ANN), []), ((ANN, "crm:7", TEL), [(TEL, "cuhouse")])],
+)
+async def test_what_an_event_names_beside_its_own_address_is_a_conflict_where_it_led_astray(
+    identities: tuple[str, ...], conflicts: list[tuple[str, str]]
+) -> None:
+    """People read of it: the event is somebody else's than the customer's whom it names. What it came from is none."""
+    door = Door({TEL: "cuhouse"})
+    await door.take(event("1", *identities, account="chat"))
+    assert door.sent == [("1", "cuhouse", False)]
+    door.cells.unlink(TEL, TEL)
+    await door.take()
+    [(question, _)] = door.cells.open
+    assert (question.customer, question.conflicts) == ("cunew1", conflicts)
+    assert TEL not in question.identities
