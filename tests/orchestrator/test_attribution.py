@@ -237,3 +237,15 @@ async def test_who_is_somebodys_by_one_identity_and_is_proposed_by_another_waits
     (second,) = line.inputs
     assert (second.event.id, second.customer, second.proposed) == ("2", "cuann", False)
     assert (second.identities, second.claimed, second.conflicts) == (["tel:+1", MAIL], ["tel:+1"], [(WEB, "cunew1")])
+
+
+async def test_who_is_known_by_one_identity_is_not_proposed_by_another() -> None:
+    """Ann's cell looks for what it has of her, though the visitor whom the event names too is somebody new so far."""
+    door = Door(Cells(1))
+    line = door.open()
+    door.known[MAIL] = "cuann"
+    await door.send("1", WEB)
+    await door.send("2", MAIL, WEB)
+    first, second = line.inputs
+    assert (first.customer, first.proposed) == ("cunew1", True)
+    assert (second.customer, second.proposed, second.identities, second.claimed) == ("cuann", False, [MAIL], [])

@@ -542,7 +542,7 @@ async def test_an_identity_that_is_unlinked_over_and_over_is_given_up() -> None:
         await door.take()
     (outcome,) = door.outcomes
     assert isinstance(outcome, Refusal)
-    assert outcome.code == Code.UNAVAILABLE
+    assert (outcome.code, outcome.ref) == (Code.UNAVAILABLE, "1")
     await door.take(event("2"))
     assert door.sent == [("2", "cu1", False)]
 
