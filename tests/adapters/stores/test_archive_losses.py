@@ -80,6 +80,20 @@ async def test_a_refused_event_is_of_the_product_line_that_it_speaks_of() -> Non
     assert [(motor["product"], motor["count"]), (other["product"], other["count"])] == [("motor", 1), ("", 1)]
 
 
+async def test_a_refused_event_of_a_customer_is_their_newest_conversations_teams() -> None:
+    """Who has the customer now is who misses it; of an account alone nobody knows."""
+    story = Story()
+    story.meet(ANN, "web:ann", "chat", "hello", queue="bills")
+    story.now_ms += HOUR_MS
+    opened = ev.ConversationOpened(at_ms=0, customer=ANN, queue="sales")
+    story.unit(ANN, (f"{ANN}-2", opened), (f"{ANN}-2", story.contact(1, "web:ann", "chat")))
+    story.meet(BOB, "web:bob", "chat", "hello", queue="claims")
+    _, event = refused(1)
+    story.unit(ANN, (ANN, event))
+    [row] = await lost(story)
+    assert (row["measure"], row["team"], row["count"]) == ("quarantined", "sales", 1)
+
+
 @pytest.mark.parametrize(
     ("code", "field", "rule", "mend", "pointed"),
     [
@@ -324,6 +338,10 @@ async def test_who_asks_again_is_not_who_knew() -> None:
         story.now_ms += HOUR_MS
         story.unit(ANN, (talks[0], asks))
         story.now_ms += HOUR_MS
+    asked_ms = story.now_ms - HOUR_MS
+    for bounds, count in (({"from_ms": asked_ms}, 1), ({"from_ms": asked_ms + 1}, 0), ({"until_ms": asked_ms}, 1)):
+        found = [row["count"] for row in await lost(story, **bounds) if row["measure"] == "asked_again"]
+        assert sum(found) == count, bounds
     again = [row for row in await lost(story) if row["measure"] == "asked_again"]
     assert [(row["channels"], row["count"], row["occasions"]) for row in again] == [("email → sms", 2, 3)]
 
