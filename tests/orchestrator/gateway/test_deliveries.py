@@ -352,3 +352,13 @@ def test_what_is_remembered_of_attempts_is_bounded(
         deliveries.delivered(taker, Delivered(delivery="cu1-1.20", attempt=1, status="sent"))
     deliveries.delivered(taker, Delivered(delivery="cu1-1.29", attempt=1, status="sent"))
     assert len(taker.frames) == 10
+
+
+def test_a_client_that_was_not_let_in_leaves_nothing(deliveries: Deliveries, cells: FakeCells) -> None:
+    """Its connection closes as any other; those who are there go on."""
+    taker = Taker()
+    deliveries.join(taker, ["chat"])
+    cells.told.clear()
+    deliveries.leave(Taker())
+    deliveries.deliver(NOW)
+    assert (cells.told, cells.outcomes, len(taker.frames)) == ([], [], 1)
