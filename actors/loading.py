@@ -25,6 +25,7 @@ from actors.journey import Journey
 from actors.members import home_of
 from protocol.archive import Due, StoredEvent, StoredJourney
 from protocol.events import AnyEvent, CustomerGiven, CustomerMerged, CustomerReleased, CustomerReturned
+from protocol.ids import may_be_customer
 from protocol.journal import Entry, Record, Unsettled
 from protocol.links import TailIs
 
@@ -97,7 +98,10 @@ async def load(customer: str, archive: ArchiveReader, read_tail: ReadTail) -> tu
 
 
 async def load_whole(customer: str, archive: ArchiveReader, read_tail: ReadTail) -> Loaded:
-    """The customer's state with what it has to take in."""
+    """The customer's state with what it has to take in. Nobody has the id of a conversation, whose facts are not a
+    customer's own: that is a stranger, of whom what is asked for is refused."""
+    if not may_be_customer(customer):
+        return Loaded(Journey(customer=customer), 0)
     tail = await read_tail(customer)
     back = next((told for told in tail.unsettled if told.turn % 2 == 0), None)
     if back is not None:

@@ -97,7 +97,7 @@ def receive(state: Journey, given: Input, policy: Policy, now_ms: int) -> Decisi
         remembered=state.remembered,
         now_ms=said_ms,
     )
-    if correlated.conversation:
+    if correlated.conversation or isinstance(event.data, DeliveryReport):
         return _goes_on(came, correlated, tags, policy)
     if isinstance(event.data, ActivityArrived):
         # Nothing is open: what they look at is kept with the person, and opens no work for anyone.

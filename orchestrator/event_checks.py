@@ -2,12 +2,14 @@
 
 from protocol.errors import Code, Refusal
 from protocol.faults import check_event
+from protocol.ids import conversation_of, customer_of
 from protocol.inbound import (
     ATTACHMENTS_MAX,
     IDENTITIES_MAX,
     PAST_MESSAGES_MAX,
     REFERENCES_MAX,
     TEXT_MAX,
+    DeliveryReport,
     InboundEvent,
     MessageArrived,
     PastConversation,
@@ -48,6 +50,9 @@ def check_form(event: InboundEvent) -> None:
         _check_message(event.id, event.data)
     if isinstance(event.data, PastConversation):
         _check_past(event.id, event.time_ms, event.data)
+    if isinstance(event.data, DeliveryReport) and not customer_of(conversation_of(event.data.delivery)):
+        reason = f"delivery {event.data.delivery[:ID_MAX]!r} is none of ours: it is the `delivery` of a `deliver` frame"
+        raise Refusal(Code.NOT_FOUND, reason, ref=event.id, field="data.delivery")
     if refusal := check_event(event):
         raise refusal
 

@@ -31,6 +31,11 @@ def customer_id(now_ms: int, random: bytes) -> str:
     return "cu" + base64.b32hexencode(begun_s.to_bytes(4, "big") + random).decode().rstrip("=").lower()
 
 
+def may_be_customer(id: str) -> bool:
+    """Whether it is not the id of a conversation or delivery, which people take for the customer's now and then."""
+    return bool(id) and "-" not in id
+
+
 def customer_of(conversation: str) -> str:
     """The customer whose conversation it is."""
     return conversation.rpartition("-")[0]

@@ -287,10 +287,11 @@ def test_silence_ends_an_interaction() -> None:
     ]
 
 
-def test_a_report_on_a_conversation_that_left_memory_is_refused() -> None:
+@pytest.mark.parametrize("delivery", [f"{CUSTOMER}-7.3", "of somebody else", ""])
+def test_a_report_on_a_conversation_that_left_memory_is_refused(delivery: str) -> None:
     """Nobody is opened a conversation for by a delivery report."""
     player = Player()
-    report = DeliveryReport(delivery=f"{CUSTOMER}-7.3", status="delivered")
+    report = DeliveryReport(delivery=delivery, status="delivered")
     with pytest.raises(Refusal) as refused:
         player.give(player.input(report, identities=()))
     assert refused.value.code == Code.NOT_FOUND

@@ -322,3 +322,20 @@ async def identities(front: Front, customer: str) -> list[str]:
     assert isinstance(reply, CustomerRead)
     assert reply.view is not None
     return sorted(reply.view.identities)
+
+
+@pytest.mark.parametrize("placement", PLACEMENTS)
+async def test_a_conversation_taken_for_a_customer_is_refused(tmp_path: Path, placement: Placement) -> None:
+    """The wrong id is soon copied. What a conversation's stream holds is no customer's: who takes it for one breaks."""
+    async with server(tmp_path, "memory", placement) as (_, front):
+        ann, bob = [await front.intake.submit(arrival(identity=who)) for who in (ANN, BOB)]
+        await reached(front.archive, bob.position)
+        asked: list[tuple[str, AnyCommand]] = [
+            (customer_of(bob.stream), MergeCustomers(other=ann.stream)),
+            (ann.stream, MergeCustomers(other=customer_of(bob.stream))),
+            (ann.stream, LinkIdentity(identity="user:cid", evidence="agent")),
+        ]
+        for number, (customer, command) in enumerate(asked):
+            with pytest.raises(Refusal, match=f"no customer {ann.stream}") as refused:
+                await front.intake.command(actor="agent:al", id=f"m{number}", customer=customer, command=command)
+            assert refused.value.code == Code.NOT_FOUND
