@@ -19,6 +19,7 @@ from orchestrator.homeless import Done, Reply
 from orchestrator.places import NOWHERE, Places
 from orchestrator.sittings import Sittings
 from protocol.errors import Code, Refusal
+from protocol.ids import may_be_customer
 from protocol.inbound import InboundEvent
 from protocol.links import (
     Answered,
@@ -158,7 +159,12 @@ class Cells:
     def ask(self, customer: str, make: Callable[[int], AnyToCell], done: Done) -> None:
         """Asks a customer's cell; `make` gets the question's ref, `done` the reply, exactly once."""
         ref = self.new_ref()
-        self.put(customer, ref, make(ref), done)
+        if may_be_customer(customer):
+            self.put(customer, ref, make(ref), done)
+            return
+        # No cell has it, and in dedicated placement the question would wait for a seat that nobody gets.
+        text = f"no customer {customer}" if customer else "no conversation has such an id: it is <customer>-<number>"
+        asyncio.get_running_loop().call_soon(done, Refused(ref, Code.NOT_FOUND, text))
 
     def put(self, customer: str, ref: int, question: AnyToCell, done: Done) -> None:
         """Asks a customer's cell a question under a `ref` of ours; `done` gets the reply, exactly once."""

@@ -85,9 +85,10 @@ async def unmerge(cells: Cells, customer: str, command: UnmergeCustomers, ask: A
 async def _known(cells: Cells, customer: str) -> list[str]:
     """The customer's identities. Raises `Refusal` where there is no such customer: it cannot be merged into."""
     known = await cells.call(customer, lambda ref: ReadCustomer(ref, customer))
-    if isinstance(known, CustomerRead) and (known.view is None or ":" in customer):
+    view = known.view if isinstance(known, CustomerRead) else None
+    if view is None or ":" in customer:
         raise Refusal(Code.NOT_FOUND, f"no customer {customer}", field="customer")
-    if isinstance(known, CustomerRead) and known.view is not None and known.view.customer != customer:
-        text = f"{customer} is merged into {known.view.customer}: merge into that one"
+    if view.customer != customer:
+        text = f"{customer} is merged into {view.customer}: merge into that one"
         raise Refusal(Code.NOT_ALLOWED_NOW, text, field="customer")
-    return known.view.identities if isinstance(known, CustomerRead) and known.view is not None else []
+    return view.identities

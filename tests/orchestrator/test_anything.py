@@ -26,7 +26,7 @@ from orchestrator.homeless import Reply
 from orchestrator.inprocess import InProcess, in_process
 from orchestrator.parts.front import Front
 from orchestrator.policy_desk import PolicyDesk
-from orchestrator.settings import GatewayAccount, Limits, Settings
+from orchestrator.settings import GatewayAccount, Http, Limits, Placement, Settings
 from protocol.commands import (
     SERVERS_OWN,
     AnyCommand,
@@ -40,10 +40,14 @@ from protocol.errors import Refusal
 from protocol.ids import POLICY, REPORT, customer_of
 from protocol.inbound import AnyData, InboundEvent, MessageArrived
 from protocol.links import Answered, ReadCustomer
+from protocol.shards import SHARDS
 from tests.anything import Anything
 
 NOW_MS = 1_800_000_000_000
-CORE = ("journal", "archive", "cell-0")
+CORE: dict[Placement, tuple[str, ...]] = {
+    "pooled": ("journal", "archive", "cell-0"),
+    "dedicated": ("journal", "archive", "cell-0", "cell-1", "usher"),
+}
 SEEDS = int(os.environ.get("ANYTHING_SEEDS", "6"))
 INPUTS = 250
 """Of one seed."""
@@ -58,6 +62,7 @@ IDENTITIES = [
 ACCOUNTS = {"chat": "chat", "phone": "phone", "sms": "sms", "mail": "email"}
 WORD = re.compile(r"[a-z][a-z0-9_.-]{2,}")
 """Of a bundle: a topic, a team, a key, or nothing that means anything."""
+LOOK_EVERY_S = 0.01
 PAUSES_MS = (10, 10, 1_000, 60_000, 3_600_000, 86_400_000)
 
 T = TypeVar("T")
@@ -112,6 +117,15 @@ class Crowd:
         asked = {each: functools.partial(lambda ref, of: ReadCustomer(ref, of), of=each) for each in sorted(customers)}
         return {each: replace(await self.front.cells.call(each, make), ref=0) for each, make in asked.items()}
 
+    async def settled(self) -> dict[str, Reply]:
+        """The views once nobody's time has come any more, and they stay as they are: what is sent is answered."""
+        async with asyncio.timeout(WITHIN_S):
+            while await self.front.archive.due(range(SHARDS), self.now_ms, 1):  # noqa: ASYNC110 - parts away
+                await asyncio.sleep(LOOK_EVERY_S)
+            while (seen := await self.views()) != await self.views():  # noqa: ASYNC110
+                await asyncio.sleep(LOOK_EVERY_S)
+        return seen
+
     def _event(self) -> InboundEvent:
         random = self._random
         account = random.choice([*ACCOUNTS] * 5 + ["nobodys"])
@@ -158,21 +172,25 @@ class Crowd:
 
 
 @asynccontextmanager
-async def crowd(folder: Path, bundle: str, seed: int) -> AsyncIterator[Crowd]:
-    """A server under a shipped bundle, with room for few in memory, so that most are loaded again and again."""
+async def crowd(folder: Path, placement: Placement, bundle: str, seed: int) -> AsyncIterator[Crowd]:
+    """A server under a shipped bundle, with room for few in memory, so that most are loaded again and again. Its
+    gateway answers for the deliveries, of which nobody takes any."""
     settings = Settings(
         data=str(folder),
         store="memory",
         cells=1,
-        limits=Limits(live_journeys_max=5),
+        placement=placement,
+        limits=Limits(live_journeys_max=5, dedicated_max=4, dedicated_warm=2),
+        http=Http(port=0),
         accounts=[
             GatewayAccount(name=name, channel=channel, trusted=name != "sms") for name, channel in ACCOUNTS.items()
         ],
     )
     files = bundles_folder.read_folder(Path(bundles.__file__).parent / bundle)[0]
     now: list[Crowd] = []
-    async with in_process(settings, folder, now_ms=lambda: now[0].now_ms if now else NOW_MS, only=CORE) as running:
-        front = Front(running.surroundings("gateway"))
+    parts = (*CORE[placement], "gateway")
+    async with in_process(settings, folder, now_ms=lambda: now[0].now_ms if now else NOW_MS, only=parts) as running:
+        front = Front(running.surroundings("channels"))
         await front.start()
         desk = PolicyDesk(set_up_of(settings), front.in_force, front.cells.deciders, front.intake, front.archive)
         await desk.apply(files, actor="operator:olga", id="first")
@@ -185,16 +203,19 @@ async def crowd(folder: Path, bundle: str, seed: int) -> AsyncIterator[Crowd]:
 async def test_it_is_answered_and_ends_nothing(tmp_path: Path, seed: int) -> None:
     """Each by itself, or many at once; a part begins anew now and then, and loads what was decided."""
     random = Random(f"anything {seed}")
-    async with crowd(tmp_path, random.choice(["insurer", "utility"]), seed) as asking:
+    placement: Placement = "dedicated" if seed % 2 else "pooled"
+    cells = [name for name in CORE[placement] if name.startswith("cell")]
+    async with crowd(tmp_path, placement, random.choice(["insurer", "utility"]), seed) as asking:
         asked = 0
         while asked < INPUTS:
             count = random.choice([1, 3, 10, 30])
             await asking.ask(count)
             asked += count
             if random.random() < 0.05:
-                await asking.running.restart(random.choice(CORE))
-        before = await asking.views()
-        await asking.running.restart("cell-0")
-        assert await asking.views() == before, "another life has it otherwise"
+                await asking.running.restart(random.choice(CORE[placement]))
+        before = await asking.settled()
+        for name in cells:
+            await asking.running.restart(name)
+        assert await asking.settled() == before, "another life has it otherwise"
         assert asking.answers.total() == asked
         assert asking.answers["committed"] > INPUTS / 20, asking.answers

@@ -14,7 +14,7 @@ from orchestrator.homeless import Reply
 from orchestrator.merging import UNDER_WAY_MAX, ByRule, merge, unmerge
 from orchestrator.parts.front import Front
 from orchestrator.settings import Placement
-from protocol.commands import AnyCommand, GiveCustomer, LinkIdentity, MergeCustomers, UnmergeCustomers
+from protocol.commands import AddNote, AnyCommand, GiveCustomer, LinkIdentity, MergeCustomers, UnmergeCustomers
 from protocol.entities import CustomerView
 from protocol.errors import Code, Refusal
 from protocol.events import AnyEvent, MessageReceived
@@ -338,4 +338,10 @@ async def test_a_conversation_taken_for_a_customer_is_refused(tmp_path: Path, pl
         for number, (customer, command) in enumerate(asked):
             with pytest.raises(Refusal, match=f"no customer {ann.stream}") as refused:
                 await front.intake.command(actor="agent:al", id=f"m{number}", customer=customer, command=command)
+            assert refused.value.code == Code.NOT_FOUND
+        for strange in ("", "mailto:ann@example.org", "-1", f"{ann.stream}-1"):
+            with pytest.raises(Refusal, match=r"no (customer|conversation)") as refused:
+                await front.intake.command(
+                    actor="agent:al", id=f"n{strange}", conversation=strange, command=AddNote(text="x")
+                )
             assert refused.value.code == Code.NOT_FOUND
