@@ -19,6 +19,10 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from actors.projection import project, runs
+from adapters.stores.archive_schema import TABLES
+from adapters.stores.memory_archive import MemoryArchive
+from adapters.stores.memory_journal import MemoryJournal
 from orchestrator import bundles
 from orchestrator.bundles import folder as bundles_folder
 from orchestrator.first_policy import set_up_of
@@ -27,6 +31,7 @@ from orchestrator.inprocess import InProcess, in_process
 from orchestrator.parts.front import Front
 from orchestrator.policy_desk import PolicyDesk
 from orchestrator.settings import GatewayAccount, Http, Limits, Placement, Settings
+from orchestrator.storage import Storage
 from protocol.commands import (
     SERVERS_OWN,
     AnyCommand,
@@ -171,6 +176,20 @@ class Crowd:
             self._customers[:] = list(dict.fromkeys([*self._customers, customer, stream]))[-12:]
 
 
+async def assert_projected(storage: Storage) -> None:
+    """The archive is what the journal makes of it, row by row; what retention dropped is dropped again."""
+    journal, followed = storage.journal(), storage.archive()
+    assert isinstance(journal, MemoryJournal)
+    assert isinstance(followed, MemoryArchive)
+    anew = await followed.copy()
+    await anew.reset()
+    for run in runs(await journal.read(0, 100_000)):
+        await anew.apply(project(run))
+    await anew.redrop()
+    for table in ("event", *TABLES):
+        assert await anew.rows(table) == await followed.rows(table), table
+
+
 @asynccontextmanager
 async def crowd(folder: Path, placement: Placement, bundle: str, seed: int) -> AsyncIterator[Crowd]:
     """A server under a shipped bundle, with room for few in memory, so that most are loaded again and again. Its
@@ -217,5 +236,6 @@ async def test_it_is_answered_and_ends_nothing(tmp_path: Path, seed: int) -> Non
         for name in cells:
             await asking.running.restart(name)
         assert await asking.settled() == before, "another life has it otherwise"
+        await assert_projected(asking.running.surroundings("test").storage)
         assert asking.answers.total() == asked
         assert asking.answers["committed"] > INPUTS / 20, asking.answers
