@@ -262,9 +262,11 @@ _EMPTY = (
     f"UPDATE conversation SET closed_at_ms = ({_SAID_SINCE}) WHERE conversation = :conversation",
     "DELETE FROM moved WHERE origin = :conversation AND position <= :position",
     *(f"DELETE FROM {table} WHERE stream = :conversation AND position <= :position" for table in ("action", "timer")),
-    # Deliveries' ids begin with their conversation's.
-    "DELETE FROM outbox WHERE delivery > :conversation || '.' AND delivery < :conversation || '/' "
-    "AND position <= :position",
+    # Deliveries' ids begin with their conversation's, and end with the number by which they were queued there: what a
+    # person says later of one that is held changes its row, and does not bring it back.
+    """DELETE FROM outbox WHERE delivery > :conversation || '.' AND delivery < :conversation || '/' AND NOT EXISTS (
+        SELECT 1 FROM event WHERE stream = :conversation AND position > :position AND type = 'MessageQueued'
+        AND seq = CAST(substr(delivery, length(:conversation) + 2) AS INTEGER))""",
     """UPDATE event SET type = 'FactDropped', actor = '',
         body = json_object('type', 'FactDropped', 'at_ms', at_ms, 'once', json(body -> '$.once'))
     WHERE stream = :conversation AND position <= :position AND at_ms >= :once

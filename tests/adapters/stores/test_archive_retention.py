@@ -174,6 +174,30 @@ async def test_what_is_said_of_what_was_dropped_is_dropped_in_its_turn() -> None
     assert await rows_of(archive) == dropped
 
 
+async def test_what_a_person_says_of_a_dropped_delivery_does_not_bring_it_back() -> None:
+    """Nobody knew whether it was sent, its conversation was over and dropped; that it was sent, as is said later, is no
+    recipient's address. One that is queued since is another one."""
+    story = Story()
+    conversation = f"{ANN}-1"
+    story.open(ANN, conversation, MAIL, "email", "Hello")
+    held, later = [f"{conversation}.{seq}" for seq in (4, 7)]
+    queued = ev.MessageQueued(
+        at_ms=0, interaction=1, delivery=held, channel="email", account="mail", to=MAIL, text="hello"
+    )
+    story.unit(ANN, (conversation, queued))
+    story.unit(ANN, (conversation, ev.ConversationClosed(at_ms=0)))
+    archive = await followed(story)
+    await drop_all(archive, over_before(story.now_ms + 1, at_ms=5, policy=2))
+    after = story.position
+    story.unit(ANN, (conversation, ev.DeliverySent(at_ms=0, actor="agent:bo", delivery=held)))
+    story.unit(ANN, (conversation, msgspec.structs.replace(queued, delivery=later)))
+    await archive.apply(project(story.records[after:]))
+    between = await rows_of(archive)
+    assert [row[0] for row in between["outbox"]] == [later]
+    await rebuild(archive, story)
+    assert await rows_of(archive) == between
+
+
 async def rebuild(archive: MemoryArchive, story: Story) -> None:
     """Makes it anew from the journal."""
     await archive.reset()
