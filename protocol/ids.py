@@ -20,6 +20,9 @@ REPORT = "report"
 PSEUDO = frozenset({POLICY, REPORT})
 """Streams of the server's own: nobody's person is in them, and no identity is linked to them."""
 
+ACCOUNT = "account:"
+"""How the id of an account's own stream begins: it holds what was refused of that account, and has no conversations."""
+
 RANDOM_BYTES = 8
 """Of a customer's id, behind the time: guessed by nobody, and met twice within one second never."""
 
@@ -32,8 +35,9 @@ def customer_id(now_ms: int, random: bytes) -> str:
 
 
 def may_be_customer(id: str) -> bool:
-    """Whether it is not the id of a conversation or delivery, which people take for the customer's now and then."""
-    return bool(id) and "-" not in id
+    """Whether it is not the id of a conversation or delivery, which people take for the customer's now and then. An
+    account's own stream is loaded as a customer's is, and its name may have a hyphen."""
+    return id.startswith(ACCOUNT) or (bool(id) and "-" not in id)
 
 
 def customer_of(conversation: str) -> str:

@@ -18,6 +18,7 @@ from orchestrator.parts.front import Front
 from orchestrator.parts.surroundings import Surroundings
 from orchestrator.settings import EmailAccount, GatewayAccount, Http, Limits, Placement, Settings
 from orchestrator.tokens import Tokens
+from protocol.errors import Code, Refusal
 from protocol.inbound import InboundEvent, MessageArrived
 
 NOW_MS = 1_800_000_000_000
@@ -192,3 +193,16 @@ async def test_a_seat_that_is_just_starting_is_stopped_with_the_others(
         await starting.wait()
         asyncio.get_running_loop().call_later(0.05, may_go_on.set)
     assert stopped.is_set()
+
+
+@pytest.mark.parametrize("placement", PLACEMENTS)
+async def test_an_accounts_quarantine_goes_on_after_a_restart(tmp_path: Path, placement: Placement) -> None:
+    """Whatever the account is called: its stream may look as a conversation's, and is loaded as what it is."""
+    refusal = Refusal(Code.NO_IDENTITY, "nobody's")
+    async with server(tmp_path, "memory", placement) as (running, front):
+        kept = []
+        for id in ("one", "two", "one"):
+            kept.append(await front.intake.quarantine(account="chat-2", source="s", id=id, refusal=refusal, raw=b"{}"))
+            for cell in ("cell-0", "cell-1"):
+                await running.restart(cell)
+        assert [(each.stream, each.seq) for each in kept] == [("account:chat-2", seq) for seq in (1, 2, 1)]

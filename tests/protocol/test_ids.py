@@ -1,6 +1,8 @@
 """Ids route by themselves: a delivery names its conversation, a conversation its customer."""
 
-from protocol.ids import conversation_of, customer_id, customer_of
+import pytest
+
+from protocol.ids import POLICY, REPORT, conversation_of, customer_id, customer_of, may_be_customer
 
 
 def test_ids_name_what_they_are_part_of() -> None:
@@ -20,3 +22,15 @@ def test_customers_ids_ascend() -> None:
     assert all(len(each) == 22 and each.isalnum() for each in ids)
     assert customer_id(1_000, low) == customer_id(1_999, low)
     assert len(customer_id(1 << 60, high)) == 22
+
+
+@pytest.mark.parametrize(
+    ("id", "may"),
+    [
+        *((id, True) for id in ("cu7q2mzj4xk5w3n6ab", POLICY, REPORT, "account:mail", "account:my-mail-3")),
+        *((id, False) for id in ("", "cu7q2mzj4xk5w3n6ab-12", "cu7q2mzj4xk5w3n6ab-12.7", "-1")),
+    ],
+)
+def test_what_may_be_a_customer_is_no_part_of_one(id: str, may: bool) -> None:
+    """Whatever has a stream of its own may, and an account may be called what looks as a conversation."""
+    assert may_be_customer(id) == may
