@@ -33,6 +33,8 @@ from protocol.inbound import (
 )
 
 CUSTOMER = "customer"
+CLOSING = "conversation closed"
+"""Why a contact ended that went on when its conversation closed."""
 
 
 def open_for(
@@ -219,7 +221,7 @@ def decide_due(state: Conversation, policy: Policy, now_ms: int) -> list[AnyEven
 def end_all(state: Conversation, now_ms: int) -> list[AnyEvent]:
     """Ends the contacts whose time is watched, because their conversation ends."""
     return [
-        InteractionEnded(at_ms=now_ms, actor="system", interaction=interaction.number, reason="conversation closed")
+        InteractionEnded(at_ms=now_ms, actor="system", interaction=interaction.number, reason=CLOSING)
         for interaction in resting(state)
     ]
 

@@ -11,13 +11,13 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from actors.contact import said_in
+from actors.contact import CLOSING, said_in
 from actors.conversation import Conversation
 from actors.labels import NO_TAGS
 from actors.matters import differ, one_matter, other_key, same, spoken
 from actors.relating import Asked, Past, relation_of, spell
 from actors.rules.correlation import ANY, NO_RULES, CorrelationRules, Window
-from protocol.entities import Relation, RelationKind, Status, Tags
+from protocol.entities import Interaction, Relation, RelationKind, Status, Tags
 from protocol.ids import conversation_of
 from protocol.inbound import (
     ActivityArrived,
@@ -30,6 +30,8 @@ from protocol.inbound import (
 
 SILENT_MAX_MS = 4 * 3_600_000
 """A call or chat that nobody ended, and in which nothing happened for so long, does not go on."""
+PROMPT_MS = 5 * 60_000
+"""What comes so soon after it was said was on its way since, and not written down afterwards."""
 
 
 class Glimpse(Struct, frozen=True, gc=False):
@@ -130,9 +132,15 @@ def _by_session(conversations: Sequence[Conversation], event: InboundEvent, now_
             if interaction.session == session and interaction.account == event.account and conversation.live:
                 return Correlated(conversation.id, "session")
     for conversation in conversations:
-        if not conversation.live and said_in(conversation, event) is not None:
+        over = said_in(conversation, event) if not conversation.live else None
+        if over is not None and not _was_on_its_way(over, event, now_ms):
             return Correlated(conversation.id, "said in a contact of it that is over")
     return None
+
+
+def _was_on_its_way(over: Interaction, event: InboundEvent, now_ms: int) -> bool:
+    """Whether it would have been heard had the closing not ended the contact: somebody has to look at it."""
+    return over.end_reason == CLOSING and now_ms - event.time_ms <= PROMPT_MS
 
 
 def _by_ongoing(conversations: Sequence[Conversation], event: InboundEvent, now_ms: int) -> Correlated | None:

@@ -225,3 +225,18 @@ def test_a_word_after_the_end_of_a_call_of_a_closed_conversation_begins_a_new_on
     player.pass_time(5 * MINUTE_MS)
     remains.forget(player.state, {CONVERSATION})
     assert names(_late(player, 6 * MINUTE_MS))[0] == "ConversationOpened"
+
+
+def test_a_word_on_its_way_as_its_conversation_closes_is_not_lost_there() -> None:
+    """The closing ended the contact, and nobody had said that it was over: a moment earlier the word would have opened
+    the conversation again. What comes long after it was said was written down, whatever ended the contact."""
+    for late_ms, first in ((MINUTE_MS, "ConversationOpened"), (60 * MINUTE_MS, "MessageReceived")):
+        player = Player(TIMED)
+        player.message(channel="chat", identities=("web:1",), session="s1")
+        player.command(Resolve())
+        assert names(player.pass_time(5 * MINUTE_MS)) == ["InteractionEnded", "ConversationClosed"]
+        said_ms = player.now_ms - 1
+        player.now_ms = said_ms + late_ms
+        given = player.input(MessageArrived(text="one more thing", session="s1"), **CHAT)  # type: ignore[arg-type]
+        event = msgspec.structs.replace(given.event, time_ms=said_ms)
+        assert names(player.give(msgspec.structs.replace(given, event=event)))[0] == first
