@@ -256,9 +256,12 @@ _EMPTY = (
     """DELETE FROM interaction WHERE conversation = :conversation AND NOT EXISTS (
         SELECT 1 FROM event WHERE stream = :conversation AND position > :position AND type = 'InteractionReceived'
         AND body ->> '$.interaction.number' = interaction.interaction)""",
-    # Its row stays, empty of words: a load finds the streams of a customer by it. Without a time of closing it is not
-    # looked at again; where something was said since, as of then.
-    "UPDATE conversation SET subject = '', owner = '' WHERE conversation = :conversation",
+    # Its row stays, empty of words but those said since: a load finds the streams of a customer by it. Without a time
+    # of closing it is not looked at again; where something was said since, as of then.
+    """UPDATE conversation SET owner = '', subject = coalesce((
+        SELECT body ->> '$.subject' FROM event WHERE stream = :conversation AND position > :position
+        AND type IN ('MessageReceived', 'AutomaticReplyReceived') AND body ->> '$.subject' <> ''
+        ORDER BY seq LIMIT 1), '') WHERE conversation = :conversation""",
     f"UPDATE conversation SET closed_at_ms = ({_SAID_SINCE}) WHERE conversation = :conversation",
     "DELETE FROM moved WHERE origin = :conversation AND position <= :position",
     *(f"DELETE FROM {table} WHERE stream = :conversation AND position <= :position" for table in ("action", "timer")),

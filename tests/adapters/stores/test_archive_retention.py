@@ -146,7 +146,8 @@ async def test_a_rebuild_gives_the_rows_that_there_were(monkeypatch: pytest.Monk
 
 
 async def test_what_is_said_of_what_was_dropped_is_dropped_in_its_turn() -> None:
-    """A note and a tag that come afterwards stay as long as the conversation did; also after a rebuild."""
+    """A note, a tag and what is only written down afterwards stay as long as the conversation did; also after a
+    rebuild."""
     story = closed_story()
     first = f"{ANN}-1"
     archive = await followed(story)
@@ -156,6 +157,8 @@ async def test_what_is_said_of_what_was_dropped_is_dropped_in_its_turn() -> None
     story.unit(
         ANN, (first, ev.InteractionTagged(at_ms=0, actor="agent:bo", interaction=1, topic=topic, keys=["claim:7"]))
     )
+    for subject in ("", "secret roof", "Another"):
+        story.unit(ANN, (first, story.message(1, MAIL, "email", "secret words", subject=subject)))
     story.unit(ANN, (first, ev.NoteAdded(at_ms=0, actor="agent:bo", text="secret words")))
     said_ms = story.now_ms
     await archive.apply(project(story.records[after:]))
@@ -163,6 +166,7 @@ async def test_what_is_said_of_what_was_dropped_is_dropped_in_its_turn() -> None
     between = await rows_of(archive)
     assert between["interaction"] == [row for row in between["interaction"] if row[0] != first]
     assert "secret" in repr(between["event"])
+    assert [row for row in between["conversation"] if "secret roof" in row] != []
     await rebuild(archive, story)
     assert await rows_of(archive) == between
     assert (await drop_all(archive, over_before(said_ms + 1, at_ms=7, policy=3)))["closed_conversations"] == 1
