@@ -25,7 +25,7 @@ from orchestrator.storage import SqliteStorage
 from protocol.archive import StoredEvent
 from protocol.errors import Code, Refusal
 from protocol.events import AnyEvent, CustomerErased
-from protocol.ids import PSEUDO, customer_of
+from protocol.ids import PSEUDO, customer_of, may_be_customer
 from protocol.journal import Committed, Entry, Record, Unit
 from protocol.links import TailIs
 from protocol.shards import scope_of
@@ -127,6 +127,9 @@ class _Files:
         async def nothing(_: str) -> TailIs:
             return TailIs(0, self.follower.position, [])  # The archive has all of the journal.
 
+        if not may_be_customer(customer):
+            # As whose it is nothing of it is loaded, and it has facts all the same.
+            raise Refusal(Code.NOT_FOUND, "that is no customer's id, but of something that is one's", ref=customer)
         if customer in PSEUDO or ":" in customer:
             raise Refusal(Code.NOT_FOUND, "that is no customer: nobody's person is in it", ref=customer)
         journey, _ = await load(customer, self.known, nothing)

@@ -254,17 +254,16 @@ async def test_it_may_be_done_again(tmp_path: Path) -> None:
 
 
 async def test_whoever_is_not_there_cannot_be_erased(tmp_path: Path) -> None:
-    """And nothing is written."""
+    """And nothing is written, also where it is a conversation's id that was copied."""
     settings = settings_of(tmp_path)
     async with server(settings) as (_, front):
-        await front.intake.submit(arrival("b1", MessageArrived(text="hi"), BOB))
-    with pytest.raises(Refusal) as refused:
-        await erased(settings, "cunobody")
-    assert refused.value.code == Code.NOT_FOUND
-    for no_person in ("policy", "report", "account:chat"):
+        said = await front.intake.submit(arrival("b1", MessageArrived(text="hi"), BOB))
+    for no_person in ("cunobody", "policy", "report", "account:chat", said.stream, f"{said.stream}.2", ""):
         with pytest.raises(Refusal) as refused:
             await erased(settings, no_person)
         assert refused.value.code == Code.NOT_FOUND
+    async with server(settings) as (_, front):
+        assert await front.journal.position() == said.position
 
 
 @pytest.mark.parametrize("step", ["journal.commit", "archive.erase"])
