@@ -21,13 +21,14 @@ from orchestrator.feed import read_page
 from orchestrator.inprocess import InProcess, in_process
 from orchestrator.parts.front import Front
 from orchestrator.pending_erasures import FOLDER, Waiting, ask, waiting
-from orchestrator.settings import GatewayAccount, Http, Limits, Placement, Settings
+from orchestrator.settings import GatewayAccount, Http, Limits, Placement, PolicySettings, Settings
 from orchestrator.storage import SqliteStorage
 from protocol.commands import (
     AddNote,
     AnyCommand,
     LinkIdentity,
     MergeCustomers,
+    Resolve,
     SetContext,
     UnlinkIdentity,
     UnmergeCustomers,
@@ -39,6 +40,8 @@ from protocol.inbound import (
     AnyData,
     Attachment,
     InboundEvent,
+    InteractionBegan,
+    InteractionStopped,
     MessageArrived,
     PastConversation,
     PastMessage,
@@ -264,6 +267,37 @@ async def test_whoever_is_not_there_cannot_be_erased(tmp_path: Path) -> None:
         assert refused.value.code == Code.NOT_FOUND
     async with server(settings) as (_, front):
         assert await front.journal.position() == said.position
+
+
+async def closed(front: Front, conversation: str) -> None:
+    """Returns when it is, in the archive."""
+    while (await front.archive.conversation(conversation) or {}).get("status") != "closed":  # noqa: ASYNC110 - a timer's
+        await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("placement", ["pooled", "dedicated"])
+async def test_what_was_written_down_after_the_closing_goes_too(tmp_path: Path, placement: Placement) -> None:
+    """A call's transcript stands in a conversation that was closed, with its file, its subject and what it told."""
+    settings, store = settings_of(tmp_path, placement), AttachmentStore(tmp_path / "attachments")
+    settings = msgspec.structs.replace(settings, policy=PolicySettings(close_after_resolved_s=0))
+    store.open()
+    files = [Attachment(name="quokka.pdf", sha256=store.keep(b"the bill of Zanzibar"))]
+    transcript = MessageArrived(
+        text="I live in Zanzibar", subject="quokka", session="s", attachments=files, context={"hint": "serendipity"}
+    )
+    async with server(settings) as (_, front):
+        call = await front.intake.submit(arrival("c1", InteractionBegan(session="s"), ANN))
+        await front.intake.submit(arrival("c2", InteractionStopped(session="s"), ANN))
+        await front.intake.command(actor="agent:bo", id="r", command=Resolve(), conversation=call.stream)
+        await closed(front, call.stream)
+        late = await front.intake.submit(arrival("c3", transcript, ANN))
+        assert late.stream == call.stream
+        await reached(front.archive, late.position)
+    await check_against_rebuilt(settings)
+    assert {name for name, _ in found(tmp_path)} >= {"journal.sqlite", "archive.sqlite"}
+    assert (await erased(settings, call.stream.removesuffix("-1"))).files == 1
+    assert found(tmp_path) == []
+    await check_against_rebuilt(settings)
 
 
 @pytest.mark.parametrize("step", ["journal.commit", "archive.erase"])
