@@ -55,6 +55,13 @@ def redrop(db: sqlite3.Connection) -> int:
     return count
 
 
+def drop_again(db: sqlite3.Connection, customer: str) -> None:
+    """Takes what was dropped of a customer's conversations out of rows that were made anew, from the facts that are
+    left; in the caller's transaction."""
+    if found := db.execute(_DROPPED_OF, (customer,)).fetchall():
+        _empty(db, found, _before(db, "once_keys"))
+
+
 def late(db: sqlite3.Connection, streams: Collection[str]) -> None:
     """These streams have new facts: a conversation among them that was dropped is looked at again, once the newest of
     them is as old as it was then."""
@@ -229,6 +236,9 @@ _DROPPED_CONVERSATIONS = """
     WHERE dropped.kind = 'conversation' AND conversation.closed_at_ms IS NOT NULL
     AND dropped.id > coalesce((SELECT value FROM meta WHERE key = 'redropped'), '')
     ORDER BY dropped.id LIMIT ?"""
+_DROPPED_OF = """
+    SELECT dropped.id, dropped.position FROM dropped JOIN conversation ON conversation.conversation = dropped.id
+    WHERE dropped.kind = 'conversation' AND conversation.customer = ?"""
 _DROPPED_QUARANTINE = """
     SELECT quarantine, stream, seq FROM dropped JOIN quarantine ON quarantine = dropped.id
     WHERE dropped.kind = 'quarantine' LIMIT ?"""

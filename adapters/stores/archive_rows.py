@@ -52,6 +52,7 @@ def erase(db: sqlite3.Connection, customer: str, changes: Changes) -> None:
     of others' events that named them, what changes. Nothing is left of the old rows in the file or in the full text.
     """
     own = db.execute("SELECT conversation FROM conversation WHERE customer = ?", (customer,)).fetchall()
+    told_by_dropped = db.execute(_TOLD_BY_DROPPED, (customer,)).fetchall()
     with overwriting(db):
         with transaction(db):
             for (stream,) in [(customer,), *own]:
@@ -69,8 +70,17 @@ def erase(db: sqlite3.Connection, customer: str, changes: Changes) -> None:
             for shape, group in sorted(_by_shape(changes.patches).items()):
                 _write(db, shape, group, forgiving=True)
             db.executemany(_MOVE_HEAD, changes.heads)
+            # The facts that retention left made rows that it had taken, and do not tell what the others told.
+            archive_retention.drop_again(db, customer)
+            db.executemany(_TELL_OF_DROPPED, told_by_dropped)
         archive_search.merge(db)
         checkpoint(db)
+
+
+_TOLD_BY_DROPPED = """
+    SELECT channel, resolved_at_ms, conversation FROM conversation
+    JOIN dropped ON dropped.kind = 'conversation' AND dropped.id = conversation WHERE customer = ?"""
+_TELL_OF_DROPPED = "UPDATE conversation SET channel = ?, resolved_at_ms = ? WHERE conversation = ?"
 
 
 def _erase_elsewhere(db: sqlite3.Connection, position: int, stream: str, seq: int, kind: str) -> None:

@@ -47,6 +47,7 @@ from protocol.inbound import (
     PastMessage,
 )
 from protocol.links import Answered, CustomerRead, ReadCustomer
+from tests.adapters.stores.dropping import drop_all, over_before
 
 NOW_MS = 1_800_000_000_000
 ANN, ANNS_APP, BOB = "mailto:ann.secretive@example.org", "user:ann-secretive-77", "mailto:bob@example.org"
@@ -297,6 +298,21 @@ async def test_what_was_written_down_after_the_closing_goes_too(tmp_path: Path, 
     assert {name for name, _ in found(tmp_path)} >= {"journal.sqlite", "archive.sqlite"}
     assert (await erased(settings, call.stream.removesuffix("-1"))).files == 1
     assert found(tmp_path) == []
+    await check_against_rebuilt(settings)
+
+
+async def test_what_retention_left_of_them_is_as_a_rebuilt_archive_has_it(tmp_path: Path) -> None:
+    """The rows of a conversation that was dropped tell more than the facts that are left of it do."""
+    settings = msgspec.structs.replace(settings_of(tmp_path), policy=PolicySettings(close_after_resolved_s=0))
+    async with server(settings) as (_, front):
+        said = await front.intake.submit(arrival("m1", MessageArrived(text="Zanzibar", subject="quokka"), ANN))
+        await front.intake.command(actor="agent:bo", id="r", command=Resolve(), conversation=said.stream)
+        await closed(front, said.stream)
+    archive = SqliteStorage(settings).archive()
+    await archive.open()
+    assert (await drop_all(archive, over_before(NOW_MS + 1)))["closed_conversations"] == 1
+    await archive.close()
+    await erased(settings, said.stream.removesuffix("-1"))
     await check_against_rebuilt(settings)
 
 
