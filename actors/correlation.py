@@ -133,14 +133,18 @@ def _by_session(conversations: Sequence[Conversation], event: InboundEvent, now_
                 return Correlated(conversation.id, "session")
     for conversation in conversations:
         over = said_in(conversation, event) if not conversation.live else None
-        if over is not None and not _was_on_its_way(over, event, now_ms):
+        if over is not None and not _is_news(conversation, over, event, now_ms):
             return Correlated(conversation.id, "said in a contact of it that is over")
     return None
 
 
-def _was_on_its_way(over: Interaction, event: InboundEvent, now_ms: int) -> bool:
-    """Whether it would have been heard had the closing not ended the contact: somebody has to look at it."""
-    return over.end_reason == CLOSING and now_ms - event.time_ms <= PROMPT_MS
+def _is_news(conversation: Conversation, over: Interaction, event: InboundEvent, now_ms: int) -> bool:
+    """Whether somebody has to look at what was said in a contact that is over, of a closed conversation: it was said
+    when that was done already, or was on its way as the closing ended the contact. A machine's answer is no news."""
+    if isinstance(event.data, MessageArrived) and event.data.automatic:
+        return False
+    on_its_way = over.end_reason == CLOSING and now_ms - event.time_ms <= PROMPT_MS
+    return on_its_way or 0 < conversation.resolved_at_ms < event.time_ms
 
 
 def _by_ongoing(conversations: Sequence[Conversation], event: InboundEvent, now_ms: int) -> Correlated | None:

@@ -1,6 +1,7 @@
 """Contacts that time ends: a chat times out and a mail thread rests without anyone's next word."""
 
 import msgspec
+import pytest
 
 from actors import journey as journeys
 from actors import remains, snapshots
@@ -228,15 +229,38 @@ def test_a_word_after_the_end_of_a_call_of_a_closed_conversation_begins_a_new_on
 
 
 def test_a_word_on_its_way_as_its_conversation_closes_is_not_lost_there() -> None:
-    """The closing ended the contact, and nobody had said that it was over: a moment earlier the word would have opened
-    the conversation again. What comes long after it was said was written down, whatever ended the contact."""
+    """The closing ended the contact, and nobody had said that it was over: where conversations wait a while to close
+    the word would have opened it again. What comes long after it was said was written down."""
     for late_ms, first in ((MINUTE_MS, "ConversationOpened"), (60 * MINUTE_MS, "MessageReceived")):
-        player = Player(TIMED)
+        player = Player(msgspec.structs.replace(TIMED, close_after_resolved_ms=0))
         player.message(channel="chat", identities=("web:1",), session="s1")
+        said_ms = player.now_ms
+        player.now_ms += 1
         player.command(Resolve())
-        assert names(player.pass_time(5 * MINUTE_MS)) == ["InteractionEnded", "ConversationClosed"]
-        said_ms = player.now_ms - 1
+        assert names(player.pass_time(0)) == ["InteractionEnded", "ConversationClosed"]
         player.now_ms = said_ms + late_ms
         given = player.input(MessageArrived(text="one more thing", session="s1"), **CHAT)  # type: ignore[arg-type]
         event = msgspec.structs.replace(given.event, time_ms=said_ms)
         assert names(player.give(msgspec.structs.replace(given, event=event)))[0] == first
+
+
+@pytest.mark.parametrize(("after_ms", "automatic", "first"), [
+    (0, "", "MessageReceived"),
+    (1, "", "ConversationOpened"),
+    (1, "auto_reply", "AutomaticReplyReceived"),
+])  # fmt: skip
+def test_what_was_said_in_a_call_after_its_conversation_was_done_is_news_there_too(
+    after_ms: int, automatic: str, first: str
+) -> None:
+    """As it would have opened one that is resolved: the customer may have said that it is not done."""
+    player = Player(TIMED)
+    player.give(player.input(InteractionBegan(session="c1"), **PHONE))  # type: ignore[arg-type]
+    player.command(Resolve())
+    resolved_ms = player.now_ms
+    player.now_ms += MINUTE_MS
+    player.give(player.input(InteractionStopped(session="c1", reason="hung up"), **PHONE))  # type: ignore[arg-type]
+    player.pass_time(60 * MINUTE_MS)
+    data = MessageArrived(text="it is not", session="c1", automatic=automatic)
+    given = player.input(data, **PHONE)  # type: ignore[arg-type]
+    event = msgspec.structs.replace(given.event, time_ms=resolved_ms + after_ms)
+    assert names(player.give(msgspec.structs.replace(given, event=event)))[0] == first
