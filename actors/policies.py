@@ -17,8 +17,11 @@ _decode = msgspec.msgpack.Decoder(Policy).decode
 
 
 def packed(policy: Policy) -> bytes:
-    """A policy's rules as bytes, without its place among the versions."""
-    return _encode(msgspec.structs.replace(policy, version=1, earlier={}))
+    """A policy's rules as bytes, without its place among the versions. Raises `msgspec.ValidationError` where they are
+    outside the bounds of their types: that is for who applies them to hear, and not for every cell as it starts."""
+    body = _encode(msgspec.structs.replace(policy, version=1, earlier={}))
+    _decode(body)
+    return body
 
 
 def unpacked(version: int, body: bytes) -> Policy:

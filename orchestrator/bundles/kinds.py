@@ -23,6 +23,12 @@ def plain(hint: Any) -> Any:
     return hint
 
 
+def bounded(hint: Any) -> Any:
+    """A type without the None it may be instead, with what `Annotated` says of it."""
+    others = [each for each in get_args(hint) if each is not type(None)]
+    return others[0] if get_origin(hint) in (Union, types.UnionType) and len(others) == 1 else hint
+
+
 def kind_of(hint: Any) -> str:
     """What form a type's values have in a file."""
     hint = plain(hint)

@@ -13,7 +13,7 @@ import yaml
 from msgspec import Struct
 
 from orchestrator.bundles.durations import duration_ms
-from orchestrator.bundles.kinds import MS, is_required, keys_of, kind_of, may_be_none, plain
+from orchestrator.bundles.kinds import MS, bounded, is_required, keys_of, kind_of, may_be_none, plain
 from orchestrator.bundles.nodes import Path, form_of, line_of, line_of_key, line_said
 from orchestrator.bundles.wording import at, bounds, example, named, one_of, unknown
 from protocol.errors import Refusal, ThroughlineError
@@ -193,7 +193,8 @@ class Reader:
         return value
 
     def _checked(self, node: yaml.Node, value: Any, hint: Any, path: Path, *, line: int = 0) -> Any:
-        """The value, or `ABSENT` where it is outside the bounds that its type gives."""
+        """The value, or `ABSENT` where it is outside the bounds that its type gives: cells read by them, too."""
+        hint = bounded(hint)
         if value is ABSENT or get_origin(hint) is not Annotated or kind_of(hint) not in ("scalar",):
             return value
         try:

@@ -32,6 +32,12 @@ def unit_of(version: int, body: bytes) -> Unit:
     return Unit("shard:1", 1, 1, POLICY, 1, [], 1, msgspec.msgpack.encode([(POLICY, version, applied)]))
 
 
+def test_rules_that_no_cell_could_read_are_not_applied() -> None:
+    """Each cell, and each life after it, would end by them."""
+    with pytest.raises(msgspec.ValidationError, match="queue_default"):
+        packed(Policy(queue_default=""))
+
+
 def test_the_newest_decides() -> None:
     """Whatever is told again or late; and only a newer one is a switch."""
     known = Policies(Policy())

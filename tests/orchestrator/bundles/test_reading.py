@@ -393,6 +393,7 @@ class Rules(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     several: list[Words | Formula] = field(default_factory=list)
     share: Annotated[float, Meta(ge=0, le=1)] = 0.5
     note: str | None = None
+    queue: Annotated[str, Meta(min_length=1, max_length=8)] | None = None
     mode: Literal["a", "b"] = "a"
     value: str | int | bool = ""
 
@@ -420,6 +421,7 @@ def value_of(text: str) -> tuple[Any, list[str]]:
         ),
         ("share: 1", Rules(share=1.0)),
         ("note: yes", Rules(note="yes")),
+        ("queue:", Rules(queue=None)),
         ("value: 5", Rules(value=5)),
         ("value: true", Rules(value=True)),
         ("value: five", Rules(value="five")),
@@ -437,6 +439,8 @@ def test_types_that_rules_have_are_read(text: str, wanted: Rules) -> None:
         ("within: {chat: 15}", "1: within.chat: '15' is not a duration"),
         ("pair: [x]", "1: pair: write a list of 2; this one has 1"),
         ("share: 2", "1: share: 2.0 does not fit"),
+        ("queue: ''", "1: queue: '' does not fit: write at least 1 character"),
+        ("queue: claims-lead", "1: queue: 'claims-lead' does not fit: write at most 8 characters"),
         ("share: nan", "1: share: 'nan' is not a number"),
         ("pair: [x, 99999999999999999999]", "1: pair.2: '99999999999999999999' is not a whole number"),
         ("one: {type: word}", "1: one: write `type: …` with one of words, formula"),
