@@ -2,13 +2,15 @@
 
     text.contains("claim") && channel == "email"
 
-The Common Expression Language (https://cel.dev) has no loops and no side effects, so an expression ends and is pure. It
-is read once, when the policy is; what it may name is said then, and a wrong name is an error there, not at the first
-customer who needs it.
+The Common Expression Language (https://cel.dev) has no side effects, so an expression is pure. By macros such as
+`exists` it goes through lists, and through lists in lists: how deep, how often, and how much of each is bounded here,
+since a cell does nothing else meanwhile. It is read once, when the policy is; what it may name is said then, and a
+wrong name is an error there, not at the first customer who needs it.
 """
 
 import re
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Any
 
 from actors.cel_library import cel
@@ -41,6 +43,15 @@ FUNCTIONS = frozenset(
 )
 """What the library carries out. Letters' case: `text.matches("(?i)claim")`."""
 
+LOOPS_MAX = 4
+"""Macros that go through a list, in one expression: what each makes the next one goes through."""
+LOOPS_DEEP_MAX = 2
+"""Of them within each other."""
+LISTED_MAX = 256
+"""Of a list or an object that a channel gives as much is gone through: as often as that, for each of as many, is a few
+hundredths of a second."""
+
+_MACRO = r"\.\s*(?:all|exists|exists_one|map|filter)\s*\("
 _BOUND = re.compile(r"\.(?:all|exists|exists_one|map|filter)\(\s*([A-Za-z_]\w*)\s*,")
 """Names that a macro binds for itself: `labels.exists(label, label == "vip")`."""
 
@@ -79,16 +90,70 @@ class Expression:
         functions = {name for name in self._program.functions() if name.isidentifier() and not name.startswith("_")}
         if unknown := sorted(functions - FUNCTIONS):
             raise ExpressionError(f"there is no function {unknown[0]}(); there are {', '.join(sorted(FUNCTIONS))}")
+        deep, loops = _loops_in(source)
+        if deep > LOOPS_DEEP_MAX or loops > LOOPS_MAX:
+            raise ExpressionError(
+                f"all, exists, exists_one, map and filter may stand here {LOOPS_MAX} times, {LOOPS_DEEP_MAX} within "
+                f"each other: this would go through its lists for too long"
+            )
+        if wrong := _wrong_pattern(source):
+            raise ExpressionError(wrong)
+        self._goes_through = loops > 0
         self.source = source
 
     def value(self, given: Mapping[str, Any]) -> Any:
         """What it comes to; None where it fails on this input: a missing key, a list that is too
         short, another kind of value."""
+        known = {name: _shortened(each) for name, each in given.items()} if self._goes_through else dict(given)
         try:
-            return self._program.execute(dict(given))
+            return self._program.execute(known)
         except (RuntimeError, TypeError, ValueError, ArithmeticError, LookupError):
             return None
 
     def holds(self, given: Mapping[str, Any]) -> bool:
         """Whether it comes to true; a failing one does not hold."""
         return self.value(given) is True
+
+
+def _loops_in(source: str) -> tuple[int, int]:
+    """How deep macros stand within each other, and how many there are."""
+    open_at: list[bool] = []
+    deepest = count = 0
+    for found in _STEPS.finditer(source):
+        if found["close"]:
+            del open_at[-1:]
+        elif found["macro"] or found["open"]:
+            open_at.append(bool(found["macro"]))
+            count += bool(found["macro"])
+            deepest = max(deepest, sum(open_at))
+    return deepest, count
+
+
+def _wrong_pattern(source: str) -> str:
+    """What is wrong with the first pattern that `matches` is given and that is none: it would match nothing, and nobody
+    would hear of it."""
+    for literal in _PATTERNS.findall(source):
+        try:
+            cel.compile(f"''.matches({literal})").execute({})
+        except RuntimeError as exc:
+            why = str(exc).removesuffix(_ADVICE).splitlines()[-1].removeprefix("error: ").rstrip(".")
+            return f"matches({literal}): this is no pattern: {why}"
+    return ""
+
+
+def _shortened(given: Any) -> Any:
+    """What a channel said, with no more of each list and object than is gone through."""
+    match given:
+        case dict():
+            return {key: _shortened(given[key]) for key in islice(given, LISTED_MAX)}
+        case list() | tuple():
+            return [_shortened(each) for each in given[:LISTED_MAX]]
+        case _:
+            return given
+
+
+_TEXT = r"""[rRbB]{0,2}(?:\"{3}(?:[^\\]|\\.)*?\"{3}|'{3}(?:[^\\]|\\.)*?'{3}|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')"""
+_STEPS = re.compile(rf"{_TEXT}|//[^\n]*|(?P<macro>{_MACRO})|(?P<open>[(\[{{])|(?P<close>[)\]}}])", re.DOTALL)
+"""The brackets of an expression that are of no text and no remark."""
+_PATTERNS = re.compile(rf"\.\s*matches\s*\(\s*({_TEXT})\s*\)", re.DOTALL)
+_ADVICE = " Check function arguments and their types."
