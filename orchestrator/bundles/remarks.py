@@ -5,6 +5,7 @@ conversation would wait in a queue that nobody watches, a rule would be for a ch
 for an item that nobody ever gives. Whoever checks a bundle is asked whether that was meant.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from itertools import chain
@@ -20,6 +21,8 @@ USUAL = frozenset(
 """Channels that are one's own whether an account of them is set up or not."""
 NEAR = 0.8
 """Of `difflib`'s ratio: one letter more, less or swapped in a word of five; `claims` and `claims-lead` are not near."""
+PAIRS_MAX = 250_000
+"""Pairs of names that are compared, half a second's: of more, which no person wrote, nothing is asked."""
 
 
 def remarks(policy: Policy, said: Texts, accounts: Mapping[str, str]) -> list[Wrong]:
@@ -54,12 +57,13 @@ def _of_queues(policy: Policy, said: Texts) -> Iterator[Wrong]:
     """One remark for each pair of names, at the one that stands there only once: the default one where the other is
     named more often."""
     uses = list(mentions.queues(policy))
-    names = [name for _, name in uses]
+    names = Counter(name for _, name in uses)
     asked: set[str] = set()
-    for path, name in [*uses[1:], uses[0]]:
-        if names.count(name) > 1 or path not in said.lines:
-            continue
-        others = {each for each in names if each != name} - asked
+    once = [(path, name) for path, name in [*uses[1:], uses[0]] if names[name] == 1 and path in said.lines]
+    if len(once) * len(names) > PAIRS_MAX:
+        return
+    for path, name in once:
+        others = names.keys() - {name} - asked
         if near := _near(name, others):
             asked.add(name)
             text = (
@@ -71,8 +75,11 @@ def _of_queues(policy: Policy, said: Texts) -> Iterator[Wrong]:
 def _nearly(uses: Iterable[Mention], known: Iterable[str], said: Texts, text: str) -> Iterator[Wrong]:
     """Names that are not known, and nearly one that is."""
     there = set(known)
-    for path, name in uses:
-        if name not in there and path in said.lines and (near := _near(name, there)):
+    unknown = [(path, name) for path, name in uses if name not in there and path in said.lines]
+    if len(unknown) * len(there) > PAIRS_MAX:
+        return
+    for path, name in unknown:
+        if near := _near(name, there):
             yield Wrong(*said.line_of(path), f"{text.format(name)}: did you mean {near!r}?")
 
 

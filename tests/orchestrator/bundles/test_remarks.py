@@ -122,3 +122,18 @@ def test_the_bundles_that_ship_raise_no_question(name: str, tmp_path: Path) -> N
     files, _ = read_folder(tmp_path / "policy")
     assert make(files, GIVEN).remarks == []
     assert make(files, SetUp(Policy(), {})).remarks == []
+
+
+@pytest.mark.parametrize(("count", "asked"), [(100, True), (600, False)])
+def test_nobody_is_asked_about_more_names_than_people_write(count: int, asked: bool) -> None:
+    """Each would be compared with each other one, and a gateway would do nothing else for minutes."""
+    names = [f"{number:x}" for number in range(256, 256 + count)]
+    files = {
+        "handoffs.yaml": "members:\n  claims: []\n  clams: []\n" + "".join(f"  'q{name}': []\n" for name in names),
+        "context.yaml": "keys:\n  contract: {}\n"
+        + "".join(f"  'k{name}': {{}}\n" for name in names)
+        + f"carry_over:\n  always: [contrct, {', '.join(f'w{name}' for name in names)}]\n",
+    }
+    said = [str(each) for each in make(files, GIVEN).remarks]
+    assert any("'claims'" in each for each in said) is asked
+    assert any("'contrct'" in each for each in said) is asked
