@@ -28,7 +28,8 @@ PINNED = "pinned"
 
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")]
 """An account's: it stands in tokens' scopes, in streams and in quarantine's ids."""
-Word = Annotated[str, Meta(min_length=1, max_length=64)]
+Word = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^(?!\s)[^\x00-\x1f\x7f-\x9f\u2028\u2029]*(?<!\s)\Z")]
+"""A name that people choose: one that has a blank before it or behind, which nobody sees, would be another one."""
 Count = Annotated[int, Meta(ge=1, le=1000)]
 
 

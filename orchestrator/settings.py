@@ -23,7 +23,7 @@ RelayTls = Literal["none", "starttls", "tls"]
 Uncertain = Literal["retry", "hold"]
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")]
 """An account's: it stands in URLs, in scopes, in streams (`account:<name>`) and in quarantine's ids."""
-Word = Annotated[str, Meta(min_length=1, max_length=64)]
+Word = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^(?!\s)[^\x00-\x1f\x7f-\x9f\u2028\u2029]*(?<!\s)\Z")]
 Port = Annotated[int, Meta(ge=0, le=65_535)]
 Count = Annotated[int, Meta(ge=1, le=10_000_000)]
 Bytes = Annotated[int, Meta(ge=1024, le=BYTES_MAX)]
@@ -148,10 +148,10 @@ class PolicySettings(Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
     """The first policy: a few values, until bundles come."""
 
     close_after_resolved_s: Seconds = 3 * 86400.0
-    rest_after_s: dict[str, Seconds] = field(
+    rest_after_s: dict[Word, Seconds] = field(
         default_factory=lambda: {"chat": 1800.0, "email": 7 * 86400.0, "sms": 86400.0}
     )
-    uncertain: dict[str, Uncertain] = field(default_factory=lambda: {"email": "retry", "sms": "hold", "chat": "retry"})
+    uncertain: dict[Word, Uncertain] = field(default_factory=lambda: {"email": "retry", "sms": "hold", "chat": "retry"})
     """What happens to an uncertain send, by channel: `retry` under the same idempotency key, or `hold` for a person."""
     attempts_max: Annotated[int, Meta(ge=1, le=1000)] = 16
     backoff_s: Seconds = 2.0

@@ -6,6 +6,9 @@ import yaml
 
 Path = tuple[str, ...]
 """The keys from the file down to a value; of lists their numbers, from 1."""
+_RESOLVED = "tag:yaml.org,2002:"
+_FORMS = frozenset({"str", "int", "float", "bool", "null", "timestamp", "merge", "value", "seq", "map"})
+"""What YAML takes a value for that says nothing of it by itself."""
 _QUOTED = re.compile(r"'([^']+)'")
 
 
@@ -14,6 +17,11 @@ def form_of(node: yaml.Node) -> str:
     if isinstance(node, yaml.MappingNode):
         return "dict"
     return "list" if isinstance(node, yaml.SequenceNode) else "scalar"
+
+
+def tagged(node: yaml.Node) -> bool:
+    """Whether a node begins with a tag: that is a program's, or it was to begin with `!`, and its first word is lost."""
+    return node.tag.removeprefix(_RESOLVED) not in _FORMS
 
 
 def line_of(node: yaml.Node) -> int:

@@ -4,6 +4,7 @@ Numbers, words and switches are read as their type wants them and not as YAML gu
 are wanted, and `yes` is true where a switch is.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from typing import Annotated, Any, Final, Literal, get_args, get_origin
@@ -14,15 +15,18 @@ from msgspec import Struct
 
 from orchestrator.bundles.durations import duration_ms
 from orchestrator.bundles.kinds import MS, bounded, is_required, keys_of, kind_of, may_be_none, plain
-from orchestrator.bundles.nodes import Path, form_of, line_of, line_of_key, line_said
+from orchestrator.bundles.nodes import Path, form_of, line_of, line_of_key, line_said, tagged
 from orchestrator.bundles.wording import at, bounds, example, named, one_of, unknown
 from protocol.errors import Refusal, ThroughlineError
 
 ABSENT: Final = object()
 """What is wrong has no value: it was told, and whatever holds it is left out too."""
 _SWITCHES = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+_CALENDAR = re.compile(r"\d\s*(?:months?|years?)\b", re.IGNORECASE)
 NUMBER_MAX = 2**53
 """Larger ones are not whole in every program that reads JSON; and no rule needs them. Nor is `nan` a number here."""
+_TAGGED = "a key or value that begins with ! stands in quotes: write '!…'"
+_MERGE = "tag:yaml.org,2002:merge"
 _NULL = "tag:yaml.org,2002:null"
 
 
@@ -39,6 +43,9 @@ class Reader:
     def value(self, node: yaml.Node, hint: Any, path: Path, *, ms: bool = False) -> Any:
         """The node as that type; `ABSENT` where it is wrong. `ms`: its numbers are durations."""
         self._stands(path, line_of(node))
+        if tagged(node):
+            self._wrong(line_of(node), f"{at(path)}{_TAGGED}")
+            return ABSENT
         inner = plain(hint)
         if node.tag == _NULL and may_be_none(hint):
             return None
@@ -130,6 +137,10 @@ class Reader:
         for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode):
                 self._wrong(line_of(key), f"{at(path)}a key is a word: write `key: value`")
+            elif tagged(key):
+                self._wrong(line_of(key), f"{at(path)}{_TAGGED}")
+            elif key.tag == _MERGE:
+                self._wrong(line_of(key), f"{at(path)}nothing is taken over by `<<`: write the keys themselves")
             elif key.value in seen:
                 words = f"{at(path)}{key.value} stands here twice, first in line {seen[key.value]}: keep one"
                 self._wrong(line_of(key), words)
@@ -217,6 +228,8 @@ def _read(text: str, hint: Any, *, ms: bool) -> tuple[Any, str]:
     if ms:
         found = duration_ms(text)
         example = f"{text.strip()}s or {text.strip()} min" if text.strip().isdigit() else "90s, 15 min, 24h or 3 days"
+        if _CALENDAR.search(text):
+            example = "30 days or 365 days: months and years are not all as long"
         return ABSENT if found is None else found, f"a duration: write a number and a unit, such as {example}"
     if hint in (int, float):
         wanted = "a whole number: write one in digits" if hint is int else "a number: write one in digits"
@@ -234,6 +247,9 @@ def _as_key(key: str, hint: Any) -> Any:
 
 
 def _fits(node: yaml.Node, option: Any) -> bool:
-    """Whether YAML itself takes a scalar for that type; words take what no other does."""
+    """Whether YAML itself takes a scalar for that type, and nothing of it would be lost: `0044`, `+44207946`, `1.50`
+    and `12:30` are words. Words take what no other does."""
+    if not isinstance(node, yaml.ScalarNode) or option is str:
+        return True
     kinds = {"bool": (bool,), "int": (int, float), "float": (float,)}.get(node.tag.rpartition(":")[2], ())
-    return not isinstance(node, yaml.ScalarNode) or option in kinds or option is str
+    return option in kinds and (option is bool or str(_read(node.value, option, ms=False)[0]) == node.value)

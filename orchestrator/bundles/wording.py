@@ -12,6 +12,8 @@ _BOUND = re.compile(r"(>=|<=|>|<) (\S+)")
 _SIGNS = {">=": "at least", "<=": "at most", ">": "more than", "<": "less than"}
 _NAME_FORM = "A-Za-z0-9_-]{0,63}"
 """Of `actors.policy.Name`."""
+_WORD_FORM = "u2029]*(?<!"
+"""Of `actors.policy.Word`."""
 _TIME_FORM = "2[0-3]):[0-5][0-9]"
 """Of `actors.rules.report.ReportRules.at`."""
 
@@ -26,6 +28,9 @@ def one_of(text: str, choices: Iterable[str]) -> str:
 def unknown(key: str, known: Iterable[str], path: Path) -> str:
     """That there is no such key, with what may have been meant."""
     keys = list(known)
+    before, colon, behind = key.partition(":")
+    if colon and before in keys:
+        return f"{at(path)}a space is missing behind the colon: write `{before}: {behind[:64]}`"
     if key.endswith(MS) and key.removesuffix(MS) in keys:
         name = key.removesuffix(MS)
         return f"{at(path)}{key}: write `{name}` and a duration in words, such as `{name}: 15 min`"
@@ -38,6 +43,8 @@ def bounds(said: str) -> str:
     """msgspec's words on a bound, as an owner says them."""
     if _NAME_FORM in said:
         return "write letters and digits, `-` and `_`, at most 64, a letter or digit first"
+    if _WORD_FORM in said:
+        return "write it in one line, without a blank before it or behind"
     if _TIME_FORM in said:
         return "write a time of day as 07:00 or 16:30"
     if found := _BOUND.search(said):

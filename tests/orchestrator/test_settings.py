@@ -46,6 +46,8 @@ def webhook(**fields: Any) -> dict[str, Any]:
         ({"http": {"connections_max": 0}}, r"http\.connections_max: .*>= 1"),
         ({"http": {"origins": "https://x"}}, r"http\.origins: "),
         ({"policy": {"uncertain": {"sms": "banana"}}}, r"policy\.uncertain.*'banana'.*retry, hold"),
+        ({"policy": {"rest_after_s": {"": 1}}}, r"policy\.rest_after_s.*>= 1"),
+        ({"policy": {"uncertain": {"sms ": "hold"}}}, r"policy\.uncertain.*matching regex"),
         ({"policy": {"rest_after_s": {"sms": -1}}}, r"policy\.rest_after_s.*>= 0"),
         ({"policy": {"attempts_max": 0}}, r"policy\.attempts_max: .*>= 1"),
         ({"policy": {"backoff_s": "soon"}}, r"policy\.backoff_s: "),

@@ -48,6 +48,29 @@ TABLE: list[tuple[str, dict[str, str], list[str]]] = [
         ["general.yaml:1: close_after_resolved: 'soon' is not a duration: write a number and a unit, such as 90s,"],
     ),
     (
+        "a duration is of the calendar",
+        {"retention": "closed_conversations: 10 years\ndead_letters: 3 Months\n"},
+        [
+            "retention.yaml:1: closed_conversations: '10 years' is not a duration: write a number and a unit, such as "
+            "30 days or 365 days: months and years are not all as long",
+            "retention.yaml:2: dead_letters: '3 Months' is not a duration: write a number and a unit, such as 30 days",
+        ],
+    ),
+    (
+        "a space is missing behind a colon",
+        {"correlation": "windows:\n- {earlier:app, later: phone, within: 2h}\n"},
+        ["correlation.yaml:2: windows.1: a space is missing behind the colon: write `earlier: app`"],
+    ),
+    (
+        "a name has a blank that nobody sees, or a line's end",
+        {"general": "queue_default: claims\u00a0\n", "queues": "chat: |\n  claims\n", "channels": "'sms ': {}\n"},
+        [
+            "channels.yaml:1: sms : 'sms ' does not fit: write it in one line, without a blank before it or behind",
+            "general.yaml:1: queue_default: 'claims\\xa0' does not fit: write it in one line",
+            "queues.yaml:1: chat: 'claims\\n' does not fit: write it in one line",
+        ],
+    ),
+    (
         "a duration is written as the program keeps it",
         {"channels": "sms:\n  rest_after_ms: 1000\n"},
         ["channels.yaml:2: sms: rest_after_ms: write `rest_after` and a duration in words"],
@@ -281,6 +304,27 @@ TABLE: list[tuple[str, dict[str, str], list[str]]] = [
         ],
     ),
     (
+        "keys are taken over from elsewhere",
+        {"channels": "sms: &sms\n  rest_after: 1h\n<<: *sms\n", "handoffs": "kinds:\n  a: &a {}\n  b:\n    <<: *a\n"},
+        [
+            "channels.yaml:3: channels: nothing is taken over by `<<`: write the keys themselves",
+            "handoffs.yaml:4: kinds.b: nothing is taken over by `<<`: write the keys themselves",
+        ],
+    ),
+    (
+        "something begins with an exclamation mark",
+        {
+            "general": "queue_default: !urgent\n",
+            "taxonomy": "topics:\n  !new claim: {}\n  bill:\n    title: !Bills\n    taggers: !!set []\n",
+        },
+        [
+            "general.yaml:1: queue_default: a key or value that begins with ! stands in quotes: write '!…'",
+            "taxonomy.yaml:2: topics: a key or value that begins with ! stands in quotes",
+            "taxonomy.yaml:4: topics.bill.title: a key or value that begins with ! stands in quotes",
+            "taxonomy.yaml:5: topics.bill.taggers: a key or value that begins with ! stands in quotes",
+        ],
+    ),
+    (
         "it is two files in one",
         {"general": "attempts_max: 3\n---\nqueue_default: bills\n"},
         ["general.yaml:2: this cannot be read: three hyphens begin another file's text: take them away"],
@@ -395,7 +439,7 @@ class Rules(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     note: str | None = None
     queue: Annotated[str, Meta(min_length=1, max_length=8)] | None = None
     mode: Literal["a", "b"] = "a"
-    value: str | int | bool = ""
+    value: str | int | float | bool = ""
 
 
 def value_of(text: str) -> tuple[Any, list[str]]:
@@ -424,6 +468,13 @@ def value_of(text: str) -> tuple[Any, list[str]]:
         ("queue:", Rules(queue=None)),
         ("value: 5", Rules(value=5)),
         ("value: true", Rules(value=True)),
+        ("value: 0044", Rules(value="0044")),
+        ("value: +447700900123", Rules(value="+447700900123")),
+        ("value: 12:30", Rules(value="12:30")),
+        ("value: 99999999999999999999", Rules(value="99999999999999999999")),
+        ("value: 1.50", Rules(value="1.50")),
+        ("value: 1.5", Rules(value=1.5)),
+        ("value: '5'", Rules(value="5")),
         ("value: five", Rules(value="five")),
     ],
 )
