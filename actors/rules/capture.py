@@ -15,8 +15,10 @@ from msgspec import Struct
 
 from actors.expressions import Expression, ExpressionError
 from actors.rules.identity import MISTAKEN
+from actors.rules.names import wrong_name
 from actors.rules.patterns import read_pattern, words_of
 from protocol.identities import KINDS
+from protocol.inbound import CONTEXT_VALUE_MAX as VALUE_MAX
 
 if TYPE_CHECKING:
     from actors.policy import Policy
@@ -28,8 +30,6 @@ Value = str | int | float | bool
 FIELDS_MAX = 32
 """Fields of one template: more is a form, which nobody fills in by chat."""
 TEMPLATES_MAX = 256
-NAME_MAX = 128
-"""Of a context item's key, which a field's name becomes."""
 QUESTION_MAX = 1_000
 
 FLOOR = ("identity", "channel", "time")
@@ -76,15 +76,17 @@ class Field(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, cache
 
     def __post_init__(self) -> None:
         """Raises `ValueError` that says what to write instead."""
-        if not self.name or len(self.name) > NAME_MAX or not self.name.isprintable():
-            raise ValueError(f"name: a field's name is printable and has 1 to {NAME_MAX} characters")
+        if words := wrong_name(self.name):
+            raise ValueError(f"name: {words}")
         if self.name in FLOOR:
             raise ValueError(f"name: {self.name!r} comes with every event and needs no field; leave it out")
         _check_places(self.found_at, self.pattern, self.found_by)
         if self.when_missing == "ask_customer" and not 0 < len(self.question.strip()) <= QUESTION_MAX:
             raise ValueError(f"question: write what the customer is asked, at most {QUESTION_MAX} characters")
-        if self.when_missing == "default" and self.default is None:
+        if self.when_missing == "default" and (self.default is None or str(self.default).strip() == ""):
             raise ValueError("default: write the value that is taken where there is none")
+        if isinstance(self.default, str) and len(self.default) > VALUE_MAX:
+            raise ValueError(f"default: write at most {VALUE_MAX} characters")
 
 
 class Who(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, cache_hash=True):

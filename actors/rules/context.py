@@ -11,6 +11,8 @@ from typing import Literal
 
 from msgspec import Struct, field
 
+from actors.rules.names import wrong_name
+
 Sensitivity = Literal["normal", "personal", "secret"]
 SENSITIVITIES: tuple[Sensitivity, ...] = ("normal", "personal", "secret")
 """From the least to the most."""
@@ -107,6 +109,10 @@ class ContextRules(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True
     def __post_init__(self) -> None:
         """Raises `ValueError` for a pair or a name that says nothing."""
         _check_continuity(self.continuity)
+        for known, names in (("keys", self.keys), ("properties", self.properties.values())):
+            for name in names:
+                if words := wrong_name(name):
+                    raise ValueError(f"{known}: {name!r}: {words}")
         for pair in self.switches:
             if len(pair.split(_PAIR)) != 2 or not all(pair.split(_PAIR)):
                 raise ValueError(f"switches: write {pair!r} as two channels, such as `sms to phone` or `any to sms`")

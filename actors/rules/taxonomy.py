@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, field
 
 from actors.expressions import Expression, ExpressionError
+from actors.rules.names import wrong_name
 
 if TYPE_CHECKING:
     from actors.policy import Policy
@@ -78,10 +79,14 @@ class Taxonomy(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
         """What is wrong with it: where, as a path of keys, and what to write instead."""
         for dimension in DIMENSIONS:
             for name, label in self.labels(dimension).items():
+                if words := wrong_name(name):
+                    yield (f"{dimension}s", name), words
                 for n, tagger in enumerate(label.taggers, start=1):
                     for key, words in _wrong(tagger):
                         yield (f"{dimension}s", name, "taggers", str(n), *key), words
         for name, patterns in self.keys.items():
+            if words := _wrong_kind(name):
+                yield ("keys", name), words
             for n, pattern in enumerate(patterns, start=1):
                 if pattern.count("#") + pattern.count("@") < PLACES_MIN:
                     words = f"{pattern!r} occurs by chance: write at least {PLACES_MIN} places, each # or @"
@@ -91,6 +96,13 @@ class Taxonomy(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
 PLACES_MIN = 4
 """Of a number's pattern: a shorter number is a house's or a price."""
 NO_TAXONOMY = Taxonomy()
+
+
+def _wrong_kind(name: str) -> str:
+    """What is wrong with the name of a kind of numbers, which a conversation knows the last one by."""
+    if name in DIMENSIONS:
+        return f"{name} is what a contact is about, and no number: write another name"
+    return f"{name!r} has a colon in it, which parts a kind from its numbers" if ":" in name else wrong_name(name)
 
 
 def _wrong(tagger: Tagger) -> Iterator[tuple[tuple[str, ...], str]]:

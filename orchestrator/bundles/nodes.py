@@ -20,7 +20,7 @@ def form_of(node: yaml.Node) -> str:
 
 
 def tagged(node: yaml.Node) -> bool:
-    """Whether a node begins with a tag: that is a program's, or it was to begin with `!`, and its first word is lost."""
+    """Whether a node begins with a tag: a program's, or one was to begin with `!`, and its first word is lost."""
     return node.tag.removeprefix(_RESOLVED) not in _FORMS
 
 

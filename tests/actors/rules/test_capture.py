@@ -26,7 +26,7 @@ def of(**field: Any) -> dict[str, Any]:
 
 
 WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
-    "no name": (of(name=""), "a field's name", "$.templates[0].fields[0]"),
+    "no name": (of(name=""), "name: a name is printable", "$.templates[0].fields[0]"),
     "a name of the floor": (of(name="identity"), "comes with every event", "$.templates[0].fields[0]"),
     "a path into nothing": (of(found_at=["date.text"]), "begins with none of", "$.templates[0].fields[0]"),
     "a broken pattern": (of(pattern="(a"), "pattern: missing", "$.templates[0].fields[0]"),
@@ -34,6 +34,10 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
     "an unknown name in an expression": (of(found_by="txt"), "there is no 'txt' here", "$.templates[0].fields[0]"),
     "no question": (of(when_missing="ask_customer"), "question: write", "$.templates[0].fields[0]"),
     "no default": (of(when_missing="default"), "default: write", "$.templates[0].fields[0]"),
+    "a default that says nothing": (
+        of(when_missing="default", default=" "), "default: write", "$.templates[0].fields[0]"
+    ),
+    "a default that no item can hold": (of(default="x" * 4097), "at most 4096", "$.templates[0].fields[0]"),
     "an unknown action": (of(when_missing="shrug"), "value 'shrug'", "$.templates[0].fields[0].when_missing"),
     "an unknown key": (of(missing="ask"), "unknown field `missing`", "$.templates[0].fields[0]"),
     "an identity that stands nowhere": (

@@ -304,6 +304,22 @@ TABLE: list[tuple[str, dict[str, str], list[str]]] = [
         ],
     ),
     (
+        "names that nothing can be called",
+        {
+            "taxonomy": "topics:\n  '': {}\n  bill: {}\nintents:\n  'pay ': {}\n"
+            "keys:\n  'claim:motor': ['CLM-######']\n  topic: ['T-####']\n  \"a\\0\": ['A-####']\n",
+            "context": "properties:\n  bill_number: ''\n",
+        },
+        [
+            "context.yaml:1: context: properties: '': a name is printable",
+            "taxonomy.yaml:2: topics.: a name is printable, has 1 to 128 characters, and no blank before it or behind",
+            "taxonomy.yaml:5: intents.pay : a name is printable",
+            "taxonomy.yaml:7: keys.claim:motor: 'claim:motor' has a colon in it, which parts a kind from its numbers",
+            "taxonomy.yaml:8: keys.topic: topic is what a contact is about, and no number: write another name",
+            "taxonomy.yaml:9: keys.a\0: a name is printable",
+        ],
+    ),
+    (
         "keys are taken over from elsewhere",
         {"channels": "sms: &sms\n  rest_after: 1h\n<<: *sms\n", "handoffs": "kinds:\n  a: &a {}\n  b:\n    <<: *a\n"},
         [
