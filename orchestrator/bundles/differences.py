@@ -1,7 +1,8 @@
 """Differences: what one policy changes in another, rule by rule, in the words that bundles are written in."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -99,8 +100,8 @@ def _flat(
             own = entry or (f"{of}{dot}{key}" if isinstance(item, Struct) else "")
             yield from _flat(item, f"{dot}{key}", ms=ms, unsaid=unsaid and bool(entry), entry=own, of=of)
     elif isinstance(value, list | tuple) and any(isinstance(item, Struct) for item in value):
-        for number, item in enumerate(value, start=1):
-            path = f"{at}[{_name(item) or number}]"
+        for place, item in zip(_places(value), value, strict=True):
+            path = f"{at}[{place}]"
             yield from _flat(item, path, ms=ms, entry=entry or f"{of}{path}", of=of)
     elif isinstance(value, set | frozenset):
         yield at, _Rule(", ".join(sorted(map(str, value))), unsaid, entry)
@@ -114,6 +115,15 @@ def _default(field: Any) -> Any:
     if field.default_factory is not msgspec.NODEFAULT:
         return field.default_factory()
     return field.default
+
+
+def _places(items: Sequence[Any]) -> Iterator[str]:
+    """What each is called: its name, its number where it has none, and both where one before has the same name."""
+    seen: Counter[str] = Counter()
+    for number, item in enumerate(items, start=1):
+        name = _name(item)
+        seen[name] += 1
+        yield f"{name} {seen[name]}" if name and seen[name] > 1 else name or str(number)
 
 
 def _name(item: Any) -> str:

@@ -76,6 +76,20 @@ def test_a_list_is_compared_in_its_order() -> None:
     assert rules == [f"correlation.yaml: windows[{number}].within" for number in range(1, 12)]
 
 
+def test_two_of_one_name_are_compared_each() -> None:
+    """A form has a telephone number in two places."""
+    text = "templates:\n- channel: form\n  identities:\n  - {kind: tel, found_at: [raw.home]}\n"
+    texts = (text + f"  - {{kind: tel, found_at: [raw.{place}]}}\n" for place in ("mobile", "work"))
+    old, new = (make({"capture.yaml": each}, SETTINGS["no accounts"]).policy for each in texts)
+    assert old is not None
+    assert new is not None
+    rule = "capture.yaml: templates[form].identities[tel 2].found_at"
+    assert differences(old, new) == [Difference(rule, "raw.mobile", "raw.work")]
+    one = make({"capture.yaml": text}, SETTINGS["no accounts"]).policy
+    assert one is not None
+    assert [each.rule for each in differences(new, one)] == [rule, rule.replace("found_at", "kind")]
+
+
 def test_an_entry_that_says_nothing_is_named() -> None:
     """It is there from now on, though each of its rules is as without it."""
     plain, named = ({"channels.yaml": text} for text in ("sms:\n  rest_after: 90 min\n", NOTHING_SAID))
