@@ -10,6 +10,7 @@ from actors.handoff_package import FACTS
 from actors.policy import Policy
 from actors.rules.correlation import ANY
 from actors.rules.handoffs import HandoffRules
+from actors.rules.taxonomy import Tagger
 from protocol.identities import KINDS
 
 Path = tuple[str, ...]
@@ -49,6 +50,10 @@ def channels(policy: Policy) -> Iterator[Mention]:
         yield ("channels", channel), channel
     for n, template in enumerate(policy.capture.templates, start=1):
         yield ("capture", "templates", str(n), "channel"), template.channel
+    for path, tagger in _taggers(policy):
+        yield from _listed((*path, "channels"), tagger.channels)
+    for key, rules in policy.context.keys.items():
+        yield from _listed(("context", "keys", key, "channels"), rules.channels)
     for channel in policy.context.carries:
         yield ("context", "carries", channel), channel
     for n, channel in enumerate(policy.context.verified_channels, start=1):
@@ -63,6 +68,17 @@ def channels(policy: Policy) -> Iterator[Mention]:
         for key, channel in (("earlier", window.earlier), ("later", window.later)):
             if channel != ANY:
                 yield ("correlation", "windows", str(n), key), channel
+
+
+def accounts(policy: Policy) -> Iterator[Mention]:
+    """Wherever a rule is for what comes by an account; where queues wait and replies leave, none but one there is."""
+    for n, template in enumerate(policy.capture.templates, start=1):
+        if template.account:
+            yield ("capture", "templates", str(n), "account"), template.account
+    for path, tagger in _taggers(policy):
+        yield from _listed((*path, "accounts"), tagger.accounts)
+    for n, match in enumerate(policy.identity.match, start=1):
+        yield from _listed(("identity", "match", str(n), "accounts"), match.accounts)
 
 
 def kinds_of_identity(policy: Policy) -> Iterator[Mention]:
@@ -121,6 +137,13 @@ def _protocols(policy: Policy) -> Iterator[tuple[Path, HandoffRules]]:
     for kind, rules in policy.handoffs.kinds.items():
         yield ("handoffs", "kinds", kind), rules
     yield ("handoffs", "others"), policy.handoffs.others
+
+
+def _taggers(policy: Policy) -> Iterator[tuple[Path, Tagger]]:
+    for dimension, plural in _CLASSES.items():
+        for name, label in policy.taxonomy.labels(dimension).items():
+            for n, tagger in enumerate(label.taggers, start=1):
+                yield ("taxonomy", plural, name, "taggers", str(n)), tagger
 
 
 def _targets(policy: Policy) -> Iterator[Mention]:

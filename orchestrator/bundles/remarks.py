@@ -32,6 +32,7 @@ def remarks(policy: Policy, said: Texts, accounts: Mapping[str, str]) -> list[Wr
     found = chain(
         _of_queues(policy, said),
         _nearly(mentions.channels(policy), USUAL | channels, said, "no account serves a channel {!r}"),
+        _nearly(mentions.accounts(policy), accounts, said, "there is no account {!r}"),
         _nearly(mentions.teams(policy), queues, said, "no queue is called as the team {!r}"),
         _nearly(
             mentions.kinds_of_identity(policy),

@@ -100,6 +100,24 @@ TABLE: list[tuple[str, dict[str, str], list[str]]] = [
         },
         ["capture.yaml:6: the taxonomy has no 'clam': did you mean 'claim'?"],
     ),
+    (
+        "an account, and a channel, that a rule is for",
+        {
+            "accounts": "webform:\n  channel: form\n",
+            "taxonomy": "topics:\n  bill:\n    taggers:\n      - accounts: [webforn, webform, fax]\n"
+            "      - channels: [whatsap, form]\n",
+            "capture": "templates:\n  - channel: form\n    account: webfrom\n",
+            "identity": "match:\n  - accounts: [web-form, webform]\n",
+            "context": "keys:\n  bill: {winner: [channel], channels: [app, phnoe]}\n",
+        },
+        [
+            "capture.yaml:3: there is no account 'webfrom': did you mean 'webform'?",
+            "context.yaml:2: no account serves a channel 'phnoe': did you mean 'phone'?",
+            "identity.yaml:2: there is no account 'web-form': did you mean 'webform'?",
+            "taxonomy.yaml:4: there is no account 'webforn': did you mean 'webform'?",
+            "taxonomy.yaml:5: no account serves a channel 'whatsap': did you mean 'whatsapp'?",
+        ],
+    ),
     ("a channel that an account serves", {"accounts": "two:\n  channel: chatt\n", "channels": "chatt: {}\n"}, []),
     ("a channel like none", {"channels": "pigeon: {}\n"}, []),
 ]  # fmt: skip
