@@ -56,6 +56,11 @@ class AccountRules(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True
     trusted: bool = False
     """Whether several identities in one event of it are linked: only where the client has checked them."""
 
+    def __post_init__(self) -> None:
+        """Raises `ValueError` for a channel that no address could be of."""
+        if ":" in self.channel:
+            raise ValueError(f"channel: {self.channel!r} has a colon in it, which parts a kind of address from it")
+
 
 class Policy(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """One version of all rules."""

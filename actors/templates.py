@@ -18,6 +18,8 @@ from protocol.inbound import ActivityArrived, InboundEvent, InteractionBegan, Me
 VALUE_MAX = 4_096
 """Of a context item's value; a longer one is cut, and stands whole in the message."""
 WHOLE_MAX = 2**53 - 1
+PLACE_DIGITS_MAX = 9
+"""Of a place in a list, in a path: none is longer, and thousands of digits are no number for Python."""
 TEXTS = ("data.text", "data.subject")
 """Where a pattern is looked for that says nothing of where."""
 _SPELLED = (str, int, float)
@@ -160,7 +162,7 @@ def _at(event: InboundEvent, first: str, steps: Sequence[str]) -> Any:
             found = found.get(step)
         elif isinstance(found, Struct):
             found = getattr(found, step, None) if step in found.__struct_fields__ else None
-        elif isinstance(found, list) and step.isdecimal() and int(step) < len(found):
+        elif isinstance(found, list) and step.isdecimal() and len(step) <= PLACE_DIGITS_MAX and int(step) < len(found):
             found = found[int(step)]
         else:
             return None

@@ -56,6 +56,7 @@ PLACES: dict[str, tuple[str, Any]] = {
     "in a list of the extras": ("raw.steps.1.key", "b"),
     "the last of a list": ("identities.1", "tel:+1"),
     "one beyond a list": ("identities.2", None),
+    "one beyond all lists": (f"identities.{'1' * 5000}", None),
     "from a list's end": ("identities.-1", None),
     "a word in a list": ("identities.tel", None),
     "nothing in the extras": ("raw.none", None),

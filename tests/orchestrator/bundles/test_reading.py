@@ -304,6 +304,11 @@ TABLE: list[tuple[str, dict[str, str], list[str]]] = [
         ],
     ),
     (
+        "a channel that no address could be of",
+        {"accounts": "loft:\n  channel: pigeon:north\n"},
+        ["accounts.yaml:2: loft: channel: 'pigeon:north' has a colon in it"],
+    ),
+    (
         "names that nothing can be called",
         {
             "taxonomy": "topics:\n  '': {}\n  bill: {}\nintents:\n  'pay ': {}\n"
