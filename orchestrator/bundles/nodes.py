@@ -41,11 +41,6 @@ def line_said(node: yaml.Node, words: str) -> int:
     return line_of(node)
 
 
-def line_of_key(node: yaml.MappingNode, key: str) -> int:
-    """Where a key of the mapping stands that is there."""
-    return next(line_of(each) for each, _ in node.value if each.value == key)
-
-
 def _scalar_line(node: yaml.Node, text: str) -> int:
     """The first line below where a key or value is that text; 0 where none is."""
     if isinstance(node, yaml.ScalarNode):

@@ -20,6 +20,7 @@ import yaml
 from msgspec import Struct
 from yaml.reader import ReaderError
 
+from actors.applying import BUNDLE_BYTES_MAX
 from actors.policy import Policy
 from orchestrator.bundles.kinds import kind_of
 from orchestrator.bundles.unreadable import half_sign, in_words, no_code, no_sign
@@ -119,10 +120,8 @@ def _composed(file: str, text: str, said: Texts) -> yaml.Node | None:
     except RecursionError:
         said.wrong.append(Wrong(file, 1, "this cannot be read: lists or keys stand too deep in each other"))
         return None
-    if node is not None and _count(node, NODES_MAX) > NODES_MAX:
-        said.wrong.append(
-            Wrong(file, 1, f"over {NODES_MAX} values, or one that holds itself: write it without aliases")
-        )
+    if node is not None and (much := _too_much(node)):
+        said.wrong.append(Wrong(file, 1, much))
         return None
     if node is not None and (half := half_sign(node, text)):
         said.wrong.append(Wrong(file, *half))
@@ -139,15 +138,20 @@ def _tree(text: str) -> yaml.Node | None:
 _kept_tree = lru_cache(maxsize=TREES_KEPT)(_tree)
 
 
-def _count(node: yaml.Node, most: int) -> int:
-    """The nodes of a tree, walked until they are more than `most`: a value may hold itself."""
-    waiting, seen = [node], 0
-    while waiting and seen <= most:
-        seen += 1
+def _too_much(node: yaml.Node) -> str:
+    """What is wrong where a tree has more than a file's: it is walked until then, since a value may hold itself."""
+    waiting, seen, letters = [node], 0, 0
+    while waiting:
         held = waiting.pop().value
+        seen += 1
+        letters += len(held) if isinstance(held, str) else 0
+        if seen > NODES_MAX:
+            return f"over {NODES_MAX} values, or one that holds itself: write it without aliases"
+        if letters > BUNDLE_BYTES_MAX:
+            return f"over {BUNDLE_BYTES_MAX} characters, aliases counted as often as they stand: write it without them"
         for each in held if isinstance(held, list) else ():
             waiting.extend(each if isinstance(each, tuple) else (each,))
-    return seen
+    return ""
 
 
 def _no_such_file(file: str, known: list[str]) -> str:

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from orchestrator.bundles.durations import duration_ms
 from orchestrator.bundles.kinds import MS, bounded, is_required, keys_of, kind_of, may_be_none, plain
-from orchestrator.bundles.nodes import Path, form_of, line_of, line_of_key, line_said, tagged
+from orchestrator.bundles.nodes import Path, form_of, line_of, line_said, tagged
 from orchestrator.bundles.wording import at, bounds, example, named, one_of, unknown
 from protocol.errors import Refusal, ThroughlineError
 
@@ -105,11 +105,11 @@ class Reader:
             )
             return None
         fields: dict[str, Any] = {}
-        for key, value in self._pairs(node, path):
+        for key, line, value in self._pairs(node, path):
             if key == tag:
                 continue
             if key not in known:
-                self._wrong(line_of_key(node, key), unknown(key, known, path))
+                self._wrong(line, unknown(key, known, path))
                 continue
             name, hint = known[key]
             read = self.value(value, hint, (*path, key), ms=name.endswith(MS))
@@ -125,14 +125,15 @@ class Reader:
             return ABSENT
         key_hint, value_hint = get_args(hint) or (str, Any)
         read: dict[Any, Any] = {}
-        for key, value in self._pairs(node, path):
-            name = self._checked(node, _as_key(key, key_hint), key_hint, (*path, key), line=line_of_key(node, key))
+        for key, line, value in self._pairs(node, path):
+            name = self._checked(node, _as_key(key, key_hint), key_hint, (*path, key), line=line)
             item = self.value(value, value_hint, (*path, key), ms=ms)
             if name is not ABSENT and item is not ABSENT:
                 read[name] = item
         return read
 
-    def _pairs(self, node: yaml.MappingNode, path: Path) -> Iterable[tuple[str, yaml.Node]]:
+    def _pairs(self, node: yaml.MappingNode, path: Path) -> Iterable[tuple[str, int, yaml.Node]]:
+        """Each key that may stand here, its line, and what stands below it."""
         seen: dict[str, int] = {}
         for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode):
@@ -147,7 +148,7 @@ class Reader:
             else:
                 seen[key.value] = line_of(key)
                 self._stands((*path, key.value), line_of(key))
-                yield key.value, value
+                yield key.value, line_of(key), value
 
     # Lists and choices
 

@@ -361,6 +361,11 @@ TABLE: list[tuple[str, dict[str, str], list[str]]] = [
         ["queues.yaml:1: over 50000 values, or one that holds itself: write it without aliases"],
     ),
     (
+        "a long text stands there again and again",
+        {"capture": f"templates:\n- channel: &a {'a' * 9000}\n  events: [{', '.join(['*a'] * 60)}]\n"},
+        ["capture.yaml:1: over 524288 characters, aliases counted as often as they stand: write it without them"],
+    ),
+    (
         "many things are wrong, in many files",
         {"general": "attempts_max: x\nbackoff: 1\n", "channels": "sms:\n  a: 1\n  uncertain: b\n"},
         [
