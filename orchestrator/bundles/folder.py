@@ -1,5 +1,6 @@
 """A bundle's folder: its files in and out. Only `*.yaml` count; a README may lie beside them."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -16,6 +17,8 @@ EMPTY = (
     "meant; a remark alone (# …) is no rule and no mistake"
 )
 """Taken for a bundle's file it would be one without any rule, and so close each account it had."""
+_NEARLY = re.compile(r"([^.].*?)\.ya?ml(?:\.txt)?", re.IGNORECASE)
+"""Files that were to be a bundle's: some editors put an ending of theirs behind."""
 
 
 class BundleError(ThroughlineError):
@@ -31,8 +34,8 @@ def read_folder(folder: Path) -> tuple[dict[str, str], list[Wrong]]:
     size = 0
     try:
         for path in sorted(folder.iterdir()):
-            if path.suffix == ".yml":
-                wrong.append(Wrong(path.name, 1, f"this file is not looked at: rename it to {path.stem}.yaml"))
+            if (meant := _NEARLY.fullmatch(path.name)) and path.suffix != ".yaml":
+                wrong.append(Wrong(path.name, 1, f"this file is not looked at: rename it to {meant[1]}.yaml"))
             if path.suffix != ".yaml" or path.name.startswith("."):
                 continue
             try:

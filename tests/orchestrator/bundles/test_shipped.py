@@ -112,13 +112,19 @@ NEW = {
 def test_what_a_folder_cannot_be(tmp_path: Path) -> None:
     """A file under another ending, one that is no text, no folder at all."""
     (tmp_path / "queues.yml").write_text("")
+    (tmp_path / "report.YAML").write_text("")
+    (tmp_path / "capture.yaml.txt").write_text("")
+    (tmp_path / "capture.yaml.bak").write_text("")
+    (tmp_path / ".report.YAML").write_text("")
     (tmp_path / "general.yaml").write_bytes(b"a: b\nc: \xff\n")
     (tmp_path / "README.md").write_text("not a rule")
     files, wrong = read_folder(tmp_path)
     assert files == {}
     assert [str(each) for each in wrong] == [
+        "capture.yaml.txt:1: this file is not looked at: rename it to capture.yaml",
         "general.yaml:2: this is not UTF-8: save the file as UTF-8 text",
         "queues.yml:1: this file is not looked at: rename it to queues.yaml",
+        "report.YAML:1: this file is not looked at: rename it to report.yaml",
     ]
     with pytest.raises(BundleError, match="is no folder"):
         read_folder(tmp_path / "none")
