@@ -26,6 +26,12 @@ _WORDS: tuple[tuple[str, bool, str], ...] = (
     ("expected ',' or '}'", _BEGAN, "a brace opens here that is not closed, or lacks a comma: write {one: 1, two: 2}"),
     ("unexpected end of stream", _BEGAN, "a quote opens here and is not closed"),
     ("cannot start any token", _ENDED, "a value may not begin with this sign: put it in quotes"),
+    ("sequence entries are not allowed", _ENDED, "a list begins in the line below its key, with a `- ` for each, or is "
+     "written [one, two]"),
+    ("expected the node content, but found '[^<]", _ENDED, "here a value was to stand, or a comma or bracket too many "
+     "does: take it away, or put it in quotes"),
+    ("expected chomping|a comment or a line break", _ENDED, "a value that begins with | or > stands in quotes"),
+    ("URI|tag handle|expected '!'", _ENDED, "a key or value that begins with ! stands in quotes: write '!…'"),
     ("expected alphabetic or numeric character|undefined alias", _ENDED, "a value that begins with * or & stands in "
      "quotes: write \"*…\""),
 )  # fmt: skip

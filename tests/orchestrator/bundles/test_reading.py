@@ -346,6 +346,29 @@ TABLE: list[tuple[str, dict[str, str], list[str]]] = [
         ],
     ),
     (
+        "a list begins behind its key",
+        {"report": "at: 07:00\ndays: - monday\n"},
+        ["report.yaml:2: this cannot be read: a list begins in the line below its key, with a `- ` for each, or is"],
+    ),
+    (
+        "there is a comma too many",
+        {"report": "days: [monday,, sunday]\n", "general": "queue_default: ,service\n"},
+        [
+            "general.yaml:1: this cannot be read: here a value was to stand, or a comma or bracket too many does",
+            "report.yaml:1: this cannot be read: here a value was to stand, or a comma or bracket too many does",
+        ],
+    ),
+    (
+        "a value begins with a sign of YAML's",
+        {"general": "queue_default: >urgent\n", "report": "zone: !\n", "queues": "chat: !!\n", "channels": "a: !b!c\n"},
+        [
+            "channels.yaml:1: this cannot be read: a key or value that begins with ! stands in quotes",
+            "general.yaml:1: this cannot be read: a value that begins with | or > stands in quotes",
+            "queues.yaml:1: this cannot be read: a key or value that begins with ! stands in quotes",
+            "report.yaml:1: zone: there is no time zone ''",
+        ],
+    ),
+    (
         "it is two files in one",
         {"general": "attempts_max: 3\n---\nqueue_default: bills\n"},
         ["general.yaml:2: this cannot be read: three hyphens begin another file's text: take them away"],
