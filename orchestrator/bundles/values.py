@@ -212,7 +212,8 @@ class Reader:
         try:
             return msgspec.convert(value, hint)
         except msgspec.ValidationError as exc:
-            self._wrong(line or line_of(node), f"{at(path)}{value!r} does not fit: {bounds(str(exc))}")
+            given = value[:64] if isinstance(value, str) else value
+            self._wrong(line or line_of(node), f"{at(path)}{given!r} does not fit: {bounds(str(exc))}")
             return ABSENT
 
 

@@ -71,6 +71,11 @@ TABLE: list[tuple[str, dict[str, str], list[str]]] = [
         ],
     ),
     (
+        "a name is a whole text",
+        {"general": f"queue_default: {'q' * 9000}\n"},
+        [f"general.yaml:1: queue_default: '{'q' * 64}' does not fit: write at most 64 characters"],
+    ),
+    (
         "a duration is written as the program keeps it",
         {"channels": "sms:\n  rest_after_ms: 1000\n"},
         ["channels.yaml:2: sms: rest_after_ms: write `rest_after` and a duration in words"],
