@@ -31,8 +31,12 @@ def nested(depth: int) -> bytes:
         (b"Received: by mx\n" * 150 + b"\nhello", "loop"),
         (b"X: " + b"y" * 300_000, "header"),
         (letter(subject="x" * 300_000), "header"),
+        (letter(content_type='text/plain; x="' + ";" * 100_000), "parameters"),
+        (letter(content_type="text/plain" + "; x=1" * 200), "parameters"),
+        (letter(content_disposition="attachment; filename=" + "x" * 5000), "parameters"),
+        (letter("--a\nContent-Type: x; y" + ";" * 1_000_000, content_type="multipart/mixed; boundary=a"), "parameters"),
     ],
-    ids=range(10),
+    ids=range(14),
 )  # fmt: skip
 def test_mail_bombs(raw: bytes, what: str) -> None:
     """Each bound is met with a refusal that names it, before the parser works for long."""
@@ -65,6 +69,25 @@ def test_what_the_standard_library_cannot_read_is_refused() -> None:
 def test_file_names_are_harmless(name: str, safe: str) -> None:
     """A name is the last part of a path, printable and short."""
     assert mime.safe_name(name) == safe
+
+
+@pytest.mark.parametrize("charset", ["utf-7", "unicode-escape", "raw-unicode-escape"])
+def test_a_file_name_with_half_a_character(charset: str) -> None:
+    """Some charsets can say one; the mail with it is taken all the same."""
+    said = {"utf-7": "a+2AA-b.pdf", "unicode-escape": "a%5Cud800b.pdf"}[charset.removeprefix("raw-")]
+    raw = letter(content_type="application/pdf", content_disposition=f"attachment; filename*={charset}''{said}")
+    assert [file.name for file in message(raw).attachments] == ["ab.pdf"]
+
+
+def test_a_forwarded_mail_with_an_empty_boundary_is_the_same_each_time() -> None:
+    """The standard library would write it anew with a random one: the mail's repeat would be another mail."""
+    forwarded = 'Content-Type: multipart/mixed; boundary=""\n\n--\n\none\n--\n\ntwo\n----\n'
+    raw = letter(forwarded, content_type="message/rfc822")
+    first, second = (parse(raw, account="mail", address=ADDRESS, arrived_ms=ARRIVED_MS) for _ in range(2))
+    assert first == second
+    [body] = first.files.values()
+    assert b"one" in body
+    assert b"two" in body
 
 
 def take(raw: bytes) -> None:
