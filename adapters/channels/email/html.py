@@ -6,15 +6,18 @@ their reading order, of all styles only `display: none` counts, and the rest is 
 they stand in plain text, behind `>`.
 """
 
+import html as entities
 import re
 from typing import Any
 
-from inscriptis import get_text
+from inscriptis import Inscriptis
 from inscriptis.css_profiles import CSS_PROFILES
 from inscriptis.html_properties import Display
 from inscriptis.model.config import ParserConfig
 from inscriptis.model.html_element import HtmlElement
 from inscriptis.model.tag import CustomHtmlTagHandlerMapping
+from lxml.etree import ParserError
+from lxml.html import HTMLParser, document_fromstring
 
 from adapters.channels.email.charsets import clean
 
@@ -27,19 +30,23 @@ _OPEN, _SHUT = "\ue000", "\ue001"
 _MARKS = re.compile(f"[{_OPEN}{_SHUT}]")
 _TAG = re.compile(r"<[^<>]*>")
 _BLANK_RUN = re.compile(r"\n{3,}")
+_DECLARATION = re.compile(r"\s*<\?xml [^<>]*>")
+"""lxml refuses a text that says in what bytes it is written."""
 
 
 def text_of(html: str) -> str:
     """The words of the HTML, in lines, `>` before what is quoted. Never raises for what the HTML is."""
-    source = _MARKS.sub("", clean(html[:HTML_CHARS_MAX]))
+    source = _DECLARATION.sub("", _MARKS.sub("", clean(html[:HTML_CHARS_MAX])), count=1)
     try:
-        rendered = get_text(source, _config())
-    except (ValueError, AssertionError, IndexError, RecursionError):
-        # lxml refuses some documents, and inscriptis trips over others.
+        # As deep as it may be: else lxml stops at a depth of 256 and says nothing, and the words behind it are lost.
+        tree = document_fromstring(source, parser=HTMLParser(huge_tree=True))
+        rendered = Inscriptis(tree, _config()).get_text()
+    except (ParserError, ValueError, AssertionError, IndexError, RecursionError):
+        # lxml refuses some documents, and inscriptis trips over others; it recurses into what is deeper than some 900.
         rendered = ""
     if not rendered.strip():
-        # lxml also leaves out what is nested 256 deep. The tags go, the words stay.
-        rendered = _TAG.sub(" ", source)
+        # The tags go, the words stay.
+        rendered = entities.unescape(_TAG.sub(" ", source))
     return _BLANK_RUN.sub("\n\n", _quoted(clean(rendered))).strip("\n")
 
 

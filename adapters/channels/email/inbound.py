@@ -5,7 +5,7 @@
     bounce or receipt of a mail of ours        DeliveryReport
 
 The same bytes give the same event, but for the time of a mail that has no credible Date. Where a reply's new words were
-told from its quotes, the whole text is a file as well, named in `raw["whole_text_sha256"]`.
+told from its quotes, the whole text is a file as well.
 """
 
 import hashlib
@@ -32,7 +32,6 @@ DATE_AHEAD_MS = 5 * 60_000
 DATE_BEHIND_MS = 30 * 86_400_000
 """A mail waits for days in queues (RFC 5321 §4.5.4.1 gives up after five); one dated a month ago has a wrong clock."""
 AUTO_REPLY = "auto_reply"
-WHOLE_TEXT = "whole_text_sha256"
 
 
 class Mail(NamedTuple):
@@ -68,7 +67,6 @@ def parse(raw: bytes, *, account: str, address: str, arrived_ms: int, sender: st
     (`NO_IDENTITY`). Never raises anything else, whatever the bytes are.
     """
     message = mime.read(raw)
-    extras = _extras(message)
     files: dict[str, bytes] = {}
     data: DeliveryReport | MessageArrived
     if report := automatic.report_of(message, address):
@@ -77,7 +75,7 @@ def parse(raw: bytes, *, account: str, address: str, arrived_ms: int, sender: st
     else:
         by_machine = automatic.is_automatic(message, sender=sender, address=address)
         concerned = automatic.recipient_of(message) if by_machine else ""
-        data = _message(raw, message, by_machine=by_machine, files=files, extras=extras)
+        data = _message(raw, message, by_machine=by_machine, files=files)
     # A mail system that writes about a customer is not the customer.
     identity = f"mailto:{concerned or _author(message, sender)}"
     event = InboundEvent(
@@ -88,21 +86,17 @@ def parse(raw: bytes, *, account: str, address: str, arrived_ms: int, sender: st
         channel="email",
         identities=[identity],
         data=data,
-        raw=extras,
+        raw=_extras(message),
     )
     return Mail(event, files)
 
 
-def _message(
-    raw: bytes, message: Message, *, by_machine: bool, files: dict[str, bytes], extras: dict[str, Any]
-) -> MessageArrived:
+def _message(raw: bytes, message: Message, *, by_machine: bool, files: dict[str, bytes]) -> MessageArrived:
     """The words, with their files put into `files`."""
-    contents = mime.contents(message)
+    contents = _bounded(mime.contents(message))
     subject = headers.text(message, "Subject", chars_max=SUBJECT_CHARS_MAX)
     answered = _answered(message)
     words = _words(contents.texts, is_reply=bool(answered) or quoting.is_reply_subject(subject))
-    if words.new != words.whole:
-        extras[WHOLE_TEXT] = _put(words.whole.encode(), files)
     return MessageArrived(
         text=words.new[:TEXT_MAX],
         subject=subject,
@@ -118,6 +112,21 @@ def _message(
     )
 
 
+def _bounded(contents: mime.Contents) -> mime.Contents:
+    """So much HTML as is read, of all parts together; what is longer is a file as well, whole."""
+    texts: list[mime.Text] = []
+    whole: list[mime.File] = []
+    left = html.HTML_CHARS_MAX
+    for text in contents.texts:
+        if text.html:
+            if len(text.text) > left:
+                whole.append(mime.File("message.html", "text/html", text.text.encode()))
+            text = text._replace(text=text.text[:left])
+            left -= len(text.text)
+        texts.append(text)
+    return mime.Contents(texts, [*whole, *contents.files])
+
+
 def _words(texts: list[mime.Text], *, is_reply: bool) -> _Words:
     whole = "\n\n".join(html.text_of(text.text) if text.html else text.text.strip("\n") for text in texts)
     # A first mail may well begin a line with "From:"; only an answer quotes what it answers.
@@ -125,12 +134,9 @@ def _words(texts: list[mime.Text], *, is_reply: bool) -> _Words:
 
 
 def _carried(raw: bytes, contents: mime.Contents, words: _Words) -> list[mime.File]:
-    """The attachments, with what keeps whole that which has to be cut: the text, the HTML, or the list of files."""
+    """The attachments, with what keeps whole that which is cut: the text, or the list of files."""
     files = contents.files
-    for text in contents.texts:
-        if text.html and len(text.text) > html.HTML_CHARS_MAX:
-            files = [mime.File("message.html", "text/html", text.text.encode()), *files]
-    if len(words.new) > TEXT_MAX:
+    if words.new.strip() != words.whole.strip() or len(words.new) > TEXT_MAX:
         files = [mime.File("message.txt", "text/plain", words.whole.encode()), *files]
     if len(files) > ATTACHMENTS_MAX:
         files = [*files[: ATTACHMENTS_MAX - 1], mime.File("message.eml", "message/rfc822", raw)]

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from adapters.channels.email import html
 from adapters.channels.email.inbound import parse
 from protocol.errors import Code, Refusal
 from protocol.inbound import ATTACHMENTS_MAX, REFERENCES_MAX, TEXT_MAX, Attachment
@@ -249,7 +250,7 @@ pdf
 
 
 @pytest.mark.parametrize(
-    ("html", "text"),
+    ("source", "text"),
     [
         ("<html><head><style>p{}</style></head><body><p>One</p><p>&amp; two</p></body>", "One\n\n& two"),
         ("<table><tr><td>Total</td><td>40</td></tr><tr><td>Due</td><td>May</td></tr></table>", "Total 40\nDue May"),
@@ -258,11 +259,21 @@ pdf
         ("<meta charset=utf-8><script>alert(1)</script>ok", "ok"),
         ("not html at all < really", "not html at all < really"),
         ("<p>unclosed <b>tags", "unclosed tags"),
+        ("<!-- only --><!-- comments -->", ""),
+        ("<?xml version='1.0' encoding='utf-8'?><p>as XML</p>", "as XML"),
     ],
 )  # fmt: skip
-def test_html_only(html: str, text: str) -> None:
+def test_html_only(source: str, text: str) -> None:
     """A mail without plain text is read from its HTML."""
-    assert message(letter(html, content_type="text/html; charset=utf-8")).text == text
+    assert message(letter(source, content_type="text/html; charset=utf-8")).text == text
+
+
+@pytest.mark.parametrize("depth", [300, 1500, 5000])
+def test_html_that_is_nested_deep_loses_no_words(depth: int) -> None:
+    """Programs leave `<font>` open at every paragraph, so that each lies in the one before."""
+    source = "First" + "<p><font>more" * depth + "<p>l&auml;st"
+    words = message(letter(source, content_type="text/html; charset=utf-8")).text.split()
+    assert (words[0], words.count("more"), words[-1]) == ("First", depth, "läst")
 
 
 def test_an_empty_plain_alternative_does_not_hide_the_html() -> None:
@@ -287,6 +298,18 @@ def test_a_text_over_the_limit_is_cut_and_kept_whole() -> None:
     assert len(mail.files[data.attachments[0].sha256]) > TEXT_MAX
 
 
+def test_html_over_the_limit_is_cut_and_kept_whole() -> None:
+    """However many parts it comes in: all of them together have one bound, within which the first are read."""
+    part = "--a\nContent-Type: text/html\n\n{}\n"
+    parts = part.format("<p>word</p>" * (html.HTML_CHARS_MAX // 16)) + part.format("<i>x</i>" * 40_000)
+    raw = letter(f"{parts}{part.format('<b>last</b>')}--a--\n", content_type="multipart/mixed; boundary=a")
+    data = message(raw)
+    assert data.text.startswith("word")
+    assert "last" not in data.text
+    assert [file.name for file in data.attachments] == ["message.html", "message.html"]
+    assert sum(file.size_bytes for file in data.attachments) > 320_000
+
+
 def test_too_many_attachments_leave_the_mail_as_one() -> None:
     """Those that find no room are in the mail itself, which is the last."""
     parts = "".join(f"--a\nContent-Type: image/png; name={n}.png\n\n{n}\n" for n in range(ATTACHMENTS_MAX + 6))
@@ -296,12 +319,16 @@ def test_too_many_attachments_leave_the_mail_as_one() -> None:
 
 
 def test_what_was_quoted_is_kept_aside() -> None:
-    """The event has the new words; the whole text is a stored file that it names."""
+    """The event has the new words; the whole text is a file that comes with it."""
     text = "Yes, please.\n\nOn Mon, 2 Nov 2026, Support wrote:\n> Shall we?\n"
     raw = letter(text, subject="Re: My bill", in_reply_to="<a@x>")
     mail = parse(raw, account="mail", address=ADDRESS, arrived_ms=ARRIVED_MS)
-    assert message(raw).text == "Yes, please."
-    assert b"> Shall we?" in mail.files[mail.event.raw["whole_text_sha256"]]
+    data = message(raw)
+    assert data.text == "Yes, please."
+    [whole] = data.attachments
+    assert whole.name == "message.txt"
+    assert b"> Shall we?" in mail.files[whole.sha256]
+    assert message(letter("Yes, please.\n\n", in_reply_to="<a@x>")).attachments == []
 
 
 def test_a_first_mail_is_not_cut() -> None:
