@@ -128,6 +128,7 @@ def _message(
             provider_ms=event.time_ms,
             text=data.text,
             subject=data.subject,
+            attachments=data.attachments,
             reference=data.reference,
         )
         return [*events, automatic]

@@ -279,8 +279,10 @@ _OFTEN: dict[type[ev.AnyEvent], Callable[[Place, Any], Iterable[Patch]]] = {
 def _seldom(at: Place, event: ev.AnyEvent) -> Iterable[Patch]:
     """The same for every other member of the union, one line each."""
     match event:
-        case ev.AutomaticReplyReceived() | ev.ActivitySeen() | ev.ActivityCarried():
-            pass  # All of it is in `event`, of which `message` and `activity` are views.
+        case ev.AutomaticReplyReceived():
+            yield from attachment_rows(at, event)
+        case ev.ActivitySeen() | ev.ActivityCarried():
+            pass  # All of it is in `event`, of which `activity` is a view.
         case ev.InteractionEnded():
             yield at.change(
                 "interaction", at.stream, event.interaction, ended_at_ms=event.at_ms, end_reason=event.reason

@@ -43,7 +43,7 @@ class Place(Struct, frozen=True, gc=False):
         return Patch(table, key, None, False, self.position)
 
 
-def attachment_rows(at: Place, event: ev.MessageReceived) -> Iterable[Patch]:
+def attachment_rows(at: Place, event: ev.MessageReceived | ev.AutomaticReplyReceived) -> Iterable[Patch]:
     """`attachment`: the files that came with a message."""
     for n, file in enumerate(event.attachments):
         yield at.new(

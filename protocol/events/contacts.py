@@ -77,6 +77,7 @@ class AutomaticReplyReceived(Event, kw_only=True, frozen=True, tag="AutomaticRep
     provider_ms: int
     text: str
     subject: str = ""
+    attachments: list[Attachment] = []
     reference: str = ""
 
 

@@ -8,8 +8,14 @@ from actors import snapshots
 from protocol.commands import AddNote, LinkIdentity, MarkReplayed, Reopen, Reply, Resolve, Snooze
 from protocol.entities import RelationKind, Status
 from protocol.errors import Code, Refusal
-from protocol.events import ConversationOpened, IdentityConflictFound, IdentityLinked, InputQuarantined
-from protocol.inbound import ActivityArrived, DeliveryReport, InteractionBegan, InteractionStopped
+from protocol.events import (
+    AutomaticReplyReceived,
+    ConversationOpened,
+    IdentityConflictFound,
+    IdentityLinked,
+    InputQuarantined,
+)
+from protocol.inbound import ActivityArrived, Attachment, DeliveryReport, InteractionBegan, InteractionStopped
 from protocol.links import Quarantine
 from tests.actors.player import CONVERSATION, CUSTOMER, Player, names
 
@@ -136,6 +142,16 @@ def test_a_machines_answer_does_not_reopen() -> None:
     player.command(Resolve())
     assert names(player.message(automatic="auto_reply")) == ["AutomaticReplyReceived"]
     assert player.state.conversations[CONVERSATION].status is Status.RESOLVED
+
+
+def test_a_machines_answer_keeps_its_files() -> None:
+    """A scanner and a booking system write so too."""
+    files = [Attachment(name="scan.pdf", sha256="0" * 64)]
+    player = Player()
+    player.message()
+    [answer] = player.message(automatic="auto_reply", attachments=files)
+    assert isinstance(answer, AutomaticReplyReceived)
+    assert answer.attachments == files
 
 
 def test_a_resolved_conversation_closes_in_time_and_the_next_contact_follows_it_up() -> None:

@@ -59,6 +59,7 @@ SAMPLES: list[ev.AnyEvent] = [
         id="m2",
         provider_ms=AT_MS,
         text="away",
+        attachments=[Attachment(name="away.ics", size_bytes=5)],
     ),
     ev.ActivitySeen(
         at_ms=AT_MS,
@@ -286,7 +287,7 @@ WRITES: dict[type[ev.AnyEvent], dict[str, dict[str, Any] | None]] = {
         "conversation": {},
         "attachment": {"name": "bill.pdf", "size_bytes": 7, "media_type": "application/octet-stream"},
     },
-    ev.AutomaticReplyReceived: {},
+    ev.AutomaticReplyReceived: {"attachment": {"name": "away.ics", "size_bytes": 5}},
     ev.ActivitySeen: {},
     ev.FactDropped: {},
     ev.InteractionWentOn: {"timer": {"due_ms": AT_MS + 9}},
