@@ -17,7 +17,6 @@ Sources: CloudEvents 1.0.2 core, JSON format and HTTP protocol binding (https://
 """
 
 import base64
-import binascii
 import re
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -134,7 +133,7 @@ def _from_json(item: Any) -> CloudEvent:
         raise _invalid("data_base64", "data_base64 must be a string", ref=event.id)
     try:
         content = base64.b64decode(encoded, validate=True)
-    except binascii.Error as exc:
+    except ValueError as exc:  # `binascii.Error` is one; letters beyond ASCII are another.
         raise _invalid("data_base64", "data_base64 is not Base64 (RFC 4648)", ref=event.id) from exc
     return msgspec.structs.replace(event, data=_content(content, event.attribute("datacontenttype")))
 

@@ -6,6 +6,7 @@ when it does not fit, and answered like what does.
 
 import hashlib
 from typing import Any
+from urllib.parse import urlsplit
 
 from litestar import Response, post
 from litestar.params import FromPath
@@ -27,11 +28,12 @@ async def post_webhook(request: HttpRequest, account: FromPath[str]) -> Response
     line = here.accounts.get(account)
     if not isinstance(line, TwilioAccount):
         raise Refusal(Code.UNKNOWN_ACCOUNT, "no account of this name takes webhooks")
+    url = _url_of(request)
     body = await request.body()
-    raw = keep_webhook(query=request.url.query, body=body)
+    raw = keep_webhook(query=urlsplit(url).query, body=body)
     try:
         headers = dict(request.headers.items())
-        event = handle(line, url=str(request.url), headers=headers, body=body, arrived_ms=here.now_ms())
+        event = handle(line, url=url, headers=headers, body=body, arrived_ms=here.now_ms())
         answered = await here.intake.submit(event, raw=raw)
         if answered.status == "quarantined":
             here.metrics.refused(kept_because(answered.why, event.id).code, "webhook")
@@ -41,6 +43,16 @@ async def post_webhook(request: HttpRequest, account: FromPath[str]) -> Response
             raise
         await _quarantine(here, line, refusal, raw)
     return Response(TWIML_NOTHING, media_type=TWIML_TYPE)
+
+
+def _url_of(request: HttpRequest) -> str:
+    """The request's address, which `urlsplit` can read. Raises `Refusal` (`MALFORMED`) where its Host is none."""
+    try:
+        url = str(request.url)
+        urlsplit(url)
+    except ValueError as exc:
+        raise Refusal(Code.MALFORMED, "the Host header must be a host, perhaps with a port") from exc
+    return url
 
 
 async def _quarantine(here: Services, line: TwilioAccount, refusal: Refusal, raw: bytes) -> None:

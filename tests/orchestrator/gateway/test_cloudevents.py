@@ -111,6 +111,7 @@ def test_an_event_without_time_has_the_arrivals() -> None:
         ({"identities": [1]}, "identities"),
         ({"data_base64": "eA=="}, "data_base64"),
         ({"data": ..., "data_base64": "*"}, "data_base64"),
+        ({"data": ..., "data_base64": "é"}, "data_base64"),
         ({"subject": {"a": 1}}, "subject"),
         ({"Subject": "x"}, ""),
         ({"subject": "x" * 5000}, "subject"),

@@ -701,6 +701,14 @@ async def test_a_wrong_signature_is_refused_and_counted(running: Running) -> Non
     assert running.intake.taken == []
 
 
+@pytest.mark.parametrize("host", ["[", "x:abc", "[::1]:99999999"])
+async def test_a_webhook_for_no_host_is_refused(running: Running, host: str) -> None:
+    """Whoever sends it: it is no failure of the server's."""
+    async with running.http() as http:
+        response = await http.post("/webhooks/sms", content=b"", headers={"Host": host})
+    assert (response.status_code, response.json()["code"]) == (400, Code.MALFORMED)
+
+
 @pytest.mark.parametrize("path", ["/webhooks/none", "/webhooks/chat"])
 async def test_only_accounts_with_webhooks_have_them(running: Running, path: str) -> None:
     """A name that is none, and one of another kind."""
