@@ -22,7 +22,10 @@ YEAR_MS = 366 * 86_400_000
 
 
 def check_time(event: InboundEvent, arrived_ms: int, *, ahead_ms: int, behind_ms: int) -> None:
-    """It may lie so far ahead of its arrival, or behind. Raises `Refusal` (`TIME_IMPLAUSIBLE`)."""
+    """It may lie so far ahead of its arrival, or behind; what a contact of the past says of times, so far ahead. Raises
+    `Refusal` (`TIME_IMPLAUSIBLE`)."""
+    if isinstance(event.data, PastConversation):
+        _check_not_ahead(event.id, event.data, arrived_ms + ahead_ms)
     offset_ms = event.time_ms - arrived_ms
     if offset_ms > ahead_ms or -offset_ms > behind_ms:
         direction = "ahead of" if offset_ms > 0 else "behind"
@@ -34,6 +37,14 @@ def check_time(event: InboundEvent, arrived_ms: int, *, ahead_ms: int, behind_ms
             ref=event.id,
             field="time",
         )
+
+
+def _check_not_ahead(id: str, data: PastConversation, latest_ms: int) -> None:
+    times = [("ended_ms", data.ended_ms), *(("messages.at_ms", message.at_ms) for message in data.messages)]
+    for field, at_ms in times:
+        if at_ms > latest_ms:
+            reason = f"data.{field} is {at_ms}, which is ahead of the server's clock: what is past has been"
+            raise Refusal(Code.TIME_IMPLAUSIBLE, reason, ref=id, field=f"data.{field}")
 
 
 def check_form(event: InboundEvent) -> None:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from actors.rules.capture import CaptureRules, Template, Who
 from orchestrator.cells import Reply
-from orchestrator.event_checks import check_form
+from orchestrator.event_checks import check_form, check_time
 from orchestrator.intake import AccountRule, Intake, IntakeLimits
 from protocol.commands import AddNote
 from protocol.errors import Code, Refusal
@@ -310,6 +310,18 @@ def test_nothing_is_imported_from_before_1970(imported: InboundEvent, field: str
     with pytest.raises(Refusal, match="counts milliseconds since 1970") as refused:
         check_form(imported)
     assert (refused.value.code, refused.value.field) == (Code.TIME_IMPLAUSIBLE, field)
+
+
+@pytest.mark.parametrize(("field", "times"), [("messages.at_ms", (2**53 - 1, 0)), ("ended_ms", (NOW_MS, NOW_MS + 2))])
+def test_nothing_is_imported_that_is_yet_to_come(field: str, times: tuple[int, int]) -> None:
+    """A conversation that ended in the year 287396 would be the newest for ever, and no calendar has that year."""
+    at_ms, ended_ms = times
+    data = PastConversation(messages=[PastMessage(at_ms=at_ms, text="x")], ended_ms=ended_ms)
+    imported = replace(past(time_ms=NOW_MS), data=data)
+    with pytest.raises(Refusal, match="ahead of the server's clock") as refused:
+        check_time(imported, NOW_MS, ahead_ms=1, behind_ms=1)
+    assert (refused.value.code, refused.value.field) == (Code.TIME_IMPLAUSIBLE, f"data.{field}")
+    check_time(past(time_ms=NOW_MS, at_ms=NOW_MS + 1), NOW_MS, ahead_ms=1, behind_ms=1)
 
 
 async def test_a_time_in_seconds_is_told_from_one_that_is_old() -> None:
