@@ -22,6 +22,7 @@ import msgspec
 from adapters.vcon import PURPOSE
 from protocol.entities import Direction
 from protocol.errors import ThroughlineError
+from protocol.faults import json_fault
 from protocol.inbound import InboundEvent, PastConversation, PastMessage, WholeNumber
 
 FIELDS = frozenset(
@@ -31,6 +32,11 @@ FIELDS = frozenset(
     ]
 )
 """Any other is a misspelt one, which would be left out unsaid."""
+FIELDS_OF_MESSAGE = frozenset(["at", "text", "direction", "author"])
+"""Of one that stands in `messages`."""
+FIELD_CHARS_MAX = 16 * 1024 * 1024
+"""Of a field of CSV, where the standard library's own bound is below what a message may have: the server says what is
+too long, and of which contact."""
 
 Fields = Mapping[str, Any]
 
@@ -47,12 +53,15 @@ Contact = tuple[Fields, Sequence[Fields]] | str
 
 def read_csv(lines: Iterable[str], *, account: str, channel: str, source: str) -> Iterator[Read]:
     """A contact for the rows of each `id`. Raises `BadPast` where the file cannot be read on."""
+    csv.field_size_limit(FIELD_CHARS_MAX)
     rows = csv.DictReader(lines, strict=True)
     try:
         fields = rows.fieldnames or ()
         if len(fields) == 1 and (";" in fields[0] or "\t" in fields[0]):
             raise BadPast("line 1: fields are separated by commas: save the file so")
         _check_known(fields, "line 1")
+        if twice := next((name for name in fields if fields.count(name) > 1), ""):
+            raise BadPast(f"line 1: there are two fields {twice!r}: of each row one would be left out")
         for first, contact in _contacts(rows):
             yield _event(contact, f"line {first}", account=account, channel=channel, source=source)
     except csv.Error as exc:
@@ -105,11 +114,24 @@ def _of_line(line: str, place: str) -> Contact:
     try:
         contact = msgspec.json.decode(line, type=dict[str, Any])
     except (msgspec.MsgspecError, RecursionError) as exc:
-        return f"{place}: it is no JSON object: {exc}"
+        return f"{place}: it is no JSON object: {_json_fault(line, exc)}"
     messages = contact.get("messages", [contact] if contact.get("text") else [])
     if not isinstance(messages, list) or not all(isinstance(message, dict) for message in messages):
         return f"{place}: messages must be a list of objects"
+    if "messages" not in contact:
+        return contact, messages
+    if contact.get("text"):
+        return f"{place}: text stands beside messages: write it as one of them"
+    try:
+        for number, message in enumerate(messages, start=1):
+            _check_known(message, f"{place}: message {number}", FIELDS_OF_MESSAGE)
+    except BadPast as bad:
+        return str(bad)
     return contact, messages
+
+
+def _json_fault(text: str, exc: Exception) -> str:
+    return json_fault(text.encode(), exc) if isinstance(exc, msgspec.DecodeError) else str(exc)
 
 
 def read_vcons(document: str, *, account: str, channel: str, source: str) -> Iterator[Read]:
@@ -117,7 +139,7 @@ def read_vcons(document: str, *, account: str, channel: str, source: str) -> Ite
     try:
         decoded = msgspec.json.decode(document, type=dict[str, Any] | list[dict[str, Any]])
     except (msgspec.MsgspecError, RecursionError) as exc:
-        raise BadPast(f"it is no vCon: {exc}") from exc
+        raise BadPast(f"it is no vCon: {_json_fault(document, exc)}") from exc
     for number, vcon in enumerate(decoded if isinstance(decoded, list) else [decoded], start=1):
         place = f"vCon {number}"
         yield _event(_of_vcon(vcon, place), place, account=account, channel=channel, source=source)
@@ -145,6 +167,7 @@ def _contact(vcon: Fields, place: str) -> Fields:
     was its dialogs say. Of ours it is the conversation's own time."""
     parties, every = vcon["parties"], [*vcon.get("dialog", ())]
     dialog = [said for said in every if said.get("type") == "text"]
+    _check_has_words(dialog, place)
     begun_ms, ended_ms = _span(every, place)
     ours = _columns(next((a["body"] for a in vcon.get("attachments", ()) if _purpose(a) == PURPOSE), {}))
     addresses = [contact["identity"] for contact in ours.get("interactions", ())]
@@ -168,6 +191,13 @@ def _contact(vcon: Fields, place: str) -> Fields:
             if isinstance(said.get("body"), str)
         ],
     }
+
+
+def _check_has_words(dialog: Iterable[Fields], place: str) -> None:
+    """A text without a body is a contact of which there are no words; one whose words stand elsewhere has some."""
+    for said in dialog:
+        if said.get("url") or not isinstance(said.get("body") or "", str):
+            raise BadPast(f"{place}: a text has its words not in `body`, as text: put them there")
 
 
 def _span(dialog: Iterable[Fields], place: str) -> tuple[int, int]:
@@ -235,9 +265,9 @@ def _event(contact: Contact, place: str, *, account: str, channel: str, source: 
         return bad
 
 
-def _check_known(fields: Iterable[str], place: str) -> None:
-    if unknown := sorted(set(fields) - FIELDS):
-        raise BadPast(f"{place}: there is no field {unknown[0]!r}; known are {', '.join(sorted(FIELDS))}")
+def _check_known(fields: Iterable[str], place: str, known: frozenset[str] = FIELDS) -> None:
+    if unknown := sorted(set(fields) - known):
+        raise BadPast(f"{place}: there is no field {unknown[0]!r}; known are {', '.join(sorted(known))}")
 
 
 def _past(
@@ -246,24 +276,24 @@ def _past(
     _check_known(contact, place)
     identities = contact.get("identities") or contact.get("identity") or ""
     if not isinstance(identities, list):
-        identities = str(identities).split()
+        identities = _words(identities, f"{place}: identity").split()
     for field, value in (("id", contact.get("id")), ("identity", identities), ("at", contact.get("at"))):
         if value in (None, "", []):
             raise BadPast(f"{place}: {field} is missing")
     at_ms = _time(contact["at"], f"{place}: at")
     past = PastConversation(
         messages=[_message(message, place) for message in messages if message.get("text")],
-        subject=str(contact.get("subject") or ""),
-        queue=str(contact.get("queue") or ""),
+        subject=_words(contact.get("subject"), f"{place}: subject"),
+        queue=_words(contact.get("queue"), f"{place}: queue"),
         ended_ms=_time(contact["ended_at"], f"{place}: ended_at") if contact.get("ended_at") else 0,
     )
     return InboundEvent(
-        id=str(contact["id"]),
+        id=_words(contact["id"], f"{place}: id"),
         source=source,
         time_ms=at_ms,
         account=account,
-        channel=str(contact.get("channel") or channel),
-        identities=[str(identity) for identity in identities],
+        channel=_words(contact.get("channel"), f"{place}: channel") or channel,
+        identities=[_words(identity, f"{place}: identity") for identity in identities],
         data=past,
     )
 
@@ -274,15 +304,24 @@ def _message(message: Fields, place: str) -> PastMessage:
         raise BadPast(f"{place}: direction is {direction!r}; write inbound or outbound")
     return PastMessage(
         at_ms=_time(message.get("at") or "", f"{place}: at"),
-        text=str(message["text"]),
+        text=_words(message["text"], f"{place}: text"),
         direction=Direction(direction),
-        author=str(message.get("author") or ""),
+        author=_words(message.get("author"), f"{place}: author"),
     )
+
+
+def _words(value: Any, place: str) -> str:
+    """A text, or a number as one; empty where there is none. Raises `BadPast` for what is neither."""
+    if value is None:
+        return ""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise BadPast(f"{place} must be a text")
+    return str(value)
 
 
 def _time(value: Any, place: str) -> int:
     try:
-        if isinstance(value, int) or (isinstance(value, str) and re.fullmatch("[0-9]{9,}", value)):
+        if type(value) is int or (isinstance(value, str) and re.fullmatch("[0-9]{9,}", value)):
             return msgspec.convert(int(value), WholeNumber)
         at = datetime.fromisoformat(str(value))
         return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)

@@ -9,7 +9,7 @@ import pytest
 from adapters.past import BadPast, Read, read_csv, read_json_lines, read_vcons
 from adapters.vcon import PURPOSE, to_vcon
 from protocol.entities import Direction
-from protocol.inbound import InboundEvent, PastConversation, PastMessage
+from protocol.inbound import TEXT_MAX, InboundEvent, PastConversation, PastMessage
 
 GIVEN = {"account": "mail", "channel": "email", "source": "old"}
 AT_MS = 1_700_000_000_000
@@ -231,6 +231,7 @@ def test_what_may_only_be_read_by_who_knows_an_extension_is_not_read(key: str) -
         ("id,identity,at\n1,,1700000000000\n", "line 2: identity is missing"),
         ("id,identity,at,text,direction\n1,user:1,1700000000000,x,in\n", "line 2: direction is 'in'; write inbound"),
         ('id,identity,at\n1,"user:1,1700000000000\n', "line 2: unexpected end of data"),
+        ("id,identity,at,text,text\n1,user:1,1700000000000,x,y\n", "line 1: there are two fields 'text'"),
     ],
 )
 def test_a_fault_in_csv_names_its_line(text: str, said: str) -> None:
@@ -249,6 +250,18 @@ def test_a_fault_in_csv_names_its_line(text: str, said: str) -> None:
         ('{"id": 1, "identity": "user:1", "at": 9007199254740992}', "line 1: at is '9007199254740992'; write"),
         (f'{{"id": 1, "identity": "user:1", "at": "{"9" * 5000}"}}', "line 1: at is '999"),
         ('{"id": 1, "identity": "user:1", "at": 1, "messages": [{"text": "x"}]}', "line 1: at is ''"),
+        ('{"id": 1, "identity": "user:1", "at": true}', "line 1: at is 'True'; write"),
+        ('{"id": "\\ud800"}', "line 1: it is no JSON object: a string has half of a surrogate pair"),
+        ('{"id": 1, "identity": "user:1", "at": 1, "text": "x", "messages": []}', "text stands beside messages"),
+        (
+            '{"id": 1, "identity": "user:1", "at": 1, "messages": [{"at": 1, "body": "x"}]}',
+            "1: there is no field 'body'",
+        ),
+        ('{"id": {}, "identity": "user:1", "at": 1}', "line 1: id must be a text"),
+        ('{"id": 1, "identity": {"a": 1}, "at": 1}', "line 1: identity must be a text"),
+        ('{"id": 1, "identity": ["user:1", ["user:2"]], "at": 1}', "line 1: identity must be a text"),
+        ('{"id": 1, "identity": "user:1", "at": 1, "subject": ["x"]}', "line 1: subject must be a text"),
+        ('{"id": 1, "identity": "user:1", "at": 1, "text": ["x"]}', "line 1: text must be a text"),
     ],
 )
 def test_a_fault_in_json_lines_names_its_line(line: str, said: str) -> None:
@@ -260,6 +273,7 @@ def test_a_fault_in_json_lines_names_its_line(line: str, said: str) -> None:
     ("text", "said"),
     [
         ("{", "it is no vCon"),
+        ('{"vcon": "\\ud800"}', "it is no vCon: a string has half of a surrogate pair"),
         ('{"vcon": ' + "[" * 100_000, "it is no vCon"),
         ('{"payload": ""}', "vCon 1: it has no `vcon`"),
         ('{"vcon": "0.4.0", "parties": []}', "vCon 1: it does not have the form"),
@@ -268,6 +282,11 @@ def test_a_fault_in_json_lines_names_its_line(line: str, said: str) -> None:
             "identity is missing",
         ),
         ('{"vcon": "0.4.0", "parties": [{"tel": "+1"}], "dialog": [{"type": "text", "parties": [[]]}]}', "the form"),
+        (
+            '{"parties": [{}], "dialog": [{"type": "text", "url": "https://x.example"}]}',
+            "vCon 1: a text has its words not",
+        ),
+        ('{"parties": [{}], "dialog": [{"type": "text", "body": {"a": 1}}]}', "vCon 1: a text has its words not"),
         ('{"vcon": "0.4.0", "parties": [], "critical": 5}', "vCon 1: it does not have the form"),
         ('{"vcon": "0.4.0", "parties": [], "critical": {"a": 1}}', "vCon 1: it does not have the form"),
         ('{"vcon": "0.4.0", "parties": [{"tel": "+1"}], "dialog": [{"originator": "x"}]}', "vCon 1: it does not have"),
@@ -285,6 +304,15 @@ def test_a_fault_in_json_lines_names_its_line(line: str, said: str) -> None:
 def test_what_is_no_vcon_is_said(text: str, said: str) -> None:
     """Also where it is one that has to be opened first."""
     assert said in fault(lambda: read_vcons(text, **GIVEN))
+
+
+def test_a_text_of_csv_may_be_as_long_as_a_message() -> None:
+    """One that is longer is the server's to refuse, and does not keep the others out."""
+    rows = "".join(
+        f"{n},user:1,1700000000000,{'x' * length}\n" for n, length in ((1, TEXT_MAX), (2, 2 * TEXT_MAX), (3, 1))
+    )
+    read = contacts(read_csv(f"id,identity,at,text\n{rows}".splitlines(keepends=True), **GIVEN))
+    assert [len(past(contact).messages[0].text) for contact in read] == [TEXT_MAX, 2 * TEXT_MAX, 1]
 
 
 def test_all_that_is_wrong_in_a_file_is_told_in_one_go() -> None:
