@@ -16,7 +16,7 @@ from msgspec import Raw, Struct
 
 from actors import delivery, withdrawing
 from actors.journey import Journey
-from actors.projection import entries_of, project
+from actors.projection import ACCOUNT_PREFIX, entries_of, project
 from protocol.archive import Changes, StoredEvent
 from protocol.entities import Tag, Tags
 from protocol.errors import Code, Refusal
@@ -29,6 +29,7 @@ from protocol.events import (
     CustomerReturned,
     InteractionMoved,
     InteractionTagged,
+    QuarantineReplayed,
 )
 from protocol.journal import Entry, Record
 
@@ -104,6 +105,8 @@ def redacted_mention(event: AnyEvent, names: Collection[str]) -> AnyEvent:
             links = [link for link in event.links if link.identity not in names]
             kept: AnyEvent = msgspec.structs.replace(event, links=links)
             return msgspec.structs.replace(kept, reason="") if isinstance(kept, CustomerReleased) else kept
+        case QuarantineReplayed():
+            return event  # Where it came in is nobody's name.
         case _:
             return redacted(event)
 
@@ -138,10 +141,14 @@ def changes(
     )
     if not mentions:
         return made
-    of_others = [
-        project([_record(event.stream, event.position, [event])])
-        for event in sorted(_stored(mentions, lambda event: redacted_mention(event, names)), key=_position)
+    stored = sorted(_stored(mentions, lambda event: redacted_mention(event, names)), key=_position)
+    records = [
+        (event.stream.startswith(ACCOUNT_PREFIX), _record(event.stream, event.position, [event])) for event in stored
     ]
+    of_others = [project([record]) for of_account, record in records if not of_account]
+    # What was quarantined has one row, which all its facts make together.
+    if quarantined := [record for of_account, record in records if of_account]:
+        of_others.append(project(quarantined))
     patches = [msgspec.structs.replace(patch, new=False) for one in of_others for patch in one.patches]
     return msgspec.structs.replace(
         made,

@@ -20,11 +20,12 @@ from actors.erasing import Place
 from actors.journey import Journey, evolve
 from actors.loading import load
 from adapters.attachments import AttachmentStore
+from adapters.stores.archive_traces import HASH
 from orchestrator.settings import Settings
 from orchestrator.storage import SqliteStorage
 from protocol.archive import StoredEvent
 from protocol.errors import Code, Refusal
-from protocol.events import AnyEvent, CustomerErased
+from protocol.events import AnyEvent, CustomerErased, InputQuarantined, ReplayBegun
 from protocol.ids import PSEUDO, customer_of, may_be_customer
 from protocol.journal import Committed, Entry, Record, Unit
 from protocol.links import TailIs
@@ -139,14 +140,22 @@ class _Files:
             raise Refusal(Code.NOT_FOUND, "there is no such customer", ref=customer)
         last = msgspec.json.decode(own[0].body, type=AnyEvent)
         streams, files = await self.known.streams_of(customer)
+        mentions = await self.known.mentions_of(customer, self._file)
         return _Find(
             journey=journey,
             erased=isinstance(last, CustomerErased) and not journey.conversations,
             streams=streams,
-            mentions=await self.known.mentions_of(customer),
+            mentions=mentions,
             names=await self.known.names_of(customer),
-            files=files,
+            files=files | _files_of(mentions),
         )
+
+    def _file(self, name: str) -> bytes:
+        """What a quarantined mail's file holds; nothing where it is gone."""
+        try:
+            return self.attachments.read(name)
+        except Refusal:
+            return b""
 
     async def _check_is_alone(self, journey: Journey) -> None:
         """Raises `Refusal` where the customer is merged with others: whose a contact is, is then to be said first."""
@@ -191,3 +200,10 @@ class _Files:
         [verdict] = await self.journal.commit([unit])
         assert isinstance(verdict, Committed), verdict
         return verdict.position
+
+
+def _files_of(mentions: list[StoredEvent]) -> set[str]:
+    """The files that quarantined inputs name, as they came and as they were edited."""
+    facts = [msgspec.json.decode(event.body, type=AnyEvent) for event in mentions]
+    raws = [fact.raw for fact in facts if isinstance(fact, InputQuarantined | ReplayBegun)]
+    return {name.decode() for raw in raws for name in HASH.findall(raw)}

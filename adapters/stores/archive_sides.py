@@ -1,6 +1,6 @@
 """The archive's two sides, the writer's and the readers': what is asked of it, whatever connection carries it out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from adapters.stores import (
@@ -191,9 +191,10 @@ class ArchiveReads:
         """All streams of a customer, and the files that their messages and quarantined inputs name."""
         return await self._reader().run(connection.read, archive_traces.streams_of, customer)
 
-    async def mentions_of(self, customer: str) -> list[StoredEvent]:
-        """Events of others that name the customer or an address of theirs. Reads all conflicts and quarantine."""
-        return await self._reader().run(connection.read, archive_traces.mentions_of, customer)
+    async def mentions_of(self, customer: str, file: Callable[[str], bytes]) -> list[StoredEvent]:
+        """Events of others that name the customer or an address of theirs. Reads all conflicts and quarantine, with
+        `file`, which blocks, where a mail lies in one."""
+        return await self._reader().run(connection.read, archive_traces.mentions_of, customer, file)
 
     async def names_of(self, customer: str) -> set[str]:
         """The identities that are the customer's, or were, and are nobody else's now."""

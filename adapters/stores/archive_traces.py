@@ -3,9 +3,10 @@
 Each runs in a read transaction (`connection.read`), so that all it reads is of one state.
 """
 
+import base64
 import re
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from unicodedata import normalize
 
 from protocol.archive import StoredEvent
@@ -15,6 +16,8 @@ ADDRESS_MIN = 5
 """Characters of an address that is looked for within other texts: a shorter one is in too many by chance."""
 HASH = re.compile(rb'"([0-9a-f]{64})"')
 """Names of files within quarantined input, which is JSON wherever it names any."""
+_ELSEWHERE = re.compile(rb'\{"message_sha256":"([0-9a-f]{64})"')
+"""How the input begins that has a mail in a file (`adapters.channels.email.taking`)."""
 ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")
 """A letter as JSON may write it (RFC 8259 §7)."""
 
@@ -32,10 +35,12 @@ def streams_of(db: sqlite3.Connection, customer: str) -> tuple[set[str], set[str
     return streams, files
 
 
-def mentions_of(db: sqlite3.Connection, customer: str) -> list[StoredEvent]:
+def mentions_of(db: sqlite3.Connection, customer: str, file: Callable[[str], bytes]) -> list[StoredEvent]:
     """Events in others' streams that name the customer: a conflict over an identity of theirs, what an account
     quarantined that has one of their addresses in it, and of who was merged with them: the merge, its undoing, and what
-    they said in that one's conversations meanwhile, whether it was moved out of them or was over for too long."""
+    they said in that one's conversations meanwhile, whether it was moved out of them or was over for too long.
+
+    `file` is what a file holds, by its SHA-256: a large mail is quarantined as one."""
     places = db.execute(
         "SELECT stream, seq FROM action WHERE kind = 'identity_conflict' AND stream <> ?1 "
         "AND substr(detail, -length(?1)) = ?1",
@@ -51,7 +56,7 @@ def mentions_of(db: sqlite3.Connection, customer: str) -> list[StoredEvent]:
         places += db.execute(_SAID, (conversation, number)).fetchall()
         if number == 1:
             places.append((conversation, 1))  # Its subject is theirs.
-    places += _quarantined_with(db, names)
+    places += _quarantined_with(db, names, file)
     found = [
         db.execute("SELECT position, stream, seq, body FROM event WHERE stream = ? AND seq = ?", place).fetchone()
         for place in dict.fromkeys(places)
@@ -59,14 +64,33 @@ def mentions_of(db: sqlite3.Connection, customer: str) -> list[StoredEvent]:
     return [StoredEvent(position, stream, seq, body.encode()) for position, stream, seq, body in filter(None, found)]
 
 
-def _quarantined_with(db: sqlite3.Connection, names: set[str]) -> list[tuple[str, int]]:
-    """What accounts quarantined that has one of the addresses in it, in whatever spelling it came."""
+def _quarantined_with(db: sqlite3.Connection, names: set[str], file: Callable[[str], bytes]) -> list[tuple[str, int]]:
+    """All facts of what accounts quarantined that has one of the addresses in it, in whatever spelling it came; or in
+    what somebody edited it to."""
     exact = _looked_for(names)
     caseless = {_lowered(each) for each in _looked_for(filter(is_caseless, names))}
     if not exact:
         return []
-    rows = db.execute("SELECT stream, seq, raw FROM quarantine WHERE stream LIKE 'account:%' ORDER BY stream, seq")
-    return [(stream, seq) for stream, seq, raw in rows if _has_any(_text_of(raw), exact, caseless)]
+    places: list[tuple[str, int]] = []
+    for (stream,) in db.execute("SELECT DISTINCT stream FROM quarantine WHERE stream LIKE 'account:%'").fetchall():
+        facts = db.execute(_QUARANTINED, (stream,)).fetchall()
+        found = {
+            quarantine
+            for quarantine, _, raw in facts
+            if raw and _has_any(_text_of(_whole(base64.b64decode(raw), file)), exact, caseless)
+        }
+        places += [(stream, seq) for quarantine, seq, _ in facts if quarantine in found]
+    return places
+
+
+_QUARANTINED = """
+    SELECT body ->> '$.quarantine', seq, body ->> '$.raw' FROM event WHERE stream = ? AND type IN
+        ('InputQuarantined', 'ReplayBegun', 'ReplayRefused', 'QuarantineReplayed') ORDER BY seq"""
+
+
+def _whole(raw: bytes, file: Callable[[str], bytes]) -> bytes:
+    elsewhere = _ELSEWHERE.match(raw)
+    return file(elsewhere[1].decode()) if elsewhere else raw
 
 
 def _looked_for(names: Iterable[str]) -> set[str]:

@@ -14,6 +14,7 @@ from actors.archive import rebuild
 from actors.journey import CLOSED_MAX
 from actors.loading import reached
 from adapters.attachments import AttachmentStore
+from adapters.channels.email.taking import Elsewhere
 from adapters.stores.archive_timeline import Wanted
 from orchestrator.cli.serve import _erase_waiting
 from orchestrator.erasing import Act, Erased, erase
@@ -26,7 +27,9 @@ from orchestrator.storage import SqliteStorage
 from protocol.commands import (
     AddNote,
     AnyCommand,
+    BeginReplay,
     LinkIdentity,
+    MarkReplayed,
     MergeCustomers,
     Resolve,
     SetContext,
@@ -220,6 +223,45 @@ async def rows(archive: Any, table: str) -> list[tuple[Any, ...]]:
     sql = f"SELECT * FROM {table}"
     found: list[tuple[Any, ...]] = await archive._db.run(lambda db: db.execute(sql).fetchall())
     return sorted(found, key=repr)
+
+
+async def test_what_was_refused_of_them_goes_in_whatever_form_it_is_kept(tmp_path: Path) -> None:
+    """A mail that lies in a file, the files of an event, and what somebody made of an input; that it came in stays."""
+    settings, store = settings_of(tmp_path), AttachmentStore(tmp_path / "attachments")
+    store.open()
+    mail = store.keep(b"Return-Path: <>\r\nFrom: Ann.Secretive@example.org\r\n\r\nZanzibar")
+    others = store.keep(b"From: bob@example.org\r\n\r\nhello")
+    file = Attachment(name="q.pdf", sha256=store.keep(b"quokka"))
+    late = arrival("q2", MessageArrived(text="serendipity", attachments=[file]), ANN)
+    wanted = arrival("q3", MessageArrived(text="petrichor"), ANN)
+    raws = [*(msgspec.json.encode(Elsewhere(message_sha256=each, size_bytes=9)) for each in (mail, others))]
+    raws += [msgspec.json.encode(late), b'{"from": "nobody", "text": "petrichor"}']
+    async with server(settings) as (_, front):
+        ann = (await front.intake.submit(arrival("a1", MessageArrived(text="hi"), ANN))).stream.removesuffix("-1")
+        for raw in raws:
+            await front.intake.quarantine(
+                account="chat", source="test", id=f"{raw!r}"[:40], refusal=Refusal(Code.INVALID, "no"), raw=raw
+            )
+        for quarantine, form in (("chat.3", b""), ("chat.4", msgspec.json.encode(wanted))):
+            replayed = (
+                BeginReplay(quarantine=quarantine, raw=form),
+                MarkReplayed(quarantine=quarantine, stream="s", seq=1),
+            )
+            for command in replayed:
+                await front.intake.command(
+                    actor="operator:olga", id=f"{command}", command=command, customer="account:chat"
+                )
+    done = await erased(settings, ann)
+    assert found(tmp_path) == []
+    assert done.files == 2
+    assert store.read(others)
+    storage = SqliteStorage(settings)
+    archive = storage.archive()
+    await archive.open()
+    kept = {row[0]: row for row in await rows(archive, "quarantine")}
+    await archive.close()
+    assert [bool(kept[f"chat.{n}"][9]) for n in (1, 2, 3, 4)] == [False, True, False, False]
+    await check_against_rebuilt(settings)
 
 
 @pytest.mark.parametrize("placement", ["pooled", "dedicated"])

@@ -9,6 +9,7 @@ from tests.adapters.stores.test_archive_conformance import ANN, Archive, archive
 __all__ = ["archive"]  # The fixture, for both kinds of archive.
 
 ACCOUNT = "account:form"
+FILES = {"a" * 64: b"From: Ann <ann@example.org>", "b" * 64: b"From: bob@example.org"}
 
 
 async def named(archive: Archive, identity: str, *raws: bytes) -> list[int]:
@@ -22,7 +23,7 @@ async def named(archive: Archive, identity: str, *raws: bytes) -> list[int]:
         )  # fmt: skip
         story.unit(ACCOUNT, (ACCOUNT, refused))
     await archive.follow(story)
-    found = await archive.reader.mentions_of(ANN)
+    found = await archive.reader.mentions_of(ANN, FILES.__getitem__)
     assert {event.stream for event in found} <= {ACCOUNT}
     return [event.seq for event in found]
 
@@ -47,6 +48,12 @@ async def named(archive: Archive, identity: str, *raws: bytes) -> list[int]:
 async def test_an_address_is_found_in_any_of_its_spellings(archive: Archive, identity: str, raw: str) -> None:
     """A form sends it as it was typed, and JSON may escape its letters."""
     assert await named(archive, identity, b"nobody", raw.encode()) == [2]
+
+
+async def test_a_mail_that_lies_in_a_file_is_looked_through(archive: Archive) -> None:
+    """Where it is one; what only looks like its name is not."""
+    raws = [f'{{"message_sha256":"{name}","size_bytes":9}}'.encode() for name in FILES]
+    assert await named(archive, "mailto:ann@example.org", *raws, b'{"message_sha256":"../a"}') == [1]
 
 
 async def test_what_capitals_tell_apart_is_somebody_elses(archive: Archive) -> None:
