@@ -25,6 +25,9 @@ _ENCODED_WORD = re.compile(r"=\?([^?\s]{1,64})\?([bBqQ])\?([^?]*)\?=", re.ASCII)
 _BETWEEN_WORDS = re.compile(r"(\?=)\s+(?==\?[^?\s]{1,64}\?[bBqQ]\?)", re.ASCII)
 """White space between two encoded words is no part of the text (RFC 2047 §6.2)."""
 _ADDRESS = re.compile(r"[^\s@<>()\[\]\\,;:\"]{1,64}@[^\s@<>()\[\]\\,;:\"]{1,255}")
+_ASIDE = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|\([^()]*\)', re.DOTALL)
+"""Names in quotes, and comments."""
+_BRACKETED = re.compile(r"<\s*([^<>\s]{3,320})\s*>")
 _ID_IN_BRACKETS = re.compile(rf"<([^<>\s]{{1,{ID_CHARS_MAX}}})>")
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]+")
 """Control characters, line ends, and marks that turn the direction of writing: `fdp.exe` must not read `exe.pdf`."""
@@ -46,7 +49,8 @@ def text(message: Message, name: str, *, chars_max: int = 998) -> str:
 
 
 def addresses(message: Message, name: str) -> list[str]:
-    """The mail addresses of the field, in order; what is no `local@domain` is left out."""
+    """The mail addresses of the field, in order; what is no `local@domain` is left out. A name that has an `@` and
+    should stand in quotes, as in `ann@example.org <ann@example.org>`, hides no address."""
     value = field(message, name)[:ADDRESS_CHARS_MAX]
     if value.count("(") > 16:
         # The parser recurses into nested comments; nobody's mail program nests them.
@@ -55,7 +59,8 @@ def addresses(message: Message, name: str) -> list[str]:
         pairs = email.utils.getaddresses([value])
     except (ValueError, IndexError, TypeError):
         return []
-    return [found for _, found in pairs if is_address(found)]
+    found = [address for _, address in pairs if is_address(address)]
+    return found or [address for address in _BRACKETED.findall(_ASIDE.sub("", value)) if is_address(address)]
 
 
 def is_address(value: str) -> bool:

@@ -102,6 +102,11 @@ def test_subjects(subject: str, text: str) -> None:
         ({"from": None}, "mailto:envelope@example.org"),
         ({"from": "((((" * 300 + "x <y@example.org>"}, "mailto:y@example.org"),
         ({"from": "Ann\udcfc <ann@example.org>"}, "mailto:ann@example.org"),
+        ({"from": "ann@example.org <ann@example.org>"}, "mailto:ann@example.org"),
+        ({"from": "ann@home <ann@example.org>"}, "mailto:ann@example.org"),
+        ({"from": "Ann <<ann@example.org>>"}, "mailto:ann@example.org"),
+        ({"from": 'ann@home "<bob@example.org>" (<bob@example.org>) <ann@example.org>'}, "mailto:ann@example.org"),
+        ({"from": "ann@home <ann at example>", "sender": "bob@example.org"}, "mailto:bob@example.org"),
     ],
 )
 def test_who_wrote_it(fields: dict[str, Any], identity: str) -> None:
