@@ -70,21 +70,21 @@ def parse(raw: bytes, *, account: str, address: str, arrived_ms: int, sender: st
     files: dict[str, bytes] = {}
     data: DeliveryReport | MessageArrived
     if report := automatic.report_of(message, address):
-        concerned = report.recipient
+        # Whose it is its delivery says. A mail system that writes about a customer is not the customer.
+        identities = [f"mailto:{report.recipient}"] if report.recipient else []
         data = DeliveryReport(delivery=report.delivery, status=report.status, code=report.code)
     else:
         by_machine = automatic.is_automatic(message, sender=sender, address=address)
         concerned = automatic.recipient_of(message) if by_machine else ""
         data = _message(raw, message, by_machine=by_machine, files=files)
-    # A mail system that writes about a customer is not the customer.
-    identity = f"mailto:{concerned or _author(message, sender)}"
+        identities = [f"mailto:{concerned or _author(message, sender)}"]
     event = InboundEvent(
         id=id_of(raw, message),
         source=source_of(account),
         time_ms=_time_ms(message, arrived_ms),
         account=account,
         channel="email",
-        identities=[identity],
+        identities=identities,
         data=data,
         raw=_extras(message),
     )

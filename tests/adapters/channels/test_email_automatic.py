@@ -14,6 +14,14 @@ def test_a_bounce_reports_our_delivery(returned: str) -> None:
     assert read(raw, sender="").identities == ["mailto:ann@example.org"]
 
 
+def test_a_bounce_that_names_nobody_reports_our_delivery() -> None:
+    """Whose it is the delivery says: the mail system that wrote it does not become a customer."""
+    raw = bounce().replace(b"ann@example.org", b"ann").replace(b"@mx.example.org (", b" (")
+    event = read(raw, sender="")
+    assert (report(raw, sender="").delivery, event.identities) == (DELIVERY, [])
+    assert read(raw, sender="mailer-daemon@mx.example.org").identities == []
+
+
 def test_a_bounce_of_another_mail_is_an_automatic_message_about_its_recipient() -> None:
     """The mail system that wrote it does not become a customer."""
     raw = bounce(original="something@elsewhere.example")
