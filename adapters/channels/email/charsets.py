@@ -5,6 +5,9 @@ how programs read them, and so do we.
 """
 
 import codecs
+import encodings
+import encodings.aliases
+import pkgutil
 import re
 
 _READ_AS: dict[str, str] = {
@@ -35,6 +38,12 @@ _NOTHING_SAID = frozenset({"", "ascii", "us-ascii", "unknown-8bit", "x-unknown",
 _NO_CHARSETS = frozenset({"idna", "punycode", "unicode-escape", "raw-unicode-escape", "undefined", "mbcs", "oem"})
 """Codecs of Python that turn bytes to text and are no charset; idna takes quadratic time."""
 
+_THERE_ARE = frozenset(module.name for module in pkgutil.iter_modules(encodings.__path__)) | frozenset(
+    encodings.aliases.aliases
+)
+"""Python keeps every name that it was ever asked for, also of a codec that there is not: who makes up names fills the
+memory."""
+
 _UNKEEPABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 """What no message has on purpose, and what stores or JSON cannot keep."""
 
@@ -62,8 +71,11 @@ def _codec(charset: str) -> str:
     asked = charset.strip(" \t\"'").lower()
     if asked in _NOTHING_SAID:
         return ""
+    spelled = encodings.normalize_encoding(_READ_AS.get(asked, asked))
+    if spelled not in _THERE_ARE:
+        return ""
     try:
-        name = codecs.lookup(_READ_AS.get(asked, asked)).name
+        name = codecs.lookup(spelled).name
         # Python also keeps zlib and rot13 among its codecs; using one of these as a charset is a LookupError.
         b"ab".decode(name, "replace")
     except (LookupError, ValueError):

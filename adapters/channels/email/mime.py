@@ -36,8 +36,6 @@ NAME_CHARS_MAX = 200
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,63}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}", re.ASCII)
 _PATH_ENDS = re.compile(r"[/\\]")
 _WITH_PARAMETERS = frozenset({"content-type", "content-disposition"})
-_HALVES = re.compile("[\ud800-\udc7f\udd00-\udfff]")
-"""Halves of characters that stand for no byte: some charsets of a name (RFC 2231) can say them."""
 
 
 class File(NamedTuple):
@@ -77,7 +75,7 @@ class Part(Message):
 
     def get_boundary(self, failobj: Any = None) -> Any:
         """An empty one is none (RFC 2046 §5.1.1): whoever writes the part anew would put a random one in its place."""
-        return super().get_boundary() or failobj
+        return _plain(self.get_param("boundary", "")).rstrip() or failobj
 
     def attach(self, payload: Any) -> None:
         """Called by the parser. Raises `Refusal` (`TOO_LARGE`)."""
@@ -142,8 +140,7 @@ def parameter(part: Message, name: str) -> str:
         value = part.get_param(name, "")
     except (ValueError, TypeError, LookupError):
         return ""
-    # RFC 2231 gives (charset, language, value).
-    return headers.line(value[2] if isinstance(value, tuple) else value, chars_max=256)
+    return headers.line(_plain(value), chars_max=256)
 
 
 def body(part: Message) -> bytes:
@@ -202,13 +199,22 @@ def _disposition(part: Message) -> str:
 
 def _name(part: Message) -> str:
     try:
-        found = part.get_filename("")
+        found = part.get_param("filename", "", "content-disposition") or part.get_param("name", "")
     except (ValueError, TypeError, LookupError):
         # Parameters numbered in a way that the standard library cannot sort: the file still counts, without its name.
         return "attachment"
-    raw = _HALVES.sub("", found).encode("utf-8", "surrogateescape")
+    if isinstance(found, tuple):
+        # Not as the standard library reads it, which keeps the name of each charset that a mail makes up.
+        name = charsets.decode(found[2].encode("latin-1", "replace"), found[0] or "")
+    else:
+        name = charsets.decode(found.encode("utf-8", "surrogateescape"), "utf-8")
     # Many programs write an encoded word into the parameter, which RFC 2047 §5 forbids.
-    return safe_name(headers.words(charsets.decode(raw, "utf-8")))
+    return safe_name(headers.words(name))
+
+
+def _plain(value: str | tuple[str | None, str | None, str]) -> str:
+    """A parameter's value: RFC 2231 gives (charset, language, value), with bytes as the first 256 characters."""
+    return value[2] if isinstance(value, tuple) else value
 
 
 def safe_name(name: str) -> str:
