@@ -34,8 +34,8 @@ def read_folder(folder: Path) -> tuple[dict[str, str], list[Wrong]]:
     size = 0
     try:
         for path in sorted(folder.iterdir()):
-            if (meant := _NEARLY.fullmatch(path.name)) and path.suffix != ".yaml":
-                wrong.append(Wrong(path.name, 1, f"this file is not looked at: rename it to {meant[1]}.yaml"))
+            if (nearly := _NEARLY.fullmatch(path.name)) and path.suffix != ".yaml":
+                wrong.append(Wrong(path.name, 1, f"this file is not looked at: rename it to {nearly[1]}.yaml"))
             if path.suffix != ".yaml" or path.name.startswith("."):
                 continue
             try:

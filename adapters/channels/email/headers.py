@@ -27,6 +27,7 @@ _BETWEEN_WORDS = re.compile(r"(\?=)\s+(?==\?[^?\s]{1,64}\?[bBqQ]\?)", re.ASCII)
 _ADDRESS = re.compile(r"[^\s@<>()\[\]\\,;:\"]{1,64}@[^\s@<>()\[\]\\,;:\"]{1,255}")
 _ASIDE = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|\([^()]*\)', re.DOTALL)
 """Names in quotes, and comments."""
+_BETWEEN = re.compile(r"([,;<>])")
 _BRACKETED = re.compile(r"<\s*([^<>\s]{3,320})\s*>")
 _ID_IN_BRACKETS = re.compile(rf"<([^<>\s]{{1,{ID_CHARS_MAX}}})>")
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]+")
@@ -55,12 +56,22 @@ def addresses(message: Message, name: str) -> list[str]:
     if value.count("(") > 16:
         # The parser recurses into nested comments; nobody's mail program nests them.
         value = value.replace("(", " ").replace(")", " ")
+    plain = _ASIDE.sub("", value)
+    parts = _BETWEEN.split(plain)
+    if any(map(_is_name_with_at, parts, parts[1:])):
+        # Of such a name some versions of the standard library make an address, others make nothing of the whole.
+        named = zip(parts, [*parts[1:], ""], strict=True)
+        value = plain = "".join("" if _is_name_with_at(part, after) else part for part, after in named)
     try:
         pairs = email.utils.getaddresses([value])
     except (ValueError, IndexError, TypeError):
         return []
     found = [address for _, address in pairs if is_address(address)]
-    return found or [address for address in _BRACKETED.findall(_ASIDE.sub("", value)) if is_address(address)]
+    return found or [address for address in _BRACKETED.findall(plain) if is_address(address)]
+
+
+def _is_name_with_at(part: str, after: str) -> bool:
+    return after == "<" and "@" in part
 
 
 def is_address(value: str) -> bool:
