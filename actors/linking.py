@@ -16,7 +16,7 @@ from actors.rules.identity import IdentityRules
 from protocol.commands import CloseIdentityReview, LinkIdentity, UnlinkIdentity
 from protocol.errors import Code, Refusal
 from protocol.events import IdentityLinked, IdentityReviewClosed, IdentityUnlinked
-from protocol.ids import PSEUDO
+from protocol.ids import may_be_person
 from protocol.journal import Released
 
 if TYPE_CHECKING:
@@ -98,6 +98,5 @@ def _check_reason(reason: str) -> None:
 
 
 def _check_is_known(state: "Journey") -> None:
-    # An account's own stream is nobody's, and the server's own hold nobody's.
-    if not state.head or ":" in state.customer or state.customer in PSEUDO:
+    if not state.head or not may_be_person(state.customer):
         raise Refusal(Code.NOT_FOUND, f"no customer {state.customer}", field="customer")

@@ -20,7 +20,7 @@ from protocol.commands import GiveCustomer
 from protocol.errors import Code, Refusal
 from protocol.events import CustomerGiven, CustomerMerged, CustomerReleased, CustomerReturned
 from protocol.identities import kind_of
-from protocol.ids import PSEUDO
+from protocol.ids import may_be_person
 from protocol.journal import Unsettled
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def give(state: "Journey", command: GiveCustomer, actor: str, single: Sequence[s
 
 
 def _check_may_merge(state: "Journey", command: GiveCustomer, single: Sequence[str]) -> None:
-    if not state.head or ":" in state.customer or state.customer in PSEUDO:
+    if not state.head or not may_be_person(state.customer):
         raise Refusal(Code.NOT_FOUND, f"no customer {state.customer}", field="other")
     if command.to == state.customer:
         raise Refusal(Code.INVALID, "a customer is not merged into itself", field="other")

@@ -18,6 +18,7 @@ from orchestrator.cells import Cells
 from protocol.commands import AnyCommand, GiveCustomer, MergeCustomers, UnmergeCustomers
 from protocol.errors import Code, Refusal
 from protocol.identities import kind_of
+from protocol.ids import may_be_person
 from protocol.journal import MergeDue
 from protocol.links import Answered, AnyToCell, CustomerRead, ReadCustomer, Settle
 
@@ -86,7 +87,7 @@ async def _known(cells: Cells, customer: str) -> list[str]:
     """The customer's identities. Raises `Refusal` where there is no such customer: it cannot be merged into."""
     known = await cells.call(customer, lambda ref: ReadCustomer(ref, customer))
     view = known.view if isinstance(known, CustomerRead) else None
-    if view is None or ":" in customer:
+    if view is None or not may_be_person(customer):
         raise Refusal(Code.NOT_FOUND, f"no customer {customer}", field="customer")
     if view.customer != customer:
         text = f"{customer} is merged into {view.customer}: merge into that one"

@@ -40,6 +40,12 @@ def may_be_customer(id: str) -> bool:
     return id.startswith(ACCOUNT) or (bool(id) and "-" not in id)
 
 
+def may_be_person(id: str) -> bool:
+    """Whether it may be a customer whom identities are linked to and others merged with: no account's own stream, and
+    none of the server's."""
+    return may_be_customer(id) and ":" not in id and id not in PSEUDO
+
+
 def customer_of(conversation: str) -> str:
     """The customer whose conversation it is."""
     return conversation.rpartition("-")[0]

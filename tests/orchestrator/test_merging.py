@@ -108,6 +108,9 @@ async def test_a_rule_gives_on_conditions_and_a_person_on_none(verified: bool) -
             "account:chat", CustomerView(customer="account:chat"), Code.NOT_FOUND, "customer", 1, id="into an account"
         ),
         pytest.param(
+            "policy", CustomerView(customer="policy"), Code.NOT_FOUND, "customer", 1, id="into the policy's stream"
+        ),
+        pytest.param(
             KEEPS, CustomerView(customer="cueve"), Code.NOT_ALLOWED_NOW, "customer", 1, id="into one who was merged"
         ),
     ],
