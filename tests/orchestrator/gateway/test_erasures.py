@@ -52,12 +52,16 @@ async def test_an_operator_asks_over_http(running: Running) -> None:
         status = (await http.get("/v1/status")).json()
         back = await http.post("/v1/customers/cuann/erasure/withdraw")
         again = await http.post("/v1/customers/cuann/erasure/withdraw")
+        long = await http.post(f"/v1/customers/{'cuann' * 60}/erasure/withdraw")
+        outside = await http.post("/v1/customers/..%2Ftokens/erasure/withdraw")
     assert (asked.status_code, unknown.status_code, without.status_code) == (202, 404, 422)
     assert [(each["customer"], each["reason"], each["asked_at_ms"]) for each in listed] == [
         ("cuann", "their request", NOW_MS)
     ]
     assert status["erasures_waiting"] == 1
     assert (back.status_code, again.status_code) == (200, 404)
+    # What is no customer's id is no name of a file either.
+    assert (long.status_code, outside.status_code) == (404, 404)
     async with running.http("reader") as http:
         assert (await http.post("/v1/customers/cuann/erasure", json={"reason": "x"})).status_code == 403
 
