@@ -4,7 +4,7 @@ from typing import Any
 
 from litestar import Litestar, Response
 from litestar.datastructures import State
-from litestar.exceptions import HTTPException, ValidationException
+from litestar.exceptions import HTTPException, NotFoundException, ValidationException
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
 
@@ -35,6 +35,9 @@ from protocol.faults import known_tags
 
 RETRY_AFTER_S = 1
 """Said with every retryable refusal (RFC 9110 §10.2.3)."""
+
+_ANY_PART = "/{path:str}"
+"""Beside the API's description the framework answers a page of HTML for each path of one part that there is not."""
 
 # What the framework itself refuses → the row of the error table that says the same.
 _CODES: dict[int, Code] = {
@@ -94,6 +97,8 @@ def application(services: Services, *, body_bytes_max: int, version: str) -> Lit
 
 async def _check(request: HttpRequest) -> None:
     """What is asked of a request before its handler is. A coroutine: a plain function would be run on a thread."""
+    if _ANY_PART in request.route_handler.paths:
+        raise NotFoundException
     check_needs(request)
     _check_parameters(request)
 

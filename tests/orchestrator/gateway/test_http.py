@@ -226,8 +226,10 @@ def test_every_handler_names_its_scopes() -> None:
 async def test_what_is_not_there_has_the_shape_of_every_error(running: Running) -> None:
     """404 and 405 too."""
     async with running.http("operator") as http:
-        missing, method = await http.get("/v1/nothing"), await http.delete("/v1/events")
-    assert (missing.status_code, missing.json()["code"]) == (404, Code.NOT_FOUND)
+        for path in ("/v1/nothing", "/v1", "/nothing", "/metrics%00", "/favicon.ico"):
+            missing = await http.get(path)
+            assert (missing.status_code, missing.json()["code"]) == (404, Code.NOT_FOUND), path
+        method = await http.delete("/v1/events")
     assert method.status_code == 405
     assert set(missing.json()) == set(method.json()) == {"code", "message", "ref", "field"}
 
