@@ -36,6 +36,9 @@ from protocol.faults import known_tags
 RETRY_AFTER_S = 1
 """Said with every retryable refusal (RFC 9110 §10.2.3)."""
 
+_CLIENT_LEFT = "client disconnected prematurely"
+"""What the framework says of a body that breaks off, in the type that its own bugs have. Strangers can cause it without
+end, so it is counted and not logged."""
 _ANY_PART = "/{path:str}"
 """Beside the API's description the framework answers a page of HTML for each path of one part that there is not."""
 
@@ -145,6 +148,8 @@ def _nested(request: HttpRequest, exc: RecursionError) -> Response[ErrorAnswer]:
 
 
 def _http(request: HttpRequest, exc: HTTPException) -> Response[ErrorAnswer]:
+    if exc.detail == _CLIENT_LEFT:
+        return _refusal(request, Refusal(Code.MALFORMED, "the client left before the end of its body"))
     code = _CODES.get(exc.status_code)
     if code is None:
         return _failure(request, exc)

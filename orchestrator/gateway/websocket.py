@@ -150,7 +150,11 @@ class WebSockets:
 
     def _is_ours(self, origin: str, host: str) -> bool:
         """Whether a browser's page may connect: one of the server's own, or of an allowed origin (RFC 6454)."""
-        return urlsplit(origin).netloc.lower() == host.lower() or origin.lower() in self._origins
+        try:
+            netloc = urlsplit(origin).netloc
+        except ValueError:
+            return False  # A stranger wrote it, and no browser.
+        return netloc.lower() == host.lower() or origin.lower() in self._origins
 
     # One socket
 

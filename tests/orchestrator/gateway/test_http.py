@@ -23,7 +23,7 @@ from protocol.events import MessageReceived, NoteAdded
 from protocol.inbound import Attachment, DeliveryReport, MessageArrived
 from protocol.journal import Entry, Record
 from protocol.links import Replay
-from tests.orchestrator.gateway.conftest import NOW_MS, Running, Start
+from tests.orchestrator.gateway.conftest import NOW_MS, Running, Start, until
 
 STRUCTURED = {"Content-Type": "application/cloudevents+json"}
 BATCH = {"Content-Type": "application/cloudevents-batch+json"}
@@ -232,6 +232,18 @@ async def test_what_is_not_there_has_the_shape_of_every_error(running: Running) 
         method = await http.delete("/v1/events")
     assert method.status_code == 405
     assert set(missing.json()) == set(method.json()) == {"code", "message", "ref", "field"}
+
+
+async def test_who_leaves_before_the_end_of_a_body_is_no_bug(
+    running: Running, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A stranger can, at the entrance for webhooks, as often as they like: it is counted, and not logged."""
+    _, writer = await asyncio.open_connection("127.0.0.1", running.gateway.port)
+    writer.write(b"POST /webhooks/sms HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nBody=")
+    await writer.drain()
+    writer.close()
+    await until(lambda: running.metric("throughline_refusals_total", code="malformed", entrance="webhook") == 1)
+    assert "gateway_failed" not in capsys.readouterr().out
 
 
 async def test_a_bug_gives_a_reference_and_no_words(running: Running, capsys: pytest.CaptureFixture[str]) -> None:

@@ -77,8 +77,9 @@ async def test_strangers_leave_no_line_in_the_log(running: Running, caplog: pyte
 async def test_another_sites_page_may_not_connect(start: Start) -> None:
     """The server's own origin and the configured ones may; programs send none."""
     running = await start(http=Http(port=0, origins=["https://desk.example.org"]))
-    status, body = await refused(running, origin="https://evil.example.org")
-    assert (status, body["code"]) == (403, Code.BAD_ORIGIN)
+    for other in ("https://evil.example.org", "null", "http://["):
+        status, body = await refused(running, origin=other)
+        assert (status, body["code"]) == (403, Code.BAD_ORIGIN)
     for origin in ("https://desk.example.org", running.url):
         async with running.socket("/v1/agent", origin=origin) as client:
             await client.hello(running.token["agent"])
