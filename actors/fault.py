@@ -1,12 +1,12 @@
 """A fault: the first exception that broke an actor outside its own `run`, in a callback or a task.
 
-Nobody awaits a callback, so what it raises would only be logged, and the actor would live on half-done. It ends
-instead: its `run` raises the fault, and its next life recovers.
+Nobody awaits a callback, nor a task that is begun for its own sake, so what they raise would only be logged, and the
+actor would live on half-done. It ends instead: its `run` raises the fault, and its next life recovers.
 """
 
 import asyncio
-from collections.abc import Callable
-from typing import ParamSpec
+from collections.abc import Callable, Coroutine
+from typing import Any, ParamSpec
 
 P = ParamSpec("P")
 
@@ -41,3 +41,34 @@ class Fault:
         """Waits for the fault and raises it."""
         await self._set.wait()
         self.check()
+
+
+class Tasks:
+    """An owner's tasks that nobody awaits, held until they are over, since a loop keeps none alive. `broke` hears what
+    one of them raises: it is a bug, and somebody may wait for what the task was to do."""
+
+    def __init__(self, broke: Callable[[Exception], None]) -> None:
+        self._broke = broke
+        self._under_way: set[asyncio.Task[None]] = set()
+
+    def begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Runs it beside everything else."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._under_way.add(task)
+        task.add_done_callback(self._over)
+        return task
+
+    async def settled(self) -> None:
+        """Returns when those under way are over."""
+        await asyncio.gather(*self._under_way, return_exceptions=True)
+
+    async def cancel(self) -> None:
+        """Ends those under way."""
+        for task in self._under_way:
+            task.cancel()
+        await self.settled()
+
+    def _over(self, task: asyncio.Task[None]) -> None:
+        self._under_way.discard(task)
+        if not task.cancelled() and isinstance(exc := task.exception(), Exception):
+            self._broke(exc)

@@ -18,7 +18,7 @@ from typing import assert_never
 import msgspec
 import structlog
 
-from actors.fault import Fault
+from actors.fault import Fault, Tasks
 from actors.journal_store import JournalStore
 from actors.lines import Line
 from actors.notices import Notices
@@ -65,7 +65,7 @@ class Journal:
         """The head that the archive was told last."""
         self._notices = Notices()
         self._tail = Tail(0)
-        self._reads: set[asyncio.Task[None]] = set()
+        self._reads = Tasks(self.broke)
         """Tails that are read from the file; bounded by the journeys that cells load."""
         self._draining = False
         self._fault = Fault()
@@ -195,17 +195,10 @@ class Journal:
         if not positions:
             line.send(tail)
             return
-        task = asyncio.get_running_loop().create_task(self._answer_tail(line, tail, positions))
-        self._reads.add(task)
-        task.add_done_callback(self._tail_read)
+        self._reads.begin(self._answer_tail(line, tail, positions))
 
     async def _answer_tail(self, line: Line, tail: TailIs, positions: list[int]) -> None:
         line.send(msgspec.structs.replace(tail, records=await self._store.records(positions)))
-
-    def _tail_read(self, task: asyncio.Task[None]) -> None:
-        self._reads.discard(task)
-        if not task.cancelled() and isinstance(exc := task.exception(), Exception):
-            self.broke(exc)
 
     # The worker's turns
 

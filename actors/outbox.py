@@ -12,6 +12,7 @@ from typing import Protocol
 
 import structlog
 
+from actors.fault import Tasks
 from protocol.links import DeliverNow
 
 _log = structlog.get_logger(__name__)
@@ -69,13 +70,22 @@ Report = Callable[[DeliverNow, SentLike], None]
 class Outbox:
     """Runs attempts, at most `concurrency_per_account` at once on one account; the others wait in their order.
 
-    What waits is bounded by the conversations: each has at most one attempt under way per channel.
+    What waits is bounded by the conversations: each has at most one attempt under way per channel. `broke` hears a bug
+    met while an outcome is reported: its cell would wait for it, and the conversation's next message behind it.
     """
 
-    def __init__(self, senders: Mapping[str, SenderLike], report: Report, *, concurrency_per_account: int = 8) -> None:
+    def __init__(
+        self,
+        senders: Mapping[str, SenderLike],
+        report: Report,
+        *,
+        broke: Callable[[Exception], None],
+        concurrency_per_account: int = 8,
+    ) -> None:
         self._senders = senders
         self._report = report
         self._turns = {account: asyncio.Semaphore(concurrency_per_account) for account in senders}
+        self._tasks = Tasks(broke)
         self._under_way: dict[tuple[str, int], asyncio.Task[None]] = {}
         self._outcomes: OrderedDict[tuple[str, int], SentLike] = OrderedDict()
         self.counts = {"sent": 0, "failed": 0, "refused": 0, "uncertain": 0}
@@ -91,8 +101,7 @@ class Outbox:
         elif effect.again:
             self._finish(effect, Unknown("the channel host was replaced during the attempt"))
         else:
-            task = asyncio.get_running_loop().create_task(self._attempt(effect))
-            self._under_way[key] = task
+            self._under_way[key] = self._tasks.begin(self._attempt(effect))
 
     async def drain(self, timeout_s: float) -> None:
         """Waits for attempts under way; what is not done by then is left, and will be uncertain."""

@@ -13,6 +13,7 @@ can commit. What is for someone else is answered `Elsewhere`, and whoever asked 
 import asyncio
 
 from actors.cell import Cell
+from actors.fault import Tasks
 from actors.lines import Line
 from protocol.ids import customer_of
 from protocol.links import (
@@ -69,7 +70,8 @@ class Seat:
         self._next: Take | None = None
         self._waiting: list[tuple[Line, AnyToCell]] = []
         """For the customer while its scope is being taken, and for one that leaves. Bounded by who asks."""
-        self._taking: asyncio.Task[None] | None = None
+        self._tasks = Tasks(self.broke)
+        """The taking of a scope."""
         self._grace: asyncio.TimerHandle | None = None
         self._told_touched_s = 0.0
 
@@ -80,9 +82,7 @@ class Seat:
     async def stop(self) -> None:
         """Ends what is under way."""
         self._forget_grace()
-        if self._taking is not None:
-            self._taking.cancel()
-            await asyncio.gather(self._taking, return_exceptions=True)
+        await self._tasks.cancel()
 
     # Lines
 
@@ -203,8 +203,7 @@ class Seat:
         self._customer, self._due = take.customer, take.due
         self._taken = self._served = self._leaving = self._unwanted = False
         self._tell_sitting()
-        self._taking = asyncio.get_running_loop().create_task(self._take_scope(take.customer))
-        self._taking.add_done_callback(self._took)
+        self._tasks.begin(self._take_scope(take.customer))
 
     async def _take_scope(self, customer: str) -> None:
         await self._cell.take(customer)
@@ -222,10 +221,6 @@ class Seat:
             self._look()
         if self._next is not None:
             self._wait_for_way()
-
-    def _took(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and isinstance(exc := task.exception(), Exception):
-            self._cell.broke(exc)
 
     def _look(self) -> None:
         """Time has come for the customer."""

@@ -34,6 +34,9 @@ class CellsLike(Protocol):
     def ask(self, customer: str, make: Callable[[int], AnyToCell], done: Callable[[Any], None]) -> None:
         """Asks the customer's cell until it has answered."""
 
+    def broke(self, exc: Exception) -> None:
+        """A bug met where nobody awaits: whoever runs this ends with it."""
+
 
 class ChannelHost:
     """Serves the email and Twilio accounts among `accounts`.
@@ -58,7 +61,7 @@ class ChannelHost:
         self._attachments = attachments
         self._mail = [account for account in accounts if isinstance(account, EmailAccount)]
         self._senders = senders_of(accounts, now_ms=now_ms, public_url=public_url) if senders is None else senders
-        self._outbox = Outbox(self._senders, self._report)
+        self._outbox = Outbox(self._senders, self._report, broke=cells.broke)
         self._entrances = {
             listen: Entrance(
                 [Mailbox(account.name, account.address, account.message_bytes_max) for account in sharing],

@@ -69,7 +69,7 @@ class Intake:
     ) -> None:
         self._cells = cells
         self._attribution = Attribution(cells, customers_of, new_customer, self._answered)
-        self._by_rule = merging.ByRule(self._merge_by_rule)
+        self._by_rule = merging.ByRule(self._merge_by_rule, cells.broke)
         self._accounts = accounts
         self._region = region
         self._limits = limits

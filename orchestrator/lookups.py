@@ -3,12 +3,12 @@
 Who shares an identity with one that waits waits behind it, so that they go on in the order in which they were taken.
 """
 
-import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
+from actors.fault import Tasks
 from orchestrator.known_identities import KnownIdentities
 from orchestrator.proposals import Taken, number_of
 
@@ -38,18 +38,18 @@ class Lookups:
         self._is_known = is_known
         self._route = route
         self._refuse = refuse
-        self._broke = broke
+        self._tasks = Tasks(broke)
         self._waiting: list[Taken] = []
         self.awaited: Counter[str] = Counter()
         """Identities of those that wait."""
-        self._looking: asyncio.Task[None] | None = None
+        self._looking = False
 
     def add(self, taken: Taken) -> None:
         """The event waits for the store, or behind one that does."""
         self._wait(taken)
-        if self._looking is None:
-            self._looking = asyncio.get_running_loop().create_task(self._look_up())
-            self._looking.add_done_callback(self._looked)
+        if not self._looking:
+            self._looking = True
+            self._tasks.begin(self._look_up())
 
     def _wait(self, taken: Taken) -> None:
         self._waiting.append(taken)
@@ -68,7 +68,7 @@ class Lookups:
             for identity, customer in found.items():
                 self._known.learn(identity, customer)
             self._go_on({identity for taken in batch for identity in taken.identities})
-        self._looking = None
+        self._looking = False
 
     def _go_on(self, looked_up: set[str]) -> None:
         """What came meanwhile was not looked up; it, and what waits behind it, takes another round."""
@@ -87,8 +87,3 @@ class Lookups:
         waiting, self._waiting = self._waiting, []
         self.awaited.clear()
         return waiting
-
-    def _looked(self, task: asyncio.Task[None]) -> None:
-        """A bug met while routing left events unanswered: the process ends with it, as with one met in a callback."""
-        if not task.cancelled() and isinstance(exc := task.exception(), Exception):
-            self._broke(exc)

@@ -7,12 +7,12 @@ Each half is asked under the command's own id, so that whoever asks again, of wh
 former one stopped. What a gateway that died left half done is done by the cells all the same: the journal tells them.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable
 
 import msgspec
 import structlog
 
+from actors.fault import Tasks
 from orchestrator.answers import answer_of
 from orchestrator.cells import Cells
 from protocol.commands import AnyCommand, GiveCustomer, MergeCustomers, UnmergeCustomers
@@ -33,24 +33,28 @@ AskOf = Callable[[str, AnyCommand], Callable[[int], AnyToCell]]
 
 class ByRule:
     """Carries out what the policy's match rules say is to be merged, one at a time for each customer. What is lost with
-    a gateway, or refused, is said again by the next event of the kind; till then it stands in the review list."""
+    a gateway, or refused, is said again by the next event of the kind; till then it stands in the review list. `broke`
+    hears of a bug."""
 
-    def __init__(self, run: Callable[[MergeDue], Awaitable[Answered]]) -> None:
+    def __init__(self, run: Callable[[MergeDue], Awaitable[Answered]], broke: Callable[[Exception], None]) -> None:
         self._run = run
-        self._under_way: dict[str, asyncio.Task[None]] = {}
+        self._tasks = Tasks(broke)
+        self._under_way: set[str] = set()
+        """The customers."""
 
     def due(self, merge: MergeDue) -> None:
         """Begins it, unless one of the customer is under way, or too many are."""
         if merge.customer not in self._under_way and len(self._under_way) < UNDER_WAY_MAX:
-            task = asyncio.get_running_loop().create_task(self._carry_out(merge))
-            self._under_way[merge.customer] = task
-            task.add_done_callback(lambda _: self._under_way.pop(merge.customer, None))
+            self._under_way.add(merge.customer)
+            self._tasks.begin(self._carry_out(merge))
 
     async def _carry_out(self, merge: MergeDue) -> None:
         try:
             await self._run(merge)
         except Refusal as refusal:
             _log.info("merge.by_rule_refused", code=refusal.code, rule=merge.rule)
+        finally:
+            self._under_way.discard(merge.customer)
 
 
 async def merge(

@@ -12,6 +12,7 @@ from typing import cast
 
 import structlog
 
+from actors.fault import Tasks
 from actors.lines import LineOwner
 from orchestrator.pipes import PipeSocket, Wire
 from protocol.errors import Refusal
@@ -140,17 +141,15 @@ class Dialer:
     def __init__(self, path: Path, name: str, incarnation: str, owner: LineOwner) -> None:
         self._path = path
         self._pipe = PipeSocket(PipeEnd(name, incarnation), owner)
-        self._task: asyncio.Task[None] | None = None
+        self._tasks = Tasks(owner.broke)
 
     def start(self) -> None:
         """Begins to dial."""
-        self._task = asyncio.get_running_loop().create_task(self._dial(), name=f"dial {self._path.name}")
+        self._tasks.begin(self._dial())
 
     async def stop(self) -> None:
         """Ends the connection and the dialling."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self._tasks.cancel()
 
     async def _dial(self) -> None:
         loop = asyncio.get_running_loop()

@@ -73,6 +73,28 @@ RAY_HOME = "orchestrator/cluster"
 """The only place that imports Ray; classes elsewhere are plain, so that each also runs in one process."""
 
 
+TASKS = {
+    "actors/fault.py Tasks.begin": "for what nobody awaits: the owner's fault hears what it raises",
+    "orchestrator/client/connection.py Line._speak": "end with the socket, whose silence the client hears",
+    "orchestrator/client/connection.py Line.start": "awaited by `close`; its end is said to the client",
+    "orchestrator/cluster/host.py serve_with": "what runs beside it is watched by `first_of`",
+    "orchestrator/cluster/node_line.py NodeLine._answer": "logs; the node ends a process that does not drain in time",
+    "orchestrator/cluster/node_line.py NodeLine.serves": "the node ends a process that does not answer",
+    "orchestrator/cluster/node_process.py NodeProcess.__init__": "awaited by `ended`, which the supervisor waits for",
+    "orchestrator/cluster/supervisor.py _Supervisor._stay_with": "awaited there",
+    "orchestrator/gateway/listener.py Listener.start": "awaited there until it is up, and by `stop`",
+    "orchestrator/gateway/websocket.py WebSockets._serve": "hears its own bugs and ends the connection; awaited there",
+    "orchestrator/inprocess.py InProcess._follow_usher": "awaited there",
+    "orchestrator/inprocess.py InProcess._start": "awaited by the stop of a server in one process, which tests have",
+    "orchestrator/inprocess.py InProcess.start": "likewise",
+    "orchestrator/parts/ending.py first_of": "awaited there",
+    "orchestrator/parts/ending.py until": "awaited there",
+    "orchestrator/parts/gateway.py GatewayPart.start": "watched by `first_of` in `run`",
+}
+"""By function: who hears what a task raises that is made there and not in a `TaskGroup`. One that nobody hears leaves
+its state half-done, and somebody waiting: what nobody awaits is begun with `actors.fault.Tasks`."""
+
+
 def sources(*packages: str) -> list[Path]:
     """Every Python file of the packages, by its path from the root."""
     return sorted(file.relative_to(ROOT) for package in packages for file in (ROOT / package).rglob("*.py"))
@@ -130,6 +152,54 @@ def test_the_sdk_stands_on_the_protocol_alone() -> None:
         if name.startswith(("orchestrator.", "actors.", "adapters.")) and not name.startswith("orchestrator.client")
     ]
     assert not outside
+
+
+def tasks_made(file: Path) -> Iterator[str]:
+    """The functions of `file` that make a task of their own: `file Class.function`."""
+
+    def walk(node: ast.AST, within: tuple[str, ...], groups: frozenset[str]) -> Iterator[str]:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                yield from walk(child, (*within, child.name), _task_groups(child))
+                continue
+            if isinstance(child, ast.Call) and _makes_task(child.func, groups):
+                yield f"{file.as_posix()} {'.'.join(within)}"
+            yield from walk(child, within, groups)
+
+    return walk(ast.parse((ROOT / file).read_text(), str(file)), (), frozenset())
+
+
+def _makes_task(called: ast.expr, groups: frozenset[str]) -> bool:
+    if not isinstance(called, ast.Attribute):
+        return isinstance(called, ast.Name) and called.id in _MAKERS
+    return called.attr in _MAKERS and not (isinstance(called.value, ast.Name) and called.value.id in groups)
+
+
+_MAKERS = frozenset({"create_task", "ensure_future", "run_coroutine_threadsafe", "Task"})
+
+
+def _task_groups(function: ast.AST) -> frozenset[str]:
+    """The names that a function has for task groups: opened in it, or given to it as such."""
+    opened = {
+        item.optional_vars.id
+        for node in ast.walk(function)
+        if isinstance(node, ast.AsyncWith)
+        for item in node.items
+        if isinstance(item.optional_vars, ast.Name) and ast.unparse(item.context_expr) == "asyncio.TaskGroup()"
+    }
+    given = {
+        node.arg
+        for node in ast.walk(function)
+        if isinstance(node, ast.arg) and node.annotation and ast.unparse(node.annotation) == "asyncio.TaskGroup"
+    }
+    return frozenset(opened | given)
+
+
+def test_what_a_task_raises_is_heard() -> None:
+    """Each place that makes one is known, with who hears it; the others begin theirs with `Tasks`, or in a group."""
+    fakes = "adapters/channels/fakes/"
+    made = {each for file in sources(*PACKAGES[:-1]) for each in tasks_made(file) if not each.startswith(fakes)}
+    assert made == TASKS.keys()
 
 
 def test_files_are_named_by_their_subject() -> None:

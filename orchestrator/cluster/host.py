@@ -21,6 +21,7 @@ from orchestrator.cluster.node_line import NodeLine
 from orchestrator.cluster.part import Build, Part, Seating
 from orchestrator.cluster.run_folder import read_settings
 from orchestrator.cluster.table import Process
+from orchestrator.parts.ending import first_of
 from protocol.errors import ThroughlineError
 
 _log = structlog.get_logger(__name__)
@@ -87,7 +88,7 @@ class _Life:
         _settle_collector()
         _log.info("host.started", **facts)
         try:
-            await _serve_with(part, facts | {"pid": os.getpid()}, line)
+            await serve_with(part, facts | {"pid": os.getpid()}, line)
         except Exception as exc:  # noqa: BLE001 - whatever it was, this process ends with it and comes back by recovery
             _log.error("host.broke", exc_info=True)
             # Errors raised on purpose say what to do; another's text may quote what it failed on.
@@ -105,15 +106,13 @@ class _Life:
         return line, part, await part.start()
 
 
-async def _serve_with(part: Part, facts: dict[str, str | int], line: NodeLine) -> None:
+async def serve_with(part: Part, facts: dict[str, str | int], line: NodeLine) -> None:
+    """Serves until the part is drained, and stops it. Raises what broke it, or the telling of the seats it wants:
+    customers would wait for seats that nobody hears of."""
     line.serves(part, facts)
-    telling = asyncio.create_task(_tell_wanted(part, line)) if isinstance(part, Seating) else None
-    try:
-        await part.run()
-        await part.stop()
-    finally:
-        if telling is not None:
-            telling.cancel()
+    telling = [asyncio.create_task(_tell_wanted(part, line))] if isinstance(part, Seating) else []
+    await first_of(part.run(), telling)
+    await part.stop()
 
 
 async def _tell_wanted(part: Seating, line: NodeLine) -> None:

@@ -4,7 +4,6 @@ Watches are paced: a few are asked for at a time, the next when an earlier one's
 a reconnect with thousands of positions holds a few snapshots in memory and not thousands, and answers need no dropping.
 """
 
-import asyncio
 from collections import deque
 from typing import Any, ClassVar
 
@@ -48,7 +47,8 @@ class AgentConnection(Connection):
         self._to_watch: deque[Watch] = deque()
         self._asked = 0
         self._unsent: deque[int] = deque()  # numbers of answers in the outgoing queue
-        self._commands: set[asyncio.Task[None]] = set()
+        self._commands = 0
+        """Without their result."""
 
     def decode(self, message: bytes | str) -> list[Any]:
         """Agents' frames."""
@@ -254,11 +254,10 @@ class AgentConnection(Connection):
             raise Refusal(Code.INVALID, f"this command is the server's own; see {instead}", ref=frame.id)
         if bool(frame.conversation) == bool(frame.customer):
             raise Refusal(Code.INVALID, "command: give one of conversation and customer", ref=frame.id)
-        if len(self._commands) >= COMMANDS_MAX:
+        if self._commands >= COMMANDS_MAX:
             raise Refusal(Code.OVERLOADED, f"{COMMANDS_MAX} commands wait for their result", ref=frame.id)
-        task = asyncio.get_running_loop().create_task(self._run(frame))
-        self._commands.add(task)
-        task.add_done_callback(self._commands.discard)
+        self._commands += 1
+        self.terms.tasks.begin(self._run(frame))
 
     async def _run(self, frame: CommandFrame) -> None:
         try:
@@ -276,6 +275,8 @@ class AgentConnection(Connection):
             self._result(frame, failed(exc, where="command", new_reference=self.terms.new_id))
         else:
             self.send(Result(id=frame.id, conversation=answered.stream, seq=answered.seq))
+        finally:
+            self._commands -= 1
 
     def _result(self, frame: CommandFrame, refusal: Refusal) -> None:
         self.send(Result(id=frame.id, code=refusal.code, message=refusal.message, retryable=refusal.retryable))

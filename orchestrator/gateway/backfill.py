@@ -8,8 +8,10 @@ import asyncio
 from collections.abc import Callable
 
 import msgspec
+import structlog
 from msgspec import Raw
 
+from actors.fault import Tasks
 from orchestrator.gateway.peers import Archive
 from protocol.events import AnyEvent
 
@@ -21,6 +23,8 @@ TRIES = 100
 PAUSE_S = 0.04
 """The archive may not have the events yet: under full load it is some two seconds behind, so it is given four."""
 
+_log = structlog.get_logger(__name__)
+
 Done = Callable[[list[Raw]], None]
 
 _from_json = msgspec.json.Decoder(AnyEvent).decode
@@ -28,17 +32,16 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 class Backfill:
-    """Reads for the hub. Each `read` ends in one call of its `done`, with what there is: perhaps nothing."""
+    """Reads for the hub. Each `read` ends in one call of its `done`, with what there is: perhaps nothing. `broke` hears
+    what that raises."""
 
-    def __init__(self, archive: Archive) -> None:
+    def __init__(self, archive: Archive, broke: Callable[[Exception], None]) -> None:
         self._archive = archive
-        self._reading: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks(broke)
 
     def read(self, conversation: str, after: int, done: Done) -> None:
         """Reads the conversation's next events after the seq `after`, at most `EVENTS_MAX`, as their bytes."""
-        task = asyncio.get_running_loop().create_task(self._read(conversation, after, done))
-        self._reading.add(task)
-        task.add_done_callback(self._reading.discard)
+        self._tasks.begin(self._read(conversation, after, done))
 
     async def _read(self, conversation: str, after: int, done: Done) -> None:
         events: list[Raw] = []
@@ -51,9 +54,9 @@ class Backfill:
                 if stored:
                     break
                 await asyncio.sleep(PAUSE_S)
-        finally:
-            # Also where the read fails: a stream that waits for it would show nothing more. It gets a snapshot.
-            done(events)
+        except Exception as exc:  # noqa: BLE001 - whatever the store's fault is, the stream that waits gets a snapshot
+            _log.error("backfill_failed", conversation=conversation, error=type(exc).__name__)
+        done(events)
 
 
 def _first(bytes_max: int, bodies: list[bytes]) -> list[Raw]:

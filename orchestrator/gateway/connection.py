@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 from msgspec import Struct
 
+from actors.fault import Tasks
 from orchestrator.gateway.metrics import Metrics
 from orchestrator.gateway.outgoing import Outgoing
 from orchestrator.tokens import Token, Tokens
@@ -37,6 +38,8 @@ class Terms(Struct, kw_only=True, frozen=True):
     """The journal's generation now."""
     new_id: Callable[[], str]
     """A fresh random session id or error reference."""
+    tasks: Tasks
+    """What is done for clients beside their sockets."""
     heartbeat_s: float
     message_bytes: int
     """The longest message a client may send."""

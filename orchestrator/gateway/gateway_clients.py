@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from orchestrator.gateway.access import unknown_account
 from orchestrator.gateway.connection import Connection, Terms
 from orchestrator.gateway.deliveries import Deliveries
+from orchestrator.gateway.failures import failed
 from orchestrator.gateway.peers import Intake
 from orchestrator.gateway.quarantine import KEPT, keep
 from orchestrator.settings import Account, GatewayAccount
@@ -48,7 +49,6 @@ class GatewayConnection(Connection):
         self._clock = clock
         self._speaker: Token | None = None
         self._unanswered = 0
-        self._keeping: set[asyncio.Task[None]] = set()
         self._acks: dict[tuple[str, str], list[str]] = {}
         """By status and account: the ids of events that are answered in this turn."""
         self._nacks: list[Nack] = []
@@ -118,9 +118,7 @@ class GatewayConnection(Connection):
     def _decided(self, event: InboundEvent, began_s: float, outcome: Answered | Refusal) -> None:
         """Answers, but first keeps what would be refused again: the client will not send it a second time."""
         if isinstance(outcome, Refusal) and outcome.code in KEPT:
-            task = self._clock.create_task(self._keep(event, outcome, began_s))
-            self._keeping.add(task)
-            task.add_done_callback(self._keeping.discard)
+            self.terms.tasks.begin(self._keep(event, outcome, began_s))
         else:
             if isinstance(outcome, Answered) and outcome.status == QUARANTINED:
                 self._say_why(event.id, kept_because(outcome.why, event.id))
@@ -131,9 +129,12 @@ class GatewayConnection(Connection):
             await keep(self._intake, event, refusal)
         except Refusal as unkept:
             self._answered(event.id, event.account, unkept, began_s)
-            return
-        self._say_why(event.id, refusal)
-        self._answered(event.id, event.account, QUARANTINED, began_s)
+        except Exception as exc:  # noqa: BLE001 - a bug met on one client's behalf is that client's answer
+            bug = failed(exc, where="keep", new_reference=self.terms.new_id)
+            self._answered(event.id, event.account, bug, began_s)
+        else:
+            self._say_why(event.id, refusal)
+            self._answered(event.id, event.account, QUARANTINED, began_s)
 
     def _say_why(self, id: str, refusal: Refusal) -> None:
         """Ahead of the `ack` of an event in quarantine, which has no room for a reason."""

@@ -9,10 +9,10 @@ reading waits for those that were begun before, which may lack what the cell has
 such reading and one more to come, however often cells come back.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
+from actors.fault import Tasks
 from orchestrator.gateway.archive_reads import reach
 from orchestrator.gateway.failures import failed
 from orchestrator.gateway.peers import Archive, Cells, Reply
@@ -107,7 +107,7 @@ class Inboxes:
         self._archive = archive
         self._lists: dict[str, _List] = {}
         self._told = ToldRows() if cells.interchangeable else None
-        self._reading: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks(cells.broke)
 
     def watch(self, watcher: ListWatcher, name: str, inbox: str, done: Done) -> None:
         """Lists `name` whole for `watcher`, who knows it as `inbox`, and then its changes."""
@@ -160,9 +160,7 @@ class Inboxes:
 
     async def close(self) -> None:
         """Ends the reads that are on their way."""
-        for task in self._reading:
-            task.cancel()
-        await asyncio.gather(*self._reading, return_exceptions=True)
+        await self._tasks.cancel()
 
     # Listing whole
 
@@ -196,9 +194,7 @@ class Inboxes:
         for place, listing in enumerate(watched.listings):
             if not listing.is_read and not listing.unanswered and (listing.done or not place):
                 listing.is_read = True
-                task = asyncio.get_running_loop().create_task(self._list(listing))
-                self._reading.add(task)
-                task.add_done_callback(self._reading.discard)
+                self._tasks.begin(self._list(listing))
 
     async def _list(self, listing: _Listing) -> None:
         refusal = next(iter(listing.refused.values()), None)

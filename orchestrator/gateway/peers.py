@@ -104,6 +104,10 @@ class Cells(Protocol):
         """Asks one cell."""
         ...
 
+    def broke(self, exc: Exception) -> None:
+        """A bug met where nobody awaits: whoever runs this ends with it."""
+        ...
+
 
 class Intake(Protocol):
     """The way in for events and commands: an answer means committed and synced."""

@@ -17,6 +17,7 @@ from typing import Any
 import structlog
 from msgspec.structs import asdict
 
+from actors.fault import Tasks
 from orchestrator.gateway.access import Access
 from orchestrator.gateway.agents import AgentConnection
 from orchestrator.gateway.backfill import Backfill
@@ -79,7 +80,8 @@ class Gateway:
         self._accounts = accounts
         self._draining = False
         self._limits = limits
-        self._hub = Hub(cells, Backfill(stores.archive), self.metrics, on_new_generation=self._generation_changed)
+        backfill = Backfill(stores.archive, cells.broke)
+        self._hub = Hub(cells, backfill, self.metrics, on_new_generation=self._generation_changed)
         self._inboxes = Inboxes(cells, stores.archive, new_reference=new_id, newest=stores.identities.position)
         self._deliveries = Deliveries(cells, self.metrics, clock_s=time.monotonic)
         self._terms = Terms(
@@ -87,6 +89,7 @@ class Gateway:
             metrics=self.metrics,
             generation=lambda: cells.generation,
             new_id=new_id,
+            tasks=Tasks(cells.broke),
             heartbeat_s=heartbeat_s,
             message_bytes=http.frame_bytes_max,
             queue_bytes=limits.agent_queue_bytes,

@@ -1,7 +1,7 @@
-"""How a part that only listens runs: until it is told that it is over, or until something it stands on breaks."""
+"""How a part runs: until it is told that it is over, or until something it stands on breaks."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 
@@ -15,3 +15,15 @@ async def until(over: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
     finally:
         working.cancel()
         waiting.cancel()
+
+
+async def first_of(work: Coroutine[Any, Any, None], beside: Sequence["asyncio.Task[None]"]) -> None:
+    """Runs `work` until it, or one of those `beside` it, is over; what that raised is raised, and the others end."""
+    tasks = [asyncio.ensure_future(work), *beside]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()

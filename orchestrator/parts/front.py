@@ -2,9 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
-from typing import Any
 
+from actors.fault import Tasks
 from orchestrator.cells import Cells
 from orchestrator.cluster.run_folder import read_figures
 from orchestrator.cluster.states import read_states, steady_ms
@@ -80,7 +79,7 @@ class CellLines:
     def __init__(self, switchboard: Switchboard) -> None:
         self._switchboard = switchboard
         self._pipes: dict[str, Pipe] = {}
-        self._changing: set[asyncio.Task[None]] = set()
+        self._changing = Tasks(lambda exc: self._cells.broke(exc))
         self._stopping = False
         """Whoever comes or goes is of no interest any more."""
         self._cells: Cells
@@ -106,7 +105,7 @@ class CellLines:
     async def stop(self) -> None:
         """Ends all lines. The usher's may still speak meanwhile."""
         self._stopping = True
-        await asyncio.gather(*self._changing, return_exceptions=True)
+        await self._changing.settled()
         for pipe in list(self._pipes.values()):
             await pipe.stop()
 
@@ -114,17 +113,12 @@ class CellLines:
         if self._stopping:
             return
         pipe = self._pipes[_cell(index)] = self._switchboard.dial(_cell(index), self._cells)
-        self._change(pipe.start())
+        self._changing.begin(pipe.start())
 
     def _leave(self, index: int) -> None:
         if self._stopping:
             return
-        self._change(self._pipes.pop(_cell(index)).stop())
-
-    def _change(self, change: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(change)
-        self._changing.add(task)
-        task.add_done_callback(self._changing.discard)
+        self._changing.begin(self._pipes.pop(_cell(index)).stop())
 
 
 def _cell(index: int) -> str:

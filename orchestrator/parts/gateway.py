@@ -1,9 +1,7 @@
 """The gateway's part."""
 
 import asyncio
-from collections.abc import Coroutine, Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -12,7 +10,7 @@ from orchestrator.cluster.server_file import run_tokens
 from orchestrator.first_policy import set_up_of
 from orchestrator.gateway.server import Gateway
 from orchestrator.gateway.services import Stores
-from orchestrator.parts.ending import until
+from orchestrator.parts.ending import first_of, until
 from orchestrator.parts.front import Front
 from orchestrator.parts.surroundings import Surroundings
 from orchestrator.pending_erasures import FOLDER as ERASURES
@@ -78,8 +76,8 @@ class GatewayPart:
         return {"port": self._gateway.port}
 
     async def run(self) -> None:
-        """Serves."""
-        await until(self._over, _first_of(self._front.cells.fault.raised(), self._beside))
+        """Serves. A folder that is no longer watched would go unnoticed: it ends with that as well."""
+        await until(self._over, first_of(self._front.cells.fault.raised(), self._beside))
 
     async def drain(self) -> None:
         """Sends its clients away and closes the port."""
@@ -96,18 +94,6 @@ class GatewayPart:
     def status(self) -> dict[str, object]:
         """The gateway's own answer is read over HTTP."""
         return {"port": self._gateway.port, "unanswered": self._front.cells.unanswered}
-
-
-async def _first_of(raised: Coroutine[Any, Any, None], beside: Sequence["asyncio.Task[None]"]) -> None:
-    """Ends with the first that breaks: a folder that is no longer watched would go unnoticed."""
-    tasks = [asyncio.ensure_future(raised), *beside]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
-    finally:
-        for task in tasks:
-            task.cancel()
 
 
 class _Port:

@@ -41,12 +41,18 @@ def effect(delivery: str = "cu-1.4", attempt: int = 1, *, again: bool = False) -
     return DeliverNow("cu", "cu-1", delivery, attempt, "email", "mail", "mailto:a@b", "hi", "", [], again)
 
 
+def raised(exc: Exception) -> None:
+    """No bug is met here."""
+    raise exc
+
+
 async def outcomes(sender: Sender, *effects: DeliverNow, concurrency: int = 8) -> list[tuple[str, int, str]]:
     """Runs effects to their end; returns what was reported."""
     reported: list[tuple[str, int, str]] = []
     outbox = Outbox(
         {"mail": sender},
         lambda done, sent: reported.append((done.delivery, done.attempt, sent.status)),
+        broke=raised,
         concurrency_per_account=concurrency,
     )
     for each in effects:
@@ -67,7 +73,7 @@ async def test_a_known_outcome_is_repeated_and_not_made_again() -> None:
     """A cell that came back hears what became of it."""
     sender = Sender(Sent("sent"))
     reported: list[str] = []
-    outbox = Outbox({"mail": sender}, lambda done, sent: reported.append(sent.status))
+    outbox = Outbox({"mail": sender}, lambda done, sent: reported.append(sent.status), broke=raised)
     sender.release.set()
     outbox.deliver(effect())
     await outbox.drain(5)
@@ -91,7 +97,7 @@ async def test_a_sender_that_breaks_is_uncertain() -> None:
 async def test_an_accounts_attempts_are_bounded() -> None:
     """The others wait for their turn, in order."""
     sender = Sender(Sent("sent"))
-    outbox = Outbox({"mail": sender}, lambda done, sent: None, concurrency_per_account=2)
+    outbox = Outbox({"mail": sender}, lambda done, sent: None, broke=raised, concurrency_per_account=2)
     for n in range(5):
         outbox.deliver(effect(f"cu-1.{n}"))
     for _ in range(10):
@@ -108,7 +114,7 @@ async def test_the_oldest_outcomes_are_forgotten(monkeypatch: pytest.MonkeyPatch
     sender = Sender(Sent("sent"))
     sender.release.set()
     reported: list[tuple[str, str]] = []
-    outbox = Outbox({"mail": sender}, lambda done, sent: reported.append((done.delivery, sent.status)))
+    outbox = Outbox({"mail": sender}, lambda done, sent: reported.append((done.delivery, sent.status)), broke=raised)
     for n in range(4):
         outbox.deliver(effect(f"cu-1.{n}"))
         await outbox.drain(5)
@@ -122,7 +128,7 @@ async def test_the_oldest_outcomes_are_forgotten(monkeypatch: pytest.MonkeyPatch
 async def test_what_came_of_attempts_is_counted() -> None:
     """For operators, beside how many are under way; a repeated report is no other attempt."""
     sender = Sender(Sent("refused"))
-    outbox = Outbox({"mail": sender}, lambda done, sent: None)
+    outbox = Outbox({"mail": sender}, lambda done, sent: None, broke=raised)
     for n in range(2):
         outbox.deliver(effect(f"cu-1.{n}"))
     assert outbox.status() == {"under_way": 2, "sent": 0, "failed": 0, "refused": 0, "uncertain": 0}
@@ -137,7 +143,7 @@ async def test_an_attempt_that_is_late_is_ended_with_the_host() -> None:
     """What it might still do would be done for nobody: no outcome of it is reported."""
     sender = Sender(Sent("sent"))
     reported: list[str] = []
-    outbox = Outbox({"mail": sender}, lambda done, sent: reported.append(sent.status))
+    outbox = Outbox({"mail": sender}, lambda done, sent: reported.append(sent.status), broke=raised)
     outbox.deliver(effect())
     await outbox.drain(0)
     sender.release.set()
@@ -145,3 +151,17 @@ async def test_an_attempt_that_is_late_is_ended_with_the_host() -> None:
         await asyncio.sleep(0)
     assert reported == []
     assert outbox.status()["under_way"] == 0
+
+
+async def test_a_bug_met_while_an_outcome_is_reported_breaks_the_host() -> None:
+    """The cell would wait for it for ever: the host ends instead, and its next life says that nobody knows."""
+    sender, bugs = Sender(Sent("sent")), list[Exception]()
+
+    def report(done: DeliverNow, sent: SentLike) -> None:
+        raise ValueError(done.delivery)
+
+    outbox = Outbox({"mail": sender}, report, broke=bugs.append)
+    sender.release.set()
+    outbox.deliver(effect())
+    await outbox.drain(5)
+    assert [str(bug) for bug in bugs] == ["cu-1.4"]

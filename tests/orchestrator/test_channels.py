@@ -28,6 +28,7 @@ class FakeCells:
         self.on_deliver: Callable[[DeliverNow], None] = lambda _: None
         self.outcomes: list[Outcome] = []
         self.reply: object = ANSWERED
+        self.bugs: list[Exception] = []
         self._came = asyncio.Condition()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -40,6 +41,9 @@ class FakeCells:
         task = asyncio.get_running_loop().create_task(self._notify())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    def broke(self, exc: Exception) -> None:
+        self.bugs.append(exc)
 
     async def wait(self, count: int) -> list[Outcome]:
         """The outcomes, once there are `count`."""

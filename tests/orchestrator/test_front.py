@@ -1,6 +1,9 @@
 """What gateway and channel host have in common: lines to cells, which end while the usher still speaks."""
 
+import asyncio
 from collections.abc import Callable
+
+import pytest
 
 from actors.lines import LineOwner
 from orchestrator.cells import Cells
@@ -78,3 +81,23 @@ async def test_seats_that_come_and_go_while_it_stops_change_nothing() -> None:
         "cell:0": True,
         "cell:1": True,
     }
+
+
+async def test_a_line_that_cannot_be_begun_breaks_whoever_has_it() -> None:
+    """The seat was said to be there: its customers' questions would wait for it for ever."""
+    switchboard = Switchboard()
+    cells = CellLines(switchboard).dedicated()
+    bug = ValueError("a bug")
+
+    async def start() -> None:
+        raise bug
+
+    switchboard.pipes["cell:0"] = pipe = Pipe()
+    pipe.start = start  # type: ignore[method-assign]
+    seats = switchboard.owners["usher"]
+    usher = Line()
+    seats.opened(usher, fresh=True)
+    seats.received(usher, SeatIs(0, "", 1))
+    with pytest.raises(ValueError, match="a bug"):
+        async with asyncio.timeout(5):
+            await cells.fault.raised()

@@ -9,6 +9,7 @@ import pytest
 
 from actors.seating import Wanted
 from orchestrator.cluster.asked import LINE_BYTES_MAX, SOCKET
+from orchestrator.cluster.host import serve_with
 from orchestrator.cluster.hosts import Hosts, NotServing
 from orchestrator.cluster.node_line import NodeLine
 
@@ -205,4 +206,21 @@ async def test_a_line_that_makes_no_sense_is_ended(tmp_path: Path, words: bytes)
         line = await served(tmp_path, Counting(), 7)
         assert await serving.heard.get() == ("cell-0", 7)
         assert await hosts.figures("cell-0") == {"turns": 3}
+        await line.close()
+
+
+class Wishing(Counting):
+    """A part that wants seats, and breaks over saying which."""
+
+    async def wanted(self, known: int) -> tuple[int, Wanted]:
+        raise ValueError("a bug")
+
+
+async def test_a_part_whose_wishes_are_not_passed_on_ends(tmp_path: Path) -> None:
+    """Customers would wait for seats that no node hears of."""
+    async with hosts_in(tmp_path):
+        line = await NodeLine.open(tmp_path, "usher")
+        with pytest.raises(ValueError, match="a bug"):
+            async with asyncio.timeout(5):
+                await serve_with(Wishing(), {"pid": 7}, line)
         await line.close()

@@ -40,6 +40,9 @@ class Asked:
     def follow_moves(self, moved_to: object) -> None:
         """Nothing is asked again here."""
 
+    def broke(self, exc: Exception) -> None:
+        raise exc
+
     def commit(self, *, owns: bool = True) -> None:
         """Answers the oldest; `owns`: its identities are the customer's now."""
         question, done = self.open.pop(0)

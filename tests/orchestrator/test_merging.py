@@ -162,7 +162,8 @@ class Rule:
     def __init__(self) -> None:
         self.begun: list[str] = []
         self.ends: dict[str, asyncio.Future[Answered]] = {}
-        self.merges = ByRule(self._run)
+        self.bugs: list[Exception] = []
+        self.merges = ByRule(self._run, self.bugs.append)
 
     async def _run(self, due: MergeDue) -> Answered:
         self.begun.append(due.customer)
@@ -177,12 +178,12 @@ class Rule:
         await self._turn()
         return list(self.begun)
 
-    async def end(self, customer: str, refusal: Refusal | None = None) -> None:
-        """This one is merged, or refused."""
-        if refusal is None:
+    async def end(self, customer: str, instead: Exception | None = None) -> None:
+        """This one is merged; or it is refused, or meets a bug."""
+        if instead is None:
             self.ends[customer].set_result(Answered(1, "committed", customer, 1, 1))
         else:
-            self.ends[customer].set_exception(refusal)
+            self.ends[customer].set_exception(instead)
         await self._turn()
 
     async def _turn(self) -> None:
@@ -200,6 +201,16 @@ async def test_a_customer_is_merged_by_rule_once_at_a_time(refusal: Refusal | No
     assert await rule.due("cu1", "cu2") == ["cu1"]
     await rule.end("cu1")
     await rule.end("cu2")
+
+
+async def test_a_bug_in_a_merge_by_rule_breaks_the_gateway() -> None:
+    """A refusal does not: it is the journal's or a cell's word, and is said again."""
+    rule, bug = Rule(), ValueError("a bug")
+    await rule.due("cu1", "cu2")
+    await rule.end("cu1", Refusal(Code.NOT_ALLOWED_NOW, "a person has to say it"))
+    assert rule.bugs == []
+    await rule.end("cu2", bug)
+    assert rule.bugs == [bug]
 
 
 async def test_no_more_customers_are_merged_by_rule_than_the_bound_says() -> None:

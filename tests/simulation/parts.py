@@ -6,6 +6,7 @@ Placement is the settings' word: what a cell is, and how many there are, is deci
 import asyncio
 from typing import Any
 
+from actors.fault import Tasks
 from orchestrator.channels import ChannelHost
 from orchestrator.cluster.table import processes
 from orchestrator.gateway.agents import AgentConnection
@@ -81,7 +82,7 @@ class SimulatedGateway:
         self._ids = 0
         self._accounts = self.front.in_force.accounts
         cells, archive = self.front.cells, self.front.archive
-        self.hub = Hub(cells, Backfill(archive), METRICS, on_new_generation=self._generation_changed)
+        self.hub = Hub(cells, Backfill(archive, cells.broke), METRICS, on_new_generation=self._generation_changed)
         newest = self.front.journal.position
         self.inboxes = Inboxes(cells, archive, new_reference=self._new_id, newest=newest)
         self.deliveries = Deliveries(cells, METRICS, clock_s=loop.time)
@@ -90,6 +91,7 @@ class SimulatedGateway:
             metrics=METRICS,
             generation=lambda: cells.generation,
             new_id=self._new_id,
+            tasks=Tasks(cells.broke),
             heartbeat_s=HEARTBEAT_S,
             message_bytes=settings.http.frame_bytes_max,
             queue_bytes=settings.limits.agent_queue_bytes,

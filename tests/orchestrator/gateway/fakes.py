@@ -77,6 +77,7 @@ class FakeCells:
         self.closed_cells: set[int] = set()
         self.changed = asyncio.Event()
         """Set whenever something was asked or told."""
+        self.bugs: list[Exception] = []
         self._ref = 0
 
     @property
@@ -129,6 +130,9 @@ class FakeCells:
 
     async def call(self, customer: str, make: Callable[[int], AnyToCell], *, timeout_s: float = 30.0) -> Reply:
         return self.reply(make(0))
+
+    def broke(self, exc: Exception) -> None:
+        self.bugs.append(exc)
 
     def release(self) -> None:
         """Answers what was held, in order, and holds no more."""
@@ -185,6 +189,8 @@ class FakeIntake:
         self.commands: list[tuple[str, str, AnyCommand, str, str]] = []
         self.refuse_commands: Refusal | Exception | None = None
         self.quarantined: list[tuple[str, str, str, Refusal, bytes]] = []
+        self.unkept: Exception | None = None
+        """What keeping something in quarantine raises."""
         self.held = False
         self.waiting: list[Callable[[], None]] = []
         self.took = asyncio.Event()
@@ -245,6 +251,8 @@ class FakeIntake:
     async def quarantine(
         self, *, account: str, source: str, id: str, refusal: Refusal, raw: bytes, event: InboundEvent | None = None
     ) -> Answered:
+        if self.unkept is not None:
+            raise self.unkept
         self.quarantined.append((account, source, id, refusal, raw))
         return Answered(0, "quarantined", f"account:{account}", len(self.quarantined), 100 + len(self.quarantined))
 

@@ -181,3 +181,16 @@ async def test_an_event_that_is_answered_after_the_client_left_harms_nobody(runn
     async with running.client() as client:
         await client.send({"op": "event", "event": event("b")})
         assert (await client.next("ack"))["ids"] == ["b"]
+
+
+async def test_a_bug_while_an_event_is_kept_is_its_answer(running: Running, capsys: pytest.CaptureFixture[str]) -> None:
+    """The client would wait for one, and for the credit; the bug's own words are nobody's to read."""
+    running.intake.refuse["odd"] = Refusal(Code.INVALID, "not like this")
+    running.intake.unkept = ValueError("a customer's words")
+    async with running.client() as client:
+        await client.send({"op": "event", "event": event("odd")})
+        nack = await client.next("nack")
+        assert (nack["id"], nack["code"]) == ("odd", Code.INTERNAL)
+        await client.send({"op": "event", "event": event("next")})
+        assert (await client.next("ack"))["ids"] == ["next"]
+    assert "customer's words" not in capsys.readouterr().out

@@ -241,3 +241,18 @@ async def test_a_list_that_a_cell_refuses_is_an_error(running: Running, monkeypa
     async with running.agent() as agent:
         await agent.send({"op": "watch", "inbox": "queue:bills"})
         assert (await agent.next("error"))["code"] == Code.OVER_LIMIT
+
+
+async def test_a_bug_while_a_list_is_given_breaks_the_gateway(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is half given, and who asked for it would wait: the next life begins anew."""
+    bug = ValueError("a bug")
+
+    def broken(*given: object) -> None:
+        raise bug
+
+    monkeypatch.setattr("orchestrator.gateway.inboxes._with_changes", broken)
+    async with running.agent() as agent:
+        await agent.send({"op": "watch", "inbox": "queue:bills"})
+        await until(lambda: running.cells.bugs == [bug])
