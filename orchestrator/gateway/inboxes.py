@@ -190,8 +190,9 @@ class Inboxes:
 
     def _read_ready(self, name: str) -> None:
         """Reads what all cells have answered, unless it has to wait for those that were begun before."""
-        watched = self._lists[name]
-        for place, listing in enumerate(watched.listings):
+        watched = self._lists.get(name)
+        # Who watched it last may have left as the whole list was given: it overflowed.
+        for place, listing in enumerate(watched.listings if watched else ()):
             if not listing.is_read and not listing.unanswered and (listing.done or not place):
                 listing.is_read = True
                 self._tasks.begin(self._list(listing))

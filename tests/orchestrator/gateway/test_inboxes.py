@@ -113,6 +113,7 @@ async def test_lists_that_nobody_asked_for_do_not_fill_memory(start: Start) -> N
         running.archive.rows = [row("cu1-1", 2)]
         await slow.send({"op": "watch", "inbox": "queue:bills"})
         assert rows(await slow.next("inbox")) == {"cu1-1": 2}
+    assert running.cells.bugs == [], "whoever watched it last left while it was given"
 
 
 async def test_the_list_that_is_sent_again_has_what_the_other_cells_told(running: Running) -> None:
