@@ -26,7 +26,7 @@ from actors.population import Population, weight
 from actors.stepping import Later, step, take_in
 from actors.verdicts import Refusal, following, knowing
 from protocol.ids import customer_of
-from protocol.links import Elsewhere, Input, Moved, UnwatchConversation
+from protocol.links import Elsewhere, Input, Moved, Unlinked, UnwatchConversation
 
 
 class Mailboxes:
@@ -77,6 +77,11 @@ class Mailboxes:
 
     def _step(self, live: Live, given: Given, now_ms: int) -> bool:
         """False where it must wait for the open step's commit, since it is decided under another version."""
+        astray = self._outlet.astray
+        if astray.refs and (unlinked := astray.answer_to(given)) is not None:
+            astray.turned_away(given, unlinked)
+            self._outlet.reply(live, given, unlinked)
+            return True
         had_open = live.open is not None
         checked = bool(self._checked) and live.customer in self._checked
         try:
@@ -92,6 +97,8 @@ class Mailboxes:
             self._checked.discard(live.customer)
         if live.open is not None and not had_open:
             self._gathering.add(live)
+        if isinstance(reply, Unlinked):
+            astray.turned_away(given, reply)
         self._outlet.reply(live, given, reply)
         if isinstance(given.message, TimerDue) and live.gate is None and live.journey is not None:
             # It rang and nothing was due: what is next, is later.

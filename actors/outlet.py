@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 
 from actors import delivery as deliveries
 from actors import journey as journeys
+from actors.astray import Astray
 from actors.conversation import Conversation
 from actors.dispatch import Dispatch
 from actors.journey import Journey
@@ -31,6 +32,7 @@ class Outlet:
         """Gateways and channel hosts, by name."""
         self.position = 0
         self.rehomings = Rehomings()
+        self.astray = Astray()
         self.watchers = Watchers()
         self.untaken = Untaken()
         self.dispatch = Dispatch(served_by, self.untaken.takes)
@@ -42,6 +44,7 @@ class Outlet:
         if fresh:
             self.watchers.forget(line.peer)
             self.rehomings.forget(line.peer)
+            self.astray.forget(line.peer)
         self.fronts[line.peer] = line
         self.dispatch.opened(line, fresh=fresh)
 

@@ -4,13 +4,13 @@
                      └─ it has none ────────▶ homeless.py, and one is looked for
 
 Questions of one customer keep their order, also when they are asked again. What follows an input that was answered
-`Moved` is not asked again, but answered so: elsewhere nobody knows of that, and it would be overtaken.
+`Moved` or `Unlinked` is not asked again, but answered so: elsewhere nobody knows of that, and it would be overtaken.
 
 What is asked, of whom, and for whom, is changed here alone; `forwarding.py` and `sittings.py` say why it has to be.
 """
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -25,7 +25,7 @@ from protocol.shards import shard_of
 _NOTHING: Asked = {}
 """What a cell that is gone was asked."""
 
-Overtaking = list[tuple[Done, Moved]]
+Overtaking = list[tuple[Done, Reply]]
 """Who asked what is not asked again, and the answer; they get it when the others were asked."""
 
 
@@ -48,8 +48,8 @@ class Asking:
         """The index of a customer's cell, or `NOWHERE`."""
         self.new_ref: Callable[[], int] = itertools.count(1).__next__
         """For one question."""
-        self.moved_to: Callable[[Input], tuple[str, str] | None] = lambda _: None
-        """Of a proposed input, the identity and customer for which an earlier one under its proposal was sent on."""
+        self.overtaking: Callable[[Sequence[Input]], list[Moved | Unlinked]] = lambda _: []
+        """Of inputs in order: the answers to those that would overtake one that was turned away and is held."""
         self._places = places
         self._nobody = (None, self._late)
 
@@ -90,10 +90,16 @@ class Asking:
         """Hands a cell's reply to who asked."""
         # A cell that is gone may still be heard of: its customers' questions were taken from it.
         asked, done = self._asked.get(index, _NOTHING).pop(reply.ref, self._nobody)
-        meant = self._meant_for.pop(reply.ref, None) if self._meant_for and asked is not None else None
-        if meant is not None and isinstance(reply, Unlinked):
-            reply = msgspec.structs.replace(reply, customer=meant)
+        if self._meant_for and asked is not None:
+            reply = self._as_meant(reply)
         done(reply)
+
+    def _as_meant(self, reply: Reply) -> Reply:
+        """The reply by the name of whom its question was meant for."""
+        meant = self._meant_for.pop(reply.ref, None)
+        if meant is not None and isinstance(reply, Unlinked):
+            return msgspec.structs.replace(reply, customer=meant)
+        return reply
 
     def _late(self, reply: Reply) -> None:
         """An answer to what that cell is no longer asked. A repeat, of one that was asked again, is for nobody."""
@@ -168,11 +174,10 @@ class Asking:
         return overtaking
 
     def take_overtaking(self, asked: Asked) -> Overtaking:
-        """Takes out, of what is to be asked again, inputs that would overtake one that was answered `Moved` and waits
-        for them. Only the life and seat that answered it would answer them so; they are, when the others were asked."""
-        proposed = {ref: each for ref, (each, _) in asked.items() if isinstance(each, Input) and each.proposed}
-        moved = {ref: to for ref, each in sorted(proposed.items()) if (to := self.moved_to(each)) is not None}
-        return [(asked.pop(ref)[1], Moved(ref, *to)) for ref, to in moved.items()]
+        """Takes out, of what is to be asked again, inputs that would overtake one that was turned away and waits for
+        them. Only the life and seat that did that would answer them so; they are, when the others were asked."""
+        inputs = [each for _, (each, _) in sorted(asked.items()) if isinstance(each, Input)]
+        return [(asked.pop(answer.ref)[1], self._as_meant(answer)) for answer in self.overtaking(inputs)]
 
     # What was asked for whom
 

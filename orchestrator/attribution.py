@@ -10,8 +10,9 @@ first, and then all go on to the right customer, as they came; what a cell's nex
 held, as it would have been there.
 
 An identity may also leave its customer (`Unlinked`), which memory here has not heard of. The first event that is
-answered so makes a *return*: all that come with the identity are held until every event that is under way with it is
-answered; then all go on to whoever has it by then, as they came.
+answered so makes a *return*: all that come with any identity of it are held until every event that is under way with
+one is answered; then all go on to whoever has it by then, as they came. Those that are under way are answered so too,
+by the customer's cell (`actors/astray.py`) or, where they would be asked again of one that does not know, from here.
 
 Events that share an identity keep the order in which they were taken; others do not wait for each other.
 """
@@ -57,7 +58,7 @@ class Attribution:
         )
         self._awaited = self._lookups.awaited
         """Identities of events that wait for the store."""
-        cells.follow_moves(self._moved_to)
+        cells.follow_turned_away(self._overtaking)
 
     def send(self, taken: Taken) -> None:
         """Sends the event to its customer's cell; `answer` gets the reply, or a refusal, once."""
@@ -167,6 +168,7 @@ class Attribution:
             taken.key, taken.digest, taken.raw,
             replay=taken.replay, said_by=taken.said_by,
             claimed=list(claimed), trusted=taken.trusted,
+            heard=taken.heard.get(customer, 0) if taken.heard else 0,
         )  # fmt: skip
         self._cells.put(customer, ref, asked, partial(self._answered, taken))
 
@@ -198,10 +200,26 @@ class Attribution:
             proposal.moves.append((moved.identity, moved.customer))
             self._hold(taken, proposal)
 
+    def _overtaking(self, asked: Sequence[Input]) -> list[Moved | Unlinked]:
+        """Of inputs that are to be asked again, in order: the answers to those that are not, since earlier ones were
+        answered so and are held. What shares an identity with these follows them."""
+        answers: list[Moved | Unlinked] = []
+        following: set[str] = set()
+        for each in asked:
+            if (moved := self._moved_to(each)) is not None:
+                answers.append(Moved(each.ref, *moved))
+            elif self._is_awaited(each) or not following.isdisjoint(each.event.identities):
+                following.update(each.event.identities)
+                answers.append(Unlinked(each.ref, each.event.identities[0], each.customer))
+        return answers
+
+    def _is_awaited(self, asked: Input) -> bool:
+        """Whether what an identity has left is held until this is answered."""
+        return any(id(asked.event) in returning.awaited for returning in self._returns)
+
     def _moved_to(self, asked: Input) -> tuple[str, str] | None:
-        """What an input that is under way would be answered too, since an earlier one under its proposal was; None
-        where none was."""
-        for identity in asked.identities:
+        """Where an input under a proposal belongs, since an earlier one under it was sent on; None where none was."""
+        for identity in asked.identities if asked.proposed else ():
             proposal = self._proposed.get(identity)
             if proposal is not None and proposal.moves and proposal.customer == asked.customer:
                 return proposal.moves[0]
@@ -225,7 +243,12 @@ class Attribution:
             taken.claims = []
             self.send(taken)
             return
-        returning = proposal if reply.apart and proposal is not None else self._return(reply.identity, reply.customer)
+        if reply.apart and proposal is not None:
+            returning = proposal
+        else:
+            returning = self._return(reply.identity, reply.customer)
+            self._await(returning, taken.identities, reply.customer)
+            returning.hear(reply.customer, reply.ref)
         # Whatever else of the event is being held goes on with it, or it would be overtaken.
         held_too = [held for i in taken.identities if (held := self._proposed.get(i)) is not None and held.moved]
         for other in held_too if proposal is None else (proposal, *held_too):
@@ -246,12 +269,16 @@ class Attribution:
         returning = Proposal(customer, new=False)
         returning.moved = True
         returning.identities = [identity]
-        under_way = self._cells.inputs_under_way(customer)
-        returning.awaited = {id(event) for event in under_way if identity in event.identities}
-        if returning.awaited:
-            self._returns.append(returning)
+        self._await(returning, [identity], customer)
         self._proposed[identity] = returning
         return returning
+
+    def _await(self, returning: Proposal, identities: Sequence[str], customer: str) -> None:
+        """What is under way with any of these is answered before those that are held go on."""
+        under_way = self._cells.inputs_under_way(customer)
+        returning.awaited |= {id(event) for event in under_way if any(i in event.identities for i in identities)}
+        if returning.awaited and returning not in self._returns:
+            self._returns.append(returning)
 
     def _hold(self, taken: Taken, held_by: Proposal) -> None:
         """Keeps the event until nothing is under way, and all that come with any identity of it behind it."""
@@ -290,6 +317,7 @@ class Attribution:
         held, proposal.held = sorted(proposal.held, key=number_of), []
         for taken in held:
             taken.claims = []
+            taken.heard = taken.heard | proposal.heard
             self.send(taken)
 
     def _hand_over(self, proposal: Proposal, to: Proposal) -> None:
@@ -299,6 +327,8 @@ class Attribution:
         to.identities += proposal.identities
         to.moves += proposal.moves
         to.held += proposal.held
+        for customer, ref in proposal.heard.items():
+            to.hear(customer, ref)
         to.under_way -= 1
         if to.over:
             self._end(to)

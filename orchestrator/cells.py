@@ -7,7 +7,7 @@ customers come to cells and leave them (`sittings.py`, `places.py`). What nobody
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from actors.fault import Fault
 from actors.lines import Line
@@ -200,10 +200,10 @@ class Cells:
         """The events that a customer's cell was asked and has not answered. Looks through all there are."""
         return self._asking.inputs_of({customer, self.home_of(customer)})
 
-    def follow_moves(self, moved_to: Callable[[Input], tuple[str, str] | None]) -> None:
-        """Sets who says, of a proposed input, the identity and customer for which an earlier one under its proposal was
-        sent on."""
-        self._asking.moved_to = moved_to
+    def follow_turned_away(self, overtaking: Callable[[Sequence[Input]], list[Moved | Unlinked]]) -> None:
+        """Sets who says, of inputs that are to be asked again, which of them would overtake one that was turned away,
+        and what they are answered instead."""
+        self._asking.overtaking = overtaking
 
     # Lines
 

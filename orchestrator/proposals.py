@@ -12,6 +12,9 @@ from protocol.links import Answered, Replay
 
 Done = Callable[[Answered | Refusal], None]
 
+_NOTHING_HEARD: dict[str, int] = {}
+"""By nearly all events, which share it."""
+
 
 class Taken:
     """An event on its way. `number` is its place in the order of taking; `done` is its taker's own business."""
@@ -22,6 +25,7 @@ class Taken:
         "digest",
         "done",
         "event",
+        "heard",
         "key",
         "moves",
         "number",
@@ -57,6 +61,8 @@ class Taken:
         self.apart: list[str] = []
         """Identities of the event that do not say whose it is: they are shared, or lead to a customer it is not of."""
         self.moves = 0
+        self.heard = _NOTHING_HEARD
+        """By customer whose cell turned it away, or what it was held with: the newest ref of these (`Input.heard`)."""
         self.sure = False
         """The store was asked for whom it is in conflict with."""
 
@@ -72,7 +78,8 @@ class Proposal:
     an identity has left: a return."""
 
     __slots__ = (
-        "awaited", "customer", "first", "held", "identities", "joins", "moved", "moves", "new", "owned", "under_way",
+        "awaited", "customer", "first", "heard", "held", "identities", "joins", "moved", "moves", "new",
+        "owned", "under_way",
     )  # fmt: skip
 
     def __init__(self, customer: str, *, new: bool, first: Sequence[str] = ()) -> None:
@@ -91,8 +98,10 @@ class Proposal:
         """Identities that turned out to be the customer's. Memory learns them at the end: till then who comes with them
         goes the way of those that are under way, who may yet be sent on."""
         self.held: list[Taken] = []
+        self.heard: dict[str, int] = {}
+        """Of those that are held: see `Taken`."""
         self.awaited: set[int] = set()
-        """Of a return: events that were sent to the customer before, and are not answered yet, by `id`."""
+        """Events that were sent before to a customer that an identity has left, and are not answered yet, by `id`."""
         self.joins: Proposal | None = None
         """The one that takes over what is held, when nothing is under way here any more."""
 
@@ -119,6 +128,10 @@ class Proposal:
         if self is not to:
             self.joins = to
             to.under_way += 1
+
+    def hear(self, customer: str, ref: int) -> None:
+        """That customer's cell turned away this question, or an older one."""
+        self.heard[customer] = max(self.heard.get(customer, 0), ref)
 
 
 def number_of(taken: Taken) -> int:

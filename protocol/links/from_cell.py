@@ -44,8 +44,9 @@ class Moved(Link, frozen=True, tag=22):
 
 
 class Unlinked(Link, frozen=True, tag=35):
-    """The identity is not, or no more, `customer`'s, who was asked: find whose it is, and send the input there. With
-    `apart`, it is: but these identities do not say whose the input is, and its others do."""
+    """The identity is not, or no more, `customer`'s, who was asked, or an earlier input with it was answered so: find
+    whose it is, and send the input there. With `apart`, it is: but these identities do not say whose the input is, and
+    its others do."""
 
     ref: int
     identity: str

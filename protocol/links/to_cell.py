@@ -46,6 +46,9 @@ class Input(Link, frozen=True, tag=1):
     """What the journal said of claimed identities that were somebody's; the cell's own."""
     trusted: bool = False
     """Whether its account is one that checks who its customers are: what it says may count as verified."""
+    heard: int = 0
+    """The newest ref of what this customer's cell answered `Unlinked`, and its asker held it with. Whoever shares an
+    identity with a newer one is answered so too."""
 
 
 class Quarantine(Link, frozen=True, tag=2):

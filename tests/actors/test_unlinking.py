@@ -1,14 +1,17 @@
 """Unlinking, with the real journal, cells and intake: the identity is free; nothing is lost, doubled or overtaken."""
 
 import asyncio
+from collections.abc import Coroutine
+from typing import Any
 
 import msgspec
 
 from actors.rules.identity import IdentityRules
 from orchestrator.intake import Intake, IntakeLimits
 from protocol.commands import LinkIdentity, UnlinkIdentity
+from protocol.events import AnyEvent, MessageReceived
 from protocol.ids import customer_of
-from protocol.inbound import MessageArrived
+from protocol.inbound import InboundEvent, MessageArrived
 from protocol.links import Answered
 from tests.actors.player import POLICY
 from tests.actors.world import ACCOUNTS, World, world
@@ -197,3 +200,63 @@ async def test_linking_and_unlinking_in_one_step_leaves_nothing_behind() -> None
         link = LinkIdentity(identity=ANN)
         await asyncio.gather(ask("7", off), ask("8", link))
         assert await made.journal_store.customers_of([ANN]) == {ANN: customer}
+
+
+async def test_events_with_an_identity_that_leaves_and_comes_back_are_decided_as_they_came() -> None:
+    """The first is turned away between the two. The second finds the identity where it was, and would overtake it."""
+    async with world(cells=1) as made:
+        customer = customer_of((await made.intake.submit(made.event("zero"))).stream)
+        await _between(made, customer, ANN, made.event("one"), made.event("two"))
+        assert await _said(made, customer) == ["zero", "one", "two"]
+
+
+async def test_an_event_without_the_identity_that_left_waits_for_one_that_has_it() -> None:
+    """They share another. By that the second is the customer's all the time."""
+    async with world(cells=1) as made:
+        first = made.event("zero", account="app", identities=("user:1", PHONE))
+        customer = customer_of((await made.intake.submit(first)).stream)
+        one = made.event("one", account="app", identities=("user:1", PHONE))
+        two = made.event("two", account="sms", identities=(PHONE,))
+        await _between(made, customer, "user:1", one, two)
+        assert await _said(made, customer) == ["zero", "one", "two"]
+
+
+async def test_who_shares_nothing_with_an_event_that_left_waits_for_one_in_between() -> None:
+    """Which shares an identity with either."""
+    async with world(cells=1) as made:
+        for first in (("user:1", PHONE), ("user:1", ANN)):
+            customer = customer_of(
+                (await made.intake.submit(made.event("zero", account="app", identities=first))).stream
+            )
+        one = made.event("one", account="app", identities=("user:1",))
+        two = made.event("two", account="app", identities=(PHONE, "user:1"))
+        three = made.event("three", account="sms", identities=(PHONE,))
+        await _between(made, customer, "user:1", one, two, three)
+        assert await _said(made, customer) == ["zero", "zero", "one", "two", "three"]
+
+
+async def _between(made: World, customer: str, identity: str, one: InboundEvent, *others: InboundEvent) -> None:
+    """The identity is unlinked, the one event comes, the identity is linked again, and the others come: all of it is
+    with the cell before anything is answered."""
+
+    async def asked(work: Coroutine[Any, Any, Answered]) -> asyncio.Task[Answered]:
+        task = asyncio.get_running_loop().create_task(work)
+        await asyncio.sleep(0)  # It is on its way; nothing is answered in one turn.
+        return task
+
+    def command(id: str, do: LinkIdentity | UnlinkIdentity) -> Coroutine[Any, Any, Answered]:
+        return made.intake.command(actor="agent:ann", id=id, customer=customer, command=do)
+
+    tasks = [await asked(command("off", UnlinkIdentity(identity=identity, reason="not theirs")))]
+    tasks += [await asked(made.intake.submit(one))]
+    tasks += [await asked(command("on", LinkIdentity(identity=identity)))]
+    tasks += [await asked(made.intake.submit(each)) for each in others]
+    await asyncio.gather(*tasks)
+
+
+async def _said(made: World, customer: str) -> list[str]:
+    """The customer's words, in the order of the journal."""
+    await made.archived()
+    stored = await made.archive_store.events_of_customer(customer, 0)
+    events = [msgspec.json.decode(each.body, type=AnyEvent) for each in stored]
+    return [event.text for event in events if isinstance(event, MessageReceived)]

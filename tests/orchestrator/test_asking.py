@@ -59,7 +59,7 @@ def test_who_asked_for_a_member_hears_of_the_member() -> None:
 def test_what_would_overtake_is_answered_and_not_asked_again() -> None:
     """An input behind one that was sent on is sent on too; whoever asked hears it when the others were asked."""
     asking, line, answers = Asking(1, None), KeptLine(), list[Reply]()
-    asking.moved_to = lambda asked: ("web:1", "bob") if asked.customer == "ann" else None
+    asking.overtaking = lambda asked: [Moved(each.ref, "web:1", "bob") for each in asked if each.customer == "ann"]
     for ref, customer in ((1, "ann"), (2, "cat")):
         asking.put_at(0, ref, _input(ref, customer), answers.append)
     asking.reached(0, line)
@@ -68,6 +68,16 @@ def test_what_would_overtake_is_answered_and_not_asked_again() -> None:
     assert answers == []
     answer(overtaking)
     assert answers == [Moved(1, "web:1", "bob")]
+
+
+def test_what_would_overtake_is_answered_by_whom_it_was_meant_for() -> None:
+    """As its cell would: it is asked of the home, and whoever asked knows the customer by its own name."""
+    asking, line, answers = Asking(1, None), KeptLine(), list[Reply]()
+    asking.overtaking = lambda asked: [Unlinked(each.ref, "web:1", each.customer) for each in asked]
+    asking.put_for("ann", "bob", 1, _input(1, "ann"), answers.append)
+    asking.reached(0, line)
+    answer(asking.ask_again(0))
+    assert (line.sent, answers) == ([], [Unlinked(1, "web:1", "ann")])
 
 
 def test_events_under_way_are_found_by_their_customers() -> None:

@@ -37,7 +37,7 @@ class Asked:
         assert question.customer == customer
         self.open.append((question, done))
 
-    def follow_moves(self, moved_to: object) -> None:
+    def follow_turned_away(self, overtaking: object) -> None:
         """Nothing is asked again here."""
 
     def broke(self, exc: Exception) -> None:

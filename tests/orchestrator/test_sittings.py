@@ -248,7 +248,7 @@ def test_of_those_that_left_a_cell_the_newest_are_remembered() -> None:
 def test_what_would_overtake_is_answered_when_the_others_were_asked() -> None:
     """An input behind one that was sent on goes after it, and is not asked of the next cell."""
     front = _Front()
-    front.asking.moved_to = lambda asked: ("web:1", "bob") if asked.ref == 1 else None
+    front.asking.overtaking = lambda asked: [Moved(each.ref, "web:1", "bob") for each in asked if each.ref == 1]
     heard: list[list[int]] = []
     for ref in (1, 2):
         assert front.asking.new_ref() == ref

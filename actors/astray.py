@@ -1,0 +1,50 @@
+"""Astray: inputs whose identity is not, or no more, the customer's, and whom a cell turns away behind them.
+
+answered `Unlinked`     what its asker has sent already, and shares an identity with it, is answered so too: decided
+                        here it would overtake it, though the identity be the customer's, or be so again
+sent here once more     the asker has heard (`Input.heard`), and holds all that it sent meanwhile: its word counts
+"""
+
+from actors.live import Given
+from protocol.links import Input, Unlinked
+from protocol.oldest import forget_oldest
+
+ASTRAY_MAX = 10_000
+"""Identities of inputs that did not come again, the oldest going first. They went to others, mostly, and who comes with
+one next is turned away once, for nothing; of one that is forgotten the order may be lost."""
+
+
+class Astray:
+    """Of one cell. Each gateway or channel host has its own order."""
+
+    def __init__(self) -> None:
+        self.refs: dict[tuple[str, str, str], int] = {}
+        """By peer, customer and identity: the newest input that was turned away with it. Others only look whether there
+        are any, for each message."""
+
+    def turned_away(self, given: Given, unlinked: Unlinked) -> None:
+        """That is the answer. Not of one whose identities lead apart: it has none left that are the customer's."""
+        message = given.message
+        if given.line is None or not isinstance(message, Input) or unlinked.apart:
+            return
+        for place in [(given.line.peer, message.customer, identity) for identity in message.identities]:
+            self.refs.pop(place, None)
+            self.refs[place] = message.ref
+        forget_oldest(self.refs, ASTRAY_MAX)
+
+    def answer_to(self, given: Given) -> Unlinked | None:
+        """The answer to an input that would overtake one that was turned away; None to all others."""
+        message = given.message
+        if given.line is None or not isinstance(message, Input):
+            return None
+        places = [(given.line.peer, message.customer, identity) for identity in message.identities]
+        for place in places:
+            if self.refs.get(place, 0) > message.heard:
+                return Unlinked(message.ref, place[2], message.customer)
+        for place in places:
+            self.refs.pop(place, None)
+        return None
+
+    def forget(self, peer: str) -> None:
+        """The peer is a new life, which asks anew."""
+        self.refs = {place: ref for place, ref in self.refs.items() if place[0] != peer}
