@@ -16,7 +16,7 @@ from msgspec import Raw, Struct
 
 from actors import delivery, withdrawing
 from actors.journey import Journey
-from actors.projection import ACCOUNT_PREFIX, entries_of, project
+from actors.projection import entries_of, project
 from protocol.archive import Changes, StoredEvent
 from protocol.entities import Tag, Tags
 from protocol.errors import Code, Refusal
@@ -31,6 +31,7 @@ from protocol.events import (
     InteractionTagged,
     QuarantineReplayed,
 )
+from protocol.ids import ACCOUNT
 from protocol.journal import Entry, Record
 
 KEPT = frozenset(
@@ -142,9 +143,7 @@ def changes(
     if not mentions:
         return made
     stored = sorted(_stored(mentions, lambda event: redacted_mention(event, names)), key=_position)
-    records = [
-        (event.stream.startswith(ACCOUNT_PREFIX), _record(event.stream, event.position, [event])) for event in stored
-    ]
+    records = [(event.stream.startswith(ACCOUNT), _record(event.stream, event.position, [event])) for event in stored]
     of_others = [project([record]) for of_account, record in records if not of_account]
     # What was quarantined has one row, which all its facts make together.
     if quarantined := [record for of_account, record in records if of_account]:

@@ -33,12 +33,9 @@ from actors.timers import TIMED
 from protocol import events as ev
 from protocol.archive import Changes, EventRow, Head, Patch, Rehoming
 from protocol.errors import ThroughlineError
-from protocol.ids import PSEUDO
+from protocol.ids import ACCOUNT, PSEUDO
 from protocol.journal import Record
 from protocol.shards import shard_of
-
-ACCOUNT_PREFIX = "account:"
-"""Begins the pseudo-customer whose stream holds what an account quarantined before a sender was known."""
 
 
 class UnreadableEvent(ThroughlineError):
@@ -135,7 +132,7 @@ def _merged(before: Patch, patch: Patch) -> Patch:
 
 def _of_customer(at: Place, event: ev.AnyEvent) -> Iterable[Patch]:
     """An event of the customer's own stream; the first one makes the customer."""
-    if at.seq == 1 and not at.customer.startswith(ACCOUNT_PREFIX) and at.customer not in PSEUDO:
+    if at.seq == 1 and not at.customer.startswith(ACCOUNT) and at.customer not in PSEUDO:
         yield at.new("customer", at.customer, since_ms=event.at_ms, merged_into="")
     yield from _contents(at, event)
 
