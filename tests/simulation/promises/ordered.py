@@ -6,7 +6,7 @@ retention dropped none has a word.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Container
 
 import msgspec
 
@@ -92,21 +92,25 @@ async def _check_snapshot(world: World, customer: str, position: int, body: byte
     kept = snapshots.thaw(body)
     assert kept is not None
     retained = world.settings.retention_days > 0
-    dropped = {row[1] for row in await world.disks.archive.rows("dropped") if row[0] == "conversation"}
+    notes = [row for row in await world.disks.archive.rows("dropped") if row[0] == "conversation"]
+    dropped = {stream: through for _, stream, _, _, through in notes}
     if _plain(kept, retained, dropped) != _plain(made, retained, dropped):
         world.broken("ordered", f"the snapshot of {customer} at {position} is not what its events make")
-    for stream in sorted(dropped):
-        for text in _texts(world.ledger.streams.get(stream, ())):
+    for stream, through in sorted(dropped.items()):
+        for text in _texts(world, stream, through):
             if text in body and not _is_said_elsewhere(world, text, dropped):
                 world.broken("ordered", f"the snapshot of {customer} at {position} tells what was dropped of {stream}")
 
 
-def _texts(events: Sequence[AnyEvent]) -> set[bytes]:
-    """What people and agents wrote, as it stands in a snapshot's bytes."""
+def _texts(world: World, stream: str, through: int) -> set[bytes]:
+    """What people and agents wrote in a conversation until a position, as it stands in a snapshot's bytes: what is said
+    there since is not dropped."""
+    entries = (entry for record in world.ledger.records[:through] for entry in _entries(record.body))
+    events = (_event(entry.event) for entry in entries if entry.stream == stream)
     return {event.text.encode() for event in events if isinstance(event, MessageReceived | MessageQueued | NoteAdded)}
 
 
-def _is_said_elsewhere(world: World, text: bytes, dropped: set[str]) -> bool:
+def _is_said_elsewhere(world: World, text: bytes, dropped: Container[str]) -> bool:
     """Whether a conversation that is kept has the words too, by chance or within longer ones."""
     kept = (events for stream, events in world.ledger.encoded.items() if stream not in dropped)
     return any(text in encoded for events in kept for encoded in events)
@@ -143,7 +147,7 @@ async def _no_tail(_: str) -> TailIs:
     return TailIs(0, 0, [])
 
 
-def _plain(journey: Journey, retained: bool, dropped: set[str]) -> Journey:
+def _plain(journey: Journey, retained: bool, dropped: Container[str]) -> Journey:
     """Without what retention takes: what is over, and what is remembered of that; of what another may take along, and
     of where members' conversations stood, that of the conversations it did drop. Once-keys stay."""
     if not retained:
@@ -159,6 +163,6 @@ def _plain(journey: Journey, retained: bool, dropped: set[str]) -> Journey:
     return msgspec.structs.replace(journey, kept=live, aside=aside, disputes=disputes)
 
 
-def _without(member: Member, dropped: set[str]) -> Member:
+def _without(member: Member, dropped: Container[str]) -> Member:
     heads = {id: head for id, head in (member.heads or {}).items() if id not in dropped}
     return msgspec.structs.replace(member, heads=heads)
