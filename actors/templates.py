@@ -5,6 +5,7 @@ Reading is done once for each version of the rules (see `actors.rules.capture`, 
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -13,7 +14,7 @@ from msgspec import Struct
 from actors.expressions import Expression
 from actors.rules.capture import NAMES, CaptureRules, Field, Kind, Template, Value, Who
 from actors.rules.patterns import SEARCHED_MAX, Look, Screen, read_pattern
-from protocol.inbound import ActivityArrived, InboundEvent, InteractionBegan, MessageArrived
+from protocol.inbound import IDENTITIES_MAX, ActivityArrived, InboundEvent, InteractionBegan, MessageArrived
 
 VALUE_MAX = 4_096
 """Of a context item's value; a longer one is cut, and stands whole in the message."""
@@ -92,13 +93,14 @@ def template_for(rules: CaptureRules, event: InboundEvent) -> Compiled | None:
 
 
 def identities_in(rules: CaptureRules, event: InboundEvent) -> list[str]:
-    """What the template of an event without identities finds: `kind:value`, as it stands there."""
+    """What the template of an event without identities finds, as many as an event may bring: `kind:value`, as it stands
+    there."""
     template = _of_channel(rules, event)
     if template is None or not template.who:
         return []
     look = template.look()
     found = ((kind, finder.find(event, look)) for kind, finder in template.who)
-    return [f"{kind}:{value}" for kind, value in found if value is not None]
+    return list(islice((f"{kind}:{value}" for kind, value in found if value is not None), IDENTITIES_MAX))
 
 
 def given_of(event: InboundEvent) -> dict[str, Any]:

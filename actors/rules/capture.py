@@ -125,6 +125,8 @@ class Template(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, ca
             raise ValueError("channel: name the channel this template is for")
         if len(self.fields) > FIELDS_MAX:
             raise ValueError(f"fields: a template has at most {FIELDS_MAX} fields")
+        if len(self.identities) > FIELDS_MAX:
+            raise ValueError(f"identities: a template looks in at most {FIELDS_MAX} places")
         names = [field.name for field in self.fields]
         if twice := next((name for name in names if names.count(name) > 1), ""):
             raise ValueError(f"fields: {twice!r} stands there twice")

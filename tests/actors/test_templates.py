@@ -252,3 +252,12 @@ def test_where_nothing_says_whose_it_is() -> None:
     """A template without a place for it, and a channel without a template."""
     rules = CaptureRules(templates=(CHAT,))
     assert identities_in(rules, event()) == identities_in(rules, event(channel="sms")) == []
+
+
+def test_an_event_finds_no_more_than_it_may_bring() -> None:
+    """A form with a place for each member of a family."""
+    places = tuple(Who(kind="user", found_at=(f"raw.{place}",)) for place in "abcdefghijkl")
+    rules = CaptureRules(templates=(msgspec.structs.replace(CHAT, identities=places),))
+    given = msgspec.structs.replace(event(), raw={place: place for place in "bcdefghijkl"})
+    found = identities_in(rules, given)
+    assert found == [f"user:{place}" for place in "bcdefghi"]

@@ -43,6 +43,11 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
     "an identity that stands nowhere": (
         {"channel": "chat", "identities": [{"kind": "tel"}]}, "say where it stands", "$.templates[0].identities[0]"
     ),
+    "identities in too many places": (
+        {"channel": "form", "identities": [{"kind": "tel", "found_at": ["raw.a"]}] * 33},
+        "at most 32 places",
+        "$.templates[0]",
+    ),
     "no channel": ({"channel": ""}, "name the channel", "$.templates[0]"),
     "a field twice": (
         {"channel": "chat", "fields": [{"name": "a"}, {"name": "a"}]}, "stands there twice", "$.templates[0]"
