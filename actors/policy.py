@@ -17,6 +17,7 @@ from actors.rules.context import ContextRules
 from actors.rules.correlation import NO_RULES, CorrelationRules
 from actors.rules.handoffs import Handoffs
 from actors.rules.identity import IdentityRules
+from actors.rules.names import Word
 from actors.rules.report import ReportRules
 from actors.rules.retention import RetentionRules
 from actors.rules.taxonomy import NO_TAXONOMY, Taxonomy
@@ -28,8 +29,6 @@ PINNED = "pinned"
 
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")]
 """An account's: it stands in tokens' scopes, in streams and in quarantine's ids."""
-Word = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^(?!\s)[^\x00-\x1f\x7f-\x9f\u2028\u2029]*(?<!\s)\Z")]
-"""A name that people choose: one that has a blank before it or behind, which nobody sees, would be another one."""
 Count = Annotated[int, Meta(ge=1, le=1000)]
 
 

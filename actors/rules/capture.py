@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from actors.expressions import Expression, ExpressionError
 from actors.rules.identity import MISTAKEN
-from actors.rules.names import wrong_name
+from actors.rules.names import Word, wrong_name
 from actors.rules.patterns import read_pattern, words_of
 from protocol.identities import KINDS
 from protocol.inbound import CONTEXT_VALUE_MAX as VALUE_MAX
@@ -109,7 +109,7 @@ class Who(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, cache_h
 class Template(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, cache_hash=True):
     """What a contact on one channel, or by one account of it, must bring."""
 
-    channel: str
+    channel: Word
     account: str = ""
     """Only contacts by this account; a template with an account goes before the channel's own."""
     events: tuple[Kind, ...] = ("message", "start")
@@ -121,8 +121,6 @@ class Template(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, ca
 
     def __post_init__(self) -> None:
         """Raises `ValueError` that says what to write instead."""
-        if not self.channel:
-            raise ValueError("channel: name the channel this template is for")
         if len(self.fields) > FIELDS_MAX:
             raise ValueError(f"fields: a template has at most {FIELDS_MAX} fields")
         if len(self.identities) > FIELDS_MAX:

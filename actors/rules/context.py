@@ -11,7 +11,7 @@ from typing import Literal
 
 from msgspec import Struct, field
 
-from actors.rules.names import wrong_name
+from actors.rules.names import Word, is_word, wrong_name
 
 Sensitivity = Literal["normal", "personal", "secret"]
 SENSITIVITIES: tuple[Sensitivity, ...] = ("normal", "personal", "secret")
@@ -35,7 +35,7 @@ class KeyRules(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """At least so sensitive, whatever the source says."""
     winner: tuple[Criterion, ...] = ()
     """What decides between two values of it; empty: as for all."""
-    channels: tuple[str, ...] = ()
+    channels: tuple[Word, ...] = ()
     """For the criterion `channel`: whose word counts more, the best first."""
 
 
@@ -86,13 +86,13 @@ class ContextRules(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True
 
     winner: tuple[Criterion, ...] = ("verified", "newest")
     """What decides between values of different sources, one after the other; where all are even, the newest stands."""
-    verified_channels: tuple[str, ...] = ()
+    verified_channels: tuple[Word, ...] = ()
     """Channels whose word counts as verified, by accounts that are trusted: an app after its login, an IVR after its
     PIN."""
     keys: dict[str, KeyRules] = field(default_factory=dict)
     properties: dict[str, str] = field(default_factory=dict)
     """Property of an activity (`bill_number` of "viewed the bill") → the key it is known under."""
-    carries: dict[str, tuple[Sensitivity, ...]] = field(default_factory=dict)
+    carries: dict[Word, tuple[Sensitivity, ...]] = field(default_factory=dict)
     """Channel → what it may carry. A channel that is not named carries everything."""
     switches: dict[str, SwitchRules] = field(default_factory=dict)
     """`sms to phone`, `any to sms`, `chat to any`, `any to any`: the first of these that fits holds."""
@@ -103,7 +103,7 @@ class ContextRules(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True
     """What a customer did on the web or in the app so long before a conversation began is part of it. 0: nothing is."""
     carry_over: CarryRules = CarryRules()
     """What of an earlier conversation's context a new one begins with."""
-    fallback: dict[str, str] = field(default_factory=dict)
+    fallback: dict[Word, Word] = field(default_factory=dict)
     """Channel → where the conversation goes on when a message there is given up. Not named: it stays where it is."""
 
     def __post_init__(self) -> None:
@@ -156,7 +156,7 @@ def rank(sensitivity: str) -> int:
 
 def _check_continuity(name: str) -> None:
     kind, colon, value = name.partition(":")
-    if name not in ("owner", "queue") and not (colon and value and kind in ("agent", "team", "queue")):
+    if name not in ("owner", "queue") and not (colon and is_word(value) and kind in ("agent", "team", "queue")):
         raise ValueError(
             f"continuity: {name!r} is nobody; write owner, queue, agent:<name>, team:<name> or queue:<name>"
         )

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
+from actors.rules.names import Word
+
 if TYPE_CHECKING:
     from actors.policy import Policy
 
@@ -14,9 +16,9 @@ ANY = "any"
 class Window(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """How long after a contact on one channel a contact on another still belongs to the same conversation."""
 
-    earlier: str = ANY
+    earlier: Word = ANY
     """The channel of the contact before, or `any`."""
-    later: str = ANY
+    later: Word = ANY
     """The channel of the new contact, or `any`."""
     within_ms: int
 

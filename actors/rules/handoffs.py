@@ -7,6 +7,8 @@ from typing import Literal
 
 from msgspec import Struct, field
 
+from actors.rules.names import Word, is_word
+
 MINUTE_MS = 60_000
 GIVER, TAKER, NEXT = "giver", "taker", "next"
 _QUEUE = "queue:"
@@ -53,13 +55,13 @@ class HandoffRules(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True
 class Handoffs(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """All kinds of handoff."""
 
-    kinds: dict[str, HandoffRules] = field(default_factory=dict)
+    kinds: dict[Word, HandoffRules] = field(default_factory=dict)
     """By name."""
     others: HandoffRules = field(default_factory=HandoffRules)
     """The rules of a kind that is not among them."""
     only_listed: bool = False
     """Whether such a kind is refused instead: a mistyped name is then noticed."""
-    members: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    members: dict[Word, tuple[Word, ...]] = field(default_factory=dict)
     """Queue → the agents who may answer for it. A queue that is not named is everybody's."""
 
     def may_take(self, target: str, agent: str) -> bool:
@@ -82,4 +84,4 @@ class Handoffs(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
 def is_target(target: str) -> bool:
     """Whether it is `agent:<name>` or `queue:<name>`."""
     kind, colon, name = target.partition(":")
-    return kind in ("agent", "queue") and bool(colon and name)
+    return kind in ("agent", "queue") and bool(colon) and is_word(name)

@@ -11,6 +11,7 @@ from typing import Annotated, Literal, cast
 
 from msgspec import Meta, Struct, field
 
+from actors.rules.names import Word
 from protocol.identities import kind_of, pattern_of
 
 Evidence = Literal["first_contact", "asserted_by_channel", "agent", "crm", "login", "verified_by_otp", "policy"]
@@ -38,9 +39,9 @@ class MatchRule(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     Without `kinds`, `evidence` or `accounts` it is for all of them.
     """
 
-    kinds: list[str] = []
+    kinds: list[Word] = []
     evidence: list[Evidence] = []
-    accounts: list[str] = []
+    accounts: list[Word] = []
     link_at: Percent = 0
     """Percent from which an event links such an identity that nobody has."""
     merge_at: Annotated[int, Meta(ge=0, le=101)] = 101
@@ -78,10 +79,10 @@ class IdentityRules(Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tru
     """By evidence: percent, in the place of what `CONFIDENCE` has for it."""
     match: list[MatchRule] = []
     """The first that fits an identity is its rule; where none does, every event links and none puts forward."""
-    alike: dict[str, str] = field(default_factory=dict)
+    alike: dict[Word, Word] = field(default_factory=dict)
     """By kind the one under which the same value is the same address: a WhatsApp number is a telephone number. Who
     comes from the first is said to have the second, too."""
-    single: list[str] = []
+    single: list[Word] = []
     """Kinds of which a customer has one, such as the account they sign in with: one more is another person's until
     somebody says otherwise, though a phone that both name leads to the first."""
     shared: list[str] = []

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, field
 
 from actors.expressions import Expression, ExpressionError
-from actors.rules.names import wrong_name
+from actors.rules.names import Word, wrong_name
 
 if TYPE_CHECKING:
     from actors.policy import Policy
@@ -31,8 +31,8 @@ class Tagger(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """Words or phrases, any of them, in the subject or the text; `invoice*` finds invoices as well."""
     subject: tuple[str, ...] = ()
     """The same, in the subject alone."""
-    channels: tuple[str, ...] = ()
-    accounts: tuple[str, ...] = ()
+    channels: tuple[Word, ...] = ()
+    accounts: tuple[Word, ...] = ()
     """Channel accounts it must have come by: a mailbox for claims says what its mails are about."""
     activity: str = ""
     """The name of an activity: a page that was viewed, a choice in a telephone menu."""

@@ -48,7 +48,7 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
         "at most 32 places",
         "$.templates[0]",
     ),
-    "no channel": ({"channel": ""}, "name the channel", "$.templates[0]"),
+    "no channel": ({"channel": ""}, "length >= 1", "$.templates[0].channel"),
     "a field twice": (
         {"channel": "chat", "fields": [{"name": "a"}, {"name": "a"}]}, "stands there twice", "$.templates[0]"
     ),

@@ -71,6 +71,32 @@ TABLE: list[tuple[str, dict[str, str], list[str]]] = [
         ],
     ),
     (
+        "names in rules have a blank that nobody sees",
+        {
+            "capture": "templates:\n- channel: form\u00a0\n",
+            "context": "continuity: owner\ncarries:\n  'sms ': [normal]\nfallback:\n  sms: email\u00a0\n",
+            "correlation": "windows:\n- {later: 'phone ', within: 1h}\n",
+            "handoffs": "kinds:\n  a:\n    to: ['queue:claims ']\nmembers:\n  claims: ['ann ']\n",
+            "identity": "single: ['crm ']\n",
+            "taxonomy": "topics:\n  bill:\n    taggers:\n    - accounts: ['mail ']\n",
+        },
+        [
+            "capture.yaml:2: templates.1.channel: 'form\\xa0' does not fit: write it in one line, without a",
+            "context.yaml:3: carries.sms : 'sms ' does not fit",
+            "context.yaml:5: fallback.sms: 'email\\xa0' does not fit",
+            "correlation.yaml:2: windows.1.later: 'phone ' does not fit",
+            "handoffs.yaml:3: kinds.a: to: 'queue:claims ' is neither agent:<name> nor queue:<name>",
+            "handoffs.yaml:5: members.claims.1: 'ann ' does not fit",
+            "identity.yaml:1: single.1: 'crm ' does not fit",
+            "taxonomy.yaml:4: topics.bill.taggers.1.accounts.1: 'mail ' does not fit",
+        ],
+    ),
+    (
+        "somebody who sees to it is called nothing",
+        {"context": "continuity: 'team: '\n", "handoffs": "others:\n  on_decline: 'queue: x'\n"},
+        ["context.yaml:1: context: continuity: 'team: ' is nobody", "handoffs.yaml:2: others: on_decline: 'queue: x'"],
+    ),
+    (
         "a name is a whole text",
         {"general": f"queue_default: {'q' * 9000}\n"},
         [f"general.yaml:1: queue_default: '{'q' * 64}' does not fit: write at most 64 characters"],
