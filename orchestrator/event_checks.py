@@ -1,5 +1,8 @@
 """Checks of an inbound event that its types cannot make: lengths, counts, and a time that may be. Pure."""
 
+from collections.abc import Iterator
+from typing import assert_never
+
 from protocol.errors import Code, Refusal
 from protocol.faults import check_event
 from protocol.ids import conversation_of, customer_of
@@ -9,8 +12,11 @@ from protocol.inbound import (
     PAST_MESSAGES_MAX,
     REFERENCES_MAX,
     TEXT_MAX,
+    ActivityArrived,
     DeliveryReport,
     InboundEvent,
+    InteractionBegan,
+    InteractionStopped,
     MessageArrived,
     PastConversation,
 )
@@ -64,8 +70,42 @@ def check_form(event: InboundEvent) -> None:
     if isinstance(event.data, DeliveryReport) and not customer_of(conversation_of(event.data.delivery)):
         reason = f"delivery {event.data.delivery[:ID_MAX]!r} is none of ours: it is the `delivery` of a `deliver` frame"
         raise Refusal(Code.NOT_FOUND, reason, ref=event.id, field="data.delivery")
+    # SQLite ends a text of JSON there: what follows would be in no view of the archive, and not be found.
+    if field := next((field for field, text in _texts(event) if "\0" in text), ""):
+        raise Refusal(Code.INVALID, f"{field} has a NUL character, which no text has", ref=event.id, field=field)
     if refusal := check_event(event):
         raise refusal
+
+
+def _texts(event: InboundEvent) -> Iterator[tuple[str, str]]:
+    """What people and the archive read as text, with its path. `raw` and `properties` stay JSON wherever they go."""
+    data = event.data
+    yield "id", event.id
+    yield "source", event.source
+    yield "channel", event.channel
+    match data:
+        case MessageArrived():
+            yield "data.text", data.text
+            yield "data.subject", data.subject
+            yield "data.reference", data.reference
+            yield "data.session", data.session
+            for reference in data.in_reply_to:
+                yield "data.in_reply_to", reference
+            for file in data.attachments:
+                yield "data.attachments", f"{file.name}{file.media_type}{file.sha256}{file.url}"
+        case ActivityArrived():
+            yield "data.name", data.name
+        case InteractionBegan():
+            yield from (("data.session", data.session), ("data.subject", data.subject))
+        case InteractionStopped():
+            yield from (("data.session", data.session), ("data.reason", data.reason))
+        case DeliveryReport():
+            yield from (("data.code", data.code), ("data.external_id", data.external_id))
+        case PastConversation():
+            yield from (("data.subject", data.subject), ("data.queue", data.queue))
+            yield from (("data.messages", f"{message.author}{message.text}") for message in data.messages)
+        case _:
+            assert_never(data)
 
 
 def _check_message(id: str, data: MessageArrived) -> None:

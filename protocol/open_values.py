@@ -37,6 +37,8 @@ def open_fault(event: InboundEvent) -> tuple[str, str] | None:
 def _context_fault(given: GivenContext) -> str | None:
     if not all(key.isprintable() for key in given):
         return "has a key with characters that cannot be printed"
+    if any(isinstance(value, str) and "\0" in value for value in given.values()):
+        return "has a text with a NUL character, which no text has"
     return next((fault for value in given.values() if (fault := scalar_fault(value))), None)
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -13,7 +14,18 @@ from orchestrator.event_checks import check_form, check_time
 from orchestrator.intake import AccountRule, Intake, IntakeLimits
 from protocol.commands import AddNote
 from protocol.errors import Code, Refusal
-from protocol.inbound import DeliveryReport, InboundEvent, MessageArrived, PastConversation, PastMessage
+from protocol.inbound import (
+    ActivityArrived,
+    AnyData,
+    Attachment,
+    DeliveryReport,
+    InboundEvent,
+    InteractionBegan,
+    InteractionStopped,
+    MessageArrived,
+    PastConversation,
+    PastMessage,
+)
 from protocol.links import Answered, AnyToCell, Input, Moved, Refused, Replay, Unlinked
 
 NOW_MS = 1_000_000_000
@@ -72,6 +84,11 @@ def past(*, time_ms: int = 1, at_ms: int = 2) -> InboundEvent:
     return replace(
         event("1", ANN, time_ms=time_ms), data=PastConversation(messages=[PastMessage(at_ms=at_ms, text="x")])
     )
+
+
+def with_data(data: AnyData) -> InboundEvent:
+    """Whatever Ann's channel says."""
+    return replace(event("1", ANN), data=data)
 
 
 class Door:
@@ -288,6 +305,16 @@ async def test_an_identity_that_keeps_moving_is_given_up() -> None:
         (event("1", "tel:12"), Code.BAD_IDENTITY, "identities"),
         (event("1", *[f"mailto:{n}@x.org" for n in range(9)]), Code.OVER_LIMIT, "identities"),
         (event("1", text="x" * 300_000), Code.OVER_LIMIT, "data.text"),
+        (event("1", text="my\0bill"), Code.INVALID, "data.text"),
+        (event("1\0"), Code.INVALID, "id"),
+        (replace(event("1"), channel="e\0mail"), Code.INVALID, "channel"),
+        (with_data(MessageArrived(text="", in_reply_to=["a", "\0"])), Code.INVALID, "data.in_reply_to"),
+        (with_data(MessageArrived(text="", attachments=[Attachment(name="a\0")])), Code.INVALID, "data.attachments"),
+        (with_data(MessageArrived(text="", context={"a": "\0"})), Code.INVALID, "data.context"),
+        (with_data(ActivityArrived(name="\0")), Code.INVALID, "data.name"),
+        (with_data(InteractionBegan(subject="\0")), Code.INVALID, "data.subject"),
+        (with_data(InteractionStopped(reason="\0")), Code.INVALID, "data.reason"),
+        (with_data(DeliveryReport(delivery="cu1-1.2", status="read", code="\0")), Code.INVALID, "data.code"),
         (event("1", time_ms=NOW_MS + 2000), Code.TIME_IMPLAUSIBLE, "time"),
         (event("1", time_ms=NOW_MS - 20_000), Code.TIME_IMPLAUSIBLE, "time"),
         (event("1", account="nobodys"), Code.UNKNOWN_ACCOUNT, ""),
@@ -313,6 +340,13 @@ def test_nothing_is_imported_from_before_1970(imported: InboundEvent, field: str
     with pytest.raises(Refusal, match="counts milliseconds since 1970") as refused:
         check_form(imported)
     assert (refused.value.code, refused.value.field) == (Code.TIME_IMPLAUSIBLE, field)
+
+
+@pytest.mark.parametrize("data", [{"queue": "\0"}, {"messages": [PastMessage(at_ms=1, text="", author="\0")]}])
+def test_nothing_is_imported_that_has_a_nul(data: dict[str, Any]) -> None:
+    """As of any event, what follows it would be in no view of the archive."""
+    with pytest.raises(Refusal, match="has a NUL character"):
+        check_form(with_data(PastConversation(**data)))
 
 
 @pytest.mark.parametrize(("field", "times"), [("messages.at_ms", (2**53 - 1, 0)), ("ended_ms", (NOW_MS, NOW_MS + 2))])
