@@ -106,11 +106,20 @@ def _post(server: Server, batch: list[InboundEvent], *, dry_run: bool) -> list[d
             "/v1/import", {"events": msgspec.to_builtins(batch), "dry_run": dry_run}
         )
     except Failure as failure:
+        if failure.code == Code.TOO_LARGE:
+            return _post_each(server, batch, failure, dry_run=dry_run)
         if failure.exit_code is not Exit.UNREACHABLE or dry_run:
             raise
         text = f"{failure.message}; import the file again once it answers: what is in does not come in twice"
         raise Failure(failure.exit_code, text) from failure
     return answers
+
+
+def _post_each(server: Server, batch: list[InboundEvent], failure: Failure, *, dry_run: bool) -> list[dict[str, Any]]:
+    """What is too large together may fit by itself; what is too large by itself does not keep the others out."""
+    if len(batch) > 1:
+        return [answer for event in batch for answer in _post(server, [event], dry_run=dry_run)]
+    return [{"id": batch[0].id, "status": "refused", "code": failure.code, "field": "", "message": failure.message}]
 
 
 def _tell(counts: Counter[str], refused: list[dict[str, Any]], *, dry_run: bool, as_json: bool) -> None:

@@ -444,6 +444,18 @@ def test_a_file_that_is_not_there_is_said_to_be_missing(shell: Shell, answering:
     assert "none.csv: it cannot be read: No such file or directory" in outcome.err
 
 
+def test_a_contact_that_is_too_large_does_not_keep_the_others_out(shell: Shell, answering: Answering) -> None:
+    """What a request cannot hold is asked for contact by contact, and told as any that is refused."""
+    (shell.folder / "past.csv").write_text("id,identity,at\n7,user:1,1700000000000\n8,user:2,1700000000000\n")
+    answering.status = 413
+    answering.body = {"code": int(Code.TOO_LARGE), "message": "the body has more than 9 bytes"}
+    outcome = shell.run("import past.csv --account mail --channel email")
+    assert outcome.code == Exit.REFUSED
+    assert [[event["id"] for event in asked[3]["events"]] for asked in answering.asked] == [["7", "8"], ["7"], ["8"]]
+    for id in ("7", "8"):
+        assert f"{id}: refused: the body has more than 9 bytes" in outcome.err
+
+
 def test_what_is_not_there_is_named(shell: Shell, answering: Answering) -> None:
     """Of two ids on a line it says which one was mistyped."""
     answering.status = 404
