@@ -96,7 +96,9 @@ class Attribution:
     def _route(self, taken: Taken) -> None:
         """All there is to know of the event's identities is known: picks the customer, and asks its cell."""
         identities = taken.identities
-        followed = next((p for i in identities if i not in self._known and (p := self._proposed.get(i))), None)
+        proposals = [p for i in identities if i not in self._known and (p := self._proposed.get(i)) is not None]
+        # One that was wrong goes first: it holds events that share an identity with this one.
+        followed = next((p for p in proposals if p.moved), proposals[0] if proposals else None)
         owner = {i: c for i in identities if (c := self._customer(i)) is not None}
         customer = next(iter(owner.values())) if owner else self._new_customer()
         # What it claimed for another customer, those that follow the proposal would claim for the proposed one.

@@ -212,6 +212,13 @@ def _taken_back(*then: tuple[str, object], first: Sequence[str], second: Sequenc
     return [*begin, *known, ("take", list(first)), ("take", list(second)), *away, *then]
 
 
+def _sure_of_one_at_a_time() -> list[tuple[str, object]]:
+    """Three events, each of which brings a conflict for which the store is asked once more. The last one shares the new
+    identity with the first, which is under way with it then, and the others with the second, which is held."""
+    named = [["crm:1", "web:1", "tel:+1"], ["web:1", "tel:+1"], ["crm:1", "web:1", "tel:+1"]]
+    return [("take", ["web:1"]), ("give", ("tel:+1", "cuann")), *(("take", each) for each in named)]
+
+
 async def _play(steps: Sequence[tuple[str, object]]) -> World:
     world = World()
     for name, what in steps:
@@ -245,6 +252,7 @@ def test_the_events_of_an_address_are_decided_as_they_came(steps: list[tuple[str
 
 @settings(max_examples=200)
 @given(_steps(identities_max=3))
+@example(_sure_of_one_at_a_time())
 @example(_taken_back(first=["web:1", "tel:+1"], second=["tel:+1"]))
 @example(_taken_back(("die", 0), first=["web:1", "tel:+1"], second=["tel:+1"]))
 @example(_taken_back(("take", ["tel:+1"]), first=["web:1", "crm:1"], second=["tel:+1", "crm:1"]))
