@@ -14,7 +14,8 @@ answered so makes a *return*: all that come with any identity of it are held unt
 one is answered; then all go on to whoever has it by then, as they came. Those that are under way are answered so too,
 by the customer's cell (`actors/astray.py`) or, where they would be asked again of one that does not know, from here.
 
-Events that share an identity keep the order in which they were taken; others do not wait for each other.
+Events that share an identity keep the order in which they were taken; others do not wait for each other. Nor do those
+that are with two customers' cells at a time: when one of them comes back, the other may be decided.
 """
 
 from collections.abc import Callable, Sequence
