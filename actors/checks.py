@@ -17,12 +17,20 @@ def check_text(text: str) -> None:
         raise Refusal(Code.INVALID, "text is empty", field="text")
     if len(text) > TEXT_MAX:
         raise Refusal(Code.OVER_LIMIT, f"text has at most {TEXT_MAX} characters", field="text")
+    _check_whole(text, "text")
 
 
 def check_words(text: str, field: str) -> None:
     """Of a reason or a handoff's note. Raises `Refusal`."""
     if len(text) > VALUE_MAX:
         raise Refusal(Code.OVER_LIMIT, f"{field} has at most {VALUE_MAX} characters", field=field)
+    _check_whole(text, field)
+
+
+def _check_whole(text: str, field: str) -> None:
+    # SQLite ends a text of JSON there: what follows would be in no view of the archive.
+    if "\0" in text:
+        raise Refusal(Code.INVALID, f"{field} has a NUL character, which no text has", field=field)
 
 
 def check_name(value: str, field: str, *, empty: bool = False) -> str:
