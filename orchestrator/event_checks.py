@@ -11,6 +11,7 @@ from protocol.inbound import (
     IDENTITIES_MAX,
     PAST_MESSAGES_MAX,
     REFERENCES_MAX,
+    REPORTED,
     TEXT_MAX,
     ActivityArrived,
     DeliveryReport,
@@ -67,9 +68,8 @@ def check_form(event: InboundEvent) -> None:
         _check_message(event.id, event.data)
     if isinstance(event.data, PastConversation):
         _check_past(event.id, event.time_ms, event.data)
-    if isinstance(event.data, DeliveryReport) and not customer_of(conversation_of(event.data.delivery)):
-        reason = f"delivery {event.data.delivery[:ID_MAX]!r} is none of ours: it is the `delivery` of a `deliver` frame"
-        raise Refusal(Code.NOT_FOUND, reason, ref=event.id, field="data.delivery")
+    if isinstance(event.data, DeliveryReport):
+        _check_report(event.id, event.data)
     # SQLite ends a text of JSON there: what follows would be in no view of the archive, and not be found.
     if field := next((field for field, text in _texts(event) if "\0" in text), ""):
         raise Refusal(Code.INVALID, f"{field} has a NUL character, which no text has", ref=event.id, field=field)
@@ -115,6 +115,16 @@ def _check_message(id: str, data: MessageArrived) -> None:
         raise _over_limit(id, "attachments", ATTACHMENTS_MAX)
     if len(data.in_reply_to) > REFERENCES_MAX:
         raise _over_limit(id, "in_reply_to", REFERENCES_MAX)
+
+
+def _check_report(id: str, data: DeliveryReport) -> None:
+    if not customer_of(conversation_of(data.delivery)):
+        reason = f"delivery {data.delivery[:ID_MAX]!r} is none of ours: it is the `delivery` of a `deliver` frame"
+        raise Refusal(Code.NOT_FOUND, reason, ref=id, field="data.delivery")
+    if data.status not in REPORTED:
+        raise Refusal(Code.INVALID, f"status is one of {', '.join(REPORTED)}", ref=id, field="data.status")
+    if len(data.code) > ID_MAX:
+        raise _over_limit(id, "code", ID_MAX)
 
 
 def _check_past(id: str, time_ms: int, data: PastConversation) -> None:

@@ -98,6 +98,10 @@ class InteractionStopped(Data, kw_only=True, frozen=True, tag="throughline.inter
     """What is known of the issue by this, by key: values of the conversation's context."""
 
 
+REPORTED = ("sent", "delivered", "read", "undelivered", "bounced")
+"""What a channel may say became of a message."""
+
+
 class DeliveryReport(Data, kw_only=True, frozen=True, tag="throughline.delivery.reported"):
     """The channel reports what became of a message of ours."""
 

@@ -320,6 +320,12 @@ async def test_an_identity_that_keeps_moving_is_given_up() -> None:
         (event("1", account="nobodys"), Code.UNKNOWN_ACCOUNT, ""),
         (replace(event("1"), data=DeliveryReport(delivery="theirs", status="read")), Code.NOT_FOUND, "data.delivery"),
         (replace(event("1"), data=DeliveryReport(delivery="-1.2", status="read")), Code.NOT_FOUND, "data.delivery"),
+        (replace(event("1"), data=DeliveryReport(delivery="cu1-1.2", status="seen")), Code.INVALID, "data.status"),
+        (
+            replace(event("1"), data=DeliveryReport(delivery="cu1-1.2", status="read", code="x" * 513)),
+            Code.OVER_LIMIT,
+            "data.code",
+        ),
     ],
 )
 async def test_bad_events_are_refused_before_anyone_sees_them(changed: InboundEvent, code: Code, field: str) -> None:
