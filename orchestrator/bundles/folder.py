@@ -39,7 +39,8 @@ def read_folder(folder: Path) -> tuple[dict[str, str], list[Wrong]]:
             if path.suffix != ".yaml" or path.name.startswith("."):
                 continue
             try:
-                body = path.read_bytes()
+                with path.open("rb") as file:
+                    body = file.read(BUNDLE_BYTES_MAX + 1)  # What is longer is none, however long: an export, say.
             except OSError as exc:
                 wrong.append(Wrong(path.name, 1, f"this cannot be read: {exc.strerror}; take it away, or mend it"))
                 continue

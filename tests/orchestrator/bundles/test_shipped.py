@@ -130,6 +130,14 @@ def test_what_a_folder_cannot_be(tmp_path: Path) -> None:
         read_folder(tmp_path / "none")
 
 
+def test_a_file_that_is_none_of_a_bundle_is_not_read_whole(tmp_path: Path) -> None:
+    """An export of a terabyte that somebody put there, of which the disk has no block."""
+    with (tmp_path / "export.yaml").open("wb") as file:
+        file.truncate(2**40)
+    with pytest.raises(BundleError, match="have over 524288 bytes"):
+        read_folder(tmp_path)
+
+
 def test_a_file_that_was_not_saved_is_no_file_without_rules(tmp_path: Path) -> None:
     """An editor on a full disk leaves it empty: applied, it would close the accounts that stood in it. What else cannot
     be read is named as well; one of remarks alone is as it was meant."""
