@@ -16,7 +16,7 @@ from actors import retention, snapshots
 from actors.archive_store import ArchiveStore, JournalReader
 from actors.fault import Fault
 from actors.lines import Line
-from actors.policies import unpacked
+from actors.policies import still_accepted, unpacked
 from actors.projection import entries_of, project, runs
 from actors.retention import Retention
 from protocol.errors import ThroughlineError
@@ -225,8 +225,9 @@ class Archive:
         for record in records:
             if record.customer == POLICY:
                 for _, _, event in entries_of(record):
-                    if isinstance(event, PolicyApplied):
-                        self._retention.policy_is(unpacked(event.version, event.body))
+                    # One that no program accepts any more is followed by one that it does.
+                    if isinstance(event, PolicyApplied) and (policy := still_accepted(event.version, event.body)):
+                        self._retention.policy_is(policy)
 
     @property
     def _limited(self) -> bool:

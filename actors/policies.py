@@ -29,6 +29,14 @@ def unpacked(version: int, body: bytes) -> Policy:
     return msgspec.structs.replace(_decode(body), version=version)
 
 
+def still_accepted(version: int, body: bytes) -> Policy | None:
+    """The same; None where what an earlier program accepted is outside the bounds that rules have by now."""
+    try:
+        return unpacked(version, body)
+    except msgspec.ValidationError:
+        return None
+
+
 class Policies:
     """What one cell knows. `newest` is what decisions get, `body` its bytes; empty for the first, the settings'."""
 
@@ -41,11 +49,17 @@ class Policies:
     def learn(self, versions: Iterable[tuple[int, bytes]]) -> bool:
         """Takes in versions, the newest last; says whether there is a newer one to decide by now."""
         before = self.newest.version
-        for version, body in versions:
-            if version not in self._known:
-                self._known[version] = unpacked(version, body)
+        fresh = [(version, body) for version, body in versions if version not in self._known]
+        for version, body in fresh:
+            # Who is pinned to one that is not accepted any more follows the newest, as where it is not kept any more.
+            # The newest itself the start has looked at.
+            last = version == fresh[-1][0]
+            policy = unpacked(version, body) if last else still_accepted(version, body)
+            if policy is None:
+                continue
+            self._known[version] = policy
             if version > self.newest.version:
-                self.newest, self.body = self._known[version], body
+                self.newest, self.body = policy, body
         if self.newest.version == before:
             return False
         for old in sorted(self._known)[:-POLICIES_KEPT]:

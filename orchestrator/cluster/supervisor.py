@@ -23,6 +23,7 @@ from orchestrator.cluster.logs import log_to
 from orchestrator.cluster.node_process import NodeProcess
 from orchestrator.cluster.run_folder import run_folder, write_settings
 from orchestrator.cluster.server_file import ServerFile
+from orchestrator.kept_policy import check_policy
 from orchestrator.settings import Settings
 from protocol.errors import ThroughlineError
 
@@ -74,6 +75,7 @@ def serve(settings: Settings, *, on_ready: Callable[[Serving], None], build: str
             _log.warning("supervisor.leftovers_ended", processes=left)
         # Known in milliseconds here, and only after Ray's start by who opens the files.
         check_folder(data)
+        check_policy(data)
         with run_folder(mark) as run:
             write_settings(run, settings)
             file = ServerFile(data, run)

@@ -1,0 +1,50 @@
+"""The kept policy: whether the version that is in force is one that this program can decide by.
+
+What was accepted once may be refused by a later program, which knows what it leads to. Its cells could not begin: that
+is said before anything is started, with what to do, and not by each of them again and again.
+"""
+
+from pathlib import Path
+
+import msgspec
+
+from actors.policies import unpacked
+from actors.policy import Policy
+from actors.rules.taxonomy import DIMENSIONS
+from actors.taggers import ReadTagger
+from adapters.stores.connection import look_at
+from adapters.stores.errors import StoreFailed
+from adapters.stores.folder import JOURNAL_FILE
+from adapters.stores.journal_reads import policies
+from protocol.events import AnyEvent, PolicyApplied
+from protocol.journal import Entry
+
+_entries = msgspec.msgpack.Decoder(list[Entry]).decode
+_event = msgspec.msgpack.Decoder(AnyEvent).decode
+
+
+def check_policy(data: Path) -> None:
+    """Reads the newest version that the journal in the folder has; none is fine. Raises `StoreFailed`."""
+    path = data / JOURNAL_FILE
+    kept = look_at(path, policies) if path.exists() else []
+    applied = [
+        event for body in kept for entry in _entries(body) if isinstance(event := _event(entry.event), PolicyApplied)
+    ]
+    if not applied:
+        return
+    newest = applied[-1]
+    try:
+        _read(unpacked(newest.version, newest.body))
+    except (msgspec.ValidationError, ValueError) as exc:
+        raise StoreFailed(
+            f"version {newest.version} of the policy is in force, and this program does not accept it: {exc}. Start "
+            "the program that did, apply a bundle that says it otherwise, and then start this one"
+        ) from exc
+
+
+def _read(policy: Policy) -> None:
+    """What a cell reads at the first event, and what would end it. Raises `ValueError`."""
+    for dimension in DIMENSIONS:
+        for label in policy.taxonomy.labels(dimension).values():
+            for tagger in label.taggers:
+                ReadTagger(tagger)
