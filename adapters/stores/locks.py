@@ -6,6 +6,7 @@ the kernel lets go of it even after `kill -9`. Two processes that write and chec
 file itself stays: removing it would let two processes lock two files of one name.
 """
 
+import contextlib
 import fcntl
 import os
 from pathlib import Path
@@ -40,9 +41,11 @@ class FileLock:
         except OSError as exc:
             os.close(fd)
             raise StoreFailed(f"{lock_path} cannot be locked: {exc.strerror}") from exc
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, str(os.getpid()).encode(), 0)
         self._fd = fd
+        # Only told, to who comes second: on a full disk it is the store that says so. Written over what stands there,
+        # since a block that was given up first may be another's by then.
+        with contextlib.suppress(OSError):
+            os.ftruncate(fd, os.pwrite(fd, str(os.getpid()).encode(), 0))
 
     def release(self) -> None:
         """Gives the lock back; nothing where it is not held."""
