@@ -16,7 +16,7 @@ from actors import retention, snapshots
 from actors.archive_store import ArchiveStore, JournalReader
 from actors.fault import Fault
 from actors.lines import Line
-from actors.policies import still_accepted, unpacked
+from actors.policies import still_accepted
 from actors.projection import entries_of, project, runs
 from actors.retention import Retention
 from protocol.errors import ThroughlineError
@@ -86,8 +86,10 @@ class Archive:
         await self._check_first(had)
         self.position = await self._store.adopt(await self._journal.generation())
         self._opened = True
-        if self._retention is not None and (newest := await self._store.policy()) is not None:
-            self._retention.policy_is(unpacked(*newest))
+        newest = await self._store.policy()
+        # The journal may have one since: what is not accepted any more is none to go by.
+        if self._retention is not None and newest is not None and (policy := still_accepted(*newest)):
+            self._retention.policy_is(policy)
         self._say_position()
         await self.catch_up()
         await self._store.redrop()

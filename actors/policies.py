@@ -49,12 +49,13 @@ class Policies:
     def learn(self, versions: Iterable[tuple[int, bytes]]) -> bool:
         """Takes in versions, the newest last; says whether there is a newer one to decide by now."""
         before = self.newest.version
-        fresh = [(version, body) for version, body in versions if version not in self._known]
-        for version, body in fresh:
+        told = list(versions)
+        for version, body in told:
+            if version in self._known:
+                continue
             # Who is pinned to one that is not accepted any more follows the newest, as where it is not kept any more.
             # The newest itself the start has looked at.
-            last = version == fresh[-1][0]
-            policy = unpacked(version, body) if last else still_accepted(version, body)
+            policy = unpacked(version, body) if version == told[-1][0] else still_accepted(version, body)
             if policy is None:
                 continue
             self._known[version] = policy

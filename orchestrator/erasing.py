@@ -26,7 +26,7 @@ from orchestrator.storage import SqliteStorage
 from protocol.archive import StoredEvent
 from protocol.errors import Code, Refusal
 from protocol.events import AnyEvent, CustomerErased, InputQuarantined, ReplayBegun
-from protocol.ids import PSEUDO, customer_of, may_be_customer
+from protocol.ids import customer_of, may_be_customer, may_be_person
 from protocol.journal import Committed, Entry, Record, Unit
 from protocol.links import TailIs
 from protocol.shards import scope_of
@@ -131,7 +131,7 @@ class _Files:
         if not may_be_customer(customer):
             # As whose it is nothing of it is loaded, and it has facts all the same.
             raise Refusal(Code.NOT_FOUND, "that is no customer's id, but of something that is one's", ref=customer)
-        if customer in PSEUDO or ":" in customer:
+        if not may_be_person(customer):
             raise Refusal(Code.NOT_FOUND, "that is no customer: nobody's person is in it", ref=customer)
         journey, _ = await load(customer, self.known, nothing)
         await self._check_is_alone(journey)

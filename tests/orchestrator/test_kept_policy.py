@@ -6,11 +6,17 @@ from typing import Any
 import msgspec
 import pytest
 
+from actors.archive import Archive
 from actors.policies import Policies, packed, still_accepted
 from actors.policy import Policy
+from actors.projection import project
+from actors.retention import Retention
+from adapters.attachments import AttachmentStore
 from adapters.stores.errors import StoreFailed
 from adapters.stores.folder import JOURNAL_FILE
+from adapters.stores.memory_archive import MemoryArchive
 from adapters.stores.sqlite_journal import SqliteJournal
+from adapters.stores.sqlite_journal_reader import SqliteJournalReader
 from orchestrator.kept_policy import check_policy
 from protocol.events import PolicyApplied
 from protocol.ids import POLICY
@@ -63,5 +69,23 @@ async def test_one_that_is_over_is_no_matter(tmp_path: Path) -> None:
     check_policy(tmp_path)
     assert still_accepted(2, OUT_OF_BOUNDS) is None
     known = Policies(Policy())
-    assert known.learn([(2, OUT_OF_BOUNDS), (3, GOOD)])
+    told = [(2, OUT_OF_BOUNDS), (3, GOOD)]
+    assert known.learn(told)
+    assert not known.learn(told), "a journal that comes back says the same"
     assert (known.newest.version, known.newest.queue_default) == (3, "bills")
+
+
+async def test_an_archive_that_has_one_begins_all_the_same(tmp_path: Path) -> None:
+    """The journal may have a newer one, to which it comes as it follows."""
+    await journal(tmp_path, OUT_OF_BOUNDS, GOOD)
+    reader, store = SqliteJournalReader(tmp_path / JOURNAL_FILE), MemoryArchive()
+    await reader.open()
+    kept = Retention(reader, store, AttachmentStore(tmp_path / "files"), kept_ms=0, trims=False, now_ms=lambda: 0)
+    await store.open()
+    await store.adopt(await reader.generation())
+    await store.apply(project((await reader.read(0, 1))[:1]))
+    await store.sync()
+    await store.close()
+    await Archive(reader, store, gather_s=0, retention=kept).start()
+    assert kept.status()["policy"] == 3
+    await reader.close()
