@@ -5,7 +5,7 @@
     bounce or receipt of a mail of ours        DeliveryReport
 
 The same bytes give the same event, but for the time of a mail that has no credible Date. Where a reply's new words were
-told from its quotes, the whole text is a file as well.
+told from its quotes, the whole text is a file as well, and so is a part that says more than the text that was taken.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ from email.message import Message
 from typing import Any, NamedTuple
 
 from adapters.attachments import name_of
-from adapters.channels.email import automatic, headers, html, mime, quoting
+from adapters.channels.email import alternatives, automatic, headers, html, mime, quoting
 from protocol.errors import Code, Refusal
 from protocol.inbound import (
     ATTACHMENTS_MAX,
@@ -93,10 +93,10 @@ def parse(raw: bytes, *, account: str, address: str, arrived_ms: int, sender: st
 
 def _message(raw: bytes, message: Message, *, by_machine: bool, files: dict[str, bytes]) -> MessageArrived:
     """The words, with their files put into `files`."""
-    contents = _bounded(mime.contents(message))
+    contents = mime.contents(message)
     subject = headers.text(message, "Subject", chars_max=SUBJECT_CHARS_MAX)
     answered = _answered(message)
-    words = _words(contents.texts, is_reply=bool(answered) or quoting.is_reply_subject(subject))
+    words = _words(_bounded(contents.texts), is_reply=bool(answered) or quoting.is_reply_subject(subject))
     return MessageArrived(
         text=words.new[:TEXT_MAX],
         subject=subject,
@@ -112,19 +112,16 @@ def _message(raw: bytes, message: Message, *, by_machine: bool, files: dict[str,
     )
 
 
-def _bounded(contents: mime.Contents) -> mime.Contents:
-    """So much HTML as is read, of all parts together; what is longer is a file as well, whole."""
-    texts: list[mime.Text] = []
-    whole: list[mime.File] = []
+def _bounded(texts: list[mime.Text]) -> list[mime.Text]:
+    """So much HTML as is read, of all parts together. Longer HTML is a file as well, see `alternatives`."""
+    bounded: list[mime.Text] = []
     left = html.HTML_CHARS_MAX
-    for text in contents.texts:
+    for text in texts:
         if text.html:
-            if len(text.text) > left:
-                whole.append(mime.File("message.html", "text/html", text.text.encode()))
             text = text._replace(text=text.text[:left])
             left -= len(text.text)
-        texts.append(text)
-    return mime.Contents(texts, [*whole, *contents.files])
+        bounded.append(text)
+    return bounded
 
 
 def _words(texts: list[mime.Text], *, is_reply: bool) -> _Words:
@@ -134,8 +131,9 @@ def _words(texts: list[mime.Text], *, is_reply: bool) -> _Words:
 
 
 def _carried(raw: bytes, contents: mime.Contents, words: _Words) -> list[mime.File]:
-    """The attachments, with what keeps whole that which is cut: the text, or the list of files."""
-    files = contents.files
+    """The attachments, with what keeps whole that which is cut: the text, what else the mail says, or the list of
+    files."""
+    files = [*alternatives.saying_more(contents, words.whole), *contents.files]
     if words.new.strip() != words.whole.strip() or len(words.new) > TEXT_MAX:
         files = [mime.File("message.txt", "text/plain", words.whole.encode()), *files]
     if len(files) > ATTACHMENTS_MAX:

@@ -54,10 +54,11 @@ class Text(NamedTuple):
 
 
 class Contents(NamedTuple):
-    """What a part holds, in the mail's order."""
+    """What a part holds, in the mail's order. `aside` are the alternatives that were not taken."""
 
     texts: list[Text]
     files: list[File]
+    aside: list[Text]
 
 
 class Part(Message):
@@ -111,12 +112,14 @@ def contents(part: Message) -> Contents:
         return _leaf(part, kind)
     if not part.is_multipart():
         # It names no boundary, or one that never comes: what stands there is still read.
-        return Contents([Text(False, readable(part))], [])
+        return Contents([Text(False, readable(part))], [], [])
     below = [contents(child) for child in children(part)]
-    files = [file for one in below for file in one.files]
+    files, aside = [file for one in below for file in one.files], [text for one in below for text in one.aside]
     if kind == "multipart/alternative":
-        return Contents(_best([one.texts for one in below]), files)
-    return Contents([text for one in below for text in one.texts], files)
+        taken = _best([one.texts for one in below])
+        aside += [text for one in below if one.texts is not taken for text in one.texts]
+        return Contents(taken, files, aside)
+    return Contents([text for one in below for text in one.texts], files, aside)
 
 
 def children(part: Message) -> list[Message]:
@@ -175,13 +178,13 @@ def _leaf(part: Message, kind: str) -> Contents:
         nested = children(part)
         subject = headers.text(nested[0], "Subject", chars_max=80) if nested else ""
         name = _name(part) or safe_name(f"{subject or 'message'}.eml")
-        return Contents([], [File(name, kind, source(nested[0]) if nested else b"")])
+        return Contents([], [File(name, kind, source(nested[0]) if nested else b"")], [])
     name, raw = _name(part), body(part)
     if kind in ("text/plain", "text/html") and not name and _disposition(part) != "attachment":
-        return Contents([Text(kind == "text/html", charsets.decode(raw, parameter(part, "charset")))], [])
+        return Contents([Text(kind == "text/html", charsets.decode(raw, parameter(part, "charset")))], [], [])
     if not raw and not name:
-        return Contents([], [])
-    return Contents([], [File(name or f"attachment{mimetypes.guess_extension(kind) or ''}", kind, raw)])
+        return Contents([], [], [])
+    return Contents([], [File(name or f"attachment{mimetypes.guess_extension(kind) or ''}", kind, raw)], [])
 
 
 def _best(alternatives: list[list[Text]]) -> list[Text]:
