@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from adapters.past import BadPast, Read, read_csv, read_json_lines, read_vcons
+from adapters.past import BadPast, Read, read_csv, read_json_lines
+from adapters.past_vcon import read_vcons
 from orchestrator.cli.exits import Exit, Failure
 from orchestrator.cli.options import At, Json
 from orchestrator.cli.output import errors, print_fields, print_json, progress_bar
