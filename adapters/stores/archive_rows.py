@@ -12,14 +12,14 @@ from operator import itemgetter
 
 import msgspec
 
-from adapters.stores import archive_retention, archive_search
+from adapters.stores import archive_retention
 from adapters.stores.archive_schema import ARCHIVE, TABLES
 from adapters.stores.archive_steps.retention import RETENTION_TABLES
 from adapters.stores.archive_traces import HASH
-from adapters.stores.connection import checkpoint, overwriting, transaction
-from protocol.archive import Changes, Patch, Rehoming
+from adapters.stores.connection import transaction
+from protocol.archive import Changes, Head, Patch, Rehoming
 from protocol.events import PolicyApplied
-from protocol.ids import POLICY, customer_of
+from protocol.ids import POLICY
 
 Key = tuple[str | int, ...]
 Shape = tuple[str, str, tuple[str, ...], tuple[str, ...]]
@@ -35,82 +35,14 @@ def apply(db: sqlite3.Connection, changes: Changes) -> None:
     with transaction(db):
         forgiving = bool(_meta(db, "pruned_before_ms"))
         db.executemany("INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?)", changes.events)
-        for shape, group in sorted(_by_shape(changes.patches).items()):
-            _write(db, shape, group, forgiving=forgiving)
-        moved = db.executemany(_MOVE_HEAD, sorted(changes.heads, key=_conversation)).rowcount if changes.heads else 0
-        _check_missing("conversation", len(changes.heads) - moved, forgiving=forgiving)
+        write(db, changes.patches, forgiving=forgiving)
+        move_heads(db, changes.heads, forgiving=forgiving)
         for rehoming in changes.rehomed:
             _rehome(db, rehoming)
         if forgiving:
             archive_retention.late(db, {stream for _, _, stream, *_ in changes.events})
         db.execute("UPDATE meta SET value = ? WHERE key = 'position'", (changes.position,))
         db.execute("UPDATE meta SET value = value + ? WHERE key = 'events'", (len(changes.events),))
-
-
-def erase(db: sqlite3.Connection, customer: str, changes: Changes) -> None:
-    """Puts all rows of a customer anew. `changes` has their events with new bodies, and all that follows from them; and
-    of others' events that named them, what changes. Nothing is left of the old rows in the file or in the full text.
-    """
-    own = db.execute("SELECT conversation FROM conversation WHERE customer = ?", (customer,)).fetchall()
-    told_by_dropped = db.execute(_TOLD_BY_DROPPED, (customer,)).fetchall()
-    with overwriting(db):
-        with transaction(db):
-            for (stream,) in [(customer,), *own]:
-                archive_search.forget(db, stream)
-            for sql in _ERASE_CONVERSATION:
-                db.executemany(sql, own)
-            for sql in _ERASE_CUSTOMER:
-                db.execute(sql, {"customer": customer})
-            streams = {customer, *(stream for (stream,) in own)}
-            for position, _, stream, seq, kind, *_ in changes.events:
-                if stream not in streams:
-                    _erase_elsewhere(db, position, stream, seq, kind)
-            bodies = [(body, stream, seq) for _, _, stream, seq, _, _, _, body in changes.events]
-            db.executemany("UPDATE event SET body = ? WHERE stream = ? AND seq = ?", bodies)
-            for shape, group in sorted(_by_shape(changes.patches).items()):
-                _write(db, shape, group, forgiving=True)
-            db.executemany(_MOVE_HEAD, changes.heads)
-            # The facts that retention left made rows that it had taken, and do not tell what the others told.
-            archive_retention.drop_again(db, customer)
-            db.executemany(_TELL_OF_DROPPED, told_by_dropped)
-        archive_search.merge(db)
-        checkpoint(db)
-
-
-_TOLD_BY_DROPPED = """
-    SELECT channel, resolved_at_ms, conversation FROM conversation
-    JOIN dropped ON dropped.kind = 'conversation' AND dropped.id = conversation WHERE customer = ?"""
-_TELL_OF_DROPPED = "UPDATE conversation SET channel = ?, resolved_at_ms = ? WHERE conversation = ?"
-
-
-def _erase_elsewhere(db: sqlite3.Connection, position: int, stream: str, seq: int, kind: str) -> None:
-    """What rows of another's stream have of one of the person's facts there, before its body goes."""
-    archive_search.forget_one(db, stream, seq)
-    # A load without it reads the events, which no longer say what it says.
-    db.execute("DELETE FROM snapshot WHERE customer IN (?, ?)", (stream, customer_of(stream)))
-    db.execute("DELETE FROM attachment WHERE conversation = ? AND seq = ?", (stream, seq))
-    if kind == "ContextSet":
-        key = db.execute("SELECT body ->> '$.key' FROM event WHERE stream = ? AND seq = ?", (stream, seq)).fetchone()[0]
-        for table in ("context_item", "context_value"):
-            sql = f"UPDATE {table} SET value = 'null' WHERE conversation = ? AND key = ? AND position = ?"
-            db.execute(sql, (stream, key, position))
-    elif kind in ("ConversationOpened", "MessageReceived", "AutomaticReplyReceived"):
-        said = "SELECT coalesce(body ->> '$.subject', '') FROM event WHERE stream = ? AND seq = ?"
-        sql = f"UPDATE conversation SET subject = '' WHERE conversation = ? AND subject = ({said})"
-        db.execute(sql, (stream, stream, seq))
-    elif kind in _NAMES_ELSEWHERE:
-        db.execute(_NAMES_ELSEWHERE[kind], {"stream": stream, "seq": seq})
-
-
-_EVENT_OF = "FROM event WHERE stream = :stream AND seq = :seq"
-_OF_CONTACT = f"conversation = :stream AND interaction = (SELECT body ->> '$.interaction' {_EVENT_OF})"
-_NAMES_ELSEWHERE = {
-    "InteractionStarted": f"UPDATE interaction SET identity = '', session = '', reason = '' WHERE {_OF_CONTACT}",
-    "InteractionEnded": f"UPDATE interaction SET end_reason = '' WHERE {_OF_CONTACT}",
-    "InteractionTagged": f"DELETE FROM interaction_key WHERE {_OF_CONTACT}",
-    "MessageQueued": f"UPDATE outbox SET recipient = '' WHERE delivery = (SELECT body ->> '$.delivery' {_EVENT_OF})",
-}
-"""Rows of a contact that stayed in another's conversation."""
 
 
 def reset(db: sqlite3.Connection, generation: str) -> None:
@@ -225,6 +157,19 @@ _REHOME = (
 )
 
 
+def write(db: sqlite3.Connection, patches: Sequence[Patch], *, forgiving: bool) -> None:
+    """Writes the patches. `forgiving` says that retention or an erasure may have taken rows that they change; else one
+    that is missing is an `AssertionError`."""
+    for shape, group in sorted(_by_shape(patches).items()):
+        _write(db, shape, group, forgiving=forgiving)
+
+
+def move_heads(db: sqlite3.Connection, heads: Sequence[Head], *, forgiving: bool) -> None:
+    """Puts the conversations' heads. `forgiving`: as for `write`."""
+    moved = db.executemany(_MOVE_HEAD, sorted(heads, key=_conversation)).rowcount if heads else 0
+    _check_missing("conversation", len(heads) - moved, forgiving=forgiving)
+
+
 def _by_shape(patches: Sequence[Patch]) -> dict[Shape, list[Patch]]:
     shapes: dict[Shape, list[Patch]] = {}
     for patch in patches:
@@ -292,24 +237,3 @@ def _drop(shape: Shape) -> str:
 
 def _is(name: str) -> str:
     return " AND ".join(f"{column} = ?" for column in TABLES[name].key)
-
-
-_OF_CONVERSATION = ("moved", *(name for name, table in TABLES.items() if table.key[0] == "conversation"))
-_OF_STREAM = (*(name for name, table in TABLES.items() if table.key[0] == "stream" and name != "event"), "quarantine")
-_OF_CUSTOMER = ("identity", "identity_review", "snapshot", "customer")
-_ERASE_CONVERSATION = (
-    *(f"DELETE FROM {table} WHERE conversation = ?" for table in _OF_CONVERSATION),
-    *(f"DELETE FROM {table} WHERE stream = ?" for table in _OF_STREAM),
-    "DELETE FROM outbox WHERE delivery IN (SELECT delivery FROM (SELECT ? AS c) JOIN outbox "
-    "ON delivery > c || '.' AND delivery < c || '/')",
-)
-_ERASE_CUSTOMER = (
-    *(f"DELETE FROM {table} WHERE stream = :customer" for table in _OF_STREAM),
-    *(f"DELETE FROM {table} WHERE customer = :customer" for table in _OF_CUSTOMER),
-    # Another customer's, that names an identity of this one: as its redacted event has it.
-    "UPDATE OR REPLACE identity_review SET identity = '' WHERE other = :customer",
-)
-ERASED_TABLES = frozenset({*_OF_CONVERSATION, *_OF_STREAM, *_OF_CUSTOMER, "event", "outbox"})
-"""Those that an erasure reaches: a table that the projection writes and that is not here keeps what it has."""
-NOBODYS_TABLES = frozenset({"report", "finding"})
-"""Those that count, and name nobody but by id."""

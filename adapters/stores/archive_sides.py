@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from adapters.stores import (
+    archive_erasing,
     archive_findings,
     archive_loads,
     archive_losses,
@@ -65,7 +66,7 @@ class ArchiveWrites:
 
     async def erase(self, customer: str, changes: Changes) -> None:
         """Puts all rows of the customer anew, by `changes`; what only they had is gone from the file and the index."""
-        await self._writer().run(rows.erase, customer, changes)
+        await self._writer().run(archive_erasing.erase, customer, changes)
 
     async def attached(self, names: set[str]) -> set[str]:
         """Those of the attachments, named by their hash, that a message or a quarantined input still names."""

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from adapters.stores import archive_queries, migrations
-from adapters.stores.archive_rows import ERASED_TABLES, NOBODYS_TABLES
-from adapters.stores.archive_schema import ARCHIVE, TABLES
+from adapters.stores.archive_schema import ARCHIVE
 from adapters.stores.errors import StoreFailed, StoreTooNew
 from adapters.stores.migrations import Schema
 from adapters.stores.sqlite_archive import SqliteArchive, SqliteArchiveReader
@@ -171,8 +170,3 @@ async def test_words_and_activity_are_rows_to_whoever_asks(tmp_path: Path) -> No
     ]  # fmt: skip
     assert activity == [("cu1-1", 6, 1, "web", "web:7", NOW_MS, 5, "bill.viewed", "{}", 2)]
     assert "USING INDEX event_by_stream (stream=?)" in plan[-1]
-
-
-def test_an_erasure_reaches_every_table() -> None:
-    """One whose rows are named by something new has to be thought of."""
-    assert frozenset(TABLES) <= ERASED_TABLES | NOBODYS_TABLES
