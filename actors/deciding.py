@@ -27,9 +27,10 @@ from actors import (
     unmixing,
     withdrawing,
 )
+from actors.closing import CLOSED_MAX
 from actors.conversation import Conversation
 from actors.decision import NOTHING, Decision, keyed, of_one, repeat, rules_of, seen, version_of
-from actors.journey import CLOSED_MAX, Aside, Journey
+from actors.journey import Aside, Journey
 from actors.keeping import quarantine
 from actors.policy import Policy
 from actors.receiving import first, perhaps_again

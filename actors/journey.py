@@ -14,6 +14,7 @@ from msgspec import Struct, field
 
 from actors import (
     carrying,
+    closing,
     delivery,
     disputes,
     findings,
@@ -28,7 +29,7 @@ from actors.correlation import Glimpse
 from actors.disputes import Disputes
 from actors.evolving import evolve as evolve_conversation
 from actors.findings import Findings
-from actors.members import MIXED_MAX, Family, home_of
+from actors.members import home_of
 from actors.once import OnceKeys, Seen
 from actors.policy import Policy
 from actors.relating import Past
@@ -62,13 +63,8 @@ from protocol.events import (
     ReportMade,
 )
 
-CLOSED_MAX = 4
-"""Closed conversations kept whole, for watchers who come back to read the end."""
-PAST_MAX = 64
-"""Ids of closed conversations kept for relations."""
 REPLAYED_MAX = 256
-REMEMBERED_MAX = 16
-"""Closed conversations whose topic is remembered: a contact repeats one of the last, or none."""
+"""Quarantined inputs of one customer known to have come in after all; the oldest go."""
 
 
 class Aside(Struct, kw_only=True):
@@ -141,6 +137,12 @@ class Journey(Struct, kw_only=True, gc=False):
     def glimpse(self) -> Glimpse | None:
         """What the customer looked at last while nothing was open."""
         return self.aside.glimpse if self.aside else None
+
+    def set_aside(self) -> Aside:
+        """What most customers have nothing of, to be written to: made where there was none."""
+        if self.aside is None:
+            self.aside = Aside()
+        return self.aside
 
     def kept_of(self, conversation: str) -> Kept | None:
         """What a new conversation may take along from an earlier one; None where memory has nothing of it."""
@@ -218,17 +220,17 @@ def _evolve_own(state: Journey, event: AnyEvent, encoded: bytes) -> None:
         case IdentityLinked() | IdentityUnlinked() | IdentityConflictFound() | IdentityReviewClosed():
             disputes.evolve(state, event)
         case ReplayBegun():
-            aside = _aside(state)
+            aside = state.set_aside()
             aside.replaying = (*aside.replaying, event.quarantine)
         case ReplayRefused():
-            aside = _aside(state)
+            aside = state.set_aside()
             aside.replaying = tuple(id for id in aside.replaying if id != event.quarantine)
         case QuarantineReplayed():
-            aside = _aside(state)
+            aside = state.set_aside()
             aside.replaying = tuple(id for id in aside.replaying if id != event.quarantine)
             aside.replayed = (*aside.replayed, event.quarantine)[-REPLAYED_MAX:]
         case ActivitySeen():
-            aside = _aside(state)
+            aside = state.set_aside()
             aside.before, aside.before_count = recent.add(aside.before, aside.before_count, encoded)
             if event.tags is not None:
                 aside.glimpse = Glimpse(event.tags, event.channel, event.at_ms)
@@ -243,7 +245,7 @@ def _evolve_own(state: Journey, event: AnyEvent, encoded: bytes) -> None:
         case CustomerMerged():
             raise AssertionError(f"{event.other} is to be merged, and its state is not given")
         case ReportMade() | FindingOpened() | FindingChanged() | FindingCompared() | FindingDismissed():
-            aside = _aside(state)
+            aside = state.set_aside()
             aside.findings = aside.findings or Findings()
             findings.evolve(aside.findings, event)
         case CustomerErased():
@@ -266,9 +268,9 @@ def _evolve_in(state: Journey, stream: str, event: AnyEvent, encoded: bytes) -> 
             state.aside.before, state.aside.before_count, state.aside.glimpse = b"", 0, None
     evolve_conversation(conversation, event, encoded)
     if type(event) is ConversationClosed:
-        _retire(state, stream, event)
+        closing.retire(state, conversation, event)
     elif not conversation.live and isinstance(event, InteractionTagged | InteractionMoved):
-        _remember(state, conversation)
+        closing.remember(state, conversation)
 
 
 def _count(state: Journey, opened: str) -> None:
@@ -278,54 +280,3 @@ def _count(state: Journey, opened: str) -> None:
         state.opened += 1
     else:
         member.opened += 1
-
-
-def _aside(state: Journey) -> Aside:
-    if state.aside is None:
-        state.aside = Aside()
-    return state.aside
-
-
-def _retire(state: Journey, closed: str, event: ConversationClosed) -> None:
-    # In the order of closing; what was imported closed before those here that closed after it.
-    place = len(state.past)
-    while event.reason == importing.IMPORTED and place and _closed_after(state, state.past[place - 1], event.at_ms):
-        place -= 1
-    state.past = (*state.past[:place], closed, *state.past[place:])[-PAST_MAX:]
-    conversation = state.conversation(closed)
-    assert conversation is not None
-    if conversation.tags is not None:
-        _remember(state, conversation)
-    # In the order of closing: the one that closes now is the last to go.
-    over = [past for past in state.past if state.conversation(past) is not None]
-    if excess := over[: max(0, len(over) - CLOSED_MAX)]:
-        for leaving in [conversation for conversation in state.kept if conversation.id in excess]:
-            if packed := carrying.pack(leaving):
-                aside = _aside(state)
-                aside.left = (*aside.left, (leaving.id, packed))[-carrying.KEPT_MAX :]
-        if (family := merging.family_of(state)) is not None:
-            mixed = [each.id for each in state.kept if each.id in excess and _is_mixed(state, family, each)]
-            family.mixed = (*family.mixed, *mixed)[-MIXED_MAX:]
-        state.kept = tuple(conversation for conversation in state.kept if conversation.id not in excess)
-
-
-def _remember(state: Journey, closed: Conversation) -> None:
-    """What it was about, in the order of closing; corrected, where that is known better now."""
-    about = {past.conversation: past for past in state.remembered}
-    about.pop(closed.id, None)
-    if closed.tags is not None:
-        about[closed.id] = Past(closed.id, closed.tags, closed.resolved_at_ms)
-    _aside(state).remembered = tuple(about[id] for id in state.past if id in about)[-REMEMBERED_MAX:]
-
-
-def _is_mixed(state: Journey, family: Family, conversation: Conversation) -> bool:
-    """Whether it has contacts by identities of another home than its own, or that are forgotten."""
-    homes = {identity: id for id, member in family.members.items() for identity in member.identities}
-    own = home_of(conversation.id, state.customer)
-    forgotten = conversation.interaction_count > len(conversation.interactions)
-    return forgotten or any(homes.get(each.identity, state.customer) != own for each in conversation.interactions)
-
-
-def _closed_after(state: Journey, past: str, at_ms: int) -> bool:
-    conversation = state.conversation(past)
-    return conversation is not None and conversation.updated_at_ms > at_ms

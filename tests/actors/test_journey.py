@@ -169,22 +169,6 @@ def test_a_resolved_conversation_closes_in_time_and_the_next_contact_follows_it_
     assert f"{CUSTOMER}-2" in player.state.conversations
 
 
-def test_the_last_to_close_is_the_last_to_be_forgotten() -> None:
-    """A conversation that stayed open while many others closed is still there when it closes itself."""
-    player = Player()
-    player.message(session="one", channel="chat", identities=("web:1",))
-    oldest = player.state.conversations[CONVERSATION]
-    for n in range(2, 8):
-        opened = ConversationOpened(at_ms=player.now_ms, customer=CUSTOMER, queue="default")
-        journeys.evolve(player.state, f"{CUSTOMER}-{n}", opened, msgspec.msgpack.encode(opened))
-        player.command(Resolve(), conversation=f"{CUSTOMER}-{n}")
-    player.pass_time(50_000)
-    assert len([c for c in player.state.conversations.values() if not c.live]) == 4
-    player.command(Resolve())
-    assert names(player.pass_time(50_000)) == ["ConversationClosed"]
-    assert player.state.head_of(CONVERSATION) == oldest.head == 5
-
-
 def test_a_conversation_does_not_close_on_a_message_that_still_has_to_leave() -> None:
     """It closes when that is settled."""
     player = Player()

@@ -8,10 +8,11 @@ import pytest
 
 from actors import merging
 from actors.archive import rebuild
+from actors.closing import CLOSED_MAX
 from actors.conversation import Conversation
 from actors.disputes import Disputes
 from actors.evolving import evolve as evolve_conversation
-from actors.journey import CLOSED_MAX, Aside, Journey, evolve
+from actors.journey import Aside, Journey, evolve
 from actors.loading import reached
 from actors.members import Family, Member
 from actors.relating import Past

@@ -5,9 +5,9 @@ from collections.abc import Iterable
 import pytest
 
 from actors import stepping
+from actors.closing import CLOSED_MAX
 from actors.deciding import TimerDue
 from actors.disputes import Disputes
-from actors.journey import CLOSED_MAX
 from actors.live import Given, Live
 from actors.members import Family, Member
 from actors.members import Given as GivenAway

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from actors.archive import rebuild
-from actors.journey import CLOSED_MAX
+from actors.closing import CLOSED_MAX
 from actors.loading import reached
 from adapters.attachments import AttachmentStore
 from adapters.channels.email.taking import Elsewhere
