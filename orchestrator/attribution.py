@@ -3,16 +3,13 @@
     memory knows its identities → its customer's cell
     else: the store is asked, with all that gather meanwhile → … or nobody has them: a customer is proposed
 
-Who a new identity belongs to is a proposal until the journal's unique key decides. While one is under way events with
-its identities follow it; one that has not what made the first one the customer's, or brings a new identity to another
-customer, waits until those are answered. When it turns out to be wrong (`Moved`), those that are under way are answered
-first, and then all go on to the right customer, as they came; what a cell's next life or seat would be asked again is
-held, as it would have been there.
+Whose a new identity is stays a proposal (`proposals.py`) until the journal's unique key decides. Meanwhile events with
+its identities follow it to the same customer. An event that might come back and be overtaken waits instead: one that
+lacks the identity that made the first event the customer's, or that brings a new identity to another customer.
 
-An identity may also leave its customer (`Unlinked`), which memory here has not heard of. The first event that is
-answered so makes a *return*: all that come with any identity of it are held until every event that is under way with
-one is answered; then all go on to whoever has it by then, as they came. Those that are under way are answered so too,
-by the customer's cell (`actors/astray.py`) or, where they would be asked again of one that does not know, from here.
+A cell may answer that an event is not its customer's: `Moved`, where the proposal was wrong, or `Unlinked`, where the
+identity has left the customer, which memory here had not heard of. Such an event, and what comes with its identities,
+is held (`holding.py`) until all that is under way with them is answered, and then sent on in the order of taking.
 
 Events that share an identity keep the order in which they were taken; others do not wait for each other. Nor do those
 that are with two customers' cells at a time: when one of them comes back, the other may be decided.
@@ -22,10 +19,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from orchestrator.cells import Cells
+from orchestrator.holding import Holding
 from orchestrator.homeless import Reply
 from orchestrator.known_identities import KnownIdentities
 from orchestrator.lookups import LookUp, Lookups
-from orchestrator.proposals import Proposal, Taken, number_of
+from orchestrator.proposals import Proposal, Taken
 from protocol.errors import Code, Refusal
 from protocol.ids import conversation_of, customer_of
 from protocol.inbound import DeliveryReport
@@ -45,10 +43,9 @@ class Attribution:
         self._new_customer = new_customer
         self._answer = answer
         self._known = KnownIdentities()
-        self._proposed: dict[str, Proposal] = {}
-        """By identity: proposals that are under way, and returns."""
-        self._returns: list[Proposal] = []
-        """Those that await events. Few, and mostly none."""
+        self._holding = Holding(self._known, cells.inputs_under_way, self.send)
+        self._proposed = self._holding.proposed
+        self._returns = self._holding.returns
         self._lookups = Lookups(
             customers_of,
             self._known,
@@ -59,7 +56,7 @@ class Attribution:
         )
         self._awaited = self._lookups.awaited
         """Identities of events that wait for the store."""
-        cells.follow_turned_away(self._overtaking)
+        cells.follow_turned_away(self._holding.overtaking)
 
     def send(self, taken: Taken) -> None:
         """Sends the event to its customer's cell; `answer` gets the reply, or a refusal, once."""
@@ -105,7 +102,7 @@ class Attribution:
         # What it claimed for another customer, those that follow the proposal would claim for the proposed one.
         claims_apart = followed is not None and followed.customer != customer and len(owner) < len(identities)
         if followed is not None and (followed.moved or claims_apart or followed.leaves_behind(identities)):
-            self._hold(taken, followed)
+            self._holding.hold(taken, followed)
             return
         # A conflict is with what the journal has; a proposal of another customer may come to nothing.
         conflicts = [(i, c) for i, c in owner.items() if c != customer and i in self._known]
@@ -136,13 +133,13 @@ class Attribution:
         """Asks the store once more: memory has not heard of what was unlinked or merged, and people read of a conflict.
         The event must not overtake those that are still under way to whom memory named."""
         taken.sure = True
-        first, *others = [self._return(identity, customer) for identity, customer in known]
+        first, *others = [self._holding.return_of(identity, customer) for identity, customer in known]
         for other in others:
             other.last.join(first.last)
-        self._hold(taken, first)
+        self._holding.hold(taken, first)
         for returning in (*others, first):
             if returning.over:
-                self._end(returning)
+                self._holding.end(returning)
 
     def _customer(self, identity: str) -> str | None:
         customer = self._known.get(identity)
@@ -188,9 +185,9 @@ class Attribution:
                 proposal.owned += taken.claims
             self._answer(reply, taken)
         if proposal is not None and proposal.over:
-            self._end(proposal)
+            self._holding.end(proposal)
         if self._returns:
-            self._note_answered(taken)
+            self._holding.note_answered(taken)
 
     def _moved(self, taken: Taken, proposal: Proposal | None, moved: Moved) -> None:
         if self._gave_up(taken):
@@ -201,32 +198,7 @@ class Attribution:
         else:
             proposal.moved = True
             proposal.moves.append((moved.identity, moved.customer))
-            self._hold(taken, proposal)
-
-    def _overtaking(self, asked: Sequence[Input]) -> list[Moved | Unlinked]:
-        """Of inputs that are to be asked again, in order: the answers to those that are not, since earlier ones were
-        answered so and are held. What shares an identity with these follows them."""
-        answers: list[Moved | Unlinked] = []
-        following: set[str] = set()
-        for each in asked:
-            if (moved := self._moved_to(each)) is not None:
-                answers.append(Moved(each.ref, *moved))
-            elif self._is_awaited(each) or not following.isdisjoint(each.event.identities):
-                following.update(each.event.identities)
-                answers.append(Unlinked(each.ref, each.event.identities[0], each.customer))
-        return answers
-
-    def _is_awaited(self, asked: Input) -> bool:
-        """Whether what an identity has left is held until this is answered."""
-        return any(id(asked.event) in returning.awaited for returning in self._returns)
-
-    def _moved_to(self, asked: Input) -> tuple[str, str] | None:
-        """Where an input under a proposal belongs, since an earlier one under it was sent on; None where none was."""
-        for identity in asked.identities if asked.proposed else ():
-            proposal = self._proposed.get(identity)
-            if proposal is not None and proposal.moves and proposal.customer == asked.customer:
-                return proposal.moves[0]
-        return None
+            self._holding.hold(taken, proposal)
 
     def _gave_up(self, taken: Taken) -> bool:
         """Whether the event was sent on too often, and is answered so."""
@@ -249,89 +221,14 @@ class Attribution:
         if reply.apart and proposal is not None:
             returning = proposal
         else:
-            returning = self._return(reply.identity, reply.customer)
-            self._await(returning, taken.identities, reply.customer)
+            returning = self._holding.return_of(reply.identity, reply.customer)
+            self._holding.await_answers(returning, taken.identities, reply.customer)
             returning.hear(reply.customer, reply.ref)
         # Whatever else of the event is being held goes on with it, or it would be overtaken.
         held_too = [held for i in taken.identities if (held := self._proposed.get(i)) is not None and held.moved]
         for other in held_too if proposal is None else (proposal, *held_too):
             other.moved = True
             other.last.join(returning.last)
-        self._hold(taken, returning)
+        self._holding.hold(taken, returning)
         if returning is not proposal and returning.over:
-            self._end(returning)
-
-    def _return(self, identity: str, customer: str) -> Proposal:
-        """The return of an identity that memory had as the customer's, or that was proposed to be."""
-        claimed = self._proposed.get(identity)
-        if claimed is not None:
-            claimed.moved = True
-            return claimed
-        if self._known.get(identity) == customer:
-            self._known.forget(identity)
-        returning = Proposal(customer, new=False)
-        returning.moved = True
-        returning.identities = [identity]
-        self._await(returning, [identity], customer)
-        self._proposed[identity] = returning
-        return returning
-
-    def _await(self, returning: Proposal, identities: Sequence[str], customer: str) -> None:
-        """What is under way with any of these is answered before those that are held go on."""
-        under_way = self._cells.inputs_under_way(customer)
-        returning.awaited |= {id(event) for event in under_way if any(i in event.identities for i in identities)}
-        if returning.awaited and returning not in self._returns:
-            self._returns.append(returning)
-
-    def _hold(self, taken: Taken, held_by: Proposal) -> None:
-        """Keeps the event until nothing is under way, and all that come with any identity of it behind it."""
-        held_by.held.append(taken)
-        for identity in taken.identities:
-            self._known.forget(identity)
-            if (other := self._proposed.get(identity)) is None:
-                self._proposed[identity] = held_by
-                held_by.identities.append(identity)
-            elif other.last is not held_by.last:
-                other.moved = True
-                other.last.join(held_by.last)
-
-    def _note_answered(self, taken: Taken) -> None:
-        """One event less that a return may be waiting for."""
-        for returning in list(self._returns):
-            returning.awaited.discard(id(taken.event))
-            if not returning.awaited:
-                self._returns.remove(returning)
-                if returning.over:
-                    self._end(returning)
-
-    def _end(self, proposal: Proposal) -> None:
-        """Nothing is under way any more: who comes next finds the identities in memory or asks the store. Those that
-        were held go on, in front of what came after them; or they wait with those of the one this joins."""
-        if proposal.joins is not None:
-            self._hand_over(proposal, proposal.joins)
-            return
-        for identity in proposal.identities:
-            if self._proposed.get(identity) is proposal:
-                del self._proposed[identity]
-        for identity in () if proposal.moved else proposal.owned:
-            self._known.learn(identity, proposal.customer)
-        for identity, customer in proposal.moves:
-            self._known.learn(identity, customer)
-        held, proposal.held = sorted(proposal.held, key=number_of), []
-        for taken in held:
-            taken.claims = []
-            taken.heard = taken.heard | proposal.heard
-            self.send(taken)
-
-    def _hand_over(self, proposal: Proposal, to: Proposal) -> None:
-        for identity in proposal.identities:
-            if self._proposed.get(identity) is proposal:
-                self._proposed[identity] = to
-        to.identities += proposal.identities
-        to.moves += proposal.moves
-        to.held += proposal.held
-        for customer, ref in proposal.heard.items():
-            to.hear(customer, ref)
-        to.under_way -= 1
-        if to.over:
-            self._end(to)
+            self._holding.end(returning)
