@@ -94,9 +94,9 @@ def print_line(line: Text, head: Text, below: Text) -> None:
         out.print(Padding(below, (0, 0, 0, 6), expand=False), soft_wrap=False, overflow="fold")
 
 
-def print_fields(fields: Mapping[str, Any], *, title: str = "") -> None:
+def print_fields(fields: Mapping[str, Any]) -> None:
     """One thing's fields, a line each; nested ones are flattened into `outer.inner`."""
-    table = Table(box=None, show_header=False, pad_edge=False, title=title or None, title_justify="left")
+    table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     for name, value in _flat(fields):
