@@ -1,6 +1,6 @@
 """A client's connection from hello to goodbye: what agents and gateway clients have in common.
 
-    hello → welcome; every heartbeat one frame out, and something heard back; a refusal that ends it or does not
+    hello → welcome      at each heartbeat a frame goes out, and something must have been heard      refusals, error
 
 It speaks frames and knows no socket: `websocket.py` feeds messages in, sends what `outgoing` holds, and closes where
 `closing` says so. Nothing here waits.
@@ -46,7 +46,9 @@ class Terms(Struct, kw_only=True, frozen=True):
     queue_bytes: int
     """Outgoing bytes that may wait; see `Outgoing`."""
     watches: int
+    """Conversations and inboxes that one agent may watch at a time."""
     credits: int
+    """Events of one gateway client that may be unanswered."""
 
 
 class Connection(ABC):
@@ -63,10 +65,11 @@ class Connection(ABC):
         self.token: Token | None = None
         """Who it is; None until `hello`."""
         self.client = ""
+        """The program, as it calls itself in `hello`."""
         self.closing: tuple[int, str] | None = None
         """The close code and reason, from when this side has decided to end it."""
         self.abort: Callable[[], None] = _no_socket
-        """Drops the socket at once; set by who has it."""
+        """Drops the socket at once; `websocket.py` sets it."""
         self._presented = presented
         self._heard = False
         self._missed = 0
@@ -135,7 +138,7 @@ class Connection(ABC):
         return self.outgoing.put(self.codec.encode(frame))
 
     def refuse(self, refusal: Refusal) -> None:
-        """Answers a refusal; one of the connection's own range ends it."""
+        """Tells the client. A code below `Code.INVALID` is about the connection as a whole, and ends it."""
         self.terms.metrics.refused(refusal.code, self.kind)
         if refusal.code < Code.INVALID:
             self.close(refusal.code, refusal.message, ref=refusal.ref)

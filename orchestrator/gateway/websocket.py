@@ -2,8 +2,8 @@
 
     origin and subprotocol before the handshake; `hello` within a time after it; one reader and one writer per socket
 
-The reader stops while the client leaves its answers unread. Waiting frames are put together into one message per write,
-once a turn of the loop for all connections; a task of its own writes to a client whose socket takes no more just now.
+The reader pauses while the client leaves its answers unread. Frames that wait leave at the end of the loop's turn, as
+one message for each connection; where a socket takes no more just now, the connection's own task writes the rest.
 What the frames mean is the connection's business.
 """
 
@@ -26,6 +26,7 @@ from protocol.errors import Code, Refusal
 _log = structlog.get_logger(__name__)
 
 HELLO_WITHIN_S = 5.0
+"""From the handshake; a connection that has not said `hello` by then is closed (`HELLO_EXPECTED`)."""
 _ENGINE_CODES = {1002: Code.MALFORMED, 1007: Code.MALFORMED, 1009: Code.TOO_LARGE}
 """Close codes that the WebSocket engine itself sends (RFC 6455 §7.4.1), as we count them."""
 
@@ -107,6 +108,7 @@ class WebSockets:
                 "connection_ended",
                 kind=connection.kind,
                 session=connection.session,
+                client=connection.client,
                 name=connection.token.name if connection.token else "",
                 code=connection.closing[0] if connection.closing else 0,
             )
@@ -153,7 +155,7 @@ class WebSockets:
         try:
             netloc = urlsplit(origin).netloc
         except ValueError:
-            return False  # A stranger wrote it, and no browser.
+            return False  # No browser sends an Origin that is no URL.
         return netloc.lower() == host.lower() or origin.lower() in self._origins
 
     # One socket
@@ -220,7 +222,8 @@ class WebSockets:
 
 
 def _write_now(connection: Connection, socket: DirectSocket) -> None:
-    """Writes what waits, as far as the socket takes it; the rest, and the end of a connection, is the task's."""
+    """Writes what waits, as far as the socket takes it. The rest is left to the connection's task, and so is its
+    close."""
     outgoing, codec = connection.outgoing, connection.codec
     outgoing.heard()
     while len(outgoing):
@@ -240,7 +243,7 @@ def _message(codec: Codec, frames: Sequence[bytes]) -> dict[str, Any]:
 
 
 async def _until_gone(receive: Receive) -> None:
-    """Reads on without looking, so that the close this side has sent can be answered."""
+    """Passes over what the client still sends, so that its answer to our close is read."""
     while (await receive())["type"] == "websocket.receive":
         pass
 

@@ -9,6 +9,7 @@ import msgpack
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
@@ -186,6 +187,16 @@ async def test_a_bug_gives_a_reference_and_no_traceback(
     log = capsys.readouterr().out
     assert error["ref"] in log
     assert "words" not in log
+
+
+async def test_the_log_says_which_program_it_was(running: Running) -> None:
+    """As it called itself in `hello`, for the operator's eyes."""
+    with capture_logs() as logged:
+        async with running.socket("/v1/agent") as client:
+            await client.hello(running.token["agent"], client="desk 2.1")
+        await until(lambda: any(line["event"] == "connection_ended" for line in logged))
+    [ended] = [line for line in logged if line["event"] == "connection_ended"]
+    assert (ended["name"], ended["client"]) == ("agent", "desk 2.1")
 
 
 async def test_stopping_drains_and_then_closes(start: Start) -> None:
