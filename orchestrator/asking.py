@@ -4,9 +4,10 @@
                      └─ it has none ────────▶ homeless.py, and one is looked for
 
 Questions of one customer keep their order, also when they are asked again. What follows an input that was answered
-`Moved` or `Unlinked` is not asked again, but answered so: elsewhere nobody knows of that, and it would be overtaken.
+`Moved` or `Unlinked` is not asked again but answered alike: another life or cell knows nothing of that answer, and
+would decide it ahead of the input that was turned away.
 
-What is asked, of whom, and for whom, is changed here alone; `forwarding.py` and `sittings.py` say why it has to be.
+Which question is asked of which cell, and for whom, is changed here alone; `forwarding.py` and `sittings.py` say when.
 """
 
 import itertools
@@ -26,7 +27,8 @@ _NOTHING: Asked = {}
 """What a cell that is gone was asked."""
 
 Overtaking = list[tuple[Done, Reply]]
-"""Who asked what is not asked again, and the answer; they get it when the others were asked."""
+"""For each question that is not asked again: who asked it, and the answer, which is given when the others were
+asked."""
 
 
 class Asking:
@@ -43,7 +45,7 @@ class Asking:
         """By cell, what it has not answered."""
         self._homeless = Homeless()
         self._meant_for: dict[int, str] = {}
-        """By ref, of questions that were asked of another customer than they were meant for: for whom."""
+        """By ref, of questions that were asked of another customer than they were meant for: that customer."""
         self.place: Callable[[str], int] = places.cell_of if places is not None else _by_shard(count)
         """The index of a customer's cell, or `NOWHERE`."""
         self.new_ref: Callable[[], int] = itertools.count(1).__next__
@@ -119,8 +121,8 @@ class Asking:
         self._note_open()
 
     def remove(self, index: int) -> tuple[list[str], Asked]:
-        """There is no such cell any more. What customers asked of it waits for their next ones: whose that is; and what
-        it was asked as a cell, which nobody will answer."""
+        """There is no such cell any more, and what was asked about its customers waits for their next cells. Returns
+        these customers, and what was asked of the cell itself, which nobody will answer."""
         self.lines.pop(index)
         self._note_open()
         asked = self._asked.pop(index)
@@ -139,7 +141,8 @@ class Asking:
         self._homeless.add(customer, self._taken_from(index, customer), lingers_at=index if lingers else None)
 
     def seat(self, customer: str, index: int) -> Overtaking:
-        """Asks that cell all that waits for the customer, in order; each question under a new ref."""
+        """Asks that cell all that waits for the customer, in order; each question under a new ref. Returns what is not
+        asked again."""
         asked = self._homeless.take(customer)
         overtaking = self.take_overtaking(asked)
         for ref, (question, done) in sorted(asked.items()):
@@ -174,8 +177,9 @@ class Asking:
         return overtaking
 
     def take_overtaking(self, asked: Asked) -> Overtaking:
-        """Takes out, of what is to be asked again, inputs that would overtake one that was turned away and waits for
-        them. Only the life and seat that did that would answer them so; they are, when the others were asked."""
+        """Takes out, of what is to be asked again, the inputs that would overtake one that was turned away and waits
+        for them. Only the life and seat that turned that one away would answer them alike, so the answers are given
+        here."""
         inputs = [each for _, (each, _) in sorted(asked.items()) if isinstance(each, Input)]
         return [(asked.pop(answer.ref)[1], self._as_meant(answer)) for answer in self.overtaking(inputs)]
 
@@ -205,7 +209,8 @@ class Asking:
         return taken | self._homeless.take(customer)
 
     def take_about(self, members: set[str]) -> Asked:
-        """Takes what was asked for these, or about what was theirs when it began, whosever cell was asked, likewise."""
+        """Takes what was meant for one of these, or names something that was theirs when it began, whichever cell was
+        asked; likewise from what waits."""
 
         def is_about(ref: int, question: AnyToCell) -> bool:
             return self._meant_for.get(ref) in members or questions.named_in(question) in members
@@ -219,7 +224,8 @@ class Asking:
         return found
 
     def take_meant(self, ref: int, otherwise: str) -> str:
-        """For whom a question that was taken was asked; it is to be asked anew, under another ref."""
+        """The customer that a question was meant for, which was taken to be asked anew under another ref: `otherwise`
+        where that is whom it was asked of."""
         return self._meant_for.pop(ref, otherwise)
 
     def _taken_from(self, index: int, customer: str) -> Asked:
@@ -231,7 +237,7 @@ class Asking:
 
 
 def answer(overtaking: Overtaking) -> None:
-    """Says to those who asked what was not asked again."""
+    """Gives those who asked the answers to what was not asked again."""
     for done, reply in overtaking:
         done(reply)
 

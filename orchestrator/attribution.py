@@ -76,7 +76,8 @@ class Attribution:
             self._lookups.add(taken)
 
     def known(self, identity: str) -> str | None:
-        """Whose an identity was when an event with it last came. It may have changed hands since: who has it knows."""
+        """Whose an identity was when an event with it last came. It may have changed hands since: that customer's cell
+        knows."""
         return self._known.get(identity)
 
     def _is_known(self, identity: str) -> bool:
@@ -92,19 +93,21 @@ class Attribution:
     # Choosing the customer
 
     def _route(self, taken: Taken) -> None:
-        """All there is to know of the event's identities is known: picks the customer, and asks its cell."""
+        """Picks the customer, and asks its cell. Memory or a proposal knows each of the event's identities, or the
+        store was just asked for it."""
         identities = taken.identities
         proposals = [p for i in identities if i not in self._known and (p := self._proposed.get(i)) is not None]
         # One that was wrong goes first: it holds events that share an identity with this one.
         followed = next((p for p in proposals if p.moved), proposals[0] if proposals else None)
         owner = {i: c for i in identities if (c := self._customer(i)) is not None}
         customer = next(iter(owner.values())) if owner else self._new_customer()
-        # What it claimed for another customer, those that follow the proposal would claim for the proposed one.
+        # It would claim an identity for another customer than the proposal's, for which those that follow the proposal
+        # by that identity would claim it.
         claims_apart = followed is not None and followed.customer != customer and len(owner) < len(identities)
         if followed is not None and (followed.moved or claims_apart or followed.leaves_behind(identities)):
             self._holding.hold(taken, followed)
             return
-        # A conflict is with what the journal has; a proposal of another customer may come to nothing.
+        # Only with what the journal has is there a conflict: a proposal of another customer may come to nothing.
         conflicts = [(i, c) for i, c in owner.items() if c != customer and i in self._known]
         if conflicts and not taken.sure:
             self._make_sure(taken, [(i, c) for i, c in owner.items() if i in self._known])
@@ -125,13 +128,15 @@ class Attribution:
         self._ask(taken, customer, mine, conflicts, [i for i in mine if i not in self._known])
 
     def _led_astray(self, taken: Taken, customer: str) -> list[tuple[str, str]]:
-        """What an event names beside its own address, and whose cell just said that the event is not of it."""
+        """Identities that the event names beside its own address, each with its customer, whose cell has just said that
+        the event is not that customer's."""
         named = [i for i in taken.event.identities[1:] if i in taken.apart]
         return [(i, c) for i in named if (c := self._known.get(i)) is not None and c != customer]
 
     def _make_sure(self, taken: Taken, known: list[tuple[str, str]]) -> None:
-        """Asks the store once more: memory has not heard of what was unlinked or merged, and people read of a conflict.
-        The event must not overtake those that are still under way to whom memory named."""
+        """Has the store asked once more before a conflict is noted, which people will read: memory may have missed that
+        an identity was unlinked, or customers merged. Until then the event is held, so that it does not overtake those
+        under way to the customers that memory named."""
         taken.sure = True
         first, *others = [self._holding.return_of(identity, customer) for identity, customer in known]
         for other in others:
@@ -201,7 +206,7 @@ class Attribution:
             self._holding.hold(taken, proposal)
 
     def _gave_up(self, taken: Taken) -> bool:
-        """Whether the event was sent on too often, and is answered so."""
+        """Counts that the event is sent on; True where that is once too often, and it was refused (`UNAVAILABLE`)."""
         taken.moves += 1
         if taken.moves <= MOVES_MAX:
             return False
@@ -210,7 +215,8 @@ class Attribution:
         return True
 
     def _unlinked(self, taken: Taken, proposal: Proposal | None, reply: Unlinked) -> None:
-        """The customer does not have the identity: all that come with it wait for those that are under way."""
+        """The customer does not have the identity any more: events with it are held until those under way are answered.
+        Where it is `apart` from the event's own, it says nothing of whose the event is, which is sent without it."""
         if self._gave_up(taken):
             return
         taken.apart += [identity for identity in reply.apart if identity not in taken.apart]

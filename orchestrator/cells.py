@@ -1,9 +1,10 @@
 """Cells: the gateway's and the channel host's side of their lines to the cells.
 
-A question reads on from file to file: it goes to whom its customer was merged into (`forwarding.py`, `homes.py`), by
-the line of the cell that has that one (`asking.py`), and waits where none has (`homeless.py`). It is asked again what a
-cell did not answer, when that cell comes back as a new life. Pooled, a customer's shard names its cell; dedicated,
-customers come to cells and leave them (`sittings.py`, `places.py`). What nobody asked for goes to the listeners.
+A question's way leads through these files: to the customer that its own was merged into (`forwarding.py`, `homes.py`),
+over the line of the cell that has that customer (`asking.py`), or to a wait until one has (`homeless.py`). A cell that
+comes back as a new life is asked again what its former life did not answer. Pooled, a customer's shard names its cell;
+dedicated, customers come to cells and leave them (`sittings.py`, `places.py`). Messages that answer no question go to
+the listeners.
 """
 
 import asyncio
@@ -96,7 +97,7 @@ class Cells:
         return self._places is not None
 
     def unreachable(self) -> list[str]:
-        """Whose pipe is down, though questions need it: `cell 0`, `usher`."""
+        """Names of the parts that questions need and whose pipe is down: `cell 0`, `usher`."""
         if self._places is not None:
             return self._places.unreachable()
         return [f"cell {index}" for index in self._asking.lines if not self.is_open(index)]
@@ -106,7 +107,7 @@ class Cells:
         return self._asking.place(self.home_of(customer))
 
     def home_of(self, customer: str) -> str:
-        """Whose the customer's affairs are, as far as was heard."""
+        """The customer that this one was merged into, as far as was heard; else this one."""
         return self._forwarding.homes.of(customer) if customer in self._merged else customer
 
     def is_open(self, index: int) -> bool:
@@ -147,7 +148,7 @@ class Cells:
             line.send(message)
 
     def takers_are(self, accounts: list[str], cell: int | None = None) -> None:
-        """Tells which accounts' deliveries are taken here: all who wait for it, or one cell that is new."""
+        """Tells which accounts' deliveries are taken here: to every cell and the usher, or to one cell that is new."""
         takers = TakersAre(accounts)
         if cell is None:
             self.tell_all(takers)
@@ -201,8 +202,8 @@ class Cells:
         return self._asking.inputs_of({customer, self.home_of(customer)})
 
     def follow_turned_away(self, overtaking: Callable[[Sequence[Input]], list[Moved | Unlinked]]) -> None:
-        """Sets who says, of inputs that are to be asked again, which of them would overtake one that was turned away,
-        and what they are answered instead."""
+        """Sets what is asked before inputs are asked again: it gives the answers to those of them that would overtake
+        one that was turned away; they are not asked again."""
         self._asking.overtaking = overtaking
 
     # Lines
@@ -211,7 +212,7 @@ class Cells:
         """A cell is there. One that is new is asked again what its former life did not answer, in order."""
         index = self._asking.index_of[line.peer]
         if index not in self._asking.lines:
-            return  # It is gone, and was still being reached.
+            return  # It was removed while it was being reached.
         self._asking.reached(index, line)
         if fresh:
             self._renewed(index)
@@ -232,13 +233,13 @@ class Cells:
         """It reconnects by itself."""
 
     def broke(self, exc: Exception) -> None:
-        """A listener or who asked raised: whoever runs this ends with it."""
+        """A listener, or what hears a reply, raised: whoever runs this ends with it."""
         self.fault.set(exc)
 
     def received(self, line: Line, message: AnyLink) -> None:
-        """Hands a reply to who asked, and what nobody asked for to the listeners."""
+        """Hands a reply to whoever asked, and what nobody asked for to the listeners."""
         match message:
-            # By far the most, and in front of those that are asked for each in turn.
+            # By far the most, and so the first to be looked for.
             case Updated():
                 self.on_updated(message)
             case Answered() | Refused() | Moved() | Unlinked() | Watched() | CustomerRead() | ListWatched():

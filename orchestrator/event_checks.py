@@ -25,12 +25,12 @@ from protocol.inbound import (
 ID_MAX = 512
 """Characters of an event's id or source: a mail's Message-ID is the longest seen (RFC 5322 lines have 998)."""
 YEAR_MS = 366 * 86_400_000
-"""So near to now a time that counts seconds is taken for one, to say so."""
+"""A refused time that, read as seconds, is this near to now most likely counts seconds; the refusal says so."""
 
 
 def check_time(event: InboundEvent, arrived_ms: int, *, ahead_ms: int, behind_ms: int) -> None:
-    """It may lie so far ahead of its arrival, or behind; what a contact of the past says of times, so far ahead. Raises
-    `Refusal` (`TIME_IMPLAUSIBLE`)."""
+    """The event's time may lie `ahead_ms` after its arrival and `behind_ms` before it; the times within a contact of
+    the past have only the first bound. Raises `Refusal` (`TIME_IMPLAUSIBLE`)."""
     if isinstance(event.data, PastConversation):
         _check_not_ahead(event.id, event.data, arrived_ms + ahead_ms)
     offset_ms = event.time_ms - arrived_ms
@@ -70,7 +70,7 @@ def check_form(event: InboundEvent) -> None:
         _check_past(event.id, event.time_ms, event.data)
     if isinstance(event.data, DeliveryReport):
         _check_report(event.id, event.data)
-    # SQLite ends a text of JSON there: what follows would be in no view of the archive, and not be found.
+    # SQLite ends a JSON text at a NUL: what follows would be in no view of the archive, and not be found.
     if _may_have_nul(event) and (field := next((field for field, text in _texts(event) if "\0" in text), "")):
         raise Refusal(Code.INVALID, f"{field} has a NUL character, which no text has", ref=event.id, field=field)
     if refusal := check_event(event):
@@ -78,7 +78,7 @@ def check_form(event: InboundEvent) -> None:
 
 
 def _may_have_nul(event: InboundEvent) -> bool:
-    """Most are plain messages, of which one look tells."""
+    """False for nearly all events. Most are plain messages, whose texts are searched at once."""
     data = event.data
     if not isinstance(data, MessageArrived) or data.attachments or data.in_reply_to:
         return True

@@ -46,11 +46,13 @@ class AccountRule(Struct, frozen=True):
 
 
 class IntakeLimits(Struct, kw_only=True, frozen=True):
-    """Bounds. Times in milliseconds, relative to now."""
+    """Past these an event is refused."""
 
     waiting_max: int
+    """Events taken and not answered yet (`OVERLOADED`)."""
     ahead_ms: int
     behind_ms: int
+    """How far an event's time may lie after its arrival, and before (`TIME_IMPLAUSIBLE`)."""
 
 
 class Intake:
@@ -78,11 +80,11 @@ class Intake:
         self.waiting = 0
         """Events taken and not answered yet."""
         self.capture: Callable[[], CaptureRules] = CaptureRules
-        """The capture rules in force: whose an event is whose channel does not say."""
+        """The capture rules in force: they say where an event that comes without identities has them in its content."""
         self.kinds: Callable[[], frozenset[str]] = frozenset
-        """Kinds of identities that the accounts' channels have of their own."""
+        """Kinds of identity that the accounts' channels bring, beside those that every server knows."""
         self.alike: Callable[[], Mapping[str, str]] = dict
-        """By kind of identity the one under which the same value is the same address."""
+        """By kind of identity: another kind, under which the same value is the same address."""
         self.writing: Callable[[], bool] = lambda: True
         """Whether the server can write down what comes in."""
 
@@ -91,9 +93,11 @@ class Intake:
     def take(
         self, event: InboundEvent, done: Done, *, raw: bytes = b"", replay: Replay | None = None, past: bool = False
     ) -> None:
-        """Takes one event; `done` gets what became of it, exactly once, after its commit. `raw` is kept should it go
-        to quarantine; with `replay` it comes from there. Events of one customer keep the order in which they were
-        taken. `past`: an operator imports it."""
+        """Takes one event; `done` gets what became of it, exactly once, after its commit. Events that share an identity
+        keep the order in which they were taken.
+
+        `raw`, its bytes as they came, is kept should it go to quarantine; `replay` says that it comes from there, and
+        `past` that an operator imports it."""
         try:
             checked = self.check(event, replay, past=past)
         except Refusal as exc:
@@ -102,7 +106,7 @@ class Intake:
         self.waiting += 1
         self._taken += 1
         key = once_key(checked.account, checked.source, checked.id)
-        # The digest is not over the time: a source that has none sends the repeat under a new time of arrival.
+        # The digest leaves out the time: a source without a clock sends a repeat under the time of its new arrival.
         taken = Taken(self._taken, checked, key, digest_of(checked.data), raw, done, replay)
         taken.trusted = self._accounts[checked.account].trusted
         if replay is not None:
@@ -112,7 +116,7 @@ class Intake:
         self._attribution.send(taken)
 
     def check_writing(self, id: str) -> None:
-        """For who holds a request open and cannot wait. Raises `Refusal` (`UNAVAILABLE`) where nothing can be written.
+        """For callers that hold a request open. Raises `Refusal` (`UNAVAILABLE`) where nothing can be written.
 
         A gateway client is not refused for that: its credits bound what waits, and a refused event that comes again
         would stand behind those that came after it.
@@ -140,8 +144,8 @@ class Intake:
     async def quarantine(
         self, *, account: str, source: str, id: str, refusal: Refusal, raw: bytes, event: InboundEvent | None = None
     ) -> Answered:
-        """Keeps an input that was refused, under its account, and returns when that is committed. `event`: what it is,
-        where it could be read."""
+        """Keeps an input that was refused, in the stream of its account, and returns when that is committed. `event` is
+        the input, where it could be decoded. Each payload under one id is kept once."""
         self.check_writing(id)
         customer = f"account:{account}"
         key, digest = once_key(account, source, id), digest_of_bytes(raw)
@@ -186,7 +190,8 @@ class Intake:
                 return answer_of(await self._cells.call(customer, ask(customer, command)), id)
 
     async def _merge_by_rule(self, due: MergeDue) -> Answered:
-        """As often as it is said; the give is refused where it is done, and where a person has to say it."""
+        """Tried each time the rule says so. The give is refused where it is done already, or where a person must
+        decide."""
         return await self.command(
             actor=f"policy:{due.rule}",
             id=f"{due.customer}/{due.other}/{due.identity}/{self._now_ms()}",
@@ -224,7 +229,7 @@ class Intake:
         return normalise(identity, region=self._region, own=self.kinds())
 
     def alike_to(self, identities: Sequence[str]) -> list[str]:
-        """Addresses that are the same as these under another kind, by the policy in force; none that is of these."""
+        """The same addresses under other kinds, by the policy in force; without those that are given already."""
         found: list[str] = []
         if not (alike := self.alike()):
             return found
@@ -234,7 +239,7 @@ class Intake:
             try:
                 other = self.spelled(f"{kind}:{value_of(identity)}")
             except Refusal:
-                continue  # It is none of that kind.
+                continue  # The value is no address of that kind.
             if other not in identities:
                 found.append(other)
         return found
@@ -244,6 +249,6 @@ class Intake:
         return self._attribution.known(identity)
 
     def _found(self, event: InboundEvent) -> list[str]:
-        """Whose it is by what stands in it, where the policy says where to look."""
+        """Identities that stand in the event's content, where the policy says where to look."""
         rules = self.capture()
         return identities_in(rules, event) if rules.templates and not isinstance(event.data, DeliveryReport) else []

@@ -27,7 +27,7 @@ class KnownIdentities:
         customer = self._young.get(identity)
         if customer is not None or (customer := self._old.get(identity)) is None:
             return customer
-        # Nothing is forgotten by a look: who asks for several identities of one event has all that were there.
+        # A look forgets nothing, so that of several identities of one event all that were there are found.
         if len(self._young) < self._generation_max:
             self._young[identity] = self._old.pop(identity)
         return customer

@@ -1,6 +1,6 @@
-"""Look-ups: events whose identities memory does not know wait here while the store is asked, all that gather at once.
+"""Look-ups: events whose identities memory does not know wait here while the store is asked for all that have gathered.
 
-Who shares an identity with one that waits waits behind it, so that they go on in the order in which they were taken.
+An event that shares an identity with one that waits, waits behind it: both go on in the order in which they were taken.
 """
 
 from collections import Counter
@@ -19,9 +19,9 @@ LookUp = Callable[[Sequence[str]], Awaitable[dict[str, str]]]
 
 
 class Lookups:
-    """`customers_of` asks the store, whose word `known` learns. `is_known` says for which identities that is needless;
-    `route` gets each event when nothing is to be asked, `refuse` where the store has failed, `broke` a bug in either.
-    """
+    """`customers_of` asks the store, and `known` learns what it says. `is_known` tells which identities need no asking;
+    `route` gets each event when there is nothing left to ask, `refuse` where the store failed, and `broke` hears of a
+    bug in either."""
 
     def __init__(
         self,
@@ -71,7 +71,8 @@ class Lookups:
         self._looking = False
 
     def _go_on(self, looked_up: set[str]) -> None:
-        """What came meanwhile was not looked up; it, and what waits behind it, takes another round."""
+        """Routes what waited; what came meanwhile was not looked up, and takes another round, with what waits behind
+        it."""
         for taken in sorted(self._take_out(), key=number_of):
             if any(i not in looked_up or i in self.awaited for i in taken.identities):
                 self._wait(taken)

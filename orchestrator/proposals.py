@@ -13,11 +13,11 @@ from protocol.links import Answered, Replay
 Done = Callable[[Answered | Refusal], None]
 
 _NOTHING_HEARD: dict[str, int] = {}
-"""By nearly all events, which share it."""
+"""`Taken.heard` of nearly all events, which share it: it is replaced and never written to."""
 
 
 class Taken:
-    """An event on its way. `number` is its place in the order of taking; `done` is its taker's own business."""
+    """An event on its way. `number` is its place in the order of taking; the rest is as `Intake.take` got it."""
 
     __slots__ = (
         "apart",
@@ -58,13 +58,16 @@ class Taken:
         self.trusted = False
         self.proposal: Proposal | None = None
         self.claims: list[str] = []
+        """Identities that nobody had, and that the event is to make its customer's."""
         self.apart: list[str] = []
         """Identities of the event that do not say whose it is: they are shared, or lead to a customer it is not of."""
         self.moves = 0
+        """How often it was sent on."""
         self.heard = _NOTHING_HEARD
-        """By customer whose cell turned it away, or what it was held with: the newest ref of these (`Input.heard`)."""
+        """By customer: the newest ref of what its cell turned away, be it this or what this was held with
+        (`Input.heard`)."""
         self.sure = False
-        """The store was asked for whom it is in conflict with."""
+        """The store was asked once more about the customers that it is in conflict with."""
 
     @property
     def identities(self) -> list[str]:
@@ -94,9 +97,10 @@ class Proposal:
         self.moved = False
         """It was wrong: `held` wait until nothing is under way, then go to whom `moves` say."""
         self.moves: list[tuple[str, str]] = []
+        """What the answers said: (identity, its customer)."""
         self.owned: list[str] = []
-        """Identities that turned out to be the customer's. Memory learns them at the end: till then who comes with them
-        goes the way of those that are under way, who may yet be sent on."""
+        """Identities that turned out to be the customer's. Memory learns them at the end: until then, events with them
+        follow those that are under way, which may yet be sent on."""
         self.held: list[Taken] = []
         self.heard: dict[str, int] = {}
         """Of those that are held: see `Taken`."""
@@ -111,13 +115,14 @@ class Proposal:
         return not self.under_way and not self.awaited
 
     def leaves_behind(self, identities: Sequence[str]) -> bool:
-        """Whether an event waits, since it may not be the customer's though the first one is: it has perhaps but what
-        the first one, which may come to nothing, is to bring. It could come back, overtaken by what was sent behind."""
+        """Whether an event with these identities waits for the end. It may not be the customer's though the first one
+        is: perhaps it has only an identity that the first one was to bring, and does not. Then it would come back,
+        overtaken by what was sent behind it."""
         return bool(self.held) or (identities != self.first and not (self.new and self.first[0] in identities))
 
     @property
     def last(self) -> "Proposal":
-        """The one that what is held here ends up with."""
+        """Where what is held here ends up: the end of the chain that this joins, or this."""
         last = self
         while last.joins is not None:
             last = last.joins

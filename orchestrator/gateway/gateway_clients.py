@@ -116,7 +116,7 @@ class GatewayConnection(Connection):
             self._answered(event.id, "", unknown_account(event.account, ref=event.id), began_s)
 
     def _decided(self, event: InboundEvent, began_s: float, outcome: Answered | Refusal) -> None:
-        """Answers, but first keeps what would be refused again: the client will not send it a second time."""
+        """Answers; but an input that would be refused again is kept first, since the client will not send it again."""
         if isinstance(outcome, Refusal) and outcome.code in KEPT:
             self.terms.tasks.begin(self._keep(event, outcome, began_s))
         else:
@@ -137,7 +137,7 @@ class GatewayConnection(Connection):
             self._answered(event.id, event.account, QUARANTINED, began_s)
 
     def _say_why(self, id: str, refusal: Refusal) -> None:
-        """Ahead of the `ack` of an event in quarantine, which has no room for a reason."""
+        """Tells why an event is in quarantine, ahead of its `ack`, which has no room for a reason."""
         self.terms.metrics.refused(refusal.code, self.kind)
         if not self.closing:
             self.send(Error(code=refusal.code, message=refusal.message, ref=id))
