@@ -73,7 +73,7 @@ class Conversation(Struct, kw_only=True, gc=False):
     references: tuple[str, ...] = ()
     """Thread references of its messages, oldest first."""
     missing: tuple[MissingField, ...] = ()
-    """Fields that a capture template found missing, ever: none is asked for twice."""
+    """Fields that a capture template found missing in its contacts, ever: none is asked for twice."""
     recent: bytes = b""
     """The newest events, ending with the one at `head` (see `actors.recent`)."""
     recent_count: int = 0

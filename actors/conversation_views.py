@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from copy import copy
 
 from actors.conversation import Conversation, knows
-from protocol.entities import ConversationSummary, ConversationView, Status
+from protocol.entities import ConversationSummary, ConversationView, MissingField, Status
 from protocol.events import (
     ConversationClosed,
     ConversationOpened,
@@ -62,12 +62,18 @@ def view(state: Conversation, identities: Sequence[str]) -> ConversationView:
         handoff=state.handoff,
         channel=state.channel,
         withheld=list(state.withheld),
-        missing=[gap for gap in state.missing if not knows(state, gap.field)],
+        missing=_missing(state),
         tags=state.tags,
         resolution_attempts=state.work.resolutions if state.work else 0,
         actions_taken=state.work.actions if state.work else 0,
         carried=state.work.carried if state.work else None,
     )
+
+
+def _missing(state: Conversation) -> list[MissingField]:
+    """Each field once: of contacts that were joined more than one may have come without it."""
+    first = {gap.field: gap for gap in reversed(state.missing)}
+    return [gap for gap in state.missing if first[gap.field] is gap and not knows(state, gap.field)]
 
 
 def summary(state: Conversation) -> ConversationSummary:

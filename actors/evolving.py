@@ -55,6 +55,8 @@ from protocol.events import (
 
 REFERENCES_MAX = 64
 """Thread references a conversation answers to; the oldest are forgotten, and then time and openness decide."""
+MISSING_MAX = 256
+"""Fields that were found missing; the oldest are forgotten, and may be asked for once more."""
 INTERACTIONS_MAX = 32
 """Contacts of a live conversation. Ended ones leave memory; the archive has them."""
 
@@ -141,7 +143,7 @@ def _miss(state: Conversation, event: FieldMissing) -> None:
         interaction=event.interaction,
         at_ms=event.at_ms,
     )
-    state.missing = (*state.missing, gap)
+    state.missing = (*state.missing, gap)[-MISSING_MAX:]
 
 
 def _start(state: Conversation, event: InteractionStarted) -> None:
@@ -209,6 +211,7 @@ def _move(state: Conversation, event: InteractionMoved) -> None:
     _set_rest(state)
     if event.references:
         state.references = tuple(r for r in state.references if r not in event.references)
+    state.missing = tuple(gap for gap in state.missing if gap.interaction != event.interaction)
     # What it was about may have left with the interaction.
     state.tags = None
     before: list[Interaction] = []
@@ -231,6 +234,7 @@ def _receive(state: Conversation, event: InteractionReceived) -> None:
         state.tags = merged(state.tags, event.interaction.tags, later=later)
     for reference in event.references:
         _refer(state, reference)
+    state.missing = (*state.missing, *event.gaps)[-MISSING_MAX:]
 
 
 def _contact(

@@ -103,6 +103,11 @@ def moves(
             came_from=state.id,
             channel=there[-1].channel,
             references=references,
+            gaps=[
+                msgspec.structs.replace(gap, interaction=moved.number)
+                for gap in state.missing
+                if gap.interaction == interaction.number
+            ],
         )
         events += [(state.id, away), (to.id, come)]
     return events

@@ -109,7 +109,7 @@ WITH_ALL = f"""
     asked AS MATERIALIZED (
         SELECT missing_field.at_ms, missing_field.channel, missing_field.channel AS channels,
             conversation.queue AS team, {_product("missing_field.conversation")} AS product,
-            conversation.customer AS customer, conversation.conversation, seq, field,
+            conversation.customer AS customer, conversation.conversation, stream, seq, field,
             'templates[' || template || '].fields[' || field || ']' AS rule
         FROM missing_field JOIN conversation USING (conversation)
         WHERE action IN ('ask_customer', 'ask_agent')
@@ -232,7 +232,7 @@ MEASURES = (
             asked.rule
         FROM asked JOIN known ON known.customer = asked.customer AND known.key = asked.field
          AND known.at_ms < asked.at_ms AND known.conversation <> asked.conversation
-        GROUP BY asked.conversation, asked.seq""",
+        GROUP BY asked.stream, asked.seq""",
         f"SELECT at_ms, {_GROUP} FROM asked",
     ),
     Measure(

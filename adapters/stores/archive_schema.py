@@ -10,7 +10,7 @@ actors load (`archive_loads.py`), people ask (`archive_queries.py`) or an erasur
 from msgspec import Struct
 
 from adapters.stores.archive_search import SEARCH_SCHEMA, SUBJECTS
-from adapters.stores.archive_steps.capture import BLANKS, CAPTURE, KNOWN
+from adapters.stores.archive_steps.capture import BLANKS, CAPTURE, KNOWN, MOVED
 from adapters.stores.archive_steps.context import CARRIED, CONTEXT, HANDOFFS
 from adapters.stores.archive_steps.correlation import RELATIONS
 from adapters.stores.archive_steps.first import FIRST
@@ -81,5 +81,6 @@ ARCHIVE = Schema(
         RETURNS,
         SUBJECTS,
         BLANKS,
+        MOVED,
     ),
 )

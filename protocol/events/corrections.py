@@ -1,6 +1,6 @@
 """Corrections: what an agent says about which contact belongs where."""
 
-from protocol.entities import Interaction, Relation
+from protocol.entities import Interaction, MissingField, Relation
 from protocol.events.event import Event
 
 
@@ -48,3 +48,5 @@ class InteractionReceived(Event, kw_only=True, frozen=True, tag="InteractionRece
     """The channel of the conversation's newest interaction from now on."""
     references: list[str] = []
     """Thread references that lead here from now on."""
+    gaps: list[MissingField] = []
+    """What it came without: asked for there, it is missing here from now on, and not there."""

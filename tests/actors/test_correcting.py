@@ -5,11 +5,12 @@ from collections.abc import Iterable
 import msgspec
 import pytest
 
+from actors import conversation_views, knowing, recent, snapshots
 from actors import journey as journeys
-from actors import knowing, recent, snapshots
 from actors.conversation import Conversation
 from actors.deciding import AnyInput
 from actors.journey import Journey
+from actors.rules.capture import CaptureRules, Field, Template
 from protocol.commands import (
     AddNote,
     Join,
@@ -25,9 +26,9 @@ from protocol.commands import (
 )
 from protocol.entities import Relation, RelationKind, Status
 from protocol.errors import Code, Refusal
-from protocol.events import AnyEvent, CorrelationCorrected, Event, NoteAdded
+from protocol.events import AnyEvent, CorrelationCorrected, Event, FieldMissing, NoteAdded
 from protocol.inbound import InteractionStopped
-from tests.actors.player import CONVERSATION, CUSTOMER, Player, names
+from tests.actors.player import CONVERSATION, CUSTOMER, POLICY, Player, names
 
 SECOND = f"{CUSTOMER}-2"
 THIRD = f"{CUSTOMER}-3"
@@ -160,6 +161,66 @@ def test_what_was_said_in_a_contact_is_known_where_it_goes() -> None:
         "claim": ("C-2", 1, "chat")
     }
     assert set(of(player, CONVERSATION).context) == {"contract", "claim"}
+
+
+def asking() -> Player:
+    """A mail, which lacks a contract, and a chat, which lacks a claim; each customer's side was asked for its own."""
+    templates = tuple(
+        Template(
+            channel=channel,
+            fields=(Field(name=field, when_missing="ask_customer", question=f"Which {field}?"), Field(name="topic")),
+        )
+        for channel, field in (("email", "contract"), ("chat", "claim"))
+    )
+    player = Player(msgspec.structs.replace(POLICY, capture=CaptureRules(templates=templates)))
+    player.message("my bill", identities=("mailto:ann@example.org", "chat:1"))
+    player.message("my claim", channel="chat", identities=("chat:1",), session="s1")
+    all_leave(player)
+    return player
+
+
+def all_leave(player: Player) -> None:
+    """What waits to be sent is sent."""
+    for conversation in player.state.kept:
+        for delivery in conversation.deliveries:
+            player.outcome(delivery, 1, "sent")
+
+
+def gaps(player: Player, conversation: str) -> list[tuple[str, int]]:
+    """What is missing in it, and the contacts that came without it."""
+    view = conversation_views.view(of(player, conversation), ())
+    return [(gap.field, gap.interaction) for gap in view.missing]
+
+
+def next_word(player: Player) -> tuple[set[str], list[str]]:
+    """Where the next word of the chat goes, and what is found missing then."""
+    events = player.message("well?", channel="chat", identities=("chat:1",), session="s1")
+    return {stream for stream, _ in player.decision.events}, [e.field for e in events if isinstance(e, FieldMissing)]
+
+
+def test_what_a_contact_came_without_is_missing_where_it_goes() -> None:
+    """It was asked for there and is not asked for again; where it came from it is not missing any more."""
+    player = asking()
+    assert gaps(player, CONVERSATION) == [("contract", 1), ("claim", 2)]
+    player.command(Split(interactions=[2]))
+    assert (gaps(player, CONVERSATION), gaps(player, SECOND)) == ([("contract", 1)], [("claim", 1)])
+    assert next_word(player) == ({SECOND}, [])
+    player.command(Join(other=SECOND))
+    assert next_word(player) == ({CONVERSATION}, [])
+    assert (gaps(player, CONVERSATION), gaps(player, SECOND)) == ([("contract", 1), ("claim", 2)], [])
+
+
+def test_what_two_contacts_came_without_is_missing_once() -> None:
+    """Of those that became one conversation; each takes its own along where they part again."""
+    player = asking()
+    player.command(Split(interactions=[2]))
+    player.message("another", channel="email", in_reply_to=[f"{SECOND}.1"])
+    assert gaps(player, SECOND) == [("claim", 1), ("contract", 2)]
+    all_leave(player)
+    player.command(Join(other=SECOND))
+    assert gaps(player, CONVERSATION) == [("contract", 1), ("claim", 2)]
+    player.command(Split(interactions=[3]))
+    assert (gaps(player, CONVERSATION), gaps(player, THIRD)) == ([("contract", 1), ("claim", 2)], [("contract", 1)])
 
 
 def test_a_split_is_undone_by_joining_back() -> None:

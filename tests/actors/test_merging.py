@@ -16,6 +16,7 @@ from actors.journey import Aside, Journey, evolve
 from actors.loading import reached
 from actors.members import Family, Member
 from actors.relating import Past
+from actors.rules.capture import CaptureRules, Field, Template
 from actors.rules.identity import IdentityRules, MatchRule
 from adapters.stores import archive_schema
 from adapters.stores.memory_archive import MemoryArchive
@@ -279,6 +280,37 @@ async def test_a_rebuilt_archive_has_the_same_rows() -> None:
         await rebuild(made.journal_store, anew, lambda at, head: None)
         for table in archive_schema.TABLES:
             assert await anew.rows(table) == await made.archive_store.rows(table), table
+
+
+async def test_what_a_contact_came_without_leaves_with_it() -> None:
+    """It was noted in the other one's conversation while they were one: it is theirs whose contact it was, there and in
+    an archive that is made anew."""
+    wanted = Template(channel="app", fields=(Field(name="meter", when_missing="ask_agent"), Field(name="topic")))
+    policy = msgspec.structs.replace(POLICY, capture=CaptureRules(templates=(wanted,)))
+    async with world(policy=policy) as made:
+        a, b, *_ = await two(made)
+        await merge(made, b, a)
+        # The newest open conversation takes both, whosever it was.
+        mixed = (await say(made, "b2", "chat:b")).stream
+        stranger, identity = (b, "chat:b") if customer_of(mixed) == a else (a, "chat:a")
+        assert (await made.intake.submit(made.event(account="app", identities=(identity,)))).stream == mixed
+        released = await unmerge(made, b, a)
+        assert [(await missing(made, customer)) for customer in (customer_of(mixed), stranger)] == [[], ["meter"]]
+        await reached(made.archive_store, released.position)
+        ((conversation, _, field, *_),) = await made.archive_store.rows("missing_field")
+        assert (customer_of(str(conversation)), field) == (stranger, "meter")
+        anew = MemoryArchive()
+        await anew.open()
+        await rebuild(made.journal_store, anew, lambda at, head: None)
+        assert await anew.rows("missing_field") == await made.archive_store.rows("missing_field")
+
+
+async def missing(made: World, customer: str) -> list[str]:
+    """The fields that an agent is told to ask the customer for."""
+    reply = await made.cells.call(customer, lambda ref: ReadCustomer(ref, customer))
+    assert isinstance(reply, CustomerRead)
+    assert reply.view is not None
+    return [gap.field for view in reply.view.open for gap in view.missing]
 
 
 async def test_a_snoozed_conversation_of_a_member_wakes_in_time() -> None:

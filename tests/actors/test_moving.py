@@ -8,11 +8,12 @@ import pytest
 
 from actors import moving
 from actors.conversation import Conversation
+from actors.evolving import MISSING_MAX, evolve
 from actors.knowing import CONTEXT_MAX
 from actors.moving import ORIGINS_MAX
 from actors.rules.context import ContextRules, KeyRules
 from protocol.commands import Reply, Resolve, SetContext, Split
-from protocol.entities import Tags
+from protocol.entities import MissingField, Tags
 from protocol.errors import Code, Refusal
 from protocol.events import (
     AnyEvent,
@@ -131,6 +132,22 @@ def test_the_keys_that_were_named_in_a_contact_are_taken_from_where_it_leaves() 
     (_, left), _ = moves(state, fresh(), 2)
     assert isinstance(left, InteractionMoved)
     assert left.keys == ["claim:1"]
+
+
+def test_of_what_contacts_came_without_the_newest_is_remembered() -> None:
+    """However many of them were joined: else one conversation's state would grow with each."""
+    gap = MissingField(field="claim", action="ask_agent", interaction=2)
+    state = two_contacts().state.conversations[CONVERSATION]
+    state.missing = (gap,) * 9
+    (_, left), (_, came) = moves(state, fresh(), 2)
+    assert isinstance(came, InteractionReceived)
+    assert came.gaps == [msgspec.structs.replace(gap, interaction=1)] * 9
+    there = fresh()
+    there.missing = tuple(MissingField(field=f"f{n}", action="ask_agent", interaction=9) for n in range(MISSING_MAX))
+    evolve(there, came, b"")
+    assert (len(there.missing), there.missing[0].field) == (MISSING_MAX, "f9")
+    evolve(state, left, b"")
+    assert state.missing == ()
 
 
 def test_what_was_said_in_the_contacts_is_known_where_they_go() -> None:

@@ -420,6 +420,72 @@ async def test_a_missing_field_is_shown_until_it_is_known(archive: Archive, stor
     assert row["missing"][0]["known_at_ms"] == story.now_ms
 
 
+async def test_a_missing_field_is_shown_where_its_contact_is(archive: Archive, story: Story) -> None:
+    """And is known by what was said of that contact, wherever that is journaled; home again, it is as it was."""
+    home, away = f"{ANN}-1", f"{ANN}-9"
+    contact = Interaction(number=1, channel="sms", account="sms", identity="tel:+447700900123", origins=((home, 7),))
+    missing, bill = (
+        ev.FieldMissing(at_ms=0, field="topic", interaction=7, channel="sms", template="sms", action="ask_agent"),
+        Tag(value="bill"),
+    )
+    gap_seq = story.seq(home) + 2
+    story.unit(ANN, (home, story.contact(7, contact.identity, "sms")), (home, missing))
+    story.now_ms += MINUTE_MS
+    tagged_ms = story.now_ms
+    story.unit(ANN, (home, ev.InteractionTagged(at_ms=0, interaction=7, topic=bill)))
+    story.now_ms += MINUTE_MS
+    story.unit(
+        ANN,
+        (away, ev.ConversationOpened(at_ms=0, customer=ANN, queue="bills")),
+        (home, ev.InteractionMoved(at_ms=0, interaction=7, to=away, number=1)),
+        (away, ev.InteractionReceived(at_ms=0, interaction=contact, came_from=home)),
+    )
+    await archive.follow(story)
+    position = story.position
+
+    async def shown(conversation: str) -> list[tuple[object, ...]]:
+        row = await archive.reader.conversation(conversation)
+        assert row is not None
+        columns = ("conversation", "interaction", "field", "stream", "seq", "known_at_ms")
+        return [tuple(gap[column] for column in columns) for gap in row["missing"]]
+
+    assert await shown(home) == []
+    assert await shown(away) == [(away, 1, "topic", home, gap_seq, tagged_ms)]
+    back = msgspec.structs.replace(contact, number=7, origins=((away, 1),))
+    story.unit(
+        ANN,
+        (away, ev.InteractionMoved(at_ms=0, interaction=1, to=home, number=7)),
+        (home, ev.InteractionReceived(at_ms=0, interaction=back, came_from=away)),
+    )
+    await archive.follow(story, position)
+    assert await shown(away) == []
+    assert await shown(home) == [(home, 7, "topic", home, gap_seq, tagged_ms)]
+
+
+async def test_a_tag_of_a_contact_that_has_left_tells_nothing_here(archive: Archive, story: Story) -> None:
+    """What was missing is missing again, as the live conversation has it."""
+    home, away = f"{ANN}-1", f"{ANN}-9"
+    contact = Interaction(number=1, channel="sms", account="sms", identity="tel:+447700900123", origins=((home, 7),))
+    missing = ev.FieldMissing(at_ms=0, field="topic", interaction=1, channel="x", template="x", action="ask_agent")
+    tagged = ev.InteractionTagged(at_ms=0, interaction=7, topic=Tag(value="bill"))
+    story.unit(ANN, (home, missing), (home, story.contact(7, contact.identity, "sms")), (home, tagged))
+    await archive.follow(story)
+    position = story.position
+    row = await archive.reader.conversation(home)
+    assert row is not None
+    assert [gap["known_at_ms"] for gap in row["missing"]] == [story.now_ms]
+    story.unit(
+        ANN,
+        (away, ev.ConversationOpened(at_ms=0, customer=ANN, queue="bills")),
+        (home, ev.InteractionMoved(at_ms=0, interaction=7, to=away, number=1)),
+        (away, ev.InteractionReceived(at_ms=0, interaction=contact, came_from=home)),
+    )
+    await archive.follow(story, position)
+    row = await archive.reader.conversation(home)
+    assert row is not None
+    assert [gap["known_at_ms"] for gap in row["missing"]] == [None]
+
+
 async def test_what_a_conversation_took_along_is_shown_with_where_it_was_said(archive: Archive, story: Story) -> None:
     """What was done in the earlier one, what stays behind and by which rule; each item names its conversation."""
     over = CarryOver(

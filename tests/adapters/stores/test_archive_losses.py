@@ -346,6 +346,40 @@ async def test_who_asks_again_is_not_who_knew() -> None:
     assert [(row["channels"], row["count"], row["occasions"]) for row in again] == [("email → sms", 2, 3)]
 
 
+def moves(story: Story, origin: str, number: int, to: str, as_number: int) -> None:
+    """A contact goes to another conversation."""
+    contact = Interaction(
+        number=as_number, channel="sms", account="sms", identity="tel:+447700900123", origins=((origin, number),)
+    )
+    story.unit(
+        ANN,
+        (origin, ev.InteractionMoved(at_ms=0, interaction=number, to=to, number=as_number)),
+        (to, ev.InteractionReceived(at_ms=0, interaction=contact, came_from=origin)),
+    )
+
+
+@pytest.mark.parametrize(("to", "count"), [(f"{ANN}-3", 2), (f"{BOB}-1", 1)])
+async def test_what_was_asked_was_asked_whose_contact_it_is(to: str, count: int) -> None:
+    """Ann had told it before. Of two contacts that were asked all the same, one comes to the other, and both count; or
+    it turns out to be Bob's, who had told nothing."""
+    story = Story()
+    first = story.meet(ANN, "mailto:ann@example.org", "email", "My bill is wrong")
+    story.unit(ANN, (first, ev.ContextSet(at_ms=0, key="contract", value="C-1", channel="email", interaction=1)))
+    story.now_ms += HOUR_MS
+    missing = ev.FieldMissing(
+        at_ms=0, field="contract", interaction=1, channel="sms", template="sms", action="ask_customer"
+    )
+    for conversation in (f"{ANN}-2", f"{ANN}-3"):
+        opened = ev.ConversationOpened(at_ms=0, customer=ANN, queue="bills")
+        contact = story.contact(1, "tel:+447700900123", "sms")
+        story.unit(ANN, (conversation, opened), (conversation, contact), (conversation, missing))
+    if to.startswith(BOB):
+        story.unit(ANN, (to, ev.ConversationOpened(at_ms=0, customer=BOB, queue="bills")))
+    moves(story, f"{ANN}-2", 1, to, 2)
+    again = [row for row in await lost(story) if row["measure"] == "asked_again"]
+    assert [(row["count"], row["examples"][-1]) for row in again] == [(count, f"{ANN}-3")]
+
+
 async def test_only_the_time_asked_for_is_counted() -> None:
     """From the first to before the second; weeks are apart."""
     story = Story()
