@@ -99,7 +99,7 @@ def evolve(state: Conversation, event: AnyEvent, encoded: bytes) -> Conversation
             work = _work(state)
             work.actions += 1
             work.resolutions += 1
-            work.resolved_at_ms = event.at_ms
+            work.resolved_at_ms = event.since_ms or event.at_ms
             state.status, state.until_ms = Status.RESOLVED, event.close_at_ms
         case ConversationWoken() | ConversationReopened():
             state.status, state.until_ms = Status.OPEN, 0

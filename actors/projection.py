@@ -206,8 +206,8 @@ def _changed(event: ev.AnyEvent) -> dict[str, Any]:
         case ev.ConversationWoken():
             return {"status": "open", "wake_at_ms": None}
         case ev.ConversationResolved():
-            close_at_ms = capped(event.close_at_ms)
-            return {"status": "resolved", "wake_at_ms": None, "close_at_ms": close_at_ms, "resolved_at_ms": event.at_ms}
+            times = {"close_at_ms": capped(event.close_at_ms), "resolved_at_ms": event.since_ms or event.at_ms}
+            return {"status": "resolved", "wake_at_ms": None, **times}
         case ev.ConversationReopened():
             return {"status": "open", "wake_at_ms": None, "close_at_ms": None, "resolved_at_ms": None}
         case ev.ConversationClosed():

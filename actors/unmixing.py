@@ -137,30 +137,35 @@ class _Apart:
         """The new one has the agent who had this one, and is no more and no less work than it was."""
         if conversation.owner:
             self._say(fresh, OwnerChanged(at_ms=self._now_ms, actor=self._actor, owner=conversation.owner))
-        stood: AnyEvent
         match conversation.status:
             case Status.OPEN:
-                return
+                pass
             case Status.SNOOZED:
-                stood = ConversationSnoozed(at_ms=self._now_ms, actor=self._actor, until_ms=conversation.wake_at_ms)
+                asleep = ConversationSnoozed(at_ms=self._now_ms, actor=self._actor, until_ms=conversation.wake_at_ms)
+                self._say(fresh, asleep)
             case Status.RESOLVED:
-                stood = ConversationResolved(
-                    at_ms=self._now_ms, actor=self._actor, close_at_ms=conversation.close_at_ms, reason=WHY
-                )
+                self._resolve(fresh, conversation.close_at_ms, conversation.resolved_at_ms)
             case Status.CLOSED:
-                stood = ConversationClosed(at_ms=self._now_ms, actor=self._actor, reason=WHY)
+                if conversation.resolved_at_ms:
+                    self._resolve(fresh, self._now_ms, conversation.resolved_at_ms)
+                self._say(fresh, ConversationClosed(at_ms=self._now_ms, actor=self._actor, reason=WHY))
             case _:
                 assert_never(conversation.status)
-        self._say(fresh, stood)
+
+    def _resolve(self, stream: str, close_at_ms: int, since_ms: int) -> None:
+        """It is done since then: who is back is back since then, whoever they turn out to be."""
+        done = ConversationResolved(
+            at_ms=self._now_ms, actor=self._actor, close_at_ms=close_at_ms, reason=WHY, since_ms=since_ms
+        )
+        self._say(stream, done)
 
     def _end(self, conversation: Conversation) -> None:
         """All of it goes: this one is over when what it has to send has left."""
-        over: AnyEvent
         if delivery.in_line(conversation):
-            over = ConversationResolved(at_ms=self._now_ms, actor=self._actor, close_at_ms=self._now_ms, reason=WHY)
+            since_ms = conversation.resolved_at_ms if conversation.status is Status.RESOLVED else 0
+            self._resolve(conversation.id, self._now_ms, since_ms)
         else:
-            over = ConversationClosed(at_ms=self._now_ms, actor=self._actor, reason=WHY)
-        self._say(conversation.id, over)
+            self._say(conversation.id, ConversationClosed(at_ms=self._now_ms, actor=self._actor, reason=WHY))
 
     def _say(self, stream: str, event: AnyEvent) -> None:
         (self.closings if isinstance(event, ConversationClosed) else self.events).append((stream, event))

@@ -34,6 +34,8 @@ class ConversationResolved(Event, kw_only=True, frozen=True, tag="ConversationRe
 
     close_at_ms: int
     reason: str = ""
+    since_ms: int = 0
+    """When that was said, where it was before: of a conversation whose contacts were in another one then."""
 
 
 class ConversationReopened(Event, kw_only=True, frozen=True, tag="ConversationReopened"):

@@ -409,7 +409,9 @@ def test_what_is_taken_apart_stands_as_it_stood(status: Status, whole: bool) -> 
         player.command(Resolve(), conversation=mixed)
         player.pass_time(POLICY.close_after_resolved_ms if status is Status.CLOSED else 1)
     before = player.state.conversations[mixed]
-    due_ms = (before.wake_at_ms, before.close_at_ms)
+    due_ms, resolved_at_ms = (before.wake_at_ms, before.close_at_ms), before.resolved_at_ms
+    assert (resolved_at_ms > 0) == (status in (Status.RESOLVED, Status.CLOSED))
+    player.now_ms += 5
     player.command(UnmergeCustomers(other="anns"), conversation="")
     apart = Conversation(id="anns-1", customer="anns")
     for stream, event in player.decision.events:
@@ -417,7 +419,30 @@ def test_what_is_taken_apart_stands_as_it_stood(status: Status, whole: bool) -> 
             evolve_conversation(apart, event, msgspec.msgpack.encode(event))
     assert [each.identity for each in apart.interactions] == ["chat:ben"]
     assert (apart.status, apart.owner, (apart.wake_at_ms, apart.close_at_ms)) == (status, "ann", due_ms)
+    assert apart.resolved_at_ms == resolved_at_ms, "who is back is back since then"
     assert player.state.conversations[mixed].live == (status is not Status.CLOSED and not whole)
+
+
+def test_what_has_yet_to_send_when_all_has_left_is_done_since_it_was() -> None:
+    """It closes as soon as that has left; the message is not the customer's being back."""
+    player, other = Player(), Journey(customer="anns")
+    player.message(channel="chat", identities=("chat:ann", "chat:ben"))
+    player.message(channel="chat", identities=("chat:ben",), session="s")
+    player.command(Split(interactions=[2]))
+    other.links, player.state.links = player.state.links[1:], player.state.links[:1]
+    merged = CustomerMerged(
+        at_ms=player.now_ms, other="anns", turn=1, given_at=1, members=["anns"], identities=["chat:ben"]
+    )
+    evolve(player.state, CUSTOMER, merged, b"", other)
+    emptied = f"{CUSTOMER}-2"
+    player.command(Reply(text="done"), conversation=emptied)
+    player.command(Resolve(), conversation=emptied)
+    resolved_at_ms = player.now_ms
+    player.now_ms += 5
+    left = player.state.conversations[emptied]
+    player.command(UnmergeCustomers(other="anns"), conversation="")
+    assert (left.interactions, left.status, left.close_at_ms) == ((), Status.RESOLVED, player.now_ms)
+    assert left.resolved_at_ms == resolved_at_ms
 
 
 def test_all_that_is_over_is_taken_apart_in_whatever_order_it_closed() -> None:

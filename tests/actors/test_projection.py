@@ -530,6 +530,14 @@ def test_a_resolved_conversation_no_longer_sleeps() -> None:
     assert timers["close"] is not None
 
 
+def test_what_was_done_before_is_done_since_then() -> None:
+    """A conversation that contacts were taken out of was, and what they are in from now on begins resolved."""
+    event = ev.ConversationResolved(at_ms=AT_MS, close_at_ms=AT_MS + 99, since_ms=AT_MS - 7)
+    [values] = [p.values for p in project([record(event)]).patches if p.table == "conversation"]
+    assert values is not None
+    assert values["resolved_at_ms"] == AT_MS - 7
+
+
 def test_the_first_event_of_a_customers_stream_makes_the_customer() -> None:
     """An account's own stream is nobody's."""
     linked = record(_sample(ev.IdentityLinked), seq=1)
