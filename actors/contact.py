@@ -242,11 +242,13 @@ def said_in(state: Conversation, event: InboundEvent) -> Interaction | None:
     """The contact that is over in which the event's words were said: what was written down of a call comes after the
     call, and is no new one. None where they were said in none, or in one that goes on."""
     session = event.data.session if isinstance(event.data, MessageArrived) else ""
-    if not session or _ongoing(state, event, session=session) is not None:
+    if not session or (state.live and _ongoing(state, event, session=session) is not None):
         return None
     for interaction in reversed(state.interactions):
         if interaction.session == session and interaction.account == event.account:
-            return interaction if event.time_ms <= interaction.ended_at_ms else None
+            # One that nothing ended was over with its conversation.
+            over = event.time_ms <= interaction.ended_at_ms or not interaction.ended_at_ms
+            return interaction if over else None
     return None
 
 

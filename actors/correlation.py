@@ -143,7 +143,8 @@ def _is_news(conversation: Conversation, over: Interaction, event: InboundEvent,
     when that was done already, or was on its way as the closing ended the contact. A machine's answer is no news."""
     if isinstance(event.data, MessageArrived) and event.data.automatic:
         return False
-    on_its_way = over.end_reason == CLOSING and now_ms - event.time_ms <= PROMPT_MS
+    ended_by_it = over.end_reason == CLOSING or not over.ended_at_ms
+    on_its_way = ended_by_it and now_ms - event.time_ms <= PROMPT_MS
     return on_its_way or 0 < conversation.resolved_at_ms < event.time_ms
 
 

@@ -242,7 +242,8 @@ def _contact(
 ) -> None:
     interaction = interaction_of(state, event.interaction)
     # What is only written down after a contact's end was said in it, and makes it no newer than those that came since.
-    if interaction and not (interaction.ended_at_ms and isinstance(event, MessageReceived | AutomaticReplyReceived)):
+    over = interaction is not None and (interaction.ended_at_ms or not state.live)
+    if interaction and not (over and isinstance(event, MessageReceived | AutomaticReplyReceived)):
         interaction.last_at_ms = event.at_ms
     match event:
         case MessageReceived() | AutomaticReplyReceived():

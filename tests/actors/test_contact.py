@@ -1,5 +1,7 @@
 """Contacts that time ends: a chat times out and a mail thread rests without anyone's next word."""
 
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -212,6 +214,22 @@ def test_what_is_written_down_of_a_call_of_a_closed_conversation_is_known_there(
     assert (closed.live, player.state.opened, journeys.next_due_ms(player.state)) == (False, 1, None)
 
 
+@pytest.mark.parametrize(("said_ms", "first"), [(-MINUTE_MS, "MessageReceived"), (1, "ConversationOpened")])
+def test_what_is_written_down_of_a_call_that_nobody_hung_up_is_of_it_when_all_is_over(said_ms: int, first: str) -> None:
+    """No time ends such a call: its conversation's end does. What was said after that was done is news."""
+    player = Player(TIMED)
+    player.give(player.input(InteractionBegan(session="c1"), **PHONE))  # type: ignore[arg-type]
+    (call,) = player.state.conversations[CONVERSATION].interactions
+    began_ms = player.now_ms
+    player.now_ms += 2 * MINUTE_MS
+    player.command(Resolve())
+    resolved_ms = player.now_ms
+    assert names(player.pass_time(60 * MINUTE_MS)) == ["ConversationClosed"]
+    late = _late(player, player.now_ms - resolved_ms - said_ms)
+    assert names(late)[0] == first
+    assert (call.last_at_ms, call.ended_at_ms) == (began_ms, 0)
+
+
 def test_a_word_after_the_end_of_a_call_of_a_closed_conversation_begins_a_new_one() -> None:
     """Whatever the session: that was said later, and somebody has to look at it. So it is where retention has left
     nothing of the contact."""
@@ -228,18 +246,25 @@ def test_a_word_after_the_end_of_a_call_of_a_closed_conversation_begins_a_new_on
     assert names(_late(player, 6 * MINUTE_MS))[0] == "ConversationOpened"
 
 
-def test_a_word_on_its_way_as_its_conversation_closes_is_not_lost_there() -> None:
+@pytest.mark.parametrize(
+    ("contact", "closing"),
+    [(CHAT, ["InteractionEnded", "ConversationClosed"]), (PHONE, ["ConversationClosed"])],
+    ids=["which time ends", "which no time ends"],
+)
+def test_a_word_on_its_way_as_its_conversation_closes_is_not_lost_there(
+    contact: dict[str, Any], closing: list[str]
+) -> None:
     """The closing ended the contact, and nobody had said that it was over: where conversations wait a while to close
     the word would have opened it again. What comes long after it was said was written down."""
     for late_ms, first in ((MINUTE_MS, "ConversationOpened"), (60 * MINUTE_MS, "MessageReceived")):
         player = Player(msgspec.structs.replace(TIMED, close_after_resolved_ms=0))
-        player.message(channel="chat", identities=("web:1",), session="s1")
+        player.message(**contact, session="s1")
         said_ms = player.now_ms
         player.now_ms += 1
         player.command(Resolve())
-        assert names(player.pass_time(0)) == ["InteractionEnded", "ConversationClosed"]
+        assert names(player.pass_time(0)) == closing
         player.now_ms = said_ms + late_ms
-        given = player.input(MessageArrived(text="one more thing", session="s1"), **CHAT)  # type: ignore[arg-type]
+        given = player.input(MessageArrived(text="one more thing", session="s1"), **contact)
         event = msgspec.structs.replace(given.event, time_ms=said_ms)
         assert names(player.give(msgspec.structs.replace(given, event=event)))[0] == first
 
