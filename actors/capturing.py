@@ -12,7 +12,7 @@ from collections.abc import Sequence, Set
 
 from msgspec import Struct
 
-from actors import knowing
+from actors import accounts, knowing
 from actors.conversation import DELIVERIES_MAX, Conversation, knows, tag_of, tagged_by
 from actors.delivery import SYSTEM, attempt_first
 from actors.knowing import Given
@@ -147,7 +147,7 @@ def _ask(contact: _Contact, template: str, wanted: list[Field], ahead: int) -> l
     """Notes what is missing, and asks the customer for all of theirs in one message; `ahead` facts come before."""
     state, channel = contact.state, contact.event.channel
     asked = [field for field in wanted if field.when_missing == "ask_customer"]
-    reason = _unaskable(state, contact.event) if asked else ""
+    reason = _unaskable(state, contact.event, contact.policy) if asked else ""
     delivery = f"{state.id}.{state.head + ahead + len(wanted) + 1}" if asked and not reason else ""
     noted: list[AnyEvent] = [
         FieldMissing(
@@ -188,13 +188,13 @@ def _question(contact: _Contact, asked: list[Field], delivery: str) -> AnyEvent:
     )
 
 
-def _unaskable(state: Conversation, event: InboundEvent) -> str:
+def _unaskable(state: Conversation, event: InboundEvent, policy: Policy) -> str:
     """Why no question can leave; empty where it can."""
     if not event.identities:
         return "the contact has no address to ask at"
     if len(state.deliveries) >= DELIVERIES_MAX:
         return f"{DELIVERIES_MAX} messages of this conversation wait already"
-    return ""
+    return accounts.gone(event.account, event.channel, policy)
 
 
 def _references(state: Conversation, data: MessageArrived) -> list[str]:

@@ -6,7 +6,7 @@ One owner at a time: `take` is refused while another agent owns it, so of two ag
 from collections.abc import Sequence
 from typing import assert_never
 
-from actors import about, bringing, checks, handing_over, replying
+from actors import about, accounts, bringing, checks, handing_over, replying
 from actors.conversation import Conversation
 from actors.delivery import attempt_first
 from actors.policy import Policy
@@ -119,7 +119,7 @@ def decide(
         case SwitchChannel():
             return replying.switch_to(state, command, actor, identities, parted, policy, now_ms)
         case ReplayDelivery(delivery=delivery):
-            return _replay(state, delivery, actor, now_ms)
+            return _replay(state, delivery, actor, policy, now_ms)
         case SettleDelivery():
             return _settle(state, command, actor, now_ms)
         case OfferHandoff():
@@ -174,10 +174,11 @@ def _settle(state: Conversation, command: SettleDelivery, actor: str, now_ms: in
     return [DeliverySent(at_ms=now_ms, actor=actor, delivery=found.id, external_id=external_id)]
 
 
-def _replay(state: Conversation, delivery: str, actor: str, now_ms: int) -> list[AnyEvent]:
+def _replay(state: Conversation, delivery: str, actor: str, policy: Policy, now_ms: int) -> list[AnyEvent]:
     found = _undelivered(state, delivery)
     if found.state not in ("dead", "uncertain"):
         raise checks.not_now(f"the delivery is {found.state}; only a dead or uncertain one can be replayed")
+    accounts.check_there(found.account, found.channel, policy, instead="say it anew by one of them")
     return [
         DeliveryReplayed(at_ms=now_ms, actor=actor, delivery=delivery),
         *attempt_first(state, found.channel, delivery, now_ms),

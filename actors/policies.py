@@ -14,12 +14,16 @@ from protocol.journal import POLICIES_KEPT
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Policy).decode
+_PLACES = ("version", "earlier", "channel_of")
+"""Fields that say where a policy stands, among its versions and the accounts that there are."""
 
 
 def packed(policy: Policy) -> bytes:
-    """A policy's rules as bytes, without its place among the versions. Raises `msgspec.ValidationError` where they are
-    outside the bounds of their types: that is for who applies them to hear, and not for every cell as it starts."""
-    body = _encode(msgspec.structs.replace(policy, version=1, earlier={}))
+    """A policy's rules as bytes, without its place among versions and accounts. Raises `msgspec.ValidationError` where
+    they are outside the bounds of their types: that is for who applies them to hear, and not for every cell as it
+    starts."""
+    rules = {name: getattr(policy, name) for name in policy.__struct_fields__ if name not in _PLACES}
+    body = _encode({"version": 1, "earlier": {}, **rules})
     _decode(body)
     return body
 
@@ -41,9 +45,8 @@ class Policies:
     """What one cell knows. `newest` is what decisions get, `body` its bytes; empty for the first, the settings'."""
 
     def __init__(self, first: Policy) -> None:
-        self.newest = first
+        self.newest = self._first = _with_accounts(first, first)
         self.body = b""
-        self._first = first
         self._known: dict[int, Policy] = {}
 
     def learn(self, versions: Iterable[tuple[int, bytes]]) -> bool:
@@ -65,7 +68,19 @@ class Policies:
             return False
         for old in sorted(self._known)[:-POLICIES_KEPT]:
             del self._known[old]
+        self.newest = _with_accounts(self.newest, self._first)
         if self.newest.live_conversations == PINNED:
-            earlier = {self._first.version: self._first, **self._known}
+            # Who stays with an earlier version's rules has the accounts that there are, all the same.
+            accounts = self.newest.channel_of
+            known = {self._first.version: self._first, **self._known}
+            earlier = {n: msgspec.structs.replace(each, channel_of=accounts) for n, each in known.items()}
             self.newest = msgspec.structs.replace(self.newest, earlier=earlier)
         return True
+
+
+def _with_accounts(policy: Policy, first: Policy) -> Policy:
+    """With all accounts that there are under it: those of the settings, which `first` was made of, and its own."""
+    if first.channel_of is None:
+        return policy
+    own = {name: account.channel for name, account in policy.accounts.items()}
+    return msgspec.structs.replace(policy, channel_of={**first.channel_of, **own})

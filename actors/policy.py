@@ -67,6 +67,9 @@ class Policy(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     version: int = 1
     earlier: "dict[int, Policy]" = field(default_factory=dict)
     """Where live conversations stay with the version they were opened under: those that are still known."""
+    channel_of: dict[Name, Word] | None = None
+    """Account → channel, of all accounts that there are: the settings' and this version's. The settings may change
+    under it, so it is no part of a version: whoever decides by one puts it there. None: nobody said."""
     live_conversations: Literal["follow", "pinned"] = "follow"
     """What a new version means to conversations that are open: they `follow` it, or each stays `pinned` to its own."""
     channels: dict[Word, ChannelRules] = field(default_factory=dict)
@@ -111,6 +114,14 @@ class Policy(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     def channel(self, channel: str) -> ChannelRules:
         """The channel's rules; one nobody wrote rules for has the defaults."""
         return self.channels.get(channel, _DEFAULT)
+
+    def has_account(self, account: str) -> bool:
+        """Whether there is such an account, as far as anyone said."""
+        return self.channel_of is None or account in self.channel_of
+
+    def accounts_of(self, channel: str) -> list[str]:
+        """The channel's accounts, in the order of their names."""
+        return sorted(name for name, of in (self.channel_of or {}).items() if of == channel)
 
     def retry_at_ms(self, attempt: int, now_ms: int) -> int:
         """When the attempt after `attempt` is due: exponential back-off. One conversation sends one message at a time

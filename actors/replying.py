@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 
-from actors import checks, contact, withholding
+from msgspec import Struct
+
+from actors import accounts, checks, contact, withholding
 from actors.conversation import DELIVERIES_MAX, Conversation
 from actors.delivery import SYSTEM, attempt_first
 from actors.policy import Policy, identity_kind
@@ -13,6 +15,14 @@ from protocol.errors import Code, Refusal
 from protocol.events import AnyEvent, InteractionStarted, MessageQueued
 from protocol.identities import kind_of
 from protocol.inbound import TEXT_MAX
+
+
+class _Wanted(Struct, frozen=True, gc=False):
+    """By what somebody wants to speak to the customer; what is empty is as it was."""
+
+    channel: str
+    account: str = ""
+    to: str = ""
 
 
 def reply(
@@ -28,9 +38,11 @@ def reply(
     checks.check_text(command.text)
     if len(state.deliveries) >= DELIVERIES_MAX:
         raise Refusal(Code.OVER_LIMIT, f"{DELIVERIES_MAX} messages of this conversation wait; see the outbox")
-    interaction, started = _way_out(state, command.channel, command.to, actor, identities, parted, policy, now_ms)
+    wanted = _Wanted(command.channel, command.account, command.to)
+    interaction, started = _way_out(state, wanted, actor, identities, parted, policy, now_ms)
     if not interaction.account:
         raise Refusal(Code.INVALID, f"no account is set up to reply on {interaction.channel}", field="channel")
+    _check_account(interaction, policy)
     _check_carried(state, f"{command.text}\n{command.subject}", interaction.channel, policy)
     delivery = f"{state.id}.{state.head + len(started) + 1}"
     queued = MessageQueued(
@@ -64,7 +76,10 @@ def switch_to(
         raise checks.not_now(f"the conversation goes on by {command.channel} already")
     if len(command.reason) > TEXT_MAX:
         raise Refusal(Code.OVER_LIMIT, f"reason has at most {TEXT_MAX} characters", field="reason")
-    interaction, started = _way_out(state, command.channel, command.to, actor, identities, parted, policy, now_ms)
+    wanted = _Wanted(command.channel, command.account, command.to)
+    interaction, started = _way_out(state, wanted, actor, identities, parted, policy, now_ms)
+    if interaction.account:  # Without one it is agents themselves who go on there, by telephone say.
+        _check_account(interaction, policy)
     return [*started, *_moved(state, interaction, "agent", actor, policy, now_ms, reason=command.reason)]
 
 
@@ -85,7 +100,9 @@ def fall_back(
         return []
     if not any(kind_of(identity) == identity_kind(channel) for identity in identities):
         return []
-    interaction, started = _way_out(state, channel, "", SYSTEM, identities, parted, policy, now_ms)
+    interaction, started = _way_out(state, _Wanted(channel), SYSTEM, identities, parted, policy, now_ms)
+    if interaction.account and not policy.has_account(interaction.account):
+        return []
     reason = f"fallback: {given_up.channel} goes on by {channel}; {delivery} was given up"
     return [*started, *_moved(state, interaction, "rule", SYSTEM, policy, now_ms, reason=reason)]
 
@@ -122,27 +139,30 @@ def _check_carried(state: Conversation, text: str, channel: str, policy: Policy)
         )
 
 
+def _check_account(interaction: Interaction, policy: Policy) -> None:
+    instead = "name one of them as `account`"
+    accounts.check_there(interaction.account, interaction.channel, policy, instead=instead)
+
+
 def _way_out(
     state: Conversation,
-    channel: str,
-    to: str,
+    wanted: _Wanted,
     actor: str,
     identities: Sequence[str],
     parted: Sequence[str],
     policy: Policy,
     now_ms: int,
 ) -> tuple[Interaction, list[AnyEvent]]:
-    """The contact by which we speak on a channel (empty: where the newest one is), and the events that begin it where
-    there is none."""
-    if (open_one := _open_contact(state, channel, to, parted)) is not None:
+    """The contact by which we speak, and the events that begin it where there is none. Raises `Refusal`."""
+    checks.check_name(wanted.account, "account", empty=True)
+    if (open_one := _open_contact(state, wanted, parted)) is not None:
         return open_one, []
-    channel = channel or (state.interactions[-1].channel if state.interactions else "")
-    identity = _reachable(channel, to, identities)
+    channel = wanted.channel or _channel(state, wanted.account, policy)
     interaction = Interaction(
         number=state.interaction_count + 1,
         channel=channel,
-        account=_account(state, channel, policy),
-        identity=identity,
+        account=_account(state, wanted.account, channel, policy),
+        identity=_reachable(channel, wanted.to, identities),
         direction=Direction.OUTBOUND,
     )
     started = InteractionStarted(
@@ -164,12 +184,14 @@ def _beginning(actor: str) -> str:
     return "a rule of the policy began it" if actor == SYSTEM else "an agent began it"
 
 
-def _open_contact(state: Conversation, channel: str, to: str, parted: Sequence[str]) -> Interaction | None:
+def _open_contact(state: Conversation, wanted: _Wanted, parted: Sequence[str]) -> Interaction | None:
     """The newest contact there that goes on, or is the newest of all."""
     for interaction in reversed(state.interactions):
-        if channel and interaction.channel != channel:
+        if wanted.channel and interaction.channel != wanted.channel:
             continue
-        if to and interaction.identity != to:
+        if wanted.account and interaction.account != wanted.account:
+            continue
+        if wanted.to and interaction.identity != wanted.to:
             continue
         if interaction.identity in parted:
             continue  # It was unlinked: whoever answers there is somebody else.
@@ -201,9 +223,25 @@ def _reached_by(identities: Sequence[str]) -> str:
     return f"link one first, or choose a channel that fits what they have: {', '.join(kinds)}"
 
 
-def _account(state: Conversation, channel: str, policy: Policy) -> str:
-    used = (i.account for i in reversed(state.interactions) if i.channel == channel)
-    return next(used, policy.channel(channel).account)
+def _channel(state: Conversation, account: str, policy: Policy) -> str:
+    """Where the newest contact by the account is, else the channel that it is a line of; without either, and without an
+    account, where the newest contact of all is."""
+    newest_first = list(reversed(state.interactions))
+    if account:
+        by_it = next((i.channel for i in newest_first if i.account == account), "")
+        if channel := by_it or (policy.channel_of or {}).get(account, ""):
+            return channel
+    return newest_first[0].channel if newest_first else ""
+
+
+def _account(state: Conversation, wanted: str, channel: str, policy: Policy) -> str:
+    """The one that is wanted; else the newest that was used there, else the channel's own. Raises `Refusal`."""
+    used = [i.account for i in reversed(state.interactions) if i.channel == channel]
+    if not wanted:
+        return next(iter(used), policy.channel(channel).account)
+    if wanted not in used:
+        accounts.check_serves(wanted, channel, policy)
+    return wanted
 
 
 def _references(state: Conversation, channel: str) -> list[str]:

@@ -14,6 +14,7 @@ def policy_of(settings: Settings) -> Policy:
     channels = {*account_of, *given.rest_after_s, *given.uncertain}
     plain, plain_channel = Policy(), ChannelRules()
     return Policy(
+        channel_of={account.name: channel_of(account) for account in settings.accounts},
         channels={
             channel: ChannelRules(
                 account=account_of.get(channel, ""),

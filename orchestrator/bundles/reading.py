@@ -27,7 +27,7 @@ from orchestrator.bundles.unreadable import half_sign, in_words, no_code, no_sig
 from orchestrator.bundles.values import ABSENT, Reader
 
 GENERAL = "general.yaml"
-OWN = ("version", "earlier")
+OWN = ("version", "earlier", "channel_of")
 """Fields of the policy that no file says."""
 TREES_KEPT = 16
 """Of texts read last: of a bundle's new version all files but one or two are as they were, and to parse one takes

@@ -169,10 +169,19 @@ class AgentClient:
         raise AssertionError("the loop ends by return or raise")
 
     async def reply(
-        self, conversation: str, text: str, *, channel: str = "", to: str = "", subject: str = "", id: str = ""
+        self,
+        conversation: str,
+        text: str,
+        *,
+        channel: str = "",
+        to: str = "",
+        subject: str = "",
+        account: str = "",
+        id: str = "",
     ) -> Result:
-        """Sends `text` to the customer: where they wrote from last, unless `channel` or `to` says otherwise."""
-        reply = Reply(text=text, channel=channel, to=to, subject=subject)
+        """Sends `text` to the customer: where they wrote from last, unless `channel`, `to` or `account` says
+        otherwise."""
+        reply = Reply(text=text, channel=channel, to=to, subject=subject, account=account)
         return await self.command(reply, conversation=conversation, id=id)
 
     async def note(self, conversation: str, text: str) -> Result:

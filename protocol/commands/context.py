@@ -17,9 +17,11 @@ class SetContext(Command, kw_only=True, frozen=True, tag="set_context"):
 class SwitchChannel(Command, kw_only=True, frozen=True, tag="switch_channel"):
     """Go on on another channel ("I call you"), with everything that is known.
 
-    `to` names one identity of the customer exactly; without it, it is their newest one on that channel.
+    `to` names one identity of the customer exactly; without it, it is their newest one on that channel. `account` names
+    the line to speak by; without it, that is the newest which the conversation had there.
     """
 
     channel: str
     to: str = ""
     reason: str = ""
+    account: str = ""

@@ -8,13 +8,15 @@ class Reply(Command, kw_only=True, frozen=True, tag="reply"):
     """Send `text` to the customer.
 
     Without `channel` it goes where the customer's newest interaction came from; with it, to the customer's newest
-    identity on that channel. `to` names one identity of the customer exactly.
+    identity on that channel. `to` names one identity of the customer exactly, `account` the line that it leaves by;
+    without it, that is the newest which the conversation had there.
     """
 
     text: str
     channel: str = ""
     to: str = ""
     subject: str = ""
+    account: str = ""
 
 
 class AddNote(Command, kw_only=True, frozen=True, tag="note"):

@@ -5,7 +5,7 @@ import pytest
 
 from actors import applying
 from actors.policies import Policies, packed
-from actors.policy import ChannelRules, Policy
+from actors.policy import AccountRules, ChannelRules, Policy
 from actors.rules.capture import CaptureRules, Field, Template
 from actors.rules.context import ContextRules
 from protocol.commands import ApplyPolicy, Reply, SetContext
@@ -112,6 +112,33 @@ def test_all_rules_survive_packing() -> None:
     again.learn([(7, packed(known.newest))])
     assert again.newest.version == 7
     assert packed(again.newest) == packed(known.newest)
+
+
+ACCOUNTS = {"mail": "email"}
+"""The settings'."""
+
+
+def with_line(version: int, account: str, **rules: str) -> tuple[int, bytes]:
+    """A version with an account of its own."""
+    return version, packed(Policy(accounts={account: AccountRules(channel="chat")}, **rules))
+
+
+def test_every_version_knows_the_accounts_that_there_are() -> None:
+    """Those of the settings and of the newest version; also a version that had others, and conversations stay with."""
+    known = Policies(Policy(channel_of=ACCOUNTS))
+    assert known.newest.channel_of == ACCOUNTS
+    known.learn([with_line(2, "one"), with_line(3, "two", live_conversations="pinned")])
+    for version in (1, 2, 3):
+        assert known.newest.at(version).channel_of == {"mail": "email", "two": "chat"}
+    known.learn([told(4, Policy())])
+    assert known.newest.channel_of == ACCOUNTS
+
+
+def test_which_accounts_there_are_is_no_part_of_a_version() -> None:
+    """It outlives starts under other settings; and its bytes are as they were before anyone said."""
+    plain = Policy(queue_default="q1")
+    assert packed(msgspec.structs.replace(plain, channel_of=ACCOUNTS)) == packed(plain)
+    assert "channel_of" not in msgspec.msgpack.decode(packed(plain))
 
 
 def ask(customer: str = POLICY, *, base: int = 0) -> Ask:

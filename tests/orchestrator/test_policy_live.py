@@ -15,6 +15,7 @@ from orchestrator.inprocess import InProcess, in_process
 from orchestrator.parts.front import Front
 from orchestrator.policy_desk import PolicyDesk
 from orchestrator.settings import GatewayAccount, Limits, Placement, Settings
+from protocol.commands import Reply
 from protocol.errors import Code, Refusal
 from protocol.events import AnyEvent, MessageReceived
 from protocol.inbound import InboundEvent, MessageArrived
@@ -232,6 +233,35 @@ async def test_a_new_channel_is_live_without_a_restart(tmp_path: Path, placement
         await here.apply({})
         with pytest.raises(Refusal, match="no account 'whatsapp'"):
             await here.say("ann", account="whatsapp")
+
+
+@pytest.mark.parametrize("placement", PLACEMENTS)
+@pytest.mark.parametrize("live", ["follow", "pinned"])
+async def test_nobody_replies_by_an_account_that_is_gone(tmp_path: Path, placement: Placement, live: str) -> None:
+    """The agent hears it at once, and which there are; also of a conversation that stays with the version which had it,
+    and over a cell's restart. Once the account is back, or they name another one, the reply leaves."""
+    other = {"accounts.yaml": "signal:\n  channel: whatsapp\n", "general.yaml": f"live_conversations: {live}\n"}
+    async with server(tmp_path, placement) as here:
+        await here.apply(WHATSAPP | {"general.yaml": f"live_conversations: {live}\n"})
+        conversation = (await here.send("ann", "hello", account="whatsapp")).stream
+
+        async def reply(**fields: str) -> list[AnyEvent]:
+            answered = await here.front.intake.command(
+                actor="agent:olga", id=f"r{next(_number)}", command=Reply(text="a", **fields), conversation=conversation
+            )
+            await reached(here.front.archive, answered.position)
+            return [event for _, event in await here.read(conversation, after=answered.seq - 1)]
+
+        await here.apply(other)
+        for name in ("", "cell-0", "cell-1"):
+            if name:
+                await here.running.restart(name)
+            with pytest.raises(Refusal, match="no account whatsapp is configured; whatsapp has signal"):
+                await reply()
+        started, queued, *_ = await reply(account="signal", to="user:ann")
+        assert (started.account, queued.account) == ("signal", "signal")
+        await here.apply(WHATSAPP)
+        assert (await reply(account="whatsapp"))[0].account == "whatsapp"
 
 
 @pytest.mark.parametrize("placement", PLACEMENTS)

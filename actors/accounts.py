@@ -1,0 +1,38 @@
+"""Accounts: whether the one is there by which something is to leave, and which others there are. Pure.
+
+An account goes with a new version of the policy, or with a start under other settings; conversations go on, and what
+they would send by it could only become a dead letter. So nobody is let queue it: they hear which accounts there are,
+and choose. None is chosen for them, since the customer would be spoken to from an address that they do not know.
+"""
+
+from actors.policy import Policy
+from protocol.errors import Code, Refusal
+
+
+def check_there(account: str, channel: str, policy: Policy, *, instead: str) -> None:
+    """Raises `Refusal` where nothing leaves by the account; `instead` says what to do where the channel has others."""
+    if policy.has_account(account):
+        return
+    others = policy.accounts_of(channel)
+    way_on = f"{instead}, or go on by another channel" if others else "go on by another channel"
+    raise Refusal(Code.NOT_ALLOWED_NOW, f"{gone(account, channel, policy)}; {way_on}", field="account")
+
+
+def check_serves(account: str, channel: str, policy: Policy) -> None:
+    """Raises `Refusal` where an account is one of another channel."""
+    of = (policy.channel_of or {}).get(account, channel)
+    if of != channel:
+        text = f"account {account} is one of {of}, not of {channel}; {_of_channel(channel, policy)}"
+        raise Refusal(Code.INVALID, text, field="account")
+
+
+def gone(account: str, channel: str, policy: Policy) -> str:
+    """That there is no such account, and which the channel has; empty where there is, as far as anyone said."""
+    if policy.has_account(account):
+        return ""
+    return f"no account {account} is configured; {_of_channel(channel, policy)}"
+
+
+def _of_channel(channel: str, policy: Policy) -> str:
+    others = policy.accounts_of(channel)
+    return f"{channel} has {', '.join(others)}" if others else f"{channel} has none"

@@ -1,0 +1,170 @@
+"""What an agent hears, and what a rule does, where the account is gone by which something should leave."""
+
+import msgspec
+import pytest
+
+from actors.policy import ChannelRules, Policy
+from actors.rules.capture import CaptureRules, Field, Template
+from actors.rules.context import ContextRules
+from protocol.commands import AnyCommand, ReplayDelivery, Reply, SwitchChannel
+from protocol.errors import Code, Refusal
+from protocol.events import FieldMissing, InteractionStarted, MessageQueued
+from tests.actors.player import POLICY, Player, names
+from tests.actors.test_delivery import replied
+
+ANN = ("mailto:ann@example.org", "tel:+447700900123")
+THERE = {"mail": "email", "sms": "sms", "chat": "chat"}
+
+
+def under(channel_of: dict[str, str], policy: Policy = POLICY) -> Policy:
+    """The policy while these are the accounts that there are."""
+    return msgspec.structs.replace(policy, channel_of=channel_of)
+
+
+def player_without(gone: str, *others: tuple[str, str], policy: Policy = POLICY) -> Player:
+    """One whose customer wrote by the account `gone`, which has gone since."""
+    player = Player(under(THERE, policy))
+    player.message(channel=THERE[gone], account=gone, identities=ANN if gone == "mail" else ANN[::-1])
+    player.policy = under({name: of for name, of in THERE.items() if name != gone} | dict(others), policy)
+    return player
+
+
+@pytest.mark.parametrize(
+    ("others", "said"),
+    [
+        (
+            [("office", "email"), ("claims", "email")],
+            "no account mail is configured; email has claims, office; name one of them as `account`, or go on by "
+            "another channel",
+        ),
+        ([], "no account mail is configured; email has none; go on by another channel"),
+    ],
+)
+@pytest.mark.parametrize("command", [Reply(text="hello"), Reply(text="hello", channel="email")])
+def test_an_agent_hears_at_once_that_the_account_is_gone(
+    command: AnyCommand, others: list[tuple[str, str]], said: str
+) -> None:
+    """And which others the channel has. Queued it would be a dead letter at once."""
+    player = player_without("mail", *others)
+    with pytest.raises(Refusal) as refused:
+        player.command(command)
+    told = refused.value
+    assert (told.code, told.field, told.message) == (Code.NOT_ALLOWED_NOW, "account", said)
+    assert names(player.command(Reply(text="hello", channel="sms")))[0] == "InteractionStarted"
+
+
+def test_a_conversation_does_not_go_on_by_an_account_that_is_gone() -> None:
+    """Neither the one it spoke by there before, nor the one that the policy still names."""
+    player = Player(under({"mail": "email"}))
+    player.message(identities=ANN)
+    with pytest.raises(Refusal, match="no account sms is configured; sms has none"):
+        player.command(SwitchChannel(channel="sms"))
+
+
+def test_where_nobody_delivers_agents_go_on_by_themselves() -> None:
+    """By telephone say, which needs no account."""
+    player = Player(under(THERE))
+    player.message(identities=ANN)
+    assert "ChannelSwitched" in names(player.command(SwitchChannel(channel="phone")))
+
+
+@pytest.mark.parametrize("channel", ["", "email"])
+def test_an_agent_names_the_account_to_speak_by(channel: str) -> None:
+    """It begins a contact by which the next reply leaves as well."""
+    player = player_without("mail", ("office", "email"))
+    started, queued, *_ = player.command(Reply(text="hello", channel=channel, account="office"))
+    assert isinstance(started, InteractionStarted)
+    assert isinstance(queued, MessageQueued)
+    assert (started.channel, started.account, started.identity) == ("email", "office", ANN[0])
+    assert (queued.account, queued.interaction) == ("office", started.interaction)
+    [again, *_] = player.command(Reply(text="and"))
+    assert isinstance(again, MessageQueued)
+    assert (again.account, again.interaction) == ("office", started.interaction)
+
+
+def test_an_agent_goes_on_by_an_account_of_another_channel() -> None:
+    """Its name alone says on which; and of several that a channel has they choose."""
+    player = Player(under({**THERE, "mobile": "sms"}))
+    player.message(identities=ANN)
+    events = player.command(SwitchChannel(channel="sms", account="mobile"))
+    assert isinstance(events[0], InteractionStarted)
+    assert (events[0].account, names(events)[-1]) == ("mobile", "ChannelSwitched")
+    by_name = player.command(Reply(text="hello", account="chat", to=ANN[0]))
+    assert isinstance(by_name[0], InteractionStarted)
+    assert by_name[0].channel == "chat"
+
+
+@pytest.mark.parametrize(
+    ("named", "code", "said"),
+    [
+        ("sms", Code.INVALID, "account sms is one of sms, not of email; email has mail"),
+        ("post", Code.NOT_ALLOWED_NOW, "no account post is configured; email has mail; name one"),
+        ("x" * 129, Code.INVALID, "account must have at most 128 printable characters"),
+    ],
+)
+def test_an_account_that_does_not_serve_the_channel_is_refused(named: str, code: Code, said: str) -> None:
+    """With those that do."""
+    player = Player(under(THERE))
+    player.message(identities=ANN)
+    with pytest.raises(Refusal) as refused:
+        player.command(Reply(text="hello", channel="email", account=named))
+    assert (refused.value.code, refused.value.field) == (code, "account")
+    assert refused.value.message.startswith(said)
+
+
+def test_one_account_may_serve_several_channels() -> None:
+    """An app's pages and its chat, say: where the customer was met by it, they are answered by it."""
+    player = Player(under(THERE))
+    player.message(channel="web", account="chat", identities=("web:1", "web:2"))
+    for to, begun in (("web:1", []), ("web:2", ["InteractionStarted"])):
+        events = player.command(Reply(text="hello", channel="web", account="chat", to=to))
+        assert names(events)[: len(begun) + 1] == [*begun, "MessageQueued"]
+
+
+def test_a_dead_letter_of_an_account_that_is_gone_is_not_replayed() -> None:
+    """It would be one at once. With the account it can be again."""
+    player = Player(under(THERE))
+    player.message()
+    delivery = replied(player)
+    player.outcome(delivery, 1, "refused", code="no_account")
+    player.policy = under({"office": "email"})
+    with pytest.raises(Refusal, match="no account mail is configured; email has office; say it anew by one of them"):
+        player.command(ReplayDelivery(delivery=delivery))
+    player.policy = under(THERE)
+    assert names(player.command(ReplayDelivery(delivery=delivery))) == ["DeliveryReplayed", "DeliveryAttempted"]
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_rule_moves_no_conversation_to_where_nothing_can_leave(there: bool) -> None:
+    """The message is a dead letter where it was, and what it would have moved to is no better."""
+    policy = msgspec.structs.replace(POLICY, context=ContextRules(fallback={"email": "sms"}))
+    player = Player(under(THERE, policy))
+    player.message(identities=ANN)
+    delivery = replied(player)
+    player.policy = under(THERE if there else {"mail": "email"}, policy)
+    moved = ["InteractionStarted", "ChannelSwitched"] if there else []
+    assert names(player.outcome(delivery, 1, "refused")) == ["DeliveryDead", *moved]
+
+
+def test_a_question_by_an_account_that_is_gone_is_the_agents() -> None:
+    """As where the contact has no address: nothing is queued, and the note says why."""
+    field = Field(name="claim", when_missing="ask_customer", question="Which claim?")
+    capture = CaptureRules(templates=(Template(channel="email", fields=(field, Field(name="topic"))),))
+    policy = msgspec.structs.replace(POLICY, capture=capture)
+    player = Player(under({"office": "email"}, policy))
+    events = player.message(identities=ANN)
+    [missing] = [event for event in events if isinstance(event, FieldMissing)]
+    assert (missing.action, missing.delivery) == ("ask_agent", "")
+    assert missing.reason == "no account mail is configured; email has office"
+    assert "MessageQueued" not in names(events)
+
+
+def test_what_nobody_said_of_accounts_forbids_nothing() -> None:
+    """A policy without word of them is one in whose surroundings they are not known."""
+    player = Player(msgspec.structs.replace(POLICY, channels={"email": ChannelRules(account="mail")}))
+    player.message()
+    assert names(player.command(Reply(text="hello", account="other"))) == [
+        "InteractionStarted",
+        "MessageQueued",
+        "DeliveryAttempted",
+    ]
