@@ -4,7 +4,6 @@ Reading is done once for each version of the rules (see `actors.rules.capture`, 
 """
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from itertools import islice
 from typing import Any
 
@@ -116,10 +115,24 @@ def _of_channel(rules: CaptureRules, event: InboundEvent) -> Compiled | None:
     return None if compiled is None else compiled.get(event.account) or compiled.get("")
 
 
-@lru_cache(maxsize=8)
+COMPILED_MAX = 8
+"""Versions' templates that are kept read: the newest's, and those that live conversations are still pinned to."""
+_kept: dict[int, tuple[CaptureRules, dict[str, dict[str, Compiled]]]] = {}
+
+
 def _compiled(rules: CaptureRules) -> dict[str, dict[str, Compiled]]:
-    """By channel and account. Read once for each version: the newest, and those that live conversations are still
-    pinned to."""
+    """By channel and account."""
+    # By identity: to Python a default of 1, of 1.0 and of yes are equal, and one version would decide by another's. It
+    # is kept with what was made of it, so that its number is not another one's meanwhile.
+    known = _kept.get(id(rules))
+    if known is None:
+        if len(_kept) >= COMPILED_MAX:
+            del _kept[next(iter(_kept))]
+        known = _kept[id(rules)] = (rules, _read(rules))
+    return known[1]
+
+
+def _read(rules: CaptureRules) -> dict[str, dict[str, Compiled]]:
     compiled: dict[str, dict[str, Compiled]] = {}
     for template in rules.templates:
         compiled.setdefault(template.channel, {})[template.account] = Compiled(template)

@@ -224,6 +224,17 @@ def test_a_template_has_a_topic_once() -> None:
     assert (topic.keep, topic.when_missing) == ("first", "ask_agent")
 
 
+def test_what_is_equal_to_python_alone_is_another_rule() -> None:
+    """A new version that says `yes` in the place of `1`, or `1.0`, decides by what it says."""
+    said = []
+    for default in (1, True, 1.0):
+        field = Field(name="urgent", when_missing="default", default=default)
+        template = template_for(CaptureRules(templates=(Template(channel="chat", fields=(field,)),)), event())
+        assert template is not None
+        said.append(template.finders[0][0].default)
+    assert [repr(each) for each in said] == ["1", "True", "1.0"]
+
+
 WHOSE = (
     Who(kind="tel", found_at=("data.properties.phone",)),
     Who(kind="crm", pattern=r"customer (\d+)"),
