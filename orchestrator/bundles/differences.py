@@ -12,6 +12,7 @@ from actors.policy import Policy
 from orchestrator.bundles.durations import in_words
 from orchestrator.bundles.kinds import MS
 from orchestrator.bundles.reading import GENERAL, OWN
+from orchestrator.bundles.wording import named
 
 NAME_KEYS = ("name", "kind", "id", "key")
 """What tells the members of a list apart, where they have it: a rule that moved is not two that changed."""
@@ -31,17 +32,20 @@ class Difference(Struct, frozen=True, order=True):
 
 
 class _Rule(Struct, frozen=True):
-    """One rule's words; whether it is as if nobody had written it, and the entry (a channel, a template) it is of."""
+    """One rule's words; whether it is as if nobody had written it, the entry (a channel, a template) it is of, and what
+    its value is called where the words may be those of another one: `yes` is a word, too."""
 
     words: str
     unsaid: bool = False
     entry: str = ""
+    form: str = ""
 
 
 def differences(old: Policy, new: Policy) -> list[Difference]:
     """All of them, by rule. Of an entry that is new or gone only what it says: the rest is as without it."""
     before, after = _rules_of(old), _rules_of(new)
-    changed = [rule for rule in before.keys() | after.keys() if before.get(rule, _NONE).words != _words(after, rule)]
+    every = before.keys() | after.keys()
+    changed = [rule for rule in every if _differ(before.get(rule, _NONE), after.get(rule, _NONE))]
     shown: list[Difference] = []
     silent: dict[str, tuple[str, str]] = {}
     for rule in changed:
@@ -49,7 +53,7 @@ def differences(old: Policy, new: Policy) -> list[Difference]:
         if (rule in before) != (rule in after) and one.unsaid:
             silent[one.entry] = ("", SAYS_NOTHING) if rule in after else (SAYS_NOTHING, "")
         else:
-            shown.append(Difference(rule, _words(before, rule), _words(after, rule)))
+            shown.append(_shown(rule, before.get(rule, _NONE), after.get(rule, _NONE)))
     told = {(before.get(each.rule) or after[each.rule]).entry for each in shown}
     shown += [Difference(entry, *words) for entry, words in silent.items() if entry not in told]
     return sorted(shown, key=lambda each: (_as_counted(each.rule), each))
@@ -67,6 +71,16 @@ def rules_of(policy: Policy) -> dict[str, str]:
 
 def _words(rules: Mapping[str, _Rule], rule: str) -> str:
     return rules.get(rule, _NONE).words
+
+
+def _differ(one: _Rule, other: _Rule) -> bool:
+    return one.words != other.words or (one.form != other.form and bool(one.form and other.form))
+
+
+def _shown(rule: str, before: _Rule, after: _Rule) -> Difference:
+    if before.words != after.words:
+        return Difference(rule, before.words, after.words)
+    return Difference(rule, f"{before.words} ({before.form})", f"{after.words} ({after.form})")
 
 
 def _rules_of(policy: Policy) -> dict[str, _Rule]:
@@ -108,7 +122,7 @@ def _flat(
     elif isinstance(value, list | tuple):
         yield at, _Rule(", ".join(_word(item, ms=ms) for item in value), unsaid, entry)
     else:
-        yield at, _Rule(_word(value, ms=ms), unsaid, entry)
+        yield at, _Rule(_word(value, ms=ms), unsaid, entry, _form(value))
 
 
 def _default(field: Any) -> Any:
@@ -142,6 +156,11 @@ def _word(value: Any, *, ms: bool) -> str:
             return value
         case _:
             return str(msgspec.to_builtins(value))
+
+
+def _form(value: Any) -> str:
+    """What it is called, where any value may stand; empty for nothing."""
+    return "" if value is None else "a switch" if isinstance(value, bool) else named(type(value))
 
 
 _NUMBERED = re.compile(r"(\D*)(\d*)", re.ASCII)

@@ -1,5 +1,6 @@
 """The bundles that ship: right as they are, over any settings, and different where it matters."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,23 @@ def test_differences_are_in_words() -> None:
         Difference("general.yaml: attempts_max", "16", "3"),
     ]
     assert differences(new, new) == []
+
+
+def test_what_reads_alike_is_told_apart() -> None:
+    """A word that is written as a switch or a number is, and the three are other defaults."""
+    bundle = "templates:\n- channel: chat\n  fields: [{name: urgent, when_missing: default, default: %s}]\n"
+    policies = [
+        made.policy
+        for said in ("yes", "'yes'", "1", "'1'", "1.0")
+        if (made := make({"capture.yaml": bundle % said}, SETTINGS["no accounts"])).policy
+    ]
+    rule = "capture.yaml: templates[chat].fields[urgent].default"
+    assert [differences(old, new) for old, new in pairwise(policies)] == [
+        [Difference(rule, "yes (a switch)", "yes (a word)")],
+        [Difference(rule, "yes", "1")],
+        [Difference(rule, "1 (a whole number)", "1 (a word)")],
+        [Difference(rule, "1", "1.0")],
+    ]
 
 
 def test_what_is_written_wrongly_and_what_names_nothing_are_told_together() -> None:
