@@ -7,21 +7,15 @@ other; a template that says nothing of it takes a mail's or a call's subject, an
 Nothing is looked for on a channel that has no template.
 """
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import re2
 from msgspec import Struct
 
 from actors.expressions import Expression, ExpressionError
-from actors.rules.identity import MISTAKEN
 from actors.rules.names import Word, wrong_name
 from actors.rules.patterns import read_pattern, words_of
-from protocol.identities import KINDS
 from protocol.inbound import CONTEXT_VALUE_MAX as VALUE_MAX
-
-if TYPE_CHECKING:
-    from actors.policy import Policy
 
 Missing = Literal["ignore", "ask_customer", "ask_agent", "default", "quarantine"]
 Kind = Literal["message", "start", "activity"]
@@ -150,17 +144,3 @@ class CaptureRules(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True
         names = [template.name for template in self.templates]
         if twice := next((name for name in names if names.count(name) > 1), ""):
             raise ValueError(f"templates: there are two for {twice}; put their fields into one")
-
-    def faults(self, policy: "Policy") -> Iterator[tuple[tuple[str, ...], str]]:
-        """Kinds of identities that are none: where, as a path of keys, and what to write instead."""
-        lines = {account.channel.lower() for account in policy.accounts.values()}
-        for number, template in enumerate(self.templates, start=1):
-            known = (KINDS | lines | {template.channel.lower()}) - MISTAKEN.keys()
-            for nth, who in enumerate(template.identities, start=1):
-                if who.kind not in known:
-                    meant = MISTAKEN.get(who.kind)
-                    words = f"write {meant}" if meant else f"write one of {', '.join(sorted(known))}"
-                    yield (
-                        ("templates", str(number), "identities", str(nth), "kind"),
-                        f"{who.kind!r} is no kind of identity: {words}",
-                    )

@@ -11,10 +11,13 @@ import msgspec
 from msgspec import Struct
 
 from actors.policy import ChannelRules, Policy
+from actors.rules.identity import MISTAKEN
 from actors.rules.retention import HOUR_MS
 from orchestrator.bundles.reading import Texts, Wrong, read
 from orchestrator.bundles.remarks import remarks
+from orchestrator.bundles.wording import no_kind
 from protocol.errors import ThroughlineError
+from protocol.identities import KINDS
 
 Fault = tuple[tuple[str, ...], str]
 """Where something is wrong (the subject, then its keys), and what to write instead."""
@@ -87,6 +90,8 @@ def _faults(policy: Policy, given: SetUp, said: Texts, broken: set[str]) -> Iter
         for name in policy.queues:
             if name not in accounts:
                 yield ("queues", name), f"there is no account {name}: {_known(accounts)}"
+    if "capture" in said.fields and "accounts" not in broken:
+        yield from _no_kinds(policy, given)
     if policy.once_keys_ms < HOUR_MS and "once_keys_ms" in said.fields:
         yield ("once_keys",), "sources send again for hours: write 1h or more, or their repeats count twice"
     for subject, rules in said.fields.items():
@@ -103,6 +108,18 @@ def _own_faults(subject: str, rules: Any, policy: Policy) -> Iterable[Fault]:
             yield from (((subject, *path), text) for path, text in find(policy))
         except (ValueError, ThroughlineError) as exc:
             yield (subject,), str(exc)
+
+
+def _no_kinds(policy: Policy, given: SetUp) -> Iterable[Fault]:
+    """Kinds of identities that templates find and that no event may bring."""
+    served = {channel.lower() for kind, channel in given.accounts.values() if kind == "gateway"}
+    served.update(account.channel.lower() for account in policy.accounts.values())
+    for number, template in enumerate(policy.capture.templates, start=1):
+        known = (KINDS | served | {template.channel.lower()}) - MISTAKEN.keys()
+        for nth, who in enumerate(template.identities, start=1):
+            if who.kind not in known:
+                path = ("capture", "templates", str(number), "identities", str(nth), "kind")
+                yield path, no_kind(who.kind, known)
 
 
 def _no_account(account: str, channel: str, accounts: Mapping[str, str]) -> str:

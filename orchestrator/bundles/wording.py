@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Any
 
+from actors.rules.identity import MISTAKEN
 from orchestrator.bundles.kinds import MS
 from orchestrator.bundles.nodes import Path
 
@@ -23,6 +24,15 @@ def one_of(text: str, choices: Iterable[str]) -> str:
     known = list(choices)
     near = get_close_matches(text, known, 1)
     return f"one of {', '.join(known)}" + (f": did you mean {near[0]}?" if near else ": write one of them")
+
+
+def no_kind(kind: str, known: Iterable[str]) -> str:
+    """That there is no such kind of identity, with what may have been meant: also by a word for it that is none."""
+    kinds = sorted(known)
+    near = get_close_matches(kind.lower(), [*kinds, *MISTAKEN], 1)
+    if near:
+        return f"{kind!r} is no kind of identity: write {MISTAKEN.get(near[0], near[0])}"
+    return f"{kind!r} is no kind of identity: write one of {', '.join(kinds)}"
 
 
 def unknown(key: str, known: Iterable[str], path: Path) -> str:

@@ -197,6 +197,27 @@ TABLE: list[tuple[str, dict[str, str], list[str]]] = [
         [],
     ),
     (
+        "a template's identity is nearly of a kind, or like none",
+        {
+            "capture": "templates:\n- channel: form\n  identities:\n"
+            + "".join(f"  - {{kind: {kind}, found_at: [raw.a]}}\n" for kind in ("Telefon", "whatsap", "e-mail", "fax"))
+        },
+        [
+            "capture.yaml:4: templates.1.identities.1.kind: 'Telefon' is no kind of identity: write tel",
+            "capture.yaml:5: templates.1.identities.2.kind: 'whatsap' is no kind of identity: write whatsapp",
+            "capture.yaml:6: templates.1.identities.3.kind: 'e-mail' is no kind of identity: write mailto",
+            "capture.yaml:7: templates.1.identities.4.kind: 'fax' is no kind of identity: write one of chat, crm, form,",
+        ],
+    ),
+    (
+        "a template's identity may be of a kind that a file says which cannot be read",
+        {
+            "capture": "templates:\n- channel: form\n  identities:\n  - {kind: pigeon, found_at: [raw.a]}\n",
+            "accounts": "loft:\n  chanel: pigeon\n",
+        },
+        ["accounts.yaml:2: loft: channel is missing", "accounts.yaml:2: loft: there is no key 'chanel': did you mean"],
+    ),
+    (
         "a rule finds one of its keys wrong",
         {"report": "days: [monday]\nexamples: 3\nwindow: 2h\n", "retention": "journal: 0\ndead_letters: 90s\n"},
         [
@@ -439,6 +460,13 @@ def test_what_is_wrong_is_told(files: dict[str, str], wanted: list[str]) -> None
     assert len(said) == len(wanted), said
     for line, begins in zip(said, wanted, strict=True):
         assert line.startswith(begins), line
+
+
+def test_a_kind_of_identity_is_one_that_an_account_of_the_settings_brings() -> None:
+    """Of a program's line alone: mailboxes and numbers bring mailto and tel."""
+    given = SetUp(Policy(), {"loft": ("gateway", "Pigeon"), "fax": ("twilio", "fax")})
+    text = "templates:\n- channel: form\n  identities:\n  - {kind: %s, found_at: [raw.a]}\n"
+    assert [len(make({"capture.yaml": text % kind}, given).wrong) for kind in ("pigeon", "fax")] == [0, 1]
 
 
 def test_a_text_that_is_read_again_says_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
