@@ -7,15 +7,19 @@ other; a template that says nothing of it takes a mail's or a call's subject, an
 Nothing is looked for on a channel that has no template.
 """
 
-from typing import Literal
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Literal
 
 import re2
 from msgspec import Struct
 
 from actors.expressions import Expression, ExpressionError
 from actors.rules.names import Word, wrong_name
-from actors.rules.patterns import read_pattern, words_of
+from actors.rules.patterns import STEPS_TOGETHER_MAX, is_long, read_pattern, steps_of, words_of
 from protocol.inbound import CONTEXT_VALUE_MAX as VALUE_MAX
+
+if TYPE_CHECKING:
+    from actors.policy import Policy
 
 Missing = Literal["ignore", "ask_customer", "ask_agent", "default", "quarantine"]
 Kind = Literal["message", "start", "activity"]
@@ -144,3 +148,30 @@ class CaptureRules(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True
         names = [template.name for template in self.templates]
         if twice := next((name for name in names if names.count(name) > 1), ""):
             raise ValueError(f"templates: there are two for {twice}; put their fields into one")
+
+    def faults(self, policy: "Policy") -> Iterator[tuple[tuple[str, ...], str]]:
+        """Patterns that could hold a cell up: where, as a path of keys, and what to write instead. What an earlier
+        program accepted is decided by all the same."""
+        del policy
+        for number, template in enumerate(self.templates, start=1):
+            yield from ((("templates", str(number), *path), words) for path, words in _long_patterns(template))
+
+
+def _long_patterns(template: Template) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Each that is too long by itself; where none is, the one with which they are too long together."""
+    places: list[tuple[str, str, str]] = [
+        *(("identities", str(n), who.pattern) for n, who in enumerate(template.identities, start=1)),
+        *(("fields", str(n), field.pattern) for n, field in enumerate(template.fields, start=1)),
+    ]
+    together = 0
+    for kind, number, pattern in places:
+        if not pattern:
+            continue
+        before, together = together, together + steps_of(pattern)
+        if is_long(pattern):
+            yield (kind, number, "pattern"), f"this one could hold up all others for too long: {_SHORTER}"
+        elif before <= STEPS_TOGETHER_MAX < together:
+            yield (kind, number, "pattern"), f"with this one the template's patterns are too long together: {_SHORTER}"
+
+
+_SHORTER = "write + or * in the place of a large count, as .* for .{0,1000}"

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.rules.patterns import Look, Screen, read_pattern
+from actors.rules.patterns import Look, Screen, is_long, read_pattern
 
 PATTERNS = [
     r"(?i)\bC[ -]?\d{6}\b",
@@ -33,6 +33,38 @@ def test_patterns_that_are_too_large_are_looked_for_one_by_one(text: str) -> Non
     """A screen never says that a text has none where it could not look."""
     large = [rf"(?:[\p{{L}}\p{{N}}]{{900}}{letter}|y)" for letter in "abcdefgh"]
     assert list(Screen(large).patterns_in(text)) == large
+
+
+SEVERAL = {
+    "a long one": ([r"\bP-?\d{8}\b", ".*x.{200}"], [".*x.{200}"]),
+    "many": ([f".{{0,29}}{letter}" for letter in "abcdefghijklmnopq"], [".{0,29}l", ".{0,29}m"]),
+}
+
+
+@pytest.mark.parametrize("case", SEVERAL)
+def test_long_patterns_are_not_in_a_screen(case: str) -> None:
+    """RE2 builds a state for each letter there, and gives none of them up: they are looked for alone, in any text."""
+    patterns, alone = SEVERAL[case]
+    assert set(alone) <= set(Screen(patterns).patterns_in("none: 17")) < set(patterns)
+
+
+LONG = {
+    r"(?i)\bC[ -]?\d{6}\b": False,
+    r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?\b": False,
+    "claim.{0,100}x": False,
+    r"\pL{2,30}": False,
+    r"\x{20ac}{1,30}": False,
+    ".{0,1000}x.{0,1000}": True,
+    ".*x.{400}": True,
+    r"\p{Greek}{0,1000}": True,
+    r"\x{20ac}{1,900}": True,
+}
+
+
+@pytest.mark.parametrize("pattern", LONG)
+def test_what_is_long(pattern: str) -> None:
+    """Counts of what may be any letter; not classes, however many letters are in them."""
+    assert is_long(pattern) is LONG[pattern]
 
 
 def test_each_text_of_an_event_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -206,7 +206,7 @@ TABLE: list[tuple[str, dict[str, str], list[str]]] = [
             "capture.yaml:4: templates.1.identities.1.kind: 'Telefon' is no kind of identity: write tel",
             "capture.yaml:5: templates.1.identities.2.kind: 'whatsap' is no kind of identity: write whatsapp",
             "capture.yaml:6: templates.1.identities.3.kind: 'e-mail' is no kind of identity: write mailto",
-            "capture.yaml:7: templates.1.identities.4.kind: 'fax' is no kind of identity: write one of chat, crm, form,",
+            "capture.yaml:7: templates.1.identities.4.kind: 'fax' is no kind of identity: write one of chat, crm,",
         ],
     ),
     (
@@ -216,6 +216,26 @@ TABLE: list[tuple[str, dict[str, str], list[str]]] = [
             "accounts": "loft:\n  chanel: pigeon\n",
         },
         ["accounts.yaml:2: loft: channel is missing", "accounts.yaml:2: loft: there is no key 'chanel': did you mean"],
+    ),
+    (
+        "a pattern could hold a cell up",
+        {
+            "capture": "templates:\n- channel: form\n  identities:\n  - {kind: tel, pattern: '.{0,1000}x.{0,1000}'}\n"
+            "  fields:\n  - {name: a, pattern: '\\bC-\\d{6}\\b'}\n  - name: b\n    pattern: '\\p{Greek}{1,1000}'\n"
+        },
+        [
+            "capture.yaml:4: templates.1.identities.1.pattern: this one could hold up all others for too long: write + "
+            "or * in the place of a large count, as .* for .{0,1000}",
+            "capture.yaml:8: templates.1.fields.2.pattern: this one could hold up all others for too long: write + or",
+        ],
+    ),
+    (
+        "a template's patterns are too long together",
+        {
+            "capture": "templates:\n- channel: form\n  fields:\n"
+            + "".join(f"  - {{name: {name}, pattern: '{name}.{{0,100}}x'}}\n" for name in "abcdefgh")
+        },
+        ["capture.yaml:10: templates.1.fields.7.pattern: with this one the template's patterns are too long together"],
     ),
     (
         "a rule finds one of its keys wrong",
