@@ -4,5 +4,6 @@ folder.py       a folder ⇄ texts by name           reading.py      texts → r
 values.py       one value of a text, by its type   kinds.py        what form a type's values have
 making.py       rules → a whole `Policy`           differences.py  what one policy changes in another
 remarks.py      what looks mistyped               mentions.py     where a name stands that any word may be
+trees.py        a text → YAML's tree, bounded     unreadable.py   what the parser complains of, in words
 insurer/, utility/   bundles that ship
 """

@@ -13,29 +13,21 @@ out, so that one mistake is told once.
 
 from collections.abc import Mapping
 from difflib import get_close_matches
-from functools import lru_cache
 from typing import Any, get_type_hints
 
 import yaml
 from msgspec import Struct
 from yaml.reader import ReaderError
 
-from actors.applying import BUNDLE_BYTES_MAX
 from actors.policy import Policy
 from orchestrator.bundles.kinds import kind_of
+from orchestrator.bundles.trees import OutOfBounds, too_much, tree_of
 from orchestrator.bundles.unreadable import half_sign, in_words, no_code, no_sign
 from orchestrator.bundles.values import ABSENT, Reader
 
 GENERAL = "general.yaml"
 OWN = ("version", "earlier", "channel_of")
 """Fields of the policy that no file says."""
-TREES_KEPT = 16
-"""Of texts read last: of a bundle's new version all files but one or two are as they were, and to parse one takes
-longer than all else that is done with it."""
-KEPT_TEXT_MAX = 16_384
-"""Characters of a text whose tree is among them: a longer one's would take megabytes."""
-NODES_MAX = 50_000
-"""Values in one file, aliases counted as often as they stand: a text of a few lines can name millions."""
 
 
 class Wrong(Struct, frozen=True, order=True):
@@ -107,7 +99,10 @@ def read(files: Mapping[str, str]) -> Texts:
 def _composed(file: str, text: str, said: Texts) -> yaml.Node | None:
     """The file's tree; None where there is none, or nothing in it."""
     try:
-        node = _kept_tree(text) if len(text) <= KEPT_TEXT_MAX else _tree(text)
+        node = tree_of(text)
+    except OutOfBounds as exc:
+        said.wrong.append(Wrong(file, exc.line, f"this cannot be read: {exc}"))
+        return None
     except yaml.MarkedYAMLError as exc:
         said.wrong.append(Wrong(file, *in_words(exc, text)))
         return None
@@ -117,41 +112,13 @@ def _composed(file: str, text: str, said: Texts) -> yaml.Node | None:
     except (ValueError, OverflowError):
         said.wrong.append(Wrong(file, *no_code(text)))
         return None
-    except RecursionError:
-        said.wrong.append(Wrong(file, 1, "this cannot be read: lists or keys stand too deep in each other"))
-        return None
-    if node is not None and (much := _too_much(node)):
+    if node is not None and (much := too_much(node)):
         said.wrong.append(Wrong(file, 1, much))
         return None
     if node is not None and (half := half_sign(node, text)):
         said.wrong.append(Wrong(file, *half))
         return None
     return node
-
-
-def _tree(text: str) -> yaml.Node | None:
-    """The tree that a text says; nobody changes one. Raises what YAML's parser raises."""
-    tree: yaml.Node | None = yaml.compose(text, Loader=yaml.SafeLoader)
-    return tree
-
-
-_kept_tree = lru_cache(maxsize=TREES_KEPT)(_tree)
-
-
-def _too_much(node: yaml.Node) -> str:
-    """What is wrong where a tree has more than a file's: it is walked until then, since a value may hold itself."""
-    waiting, seen, letters = [node], 0, 0
-    while waiting:
-        held = waiting.pop().value
-        seen += 1
-        letters += len(held) if isinstance(held, str) else 0
-        if seen > NODES_MAX:
-            return f"over {NODES_MAX} values, or one that holds itself: write it without aliases"
-        if letters > BUNDLE_BYTES_MAX:
-            return f"over {BUNDLE_BYTES_MAX} characters, aliases counted as often as they stand: write it without them"
-        for each in held if isinstance(held, list) else ():
-            waiting.extend(each if isinstance(each, tuple) else (each,))
-    return ""
 
 
 def _no_such_file(file: str, known: list[str]) -> str:

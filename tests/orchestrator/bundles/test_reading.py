@@ -9,8 +9,10 @@ import yaml
 from msgspec import Meta, Struct, field
 
 from actors.policy import Policy
+from orchestrator.bundles import trees
 from orchestrator.bundles.making import SetUp, make
-from orchestrator.bundles.reading import KEPT_TEXT_MAX, read
+from orchestrator.bundles.reading import read
+from orchestrator.bundles.trees import DEEP_MAX, KEPT_TEXT_MAX
 from orchestrator.bundles.values import ABSENT, Reader
 
 GIVEN = SetUp(Policy(), {"mail": ("email", "email"), "chat": ("gateway", "chat")})
@@ -448,7 +450,23 @@ TABLE: list[tuple[str, dict[str, str], list[str]]] = [
     (
         "it is too deep",
         {"general": f"attempts_max: {'[' * 2000}{']' * 2000}\n"},
-        ["general.yaml:1: this cannot be read: lists or keys stand too deep in each other"],
+        ["general.yaml:1: this cannot be read: lists or keys stand too deep in each other: close a [ or {, or indent"],
+    ),
+    (
+        "thousands of brackets are not closed",
+        {"general": f"attempts_max: 3\nbackoff: {'[' * 100_000}", "queues": f"\nmail: {'{a: ' * 100_000}"},
+        [
+            "general.yaml:2: this cannot be read: lists or keys stand too deep in each other",
+            "queues.yaml:2: this cannot be read: lists or keys stand too deep in each other",
+        ],
+    ),
+    (
+        "each line is indented more than the one above",
+        {"channels": "".join(f"{' ' * deep}a:\n" for deep in range(400)), "queues": "- " * 1000},
+        [
+            "channels.yaml:33: this cannot be read: lists or keys stand too deep in each other",
+            "queues.yaml:1: this cannot be read: lists or keys stand too deep in each other",
+        ],
     ),
     (
         "it holds itself",
@@ -504,6 +522,21 @@ def test_a_text_that_is_read_again_says_the_same(monkeypatch: pytest.MonkeyPatch
     assert told(**long) == told(**long)
     assert [len(told(**files)) for files in (short, long)] == [1, 1]
     assert [parsed.count(files["general"]) for files in (short, long)] == [1, 3]
+
+
+def test_a_text_is_not_read_on_where_it_has_more_values_than_people_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What follows is not looked at: here a mistake that would be told."""
+    monkeypatch.setattr(trees, "NODES_MAX", 1_000)
+    many = "".join(f"q{n}: a\n" for n in range(500))
+    assert told(queues=f"{many}: : [") == ["queues.yaml:500: this cannot be read: over 1000 values: a file has no more"]
+
+
+@pytest.mark.parametrize("opens", ["[", "{a: ", "- ", "? "])
+def test_a_text_may_be_as_deep_as_that(opens: str) -> None:
+    """And no deeper, in whichever way it is written."""
+    closes = {"[": "]", "{a: ": "}"}.get(opens, "")
+    deep = [told(general=f"{opens * depth}1{closes * depth}") for depth in (DEEP_MAX, DEEP_MAX + 1)]
+    assert ["too deep" in said for [said] in deep] == [False, True]
 
 
 def test_a_whole_bundle_is_read() -> None:
