@@ -5,8 +5,9 @@ check → apply: a command to the customer `policy` → committed → the journa
 
 import asyncio
 import hashlib
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import Protocol, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -18,7 +19,7 @@ from orchestrator.bundles.differences import Difference, differences
 from orchestrator.bundles.making import Made, SetUp, make
 from orchestrator.bundles.reading import Wrong
 from orchestrator.in_force import InForce
-from protocol.archive import StoredEvent
+from protocol.archive import StoredEvent, StoredVersion
 from protocol.commands import AnyCommand, ApplyPolicy
 from protocol.errors import Code, Refusal
 from protocol.events import PolicyApplied
@@ -32,6 +33,7 @@ ARCHIVED_WITHIN_S = 5.0
 WRONG_SHOWN = 20
 NOTE_MAX = 1000
 
+Row = TypeVar("Row")
 _event = msgspec.json.Decoder(PolicyApplied).decode
 
 
@@ -59,10 +61,14 @@ class Deciders(Protocol):
 
 
 class Versions(Protocol):
-    """The archive's events."""
+    """What the archive has of the policy."""
 
     async def events_of_stream(self, stream: str, after_seq: int, limit: int, /) -> list[StoredEvent]:
         """In order of `seq`."""
+        ...
+
+    async def policy_versions(self, after_seq: int, limit: int, /) -> list[StoredVersion]:
+        """In order of `seq`, without what is in them."""
         ...
 
 
@@ -165,9 +171,8 @@ class PolicyDesk:
         if version == 1:
             return _OF_SETTINGS
         if 1 < version <= self.policy.version:
-            stored = await self._stored(version)
-            if stored:
-                return _shown(stored[0])
+            look = partial(self._archive.events_of_stream, POLICY, seq_of(version) - 1, 1)
+            return _shown((await self._archived(version, look))[0])
         raise Refusal(
             Code.NOT_FOUND, f"there is no version {version}; the newest is {self.policy.version}", field="version"
         )
@@ -176,19 +181,22 @@ class PolicyDesk:
         """Versions without their files, the newest first; those before `before`, where it is given."""
         newest = min(self.policy.version, before - 1) if before else self.policy.version
         oldest = max(1, newest - limit + 1)
-        await self._stored(newest)
-        stored = await self._archive.events_of_stream(POLICY, max(0, seq_of(oldest) - 1), limit)
-        shown = [_shown(each) for each in stored if each.seq <= seq_of(newest)]
-        rows = [*([_OF_SETTINGS] if oldest == 1 and newest >= 1 else []), *shown]
-        return [msgspec.structs.replace(row, files={}) for row in reversed(rows)]
+        stored = await self._listed(max(2, oldest), newest)
+        shown = [Version(version=each.version, at_ms=each.at_ms, actor=each.actor, note=each.note) for each in stored]
+        return [*reversed(shown), *([_OF_SETTINGS] if oldest == 1 and newest >= 1 else [])]
 
-    async def _stored(self, version: int) -> Sequence[StoredEvent]:
-        """The event that made a version; one that is in force is in the archive in a moment."""
-        if version <= 1:
+    async def _listed(self, oldest: int, newest: int) -> list[StoredVersion]:
+        """The versions that were applied from one to the other, without their files."""
+        if newest < oldest:
             return []
+        await self._archived(newest, partial(self._archive.policy_versions, seq_of(newest) - 1, 1))
+        return await self._archive.policy_versions(seq_of(oldest) - 1, newest - oldest + 1)
+
+    async def _archived(self, version: int, look: Callable[[], Awaitable[list[Row]]]) -> list[Row]:
+        """What a look at the archive finds of a version; one that is in force is there in a moment."""
         try:
             async with asyncio.timeout(ARCHIVED_WITHIN_S):
-                while not (found := await self._archive.events_of_stream(POLICY, seq_of(version) - 1, 1)):  # noqa: ASYNC110
+                while not (found := await look()):  # noqa: ASYNC110 - the archive tells nobody
                     await asyncio.sleep(0.02)
         except TimeoutError as exc:
             text = f"the archive does not have version {version} yet: it is behind; ask again after a moment"

@@ -76,6 +76,15 @@ class StoredEvent(Struct, frozen=True, gc=False):
     """Its place in its unit."""
 
 
+class StoredVersion(Struct, frozen=True, gc=False):
+    """A version of the policy without its texts and rules, which are a thousand times as long."""
+
+    version: int
+    at_ms: int
+    actor: str
+    note: str
+
+
 class StoredJourney(Struct, frozen=True, gc=False):
     """What an archive that is at `position` has of a customer: the newest snapshot, and the events after it."""
 

@@ -13,7 +13,9 @@ from typing import Any
 import msgspec
 
 from adapters.stores.connection import marks, row_as_dict
+from protocol.archive import StoredVersion
 from protocol.entities import ConversationSummary, Status
+from protocol.ids import POLICY
 
 Row = dict[str, Any]
 
@@ -95,6 +97,17 @@ def members_of(db: sqlite3.Connection, customer: str) -> list[str]:
         "SELECT customer FROM customer WHERE merged_into = ? AND merged_into <> '' ORDER BY customer", (customer,)
     )
     return [customer, *(member for (member,) in merged)]
+
+
+def policy_versions(db: sqlite3.Connection, after_seq: int, limit: int) -> list[StoredVersion]:
+    """At most `limit` versions of the policy that events after a seq of its stream made, ascending. What is not shown
+    stays in SQLite: the texts and rules of one have up to a megabyte."""
+    rows = db.execute(
+        "SELECT json_extract(body, '$.version'), at_ms, actor, coalesce(json_extract(body, '$.note'), '') FROM event "
+        "WHERE stream = ? AND seq > ? AND type = 'PolicyApplied' ORDER BY seq LIMIT ?",
+        (POLICY, after_seq, limit),
+    )
+    return [StoredVersion(*row) for row in rows]
 
 
 def handoffs(db: sqlite3.Connection, conversation: str) -> list[Row]:

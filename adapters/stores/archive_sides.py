@@ -23,7 +23,7 @@ from adapters.stores.archive_quarantine import Wanted as Quarantined
 from adapters.stores.archive_timeline import Before, Wanted
 from adapters.stores.connection import Runs
 from adapters.stores.errors import StoreFailed
-from protocol.archive import Bounds, Changes, Dropped, Due, StoredEvent, StoredJourney
+from protocol.archive import Bounds, Changes, Dropped, Due, StoredEvent, StoredJourney, StoredVersion
 from protocol.entities import ConversationSummary
 from protocol.links import SnapshotTaken
 from protocol.losses import LossLine
@@ -111,6 +111,10 @@ class ArchiveReads:
     async def events_of_stream(self, stream: str, after_seq: int, limit: int) -> list[StoredEvent]:
         """At most `limit` events of a stream after a seq, ascending."""
         return await self._reader().run(archive_loads.events_of_stream, stream, after_seq, limit)
+
+    async def policy_versions(self, after_seq: int, limit: int) -> list[StoredVersion]:
+        """At most `limit` versions of the policy that events after a seq of its stream made, ascending."""
+        return await self._reader().run(queries.policy_versions, after_seq, limit)
 
     async def due(self, shards: Sequence[int], before_ms: int, limit: int) -> list[Due]:
         """Customers of these shards whose nearest timer is due at `before_ms` or earlier, the nearest first."""

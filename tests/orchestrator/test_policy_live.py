@@ -152,6 +152,18 @@ async def test_history_and_going_back(tmp_path: Path, placement: Placement) -> N
         assert (again.version, again.status) == (4, "repeat")
 
 
+async def test_the_history_reads_no_version_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hundred bundles of half a megabyte are not what a list of notes should take."""
+    async with server(tmp_path, "pooled") as here:
+        await here.apply(BILLS, note="first")
+        monkeypatch.setattr(here.front.archive, "events_of_stream", None)
+        assert [(v.version, v.note) for v in await here.desk.history(limit=10)] == [
+            (2, "first"),
+            (1, "as the settings say"),
+        ]
+        assert await here.desk.history(limit=10, before=1) == []
+
+
 async def test_going_back_to_the_settings(tmp_path: Path) -> None:
     """Version 1 has no files; as a new version it is what the settings say now."""
     async with server(tmp_path, "pooled") as here:

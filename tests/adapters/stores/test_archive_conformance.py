@@ -14,7 +14,7 @@ from adapters.stores.errors import StoreFailed, StoreLocked
 from adapters.stores.memory_archive import MemoryArchive
 from adapters.stores.sqlite_archive import SqliteArchive, SqliteArchiveReader
 from protocol import events as ev
-from protocol.archive import Changes, Due, StoredJourney, StoredSnapshot
+from protocol.archive import Changes, Due, StoredJourney, StoredSnapshot, StoredVersion
 from protocol.entities import (
     CarryOver,
     ConversationSummary,
@@ -100,6 +100,21 @@ async def test_a_customers_events_come_back_in_the_journals_order(archive: Archi
     later = await archive.reader.events_of_customer(ANN, 5)
     assert later == [e for e in events if e.position > 5]
     assert {e.stream for e in later} == {f"{ANN}-1", f"{ANN}-2"}
+
+
+async def test_the_policys_versions_are_listed_without_what_is_in_them(archive: Archive, story: Story) -> None:
+    """In pages, ascending; a note that nobody wrote is empty."""
+    for version, note in ((2, "hours"), (3, ""), (4, "back to version 2")):
+        files, actor = {"general.yaml": "attempts_max: 3\n"}, f"operator:o{version}"
+        applied = ev.PolicyApplied(at_ms=0, actor=actor, version=version, files=files, body=b"rules", note=note)
+        story.unit("policy", ("policy", applied))
+    await archive.follow(story)
+    assert await archive.reader.policy_versions(1, 2) == [
+        StoredVersion(3, story.now_ms, "operator:o3", ""),
+        StoredVersion(4, story.now_ms, "operator:o4", "back to version 2"),
+    ]
+    assert [each.version for each in await archive.reader.policy_versions(0, 2)] == [2, 3]
+    assert await archive.reader.policy_versions(3, 2) == []
 
 
 async def test_a_streams_events_are_read_in_pages(archive: Archive, story: Story) -> None:
