@@ -2,9 +2,10 @@
 
 without a token     /healthz; /readyz, which then says yes or no alone; /webhooks/…, which check signatures
 with one            everything else; each handler names the scopes that it `needs`
+nobody              the WebSockets' paths: whoever asks there by HTTP is told that it is no handshake
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 
 from litestar import Request
@@ -17,6 +18,10 @@ from protocol.errors import Code, Refusal
 
 OPEN = ("/healthz", "/readyz")
 SIGNED = "/webhooks/"
+_NO_HANDSHAKE = (
+    "this is a WebSocket's path, and the request is no handshake, since Upgrade: websocket or Connection: Upgrade is "
+    "missing; a proxy in between has to pass both on"
+)
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
 
@@ -24,15 +29,18 @@ App = Callable[[Any, Any, Any], Awaitable[None]]
 class Access:
     """An ASGI layer: checks the token before anything is read, and leaves it in the request's state."""
 
-    def __init__(self, app: App, tokens: Tokens, metrics: Metrics) -> None:
+    def __init__(self, app: App, tokens: Tokens, metrics: Metrics, *, sockets: Collection[str] = ()) -> None:
         self._app = app
         self._tokens = tokens
         self._metrics = metrics
+        self._sockets = frozenset(sockets)
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
-        """Lets the request through, or answers 401."""
+        """Lets the request through, or answers: 401, and 400 where it should have been a handshake."""
         path = scope["path"]
         try:
+            if path in self._sockets:
+                raise Refusal(Code.UNSUPPORTED_PROTOCOL, _NO_HANDSHAKE)
             token = self._token(scope, path in OPEN or path.startswith(SIGNED))
         except Refusal as refusal:
             self._metrics.refused(refusal.code, "http")
@@ -86,9 +94,9 @@ async def _answer(send: Any, refusal: Refusal) -> None:
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),
-        # RFC 6750 §3.
-        (b"www-authenticate", b"Bearer"),
     ]
+    if refusal.code is Code.UNAUTHENTICATED:
+        headers.append((b"www-authenticate", b"Bearer"))  # RFC 6750 §3.
     await send({"type": "http.response.start", "status": error_status(refusal), "headers": headers})
     await send({"type": "http.response.body", "body": body})
 

@@ -1,9 +1,10 @@
 """Bounded: uvicorn's two protocols, with the bounds it has no setting for.
 
 uvicorn (0.54) bounds neither a request's head, nor its trailers, nor the time a client takes over it, and counts
-connections for HTTP only. These add that: they count a request's bytes, give its head a deadline, answer 503 over the
-connection limit, and let the gateway abort a socket whose client reads nothing, which a plain close would wait for
-without end. What is refused here has the shape of every error, and is counted.
+connections for HTTP only; of a WebSocket's handshake that its engine could not read it never hears, and lets whoever
+sent it wait. These add that: they count a request's bytes, give its head a deadline, answer 503 over the connection
+limit and every handshake, and let the gateway abort a socket whose client reads nothing, which a plain close would wait
+for without end. What is refused here has the shape of every error, and is counted.
 """
 
 import asyncio
@@ -15,7 +16,9 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
-from websockets.http11 import Request
+from websockets.http11 import Request, Response
+from websockets.server import ServerProtocol
+from websockets.typing import StatusLike
 
 from orchestrator.gateway.answers import error_json
 from protocol.errors import Code, Refusal
@@ -28,6 +31,8 @@ DIRECT = "throughline.direct"
 """The WebSocket scope's extension: the socket itself, to be written to without waiting (`websocket.DirectSocket`)."""
 FRAMING_FACTOR = 2
 """A request's bytes over its body's: chunks of six bytes or more fit, and so do trailers that anyone sends."""
+_FAULT_CHARS_MAX = 128
+"""Of the engine's own words, which repeat the header at fault."""
 _PHRASES = {
     400: "Bad Request",
     408: "Request Timeout",
@@ -117,6 +122,13 @@ class BoundedHttp(HttpToolsProtocol):
         self._bytes = 0
         super().on_message_complete()
 
+    def handle_websocket_upgrade(self) -> None:
+        """The whole head goes to the engine here; whoever sent one that it could not read is answered, too."""
+        super().handle_websocket_upgrade()
+        upgraded = self.transport.get_protocol()
+        assert isinstance(upgraded, BoundedWebSocket)
+        upgraded.answer_unread()
+
     def send_400_response(self, msg: str) -> None:
         """Uvicorn calls it for bytes that its parser cannot read."""
         self._answer(400, Code.MALFORMED, "the bytes are no HTTP/1.1 request")
@@ -146,16 +158,68 @@ class BoundedHttp(HttpToolsProtocol):
         self.transport.close()
 
 
+class _Engine(ServerProtocol):
+    """The rules of websockets, whose refusals of a handshake are text: here they have the shape of every error."""
+
+    refused: Code | None = None
+    """As which error it refused the handshake."""
+
+    def reject(self, status: StatusLike, text: str) -> Response:
+        """The engine's answer under its own status; its words name the header at fault."""
+        fault = text.strip().removeprefix("Failed to open a WebSocket connection: ").removesuffix(".")
+        refusal = _refusal_of(HTTPStatus(status), fault[:_FAULT_CHARS_MAX])
+        self.refused = refusal.code
+        response = super().reject(status, error_json(refusal).decode())
+        del response.headers["Content-Type"]
+        response.headers["Content-Type"] = "application/json"
+        return response
+
+
+def _refusal_of(status: HTTPStatus, fault: str) -> Refusal:
+    match status:
+        case HTTPStatus.INTERNAL_SERVER_ERROR:
+            return Refusal(Code.INTERNAL, "the server failed; come again")
+        case HTTPStatus.REQUEST_URI_TOO_LONG | HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE:
+            return Refusal(Code.TOO_LARGE, f"the WebSocket handshake is too large: {fault}; send less")
+    to_do = "let a WebSocket library make the request (RFC 6455 §4.1)"
+    return Refusal(Code.MALFORMED, f"this is no WebSocket handshake: {fault}; {to_do}")
+
+
 class BoundedWebSocket(WebSocketsSansIOProtocol):
     """One upgraded connection, which its application can abort."""
 
     config: BoundedConfig
+    conn: _Engine
+
+    def __init__(
+        self,
+        config: BoundedConfig,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self.conn = _Engine(max_size=config.ws_max_size, logger=self.conn.logger)
 
     def handle_connect(self, event: Request) -> None:
-        """Counts what is no handshake; the engine's answer names the header at fault."""
+        """Counts what the engine answers by itself: it was no handshake."""
         super().handle_connect(event)
-        if self.response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
-            self.config.refused(Code.MALFORMED)
+        if self.conn.refused:
+            self.config.refused(self.conn.refused)
+
+    def answer_unread(self) -> None:
+        """Answers a handshake in which the engine found no request: of some it says why, of others nothing at all."""
+        if self.handshake_initiated:
+            return
+        answer = b"".join(self.conn.data_to_send())
+        if not answer:
+            reason = self.conn.handshake_exc and self.conn.handshake_exc.__cause__
+            answer = self.conn.reject(HTTPStatus.BAD_REQUEST, str(reason or "it cannot be read")).serialize()
+        assert self.conn.refused, "an answer is a refusal"
+        self.config.refused(self.conn.refused)
+        self.handshake_complete = self.close_sent = True
+        self.transport.write(answer)
+        self.transport.close()
 
     async def send(self, message: Any) -> None:
         """Uvicorn takes a denial that was sent whole for a handshake that was forgotten, unless it is told."""

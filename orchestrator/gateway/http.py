@@ -154,8 +154,8 @@ def _http(request: HttpRequest, exc: HTTPException) -> Response[ErrorAnswer]:
     if code is None:
         return _failure(request, exc)
     messages = {
-        404: "there is nothing at this path",
-        405: "this path has no such method",
+        404: "there is nothing at this path; /openapi.json has all that there are",
+        405: "this path has no such method; /openapi.json has all that there are",
         413: f"the body has more than {request.app.request_max_body_size} bytes; http.body_bytes_max allows no more",
     }
     message = messages.get(exc.status_code, "the body is not JSON, or not what /openapi.json has for this path")

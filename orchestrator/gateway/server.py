@@ -123,7 +123,7 @@ class Gateway:
             report=report,
         )
         http_app = application(self._services, body_bytes_max=http.body_bytes_max, version=_version())
-        self._http = Access(http_app, tokens, self.metrics)
+        self._http = Access(http_app, tokens, self.metrics, sockets=(AGENTS, GATEWAY_CLIENTS))
         self._listener = Listener(
             self._application,
             host=http.host,

@@ -12,6 +12,9 @@ from protocol.errors import Code
 from tests.orchestrator.gateway.clients import DEADLINE_S
 from tests.orchestrator.gateway.conftest import Running, Start, until
 
+KEY = b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+VERSION = b"Sec-WebSocket-Version: 13\r\n"
+
 
 async def raw(running: Running, *chunks: bytes) -> tuple[int, bytes]:
     """Sends bytes as they are; returns the status and body of the first answer."""
@@ -106,6 +109,58 @@ async def test_garbage_after_a_good_request_is_answered_too(running: Running) ->
         writer.write(b"nonsense\r\n\r\n")
         assert (await reader.read()).startswith(b"HTTP/1.1 400")
     writer.close()
+
+
+UPGRADE = b"Host: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+NO_HANDSHAKE: dict[str, tuple[bytes, bytes, int, Code, str]] = {
+    "no key": (b"GET", b"Sec-WebSocket-Version: 13\r\n", 400, Code.MALFORMED, "Sec-WebSocket-Key"),
+    "an old version": (b"GET", KEY + b"Sec-WebSocket-Version: 8\r\n", 400, Code.MALFORMED, "Sec-WebSocket-Version"),
+    "another method": (b"POST", KEY + VERSION, 405, Code.MALFORMED, "POST"),
+    "no list of subprotocols": (
+        b"GET",
+        KEY + VERSION + b"Sec-WebSocket-Protocol: ,,;\r\n",
+        400,
+        Code.MALFORMED,
+        "Sec-WebSocket-Protocol",
+    ),
+    "a body": (b"GET", KEY + VERSION + b"Content-Length: 5\r\n", 400, Code.MALFORMED, "body"),
+    "a long line": (b"GET", KEY + VERSION + b"X-Long: " + b"x" * 10_000 + b"\r\n", 431, Code.TOO_LARGE, "8192"),
+    "many headers": (b"GET", KEY + VERSION + b"X: x\r\n" * 200, 431, Code.TOO_LARGE, "128"),
+    "a long address": (b"GET ?" + b"x" * 10_000, KEY + VERSION, 414, Code.TOO_LARGE, "8192"),
+}
+"""Method, headers; status, code, and a word of the message."""
+
+
+@pytest.mark.parametrize("name", NO_HANDSHAKE)
+async def test_what_is_no_handshake_is_told_so_in_the_shape_of_every_error(running: Running, name: str) -> None:
+    """Also where the engine could not read it at all; it is counted, and the connection ends."""
+    method, headers, status, code, word = NO_HANDSHAKE[name]
+    method, _, query = method.partition(b" ")
+    answered, body = await raw(running, method + b" /v1/agent" + query + b" HTTP/1.1\r\n" + UPGRADE + headers + b"\r\n")
+    error = json.loads(body)
+    assert (answered, error["code"]) == (status, code)
+    assert word in error["message"]
+    assert "let a WebSocket library" in error["message"] or "send less" in error["message"], "it says what to do"
+    assert running.metric("throughline_refusals_total", code=code.name.lower(), entrance="listener") == 1
+    await until(lambda: not running.gateway.open_connections)
+
+
+async def test_a_refused_handshake_repeats_little_of_what_came(running: Running) -> None:
+    """The engine's own words have the header whole."""
+    headers = UPGRADE + VERSION + b"Sec-WebSocket-Key: " + b"x" * 5000 + b"\r\n\r\n"
+    status, body = await raw(running, b"GET /v1/agent HTTP/1.1\r\n" + headers)
+    assert status == 400
+    assert len(body) < 400
+
+
+@pytest.mark.parametrize("path", ["/v1/agent", "/v1/gateway"])
+async def test_a_handshake_that_a_proxy_made_a_plain_request_is_told_so(running: Running, path: str) -> None:
+    """The token is in `hello`, so to ask for one would say nothing of what is wrong."""
+    request = f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n".encode()
+    status, body = await raw(running, request + KEY + VERSION + b"\r\n")
+    error = json.loads(body)
+    assert (status, error["code"]) == (400, Code.UNSUPPORTED_PROTOCOL)
+    assert "proxy" in error["message"]
 
 
 async def test_each_answer_of_the_listener_is_counted(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
