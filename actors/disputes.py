@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, msgpack
 from msgspec.structs import replace
 
-from actors.members import Family, Given
+from actors.members import Family, GivenAway
 from actors.once import united
 from protocol.entities import IdentityLink
 from protocol.events import IdentityConflictFound, IdentityLinked, IdentityReviewClosed, IdentityUnlinked
@@ -38,7 +38,7 @@ class Disputes(Struct, kw_only=True, frozen=True, gc=False):
     """Conflicts that were noted, so that each is noted once: the identity, a space, and whose it is."""
     inherited: tuple[tuple[str, bytes], ...] = ()
     """By former customer of identities that are this one's now: the once-keys of what came for them."""
-    given: Given | None = None
+    given: GivenAway | None = None
     """It is a member of another customer."""
     turn: int = 0
     """How often it gave itself to another, or was released again."""

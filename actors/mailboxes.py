@@ -1,7 +1,7 @@
-"""Mailboxes: in what order a journey is stepped with what comes for it.
+"""Mailboxes: the order in which journeys are stepped with what comes for them.
 
     given → in memory? ──▶ stepped in this very turn ──▶ open step, which gathers for the next append
-              └─ no ─▶ waits, while it is loaded ──▶ what merges ask of it, then what waits, in its order
+              └─ no ─▶ waits while it is loaded ──▶ first what merges ask of it, then what waits, in order
 
 There is no await between deciding and recording. What comes behind an open step that takes no more, or under another
 version of the policy than the open step's, waits for that step's commit, and all that follows waits behind it.
@@ -24,13 +24,13 @@ from actors.outlet import Outlet
 from actors.policies import Policies
 from actors.population import Population, weight
 from actors.stepping import Later, step, take_in
-from actors.verdicts import Refusal, following, knowing
+from actors.verdicts import Uncommitted, following, knowing
 from protocol.ids import customer_of
 from protocol.links import Elsewhere, Input, Moved, Unlinked, UnwatchConversation
 
 
 class Mailboxes:
-    """Of all journeys of a cell. `scope` names the fence under which a customer's units are written."""
+    """Those of all journeys of a cell. `scope` names the fence under which a customer's units are written."""
 
     def __init__(
         self,
@@ -50,7 +50,8 @@ class Mailboxes:
         self._alarms = alarms
         self._scope = scope
         self._checked: set[str] = set()
-        """Customers that are loaded anew for the sake of a message, which is the next that they are stepped with."""
+        """Customers that are loaded anew since a message asked for it (`Reload`): the next one they are stepped
+        with."""
 
     def give(self, customer: str, given: Given, now_ms: int) -> None:
         """Steps the journey with `given` now, or as soon as it is loaded."""
@@ -64,7 +65,7 @@ class Mailboxes:
             live.wait(given)
 
     def _begin(self, customer: str, given: Given) -> Live:
-        """Makes the customer's place, and its journey where no store can know it; else has it loaded."""
+        """Makes the customer's place in memory, and a new journey where no store can have one; else has it loaded."""
         live = self._population.begin(customer, self._scope(customer))
         message = given.message
         if isinstance(message, Input) and message.proposed and not self._population.was_here(message):
@@ -76,7 +77,8 @@ class Mailboxes:
         return live
 
     def _step(self, live: Live, given: Given, now_ms: int) -> bool:
-        """False where it must wait for the open step's commit, since it is decided under another version."""
+        """Steps the journey. False where the message has to wait: for the open step's commit, since it is decided under
+        another version of the policy, or for the journey to be loaded anew."""
         astray = self._outlet.astray
         if astray.refs and (unlinked := astray.answer_to(given)) is not None:
             astray.turned_away(given, unlinked)
@@ -101,7 +103,7 @@ class Mailboxes:
             astray.turned_away(given, reply)
         self._outlet.reply(live, given, reply)
         if isinstance(given.message, TimerDue) and live.gate is None and live.journey is not None:
-            # It rang and nothing was due: what is next, is later.
+            # The alarm rang early and nothing was due; with no commit to follow, the next one is set here.
             due_ms = journeys.next_due_ms(live.journey)
             if due_ms is not None and due_ms > now_ms:
                 self._alarms.set(live.customer, due_ms, now_ms)
@@ -124,12 +126,12 @@ class Mailboxes:
         journeys.forget_old_keys(journey, self._policies.newest, now_ms)
         live.journey = journey
         self._outlet.reached(live.position)
-        # What was listed before a step was refused still counts: its watchers have not heard of what came since.
+        # After a refused step: list watchers have not heard what became of conversations that it had changed.
         live.unlisted = tuple(dict.fromkeys((*live.unlisted, *(live.listed or ()))))
         self._outlet.relist(live, journey)
         if (family := merging.family_of(journey)) is not None:
             for member, turn in dict.fromkeys(family.left.values()):
-                # Whoever asks here for one that has left was told, or the one who should have told them is dead.
+                # Said again: the life of this cell that should have told all of it may have died before.
                 self._outlet.say_rehomed(member, member, turn)
         for settling in loaded.settling:
             take_in(live, settling, self._policies.newest, now_ms)
@@ -151,7 +153,7 @@ class Mailboxes:
         live.mailbox = waiting[stepped:] or None
 
     def unwatch(self, message: UnwatchConversation, line: Line) -> None:
-        """Takes its place behind a watch that still waits for its journey."""
+        """Ends a watch; behind a watch that still waits for its journey, it waits as well."""
         live = self._population.get(message.customer or customer_of(message.conversation))
         if live is not None and live.mailbox:
             live.wait(Given(line, message))
@@ -160,8 +162,8 @@ class Mailboxes:
 
     # What was decided and is void
 
-    def decide_again(self, live: Live, verdict: Refusal) -> None:
-        """The journal refused the step: forget the state, load it, and decide what was gated once more, in order."""
+    def decide_again(self, live: Live, verdict: Uncommitted) -> None:
+        """The journal refused the step: forgets the state, loads it, and has what was gated decided again, in order."""
         for given in self._take_back(live):
             known = knowing(given, verdict, live.customer)
             if isinstance(known, Moved) and isinstance(given.message, Input):
@@ -172,7 +174,7 @@ class Mailboxes:
                 live.wait(known)
             elif given.line is not None:
                 given.line.send(known)
-        # Loaded even if nothing waits: what was committed before has timers and watchers.
+        # Loaded even if nothing waits: timers and watchers of what was committed before need the state.
         self._loads.begin(live)
 
     def send_elsewhere(self, live: Live) -> None:
@@ -182,7 +184,7 @@ class Mailboxes:
                 given.line.send(Elsewhere(given.message.ref))
 
     def _take_back(self, live: Live) -> Sequence[Given]:
-        """All that is not answered, in order; the state that it was decided on is forgotten."""
+        """Forgets the state, and returns all that was decided on it or waits, in order: none of it was answered."""
         gated = [each.given for step in (live.in_flight, live.open) if step is not None for each in step.gated]
         waiting = [*gated, *(live.mailbox or ())]
         live.in_flight = live.open = live.journey = None

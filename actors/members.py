@@ -15,7 +15,7 @@ MIXED_MAX = 64
 """Conversations with contacts of both, of those that are no longer in memory."""
 
 
-class Given(Struct, frozen=True):
+class GivenAway(Struct, frozen=True):
     """Into whom a customer was merged, by whom and why."""
 
     to: str

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from actors import disputes, recent
 from actors.carrying import KEPT_MAX
-from actors.members import LEFT_MAX, MIXED_MAX, Family, Given, Member, home_of
+from actors.members import LEFT_MAX, MIXED_MAX, Family, GivenAway, Member, home_of
 from protocol.commands import GiveCustomer
 from protocol.errors import Code, Refusal
 from protocol.events import CustomerGiven, CustomerMerged, CustomerReleased, CustomerReturned
@@ -35,7 +35,7 @@ def family_of(state: "Journey") -> Family | None:
     return state.disputes.family if state.disputes is not None else None
 
 
-def given_of(state: "Journey") -> Given | None:
+def given_of(state: "Journey") -> GivenAway | None:
     """Into whom the customer was merged; None where its affairs are its own."""
     return state.disputes.given if state.disputes is not None else None
 
@@ -123,7 +123,7 @@ def returned(released: CustomerReleased, told: Unsettled, now_ms: int) -> Custom
 
 def evolve_given(state: "Journey", event: CustomerGiven) -> None:
     """The customer's affairs are another's."""
-    given = Given(event.to, event.actor, event.reason)
+    given = GivenAway(event.to, event.actor, event.reason)
     state.disputes = replace(disputes.of(state), given=given, turn=event.turn)
 
 

@@ -1,9 +1,9 @@
-"""Verdicts: what becomes of an input once the journal has said why it refuses the step that the input was decided in.
+"""Verdicts: what becomes of an input when the journal has refused the step in which the input was decided.
 
-Taken         an identity is another customer's: sent on, or decided again in the knowledge of it
+Taken         an identity is another customer's: the input is sent on, or decided again as in conflict with that one
 Released      an identity was another customer's: decided again with the once-keys that come with it
 Unmergeable   the merge would make a circle: the command is refused
-Skipped       nothing is known: decided again
+Skipped       the verdict says nothing of this journey: decided again
 """
 
 from typing import assert_never
@@ -17,12 +17,13 @@ from protocol.errors import Code
 from protocol.journal import Released, Skipped, Taken, Unmergeable
 from protocol.links import Ask, Input, Moved, Refused
 
-Refusal = Taken | Released | Unmergeable | Skipped
-"""The verdicts after which a journey is decided again."""
+Uncommitted = Taken | Released | Unmergeable | Skipped
+"""The verdicts after which a step is void: the journey is loaded, and what was gated is decided again."""
 
 
-def knowing(given: Given, verdict: Refusal, customer: str) -> Given | Moved | Refused:
-    """What becomes of an input of `customer`: the input, knowing it, or the answer that follows from it."""
+def knowing(given: Given, verdict: Uncommitted, customer: str) -> Given | Moved | Refused:
+    """What becomes of an input of `customer`: the input to be decided again, with what the verdict says, or an
+    answer."""
     match verdict:
         case Taken():
             return _knowing_owner(given, verdict, customer)
@@ -40,7 +41,7 @@ def knowing(given: Given, verdict: Refusal, customer: str) -> Given | Moved | Re
 
 
 def _knowing_owner(given: Given, taken: Taken, customer: str) -> Given | Moved | Refused:
-    """Of an input that has the identity, or of a command that links it."""
+    """Changes or answers an input that has the identity, and a command that links it; others stay as they are."""
     message = given.message
     match message:
         case Input() if taken.identity in message.identities:
@@ -62,7 +63,7 @@ def _knowing_owner(given: Given, taken: Taken, customer: str) -> Given | Moved |
 
 
 def _knowing_keys(given: Given, released: Released) -> Given:
-    """Of an input or command that wants the identity: what came with it to its former customer is known to the next."""
+    """Gives an input or command that wants the identity the once-keys of what came with it to its former customer."""
     message = given.message
     match message:
         case Input() if released.identity in message.identities:
@@ -76,8 +77,9 @@ def _knowing_keys(given: Given, released: Released) -> Given:
 
 
 def following(given: Given, live: Live) -> Given | Moved:
-    """What becomes of an input beside others of its customer that were answered `Moved`: the same, where it is under
-    the same proposal and has an identity of theirs. Decided here it would overtake them, and keep that identity."""
+    """What becomes of an input when others of its customer were answered `Moved`: it is answered so too where it is
+    under the same proposal and shares an identity with them. Decided here it would overtake them, and keep that
+    identity."""
     message = given.message
     if not (live.moved_to and isinstance(message, Input) and message.proposed):
         return given

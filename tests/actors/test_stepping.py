@@ -9,8 +9,7 @@ from actors.closing import CLOSED_MAX
 from actors.deciding import TimerDue
 from actors.disputes import Disputes
 from actors.live import Given, Live
-from actors.members import Family, Member
-from actors.members import Given as GivenAway
+from actors.members import Family, GivenAway, Member
 from actors.policy import Policy
 from actors.rules.correlation import CorrelationRules, Window
 from actors.watching import Watchers
