@@ -74,8 +74,8 @@ def decide(
     *,
     parted: Sequence[str] = (),
 ) -> list[AnyEvent]:
-    """The events of `command`, asked by `actor` (`agent:ann`); `identities` are the customer's, newest last, `parted`
-    those that were."""
+    """The events of `command`, asked by `actor` (`agent:ann`). `identities` are the customer's, newest last; `parted`
+    those that were unlinked. Raises `Refusal`."""
     if not state.live and not isinstance(command, OF_CLOSED):
         raise checks.not_now(
             "the conversation is closed, and can only be noted in, tagged and corrected (split, relate), and its held "
@@ -131,7 +131,7 @@ def decide(
         case TagInteraction():
             return about.tag(state, command, policy.taxonomy, actor, now_ms)
         case Split() | Join() | Relate():
-            raise AssertionError("corrections are of several conversations: see `journey`")
+            raise AssertionError("corrections are of several conversations: see `deciding`")
         case (
             LinkIdentity()
             | UnlinkIdentity()
@@ -166,7 +166,7 @@ def _undelivered(state: Conversation, delivery: str) -> Delivery:
 
 
 def _settle(state: Conversation, command: SettleDelivery, actor: str, now_ms: int) -> list[AnyEvent]:
-    """It is in no line any more, so nothing follows it."""
+    """A held message did leave, says a person. It is in no line any more, so no further attempt follows."""
     found = _undelivered(state, command.delivery)
     if found.state != "uncertain":
         raise checks.not_now(f"the delivery is {found.state}; only of an uncertain one a person says that it left")

@@ -1,7 +1,7 @@
-"""Committing: a cell's side of its journal. One append is under way at a time; what is unanswered is asked again.
+"""Committing: a cell's side of its line to the journal. One append is under way at a time.
 
-A journal that died and came back settles a resent append as it did before, by scope, epoch and batch; so the cell need
-not know whether its commit had happened.
+A journal that died and came back is asked again what it did not answer. It settles a resent append as it did before, by
+scope, epoch and batch, so the cell need not know whether that commit had happened.
 """
 
 import asyncio
@@ -49,8 +49,8 @@ class Committer:
                 line.send(self._append[0])
 
     async def take(self, scopes: Sequence[str], *, void: str = "") -> FencesRaised:
-        """Becomes the one writer of the scopes, beside those it has; waits for the journal to be there. Whoever writes
-        for a scope that begins with `void` is stale from then on."""
+        """Becomes the one writer of these scopes as well; waits for the journal to be there. Whoever else writes for a
+        scope that begins with `void` is stale from then on, if it is not empty."""
         await self._opened.wait()
         over, self._over = self._over, []
         raised = await self._ask(lambda ref: RaiseFences(ref, list(scopes), over, void))
@@ -60,8 +60,8 @@ class Committer:
         return raised
 
     def give_up(self, scope: str) -> None:
-        """Writes for this scope no more; nothing of it is under way. The journal forgets it with the next that is
-        taken."""
+        """Writes for this scope no more; nothing of it may be under way. The journal forgets its fence with the next
+        `take`."""
         epoch, batch = self._epochs.pop(scope, None), self._batches.pop(scope, 0)
         if epoch is not None:
             self._over.append(Fence(scope, epoch, batch))
@@ -81,11 +81,12 @@ class Committer:
         self._line.send(self._append[0])
 
     def received(self, message: Settled | FencesRaised | TailIs) -> None:
-        """An answer of the journal. One that was had before, from a journal that was asked again, is passed over."""
+        """An answer of the journal. A second one to the same question, from a journal that was asked again, is
+        ignored."""
         if isinstance(message, Settled):
             if self._append is not None and self._append[0].ref == message.ref:
-                # Under way until all its journeys are concluded: one that takes its next step on the way must not send
-                # another that is not concluded yet.
+                # It stays under way until all its journeys are concluded: one of them that takes its next step
+                # meanwhile must not start an append with the others' steps still in flight.
                 self._on_settled(self._append[1], message.verdicts)
                 self._append = None
             return
@@ -95,7 +96,7 @@ class Committer:
 
     def _unit(self, live: Live) -> Unit:
         step, live.open = live.open, None
-        # A bug that is met here ends the cell: a batch number that was given out must reach the journal.
+        # A bug met here ends the cell: each batch number that is given out must reach the journal.
         assert step is not None
         assert live.in_flight is None
         live.in_flight = step

@@ -1,4 +1,4 @@
-"""Concluding: what follows the journal's verdict on a journey's unit.
+"""Concluding: what follows from the journal's verdict on a journey's unit.
 
 Committed                        the gate opens: what was gated leaves, then the journey goes on with what waits
 Taken, Released, Unmergeable,
@@ -28,7 +28,7 @@ SNAPSHOT_EVERY = 64
 
 
 class Concluding:
-    """`events` counts those that were committed."""
+    """`events` counts those committed in this life."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class Concluding:
         if committed.family:
             self._change_hands(live, live.journey, committed)
         live.unsaved += len(committed.entries)
-        # Grows by what came in; the next snapshot measures again.
+        # An estimate that grows by what came in, until the next snapshot measures it again.
         self._population.weigh(live, live.bytes + committed.bytes)
         if live.open is None:
             self._settle_down(live, live.journey, now_ms)
@@ -80,18 +80,19 @@ class Concluding:
             self._leaving.leave_quiet(now_ms)
 
     def _settle_down(self, live: Live, journey: Journey, now_ms: int) -> None:
-        """Memory and journal agree for a moment: what shows the state as a whole is told now."""
+        """Memory and journal agree for a moment: list watchers, alarms and the snapshot get the state as a whole."""
         self._outlet.relist(live, journey)
         self._alarms.set(live.customer, journeys.next_due_ms(journey), now_ms)
         if live.unsaved >= SNAPSHOT_EVERY:
             self._leaving.snapshot(live, journey, now_ms)
 
     def _change_hands(self, live: Live, journey: Journey, committed: Step) -> None:
-        """What watches and serves conversations that are another cell's from now on does so there."""
+        """Ends watches and attempts of conversations that are another customer's from now on; who had them asks
+        there."""
         for taken in committed.family:
             match taken.step:
                 case "give":
-                    # Rows of what was committed up to here, ahead of the other's.
+                    # List watchers get the rows of what was committed up to here ahead of the other cell's.
                     self._outlet.relist(live, journey)
                     self._outlet.watchers.send_rows()
                     for conversation in journey.kept:
@@ -108,11 +109,11 @@ class Concluding:
                     pass
 
     def _give_up(self, live: Live, verdict: Stale, now_ms: int) -> None:
-        """Another writer has the scope: everything unsent is void."""
+        """Another writer has the scope: nothing that waits for a commit here may leave."""
         _log.error("cell.stale", scope=live.scope, epoch=verdict.epoch)
         if self._leaving.on_left is None:
-            # Nobody is answered: whoever asked will find the scope's new cell. Of what else is hosted the fences may
-            # be gone as well. Exiting is the only state that cannot fork; Ray starts us with new ones.
+            # Nobody is answered: whoever asked will find the scope's new cell. The fences of the other scopes may be
+            # lost as well. A cell that has ended cannot fork a stream; its next life raises the fences anew.
             self._fault.set(RuntimeError(f"{live.scope} has another writer: epoch {verdict.epoch}"))
             return
         journey = live.journey

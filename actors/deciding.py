@@ -2,7 +2,9 @@
 
     decide(state, input, policy, now_ms) -> Decision       what happens, or the result of a repeat; or a Refusal
 
-"Is this the same issue?", "did this come before?" and "who is this?" are decided here, in one place, on one state.
+"Is this the same issue?", "did this come before?" and "who is this?" are decided here, in one place, on one state. This
+file chooses by the kind of input; what an inbound event does is in `receiving.py`, a conversation's command in
+`commanding.py`, an attempt's outcome in `delivery.py`.
 """
 
 from collections.abc import Collection
@@ -60,8 +62,8 @@ from protocol.links import Ask, Input, Outcome, Quarantine
 
 
 class TimerDue(Struct, frozen=True, gc=False):
-    """Time has passed: whatever of the journey is due, is due now; so is what waited for one of the accounts in `taken`
-    to be taken."""
+    """Time has passed: decides what is due in the journey. Deliveries that waited for a client of one of the accounts
+    in `taken` are due as well."""
 
     customer: str
     taken: frozenset[str] = frozenset()
@@ -102,7 +104,7 @@ def decide(state: Journey, given: AnyInput, policy: Policy, now_ms: int) -> Deci
 
 
 def _ask(state: Journey, given: Ask, policy: Policy, now_ms: int) -> Decision:
-    """What was asked; an open offer whose conversation changes hands, moves on or ends by it is withdrawn first."""
+    """Decides a command. An open handoff offer whose conversation it assigns, moves or ends is withdrawn first."""
     decision = _asked(state, given, policy, now_ms)
     events = decision.events
     for conversation in state.kept:
@@ -154,6 +156,7 @@ def _asked(state: Journey, given: Ask, policy: Policy, now_ms: int) -> Decision:
 
 
 def _gone(state: Journey, remains: Conversation | None, conversation: str) -> str:
+    """Why a conversation takes no command, in words for whoever sent it."""
     if remains is not None:
         return f"{conversation} is over, and what was said in it was dropped by retention; nothing is corrected there"
     if conversation in state.past:
@@ -205,10 +208,10 @@ def _unlink(state: Journey, command: UnlinkIdentity, actor: str, now_ms: int) ->
 
 
 def _release(state: Journey, command: UnmergeCustomers, actor: str, policy: Policy, now_ms: int) -> Decision:
-    """The release comes last: what was mixed is taken apart while it is one journey."""
+    """The release is the last event: what became mixed is taken apart before, while all of it is one journey."""
     moves, released = unmixing.release(state, command, actor, policy, now_ms)
     step = FamilyStep(RELEASE, released.other, state.customer, released.turn)
-    # The key stays with this customer, of whom a repeat is asked.
+    # The once-key goes on the release, which is this customer's own event: a repeat is asked of this customer.
     return Decision([*moves, (state.customer, released)], family=[step], place=-1)
 
 

@@ -29,24 +29,26 @@ class Decision(Struct, frozen=True, gc=False):
     status: str = "committed"
     identities: list[str] = []
     released: list[tuple[str, bytes]] = []
-    """Identities that are the customer's no more, each with what whoever gets it next must know."""
+    """Identities that are no longer the customer's, each with the packed once-keys that its next customer must know."""
     inherits: list[tuple[str, int]] = []
-    """Those of `identities` that were released, and at which position: what was released with them is known."""
+    """Those of `identities` that another customer released, each with the position of that: their once-keys are known.
+    """
     family: list[FamilyStep] = []
     """The steps of merges that the events are."""
     place: int = 0
-    """Which of the events carries the once-key, and is what a repeat is told of: mostly the first."""
+    """Index of the event that carries the once-key, and whose place a repeat is told: mostly the first."""
     stray: str = ""
-    """An identity the input was sent here for, and which is not the customer's; with `apart`, it is: but these do not
-    say whose the input is."""
+    """The identity for which the input was sent here by mistake: it is not the customer's. Or, with `apart`, it is, and
+    says nothing of whose the input is."""
     apart: list[str] = []
+    """Identities of the input that do not say whose it is."""
     repeats: tuple[str, int] | None = None
     why: tuple[int, str, str] | None = None
     """Code, field and reason of what went to quarantine."""
     version: int = 0
     """Of the policy it was made under, where its conversations do not say that."""
     merge: MergeDue | None = None
-    """What a rule says is to be done, by whoever hears the answer."""
+    """A merge that a rule asks for; whoever hears the answer sees to it."""
 
 
 NOTHING = Decision([])
@@ -58,7 +60,8 @@ def of_one(stream: str, events: list[AnyEvent], version: int = 0) -> Decision:
 
 
 def before(state: Journey, given: Input, key: int) -> tuple[str, Seen] | None:
-    """What the key did: here, or at a former customer of an identity that is this one's now, or is about to be."""
+    """What the key did before, and at which customer: this one, a member, or a former customer of an identity that is
+    this one's now or about to be. None where it is new."""
     if (came := seen(state, key)) is not None:
         return came
     inherited = [*disputes.of(state).inherited]
@@ -71,7 +74,7 @@ def before(state: Journey, given: Input, key: int) -> tuple[str, Seen] | None:
 
 
 def seen(state: Journey, key: int) -> tuple[str, Seen] | None:
-    """What the key did here, or at a member."""
+    """What the key did before, and at which customer: this one or a member. None where it is new to both."""
     if (known := state.once.get(key)) is not None:
         return state.customer, known
     if state.disputes is not None and (family := state.disputes.family) is not None:
@@ -82,7 +85,7 @@ def seen(state: Journey, key: int) -> tuple[str, Seen] | None:
 
 
 def repeat(customer: str, seen: Seen, *, status: str = "repeat", why: tuple[int, str, str] | None = None) -> Decision:
-    """It came before, to that customer: it gets its first result, and nothing happens."""
+    """The decision on what came before, to that customer: its first result again, and no event."""
     stream = f"{customer}-{seen.conversation}" if seen.conversation else customer
     return Decision([], status=status, repeats=(stream, seen.seq), why=why)
 
@@ -101,8 +104,8 @@ def keyed(decision: Decision, given: Input | Quarantine | Ask | Once, state: Jou
 
 
 def decided_under(state: Journey, decision: Decision, policy: Policy) -> int:
-    """The version that a decision was made under: the newest, unless its conversation stays with an earlier one. What
-    concerns people, and several conversations on the way, is decided under the newest."""
+    """The version that a decision was made under: the newest, unless its conversation is pinned to an earlier one. What
+    concerns the customer, or conversations under different versions, is decided under the newest."""
     if decision.version:
         return decision.version
     if not policy.earlier or decision.family:
@@ -113,12 +116,12 @@ def decided_under(state: Journey, decision: Decision, policy: Policy) -> int:
 
 
 def version_of(rules: Policy) -> int:
-    """What a decision that was made by these rules says of its version: of the newest where conversations may stay with
-    earlier ones, since they may not be those that its conversation was begun under; else its conversation says it."""
+    """The `version` of a decision that was made by these rules. Where these are the newest, and conversations may be
+    pinned to earlier ones, the decision has to say so; else 0, and `decided_under` finds it."""
     return rules.version if rules.earlier else 0
 
 
 def rules_of(conversations: Sequence[Conversation], policy: Policy) -> Policy:
-    """The rules for what concerns these: those they stay with, the newest where they differ."""
+    """The rules for what concerns these conversations: those that all of them are pinned to, else the newest."""
     versions = {policy.at(conversation.policy).version for conversation in conversations}
     return policy.at(conversations[0].policy) if len(versions) == 1 else policy

@@ -15,10 +15,10 @@ from actors.fault import Fault
 from actors.live import Live
 
 APPEND_UNITS = 256
-"""So many units leave in the midst of a turn, where nothing is under way: the journal works while the turn goes on."""
+"""As many units leave in the middle of a turn, if nothing is under way: the journal works while the turn goes on."""
 APPEND_UNITS_MAX = 4096
 APPEND_BYTES_MAX = 8 * 1024 * 1024
-"""One append: what is over goes with the next one. A journal's transaction and a pipe's blob stay bounded."""
+"""Of one append, so that a journal's transaction and a pipe's blob stay bounded. The excess goes with the next one."""
 
 
 class Gathering:

@@ -24,8 +24,8 @@ OUTCOME_WITHIN_MS = 30_000
 
 
 class Leaving:
-    """Whoever set `on_left` hears that a customer has left memory and is nobody's here any more, and when its next
-    alarm is due; without it journeys leave memory and customers stay."""
+    """`on_left`, in dedicated placement, hears of each customer that has left this cell, and when its next alarm is
+    due. Without it only journeys leave memory; their customers stay this cell's."""
 
     def __init__(
         self,
@@ -54,7 +54,8 @@ class Leaving:
     def snapshot(self, live: Live, journey: Journey, now_ms: int) -> None:
         """Sends the archive the state as a whole; only when memory and journal agree."""
         if merging.given_of(journey) is not None:
-            # Its position may be one that a resent give was answered with: what the other did in between is not in it.
+            # The position may come from the answer to a resent give: what the other customer did before it is not in
+            # this state.
             live.unsaved = 0
             return
         journeys.forget_old_keys(journey, self._policies.newest, now_ms)
@@ -66,13 +67,13 @@ class Leaving:
             self._archive.send(SnapshotTaken(live.customer, live.position, body, remains.words(journey)))
 
     def look(self, now_ms: int) -> None:
-        """Has those leave that are idle or too many, and those that are wanted and quiet by now."""
+        """Has journeys leave that are idle or too many, and those of `wanted` that are quiet by now."""
         for live in self._population.leaving(now_ms, _may_leave):
             self._passivate(live, now_ms)
         self.leave_quiet(now_ms)
 
     def leave_quiet(self, now_ms: int) -> None:
-        """Those that are to leave do, where they are quiet."""
+        """Has those of `wanted` leave that are quiet by now."""
         for customer in list(self.wanted):
             self.leave(customer, now_ms)
 
@@ -88,7 +89,7 @@ class Leaving:
             self.wanted.add(customer)
 
     def drive_out(self, live: Live, journey: Journey | None, now_ms: int) -> None:
-        """Has it leave though it is not quiet, without a snapshot: its last state was void."""
+        """Has it leave though it is not quiet, and without a snapshot: its last state was not committed."""
         self._population.remove(live)
         self._let_go(live.customer, journey, now_ms)
 
@@ -103,7 +104,7 @@ class Leaving:
             self._let_go(live.customer, live.journey, now_ms)
 
     def _let_go(self, customer: str, journey: Journey | None, now_ms: int) -> None:
-        """The customer is nobody's here any more: what was kept for it goes."""
+        """The customer is no longer this cell's: drops all that was kept for it."""
         due_ms = None
         if journey is not None:
             due_ms = journeys.next_due_ms(journey)

@@ -1,10 +1,10 @@
-"""Live journeys: what a cell keeps for each customer in memory, and in what order they would leave it.
+"""Live journeys: what a cell keeps in memory for each customer.
 
     mailbox → (loaded) → decide → open step → sent → in-flight step → settled
 
-A journey's state runs ahead of the journal: decisions build on decisions that are not committed yet. All that they let
-out is gated in their step and leaves when the step is committed; if it is refused, the state is dropped, what was gated
-goes back to the mailbox in its order, and is decided again on a state that was loaded anew.
+A journey's state runs ahead of the journal: decisions build on decisions that are not committed yet. Whatever they send
+out is gated in their step, and leaves when the step is committed. If it is refused, the state is dropped and loaded
+anew; what was gated goes back to the mailbox, in order, and is decided again.
 """
 
 from collections.abc import Sequence
@@ -26,8 +26,8 @@ from protocol.links import (
 )
 
 GRAIN = 64
-"""Memory is weighed in grains of so many bytes, the last one full: nearly every journey then weighs less than 257,
-which is an integer that CPython has anyway; a larger one takes 32 bytes."""
+"""Memory is weighed in grains of so many bytes, rounded up: nearly every journey then weighs fewer than 257 of them, an
+integer that CPython keeps anyway; a larger one takes 32 bytes."""
 STEP_BYTES_MAX = 4 * 1024 * 1024
 """An open step that is this large takes no more: what comes then waits in the mailbox for its commit."""
 
@@ -36,7 +36,7 @@ Message = AnyInput | WatchConversation | UnwatchConversation | ReadCustomer | Se
 
 
 class Given(Struct, frozen=True, eq=False, gc=False):
-    """A message and the line to answer on; None for what time itself gives."""
+    """A message and the line to answer on; None where nobody waits for an answer, as when time gives it."""
 
     line: Line | None
     message: Message
@@ -72,10 +72,11 @@ class Step(Struct, eq=False, gc=False):
     released: list[tuple[str, bytes]] = []
     inherits: list[tuple[str, int]] = []
     family: list[FamilyStep] = []
+    """What the unit assigns, releases, inherits and says of merges (see `protocol.journal.Unit`)."""
     left: list[str] = []
     """Members that leave, with those that they brought."""
     gone: list[Conversation] = []
-    """Conversations that it closed, too many of them at once for all to stay in memory."""
+    """Conversations that left memory with it, though list watchers have to hear of them after the commit."""
     gated: list[Gated] = []
     bytes: int = 0
     at_ms: int = 0
@@ -83,8 +84,8 @@ class Step(Struct, eq=False, gc=False):
     policy: int = 0
     """The version of the policy that all of it was decided under."""
     sealed: bool = False
-    """It takes no more, though there is room: what comes is decided under another version of the policy, or by what the
-    journal makes of a release in it."""
+    """It takes no more, though there is room: what comes is decided under another version of the policy, or has to know
+    what the journal makes of a release in it."""
 
 
 class Live(Struct, eq=False, gc=False):
@@ -105,13 +106,14 @@ class Live(Struct, eq=False, gc=False):
     """Its memory by estimate (see `GRAIN`)."""
     touched_ms: int = 0
     listed: dict[str, tuple[str, ...]] | None = None
-    """By conversation whose lists may have changed since their watchers were told: those it stood in then or since."""
+    """By conversation whose lists may have changed since list watchers were told: the lists it has stood in from then
+    on."""
     unlisted: tuple[str, ...] = ()
     """Conversations with commits that list watchers were not told of yet."""
     moved: set[str] | None = None
-    """Identities of inputs that were sent on, since the customer was a proposal and a wrong one."""
+    """Identities of inputs that were answered `Moved`, since this customer was a proposal, and a wrong one."""
     moved_to: tuple[str, str] | None = None
-    """What they were answered: the identity that has a customer, and who that is."""
+    """The answer: the identity that has a customer, and which."""
 
     def move(self, identities: Sequence[str], to: tuple[str, str]) -> None:
         """An input with these was answered `Moved`."""

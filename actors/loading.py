@@ -3,13 +3,13 @@
 The tail is asked first. It names the position up to which everything older is archived or about to be; the archive is
 read once it has reached that. Nothing can fall between, since the cell that loads is the journey's only writer.
 
-Of a customer with members, their streams are read as well. Up to its give they make a member's own state, which
-joins where the customer took it in; from there on they change what was joined, in the journal's order, until a release.
+The streams of a customer's members are read as well. Up to a member's give they make its own state, which joins the
+customer's where that took it in; from there on they change the joined state, in the journal's order, until a release.
 A member's own journey ends with its give, unless it was returned: then it goes on through what happened meanwhile.
 
-Of what is over retention may have taken facts: see `actors.remains`.
+Retention may have taken facts of conversations that are over: see `actors.remains`.
 
-The tail also says what the customer has to take in of merges: who loads it does so before anything else.
+The tail also says which merges the customer has to take in; whoever loads it does that before anything else.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ class ArchiveReader(Protocol):
     """The archive, read-only."""
 
     async def position(self) -> int:
-        """How far it is."""
+        """The journal's position that it has reached."""
         ...
 
     async def stored(self, customer: str) -> StoredJourney:
@@ -98,8 +98,8 @@ async def load(customer: str, archive: ArchiveReader, read_tail: ReadTail) -> tu
 
 
 async def load_whole(customer: str, archive: ArchiveReader, read_tail: ReadTail) -> Loaded:
-    """The customer's state with what it has to take in. Nobody has the id of a conversation, whose facts are not a
-    customer's own: that is a stranger, of whom what is asked for is refused."""
+    """The customer's state with what it has to take in. What cannot be a customer's id, such as a conversation's, gets
+    the empty journey of a stranger, so that whatever is asked of it is refused."""
     if not may_be_customer(customer):
         return Loaded(Journey(customer=customer), 0)
     tail = await read_tail(customer)
@@ -139,8 +139,8 @@ async def _state(
     until: int | None = None,
     returning: bool = False,
 ) -> tuple[Journey, int]:
-    """The state as of `until` (None: now), and its position. `returning`: it was released, which no fact of its own
-    says yet."""
+    """The state as of position `until` (None: now), and the position of its newest fact. `returning`: the customer was
+    released, and no fact of its own says so yet."""
     newer = [fact for record in tail.records if until is None or record.position <= until for fact in _facts(record)]
     released = [fact.event.released_at for fact in newer if isinstance(fact.event, CustomerReturned)]
     stored = await _stored_at(customer, archive, max(tail.archived, *released) if released else tail.archived)
@@ -164,7 +164,7 @@ async def _state(
 
 
 async def _stored_at(customer: str, archive: ArchiveReader, position: int) -> StoredJourney:
-    """What the archive has of the customer when it has reached the position, which it mostly has: one look is all."""
+    """What the archive has of the customer once it has reached the position. Mostly it has, and one look is enough."""
     stored = await archive.stored(customer)
     if stored.position < position:
         await reached(archive, position)
@@ -173,7 +173,8 @@ async def _stored_at(customer: str, archive: ArchiveReader, position: int) -> St
 
 
 class _Fold:
-    """Folds a customer's facts where there are, or may be, merges among them."""
+    """Folds a customer's facts where merges are, or may be, among them: with those of its members, by the journal's
+    order."""
 
     def __init__(
         self, customer: str, archive: ArchiveReader, read_tail: ReadTail, *, until: int | None, returning: bool
@@ -219,6 +220,7 @@ class _Fold:
         return position
 
     def _belongs(self, state: Journey, fact: _Fact) -> bool:
+        """Whether the fact changes this customer's state: of members' streams, what came after their give."""
         home = home_of(fact.stream, self._customer)
         if home == self._customer:
             return True

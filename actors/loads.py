@@ -1,4 +1,4 @@
-"""Loads: the journeys that are being loaded, each by a task of its own, while what comes for them waits."""
+"""Loads: journeys on their way into memory, each loaded by a task of its own while what comes for it waits."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,8 @@ from actors.loading import ArchiveReader, Loaded, ReadTail, load_whole
 
 
 class Loads:
-    """`entered` gets each journey with what was loaded; what it or a load raises is the cell's fault."""
+    """`entered` gets each journey's place and what was loaded. What it or a load raises is set as `fault`, which ends
+    the cell."""
 
     def __init__(
         self, archive: ArchiveReader, read_tail: ReadTail, entered: Callable[[Live, Loaded], None], fault: Fault

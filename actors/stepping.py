@@ -60,7 +60,7 @@ Reply = AnyFromCell | Promise
 
 
 class Later(Exception):
-    """The message is decided under another version of the policy than the open step was: once that is committed."""
+    """The message has to wait for the open step's commit: it is decided under another version of the policy."""
 
 
 def step(
@@ -87,13 +87,13 @@ def step(
                     raise Reload  # Whose it is may have given itself to this customer.
                 return Unlinked(message.ref, decision.stray, journey.customer, decision.apart)
             stream, seq = _record(live, journey, decision, policy)
-            # An outcome that came too late decides nothing and repeats nothing; it was heard, all the same.
+            # An outcome that came too late decides nothing and repeats nothing; its sender need not say it again.
             status = decision.status if decision.events or decision.repeats else "repeat"
             return Promise(message.ref, status, stream, seq, _owns(journey, message), decision.why, decision.merge)
         case WatchConversation():
             return _watch(journey, message, given.line, watchers)
         case UnwatchConversation():
-            # The watches of one that has changed hands ended with that: there may be new ones, by way of whose it is.
+            # When it changed hands its watches here ended; a newer one may have come by way of who has it now.
             if given.line is not None and not belonging.changed_hands(journey, message.conversation):
                 watchers.unwatch(message.conversation, given.line)
             return None
@@ -118,7 +118,7 @@ def take_in(live: Live, settling: Settling, policy: Policy, now_ms: int) -> None
         back = merging.returned(settling.released, told, now_ms)
         step = FamilyStep(RETURN, journey.customer, told.other, told.turn)
         _record(live, journey, Decision([(journey.customer, back)], family=[step]), policy)
-        # Who watches lists has heard nothing of what the other did on the way: perhaps they stand where they stood.
+        # List watchers were told nothing of what the other did meanwhile: any of these may stand in other lists now.
         since_ms = settling.released.at_ms
         changed = [each for each in journey.kept if each.whole and (each.live or each.updated_at_ms >= since_ms)]
         live.listed = {each.id: _possible_lists(each) for each in changed}
@@ -153,11 +153,11 @@ def _record(
         if kind in EFFECTIVE:
             into.effects.append((stream, event))
         if kind is ConversationClosed:
-            # One that closed before may have to make room for it while list watchers still wait to hear of that.
+            # One that closed before may leave memory for it while list watchers still have to hear of that.
             untold = live.listed or {}
             closing += [each for each in journey.kept if each.id == stream or (not each.live and each.id in untold)]
         if isinstance(event, CustomerReleased):
-            # Of those that leave: what list watchers were not told yet, no one else can tell.
+            # Those that leave go with it, and only this cell can tell list watchers what they were not told yet.
             untold = live.listed or {}
             into.gone += [each for each in journey.kept if each.id in untold and customer_of(each.id) in event.members]
         encoded = _encode(event)
@@ -168,7 +168,7 @@ def _record(
         _assign(into, decision)
     if decision.family:
         into.family += decision.family
-        # Who has the identities of those that leave is from here on for the journal to say, and not before this commit.
+        # Whose the leaving identities are is known when this is committed: nothing more is decided on a guess before.
         into.sealed = into.sealed or any(each.step == RELEASE for each in decision.family)
         into.left += [id for _, event in decision.events if isinstance(event, CustomerReleased) for id in event.members]
     if closing:
@@ -189,7 +189,8 @@ def _name_policy(journey: Journey, decision: Decision, policy: Policy) -> int:
 
 
 def _assign(into: Step, decision: Decision) -> None:
-    """A unit assigns, and then releases: what it released and assigns again has never left."""
+    """Adds the decision's identities to the step's. A unit assigns first and releases then, so one that the step
+    releases and the decision assigns again has never left."""
     for identity in decision.identities:
         stays = [each for each in into.released if each[0] != identity]
         if len(stays) == len(into.released):
@@ -203,7 +204,8 @@ def _assign(into: Step, decision: Decision) -> None:
 def _note_lists(live: Live, journey: Journey, stream: str) -> None:
     """Notes the lists a conversation stands in before a fact that may change them, until its watchers are told.
 
-    All of them, not the first alone: who lists one of them whole from the archive between two commits has it there."""
+    All of them, not only those before the first fact: whoever lists a queue from the archive between two commits finds
+    the conversation there."""
     conversation = journey.conversation(stream)
     lists = conversation_views.lists_of(conversation) if conversation else ()
     listed = live.listed or {}
@@ -212,7 +214,7 @@ def _note_lists(live: Live, journey: Journey, stream: str) -> None:
 
 
 def _possible_lists(conversation: Conversation) -> tuple[str, ...]:
-    """Those it stands in while it is not done."""
+    """The lists in which an open conversation stands, or is offered."""
     owner = (f"owner:{conversation.owner}",) if conversation.owner else ()
     offered: tuple[str, ...] = ()
     if (handoff := conversation.handoff) is not None:
