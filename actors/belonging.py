@@ -1,6 +1,6 @@
 """Belonging: whether what was sent to a customer's cell is that customer's to answer, where merges have been. Pure.
 
-to one that gave itself away        `Rehomed`, but for what it did before: a repeat is answered by who did it
+to one that gave itself away        `Rehomed`, but for what it did before: a repeat is answered by whoever did it
 of a member that has left           `Rehomed`: it has its affairs itself
 of something it may not have        the customer is loaded anew, once: then it knows what it has to take in
 heard of yet
@@ -77,7 +77,7 @@ def _has_left(family: Family, home: str) -> bool:
 
 
 def settle(journey: Journey, message: Settle, *, checked: bool) -> Promise | Refused | Rehomed:
-    """The answer to who wants a give or a release taken in. Raises `Reload` unless that was done: `checked`."""
+    """The answer to whoever wants a give or a release taken in. Raises `Reload` unless that was done: `checked`."""
     if message.back:
         return Promise(message.ref, "repeat", journey.customer, journey.head, False)
     family, other = family_of(journey), message.other

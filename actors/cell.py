@@ -209,8 +209,8 @@ class Cell:
         self._mailboxes.give(customer, Given(None, TimerDue(customer, self._outlet.untaken.taken)), self._now_ms())
 
     def leave(self, customer: str) -> None:
-        """Has the customer leave memory, now or as soon as all it decided is committed and its attempts are with who
-        makes them; what comes for it meanwhile must not be given here."""
+        """Has the customer leave memory, now or as soon as all it decided is committed and its attempts are with
+        whoever makes them; what comes for it meanwhile must not be given here."""
         self._leaving.leave(customer, self._now_ms())
 
     # Lines

@@ -76,7 +76,7 @@ def identify(state: "Journey", given: Input, rules: IdentityRules, now_ms: int) 
         return Identified(stray=own if own in (*unknown, *others) else unknown[0])
     new = [identity for identity in new if identity not in unknown]
     if given.event.identities[:1] == new[:1] and _is_another(state, given, new[0], ties, rules):
-        # Who writes from there is not this customer: the others that the event names lead astray.
+        # Whoever writes from there is not this customer: the others that the event names lead astray.
         return Identified(stray=(*ties, new[0])[0], apart=ties)
     if state.head and all(tie in shared for tie in ties):
         return Identified(stray=(*ties, *new, *others)[0], apart=shared if ties else [])

@@ -133,7 +133,8 @@ class Journal:
 
     def opened(self, line: Line, *, fresh: bool) -> None:
         """A cell is told the policy, before all else; an archive is told the head. What a former life of the peer asked
-        for, or this one on a former line, is dropped: who was not answered asks again, and the queue stays bounded."""
+        for, or this one on a former line, is dropped: whoever was not answered asks again, and the queue stays
+        bounded."""
         if fresh:
             self._waiting = deque(asked for asked in self._waiting if asked[0].peer != line.peer)
         if line.peer.startswith("archive"):
@@ -188,8 +189,9 @@ class Journal:
                 archive.send(HeadIs(self.position))
 
     def _read_tail(self, line: Line, asked: ReadTail) -> None:
-        """Answers from memory where there is nothing to read. Who asks is the customer's only writer and has nothing
-        under way, so no unit can join these meanwhile; and whatever is archived meanwhile is only there twice."""
+        """Answers from memory where there is nothing to read. Whoever asks is the customer's only writer and has
+        nothing under way, so no unit can join these meanwhile; and whatever is archived meanwhile is only there
+        twice."""
         archived, positions = self._tail.archived, self._tail.of(asked.customer)
         tail = TailIs(asked.ref, archived, [], self._notices.unsettled_of(asked.customer))
         if not positions:

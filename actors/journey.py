@@ -250,7 +250,8 @@ def _evolve_own(state: Journey, event: AnyEvent, encoded: bytes) -> None:
             findings.evolve(aside.findings, event)
         case CustomerErased():
             state.links, state.kept, state.past, state.aside = (), (), (), None
-            # Turns only count up: who had this customer as a member once would take the next time for the last.
+            # Turns only count up: else whoever had this customer as a member once would take the next time for that
+            # one.
             turn = state.disputes.turn if state.disputes is not None else 0
             state.disputes = Disputes(turn=turn) if turn else None
         case _:

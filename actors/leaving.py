@@ -78,8 +78,8 @@ class Leaving:
             self.leave(customer, now_ms)
 
     def leave(self, customer: str, now_ms: int) -> None:
-        """Has the customer leave memory, now or as soon as all it decided is committed and its attempts are with who
-        makes them; what comes for it meanwhile must not be given here."""
+        """Has the customer leave memory, now or as soon as all it decided is committed and its attempts are with
+        whoever makes them; what comes for it meanwhile must not be given here."""
         live = self._population.get(customer)
         if live is None:
             self._let_go(customer, None, now_ms)

@@ -10,7 +10,7 @@ from actors.once import OnceKeys
 from protocol.ids import customer_of
 
 LEFT_MAX = 16
-"""Members that left and are remembered, the oldest going first: who asks for one is told where it is."""
+"""Members that left and are remembered, the oldest going first: whoever asks for one is told where it is."""
 MIXED_MAX = 64
 """Conversations with contacts of both, of those that are no longer in memory."""
 

@@ -1,8 +1,8 @@
 """Notices: what the journal tells every cell unasked: the policy's newest versions, and merges.
 
 A merge is taken in by another cell than gave, and that one is to hear of it whoever asked. A cell hears all that there
-is as its line opens, and what comes then as it is committed, ahead of the answer to who had it written down. Of units
-those of the customer `policy` are the only ones that are read.
+is as its line opens, and what comes then as it is committed, ahead of the answer to whoever had it written down. Of
+units those of the customer `policy` are the only ones that are read.
 """
 
 from collections.abc import Sequence

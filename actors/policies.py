@@ -56,7 +56,7 @@ class Policies:
         for version, body in told:
             if version in self._known:
                 continue
-            # Who is pinned to one that is not accepted any more follows the newest, as where it is not kept any more.
+            # A conversation pinned to a version that is not accepted or kept any more follows the newest.
             # The newest itself the start has looked at.
             policy = unpacked(version, body) if version == told[-1][0] else still_accepted(version, body)
             if policy is None:

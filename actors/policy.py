@@ -105,7 +105,7 @@ class Policy(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
 
     def at(self, version: int, channel: str = "") -> "Policy":
         """The rules that hold for what was begun under `version`; for what happens on a channel that came later than
-        that, these. Those of the newest version are this very object, so that who holds it need not ask twice."""
+        that, these. Those of the newest version are this very object, so that whoever holds it need not ask twice."""
         if not self.earlier or version == self.version:
             return self
         begun = self.earlier.get(version, self)

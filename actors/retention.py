@@ -111,7 +111,7 @@ class Retention:
 
     @property
     def under_way(self) -> bool:
-        """Whether a run has begun and is to go on: who waits for something else should not."""
+        """Whether a run has begun and is to go on: whoever waits for something else should not."""
         return self._run is not None
 
     @property

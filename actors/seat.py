@@ -2,9 +2,9 @@
 
     Take ──▶ the former customer is quiet, and leaves ──▶ the new one's scope is taken ──▶ its messages go to the cell
 
-A sitting is one customer's, from its coming to its leaving, and has a name. Who asks says in which sitting it asks, and
-what is asked in a former one is turned away although the same customer sits here again. Else a question could be let in
-that left before its asker heard that an earlier one had been turned away, and overtake it.
+A sitting is one customer's, from its coming to its leaving, and has a name. Whoever asks says in which sitting it asks,
+and what is asked in a former one is turned away although the same customer sits here again. Else a question could be
+let in that left before its asker heard that an earlier one had been turned away, and overtake it.
 
 Also the customer's own scope is a fence in the journal: two seats may believe that they have one customer, one of them
 can commit. What is for someone else is answered `Elsewhere`, and whoever asked asks the usher.
@@ -69,7 +69,7 @@ class Seat:
         """It sits elsewhere by now: it leaves as soon as its scope is taken, since two takings must not overlap."""
         self._next: Take | None = None
         self._waiting: list[tuple[Line, AnyToCell]] = []
-        """For the customer while its scope is being taken, and for one that leaves. Bounded by who asks."""
+        """For the customer while its scope is being taken, and for one that leaves. Bounded by whoever asks."""
         self._tasks = Tasks(self.broke)
         """The taking of a scope."""
         self._grace: asyncio.TimerHandle | None = None

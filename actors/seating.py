@@ -57,7 +57,7 @@ class _Seat:
     told_ms: int = 0
     """When it was told so."""
     late: bool = False
-    """It has not said so for too long, and who was to sit here waits for another seat."""
+    """It has not said so for too long, and the customer that was to sit here waits for another seat."""
     turn: int = 0
     sitting: str = ""
     touched_ms: int = 0
@@ -173,7 +173,7 @@ class Seating:
         if seat is not None and seat.customer == customer:
             seat.customer, seat.touched_ms = "", now_ms
         elif seat is not None and self._holding(customer) is None and not self._is_coming(customer):
-            # It was released, and who was known to have the customer found out that it had not.
+            # It was released in favour of a seat that turned out not to have the customer.
             self._waiting[customer] = True
         return list(self._place(now_ms))
 
@@ -194,7 +194,7 @@ class Seating:
         return [ToFronts(SeatGone(index, lost=not seat.over)), *self._place(now_ms)]
 
     def look(self, now_ms: int) -> list[Effect]:
-        """Who was to sit on a seat that is late waits for another one."""
+        """Has the customer that was to sit on a seat that is late wait for another one."""
         for seat in self._seats.values():
             if seat.coming and not seat.late and now_ms - seat.told_ms >= LATE_MS:
                 seat.late = True
@@ -218,7 +218,7 @@ class Seating:
         return len(self._waiting) + len(self._overdue)
 
     def _place(self, now_ms: int) -> Iterator[Effect]:
-        """Gives seats to who waits, as far as there are seats to give."""
+        """Gives seats to whoever waits, as far as there are seats to give."""
         while self._open and (seat := self._best()) is not None and (customer := self._first()) is not None:
             due = self._waiting.pop(customer, False) or customer in self._overdue
             self._overdue.pop(customer, None)

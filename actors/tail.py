@@ -1,7 +1,7 @@
 """The tail: which units the archive may not have yet, by customer, so that a journey can be loaded at any moment.
 
-It keeps positions alone, about 60 bytes a unit, and who loads a journey has the units read from the journal's file: so
-the archive may be seconds of full load behind without the words of those seconds in memory.
+It keeps positions alone, about 60 bytes a unit, and whoever loads a journey has the units read from the journal's file:
+so the archive may be seconds of full load behind without the words of those seconds in memory.
 """
 
 from collections import deque

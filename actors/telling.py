@@ -43,7 +43,7 @@ from protocol.events import (
 
 STEPS_MAX = 10
 STRANGERS = "Hello, how can we help?"
-"""The greeting for who has nothing open, or may be one of several."""
+"""The greeting for whoever has nothing open, or may be one of several."""
 
 _decode = msgspec.msgpack.Decoder(AnyEvent).decode
 

@@ -46,7 +46,7 @@ class Watchers:
         self._remove(self._conversations, conversation, line)
 
     def unwatch_all(self, conversation: str) -> None:
-        """The conversation is another cell's from now on: who watches it does so there."""
+        """The conversation is another cell's from now on: whoever watches it does so there."""
         for line in list(self._conversations.get(conversation, ())):
             self._remove(self._conversations, conversation, line)
         self._dirty.pop(conversation, None)

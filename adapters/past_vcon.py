@@ -28,7 +28,7 @@ def read_vcons(document: str, *, account: str, channel: str, source: str) -> Ite
 def _of_vcon(vcon: Fields, place: str) -> Contact:
     if "vcon" not in vcon and "parties" not in vcon:
         return f"{place}: it has no `vcon` and no `parties`; open a signed or encrypted one first"
-    # `must_support` until 0.3.0. Who does not know such an extension must not read the vCon (-04, §4.1.4).
+    # `must_support` until 0.3.0. Whoever does not know such an extension must not read the vCon (-04, §4.1.4).
     try:
         if needed := vcon.get("critical") or vcon.get("must_support"):
             return f"{place}: it can only be read by who knows the extension {needed[0]!r}; this import knows none"

@@ -62,7 +62,7 @@ class Wire(asyncio.Protocol):
     def write(self, message: Any) -> None:
         """Sends one message, a frame or a list of them. Nothing waits here for a server that does not read: what is
         unanswered has a bound, and bounds this. Raises why the connection is over, lest what never left count as sent;
-        nothing where it was left by `close`, since who said goodbye owes no answer."""
+        nothing where it was left by `close`, since whoever said goodbye owes no answer."""
         if self._engine.state is State.OPEN:
             self._engine.send_binary(self._pack(message))
             self._flush()

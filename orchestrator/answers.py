@@ -1,4 +1,4 @@
-"""Answers: what a cell says to who asked it for a change, as that one takes it."""
+"""Answers: what a cell says to whoever asked it for a change, as that one takes it."""
 
 import asyncio
 

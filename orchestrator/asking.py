@@ -89,7 +89,7 @@ class Asking:
             line.send(question)
 
     def answered(self, index: int, reply: Reply) -> None:
-        """Hands a cell's reply to who asked."""
+        """Hands a cell's reply to whoever asked."""
         # A cell that is gone may still be heard of: its customers' questions were taken from it.
         asked, done = self._asked.get(index, _NOTHING).pop(reply.ref, self._nobody)
         if self._meant_for and asked is not None:

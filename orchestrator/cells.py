@@ -130,7 +130,7 @@ class Cells:
     async def opened_all(self) -> None:
         """Returns when every cell, or of those that join the first, has been reached once."""
         await self._all_open.wait()
-        # Its word on the policy is behind that: who takes events in knows the accounts that a bundle has.
+        # Its word on the policy is behind that: whoever takes events in knows the accounts that a bundle has.
         await self._introduced.wait()
 
     # Telling and asking
@@ -195,7 +195,7 @@ class Cells:
             text = f"no answer within {timeout_s:g} s; it may still happen, so send it again under the same id"
             raise Refusal(Code.TIMED_OUT, text) from exc
 
-    # Inputs, to who routes them
+    # Inputs, to whoever routes them
 
     def inputs_under_way(self, customer: str) -> list[InboundEvent]:
         """The events that a customer's cell was asked and has not answered. Looks through all there are."""

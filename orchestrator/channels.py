@@ -133,7 +133,8 @@ class ChannelHost:
             status=str(sent.status),
         )
 
-        # Whose it was when it began: who had it as the attempt was made may have been merged since, without it.
+        # The customer whose it was when it began: the one who had it at the attempt may have been merged since, without
+        # it.
         customer = customer_of(attempt.conversation)
 
         def outcome(ref: int) -> Outcome:

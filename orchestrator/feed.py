@@ -1,6 +1,6 @@
 """The feed: committed events in the journal's order, for other systems, each with the cursor to go on from.
 
-A cursor is opaque to who holds it: `<generation>-<position>`, behind the whole commit unit at that position, or
+A cursor is opaque to whoever holds it: `<generation>-<position>`, behind the whole commit unit at that position, or
 `<generation>-<position>-<n>`, behind its event n. It is good for as long as the journal has what follows it.
 """
 

@@ -73,7 +73,7 @@ class Forwarding:
         answer(overtaking)
 
     def say_moved(self, customer: str) -> None:
-        """Of the customer, and of its members: who watches them asks again."""
+        """Of the customer, and of its members: whoever watches them asks again."""
         self._on_moved(customer)
         for member in self.homes.members_of(customer) if self.homes.known else ():
             self._on_moved(member)

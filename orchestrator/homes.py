@@ -4,7 +4,7 @@
     the first of them there                          goes behind a `Settle`: the home takes the customer in first
     a release, heard or found out                    the customer's own cell is asked, behind a `Settle` likewise
 
-What is known here is a hint, and turns only count up: who is asked in vain says what is so.
+What is known here is a hint, and turns only count up: a cell that is asked in vain says what is so.
 """
 
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from protocol.oldest import forget_oldest
 
 HOMES_MAX = 20_000
-"""Customers whose home is remembered, the longest unheard of going first: it is heard again from who is asked."""
+"""Customers whose home is remembered, the longest unheard of going first: it is heard again from whoever is asked."""
 
 
 @dataclass(slots=True)
 class Home:
-    """Whose the affairs are since this turn. `told`: who has them was asked to take them in, or surely has."""
+    """Whose the affairs are since this turn. `told`: that customer's cell was asked to take them in, or surely has."""
 
     customer: str
     turn: int

@@ -1,6 +1,6 @@
 """In force: the policy as a gateway or channel host has heard of it, and the accounts that there are under it.
 
-The mappings here are the same objects over all versions: who holds one sees the accounts change.
+The mappings here are the same objects over all versions: whoever holds one sees the accounts change.
 """
 
 from collections.abc import Sequence

@@ -79,7 +79,7 @@ class Seats:
             self._ask_again(line)
 
     def closed(self, line: Line) -> None:
-        """It reconnects by itself; who sits can be reached meanwhile."""
+        """It reconnects by itself; customers with a seat can be reached meanwhile."""
 
     def broke(self, exc: Exception) -> None:
         """Whoever runs the cells ends with it."""
@@ -98,8 +98,8 @@ class Seats:
                     self._gone(seat, lost=True)
                 for said in message.seats:
                     self._sits(said)
-                # Who is sought may have sat since it was asked for, and have left unsaid: nothing is told one by one
-                # before everything is, and the usher has met the wish.
+                # A customer that is sought may have sat since, and left, and nobody was told: nothing is told one by
+                # one before everything is, and the usher has met the wish.
                 self._ask_again(line)
 
     def _sits(self, said: SeatIs) -> None:

@@ -102,7 +102,7 @@ class Sittings:
             self._places.look_for(customer)
 
     def _look_after_left(self, index: int) -> None:
-        """Who watches a customer that left this cell asks again, unless it did so where the customer sits now."""
+        """Whoever watches a customer that left this cell asks again, unless it did so where the customer sits now."""
         for customer in self._left.pop(index, {}):
             if self._asking.place(customer) == NOWHERE:
                 self._say_moved(customer)

@@ -107,7 +107,7 @@ class _Dialing:
 
 
 class MemoryExchange:
-    """The wires of a server in one process. Parts come and go; who dials is connected to whoever listens now."""
+    """The wires of a server in one process. Parts come and go; whoever dials is connected to whoever listens now."""
 
     def __init__(self) -> None:
         self._listening: dict[str, _MemoryListener] = {}

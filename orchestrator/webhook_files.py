@@ -1,7 +1,7 @@
 """What is kept of each webhook endpoint, in `webhooks/` of the data folder: how far it is, and what an operator asks.
 
-    <name>.json    written by who sends: the cursor, and since when it fails or is disabled
-    <name>.asked   written by the gateway, taken by who sends: to go on, from where it stopped or from elsewhere
+    <name>.json    written by whoever sends: the cursor, and since when it fails or is disabled
+    <name>.asked   written by the gateway, taken by whoever sends: to go on, from where it stopped or from elsewhere
 
 Files, since gateway and channel host have no line to each other, and what was asked holds over a restart of both.
 """

@@ -1,6 +1,6 @@
 """The oldest: how a dict that is kept in the order of coming stays bounded.
 
-A dict finds its first entry by walking over the places of all that left before it. Who takes one out for each that
+A dict finds its first entry by walking over the places of all that left before it. Whoever takes one out for each that
 comes walks thousands of places each time, once as many are kept: of 20,000, six microseconds. So they go by the eighth.
 """
 

@@ -12,7 +12,7 @@ in one place, and a store only keeps.
     otherwise                             Committed  at the next position
 
 `Taken`, `Released`, `Unmergeable` and `Skipped` settle their batch too, and are remembered for the scope's epoch, all
-but `Taken` as `Skipped`: who is told so decides again, and is told the rest. `Stale` settles nothing.
+but `Taken` as `Skipped`: whoever is told so decides again, and is told the rest. `Stale` settles nothing.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

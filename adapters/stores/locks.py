@@ -42,8 +42,8 @@ class FileLock:
             os.close(fd)
             raise StoreFailed(f"{lock_path} cannot be locked: {exc.strerror}") from exc
         self._fd = fd
-        # Only told, to who comes second: on a full disk it is the store that says so. Written over what stands there,
-        # since a block that was given up first may be another's by then.
+        # Only told, to whoever comes second: on a full disk it is the store that says so. Written over what stands
+        # there, since a block that was given up first may be another's by then.
         with contextlib.suppress(OSError):
             os.ftruncate(fd, os.pwrite(fd, str(os.getpid()).encode(), 0))
 

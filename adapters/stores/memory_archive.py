@@ -31,14 +31,15 @@ class MemoryArchive(ArchiveWrites, ArchiveReads):
             raise StoreLocked("the archive is open already", pid=0)
         # Who collects it may be any thread; until then it is one thread's.
         db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-        # What is in memory goes with who has it; from 3.13 on Python warns of a database that nobody closed.
+        # What is in memory goes with whoever has it; from 3.13 on Python warns of a database that nobody closed.
         weakref.finalize(self, db.close)
         db.deserialize(self._kept or _empty())
         self._db = _Inline(db)
         return archive_rows.position(db)
 
     async def rows(self, table: str) -> list[tuple[Any, ...]]:
-        """Every row of a table, whole, in the order of its key (its first columns): for who compares two archives."""
+        """Every row of a table, whole, in the order of its key (its first columns): for whoever compares two
+        archives."""
         sql = f"SELECT * FROM {table} ORDER BY 1, 2"  # noqa: S608 - a table's name is no one's input
         return self._opened().db.execute(sql).fetchall()
 

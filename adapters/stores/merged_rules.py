@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from protocol.journal import ADOPT, RELEASE, RETURN, FamilyStep, Skipped, Unmergeable, Unsettled
 
 FAMILY_MAX = 16
-"""Customers in one family: who looks up an identity's customer takes at most as many steps."""
+"""Customers in one family: whoever looks up an identity's customer takes at most as many steps."""
 GIVEN, ADOPTED, RELEASED = "given", "adopted", "released"
 
 

@@ -192,10 +192,10 @@ def _show_applied(answer: dict[str, Any], *, as_json: bool) -> None:
     )
     console().print(Text(f"Version {answer['version']} is in force: {words}."))
     if answer.get("live_conversations") == "pinned":
-        # Who tries a new rule in a chat that is open already would look for a mistake that is none.
+        # Whoever tries a new rule in a chat that is open already would look for a mistake where there is none.
         console().print(Text("Conversations that are open keep the version they began under (live_conversations)."))
     if watched := answer.get("watched"):
-        # Who goes back in a hurry would find the other rules again.
+        # Whoever goes back in a hurry would find the other rules in force again.
         keep = f"`{as_called()} policy show {answer['version']} --to NEW`"
         console().print(Text(f"The server follows {watched}: a save there, or a start, puts its rules in force again."))
         console().print(Text(f"To keep this version, put its files there: {keep}."))

@@ -72,7 +72,7 @@ def serve(
 
 
 def say_what_is_wrong(settings: Settings) -> None:
-    """A bundle that cannot be taken does not keep the server from its work; who starts it must hear of it."""
+    """A bundle that cannot be taken does not keep the server from its work; whoever starts it must hear of it."""
     if not settings.policy_folder:
         return
     # Imported here, because few commands read a bundle.

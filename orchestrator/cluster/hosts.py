@@ -53,7 +53,7 @@ class Hosts:
         self._server = await asyncio.start_unix_server(self._hear, self._path, limit=LINE_BYTES_MAX)
 
     async def close(self) -> None:
-        """Listens no more; who is connected stays so until it ends."""
+        """Listens no more; processes that are connected stay so until they end."""
         if self._server is not None:
             self._server.close()
 

@@ -73,7 +73,7 @@ class Keeper:
         self._hosts = Hosts(run_folder, begins=self._lives.begun, serves=self._is_up)
         self._deaths: dict[str, int] = {}
         self._starts = Starts()
-        # Who cannot be asked is looked at: Ray's processes; and the supervisor, whose end alone is heard.
+        # Processes that cannot be asked are looked at: Ray's processes; and the supervisor, whose end alone is heard.
         self._looked_at = {ray_profile.program(process): process for process in vital}
         self._looked_at[SUPERVISOR] = psutil.Process(os.getppid())
         self._states = States([*(process.name for process in table), *self._looked_at], now_ms=steady_ms())

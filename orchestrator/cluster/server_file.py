@@ -30,7 +30,7 @@ class Running(Struct, kw_only=True, frozen=True):
     gateway: str
     pid: int
     run: str
-    """The run folder, for who asks how the processes are when no gateway answers."""
+    """The run folder, for whoever asks how the processes are when no gateway answers."""
 
 
 class ServerFile:

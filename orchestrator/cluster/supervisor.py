@@ -73,7 +73,7 @@ def serve(settings: Settings, *, on_ready: Callable[[Serving], None], build: str
         mark = mark_of(data)
         if left := leftovers.end(mark):
             _log.warning("supervisor.leftovers_ended", processes=left)
-        # Known in milliseconds here, and only after Ray's start by who opens the files.
+        # Known in milliseconds here, and only after Ray's start by whoever opens the files.
         check_folder(data)
         check_policy(data)
         with run_folder(mark) as run:

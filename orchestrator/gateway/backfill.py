@@ -16,7 +16,7 @@ from orchestrator.gateway.peers import Archive
 from protocol.events import AnyEvent
 
 EVENTS_MAX = 1000
-"""A longer absence is answered by a snapshot; what lies between is read over HTTP by who needs it."""
+"""A longer absence is answered by a snapshot; what lies between is read over HTTP by whoever needs it."""
 BYTES_MAX = 256 * 1024
 """Bytes of one read, which becomes one frame; what is left is read next."""
 TRIES = 100

@@ -31,7 +31,7 @@ class Outgoing:
         """For who waits in `take`."""
         self._announced = False
         self._taken_by_waiting = True
-        """Whether what comes is for who waits in `take`, and not for who is told by `on_frames`."""
+        """Whether what comes is for whoever waits in `take`, and not for whoever is told by `on_frames`."""
         self._shut = False
         self.on_frames: Callable[[], None] | None = None
         """Told once when frames have come, until it is `heard`."""

@@ -1,4 +1,4 @@
-"""The policy over HTTP: check, compare, apply, look up, go back. For operators; who reads may look."""
+"""The policy over HTTP: check, compare, apply, look up, go back. For operators; whoever may read, may look."""
 
 from typing import Annotated, Any
 

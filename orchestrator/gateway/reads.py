@@ -74,8 +74,8 @@ async def get_context(
 
 
 async def _view(here: Services, customer: str, by: Sequence[str], channel: str) -> CustomerView | None:
-    """What the live actor knows of a customer, for who asked `by` an identity, and found another of the same address;
-    None where that is nothing."""
+    """What the live actor knows of a customer, for whoever asked `by` an identity, and found another of the same
+    address; None where that is nothing."""
     reply = await here.cells.call(customer, lambda ref: ReadCustomer(ref, customer, channel), timeout_s=READ_WITHIN_S)
     view = reply.view if isinstance(reply, CustomerRead) else None
     if view is not None and here.policy is not None and any(map(here.policy.policy.identity.is_shared, by)):

@@ -114,7 +114,7 @@ async def _go_on(
     mark = MarkReplayed(quarantine=quarantine, stream=answered.stream, seq=answered.seq)
     # Should the server die here, the next replay finds the event's own once-key and gets as far as this again.
     marked = await here.intake.command(actor=actor, id=f"replay:{quarantine}", command=mark, customer=row["stream"])
-    # Who reads from there on sees both, the event and the mark.
+    # Whoever reads from there on sees both, the event and the mark.
     return msgspec.structs.replace(answered, position=max(answered.position, marked.position))
 
 

@@ -1,7 +1,7 @@
 """The webhooks that we send, over HTTP: how each endpoint is; to go on with one that is disabled, or from elsewhere.
 
-What is asked is left in the data folder for who sends (`orchestrator.webhook_files`), which does it within a second, or
-as soon as it is up again.
+What is asked is left in the data folder for whoever sends (`orchestrator.webhook_files`), which does it within a
+second, or as soon as it is up again.
 """
 
 import asyncio

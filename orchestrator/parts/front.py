@@ -1,4 +1,4 @@
-"""What a gateway and a channel host have in common: who takes input in needs the same of the server behind it."""
+"""What a gateway and a channel host have in common: whoever takes input in needs the same of the server behind it."""
 
 import asyncio
 import contextlib
@@ -61,7 +61,8 @@ class Front:
         await self._storage.open_readers()
 
     async def answered(self, within_s: float) -> None:
-        """Waits until the cells have answered all questions; what is late then is asked again by who asked for it."""
+        """Waits until the cells have answered all questions; what is late then is asked again by whoever asked for
+        it."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(within_s):
                 while self.cells.unanswered:  # noqa: ASYNC110 - once in a life; nobody else needs an event for it

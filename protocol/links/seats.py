@@ -71,8 +71,8 @@ class SeatsAre(Link, frozen=True, tag=78):
 
 
 class ForSitting(Link, frozen=True, tag=79):
-    """To a seat, from who asks: what is asked of its customer on this line from here on is asked in this sitting. In
-    another one it is turned away, since something asked before it may have been, and is not to be overtaken."""
+    """To a seat, from whoever asks: what is asked of its customer on this line from here on is asked in this sitting.
+    In another one it is turned away, since something asked before it may have been, and is not to be overtaken."""
 
     sitting: str
 

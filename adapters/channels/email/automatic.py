@@ -24,7 +24,8 @@ _TELLING: dict[str, frozenset[str] | None] = {
     "X-Auto-Reply-From": None,
     "X-Mail-Autoreply": None,
     "X-FC-MachineGenerated": None,
-    # Who asks for no automatic answers is a machine itself; other values ask for no receipts, as people do too.
+    # A sender that asks for no automatic answers is a machine itself; other values ask for no receipts, as people do
+    # too.
     "X-Auto-Response-Suppress": frozenset({"all", "oof", "autoreply"}),
 }
 

@@ -41,8 +41,8 @@ _NO_CHARSETS = frozenset({"idna", "punycode", "unicode-escape", "raw-unicode-esc
 _THERE_ARE = frozenset(module.name for module in pkgutil.iter_modules(encodings.__path__)) | frozenset(
     encodings.aliases.aliases
 )
-"""Python keeps every name that it was ever asked for, also of a codec that there is not: who makes up names fills the
-memory."""
+"""Python keeps every name that it was ever asked for, also of a codec that there is not: whoever makes up names fills
+the memory."""
 
 _UNKEEPABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 """What no message has on purpose, and what stores or JSON cannot keep."""

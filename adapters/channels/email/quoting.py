@@ -14,7 +14,7 @@ from mailparser_reply.constants import MAIL_LANGUAGES
 LANGUAGES = [name for name in MAIL_LANGUAGES if len(name) == 2]
 """All languages it knows; longer names are its authors' own mail programs."""
 LINES_MAX = 1000
-"""Lines searched for the beginning of a quote; who writes more above it gets it shown."""
+"""Lines searched for the beginning of a quote; whoever writes more above it gets it shown."""
 _LINE_CHARS_MAX = 160
 """Characters of a line that are searched: under 1 ms in the worst case, and introductions are shorter."""
 _WINDOW, _OVERLAP = 40, 6
