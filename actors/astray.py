@@ -1,8 +1,8 @@
-"""Astray: inputs whose identity is not, or no more, the customer's, and whom a cell turns away behind them.
+"""Astray: inputs whose identity is not, or no longer, the customer's, and what a cell turns away behind them.
 
-answered `Unlinked`     what its asker has sent already, and shares an identity with it, is answered so too: decided
-                        here it would overtake it, though the identity be the customer's, or be so again
-sent here once more     the asker has heard (`Input.heard`), and holds all that it sent meanwhile: its word counts
+answered `Unlinked`     what its asker has sent already, and shares an identity with it, is answered so too. Decided
+                        here it would overtake that input, even where the identity is the customer's, or is so again
+sent here once more     the asker has heard (`Input.heard`), and holds all that it sent meanwhile: it is let in
 """
 
 from actors.live import Given
@@ -10,8 +10,8 @@ from protocol.links import Input, Unlinked
 from protocol.oldest import forget_oldest
 
 ASTRAY_MAX = 10_000
-"""Identities of inputs that did not come again, the oldest going first. They went to others, mostly, and who comes with
-one next is turned away once, for nothing; of one that is forgotten the order may be lost."""
+"""Identities of inputs that did not come again, the oldest going first. Mostly those inputs went to other customers;
+the next one with such an identity is turned away once, needlessly. Where one is forgotten, order may be lost."""
 
 
 class Astray:
@@ -23,7 +23,8 @@ class Astray:
         are any, for each message."""
 
     def turned_away(self, given: Given, unlinked: Unlinked) -> None:
-        """That is the answer. Not of one whose identities lead apart: it has none left that are the customer's."""
+        """Notes that the input was answered so. Not one with `apart`: it has no identity left that says it is of this
+        customer, and no later input can overtake it here."""
         message = given.message
         if given.line is None or not isinstance(message, Input) or unlinked.apart:
             return
@@ -33,7 +34,7 @@ class Astray:
         forget_oldest(self.refs, ASTRAY_MAX)
 
     def answer_to(self, given: Given) -> Unlinked | None:
-        """The answer to an input that would overtake one that was turned away; None to all others."""
+        """The answer to an input that would overtake one that was turned away; None for every other message."""
         message = given.message
         if given.line is None or not isinstance(message, Input):
             return None

@@ -1,9 +1,9 @@
-"""Belonging: whether what was sent to a customer's cell is that customer's to answer, where merges have been. Pure.
+"""Belonging: whether a message is for the customer whose cell got it, where merges have been. Pure.
 
-to one that gave itself away        `Rehomed`, but for what it did before: a repeat is answered by whoever did it
-of a member that has left           `Rehomed`: it has its affairs itself
-of something it may not have        the customer is loaded anew, once: then it knows what it has to take in
-heard of yet
+about                               answer
+a customer that gave itself away    `Rehomed`; but a repeat of what it did before is answered by itself
+a member that has left              `Rehomed`: it has its affairs itself again
+something it may not have heard of  the customer is loaded anew, once: then it knows what it has to take in
 """
 
 from actors.deciding import TimerDue
@@ -28,11 +28,13 @@ from protocol.links import (
 
 
 class Reload(Exception):
-    """The message is about something that may have happened and is not known here: load the journey, and step again."""
+    """The message is about something that may have happened and is not known here: the journey has to be loaded anew,
+    and stepped with it again."""
 
 
 def elsewhere(journey: Journey, message: Message, *, checked: bool) -> Rehomed | None:
-    """Where the message belongs, if not here. Raises `Reload` unless that was done: `checked`."""
+    """The answer that says where the message belongs; None: here. Raises `Reload`, unless it was loaded anew for this
+    message: `checked`."""
     if (left := _with_who_left(journey, message)) is not None:
         return left
     if (given := given_of(journey)) is None:
@@ -50,8 +52,8 @@ def elsewhere(journey: Journey, message: Message, *, checked: bool) -> Rehomed |
 
 
 def _with_who_left(journey: Journey, message: Message) -> Rehomed | None:
-    """To a member that has left. That stays so where the customer has given itself away since: whoever has it now was
-    not given the member."""
+    """The answer to a message for a member that has left. It stays so if the customer has given itself away since:
+    whoever has that one now was not given the member."""
     family = family_of(journey)
     if family is None or not family.left or not (stream := _conversation(message)):
         return None
@@ -64,7 +66,7 @@ def _with_who_left(journey: Journey, message: Message) -> Rehomed | None:
 
 
 def changed_hands(journey: Journey, conversation: str) -> bool:
-    """Whether a conversation is another customer's since it was this one's."""
+    """Whether a conversation that was this customer's is another's now."""
     if given_of(journey) is not None:
         return journey.conversation(conversation) is not None
     family, home = family_of(journey), home_of(conversation, journey.customer)
@@ -72,12 +74,12 @@ def changed_hands(journey: Journey, conversation: str) -> bool:
 
 
 def _has_left(family: Family, home: str) -> bool:
-    """And has not come back."""
+    """Whether that member left, and has not come back."""
     return home in family.left and home not in family.members
 
 
 def settle(journey: Journey, message: Settle, *, checked: bool) -> Promise | Refused | Rehomed:
-    """The answer to whoever wants a give or a release taken in. Raises `Reload` unless that was done: `checked`."""
+    """The answer to whoever wants a give or a release taken in. Raises `Reload` as `elsewhere` does."""
     if message.back:
         return Promise(message.ref, "repeat", journey.customer, journey.head, False)
     family, other = family_of(journey), message.other

@@ -1,7 +1,8 @@
 """Dispatch: hands a cell's committed attempts to whoever serves their account, and again when that one was replaced.
 
-What was written to a line may have been done even if the line's other end is new; it goes out again marked `again`, so
-that one who does not know it says `uncertain` in place of sending twice. What never left a line goes unmarked.
+What was written to a line may have been carried out even if the line's other end is new. It goes out again marked
+`again`, so that a peer that does not know it answers `uncertain` rather than send twice. What was never written to a
+line goes out unmarked.
 
     of several who serve the account      those where somebody takes it, as far as was heard; else any of them
     of these                              the one with the fewest attempts under way
@@ -21,8 +22,8 @@ from protocol.links import DeliverNow
 class Dispatch:
     """The attempts under way in a cell. Bounded by the conversations: one a channel of each.
 
-    An attempt that a former life of the cell handed out goes to whom it would go to now; where another one had it,
-    that one's answer is heard when it comes.
+    An attempt that a former life of the cell had handed out goes to the peer that it would go to now; if another one
+    has it, that one's answer is taken when it comes.
     """
 
     def __init__(self, served_by: Mapping[str, str], takes: Callable[[str, str], bool]) -> None:
@@ -31,12 +32,12 @@ class Dispatch:
         self._takes = takes
         """Whether at this peer somebody takes this account's deliveries, as far as was heard."""
         self._lines: dict[str, dict[str, Line]] = {}
-        """By kind and peer."""
+        """Kind of peer → peer → its line."""
         self._under_way: dict[str, DeliverNow] = {}
         self._written: dict[str, str] = {}
         """Delivery → the peer to whose line it was written."""
         self._busy: Counter[str] = Counter()
-        """By peer: how many of these."""
+        """By peer: how many of those that are written it has."""
 
     def __len__(self) -> int:
         return len(self._under_way)
@@ -54,13 +55,13 @@ class Dispatch:
                 line.send(msgspec.structs.replace(effect, again=True))
 
     def takers_changed(self) -> None:
-        """What waits for a line may go by another one now."""
+        """Somebody takes other accounts' deliveries now: attempts that wait for a line may have one to go by."""
         if len(self._written) < len(self._under_way):
             for effect in [each for each in self._under_way.values() if each.delivery not in self._written]:
                 self._give(effect)
 
     def start(self, effect: DeliverNow) -> None:
-        """An attempt is committed, or was found under way in a journey that was loaded."""
+        """Hands out an attempt that is committed, or was found under way in a journey that was loaded."""
         if self._is_with_somebody(effect):
             return
         self.settle(effect.delivery)
@@ -78,7 +79,7 @@ class Dispatch:
         return sum(1 for effect in self._under_way.values() if effect.account == account)
 
     def unwritten(self, customer: str) -> bool:
-        """Whether an attempt of the customer has not left yet, since nobody is there who serves it."""
+        """Whether an attempt of the customer still waits for a line."""
         return any(e.customer == customer and e.delivery not in self._written for e in self._under_way.values())
 
     def forget(self, customer: str) -> None:
@@ -87,12 +88,13 @@ class Dispatch:
             self.settle(effect.delivery)
 
     def forget_of(self, members: Collection[str]) -> None:
-        """These customers' conversations are not this cell's any more, whosever they were."""
+        """Conversations that began as one of these customers' are not this cell's any more."""
         for effect in [each for each in self._under_way.values() if customer_of(each.conversation) in members]:
             self.settle(effect.delivery)
 
     def _is_with_somebody(self, effect: DeliverNow) -> bool:
-        """Whether it was written to a peer's line before; that one is asked again. Another would not know it."""
+        """Whether this attempt was written to a peer's line before; that peer is asked again, since another would not
+        know of it."""
         known, peer = self._under_way.get(effect.delivery), self._written.get(effect.delivery, "")
         if known is None or known.attempt != effect.attempt or not peer:
             return False

@@ -20,7 +20,7 @@ _PLACES = ("version", "earlier", "channel_of")
 
 def packed(policy: Policy) -> bytes:
     """A policy's rules as bytes, without its place among versions and accounts. Raises `msgspec.ValidationError` where
-    they are outside the bounds of their types: that is for who applies them to hear, and not for every cell as it
+    they are outside the bounds of their types: whoever applies them has to hear that, and not every cell as it
     starts."""
     rules = {name: getattr(policy, name) for name in policy.__struct_fields__ if name not in _PLACES}
     body = _encode({"version": 1, "earlier": {}, **rules})

@@ -93,7 +93,7 @@ class Policy(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     handoffs: Handoffs = field(default_factory=Handoffs)
     context: ContextRules = field(default_factory=ContextRules)
     identity: IdentityRules = field(default_factory=IdentityRules)
-    """Who is who."""
+    """How people are recognised: links, matches, shared identities."""
     capture: CaptureRules = CaptureRules()
     """What each channel's contacts must bring."""
     taxonomy: Taxonomy = NO_TAXONOMY

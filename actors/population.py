@@ -1,7 +1,7 @@
-"""Population: the journeys that live in a cell, by what memory they take, and in what order they would leave it.
+"""Population: the journeys that live in a cell, the memory they take, and the order in which they would leave it.
 
-Of those that left it remembers what must be known should they come again as if they were new: proposed customers, for
-as long as inputs under the same proposal may be on their way.
+It remembers proposed customers that have left memory, for as long as inputs under the same proposal may be on their
+way: such an input says that the customer is new, which it is not any more.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,8 @@ from protocol.links import Input
 from protocol.oldest import forget_oldest
 
 PROPOSED_MAX = 20_000
-"""Proposed customers that are remembered: for seconds, of which each brings some thousands of new customers at most."""
+"""Proposed customers that are remembered. They matter for seconds, and a second brings some thousands of new customers
+at most."""
 
 JOURNEY_BYTES = 850
 CONVERSATION_BYTES = 850
@@ -59,7 +60,7 @@ class Population:
         return self._lives.get(customer)
 
     def begin(self, customer: str, scope: str) -> Live:
-        """A place for a customer who has none, to be touched as it is given something."""
+        """A place for a customer who has none. It is in the order of leaving from the first `touch` on."""
         live = Live(customer, scope)
         live.moved, live.moved_to = self._proposed.get(customer, _NOT_MOVED)
         self.weigh(live, weight(None))
@@ -84,7 +85,8 @@ class Population:
         live.grains = 0
 
     def leaving(self, now_ms: int, may_leave: Callable[[Live], bool]) -> list[Live]:
-        """Who is to be passivated now: the idle, and the idlest while there are too many or they are too large."""
+        """The journeys to be passivated now: those that are idle, and the idlest while there are too many or they take
+        too much memory."""
         chosen: list[Live] = []
         excess = len(self._lives) - self._count_max
         excess_bytes = self.bytes - self._bytes_max
@@ -103,6 +105,6 @@ class Population:
         return proposed.again or proposed.customer in self._proposed
 
     def note_proposed(self, live: Live) -> None:
-        """However it was begun: one that was loaded leaves memory as well, and another proposal of it may be late."""
+        """The customer was proposed, and may leave memory before a late input under the same proposal comes."""
         self._proposed[live.customer] = _NOT_MOVED if live.moved_to is None else (live.moved, live.moved_to)
         forget_oldest(self._proposed, PROPOSED_MAX)

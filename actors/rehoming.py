@@ -1,8 +1,8 @@
-"""Rehoming: whom a cell tells that a customer's affairs have changed hands, and whom it turns away since.
+"""Rehoming: which peers a cell has told that a customer's affairs have changed hands, and turns away since.
 
 committed give     → Rehomed to every gateway and channel host; what each asks of the customer from then on is turned
                      away, until it says that it has heard (`Heard`): nothing asked before that may be overtaken
-committed release  → Rehomed as well; what is asked of who has left is answered so, one by one
+committed release  → Rehomed as well; each question of a member that has left is answered so (`belonging.py`)
 """
 
 from collections.abc import Iterable
@@ -21,18 +21,18 @@ class Rehomings:
         """By peer and customer."""
 
     def tell(self, fronts: Iterable[Line], said: Rehomed) -> None:
-        """Says so to all."""
+        """Tells all of them."""
         for line in fronts:
             line.send(said)
             self.said(line, said)
 
     def said(self, line: Line, said: Rehomed) -> None:
-        """It was said to this peer: of a customer that gave itself away, nothing is let in any more."""
+        """This peer was told: nothing that it asks of a customer that gave itself away is let in any more."""
         if said.home != said.customer:
             self._turned[(line.peer, said.customer)] = said
 
     def turns_away(self, line: Line, customer: str, message: AnyToCell) -> bool:
-        """Whether the peer asked in ignorance; then it is told again."""
+        """Whether the peer asked before it had heard; then it is told again."""
         said = self._turned.get((line.peer, customer)) if self._turned else None
         if said is None or isinstance(message, _NOT_ANSWERED):
             return False
@@ -40,7 +40,7 @@ class Rehomings:
         return True
 
     def heard(self, line: Line, customer: str) -> None:
-        """What the peer asks from here on, it asks in knowing it."""
+        """The peer has heard: what it asks from here on is let in."""
         self._turned.pop((line.peer, customer), None)
 
     def forget(self, peer: str) -> None:

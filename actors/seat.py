@@ -1,4 +1,4 @@
-"""The seat: stands in front of a cell of capacity one, and lets in what is for the customer who sits there.
+"""The seat: in front of a cell of capacity one, lets in what is for the customer who sits there.
 
     Take ──▶ the former customer is quiet, and leaves ──▶ the new one's scope is taken ──▶ its messages go to the cell
 
@@ -6,8 +6,8 @@ A sitting is one customer's, from its coming to its leaving, and has a name. Who
 and what is asked in a former one is turned away although the same customer sits here again. Else a question could be
 let in that left before its asker heard that an earlier one had been turned away, and overtake it.
 
-Also the customer's own scope is a fence in the journal: two seats may believe that they have one customer, one of them
-can commit. What is for someone else is answered `Elsewhere`, and whoever asked asks the usher.
+The customer's own scope is a fence in the journal as well: two seats may believe that they have the same customer, but
+only one can commit. What is for someone else is answered `Elsewhere`, and whoever asked asks the usher.
 """
 
 import asyncio
@@ -34,10 +34,10 @@ from protocol.links import (
 )
 
 GRACE_S = 1.0
-"""How long a customer that nobody has asked anything yet may keep its seat from the next one: those who had it seated
-are told so, and ask, in a few milliseconds."""
+"""How long a customer that was not asked anything yet may keep its seat from the next one: whoever had it seated hears
+of that, and asks, within a few milliseconds."""
 TOUCHED_EVERY_S = 0.25
-"""How often the usher hears that the customer is asked something: the idlest is chosen by it."""
+"""At most so often the usher hears that the customer is asked something; it chooses the idlest by that."""
 
 
 class Seat:
@@ -48,10 +48,10 @@ class Seat:
         self._index = index
         self._life = life
         self._sittings = 0
-        """How many there were in this life."""
+        """How many sittings there were in this life."""
         self._sitting = f"{life}/0"
         self._named: dict[str, str] = {}
-        """By peer: in which sitting it asks. As many as there are gateways and channel hosts."""
+        """By peer: the sitting in which it asks. As many as there are gateways and channel hosts."""
         self._cell = cell
         cell.on_left = self.left
         self._usher: Line | None = None
@@ -173,7 +173,7 @@ class Seat:
             self._grace = asyncio.get_running_loop().call_later(GRACE_S, self._make_way)
 
     def _make_way(self) -> None:
-        """The next one waits, and this one has had its turn, or nobody came for it."""
+        """Has the customer leave, if another one waits: it was served, or nobody has asked for it in time."""
         self._forget_grace()
         if self._next is not None and self._customer and self._taken and not self._leaving:
             self._leave()

@@ -42,7 +42,7 @@ class Watchers:
         _add(self._conversations, conversation, line)
 
     def unwatch(self, conversation: str, line: Line) -> None:
-        """No more."""
+        """The line gets no more updates of the conversation."""
         self._remove(self._conversations, conversation, line)
 
     def unwatch_all(self, conversation: str) -> None:
@@ -62,7 +62,7 @@ class Watchers:
         _add(self._lists, name, line)
 
     def unwatch_list(self, name: str, line: Line) -> None:
-        """No more."""
+        """The line gets no more changes of the list."""
         self._remove(self._lists, name, line)
 
     def update(self, customer: str, entries: list[Entry]) -> None:
@@ -82,7 +82,7 @@ class Watchers:
             start = end
 
     def relist(self, live: Live, conversation: Conversation, before: tuple[str, ...]) -> None:
-        """Tells list watchers of a conversation that changed in a commit; they know of it in the lists `before`."""
+        """Tells list watchers of a conversation that changed in a commit. `before`: the lists in which they know it."""
         now = lists_of(conversation)
         if now != before:
             self._dirty.pop(conversation.id, None)
@@ -91,18 +91,18 @@ class Watchers:
             self.moved(live, conversation)
 
     def moved(self, live: Live, conversation: Conversation) -> None:
-        """The head of a conversation moved and its lists are what they were: its row is due in a while."""
+        """The head of a conversation moved and its lists did not change: its row is due with the next `send_rows`."""
         if self._lists and any(name in self._lists for name in lists_of(conversation)):
             self._dirty[conversation.id] = (live, conversation.id)
         else:
-            # One that is due is of a head before this one, perhaps of a journey that has left memory since.
+            # A row that is still due shows an older head, perhaps of a journey that has left memory since.
             self._dirty.pop(conversation.id, None)
 
     def send_rows(self) -> None:
         """Sends the rows of which only the head moved."""
         dirty, self._dirty = self._dirty, {}
         for live, conversation_id in dirty.values():
-            # An uncommitted head is not for anyone's eyes: the row waits until memory and journal agree.
+            # Nobody may see an uncommitted head: the row waits until memory and journal agree.
             if live.journey is None or live.gate is not None:
                 self._dirty[conversation_id] = (live, conversation_id)
                 continue
@@ -131,7 +131,7 @@ class Watchers:
             self._send(line, ListChanged(summary(conversation), watched, left))
 
     def send_overflowed(self) -> None:
-        """Tells lines that have room again that they lost something; they return their subscriptions, and catch up."""
+        """Tells lines that have room again that they lost something; their gateways subscribe anew, and catch up."""
         for line in [line for line in self._overflowed if not line.full]:
             del self._overflowed[line]
             line.send(Overflowed())

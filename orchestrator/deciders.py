@@ -1,6 +1,6 @@
-"""Deciders: by which version of the policy each cell decides, as it says itself.
+"""Deciders: the version of the policy by which each cell decides, as the cell says.
 
-PolicyIs of a cell ──▶ is it the newest of all? `on_newer` hears it ──▶ who waits for all cells looks again
+PolicyIs of a cell ──▶ the newest of all? then `on_newer` hears it ──▶ `deciding_by`, which waits for all, looks again
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from protocol.links import PolicyIs
 
 
 class Deciders:
-    """The cells. Those that named no version decide by the settings'."""
+    """Of one gateway or channel host. A cell that named no version decides by the settings', which is version 1."""
 
     def __init__(self, asking: Asking) -> None:
         self._asking = asking
@@ -33,7 +33,7 @@ class Deciders:
             self.on_newer(said)
 
     def forget(self, index: int) -> None:
-        """The cell is a new one, which will say so, or there is none."""
+        """The cell is gone, or a new life, which will name its version."""
         self._versions.pop(index, None)
         self._news.set()
 

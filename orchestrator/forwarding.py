@@ -1,5 +1,5 @@
-"""Forwarding: a merged customer's questions go to whom it was merged into (`homes.py`), also those that its own cell
-turned away.
+"""Forwarding: a merged customer's questions go to the customer it was merged into (`homes.py`), also those that its own
+cell turned away.
 
     a question of a customer with a home     behind a word on each merge on the way (`Settle`), once ──▶ the home's cell
     a cell says `Rehomed`                    all that is unanswered goes on to where it belongs, in order
@@ -27,14 +27,14 @@ class Forwarding:
         self.homes = Homes()
 
     def put(self, customer: str, ref: int, question: AnyToCell, done: Done) -> None:
-        """Asks whose the customer's affairs are; the first time behind a word on each merge on the way there."""
+        """Asks the customer that has this one's affairs; the first time behind a `Settle` for each merge on the way."""
         path = self.homes.path(customer)
         home = path[-1][1].customer if path else customer
         for member, known in path:
             if not known.told:
                 known.told = True
                 self._tell(member, known.customer, known.turn, home)
-                # Behind that word by its number as well: what is asked again, is in the order of these.
+                # A new ref, higher than the `Settle`'s: what is asked again goes in the order of refs.
                 ref = self._asking.new_ref()
                 question = msgspec.structs.replace(question, ref=ref)
         if home != customer:
@@ -44,14 +44,14 @@ class Forwarding:
 
     def _tell(self, member: str, home: str, turn: int, root: str) -> None:
         if home not in (member, root):
-            return  # It gave itself on since: it had taken the member in before.
+            return  # That home was merged itself since, and had taken the member in before.
         ref = self._asking.new_ref()
         settle = Settle(ref, home, "" if home == member else member, turn, home == member)
         self._asking.put_to(home, ref, settle, _nobody_waits)
 
     def rehomed(self, index: int, line: Line, said: Rehomed) -> None:
-        """A customer's affairs are another's, or its own again. What was asked before is answered; what is not goes on
-        to where it belongs, in order."""
+        """A customer's affairs are another's, or its own again. What that cell has not answered goes on to where it
+        belongs, in order."""
         customer = said.customer
         news = self.homes.learn(customer, said.home, said.turn)
         taken = self._asking.take_turned_away(index, said.ref)
@@ -73,11 +73,11 @@ class Forwarding:
         answer(overtaking)
 
     def say_moved(self, customer: str) -> None:
-        """Of the customer, and of its members: whoever watches them asks again."""
+        """Says so of the customer and of its members: whoever watches them asks again."""
         self._on_moved(customer)
         for member in self.homes.members_of(customer) if self.homes.known else ():
             self._on_moved(member)
 
 
 def _nobody_waits(_: Reply) -> None:
-    """Of a word on a merge that goes ahead of somebody's question: it is told again where that one is turned away."""
+    """The answer to a `Settle` that went ahead of a question. Where that question is turned away, so is said why."""

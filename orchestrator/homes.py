@@ -1,10 +1,11 @@
-"""Homes: whose affairs a merged customer's are, as far as a gateway or channel host has heard.
+"""Homes: which customer has the affairs of a merged one, as far as a gateway or channel host has heard.
 
     a question of a customer that gave itself away   `Rehomed` → it, and all that followed it, go on to the new home
     the first of them there                          goes behind a `Settle`: the home takes the customer in first
-    a release, heard or found out                    the customer's own cell is asked, behind a `Settle` likewise
+    a release, heard or found out                    the customer's own cell is asked, behind a `Settle` as well
 
-What is known here is a hint, and turns only count up: a cell that is asked in vain says what is so.
+What is known here is a hint: a cell that is asked by mistake says who has the customer. Turns only count up, so that of
+two hints the later one is known.
 """
 
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ HOMES_MAX = 20_000
 
 @dataclass(slots=True)
 class Home:
-    """Whose the affairs are since this turn. `told`: that customer's cell was asked to take them in, or surely has."""
+    """The customer that has the affairs since this turn. `told`: its cell was asked to take them in, or surely has."""
 
     customer: str
     turn: int
@@ -29,10 +30,10 @@ class Homes:
 
     def __init__(self) -> None:
         self.known: dict[str, Home] = {}
-        """By customer. Others only read it, for each event."""
+        """By merged customer. Others only read it, for each event."""
 
     def learn(self, customer: str, home: str, turn: int) -> bool:
-        """Somebody said so; what was said of a later turn stands. Whether it is news."""
+        """Takes in what a cell said, unless a later turn is known. Whether it is news."""
         before = self.known.get(customer)
         if before is not None and before.turn >= turn:
             return False
@@ -42,13 +43,13 @@ class Homes:
         return True
 
     def of(self, customer: str) -> str:
-        """Whose its affairs are."""
+        """The customer that has its affairs; itself where nothing else is known."""
         path = self.path(customer)
         return path[-1][1].customer if path else customer
 
     def path(self, customer: str) -> list[tuple[str, Home]]:
-        """The customers from this one to whose its affairs are, each with its home. Hints that make a circle are
-        forgotten."""
+        """The merged customers from this one on, each with its home; the last home has the affairs of all. Hints that
+        make a circle are forgotten."""
         path: list[tuple[str, Home]] = []
         while (home := self.known.get(customer)) is not None:
             path.append((customer, home))
@@ -62,6 +63,6 @@ class Homes:
         return path
 
     def members_of(self, customer: str) -> list[str]:
-        """Those whose affairs are this customer's, or went through its hands. Looks through all there are."""
+        """Those whose affairs this customer has, or passed on. Looks through all there are."""
         members = [each for each in list(self.known) if each != customer]
         return [each for each in members if any(home.customer == customer for _, home in self.path(each))]

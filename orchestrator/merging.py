@@ -1,10 +1,10 @@
-"""Merging two customers, and taking them apart again: the one command that two customers' cells have a part in.
+"""Merging two customers, and taking them apart again: the commands in which two customers' cells take part.
 
     merge_customers    to B, naming A     A gives itself (its own commit), B takes it in (B's): then it is answered
     unmerge_customers  to B, naming A     B releases A, A has its affairs again: then it is answered
 
-Each half is asked under the command's own id, so that whoever asks again, of whichever gateway, goes on where the
-former one stopped. What a gateway that died left half done is done by the cells all the same: the journal tells them.
+Each half is asked under the command's own id, so that whoever asks again, by whichever gateway, goes on where it
+stopped before. What a gateway leaves half done as it dies the cells finish all the same: the journal tells them.
 """
 
 from collections.abc import Awaitable, Callable
@@ -32,8 +32,8 @@ AskOf = Callable[[str, AnyCommand], Callable[[int], AnyToCell]]
 
 
 class ByRule:
-    """Carries out what the policy's match rules say is to be merged, one at a time for each customer. What is lost with
-    a gateway, or refused, is said again by the next event of the kind; till then it stands in the review list. `broke`
+    """Carries out the merges that the policy's match rules ask for, one at a time for each customer. One that is lost
+    with its gateway, or refused, is asked for again by the next such event; until then the review list has it. `broke`
     hears of a bug."""
 
     def __init__(self, run: Callable[[MergeDue], Awaitable[Answered]], broke: Callable[[Exception], None]) -> None:
@@ -74,7 +74,7 @@ async def merge(
     )
     given = answer_of(await cells.call(command.other, ask(command.other, give)))
     taken_in = await cells.call(customer, lambda ref: Settle(ref, customer, command.other, 0))
-    # Refused, it was taken in, and has been released or given on since.
+    # A refusal here means that it was taken in, and has been released or given on since.
     position = taken_in.position if isinstance(taken_in, Answered) else 0
     return msgspec.structs.replace(given, position=max(given.position, position))
 
@@ -82,7 +82,7 @@ async def merge(
 async def unmerge(cells: Cells, customer: str, command: UnmergeCustomers, ask: AskOf) -> Answered:
     """Takes `command.other` out of the customer again. Raises `Refusal`."""
     released = answer_of(await cells.call(customer, ask(customer, command)))
-    # Whatever it answers: the release is committed, and it has its affairs as soon as it is asked for anything.
+    # The answer does not matter: the release is committed, and the other takes its affairs back when first asked.
     await cells.call(command.other, lambda ref: Settle(ref, command.other, customer, 0, back=True))
     return released
 

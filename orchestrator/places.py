@@ -1,4 +1,4 @@
-"""Places: where customers are, when that is no matter of their shards."""
+"""Places: which cell has a customer, in dedicated placement, where the shard does not say."""
 
 from typing import Protocol
 
@@ -9,28 +9,28 @@ NOWHERE = -1
 
 
 class Places(Protocol):
-    """Where customers are, when that is no matter of their shards. What it learns it says to `Sittings`."""
+    """Which cell has which customer. What it learns it tells `Sittings`."""
 
     def cell_of(self, customer: str, /) -> int:
         """The index of the customer's cell; `NOWHERE` while none is known: `look_for` finds one."""
         ...
 
     def sitting_at(self, index: int) -> str:
-        """How that cell calls the time for which it has the customer that it is known to have."""
+        """The name of that cell's present sitting, as far as is known (see `actors.seat`)."""
         ...
 
     def look_for(self, customer: str) -> None:
-        """The customer is to have a cell."""
+        """Has a cell found for the customer."""
         ...
 
     def denied(self, customer: str, index: int) -> None:
-        """That cell says that it does not have the customer; also to be looked for."""
+        """That cell says that it does not have the customer; has another one found."""
         ...
 
     def takers_are(self, accounts: TakersAre, /) -> None:
-        """Whoever wakes customers is to know that these accounts' deliveries are taken."""
+        """Tells whoever wakes customers that these accounts' deliveries are taken."""
         ...
 
     def unreachable(self) -> list[str]:
-        """Whose pipe is down, though customers cannot be found without."""
+        """Names of the parts without which customers cannot be found, and whose pipe is down."""
         ...

@@ -16,7 +16,8 @@ from orchestrator.places import NOWHERE, Places
 from protocol.links import ForSitting, ListWatched, WatchList
 
 LEFT_MAX = 64
-"""Customers that left one cell: a pipe is acknowledged after 32 blobs at the latest, and each had one of its own."""
+"""Customers that left one cell, and that it may not have told of. Each left in a blob of its own, and a pipe
+acknowledges after 32 blobs at the latest: this is twice as many."""
 
 
 class Sittings:
@@ -28,7 +29,7 @@ class Sittings:
         self._places = places
         self._say_moved = say_moved
         self._left: dict[int, dict[str, None]] = {}
-        """By cell: customers that left it, the newest last. Should it die, its last words on them may be lost."""
+        """By cell: customers that left it, the newest last. If it dies, what it said of them last may be lost."""
 
     # Cells
 
@@ -52,7 +53,7 @@ class Sittings:
         self._left.pop(index, None)
 
     def named_at(self, index: int) -> None:
-        """Says to a cell for which sitting it is asked what comes next."""
+        """Tells a cell in which sitting it is asked from here on."""
         line = self._asking.lines[index]
         if line is not None:
             line.send(ForSitting(self._places.sitting_at(index)))
@@ -65,8 +66,8 @@ class Sittings:
     # Customers
 
     def displaced(self, customer: str, index: int) -> None:
-        """Another customer has that cell now. What this one asked of it is answered, or will be denied; the pipe that
-        says which is not the one that says this."""
+        """Another customer has that cell now. The cell has answered what was asked for this one, or will deny it; but
+        that comes by its own pipe, perhaps after this, which the usher's pipe said."""
         self._asking.unseat(customer, index, lingers=True)
         left = self._left.setdefault(index, {})
         left.pop(customer, None)
