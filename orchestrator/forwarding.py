@@ -80,4 +80,5 @@ class Forwarding:
 
 
 def _nobody_waits(_: Reply) -> None:
-    """The answer to a `Settle` that went ahead of a question. Where that question is turned away, so is said why."""
+    """The answer to a `Settle` that goes ahead of a question: where it was in vain, the question itself is turned
+    away."""
