@@ -8,6 +8,7 @@ from typing import Any
 
 import aiosmtplib
 import pytest
+from structlog.testing import capture_logs
 
 from adapters.attachments import AttachmentStore
 from adapters.channels.fakes.mailbox import Mailbox, Trouble
@@ -171,9 +172,13 @@ async def test_an_attempt_before_the_start_is_made(world: World) -> None:
 async def test_a_refused_outcome_is_no_fault(world: World) -> None:
     """The cell may know better by a report that came before."""
     world.cells.reply = Refused(1, Code.NOT_ALLOWED_NOW, "it is settled")
-    world.host(world.mail())
-    world.cells.on_deliver(attempt())
-    await world.cells.wait(1)
+    host = world.host(world.mail())
+    with capture_logs() as logged:
+        world.cells.on_deliver(attempt())
+        await world.cells.wait(1)
+        await host.stop(10.0)
+    assert [line["code"] for line in logged if line["event"] == "outcome_refused"] == [Code.NOT_ALLOWED_NOW]
+    assert world.cells.bugs == []
 
 
 async def test_stopping_waits_for_attempts_under_way(world: World) -> None:
