@@ -46,7 +46,7 @@ def test_what_shares_an_identity_follows(astray: Astray) -> None:
     assert astray.answer_to(given(7, "mail", "web")) == Unlinked(7, "web", "ann")
 
 
-def test_others_do_not(astray: Astray) -> None:
+def test_what_shares_none_or_is_of_others_does_not_follow(astray: Astray) -> None:
     """Of other identities, of another customer, of another gateway, which has an order of its own."""
     assert astray.answer_to(given(6, "mail")) is None
     assert astray.answer_to(given(6, "tel", customer="bob")) is None

@@ -44,6 +44,18 @@ async def watch(made: World, conversation: str, seq: int = -1) -> Watched:
     return reply
 
 
+def held_before_sync(made: World) -> tuple[asyncio.Event, asyncio.Event]:
+    """Holds the journal between write and sync: the first event is set once it is held, the second lets it go on."""
+    held, release = asyncio.Event(), asyncio.Event()
+
+    async def hold() -> None:
+        held.set()
+        await release.wait()
+
+    made.journal_store._before_sync = hold
+    return held, release
+
+
 async def test_an_event_is_committed_before_its_answer() -> None:
     """The answer names a position the journal has."""
     async with world() as made:
@@ -60,18 +72,11 @@ async def test_nothing_leaves_before_the_sync() -> None:
         watched = await watch(made, first.stream)
         assert watched.view is not None
         assert watched.head == 3
-        held, release = asyncio.Event(), asyncio.Event()
-
-        async def hold() -> None:
-            held.set()
-            await release.wait()
-
-        made.journal_store._before_sync = hold
+        held, _ = held_before_sync(made)
         second = asyncio.ensure_future(made.intake.submit(made.event("two")))
         await held.wait()
         reading = asyncio.ensure_future(read(made, "cu0000000000000001"))
-        for _ in range(50):
-            await asyncio.sleep(0)
+        await _turns()
         assert not second.done()
         assert not reading.done()
         assert made.updates == []
@@ -387,21 +392,14 @@ async def test_an_inbox_hears_that_a_conversation_left_before_it_heard_that_it_c
     async with world(cells=1) as made:
         first = await made.intake.submit(made.event())
         made.cells.ask_cell(0, lambda ref: WatchList(ref, "owner:ann"), lambda reply: None)
-        held, release = asyncio.Event(), asyncio.Event()
-
-        async def hold() -> None:
-            held.set()
-            await release.wait()
-
-        made.journal_store._before_sync = hold
+        held, release = held_before_sync(made)
         ask = made.intake.command
         take = asyncio.ensure_future(ask(actor="agent:ann", id="1", conversation=first.stream, command=Take()))
         await held.wait()
         give = asyncio.ensure_future(
             ask(actor="agent:ann", id="2", conversation=first.stream, command=Assign(owner=""))
         )
-        for _ in range(50):
-            await asyncio.sleep(0)
+        await _turns()
         release.set()
         await asyncio.gather(take, give)
         await made.until(lambda: made.rows)
@@ -499,5 +497,6 @@ async def test_a_step_taken_while_an_append_is_concluded_waits_for_the_next(monk
 
 
 async def _turns() -> None:
-    for _ in range(30):
+    """Lets the loop turn, often enough for everything that is not held."""
+    for _ in range(50):
         await asyncio.sleep(0)

@@ -23,7 +23,7 @@ def test_a_text_that_cannot_be_kept_as_it_is_is_refused(text: str, code: Code) -
 
 
 @pytest.mark.parametrize(("words", "code"), [("x" * (VALUE_MAX + 1), Code.OVER_LIMIT), ("a\0b", Code.INVALID)])
-def test_so_is_a_reason(words: str, code: Code) -> None:
+def test_a_reason_that_cannot_be_kept_as_it_is_is_refused(words: str, code: Code) -> None:
     """Which may be left out."""
     check_words("", "reason")
     with pytest.raises(Refusal) as refused:

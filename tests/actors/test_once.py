@@ -96,7 +96,7 @@ def test_bytes_across_two_fields_are_no_key() -> None:
     assert once.get(0) is None
 
 
-def test_it_is_bounded() -> None:
+def test_past_the_bound_the_oldest_key_goes() -> None:
     """The oldest key goes when there are too many."""
     once = OnceKeys()
     for key in range(KEYS_MAX + 10):

@@ -28,7 +28,7 @@ STORIES: dict[str, tuple[list[Step], Step, str]] = {
 
 
 @pytest.mark.parametrize("story", STORIES)
-def test_story(story: str) -> None:
+def test_a_replay_is_begun_marked_and_ended_once(story: str) -> None:
     """The last step is taken, or refused with a reason."""
     before, last, refused = STORIES[story]
     player = Player()

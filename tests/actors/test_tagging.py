@@ -122,7 +122,9 @@ FOUND: list[tuple[str, InboundEvent, dict[str, tuple[str, str, str]]]] = [
 
 
 @pytest.mark.parametrize(("name", "event", "expected"), FOUND, ids=[row[0] for row in FOUND])
-def test_a_tagger_finds(name: str, event: InboundEvent, expected: dict[str, tuple[str, str, str]]) -> None:
+def test_what_a_tagger_finds_is_labelled_with_what_matched(
+    name: str, event: InboundEvent, expected: dict[str, tuple[str, str, str]]
+) -> None:
     """The label, what said so, and what matched."""
     tags = tags_of(event, TAXONOMY)
     found = {dimension: getattr(tags, dimension) for dimension in ("topic", "intent", "product_line", "segment")}

@@ -144,7 +144,7 @@ def test_nothing_is_removed_while_a_file_is_being_kept(tmp_path: Path) -> None:
     assert store.remove({name}, 2000) == 1
 
 
-def test_too_large(tmp_path: Path) -> None:
+def test_a_file_over_the_bound_is_refused(tmp_path: Path) -> None:
     """The bound is named."""
     with pytest.raises(Refusal, match="3 are allowed") as caught:
         store_in(tmp_path, file_bytes_max=3).keep(b"bill")

@@ -81,7 +81,7 @@ def test_a_wrong_media_type_is_not_passed_on() -> None:
     ]
 
 
-def test_the_container(vcon: dict[str, Any]) -> None:
+def test_the_container_has_what_must_be_there_and_no_more(vcon: dict[str, Any]) -> None:
     """§4.1: what must be there is, and nothing that the draft does not know."""
     assert vcon.keys() == {"vcon", "uuid", "created_at", "updated_at", "subject", "parties", "dialog", "attachments"}
     assert vcon.keys() <= ALLOWED["vcon"]
@@ -99,7 +99,7 @@ def test_the_uuid_is_of_version_8_and_always_the_same(vcon: dict[str, Any]) -> N
     assert vcon["uuid"] == vcon_uuid(FIRST, 1_700_000_000_123) != vcon_uuid(f"{ANN}-2", 1_700_000_000_123)
 
 
-def test_parties(vcon: dict[str, Any]) -> None:
+def test_each_address_account_and_agent_is_a_party(vcon: dict[str, Any]) -> None:
     """The customer at each address, with one uuid; the account and the agent."""
     assert all(party.keys() <= ALLOWED["party"] for party in vcon["parties"])
     mail, account, agent, _bo, chat, *_ = vcon["parties"]
@@ -112,7 +112,7 @@ def test_parties(vcon: dict[str, Any]) -> None:
     assert all("validation" in party for party in vcon["parties"] if "name" in party)
 
 
-def test_dialog(vcon: dict[str, Any]) -> None:
+def test_each_message_is_a_dialog_once_in_order(vcon: dict[str, Any]) -> None:
     """Each message once, in order, from whom to whom."""
     dialog = vcon["dialog"]
     assert [(said["body"], said["parties"]) for said in dialog] == [
@@ -130,7 +130,7 @@ def test_dialog(vcon: dict[str, Any]) -> None:
     assert dialog[1]["message_id"] == "<m2@example.org>"
 
 
-def test_attachments(vcon: dict[str, Any]) -> None:
+def test_files_notes_and_context_are_attachments(vcon: dict[str, Any]) -> None:
     """Files inline where they are there, named where not; the note; the context, without what is secret; ours."""
     found = vcon["attachments"]
     for one in found:

@@ -119,7 +119,7 @@ def missed(held: Sequence[Bar]) -> list[str]:
         ({"sustained_trials": [Trial(12_000, 12_000, 59.0, 1.9, True)]}, "offered for"),
     ],
 )
-def test_throughput(changed: dict[str, Any], bar: str | None) -> None:
+def test_each_bar_of_throughput_is_missed_by_itself(changed: dict[str, Any], bar: str | None) -> None:
     """Each bar for itself; its conditions are bars too."""
     assert missed(bars.of_throughput(replace(THROUGHPUT, **changed))) == ([bar] if bar else [])
 
@@ -142,7 +142,7 @@ def test_what_was_not_asked_for_is_not_met() -> None:
         (at_rate(5000, p50=3, p99=12), 2.5, 3.1, "idle server"),
     ],
 )
-def test_latency(busy: AtRate, quiet_p50: float, idle: float, bar: str | None) -> None:
+def test_each_bar_of_latency_is_missed_by_itself(busy: AtRate, quiet_p50: float, idle: float, bar: str | None) -> None:
     """At each rate its own."""
     result = replace(LATENCY, rates=[at_rate(100, p50=quiet_p50, p99=99), busy], idle_percent_of_a_core=idle)
     assert missed(bars.of_latency(result)) == ([bar] if bar else [])
@@ -166,7 +166,7 @@ def test_a_push_that_comes_late() -> None:
         ({"setting": {"customers": 1999}}, "live conversations"),
     ],
 )
-def test_context(changed: dict[str, Any], bar: str | None) -> None:
+def test_each_bar_of_context_is_missed_by_itself(changed: dict[str, Any], bar: str | None) -> None:
     """Beside a load, for long enough; without a question there is no figure."""
     assert missed(bars.of_context(replace(CONTEXT, **changed))) == ([bar] if bar else [])
 
@@ -182,7 +182,7 @@ def test_context(changed: dict[str, Any], bar: str | None) -> None:
         ({"setting": {"customers": 1999}}, "live conversations"),
     ],
 )
-def test_policy(changed: dict[str, Any], bar: str | None) -> None:
+def test_each_bar_of_policy_is_missed_by_itself(changed: dict[str, Any], bar: str | None) -> None:
     """Several versions beside a load, of which nothing may be lost."""
     assert missed(bars.of_policy(replace(POLICY, **changed))) == ([bar] if bar else [])
 
@@ -199,7 +199,7 @@ def test_policy(changed: dict[str, Any], bar: str | None) -> None:
         ({"agents": 1999}, "agents"),
     ],
 )
-def test_memory(changed: dict[str, Any], bar: str | None) -> None:
+def test_each_bar_of_memory_is_missed_by_itself(changed: dict[str, Any], bar: str | None) -> None:
     """With enough in each conversation, and enough of them."""
     assert missed(bars.of_memory(replace(MEMORY, **changed))) == ([bar] if bar else [])
 
@@ -215,7 +215,7 @@ def test_memory(changed: dict[str, Any], bar: str | None) -> None:
         ({"conversations": 99_999}, ["live conversations"]),
     ],
 )
-def test_recovery(changed: dict[str, Any], bars_missed: list[str]) -> None:
+def test_the_slowest_kill_of_a_cell_has_the_bar(changed: dict[str, Any], bars_missed: list[str]) -> None:
     """Of the cell's kills the slowest; those of other parts have no bar."""
     assert missed(bars.of_recovery(replace(RECOVERY, **changed))) == bars_missed
 

@@ -36,6 +36,12 @@ async def _echo(connection: ServerConnection) -> None:
         await connection.send(message)
 
 
+async def _abort(connection: ServerConnection) -> None:
+    """Breaks off without a goodbye, once something was said."""
+    await connection.recv()
+    connection.transport.abort()
+
+
 async def test_what_was_read_before_is_not_heard_again() -> None:
     """Messages come in order: the first ones to who reads, all the others to who listens."""
     async with _wire(_echo) as wire:
@@ -93,12 +99,7 @@ async def test_nobody_there_is_an_error_of_the_system() -> None:
 
 async def test_an_end_that_is_no_goodbye_is_raised() -> None:
     """To who reads and to who listens: a load must not end as if all were well."""
-
-    async def abort(connection: ServerConnection) -> None:
-        await connection.recv()
-        connection.transport.abort()
-
-    async with _wire(abort) as wire:
+    async with _wire(_abort) as wire:
         wire.write("bye")
         with pytest.raises((ConnectionClosedError, OSError)):
             await wire.listen(lambda message: None)
@@ -164,12 +165,7 @@ async def test_a_goodbye_in_the_same_read_as_a_question_ends_it_in_good_order(
 
 async def test_what_is_written_after_the_end_is_said_to_be_lost() -> None:
     """Who writes counts it as sent; only after a goodbye of our own nobody is owed anything."""
-
-    async def abort(connection: ServerConnection) -> None:
-        await connection.recv()
-        connection.transport.abort()
-
-    async with _wire(abort) as wire:
+    async with _wire(_abort) as wire:
         wire.write("bye")
         with pytest.raises((ConnectionClosedError, OSError)):
             await wire.read()

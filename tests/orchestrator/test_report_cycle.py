@@ -315,7 +315,7 @@ async def test_a_rebuild_from_the_journal_has_the_same_rows(tmp_path: Path) -> N
         await anew.close()
 
 
-async def test_the_commands(
+async def test_the_cycle_by_its_commands(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As an owner of the policy types them."""

@@ -61,7 +61,7 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_wrong(case: str) -> None:
+def test_a_template_that_cannot_work_is_refused(case: str) -> None:
     """With the place in the file."""
     template, said, where = WRONG[case]
     with pytest.raises(msgspec.ValidationError, match=re.escape(said)) as raised:

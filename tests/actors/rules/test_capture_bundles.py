@@ -52,7 +52,9 @@ FOUND: list[tuple[str, str, str, dict[str, Any], dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("bundle", "channel", "text", "raw", "found"), FOUND)
-def test_found(bundle: str, channel: str, text: str, raw: dict[str, Any], found: dict[str, Any]) -> None:
+def test_a_shipped_template_finds_its_fields(
+    bundle: str, channel: str, text: str, raw: dict[str, Any], found: dict[str, Any]
+) -> None:
     """Field by field."""
     came = event(channel, text, raw)
     template = template_for(rules(bundle), came)

@@ -87,7 +87,7 @@ def test_charsets_and_encodings(content_type: str, encoding: str, body: bytes, t
         ("x" * 2000, "x" * 500),
     ],
 )
-def test_subjects(subject: str, text: str) -> None:
+def test_any_subject_becomes_one_readable_line(subject: str, text: str) -> None:
     """Encoded words, raw bytes and broken ones become one readable line."""
     assert message(letter(subject=subject)).subject == text
 
@@ -109,7 +109,7 @@ def test_subjects(subject: str, text: str) -> None:
         ({"from": "ann@home <ann at example>", "sender": "bob@example.org"}, "mailto:bob@example.org"),
     ],
 )
-def test_who_wrote_it(fields: dict[str, Any], identity: str) -> None:
+def test_the_author_is_from_else_sender_else_the_envelopes(fields: dict[str, Any], identity: str) -> None:
     """The author is From, else Sender, else who the envelope names."""
     assert read(letter(**fields), sender="envelope@example.org").identities == [identity]
 
@@ -133,7 +133,7 @@ def test_a_mail_from_nobody_is_refused() -> None:
         ("Mon, 99 Nov 99999999999 99:99:99 +9999", ARRIVED_MS),
     ],
 )
-def test_its_time(date: str | None, time_ms: int) -> None:
+def test_a_date_counts_where_its_clock_is_credible(date: str | None, time_ms: int) -> None:
     """A Date counts where its clock is credible, else the time of arrival."""
     assert read(letter(date=date)).time_ms == time_ms
 
@@ -268,7 +268,7 @@ pdf
         ("<?xml version='1.0' encoding='utf-8'?><p>as XML</p>", "as XML"),
     ],
 )  # fmt: skip
-def test_html_only(source: str, text: str) -> None:
+def test_a_mail_of_html_alone_is_read_as_text(source: str, text: str) -> None:
     """A mail without plain text is read from its HTML."""
     assert message(letter(source, content_type="text/html; charset=utf-8")).text == text
 

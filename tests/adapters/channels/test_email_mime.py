@@ -129,7 +129,7 @@ def take(raw: bytes) -> None:
 
 
 @given(st.binary(max_size=2000))
-def test_random_bytes(raw: bytes) -> None:
+def test_random_bytes_are_a_mail_or_refused(raw: bytes) -> None:
     """No bytes crash the parser."""
     take(raw)
 
@@ -168,7 +168,7 @@ def _parts(draw: st.DrawFn, depth: int = 0) -> bytes:
 
 @settings(deadline=None, max_examples=100)
 @given(_parts())
-def test_random_mails(raw: bytes) -> None:
+def test_nearly_valid_mails_are_read_or_refused(raw: bytes) -> None:
     """Valid but odd, and nearly valid: headers, parts and encodings in any combination."""
     take(raw)
 
@@ -177,12 +177,12 @@ def test_random_mails(raw: bytes) -> None:
     st.binary(max_size=200),
     st.text(max_size=20) | st.sampled_from(["utf-16", "hz", "utf-7", "idna", "zlib", "undefined"]),
 )
-def test_any_charset(raw: bytes, charset: str) -> None:
+def test_bytes_in_any_charset_become_text_that_can_be_kept(raw: bytes, charset: str) -> None:
     """Bytes always become text that can be kept."""
     charsets.decode(raw, charset).encode()
 
 
 @given(_values)
-def test_encoded_words(value: str) -> None:
+def test_any_header_value_becomes_one_line(value: str) -> None:
     """Any header value becomes one line."""
     assert "\n" not in headers.line(headers.words(value), chars_max=998)

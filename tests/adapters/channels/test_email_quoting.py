@@ -123,7 +123,7 @@ The second.
     ],
     ids=lambda value: value[:12],
 )
-def test_new_words(text: str, new: str) -> None:
+def test_what_a_reply_quotes_is_not_its_words(text: str, new: str) -> None:
     """The past goes, whatever program put it there."""
     assert quoting.new_words(text) == new
 

@@ -98,7 +98,9 @@ ROWS: list[tuple[str, str | Trouble, SendStatus, str]] = [
 
 
 @pytest.mark.parametrize(("command", "answer", "status", "code"), ROWS)
-async def test_outcomes(mailbox: Mailbox, command: str, answer: str | Trouble, status: SendStatus, code: str) -> None:
+async def test_each_answer_of_the_relay_has_its_outcome(
+    mailbox: Mailbox, command: str, answer: str | Trouble, status: SendStatus, code: str
+) -> None:
     """What each answer, or none, makes of the attempt; the next attempt goes through under the same Message-ID."""
     mailbox.behave = behave_once(command, answer)
     sent = await sender(mailbox).send(delivery())
@@ -177,7 +179,7 @@ async def test_a_domain_beyond_ascii(mailbox: Mailbox) -> None:
         ("x" * 1000, [], "x" * 250),
     ],
 )
-def test_subjects(subject: str, references: list[str], written: str) -> None:
+def test_a_subject_is_one_line_with_re_once(subject: str, references: list[str], written: str) -> None:
     """One line, with Re: once."""
     assert subject_of(delivery(subject=subject, references=references)) == written
 
@@ -212,7 +214,7 @@ def test_any_words_make_a_sound_mail(text: str, subject: str, references: list[s
     }  # fmt: skip
 
 
-async def test_many_at_once(mailbox: Mailbox) -> None:
+async def test_attempts_at_once_share_nothing(mailbox: Mailbox) -> None:
     """Attempts share nothing."""
     one = sender(mailbox)
     sent = await asyncio.gather(*(one.send(delivery(delivery=f"cu2jxk5q7wzn3a4b5c-3.{n}")) for n in range(20)))

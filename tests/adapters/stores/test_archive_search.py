@@ -148,7 +148,7 @@ async def test_what_came_in_late_stands_where_it_happened(archive: Archive) -> N
     assert texts(await look(archive, **hour)) == ["It is far too high"]
 
 
-async def test_filters(archive: Archive) -> None:
+async def test_a_search_is_narrowed_by_channel_type_and_time(archive: Archive) -> None:
     """By channel, also where only the contact has one; by type; by time."""
     story = told()
     await archive.follow(story)

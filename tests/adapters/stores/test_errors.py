@@ -33,7 +33,7 @@ def test_a_full_disk_is_told(tmp_path: Path) -> None:
     )
 
 
-def test_a_lock_is_told(tmp_path: Path) -> None:
+def test_anothers_lock_is_told_as_such(tmp_path: Path) -> None:
     """Somebody's transaction."""
     with closing(sqlite3.connect(tmp_path / "a.db", isolation_level=None)) as shell:
         shell.execute("BEGIN IMMEDIATE")

@@ -31,7 +31,7 @@ def test_nothing_is_wrong_with_it(name: str, given: SetUp) -> None:
 
 
 @pytest.mark.parametrize("name", DEFAULTS)
-def test_it_is_copied(name: str, tmp_path: Path) -> None:
+def test_a_default_bundle_is_copied_whole_and_over_nothing(name: str, tmp_path: Path) -> None:
     """Into a new folder, whole, and over nothing."""
     folder = tmp_path / "policy"
     assert copy_default(name, folder) == sorted(read_folder(SHIPPED / name)[0])

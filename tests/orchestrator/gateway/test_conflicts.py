@@ -30,7 +30,7 @@ async def post(running: Running, kind: str, body: Any) -> Any:
         return await http.post("/v1/events", content=json.dumps(body))
 
 
-async def test_http_says_why(running: Running) -> None:
+async def test_http_says_why_an_event_is_in_quarantine(running: Running) -> None:
     """202, with the code of the error table and words for it; in a batch, too."""
     running.intake.statuses["a"] = "quarantined"
     response = await post(running, "cloudevents", CLOUD)
