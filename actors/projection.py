@@ -14,6 +14,7 @@ from typing import Any, assert_never
 import msgspec
 
 from actors.context_rows import context_rows, switch_row, withheld_rows
+from actors.conversation_rows import opened_rows, standing_rows
 from actors.correction_rows import came_rows, corrected_rows, moved_rows, repeat_rows, tagged_rows
 from actors.delivery_rows import outbox_change, outbox_row
 from actors.finding_rows import finding_rows
@@ -24,7 +25,6 @@ from actors.rows import (
     action_row,
     as_json,
     attachment_rows,
-    capped,
     interaction_row,
     quarantine_row,
     timer_rows,
@@ -138,112 +138,14 @@ def _of_customer(at: Place, event: ev.AnyEvent) -> Iterable[Patch]:
 
 
 def _of_conversation(at: Place, event: ev.AnyEvent) -> Iterable[Patch]:
-    """The conversation's own row, its `work` row, which goes when the conversation is closed, and the rest."""
+    """An event of a conversation's stream: where it stands now, what was said, what is due."""
     if isinstance(event, ev.ConversationOpened):
-        yield from _opened(at, event)
+        yield from opened_rows(at, event)
         return
-    kind = type(event)
-    if kind in _MOVING:
-        yield from _moved(at, event)
-    elif kind in _FILLING and (filled := _filled(event)):
-        yield Patch("conversation", (at.stream,), {}, False, at.position, filled)
+    yield from standing_rows(at, event)
     yield from _contents(at, event)
-    if kind in TIMED:
+    if type(event) in TIMED:
         yield from timer_rows(at, event)
-
-
-def _moved(at: Place, event: ev.AnyEvent) -> Iterable[Patch]:
-    changed = _changed(event)
-    yield at.change("conversation", at.stream, **changed)
-    if isinstance(event, ev.ConversationClosed):
-        yield at.drop("work", at.stream)
-    elif stands := {name: changed[name] for name in ("status", "queue", "owner") if name in changed}:
-        yield at.change("work", at.stream, since_ms=event.at_ms, **stands)
-
-
-def _opened(at: Place, event: ev.ConversationOpened) -> Iterable[Patch]:
-    yield at.new(
-        "conversation",
-        at.stream,
-        customer=event.customer,
-        status="open",
-        queue=event.queue,
-        owner="",
-        subject=event.subject,
-        channel="",
-        head=at.seq,
-        opened_at_ms=event.at_ms,
-        updated_at_ms=event.at_ms,
-        wake_at_ms=None,
-        close_at_ms=None,
-        resolved_at_ms=None,
-        closed_at_ms=None,
-    )
-    yield at.new("work", at.stream, queue=event.queue, owner="", status="open", since_ms=event.at_ms)
-    if event.relation is not None:
-        relation = event.relation
-        yield at.new(
-            "relation",
-            at.stream,
-            relation.conversation,
-            kind=relation.kind.value,
-            reason=relation.reason,
-            at_ms=event.at_ms,
-        )
-
-
-def _changed(event: ev.AnyEvent) -> dict[str, Any]:
-    """The columns of `conversation` that an event changes beside the head."""
-    match event:
-        case ev.InteractionStarted() | ev.InteractionMoved() | ev.InteractionReceived():
-            return {"channel": event.channel}
-        case ev.OwnerChanged():
-            return {"owner": event.owner}
-        case ev.QueueChanged():
-            return {"queue": event.queue}
-        case ev.ConversationSnoozed():
-            return {"status": "snoozed", "wake_at_ms": capped(event.until_ms)}
-        case ev.ConversationWoken():
-            return {"status": "open", "wake_at_ms": None}
-        case ev.ConversationResolved():
-            times = {"close_at_ms": capped(event.close_at_ms), "resolved_at_ms": event.since_ms or event.at_ms}
-            return {"status": "resolved", "wake_at_ms": None, **times}
-        case ev.ConversationReopened():
-            return {"status": "open", "wake_at_ms": None, "close_at_ms": None, "resolved_at_ms": None}
-        case ev.ConversationClosed():
-            return {"status": "closed", "wake_at_ms": None, "close_at_ms": None, "closed_at_ms": event.at_ms}
-        case _:
-            raise AssertionError(f"{type(event).__name__} moves no conversation")
-
-
-_MOVING = frozenset(
-    {
-        ev.InteractionStarted,
-        ev.InteractionMoved,
-        ev.InteractionReceived,
-        ev.OwnerChanged,
-        ev.QueueChanged,
-        ev.ConversationSnoozed,
-        ev.ConversationWoken,
-        ev.ConversationResolved,
-        ev.ConversationReopened,
-        ev.ConversationClosed,
-    }
-)
-"""Those that `_changed` knows: most are none of them, and to try every case of a match takes microseconds."""
-
-
-def _filled(event: ev.AnyEvent) -> dict[str, str]:
-    """What an event puts where a conversation has nothing yet: its first subject, should it have begun without one."""
-    match event:
-        case ev.MessageReceived() | ev.AutomaticReplyReceived() if event.subject:
-            return {"subject": event.subject}
-        case _:
-            return {}
-
-
-_FILLING = frozenset({ev.MessageReceived, ev.AutomaticReplyReceived})
-"""Those that `_filled` knows."""
 
 
 def _contents(at: Place, event: ev.AnyEvent) -> Iterable[Patch]:

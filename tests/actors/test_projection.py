@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw, msgpack
 
-from actors import projection
+from actors import conversation_rows
 from actors.projection import UnreadableEvent, coalesce, project
 from actors.rows import INT_MAX, as_json
 from actors.timers import TIMED, timer_changes
@@ -662,8 +662,8 @@ def test_what_goes_the_short_way_changes_no_conversation_and_no_timer() -> None:
     """Else its row of `conversation`, or its timer, would silently be missing."""
     assert {type(event) for event in SAMPLES if timer_changes(event)} == TIMED
     for event in SAMPLES:
-        if type(event) not in projection._MOVING:
+        if type(event) not in conversation_rows._MOVING:
             with pytest.raises(AssertionError, match="moves no conversation"):
-                projection._changed(event)
+                conversation_rows._changed(event)
         else:
-            assert projection._filled(event) == {}
+            assert conversation_rows._filled(event) == {}
