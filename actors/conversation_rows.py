@@ -69,7 +69,8 @@ def _changed(event: ev.AnyEvent) -> dict[str, Any]:
         case ev.QueueChanged():
             return {"queue": event.queue}
         case ev.ConversationSnoozed():
-            return {"status": "snoozed", "wake_at_ms": capped(event.until_ms)}
+            until_ms = capped(event.until_ms)
+            return {"status": "snoozed", "wake_at_ms": until_ms, "close_at_ms": None, "resolved_at_ms": None}
         case ev.ConversationWoken():
             return {"status": "open", "wake_at_ms": None}
         case ev.ConversationResolved():

@@ -325,7 +325,7 @@ WRITES: dict[type[ev.AnyEvent], dict[str, dict[str, Any] | None]] = {
         "action": {"kind": "queue_changed", "detail": "legal"},
     },
     ev.ConversationSnoozed: {
-        "conversation": {"status": "snoozed", "wake_at_ms": AT_MS + 9},
+        "conversation": {"status": "snoozed", "wake_at_ms": AT_MS + 9, "close_at_ms": None, "resolved_at_ms": None},
         "work": {"status": "snoozed"},
         "action": {"kind": "snoozed"},
         "timer": {"customer": CUSTOMER, "shard": shard_of(CUSTOMER), "due_ms": AT_MS + 9},
