@@ -54,7 +54,7 @@ def brought(
 
     `taken` is what a new conversation takes along from an earlier one, `before` are activities to be carried into it,
     `captured` is what a template found in the event. `trusted`: its account checks who its customers are."""
-    interaction = _interaction_of(decided, state)
+    interaction = _interaction_of(decided) or contact.number_of(state, event, ())
     given = [*taken, *(item for seen in before for item in _of_activity(seen, policy))]
     given += _given(event, interaction, policy, trusted)
     given += captured
@@ -97,13 +97,14 @@ def _speaks(event: InboundEvent) -> bool:
             return isinstance(event.data, InteractionBegan)
 
 
-def _interaction_of(decided: Sequence[AnyEvent], state: Conversation) -> int:
+def _interaction_of(decided: Sequence[AnyEvent]) -> int:
+    """The contact that the facts speak of; 0 where they speak of none."""
     for fact in reversed(decided):
         if isinstance(fact, InteractionStarted | InteractionEnded):
             return fact.interaction
         if (number := getattr(fact, "interaction", 0)) > 0:
             return int(number)
-    return state.interaction_count
+    return 0
 
 
 def _given(event: InboundEvent, interaction: int, policy: Policy, trusted: bool) -> Iterable[Given]:

@@ -13,6 +13,7 @@ from collections.abc import Sequence, Set
 from msgspec import Struct
 
 from actors import accounts, knowing
+from actors.contact import number_of
 from actors.conversation import DELIVERIES_MAX, Conversation, knows, tag_of, tagged_by
 from actors.delivery import SYSTEM, attempt_first
 from actors.knowing import Given
@@ -20,12 +21,9 @@ from actors.policy import Policy
 from actors.rules.capture import Field, Value
 from actors.templates import template_for
 from protocol.events import (
-    ActivitySeen,
     AnyEvent,
     FieldMissing,
-    InteractionStarted,
     MessageQueued,
-    MessageReceived,
 )
 from protocol.inbound import InboundEvent, MessageArrived
 
@@ -94,9 +92,9 @@ def _follows(state: Conversation, field: Field) -> bool:
     return not knows(state, field.name)
 
 
-def items(event: InboundEvent, captured: Captured, decided: Sequence[AnyEvent]) -> list[Given]:
+def items(state: Conversation, event: InboundEvent, captured: Captured, decided: Sequence[AnyEvent]) -> list[Given]:
     """What was found, and the defaults, as the event's contact (in `decided`) gives them."""
-    number = _interaction(decided)
+    number = number_of(state, event, decided)
     values = [(field, value, CUSTOMER) for field, value in captured.found]
     values += [
         (field, field.default, POLICY)
@@ -129,7 +127,7 @@ def asked(
     wanted = [field for field in wanted if not knowing.is_said_after(state.context, decided, field.name)]
     if not wanted:
         return []
-    contact = _Contact(state, event, _interaction(decided), policy, now_ms)
+    contact = _Contact(state, event, number_of(state, event, decided), policy, now_ms)
     return _ask(contact, captured.template, wanted, len(decided))
 
 
@@ -200,11 +198,3 @@ def _unaskable(state: Conversation, event: InboundEvent, policy: Policy) -> str:
 def _references(state: Conversation, data: MessageArrived) -> list[str]:
     """The thread so far, as for an agent's reply; it ends with the mail that is answered."""
     return [r for r in dict.fromkeys([*state.references, data.reference]) if "@" in r]
-
-
-def _interaction(before: Sequence[AnyEvent]) -> int:
-    """The contact that the event was part of."""
-    for fact in reversed(before):
-        if isinstance(fact, MessageReceived | ActivitySeen | InteractionStarted):
-            return fact.interaction
-    return 0

@@ -3,6 +3,7 @@
 A word of the customer wakes a snoozed conversation and opens a resolved one again; a machine's answer does neither.
 """
 
+from collections.abc import Sequence
 from typing import assert_never
 
 from actors.conversation import Conversation, resting
@@ -276,7 +277,7 @@ def _going_on(event: InboundEvent, session: str) -> list[AnyEvent]:
 _IN_CONTACT = (MessageReceived, InteractionStarted, AutomaticReplyReceived, ActivitySeen)
 
 
-def number_of(state: Conversation, event: InboundEvent, decided: list[AnyEvent]) -> int:
+def number_of(state: Conversation, event: InboundEvent, decided: Sequence[AnyEvent]) -> int:
     """The number of the interaction that a decided event is part of."""
     for fact in decided:
         if isinstance(fact, _IN_CONTACT):

@@ -210,7 +210,7 @@ def _captured(
     if captured is not None:
         if captured.forbidding is not None:
             return _forbidden(came, captured.template, captured.forbidding, policy)
-        found = capturing.items(event, captured, decided)
+        found = capturing.items(conversation, event, captured, decided)
     if found or not conversation.head or arrival.brings(conversation, event):
         decided += arrival.brought(
             conversation, event, decided, seen_before, policy, now_ms, found, taken, trusted=given.trusted

@@ -14,7 +14,7 @@ from actors.rules.context import ContextRules, SwitchRules
 from actors.rules.correlation import CorrelationRules, Window
 from actors.rules.handoffs import HandoffRules, Handoffs
 from actors.rules.taxonomy import Label, Tagger, Taxonomy
-from protocol.commands import OfferHandoff, Resolve, SetContext, Take
+from protocol.commands import OfferHandoff, Resolve, SetContext, Snooze, Take
 from protocol.entities import ContextItem, Tag, Tags
 from protocol.errors import Code, Refusal
 from protocol.events import (
@@ -145,6 +145,22 @@ def test_a_customer_is_asked_once_for_all_that_is_missing() -> None:
     assert noted == [("contract", question.delivery), ("mood", ""), ("month", question.delivery)]
     assert names(player.message("hello?", channel="chat", identities=("chat:1",))) == ["MessageReceived"]
     assert names(player.outcome(question.delivery, 1, "sent")) == ["DeliverySent"]
+
+
+def test_a_call_that_rings_once_more_lacks_what_it_lacks_by_its_own_number() -> None:
+    """It wakes what is asleep, and is the contact that it was, also where another one began since: what it says, and
+    came without, goes where it goes."""
+    player = played(NOTED, channel="phone")
+    rings = player.input(InteractionBegan(session="s1", context={"menu": "2"}), channel="phone", identities=TEL)
+    player.message(channel="chat", identities=(*TEL, "chat:1"), session="c1")
+    player.command(SetContext(key="mood", value="calm"))
+    player.give(player.input(InteractionBegan(session="s1"), channel="phone", identities=TEL))
+    player.message(channel="chat", identities=("chat:1",), session="c2")
+    player.command(SetContext(key="mood", value=None))
+    player.command(Snooze(until_ms=player.now_ms + 1000))
+    events = player.give(rings)
+    assert names(events) == ["ConversationWoken", "ContextSet", "ChannelSwitched", "FieldMissing"]
+    assert [getattr(event, "interaction", 2) for event in events] == [2, 2, 2, 2]
 
 
 def test_an_answer_ends_what_is_missing() -> None:
