@@ -3,8 +3,9 @@
     a member's conversation with contacts of others        those go to a new one of the customer it was merged into
     another's conversation with contacts of the member     those go to a new one of the member
 
-What was said moves along, as when an agent splits a conversation; nothing that was journaled changes. Contacts that are
-no longer in memory cannot be looked at: their conversations are named.
+What was said moves along, as when an agent splits a conversation; nothing that was journaled changes. Nor is
+anything of the one related to what is the other's any more. Contacts that are no longer in memory cannot be looked at:
+their conversations are named.
 """
 
 from collections.abc import Sequence
@@ -25,6 +26,7 @@ from protocol.events import (
     ConversationOpened,
     ConversationResolved,
     ConversationSnoozed,
+    CorrelationCorrected,
     CustomerReleased,
     OwnerChanged,
 )
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from actors.journey import Journey
 
 WHY = "the customers were unmerged"
+UNMERGE = "unmerge"
+"""The kind of a correction by which a relation to another person's conversation goes."""
 
 
 def release(
@@ -52,6 +56,7 @@ def release(
     apart = _Apart(state, family, other, actor, policy, now_ms)
     for conversation in state.kept:
         apart.take(conversation)
+        apart.unrelate(conversation)
     keys = {state.customer: state.once, **{id: each.once for id, each in family.members.items()}}
     # Also what it has heard of from others: some of that came for the identities that leave.
     heard = [each for each in disputes.of(state).inherited if each[0] not in apart.leaving]
@@ -93,7 +98,7 @@ class _Apart:
         """Moves what is not where it belongs. What was over before the merge is history, whosever address it was."""
         if not conversation.live and not self._went_on(conversation):
             return
-        leaves = home_of(conversation.id, self._state.customer) in self.leaving
+        leaves = self._leaves(conversation.id)
         strangers = self._staying if leaves else self.identities
         moving = [each for each in conversation.interactions if each.identity in strangers]
         movable = [each for each in moving if len(each.origins) < ORIGINS_MAX]
@@ -101,6 +106,24 @@ class _Apart:
             self.unmoved.append(conversation.id)
         if movable:
             self._move(conversation, movable, self._state.customer if leaves else self._other)
+
+    def unrelate(self, conversation: Conversation) -> None:
+        """What it was to a conversation that is another person's from now on, it is not any more."""
+        related = conversation.relation
+        if related is None or self._leaves(conversation.id) == self._leaves(related.conversation):
+            return
+        corrected = CorrelationCorrected(
+            at_ms=self._now_ms,
+            actor=self._actor,
+            correction=UNMERGE,
+            other=related.conversation,
+            previous=related,
+            reason=WHY,
+        )
+        self._say(conversation.id, corrected)
+
+    def _leaves(self, conversation: str) -> bool:
+        return home_of(conversation, self._state.customer) in self.leaving
 
     def _has_forgotten(self, conversation: Conversation) -> bool:
         """Whether contacts that may be of the time since the merge are no longer in memory."""

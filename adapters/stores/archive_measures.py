@@ -180,7 +180,9 @@ MEASURES = (
                 ELSE earlier_channel || ' → ' || correction.channel END AS channels,
                 conversation.queue AS team, {_product("correction.conversation")} AS product,
                 correction.conversation AS example
-            FROM correction JOIN conversation USING (conversation))""",
+            FROM correction JOIN conversation USING (conversation)
+            -- What is taken apart with its customers was put together with them.
+            WHERE kind <> 'unmerge')""",
         f"""SELECT at_ms, {_GROUP} FROM (
             SELECT contact.started_at_ms AS at_ms,
                 CASE WHEN coalesce(before.channel, contact.channel) = contact.channel THEN contact.channel

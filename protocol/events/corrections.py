@@ -8,9 +8,9 @@ class CorrelationCorrected(Event, kw_only=True, frozen=True, tag="CorrelationCor
     """Somebody said that contacts were put together, or kept apart, wrongly. What moves is in events of its own."""
 
     correction: str
-    """`split`, `join` or `relate`."""
+    """`split`, `join` or `relate`; `unmerge`: the relation was to what is another person's from now on."""
     other: str = ""
-    """The conversation that was split off, was joined into this one, or is the earlier one of the relation."""
+    """The conversation that was split off, was joined into this one, or is, or was, the earlier one of the relation."""
     interactions: list[int] = []
     """Of this conversation: those that left, or those that came."""
     relation: Relation | None = None

@@ -24,6 +24,7 @@ from protocol.commands import (
     AddNote,
     GiveCustomer,
     MergeCustomers,
+    Relate,
     Reply,
     Resolve,
     Snooze,
@@ -32,9 +33,16 @@ from protocol.commands import (
     UnlinkIdentity,
     UnmergeCustomers,
 )
-from protocol.entities import IdentityLink, Interaction, Status, Tag, Tags
+from protocol.entities import IdentityLink, Interaction, RelationKind, Status, Tag, Tags
 from protocol.errors import Code, Refusal
-from protocol.events import CustomerErased, CustomerGiven, CustomerMerged, CustomerReleased, CustomerReturned
+from protocol.events import (
+    CorrelationCorrected,
+    CustomerErased,
+    CustomerGiven,
+    CustomerMerged,
+    CustomerReleased,
+    CustomerReturned,
+)
 from protocol.ids import customer_of
 from protocol.links import Answered, CustomerRead, ReadCustomer, WatchConversation, Watched
 from protocol.shards import SHARDS
@@ -498,6 +506,38 @@ def test_what_was_over_with_a_later_member_is_history_to_an_earlier_one() -> Non
     assert "CustomerReleased" in names(happened)
     assert "InteractionMoved" not in names(happened)
     assert [each.head for each in player.state.kept if each.id == "cids-1"] == [over.head]
+
+
+def test_what_the_one_has_is_related_to_nothing_of_the_other_any_more() -> None:
+    """Either way round; what is related to their own stays so. It counts as nothing that correlation did wrongly."""
+    player, ann = Player(), Player()
+    for each in (player, ann):
+        identity = "chat:ben" if each is player else "chat:ann"
+        for _ in range(3):
+            each.message(channel="chat", identities=(identity,))
+            each.command(Resolve(), conversation=each.state.kept[-1].id)
+            each.pass_time(POLICY.close_after_resolved_ms)
+    for conversation in ann.state.kept:
+        conversation.id, conversation.relation = conversation.id.replace(CUSTOMER, "anns"), None
+    ann.state.customer, ann.state.past = "anns", tuple(id.replace(CUSTOMER, "anns") for id in ann.state.past)
+    merged = CustomerMerged(
+        at_ms=player.now_ms, other="anns", turn=1, given_at=1, members=["anns"], identities=["chat:ann"]
+    )
+    evolve(player.state, CUSTOMER, merged, b"", ann.state)
+    second, third = f"{CUSTOMER}-2", f"{CUSTOMER}-3"
+    player.command(Relate(kind=RelationKind.REPEATS, earlier="anns-1"), conversation=CONVERSATION)
+    player.command(Relate(kind=RelationKind.CONTINUES, earlier=third), conversation="anns-2")
+    kept = player.state.conversations[third].relation
+    assert kept is not None
+    assert kept.conversation == second
+    player.command(UnmergeCustomers(other="anns"), conversation="")
+    parted = [(stream, e) for stream, e in player.decision.events if isinstance(e, CorrelationCorrected)]
+    assert [(stream, e.correction, e.other, e.relation) for stream, e in parted] == [
+        ("anns-2", "unmerge", third, None),
+        (CONVERSATION, "unmerge", "anns-1", None),
+    ]
+    assert player.state.conversations[CONVERSATION].relation is None
+    assert player.state.conversations[third].relation == kept
 
 
 async def test_a_family_of_three_comes_apart_in_order() -> None:

@@ -255,7 +255,7 @@ async def test_what_was_missing_at_a_switch_of_channels() -> None:
 
 
 async def test_a_customer_who_is_back_about_the_same_and_an_agent_who_corrects() -> None:
-    """Both by the pair of channels; the product line is the contact's."""
+    """Both by the pair of channels; the product line is the contact's. An unmerge is no correction of theirs."""
     story = Story()
     relation = Relation(kind=RelationKind.REPEATS, conversation=f"{ANN}-1")
     second = back(story, DAY_MS, relation)
@@ -266,14 +266,13 @@ async def test_a_customer_who_is_back_about_the_same_and_an_agent_who_corrects()
     corrected = ev.CorrelationCorrected(
         at_ms=0, actor="agent:bo", correction="relate", other=f"{ANN}-1", earlier_channel="email", channel="sms"
     )
-    story.unit(ANN, (second, tagged), (second, found), (second, corrected))
-    rows = {
-        row["measure"]: (row["channels"], row["team"], row["product"], row["examples"]) for row in await lost(story)
-    }
-    assert rows == {
-        "repeat_contact": ("email → sms", "bills", "motor", [second]),
-        "correlation_corrected": ("email → sms", "bills", "motor", [second]),
-    }
+    unmerged = msgspec.structs.replace(corrected, correction="unmerge", earlier_channel="", channel="")
+    story.unit(ANN, (second, tagged), (second, found), (second, corrected), (second, unmerged))
+    rows = await lost(story)
+    assert {row["measure"] for row in rows} == {"repeat_contact", "correlation_corrected"}
+    assert [(row["channels"], row["team"], row["product"], row["examples"], row["count"]) for row in rows] == [
+        ("email → sms", "bills", "motor", [second], 1)
+    ] * 2
 
 
 async def test_a_contact_that_was_split_off_is_an_occasion_of_its_pair() -> None:
