@@ -6,6 +6,9 @@ A word of the customer wakes a snoozed conversation and opens a resolved one aga
 from collections.abc import Sequence
 from typing import assert_never
 
+import msgspec
+
+from actors import recent
 from actors.conversation import Conversation, resting
 from actors.policy import Policy
 from protocol.entities import Before, CarryOver, Direction, Interaction, Relation, Status
@@ -21,6 +24,7 @@ from protocol.events import (
     InteractionEnded,
     InteractionStarted,
     InteractionWentOn,
+    MessageQueued,
     MessageReceived,
 )
 from protocol.inbound import (
@@ -32,6 +36,8 @@ from protocol.inbound import (
     MessageArrived,
     PastConversation,
 )
+
+_event = msgspec.msgpack.Decoder(AnyEvent).decode
 
 CUSTOMER = "customer"
 CLOSING = "conversation closed"
@@ -96,12 +102,29 @@ def decide(state: Conversation, event: InboundEvent, policy: Policy, now_ms: int
                 )
             return [InteractionEnded(at_ms=now_ms, actor=CUSTOMER, interaction=interaction.number, reason=reason)]
         case DeliveryReport(delivery=delivery, status=status, code=code):
+            if not _may_report(state, event.account, delivery):
+                text = f"delivery {delivery} did not leave by account {event.account}, which reports on its own alone"
+                raise Refusal(Code.UNKNOWN_ACCOUNT, text, ref=event.id, field="data.delivery")
             actor = f"account:{event.account}"
             return [DeliveryConfirmed(at_ms=now_ms, actor=actor, delivery=delivery, status=status, code=code)]
         case PastConversation():
             raise AssertionError("a contact of the past is imported as a whole")
         case _:
             assert_never(event.data)
+
+
+def _may_report(state: Conversation, account: str, delivery: str) -> bool:
+    """Whether a message left by that account, as far as memory goes: one that is sent is known among the newest events
+    alone, and of an older one that the conversation had a contact by the account. Where not all of its contacts are in
+    memory, or some are in another conversation by now, it may have."""
+    if (waiting := state.deliveries.get(delivery)) is not None:
+        return waiting.account == account
+    for encoded in recent.events(state.recent):
+        match _event(encoded):
+            case MessageQueued(delivery=queued, account=by) if queued == delivery:
+                return by == account
+    known = state.interactions
+    return not known or len(known) < state.interaction_count or any(each.account == account for each in known)
 
 
 def _message(

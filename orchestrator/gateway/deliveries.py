@@ -47,10 +47,6 @@ class Taker(Protocol):
         """Whether the frame with this number was given to the socket."""
         ...
 
-    def speaks_for(self, account: str) -> bool:
-        """Whether the client may report on this account's deliveries."""
-        ...
-
 
 class _Waiting(Struct, frozen=True):
     """A delivery that a client has not answered."""
@@ -150,14 +146,26 @@ class Deliveries:
         if frame.status not in STATUSES:
             message = f"delivered: status must be one of {', '.join(STATUSES)}"
             raise Refusal(Code.INVALID, message, ref=frame.delivery, field="status")
-        key = (frame.delivery, frame.attempt)
-        if waiting := self._waiting[taker].pop(key, None):
-            now = waiting.now
-        elif (late := self._uncertain.get(key)) and taker.speaks_for(late.account):
-            now = self._uncertain.pop(key)
-        else:
-            raise Refusal(Code.NOT_FOUND, "delivered: this client has no such attempt to answer", ref=frame.delivery)
+        now = self._answered(taker, (frame.delivery, frame.attempt))
         self._report(now, frame.status, external_id=frame.external_id, code=frame.code, reason=frame.reason)
+
+    def _answered(self, taker: Taker, key: tuple[str, int]) -> DeliverNow:
+        """The attempt that the client answers, which is from then on none that is to be answered. Raises `Refusal`.
+
+        It may answer on another connection than the one that was given the attempt: that one may be broken, and nobody
+        have noticed yet."""
+        holder = taker if key in self._waiting[taker] else next((o for o, w in self._waiting.items() if key in w), None)
+        now = self._waiting[holder][key].now if holder is not None else self._uncertain.get(key)
+        if now is None:
+            raise Refusal(Code.NOT_FOUND, "delivered: this client has no such attempt to answer", ref=key[0])
+        if taker not in self._takers.get(now.account, ()):
+            text = "delivered: the attempt was given to another account's client; this one's hello does not name that"
+            raise Refusal(Code.UNKNOWN_ACCOUNT, text, ref=key[0])
+        if holder is not None:
+            del self._waiting[holder][key]
+        else:
+            del self._uncertain[key]
+        return now
 
     def expire(self, taker: Taker) -> None:
         """Gives up on answers that are overdue; called at heartbeats."""

@@ -8,9 +8,19 @@ import pytest
 from actors import journey as journeys
 from actors import remains, snapshots
 from actors.policy import ChannelRules, Policy
+from actors.recent import EVENTS_MAX
 from protocol.commands import Join, LinkIdentity, Reply, Resolve, Snooze, Split
-from protocol.events import AnyEvent, InteractionEnded, InteractionStarted, InteractionWentOn, MessageReceived
-from protocol.inbound import InteractionBegan, InteractionStopped, MessageArrived
+from protocol.errors import Code, Refusal
+from protocol.events import (
+    AnyEvent,
+    InteractionEnded,
+    InteractionStarted,
+    InteractionWentOn,
+    MessageQueued,
+    MessageReceived,
+)
+from protocol.events.event import Event
+from protocol.inbound import DeliveryReport, InteractionBegan, InteractionStopped, MessageArrived
 from tests.actors.player import CONVERSATION, CUSTOMER, POLICY, Player, names
 from tests.actors.world import world
 
@@ -289,3 +299,57 @@ def test_what_was_said_in_a_call_after_its_conversation_was_done_is_news_there_t
     given = player.input(data, **PHONE)  # type: ignore[arg-type]
     event = msgspec.structs.replace(given.event, time_ms=resolved_ms + after_ms)
     assert names(player.give(msgspec.structs.replace(given, event=event)))[0] == first
+
+
+def report(player: Player, delivery: str, account: str) -> list[Event]:
+    """What the account's channel says became of a message."""
+    said = DeliveryReport(delivery=delivery, status="read")
+    return player.give(player.input(said, channel="email", account=account, identities=()))
+
+
+@pytest.mark.parametrize("state", ["under way", "sent", "sent long ago"])
+def test_an_account_reports_on_what_left_by_it_alone(state: str) -> None:
+    """Another one's report changes nothing: whoever has that one's token speaks of its own messages."""
+    player = Player()
+    player.message()
+    queued = next(event for event in player.command(Reply(text="hello")) if isinstance(event, MessageQueued))
+    if state != "under way":
+        player.outcome(queued.delivery, 1, "sent")
+    if state == "sent long ago":
+        for number in range(EVENTS_MAX):
+            player.message(f"word {number}")
+    head = player.state.conversations[CONVERSATION].head
+    with pytest.raises(Refusal, match="did not leave by account chat") as refused:
+        report(player, queued.delivery, "chat")
+    assert (refused.value.code, refused.value.field) == (Code.UNKNOWN_ACCOUNT, "data.delivery")
+    assert player.state.conversations[CONVERSATION].head == head
+    assert names(report(player, queued.delivery, "mail")) == ["DeliveryConfirmed"]
+
+
+def test_each_account_of_a_conversation_reports_on_its_own() -> None:
+    """While the message is among the newest events, which say by which it left."""
+    player = Player()
+    player.message(identities=("mailto:ann@example.org", "tel:+447700900123"))
+    for channel, account, other in (("email", "mail", "sms"), ("sms", "sms", "mail")):
+        events = player.command(Reply(text="hello", channel=channel))
+        [queued] = [event for event in events if isinstance(event, MessageQueued)]
+        player.outcome(queued.delivery, 1, "sent")
+        with pytest.raises(Refusal, match=f"did not leave by account {other}"):
+            report(player, queued.delivery, other)
+        assert names(report(player, queued.delivery, account)) == ["DeliveryConfirmed"]
+
+
+def test_what_left_by_a_contact_that_is_elsewhere_by_now_is_reported_on() -> None:
+    """The conversation does not know any more by which accounts it spoke; a report is not lost for that."""
+    player = Player()
+    player.message(identities=("mailto:ann@example.org", "tel:+447700900123"))
+    player.message(channel="sms", identities=("tel:+447700900123",))
+    [queued, *_] = player.command(Reply(text="hello", channel="email"))
+    assert isinstance(queued, MessageQueued)
+    player.outcome(queued.delivery, 1, "sent")
+    player.command(Split(interactions=[1]))
+    for number in range(EVENTS_MAX):
+        player.message(
+            f"word {number}", channel="sms", identities=("tel:+447700900123",), in_reply_to=[queued.delivery]
+        )
+    assert names(report(player, queued.delivery, "mail")) == ["DeliveryConfirmed"]

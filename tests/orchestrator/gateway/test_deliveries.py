@@ -27,9 +27,6 @@ class Taker:
     def written(self, number: int) -> bool:
         return self.taken >= number
 
-    def speaks_for(self, account: str) -> bool:
-        return account == "chat"
-
 
 class Clock:
     """Seconds, in the test's hands."""
@@ -293,25 +290,68 @@ def test_an_answer_that_answers_nothing_is_refused(deliveries: Deliveries, cells
     assert (cells.outcomes, deliveries.unanswered) == ([], 1)
 
 
-@pytest.mark.parametrize(("account", "heard"), [("chat", True), ("mail", False)])
-def test_a_late_answer_is_heard_from_who_speaks_for_the_account(
-    deliveries: Deliveries, cells: FakeCells, account: str, heard: bool
-) -> None:
-    """On the client's next connection, once; another account's client knows nothing of it."""
-    first, second = Taker(), Taker()
-    deliveries.join(first, [account])
-    deliveries.deliver(msgspec.structs.replace(NOW, account=account))
+SENT = Delivered(delivery=NOW.delivery, attempt=1, status="sent", external_id="x")
+
+
+def disconnect(deliveries: Deliveries, *, first: Taker, clock: Clock) -> None:
+    """The client's connection breaks."""
     first.taken = 1
     deliveries.leave(first)
-    deliveries.join(second, [account])
-    answer = Delivered(delivery=NOW.delivery, attempt=1, status="sent")
-    for attempt in range(2):
-        if heard and not attempt:
-            deliveries.delivered(second, answer)
-        else:
-            with pytest.raises(Refusal):
-                deliveries.delivered(second, answer)
-    assert [outcome.status for outcome in cells.outcomes] == ["uncertain", "sent"][: 1 + heard]
+
+
+def hang(deliveries: Deliveries, *, first: Taker, clock: Clock) -> None:
+    """The client is there, and does not answer in time."""
+    clock.s = ANSWER_WITHIN_S
+    deliveries.expire(first)
+
+
+def nothing(deliveries: Deliveries, *, first: Taker, clock: Clock) -> None:
+    """The connection is broken, and nobody has noticed yet."""
+
+
+BEFORE_ANSWER = {"after a disconnect": disconnect, "overdue": hang, "on a connection beside it": nothing}
+
+
+@pytest.mark.parametrize("case", BEFORE_ANSWER)
+@pytest.mark.parametrize("others", [[], ["mail"]])
+def test_an_answer_is_heard_on_another_connection_of_the_account(
+    deliveries: Deliveries, cells: FakeCells, clock: Clock, case: str, others: list[str]
+) -> None:
+    """Once, whichever of the account's clients it is."""
+    first, second = Taker(), Taker()
+    deliveries.join(first, ["chat"])
+    deliveries.deliver(NOW)
+    BEFORE_ANSWER[case](deliveries, first=first, clock=clock)
+    deliveries.join(second, ["chat", *others])
+    deliveries.delivered(second, SENT)
+    with pytest.raises(Refusal) as refused:
+        deliveries.delivered(second, SENT)
+    assert refused.value.code is Code.NOT_FOUND
+    assert cells.outcomes[-1].status == "sent"
+    told = len(cells.outcomes)
+    deliveries.leave(first)
+    assert (deliveries.unanswered, len(cells.outcomes)) == (0, told)
+
+
+@pytest.mark.parametrize("case", BEFORE_ANSWER)
+def test_another_accounts_client_answers_nothing(
+    deliveries: Deliveries, cells: FakeCells, clock: Clock, case: str
+) -> None:
+    """Whatever its token covers: what it did not ask to be given, it does not report on. The account's own does."""
+    first, second, other = Taker(), Taker(), Taker()
+    deliveries.join(first, ["chat"])
+    deliveries.deliver(NOW)
+    BEFORE_ANSWER[case](deliveries, first=first, clock=clock)
+    deliveries.join(other, ["mail"])
+    deliveries.join(second, ["chat"])
+    told = len(cells.outcomes)
+    for answer in (SENT, msgspec.structs.replace(SENT, status="refused")):
+        with pytest.raises(Refusal, match="given to another account's client") as refused:
+            deliveries.delivered(other, answer)
+        assert (refused.value.code, refused.value.ref) == (Code.UNKNOWN_ACCOUNT, NOW.delivery)
+    assert len(cells.outcomes) == told
+    deliveries.delivered(second, SENT)
+    assert cells.outcomes[-1].status == "sent"
 
 
 def test_only_what_the_client_itself_has_is_overdue(deliveries: Deliveries, cells: FakeCells, clock: Clock) -> None:

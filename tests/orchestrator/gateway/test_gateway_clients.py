@@ -159,6 +159,22 @@ async def test_an_answer_to_nothing_is_an_error(running: Running, frame: dict[st
         await client.next("ack")
 
 
+async def test_only_whose_hello_names_the_account_answers(running: Running) -> None:
+    """Whatever the token covers; the error is counted, nothing changes, and the account's own answer is heard."""
+    answer = {"op": "delivered", "delivery": "cu1-1.5", "attempt": 1, "status": "sent"}
+    async with running.client(accounts=["chat"]) as client, running.client("star") as other:
+        running.cells.on_deliver(NOW)
+        await client.next("deliver")
+        await other.send(answer)
+        error = await other.next("error")
+        assert (error["code"], error["ref"]) == (Code.UNKNOWN_ACCOUNT, "cu1-1.5")
+        assert running.cells.outcomes == []
+        assert running.metric("throughline_refusals_total", code="unknown_account", entrance="gateway") == 1
+        await client.send(answer)
+        await until(lambda: bool(running.cells.outcomes))
+    assert [outcome.status for outcome in running.cells.outcomes] == ["sent"]
+
+
 @pytest.mark.parametrize(
     ("name", "accounts"), [("agent", []), ("chat", ["mail"]), ("star", ["mail"]), ("star", ["none"])]
 )
