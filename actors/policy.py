@@ -23,7 +23,10 @@ from actors.rules.retention import RetentionRules
 from actors.rules.taxonomy import NO_TAXONOMY, Taxonomy
 
 DAY_MS = 86_400_000
-
+PAUSE_FIRST_MS = 100
+PAUSE_MS = 1_000
+"""The least before the second attempt of a delivery, which doubles too, and the least in the long run: whatever the
+settings say, or a version that was applied before anyone looked at this, a line that fails is not hammered."""
 
 PINNED = "pinned"
 
@@ -126,7 +129,9 @@ class Policy(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     def retry_at_ms(self, attempt: int, now_ms: int) -> int:
         """When the attempt after `attempt` is due: exponential back-off. One conversation sends one message at a time
         per channel, so there is no herd for jitter to spread."""
-        return now_ms + min(self.backoff_ms << min(attempt - 1, 30), self.backoff_max_ms)
+        doubled = min(attempt - 1, 30)
+        least_ms = min(PAUSE_FIRST_MS << doubled, PAUSE_MS)
+        return now_ms + max(min(self.backoff_ms << doubled, self.backoff_max_ms), least_ms)
 
 
 _DEFAULT = ChannelRules()

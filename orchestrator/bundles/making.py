@@ -4,15 +4,16 @@ A file that is there says all of its subject; one that is not leaves the subject
 key by key. A subject's rules may refer to others': what they name must be there.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
-from actors.policy import ChannelRules, Policy
+from actors.policy import DAY_MS, PAUSE_MS, ChannelRules, Policy
 from actors.rules.identity import MISTAKEN
 from actors.rules.retention import HOUR_MS
+from orchestrator.bundles.durations import in_words
 from orchestrator.bundles.reading import Texts, Wrong, read
 from orchestrator.bundles.remarks import remarks
 from orchestrator.bundles.wording import no_kind
@@ -25,6 +26,10 @@ Fault = tuple[tuple[str, ...], str]
 
 NAMED = frozenset({"taxonomy"})
 """Subjects that others' rules name: where one of these cannot be read, what names it waits."""
+
+
+MESSAGE_AGE_MAX_MS = 30 * DAY_MS
+"""Longer nobody waits for an answer; what is tried or waits by then holds its conversation open for nothing."""
 
 
 class Made(Struct, frozen=True):
@@ -94,9 +99,35 @@ def _faults(policy: Policy, given: SetUp, said: Texts, broken: set[str]) -> Iter
         yield from _no_kinds(policy, given)
     if policy.once_keys_ms < HOUR_MS and "once_keys_ms" in said.fields:
         yield ("once_keys",), "sources send again for hours: write 1h or more, or their repeats count twice"
+    yield from _faults_of_attempts(policy, said.fields.keys())
     for subject, rules in said.fields.items():
         if not (broken & NAMED) - {subject}:
             yield from _own_faults(subject, rules, policy)
+
+
+def _faults_of_attempts(policy: Policy, said: Collection[str]) -> Iterable[Fault]:
+    """Waits between attempts that are none, or that no message is worth. Told where a file says one of the values."""
+    if "backoff_ms" in said and policy.backoff_ms < PAUSE_MS:
+        yield ("backoff",), "a line that fails would be tried again and again without a pause: write 1s or more"
+    elif policy.backoff_max_ms < policy.backoff_ms:
+        first, longest = in_words(policy.backoff_ms), in_words(policy.backoff_max_ms)
+        if "backoff_max_ms" in said:
+            text = f"the longest wait is shorter than the first, which is {first}: write that or more"
+            yield ("backoff_max",), text
+        elif "backoff_ms" in said:
+            text = (
+                f"the first wait is longer than the longest, which is {longest}: write that or less, or a backoff_max"
+            )
+            yield ("backoff",), text
+    tried_ms = sum(policy.retry_at_ms(attempt, 0) for attempt in range(1, policy.attempts_max))
+    if tried_ms > MESSAGE_AGE_MAX_MS:
+        text = f"one message would be tried for {tried_ms // DAY_MS} days: write what makes it 30 days or less"
+        for field in ("attempts_max", "backoff_max_ms", "backoff_ms"):
+            if field in said:
+                yield (field.removesuffix("_ms"),), text
+                break
+    if "line_wait_ms" in said and policy.line_wait_ms > MESSAGE_AGE_MAX_MS:
+        yield ("line_wait",), "a message that waits so long is no answer any more: write 30 days or less"
 
 
 def _own_faults(subject: str, rules: Any, policy: Policy) -> Iterable[Fault]:

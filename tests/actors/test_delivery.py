@@ -250,6 +250,21 @@ def test_a_message_outlives_an_outage_of_an_hour() -> None:
     assert max(waits) == policy.backoff_max_ms
 
 
+@pytest.mark.parametrize("backoff_max_ms", [0, 600_000])
+def test_a_line_that_fails_is_not_hammered(backoff_max_ms: int) -> None:
+    """Whatever the policy says: a pause before each attempt, and a second in the long run."""
+    policy = Policy(attempts_max=1000, backoff_ms=0, backoff_max_ms=backoff_max_ms)
+    waits = [policy.retry_at_ms(tried, 0) for tried in range(1, policy.attempts_max)]
+    assert waits[:5] == [100, 200, 400, 800, 1_000]
+    assert set(waits[5:]) == {1_000}
+
+
+def test_a_pause_that_the_policy_gives_is_as_it_says() -> None:
+    """Where it is a second or more, also for the hundredth time."""
+    policy = Policy(backoff_ms=1_000, backoff_max_ms=1_500)
+    assert [policy.retry_at_ms(tried, 7) for tried in (1, 2, 100)] == [1_007, 1_507, 1_507]
+
+
 def taken(player: Player, *accounts: str) -> list[Event]:
     """Clients of these accounts are there."""
     return player.give(TimerDue(CUSTOMER, frozenset(accounts)))

@@ -308,6 +308,46 @@ TABLE: list[tuple[str, dict[str, str], list[str]]] = [
         ["general.yaml:1: once_keys: sources send again for hours: write 1h or more"],
     ),
     (
+        "attempts without a pause",
+        {"general": "attempts_max: 1000\nbackoff: 0\nbackoff_max: 0\n"},
+        ["general.yaml:2: backoff: a line that fails would be tried again and again without a pause: write 1s or more"],
+    ),
+    (
+        "a first wait that is hardly one",
+        {"general": "backoff: 999 ms\n"},
+        ["general.yaml:1: backoff: a line that fails would be tried again and again without a pause: write 1s or more"],
+    ),
+    (
+        "the longest wait is shorter than the first",
+        {"general": "backoff: 1 min\nbackoff_max: 30s\n"},
+        ["general.yaml:2: backoff_max: the longest wait is shorter than the first, which is 1 min: write that or more"],
+    ),
+    (
+        "the longest wait is shorter than the settings' first",
+        {"general": "backoff_max: 1s\n"},
+        ["general.yaml:1: backoff_max: the longest wait is shorter than the first, which is 2 s: write that or more"],
+    ),
+    (
+        "the first wait is longer than the settings' longest",
+        {"general": "backoff: 20 min\n"},
+        ["general.yaml:1: backoff: the first wait is longer than the longest, which is 10 min: write that or less, or"],
+    ),
+    (
+        "a message is tried for ever",
+        {"general": "attempts_max: 1000\nbackoff_max: 1 day\n"},
+        ["general.yaml:1: attempts_max: one message would be tried for 984 days: write what makes it 30 days or less"],
+    ),
+    (
+        "a message is tried for ever by its waits alone",
+        {"general": "backoff: 5 days\nbackoff_max: 5 days\n"},
+        ["general.yaml:2: backoff_max: one message would be tried for 75 days: write what makes it 30 days or less"],
+    ),
+    (
+        "a message waits for ever",
+        {"general": "line_wait: 31 days\n"},
+        ["general.yaml:1: line_wait: a message that waits so long is no answer any more: write 30 days or less"],
+    ),
+    (
         "what a subject says of itself is told where it stands",
         {
             "identity": "shared_after: 3\nshared:\n  - tel:+44207*\n  - '+44306'\n",
