@@ -277,6 +277,7 @@ class Cell:
             live.open.sealed = True
         self._served_by.clear()
         self._served_by.update({**self._served_first, **_served_by_gateways(newest)})
+        self._outlet.accounts_changed()
         for line in self._outlet.fronts.values():
             line.send(PolicyIs(newest.version, self._policies.body))
         _log.info("cell.policy", version=newest.version)

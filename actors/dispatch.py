@@ -47,11 +47,11 @@ class Dispatch:
         kind = line.peer.partition(":")[0]
         self._lines.setdefault(kind, {})[line.peer] = line
         for effect in list(self._under_way.values()):
-            if self._served_by.get(effect.account) != kind:
-                continue
             if effect.delivery not in self._written:
-                self._give(effect)
+                if self._served_by.get(effect.account) == kind:
+                    self._give(effect)
             elif fresh and self._written[effect.delivery] == line.peer:
+                # Also where nobody serves the account by now: what it was given it may have made.
                 line.send(msgspec.structs.replace(effect, again=True))
 
     def takers_changed(self) -> None:
@@ -62,7 +62,13 @@ class Dispatch:
 
     def start(self, effect: DeliverNow) -> None:
         """Hands out an attempt that is committed, or was found under way in a journey that was loaded."""
-        if self._is_with_somebody(effect):
+        if self.is_with_somebody(effect):
+            # That one is asked again. Another would not know it.
+            self._under_way[effect.delivery] = effect
+            peer = self._written[effect.delivery]
+            line = self._lines[peer.partition(":")[0]][peer]
+            if line.open:
+                line.send(effect)
             return
         self.settle(effect.delivery)
         self._under_way[effect.delivery] = effect
@@ -73,6 +79,19 @@ class Dispatch:
         self._under_way.pop(delivery, None)
         if (peer := self._written.pop(delivery, None)) is not None:
             self._busy[peer] -= 1
+
+    def unserved(self) -> list[DeliverNow]:
+        """Those that nobody was given, and whose account nobody serves any more: they will go nowhere."""
+        return [
+            each
+            for each in self._under_way.values()
+            if each.delivery not in self._written and each.account not in self._served_by
+        ]
+
+    def is_with_somebody(self, effect: DeliverNow) -> bool:
+        """Whether this very attempt was written to a peer's line before."""
+        known = self._under_way.get(effect.delivery)
+        return known is not None and known.attempt == effect.attempt and effect.delivery in self._written
 
     def of_account(self, account: str) -> int:
         """How many of the account are under way. Looks through all there are."""
@@ -91,18 +110,6 @@ class Dispatch:
         """Conversations that began as one of these customers' are not this cell's any more."""
         for effect in [each for each in self._under_way.values() if customer_of(each.conversation) in members]:
             self.settle(effect.delivery)
-
-    def _is_with_somebody(self, effect: DeliverNow) -> bool:
-        """Whether this attempt was written to a peer's line before; that peer is asked again, since another would not
-        know of it."""
-        known, peer = self._under_way.get(effect.delivery), self._written.get(effect.delivery, "")
-        if known is None or known.attempt != effect.attempt or not peer:
-            return False
-        self._under_way[effect.delivery] = effect
-        line = self._lines[peer.partition(":")[0]][peer]
-        if line.open:
-            line.send(effect)
-        return True
 
     def _give(self, effect: DeliverNow) -> None:
         lines = self._lines.get(self._served_by.get(effect.account, ""), {}).values()

@@ -20,7 +20,7 @@ from actors.stepping import Reply
 from actors.untaken import Untaken
 from actors.watching import Watchers
 from protocol.events import DeliveryAttempted, DeliveryDead, DeliveryFailed, DeliverySent, DeliveryUncertain
-from protocol.links import Answered, AnyFromCell, Outcome, Rehomed, Watched
+from protocol.links import Answered, AnyFromCell, DeliverNow, Outcome, Rehomed, Watched
 
 
 class Outlet:
@@ -138,16 +138,15 @@ class Outlet:
         effect = deliveries.effect_of(conversation, delivery, again=again)
         if effect is None:
             return
-        if effect.account in self._served_by:
+        if effect.account in self._served_by or self.dispatch.is_with_somebody(effect):
             self.dispatch.start(effect)
-            return
-        reason = f"no account {effect.account} is configured"
-        self._refuse(
-            Outcome(
-                0, effect.customer, conversation.id, delivery, effect.attempt, "refused",
-                code="no_account", reason=reason,
-            )
-        )  # fmt: skip
+        else:
+            self._refuse(_without_account(effect))
+
+    def accounts_changed(self) -> None:
+        """Under another version of the policy: what waits for somebody who served an account that is gone is over."""
+        for effect in self.dispatch.unserved():
+            self._refuse(_without_account(effect))
 
     def _carry_out(self, journey: Journey, step: Step) -> None:
         for stream, event in step.effects:
@@ -161,6 +160,21 @@ class Outlet:
                 case _:
                     raise AssertionError(f"{type(event).__name__} has no effect outside")
         self._note_untaken(journey)
+
+
+def _without_account(effect: DeliverNow) -> Outcome:
+    """What becomes of an attempt by an account that is gone. One that was handed out before may have been made."""
+    status, then = ("uncertain", "; it may have left before") if effect.again else ("refused", "")
+    return Outcome(
+        0,
+        effect.customer,
+        effect.conversation,
+        effect.delivery,
+        effect.attempt,
+        status,
+        code="no_account",
+        reason=f"no account {effect.account} is configured{then}",
+    )
 
 
 def _kept(reply: Reply, position: int) -> AnyFromCell:

@@ -6,11 +6,16 @@ from collections.abc import Awaitable, Callable, Sequence
 import msgspec
 import pytest
 
+from actors.policies import packed
+from actors.policy import AccountRules
 from orchestrator.lookups import LookUp
 from protocol.commands import Assign, LinkIdentity, Reply, Resolve, Snooze, Take
 from protocol.entities import Status
 from protocol.errors import Code, Refusal
+from protocol.events import PolicyApplied
+from protocol.ids import POLICY as POLICY_STREAM
 from protocol.inbound import InteractionBegan, InteractionStopped
+from protocol.journal import Unit
 from protocol.links import (
     Answered,
     Ask,
@@ -24,6 +29,7 @@ from protocol.links import (
     Watched,
     WatchList,
 )
+from tests.actors.player import POLICY
 from tests.actors.world import World, world
 
 ANN = "mailto:ann@example.org"
@@ -442,6 +448,79 @@ async def test_an_attempt_leaves_after_its_commit_and_once() -> None:
         assert made.delivers[1].delivery == made.delivers[0].delivery
         made.report(made.delivers[1], "sent")
         await made.until(lambda: made.cell_actors[0].status()["attempts_under_way"] == 0)  # type: ignore[union-attr]
+
+
+async def apply(made: World, version: int, **accounts: str) -> None:
+    """A version with these accounts; who is there decides by it."""
+    rules = {name: AccountRules(channel=channel) for name, channel in accounts.items()}
+    body = packed(msgspec.structs.replace(POLICY, accounts=rules))
+    applied = PolicyApplied(at_ms=1, actor="agent:ann", version=version, body=body, files={})
+    entries = msgspec.msgpack.encode([(POLICY_STREAM, version, applied)])
+    made.journal._notices.committed(0, Unit("shard:1", 1, 1, POLICY_STREAM, 1, [], 1, entries))
+    if (cell := made.cell_actors[0]) is not None:
+        await made.until(lambda: cell.status()["policy"] == version)
+
+
+def unsent(made: World, conversation: str) -> list[tuple[str, str]]:
+    """What the cell knows of its messages that have not left: states and reasons."""
+    cell = made.cell_actors[0]
+    live = cell._population.get(conversation.rpartition("-")[0]) if cell is not None else None
+    found = live.journey.conversation(conversation) if live is not None and live.journey is not None else None
+    return [(each.state, each.reason) for each in found.deliveries.values()] if found is not None else []
+
+
+async def replied_by_a_line(made: World, *, served: bool) -> str:
+    """A conversation with a reply by an account of the bundle's; `served`: a gateway is there to be given it."""
+    await apply(made, 2, line="chat")
+    answer = await made.intake.submit(made.event(account="chat", identities=("web:1",)))
+    if not served and (cell := made.cell_actors[0]) is not None:
+        cell._outlet.dispatch._lines.clear()
+    command = Reply(text="hi", account="line", to="web:1")
+    await made.intake.command(actor="agent:ann", id="1", conversation=answer.stream, command=command)
+    return answer.stream
+
+
+async def test_an_attempt_that_waits_for_a_gateway_ends_with_its_account() -> None:
+    """It never left: a dead letter that says why, and not one that is under way for ever."""
+    async with world(cells=1) as made:
+        conversation = await replied_by_a_line(made, served=False)
+        assert unsent(made, conversation) == [("attempting", "")]
+        await apply(made, 3)
+        await made.until(lambda: unsent(made, conversation) == [("dead", "no account line is configured")])
+        assert made.delivers == []
+
+
+async def test_an_attempt_that_was_given_out_is_not_said_to_be_refused() -> None:
+    """Where its account is gone in the cell's next life, nobody knows what became of it."""
+    async with world(cells=1) as made:
+        conversation = await replied_by_a_line(made, served=True)
+        await made.until(lambda: made.delivers)
+        await made.archived()
+        made.kill_cell(0)
+        await apply(made, 3)
+        cell = await made.start_cell(0)
+        cell.tick(made.now_ms)
+        reason = "no account line is configured; it may have left before"
+        await made.until(lambda: unsent(made, conversation) == [("waiting", reason)])
+        assert len(made.delivers) == 1
+
+
+async def test_who_has_an_attempt_is_asked_again_though_the_account_is_gone() -> None:
+    """As the customer comes back to memory: it is still under way, and its outcome is heard."""
+    async with world(cells=1) as made:
+        conversation = await replied_by_a_line(made, served=True)
+        await made.until(lambda: made.delivers)
+        await made.archived()
+        await apply(made, 3)
+        cell = made.cell_actors[0]
+        assert cell is not None
+        cell.leave(conversation.rpartition("-")[0])
+        assert cell.status()["live_journeys"] == 0
+        await made.intake.submit(made.event(account="chat", identities=("web:1",)))
+        await made.until(lambda: len(made.delivers) == 2)
+        assert (made.delivers[1].again, unsent(made, conversation)) == (True, [("attempting", "")])
+        made.report(made.delivers[1], "sent")
+        await made.until(lambda: unsent(made, conversation) == [])
 
 
 async def test_a_store_that_fails_ambiguously_loses_and_doubles_nothing() -> None:

@@ -34,7 +34,8 @@ class Room:
 
     def __init__(self) -> None:
         self.untaken = Untaken()
-        self.dispatch = Dispatch(SERVED_BY, self.untaken.takes)
+        self.served_by = dict(SERVED_BY)
+        self.dispatch = Dispatch(self.served_by, self.untaken.takes)
         self.one, self.two, self.channels = Wire("gateway:0"), Wire("gateway:1"), Wire("channels:0")
 
     def open(self, *wires: Wire, fresh: bool = True) -> None:
@@ -176,3 +177,32 @@ def test_who_waits_for_nobody_may_leave_memory() -> None:
     assert [room.dispatch.of_account(account) for account in ("chat", "mail", "sms")] == [1, 1, 0]
     room.open(room.channels)
     assert (room.dispatch.unwritten("cu2"), room.channels.given) == (False, ["m"])
+
+
+def test_who_had_it_is_asked_again_though_its_account_is_gone() -> None:
+    """What it was given it may have made: a life that does not know of it says so, and nobody else can."""
+    room = Room()
+    room.open(room.one)
+    room.dispatch.start(attempt("a"))
+    del room.served_by["chat"]
+    room.open(room.one)
+    assert room.one.given == ["a", "a+"]
+    room.dispatch.start(replace(attempt("a"), again=True))
+    assert room.one.given == ["a", "a+", "a+"]
+
+
+def test_what_never_left_and_can_no_more_is_known() -> None:
+    """Its account went before anybody was there who serves it; what somebody was given is theirs to tell."""
+    room = Room()
+    room.dispatch.start(attempt("a"))
+    room.dispatch.start(attempt("m", "mail"))
+    assert room.dispatch.unserved() == []
+    del room.served_by["chat"]
+    assert room.dispatch.unserved() == [attempt("a")]
+    room.open(room.one)
+    assert room.one.given == []
+    room.served_by["chat"] = "gateway"
+    room.open(room.one)
+    assert (room.dispatch.unserved(), room.one.given) == ([], ["a"])
+    del room.served_by["chat"]
+    assert room.dispatch.unserved() == []
