@@ -119,7 +119,7 @@ def decide(
         case SwitchChannel():
             return replying.switch_to(state, command, actor, identities, parted, policy, now_ms)
         case ReplayDelivery(delivery=delivery):
-            return _replay(state, delivery, actor, policy, now_ms)
+            return _replay(state, delivery, actor, parted, policy, now_ms)
         case SettleDelivery():
             return _settle(state, command, actor, now_ms)
         case OfferHandoff():
@@ -174,10 +174,14 @@ def _settle(state: Conversation, command: SettleDelivery, actor: str, now_ms: in
     return [DeliverySent(at_ms=now_ms, actor=actor, delivery=found.id, external_id=external_id)]
 
 
-def _replay(state: Conversation, delivery: str, actor: str, policy: Policy, now_ms: int) -> list[AnyEvent]:
+def _replay(
+    state: Conversation, delivery: str, actor: str, parted: Sequence[str], policy: Policy, now_ms: int
+) -> list[AnyEvent]:
     found = _undelivered(state, delivery)
     if found.state not in ("dead", "uncertain"):
         raise checks.not_now(f"the delivery is {found.state}; only a dead or uncertain one can be replayed")
+    if found.to in parted:
+        raise checks.not_now(f"{found.to} was unlinked from the customer: whoever answers there is somebody else")
     accounts.check_there(found.account, found.channel, policy, instead="say it anew by one of them")
     return [
         DeliveryReplayed(at_ms=now_ms, actor=actor, delivery=delivery),

@@ -131,7 +131,7 @@ def _asked(state: Journey, given: Ask, policy: Policy, now_ms: int) -> Decision:
         case LinkIdentity():
             return _link(state, given, given.command, policy, now_ms)
         case UnlinkIdentity():
-            return _unlink(state, given.command, given.actor, now_ms)
+            return _unlink(state, given.command, given.actor, policy, now_ms)
         case GiveCustomer():
             given_away = merging.give(state, given.command, given.actor, policy.identity.single, now_ms)
             step = FamilyStep(GIVE, state.customer, given_away.to, given_away.turn)
@@ -166,7 +166,8 @@ def _gone(state: Journey, remains: Conversation | None, conversation: str) -> st
 
 def _outcome(state: Journey, conversation: Conversation, given: Outcome, policy: Policy, now_ms: int) -> list[AnyEvent]:
     """What an attempt's outcome means; a message that is given up may move the conversation, as the policy says."""
-    decided = delivery.decide_outcome(conversation, given, policy, now_ms)
+    parted = disputes.of(state).parted
+    decided = delivery.decide_outcome(conversation, given, policy, now_ms, parted=parted)
     if policy.context.fallback and any(isinstance(fact, DeliveryDead) for fact in decided):
         decided += replying.fall_back(
             conversation,
@@ -174,7 +175,7 @@ def _outcome(state: Journey, conversation: Conversation, given: Outcome, policy:
             given.delivery,
             policy,
             now_ms,
-            parted=disputes.of(state).parted,
+            parted=parted,
         )
     return decided
 
@@ -201,10 +202,13 @@ def _link(state: Journey, given: Ask, command: LinkIdentity, policy: Policy, now
     return Decision(events, identities=linked.assigned, inherits=linked.inherits)
 
 
-def _unlink(state: Journey, command: UnlinkIdentity, actor: str, now_ms: int) -> Decision:
+def _unlink(state: Journey, command: UnlinkIdentity, actor: str, policy: Policy, now_ms: int) -> Decision:
     identity = again(command.identity)
     unlinked, keys = linking.unlink(state, command, identity, actor, now_ms)
-    return Decision([(state.customer, unlinked)], released=[(identity, keys)])
+    events: list[tuple[str, AnyEvent]] = [(state.customer, unlinked)]
+    for conversation in state.kept:
+        events += [(conversation.id, event) for event in delivery.give_up_for(conversation, identity, now_ms)]
+    return Decision(events, released=[(identity, keys)], version=version_of(policy))
 
 
 def _release(state: Journey, command: UnmergeCustomers, actor: str, policy: Policy, now_ms: int) -> Decision:

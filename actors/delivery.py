@@ -17,6 +17,8 @@ set the first time: a client that comes and goes neither uses the attempts up no
 import itertools
 from collections.abc import Collection
 
+import msgspec
+
 from actors.conversation import Conversation
 from actors.policy import Policy
 from protocol.entities import Delivery
@@ -33,6 +35,8 @@ from protocol.links import DeliverNow, Outcome
 SYSTEM = "system"
 NO_TAKER = "no_taker"
 """The code of a failure for want of someone to take it: who looks for those that wait so finds them by it."""
+UNLINKED = "unlinked"
+"""The code of what was given up because the identity it was for is the customer's no more."""
 _IN_LINE = ("attempting", "waiting")
 _TO_LEAVE = ("queued", *_IN_LINE)
 
@@ -52,10 +56,13 @@ def in_line(state: Conversation) -> bool:
     return any(delivery.state in _TO_LEAVE for delivery in state.deliveries.values())
 
 
-def decide_outcome(state: Conversation, outcome: Outcome, policy: Policy, now_ms: int) -> list[AnyEvent]:
+def decide_outcome(
+    state: Conversation, outcome: Outcome, policy: Policy, now_ms: int, *, parted: Collection[str] = ()
+) -> list[AnyEvent]:
     """What an attempt's outcome means. An outcome of another attempt than the newest is an old repeat: [].
 
-    An attempt that was given up as uncertain may still turn out to have been sent, or refused.
+    An attempt that was given up as uncertain may still turn out to have been sent, or refused. One for an identity
+    that was unlinked meanwhile (`parted`) is the last.
     """
     delivery = state.deliveries.get(outcome.delivery)
     if delivery is None or delivery.attempt != outcome.attempt:
@@ -76,9 +83,20 @@ def decide_outcome(state: Conversation, outcome: Outcome, policy: Policy, now_ms
             settled = _dead(delivery, outcome.code, outcome.reason, now_ms)
         case _:
             settled = _uncertain(delivery, outcome, policy, now_ms)
-    if isinstance(settled, DeliveryFailed) or (isinstance(settled, DeliveryUncertain) and settled.retry_at_ms):
-        return [settled]  # It stays at the head of its line.
-    return [settled, *_next_in_line(state, delivery, now_ms)]
+    if isinstance(settled, DeliveryFailed | DeliveryUncertain) and settled.retry_at_ms:
+        if delivery.to not in parted:
+            return [settled]  # It stays at the head of its line.
+        settled = _not_again(delivery, settled)
+    return [settled, *_next_in_line(state, delivery.channel, [delivery], now_ms)]
+
+
+def give_up_for(state: Conversation, identity: str, now_ms: int) -> list[AnyEvent]:
+    """Gives up what has not left for an identity that is unlinked: whoever answers there is somebody else."""
+    over = [d for d in state.deliveries.values() if d.to == identity and d.state in ("queued", "waiting")]
+    events = [_dead(each, UNLINKED, _unlinked(each), now_ms) for each in over]
+    for channel in dict.fromkeys(each.channel for each in over):
+        events += _next_in_line(state, channel, over, now_ms)
+    return events
 
 
 def decide_due(state: Conversation, now_ms: int, taken: Collection[str] = ()) -> list[AnyEvent]:
@@ -170,8 +188,19 @@ def _dead(delivery: Delivery, code: str, reason: str, now_ms: int) -> AnyEvent:
     return DeliveryDead(at_ms=now_ms, actor=SYSTEM, delivery=delivery.id, code=code, reason=reason)
 
 
-def _next_in_line(state: Conversation, done: Delivery, now_ms: int) -> list[AnyEvent]:
-    others = [d for d in state.deliveries.values() if d.channel == done.channel and d.id != done.id]
+def _not_again(delivery: Delivery, settled: DeliveryFailed | DeliveryUncertain) -> AnyEvent:
+    """What would be tried again, and is not: whether it left is as unknown as it was."""
+    if isinstance(settled, DeliveryUncertain):
+        return msgspec.structs.replace(settled, retry_at_ms=0)
+    return _dead(delivery, UNLINKED, f"{_unlinked(delivery)}; before that: {settled.reason}", settled.at_ms)
+
+
+def _unlinked(delivery: Delivery) -> str:
+    return f"{delivery.to} was unlinked from the customer"
+
+
+def _next_in_line(state: Conversation, channel: str, done: Collection[Delivery], now_ms: int) -> list[AnyEvent]:
+    others = [d for d in state.deliveries.values() if d.channel == channel and d not in done]
     if any(other.state in _IN_LINE for other in others):
         return []
     queued = (other for other in others if other.state == "queued")

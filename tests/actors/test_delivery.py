@@ -6,7 +6,17 @@ from actors import delivery as deliveries
 from actors import journey as journeys
 from actors.deciding import TimerDue
 from actors.policy import Policy
-from protocol.commands import Assign, ReplayDelivery, Reply, Resolve, SetContext, SettleDelivery, Take
+from protocol.commands import (
+    Assign,
+    LinkIdentity,
+    ReplayDelivery,
+    Reply,
+    Resolve,
+    SetContext,
+    SettleDelivery,
+    Take,
+    UnlinkIdentity,
+)
 from protocol.errors import Code, Refusal
 from protocol.events import DeliveryFailed, DeliverySent, DeliveryUncertain, MessageQueued
 from protocol.events.event import Event
@@ -203,6 +213,61 @@ def test_a_late_answer_does_not_start_another_message_beside_the_one_under_way()
     assert names(player.outcome(second, 1, "sent")) == ["DeliverySent"]
     assert names(player.outcome(third, 1, "sent")) == ["DeliverySent", "DeliveryAttempted"]
     assert player.state.conversations[CONVERSATION].deliveries[first].state == "attempting"
+
+
+TEL, MAIL = "tel:+447700900123", "mailto:ann@example.org"
+
+
+def unlinked(player: Player, identity: str) -> list[Event]:
+    """Somebody found out that it is another person's."""
+    return player.command(UnlinkIdentity(identity=identity, reason="the number was sold"), conversation="")
+
+
+def unsent(player: Player) -> dict[str, tuple[str, str]]:
+    """Deliveries that have not left: state and reason."""
+    found = player.state.conversations[CONVERSATION].deliveries
+    return {id: (each.state, each.reason) for id, each in found.items()}
+
+
+def test_what_has_not_left_for_an_identity_goes_no_more_when_it_is_unlinked() -> None:
+    """Whoever answers there is somebody else. What is for another address goes on, in its order."""
+    player = Player()
+    player.message(channel="sms", identities=(TEL, "tel:+447700900999"))
+    waiting, queued = replied(player, "one", to=TEL), replied(player, "two", to=TEL)
+    other = replied(player, "three", to="tel:+447700900999")
+    player.outcome(waiting, 1, "failed", reason="busy")
+    events = unlinked(player, TEL)
+    assert names(events) == ["IdentityUnlinked", "DeliveryDead", "DeliveryDead", "DeliveryAttempted"]
+    reason = f"{TEL} was unlinked from the customer"
+    assert unsent(player) == {waiting: ("dead", reason), queued: ("dead", reason), other: ("attempting", "")}
+    assert player.pass_time(1_000_000) == []
+    with pytest.raises(Refusal, match="was unlinked from the customer: whoever answers there is somebody else"):
+        player.command(ReplayDelivery(delivery=waiting))
+    player.command(LinkIdentity(identity=TEL), conversation="")
+    assert names(player.command(ReplayDelivery(delivery=waiting))) == ["DeliveryReplayed"]
+
+
+@pytest.mark.parametrize(
+    ("status", "left", "state"),
+    [
+        ("sent", "DeliverySent", None),
+        ("failed", "DeliveryDead", ("dead", f"{MAIL} was unlinked from the customer; before that: busy")),
+        ("untaken", "DeliveryDead", ("dead", f"{MAIL} was unlinked from the customer; before that: busy")),
+        ("uncertain", "DeliveryUncertain", ("uncertain", "busy")),
+        ("refused", "DeliveryDead", ("dead", "busy")),
+    ],
+)
+def test_an_attempt_that_is_under_way_to_an_unlinked_identity_is_the_last(
+    status: str, left: str, state: tuple[str, str] | None
+) -> None:
+    """It cannot be taken back; nor is it made again. The next message to who is meant goes."""
+    player = Player()
+    player.message(identities=(MAIL, "mailto:ann@example.com"))
+    under_way, other = replied(player, "one", to=MAIL), replied(player, "two", to="mailto:ann@example.com")
+    assert names(unlinked(player, MAIL)) == ["IdentityUnlinked"]
+    assert names(player.outcome(under_way, 1, status, reason="busy")) == [left, "DeliveryAttempted"]
+    assert unsent(player) == {**({under_way: state} if state else {}), other: ("attempting", "")}
+    assert player.pass_time(1_000_000) == []
 
 
 def test_a_reply_needs_an_address() -> None:
