@@ -118,7 +118,7 @@ def serving(setup: Setup) -> Iterator[LiveServer]:
 @contextmanager
 def _served(setup: Setup, root: Path) -> Iterator[LiveServer]:
     data, said, settings = root / "data", root / "serve.log", root / "throughline.toml"
-    settings.write_text(_SETTINGS.format(data=data, cells=setup.cells, more=setup.more))
+    settings.write_text(_SETTINGS.format(data=data, cells=setup.cells, more=setup.more), encoding="utf-8")
     if setup.fill is not None:
         setup.fill(data)
     command = [sys.executable, "-m", "orchestrator.cli", "serve", "--settings", str(settings), "--port", "0"]
@@ -140,7 +140,8 @@ def _ready(process: subprocess.Popen[bytes], data: Path, said: Path) -> LiveServ
             continue
         return LiveServer(running.url, running.agent, running.gateway, running.operator, data, process.pid)
     why = f"did not serve within {READY_TIMEOUT_S:.0f} s" if process.poll() is None else "ended at its start"
-    raise NotServing(f"the server {why}; it said: …{said.read_text()[-SAID_MAX:]}")
+    words = said.read_text(encoding="utf-8", errors="replace")
+    raise NotServing(f"the server {why}; it said: …{words[-SAID_MAX:]}")
 
 
 def _stop(process: subprocess.Popen[bytes], data: Path) -> None:

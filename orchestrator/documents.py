@@ -15,14 +15,14 @@ def documents(folder: Path) -> dict[Path, str]:
     """Returns what each generated file of `folder` should hold, by path."""
     page = folder / "protocol.md"
     made = {folder / "schemas" / f"{name}.json": _json(schema) for name, schema in schemas().items()}
-    return {**made, folder / "asyncapi.json": _json(asyncapi()), page: fill(page.read_text())}
+    return {**made, folder / "asyncapi.json": _json(asyncapi()), page: fill(page.read_text(encoding="utf-8"))}
 
 
 def main(folder: str) -> None:
     """Writes them."""
     for path, text in documents(Path(folder)).items():
         path.parent.mkdir(exist_ok=True)
-        path.write_text(text)
+        path.write_text(text, encoding="utf-8")
 
 
 def _json(document: dict[str, Any]) -> str:

@@ -120,7 +120,8 @@ def _read(path: Path | None) -> dict[str, Any]:
         if not path.exists():
             return {}
     try:
-        return dict(tomllib.loads(path.read_text()))
+        # Some editors begin a file with a mark of UTF-8, which TOML does not know.
+        return dict(tomllib.loads(path.read_text(encoding="utf-8-sig")))
     except FileNotFoundError as exc:
         raise SettingsError(f"settings: there is no file {path}") from exc
     except OSError as exc:

@@ -28,7 +28,7 @@ from orchestrator.cli import (
     webhook,
 )
 from orchestrator.cli.exits import Exit, Failure
-from orchestrator.cli.output import errors
+from orchestrator.cli.output import errors, write_what_is_meant
 from orchestrator.cli.spread import Commands
 
 app = Commands(
@@ -74,6 +74,7 @@ def _options(
 
 def main() -> None:
     """Runs the command line and exits with a code of `exits.Exit`."""
+    write_what_is_meant()
     try:
         app()
     except Failure as failure:

@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from io import TextIOWrapper
 from typing import Any
 
 from rich.console import Console
@@ -28,6 +29,14 @@ def console() -> Console:
 def errors() -> Console:
     """Standard error, for progress and failures."""
     return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def write_what_is_meant() -> None:
+    """Into a pipe or a file all is UTF-8, whatever the locale says; a terminal is shown the letters that it has, and of
+    others their numbers."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(encoding=None if stream.isatty() else "utf-8", errors="backslashreplace")
 
 
 def progress_bar() -> Progress:

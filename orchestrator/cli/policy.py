@@ -277,6 +277,6 @@ def _write(files: dict[str, str], folder: Path) -> None:
     try:
         folder.mkdir(parents=True)
         for name, text in files.items():
-            (folder / Path(name).name).write_text(text)
+            (folder / Path(name).name).write_bytes(text.encode())
     except OSError as exc:
         raise Failure(Exit.USAGE, f"{folder} cannot be written: {exc.strerror}") from exc

@@ -110,8 +110,7 @@ def replay(
 def _event(file: Path) -> Any:
     """The JSON object in a file. Raises `Failure`."""
     try:
-        text = sys.stdin.read() if str(file) == "-" else file.read_text()
-        event = json.loads(text)
+        event = json.loads(sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes())
     except OSError as exc:
         raise Failure(Exit.USAGE, f"--event {file}: {exc.strerror}") from exc
     except ValueError as exc:

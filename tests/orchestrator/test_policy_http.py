@@ -2,7 +2,10 @@
 
 import asyncio
 import json
+import os
+import sys
 import time
+from asyncio.subprocess import PIPE, STDOUT
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -333,6 +336,30 @@ async def test_the_command_line(
         (bundle / "general.yaml").write_text("queue_defualt: x\n")
         assert (await run("check", str(bundle), code=1))["wrong"][0]["line"] == 1
         assert (await run("rollback", "1", "--note", "no"))["version"] == 4
+
+
+async def test_files_and_pipes_are_utf_8_whatever_the_locale_says(tmp_path: Path) -> None:
+    """What is written is what was applied, byte by byte, and no letter ends the command."""
+    files = {"general.yaml": "# Bäume → Büros\r\nqueue_default: Schäden\n"}
+    async with server(tmp_path) as here:
+        await here.post("/v1/policy", {"files": files})
+        narrow = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+        known = {"THROUGHLINE_URL": here.url, "THROUGHLINE_TOKEN": here.tokens["operator"]}
+        paths = {"PYTHONPATH": os.pathsep.join(sys.path)}
+
+        async def run(*arguments: str) -> str:
+            ran = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "orchestrator.cli", "policy", *arguments,
+                env={**os.environ, **known, **narrow, **paths}, cwd=tmp_path, stdout=PIPE, stderr=STDOUT,
+            )  # fmt: skip
+            said, _ = await ran.communicate()
+            assert ran.returncode == 0, said
+            return said.decode()
+
+        assert json.loads(await run("show", "--to", "before", "--json"))["files"] == files
+        assert (tmp_path / "before" / "general.yaml").read_bytes().decode() == files["general.yaml"]
+        assert "Schäden" in await run("show")
+        assert await run("diff", "before") == "nothing would change\n"
 
 
 def test_a_mistake_is_found_without_a_server(

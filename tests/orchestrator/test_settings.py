@@ -98,6 +98,13 @@ def test_a_file_that_is_not_toml_is_named(tmp_path: Path, content: bytes) -> Non
         load(file, {})
 
 
+def test_a_file_may_begin_with_an_editors_mark(tmp_path: Path) -> None:
+    """As Windows' editors save it."""
+    file = tmp_path / "throughline.toml"
+    file.write_bytes("\ufeffcells = 3\r\ndata = 'Schäden'\r\n".encode())
+    assert (load(file, {}).cells, load(file, {}).data) == (3, "Schäden")
+
+
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     """A folder in its place, for one."""
     with pytest.raises(SettingsError, match="cannot be read"):
