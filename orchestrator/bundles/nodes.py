@@ -24,6 +24,11 @@ def tagged(node: yaml.Node) -> bool:
     return node.tag.removeprefix(_RESOLVED) not in _FORMS
 
 
+def is_bare(node: yaml.Node) -> bool:
+    """Whether it is one value without quotes: what stands in them is meant so."""
+    return isinstance(node, yaml.ScalarNode) and node.style is None
+
+
 def line_of(node: yaml.Node) -> int:
     """Where it begins; the first line is 1."""
     return int(node.start_mark.line) + 1

@@ -12,14 +12,15 @@ from yaml.reader import ReaderError
 _BEGAN, _ENDED = True, False
 """The line where what the parser was reading began, or that where it gave up."""
 _WORDS: tuple[tuple[str, bool, str], ...] = (
-    ("mapping values are not allowed", _ENDED, "here or in a line above a space is missing behind a colon, or the "
-     "line is indented otherwise than its neighbours; a value that has a colon in it stands in quotes"),
+    ("mapping values are not allowed", _ENDED, "here or in a line above a colon is missing, or a space behind one, or "
+     "the line is indented otherwise than its neighbours; a value that has a colon in it stands in quotes"),
     ("but found another document", _ENDED, "three hyphens begin another file's text: take them away"),
     ("'<document start>'", _ENDED, "a line above is no key and value: write `key: value`, with a space between"),
     ("could not find expected ':'", _BEGAN, "a key needs a colon and a space behind it: write `key: value`"),
-    (r"character '\\t' that cannot start", _ENDED, "here stands a tab: indent with spaces"),
+    (r"character '\\t' that cannot start", _ENDED, "here stands a tab: write spaces in its place"),
     ("expected <block end>", _ENDED, "this line stands in no column of the lines above: indent it exactly as those it "
-     "belongs to, with the same number of spaces; text behind a closing quote needs a comma or a remark's #"),
+     "belongs to, with the same number of spaces; text behind a closing quote needs a comma or a remark's #, and what "
+     "begins with [ or { stands in quotes"),
     ("unknown escape character", _ENDED, r"a backslash in double quotes: write a pattern in single quotes, as '\d{8}'"),
     ("expected ',' or ']'", _BEGAN, "a list begins here that is not closed, or lacks a comma or a quote: write "
      "[one, two]"),
@@ -42,6 +43,11 @@ def in_words(fault: yaml.MarkedYAMLError, text: str) -> tuple[int, str]:
     problem = fault.problem or ""
     if line := _no_space(fault, text):
         return line, "this cannot be read: here stands a no-break space: write an ordinary one in its place"
+    if "'<document start>'" in problem and (first := _first_indented(text)):
+        words = (
+            f"this line is indented less than the file's first one, line {first}: take the spaces there away, or write"
+        )
+        return _line(fault), f"this cannot be read: {words} above it what it belongs to"
     for pattern, began, words in _WORDS:
         if re.search(pattern, problem):
             return _line(fault, began=began), f"this cannot be read: {words}"
@@ -49,11 +55,20 @@ def in_words(fault: yaml.MarkedYAMLError, text: str) -> tuple[int, str]:
     return _line(fault), words
 
 
+def _first_indented(text: str) -> int:
+    """The line of the first that says something, where it is indented; else 0."""
+    lines = enumerate(text.splitlines(), start=1)
+    number, line = next(((n, line) for n, line in lines if line.strip() and line.lstrip()[0] != "#"), (0, ""))
+    return number if line[:1] == " " else 0
+
+
 def no_sign(fault: ReaderError, text: str) -> tuple[int, str]:
     """The same for a sign that no YAML may hold, such as a bell."""
     sign = text[fault.position]
-    name = unicodedata.name(sign, "") or f"U+{ord(sign):04X}, which nobody sees"
     line = text.count("\n", 0, fault.position) + 1
+    if sign == "\0":
+        return line, "this is no text, or not UTF-8: save the file as UTF-8 text"
+    name = unicodedata.name(sign, "") or f"U+{ord(sign):04X}, which nobody sees"
     return line, f"this cannot be read: here stands a sign that is no text ({name}): delete it"
 
 
@@ -84,8 +99,9 @@ _BEYOND = re.compile(r"\\U(?!000|0010)[0-9A-Fa-f]{8}")
 _HALF = re.compile(r"\\(?:u|U0000)[Dd][89A-Fa-f]")
 """Nothing else makes one: a file is UTF-8, which has none."""
 _QUOTED = re.compile(r"""(?<![^\s:,\[{-])(?:"(?:[^"\\]|\\.)*"|'[^']*')""")
-_NO_SPACES = "\u00a0\u202f"
-_NO_SPACE = re.compile(rf"^[\s-]*[{_NO_SPACES}]|^[^#]*?(?:[:,\[{{] *[{_NO_SPACES}]|[{_NO_SPACES}] ?#)")
+NO_SPACES = "\u00a0\u202f"
+"""They look like a blank."""
+_NO_SPACE = re.compile(rf"^[\s-]*[{NO_SPACES}]|^[^#]*?(?:[:,\[{{] *[{NO_SPACES}]|[{NO_SPACES}] ?#)")
 """One that stands where a space would part something: before or behind a key, a value, or a remark's #."""
 
 
@@ -96,7 +112,7 @@ def _no_space(fault: yaml.MarkedYAMLError, text: str) -> int:
         if mark is None:
             continue
         line = next(iter(text.split("\n")[mark.line : mark.line + 1]), "")
-        if text[mark.index : mark.index + 1] in tuple(_NO_SPACES) or _NO_SPACE.search(_QUOTED.sub("''", line)):
+        if text[mark.index : mark.index + 1] in tuple(NO_SPACES) or _NO_SPACE.search(_QUOTED.sub("''", line)):
             return int(mark.line) + 1
     return 0
 

@@ -15,14 +15,19 @@ from msgspec import Struct
 
 from orchestrator.bundles.durations import duration_ms
 from orchestrator.bundles.kinds import MS, bounded, is_required, keys_of, kind_of, may_be_none, plain
-from orchestrator.bundles.nodes import Path, form_of, line_of, line_said, tagged
-from orchestrator.bundles.wording import at, bounds, example, named, one_of, unknown
+from orchestrator.bundles.nodes import Path, form_of, is_bare, line_of, line_said, tagged
+from orchestrator.bundles.unreadable import NO_SPACES
+from orchestrator.bundles.wording import at, bounds, example, meant, named, no_keys, oddly_ended, one_of, unknown
 from protocol.errors import Refusal, ThroughlineError
 
 ABSENT: Final = object()
 """What is wrong has no value: it was told, and whatever holds it is left out too."""
 _SWITCHES = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 _CALENDAR = re.compile(r"\d\s*(?:months?|years?)\b", re.IGNORECASE)
+_ENDS = (",", ";")
+"""Of a name, as other forms of writing end a line."""
+_THOUSANDS = re.compile(r"(?<![\d.,])([1-9]\d{0,2})[.,](\d{3})(?![\d.,])")
+"""In some languages 3.650 days are ten years, in others not four days."""
 NUMBER_MAX = 2**53
 """Larger ones are not whole in every program that reads JSON; and no rule needs them. Nor is `nan` a number here."""
 _TAGGED = "a key or value that begins with ! stands in quotes: write '!…'"
@@ -100,9 +105,7 @@ class Reader:
         if node.tag == _NULL:
             return {}
         if not isinstance(node, yaml.MappingNode):
-            self._wrong(
-                line_of(node), f"{at(path)}write keys and values below it, such as `{next(iter(known), 'key')}: …`"
-            )
+            self._wrong(line_of(node), no_keys(path, next(iter(known), "key")) + _without_dashes(node))
             return None
         fields: dict[str, Any] = {}
         for key, line, value in self._pairs(node, path):
@@ -110,6 +113,7 @@ class Reader:
                 continue
             if key not in known:
                 self._wrong(line, unknown(key, known, path))
+                self._seen.add((*path, meant(key, known)))
                 continue
             name, hint = known[key]
             read = self.value(value, hint, (*path, key), ms=name.endswith(MS))
@@ -121,11 +125,15 @@ class Reader:
         if node.tag == _NULL:
             return {}
         if not isinstance(node, yaml.MappingNode):
-            self._wrong(line_of(node), f"{at(path)}write names and what belongs to each below it, such as `name: …`")
+            self._wrong(line_of(node), no_keys(path, "name") + _without_dashes(node))
             return ABSENT
         key_hint, value_hint = get_args(hint) or (str, Any)
+        within = keys_of(plain(value_hint)) if kind_of(value_hint) == "struct" else {}
         read: dict[Any, Any] = {}
         for key, line, value in self._pairs(node, path):
+            if key in within and not isinstance(value, yaml.MappingNode):
+                self._wrong(line, f"{at((*path, key))}this belongs to a name: indent it below that, by two spaces")
+                continue
             name = self._checked(node, _as_key(key, key_hint), key_hint, (*path, key), line=line)
             item = self.value(value, value_hint, (*path, key), ms=ms)
             if name is not ABSENT and item is not ABSENT:
@@ -138,8 +146,13 @@ class Reader:
         for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode):
                 self._wrong(line_of(key), f"{at(path)}a key is a word: write `key: value`")
+            elif key.value.strip(NO_SPACES) != key.value:
+                words = "a no-break space stands before this key or behind it: write an ordinary one in its place"
+                self._wrong(line_of(key), f"{at(path)}{words}")
             elif tagged(key):
                 self._wrong(line_of(key), f"{at(path)}{_TAGGED}")
+            elif words := oddly_ended(key):
+                self._wrong(line_of(key), f"{at(path)}{words}")
             elif key.tag == _MERGE:
                 self._wrong(line_of(key), f"{at(path)}nothing is taken over by `<<`: write the keys themselves")
             elif key.value in seen:
@@ -195,7 +208,11 @@ class Reader:
                 self._wrong(line_of(node), f"{at(path)}write words, numbers, lists and keys alone")
                 return ABSENT
         if not isinstance(node, yaml.ScalarNode):
-            self._wrong(line_of(node), f"{at(path)}write one value here, not a list or keys below it")
+            words = "write one value here, not a list or keys below it"
+            self._wrong(line_of(node), f"{at(path)}{words}{_colon_in(node, path)}")
+            return ABSENT
+        if words := oddly_ended(node):
+            self._wrong(line_of(node), f"{at(path)}{words}")
             return ABSENT
         value, wanted = _read(node.value, hint, ms=ms)
         if value is ABSENT or (node.tag == _NULL and hint is not str):
@@ -209,12 +226,28 @@ class Reader:
         hint = bounded(hint)
         if value is ABSENT or get_origin(hint) is not Annotated or kind_of(hint) not in ("scalar",):
             return value
+        if not line and isinstance(value, str) and value[-1:] in _ENDS and is_bare(node):
+            self._wrong(line_of(node), f"{at(path)}{value[:64]!r} ends with {value[-1]!r}: take it away")
+            return ABSENT
         try:
             return msgspec.convert(value, hint)
         except msgspec.ValidationError as exc:
             given = value[:64] if isinstance(value, str) else value
             self._wrong(line or line_of(node), f"{at(path)}{given!r} does not fit: {bounds(str(exc))}")
             return ABSENT
+
+
+def _without_dashes(node: yaml.Node) -> str:
+    return ", without dashes" if isinstance(node, yaml.SequenceNode) else ""
+
+
+def _colon_in(node: yaml.Node, path: Path) -> str:
+    """What to write where a list's value was taken for a key and another value, since a colon stands in it."""
+    pairs = node.value if isinstance(node, yaml.MappingNode) and path[-1].isdecimal() else []
+    if len(pairs) != 1 or not all(isinstance(each, yaml.ScalarNode) for each in pairs[0]):
+        return ""
+    key, value = pairs[0]
+    return f"; what has a colon in it stands in quotes: '{key.value}:{value.value}'"
 
 
 def _read(text: str, hint: Any, *, ms: bool) -> tuple[Any, str]:
@@ -230,17 +263,27 @@ def _read(text: str, hint: Any, *, ms: bool) -> tuple[Any, str]:
     if ms:
         found = duration_ms(text)
         example = f"{text.strip()}s or {text.strip()} min" if text.strip().isdigit() else "90s, 15 min, 24h or 3 days"
-        if _CALENDAR.search(text):
+        if thousands := _THOUSANDS.search(text):
+            written = (text.strip().replace(thousands[0], each) for each in _both(*thousands.groups()))
+            found, example = None, " or ".join(written)
+        elif _CALENDAR.search(text):
             example = "30 days or 365 days: months and years are not all as long"
         return ABSENT if found is None else found, f"a duration: write a number and a unit, such as {example}"
     if hint in (int, float):
         wanted = "a whole number: write one in digits" if hint is int else "a number: write one in digits"
+        if text.endswith("%"):
+            wanted += ", without a sign"
         try:
             number = hint(text.replace("_", ""))
         except ValueError:
             return ABSENT, wanted
         return (number if abs(number) <= NUMBER_MAX else ABSENT), wanted
     return text, "a word"
+
+
+def _both(whole: str, part: str) -> tuple[str, str]:
+    """How `3.650` is written where it is thousands, and where it is a part of one."""
+    return f"{whole}{part}", f"{whole}.{part.rstrip('0') or '0'}" if part.endswith("0") else f"{whole}.{part}0"
 
 
 def _as_key(key: str, hint: Any) -> Any:

@@ -5,12 +5,17 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Any
 
+import yaml
+
 from actors.rules.identity import MISTAKEN
 from orchestrator.bundles.kinds import MS
-from orchestrator.bundles.nodes import Path
+from orchestrator.bundles.nodes import Path, is_bare
 
 _BOUND = re.compile(r"(>=|<=|>|<) (\S+)")
 _SIGNS = {">=": "at least", "<=": "at most", ">": "more than", "<": "less than"}
+_DOUBLE = frozenset("„“”‟«»")
+_SINGLE = frozenset("‚‘’‛‹›")
+"""Of these one alone may be an apostrophe."""
 _NAME_FORM = "A-Za-z0-9_-]{0,63}"
 """Of `actors.policy.Name`."""
 _WORD_FORM = "u2029]*(?<!"
@@ -35,6 +40,25 @@ def no_kind(kind: str, known: Iterable[str]) -> str:
     return f"{kind!r} is no kind of identity: write one of {', '.join(kinds)}"
 
 
+def oddly_ended(node: yaml.ScalarNode) -> str:
+    """What is wrong with a value that stands in the quotes of a letter, which are none here; empty where it does not.
+    Who writes them within ordinary ones means them."""
+    text = node.value
+    single = text[:1] in _SINGLE and text[-1:] in _SINGLE
+    if not is_bare(node) or not (single or text[:1] in _DOUBLE or text[-1:] in _DOUBLE):
+        return ""
+    within = text.strip("".join(_SINGLE | _DOUBLE))
+    if not within or not (_SINGLE | _DOUBLE).isdisjoint(within):
+        # Words that begin or end with something quoted.
+        return ""
+    return f"{text[:64]} has the quotes of a letter, which count as a part of it: write '{within[:64]}'"
+
+
+def meant(key: str, known: Iterable[str]) -> str:
+    """The key that an unknown one is nearest to; empty where none is near."""
+    return next(iter(get_close_matches(key, list(known), 1)), "")
+
+
 def unknown(key: str, known: Iterable[str], path: Path) -> str:
     """That there is no such key, with what may have been meant."""
     keys = list(known)
@@ -44,9 +68,16 @@ def unknown(key: str, known: Iterable[str], path: Path) -> str:
     if key.endswith(MS) and key.removesuffix(MS) in keys:
         name = key.removesuffix(MS)
         return f"{at(path)}{key}: write `{name}` and a duration in words, such as `{name}: 15 min`"
-    near = get_close_matches(key, keys, 1)
-    meant = f"did you mean `{near[0]}`? " if near else ""
-    return f"{at(path)}there is no key {key[:64]!r}: {meant}Known are {', '.join(sorted(keys))}"
+    near = meant(key, keys)
+    asked = f"did you mean `{near}`? " if near else ""
+    return f"{at(path)}there is no key {key[:64]!r}: {asked}Known are {', '.join(sorted(keys))}"
+
+
+def no_keys(path: Path, key: str) -> str:
+    """That keys and values are wanted, such as `key`."""
+    if len(path) < 2:
+        return f"{at(path)}write keys and values, each as `{key}: …` with a colon and a space"
+    return f"{at(path)}write keys and values below it, such as `{key}: …`"
 
 
 def bounds(said: str) -> str:

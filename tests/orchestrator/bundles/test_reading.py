@@ -141,7 +141,7 @@ TABLE: list[tuple[str, dict[str, str], list[str]]] = [
     (
         "a file is a list",
         {"queues": "- mail\n"},
-        ["queues.yaml:1: queues: write names and what belongs to each below it, such as `name: …`"],
+        ["queues.yaml:1: queues: write keys and values, each as `name: …` with a colon and a space, without dashes"],
     ),
     (
         "nothing is said",
@@ -217,7 +217,7 @@ TABLE: list[tuple[str, dict[str, str], list[str]]] = [
             "capture": "templates:\n- channel: form\n  identities:\n  - {kind: pigeon, found_at: [raw.a]}\n",
             "accounts": "loft:\n  chanel: pigeon\n",
         },
-        ["accounts.yaml:2: loft: channel is missing", "accounts.yaml:2: loft: there is no key 'chanel': did you mean"],
+        ["accounts.yaml:2: loft: there is no key 'chanel': did you mean `channel`?"],
     ),
     (
         "a pattern could hold a cell up",
@@ -240,6 +240,92 @@ TABLE: list[tuple[str, dict[str, str], list[str]]] = [
         ["capture.yaml:10: templates.1.fields.7.pattern: with this one the template's patterns are too long together"],
     ),
     (
+        "what belongs to a name stands beside it",
+        {"accounts": "wa:\nchannel: whatsapp\nqueue: bills\n", "channels": "# sms:\n  rest_after: 3h\n"},
+        [
+            "accounts.yaml:1: wa: channel is missing",
+            "accounts.yaml:2: channel: this belongs to a name: indent it below that, by two spaces",
+            "accounts.yaml:3: queue: this belongs to a name: indent it below that, by two spaces",
+            "channels.yaml:2: rest_after: this belongs to a name: indent it below that, by two spaces",
+        ],
+    ),
+    (
+        "keys stand as a list, or as a spreadsheet writes them",
+        {"channels": "sms:\n  - rest_after: 3h\n", "queues": "mail;claims\r\nsms;service\r\n", "general": "a,b\n"},
+        [
+            "channels.yaml:2: sms: write keys and values below it, such as `account: …`, without dashes",
+            "general.yaml:1: write keys and values, each as `live_conversations: …` with a colon and a space",
+            "queues.yaml:1: queues: write keys and values, each as `name: …` with a colon and a space",
+        ],
+    ),
+    (
+        "a key is indented by no-break spaces",
+        {"channels": "sms:\n\u00a0\u00a0rest_after: 3h\n"},
+        ["channels.yaml:2: channels: a no-break space stands before this key or behind it: write an ordinary one"],
+    ),
+    (
+        "a value of a list has a colon",
+        {"handoffs": "kinds:\n  a:\n    to: [queue: bills]\n"},
+        [
+            "handoffs.yaml:3: kinds.a.to.1: write one value here, not a list or keys below it; what has a colon in it "
+            "stands in quotes: 'queue:bills'"
+        ],
+    ),
+    (
+        "values stand in the quotes of a letter",
+        {
+            "general": "queue_default: „bills“\nbackoff: “2 min\n",
+            "accounts": "wa:\n  channel: ‘whatsapp’\n  «queue»: bills\n",
+            "taxonomy": "topics:\n  a:\n    title: „A“ and “B”\n    taggers:\n    - words: [all’, '„x“', „lost”]\n",
+        },
+        [
+            "accounts.yaml:2: wa.channel: ‘whatsapp’ has the quotes of a letter, which count as a part of it: write "
+            "'whatsapp'",
+            "accounts.yaml:3: wa: «queue» has the quotes of a letter, which count as a part of it: write 'queue'",
+            "general.yaml:1: queue_default: „bills“ has the quotes of a letter",
+            "general.yaml:2: backoff: “2 min has the quotes of a letter, which count as a part of it: write '2 min'",
+            "taxonomy.yaml:5: topics.a.taggers.1.words.3: „lost” has the quotes of a letter",
+        ],
+    ),
+    (
+        "names end as lines of other languages do",
+        {"accounts": "wa:\n  channel: whatsapp,\n  queue: 'bills;'\n", "general": "queue_default: bills;\n"},
+        [
+            "accounts.yaml:2: wa.channel: 'whatsapp,' ends with ',': take it away",
+            "general.yaml:1: queue_default: 'bills;' ends with ';': take it away",
+        ],
+    ),
+    (
+        "a duration has thousands",
+        {"retention": "closed_conversations: 3.650 days\ndead_letters: 1,095 days\nquarantine_open: 1.125 h\n"},
+        [
+            "retention.yaml:1: closed_conversations: '3.650 days' is not a duration: write a number and a unit, such "
+            "as 3650 days or 3.65 days",
+            "retention.yaml:2: dead_letters: '1,095 days' is not a duration: write a number and a unit, such as "
+            "1095 days or 1.0950 days",
+            "retention.yaml:3: quarantine_open: '1.125 h' is not a duration: write a number and a unit, such as "
+            "1125 h or 1.1250 h",
+        ],
+    ),
+    (
+        "a percentage has a sign",
+        {"identity": "confidence:\n  crm: 60%\n"},
+        ["identity.yaml:2: confidence.crm: '60%' is not a whole number: write one in digits, without a sign"],
+    ),
+    (
+        "all but the last is indented",
+        {"handoffs": "# kinds:\n  a:\n    waits: 2 min\nonly_listed: yes\n"},
+        [
+            "handoffs.yaml:4: this cannot be read: this line is indented less than the file's first one, line 2: take "
+            "the spaces there away, or write above it what it belongs to"
+        ],
+    ),
+    (
+        "it was saved as UTF-16",
+        {"general": "q\0u\0e\0u\0e\0"},
+        ["general.yaml:1: this is no text, or not UTF-8: save the file as UTF-8 text"],
+    ),
+    (
         "a rule finds one of its keys wrong",
         {"report": "days: [monday]\nexamples: 3\nwindow: 2h\n", "retention": "journal: 0\ndead_letters: 90s\n"},
         [
@@ -255,7 +341,7 @@ TABLE: list[tuple[str, dict[str, str], list[str]]] = [
     (
         "it is not YAML",
         {"general": "queue_default: bills\n  attempts_max: 3\n"},
-        ["general.yaml:2: this cannot be read: here or in a line above a space is missing behind a colon"],
+        ["general.yaml:2: this cannot be read: here or in a line above a colon is missing, or a space"],
     ),
     (
         "a space behind the colon is missing",
@@ -270,7 +356,7 @@ TABLE: list[tuple[str, dict[str, str], list[str]]] = [
     (
         "a line is indented by a tab",
         {"channels": "sms:\n\trest_after: 3h\n"},
-        ["channels.yaml:2: this cannot be read: here stands a tab: indent with spaces"],
+        ["channels.yaml:2: this cannot be read: here stands a tab: write spaces in its place"],
     ),
     (
         "a line stands in no column",
@@ -393,7 +479,7 @@ TABLE: list[tuple[str, dict[str, str], list[str]]] = [
         {"general": 'queue_default: "x\u00a0y" b: 2\n', "queues": "a: x\u00a0y b: 2\n"},
         [
             "general.yaml:1: this cannot be read: this line stands in no column",
-            "queues.yaml:1: this cannot be read: here or in a line above a space is missing",
+            "queues.yaml:1: this cannot be read: here or in a line above a colon is missing",
         ],
     ),
     (
