@@ -273,7 +273,7 @@ class AgentClient:
     def _catch_up_later(self) -> None:
         wait_ms = backoff_ms(self._refusals_in_a_row, random=self._random())
         self._refusals_in_a_row += 1
-        self._catching_up = asyncio.get_running_loop().call_later(wait_ms / 1000, self._catch_up)
+        self._catching_up = self._line.later(wait_ms / 1000, self._catch_up)
 
     def _catch_up(self) -> None:
         self._catching_up = None

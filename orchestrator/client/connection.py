@@ -83,6 +83,7 @@ class Line:
         self._limits = _LIMITS_BEFORE_WELCOME
         self._silence_s = WELCOME_WAIT_S
         self._said: Refusal | None = None
+        self._bug: Exception | None = None
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -119,6 +120,17 @@ class Line:
             self._out += [frame if isinstance(frame, bytes) else pack(frame) for frame in frames]
             self._to_write.set()
 
+    def later(self, wait_s: float, call: Callable[[], None]) -> asyncio.TimerHandle:
+        """Calls after `wait_s`. What it raises ends the line, as what its own task meets does."""
+        return asyncio.get_running_loop().call_later(wait_s, self._call, call)
+
+    def _call(self, call: Callable[[], None]) -> None:
+        try:
+            call()
+        except Exception as exc:  # noqa: BLE001 - a loop would only log it, and the application wait for what was due
+            self._bug = exc
+            self._closing.set()
+
     async def _run(self) -> None:
         attempt = 0
         try:
@@ -131,6 +143,8 @@ class Line:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(wait_ms / 1000):
                         await self._closing.wait()
+            if self._bug is not None:
+                raise self._bug
         except Refusal as refusal:
             self.failure = refusal
         finally:

@@ -158,7 +158,7 @@ class GatewayClient:
     def _release_later(self) -> None:
         wait_ms = backoff_ms(self._refusals_in_a_row, random=self._random())
         self._refusals_in_a_row += 1
-        self._releasing = asyncio.get_running_loop().call_later(wait_ms / 1000, self._release)
+        self._releasing = self._line.later(wait_ms / 1000, self._release)
 
     def _release(self) -> None:
         self._releasing = None

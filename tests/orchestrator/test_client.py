@@ -449,6 +449,25 @@ async def test_send_returns_after_the_ack(server: ScriptedServer) -> None:
     await client.__aexit__(None, None, None)
 
 
+async def test_a_bug_as_an_event_is_released_ends_the_client(server: ScriptedServer) -> None:
+    """A loop would only log it, and whoever sends wait for an answer to what is never sent again."""
+    client = gateway(server)
+
+    def broken() -> None:
+        raise ValueError("a bug")
+
+    client._session.release = broken  # type: ignore[method-assign, assignment]
+    peer = await welcomed(client, server)
+    sending = asyncio.ensure_future(client.send(samples.MESSAGE))
+    await peer.expect(EventFrame)
+    await peer.send(Nack(id=samples.MESSAGE.id, code=4300, message="busy", retryable=True))
+    async with asyncio.timeout(DEADLINE_S):
+        with pytest.raises(Refusal, match="closed"):
+            await sending
+    with pytest.raises(ValueError, match="a bug"):
+        await client.__aexit__(None, None, None)
+
+
 async def test_an_event_that_is_refused_raises(server: ScriptedServer) -> None:
     """The nack's code and words reach the caller; one that cannot fit a message never leaves."""
     client = gateway(server)
