@@ -43,6 +43,14 @@ class Fault:
         self.check()
 
 
+def guarded(broke: Callable[[Exception], None], call: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
+    """Calls for an owner that is no actor, and tells `broke` what it raises: what a loop is given to call."""
+    try:
+        call(*args, **kwargs)
+    except Exception as exc:  # noqa: BLE001 - any bug of the owner's ends the owner
+        broke(exc)
+
+
 class Tasks:
     """An owner's tasks that nobody awaits, held until they are over, since a loop keeps none alive. `broke` hears what
     one of them raises: it is a bug, and somebody may wait for what the task was to do."""

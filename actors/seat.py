@@ -13,7 +13,7 @@ only one can commit. What is for someone else is answered `Elsewhere`, and whoev
 import asyncio
 
 from actors.cell import Cell
-from actors.fault import Tasks
+from actors.fault import Tasks, guarded
 from actors.lines import Line
 from protocol.ids import customer_of
 from protocol.links import (
@@ -149,7 +149,7 @@ class Seat:
             self._served = True
             if self._next is not None:
                 # Behind what came with this: a turn's messages are one customer's one after the other.
-                asyncio.get_running_loop().call_soon(self._make_way)
+                asyncio.get_running_loop().call_soon(guarded, self.broke, self._make_way)
 
     # Who sits here
 
@@ -170,7 +170,7 @@ class Seat:
         if self._served:
             self._make_way()
         elif self._grace is None:
-            self._grace = asyncio.get_running_loop().call_later(GRACE_S, self._make_way)
+            self._grace = asyncio.get_running_loop().call_later(GRACE_S, guarded, self.broke, self._make_way)
 
     def _make_way(self) -> None:
         """Has the customer leave, if another one waits: it was served, or nobody has asked for it in time."""

@@ -165,7 +165,7 @@ class Cells:
             return
         # No cell has it, and in dedicated placement the question would wait for a seat that nobody gets.
         text = f"no customer {customer}" if customer else "no conversation has such an id: it is <customer>-<number>"
-        asyncio.get_running_loop().call_soon(done, Refused(ref, Code.NOT_FOUND, text))
+        asyncio.get_running_loop().call_soon(self.fault.guarded, done, Refused(ref, Code.NOT_FOUND, text))
 
     def put(self, customer: str, ref: int, question: AnyToCell, done: Done) -> None:
         """Asks a customer's cell a question under a `ref` of ours; `done` gets the reply, exactly once."""

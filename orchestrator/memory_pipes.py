@@ -5,6 +5,7 @@ What is written arrives in a later turn of the loop, as over a socket, so that t
 
 import asyncio
 
+from actors.fault import guarded
 from actors.lines import LineOwner
 from orchestrator.pipes import PipeSocket
 from protocol.pipe import PipeEnd
@@ -34,7 +35,7 @@ class MemoryWire:
     def _arrive(self, blob: bytes) -> None:
         other = self.other
         if other is not None and other.pipe is not None and not other.ended:
-            other.pipe.feed(other, blob)
+            guarded(other.pipe.broke, other.pipe.feed, other, blob)
 
 
 def connect_in_memory(one: PipeSocket, two: PipeSocket) -> MemoryWire:

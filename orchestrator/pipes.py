@@ -13,6 +13,7 @@ from typing import Protocol
 import msgspec
 import structlog
 
+from actors.fault import guarded
 from actors.lines import LineOwner
 from protocol.errors import Refusal
 from protocol.links import AnyLink
@@ -43,11 +44,14 @@ class Wire(Protocol):
 
 
 class PipeLine:
-    """A line to one life of a peer (see `actors.lines.Line`)."""
+    """A line to one life of a peer (see `actors.lines.Line`). `broke` hears what cannot be carried."""
 
-    def __init__(self, end: PipeEnd, carry: Callable[[list[AnyLink]], None]) -> None:
+    def __init__(
+        self, end: PipeEnd, carry: Callable[[list[AnyLink]], None], broke: Callable[[Exception], None]
+    ) -> None:
         self._end = end
         self._carry = carry
+        self._broke = broke
         self._outgoing: list[AnyLink] = []
         self.over = False
         """The peer has a new life, and a new line."""
@@ -71,7 +75,7 @@ class PipeLine:
         """Queues `message` for the end of this turn."""
         outgoing = self._outgoing
         if not outgoing:
-            asyncio.get_running_loop().call_soon(self._flush)
+            asyncio.get_running_loop().call_soon(guarded, self._broke, self._flush)
         outgoing.append(message)
         if len(outgoing) >= BLOB_MESSAGES:
             self._outgoing = []
@@ -94,7 +98,7 @@ class PipeSocket:
         self._end = end
         self._owner = owner
         self._wire: Wire | None = None
-        self._line = PipeLine(end, self._carry)
+        self._line = PipeLine(end, self._carry, self.broke)
         self._broken = False
 
     def attach(self, wire: Wire) -> None:
@@ -129,7 +133,7 @@ class PipeSocket:
         if received.opened:
             if received.fresh:
                 self._line.over = True
-                self._line = PipeLine(self._end, self._carry)
+                self._line = PipeLine(self._end, self._carry, self.broke)
             self._tell(lambda: self._owner.opened(self._line, fresh=received.fresh))
         elif received.payload is not None:
             self._tell(lambda: self._hear(received.payload))
@@ -142,11 +146,12 @@ class PipeSocket:
 
     def _tell(self, call: Callable[[], None]) -> None:
         """The blob counts as received, whatever its owner makes of it: one that raises must not go on."""
-        try:
-            call()
-        except Exception as exc:  # noqa: BLE001 - any bug of the owner's ends the owner
-            self._broken = True
-            self._owner.broke(exc)
+        guarded(self.broke, call)
+
+    def broke(self, exc: Exception) -> None:
+        """A bug met on the way in or out: the owner ends with it."""
+        self._broken = True
+        self._owner.broke(exc)
 
     def _carry(self, messages: list[AnyLink]) -> None:
         """Sends messages as one blob, or as several where it would be large."""

@@ -12,7 +12,7 @@ from typing import cast
 
 import structlog
 
-from actors.fault import Tasks
+from actors.fault import Tasks, guarded
 from actors.lines import LineOwner
 from orchestrator.pipes import PipeSocket, Wire
 from protocol.errors import Refusal
@@ -28,10 +28,12 @@ refused."""
 
 
 class _SocketWire(asyncio.Protocol):
-    """A stream connection that cuts the byte stream into blobs. `on_blob` gets each; `on_end` the end, once."""
+    """A stream connection that cuts the byte stream into blobs. `on_blob` gets each; `on_end` the end, once; `broke`
+    what one of them raises, which the loop would only log, or answer by closing."""
 
-    def __init__(self, on_made: Callable[["_SocketWire"], None]) -> None:
+    def __init__(self, on_made: Callable[["_SocketWire"], None], broke: Callable[[Exception], None]) -> None:
         self._on_made = on_made
+        self._broke = broke
         self.on_blob: Callable[[Wire, bytes], None] = lambda wire, blob: None
         self.on_end: Callable[[Wire], None] = lambda wire: None
         self.ended = asyncio.Event()
@@ -43,9 +45,12 @@ class _SocketWire(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         # The pipe bounds what is unacknowledged; pausing below that would only hide it.
         self._transport.set_write_buffer_limits(high=BLOB_BYTES_MAX)
-        self._on_made(self)
+        guarded(self._broke, self._on_made, self)
 
     def data_received(self, data: bytes) -> None:
+        guarded(self._broke, self._cut, data)
+
+    def _cut(self, data: bytes) -> None:
         buffer = self._buffer
         buffer += data
         start, end = 0, len(buffer)
@@ -65,7 +70,7 @@ class _SocketWire(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
         self.ended.set()
-        self.on_end(self)
+        guarded(self._broke, self.on_end, self)
 
     def write(self, blob: bytes) -> None:
         if self._transport is not None:
@@ -93,7 +98,9 @@ class Listener:
         with contextlib.suppress(FileNotFoundError):
             self._path.unlink()
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_unix_server(lambda: _SocketWire(self._accept), str(self._path))
+        self._server = await loop.create_unix_server(
+            lambda: _SocketWire(self._accept, self._owner.broke), str(self._path)
+        )
         os.chmod(self._path, 0o600)
 
     async def stop(self) -> None:
@@ -141,6 +148,7 @@ class Dialer:
     def __init__(self, path: Path, name: str, incarnation: str, owner: LineOwner) -> None:
         self._path = path
         self._pipe = PipeSocket(PipeEnd(name, incarnation), owner)
+        self._broke = owner.broke
         self._tasks = Tasks(owner.broke)
 
     def start(self) -> None:
@@ -155,7 +163,9 @@ class Dialer:
         loop = asyncio.get_running_loop()
         while True:
             try:
-                _, wire = await loop.create_unix_connection(lambda: _SocketWire(self._made), str(self._path))
+                _, wire = await loop.create_unix_connection(
+                    lambda: _SocketWire(self._made, self._broke), str(self._path)
+                )
             except OSError:
                 await asyncio.sleep(REDIAL_S)
                 continue

@@ -94,6 +94,23 @@ TASKS = {
 """By function: who hears what a task raises that is made there and not in a `TaskGroup`. One that nobody hears leaves
 its state half-done, and somebody waiting: what nobody awaits is begun with `actors.fault.Tasks`."""
 
+CALLBACKS = {
+    "actors/fault.py Tasks.begin": "is itself what hears a task",
+    "orchestrator/client/connection.py Line.later": "hears what it calls, and ends with it",
+    "orchestrator/cluster/supervisor.py _set_by_signals": "sets an event",
+    "orchestrator/gateway/bounded.py BoundedHttp": "counts for uvicorn; a reading that raises closes it",
+    "orchestrator/gateway/bounded.py BoundedHttp.connection_made": "closes the connection of who says nothing",
+    "orchestrator/gateway/connection.py Connection.close": "drops the socket, and touches nothing else",
+    "orchestrator/gateway/websocket.py WebSockets._write_soon": "hears what each meets, and drops its socket",
+    "orchestrator/memory_pipes.py MemoryWire.write": "tells the owner of the pipe that it feeds",
+    "orchestrator/unix_pipes.py _SocketWire": "tells the pipe's owner",
+    "adapters/channels/email/smtp.py Busy": "writes one line and closes",
+    "adapters/channels/email/smtp.py Connection": "counts for aiosmtpd; a reading that raises closes it",
+}
+"""By function, or by class where it is a protocol of a socket: who hears what a loop's callback raises there. The
+others give the loop `guarded`, with who hears it: a loop only logs what it calls, and its owner would live on
+half-done."""
+
 
 def sources(*packages: str) -> list[Path]:
     """Every Python file of the packages, by its path from the root."""
@@ -200,6 +217,51 @@ def test_what_a_task_raises_is_heard() -> None:
     fakes = "adapters/channels/fakes/"
     made = {each for file in sources(*PACKAGES[:-1]) for each in tasks_made(file) if not each.startswith(fakes)}
     assert made == TASKS.keys()
+
+
+def callbacks_given(file: Path) -> Iterator[str]:
+    """The functions of `file` that give a loop something to call that is not guarded, and its protocols of sockets."""
+
+    def walk(node: ast.AST, within: tuple[str, ...]) -> Iterator[str]:
+        for child in ast.iter_child_nodes(node):
+            place = f"{file.as_posix()} {'.'.join(within)}"
+            if isinstance(child, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                if child.name in _PROTOCOL_CALLS:
+                    yield place
+                yield from walk(child, (*within, child.name))
+                continue
+            if isinstance(child, ast.Call) and _gives_unguarded(child):
+                yield place
+            yield from walk(child, within)
+
+    return walk(ast.parse((ROOT / file).read_text(), str(file)), ())
+
+
+def _gives_unguarded(call: ast.Call) -> bool:
+    if not isinstance(call.func, ast.Attribute) or (place := _CALLERS.get(call.func.attr)) is None:
+        return False
+    return ast.unparse(call.args[place]).rpartition(".")[2] != "guarded"
+
+
+_CALLERS = {
+    "add_done_callback": 0,
+    "add_reader": 1,
+    "add_signal_handler": 1,
+    "add_writer": 1,
+    "call_at": 1,
+    "call_later": 1,
+    "call_soon": 0,
+    "call_soon_threadsafe": 0,
+}
+"""What gives a loop, or a future, something to call, by which of its arguments."""
+_PROTOCOL_CALLS = frozenset({"connection_lost", "connection_made", "data_received", "eof_received"})
+
+
+def test_what_a_callback_raises_is_heard() -> None:
+    """Each that a loop calls is guarded, or known with who hears it."""
+    fakes = "adapters/channels/fakes/"
+    given = {each for file in sources(*PACKAGES[:-1]) for each in callbacks_given(file) if not each.startswith(fakes)}
+    assert given == CALLBACKS.keys()
 
 
 def test_files_are_named_by_their_subject() -> None:

@@ -13,7 +13,8 @@ from typing import Any, ClassVar
 
 from msgspec import Struct
 
-from actors.fault import Tasks
+from actors.fault import Tasks, guarded
+from orchestrator.gateway.failures import failed
 from orchestrator.gateway.metrics import Metrics
 from orchestrator.gateway.outgoing import Outgoing
 from orchestrator.tokens import Token, Tokens
@@ -155,6 +156,11 @@ class Connection(ABC):
         # A client that does not read is not waited for.
         asyncio.get_running_loop().call_later(CLOSE_WITHIN_S, self.abort)
 
+    def broke(self, exc: Exception) -> None:
+        """A bug met on the client's behalf: it is told the log's reference, and its connection ends."""
+        refusal = failed(exc, where=self.kind, new_reference=self.terms.new_id)
+        self.close(refusal.code, refusal.message, ref=refusal.ref)
+
     def drain(self, after_ms: int) -> None:
         """Tells the client to reconnect elsewhere or later."""
         if self.token is not None and not self.closing:
@@ -196,7 +202,8 @@ class Connection(ABC):
         self.token = token
 
     def _schedule(self) -> None:
-        self._heartbeat = asyncio.get_running_loop().call_later(self.terms.heartbeat_s, self._beat)
+        loop = asyncio.get_running_loop()
+        self._heartbeat = loop.call_later(self.terms.heartbeat_s, guarded, self.broke, self._beat)
 
     def _beat(self) -> None:
         assert self.token is not None

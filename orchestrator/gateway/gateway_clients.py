@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, ClassVar
 
+from actors.fault import guarded
 from orchestrator.gateway.access import unknown_account
 from orchestrator.gateway.connection import Connection, Terms
 from orchestrator.gateway.deliveries import Deliveries
@@ -155,7 +156,7 @@ class GatewayConnection(Connection):
             self._acks.setdefault((status, account), []).append(id)
         if not self._flushing:
             self._flushing = True
-            self._clock.call_soon(self._flush)
+            self._clock.call_soon(guarded, self.broke, self._flush)
 
     def _flush(self) -> None:
         self._flushing = False

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import structlog
 
+from actors.fault import guarded
 from orchestrator.gateway.answers import error_json, error_status
 from orchestrator.gateway.bounded import ABORT, DIRECT
 from orchestrator.gateway.connection import CLOSE_WITHIN_S, Connection
@@ -162,13 +163,12 @@ class WebSockets:
 
     async def _serve(self, connection: Connection, receive: Receive, send: Send) -> None:
         loop = asyncio.get_running_loop()
-        hello = loop.call_later(self._hello_within_s, connection.hello_missed)
+        hello = loop.call_later(self._hello_within_s, guarded, connection.broke, connection.hello_missed)
         writer = loop.create_task(self._write(connection, send))
         try:
             await self._read(connection, receive)
         except Exception as exc:  # noqa: BLE001 - a bug met on one client's behalf ends that client's connection
-            refusal = failed(exc, where=connection.kind, new_reference=self._new_reference)
-            connection.close(refusal.code, refusal.message, ref=refusal.ref)
+            connection.broke(exc)
             await _until_gone(receive)
         finally:
             hello.cancel()

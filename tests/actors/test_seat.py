@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from actors import seat
 from actors.seat import Seat
 from protocol.links import AnyLink, Elsewhere, ForSitting, Left, ReadCustomer, Release, Sitting, Take, Touched
 
@@ -185,3 +186,25 @@ async def test_a_new_life_of_who_asks_says_anew_in_which_sitting(table: Table) -
     table.seat.opened(table.front, fresh=True)
     table.ask_on(3, "ann")
     assert table.front.said == [Elsewhere(3)]
+
+
+@pytest.mark.parametrize("served", [True, False])
+async def test_a_bug_as_it_makes_way_ends_the_cell(table: Table, monkeypatch: pytest.MonkeyPatch, served: bool) -> None:
+    """Behind the customer's turn, or as its grace is over: a loop would only log it, and the next one wait for ever."""
+    monkeypatch.setattr(seat, "GRACE_S", 0.0)
+
+    def broken(customer: str) -> None:
+        raise ValueError("a bug")
+
+    monkeypatch.setattr(table.cell, "leave", broken)
+    bugs: list[Exception] = []
+    monkeypatch.setattr(table.cell, "broke", bugs.append)
+    table.tell(Take("ann", due=False))
+    await table.let_take("ann")
+    table.tell(Take("bob", due=False))
+    if served:
+        table.ask(1, "ann")
+    async with asyncio.timeout(5):
+        while not bugs:  # noqa: ASYNC110 - the cell is told, and no test
+            await asyncio.sleep(0)
+    assert [str(each) for each in bugs] == ["a bug"]

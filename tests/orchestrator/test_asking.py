@@ -1,6 +1,11 @@
 """What the cells were asked: each question is answered once, in order, whichever life or cell answers."""
 
+import asyncio
+
+import pytest
+
 from orchestrator.asking import Asking, answer
+from orchestrator.cells import Cells
 from orchestrator.homeless import Reply
 from protocol.inbound import InboundEvent, MessageArrived
 from protocol.links import CustomerRead, Input, Moved, ReadCustomer, Unlinked
@@ -87,3 +92,16 @@ def test_events_under_way_are_found_by_their_customers() -> None:
         asking.put_at(0, ref, _input(ref, customer), lambda _: None)
     asking.put_at(0, 3, ReadCustomer(3, "ann"), lambda _: None)
     assert [event.id for event in asking.inputs_of({"ann"})] == ["one"]
+
+
+async def test_a_bug_in_who_asked_for_nobody_is_a_fault() -> None:
+    """As in who is answered by a cell: this answer comes in a turn of its own, where a loop would only log it."""
+    cells = Cells(1)
+
+    def broken(reply: Reply) -> None:
+        raise ValueError("a bug")
+
+    cells.ask("", lambda ref: ReadCustomer(ref, ""), broken)
+    with pytest.raises(ValueError, match="a bug"):
+        async with asyncio.timeout(5):
+            await cells.fault.raised()

@@ -4,9 +4,12 @@ import asyncio
 import socket
 from pathlib import Path
 
+import pytest
+
 from actors.lines import Line
 from orchestrator.unix_pipes import Dialer, Listener
 from protocol.links import AnyLink, HeadIs, SnapshotTaken
+from protocol.pipe import PipeEnd
 
 
 class Owner:
@@ -183,3 +186,59 @@ async def test_a_bug_while_it_dials_breaks_the_owner() -> None:
     async with asyncio.timeout(5):
         assert isinstance(await heard, ValueError)
     await dialer.stop()
+
+
+class Ending(Owner):
+    """Keeps the bugs it is told of."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bugs: list[Exception] = []
+
+    def broke(self, exc: Exception) -> None:
+        self.bugs.append(exc)
+        self.changed.set()
+
+
+async def test_what_cannot_be_carried_ends_its_sender(tmp_path: Path) -> None:
+    """It leaves in a turn of its own, where a loop would only log it, and all that was said with it be lost."""
+    server, client = Owner(), Ending()
+    listener = Listener(tmp_path / "s", "cell:0", "1", server)
+    await listener.start()
+    dialer = Dialer(tmp_path / "s", "gateway:0", "1", client)
+    dialer.start()
+    await client.until(lambda: client.lines)
+    client.lines[0].send(HeadIs(2**70))
+    await client.until(lambda: client.bugs)
+    assert isinstance(client.bugs[0], OverflowError)
+    await dialer.stop()
+    await listener.stop()
+
+
+@pytest.mark.parametrize("call", ["receive", "connected", "disconnected"])
+async def test_a_bug_of_the_pipe_itself_ends_its_owner(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    """A loop would log it, and a wire that is made anew meet it again, for ever."""
+
+    def broken(self: PipeEnd, *args: object) -> None:
+        raise ValueError("a bug")
+
+    server, client = Ending(), Ending()
+    listener = Listener(tmp_path / "s", "cell:0", "1", server)
+    await listener.start()
+    dialer = Dialer(tmp_path / "s", "gateway:0", "1", client)
+    if call == "disconnected":
+        dialer.start()
+        await server.until(lambda: server.lines)
+        monkeypatch.setattr(PipeEnd, call, broken)
+        await listener.stop()
+    else:
+        monkeypatch.setattr(PipeEnd, call, broken)
+        dialer.start()
+    # The one that dials says its hello first; the other end hears it.
+    broken_end = server if call == "receive" else client
+    await broken_end.until(lambda: broken_end.bugs)
+    assert str(broken_end.bugs[0]) == "a bug"
+    await dialer.stop()
+    await listener.stop()

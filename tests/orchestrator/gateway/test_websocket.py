@@ -13,13 +13,14 @@ from structlog.testing import capture_logs
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from orchestrator.gateway import websocket
+from orchestrator.gateway import connection, websocket
 from orchestrator.gateway.failures import failed
 from orchestrator.settings import Http
 from protocol.errors import Code, Refusal
 from tests.orchestrator.gateway.clients import DEADLINE_S
 from tests.orchestrator.gateway.conftest import Running, Start, until
 from tests.orchestrator.gateway.fakes import note
+from tests.orchestrator.gateway.test_gateway_clients import event
 
 
 async def refused(running: Running, path: str = "/v1/agent", **options: Any) -> tuple[int, dict[str, Any]]:
@@ -199,6 +200,41 @@ async def test_the_log_says_which_program_it_was(running: Running) -> None:
     assert (ended["name"], ended["client"]) == ("agent", "desk 2.1")
 
 
+def broken(*args: object, **options: object) -> None:
+    """A bug that nobody's frame met."""
+    raise ValueError("the customer's words")
+
+
+@pytest.mark.parametrize(("kind", "bug"), [("agent", "heartbeat"), ("chat", "heartbeat"), ("chat", "answers")])
+async def test_a_bug_in_what_is_due_ends_the_connection(
+    start: Start, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], kind: str, bug: str
+) -> None:
+    """A loop would only log it, with its words: an agent would have no heartbeat any more, a client no answer."""
+    running = await start(heartbeat_s=0.02 if bug == "heartbeat" else 10.0)
+    gateway = running.gateway
+    async with running.agent() if kind == "agent" else running.client() as client:
+        if bug == "answers":
+            monkeypatch.setattr(gateway.metrics.events, "labels", broken)
+            await client.send({"op": "event", "event": event("a")})
+        else:
+            monkeypatch.setattr(gateway._hub, "heads", broken)
+            monkeypatch.setattr(gateway._deliveries, "expire", broken)
+        error = await client.next("error")
+        assert error["code"] == Code.INTERNAL
+        assert await client.close_code() == Code.INTERNAL
+    log = capsys.readouterr().out
+    assert error["ref"] in log
+    assert "words" not in log
+
+
+async def test_a_bug_as_hello_is_missed_ends_the_connection(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else it would stay, nameless, for as long as the client likes."""
+    running = await start(hello_within_s=0.02)
+    monkeypatch.setattr(running.gateway.metrics, "refused", broken)
+    async with running.socket("/v1/agent") as client:
+        assert await client.close_code() == Code.INTERNAL
+
+
 async def test_stopping_drains_and_then_closes(start: Start) -> None:
     """Who leaves when told is not closed on; who stays is closed with `DRAINING`."""
     running = await start()
@@ -254,6 +290,7 @@ async def test_random_frames_crash_nothing(running: Running, monkeypatch: pytest
         return failed(exc, **more)
 
     monkeypatch.setattr(websocket, "failed", noted)
+    monkeypatch.setattr(connection, "failed", noted)
 
     async def throw(messages: list[bytes]) -> None:
         async with running.socket(path) as client:
