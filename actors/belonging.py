@@ -12,7 +12,7 @@ from actors.journey import Journey
 from actors.live import Message, Promise
 from actors.members import Family, home_of
 from actors.merging import family_of, given_of
-from protocol.errors import Code
+from protocol.errors import Code, shown
 from protocol.ids import conversation_of
 from protocol.inbound import DeliveryReport
 from protocol.links import (
@@ -91,7 +91,8 @@ def settle(journey: Journey, message: Settle, *, checked: bool) -> Promise | Ref
         return Rehomed(message.ref, other, other, left)
     if not checked:
         raise Reload
-    return Refused(message.ref, Code.NOT_ALLOWED_NOW, f"{other} is not merged into {journey.customer}", "other")
+    text = f"{shown(other)} is not merged into {shown(journey.customer)}"
+    return Refused(message.ref, Code.NOT_ALLOWED_NOW, text, "other")
 
 
 def _conversation(message: Message) -> str:

@@ -47,7 +47,7 @@ from protocol.commands import (
     WithdrawHandoff,
 )
 from protocol.entities import Delivery, Status
-from protocol.errors import Code, Refusal
+from protocol.errors import Code, Refusal, shown
 from protocol.events import (
     AnyEvent,
     ConversationReopened,
@@ -161,7 +161,8 @@ def _own(state: Conversation, owner: str, actor: str, now_ms: int) -> list[AnyEv
 def _undelivered(state: Conversation, delivery: str) -> Delivery:
     found = state.deliveries.get(delivery)
     if found is None:
-        raise Refusal(Code.NOT_FOUND, f"no undelivered message {delivery} in this conversation", field="delivery")
+        text = f"no undelivered message {shown(delivery)} in this conversation"
+        raise Refusal(Code.NOT_FOUND, text, field="delivery")
     return found
 
 

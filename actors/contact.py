@@ -12,7 +12,7 @@ from actors import recent
 from actors.conversation import Conversation, resting
 from actors.policy import Policy
 from protocol.entities import Before, CarryOver, Direction, Interaction, Relation, Status
-from protocol.errors import Code, Refusal
+from protocol.errors import Code, Refusal, shown
 from protocol.events import (
     ActivitySeen,
     AnyEvent,
@@ -96,7 +96,7 @@ def decide(state: Conversation, event: InboundEvent, policy: Policy, now_ms: int
             if interaction is None:
                 raise Refusal(
                     Code.NOT_FOUND,
-                    f"no interaction with session {session!r} goes on at account {event.account}",
+                    f"no interaction with session {shown(session)!r} goes on at account {event.account}",
                     ref=event.id,
                     field="data.session",
                 )
@@ -291,7 +291,7 @@ def _ongoing(state: Conversation, event: InboundEvent, *, session: str, identity
 def _going_on(event: InboundEvent, session: str) -> list[AnyEvent]:
     raise Refusal(
         Code.NOT_ALLOWED_NOW,
-        f"an interaction with session {session!r} goes on already at account {event.account}",
+        f"an interaction with session {shown(session)!r} goes on already at account {event.account}",
         ref=event.id,
         field="data.session",
     )

@@ -18,7 +18,7 @@ from actors.moving import Events
 from actors.policy import Policy
 from protocol.commands import Join, Relate, Split
 from protocol.entities import Interaction, Relation, Status
-from protocol.errors import Code, Refusal
+from protocol.errors import Code, Refusal, shown
 from protocol.events import (
     AnyEvent,
     ConversationClosed,
@@ -177,7 +177,7 @@ def _relate(
         if earlier == state.id:
             raise Refusal(Code.INVALID, "a conversation is not related to itself", field="earlier")
         if earlier not in known:
-            raise Refusal(Code.NOT_FOUND, f"{earlier} is no conversation of this customer", field="earlier")
+            raise Refusal(Code.NOT_FOUND, f"{shown(earlier)} is no conversation of this customer", field="earlier")
         if last := _leads_to(conversations, earlier, state.id):
             raise _not_now(f"{last} is related to {state.id}, which would come back to itself; take that back first")
         after = Relation(kind=asked.kind, conversation=earlier, reason=asked.reason or "said by an agent")
@@ -203,7 +203,7 @@ def _other(conversations: Mapping[str, Conversation], state: Conversation, other
     if other == state.id:
         raise Refusal(Code.INVALID, "a conversation is not joined with itself", field="other")
     if found is None:
-        text = f"{other} is no conversation of this customer that is open or among those that closed last"
+        text = f"{shown(other)} is no conversation of this customer that is open or among those that closed last"
         raise Refusal(Code.NOT_FOUND, text, field="other")
     if not found.live and not found.interactions:
         raise _not_now(f"{other} is closed and has no contact left: there is nothing to join")

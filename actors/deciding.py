@@ -54,7 +54,7 @@ from protocol.commands import (
     UnmergeCustomers,
 )
 from protocol.entities import Status
-from protocol.errors import Code, Refusal
+from protocol.errors import Code, Refusal, shown
 from protocol.events import AnyEvent, ConversationClosed, ConversationWoken, DeliveryDead
 from protocol.identities import again
 from protocol.journal import GIVE, RELEASE, FamilyStep
@@ -161,7 +161,7 @@ def _gone(state: Journey, remains: Conversation | None, conversation: str) -> st
         return f"{conversation} is over, and what was said in it was dropped by retention; nothing is corrected there"
     if conversation in state.past:
         return f"{conversation} closed too long ago: only a customer's last {CLOSED_MAX} closed ones can be corrected"
-    return f"no live conversation {conversation}"
+    return f"no live conversation {shown(conversation)}"
 
 
 def _outcome(state: Journey, conversation: Conversation, given: Outcome, policy: Policy, now_ms: int) -> list[AnyEvent]:

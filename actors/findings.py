@@ -17,7 +17,7 @@ from msgspec import Struct, field
 
 from actors.policy import Policy
 from protocol.commands import DismissFinding, MakeReport, ResolveFinding
-from protocol.errors import Code, Refusal
+from protocol.errors import Code, Refusal, shown
 from protocol.events import AnyEvent, FindingChanged, FindingCompared, FindingDismissed, FindingOpened, ReportMade
 from protocol.ids import REPORT
 from protocol.losses import Group, LossLine
@@ -97,7 +97,7 @@ def _live(state: Findings, id: str) -> Finding:
         known = id.startswith(f"{REPORT}-") and id[len(REPORT) + 1 :].isdecimal()
         if known and 0 < int(id[len(REPORT) + 1 :]) <= state.opened:
             raise Refusal(Code.NOT_ALLOWED_NOW, f"{id} is over: it was compared or dismissed", ref=id, field="finding")
-        raise Refusal(Code.NOT_FOUND, f"there is no finding {id}", ref=id, field="finding")
+        raise Refusal(Code.NOT_FOUND, f"there is no finding {shown(id)}", ref=shown(id), field="finding")
     return finding
 
 

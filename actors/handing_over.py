@@ -17,7 +17,7 @@ from actors.policy import Policy
 from actors.rules.handoffs import GIVER, NEXT, TAKER, HandoffRules
 from protocol.commands import AcceptHandoff, DeclineHandoff, OfferHandoff, WithdrawHandoff
 from protocol.entities import ContextItem, Status
-from protocol.errors import Code, Refusal
+from protocol.errors import Code, Refusal, shown
 from protocol.events import (
     AnyEvent,
     ContextSet,
@@ -58,7 +58,7 @@ def offer(
     giver = _name_of(actor)
     if policy.handoffs.only_listed and command.kind not in policy.handoffs.kinds:
         kinds = ", ".join(sorted(policy.handoffs.kinds)) or "none"
-        raise Refusal(Code.INVALID, f"the policy has no handoff {command.kind!r}; it has {kinds}", field="kind")
+        raise Refusal(Code.INVALID, f"the policy has no handoff {shown(command.kind)!r}; it has {kinds}", field="kind")
     rules = policy.handoffs.rules(command.kind)
     to = _target(command, rules, giver, policy)
     if state.status is Status.RESOLVED:
@@ -77,7 +77,7 @@ def offer(
     if missing and rules.incomplete == "block":
         raise Refusal(
             Code.NOT_ALLOWED_NOW,
-            f"the package for {command.kind!r} lacks {', '.join(missing)}: {_how_to_give(missing)}",
+            f"the package for {shown(command.kind)!r} lacks {', '.join(missing)}: {_how_to_give(missing)}",
             field="note" if missing == ["note"] else "fields",
         )
     return [*given, offered]
@@ -153,7 +153,7 @@ def _target(command: OfferHandoff, rules: HandoffRules, giver: str, policy: Poli
     if not to:
         raise Refusal(
             Code.INVALID,
-            f"offer it to an agent or to a queue: the policy names nobody for {command.kind!r}",
+            f"offer it to an agent or to a queue: the policy names nobody for {shown(command.kind)!r}",
             field="agent",
         )
     if to == _AGENT + giver:

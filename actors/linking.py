@@ -14,7 +14,7 @@ from actors import disputes
 from actors.identifying import IDENTITIES_MAX, VERIFYING, Identified, inherited_by
 from actors.rules.identity import IdentityRules
 from protocol.commands import CloseIdentityReview, LinkIdentity, UnlinkIdentity
-from protocol.errors import Code, Refusal
+from protocol.errors import Code, Refusal, shown
 from protocol.events import IdentityLinked, IdentityReviewClosed, IdentityUnlinked
 from protocol.ids import may_be_person
 from protocol.journal import Released
@@ -99,4 +99,4 @@ def _check_reason(reason: str) -> None:
 
 def _check_is_known(state: "Journey") -> None:
     if not state.head or not may_be_person(state.customer):
-        raise Refusal(Code.NOT_FOUND, f"no customer {state.customer}", field="customer")
+        raise Refusal(Code.NOT_FOUND, f"no customer {shown(state.customer)}", field="customer")

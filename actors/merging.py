@@ -17,7 +17,7 @@ from actors import disputes, recent
 from actors.carrying import KEPT_MAX
 from actors.members import LEFT_MAX, MIXED_MAX, Family, GivenAway, Member, home_of
 from protocol.commands import GiveCustomer
-from protocol.errors import Code, Refusal
+from protocol.errors import Code, Refusal, shown
 from protocol.events import CustomerGiven, CustomerMerged, CustomerReleased, CustomerReturned
 from protocol.identities import kind_of
 from protocol.ids import may_be_person
@@ -70,7 +70,7 @@ def give(state: "Journey", command: GiveCustomer, actor: str, single: Sequence[s
 
 def _check_may_merge(state: "Journey", command: GiveCustomer, single: Sequence[str]) -> None:
     if not state.head or not may_be_person(state.customer):
-        raise Refusal(Code.NOT_FOUND, f"no customer {state.customer}", field="other")
+        raise Refusal(Code.NOT_FOUND, f"no customer {shown(state.customer)}", field="other")
     if command.to == state.customer:
         raise Refusal(Code.INVALID, "a customer is not merged into itself", field="other")
     if len(command.reason) > REASON_MAX:

@@ -11,7 +11,7 @@ from actors.policy import Policy, identity_kind
 from actors.switching import Change, switch
 from protocol.commands import Reply, SwitchChannel
 from protocol.entities import Direction, Interaction
-from protocol.errors import Code, Refusal
+from protocol.errors import Code, Refusal, shown
 from protocol.events import AnyEvent, InteractionStarted, MessageQueued
 from protocol.identities import kind_of
 from protocol.inbound import TEXT_MAX
@@ -209,7 +209,7 @@ def _reachable(channel: str, to: str, identities: Sequence[str]) -> str:
     if not channel or not reachable:
         raise Refusal(
             Code.INVALID,
-            f"the customer has no {kind or 'known'} identity to reply to; {_reached_by(identities)}",
+            f"the customer has no {shown(kind) or 'known'} identity to reply to; {_reached_by(identities)}",
             field="channel",
         )
     return reachable[-1]

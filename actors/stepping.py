@@ -23,7 +23,7 @@ from actors.loading import Settling
 from actors.policy import Policy
 from actors.watching import Watchers
 from protocol.entities import CustomerView
-from protocol.errors import Code, Refusal
+from protocol.errors import Code, Refusal, shown
 from protocol.events import (
     ConversationClosed,
     CustomerReleased,
@@ -226,7 +226,7 @@ def _possible_lists(conversation: Conversation) -> tuple[str, ...]:
 def _watch(journey: Journey, asked: WatchConversation, line: Line | None, watchers: Watchers) -> AnyFromCell:
     conversation = journey.conversation(asked.conversation)
     if conversation is None or not conversation.whole:
-        message = f"no live conversation {asked.conversation}; what is over is read over HTTP"
+        message = f"no live conversation {shown(asked.conversation)}; what is over is read over HTTP"
         return Refused(asked.ref, Code.NOT_FOUND, message)
     if line is not None:
         watchers.watch(conversation.id, line)

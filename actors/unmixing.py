@@ -19,7 +19,7 @@ from actors.moving import ORIGINS_MAX, Events, elsewhere, take_along
 from actors.policy import Policy
 from protocol.commands import UnmergeCustomers
 from protocol.entities import Interaction, Status
-from protocol.errors import Code, Refusal
+from protocol.errors import Code, Refusal, shown
 from protocol.events import (
     AnyEvent,
     ConversationClosed,
@@ -46,7 +46,7 @@ def release(
     family, other = disputes.of(state).family, command.other
     member = family.members.get(other) if family is not None else None
     if family is None or member is None:
-        text = f"{other} is not merged into {state.customer}"
+        text = f"{shown(other)} is not merged into {shown(state.customer)}"
         raise Refusal(Code.NOT_ALLOWED_NOW, text, field="other")
     if member.via != state.customer:
         text = f"{other} was merged into {member.via}: unmerge that one first"

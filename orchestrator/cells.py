@@ -19,7 +19,7 @@ from orchestrator.forwarding import Forwarding
 from orchestrator.homeless import Done, Reply
 from orchestrator.places import NOWHERE, Places
 from orchestrator.sittings import Sittings
-from protocol.errors import Code, Refusal
+from protocol.errors import Code, Refusal, shown
 from protocol.ids import may_be_customer
 from protocol.inbound import InboundEvent
 from protocol.links import (
@@ -164,7 +164,8 @@ class Cells:
             self.put(customer, ref, make(ref), done)
             return
         # No cell has it, and in dedicated placement the question would wait for a seat that nobody gets.
-        text = f"no customer {customer}" if customer else "no conversation has such an id: it is <customer>-<number>"
+        no_id = "no conversation has such an id: it is <customer>-<number>"
+        text = f"no customer {shown(customer)}" if customer else no_id
         asyncio.get_running_loop().call_soon(self.fault.guarded, done, Refused(ref, Code.NOT_FOUND, text))
 
     def put(self, customer: str, ref: int, question: AnyToCell, done: Done) -> None:

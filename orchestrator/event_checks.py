@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import assert_never
 
-from protocol.errors import Code, Refusal
+from protocol.errors import Code, Refusal, shown
 from protocol.faults import check_event
 from protocol.ids import conversation_of, customer_of
 from protocol.inbound import (
@@ -127,7 +127,7 @@ def _check_message(id: str, data: MessageArrived) -> None:
 
 def _check_report(id: str, data: DeliveryReport) -> None:
     if not customer_of(conversation_of(data.delivery)):
-        reason = f"delivery {data.delivery[:ID_MAX]!r} is none of ours: it is the `delivery` of a `deliver` frame"
+        reason = f"delivery {shown(data.delivery)!r} is none of ours: it is the `delivery` of a `deliver` frame"
         raise Refusal(Code.NOT_FOUND, reason, ref=id, field="data.delivery")
     if data.status not in REPORTED:
         raise Refusal(Code.INVALID, f"status is one of {', '.join(REPORTED)}", ref=id, field="data.status")

@@ -30,7 +30,7 @@ from protocol.commands import (
     UnlinkIdentity,
     UnmergeCustomers,
 )
-from protocol.errors import Code, Refusal
+from protocol.errors import Code, Refusal, shown
 from protocol.identities import again, kind_of, normalise, value_of
 from protocol.ids import customer_of
 from protocol.inbound import DeliveryReport, InboundEvent, PastConversation
@@ -211,7 +211,7 @@ class Intake:
             raise Refusal(Code.OVERLOADED, "too many events are waiting; send again after a moment", ref=event.id)
         rule = self._accounts.get(event.account)
         if rule is None:
-            raise Refusal(Code.UNKNOWN_ACCOUNT, f"no account {event.account!r} is configured", ref=event.id)
+            raise Refusal(Code.UNKNOWN_ACCOUNT, f"no account {shown(event.account)!r} is configured", ref=event.id)
         check_form(event)
         arrived_ms = replay.received_ms if replay else self._now_ms()
         check_time(event, arrived_ms, ahead_ms=self._limits.ahead_ms, behind_ms=self._limits.behind_ms)

@@ -16,7 +16,7 @@ from actors.fault import Tasks
 from orchestrator.answers import answer_of
 from orchestrator.cells import Cells
 from protocol.commands import AnyCommand, GiveCustomer, MergeCustomers, UnmergeCustomers
-from protocol.errors import Code, Refusal
+from protocol.errors import Code, Refusal, shown
 from protocol.identities import kind_of
 from protocol.ids import may_be_person
 from protocol.journal import MergeDue
@@ -92,7 +92,7 @@ async def _known(cells: Cells, customer: str) -> list[str]:
     known = await cells.call(customer, lambda ref: ReadCustomer(ref, customer))
     view = known.view if isinstance(known, CustomerRead) else None
     if view is None or not may_be_person(customer):
-        raise Refusal(Code.NOT_FOUND, f"no customer {customer}", field="customer")
+        raise Refusal(Code.NOT_FOUND, f"no customer {shown(customer)}", field="customer")
     if view.customer != customer:
         text = f"{customer} is merged into {view.customer}: merge into that one"
         raise Refusal(Code.NOT_ALLOWED_NOW, text, field="customer")

@@ -99,6 +99,15 @@ TABLE: dict[Code, Row] = {
 }
 
 
+SHOWN_MAX = 64
+"""Characters of an id or a name from outside that a message repeats: ours have at most 40."""
+
+
+def shown(name: str) -> str:
+    """An id or a name that came from outside, as a message repeats it: cut, since what comes may have any length."""
+    return name if len(name) <= SHOWN_MAX else f"{name[:SHOWN_MAX]}…"
+
+
 def retryable(code: int) -> bool:
     """Whether the very same input may succeed when sent again: the range alone says so, also of a code of tomorrow."""
     return 4100 <= code < 4200 or 4300 <= code < 4400

@@ -13,6 +13,9 @@ from protocol.open_values import open_fault
 NAME_LENGTH_MAX = 48
 """Characters of an unknown `op`, `type` or `do` that a refusal repeats."""
 _AT = re.compile(r"^(?P<fault>.*?)(?: - at (?:`key` in )?`\$\.?(?P<path>[^`]*)`)?$", re.DOTALL)
+_REPEATS = re.compile(
+    r"(?P<fault>Invalid value|Invalid enum value|Object contains unknown field) [\"'`](?P<given>.*)[\"'`]", re.DOTALL
+)
 _PLAIN = re.compile(r"[\w.:-]+", re.ASCII)
 _HALF_PAIR = re.compile(
     rb"(?<!\\)(?:\\\\)*"  # An even number of backslashes: else the next one is itself escaped.
@@ -73,12 +76,16 @@ def refused(exc: msgspec.ValidationError, place: str, ref: str) -> Refusal:
 
 
 def fault_of(exc: msgspec.ValidationError) -> tuple[str, str]:
-    """Returns msgspec's fault and path. Its texts name types and bounds; of the input they repeat tags alone."""
+    """Returns msgspec's fault and path, see `told`."""
     fault, path = fault_and_path(str(exc))
-    if fault.startswith("Invalid value"):
-        fault = f"Invalid value {named(fault.removeprefix('Invalid value ').strip(chr(39)))}"
-        fault += known_tags(path)
-    return fault, path
+    return told(fault, path), path
+
+
+def told(fault: str, path: str) -> str:
+    """Msgspec's fault as a refusal may have it. It names types and bounds; of the input it repeats tags, names of an
+    enum and unknown fields, which are left out where they are no short plain words."""
+    repeats = _REPEATS.fullmatch(fault)
+    return f"{repeats['fault']} {named(repeats['given'])}{known_tags(path)}" if repeats else fault
 
 
 def fault_and_path(text: str) -> tuple[str, str]:

@@ -8,6 +8,9 @@ from msgspec import UNSET, Struct, UnsetType
 from protocol.entities import ConversationSummary
 from protocol.errors import TABLE, Refusal
 
+REF_MAX = 512
+"""Characters of a `ref`: an event's or a command's id has no more, and what stands in a path may have thousands."""
+
 
 class ErrorAnswer(Struct, kw_only=True, frozen=True):
     """Why a request was refused. `code` is of the error table; its hundreds say whether trying again can help."""
@@ -78,7 +81,7 @@ class ReadyAnswer(Struct, kw_only=True, frozen=True):
 
 def error_answer(refusal: Refusal) -> ErrorAnswer:
     """A refusal's body."""
-    return ErrorAnswer(code=refusal.code, message=refusal.message, ref=refusal.ref, field=refusal.field)
+    return ErrorAnswer(code=refusal.code, message=refusal.message, ref=refusal.ref[:REF_MAX], field=refusal.field)
 
 
 def error_json(refusal: Refusal) -> bytes:

@@ -31,7 +31,7 @@ from orchestrator.gateway.described import Described
 from orchestrator.gateway.failures import failed
 from orchestrator.gateway.services import HttpRequest, Services, services_of
 from protocol.errors import Code, Refusal
-from protocol.faults import known_tags
+from protocol.faults import known_tags, told
 
 RETRY_AFTER_S = 1
 """Said with every retryable refusal (RFC 9110 §10.2.3)."""
@@ -136,8 +136,8 @@ def _validation(request: HttpRequest, exc: ValidationException) -> Response[Erro
     first: dict[str, Any] = faults[0] if faults else {}
     field, fault = str(first.get("key", "")), str(first.get("message", "see /openapi.json"))
     unknown = fault.startswith("Invalid value")
-    # That one fault repeats what was sent; the others name types and bounds.
-    message = f"{field or 'the request'}: {f'not a known value{known_tags(field)}' if unknown else fault}"
+    words = f"not a known value{known_tags(field)}" if unknown else told(fault, field)
+    message = f"{field or 'the request'}: {words}"
     code = Code.UNKNOWN_TYPE if unknown and field.endswith(".do") else Code.INVALID
     return _refusal(request, Refusal(code, message, field=field))
 

@@ -36,6 +36,10 @@ IN_A_QUERY = ["", "-1", "9" * 30, "\x00", 'NOT ("', f"1,{'9' * 30},{'9' * 30}"]
 """No number that a read would wait for."""
 FRAMES = 100
 """Of one connection."""
+BYTES_MAX = 700
+"""Of a refusal: the longest message names the commands that there are."""
+NEEDED = {"interactions": [1], "lease": 1, "until_ms": 1, "value": 1}
+"""Of commands, where it is no text."""
 COMMANDS = [each for each in get_args(AnyCommand) if each not in SERVERS_OWN]
 
 
@@ -140,6 +144,57 @@ async def test_whatever_stands_in_a_query_is_answered(server: Server) -> None:
                 check_answer(f"{path} {name}={odd!r}", await server.http.request(method, target, params={name: odd}))
                 asked += 1
     assert asked > 250
+
+
+async def test_no_refusal_repeats_what_came_whole(server: Server) -> None:
+    """Ids and names of thousands of characters, wherever one may stand."""
+    long = "q" * 4096
+    told = ""
+    for method, path, _ in await server.operations():
+        for target in {re.sub(r"\{\w+\}", long, path), re.sub(r"\{\w+\}", server.conversation, path)}:
+            for body in {}, {long: 1}:
+                response = await server.http.request(method, target, json=body)
+                assert response.status_code < 400 or len(response.content) < BYTES_MAX, (target, response.text)
+    customer = customer_of(server.conversation)
+    for place in (
+        f"conversations/{long}-1",
+        f"customers/{long}",
+        f"conversations/{server.conversation}",
+        f"customers/{customer}",
+    ):
+        for command in of_long_texts(long):
+            response = await server.http.post(f"/v1/{place}/commands", json={"command": command})
+            assert len(response.content) < BYTES_MAX, (command["do"], response.text)
+            told += response.text
+    headers = {"Authorization": f"Bearer {server.tokens['gateway:*']}", "Content-Type": "application/cloudevents+json"}
+    event = {"specversion": "1.0", "id": "2", "source": "shop", "account": "chat", "identities": "user:1"}
+    for type, data in (
+        ("interaction.ended", {"session": long}),
+        ("delivery.reported", {"delivery": long, "status": "read"}),
+    ):
+        said = {**event, "type": f"throughline.{type}", "data": data}
+        response = await server.http.post("/v1/events", json=said, headers=headers)
+        assert len(response.content) < BYTES_MAX, response.text
+        told += response.text
+    for met in ("no customer", "no live", "merged into", "session", "no handoff", "identity to reply", "enum value"):
+        assert met in told
+
+
+def of_long_texts(long: str) -> list[dict[str, Any]]:
+    """Each command with every text long, and with one long, beside what it needs."""
+    found = []
+    for command in COMMANDS:
+        fields = msgspec.structs.fields(command)
+        needed = {each.name: NEEDED[each.name] for each in fields if each.required and each.type is not str}
+        least = {"do": command.__struct_config__.tag, **needed}
+        texts = [each.name for each in fields if each.type is str]
+        spoken = {each.name: "a" for each in fields if each.required and each.type is str}
+        found.append({**least, **dict.fromkeys(texts, long)})
+        found.extend({**least, **spoken, text: long} for text in texts)
+        found.extend(
+            {**least, **spoken, "kind": long} for each in fields if each.name == "kind" and each.type is not str
+        )
+    return found
 
 
 def drawn(server: Server, random: Random) -> Anything:
