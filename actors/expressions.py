@@ -65,12 +65,15 @@ def _unread(said: str) -> str:
     found = _STOPPED.search(said)
     if found is None:
         return f"the rule cannot be read: {said.splitlines()[0] if said else 'nobody says why'}"
-    column, at = found.groups()
+    column, at, sign = found.groups()
+    at = at or sign
     what = "it ends too early" if at == "<EOF>" else f"{at!r} does not belong there"
     return f"the rule cannot be read from its character {column} on: {what}; look at quotes, brackets and signs"
 
 
-_STOPPED = re.compile(r"<input>:\d+:(\d+): Syntax error: (?:mismatched|extraneous) input '(.*?)' expecting")
+_STOPPED = re.compile(
+    r"<input>:\d+:(\d+): Syntax error: (?:(?:mismatched|extraneous) input '(.*?)' expecting|.* at: '(.*?)')"
+)
 
 
 class Expression:

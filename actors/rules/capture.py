@@ -147,7 +147,7 @@ class CaptureRules(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True
             raise ValueError(f"templates: at most {TEMPLATES_MAX}")
         names = [template.name for template in self.templates]
         if twice := next((name for name in names if names.count(name) > 1), ""):
-            raise ValueError(f"templates: there are two for {twice}; put their fields into one")
+            raise ValueError(f"templates: there are two for {twice!r}; put their fields into one")
 
     def faults(self, policy: "Policy") -> Iterator[tuple[tuple[str, ...], str]]:
         """Patterns that could hold a cell up: where, as a path of keys, and what to write instead. What an earlier

@@ -37,7 +37,7 @@ class HandoffRules(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True
     def __post_init__(self) -> None:
         """Raises `ValueError` for what no offer could be made by."""
         if self.waits_ms <= 0:
-            raise ValueError("an offer has to wait for some time: waits must be longer than nothing")
+            raise ValueError("waits: an offer has to wait for some time: write more than 0, as 10 min")
         for target in self.to:
             if not is_target(target):
                 raise ValueError(f"to: {target!r} is neither agent:<name> nor queue:<name>")

@@ -101,7 +101,9 @@ class IdentityRules(Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tru
                 if meant := MISTAKEN.get(each):
                     raise ValueError(f"alike: {each!r} is no kind of identity: write {meant}")
             if other in self.alike:
-                raise ValueError(f"alike: {other} stands on both sides: write {kind}: {self.alike[other]}")
+                last = self.alike[other]
+                words = f"write {kind}: {last}" if last != kind else "keep one of the two lines"
+                raise ValueError(f"alike: {other!r} stands on both sides: {words}")
         for kind in self.single:
             if meant := MISTAKEN.get(kind):
                 raise ValueError(f"single: {kind!r} is no kind of identity: write {meant}")

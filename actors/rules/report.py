@@ -1,8 +1,9 @@
 """Rules of the report on lost context: when it is made, which lines of it stand out, and what a change must bring."""
 
 from collections.abc import Iterator
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated, Literal, get_args
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 from msgspec import Meta, Struct, field
 
@@ -64,9 +65,16 @@ class ReportRules(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True)
         try:
             ZoneInfo(self.zone)
         except (ValueError, OSError, LookupError):
-            yield ("zone",), f"there is no time zone {self.zone!r}: write one such as Europe/London or UTC"
+            yield ("zone",), f"there is no time zone {self.zone!r}: write {_zone_near(self.zone)}"
 
     def is_finding(self, line: LossLine) -> bool:
         """Whether a line stands out."""
         limit = next((own for name, own in self.measures.items() if name == line.measure), self.stands_out)
         return line.count >= limit.count and line.count * 100 >= limit.percent * line.occasions
+
+
+def _zone_near(name: str) -> str:
+    """The time zone that was meant: that of the city, or the nearest in its letters."""
+    zones = sorted(available_timezones())
+    of_city = (zone for zone in zones if zone.rpartition("/")[2].casefold() == name.casefold())
+    return next(of_city, "") or next(iter(get_close_matches(name, zones, 1)), "one such as Europe/London or UTC")

@@ -44,6 +44,12 @@ def teams(policy: Policy) -> Iterator[Mention]:
         yield from _named("team", path, target)
 
 
+def served(policy: Policy) -> Iterator[Mention]:
+    """The channels that the bundle's own accounts serve."""
+    for name, account in policy.accounts.items():
+        yield ("accounts", name, "channel"), account.channel
+
+
 def channels(policy: Policy) -> Iterator[Mention]:
     """Wherever a rule is for a channel."""
     for channel in policy.channels:

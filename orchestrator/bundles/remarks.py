@@ -31,6 +31,7 @@ def remarks(policy: Policy, said: Texts, accounts: Mapping[str, str]) -> list[Wr
     queues = {name for _, name in mentions.queues(policy)}
     found = chain(
         _of_queues(policy, said),
+        _nearly(_of_no_rule(policy), USUAL.union(_ruled(policy)), said, "no rule is for a channel {!r}"),
         _nearly(mentions.channels(policy), USUAL | channels, said, "no account serves a channel {!r}"),
         _nearly(mentions.accounts(policy), accounts, said, "there is no account {!r}"),
         _nearly(mentions.teams(policy), queues, said, "no queue is called as the team {!r}"),
@@ -52,6 +53,17 @@ def remarks(policy: Policy, said: Texts, accounts: Mapping[str, str]) -> list[Wr
         ),
     )
     return sorted(set(found))
+
+
+def _ruled(policy: Policy) -> set[str]:
+    """Channels that a rule is for."""
+    return {name for _, name in mentions.channels(policy)}
+
+
+def _of_no_rule(policy: Policy) -> Iterator[Mention]:
+    """Channels that the bundle's accounts serve, and that no rule is for: one that is was meant so."""
+    ruled = _ruled(policy)
+    return ((path, name) for path, name in mentions.served(policy) if name not in ruled)
 
 
 def _of_queues(policy: Policy, said: Texts) -> Iterator[Wrong]:
@@ -85,7 +97,7 @@ def _nearly(uses: Iterable[Mention], known: Iterable[str], said: Texts, text: st
 
 
 def _near(name: str, others: Iterable[str]) -> str:
-    """The nearest; none that differs in its digits alone, as `tier1` and `tier2` do."""
+    """The nearest, whatever its capitals; none that differs in its digits alone, as `tier1` and `tier2` do."""
     letters = name.strip("0123456789")
-    apart = [each for each in others if each.strip("0123456789") != letters]
-    return next(iter(get_close_matches(name, apart, 1, NEAR)), "")
+    apart = {each.casefold(): each for each in others if each.strip("0123456789") != letters}
+    return next((apart[near] for near in get_close_matches(name.casefold(), apart, 1, NEAR)), "")

@@ -35,6 +35,7 @@ def test_an_expression_holds_where_it_comes_to_true(source: str, holds: bool) ->
 @pytest.mark.parametrize(
     ("source", "says"),
     [
+        ("text.contains(“x”)", "cannot be read from its character 15 on: '“' does not belong there"),
         ("text.contains(", "cannot be read from its character 15 on: it ends too early"),
         ("subject == ''", "there is no 'subject' here; there are channel, properties, text"),
         ("a" * (EXPRESSION_MAX + 1), "at most 2000"),

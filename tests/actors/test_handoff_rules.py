@@ -8,7 +8,7 @@ import pytest
 from actors.rules.handoffs import HandoffRules, Handoffs
 
 WRONG: list[tuple[str, dict[str, Any], str]] = [
-    ("no time to answer", {"waits_ms": 0}, "longer than nothing"),
+    ("no time to answer", {"waits_ms": 0}, "write more than 0"),
     ("a target without a kind", {"to": ["tier2"]}, "'tier2' is neither agent:<name> nor queue:<name>"),
     ("a target without a name", {"to": ["queue:"]}, "neither"),
     ("the same target twice", {"to": ["queue:a", "queue:a"]}, "twice"),

@@ -71,7 +71,7 @@ def test_a_template_that_cannot_work_is_refused(case: str) -> None:
 
 def test_two_templates_for_one_thing_are_refused() -> None:
     """Else one of them would silently not be in force."""
-    with pytest.raises(msgspec.ValidationError, match="there are two for chat"):
+    with pytest.raises(msgspec.ValidationError, match="there are two for 'chat'"):
         read({"channel": "chat"}, {"channel": "chat"})
 
 

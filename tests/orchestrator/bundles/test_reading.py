@@ -326,6 +326,21 @@ TABLE: list[tuple[str, dict[str, str], list[str]]] = [
         ["general.yaml:1: this is no text, or not UTF-8: save the file as UTF-8 text"],
     ),
     (
+        "a rule names the line and what to write",
+        {
+            "handoffs": "kinds:\n  a:\n    required: [note]\n    waits: 0\n",
+            "capture": "templates:\n- channel: sms\n- channel: chat\n- channel: chat\n",
+            "identity": "alike:\n  tel: whatsapp\n  whatsapp: tel\n",
+            "report": "zone: berlin\n",
+        },
+        [
+            "capture.yaml:3: capture: templates: there are two for 'chat'; put their fields into one",
+            "handoffs.yaml:4: kinds.a: waits: an offer has to wait for some time: write more than 0, as 10 min",
+            "identity.yaml:2: identity: alike: 'whatsapp' stands on both sides: keep one of the two lines",
+            "report.yaml:1: zone: there is no time zone 'berlin': write Europe/Berlin",
+        ],
+    ),
+    (
         "a rule finds one of its keys wrong",
         {"report": "days: [monday]\nexamples: 3\nwindow: 2h\n", "retention": "journal: 0\ndead_letters: 90s\n"},
         [

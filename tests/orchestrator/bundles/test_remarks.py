@@ -118,6 +118,20 @@ TABLE: list[tuple[str, dict[str, str], list[str]]] = [
             "taxonomy.yaml:5: no account serves a channel 'whatsap': did you mean 'whatsapp'?",
         ],
     ),
+    (
+        "a channel in capitals, or one that no rule is for",
+        {
+            "accounts": "a:\n  channel: WhatsApp\nb:\n  channel: watsapp\nc:\n  channel: pigeon\n",
+            "channels": "SMS: {}\nPigeon: {}\n",
+        },
+        [
+            "accounts.yaml:2: no rule is for a channel 'WhatsApp': did you mean 'whatsapp'?",
+            "accounts.yaml:4: no rule is for a channel 'watsapp': did you mean 'whatsapp'?",
+            "accounts.yaml:6: no rule is for a channel 'pigeon': did you mean 'Pigeon'?",
+            "channels.yaml:1: no account serves a channel 'SMS': did you mean 'sms'?",
+            "channels.yaml:2: no account serves a channel 'Pigeon': did you mean 'pigeon'?",
+        ],
+    ),
     ("a channel that an account serves", {"accounts": "two:\n  channel: chatt\n", "channels": "chatt: {}\n"}, []),
     ("a channel like none", {"channels": "pigeon: {}\n"}, []),
 ]  # fmt: skip
