@@ -1,12 +1,14 @@
 """Identities: one address of a customer, as `kind:value`, in the one spelling under which it is unique.
 
 `normalise` is the only place where a spelling is decided: phone numbers become E.164 through phonenumbers (ITU-T
-E.164), mail addresses are lower-cased (RFC 5321 §2.4 lets a local part be case-sensitive; no large provider is), their
-domains spelled as in the DNS (RFC 5891: `xn--…`), which is one of the two spellings that mails and forms have; handles
-lose their `@`, and their capitals where the network does not tell them apart. Everything after normalisation compares
-identities as plain strings.
+E.164), mail addresses are lower-cased (RFC 5321 §2.4 lets a local part be case-sensitive; no large provider is) and
+lose quotes that their local part does not need (§4.1.2: `"ann"@example.org`), their domains are spelled as in the DNS
+(RFC 5891: `xn--…`), which is one of the two spellings that mails and forms have, and without the root's dot at the end;
+handles lose their `@`, and their capitals where the network does not tell them apart. Everything after normalisation
+compares identities as plain strings.
 """
 
+import re
 from functools import lru_cache
 from unicodedata import normalize
 
@@ -29,6 +31,13 @@ LENGTH_MAX = 320
 """Characters: the longest mail address (64 + 1 + 255, RFC 5321 §4.5.3.1) fits; nothing else is longer."""
 WILDCARDS = frozenset("*?[")
 """What a pattern for identities has that they have not."""
+_NEEDS_NO_QUOTES = re.compile(r'[^\s()<>\[\]:;@\\,"]+')
+"""What a local part is made of as it stands: atoms and dots (RFC 5322 §3.2.3), with letters beyond ASCII (RFC 6532).
+More dots than the RFC has between them are in addresses of some telephone companies, which one program quotes and
+another does not."""
+_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
+_ROOTS = ".\u3002\uff0e\uff61"
+"""The dots that end a domain (RFC 3490 §3.1)."""
 
 REMEMBERED = 16_384
 """Spellings whose answer is kept: most events are of somebody who wrote a moment ago. About 300 bytes each."""
@@ -74,12 +83,26 @@ def value_of(identity: str) -> str:
 
 def spellings_of(identity: str) -> set[str]:
     """How texts that nobody normalised may have the value of an identity, but for their capitals: a mail address has
-    its domain as in the DNS there, or in letters."""
+    its domain as in the DNS there, or in letters, and quotes around its local part, which JSON escapes."""
     kind, _, value = identity.partition(":")
     local, at, domain = value.rpartition("@")
     if kind != "mailto" or not at:
         return {value}
-    return {f"{local}@{each}" for each in (domain, _domain(domain), _in_letters(domain))}
+    domains = {domain, _domain(domain), _in_letters(domain)}
+    if _QUOTED.fullmatch(local):
+        locals_ = {local, local.replace("\\", "\\\\").replace('"', '\\"')}
+    else:
+        locals_ = {local, f'"{local}"', f'\\"{local}\\"'}
+    return {f"{local}@{domain}" for local in locals_ for domain in domains}
+
+
+def unquoted(address: str) -> str:
+    """A mail address as its writer wrote it, but for quotes around its local part that it does not need."""
+    local, at, domain = address.rpartition("@")
+    if quoted := _QUOTED.fullmatch(local):
+        meant = _unescaped(quoted[1])
+        return f"{meant}{at}{domain}" if _NEEDS_NO_QUOTES.fullmatch(meant) else address
+    return address
 
 
 def is_caseless(identity: str) -> bool:
@@ -96,10 +119,12 @@ def pattern_of(pattern: str) -> str:
         return pattern
     # Where `*` stands for the @, too, what follows the last one ends a domain.
     local, between, domain = value.strip().rpartition("@" if "@" in value else "*")
+    local = _local(local) if WILDCARDS.isdisjoint(local) else _lowered(local)
     if between == "@" and WILDCARDS.isdisjoint(domain):
-        return f"mailto:{_lowered(local)}@{_domain(domain)}"
-    labels = (_domain(label) if WILDCARDS.isdisjoint(label) else _lowered(label) for label in domain.split("."))
-    return f"mailto:{_lowered(local)}{between}{'.'.join(labels)}"
+        return f"mailto:{local}@{_domain(domain)}"
+    labels = domain.rstrip(_ROOTS).split(".")
+    spelled = (_domain(label) if WILDCARDS.isdisjoint(label) else _lowered(label) for label in labels)
+    return f"mailto:{local}{between}{'.'.join(spelled)}"
 
 
 def _e164(value: str, region: str) -> str:
@@ -115,17 +140,34 @@ def _e164(value: str, region: str) -> str:
 
 def _mail_address(value: str) -> str:
     local, at, domain = value.rpartition("@")
-    if not at or not local or not domain or any(c.isspace() for c in value):
-        raise _bad("a mailto identity must be local@domain")
-    lowered = f"{_lowered(local)}@{_domain(domain)}"
+    local, domain = _local(local), _domain(domain)
+    blank = any(c.isspace() for c in (domain if _QUOTED.fullmatch(local) else local + domain))
+    if not at or not local or not domain or blank:
+        raise _bad('a mailto identity must be local@domain; a local part with a blank in it stands in quotes ("a b"@…)')
     # A few letters grow when lowered, and a domain does in its ASCII spelling.
-    if len(lowered) > LENGTH_MAX:
+    if len(local) + 1 + len(domain) > LENGTH_MAX:
         raise _bad(f"a mailto identity has at most {LENGTH_MAX} characters")
-    return lowered
+    return f"{local}@{domain}"
+
+
+def _local(local: str) -> str:
+    """Without quotes where it needs none, and else with no more in them escaped than has to be."""
+    if not (quoted := _QUOTED.fullmatch(local)):
+        return _lowered(local)
+    meant = _lowered(_unescaped(quoted[1]))
+    if _NEEDS_NO_QUOTES.fullmatch(meant):
+        return meant
+    escaped = re.sub(r'(["\\])', r"\\\1", meant)
+    return f'"{escaped}"'
+
+
+def _unescaped(quoted: str) -> str:
+    return re.sub(r"\\(.)", r"\1", quoted)
 
 
 def _domain(domain: str) -> str:
     """Its spelling in the DNS; where it has none, its own: what came by mail from there has to be somebody's."""
+    domain = domain.rstrip(_ROOTS)
     if domain.isascii():
         return domain.lower()
     try:

@@ -32,6 +32,14 @@ from protocol.identities import (
         ("mailto:İ\u0327@example.org", "mailto:i\u0327\u0307@example.org"),
         ("mailto:ann@ä..org", "mailto:ann@ä..org"),
         ("mailto:ann@İ\u0327..org", "mailto:ann@i\u0327\u0307..org"),
+        ("mailto:ann@example.org.", "mailto:ann@example.org"),
+        ("mailto:ann@exämple.org。", "mailto:ann@xn--exmple-cua.org"),
+        ('mailto:"Ann.Smith"@example.org', "mailto:ann.smith@example.org"),
+        ('mailto:"ann..smith"@example.org', "mailto:ann..smith@example.org"),
+        (r'mailto:"a\nn"@example.org', "mailto:ann@example.org"),
+        (r'mailto:"Ann\ Smith"@example.org', 'mailto:"ann smith"@example.org'),
+        (r'mailto:"a\"n\\n"@example.org', r'mailto:"a\"n\\n"@example.org'),
+        ('mailto:"ann@home"@example.org', 'mailto:"ann@home"@example.org'),
         ("instagram:@ann", "instagram:ann"),
         ("x:@ @ann", "x:ann"),
         ("x:@Ann_Smith", "x:ann_smith"),
@@ -57,6 +65,9 @@ def test_spellings_of_one_address_become_one(given_as: str, one_spelling: str) -
         "chat:@@ @",
         "mailto:ann",
         "mailto:a b@c",
+        'mailto:"a b"@c d',
+        'mailto:"a" b@c',
+        "mailto:a@.",
         "web:a\nb",
         "web:" + "x" * 321,
     ],
@@ -82,6 +93,7 @@ def test_a_channel_nobody_knew_has_identities_of_its_own() -> None:
 _VALUES = st.text(max_size=LENGTH_MAX + 5) | st.from_regex(
     r"@{0,3}[+0-9 ();a-z=.-]{1,24}@?[a-zA-Zİß.]{0,9}", fullmatch=True
 )
+_VALUES |= st.from_regex(r'"[ a-c@.\\"]{0,5}"@[aä.。]{1,3}', fullmatch=True)
 _KINDS = st.sampled_from(sorted(KINDS)) | st.sampled_from(sorted(TELEPHONE_KINDS)) | st.text(max_size=5)
 
 
@@ -106,18 +118,26 @@ def test_marks_on_letters_of_mail_addresses_are_composed_once(local: str, domain
     assert normalise(once) == once
 
 
+ANNS = ("ann", '"ann"', r"\"ann\"")
+
+
 @pytest.mark.parametrize(
     ("identity", "spellings"),
     [
-        ("mailto:ann@example.org", {"ann@example.org"}),
-        ("mailto:ann@xn--exmple-cua.org", {"ann@xn--exmple-cua.org", "ann@exämple.org"}),
-        ("mailto:ann@exämple.org", {"ann@xn--exmple-cua.org", "ann@exämple.org"}),
-        ("mailto:ann@xn--.xn--exmple-cua.org", {"ann@xn--.xn--exmple-cua.org", "ann@xn--.exämple.org"}),
+        ("mailto:ann@example.org", {f"{ann}@example.org" for ann in ANNS}),
+        ("mailto:ann@xn--exmple-cua.org", {f"{ann}@{at}.org" for ann in ANNS for at in ("xn--exmple-cua", "exämple")}),
+        ("mailto:ann@exämple.org", {f"{ann}@{at}.org" for ann in ANNS for at in ("xn--exmple-cua", "exämple")}),
+        (
+            "mailto:ann@xn--.xn--exmple-cua.org",
+            {f"{ann}@xn--.{at}.org" for ann in ANNS for at in ("xn--exmple-cua", "exämple")},
+        ),
+        ('mailto:"a b"@example.org', {'"a b"@example.org', r"\"a b\"@example.org"}),
         ("messenger:AbC@xn--exmple-cua.org", {"AbC@xn--exmple-cua.org"}),
     ],
 )
-def test_texts_have_a_mail_address_in_both_spellings_of_its_domain(identity: str, spellings: set[str]) -> None:
-    """Also where one label is none that the DNS could have; other kinds have one spelling."""
+def test_texts_have_a_mail_address_in_every_spelling(identity: str, spellings: set[str]) -> None:
+    """In both of its domain, also where one label is none that the DNS could have, and with quotes, which JSON escapes;
+    other kinds have one spelling."""
     assert spellings_of(identity) == spellings
 
 
@@ -131,6 +151,9 @@ def test_texts_have_a_mail_address_in_both_spellings_of_its_domain(identity: str
         ("mailto:Jos\u0065\u0301.*", "mailto:jos\u00e9.*"),
         ("mailto:*@Ä*.org", "mailto:*@ä*.org"),
         ("mailto:info@ä..org", "mailto:info@ä..org"),
+        ("mailto:info@example.org.", "mailto:info@example.org"),
+        ("mailto:*@*.example.org.", "mailto:*@*.example.org"),
+        ('mailto:"Info"@*', "mailto:info@*"),
         ("crm:A*", "crm:A*"),
     ],
 )

@@ -13,6 +13,7 @@ from base64 import b64decode
 from email.message import Message
 
 from adapters.channels.email.charsets import decode
+from protocol.identities import unquoted
 
 FIELD_CHARS_MAX = 16 * 1024
 """Characters of one field that are looked at: 32 references of 256 characters fit."""
@@ -50,8 +51,9 @@ def text(message: Message, name: str, *, chars_max: int = 998) -> str:
 
 
 def addresses(message: Message, name: str) -> list[str]:
-    """The mail addresses of the field, in order; what is no `local@domain` is left out. A name that has an `@` and
-    should stand in quotes, as in `ann@example.org <ann@example.org>`, hides no address."""
+    """The mail addresses of the field, in order; what is no `local@domain` is left out, and so are quotes that a local
+    part does not need. A name that has an `@` and should stand in quotes, as in `ann@example.org <ann@example.org>`,
+    hides no address."""
     value = field(message, name)[:ADDRESS_CHARS_MAX]
     if value.count("(") > 16:
         # The parser recurses into nested comments; nobody's mail program nests them.
@@ -66,7 +68,7 @@ def addresses(message: Message, name: str) -> list[str]:
         pairs = email.utils.getaddresses([value])
     except (ValueError, IndexError, TypeError):
         return []
-    found = [address for _, address in pairs if is_address(address)]
+    found = [bare for _, address in pairs if is_address(bare := unquoted(address))]
     return found or [address for address in _BRACKETED.findall(plain) if is_address(address)]
 
 

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from adapters.attachments import name_of
 from adapters.channels.email import alternatives, automatic, headers, html, mime, quoting
 from protocol.errors import Code, Refusal
+from protocol.identities import unquoted
 from protocol.inbound import (
     ATTACHMENTS_MAX,
     REFERENCES_MAX,
@@ -149,7 +150,7 @@ def _put(body: bytes, files: dict[str, bytes]) -> str:
 
 def _author(message: Message, sender: str | None) -> str:
     """Who wrote: From, else Sender, else the envelope's sender. Raises `Refusal` (`NO_IDENTITY`)."""
-    for found in (*headers.addresses(message, "From"), *headers.addresses(message, "Sender"), sender or ""):
+    for found in (*headers.addresses(message, "From"), *headers.addresses(message, "Sender"), unquoted(sender or "")):
         if headers.is_address(found):
             return found
     raise Refusal(Code.NO_IDENTITY, "the mail has no address in From, Sender or its envelope", field="identities")

@@ -106,6 +106,9 @@ def test_any_subject_becomes_one_readable_line(subject: str, text: str) -> None:
         ({"from": "ann@home <ann@example.org>"}, "mailto:ann@example.org"),
         ({"from": "Ann <<ann@example.org>>"}, "mailto:ann@example.org"),
         ({"from": 'ann@home "<bob@example.org>" (<bob@example.org>) <ann@example.org>'}, "mailto:ann@example.org"),
+        ({"from": '"ann"@example.org'}, "mailto:ann@example.org"),
+        ({"from": '"Ann" <"ann"@example.org>'}, "mailto:ann@example.org"),
+        ({"from": '"bob@example.org"@example.org', "sender": "ann@example.org"}, "mailto:ann@example.org"),
         ({"from": "ann@home <ann at example>", "sender": "bob@example.org"}, "mailto:bob@example.org"),
     ],
 )
