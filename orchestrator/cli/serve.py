@@ -51,6 +51,7 @@ def serve(
     from actors.projection import UnreadableEvent
     from adapters.stores.errors import StoreError
     from orchestrator.cluster.data_folder import DataFolderInUse
+    from orchestrator.cluster.run_folder import Unwritable
     from orchestrator.cluster.supervisor import CannotServe
     from orchestrator.cluster.supervisor import serve as supervise
 
@@ -66,7 +67,7 @@ def serve(
                 _erase_waiting(chosen)
         except (DataFolderInUse, StoreError, UnreadableEvent) as exc:
             raise Failure(Exit.DATA, str(exc)) from exc
-        except CannotServe as exc:
+        except (CannotServe, Unwritable) as exc:
             raise Failure(Exit.REFUSED, str(exc)) from exc
     errors().print("Stopped; everything acknowledged is on disk.", style="dim")
 

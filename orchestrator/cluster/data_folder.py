@@ -5,6 +5,7 @@ data/node-id    a random id made at the first start: with the folder's place it 
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 import uuid
@@ -27,19 +28,35 @@ def locked(data: Path) -> Iterator[None]:
     """
     try:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        opened = open(data / "lock", "a+")  # noqa: SIM115 - closed below
+        lock = os.open(data / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as exc:
-        wanted = "give one that you may write to, on a disk of this machine"
-        raise DataFolderInUse(f"{data} cannot be the data folder: {exc.strerror}; {wanted}") from exc
-    with opened as file:
+        raise _unusable(data, exc) from exc
+    try:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as exc:
             raise DataFolderInUse(f"{data} is in use by another server{_holder(data)}; stop that one first") from exc
-        file.truncate(0)
-        file.write(f"{os.getpid()}\n")
-        file.flush()
+        except OSError as exc:
+            raise _unusable(data, exc) from exc
+        _tell_holder(lock)
         yield
+    finally:
+        os.close(lock)
+
+
+def _tell_holder(lock: int) -> None:
+    """For who comes second. A full disk keeps nobody from the lock: what it does keep them from says so itself."""
+    try:
+        os.ftruncate(lock, os.pwrite(lock, f"{os.getpid()}\n".encode(), 0))
+    except OSError:
+        # Better nobody than a former holder.
+        os.ftruncate(lock, 0)
+
+
+def _unusable(data: Path, exc: OSError) -> DataFolderInUse:
+    full = exc.errno in (errno.ENOSPC, errno.EDQUOT)
+    wanted = "make room there" if full else "give one that you may write to, on a disk of this machine"
+    return DataFolderInUse(f"{data} cannot be the data folder: {exc.strerror}; {wanted}")
 
 
 def _holder(data: Path) -> str:
@@ -50,12 +67,20 @@ def _holder(data: Path) -> str:
 def mark_of(data: Path) -> str:
     """The mark of this data folder's processes: 32 hex digits, the same at every start.
 
-    It is made of the folder's id and its place, so that a copy of the folder elsewhere has its own.
+    It is made of the folder's id and its place, so that a copy of the folder elsewhere has its own. Raises
+    `DataFolderInUse` where there is none and it cannot be written, and where it is damaged.
     """
     file = data / "node-id"
     if not file.exists():
         # Renamed into place, so that a crash leaves either no id or a whole one.
         fresh = data / "node-id.new"
-        fresh.write_text(f"{uuid.uuid4()}\n")
-        fresh.rename(file)
-    return uuid.uuid5(uuid.UUID(file.read_text().strip()), str(data.resolve())).hex
+        try:
+            fresh.write_text(f"{uuid.uuid4()}\n")
+            fresh.rename(file)
+        except OSError as exc:
+            raise _unusable(data, exc) from exc
+    try:
+        id = uuid.UUID(file.read_text(errors="replace").strip())
+    except ValueError as exc:
+        raise DataFolderInUse(f"{file} is damaged; remove it, and the next start makes another") from exc
+    return uuid.uuid5(id, str(data.resolve())).hex

@@ -19,19 +19,28 @@ from typing import Any
 import msgspec
 
 from orchestrator.settings import Settings
+from protocol.errors import ThroughlineError
 
 _FOLDER_BYTES_MAX = 36
 """A Unix socket's path has at most 104 bytes on macOS, 108 on Linux, and Ray's longest one below a run folder
 (`/r/session_<date>_<time>_<microseconds>_<pid>/sockets/plasma_store`) takes 66 of them with a pid of seven digits."""
 
 
+class Unwritable(ThroughlineError):
+    """What a run needs on disk cannot be written, mostly for want of room; the message says where."""
+
+
 @contextlib.contextmanager
 def run_folder(mark: str) -> Iterator[Path]:
-    """A fresh run folder, without whatever a former life of the same data folder left behind."""
-    parent = _short_folder()
-    for left in parent.glob(f"{run_prefix(mark)}*"):
-        shutil.rmtree(left, ignore_errors=True)
-    path = Path(tempfile.mkdtemp(prefix=run_prefix(mark), dir=parent))
+    """A fresh run folder, without whatever a former life of the same data folder left behind. Raises `Unwritable`."""
+    try:
+        parent = _short_folder()
+        for left in parent.glob(f"{run_prefix(mark)}*"):
+            shutil.rmtree(left, ignore_errors=True)
+        path = Path(tempfile.mkdtemp(prefix=run_prefix(mark), dir=parent))
+    except OSError as exc:
+        mend = "make room there, or name another folder with TMPDIR"
+        raise Unwritable(f"no folder for temporary files can be written to: {exc.strerror}; {mend}") from exc
     handle = os.open(path, os.O_RDONLY)
     try:
         # systemd-tmpfiles ages /tmp, but leaves alone what someone holds a lock on.
@@ -55,9 +64,12 @@ def _short_folder() -> Path:
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Writes a file that only its owner may read, and never a moment otherwise."""
-    with open(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
-        file.write(content)
+    """Writes a file that only its owner may read, and never a moment otherwise. Raises `Unwritable`."""
+    try:
+        with open(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+            file.write(content)
+    except OSError as exc:
+        raise Unwritable(f"{path} cannot be written: {exc.strerror}") from exc
 
 
 def write_settings(run: Path, settings: Settings) -> None:

@@ -64,7 +64,7 @@ def serve(settings: Settings, *, on_ready: Callable[[Serving], None], build: str
     """Serves until SIGINT, SIGTERM or SIGHUP, then drains and stops; returns when nothing of the server is left.
 
     `on_ready` is called at the start, and again each time everything was rebuilt. Raises `DataFolderInUse`,
-    `StoreError` for stores that this version cannot work on, and `CannotServe`.
+    `StoreError` for stores that this version cannot work on, `Unwritable`, and `CannotServe`.
     """
     data = Path(settings.data).resolve()
     settings = msgspec.structs.replace(settings, data=str(data))
