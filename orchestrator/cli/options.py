@@ -1,5 +1,6 @@
 """Options that many commands take, each described once."""
 
+import errno
 import re
 import sys
 from collections.abc import Iterator
@@ -60,7 +61,10 @@ def using(folder: Path) -> Iterator[None]:
         yield
     except OSError as exc:
         if exc.filename is None:
-            raise
+            # What a write says; it is not for the operator to find out which one.
+            if exc.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise Failure(Exit.DATA, f"the data folder {folder}: {exc.strerror}; make room there") from exc
         file, within = Path(fsdecode(exc.filename)).absolute(), folder.absolute()
         if not (file.is_relative_to(within) or within.is_relative_to(file)):
             raise

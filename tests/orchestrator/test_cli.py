@@ -1,7 +1,9 @@
 """The command line: its help, its exit codes, what it asks of a server, and its work on the data folder."""
 
 import asyncio
+import errno
 import json
+import os
 import re
 import shlex
 import socket
@@ -815,6 +817,19 @@ def test_a_missing_file_of_no_data_folder_shows_where(
     monkeypatch.setattr(Tokens, "list", lambda tokens: missing.read_text())
     with pytest.raises(FileNotFoundError, match=r"part\.json"):
         shell.run("token list")
+
+
+def test_a_full_disk_is_told_without_a_trace(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A write that fails names no file."""
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    outcome = shell.run("token create --name ann --scope agent")
+    assert outcome.code == Exit.DATA
+    assert "data: No space left on device; make room there" in outcome.err
+    assert "Traceback" not in outcome.err
 
 
 def test_a_folder_without_a_journal_is_not_made_one(shell: Shell) -> None:
