@@ -53,11 +53,7 @@ def find(*, url: str, token: str, data: Path, environ: Mapping[str, str] = os.en
         return Running(url=url.rstrip("/"), operator=token, agent=token, gateway=token, token_from=given)
     running = _read(data / SERVER_FILE)
     if running is None and not url:
-        raise Failure(
-            Exit.UNREACHABLE,
-            f"no running server found: {data / SERVER_FILE} does not exist. Start one with `throughline serve`, "
-            "or say where it is with --url and --token (THROUGHLINE_URL, THROUGHLINE_TOKEN), or --data",
-        )
+        raise Failure(Exit.UNREACHABLE, _none_found(data))
     if running is None:
         raise Failure(Exit.USAGE, f"--url {url} needs a token: give --token or set THROUGHLINE_TOKEN")
     if url and url.rstrip("/") != running.url:
@@ -66,6 +62,21 @@ def find(*, url: str, token: str, data: Path, environ: Mapping[str, str] = os.en
     if not token:
         return running
     return msgspec.structs.replace(running, operator=token, agent=token, gateway=token, token_from=given)
+
+
+def _none_found(data: Path) -> str:
+    # Imported here: a server that is there is found without it.
+    from orchestrator.cluster.data_folder import holder_of
+
+    if holder := holder_of(data):
+        return (
+            f"the server of {data} is starting or stopping, or another command works there, process {holder}: "
+            f"ask again in a moment; a server's log is {data / 'log' / 'supervisor.log'}"
+        )
+    return (
+        f"no running server found: {data / SERVER_FILE} does not exist. Start one with `throughline serve`, "
+        "or say where it is with --url and --token (THROUGHLINE_URL, THROUGHLINE_TOKEN), or --data"
+    )
 
 
 def _read(path: Path) -> Running | None:

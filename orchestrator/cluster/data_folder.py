@@ -12,7 +12,12 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
+
 from protocol.errors import ThroughlineError
+
+_CLOCK_TICKS_S = 1.0
+"""A process's beginning is known by the kernel's ticks, a file's time by the clock."""
 
 
 class DataFolderInUse(ThroughlineError):
@@ -57,6 +62,19 @@ def _unusable(data: Path, exc: OSError) -> DataFolderInUse:
     full = exc.errno in (errno.ENOSPC, errno.EDQUOT)
     wanted = "make room there" if full else "give one that you may write to, on a disk of this machine"
     return DataFolderInUse(f"{data} cannot be the data folder: {exc.strerror}; {wanted}")
+
+
+def holder_of(data: Path) -> int:
+    """The process that has the folder: that of a server, also while it starts or stops; 0 where there is none. To take
+    the lock for a look would refuse a server that starts in this moment. So the number in the file is believed where
+    its process was there as it was written: since then it may have become another's."""
+    file = data / "lock"
+    try:
+        pid = int(file.read_text())
+        began_s = psutil.Process(pid).create_time()
+        return pid if began_s <= file.stat().st_mtime + _CLOCK_TICKS_S else 0
+    except (OSError, ValueError, psutil.Error):
+        return 0
 
 
 def _holder(data: Path) -> str:

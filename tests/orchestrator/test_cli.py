@@ -675,6 +675,15 @@ def test_an_address_is_taken_from_options_then_environment_then_the_data_folder(
         find(url="http://there:2", token="", data=tmp_path, environ={})
 
 
+def test_a_server_that_starts_is_not_taken_for_none(shell: Shell) -> None:
+    """What it writes for its clients is there only once it serves; whoever asks before is not to start another."""
+    with locked(shell.folder / "data"):
+        starting = shell.run("status")
+    assert starting.code == Exit.UNREACHABLE
+    assert f"is starting or stopping, or another command works there, process {os.getpid()}" in starting.err
+    assert "ask again" in starting.err
+
+
 def test_tokens_are_made_listed_and_taken_away(shell: Shell) -> None:
     """A created token opens what it says until it is revoked, and its secret is shown once."""
     made = shell.run("token create --name ann --scope agent --scope read --expires 90d --json").json

@@ -7,9 +7,10 @@ import tempfile
 from pathlib import Path
 from typing import Never
 
+import psutil
 import pytest
 
-from orchestrator.cluster.data_folder import DataFolderInUse, locked, mark_of
+from orchestrator.cluster.data_folder import DataFolderInUse, holder_of, locked, mark_of
 from orchestrator.cluster.run_folder import Unwritable, run_folder, write_private
 
 
@@ -81,3 +82,15 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     """Else nobody knows which disk it is."""
     with pytest.raises(Unwritable, match="none/file cannot be written: No such file"):
         write_private(tmp_path / "none" / "file", b"")
+
+
+def test_who_has_the_folder_is_known_without_its_lock(tmp_path: Path) -> None:
+    """Also while it starts; a number that has become another process's since is not believed."""
+    assert holder_of(tmp_path) == 0
+    with locked(tmp_path):
+        assert holder_of(tmp_path) == os.getpid()
+    before = psutil.Process().create_time() - 60
+    os.utime(tmp_path / "lock", (before, before))
+    assert holder_of(tmp_path) == 0
+    (tmp_path / "lock").write_text("no number")
+    assert holder_of(tmp_path) == 0
