@@ -105,6 +105,7 @@ class _Files:
     def __init__(self, settings: Settings) -> None:
         self._stores, self._known = SqliteStorage(settings), SqliteStorage(settings)
         self.attachments = AttachmentStore(Path(settings.data) / "attachments")
+        self._region = settings.region
         self.journal = self._stores.journal()
         self.archive = self._stores.archive()
         self._reader = self._stores.journal_reader()
@@ -140,7 +141,7 @@ class _Files:
             raise Refusal(Code.NOT_FOUND, "there is no such customer", ref=customer)
         last = msgspec.json.decode(own[0].body, type=AnyEvent)
         streams, files = await self.known.streams_of(customer)
-        mentions = await self.known.mentions_of(customer, self._file)
+        mentions = await self.known.mentions_of(customer, self._file, self._region)
         return _Find(
             journey=journey,
             erased=isinstance(last, CustomerErased) and not journey.conversations,

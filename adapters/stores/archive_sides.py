@@ -196,10 +196,10 @@ class ArchiveReads:
         """All streams of a customer, and the files that their messages and quarantined inputs name."""
         return await self._reader().run(connection.read, archive_traces.streams_of, customer)
 
-    async def mentions_of(self, customer: str, file: Callable[[str], bytes]) -> list[StoredEvent]:
+    async def mentions_of(self, customer: str, file: Callable[[str], bytes], region: str) -> list[StoredEvent]:
         """Events of others that name the customer or an address of theirs. Reads all conflicts and quarantine, with
-        `file`, which blocks, where a mail lies in one."""
-        return await self._reader().run(connection.read, archive_traces.mentions_of, customer, file)
+        `file`, which blocks, where a mail lies in one, and numbers without a country as of `region`."""
+        return await self._reader().run(connection.read, archive_traces.mentions_of, customer, file, region)
 
     async def names_of(self, customer: str) -> set[str]:
         """The identities that are the customer's, or were, and are nobody else's now."""

@@ -3,23 +3,20 @@
 Each runs in a read transaction (`connection.read`), so that all it reads is of one state.
 """
 
+# ruff: noqa: S608 - what is put together are this file's own words; every value is bound.
+
 import base64
 import re
 import sqlite3
-from collections.abc import Callable, Iterable
-from unicodedata import normalize
+from collections.abc import Callable
 
+from adapters.naming import Naming
 from protocol.archive import StoredEvent
-from protocol.identities import is_caseless, spellings_of
 
-ADDRESS_MIN = 5
-"""Characters of an address that is looked for within other texts: a shorter one is in too many by chance."""
 HASH = re.compile(rb'"([0-9a-f]{64})"')
 """Names of files within quarantined input, which is JSON wherever it names any."""
 _ELSEWHERE = re.compile(rb'\{"message_sha256":"([0-9a-f]{64})"')
 """How the input begins that has a mail in a file (`adapters.channels.email.taking`)."""
-ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")
-"""A letter as JSON may write it (RFC 8259 §7)."""
 
 
 def streams_of(db: sqlite3.Connection, customer: str) -> tuple[set[str], set[str]]:
@@ -35,12 +32,13 @@ def streams_of(db: sqlite3.Connection, customer: str) -> tuple[set[str], set[str
     return streams, files
 
 
-def mentions_of(db: sqlite3.Connection, customer: str, file: Callable[[str], bytes]) -> list[StoredEvent]:
+def mentions_of(db: sqlite3.Connection, customer: str, file: Callable[[str], bytes], region: str) -> list[StoredEvent]:
     """Events in others' streams that name the customer: a conflict over an identity of theirs, what an account
     quarantined that has one of their addresses in it, and of who was merged with them: the merge, its undoing, and what
     they said in that one's conversations meanwhile, whether it was moved out of them or was over for too long.
 
-    `file` is what a file holds, by its SHA-256: a large mail is quarantined as one."""
+    `file` is what a file holds, by its SHA-256: a large mail is quarantined as one. `region` (ISO 3166) is whose
+    national phone numbers the server reads."""
     places = db.execute(
         "SELECT stream, seq FROM action WHERE kind = 'identity_conflict' AND stream <> ?1 "
         "AND substr(detail, -length(?1)) = ?1",
@@ -56,7 +54,7 @@ def mentions_of(db: sqlite3.Connection, customer: str, file: Callable[[str], byt
         places += db.execute(_SAID, (conversation, number)).fetchall()
         if number == 1:
             places.append((conversation, 1))  # Its subject is theirs.
-    places += _quarantined_with(db, names, file)
+    places += _quarantined_with(db, names, file, region)
     found = [
         db.execute("SELECT position, stream, seq, body FROM event WHERE stream = ? AND seq = ?", place).fetchone()
         for place in dict.fromkeys(places)
@@ -64,56 +62,36 @@ def mentions_of(db: sqlite3.Connection, customer: str, file: Callable[[str], byt
     return [StoredEvent(position, stream, seq, body.encode()) for position, stream, seq, body in filter(None, found)]
 
 
-def _quarantined_with(db: sqlite3.Connection, names: set[str], file: Callable[[str], bytes]) -> list[tuple[str, int]]:
-    """All facts of what accounts quarantined that has one of the addresses in it, in whatever spelling it came; or in
-    what somebody edited it to."""
-    exact = _looked_for(names)
-    caseless = {_lowered(each) for each in _looked_for(filter(is_caseless, names))}
-    if not exact:
+def _quarantined_with(
+    db: sqlite3.Connection, names: set[str], file: Callable[[str], bytes], region: str
+) -> list[tuple[str, int]]:
+    """All facts of what accounts quarantined that names one of these; or of which what somebody edited it to does."""
+    naming = Naming(names, region=region)
+    if not naming:
         return []
     places: list[tuple[str, int]] = []
     for (stream,) in db.execute("SELECT DISTINCT stream FROM quarantine WHERE stream LIKE 'account:%'").fetchall():
-        facts = db.execute(_QUARANTINED, (stream,)).fetchall()
+        # One input in memory at a time, and afterwards the ids of those that were found.
         found = {
             quarantine
-            for quarantine, _, raw in facts
-            if raw and _has_any(_text_of(_whole(base64.b64decode(raw), file)), exact, caseless)
+            for quarantine, raw, told in db.execute(_QUARANTINED, (stream,))
+            if naming.is_in_text(told) or (raw and naming.is_in(_whole(base64.b64decode(raw), file)))
         }
-        places += [(stream, seq) for quarantine, seq, _ in facts if quarantine in found]
+        if found:
+            places += [(stream, seq) for quarantine, seq in db.execute(_FACTS, (stream,)) if quarantine in found]
     return places
 
 
-_QUARANTINED = """
-    SELECT body ->> '$.quarantine', seq, body ->> '$.raw' FROM event WHERE stream = ? AND type IN
-        ('InputQuarantined', 'ReplayBegun', 'ReplayRefused', 'QuarantineReplayed') ORDER BY seq"""
+_OF_QUARANTINE = "type IN ('InputQuarantined', 'ReplayBegun', 'ReplayRefused', 'QuarantineReplayed')"
+_QUARANTINED = f"""
+    SELECT body ->> '$.quarantine', body ->> '$.raw', json_remove(body, '$.raw') FROM event
+    WHERE stream = ? AND {_OF_QUARANTINE}"""
+_FACTS = f"SELECT body ->> '$.quarantine', seq FROM event WHERE stream = ? AND {_OF_QUARANTINE} ORDER BY seq"
 
 
 def _whole(raw: bytes, file: Callable[[str], bytes]) -> bytes:
     elsewhere = _ELSEWHERE.match(raw)
     return file(elsewhere[1].decode()) if elsewhere else raw
-
-
-def _looked_for(names: Iterable[str]) -> set[str]:
-    return {each for name in names for each in spellings_of(name) if len(each) >= ADDRESS_MIN}
-
-
-def _has_any(text: str, exact: set[str], caseless: set[str]) -> bool:
-    lowered = _lowered(text) if caseless else ""
-    return any(each in text for each in exact) or any(each in lowered for each in caseless)
-
-
-def _lowered(text: str) -> str:
-    return normalize("NFC", text.lower())
-
-
-def _text_of(raw: bytes) -> str:
-    """What was quarantined, with the letters that JSON may have escaped."""
-    text = raw.decode("utf-8", "replace")
-    if "\\u" not in text:
-        return text
-    text = ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)
-    # Letters beyond the first 65,536 are escaped as two halves (RFC 8259 §7).
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def names_of(db: sqlite3.Connection, customer: str) -> set[str]:

@@ -23,7 +23,7 @@ async def named(archive: Archive, identity: str, *raws: bytes) -> list[int]:
         )  # fmt: skip
         story.unit(ACCOUNT, (ACCOUNT, refused))
     await archive.follow(story)
-    found = await archive.reader.mentions_of(ANN, FILES.__getitem__)
+    found = await archive.reader.mentions_of(ANN, FILES.__getitem__, "DE")
     assert {event.stream for event in found} <= {ACCOUNT}
     return [event.seq for event in found]
 
