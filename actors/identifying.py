@@ -1,7 +1,7 @@
-"""Identifying: whose an identity is said to be, by what evidence, and what the policy makes of it. Pure.
+"""Identifying: whose the identities of an event are, by which evidence, and what the policy makes of that. Pure.
 
-The channel vouches for the address an event came from, which is its first identity; the others it was told. A login and
-a one-time password verify an identity; an agent's or a CRM's word links it and verifies nothing.
+The channel vouches for the address that an event came from, its first identity; the others are only what it was told. A
+login and a one-time password verify an identity; an agent's or a CRM's word links it and verifies nothing.
 
     nobody has it, the evidence will do       linked
     nobody has it, the evidence is too weak   noted for review
@@ -36,13 +36,15 @@ IDENTITIES_MAX = 64
 VERIFYING = frozenset(("login", "verified_by_otp"))
 """Evidence that shows the customer to have the identity."""
 EVIDENCE_OF_KIND = {"user": "login", "crm": "crm"}
-"""What a channel shows by naming an identity of this kind beside its own; of any other, it only says so."""
+"""The evidence that it is when a channel names an identity of this kind beside its own; any other kind is only
+asserted.
+"""
 
 
 class Identified(Struct, frozen=True, gc=False):
-    """What an input says about people: facts for the customer's own stream, the identities they assign, those of them
-    that were released before and at which position. Or `stray`, an identity that belongs elsewhere; with `apart`, it
-    and these led here, and do not say whose the event is."""
+    """What an input says about people: facts for the customer's own stream, the identities that they assign, and which
+    of these were released before, at which position. Or `stray`, an identity that belongs elsewhere; with `apart`,
+    these led here and do not say whose the event is."""
 
     facts: list[AnyEvent] = []
     assigned: list[str] = []
@@ -50,7 +52,7 @@ class Identified(Struct, frozen=True, gc=False):
     stray: str = ""
     apart: list[str] = []
     merge: MergeDue | None = None
-    """What a rule says is to be done about one of the conflicts."""
+    """The merge that a rule asks for, because of one of the conflicts."""
 
 
 NOTHING_NEW = Identified()
@@ -70,7 +72,7 @@ def identify(state: "Journey", given: Input, rules: IdentityRules, now_ms: int) 
     if len(shared) == len(given.event.identities):
         shared = []  # There is nothing better to go by.
     own, others = given.event.identities[0], [identity for identity, _ in given.conflicts]
-    # What was unlinked since the event was sent here; beside an address of the customer's, it is no matter.
+    # Unlinked since the event was sent here. That does not matter beside an identity that is the customer's.
     unknown = [identity for identity in new if not given.proposed and identity not in given.claimed]
     if own in unknown or own in others or (unknown and not ties):
         return Identified(stray=own if own in (*unknown, *others) else unknown[0])
@@ -84,17 +86,17 @@ def identify(state: "Journey", given: Input, rules: IdentityRules, now_ms: int) 
 
 
 def _is_stranger(state: "Journey", given: Input) -> bool:
-    """Whether somebody of whom nothing is known comes by one address, which nobody has or ever had: so do most who are
-    new, and there is nothing to weigh."""
+    """Whether somebody unknown comes by one address that nobody has or ever had. So most new customers come, and there
+    is nothing to weigh."""
     if state.disputes is not None or given.conflicts or given.released or not given.proposed:
         return False
     return len(given.identities) == 1 and given.identities == given.event.identities
 
 
 def _is_another(state: "Journey", given: Input, own: str, ties: Sequence[str], rules: IdentityRules) -> bool:
-    """Whether the event is somebody else's, though others that it names are this customer's: because a person said so;
-    because the customer has another account of a kind of which one has one; or because what leads here would not link.
-    """
+    """Whether the event is somebody else's, though other identities that it names are this customer's: a person
+    unlinked its address; or it is one more of a kind of which a customer has one; or the others, by their evidence,
+    would not link."""
     if own in disputes.of(state).parted:
         return True
     if not ties or _by_person(given):
@@ -107,7 +109,7 @@ def _by_person(given: Input) -> bool:
 
 
 def _is_second(identity: str, known: Iterable[str], rules: IdentityRules) -> bool:
-    """Whether there is another identity of a kind of which one has one."""
+    """Whether it is of a kind of which a customer has one, and another of that kind is among `known`."""
     kind = kind_of(identity)
     return kind in rules.single and any(kind_of(other) == kind for other in known)
 
@@ -141,7 +143,8 @@ def _facts(
 def _linkable(
     state: "Journey", given: Input, claims: Sequence["_Claim"], rules: IdentityRules
 ) -> tuple[list["_Claim"], list[str]]:
-    """The claims that link, and what would be one more of a kind of which one has one, where no person says it."""
+    """The claims that link, and the identities that do not, since the customer has one of their kind already and no
+    person says otherwise."""
     links: list[_Claim] = []
     seconds: list[str] = []
     for claim in claims:
@@ -183,7 +186,8 @@ def _claim(identity: str, given: Input, rules: IdentityRules) -> _Claim:
     elif identity == own:
         # The event's own string, which its contact keeps too: a conversation has it once.
         identity = own
-        # A message came from its address; that somebody is signed in to an account is only the word of who says so.
+        # A message surely came from its address. That somebody is signed in to an account an untrusted sender only
+        # says.
         verified = given.trusted or kind_of(own) not in EVIDENCE_OF_KIND
         evidence = "first_contact" if given.proposed else "asserted_by_channel"
     else:
@@ -191,7 +195,7 @@ def _claim(identity: str, given: Input, rules: IdentityRules) -> _Claim:
         verified = evidence in VERIFYING
     confidence = rules.confidence_in(evidence)
     rule = rules.rule_for(identity, evidence, given.event.account)
-    # The address that the channel vouches for has to be somebody's; whose, is no matter of degree.
+    # The address that the event came from has to be somebody's, however weak the evidence.
     links = identity == own or confidence >= rule.link_at
     return _Claim(identity, evidence, verified, confidence, links, confidence >= rule.merge_at)
 
@@ -212,7 +216,7 @@ def _linked(claim: _Claim, given: Input, now_ms: int) -> IdentityLinked:
 def _noted(
     state: "Journey", given: Input, claim: _Claim, other: str, kind: str, now_ms: int
 ) -> list[IdentityConflictFound]:
-    """For a person to look at; once, since a channel says it with every event."""
+    """The conflict, for a person to look at: noted once, though a channel may say it with every event."""
     if disputes.note(claim.identity, other) in disputes.of(state).noted:
         return []
     found = IdentityConflictFound(

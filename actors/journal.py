@@ -1,14 +1,14 @@
 """The journal: takes commit units from cells, commits what has gathered in one synced transaction, and says so.
 
-    received → queue → group → store.commit → verdicts, tail, the archive is told the head
+    received → queue → group → store.commit → verdicts to the cells, the tail grows, the archive is told the head
 
 Fences, once-only batches and unique identities are checked by the store inside the transaction. The journal knows which
 units the archive may not have yet (`actors/tail.py`), so that a journey can be loaded at any moment.
 
-On an error of the store `run` raises and the process ends: it comes back by recovery, and cells send what was
-unanswered again (`Fence.batch` tells the store what it had settled).
+On an error of the store `run` raises and the process ends. It comes back by recovery, and cells send again what was not
+answered; `Fence.batch` tells the store which of that it had settled.
 
-It is also who tells the cells of the policy and of merges (`actors/notices.py`): every one has a line to it.
+The journal also tells the cells of the policy and of merges (`actors/notices.py`), since each has a line to it.
 """
 
 import asyncio
@@ -59,7 +59,7 @@ class Journal:
         self._work = asyncio.Event()
         """Something has come, or may go on."""
         self._behind: int | None = None
-        """Where a former life's archive still was when it said so: the tail is to be counted from there."""
+        """The archive's position, where it lies before this life's start: the tail is to be counted from there."""
         self._archives: list[Line] = []
         self._told = 0
         """The head that the archive was told last."""
@@ -132,9 +132,8 @@ class Journal:
     # Lines
 
     def opened(self, line: Line, *, fresh: bool) -> None:
-        """A cell is told the policy, before all else; an archive is told the head. What a former life of the peer asked
-        for, or this one on a former line, is dropped: whoever was not answered asks again, and the queue stays
-        bounded."""
+        """A cell is told the policy, before all else; an archive is told the head. What was asked on a former line is
+        dropped: a peer that was not answered asks again, and so the queue stays bounded."""
         if fresh:
             self._waiting = deque(asked for asked in self._waiting if asked[0].peer != line.peer)
         if line.peer.startswith("archive"):
@@ -174,15 +173,15 @@ class Journal:
 
     def _archived_is(self, position: int) -> None:
         if position < self._tail.first_known:
-            # This life took over from one that knew how far the archive was behind.
+            # The archive is behind this life's start, and only the former life knew by how much.
             self._behind = position
         self._tail.archived_to(position)
         self._tell_head()
         self._work.set()
 
     def _tell_head(self) -> None:
-        """Tells the archive the head, once it has come to the one it was told before: a word for each of its batches
-        and not for each commit, which would wake it a thousand times a second."""
+        """Tells the archive the head, once it has reached the one that it was told before. That is once for each of its
+        batches; once for each commit would wake it a thousand times a second."""
         if self.position > self._told and self._tail.archived_word >= self._told:
             self._told = self.position
             for archive in self._archives:
@@ -219,9 +218,10 @@ class Journal:
         return True
 
     async def _count_again(self) -> None:
-        """Counts the tail from where the archive is. Until then it was taken for level: loads waited for all of it."""
+        """Counts the tail from the archive's position on. Until then the archive was assumed to have everything, and a
+        load waited until it had."""
         assert self._behind is not None
-        # What was trimmed the archive has, whatever it said last.
+        # The archive has all that was trimmed, whatever position it said last.
         after = max(self._behind, self.trimmed)
         tail = Tail(after)
         for position, (customer, events) in enumerate(await self._store.whose_after(after), start=after + 1):
@@ -247,7 +247,7 @@ class Journal:
         """Drops a step of what the archive has on disk; the rest queues up behind what came meanwhile."""
         target = min(message.position, self._tail.archived)
         through = min(target, self.trimmed + TRIM_POSITIONS)
-        # A stop does not wait for it: the archive says it again after the next start.
+        # A stop does not wait for this: the archive asks for it again after the next start.
         if through <= self.trimmed or self._draining:
             return
         dropped = await self._store.trim(through)

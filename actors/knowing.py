@@ -1,4 +1,4 @@
-"""Knowing: what a conversation knows, from whom, and which of two values stands. Pure.
+"""Knowing: what a conversation knows, from which sources, and which of several values stands. Pure.
 
     Given ── take ──▶ ContextSet (or ContextRefused) ── put ──▶ ContextItem: the value that stands, and the others
 
@@ -19,7 +19,7 @@ from protocol.inbound import ContextScalar
 CONTEXT_MAX = 256
 """Items of one conversation."""
 VALUES_MAX = 8
-"""Values of one item: so many sources. Beyond either a channel's item is refused by an event that has it whole."""
+"""Values of one item, one of each source. Beyond either bound an item is refused, by an event that holds it whole."""
 
 Known = Mapping[str, ContextItem]
 
@@ -41,14 +41,14 @@ class Given(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Taken(Struct, frozen=True, gc=False):
-    """What became of items, and what is known then."""
+    """The facts that items became, and what is known after them."""
 
     facts: list[AnyEvent]
     known: Known
 
 
 def take(known: Known, given: Iterable[Given], rules: ContextRules, version: int, now_ms: int) -> Taken:
-    """What becomes of items that a channel gives, one after the other: nothing where its source said the same before.
+    """The facts that follow from items, taken one after the other; none where the source said the same before.
 
     `version` is the policy's.
     """
@@ -79,7 +79,7 @@ def after(known: Known, events: Iterable[AnyEvent]) -> Known:
 
 
 def decide(item: ContextItem | None, given: Given, rules: ContextRules, version: int, now_ms: int) -> ContextSet:
-    """The fact that the source says so now, and which value stands by it."""
+    """The fact that the source gives this value, and which of the item's values stands after it."""
     new = ContextValue(
         value=given.value,
         channel=given.channel,
@@ -167,12 +167,13 @@ def values_of(item: ContextItem) -> list[ContextValue]:
 
 
 def source_of(value: ContextValue | Given) -> tuple[str, str]:
-    """The channel, and whose word it is there: `agent`, `system`, or the `customer`'s side, which its account is of."""
+    """The channel, and the side that spoke there: `agent`, `system` or `customer`; an account speaks for its
+    customer."""
     return value.channel, side_of(value.actor)
 
 
 def side_of(actor: str) -> str:
-    """Whose word an actor's is."""
+    """The side for which an actor speaks: `agent`, `system` or `customer`."""
     side = actor.partition(":")[0]
     return side if side in ("agent", "system") else "customer"
 
@@ -184,7 +185,7 @@ def is_said(known: Known, key: str) -> bool:
 
 
 def is_said_after(known: Known, events: Sequence[AnyEvent], key: str) -> bool:
-    """Whether it is, when the events have happened."""
+    """Whether a key is known when the events have happened."""
     for event in reversed(events):
         if isinstance(event, ContextSet) and event.key == key:
             return is_given(event.value if event.stands is None else event.stands.value)
@@ -197,7 +198,7 @@ def is_given(value: ContextScalar) -> bool:
 
 
 def sensitivity_of(item: ContextItem) -> str:
-    """The item's, the most sensitive of its values'."""
+    """The item's sensitivity: that of its most sensitive value."""
     return max((value.sensitivity for value in values_of(item)), key=rank) if item.others else item.sensitivity
 
 
@@ -225,7 +226,7 @@ def _said_before(item: ContextItem, given: Given, rules: ContextRules) -> bool:
 
 
 def _best(new: ContextValue, others: Sequence[ContextValue], key: str, rules: ContextRules) -> tuple[ContextValue, str]:
-    """The value that stands, and the criterion that decided; empty where all say the same."""
+    """The value that stands, and the criterion that decided; empty where all values are equal."""
     best, criteria = new, rules.criteria(key)
     order = rules.keys[key].channels if key in rules.keys else ()
     for other in others:
@@ -238,7 +239,7 @@ def _best(new: ContextValue, others: Sequence[ContextValue], key: str, rules: Co
 def _compare(
     one: ContextValue, other: ContextValue, criteria: Sequence[Criterion], order: Sequence[str]
 ) -> tuple[Criterion, bool]:
-    """What decides between two, and whether it is for the other one."""
+    """The criterion that decides between two values, and whether it decides for the other one."""
     for criterion in criteria:
         a, b = _measure(one, criterion, order), _measure(other, criterion, order)
         if a != b:

@@ -1,8 +1,8 @@
 """Linking: what people and programs say of a customer's identities, by command. Pure.
 
-link            an identity is this customer's, by evidence as good as what is known or better
-unlink          it is not: whoever gets it next is told what came for it
-close_review    what was noted needs nobody any more
+link            an identity is this customer's; if it was already, the evidence must be better than what is known
+unlink          it is not; its next customer is told the once-keys of what came with it
+close_review    a conflict that was noted needs no decision any more
 """
 
 from collections.abc import Sequence
@@ -67,7 +67,7 @@ def link(
 def unlink(
     state: "Journey", command: UnlinkIdentity, identity: str, actor: str, now_ms: int
 ) -> tuple[IdentityUnlinked, bytes]:
-    """The end of a link, and what whoever gets the identity next must know. Raises `Refusal`."""
+    """The end of a link, and the packed once-keys that the identity's next customer must know. Raises `Refusal`."""
     _check_is_known(state)
     if not state.has(identity):
         raise Refusal(Code.NOT_ALLOWED_NOW, f"{identity} is not this customer's", field="identity")

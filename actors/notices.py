@@ -1,8 +1,8 @@
 """Notices: what the journal tells every cell unasked: the policy's newest versions, and merges.
 
-A merge is taken in by another cell than gave, and that one is to hear of it whoever asked. A cell hears all that there
-is as its line opens, and what comes then as it is committed, ahead of the answer to whoever had it written down. Of
-units those of the customer `policy` are the only ones that are read.
+The cell that takes a merge in is another one than the cell that gave, and has to hear of it even if whoever asked for
+the merge is gone. A cell hears everything as its line opens, and news as they are committed, ahead of the answer to the
+cell that committed them. Only units of the customer `policy` are decoded for this.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ _events = msgspec.msgpack.Decoder(list[tuple[str, int, AnyEvent]]).decode
 
 
 class Notices:
-    """The cells that can be reached, and what each begins with."""
+    """The lines to the cells that can be reached, and what each cell has to know from its start."""
 
     def __init__(self) -> None:
         self._cells: dict[str, Line] = {}
@@ -48,13 +48,13 @@ class Notices:
     def opened(self, line: Line) -> None:
         """The policy is told before all else."""
         self._cells[line.peer] = line
-        # Also after a reconnect: what was applied meanwhile was not sent.
+        # After a reconnect, too: what was applied meanwhile was not sent.
         line.send(PoliciesAre(self._policies))
         if self._unsettled:
             line.send(FamiliesAre(self._unsettled))
 
     def closed(self, line: Line) -> None:
-        """Should it come back, it is told what it missed."""
+        """The cell is told everything again when it comes back."""
         if self._cells.get(line.peer) is line:
             del self._cells[line.peer]
 
@@ -74,7 +74,8 @@ class Notices:
             line.send(PoliciesAre(versions))
 
     def _tell_families(self, position: int, unit: Unit) -> None:
-        """Tells every cell of a step that another has to take in. A customer's cell has it read with its tail, too."""
+        """Tells every cell of a merge's step that another customer has to take in. Its cell also gets it with the tail
+        (`unsettled_of`), whenever it loads that customer."""
         for step in unit.family:
             if step.step in (GIVE, RELEASE):
                 who, other = (step.other, step.customer) if step.step == GIVE else (step.customer, step.other)

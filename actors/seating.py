@@ -4,8 +4,8 @@
                      ▲                                                                         │
                      └────────────────────────── the seat is gone ─────────────────────────────┘
 
-A seat is a cell of capacity one. All of this is a hint: who really writes for a customer the journal's fences decide,
-so what is said here may be late, or be forgotten with the usher, and nothing but time is lost.
+A seat is a cell of capacity one. All of this is a hint, since the journal's fences decide which cell writes for a
+customer: what is said here may be late, or be forgotten with the usher, and nothing but time is lost.
 """
 
 from collections.abc import Iterator
@@ -94,7 +94,8 @@ class Seating:
         return [_said(seat) for seat in self._seats.values()]
 
     def wanted(self) -> Wanted:
-        """For who sits, who waits, who had to go, and the pool ahead, within the cap; few at a time."""
+        """Seats for the customers that sit, wait or had to go, and for the pool kept ahead, within the cap; few at a
+        time."""
         there = [seat for seat in self._seats.values() if not seat.over]
         taken = sum(1 for seat in there if seat.customer or seat.coming)
         wished = taken + self._waiting_count + len(self._evicted) + self._warm
@@ -128,8 +129,8 @@ class Seating:
         seat = self._holding(customer)
         if seat is not None and not seat.coming and seat.turn > denied:
             return _said(seat), []
-        # The seat it is coming to will say so; but not where another one still has it and will have let it go: the new
-        # one is released then, and nobody says anything.
+        # The seat that it is coming to will say so. Not if another one still has it: then the new one is released, the
+        # other lets the customer go, and nobody says anything; so it has to wait for a seat.
         if seat is not None or not self._is_coming(customer):
             self._waiting.setdefault(customer, False)
         return None, list(self._place(now_ms))
@@ -151,11 +152,12 @@ class Seating:
             seat.coming = ""
         other = self._holding(customer) if customer else None
         if other is not None and other is not seat:
-            # Both think so. One of them holds the newer fence, and if it is this one the other will find out.
+            # Both seats believe that they have the customer. If this one holds the newer fence, the other will find
+            # out.
             return [ToSeat(index, Release(customer))]
         if customer and away and self._open:
-            # It was cut off, and others may have had the customer since, and have let it go: what it knows may be old.
-            # What it did meanwhile is not known either: whoever watches hears of that where the customer sits next.
+            # It was cut off. Other seats may have had the customer since, so that its state may be old; and watchers
+            # may have missed what it did meanwhile. They hear of that where the customer sits next.
             if not self._is_coming(customer):
                 self._waiting[customer] = True
             return [ToSeat(index, Release(customer)), *self._place(now_ms)]
@@ -168,7 +170,7 @@ class Seating:
         return [ToFronts(_said(seat)), *self._place(now_ms)]
 
     def left(self, index: int, customer: str, now_ms: int) -> list[Effect]:
-        """The customer has left the seat; who comes is said next."""
+        """The customer has left the seat, which says next who comes."""
         seat = self._seats.get(index)
         if seat is not None and seat.customer == customer:
             seat.customer, seat.touched_ms = "", now_ms
@@ -183,7 +185,7 @@ class Seating:
             seat.touched_ms = now_ms
 
     def gone(self, index: int, now_ms: int) -> list[Effect]:
-        """The seat's process is gone. Who sat there is seated anew: work may be under way that nobody else knows of."""
+        """The seat's process is gone. Its customer is seated anew: work may be under way that nobody else knows of."""
         seat = self._seats.pop(index, None)
         if seat is None:
             return []
@@ -218,7 +220,7 @@ class Seating:
         return len(self._waiting) + len(self._overdue)
 
     def _place(self, now_ms: int) -> Iterator[Effect]:
-        """Gives seats to whoever waits, as far as there are seats to give."""
+        """Gives seats to waiting customers, as far as there are seats to give."""
         while self._open and (seat := self._best()) is not None and (customer := self._first()) is not None:
             due = self._waiting.pop(customer, False) or customer in self._overdue
             self._overdue.pop(customer, None)
@@ -236,7 +238,8 @@ class Seating:
                 del self._evicted[next(iter(self._evicted))]
 
     def _first(self) -> str | None:
-        """Who has waited longest, and has left its former seat: what it decided there is committed first."""
+        """The customer that has waited longest and sits nowhere. One that has still to leave its former seat waits:
+        what it decided there is committed first."""
         left = (customer for customer in self._waiting if self._holding(customer) is None)
         overdue = (customer for customer in self._overdue if self._holding(customer) is None)
         return next(left, None) or next(overdue, None)

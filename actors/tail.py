@@ -1,22 +1,23 @@
 """The tail: which units the archive may not have yet, by customer, so that a journey can be loaded at any moment.
 
-It keeps positions alone, about 60 bytes a unit, and whoever loads a journey has the units read from the journal's file:
-so the archive may be seconds of full load behind without the words of those seconds in memory.
+It keeps positions alone, about 60 bytes a unit; a load has the units read from the journal's file. So the archive may
+be seconds of full load behind, and the events of these seconds are not held in memory.
 """
 
 from collections import deque
 
 
 class Tail:
-    """Grows with commits, whose positions follow each other without a gap; shrinks with the archive's word."""
+    """Grows with commits, whose positions follow each other without a gap; shrinks as the archive says how far it
+    is."""
 
     def __init__(self, position: int) -> None:
         self.first_known = position
-        """Of units up to here it knows nothing: they are taken for archived."""
+        """It knows nothing of units up to here: they are assumed to be archived."""
         self.archived = position
         """All units up to here are in the archive, or will be when it has caught up with the start."""
         self.archived_word = 0
-        """The newest that the archive itself said."""
+        """The newest position that the archive itself said."""
         self.events = 0
         """Events in the tail: how far the archive is behind."""
         self._first = position + 1

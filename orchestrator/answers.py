@@ -1,4 +1,4 @@
-"""Answers: what a cell says to whoever asked it for a change, as that one takes it."""
+"""Answers: a cell's reply to an event or a command, as data or as a `Refusal` that is raised."""
 
 import asyncio
 
@@ -7,8 +7,8 @@ from protocol.errors import Code, Refusal
 from protocol.links import Answered, Refused
 
 ANSWER_WITHIN_S = 30.0
-"""For who waits with a request open: a web server, a mail server or a vendor gives up by itself at about that time, and
-tries again only where it knows that it was not answered."""
+"""How long a request is held open for a commit. A web server, a mail server or a vendor gives up by itself at about
+that time; it tries again safely only if it was told that there was no answer."""
 
 
 async def in_time(outcome: "asyncio.Future[Answered | Refusal]", id: str) -> Answered | Refusal:

@@ -43,12 +43,17 @@ class AgentConnection(Connection):
         self._intake = intake
         self._name = ""
         self._conversations: dict[str, None] = {}
-        self._lists: dict[str, str] = {}  # inbox as the agent names it → list
+        """Watched ones, in the order of asking."""
+        self._lists: dict[str, str] = {}
+        """Inbox, as the agent names it → list."""
         self._to_watch: deque[Watch] = deque()
+        """Not asked for yet; bounded with the watches."""
         self._asked = 0
-        self._unsent: deque[int] = deque()  # numbers of answers in the outgoing queue
+        """Watches that were asked for and are not answered."""
+        self._unsent: deque[int] = deque()
+        """Answers that the socket has not taken, by their numbers in the outgoing queue."""
         self._commands = 0
-        """Without their result."""
+        """Commands without their result."""
 
     def decode(self, message: bytes | str) -> list[Any]:
         """Agents' frames."""
@@ -98,11 +103,11 @@ class AgentConnection(Connection):
             self.send(Error(code=refusal.code, message=refusal.message, ref=refusal.ref))
 
     def heartbeat(self) -> Heads:
-        """The heads of all that is watched: a loss anywhere shows within one heartbeat."""
+        """The heads of all watched conversations: an update lost anywhere shows within one heartbeat."""
         return Heads(heads=self._hub.heads(self, list(self._conversations)))
 
     def closed(self) -> None:
-        """Leaves every fan-out. Commands go on: they were asked, and their result waits under their id."""
+        """Leaves every fan-out. Commands go on; asked again under its id, one repeats its result."""
         self._to_watch.clear()
         for conversation in list(self._conversations):
             self._hub.unwatch(self, conversation)
@@ -137,7 +142,7 @@ class AgentConnection(Connection):
                 self._watch_inbox(watch)
 
     def _watch_conversation(self, watch: Watch) -> None:
-        # Positions of another generation say nothing: the journal they counted in is gone.
+        # A position of another generation means nothing: the journal in which it counted is gone.
         seq = watch.seq if watch.generation == self.terms.generation() else -1
         self._conversations[watch.conversation] = None
         self._hub.watch(

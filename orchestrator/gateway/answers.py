@@ -43,7 +43,7 @@ class EventAnswer(Struct, kw_only=True, frozen=True):
 
 
 class IdentityReviewsAnswer(Struct, kw_only=True, frozen=True):
-    """A page of open questions of who is who; `next` is the following page's `before`, empty at the end."""
+    """A page of open reviews of identities; `next` is the following page's `before`, empty at the end."""
 
     position: int
     reviews: list[dict[str, Any]]
@@ -76,7 +76,7 @@ class ReadyAnswer(Struct, kw_only=True, frozen=True):
     policy_troubles: list[str] | UnsetType = UNSET
     """What is wrong with the watched policy folder; left out where nothing is. It takes no part in `ready`."""
     webhook_troubles: list[str] | UnsetType = UNSET
-    """Where committed events do not go out to, likewise."""
+    """Endpoints that committed events do not reach; left out where there are none. It takes no part in `ready`."""
 
 
 def error_answer(refusal: Refusal) -> ErrorAnswer:

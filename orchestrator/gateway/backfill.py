@@ -21,7 +21,7 @@ BYTES_MAX = 256 * 1024
 """Bytes of one read, which becomes one frame; what is left is read next."""
 TRIES = 100
 PAUSE_S = 0.04
-"""The archive may not have the events yet: under full load it is some two seconds behind, so it is given four."""
+"""The archive may not have the events yet. Under full load it is about two seconds behind, so it is given four."""
 
 _log = structlog.get_logger(__name__)
 
@@ -32,8 +32,8 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 class Backfill:
-    """Reads for the hub. Each `read` ends in one call of its `done`, with what there is: perhaps nothing. `broke` hears
-    what that raises."""
+    """Reads for the hub. Each `read` ends in one call of its `done`, with the events found, perhaps none. `broke` hears
+    what `done` raises."""
 
     def __init__(self, archive: Archive, broke: Callable[[Exception], None]) -> None:
         self._archive = archive

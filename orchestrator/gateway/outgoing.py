@@ -28,13 +28,13 @@ class Outgoing:
         self._sending_bytes = 0
         self._put = 0
         self._something = asyncio.Event()
-        """For who waits in `take`."""
+        """For the task that waits in `take`."""
         self._announced = False
         self._taken_by_waiting = True
-        """Whether what comes is for whoever waits in `take`, and not for whoever is told by `on_frames`."""
+        """Whether frames that come are left to the task in `take`; else `on_frames` is called for them."""
         self._shut = False
         self.on_frames: Callable[[], None] | None = None
-        """Told once when frames have come, until it is `heard`."""
+        """Called when frames have come, and not again before `heard`."""
         self._room = asyncio.Event()
         self._room.set()
         self.taken = 0
@@ -90,11 +90,11 @@ class Outgoing:
             self.on_frames()
 
     def heard(self) -> None:
-        """Who was told by `on_frames` looks now, whatever is still there: it is told of what comes from here on."""
+        """Whoever `on_frames` called takes what waits now, and is called again for what comes from here on."""
         self._announced = False
 
     def leave_to_waiting(self) -> None:
-        """Who was told by `on_frames` cannot write now: who waits in `take` does, until nothing is left."""
+        """Whoever `on_frames` called cannot write now: the task in `take` does, until nothing is left."""
         self._taken_by_waiting = True
         self._something.set()
 

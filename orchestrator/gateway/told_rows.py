@@ -1,8 +1,7 @@
-"""Told rows: how new the row is that the lists' watchers have of a conversation, where cells are interchangeable.
+"""Told rows: how new the row is that list watchers have of a conversation, where customers move between cells.
 
-A customer that moves from one cell to another has its changes told on two pipes, and what the first cell told last may
-have waited for its pipe to be made again: it arrives behind what the second one told, and must not put an older row in
-the place of a newer one.
+Changes of a customer that moves come by the pipes of two cells. What the first cell told last may arrive late, since
+its pipe had to be made again: it must not put an older row in the place of a newer one.
 """
 
 from protocol.entities import ConversationSummary
@@ -10,8 +9,8 @@ from protocol.links import ListChanged
 from protocol.oldest import forget_oldest
 
 TOLD_MAX = 20_000
-"""Conversations, the one told of last the newest: far more than change while a pipe is down for a moment. One that is
-forgotten may be shown as it was until it changes again."""
+"""Conversations, the one told of longest ago going first: far more than change while a pipe is down for a moment. One
+that is forgotten may be shown as it was, until it changes again."""
 
 
 class ToldRows:
@@ -25,8 +24,8 @@ class ToldRows:
         self._note(row, frozenset([name]))
 
     def of(self, change: ListChanged) -> ListChanged | None:
-        """What is to be told of a change: all of it; of an old one only where the conversation is not any more, and
-        is not again by what was told since; or nothing."""
+        """What list watchers are to be told of a change: all of it; or, of one that is older than what was told, only
+        the lists that the conversation left and is not in by now; or nothing."""
         head, lists = self._told.get(change.row.conversation, (0, frozenset()))
         if change.row.head >= head:
             self._note(change.row, frozenset(change.lists))
