@@ -169,7 +169,7 @@ class Deliver(Frame, kw_only=True, frozen=True, tag="deliver"):
 
 
 class Presence(Frame, kw_only=True, frozen=True, tag="presence"):
-    """`online`, `away` or `offline`; shown to supervisors."""
+    """Whether the agent is at work: noted with the connection, and nothing depends on it."""
 
     state: str
     """`online`, `away` or `offline`."""
