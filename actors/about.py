@@ -23,14 +23,14 @@ class _PerhapsRepeat(Struct, kw_only=True, frozen=True, gc=False):
     """The question whether a contact repeats one that was resolved."""
 
     conversation: Conversation
-    """The one it came to, as it was before."""
+    """The conversation that the contact came to, as it was before."""
     interaction: int
     event: InboundEvent
     found: Tags
     topic: Tag
-    """Of those."""
+    """The topic in `found`."""
     relation: Relation | None
-    """What the conversation has from now on."""
+    """The conversation's relation to an earlier one, as it is with this contact."""
     rules: CorrelationRules
     said_ms: int
     """When it was said: of replayed input that may be long before `now_ms`."""
@@ -41,7 +41,8 @@ class _PerhapsRepeat(Struct, kw_only=True, frozen=True, gc=False):
         return repeats(past.conversation, past.tags, past.resolved_at_ms, self.found, self.rules, self.said_ms)
 
     def is_repeat(self, past: Past, relation: Relation | None = None, previous: Relation | None = None) -> AnyEvent:
-        """The event that says so; `relation`, where the conversation gets that in the place of the `previous` one."""
+        """The event that the contact repeats `past`. With `relation`, the conversation gets that in place of
+        `previous`."""
         return RepeatContactFound(
             at_ms=self.now_ms,
             actor="system",
@@ -58,7 +59,7 @@ class _PerhapsRepeat(Struct, kw_only=True, frozen=True, gc=False):
 def tagged(interaction: int, known: Tags | None, found: Tags, *, actor: str, now_ms: int) -> list[AnyEvent]:
     """The event that says what is new in `found`; none where nothing is."""
     if found == known:
-        return []  # So it is with most words that follow the first.
+        return []  # As with most messages after the first.
     new = news(known, found)
     if not (new.topic or new.intent or new.product_line or new.segment or new.keys):
         return []
@@ -89,9 +90,9 @@ def after_contact(
     said_ms: int,
     now_ms: int,
 ) -> list[AnyEvent]:
-    """What an inbound event of interaction `number`, said at `said_ms`, says about what the conversation is about.
-    `state` is the one before the event, `relation` what it has from now on; `remembered` are the customer's closed
-    ones, the newest last, and `others` those that are not closed yet, among which it may be."""
+    """The facts on what the conversation is about that follow from an inbound event of interaction `number`, which was
+    said at `said_ms`. `state` is the conversation before the event, `relation` its relation with it; `remembered` are
+    the customer's closed conversations, the newest last; `others` those that are not closed, this one perhaps too."""
     interaction = interaction_of(state, number)
     known = interaction.tags if interaction else None
     tags = tagged(number, known, found, actor="system", now_ms=now_ms)
@@ -99,7 +100,7 @@ def after_contact(
         return tags
     has_topic = state.tags is not None and state.tags.topic is not None
     if has_topic and state.status is not Status.RESOLVED:
-        return tags  # It was looked at when its topic became known.
+        return tags  # Whether it repeats another was decided when its topic became known.
     perhaps = _PerhapsRepeat(
         conversation=state,
         interaction=number,
@@ -116,7 +117,7 @@ def after_contact(
 
 
 def _of_itself(perhaps: _PerhapsRepeat) -> AnyEvent | None:
-    """The same conversation, done, and opened again by a word of the customer."""
+    """The event where the conversation was resolved, and the customer's word opens it again."""
     state = perhaps.conversation
     if state.tags is None or not isinstance(perhaps.event.data, MessageArrived | InteractionBegan):
         return None
@@ -125,7 +126,7 @@ def _of_itself(perhaps: _PerhapsRepeat) -> AnyEvent | None:
 
 
 def _of_another(perhaps: _PerhapsRepeat, remembered: Sequence[Past], others: Sequence[Conversation]) -> AnyEvent | None:
-    """The newest of the others that are over, or done."""
+    """The event where the contact repeats another conversation: the newest that is closed or resolved."""
     relation = perhaps.relation
     for past in reversed([*remembered, *_done(others)]):
         if (back := perhaps.repeats(past)) is not None:
@@ -135,7 +136,7 @@ def _of_another(perhaps: _PerhapsRepeat, remembered: Sequence[Past], others: Seq
 
 
 def _done(conversations: Sequence[Conversation]) -> list[Past]:
-    """Those that are done, and not closed yet: they are in none of the lists of what is over."""
+    """Those that are resolved and not closed yet, which no journey remembers as over."""
     return [
         Past(each.id, each.tags, each.resolved_at_ms)
         for each in conversations
@@ -144,7 +145,8 @@ def _done(conversations: Sequence[Conversation]) -> list[Past]:
 
 
 def tag(state: Conversation, asked: TagInteraction, taxonomy: Taxonomy, actor: str, now_ms: int) -> list[AnyEvent]:
-    """An agent says what an interaction is about. Where the policy has a taxonomy, a name must be of it."""
+    """The facts of an agent's word on what an interaction is about. Where the policy has a taxonomy, a name must be of
+    it. Raises `Refusal`."""
     interaction = _asked_for(state, asked.interaction)
     if asked.classified and now_ms - interaction.last_at_ms > taxonomy.classify_within_ms:
         raise Refusal(Code.NOT_ALLOWED_NOW, f"too late: answers count for {taxonomy.classify_within_ms} ms")

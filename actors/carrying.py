@@ -27,7 +27,7 @@ DETAIL_MAX = 120
 KEPT_MAX = 12
 """Conversations that left memory of which something is kept; of older ones the archive alone knows."""
 KEPT_BYTES_MAX = 4096
-"""Of each: the items that were said first go, and how many did is said where the others are carried."""
+"""Of each: over it the items that were said first are dropped, and `Kept.crowded` says how many."""
 LEFT_NAMED_MAX = 64
 """Keys named as left behind; a conversation with more of them is told from its number of items."""
 
@@ -81,7 +81,7 @@ def pack(leaving: Conversation) -> bytes:
         return b""
     items = sorted(kept.context, key=lambda item: item.at_ms)
     while len(packed := _encode(kept)) > KEPT_BYTES_MAX and items:
-        # In halves: how long each item is, only its bytes say.
+        # Half of them at a time: how long an item is shows only once it is encoded.
         gone = (len(items) + 1) // 2
         del items[:gone]
         kept = msgspec.structs.replace(kept, context=list(items), crowded=kept.crowded + gone)

@@ -41,9 +41,9 @@ class Disputes(Struct, kw_only=True, frozen=True, gc=False):
     given: GivenAway | None = None
     """It is a member of another customer."""
     turn: int = 0
-    """How often it gave itself to another, or was released again."""
+    """How often it was merged into another customer, or released again; odd while it is merged."""
     family: Family | None = None
-    """Of those who are its members; changed in place."""
+    """Its members, and those that left; changed in place."""
 
 
 _NO_DISPUTES = Disputes()
@@ -55,7 +55,7 @@ def of(state: "Journey") -> Disputes:
 
 
 def note(identity: str, other: str) -> str:
-    """How a conflict is remembered."""
+    """A conflict as `Disputes.noted` has it."""
     return f"{identity} {other}"
 
 
@@ -65,12 +65,14 @@ def keys_of(released: Released) -> dict[str, bytes]:
 
 
 def keys_for(released: Sequence[Released], identity: str) -> dict[str, bytes]:
-    """Of one of the released identities, likewise; nothing where it is none of them."""
+    """The same for one identity, if it is among the released; else nothing."""
     return next((keys_of(known) for known in released if known.identity == identity), {})
 
 
 def also_of(known: Iterable[tuple[str, bytes]], more: Mapping[str, bytes]) -> tuple[tuple[str, bytes], ...]:
-    """Once-keys by customer, with more of them. Of one who is in both, what either has: the newer may know less."""
+    """Once-keys by customer, with more of them. A customer who is in both has the keys of both: the newer may have
+    fewer.
+    """
     found = dict(known)
     for customer, keys in more.items():
         found[customer] = united(found.pop(customer, b""), keys)
@@ -97,7 +99,7 @@ def evolve(
             noted = (*of(state).noted, note(event.identity, event.other))
             state.disputes = replace(of(state), noted=noted[-NOTED_MAX:])
         case IdentityReviewClosed():
-            pass  # What was noted stays so: it is not to be found again.
+            pass  # It stays in `noted`, so that the same conflict is not noted again.
 
 
 def _evolve_linked(state: "Journey", event: IdentityLinked) -> None:

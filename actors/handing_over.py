@@ -231,7 +231,7 @@ def _accept(
             actor=actor,
             lease=handoff.lease,
             sha256=handoff.sha256,
-            # A queue that answers for the context is a person from now on.
+            # Where the queue was to answer for the context, the agent who accepts does from now on.
             continuity=_AGENT + agent if handoff.continuity == handoff.to else handoff.continuity,
         )
     ]
@@ -245,7 +245,7 @@ def _accept(
 def _without(
     state: Conversation, handoff: Handoff, does: str, identities: Sequence[str], policy: Policy, now_ms: int
 ) -> list[AnyEvent]:
-    """What the policy does with a conversation that was not taken."""
+    """What the policy does with a conversation whose offer was not accepted."""
     if does == GIVER:
         return []
     if does != NEXT:
@@ -256,7 +256,7 @@ def _without(
     if not to:
         return []
     note = handoff.package.note if handoff.package else ""
-    # This offer's end is the event before: the package is of all up to there.
+    # The next offer follows the event that ends this one: its package counts the events up to there.
     lease, through = handoff.lease + 1, state.head + 1
     package = pack(state, rules.required, state.context, identities, note=note, lease=lease, through=through)
     return [_offered(_Terms(handoff.kind, to, handoff.giver, note), package, rules, SYSTEM, policy, now_ms)]

@@ -8,7 +8,7 @@ channels and what of it was missing, and has a proof that nothing was lost:
     proof   BLAKE2b (128 bits, hex) over a line for each value of each item, sorted, joined by line feeds; a line is the
             JSON array [key, channel, source, version, value, sensitivity] without spaces, in UTF-8
 
-so that who has the archive (`context_value` has these columns) computes it too.
+so that anyone with the archive can compute it too (`context_value` has these columns).
 """
 
 import hashlib
@@ -48,8 +48,8 @@ def switch(
     *,
     decided: Sequence[AnyEvent] = (),
 ) -> list[AnyEvent]:
-    """The fact of the change, and what is withheld on its target. `known` is what is known by then, with what the
-    change itself brought; `state` is still as before, and `decided` may tell what it is about."""
+    """The fact of the change, and what is withheld on its target. `state` is as before the change; `known` is what is
+    known with it, and `decided` are the facts decided with it, which may tell what the conversation is about."""
     pair, rules = policy.context.between(change.origin, change.target)
     before, now_told = state.context, tagged_by(decided)
     switched = ChannelSwitched(
@@ -77,7 +77,7 @@ def switch(
 def withhold(
     known: Known, channel: str, already: Sequence[str], policy: Policy, *, actor: str, now_ms: int
 ) -> list[AnyEvent]:
-    """The fact that items are withheld from a channel, beside those that are `already`; [] where there are no more."""
+    """The fact that items are withheld from a channel, without those that are `already`; [] where there are none."""
     rules = policy.context
     if channel not in rules.carries:
         return []
@@ -94,7 +94,7 @@ def withhold(
 
 
 def kept(before: Known, now: Known) -> int:
-    """How many items of `before` are there now, each source's word with them: the same, or its newer one."""
+    """How many items of `before` are there now with each source's value, the same or a newer one."""
     return sum(1 for key, item in before.items() if key in now and _kept(item, now[key]))
 
 
@@ -118,7 +118,7 @@ def _continuity(state: Conversation, decided: Sequence[AnyEvent], named: str) ->
         case "owner" if state.owner:
             return f"agent:{state.owner}"
         case "owner" | "queue":
-            # One that is just opened has its queue by that.
+            # A conversation that is just being opened has no queue in its state yet.
             opened = next((fact.queue for fact in decided if isinstance(fact, ConversationOpened)), state.queue)
             return f"queue:{opened}"
         case _:

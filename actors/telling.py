@@ -43,13 +43,13 @@ from protocol.events import (
 
 STEPS_MAX = 10
 STRANGERS = "Hello, how can we help?"
-"""The greeting for whoever has nothing open, or may be one of several."""
+"""The greeting for a customer who has nothing open, or for an identity that several people share."""
 
 _decode = msgspec.msgpack.Decoder(AnyEvent).decode
 
 
 def last_steps(conversations: Sequence[Conversation]) -> list[LastStep]:
-    """The last steps of the newest of these that is live, else of the newest; the newest last."""
+    """The last steps of one conversation, oldest first: of the newest that is live, or else of the newest."""
     told = max(conversations, key=lambda c: (c.live, c.updated_at_ms), default=None)
     if told is None:
         return []

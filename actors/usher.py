@@ -1,9 +1,9 @@
-"""The usher: in dedicated placement, says which customer sits in which seat, and wakes those whose time has come.
+"""The usher: in dedicated placement, decides which customer sits in which seat, and wakes those with something due.
 
     gateway, channel host ── Locate ──▶ usher ── Take ──▶ seat ── Sitting ──▶ usher ── SeatIs ──▶ all
 
-Its knowledge is soft: a new life hears it again from the seats, and the journal's fences decide who writes. It has no
-part in an event's way once the event's customer sits.
+Its knowledge is soft: a new life hears it again from the seats, and the journal's fences decide which seat writes. Once
+a customer sits, its events do not pass by the usher.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ TICK_S = 0.25
 
 
 class Usher:
-    """The actor. `archive` knows the timers of those who do not sit."""
+    """The actor. `archive` has the timers of customers that do not sit."""
 
     def __init__(self, seating: Seating, archive: ArchiveReader, *, now_ms: Callable[[], int]) -> None:
         self._seating = seating
@@ -44,7 +44,8 @@ class Usher:
         """How far the archive must be when they are read; None when that was done since takers last changed."""
         self._refresh_at_ms = 0
         self._needed = 0
-        """The archive's position at which all timers show that former lives and former customers left behind."""
+        """The position from which on the archive has every timer that customers left behind as they left their
+        seats."""
         self._refreshed = -1
         self._hearing = True
         self._wanted = Wanted([], [])
@@ -78,8 +79,8 @@ class Usher:
         self._look_at_wanted()
 
     async def wanted(self, known: int) -> tuple[int, Wanted]:
-        """Which seats there should be, once that is no longer the `known`-th word of it, with its number. Ask with 0
-        first."""
+        """Waits until which seats there should be has changed since the number `known`; returns the new number, and
+        which. Ask with 0 first."""
         while self._changes == known:
             self._changed.clear()
             await self._changed.wait()
@@ -100,7 +101,7 @@ class Usher:
                     self._lose(int(number))
                 self._seats[int(number)] = line
             case "archive":
-                """Read in its file; that it was there once is all there is to wait for."""
+                """Its file is read; the line only shows that it was there once."""
             case _:
                 self._fronts[line.peer] = line
                 self._behind.discard(line.peer)
