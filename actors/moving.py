@@ -5,22 +5,23 @@
 The messages of a contact stay where they were said (`Interaction.origins`). One that comes home has its number again.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from copy import copy
 
 import msgspec
 
 from actors import knowing, recent
 from actors.conversation import Conversation
-from actors.knowing import Given
+from actors.knowing import Given, Known
 from actors.policy import Policy
 from actors.switching import Change, switch, withhold
-from protocol.entities import Interaction
+from protocol.entities import ContextValue, Interaction
 from protocol.errors import Code, Refusal
 from protocol.events import (
     AnyEvent,
     AutomaticReplyReceived,
     ContextRefused,
+    ContextSet,
     DeliverySent,
     InteractionMoved,
     InteractionReceived,
@@ -48,19 +49,48 @@ def take_along(
     return [*moved, *((fresh.id, event) for event in said)]
 
 
-def elsewhere(state: Conversation, left: Sequence[Interaction], actor: str, policy: Policy, now_ms: int) -> Events:
-    """The switch to a channel that is left, where the one we spoke on has gone with its contacts."""
-    if not state.live or state.channel in {interaction.channel for interaction in left}:
-        return []  # Nobody speaks any more where it is over.
-    change = Change(
-        origin=state.channel,
-        target=left[-1].channel,
-        interaction=left[-1].number,
-        by="agent",
-        actor=actor,
-        reason="the contacts there were split off",
-    )
-    return [(state.id, event) for event in switch(state, state.context, change, policy, now_ms)]
+def elsewhere(
+    state: Conversation,
+    left: Sequence[Interaction],
+    actor: str,
+    policy: Policy,
+    now_ms: int,
+    *,
+    own_words: bool = False,
+) -> Events:
+    """The switch to a channel that is left, where the one we spoke on has gone with its contacts. `own_words`: what was
+    said in those that are left stands again before, where a word of one that has gone had taken its place."""
+    known: Known = state.context
+    facts: list[AnyEvent] = []
+    if own_words:
+        again = knowing.take(known, _again(state, left), policy.context, policy.version, now_ms)
+        known, facts = again.known, again.facts
+    # Nobody speaks any more where it is over.
+    if state.live and state.channel not in {interaction.channel for interaction in left}:
+        change = Change(
+            origin=state.channel,
+            target=left[-1].channel,
+            interaction=left[-1].number,
+            by="agent",
+            actor=actor,
+            reason="the contacts there were split off",
+        )
+        facts += switch(state, known, change, policy, now_ms)
+    elif state.live and facts:
+        facts += withhold(known, state.channel, state.withheld, policy, actor="system", now_ms=now_ms)
+    return [(state.id, event) for event in facts]
+
+
+def _again(state: Conversation, left: Sequence[Interaction]) -> list[Given]:
+    stays = {each.number: each.number for each in left}
+    gone = {each.number for each in state.interactions if each.number not in stays}
+    stands = {
+        (item.key, knowing.source_of(value)): value.interaction
+        for item in state.context.values()
+        for value in knowing.values_of(item)
+    }
+    own = _words_of(state, stays)
+    return [_given(key, value, stays) for key, value in own if stands.get((key, knowing.source_of(value))) in gone]
 
 
 def moves(
@@ -160,22 +190,11 @@ def context_of(
         for item in state.context.values()
         for value in knowing.values_of(item)
     }
+    words = _words_of(other, numbers) if of_contacts else _words(other)
     given = [
-        Given(
-            key=item.key,
-            value=value.value,
-            actor=value.actor,
-            channel=value.channel,
-            interaction=numbers.get(value.interaction, 0),
-            sensitivity=value.sensitivity,
-            verified=value.verified,
-            said_at_ms=value.at_ms,
-            came_from=value.came_from,
-        )
-        for item in other.context.values()
-        for value in sorted(knowing.values_of(item), key=lambda value: value.version)
-        if here.get((item.key, knowing.source_of(value)), -1) < value.at_ms
-        and (not of_contacts or value.interaction in numbers)
+        _given(key, value, numbers)
+        for key, value in words
+        if here.get((key, knowing.source_of(value)), -1) < value.at_ms
     ]
     taken = knowing.take(state.context, given, policy.context, policy.version, now_ms)
     facts = taken.facts
@@ -184,3 +203,41 @@ def context_of(
     if facts:
         facts += withhold(taken.known, channel or state.channel, state.withheld, policy, actor="system", now_ms=now_ms)
     return facts
+
+
+Word = tuple[str, ContextValue]
+"""A key, and what a source says of it."""
+
+
+def _words(state: Conversation) -> list[Word]:
+    """The newest of each source, those of one key in their order."""
+    return [
+        (item.key, value)
+        for item in state.context.values()
+        for value in sorted(knowing.values_of(item), key=lambda value: value.version)
+    ]
+
+
+def _words_of(state: Conversation, numbers: Collection[int]) -> list[Word]:
+    """The same of these contacts alone: also what a newer one, of another contact, has taken the place of, as far as
+    memory goes."""
+    events = map(_event, recent.events(state.recent))
+    said = [(event.key, knowing.value_of(event)) for event in events if isinstance(event, ContextSet)]
+    newest = {
+        (key, knowing.source_of(value)): value for key, value in (*said, *_words(state)) if value.interaction in numbers
+    }
+    return sorted(((key, value) for (key, _), value in newest.items()), key=lambda word: word[1].version)
+
+
+def _given(key: str, value: ContextValue, numbers: Mapping[int, int]) -> Given:
+    return Given(
+        key=key,
+        value=value.value,
+        actor=value.actor,
+        channel=value.channel,
+        interaction=numbers.get(value.interaction, 0),
+        sensitivity=value.sensitivity,
+        verified=value.verified,
+        said_at_ms=value.at_ms,
+        came_from=value.came_from,
+    )

@@ -152,7 +152,7 @@ class _Apart:
         self._as_it_stood(conversation, fresh.id)
         stays = [each for each in conversation.interactions if each not in moving]
         if stays:
-            self.events += elsewhere(conversation, stays, self._actor, self._policy, self._now_ms)
+            self.events += elsewhere(conversation, stays, self._actor, self._policy, self._now_ms, own_words=True)
         elif conversation.live:
             self._end(conversation)
 

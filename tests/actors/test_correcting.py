@@ -163,6 +163,27 @@ def test_what_was_said_in_a_contact_is_known_where_it_goes() -> None:
     assert set(of(player, CONVERSATION).context) == {"contract", "claim"}
 
 
+def test_a_contacts_own_word_is_known_where_it_goes() -> None:
+    """Another chat's had taken its place, as a newer word of the same source does while they are one issue. Nothing is
+    taken away where that one stays."""
+    player = Player()
+    for session, claim in (("s1", "C-1"), ("s2", "C-2")):
+        begins = {"channel": "chat", "identities": ("chat:1",), "session": session}
+        player.message("my claim", **begins, context={"claim": f"{claim}?", "name": "Ann"})
+        player.message("no, it is", **begins, context={"claim": claim})
+        player.give(player.input(InteractionStopped(session=session), channel="chat", identities=("chat:1",)))
+    both = {"claim": ("C-2", 2), "name": ("Ann", 1)}
+    assert said(player, CONVERSATION) == both
+    player.command(Split(interactions=[1]))
+    assert said(player, CONVERSATION) == both
+    assert said(player, SECOND) == {"claim": ("C-1", 1), "name": ("Ann", 1)}
+
+
+def said(player: Player, conversation: str) -> dict[str, tuple[object, int]]:
+    """What stands, and the contacts it is from."""
+    return {key: (item.value, item.interaction) for key, item in of(player, conversation).context.items()}
+
+
 def asking() -> Player:
     """A mail, which lacks a contract, and a chat, which lacks a claim; each customer's side was asked for its own."""
     templates = tuple(

@@ -44,6 +44,7 @@ from protocol.events import (
     CustomerReturned,
 )
 from protocol.ids import customer_of
+from protocol.inbound import InteractionStopped
 from protocol.links import Answered, CustomerRead, ReadCustomer, WatchConversation, Watched
 from protocol.shards import SHARDS
 from tests.actors.player import CONVERSATION, CUSTOMER, POLICY, Player, names
@@ -429,6 +430,32 @@ def test_what_is_taken_apart_stands_as_it_stood(status: Status, whole: bool) -> 
     assert (apart.status, apart.owner, (apart.wake_at_ms, apart.close_at_ms)) == (status, "ann", due_ms)
     assert apart.resolved_at_ms == resolved_at_ms, "who is back is back since then"
     assert player.state.conversations[mixed].live == (status is not Status.CLOSED and not whole)
+
+
+@pytest.mark.parametrize("first", ["chat:ann", "chat:ben"])
+def test_each_has_their_own_word_again_where_they_are_two(first: str) -> None:
+    """What the one said took the place of what the other had said on the same channel: it is another's contract."""
+    player, other = Player(), Journey(customer="anns")
+    player.message(channel="chat", identities=("chat:ann", "chat:ben"), session="s0")
+    player.give(player.input(InteractionStopped(session="s0"), channel="chat", identities=("chat:ann",)))
+    other.links, player.state.links = player.state.links[1:], player.state.links[:1]
+    merged = CustomerMerged(
+        at_ms=player.now_ms, other="anns", turn=1, given_at=1, members=["anns"], identities=["chat:ben"]
+    )
+    evolve(player.state, CUSTOMER, merged, b"", other)
+    second = "chat:ben" if first == "chat:ann" else "chat:ann"
+    for identity, more in ((first, {"name": "x"}), (second, {})):
+        player.now_ms += 1
+        player.message(channel="chat", identities=(identity,), session=identity, context={"contract": identity, **more})
+        player.give(player.input(InteractionStopped(session=identity), channel="chat", identities=(identity,)))
+    player.command(UnmergeCustomers(other="anns"), conversation="")
+    apart = Conversation(id="anns-1", customer="anns")
+    for stream, event in player.decision.events:
+        if stream == apart.id:
+            evolve_conversation(apart, event, msgspec.msgpack.encode(event))
+    stays = player.state.conversations[CONVERSATION]
+    assert (stays.context["contract"].value, apart.context["contract"].value) == ("chat:ann", "chat:ben")
+    assert stays.context["name"].value == "x", "what nobody else said stays known"
 
 
 def test_what_has_yet_to_send_when_all_has_left_is_done_since_it_was() -> None:
