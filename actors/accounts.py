@@ -8,6 +8,9 @@ and choose. None is chosen for them, since the customer would be spoken to from 
 from actors.policy import Policy
 from protocol.errors import Code, Refusal
 
+NAMED_MAX = 16
+"""Accounts that one message names: whose channel has hundreds of lines does not choose among them by reading."""
+
 
 def check_there(account: str, channel: str, policy: Policy, *, instead: str) -> None:
     """Raises `Refusal` where nothing leaves by the account; `instead` says what to do where the channel has others."""
@@ -35,4 +38,5 @@ def gone(account: str, channel: str, policy: Policy) -> str:
 
 def _of_channel(channel: str, policy: Policy) -> str:
     others = policy.accounts_of(channel)
-    return f"{channel} has {', '.join(others)}" if others else f"{channel} has none"
+    more = f" and {len(others) - NAMED_MAX} more" if len(others) > NAMED_MAX else ""
+    return f"{channel} has {', '.join(others[:NAMED_MAX])}{more}" if others else f"{channel} has none"

@@ -102,15 +102,24 @@ def decide(state: Conversation, event: InboundEvent, policy: Policy, now_ms: int
                 )
             return [InteractionEnded(at_ms=now_ms, actor=CUSTOMER, interaction=interaction.number, reason=reason)]
         case DeliveryReport(delivery=delivery, status=status, code=code):
-            if not _may_report(state, event.account, delivery):
-                text = f"delivery {delivery} did not leave by account {event.account}, which reports on its own alone"
-                raise Refusal(Code.UNKNOWN_ACCOUNT, text, ref=event.id, field="data.delivery")
+            _check_report(state, event, delivery)
             actor = f"account:{event.account}"
             return [DeliveryConfirmed(at_ms=now_ms, actor=actor, delivery=delivery, status=status, code=code)]
         case PastConversation():
             raise AssertionError("a contact of the past is imported as a whole")
         case _:
             assert_never(event.data)
+
+
+def _check_report(state: Conversation, event: InboundEvent, delivery: str) -> None:
+    """Raises `Refusal` for a report on what is no message of the conversation, or another account's."""
+    number = delivery.rpartition(".")[2]
+    if not (number.isascii() and number.isdigit() and len(number) < 10 and 0 < int(number) <= state.head):
+        text = f"no message {shown(delivery)} left this conversation: name the `delivery` of a `deliver` frame"
+        raise Refusal(Code.NOT_FOUND, text, ref=event.id, field="data.delivery")
+    if not _may_report(state, event.account, delivery):
+        text = f"delivery {delivery} did not leave by account {event.account}, which reports on its own alone"
+        raise Refusal(Code.UNKNOWN_ACCOUNT, text, ref=event.id, field="data.delivery")
 
 
 def _may_report(state: Conversation, account: str, delivery: str) -> bool:

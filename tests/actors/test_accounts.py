@@ -53,6 +53,14 @@ def test_an_agent_hears_at_once_that_the_account_is_gone(
     assert names(player.command(Reply(text="hello", channel="sms")))[0] == "InteractionStarted"
 
 
+def test_of_many_accounts_some_are_named() -> None:
+    """A message stays one that somebody reads."""
+    player = player_without("mail", *((f"office-{number:03}", "email") for number in range(300)))
+    with pytest.raises(Refusal, match=r"office-000, .*, office-015 and 284 more; name one") as refused:
+        player.command(Reply(text="hello"))
+    assert "office-016" not in refused.value.message
+
+
 def test_a_conversation_does_not_go_on_by_an_account_that_is_gone() -> None:
     """Neither the one it spoke by there before, nor the one that the policy still names."""
     player = Player(under({"mail": "email"}))

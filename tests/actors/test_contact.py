@@ -326,6 +326,18 @@ def test_an_account_reports_on_what_left_by_it_alone(state: str) -> None:
     assert names(report(player, queued.delivery, "mail")) == ["DeliveryConfirmed"]
 
 
+@pytest.mark.parametrize("number", ["0", "9", "-1", "1e1", "²", "", "1" * 5000])
+def test_a_report_on_no_message_is_refused(number: str) -> None:
+    """It would be a fact of the conversation, as long as whoever sends it likes."""
+    player = Player()
+    player.message()
+    player.command(Reply(text="hello"))
+    with pytest.raises(Refusal, match=r"no message .* left this conversation") as refused:
+        report(player, f"{CONVERSATION}.{number}", "mail")
+    assert refused.value.code is Code.NOT_FOUND
+    assert len(refused.value.message) < 400
+
+
 def test_each_account_of_a_conversation_reports_on_its_own() -> None:
     """While the message is among the newest events, which say by which it left."""
     player = Player()
