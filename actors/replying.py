@@ -16,6 +16,9 @@ from protocol.events import AnyEvent, InteractionStarted, MessageQueued
 from protocol.identities import kind_of
 from protocol.inbound import TEXT_MAX
 
+_REACHED = {"email": ("mailto",), "sms": ("tel", "whatsapp")}
+"""Kinds of identities that a channel reaches, where that is known: a chat may know people by anything."""
+
 
 class _Wanted(Struct, frozen=True, gc=False):
     """By what somebody wants to speak to the customer; what is empty is as it was."""
@@ -206,6 +209,9 @@ def _reachable(channel: str, to: str, identities: Sequence[str]) -> str:
     reachable = [i for i in identities if (i == to if to else kind_of(i) == kind)]
     if to and to not in identities:
         raise Refusal(Code.INVALID, "to: this identity is not this customer's; link it first", field="to")
+    if to and kind_of(to) not in _REACHED.get(channel, (kind_of(to),)):
+        reason = f"to: {channel} reaches no {kind_of(to)} identity; name a channel that does, or leave `to` out"
+        raise Refusal(Code.INVALID, reason, field="to")
     if not channel or not reachable:
         raise Refusal(
             Code.INVALID,

@@ -7,6 +7,7 @@ from actors import journey as journeys
 from actors.deciding import TimerDue
 from actors.policy import Policy
 from protocol.commands import (
+    AnyCommand,
     Assign,
     LinkIdentity,
     ReplayDelivery,
@@ -14,6 +15,7 @@ from protocol.commands import (
     Resolve,
     SetContext,
     SettleDelivery,
+    SwitchChannel,
     Take,
     UnlinkIdentity,
 )
@@ -282,6 +284,31 @@ def test_a_reply_needs_an_address() -> None:
     assert (refused.value.code, refused.value.field) == (Code.INVALID, "to")
     with pytest.raises(Refusal, match="empty"):
         player.command(Reply(text="  "))
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (Reply(text="x", to=TEL), "to: email reaches no tel identity; name a channel that does, or leave `to` out"),
+        (Reply(text="x", channel="sms", to=MAIL), "to: sms reaches no mailto identity"),
+        (SwitchChannel(channel="sms", to=MAIL), "to: sms reaches no mailto identity"),
+    ],
+)
+def test_a_channel_speaks_to_whom_it_reaches(command: AnyCommand, said: str) -> None:
+    """An agent hears it at once, and not by a dead letter."""
+    player = Player()
+    player.message(identities=(MAIL, TEL))
+    with pytest.raises(Refusal, match=said) as refused:
+        player.command(command)
+    assert refused.value.field == "to"
+
+
+def test_a_channel_may_know_people_by_anything() -> None:
+    """A chat names its visitors as it likes; and a number of WhatsApp's is one that SMS' provider sends to."""
+    player = Player()
+    player.message(channel="chat", identities=("chat:1", MAIL, "whatsapp:+447700900123"))
+    assert "MessageQueued" in names(player.command(Reply(text="x", channel="chat", to=MAIL)))
+    assert "MessageQueued" in names(player.command(Reply(text="x", channel="sms", to="whatsapp:+447700900123")))
 
 
 def test_one_owner_at_a_time() -> None:
