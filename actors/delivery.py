@@ -91,9 +91,10 @@ def decide_outcome(
 
 
 def give_up_for(state: Conversation, identity: str, now_ms: int) -> list[AnyEvent]:
-    """Gives up what has not left for an identity that is unlinked: whoever answers there is somebody else."""
+    """Gives up what has not left for an identity that is unlinked: whoever answers there is somebody else. What may
+    have left is held, as it would be without another attempt."""
     over = [d for d in state.deliveries.values() if d.to == identity and d.state in ("queued", "waiting")]
-    events = [_dead(each, UNLINKED, _unlinked(each), now_ms) for each in over]
+    events = [_given_up(each, now_ms) for each in over]
     for channel in dict.fromkeys(each.channel for each in over):
         events += _next_in_line(state, channel, over, now_ms)
     return events
@@ -193,6 +194,13 @@ def _not_again(delivery: Delivery, settled: DeliveryFailed | DeliveryUncertain) 
     if isinstance(settled, DeliveryUncertain):
         return msgspec.structs.replace(settled, retry_at_ms=0)
     return _dead(delivery, UNLINKED, f"{_unlinked(delivery)}; before that: {settled.reason}", settled.at_ms)
+
+
+def _given_up(delivery: Delivery, now_ms: int) -> AnyEvent:
+    if delivery.unsure:
+        reason = f"{_unlinked(delivery)}; before that: {delivery.reason}"
+        return DeliveryUncertain(at_ms=now_ms, actor=SYSTEM, delivery=delivery.id, reason=reason)
+    return _dead(delivery, UNLINKED, _unlinked(delivery), now_ms)
 
 
 def _unlinked(delivery: Delivery) -> str:

@@ -283,6 +283,7 @@ def _deliver(
     match event:
         case DeliveryAttempted():
             delivery.state, delivery.attempt, delivery.next_at_ms = "attempting", event.attempt, 0
+            delivery.unsure = False
         case DeliverySent():
             state.deliveries = {id: other for id, other in state.deliveries.items() if other is not delivery}
             if event.external_id:
@@ -294,6 +295,7 @@ def _deliver(
             delivery.untaken_until_ms = event.retry_at_ms if event.untaken else 0
         case DeliveryUncertain():
             delivery.state = "waiting" if event.retry_at_ms else "uncertain"
+            delivery.unsure = event.retry_at_ms > 0
             delivery.next_at_ms, delivery.reason, delivery.untaken_until_ms = event.retry_at_ms, event.reason, 0
         case DeliveryDead():
             delivery.state, delivery.next_at_ms, delivery.reason = "dead", 0, event.reason

@@ -210,6 +210,8 @@ class Delivery(Struct, kw_only=True, omit_defaults=True, gc=False):
     and those for which nobody was there to take it."""
     untaken_until_ms: int = 0
     """How long it waits for someone to take it, where its newest attempt found nobody; 0: it does not wait for that."""
+    unsure: bool = False
+    """Whether it waits for its next attempt though the newest one may have sent it."""
 
 
 class ConversationSummary(Struct, kw_only=True, omit_defaults=True):

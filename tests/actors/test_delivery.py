@@ -249,6 +249,32 @@ def test_what_has_not_left_for_an_identity_goes_no_more_when_it_is_unlinked() ->
     assert names(player.command(ReplayDelivery(delivery=waiting))) == ["DeliveryReplayed"]
 
 
+def test_what_may_have_left_for_an_identity_is_not_said_to_be_dead_when_it_is_unlinked() -> None:
+    """It was to be tried again; it is held, and a late answer still settles it."""
+    player = Player()
+    player.message(identities=(MAIL,))
+    delivery = replied(player)
+    player.outcome(delivery, 1, "failed", reason="busy")
+    player.pass_time(1_000)
+    player.outcome(delivery, 2, "uncertain", reason="cut")
+    assert unsent(player) == {delivery: ("waiting", "cut")}
+    assert names(unlinked(player, MAIL)) == ["IdentityUnlinked", "DeliveryUncertain"]
+    assert unsent(player) == {delivery: ("uncertain", f"{MAIL} was unlinked from the customer; before that: cut")}
+    assert player.pass_time(1_000_000) == []
+    assert names(player.outcome(delivery, 2, "sent")) == ["DeliverySent"]
+
+
+def test_what_failed_after_it_may_have_left_is_dead_when_its_identity_is_unlinked() -> None:
+    """Of its newest attempt it is known that it did not."""
+    player = Player()
+    player.message(identities=(MAIL,))
+    delivery = replied(player)
+    player.outcome(delivery, 1, "uncertain", reason="cut")
+    player.pass_time(1_000)
+    player.outcome(delivery, 2, "failed", reason="busy")
+    assert names(unlinked(player, MAIL)) == ["IdentityUnlinked", "DeliveryDead"]
+
+
 @pytest.mark.parametrize(
     ("status", "left", "state"),
     [
