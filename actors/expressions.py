@@ -14,6 +14,7 @@ from itertools import islice
 from typing import Any
 
 from actors.cel_library import cel
+from actors.rules.patterns import PROGRAM_MAX, program_of
 
 EXPRESSION_MAX = 2_000
 """Characters of one expression: more is a program, and nobody can check it at a glance."""
@@ -142,6 +143,13 @@ def _wrong_pattern(source: str) -> str:
             why = str(exc).removesuffix(_ADVICE).splitlines()[-1].removeprefix("error: ").rstrip(".")
             return f"matches({literal}): this is no pattern: {why}"
     return ""
+
+
+def long_to_read(source: str) -> bool:
+    """Whether the patterns that `matches` is given are so large that they hold up what they are asked of: an expression
+    reads them each time."""
+    sizes = (program_of(cel.compile(literal).execute({})) for literal in _PATTERNS.findall(source))
+    return sum(sizes) > PROGRAM_MAX
 
 
 def _shortened(given: Any) -> Any:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Literal
 import re2
 from msgspec import Struct
 
-from actors.expressions import Expression, ExpressionError
+from actors.expressions import Expression, ExpressionError, long_to_read
 from actors.rules.names import Word, wrong_name
-from actors.rules.patterns import STEPS_TOGETHER_MAX, is_long, read_pattern, steps_of, words_of
+from actors.rules.patterns import SHORTER, STEPS_TOGETHER_MAX, is_long, read_pattern, steps_of, words_of
 from protocol.inbound import CONTEXT_VALUE_MAX as VALUE_MAX
 
 if TYPE_CHECKING:
@@ -159,19 +159,18 @@ class CaptureRules(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True
 
 def _long_patterns(template: Template) -> Iterator[tuple[tuple[str, ...], str]]:
     """Each that is too long by itself; where none is, the one with which they are too long together."""
-    places: list[tuple[str, str, str]] = [
-        *(("identities", str(n), who.pattern) for n, who in enumerate(template.identities, start=1)),
-        *(("fields", str(n), field.pattern) for n, field in enumerate(template.fields, start=1)),
+    places: list[tuple[str, str, Field | Who]] = [
+        *(("identities", str(n), who) for n, who in enumerate(template.identities, start=1)),
+        *(("fields", str(n), field) for n, field in enumerate(template.fields, start=1)),
     ]
     together = 0
-    for kind, number, pattern in places:
-        if not pattern:
+    for kind, number, place in places:
+        if long_to_read(place.found_by):
+            yield (kind, number, "found_by"), f"its patterns could hold up all others for too long: {SHORTER}"
+        if not place.pattern:
             continue
-        before, together = together, together + steps_of(pattern)
-        if is_long(pattern):
-            yield (kind, number, "pattern"), f"this one could hold up all others for too long: {_SHORTER}"
+        before, together = together, together + steps_of(place.pattern)
+        if is_long(place.pattern):
+            yield (kind, number, "pattern"), f"this one could hold up all others for too long: {SHORTER}"
         elif before <= STEPS_TOGETHER_MAX < together:
-            yield (kind, number, "pattern"), f"with this one the template's patterns are too long together: {_SHORTER}"
-
-
-_SHORTER = "write + or * in the place of a large count, as .* for .{0,1000}"
+            yield (kind, number, "pattern"), f"with this one the template's patterns are too long together: {SHORTER}"

@@ -5,6 +5,7 @@ mail would stop a cell. A count writes its part out that often (`.{0,1000}` is a
 text may have to be looked at by all of them: so whoever checks a bundle counts its patterns' steps.
 """
 
+import re
 from collections.abc import Collection, Iterable
 from typing import Any
 
@@ -26,6 +27,9 @@ SCREENED_STEPS_MAX = 100
 times as long."""
 SCREEN_STEPS_MAX = 1_000
 """Of one screen, for the same reason; what is over is looked for one by one."""
+
+SHORTER = "write + or * in the place of a large count, as .* for .{0,1000}"
+"""What to do with what is too long."""
 
 _OPTIONS = re2.Options()
 _OPTIONS.log_errors = False
@@ -56,6 +60,21 @@ def steps_of(pattern: str) -> int:
 def is_long(pattern: str) -> bool:
     """Whether a text could cost more time than one pattern may. Raises `re2.error`."""
     return steps_of(pattern) > STEPS_MAX or bool(read_pattern(pattern).programsize > PROGRAM_MAX)
+
+
+def program_of(pattern: str) -> int:
+    """How large a pattern gets where `\\w` and `\\d` are the letters and digits of all scripts, as in an expression:
+    what it takes to be read. 0 where RE2 does not know what it says."""
+    spelled = _ESCAPED.sub(lambda found: _ALL_SCRIPTS.get(found[0], found[0]), pattern)
+    try:
+        size: int = read_pattern(spelled).programsize
+    except re2.error:
+        return 0
+    return size
+
+
+_ESCAPED = re.compile(r"\\.", re.DOTALL)
+_ALL_SCRIPTS = {r"\w": r"\pL", r"\W": r"\PL", r"\d": r"\p{Nd}", r"\D": r"\P{Nd}"}
 
 
 def words_of(exc: Exception) -> str:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
-from actors.expressions import Expression, ExpressionError
+from actors.expressions import Expression, ExpressionError, long_to_read
 from actors.rules.names import Word, wrong_name
+from actors.rules.patterns import SHORTER
 
 if TYPE_CHECKING:
     from actors.policy import Policy
@@ -118,6 +119,8 @@ def _wrong(tagger: Tagger) -> Iterator[tuple[tuple[str, ...], str]]:
         except ExpressionError as exc:
             yield ("rule",), str(exc)
         else:
+            if long_to_read(tagger.rule):
+                yield ("rule",), f"its patterns could hold up all others for too long: {SHORTER}"
             if answer is not None and not isinstance(answer, bool):
                 yield ("rule",), f"a rule asks something that is so or not, such as {_ASKED}"
 

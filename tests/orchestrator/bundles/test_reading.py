@@ -232,6 +232,19 @@ TABLE: list[tuple[str, dict[str, str], list[str]]] = [
         ],
     ),
     (
+        "an expression's pattern takes long to be read",
+        {
+            "capture": "templates:\n- channel: form\n  fields:\n  - name: a\n"
+            '    found_by: \'text.matches(r"\\w+@\\w+") && text.matches(r"\\w{1,64}@\\w{1,64}") ? "x" : ""\'\n'
+            '  - {name: b, found_by: \'text.matches(r"(?i)claim \\d{6}") ? "x" : ""\'}\n',
+            "taxonomy": "topics:\n  a:\n    taggers:\n    - rule: text.matches('\\\\pL{1,100}x')\n",
+        },
+        [
+            "capture.yaml:5: templates.1.fields.1.found_by: its patterns could hold up all others for too long: write",
+            "taxonomy.yaml:4: topics.a.taggers.1.rule: its patterns could hold up all others for too long: write + or",
+        ],
+    ),
+    (
         "a template's patterns are too long together",
         {
             "capture": "templates:\n- channel: form\n  fields:\n"
