@@ -12,6 +12,7 @@ from actors.rules.taxonomy import NO_TAXONOMY, Taxonomy
 from actors.taggers import said_by
 from protocol.entities import Tag, Tags
 from protocol.inbound import InboundEvent
+from protocol.journal import POLICIES_KEPT
 
 
 def tags_of(event: InboundEvent, taxonomy: Taxonomy) -> Tags:
@@ -88,8 +89,9 @@ def _newer(known: Tag | None, found: Tag, *, equals: bool = False) -> Tag | None
     return found if more > 0 or changes else None
 
 
-COMPILED_MAX = 8
-"""Taxonomies that are kept read: a policy's versions live beside each other while conversations are pinned."""
+COMPILED_MAX = POLICIES_KEPT + 1
+"""Taxonomies that are kept read: all that live conversations may be pinned to, and the settings' own. To read one takes
+as long as thirty events do."""
 _kept: dict[int, tuple[Taxonomy, Labels]] = {}
 
 

@@ -14,6 +14,7 @@ from actors.expressions import Expression
 from actors.rules.capture import NAMES, CaptureRules, Field, Kind, Template, Value, Who
 from actors.rules.patterns import SEARCHED_MAX, Look, Screen, read_pattern
 from protocol.inbound import IDENTITIES_MAX, ActivityArrived, InboundEvent, InteractionBegan, MessageArrived
+from protocol.journal import POLICIES_KEPT
 
 VALUE_MAX = 4_096
 """Of a context item's value; a longer one is cut, and stands whole in the message."""
@@ -115,8 +116,9 @@ def _of_channel(rules: CaptureRules, event: InboundEvent) -> Compiled | None:
     return None if compiled is None else compiled.get(event.account) or compiled.get("")
 
 
-COMPILED_MAX = 8
-"""Versions' templates that are kept read: the newest's, and those that live conversations are still pinned to."""
+COMPILED_MAX = POLICIES_KEPT + 1
+"""Versions' templates that are kept read: all that live conversations may be pinned to, and the settings' own. To read
+those of one takes as long as twenty events do."""
 _kept: dict[int, tuple[CaptureRules, dict[str, dict[str, Compiled]]]] = {}
 
 

@@ -13,6 +13,7 @@ from msgspec import Meta, Struct, field
 
 from actors.rules.names import Word
 from protocol.identities import kind_of, pattern_of
+from protocol.journal import POLICIES_KEPT
 
 Evidence = Literal["first_contact", "asserted_by_channel", "agent", "crm", "login", "verified_by_otp", "policy"]
 Percent = Annotated[int, Meta(ge=0, le=100)]
@@ -135,7 +136,7 @@ class IdentityRules(Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tru
         return _any_of(tuple(self.shared)).match(identity) is not None
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=POLICIES_KEPT + 1)
 def _any_of(patterns: tuple[str, ...]) -> re.Pattern[str]:
     """One expression for all, read once for each version of the rules. What people write is spelled as identities are:
     nothing would match `mailto:Info@*` as it stands."""

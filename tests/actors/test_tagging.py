@@ -5,7 +5,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from actors.labels import KEYS_MAX, NO_TAGS
+from actors import tagging
+from actors.labels import KEYS_MAX, NO_TAGS, Labels
 from actors.policy import Policy
 from actors.rules.correlation import CorrelationRules
 from actors.rules.taxonomy import NO_TAXONOMY, Label, Tagger, Taxonomy
@@ -20,6 +21,7 @@ from protocol.inbound import (
     InteractionStopped,
     MessageArrived,
 )
+from protocol.journal import POLICIES_KEPT
 
 TAXONOMY = Taxonomy(
     topics={
@@ -175,6 +177,16 @@ def test_what_was_looked_at_names_a_matter_unless_the_words_are_about_another() 
     assert with_before(Tags(topic=claim, keys=("order:A1000",)), seen).keys == ("claim:CLM123456", "order:A1000")
     assert with_before(Tags(keys=("claim:CLM999999",)), seen).keys == ("claim:CLM999999",)
     assert with_before(Tags(topic=bill), seen).keys == ()
+
+
+def test_as_many_taxonomies_are_kept_read_as_conversations_may_be_pinned_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One less, and each of the others would be read anew for each event."""
+    read: list[Taxonomy] = []
+    monkeypatch.setattr(tagging, "Labels", lambda taxonomy: read.append(taxonomy) or Labels(taxonomy))
+    versions = [Taxonomy(topics={"bill": Label()}) for _ in range(POLICIES_KEPT + 1)]
+    for taxonomy in [*versions, *versions]:
+        tags_of(said("hello"), taxonomy)
+    assert read == versions
 
 
 def test_nothing_is_looked_at_without_a_taxonomy() -> None:

@@ -17,6 +17,7 @@ from protocol.inbound import (
     InteractionBegan,
     MessageArrived,
 )
+from protocol.journal import POLICIES_KEPT
 
 TEXT = MessageArrived(text="my bill", subject="Bill", attachments=[Attachment(name="bill.pdf")])
 RAW = {"menu": "2", "steps": [{"key": "a"}, {"key": "b"}], "call": {"from": {"number": "0123"}}}
@@ -233,6 +234,14 @@ def test_what_is_equal_to_python_alone_is_another_rule() -> None:
         assert template is not None
         said.append(template.finders[0][0].default)
     assert [repr(each) for each in said] == ["1", "True", "1.0"]
+
+
+def test_as_many_versions_are_kept_read_as_conversations_may_be_pinned_to() -> None:
+    """One less, and each of the others would be read anew for each event."""
+    versions = [CaptureRules(templates=(CHAT,)) for _ in range(POLICIES_KEPT + 1)]
+    read = [template_for(rules, event()) for rules in versions]
+    assert all(template_for(rules, event()) is once for rules, once in zip(versions, read, strict=True))
+    assert len({id(each) for each in read}) == len(versions)
 
 
 WHOSE = (
