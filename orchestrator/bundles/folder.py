@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 from actors.applying import BUNDLE_BYTES_MAX
-from orchestrator.bundles.reading import Wrong
+from orchestrator.bundles.reading import GENERAL, Wrong, subjects
 from protocol.errors import ThroughlineError
 
 SHIPPED = Path(__file__).parent
@@ -17,6 +17,12 @@ EMPTY = (
     "meant; a remark alone (# …) is no rule and no mistake"
 )
 """Taken for a bundle's file it would be one without any rule, and so close each account it had."""
+BOM = b"\xef\xbb\xbf"
+"""What some editors begin a file of UTF-8 with, also an empty one."""
+_DOCUMENTS = frozenset(
+    {"", ".txt", ".text", ".rtf", ".doc", ".docx", ".odt", ".csv", ".xls", ".xlsx", ".ods", ".json", ".toml"}
+)
+"""Endings of what was to be a bundle's file, saved as something else. A copy's, such as `.bak`, is none of them."""
 _NEARLY = re.compile(r"([^.].*?)\.ya?ml(?:\.txt)?", re.IGNORECASE)
 """Files that were to be a bundle's: some editors put an ending of theirs behind."""
 
@@ -33,9 +39,13 @@ def read_folder(folder: Path) -> tuple[dict[str, str], list[Wrong]]:
     wrong: list[Wrong] = []
     size = 0
     try:
-        for path in sorted(folder.iterdir()):
+        paths = sorted(folder.iterdir())
+        names = {path.name for path in paths}
+        for path in paths:
             if (nearly := _NEARLY.fullmatch(path.name)) and path.suffix != ".yaml":
                 wrong.append(Wrong(path.name, 1, f"this file is not looked at: rename it to {nearly[1]}.yaml"))
+            elif (meant := _meant_by(path)) and meant not in names:
+                wrong.append(Wrong(path.name, 1, f"this file is not looked at: save it as plain text, as {meant}"))
             if path.suffix != ".yaml" or path.name.startswith("."):
                 continue
             try:
@@ -44,7 +54,7 @@ def read_folder(folder: Path) -> tuple[dict[str, str], list[Wrong]]:
             except OSError as exc:
                 wrong.append(Wrong(path.name, 1, f"this cannot be read: {exc.strerror}; take it away, or mend it"))
                 continue
-            if not body.strip():
+            if not body.removeprefix(BOM).strip():
                 wrong.append(Wrong(path.name, 1, EMPTY))
                 continue
             size += len(body)
@@ -63,6 +73,15 @@ def read_folder(folder: Path) -> tuple[dict[str, str], list[Wrong]]:
         meant = f"; did you mean {inside.parent}?" if inside is not None else ""
         raise BundleError(f"{folder} holds no bundle: there is no .yaml file in it{meant}")
     return files, wrong
+
+
+def _meant_by(path: Path) -> str:
+    """The bundle's file that a document was to be, by its name: without it the settings' rules would hold, and nobody
+    would say so. Empty for others."""
+    first, dot, ending = path.name.strip().partition(".")
+    meant = f"{first.strip().lower()}.yaml"
+    known = meant in subjects() or meant == GENERAL
+    return meant if known and f"{dot}{ending}".lower().removeprefix(".yaml") in _DOCUMENTS and path.is_file() else ""
 
 
 def copy_default(name: str, folder: Path) -> list[str]:

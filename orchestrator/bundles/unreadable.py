@@ -33,7 +33,7 @@ _WORDS: tuple[tuple[str, bool, str], ...] = (
      "does: take it away, or put it in quotes"),
     ("expected chomping|a comment or a line break", _ENDED, "a value that begins with | or > stands in quotes"),
     ("URI|tag handle|expected '!'", _ENDED, "a key or value that begins with ! stands in quotes: write '!…'"),
-    ("expected alphabetic or numeric character|undefined alias", _ENDED, "a value that begins with * or & stands in "
+    ("expected alphabetic or numeric character|undefined alias", _ENDED, "a value that begins with *, & or % stands in "
      "quotes: write \"*…\""),
 )  # fmt: skip
 
@@ -48,11 +48,23 @@ def in_words(fault: yaml.MarkedYAMLError, text: str) -> tuple[int, str]:
             f"this line is indented less than the file's first one, line {first}: take the spaces there away, or write"
         )
         return _line(fault), f"this cannot be read: {words} above it what it belongs to"
+    if line := _bullet(fault, text):
+        return (
+            line,
+            "this cannot be read: in a list each line begins with the keyboard's hyphen and a space: write `- …`",
+        )
     for pattern, began, words in _WORDS:
         if re.search(pattern, problem):
             return _line(fault, began=began), f"this cannot be read: {words}"
     words = f"this is not YAML: {problem or 'it cannot be read'}; look at the indentation, colons and quotes"
     return _line(fault), words
+
+
+def _bullet(fault: yaml.MarkedYAMLError, text: str) -> int:
+    """The line, where it gave up or the one above, that begins as a letter's list does; else 0."""
+    last = _line(fault)
+    lines = text.splitlines()
+    return next((n for n in (last - 1, last) if 0 < n <= len(lines) and _BULLET.match(lines[n - 1])), 0)
 
 
 def _first_indented(text: str) -> int:
@@ -95,6 +107,7 @@ def half_sign(tree: yaml.Node, text: str) -> tuple[int, str] | None:
     return None
 
 
+_BULLET = re.compile(r"\s*[–—−•·*] ")
 _BEYOND = re.compile(r"\\U(?!000|0010)[0-9A-Fa-f]{8}")
 _HALF = re.compile(r"\\(?:u|U0000)[Dd][89A-Fa-f]")
 """Nothing else makes one: a file is UTF-8, which has none."""

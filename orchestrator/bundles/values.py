@@ -226,8 +226,8 @@ class Reader:
         hint = bounded(hint)
         if value is ABSENT or get_origin(hint) is not Annotated or kind_of(hint) not in ("scalar",):
             return value
-        if not line and isinstance(value, str) and value[-1:] in _ENDS and is_bare(node):
-            self._wrong(line_of(node), f"{at(path)}{value[:64]!r} ends with {value[-1]!r}: take it away")
+        if not line and isinstance(value, str) and is_bare(node) and (words := _oddly_written(value)):
+            self._wrong(line_of(node), f"{at(path)}{value[:64]!r} {words}")
             return ABSENT
         try:
             return msgspec.convert(value, hint)
@@ -235,6 +235,13 @@ class Reader:
             given = value[:64] if isinstance(value, str) else value
             self._wrong(line or line_of(node), f"{at(path)}{given!r} does not fit: {bounds(str(exc))}")
             return ABSENT
+
+
+def _oddly_written(name: str) -> str:
+    """What is wrong with a name that stands there without quotes."""
+    if name.endswith(_ENDS):
+        return f"ends with {name[-1]!r}: take it away"
+    return "has a # in it: write a blank before a remark's #, or put the name in quotes" if "#" in name else ""
 
 
 def _without_dashes(node: yaml.Node) -> str:

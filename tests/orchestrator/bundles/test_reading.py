@@ -321,6 +321,24 @@ TABLE: list[tuple[str, dict[str, str], list[str]]] = [
         ],
     ),
     (
+        "a list's lines begin as a letter's do",
+        {
+            "correlation": "windows:\n  – {earlier: app, later: phone, within: 2h}\n",
+            "capture": "templates:\n  • channel: chat\n    fields: []\n",
+            "identity": "match:\n  * kinds: [tel]\n",
+        },
+        [
+            "capture.yaml:2: this cannot be read: in a list each line begins with the keyboard's hyphen and a space",
+            "correlation.yaml:2: this cannot be read: in a list each line begins with the keyboard's hyphen and a",
+            "identity.yaml:2: this cannot be read: in a list each line begins with the keyboard's hyphen and a space",
+        ],
+    ),
+    (
+        "a remark is written to a name",
+        {"queues": "mail: claims#motor\nchat: 'a#1'\n"},
+        ["queues.yaml:1: mail: 'claims#motor' has a # in it: write a blank before a remark's #, or put the name in"],
+    ),
+    (
         "a percentage has a sign",
         {"identity": "confidence:\n  crm: 60%\n"},
         ["identity.yaml:2: confidence.crm: '60%' is not a whole number: write one in digits, without a sign"],
@@ -409,7 +427,7 @@ TABLE: list[tuple[str, dict[str, str], list[str]]] = [
     (
         "a star begins a value",
         {"identity": "shared:\n  - *@example.org\n"},
-        ["identity.yaml:2: this cannot be read: a value that begins with * or & stands in quotes"],
+        ["identity.yaml:2: this cannot be read: a value that begins with *, & or % stands in quotes"],
     ),
     (
         "a time of day is in other words",

@@ -156,6 +156,13 @@ def test_a_file_that_is_none_of_a_bundle_is_not_read_whole(tmp_path: Path) -> No
         read_folder(tmp_path)
 
 
+def test_an_empty_file_may_begin_with_an_editors_mark(tmp_path: Path) -> None:
+    """It is empty all the same."""
+    (tmp_path / "accounts.yaml").write_bytes(b"\xef\xbb\xbf\r\n")
+    [wrong] = read_folder(tmp_path)[1]
+    assert "this file is empty" in wrong.text
+
+
 def test_a_file_that_was_not_saved_is_no_file_without_rules(tmp_path: Path) -> None:
     """An editor on a full disk leaves it empty: applied, it would close the accounts that stood in it. What else cannot
     be read is named as well; one of remarks alone is as it was meant."""
@@ -168,6 +175,31 @@ def test_a_file_that_was_not_saved_is_no_file_without_rules(tmp_path: Path) -> N
         ("accounts.yaml", "this file is empty, as one is that could not be saved"),
         ("channels.yaml", "this cannot be read"),
     ]
+
+
+NOT_LOOKED_AT = ["channels.txt", "Channels", "channels.yaml.docx", "channels.xlsx", "channels.yaml ", "general.json"]
+
+
+@pytest.mark.parametrize("name", NOT_LOOKED_AT)
+def test_a_file_that_was_saved_as_something_else_is_no_file_that_is_not_there(name: str, tmp_path: Path) -> None:
+    """Its subject would be the settings' otherwise; beside the file itself it is somebody's copy."""
+    (tmp_path / "queues.yaml").write_text("mail: claims\n")
+    (tmp_path / name).write_text("x")
+    meant = f"{name.partition('.')[0].lower()}.yaml"
+    [wrong] = read_folder(tmp_path)[1]
+    assert str(wrong) == f"{name}:1: this file is not looked at: save it as plain text, as {meant}"
+    (tmp_path / meant).write_text("# nothing\n")
+    assert read_folder(tmp_path)[1] == []
+
+
+@pytest.mark.parametrize(
+    "name", ["channels.yaml.bak", "channels.yaml~", ".channels.yaml.swp", "README.txt", "notes.csv"]
+)
+def test_what_lies_beside_a_bundle_is_no_mistake(name: str, tmp_path: Path) -> None:
+    """An editor's copies, and other documents."""
+    (tmp_path / "queues.yaml").write_text("mail: claims\n")
+    (tmp_path / name).write_text("x")
+    assert read_folder(tmp_path)[1] == []
 
 
 def test_a_folder_without_a_bundle_is_said_to_be_none(tmp_path: Path) -> None:
