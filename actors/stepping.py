@@ -128,9 +128,10 @@ def take_in(live: Live, settling: Settling, policy: Policy, now_ms: int) -> None
     merged = merging.adopt(settling.other, told, now_ms)
     step = FamilyStep(ADOPT, told.other, journey.customer, told.turn)
     decision = Decision([(journey.customer, merged)], family=[step])
+    # Their rows in lists have another customer from now on, and have left the list of the one they had.
+    theirs = {each.id: conversation_views.lists_of(each) for each in settling.other.kept if each.whole}
     _record(live, journey, decision, policy, joining=settling.other)
-    # Their rows in lists have another customer from now on.
-    theirs = [each.id for each in settling.other.kept if each.live]
+    live.listed = {**(live.listed or {}), **theirs}
     live.unlisted = tuple(dict.fromkeys((*live.unlisted, *theirs)))
 
 

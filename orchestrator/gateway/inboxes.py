@@ -243,7 +243,9 @@ class Inboxes:
     async def _rows(self, name: str) -> Sequence[ConversationSummary]:
         kind, _, value = name.partition(":")
         if kind == "customer":
-            return await self._archive.conversations(customer=value, limit=ROWS_MAX)
+            rows = await self._archive.conversations(customer=value, limit=ROWS_MAX)
+            # Of one that was merged into another these are the other's, and their changes come in its list alone.
+            return [row for row in rows if row.customer == value]
         return await self._archive.conversations(list=name, limit=ROWS_MAX)
 
     def _end_if_unwatched(self, name: str) -> None:

@@ -20,7 +20,17 @@ from protocol.errors import Code, Refusal
 from protocol.events import AnyEvent, MessageReceived
 from protocol.ids import customer_of
 from protocol.journal import MergeDue
-from protocol.links import Answered, AnyToCell, Ask, CustomerRead, ReadCustomer, Refused, Settle
+from protocol.links import (
+    Answered,
+    AnyToCell,
+    Ask,
+    CustomerRead,
+    ListChanged,
+    ReadCustomer,
+    Refused,
+    Settle,
+    WatchList,
+)
 from tests.orchestrator.test_inprocess import PLACEMENTS, arrival, server
 
 ANN, BOB = "mailto:ann@example.org", "mailto:bob@example.org"
@@ -308,6 +318,26 @@ async def test_a_merge_goes_on_after_any_parts_death(tmp_path: Path, placement: 
         await front.intake.command(actor="agent:ann", id="u", command=unmerge, customer=keeps)
         await running.restart(name)
         assert (await identities(front, keeps), await identities(front, other)) == ([BOB], [ANN])
+
+
+async def test_who_lists_a_customer_hears_that_its_conversations_are_anothers(tmp_path: Path) -> None:
+    """And that they are its own again: each stands in the list of one of the two, whoever watches which."""
+    async with asyncio.timeout(30), server(tmp_path, "memory", "pooled") as (_, front):
+        ann = await front.intake.submit(arrival("hi", identity=ANN))
+        bob = await front.intake.submit(arrival("hi", identity=BOB))
+        keeps, other = customer_of(bob.stream), customer_of(ann.stream)
+        told: asyncio.Queue[ListChanged] = asyncio.Queue()
+        front.cells.on_list_changed = told.put_nowait
+        for cell in front.cells.indexes:
+            front.cells.ask_cell(cell, lambda ref: WatchList(ref, f"customer:{other}"), lambda reply: None)
+        await front.intake.command(actor="agent:ann", id="m", command=MergeCustomers(other=other), customer=keeps)
+        left = await told.get()
+        assert (left.row.conversation, left.row.customer) == (ann.stream, keeps)
+        assert (left.lists, left.left) == ([], [f"customer:{other}"])
+        await front.intake.command(actor="agent:ann", id="u", command=UnmergeCustomers(other=other), customer=keeps)
+        back = await told.get()
+        assert (back.row.conversation, back.row.customer) == (ann.stream, other)
+        assert (back.lists, back.left) == ([f"customer:{other}"], [])
 
 
 async def test_whose_identity_it_is_after_an_unmerge_is_not_decided_before_its_commit(tmp_path: Path) -> None:

@@ -58,6 +58,15 @@ async def test_a_customer_is_watched_as_a_list(running: Running) -> None:
         assert rows(await agent.next("inbox")) == {"cu1-1": 1}
 
 
+async def test_a_customer_that_was_merged_into_another_has_an_empty_list(running: Running) -> None:
+    """The archive has the other's rows for it, whose changes nobody would tell under this name."""
+    running.archive.rows = [row("cu1-1", 3), row("cu2-1", 1)]
+    async with running.agent() as agent:
+        await agent.send({"op": "watch", "customer": "cu2"})
+        whole = await agent.next("inbox")
+        assert (whole["full"], rows(whole)) == (True, {})
+
+
 async def test_the_list_waits_for_the_archive_and_takes_in_what_came_meanwhile(running: Running) -> None:
     """A change that is older than the archive's row is passed over."""
     running.cells.list_position = 10
