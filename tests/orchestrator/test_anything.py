@@ -79,11 +79,15 @@ class Crowd:
     def __init__(self, running: InProcess, front: Front, seed: int, words: list[str]) -> None:
         self.running = running
         self.front = front
+        self.doors = [front]
+        """What takes an event or a command in: any of these."""
         self.now_ms = NOW_MS
         self.answers: Counter[str] = Counter()
         self._random = Random(seed)
+        self._door = Random(seed)
         self._number = 0
-        self._conversations: list[str] = []
+        self.conversations: list[str] = []
+        """The newest that somebody may know."""
         self._customers: list[str] = []
         self._known: list[str] = [*IDENTITIES]
         names = ("topic", "intent", "kind", "queue", "channel", "to", "key", "status", "evidence", "product_line")
@@ -100,7 +104,7 @@ class Crowd:
 
     async def _one(self) -> None:
         self._number += 1
-        says = not self._conversations or self._random.random() < 0.5
+        says = not self.conversations or self._random.random() < 0.5
         try:
             answered = await (self._say() if says else self._command())
         except Refusal as refusal:
@@ -110,7 +114,7 @@ class Crowd:
 
     async def _say(self) -> Answered:
         event = self._decodable(self._event, _event)
-        answered = await self.front.intake.submit(event)
+        answered = await self._door.choice(self.doors).intake.submit(event)
         self._learn(answered.stream)
         return answered
 
@@ -156,12 +160,12 @@ class Crowd:
     async def _command(self) -> Answered:
         random = self._random
         command = self._decodable(lambda: self._anything.of(random.choice(COMMANDS)), _command)
-        of = random.choice(self._conversations)
+        of = random.choice(self.conversations)
         strange = random.choice([*self._known, POLICY, REPORT, "", "-1"])
         asked = {"customer": customer_of(of)} if isinstance(command, OF_A_CUSTOMER) else {"conversation": of}
         if random.random() < 0.1:
             asked = {random.choice(["conversation", "customer"]): strange}
-        return await self.front.intake.command(
+        return await self._door.choice(self.doors).intake.command(
             actor=random.choice(["agent:al", "agent:ben", "operator:olga"]),
             id=f"c{random.choice([self._number, self._number // 2])}",
             command=command,
@@ -178,7 +182,7 @@ class Crowd:
         if stream not in self._known and len(self._known) < 60:
             self._known += [stream, f"{stream}.2"]
         if customer := customer_of(stream):
-            self._conversations = [*self._conversations, stream][-30:]
+            self.conversations = [*self.conversations, stream][-30:]
             self._customers[:] = list(dict.fromkeys([*self._customers, customer, stream]))[-12:]
 
 
