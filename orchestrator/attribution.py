@@ -139,9 +139,7 @@ class Attribution:
         under way to the customers that memory named."""
         taken.sure = True
         first, *others = [self._holding.return_of(identity, customer) for identity, customer in known]
-        for other in others:
-            other.last.join(first.last)
-        self._holding.hold(taken, first)
+        self._holding.hold(taken, first)  # Which the others join, since the event has their identities too.
         for returning in (*others, first):
             if returning.over:
                 self._holding.end(returning)
@@ -221,7 +219,6 @@ class Attribution:
             return
         taken.apart += [identity for identity in reply.apart if identity not in taken.apart]
         if reply.apart and proposal is None:
-            taken.claims = []
             self.send(taken)
             return
         if reply.apart and proposal is not None:

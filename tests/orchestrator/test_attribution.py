@@ -4,16 +4,18 @@ import asyncio
 import itertools
 from collections.abc import Sequence
 
-from orchestrator.attribution import Attribution
+import pytest
+
+from orchestrator.attribution import MOVES_MAX, Attribution
 from orchestrator.cells import Cells
 from orchestrator.homeless import Reply
 from orchestrator.proposals import Taken
 from orchestrator.seats import Seats
-from protocol.errors import Refusal
+from protocol.errors import Code, Refusal
 from protocol.inbound import InboundEvent, MessageArrived
-from protocol.links import Answered, AnyLink, Elsewhere, Input, Moved, Rehomed, SeatIs
+from protocol.links import Answered, AnyLink, Elsewhere, Input, Moved, Rehomed, SeatIs, Unlinked
 
-WEB, MAIL = "web:1", "mailto:ann@example.org"
+WEB, MAIL, TEL = "web:1", "mailto:ann@example.org", "tel:+1"
 
 
 class Line:
@@ -61,7 +63,7 @@ class Door:
             data=MessageArrived(text="hi"),
         )  # fmt: skip
         number = next(self.numbers)
-        self.attribution.send(Taken(number, event, number, number, b"", lambda outcome: None))
+        self.attribution.send(Taken(number, event, number, -number, b"", lambda outcome: None))
         await self.looked_up()
 
     async def looked_up(self) -> None:
@@ -249,3 +251,188 @@ async def test_who_is_known_by_one_identity_is_not_proposed_by_another() -> None
     first, second = line.inputs
     assert (first.customer, first.proposed) == ("cunew1", True)
     assert (second.customer, second.proposed, second.identities, second.claimed) == ("cuann", False, [MAIL], [])
+
+
+async def test_who_is_anothers_by_now_goes_there_at_once() -> None:
+    """And so does who comes next: the answer is as good as the store's."""
+    door = Door(Cells(1))
+    line = door.open()
+    door.known[MAIL] = "cuann"
+    await _known(door, line)
+    await door.send("1", MAIL)
+    (asked,) = line.inputs
+    line.heard()
+    door.cells.received(line, Moved(asked.ref, MAIL, "cubob"))
+    assert line.heard() == [("1", "cubob")]
+    assert door.attribution.known(MAIL) == "cubob"
+
+
+async def test_an_event_goes_with_what_makes_it_the_same_again() -> None:
+    """Its key, and the digest of what it says."""
+    door = Door(Cells(1))
+    line = door.open()
+    await door.send("1", WEB)
+    (asked,) = line.inputs
+    assert (asked.key, asked.digest) == (1, -1)
+
+
+async def test_what_left_takes_along_all_that_waits_with_its_event() -> None:
+    """The third event waits for the first two, which bring its identity: it must not go ahead of what comes back."""
+    door = Door(Cells(1))
+    line = door.open()
+    door.known[MAIL] = "cuann"
+    await door.send("1", MAIL, WEB)
+    await door.send("2", MAIL, WEB)
+    await door.send("3", WEB)
+    first, second = line.inputs
+    line.heard()
+    door.known[MAIL] = "cubob"
+    door.cells.received(line, Unlinked(first.ref, MAIL, "cuann"))
+    await door.looked_up()
+    assert line.heard() == [], "the second is under way"
+    door.cells.received(line, Answered(second.ref, "repeat", "cuann-1", 1, 1, False))
+    await door.looked_up()
+    assert [id for id, _ in await _all_in_turn(door, line)] == ["1", "3"]
+
+
+async def test_who_is_sent_on_too_often_is_answered_and_sent_no_more() -> None:
+    """Once: something must be wrong, and whoever sends it again will see."""
+    door = Door(Cells(1))
+    line = door.open()
+    door.known[MAIL] = "cuann"
+    await _known(door, line)
+    door.answers.clear()
+    await door.send("1", MAIL)
+    for move in range(MOVES_MAX + 1):
+        assert door.answers == []
+        (asked,) = line.inputs
+        line.heard()
+        door.cells.received(line, Moved(asked.ref, MAIL, f"cu{move}"))
+    assert line.heard() == []
+    ((_, refusal),) = door.answers
+    assert isinstance(refusal, Refusal)
+    assert refusal.code is Code.UNAVAILABLE
+
+
+async def test_what_was_one_customers_before_it_left_is_not_remembered_as_theirs() -> None:
+    """The first event made her a customer, whom the identity left before the second one was decided."""
+    door = Door(Cells(1))
+    line = door.open()
+    await door.send("1", WEB)
+    await door.send("2", WEB)
+    made, left = line.inputs
+    line.heard()
+    door.known[WEB] = "cubob"
+    door.cells.received(line, Answered(made.ref, "committed", "cunew1-1", 1, 1, True))
+    door.cells.received(line, Unlinked(left.ref, WEB, "cunew1"))
+    await door.looked_up()
+    assert line.heard() == [("2", "cubob")]
+
+
+async def test_who_was_turned_away_says_so_where_it_comes_again_and_nowhere_else() -> None:
+    """The cell goes on turning away what came before that: here the identity is hers again by then, there another's."""
+    for owner in ("cuann", "cubob"):
+        door = Door(Cells(1))
+        line = door.open()
+        door.known[MAIL] = "cuann"
+        await _known(door, line)
+        await door.send("1", MAIL)
+        (asked,) = line.inputs
+        line.heard()
+        door.known[MAIL] = owner
+        door.cells.received(line, Unlinked(asked.ref, MAIL, "cuann"))
+        await door.looked_up()
+        (again,) = line.inputs
+        assert (again.customer, again.heard) == (owner, asked.ref if owner == "cuann" else 0)
+
+
+async def test_who_comes_with_what_left_does_not_wait_for_the_customers_others() -> None:
+    """Only for those under way with that identity: the rest of them may take long."""
+    door = Door(Cells(1))
+    line = door.open()
+    door.known |= {MAIL: "cuann", WEB: "cuann"}
+    await _known(door, line, MAIL, WEB)
+    await door.send("1", MAIL)
+    await door.send("2", WEB)
+    asked = line.inputs[0]
+    line.heard()
+    door.known[MAIL] = "cubob"
+    door.cells.received(line, Unlinked(asked.ref, MAIL, "cuann"))
+    await door.looked_up()
+    assert line.heard() == [("1", "cubob")]
+
+
+async def test_what_does_not_say_whose_it_is_is_left_out_and_the_rest_goes_on_at_once() -> None:
+    """It stays known as whose it is, and is in no conflict with whom the rest of the event is of."""
+    door = Door(Cells(1))
+    line = door.open()
+    door.known |= {MAIL: "cuann", WEB: "cuann"}
+    await _known(door, line, MAIL, WEB)
+    await door.send("1", WEB, MAIL)
+    (asked,) = line.inputs
+    line.heard()
+    door.cells.received(line, Unlinked(asked.ref, MAIL, "cuann", [MAIL]))
+    (again,) = line.inputs
+    assert (again.customer, again.identities, again.conflicts) == ("cuann", [WEB], [])
+    assert door.attribution.known(MAIL) == "cuann"
+
+
+async def test_what_led_an_event_astray_is_a_conflict_of_whom_it_goes_to() -> None:
+    """It came along with an identity that nobody had: without it the event is of somebody new."""
+    door = Door(Cells(1))
+    line = door.open()
+    door.known[MAIL] = "cuann"
+    await _known(door, line)
+    await door.send("1", WEB, MAIL)
+    (asked,) = line.inputs
+    line.heard()
+    assert asked.customer == "cuann"
+    door.cells.received(line, Unlinked(asked.ref, MAIL, "cuann", [MAIL]))
+    await door.looked_up()
+    (again,) = line.inputs
+    assert (again.customer, again.identities, again.claimed) == ("cunew1", [WEB], [WEB])
+    assert again.conflicts == [(MAIL, "cuann")]
+
+
+async def test_who_shares_an_identity_with_two_that_wait_goes_behind_both() -> None:
+    """Of the two somebody new, one is sent on. The event with both identities waits for the other one, too, and so does
+    what comes next with that one's."""
+    door = Door(Cells(1))
+    line = door.open()
+    await door.send("1", WEB)
+    await door.send("2", WEB)
+    await door.send("3", TEL)
+    first, second, third = line.inputs
+    line.heard()
+    door.known[WEB] = "cuann"
+    door.cells.received(line, Moved(first.ref, WEB, "cuann"))
+    await door.send("4", TEL, WEB)
+    await door.send("5", TEL)
+    door.cells.received(line, Moved(second.ref, WEB, "cuann"))
+    await door.looked_up()
+    assert line.heard() == [], "the third is under way"
+    door.known[TEL] = "cunew2"
+    door.cells.received(line, Answered(third.ref, "committed", "cunew2-1", 1, 1, True))
+    await door.looked_up()
+    assert [id for id, _ in await _all_in_turn(door, line)] == ["1", "2", "4", "5"]
+
+
+async def test_a_bug_as_a_customer_is_chosen_is_a_fault() -> None:
+    """It is met in a task behind the look-up: whoever sent the event would wait for an answer for ever."""
+    door = Door(Cells(1))
+
+    def broken() -> str:
+        raise ValueError("a bug")
+
+    door.attribution = Attribution(door.cells, door._customers_of, broken, door._answer)
+    await door.send("1", WEB)
+    with pytest.raises(ValueError, match="a bug"):
+        door.cells.fault.check()
+
+
+async def _known(door: Door, line: Line, *identities: str) -> None:
+    """Lets memory learn whose these are (the mail address), as the store says."""
+    for identity in identities or (MAIL,):
+        await door.send("before", identity)
+        await _all_in_turn(door, line)
+        assert door.attribution.known(identity) == door.known[identity]
