@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 
+from orchestrator.gateway import inboxes
 from orchestrator.settings import Limits
 from protocol.entities import ConversationSummary
 from protocol.errors import Code
 from protocol.links import ListChanged, Refused, WatchList
 from tests.orchestrator.gateway.conftest import Running, Start, until
+from tests.orchestrator.gateway.fakes import FakeCells
 
 
 def row(conversation: str, head: int, *, owner: str = "") -> ConversationSummary:
@@ -266,3 +268,111 @@ async def test_a_bug_while_a_list_is_given_breaks_the_gateway(
     async with running.agent() as agent:
         await agent.send({"op": "watch", "inbox": "queue:bills"})
         await until(lambda: running.cells.bugs == [bug])
+
+
+async def test_who_watches_again_gets_the_whole_list_first(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A change that came ahead of it would be put into a list that the agent has given up."""
+    held = Held(running, monkeypatch)
+    async with running.agent() as agent:
+        for readings in (1, 2):
+            await agent.send({"op": "watch", "inbox": "queue:bills"})
+            await until(lambda readings=readings: len(held.readings) == readings)
+            running.cells.on_list_changed(ListChanged(row("cu1-1", readings), ["queue:bills"], []))
+            held.readings[-1].set_result([])
+            whole = await agent.next("inbox")
+            assert (whole.get("full"), rows(whole)) == (True, {"cu1-1": readings})
+
+
+async def test_who_leaves_a_list_that_was_given_ends_the_subscription(running: Running) -> None:
+    """Where nobody else watches it."""
+    async with running.agent() as agent, running.agent("bob") as bob:
+        for each in (agent, bob):
+            await each.send({"op": "watch", "inbox": "queue:bills"})
+            await each.next("inbox")
+        await agent.send({"op": "unwatch", "inbox": "queue:bills"}, {"op": "watch", "inbox": "queue:other"})
+        await agent.next("inbox")
+        assert running.cells.lists == {"queue:bills", "queue:other"}
+        await bob.send({"op": "unwatch", "inbox": "queue:bills"})
+        await until(lambda: running.cells.lists == {"queue:other"})
+
+
+async def test_a_list_waits_for_no_cell_where_there_is_none(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In dedicated placement, as nobody sits anywhere: what comes is asked as it comes."""
+    monkeypatch.setattr(type(running.cells), "indexes", [])
+    running.archive.rows = [row("cu1-1", 3)]
+    async with running.agent() as agent:
+        await agent.send({"op": "watch", "inbox": "queue:bills"})
+        assert rows(await agent.next("inbox")) == {"cu1-1": 3}
+
+
+async def test_where_cells_come_and_go_the_list_waits_for_all_that_is_committed(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cell that has told of a change may be gone, and say no more at which position. And a row that comes late, by a
+    customer's former cell, is older than what was told since."""
+    monkeypatch.setattr(FakeCells, "interchangeable", True)
+    running = await start()
+    running.identities.at, running.archive.at = 10, 9
+    async with running.agent() as agent:
+        await agent.send({"op": "watch", "inbox": "queue:bills"})
+        await running.archive.asked.wait()
+        assert running.archive.wanted == []
+        running.archive.rows = [row("cu1-1", 3)]
+        running.archive.at = 10
+        assert rows(await agent.next("inbox")) == {"cu1-1": 3}
+        for head in (5, 4, 6):
+            running.cells.on_list_changed(ListChanged(row("cu1-1", head), ["queue:bills"], []))
+        assert [rows(await agent.next("inbox")) for _ in range(2)] == [{"cu1-1": 5}, {"cu1-1": 6}]
+
+
+async def test_a_cell_that_takes_a_list_after_it_had_refused_it_counts(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a cell answered last is what it has to say."""
+    held = Held(running, monkeypatch)
+    async with running.agent() as agent:
+        await agent.send({"op": "watch", "inbox": "queue:bills"})
+        await until(lambda: len(held.readings) == 1)
+        with monkeypatch.context() as refusing:
+            refused = lambda message: Refused(message.ref, Code.OVER_LIMIT, "too many lists")  # noqa: E731
+            refusing.setattr(running.cells, "reply", refused)
+            running.cells.on_fresh(0)
+        running.cells.on_fresh(0)
+        running.cells.on_fresh(1)
+        held.readings[0].set_result([row("cu1-1", 1)])
+        assert rows(await agent.next("inbox")) == {"cu1-1": 1}
+        await until(lambda: len(held.readings) == 2)
+        held.readings[1].set_result([row("cu1-1", 2)])
+        assert rows(await agent.next("inbox")) == {"cu1-1": 2}
+
+
+async def test_of_too_many_changes_the_oldest_are_forgotten(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The list has them as the archive had them, until they change again."""
+    monkeypatch.setattr(inboxes, "CHANGES_MAX", 2)
+    held = Held(running, monkeypatch)
+    async with running.agent() as agent:
+        await agent.send({"op": "watch", "inbox": "queue:bills"})
+        await until(lambda: len(held.readings) == 1)
+        for number in (1, 2, 3):
+            running.cells.on_list_changed(ListChanged(row(f"cu1-{number}", 9), ["queue:bills"], []))
+        held.readings[0].set_result([row("cu1-1", 1)])
+        assert rows(await agent.next("inbox")) == {"cu1-1": 1, "cu1-2": 9, "cu1-3": 9}
+
+
+async def test_a_list_that_was_asked_for_is_given_whatever_else_waits(start: Start) -> None:
+    """It may be longer than what may wait for one who reads slowly: that bounds what nobody asked for."""
+    running = await start(limits=Limits(agent_queue_bytes=4096))
+    running.archive.rows = [row(f"cu1-{number}", 1) for number in range(200)]
+    async with running.agent() as agent:
+        await agent.send({"op": "watch", "inbox": "queue:bills"})
+        assert len(rows(await agent.next("inbox"))) == 200
+
+
+async def test_closing_ends_the_readings(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The archive's connections close next."""
+    held = Held(running, monkeypatch)
+    async with running.agent() as agent:
+        await agent.send({"op": "watch", "inbox": "queue:bills"})
+        await until(lambda: len(held.readings) == 1)
+        await running.gateway._inboxes.close()
+        assert held.readings[0].cancelled()
