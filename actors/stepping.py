@@ -118,11 +118,12 @@ def take_in(live: Live, settling: Settling, policy: Policy, now_ms: int) -> None
         back = merging.returned(settling.released, told, now_ms)
         step = FamilyStep(RETURN, journey.customer, told.other, told.turn)
         _record(live, journey, Decision([(journey.customer, back)], family=[step]), policy)
-        # List watchers were told nothing of what the other did meanwhile: any of these may stand in other lists now.
-        since_ms = settling.released.at_ms
-        changed = [each for each in journey.kept if each.whole and (each.live or each.updated_at_ms >= since_ms)]
-        live.listed = {each.id: _possible_lists(each) for each in changed}
-        live.unlisted = tuple(each.id for each in changed)
+        # List watchers were told nothing of what the other did meanwhile: any of these may stand in other lists now,
+        # and has left the other's own.
+        back_again = [each for each in journey.kept if each.whole]
+        others = f"customer:{told.other}"
+        live.listed = {each.id: (*_possible_lists(each), others) for each in back_again}
+        live.unlisted = tuple(each.id for each in back_again)
         return
     assert settling.other is not None
     merged = merging.adopt(settling.other, told, now_ms)

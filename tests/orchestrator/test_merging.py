@@ -2,6 +2,8 @@
 placements, on both stores, over restarts."""
 
 import asyncio
+import functools
+import itertools
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -320,24 +322,37 @@ async def test_a_merge_goes_on_after_any_parts_death(tmp_path: Path, placement: 
         assert (await identities(front, keeps), await identities(front, other)) == ([BOB], [ANN])
 
 
-async def test_who_lists_a_customer_hears_that_its_conversations_are_anothers(tmp_path: Path) -> None:
-    """And that they are its own again: each stands in the list of one of the two, whoever watches which."""
-    async with asyncio.timeout(30), server(tmp_path, "memory", "pooled") as (_, front):
+@pytest.mark.parametrize("placement", PLACEMENTS)
+async def test_who_lists_a_customer_hears_that_its_conversations_are_anothers(
+    tmp_path: Path, placement: Placement
+) -> None:
+    """And that they are its own again: each stands in the list of one of the two."""
+    async with asyncio.timeout(30), server(tmp_path, "memory", placement) as (_, front):
         ann = await front.intake.submit(arrival("hi", identity=ANN))
         bob = await front.intake.submit(arrival("hi", identity=BOB))
         keeps, other = customer_of(bob.stream), customer_of(ann.stream)
-        told: asyncio.Queue[ListChanged] = asyncio.Queue()
-        front.cells.on_list_changed = told.put_nowait
-        for cell in front.cells.indexes:
-            front.cells.ask_cell(cell, lambda ref: WatchList(ref, f"customer:{other}"), lambda reply: None)
-        await front.intake.command(actor="agent:ann", id="m", command=MergeCustomers(other=other), customer=keeps)
-        left = await told.get()
-        assert (left.row.conversation, left.row.customer) == (ann.stream, keeps)
-        assert (left.lists, left.left) == ([], [f"customer:{other}"])
-        await front.intake.command(actor="agent:ann", id="u", command=UnmergeCustomers(other=other), customer=keeps)
-        back = await told.get()
-        assert (back.row.conversation, back.row.customer) == (ann.stream, other)
-        assert (back.lists, back.left) == ([f"customer:{other}"], [])
+        lists: dict[str, set[str]] = {f"customer:{keeps}": {bob.stream}, f"customer:{other}": {ann.stream}}
+        changed = asyncio.Event()
+
+        def hear(told: ListChanged) -> None:
+            for name in told.lists:
+                lists[name].add(told.row.conversation)
+            for name in told.left:
+                lists[name].discard(told.row.conversation)
+            changed.set()
+
+        front.cells.on_list_changed = hear
+        for cell, name in itertools.product(front.cells.indexes, lists):
+            front.cells.ask_cell(cell, functools.partial(WatchList, list=name), lambda reply: None)
+        for id, command, theirs in (
+            ("m", MergeCustomers(other=other), set()),
+            ("u", UnmergeCustomers(other=other), {ann.stream}),
+        ):
+            await front.intake.command(actor="agent:ann", id=id, command=command, customer=keeps)
+            both = {bob.stream, ann.stream}
+            while lists != {f"customer:{keeps}": both - theirs, f"customer:{other}": theirs}:
+                changed.clear()
+                await changed.wait()
 
 
 async def test_whose_identity_it_is_after_an_unmerge_is_not_decided_before_its_commit(tmp_path: Path) -> None:
