@@ -26,6 +26,7 @@ from protocol.events import EVENT_TYPES
 from protocol.faults import fault_and_path
 
 FILE_DEFAULT = "throughline.toml"
+_FROM_ENVIRONMENT = ("DATA", "CELLS", "DURABILITY", "LOG_LEVEL", "PLACEMENT", "HTTP_HOST", "HTTP_PORT")
 _SIGNING = "write whsec_ and the Base64 of 24 to 64 random bytes, such as: echo whsec_$(openssl rand -base64 32)"
 
 _HINTS = {
@@ -70,7 +71,10 @@ def load(path: Path | None = None, environ: dict[str, str] | None = None) -> Set
         return parse(raw)
     except SettingsError as exc:
         file = path or Path(FILE_DEFAULT)
-        raise SettingsError(f"{exc} (read from {file})" if file.exists() else str(exc)) from exc
+        origins = [str(file)] if file.exists() else []
+        # One that stayed in the shell since another run is in no file that anybody would look into.
+        origins += sorted(f"THROUGHLINE_{name}" for name in _FROM_ENVIRONMENT if environ.get(f"THROUGHLINE_{name}"))
+        raise SettingsError(f"{exc} (read from {', '.join(origins)})" if origins else str(exc)) from exc
 
 
 def parse(raw: dict[str, Any]) -> Settings:

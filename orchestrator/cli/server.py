@@ -95,7 +95,8 @@ WHO = "The customer: an id, or an address such as tel:+447700900123."
 
 
 class Server:
-    """JSON requests to one server. A context manager, which closes its connections."""
+    """JSON requests to one server. A context manager, which closes its connections. Raises `Failure` (`USAGE`) where
+    what was given is no address."""
 
     def __init__(
         self, running: Running, *, timeout_s: float = TIMEOUT_S, transport: httpx.BaseTransport | None = None
@@ -103,7 +104,7 @@ class Server:
         self.url = running.url
         self._token_from = running.token_from
         self._http = httpx.Client(
-            base_url=running.url,
+            base_url=_address(running.url),
             headers={"Authorization": f"Bearer {running.operator}"},
             timeout=timeout_s,
             transport=transport,
@@ -143,6 +144,16 @@ class Server:
         if response.is_success:
             return response.json() if response.content else None
         raise _failure(response, self._token_from)
+
+
+def _address(url: str) -> httpx.URL:
+    try:
+        address = httpx.URL(url)
+    except httpx.InvalidURL:
+        address = httpx.URL()
+    if address.scheme not in ("http", "https") or not address.host:
+        raise Failure(Exit.USAGE, f"{url} is no address of a server: write http://host:port")
+    return address
 
 
 def part(value: str) -> str:

@@ -196,6 +196,14 @@ def test_without_a_server_it_says_where_it_looked(shell: Shell) -> None:
     assert outcome.out == ""
 
 
+@pytest.mark.parametrize("url", ["localhost:7100", "http://[::1", "ftp://localhost"])
+def test_what_is_no_address_is_a_mistake_of_the_command_line(shell: Shell, url: str) -> None:
+    """Exit code 2, and how one is written."""
+    outcome = shell.run(f"status --url {url} --token tl_1_2")
+    assert outcome.code == Exit.USAGE
+    assert f"{url} is no address of a server: write http://host:port" in outcome.err
+
+
 def test_a_server_that_is_gone_is_unreachable(shell: Shell, answering: Answering) -> None:
     """A `server.json` that outlived its server leads to exit code 3 too."""
     (shell.folder / "data" / "server.json").write_text(json.dumps({"url": "http://127.0.0.1:1", "operator": "t"}))

@@ -113,11 +113,12 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("environ", [{"THROUGHLINE_CELLS": "-3"}, {"THROUGHLINE_HTTP_PORT": "99999"}])
 def test_the_environment_is_checked_as_the_file_is(tmp_path: Path, environ: dict[str, str]) -> None:
-    """It is no way around the ranges."""
+    """It is no way around the ranges, and it is named beside the file, in which nothing may be wrong."""
     file = tmp_path / "throughline.toml"
     file.touch()
-    with pytest.raises(SettingsError, match=r"cells: |http\.port: "):
+    with pytest.raises(SettingsError, match=r"cells: |http\.port: ") as refused:
         load(file, environ)
+    assert f"(read from {file}, {', '.join(environ)})" in str(refused.value)
 
 
 _KNOWN = st.sampled_from(
