@@ -188,7 +188,7 @@ def _connect_writer(path: Path) -> sqlite3.Connection:
         finally:
             os.close(folder)
     except OSError as exc:
-        raise StoreFailed(f"{path} cannot be made: {exc.strerror}") from exc
+        raise StoreFailed(f"{path} cannot be opened or made: {exc.strerror}") from exc
     return sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
 
 

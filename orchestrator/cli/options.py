@@ -68,7 +68,9 @@ def using(folder: Path) -> Iterator[None]:
         file, within = Path(fsdecode(exc.filename)).absolute(), folder.absolute()
         if not (file.is_relative_to(within) or within.is_relative_to(file)):
             raise
-        raise Failure(Exit.DATA, f"{exc.filename}, of the data folder {folder}: {exc.strerror}") from exc
+        others = isinstance(exc, PermissionError) and file.exists()
+        mend = "; the folder is of one user, with all in it: run this as that one, or chown it" if others else ""
+        raise Failure(Exit.DATA, f"{exc.filename}, of the data folder {folder}: {exc.strerror}{mend}") from exc
 
 
 def as_called() -> str:

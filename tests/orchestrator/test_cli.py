@@ -836,6 +836,22 @@ def test_a_missing_file_of_no_data_folder_shows_where(
         shell.run("token list")
 
 
+def test_another_users_file_is_told_with_what_to_do(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mostly a server was started once by the super-user, who may write everything, as the one who tests may."""
+    tokens = shell.folder / "data" / "tokens.json"
+    tokens.parent.mkdir()
+    tokens.touch()
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(tokens))
+
+    monkeypatch.setattr(Tokens, "list", refuse)
+    outcome = shell.run("token list")
+    assert outcome.code == Exit.DATA
+    assert "tokens.json" in outcome.err
+    assert "run this as that one, or chown it" in outcome.err
+
+
 def test_a_full_disk_is_told_without_a_trace(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     """A write that fails names no file."""
 
