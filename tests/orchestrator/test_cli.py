@@ -205,9 +205,13 @@ def test_what_is_no_address_is_a_mistake_of_the_command_line(shell: Shell, url: 
 
 
 def test_a_server_that_is_gone_is_unreachable(shell: Shell, answering: Answering) -> None:
-    """A `server.json` that outlived its server leads to exit code 3 too."""
+    """A `server.json` that outlived its server leads to exit code 3 too, and to what to do; an address that was given
+    says nothing of how it ended."""
     (shell.folder / "data" / "server.json").write_text(json.dumps({"url": "http://127.0.0.1:1", "operator": "t"}))
-    assert shell.run("status").code == Exit.UNREACHABLE
+    outcome = shell.run("status")
+    assert outcome.code == Exit.UNREACHABLE
+    assert "start it again" in outcome.err
+    assert "start it again" not in shell.run("status --url http://127.0.0.1:1 --token t").err
     assert answering.asked == []
 
 
