@@ -27,8 +27,6 @@ _ERASE_CONVERSATION = (
 _ERASE_CUSTOMER = (
     *(f"DELETE FROM {table} WHERE stream = :customer" for table in _OF_STREAM),
     *(f"DELETE FROM {table} WHERE customer = :customer" for table in _OF_CUSTOMER),
-    # Another customer's, that names an identity of this one: as its redacted event has it.
-    "UPDATE OR REPLACE identity_review SET identity = '' WHERE other = :customer",
 )
 ERASED_TABLES = frozenset({*_OF_CONVERSATION, *_OF_STREAM, *_OF_CUSTOMER, "event", "outbox"})
 """Those that an erasure reaches: a table that the projection writes and that is not here keeps what it has."""
@@ -40,13 +38,19 @@ _TOLD_BY_DROPPED = """
 _TELL_OF_DROPPED = "UPDATE conversation SET channel = ?, resolved_at_ms = ? WHERE conversation = ?"
 _EVENT_OF = "FROM event WHERE stream = :stream AND seq = :seq"
 _OF_CONTACT = f"conversation = :stream AND interaction = (SELECT body ->> '$.interaction' {_EVENT_OF})"
+_REVIEW_OVER = f"""
+    UPDATE OR REPLACE identity_review SET identity = '', reason = ''
+    WHERE (identity, other) = (SELECT body ->> '$.identity', coalesce(body ->> '$.other', '') {_EVENT_OF})"""
 _NAMES_ELSEWHERE = {
+    "IdentityConflictFound": _REVIEW_OVER,
+    "IdentityReviewClosed": _REVIEW_OVER,
     "InteractionStarted": f"UPDATE interaction SET identity = '', session = '', reason = '' WHERE {_OF_CONTACT}",
     "InteractionEnded": f"UPDATE interaction SET end_reason = '' WHERE {_OF_CONTACT}",
     "InteractionTagged": f"DELETE FROM interaction_key WHERE {_OF_CONTACT}",
     "MessageQueued": f"UPDATE outbox SET recipient = '' WHERE delivery = (SELECT body ->> '$.delivery' {_EVENT_OF})",
 }
-"""By type of event: how what it said leaves the rows of a contact that stayed in another customer's conversation."""
+"""By type of event: how what it said leaves the rows of a contact that stayed in another customer's conversation, and of
+conflicts over an identity."""
 
 
 def erase(db: sqlite3.Connection, customer: str, changes: Changes) -> None:

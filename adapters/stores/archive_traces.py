@@ -33,19 +33,17 @@ def streams_of(db: sqlite3.Connection, customer: str) -> tuple[set[str], set[str
 
 
 def mentions_of(db: sqlite3.Connection, customer: str, file: Callable[[str], bytes], region: str) -> list[StoredEvent]:
-    """Events in others' streams that name the customer: a conflict over an identity of theirs, what an account
-    quarantined that has one of their addresses in it, and of who was merged with them: the merge, its undoing, and what
-    they said in that one's conversations meanwhile, whether it was moved out of them or was over for too long.
+    """Events in others' streams that name the customer: a conflict over an identity of theirs, also one found before it
+    was theirs, and what was said of it; what an account quarantined that names them; and of who was merged with them:
+    the merge, its undoing, and what they said in that one's conversations meanwhile, whether it was moved out of them
+    or was over for too long.
 
     `file` is what a file holds, by its SHA-256: a large mail is quarantined as one. `region` (ISO 3166) is whose
     national phone numbers the server reads."""
-    places = db.execute(
-        "SELECT stream, seq FROM action WHERE kind = 'identity_conflict' AND stream <> ?1 "
-        "AND substr(detail, -length(?1)) = ?1",
-        (customer,),
-    ).fetchall()
-    places += _merges_with(db, customer)
     names = names_of(db, customer)
+    reviewed = db.execute(_REVIEWED, (customer,))
+    places = [(stream, seq) for stream, seq, identity, other in reviewed if other == customer or identity in names]
+    places += _merges_with(db, customer)
     elsewhere = db.execute(_MOVED_HERE, (customer,)).fetchall()
     for (conversation,) in db.execute(_UNMOVED, {"customer": customer}).fetchall():
         contacts = db.execute(_CONTACTS, (conversation,)).fetchall()
@@ -119,6 +117,10 @@ def _merges_with(db: sqlite3.Connection, customer: str) -> list[tuple[str, int]]
     return found
 
 
+_REVIEWED = """
+    SELECT action.stream, action.seq, body ->> '$.identity', body ->> '$.other'
+    FROM action JOIN event USING (stream, seq)
+    WHERE kind IN ('identity_conflict', 'identity_review_closed') AND action.stream <> ?"""
 _MERGES = """
     SELECT action.stream, action.seq FROM action JOIN event USING (stream, seq)
     WHERE kind IN ('merged', 'released') AND action.stream <> :customer

@@ -208,9 +208,28 @@ async def check_against_rebuilt(settings: Settings) -> None:
     storage = SqliteStorage(settings)
     journal, archive = storage.journal_reader(), storage.archive()
     await storage.open_readers()
-    tables = ("customer", "identity", "conversation", "interaction", "attachment", "action", "work", "event")
+    tables: tuple[str, ...] = (
+        "customer",
+        "identity",
+        "conversation",
+        "interaction",
+        "attachment",
+        "action",
+        "work",
+        "event",
+    )
     await archive.open()
-    now = {table: await rows(archive, table) for table in (*tables, "context_item", "quarantine", "relation", "timer")}
+    tables += (
+        "context_item",
+        "context_value",
+        "quarantine",
+        "relation",
+        "timer",
+        "outbox",
+        "handoff",
+        "identity_review",
+    )
+    now = {table: await rows(archive, table) for table in tables}
     await rebuild(journal, archive, lambda at, head: None)
     for table, kept in now.items():
         assert await rows(archive, table) == kept, table
