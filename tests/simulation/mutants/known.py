@@ -36,6 +36,7 @@ KNOWN: dict[str, dict[str, int]] = {
     "loaded_without_members": {"pooled": 0, "dedicated": 0},
     "lost_timer": {"pooled": 1, "dedicated": 1},
     "merged_into_a_member": {"pooled": 26},
+    "mixed_forgotten_in_a_snapshot": {"pooled": 29},
     "no_list_resubscription": {"pooled": 13, "dedicated": 0},
     "no_resubscription": {"pooled": 13},
     "offer_outlives_the_owner": {"pooled": 2},

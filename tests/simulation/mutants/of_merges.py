@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from actors import belonging, loading, merging
+from actors import belonging, loading, merging, snapshots
 from actors.journey import Journey
 from actors.live import Message
 from actors.members import home_of
@@ -65,3 +65,19 @@ def loaded_without_members(plant: Plant) -> None:
         return home_of(fact.stream, self._customer) == self._customer
 
     plant(loading._Fold, "_belongs", own_alone)
+
+
+@mutant
+def mixed_forgotten_in_a_snapshot(plant: Plant) -> None:
+    """A journey that comes from its snapshot does not know which conversations became mixed and left memory."""
+    freeze = snapshots.freeze
+
+    def pure(state: Journey) -> bytes:
+        if (family := merging.family_of(state)) is None:
+            return freeze(state)
+        mixed, family.mixed = family.mixed, ()
+        frozen = freeze(state)
+        family.mixed = mixed
+        return frozen
+
+    plant(snapshots, "freeze", pure)

@@ -148,8 +148,9 @@ async def _no_tail(_: str) -> TailIs:
 
 
 def _plain(journey: Journey, retained: bool, dropped: Container[str]) -> Journey:
-    """Without what retention takes: what is over, and what is remembered of that; of what another may take along, and
-    of where members' conversations stood, that of the conversations it did drop. Once-keys stay."""
+    """Without what retention takes: what is over, and what is remembered of that; of what another may take along, of
+    where members' conversations stood, and of which of them became mixed, that of the conversations it did drop.
+    Once-keys stay."""
     if not retained:
         return journey
     live = tuple(conversation for conversation in journey.kept if conversation.live)
@@ -159,7 +160,10 @@ def _plain(journey: Journey, retained: bool, dropped: Container[str]) -> Journey
     disputes = journey.disputes
     if disputes is not None and (family := disputes.family) is not None:
         members = {id: _without(member, dropped) for id, member in family.members.items()}
-        disputes = msgspec.structs.replace(disputes, family=msgspec.structs.replace(family, members=members))
+        # A load that meets them bare does not know whose contacts they had.
+        mixed = tuple(id for id in family.mixed if id not in dropped)
+        family = msgspec.structs.replace(family, members=members, mixed=mixed)
+        disputes = msgspec.structs.replace(disputes, family=family)
     return msgspec.structs.replace(journey, kept=live, aside=aside, disputes=disputes)
 
 
