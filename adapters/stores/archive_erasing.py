@@ -49,8 +49,8 @@ _NAMES_ELSEWHERE = {
     "InteractionTagged": f"DELETE FROM interaction_key WHERE {_OF_CONTACT}",
     "MessageQueued": f"UPDATE outbox SET recipient = '' WHERE delivery = (SELECT body ->> '$.delivery' {_EVENT_OF})",
 }
-"""By type of event: how what it said leaves the rows of a contact that stayed in another customer's conversation, and of
-conflicts over an identity."""
+"""By type of event: how what it said leaves the rows of a contact that stayed in another customer's conversation, and
+of conflicts over an identity."""
 
 
 def erase(db: sqlite3.Connection, customer: str, changes: Changes) -> None:

@@ -137,7 +137,9 @@ class Server:
             response = self._http.request(method, path, **request)
         except httpx.ConnectError as exc:
             # Whoever stops a server takes its file away; one that was killed left it.
-            mend = ". If it was killed, start it again: it goes on where it was" if self._token_from == SERVER_FILE else ""
+            mend = (
+                ". If it was killed, start it again: it goes on where it was" if self._token_from == SERVER_FILE else ""
+            )
             raise Failure(Exit.UNREACHABLE, f"no server answers at {self.url}: {exc}{mend}") from exc
         except httpx.TimeoutException as exc:
             raise Failure(Exit.UNREACHABLE, f"{self.url} is there and does not answer: its gateway hangs") from exc
