@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from actors.expressions import Expression, ExpressionError, long_to_read
 from actors.rules.names import Word, wrong_name
-from actors.rules.patterns import SHORTER, STEPS_TOGETHER_MAX, is_long, read_pattern, steps_of, words_of
+from actors.rules.patterns import PROGRAMS_MAX, SHORTER, STEPS_TOGETHER_MAX, is_long, read_pattern, steps_of, words_of
 from protocol.inbound import CONTEXT_VALUE_MAX as VALUE_MAX
 
 if TYPE_CHECKING:
@@ -153,8 +153,17 @@ class CaptureRules(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True
         """Patterns that could hold a cell up: where, as a path of keys, and what to write instead. What an earlier
         program accepted is decided by all the same."""
         del policy
+        size = 0
         for number, template in enumerate(self.templates, start=1):
             yield from ((("templates", str(number), *path), words) for path, words in _long_patterns(template))
+            places: list[Field | Who] = [*template.identities, *template.fields]
+            size += sum(read_pattern(place.pattern).programsize for place in places if place.pattern)
+            if size > PROGRAMS_MAX:
+                yield (
+                    ("templates", str(number)),
+                    f"with these the templates' patterns are too large together: {SHORTER}",
+                )
+                return
 
 
 def _long_patterns(template: Template) -> Iterator[tuple[tuple[str, ...], str]]:

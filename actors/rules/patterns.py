@@ -22,6 +22,9 @@ STEPS_TOGETHER_MAX = 2_000
 PROGRAM_MAX = 50_000
 """Of one pattern as RE2 makes it, 16 bytes each: classes such as `\\pL` have over a thousand, each time they stand
 there."""
+PROGRAMS_MAX = 250_000
+"""Of all templates' patterns: a cell reads them at the first event under a version, in an eighth of a second then, and
+keeps them for as long as conversations are pinned to it."""
 SCREENED_STEPS_MAX = 100
 """Of one pattern in a screen: RE2 does not give one up that goes badly, as it does a single pattern, and takes five
 times as long."""

@@ -232,6 +232,14 @@ TABLE: list[tuple[str, dict[str, str], list[str]]] = [
         ],
     ),
     (
+        "the patterns of many templates are too large together",
+        {
+            "capture": "templates:\n"
+            + "".join(f"- {{channel: c{n}, fields: [{{name: a, pattern: 'a{n}\\pL{{30}}'}}]}}\n" for n in range(9))
+        },
+        ["capture.yaml:8: templates.7: with these the templates' patterns are too large together: write + or * in"],
+    ),
+    (
         "an expression's pattern takes long to be read",
         {
             "capture": "templates:\n- channel: form\n  fields:\n  - name: a\n"
