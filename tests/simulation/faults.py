@@ -7,8 +7,9 @@ later says so itself.
 
 from collections.abc import Callable
 
+from orchestrator.parts.building import peer_name
 from tests.simulation.disks import Ambiguity, Trouble
-from tests.simulation.plan import SWITCH
+from tests.simulation.plan import LAST_WORDS, SWITCH
 from tests.simulation.traffic import Traffic
 from tests.simulation.world import World
 
@@ -57,6 +58,7 @@ class Faults:
             "conflict": traffic.conflict,
             "bad_input": lambda: _done(traffic.bad()),
             SWITCH: lambda: _done(world.owner.switch()),
+            LAST_WORDS: self._last_words,
         }
         self._kinds = kinds
 
@@ -74,6 +76,7 @@ class Faults:
         world.provider.trouble = 0.0
         world.disks.trouble = world.disks.archive_trouble = None
         world.disks.fence_trouble = False
+        world.on_update = None
         world.set_clock_right()
         for agent in world.agents:
             agent.read(reading=True)
@@ -94,6 +97,20 @@ class Faults:
     def _kill(self, name: str) -> bool:
         process = self._world.server.processes.get(name)
         return process is not None and process.kill()  # Pooled placement has no usher.
+
+    def _last_words(self) -> bool:
+        """The next cell that tells a gateway of a commit dies before the gateway has heard it, and perhaps unheard; and
+        the usher with it, who alone would know whom to seat anew."""
+
+        def dies(cell: str) -> None:
+            self._kill("usher")
+            # A seat that is not wanted any more may still be speaking.
+            name = next((name for name in self._world.server.processes if peer_name(name) == cell), "")
+            if self._kill(name):
+                self._struck(LAST_WORDS)
+
+        self._world.on_update = dies
+        return False
 
     def _trouble(self, trouble: Trouble) -> bool:
         self._world.disks.trouble = trouble

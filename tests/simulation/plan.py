@@ -53,6 +53,8 @@ FAULTS = (
 )
 SWITCH = "policy_switch"
 """New rules in the midst of it all. Drawn by itself, so that a seed's other faults are those it ever had."""
+LAST_WORDS = "kill_cell_speaking"
+"""A cell dies as it says what it has committed: late, so that nothing else may happen to whom it spoke of. Likewise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,8 @@ class Plan:
     """Corrections of where contacts belong; none in half of the runs."""
     merges: int
     """Merges of customers, and their undoing; none in half of the runs."""
+    strays: int
+    """Addresses that are taken from their customer for a moment; none in seven of eight runs."""
     ruled: bool
     """Whether rules say what contacts are about, where they belong and when they end; in half of the runs."""
     people: int
@@ -100,12 +104,19 @@ def plan_of(seed: int, *, placement: str) -> Plan:
         handoffs=Random(f"handoffs {seed}").choice((0, 0, 30, 80)),
         corrections=Random(f"corrections {seed}").choice((0, 0, 20, 50)),
         merges=Random(f"merges {seed}").choice((0, 0, 4, 12)),
+        strays=Random(f"strays {seed}").choice((0, 0, 0, 0, 0, 0, 0, 4)),
         ruled=Random(f"rules {seed}").random() < 0.5,
         people=random.randrange(2, 7),
         agents=random.randrange(1, 4),
         unacked_bytes_max=random.choice((3 * 1024, UNACKED_BYTES_MAX, UNACKED_BYTES_MAX)),
         faults=tuple(
-            sorted((*_faults(random, active_s, retained=bool(settings.retention_days)), *_switches(seed, active_s)))
+            sorted(
+                (
+                    *_faults(random, active_s, retained=bool(settings.retention_days)),
+                    *_switches(seed, active_s),
+                    *_last_words(seed, active_s),
+                )
+            )
         ),
     )
 
@@ -125,6 +136,11 @@ def _switches(seed: int, active_s: float) -> list[tuple[float, str]]:
     random = Random(f"switches {seed}")
     count = random.choice((0, 0, 0, 1, 2, 4))
     return [(random.uniform(0.1, active_s), SWITCH) for _ in range(count)]
+
+
+def _last_words(seed: int, active_s: float) -> list[tuple[float, str]]:
+    random = Random(f"last words {seed}")
+    return [(random.uniform(0.8, 1.0) * active_s, LAST_WORDS)] if random.random() < 0.25 else []
 
 
 def _settings(random: Random, placement: str) -> Settings:

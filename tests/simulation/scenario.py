@@ -20,6 +20,7 @@ from tests.simulation.plan import Plan, plan_of
 from tests.simulation.promises import acked, bounded, context, once, one_owner, one_version, ordered, refused, sent_once
 from tests.simulation.relating import Relating, ruled
 from tests.simulation.settling import settle
+from tests.simulation.straying import Straying
 from tests.simulation.traffic import Traffic
 from tests.simulation.virtual_loop import Stuck, VirtualLoop
 from tests.simulation.world import Broken, World
@@ -94,6 +95,7 @@ async def _play(world: World, faults: Faults) -> None:
     Handing(world).schedule()
     Relating(world).schedule()
     Merging(world).schedule()
+    Straying(world, faults.traffic).schedule()
     end_s = world.loop.time() + world.plan.active_s
     while world.loop.time() < end_s and not world.failures:  # noqa: ASYNC110 - no event says that time is over
         await asyncio.sleep(0.1)

@@ -12,7 +12,7 @@ from collections import Counter
 import pytest
 
 from tests.simulation.ahead import SEEDS
-from tests.simulation.plan import FAULTS, SWITCH, plan_of
+from tests.simulation.plan import FAULTS, LAST_WORDS, SWITCH, plan_of
 from tests.simulation.promises import acked
 from tests.simulation.scenario import Run, replay_of, run
 
@@ -27,7 +27,7 @@ def test_every_promise_holds_under_every_seed(ended: list[Run]) -> None:
 def test_the_seeds_show_something(ended: list[Run]) -> None:
     """Each kind of fault took effect in many runs, several at once in most, and the server worked all the while."""
     kinds = Counter(kind for run in ended for kind in set(run.faults))
-    assert {kind for kind in (*FAULTS, SWITCH) if kinds[kind] < 10} == set()
+    assert {kind for kind in (*FAULTS, SWITCH, LAST_WORDS) if kinds[kind] < 10} == set()
     assert sum(len(set(run.faults)) > 1 for run in ended) > SEEDS / 2
     assert sum(run.commits for run in ended) > 40 * SEEDS
     assert sum(run.lost > 0 for run in ended) >= 5, "power failures must find changes that are not synced"

@@ -47,7 +47,11 @@ class Traffic:
         if account == "chat" and self._random.random() < 0.5:
             other = self._random.choice(self._world.people) if self._random.random() < 0.1 else person
             identities.append(other[self._random.choice(list(CHANNELS))])
-        offered(self._world, self._made(account, identities, self._data()))
+        self.say(account, identities, self._data())
+
+    def say(self, account: str, identities: list[str], data: AnyData) -> None:
+        """This is said by an account."""
+        offered(self._world, self._made(account, identities, data))
 
     def again(self) -> bool:
         """A source says something once more that it said before. False where there is nothing yet, here and below."""

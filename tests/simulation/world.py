@@ -11,7 +11,7 @@ from random import Random
 from typing import Any
 
 from protocol.inbound import InboundEvent
-from protocol.links import AnyLink
+from protocol.links import AnyLink, Updated
 from tests.simulation.agents import Agent, Asked
 from tests.simulation.disks import Disks
 from tests.simulation.folds import Folds
@@ -52,6 +52,8 @@ class World:
         self._latest_ms = 0
         self._all_tasks: list[asyncio.Task[Any]] = []
         self.slow_readers = False
+        self.on_update: Callable[[str], None] | None = None
+        """Hears which cell it is that next tells of what it has committed, as that leaves it."""
         self.pace = Pace(self.random)
         self.disks = Disks(self.pace, self.broken)
         self.ledger = self.disks.ledger
@@ -128,6 +130,10 @@ class World:
 
     def _heard(self, sender: str, receiver: str, blob: bytes) -> None:
         messages: list[AnyLink] = self.witness.heard(sender, receiver, blob)
+        if self.on_update is not None and any(isinstance(message, Updated) for message in messages):
+            on_update, self.on_update = self.on_update, None
+            # Behind the turn in which the cell says it.
+            self.loop.call_soon(on_update, sender)
         names = ",".join(type(message).__name__ for message in messages)
         self.trace("blob", way=f"{sender}→{receiver}", bytes=len(blob), messages=names)
 

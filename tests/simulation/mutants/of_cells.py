@@ -18,6 +18,7 @@ from actors import (
     stepping,
 )
 from actors.alarms import Alarms
+from actors.astray import Astray
 from actors.committing import Committer
 from actors.concluding import Concluding
 from actors.conversation import Conversation
@@ -277,3 +278,9 @@ def another_version_named(plant: Plant) -> None:
     """Where conversations are pinned, decisions name the first version, whichever they were made under."""
     for module in (decision, stepping):
         plant(module, "decided_under", lambda state, decided, policy: 1 if policy.earlier else policy.version)
+
+
+@mutant_of_either
+def overtakes_who_was_turned_away(plant: Plant) -> None:
+    """What shares an identity with an event that was turned away, and is the customer's, is decided at once."""
+    plant(Astray, "answer_to", lambda self, given: None)

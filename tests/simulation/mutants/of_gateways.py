@@ -34,10 +34,17 @@ def ack_at_the_door(plant: Plant) -> None:
     plant(GatewayConnection, "_event", eager)
 
 
-@mutant
+@mutant_of_either
 def no_resubscription(plant: Plant) -> None:
     """A cell's new life is not told what the gateway watches."""
     plant(Hub, "fresh", lambda self, cell: None)
+
+
+@mutant_of_either
+def watches_stay_behind(plant: Plant) -> None:
+    """The cell that a customer has now is not told what the gateway watches: a seat, or that of whom it was merged
+    into."""
+    plant(Hub, "moved", lambda self, customer: None)
 
 
 @mutant_of_either
