@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 import msgspec
 
+from actors.policies import unpacked
+from actors.policy import PINNED
 from adapters.stores.memory_disk import MemoryDisk
 from protocol.events import (
     AnyEvent,
@@ -50,6 +52,8 @@ class Ledger:
         """By once-key: the places of the events that carry it."""
         self.policy = 1
         """The newest version that was applied."""
+        self.pinning: set[int] = set()
+        """Versions that leave live conversations with the one they were begun under."""
         self._order: dict[int, int] = {}
         self._events = 0
         self.owners: dict[str, str] = {}
@@ -203,6 +207,8 @@ class Ledger:
             self.quarantined.setdefault((event.account, event.source, event.id), []).append(event)
         if isinstance(event, PolicyApplied):
             self.policy = event.version
+            if unpacked(event.version, event.body).live_conversations == PINNED:
+                self.pinning.add(event.version)
         if event.once is not None:
             self._order.setdefault(event.once.key, self._events)
             self.by_once.setdefault(event.once.key, []).append((entry.stream, len(stream)))

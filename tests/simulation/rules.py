@@ -17,7 +17,7 @@ from actors.policy import Policy
 from orchestrator.parts import cell
 from protocol.commands import ApplyPolicy
 from protocol.errors import Refusal
-from protocol.events import AnyEvent
+from protocol.events import AnyEvent, CustomerReleased
 from protocol.ids import POLICY
 from protocol.journal import Committed, Fence, Unit, Verdict
 from tests.simulation.ledger import Ledger
@@ -85,7 +85,8 @@ class Owner:
 
 
 class Deciding:
-    """Checks each unit as it is committed: who took a scope knew the newest version by then."""
+    """Checks each unit as it is committed: who took a scope knew the newest version by then, and conversations follow
+    it, or stay with their own, as it says."""
 
     def __init__(self, ledger: Ledger, broken: Callable[[str, str], None]) -> None:
         self._ledger = ledger
@@ -106,10 +107,21 @@ class Deciding:
                 self._check(unit)
 
     def _check(self, unit: Unit) -> None:
-        known = self._known.get(unit.scope, 1)
-        for stream, _, event in _entries(unit.body):
+        known, entries = self._known.get(unit.scope, 1), _entries(unit.body)
+        # Whoever decided it had one of these for the newest.
+        pinning = [version in self._ledger.pinning for version in range(known, self._ledger.policy + 1)]
+        for stream, _, event in entries:
             begun = self._ledger.streams[stream][0].policy if "-" in stream else 0
-            if event.policy and event.policy < known and event.policy != begun:
+            if event.policy and event.policy < known and not (event.policy == begun and any(pinning)):
                 self._broken(
                     "one_version", f"{stream}: decided under {event.policy}; {unit.scope} was taken under {known}"
                 )
+            if begun and event.policy not in (0, begun) and all(pinning) and _is_of_one(entries, stream):
+                self._broken("one_version", f"{stream}: decided under {event.policy}; it stays with {begun}")
+
+
+def _is_of_one(entries: Sequence[tuple[str, int, AnyEvent]], conversation: str) -> bool:
+    """Whether the unit is about that conversation alone, which says its version. What concerns several, or takes them
+    apart for their customers' sake, is decided under the newest."""
+    about = {stream for stream, _, event in entries if "-" in stream or isinstance(event, CustomerReleased)}
+    return about == {conversation}

@@ -17,7 +17,18 @@ from tests.simulation.faults import Faults
 from tests.simulation.handing import RULES, Handing
 from tests.simulation.merging import Merging
 from tests.simulation.plan import Plan, plan_of
-from tests.simulation.promises import acked, bounded, context, once, one_owner, one_version, ordered, refused, sent_once
+from tests.simulation.promises import (
+    acked,
+    bounded,
+    context,
+    dropped,
+    once,
+    one_owner,
+    one_version,
+    ordered,
+    refused,
+    sent_once,
+)
 from tests.simulation.relating import Relating, ruled
 from tests.simulation.settling import settle
 from tests.simulation.straying import Straying
@@ -116,6 +127,7 @@ async def _check(world: World) -> None:
     refused.check(world)
     await context.check(world)
     await ordered.check(world)
+    await dropped.check(world)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from actors import capturing
+from actors.conversation import knows
 from actors.rules.capture import CaptureRules, Field, Template
 from orchestrator.parts import cell
 from tests.simulation.scenario import replay_of, run
@@ -26,16 +27,21 @@ RULES = CaptureRules(
 )
 
 
+@pytest.fixture(autouse=True)
+def _templates(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = cell.policy_of
+    monkeypatch.setattr(cell, "policy_of", lambda settings: msgspec.structs.replace(first(settings), capture=RULES))
+
+
 def test_every_promise_holds_under_templates(monkeypatch: pytest.MonkeyPatch) -> None:
     """What they ask leaves once, what they refuse is kept, and all else is as without them."""
-    first, asked, seen = cell.policy_of, capturing.asked, Counter[str]()
+    asked, seen = capturing.asked, Counter[str]()
 
     def counted(*given: object) -> object:
         made = asked(*given)  # type: ignore[arg-type]
         seen.update(type(fact).__name__ for fact in made)
         return made
 
-    monkeypatch.setattr(cell, "policy_of", lambda settings: msgspec.structs.replace(first(settings), capture=RULES))
     monkeypatch.setattr(capturing, "asked", counted)
     broken = []
     for seed in range(SEEDS):
@@ -43,3 +49,10 @@ def test_every_promise_holds_under_templates(monkeypatch: pytest.MonkeyPatch) ->
         broken += [f"{failure.promise}: {failure.text}\n  {replay_of(ended)}" for failure in ended.failures]
     assert not broken, "\n".join(broken)
     assert min(seen[name] for name in ("FieldMissing", "MessageQueued")) > 10
+
+
+def test_a_customer_who_is_asked_twice_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cell that asks for a field although it has asked before breaks a promise."""
+    monkeypatch.setattr(capturing, "_follows", lambda state, field: not knows(state, field.name))
+    promises = (failure.promise for seed in range(SEEDS) for failure in run(seed, placement="both").failures)
+    assert next(promises, "") == "once"

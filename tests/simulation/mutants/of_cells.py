@@ -29,6 +29,7 @@ from actors.live import STEP_BYTES_MAX, Given, Live, Promise
 from actors.mailboxes import Mailboxes
 from actors.notices import Notices
 from actors.outlet import Outlet, _kept
+from actors.policies import Policies
 from actors.policy import Policy
 from adapters.stores.memory_journal import MemoryJournal
 from protocol.commands import Take
@@ -278,6 +279,26 @@ def another_version_named(plant: Plant) -> None:
     """Where conversations are pinned, decisions name the first version, whichever they were made under."""
     for module in (decision, stepping):
         plant(module, "decided_under", lambda state, decided, policy: 1 if policy.earlier else policy.version)
+
+
+@mutant
+def pinned_and_follows(plant: Plant) -> None:
+    """Where live conversations stay with the version they were begun under, theirs is the newest all the same."""
+    plant(Policy, "at", lambda self, version, channel="": self)
+
+
+@mutant
+def follows_and_stays(plant: Plant) -> None:
+    """Where live conversations follow the newest version, theirs is the one they were begun under all the same."""
+    learn = Policies.learn
+
+    def loyal(self: Policies, versions: Any) -> bool:
+        newer = learn(self, versions)
+        earlier = {self._first.version: self._first, **self._known}
+        self.newest = msgspec.structs.replace(self.newest, earlier=earlier)
+        return newer
+
+    plant(Policies, "learn", loyal)
 
 
 @mutant_of_either

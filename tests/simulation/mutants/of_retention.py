@@ -5,9 +5,9 @@ from typing import Any
 import msgspec
 
 from actors import remains, snapshots
-from adapters.stores import archive_snapshots
+from adapters.stores import archive_retention, archive_snapshots
 from protocol.links import SnapshotTaken
-from tests.simulation.mutants.planting import Plant, mutant_of_either
+from tests.simulation.mutants.planting import Plant, mutant, mutant_of_either
 
 
 @mutant_of_either
@@ -36,3 +36,25 @@ def words_stay_in_a_snapshot(plant: Plant) -> None:
 def snapshots_outlive_their_facts(plant: Plant) -> None:
     """What retention drops stays in the snapshots that there are."""
     plant(archive_snapshots, "forget", lambda db, conversations: None)
+
+
+@mutant
+def dropped_and_not_noted(plant: Plant) -> None:
+    """Retention drops a conversation and does not write it down: a rebuild keeps it."""
+    note = archive_retention._NOTE_CONVERSATION.replace("VALUES (?, ?, ?, ?, ?)", "SELECT ?, ?, ?, ?, ? WHERE 0")
+    plant(archive_retention, "_NOTE_CONVERSATION", note)
+
+
+@mutant
+def keys_go_with_their_facts(plant: Plant) -> None:
+    """Of a fact that retention drops no once-key stays: who loads the journey without a snapshot takes a repeat for
+    new."""
+    kept = tuple(sql for sql in archive_retention._EMPTY if "SET type = 'FactDropped'" not in sql)
+    plant(archive_retention, "_EMPTY", kept)
+
+
+@mutant
+def moved_words_go_with_their_origin(plant: Plant) -> None:
+    """A conversation that is over is dropped with the words of contacts that were put into one that is not."""
+    over = "SELECT conversation FROM conversation WHERE closed_at_ms < :before ORDER BY closed_at_ms LIMIT :limit"
+    plant(archive_retention, "_OVER", over)

@@ -1,10 +1,10 @@
 """Promise 2: once. One (account, source, id) has one effect; another payload under it lies in quarantine; a command
-that is asked again repeats its result."""
+that is asked again repeats its result. What a contact lacks is said once in its conversation."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 
 from protocol.errors import Code
-from protocol.events import IdentityConflictFound
+from protocol.events import FieldMissing, IdentityConflictFound
 from tests.simulation.sources import Offer
 from tests.simulation.world import World
 
@@ -15,6 +15,7 @@ def check(world: World) -> None:
         if len(places) > 1:
             world.broken("once", f"the key {key:x} has effects at {places}")
     _check_customers(world)
+    _check_questions(world)
     offers: dict[tuple[str, str, str], list[Offer]] = defaultdict(list)
     for offer in world.book.offers:
         offers[offer.place].append(offer)
@@ -34,6 +35,15 @@ def _check_customers(world: World) -> None:
         own = world.ledger.streams.get(customer, ())
         if all(not isinstance(e, IdentityConflictFound) or e.identity != identity for e in own):
             world.broken("once", f"{stream} has an event of {identity}, which was {owner}'s")
+
+
+def _check_questions(world: World) -> None:
+    """Nobody is asked twice for what a template wants."""
+    for stream, events in world.ledger.streams.items():
+        fields = Counter(event.field for event in events if isinstance(event, FieldMissing))
+        for field, count in fields.items():
+            if count > 1:
+                world.broken("once", f"{stream} says {count} times that {field} is missing")
 
 
 def _check_payloads(world: World, same: list[Offer]) -> None:

@@ -6,7 +6,7 @@ retention dropped none has a word.
 """
 
 import asyncio
-from collections.abc import Container
+from collections.abc import Container, Iterable
 
 import msgspec
 
@@ -16,6 +16,7 @@ from actors.loading import load
 from actors.members import Member
 from actors.projection import project, runs
 from adapters.stores.archive_schema import TABLES
+from adapters.stores.memory_archive import MemoryArchive
 from orchestrator.first_policy import policy_of
 from protocol.archive import Due, StoredEvent, StoredJourney
 from protocol.events import AnyEvent, MessageQueued, MessageReceived, NoteAdded
@@ -27,6 +28,9 @@ from tests.simulation.world import World
 
 BATCH = 7
 """Records a batch: other ones than the archive had, since batches must not matter."""
+BY_TIME = ("event", "outbox", "identity_review")
+"""Of these retention notes a time alone: what the archive hears of later, and is older, goes at the next run, and in
+one made anew at once. The others are the same without one more run, since each conversation and input has its note."""
 
 _entries = msgspec.msgpack.Decoder(list[Entry]).decode
 _event = msgspec.msgpack.Decoder(AnyEvent).decode
@@ -48,17 +52,21 @@ async def check(world: World) -> None:
         for run in runs(batch):
             await anew.apply(project(run))
     await anew.redrop()
-    before_ms = _retained_from(world)
-    for archive in (anew, world.disks.archive):
-        if before_ms:
+    if before_ms := _retained_from(world):
+        await _compare(world, anew, [table for table in TABLES if table not in BY_TIME])
+        for archive in (anew, world.disks.archive):
             await drop_all(archive, over_before(before_ms, once_keys_ms=_once_keys_from(world)))
-    for table in ("event", *TABLES):
+    await _compare(world, anew, ["event", *TABLES])
+    for customer, position, body in await world.disks.archive.rows("snapshot"):
+        await _check_snapshot(world, customer, position, body)
+
+
+async def _compare(world: World, anew: MemoryArchive, tables: Iterable[str]) -> None:
+    for table in tables:
         made, followed = await anew.rows(table), await world.disks.archive.rows(table)
         if made != followed:
             differ = [row for row in followed if row not in made] or [row for row in made if row not in followed]
             world.broken("ordered", f"the archive's {table} is not the journal's projection: {differ[:2]}")
-    for customer, position, body in await world.disks.archive.rows("snapshot"):
-        await _check_snapshot(world, customer, position, body)
 
 
 def _check_order(world: World) -> None:
