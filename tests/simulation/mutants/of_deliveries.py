@@ -4,12 +4,12 @@ from collections.abc import Collection
 
 import msgspec
 
-from actors import delivery
+from actors import delivery, evolving
 from actors.conversation import Conversation
 from orchestrator.gateway.deliveries import Deliveries
-from protocol.events import AnyEvent, DeliveryAttempted
+from protocol.events import AnyEvent, DeliveryAttempted, DeliverySent
 from protocol.links import DeliverNow
-from tests.simulation.mutants.planting import Plant, mutant_of_either
+from tests.simulation.mutants.planting import Plant, mutant, mutant_of_either
 
 
 @mutant_of_either
@@ -58,3 +58,17 @@ def uncertain_called_refused(plant: Plant) -> None:
         self._report(now, "refused", reason=reason)
 
     plant(Deliveries, "_unsure", gloomy)
+
+
+@mutant
+def held_though_it_left(plant: Plant) -> None:
+    """A delivery of which a person says that it left stays among those that are held: it can be sent again."""
+    deliver = evolving._OFTEN[DeliverySent]
+
+    def held(state: Conversation, event: DeliverySent) -> None:
+        found, before = state.deliveries.get(event.delivery), state.deliveries
+        deliver(state, event)
+        if found is not None and found.state == "uncertain":
+            state.deliveries = before
+
+    plant(evolving, "_OFTEN", {**evolving._OFTEN, DeliverySent: held})

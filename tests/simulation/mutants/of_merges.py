@@ -7,9 +7,10 @@ from actors.journey import Journey
 from actors.live import Message
 from actors.members import home_of
 from actors.once import OnceKeys
+from actors.outlet import Outlet
 from adapters.stores import merged_rules
 from adapters.stores.merged_rules import GIVEN, Merged, Rows, root_of
-from protocol.events import CustomerMerged
+from protocol.events import CustomerMerged, CustomerReleased
 from protocol.journal import FamilyStep, Skipped, Unmergeable
 from protocol.links import Rehomed
 from tests.simulation.mutants.planting import Plant, mutant, mutant_of_either
@@ -65,6 +66,30 @@ def loaded_without_members(plant: Plant) -> None:
         return home_of(fact.stream, self._customer) == self._customer
 
     plant(loading._Fold, "_belongs", own_alone)
+
+
+@mutant_of_either
+def rehomed_without_a_turn(plant: Plant) -> None:
+    """A cell tells gateways whose a customer's affairs are, and not since when: what they heard before stands."""
+    say = Outlet.say_rehomed
+
+    def undated(self: Outlet, customer: str, home: str, turn: int) -> None:
+        say(self, customer, home, 0)
+
+    plant(Outlet, "say_rehomed", undated)
+
+
+@mutant
+def released_and_kept(plant: Plant) -> None:
+    """Conversations of a member that leaves stay in memory, and are worked on where they were."""
+    release = merging.evolve_released
+
+    def keeping(state: Journey, event: CustomerReleased) -> None:
+        kept = state.kept
+        release(state, event)
+        state.kept = kept
+
+    plant(merging, "evolve_released", keeping)
 
 
 @mutant
