@@ -564,3 +564,32 @@ def test_what_comes_before_the_first_answer_is_in_that_answer() -> None:
     assert (agent.frames, len(desk.cells.asked), desk.gaps) == ([], 1, 1)
     desk.cells.release()
     assert agent.seqs() == [3, 4]
+
+
+def test_who_was_away_for_long_is_given_events_and_no_snapshot() -> None:
+    """The archive's, then the cell's: a program that acts on each event would miss what a snapshot skips."""
+    desk = Desk()
+    desk.cells.write(ONE, *(note(n) for n in range(1, 11)))
+    desk.cells.recent_from[ONE] = 9
+    agent = desk.watch(ONE, 2)
+    while desk.archive.reads:
+        desk.archive.answer()
+    assert all(isinstance(frame, Update) for frame in agent.frames)
+    assert agent.seqs() == list(range(3, 11))
+
+
+def test_a_stream_goes_on_from_the_snapshot_where_the_archive_has_nothing() -> None:
+    """It is behind as well. What follows the snapshot comes as it happens."""
+    desk = Desk(ONE)
+    agent = desk.watch(ONE, 1)
+    desk.archive.behind = 100
+    desk.cells.write(ONE, *(note(n) for n in range(2, 11)), lose=True)
+    desk.cells.recent_from[ONE] = 9
+    desk.cells.write(ONE, note(11))
+    while desk.archive.reads:
+        desk.archive.answer()
+    snapshot = agent.frames.pop()
+    assert isinstance(snapshot, Snapshot)
+    assert snapshot.seq == 11
+    desk.cells.write(ONE, note(12))
+    assert agent.seqs() == [12]
