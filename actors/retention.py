@@ -44,11 +44,6 @@ class Prunable(Protocol):
         """One short step of dropping what was over before `bounds`; how many of each kind. Empty: there is no more."""
         ...
 
-    async def leave_out(self, at_ms: int) -> bool:
-        """One short step of making the full text anew without the words of what was dropped, which is due once a day at
-        most. False: there is none to do."""
-        ...
-
     async def sync(self) -> int:
         """Makes what was applied durable; returns its position."""
         ...
@@ -140,9 +135,7 @@ class Retention:
         for kind, count in dropped.items():
             self._run.dropped[kind] = self._run.dropped.get(kind, 0) + count
             self._dropped[kind] = self._dropped.get(kind, 0) + count
-        if dropped or await self._archive.leave_out(self._run.bounds.at_ms):
-            return 0
-        return await self._end(self._run)
+        return 0 if dropped else await self._end(self._run)
 
     def status(self) -> dict[str, object]:
         """For operators: what is kept for how many days (0: for ever), by which version of the policy, and what the

@@ -3,8 +3,7 @@
     event ── position by position, up to meta `searched` ──> searchable (id ↔ stream, seq) ──> search (id → words)
 
 The words stand in `event` alone: `search` is an external-content table over the view `said`, so what leaves `event`
-must leave the index before it does (`forget`). FTS5 only notes that it did: the words stay in its pages, where nobody
-finds them, until these are merged (`leave_out`). It has a position of its own, and never delays the archive's.
+must leave the index before it does (`forget`). It has a position of its own, and never delays the archive's.
 """
 
 import sqlite3
@@ -13,12 +12,6 @@ from adapters.stores.connection import transaction
 
 STEP_EVENTS = 400
 """Events one step looks at: about ten milliseconds of the writer, between two of its batches."""
-
-LEAVE_OUT_EVERY_MS = 86_400_000
-"""How long words that were forgotten stay in the index's pages at most, where nobody finds them: making it anew writes
-all of it, some 250 bytes a message."""
-STEP_PAGES = 32
-"""Pages of the index that one step of that writes: some tens of milliseconds."""
 
 SEARCH_SCHEMA = (
     # An id of our own: VACUUM may number `event` anew, and the index would then speak of other events.
@@ -76,8 +69,7 @@ def forget(db: sqlite3.Connection, stream: str) -> None:
         "WHERE id IN (SELECT id FROM searchable WHERE stream = ?)",
         (stream,),
     )
-    if db.execute("DELETE FROM searchable WHERE stream = ?", (stream,)).rowcount:
-        db.execute(_FORGOT)
+    db.execute("DELETE FROM searchable WHERE stream = ?", (stream,))
 
 
 def forget_one(db: sqlite3.Connection, stream: str, seq: int) -> None:
@@ -87,41 +79,12 @@ def forget_one(db: sqlite3.Connection, stream: str, seq: int) -> None:
         "WHERE id = (SELECT id FROM searchable WHERE stream = ? AND seq = ?)",
         (stream, seq),
     )
-    if db.execute("DELETE FROM searchable WHERE stream = ? AND seq = ?", (stream, seq)).rowcount:
-        db.execute(_FORGOT)
+    db.execute("DELETE FROM searchable WHERE stream = ? AND seq = ?", (stream, seq))
 
 
 def merge(db: sqlite3.Connection) -> None:
     """Makes one piece of the index, without the words of what was forgotten; reads and writes all of it."""
-    with transaction(db):
-        db.execute("INSERT INTO search (search) VALUES ('optimize')")
-        db.execute("DELETE FROM meta WHERE key IN ('forgotten', 'leaving_out')")
-
-
-def leave_out(db: sqlite3.Connection, at_ms: int) -> bool:
-    """The same in short steps, at most once in `LEAVE_OUT_EVERY_MS`, where anything was forgotten since; again until it
-    returns False. SQLite's own way, `secure-delete`, is of its version 3.42 (https://www.sqlite.org/fts5.html)."""
-    told = dict(db.execute("SELECT key, value FROM meta WHERE key IN ('forgotten', 'leaving_out', 'left_out_ms')"))
-    if "leaving_out" not in told:
-        if "forgotten" not in told or at_ms - int(told.get("left_out_ms", 0)) < LEAVE_OUT_EVERY_MS:
-            return False
-        with transaction(db):
-            db.execute("DELETE FROM meta WHERE key = 'forgotten'")
-            db.execute("INSERT OR REPLACE INTO meta VALUES ('leaving_out', 1), ('left_out_ms', ?)", (at_ms,))
-            # A negative number says that all pieces are to become one.
-            db.execute(_MERGE, (-STEP_PAGES,))
-        return True
-    with transaction(db):
-        before = db.total_changes
-        db.execute(_MERGE, (STEP_PAGES,))
-        # So its manual tells that there was nothing left to do.
-        if done := db.total_changes - before < 2:
-            db.execute("DELETE FROM meta WHERE key = 'leaving_out'")
-    return not done
-
-
-_MERGE = "INSERT INTO search (search, rank) VALUES ('merge', ?)"
-_FORGOT = "INSERT OR IGNORE INTO meta VALUES ('forgotten', 1)"
+    db.execute("INSERT INTO search (search) VALUES ('optimize')")
 
 
 _TAKE = """

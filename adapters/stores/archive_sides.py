@@ -64,10 +64,6 @@ class ArchiveWrites:
         """Brings the full text a step nearer to the archive's position; returns the events looked at, 0 at the end."""
         return await self._writer().run(archive_search.index)
 
-    async def leave_out(self, at_ms: int) -> bool:
-        """One short step of making the full text anew without what was dropped; False where there is none to do."""
-        return await self._writer().run(archive_search.leave_out, at_ms)
-
     async def erase(self, customer: str, changes: Changes) -> None:
         """Puts all rows of the customer anew, by `changes`; what only they had is gone from the file and the index."""
         await self._writer().run(archive_erasing.erase, customer, changes)

@@ -161,19 +161,14 @@ async def test_a_folder_that_lets_nothing_go_stops_nothing_else(
 class _Drops:
     """An archive of which there is always more to drop, `left` times."""
 
-    def __init__(self, left: int, words: int = 0) -> None:
+    def __init__(self, left: int) -> None:
         self.left = left
-        self.words = words
         self.asked: list[Bounds] = []
 
     async def drop(self, bounds: Bounds) -> dict[str, int]:
         self.asked.append(bounds)
         self.left -= 1
         return {"quarantine_open": 1} if self.left >= 0 else {}
-
-    async def leave_out(self, at_ms: int) -> bool:
-        self.words -= 1
-        return self.words >= 0
 
     async def sync(self) -> int:
         return 9
@@ -196,17 +191,6 @@ def _policy(version: int, **kept: int) -> Policy:
 def _alone(archive: _Drops, folder: Path, *, kept_ms: int = 0, now_ms: int = 10**12) -> Retention:
     """Retention at a time that stands still."""
     return Retention(_Times(), archive, store_in(folder), kept_ms=kept_ms, trims=True, now_ms=lambda: now_ms)
-
-
-async def test_a_run_ends_when_the_full_text_is_without_the_words(tmp_path: Path) -> None:
-    """In steps like those of dropping, which come first."""
-    archive = _Drops(2, words=3)
-    kept = _alone(archive, tmp_path, kept_ms=KEPT_MS)
-    for left, words in ((1, 3), (0, 3), (-1, 2), (-2, 1), (-3, 0)):
-        assert (await kept.enforce(), kept.under_way) == (0, True)
-        assert (archive.left, archive.words) == (left, words)
-    assert await kept.enforce() > 0
-    assert not kept.under_way
 
 
 async def test_the_settings_say_what_the_policy_does_not(tmp_path: Path) -> None:
