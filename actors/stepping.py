@@ -168,6 +168,9 @@ def _record(
         into.bytes += len(encoded)
     if decision.identities or decision.released:
         _assign(into, decision)
+        # A member's identity that is linked again is the customer's own from then on. In one unit with its release it
+        # would never have left the member, and nobody would own it once the two are two again.
+        into.sealed = into.sealed or bool(decision.released and merging.family_of(journey))
     if decision.family:
         into.family += decision.family
         # Whose the leaving identities are is known when this is committed: nothing more is decided on a guess before.

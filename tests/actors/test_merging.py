@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 
 import msgspec
 import pytest
@@ -23,6 +24,7 @@ from adapters.stores.memory_archive import MemoryArchive
 from protocol.commands import (
     AddNote,
     GiveCustomer,
+    LinkIdentity,
     MergeCustomers,
     Relate,
     Reply,
@@ -312,6 +314,22 @@ async def test_what_a_contact_came_without_leaves_with_it() -> None:
         await anew.open()
         await rebuild(made.journal_store, anew, lambda at, head: None)
         assert await anew.rows("missing_field") == await made.archive_store.rows("missing_field")
+
+
+async def test_what_is_linked_again_stays_with_whom_it_was_linked_to() -> None:
+    """An agent says of a member's address that it is not theirs, and in the same moment that it is: they are one, so that it
+    is the customer's own. Once they are two again, it is so in the store as in memory."""
+    async with world() as made:
+        a, b, *_ = await two(made)
+        await merge(made, a, b)
+        off, on = UnlinkIdentity(identity="chat:b"), LinkIdentity(identity="chat:b")
+        ask = partial(made.intake.command, actor="agent:ann", customer=a)
+        await asyncio.gather(ask(id="off", command=off), ask(id="on", command=on))
+        await unmerge(made, a, b)
+        async with asyncio.timeout(5):
+            said = await say(made, "b2", "chat:b")
+        assert customer_of(said.stream) == a
+        assert (await known(made, a))[0] == ["chat:a", "chat:b"]
 
 
 async def missing(made: World, customer: str) -> list[str]:
