@@ -1,10 +1,10 @@
 """Promise 2: once. One (account, source, id) has one effect; another payload under it lies in quarantine; a command
 that is asked again repeats its result. What a contact lacks is said once in its conversation."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 
 from protocol.errors import Code
-from protocol.events import FieldMissing, IdentityConflictFound
+from protocol.events import FieldMissing, IdentityConflictFound, InteractionMoved, InteractionReceived
 from tests.simulation.sources import Offer
 from tests.simulation.world import World
 
@@ -38,12 +38,22 @@ def _check_customers(world: World) -> None:
 
 
 def _check_questions(world: World) -> None:
-    """Nobody is asked twice for what a template wants."""
+    """Nobody is asked twice for what a template wants: not in one conversation, and not where a contact has come to
+    that was asked where it was before."""
     for stream, events in world.ledger.streams.items():
-        fields = Counter(event.field for event in events if isinstance(event, FieldMissing))
-        for field, count in fields.items():
-            if count > 1:
-                world.broken("once", f"{stream} says {count} times that {field} is missing")
+        asked: set[tuple[str, int]] = set()
+        for event in events:
+            match event:
+                case FieldMissing(field=field, interaction=interaction):
+                    if any(each == field for each, _ in asked):
+                        world.broken("once", f"{stream} says once more that {field} is missing")
+                    asked.add((field, interaction))
+                case InteractionMoved(interaction=interaction):
+                    asked = {each for each in asked if each[1] != interaction}
+                case InteractionReceived(gaps=gaps):
+                    asked |= {(gap.field, gap.interaction) for gap in gaps}
+                case _:
+                    pass
 
 
 def _check_payloads(world: World, same: list[Offer]) -> None:
