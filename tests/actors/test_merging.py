@@ -317,8 +317,8 @@ async def test_what_a_contact_came_without_leaves_with_it() -> None:
 
 
 async def test_what_is_linked_again_stays_with_whom_it_was_linked_to() -> None:
-    """An agent says of a member's address that it is not theirs, and in the same moment that it is: they are one, so that it
-    is the customer's own. Once they are two again, it is so in the store as in memory."""
+    """An agent says of a member's address that it is not theirs, and in the same moment that it is: they are one, so
+    it is the customer's own. Once they are two again, it is so in the store as in memory."""
     async with world() as made:
         a, b, *_ = await two(made)
         await merge(made, a, b)
