@@ -139,8 +139,7 @@ def test_latency_at_a_rate(folder: Path) -> None:
     """The idle server first, then a rate that it keeps up with."""
     said = measured(folder, "latency", "--rate", "100", "--seconds", "1.5", "--idle-seconds", "0.5", *SMALL_LOAD)
     assert said["offered_per_s"] == 100
-    # What was due before the time counts where it is answered within: a machine that was held up has some of that.
-    assert 10 < said["events_per_s"] < 150
+    assert 10 < said["events_per_s"] < 110
     assert 0 < said["ack_ms"]["p50"] <= said["ack_ms"]["p99"]
     assert 0 < said["push_ms"]["p50"] <= said["push_ms"]["p99"]
     assert said["idle_percent_of_a_core"] >= 0
@@ -168,8 +167,7 @@ def test_context_beside_events(folder: Path) -> None:
     assert 4 < said["reads_per_s"] < 44
     assert said["answered"] >= said["read_ms"]["count"] > 5
     assert 0 < said["read_ms"]["p50"] <= said["read_ms"]["p99"]
-    # What was due before the time counts where it is answered within: a machine that was held up has some of that.
-    assert 10 < said["events_per_s"] < 150
+    assert 10 < said["events_per_s"] < 110
 
 
 def test_merges_beside_events(folder: Path) -> None:
