@@ -17,7 +17,8 @@ from adapters.channels import Sender, SendStatus, Sent
 from adapters.channels.email.entrance import Entrance, Mailbox, MailIntake
 from adapters.channels.email.sender import EmailSender
 from adapters.channels.twilio_sender import TwilioSender
-from orchestrator.settings import Account, EmailAccount, GatewayAccount, SettingsError, TwilioAccount
+from orchestrator.addresses import cannot_listen, host_and_port
+from orchestrator.settings import Account, EmailAccount, GatewayAccount, TwilioAccount
 from protocol.ids import customer_of
 from protocol.links import AnyToCell, DeliverNow, Outcome, Refused
 
@@ -118,10 +119,7 @@ class ChannelHost:
         try:
             self._ports[listen] = await entrance.start(host, port)
         except OSError as exc:
-            raise SettingsError(
-                f"settings: account {name!r}: cannot listen on {listen!r}: {exc.strerror or type(exc).__name__}. "
-                "Stop what uses that port, or set another `listen`"
-            ) from exc
+            raise cannot_listen(name, listen, exc) from exc
         log.info("mail_listening", account=name, port=self._ports[listen])
 
     def _report(self, attempt: DeliverNow, sent: SentLike) -> None:
@@ -173,15 +171,6 @@ def senders_of(accounts: Sequence[Account], *, now_ms: Callable[[], int], public
             case _:
                 assert_never(account)
     return senders
-
-
-def host_and_port(address: str, field: str) -> tuple[str, int]:
-    """Splits `host:port`; an IPv6 host stands in brackets. Raises `SettingsError` that names the field."""
-    host, _, port = address.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    if not host or not (port.isascii() and port.isdigit()) or int(port) > 65535:
-        raise SettingsError(f"settings: {field} is {address!r}; write host:port, such as 127.0.0.1:7125")
-    return host, int(port)
 
 
 def _by_address(accounts: Sequence[EmailAccount]) -> dict[str, list[EmailAccount]]:

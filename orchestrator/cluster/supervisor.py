@@ -17,6 +17,7 @@ import structlog
 from msgspec import Struct
 
 from adapters.stores.folder import check_folder
+from orchestrator.addresses import ListenError, check_addresses
 from orchestrator.cluster import leftovers
 from orchestrator.cluster.data_folder import locked, mark_of
 from orchestrator.cluster.logs import log_to
@@ -24,7 +25,7 @@ from orchestrator.cluster.node_process import NodeProcess
 from orchestrator.cluster.run_folder import run_folder, write_settings
 from orchestrator.cluster.server_file import ServerFile
 from orchestrator.kept_policy import check_policy
-from orchestrator.settings import Settings
+from orchestrator.settings import Settings, SettingsError
 from protocol.errors import ThroughlineError
 
 _log = structlog.get_logger(__name__)
@@ -76,6 +77,10 @@ def serve(settings: Settings, *, on_ready: Callable[[Serving], None], build: str
         # Known in milliseconds here, and only after Ray's start by whoever opens the files.
         check_folder(data)
         check_policy(data)
+        try:
+            check_addresses(settings)
+        except (ListenError, SettingsError) as exc:
+            raise CannotServe(str(exc)) from exc
         with run_folder(mark) as run:
             write_settings(run, settings)
             file = ServerFile(data, run)

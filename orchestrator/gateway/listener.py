@@ -2,22 +2,18 @@
 
 import asyncio
 import contextlib
-import errno
 import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import uvicorn
 
+from orchestrator.addresses import bound
 from orchestrator.gateway.bounded import BoundedConfig, BoundedHttp, BoundedWebSocket
-from protocol.errors import Code, ThroughlineError
+from protocol.errors import Code
 
 KEEP_ALIVE_S = 15
 BACKLOG = 2048
-
-
-class ListenError(ThroughlineError):
-    """The port cannot be had; the message names the setting."""
 
 
 class Listener(uvicorn.Server):
@@ -82,7 +78,7 @@ class Listener(uvicorn.Server):
 
     async def start(self) -> None:
         """Binds and serves. Raises `ListenError`."""
-        self._socket = _bind(self._host, self._port)
+        self._socket = bound(self._host, self._port)
         self._serving = asyncio.get_running_loop().create_task(self.serve(sockets=[self._socket]))
         up = asyncio.ensure_future(self._up.wait())
         await asyncio.wait((up, self._serving), return_when=asyncio.FIRST_COMPLETED)
@@ -126,32 +122,3 @@ class Listener(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Signals are the process's own business."""
         yield
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    try:
-        family, kind, proto, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        bound = socket.socket(family, kind, proto)
-    except OSError as exc:
-        raise ListenError(f"http.host {host!r} is no address of this machine: {exc.strerror or exc}") from exc
-    try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind(address)
-    except OSError as exc:
-        bound.close()
-        raise ListenError(_why(exc, host, port)) from exc
-    bound.setblocking(False)
-    return bound
-
-
-def _why(exc: OSError, host: str, port: int) -> str:
-    where = f"{host}:{port}"
-    if exc.errno == errno.EADDRINUSE:
-        return f"{where} is in use, perhaps by another Throughline; set http.port (THROUGHLINE_HTTP_PORT) to a free one"
-    if exc.errno == errno.EACCES:
-        return f"{where} needs rights this process does not have; set http.port (THROUGHLINE_HTTP_PORT) above 1023"
-    if exc.errno == errno.EADDRNOTAVAIL:
-        return f"{host} is no address of this machine; set http.host (THROUGHLINE_HTTP_HOST) to one"
-    return f"{where} cannot be bound ({exc.strerror}); see http.host and http.port"

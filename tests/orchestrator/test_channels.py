@@ -12,7 +12,8 @@ from structlog.testing import capture_logs
 
 from adapters.attachments import AttachmentStore
 from adapters.channels.fakes.mailbox import Mailbox, Trouble
-from orchestrator.channels import ChannelHost, host_and_port, senders_of
+from orchestrator.addresses import host_and_port
+from orchestrator.channels import ChannelHost, senders_of
 from orchestrator.settings import Account, EmailAccount, GatewayAccount, SettingsError, TwilioAccount
 from protocol.errors import Code, Refusal
 from protocol.inbound import InboundEvent

@@ -816,6 +816,25 @@ def test_a_newer_versions_data_folder_is_refused_before_anything_starts(shell: S
 
 
 @pytest.mark.parametrize(
+    ("line", "told"),
+    [("serve --port {}", "is in use, perhaps by another Throughline; set http.port"),
+     ("serve --port 0 --settings mail.toml", "account 'mail': cannot listen on '127.0.0.1:{}'")],
+)  # fmt: skip
+def test_a_taken_port_is_told_before_anything_starts(shell: Shell, line: str, told: str) -> None:
+    """In the words of the setting, and in milliseconds: Ray was not started for it."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        mail = f'accounts = [{{kind = "email", name = "mail", address = "a@b.example", listen = "127.0.0.1:{port}"}}]'
+        (shell.folder / "mail.toml").write_text(mail)
+        outcome = shell.run(line.format(port))
+    assert outcome.code == Exit.REFUSED
+    assert told.format(port) in " ".join(outcome.err.split())
+    assert not (shell.folder / "data" / "log" / "node.log").exists()
+
+
+@pytest.mark.parametrize(
     ("line", "code"),
     [("serve --data file", Exit.DATA), ("serve --data file/below", Exit.DATA), ("status --data file", Exit.DATA),
      ("token create --name x --scope read --data file", Exit.DATA), ("token list --data file/below", Exit.DATA)],

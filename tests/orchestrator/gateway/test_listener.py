@@ -5,8 +5,8 @@ import json
 
 import pytest
 
+from orchestrator.addresses import ListenError
 from orchestrator.gateway import bounded
-from orchestrator.gateway.listener import ListenError
 from orchestrator.settings import Http
 from protocol.errors import Code
 from tests.orchestrator.gateway.clients import DEADLINE_S
