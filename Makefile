@@ -12,8 +12,8 @@ PYTHONS := $(if $(PYTHON),$(PYTHON),python3.13 python3.12 python3.11 python3.14 
 # `make run ARGS="--port 7200"`, `make test ARGS="tests/protocol -k codec"`, `make bench ARGS="throughput"`,
 # `make faults ARGS="--kills 40 --seed 7"`
 ARGS ?=
-# The whole suite is shared by two processes (`tests/sharing.py`); what is chosen by hand runs in one.
-SHARED := -n 2 --dist loadfile --no-loadscope-reorder
+# The whole suite is shared by three processes (`tests/sharing.py`); what is chosen by hand runs in one.
+SHARED := -n 3 --dist loadfile --no-loadscope-reorder
 # Where this is set, each process of a server compiles all of its code anew at each start: 1.5 s of CPU instead of 0.5.
 unexport PYTHONDONTWRITEBYTECODE
 

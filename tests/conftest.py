@@ -40,7 +40,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """One of two test processes gets what computes, the other begins with the rest."""
+    """One of the test processes gets what computes, the others begin with the rest."""
     if is_one_of_many(config):
         items[:] = longest_first(items)
 

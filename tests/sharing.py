@@ -1,7 +1,8 @@
-"""How two test processes share a run (`pytest-xdist`): what computes goes first, a file stays whole.
+"""How three test processes share a run (`pytest-xdist`): what computes goes first, a file stays whole.
 
-Most tests wait for real processes. So one of the two waits for the simulation, which computes meanwhile at a low
-priority, and then helps with what is left of the rest.
+Most tests wait for real processes. So one of the three waits for the simulation, which computes meanwhile at a low
+priority in processes of its own; the others share the rest, and it then helps with what is left. On two cores that is
+enough to keep both at work.
 """
 
 import pytest
@@ -24,6 +25,6 @@ def is_one_of_many(config: pytest.Config) -> bool:
 
 def longest_first(items: list[pytest.Item]) -> list[pytest.Item]:
     """The order in which they are handed out: what computes, the files that start real processes, then the many small
-    ones, so that neither process is left with a long file at the end."""
+    ones, so that no process is left with a long file at the end."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     return sorted(items, key=lambda item: (not item.nodeid.startswith(f"{SIMULATION}/"), item.path not in slow))
