@@ -1,7 +1,7 @@
 """Ahead: what computes for minutes begins with the test run, at a low priority.
 
 Most other tests wait for real processes, and leave the cores to it meanwhile. Its own tests come last, and wait for
-what is missing; where several processes share the run (`tests.sharing`), one of them does nothing but wait for it first.
+what is missing; where several processes share the run (`tests.sharing`), one of them does nothing but wait first.
 """
 
 import multiprocessing

@@ -11,8 +11,8 @@ _AHEAD = pytest.StashKey[Ahead]()
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Begins what the tests that were chosen need. Where several processes share them, the one that is given these does so
-    when it gets to them, which is at once."""
+    """Begins what the tests that were chosen need. Where several processes share them, the one that is given these does
+    so when it gets to them, which is at once."""
     asked = {name for item in session.items for name in getattr(item, "fixturenames", ())}
     if not session.config.option.collectonly and asked & {"ended", "caught"} and not is_one_of_many(session.config):
         session.config.stash[_AHEAD] = Ahead(asked)
