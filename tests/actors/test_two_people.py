@@ -9,6 +9,7 @@ import random
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 from msgspec import Raw, msgpack
@@ -92,7 +93,7 @@ POLICY = Policy(
 class Two:
     """Both journeys, the journal, and an archive that follows it; what happens is by a seed."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, archive: sqlite3.Connection) -> None:
         self.by = random.Random(seed)
         self.now_ms = 10**12
         self.journeys = {person: Journey(customer=person) for person in (ANN, BOB)}
@@ -101,7 +102,7 @@ class Two:
         self.unsettled: list[Unsettled] = []
         self.heads: Counter[str] = Counter()
         self.count = 0
-        self.archive = sqlite3.connect(":memory:")
+        self.archive = archive
         self.archived = 0
         migrate(self.archive, ARCHIVE)
         for person in (ANN, BOB):
@@ -350,11 +351,12 @@ def in_archive(row: archive_queries.Row) -> dict[str, object]:
 @pytest.mark.parametrize("seed", range(8))
 def test_whatever_happens_to_two_people_journal_memory_and_archive_tell_the_same(seed: int) -> None:
     """And neither has anything of the other's when they are two."""
-    two = Two(seed)
-    for n in range(90):
-        two.step()
-        if n % 6 == 0:
-            two.check()
-    if two.into is not None:
-        two.merge()
-    two.check()
+    with closing(sqlite3.connect(":memory:")) as archive:
+        two = Two(seed, archive)
+        for n in range(90):
+            two.step()
+            if n % 6 == 0:
+                two.check()
+        if two.into is not None:
+            two.merge()
+        two.check()
