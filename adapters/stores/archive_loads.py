@@ -32,11 +32,16 @@ def stored(db: sqlite3.Connection, customer: str) -> StoredJourney:
 def events_of_customer(db: sqlite3.Connection, customer: str, after_position: int) -> list[StoredEvent]:
     """The events after a position in the customer's own stream and all conversations whose ids begin with it, whosever
     they are now, in the journal's order."""
-    moved = "SELECT conversation FROM conversation WHERE conversation > ?1 || '-' AND conversation < ?1 || '.' "
-    streams = [customer, *(row[0] for row in db.execute(moved + "AND position > ?2", (customer, after_position)))]
+    moved = db.execute(_WITH_ID_OF, {"customer": customer, "after": after_position})
+    streams = [customer, *(conversation for (conversation,) in moved)]
     found = [row for stream in streams for row in _newest(db, stream, after_position)]
     found.sort()
     return [StoredEvent(position, stream, seq, body.encode(), n) for position, n, stream, seq, body in found]
+
+
+_WITH_ID_OF = """
+    SELECT conversation FROM conversation
+    WHERE conversation > :customer || '-' AND conversation < :customer || '.' AND position > :after"""
 
 
 def events_of_stream(db: sqlite3.Connection, stream: str, after_seq: int, limit: int) -> list[StoredEvent]:

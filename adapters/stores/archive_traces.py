@@ -44,12 +44,12 @@ def mentions_of(db: sqlite3.Connection, customer: str, file: Callable[[str], byt
     reviewed = db.execute(_REVIEWED, (customer,))
     places = [(stream, seq) for stream, seq, identity, other in reviewed if other == customer or identity in names]
     places += _merges_with(db, customer)
-    elsewhere = db.execute(_MOVED_HERE, (customer,)).fetchall()
+    elsewhere = db.execute(_MOVED_HERE, {"customer": customer}).fetchall()
     for (conversation,) in db.execute(_UNMOVED, {"customer": customer}).fetchall():
         contacts = db.execute(_CONTACTS, (conversation,)).fetchall()
         elsewhere += [(conversation, number) for number, identity in contacts if identity in names]
     for conversation, number in elsewhere:
-        places += db.execute(_SAID, (conversation, number)).fetchall()
+        places += db.execute(_SAID, {"stream": conversation, "number": number}).fetchall()
         if number == 1:
             places.append((conversation, 1))  # Its subject is theirs.
     places += _quarantined_with(db, names, file, region)
@@ -137,9 +137,11 @@ _NAMED = """
            OR type = 'CustomerReturned'
               AND EXISTS (SELECT 1 FROM json_each(body, '$.links') AS l WHERE l.value ->> '$.identity' = :name))"""
 _SAID = """
-    SELECT stream, seq FROM event WHERE stream = ?1
+    SELECT stream, seq FROM event WHERE stream = :stream
       -- Where it was on its way only, it was taken in with a number of there.
-      AND (body ->> '$.interaction' = ?2 OR type = 'InteractionReceived' AND body ->> '$.interaction.number' = ?2)"""
+      AND (body ->> '$.interaction' = :number
+           OR type = 'InteractionReceived' AND body ->> '$.interaction.number' = :number)"""
 _MOVED_HERE = """
     SELECT origin, origin_interaction FROM moved
-    WHERE conversation > ?1 || '-' AND conversation < ?1 || '.' AND NOT (origin > ?1 || '-' AND origin < ?1 || '.')"""
+    WHERE conversation > :customer || '-' AND conversation < :customer || '.'
+      AND NOT (origin > :customer || '-' AND origin < :customer || '.')"""

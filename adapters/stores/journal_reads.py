@@ -114,7 +114,7 @@ def families_of(db: sqlite3.Connection, units: Sequence[Unit]) -> Rows:
 
 _FAMILY = """
     WITH RECURSIVE family(customer) AS (
-        VALUES (?1) UNION SELECT merged.customer FROM merged JOIN family ON merged.into_customer = family.customer)
+        VALUES (?) UNION SELECT merged.customer FROM merged JOIN family ON merged.into_customer = family.customer)
     SELECT customer, into_customer, turn, position, state FROM merged WHERE customer IN family"""
 
 
