@@ -8,8 +8,7 @@ from typing import assert_never
 
 import msgspec
 
-from actors import recent
-from actors.conversation import Conversation, resting
+from actors.conversation import Conversation, left_by, resting
 from actors.policy import Policy
 from protocol.entities import Before, CarryOver, Direction, Interaction, Relation, Status
 from protocol.errors import Code, Refusal, shown
@@ -24,7 +23,6 @@ from protocol.events import (
     InteractionEnded,
     InteractionStarted,
     InteractionWentOn,
-    MessageQueued,
     MessageReceived,
 )
 from protocol.inbound import (
@@ -115,23 +113,23 @@ def _check_report(state: Conversation, event: InboundEvent, delivery: str) -> No
     """Raises `Refusal` for a report on what is no message of the conversation, or another account's."""
     number = delivery.rpartition(".")[2]
     if not (number.isascii() and number.isdigit() and len(number) < 10 and 0 < int(number) <= state.head):
-        text = f"no message {shown(delivery)} left this conversation: name the `delivery` of a `deliver` frame"
-        raise Refusal(Code.NOT_FOUND, text, ref=event.id, field="data.delivery")
-    if not _may_report(state, event.account, delivery):
+        raise _no_message(event, delivery)
+    account = left_by(state, int(number))
+    if account == "":
+        raise _no_message(event, delivery)
+    if event.account != account and (account is not None or not _may_have_spoken(state, event.account)):
         text = f"delivery {delivery} did not leave by account {event.account}, which reports on its own alone"
         raise Refusal(Code.UNKNOWN_ACCOUNT, text, ref=event.id, field="data.delivery")
 
 
-def _may_report(state: Conversation, account: str, delivery: str) -> bool:
-    """Whether a message left by that account, as far as memory goes: one that is sent is known among the newest events
-    alone, and of an older one that the conversation had a contact by the account. Where not all of its contacts are in
-    memory, or some are in another conversation by now, it may have."""
-    if (waiting := state.deliveries.get(delivery)) is not None:
-        return waiting.account == account
-    for encoded in recent.events(state.recent):
-        match _event(encoded):
-            case MessageQueued(delivery=queued, account=by) if queued == delivery:
-                return by == account
+def _no_message(event: InboundEvent, delivery: str) -> Refusal:
+    text = f"no message {shown(delivery)} left this conversation: name the `delivery` of a `deliver` frame"
+    return Refusal(Code.NOT_FOUND, text, ref=event.id, field="data.delivery")
+
+
+def _may_have_spoken(state: Conversation, account: str) -> bool:
+    """Whether the conversation had a contact by that account. Where not all of its contacts are in memory, or some are
+    in another conversation by now, it may have: a report is not lost for what is forgotten here."""
     known = state.interactions
     return not known or len(known) < state.interaction_count or any(each.account == account for each in known)
 

@@ -20,6 +20,10 @@ DELIVERIES_MAX = 256
 """Undelivered messages of a live conversation; a command over the bound is refused. Other bounds: `evolving.py` and
 `knowing.py`."""
 
+LEFT_BY_MAX = 32
+"""Changes of the account by which messages leave; the oldest are forgotten, and a report on what left before them may
+be that of any account that the conversation had a contact by."""
+
 _NO_ITEMS: dict[str, ContextItem] = {}
 _NO_DELIVERIES: dict[str, Delivery] = {}
 
@@ -43,6 +47,9 @@ class Work(Struct, kw_only=True, gc=False):
     resolved_at_ms: int = 0
     """When it was last said to be done."""
     carried: CarryOver | None = None
+    left_by: tuple[tuple[int, str], ...] = ()
+    """From which seq on messages to the customer leave by which account, oldest first: one entry for each change of
+    account, since nearly all of a conversation's leave by one."""
 
 
 class Conversation(Struct, kw_only=True, gc=False):
@@ -166,6 +173,16 @@ def interaction_of(state: Conversation, number: int) -> Interaction | None:
         if interaction.number == number:
             return interaction
     return None
+
+
+def left_by(state: Conversation, seq: int) -> str | None:
+    """The account by which the message that was queued at `seq` left; empty where none was queued so early, None where
+    that is forgotten. Of a seq between two messages it is the earlier one's."""
+    changes = state.work.left_by if state.work else ()
+    for since, account in reversed(changes):
+        if since <= seq:
+            return account
+    return None if len(changes) == LEFT_BY_MAX or not state.whole else ""
 
 
 def suffix(state: Conversation, seq: int) -> list[bytes] | None:

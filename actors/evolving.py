@@ -6,7 +6,7 @@ from sys import intern
 from typing import Any
 
 from actors import handoff_states, knowing, recent
-from actors.conversation import Conversation, Spoken, Work, interaction_of, resting
+from actors.conversation import LEFT_BY_MAX, Conversation, Spoken, Work, interaction_of, resting
 from actors.tagging import merged
 from protocol.entities import Delivery, Interaction, MissingField, Status, Tags
 from protocol.events import (
@@ -252,7 +252,10 @@ def _contact(
             if not state.subject:
                 state.subject = event.subject
         case MessageQueued():
-            _work(state).actions += 1
+            work = _work(state)
+            work.actions += 1
+            if not work.left_by or work.left_by[-1][1] != event.account:
+                work.left_by = (*work.left_by, (state.head, intern(event.account)))[-LEFT_BY_MAX:]
             queued = Delivery(
                 id=event.delivery,
                 channel=event.channel,

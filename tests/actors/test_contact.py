@@ -7,6 +7,7 @@ import pytest
 
 from actors import journey as journeys
 from actors import remains, snapshots
+from actors.conversation import LEFT_BY_MAX
 from actors.policy import ChannelRules, Policy
 from actors.recent import EVENTS_MAX
 from protocol.commands import Join, LinkIdentity, Reply, Resolve, Snooze, Split
@@ -338,17 +339,54 @@ def test_a_report_on_no_message_is_refused(number: str) -> None:
     assert len(refused.value.message) < 400
 
 
-def test_each_account_of_a_conversation_reports_on_its_own() -> None:
-    """While the message is among the newest events, which say by which it left."""
+@pytest.mark.parametrize("words_since", [0, EVENTS_MAX])
+def test_each_account_of_a_conversation_reports_on_its_own(words_since: int) -> None:
+    """However long ago a message left: what came since has nothing to do with who may speak of it."""
     player = Player()
     player.message(identities=("mailto:ann@example.org", "tel:+447700900123"))
-    for channel, account, other in (("email", "mail", "sms"), ("sms", "sms", "mail")):
+    left: list[tuple[str, str, str]] = []
+    for channel, account, other in (("email", "mail", "sms"), ("sms", "sms", "mail"), ("email", "mail", "sms")) * 2:
         events = player.command(Reply(text="hello", channel=channel))
         [queued] = [event for event in events if isinstance(event, MessageQueued)]
         player.outcome(queued.delivery, 1, "sent")
+        left.append((queued.delivery, account, other))
+    for number in range(words_since):
+        player.message(f"word {number}")
+    for delivery, account, other in left:
         with pytest.raises(Refusal, match=f"did not leave by account {other}"):
-            report(player, queued.delivery, other)
-        assert names(report(player, queued.delivery, account)) == ["DeliveryConfirmed"]
+            report(player, delivery, other)
+        assert names(report(player, delivery, account)) == ["DeliveryConfirmed"]
+
+
+def test_a_report_on_what_came_before_the_first_message_is_refused() -> None:
+    """No message of ours has that number."""
+    player = Player()
+    player.message()
+    player.command(Reply(text="hello"))
+    with pytest.raises(Refusal, match=r"no message .* left this conversation"):
+        report(player, f"{CONVERSATION}.1", "mail")
+
+
+def test_by_which_accounts_messages_left_is_bounded() -> None:
+    """Of the oldest ones any account may report that the conversation had a contact by; of the others their own."""
+    player = Player()
+    player.message(identities=("mailto:ann@example.org", "tel:+447700900123"))
+    left: list[tuple[str, str]] = []
+    for number in range(LEFT_BY_MAX + 1):
+        channel, account = ("email", "mail") if number % 2 else ("sms", "sms")
+        events = player.command(Reply(text="hello", channel=channel))
+        [queued] = [event for event in events if isinstance(event, MessageQueued)]
+        player.outcome(queued.delivery, 1, "sent")
+        left.append((queued.delivery, account))
+    work = player.state.conversations[CONVERSATION].work
+    assert work is not None
+    assert len(work.left_by) == LEFT_BY_MAX
+    oldest, second = left[:2]
+    assert names(report(player, oldest[0], "mail")) == ["DeliveryConfirmed"]
+    with pytest.raises(Refusal, match="did not leave by account chat"):
+        report(player, oldest[0], "chat")
+    with pytest.raises(Refusal, match="did not leave by account sms"):
+        report(player, second[0], "sms")
 
 
 def test_what_left_by_a_contact_that_is_elsewhere_by_now_is_reported_on() -> None:
