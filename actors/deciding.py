@@ -94,6 +94,8 @@ def decide(state: Journey, given: AnyInput, policy: Policy, now_ms: int) -> Deci
             if conversation is None:
                 return NOTHING
             left = conversation.deliveries.get(given.delivery)
+            if left is not None and given.accounts and left.account not in given.accounts:
+                raise Refusal(Code.UNKNOWN_ACCOUNT, delivery.NOT_THEIRS, ref=given.delivery)
             rules = policy.at(conversation.policy, left.channel if left else "")
             decided = _outcome(state, conversation, given, rules, now_ms)
             return of_one(conversation.id, decided, version_of(rules))

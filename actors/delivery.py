@@ -37,6 +37,7 @@ NO_TAKER = "no_taker"
 """The code of a failure for want of someone to take it: who looks for those that wait so finds them by it."""
 UNLINKED = "unlinked"
 """The code of what was given up because the identity it was for is the customer's no more."""
+NOT_THEIRS = "delivered: the attempt was given to another account's client; this one's hello does not name that"
 _IN_LINE = ("attempting", "waiting")
 _TO_LEAVE = ("queued", *_IN_LINE)
 

@@ -7,7 +7,8 @@ An attempt was journaled before it came here, so every one ends in exactly one `
     it was written, and the connection broke or no answer came in time    uncertain
 
 A client that answers after that (on its next connection) is still heard: its answer goes to the cell as a later
-outcome of the same attempt, and the conversation decides what it is worth.
+outcome of the same attempt, and the conversation decides what it is worth. So it does where nothing is known here of
+the attempt: another gateway gave it out, or a former life of this one. Then the cell says whose it is.
 """
 
 from collections.abc import Callable
@@ -16,12 +17,13 @@ from typing import Protocol
 import msgspec
 from msgspec import Struct
 
+from actors.delivery import NOT_THEIRS
 from orchestrator.gateway.metrics import Metrics
-from orchestrator.gateway.peers import Cells
+from orchestrator.gateway.peers import Cells, Reply
 from protocol.errors import Code, Refusal
 from protocol.frames import Deliver, Delivered
-from protocol.ids import customer_of
-from protocol.links import DeliverNow, Outcome
+from protocol.ids import conversation_of, customer_of
+from protocol.links import Answered, DeliverNow, Outcome, Refused
 from protocol.oldest import forget_oldest
 
 STATUSES = ("sent", "failed", "refused", "uncertain")
@@ -29,6 +31,9 @@ UNTAKEN = "untaken"
 """Nobody was there; the cell has it go out as soon as somebody is."""
 UNANSWERED_MAX = 1024
 """Deliveries that one client may have unanswered; the next fail, and the conversation's back-off brings them again."""
+ELSEWHERES_MAX = 1024
+"""Answers of one client about attempts that nobody here gave it, and that their cells have not looked at yet; the next
+is refused. As many as it may have unanswered: after a new start of the gateway it says all of them again."""
 ANSWER_WITHIN_S = 60.0
 """Past it a written delivery is `uncertain`: a provider's slow API call fits, a hung client does not hold a
 conversation's order for long."""
@@ -45,6 +50,10 @@ class Taker(Protocol):
 
     def written(self, number: int) -> bool:
         """Whether the frame with this number was given to the socket."""
+        ...
+
+    def answered_nothing(self, refusal: Refusal) -> None:
+        """An answer of this client turned out to answer nothing; it may be gone by now."""
         ...
 
 
@@ -65,6 +74,8 @@ class Deliveries:
         self._clock_s = clock_s
         self._takers: dict[str, dict[Taker, None]] = {}
         self._waiting: dict[Taker, dict[tuple[str, int], _Waiting]] = {}
+        self._elsewheres: dict[Taker, int] = {}
+        """How many answers of each are with the cells, about what nobody here gave it."""
         self._uncertain: dict[tuple[str, int], DeliverNow] = {}
         self._reported: dict[tuple[str, int], Outcome] = {}
         self._told: list[str] = []
@@ -78,6 +89,7 @@ class Deliveries:
     def join(self, taker: Taker, accounts: list[str]) -> None:
         """This connection takes deliveries of these accounts."""
         self._waiting[taker] = {}
+        self._elsewheres[taker] = 0
         for account in accounts:
             self._takers.setdefault(account, {})[taker] = None
         self._say_taken()
@@ -87,6 +99,7 @@ class Deliveries:
         for takers in self._takers.values():
             takers.pop(taker, None)
         self._say_taken()
+        self._elsewheres.pop(taker, None)
         for waiting in self._waiting.pop(taker, {}).values():
             if taker.written(waiting.number):
                 self._unsure(waiting.now, "the client disconnected before it answered")
@@ -142,30 +155,75 @@ class Deliveries:
             self._unsure(now, "the gateway was replaced during the attempt")
 
     def delivered(self, taker: Taker, frame: Delivered) -> None:
-        """A client's answer. Raises `Refusal` where it answers nothing that it was given."""
+        """A client's answer. Raises `Refusal` where it is known here that it answers nothing; else the taker hears that
+        when the cell has looked."""
         if frame.status not in STATUSES:
             message = f"delivered: status must be one of {', '.join(STATUSES)}"
             raise Refusal(Code.INVALID, message, ref=frame.delivery, field="status")
         now = self._answered(taker, (frame.delivery, frame.attempt))
-        self._report(now, frame.status, external_id=frame.external_id, code=frame.code, reason=frame.reason)
+        if now is None:
+            self._ask_whose(taker, frame)
+        else:
+            self._report(now, frame.status, external_id=frame.external_id, code=frame.code, reason=frame.reason)
 
-    def _answered(self, taker: Taker, key: tuple[str, int]) -> DeliverNow:
-        """The attempt that the client answers, which is from then on none that is to be answered. Raises `Refusal`.
+    def _answered(self, taker: Taker, key: tuple[str, int]) -> DeliverNow | None:
+        """The attempt that the client answers, which is from then on none that is to be answered; None where nothing is
+        known of one here. Raises `Refusal`.
 
         It may answer on another connection than the one that was given the attempt: that one may be broken, and nobody
         have noticed yet."""
         holder = taker if key in self._waiting[taker] else next((o for o, w in self._waiting.items() if key in w), None)
         now = self._waiting[holder][key].now if holder is not None else self._uncertain.get(key)
         if now is None:
-            raise Refusal(Code.NOT_FOUND, "delivered: this client has no such attempt to answer", ref=key[0])
+            if key in self._reported:
+                raise _answers_nothing(key[0])
+            return None
         if taker not in self._takers.get(now.account, ()):
-            text = "delivered: the attempt was given to another account's client; this one's hello does not name that"
-            raise Refusal(Code.UNKNOWN_ACCOUNT, text, ref=key[0])
+            raise Refusal(Code.UNKNOWN_ACCOUNT, NOT_THEIRS, ref=key[0])
         if holder is not None:
             del self._waiting[holder][key]
         else:
             del self._uncertain[key]
         return now
+
+    def _ask_whose(self, taker: Taker, frame: Delivered) -> None:
+        """Puts an answer to the conversation that its delivery left from, which knows its account and its attempts."""
+        accounts = [account for account, takers in self._takers.items() if taker in takers]
+        if not accounts:
+            raise _answers_nothing(frame.delivery)
+        if self._elsewheres[taker] >= ELSEWHERES_MAX:
+            text = f"delivered: {ELSEWHERES_MAX} answers about what others gave out are looked at; say it again later"
+            raise Refusal(Code.OVERLOADED, text, ref=frame.delivery)
+        self._elsewheres[taker] += 1
+        conversation = conversation_of(frame.delivery)
+        customer = customer_of(conversation)
+
+        def outcome(ref: int) -> Outcome:
+            return Outcome(
+                ref,
+                customer,
+                conversation,
+                frame.delivery,
+                frame.attempt,
+                frame.status,
+                frame.external_id,
+                frame.code,
+                frame.reason,
+                accounts,
+            )
+
+        self._cells.ask(customer, outcome, lambda reply: self._looked_at(taker, frame, reply))
+
+    def _looked_at(self, taker: Taker, frame: Delivered, reply: Reply) -> None:
+        if taker in self._elsewheres:
+            self._elsewheres[taker] -= 1
+        match reply:
+            case Refused(code=Code.UNKNOWN_ACCOUNT, message=message):
+                taker.answered_nothing(Refusal(Code.UNKNOWN_ACCOUNT, message, ref=frame.delivery))
+            case Answered(status="committed"):
+                self._metrics.deliveries.labels(frame.status).inc()
+            case _:
+                taker.answered_nothing(_answers_nothing(frame.delivery))
 
     def expire(self, taker: Taker) -> None:
         """Gives up on answers that are overdue; called at heartbeats."""
@@ -191,3 +249,7 @@ class Deliveries:
     def _tell(self, outcome: Outcome) -> None:
         # The cell says what it made of it; there is nobody here to tell.
         self._cells.ask(outcome.customer, lambda ref: msgspec.structs.replace(outcome, ref=ref), lambda reply: None)
+
+
+def _answers_nothing(delivery: str) -> Refusal:
+    return Refusal(Code.NOT_FOUND, "delivered: no attempt of this number waits for an answer", ref=delivery)

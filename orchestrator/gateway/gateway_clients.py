@@ -177,7 +177,12 @@ class GatewayConnection(Connection):
         try:
             self._deliveries.delivered(self, frame)
         except Refusal as refusal:
-            self.terms.metrics.refused(refusal.code, self.kind)
+            self.answered_nothing(refusal)
+
+    def answered_nothing(self, refusal: Refusal) -> None:
+        """An answer of its about a delivery was refused; the connection goes on, where it is not over by now."""
+        self.terms.metrics.refused(refusal.code, self.kind)
+        if not self.closing:
             self.send(Error(code=refusal.code, message=refusal.message, ref=refusal.ref))
 
     def deliver(self, frame: Deliver) -> int:

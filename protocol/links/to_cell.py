@@ -123,7 +123,10 @@ class ReadCustomer(Link, frozen=True, tag=8):
 
 class Outcome(Link, frozen=True, tag=9):
     """What became of a delivery's attempt: `sent`, `failed`, `refused`, `uncertain`; `untaken`: nobody was there who
-    takes the account's deliveries, and nothing left."""
+    takes the account's deliveries, and nothing left.
+
+    `accounts`: who says so takes deliveries of these, and had this one from another process, or from a former life of
+    its own; one by any other account is not theirs to answer. Empty: the attempt was given out by whoever says so."""
 
     ref: int
     customer: str
@@ -134,6 +137,7 @@ class Outcome(Link, frozen=True, tag=9):
     external_id: str = ""
     code: str = ""
     reason: str = ""
+    accounts: list[str] = []
 
 
 class Settle(Link, frozen=True, tag=10):

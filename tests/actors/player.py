@@ -1,5 +1,7 @@
 """A journey played without any shell: decide, evolve, and the events to look at."""
 
+from typing import Any
+
 import msgspec
 
 from actors import deciding
@@ -91,7 +93,7 @@ class Player:
         key = hash(("command", agent, id)) & 0xFFFF_FFFF_FFFF_FFFF
         return self.give(Ask(self.count, CUSTOMER, conversation, f"agent:{agent}", id, command, key, 1))
 
-    def outcome(self, delivery: str, attempt: int, status: str, **more: str) -> list[Event]:
+    def outcome(self, delivery: str, attempt: int, status: str, **more: Any) -> list[Event]:
         """The outbox reports."""
         return self.give(Outcome(0, CUSTOMER, delivery.rpartition(".")[0], delivery, attempt, status, **more))
 

@@ -178,6 +178,23 @@ def test_an_old_outcome_changes_nothing() -> None:
     assert player.outcome(delivery, 2, "sent") == []
 
 
+@pytest.mark.parametrize("held", [False, True])
+def test_an_answer_that_comes_by_others_counts_for_its_own_account_alone(held: bool) -> None:
+    """By another process than the one that gave the attempt out, it says which accounts its client takes. What answers
+    nothing changes nothing, and is told from what counts by having decided nothing."""
+    player = Player()
+    player.message()
+    delivery = replied(player)
+    if held:
+        player.outcome(delivery, 1, "uncertain", reason="cut")
+    with pytest.raises(Refusal, match="another account's client") as refused:
+        player.outcome(delivery, 1, "refused", accounts=["chat", "sms"])
+    assert (refused.value.code, refused.value.ref) == (Code.UNKNOWN_ACCOUNT, delivery)
+    assert player.outcome(delivery, 2, "sent", accounts=["chat", "mail"]) == []
+    assert names(player.outcome(delivery, 1, "sent", accounts=["chat", "mail"])) == ["DeliverySent"]
+    assert player.outcome(delivery, 1, "sent", accounts=["chat"]) == []
+
+
 @pytest.mark.parametrize("channel", ["email", "sms"])
 @pytest.mark.parametrize("again", ["failed", "untaken", "uncertain"])
 def test_a_repeated_failure_puts_nothing_off(channel: str, again: str) -> None:

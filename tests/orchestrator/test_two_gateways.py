@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from orchestrator.client import GatewayClient
@@ -16,7 +17,7 @@ from orchestrator.inprocess import InProcess
 from orchestrator.parts.gateway import GatewayPart
 from orchestrator.parts.surroundings import Surroundings
 from orchestrator.settings import GatewayAccount, Http, Limits, Placement, Settings
-from protocol.events import DeliveryAttempted, DeliveryFailed, DeliverySent
+from protocol.events import DeliveryAttempted, DeliveryDead, DeliveryFailed, DeliverySent, DeliveryUncertain
 from protocol.frames import Deliver
 from tests.orchestrator.attended import Attended, attended
 from tests.orchestrator.test_inprocess import NOW_MS, arrival
@@ -137,3 +138,27 @@ async def test_a_taker_moves_from_gateway_to_gateway(tmp_path: Path, placement: 
         assert [text for text, _ in back.got] == ["three"]
         # `two` found nobody once, and `three` may have: who left was perhaps not noticed to be gone.
         assert sum(isinstance(event, DeliveryAttempted) for event in events) <= 5
+
+
+async def test_an_answer_is_heard_at_the_gateway_that_did_not_ask(tmp_path: Path, placement: Placement) -> None:
+    """Its client was cut off before it said so, and comes back at the other. Another account's is not heard."""
+    given = settings(tmp_path, placement)
+    given = msgspec.structs.replace(given, accounts=[*given.accounts, GatewayAccount(name="pager", channel="sms")])
+    async with (
+        attended(given, tmp_path, within_s=DEADLINE_S) as there,
+        second_gateway(there.running, given, tmp_path) as url,
+    ):
+        conversation = await begun(there)
+        async with GatewayClient(there.url, there.gateway_token, accounts=("chat",)) as asked:
+            await there.agent.reply(conversation, "one")
+            deliver = await anext(asked.deliveries())
+        while not any(isinstance(event, DeliveryUncertain) for _, event in there.desk.events[conversation]):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        async with GatewayClient(url, there.gateway_token, accounts=("pager",)) as other:
+            other.delivered(deliver, "refused", reason="not mine")
+            await other.send(arrival("hello again", identity="chat:ann"))
+        async with GatewayClient(url, there.gateway_token, accounts=("chat",)) as back:
+            back.delivered(deliver, "sent", external_id="x-1")
+            events = await until_sent(there, conversation, 1)
+        assert [event.external_id for event in events if isinstance(event, DeliverySent)] == ["x-1"]
+        assert not any(isinstance(event, DeliveryDead) for event in events)

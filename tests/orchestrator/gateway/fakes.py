@@ -70,6 +70,8 @@ class FakeCells:
         self.list_position = 0
         self.told: list[AnyToCell] = []
         self.outcomes: list[Outcome] = []
+        self.outcome_reply: Reply = Answered(0, "committed", "", 1, 1)
+        """What a cell makes of each of them."""
         self.watches: list[WatchConversation] = []
         self.reads: list[ReadCustomer] = []
         self.held = False
@@ -153,7 +155,7 @@ class FakeCells:
                 return CustomerRead(ref, self.customers.get(customer))
             case Outcome(ref=ref):
                 self.outcomes.append(message)
-                return Answered(ref, "committed", message.conversation, 1, 1)
+                return msgspec.structs.replace(self.outcome_reply, ref=ref)
             case _:
                 raise AssertionError(message)
 

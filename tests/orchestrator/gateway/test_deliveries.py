@@ -5,9 +5,10 @@ import pytest
 
 from orchestrator.gateway.deliveries import ANSWER_WITHIN_S, UNANSWERED_MAX, Deliveries
 from orchestrator.gateway.metrics import Metrics
+from orchestrator.gateway.peers import Reply
 from protocol.errors import Code, Refusal
 from protocol.frames import Deliver, Delivered
-from protocol.links import DeliverNow, Outcome, TakersAre
+from protocol.links import Answered, DeliverNow, Outcome, Refused, TakersAre
 from tests.orchestrator.gateway.fakes import FakeCells
 
 NOW = DeliverNow("cu1", "cu1-1", "cu1-1.5", 1, "chat", "chat", "user:1", "hello", "", [])
@@ -18,6 +19,7 @@ class Taker:
 
     def __init__(self) -> None:
         self.frames: list[Deliver] = []
+        self.refused: list[Refusal] = []
         self.taken = 0
 
     def deliver(self, frame: Deliver) -> int:
@@ -26,6 +28,9 @@ class Taker:
 
     def written(self, number: int) -> bool:
         return self.taken >= number
+
+    def answered_nothing(self, refusal: Refusal) -> None:
+        self.refused.append(refusal)
 
 
 class Clock:
@@ -272,8 +277,6 @@ ANSWERS: dict[str, tuple[Delivered, Code, str]] = {
         Code.INVALID,
         "status",
     ),
-    "of another attempt": (Delivered(delivery=NOW.delivery, attempt=2, status="sent"), Code.NOT_FOUND, ""),
-    "of what it was not given": (Delivered(delivery="cu1-1.6", attempt=1, status="sent"), Code.NOT_FOUND, ""),
 }
 
 
@@ -354,6 +357,76 @@ def test_another_accounts_client_answers_nothing(
     assert cells.outcomes[-1].status == "sent"
 
 
+def test_an_answer_is_heard_at_another_gateway_than_the_one_that_asked(cells: FakeCells, clock: Clock) -> None:
+    """It goes to the conversation with the accounts of who says it, which knows by which the message was to leave."""
+    asked, other = (Deliveries(cells, Metrics(), clock_s=clock) for _ in range(2))
+    first, second = Taker(), Taker()
+    asked.join(first, ["chat"])
+    asked.deliver(NOW)
+    first.taken = 1
+    asked.leave(first)
+    other.join(Taker(), ["sms"])
+    other.join(second, ["chat", "mail"])
+    other.delivered(second, msgspec.structs.replace(SENT, code="c", reason="r"))
+    said = Outcome(1, "cu1", "cu1-1", NOW.delivery, 1, "sent", "x", "c", "r", ["chat", "mail"])
+    assert msgspec.structs.replace(cells.outcomes[-1], ref=1) == said
+    assert second.refused == []
+
+
+COMMITTED = Answered(0, "committed", "cu1-1", 1, 1)
+LOOKED_AT: dict[str, tuple[Reply, Code | None]] = {
+    "it counts": (COMMITTED, None),
+    "it changes nothing": (msgspec.structs.replace(COMMITTED, status="repeat", stream="", seq=0), Code.NOT_FOUND),
+    "it is another account's": (Refused(0, Code.UNKNOWN_ACCOUNT, "not theirs"), Code.UNKNOWN_ACCOUNT),
+    "there is no such customer": (Refused(0, Code.NOT_FOUND, "no customer"), Code.NOT_FOUND),
+}
+
+
+@pytest.mark.parametrize("case", LOOKED_AT)
+def test_a_client_hears_that_its_answer_from_elsewhere_counts_for_nothing(
+    deliveries: Deliveries, cells: FakeCells, case: str
+) -> None:
+    """As soon as the cell has looked; and nothing where it counts."""
+    cells.outcome_reply, code = LOOKED_AT[case]
+    taker = Taker()
+    deliveries.join(taker, ["chat"])
+    deliveries.delivered(taker, SENT)
+    assert [(refusal.code, refusal.ref) for refusal in taker.refused] == ([(code, NOW.delivery)] if code else [])
+
+
+def test_answers_from_elsewhere_are_bounded(
+    deliveries: Deliveries, cells: FakeCells, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each costs its cell a look: a client says the next when those are over. What it has here it goes on answering."""
+    monkeypatch.setattr("orchestrator.gateway.deliveries.ELSEWHERES_MAX", 2)
+    taker, other = Taker(), Taker()
+    deliveries.join(taker, ["chat"])
+    deliveries.deliver(NOW)
+    deliveries.join(other, ["chat"])
+    cells.held = True
+    for n in (6, 7):
+        deliveries.delivered(taker, msgspec.structs.replace(SENT, delivery=f"cu1-1.{n}"))
+    with pytest.raises(Refusal) as refused:
+        deliveries.delivered(taker, msgspec.structs.replace(SENT, delivery="cu1-1.8"))
+    assert refused.value.code is Code.OVERLOADED
+    deliveries.delivered(taker, SENT)
+    deliveries.delivered(other, msgspec.structs.replace(SENT, delivery="cu1-1.9"))
+    deliveries.leave(other)
+    cells.release()
+    deliveries.delivered(taker, msgspec.structs.replace(SENT, delivery="cu1-1.8"))
+    assert {outcome.delivery for outcome in cells.outcomes} == {f"cu1-1.{n}" for n in range(5, 10)}
+
+
+def test_who_takes_no_deliveries_answers_none(deliveries: Deliveries, cells: FakeCells) -> None:
+    """Nobody is asked whether it might."""
+    taker = Taker()
+    deliveries.join(taker, [])
+    with pytest.raises(Refusal) as refused:
+        deliveries.delivered(taker, SENT)
+    assert refused.value.code is Code.NOT_FOUND
+    assert cells.outcomes == []
+
+
 def test_only_what_the_client_itself_has_is_overdue(deliveries: Deliveries, cells: FakeCells, clock: Clock) -> None:
     """Each connection's heartbeats look after its own; and of these each by its own time."""
     one, two = Taker(), Taker()
@@ -388,9 +461,11 @@ def test_what_is_remembered_of_attempts_is_bounded(
     ]
     for n in range(20, 30):
         deliveries.deliver(msgspec.structs.replace(number(n), again=True))
-    with pytest.raises(Refusal):
-        deliveries.delivered(taker, Delivered(delivery="cu1-1.20", attempt=1, status="sent"))
-    deliveries.delivered(taker, Delivered(delivery="cu1-1.29", attempt=1, status="sent"))
+    cells.outcomes.clear()
+    for n in (20, 29):
+        deliveries.delivered(taker, Delivered(delivery=f"cu1-1.{n}", attempt=1, status="sent"))
+    # Of the first one nothing is known here any more: its cell is asked whether it is this client's.
+    assert [outcome.accounts for outcome in cells.outcomes] == [["chat"], []]
     assert len(taker.frames) == 10
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from orchestrator.settings import Limits
 from protocol.errors import Code, Refusal
-from protocol.links import DeliverNow
+from protocol.links import Answered, DeliverNow
 from tests.orchestrator.gateway.conftest import NOW_MS, Running, Start, until
 
 NOW = DeliverNow(
@@ -144,17 +144,16 @@ async def test_a_delivery_that_was_written_is_uncertain_when_the_client_goes(run
 
 
 @pytest.mark.parametrize(
-    "frame",
-    [
-        {"op": "delivered", "delivery": "cu1-1.9", "attempt": 1, "status": "sent"},
-        {"op": "delivered", "delivery": "cu1-1.5", "attempt": 1, "status": "maybe"},
-    ],
+    ("delivery", "status", "code"),
+    [("cu1-1.9", "sent", Code.NOT_FOUND), ("cu1-1.5", "maybe", Code.INVALID)],
 )
-async def test_an_answer_to_nothing_is_an_error(running: Running, frame: dict[str, Any]) -> None:
+async def test_an_answer_to_nothing_is_an_error(running: Running, delivery: str, status: str, code: Code) -> None:
     """The connection goes on."""
+    running.cells.outcome_reply = Answered(0, "repeat", "", 0, 1)
     async with running.client(accounts=["chat"]) as client:
-        await client.send(frame)
-        assert Code((await client.next("error"))["code"]) in (Code.NOT_FOUND, Code.INVALID)
+        await client.send({"op": "delivered", "delivery": delivery, "attempt": 1, "status": status})
+        error = await client.next("error")
+        assert (Code(error["code"]), error["ref"]) == (code, delivery)
         await client.send({"op": "event", "event": event("a")})
         await client.next("ack")
 
