@@ -1,8 +1,9 @@
 """Accounts: whether the one is there by which something is to leave, and which others there are. Pure.
 
 An account goes with a new version of the policy, or with a start under other settings; conversations go on, and what
-they would send by it could only become a dead letter. So nobody is let queue it: they hear which accounts there are,
-and choose. None is chosen for them, since the customer would be spoken to from an address that they do not know.
+they would send by it could only become a dead letter. Or it becomes a line of another channel, and whoever serves it
+now would speak to the customer where they were not. So nobody is let queue it: they hear which accounts there are, and
+choose. None is chosen for them, since the customer would be spoken to from an address that they do not know.
 """
 
 from actors.policy import Policy
@@ -13,12 +14,12 @@ NAMED_MAX = 16
 
 
 def check_there(account: str, channel: str, policy: Policy, *, instead: str) -> None:
-    """Raises `Refusal` where nothing leaves by the account; `instead` says what to do where the channel has others."""
-    if policy.has_account(account):
+    """Raises `Refusal` where nothing of the channel leaves by the account; `instead` says what to do where the channel
+    has others."""
+    if not (why := gone(account, channel, policy)):
         return
-    others = policy.accounts_of(channel)
-    way_on = f"{instead}, or go on by another channel" if others else "go on by another channel"
-    raise Refusal(Code.NOT_ALLOWED_NOW, f"{gone(account, channel, policy)}; {way_on}", field="account")
+    way_on = f"{instead}, or go on by another channel" if policy.accounts_of(channel) else "go on by another channel"
+    raise Refusal(Code.NOT_ALLOWED_NOW, f"{why}; {way_on}", field="account")
 
 
 def check_serves(account: str, channel: str, policy: Policy) -> None:
@@ -30,10 +31,21 @@ def check_serves(account: str, channel: str, policy: Policy) -> None:
 
 
 def gone(account: str, channel: str, policy: Policy) -> str:
-    """That there is no such account, and which the channel has; empty where there is, as far as anyone said."""
-    if policy.has_account(account):
+    """That there is no such account, or that it is another channel's by now, and which the channel has; empty where it
+    can leave by it, as far as anyone said."""
+    if not policy.has_account(account):
+        return f"no account {account} is configured; {_of_channel(channel, policy)}"
+    if moved := moved_away(account, channel, policy):
+        return f"{moved}; {_of_channel(channel, policy)}"
+    return ""
+
+
+def moved_away(account: str, channel: str, policy: Policy) -> str:
+    """That the account was a line of this channel, and is one of another by now; empty where it is not so."""
+    if not policy.moved(account, channel):
         return ""
-    return f"no account {account} is configured; {_of_channel(channel, policy)}"
+    of = policy.accounts[account].channel if account in policy.accounts else (policy.channel_of or {}).get(account, "")
+    return f"account {account} was a line of {channel}, and is one of {of} by now"
 
 
 def _of_channel(channel: str, policy: Policy) -> str:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
+from actors import accounts
 from actors import journey as journeys
 from actors.alarms import DUE_MAX, HORIZON_MS, REFRESH_MS, Alarms
 from actors.committing import Committer
@@ -107,7 +108,7 @@ class Cell:
         self.inputs = 0
         # In the order of an input's way: loaded, stepped, gathered, committed, concluded; and out of memory again.
         self._fault = Fault()
-        self._outlet = Outlet(self._served_by, self._refuse)
+        self._outlet = Outlet(self._served_by, self._refuse, self._moved_away)
         self._committer = Committer(self._settled)
         self._gathering = Gathering(self._committer, self._fault)
         self._loads = Loads(archive, self._committer.tail, self._entered, self._fault)
@@ -281,6 +282,9 @@ class Cell:
         for line in self._outlet.fronts.values():
             line.send(PolicyIs(newest.version, self._policies.body))
         _log.info("cell.policy", version=newest.version)
+
+    def _moved_away(self, account: str, channel: str) -> str:
+        return accounts.moved_away(account, channel, self._policies.newest)
 
     def _hear_of(self, unsettled: Sequence[Unsettled]) -> None:
         """Has the customers that this cell hosts take in what happened to them, also those that nobody asks for. In

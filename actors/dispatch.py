@@ -80,13 +80,9 @@ class Dispatch:
         if (peer := self._written.pop(delivery, None)) is not None:
             self._busy[peer] -= 1
 
-    def unserved(self) -> list[DeliverNow]:
-        """Those that nobody was given, and whose account nobody serves any more: they will go nowhere."""
-        return [
-            each
-            for each in self._under_way.values()
-            if each.delivery not in self._written and each.account not in self._served_by
-        ]
+    def not_given(self) -> list[DeliverNow]:
+        """Those that nobody was given: they wait for a line."""
+        return [each for each in self._under_way.values() if each.delivery not in self._written]
 
     def is_with_somebody(self, effect: DeliverNow) -> bool:
         """Whether this very attempt was written to a peer's line before."""

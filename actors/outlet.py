@@ -24,10 +24,16 @@ from protocol.links import Answered, AnyFromCell, DeliverNow, Outcome, Rehomed, 
 
 
 class Outlet:
-    """`served_by` says which kind of peer serves an account's deliveries; `refuse` takes the outcome of an attempt that
-    nobody serves. `position` is that of the newest commit that the cell knows of."""
+    """`served_by` says which kind of peer serves an account's deliveries; `moved_away`, of an account and a channel,
+    that it serves that channel's no more, or nothing; `refuse` takes the outcome of an attempt that nobody serves.
+    `position` is that of the newest commit that the cell knows of."""
 
-    def __init__(self, served_by: Mapping[str, str], refuse: Callable[[Outcome], None]) -> None:
+    def __init__(
+        self,
+        served_by: Mapping[str, str],
+        refuse: Callable[[Outcome], None],
+        moved_away: Callable[[str, str], str],
+    ) -> None:
         self.fronts: dict[str, Line] = {}
         """Gateways and channel hosts, by name."""
         self.position = 0
@@ -38,6 +44,7 @@ class Outlet:
         self.dispatch = Dispatch(served_by, self.untaken.takes)
         self._served_by = served_by
         self._refuse = refuse
+        self._moved_away = moved_away
 
     def opened(self, line: Line, *, fresh: bool) -> None:
         """A gateway or channel host is there; one that is new has asked for nothing, and heard of nothing."""
@@ -138,15 +145,25 @@ class Outlet:
         effect = deliveries.effect_of(conversation, delivery, again=again)
         if effect is None:
             return
-        if effect.account in self._served_by or self.dispatch.is_with_somebody(effect):
+        why_not = self._why_not(effect)
+        if why_not is None or self.dispatch.is_with_somebody(effect):
             self.dispatch.start(effect)
         else:
-            self._refuse(_without_account(effect))
+            self._refuse(_unserved(effect, *why_not))
 
     def accounts_changed(self) -> None:
-        """Under another version of the policy: what waits for somebody who served an account that is gone is over."""
-        for effect in self.dispatch.unserved():
-            self._refuse(_without_account(effect))
+        """Under another version of the policy: what waits for somebody who served an account that is gone, or another
+        channel's by now, is over."""
+        for effect in self.dispatch.not_given():
+            if (why_not := self._why_not(effect)) is not None:
+                self._refuse(_unserved(effect, *why_not))
+
+    def _why_not(self, effect: DeliverNow) -> tuple[str, str] | None:
+        """Code and reason where nobody serves the account, or not the message's channel."""
+        if effect.account not in self._served_by:
+            return "no_account", f"no account {effect.account} is configured"
+        moved = self._moved_away(effect.account, effect.channel)
+        return ("account_moved", moved) if moved else None
 
     def _carry_out(self, journey: Journey, step: Step) -> None:
         for stream, event in step.effects:
@@ -162,8 +179,8 @@ class Outlet:
         self._note_untaken(journey)
 
 
-def _without_account(effect: DeliverNow) -> Outcome:
-    """What becomes of an attempt by an account that is gone. One that was handed out before may have been made."""
+def _unserved(effect: DeliverNow, code: str, reason: str) -> Outcome:
+    """What becomes of an attempt that nobody serves. One that was handed out before may have been made."""
     status, then = ("uncertain", "; it may have left before") if effect.again else ("refused", "")
     return Outcome(
         0,
@@ -172,8 +189,8 @@ def _without_account(effect: DeliverNow) -> Outcome:
         effect.delivery,
         effect.attempt,
         status,
-        code="no_account",
-        reason=f"no account {effect.account} is configured{then}",
+        code=code,
+        reason=f"{reason}{then}",
     )
 
 

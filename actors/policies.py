@@ -14,7 +14,7 @@ from protocol.journal import POLICIES_KEPT
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Policy).decode
-_PLACES = ("version", "earlier", "channel_of")
+_PLACES = ("version", "earlier", "channel_of", "former")
 """Fields that say where a policy stands, among its versions and the accounts that there are."""
 
 
@@ -68,12 +68,13 @@ class Policies:
             return False
         for old in sorted(self._known)[:-POLICIES_KEPT]:
             del self._known[old]
-        self.newest = _with_accounts(self.newest, self._first)
+        versions_known = [self._first, *self._known.values()]
+        self.newest = _with_former(_with_accounts(self.newest, self._first), versions_known)
         if self.newest.live_conversations == PINNED:
             # Who stays with an earlier version's rules has the accounts that there are, all the same.
-            accounts = self.newest.channel_of
+            accounts, former = self.newest.channel_of, self.newest.former
             known = {self._first.version: self._first, **self._known}
-            earlier = {n: msgspec.structs.replace(each, channel_of=accounts) for n, each in known.items()}
+            earlier = {n: msgspec.structs.replace(p, channel_of=accounts, former=former) for n, p in known.items()}
             self.newest = msgspec.structs.replace(self.newest, earlier=earlier)
         return True
 
@@ -84,3 +85,18 @@ def _with_accounts(policy: Policy, first: Policy) -> Policy:
         return policy
     own = {name: account.channel for name, account in policy.accounts.items()}
     return msgspec.structs.replace(policy, channel_of={**first.channel_of, **own})
+
+
+def _with_former(policy: Policy, known: Iterable[Policy]) -> Policy:
+    """With the channels that its accounts were lines of under these versions, and are not under this one."""
+    now = _channels(policy)
+    former: dict[str, frozenset[str]] = {}
+    for version in known:
+        for account, channel in _channels(version).items():
+            if now.get(account, channel) != channel:
+                former[account] = former.get(account, frozenset()) | {channel}
+    return msgspec.structs.replace(policy, former=former)
+
+
+def _channels(policy: Policy) -> dict[str, str]:
+    return {**(policy.channel_of or {}), **{name: account.channel for name, account in policy.accounts.items()}}

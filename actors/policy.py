@@ -73,6 +73,9 @@ class Policy(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     channel_of: dict[Name, Word] | None = None
     """Account → channel, of all accounts that there are: the settings' and this version's. The settings may change
     under it, so it is no part of a version: whoever decides by one puts it there. None: nobody said."""
+    former: dict[Name, frozenset[Word]] = field(default_factory=dict)
+    """Account → the channels that it was a line of under earlier versions, as far as they are known, and is not under
+    this one: nothing for those leaves by it. No part of a version, as `channel_of` is."""
     live_conversations: Literal["follow", "pinned"] = "follow"
     """What a new version means to conversations that are open: they `follow` it, or each stays `pinned` to its own."""
     channels: dict[Word, ChannelRules] = field(default_factory=dict)
@@ -121,6 +124,10 @@ class Policy(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     def has_account(self, account: str) -> bool:
         """Whether there is such an account, as far as anyone said."""
         return self.channel_of is None or account in self.channel_of
+
+    def moved(self, account: str, channel: str) -> bool:
+        """Whether the account was a line of this channel, and is one of another by now."""
+        return channel in self.former.get(account, ())
 
     def accounts_of(self, channel: str) -> list[str]:
         """The channel's accounts, in the order of their names."""

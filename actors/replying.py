@@ -104,7 +104,7 @@ def fall_back(
     if not any(kind_of(identity) == identity_kind(channel) for identity in identities):
         return []
     interaction, started = _way_out(state, _Wanted(channel), SYSTEM, identities, parted, policy, now_ms)
-    if interaction.account and not policy.has_account(interaction.account):
+    if interaction.account and accounts.gone(interaction.account, interaction.channel, policy):
         return []
     reason = f"fallback: {given_up.channel} goes on by {channel}; {delivery} was given up"
     return [*started, *_moved(state, interaction, "rule", SYSTEM, policy, now_ms, reason=reason)]

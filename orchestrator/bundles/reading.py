@@ -26,7 +26,7 @@ from orchestrator.bundles.unreadable import half_sign, in_words, no_code, no_sig
 from orchestrator.bundles.values import ABSENT, Reader
 
 GENERAL = "general.yaml"
-OWN = ("version", "earlier", "channel_of")
+OWN = ("version", "earlier", "channel_of", "former")
 """Fields of the policy that no file says."""
 
 

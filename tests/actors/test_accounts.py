@@ -53,6 +53,25 @@ def test_an_agent_hears_at_once_that_the_account_is_gone(
     assert names(player.command(Reply(text="hello", channel="sms")))[0] == "InteractionStarted"
 
 
+@pytest.mark.parametrize("command", [Reply(text="hello"), Reply(text="hello", channel="email", account="mail")])
+def test_an_agent_hears_that_the_account_is_another_channels_by_now(command: AnyCommand) -> None:
+    """Whoever serves it now reaches other addresses. On its new channel it is one as any other."""
+    player = Player(under(THERE))
+    player.message(identities=(*ANN, "whatsapp:+447700900123"))
+    channel_of = {**THERE, "mail": "whatsapp", "office": "email"}
+    player.policy = msgspec.structs.replace(under(channel_of), former={"mail": frozenset({"email"})})
+    with pytest.raises(Refusal) as refused:
+        player.command(command)
+    assert (refused.value.code, refused.value.field) == (Code.NOT_ALLOWED_NOW, "account")
+    assert refused.value.message == (
+        "account mail was a line of email, and is one of whatsapp by now; email has office; name one of them as "
+        "`account`, or go on by another channel"
+    )
+    player.command(Reply(text="hello", channel="email", account="office"))
+    events = player.command(Reply(text="hello", channel="whatsapp", account="mail"))
+    assert names(events)[:2] == ["InteractionStarted", "MessageQueued"]
+
+
 def test_of_many_accounts_some_are_named() -> None:
     """A message stays one that somebody reads."""
     player = player_without("mail", *((f"office-{number:03}", "email") for number in range(300)))
@@ -142,14 +161,23 @@ def test_a_dead_letter_of_an_account_that_is_gone_is_not_replayed() -> None:
     assert names(player.command(ReplayDelivery(delivery=delivery))) == ["DeliveryReplayed", "DeliveryAttempted"]
 
 
-@pytest.mark.parametrize("there", [True, False])
-def test_a_rule_moves_no_conversation_to_where_nothing_can_leave(there: bool) -> None:
+@pytest.mark.parametrize(
+    ("channel_of", "former", "there"),
+    [
+        (THERE, {}, True),
+        ({"mail": "email"}, {}, False),
+        ({**THERE, "sms": "whatsapp"}, {"sms": frozenset({"sms"})}, False),
+    ],
+)
+def test_a_rule_moves_no_conversation_to_where_nothing_can_leave(
+    channel_of: dict[str, str], former: dict[str, frozenset[str]], there: bool
+) -> None:
     """The message is a dead letter where it was, and what it would have moved to is no better."""
     policy = msgspec.structs.replace(POLICY, context=ContextRules(fallback={"email": "sms"}))
     player = Player(under(THERE, policy))
     player.message(identities=ANN)
     delivery = replied(player)
-    player.policy = under(THERE if there else {"mail": "email"}, policy)
+    player.policy = msgspec.structs.replace(under(channel_of, policy), former=former)
     moved = ["InteractionStarted", "ChannelSwitched"] if there else []
     assert names(player.outcome(delivery, 1, "refused")) == ["DeliveryDead", *moved]
 

@@ -87,7 +87,7 @@ def test_a_new_life_of_who_asks_is_let_in(astray: Astray) -> None:
 
 def test_the_cell_hears_of_a_new_life() -> None:
     """A line that was only broken is the same life's."""
-    outlet = Outlet({}, lambda outcome: None)
+    outlet = Outlet({}, lambda outcome: None, lambda account, channel: "")
     outlet.astray.turned_away(given(5, "web"), Unlinked(5, "web", "ann"))
     outlet.opened(Line(), fresh=False)
     assert outlet.astray.answer_to(given(6, "web")) == Unlinked(6, "web", "ann")

@@ -490,6 +490,38 @@ async def test_an_attempt_that_waits_for_a_gateway_ends_with_its_account() -> No
         assert made.delivers == []
 
 
+async def test_an_attempt_that_waits_ends_where_its_account_is_another_channels_by_now() -> None:
+    """Whoever serves it now would speak to the customer on a channel that they were not on."""
+    async with world(cells=1) as made:
+        conversation = await replied_by_a_line(made, served=False)
+        await apply(made, 3, line="chat", other="sms")
+        assert unsent(made, conversation) == [("attempting", "")]
+        await apply(made, 4, line="whatsapp")
+        reason = "account line was a line of chat, and is one of whatsapp by now"
+        await made.until(lambda: unsent(made, conversation) == [("dead", reason)])
+        assert made.delivers == []
+
+
+@pytest.mark.parametrize("between", [{}, {"line": "whatsapp"}])
+async def test_no_later_attempt_goes_by_an_account_that_is_another_channels(between: dict[str, str]) -> None:
+    """Also where the account was gone for a while; and who has the first attempt answers it as before."""
+    async with world(cells=1) as made:
+        conversation = await replied_by_a_line(made, served=True)
+        await made.until(lambda: made.delivers)
+        await apply(made, 3, **between)
+        await apply(made, 4, line="whatsapp")
+        assert unsent(made, conversation) == [("attempting", "")]
+        made.report(made.delivers[0], "failed")
+        await made.until(lambda: unsent(made, conversation)[0][0] == "waiting")
+        made.now_ms += 60_000
+        cell = made.cell_actors[0]
+        assert cell is not None
+        cell.tick(made.now_ms)
+        reason = "account line was a line of chat, and is one of whatsapp by now"
+        await made.until(lambda: unsent(made, conversation) == [("dead", reason)])
+        assert len(made.delivers) == 1
+
+
 async def test_an_attempt_that_was_given_out_is_not_said_to_be_refused() -> None:
     """Where its account is gone in the cell's next life, nobody knows what became of it."""
     async with world(cells=1) as made:

@@ -56,6 +56,21 @@ def test_pinned_conversations_find_their_version() -> None:
     assert [known.newest.at(version).queue_default for version in (1, 2, 3)] == ["q4", "q4", "q4"]
 
 
+def test_which_channels_accounts_were_lines_of_before() -> None:
+    """By the versions that are known, the settings' own among them; pinned conversations know it, too."""
+    known = Policies(Policy(channel_of={"mail": "email", "line": "chat"}))
+    for version, lines in enumerate(
+        ({"line": "sms", "page": "x"}, {"page": "x"}, {"line": "whatsapp", "page": "x"}), 2
+    ):
+        rules = {name: AccountRules(channel=channel) for name, channel in lines.items()}
+        known.learn([told(version, msgspec.structs.replace(PINNED, accounts=rules))])
+    assert known.newest.former == {"line": frozenset({"chat", "sms"})}
+    assert known.newest.at(2).former == known.newest.former
+    assert [known.newest.moved("line", channel) for channel in ("chat", "sms", "whatsapp")] == [True, True, False]
+    known.learn([told(5)])
+    assert known.newest.former == {"line": frozenset({"sms", "whatsapp"})}
+
+
 def test_the_newest_version_s_rules_are_the_newest_policy_itself() -> None:
     """So that nothing is read twice for a conversation that was begun under it, which most were."""
     known = Policies(Policy())
