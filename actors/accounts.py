@@ -1,4 +1,4 @@
-"""Accounts: whether the one is there by which something is to leave, and which others there are. Pure.
+"""Accounts: whether the one is there by which something is to leave, which others there are, and what fits. Pure.
 
 An account goes with a new version of the policy, or with a start under other settings; conversations go on, and what
 they would send by it could only become a dead letter. Or it becomes a line of another channel, and whoever serves it
@@ -8,6 +8,7 @@ choose. None is chosen for them, since the customer would be spoken to from an a
 
 from actors.policy import Policy
 from protocol.errors import Code, Refusal
+from protocol.lengths import utf16_length
 
 NAMED_MAX = 16
 """Accounts that one message names: whose channel has hundreds of lines does not choose among them by reading."""
@@ -20,6 +21,22 @@ def check_there(account: str, channel: str, policy: Policy, *, instead: str) -> 
         return
     way_on = f"{instead}, or go on by another channel" if policy.accounts_of(channel) else "go on by another channel"
     raise Refusal(Code.NOT_ALLOWED_NOW, f"{why}; {way_on}", field="account")
+
+
+def check_fits(text: str, account: str, channel: str, policy: Policy, *, instead: str) -> None:
+    """Raises `Refusal` where the text is longer than what leaves there; `instead` says what to do."""
+    if why := too_long(text, account, channel, policy):
+        raise Refusal(Code.OVER_LIMIT, f"{why}; {instead}", field="text")
+
+
+def too_long(text: str, account: str, channel: str, policy: Policy) -> str:
+    """By how much a text is longer than what leaves there; empty where it is not, as far as anyone said.
+
+    Nothing is split: of parts one may fail, or be of unknown outcome, and the customer has half of what was said."""
+    limit = policy.text_max(account, channel)
+    if not limit or len(text) * 2 <= limit or (length := utf16_length(text)) <= limit:
+        return ""
+    return f"the text has {length} characters, and a message on {channel} by account {account} has at most {limit}"
 
 
 def check_serves(account: str, channel: str, policy: Policy) -> None:

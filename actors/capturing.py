@@ -145,7 +145,7 @@ def _ask(contact: _Contact, template: str, wanted: list[Field], ahead: int) -> l
     """Notes what is missing, and asks the customer for all of theirs in one message; `ahead` facts come before."""
     state, channel = contact.state, contact.event.channel
     asked = [field for field in wanted if field.when_missing == "ask_customer"]
-    reason = _unaskable(state, contact.event, contact.policy) if asked else ""
+    reason = _unaskable(state, contact.event, asked, contact.policy) if asked else ""
     delivery = f"{state.id}.{state.head + ahead + len(wanted) + 1}" if asked and not reason else ""
     noted: list[AnyEvent] = [
         FieldMissing(
@@ -180,19 +180,25 @@ def _question(contact: _Contact, asked: list[Field], delivery: str) -> AnyEvent:
         channel=event.channel,
         account=event.account,
         to=event.identities[0],
-        text="\n".join(field.question.strip() for field in asked),
+        text=_words(asked),
         subject=state.subject or (mail.subject if mail else ""),
         references=_references(state, mail) if mail else [],
     )
 
 
-def _unaskable(state: Conversation, event: InboundEvent, policy: Policy) -> str:
+def _words(asked: list[Field]) -> str:
+    return "\n".join(field.question.strip() for field in asked)
+
+
+def _unaskable(state: Conversation, event: InboundEvent, asked: list[Field], policy: Policy) -> str:
     """Why no question can leave; empty where it can."""
     if not event.identities:
         return "the contact has no address to ask at"
     if len(state.deliveries) >= DELIVERIES_MAX:
         return f"{DELIVERIES_MAX} messages of this conversation wait already"
-    return accounts.gone(event.account, event.channel, policy)
+    return accounts.gone(event.account, event.channel, policy) or accounts.too_long(
+        _words(asked), event.account, event.channel, policy
+    )
 
 
 def _references(state: Conversation, data: MessageArrived) -> list[str]:

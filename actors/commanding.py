@@ -184,6 +184,7 @@ def _replay(
     if found.to in parted:
         raise checks.not_now(f"{found.to} was unlinked from the customer: whoever answers there is somebody else")
     accounts.check_there(found.account, found.channel, policy, instead="say it anew by one of them")
+    accounts.check_fits(found.text, found.account, found.channel, policy, instead="say it anew, and shorter")
     return [
         DeliveryReplayed(at_ms=now_ms, actor=actor, delivery=delivery),
         *attempt_first(state, found.channel, delivery, now_ms),

@@ -14,7 +14,7 @@ from protocol.journal import POLICIES_KEPT
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Policy).decode
-_PLACES = ("version", "earlier", "channel_of", "former")
+_PLACES = ("version", "earlier", "channel_of", "former", "provider_max")
 """Fields that say where a policy stands, among its versions and the accounts that there are."""
 
 
@@ -72,9 +72,9 @@ class Policies:
         self.newest = _with_former(_with_accounts(self.newest, self._first), versions_known)
         if self.newest.live_conversations == PINNED:
             # Who stays with an earlier version's rules has the accounts that there are, all the same.
-            accounts, former = self.newest.channel_of, self.newest.former
+            place = {name: getattr(self.newest, name) for name in ("channel_of", "former", "provider_max")}
             known = {self._first.version: self._first, **self._known}
-            earlier = {n: msgspec.structs.replace(p, channel_of=accounts, former=former) for n, p in known.items()}
+            earlier = {n: msgspec.structs.replace(each, **place) for n, each in known.items()}
             self.newest = msgspec.structs.replace(self.newest, earlier=earlier)
         return True
 
@@ -84,7 +84,7 @@ def _with_accounts(policy: Policy, first: Policy) -> Policy:
     if first.channel_of is None:
         return policy
     own = {name: account.channel for name, account in policy.accounts.items()}
-    return msgspec.structs.replace(policy, channel_of={**first.channel_of, **own})
+    return msgspec.structs.replace(policy, channel_of={**first.channel_of, **own}, provider_max=first.provider_max)
 
 
 def _with_former(policy: Policy, known: Iterable[Policy]) -> Policy:

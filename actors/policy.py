@@ -21,6 +21,7 @@ from actors.rules.names import Word
 from actors.rules.report import ReportRules
 from actors.rules.retention import RetentionRules
 from actors.rules.taxonomy import NO_TAXONOMY, Taxonomy
+from protocol.inbound import TEXT_MAX
 
 DAY_MS = 86_400_000
 PAUSE_FIRST_MS = 100
@@ -46,6 +47,9 @@ class ChannelRules(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True
     """Whether such a contact is ended when that time has passed; else its end is noted when the next one begins."""
     uncertain: Literal["retry", "hold"] = "hold"
     """What happens to a send of unknown outcome: `retry` under the same idempotency key, or `hold` for a person."""
+    text_max: Annotated[int, Meta(ge=1, le=TEXT_MAX)] | None = None
+    """Characters, as `protocol.lengths` counts, that a message of ours may have there; None: as many as the account's
+    provider takes, where that is known."""
 
 
 class AccountRules(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
@@ -76,6 +80,9 @@ class Policy(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     former: dict[Name, frozenset[Word]] = field(default_factory=dict)
     """Account → the channels that it was a line of under earlier versions, as far as they are known, and is not under
     this one: nothing for those leaves by it. No part of a version, as `channel_of` is."""
+    provider_max: dict[Name, int] = field(default_factory=dict)
+    """Account → the characters that its provider takes in one message, of those of the settings for which that is
+    known. No part of a version."""
     live_conversations: Literal["follow", "pinned"] = "follow"
     """What a new version means to conversations that are open: they `follow` it, or each stays `pinned` to its own."""
     channels: dict[Word, ChannelRules] = field(default_factory=dict)
@@ -128,6 +135,12 @@ class Policy(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     def moved(self, account: str, channel: str) -> bool:
         """Whether the account was a line of this channel, and is one of another by now."""
         return channel in self.former.get(account, ())
+
+    def text_max(self, account: str, channel: str) -> int:
+        """How many characters a message may have that leaves so; 0: nobody said."""
+        by_provider = self.provider_max.get(account, 0) if account not in self.accounts else 0
+        by_rule = self.channel(channel).text_max or 0
+        return min(by_provider, by_rule) or by_provider or by_rule
 
     def accounts_of(self, channel: str) -> list[str]:
         """The channel's accounts, in the order of their names."""

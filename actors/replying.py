@@ -46,6 +46,8 @@ def reply(
     if not interaction.account:
         raise Refusal(Code.INVALID, f"no account is set up to reply on {interaction.channel}", field="channel")
     _check_account(interaction, policy)
+    instead = "shorten it, say it in more than one reply, or go on by another channel"
+    accounts.check_fits(command.text, interaction.account, interaction.channel, policy, instead=instead)
     _check_carried(state, f"{command.text}\n{command.subject}", interaction.channel, policy)
     delivery = f"{state.id}.{state.head + len(started) + 1}"
     queued = MessageQueued(

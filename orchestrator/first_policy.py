@@ -1,6 +1,7 @@
 """The first policy: made of the settings. It decides until a bundle is applied, and says what no bundle does."""
 
 from actors.policy import DAY_MS, ChannelRules, Policy
+from adapters.channels.twilio import BODY_MAX
 from orchestrator.bundles.making import SetUp
 from orchestrator.settings import Account, EmailAccount, GatewayAccount, Settings, TwilioAccount
 
@@ -15,6 +16,7 @@ def policy_of(settings: Settings) -> Policy:
     plain, plain_channel = Policy(), ChannelRules()
     return Policy(
         channel_of={account.name: channel_of(account) for account in settings.accounts},
+        provider_max={account.name: BODY_MAX for account in settings.accounts if isinstance(account, TwilioAccount)},
         channels={
             channel: ChannelRules(
                 account=account_of.get(channel, ""),

@@ -90,7 +90,7 @@ TABLE: dict[Code, Row] = {
     ),
     Code.NOT_ALLOWED_NOW: Row("the conversation's present state does not allow this; the message says why", 409),
     Code.UNKNOWN_ACCOUNT: Row("the channel account is not configured, or the token may not speak for it", 404),
-    Code.OVER_LIMIT: Row("a bound of the conversation or customer is reached; the message names it", 422),
+    Code.OVER_LIMIT: Row("a bound of the conversation, customer or channel is reached; the message names it", 422),
     Code.GONE: Row("what was asked for is no longer kept; the message names the oldest that is", 410),
     Code.OVERLOADED: Row("too much is waiting; send again after a moment", 503),
     Code.UNAVAILABLE: Row("a part of the server is starting or recovering; send again", 503),

@@ -26,6 +26,8 @@ TWIML_NOTHING = b'<?xml version="1.0" encoding="UTF-8"?><Response/>'
 TWIML_TYPE = "text/xml"
 FORM_BYTES_MAX = 64 * 1024
 """The longest body, 4,096 characters of WhatsApp, takes 48 KiB with every UTF-8 byte percent-encoded."""
+BODY_MAX = 1600
+"""Characters of a message of ours in UTF-16 units, as Twilio counts them (error 21617)."""
 FIELDS_MAX = 256
 """Twilio sends about 40; ten media add 20."""
 _FORM_TYPE = "application/x-www-form-urlencoded"

@@ -19,12 +19,11 @@ from urllib.parse import quote
 import httpx
 
 from adapters.channels import SendStatus, Sent
-from adapters.channels.twilio import TwilioLine
+from adapters.channels.twilio import BODY_MAX, TwilioLine
 from protocol.identities import kind_of, value_of
+from protocol.lengths import utf16_length
 from protocol.links import DeliverNow
 
-BODY_MAX = 1600
-"""Characters of a message in UTF-16 units, as Twilio counts them (error 21617)."""
 BODY_TOO_LONG = "21617"
 BODY_MISSING = "21602"
 _REASON_MAX = 300
@@ -92,7 +91,7 @@ class TwilioSender:
             return _refused("", f"Twilio cannot reach a {kind_of(delivery.to)} identity")
         if not delivery.text:
             return _refused(BODY_MISSING, "the message has no text")
-        if (length := _utf16_length(delivery.text)) > BODY_MAX:
+        if (length := utf16_length(delivery.text)) > BODY_MAX:
             return _refused(BODY_TOO_LONG, f"a message may have {BODY_MAX} characters; this one has {length}")
         form = {
             "To": prefix + value_of(delivery.to),
@@ -141,10 +140,6 @@ def _json_object(body: bytes) -> dict[str, object]:
     except (ValueError, RecursionError):
         return {}
     return answer if isinstance(answer, dict) else {}
-
-
-def _utf16_length(text: str) -> int:
-    return len(text.encode("utf-16-le")) // 2
 
 
 def _refused(code: str, reason: str) -> Sent:

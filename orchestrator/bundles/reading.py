@@ -26,7 +26,7 @@ from orchestrator.bundles.unreadable import half_sign, in_words, no_code, no_sig
 from orchestrator.bundles.values import ABSENT, Reader
 
 GENERAL = "general.yaml"
-OWN = ("version", "earlier", "channel_of", "former")
+OWN = ("version", "earlier", "channel_of", "former", "provider_max")
 """Fields of the policy that no file says."""
 
 

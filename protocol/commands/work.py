@@ -9,7 +9,8 @@ class Reply(Command, kw_only=True, frozen=True, tag="reply"):
 
     Without `channel` it goes where the customer's newest interaction came from; with it, to the customer's newest
     identity on that channel. `to` names one identity of the customer exactly, `account` the line that it leaves by;
-    without it, that is the newest which the conversation had there.
+    without it, that is the newest which the conversation had there. A text that is longer than what leaves there is
+    refused with the limit (`OVER_LIMIT`): nothing is split.
     """
 
     text: str

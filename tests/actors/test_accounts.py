@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from actors.policy import ChannelRules, Policy
+from actors.policy import AccountRules, ChannelRules, Policy
 from actors.rules.capture import CaptureRules, Field, Template
 from actors.rules.context import ContextRules
 from protocol.commands import AnyCommand, ReplayDelivery, Reply, SwitchChannel
@@ -204,3 +204,62 @@ def test_what_nobody_said_of_accounts_forbids_nothing() -> None:
         "MessageQueued",
         "DeliveryAttempted",
     ]
+
+
+LIMITED = msgspec.structs.replace(POLICY, provider_max={"sms": 10}, channels={"sms": ChannelRules(text_max=8)})
+EMOJI = "\N{SLIGHTLY SMILING FACE}"
+
+
+@pytest.mark.parametrize(
+    ("policy", "fits", "said"),
+    [
+        (msgspec.structs.replace(LIMITED, channels={}), "x" * 10, "has 11 characters, .* at most 10"),
+        (LIMITED, "x" * 8, "has 9 characters, .* at most 8"),
+        (msgspec.structs.replace(LIMITED, provider_max={"sms": 4}), "x" * 4, "has 5 characters, .* at most 4"),
+        (msgspec.structs.replace(LIMITED, provider_max={"chat": 4}), EMOJI * 4, "has 9 characters, .* at most 8"),
+    ],
+)
+def test_an_agent_hears_at_once_that_a_text_is_too_long(policy: Policy, fits: str, said: str) -> None:
+    """With the limit, whether the provider says it or the policy, and how long the text is, an emoji being two."""
+    player = Player(under(THERE, policy))
+    player.message(channel="sms", account="sms", identities=ANN[::-1])
+    with pytest.raises(Refusal, match=f"text {said}; shorten it, say it in more than one reply") as refused:
+        player.command(Reply(text=f"{fits}x"))
+    assert (refused.value.code, refused.value.field) == (Code.OVER_LIMIT, "text")
+    assert "on sms by account sms" in refused.value.message
+    assert names(player.command(Reply(text=fits)))[0] == "MessageQueued"
+    assert "MessageQueued" in names(player.command(Reply(text="x" * 5000, channel="email", account="mail")))
+
+
+def test_a_providers_limit_is_not_that_of_an_account_of_the_policys() -> None:
+    """Which has taken the place of the settings' one of the same name: a program serves it."""
+    rules = msgspec.structs.replace(LIMITED, channels={}, accounts={"sms": AccountRules(channel="sms")})
+    player = Player(under(THERE, rules))
+    player.message(channel="sms", account="sms", identities=ANN[::-1])
+    assert names(player.command(Reply(text="x" * 11)))[0] == "MessageQueued"
+
+
+def test_a_dead_letter_that_is_too_long_is_not_replayed() -> None:
+    """It would be one at once."""
+    player = Player(under(THERE))
+    player.message(channel="sms", account="sms", identities=ANN[::-1])
+    delivery = replied(player, "x" * 11)
+    player.outcome(delivery, 1, "refused", code="21617")
+    player.policy = under(THERE, LIMITED)
+    with pytest.raises(Refusal, match="at most 8; say it anew, and shorter"):
+        player.command(ReplayDelivery(delivery=delivery))
+
+
+@pytest.mark.parametrize(("limit", "asked"), [(24, True), (23, False)])
+def test_a_question_that_is_too_long_is_the_agents(limit: int, asked: bool) -> None:
+    """All that is asked at once goes in one message; nothing is queued that could not leave."""
+    fields = [Field(name=name, when_missing="ask_customer", question=f"Which {name}?") for name in ("claim", "make")]
+    capture = CaptureRules(templates=(Template(channel="sms", fields=(*fields, Field(name="topic"))),))
+    policy = msgspec.structs.replace(POLICY, capture=capture, channels={"sms": ChannelRules(text_max=limit)})
+    player = Player(under(THERE, policy))
+    events = player.message(channel="sms", account="sms", identities=ANN[::-1])
+    missing = [event for event in events if isinstance(event, FieldMissing)]
+    said = "the text has 24 characters, and a message on sms by account sms has at most 23"
+    expected = ("ask_customer", "") if asked else ("ask_agent", said)
+    assert [(each.action, each.reason) for each in missing] == [expected] * 2
+    assert ("MessageQueued" in names(events)) is asked

@@ -140,11 +140,12 @@ def with_line(version: int, account: str, **rules: str) -> tuple[int, bytes]:
 
 def test_every_version_knows_the_accounts_that_there_are() -> None:
     """Those of the settings and of the newest version; also a version that had others, and conversations stay with."""
-    known = Policies(Policy(channel_of=ACCOUNTS))
+    known = Policies(Policy(channel_of=ACCOUNTS, provider_max={"sms": 1600}))
     assert known.newest.channel_of == ACCOUNTS
     known.learn([with_line(2, "one"), with_line(3, "two", live_conversations="pinned")])
     for version in (1, 2, 3):
         assert known.newest.at(version).channel_of == {"mail": "email", "two": "chat"}
+        assert known.newest.at(version).text_max("sms", "sms") == 1600
     known.learn([told(4, Policy())])
     assert known.newest.channel_of == ACCOUNTS
 
@@ -152,8 +153,9 @@ def test_every_version_knows_the_accounts_that_there_are() -> None:
 def test_which_accounts_there_are_is_no_part_of_a_version() -> None:
     """It outlives starts under other settings; and its bytes are as they were before anyone said."""
     plain = Policy(queue_default="q1")
-    assert packed(msgspec.structs.replace(plain, channel_of=ACCOUNTS)) == packed(plain)
-    assert "channel_of" not in msgspec.msgpack.decode(packed(plain))
+    placed = msgspec.structs.replace(plain, channel_of=ACCOUNTS, former={"a": frozenset({"b"})}, provider_max={"a": 1})
+    assert packed(placed) == packed(plain)
+    assert {"channel_of", "former", "provider_max"}.isdisjoint(msgspec.msgpack.decode(packed(plain)))
 
 
 def ask(customer: str = POLICY, *, base: int = 0) -> Ask:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from adapters.channels import SendStatus, Sent
 from adapters.channels.fakes.http_server import Answer, HttpServer, Request
 from adapters.channels.fakes.twilio_api import FakeTwilio, Fault
-from adapters.channels.twilio import handle
-from adapters.channels.twilio_sender import BODY_MAX, TwilioSender, outcome
+from adapters.channels.twilio import BODY_MAX, handle
+from adapters.channels.twilio_sender import TwilioSender, outcome
 from protocol.errors import Refusal
 from protocol.inbound import DeliveryReport, InboundEvent, MessageArrived
 from protocol.links import DeliverNow

@@ -31,8 +31,8 @@ TABLE: list[tuple[str, dict[str, str], list[str]]] = [
     ),
     (
         "a key is like none",
-        {"channels": "sms:\n  colour: red\n"},
-        ["channels.yaml:2: sms: there is no key 'colour': Known are account, end_in_time, rest_after, uncertain"],
+        {"channels": "wa:\n  hue: red\n"},
+        ["channels.yaml:2: wa: there is no key 'hue': Known are account, end_in_time, rest_after, text_max, uncertain"],
     ),
     (
         "a file is misspelt",
@@ -724,7 +724,7 @@ def test_a_whole_bundle_is_read() -> None:
     policy = make(
         {
             "general.yaml": "close_after_resolved: 1 day 12h\nqueue_default: desk\n",
-            "channels.yaml": "email: {rest_after: 7 days, uncertain: retry}\nwhatsapp:\n",
+            "channels.yaml": "email: {rest_after: 7 days, uncertain: retry, text_max: 4000}\nwhatsapp:\n",
             "accounts.yaml": "wa: {channel: whatsapp, queue: messages, trusted: no}\n",
         },
         GIVEN,
@@ -733,6 +733,7 @@ def test_a_whole_bundle_is_read() -> None:
     assert policy.close_after_resolved_ms == 36 * 3_600_000
     assert policy.attempts_max == Policy().attempts_max
     assert (policy.channel("email").account, policy.channel("email").uncertain) == ("mail", "retry")
+    assert (policy.channel("email").text_max, policy.channel("whatsapp").text_max) == (4000, None)
     assert policy.channel("whatsapp").account == "wa"
     assert policy.queues == {"wa": "messages"}
 
