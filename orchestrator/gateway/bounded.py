@@ -20,6 +20,7 @@ from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
 from websockets.typing import StatusLike
 
+from actors.fault import guarded
 from orchestrator.gateway.answers import error_json
 from protocol.errors import Code, Refusal
 
@@ -53,6 +54,7 @@ class BoundedConfig(uvicorn.Config):
         body_bytes_max: int,
         connections_max: int,
         refused: Callable[[Code], None],
+        broke: Callable[[Exception], None],
         **options: Any,
     ) -> None:
         super().__init__(app, **options)
@@ -60,6 +62,7 @@ class BoundedConfig(uvicorn.Config):
         self.request_bytes_max = header_bytes_max + FRAMING_FACTOR * body_bytes_max
         self.connections_max = connections_max
         self.refused = refused
+        self.broke = broke
 
 
 class BoundedHttp(HttpToolsProtocol):
@@ -88,7 +91,7 @@ class BoundedHttp(HttpToolsProtocol):
         if len(self.connections) > self.config.connections_max:
             self._answer(503, Code.TOO_MANY_CONNECTIONS, f"{self.config.connections_max} connections are open")
             return
-        self._deadline = self.loop.call_later(HEAD_WITHIN_S, self._too_slow)
+        self._deadline = self.loop.call_later(HEAD_WITHIN_S, guarded, self._broke, self._too_slow)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It is over: nothing is due any more."""
@@ -146,6 +149,11 @@ class BoundedHttp(HttpToolsProtocol):
     def _too_slow(self) -> None:
         if not self.transport.is_closing():
             self._answer(408, Code.MALFORMED, f"the request's head did not come within {HEAD_WITHIN_S:g} s")
+
+    def _broke(self, exc: Exception) -> None:
+        """A bug met while this client was answered: its connection would be held for as long as it likes."""
+        self.config.broke(exc)
+        self.transport.abort()
 
     def _answer(self, status: int, code: Code, message: str) -> None:
         """Says why, unless another answer is on its way, and closes: whatever else comes is not read."""

@@ -30,14 +30,17 @@ class Listener(uvicorn.Server):
         body_bytes_max: int,
         frame_bytes_max: int,
         refused: Callable[[Code], None],
+        broke: Callable[[Exception], None],
     ) -> None:
-        """`refused` hears of every answer that is given here and not by `app`."""
+        """`refused` hears of every answer that is given here and not by `app`, `broke` of a bug that ended a connection
+        while one was given."""
         config = BoundedConfig(
             app,
             header_bytes_max=header_bytes_max,
             body_bytes_max=body_bytes_max,
             connections_max=connections_max,
             refused=refused,
+            broke=broke,
             http=BoundedHttp,
             ws=BoundedWebSocket,
             # Twice the limit that the codec names with our own code; above it the engine closes with 1009 by itself.

@@ -133,6 +133,7 @@ class Gateway:
             body_bytes_max=http.body_bytes_max,
             frame_bytes_max=http.frame_bytes_max,
             refused=lambda code: self.metrics.refused(code, "listener"),
+            broke=self._listener_broke,
         )
         self._listen_to_cells()
         self._measure()
@@ -186,6 +187,9 @@ class Gateway:
             await entrance(scope, receive, send)
         except Exception as exc:  # noqa: BLE001 - uvicorn would log the exception's text; it answers 500 without it too
             failed(exc, where=scope["type"], new_reference=self._terms.new_id)
+
+    def _listener_broke(self, exc: Exception) -> None:
+        failed(exc, where="listener", new_reference=self._terms.new_id)
 
     # Connections
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 
 import pytest
+from structlog.testing import capture_logs
 
 from orchestrator.addresses import ListenError
 from orchestrator.gateway import bounded
@@ -77,6 +78,25 @@ async def test_a_head_that_does_not_come_is_not_waited_for(start: Start, monkeyp
     running = await start()
     status, body = await raw(running, b"GET /healthz HTTP/1.1\r\nHo")
     assert (status, json.loads(body)["code"]) == (408, Code.MALFORMED)
+
+
+async def test_a_bug_on_a_slow_clients_behalf_ends_its_connection(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would be held for as long as its client likes; the log says where, and not what was sent."""
+    monkeypatch.setattr(bounded, "HEAD_WITHIN_S", 0.02)
+    running = await start()
+
+    def broken(code: Code, entrance: str) -> None:
+        raise RuntimeError("secret")
+
+    monkeypatch.setattr(running.gateway.metrics, "refused", broken)
+    with capture_logs() as logged, pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
+        await raw(running, b"GET /healthz HTTP/1.1\r\nHo")
+    assert [(line["event"], line["where"], line["kind"]) for line in logged] == [
+        ("gateway_failed", "listener", "RuntimeError")
+    ]
+    assert "secret" not in str(logged)
 
 
 async def test_connections_over_the_limit_are_told_so(start: Start) -> None:
