@@ -35,6 +35,8 @@ class Client(ABC):
         self.socket: Socket | None = None
         self._heard_s = 0.0
         self._tries = 0
+        self._at = ""
+        """The gateway that it dialed last."""
 
     # What a kind of client is
 
@@ -54,10 +56,13 @@ class Client(ABC):
 
     def dial(self) -> None:
         """Connects, now or after a back-off where there is no gateway."""
-        gateway = self.world.server.gateway
+        gateway = self.world.server.a_gateway()
         if gateway is None:
             self._later()
             return
+        if self._at not in ("", gateway.name):
+            self.world.moved_over += 1
+        self._at = gateway.name
         self._heard_s = self.world.loop.time()
         self.socket = Socket(self.path, self, self.world.pace, self.left)
         self.socket.reading = not self.world.slow_readers

@@ -7,8 +7,8 @@ later says so itself.
 
 from collections.abc import Callable
 
-from orchestrator.parts.building import peer_name
 from tests.simulation.disks import Ambiguity, Trouble
+from tests.simulation.parts import peer_of
 from tests.simulation.plan import LAST_WORDS, SWITCH
 from tests.simulation.traffic import Traffic
 from tests.simulation.world import World
@@ -30,7 +30,7 @@ class Faults:
             "kill_journal": lambda: self._kill("journal"),
             "kill_archive": lambda: self._kill("archive"),
             "kill_cell": lambda: self._kill(self._a_cell()),
-            "kill_gateway": lambda: self._kill("gateway"),
+            "kill_gateway": lambda: self._kill(self._a_gateway()),
             "kill_usher": lambda: self._kill("usher"),
             "kill_channels": lambda: self._kill("channels"),
             "commit_lost": lambda: self._trouble("lost"),
@@ -94,6 +94,10 @@ class Faults:
     def _a_cell(self) -> str:
         return self._random.choice(self._world.server.cells)
 
+    def _a_gateway(self) -> str:
+        names = self._world.server.gateway_names
+        return self._random.choice(names) if len(names) > 1 else names[0]
+
     def _kill(self, name: str) -> bool:
         process = self._world.server.processes.get(name)
         return process is not None and process.kill()  # Pooled placement has no usher.
@@ -105,7 +109,7 @@ class Faults:
         def dies(cell: str) -> None:
             self._kill("usher")
             # A seat that is not wanted any more may still be speaking.
-            name = next((name for name in self._world.server.processes if peer_name(name) == cell), "")
+            name = next((name for name in self._world.server.processes if peer_of(name) == cell), "")
             if self._kill(name):
                 self._struck(LAST_WORDS)
 

@@ -19,7 +19,7 @@ from orchestrator.gateway.inboxes import Inboxes
 from orchestrator.gateway.metrics import Metrics
 from orchestrator.gateway.server import AGENTS, GATEWAY_CLIENTS, HEARTBEAT_S
 from orchestrator.gateway.websocket import WebSockets
-from orchestrator.parts.building import part_of
+from orchestrator.parts.building import part_of, peer_name
 from orchestrator.parts.front import Front
 from orchestrator.parts.surroundings import Surroundings
 from orchestrator.settings import Settings
@@ -30,24 +30,30 @@ from tests.simulation.life import Life
 from tests.simulation.provider import Provider
 from tests.simulation.sockets import Socket
 
+GATEWAY = "gateway"
+"""Its process, and how the names of all further ones begin."""
 METRICS = Metrics()
 """One for all runs of the process: nothing here reads it, and a registry takes long to make."""
 
 
-def names_of(settings: Settings) -> list[str]:
-    """The server's processes."""
-    return [process.name for process in processes(settings)]
+def names_of(settings: Settings, gateways: int) -> list[str]:
+    """The server's processes: those of one machine, and the gateways of others."""
+    return [*(process.name for process in processes(settings)), *(f"{GATEWAY}-{n}" for n in range(1, gateways))]
+
+
+def peer_of(name: str) -> str:
+    """How a process is called on pipes: a further gateway as a further machine's is."""
+    kind, _, number = name.partition("-")
+    return f"{GATEWAY}:{number}" if kind == GATEWAY and number else peer_name(name)
 
 
 def build(name: str, given: Surroundings, provider: Provider, life: Life) -> Any:
     """The part of a process."""
-    match name:
-        case "gateway":
-            return SimulatedGateway(given)
-        case "channels":
-            return SimulatedChannels(given, provider, life)
-        case _:
-            return part_of(name, given)
+    if name.startswith(GATEWAY):
+        return SimulatedGateway(given, name)
+    if name == "channels":
+        return SimulatedChannels(given, provider, life)
+    return part_of(name, given)
 
 
 class SimulatedChannels:
@@ -74,8 +80,9 @@ class SimulatedChannels:
 class SimulatedGateway:
     """What `orchestrator.gateway.server.Gateway` puts together, without its port."""
 
-    def __init__(self, given: Surroundings) -> None:
+    def __init__(self, given: Surroundings, name: str) -> None:
         settings = given.settings
+        self.name = name
         loop = asyncio.get_running_loop()
         self.front = Front(given)
         self._accepted: list[tuple[Socket, asyncio.Task[None]]] = []

@@ -65,7 +65,7 @@ class Owner:
 
     async def _applied(self, id: str, command: ApplyPolicy) -> bool:
         world = self._world
-        gateway = world.server.gateway
+        gateway = world.server.a_gateway()
         if gateway is None:
             return False
         try:

@@ -55,6 +55,8 @@ class Run:
     """Changes of the journal's disk that a power failure took."""
     stale: int
     """Units that the journal refused to a former writer."""
+    moved_over: int
+    """How often a client went on at another gateway than before."""
 
 
 def replay_of(ended: Run) -> str:
@@ -94,6 +96,7 @@ def run(seed: int, *, placement: str = "pooled", say: Callable[[str], None] | No
             loop.time(),
             world.disks.lost,
             world.disks.fences.stale,
+            world.moved_over,
         )
 
 

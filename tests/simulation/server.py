@@ -6,15 +6,15 @@ writer raised) is followed by another one after a while, as a supervisor does it
 
 import asyncio
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 from adapters.stores.errors import StoreFailed
 from orchestrator.cluster.table import USHER, cell_name
-from orchestrator.parts.building import peer_name
 from orchestrator.parts.surroundings import Surroundings
 from tests.simulation.disks import SimulatedStorage
 from tests.simulation.life import Life
-from tests.simulation.parts import SimulatedChannels, SimulatedGateway, build, names_of
+from tests.simulation.parts import GATEWAY, SimulatedChannels, SimulatedGateway, build, names_of, peer_of
 from tests.simulation.plan import NOWHERE
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Process:
         if self._life is not None and self._life.alive:
             return
         self.lives += 1
-        life = self._life = Life(peer_name(self.name), self.lives)
+        life = self._life = Life(peer_of(self.name), self.lives)
         self._world.trace("start", process=self.name, life=self.lives)
         self._task = self._world.loop.create_task(self._live(life))
         self._task.add_done_callback(lambda task: self._ended(task, life))
@@ -142,13 +142,25 @@ class Server:
 
     def __init__(self, world: "World") -> None:
         self._world = world
-        self.processes = {name: Process(world, name) for name in names_of(world.settings)}
+        self.processes = {name: Process(world, name) for name in names_of(world.settings, world.plan.gateways)}
+        self._doors = Random(f"doors {world.plan.seed}")
         world.disks.die = self._journal_dies
 
     @property
-    def gateway(self) -> SimulatedGateway | None:
-        """The gateway, where it is up."""
-        return self.processes["gateway"].part
+    def gateways(self) -> list[SimulatedGateway]:
+        """Those that are up."""
+        parts = [process.part for name, process in self.processes.items() if name.startswith(GATEWAY)]
+        return [part for part in parts if part is not None]
+
+    @property
+    def gateway_names(self) -> list[str]:
+        """The names of the gateways' processes."""
+        return [name for name in self.processes if name.startswith(GATEWAY)]
+
+    def a_gateway(self) -> SimulatedGateway | None:
+        """One of those that are up, as whoever stands before them chooses; None where there is none."""
+        gateways = self.gateways
+        return self._doors.choice(gateways) if len(gateways) > 1 else next(iter(gateways), None)
 
     @property
     def channels(self) -> SimulatedChannels | None:

@@ -68,7 +68,7 @@ def _policy(world: World) -> Owed:
         if process.name.startswith("cell") and part is not None and part.status()["policy"] != newest:
             yield "one_version", f"{process.name} decides by {part.status()['policy']}; {newest} was applied"
         if (
-            process.name in ("gateway", "channels")
+            process.name in (*world.server.gateway_names, "channels")
             and part is not None
             and part.front.in_force.policy.version != newest
         ):

@@ -32,6 +32,7 @@ def test_the_seeds_show_something(ended: list[Run]) -> None:
     assert sum(run.commits for run in ended) > 40 * SEEDS
     assert sum(run.lost > 0 for run in ended) >= 5, "power failures must find changes that are not synced"
     assert sum(run.stale > 0 for run in ended) >= 5, "former writers must try to write"
+    assert sum(run.moved_over > 0 for run in ended) > SEEDS / 8, "clients must go on at the other of two gateways"
 
 
 def test_what_no_check_can_read_has_its_seed(monkeypatch: pytest.MonkeyPatch) -> None:

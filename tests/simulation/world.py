@@ -52,6 +52,8 @@ class World:
         self._latest_ms = 0
         self._all_tasks: list[asyncio.Task[Any]] = []
         self.slow_readers = False
+        self.moved_over = 0
+        """How often a client went on at another gateway than before."""
         self.on_update: Callable[[str], None] | None = None
         """Hears which cell it is that next tells of what it has committed, as that leaves it."""
         self.pace = Pace(self.random)

@@ -31,7 +31,7 @@ def look(world: World) -> None:
 def _sizes(world: World) -> list[tuple[str, int, int]]:
     limits, processes = world.settings.limits, world.server.processes
     sizes: list[tuple[str, int, int]] = []
-    if (gateway := world.server.gateway) is not None:
+    for gateway in world.server.gateways:
         for connection in gateway.connections():
             size = connection.outgoing.size_bytes
             most = 2 * limits.agent_queue_bytes + max(ONE_MESSAGE_BYTES, ANSWERS_BYTES)

@@ -30,7 +30,7 @@ Source = tuple[str, str, str]
 
 async def check(world: World) -> None:
     """Asks the cells for every customer."""
-    gateway = world.server.gateway
+    gateway = world.server.a_gateway()
     assert gateway is not None
     for customer in sorted({record.customer for record in world.ledger.records}):
         try:
