@@ -11,7 +11,7 @@ import sqlite3
 from adapters.stores import archive_retention, archive_search
 from adapters.stores.archive_rows import move_heads, write
 from adapters.stores.archive_schema import TABLES
-from adapters.stores.connection import checkpoint, overwriting, transaction
+from adapters.stores.connection import checkpoint, transaction
 from protocol.archive import Changes
 from protocol.ids import customer_of
 
@@ -59,27 +59,26 @@ def erase(db: sqlite3.Connection, customer: str, changes: Changes) -> None:
     """
     own = db.execute("SELECT conversation FROM conversation WHERE customer = ?", (customer,)).fetchall()
     told_by_dropped = db.execute(_TOLD_BY_DROPPED, (customer,)).fetchall()
-    with overwriting(db):
-        with transaction(db):
-            for (stream,) in [(customer,), *own]:
-                archive_search.forget(db, stream)
-            for sql in _ERASE_CONVERSATION:
-                db.executemany(sql, own)
-            for sql in _ERASE_CUSTOMER:
-                db.execute(sql, {"customer": customer})
-            streams = {customer, *(stream for (stream,) in own)}
-            for position, _, stream, seq, kind, *_ in changes.events:
-                if stream not in streams:
-                    _erase_elsewhere(db, position, stream, seq, kind)
-            bodies = [(body, stream, seq) for _, _, stream, seq, _, _, _, body in changes.events]
-            db.executemany("UPDATE event SET body = ? WHERE stream = ? AND seq = ?", bodies)
-            write(db, changes.patches, forgiving=True)
-            move_heads(db, changes.heads, forgiving=True)
-            # Facts that retention left made rows again that it had dropped; two columns came of facts that it took.
-            archive_retention.drop_again(db, customer)
-            db.executemany(_TELL_OF_DROPPED, told_by_dropped)
-        archive_search.merge(db)
-        checkpoint(db)
+    with transaction(db):
+        for (stream,) in [(customer,), *own]:
+            archive_search.forget(db, stream)
+        for sql in _ERASE_CONVERSATION:
+            db.executemany(sql, own)
+        for sql in _ERASE_CUSTOMER:
+            db.execute(sql, {"customer": customer})
+        streams = {customer, *(stream for (stream,) in own)}
+        for position, _, stream, seq, kind, *_ in changes.events:
+            if stream not in streams:
+                _erase_elsewhere(db, position, stream, seq, kind)
+        bodies = [(body, stream, seq) for _, _, stream, seq, _, _, _, body in changes.events]
+        db.executemany("UPDATE event SET body = ? WHERE stream = ? AND seq = ?", bodies)
+        write(db, changes.patches, forgiving=True)
+        move_heads(db, changes.heads, forgiving=True)
+        # Facts that retention left made rows again that it had dropped; two columns came of facts that it took.
+        archive_retention.drop_again(db, customer)
+        db.executemany(_TELL_OF_DROPPED, told_by_dropped)
+    archive_search.merge(db)
+    checkpoint(db)
 
 
 def _erase_elsewhere(db: sqlite3.Connection, position: int, stream: str, seq: int, kind: str) -> None:

@@ -41,6 +41,8 @@ def drop(db: sqlite3.Connection, bounds: Bounds) -> dict[str, int]:
                 before_ms = getattr(bounds, f"{kind}_ms")
                 db.execute(_NOTE_KIND, (kind, before_ms, bounds.at_ms, bounds.policy, count))
         db.execute(_FORGET_NOTES, (bounds.at_ms - NOTES_MS, STEP_ROWS))
+        if not any(dropped.values()):
+            archive_search.due(db, bounds.at_ms)
     return {kind: count for kind, count in dropped.items() if count}
 
 

@@ -61,7 +61,8 @@ class ArchiveWrites:
         return await self._writer().run(rows.policy)
 
     async def index(self) -> int:
-        """Brings the full text a step nearer to the archive's position; returns the events looked at, 0 at the end."""
+        """Brings the full text a step nearer to the archive's position, then to being without the words of what was
+        dropped; returns 0 at the end."""
         return await self._writer().run(archive_search.index)
 
     async def erase(self, customer: str, changes: Changes) -> None:

@@ -123,16 +123,6 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-@contextmanager
-def overwriting(db: sqlite3.Connection) -> Iterator[None]:
-    """What is deleted or replaced within is overwritten in the file, and not only given free."""
-    db.execute("PRAGMA secure_delete = ON").fetchone()
-    try:
-        yield
-    finally:
-        db.execute("PRAGMA secure_delete = OFF").fetchone()
-
-
 def checkpoint(db: sqlite3.Connection) -> None:
     """Copies the WAL into the file and empties it, so that the file alone is whole: for a writer's end. Readers in
     other processes keep the two files beside it; where one is in the midst of a read, they keep their content too."""
@@ -203,6 +193,9 @@ def _prepare(db: sqlite3.Connection, *, synchronous: str, cache_kib: int) -> Non
     # macOS: fsync alone leaves the data in the drive's cache. These do nothing elsewhere.
     db.execute("PRAGMA fullfsync = ON")
     db.execute("PRAGMA checkpoint_fullfsync = ON")
+    # What is deleted or replaced is overwritten in the file, and not only given free: who is forgotten, and what
+    # retention drops, is gone. Debian's SQLite does so by itself, and others do not.
+    db.execute("PRAGMA secure_delete = ON").fetchone()
     db.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
     db.execute(f"PRAGMA journal_size_limit = {WAL_BYTES_MAX}")
     db.execute(f"PRAGMA cache_size = -{cache_kib}")

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from msgspec import msgpack
 
 from adapters.stores import journal_reads
-from adapters.stores.connection import checkpoint, overwriting, transaction
+from adapters.stores.connection import checkpoint, transaction
 from adapters.stores.journal_rules import (
     JournalState,
     Settlement,
@@ -127,16 +127,15 @@ class JournalFile:
             (record.body, msgpack.encode(record.identities) if record.identities else None, record.position)
             for record in redacted
         ]
-        with overwriting(db):
-            with transaction(db):
-                db.executemany("UPDATE unit SET body = ?, identities = ? WHERE position = ?", units)
-                db.execute("UPDATE unit SET identities = NULL WHERE customer = ?", (customer,))
-                db.execute("DELETE FROM identity WHERE customer = ?", (customer,))
-                # Nor what they had and was unlinked: its once-keys name them.
-                db.execute("DELETE FROM identity WHERE customer = '' AND instr(once_keys, ?)", (customer.encode(),))
-                # Whoever sends such a unit again is told of no identity it has, and decides again.
-                db.execute("UPDATE refusal SET identity = '' WHERE customer = ?", (customer,))
-            checkpoint(db)
+        with transaction(db):
+            db.executemany("UPDATE unit SET body = ?, identities = ? WHERE position = ?", units)
+            db.execute("UPDATE unit SET identities = NULL WHERE customer = ?", (customer,))
+            db.execute("DELETE FROM identity WHERE customer = ?", (customer,))
+            # Nor what they had and was unlinked: its once-keys name them.
+            db.execute("DELETE FROM identity WHERE customer = '' AND instr(once_keys, ?)", (customer.encode(),))
+            # Whoever sends such a unit again is told of no identity it has, and decides again.
+            db.execute("UPDATE refusal SET identity = '' WHERE customer = ?", (customer,))
+        checkpoint(db)
         forgotten = Taken("", customer)
         self._unmade = {
             place: forgotten if isinstance(verdict, Taken) and verdict.customer == customer else verdict

@@ -1,5 +1,9 @@
 """Retention in the archive: each kind by its own time, what is noted of it, and the same again after a rebuild."""
 
+import asyncio
+import random
+from pathlib import Path
+
 import msgspec
 import pytest
 
@@ -7,11 +11,13 @@ from actors import journey as journeys
 from actors import recent, remains
 from actors.journey import Journey
 from actors.projection import project
-from adapters.stores import archive_retention
+from adapters.stores import archive_retention, archive_search
 from adapters.stores.archive_quarantine import Wanted
 from adapters.stores.archive_schema import TABLES
 from adapters.stores.archive_steps.retention import RETENTION_TABLES
+from adapters.stores.connection import checkpoint
 from adapters.stores.memory_archive import MemoryArchive
+from adapters.stores.sqlite_archive import SqliteArchive
 from protocol import events as ev
 from protocol.archive import Bounds, Dropped
 from protocol.entities import Tag
@@ -20,6 +26,7 @@ from tests.adapters.stores.story import HOUR_MS, Story, bodies
 from tests.adapters.stores.test_archive_conformance import ANN, BOB
 
 MAIL = "mailto:ann@example.org"
+DAY_MS = 86_400_000
 KEY = 2**64 - 5
 """Larger than what SQLite counts with: it must come out as it went in."""
 
@@ -79,6 +86,61 @@ async def test_once_keys_outlive_what_is_dropped_and_no_longer_than_they_are_ask
     at_ms = kept[0].at_ms
     assert await drop_all(archive, msgspec.structs.replace(young, once_keys_ms=at_ms)) == {}
     assert await drop_all(archive, msgspec.structs.replace(young, once_keys_ms=at_ms + 1)) == {"once_keys": 1}
+
+
+async def test_single_words_of_what_was_dropped_leave_the_file_within_a_day(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also the index's pages, of which SQLite only notes that nobody is to find them there: in as many steps as it has
+    pages, and once a day where there is anything."""
+    monkeypatch.setattr(archive_search, "STEP_PAGES", 1)
+    story = closed_story()
+    # Two pieces of several pages each, beside that of the first words: SQLite itself merges no fewer than four.
+    some = random.Random(1)
+    for n in range(2):
+        story.meet(f"cu{n}", f"chat:{n}", "chat", " ".join(some.randbytes(5).hex() for _ in range(2000)))
+    file = tmp_path / "archive.db"
+    archive = SqliteArchive(file)
+    await archive.open()
+    for records in (story.records[:-2], story.records[-2:-1], story.records[-1:]):
+        await archive.apply(project(records))
+        while await archive.index():
+            pass
+    assert b"secret" in await on_disk(archive, file)
+    await drop_all(archive, over_before(story.now_ms, at_ms=DAY_MS))
+    assert b"secret" in await on_disk(archive, file)
+    assert await steps_of(archive) > 5
+    assert b"secret" not in await on_disk(archive, file)
+    assert b"meter" in await on_disk(archive, file)
+    assert await drop_all(archive, over_before(story.now_ms, at_ms=3 * DAY_MS)) == {}
+    assert await steps_of(archive) == 0
+    story.unit(BOB, (f"{BOB}-1", ev.ConversationClosed(at_ms=0, reason="resolved")))
+    await archive.apply(project(story.records[-1:]))
+    await steps_of(archive)
+    assert (await drop_all(archive, over_before(story.now_ms + 1, at_ms=2 * DAY_MS - 1)))["closed_conversations"] == 1
+    assert await steps_of(archive) == 0
+    assert b"meter" in await on_disk(archive, file)
+    await drop_all(archive, over_before(story.now_ms + 1, at_ms=2 * DAY_MS))
+    assert await steps_of(archive) > 5
+    assert b"meter" not in await on_disk(archive, file)
+    await archive.close()
+
+
+async def steps_of(archive: SqliteArchive) -> int:
+    """How many steps of the full text there were to do, all done now."""
+    steps = 0
+    while await archive.index():
+        steps += 1
+    return steps
+
+
+async def on_disk(archive: SqliteArchive, file: Path) -> bytes:
+    """The bytes of the file and of its WAL, of which the file has all."""
+    assert archive._db is not None
+    await archive._db.run(checkpoint)
+    held, wal = await asyncio.to_thread(lambda: (file.read_bytes(), file.with_name(f"{file.name}-wal").read_bytes()))
+    assert not wal
+    return held
 
 
 async def test_each_kind_goes_by_its_own_time() -> None:
