@@ -20,6 +20,16 @@ def context_rows(at: Place, event: ev.ContextSet) -> Iterable[Patch]:
     yield at.new("context_value", at.stream, event.key, channel, source, **says)
 
 
+def withdrawn_rows(at: Place, event: ev.ContextWithdrawn) -> Iterable[Patch]:
+    """The source's `context_value` goes, and `context_item` has what stands without it."""
+    yield at.drop("context_value", at.stream, event.key, event.channel, event.side)
+    if event.stands is None:
+        yield at.drop("context_item", at.stream, event.key)
+    else:
+        columns = _value_columns(event.stands)
+        yield at.new("context_item", at.stream, event.key, **columns, channel=event.stands.channel, rule=event.rule)
+
+
 def _value_columns(value: ContextValue) -> dict[str, Any]:
     return {
         "value": as_json(value.value),

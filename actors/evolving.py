@@ -17,6 +17,7 @@ from protocol.events import (
     ChannelSwitched,
     ContextRefused,
     ContextSet,
+    ContextWithdrawn,
     ContextWithheld,
     ConversationClosed,
     ConversationOpened,
@@ -107,6 +108,8 @@ def evolve(state: Conversation, event: AnyEvent, encoded: bytes) -> Conversation
             state.status, state.until_ms, state.rest_at_ms = Status.CLOSED, 0, 0
         case ChannelSwitched():
             state.spoken = Spoken(channel=intern(event.to_channel))
+        case ContextWithdrawn():
+            state.context = knowing.drop(state.context, event)
         case ContextWithheld():
             state.spoken = Spoken(channel=intern(event.channel), withheld=(*state.withheld, *event.keys))
         case HandoffOffered() | HandoffAccepted() | HandoffDeclined() | HandoffExpired() | HandoffWithdrawn():

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from actors.rules.context import ContextRules, Criterion, at_least, rank
 from protocol.entities import ContextItem, ContextValue
-from protocol.events import AnyEvent, ContextRefused, ContextSet
+from protocol.events import AnyEvent, ContextRefused, ContextSet, ContextWithdrawn
 from protocol.inbound import ContextScalar
 
 CONTEXT_MAX = 256
@@ -119,8 +119,46 @@ def put(item: ContextItem | None, event: ContextSet) -> ContextItem:
     if event.stands is not None:
         stands = event.stands
         others = [*(value for value in others if source_of(value) != source_of(stands)), new]
+    return _item(event.key, stands, others, event.rule)
+
+
+def withdraw(
+    item: ContextItem, said: ContextValue, rules: ContextRules, *, version: int, actor: str, now_ms: int
+) -> ContextWithdrawn:
+    """The fact that a source's value is not known any more, and which of the others stands after it."""
+    left = _without(item, source_of(said))
+    stands, rule = _best(left[0], left[1:], item.key, rules) if left else (None, "")
+    return ContextWithdrawn(
+        at_ms=now_ms,
+        actor=actor,
+        policy=version,
+        key=item.key,
+        channel=said.channel,
+        side=side_of(said.actor),
+        came_from=said.came_from,
+        stands=stands,
+        rule=rule,
+    )
+
+
+def drop(known: Known, event: ContextWithdrawn) -> dict[str, ContextItem]:
+    """What is known without what the event says is not."""
+    left = {key: item for key, item in known.items() if key != event.key}
+    item = known.get(event.key)
+    if item is None or event.stands is None:
+        return left
+    stands, gone = event.stands, (event.channel, event.side)
+    others = [value for value in _without(item, gone) if source_of(value) != source_of(stands)]
+    return {key: _item(key, stands, others, event.rule) if key == event.key else each for key, each in known.items()}
+
+
+def _without(item: ContextItem, source: tuple[str, str]) -> list[ContextValue]:
+    return [value for value in values_of(item) if source_of(value) != source]
+
+
+def _item(key: str, stands: ContextValue, others: list[ContextValue], rule: str) -> ContextItem:
     return ContextItem(
-        key=event.key,
+        key=key,
         value=stands.value,
         channel=stands.channel,
         interaction=stands.interaction,
@@ -130,7 +168,7 @@ def put(item: ContextItem | None, event: ContextSet) -> ContextItem:
         version=stands.version,
         verified=stands.verified,
         came_from=stands.came_from,
-        rule=event.rule,
+        rule=rule,
         others=others,
     )
 

@@ -229,6 +229,29 @@ def _words_of(state: Conversation, numbers: Collection[int]) -> list[Word]:
     return sorted(((key, value) for (key, _), value in newest.items()), key=lambda word: word[1].version)
 
 
+def speaker_of(kept: Sequence[Conversation], key: str, value: ContextValue) -> str:
+    """The identity of the contact in which a value was said that was carried over, wherever it is by now; empty where
+    it was no contact's, or is no longer in memory."""
+    earlier = next((each for each in kept if each.id == value.came_from), None)
+    if earlier is None:
+        return ""
+    source, at_ms = knowing.source_of(value), value.at_ms
+    events = map(_event, recent.events(earlier.recent))
+    said = [(event.key, knowing.value_of(event)) for event in events if isinstance(event, ContextSet)]
+    places = {
+        (earlier.id, each.interaction)
+        for of, each in (*said, *_words(earlier))
+        if of == key and (knowing.source_of(each), each.at_ms, each.came_from) == (source, at_ms, "")
+    }
+    contacts = (
+        contact.identity
+        for each in kept
+        for contact in each.interactions
+        if not places.isdisjoint([(each.id, contact.number), *contact.origins])
+    )
+    return next(contacts, "")
+
+
 def _given(key: str, value: ContextValue, numbers: Mapping[int, int]) -> Given:
     return Given(
         key=key,

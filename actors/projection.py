@@ -13,7 +13,7 @@ from typing import Any, assert_never
 
 import msgspec
 
-from actors.context_rows import context_rows, switch_row, withheld_rows
+from actors.context_rows import context_rows, switch_row, withdrawn_rows, withheld_rows
 from actors.conversation_rows import opened_rows, standing_rows
 from actors.correction_rows import came_rows, corrected_rows, moved_rows, repeat_rows, tagged_rows
 from actors.delivery_rows import outbox_change, outbox_row
@@ -198,6 +198,8 @@ def _seldom(at: Place, event: ev.AnyEvent) -> Iterable[Patch]:
             pass  # Its timer is all.
         case ev.ContextRefused():
             yield action_row(at, event, "context_refused", f"{event.key}: {event.reason}")
+        case ev.ContextWithdrawn():
+            yield from withdrawn_rows(at, event)
         case ev.ContextWithheld():
             yield from withheld_rows(at, event)
         case ev.ChannelSwitched():

@@ -4,21 +4,21 @@
     another's conversation with contacts of the member     those go to a new one of the member
 
 What was said moves along, as when an agent splits a conversation; nothing that was journaled changes. Nor is
-anything of the one related to what is the other's any more. Contacts that are no longer in memory cannot be looked at:
-their conversations are named.
+anything of the one related to what is the other's any more, or known from there. Contacts that are no longer in memory
+cannot be looked at: their conversations are named.
 """
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, assert_never
 
-from actors import delivery, disputes
+from actors import delivery, disputes, knowing
 from actors.conversation import Conversation
 from actors.members import Family, home_of
 from actors.merging import REASON_MAX
-from actors.moving import ORIGINS_MAX, Events, elsewhere, take_along
+from actors.moving import ORIGINS_MAX, Events, elsewhere, speaker_of, take_along
 from actors.policy import Policy
 from protocol.commands import UnmergeCustomers
-from protocol.entities import Interaction, Status
+from protocol.entities import ContextValue, Interaction, Status
 from protocol.errors import Code, Refusal, shown
 from protocol.events import (
     AnyEvent,
@@ -57,6 +57,7 @@ def release(
     for conversation in state.kept:
         apart.take(conversation)
         apart.unrelate(conversation)
+        apart.forget(conversation)
     keys = {state.customer: state.once, **{id: each.once for id, each in family.members.items()}}
     # Also what it has heard of from others: some of that came for the identities that leave.
     heard = [each for each in disputes.of(state).inherited if each[0] not in apart.leaving]
@@ -121,6 +122,33 @@ class _Apart:
             reason=WHY,
         )
         self._say(conversation.id, corrected)
+
+    def forget(self, conversation: Conversation) -> None:
+        """What it took along of another person's words is not known here any more: it stays known where it was said."""
+        known = knowing.after(
+            conversation.context, [event for stream, event in self.events if stream == conversation.id]
+        )
+        for key in known:
+            for said in knowing.values_of(known[key]):
+                if not said.came_from or self._said_by_who_leaves(key, said) == self._leaves(conversation.id):
+                    continue
+                withdrawn = knowing.withdraw(
+                    known[key],
+                    said,
+                    self._policy.context,
+                    version=self._policy.version,
+                    actor=self._actor,
+                    now_ms=self._now_ms,
+                )
+                known = knowing.drop(known, withdrawn)
+                self._say(conversation.id, withdrawn)
+
+    def _said_by_who_leaves(self, key: str, said: ContextValue) -> bool:
+        """By the contact's own identity; where that is not in memory, by whose conversation it was said in."""
+        speaker = speaker_of(self._state.kept, key, said)
+        if speaker in self.identities:
+            return True
+        return speaker not in self._staying and self._leaves(said.came_from)
 
     def _leaves(self, conversation: str) -> bool:
         return home_of(conversation, self._state.customer) in self.leaving

@@ -164,6 +164,8 @@ def _told(event: AnyEvent) -> tuple[str, str]:
             return "", event.reason
         case e.ContextRefused():
             return event.channel, f"{event.key}: {event.reason}"
+        case e.ContextWithdrawn():
+            return event.channel, f"{event.key}: known in {event.came_from}"
         case e.ContextWithheld():
             return event.channel, f"not to be said: {', '.join(event.keys)}"
         case e.ChannelSwitched():

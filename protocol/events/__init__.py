@@ -25,6 +25,7 @@ from protocol.events.context import (
     ChannelSwitched,
     ContextRefused,
     ContextSet,
+    ContextWithdrawn,
     ContextWithheld,
     FieldMissing,
 )
@@ -67,6 +68,7 @@ __all__ = [
     "ChannelSwitched",
     "ContextRefused",
     "ContextSet",
+    "ContextWithdrawn",
     "ContextWithheld",
     "ConversationClosed",
     "ConversationOpened",
@@ -172,6 +174,7 @@ AnyEvent = (
     | InputQuarantined
     | QuarantineReplayed
     | ContextRefused
+    | ContextWithdrawn
     | ContextWithheld
     | ChannelSwitched
     | ActivityCarried

@@ -26,6 +26,21 @@ class ContextSet(Event, kw_only=True, frozen=True, tag="ContextSet"):
     """The earlier conversation in which it was said and that this one is related to; empty: it was said here."""
 
 
+class ContextWithdrawn(Event, kw_only=True, frozen=True, tag="ContextWithdrawn"):
+    """What a source said of a key is not known here any more: it was carried over from what is another person's."""
+
+    key: str
+    channel: str
+    side: str
+    """Who spoke there: `customer`, `agent` or `system`."""
+    came_from: str
+    """The conversation in which it was said, and where it stays known."""
+    stands: ContextValue | None = None
+    """The value that stands from now on; none: nothing is known of the key."""
+    rule: str = ""
+    """What decided, where the sources that are left say different things."""
+
+
 class ContextRefused(Event, kw_only=True, frozen=True, tag="ContextRefused"):
     """A channel gave a context item that found no room; it is in this event alone."""
 

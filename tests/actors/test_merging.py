@@ -38,6 +38,7 @@ from protocol.commands import (
 from protocol.entities import IdentityLink, Interaction, RelationKind, Status, Tag, Tags
 from protocol.errors import Code, Refusal
 from protocol.events import (
+    ContextSet,
     CorrelationCorrected,
     CustomerErased,
     CustomerGiven,
@@ -583,6 +584,32 @@ def test_what_the_one_has_is_related_to_nothing_of_the_other_any_more() -> None:
     ]
     assert player.state.conversations[CONVERSATION].relation is None
     assert player.state.conversations[third].relation == kept
+
+
+@pytest.mark.parametrize("also", [True, False])
+def test_what_was_carried_over_from_the_other_is_not_known_any_more(also: bool) -> None:
+    """One person's contract is not shown at another's conversation; what they said themselves stands again."""
+    player, other = Player(), Journey(customer="anns")
+    own = {"contract": "B2222"} if also else {}
+    player.message(channel="email", identities=("mailto:ben@example.org",), context=own or None)
+    merged = CustomerMerged(at_ms=player.now_ms, other="anns", turn=1, given_at=1, members=["anns"], identities=[])
+    evolve(player.state, CUSTOMER, merged, b"", other)
+    for key, came_from in (("contract", "anns-1"), ("reason", f"{CUSTOMER}-9")):
+        took = ContextSet(
+            at_ms=player.now_ms,
+            actor="customer",
+            key=key,
+            value="theirs",
+            channel="chat",
+            version=2,
+            came_from=came_from,
+        )
+        evolve(player.state, CONVERSATION, took, msgspec.msgpack.encode(took))
+    state = player.state.conversations[CONVERSATION]
+    assert state.context["contract"].value == "theirs"
+    player.command(UnmergeCustomers(other="anns"), conversation="")
+    assert {key: item.value for key, item in state.context.items()} == {**own, "reason": "theirs"}
+    assert not any(item.others for item in state.context.values())
 
 
 async def test_a_family_of_three_comes_apart_in_order() -> None:

@@ -189,6 +189,7 @@ SAMPLES: list[ev.AnyEvent] = [
         raw=b"\xff",
     ),
     ev.ContextRefused(at_ms=AT_MS, actor="account:app", key="k", value=1, channel="app", reason="full"),
+    ev.ContextWithdrawn(at_ms=AT_MS, actor="agent:ann", key="k", channel="sms", side="customer", came_from="c-1"),
     ev.ContextWithheld(at_ms=AT_MS, actor="system", policy=4, channel="sms", keys=["iban"], rule="carries: …"),
     ev.ChannelSwitched(
         at_ms=AT_MS,
@@ -360,6 +361,7 @@ WRITES: dict[type[ev.AnyEvent], dict[str, dict[str, Any] | None]] = {
         "context_value": {"value": '"R-7"', "version": 2, "verified": 0},
     },
     ev.ContextRefused: {"action": {"kind": "context_refused", "detail": "k: full"}},
+    ev.ContextWithdrawn: {"context_value": None, "context_item": None},
     ev.ContextWithheld: {"context_withheld": {"channel": "sms", "rule": "carries: …", "policy": 4}},
     ev.ChannelSwitched: {
         "channel_switch": {

@@ -130,7 +130,7 @@ class Two:
         by, person = self.by, self.by.choice((ANN, BOB))
         channel = by.choice(("email", "chat", "phone"))
         session = by.choice(("s1", "s2")) if channel != "email" else ""
-        context = by.choice((None, None, {"name": by.choice(WORDS)}))
+        context = by.choice((None, None, {"name": f"{person}: {by.choice(WORDS)}"}))
         data = by.choices(
             (
                 MessageArrived(text=by.choice(WORDS), session=session, reference=f"m{self.count}@x", context=context),
@@ -231,6 +231,10 @@ class Two:
                 assert conversation.customer == customer_of(conversation.id) == person
                 related = conversation.relation
                 assert related is None or customer_of(related.conversation) == person
+                named = conversation.context.get("name")
+                for said in knowing.values_of(named) if named else ():
+                    if said.came_from and said.came_from not in released.unmoved:
+                        assert str(said.value).startswith(person)
                 if conversation.live and conversation.id not in released.unmoved:
                     identities = {each.identity for each in conversation.interactions}
                     assert identities <= set(IDENTITIES[person].values())

@@ -16,6 +16,7 @@ from protocol.events import (
     AnyEvent,
     ChannelSwitched,
     ContextSet,
+    ContextWithdrawn,
     ContextWithheld,
     InteractionMoved,
     InteractionReceived,
@@ -110,14 +111,27 @@ def _starts(events: Sequence[AnyEvent], place: int) -> list[int]:
 
 
 def _said(events: Sequence[AnyEvent]) -> dict[Source, ContextSet]:
-    """The newest word of each source."""
-    return {(e.key, e.channel, _side(e.actor)): e for e in events if isinstance(e, ContextSet)}
+    """The newest word of each source, but what was another person's."""
+    said: dict[Source, ContextSet] = {}
+    for event in events:
+        if isinstance(event, ContextSet):
+            said[event.key, event.channel, _side(event.actor)] = event
+        elif isinstance(event, ContextWithdrawn):
+            said.pop((event.key, event.channel, event.side), None)
+    return said
 
 
 def _standing(events: Sequence[AnyEvent]) -> dict[str, object]:
     """The value that stands, by the newest event of each key."""
-    sets = [event for event in events if isinstance(event, ContextSet)]
-    return {event.key: event.stands.value if event.stands else event.value for event in sets}
+    stands: dict[str, object] = {}
+    for event in events:
+        if isinstance(event, ContextSet):
+            stands[event.key] = event.stands.value if event.stands else event.value
+        elif isinstance(event, ContextWithdrawn) and event.stands is not None:
+            stands[event.key] = event.stands.value
+        elif isinstance(event, ContextWithdrawn):
+            stands.pop(event.key, None)
+    return stands
 
 
 def _withheld(events: Sequence[AnyEvent]) -> list[str]:
