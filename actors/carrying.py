@@ -8,18 +8,19 @@ Memory holds the newest closed conversations whole. Of those that leave it, what
 few bytes, where there is any (`pack`). What the policy leaves behind is named in the fact that opens the new one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 from msgspec import Struct
 
 from actors import recent
 from actors.conversation import Conversation
-from actors.knowing import Given, values_of
+from actors.knowing import Given, item_of, values_of
 from actors.relating import spell
 from actors.rules.context import CarryRules
 from protocol.entities import CarryOver, ContextItem, PriorAction, RelationKind, Status
 from protocol.events import AnyEvent, ConversationReopened, ConversationResolved, MessageQueued, NoteAdded, QueueChanged
+from protocol.ids import customer_of
 
 PRIOR_ACTIONS = 5
 """Actions of the earlier conversation that a new one takes along: what was tried last."""
@@ -91,6 +92,16 @@ def pack(leaving: Conversation) -> bytes:
 def unpack(packed: bytes) -> Kept:
     """What `pack` kept."""
     return _kept(packed)
+
+
+def own(kept: Kept, customers: Collection[str]) -> Kept:
+    """What was said in conversations of these customers: not what had come along from another's."""
+    context: list[ContextItem] = []
+    for item in kept.context:
+        values = [each for each in values_of(item) if not each.came_from or customer_of(each.came_from) in customers]
+        if values:
+            context.append(item if len(values) == 1 + len(item.others) else item_of(item.key, values, item.rule))
+    return msgspec.structs.replace(kept, context=context)
 
 
 def carry(kept: Kept | None, kind: RelationKind, rules: CarryRules, now_ms: int) -> Carried:

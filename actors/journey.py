@@ -147,9 +147,14 @@ class Journey(Struct, kw_only=True, gc=False):
     def kept_of(self, conversation: str) -> Kept | None:
         """What a new conversation may take along from an earlier one; None where memory has nothing of it."""
         if (found := self.conversation(conversation)) is not None:
-            return carrying.of_conversation(found)
-        packed = next((b for id, b in self.aside.left if id == conversation), None) if self.aside else None
-        return carrying.unpack(packed) if packed is not None else None
+            kept = carrying.of_conversation(found)
+        elif packed := next((b for id, b in self.aside.left if id == conversation), b"") if self.aside else b"":
+            kept = carrying.unpack(packed)
+        else:
+            return None
+        family = self.disputes.family if self.disputes else None
+        # What left memory was not looked at where customers were unmerged.
+        return carrying.own(kept, {self.customer, *(family.members if family else ())})
 
     def head_of(self, stream: str) -> int:
         """The newest seq of one of its streams; 0 for a stream that does not exist yet."""

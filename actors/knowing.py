@@ -119,7 +119,7 @@ def put(item: ContextItem | None, event: ContextSet) -> ContextItem:
     if event.stands is not None:
         stands = event.stands
         others = [*(value for value in others if source_of(value) != source_of(stands)), new]
-    return _item(event.key, stands, others, event.rule)
+    return item_of(event.key, [stands, *others], event.rule)
 
 
 def withdraw(
@@ -149,14 +149,18 @@ def drop(known: Known, event: ContextWithdrawn) -> dict[str, ContextItem]:
         return left
     stands, gone = event.stands, (event.channel, event.side)
     others = [value for value in _without(item, gone) if source_of(value) != source_of(stands)]
-    return {key: _item(key, stands, others, event.rule) if key == event.key else each for key, each in known.items()}
+    return {
+        key: item_of(key, [stands, *others], event.rule) if key == event.key else each for key, each in known.items()
+    }
 
 
 def _without(item: ContextItem, source: tuple[str, str]) -> list[ContextValue]:
     return [value for value in values_of(item) if source_of(value) != source]
 
 
-def _item(key: str, stands: ContextValue, others: list[ContextValue], rule: str) -> ContextItem:
+def item_of(key: str, values: Sequence[ContextValue], rule: str) -> ContextItem:
+    """An item of these values, the one that stands first: as `values_of` has them."""
+    stands, *others = values
     return ContextItem(
         key=key,
         value=stands.value,

@@ -7,7 +7,7 @@ from functools import partial
 import msgspec
 import pytest
 
-from actors import merging
+from actors import carrying, merging
 from actors.archive import rebuild
 from actors.closing import CLOSED_MAX
 from actors.conversation import Conversation
@@ -610,6 +610,33 @@ def test_what_was_carried_over_from_the_other_is_not_known_any_more(also: bool) 
     player.command(UnmergeCustomers(other="anns"), conversation="")
     assert {key: item.value for key, item in state.context.items()} == {**own, "reason": "theirs"}
     assert not any(item.others for item in state.context.values())
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_nothing_of_the_other_is_carried_over_from_what_left_memory_before_they_were_two(in_memory: bool) -> None:
+    """What is kept of it is not looked at where they are taken apart: it is when something would come along."""
+    player = Player()
+    player.message(channel="email", text="hello", context={"contract": "B2222"})
+    took = ContextSet(
+        at_ms=player.now_ms,
+        actor="customer",
+        key="contract",
+        value="theirs",
+        channel="chat",
+        version=2,
+        came_from="anns-1",
+    )
+    evolve(player.state, CONVERSATION, took, msgspec.msgpack.encode(took))
+    player.command(Resolve())
+    player.pass_time(POLICY.close_after_resolved_ms)
+    if not in_memory:
+        left = player.state.conversations[CONVERSATION]
+        player.state.set_aside().left = ((left.id, carrying.pack(left)),)
+        player.state.kept = ()
+    kept = player.state.kept_of(CONVERSATION)
+    assert kept is not None
+    (item,) = kept.context
+    assert (item.value, item.others) == ("B2222", [])
 
 
 async def test_a_family_of_three_comes_apart_in_order() -> None:
