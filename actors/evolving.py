@@ -86,6 +86,8 @@ def evolve(state: Conversation, event: AnyEvent, encoded: bytes) -> Conversation
         case RepeatContactFound() | CorrelationCorrected():
             if event.relation is not None or event.previous is not None:
                 state.relation = event.relation
+            if isinstance(event, CorrelationCorrected) and event.correction == "unmerge":
+                _disown(state, event.other)
         case InteractionMoved():
             _move(state, event)
         case InteractionReceived():
@@ -132,6 +134,12 @@ def _open(state: Conversation, event: ConversationOpened) -> None:
     state.opened_at_ms, state.policy = event.at_ms, event.policy
     if event.carried is not None:
         state.work = Work(carried=event.carried)
+
+
+def _disown(state: Conversation, earlier: str) -> None:
+    """What was done in another person's conversation is no past of this one."""
+    if state.work is not None and state.work.carried is not None and state.work.carried.conversation == earlier:
+        state.work.carried = None
 
 
 def _know(state: Conversation, event: ContextSet) -> None:

@@ -109,19 +109,23 @@ class _Apart:
             self._move(conversation, movable, self._state.customer if leaves else self._other)
 
     def unrelate(self, conversation: Conversation) -> None:
-        """What it was to a conversation that is another person's from now on, it is not any more."""
+        """What it was to a conversation that is another person's from now on, it is not any more; nor is what was done
+        there its past."""
         related = conversation.relation
-        if related is None or self._leaves(conversation.id) == self._leaves(related.conversation):
-            return
-        corrected = CorrelationCorrected(
-            at_ms=self._now_ms,
-            actor=self._actor,
-            correction=UNMERGE,
-            other=related.conversation,
-            previous=related,
-            reason=WHY,
-        )
-        self._say(conversation.id, corrected)
+        carried = conversation.work.carried if conversation.work else None
+        earlier = {each.conversation: None for each in (related, carried) if each is not None}
+        for other in earlier:
+            if self._leaves(conversation.id) == self._leaves(other):
+                continue
+            corrected = CorrelationCorrected(
+                at_ms=self._now_ms,
+                actor=self._actor,
+                correction=UNMERGE,
+                other=other,
+                previous=related if related is not None and related.conversation == other else None,
+                reason=WHY,
+            )
+            self._say(conversation.id, corrected)
 
     def forget(self, conversation: Conversation) -> None:
         """What it took along of another person's words is not known here any more: it stays known where it was said."""

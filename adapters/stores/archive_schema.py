@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from adapters.stores.archive_search import SEARCH_SCHEMA, SUBJECTS
 from adapters.stores.archive_steps.capture import BLANKS, CAPTURE, KNOWN, MOVED
-from adapters.stores.archive_steps.context import CARRIED, CONTEXT, HANDOFFS
+from adapters.stores.archive_steps.context import ACCOUNTS, CARRIED, CONTEXT, HANDOFFS
 from adapters.stores.archive_steps.correlation import RELATIONS
 from adapters.stores.archive_steps.first import FIRST
 from adapters.stores.archive_steps.identities import IDENTITY, MERGES
@@ -82,5 +82,6 @@ ARCHIVE = Schema(
         SUBJECTS,
         BLANKS,
         MOVED,
+        ACCOUNTS,
     ),
 )

@@ -8,7 +8,8 @@ class CorrelationCorrected(Event, kw_only=True, frozen=True, tag="CorrelationCor
     """Somebody said that contacts were put together, or kept apart, wrongly. What moves is in events of its own."""
 
     correction: str
-    """`split`, `join` or `relate`; `unmerge`: the relation was to what is another person's from now on."""
+    """`split`, `join` or `relate`; `unmerge`: the relation was to what is another person's from now on, and
+    what was done there is no past of this conversation (`carried`)."""
     other: str = ""
     """The conversation that was split off, was joined into this one, or is, or was, the earlier one of the relation."""
     interactions: list[int] = []

@@ -565,6 +565,8 @@ def test_what_the_one_has_is_related_to_nothing_of_the_other_any_more() -> None:
             each.pass_time(POLICY.close_after_resolved_ms)
     for conversation in ann.state.kept:
         conversation.id, conversation.relation = conversation.id.replace(CUSTOMER, "anns"), None
+        assert conversation.work is not None
+        conversation.work.carried = None
     ann.state.customer, ann.state.past = "anns", tuple(id.replace(CUSTOMER, "anns") for id in ann.state.past)
     merged = CustomerMerged(
         at_ms=player.now_ms, other="anns", turn=1, given_at=1, members=["anns"], identities=["chat:ann"]

@@ -231,6 +231,8 @@ class Two:
                 assert conversation.customer == customer_of(conversation.id) == person
                 related = conversation.relation
                 assert related is None or customer_of(related.conversation) == person
+                carried = conversation.work.carried if conversation.work else None
+                assert carried is None or customer_of(carried.conversation) == person
                 named = conversation.context.get("name")
                 for said in knowing.values_of(named) if named else ():
                     if said.came_from and said.came_from not in released.unmoved:
@@ -326,6 +328,7 @@ def in_memory(state: Conversation) -> dict[str, object]:
         "known": sorted((key, item.value, item.interaction, item.came_from) for key, item in state.context.items()),
         "said": sorted((key, each.version, each.value, each.channel) for key, each in words),
         "related": [(related.kind.value, related.conversation)] if related else [],
+        "carried": state.work.carried.conversation if state.work and state.work.carried else None,
         "offered": (state.handoff.lease, state.handoff.state.value) if state.handoff else None,
         "to be sent": sorted((each.id, each.state) for each in state.deliveries.values()),
     }
@@ -347,6 +350,7 @@ def in_archive(row: archive_queries.Row) -> dict[str, object]:
         "known": sorted((each["key"], each["value"], each["interaction"], each["came_from"]) for each in known),
         "said": sorted((each["key"], each["version"], each["value"], each["channel"]) for each in said),
         "related": [(each["kind"], each["earlier"]) for each in row["relations"]],
+        "carried": next((each["earlier"] for each in row["carried"]), None),
         "offered": next(((each["lease"], each["state"]) for each in reversed(row["handoffs"])), None),
         "to be sent": sorted((each["delivery"], each["state"]) for each in unsent),
     }

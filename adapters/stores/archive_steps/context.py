@@ -124,3 +124,27 @@ CARRIED = (
         position
     FROM event WHERE seq = 1 AND type = 'ConversationOpened' AND json_extract(body, '$.carried') IS NOT NULL""",
 )
+
+ACCOUNTS = (
+    # What was taken along from a conversation that an unmerge made another person's is no account of this one's past.
+    "DROP VIEW carry_over",
+    """CREATE VIEW carry_over AS SELECT
+        stream AS conversation,
+        json_extract(body, '$.carried.conversation') AS earlier,
+        coalesce(json_extract(body, '$.carried.subject'), '') AS subject,
+        coalesce(json_extract(body, '$.carried.topic'), '') AS topic,
+        coalesce(json_extract(body, '$.carried.unresolved'), 0) AS unresolved,
+        coalesce(json_extract(body, '$.carried.resolution_attempts'), 0) AS resolution_attempts,
+        coalesce(json_extract(body, '$.carried.actions'), '[]') AS actions,
+        coalesce(json_extract(body, '$.carried.items'), 0) AS items,
+        coalesce(json_extract(body, '$.carried.left'), '[]') AS left_behind,
+        coalesce(json_extract(body, '$.carried.crowded'), 0) AS crowded,
+        coalesce(json_extract(body, '$.carried.rule'), '') AS rule,
+        coalesce(json_extract(body, '$.policy'), 0) AS policy,
+        at_ms,
+        position
+    FROM event WHERE seq = 1 AND type = 'ConversationOpened' AND json_extract(body, '$.carried') IS NOT NULL
+    AND NOT EXISTS (
+        SELECT 1 FROM correction WHERE correction.conversation = stream AND correction.kind = 'unmerge'
+        AND correction.other = json_extract(body, '$.carried.conversation'))""",
+)
