@@ -100,12 +100,14 @@ def _split(state: Conversation, asked: Split, new: str, actor: str, policy: Poli
     # Who has the one goes on speaking with the customer in the other, until somebody hands that over.
     owned = _own(new, state.owner, actor, now_ms) if state.live else []
     left = [interaction for interaction in state.interactions if interaction not in leaving]
+    # Those that had come by a join leave with their words: what these took the place of stands again.
+    came = all(interaction.origins for interaction in leaving)
     return [
         (state.id, corrected),
         (new, opened),
         *owned,
         *moving.take_along(state, fresh, leaving, actor, policy, now_ms),
-        *moving.elsewhere(state, left, actor, policy, now_ms),
+        *moving.elsewhere(state, left, actor, policy, now_ms, own_words=came),
     ]
 
 

@@ -290,6 +290,23 @@ def test_a_join_is_undone_by_splitting_off() -> None:
     assert of(player, THIRD).interactions[0].origins == ((SECOND, 1), (CONVERSATION, 2))
 
 
+def test_a_word_that_a_join_took_the_place_of_stands_again_once_that_is_undone() -> None:
+    """What came had said something newer on the same channel, and leaves with its word."""
+    player = Player()
+    player.message(channel="chat", identities=("chat:ann",), session="s1", context={"contract": "B1"})
+    player.give(player.input(InteractionStopped(session="s1"), channel="chat", identities=("chat:ann",)))
+    player.message(channel="chat", identities=("chat:ann",), session="s2")
+    player.command(Split(interactions=[2]))
+    player.now_ms += 1
+    player.message(channel="chat", identities=("chat:ann",), session="s2", context={"contract": "B2"})
+    assert player.decision.events[0][0] == SECOND
+    player.command(Join(other=SECOND))
+    assert of(player, CONVERSATION).context["contract"].value == "B2"
+    player.command(Split(interactions=[2]))
+    known = [of(player, each).context["contract"].value for each in (CONVERSATION, THIRD)]
+    assert known == ["B1", "B2"]
+
+
 def test_one_that_is_related_to_what_it_joins_takes_that_ones_relation() -> None:
     """Nothing is related to itself."""
     player = two_contacts()
