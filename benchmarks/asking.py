@@ -54,7 +54,7 @@ class Askers:
                     measured = due_s >= from_s + warm_up_s
                     questions.create_task(self._ask(identities[asked % len(identities)], due_s, measured=measured))
                     asked += 1
-                await metronome.tick()
+                await metronome.tick(min(from_s + asked / rate, until_s))
 
     async def _ask(self, identity: str, due_s: float, *, measured: bool) -> None:
         waits = self._free.empty()

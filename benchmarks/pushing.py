@@ -73,7 +73,7 @@ class Pusher:
                 self._send(self._take([from_s + (taken + one) / rate for one in range(due)]))
                 taken += due
             elif room:
-                await metronome.tick()
+                await metronome.tick(min(from_s + taken / rate, until_s))
             else:
                 held_up = True
                 await self._wait_for_room(until_s - now_s)

@@ -71,6 +71,24 @@ async def test_a_metronome_wakes_all_who_wait() -> None:
     await asyncio.wait_for(left, 5)
 
 
+async def test_a_metronome_wakes_each_at_its_time() -> None:
+    """Whoever comes first is not the first who is woken, and nobody is woken early."""
+    async with Metronome() as metronome:
+        now_s, woken = time.perf_counter(), list[tuple[float, float]]()
+
+        async def wait(due_s: float) -> None:
+            await metronome.tick(due_s)
+            woken.append((due_s, time.perf_counter()))
+
+        late, early = asyncio.create_task(wait(now_s + 0.03)), asyncio.create_task(wait(now_s + 0.01))
+        never = asyncio.create_task(metronome.tick(now_s + 3600.0))
+        await asyncio.wait_for(asyncio.gather(early, late), 5)
+        assert [due_s for due_s, _ in woken] == [now_s + 0.01, now_s + 0.03]
+        assert all(at_s >= due_s for due_s, at_s in woken)
+        assert not never.done()
+    await asyncio.wait_for(never, 5)
+
+
 async def test_everything_up_to_a_number_is_sent_once_each() -> None:
     """The live conversations are made by the same loop."""
     receiver = Receiver()
