@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from orchestrator.gateway.deliveries import ANSWER_WITHIN_S, UNANSWERED_MAX, Deliveries
+from orchestrator.gateway.deliveries import ANSWER_WITHIN_S, EXTERNAL_ID_MAX, UNANSWERED_MAX, WORDS_MAX, Deliveries
 from orchestrator.gateway.metrics import Metrics
 from orchestrator.gateway.peers import Reply
 from protocol.errors import Code, Refusal
@@ -277,6 +277,16 @@ ANSWERS: dict[str, tuple[Delivered, Code, str]] = {
         Code.INVALID,
         "status",
     ),
+    "with an id that no provider gives": (
+        Delivered(delivery=NOW.delivery, attempt=1, status="sent", external_id="x" * (EXTERNAL_ID_MAX + 1)),
+        Code.OVER_LIMIT,
+        "external_id",
+    ),
+    "with an id that no text holds": (
+        Delivered(delivery=NOW.delivery, attempt=1, status="sent", external_id="x\0"),
+        Code.INVALID,
+        "external_id",
+    ),
 }
 
 
@@ -294,6 +304,25 @@ def test_an_answer_that_answers_nothing_is_refused(deliveries: Deliveries, cells
 
 
 SENT = Delivered(delivery=NOW.delivery, attempt=1, status="sent", external_id="x")
+
+
+@pytest.mark.parametrize("given_here", [True, False])
+def test_what_a_provider_says_of_it_is_kept_as_far_as_people_read(
+    deliveries: Deliveries, cells: FakeCells, given_here: bool
+) -> None:
+    """A page of HTML in the place of an error is in no journal, and what became of the message is heard anyway."""
+    taker = Taker()
+    deliveries.join(taker, ["chat"])
+    if given_here:
+        deliveries.deliver(NOW)
+    whole = "x" * EXTERNAL_ID_MAX
+    said = msgspec.structs.replace(
+        SENT, status="refused", external_id=whole, code="\0" + "c" * WORDS_MAX, reason="r" * (WORDS_MAX + 1)
+    )
+    deliveries.delivered(taker, said)
+    outcome = cells.outcomes[-1]
+    kept = (outcome.status, outcome.external_id, outcome.code, outcome.reason)
+    assert kept == ("refused", whole, " " + "c" * (WORDS_MAX - 1), "r" * WORDS_MAX)
 
 
 def disconnect(deliveries: Deliveries, *, first: Taker, clock: Clock) -> None:
