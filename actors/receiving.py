@@ -26,7 +26,7 @@ from actors.policy import Policy
 from actors.rules.capture import Field
 from actors.tagging import tags_of, with_before
 from protocol.entities import Relation, Tags
-from protocol.errors import Code, Refusal
+from protocol.errors import Code, Refusal, shown
 from protocol.events import ActivitySeen, AnyEvent
 from protocol.inbound import (
     ActivityArrived,
@@ -122,7 +122,7 @@ def _goes_on(came: _Came, correlated: Correlated, tags: Tags, policy: Policy) ->
     if conversation is None:
         raise Refusal(
             Code.NOT_FOUND,
-            f"conversation {correlated.conversation} is closed and archived, or never was",
+            f"conversation {shown(correlated.conversation)} is closed and archived, or never was",
             ref=event.id,
             field="data.delivery",
         )

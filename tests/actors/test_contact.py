@@ -11,7 +11,7 @@ from actors.conversation import LEFT_BY_MAX
 from actors.policy import ChannelRules, Policy
 from actors.recent import EVENTS_MAX
 from protocol.commands import Join, LinkIdentity, Reply, Resolve, Snooze, Split
-from protocol.errors import Code, Refusal
+from protocol.errors import SHOWN_MAX, Code, Refusal
 from protocol.events import (
     AnyEvent,
     InteractionEnded,
@@ -356,6 +356,14 @@ def test_each_account_of_a_conversation_reports_on_its_own(words_since: int) -> 
         with pytest.raises(Refusal, match=f"did not leave by account {other}"):
             report(player, delivery, other)
         assert names(report(player, delivery, account)) == ["DeliveryConfirmed"]
+
+
+def test_a_report_on_what_never_was_names_it_cut() -> None:
+    """What comes as an id may have any length; it went back whole."""
+    player = Player()
+    player.message()
+    with pytest.raises(Refusal, match=f"^conversation {CUSTOMER}-{'1' * (SHOWN_MAX - len(CUSTOMER) - 1)}… is closed"):
+        report(player, f"{CUSTOMER}-{'1' * 5000}.1", "mail")
 
 
 def test_a_report_on_what_came_before_the_first_message_is_refused() -> None:
