@@ -102,7 +102,7 @@ async def _answer(send: Any, refusal: Refusal) -> None:
 
 
 def unknown_account(name: str, *, ref: str) -> Refusal:
-    """Of an event by an account that there is not, or that is not its sender's: which of the two is not told."""
+    """Of an account that there is not, or that is not its client's: which of the two is not told."""
     message = (
         f"account: {name[:64]!r} is not configured, or the token does not speak for it: an operator adds it to the "
         "policy's accounts.yaml, or makes a token with its scope, gateway:<account>"

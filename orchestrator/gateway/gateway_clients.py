@@ -66,7 +66,7 @@ class GatewayConnection(Connection):
         self._speaker = token
         for account in hello.accounts:
             if not self.speaks_for(account):
-                raise Refusal(Code.FORBIDDEN, f"hello: the token does not speak for account {account[:64]!r}")
+                raise Refusal(Code.FORBIDDEN, f"hello: {unknown_account(account, ref='').message}")
             if not isinstance(self._accounts[account], GatewayAccount):
                 raise Refusal(Code.FORBIDDEN, f"hello: account {account!r} is not one that gateway clients deliver for")
         self.welcome(token, credits=self.terms.credits)

@@ -175,13 +175,21 @@ async def test_only_whose_hello_names_the_account_answers(running: Running) -> N
 
 
 @pytest.mark.parametrize(
-    ("name", "accounts"), [("agent", []), ("chat", ["mail"]), ("star", ["mail"]), ("star", ["none"])]
+    ("name", "accounts", "why"),
+    [
+        ("agent", [], "needs a token with a scope"),
+        ("chat", ["mail"], "'mail' is not configured, or the token does not speak for it"),
+        ("star", ["mail"], "'mail' is not one that gateway clients deliver for"),
+        ("star", ["none"], "'none' is not configured, or the token does not speak for it"),
+    ],
 )
-async def test_hello_needs_scopes_that_cover_it(running: Running, name: str, accounts: list[str]) -> None:
+async def test_hello_needs_scopes_that_cover_it(running: Running, name: str, accounts: list[str], why: str) -> None:
     """An agent's token is not a gateway client's, and mail is not delivered by gateway clients."""
     async with running.socket("/v1/gateway") as client:
         await client.send({"op": "hello", "token": running.token[name], "accounts": accounts})
-        assert (await client.next("error"))["code"] == Code.FORBIDDEN
+        error = await client.next("error")
+        assert error["code"] == Code.FORBIDDEN
+        assert why in error["message"]
         assert await client.close_code() == Code.FORBIDDEN
 
 
