@@ -12,7 +12,7 @@ from rich.text import Text
 
 from orchestrator.cli.conversation import whole
 from orchestrator.cli.exits import Exit, Failure
-from orchestrator.cli.options import At, Json, SettingsFile, as_called, settings_of
+from orchestrator.cli.options import At, Json, SettingsFile, settings_of, to_copy
 from orchestrator.cli.output import console, errors, print_json, rule
 from orchestrator.cli.server import Server
 from orchestrator.settings import GatewayAccount, Settings
@@ -59,7 +59,7 @@ def demo(*, settings: SettingsFile = None, at: At, as_json: Json = False) -> Non
     if as_json:
         print_json({**msgspec.to_builtins(told), "customer": kept["customer"], "identities": customer.identities})
     else:
-        _conclude(told, kept, customer.identities)
+        _conclude(told, kept, customer.identities, chosen.data)
 
 
 def _leave_to_its_client(server: Server, account: GatewayAccount) -> None:
@@ -98,7 +98,7 @@ def _kept(server: Server, told: "Told", *, progress: bool) -> dict[str, Any]:
     return kept
 
 
-def _conclude(told: "Told", kept: dict[str, Any], identities: list[str]) -> None:
+def _conclude(told: "Told", kept: dict[str, Any], identities: list[str], data: str) -> None:
     out = console()
     out.print()
     rule(out, "What it shows")
@@ -113,8 +113,8 @@ def _conclude(told: "Told", kept: dict[str, Any], identities: list[str]) -> None
         out.print(Text.assemble((f"  {name:<13} ", "dim"), words))
     for seq, kind in told.events:
         out.print(Text.assemble((f"    {seq:>3} ", "bold"), kind))
-    out.print(Text(f"\nLook again:     {as_called()} conversation show {told.conversation}", style="dim"))
-    out.print(Text(f"What was lost:  {as_called()} report context-loss", style="dim"))
+    out.print(Text(f"\nLook again:     {to_copy(f'conversation show {told.conversation}', data)}", style="dim"))
+    out.print(Text(f"What was lost:  {to_copy('report context-loss', data)}", style="dim"))
 
 
 def _queue(server: Server, account: GatewayAccount, settings: Settings) -> str:

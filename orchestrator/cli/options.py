@@ -2,6 +2,7 @@
 
 import errno
 import re
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -78,6 +79,12 @@ def as_called() -> str:
     shell has on its path."""
     called = Path(sys.argv[0])
     return f"{Path(sys.executable).name} -m orchestrator.cli" if called.name == "__main__.py" else str(called)
+
+
+def to_copy(command: str, data: str) -> str:
+    """A command of the program from where its user stands: as it was called, with the data folder if need be."""
+    folder = "" if data == Settings().data else f" --data {shlex.quote(data)}"
+    return f"{as_called()} {command}{folder}"
 
 
 class At(Struct, kw_only=True, frozen=True):

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from rich.text import Text
 
 from orchestrator.cli.exits import Exit, Failure
-from orchestrator.cli.options import Folder, Json, SettingsFile, as_called, settings_of, using
+from orchestrator.cli.options import Folder, Json, SettingsFile, settings_of, to_copy, using
 from orchestrator.cli.output import console, errors, rule
 from orchestrator.cli.server import Running, find
 from orchestrator.settings import EmailAccount, Settings
@@ -55,7 +55,7 @@ def serve(
     from orchestrator.cluster.supervisor import CannotServe
     from orchestrator.cluster.supervisor import serve as supervise
 
-    banner = _Banner(chosen, as_json=as_json)
+    banner = _Banner(chosen, settings, as_json=as_json)
     with errors().status("Starting: Ray, stores, cells, channels, gateway …") as spinner:
         banner.before = spinner.stop
         try:
@@ -133,23 +133,25 @@ def _erase_waiting(settings: Settings) -> None:
                 errors().print(Text(f"Erased {waiting.customer}, as {waiting.actor} asked."))
 
 
-def _next(settings: Settings) -> str:
-    """The demo, where it can play with these accounts; a server that is set up for real is looked at."""
+def _next(settings: Settings, file: Path | None) -> str:
+    """The demo, where it can play with these accounts, which it has from the file that the server has them from; a
+    server that is set up for real is looked at."""
     # Imported here: the demo brings a mailbox and a telephone company along.
     from orchestrator.demo.outside import Unplayable, playable
 
     try:
         playable(settings.accounts)
     except Unplayable:
-        return "status"
-    return "demo"
+        return to_copy("status", settings.data)
+    return to_copy("demo", settings.data) + (f" --settings {shlex.quote(str(file))}" if file else "")
 
 
 class _Banner:
     """What an operator needs once the server serves; said again after a rebuild in one line only."""
 
-    def __init__(self, settings: Settings, *, as_json: bool) -> None:
+    def __init__(self, settings: Settings, file: Path | None = None, *, as_json: bool) -> None:
         self._settings = settings
+        self._file = file
         self._as_json = as_json
         self._shown = False
         self.before: Callable[[], None] = lambda: None
@@ -179,7 +181,7 @@ class _Banner:
             ("tokens", "of this run; `throughline token create` makes lasting ones"),
             *((f"  {scope}", token) for scope, token in _tokens(running).items()),
             *(("mail to", f"{mail.address}, by SMTP on {mail.listen}") for mail in _mailboxes(self._settings)),
-            ("try next", f"in another terminal:  {_command(self._settings, _next(self._settings))}"),
+            ("try next", f"in another terminal:  {_next(self._settings, self._file)}"),
             ("stop", "Ctrl-C drains and stops"),
         ):
             # Plain lines, uncut at any width: tokens and commands are there to be copied.
@@ -196,12 +198,6 @@ def _tokens(running: Running) -> dict[str, str]:
 
 def _pids(serving: "Serving") -> dict[str, int]:
     return {name: int(facts.get("pid", 0)) for name, facts in serving.facts.items()}
-
-
-def _command(settings: Settings, command: str) -> str:
-    """How to call `throughline` from where the operator stands: as it was called, with the data folder if need be."""
-    data = "" if settings.data == Settings().data else f" --data {shlex.quote(settings.data)}"
-    return f"{as_called()} {command}{data}"
 
 
 def _with_address(settings: Settings, host: str, port: int | None) -> Settings:

@@ -263,6 +263,16 @@ def test_the_banner_says_where_to_write_to(answering: Answering, capsys: pytest.
     assert re.search(r"terminal:  .* status\n", capsys.readouterr().out)
 
 
+def test_the_banner_s_command_finds_this_server(answering: Answering, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where it keeps its data, and to which ports the demo's mails and texts go, it was told."""
+    file = Path("a desk.toml")
+    Path("data").rename("my data")
+    _Banner(Settings(data="my data"), file, as_json=False).show(Serving({"gateway": {"pid": 1}}, {}, 1))
+    assert capsys.readouterr().out.count("demo --data 'my data' --settings 'a desk.toml'\n") == 1
+    _Banner(Settings(data="my data", accounts=[]), file, as_json=False).show(Serving({"gateway": {"pid": 1}}, {}, 1))
+    assert "status --data 'my data'\n" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("command", ["serve", "token create", "archive rebuild"])
 def test_a_data_folder_to_work_on_is_no_way_to_a_server(shell: Shell, command: str) -> None:
     """`--data` says so where a command works on the folder itself."""
