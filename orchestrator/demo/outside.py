@@ -83,7 +83,8 @@ class Outside:
         await self._closing.aclose()
 
     async def send_mail(self, customer: Customer, *, subject: str, text: str, id: str) -> None:
-        """Delivers a mail of the customer to the account's SMTP server, with `id` as its bare Message-ID."""
+        """Delivers a mail of the customer to the account's SMTP server, with `id` as its bare Message-ID. Raises
+        `Unplayable` where nobody listens there."""
         mail = EmailMessage()
         mail["From"] = f"{customer.name} <{customer.mail}>"
         mail["To"] = self.accounts.mail.address
@@ -92,7 +93,13 @@ class Outside:
         mail["Message-ID"] = f"<{id}>"
         mail.set_content(text)
         host, port = _host_and_port(f"//{self.accounts.mail.listen}")
-        await aiosmtplib.send(mail, hostname=host, port=port, start_tls=False)
+        try:
+            await aiosmtplib.send(mail, hostname=host, port=port, start_tls=False)
+        except aiosmtplib.SMTPConnectError as exc:
+            raise Unplayable(
+                f"nobody takes mail on {host}:{port}, where these settings have account {self.accounts.mail.name}: "
+                "give those that the server was started with, --settings FILE"
+            ) from exc
 
     async def send_sms(self, customer: Customer, *, text: str) -> int:
         """Calls the account's webhook as Twilio does; returns the HTTP status of the answer."""

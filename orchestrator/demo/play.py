@@ -267,8 +267,11 @@ async def _beside(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
             task = group.create_task(work)
             yield
             task.cancel()
-    except* ThroughlineError as errors:
-        raise errors.exceptions[0] from errors
+    except ExceptionGroup as errors:
+        # Not `except*`: what is raised there comes out in a group again.
+        if (ours := errors.subgroup(ThroughlineError)) is None:
+            raise
+        raise ours.exceptions[0] from errors
 
 
 def _one(desk: Desk) -> str:

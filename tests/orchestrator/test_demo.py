@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -24,7 +25,8 @@ from orchestrator.bundles.making import SetUp, make
 from orchestrator.client import AgentClient, ConversationUpdate
 from orchestrator.demo.cast import meet, was_met
 from orchestrator.demo.desk import Desk
-from orchestrator.demo.outside import Unplayable, playable
+from orchestrator.demo.outside import Outside, Unplayable, playable
+from orchestrator.demo.play import Missing, _beside
 from orchestrator.demo.screen import Lines
 from orchestrator.settings import DEMO_ACCOUNTS, EmailAccount, TwilioAccount
 from protocol.entities import ConversationSummary, ConversationView, Status
@@ -83,6 +85,36 @@ def test_nobody_real_gets_a_mail_or_a_text_from_a_demo() -> None:
             outside = replace(account, trusted=False)
         with pytest.raises(Unplayable, match="loopback"):
             playable([outside if other is account else other for other in DEMO_ACCOUNTS])
+
+
+async def test_a_demo_with_another_server_s_settings_says_so() -> None:
+    """Its mail goes where they say, and nobody is there: it ended in a traceback."""
+    accounts = playable(list(DEMO_ACCOUNTS))
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))  # And does not listen, so that whoever connects is refused.
+        nobody = f"127.0.0.1:{bound.getsockname()[1]}"
+        outside = Outside("http://127.0.0.1", replace(accounts, mail=replace(accounts.mail, listen=nobody)))
+        with pytest.raises(Unplayable, match=f"nobody takes mail on {nobody}.*--settings"):
+            await outside.send_mail(meet(Random(1), known=lambda identity: False), subject="s", text="t", id="i")
+
+
+@pytest.mark.parametrize("where", ["in the block", "beside it"])
+async def test_what_goes_wrong_in_the_play_is_raised_as_itself(where: str) -> None:
+    """And no group of it, which nobody who tells it catches: it ended in a traceback."""
+
+    async def work() -> None:
+        if where == "beside it":
+            raise Missing("the mail")
+        await asyncio.Event().wait()
+
+    async def block() -> None:
+        async with asyncio.timeout(5), _beside(work()):
+            if where == "in the block":
+                raise Missing("the mail")
+            await asyncio.Event().wait()
+
+    with pytest.raises(Missing, match="the mail"):
+        await block()
 
 
 class Client:
@@ -193,7 +225,7 @@ def test_the_demo_plays_to_its_end_as_often_as_one_likes(live: LiveServer) -> No
 @pytest.mark.slow
 def test_the_demo_s_data_has_something_to_report(live: LiveServer) -> None:
     """One loss of each kind that it plays, with what to look at; the demo says where to look."""
-    assert "-m orchestrator.cli report context-loss" in throughline(live, "demo").stdout
+    assert f"-m orchestrator.cli report context-loss --data {live.data}" in throughline(live, "demo").stdout
     rows = json.loads(throughline(live, "report", "context-loss", "--json").stdout)["rows"]
     found = {row["measure"]: (row["channels"], row["mend"], row["rule"]) for row in rows}
     assert found == {
