@@ -94,6 +94,10 @@ class At(Struct, kw_only=True, frozen=True):
     token: Token = ""
     data: Data = None
 
+    def by(self, file: Path | None) -> "At":
+        """The same, with the data folder of these settings where no option names one. Raises `Failure`."""
+        return self if file is None or self.data is not None else replace(self, data=Path(settings_of(file).data))
+
     def running(self) -> Running:
         """The running server that the options name. Raises `Failure`."""
         folder = self.data if self.data is not None else Path(settings_of(None).data)

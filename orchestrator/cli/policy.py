@@ -65,7 +65,7 @@ def check(
         wrong = sorted([*wrong, *_as_rows(read(files).wrong)], key=lambda row: (row["file"], row["line"]))
     else:
         try:
-            with at.server() as server:
+            with at.by(settings).server() as server:
                 answer = server.post("/v1/policy/check", {"files": files})
                 wrong, remarks = answer["wrong"], answer.get("remarks", [])
         except Failure as failure:
@@ -94,7 +94,7 @@ def diff(
     """Show what a bundle would change of what is in force, rule by rule."""
     files = _right(folder, as_json=as_json)
     if against is None:
-        with at.server() as server:
+        with at.by(settings).server() as server:
             rows = server.post("/v1/policy/diff", {"files": files})
     else:
         rows = _differences(_right(against, as_json=as_json), files, settings, as_json=as_json)

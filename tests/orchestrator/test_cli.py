@@ -273,6 +273,21 @@ def test_the_banner_s_command_finds_this_server(answering: Answering, capsys: py
     assert "status --data 'my data'\n" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(("command", "asked"), [("check", "/v1/policy/check"), ("diff", "/v1/policy/diff")])
+def test_a_bundle_is_looked_at_by_the_server_that_the_settings_are_of(
+    shell: Shell, answering: Answering, command: str, asked: str
+) -> None:
+    """The check said that no server runs; the difference was another server's."""
+    (shell.folder / "data").rename(shell.folder / "desk")
+    (shell.folder / "desk.toml").write_text('data = "desk"\n')
+    (shell.folder / "policy").mkdir()
+    (shell.folder / "policy" / "general.yaml").write_text("queue_default: service\n")
+    answering.body = {"wrong": [], "remarks": []} if command == "check" else []
+    outcome = shell.run(f"policy {command} policy --settings desk.toml")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert [path for _, path, _, _ in answering.asked][-1] == asked
+
+
 @pytest.mark.parametrize("command", ["serve", "token create", "archive rebuild"])
 def test_a_data_folder_to_work_on_is_no_way_to_a_server(shell: Shell, command: str) -> None:
     """`--data` says so where a command works on the folder itself."""
