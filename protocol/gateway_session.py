@@ -37,6 +37,7 @@ from protocol.frames import (
     Welcome,
 )
 from protocol.oldest import forget_oldest
+from protocol.outcomes import checked
 
 EVENTS_MAX = 10_000
 """Events kept unanswered, sent and waiting together; over it an event is refused as `OVERLOADED`."""
@@ -155,14 +156,16 @@ class GatewaySession:
         self, delivery: Deliver, status: str, *, external_id: str = "", code: str = "", reason: str = ""
     ) -> Sequence[GatewayFrame | bytes]:
         """Says what became of a delivery (`sent`, `failed`, `refused`, `uncertain`); without a connection, the next
-        one says it."""
-        outcome = Delivered(
-            delivery=delivery.delivery,
-            attempt=delivery.attempt,
-            status=status,
-            external_id=external_id,
-            code=code,
-            reason=reason,
+        one says it. Raises `Refusal` for what the server would refuse, of which a program would not hear."""
+        outcome = checked(
+            Delivered(
+                delivery=delivery.delivery,
+                attempt=delivery.attempt,
+                status=status,
+                external_id=external_id,
+                code=code,
+                reason=reason,
+            )
         )
         self._working.discard((delivery.delivery, delivery.attempt))
         self._outcomes.pop(delivery.delivery, None)

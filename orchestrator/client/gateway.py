@@ -133,7 +133,8 @@ class GatewayClient:
         self, delivery: Deliver, status: str = "sent", *, external_id: str = "", code: str = "", reason: str = ""
     ) -> None:
         """Says what became of a delivery: `sent`, `failed` (surely not sent, worth retrying), `refused` (never will be)
-        or `uncertain`."""
+        or `uncertain`. Raises `Refusal` for another word, and for an `external_id` of over 512 characters or with a
+        NUL: say it without."""
         self._line.send(self._session.delivered(delivery, status, external_id=external_id, code=code, reason=reason))
 
     def _on_frame(self, frame: ToGateway) -> None:

@@ -25,8 +25,8 @@ from protocol.frames import Deliver, Delivered
 from protocol.ids import conversation_of, customer_of
 from protocol.links import Answered, DeliverNow, Outcome, Refused
 from protocol.oldest import forget_oldest
+from protocol.outcomes import checked
 
-STATUSES = ("sent", "failed", "refused", "uncertain")
 UNTAKEN = "untaken"
 """Nobody was there; the cell has it go out as soon as somebody is."""
 UNANSWERED_MAX = 1024
@@ -37,10 +37,6 @@ is refused. As many as it may have unanswered: after a new start of the gateway 
 ANSWER_WITHIN_S = 60.0
 """Past it a written delivery is `uncertain`: a provider's slow API call fits, a hung client does not hold a
 conversation's order for long."""
-EXTERNAL_ID_MAX = 512
-"""Characters of a provider's id of a message, as of an event's; a longer one is refused: half an id is another."""
-WORDS_MAX = 300
-"""Characters of a provider's code and reason: people read them, and they are cut as the mail's and Twilio's are."""
 REMEMBERED_MAX = 10_000
 """Uncertain attempts whose late answers are still known, and outcomes that are told again where they are asked for."""
 
@@ -161,7 +157,7 @@ class Deliveries:
     def delivered(self, taker: Taker, frame: Delivered) -> None:
         """A client's answer. Raises `Refusal` where it is known here that it answers nothing; else the taker hears that
         when the cell has looked."""
-        frame = _checked(frame)
+        frame = checked(frame)
         now = self._answered(taker, (frame.delivery, frame.attempt))
         if now is None:
             self._ask_whose(taker, frame)
@@ -251,24 +247,6 @@ class Deliveries:
     def _tell(self, outcome: Outcome) -> None:
         # The cell says what it made of it; there is nobody here to tell.
         self._cells.ask(outcome.customer, lambda ref: msgspec.structs.replace(outcome, ref=ref), lambda reply: None)
-
-
-def _checked(frame: Delivered) -> Delivered:
-    """An answer as it is kept, in the journal too. Raises `Refusal`."""
-    if frame.status not in STATUSES:
-        message = f"delivered: status must be one of {', '.join(STATUSES)}"
-        raise Refusal(Code.INVALID, message, ref=frame.delivery, field="status")
-    if len(frame.external_id) > EXTERNAL_ID_MAX:
-        message = f"delivered: external_id has at most {EXTERNAL_ID_MAX} characters"
-        raise Refusal(Code.OVER_LIMIT, message, ref=frame.delivery, field="external_id")
-    if "\0" in frame.external_id:
-        message = "delivered: external_id has a NUL character, which no text has"
-        raise Refusal(Code.INVALID, message, ref=frame.delivery, field="external_id")
-    return msgspec.structs.replace(frame, code=_words(frame.code), reason=_words(frame.reason))
-
-
-def _words(text: str) -> str:
-    return text[:WORDS_MAX].replace("\0", " ")
 
 
 def _answers_nothing(delivery: str) -> Refusal:

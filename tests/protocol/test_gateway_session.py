@@ -26,6 +26,7 @@ from protocol.frames import (
     Welcome,
 )
 from protocol.gateway_session import EVENTS_MAX, OUTCOMES_MAX, Answered, GatewaySession, Refused
+from protocol.outcomes import EXTERNAL_ID_MAX
 
 
 def welcome(credits: int = 10) -> Welcome:
@@ -208,6 +209,21 @@ def test_what_was_sent_is_not_sent_under_another_attempt() -> None:
     assert session.receive(deliver(attempt=3)).send == (
         Delivered(delivery="d1", attempt=3, status="sent", external_id="x"),
     )
+
+
+@pytest.mark.parametrize(
+    ("status", "external_id", "field"),
+    [("delivered", "", "status"), ("sent", "x" * (EXTERNAL_ID_MAX + 1), "external_id"), ("sent", "\0", "external_id")],
+)
+def test_an_outcome_that_the_server_refuses_is_refused_here(status: str, external_id: str, field: str) -> None:
+    """Where the program hears it. It is not remembered: each attempt would be answered with it, and none be settled."""
+    session = opened()
+    session.receive(deliver())
+    with pytest.raises(Refusal) as refused:
+        session.delivered(deliver(), status, external_id=external_id)
+    assert refused.value.field == field
+    outcome = Delivered(delivery="d1", attempt=1, status="sent", external_id="x")
+    assert session.delivered(deliver(), "sent", external_id="x") == (outcome,)
 
 
 def test_an_outcome_without_a_connection_is_said_on_the_next() -> None:

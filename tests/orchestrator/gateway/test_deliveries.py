@@ -3,12 +3,13 @@
 import msgspec
 import pytest
 
-from orchestrator.gateway.deliveries import ANSWER_WITHIN_S, EXTERNAL_ID_MAX, UNANSWERED_MAX, WORDS_MAX, Deliveries
+from orchestrator.gateway.deliveries import ANSWER_WITHIN_S, UNANSWERED_MAX, Deliveries
 from orchestrator.gateway.metrics import Metrics
 from orchestrator.gateway.peers import Reply
 from protocol.errors import Code, Refusal
 from protocol.frames import Deliver, Delivered
 from protocol.links import Answered, DeliverNow, Outcome, Refused, TakersAre
+from protocol.outcomes import EXTERNAL_ID_MAX, WORDS_MAX
 from tests.orchestrator.gateway.fakes import FakeCells
 
 NOW = DeliverNow("cu1", "cu1-1", "cu1-1.5", 1, "chat", "chat", "user:1", "hello", "", [])
