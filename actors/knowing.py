@@ -123,9 +123,10 @@ def put(item: ContextItem | None, event: ContextSet) -> ContextItem:
 
 
 def withdraw(
-    item: ContextItem, said: ContextValue, rules: ContextRules, *, version: int, actor: str, now_ms: int
+    item: ContextItem, said: ContextValue, stays_in: str, rules: ContextRules, *, version: int, actor: str, now_ms: int
 ) -> ContextWithdrawn:
-    """The fact that a source's value is not known any more, and which of the others stands after it."""
+    """The fact that a source's value is not known any more but in `stays_in`, and which of the others stands after
+    it."""
     left = _without(item, source_of(said))
     stands, rule = _best(left[0], left[1:], item.key, rules) if left else (None, "")
     return ContextWithdrawn(
@@ -135,7 +136,7 @@ def withdraw(
         key=item.key,
         channel=said.channel,
         side=side_of(said.actor),
-        came_from=said.came_from,
+        came_from=stays_in,
         stands=stands,
         rule=rule,
     )

@@ -94,6 +94,8 @@ class _Apart:
         self.closings: Events = []
         """Come last: by each, memory may forget the conversation that closed first, which is then taken apart."""
         self.unmoved: list[str] = []
+        self._went: dict[tuple[str, int], str] = {}
+        """By conversation and number of a contact that went, where none is left: where it is by now."""
 
     def take(self, conversation: Conversation) -> None:
         """Moves what is not where it belongs. What was over before the merge is history, whosever address it was."""
@@ -128,17 +130,21 @@ class _Apart:
             self._say(conversation.id, corrected)
 
     def forget(self, conversation: Conversation) -> None:
-        """What it took along of another person's words is not known here any more: it stays known where it was said."""
+        """Another person's words are not known here any more: where nobody is left, they are known where the contacts
+        went, and those that were taken along where they were said."""
         known = knowing.after(
             conversation.context, [event for stream, event in self.events if stream == conversation.id]
         )
         for key in known:
             for said in knowing.values_of(known[key]):
-                if not said.came_from or self._said_by_who_leaves(key, said) == self._leaves(conversation.id):
+                went = self._went.get((conversation.id, said.interaction), "")
+                theirs = said.came_from and self._said_by_who_leaves(key, said) != self._leaves(conversation.id)
+                if not went and not theirs:
                     continue
                 withdrawn = knowing.withdraw(
                     known[key],
                     said,
+                    went or said.came_from,
                     self._policy.context,
                     version=self._policy.version,
                     actor=self._actor,
@@ -185,7 +191,9 @@ class _Apart:
         stays = [each for each in conversation.interactions if each not in moving]
         if stays:
             self.events += elsewhere(conversation, stays, self._actor, self._policy, self._now_ms, own_words=True)
-        elif conversation.live:
+            return
+        self._went |= {(conversation.id, each.number): fresh.id for each in moving}
+        if conversation.live:
             self._end(conversation)
 
     def _as_it_stood(self, conversation: Conversation, fresh: str) -> None:

@@ -27,14 +27,15 @@ class ContextSet(Event, kw_only=True, frozen=True, tag="ContextSet"):
 
 
 class ContextWithdrawn(Event, kw_only=True, frozen=True, tag="ContextWithdrawn"):
-    """What a source said of a key is not known here any more: it was carried over from what is another person's."""
+    """What a source said of a key is not known here any more: an unmerge made it another person's word, which had
+    been carried over or said in contacts that went."""
 
     key: str
     channel: str
     side: str
     """Who spoke there: `customer`, `agent` or `system`."""
     came_from: str
-    """The conversation in which it was said, and where it stays known."""
+    """The conversation in which it stays known: the one it was carried over from, or where its contact went."""
     stands: ContextValue | None = None
     """The value that stands from now on; none: nothing is known of the key."""
     rule: str = ""

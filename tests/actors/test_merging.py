@@ -18,6 +18,7 @@ from actors.loading import reached
 from actors.members import Family, Member
 from actors.relating import Past
 from actors.rules.capture import CaptureRules, Field, Template
+from actors.rules.context import CarryRules, ContextRules
 from actors.rules.identity import IdentityRules, MatchRule
 from adapters.stores import archive_schema
 from adapters.stores.memory_archive import MemoryArchive
@@ -39,6 +40,7 @@ from protocol.entities import IdentityLink, Interaction, RelationKind, Status, T
 from protocol.errors import Code, Refusal
 from protocol.events import (
     ContextSet,
+    ContextWithdrawn,
     CorrelationCorrected,
     CustomerErased,
     CustomerGiven,
@@ -612,6 +614,51 @@ def test_what_was_carried_over_from_the_other_is_not_known_any_more(also: bool) 
     player.command(UnmergeCustomers(other="anns"), conversation="")
     assert {key: item.value for key, item in state.context.items()} == {**own, "reason": "theirs"}
     assert not any(item.others for item in state.context.values())
+
+
+def _apart() -> Player:
+    """Ben's customer, of whom Ann's is a member: both have been there before, and that is over."""
+    carrying_all = ContextRules(carry_over=CarryRules(within_ms=10**9))
+    player, other = Player(msgspec.structs.replace(POLICY, context=carrying_all)), Journey(customer="anns")
+    player.message(channel="chat", identities=("chat:ben", "chat:ann"))
+    _over(player)
+    other.links, player.state.links = player.state.links[1:], player.state.links[:1]
+    merged = CustomerMerged(
+        at_ms=player.now_ms, other="anns", turn=1, given_at=1, members=["anns"], identities=["chat:ann"]
+    )
+    evolve(player.state, CUSTOMER, merged, b"", other)
+    return player
+
+
+def _over(player: Player) -> None:
+    """What is open is done, and closes."""
+    for each in player.state.kept:
+        if each.live:
+            player.command(Resolve(), conversation=each.id)
+    player.pass_time(POLICY.close_after_resolved_ms)
+
+
+def _known_of_ann(player: Player) -> dict[str, dict[str, object]]:
+    """By conversation of Ann's that the last decision opened: what is known in it."""
+    found: dict[str, Conversation] = {}
+    for stream, event in player.decision.events:
+        if stream.startswith("anns-"):
+            apart = found.setdefault(stream, Conversation(id=stream, customer="anns"))
+            evolve_conversation(apart, event, msgspec.msgpack.encode(event))
+    return {id: {key: item.value for key, item in each.context.items()} for id, each in found.items()}
+
+
+def test_nothing_comes_along_from_a_conversation_that_turns_out_to_be_all_the_others() -> None:
+    """Its id is of the customer who keeps the next one, who begins with nothing of what the other said in it."""
+    player = _apart()
+    player.message(channel="chat", identities=("chat:ann",), session="ann", context={"contract": "B2222"})
+    _over(player)
+    player.command(UnmergeCustomers(other="anns"), conversation="")
+    assert _known_of_ann(player) == {"anns-1": {"contract": "B2222"}}
+    withdrawn = [event for _, event in player.decision.events if isinstance(event, ContextWithdrawn)]
+    assert [(event.key, event.came_from) for event in withdrawn] == [("contract", "anns-1")]
+    player.message(channel="chat", identities=("chat:ben",), session="ben")
+    assert player.state.kept[-1].context == {}
 
 
 @pytest.mark.parametrize("in_memory", [True, False])
