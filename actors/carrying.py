@@ -15,10 +15,10 @@ from msgspec import Struct
 
 from actors import recent
 from actors.conversation import Conversation
-from actors.knowing import Given, item_of, values_of
+from actors.knowing import Given, item_of, source_of, values_of
 from actors.relating import spell
 from actors.rules.context import CarryRules
-from protocol.entities import CarryOver, ContextItem, PriorAction, RelationKind, Status
+from protocol.entities import CarryOver, ContextItem, ContextValue, PriorAction, RelationKind, Status
 from protocol.events import AnyEvent, ConversationReopened, ConversationResolved, MessageQueued, NoteAdded, QueueChanged
 from protocol.ids import customer_of
 
@@ -94,14 +94,31 @@ def unpack(packed: bytes) -> Kept:
     return _kept(packed)
 
 
-def own(kept: Kept, customers: Collection[str]) -> Kept:
-    """What was said in conversations of these customers: not what had come along from another's."""
+def own(kept: Kept, customers: Collection[str], conversations: Sequence[Conversation]) -> Kept:
+    """What was said in conversations of these customers, or by a contact of theirs that came from another's: not what
+    had come along from another's else. `conversations` are theirs that are in memory."""
     context: list[ContextItem] = []
     for item in kept.context:
-        values = [each for each in values_of(item) if not each.came_from or customer_of(each.came_from) in customers]
+        values = [
+            value
+            for value in values_of(item)
+            if not value.came_from
+            or customer_of(value.came_from) in customers
+            or _was_said_in_one(conversations, item.key, value)
+        ]
         if values:
             context.append(item if len(values) == 1 + len(item.others) else item_of(item.key, values, item.rule))
     return msgspec.structs.replace(kept, context=context)
+
+
+def _was_said_in_one(conversations: Sequence[Conversation], key: str, word: ContextValue) -> bool:
+    """Whether a contact said it that is there by now: what it says goes with it."""
+    return any(
+        not value.came_from and (source_of(value), value.at_ms) == (source_of(word), word.at_ms)
+        for conversation in conversations
+        if (item := conversation.context.get(key)) is not None
+        for value in values_of(item)
+    )
 
 
 def carry(kept: Kept | None, kind: RelationKind, rules: CarryRules, now_ms: int) -> Carried:

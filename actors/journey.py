@@ -154,7 +154,7 @@ class Journey(Struct, kw_only=True, gc=False):
             return None
         family = self.disputes.family if self.disputes else None
         # What left memory was not looked at where customers were unmerged.
-        return carrying.own(kept, {self.customer, *(family.members if family else ())})
+        return carrying.own(kept, {self.customer, *(family.members if family else ())}, self.kept)
 
     def head_of(self, stream: str) -> int:
         """The newest seq of one of its streams; 0 for a stream that does not exist yet."""

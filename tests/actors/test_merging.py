@@ -661,6 +661,23 @@ def test_nothing_comes_along_from_a_conversation_that_turns_out_to_be_all_the_ot
     assert player.state.kept[-1].context == {}
 
 
+def test_their_own_word_comes_along_also_where_they_said_it_in_the_others_conversation() -> None:
+    """It had come along from there while the two were one, and the contact has come home since."""
+    player, ann = _apart(), Player()
+    ann.message(channel="chat", identities=("chat:ann",), session="ann")
+    (theirs,) = ann.state.kept
+    theirs.id, theirs.customer = "anns-1", CUSTOMER
+    player.state.kept = (*player.state.kept, theirs)
+    player.message(channel="chat", identities=("chat:ben",), session="ben", context={"contract": "B1111"})
+    _over(player)
+    player.message(channel="chat", identities=("chat:ben",), session="again")
+    assert player.state.kept[-1].context["contract"].came_from == "anns-1"
+    player.command(UnmergeCustomers(other="anns"), conversation="")
+    _over(player)
+    player.message(channel="chat", identities=("chat:ben",), session="later")
+    assert player.state.kept[-1].context["contract"].value == "B1111"
+
+
 @pytest.mark.parametrize("in_memory", [True, False])
 def test_nothing_of_the_other_is_carried_over_from_what_left_memory_before_they_were_two(in_memory: bool) -> None:
     """What is kept of it is not looked at where they are taken apart: it is when something would come along."""
