@@ -70,6 +70,9 @@ def correlate(
     named = _by_reference(conversations, past, _references(event)) or _by_session(conversations, event, now_ms)
     if named is not None:
         return named
+    # Whose contacts are all elsewhere by now, perhaps another customer's, is nobody's past.
+    emptied = {c.id for c in conversations if not c.live and c.interaction_count and not c.interactions}
+    past = [id for id in past if id not in emptied] if emptied else past
     if not conversations and not past:
         return _FIRST
     live = [c for c in conversations if c.live]

@@ -658,7 +658,11 @@ def test_nothing_comes_along_from_a_conversation_that_turns_out_to_be_all_the_ot
     withdrawn = [event for _, event in player.decision.events if isinstance(event, ContextWithdrawn)]
     assert [(event.key, event.came_from) for event in withdrawn] == [("contract", "anns-1")]
     player.message(channel="chat", identities=("chat:ben",), session="ben")
-    assert player.state.kept[-1].context == {}
+    later = player.state.kept[-1]
+    assert (later.context, later.relation and later.relation.conversation) == ({}, CONVERSATION)
+    assert later.work is not None
+    assert later.work.carried is not None
+    assert later.work.carried.conversation == CONVERSATION
 
 
 def test_their_own_word_comes_along_also_where_they_said_it_in_the_others_conversation() -> None:
