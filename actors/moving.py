@@ -37,15 +37,27 @@ Events = list[tuple[str, AnyEvent]]
 """By stream."""
 
 
+Word = tuple[str, ContextValue]
+"""A key, and what a source says of it."""
+
+
 def take_along(
-    state: Conversation, fresh: Conversation, leaving: Sequence[Interaction], actor: str, policy: Policy, now_ms: int
+    state: Conversation,
+    fresh: Conversation,
+    leaving: Sequence[Interaction],
+    actor: str,
+    policy: Policy,
+    now_ms: int,
+    *,
+    before: Sequence[Word] = (),
 ) -> Events:
-    """The moves of these interactions to a conversation that was just opened, with what was said in them."""
+    """The moves of these interactions to a conversation that was just opened, with what was said in them; `before` are
+    words that go with them, and were said earlier."""
     moved = moves(state, fresh, leaving, actor, now_ms)
     came = [event.interaction for _, event in moved if isinstance(event, InteractionReceived)]
     numbers = dict(zip([i.number for i in leaving], [i.number for i in came], strict=True))
     # What was said in them is known where they are from now on: nobody asks for it again. It stays known here, too.
-    said = context_of(fresh, state, numbers, policy, now_ms, of_contacts=True, channel=came[-1].channel)
+    said = context_of(fresh, state, numbers, policy, now_ms, of_contacts=True, before=before, channel=came[-1].channel)
     return [*moved, *((fresh.id, event) for event in said)]
 
 
@@ -180,20 +192,21 @@ def context_of(
     now_ms: int,
     *,
     of_contacts: bool = False,
+    before: Sequence[Word] = (),
     channel: str = "",
 ) -> list[AnyEvent]:
     """Nothing known is lost: each source's word comes along with its provenance, unless the same source has said
-    something newer here. `of_contacts`: only what was said in those of `numbers`. `channel` is where we speak here,
-    before `state` knows."""
+    something newer here. `of_contacts`: only what was said in those of `numbers`, and `before` that. `channel` is
+    where we speak here, before `state` knows."""
     here = {
         (item.key, knowing.source_of(value)): value.at_ms
         for item in state.context.values()
         for value in knowing.values_of(item)
     }
-    words = _words_of(other, numbers) if of_contacts else _words(other)
+    said = [*before, *(_words_of(other, numbers) if of_contacts else words(other))]
     given = [
         _given(key, value, numbers)
-        for key, value in words
+        for key, value in said
         if here.get((key, knowing.source_of(value)), -1) < value.at_ms
     ]
     taken = knowing.take(state.context, given, policy.context, policy.version, now_ms)
@@ -205,12 +218,8 @@ def context_of(
     return facts
 
 
-Word = tuple[str, ContextValue]
-"""A key, and what a source says of it."""
-
-
-def _words(state: Conversation) -> list[Word]:
-    """The newest of each source, those of one key in their order."""
+def words(state: Conversation) -> list[Word]:
+    """What is known in it: the newest of each source, those of one key in their order."""
     return [
         (item.key, value)
         for item in state.context.values()
@@ -224,7 +233,7 @@ def _words_of(state: Conversation, numbers: Collection[int]) -> list[Word]:
     events = map(_event, recent.events(state.recent))
     said = [(event.key, knowing.value_of(event)) for event in events if isinstance(event, ContextSet)]
     newest = {
-        (key, knowing.source_of(value)): value for key, value in (*said, *_words(state)) if value.interaction in numbers
+        (key, knowing.source_of(value)): value for key, value in (*said, *words(state)) if value.interaction in numbers
     }
     return sorted(((key, value) for (key, _), value in newest.items()), key=lambda word: word[1].version)
 
@@ -240,7 +249,7 @@ def speaker_of(kept: Sequence[Conversation], key: str, value: ContextValue) -> s
     said = [(event.key, knowing.value_of(event)) for event in events if isinstance(event, ContextSet)]
     places = {
         (earlier.id, each.interaction)
-        for of, each in (*said, *_words(earlier))
+        for of, each in (*said, *words(earlier))
         if of == key and (knowing.source_of(each), each.at_ms, each.came_from) == (source, at_ms, "")
     }
     contacts = (

@@ -15,7 +15,7 @@ from actors import delivery, disputes, knowing
 from actors.conversation import Conversation
 from actors.members import Family, home_of
 from actors.merging import REASON_MAX
-from actors.moving import ORIGINS_MAX, Events, elsewhere, speaker_of, take_along
+from actors.moving import ORIGINS_MAX, Events, Word, elsewhere, speaker_of, take_along, words
 from actors.policy import Policy
 from protocol.commands import UnmergeCustomers
 from protocol.entities import ContextValue, Interaction, Status
@@ -131,7 +131,8 @@ class _Apart:
 
     def forget(self, conversation: Conversation) -> None:
         """Another person's words are not known here any more: where nobody is left, they are known where the contacts
-        went, and those that were taken along where they were said."""
+        went, and those that were taken along where they were said, and with the contacts that they were taken along
+        for."""
         known = knowing.after(
             conversation.context, [event for stream, event in self.events if stream == conversation.id]
         )
@@ -186,7 +187,8 @@ class _Apart:
             reason=WHY,
         )
         self._say(fresh.id, opened)
-        self.events += take_along(conversation, fresh, moving, self._actor, self._policy, self._now_ms)
+        along = self._carried(conversation, to)
+        self.events += take_along(conversation, fresh, moving, self._actor, self._policy, self._now_ms, before=along)
         self._as_it_stood(conversation, fresh.id)
         stays = [each for each in conversation.interactions if each not in moving]
         if stays:
@@ -195,6 +197,12 @@ class _Apart:
         self._went |= {(conversation.id, each.number): fresh.id for each in moving}
         if conversation.live:
             self._end(conversation)
+
+    def _carried(self, conversation: Conversation, to: str) -> list[Word]:
+        """What was carried over of the words of whose contacts go."""
+        leaves = to == self._other
+        carried = [(key, said) for key, said in words(conversation) if said.came_from and not said.interaction]
+        return [(key, said) for key, said in carried if self._said_by_who_leaves(key, said) == leaves]
 
     def _as_it_stood(self, conversation: Conversation, fresh: str) -> None:
         """The new one has the agent who had this one, and is no more and no less work than it was."""

@@ -665,6 +665,18 @@ def test_nothing_comes_along_from_a_conversation_that_turns_out_to_be_all_the_ot
     assert later.work.carried.conversation == CONVERSATION
 
 
+def test_what_had_come_along_for_the_contacts_that_go_goes_with_them() -> None:
+    """Nobody asks again for what was said in an earlier contact; a newer word stands all the same."""
+    player = _apart()
+    said = {"contract": "B2222", "meter": "M1"}
+    player.message(channel="chat", identities=("chat:ann",), session="first", context=said)
+    _over(player)
+    player.message(channel="chat", identities=("chat:ann",), session="second", context={"meter": "M2"})
+    assert player.state.kept[-1].context["contract"].came_from == f"{CUSTOMER}-2"
+    player.command(UnmergeCustomers(other="anns"), conversation="")
+    assert _known_of_ann(player) == {"anns-1": said, "anns-2": {"contract": "B2222", "meter": "M2"}}
+
+
 def test_their_own_word_comes_along_also_where_they_said_it_in_the_others_conversation() -> None:
     """It had come along from there while the two were one, and the contact has come home since."""
     player, ann = _apart(), Player()
