@@ -9,6 +9,7 @@ from protocol.commands import AcceptHandoff, Take
 from protocol.events import (
     AnyEvent,
     ContextSet,
+    ContextWithdrawn,
     HandoffAccepted,
     HandoffDeclined,
     HandoffExpired,
@@ -59,6 +60,10 @@ class _Walk:
         match event:
             case ContextSet():
                 self._versions[event.key] = (event.stands or event).version
+            case ContextWithdrawn(stands=None):
+                self._versions.pop(event.key, None)
+            case ContextWithdrawn(stands=stands):
+                self._versions[event.key] = stands.version
             case OwnerChanged():
                 self._change(event)
             case HandoffOffered():
