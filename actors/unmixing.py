@@ -95,7 +95,7 @@ class _Apart:
         """Come last: by each, memory may forget the conversation that closed first, which is then taken apart."""
         self.unmoved: list[str] = []
         self._went: dict[tuple[str, int], str] = {}
-        """By conversation and number of a contact that went, where none is left: where it is by now."""
+        """By conversation and number of a contact that went: where it is by now."""
 
     def take(self, conversation: Conversation) -> None:
         """Moves what is not where it belongs. What was over before the merge is history, whosever address it was."""
@@ -130,9 +130,8 @@ class _Apart:
             self._say(conversation.id, corrected)
 
     def forget(self, conversation: Conversation) -> None:
-        """Another person's words are not known here any more: where nobody is left, they are known where the contacts
-        went, and those that were taken along where they were said, and with the contacts that they were taken along
-        for."""
+        """Another person's words are not known here any more: those of contacts that went are known where these are,
+        and those that were taken along where they were said, and with the contacts that they were taken along for."""
         known = knowing.after(
             conversation.context, [event for stream, event in self.events if stream == conversation.id]
         )
@@ -187,15 +186,14 @@ class _Apart:
             reason=WHY,
         )
         self._say(fresh.id, opened)
+        self._went |= {(conversation.id, each.number): fresh.id for each in moving}
         along = self._carried(conversation, to)
         self.events += take_along(conversation, fresh, moving, self._actor, self._policy, self._now_ms, before=along)
         self._as_it_stood(conversation, fresh.id)
         stays = [each for each in conversation.interactions if each not in moving]
         if stays:
             self.events += elsewhere(conversation, stays, self._actor, self._policy, self._now_ms, own_words=True)
-            return
-        self._went |= {(conversation.id, each.number): fresh.id for each in moving}
-        if conversation.live:
+        elif conversation.live:
             self._end(conversation)
 
     def _carried(self, conversation: Conversation, to: str) -> list[Word]:
