@@ -5,7 +5,7 @@ answered `Unlinked`     what its asker has sent already, and shares an identity 
 sent here once more     the asker has heard (`Input.heard`), and holds all that it sent meanwhile: it is let in
 """
 
-from actors.live import Given
+from actors.live import Envelope
 from protocol.links import Input, Unlinked
 from protocol.oldest import forget_oldest
 
@@ -22,7 +22,7 @@ class Astray:
         """By peer, customer and identity: the newest input that was turned away with it. Others only look whether there
         are any, for each message."""
 
-    def turned_away(self, given: Given, unlinked: Unlinked) -> None:
+    def turned_away(self, given: Envelope, unlinked: Unlinked) -> None:
         """Notes that the input was answered so. Not one with `apart`: it has no identity left that says it is of this
         customer, and no later input can overtake it here."""
         message = given.message
@@ -33,7 +33,7 @@ class Astray:
             self.refs[place] = message.ref
         forget_oldest(self.refs, ASTRAY_MAX)
 
-    def answer_to(self, given: Given) -> Unlinked | None:
+    def answer_to(self, given: Envelope) -> Unlinked | None:
         """The answer to an input that would overtake one that was turned away; None for every other message."""
         message = given.message
         if given.line is None or not isinstance(message, Input):

@@ -25,7 +25,7 @@ from actors.fault import Fault
 from actors.gathering import Gathering
 from actors.leaving import Leaving
 from actors.lines import Line
-from actors.live import Given, Live
+from actors.live import Envelope, Live
 from actors.loading import ArchiveReader, Loaded, reached
 from actors.loads import Loads
 from actors.mailboxes import Mailboxes
@@ -173,7 +173,7 @@ class Cell:
     def tick(self, now_ms: int) -> None:
         """Does what time asks for: alarms ring, idle journeys leave memory."""
         for customer in (*self._alarms.due(now_ms), *self._outlet.look_for_takers()):
-            self._mailboxes.give(customer, Given(None, TimerDue(customer, self._outlet.untaken.taken)), now_ms)
+            self._mailboxes.give(customer, Envelope(None, TimerDue(customer, self._outlet.untaken.taken)), now_ms)
         self._leaving.look(now_ms)
 
     async def drain(self) -> None:
@@ -207,7 +207,7 @@ class Cell:
 
     def look(self, customer: str) -> None:
         """Time has come for the customer: loads it if it is not live, and does what is due."""
-        self._mailboxes.give(customer, Given(None, TimerDue(customer, self._outlet.untaken.taken)), self._now_ms())
+        self._mailboxes.give(customer, Envelope(None, TimerDue(customer, self._outlet.untaken.taken)), self._now_ms())
 
     def leave(self, customer: str) -> None:
         """Has the customer leave memory, now or as soon as all it decided is committed and its attempts are with
@@ -245,7 +245,7 @@ class Cell:
                 self.inputs += 1
                 if self._outlet.rehomings.turns_away(line, message.customer, message):
                     return
-                self._mailboxes.give(message.customer, Given(line, message), self._now_ms())
+                self._mailboxes.give(message.customer, Envelope(line, message), self._now_ms())
             case UnwatchConversation():
                 self._mailboxes.unwatch(message, line)
             case WatchList():
@@ -295,7 +295,7 @@ class Cell:
         for told in unsettled:
             if shard_of(told.customer) in self._shards or self._population.get(told.customer) is not None:
                 settle = Settle(0, told.customer, told.other, told.turn, told.turn % 2 == 0)
-                self._mailboxes.give(told.customer, Given(None, settle), self._now_ms())
+                self._mailboxes.give(told.customer, Envelope(None, settle), self._now_ms())
 
     # Journeys
 
@@ -318,7 +318,7 @@ class Cell:
     def _refused(self, outcome: Outcome) -> None:
         # A customer that has left meanwhile is loaded again, and its attempt refused again, wherever it comes next.
         if self.on_left is None or self._population.get(outcome.customer) is not None:
-            self._mailboxes.give(outcome.customer, Given(None, outcome), self._now_ms())
+            self._mailboxes.give(outcome.customer, Envelope(None, outcome), self._now_ms())
 
     async def _refresh_alarms(self, now_ms: int) -> None:
         if not self._shards:

@@ -35,7 +35,7 @@ Message = AnyInput | WatchConversation | UnwatchConversation | ReadCustomer | Se
 """What a journey's mailbox takes."""
 
 
-class Given(Struct, frozen=True, eq=False, gc=False):
+class Envelope(Struct, frozen=True, eq=False, gc=False):
     """A message and the line to answer on; None where nobody waits for an answer, as when time gives it."""
 
     line: Line | None
@@ -57,7 +57,7 @@ class Promise(Struct, frozen=True, gc=False):
 class Gated(Struct, frozen=True, eq=False, gc=False):
     """A reply that waits for a commit, what it answers, and how many of the step's entries came before it."""
 
-    given: Given
+    given: Envelope
     reply: AnyFromCell | Promise | None
     after_entries: int
 
@@ -94,7 +94,7 @@ class Live(Struct, eq=False, gc=False):
     customer: str
     scope: str
     journey: Journey | None = None
-    mailbox: list[Given] | None = None
+    mailbox: list[Envelope] | None = None
     """Short: what is in memory is stepped at once, so messages wait here only for a load or behind a large step."""
     open: Step | None = None
     in_flight: Step | None = None
@@ -121,7 +121,7 @@ class Live(Struct, eq=False, gc=False):
         self.moved.update(identities)
         self.moved_to = to
 
-    def wait(self, given: Given) -> None:
+    def wait(self, given: Envelope) -> None:
         """Puts it last in the mailbox."""
         if self.mailbox is None:
             self.mailbox = [given]

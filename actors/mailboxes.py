@@ -17,7 +17,7 @@ from actors.deciding import TimerDue
 from actors.gathering import Gathering
 from actors.journey import Journey
 from actors.lines import Line
-from actors.live import Given, Live
+from actors.live import Envelope, Live
 from actors.loading import Loaded
 from actors.loads import Loads
 from actors.outlet import Outlet
@@ -53,7 +53,7 @@ class Mailboxes:
         """Customers that are loaded anew since a message asked for it (`Reload`): the next one they are stepped
         with."""
 
-    def give(self, customer: str, given: Given, now_ms: int) -> None:
+    def give(self, customer: str, given: Envelope, now_ms: int) -> None:
         """Steps the journey with `given` now, or as soon as it is loaded."""
         live = self._population.get(customer) or self._begin(customer, given)
         self._population.touch(live, now_ms)
@@ -64,7 +64,7 @@ class Mailboxes:
         elif live.mailbox or live.journey is None or live.crowded or not self._step(live, given, now_ms):
             live.wait(given)
 
-    def _begin(self, customer: str, given: Given) -> Live:
+    def _begin(self, customer: str, given: Envelope) -> Live:
         """Makes the customer's place in memory, and a new journey where no store can have one; else has it loaded."""
         live = self._population.begin(customer, self._scope(customer))
         message = given.message
@@ -76,7 +76,7 @@ class Mailboxes:
             self._loads.begin(live)
         return live
 
-    def _step(self, live: Live, given: Given, now_ms: int) -> bool:
+    def _step(self, live: Live, given: Envelope, now_ms: int) -> bool:
         """Steps the journey. False where the message has to wait: for the open step's commit, since it is decided under
         another version of the policy, or for the journey to be loaded anew."""
         astray = self._outlet.astray
@@ -156,7 +156,7 @@ class Mailboxes:
         """Ends a watch; behind a watch that still waits for its journey, it waits as well."""
         live = self._population.get(message.customer or customer_of(message.conversation))
         if live is not None and live.mailbox:
-            live.wait(Given(line, message))
+            live.wait(Envelope(line, message))
         else:
             self._outlet.watchers.unwatch(message.conversation, line)
 
@@ -168,9 +168,9 @@ class Mailboxes:
             known = knowing(given, verdict, live.customer)
             if isinstance(known, Moved) and isinstance(given.message, Input):
                 live.move(given.message.identities, (known.identity, known.customer))
-            elif isinstance(known, Given):
+            elif isinstance(known, Envelope):
                 known = following(known, live)
-            if isinstance(known, Given):
+            if isinstance(known, Envelope):
                 live.wait(known)
             elif given.line is not None:
                 given.line.send(known)
@@ -183,7 +183,7 @@ class Mailboxes:
             if given.line is not None and not isinstance(given.message, UnwatchConversation | TimerDue):
                 given.line.send(Elsewhere(given.message.ref))
 
-    def _take_back(self, live: Live) -> Sequence[Given]:
+    def _take_back(self, live: Live) -> Sequence[Envelope]:
         """Forgets the state, and returns all that was decided on it or waits, in order: none of it was answered."""
         gated = [each.given for step in (live.in_flight, live.open) if step is not None for each in step.gated]
         waiting = [*gated, *(live.mailbox or ())]

@@ -14,7 +14,7 @@ from actors.conversation import Conversation
 from actors.dispatch import Dispatch
 from actors.journey import Journey
 from actors.lines import Line
-from actors.live import Gated, Given, Live, Promise, Step
+from actors.live import Envelope, Gated, Live, Promise, Step
 from actors.rehoming import Rehomings
 from actors.stepping import Reply
 from actors.untaken import Untaken
@@ -63,7 +63,7 @@ class Outlet:
         """Tells all whose the customer's affairs are since this turn."""
         self.rehomings.tell(self.fronts.values(), Rehomed(0, customer, home, turn))
 
-    def reply(self, live: Live, given: Given, reply: Reply | None) -> None:
+    def reply(self, live: Live, given: Envelope, reply: Reply | None) -> None:
         """Sends `reply` when what it was decided on is committed: now, where nothing is under way.
 
         Also a message without a reply is kept with its step: should that be refused, it is decided again.

@@ -18,7 +18,7 @@ from actors.deciding import TimerDue
 from actors.decision import Decision, decided_under
 from actors.journey import Journey
 from actors.lines import Line
-from actors.live import Given, Live, Promise, Step
+from actors.live import Envelope, Live, Promise, Step
 from actors.loading import Settling
 from actors.policy import Policy
 from actors.watching import Watchers
@@ -64,7 +64,7 @@ class Later(Exception):
 
 
 def step(
-    live: Live, given: Given, watchers: Watchers, policy: Policy, now_ms: int, *, checked: bool = False
+    live: Live, given: Envelope, watchers: Watchers, policy: Policy, now_ms: int, *, checked: bool = False
 ) -> Reply | None:
     """Steps a journey that is in memory with one message; returns the reply, None where nobody waits for one.
 

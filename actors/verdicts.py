@@ -11,7 +11,7 @@ from typing import assert_never
 import msgspec
 
 from actors.deciding import links
-from actors.live import Given, Live
+from actors.live import Envelope, Live
 from protocol.commands import GiveCustomer
 from protocol.errors import Code
 from protocol.journal import Released, Skipped, Taken, Unmergeable
@@ -21,7 +21,7 @@ Uncommitted = Taken | Released | Unmergeable | Skipped
 """The verdicts after which a step is void: the journey is loaded, and what was gated is decided again."""
 
 
-def knowing(given: Given, verdict: Uncommitted, customer: str) -> Given | Moved | Refused:
+def knowing(given: Envelope, verdict: Uncommitted, customer: str) -> Envelope | Moved | Refused:
     """What becomes of an input of `customer`: the input to be decided again, with what the verdict says, or an
     answer."""
     match verdict:
@@ -40,13 +40,13 @@ def knowing(given: Given, verdict: Uncommitted, customer: str) -> Given | Moved 
             assert_never(verdict)
 
 
-def _knowing_owner(given: Given, taken: Taken, customer: str) -> Given | Moved | Refused:
+def _knowing_owner(given: Envelope, taken: Taken, customer: str) -> Envelope | Moved | Refused:
     """Changes or answers an input that has the identity, and a command that links it; others stay as they are."""
     message = given.message
     match message:
         case Input() if taken.identity in message.identities:
             if taken.customer == customer:
-                return Given(given.line, msgspec.structs.replace(message, proposed=False))
+                return Envelope(given.line, msgspec.structs.replace(message, proposed=False))
             if message.proposed:
                 return Moved(message.ref, taken.identity, taken.customer)
             known = msgspec.structs.replace(
@@ -54,7 +54,7 @@ def _knowing_owner(given: Given, taken: Taken, customer: str) -> Given | Moved |
                 identities=[identity for identity in message.identities if identity != taken.identity],
                 conflicts=[*message.conflicts, (taken.identity, taken.customer)],
             )
-            return Given(given.line, known)
+            return Envelope(given.line, known)
         case Ask() if links(message, taken.identity) and taken.customer != customer:
             text = f"{taken.identity} belongs to customer {taken.customer}"
             return Refused(message.ref, Code.IDENTITY_TAKEN, text, "identity")
@@ -62,7 +62,7 @@ def _knowing_owner(given: Given, taken: Taken, customer: str) -> Given | Moved |
             return given
 
 
-def _knowing_keys(given: Given, released: Released) -> Given:
+def _knowing_keys(given: Envelope, released: Released) -> Envelope:
     """Gives an input or command that wants the identity the once-keys of what came with it to its former customer."""
     message = given.message
     match message:
@@ -73,10 +73,10 @@ def _knowing_keys(given: Given, released: Released) -> Given:
         case _:
             return given
     others = [known for known in message.released if known.identity != released.identity]
-    return Given(given.line, msgspec.structs.replace(message, released=[*others, released]))
+    return Envelope(given.line, msgspec.structs.replace(message, released=[*others, released]))
 
 
-def following(given: Given, live: Live) -> Given | Moved:
+def following(given: Envelope, live: Live) -> Envelope | Moved:
     """What becomes of an input when others of its customer were answered `Moved`: it is answered so too where it is
     under the same proposal and shares an identity with them. Decided here it would overtake them, and keep that
     identity."""

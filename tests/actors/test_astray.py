@@ -4,7 +4,7 @@ import pytest
 
 from actors import astray as astrays
 from actors.astray import Astray
-from actors.live import Given
+from actors.live import Envelope
 from actors.outlet import Outlet
 from protocol.inbound import InboundEvent, MessageArrived
 from protocol.links import AnyLink, Input, Unlinked
@@ -23,13 +23,13 @@ class Line:
         raise AssertionError("what is answered is sent by others")
 
 
-def given(ref: int, *identities: str, customer: str = "ann", heard: int = 0, peer: str = "gateway:0") -> Given:
+def given(ref: int, *identities: str, customer: str = "ann", heard: int = 0, peer: str = "gateway:0") -> Envelope:
     """An input of a gateway."""
     event = InboundEvent(
         id=str(ref), source="s", time_ms=1, account="chat", channel="chat", identities=list(identities),
         data=MessageArrived(text="hi"),
     )  # fmt: skip
-    return Given(Line(peer), Input(ref, customer, False, event, list(identities), [], ref, ref, heard=heard))
+    return Envelope(Line(peer), Input(ref, customer, False, event, list(identities), [], ref, ref, heard=heard))
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from enum import Enum
 from msgspec import Struct
 
 from actors import stepping
-from actors.live import Given, Live
+from actors.live import Envelope, Live
 from actors.once import OnceKeys
 from actors.watching import Watchers
 from protocol.ids import RANDOM_BYTES, customer_id
@@ -29,7 +29,7 @@ def lived(number: int) -> Live:
         given = player.input(
             MessageArrived(text=TEXT, subject=f"{number}"), channel="chat", identities=(f"x:{number}",)
         )
-        stepping.step(live, Given(None, given), Watchers(), POLICY, player.now_ms)
+        stepping.step(live, Envelope(None, given), Watchers(), POLICY, player.now_ms)
         live.open = live.listed = None
     return live
 

@@ -8,7 +8,7 @@ from actors import stepping
 from actors.closing import CLOSED_MAX
 from actors.deciding import TimerDue
 from actors.disputes import Disputes
-from actors.live import Given, Live
+from actors.live import Envelope, Live
 from actors.members import Family, GivenAway, Member
 from actors.policy import Policy
 from actors.rules.correlation import CorrelationRules, Window
@@ -45,7 +45,7 @@ def resolved(player: Player, apart_ms: int) -> Live:
 
 def turn(live: Live, player: Player) -> None:
     """Time itself steps the journey; nothing is committed yet."""
-    stepping.step(live, Given(None, TimerDue(CUSTOMER)), Watchers(), player.policy, player.now_ms)
+    stepping.step(live, Envelope(None, TimerDue(CUSTOMER)), Watchers(), player.policy, player.now_ms)
 
 
 def told_of(live: Live) -> list[str]:
@@ -101,6 +101,6 @@ def test_a_late_word_ends_no_watch_of_what_has_changed_hands(
     live.journey.disputes = disputes
     watchers, line = Watchers(), Line()
     watchers.watch(conversation, line)
-    late = Given(line, UnwatchConversation(conversation, CUSTOMER))
+    late = Envelope(line, UnwatchConversation(conversation, CUSTOMER))
     stepping.step(live, late, watchers, player.policy, player.now_ms)
     assert watchers.counts()["watched_conversations"] == (0 if ends else 1)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from actors.astray import Astray
 from actors.lines import Line
-from actors.live import Given
+from actors.live import Envelope
 from orchestrator.attribution import Attribution
 from orchestrator.homeless import Reply
 from orchestrator.proposals import Taken
@@ -129,7 +129,7 @@ class World:
 
     def _answer_to(self, customer: str, asked: Input) -> Reply:
         """As `actors/mailboxes.py`."""
-        astray, given = self.astray.setdefault(customer, Astray()), Given(GATEWAY, asked)
+        astray, given = self.astray.setdefault(customer, Astray()), Envelope(GATEWAY, asked)
         reply = astray.answer_to(given) or self._reply(customer, asked)
         if isinstance(reply, Unlinked):
             astray.turned_away(given, reply)

@@ -25,7 +25,7 @@ from actors.conversation import Conversation
 from actors.decision import Decision, keyed
 from actors.leaving import Leaving
 from actors.lines import Line
-from actors.live import STEP_BYTES_MAX, Given, Live, Promise
+from actors.live import STEP_BYTES_MAX, Envelope, Live, Promise
 from actors.mailboxes import Mailboxes
 from actors.notices import Notices
 from actors.outlet import Outlet, _kept
@@ -44,7 +44,7 @@ def _sent_at_once(plant: Plant, which: Any) -> None:
     """Replies of some kind do not wait for their commit."""
     reply = Outlet.reply
 
-    def hasty(self: Outlet, live: Live, given: Given, answer: Any) -> None:
+    def hasty(self: Outlet, live: Live, given: Envelope, answer: Any) -> None:
         if answer is not None and given.line is not None and which(given, answer):
             given.line.send(_kept(answer, self.position))
         else:
@@ -76,7 +76,7 @@ def update_before_commit(plant: Plant) -> None:
     """Watchers are told what is decided and has not left for the journal."""
     step = Mailboxes._step
 
-    def told(self: Mailboxes, live: Live, given: Given, now_ms: int) -> bool:
+    def told(self: Mailboxes, live: Live, given: Envelope, now_ms: int) -> bool:
         before = len(live.open.entries) if live.open is not None else 0
         stepped = step(self, live, given, now_ms)
         if live.open is not None:
@@ -91,7 +91,7 @@ def delivery_before_commit(plant: Plant) -> None:
     """An attempt is handed out as soon as it is decided."""
     step = Mailboxes._step
 
-    def hasty(self: Mailboxes, live: Live, given: Given, now_ms: int) -> bool:
+    def hasty(self: Mailboxes, live: Live, given: Envelope, now_ms: int) -> bool:
         before = len(live.open.effects) if live.open is not None else 0
         stepped = step(self, live, given, now_ms)
         for stream, event in live.open.effects[before:] if live.open is not None else ():
