@@ -14,6 +14,7 @@ from protocol.inbound import (
     REPORTED,
     TEXT_MAX,
     ActivityArrived,
+    AnyData,
     DeliveryReport,
     InboundEvent,
     InteractionBegan,
@@ -24,6 +25,10 @@ from protocol.inbound import (
 
 ID_MAX = 512
 """Characters of an event's id or source: a mail's Message-ID is the longest seen (RFC 5322 lines have 998)."""
+CHANNEL_MAX = 64
+"""Characters of a channel, as of an account's in the settings."""
+LINE_MAX = 4096
+"""Characters of what people read in one line, and of a contact's own id: far over the longest that a mail has."""
 YEAR_MS = 366 * 86_400_000
 """A refused time that, read as seconds, is this near to now most likely counts seconds; the refusal says so."""
 
@@ -60,12 +65,15 @@ def check_form(event: InboundEvent) -> None:
         raise _of_wrong_length("id", event)
     if not 0 < len(event.source) <= ID_MAX:
         raise _of_wrong_length("source", event)
+    if not 0 < len(event.channel) <= CHANNEL_MAX:
+        raise _of_wrong_length("channel", event, CHANNEL_MAX)
     if len(event.identities) > IDENTITIES_MAX:
         raise Refusal(
             Code.OVER_LIMIT, f"an event has at most {IDENTITIES_MAX} identities", ref=event.id, field="identities"
         )
     if isinstance(event.data, MessageArrived):
         _check_message(event.id, event.data)
+    _check_lines(event.id, event.data)
     if isinstance(event.data, PastConversation):
         _check_past(event.id, event.time_ms, event.data)
     if isinstance(event.data, DeliveryReport):
@@ -125,6 +133,29 @@ def _check_message(id: str, data: MessageArrived) -> None:
         raise _over_limit(id, "in_reply_to", REFERENCES_MAX)
 
 
+def _check_lines(id: str, data: AnyData) -> None:
+    match data:
+        case MessageArrived():
+            lines = {"subject": data.subject, "reference": data.reference, "session": data.session}
+            if data.in_reply_to:
+                lines["in_reply_to"] = max(data.in_reply_to, key=len)
+            if data.attachments:
+                lines["attachments"] = max(
+                    (t for a in data.attachments for t in (a.name, a.media_type, a.sha256)), key=len
+                )
+        case ActivityArrived():
+            lines = {"name": data.name}
+        case InteractionBegan():
+            lines = {"session": data.session, "subject": data.subject}
+        case InteractionStopped():
+            lines = {"session": data.session, "reason": data.reason}
+        case _:
+            return  # A report is checked as a whole, and what is long in an import of the past comes in.
+    for name, text in lines.items():
+        if len(text) > LINE_MAX:
+            raise _over_limit(id, name, LINE_MAX)
+
+
 def _check_report(id: str, data: DeliveryReport) -> None:
     if not customer_of(conversation_of(data.delivery)):
         reason = f"delivery {shown(data.delivery)!r} is none of ours: it is the `delivery` of a `deliver` frame"
@@ -147,8 +178,8 @@ def _check_past(id: str, time_ms: int, data: PastConversation) -> None:
             raise Refusal(Code.TIME_IMPLAUSIBLE, reason, ref=id, field=field)
 
 
-def _of_wrong_length(name: str, event: InboundEvent) -> Refusal:
-    return Refusal(Code.INVALID, f"{name} must have 1 to {ID_MAX} characters", ref=event.id[:ID_MAX], field=name)
+def _of_wrong_length(name: str, event: InboundEvent, most: int = ID_MAX) -> Refusal:
+    return Refusal(Code.INVALID, f"{name} must have 1 to {most} characters", ref=event.id[:ID_MAX], field=name)
 
 
 def _over_limit(id: str, name: str, most: int) -> Refusal:

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from orchestrator.documents import documents
-from orchestrator.event_checks import ID_MAX
+from orchestrator.event_checks import CHANNEL_MAX, ID_MAX, LINE_MAX
 from orchestrator.gateway import feed, history, identity_reviews, operations, reads, reports
 from orchestrator.settings import Limits
 from protocol.describe import asyncapi, fill, schemas
@@ -145,4 +145,6 @@ def test_the_bounds_of_an_event_are_those_it_is_held_to() -> None:
     page = " ".join(PAGE.split())
     assert f"`id` and `source` have 1 to {ID_MAX} characters, `text` {TEXT_MAX:,} at most" in page
     assert f"`identities` {IDENTITIES_MAX}, `attachments` {ATTACHMENTS_MAX}, `in_reply_to` {REFERENCES_MAX};" in page
+    assert f"`channel` 1 to {CHANNEL_MAX}" in page
+    assert f"{LINE_MAX:,} characters at most have `subject`, `reference`" in page
     assert (Limits().events_ahead_s, Limits().events_behind_days) == (3600, 3650)

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from actors.rules.capture import CaptureRules, Template, Who
 from orchestrator.cells import Reply
-from orchestrator.event_checks import check_form, check_time
+from orchestrator.event_checks import CHANNEL_MAX, LINE_MAX, check_form, check_time
 from orchestrator.intake import AccountRule, Intake, IntakeLimits
 from protocol.commands import AddNote
 from protocol.errors import Code, Refusal
@@ -337,6 +337,49 @@ async def test_bad_events_are_refused_before_anyone_sees_them(changed: InboundEv
     assert (refusal.code, refusal.field) == (code, field)
     assert door.cells.open == []
     assert door.intake.waiting == 0
+
+
+LONG = "y" * (LINE_MAX + 1)
+TOO_LONG = {
+    "subject": MessageArrived(text="hi", subject=LONG),
+    "reference": MessageArrived(text="hi", reference=LONG),
+    "session": MessageArrived(text="hi", session=LONG),
+    "in_reply_to": MessageArrived(text="hi", in_reply_to=["r", LONG]),
+    "attachments": MessageArrived(text="hi", attachments=[Attachment(name=LONG)]),
+    "name": ActivityArrived(name=LONG),
+    "session of a start": InteractionBegan(session=LONG),
+    "subject of a start": InteractionBegan(subject=LONG),
+    "session of an end": InteractionStopped(session=LONG),
+    "reason": InteractionStopped(reason=LONG),
+}
+
+
+@pytest.mark.parametrize("case", TOO_LONG)
+def test_what_people_read_in_one_line_is_bounded(case: str) -> None:
+    """It stands in the conversation as long as that lives: 1 MiB of subject did, in every snapshot and list."""
+    data = TOO_LONG[case]
+    with pytest.raises(Refusal, match=f"over its limit of {LINE_MAX}") as refused:
+        check_form(with_data(data))
+    assert (refused.value.code, refused.value.field) == (Code.OVER_LIMIT, f"data.{case.split()[0]}")
+    just = {field: _cut(getattr(data, field)) for field in data.__struct_fields__}
+    check_form(with_data(replace(data, **just)))
+
+
+def _cut(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_cut(each) for each in value]
+    if isinstance(value, Attachment):
+        return replace(value, name=_cut(value.name))
+    return value[:LINE_MAX] if isinstance(value, str) else value
+
+
+@pytest.mark.parametrize("channel", ["", "c" * (CHANNEL_MAX + 1)])
+def test_an_event_is_of_a_channel_that_can_be_named(channel: str) -> None:
+    """One without a name was a channel by itself, which no rule of the policy reaches."""
+    check_form(replace(event("1", ANN), channel="c" * CHANNEL_MAX))
+    with pytest.raises(Refusal, match=f"channel must have 1 to {CHANNEL_MAX} characters") as refused:
+        check_form(replace(event("1", ANN), channel=channel))
+    assert (refused.value.code, refused.value.field) == (Code.INVALID, "channel")
 
 
 @pytest.mark.parametrize(("imported", "field"), [(past(time_ms=0), "time"), (past(at_ms=-5), "data.messages.at_ms")])
