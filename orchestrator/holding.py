@@ -65,7 +65,10 @@ class Holding:
         held by another with one of these joins in."""
         held_by.held.append(taken)
         for identity in taken.identities:
-            self._known.forget(identity)
+            if (customer := self._known.get(identity)) is not None:
+                # Events with it may be on their way there, and come back: what is held must not overtake them.
+                self.await_answers(held_by, [identity], customer)
+                self._known.forget(identity)
             if (other := self.proposed.get(identity)) is None:
                 self.proposed[identity] = held_by
                 held_by.identities.append(identity)

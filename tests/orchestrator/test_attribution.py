@@ -417,6 +417,34 @@ async def test_who_shares_an_identity_with_two_that_wait_goes_behind_both() -> N
     assert [id for id, _ in await _all_in_turn(door, line)] == ["1", "2", "4", "5"]
 
 
+async def test_what_is_held_is_not_sent_on_before_what_came_with_another_of_its_identities() -> None:
+    """The web's address left Ann as the phone number left Bob. Held for the number, the last event would make the
+    address Carl's while an earlier one of the address is still on its way to Ann, who has it no more."""
+    door = Door(Cells(1))
+    line = door.open()
+    door.known |= {WEB: "cuann", TEL: "cubob"}
+    await door.send("1", WEB)
+    await door.send("2", TEL)
+    await _all_in_turn(door, line)
+    await door.send("3", TEL)
+    await door.send("4", TEL)
+    await door.send("5", WEB)
+    third, fourth, fifth = line.inputs
+    line.heard()
+    del door.known[WEB]
+    door.known[TEL] = "cucarl"
+    door.cells.received(line, Unlinked(third.ref, TEL, "cubob"))
+    await door.send("6", WEB, TEL)
+    door.cells.received(line, Unlinked(fourth.ref, TEL, "cubob"))
+    await door.looked_up()
+    assert line.heard() == []
+    door.cells.received(line, Unlinked(fifth.ref, WEB, "cuann"))
+    await door.looked_up()
+    came = [id for id, _ in await _all_in_turn(door, line)]
+    assert sorted(came) == ["3", "4", "5", "6"]
+    assert came.index("5") < came.index("6")
+
+
 async def test_a_bug_as_a_customer_is_chosen_is_a_fault() -> None:
     """It is met in a task behind the look-up: whoever sent the event would wait for an answer for ever."""
     door = Door(Cells(1))
