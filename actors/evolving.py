@@ -53,6 +53,7 @@ from protocol.events import (
     QueueChanged,
     RepeatContactFound,
 )
+from protocol.events.corrections import UNMERGE
 
 REFERENCES_MAX = 64
 """Thread references a conversation answers to; the oldest are forgotten, and then time and openness decide."""
@@ -86,7 +87,7 @@ def evolve(state: Conversation, event: AnyEvent, encoded: bytes) -> Conversation
         case RepeatContactFound() | CorrelationCorrected():
             if event.relation is not None or event.previous is not None:
                 state.relation = event.relation
-            if isinstance(event, CorrelationCorrected) and event.correction == "unmerge":
+            if isinstance(event, CorrelationCorrected) and event.correction == UNMERGE:
                 _disown(state, event.other)
         case InteractionMoved():
             _move(state, event)

@@ -144,15 +144,12 @@ def withdraw(
 
 def drop(known: Known, event: ContextWithdrawn) -> dict[str, ContextItem]:
     """What is known without what the event says is not."""
-    left = {key: item for key, item in known.items() if key != event.key}
-    item = known.get(event.key)
-    if item is None or event.stands is None:
-        return left
-    stands, gone = event.stands, (event.channel, event.side)
-    others = [value for value in _without(item, gone) if source_of(value) != source_of(stands)]
-    return {
-        key: item_of(key, [stands, *others], event.rule) if key == event.key else each for key, each in known.items()
-    }
+    item, stands = known.get(event.key), event.stands
+    if item is None or stands is None:
+        return {key: each for key, each in known.items() if key != event.key}
+    left = _without(item, (event.channel, event.side))
+    others = [value for value in left if source_of(value) != source_of(stands)]
+    return {**known, event.key: item_of(event.key, [stands, *others], event.rule)}
 
 
 def _without(item: ContextItem, source: tuple[str, str]) -> list[ContextValue]:

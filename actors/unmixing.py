@@ -30,13 +30,12 @@ from protocol.events import (
     CustomerReleased,
     OwnerChanged,
 )
+from protocol.events.corrections import UNMERGE
 
 if TYPE_CHECKING:
     from actors.journey import Journey
 
 WHY = "the customers were unmerged"
-UNMERGE = "unmerge"
-"""The kind of a correction by which a relation to another person's conversation goes."""
 
 
 def release(

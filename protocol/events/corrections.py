@@ -3,6 +3,9 @@
 from protocol.entities import Interaction, MissingField, Relation
 from protocol.events.event import Event
 
+UNMERGE = "unmerge"
+"""A correction that nobody asked for by itself: two customers became two again."""
+
 
 class CorrelationCorrected(Event, kw_only=True, frozen=True, tag="CorrelationCorrected"):
     """Somebody said that contacts were put together, or kept apart, wrongly. What moves is in events of its own."""
