@@ -56,7 +56,7 @@ def take_along(
     moved = moves(state, fresh, leaving, actor, now_ms)
     came = [event.interaction for _, event in moved if isinstance(event, InteractionReceived)]
     numbers = dict(zip([i.number for i in leaving], [i.number for i in came], strict=True))
-    # What was said in them is known where they are from now on: nobody asks for it again. It stays known here, too.
+    # What was said in them is known where they are from now on: nobody asks for it again. An unmerge withdraws it here.
     said = context_of(fresh, state, numbers, policy, now_ms, of_contacts=True, before=before, channel=came[-1].channel)
     return [*moved, *((fresh.id, event) for event in said)]
 
