@@ -4,6 +4,7 @@ Ports are free ones, found at the first start and kept over restarts, so that cl
 """
 
 import asyncio
+import contextlib
 import os
 import select
 import signal
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from random import SystemRandom
 
 from orchestrator.cluster import leftovers
 from orchestrator.cluster.data_folder import mark_of
@@ -55,6 +57,10 @@ name = "chat"
 channel = "chat"
 trusted = true
 """
+
+
+GIVEN_TO_NOBODY = range(20_000, 32_768)
+"""Below what Linux gives out (`ip_local_port_range`, from 32768 on), and macOS (from 49152 on)."""
 
 
 class LiveServer:
@@ -160,14 +166,15 @@ class LiveServer:
 
 
 def _free_ports(count: int) -> list[int]:
-    """Ports that were free a moment ago; the server must have the same ones after a restart."""
-    sockets = [socket.socket() for _ in range(count)]
-    for each in sockets:
-        each.bind(("127.0.0.1", 0))
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
+    """Ports that are free, of those that the system gives to nobody who asks for any, nor to what connects elsewhere:
+    the server must have the same ones after a restart, and until then nobody holds them."""
+    free: list[int] = []
+    while len(free) < count:
+        port = SystemRandom().choice(GIVEN_TO_NOBODY)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            free += [port] if port not in free else []
+    return free
 
 
 async def until(condition: object, *, seconds: float = 20.0) -> None:

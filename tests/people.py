@@ -4,7 +4,7 @@ import asyncio
 import subprocess
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TypeVar
 from uuid import uuid4
 
@@ -130,10 +130,9 @@ async def outside(server: LiveServer) -> AsyncIterator[tuple[Mailbox, FakeTwilio
     """The customer's mailbox and Twilio, where the server's accounts send to."""
     mailbox = Mailbox(port=server.relay_port)
     twilio = FakeTwilio("ACdemo00000000000000000000000000demo", "demo-auth-token", ["+447700900000"])
-    await mailbox.start()
-    await twilio.start("127.0.0.1", server.twilio_port)
-    try:
+    async with AsyncExitStack() as stack:
+        await mailbox.start()
+        stack.push_async_callback(mailbox.stop)
+        await twilio.start("127.0.0.1", server.twilio_port)
+        stack.push_async_callback(twilio.close)
         yield mailbox, twilio
-    finally:
-        await mailbox.stop()
-        await twilio.close()
