@@ -67,6 +67,8 @@ def check_form(event: InboundEvent) -> None:
         raise _of_wrong_length("source", event)
     if not 0 < len(event.channel) <= CHANNEL_MAX:
         raise _of_wrong_length("channel", event, CHANNEL_MAX)
+    if not event.channel.isprintable():
+        raise Refusal(Code.INVALID, "channel has a character that does not print", ref=event.id, field="channel")
     if len(event.identities) > IDENTITIES_MAX:
         raise Refusal(
             Code.OVER_LIMIT, f"an event has at most {IDENTITIES_MAX} identities", ref=event.id, field="identities"

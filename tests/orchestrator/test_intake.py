@@ -382,6 +382,15 @@ def test_an_event_is_of_a_channel_that_can_be_named(channel: str) -> None:
     assert (refused.value.code, refused.value.field) == (Code.INVALID, "channel")
 
 
+@pytest.mark.parametrize("channel", ["chat\n", "cha\tt", "\x1b[2Jchat", "ch\u200bat"])
+def test_a_channel_is_a_word_that_can_be_read(channel: str) -> None:
+    """It stands in reports, lists and an operator's terminal, and a rule that names it by sight has to reach it."""
+    check_form(replace(event("1", ANN), channel="Nachricht übers Häuschen"))
+    with pytest.raises(Refusal, match="channel has a character that does not print") as refused:
+        check_form(replace(event("1", ANN), channel=channel))
+    assert (refused.value.code, refused.value.field) == (Code.INVALID, "channel")
+
+
 @pytest.mark.parametrize(("imported", "field"), [(past(time_ms=0), "time"), (past(at_ms=-5), "data.messages.at_ms")])
 def test_nothing_is_imported_from_before_1970(imported: InboundEvent, field: str) -> None:
     """Of a conversation that began at no time nobody could tell it from one of which retention left nothing."""
