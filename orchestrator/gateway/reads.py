@@ -12,6 +12,7 @@ from litestar import get
 from litestar.params import FromPath, FromQuery, QueryParameter
 
 from actors.telling import STRANGERS
+from orchestrator.event_checks import CHANNEL_MAX
 from orchestrator.gateway.access import needs
 from orchestrator.gateway.answers import ConversationsAnswer
 from orchestrator.gateway.archive_reads import reach
@@ -26,7 +27,6 @@ AT_LEAST_WITHIN_S = 5.0
 """How long a read waits for the archive before `POSITION_NOT_REACHED`."""
 READ_WITHIN_S = 5.0
 """How long `GET /v1/context` waits for the live actor: an IVR greets without context rather than late."""
-CHANNEL_MAX = 64
 PAGE_MAX = 1000
 STATUSES = tuple(status.value for status in Status)
 
