@@ -42,6 +42,8 @@ def with_file(file: bytes | EmailMessage, media_type: str = "text/plain") -> byt
         made.add_attachment(file)
     else:
         made.add_attachment(file, maintype=media_type.split("/")[0], subtype=media_type.split("/")[1], filename="a")
+    # As a mail program makes one; by chance it would say a letter in quoted-printable, and all be read once more.
+    made.set_boundary("===============1234567890123456789==")
     return bytes(made)
 
 
