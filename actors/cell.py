@@ -173,7 +173,7 @@ class Cell:
     def tick(self, now_ms: int) -> None:
         """Does what time asks for: alarms ring, idle journeys leave memory."""
         for customer in (*self._alarms.due(now_ms), *self._outlet.look_for_takers()):
-            self._mailboxes.give(customer, Envelope(None, TimerDue(customer, self._outlet.untaken.taken)), now_ms)
+            self._mailboxes.give(customer, Envelope(None, TimerDue(customer, self._outlet.taken)), now_ms)
         self._leaving.look(now_ms)
 
     async def drain(self) -> None:
@@ -207,7 +207,7 @@ class Cell:
 
     def look(self, customer: str) -> None:
         """Time has come for the customer: loads it if it is not live, and does what is due."""
-        self._mailboxes.give(customer, Envelope(None, TimerDue(customer, self._outlet.untaken.taken)), self._now_ms())
+        self._mailboxes.give(customer, Envelope(None, TimerDue(customer, self._outlet.taken)), self._now_ms())
 
     def leave(self, customer: str) -> None:
         """Has the customer leave memory, now or as soon as all it decided is committed and its attempts are with

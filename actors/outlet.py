@@ -123,11 +123,17 @@ class Outlet:
 
     def look_for_takers(self) -> list[str]:
         """Customers that have something to send which somebody takes by now; each is told once."""
-        return self.untaken.to_look_at(self.dispatch.of_account)
+        return self.untaken.to_look_at(self.dispatch.of_account, self._served_by)
+
+    @property
+    def taken(self) -> frozenset[str]:
+        """The accounts that somebody takes and that there are, as far as was heard: a gateway may know a later version
+        of the policy, and what would go out by an account that is not known here would be given up."""
+        return self.untaken.taken.intersection(self._served_by)
 
     def awaits_taken(self, journey: Journey) -> bool:
         """Whether it has something to send that waited for somebody to take it, which somebody does by now."""
-        taken = self.untaken.taken
+        taken = self.taken
         return bool(taken) and any(not taken.isdisjoint(deliveries.untaken(each)) for each in journey.kept)
 
     def forget(self, customer: str) -> None:

@@ -8,7 +8,7 @@ Also customers that are not in memory are known here: those of a former life are
 hint. One that is looked at in vain costs that look; one that is missed goes out when its wait is over.
 """
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Container, Iterable
 from itertools import islice
 
 AT_ONCE_MAX = 64
@@ -55,10 +55,12 @@ class Untaken:
         for waiting in self._waiting.values():
             waiting.pop(customer, None)
 
-    def to_look_at(self, under_way: Callable[[str], int]) -> list[str]:
-        """Takes out the customers to look at now; `under_way` counts an account's attempts."""
+    def to_look_at(self, under_way: Callable[[str], int], among: Container[str] | None = None) -> list[str]:
+        """Takes out the customers to look at now, of the accounts that are `among` those; `under_way` counts an
+        account's attempts."""
         customers: dict[str, None] = {}
-        for account in [account for account, waiting in self._waiting.items() if waiting and account in self.taken]:
+        taken = [account for account in self._waiting if account in self.taken and (among is None or account in among)]
+        for account in taken:
             waiting = self._waiting[account]
             room = min(AT_ONCE_MAX - len(customers), UNDER_WAY_MAX - under_way(account), len(waiting))
             for customer in list(islice(waiting, max(room, 0))):

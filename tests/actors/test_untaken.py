@@ -1,8 +1,14 @@
 """Who waits for someone to take what they have to send: known in memory or not, and looked at a few at a time."""
 
+import msgspec
+
+from actors.cell import Cell
+from actors.policies import packed
+from actors.policy import AccountRules, Policy
 from actors.untaken import AT_ONCE_MAX, UNDER_WAY_MAX, Untaken
 from protocol.commands import Reply
-from protocol.links import DeliverNow, TakersAre
+from protocol.links import DeliverNow, PoliciesAre, TakersAre
+from tests.actors.player import POLICY
 from tests.actors.world import World, world
 
 
@@ -98,6 +104,32 @@ async def test_it_goes_out_though_the_customer_left_memory() -> None:
         made.cells.tell_all(TakersAre(["chat"]))
         await made.until(lambda: cell.tick(made.now_ms) or len(made.delivers) == 2)
         assert made.delivers[1].attempt == 2
+
+
+async def test_it_waits_while_this_cell_knows_of_no_such_account() -> None:
+    """A gateway hears of a new version before some cell does: that the account is taken is no word that it is there. It
+    would be given up; it goes out as the account comes back."""
+    with_app = msgspec.structs.replace(POLICY, accounts={"app": AccountRules(channel="app")})
+    async with world(cells=1, policy=with_app) as made:
+        answer = await made.intake.submit(made.event(account="app", identities=("web:1",)))
+        await reply(made, answer.stream, "one")
+        await nobody_takes(made, 0)
+        cell = made.cell_actors[0]
+        assert cell is not None
+        learn(cell, 2, POLICY)
+        made.cells.tell_all(TakersAre(["app"]))
+        await made.until(lambda: cell._outlet.untaken.taken == {"app"})
+        cell.tick(made.now_ms)
+        cell.look(made.delivers[0].customer)
+        await made.intake.submit(made.event(account="app", identities=("web:1",)))
+        learn(cell, 3, with_app)
+        await made.until(lambda: cell.tick(made.now_ms) or len(made.delivers) == 2)
+        assert made.delivers[1].attempt == 2
+
+
+def learn(cell: Cell, version: int, policy: Policy) -> None:
+    """The journal tells it of a version."""
+    cell._learn(PoliciesAre([(version, packed(policy))]))
 
 
 async def test_who_leaves_before_it_was_looked_at_is_due_at_once() -> None:
