@@ -3,7 +3,7 @@
 The mappings here are the same objects over all versions: whoever holds one sees the accounts change.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from actors.policies import unpacked
 from actors.policy import Policy
@@ -25,12 +25,15 @@ class InForce:
         """What the intake needs of them."""
         self.kinds: frozenset[str] = frozenset()
         """Of identities: those that the accounts' channels have of their own, each called as its channel."""
+        self.on_accounts: Callable[[], None] = lambda: None
+        """Called when they may have changed."""
         self._take_in(first)
 
     def heard(self, said: PolicyIs) -> None:
         """A cell decides by a newer version."""
         self.policy = unpacked(said.version, said.body)
         self._take_in(self.policy)
+        self.on_accounts()
 
     def _take_in(self, policy: Policy) -> None:
         added = {

@@ -97,6 +97,15 @@ class Ping(Frame, kw_only=True, frozen=True, tag="ping"):
     """A heartbeat to a gateway client."""
 
 
+class Accounts(Frame, kw_only=True, frozen=True, tag="accounts"):
+    """Which of the accounts that `hello` named this connection takes deliveries of: sent behind `welcome` where it is
+    not all of them, and whenever it changes."""
+
+    taken: list[str] = []
+    untaken: dict[str, str] = {}
+    """The others, and why not. One that there is no such account of is taken as soon as there is."""
+
+
 # Gateway client → server
 
 
@@ -271,7 +280,7 @@ GatewayFrame = Hello | Pong | EventFrame | EventsFrame | Delivered
 """Gateway client → server."""
 ToAgent = Welcome | Error | Drain | Result | Snapshot | Update | Heads | Resync | Inbox
 """Server → agent."""
-ToGateway = Welcome | Error | Drain | Ping | Ack | Nack | Flow | Deliver
+ToGateway = Welcome | Error | Drain | Ping | Accounts | Ack | Nack | Flow | Deliver
 """Server → gateway client."""
 
 

@@ -13,7 +13,7 @@ The states are those of `protocol.agent_session`.
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import assert_never
 
 from msgspec import Struct, field
@@ -21,6 +21,7 @@ from msgspec import Struct, field
 from protocol.agent_session import State
 from protocol.errors import Code, Refusal
 from protocol.frames import (
+    Accounts,
     Ack,
     Deliver,
     Delivered,
@@ -63,7 +64,7 @@ class Refused(Struct, frozen=True, gc=False):
     message: str
 
 
-Happening = Welcome | Answered | Refused | Deliver | Error | Drain
+Happening = Welcome | Accounts | Answered | Refused | Deliver | Error | Drain
 """What an application hears of."""
 
 
@@ -84,6 +85,8 @@ class GatewaySession:
         self.state = State.NEW
         self.welcome: Welcome | None = None
         """Of the newest connection."""
+        self.untaken: Mapping[str, str] = {}
+        """Of the accounts: those whose deliveries this connection does not take, and why not."""
         self.drain: Drain | None = None
         """The server wants this connection to end once it is `idle`; until then no further event is sent."""
         self._hello = Hello(token=token, client=client, accounts=list(accounts))
@@ -186,6 +189,9 @@ class GatewaySession:
         match frame:
             case Welcome():
                 return self._on_welcome(frame)
+            case Accounts():
+                self.untaken = frame.untaken
+                return Turn(happened=[frame])
             case Ack():
                 return self._on_ack(frame)
             case Nack():
@@ -216,6 +222,7 @@ class GatewaySession:
             raise Refusal(Code.INTERNAL, "the server sent a second welcome")
         self.state = State.OPEN
         self.welcome = welcome
+        self.untaken = {}
         self._window = welcome.limits.credits
         self._waiting.extend(self._kept)
         unsaid, self._unsaid = self._unsaid, []

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from random import random as draw
 from types import TracebackType
 from typing import Self
@@ -11,7 +11,7 @@ from orchestrator.client.connection import Line
 from orchestrator.client.wire import pack, refusal_of
 from protocol.backoff import backoff_ms
 from protocol.errors import Code, Refusal
-from protocol.frames import Deliver, Drain, Error, EventFrame, ToGateway, Welcome
+from protocol.frames import Accounts, Deliver, Drain, Error, EventFrame, ToGateway, Welcome
 from protocol.gateway_session import EVENTS_MAX, Answered, GatewaySession, Refused
 from protocol.inbound import InboundEvent
 
@@ -79,6 +79,12 @@ class GatewayClient:
     def unanswered(self) -> int:
         """Events without an answer."""
         return self._session.unanswered
+
+    @property
+    def untaken(self) -> Mapping[str, str]:
+        """Of its accounts: those whose deliveries it is not given now, and why not. It changes with the policy: one
+        that comes back is taken again by itself."""
+        return self._session.untaken
 
     async def send(self, event: InboundEvent) -> str:
         """Sends an event; returns once it is committed and synced: `committed`, `repeat` or `quarantined`.
@@ -153,7 +159,7 @@ class GatewayClient:
                 case Deliver():
                     self._deliveries.append(happening)
                     self._something.set()
-                case Welcome() | Drain() | Error():
+                case Welcome() | Accounts() | Drain() | Error():
                     pass  # The line comes and goes by itself, and stops where an error says so.
 
     def _release_later(self) -> None:

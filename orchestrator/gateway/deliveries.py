@@ -11,7 +11,7 @@ outcome of the same attempt, and the conversation decides what it is worth. So i
 the attempt: another gateway gave it out, or a former life of this one. Then the cell says whose it is.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 import msgspec
@@ -73,6 +73,9 @@ class Deliveries:
         self._metrics = metrics
         self._clock_s = clock_s
         self._takers: dict[str, dict[Taker, None]] = {}
+        """By account: who is given its deliveries."""
+        self._speaks_for: dict[Taker, Sequence[str]] = {}
+        """The accounts whose deliveries each may answer, whether there are such accounts now or not."""
         self._waiting: dict[Taker, dict[tuple[str, int], _Waiting]] = {}
         self._elsewheres: dict[Taker, int] = {}
         """How many answers of each are with the cells, about what nobody here gave it."""
@@ -86,19 +89,28 @@ class Deliveries:
         """Deliveries without an answer."""
         return sum(map(len, self._waiting.values()))
 
-    def join(self, taker: Taker, accounts: list[str]) -> None:
-        """This connection takes deliveries of these accounts."""
+    def join(self, taker: Taker, accounts: Sequence[str], taken: Collection[str] | None = None) -> None:
+        """This connection speaks for these accounts: its answers about their deliveries are heard. It takes those of
+        all, or of the ones that are `taken`."""
         self._waiting[taker] = {}
         self._elsewheres[taker] = 0
+        self._speaks_for[taker] = accounts
+        self.take(taker, accounts if taken is None else taken)
+
+    def take(self, taker: Taker, accounts: Collection[str]) -> None:
+        """It takes deliveries of these accounts from now on, and of no others."""
+        for account in [account for account, takers in self._takers.items() if taker in takers]:
+            del self._takers[account][taker]
+            if not self._takers[account]:
+                del self._takers[account]
         for account in accounts:
             self._takers.setdefault(account, {})[taker] = None
         self._say_taken()
 
     def leave(self, taker: Taker) -> None:
         """The connection is gone: what it was given and did not answer is failed or uncertain."""
-        for takers in self._takers.values():
-            takers.pop(taker, None)
-        self._say_taken()
+        self.take(taker, ())
+        self._speaks_for.pop(taker, None)
         self._elsewheres.pop(taker, None)
         for waiting in self._waiting.pop(taker, {}).values():
             if taker.written(waiting.number):
@@ -140,7 +152,7 @@ class Deliveries:
 
     def _say_taken(self) -> None:
         """Ahead of what is said to be `untaken` from here on, so that a cell which hears that knows why."""
-        taken = sorted(account for account, takers in self._takers.items() if takers)
+        taken = sorted(self._takers)
         if taken != self._told:
             self._told = taken
             self._cells.takers_are(taken)
@@ -176,7 +188,7 @@ class Deliveries:
             if key in self._reported:
                 raise _answers_nothing(key[0])
             return None
-        if taker not in self._takers.get(now.account, ()):
+        if now.account not in self._speaks_for[taker]:
             raise Refusal(Code.UNKNOWN_ACCOUNT, NOT_THEIRS, ref=key[0])
         if holder is not None:
             del self._waiting[holder][key]
@@ -186,7 +198,7 @@ class Deliveries:
 
     def _ask_whose(self, taker: Taker, frame: Delivered) -> None:
         """Puts an answer to the conversation that its delivery left from, which knows its account and its attempts."""
-        accounts = [account for account, takers in self._takers.items() if taker in takers]
+        accounts = list(self._speaks_for[taker])
         if not accounts:
             raise _answers_nothing(frame.delivery)
         if self._elsewheres[taker] >= ELSEWHERES_MAX:

@@ -20,11 +20,16 @@ from orchestrator.settings import Account, GatewayAccount
 from orchestrator.tokens import Token
 from protocol.codec import Codec
 from protocol.errors import Code, Refusal, kept_because
-from protocol.frames import Ack, Deliver, Delivered, Error, EventFrame, EventsFrame, Frame, Hello, Nack, Ping
+from protocol.frames import Accounts, Ack, Deliver, Delivered, Error, EventFrame, EventsFrame, Frame, Hello, Nack, Ping
 from protocol.inbound import InboundEvent
 from protocol.links import Answered
 
 QUARANTINED = "quarantined"
+NAMED_MAX = 1024
+"""Accounts of one `hello`: each is looked at again with every version of the policy. A client of more lines opens more
+connections."""
+NAME_LENGTH_MAX = 64
+"""Characters of an account's name (`actors.policy.Name`): there will never be one that is called longer."""
 
 
 class GatewayConnection(Connection):
@@ -49,6 +54,10 @@ class GatewayConnection(Connection):
         self._accounts = accounts
         self._clock = clock
         self._speaker: Token | None = None
+        self._named: list[str] = []
+        """The accounts of its `hello`, each once."""
+        self._untaken: dict[str, str] = {}
+        """Of these: the ones that it does not take deliveries of, and why not, as it was told."""
         self._unanswered = 0
         self._acks: dict[tuple[str, str], list[str]] = {}
         """By status and account: the ids of events that are answered in this turn."""
@@ -63,14 +72,19 @@ class GatewayConnection(Connection):
         """Welcomes a gateway client; from now on it takes deliveries of the accounts it names."""
         if not any(scope.startswith("gateway:") for scope in token.scopes):
             raise Refusal(Code.FORBIDDEN, "this entrance needs a token with a scope `gateway:<account>`")
+        if len(hello.accounts) > NAMED_MAX:
+            text = f"hello: it names {len(hello.accounts)} accounts, and one connection has at most {NAMED_MAX}"
+            raise Refusal(Code.TOO_LARGE, text)
         self._speaker = token
-        for account in hello.accounts:
-            if not self.speaks_for(account):
-                raise Refusal(Code.FORBIDDEN, f"hello: {unknown_account(account, ref='').message}")
-            if not isinstance(self._accounts[account], GatewayAccount):
-                raise Refusal(Code.FORBIDDEN, f"hello: account {account!r} is not one that gateway clients deliver for")
+        self._named = list(dict.fromkeys(hello.accounts))
+        self._untaken = self._not_to_be_taken()
+        if self._named and len(self._untaken) == len(self._named):
+            raise Refusal(Code.FORBIDDEN, f"hello: {self._untaken[self._named[0]]}")
         self.welcome(token, credits=self.terms.credits)
-        self._deliveries.join(self, hello.accounts)
+        if self._untaken:
+            self._say_accounts()
+        speaks_for = [name for name in self._named if len(name) <= NAME_LENGTH_MAX and token.speaks_for(name)]
+        self._deliveries.join(self, speaks_for, self._taken)
 
     def frame(self, frame: Any) -> None:
         """Takes events and answers to deliveries."""
@@ -103,6 +117,33 @@ class GatewayConnection(Connection):
     def closed(self) -> None:
         """Its deliveries are settled. Its events go on: the client sends them again, and gets the same answer."""
         self._deliveries.leave(self)
+
+    # Accounts
+
+    def accounts_changed(self) -> None:
+        """The policy has others by now. What it was given of one that is gone it may still answer."""
+        if self.token is None or self.closing or (untaken := self._not_to_be_taken()) == self._untaken:
+            return
+        self._untaken = untaken
+        self._say_accounts()
+        self._deliveries.take(self, self._taken)
+
+    @property
+    def _taken(self) -> list[str]:
+        return [account for account in self._named if account not in self._untaken]
+
+    def _say_accounts(self) -> None:
+        self.send(Accounts(taken=self._taken, untaken=self._untaken))
+
+    def _not_to_be_taken(self) -> dict[str, str]:
+        """The accounts that it named and cannot be given deliveries of, and why not."""
+        untaken = {}
+        for account in self._named:
+            if not self.speaks_for(account):
+                untaken[account] = unknown_account(account, ref="").message
+            elif not isinstance(self._accounts[account], GatewayAccount):
+                untaken[account] = f"account {account!r} is not one that gateway clients deliver for"
+        return untaken
 
     # Events
 

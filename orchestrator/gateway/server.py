@@ -17,7 +17,7 @@ from typing import Any
 import structlog
 from msgspec.structs import asdict
 
-from actors.fault import Tasks
+from actors.fault import Tasks, guarded
 from orchestrator.gateway.access import Access
 from orchestrator.gateway.agents import AgentConnection
 from orchestrator.gateway.backfill import Backfill
@@ -53,7 +53,7 @@ GATEWAY_CLIENTS = "/v1/gateway"
 
 class Gateway:
     """One gateway. `port` 0 of `http` lets the system choose; `.port` says which it was. `accounts` may change while it
-    runs."""
+    runs; then `accounts_changed` is to be called."""
 
     def __init__(
         self,
@@ -175,6 +175,12 @@ class Gateway:
         await self._inboxes.close()
         await self._listener.stop()
         _log.info("gateway_stopped")
+
+    def accounts_changed(self) -> None:
+        """There may be others by now: each gateway client goes by them."""
+        for connection in list(self._sockets.connections):
+            if isinstance(connection, GatewayConnection):
+                guarded(connection.broke, connection.accounts_changed)
 
     async def status(self) -> dict[str, Any]:
         """The server at a glance: what `GET /v1/status` answers."""

@@ -61,6 +61,7 @@ class GatewayPart:
             report=self.report,
             now_ms=given.now_ms,
         )
+        self._front.in_force.on_accounts = self._gateway.accounts_changed
         self._folder = PolicyFolder(Path(settings.policy_folder), self._desk) if settings.policy_folder else None
         self._beside: list[asyncio.Task[None]] = []
         self._over = asyncio.Event()

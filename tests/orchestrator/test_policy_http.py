@@ -67,8 +67,8 @@ async def server(folder: Path, *, placement: Placement = "pooled", policy_folder
     )
     kept = Tokens(folder / "tokens.json", now_ms=lambda: 1)
     tokens = {
-        name: kept.create([name], name.replace(":", "-"))[0]
-        for name in ("operator", "gateway:whatsapp", "gateway:carrier", "agent", "read")
+        name: kept.create([name], name.replace(":", "-").replace("*", "all"))[0]
+        for name in ("operator", "gateway:whatsapp", "gateway:carrier", "gateway:*", "agent", "read")
     }
     async with in_process(settings, folder) as running:
         url = f"http://127.0.0.1:{running.facts['gateway']['port']}"
@@ -147,6 +147,38 @@ async def test_a_new_channel_is_live(tmp_path: Path, placement: Placement) -> No
         ]
         accounts = (await here.get("/v1/status"))["accounts"]
         assert {"account": "whatsapp", "kind": "gateway", "address": ""} in accounts
+
+
+@pytest.mark.parametrize("placement", ["pooled", "dedicated"])
+async def test_a_line_that_goes_and_comes_back_costs_its_client_no_connection(
+    tmp_path: Path, placement: Placement
+) -> None:
+    """It is connected before the line is there, and given what is for it from then on, twice."""
+    files = {"accounts.yaml": "whatsapp:\n  channel: whatsapp\n"}
+    said: list[str] = []
+    async with (
+        server(tmp_path, placement=placement) as here,
+        GatewayClient(here.url, here.tokens["gateway:*"], accounts=["chat", "whatsapp"]) as program,
+        asyncio.timeout(DEADLINE_S),
+    ):
+
+        async def told(*untaken: str) -> None:
+            while list(program.untaken) != list(untaken):  # noqa: ASYNC110 - it is a state that frames change
+                await asyncio.sleep(0.01)
+
+        await told("whatsapp")
+        for id in ("1", "2"):
+            await here.post("/v1/policy", {"files": files})
+            await told()
+            answer = await here.post("/v1/events", event(id), token="gateway:whatsapp")
+            reply = {"command": {"do": "reply", "text": f"hello {id}"}}
+            await here.post(f"/v1/conversations/{answer['conversation']}/commands", reply)
+            delivery = await anext(program.deliveries())
+            program.delivered(delivery, "sent")
+            said.append(delivery.text)
+            await here.post("/v1/policy", {"files": RIGHT})
+            await told("whatsapp")
+    assert said == ["hello 1", "hello 2"]
 
 
 @pytest.mark.parametrize("placement", ["pooled", "dedicated"])

@@ -13,6 +13,7 @@ from protocol.entities import (
 )
 from protocol.events import ActivitySeen, MessageReceived, Once
 from protocol.frames import (
+    Accounts,
     Ack,
     CommandFrame,
     Deliver,
@@ -160,6 +161,7 @@ TO_AGENT: dict[str, Frame] = {
 }
 TO_GATEWAY: dict[str, Frame] = {
     "ping": Ping(),
+    "accounts": Accounts(taken=["chat"], untaken={"pigeon": "account: 'pigeon' is not configured"}),
     "ack": Ack(ids=["m-1001", "a-7"]),
     "nack": Nack(id="m-1002", code=4204, message="event: the event carries no identity", retryable=False),
     "flow": Flow(credits=512),

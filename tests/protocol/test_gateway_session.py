@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from protocol.agent_session import State
 from protocol.errors import Code, Refusal
 from protocol.frames import (
+    Accounts,
     Ack,
     Deliver,
     Delivered,
@@ -60,6 +61,19 @@ def test_the_first_frame_names_the_accounts_it_delivers_for() -> None:
     assert session.state is State.HELLO_SENT
     assert session.receive(welcome()).happened == [welcome()]
     assert session.state is State.OPEN
+
+
+def test_which_accounts_are_not_taken_is_known_until_the_next_connection() -> None:
+    """The newest word counts, and a new connection begins without one."""
+    session = opened()
+    for untaken in ({"line": "gone", "page": "gone"}, {"line": "gone"}):
+        said = Accounts(taken=["chat"], untaken=untaken)
+        assert session.receive(said).happened == [said]
+        assert session.untaken == untaken
+    session.disconnect()
+    session.connect()
+    session.receive(welcome())
+    assert session.untaken == {}
 
 
 def test_a_server_that_breaks_the_protocol_is_left() -> None:

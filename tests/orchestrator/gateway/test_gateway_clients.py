@@ -2,11 +2,13 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
-from orchestrator.settings import Limits
+from orchestrator.gateway.gateway_clients import NAMED_MAX
+from orchestrator.settings import Account, GatewayAccount, Limits
 from protocol.errors import Code, Refusal
-from protocol.links import Answered, DeliverNow
+from protocol.links import Answered, DeliverNow, TakersAre
 from tests.orchestrator.gateway.conftest import NOW_MS, Running, Start, until
 
 NOW = DeliverNow(
@@ -191,6 +193,97 @@ async def test_hello_needs_scopes_that_cover_it(running: Running, name: str, acc
         assert error["code"] == Code.FORBIDDEN
         assert why in error["message"]
         assert await client.close_code() == Code.FORBIDDEN
+
+
+async def test_a_client_of_several_lines_is_welcomed_for_those_that_there_are(running: Running) -> None:
+    """It hears of the others and why, is given what is for the ones, and told to cells as their taker alone."""
+    async with running.client("star", accounts=["gone", "chat", "mail", "chat"]) as client:
+        said = await client.next("accounts")
+        assert said["taken"] == ["chat"]
+        assert list(said["untaken"]) == ["gone", "mail"]
+        assert "'gone' is not configured, or the token does not speak for it" in said["untaken"]["gone"]
+        assert "not one that gateway clients deliver for" in said["untaken"]["mail"]
+        assert running.cells.told == [TakersAre(["chat"])]
+        running.cells.on_deliver(NOW)
+        assert (await client.next("deliver"))["account"] == "chat"
+
+
+async def test_who_takes_all_that_it_named_is_told_nothing_of_it(running: Running) -> None:
+    """The frame is for who has to know."""
+    async with running.client(accounts=["chat"]) as client:
+        await client.send({"op": "event", "event": event("a")})
+        await client.next("ack")
+
+
+async def test_an_account_that_goes_and_comes_back_does_so_for_who_is_connected(start: Start) -> None:
+    """Told each time, once. What it was given before, it answers; what comes meanwhile nobody takes."""
+    accounts: dict[str, Account] = {"chat": GatewayAccount(name="chat"), "line": GatewayAccount(name="line")}
+    running = await start(accounts=accounts)
+    line = msgspec.structs.replace(NOW, account="line")
+    async with running.client("star", accounts=["chat", "line"]) as client:
+        running.cells.on_deliver(line)
+        await client.next("deliver")
+        del accounts["line"]
+        running.gateway.accounts_changed()
+        running.gateway.accounts_changed()
+        said = await client.next("accounts")
+        assert (said["taken"], list(said["untaken"])) == (["chat"], ["line"])
+        await client.send({"op": "delivered", "delivery": line.delivery, "attempt": 1, "status": "sent"})
+        await until(lambda: bool(running.cells.outcomes))
+        running.cells.on_deliver(msgspec.structs.replace(line, attempt=2))
+        assert [outcome.status for outcome in running.cells.outcomes] == ["sent", "untaken"]
+        accounts["line"] = GatewayAccount(name="line")
+        running.gateway.accounts_changed()
+        assert await client.next("accounts") == {"op": "accounts", "taken": ["chat", "line"]}
+        running.cells.on_deliver(msgspec.structs.replace(line, attempt=3))
+        assert (await client.next("deliver"))["attempt"] == 3
+    assert running.cells.told[:3] == [TakersAre(["chat", "line"]), TakersAre(["chat"]), TakersAre(["chat", "line"])]
+
+
+async def test_an_account_that_was_not_there_at_the_hello_is_taken_as_it_comes(start: Start) -> None:
+    """Where the token covers it; and an answer about it is heard before that: it may have been given it before."""
+    accounts: dict[str, Account] = {"chat": GatewayAccount(name="chat")}
+    running = await start(accounts=accounts)
+    async with running.client("star", accounts=["chat", "line"]) as client:
+        await client.next("accounts")
+        await client.send({"op": "delivered", "delivery": "cu1-1.5", "attempt": 1, "status": "sent"})
+        await until(lambda: bool(running.cells.outcomes))
+        assert running.cells.outcomes[0].accounts == ["chat", "line"]
+        accounts["line"] = GatewayAccount(name="line")
+        accounts["other"] = GatewayAccount(name="other")
+        running.gateway.accounts_changed()
+        assert await client.next("accounts") == {"op": "accounts", "taken": ["chat", "line"]}
+        running.cells.on_deliver(msgspec.structs.replace(NOW, account="line", attempt=2))
+        await client.next("deliver")
+
+
+async def test_what_the_token_does_not_cover_is_not_taken_when_it_comes(start: Start) -> None:
+    """Nor are its answers heard."""
+    accounts: dict[str, Account] = {"chat": GatewayAccount(name="chat")}
+    running = await start(accounts=accounts)
+    async with running.client(accounts=["chat", "line"]) as client:
+        await client.next("accounts")
+        accounts["line"] = GatewayAccount(name="line")
+        running.gateway.accounts_changed()
+        await client.send({"op": "delivered", "delivery": "cu1-1.5", "attempt": 1, "status": "sent"})
+        await until(lambda: bool(running.cells.outcomes))
+        assert running.cells.outcomes[0].accounts == ["chat"]
+        assert running.cells.told == [TakersAre(["chat"])]
+
+
+async def test_a_hello_has_a_bound_of_accounts(running: Running) -> None:
+    """One more is refused; a name that no account can have is told so, and reaches no cell."""
+    names = [f"line{n}" for n in range(NAMED_MAX - 1)]
+    async with running.client("star", accounts=["chat", *names]) as client:
+        assert len((await client.next("accounts"))["untaken"]) == NAMED_MAX - 1
+    async with running.socket("/v1/gateway") as client:
+        await client.send({"op": "hello", "token": running.token["star"], "accounts": ["chat", "more", *names]})
+        assert f"at most {NAMED_MAX}" in (await client.next("error"))["message"]
+        assert await client.close_code() == Code.TOO_LARGE
+    async with running.client("star", accounts=["chat", "l" * 65]) as client:
+        await client.send({"op": "delivered", "delivery": "cu1-1.5", "attempt": 1, "status": "sent"})
+        await until(lambda: bool(running.cells.outcomes))
+    assert running.cells.outcomes[0].accounts == ["chat"]
 
 
 async def test_an_event_that_is_answered_after_the_client_left_harms_nobody(running: Running) -> None:
