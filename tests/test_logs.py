@@ -6,9 +6,11 @@ fail, and then every file that the server wrote about itself is read.
 """
 
 import asyncio
+import contextlib
 import json
 import logging
 from collections.abc import Sequence
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from uuid import uuid4
 
@@ -171,3 +173,20 @@ def test_an_exception_is_logged_without_its_words(logs: Path) -> None:
     ]
     assert "test_logs.py" in line["exception"][0]["at"][0]
     assert found([logs], [word]) == set()
+
+
+def test_a_full_disk_is_said_in_one_line_and_not_for_each_event(
+    logs: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the file takes no more, the operator's terminal gets the reason once, and no trace of each event."""
+    handler = next(each for each in logging.getLogger().handlers if isinstance(each, RotatingFileHandler))
+    # What it was given and did not take makes it fail once more as it is closed.
+    with contextlib.suppress(OSError), open("/dev/full", "w") as full:
+        monkeypatch.setattr(handler, "stream", full)
+        for _ in range(3):
+            structlog.get_logger("orchestrator.test").error("thing_happened")
+        told = capsys.readouterr().err
+        monkeypatch.undo()
+    assert told == f"{logs} takes no log lines: No space left on device\n"
+    structlog.get_logger("orchestrator.test").error("thing_happened")
+    assert "thing_happened" in logs.read_text()

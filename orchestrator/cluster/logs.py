@@ -2,9 +2,10 @@
 
 Events have static names; what varies is in fields. Libraries' own warnings go to the same file. An exception is logged
 by its type and where it passed, not by its text, which may quote what it failed on; only errors raised on purpose, and
-the system's, say theirs.
+the system's, say theirs. A line that its file does not take, on a full disk, is lost; standard error says so once.
 """
 
+import contextlib
 import logging
 import logging.handlers
 import sys
@@ -24,7 +25,7 @@ FILES_KEPT = 4
 def log_to(path: Path, level: str) -> None:
     """Sends this process's logs to `path` from now on; `level` is a name of `logging`'s, in any case."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handler = logging.handlers.RotatingFileHandler(path, maxBytes=FILE_BYTES_MAX, backupCount=FILES_KEPT)
+    handler = _File(path, maxBytes=FILE_BYTES_MAX, backupCount=FILES_KEPT)
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -59,6 +60,31 @@ def log_to(path: Path, level: str) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
+
+
+class _File(logging.handlers.RotatingFileHandler):
+    """The file. Where it takes no more, that is said once until it does again: `logging` itself would print a trace
+    for each line."""
+
+    _refused = _said = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Writes a line."""
+        self._refused = False
+        super().emit(record)
+        self._said = self._refused
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """What `emit` failed with, as it is being handled."""
+        exc = sys.exception()
+        if not isinstance(exc, OSError):
+            super().handleError(record)
+            return
+        self._refused = True
+        if not self._said:
+            with contextlib.suppress(OSError):  # Standard error may be a file on the same disk.
+                sys.stderr.write(f"{self.baseFilename} takes no log lines: {exc.strerror}\n")
+                sys.stderr.flush()
 
 
 def _exception_without_words(logger: WrappedLogger, name: str, event: EventDict) -> EventDict:
