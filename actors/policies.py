@@ -5,7 +5,7 @@ newest one (`Policy.at`); of those only the newest `POLICIES_KEPT` are kept, so 
 conversation that names an older one follows the newest.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
@@ -88,11 +88,12 @@ def _with_accounts(policy: Policy, first: Policy) -> Policy:
 
 
 def _with_former(policy: Policy, known: Iterable[Policy]) -> Policy:
-    """With the channels that its accounts were lines of under these versions, and are not under this one."""
+    """With the channels that its accounts were lines of under these versions, or before the first of them, and are not
+    under this one."""
     now = _channels(policy)
     former: dict[str, frozenset[str]] = {}
     for version in known:
-        for account, channel in _channels(version).items():
+        for account, channel in (*_channels(version).items(), *_were(version)):
             if now.get(account, channel) != channel:
                 former[account] = former.get(account, frozenset()) | {channel}
     return msgspec.structs.replace(policy, former=former)
@@ -100,3 +101,8 @@ def _with_former(policy: Policy, known: Iterable[Policy]) -> Policy:
 
 def _channels(policy: Policy) -> dict[str, str]:
     return {**(policy.channel_of or {}), **{name: account.channel for name, account in policy.accounts.items()}}
+
+
+def _were(policy: Policy) -> Iterator[tuple[str, str]]:
+    """What its accounts were lines of before it, as far as was known as it was made."""
+    return ((account, channel) for account, channels in policy.former.items() for channel in channels)

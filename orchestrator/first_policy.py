@@ -1,21 +1,27 @@
 """The first policy: made of the settings. It decides until a bundle is applied, and says what no bundle does."""
 
+from collections.abc import Iterable
+
 from actors.policy import DAY_MS, ChannelRules, Policy
 from adapters.channels.twilio import BODY_MAX
 from orchestrator.bundles.making import SetUp
+from orchestrator.former_lines import Lines
 from orchestrator.settings import Account, EmailAccount, GatewayAccount, Settings, TwilioAccount
 
 
-def policy_of(settings: Settings) -> Policy:
-    """What the settings say about channels, queues, times and attempts."""
+def policy_of(settings: Settings, noted: Iterable[Lines] = ()) -> Policy:
+    """What the settings say about channels, queues, times and attempts. `noted`: the lines of this start and of those
+    before it."""
     given = settings.policy
+    lines = lines_of(settings)
     account_of: dict[str, str] = {}
     for account in settings.accounts:
         account_of.setdefault(channel_of(account), account.name)
     channels = {*account_of, *given.rest_after_s, *given.uncertain}
     plain, plain_channel = Policy(), ChannelRules()
     return Policy(
-        channel_of={account.name: channel_of(account) for account in settings.accounts},
+        channel_of=lines,
+        former=_former(lines, noted),
         provider_max={account.name: BODY_MAX for account in settings.accounts if isinstance(account, TwilioAccount)},
         channels={
             channel: ChannelRules(
@@ -34,6 +40,21 @@ def policy_of(settings: Settings) -> Policy:
         line_wait_ms=_ms(given.line_wait_s),
         once_keys_ms=round(given.once_keys_days * DAY_MS),
     )
+
+
+def lines_of(settings: Settings) -> dict[str, str]:
+    """Account → channel."""
+    return {account.name: channel_of(account) for account in settings.accounts}
+
+
+def _former(now: Lines, noted: Iterable[Lines]) -> dict[str, frozenset[str]]:
+    """The channels that each account was a line of before, and is not now."""
+    former: dict[str, frozenset[str]] = {}
+    for lines in noted:
+        for account, channel in lines.items():
+            if now.get(account, channel) != channel:
+                former[account] = former.get(account, frozenset()) | {channel}
+    return former
 
 
 def set_up_of(settings: Settings) -> SetUp:

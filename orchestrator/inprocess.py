@@ -13,6 +13,8 @@ from pathlib import Path
 from actors.seating import Wanted
 from orchestrator.cluster.part import Part
 from orchestrator.cluster.table import USHER, Process, cell_process, processes
+from orchestrator.first_policy import lines_of
+from orchestrator.former_lines import note_lines
 from orchestrator.parts.building import part_of, peer_name, system_now_ms
 from orchestrator.parts.surroundings import Surroundings
 from orchestrator.parts.usher import UsherPart
@@ -56,6 +58,8 @@ class InProcess:
 
     async def start(self) -> None:
         """Starts all parts, side by side, as processes would."""
+        if self._settings.store == "sqlite":
+            note_lines(Path(self._settings.data), lines_of(self._settings))
         await asyncio.gather(*(self._start(process.name) for process in self._table))
         if USHER in self._running:
             self._following = asyncio.create_task(self._follow_usher(), name="seats")

@@ -24,6 +24,8 @@ from orchestrator.cluster.logs import log_to
 from orchestrator.cluster.node_process import NodeProcess
 from orchestrator.cluster.run_folder import run_folder, write_settings
 from orchestrator.cluster.server_file import ServerFile
+from orchestrator.first_policy import lines_of
+from orchestrator.former_lines import note_lines
 from orchestrator.kept_policy import check_policy
 from orchestrator.settings import Settings, SettingsError
 from protocol.errors import ThroughlineError
@@ -81,6 +83,7 @@ def serve(settings: Settings, *, on_ready: Callable[[Serving], None], build: str
             check_addresses(settings)
         except (ListenError, SettingsError) as exc:
             raise CannotServe(str(exc)) from exc
+        note_lines(data, lines_of(settings))
         with run_folder(mark) as run:
             write_settings(run, settings)
             file = ServerFile(data, run)

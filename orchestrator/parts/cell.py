@@ -1,12 +1,14 @@
 """A cell's part."""
 
 import asyncio
+from pathlib import Path
 
 from actors.cell import Cell
 from actors.population import Population
 from actors.seat import Seat
 from orchestrator.cluster.table import USHER, cells_of
 from orchestrator.first_policy import policy_of, served_by
+from orchestrator.former_lines import noted_lines
 from orchestrator.parts.ending import until
 from orchestrator.parts.surroundings import Surroundings
 from orchestrator.switchboard import Arrival
@@ -27,7 +29,7 @@ class CellPart:
             index,
             [] if dedicated else range(index, SHARDS, count),
             given.storage.archive_reader(),
-            policy_of(settings),
+            policy_of(settings, noted_lines(Path(settings.data))),
             served_by=served_by(settings),
             population=Population(
                 count_max=1 if dedicated else settings.limits.live_journeys_max,

@@ -71,6 +71,17 @@ def test_which_channels_accounts_were_lines_of_before() -> None:
     assert known.newest.former == {"line": frozenset({"sms", "whatsapp"})}
 
 
+def test_what_an_account_of_the_settings_was_is_known_under_every_version() -> None:
+    """Also where a bundle has one of that name: of what it was before, what it is by now is left out."""
+    was = {"mail": frozenset({"email"}), "line": frozenset({"chat", "web"})}
+    known = Policies(Policy(channel_of={"mail": "post", "line": "sms"}, former=was))
+    assert known.newest.former == was
+    known.learn([told(2)])
+    assert known.newest.former == was
+    known.learn([told(3, Policy(accounts={"line": AccountRules(channel="chat")}))])
+    assert known.newest.former == {"mail": frozenset({"email"}), "line": frozenset({"sms", "web"})}
+
+
 def test_the_newest_version_s_rules_are_the_newest_policy_itself() -> None:
     """So that nothing is read twice for a conversation that was begun under it, which most were."""
     known = Policies(Policy())

@@ -13,6 +13,7 @@ import pytest
 
 from orchestrator.cluster import leftovers
 from orchestrator.cluster.data_folder import mark_of
+from orchestrator.former_lines import noted_lines
 from tests.orchestrator.toy_parts import BREAKS, DIES, FAILS, HANGS, LEAVES, REFUSES
 from tests.orchestrator.toy_server import DEADLINE_S, REFUSED, ToyServer, gone
 
@@ -69,6 +70,11 @@ def own(tmp_path: Path) -> Iterator[ToyServer]:
     running = ToyServer(tmp_path)
     yield running
     running.close()
+
+
+def test_a_start_notes_which_channels_its_accounts_are_lines_of(server: ToyServer) -> None:
+    """For the next one; also that there are none."""
+    assert noted_lines(server.data) == [{}]
 
 
 def test_every_actor_comes_back_from_a_kill(server: ToyServer) -> None:
