@@ -26,7 +26,8 @@ from orchestrator.storage import SqliteStorage
 from protocol.archive import StoredEvent
 from protocol.errors import Code, Refusal
 from protocol.events import AnyEvent, CustomerErased, InputQuarantined, ReplayBegun
-from protocol.ids import customer_of, may_be_customer, may_be_person
+from protocol.identities import again
+from protocol.ids import ACCOUNT, customer_of, may_be_customer, may_be_person
 from protocol.journal import Committed, Entry, Record, Unit
 from protocol.links import TailIs
 from protocol.shards import scope_of
@@ -56,6 +57,26 @@ class Erased(Struct, kw_only=True, frozen=True):
     mentions: int
     """Events of others that named them, among those."""
     files: int
+
+
+async def customer_meant(settings: Settings, who: str) -> str:
+    """The id of the customer who is to be forgotten: `who` is it, or one of their addresses. The caller has locked the
+    data folder. Raises `Refusal`, and what a store raises."""
+    if ":" not in who or who.startswith(ACCOUNT):
+        return who
+    identity = again(who, region=settings.region)
+    stores = SqliteStorage(settings)
+    async with AsyncExitStack() as stack:
+        journal, reader = stores.journal(), stores.journal_reader()
+        stack.push_async_callback(journal.close)
+        await journal.open()
+        stack.push_async_callback(stores.close_readers)
+        await stores.open_readers()
+        found = await reader.customers_of([identity])
+    if identity not in found:
+        text = f"no customer has the address {identity}; an erasure that was interrupted goes on by the customer's id"
+        raise Refusal(Code.NOT_FOUND, text)
+    return found[identity]
 
 
 async def erase(settings: Settings, act: Act, on_progress: Callable[[int, int], None]) -> Erased:

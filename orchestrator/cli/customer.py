@@ -20,7 +20,6 @@ from protocol.errors import Refusal
 
 app = Commands(help="Say who is who.", no_args_is_help=True)
 
-Id = Annotated[str, typer.Argument(metavar="CUSTOMER", help="The customer's id.")]
 Who = Annotated[str, typer.Argument(metavar="CUSTOMER", help=WHO)]
 Identity = Annotated[str, typer.Argument(help="kind:value, such as tel:+447700900123 or mailto:ann@example.org.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why: kept with the fact.")]
@@ -77,7 +76,7 @@ def link(
 
 @app.command("erase", epilog='Example: throughline customer erase cu7q2mzj4xk5w3n6ab --reason "their request of 3 May"')
 def erase(
-    customer: Annotated[str, typer.Argument(help="The customer's id.")],
+    customer: Who,
     *,
     reason: Annotated[str, typer.Option("--reason", help="Why; kept with the act, so name nobody in it.")],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
@@ -100,20 +99,23 @@ def erase(
     chosen = settings_of(settings, data)
     if chosen.store != "sqlite":
         raise Failure(Exit.USAGE, f"store is {chosen.store!r}: only the sqlite store keeps anybody")
-    if not yes and not typer.confirm(f"Erase {customer} for ever?", err=True):
-        raise Failure(Exit.REFUSED, "nothing was erased")
-    erased = _erase(chosen, customer, reason.strip())
+    erased = _erase(chosen, customer, reason.strip(), yes=yes)
     json_or_fields(erased, erased, as_json=as_json)
 
 
 def _ask(customer: str, reason: str, *, yes: bool, at: At, as_json: bool) -> None:
-    if not yes and not typer.confirm(f"Erase {customer} for ever when the server is next stopped?", err=True):
-        raise Failure(Exit.REFUSED, "nothing was asked")
     with at.server() as server:
-        answer = server.post(f"/v1/customers/{part(customer)}/erasure", {"reason": reason})
-    json_or_fields(
-        answer, {"customer": customer, "erased": "not yet: when the server is next stopped or started"}, as_json=as_json
-    )
+        id = server.customer(customer)
+        if not yes and not typer.confirm(f"Erase {_both(id, customer)} when the server is next stopped?", err=True):
+            raise Failure(Exit.REFUSED, "nothing was asked")
+        answer = server.post(f"/v1/customers/{part(id)}/erasure", {"reason": reason})
+    fields = {"customer": id, "erased": "not yet: when the server is next stopped or started"}
+    json_or_fields(answer, fields, as_json=as_json)
+
+
+def _both(id: str, given: str) -> str:
+    """Who is to be forgotten, in words that whoever is asked can check."""
+    return f"{id} for ever" if id == given else f"{id}, who has {given}, for ever"
 
 
 @app.command("erasures", epilog="Example: throughline customer erasures")
@@ -129,30 +131,36 @@ def erasures(*, at: At, as_json: Json = False) -> None:
 
 
 @app.command("keep", epilog="Example: throughline customer keep cu7q2mzj4xk5w3n6ab")
-def keep(customer: Id, *, at: At, as_json: Json = False) -> None:
+def keep(customer: Who, *, at: At, as_json: Json = False) -> None:
     """Take back an erasure that waits."""
     with at.server() as server:
-        answer = server.post(f"/v1/customers/{part(customer)}/erasure/withdraw")
-    json_or_fields(answer, {"customer": customer, "erasure": "taken back"}, as_json=as_json)
+        id = server.customer(customer)
+        answer = server.post(f"/v1/customers/{part(id)}/erasure/withdraw")
+    json_or_fields(answer, {"customer": id, "erasure": "taken back"}, as_json=as_json)
 
 
-def _erase(settings: Settings, customer: str, reason: str) -> dict[str, Any]:
+def _erase(settings: Settings, customer: str, reason: str, *, yes: bool) -> dict[str, Any]:
     # Imported here: the stores are needed by no command that talks to a server.
     from actors.projection import UnreadableEvent
     from adapters.stores.errors import StoreError
     from adapters.stores.folder import JOURNAL_FILE
     from orchestrator.cluster.data_folder import DataFolderInUse, locked
-    from orchestrator.erasing import Act, erase
+    from orchestrator.erasing import Act, customer_meant, erase
 
     folder = Path(settings.data)
     if not (folder / JOURNAL_FILE).is_file():
         # Looked at first, because the lock would make the folder.
         raise Failure(Exit.DATA, f"{folder} holds no journal: is it the server's data folder?")
-    act = Act(customer=customer, actor=f"operator:{getuser()}", reason=reason, at_ms=time_ns() // 1_000_000)
     try:
-        with using(folder), locked(folder), progress_bar() as progress:
-            task = progress.add_task("Redacting", total=None)
-            done = asyncio.run(erase(settings, act, lambda at, head: progress.update(task, completed=at, total=head)))
+        with using(folder), locked(folder):
+            id = asyncio.run(customer_meant(settings, customer))
+            if not yes and not typer.confirm(f"Erase {_both(id, customer)}?", err=True):
+                raise Failure(Exit.REFUSED, "nothing was erased")
+            act = Act(customer=id, actor=f"operator:{getuser()}", reason=reason, at_ms=time_ns() // 1_000_000)
+            with progress_bar() as progress:
+                task = progress.add_task(f"Redacting {id}", total=None)
+                work = erase(settings, act, lambda at, head: progress.update(task, completed=at, total=head))
+                done = asyncio.run(work)
     except (DataFolderInUse, StoreError, UnreadableEvent) as exc:
         raise Failure(Exit.DATA, str(exc)) from exc
     except Refusal as refusal:

@@ -432,6 +432,8 @@ def test_a_command_asks_the_server(
         ("quarantine replay q1 --customer tel:+447700900123", "/v1/quarantine/q1/replay"),
         ("customer unlink tel:+447700900123 web:7", "/v1/customers/cu1/commands"),
         ("customer merge cu1 tel:+447700900123", "/v1/customers/cu1/commands"),
+        ("customer erase tel:+447700900123 --reason asked --when-stopped --yes", "/v1/customers/cu1/erasure"),
+        ("customer keep tel:+447700900123", "/v1/customers/cu1/erasure/withdraw"),
     ],
 )
 def test_an_address_does_where_a_customer_is_meant(shell: Shell, answering: Answering, line: str, path: str) -> None:
@@ -925,6 +927,23 @@ def test_nobody_is_erased_without_a_reason_a_yes_or_a_journal(shell: Shell) -> N
     assert shell.run("customer erase cu1").code == Exit.USAGE
     assert shell.run("customer erase cu1 --reason asked --data nowhere --yes").code == Exit.DATA
     assert not (shell.folder / "nowhere").exists()
+
+
+def test_who_is_asked_whether_to_erase_is_told_whom(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the id, which is what is erased, and the address that was given."""
+
+    async def meant(settings: Settings, who: str) -> str:
+        return "cu1"
+
+    (shell.folder / "data").mkdir()
+    (shell.folder / "data" / "journal.sqlite").touch()
+    monkeypatch.setattr("orchestrator.erasing.customer_meant", meant)
+    monkeypatch.setattr("typer.confirm", lambda text, err: asked.append(text))
+    asked: list[str] = []
+    for who in ("cu1", "tel:+447700900123"):
+        outcome = shell.run(f"customer erase {who} --reason asked")
+        assert (outcome.code, "nothing was erased" in outcome.err) == (Exit.REFUSED, True)
+    assert asked == ["Erase cu1 for ever?", "Erase cu1, who has tel:+447700900123, for ever?"]
 
 
 def test_the_report_is_a_table_csv_or_json(shell: Shell, answering: Answering) -> None:

@@ -17,7 +17,7 @@ from adapters.attachments import AttachmentStore
 from adapters.channels.email.taking import Elsewhere
 from adapters.stores.archive_timeline import Wanted
 from orchestrator.cli.serve import _erase_waiting
-from orchestrator.erasing import Act, Erased, erase
+from orchestrator.erasing import Act, Erased, customer_meant, erase
 from orchestrator.feed import read_page
 from orchestrator.inprocess import InProcess, in_process
 from orchestrator.parts.front import Front
@@ -329,6 +329,23 @@ async def test_whoever_is_not_there_cannot_be_erased(tmp_path: Path) -> None:
         assert refused.value.code == Code.NOT_FOUND
     async with server(settings) as (_, front):
         assert await front.journal.position() == said.position
+
+
+@pytest.mark.parametrize("written", [ANN, "MAILTO: Ann.Secretive@example.org"])
+async def test_a_person_is_found_by_an_address_of_theirs(tmp_path: Path, written: str) -> None:
+    """However it is written; an id is taken as it is, and nobody's address is refused and not taken for an id."""
+    settings = settings_of(tmp_path)
+    async with server(settings) as (_, front):
+        said = await front.intake.submit(arrival("a1", MessageArrived(text="hi"), ANN))
+    ann = said.stream.removesuffix("-1")
+    assert await customer_meant(settings, written) == ann
+    assert await customer_meant(settings, ann) == ann
+    with pytest.raises(Refusal, match="no customer has the address") as refused:
+        await customer_meant(settings, BOB)
+    assert refused.value.code == Code.NOT_FOUND
+    await erased(settings, ann)
+    with pytest.raises(Refusal, match="goes on by the customer's id"):
+        await customer_meant(settings, written)
 
 
 async def closed(front: Front, conversation: str) -> None:
