@@ -124,7 +124,8 @@ class AgentConnection(Connection):
             return
         new = watch.conversation not in self._conversations and _inbox_of(watch) not in self._lists
         if new and len(self._conversations) + len(self._lists) + len(self._to_watch) >= self.terms.watches:
-            self._watch_error(watch.ref, Refusal(Code.OVER_LIMIT, f"{self.terms.watches} watches are allowed at once"))
+            over = Refusal(Code.OVER_LIMIT, f"{self.terms.watches} watches are allowed at once")
+            self._watch_error(_named(watch), over)
             return
         self._to_watch.append(watch)
         self._ask_next()
@@ -156,7 +157,7 @@ class AgentConnection(Connection):
         self._asked -= 1
         if refusal:
             self._conversations.pop(watch.conversation, None)
-            self._watch_error(watch.ref or f"conversation={watch.conversation}", refusal)
+            self._watch_error(_named(watch), refusal)
         self._ask_next()
 
     def _watch_inbox(self, watch: Watch) -> None:
@@ -165,13 +166,16 @@ class AgentConnection(Connection):
             name = self._list_of(inbox)
         except Refusal as refusal:
             self._asked -= 1
-            self._watch_error(watch.ref or _INBOX + inbox, refusal)
+            self._watch_error(_named(watch), refusal)
             return
         self._lists[inbox] = name
-        self._inboxes.watch(self, name, inbox, self._inbox_watched)
+        self._inboxes.watch(self, name, inbox, lambda refusal: self._inbox_watched(watch, refusal))
 
-    def _inbox_watched(self, refusal: Refusal | None) -> None:
+    def _inbox_watched(self, watch: Watch, refusal: Refusal | None) -> None:
         self._asked -= 1
+        if refusal:
+            self._lists.pop(_inbox_of(watch), None)
+            self._watch_error(_named(watch), refusal)
         self._ask_next()
 
     def _list_of(self, inbox: str) -> str:
@@ -180,7 +184,7 @@ class AgentConnection(Connection):
             return f"owner:{self._name}"
         if kind in ("queue", "customer") and value:
             return inbox
-        raise Refusal(Code.INVALID, "an inbox is `mine` or `queue:<name>`", field="inbox")
+        raise Refusal(Code.INVALID, "an inbox is `mine`, `queue:<name>` or `customer:<id>`", field="inbox")
 
     def _unwatch(self, frame: Unwatch) -> None:
         if frame.conversation:
@@ -231,7 +235,7 @@ class AgentConnection(Connection):
         self._watch_error(f"conversation={conversation}", refusal)
 
     def inbox_failed(self, inbox: str, refusal: Refusal) -> None:
-        """An inbox could not be listed."""
+        """The same of an inbox, which could not be listed anew."""
         self._lists.pop(inbox, None)
         self._watch_error(_INBOX + inbox, refusal)
 
@@ -289,3 +293,8 @@ class AgentConnection(Connection):
 
 def _inbox_of(watch: Watch) -> str:
     return f"customer:{watch.customer}" if watch.customer else watch.inbox
+
+
+def _named(watch: Watch) -> str:
+    """What its refusal names a watch by: as the agent does, else by what was to be watched."""
+    return watch.ref or (f"conversation={watch.conversation}" if watch.conversation else _INBOX + _inbox_of(watch))

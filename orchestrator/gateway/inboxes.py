@@ -52,7 +52,7 @@ class ListWatcher(Protocol):
         ...
 
     def inbox_failed(self, inbox: str, refusal: Refusal) -> None:
-        """The watch ended."""
+        """A watch that stood has ended."""
         ...
 
 
@@ -110,7 +110,8 @@ class Inboxes:
         self._tasks = Tasks(cells.broke)
 
     def watch(self, watcher: ListWatcher, name: str, inbox: str, done: Done) -> None:
-        """Lists `name` whole for `watcher`, who knows it as `inbox`, and then its changes."""
+        """Lists `name` whole for `watcher`, who knows it as `inbox`, and then its changes. `done` is called once: when
+        the whole list is queued, with the refusal, or when the watcher has left meanwhile."""
         watched = self._lists.setdefault(name, _List())
         watched.watchers.pop(watcher, None)
         self._begin(watched, _Listing(name, {watcher: inbox}, done))
@@ -213,10 +214,7 @@ class Inboxes:
                 refusal = failed(exc, where="inbox", new_reference=self._new_reference)
         watched = self._lists[listing.name]
         watched.listings.remove(listing)
-        if refusal:
-            for watcher, inbox in listing.watchers.items():
-                watcher.inbox_failed(inbox, refusal)
-        else:
+        if not refusal:
             entries = _with_changes(listing.name, rows, listing.changes)
             if self._told is not None:
                 for row in entries:
@@ -226,7 +224,10 @@ class Inboxes:
         self._read_ready(listing.name)
         self._end_if_unwatched(listing.name)
         if listing.done is not None:
-            listing.done(None)
+            listing.done(refusal if listing.watchers else None)
+        elif refusal:
+            for watcher, inbox in listing.watchers.items():
+                watcher.inbox_failed(inbox, refusal)
 
     def _give_whole(self, listing: _Listing, entries: list[ConversationSummary]) -> None:
         full: list[ListWatcher] = []

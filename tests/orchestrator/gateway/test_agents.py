@@ -302,8 +302,38 @@ async def test_watches_are_limited(start: Start) -> None:
     async with running.agent() as agent:
         await watch(agent)
         await agent.send({"op": "watch", "conversation": TWO, "ref": "r"})
-        assert (await agent.next("error"))["code"] == Code.OVER_LIMIT
+        error = await agent.next("error")
+        assert (error["code"], error["ref"]) == (Code.OVER_LIMIT, "r")
         await watch(agent)
+
+
+@pytest.mark.parametrize(
+    ("frame", "ref"),
+    [
+        ({"conversation": TWO}, f"conversation={TWO}"),
+        ({"inbox": "queue:bills"}, "inbox=queue:bills"),
+        ({"customer": "cu9"}, "inbox=customer:cu9"),
+    ],
+)
+async def test_a_watch_over_the_limit_is_named_where_it_has_no_ref(
+    start: Start, frame: dict[str, str], ref: str
+) -> None:
+    """Else a program would not know which of its watches it has to do without."""
+    running = await start(limits=Limits(watches_max=1))
+    running.cells.write(ONE, note(1))
+    async with running.agent() as agent:
+        await watch(agent)
+        await agent.send({"op": "watch", **frame})
+        error = await agent.next("error")
+        assert (error["code"], error["ref"]) == (Code.OVER_LIMIT, ref)
+
+
+async def test_what_is_no_inbox_is_told_what_is_one(running: Running) -> None:
+    """All three kinds."""
+    async with running.agent() as agent:
+        await agent.send({"op": "watch", "inbox": "bills"})
+        error = await agent.next("error")
+        assert error["message"] == "an inbox is `mine`, `queue:<name>` or `customer:<id>`"
 
 
 async def test_many_frames_of_one_turn_leave_as_one_message(running: Running) -> None:

@@ -248,11 +248,13 @@ async def test_a_list_that_cannot_be_read_is_an_error(running: Running, capsys: 
 
 
 async def test_a_list_that_a_cell_refuses_is_an_error(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the cell's own reason."""
+    """With the cell's own reason, and the watch's own ref."""
     monkeypatch.setattr(running.cells, "reply", lambda message: Refused(message.ref, Code.OVER_LIMIT, "too many lists"))
     async with running.agent() as agent:
-        await agent.send({"op": "watch", "inbox": "queue:bills"})
-        assert (await agent.next("error"))["code"] == Code.OVER_LIMIT
+        for ref, named in (("r", "r"), ("", "inbox=queue:bills")):
+            await agent.send({"op": "watch", "inbox": "queue:bills", "ref": ref})
+            error = await agent.next("error")
+            assert (error["code"], error["ref"]) == (Code.OVER_LIMIT, named)
 
 
 async def test_a_bug_while_a_list_is_given_breaks_the_gateway(
