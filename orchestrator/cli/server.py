@@ -34,6 +34,8 @@ class Running(Struct, kw_only=True, frozen=True):
     """The run folder, in which the server's node says how each process is."""
     token_from: str = SERVER_FILE
     """Where the tokens are from, for whoever finds them refused."""
+    folder: str = ""
+    """The data folder that it was found by; empty where an address was given."""
 
 
 class Refused(Struct, kw_only=True, frozen=True):
@@ -59,6 +61,7 @@ def find(*, url: str, token: str, data: Path, environ: Mapping[str, str] = os.en
     if url and url.rstrip("/") != running.url:
         # A token is shown to no server but the one it was made for.
         raise Failure(Exit.USAGE, f"--url {url} is not the server of {data / SERVER_FILE}: give --token too")
+    running = msgspec.structs.replace(running, folder=str(data))
     if not token:
         return running
     return msgspec.structs.replace(running, operator=token, agent=token, gateway=token, token_from=given)
@@ -102,7 +105,7 @@ class Server:
         self, running: Running, *, timeout_s: float = TIMEOUT_S, transport: httpx.BaseTransport | None = None
     ) -> None:
         self.url = running.url
-        self._token_from = running.token_from
+        self._token_from, self._folder = running.token_from, running.folder
         self._http = httpx.Client(
             base_url=_address(running.url),
             headers={"Authorization": f"Bearer {running.operator}"},
@@ -136,11 +139,8 @@ class Server:
         try:
             response = self._http.request(method, path, **request)
         except httpx.ConnectError as exc:
-            # Whoever stops a server takes its file away; one that was killed left it.
-            mend = (
-                ". If it was killed, start it again: it goes on where it was" if self._token_from == SERVER_FILE else ""
-            )
-            raise Failure(Exit.UNREACHABLE, f"no server answers at {self.url}: {exc}{mend}") from exc
+            text = f"no server answers at {self.url}: {exc}{_what_to_do(self._folder)}"
+            raise Failure(Exit.UNREACHABLE, text) from exc
         except httpx.TimeoutException as exc:
             raise Failure(Exit.UNREACHABLE, f"{self.url} is there and does not answer: its gateway hangs") from exc
         except httpx.TransportError as exc:
@@ -148,6 +148,19 @@ class Server:
         if response.is_success:
             return response.json() if response.content else None
         raise _failure(response, self._token_from)
+
+
+def _what_to_do(folder: str) -> str:
+    """Where nobody listens at the address that a data folder has: whoever stops a server takes its file away."""
+    # Imported here: a server that answers is asked without it.
+    from orchestrator.cluster.data_folder import holder_of
+
+    if not folder:
+        return ""
+    if holder := holder_of(Path(folder)):
+        why = "its gateway starts again, or it stops"
+        return f". But the server is there, process {holder}: {why}. Ask again in a moment"
+    return ". If it was killed, start it again: it goes on where it was"
 
 
 def _address(url: str) -> httpx.URL:

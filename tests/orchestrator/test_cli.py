@@ -215,6 +215,16 @@ def test_a_server_that_is_gone_is_unreachable(shell: Shell, answering: Answering
     assert answering.asked == []
 
 
+def test_a_server_whose_gateway_is_down_is_not_to_be_started_again(shell: Shell, answering: Answering) -> None:
+    """Its other processes are there, and a second server would be refused: it is back in a moment."""
+    (shell.folder / "data" / "server.json").write_text(json.dumps({"url": "http://127.0.0.1:1", "operator": "t"}))
+    with locked(shell.folder / "data"):
+        outcome = shell.run("outbox list")
+    assert outcome.code == Exit.UNREACHABLE
+    assert f"the server is there, process {os.getpid()}: its gateway starts again" in outcome.err
+    assert "start it again" not in outcome.err
+
+
 def test_a_refusal_is_exit_code_1_with_the_wire_code(shell: Shell, answering: Answering) -> None:
     """What the server refused reaches a person as words and a program as JSON on standard error."""
     answering.status, answering.body = 404, {"code": int(Code.NOT_FOUND), "message": "there is no such conversation"}
