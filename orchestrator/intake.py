@@ -218,7 +218,8 @@ class Intake:
         given = event.identities or self._found(event)
         identities = list(dict.fromkeys(map(self.spelled, given)))
         if not identities and not isinstance(event.data, DeliveryReport):
-            raise Refusal(Code.NO_IDENTITY, "the event carries no identity", ref=event.id, field="identities")
+            mend = ": say whose it is, by `identities` or `customer` of the replay" if replay else ""
+            raise Refusal(Code.NO_IDENTITY, f"the event carries no identity{mend}", ref=event.id, field="identities")
         if not rule.trusted and not (replay and replay.said_by):
             del identities[1:]
         identities += self.alike_to(identities)

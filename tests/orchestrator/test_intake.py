@@ -467,6 +467,17 @@ async def test_a_replay_is_as_old_as_when_it_first_came() -> None:
     assert [q.event.identities for q, _ in door.cells.open[1:]] == [[ANN]]
 
 
+async def test_who_replays_an_event_of_nobody_is_told_how_to_say_whose_it_is() -> None:
+    """Its sender cannot: there the bare reason stands."""
+    door = Door()
+    bare = replace(event("1"), identities=[])
+    door.intake.take(bare, door.outcomes.append)
+    door.intake.take(bare, door.outcomes.append, replay=Replay("mail.1", NOW_MS))
+    sent, replayed = map(str, door.outcomes)
+    assert sent == "the event carries no identity"
+    assert replayed == f"{sent}: say whose it is, by `identities` or `customer` of the replay"
+
+
 async def test_whose_an_event_is_may_stand_in_it() -> None:
     """Where it says nothing of that itself, and the policy says where to look: by the policy's word."""
     door = Door()
