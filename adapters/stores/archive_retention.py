@@ -70,6 +70,12 @@ def late(db: sqlite3.Connection, streams: Collection[str]) -> None:
     db.executemany(_LATE, [(stream,) for stream in sorted(streams)])
 
 
+def late_edits(db: sqlite3.Connection, begun: Sequence[tuple[str, int]]) -> None:
+    """Replays that begin in these places: where the input was dropped since it was read for them, what it was edited to
+    goes as well."""
+    db.executemany(_STRIP_LATE_EDIT, begun)
+
+
 def dropped(db: sqlite3.Connection, kind: str, id: str) -> Dropped | None:
     """That retention dropped this conversation, quarantined input or delivery; None where it did not."""
     row = db.execute("SELECT at_ms, policy FROM dropped WHERE kind = ? AND id = ?", (kind, id)).fetchone()
@@ -297,6 +303,9 @@ _WAS_REPLAYED = """
 _STRIP_EDITS = """
     UPDATE event SET body = json_set(body, '$.raw', '')
     WHERE type = 'ReplayBegun' AND json_extract(body, '$.quarantine') = ? AND stream = ?"""
+_STRIP_LATE_EDIT = """
+    UPDATE event SET body = json_set(body, '$.raw', '') WHERE stream = ? AND seq = ?
+    AND EXISTS (SELECT 1 FROM dropped WHERE kind = 'quarantine' AND id = body ->> '$.quarantine')"""
 _DEAD = "SELECT delivery FROM outbox WHERE state = 'dead' AND state <> 'sent' AND dead_at_ms < ? LIMIT ?"
 _DELETE_SENT = "DELETE FROM outbox WHERE delivery IN (SELECT delivery FROM outbox WHERE sent_at_ms < ? LIMIT ?)"
 _DELETE_REVIEWS = """

@@ -41,6 +41,7 @@ def apply(db: sqlite3.Connection, changes: Changes) -> None:
             _rehome(db, rehoming)
         if forgiving:
             archive_retention.late(db, {stream for _, _, stream, *_ in changes.events})
+        archive_retention.late_edits(db, [(row[2], row[3]) for row in changes.events if row[4] == "ReplayBegun"])
         db.execute("UPDATE meta SET value = ? WHERE key = 'position'", (changes.position,))
         db.execute("UPDATE meta SET value = value + ? WHERE key = 'events'", (len(changes.events),))
 

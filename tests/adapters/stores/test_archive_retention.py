@@ -1,6 +1,7 @@
 """Retention in the archive: each kind by its own time, what is noted of it, and the same again after a rebuild."""
 
 import asyncio
+import json
 import random
 from pathlib import Path
 
@@ -269,6 +270,29 @@ async def rebuild(archive: MemoryArchive, story: Story) -> None:
     await archive.reset()
     await archive.apply(project(story.records))
     await archive.redrop()
+
+
+async def test_a_replay_that_begins_as_its_input_is_dropped_leaves_no_words() -> None:
+    """Whoever replays it has read it before; what it was edited to goes all the same, also after a rebuild."""
+    story, own = closed_story(), "account:mail"
+    refused = ev.InputQuarantined(
+        at_ms=0, quarantine="mail.1", account="mail", source="s", id="1", code=4203, field="f", reason="r",
+        raw=b"secret", received_ms=1,
+    )  # fmt: skip
+    story.unit(own, (own, refused))
+    archive = await followed(story)
+    bounds = Bounds(at_ms=77, policy=3, quarantine_open_ms=story.now_ms + 1)
+    assert await drop_all(archive, bounds) == {"quarantine_open": 1}
+    after = story.position
+    story.unit(own, (own, ev.ReplayBegun(at_ms=0, quarantine="mail.1", raw=b"edited")))
+    story.unit(own, (own, ev.ReplayRefused(at_ms=0, quarantine="mail.1", code=4203, reason="r")))
+    await archive.apply(project(story.records[after:]))
+    begun = [json.loads(row[-1]) for row in await archive.rows("event") if row[4] == "ReplayBegun"]
+    assert [body["raw"] for body in begun] == [""]
+    assert await archive.rows("quarantine") == []
+    dropped = await rows_of(archive)
+    await rebuild(archive, story)
+    assert await rows_of(archive) == dropped
 
 
 async def test_a_step_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
