@@ -18,6 +18,7 @@ from actors.policy import Policy
 from orchestrator.bundles.differences import Difference, differences
 from orchestrator.bundles.making import Made, SetUp, make
 from orchestrator.bundles.reading import Wrong
+from orchestrator.first_policy import channel_of
 from orchestrator.in_force import InForce
 from protocol.archive import StoredEvent, StoredVersion
 from protocol.commands import AnyCommand, ApplyPolicy
@@ -129,7 +130,8 @@ class PolicyDesk:
             raise Refusal(
                 Code.OVER_LIMIT, f"the files have {size} bytes; a bundle has {BUNDLE_BYTES_MAX}", field="files"
             )
-        return await asyncio.to_thread(make, dict(files), self._given)
+        now = {name: channel_of(account) for name, account in self._in_force.accounts.items()}
+        return await asyncio.to_thread(make, dict(files), self._given, now)
 
     async def diff(self, files: Mapping[str, str]) -> list[Difference]:
         """What the texts would change. Raises `Refusal` where they are wrong."""

@@ -33,7 +33,7 @@ MESSAGE_AGE_MAX_MS = 30 * DAY_MS
 
 
 class Made(Struct, frozen=True):
-    """A whole policy, or all that is wrong; never both. With a policy, what in it looks mistyped."""
+    """A whole policy, or all that is wrong; never both. With a policy, what in it was perhaps not meant."""
 
     policy: Policy | None
     wrong: list[Wrong]
@@ -47,8 +47,9 @@ class SetUp(Struct, frozen=True):
     accounts: dict[str, tuple[str, str]]
 
 
-def make(files: Mapping[str, str], given: SetUp) -> Made:
-    """The policy that these texts make."""
+def make(files: Mapping[str, str], given: SetUp, now: Mapping[str, str] | None = None) -> Made:
+    """The policy that these texts make. `now`: account → channel of what is in force, where that is known; whose
+    channel would change is remarked on."""
     said = read(files)
     policy = msgspec.structs.replace(given.base, **said.fields)
     broken = {each.file.removesuffix(".yaml") for each in said.wrong}
@@ -58,14 +59,14 @@ def make(files: Mapping[str, str], given: SetUp) -> Made:
     ]
     if said.wrong or wrong:
         return Made(None, sorted([*said.wrong, *wrong]))
-    return Made(_completed(policy, given), [], remarks(policy, said, _channels(policy, given)))
+    return Made(_completed(policy, given), [], remarks(policy, said, channels_of(policy, given), now or {}))
 
 
 def _completed(policy: Policy, given: SetUp) -> Policy:
     """With what follows from the accounts: where their conversations wait, and by which replies go out."""
     queues = {name: account.queue for name, account in policy.accounts.items() if account.queue} | policy.queues
     first_of: dict[str, str] = {}
-    for name, channel in _channels(policy, given).items():
+    for name, channel in channels_of(policy, given).items():
         first_of.setdefault(channel, name)
     channels = dict(policy.channels)
     for channel, account in first_of.items():
@@ -74,7 +75,7 @@ def _completed(policy: Policy, given: SetUp) -> Policy:
     return msgspec.structs.replace(policy, queues=queues, channels=channels)
 
 
-def _channels(policy: Policy, given: SetUp) -> dict[str, str]:
+def channels_of(policy: Policy, given: SetUp) -> dict[str, str]:
     """Account → channel, of the settings and of the bundle."""
     set_up = {name: channel for name, (_, channel) in given.accounts.items()}
     return set_up | {name: account.channel for name, account in policy.accounts.items()}
@@ -82,7 +83,7 @@ def _channels(policy: Policy, given: SetUp) -> dict[str, str]:
 
 def _faults(policy: Policy, given: SetUp, said: Texts, broken: set[str]) -> Iterable[Fault]:
     """What files say of each other. Of one that is `broken` nobody knows what is in it: what names it waits."""
-    accounts = _channels(policy, given)
+    accounts = channels_of(policy, given)
     for name in policy.accounts:
         kind = given.accounts.get(name, ("gateway", ""))[0]
         if kind != "gateway":

@@ -1,8 +1,9 @@
-"""Remarks: what is not wrong, and looks mistyped: a name that is nearly another one's.
+"""Remarks: what is not wrong, and perhaps not meant: a name that is nearly another one's, a line of another channel.
 
 Any word may be a queue, a channel, a team, a kind of address or a context item, so none can be refused; but a
 conversation would wait in a queue that nobody watches, a rule would be for a channel that nobody uses, and a handoff
-for an item that nobody ever gives. Whoever checks a bundle is asked whether that was meant.
+for an item that nobody ever gives. Any account may be another channel's, too; but what waits to leave by it does not
+leave. Whoever checks a bundle is asked whether that was meant.
 """
 
 from collections import Counter
@@ -21,16 +22,19 @@ USUAL = frozenset(
 """Channels that are one's own whether an account of them is set up or not."""
 NEAR = 0.8
 """Of `difflib`'s ratio: one letter more, less or swapped in a word of five; `claims` and `claims-lead` are not near."""
+ACCOUNTS = "accounts.yaml"
 PAIRS_MAX = 250_000
 """Pairs of names that are compared, half a second's: of more, which no person wrote, nothing is asked."""
 
 
-def remarks(policy: Policy, said: Texts, accounts: Mapping[str, str]) -> list[Wrong]:
-    """In the order of the files. `accounts`: account → channel."""
+def remarks(policy: Policy, said: Texts, accounts: Mapping[str, str], now: Mapping[str, str]) -> list[Wrong]:
+    """In the order of the files. `accounts`: account → channel; `now`: the same of those that are in force, as far as
+    is known."""
     channels = set(accounts.values())
     queues = {name for _, name in mentions.queues(policy)}
     found = chain(
         _of_queues(policy, said),
+        _of_moved(said, accounts, now),
         _nearly(_of_no_rule(policy), USUAL.union(_ruled(policy)), said, "no rule is for a channel {!r}"),
         _nearly(mentions.channels(policy), USUAL | channels, said, "no account serves a channel {!r}"),
         _nearly(mentions.accounts(policy), accounts, said, "there is no account {!r}"),
@@ -83,6 +87,19 @@ def _of_queues(policy: Policy, said: Texts) -> Iterator[Wrong]:
                 f"the queue {name!r} is named nowhere else: is it another one than {near!r}? Somebody has to watch it"
             )
             yield Wrong(*said.line_of(path), text)
+
+
+def _of_moved(said: Texts, accounts: Mapping[str, str], now: Mapping[str, str]) -> Iterator[Wrong]:
+    """Accounts that would be another channel's: also those that a bundle no longer has, and the settings do."""
+    for account, channel in accounts.items():
+        if (was := now.get(account, channel)) != channel:
+            text = (
+                f"account {account} is a line of {was} now, and would be one of {channel}: what waits to leave by it on"
+                f" {was} is not sent, but given up (dead letters, account_moved), and who replies there is refused."
+                " A new name for the new line, beside the old one until nothing waits for that, loses nothing"
+            )
+            at = said.lines.get(("accounts", account, "channel")) or said.lines.get(("accounts",), (ACCOUNTS, 1))
+            yield Wrong(*at, text)
 
 
 def _nearly(uses: Iterable[Mention], known: Iterable[str], said: Texts, text: str) -> Iterator[Wrong]:

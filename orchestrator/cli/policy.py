@@ -15,6 +15,7 @@ from orchestrator.cli.titles import DIMENSIONS, PATH
 if TYPE_CHECKING:
     from orchestrator.bundles.making import Made
     from orchestrator.bundles.reading import Wrong
+    from orchestrator.cli.server import Server
 
 app = Commands(help="Check, compare and apply the rules in a folder; look back and go back.", no_args_is_help=True)
 
@@ -96,9 +97,12 @@ def diff(
     if against is None:
         with at.by(settings).server() as server:
             rows = server.post("/v1/policy/diff", {"files": files})
+            remarks = [] if as_json else _remarks(server, files)
     else:
-        rows = _differences(_right(against, as_json=as_json), files, settings, as_json=as_json)
+        rows, remarks = _differences(_right(against, as_json=as_json), files, settings, as_json=as_json)
     json_or_table(rows, DIFFERENCE_COLUMNS, empty="nothing would change", as_json=as_json)
+    if not as_json:
+        _show_remarks(remarks)
 
 
 @app.command("apply", epilog="Example: throughline policy apply policy --note 'autumn hours'")
@@ -117,9 +121,11 @@ def apply(
     files = _right(folder, as_json=as_json)
     asked = {"files": files, "note": note, "base": base, "id": id}
     with at.server() as server:
+        # Before: of a line that changes its channel nobody knows afterwards what it was.
+        remarks = [] if as_json else _remarks(server, files)
         _show_applied(server.post("/v1/policy", asked), as_json=as_json)
-        if not as_json:
-            _show_remarks(server.post("/v1/policy/check", {"files": files}).get("remarks", []))
+    if not as_json:
+        _show_remarks(remarks)
 
 
 @app.command("history", epilog="Example: throughline policy history --limit 10")
@@ -217,6 +223,11 @@ def _right(folder: Path, *, as_json: bool) -> dict[str, str]:
     return files
 
 
+def _remarks(server: "Server", files: dict[str, str]) -> list[dict[str, Any]]:
+    remarks: list[dict[str, Any]] = server.post("/v1/policy/check", {"files": files}).get("remarks", [])
+    return remarks
+
+
 def _make(files: dict[str, str], settings: Path | None) -> "Made":
     from orchestrator.bundles.making import make
     from orchestrator.first_policy import set_up_of
@@ -226,15 +237,20 @@ def _make(files: dict[str, str], settings: Path | None) -> "Made":
 
 def _differences(
     old: dict[str, str], new: dict[str, str], settings: Path | None, *, as_json: bool
-) -> list[dict[str, Any]]:
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The rules that differ, and what is remarked on in the new ones."""
     from orchestrator.bundles.differences import differences
+    from orchestrator.bundles.making import channels_of, make
+    from orchestrator.first_policy import set_up_of
 
-    made = [_make(files, settings) for files in (old, new)]
-    _show_wrong([row for each in made for row in _as_rows(each.wrong)], as_json=as_json)
-    before, after = (each.policy for each in made)
-    assert before is not None
-    assert after is not None
-    return [{"rule": d.rule, "before": d.before, "after": d.after} for d in differences(before, after)]
+    given = set_up_of(settings_of(settings))
+    before = make(old, given)
+    after = make(new, given, channels_of(before.policy, given) if before.policy is not None else None)
+    _show_wrong([row for each in (before, after) for row in _as_rows(each.wrong)], as_json=as_json)
+    assert before.policy is not None
+    assert after.policy is not None
+    found = differences(before.policy, after.policy)
+    return [{"rule": d.rule, "before": d.before, "after": d.after} for d in found], _as_rows(after.remarks)
 
 
 def _by_which(settings: Path | None) -> str:

@@ -292,10 +292,11 @@ def test_a_bundle_is_looked_at_by_the_server_that_the_settings_are_of(
     (shell.folder / "desk.toml").write_text('data = "desk"\n')
     (shell.folder / "policy").mkdir()
     (shell.folder / "policy" / "general.yaml").write_text("queue_default: service\n")
-    answering.body = {"wrong": [], "remarks": []} if command == "check" else []
+    answering.bodies = [[]] if command == "diff" else []
+    answering.body = {"wrong": [], "remarks": []}
     outcome = shell.run(f"policy {command} policy --settings desk.toml")
     assert (outcome.code, outcome.err) == (0, "")
-    assert [path for _, path, _, _ in answering.asked][-1] == asked
+    assert asked in [path for _, path, _, _ in answering.asked]
 
 
 @pytest.mark.parametrize("command", ["serve", "token create", "archive rebuild"])
@@ -457,12 +458,30 @@ def test_what_looks_mistyped_is_asked_about_once_it_is_applied(shell: Shell, ans
     """Who does not check first must hear of a queue that nobody watches."""
     (shell.folder / "queues.yaml").write_text("mail: clamis\n")
     remark = {"file": "queues.yaml", "line": 1, "text": "is it another one than 'claims'?"}
-    answering.bodies = [{"version": 2, "late": []}, {"valid": True, "wrong": [], "remarks": [remark]}]
+    answering.bodies = [{"valid": True, "wrong": [], "remarks": [remark]}, {"version": 2, "late": []}]
     outcome = shell.run("policy apply .")
     assert outcome.code == Exit.DONE
     assert "open keep the version" not in outcome.out
-    assert [asked[1] for asked in answering.asked] == ["/v1/policy", "/v1/policy/check"]
+    assert [asked[1] for asked in answering.asked] == ["/v1/policy/check", "/v1/policy"]
     assert "queues.yaml:1" in outcome.out
+
+
+def test_the_difference_says_what_becomes_of_a_line_that_changes_its_channel(
+    shell: Shell, answering: Answering
+) -> None:
+    """Of what the server has in force, and of another folder; a program is given the rules alone."""
+    for name, channel in (("old", "sms"), ("new", "whatsapp")):
+        (shell.folder / name).mkdir()
+        (shell.folder / name / "accounts.yaml").write_text(f"line:\n  channel: {channel}\n")
+    row = {"rule": "accounts.yaml: line.channel", "before": "sms", "after": "whatsapp"}
+    remark = {"file": "accounts.yaml", "line": 2, "text": "account line is a line of sms now"}
+    answering.bodies = [[row], {"valid": True, "wrong": [], "remarks": [remark]}]
+    for options in ("", "--against old"):
+        out = shell.run(f"policy diff new {options}").out
+        assert "line.channel" in out
+        assert "accounts.yaml:2" in out
+        assert "account line is a line of sms now" in " ".join(out.split())
+    assert json.loads(shell.run("policy diff new --against old --json").out)[0] == row
 
 
 def test_that_open_conversations_are_pinned_is_said(shell: Shell, answering: Answering) -> None:

@@ -149,6 +149,21 @@ async def test_a_new_channel_is_live(tmp_path: Path, placement: Placement) -> No
         assert {"account": "whatsapp", "kind": "gateway", "address": ""} in accounts
 
 
+async def test_who_checks_hears_of_a_line_that_changes_its_channel(tmp_path: Path) -> None:
+    """By what is in force, the settings' accounts among it; once it is so it is no more said."""
+    line = {"accounts.yaml": "whatsapp:\n  channel: whatsapp\n"}
+    moved = {"accounts.yaml": "whatsapp:\n  channel: sms\nchat:\n  channel: app\n"}
+    async with server(tmp_path) as here:
+        assert (await here.post("/v1/policy/check", {"files": line}))["remarks"] == []
+        await here.post("/v1/policy", {"files": line})
+        remarks = (await here.post("/v1/policy/check", {"files": moved}))["remarks"]
+        assert [(each["file"], each["line"]) for each in remarks] == [("accounts.yaml", 2), ("accounts.yaml", 4)]
+        assert "would be one of sms" in remarks[0]["text"]
+        assert "account chat is a line of chat now" in remarks[1]["text"]
+        await here.post("/v1/policy", {"files": moved})
+        assert (await here.post("/v1/policy/check", {"files": moved}))["remarks"] == []
+
+
 @pytest.mark.parametrize("placement", ["pooled", "dedicated"])
 async def test_a_line_that_goes_and_comes_back_costs_its_client_no_connection(
     tmp_path: Path, placement: Placement

@@ -1,4 +1,4 @@
-"""Remarks: names that may be any word are asked about where they look mistyped."""
+"""Remarks: what is asked about: names that may be any word and look mistyped, and lines that change their channel."""
 
 from pathlib import Path
 
@@ -145,6 +145,39 @@ def test_what_looks_mistyped_is_asked_about(files: dict[str, str], wanted: list[
     assert len(made.remarks) == len(wanted), made.remarks
     for said, begins in zip(made.remarks, wanted, strict=True):
         assert str(said).startswith(begins)
+
+
+LINE = "line:\n  queue: a\n  channel: sms\n"
+
+
+@pytest.mark.parametrize(
+    ("accounts", "now", "said"),
+    [
+        (
+            LINE,
+            {"line": "whatsapp"},
+            ("accounts.yaml", 3, "account line is a line of whatsapp now, and would be one of sms"),
+        ),
+        ("chat:\n  channel: app\n", {"chat": "chat"}, ("accounts.yaml", 2, "account chat is a line of chat now, and")),
+        (LINE, {"chat": "app"}, ("accounts.yaml", 1, "account chat is a line of app now, and would be one of chat")),
+        ("", {"chat": "app"}, ("accounts.yaml", 1, "account chat is a line of app now, and would be one of chat")),
+        (LINE, {"line": "sms", "chat": "chat", "gone": "fax"}, None),
+        (LINE, None, None),
+    ],
+    ids=["the bundle's", "over the settings'", "the settings' again", "without the file", "none", "nobody knows"],
+)
+def test_a_line_that_changes_its_channel_is_asked_about(
+    accounts: str, now: dict[str, str] | None, said: tuple[str, int, str] | None
+) -> None:
+    """With the place, and what becomes of messages that wait."""
+    made = make({"accounts.yaml": accounts} if accounts else {"general.yaml": "queue_default: a\n"}, GIVEN, now)
+    if said is None:
+        assert made.remarks == []
+        return
+    [remark] = made.remarks
+    assert (remark.file, remark.line) == said[:2]
+    assert remark.text.startswith(said[2])
+    assert "is not sent, but given up (dead letters, account_moved)" in remark.text
 
 
 @pytest.mark.parametrize("name", ["insurer", "utility"])
