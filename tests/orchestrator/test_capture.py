@@ -97,7 +97,7 @@ def policies(monkeypatch: pytest.MonkeyPatch) -> Policies:
     """In the place of what the settings say."""
     policies = Policies()
     for part in (cell, front):
-        monkeypatch.setattr(part, "policy_of", lambda settings: policies.now)
+        monkeypatch.setattr(part, "policy_of", lambda settings, noted=(): policies.now)
     return policies
 
 

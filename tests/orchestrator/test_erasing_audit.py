@@ -85,7 +85,7 @@ CLAIM = "ABCD-918273645"
 def policy(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is in force."""
     for part in (cell, front):
-        monkeypatch.setattr(part, "policy_of", lambda settings: POLICY)
+        monkeypatch.setattr(part, "policy_of", lambda settings, noted=(): POLICY)
 
 
 @asynccontextmanager

@@ -148,7 +148,7 @@ class Office:
 @asynccontextmanager
 async def office(folder: Path, placement: Placement, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Office]:
     """All parts, under these rules."""
-    monkeypatch.setattr(cell, "policy_of", lambda settings: Policy(handoffs=RULES))
+    monkeypatch.setattr(cell, "policy_of", lambda settings, noted=(): Policy(handoffs=RULES))
     settings = Settings(
         data=str(folder),
         store="memory",

@@ -126,7 +126,7 @@ def url_of(server: InProcess) -> str:
 @asynccontextmanager
 async def office(folder: Path, placement: Placement, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Office]:
     """All parts, under these rules."""
-    monkeypatch.setattr(cell, "policy_of", lambda settings: POLICY)
+    monkeypatch.setattr(cell, "policy_of", lambda settings, noted=(): POLICY)
     channels = ("app", "chat", "phone")
     settings = Settings(
         data=str(folder),

@@ -71,7 +71,7 @@ def run(seed: int, *, placement: str = "pooled", say: Callable[[str], None] | No
     often = patch.object(pipe, "ACK_EVERY_BYTES", plan.unacked_bytes_max // 32)
     first_policy = cell.policy_of
     rules = patch.object(
-        cell, "policy_of", lambda settings: ruled(replace(first_policy(settings), handoffs=RULES), plan.ruled)
+        cell, "policy_of", lambda settings, noted=(): ruled(replace(first_policy(settings), handoffs=RULES), plan.ruled)
     )
     with _quiet(), often, rules, asyncio.Runner(loop_factory=VirtualLoop) as runner:
         loop = runner.get_loop()

@@ -30,7 +30,9 @@ RULES = CaptureRules(
 @pytest.fixture(autouse=True)
 def _templates(monkeypatch: pytest.MonkeyPatch) -> None:
     first = cell.policy_of
-    monkeypatch.setattr(cell, "policy_of", lambda settings: msgspec.structs.replace(first(settings), capture=RULES))
+    monkeypatch.setattr(
+        cell, "policy_of", lambda settings, noted=(): msgspec.structs.replace(first(settings), capture=RULES)
+    )
 
 
 def test_every_promise_holds_under_templates(monkeypatch: pytest.MonkeyPatch) -> None:
