@@ -6,9 +6,8 @@ A word of the customer wakes a snoozed conversation and opens a resolved one aga
 from collections.abc import Sequence
 from typing import assert_never
 
-import msgspec
-
-from actors.conversation import Conversation, left_by, resting
+from actors import confirming
+from actors.conversation import Conversation, resting
 from actors.policy import Policy
 from protocol.entities import Before, CarryOver, Direction, Interaction, Relation, Status
 from protocol.errors import Code, Refusal, shown
@@ -19,7 +18,6 @@ from protocol.events import (
     ConversationOpened,
     ConversationReopened,
     ConversationWoken,
-    DeliveryConfirmed,
     InteractionEnded,
     InteractionStarted,
     InteractionWentOn,
@@ -34,8 +32,6 @@ from protocol.inbound import (
     MessageArrived,
     PastConversation,
 )
-
-_event = msgspec.msgpack.Decoder(AnyEvent).decode
 
 CUSTOMER = "customer"
 CLOSING = "conversation closed"
@@ -87,9 +83,16 @@ def decide(state: Conversation, event: InboundEvent, policy: Policy, now_ms: int
             )
             return [*events, seen]
         case InteractionBegan(session=session):
-            events = _interaction(state, event, identity, session, policy, now_ms, reason)[1]
-            return events + _awaken(state, now_ms) or _going_on(event, session)
-        case InteractionStopped(session=session, reason=reason):
+            began = _interaction(state, event, identity, session, policy, now_ms, reason)[1] + _awaken(state, now_ms)
+            if not began:
+                raise Refusal(
+                    Code.NOT_ALLOWED_NOW,
+                    f"an interaction with session {shown(session)!r} goes on already at account {event.account}",
+                    ref=event.id,
+                    field="data.session",
+                )
+            return began
+        case InteractionStopped(session=session, reason=end_reason):
             interaction = _ongoing(state, event, session=session)
             if interaction is None:
                 raise Refusal(
@@ -98,40 +101,14 @@ def decide(state: Conversation, event: InboundEvent, policy: Policy, now_ms: int
                     ref=event.id,
                     field="data.session",
                 )
-            return [InteractionEnded(at_ms=now_ms, actor=CUSTOMER, interaction=interaction.number, reason=reason)]
-        case DeliveryReport(delivery=delivery, status=status, code=code):
-            _check_report(state, event, delivery)
-            actor = f"account:{event.account}"
-            return [DeliveryConfirmed(at_ms=now_ms, actor=actor, delivery=delivery, status=status, code=code)]
+            number = interaction.number
+            return [InteractionEnded(at_ms=now_ms, actor=CUSTOMER, interaction=number, reason=end_reason)]
+        case DeliveryReport():
+            return [confirming.confirm(state, event, event.data, now_ms)]
         case PastConversation():
             raise AssertionError("a contact of the past is imported as a whole")
         case _:
             assert_never(event.data)
-
-
-def _check_report(state: Conversation, event: InboundEvent, delivery: str) -> None:
-    """Raises `Refusal` for a report on what is no message of the conversation, or another account's."""
-    number = delivery.rpartition(".")[2]
-    if not (number.isascii() and number.isdigit() and len(number) < 10 and 0 < int(number) <= state.head):
-        raise _no_message(event, delivery)
-    account = left_by(state, int(number))
-    if account == "":
-        raise _no_message(event, delivery)
-    if event.account != account and (account is not None or not _may_have_spoken(state, event.account)):
-        text = f"delivery {delivery} did not leave by account {event.account}, which reports on its own alone"
-        raise Refusal(Code.UNKNOWN_ACCOUNT, text, ref=event.id, field="data.delivery")
-
-
-def _no_message(event: InboundEvent, delivery: str) -> Refusal:
-    text = f"no message {shown(delivery)} left this conversation: name the `delivery` of a `deliver` frame"
-    return Refusal(Code.NOT_FOUND, text, ref=event.id, field="data.delivery")
-
-
-def _may_have_spoken(state: Conversation, account: str) -> bool:
-    """Whether the conversation had a contact by that account. Where not all of its contacts are in memory, or some are
-    in another conversation by now, it may have: a report is not lost for what is forgotten here."""
-    known = state.interactions
-    return not known or len(known) < state.interaction_count or any(each.account == account for each in known)
 
 
 def _message(
@@ -293,15 +270,6 @@ def _ongoing(state: Conversation, event: InboundEvent, *, session: str, identity
         if not session and identity and interaction.identity == identity and interaction.channel == event.channel:
             return interaction
     return None
-
-
-def _going_on(event: InboundEvent, session: str) -> list[AnyEvent]:
-    raise Refusal(
-        Code.NOT_ALLOWED_NOW,
-        f"an interaction with session {shown(session)!r} goes on already at account {event.account}",
-        ref=event.id,
-        field="data.session",
-    )
 
 
 _IN_CONTACT = (MessageReceived, InteractionStarted, AutomaticReplyReceived, ActivitySeen)

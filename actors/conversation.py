@@ -1,7 +1,7 @@
 """The conversation: one issue of one customer across channels; its state, and what can be read from it.
 
 `evolving.py` is the only place where the state changes. What may happen is decided in `contact.py` (the customer's
-side), `commanding.py` (the agents' side) and `delivery.py` (the outbox).
+side), `commanding.py` (the agents' side), `delivery.py` (the outbox) and `confirming.py` (what became of what left).
 
     open ⇄ snoozed    open, snoozed → resolved → open, snoozed    resolved → closed (in time)
 """
@@ -173,16 +173,6 @@ def interaction_of(state: Conversation, number: int) -> Interaction | None:
         if interaction.number == number:
             return interaction
     return None
-
-
-def left_by(state: Conversation, seq: int) -> str | None:
-    """The account by which the message that was queued at `seq` left; empty where none was queued so early, None where
-    that is forgotten. Of a seq between two messages it is the earlier one's."""
-    changes = state.work.left_by if state.work else ()
-    for since, account in reversed(changes):
-        if since <= seq:
-            return account
-    return None if len(changes) == LEFT_BY_MAX or not state.whole else ""
 
 
 def suffix(state: Conversation, seq: int) -> list[bytes] | None:
