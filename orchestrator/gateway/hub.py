@@ -25,6 +25,9 @@ from protocol.frames import RawSnapshot, RawUpdate
 from protocol.ids import customer_of
 from protocol.links import HeadsAre, Refused, UnwatchConversation, Updated, WatchConversation, Watched
 
+_NEVER_SEEN = -1
+"""The position of who begins with a snapshot."""
+
 
 class Older(Protocol):
     """Where the hub has events from that a cell no longer has at hand (see `backfill.py`)."""
@@ -160,7 +163,7 @@ class Hub:
             watcher.answer(
                 watcher.codec.encode(RawUpdate(conversation=stream.conversation, seq=seq + 1, events=events))
             )
-        self._join(stream, watcher, question, seq + len(events) if events else NEVER_SEEN, done)
+        self._join(stream, watcher, question, seq + len(events) if events else _NEVER_SEEN, done)
 
     def _end_if_unwatched(self, stream: Stream) -> None:
         if stream.watchers or stream.joining or self._streams.get(stream.conversation) is not stream:
@@ -223,10 +226,6 @@ class Hub:
             return True
         self._on_new_generation()
         return False
-
-
-NEVER_SEEN = -1
-"""The position of who begins with a snapshot."""
 
 
 def _long_absence(seq: int, reply: Watched) -> bool:
