@@ -105,8 +105,10 @@ class Concluding:
                     self._outlet.watchers.unwatch_of(committed.left)
                     self._outlet.dispatch.forget_of(committed.left)
                     self._outlet.say_rehomed(taken.customer, taken.customer, taken.turn)
+                case "adopt" | "return":
+                    pass  # What it brings is watched and sent from here: nothing ends.
                 case _:
-                    pass
+                    assert_never(taken.step)
 
     def _give_up(self, live: Live, verdict: Stale, now_ms: int) -> None:
         """Another writer has the scope: nothing that waits for a commit here may leave."""

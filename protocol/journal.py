@@ -6,14 +6,20 @@
 The journal reads only the unit's head; `body` is opaque to it.
 """
 
+from typing import Final, Literal
+
 from msgspec import Raw, Struct
 
 POLICIES_KEPT = 16
 """Policy versions that a journal tells a starting cell: the newest, and those that pinned conversations may name."""
 
 
-GIVE, ADOPT, RELEASE, RETURN = "give", "adopt", "release", "return"
+FamilyVerb = Literal["give", "adopt", "release", "return"]
 """The steps of a merge, and of its undoing."""
+GIVE: Final = "give"
+ADOPT: Final = "adopt"
+RELEASE: Final = "release"
+RETURN: Final = "return"
 
 
 class Entry(Struct, array_like=True, frozen=True, gc=False):
@@ -33,7 +39,7 @@ class FamilyStep(Struct, array_like=True, frozen=True, gc=False):
     `turn` counts the gives and releases of `customer` from 1: while it is odd, whose affairs they are is `other`.
     """
 
-    step: str
+    step: FamilyVerb
     customer: str
     other: str
     turn: int
