@@ -56,7 +56,7 @@ def brought(
     `captured` is what a template found in the event. `trusted`: its account checks who its customers are."""
     interaction = _interaction_of(decided) or contact.number_of(state, event, ())
     given = [*taken, *(item for seen in before for item in _of_activity(seen, policy))]
-    given += _given(event, interaction, policy, trusted)
+    given += _given(state, event, interaction, policy, trusted)
     given += captured
     origin = state.channel or (before[-1].channel if before else "")
     if not given and not origin:
@@ -107,7 +107,9 @@ def _interaction_of(decided: Sequence[AnyEvent]) -> int:
     return 0
 
 
-def _given(event: InboundEvent, interaction: int, policy: Policy, trusted: bool) -> Iterable[Given]:
+def _given(
+    state: Conversation, event: InboundEvent, interaction: int, policy: Policy, trusted: bool
+) -> Iterable[Given]:
     data = event.data
     if isinstance(data, _WITHOUT_CONTEXT):
         return ()
@@ -115,12 +117,23 @@ def _given(event: InboundEvent, interaction: int, policy: Policy, trusted: bool)
     if isinstance(data, ActivityArrived):
         values |= _mapped(data.properties, policy)
     values |= data.context or {}
-    return _items(values, event.channel, f"account:{event.account}", interaction, 0, verifies(event, trusted, policy))
+    if not values:
+        return ()
+    return _items(
+        values,
+        event.channel,
+        f"account:{event.account}",
+        interaction=interaction,
+        verified=verifies(event, trusted, policy),
+        said_by=contact.other_speaker(state, event, interaction),
+    )
 
 
 def _of_activity(seen: ActivitySeen, policy: Policy) -> Iterable[Given]:
     values = {**_mapped(seen.properties, policy), **(seen.context or {})}
-    return _items(values, seen.channel, seen.actor, 0, seen.at_ms, seen.verified)
+    return _items(
+        values, seen.channel, seen.actor, said_at_ms=seen.at_ms, verified=seen.verified, said_by=seen.identity
+    )
 
 
 def _mapped(properties: dict[str, object], policy: Policy) -> dict[str, ContextScalar]:
@@ -134,7 +147,14 @@ def _mapped(properties: dict[str, object], policy: Policy) -> dict[str, ContextS
 
 
 def _items(
-    values: dict[str, ContextScalar], channel: str, actor: str, interaction: int, said_at_ms: int, verified: bool
+    values: dict[str, ContextScalar],
+    channel: str,
+    actor: str,
+    *,
+    interaction: int = 0,
+    said_at_ms: int = 0,
+    verified: bool,
+    said_by: str,
 ) -> list[Given]:
     return [
         Given(
@@ -145,6 +165,7 @@ def _items(
             interaction=interaction,
             verified=verified,
             said_at_ms=said_at_ms,
+            said_by=said_by,
         )
         for key, value in values.items()
     ]

@@ -13,7 +13,7 @@ from collections.abc import Sequence, Set
 from msgspec import Struct
 
 from actors import accounts, knowing
-from actors.contact import number_of
+from actors.contact import number_of, other_speaker
 from actors.conversation import DELIVERIES_MAX, Conversation, knows, tag_of, tagged_by
 from actors.delivery import SYSTEM, attempt_first
 from actors.knowing import Given
@@ -95,6 +95,7 @@ def _follows(state: Conversation, field: Field) -> bool:
 def items(state: Conversation, event: InboundEvent, captured: Captured, decided: Sequence[AnyEvent]) -> list[Given]:
     """What was found, and the defaults, as the event's contact (in `decided`) gives them."""
     number = number_of(state, event, decided)
+    said_by = other_speaker(state, event, number)
     values = [(field, value, CUSTOMER) for field, value in captured.found]
     values += [
         (field, field.default, POLICY)
@@ -109,6 +110,7 @@ def items(state: Conversation, event: InboundEvent, captured: Captured, decided:
             channel=event.channel,
             interaction=number,
             sensitivity=field.sensitivity,
+            said_by=said_by if actor == CUSTOMER else "",
         )
         for field, value, actor in values
     ]

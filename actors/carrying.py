@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from actors import recent
-from actors.conversation import Conversation
+from actors.conversation import Conversation, name_speakers
 from actors.knowing import Given, item_of, source_of, values_of
 from actors.relating import spell
 from actors.rules.context import CarryRules
@@ -72,7 +72,8 @@ def of_conversation(earlier: Conversation) -> Kept:
         actions=_actions(earlier) if work else [],
     )
     worked = work is not None and bool(work.actions or work.carried)
-    return Kept(done, earlier.updated_at_ms, list(earlier.context.values()), worked=worked)
+    context = name_speakers(earlier, earlier.interactions)
+    return Kept(done, earlier.updated_at_ms, list(context.values()), worked=worked)
 
 
 def pack(leaving: Conversation) -> bytes:
@@ -153,6 +154,7 @@ def _given(item: ContextItem, earlier: str) -> list[Given]:
             verified=value.verified,
             said_at_ms=value.at_ms,
             came_from=value.came_from or earlier,
+            said_by=value.said_by,
         )
         for value in sorted(values_of(item), key=lambda value: value.version)
     ]

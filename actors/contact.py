@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import assert_never
 
 from actors import confirming
-from actors.conversation import Conversation, resting
+from actors.conversation import Conversation, interaction_of, resting
 from actors.policy import Policy
 from protocol.entities import Before, CarryOver, Direction, Interaction, Relation, Status
 from protocol.errors import Code, Refusal, shown
@@ -283,3 +283,11 @@ def number_of(state: Conversation, event: InboundEvent, decided: Sequence[AnyEve
     session = event.data.session if isinstance(event.data, InteractionBegan) else ""
     ongoing = _ongoing(state, event, session=session, identity=event.identities[0] if event.identities else "")
     return ongoing.number if ongoing else 0
+
+
+def other_speaker(state: Conversation, event: InboundEvent, number: int) -> str:
+    """Who says what the event says, where that is not the one whose contact it is said in; else empty. `number` is of
+    the contact; one that is not in memory yet begins by the event, and is its own."""
+    speaker = event.identities[0] if event.identities else ""
+    contact = interaction_of(state, number)
+    return speaker if contact is not None and contact.identity != speaker else ""

@@ -6,7 +6,7 @@ side), `commanding.py` (the agents' side), `delivery.py` (the outbox) and `confi
     open ⇄ snoozed    open, snoozed → resolved → open, snoozed    resolved → closed (in time)
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from msgspec import Struct, field
 
@@ -189,3 +189,15 @@ def resting(state: Conversation) -> list[Interaction]:
     if not state.live:
         return []
     return [each for each in state.interactions if each.rest_at_ms and not each.ended_at_ms]
+
+
+def name_speakers(state: Conversation, contacts: Iterable[Interaction]) -> dict[str, ContextItem]:
+    """What is known, where each word that was said in one of these contacts says who had that: they leave, or the word
+    does. Words that are no contact's stay as they are."""
+    speakers = {contact.number: contact.identity for contact in contacts}
+    known: dict[str, ContextItem] = {}
+    for key, item in state.context.items():
+        values = knowing.values_of(item)
+        told = [knowing.named(value, speakers.get(value.interaction, "")) for value in values]
+        known[key] = item if told == values else knowing.item_of(key, told, item.rule)
+    return known

@@ -107,7 +107,7 @@ def _split(state: Conversation, asked: Split, new: str, actor: str, policy: Poli
         (new, opened),
         *owned,
         *moving.take_along(state, fresh, leaving, actor, policy, now_ms),
-        *moving.elsewhere(state, left, actor, policy, now_ms, own_words=came),
+        *moving.elsewhere(state, left, actor, policy, now_ms, again=moving.overruled(state, left) if came else ()),
     ]
 
 

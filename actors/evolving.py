@@ -1,12 +1,12 @@
 """Evolving: how each fact changes a conversation. It never refuses: what was journaled happened."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from copy import copy
 from sys import intern
 from typing import Any
 
 from actors import handoff_states, knowing, recent
-from actors.conversation import LEFT_BY_MAX, Conversation, Spoken, Work, interaction_of, resting
+from actors.conversation import LEFT_BY_MAX, Conversation, Spoken, Work, interaction_of, name_speakers, resting
 from actors.tagging import merged
 from protocol.entities import Delivery, Interaction, MissingField, Status, Tags
 from protocol.events import (
@@ -183,8 +183,16 @@ def _bound(state: Conversation) -> None:
     if len(state.interactions) > INTERACTIONS_MAX:
         # The first contact may leave, and says where we speak as long as nothing else does.
         state.spoken = state.spoken or Spoken(channel=state.channel)
-        ended = next((i for i, old in enumerate(state.interactions[:-1]) if old.ended_at_ms), 0)
-        state.interactions = (*state.interactions[:ended], *state.interactions[ended + 1 :])
+        ended = next((old for old in state.interactions[:-1] if old.ended_at_ms), state.interactions[0])
+        _part(state, [ended])
+
+
+def _part(state: Conversation, leaving: Sequence[Interaction]) -> None:
+    """These contacts are not in memory here any more; what was said in them still says who said it."""
+    if state.context:
+        state.context = name_speakers(state, leaving)
+    gone = {each.number for each in leaving}
+    state.interactions = tuple(each for each in state.interactions if each.number not in gone)
 
 
 def _set_rest(state: Conversation) -> None:
@@ -219,7 +227,7 @@ def _is_latest(interaction: Interaction | None, others: Iterable[Interaction]) -
 def _move(state: Conversation, event: InteractionMoved) -> None:
     # Where we speak is not where the first of the others was.
     state.spoken = state.spoken or Spoken(channel=state.channel)
-    state.interactions = tuple(i for i in state.interactions if i.number != event.interaction)
+    _part(state, [i for i in state.interactions if i.number == event.interaction])
     _set_rest(state)
     if event.references:
         state.references = tuple(r for r in state.references if r not in event.references)

@@ -9,7 +9,7 @@ order, and the event says the outcome, so that whoever reads the events needs no
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from actors.rules.context import ContextRules, Criterion, at_least, rank
 from protocol.entities import ContextItem, ContextValue
@@ -38,6 +38,8 @@ class Given(Struct, frozen=True, kw_only=True, gc=False):
     """When it was said, where that was before the conversation began."""
     came_from: str = ""
     """The earlier conversation in which it was said."""
+    said_by: str = ""
+    """The customer's address that said it, where `interaction` does not tell."""
 
 
 class Taken(Struct, frozen=True, gc=False):
@@ -90,6 +92,7 @@ def decide(item: ContextItem | None, given: Given, rules: ContextRules, version:
         version=1 if item is None else 1 + max(value.version for value in values_of(item)),
         verified=given.verified,
         came_from=given.came_from,
+        said_by=given.said_by,
     )
     others = [] if item is None else [value for value in values_of(item) if source_of(value) != source_of(new)]
     best, rule = _best(new, others, given.key, rules) if others else (new, "")
@@ -108,6 +111,7 @@ def decide(item: ContextItem | None, given: Given, rules: ContextRules, version:
         rule=rule,
         stands=None if best is new else best,
         came_from=given.came_from,
+        said_by=given.said_by,
     )
 
 
@@ -170,6 +174,7 @@ def item_of(key: str, values: Sequence[ContextValue], rule: str) -> ContextItem:
         version=stands.version,
         verified=stands.verified,
         came_from=stands.came_from,
+        said_by=stands.said_by,
         rule=rule,
         others=others,
     )
@@ -187,6 +192,7 @@ def value_of(event: ContextSet) -> ContextValue:
         version=event.version,
         verified=event.verified,
         came_from=event.came_from,
+        said_by=event.said_by,
     )
 
 
@@ -202,8 +208,14 @@ def values_of(item: ContextItem) -> list[ContextValue]:
         version=item.version,
         verified=item.verified,
         came_from=item.came_from,
+        said_by=item.said_by,
     )
     return [stands, *item.others]
+
+
+def named(value: ContextValue, speaker: str) -> ContextValue:
+    """The value with who said it, unless it says so itself; as it was where that is not known."""
+    return structs.replace(value, said_by=speaker) if speaker and not value.said_by else value
 
 
 def source_of(value: ContextValue | Given) -> tuple[str, str]:

@@ -5,14 +5,14 @@
 The messages of a contact stay where they were said (`Interaction.origins`). One that comes home has its number again.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from copy import copy
 
 import msgspec
 
 from actors import knowing, recent
-from actors.conversation import Conversation
-from actors.knowing import Given, Known
+from actors.conversation import Conversation, interaction_of
+from actors.knowing import Given
 from actors.policy import Policy
 from actors.switching import Change, switch, withhold
 from protocol.entities import ContextValue, Interaction
@@ -39,6 +39,13 @@ Events = list[tuple[str, AnyEvent]]
 
 Word = tuple[str, ContextValue]
 """A key, and what a source says of it."""
+Whose = Callable[[ContextValue], bool]
+"""Tells of a word that was said in a contact whether it is to be taken for that contact's: another may have said it."""
+
+
+def anyones(_: ContextValue) -> bool:
+    """All words of a contact are its own."""
+    return True
 
 
 def take_along(
@@ -50,14 +57,16 @@ def take_along(
     now_ms: int,
     *,
     before: Sequence[Word] = (),
+    whose: Whose = anyones,
 ) -> Events:
-    """The moves of these interactions to a conversation that was just opened, with what was said in them; `before` are
-    words that go with them, and were said earlier."""
+    """The moves of these interactions to a conversation that was just opened, with what was said in them by `whose` it
+    is; `before` are words that go with them, and were said earlier."""
     moved = moves(state, fresh, leaving, actor, now_ms)
     came = [event.interaction for _, event in moved if isinstance(event, InteractionReceived)]
     numbers = dict(zip([i.number for i in leaving], [i.number for i in came], strict=True))
     # What was said in them is known where they are from now on: nobody asks for it again. An unmerge withdraws it here.
-    said = context_of(fresh, state, numbers, policy, now_ms, of_contacts=True, before=before, channel=came[-1].channel)
+    words_there = [*before, *_words_of(state, numbers, whose)]
+    said = context_of(fresh, state, numbers, policy, now_ms, said=words_there, channel=came[-1].channel)
     return [*moved, *((fresh.id, event) for event in said)]
 
 
@@ -68,17 +77,16 @@ def elsewhere(
     policy: Policy,
     now_ms: int,
     *,
-    own_words: bool = False,
+    again: Sequence[Word] = (),
 ) -> Events:
-    """The switch to a channel that is left, where the one we spoke on has gone with its contacts. `own_words`: what was
-    said in those that are left stands again before, where a word of one that has gone had taken its place."""
-    known: Known = state.context
-    facts: list[AnyEvent] = []
-    if own_words:
-        again = knowing.take(known, _again(state, left), policy.context, policy.version, now_ms)
-        known, facts = again.known, again.facts
+    """The switch to a channel that is left, where the one we spoke on has gone with its contacts. `again` are words
+    that stand again before, where one that has gone had taken their place."""
+    numbers = {each.number: each.number for each in left}
+    given = [_given(state, key, value, numbers) for key, value in again]
+    taken = knowing.take(state.context, given, policy.context, policy.version, now_ms)
+    known, facts = taken.known, taken.facts
     # Nobody speaks any more where it is over.
-    if state.live and state.channel not in {interaction.channel for interaction in left}:
+    if state.live and left and state.channel not in {interaction.channel for interaction in left}:
         change = Change(
             origin=state.channel,
             target=left[-1].channel,
@@ -93,16 +101,18 @@ def elsewhere(
     return [(state.id, event) for event in facts]
 
 
-def _again(state: Conversation, left: Sequence[Interaction]) -> list[Given]:
-    stays = {each.number: each.number for each in left}
-    gone = {each.number for each in state.interactions if each.number not in stays}
-    stands = {
-        (item.key, knowing.source_of(value)): value.interaction
+def overruled(state: Conversation, left: Sequence[Interaction], whose: Whose = anyones) -> list[Word]:
+    """The newest words of the contacts that are left, by `whose` they are, where that source's word is by now one that
+    goes: of a contact that does, or of somebody else."""
+    stays = {each.number for each in left}
+    gone = {each.number for each in state.interactions} - stays
+    goes = {
+        (item.key, knowing.source_of(value))
         for item in state.context.values()
         for value in knowing.values_of(item)
+        if value.interaction in gone or (value.interaction in stays and not whose(value))
     }
-    own = _words_of(state, stays)
-    return [_given(key, value, stays) for key, value in own if stands.get((key, knowing.source_of(value))) in gone]
+    return [(key, value) for key, value in _words_of(state, stays, whose) if (key, knowing.source_of(value)) in goes]
 
 
 def moves(
@@ -191,22 +201,19 @@ def context_of(
     policy: Policy,
     now_ms: int,
     *,
-    of_contacts: bool = False,
-    before: Sequence[Word] = (),
+    said: Sequence[Word] | None = None,
     channel: str = "",
 ) -> list[AnyEvent]:
     """Nothing known is lost: each source's word comes along with its provenance, unless the same source has said
-    something newer here. `of_contacts`: only what was said in those of `numbers`, and `before` that. `channel` is
-    where we speak here, before `state` knows."""
+    something newer here. `said` are the words, if not all. `channel` is where we speak here, before `state` knows."""
     here = {
         (item.key, knowing.source_of(value)): value.at_ms
         for item in state.context.values()
         for value in knowing.values_of(item)
     }
-    said = [*before, *(_words_of(other, numbers) if of_contacts else words(other))]
     given = [
-        _given(key, value, numbers)
-        for key, value in said
+        _given(other, key, value, numbers)
+        for key, value in (words(other) if said is None else said)
         if here.get((key, knowing.source_of(value)), -1) < value.at_ms
     ]
     taken = knowing.take(state.context, given, policy.context, policy.version, now_ms)
@@ -227,13 +234,15 @@ def words(state: Conversation) -> list[Word]:
     ]
 
 
-def _words_of(state: Conversation, numbers: Collection[int]) -> list[Word]:
+def _words_of(state: Conversation, numbers: Collection[int], whose: Whose) -> list[Word]:
     """The same of these contacts alone: also what a newer one, of another contact, has taken the place of, as far as
     memory goes."""
     events = map(_event, recent.events(state.recent))
     said = [(event.key, knowing.value_of(event)) for event in events if isinstance(event, ContextSet)]
     newest = {
-        (key, knowing.source_of(value)): value for key, value in (*said, *words(state)) if value.interaction in numbers
+        (key, knowing.source_of(value)): value
+        for key, value in (*said, *words(state))
+        if value.interaction in numbers and whose(value)
     }
     return sorted(((key, value) for (key, _), value in newest.items()), key=lambda word: word[1].version)
 
@@ -261,7 +270,9 @@ def speaker_of(kept: Sequence[Conversation], key: str, value: ContextValue) -> s
     return next(contacts, "")
 
 
-def _given(key: str, value: ContextValue, numbers: Mapping[int, int]) -> Given:
+def _given(there: Conversation, key: str, value: ContextValue, numbers: Mapping[int, int]) -> Given:
+    """A word of another conversation as this one gets it. Whose contact does not come along is named."""
+    contact = None if value.interaction in numbers else interaction_of(there, value.interaction)
     return Given(
         key=key,
         value=value.value,
@@ -272,4 +283,5 @@ def _given(key: str, value: ContextValue, numbers: Mapping[int, int]) -> Given:
         verified=value.verified,
         said_at_ms=value.at_ms,
         came_from=value.came_from,
+        said_by=value.said_by or (contact.identity if contact else ""),
     )

@@ -9,7 +9,7 @@ from actors.journey import Journey
 from actors.once import OnceKeys
 from protocol.links import SnapshotTaken
 
-STATE_VERSION = 8
+STATE_VERSION = 9
 """Of the snapshot's form; another one is not read, and the journey is loaded from its events."""
 
 

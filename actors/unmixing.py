@@ -9,13 +9,14 @@ cannot be looked at: their conversations are named.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, assert_never
 
 from actors import delivery, disputes, knowing
-from actors.conversation import Conversation
+from actors.conversation import Conversation, interaction_of
 from actors.members import Family, home_of
 from actors.merging import REASON_MAX
-from actors.moving import ORIGINS_MAX, Events, Word, elsewhere, speaker_of, take_along, words
+from actors.moving import ORIGINS_MAX, Events, elsewhere, overruled, speaker_of, take_along, words
 from actors.policy import Policy
 from protocol.commands import UnmergeCustomers
 from protocol.entities import ContextValue, Interaction, Status
@@ -55,6 +56,7 @@ def release(
     apart = _Apart(state, family, other, actor, policy, now_ms)
     for conversation in state.kept:
         apart.take(conversation)
+    for conversation in state.kept:
         apart.unrelate(conversation)
         apart.forget(conversation)
     keys = {state.customer: state.once, **{id: each.once for id, each in family.members.items()}}
@@ -97,8 +99,9 @@ class _Apart:
         """By conversation and number of a contact that went: where it is by now."""
 
     def take(self, conversation: Conversation) -> None:
-        """Moves what is not where it belongs. What was over before the merge is history, whosever address it was."""
-        if not conversation.live and not self._went_on(conversation):
+        """Moves what is not where it belongs, and lets each word stand again that another person's had taken the place
+        of."""
+        if self._is_history(conversation):
             return
         leaves = self._leaves(conversation.id)
         strangers = self._staying if leaves else self.identities
@@ -106,8 +109,14 @@ class _Apart:
         movable = [each for each in moving if len(each.origins) < ORIGINS_MAX]
         if len(movable) < len(moving) or self._has_forgotten(conversation):
             self.unmoved.append(conversation.id)
+        stays = [each for each in conversation.interactions if each not in movable]
         if movable:
-            self._move(conversation, movable, self._state.customer if leaves else self._other)
+            self._move(conversation, movable, leaves=not leaves)
+        again = overruled(conversation, stays, partial(self._is_said_by, leaves=leaves))
+        if stays and (movable or again):
+            self.events += elsewhere(conversation, stays, self._actor, self._policy, self._now_ms, again=again)
+        elif movable and conversation.live:
+            self._end(conversation)
 
     def unrelate(self, conversation: Conversation) -> None:
         """What it was to a conversation that is another person's from now on, it is not any more; nor is what was done
@@ -131,19 +140,19 @@ class _Apart:
     def forget(self, conversation: Conversation) -> None:
         """Another person's words are not known here any more: those of contacts that went are known where these are,
         and those that were taken along where they were said, and with the contacts that they were taken along for."""
+        if self._is_history(conversation):
+            return
         known = knowing.after(
             conversation.context, [event for stream, event in self.events if stream == conversation.id]
         )
         for key in known:
             for said in knowing.values_of(known[key]):
-                went = self._went.get((conversation.id, said.interaction), "")
-                theirs = said.came_from and self._said_by_who_leaves(key, said) != self._leaves(conversation.id)
-                if not went and not theirs:
+                if self._said_by_who_leaves(conversation, key, said) == self._leaves(conversation.id):
                     continue
                 withdrawn = knowing.withdraw(
                     known[key],
                     said,
-                    went or said.came_from,
+                    self._where(conversation, said),
                     self._policy.context,
                     version=self._policy.version,
                     actor=self._actor,
@@ -152,15 +161,37 @@ class _Apart:
                 known = knowing.drop(known, withdrawn)
                 self._say(conversation.id, withdrawn)
 
-    def _said_by_who_leaves(self, key: str, said: ContextValue) -> bool:
-        """By the contact's own identity; where that is not in memory, by whose conversation it was said in."""
-        speaker = speaker_of(self._state.kept, key, said)
-        if speaker in self.identities:
-            return True
-        return speaker not in self._staying and self._leaves(said.came_from)
+    def _said_by_who_leaves(self, conversation: Conversation, key: str, said: ContextValue) -> bool:
+        """By who is known to have said it; else by whose conversation it was said in."""
+        speaker = said.said_by
+        if not speaker and said.came_from:
+            speaker = speaker_of(self._state.kept, key, said)
+        elif not speaker and (contact := interaction_of(conversation, said.interaction)) is not None:
+            speaker = contact.identity
+        if speaker in self.identities or speaker in self._staying:
+            return speaker in self.identities
+        return self._leaves(said.came_from or conversation.id)
+
+    def _is_said_by(self, said: ContextValue, *, leaves: bool) -> bool:
+        """Whether a word of a contact of who leaves, or of who stays, is their own."""
+        return said.said_by not in (self._staying if leaves else self.identities)
+
+    def _where(self, conversation: Conversation, said: ContextValue) -> str:
+        """Where a word that is withdrawn is known; empty where history alone has it."""
+        if said.came_from or not said.interaction:
+            return said.came_from
+        place = (conversation.id, said.interaction)
+        if interaction_of(conversation, said.interaction) is not None:
+            return self._went.get(place, "")
+        elsewhere = ((each.id, i.number) for each in self._state.kept for i in each.interactions if place in i.origins)
+        return next((self._went.get(each, each[0]) for each in elsewhere), "")
 
     def _leaves(self, conversation: str) -> bool:
         return home_of(conversation, self._state.customer) in self.leaving
+
+    def _is_history(self, conversation: Conversation) -> bool:
+        """Whether it was over before the merge: all of it is of one person, whosever address it was since."""
+        return not conversation.live and not self._went_on(conversation)
 
     def _has_forgotten(self, conversation: Conversation) -> bool:
         """Whether contacts that may be of the time since the merge are no longer in memory."""
@@ -172,7 +203,9 @@ class _Apart:
             return conversation.updated_at_ms >= self._member.at_ms
         return conversation.head != self._member.heads.get(conversation.id)
 
-    def _move(self, conversation: Conversation, moving: Sequence[Interaction], to: str) -> None:
+    def _move(self, conversation: Conversation, moving: Sequence[Interaction], *, leaves: bool) -> None:
+        """These contacts are of who leaves, or of who stays, and go to a new conversation of theirs."""
+        to = self._other if leaves else self._state.customer
         self._opened[to] += 1
         fresh = Conversation(id=f"{to}-{self._opened[to]}", customer=to)
         opened = ConversationOpened(
@@ -186,20 +219,23 @@ class _Apart:
         )
         self._say(fresh.id, opened)
         self._went |= {(conversation.id, each.number): fresh.id for each in moving}
-        along = self._carried(conversation, to)
-        self.events += take_along(conversation, fresh, moving, self._actor, self._policy, self._now_ms, before=along)
+        numbers = {each.number for each in moving}
+        along = [
+            (key, said)
+            for key, said in words(conversation)
+            if said.interaction not in numbers and self._said_by_who_leaves(conversation, key, said) == leaves
+        ]
+        self.events += take_along(
+            conversation,
+            fresh,
+            moving,
+            self._actor,
+            self._policy,
+            self._now_ms,
+            before=along,
+            whose=partial(self._is_said_by, leaves=leaves),
+        )
         self._as_it_stood(conversation, fresh.id)
-        stays = [each for each in conversation.interactions if each not in moving]
-        if stays:
-            self.events += elsewhere(conversation, stays, self._actor, self._policy, self._now_ms, own_words=True)
-        elif conversation.live:
-            self._end(conversation)
-
-    def _carried(self, conversation: Conversation, to: str) -> list[Word]:
-        """What was carried over of the words of whose contacts go."""
-        leaves = to == self._other
-        carried = [(key, said) for key, said in words(conversation) if said.came_from and not said.interaction]
-        return [(key, said) for key, said in carried if self._said_by_who_leaves(key, said) == leaves]
 
     def _as_it_stood(self, conversation: Conversation, fresh: str) -> None:
         """The new one has the agent who had this one, and is no more and no less work than it was."""

@@ -148,6 +148,9 @@ class ContextValue(Struct, kw_only=True, omit_defaults=True, frozen=True, gc=Fal
     verified: bool = False
     came_from: str = ""
     """The earlier conversation in which it was said; empty: this one."""
+    said_by: str = ""
+    """The customer's address that said it, where `interaction` does not tell: it was said in an earlier conversation,
+    in a contact that is elsewhere by now, or in another's session. Empty: whoever had that contact."""
 
 
 class ContextItem(Struct, kw_only=True, omit_defaults=True, gc=False):
@@ -169,6 +172,8 @@ class ContextItem(Struct, kw_only=True, omit_defaults=True, gc=False):
     """What decided between it and `others`: `verified`, `agent`, `channel`, `newest` or `first`."""
     came_from: str = ""
     """The earlier conversation in which it was said; empty: this one."""
+    said_by: str = ""
+    """As in `ContextValue`."""
     others: list[ContextValue] = []
     """What other sources say, kept beside it, whether the same or not."""
 

@@ -24,18 +24,22 @@ class ContextSet(Event, kw_only=True, frozen=True, tag="ContextSet"):
     """The value that stands, where it is not this one: both are kept."""
     came_from: str = ""
     """The earlier conversation in which it was said and that this one is related to; empty: it was said here."""
+    said_by: str = ""
+    """The customer's address that said it, where `interaction` does not tell: it was said in an earlier conversation,
+    in a contact that is elsewhere by now, or in another's session. Empty: whoever had that contact."""
 
 
 class ContextWithdrawn(Event, kw_only=True, frozen=True, tag="ContextWithdrawn"):
     """What a source said of a key is not known here any more: an unmerge made it another person's word, which had
-    been carried over or said in contacts that went."""
+    been carried over, or said in contacts that went or in a session of this person's."""
 
     key: str
     channel: str
     side: str
     """Who spoke there: `customer`, `agent` or `system`."""
     came_from: str
-    """The conversation in which it stays known: the one it was carried over from, or where its contact went."""
+    """The conversation in which it stays known: the one it was carried over from, or where its contact went; empty:
+    history alone has it."""
     stands: ContextValue | None = None
     """The value that stands from now on; none: nothing is known of the key."""
     rule: str = ""

@@ -12,6 +12,7 @@ from actors.archive import rebuild
 from actors.closing import CLOSED_MAX
 from actors.conversation import Conversation
 from actors.disputes import Disputes
+from actors.evolving import INTERACTIONS_MAX
 from actors.evolving import evolve as evolve_conversation
 from actors.journey import Aside, Journey, evolve
 from actors.loading import reached
@@ -719,6 +720,70 @@ def test_nothing_of_the_other_is_carried_over_from_what_left_memory_before_they_
     assert kept is not None
     (item,) = kept.context
     assert (item.value, item.others) == ("B2222", [])
+
+
+def test_a_word_is_its_speakers_also_in_the_others_session() -> None:
+    """A call or a chat in which both spoke is one contact. What the one said in the other's is not known there when
+    they are two, and the other's own word, whose place it had taken, stands again; it goes where a contact of theirs
+    goes."""
+    player = _apart()
+    player.message(
+        channel="chat", identities=("chat:ben",), session="both", context={"contract": "B1111", "meter": "M1"}
+    )
+    player.message(
+        channel="chat", identities=("chat:ann",), session="both", context={"contract": "B2222", "name": "Ann"}
+    )
+    player.message(channel="sms", identities=("chat:ann",))
+    both = player.state.kept[-1]
+    assert [(each.channel, each.identity) for each in both.interactions] == [("chat", "chat:ben"), ("sms", "chat:ann")]
+    assert both.context["contract"].said_by == "chat:ann"
+    player.command(UnmergeCustomers(other="anns"), conversation="")
+    assert {key: item.value for key, item in both.context.items()} == {"contract": "B1111", "meter": "M1"}
+    assert _known_of_ann(player) == {"anns-1": {"contract": "B2222", "name": "Ann"}}
+
+
+def test_a_word_that_is_known_nowhere_else_is_withdrawn_all_the_same() -> None:
+    """Nothing of theirs goes anywhere: history alone has what they said in the other's session."""
+    player = _apart()
+    player.message(channel="chat", identities=("chat:ben",), session="both")
+    player.message(channel="chat", identities=("chat:ann",), session="both", context={"contract": "B2222"})
+    player.command(UnmergeCustomers(other="anns"), conversation="")
+    (withdrawn,) = [event for _, event in player.decision.events if isinstance(event, ContextWithdrawn)]
+    assert (withdrawn.key, withdrawn.came_from, player.state.kept[-1].context) == ("contract", "", {})
+
+
+def test_a_word_of_a_contact_that_was_split_off_before_is_its_speakers() -> None:
+    """A split leaves what was said known where it was; an unmerge of the two does not."""
+    player = _apart()
+    player.message(channel="chat", identities=("chat:ben",), session="ben", context={"meter": "M1"})
+    player.message(channel="sms", identities=("chat:ann",), context={"contract": "B2222"})
+    mixed = player.state.kept[-1]
+    player.command(Split(interactions=[2]), conversation=mixed.id)
+    assert mixed.context["contract"].said_by == "chat:ann"
+    player.command(UnmergeCustomers(other="anns"), conversation="")
+    assert {key: item.value for key, item in mixed.context.items()} == {"meter": "M1"}
+    assert _known_of_ann(player) == {"anns-1": {"contract": "B2222"}}
+    (withdrawn,) = [
+        each for of, each in player.decision.events if of == mixed.id and isinstance(each, ContextWithdrawn)
+    ]
+    assert withdrawn.came_from == "anns-1"
+
+
+def test_a_word_of_a_contact_that_memory_has_forgotten_is_its_speakers() -> None:
+    """Of a conversation with many contacts the newest are in memory; who spoke in the others, their words say."""
+    player = _apart()
+    player.message(channel="chat", identities=("chat:ben",), session="ben", context={"meter": "M1"})
+    many = player.state.kept[-1]
+    for n in range(INTERACTIONS_MAX + 1):
+        more = {"contract": "B2222"} if n == 0 else None
+        identity = "chat:ann" if n == 0 else "chat:ben"
+        player.message(channel="sms", identities=(identity,), session=f"s{n}", context=more)
+        player.give(player.input(InteractionStopped(session=f"s{n}"), channel="sms", identities=(identity,)))
+    assert "chat:ann" not in {each.identity for each in many.interactions}
+    released = player.command(UnmergeCustomers(other="anns"), conversation="")[-1]
+    assert isinstance(released, CustomerReleased)
+    assert released.unmoved == [many.id]
+    assert {key: item.value for key, item in many.context.items()} == {"meter": "M1"}
 
 
 async def test_a_family_of_three_comes_apart_in_order() -> None:
