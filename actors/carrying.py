@@ -15,11 +15,19 @@ from msgspec import Struct
 
 from actors import recent
 from actors.conversation import Conversation, name_speakers
-from actors.knowing import Given, item_of, source_of, values_of
+from actors.knowing import Given, drop, item_of, source_of, values_of
 from actors.relating import spell
 from actors.rules.context import CarryRules
 from protocol.entities import CarryOver, ContextItem, ContextValue, PriorAction, RelationKind, Status
-from protocol.events import AnyEvent, ConversationReopened, ConversationResolved, MessageQueued, NoteAdded, QueueChanged
+from protocol.events import (
+    AnyEvent,
+    ContextWithdrawn,
+    ConversationReopened,
+    ConversationResolved,
+    MessageQueued,
+    NoteAdded,
+    QueueChanged,
+)
 from protocol.ids import customer_of
 
 PRIOR_ACTIONS = 5
@@ -93,6 +101,13 @@ def pack(leaving: Conversation) -> bytes:
 def unpack(packed: bytes) -> Kept:
     """What `pack` kept."""
     return _kept(packed)
+
+
+def without(packed: bytes, event: ContextWithdrawn) -> bytes:
+    """What is kept, without what the event says is another person's word."""
+    kept = _kept(packed)
+    known = drop({item.key: item for item in kept.context}, event)
+    return _encode(msgspec.structs.replace(kept, context=list(known.values())))
 
 
 def own(kept: Kept, customers: Collection[str], conversations: Sequence[Conversation]) -> Kept:

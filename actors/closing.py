@@ -1,7 +1,8 @@
 """Closing: what of a conversation stays in its customer's journey when it is over. Pure.
 
     the newest that closed          whole, as `kept` has them
-    those before                    what another may take along (`actors.carrying`), as a few bytes
+    those before                    what another may take along (`actors.carrying`), as a few bytes; of several people
+                                    who are one customer also what taking apart asks for (`actors.mixed`)
     all of them, up to a bound      the id, and what it was about: a later contact may follow or repeat it
 
 The order is that of closing. One that was imported closed when its file says, before what is here already.
@@ -9,11 +10,18 @@ The order is that of closing. One that was imported closed when its file says, b
 
 from typing import TYPE_CHECKING
 
-from actors import carrying, importing, merging
+from actors import carrying, importing, merging, mixed
 from actors.conversation import Conversation
-from actors.members import MIXED_MAX, Family, home_of
+from actors.evolving import evolve as evolve_conversation
 from actors.relating import Past
-from protocol.events import ConversationClosed
+from protocol.events import (
+    AnyEvent,
+    ContextSet,
+    ContextWithdrawn,
+    ConversationClosed,
+    CorrelationCorrected,
+    InteractionMoved,
+)
 
 if TYPE_CHECKING:
     from actors.journey import Journey
@@ -24,6 +32,9 @@ PAST_MAX = 64
 """Ids of closed conversations kept for relations."""
 REMEMBERED_MAX = 16
 """Closed conversations whose topic is remembered: a contact repeats one of the last, or none."""
+
+CORRECTING = (InteractionMoved, ContextSet, ContextWithdrawn, CorrelationCorrected)
+"""What happens in a conversation that has left memory: an unmerge takes it apart."""
 
 
 def retire(state: "Journey", closed: Conversation, event: ConversationClosed) -> None:
@@ -61,15 +72,31 @@ def _forget(state: "Journey", leaving: list[Conversation]) -> None:
             aside = state.set_aside()
             aside.left = (*aside.left, (conversation.id, packed))[-carrying.KEPT_MAX :]
     if (family := merging.family_of(state)) is not None:
-        mixed = [conversation.id for conversation in leaving if _is_mixed(state, family, conversation)]
-        family.mixed = (*family.mixed, *mixed)[-MIXED_MAX:]
+        for conversation in leaving:
+            mixed.leave(state, family, conversation)
     gone = {conversation.id for conversation in leaving}
     state.kept = tuple(conversation for conversation in state.kept if conversation.id not in gone)
 
 
-def _is_mixed(state: "Journey", family: Family, conversation: Conversation) -> bool:
-    """Whether it has contacts by identities of another home than its own, or that are forgotten."""
-    homes = {identity: id for id, member in family.members.items() for identity in member.identities}
-    own = home_of(conversation.id, state.customer)
-    forgotten = conversation.interaction_count > len(conversation.interactions)
-    return forgotten or any(homes.get(each.identity, state.customer) != own for each in conversation.interactions)
+def correct(state: "Journey", stream: str, event: AnyEvent, encoded: bytes) -> None:
+    """An unmerge corrects a conversation that has left memory: what is kept of it, and what may come along from it."""
+    assert isinstance(event, CORRECTING), f"{type(event).__name__} for {stream}, which is not in memory"
+    family = merging.family_of(state)
+    conversation = mixed.find(family, stream)
+    if family is not None and conversation is not None:
+        evolve_conversation(conversation, event, encoded)
+        mixed.evolve(family, conversation)
+    if state.aside is None:
+        return
+    if isinstance(event, ContextWithdrawn):
+        state.aside.left = tuple(_without(each, event) if each[0] == stream else each for each in state.aside.left)
+    if isinstance(event, InteractionMoved) and conversation is not None:
+        remember(state, conversation)
+    elif isinstance(event, InteractionMoved):
+        # What its other contacts were about is not known here.
+        state.aside.remembered = tuple(past for past in state.aside.remembered if past.conversation != stream)
+
+
+def _without(left: tuple[str, bytes], event: ContextWithdrawn) -> tuple[str, bytes]:
+    id, packed = left
+    return id, carrying.without(packed, event)

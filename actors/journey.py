@@ -21,6 +21,7 @@ from actors import (
     handing_over,
     importing,
     merging,
+    mixed,
     recent,
 )
 from actors.carrying import Kept
@@ -160,7 +161,7 @@ class Journey(Struct, kw_only=True, gc=False):
         """The newest seq of one of its streams; 0 for a stream that does not exist yet."""
         if stream == self.customer:
             return self.head
-        conversation = self.conversation(stream)
+        conversation = self.conversation(stream) or mixed.find(self.disputes.family if self.disputes else None, stream)
         return conversation.head if conversation else 0
 
 
@@ -265,8 +266,10 @@ def _evolve_own(state: Journey, event: AnyEvent, encoded: bytes) -> None:
 
 def _evolve_in(state: Journey, stream: str, event: AnyEvent, encoded: bytes) -> None:
     conversation = state.conversation(stream)
+    if conversation is None and not isinstance(event, ConversationOpened):
+        closing.correct(state, stream, event, encoded)
+        return
     if conversation is None:
-        assert isinstance(event, ConversationOpened), f"{type(event).__name__} for {stream}, which is not in memory"
         conversation = Conversation(id=stream, customer=state.customer)
         state.kept = (*state.kept, conversation)
         _count(state, stream)

@@ -12,7 +12,7 @@ from protocol.ids import customer_of
 LEFT_MAX = 16
 """Members that left and are remembered, the oldest going first: whoever asks for one is told where it is."""
 MIXED_MAX = 64
-"""Conversations with contacts of both, of those that are no longer in memory."""
+"""Conversations of several customers, of those that are no longer in memory."""
 
 
 class GivenAway(Struct, frozen=True):
@@ -58,6 +58,9 @@ class Family(Struct, kw_only=True):
     left: dict[str, tuple[str, int]] = field(default_factory=dict)
     """By customer that was here: with whom it left, and in which turn of that one."""
     mixed: tuple[str, ...] = ()
+    """Conversations of several of them that left memory, and of which nothing is kept."""
+    packed: tuple[tuple[str, bytes], ...] = ()
+    """Those of which something is (see `actors.mixed`), in the order in which they left."""
 
     def with_all_of(self, member: str) -> list[str]:
         """The member, and those that were merged into it before."""

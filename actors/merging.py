@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from actors import disputes, recent
+from actors import disputes, mixed, recent
 from actors.carrying import KEPT_MAX
 from actors.members import LEFT_MAX, MIXED_MAX, Family, GivenAway, Member, home_of
 from protocol.commands import GiveCustomer
@@ -151,7 +151,7 @@ def join(state: "Journey", other: "Journey", event: CustomerMerged) -> None:
     onces = {id: each.once for id, each in {**family.members, **brought.members}.items()}
     onces |= {state.customer: state.once, other.customer: other.once}
     of_members = {identity for member in brought.members.values() for identity in member.identities}
-    heads = {conversation.id: conversation.head for conversation in other.kept}
+    heads = _heads(other, brought)
     for earlier in family.members.values():
         if earlier.heads is not None:
             earlier.heads |= heads
@@ -167,10 +167,12 @@ def join(state: "Journey", other: "Journey", event: CustomerMerged) -> None:
         parted=parted,
         noted=noted,
         marks={id: once.newest for id, once in onces.items()},
-        heads={conversation.id: conversation.head for conversation in state.kept},
+        heads=_heads(state, family),
     )
     family.members |= brought.members
     family.mixed = (*brought.mixed, *family.mixed)[-MIXED_MAX:]
+    family.packed = (*brought.packed, *family.packed)
+    mixed.bound(family)
     family.left = {id: left for id, left in family.left.items() if id not in event.members}
     state.disputes = replace(
         known,
@@ -179,6 +181,12 @@ def join(state: "Journey", other: "Journey", event: CustomerMerged) -> None:
         inherited=disputes.also_of(theirs.inherited, dict(known.inherited)),
         family=family,
     )
+
+
+def _heads(state: "Journey", family: Family) -> dict[str, int]:
+    """Where the conversations stand of which memory has anything that is taken apart."""
+    packed = (mixed.again(each) for _, each in family.packed)
+    return {conversation.id: conversation.head for conversation in (*packed, *state.kept)}
 
 
 def _join_conversations(state: "Journey", other: "Journey") -> None:
@@ -212,6 +220,8 @@ def evolve_released(state: "Journey", event: CustomerReleased) -> None:
     left = {**stay, **dict.fromkeys(event.members, (event.other, event.turn))}
     family.left = dict(list(left.items())[-LEFT_MAX:])
     family.mixed = tuple(id for id in family.mixed if home_of(id, own) not in gone)
+    # Once nobody is left there is nothing to take apart.
+    family.packed = tuple(each for each in family.packed if family.members and home_of(each[0], own) not in gone)
     brought = {each for member in members.values() for each in (*member.parted, *member.noted)}
     marks = members[event.other].marks
     # Another's word may have been heard here in one of their conversations: repeats of it come to this customer.

@@ -10,8 +10,10 @@ left, and its words are what was to be dropped.
 
 from collections.abc import Set
 
+from actors import mixed
 from actors.conversation import Conversation
 from actors.journey import Journey
+from actors.merging import family_of
 from protocol.entities import Status
 from protocol.events import AnyEvent, FactDropped
 
@@ -20,7 +22,10 @@ def skip_to(state: Journey, stream: str, seq: int, event: AnyEvent) -> None:
     """The next fact of `stream` that is left is `event`, at `seq`. Where facts before it, or what it said itself, were
     taken, nothing is known of the conversation any more but the numbers that it had, and that it is over."""
     conversation = state.conversation(stream)
-    if conversation is None or (seq == conversation.head + 1 and type(event) is not FactDropped):
+    if conversation is None:
+        _leave_out(state, stream, seq)
+        return
+    if seq == conversation.head + 1 and type(event) is not FactDropped:
         return
     bare = _bare(conversation, seq - 1)
     # It keeps its place: what is forgotten, and when, does not depend on what retention took.
@@ -30,6 +35,8 @@ def skip_to(state: Journey, stream: str, seq: int, event: AnyEvent) -> None:
 def words(state: Journey) -> tuple[str, ...]:
     """The conversations of which memory has anything that retention takes."""
     whole = [conversation.id for conversation in state.kept if conversation.whole]
+    if (family := family_of(state)) is not None:
+        whole += [id for id, _ in family.packed]
     if state.aside is None:
         return tuple(whole)
     over = (*(id for id, _ in state.aside.left), *(past.conversation for past in state.aside.remembered))
@@ -39,10 +46,19 @@ def words(state: Journey) -> tuple[str, ...]:
 def forget(state: Journey, dropped: Set[str]) -> None:
     """Retention dropped these conversations: of each the id and its number of facts stay, as after a load."""
     state.kept = tuple(_bare(each, each.head) if each.id in dropped else each for each in state.kept)
+    if (family := family_of(state)) is not None:
+        family.packed = tuple(each for each in family.packed if each[0] not in dropped)
     if state.aside is not None:
         state.aside.left = tuple(each for each in state.aside.left if each[0] not in dropped)
         remembered = tuple(past for past in state.aside.remembered if past.conversation not in dropped)
         state.aside.remembered = remembered
+
+
+def _leave_out(state: Journey, stream: str, seq: int) -> None:
+    """Of a conversation that has left memory nothing is kept any more where facts of it were taken."""
+    family = family_of(state)
+    if family is not None and (packed := mixed.find(family, stream)) is not None and packed.head + 1 != seq:
+        family.packed = tuple(each for each in family.packed if each[0] != stream)
 
 
 def _bare(conversation: Conversation, head: int) -> Conversation:

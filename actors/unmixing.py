@@ -4,15 +4,16 @@
     another's conversation with contacts of the member     those go to a new one of the member
 
 What was said moves along, as when an agent splits a conversation; nothing that was journaled changes. Nor is
-anything of the one related to what is the other's any more, or known from there. Contacts that are no longer in memory
-cannot be looked at: their conversations are named.
+anything of the one related to what is the other's any more, or known from there. So it is also with conversations that
+left memory, as far as something of them is kept (`actors.mixed`). What is not kept cannot be looked at: the
+conversations are named.
 """
 
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, assert_never
 
-from actors import delivery, disputes, knowing
+from actors import delivery, disputes, knowing, mixed
 from actors.conversation import Conversation, interaction_of
 from actors.members import Family, home_of
 from actors.merging import REASON_MAX
@@ -54,9 +55,9 @@ def release(
     if len(command.reason) > REASON_MAX:
         raise Refusal(Code.OVER_LIMIT, f"a reason has at most {REASON_MAX} characters", field="reason")
     apart = _Apart(state, family, other, actor, policy, now_ms)
-    for conversation in state.kept:
+    for conversation in apart.conversations:
         apart.take(conversation)
-    for conversation in state.kept:
+    for conversation in apart.conversations:
         apart.unrelate(conversation)
         apart.forget(conversation)
     keys = {state.customer: state.once, **{id: each.once for id, each in family.members.items()}}
@@ -90,6 +91,8 @@ class _Apart:
         self.leaving = family.with_all_of(other)
         self.identities = {each for id in self.leaving for each in family.members[id].identities}
         self._staying = {each for each in state.identities if each not in self.identities}
+        self.conversations = (*(mixed.again(packed) for _, packed in family.packed), *state.kept)
+        """Of all that memory has something of, in the order in which they will leave it."""
         self._opened = {state.customer: state.opened, other: family.members[other].opened}
         self.events: Events = []
         self.closings: Events = []
@@ -165,7 +168,7 @@ class _Apart:
         """By who is known to have said it; else by whose conversation it was said in."""
         speaker = said.said_by
         if not speaker and said.came_from:
-            speaker = speaker_of(self._state.kept, key, said)
+            speaker = speaker_of(self.conversations, key, said)
         elif not speaker and (contact := interaction_of(conversation, said.interaction)) is not None:
             speaker = contact.identity
         if speaker in self.identities or speaker in self._staying:
@@ -183,7 +186,9 @@ class _Apart:
         place = (conversation.id, said.interaction)
         if interaction_of(conversation, said.interaction) is not None:
             return self._went.get(place, "")
-        elsewhere = ((each.id, i.number) for each in self._state.kept for i in each.interactions if place in i.origins)
+        elsewhere = (
+            (each.id, i.number) for each in self.conversations for i in each.interactions if place in i.origins
+        )
         return next((self._went.get(each, each[0]) for each in elsewhere), "")
 
     def _leaves(self, conversation: str) -> bool:

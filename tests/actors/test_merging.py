@@ -7,7 +7,7 @@ from functools import partial
 import msgspec
 import pytest
 
-from actors import carrying, merging
+from actors import carrying, merging, remains
 from actors.archive import rebuild
 from actors.closing import CLOSED_MAX
 from actors.conversation import Conversation
@@ -784,6 +784,64 @@ def test_a_word_of_a_contact_that_memory_has_forgotten_is_its_speakers() -> None
     assert isinstance(released, CustomerReleased)
     assert released.unmoved == [many.id]
     assert {key: item.value for key, item in many.context.items()} == {"meter": "M1"}
+
+
+def _left_memory(player: Player) -> str:
+    """A conversation of both closes, and leaves memory by those of Ben's that close after it; returns its id."""
+    player.message(channel="chat", identities=("chat:ben",), session="ben", context={"meter": "M1"})
+    player.message(channel="sms", identities=("chat:ann",), context={"contract": "B2222"})
+    both = player.state.kept[-1].id
+    for n in range(CLOSED_MAX + 1):
+        _over(player)
+        player.message(channel="chat", identities=("chat:ben",), session=f"later {n}")
+    assert player.state.conversation(both) is None
+    return both
+
+
+def test_what_left_memory_before_they_were_two_is_taken_apart_like_the_rest() -> None:
+    """One person's contract is not known at the other's conversation, however long ago that closed, nor does it come
+    along from there. It is known where their contact goes."""
+    player = _apart()
+    both = _left_memory(player)
+    last = player.state.kept[-1]
+    assert last.context["contract"].came_from == both
+    released = player.command(UnmergeCustomers(other="anns"), conversation="")[-1]
+    assert isinstance(released, CustomerReleased)
+    happened = [event for stream, event in player.decision.events if stream == both]
+    assert names(happened) == ["InteractionMoved", "ContextWithdrawn"]
+    assert _known_of_ann(player) == {"anns-1": {"contract": "B2222"}}
+    assert (released.unmoved, [*last.context]) == ([], ["meter"])
+    assert player.state.aside is not None
+    (kept,) = [carrying.unpack(packed) for id, packed in player.state.aside.left if id == both]
+    assert [(item.key, item.value) for item in kept.context] == [("meter", "M1")]
+
+
+def test_what_is_corrected_after_it_left_memory_goes_on_from_where_it_stood() -> None:
+    """Its next fact has the next number, in whatever part of memory it is."""
+    player = _apart()
+    both = _left_memory(player)
+    before = player.state.head_of(both)
+    assert before > 0
+    noted = CorrelationCorrected(at_ms=player.now_ms, correction="unmerge", other="anns-9")
+    evolve(player.state, both, noted, msgspec.msgpack.encode(noted))
+    assert player.state.head_of(both) == before + 1
+
+
+@pytest.mark.parametrize("loaded", [True, False])
+def test_what_retention_took_is_not_kept_to_be_taken_apart(loaded: bool) -> None:
+    """Neither where a snapshot is taken without it, nor where a load finds facts of it gone."""
+    player = _apart()
+    both = _left_memory(player)
+    # What may come along from it is forgotten before.
+    player.state.set_aside().left = ()
+    assert both in remains.words(player.state)
+    if loaded:
+        noted = CorrelationCorrected(at_ms=player.now_ms, correction="unmerge", other="anns-9")
+        remains.skip_to(player.state, both, player.state.head_of(both) + 2, noted)
+    else:
+        remains.forget(player.state, {both})
+    player.command(UnmergeCustomers(other="anns"), conversation="")
+    assert both not in {stream for stream, _ in player.decision.events}
 
 
 async def test_a_family_of_three_comes_apart_in_order() -> None:

@@ -100,9 +100,10 @@ def mixed_forgotten_in_a_snapshot(plant: Plant) -> None:
     def pure(state: Journey) -> bytes:
         if (family := merging.family_of(state)) is None:
             return freeze(state)
-        mixed, family.mixed = family.mixed, ()
+        known = family.mixed, family.packed
+        family.mixed, family.packed = (), ()
         frozen = freeze(state)
-        family.mixed = mixed
+        family.mixed, family.packed = known
         return frozen
 
     plant(snapshots, "freeze", pure)

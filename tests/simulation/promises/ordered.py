@@ -170,7 +170,8 @@ def _plain(journey: Journey, retained: bool, dropped: Container[str]) -> Journey
         members = {id: _without(member, dropped) for id, member in family.members.items()}
         # A load that meets them bare does not know whose contacts they had.
         mixed = tuple(id for id in family.mixed if id not in dropped)
-        family = msgspec.structs.replace(family, members=members, mixed=mixed)
+        packed = tuple(each for each in family.packed if each[0] not in dropped)
+        family = msgspec.structs.replace(family, members=members, mixed=mixed, packed=packed)
         disputes = msgspec.structs.replace(disputes, family=family)
     return msgspec.structs.replace(journey, kept=live, aside=aside, disputes=disputes)
 
