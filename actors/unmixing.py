@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from actors import delivery, disputes, knowing, mixed
 from actors.conversation import Conversation, interaction_of
+from actors.matters import spoken
 from actors.members import Family, home_of
 from actors.merging import REASON_MAX
 from actors.moving import ORIGINS_MAX, Events, elsewhere, overruled, speaker_of, take_along, words
@@ -30,6 +31,7 @@ from protocol.events import (
     ConversationSnoozed,
     CorrelationCorrected,
     CustomerReleased,
+    HandoffWithdrawn,
     OwnerChanged,
 )
 from protocol.events.corrections import UNMERGE
@@ -100,6 +102,8 @@ class _Apart:
         self.unmoved: list[str] = []
         self._went: dict[tuple[str, int], str] = {}
         """By conversation and number of a contact that went: where it is by now."""
+        self._taken_back: set[str] = set()
+        """Conversations of which an open offer ended."""
 
     def take(self, conversation: Conversation) -> None:
         """Moves what is not where it belongs, and lets each word stand again that another person's had taken the place
@@ -128,7 +132,8 @@ class _Apart:
         carried = conversation.work.carried if conversation.work else None
         earlier = {each.conversation: None for each in (related, carried) if each is not None}
         for other in earlier:
-            if self._leaves(conversation.id) == self._leaves(other):
+            named = related is not None and related.conversation == other and self._rests_on_what_went(conversation)
+            if self._leaves(conversation.id) == self._leaves(other) and not named:
                 continue
             corrected = CorrelationCorrected(
                 at_ms=self._now_ms,
@@ -139,6 +144,14 @@ class _Apart:
                 reason=WHY,
             )
             self._say(conversation.id, corrected)
+
+    def _rests_on_what_went(self, conversation: Conversation) -> bool:
+        """Whether its relation says a number that only contacts named which are elsewhere by now."""
+        went = [each for each in conversation.interactions if (conversation.id, each.number) in self._went]
+        stays = [each for each in conversation.interactions if each not in went]
+        numbers = [{key for each in some if each.tags for key in each.tags.keys} for some in (went, stays)]
+        reason = conversation.relation.reason if conversation.relation else ""
+        return any(spoken(key) in reason for key in numbers[0] - numbers[1])
 
     def forget(self, conversation: Conversation) -> None:
         """Another person's words are not known here any more: those of contacts that went are known where these are,
@@ -162,6 +175,7 @@ class _Apart:
                     now_ms=self._now_ms,
                 )
                 known = knowing.drop(known, withdrawn)
+                self._take_back(conversation)
                 self._say(conversation.id, withdrawn)
 
     def _said_by_who_leaves(self, conversation: Conversation, key: str, said: ContextValue) -> bool:
@@ -208,9 +222,19 @@ class _Apart:
             return conversation.updated_at_ms >= self._member.at_ms
         return conversation.head != self._member.heads.get(conversation.id)
 
+    def _take_back(self, conversation: Conversation) -> None:
+        """An open offer ends: its package names what is another person's. Whoever gives it offers it anew."""
+        handoff = conversation.handoff
+        if handoff is None or not handoff.open or conversation.id in self._taken_back:
+            return
+        self._taken_back.add(conversation.id)
+        withdrawn = HandoffWithdrawn(at_ms=self._now_ms, actor=self._actor, lease=handoff.lease, reason=WHY)
+        self._say(conversation.id, withdrawn)
+
     def _move(self, conversation: Conversation, moving: Sequence[Interaction], *, leaves: bool) -> None:
         """These contacts are of who leaves, or of who stays, and go to a new conversation of theirs."""
         to = self._other if leaves else self._state.customer
+        self._take_back(conversation)
         self._opened[to] += 1
         fresh = Conversation(id=f"{to}-{self._opened[to]}", customer=to)
         opened = ConversationOpened(

@@ -28,6 +28,7 @@ from protocol.commands import (
     GiveCustomer,
     LinkIdentity,
     MergeCustomers,
+    OfferHandoff,
     Relate,
     Reply,
     Resolve,
@@ -37,7 +38,7 @@ from protocol.commands import (
     UnlinkIdentity,
     UnmergeCustomers,
 )
-from protocol.entities import IdentityLink, Interaction, RelationKind, Status, Tag, Tags
+from protocol.entities import IdentityLink, Interaction, Relation, RelationKind, Status, Tag, Tags
 from protocol.errors import Code, Refusal
 from protocol.events import (
     ContextSet,
@@ -825,6 +826,39 @@ def test_what_is_corrected_after_it_left_memory_goes_on_from_where_it_stood() ->
     noted = CorrelationCorrected(at_ms=player.now_ms, correction="unmerge", other="anns-9")
     evolve(player.state, both, noted, msgspec.msgpack.encode(noted))
     assert player.state.head_of(both) == before + 1
+
+
+@pytest.mark.parametrize("hers", ["a word", "a contact", "nothing"])
+def test_an_open_offer_of_what_is_taken_apart_ends(hers: str) -> None:
+    """Its package names what is another person's from now on. One of what is all their own stands."""
+    player = _apart()
+    player.message(channel="chat", identities=("chat:ben",), session="s")
+    if hers == "a word":
+        player.message(channel="chat", identities=("chat:ann",), session="s", context={"contract": "B2222"})
+    elif hers == "a contact":
+        player.message(channel="sms", identities=("chat:ann",))
+    state = player.state.kept[-1]
+    player.command(OfferHandoff(kind="any", queue="other"), conversation=state.id)
+    happened = names(player.command(UnmergeCustomers(other="anns"), conversation=""))
+    assert state.handoff is not None
+    assert (state.handoff.open, happened.count("HandoffWithdrawn")) == ((True, 0) if hers == "nothing" else (False, 1))
+
+
+@pytest.mark.parametrize("also", [True, False])
+def test_a_relation_rests_on_no_number_that_the_other_named(also: bool) -> None:
+    """Her claim is why a conversation of his continues an earlier one: it does no more, unless he named it, too."""
+    player = _apart()
+    player.message(channel="chat", identities=("chat:ben",), session="s")
+    state = player.state.kept[-1]
+    reason = "both name claim C2"
+    state.relation = Relation(kind=RelationKind.CONTINUES, conversation=CONVERSATION, reason=reason)
+    player.message(channel="sms", identities=("chat:ann",))
+    for contact in state.interactions:
+        if also or contact.identity == "chat:ann":
+            contact.tags = Tags(keys=("claim:C2",))
+    player.command(UnmergeCustomers(other="anns"), conversation="")
+    assert [each.number for each in state.interactions] == [1]
+    assert (state.relation is not None) == also
 
 
 @pytest.mark.parametrize("loaded", [True, False])
