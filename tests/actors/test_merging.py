@@ -26,6 +26,7 @@ from adapters.stores.memory_archive import MemoryArchive
 from protocol.commands import (
     AddNote,
     GiveCustomer,
+    Join,
     LinkIdentity,
     MergeCustomers,
     OfferHandoff,
@@ -826,6 +827,32 @@ def test_what_is_corrected_after_it_left_memory_goes_on_from_where_it_stood() ->
     noted = CorrelationCorrected(at_ms=player.now_ms, correction="unmerge", other="anns-9")
     evolve(player.state, both, noted, msgspec.msgpack.encode(noted))
     assert player.state.head_of(both) == before + 1
+
+
+def test_a_merge_after_an_unmerge_is_like_any_other() -> None:
+    """What was taken apart stays apart: each conversation knows what was said in it, and what comes next may take along
+    what either knows. A join puts the contacts together again, with their words."""
+    player = _apart()
+    player.message(channel="chat", identities=("chat:ben",), session="ben", context={"meter": "M1"})
+    player.message(channel="sms", identities=("chat:ann",), context={"contract": "B2222"})
+    both = player.state.kept[-1]
+    player.command(UnmergeCustomers(other="anns"), conversation="", id="apart")
+    ann = Journey(customer="anns", links=(IdentityLink(identity="chat:ann", evidence="first_contact"),))
+    for stream, event in player.decision.events:
+        if stream.startswith("anns-"):
+            evolve(ann, stream, event, msgspec.msgpack.encode(event))
+    merged = CustomerMerged(
+        at_ms=player.now_ms, other="anns", turn=3, given_at=9, members=["anns"], identities=["chat:ann"]
+    )
+    evolve(player.state, CUSTOMER, merged, b"", ann)
+    hers = player.state.conversations["anns-1"]
+    assert ([*both.context], [*hers.context]) == (["meter"], ["contract"])
+    for id, key in ((both.id, "meter"), (hers.id, "contract")):
+        kept = player.state.kept_of(id)
+        assert kept is not None
+        assert [item.key for item in kept.context] == [key]
+    player.command(Join(other=hers.id), conversation=both.id)
+    assert sorted(both.context) == ["contract", "meter"]
 
 
 @pytest.mark.parametrize("hers", ["a word", "a contact", "nothing"])
