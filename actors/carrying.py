@@ -15,15 +15,17 @@ from msgspec import Struct
 
 from actors import recent
 from actors.conversation import Conversation, name_speakers
-from actors.knowing import Given, drop, item_of, source_of, values_of
+from actors.knowing import Given, drop, item_of, put, source_of, values_of
 from actors.relating import spell
 from actors.rules.context import CarryRules
 from protocol.entities import CarryOver, ContextItem, ContextValue, PriorAction, RelationKind, Status
 from protocol.events import (
     AnyEvent,
+    ContextSet,
     ContextWithdrawn,
     ConversationReopened,
     ConversationResolved,
+    CorrelationCorrected,
     MessageQueued,
     NoteAdded,
     QueueChanged,
@@ -103,10 +105,23 @@ def unpack(packed: bytes) -> Kept:
     return _kept(packed)
 
 
-def without(packed: bytes, event: ContextWithdrawn) -> bytes:
-    """What is kept, without what the event says is another person's word."""
+Correction = ContextSet | ContextWithdrawn | CorrelationCorrected
+"""What an unmerge says of a conversation that left memory: of what is kept of it, that changes something."""
+
+
+def corrected(packed: bytes, event: Correction) -> bytes:
+    """What is kept, without another person's word; one's own may stand again in its place."""
     kept = _kept(packed)
-    known = drop({item.key: item for item in kept.context}, event)
+    known = {item.key: item for item in kept.context}
+    match event:
+        case ContextSet():
+            known[event.key] = put(known.get(event.key), event)
+        case ContextWithdrawn():
+            known = drop(known, event)
+        case CorrelationCorrected(subject=str() as subject):
+            kept = msgspec.structs.replace(kept, done=msgspec.structs.replace(kept.done, subject=subject))
+        case CorrelationCorrected():
+            pass
     return _encode(msgspec.structs.replace(kept, context=list(known.values())))
 
 

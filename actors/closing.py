@@ -88,15 +88,12 @@ def correct(state: "Journey", stream: str, event: AnyEvent, encoded: bytes) -> N
         mixed.evolve(family, conversation)
     if state.aside is None:
         return
-    if isinstance(event, ContextWithdrawn):
-        state.aside.left = tuple(_without(each, event) if each[0] == stream else each for each in state.aside.left)
+    if isinstance(event, carrying.Correction):
+        state.aside.left = tuple(
+            (id, carrying.corrected(packed, event) if id == stream else packed) for id, packed in state.aside.left
+        )
     if isinstance(event, InteractionMoved) and conversation is not None:
         remember(state, conversation)
     elif isinstance(event, InteractionMoved):
         # What its other contacts were about is not known here.
         state.aside.remembered = tuple(past for past in state.aside.remembered if past.conversation != stream)
-
-
-def _without(left: tuple[str, bytes], event: ContextWithdrawn) -> tuple[str, bytes]:
-    id, packed = left
-    return id, carrying.without(packed, event)

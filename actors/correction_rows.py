@@ -35,7 +35,7 @@ def repeat_rows(at: Place, event: ev.RepeatContactFound) -> Iterable[Patch]:
 
 
 def corrected_rows(at: Place, event: ev.CorrelationCorrected) -> Iterable[Patch]:
-    """`correction`, `action`, and the relation it changes."""
+    """`correction`, `action`, and the relation and the subject it changes."""
     yield at.new(
         "correction",
         at.stream,
@@ -53,6 +53,8 @@ def corrected_rows(at: Place, event: ev.CorrelationCorrected) -> Iterable[Patch]
     )
     detail = f"{event.correction} {event.other}".strip()
     yield at.new("action", at.stream, at.seq, kind="corrected", actor=event.actor, at_ms=event.at_ms, detail=detail)
+    if event.subject is not None:
+        yield at.change("conversation", at.stream, subject=event.subject)
     yield from _related(at, event)
 
 

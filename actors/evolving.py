@@ -89,6 +89,7 @@ def evolve(state: Conversation, event: AnyEvent, encoded: bytes) -> Conversation
                 state.relation = event.relation
             if isinstance(event, CorrelationCorrected) and event.correction == UNMERGE:
                 _disown(state, event.other)
+                state.subject = state.subject if event.subject is None else event.subject
         case InteractionMoved():
             _move(state, event)
         case InteractionReceived():

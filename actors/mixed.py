@@ -15,7 +15,7 @@ from actors import knowing, recent
 from actors.conversation import Conversation, Work, interaction_of
 from actors.members import MIXED_MAX, Family, home_of
 from protocol.entities import ContextValue
-from protocol.events import AnyEvent, ContextSet
+from protocol.events import AnyEvent, AutomaticReplyReceived, ContextSet, MessageReceived
 
 if TYPE_CHECKING:
     from actors.journey import Journey
@@ -51,12 +51,23 @@ def bound(family: Family) -> None:
 
 def keep(conversation: Conversation) -> bytes:
     """The conversation as bytes, without what an unmerge does not ask for; empty where they are too many."""
-    said = [encoded for encoded in recent.events(conversation.recent) if isinstance(_event(encoded), ContextSet)]
+    said = [kept for encoded in recent.events(conversation.recent) if (kept := _of_what_was_said(encoded))]
     for words in (said, []):
         packed = pack(_bare(conversation, words))
         if len(packed) <= PACKED_BYTES_MAX:
             return packed
     return b""
+
+
+def _of_what_was_said(encoded: bytes) -> bytes:
+    """An event as it is kept: a word that may have been taken the place of, or who wrote a subject; else nothing."""
+    match event := _event(encoded):
+        case ContextSet():
+            return encoded
+        case MessageReceived() | AutomaticReplyReceived() if event.subject:
+            return _encode(msgspec.structs.replace(event, text="", attachments=[]))
+        case _:
+            return b""
 
 
 def pack(conversation: Conversation) -> bytes:

@@ -225,6 +225,13 @@ def context_of(
     return facts
 
 
+def subjects(state: Conversation) -> list[tuple[str, str]]:
+    """The subjects of its messages, oldest first, each with the address that wrote it, as far as memory goes."""
+    events = map(_event, recent.events(state.recent))
+    written = [event for event in events if isinstance(event, MessageReceived | AutomaticReplyReceived)]
+    return [(event.subject, event.identity) for event in written if event.subject]
+
+
 def words(state: Conversation) -> list[Word]:
     """What is known in it: the newest of each source, those of one key in their order."""
     return [

@@ -18,7 +18,7 @@ from actors.conversation import Conversation, interaction_of
 from actors.matters import spoken
 from actors.members import Family, home_of
 from actors.merging import REASON_MAX
-from actors.moving import ORIGINS_MAX, Events, elsewhere, overruled, speaker_of, take_along, words
+from actors.moving import ORIGINS_MAX, Events, elsewhere, overruled, speaker_of, subjects, take_along, words
 from actors.policy import Policy
 from protocol.commands import UnmergeCustomers
 from protocol.entities import ContextValue, Interaction, Status
@@ -62,6 +62,8 @@ def release(
     for conversation in apart.conversations:
         apart.unrelate(conversation)
         apart.forget(conversation)
+    for conversation in apart.conversations:
+        apart.disown(conversation)
     keys = {state.customer: state.once, **{id: each.once for id, each in family.members.items()}}
     # Also what it has heard of from others: some of that came for the identities that leave.
     heard = [each for each in disputes.of(state).inherited if each[0] not in apart.leaving]
@@ -102,6 +104,8 @@ class _Apart:
         self.unmoved: list[str] = []
         self._went: dict[tuple[str, int], str] = {}
         """By conversation and number of a contact that went: where it is by now."""
+        self._unsaid: dict[str, str] = {}
+        """By conversation: a subject that is another person's, and that it has no more."""
         self._taken_back: set[str] = set()
         """Conversations of which an open offer ended."""
 
@@ -131,6 +135,16 @@ class _Apart:
         related = conversation.relation
         carried = conversation.work.carried if conversation.work else None
         earlier = {each.conversation: None for each in (related, carried) if each is not None}
+        subject = conversation.subject
+        if subject and not self._is_history(conversation):
+            subject = self._subject(conversation, leaves=self._leaves(conversation.id))
+        if subject != conversation.subject:
+            self._unsaid[conversation.id] = conversation.subject
+            self._take_back(conversation)
+            without = CorrelationCorrected(
+                at_ms=self._now_ms, actor=self._actor, correction=UNMERGE, subject=subject, reason=WHY
+            )
+            self._say(conversation.id, without)
         for other in earlier:
             named = related is not None and related.conversation == other and self._rests_on_what_went(conversation)
             if self._leaves(conversation.id) == self._leaves(other) and not named:
@@ -152,6 +166,28 @@ class _Apart:
         numbers = [{key for each in some if each.tags for key in each.tags.keys} for some in (went, stays)]
         reason = conversation.relation.reason if conversation.relation else ""
         return any(spoken(key) in reason for key in numbers[0] - numbers[1])
+
+    def disown(self, conversation: Conversation) -> None:
+        """What was done in an earlier one is no account of this one's past with a subject that another person wrote."""
+        carried = conversation.work.carried if conversation.work else None
+        if carried is not None and carried.subject and carried.subject == self._unsaid.get(carried.conversation):
+            corrected = CorrelationCorrected(
+                at_ms=self._now_ms, actor=self._actor, correction=UNMERGE, other=carried.conversation, reason=WHY
+            )
+            self._say(conversation.id, corrected)
+
+    def _subject(self, conversation: Conversation, *, leaves: bool) -> str:
+        """The subject that who leaves, or who stays, gave it: the one it has where that is theirs, or nobody knows
+        whose and the conversation is theirs; else the first of theirs, or none."""
+        written = subjects(conversation)
+        speaker = next((who for subject, who in written if subject == conversation.subject), "")
+        first = interaction_of(conversation, 1)
+        speaker = speaker or (first.identity if first is not None else "")
+        own = self.identities if leaves else self._staying
+        others = self._staying if leaves else self.identities
+        if speaker in own or (speaker not in others and leaves == self._leaves(conversation.id)):
+            return conversation.subject
+        return next((subject for subject, who in written if who in own), "")
 
     def forget(self, conversation: Conversation) -> None:
         """Another person's words are not known here any more: those of contacts that went are known where these are,
@@ -243,7 +279,7 @@ class _Apart:
             policy=self._policy.version,
             customer=to,
             queue=conversation.queue,
-            subject=conversation.subject,
+            subject=self._subject(conversation, leaves=leaves),
             reason=WHY,
         )
         self._say(fresh.id, opened)

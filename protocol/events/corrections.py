@@ -11,8 +11,8 @@ class CorrelationCorrected(Event, kw_only=True, frozen=True, tag="CorrelationCor
     """Somebody said that contacts were put together, or kept apart, wrongly. What moves is in events of its own."""
 
     correction: str
-    """`split`, `join` or `relate`; `unmerge`: the relation was to what is another person's from now on, and
-    what was done there is no past of this conversation (`carried`)."""
+    """`split`, `join` or `relate`; `unmerge`: the relation was to what is another person's from now on, or rested on
+    it, and what was done there is no past of this conversation (`carried`); or its subject was their word."""
     other: str = ""
     """The conversation that was split off, was joined into this one, or is, or was, the earlier one of the relation."""
     interactions: list[int] = []
@@ -20,6 +20,8 @@ class CorrelationCorrected(Event, kw_only=True, frozen=True, tag="CorrelationCor
     relation: Relation | None = None
     """The conversation's relation from now on, where it or `previous`, the one before, is given."""
     previous: Relation | None = None
+    subject: str | None = None
+    """The conversation's subject from now on, where an unmerge made the one it had another person's word."""
     earlier_channel: str = ""
     """The channel pair it was about: from the contact before …"""
     channel: str = ""

@@ -44,6 +44,7 @@ from protocol.errors import Code, Refusal
 from protocol.events import (
     ContextSet,
     ContextWithdrawn,
+    ConversationOpened,
     CorrelationCorrected,
     CustomerErased,
     CustomerGiven,
@@ -855,6 +856,38 @@ def test_a_merge_after_an_unmerge_is_like_any_other() -> None:
     assert sorted(both.context) == ["contract", "meter"]
 
 
+@pytest.mark.parametrize("left", [True, False])
+@pytest.mark.parametrize("writer", ["ann", "ben"])
+def test_a_subject_is_its_writers(writer: str, left: bool) -> None:
+    """Also where the conversation has left memory. It is in no list of the other's conversations, and in no account of
+    what was before a later one."""
+    player = _apart()
+    other = "ben" if writer == "ann" else "ann"
+    player.message(channel="email", identities=(f"chat:{writer}",), subject="My divorce", reference="1@x")
+    player.message(channel="chat", identities=(f"chat:{other}",), session="s", context={"meter": "M1"})
+    both = player.state.kept[-1]
+    for n in range(CLOSED_MAX + 1 if left else 1):
+        _over(player)
+        player.message(channel="chat", identities=("chat:ben",), session=f"later {n}")
+        if n == 0:
+            later = player.state.kept[-1]
+    assert (player.state.conversation(both.id) is None) == left
+    assert later.work is not None
+    assert later.work.carried is not None
+    assert later.work.carried.subject == "My divorce"
+    player.command(UnmergeCustomers(other="anns"), conversation="")
+    corrected = [
+        each for of, each in player.decision.events if of == both.id and isinstance(each, CorrelationCorrected)
+    ]
+    opened = [each for of, each in player.decision.events if isinstance(each, ConversationOpened) and of == "anns-1"]
+    assert [each.subject for each in corrected] == ([""] if writer == "ann" else [])
+    assert [each.subject for each in opened] == ["My divorce" if writer == "ann" else ""]
+    assert (later.work.carried is None) == (writer == "ann")
+    kept = player.state.kept_of(both.id)
+    assert kept is not None
+    assert kept.done.subject == ("" if writer == "ann" else "My divorce")
+
+
 @pytest.mark.parametrize("hers", ["a word", "a contact", "nothing"])
 def test_an_open_offer_of_what_is_taken_apart_ends(hers: str) -> None:
     """Its package names what is another person's from now on. One of what is all their own stands."""
@@ -886,6 +919,21 @@ def test_a_relation_rests_on_no_number_that_the_other_named(also: bool) -> None:
     player.command(UnmergeCustomers(other="anns"), conversation="")
     assert [each.number for each in state.interactions] == [1]
     assert (state.relation is not None) == also
+
+
+def test_what_left_memory_has_their_own_word_again() -> None:
+    """In the place of the other's, which had taken it in the same session; so has what may come along from there."""
+    player = _apart()
+    for who, contract in (("ben", "B1111"), ("ann", "B2222")):
+        player.message(channel="chat", identities=(f"chat:{who}",), session="s", context={"contract": contract})
+    both = player.state.kept[-1].id
+    for n in range(CLOSED_MAX + 1):
+        _over(player)
+        player.message(channel="chat", identities=("chat:ben",), session=f"later {n}")
+    player.command(UnmergeCustomers(other="anns"), conversation="")
+    kept = player.state.kept_of(both)
+    assert kept is not None
+    assert [(item.key, item.value, item.others) for item in kept.context] == [("contract", "B1111", [])]
 
 
 @pytest.mark.parametrize("loaded", [True, False])

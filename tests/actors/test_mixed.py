@@ -3,13 +3,13 @@
 import pytest
 from msgspec import structs
 
-from actors import mixed, recent
+from actors import mixed, moving, recent
 from actors.conversation import Conversation
 from actors.evolving import evolve
 from actors.journey import Journey
 from actors.members import Family, Member
 from protocol.entities import CarryOver, IdentityLink, Interaction, Relation, RelationKind, Status
-from protocol.events import AnyEvent, ContextSet, ConversationClosed, ConversationOpened, NoteAdded
+from protocol.events import AnyEvent, ContextSet, ConversationClosed, ConversationOpened, MessageReceived, NoteAdded
 from tests.actors.player import CONVERSATION, CUSTOMER
 
 ANN, BEN = "chat:ann", "chat:ben"
@@ -74,9 +74,21 @@ def test_what_is_related_to_hers_is_kept() -> None:
 
 
 def test_it_is_kept_with_its_words_and_without_the_rest() -> None:
-    """Of the newest events those that an unmerge looks at: a word that a newer one took the place of."""
+    """Of the newest events those that an unmerge looks at: a word that a newer one took the place of, and who wrote a
+    subject."""
+    written = MessageReceived(
+        at_ms=1,
+        interaction=1,
+        channel="chat",
+        identity=ANN,
+        source="x",
+        id="1",
+        provider_ms=1,
+        text="words",
+        subject="bill",
+    )
     conversation = closed(
-        word("B1", interaction=1), NoteAdded(at_ms=1, text="a note"), word("B2", interaction=1, version=2)
+        word("B1", interaction=1), NoteAdded(at_ms=1, text="a note"), written, word("B2", interaction=1, version=2)
     )
     again = mixed.again(mixed.keep(conversation))
     assert (again.id, again.head, again.status, again.interactions) == (
@@ -88,7 +100,9 @@ def test_it_is_kept_with_its_words_and_without_the_rest() -> None:
     assert again.context == conversation.context
     said = [mixed._event(encoded) for encoded in recent.events(again.recent)]
     assert [event.value for event in said if isinstance(event, ContextSet)] == ["B1", "B2"]
-    assert len(said) == again.recent_count == 2
+    assert len(said) == again.recent_count == 3
+    assert moving.subjects(again) == [("bill", ANN)]
+    assert b"words" not in again.recent
 
 
 def test_one_that_is_too_long_is_named_alone() -> None:

@@ -139,9 +139,16 @@ class Two:
             session += person
         words = ("hello", "my bill", f"my claim CLM-{digits}00", "claim CLM-654321", f"contract B{digits}")
         context = by.choice((None, None, {"name": f"{name}: {by.choice(words)}"}))
+        subject = by.choice(("", f"{name} asks")) if channel == "email" else ""
         data = by.choices(
             (
-                MessageArrived(text=by.choice(words), session=session, reference=f"m{self.count}@x", context=context),
+                MessageArrived(
+                    text=by.choice(words),
+                    session=session,
+                    reference=f"m{self.count}@x",
+                    context=context,
+                    subject=subject,
+                ),
                 InteractionBegan(session=session or "s3"),
                 InteractionStopped(session=session or "s3", reason="hung up"),
             ),
@@ -254,6 +261,7 @@ class Two:
         for conversation in journey.kept:
             yield f"what {conversation.id} knows", conversation.context
             yield f"what {conversation.id} is related to", conversation.relation
+            yield f"the subject of {conversation.id}", conversation.subject
             if (work := conversation.work) is not None:
                 yield f"what {conversation.id} took along", work.carried
             if (handoff := conversation.handoff) is not None and handoff.open and not self.together:
@@ -262,16 +270,21 @@ class Two:
                 # A contact goes with all its messages, and with the numbers in them.
                 yield f"what {conversation.id} is about", (conversation.tags, conversation.interactions)
         if (aside := journey.aside) is not None:
-            yield from (
-                (f"what may come along from {id}", carrying.unpack(packed).context) for id, packed in aside.left
-            )
+            yield from ((f"what may come along from {id}", carrying.unpack(packed)) for id, packed in aside.left)
             if not self.together:
                 yield "what is remembered", aside.remembered
         own = "SELECT conversation FROM conversation WHERE customer = ?"
         for (id,) in self.archive.execute(own, (person,)).fetchall():
             row = archive_queries.conversation(self.archive, id)
             assert row is not None
-            for part in ("context", "context_values", "relations", "carried", *(() if self.together else ("keys",))):
+            for part in (
+                "subject",
+                "context",
+                "context_values",
+                "relations",
+                "carried",
+                *(() if self.together else ("keys",)),
+            ):
                 yield f"the archive's {part} of {id}", row[part]
 
     def has_anothers(self, words: object, person: str) -> bool:
