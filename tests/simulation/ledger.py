@@ -22,6 +22,9 @@ from protocol.events import (
     InteractionStarted,
     MessageReceived,
     PolicyApplied,
+    QuarantineReplayed,
+    ReplayBegun,
+    ReplayRefused,
 )
 from protocol.ids import conversation_of, customer_of
 from protocol.journal import Entry, Record
@@ -42,6 +45,10 @@ class Ledger:
         """The streams' events as their bytes."""
         self.quarantined: dict[tuple[str, str, str], list[InputQuarantined]] = {}
         """By (account, source, id)."""
+        self.replayed: dict[str, tuple[str, int]] = {}
+        """By quarantined input that came in: where."""
+        self.of_quarantine: list[AnyEvent] = []
+        """All that happened to refused inputs, in the journal's order."""
         self.into: dict[str, str] = {}
         """By merged customer: into whom."""
         self.pairs: set[tuple[str, str]] = set()
@@ -205,6 +212,10 @@ class Ledger:
         self.encoded.setdefault(entry.stream, []).append(bytes(entry.event))
         if isinstance(event, InputQuarantined):
             self.quarantined.setdefault((event.account, event.source, event.id), []).append(event)
+        if isinstance(event, InputQuarantined | ReplayBegun | ReplayRefused | QuarantineReplayed):
+            self.of_quarantine.append(event)
+        if isinstance(event, QuarantineReplayed):
+            self.replayed[event.quarantine] = (event.stream, event.seq)
         if isinstance(event, PolicyApplied):
             self.policy = event.version
             if unpacked(event.version, event.body).live_conversations == PINNED:

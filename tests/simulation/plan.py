@@ -76,6 +76,8 @@ class Plan:
     """Merges of customers, and their undoing; none in half of the runs."""
     strays: int
     """Addresses that are taken from their customer for a moment; none in seven of eight runs."""
+    replays: int
+    """Replays of what lies in quarantine, under a template that refuses; none in three of four runs."""
     ruled: bool
     """Whether rules say what contacts are about, where they belong and when they end; in half of the runs."""
     people: int
@@ -109,6 +111,7 @@ def plan_of(seed: int, *, placement: str) -> Plan:
         corrections=Random(f"corrections {seed}").choice((0, 0, 20, 50)),
         merges=Random(f"merges {seed}").choice((0, 0, 4, 12)),
         strays=Random(f"strays {seed}").choice((0, 0, 0, 0, 0, 0, 0, 4)),
+        replays=Random(f"replays {seed}").choice((0, 0, 0, 8)),
         ruled=Random(f"rules {seed}").random() < 0.5,
         people=random.randrange(2, 7),
         agents=random.randrange(1, 4),

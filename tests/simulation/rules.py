@@ -14,10 +14,11 @@ import msgspec
 from actors.applying import version_at
 from actors.policies import packed
 from actors.policy import Policy
+from actors.rules.capture import CaptureRules
 from orchestrator.parts import cell
 from protocol.commands import ApplyPolicy
 from protocol.errors import Refusal
-from protocol.events import AnyEvent, CustomerReleased
+from protocol.events import AnyEvent, CustomerReleased, InputQuarantined
 from protocol.ids import POLICY
 from protocol.journal import Committed, Fence, Unit, Verdict
 from tests.simulation.ledger import Ledger
@@ -55,6 +56,8 @@ class Owner:
             close_after_resolved_ms=random.choice((300, 700, 2_000)),
             backoff_ms=random.choice((100, 200, 400)),
             attempts_max=random.choice((3, 4, 5)),
+            # A template that refuses is mended, or is there again.
+            capture=CaptureRules() if first.capture.templates and self._number % 2 else first.capture,
         )
 
     async def _until_applied(self, id: str, rules: Policy) -> None:
@@ -112,12 +115,20 @@ class Deciding:
         pinning = [version in self._ledger.pinning for version in range(known, self._ledger.policy + 1)]
         for stream, _, event in entries:
             begun = self._ledger.streams[stream][0].policy if "-" in stream else 0
-            if event.policy and event.policy < known and not (event.policy == begun and any(pinning)):
+            stays = {begun} if begun else self._of_refusal(event, stream)
+            if event.policy and event.policy < known and not (event.policy in stays and any(pinning)):
                 self._broken(
                     "one_version", f"{stream}: decided under {event.policy}; {unit.scope} was taken under {known}"
                 )
             if begun and event.policy not in (0, begun) and all(pinning) and _is_of_one(entries, stream):
                 self._broken("one_version", f"{stream}: decided under {event.policy}; it stays with {begun}")
+
+    def _of_refusal(self, event: AnyEvent, customer: str) -> set[int]:
+        """The versions under which one may be refused: the template is that of the conversation it was meant for."""
+        if not isinstance(event, InputQuarantined):
+            return set()
+        streams = self._ledger.streams.items()
+        return {events[0].policy for each, events in streams if "-" in each and self._ledger.customer(each) == customer}
 
 
 def _is_of_one(entries: Sequence[tuple[str, int, AnyEvent]], conversation: str) -> bool:

@@ -11,6 +11,7 @@ from unittest.mock import patch
 import structlog
 from msgspec.structs import replace
 
+from actors.policy import Policy
 from orchestrator.parts import cell
 from protocol import pipe
 from tests.simulation.faults import Faults
@@ -27,9 +28,11 @@ from tests.simulation.promises import (
     one_version,
     ordered,
     refused,
+    replayed,
     sent_once,
 )
 from tests.simulation.relating import Relating, ruled
+from tests.simulation.replaying import strict
 from tests.simulation.settling import settle
 from tests.simulation.straying import Straying
 from tests.simulation.traffic import Traffic
@@ -70,9 +73,7 @@ def run(seed: int, *, placement: str = "pooled", say: Callable[[str], None] | No
     # A pipe acknowledges after a 32nd of what its other end may keep, here as there.
     often = patch.object(pipe, "ACK_EVERY_BYTES", plan.unacked_bytes_max // 32)
     first_policy = cell.policy_of
-    rules = patch.object(
-        cell, "policy_of", lambda settings, noted=(): ruled(replace(first_policy(settings), handoffs=RULES), plan.ruled)
-    )
+    rules = patch.object(cell, "policy_of", lambda settings, noted=(): _rules(first_policy(settings), plan))
     with _quiet(), often, rules, asyncio.Runner(loop_factory=VirtualLoop) as runner:
         loop = runner.get_loop()
         assert isinstance(loop, VirtualLoop)
@@ -100,6 +101,11 @@ def run(seed: int, *, placement: str = "pooled", say: Callable[[str], None] | No
         )
 
 
+def _rules(first: Policy, plan: Plan) -> Policy:
+    """What no setting says."""
+    return strict(ruled(replace(first, handoffs=RULES), plan.ruled), plan.replays)
+
+
 async def _play(world: World, faults: Faults) -> None:
     world.trace("begin", seed=world.plan.seed, placement=world.plan.placement, cells=world.settings.cells)
     world.server.start()
@@ -110,6 +116,7 @@ async def _play(world: World, faults: Faults) -> None:
     Relating(world).schedule()
     Merging(world).schedule()
     Straying(world, faults.traffic).schedule()
+    world.replaying.schedule(faults.traffic)
     end_s = world.loop.time() + world.plan.active_s
     while world.loop.time() < end_s and not world.failures:  # noqa: ASYNC110 - no event says that time is over
         await asyncio.sleep(0.1)
@@ -128,6 +135,7 @@ async def _check(world: World) -> None:
     one_version.check(world)
     sent_once.check(world)
     refused.check(world)
+    await replayed.check(world)
     await context.check(world)
     await ordered.check(world)
     await dropped.check(world)

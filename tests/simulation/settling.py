@@ -37,6 +37,7 @@ def owed_by(world: World) -> Owed:
     world.ledger.read()
     yield from _processes(world)
     yield from _answers(world)
+    yield from _replays(world)
     yield from _policy(world)
     yield from _archive(world)
     yield from _timers(world)
@@ -58,6 +59,11 @@ def _answers(world: World) -> Owed:
             yield "refused", f"{source.name} has {source.unanswered} events without an answer"
     if world.mail_room.unanswered:
         yield "refused", f"{world.mail_room.unanswered} mails have no answer"
+
+
+def _replays(world: World) -> Owed:
+    if world.replaying.unanswered:
+        yield "refused", f"{world.replaying.unanswered} replays of quarantined input have no answer"
 
 
 def _policy(world: World) -> Owed:

@@ -1,5 +1,6 @@
 """Traffic: what people, sources and agents do while a run is active, each at a moment drawn before."""
 
+from collections.abc import Callable
 from random import Random
 
 import msgspec
@@ -59,6 +60,11 @@ class Traffic:
         if offers:
             offered(self._world, self._random.choice(offers).event)
         return bool(offers)
+
+    def say_again(self, which: Callable[[], InboundEvent | None]) -> None:
+        """A source says that event once more."""
+        if (event := which()) is not None:
+            offered(self._world, event)
 
     def conflict(self) -> bool:
         """A source uses a name once more, for other words."""

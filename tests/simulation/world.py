@@ -18,6 +18,7 @@ from tests.simulation.folds import Folds
 from tests.simulation.pace import Pace
 from tests.simulation.plan import SOURCES, Plan
 from tests.simulation.provider import Provider
+from tests.simulation.replaying import Replaying
 from tests.simulation.rules import Owner
 from tests.simulation.server import Server
 from tests.simulation.sources import Book, GatewayClient, MailRoom
@@ -73,6 +74,7 @@ class World:
         self.sources = {account: GatewayClient(self, account) for account in SOURCES}
         self.mail_room = MailRoom(self)
         self.owner = Owner(self)
+        self.replaying = Replaying(self)
 
     # Time
 

@@ -10,6 +10,7 @@ from tests.simulation.mutants import (
     of_handoffs,
     of_many_gateways,
     of_merges,
+    of_quarantine,
     of_retention,
     of_stores,
 )
@@ -17,7 +18,17 @@ from tests.simulation.mutants.known import KNOWN
 from tests.simulation.mutants.planting import MUTANTS, planted
 from tests.simulation.scenario import run
 
-ALL = (of_stores, of_retention, of_cells, of_gateways, of_many_gateways, of_deliveries, of_handoffs, of_merges)
+ALL = (
+    of_stores,
+    of_retention,
+    of_cells,
+    of_gateways,
+    of_many_gateways,
+    of_deliveries,
+    of_handoffs,
+    of_merges,
+    of_quarantine,
+)
 """Imported, they have written their mutants down."""
 SEEDS = 500
 

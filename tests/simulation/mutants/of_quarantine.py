@@ -1,0 +1,44 @@
+"""Mutants of what lies in quarantine: when it comes in after all, how often, and in which form."""
+
+from collections.abc import Collection
+from typing import Any
+
+import msgspec
+
+from actors import deciding, replaying
+from orchestrator.gateway import replaying as desk
+from protocol.inbound import InboundEvent
+from tests.simulation.mutants.planting import Plant, mutant
+
+
+@mutant
+def replayed_as_of_its_arrival(plant: Plant) -> None:
+    """What is replayed is as of when it came, not of its own time."""
+    again = desk.again
+
+    def arrived(row: dict[str, Any], *rest: Any) -> InboundEvent:
+        return msgspec.structs.replace(again(row, *rest), time_ms=int(row["received_ms"]))
+
+    plant(desk, "again", arrived)
+
+
+@mutant
+def begun_in_two_forms(plant: Plant) -> None:
+    """A replay begins although another form of the input may be about to come in."""
+    decide = replaying.decide
+
+    def careless(command: Any, actor: str, replayed: Collection[str], begun: Collection[str], now_ms: int) -> Any:
+        return decide(command, actor, replayed, [command.quarantine] if hasattr(command, "code") else [], now_ms)
+
+    plant(deciding.replaying, "decide", careless)
+
+
+@mutant
+def begun_and_forgotten(plant: Plant) -> None:
+    """A replay that finds another one begun sends the input as it was kept, whatever form that one had."""
+    begun = desk._begun
+
+    async def as_kept(here: Any, row: dict[str, Any], account: Any, actor: str) -> Any:
+        return await begun(here, {**row, "edited": b""}, account, actor)
+
+    plant(desk, "_begun", as_kept)
