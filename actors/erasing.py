@@ -95,6 +95,13 @@ def redacted(event: AnyEvent) -> AnyEvent:
     return known
 
 
+def redacted_own(event: AnyEvent, names: Collection[str]) -> AnyEvent:
+    """An event of who is forgotten. Of those who were merged with them it still says whose an address is."""
+    if isinstance(event, CustomerMerged | CustomerReleased | CustomerReturned):
+        return redacted_mention(event, names)
+    return redacted(event)
+
+
 def redacted_mention(event: AnyEvent, names: Collection[str]) -> AnyEvent:
     """Another's event without what is of the person. What a merge brought or took of others stays: their own affairs
     are folded from it."""
@@ -124,7 +131,7 @@ def redacted_record(
         fitting = stream in streams or (stream, seq) in places
         changed = changed or fitting
         if fitting:
-            event = redacted(event) if stream in streams else redacted_mention(event, names)
+            event = redacted_own(event, names) if stream in streams else redacted_mention(event, names)
         entries.append(Entry(stream, seq, Raw(_encode(event))))
     if not changed:
         return record
@@ -138,7 +145,10 @@ def changes(
 
     `mentions` are events of others that name the customer: of their rows what changes."""
     made = project(
-        [_record(customer, position, [*group]) for position, group in groupby(_stored(own, redacted), _position)]
+        [
+            _record(customer, position, [*group])
+            for position, group in groupby(_stored(own, lambda event: redacted_own(event, names)), _position)
+        ]
     )
     if not mentions:
         return made

@@ -480,6 +480,27 @@ async def test_what_a_merged_person_said_in_their_own_conversation_goes_too(tmp_
     await check_against_rebuilt(settings)
 
 
+async def test_who_had_others_merged_into_them_is_forgotten_and_the_others_are_not(tmp_path: Path) -> None:
+    """Whose the other's address is says the release, which stands with who is forgotten: a rebuilt archive knows it."""
+    settings = settings_of(tmp_path)
+    async with server(settings) as (_, front):
+        bob = await front.intake.submit(arrival("b1", MessageArrived(text="hi"), BOB))
+        ann = await front.intake.submit(arrival("a1", MessageArrived(text="I live in Zanzibar"), ANN))
+        anns, bobs = ann.stream.removesuffix("-1"), bob.stream.removesuffix("-1")
+        merge = MergeCustomers(other=bobs)
+        await front.intake.command(actor="agent:bo", id="m", command=merge, customer=anns)
+        unmerge = UnmergeCustomers(other=bobs, reason="serendipity")
+        last = await front.intake.command(actor="agent:bo", id="u", command=unmerge, customer=anns)
+        await reached(front.archive, last.position)
+    await erased(settings, anns)
+    assert found(tmp_path) == []
+    await check_against_rebuilt(settings)
+    async with server(settings) as (_, front):
+        journey = await front.archive.journey(bobs)
+        assert journey is not None
+        assert [each["identity"] for each in journey["identities"]] == [BOB]
+
+
 async def test_what_a_merged_person_said_goes_also_where_it_was_over_for_too_long_to_be_moved(tmp_path: Path) -> None:
     """It stays in the other's conversation after the unmerge; the release names it. The other's own words stay."""
     settings = settings_of(tmp_path)
