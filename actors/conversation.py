@@ -1,7 +1,8 @@
 """The conversation: one issue of one customer across channels; its state, and what can be read from it.
 
-`evolving.py` is the only place where the state changes. What may happen is decided in `contact.py` (the customer's
-side), `commanding.py` (the agents' side), `delivery.py` (the outbox) and `confirming.py` (what became of what left).
+`evolving.py`, with `interactions.py` for its contacts, is the only place where the state changes. What may happen is
+decided in `contact.py` (the customer's side), `commanding.py` (the agents' side), `delivery.py` (the outbox) and
+`confirming.py` (what became of what left).
 
     open ⇄ snoozed    open, snoozed → resolved → open, snoozed    resolved → closed (in time)
 """
@@ -17,8 +18,8 @@ from protocol.events import AnyEvent, InteractionTagged
 from protocol.handoffs import Handoff
 
 DELIVERIES_MAX = 256
-"""Undelivered messages of a live conversation; a command over the bound is refused. Other bounds: `evolving.py` and
-`knowing.py`."""
+"""Undelivered messages of a live conversation; a command over the bound is refused. Other bounds: `evolving.py`,
+`interactions.py` and `knowing.py`."""
 
 LEFT_BY_MAX = 32
 """Changes of the account by which messages leave; the oldest are forgotten, and a report on what left before them may

@@ -1,14 +1,12 @@
 """Evolving: how each fact changes a conversation. It never refuses: what was journaled happened."""
 
-from collections.abc import Callable, Iterable, Sequence
-from copy import copy
+from collections.abc import Callable
 from sys import intern
 from typing import Any
 
-from actors import handoff_states, knowing, recent
-from actors.conversation import LEFT_BY_MAX, Conversation, Spoken, Work, interaction_of, name_speakers, resting
-from actors.tagging import merged
-from protocol.entities import Delivery, Interaction, MissingField, Status, Tags
+from actors import handoff_states, interactions, knowing, recent
+from actors.conversation import LEFT_BY_MAX, Conversation, Spoken, Work, interaction_of
+from protocol.entities import Delivery, MissingField, Status
 from protocol.events import (
     ActivityCarried,
     ActivitySeen,
@@ -59,8 +57,6 @@ REFERENCES_MAX = 64
 """Thread references a conversation answers to; the oldest are forgotten, and then time and openness decide."""
 MISSING_MAX = 256
 """Fields that were found missing; the oldest are forgotten, and may be asked for once more."""
-INTERACTIONS_MAX = 32
-"""Contacts of a live conversation. Ended ones leave memory; the archive has them."""
 
 
 def evolve(state: Conversation, event: AnyEvent, encoded: bytes) -> Conversation:
@@ -77,13 +73,9 @@ def evolve(state: Conversation, event: AnyEvent, encoded: bytes) -> Conversation
         return state
     match event:
         case InteractionEnded():
-            if interaction := interaction_of(state, event.interaction):
-                interaction.ended_at_ms, interaction.end_reason = event.at_ms, intern(event.reason)
-                _set_rest(state)
+            interactions.end(state, event)
         case InteractionWentOn():
-            if interaction := interaction_of(state, event.interaction):
-                interaction.rest_at_ms = event.rest_at_ms
-                _set_rest(state)
+            interactions.go_on(state, event)
         case RepeatContactFound() | CorrelationCorrected():
             if event.relation is not None or event.previous is not None:
                 state.relation = event.relation
@@ -159,100 +151,21 @@ def _miss(state: Conversation, event: FieldMissing) -> None:
     state.missing = (*state.missing, gap)[-MISSING_MAX:]
 
 
-def _start(state: Conversation, event: InteractionStarted) -> None:
-    state.interaction_count = event.interaction
-    started = Interaction(
-        number=event.interaction,
-        # A few words that all conversations share: each is kept once.
-        channel=intern(event.channel),
-        account=intern(event.account),
-        identity=event.identity,
-        direction=event.direction,
-        started_at_ms=event.at_ms,
-        last_at_ms=event.at_ms,
-        session=event.session,
-        reason=intern(event.reason),
-        before=event.before,
-        rest_at_ms=event.rest_at_ms,
-    )
-    state.interactions = (*state.interactions, started)
-    _bound(state)
-    _set_rest(state)
-
-
-def _bound(state: Conversation) -> None:
-    if len(state.interactions) > INTERACTIONS_MAX:
-        # The first contact may leave, and says where we speak as long as nothing else does.
-        state.spoken = state.spoken or Spoken(channel=state.channel)
-        ended = next((old for old in state.interactions[:-1] if old.ended_at_ms), state.interactions[0])
-        _part(state, [ended])
-
-
-def _part(state: Conversation, leaving: Sequence[Interaction]) -> None:
-    """These contacts are not in memory here any more; what was said in them still says who said it."""
-    if state.context:
-        state.context = name_speakers(state, leaving)
-    gone = {each.number for each in leaving}
-    state.interactions = tuple(each for each in state.interactions if each.number not in gone)
-
-
-def _set_rest(state: Conversation) -> None:
-    state.rest_at_ms = min((each.rest_at_ms for each in resting(state)), default=0)
-
-
 def _work(state: Conversation) -> Work:
     if state.work is None:
         state.work = Work()
     return state.work
 
 
-def _tag(state: Conversation, event: InteractionTagged) -> None:
-    found = Tags(
-        topic=event.topic,
-        intent=event.intent,
-        product_line=event.product_line,
-        segment=event.segment,
-        keys=tuple(event.keys),
-    )
-    if interaction := interaction_of(state, event.interaction):
-        interaction.tags = merged(interaction.tags, found)
-    # A classifier's answer about a contact may come when the next one has said what they want by now.
-    state.tags = merged(state.tags, found, later=_is_latest(interaction, state.interactions))
-
-
-def _is_latest(interaction: Interaction | None, others: Iterable[Interaction]) -> bool:
-    """Whether none of the others was spoken in after it; one that is no longer in memory is not the latest."""
-    return interaction is not None and all(each.last_at_ms <= interaction.last_at_ms for each in others)
-
-
 def _move(state: Conversation, event: InteractionMoved) -> None:
-    # Where we speak is not where the first of the others was.
-    state.spoken = state.spoken or Spoken(channel=state.channel)
-    _part(state, [i for i in state.interactions if i.number == event.interaction])
-    _set_rest(state)
+    interactions.take_out(state, event)
     if event.references:
         state.references = tuple(r for r in state.references if r not in event.references)
     state.missing = tuple(gap for gap in state.missing if gap.interaction != event.interaction)
-    # What it was about may have left with the interaction.
-    state.tags = None
-    before: list[Interaction] = []
-    for interaction in state.interactions:
-        if interaction.tags is not None:
-            state.tags = merged(state.tags, interaction.tags, later=_is_latest(interaction, before))
-        before.append(interaction)
 
 
 def _receive(state: Conversation, event: InteractionReceived) -> None:
-    if state.interactions:
-        state.spoken = state.spoken or Spoken(channel=state.channel)
-    received = (*state.interactions, copy(event.interaction))
-    state.interactions = tuple(sorted(received, key=lambda interaction: interaction.number))
-    state.interaction_count = max(state.interaction_count, event.interaction.number)
-    _bound(state)
-    _set_rest(state)
-    if event.interaction.tags is not None:
-        later = _is_latest(event.interaction, state.interactions)
-        state.tags = merged(state.tags, event.interaction.tags, later=later)
+    interactions.put_in(state, event)
     for reference in event.references:
         _refer(state, reference)
     state.missing = (*state.missing, *event.gaps)[-MISSING_MAX:]
@@ -334,8 +247,8 @@ _OFTEN: dict[type[AnyEvent], Callable[[Conversation, Any], None]] = {
     ActivitySeen: _contact,
     MessageQueued: _contact,
     ConversationOpened: _open,
-    InteractionStarted: _start,
-    InteractionTagged: _tag,
+    InteractionStarted: interactions.start,
+    InteractionTagged: interactions.tag,
     ContextSet: _know,
     FieldMissing: _miss,
     DeliveryAttempted: _deliver,

@@ -10,6 +10,7 @@ from actors import (
     deciding,
     decision,
     evolving,
+    interactions,
     keeping,
     knowing,
     leaving,
@@ -187,7 +188,7 @@ def conflict_has_a_second_effect(plant: Plant) -> None:
 @mutant
 def context_dropped_at_a_switch(plant: Plant) -> None:
     """A contact on another channel begins without what was known."""
-    start = evolving._start
+    start = interactions.start
 
     def bare(state: Conversation, event: InteractionStarted) -> None:
         start(state, event)
