@@ -268,7 +268,7 @@ class FakeIntake:
 
 
 class FakeArchive:
-    """Rows by name; `at` is its position, and `asked_at` is set when somebody asks for it."""
+    """Rows by name; `at` is its position, and `asked` is set when somebody asks for that."""
 
     def __init__(self) -> None:
         self.at = 0
