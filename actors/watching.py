@@ -24,8 +24,9 @@ class Watchers:
         self._heads: dict[str, int] = {}
         self._moved: dict[str, None] = {}
         """Watched conversations whose head moved since the last heads."""
-        self._dirty: dict[str, tuple[Live, str]] = {}
-        """Conversations in watched lists of which only the head moved since the last rows."""
+        self._dirty: dict[str, Live] = {}
+        """Conversations in watched lists of which only the head moved since the last rows, each with its customer's
+        place in memory."""
         self._overflowed: dict[Line, None] = {}
         """Lines that were full when they should have been told something."""
 
@@ -93,7 +94,7 @@ class Watchers:
     def moved(self, live: Live, conversation: Conversation) -> None:
         """The head of a conversation moved and its lists did not change: its row is due with the next `send_rows`."""
         if self._lists and any(name in self._lists for name in lists_of(conversation)):
-            self._dirty[conversation.id] = (live, conversation.id)
+            self._dirty[conversation.id] = live
         else:
             # A row that is still due shows an older head, perhaps of a journey that has left memory since.
             self._dirty.pop(conversation.id, None)
@@ -101,12 +102,10 @@ class Watchers:
     def send_rows(self) -> None:
         """Sends the rows of which only the head moved."""
         dirty, self._dirty = self._dirty, {}
-        for live, conversation_id in dirty.values():
-            # Nobody may see an uncommitted head: the row waits until memory and journal agree.
+        for id, live in dirty.items():
             if live.journey is None or live.gate is not None:
-                self._dirty[conversation_id] = (live, conversation_id)
-                continue
-            if conversation := live.journey.conversation(conversation_id):
+                self._dirty[id] = live  # Nobody may see an uncommitted head: it waits until memory and journal agree.
+            elif conversation := live.journey.conversation(id):
                 self._send_row(conversation, lists_of(conversation), [])
 
     def send_heads(self) -> None:
