@@ -76,7 +76,10 @@ def decide(state: Journey, actor: str, reason: str, now_ms: int) -> list[tuple[s
     Raises `Refusal` where a message to them is on its way: it would be lost without a word, or leave after all.
     """
     if any(delivery.in_line(conversation) for conversation in state.kept):
-        text = "a message to this customer is on its way: let it leave, or be given up (throughline outbox list)"
+        text = (
+            "a message to this customer is on its way (throughline outbox list): let it leave, or give it up with the "
+            "address it is for, on the running server, by throughline customer unlink"
+        )
         raise Refusal(Code.NOT_ALLOWED_NOW, text, ref=state.customer)
     facts: list[tuple[str, AnyEvent]] = []
     for conversation in state.kept:

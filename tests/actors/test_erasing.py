@@ -10,9 +10,11 @@ from actors import erasing
 from actors.conversation import Conversation
 from actors.journey import Journey
 from protocol import events as ev
+from protocol.commands import Reply, UnlinkIdentity
 from protocol.entities import Delivery, IdentityLink, Status, Tag
 from protocol.errors import Code, Refusal
 from protocol.journal import Entry, Record
+from tests.actors.player import Player
 
 SECRET = "Zanzibar"
 
@@ -122,6 +124,20 @@ def test_nobody_is_erased_while_a_message_to_them_is_on_its_way() -> None:
     with pytest.raises(Refusal) as refused:
         erasing.decide(Journey(customer="cu1", kept=(conversation,)), "operator:root", "asked", 5)
     assert refused.value.code == Code.NOT_ALLOWED_NOW
+
+
+def test_a_message_that_cannot_leave_keeps_nobody_from_being_forgotten() -> None:
+    """Nobody may serve its line for an hour, and a legal deadline is a day: it is given up with the address it is for,
+    and the refusal says by which command."""
+    player = Player()
+    player.message()
+    [queued, *_] = player.command(Reply(text="hello"))
+    assert isinstance(queued, ev.MessageQueued)
+    player.outcome(queued.delivery, 1, "untaken")
+    with pytest.raises(Refusal, match="throughline customer unlink"):
+        erasing.decide(player.state, "operator:root", "asked", 5)
+    player.command(UnlinkIdentity(identity=queued.to), conversation="")
+    assert erasing.decide(player.state, "operator:root", "asked", 5) != []
 
 
 def test_what_a_merge_brought_of_the_person_leaves_the_others_stream() -> None:
