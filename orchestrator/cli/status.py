@@ -77,8 +77,10 @@ def _show_processes(processes: Mapping[str, Mapping[str, Any]]) -> None:
 
 
 def _kept(days: float) -> str:
-    """As the policy says it: 0 is no limit."""
-    return f"{days:g}" if days else "for ever"
+    """As the policy says it: 0 is no limit, and less than a day is hours."""
+    if not days:
+        return "for ever"
+    return f"{days:g}" if days >= 1 else f"{days * 24:.2g} h"
 
 
 def _for(seconds: int) -> str:

@@ -693,11 +693,13 @@ def test_events_are_folded_where_a_terminal_is_too_narrow(
 
 
 def test_what_is_kept_for_ever_is_said_so(shell: Shell, answering: Answering) -> None:
-    """And not shown as kept for no day."""
-    answering.body = {"ready": True, "retention": {"kept_days": {"journal": 90.0, "dead_letters": 0.0}}}
+    """And not shown as kept for no day; an hour is no part of a day there."""
+    kept_days = {"journal": 90.0, "dead_letters": 0.0, "quarantine_open": 0.042}
+    answering.body = {"ready": True, "retention": {"kept_days": kept_days}}
     shown = shell.run("status").out
     assert re.search(r"kept_days\.journal +90 *\n", shown)
     assert re.search(r"kept_days\.dead_letters +for ever *\n", shown)
+    assert re.search(r"kept_days\.quarantine_open +1 h *\n", shown)
 
 
 def test_customers_words_are_printed_as_words(shell: Shell, answering: Answering) -> None:
