@@ -211,7 +211,8 @@ class Intake:
             raise Refusal(Code.OVERLOADED, "too many events are waiting; send again after a moment", ref=event.id)
         rule = self._accounts.get(event.account)
         if rule is None:
-            raise Refusal(Code.UNKNOWN_ACCOUNT, f"no account {shown(event.account)!r} is configured", ref=event.id)
+            text = f"no account {shown(event.account)!r} is configured: throughline status lists those that are"
+            raise Refusal(Code.UNKNOWN_ACCOUNT, text, ref=event.id)
         check_form(event)
         arrived_ms = replay.received_ms if replay else self._now_ms()
         check_time(event, arrived_ms, ahead_ms=self._limits.ahead_ms, behind_ms=self._limits.behind_ms)

@@ -467,6 +467,13 @@ async def test_a_replay_is_as_old_as_when_it_first_came() -> None:
     assert [q.event.identities for q, _ in door.cells.open[1:]] == [[ANN]]
 
 
+async def test_who_imports_by_a_mistyped_account_is_told_where_the_accounts_are() -> None:
+    """An event of a client's own is refused before it comes here; this is an operator's typing."""
+    door = Door()
+    await door.take(event("1", account="mial"))
+    assert list(map(str, door.outcomes)) == ["no account 'mial' is configured: throughline status lists those that are"]
+
+
 async def test_who_replays_an_event_of_nobody_is_told_how_to_say_whose_it_is() -> None:
     """Its sender cannot: there the bare reason stands."""
     door = Door()
