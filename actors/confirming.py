@@ -5,14 +5,15 @@ another one's token must not say that a customer has read what they never got.
 """
 
 from actors.conversation import LEFT_BY_MAX, Conversation
+from actors.delivery import decide_report
 from protocol.errors import Code, Refusal, shown
 from protocol.events import AnyEvent, DeliveryConfirmed
 from protocol.inbound import DeliveryReport, InboundEvent
 
 
-def confirm(state: Conversation, event: InboundEvent, report: DeliveryReport, now_ms: int) -> AnyEvent:
-    """The fact that `event`, a report, becomes. Raises `Refusal` for one on what is no message of the conversation, or
-    another account's."""
+def confirm(state: Conversation, event: InboundEvent, report: DeliveryReport, now_ms: int) -> list[AnyEvent]:
+    """The facts that `event`, a report, becomes: of a message of which nobody knew whether it left, also that it did.
+    Raises `Refusal` for one on what is no message of the conversation, or another account's."""
     delivery = report.delivery
     number = delivery.rpartition(".")[2]
     if not (number.isascii() and number.isdigit() and len(number) < 10 and 0 < int(number) <= state.head):
@@ -24,7 +25,8 @@ def confirm(state: Conversation, event: InboundEvent, report: DeliveryReport, no
         text = f"delivery {delivery} did not leave by account {event.account}, which reports on its own alone"
         raise Refusal(Code.UNKNOWN_ACCOUNT, text, ref=event.id, field="data.delivery")
     actor = f"account:{event.account}"
-    return DeliveryConfirmed(at_ms=now_ms, actor=actor, delivery=delivery, status=report.status, code=report.code)
+    confirmed = DeliveryConfirmed(at_ms=now_ms, actor=actor, delivery=delivery, status=report.status, code=report.code)
+    return [*decide_report(state, delivery, report.external_id, now_ms), confirmed]
 
 
 def _no_message(event: InboundEvent, delivery: str) -> Refusal:

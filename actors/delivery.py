@@ -3,7 +3,8 @@
     queued → attempting → sent                            (leaves the outbox)
                         → waiting → attempting …          (untaken: goes on as soon as a client of its account connects)
                         → waiting → attempting …          (failed, or uncertain where the policy retries)
-                        → uncertain                       (held for a person)
+                        → uncertain                       (held for a person; waits or is queued again should it surely
+                                                           not have left)
                         → dead                            (refused, or out of attempts: an operator replays it)
 
 An attempt is journaled (`DeliveryAttempted`) before anything is sent: the shell acts on the committed event. On one
@@ -62,14 +63,13 @@ def decide_outcome(
 ) -> list[AnyEvent]:
     """What an attempt's outcome means. An outcome of another attempt than the newest is an old repeat: [].
 
-    An attempt that was given up as uncertain may still turn out to have been sent, or refused. One for an identity
-    that was unlinked meanwhile (`parted`) is the last.
+    An attempt that was given up as uncertain may still turn out to have been sent, or refused, or not to have left. One
+    for an identity that was unlinked meanwhile (`parted`) is the last.
     """
     delivery = state.deliveries.get(outcome.delivery)
     if delivery is None or delivery.attempt != outcome.attempt:
         return []
-    late = delivery.state in ("waiting", "uncertain") and outcome.status in ("sent", "refused")
-    if delivery.state != "attempting" and not late:
+    if delivery.state != "attempting" and not _is_news(delivery, outcome.status):
         return []
     match outcome.status:
         case "sent":
@@ -78,17 +78,29 @@ def decide_outcome(
             )
         case "failed":
             settled = _failed(delivery, outcome, policy, now_ms)
+            if delivery.state != "attempting":
+                settled = _failed_late(state, delivery, settled, now_ms)
         case "untaken":
             settled = _untaken(delivery, outcome, policy, now_ms)
         case "refused":
             settled = _dead(delivery, outcome.code, outcome.reason, now_ms)
         case _:
             settled = _uncertain(delivery, outcome, policy, now_ms)
-    if isinstance(settled, DeliveryFailed | DeliveryUncertain) and settled.retry_at_ms:
+    if isinstance(settled, DeliveryFailed) or (isinstance(settled, DeliveryUncertain) and settled.retry_at_ms):
         if delivery.to not in parted:
-            return [settled]  # It stays at the head of its line.
+            return [settled]  # It stays at the head of its line, or takes its place there.
         settled = _not_again(delivery, settled)
     return [settled, *_next_in_line(state, delivery.channel, [delivery], now_ms)]
+
+
+def decide_report(state: Conversation, id: str, external_id: str, now_ms: int) -> list[AnyEvent]:
+    """What a provider's report on a message means for one of which nobody knows whether it left: that it did, whatever
+    became of it then. An attempt that is under way has an answer of its own to come."""
+    delivery = state.deliveries.get(id)
+    if delivery is None or not _in_doubt(delivery):
+        return []
+    sent = DeliverySent(at_ms=now_ms, actor=SYSTEM, delivery=id, external_id=external_id)
+    return [sent, *_next_in_line(state, delivery.channel, [delivery], now_ms)]
 
 
 def give_up_for(state: Conversation, identity: str, now_ms: int) -> list[AnyEvent]:
@@ -145,7 +157,35 @@ def effect_of(state: Conversation, delivery: str, *, again: bool) -> DeliverNow 
     )
 
 
-def _failed(delivery: Delivery, outcome: Outcome, policy: Policy, now_ms: int) -> AnyEvent:
+def _in_doubt(delivery: Delivery) -> bool:
+    """Whether its newest attempt is over, and may have left."""
+    return delivery.state == "uncertain" or (delivery.state == "waiting" and delivery.unsure)
+
+
+def _is_news(delivery: Delivery, status: str) -> bool:
+    """Whether an outcome says something of an attempt that was settled before."""
+    if status == "failed":
+        return _in_doubt(delivery)
+    return delivery.state in ("waiting", "uncertain") and status in ("sent", "refused")
+
+
+def _failed_late(
+    state: Conversation, delivery: Delivery, failed: DeliveryFailed | DeliveryDead, now_ms: int
+) -> DeliveryFailed | DeliveryDead:
+    """What a failure means that ends a doubt. Who is to be tried again stays so; who was held takes their place in the
+    line, of which the others had gone on."""
+    if isinstance(failed, DeliveryDead):
+        return failed
+    if delivery.state == "waiting":
+        return msgspec.structs.replace(failed, retry_at_ms=delivery.next_at_ms)
+    if not state.live:
+        return _dead(delivery, failed.code, f"the conversation is closed; before that: {failed.reason}", now_ms)
+    if any(d.channel == delivery.channel and d.state in _TO_LEAVE for d in state.deliveries.values()):
+        return msgspec.structs.replace(failed, retry_at_ms=0)
+    return failed
+
+
+def _failed(delivery: Delivery, outcome: Outcome, policy: Policy, now_ms: int) -> DeliveryFailed | DeliveryDead:
     tried = delivery.attempt - delivery.attempts_before
     if tried >= policy.attempts_max:
         return _dead(delivery, outcome.code, f"gave up after {tried} attempts: {outcome.reason}", now_ms)
@@ -186,7 +226,7 @@ def _uncertain(delivery: Delivery, outcome: Outcome, policy: Policy, now_ms: int
     )
 
 
-def _dead(delivery: Delivery, code: str, reason: str, now_ms: int) -> AnyEvent:
+def _dead(delivery: Delivery, code: str, reason: str, now_ms: int) -> DeliveryDead:
     return DeliveryDead(at_ms=now_ms, actor=SYSTEM, delivery=delivery.id, code=code, reason=reason)
 
 

@@ -49,7 +49,8 @@ def _outbox_columns(
             sent = {"state": "sent", "sent_at_ms": event.at_ms, "external_id": event.external_id}
             return {**sent, "next_at_ms": None, "code": "", "reason": ""}
         case ev.DeliveryFailed():
-            failed = {"state": "waiting", "code": event.code, "reason": event.reason}
+            state = "waiting" if event.retry_at_ms else "queued"
+            failed = {"state": state, "code": event.code, "reason": event.reason}
             return failed | {"next_at_ms": capped(event.retry_at_ms) or None}
         case ev.DeliveryUncertain():
             state = "waiting" if event.retry_at_ms else "uncertain"

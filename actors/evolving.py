@@ -226,7 +226,8 @@ def _deliver(
             if event.external_id:
                 _refer(state, event.external_id)
         case DeliveryFailed():
-            delivery.state, delivery.next_at_ms, delivery.reason = "waiting", event.retry_at_ms, event.reason
+            delivery.state = "waiting" if event.retry_at_ms else "queued"
+            delivery.next_at_ms, delivery.reason, delivery.unsure = event.retry_at_ms, event.reason, False
             if event.untaken:
                 delivery.attempts_before += 1
             delivery.untaken_until_ms = event.retry_at_ms if event.untaken else 0

@@ -80,7 +80,7 @@ def timer_changes(event: AnyEvent) -> list[tuple[str, int | None]]:
         case InteractionReceived(interaction=came):
             return [(rest_timer(came.number), came.rest_at_ms)] if came.rest_at_ms and not came.ended_at_ms else []
         case DeliveryFailed() | DeliveryUncertain():
-            # 0 is "no further attempt": given up, or held for a person.
+            # 0 is no time: held for a person, or its turn comes with the line's.
             return [(delivery_timer(event.delivery), event.retry_at_ms or None)]
         case HandoffOffered():
             return [(HANDOFF, event.expires_at_ms)]

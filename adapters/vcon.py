@@ -153,7 +153,9 @@ def _newest_of_deliveries(events: Iterable[Fields]) -> Mapping[str, Fields]:
 def _undelivered(message: Fields, fact: Fields) -> Fields:
     """What was to be said, and why it was not; `state` as in the outbox."""
     body = {name: message[name] for name in ("delivery", "channel", "to", "text")}
-    return body | {"state": _STAYED[fact["type"]], "reason": fact.get("reason", "")}
+    # One that failed without a time for its next attempt has its turn when the line is free.
+    state = "queued" if fact.get("retry_at_ms") == 0 else _STAYED[fact["type"]]
+    return body | {"state": state, "reason": fact.get("reason", "")}
 
 
 def vcon_uuid(conversation: str, opened_at_ms: int) -> str:

@@ -164,8 +164,9 @@ def _check_report(id: str, data: DeliveryReport) -> None:
         raise Refusal(Code.NOT_FOUND, reason, ref=id, field="data.delivery")
     if data.status not in REPORTED:
         raise Refusal(Code.INVALID, f"status is one of {', '.join(REPORTED)}", ref=id, field="data.status")
-    if len(data.code) > ID_MAX:
-        raise _over_limit(id, "code", ID_MAX)
+    for name, text in (("code", data.code), ("external_id", data.external_id)):
+        if len(text) > ID_MAX:
+            raise _over_limit(id, name, ID_MAX)
 
 
 def _check_past(id: str, time_ms: int, data: PastConversation) -> None:

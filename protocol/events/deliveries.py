@@ -32,7 +32,7 @@ class DeliverySent(Event, kw_only=True, frozen=True, tag="DeliverySent"):
 
 class DeliveryFailed(Event, kw_only=True, frozen=True, tag="DeliveryFailed"):
     """The attempt surely did not happen; the next is due at `retry_at_ms`, or where it was `untaken` sooner: as soon as
-    a client of its account connects."""
+    a client of its account connects. Where that is 0 another message is under way on its channel, and it is next."""
 
     delivery: str
     code: str

@@ -20,8 +20,9 @@ from protocol.commands import (
     UnlinkIdentity,
 )
 from protocol.errors import Code, Refusal
-from protocol.events import DeliveryFailed, DeliverySent, DeliveryUncertain, MessageQueued
+from protocol.events import DeliveryAttempted, DeliveryFailed, DeliverySent, DeliveryUncertain, MessageQueued
 from protocol.events.event import Event
+from protocol.inbound import REPORTED, DeliveryReport
 from tests.actors.player import CONVERSATION, CUSTOMER, POLICY, Player, names
 
 
@@ -196,9 +197,9 @@ def test_an_answer_that_comes_by_others_counts_for_its_own_account_alone(held: b
 
 
 @pytest.mark.parametrize("channel", ["email", "sms"])
-@pytest.mark.parametrize("again", ["failed", "untaken", "uncertain"])
-def test_a_repeated_failure_puts_nothing_off(channel: str, again: str) -> None:
-    """Whether it waits for its next attempt or is held: only that it did leave, or never will, is news."""
+@pytest.mark.parametrize("again", ["untaken", "uncertain"])
+def test_a_repeated_doubt_puts_nothing_off(channel: str, again: str) -> None:
+    """Whether it waits for its next attempt or is held: only what ends the doubt is news."""
     player = Player()
     player.message(
         channel=channel, identities=("mailto:ann@example.org" if channel == "email" else "tel:+447700900123",)
@@ -218,6 +219,111 @@ def test_a_late_answer_settles_an_uncertain_attempt() -> None:
     player.outcome(delivery, 1, "uncertain")
     assert names(player.outcome(delivery, 1, "sent")) == ["DeliverySent"]
     assert player.state.conversations[CONVERSATION].deliveries == {}
+
+
+def doubtful(channel: str = "sms", policy: Policy = POLICY, attempts: int = 1) -> tuple[Player, str]:
+    """A message of which nobody knows whether its newest attempt left: on SMS it is held, a mail is tried again."""
+    player = Player(policy)
+    player.message(channel=channel, identities=(MAIL if channel == "email" else TEL,))
+    delivery = replied(player)
+    for attempt in range(1, attempts):
+        player.outcome(delivery, attempt, "failed")
+        player.pass_time(100_000)
+    player.outcome(delivery, attempts, "uncertain", reason="cut")
+    return player, delivery
+
+
+def test_one_that_was_held_is_tried_again_when_it_surely_did_not_leave() -> None:
+    """As any that failed, and nobody has to look; said again, it is old."""
+    player, delivery = doubtful()
+    assert player.pass_time(100_000) == []
+    [failed] = player.outcome(delivery, 1, "failed", code="503", reason="no")
+    assert isinstance(failed, DeliveryFailed)
+    assert (failed.code, failed.reason, failed.retry_at_ms) == ("503", "no", player.now_ms + 1_000)
+    assert player.outcome(delivery, 1, "failed") == []
+    assert names(player.pass_time(1_000)) == ["DeliveryAttempted"]
+    assert names(player.outcome(delivery, 2, "sent")) == ["DeliverySent"]
+
+
+def test_one_that_is_to_be_tried_again_keeps_its_time_when_it_surely_did_not_leave() -> None:
+    """And it is known not to have left, should its identity be unlinked."""
+    player, delivery = doubtful("email")
+    due_ms = journeys.next_due_ms(player.state)
+    player.pass_time(500)
+    [failed] = player.outcome(delivery, 1, "failed", reason="no")
+    assert isinstance(failed, DeliveryFailed)
+    assert failed.retry_at_ms == due_ms
+    assert player.outcome(delivery, 1, "failed") == []
+    assert names(unlinked(player, MAIL)) == ["IdentityUnlinked", "DeliveryDead"]
+
+
+def test_one_that_stepped_out_of_the_line_and_did_not_leave_goes_next() -> None:
+    """Not beside the one that is under way, and ahead of those that came later."""
+    player, first = doubtful()
+    second, third = replied(player, "two"), replied(player, "three")
+    [failed] = player.outcome(first, 1, "failed", reason="no")
+    assert isinstance(failed, DeliveryFailed)
+    assert failed.retry_at_ms == 0
+    assert player.pass_time(100_000) == []
+    assert [state for state, _ in unsent(player).values()] == ["queued", "attempting", "queued"]
+    _, attempted = player.outcome(second, 1, "sent")
+    assert isinstance(attempted, DeliveryAttempted)
+    assert (attempted.delivery, attempted.attempt) == (first, 2)
+    assert names(player.outcome(first, 2, "failed")) == ["DeliveryFailed"]
+    player.pass_time(100_000)
+    assert names(player.outcome(first, 3, "failed")) == ["DeliveryDead", "DeliveryAttempted"]
+    assert list(unsent(player)) == [first, third]
+
+
+def test_one_that_did_not_leave_is_given_up_where_it_would_be_without_a_doubt() -> None:
+    """After its last attempt; to who is somebody else's by now; in a conversation that is over."""
+    player, delivery = doubtful(attempts=POLICY.attempts_max)
+    assert names(player.outcome(delivery, POLICY.attempts_max, "failed", reason="no")) == ["DeliveryDead"]
+    assert unsent(player) == {delivery: ("dead", "gave up after 3 attempts: no")}
+
+    player, delivery = doubtful()
+    player.command(LinkIdentity(identity=MAIL), conversation="")
+    unlinked(player, TEL)
+    assert names(player.outcome(delivery, 1, "failed", reason="no")) == ["DeliveryDead"]
+    assert unsent(player)[delivery][1] == f"{TEL} was unlinked from the customer; before that: no"
+
+    player, delivery = doubtful()
+    player.command(Resolve())
+    assert names(player.pass_time(POLICY.close_after_resolved_ms)) == ["ConversationClosed"]
+    assert names(player.outcome(delivery, 1, "failed", code="503", reason="no")) == ["DeliveryDead"]
+    closed = player.state.conversation(CONVERSATION)
+    assert closed is not None
+    assert closed.deliveries[delivery].reason == "the conversation is closed; before that: no"
+
+
+@pytest.mark.parametrize("channel", ["email", "sms"])
+@pytest.mark.parametrize("status", REPORTED)
+def test_a_providers_report_settles_a_doubt(channel: str, status: str) -> None:
+    """Who can report on it had it, also where it did not arrive: it is not sent again, and what waited for it goes."""
+    player, delivery = doubtful(channel)
+    second = replied(player, "two")
+    report = DeliveryReport(delivery=delivery, status=status, external_id="SM1")
+    account = "mail" if channel == "email" else channel
+    events = player.give(player.input(report, channel=channel, account=account, identities=()))
+    goes = ["DeliveryAttempted"] if channel == "email" else []
+    assert names(events) == ["DeliverySent", *goes, "DeliveryConfirmed"]
+    assert isinstance(events[0], DeliverySent)
+    assert events[0].external_id == "SM1"
+    assert unsent(player) == {second: ("attempting", "")}
+    assert player.outcome(delivery, 1, "failed") == []
+
+
+def test_a_report_settles_nothing_that_is_in_no_doubt() -> None:
+    """An attempt that is under way has its own answer to come, with the provider's id; one that failed will be made."""
+    player = Player()
+    player.message()
+    delivery = replied(player)
+    report = player.input(DeliveryReport(delivery=delivery, status="delivered"), channel="email", account="mail")
+    assert names(player.give(report)) == ["DeliveryConfirmed"]
+    player.outcome(delivery, 1, "failed", reason="no")
+    report = player.input(DeliveryReport(delivery=delivery, status="read"), channel="email", account="mail")
+    assert names(player.give(report)) == ["DeliveryConfirmed"]
+    assert unsent(player) == {delivery: ("waiting", "no")}
 
 
 def test_a_late_answer_does_not_start_another_message_beside_the_one_under_way() -> None:

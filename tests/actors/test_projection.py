@@ -540,6 +540,15 @@ def test_what_was_done_before_is_done_since_then() -> None:
     assert values["resolved_at_ms"] == AT_MS - 7
 
 
+def test_what_failed_without_a_time_has_its_turn_with_its_line() -> None:
+    """It is queued, and no timer rings for it."""
+    failed = msgspec.structs.replace(_sample(ev.DeliveryFailed), retry_at_ms=0)  # type: ignore[call-arg]
+    rows = {patch.table: patch.values for patch in project([record(failed)]).patches}
+    assert (rows["outbox"] or {})["state"] == "queued"
+    assert (rows["outbox"] or {})["next_at_ms"] is None
+    assert rows["timer"] is None
+
+
 def test_the_first_event_of_a_customers_stream_makes_the_customer() -> None:
     """An account's own stream is nobody's."""
     linked = record(_sample(ev.IdentityLinked), seq=1)

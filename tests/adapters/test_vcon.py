@@ -241,6 +241,18 @@ async def test_a_contact_takes_its_words_along() -> None:
     assert [party.get("name") for party in came["parties"]][:2] == [CHAT, "chat"]
 
 
+async def test_what_failed_and_waits_for_its_turn_is_queued() -> None:
+    """As in the outbox."""
+    story = Story()
+    story.meet(ANN, MAIL, "email", "My bill is wrong")
+    delivery = story.reply(ANN, FIRST, 1, MAIL, "email", "We look at it")
+    failed = ev.DeliveryFailed(at_ms=0, delivery=delivery, code="503", reason="no", retry_at_ms=0)
+    story.unit(ANN, (FIRST, failed))
+    vcon = await exported(story, FIRST)
+    [told] = [each["body"] for each in vcon["attachments"] if each["purpose"] == UNDELIVERED]
+    assert (told["state"], told["reason"]) == ("queued", "no")
+
+
 @pytest.mark.parametrize(
     ("facts", "state"),
     [

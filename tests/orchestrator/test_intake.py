@@ -326,6 +326,11 @@ async def test_an_identity_that_keeps_moving_is_given_up() -> None:
             Code.OVER_LIMIT,
             "data.code",
         ),
+        (
+            replace(event("1"), data=DeliveryReport(delivery="cu1-1.2", status="read", external_id="x" * 513)),
+            Code.OVER_LIMIT,
+            "data.external_id",
+        ),
     ],
 )
 async def test_bad_events_are_refused_before_anyone_sees_them(changed: InboundEvent, code: Code, field: str) -> None:
