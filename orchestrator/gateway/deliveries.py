@@ -228,8 +228,8 @@ class Deliveries:
         if taker in self._elsewheres:
             self._elsewheres[taker] -= 1
         match reply:
-            case Refused(code=Code.UNKNOWN_ACCOUNT, message=message):
-                taker.answered_nothing(Refusal(Code.UNKNOWN_ACCOUNT, message, ref=frame.delivery))
+            case Refused(code=code, message=message):
+                taker.answered_nothing(Refusal(Code(code), message, ref=frame.delivery))
             case Answered(status="committed"):
                 self._metrics.deliveries.labels(frame.status).inc()
             case _:

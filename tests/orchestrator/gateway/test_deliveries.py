@@ -409,6 +409,7 @@ LOOKED_AT: dict[str, tuple[Reply, Code | None]] = {
     "it changes nothing": (msgspec.structs.replace(COMMITTED, status="repeat", stream="", seq=0), Code.NOT_FOUND),
     "it is another account's": (Refused(0, Code.UNKNOWN_ACCOUNT, "not theirs"), Code.UNKNOWN_ACCOUNT),
     "there is no such customer": (Refused(0, Code.NOT_FOUND, "no customer"), Code.NOT_FOUND),
+    "it is to be said again": (Refused(0, Code.OVERLOADED, "later"), Code.OVERLOADED),
 }
 
 
@@ -422,6 +423,8 @@ def test_a_client_hears_that_its_answer_from_elsewhere_counts_for_nothing(
     deliveries.join(taker, ["chat"])
     deliveries.delivered(taker, SENT)
     assert [(refusal.code, refusal.ref) for refusal in taker.refused] == ([(code, NOW.delivery)] if code else [])
+    if isinstance(reply := cells.outcome_reply, Refused):
+        assert taker.refused[0].message == reply.message
 
 
 def test_answers_from_elsewhere_are_bounded(
