@@ -227,11 +227,8 @@ class Attribution:
             returning = self._holding.return_of(reply.identity, reply.customer)
             self._holding.await_answers(returning, taken.identities, reply.customer)
             returning.hear(reply.customer, reply.ref)
-        # Whatever else of the event is being held goes on with it, or it would be overtaken.
-        held_too = [held for i in taken.identities if (held := self._proposed.get(i)) is not None and held.moved]
-        for other in held_too if proposal is None else (proposal, *held_too):
-            other.moved = True
-            other.last.join(returning.last)
+        returning.moved = True
+        # Whatever else is held, or under way, with one of its identities joins in there, or it would be overtaken.
         self._holding.hold(taken, returning)
         if returning is not proposal and returning.over:
             self._holding.end(returning)

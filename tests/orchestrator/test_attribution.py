@@ -394,6 +394,21 @@ async def test_what_led_an_event_astray_is_a_conflict_of_whom_it_goes_to() -> No
     assert again.conflicts == [(MAIL, "cuann")]
 
 
+async def test_what_a_proposal_was_told_is_asked_again_where_an_event_under_it_was_led_astray() -> None:
+    """As with one that was wrong: what its first event heard may be so no more."""
+    door = Door(Cells(1))
+    line = door.open()
+    await door.send("1", WEB)
+    await door.send("2", WEB, TEL)
+    made, astray = line.inputs
+    line.heard()
+    door.cells.received(line, Answered(made.ref, "committed", "cunew1-1", 1, 1, True))
+    door.known[WEB] = "cubob"
+    door.cells.received(line, Unlinked(astray.ref, TEL, "cunew1", [TEL]))
+    await door.looked_up()
+    assert line.heard() == [("2", "cubob")]
+
+
 async def test_who_shares_an_identity_with_two_that_wait_goes_behind_both() -> None:
     """Of the two somebody new, one is sent on. The event with both identities waits for the other one, too, and so does
     what comes next with that one's."""
