@@ -52,6 +52,7 @@ WITH_ALL = f"""
         JOIN (SELECT account, queue, max(started_at_ms)
               FROM interaction JOIN conversation USING (conversation) GROUP BY account) USING (account)),
     -- Conversations that began soon after another of the customer was done: after the one of these that began last.
+    -- One whose contacts are all elsewhere by now was not done by that, and nobody came back by it.
     -- Paired by ids and times alone, which `conversation_by_done` has: a customer's conversations can be thousands.
     -- The `+` takes the column's type off, as the index's expression has none: else only the lower bound is looked up.
     after AS MATERIALIZED (
@@ -61,7 +62,9 @@ WITH_ALL = f"""
           ON earlier.customer = later.customer AND earlier.conversation <> later.conversation
          AND coalesce(earlier.resolved_at_ms, earlier.closed_at_ms)
              BETWEEN later.opened_at_ms - :repeat_within_ms AND +later.opened_at_ms
+         AND EXISTS (SELECT 1 FROM interaction WHERE interaction.conversation = earlier.conversation)
         WHERE later.opened_at_ms >= :from_ms AND later.opened_at_ms < :until_ms
+         AND EXISTS (SELECT 1 FROM interaction WHERE interaction.conversation = later.conversation)
         GROUP BY later.conversation),
     back AS MATERIALIZED (
         SELECT later.opened_at_ms AS at_ms, earlier.channel || ' → ' || coalesce(first.channel, '') AS channels,
@@ -71,14 +74,19 @@ WITH_ALL = f"""
         LEFT JOIN interaction AS first ON first.conversation = later.conversation AND first.interaction = 1
         -- What was imported was nobody's to relate.
         WHERE first.end_reason IS NOT 'imported'),
+    -- Where the contact is by now: a correction may have put it elsewhere.
     returned AS (
         SELECT repeat_contact.at_ms, coalesce(earlier.channel, '') || ' → ' || repeat_contact.channel AS channels,
             later.queue AS team, later.conversation,
             coalesce(nullif(contact.product_line, ''), {_product("later.conversation")}) AS product
-        FROM repeat_contact JOIN conversation AS later ON later.conversation = repeat_contact.conversation
+        FROM repeat_contact
+        LEFT JOIN moved ON moved.origin = repeat_contact.conversation
+         AND moved.origin_interaction = repeat_contact.interaction
+        JOIN conversation AS later
+          ON later.conversation = coalesce(moved.conversation, repeat_contact.conversation)
         LEFT JOIN conversation AS earlier ON earlier.conversation = repeat_contact.earlier
-        LEFT JOIN interaction AS contact ON contact.conversation = repeat_contact.conversation
-         AND contact.interaction = repeat_contact.interaction
+        LEFT JOIN interaction AS contact ON contact.conversation = later.conversation
+         AND contact.interaction = coalesce(moved.interaction, repeat_contact.interaction)
         WHERE repeat_contact.at_ms >= :from_ms AND repeat_contact.at_ms < :until_ms),
     offer AS (
         SELECT offered_at_ms AS at_ms, conversation.channel AS channels, conversation.queue AS team,

@@ -275,6 +275,75 @@ async def test_a_customer_who_is_back_about_the_same_and_an_agent_who_corrects()
     ] * 2
 
 
+def joined(story: Story, other: str, into: str, number: int, contact: ev.InteractionStarted) -> None:
+    """An agent says that the one contact of `other` belongs to `into`, where it gets that number."""
+    came = Interaction(
+        number=number, channel=contact.channel, account=contact.account, identity=contact.identity, origins=[(other, 1)]
+    )
+    join = ev.CorrelationCorrected(
+        at_ms=0, actor="agent:bo", correction="join", other=other, interactions=[number], channel=contact.channel
+    )
+    story.unit(
+        ANN,
+        (into, join),
+        (into, ev.InteractionReceived(at_ms=0, interaction=came, came_from=other)),
+        (other, ev.InteractionMoved(at_ms=0, interaction=1, to=into, number=number)),
+        (other, ev.ConversationClosed(at_ms=0, actor="agent:bo", reason=f"joined into {into}")),
+    )
+
+
+async def test_who_is_back_about_what_was_joined_to_it_is_a_correction_alone() -> None:
+    """An agent has said that both are one; nothing is left of the earlier one that nobody related."""
+    story = Story()
+    second = back(story, DAY_MS)
+    joined(story, f"{ANN}-1", second, 2, story.contact(1, "mailto:ann@example.org", "email"))
+    assert [(row["measure"], row["count"]) for row in await lost(story)] == [("correlation_corrected", 1)]
+
+
+async def test_a_conversation_that_a_join_closed_was_not_done_by_that() -> None:
+    """Nor does who was put elsewhere come back by it: of the next contact there is nothing earlier that was done."""
+    story = Story()
+    first = story.meet(ANN, "mailto:ann@example.org", "email", "My bill is wrong")
+    text = story.contact(1, "tel:+447700900123", "sms")
+    story.unit(ANN, (f"{ANN}-2", ev.ConversationOpened(at_ms=0, customer=ANN, queue="bills")), (f"{ANN}-2", text))
+    joined(story, f"{ANN}-2", first, 2, text)
+    story.now_ms += DAY_MS
+    story.open(ANN, f"{ANN}-3", "mailto:ann@example.org", "email", "Something else")
+    assert [row["measure"] for row in await lost(story)] == ["correlation_corrected"]
+
+
+async def test_nobody_is_back_whose_contact_was_put_to_what_was_open_all_along() -> None:
+    """That conversation began before the other one was done."""
+    story = Story()
+    third = story.open(ANN, f"{ANN}-3", "mailto:ann@example.org", "email", "My claim")
+    story.now_ms += 1
+    second = back(story, DAY_MS)
+    joined(story, second, third, 2, story.contact(1, "tel:+447700900123", "sms"))
+    assert [row["measure"] for row in await lost(story)] == ["correlation_corrected"]
+
+
+async def test_a_repeat_contact_is_counted_where_a_join_put_it() -> None:
+    """Once, in the team that has it now, by what it is about; there an operator looks next. The customer was back, and
+    stays so."""
+    story = Story()
+    second = back(story, DAY_MS, Relation(kind=RelationKind.REPEATS, conversation=f"{ANN}-1"))
+    found = ev.RepeatContactFound(
+        at_ms=0, interaction=1, earlier=f"{ANN}-1", topic="bill", resolved_at_ms=1, channel="sms"
+    )
+    story.unit(ANN, (second, found))
+    third = f"{ANN}-3"
+    tagged = ev.InteractionTagged(at_ms=0, interaction=2, product_line=Tag(value="motor", tagger="words"))
+    relation = Relation(kind=RelationKind.REPEATS, conversation=f"{ANN}-1")
+    opened = ev.ConversationOpened(at_ms=0, customer=ANN, queue="sales", relation=relation)
+    story.unit(ANN, (third, opened), (third, story.contact(1, "mailto:ann@example.org", "email")))
+    joined(story, second, third, 2, story.contact(1, "tel:+447700900123", "sms"))
+    story.unit(ANN, (third, tagged))
+    [row] = [row for row in await lost(story) if row["measure"] == "repeat_contact"]
+    assert (row["channels"], row["team"], row["product"]) == ("email → sms", "sales", "motor")
+    assert (row["count"], row["occasions"], row["examples"]) == (1, 1, [third])
+    assert {row["measure"] for row in await lost(story)} == {"repeat_contact", "correlation_corrected"}
+
+
 async def test_a_contact_that_was_split_off_is_an_occasion_of_its_pair() -> None:
     """Where it is now it has none before it; of two calls after a text one was put in the wrong place."""
     story = Story()
