@@ -12,8 +12,8 @@ from actors.archive import rebuild
 from actors.closing import CLOSED_MAX
 from actors.conversation import Conversation
 from actors.disputes import Disputes
-from actors.evolving import INTERACTIONS_MAX
 from actors.evolving import evolve as evolve_conversation
+from actors.interactions import INTERACTIONS_MAX
 from actors.journey import Aside, Journey, evolve
 from actors.loading import reached
 from actors.members import Family, Member
