@@ -26,6 +26,8 @@ from protocol.links import ListChanged, ListWatched, Refused, UnwatchList, Watch
 ROWS_MAX = 1000
 """Rows of a whole list, the newest: more than anyone scrolls through. Older ones are in `GET /v1/conversations`, and
 appear as soon as they change."""
+CUSTOMER = "customer:"
+"""How the name of a customer's list begins."""
 CHANGES_MAX = 10_000
 """Changes gathered while a list is being read; past it the oldest go, and the rows they changed may be listed as the
 archive had them until they change again."""
@@ -131,33 +133,44 @@ class Inboxes:
             self._changed(told)
 
     def _changed(self, change: ListChanged) -> None:
-        for name in dict.fromkeys((*change.lists, *change.left)):
+        names = dict.fromkeys((*change.lists, *change.left))
+        for name in names:
             if watched := self._lists.get(name):
                 for listing in watched.listings:
                     listing.changes.append(change)
                     del listing.changes[:-CHANGES_MAX]
                 self._give(name, watched, change)
+        if any(name.startswith(CUSTOMER) for name in change.left):
+            # It is another customer's by now, and so are those that closed long ago: no cell has them to tell of.
+            for name in names:
+                if name.startswith(CUSTOMER) and (watched := self._lists.get(name)):
+                    self._list_anew(name, watched, self._cells.indexes)
 
     def fresh(self, cell: int) -> None:
         """A cell came back without its subscriptions, or dropped rows because the line was full: what changed
         meanwhile shows in the whole list."""
         for name, watched in self._lists.items():
-            everyone = dict(watched.watchers)
-            for listing in watched.listings:
-                # Its answer from this cell may be one that the cell has forgotten since.
-                everyone.update(listing.watchers)
-            watched.watchers = {}
-            if to_come := watched.to_come():
-                to_come.watchers = everyone
-                watched.listings.remove(to_come)
-                watched.listings.append(to_come)
-                # The others' words are in it or will be: it gathers what they tell of since it was begun.
+            self._list_anew(name, watched, [cell])
+
+    def _list_anew(self, name: str, watched: _List, cells: Sequence[int]) -> None:
+        """Has the list sent whole to all who watch it, since these cells have not told all of it."""
+        everyone = dict(watched.watchers)
+        for listing in watched.listings:
+            # Its answer from such a cell may be one that the cell has forgotten since.
+            everyone.update(listing.watchers)
+        watched.watchers = {}
+        if to_come := watched.to_come():
+            to_come.watchers = everyone
+            watched.listings.remove(to_come)
+            watched.listings.append(to_come)
+            # The others' words are in it or will be: it gathers what they tell of since it was begun.
+            for cell in cells:
                 if cell in self._cells.indexes and cell not in to_come.unanswered:
                     self._ask(to_come, cell)
-            elif everyone:
-                # Every cell is asked, not this one alone: the archive must have all that the others have told of, or
-                # the whole list would put older rows in the place of newer ones.
-                self._begin(watched, _Listing(name, everyone, None))
+        elif everyone:
+            # Every cell is asked, not these alone: the archive must have all that the others have told of, or
+            # the whole list would put older rows in the place of newer ones.
+            self._begin(watched, _Listing(name, everyone, None))
 
     async def close(self) -> None:
         """Ends the reads that are on their way."""

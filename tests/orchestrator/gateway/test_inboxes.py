@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from orchestrator.gateway import inboxes
 from orchestrator.settings import Limits
@@ -95,6 +96,49 @@ async def test_a_fresh_cell_means_the_list_is_sent_whole_again(running: Running)
         whole = await agent.next("inbox")
         assert (whole["full"], rows(whole)) == (True, {"cu1-1": 3})
         assert running.cells.lists == {"queue:bills"}
+
+
+async def test_whoever_watches_a_customer_sees_what_is_long_over_change_hands_with_it(running: Running) -> None:
+    """Its cell has no more than the last closed ones in memory, and tells of these. Both customers' lists are sent
+    whole again, once however many change hands, as of the commit; no others are."""
+    after = [row("cu2-1", 3), row("cu2-9", 1)]
+    running.archive.rows = [replace(each, customer="cu2") for each in after]
+    async with running.agent() as agent:
+        for watched in ({"customer": "cu1"}, {"customer": "cu2"}, {"inbox": "queue:bills"}):
+            await agent.send({"op": "watch", **watched})
+            await agent.next("inbox")
+        read = len(running.archive.wanted)
+        running.cells.held = True
+        for conversation in ("cu2-8", "cu2-9"):
+            change = ListChanged(row(conversation, 4), ["customer:cu1", "queue:bills"], ["customer:cu2"])
+            running.cells.on_list_changed(change)
+        running.cells.list_position = 10
+        running.cells.release()
+        await until(running.archive.asked.is_set)
+        running.archive.rows, running.archive.at = after, 10
+        whole = {}
+        while len(whole) < 2:
+            frame = await agent.next("inbox")
+            if frame.get("full", False):
+                whole[frame["inbox"]] = list(rows(frame))
+        assert running.archive.wanted[read:] == [{"customer": "cu1", "limit": 1000}, {"customer": "cu2", "limit": 1000}]
+        assert whole == {"customer:cu1": ["cu2-1", "cu2-9"], "customer:cu2": []}
+
+
+async def test_a_list_that_is_to_come_is_as_of_the_last_that_changed_hands(running: Running) -> None:
+    """The cells have answered for it, and one told of another conversation since: the archive must have that, too."""
+    async with running.agent() as agent:
+        await agent.send({"op": "watch", "customer": "cu1"})
+        await agent.next("inbox")
+        running.cells.list_position = 5
+        for conversation in ("cu2-1", "cu2-2"):
+            running.cells.on_list_changed(ListChanged(row(conversation, 4), ["customer:cu1"], ["customer:cu2"]))
+        running.cells.held = True
+        running.cells.on_list_changed(ListChanged(row("cu2-3", 4), ["customer:cu1"], ["customer:cu2"]))
+        asked = [index for index, message, _ in running.cells.asked if isinstance(message, WatchList)]
+        assert asked == [0, 1]
+        running.archive.at = 5
+        running.cells.release()
 
 
 async def test_lists_that_nobody_asked_for_do_not_fill_memory(start: Start) -> None:
