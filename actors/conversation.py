@@ -91,6 +91,8 @@ class Conversation(Struct, kw_only=True, gc=False):
     """When the first of its contacts may rest; 0: no time ends them."""
     tags: Tags | None = None
     """What it is about; None where nothing has said so."""
+    subject_by: str = ""
+    """The address that wrote the subject; empty where it was there as it opened: who had the first contact."""
     work: Work | None = None
 
     @property

@@ -81,7 +81,8 @@ def evolve(state: Conversation, event: AnyEvent, encoded: bytes) -> Conversation
                 state.relation = event.relation
             if isinstance(event, CorrelationCorrected) and event.correction == UNMERGE:
                 _disown(state, event.other)
-                state.subject = state.subject if event.subject is None else event.subject
+                if event.subject is not None:
+                    state.subject, state.subject_by = event.subject, event.subject_by
         case InteractionMoved():
             _move(state, event)
         case InteractionReceived():
@@ -183,8 +184,8 @@ def _contact(
         case MessageReceived() | AutomaticReplyReceived():
             if event.reference:
                 _refer(state, event.reference)
-            if not state.subject:
-                state.subject = event.subject
+            if event.subject and not state.subject:
+                state.subject, state.subject_by = event.subject, event.identity
         case MessageQueued():
             work = _work(state)
             work.actions += 1

@@ -116,6 +116,8 @@ def _part(state: Conversation, leaving: Sequence[Interaction]) -> None:
     """These contacts are not in memory here any more; what was said in them still says who said it."""
     if state.context:
         state.context = name_speakers(state, leaving)
+    if state.subject and not state.subject_by:
+        state.subject_by = next((each.identity for each in leaving if each.number == 1), "")
     gone = {each.number for each in leaving}
     state.interactions = tuple(each for each in state.interactions if each.number not in gone)
 

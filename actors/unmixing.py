@@ -135,14 +135,19 @@ class _Apart:
         related = conversation.relation
         carried = conversation.work.carried if conversation.work else None
         earlier = {each.conversation: None for each in (related, carried) if each is not None}
-        subject = conversation.subject
+        subject, writer = conversation.subject, ""
         if subject and not self._is_history(conversation):
-            subject = self._subject(conversation, leaves=self._leaves(conversation.id))
+            subject, writer = self._subject(conversation, leaves=self._leaves(conversation.id))
         if subject != conversation.subject:
             self._unsaid[conversation.id] = conversation.subject
             self._take_back(conversation)
             without = CorrelationCorrected(
-                at_ms=self._now_ms, actor=self._actor, correction=UNMERGE, subject=subject, reason=WHY
+                at_ms=self._now_ms,
+                actor=self._actor,
+                correction=UNMERGE,
+                subject=subject,
+                subject_by=writer,
+                reason=WHY,
             )
             self._say(conversation.id, without)
         for other in earlier:
@@ -176,18 +181,16 @@ class _Apart:
             )
             self._say(conversation.id, corrected)
 
-    def _subject(self, conversation: Conversation, *, leaves: bool) -> str:
-        """The subject that who leaves, or who stays, gave it: the one it has where that is theirs, or nobody knows
-        whose and the conversation is theirs; else the first of theirs, or none."""
-        written = subjects(conversation)
-        speaker = next((who for subject, who in written if subject == conversation.subject), "")
+    def _subject(self, conversation: Conversation, *, leaves: bool) -> tuple[str, str]:
+        """The subject that who leaves, or who stays, gave it, and the address that wrote it: the one it has where that
+        is theirs, or nobody knows whose and the conversation is theirs; else the first of theirs, or none."""
         first = interaction_of(conversation, 1)
-        speaker = speaker or (first.identity if first is not None else "")
+        writer = conversation.subject_by or (first.identity if first is not None else "")
         own = self.identities if leaves else self._staying
         others = self._staying if leaves else self.identities
-        if speaker in own or (speaker not in others and leaves == self._leaves(conversation.id)):
-            return conversation.subject
-        return next((subject for subject, who in written if who in own), "")
+        if writer in own or (writer not in others and leaves == self._leaves(conversation.id)):
+            return conversation.subject, writer
+        return next(((subject, who) for subject, who in subjects(conversation) if who in own), ("", ""))
 
     def forget(self, conversation: Conversation) -> None:
         """Another person's words are not known here any more: those of contacts that went are known where these are,
@@ -279,7 +282,7 @@ class _Apart:
             policy=self._policy.version,
             customer=to,
             queue=conversation.queue,
-            subject=self._subject(conversation, leaves=leaves),
+            subject=self._subject(conversation, leaves=leaves)[0],
             reason=WHY,
         )
         self._say(fresh.id, opened)

@@ -22,6 +22,8 @@ class CorrelationCorrected(Event, kw_only=True, frozen=True, tag="CorrelationCor
     previous: Relation | None = None
     subject: str | None = None
     """The conversation's subject from now on, where an unmerge made the one it had another person's word."""
+    subject_by: str = ""
+    """The address that wrote it."""
     earlier_channel: str = ""
     """The channel pair it was about: from the contact before …"""
     channel: str = ""

@@ -888,6 +888,25 @@ def test_a_subject_is_its_writers(writer: str, left: bool) -> None:
     assert kept.done.subject == ("" if writer == "ann" else "My divorce")
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_who_wrote_a_subject_is_known_however_long_ago(first: bool) -> None:
+    """Also where that was the first contact, which has been split off since, and where no event of it is in memory."""
+    player = _apart()
+    mail, chat = ("email", "chat:ann"), ("chat", "chat:ben")
+    for channel, identity in (mail, chat) if first else (chat, mail):
+        subject = "My divorce" if channel == "email" else ""
+        player.message(channel=channel, identities=(identity,), subject=subject)
+    both = player.state.kept[-1]
+    if first:
+        player.command(Split(interactions=[1]), conversation=both.id)
+    for n in range(40):
+        player.message(channel="chat", identities=("chat:ben",), text=f"word {n}")
+    assert both.subject == "My divorce"
+    player.command(UnmergeCustomers(other="anns"), conversation="")
+    assert both.subject == ""
+    assert {each.identity for each in both.interactions} == {"chat:ben"}
+
+
 @pytest.mark.parametrize("hers", ["a word", "a contact", "nothing"])
 def test_an_open_offer_of_what_is_taken_apart_ends(hers: str) -> None:
     """Its package names what is another person's from now on. One of what is all their own stands."""
