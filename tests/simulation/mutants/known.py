@@ -45,7 +45,7 @@ KNOWN: dict[str, dict[str, int]] = {
     "loaded_without_members": {"pooled": 0, "dedicated": 1},
     "lost_timer": {"pooled": 1, "dedicated": 1},
     "merged_into_a_member": {"pooled": 26},
-    "mixed_forgotten_in_a_snapshot": {"pooled": 17},
+    "mixed_forgotten_in_a_snapshot": {"pooled": 81},
     "moved_words_go_with_their_origin": {"pooled": 7},
     "no_list_resubscription": {"pooled": 13, "dedicated": 0},
     "no_resubscription": {"pooled": 13, "dedicated": 135},
