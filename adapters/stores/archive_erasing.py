@@ -96,5 +96,7 @@ def _erase_elsewhere(db: sqlite3.Connection, position: int, stream: str, seq: in
         said = "SELECT coalesce(body ->> '$.subject', '') FROM event WHERE stream = ? AND seq = ?"
         sql = f"UPDATE conversation SET subject = '' WHERE conversation = ? AND subject = ({said})"
         db.execute(sql, (stream, stream, seq))
+        # What it follows stays said; why is emptied in its fact, and only the row of that fact has it from there.
+        db.execute("UPDATE relation SET reason = '' WHERE conversation = ? AND position = ?", (stream, position))
     elif kind in _NAMES_ELSEWHERE:
         db.execute(_NAMES_ELSEWHERE[kind], {"stream": stream, "seq": seq})
