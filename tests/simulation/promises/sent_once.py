@@ -34,14 +34,16 @@ def check(world: World) -> None:
 
 def _check_outcomes(world: World, left: dict[str, Counter[int]]) -> None:
     """What the journal says became of each. Where an agent says that it left, that is the agent's word."""
-    for stream, events in world.ledger.streams.items():
+    for stream in world.ledger.streams:
         attempt: dict[str, int] = {}
         sent: set[str] = set()
-        for event in events:
+        for event in world.ledger.told(stream):
             delivery = getattr(event, "delivery", "")
             attempt[delivery] = getattr(event, "attempt", attempt.get(delivery, 0))
             if isinstance(event, DeliveryAttempted | DeliveryReplayed) and delivery in sent:
                 world.broken("sent_once", f"{stream}: {delivery} is said to be sent, and was sent again")
+            if isinstance(event, DeliveryReplayed):
+                attempt[delivery] = 0  # What is said of it from here on is of a next attempt, or of none.
             if isinstance(event, DeliverySent):
                 sent.add(delivery)
                 if not left[delivery] and not event.actor.startswith("agent:"):
