@@ -10,6 +10,7 @@ from adapters.stores import archive_rows, migrations
 from adapters.stores.archive_schema import ARCHIVE
 from adapters.stores.archive_sides import ArchiveReads, ArchiveWrites
 from adapters.stores.errors import StoreFailed, StoreLocked
+from protocol.archive import Changes
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -48,6 +49,11 @@ class MemoryArchive(ArchiveWrites, ArchiveReads):
         db = self._opened().db
         self._kept = db.serialize()
         return archive_rows.position(db)
+
+    async def erase(self, customer: str, changes: Changes) -> None:
+        """As on disk, where it ends with a checkpoint: who is forgotten does not come back by a crash."""
+        await super().erase(customer, changes)
+        await self.sync()
 
     async def copy(self) -> "MemoryArchive":
         """Another one, open, that holds the same."""

@@ -160,7 +160,11 @@ class Agent(Client):
         first = update.seq - len(update.events) + 1
         if first - update.skipped != at + 1 or (update.skipped and update.view is None):
             world.broken("no_gap", f"{self.name} was at {at} of {conversation} and was shown {first} to {update.seq}")
-        if update.events != world.ledger.streams.get(conversation, [])[first - 1 : update.seq]:
+        ledger = world.ledger
+        truly = [
+            known[first - 1 : update.seq] for known in (ledger.streams.get(conversation, []), ledger.told(conversation))
+        ]
+        if update.events not in truly:
             world.broken("no_gap", f"{self.name} was shown {conversation} {first} to {update.seq} otherwise")
         self.seen[conversation] = update.seq
         world.trace("shown", agent=self.agent, conversation=conversation, seq=update.seq)

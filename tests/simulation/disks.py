@@ -13,7 +13,7 @@ from adapters.stores.memory_archive import MemoryArchive
 from adapters.stores.memory_disk import MemoryDisk
 from adapters.stores.memory_journal import MemoryJournal, MemoryJournalReader
 from protocol.archive import Changes
-from protocol.journal import Fence, Unit, Verdict
+from protocol.journal import Fence, Record, Unit, Verdict
 from tests.simulation.fences import Fences
 from tests.simulation.ledger import Ledger
 from tests.simulation.life import Life
@@ -62,6 +62,16 @@ class Disks:
         """Names the journal's next life."""
         self.generations += 1
         return f"g{self.generations}"
+
+    def take_troubles(self) -> tuple[Trouble | None, bool, Ambiguity | None]:
+        """What is to befall a server that is stopped befalls nobody else."""
+        troubles = self.trouble, self.fence_trouble, self.archive_trouble
+        self.trouble, self.fence_trouble, self.archive_trouble = None, False, None
+        return troubles
+
+    def give_back(self, troubles: tuple[Trouble | None, bool, Ambiguity | None]) -> None:
+        """It is going on."""
+        self.trouble, self.fence_trouble, self.archive_trouble = troubles
 
     def lose_power(self) -> None:
         """What was not synced never was. No process may be alive."""
@@ -158,6 +168,13 @@ class SlowJournal:
             await self._life.never()
         await self._life.passing(disks.pace.commit_s())
         return verdicts
+
+    async def erase(self, customer: str, redacted: Sequence[Record]) -> None:
+        await self._life.passing(self._disks.pace.commit_s())
+        self._disks.ledger.read()
+        await self._inner.erase(customer, redacted)
+        self._disks.ledger.erased(customer)
+        await self._life.passing(self._disks.pace.commit_s())
 
 
 class SlowArchive:

@@ -84,6 +84,8 @@ class Faults:
 
     def _happen(self, kind: str) -> None:
         self._world.trace("fault", kind=kind)
+        if self._world.server.stopped:
+            return  # There is nobody whom it could befall.
         if self._kinds[kind]():
             self._struck(kind)
 

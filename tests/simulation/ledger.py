@@ -39,6 +39,8 @@ class Ledger:
     def __init__(self, disk: MemoryDisk, broken: Callable[[str, str], None]) -> None:
         self._disk = disk
         self._broken = broken
+        self.on_redacted: Callable[[str], None] = _unheard
+        """Hears of each stream that an erasure changes."""
         self.records: list[Record] = []
         self.streams: dict[str, list[AnyEvent]] = {}
         self.encoded: dict[str, list[bytes]] = {}
@@ -47,6 +49,8 @@ class Ledger:
         """By (account, source, id)."""
         self.replayed: dict[str, tuple[str, int]] = {}
         """By quarantined input that came in: where."""
+        self.kept_at: dict[str, list[tuple[str, int]]] = {}
+        """By quarantined input: where it stands."""
         self.of_quarantine: list[AnyEvent] = []
         """All that happened to refused inputs, in the journal's order."""
         self.into: dict[str, str] = {}
@@ -67,6 +71,10 @@ class Ledger:
         """By identity: the customer it is assigned to."""
         self.owned: set[tuple[str, str]] = set()
         """Identities and all customers that they were ever assigned to."""
+        self.once_owned: set[tuple[str, str]] = set()
+        """Those of `owned` whose customer was erased."""
+        self._redacted: dict[str, dict[int, AnyEvent]] = {}
+        """By stream and place: events as they were before an erasure."""
         self.strays: list[tuple[str, str, str, str]] = []
         """Events of an identity that was not their customer's when they were committed: stream, identity, owner, and
         the customer."""
@@ -107,10 +115,36 @@ class Ledger:
         for record in image.records[len(self.records) - image.trimmed : synced - image.trimmed]:
             self._take(record)
 
+    def told(self, stream: str) -> list[AnyEvent]:
+        """The stream as it was written, whoever was erased since."""
+        known = self._redacted.get(stream, {})
+        return [known.get(place, event) for place, event in enumerate(self.streams.get(stream, ()))]
+
+    def is_redacted(self, stream: str, seq: int) -> bool:
+        """Whether an erasure changed the event."""
+        return seq - 1 in self._redacted.get(stream, ())
+
+    def erased(self, customer: str) -> None:
+        """The journal has other bodies in the place of those that spoke of the customer, whose identities are free."""
+        for n, record in enumerate(self._disk.image.records):
+            if record == self.records[n]:
+                continue
+            self.records[n] = record
+            for entry in _entries(record.body):
+                place, encoded = entry.seq - 1, bytes(entry.event)
+                if self.encoded[entry.stream][place] != encoded:
+                    events = self.streams[entry.stream]
+                    self._redacted.setdefault(entry.stream, {}).setdefault(place, events[place])
+                    events[place], self.encoded[entry.stream][place] = _event(entry.event), encoded
+                    self.on_redacted(entry.stream)
+        self.owners = {identity: owner for identity, owner in self.owners.items() if owner != customer}
+        gone = {(identity, owner) for identity, owner in self.owned if owner == customer}
+        self.once_owned |= gone
+        self.owned -= gone
+
     def delivery_events(self, delivery: str) -> list[AnyEvent]:
         """The events about one delivery, in order."""
-        stream = self.streams.get(conversation_of(delivery), [])
-        return [event for event in stream if getattr(event, "delivery", "") == delivery]
+        return [event for event in self.told(conversation_of(delivery)) if getattr(event, "delivery", "") == delivery]
 
     def _take(self, record: Record) -> None:
         self.records.append(record)
@@ -211,6 +245,7 @@ class Ledger:
         self._events += 1
         self.encoded.setdefault(entry.stream, []).append(bytes(entry.event))
         if isinstance(event, InputQuarantined):
+            self.kept_at.setdefault(event.quarantine, []).append((entry.stream, entry.seq))
             self.quarantined.setdefault((event.account, event.source, event.id), []).append(event)
         if isinstance(event, InputQuarantined | ReplayBegun | ReplayRefused | QuarantineReplayed):
             self.of_quarantine.append(event)
@@ -229,3 +264,7 @@ class Ledger:
 def home_of(stream: str) -> str:
     """Whose a stream was when it began."""
     return customer_of(stream) or stream
+
+
+def _unheard(_: str) -> None:
+    """Nobody keeps anything of it."""

@@ -103,6 +103,8 @@ class Replaying:
         gateway = world.server.a_gateway()
         if gateway is None:
             return False
+        if self._is_forgotten(input):
+            return True  # Whose it was is forgotten: nobody has it to replay.
         try:
             async with asyncio.timeout(ANSWER_WITHIN_S):
                 answered = await replay(self._services(gateway), input.quarantine, form, operator)  # type: ignore[arg-type]
@@ -119,6 +121,9 @@ class Replaying:
             world.broken("acked", f"{input.quarantine} is said to be in {answered.stream}, and that is not synced")
         self.answered += 1
         return True
+
+    def _is_forgotten(self, input: InputQuarantined) -> bool:
+        return any(self._world.ledger.is_redacted(*place) for place in self._world.ledger.kept_at[input.quarantine])
 
     def _services(self, gateway: "SimulatedGateway") -> SimpleNamespace:
         """What a replay needs of the gateway."""

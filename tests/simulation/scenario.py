@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from actors.policy import Policy
 from orchestrator.parts import cell
 from protocol import pipe
+from tests.simulation.erasing import Erasing
 from tests.simulation.faults import Faults
 from tests.simulation.handing import RULES, Handing
 from tests.simulation.merging import Merging
@@ -23,6 +24,7 @@ from tests.simulation.promises import (
     bounded,
     context,
     dropped,
+    erased,
     once,
     one_owner,
     one_version,
@@ -117,6 +119,7 @@ async def _play(world: World, faults: Faults) -> None:
     Merging(world).schedule()
     Straying(world, faults.traffic).schedule()
     world.replaying.schedule(faults.traffic)
+    Erasing(world).schedule()
     end_s = world.loop.time() + world.plan.active_s
     while world.loop.time() < end_s and not world.failures:  # noqa: ASYNC110 - no event says that time is over
         await asyncio.sleep(0.1)
@@ -136,6 +139,7 @@ async def _check(world: World) -> None:
     sent_once.check(world)
     refused.check(world)
     await replayed.check(world)
+    await erased.check(world)
     await context.check(world)
     await ordered.check(world)
     await dropped.check(world)

@@ -37,6 +37,8 @@ class Process:
         self._life: Life | None = None
         self._task: asyncio.Task[None] | None = None
         self._held_down = False
+        self._former: list[tuple[Life, asyncio.Task[None] | None]] = []
+        """Lives that another one began beside."""
 
     def start(self) -> None:
         """Begins the next life."""
@@ -67,13 +69,17 @@ class Process:
         self._world.trace("second_life", process=self.name)
         self._life = self._task = self.part = None
         self.up = False
+        self._former.append((life, task))
         self.start()
         self._world.loop.call_later(kill_first_in_s, self._bury, life, task)
         return True
 
     def hold_down(self) -> None:
-        """Stays dead until `start`."""
+        """Stays dead until `start`, with every life that there is of it."""
         self.kill()
+        for life, task in self._former:
+            self._bury(life, task)
+        self._former.clear()
         self._held_down = True
 
     async def _live(self, life: Life) -> None:
@@ -144,6 +150,8 @@ class Server:
         self._world = world
         self.processes = {name: Process(world, name) for name in names_of(world.settings, world.plan.gateways)}
         self._doors = Random(f"doors {world.plan.seed}")
+        self.stopped = False
+        """For an operator's work on its files."""
         world.disks.die = self._journal_dies
 
     @property
@@ -198,7 +206,23 @@ class Server:
         for process in self.processes.values():
             process.hold_down()
         self._world.disks.lose_power()
-        self._world.loop.call_later(self._world.pace.start_s(), self._start_all)
+        self._world.loop.call_later(self._world.pace.start_s(), self._start_again)
+
+    def _start_again(self) -> None:
+        if not self.stopped:
+            self._start_all()
+
+    def stop(self) -> None:
+        """All processes end, and none begins until `go_on`."""
+        self._world.trace("stop", process="all")
+        self.stopped = True
+        for process in self.processes.values():
+            process.hold_down()
+
+    def go_on(self) -> None:
+        """The operator is done."""
+        self.stopped = False
+        self._start_all()
 
     async def _follow_usher(self) -> None:
         """Starts and ends seats as the usher wants, whichever life of it there is: what a node's supervisor does."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from hashlib import blake2b
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from protocol.inbound import InboundEvent
 from protocol.links import AnyLink, Updated
@@ -25,6 +25,9 @@ from tests.simulation.sources import Book, GatewayClient, MailRoom
 from tests.simulation.virtual_loop import VirtualLoop
 from tests.simulation.wires import Exchange
 from tests.simulation.witness import Witness
+
+if TYPE_CHECKING:
+    from tests.simulation.promises.erased import Forgotten
 
 BEGIN_MS = 1_760_000_000_000
 """The server's clock when a run begins."""
@@ -75,6 +78,8 @@ class World:
         self.mail_room = MailRoom(self)
         self.owner = Owner(self)
         self.replaying = Replaying(self)
+        self.forgotten: dict[str, Forgotten] = {}
+        """By customer: who was erased."""
 
     # Time
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from tests.simulation.mutants import (
     of_cells,
     of_deliveries,
+    of_erasures,
     of_gateways,
     of_handoffs,
     of_many_gateways,
@@ -28,6 +29,7 @@ ALL = (
     of_handoffs,
     of_merges,
     of_quarantine,
+    of_erasures,
 )
 """Imported, they have written their mutants down."""
 SEEDS = 500

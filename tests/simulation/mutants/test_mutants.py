@@ -20,7 +20,7 @@ PROMISES = {
     "bounded",
 }
 """The ten, as the checks name them."""
-MORE = {"sent_once", "one_version"}
+MORE = {"sent_once", "one_version", "erased"}
 """Checks that have a name of their own."""
 AGAIN = "`python -m tests.simulation.mutants --write` finds the seeds anew, and writes them there"
 

@@ -87,7 +87,7 @@ def _contacts(events: Sequence[AnyEvent]) -> set[int]:
 
 def _check_switches(world: World, stream: str) -> None:
     """Each from where the one before led, with an owner of its continuity, and nothing lost."""
-    events, channel = world.ledger.streams[stream], ""
+    events, channel = world.ledger.told(stream), ""
     for place, event in enumerate(events):
         if not isinstance(event, ChannelSwitched):
             continue

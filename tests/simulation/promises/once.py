@@ -5,6 +5,7 @@ from collections import defaultdict
 
 from protocol.errors import Code
 from protocol.events import FieldMissing, IdentityConflictFound, InteractionMoved, InteractionReceived
+from tests.simulation.promises.erased import new_to_somebody
 from tests.simulation.promises.replayed import given_to_others
 from tests.simulation.sources import Offer
 from tests.simulation.world import World
@@ -12,9 +13,10 @@ from tests.simulation.world import World
 
 def check(world: World) -> None:
     """Counts effects by once-key, in the journal alone."""
-    others = given_to_others(world)
+    others, anew = given_to_others(world), new_to_somebody(world)
     for key, places in world.ledger.by_once.items():
-        if len([place for place in places if place != others.get(key)]) > 1:
+        kept = [place for place in places if place != others.get(key)]
+        if len(kept) > 1 and key not in anew:
             world.broken("once", f"the key {key:x} has effects at {places}")
     _check_customers(world)
     _check_questions(world)
@@ -22,7 +24,8 @@ def check(world: World) -> None:
     for offer in world.book.offers:
         offers[offer.place].append(offer)
     for same in offers.values():
-        _check_payloads(world, same)
+        if same[0].key not in anew:
+            _check_payloads(world, same)
     for asked in world.asked.values():
         if asked.result is not None and not asked.result.code:
             result = (asked.result.conversation, asked.result.seq)
@@ -34,7 +37,7 @@ def _check_customers(world: World) -> None:
     """An event is its identity's customer's at its commit; or it is said to be in conflict: an agent linked the
     identity elsewhere, or unlinked it, while the event, which has another one of this customer, was on its way."""
     for stream, identity, owner, customer in world.ledger.strays:
-        own = world.ledger.streams.get(customer, ())
+        own = world.ledger.told(customer)
         if all(not isinstance(e, IdentityConflictFound) or e.identity != identity for e in own):
             world.broken("once", f"{stream} has an event of {identity}, which was {owner}'s")
 

@@ -26,9 +26,9 @@ from tests.simulation.world import World
 def check(world: World) -> None:
     """Walks the changes of each conversation."""
     asked = {asked.key: asked for asked in world.asked.values() if isinstance(asked.command, Take | AcceptHandoff)}
-    for stream, events in world.ledger.streams.items():
+    for stream in world.ledger.streams:
         walk = _Walk(world, stream, asked)
-        for event in events:
+        for event in world.ledger.told(stream):
             walk.take(event)
         if walk.accepted is not None:
             walk.broken(f"{walk.accepted.actor} accepted, and never became the owner")

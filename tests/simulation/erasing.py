@@ -1,0 +1,104 @@
+"""Erasing: an operator has a person forgotten. The server is stopped for it while all others go on.
+
+Who erases is a process of its own that dies now and then, with the machine or without, and is begun again until it is
+done, as `throughline serve` does it. All of it draws from a `Random` of its own; five of six seeds have none of it.
+"""
+
+import asyncio
+from random import Random
+from typing import TYPE_CHECKING
+from unittest.mock import patch
+
+from orchestrator import erasing
+from orchestrator.erasing import Act
+from protocol.errors import Refusal
+from protocol.events import MessageQueued, MessageReceived, NoteAdded
+from tests.simulation.disks import SimulatedStorage
+from tests.simulation.life import Life
+from tests.simulation.promises import erased
+from tests.simulation.promises.erased import Forgotten
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+WITHIN_S = 60.0
+"""So long nobody takes to erase a run's customer: it hangs."""
+
+
+class Erasing:
+    """Erases one customer at a time."""
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+        self._random = Random(f"erasing {world.plan.seed}")
+        self._lives = 0
+
+    def schedule(self) -> None:
+        """Each gets its moment."""
+        plan = self._world.plan
+        for _ in range(plan.erasures):
+            self._world.loop.call_later(self._random.uniform(0.3, 0.95) * plan.active_s, self.step)
+
+    def step(self) -> None:
+        """The server is stopped, and somebody is forgotten."""
+        if not self._world.server.stopped:
+            self._world.server.stop()
+            self._world.spawn(self._erase_one())
+
+    async def _erase_one(self) -> None:
+        world, random = self._world, self._random
+        troubles = world.disks.take_troubles()
+        await asyncio.sleep(random.uniform(0.05, 1.0))
+        world.ledger.read()
+        customers = world.ledger.customers()
+        random.shuffle(customers)
+        for customer in customers:
+            if customer not in world.forgotten and await self._forget(customer):
+                break
+        world.disks.give_back(troubles)
+        world.server.go_on()
+
+    async def _forget(self, customer: str) -> bool:
+        """Until it is done, or refused: then nothing of them is gone."""
+        world, random = self._world, self._random
+        act = Act(customer=customer, actor="operator:root", reason="as they asked", at_ms=world.now_ms())
+        dies_in_s = random.choice((WITHIN_S, WITHIN_S, random.uniform(0.0, 0.05)))
+        before: Forgotten | None = None
+        while True:
+            self._lives += 1
+            life = Life("eraser", self._lives)
+            try:
+                with patch.object(erasing, "SqliteStorage", lambda _: SimulatedStorage(world.disks, life)):  # noqa: B023
+                    async with asyncio.timeout(dies_in_s):
+                        before = before or _known(world, customer)
+                        await erasing.erase(world.settings, act, lambda at, head: None)
+            except TimeoutError:
+                assert dies_in_s < WITHIN_S, f"{customer} is not erased within {WITHIN_S} s"
+                life.alive, dies_in_s = False, WITHIN_S
+                world.trace("eraser_died", customer=customer)
+                if random.random() < 0.5:
+                    world.disks.lose_power()
+            except Refusal as refusal:
+                world.trace("erased", customer=customer, refused=int(refusal.code))
+                return False
+            else:
+                world.ledger.read()
+                world.trace("erased", customer=customer, life=self._lives)
+                world.forgotten[customer] = before
+                await erased.check_at_once(world, before)
+                return True
+
+
+def _known(world: "World", customer: str) -> Forgotten:
+    """What is known of the customer, as the server lies there."""
+    ledger = world.ledger
+    own = [stream for stream in ledger.streams if ledger.customer(stream) == customer]
+    words = {
+        event.text.encode()
+        for stream in own
+        for event in ledger.streams[stream]
+        if isinstance(event, MessageReceived | MessageQueued | NoteAdded) and event.text
+    }
+    others = [encoded for stream, encoded in ledger.encoded.items() if stream not in own]
+    said_elsewhere = {text for text in words if any(text in each for events in others for each in events)}
+    return Forgotten(customer, ledger.position, words - said_elsewhere, list(ledger.records))
