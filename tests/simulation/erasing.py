@@ -50,7 +50,8 @@ class Erasing:
         troubles = world.disks.take_troubles()
         await asyncio.sleep(random.uniform(0.05, 1.0))
         world.ledger.read()
-        customers = world.ledger.customers()
+        merged = {each for pair in world.ledger.pairs for each in pair}
+        customers = [each for each in world.ledger.customers() if each not in merged]
         random.shuffle(customers)
         for customer in customers:
             if customer not in world.forgotten and await self._forget(customer):
