@@ -136,11 +136,10 @@ def _quarantine(which: str) -> Callable[[sqlite3.Connection, Bounds], int]:
 
 def _strip(db: sqlite3.Connection, found: Sequence[tuple[str, str, int]]) -> None:
     """Takes refused inputs, and what they were edited to, each time, out of the events; their rows go."""
-    edited = [(id, stream) for id, stream, _ in found if db.execute(_WAS_REPLAYED, (id,)).fetchone()]
     db.executemany("UPDATE event SET body = json_set(body, '$.raw', '') WHERE stream = ? AND seq = ?", [
         (stream, seq) for _, stream, seq in found
     ])  # fmt: skip
-    db.executemany(_STRIP_EDITS, edited)
+    db.executemany(_STRIP_EDITS, [(id,) for id, _, _ in found])
     db.executemany("DELETE FROM quarantine WHERE quarantine = ?", [(id,) for id, _, _ in found])
 
 
@@ -297,14 +296,11 @@ _EMPTY = (
     """UPDATE event SET body = json_remove(body, '$.subject', '$.carried')
     WHERE stream = :conversation AND type = 'ConversationOpened'""",
 )
-_WAS_REPLAYED = """
-    SELECT 1 FROM quarantine WHERE quarantine = ?
-    AND (replayed_at_ms IS NOT NULL OR replaying_at_ms IS NOT NULL OR refused_code <> 0)"""
 _STRIP_EDITS = """
-    UPDATE event SET body = json_set(body, '$.raw', '')
-    WHERE type = 'ReplayBegun' AND json_extract(body, '$.quarantine') = ? AND stream = ?"""
+    UPDATE event SET body = json_replace(body, '$.raw', '')
+    WHERE type = 'ReplayBegun' AND body ->> '$.quarantine' = ?"""
 _STRIP_LATE_EDIT = """
-    UPDATE event SET body = json_set(body, '$.raw', '') WHERE stream = ? AND seq = ?
+    UPDATE event SET body = json_replace(body, '$.raw', '') WHERE stream = ? AND seq = ?
     AND EXISTS (SELECT 1 FROM dropped WHERE kind = 'quarantine' AND id = body ->> '$.quarantine')"""
 # The state is said twice so that SQLite sees it may use the index, which is of the unsent ones alone.
 _DEAD = "SELECT delivery FROM outbox WHERE state = 'dead' AND state <> 'sent' AND dead_at_ms < ? LIMIT ?"

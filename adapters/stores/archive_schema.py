@@ -17,7 +17,7 @@ from adapters.stores.archive_steps.first import FIRST
 from adapters.stores.archive_steps.identities import IDENTITY, MERGES
 from adapters.stores.archive_steps.policy import POLICY
 from adapters.stores.archive_steps.report import FINDINGS, LOSSES, RETURNS
-from adapters.stores.archive_steps.retention import RETENTION
+from adapters.stores.archive_steps.retention import REPLAYS, RETENTION
 from adapters.stores.migrations import Schema
 
 
@@ -83,5 +83,6 @@ ARCHIVE = Schema(
         BLANKS,
         MOVED,
         ACCOUNTS,
+        REPLAYS,
     ),
 )

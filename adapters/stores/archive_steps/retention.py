@@ -25,5 +25,6 @@ RETENTION = (
     FROM conversation WHERE status = 'closed' AND closed_at_ms IS NULL""",
     "CREATE INDEX event_dropped ON event (at_ms) WHERE type = 'FactDropped'",
 )
+REPLAYS = ("CREATE INDEX event_replay ON event (body ->> '$.quarantine') WHERE type = 'ReplayBegun'",)
 RETENTION_TABLES = ("dropped", "retention")
 """They say what there was, and stay when the archive is made anew."""

@@ -295,6 +295,27 @@ async def test_a_replay_that_begins_as_its_input_is_dropped_leaves_no_words() ->
     assert await rows_of(archive) == dropped
 
 
+@pytest.mark.parametrize("edited", [b"edited", b""])
+async def test_a_replay_in_another_stream_goes_with_its_input(edited: bytes) -> None:
+    """Of an input of somebody who was merged since, the replay is a fact of whom they were merged with."""
+    story, theirs, ours = closed_story(), "cu-theirs", "cu-ours"
+    refused = ev.InputQuarantined(
+        at_ms=0, quarantine="cu-theirs.1", account="mail", source="s", id="1", code=4203, field="f", reason="r",
+        raw=b"secret", received_ms=1,
+    )  # fmt: skip
+    story.unit(theirs, (theirs, refused))
+    story.unit(ours, (ours, ev.ReplayBegun(at_ms=0, quarantine="cu-theirs.1", raw=edited)))
+    story.unit(ours, (ours, ev.ReplayRefused(at_ms=0, quarantine="cu-theirs.1", code=4203, reason="r")))
+    archive = await followed(story)
+    bounds = Bounds(at_ms=77, policy=3, quarantine_open_ms=story.now_ms + 1)
+    assert await drop_all(archive, bounds) == {"quarantine_open": 1}
+    begun = [json.loads(row[-1]) for row in await archive.rows("event") if row[4] == "ReplayBegun"]
+    assert [body.get("raw", "") for body in begun] == [""]
+    dropped = await rows_of(archive)
+    await rebuild(archive, story)
+    assert await rows_of(archive) == dropped
+
+
 async def test_a_step_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
     """However much is over, a step drops so many and says that there may be more."""
     story = Story()
