@@ -19,7 +19,7 @@ KNOWN: dict[str, dict[str, int]] = {
     "begun_and_forgotten": {"pooled": 301},
     "begun_anew_while_under_way": {"pooled": 13, "dedicated": 0},
     "begun_in_two_forms": {"pooled": 20},
-    "blobs_not_resent": {"pooled": 11},
+    "blobs_not_resent": {"pooled": 25},
     "commit_not_synced": {"pooled": 0, "dedicated": 0},
     "conflict_has_a_second_effect": {"pooled": 19, "dedicated": 19},
     "contact_lost_on_its_move": {"pooled": 0},
