@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, assert_never
 from actors import delivery, disputes, knowing, mixed
 from actors.conversation import Conversation, interaction_of
 from actors.matters import spoken
-from actors.members import Family, home_of
+from actors.members import Family
 from actors.merging import REASON_MAX
-from actors.moving import ORIGINS_MAX, Events, elsewhere, overruled, speaker_of, subjects, take_along, words
+from actors.moving import ORIGINS_MAX, Events, elsewhere, overruled, take_along, words
 from actors.policy import Policy
+from actors.sides import Sides
 from protocol.commands import UnmergeCustomers
 from protocol.entities import ContextValue, Interaction, Status
 from protocol.errors import Code, Refusal, shown
@@ -66,15 +67,16 @@ def release(
         apart.disown(conversation)
     keys = {state.customer: state.once, **{id: each.once for id, each in family.members.items()}}
     # Also what it has heard of from others: some of that came for the identities that leave.
-    heard = [each for each in disputes.of(state).inherited if each[0] not in apart.leaving]
-    meanwhile = {id: once.since(member.marks.get(id, b"")) for id, once in keys.items() if id not in apart.leaving}
+    leaving = apart.sides.leaving
+    heard = [each for each in disputes.of(state).inherited if each[0] not in leaving]
+    meanwhile = {id: once.since(member.marks.get(id, b"")) for id, once in keys.items() if id not in leaving}
     released = CustomerReleased(
         at_ms=now_ms,
         actor=actor,
         other=other,
         turn=member.turn + 1,
-        members=apart.leaving,
-        links=[link for link in state.links if link.identity in apart.identities],
+        members=leaving,
+        links=[link for link in state.links if link.identity in apart.sides.identities],
         inherited=dict(disputes.also_of(heard, meanwhile)),
         unmoved=list(dict.fromkeys((*family.mixed, *apart.unmoved))),
         reason=command.reason,
@@ -90,13 +92,10 @@ class _Apart:
         self._actor = actor
         self._policy = policy
         self._now_ms = now_ms
-        self._member = family.members[other]
         self._other = other
-        self.leaving = family.with_all_of(other)
-        self.identities = {each for id in self.leaving for each in family.members[id].identities}
-        self._staying = {each for each in state.identities if each not in self.identities}
         self.conversations = (*(mixed.again(packed) for _, packed in family.packed), *state.kept)
         """Of all that memory has something of, in the order in which they will leave it."""
+        self.sides = Sides(state, family, other, self.conversations)
         self._opened = {state.customer: state.opened, other: family.members[other].opened}
         self.events: Events = []
         self.closings: Events = []
@@ -112,18 +111,18 @@ class _Apart:
     def take(self, conversation: Conversation) -> None:
         """Moves what is not where it belongs, and lets each word stand again that another person's had taken the place
         of."""
-        if self._is_history(conversation):
+        if self.sides.is_history(conversation):
             return
-        leaves = self._leaves(conversation.id)
-        strangers = self._staying if leaves else self.identities
+        leaves = self.sides.leaves(conversation.id)
+        strangers = self.sides.addresses(leaves=not leaves)
         moving = [each for each in conversation.interactions if each.identity in strangers]
         movable = [each for each in moving if len(each.origins) < ORIGINS_MAX]
-        if len(movable) < len(moving) or self._has_forgotten(conversation):
+        if len(movable) < len(moving) or self.sides.has_forgotten(conversation):
             self.unmoved.append(conversation.id)
         stays = [each for each in conversation.interactions if each not in movable]
         if movable:
             self._move(conversation, movable, leaves=not leaves)
-        again = overruled(conversation, stays, partial(self._is_said_by, leaves=leaves))
+        again = overruled(conversation, stays, partial(self.sides.is_own, leaves=leaves))
         if stays and (movable or again):
             self.events += elsewhere(conversation, stays, self._actor, self._policy, self._now_ms, again=again)
         elif movable and conversation.live:
@@ -136,8 +135,8 @@ class _Apart:
         carried = conversation.work.carried if conversation.work else None
         earlier = {each.conversation: None for each in (related, carried) if each is not None}
         subject, writer = conversation.subject, ""
-        if subject and not self._is_history(conversation):
-            subject, writer = self._subject(conversation, leaves=self._leaves(conversation.id))
+        if subject and not self.sides.is_history(conversation):
+            subject, writer = self.sides.subject(conversation, leaves=self.sides.leaves(conversation.id))
         if subject != conversation.subject:
             self._unsaid[conversation.id] = conversation.subject
             self._take_back(conversation)
@@ -152,7 +151,7 @@ class _Apart:
             self._say(conversation.id, without)
         for other in earlier:
             named = related is not None and related.conversation == other and self._rests_on_what_went(conversation)
-            if self._leaves(conversation.id) == self._leaves(other) and not named:
+            if self.sides.leaves(conversation.id) == self.sides.leaves(other) and not named:
                 continue
             corrected = CorrelationCorrected(
                 at_ms=self._now_ms,
@@ -181,28 +180,17 @@ class _Apart:
             )
             self._say(conversation.id, corrected)
 
-    def _subject(self, conversation: Conversation, *, leaves: bool) -> tuple[str, str]:
-        """The subject that who leaves, or who stays, gave it, and the address that wrote it: the one it has where that
-        is theirs, or nobody knows whose and the conversation is theirs; else the first of theirs, or none."""
-        first = interaction_of(conversation, 1)
-        writer = conversation.subject_by or (first.identity if first is not None else "")
-        own = self.identities if leaves else self._staying
-        others = self._staying if leaves else self.identities
-        if writer in own or (writer not in others and leaves == self._leaves(conversation.id)):
-            return conversation.subject, writer
-        return next(((subject, who) for subject, who in subjects(conversation) if who in own), ("", ""))
-
     def forget(self, conversation: Conversation) -> None:
         """Another person's words are not known here any more: those of contacts that went are known where these are,
         and those that were taken along where they were said, and with the contacts that they were taken along for."""
-        if self._is_history(conversation):
+        if self.sides.is_history(conversation):
             return
         known = knowing.after(
             conversation.context, [event for stream, event in self.events if stream == conversation.id]
         )
         for key in known:
             for said in knowing.values_of(known[key]):
-                if self._said_by_who_leaves(conversation, key, said) == self._leaves(conversation.id):
+                if self.sides.said_by_who_leaves(conversation, key, said) == self.sides.leaves(conversation.id):
                     continue
                 withdrawn = knowing.withdraw(
                     known[key],
@@ -217,21 +205,6 @@ class _Apart:
                 self._take_back(conversation)
                 self._say(conversation.id, withdrawn)
 
-    def _said_by_who_leaves(self, conversation: Conversation, key: str, said: ContextValue) -> bool:
-        """By who is known to have said it; else by whose conversation it was said in."""
-        speaker = said.said_by
-        if not speaker and said.came_from:
-            speaker = speaker_of(self.conversations, key, said)
-        elif not speaker and (contact := interaction_of(conversation, said.interaction)) is not None:
-            speaker = contact.identity
-        if speaker in self.identities or speaker in self._staying:
-            return speaker in self.identities
-        return self._leaves(said.came_from or conversation.id)
-
-    def _is_said_by(self, said: ContextValue, *, leaves: bool) -> bool:
-        """Whether a word of a contact of who leaves, or of who stays, is their own."""
-        return said.said_by not in (self._staying if leaves else self.identities)
-
     def _where(self, conversation: Conversation, said: ContextValue) -> str:
         """Where a word that is withdrawn is known; empty where history alone has it."""
         if said.came_from or not said.interaction:
@@ -243,23 +216,6 @@ class _Apart:
             (each.id, i.number) for each in self.conversations for i in each.interactions if place in i.origins
         )
         return next((self._went.get(each, each[0]) for each in elsewhere), "")
-
-    def _leaves(self, conversation: str) -> bool:
-        return home_of(conversation, self._state.customer) in self.leaving
-
-    def _is_history(self, conversation: Conversation) -> bool:
-        """Whether it was over before the merge: all of it is of one person, whosever address it was since."""
-        return not conversation.live and not self._went_on(conversation)
-
-    def _has_forgotten(self, conversation: Conversation) -> bool:
-        """Whether contacts that may be of the time since the merge are no longer in memory."""
-        return conversation.interaction_count > len(conversation.interactions) and self._went_on(conversation)
-
-    def _went_on(self, conversation: Conversation) -> bool:
-        """Whether something happened in it since the merge. By its head and not by time: clocks are set back."""
-        if self._member.heads is None:
-            return conversation.updated_at_ms >= self._member.at_ms
-        return conversation.head != self._member.heads.get(conversation.id)
 
     def _take_back(self, conversation: Conversation) -> None:
         """An open offer ends: its package names what is another person's. Whoever gives it offers it anew."""
@@ -282,7 +238,7 @@ class _Apart:
             policy=self._policy.version,
             customer=to,
             queue=conversation.queue,
-            subject=self._subject(conversation, leaves=leaves)[0],
+            subject=self.sides.subject(conversation, leaves=leaves)[0],
             reason=WHY,
         )
         self._say(fresh.id, opened)
@@ -291,7 +247,7 @@ class _Apart:
         along = [
             (key, said)
             for key, said in words(conversation)
-            if said.interaction not in numbers and self._said_by_who_leaves(conversation, key, said) == leaves
+            if said.interaction not in numbers and self.sides.said_by_who_leaves(conversation, key, said) == leaves
         ]
         self.events += take_along(
             conversation,
@@ -301,7 +257,7 @@ class _Apart:
             self._policy,
             self._now_ms,
             before=along,
-            whose=partial(self._is_said_by, leaves=leaves),
+            whose=partial(self.sides.is_own, leaves=leaves),
         )
         self._as_it_stood(conversation, fresh.id)
 
