@@ -36,6 +36,15 @@ _TOLD_BY_DROPPED = """
     SELECT channel, resolved_at_ms, conversation FROM conversation
     JOIN dropped ON dropped.kind = 'conversation' AND dropped.id = conversation WHERE customer = ?"""
 _TELL_OF_DROPPED = "UPDATE conversation SET channel = ?, resolved_at_ms = ? WHERE conversation = ?"
+_CHANGED_AT = (
+    ("SELECT position, conversation FROM conversation WHERE customer = ?",
+     "UPDATE conversation SET position = ? WHERE conversation = ?"),
+    ("SELECT position, stream, kind FROM timer WHERE customer = ?",
+     "UPDATE timer SET position = ? WHERE stream = ? AND kind = ?"),
+    ("SELECT position, delivery FROM outbox WHERE customer = ?",
+     "UPDATE outbox SET position = ? WHERE delivery = ?"),
+)  # fmt: skip
+"""What a merge, or its end, changed rows at stands in another customer's facts."""
 _EVENT_OF = "FROM event WHERE stream = :stream AND seq = :seq"
 _OF_CONTACT = f"conversation = :stream AND interaction = (SELECT body ->> '$.interaction' {_EVENT_OF})"
 _REVIEW_OVER = f"""
@@ -59,6 +68,7 @@ def erase(db: sqlite3.Connection, customer: str, changes: Changes) -> None:
     """
     own = db.execute("SELECT conversation FROM conversation WHERE customer = ?", (customer,)).fetchall()
     told_by_dropped = db.execute(_TOLD_BY_DROPPED, (customer,)).fetchall()
+    changed_at = [(sql, db.execute(rows, (customer,)).fetchall()) for rows, sql in _CHANGED_AT]
     with transaction(db):
         for (stream,) in [(customer,), *own]:
             archive_search.forget(db, stream)
@@ -77,6 +87,8 @@ def erase(db: sqlite3.Connection, customer: str, changes: Changes) -> None:
         # Facts that retention left made rows again that it had dropped; two columns came of facts that it took.
         archive_retention.drop_again(db, customer)
         db.executemany(_TELL_OF_DROPPED, told_by_dropped)
+        for sql, before in changed_at:
+            db.executemany(sql, before)
     archive_search.merge(db)
     checkpoint(db)
 

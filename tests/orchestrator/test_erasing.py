@@ -2,8 +2,9 @@
 
 import asyncio
 import hashlib
+import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from actors.loading import reached
 from adapters.attachments import AttachmentStore
 from adapters.channels.email.taking import Elsewhere
 from adapters.stores.archive_timeline import Wanted
+from adapters.stores.folder import ARCHIVE_FILE
 from orchestrator.cli.serve import _erase_waiting
 from orchestrator.erasing import Act, Erased, customer_meant, erase
 from orchestrator.feed import read_page
@@ -478,6 +480,35 @@ async def test_what_a_merged_person_said_in_their_own_conversation_goes_too(tmp_
     await erased(settings, anns)
     assert found(tmp_path) == []
     await check_against_rebuilt(settings)
+
+
+async def test_why_a_merged_person_came_back_goes_from_the_row_as_from_the_fact(tmp_path: Path) -> None:
+    """What they opened in the other's name says what it follows, and why."""
+    settings = msgspec.structs.replace(settings_of(tmp_path), policy=PolicySettings(close_after_resolved_s=0))
+    async with server(settings) as (_, front):
+        bob = await front.intake.submit(arrival("b1", MessageArrived(text="hi"), BOB))
+        ann = await front.intake.submit(arrival("a1", MessageArrived(text="I live in Zanzibar"), ANN))
+        anns, bobs = ann.stream.removesuffix("-1"), bob.stream.removesuffix("-1")
+        await front.intake.command(actor="agent:bo", id="m", command=MergeCustomers(other=anns), customer=bobs)
+        for n, stream in enumerate((ann.stream, bob.stream)):
+            await front.intake.command(actor="agent:bo", id=f"r{n}", command=Resolve(), conversation=stream)
+            await closed(front, stream)
+        back = await front.intake.submit(arrival("a2", MessageArrived(text="quokka", subject="petrichor"), ANN))
+        assert back.stream == f"{bobs}-2"
+        unmerge = UnmergeCustomers(other=anns)
+        last = await front.intake.command(actor="agent:bo", id="u", command=unmerge, customer=bobs)
+        await reached(front.archive, last.position)
+    assert [bool(reason) for reason in reasons_of(settings, f"{bobs}-2")] == [True]
+    await erased(settings, anns)
+    assert reasons_of(settings, f"{bobs}-2") == [""]
+    await check_against_rebuilt(settings)
+
+
+def reasons_of(settings: Settings, conversation: str) -> list[str]:
+    """Why it follows earlier ones, as the archive has it."""
+    with closing(sqlite3.connect(Path(settings.data) / ARCHIVE_FILE)) as db:
+        found = db.execute("SELECT reason FROM relation WHERE conversation = ?", (conversation,)).fetchall()
+    return [reason for (reason,) in found]
 
 
 async def test_who_had_others_merged_into_them_is_forgotten_and_the_others_are_not(tmp_path: Path) -> None:
