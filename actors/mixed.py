@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 PACKED_MAX = 32
 """Conversations of a customer and its members; of older ones the ids are kept."""
 PACKED_BYTES_MAX = 4096
-"""Of each, as it is kept. One of thirty contacts with as many words takes 2,000."""
+"""Of each, as it is kept. One of thirty contacts with as many words takes half of it."""
 
 _encode = msgspec.msgpack.Encoder().encode
 _conversation = msgspec.msgpack.Decoder(Conversation).decode

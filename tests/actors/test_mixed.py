@@ -1,5 +1,7 @@
 """What is kept of conversations of several customers who are one: bounded, and as it was."""
 
+import random
+
 import pytest
 from msgspec import structs
 
@@ -103,6 +105,22 @@ def test_it_is_kept_with_its_words_and_without_the_rest() -> None:
     assert len(said) == again.recent_count == 3
     assert moving.subjects(again) == [("bill", ANN)]
     assert b"words" not in again.recent
+
+
+def test_one_of_thirty_contacts_with_as_many_words_takes_half_of_its_bytes() -> None:
+    """Recent events that said them left aside: where these do not fit they are not kept."""
+    given = random.Random(1)
+    times = [1_800_000_000_000 + given.randrange(10**9) for _ in range(30)]
+    contacts = tuple(
+        Interaction(number=n, channel="chat", account="chat", identity=(ANN, BEN)[n % 2], started_at_ms=at_ms)
+        for n, at_ms in enumerate(times, 1)
+    )
+    state = Conversation(id=CONVERSATION, customer=CUSTOMER, interactions=contacts, interaction_count=30)
+    for n, at_ms in enumerate(times, 1):
+        said = structs.replace(word(f"P{given.randrange(10**8)}", interaction=n), at_ms=at_ms, key=f"key-{n}")
+        evolve(state, said, b"")
+    assert len(state.context) == 30
+    assert 0 < len(mixed.keep(structs.replace(state, recent=b"", recent_count=0))) < mixed.PACKED_BYTES_MAX / 2
 
 
 def test_one_that_is_too_long_is_named_alone() -> None:

@@ -272,17 +272,25 @@ async def rebuild(archive: MemoryArchive, story: Story) -> None:
     await archive.redrop()
 
 
+def refused(quarantine: str) -> ev.InputQuarantined:
+    """An input that lies in quarantine."""
+    return ev.InputQuarantined(
+        at_ms=0, quarantine=quarantine, account="mail", source="s", id="1", code=4203, field="f", reason="r",
+        raw=b"secret", received_ms=1,
+    )  # fmt: skip
+
+
+def all_open(story: Story) -> Bounds:
+    """To drop whatever lies there."""
+    return Bounds(at_ms=77, policy=3, quarantine_open_ms=story.now_ms + 1)
+
+
 async def test_a_replay_that_begins_as_its_input_is_dropped_leaves_no_words() -> None:
     """Whoever replays it has read it before; what it was edited to goes all the same, also after a rebuild."""
     story, own = closed_story(), "account:mail"
-    refused = ev.InputQuarantined(
-        at_ms=0, quarantine="mail.1", account="mail", source="s", id="1", code=4203, field="f", reason="r",
-        raw=b"secret", received_ms=1,
-    )  # fmt: skip
-    story.unit(own, (own, refused))
+    story.unit(own, (own, refused("mail.1")))
     archive = await followed(story)
-    bounds = Bounds(at_ms=77, policy=3, quarantine_open_ms=story.now_ms + 1)
-    assert await drop_all(archive, bounds) == {"quarantine_open": 1}
+    assert await drop_all(archive, all_open(story)) == {"quarantine_open": 1}
     after = story.position
     story.unit(own, (own, ev.ReplayBegun(at_ms=0, quarantine="mail.1", raw=b"edited")))
     story.unit(own, (own, ev.ReplayRefused(at_ms=0, quarantine="mail.1", code=4203, reason="r")))
@@ -299,16 +307,11 @@ async def test_a_replay_that_begins_as_its_input_is_dropped_leaves_no_words() ->
 async def test_a_replay_in_another_stream_goes_with_its_input(edited: bytes) -> None:
     """Of an input of somebody who was merged since, the replay is a fact of whom they were merged with."""
     story, theirs, ours = closed_story(), "cu-theirs", "cu-ours"
-    refused = ev.InputQuarantined(
-        at_ms=0, quarantine="cu-theirs.1", account="mail", source="s", id="1", code=4203, field="f", reason="r",
-        raw=b"secret", received_ms=1,
-    )  # fmt: skip
-    story.unit(theirs, (theirs, refused))
+    story.unit(theirs, (theirs, refused("cu-theirs.1")))
     story.unit(ours, (ours, ev.ReplayBegun(at_ms=0, quarantine="cu-theirs.1", raw=edited)))
     story.unit(ours, (ours, ev.ReplayRefused(at_ms=0, quarantine="cu-theirs.1", code=4203, reason="r")))
     archive = await followed(story)
-    bounds = Bounds(at_ms=77, policy=3, quarantine_open_ms=story.now_ms + 1)
-    assert await drop_all(archive, bounds) == {"quarantine_open": 1}
+    assert await drop_all(archive, all_open(story)) == {"quarantine_open": 1}
     begun = [json.loads(row[-1]) for row in await archive.rows("event") if row[4] == "ReplayBegun"]
     assert [body.get("raw", "") for body in begun] == [""]
     dropped = await rows_of(archive)
@@ -345,11 +348,7 @@ async def test_notes_of_single_things_are_kept_for_some_years() -> None:
     """A conversation's for as long as its row."""
     story = closed_story()
     own = "account:mail"
-    refused = ev.InputQuarantined(
-        at_ms=0, quarantine="mail.1", account="mail", source="s", id="1", code=4203, field="f", reason="r",
-        raw=b"secret", received_ms=1,
-    )  # fmt: skip
-    story.unit(own, (own, refused))
+    story.unit(own, (own, refused("mail.1")))
     archive = await followed(story)
     now_ms = story.now_ms + 1
     await drop_all(archive, over_before(now_ms, at_ms=now_ms))
