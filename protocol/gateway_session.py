@@ -7,7 +7,8 @@
     - A window of credits bounds what is unanswered: `welcome` opens it, an answer gives its credit back, `flow` widens
       it. What does not fit waits here.
     - A delivery is handed out once. What became of it is remembered, so that a repeated `deliver` is answered and not
-      sent to the customer again.
+      sent to the customer again. It is remembered with the delivery's words: after a restore from a backup (the
+      `welcome` names another generation) the server may give the id to another message.
 
 The states are those of `protocol.agent_session`.
 """
@@ -44,6 +45,9 @@ EVENTS_MAX = 10_000
 """Events kept unanswered, sent and waiting together; over it an event is refused as `OVERLOADED`."""
 OUTCOMES_MAX = 10_000
 """Outcomes of deliveries remembered; a server repeats one within minutes, and older ones are of no use."""
+
+_Attempt = tuple[str, int]
+"""A delivery's id, and which attempt it is."""
 
 Encoded = EventFrame | bytes
 """An `event` frame, or its bytes: a load generator encodes before it measures."""
@@ -100,9 +104,12 @@ class GatewaySession:
         self._refused: dict[str, Error] = {}
         """By id, of events whose `ack` is to come on this connection: why they are in quarantine."""
         self._window = 0
-        self._working: set[tuple[str, int]] = set()
-        self._outcomes: dict[str, Delivered] = {}
-        """The newest outcome of each delivery, the longest unchanged first."""
+        self._working: dict[_Attempt, int] = {}
+        """What the application has, with the hash of its words."""
+        self._former: dict[_Attempt, int] = {}
+        """What it was given by a former generation and has not answered: nobody has asked for its outcome since."""
+        self._outcomes: dict[str, tuple[int, Delivered]] = {}
+        """The newest outcome of each delivery and the hash of its words, the longest unchanged first."""
         self._unsaid: list[Delivered] = []
 
     @property
@@ -159,7 +166,8 @@ class GatewaySession:
         self, delivery: Deliver, status: str, *, external_id: str = "", code: str = "", reason: str = ""
     ) -> Sequence[GatewayFrame | bytes]:
         """Says what became of a delivery (`sent`, `failed`, `refused`, `uncertain`); without a connection, the next
-        one says it. Raises `Refusal` for what the server would refuse, of which a program would not hear."""
+        one says it. Of a former generation's delivery it is kept until that is asked for again. Raises `Refusal` for
+        what the server would refuse, of which a program would not hear."""
         outcome = checked(
             Delivered(
                 delivery=delivery.delivery,
@@ -170,9 +178,15 @@ class GatewaySession:
                 reason=reason,
             )
         )
-        self._working.discard((delivery.delivery, delivery.attempt))
+        attempt, words = (delivery.delivery, delivery.attempt), _words(delivery)
+        if self._working.get(attempt) != words and self._former.get(attempt) == words:
+            # Said, it would be taken for the outcome of whatever message has this id by now.
+            del self._former[attempt]
+            self._outcomes.setdefault(delivery.delivery, (words, outcome))
+            return ()
+        self._working.pop(attempt, None)
         self._outcomes.pop(delivery.delivery, None)
-        self._outcomes[delivery.delivery] = outcome
+        self._outcomes[delivery.delivery] = (words, outcome)
         forget_oldest(self._outcomes, OUTCOMES_MAX)
         if self.state is State.OPEN:
             return (outcome,)
@@ -220,6 +234,8 @@ class GatewaySession:
     def _on_welcome(self, welcome: Welcome) -> Turn:
         if self.state is not State.HELLO_SENT:
             raise Refusal(Code.INTERNAL, "the server sent a second welcome")
+        if self.welcome and self.welcome.generation != welcome.generation:
+            self._begin_generation()
         self.state = State.OPEN
         self.welcome = welcome
         self.untaken = {}
@@ -227,6 +243,13 @@ class GatewaySession:
         self._waiting.extend(self._kept)
         unsaid, self._unsaid = self._unsaid, []
         return Turn([*unsaid, *self._fill()], [welcome])
+
+    def _begin_generation(self) -> None:
+        """The journal is another one: what is owed to the former is owed to nobody."""
+        self._former.update(self._working)
+        forget_oldest(self._former, OUTCOMES_MAX)
+        self._working.clear()
+        self._unsaid.clear()
 
     def _on_ack(self, frame: Ack) -> Turn:
         refused = [self._refused.pop(id) for id in frame.ids if id in self._refused] if self._refused else []
@@ -245,16 +268,20 @@ class GatewaySession:
         return Turn(self._fill(), [Refused(frame.id, frame.code, frame.message)])
 
     def _on_deliver(self, frame: Deliver, room: bool) -> Turn:
-        known = self._outcomes.get(frame.delivery)
+        attempt, words = (frame.delivery, frame.attempt), _words(frame)
+        known_words, known = self._outcomes.get(frame.delivery, (words, None))
         # What was sent stays sent, whatever attempt asks; another outcome answers its own attempt alone.
-        if known and (known.status == "sent" or known.attempt == frame.attempt):
+        if known and known_words == words and (known.status == "sent" or known.attempt == frame.attempt):
             return Turn((_for_attempt(known, frame.attempt),))
-        if (frame.delivery, frame.attempt) in self._working:
+        if self._working.get(attempt) == words:
+            return Turn()
+        if self._former.get(attempt) == words:
+            self._working[attempt] = self._former.pop(attempt)
             return Turn()
         if not room:
             reason = "the client has too many deliveries waiting"
             return Turn((Delivered(delivery=frame.delivery, attempt=frame.attempt, status="failed", reason=reason),))
-        self._working.add((frame.delivery, frame.attempt))
+        self._working[attempt] = words
         return Turn(happened=[frame])
 
     def _settle(self, id: str) -> bool:
@@ -277,6 +304,11 @@ class GatewaySession:
                 self._sent.add(id)
                 send.append(self._kept[id])
         return send
+
+
+def _words(delivery: Deliver) -> int:
+    """What tells a message from another one under its id; in this process alone."""
+    return hash((delivery.to, delivery.text, delivery.subject))
 
 
 def _for_attempt(outcome: Delivered, attempt: int) -> Delivered:

@@ -30,10 +30,10 @@ from protocol.gateway_session import EVENTS_MAX, OUTCOMES_MAX, Answered, Gateway
 from protocol.outcomes import EXTERNAL_ID_MAX
 
 
-def welcome(credits: int = 10) -> Welcome:
+def welcome(credits: int = 10, generation: str = "g1") -> Welcome:
     """The server's first frame."""
     limits = Limits(message_bytes=1 << 20, frames=100, watches=0, credits=credits)
-    return Welcome(session="s", name="bridge", generation="g1", heartbeat_ms=1000, limits=limits)
+    return Welcome(session="s", name="bridge", generation=generation, heartbeat_ms=1000, limits=limits)
 
 
 def opened(credits: int = 10) -> GatewaySession:
@@ -44,9 +44,16 @@ def opened(credits: int = 10) -> GatewaySession:
     return session
 
 
-def deliver(number: int = 1, attempt: int = 1) -> Deliver:
+def deliver(number: int = 1, attempt: int = 1, text: str = "hi") -> Deliver:
     """A delivery."""
-    return Deliver(delivery=f"d{number}", attempt=attempt, account="chat", channel="chat", to="chat:1", text="hi")
+    return Deliver(delivery=f"d{number}", attempt=attempt, account="chat", channel="chat", to="chat:1", text=text)
+
+
+def restored(session: GatewaySession) -> None:
+    """The connection ends; the next one's server was restored from a backup."""
+    session.disconnect()
+    session.connect()
+    session.receive(welcome(generation="g2"))
 
 
 def put(session: GatewaySession, *ids: str) -> list[Any]:
@@ -248,6 +255,44 @@ def test_an_outcome_without_a_connection_is_said_on_the_next() -> None:
     assert session.delivered(deliver(), "sent") == ()
     session.connect()
     assert session.receive(welcome()).send == [Delivered(delivery="d1", attempt=1, status="sent")]
+
+
+def test_another_message_under_a_known_id_is_not_the_one_that_was_sent() -> None:
+    """A server that was restored from a backup gives the ids of what it lost once more; what it did not lose is still
+    answered from memory."""
+    session = opened()
+    session.receive(deliver())
+    session.delivered(deliver(), "sent", external_id="x")
+    restored(session)
+    again = session.receive(deliver())
+    assert [(f.status, f.external_id) for f in again.send if isinstance(f, Delivered)] == [("sent", "x")]
+    assert session.receive(deliver(text="other words")).happened == [deliver(text="other words")]
+
+
+def test_what_a_former_generation_gave_is_not_the_answer_to_another_message() -> None:
+    """Neither what had not been said when it ended, nor what the application says late."""
+    session = opened()
+    session.receive(deliver())
+    session.receive(deliver(2))
+    session.disconnect()
+    assert session.delivered(deliver(), "sent") == ()
+    session.connect()
+    assert not session.receive(welcome(generation="g2")).send
+    assert session.receive(deliver(2, text="other words")).happened == [deliver(2, text="other words")]
+    assert session.delivered(deliver(2), "sent") == ()
+    assert not session.idle
+    (outcome,) = session.delivered(deliver(2, text="other words"), "failed")
+    assert isinstance(outcome, Delivered)
+    assert (outcome.delivery, outcome.status) == ("d2", "failed")
+
+
+def test_what_is_asked_for_again_in_a_new_generation_is_answered_once_it_is_known() -> None:
+    """The message was in the backup: the application has it already."""
+    session = opened()
+    session.receive(deliver())
+    restored(session)
+    assert not session.receive(deliver()).happened
+    assert len(session.delivered(deliver(), "sent")) == 1
 
 
 def test_a_delivery_without_room_is_surely_not_sent() -> None:
