@@ -11,6 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from adapters.attachments import AttachmentStore
+from adapters.channels.email import threads
 from adapters.channels.fakes.mailbox import Mailbox, Trouble
 from orchestrator.addresses import host_and_port
 from orchestrator.channels import ChannelHost, senders_of
@@ -148,7 +149,7 @@ async def test_an_attempt_becomes_a_mail_and_an_outcome(world: World) -> None:
     await host.start()
     world.cells.on_deliver(attempt())
     (letter,) = await world.mailbox.wait()
-    assert letter.message_id == "cu1-1.5@throughline.example"
+    assert threads.delivery_of(letter.message_id, "support@throughline.example") == "cu1-1.5"
     (outcome,) = await world.cells.wait(1)
     assert (outcome.delivery, outcome.attempt, outcome.status) == ("cu1-1.5", 1, "sent")
     assert outcome.external_id == letter.message_id

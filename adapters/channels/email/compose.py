@@ -54,7 +54,7 @@ def thread_fields(delivery: DeliverNow, address: str) -> bytes:
     references = [id for id in dict.fromkeys(delivery.references) if threads.sound(id)]
     if len(references) > REFERENCES_MAX:
         references = [references[0], *references[1 - REFERENCES_MAX :]]
-    fields = [f"Message-ID: <{threads.message_id(delivery.delivery, address)}>"]
+    fields = [f"Message-ID: <{threads.message_id(delivery, address)}>"]
     if references:
         fields.append(f"In-Reply-To: <{references[-1]}>")
         fields.append("References: " + "\r\n ".join(f"<{id}>" for id in references))

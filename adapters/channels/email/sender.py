@@ -93,7 +93,7 @@ class EmailSender:
         except (aiosmtplib.SMTPException, OSError, ValueError) as exc:
             return Sent(status=SendStatus.FAILED, code=_code(exc), reason=f"no session with the relay: {_words(exc)}")
         try:
-            return await self._hand_over(client, mail, to, threads.message_id(delivery.delivery, self._account.address))
+            return await self._hand_over(client, mail, to, threads.message_id(delivery, self._account.address))
         finally:
             # Without QUIT: the mail is settled, and a relay that hangs now must not hold the outbox.
             client.close()

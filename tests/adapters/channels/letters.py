@@ -7,7 +7,7 @@ from protocol.inbound import DeliveryReport, InboundEvent, MessageArrived
 
 ADDRESS = "support@throughline.example"
 DELIVERY = "cu2jxk5q7wzn3a4b5c-3.17"
-OURS = f"{DELIVERY}@throughline.example"
+OURS = f"{DELIVERY}.5f0c21d8@throughline.example"
 SENT_MS = 1_793_613_600_000
 """2 November 2026, 10:00 UTC."""
 ARRIVED_MS = SENT_MS + 4_000

@@ -9,13 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.channels import SendStatus, Sent
+from adapters.channels.email import threads
 from adapters.channels.email.compose import compose, subject_of
 from adapters.channels.email.sender import EmailSender
 from adapters.channels.fakes.mailbox import Letter, Mailbox, Trouble, behave_once
 from orchestrator.settings import EmailAccount
 from protocol.inbound import REFERENCES_MAX
 from protocol.links import DeliverNow
-from tests.adapters.channels.letters import ADDRESS, DELIVERY, OURS, SENT_MS, message
+from tests.adapters.channels.letters import ADDRESS, DELIVERY, SENT_MS, message
 
 
 def delivery(**given: Any) -> DeliverNow:
@@ -33,6 +34,9 @@ def delivery(**given: Any) -> DeliverNow:
         "references": ["first@example.org", "second@example.org"],
     }
     return DeliverNow(**{**usual, **given})
+
+
+OURS = threads.message_id(delivery(), ADDRESS)
 
 
 def written(**given: Any) -> Letter:
@@ -81,6 +85,16 @@ async def test_its_answer_finds_back(mailbox: Mailbox) -> None:
         f"References: {came.message['References']} {came.message['Message-ID']}\n\nThanks\n"
     )
     assert message(answer.encode()).in_reply_to == [OURS, "second@example.org", "first@example.org"]
+
+
+def test_other_words_under_the_same_delivery_are_another_mail() -> None:
+    """A server that was restored gives ids once more; mail systems drop the second of two mails with one Message-ID."""
+    other = threads.message_id(delivery(text="We put it back."), ADDRESS)
+    assert other != OURS
+    assert threads.message_id(delivery(attempt=2), ADDRESS) == OURS
+    former = f"{DELIVERY}@throughline.example"
+    assert {threads.delivery_of(id, ADDRESS) for id in (OURS, other, former)} == {DELIVERY}
+    assert not threads.delivery_of(f"{DELIVERY}.5f0c21d@throughline.example", ADDRESS)
 
 
 ROWS: list[tuple[str, str | Trouble, SendStatus, str]] = [
