@@ -45,6 +45,10 @@ class ArchiveBehind(ThroughlineError):
     """What the archive would have to read next is no longer in the journal: following would leave it out silently."""
 
 
+class ArchiveAhead(ThroughlineError):
+    """The archive has what the journal has not: it would take the next commits for those that it knows."""
+
+
 class Archive:
     """The actor around an archive store.
 
@@ -80,7 +84,8 @@ class Archive:
     async def start(self) -> None:
         """Opens the store and catches up with the journal, so that whoever reads afterwards finds all of it.
 
-        Raises `ArchiveBehind` where retention has taken from the journal what this archive would need.
+        Raises `ArchiveBehind` where retention has taken from the journal what this archive would need, and
+        `ArchiveAhead` where the journal is of an older backup than the archive.
         """
         had = await self._store.open()
         await self._check_first(had)
@@ -172,11 +177,15 @@ class Archive:
     # The worker's turns
 
     async def _check_first(self, had: int) -> None:
-        first = await self._journal.first_position()
-        if first == 1:
-            return
         if await self._store.generation() != await self._journal.generation():
             had = 0
+        first, head = await self._journal.first_position(), await self._journal.position()
+        if had > head:
+            raise ArchiveAhead(
+                f"this archive ends at position {had} and the journal at {head}: the journal is a backup's, and the "
+                "archive is newer. Put the archive of the same backup in its place"
+                + (", or make a file `restored` beside it, so that it is made anew" if first == 1 else "")
+            )
         if first > had + 1:
             raise ArchiveBehind(
                 f"the journal begins at position {first} and this archive ends at {had}: what is between was only in "

@@ -1,19 +1,21 @@
 """Retention: what goes, in which order, and what stays because something still needs it."""
 
 import os
+from copy import deepcopy
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from actors import retention
-from actors.archive import Archive, ArchiveBehind
+from actors.archive import Archive, ArchiveAhead, ArchiveBehind
 from actors.policies import packed
 from actors.policy import Policy
 from actors.retention import Retention
 from actors.rules.retention import RetentionRules
 from adapters.attachments import AttachmentStore
 from adapters.stores.memory_archive import MemoryArchive
+from adapters.stores.memory_journal import MemoryJournal
 from protocol.archive import Bounds
 from protocol.commands import ApplyPolicy
 from protocol.ids import POLICY
@@ -100,6 +102,27 @@ async def test_an_archive_that_lacks_what_was_trimmed_does_not_start() -> None:
         with pytest.raises(ArchiveBehind, match="backup"):
             await Archive(here.journal_store, MemoryArchive(), gather_s=0).start()
         assert await here.archive_store.position() == answered.position
+
+
+async def test_an_archive_that_is_newer_than_its_journal_does_not_start() -> None:
+    """The journal is a backup's: what it commits next would be missing from the archive, up to where that ends."""
+    async with world() as here:
+        await here.intake.submit(here.event())
+        backup = deepcopy(here.journal_store.disk)
+        backup.in_use = False
+        newer = await here.intake.submit(here.event())
+        store = MemoryArchive()
+        await Archive(here.journal_store, store, gather_s=0).start()
+        await store.close()
+        journal = MemoryJournal(backup, new_generation=lambda: "g2")
+        await journal.open()
+        with pytest.raises(ArchiveAhead, match="`restored`"):
+            await Archive(journal, store, gather_s=0).start()
+        await store.close()
+        await journal.trim(1)
+        with pytest.raises(ArchiveAhead, match=r"backup in its place$"):
+            await Archive(journal, store, gather_s=0).start()
+        assert await store.position() == newer.position
 
 
 async def test_files_go_when_no_row_names_them(tmp_path: Path) -> None:
