@@ -87,9 +87,8 @@ class Archive:
         Raises `ArchiveBehind` where retention has taken from the journal what this archive would need, and
         `ArchiveAhead` where the journal is of an older backup than the archive.
         """
-        had = await self._store.open()
-        await self._check_first(had)
-        self.position = await self._store.adopt(await self._journal.generation())
+        keeps = await self._fits(await self._store.open())
+        self.position = await self._store.adopt(await self._journal.generation(), keeps=keeps)
         self._opened = True
         newest = await self._store.policy()
         # The journal may have one since: what is not accepted any more is none to go by.
@@ -176,21 +175,26 @@ class Archive:
 
     # The worker's turns
 
-    async def _check_first(self, had: int) -> None:
-        if await self._store.generation() != await self._journal.generation():
-            had = 0
-        first, head = await self._journal.first_position(), await self._journal.position()
-        if had > head:
+    async def _fits(self, had: int) -> bool:
+        """Whether the journal goes on from this archive's position; where it does not, the archive is to be made anew.
+        Raises what `start` does."""
+        known, first = await self._store.generation(), await self._journal.first_position()
+        through = await self._journal.shared_with(known)
+        fits = through is not None and had <= through
+        # What follows the former life past its end has what was lost with that: it goes, where it can be made anew.
+        if through is not None and not fits and (known == await self._journal.generation() or first > 1):
             raise ArchiveAhead(
-                f"this archive ends at position {had} and the journal at {head}: the journal is a backup's, and the "
+                f"this archive ends at position {had} and the journal at {through}: the journal is a backup's, and the "
                 "archive is newer. Put the archive of the same backup in its place"
                 + (", or make a file `restored` beside it, so that it is made anew" if first == 1 else "")
             )
+        had = had if fits else 0
         if first > had + 1:
             raise ArchiveBehind(
                 f"the journal begins at position {first} and this archive ends at {had}: what is between was only in "
                 "the archive that is missing. Put that archive, or a backup of both, in its place"
             )
+        return fits
 
     async def _pause(self, pause_s: float) -> None:
         """Lets records gather; meanwhile the full text comes one step nearer, where it has not just done so. Only one:

@@ -16,6 +16,10 @@ class JournalReader(Protocol):
         """Names the life of the journal's positions."""
         ...
 
+    async def shared_with(self, generation: str) -> int | None:
+        """Up to which position it is what it was in that life, this one or the one before; None of another one."""
+        ...
+
     async def position(self) -> int:
         """The newest committed position."""
         ...
@@ -40,8 +44,9 @@ class ArchiveStore(Prunable, Protocol):
         """The journal's generation that it follows."""
         ...
 
-    async def adopt(self, generation: str) -> int:
-        """Empties it where it followed a journal of another generation; returns the position it has now."""
+    async def adopt(self, generation: str, *, keeps: bool = False) -> int:
+        """Empties it where it followed a journal of another generation, but where it `keeps` its rows; returns the
+        position it has now."""
         ...
 
     async def apply(self, changes: Changes) -> None:

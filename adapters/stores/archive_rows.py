@@ -72,10 +72,14 @@ def policy(db: sqlite3.Connection) -> tuple[int, bytes] | None:
     return applied.version, applied.body
 
 
-def adopt(db: sqlite3.Connection, generation: str) -> int:
-    """Returns the position where this archive follows the journal of `generation`; else empties it and returns 0."""
+def adopt(db: sqlite3.Connection, generation: str, *, keeps: bool = False) -> int:
+    """Returns the position where this archive follows the journal of `generation`, or is to: it `keeps` its rows. Else
+    empties it and returns 0."""
     known = _meta(db, "generation")
     if known == generation:
+        return int(_meta(db, "position"))
+    if keeps:
+        _follow(db, generation)
         return int(_meta(db, "position"))
     if known or int(_meta(db, "position")):
         reset(db, generation)

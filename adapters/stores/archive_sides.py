@@ -81,10 +81,10 @@ class ArchiveWrites:
         """Empties it: position 0."""
         await self._writer().run(rows.reset, "")
 
-    async def adopt(self, generation: str) -> int:
+    async def adopt(self, generation: str, *, keeps: bool = False) -> int:
         """Says which life of the journal is followed. Returns the position; 0, and the archive empty, where it followed
-        another one, whose positions mean nothing now."""
-        return await self._writer().run(rows.adopt, generation)
+        another one, whose positions mean nothing now: where they do, it `keeps` its rows."""
+        return await self._writer().run(rows.adopt, generation, keeps=keeps)
 
     def _writer(self) -> Runs:
         if self._db is None:

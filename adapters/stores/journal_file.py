@@ -45,14 +45,17 @@ class JournalFile:
         meta = dict(db.execute("SELECT key, value FROM meta"))
         generation = meta.get("generation")
         check_trimmed(durability, int(meta.get("trimmed", 0)))
-        # A trimmed journal keeps its name: the archive alone has what was trimmed, and follows it by that name.
-        if generation is None or meta["unsynced"] or (anew and not int(meta.get("trimmed", 0))):
+        self._position = journal_reads.position(db)
+        begun: dict[str, str | int] = {}
+        if generation is None:
+            generation = new_generation()
+        elif meta["unsynced"] or anew:
+            begun = {"former": generation, "former_through": self._position}
             generation = new_generation()
         # Written under synchronous=FULL: with the mark lost, a commit lost after it would go unnoticed.
-        _write_meta(db, generation=generation, unsynced=int(durability == "process"))
+        _write_meta(db, generation=generation, unsynced=int(durability == "process"), **begun)
         if durability == "process":
             db.execute("PRAGMA synchronous = NORMAL")
-        self._position = journal_reads.position(db)
         self._fences = {row[0]: Fence(*row) for row in db.execute("SELECT scope, epoch, batch FROM fence")}
         self._fence_floor = int(meta.get("fence_floor", 0))
         rows = db.execute("SELECT scope, batch, identity, customer FROM refusal")

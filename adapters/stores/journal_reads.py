@@ -28,6 +28,15 @@ def generation(db: sqlite3.Connection) -> str:
     return generation
 
 
+def shared_with(db: sqlite3.Connection, generation: str) -> int | None:
+    """Up to which position the file is what it was in that life: in its own to the end, in the one before to where that
+    ended. None of another one."""
+    meta = dict(db.execute("SELECT key, value FROM meta WHERE key IN ('generation', 'former', 'former_through')"))
+    if generation == meta["generation"]:
+        return position(db)
+    return int(meta["former_through"]) if generation == meta.get("former") else None
+
+
 def position(db: sqlite3.Connection) -> int:
     """The newest committed position; 0 where nothing is."""
     newest: int | None = db.execute("SELECT max(position) FROM unit").fetchone()[0]

@@ -17,6 +17,9 @@ class Image:
     """Everything a journal's disk holds."""
 
     generation: str = ""
+    former: str = ""
+    """The generation before this one, and where that ended."""
+    former_through: int = 0
     unsynced: bool = False
     trimmed: int = 0
     records: list[Record] = field(default_factory=list)
@@ -39,8 +42,14 @@ class Image:
         named = {identity for unit in units for identity in (*unit.identities, *(each for each, _ in unit.released))}
         return {each: root_of(self.merged, self.owners[each]) for each in named if each in self.owners}
 
+    def begin(self, generation: str, unsynced: bool) -> None:
+        """Opens it, in the same life or in a new one."""
+        if self.generation and generation != self.generation:
+            self.former, self.former_through = self.generation, self.position
+        self.mark(generation, unsynced)
+
     def mark(self, generation: str, unsynced: bool) -> None:
-        """Begins or ends a life of the journal."""
+        """Says whether a commit may be lost."""
         self.generation, self.unsynced = generation, unsynced
 
     def fence(self, fences: Sequence[Fence], forgotten: Sequence[Fence]) -> None:

@@ -32,6 +32,13 @@ class MemoryJournalReader:
         """Names the life of its positions."""
         return self._seen().generation
 
+    async def shared_with(self, generation: str) -> int | None:
+        """Up to which position it is what it was in that life; None of another one than this or the one before."""
+        image = self._seen()
+        if generation == image.generation:
+            return image.position
+        return image.former_through if generation == image.former else None
+
     async def position(self) -> int:
         """The newest committed position; 0 where nothing is."""
         return self._seen().position
@@ -89,7 +96,7 @@ class MemoryJournal(MemoryJournalReader):
         generation = disk.image.generation
         if not generation or disk.image.unsynced:
             generation = self._new_generation()
-        disk.write(lambda image: image.mark(generation, self._durability == "process"))
+        disk.write(lambda image: image.begin(generation, self._durability == "process"))
         disk.sync()
         disk.publish()
         self._image = disk.image

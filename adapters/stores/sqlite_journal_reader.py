@@ -32,6 +32,10 @@ class SqliteJournalReader:
         """Names the life of its positions."""
         return await self._opened().run(journal_reads.generation)
 
+    async def shared_with(self, generation: str) -> int | None:
+        """Up to which position it is what it was in that life; None of another one than this or the one before."""
+        return await self._opened().run(connection.read, journal_reads.shared_with, generation)
+
     async def position(self) -> int:
         """The newest committed position; 0 where nothing is."""
         return await self._opened().run(journal_reads.position)

@@ -125,6 +125,33 @@ async def test_an_archive_that_is_newer_than_its_journal_does_not_start() -> Non
         assert await store.position() == newer.position
 
 
+async def test_an_archive_goes_on_with_the_restored_journal_of_the_same_backup() -> None:
+    """Retention has trimmed the journal: the archive alone has what is gone, and cannot be made anew. One that is newer
+    than the backup has what was lost since."""
+    async with world() as here:
+        first = await here.intake.submit(here.event())
+        store = MemoryArchive()
+        await Archive(here.journal_store, store, gather_s=0).start()
+        await here.archived()
+        await here.journal_store.trim(first.position)
+        backup = deepcopy(here.journal_store.disk)
+        backup.in_use, backup.image.unsynced = False, True  # A new generation begins, as with a file `restored`.
+        journal = MemoryJournal(backup, new_generation=lambda: "g2")
+        assert (await journal.open()).generation == "g2"
+        newer = await store.copy()
+        await newer.close()
+        await store.close()
+        archive = Archive(journal, store, gather_s=0)
+        await archive.start()
+        assert archive.position == await store.position() == first.position
+        assert await store.generation() == "g2"
+        await here.intake.submit(here.event())
+        await Archive(here.journal_store, newer, gather_s=0).start()
+        await newer.close()
+        with pytest.raises(ArchiveAhead, match=r"backup in its place$"):
+            await Archive(journal, newer, gather_s=0).start()
+
+
 async def test_files_go_when_no_row_names_them(tmp_path: Path) -> None:
     """Those older than the shortest time that is kept, 0 not being one; an open conversation keeps its own, however
     old."""

@@ -218,6 +218,9 @@ class _Journal:
     async def generation(self) -> str:
         return await self._world.journal_store.generation()
 
+    async def shared_with(self, generation: str) -> int | None:
+        return await self._world.journal_store.shared_with(generation)
+
     async def position(self) -> int:
         return await self._world.journal_store.position()
 

@@ -709,6 +709,9 @@ async def test_another_journals_life_empties_it(archive: Archive, story: Story) 
     assert await archive.store.adopt("first") == 0
     await archive.follow(story)
     assert await archive.store.adopt("first") == story.position
+    assert await archive.store.adopt("restored", keeps=True) == story.position
+    assert await archive.store.generation() == "restored"
+    assert await archive.reader.journey(ANN) is not None
     assert await archive.store.adopt("second") == 0
     assert await archive.reader.journey(ANN) is None
 

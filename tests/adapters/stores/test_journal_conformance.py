@@ -298,9 +298,13 @@ async def test_an_unclean_end_of_a_weaker_mode_begins_a_generation(harness: Harn
     harness.crash(store)
     store = harness.store("full")
     assert (await store.open()).generation == "generation-2"
+    through = await (await harness.reader(store)).position()
+    await store.commit([(await writer(store)).unit("cu1")])
     await store.close()
     store = harness.store("full")
     assert (await store.open()).generation == "generation-2"
+    reader = await harness.reader(store)
+    assert [await reader.shared_with(f"generation-{n}") for n in (1, 2, 3)] == [through, through + 1, None]
 
 
 async def test_trimming_drops_the_oldest_and_positions_go_on(harness: Harness, store: Store) -> None:

@@ -273,17 +273,26 @@ def _pragma(path: Path, pragma: str) -> None:
     db.close()
 
 
-async def test_a_restored_journal_begins_a_new_generation_once(tmp_path: Path) -> None:
-    """Positions given out after the backup would else be taken for positions in what comes now."""
+@pytest.mark.parametrize("trimmed", [0, 1])
+async def test_a_restored_journal_begins_a_new_generation_once(tmp_path: Path, trimmed: int) -> None:
+    """Positions given out after the backup would else be taken for positions in what comes now; those before it are
+    what they were, also where retention took some."""
     path = tmp_path / "journal.sqlite"
     names = iter(("first", "second"))
     for expected in ("first", "second", "second"):
         journal = SqliteJournal(path, new_generation=lambda: next(names))
         assert (await journal.open()).generation == expected
+        writer = Writer((await journal.raise_fences(["shard:1"]))[0])
+        await journal.commit([writer.unit("cu1"), writer.unit("cu1")])
+        await journal.trim(trimmed)
         await journal.close()
         if expected == "first":
             (tmp_path / "restored").touch()
     assert not (tmp_path / "restored").exists()
+    reader = SqliteJournalReader(path)
+    await reader.open()
+    assert [await reader.shared_with(name) for name in ("first", "second", "third", "")] == [2, 6, None, None]
+    await reader.close()
 
 
 async def test_a_read_of_long_units_gives_fewer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
