@@ -65,7 +65,7 @@ class Row:
 TABLE: dict[Code, Row] = {
     Code.MALFORMED: Row("the bytes are not a frame: not MessagePack or JSON, or a field has the wrong type", 400),
     Code.UNSUPPORTED_PROTOCOL: Row("the WebSocket subprotocol is not one the server speaks", 400),
-    Code.HELLO_EXPECTED: Row("the first frame must be `hello`, within the time `limits` gives, and only once", 400),
+    Code.HELLO_EXPECTED: Row("the first frame must be `hello`, and it comes once", 400),
     Code.TOO_LARGE: Row("a frame, body, header, list or nesting is over the limit that the message names", 413),
     Code.UNKNOWN_OP: Row("the frame's `op` is unknown, or belongs to another kind of connection", 400),
     Code.CREDITS_EXCEEDED: Row("more events are unanswered than `flow` credited", 429),
@@ -75,7 +75,7 @@ TABLE: dict[Code, Row] = {
     Code.BAD_SIGNATURE: Row("the vendor's signature does not match the request", 403),
     Code.DRAINING: Row("the server is stopping; reconnect after a moment", 503),
     Code.TOO_MANY_CONNECTIONS: Row("the connection limit is reached", 503),
-    Code.HEARTBEAT_MISSED: Row("no answer to the heartbeat in time", 408),
+    Code.HEARTBEAT_MISSED: Row("no answer to the heartbeat in time, or no `hello` after the handshake", 408),
     Code.INTERNAL: Row("the server failed; the reference finds it in the log", 500),
     Code.SUPERSEDED: Row("the server opened the same session anew elsewhere", 409),
     Code.INVALID: Row("a field is missing or has a value outside its range; the message names it", 422),

@@ -121,9 +121,10 @@ class Connection(ABC):
                 self.refuse(refusal)
 
     def hello_missed(self) -> None:
-        """The time for `hello` is over."""
+        """The time for `hello` is over. Its client may be slow, or this server, to which a thousand come back at once:
+        it is to come again."""
         if self.token is None:
-            self.refuse(Refusal(Code.HELLO_EXPECTED, "no `hello` came in time"))
+            self.refuse(Refusal(Code.HEARTBEAT_MISSED, "no `hello` came in time"))
 
     def ended(self) -> None:
         """The socket is gone."""

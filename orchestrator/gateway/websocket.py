@@ -27,7 +27,7 @@ from protocol.errors import Code, Refusal
 _log = structlog.get_logger(__name__)
 
 HELLO_WITHIN_S = 5.0
-"""From the handshake; a connection that has not said `hello` by then is closed (`HELLO_EXPECTED`)."""
+"""From the handshake; a connection that has not said `hello` by then is closed (`HEARTBEAT_MISSED`)."""
 _ENGINE_CODES = {1002: Code.MALFORMED, 1007: Code.MALFORMED, 1009: Code.TOO_LARGE}
 """Close codes that the WebSocket engine itself sends (RFC 6455 §7.4.1), as we count them."""
 
