@@ -39,4 +39,12 @@ def ray_environment(inherited: dict[str, str], run: Path) -> dict[str, str]:
         "RAY_BACKEND_LOG_LEVEL": "warning",
         "RAY_ROTATION_MAX_BYTES": str(LOG_BYTES_MAX),
         "RAY_ROTATION_BACKUP_COUNT": "1",
+        # What one raylet has to tell another of what is free, what can be freed, and what is to be fetched: there is
+        # one node, no actor asks for a processor, and nothing lies in the object store. By default each is a wake-up of
+        # its own five to ten times a second, and the last once a second.
+        "RAY_raylet_report_resources_period_milliseconds": "1000",
+        "RAY_raylet_check_gc_period_milliseconds": "1000",
+        "RAY_object_manager_timer_freq_ms": "1000",
+        "RAY_kill_idle_workers_interval_ms": "1000",
+        "RAY_gcs_pull_resource_loads_period_milliseconds": "5000",
     }

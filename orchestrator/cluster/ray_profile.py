@@ -65,10 +65,15 @@ def stop() -> None:
 
 def dead(vital: list[psutil.Process]) -> str:
     """The name of a vital process that is gone; empty while all live."""
-    for process in vital:
-        if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
-            return program(process)
-    return ""
+    return next((program(process) for process in vital if _is_dead(process)), "")
+
+
+def _is_dead(process: psutil.Process) -> bool:
+    # Its state alone, and not also when it began: it is our child, and looked at again long before its pid comes round.
+    try:
+        return bool(process.status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
 
 
 def program(process: psutil.Process) -> str:
