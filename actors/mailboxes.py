@@ -138,6 +138,8 @@ class Mailboxes:
         if live.open is not None:
             self._gathering.add(live)
         self._population.weigh(live, weight(journey))
+        if not journey.head:
+            self._population.note_stranger(live)
         self._outlet.loaded(journey)
         self._alarms.set(live.customer, journeys.next_due_ms(journey), now_ms)
         if live.mailbox:

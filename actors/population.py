@@ -44,6 +44,8 @@ class Population:
         self._idle_ms = idle_ms
         self._lives: dict[str, Live] = {}
         self._grains = 0
+        self._strangers: dict[str, None] = {}
+        """Of whom nothing was found as they were loaded, since `leaving` last looked."""
         self._proposed: dict[str, tuple[set[str] | None, tuple[str, str] | None]] = {}
         """See `PROPOSED_MAX`; the oldest first. With `Live.moved` and `Live.moved_to` of those that left memory."""
 
@@ -84,13 +86,20 @@ class Population:
         self._grains -= live.grains
         live.grains = 0
 
+    def note_stranger(self, live: Live) -> None:
+        """Nothing is known of the customer: perhaps somebody made the name up."""
+        self._strangers[live.customer] = None
+
     def leaving(self, now_ms: int, may_leave: Callable[[Live], bool]) -> list[Live]:
-        """The journeys to be passivated now: those that are idle, and the idlest while there are too many or they take
-        too much memory."""
-        chosen: list[Live] = []
-        excess = len(self._lives) - self._count_max
-        excess_bytes = self.bytes - self._bytes_max
+        """The journeys to be passivated now: those of nobody, else names that somebody makes up would put customers
+        out; those that are idle, and the idlest while there are too many or they take too much memory."""
+        chosen = [live for live in self._take_strangers() if may_leave(live)]
+        excess = len(self._lives) - len(chosen) - self._count_max
+        excess_bytes = self.bytes - sum(live.bytes for live in chosen) - self._bytes_max
+        nobodies = {live.customer for live in chosen}
         for live in self._lives.values():
+            if live.customer in nobodies:
+                continue
             if excess <= 0 and excess_bytes <= 0 and now_ms - live.touched_ms < self._idle_ms:
                 break
             if may_leave(live):
@@ -98,6 +107,12 @@ class Population:
                 excess -= 1
                 excess_bytes -= live.bytes
         return chosen
+
+    def _take_strangers(self) -> list[Live]:
+        """Those who still are. One who is busy now becomes idle, as everybody does."""
+        strangers, self._strangers = self._strangers, {}
+        lives = [live for customer in strangers if (live := self._lives.get(customer)) is not None]
+        return [live for live in lives if live.journey is not None and not live.journey.head]
 
     def was_here(self, proposed: Input) -> bool:
         """Whether a proposed customer may be real by now: an earlier input under the same proposal made it so, and it

@@ -364,6 +364,30 @@ async def test_the_memory_cap_sends_the_idlest_away() -> None:
         assert cell._population.get("cu0000000000000020") is not None
 
 
+async def test_names_that_somebody_made_up_put_nobody_out() -> None:
+    """They leave memory as soon as they are answered, whatever room there is; who turned out to be somebody stays."""
+    async with world(cells=1) as made:
+        cell = made.cell_actors[0]
+        assert cell is not None
+        for n in range(5):
+            await made.intake.submit(made.event(identities=(f"mailto:c{n}@example.org",)))
+        population = cell._population
+        population._count_max = 6
+        bytes_before = population.bytes
+        for n in range(20):
+            assert (await read(made, f"cunobody{n}")).view is None
+        refused = await made.cells.call("cunobody", lambda ref: WatchConversation(ref, "cunobody", "cunobody-1", -1))
+        assert isinstance(refused, Refused)
+        cell.tick(made.now_ms)
+        there = [customer for n in range(5) if population.get(customer := f"cu{n + 1:016d}") is not None]
+        assert (len(there), len(population), population.bytes) == (5, 5, bytes_before)
+        # One whom nobody was as it was asked, and who came while it was in memory.
+        await read(made, "cu0000000000000006")
+        await made.intake.submit(made.event(identities=("mailto:c6@example.org",)))
+        cell.tick(made.now_ms)
+        assert population.get("cu0000000000000006") is not None
+
+
 async def test_snapshots_come_every_64_events_and_carry_their_position() -> None:
     """The archive stores one only when it has reached its position."""
     async with world(cells=1) as made:
