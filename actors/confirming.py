@@ -5,7 +5,7 @@ another one's token must not say that a customer has read what they never got.
 """
 
 from actors.conversation import LEFT_BY_MAX, Conversation
-from actors.delivery import decide_report
+from actors.delivery import decide_report, under_way
 from protocol.errors import Code, Refusal, shown
 from protocol.events import AnyEvent, DeliveryConfirmed
 from protocol.inbound import DeliveryReport, InboundEvent
@@ -25,7 +25,14 @@ def confirm(state: Conversation, event: InboundEvent, report: DeliveryReport, no
         text = f"delivery {delivery} did not leave by account {event.account}, which reports on its own alone"
         raise Refusal(Code.UNKNOWN_ACCOUNT, text, ref=event.id, field="data.delivery")
     actor = f"account:{event.account}"
-    confirmed = DeliveryConfirmed(at_ms=now_ms, actor=actor, delivery=delivery, status=report.status, code=report.code)
+    confirmed = DeliveryConfirmed(
+        at_ms=now_ms,
+        actor=actor,
+        delivery=delivery,
+        status=report.status,
+        code=report.code,
+        external_id=report.external_id if under_way(state, delivery) else "",
+    )
     return [*decide_report(state, delivery, report.external_id, now_ms), confirmed]
 
 

@@ -71,11 +71,11 @@ def decide_outcome(
         return []
     if delivery.state != "attempting" and not _is_news(delivery, outcome.status):
         return []
-    match outcome.status:
+    status = "sent" if _is_out(delivery, outcome.status) else outcome.status
+    match status:
         case "sent":
-            settled: AnyEvent = DeliverySent(
-                at_ms=now_ms, actor=SYSTEM, delivery=delivery.id, external_id=outcome.external_id
-            )
+            external_id = outcome.external_id or delivery.reported_id
+            settled: AnyEvent = DeliverySent(at_ms=now_ms, actor=SYSTEM, delivery=delivery.id, external_id=external_id)
         case "failed":
             settled = _failed(delivery, outcome, policy, now_ms)
             if delivery.state != "attempting":
@@ -95,12 +95,18 @@ def decide_outcome(
 
 def decide_report(state: Conversation, id: str, external_id: str, now_ms: int) -> list[AnyEvent]:
     """What a provider's report on a message means for one of which nobody knows whether it left: that it did, whatever
-    became of it then. An attempt that is under way has an answer of its own to come."""
+    became of it then. An attempt that is under way has an answer of its own to come; see `_is_out`."""
     delivery = state.deliveries.get(id)
-    if delivery is None or not _in_doubt(delivery):
+    if delivery is None or not (_in_doubt(delivery) or (delivery.doubted and delivery.state in ("queued", "waiting"))):
         return []
     sent = DeliverySent(at_ms=now_ms, actor=SYSTEM, delivery=id, external_id=external_id)
     return [sent, *_next_in_line(state, delivery.channel, [delivery], now_ms)]
+
+
+def under_way(state: Conversation, id: str) -> bool:
+    """Whether an attempt of the message is made now."""
+    delivery = state.deliveries.get(id)
+    return delivery is not None and delivery.state == "attempting"
 
 
 def give_up_for(state: Conversation, identity: str, now_ms: int) -> list[AnyEvent]:
@@ -160,6 +166,12 @@ def effect_of(state: Conversation, delivery: str, *, again: bool) -> DeliverNow 
 def _in_doubt(delivery: Delivery) -> bool:
     """Whether its newest attempt is over, and may have left."""
     return delivery.state == "uncertain" or (delivery.state == "waiting" and delivery.unsure)
+
+
+def _is_out(delivery: Delivery, status: str) -> bool:
+    """Whether the message left although its attempt does not say so: its channel reported on it meanwhile. What surely
+    did not leave by this attempt then did by an earlier one, if that was in doubt."""
+    return delivery.reported and (status == "uncertain" or delivery.doubted)
 
 
 def _is_news(delivery: Delivery, status: str) -> bool:

@@ -117,7 +117,7 @@ def evolve(state: Conversation, event: AnyEvent, encoded: bytes) -> Conversation
         case FactDropped():
             # Nobody is shown this in the place of what was said: who resumes here gets the state as a whole.
             state.recent, state.recent_count = b"", 0
-        case DeliveryConfirmed() | ContextRefused() | ActivityCarried():
+        case ContextRefused() | ActivityCarried():
             pass
         case _:
             raise AssertionError(f"{type(event).__name__} is not a conversation's event")
@@ -213,7 +213,13 @@ def _refer(state: Conversation, reference: str) -> None:
 
 def _deliver(
     state: Conversation,
-    event: DeliveryAttempted | DeliverySent | DeliveryFailed | DeliveryUncertain | DeliveryDead | DeliveryReplayed,
+    event: DeliveryAttempted
+    | DeliverySent
+    | DeliveryFailed
+    | DeliveryUncertain
+    | DeliveryDead
+    | DeliveryReplayed
+    | DeliveryConfirmed,
 ) -> None:
     delivery = state.deliveries.get(event.delivery)
     if delivery is None:
@@ -221,7 +227,8 @@ def _deliver(
     match event:
         case DeliveryAttempted():
             delivery.state, delivery.attempt, delivery.next_at_ms = "attempting", event.attempt, 0
-            delivery.unsure = False
+            delivery.doubted, delivery.unsure = delivery.doubted or delivery.unsure, False
+            delivery.reported, delivery.reported_id = False, ""
         case DeliverySent():
             state.deliveries = {id: other for id, other in state.deliveries.items() if other is not delivery}
             if event.external_id:
@@ -239,8 +246,12 @@ def _deliver(
         case DeliveryDead():
             delivery.state, delivery.next_at_ms, delivery.reason = "dead", 0, event.reason
         case DeliveryReplayed():
+            delivery.doubted = delivery.doubted or delivery.state == "uncertain"
             delivery.state, delivery.attempts_before, delivery.reason = "queued", delivery.attempt, ""
             delivery.untaken_until_ms = 0
+        case DeliveryConfirmed():
+            if delivery.state == "attempting":
+                delivery.reported, delivery.reported_id = True, event.external_id or delivery.reported_id
 
 
 _OFTEN: dict[type[AnyEvent], Callable[[Conversation, Any], None]] = {
@@ -259,4 +270,5 @@ _OFTEN: dict[type[AnyEvent], Callable[[Conversation, Any], None]] = {
     DeliveryUncertain: _deliver,
     DeliveryDead: _deliver,
     DeliveryReplayed: _deliver,
+    DeliveryConfirmed: _deliver,
 }

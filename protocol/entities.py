@@ -217,6 +217,12 @@ class Delivery(Struct, kw_only=True, omit_defaults=True, gc=False):
     """How long it waits for someone to take it, where its newest attempt found nobody; 0: it does not wait for that."""
     unsure: bool = False
     """Whether it waits for its next attempt though the newest one may have sent it."""
+    doubted: bool = False
+    """Whether an attempt before the newest one may have sent it."""
+    reported: bool = False
+    """Whether its channel reported on it during its newest attempt: whatever that attempt comes to, one has sent it."""
+    reported_id: str = ""
+    """The provider's id of it, as reported then."""
 
 
 class ConversationSummary(Struct, kw_only=True, omit_defaults=True):

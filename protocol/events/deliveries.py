@@ -65,8 +65,10 @@ class DeliveryReplayed(Event, kw_only=True, frozen=True, tag="DeliveryReplayed")
 
 
 class DeliveryConfirmed(Event, kw_only=True, frozen=True, tag="DeliveryConfirmed"):
-    """The provider says later what became of it: `delivered`, `read`, `undelivered`, `bounced`."""
+    """The provider says what became of it: `delivered`, `read`, `undelivered`, `bounced`."""
 
     delivery: str
     status: str
     code: str = ""
+    external_id: str = ""
+    """The provider's id of it, where it says so before the attempt has an outcome."""

@@ -313,6 +313,89 @@ def test_a_providers_report_settles_a_doubt(channel: str, status: str) -> None:
     assert player.outcome(delivery, 1, "failed") == []
 
 
+def reported(player: Player, delivery: str, *, channel: str = "sms", status: str = "delivered") -> list[str]:
+    """Its provider reports on it; returns what that became."""
+    report = DeliveryReport(delivery=delivery, status=status, external_id="SM1")
+    account = "mail" if channel == "email" else channel
+    return names(player.give(player.input(report, channel=channel, account=account, identities=())))
+
+
+@pytest.mark.parametrize("channel", ["email", "sms"])
+@pytest.mark.parametrize("status", REPORTED)
+def test_a_report_that_comes_ahead_of_the_outcome_settles_its_doubt(channel: str, status: str) -> None:
+    """A provider's callback overtakes its answer, which is then lost: nobody has to look, and nothing is sent twice."""
+    player = Player()
+    player.message(channel=channel, identities=(MAIL if channel == "email" else TEL,))
+    delivery, second = replied(player), replied(player, "two")
+    assert reported(player, delivery, channel=channel, status=status) == ["DeliveryConfirmed"]
+    events = player.outcome(delivery, 1, "uncertain", reason="cut")
+    assert names(events) == ["DeliverySent", "DeliveryAttempted"]
+    assert isinstance(events[0], DeliverySent)
+    assert events[0].external_id == "SM1"
+    assert unsent(player) == {second: ("attempting", "")}
+
+
+def test_a_senders_own_id_counts_before_the_reports() -> None:
+    """It is what answers name, and the outcome says it."""
+    player = Player()
+    player.message(channel="sms", identities=(TEL,))
+    delivery = replied(player)
+    reported(player, delivery)
+    [sent] = player.outcome(delivery, 1, "sent", external_id="SM2")
+    assert isinstance(sent, DeliverySent)
+    assert sent.external_id == "SM2"
+
+
+@pytest.mark.parametrize("outcome", ["failed", "untaken", "refused", "uncertain"])
+def test_a_report_during_a_later_attempt_settles_an_earlier_ones_doubt(outcome: str) -> None:
+    """It left by one of them, also where this one surely did not leave."""
+    player, delivery = doubtful("email")
+    player.pass_time(100_000)
+    assert reported(player, delivery, channel="email") == ["DeliveryConfirmed"]
+    assert names(player.outcome(delivery, 2, outcome)) == ["DeliverySent"]
+    assert unsent(player) == {}
+
+
+def test_a_report_settles_a_doubt_that_later_attempts_did_not_end() -> None:
+    """One that may have left, and then surely did not by the next attempt, is as doubtful as before."""
+    player, delivery = doubtful("email")
+    player.pass_time(100_000)
+    assert names(player.outcome(delivery, 2, "failed")) == ["DeliveryFailed"]
+    assert reported(player, delivery, channel="email") == ["DeliverySent", "DeliveryConfirmed"]
+    assert (unsent(player), player.pass_time(100_000)) == ({}, [])
+
+
+def test_a_report_during_the_third_attempt_settles_the_firsts_doubt() -> None:
+    """However many have surely failed since."""
+    player, delivery = doubtful("email")
+    player.pass_time(100_000)
+    player.outcome(delivery, 2, "failed")
+    player.pass_time(100_000)
+    assert reported(player, delivery, channel="email") == ["DeliveryConfirmed"]
+    assert names(player.outcome(delivery, 3, "failed")) == ["DeliverySent"]
+
+
+def test_a_report_settles_what_an_operator_has_sent_again() -> None:
+    """Held, and replayed: it waits behind another one, and had left."""
+    player, delivery = doubtful()
+    second = replied(player, "two")
+    assert names(player.command(ReplayDelivery(delivery=delivery))) == ["DeliveryReplayed"]
+    assert reported(player, delivery) == ["DeliverySent", "DeliveryConfirmed"]
+    assert unsent(player) == {second: ("attempting", "")}
+
+
+def test_a_report_on_an_attempt_that_surely_failed_is_no_word_on_the_next() -> None:
+    """Nothing was in doubt: it is tried again, and what comes of that is its own."""
+    player = Player()
+    player.message(channel="sms", identities=(TEL,))
+    delivery = replied(player)
+    reported(player, delivery)
+    assert names(player.outcome(delivery, 1, "failed", reason="no")) == ["DeliveryFailed"]
+    player.pass_time(100_000)
+    assert names(player.outcome(delivery, 2, "uncertain", reason="cut")) == ["DeliveryUncertain"]
+    assert unsent(player) == {delivery: ("uncertain", "cut")}
+
+
 def test_a_report_settles_nothing_that_is_in_no_doubt() -> None:
     """An attempt that is under way has its own answer to come, with the provider's id; one that failed will be made."""
     player = Player()
