@@ -59,16 +59,28 @@ def of_one(stream: str, events: list[AnyEvent], version: int = 0) -> Decision:
     return Decision([(stream, event) for event in events], version=version)
 
 
+def payload_key(given: Input) -> int:
+    """The key under which this payload is kept in quarantine: of its own, so that repeats stay single and the event
+    itself may yet come in."""
+    return (given.key ^ (given.digest * 0x9E3779B97F4A7C15)) & 0xFFFF_FFFF_FFFF_FFFF
+
+
 def before(state: Journey, given: Input, key: int) -> tuple[str, Seen] | None:
     """What the key did before, and at which customer: this one, a member, or a former customer of an identity that is
-    this one's now or about to be. None where it is new."""
+    this one's now or about to be. None where it is new.
+
+    What was refused of somebody who is forgotten came before, too: else the words would be back, once they are taken.
+    """
     if (came := seen(state, key)) is not None:
         return came
     inherited = [*disputes.of(state).inherited]
     for released in given.released:
         inherited += disputes.keys_of(released).items()
     for customer, packed in inherited:
-        if (known := OnceKeys(packed).get(key)) is not None:
+        keys = OnceKeys(packed)
+        if (known := keys.get(key)) is not None:
+            return customer, known
+        if customer == disputes.FORGOTTEN and (known := keys.get(payload_key(given))) is not None:
             return customer, known
     return None
 

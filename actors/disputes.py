@@ -26,6 +26,9 @@ INHERITED_MAX = 32
 """Bounds of a customer, the oldest going first: identities that were taken from it, conflicts that are noted once, and
 former customers of its identities whose once-keys it knows: a whole family's (16) that it was one with, and more."""
 
+FORGOTTEN = ""
+"""In the place of a customer's id: of somebody who was erased, and is not to be known again by the keys."""
+
 _decode_keys = msgpack.Decoder(dict[str, bytes]).decode
 
 

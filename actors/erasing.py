@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
-from actors import delivery, withdrawing
+from actors import delivery, disputes, linking, once, withdrawing
 from actors.journey import Journey
 from actors.projection import entries_of, project
 from protocol.archive import Changes, StoredEvent
@@ -32,7 +32,7 @@ from protocol.events import (
     QuarantineReplayed,
 )
 from protocol.ids import ACCOUNT
-from protocol.journal import Entry, Record
+from protocol.journal import Entry, Freed, Record
 
 KEPT = frozenset(
     {
@@ -88,6 +88,18 @@ def decide(state: Journey, actor: str, reason: str, now_ms: int) -> list[tuple[s
             facts += withdrawing.withdrawn_by(conversation, closed, actor, now_ms)
     facts.append((state.customer, CustomerErased(at_ms=now_ms, actor=actor, reason=reason)))
     return [(stream, redacted(fact)) for stream, fact in facts]
+
+
+def freed(state: Journey, names: Collection[str], once_keys_ms: int, now_ms: int) -> Freed | None:
+    """What whoever gets one of these addresses next is to know: that what came to this customer came before, and
+    neither where nor to whom. None where nothing came that may come again."""
+    keys = b""
+    for packed in linking.keys_of(state).values():
+        keys = once.united(keys, once.anyones(packed, (now_ms - once_keys_ms) // 1000))
+    if not keys:
+        return None
+    until_ms = once.newest_s(keys) * 1000 + once_keys_ms
+    return Freed(sorted(names), msgspec.msgpack.encode({disputes.FORGOTTEN: keys}), until_ms)
 
 
 def redacted(event: AnyEvent) -> AnyEvent:

@@ -7,7 +7,7 @@ journal's process, which comes back by recovery.
 from collections.abc import Sequence
 from typing import Protocol
 
-from protocol.journal import Fence, Record, Unit, Unsettled, Verdict
+from protocol.journal import Fence, Freed, Record, Unit, Unsettled, Verdict
 
 
 class JournalState(Protocol):
@@ -60,8 +60,9 @@ class JournalStore(Protocol):
         """What customers have to take in of merges, in the order in which it happened."""
         ...
 
-    async def erase(self, customer: str, redacted: Sequence[Record]) -> None:
-        """Replaces these units' bodies and frees the customer's identities, in one transaction."""
+    async def erase(self, customer: str, redacted: Sequence[Record], freed: Freed | None) -> None:
+        """Replaces these units' bodies and frees the customer's identities, in one transaction; whoever gets one of
+        them next is refused until it knows what is said to be `freed`."""
         ...
 
     async def trim(self, through: int) -> int:

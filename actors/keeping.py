@@ -2,7 +2,7 @@
 
 import msgspec
 
-from actors.decision import Decision, before, keyed, repeat
+from actors.decision import Decision, before, keyed, payload_key, repeat
 from actors.journey import Journey
 from actors.policy import Policy
 from actors.tagging import tags_of
@@ -44,8 +44,7 @@ def keep(state: Journey, given: Input, why: tuple[int, str, str], rule: str, pol
     code, field, reason = why
     if given.replay is not None:
         raise Refusal(Code(code), reason, ref=given.event.id, field=field)
-    # A key of its own for this payload, so that repeats stay single and the event itself may yet come in.
-    once = Once((given.key ^ (given.digest * 0x9E3779B97F4A7C15)) & 0xFFFF_FFFF_FFFF_FFFF, given.digest)
+    once = Once(payload_key(given), given.digest)
     if (came := before(state, given, once.key)) is not None:
         return repeat(*came, status="quarantined", why=why)
     quarantined = InputQuarantined(

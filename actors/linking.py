@@ -73,11 +73,16 @@ def unlink(
         raise Refusal(Code.NOT_ALLOWED_NOW, f"{identity} is not this customer's", field="identity")
     _check_reason(command.reason)
     unlinked = IdentityUnlinked(at_ms=now_ms, actor=actor, identity=identity, reason=command.reason)
+    return unlinked, msgpack.encode(keys_of(state))
+
+
+def keys_of(state: "Journey") -> dict[str, bytes]:
+    """The once-keys of what came to the customer, to its members, and for its identities before they were its own."""
     known, family = disputes.of(state), disputes.of(state).family
     keys = {**dict(known.inherited), state.customer: state.once.packed}
     if family is not None:
         keys |= {id: member.once.packed for id, member in family.members.items()}
-    return unlinked, msgpack.encode(keys)
+    return keys
 
 
 def close_review(state: "Journey", command: CloseIdentityReview, actor: str, now_ms: int) -> IdentityReviewClosed:

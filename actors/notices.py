@@ -31,7 +31,7 @@ class Notices:
 
     def recovered(self, policies: Sequence[bytes], unsettled: list[Unsettled]) -> None:
         """What the store has of both: units of the customer `policy`, and merges under way."""
-        self._policies = _versions(policies)
+        self._policies = versions_of(policies)
         self._unsettled = unsettled
 
     @property
@@ -63,7 +63,7 @@ class Notices:
     def committed(self, position: int, unit: Unit) -> None:
         """Tells every cell of the policy's versions and of the steps of merges that are in the unit."""
         if unit.customer == POLICY:
-            self._applied(_versions([unit.body]))
+            self._applied(versions_of([unit.body]))
         if unit.family:
             self._tell_families(position, unit)
 
@@ -88,7 +88,7 @@ class Notices:
                 self._unsettled = [each for each in self._unsettled if (each.customer, each.other) != (who, other)]
 
 
-def _versions(bodies: Sequence[bytes]) -> list[tuple[int, bytes]]:
+def versions_of(bodies: Sequence[bytes]) -> list[tuple[int, bytes]]:
     """The policy versions that these units of the customer `policy` brought."""
     events = [event for body in bodies for _, _, event in _events(body)]
     return [(event.version, event.body) for event in events if isinstance(event, PolicyApplied)][-POLICIES_KEPT:]

@@ -40,6 +40,18 @@ def united(one: bytes, other: bytes) -> bytes:
     return b"".join(sorted(records, key=_came_s)[-KEYS_MAX:])
 
 
+def anyones(packed: bytes, since_s: int) -> bytes:
+    """Those that came at `since_s` or later, without the places of what they did: for whoever is to know that it was
+    done, and not where and for whom."""
+    records = (record for record in _RECORD.iter_unpack(packed) if record[2] >= since_s)
+    return b"".join(_RECORD.pack(key, digest, at_s, 0, 0) for key, digest, at_s, _, _ in records)
+
+
+def newest_s(packed: bytes) -> int:
+    """When the newest of them came, in seconds since 1970; 0 where there is none."""
+    return max((at_s for _, _, at_s, _, _ in _RECORD.iter_unpack(packed)), default=0)
+
+
 def _came_s(record: bytes) -> int:
     _, _, at_s, _, _ = _RECORD.unpack(record)
     return int(at_s)

@@ -1,6 +1,7 @@
 """Erasing a customer: personal data gone, statistics kept, the act itself recorded. On a stopped server's files.
 
-    what names them is found → the journal's units are redacted and their addresses freed, in one transaction
+    what names them is found → the journal's units are redacted and their addresses freed, in one transaction, and with
+                               these what came from them, so that nothing of it comes in again
         → the act is committed → the archive has their rows anew → files that no one else named are removed
 
 With the server stopped nobody has the person in memory, and nothing of them is decided meanwhile. Each step may be
@@ -19,8 +20,11 @@ from actors.archive import Archive
 from actors.erasing import Place
 from actors.journey import Journey, evolve
 from actors.loading import load
+from actors.notices import versions_of
+from actors.policies import Policies
 from adapters.attachments import AttachmentStore
 from adapters.stores.archive_traces import HASH
+from orchestrator.first_policy import policy_of
 from orchestrator.settings import Settings
 from orchestrator.storage import SqliteStorage
 from protocol.archive import StoredEvent
@@ -90,7 +94,8 @@ async def erase(settings: Settings, act: Act, on_progress: Callable[[int, int], 
         find = await files.find(act.customer)
         facts = [] if find.erased else erasing.decide(find.journey, act.actor, act.reason, act.at_ms)
         redacted = [record async for record in files.redact(find, on_progress)]
-        await files.journal.erase(act.customer, redacted)
+        freed = erasing.freed(find.journey, find.names, await files.once_keys_ms(), act.at_ms)
+        await files.journal.erase(act.customer, redacted, freed)
         position = await files.commit(act, find.journey, facts) if facts else 0
         await files.follower.catch_up()
         own = await files.known.events_of_customer(act.customer, 0)
@@ -126,7 +131,7 @@ class _Files:
     def __init__(self, settings: Settings) -> None:
         self._stores, self._known = SqliteStorage(settings), SqliteStorage(settings)
         self.attachments = AttachmentStore(Path(settings.data) / "attachments")
-        self._region = settings.region
+        self._settings = settings
         self.journal = self._stores.journal()
         self.archive = self._stores.archive()
         self._reader = self._stores.journal_reader()
@@ -143,6 +148,12 @@ class _Files:
         await self.follower.start()
         stack.push_async_callback(self._known.close_readers)
         await self._known.open_readers()
+
+    async def once_keys_ms(self) -> int:
+        """How long a repeat is known, by the policy in force."""
+        policies = Policies(policy_of(self._settings))
+        policies.learn(versions_of(await self.journal.policies()))
+        return policies.newest.once_keys_ms
 
     async def find(self, customer: str) -> _Find:
         """What there is of them. Raises `Refusal` (`NOT_FOUND`)."""
@@ -162,7 +173,7 @@ class _Files:
             raise Refusal(Code.NOT_FOUND, "there is no such customer", ref=customer)
         last = msgspec.json.decode(own[0].body, type=AnyEvent)
         streams, files = await self.known.streams_of(customer)
-        mentions = await self.known.mentions_of(customer, self._file, self._region)
+        mentions = await self.known.mentions_of(customer, self._file, self._settings.region)
         return _Find(
             journey=journey,
             erased=isinstance(last, CustomerErased) and not journey.conversations,

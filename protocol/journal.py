@@ -79,6 +79,17 @@ class Unit(Struct, array_like=True, frozen=True, gc=False):
     family: list[FamilyStep] = []
 
 
+class Freed(Struct, frozen=True, gc=False):
+    """Addresses that an erasure frees, and the packed once-keys by customer that whoever gets one of them next has to
+    know: what the person sent is not taken for new when a source says it again. Kept until `until_ms`, and without the
+    addresses themselves."""
+
+    identities: list[str]
+    keys: bytes
+    """MessagePack of `dict[str, bytes]`, as with an identity that is released."""
+    until_ms: int
+
+
 class Record(Struct, array_like=True, frozen=True, gc=False):
     """A committed unit as the journal gives it back. `position` increases without end, across all units."""
 

@@ -4,15 +4,18 @@ The fences and the remembered refusals are kept in memory too, since no other pr
 the transaction of the units they judge.
 """
 
+import secrets
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, Literal
 
 from msgspec import msgpack
 
+from adapters.stores import forgotten as forgetting
 from adapters.stores import journal_reads
 from adapters.stores.connection import checkpoint, transaction
 from adapters.stores.journal_rules import (
+    Free,
     JournalState,
     Settlement,
     Unmade,
@@ -23,7 +26,7 @@ from adapters.stores.journal_rules import (
     settle,
 )
 from protocol.ids import POLICY
-from protocol.journal import POLICIES_KEPT, Fence, Record, Skipped, Taken, Unit, Verdict
+from protocol.journal import POLICIES_KEPT, Fence, Freed, Record, Skipped, Taken, Unit, Verdict
 
 Durability = Literal["full", "process"]
 
@@ -37,6 +40,9 @@ class JournalFile:
         self._fence_floor = 0
         """The highest epoch of a fence that was forgotten."""
         self._unmade: dict[tuple[str, int], Unmade] = {}
+        self._secret = b""
+        self._marked_until_ms: int | None = None
+        """When the first mark of an address that was freed goes; None: there is none, and nobody looks for one."""
 
     def load(
         self, db: sqlite3.Connection, durability: Durability, new_generation: Callable[[], str], *, anew: bool
@@ -63,6 +69,8 @@ class JournalFile:
             (scope, batch): Skipped() if identity is None else Taken(identity, customer)
             for scope, batch, identity, customer in rows
         }
+        self._secret = meta.get("address_secret", b"")
+        self._marked_until_ms = _first_until(db)
         return JournalState(generation, self._position)
 
     def finish(self, db: sqlite3.Connection) -> None:
@@ -95,6 +103,8 @@ class JournalFile:
     def commit(self, db: sqlite3.Connection, units: Sequence[Unit]) -> list[Verdict]:
         """Settles the units by `journal_rules`, and writes what stands, in one transaction."""
         owners, free = journal_reads.holders_of(db, units)
+        if self._marked_until_ms is not None:
+            free |= self._freed(db, units, known=owners.keys() | free.keys())
         group = settle(
             units,
             position=self._position,
@@ -109,6 +119,11 @@ class JournalFile:
         fences = {scope: Fence(scope, self._fences[scope].epoch, batch) for scope, batch in group.batches.items()}
         with transaction(db):
             _write(db, group, fences.values())
+            if self._marked_until_ms is not None:
+                # Their once-keys are journaled with the links.
+                got = forgetting.assigned(unit for _, unit in group.committed)
+                marks = [(forgetting.mark(identity, self._secret),) for identity in got]
+                db.executemany("DELETE FROM forgotten WHERE mark = ?", marks)
         self._position += len(group.committed)
         self._fences |= fences
         if group.unmade:
@@ -124,8 +139,11 @@ class JournalFile:
                 db.execute("INSERT OR REPLACE INTO meta (key, value) VALUES ('trimmed', ?)", (through,))
         return dropped
 
-    def erase(self, db: sqlite3.Connection, customer: str, redacted: Sequence[Record]) -> None:
-        """Puts the new bodies in the place of the old, of which nothing is left in the file."""
+    def erase(
+        self, db: sqlite3.Connection, customer: str, redacted: Sequence[Record], freed: Freed | None = None
+    ) -> None:
+        """Puts the new bodies in the place of the old, of which nothing is left in the file, and marks of the addresses
+        that are free from now on."""
         units = [
             (record.body, msgpack.encode(record.identities) if record.identities else None, record.position)
             for record in redacted
@@ -133,6 +151,8 @@ class JournalFile:
         with transaction(db):
             db.executemany("UPDATE unit SET body = ?, identities = ? WHERE position = ?", units)
             db.execute("UPDATE unit SET identities = NULL WHERE customer = ?", (customer,))
+            if freed is not None:
+                self._mark(db, customer, freed)
             db.execute("DELETE FROM identity WHERE customer = ?", (customer,))
             # Nor what they had and was unlinked: its once-keys name them.
             db.execute("DELETE FROM identity WHERE customer = '' AND instr(once_keys, ?)", (customer.encode(),))
@@ -145,10 +165,48 @@ class JournalFile:
             for place, verdict in self._unmade.items()
         }
 
+    def _mark(self, db: sqlite3.Connection, customer: str, freed: Freed) -> None:
+        """Keeps the marks of what is about to be freed; what an erasure that was interrupted has marked stays so."""
+        if not self._secret:
+            self._secret = secrets.token_bytes(forgetting.SECRET_BYTES)
+            db.execute("INSERT INTO meta (key, value) VALUES ('address_secret', ?)", (self._secret,))
+        owned = [identity for (identity,) in db.execute(_OWNED, (customer,))]
+        owned += [each for each in freed.identities if db.execute(journal_reads.HOLDER, (each,)).fetchone() is None]
+        unlinked = dict(db.execute(_UNLINKED, (customer.encode(),)).fetchall())
+        rows = [
+            (forgetting.mark(identity, self._secret), self._position, freed.until_ms, keys)
+            for identity, keys in forgetting.left_of(customer, freed, owned, unlinked).items()
+        ]
+        db.executemany("INSERT OR IGNORE INTO forgotten VALUES (?, ?, ?, ?)", rows)
+        self._marked_until_ms = _first_until(db)
+
+    def _freed(self, db: sqlite3.Connection, units: Sequence[Unit], *, known: Collection[str]) -> dict[str, Free]:
+        """Of the identities that the units assign: those that an erasure freed, and nobody had since."""
+        now_ms = max(unit.at_ms for unit in units)
+        if self._marked_until_ms is not None and self._marked_until_ms <= now_ms:
+            with transaction(db):
+                db.execute("DELETE FROM forgotten WHERE until_ms <= ?", (now_ms,))
+            self._marked_until_ms = _first_until(db)
+        rows = {
+            identity: db.execute(_MARKED, (forgetting.mark(identity, self._secret),)).fetchone()
+            for identity in forgetting.assigned(units).difference(known)
+        }
+        return {identity: (row[0], row[1]) for identity, row in rows.items() if row is not None}
+
     def _remember(self, group: Settlement) -> None:
         oldest = {scope: forgotten_below(group.batches[scope]) for scope, _ in group.unmade}
         kept = {place: v for place, v in self._unmade.items() if place[1] >= oldest.get(place[0], 0)}
         self._unmade = kept | group.unmade
+
+
+_OWNED = "SELECT identity FROM identity WHERE customer = ?"
+_UNLINKED = "SELECT identity, once_keys FROM identity WHERE customer = '' AND instr(once_keys, ?)"
+_MARKED = "SELECT position, once_keys FROM forgotten WHERE mark = ?"
+
+
+def _first_until(db: sqlite3.Connection) -> int | None:
+    until_ms: int | None = db.execute("SELECT min(until_ms) FROM forgotten").fetchone()[0]
+    return until_ms
 
 
 def _write(db: sqlite3.Connection, group: Settlement, fences: Iterable[Fence]) -> None:

@@ -140,7 +140,7 @@ def holders_of(db: sqlite3.Connection, units: Sequence[Unit]) -> tuple[dict[str,
     free: dict[str, Free] = {}
     for unit in units:
         for identity in (*unit.identities, *(identity for identity, _ in unit.released)):
-            row = db.execute(_HOLDER, (identity,)).fetchone()
+            row = db.execute(HOLDER, (identity,)).fetchone()
             if row is None:
                 continue
             customer, position, keys = row
@@ -151,4 +151,4 @@ def holders_of(db: sqlite3.Connection, units: Sequence[Unit]) -> tuple[dict[str,
     return owners, free
 
 
-_HOLDER = "SELECT customer, position, once_keys FROM identity WHERE identity = ?"
+HOLDER = "SELECT customer, position, once_keys FROM identity WHERE identity = ?"

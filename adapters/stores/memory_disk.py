@@ -5,11 +5,20 @@ It outlives the store object, as a file outlives its process.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
+from adapters.stores.forgotten import assigned, left_of, mark
 from adapters.stores.journal_rules import Free, Settlement, Unmade, forgotten_below
 from adapters.stores.merged_rules import Merged, root_of
 from protocol.ids import POLICY
-from protocol.journal import POLICIES_KEPT, Fence, Record, Taken, Unit
+from protocol.journal import POLICIES_KEPT, Fence, Freed, Record, Taken, Unit
+
+
+class Marked(NamedTuple):
+    """What is kept of an address that an erasure freed (see `forgotten.py`)."""
+
+    free: Free
+    until_ms: int
 
 
 @dataclass(slots=True)
@@ -31,6 +40,9 @@ class Image:
     unmade: dict[tuple[str, int], Unmade] = field(default_factory=dict)
     policies: list[bytes] = field(default_factory=list)
     merged: dict[str, Merged] = field(default_factory=dict)
+    secret: bytes = b""
+    forgotten: dict[bytes, Marked] = field(default_factory=dict)
+    """By an address's mark."""
 
     @property
     def position(self) -> int:
@@ -47,6 +59,16 @@ class Image:
         if self.generation and generation != self.generation:
             self.former, self.former_through = self.generation, self.position
         self.mark(generation, unsynced)
+
+    def free_of(self, units: Sequence[Unit]) -> dict[str, Free]:
+        """The identities that were unlinked; and of those that the units assign, those that an erasure freed."""
+        if not self.forgotten:
+            return self.free
+        now_ms = max(unit.at_ms for unit in units)
+        nobodys = assigned(units).difference(self.owners, self.free)
+        marked = {each: self.forgotten.get(mark(each, self.secret)) for each in nobodys}
+        freed = {each: known.free for each, known in marked.items() if known and known.until_ms > now_ms}
+        return {**self.free, **freed}
 
     def mark(self, generation: str, unsynced: bool) -> None:
         """Says whether a commit may be lost."""
@@ -72,6 +94,14 @@ class Image:
         for identity in group.owners:
             self.free.pop(identity, None)
         self.owners |= group.owners
+        if self.forgotten:
+            known = {mark(identity, self.secret) for identity in assigned(unit for _, unit in group.committed)}
+            now_ms = max((unit.at_ms for _, unit in group.committed), default=0)
+            self.forgotten = {
+                each: marked
+                for each, marked in self.forgotten.items()
+                if each not in known and marked.until_ms > now_ms
+            }
         self.free |= group.free
         for customer, row in group.merged.items():
             if row is None:
@@ -89,8 +119,16 @@ class Image:
         del self.records[:dropped]
         self.trimmed += dropped
 
-    def erase(self, customer: str, redacted: Sequence[Record]) -> None:
-        """Puts new bodies in the place of old ones, and frees the customer's identities."""
+    def erase(self, customer: str, redacted: Sequence[Record], freed: Freed | None, secret: bytes) -> None:
+        """Puts new bodies in the place of old ones, frees the customer's identities, and keeps marks of them."""
+        unlinked = {each: keys for each, (_, keys) in self.free.items() if customer.encode() in keys}
+        if freed is not None:
+            self.secret = secret
+            owned = [identity for identity, owner in self.owners.items() if owner == customer]
+            owned += [each for each in freed.identities if each not in self.owners and each not in self.free]
+            for identity, keys in left_of(customer, freed, owned, unlinked).items():
+                self.forgotten.setdefault(mark(identity, secret), Marked((self.position, keys), freed.until_ms))
+        self.free = {identity: free for identity, free in self.free.items() if identity not in unlinked}
         new = {record.position: record for record in redacted}
         self.records = [
             Record(

@@ -4,15 +4,17 @@ It ships for tests and for simulations, where everything must happen in one orde
 `MemoryDisk` after `crash()`, which forgets what was not synced, as a power failure does.
 """
 
+import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal
 
 from adapters.stores import merged_rules
 from adapters.stores.errors import StoreFailed, StoreLocked
+from adapters.stores.forgotten import SECRET_BYTES
 from adapters.stores.journal_rules import JournalState, check_trimmed, forgotten, raised, settle
 from adapters.stores.memory_disk import Image, MemoryDisk
 from adapters.stores.merged_rules import root_of
-from protocol.journal import Fence, Record, Unit, Unsettled, Verdict
+from protocol.journal import Fence, Freed, Record, Unit, Unsettled, Verdict
 
 Fault = Literal["lost", "ambiguous"]
 """How a commit fails: before anything is kept, or after everything is."""
@@ -137,7 +139,7 @@ class MemoryJournal(MemoryJournalReader):
             fences=image.fences,
             unmade=image.unmade,
             owners=image.roots(units),
-            free=image.free,
+            free=image.free_of(units),
             merged=image.merged,
         )
         if fault == "lost":
@@ -169,10 +171,11 @@ class MemoryJournal(MemoryJournalReader):
         """What customers have to take in of merges, in the order in which it happened."""
         return merged_rules.unsettled(self._opened().merged)
 
-    async def erase(self, customer: str, redacted: Sequence[Record]) -> None:
-        """Puts the units' new bodies in the place of the old ones, and frees the customer's identities."""
-        self._opened()
-        self.disk.write(lambda image: image.erase(customer, redacted))
+    async def erase(self, customer: str, redacted: Sequence[Record], freed: Freed | None = None) -> None:
+        """Puts the units' new bodies in the place of the old ones, and frees the customer's identities; marks of these
+        stay, with what is said to be `freed`."""
+        secret = self._opened().secret or secrets.token_bytes(SECRET_BYTES)
+        self.disk.write(lambda image: image.erase(customer, redacted, freed, secret))
         self.disk.sync()
         self.disk.publish()
 

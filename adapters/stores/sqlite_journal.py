@@ -14,7 +14,7 @@ from adapters.stores.journal_file import Durability, JournalFile
 from adapters.stores.journal_rules import JournalState
 from adapters.stores.journal_schema import JOURNAL
 from adapters.stores.locks import FileLock
-from protocol.journal import Fence, Record, Unit, Unsettled, Verdict
+from protocol.journal import Fence, Freed, Record, Unit, Unsettled, Verdict
 
 CACHE_KIB = 8 * 1024
 """Pages kept in memory. Appends touch the file's end; the rest serves the identities' index."""
@@ -98,10 +98,10 @@ class SqliteJournal:
         """Drops units at or below `through`, which the archive must have durably. Returns how many went."""
         return await self._opened().run(self._file.trim, through)
 
-    async def erase(self, customer: str, redacted: Sequence[Record]) -> None:
+    async def erase(self, customer: str, redacted: Sequence[Record], freed: Freed | None = None) -> None:
         """Puts the units' new bodies in the place of the old ones, of which nothing is left in the file, and frees the
-        customer's identities, all in one transaction."""
-        await self._opened().run(self._file.erase, customer, redacted)
+        customer's identities, all in one transaction; marks of these stay, with what is said to be `freed`."""
+        await self._opened().run(self._file.erase, customer, redacted, freed)
 
     async def first_position(self) -> int:
         """The oldest position that is still kept; the next one to come where nothing is."""

@@ -8,7 +8,9 @@ from msgspec import inspect
 
 from actors import erasing
 from actors.conversation import Conversation
+from actors.disputes import FORGOTTEN, Disputes
 from actors.journey import Journey
+from actors.once import OnceKeys, Seen
 from protocol import events as ev
 from protocol.commands import Reply, UnlinkIdentity
 from protocol.entities import Delivery, IdentityLink, Status, Tag
@@ -154,3 +156,21 @@ def test_what_a_merge_brought_of_the_person_leaves_the_others_stream() -> None:
     returned = ev.CustomerReturned(at_ms=3, other="cua", turn=2, released_at=2, links=links)
     assert erasing.redacted_mention(returned, names) == msgspec.structs.replace(returned, links=links[1:])
     assert SECRET not in repr(erasing.redacted_mention(ev.NoteAdded(at_ms=4, actor="agent:bo", text=SECRET), names))
+
+
+def test_what_a_freed_address_leaves_says_what_came_and_not_where() -> None:
+    """For as long as each may come again; also of what came from an address before it was theirs."""
+    state = Journey(customer="cu1")
+    for key, at_s in ((1, 100), (2, 200)):
+        state.once.add(key, Seen(digest=9, at_s=at_s, conversation=3, seq=4))
+    earlier = OnceKeys()
+    earlier.add(3, Seen(digest=9, at_s=150, conversation=1, seq=1))
+    state.disputes = Disputes(inherited=(("cu2", earlier.packed),))
+    freed = erasing.freed(state, {"b", "a"}, once_keys_ms=100_000, now_ms=250_000)
+    assert freed is not None
+    assert (freed.identities, freed.until_ms) == (["a", "b"], 300_000)
+    [(whose, packed)] = msgspec.msgpack.decode(freed.keys).items()
+    known = OnceKeys(packed)
+    assert (whose, known.get(1)) == (FORGOTTEN, None)
+    assert [known.get(key) for key in (2, 3)] == [Seen(9, 200, 0, 0), Seen(9, 150, 0, 0)]
+    assert erasing.freed(state, {"a"}, once_keys_ms=100_000, now_ms=301_000) is None

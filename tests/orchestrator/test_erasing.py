@@ -14,6 +14,7 @@ import pytest
 from actors.archive import rebuild
 from actors.closing import CLOSED_MAX
 from actors.loading import reached
+from actors.rules.capture import CaptureRules, Field, Template
 from adapters.attachments import AttachmentStore
 from adapters.channels.email.taking import Elsewhere
 from adapters.stores.archive_timeline import Wanted
@@ -22,6 +23,7 @@ from orchestrator.cli.serve import _erase_waiting
 from orchestrator.erasing import Act, Erased, customer_meant, erase
 from orchestrator.feed import read_page
 from orchestrator.inprocess import InProcess, in_process
+from orchestrator.parts import cell
 from orchestrator.parts.front import Front
 from orchestrator.pending_erasures import FOLDER, Waiting, ask, waiting
 from orchestrator.settings import GatewayAccount, Http, Limits, Placement, PolicySettings, Settings
@@ -40,6 +42,7 @@ from protocol.commands import (
 )
 from protocol.entities import Direction
 from protocol.errors import Code, Refusal
+from protocol.ids import customer_of
 from protocol.inbound import (
     ActivityArrived,
     AnyData,
@@ -300,6 +303,96 @@ async def test_who_comes_again_is_somebody_new(tmp_path: Path, placement: Placem
             await note(front, f"{ann}-1")
         assert refused.value.code == Code.NOT_FOUND
         assert (await front.intake.submit(arrival("b3", MessageArrived(text="and I"), BOB))).stream == f"{bob}-1"
+
+
+@pytest.mark.parametrize("placement", ["pooled", "dedicated"])
+async def test_what_a_source_says_again_of_who_is_forgotten_does_not_come_back(
+    tmp_path: Path, placement: Placement
+) -> None:
+    """A gateway's retry is a repeat, of nobody: before anybody has the address, to whoever has it then, in another life
+    of the server, and where that one is forgotten too."""
+    settings, store = settings_of(tmp_path, placement), AttachmentStore(tmp_path / "attachments")
+    store.open()
+    seen = ActivityArrived(name="bill.viewed", properties={"place": "Zanzibar"})
+    again = [
+        arrival("quokka-1", MessageArrived(text="I live in Zanzibar", subject="quokka"), ANN),
+        arrival("a2", seen, ANN, ANNS_APP),
+    ]
+    async with server(settings) as (_, front):
+        for event in again:
+            first = await front.intake.submit(event)
+    ann = first.stream.removesuffix("-1")
+    await erased(settings, ann)
+
+    async def comes_again(front: Front) -> None:
+        for event in again:
+            answered = await front.intake.submit(event)
+            assert (answered.status, answered.stream, answered.seq) == ("repeat", "", 0)
+
+    async with server(settings) as (_, front):
+        await comes_again(front)
+        assert await front.journal.customers_of([ANN, ANNS_APP]) == {}
+    assert found(tmp_path) == []
+    async with server(settings) as (_, front):
+        new = await front.intake.submit(arrival("n1", MessageArrived(text="hello"), ANN))
+        assert (new.status, ann in new.stream) == ("committed", False)
+        await comes_again(front)
+        await reached(front.archive, new.position)
+        told = [entry["event"] for entry in await timeline(front, customer_of(new.stream))]
+        assert ann not in msgspec.json.encode(told).decode()
+    async with server(settings) as (_, front):
+        await comes_again(front)
+    assert {word for _, word in found(tmp_path)} == {b"ann.secretive"}
+    await erased(settings, customer_of(new.stream))
+    async with server(settings) as (_, front):
+        await comes_again(front)
+    assert found(tmp_path) == []
+
+
+async def test_what_was_unlinked_from_who_is_forgotten_is_known_at_its_address_too(tmp_path: Path) -> None:
+    """It is nobody's, by its once-keys theirs, and it goes as the others do."""
+    settings, app = settings_of(tmp_path), "user:quokka"
+    said = arrival("a1", MessageArrived(text="Zanzibar"), app)
+    async with server(settings) as (_, front):
+        ann = customer_of((await front.intake.submit(said)).stream)
+        await link(front, ann, ANN)
+        unlink = UnlinkIdentity(identity=app)
+        await front.intake.command(actor="agent:bo", id="u", command=unlink, conversation="", customer=ann)
+    await erased(settings, ann)
+    assert found(tmp_path) == []
+    async with server(settings) as (_, front):
+        assert (await front.intake.submit(said)).status == "repeat"
+    assert found(tmp_path) == []
+
+
+async def test_refused_input_of_who_is_forgotten_does_not_come_in_once_it_would_be_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its words lay in quarantine, and were to go from there."""
+    settings = settings_of(tmp_path)
+    fields = (Field(name="claim", pattern="C-[0-9]+", when_missing="quarantine"),)
+    strict = CaptureRules(templates=(Template(channel="chat", events=("message",), fields=fields),))
+    plain = cell.policy_of
+    said = arrival("quokka-1", MessageArrived(text="I live in Zanzibar"), ANN)
+    monkeypatch.setattr(cell, "policy_of", lambda s, noted=(): msgspec.structs.replace(plain(s), capture=strict))
+    async with server(settings) as (_, front):
+        assert (await front.intake.submit(said)).status == "quarantined"
+        [ann] = set((await front.journal.customers_of([ANN])).values())
+    await erased(settings, ann)
+    for policy_of in (cell.policy_of, plain):
+        monkeypatch.setattr(cell, "policy_of", policy_of)
+        async with server(settings) as (_, front):
+            again = await front.intake.submit(said)
+            assert (again.status, again.stream) == ("repeat", "")
+        assert found(tmp_path) == []
+
+
+async def link(front: Front, customer: str, identity: str) -> None:
+    """An agent says that it is theirs."""
+    command = LinkIdentity(identity=identity)
+    await front.intake.command(
+        actor="agent:bo", id=f"l-{identity}", command=command, conversation="", customer=customer
+    )
 
 
 async def note(front: Front, conversation: str) -> Answered:

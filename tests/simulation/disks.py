@@ -13,7 +13,7 @@ from adapters.stores.memory_archive import MemoryArchive
 from adapters.stores.memory_disk import MemoryDisk
 from adapters.stores.memory_journal import MemoryJournal, MemoryJournalReader
 from protocol.archive import Changes
-from protocol.journal import Fence, Record, Unit, Verdict
+from protocol.journal import Fence, Freed, Record, Unit, Verdict
 from tests.simulation.fences import Fences
 from tests.simulation.ledger import Ledger
 from tests.simulation.life import Life
@@ -169,10 +169,10 @@ class SlowJournal:
         await self._life.passing(disks.pace.commit_s())
         return verdicts
 
-    async def erase(self, customer: str, redacted: Sequence[Record]) -> None:
+    async def erase(self, customer: str, redacted: Sequence[Record], freed: Freed | None) -> None:
         await self._life.passing(self._disks.pace.commit_s())
         self._disks.ledger.read()
-        await self._inner.erase(customer, redacted)
+        await self._inner.erase(customer, redacted, freed)
         self._disks.ledger.erased(customer)
         await self._life.passing(self._disks.pace.commit_s())
 

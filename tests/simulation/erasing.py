@@ -17,12 +17,18 @@ from tests.simulation.disks import SimulatedStorage
 from tests.simulation.life import Life
 from tests.simulation.promises import erased
 from tests.simulation.promises.erased import Forgotten
+from tests.simulation.sources import Offer
+from tests.simulation.world import offered
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
 WITHIN_S = 60.0
 """So long nobody takes to erase a run's customer: it hangs."""
+
+
+SAID_AGAIN = 3
+AGAIN_WITHIN_S = 2.0
 
 
 class Erasing:
@@ -55,9 +61,21 @@ class Erasing:
         random.shuffle(customers)
         for customer in customers:
             if customer not in world.forgotten and await self._forget(customer):
+                self._say_again(customer)
                 break
         world.disks.give_back(troubles)
         world.server.go_on()
+
+    def _say_again(self, customer: str) -> None:
+        """Sources send once more what came from them: they have not heard of the act."""
+        world, random = self._world, self._random
+        theirs = [offer.event for offer in world.book.offers if customer in self._whose(offer)]
+        for event in random.sample(theirs, min(SAID_AGAIN, len(theirs))):
+            world.loop.call_later(random.uniform(0.0, AGAIN_WITHIN_S), offered, world, event)
+
+    def _whose(self, offer: Offer) -> set[str]:
+        ledger = self._world.ledger
+        return {ledger.customer(stream) for stream, _ in ledger.by_once.get(offer.key, ())}
 
     async def _forget(self, customer: str) -> bool:
         """Until it is done, or refused: then nothing of them is gone."""

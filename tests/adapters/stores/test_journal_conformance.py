@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec import msgpack
 
 from adapters.stores.errors import StoreFailed, StoreLocked, StoreTrimmed
 from protocol.ids import POLICY
@@ -17,6 +18,7 @@ from protocol.journal import (
     Committed,
     FamilyStep,
     Fence,
+    Freed,
     Record,
     Released,
     Skipped,
@@ -391,6 +393,74 @@ async def test_erasing_replaces_bodies_and_frees_identities(harness: Harness) ->
     assert await reader.customers_of(["chat:1", "chat:2"]) == {"chat:2": "cu2"}
     assert await store.commit([writer.unit("cu3", "chat:1")]) == [Committed(4)]
     await store.close()
+
+
+def freed(*identities: str, until_ms: int = AT_MS + 1000, **keys: bytes) -> Freed:
+    """What an erasure says of these addresses."""
+    return Freed([*identities], msgpack.encode(keys or {"": b"k"}), until_ms)
+
+
+async def test_whoever_gets_an_erased_address_has_to_know_what_came_from_it(harness: Harness, store: Store) -> None:
+    """Once: with the link it is journaled. Also in the journal's next life, and for one that only the caller names."""
+    one = await writer(store)
+    await store.commit([one.unit("cu1", "chat:1"), one.unit("cu2", "chat:2")])
+    await store.erase("cu1", [], freed("chat:2", "chat:gone"))
+    await store.close()
+    store = harness.store()
+    await store.open()
+    two = await writer(store)
+    [refused, other] = await store.commit([two.unit("cu3", "chat:1"), two.unit("cu4", "chat:new")])
+    assert isinstance(refused, Released)
+    assert (refused.identity, msgpack.decode(refused.keys), other) == ("chat:1", {"": b"k"}, Committed(3))
+    taken = [two.unit("cu3", "chat:1", inherits=[("chat:1", refused.position)]), two.unit("cu5", "chat:2")]
+    assert await store.commit(taken) == [Committed(4), Taken("chat:2", "cu2")]
+    await store.commit([two.unit("cu3", released=[("chat:1", b"now")])])
+    assert await store.commit([two.unit("cu6", "chat:1")]) == [Released("chat:1", 5, b"now")]
+    assert isinstance((await store.commit([two.unit("cu6", "chat:gone")]))[0], Released)
+    # It was known to who had it then: nothing of it is left by the time that one is erased.
+    await store.commit([two.unit("cu6", "chat:1", inherits=[("chat:1", 5)])])
+    await store.erase("cu6", [])
+    assert await store.commit([two.unit("cu7", "chat:1")]) == [Committed(7)]
+    await store.close()
+
+
+async def test_what_is_known_of_an_erased_address_ends_with_the_once_keys(store: Store) -> None:
+    """By the time of what is committed: then it is an address that nobody ever had."""
+    one = await writer(store)
+    await store.commit([one.unit("cu1", "chat:1")])
+    await store.erase("cu1", [], freed(until_ms=AT_MS + 1000))
+    assert isinstance((await store.commit([one.unit("cu2", "chat:1", at_ms=AT_MS + 999)]))[0], Released)
+    assert await store.commit([one.unit("cu2", "chat:1", at_ms=AT_MS + 1000)]) == [Committed(2)]
+
+
+async def test_an_address_that_was_unlinked_from_who_is_erased_keeps_the_others_keys(store: Store) -> None:
+    """It may have been two people's, one after the other; who was erased is not named."""
+    one = await writer(store)
+    await store.commit([one.unit("cu1", "chat:1"), one.unit("cu2", "chat:2")])
+    keys = msgpack.encode({"cu1": b"1", "cu9": b"9"})
+    await store.commit([one.unit("cu1", released=[("chat:1", keys)])])
+    await store.erase("cu1", [], freed())
+    [refused] = await store.commit([one.unit("cu3", "chat:1")])
+    assert isinstance(refused, Released)
+    assert msgpack.decode(refused.keys) == {"cu9": b"9", "": b"k"}
+    # Where nothing of it may come again, nothing is kept.
+    await store.erase("cu2", [])
+    assert await store.commit([one.unit("cu3", "chat:2")]) == [Committed(4)]
+
+
+async def test_an_erasure_that_is_begun_again_leaves_what_it_left(store: Store) -> None:
+    """By then the address may be somebody else's, whom it does not concern."""
+    one = await writer(store)
+    await store.commit([one.unit("cu1", "chat:1", "chat:2")])
+    await store.erase("cu1", [], freed("chat:1", "chat:2"))
+    [refused] = await store.commit([one.unit("cu2", "chat:2")])
+    assert isinstance(refused, Released)
+    await store.commit([one.unit("cu2", "chat:2", inherits=[("chat:2", refused.position)])])
+    await store.erase("cu1", [], freed("chat:1", "chat:2", late=b"l"))
+    assert await store.commit([one.unit("cu3", "chat:2")]) == [Taken("chat:2", "cu2")]
+    [known] = await store.commit([one.unit("cu3", "chat:1")])
+    assert isinstance(known, Released)
+    assert msgpack.decode(known.keys) == {"": b"k"}
 
 
 async def test_a_merged_customers_identities_are_the_others_until_it_is_released(

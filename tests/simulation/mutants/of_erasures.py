@@ -1,12 +1,13 @@
 """Mutants of erasures: what is left of who is forgotten, and whose their address is then."""
 
 from collections.abc import Sequence
+from typing import Any
 
-from actors import erasing
+from actors import erasing, identifying
 from adapters.stores import archive_erasing
 from adapters.stores.memory_disk import Image
 from orchestrator import erasing as stopped
-from protocol.journal import Record
+from protocol.journal import Record, Released
 from tests.simulation.mutants.planting import Plant, mutant, mutant_of_either
 
 
@@ -28,12 +29,30 @@ def address_stays_theirs(plant: Plant) -> None:
     """The addresses of who is forgotten are not free: what comes from them comes to the one who is gone."""
     erase = Image.erase
 
-    def half(self: Image, customer: str, redacted: Sequence[Record]) -> None:
+    def half(self: Image, customer: str, redacted: Sequence[Record], *freed: Any) -> None:
         owners = self.owners
-        erase(self, customer, redacted)
+        erase(self, customer, redacted, *freed)
         self.owners = owners
 
     plant(Image, "erase", half)
+
+
+@mutant_of_either
+def comes_back_with_a_retry(plant: Plant) -> None:
+    """Of what came from who is forgotten nobody knows: whoever has the address then takes a repeat for new."""
+    plant(erasing, "freed", lambda *_: None)
+
+
+@mutant
+def forgotten_with_its_first_heir(plant: Plant) -> None:
+    """Whoever gets an erased address is told once what came from it, and does not write it down."""
+    keys_for = identifying.disputes.keys_for
+
+    def told(released: Sequence[Released], identity: str) -> dict[str, bytes]:
+        found = keys_for(released, identity)
+        return {customer: keys for customer, keys in found.items() if customer}
+
+    plant(identifying.disputes, "keys_for", told)
 
 
 @mutant

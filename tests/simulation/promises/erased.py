@@ -1,7 +1,6 @@
 """Of who is forgotten nothing is left that they said or were told: not in the journal, not in the archive, not in a
-cell's memory; nor does it come back. What was counted is as before, what is others' is untouched, the act is recorded.
-
-What a source says once more of theirs after the act comes in as from somebody new.
+cell's memory; nor does it come back, though sources say it once more. What was counted is as before, what is others' is
+untouched, the act is recorded.
 """
 
 from collections.abc import Iterable
@@ -10,10 +9,10 @@ from dataclasses import dataclass
 import msgspec
 
 from adapters.stores.archive_schema import TABLES
-from orchestrator.once_keys import once_key
 from protocol.errors import Refusal
-from protocol.events import AnyEvent, CustomerErased, IdentityLinked, InputQuarantined
+from protocol.events import AnyEvent, CustomerErased
 from protocol.ids import ACCOUNT
+from protocol.inbound import MessageArrived
 from protocol.journal import Entry, Record
 from protocol.links import ReadCustomer
 from tests.simulation.world import World
@@ -38,6 +37,10 @@ async def check_at_once(world: World, person: Forgotten) -> None:
     await _check_gone(world, person, person.words)
     for before, after in zip(person.records, world.ledger.records, strict=False):
         _check_counted(world, person, before, after)
+    image = world.disks.disk.image
+    for identity in _names(world, person):
+        if image.owners.get(identity) == person.customer or identity in image.free:
+            world.broken("erased", f"{person.customer} is forgotten, and the journal has {identity}")
 
 
 async def check(world: World) -> None:
@@ -46,16 +49,7 @@ async def check(world: World) -> None:
         acts = [e for e in world.ledger.streams[person.customer] if isinstance(e, CustomerErased)]
         if [(act.actor, act.reason) for act in acts] != [("operator:root", "as they asked")]:
             world.broken("erased", f"{person.customer} was erased; the journal has {acts}")
-        await _check_gone(world, person, person.words - set(_said_since(world, person)))
-
-
-def new_to_somebody(world: World) -> set[int]:
-    """The keys of what came from an address of who was forgotten: whoever has it then does not know them."""
-    free = {identity for identity, _ in world.ledger.once_owned}
-    keys = {offer.key for offer in world.book.offers if not free.isdisjoint(offer.event.identities)}
-    kept = [event for event in world.ledger.of_quarantine if isinstance(event, InputQuarantined) and event.once]
-    of_payloads = {e.once.key for e in kept if e.once and once_key(e.account, e.source, e.id) in keys}
-    return keys | of_payloads
+        await _check_gone(world, person, person.words - set(_in_other_payloads(world, person)))
 
 
 async def _check_gone(world: World, person: Forgotten, words: Iterable[bytes]) -> None:
@@ -79,14 +73,11 @@ async def _in_memory(world: World, customer: str) -> bytes:
         return b""
 
 
-def _said_since(world: World, person: Forgotten) -> Iterable[bytes]:
-    """Words that came in anew: as somebody else's, or as theirs where an agent gave them an address after the act."""
-    acts = world.ledger.streams[person.customer]
-    erased = next(n for n, event in enumerate(acts) if isinstance(event, CustomerErased))
-    again = any(isinstance(event, IdentityLinked) for event in acts[erased:])
-    records = world.ledger.records[person.position :]
-    since = [record.body for record in records if again or record.customer != person.customer]
-    return (text for text in person.words if any(text in body for body in since))
+def _in_other_payloads(world: World, person: Forgotten) -> Iterable[bytes]:
+    """Words that stand in what is another payload, and may come in, or be kept, after the act."""
+    said = [offer.event.data for offer in world.book.offers]
+    texts = [data.text.encode() for data in said if isinstance(data, MessageArrived)]
+    return (text for text in person.words if any(text in each and text != each for each in texts))
 
 
 def _check_counted(world: World, person: Forgotten, before: Record, after: Record) -> None:
@@ -111,5 +102,8 @@ def _check_counted(world: World, person: Forgotten, before: Record, after: Recor
 
 
 def _is_named(world: World, person: Forgotten, event: bytes) -> bool:
-    names = [identity.encode() for identity, customer in world.ledger.once_owned if customer == person.customer]
-    return person.customer.encode() in event or any(name in event for name in names)
+    return person.customer.encode() in event or any(name.encode() in event for name in _names(world, person))
+
+
+def _names(world: World, person: Forgotten) -> list[str]:
+    return [identity for identity, customer in world.ledger.once_owned if customer == person.customer]

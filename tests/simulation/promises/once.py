@@ -5,7 +5,6 @@ from collections import defaultdict
 
 from protocol.errors import Code
 from protocol.events import FieldMissing, IdentityConflictFound, InteractionMoved, InteractionReceived
-from tests.simulation.promises.erased import new_to_somebody
 from tests.simulation.promises.replayed import given_to_others
 from tests.simulation.sources import Offer
 from tests.simulation.world import World
@@ -13,10 +12,10 @@ from tests.simulation.world import World
 
 def check(world: World) -> None:
     """Counts effects by once-key, in the journal alone."""
-    others, anew = given_to_others(world), new_to_somebody(world)
+    others = given_to_others(world)
     for key, places in world.ledger.by_once.items():
         kept = [place for place in places if place != others.get(key)]
-        if len(kept) > 1 and key not in anew:
+        if len(kept) > 1:
             world.broken("once", f"the key {key:x} has effects at {places}")
     _check_customers(world)
     _check_questions(world)
@@ -24,8 +23,7 @@ def check(world: World) -> None:
     for offer in world.book.offers:
         offers[offer.place].append(offer)
     for same in offers.values():
-        if same[0].key not in anew:
-            _check_payloads(world, same)
+        _check_payloads(world, same)
     for asked in world.asked.values():
         if asked.result is not None and not asked.result.code:
             result = (asked.result.conversation, asked.result.seq)

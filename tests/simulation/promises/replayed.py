@@ -15,7 +15,6 @@ from protocol.events import (
     ReplayRefused,
 )
 from protocol.inbound import InboundEvent, MessageArrived
-from tests.simulation.promises.erased import new_to_somebody
 from tests.simulation.world import World
 
 
@@ -46,13 +45,12 @@ class _Input:
 
 async def check(world: World) -> None:
     """Walks what the journal has of each input. Of one that retention drops nothing more is heard."""
-    anew = new_to_somebody(world)
     for input in _inputs(world):
         gone = await world.disks.archive.dropped("quarantine", input.kept.quarantine)
         if input.begun and input.came_in is None and gone is None:
             world.broken("refused", f"{input.kept.quarantine} was begun, and neither came in nor was refused")
         if input.came_in is not None:
-            _check_effect(world, input, input.came_in, anew)
+            _check_effect(world, input, input.came_in)
 
 
 def given_to_others(world: World) -> dict[int, tuple[str, int]]:
@@ -84,11 +82,11 @@ def _inputs(world: World) -> Iterable[_Input]:
     return inputs.values()
 
 
-def _check_effect(world: World, input: _Input, said: QuarantineReplayed, anew: set[int]) -> None:
+def _check_effect(world: World, input: _Input, said: QuarantineReplayed) -> None:
     """It is the one effect of its name, where it is said to be, with the words of its form and of its own time."""
     kept, place = input.kept, (said.stream, said.seq)
     places = world.ledger.by_once.get(input.key, [])
-    if place not in places or (len(places) > 1 and not input.is_anothers and input.key not in anew):
+    if place not in places or (len(places) > 1 and not input.is_anothers):
         world.broken("once", f"{kept.quarantine} is said to have come in at {place}; its effects are at {places}")
     form = input.form
     time_ms = kept.received_ms if kept.code == Code.TIME_IMPLAUSIBLE else form.time_ms
