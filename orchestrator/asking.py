@@ -1,7 +1,7 @@
 """Asking: the lines to the cells, and what was asked by them and is not answered yet.
 
     put_to(customer) ── its cell is known ──▶ put_at(cell) ──▶ line          answered(cell) ──▶ who asked
-                     └─ it has none ────────▶ homeless.py, and one is looked for
+                     └─ it has none ────────▶ homeless.py, and one is looked for, if there is such a customer
 
 Questions of one customer keep their order, also when they are asked again. What follows an input that was answered
 `Moved` or `Unlinked` is not asked again but answered alike: another life or cell knows nothing of that answer, and
@@ -11,7 +11,7 @@ Which question is asked of which cell, and for whom, is changed here alone; `for
 """
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import msgspec
 
@@ -19,6 +19,7 @@ from actors.lines import Line
 from orchestrator import questions
 from orchestrator.homeless import Asked, Done, Homeless, Reply
 from orchestrator.places import NOWHERE, Places
+from orchestrator.strangers import Strangers
 from protocol.inbound import InboundEvent
 from protocol.links import AnyToCell, Input, Moved, Unlinked
 from protocol.shards import shard_of
@@ -52,6 +53,9 @@ class Asking:
         """For one question."""
         self.overtaking: Callable[[Sequence[Input]], list[Moved | Unlinked]] = lambda _: []
         """Of inputs in order: the answers to those that would overtake one that was turned away and is held."""
+        self.strangers: Strangers | None = None
+        """Finds out whether there is a customer that somebody named, before a cell is looked for. Without it one is
+        looked for at once."""
         self._places = places
         self._nobody = (None, self._late)
 
@@ -74,7 +78,23 @@ class Asking:
         else:
             assert self._places is not None
             self._homeless.add(customer, {ref: (question, done)})
+            if self.strangers is not None and questions.is_hearsay(question):
+                self.strangers.look_up(customer, ref)
+            else:
+                self._places.look_for(customer)
+
+    def there_is(self, customer: str) -> None:
+        """There is such a customer: what waits for its cell, unless it has one by now, is worth one."""
+        assert self._places is not None
+        if self._homeless.of(customer):
             self._places.look_for(customer)
+
+    def there_is_none(self, customer: str, refs: Collection[int]) -> None:
+        """There was no such customer as these were asked. What else waits for its cell is no hearsay: the customer is
+        perhaps about to come."""
+        for ref, (question, done) in self._homeless.take_some(customer, refs).items():
+            self._meant_for.pop(ref, None)
+            done(questions.refused_of_nobody(question, customer, ref))
 
     def put_for(self, member: str, home: str, ref: int, question: AnyToCell, done: Done) -> None:
         """Asks whom the customer it is meant for was merged into."""

@@ -19,6 +19,7 @@ from orchestrator.forwarding import Forwarding
 from orchestrator.homeless import Done, Reply
 from orchestrator.places import NOWHERE, Places
 from orchestrator.sittings import Sittings
+from orchestrator.strangers import KnownOf, Strangers
 from protocol.errors import Code, Refusal, shown
 from protocol.ids import may_be_customer
 from protocol.inbound import InboundEvent
@@ -49,13 +50,18 @@ from protocol.links import (
 class Cells:
     """Lines to the cells of the node. Set the `on_…` listeners before the first line opens.
 
-    Pooled there are `count`, from the start. With `places` there are those that have joined (`sittings`).
+    Pooled there are `count`, from the start. With `places` there are those that have joined (`sittings`), and with
+    `known_of` one is found for those alone who are known by it.
     """
 
-    def __init__(self, count: int, places: Places | None = None) -> None:
+    def __init__(self, count: int, places: Places | None = None, known_of: KnownOf | None = None) -> None:
         # What a question meets on its way is of one subject each.
         self._asking = Asking(count, places)
         self._forwarding = Forwarding(self._asking, lambda customer: self.on_moved(customer))
+        if known_of is not None:
+            self._asking.strangers = Strangers(
+                known_of, there_is=self._asking.there_is, there_is_none=self._asking.there_is_none, broke=self.broke
+            )
         self._merged = self._forwarding.homes.known
         self._places = places
         self.deciders = Deciders(self._asking)

@@ -6,7 +6,7 @@ asked of a seat that another customer got       wait as well; but the seat may h
                                                 answered, denied, or asked at the next seat
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from protocol.links import (
     Answered,
@@ -53,6 +53,14 @@ class Homeless:
         for ref in asked:
             self._lingering.pop(ref, None)
         return asked
+
+    def take_some(self, customer: str, refs: Collection[int]) -> Asked:
+        """Takes out those of the customer's with these refs, which no cell was asked yet."""
+        asked = self._of.get(customer, {})
+        found = {ref: asked.pop(ref) for ref in refs if ref in asked}
+        if not asked:
+            self._of.pop(customer, None)
+        return found
 
     def take_about(self, is_about: Callable[[int, AnyToCell], bool]) -> Asked:
         """Takes out those that are about somebody, whosever they wait for."""

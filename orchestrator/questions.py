@@ -3,14 +3,17 @@
 import msgspec
 
 from orchestrator.homeless import Asked, Done
-from protocol.ids import conversation_of, customer_of
-from protocol.inbound import DeliveryReport
+from protocol.errors import Code, shown
+from protocol.ids import PSEUDO, conversation_of, customer_of
+from protocol.inbound import DeliveryReport, InboundEvent
 from protocol.links import (
     AnyToCell,
     Ask,
     Heard,
     Input,
     Outcome,
+    ReadCustomer,
+    Refused,
     TakersAre,
     UnwatchConversation,
     UnwatchList,
@@ -53,6 +56,29 @@ def named_in(question: AnyToCell) -> str:
             return ""
     home = customer_of(conversation)
     return home if home != question.customer else ""
+
+
+def is_hearsay(question: AnyToCell) -> bool:
+    """Whether whom it is about was named by whoever asks, so that perhaps there is no such customer."""
+    match question:
+        case Ask() | Outcome() | WatchConversation() | ReadCustomer():
+            return question.customer not in PSEUDO
+        case Input():
+            return isinstance(question.event.data, DeliveryReport)
+        case _:
+            return False
+
+
+def refused_of_nobody(question: AnyToCell, customer: str, ref: int) -> Refused:
+    """The answer to hearsay about a customer whom nobody is: by the name that was given."""
+    match question:
+        case Input(event=InboundEvent(data=DeliveryReport(delivery=delivery))):
+            text = f"no message {shown(delivery)} left here: name the `delivery` of a `deliver` frame"
+            return Refused(ref, Code.NOT_FOUND, text, "data.delivery")
+        case WatchConversation() | Outcome() | Ask() if question.conversation:
+            return Refused(ref, Code.NOT_FOUND, f"no conversation {shown(question.conversation)}")
+        case _:
+            return Refused(ref, Code.NOT_FOUND, f"no customer {shown(customer)}")
 
 
 def asked_about(asked: tuple[AnyToCell, Done]) -> str | None:

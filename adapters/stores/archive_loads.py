@@ -6,7 +6,7 @@ Those of several statements run in a read transaction (`connection.read`), so th
 # ruff: noqa: S608 - what is put together are this file's own words; every value is bound.
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from adapters.stores.connection import marks
 from protocol.archive import Due, StoredEvent, StoredJourney, StoredSnapshot
@@ -52,6 +52,17 @@ def events_of_stream(db: sqlite3.Connection, stream: str, after_seq: int, limit:
         (stream, after_seq, limit),
     )
     return [StoredEvent(position, stream, seq, body.encode(), n) for position, stream, seq, body, n in rows]
+
+
+def known(db: sqlite3.Connection, customers: Collection[str]) -> set[str]:
+    """Those of these that are customers, or the names of other streams in which something is."""
+    return {each for each in customers if db.execute(_KNOWN, {"name": each}).fetchone() is not None}
+
+
+_KNOWN = """
+    SELECT 1 FROM customer WHERE customer = :name
+    UNION ALL SELECT 1 FROM event WHERE stream = :name
+    LIMIT 1"""
 
 
 def due(db: sqlite3.Connection, shards: Sequence[int], before_ms: int, limit: int) -> list[Due]:

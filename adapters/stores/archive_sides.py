@@ -1,6 +1,6 @@
 """The archive's two sides, the writer's and the readers': what is asked of it, whatever connection carries it out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from adapters.stores import (
@@ -116,6 +116,10 @@ class ArchiveReads:
     async def policy_versions(self, after_seq: int, limit: int) -> list[StoredVersion]:
         """At most `limit` versions of the policy that events after a seq of its stream made, ascending."""
         return await self._reader().run(queries.policy_versions, after_seq, limit)
+
+    async def known(self, customers: Collection[str]) -> set[str]:
+        """Those of these that are customers, or the names of other streams in which something is."""
+        return await self._reader().run(connection.read, archive_loads.known, customers)
 
     async def due(self, shards: Sequence[int], before_ms: int, limit: int) -> list[Due]:
         """Customers of these shards whose nearest timer is due at `before_ms` or earlier, the nearest first."""

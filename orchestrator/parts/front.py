@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Collection
 
 from actors.fault import Tasks
 from orchestrator.cells import Cells
@@ -15,6 +16,7 @@ from orchestrator.in_force import InForce
 from orchestrator.intake import Intake, IntakeLimits
 from orchestrator.parts.surroundings import Surroundings
 from orchestrator.seats import Seats
+from orchestrator.strangers import KnownOf, known_of
 from orchestrator.switchboard import Pipe, Switchboard
 
 LOOK_EVERY_S = 0.01
@@ -31,7 +33,7 @@ class Front:
         self.archive = given.storage.archive_reader()
         self._lines = CellLines(given.switchboard)
         dedicated = settings.placement == "dedicated"
-        self.cells = self._lines.dedicated() if dedicated else self._lines.pooled(cells_of(settings))
+        self.cells = self._lines.dedicated(self._known_of) if dedicated else self._lines.pooled(cells_of(settings))
         self.in_force = InForce(policy_of(settings), settings.accounts)
         self.cells.deciders.on_newer = self.in_force.heard
         self.intake = Intake(
@@ -53,6 +55,9 @@ class Front:
         self.states: ReadStates = lambda: read_states(given.run, now_ms=steady_ms())
         self.figures: ReadFigures = lambda: read_figures(given.run)
         self.intake.writing = Writing(self.states, self.figures)
+
+    async def _known_of(self, customers: Collection[str]) -> set[str]:
+        return await known_of(customers, self.journal, self.archive)
 
     async def start(self) -> None:
         """Waits until every cell was reached, so that all that is asked can be answered."""
@@ -91,10 +96,10 @@ class CellLines:
         self._pipes = {name: self._switchboard.dial(name, self._cells) for name in map(_cell, range(count))}
         return self._cells
 
-    def dedicated(self) -> Cells:
-        """Seats that come and go, as the usher says."""
+    def dedicated(self, known_of: KnownOf) -> Cells:
+        """Seats that come and go, as the usher says, for customers that `known_of` says there are."""
         seats = Seats(self._reach, self._leave)
-        self._cells = seats.cells = Cells(0, seats)
+        self._cells = seats.cells = Cells(0, seats, known_of)
         self._pipes[USHER] = self._switchboard.dial(USHER, seats)
         return self._cells
 

@@ -20,10 +20,13 @@ from orchestrator.parts.front import Front
 from orchestrator.parts.usher import UsherPart
 from orchestrator.settings import GatewayAccount, Http, Limits, Placement, Settings
 from protocol.commands import Snooze
+from protocol.commands import Take as TakeOwnership
+from protocol.errors import Code, Refusal
 from protocol.events import AnyEvent, ConversationWoken, MessageReceived
 from protocol.ids import customer_of
+from protocol.inbound import DeliveryReport, InboundEvent
 from protocol.journal import Stale
-from protocol.links import Answered, Take
+from protocol.links import Answered, CustomerRead, ReadCustomer, Refused, Take
 from protocol.shards import OWN_SCOPES, own_scope_of, scope_of
 from tests.adapters.stores.units import Writer
 from tests.orchestrator.attended import attended
@@ -181,6 +184,42 @@ async def test_time_wakes_who_has_no_seat(tmp_path: Path) -> None:
         await running.restart("cell-0")
         clock.now_ms += 600_000
         await _woken(front, streams)
+
+
+async def test_who_is_nobody_takes_nobodys_seat(tmp_path: Path) -> None:
+    """Reports, reads, watches and commands about ids that somebody made up are answered, and everyone stays."""
+    async with core(tmp_path, Clock(), seats=2) as (running, [front, other]):
+        streams = [(await front.intake.submit(arrival(identity=f"mailto:{n}@example.org"))).stream for n in range(3)]
+        usher = running.parts["usher"]
+        assert isinstance(usher, UsherPart)
+        before = usher._usher._seating.seats()
+        for number in range(20):
+            nobody = f"cunobody{number}"
+            report = InboundEvent(
+                id=f"r{number}",
+                source="test",
+                account="chat",
+                channel="chat",
+                time_ms=NOW_MS,
+                identities=[],
+                data=DeliveryReport(delivery=f"{nobody}-1.4", status="read"),
+            )
+            with pytest.raises(Refusal) as refused:
+                await front.intake.submit(report)
+            assert (refused.value.code, refused.value.field) == (Code.NOT_FOUND, "data.delivery")
+            with pytest.raises(Refusal) as refused:
+                await front.intake.command(
+                    actor="agent:eve", id=f"c{number}", command=TakeOwnership(), conversation=f"{nobody}-1"
+                )
+            assert refused.value.code == Code.NOT_FOUND
+            read = await front.cells.call(nobody, lambda ref, who=nobody: ReadCustomer(ref, who))
+            assert isinstance(read, Refused)
+        assert usher._usher._seating.seats() == before
+        # Two of the three sit; the third is there all the same, and is found a seat.
+        for customer in map(customer_of, streams):
+            read = await other.cells.call(customer, lambda ref, who=customer: ReadCustomer(ref, who))
+            assert isinstance(read, CustomerRead)
+            assert read.view is not None
 
 
 async def test_two_seats_that_have_one_customer_do_not_fork_it(tmp_path: Path) -> None:

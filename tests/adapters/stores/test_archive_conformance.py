@@ -226,6 +226,17 @@ async def test_who_waits_for_someone_to_take_a_delivery_is_found(archive: Archiv
     assert len(await archive.reader.untaken([shard_of(ANN), shard_of(BOB)], 1)) == 1
 
 
+async def test_who_is_there_is_known(archive: Archive, story: Story) -> None:
+    """Customers, also one of whom retention left little, and accounts of which something was refused."""
+    story.unit(BOB, (f"{BOB}-1", ev.ConversationClosed(at_ms=0, reason="resolved")))
+    story.unit("account:mail", ("account:mail", _quarantined("mail.1", b"raw")))
+    await archive.follow(story)
+    assert await drop_all(archive.store, over_before(story.now_ms + 1)) != {}
+    named = {ANN, BOB, "account:mail", "account:sms", "cunobody", f"{ANN[:-1]}", "", "cu\0"}
+    assert await archive.reader.known(named) == {ANN, BOB, "account:mail"}
+    assert await archive.reader.known([]) == set()
+
+
 async def test_a_load_begins_with_one_look(archive: Archive, story: Story) -> None:
     """The newest snapshot, and the events after it; all of them where there is none."""
     await archive.follow(story)
