@@ -207,9 +207,9 @@ class SlowArchive:
     def __getattr__(self, name: str) -> Any:
         write = getattr(self._disks.archive, name)
 
-        async def slowly(*args: Any) -> Any:
+        async def slowly(*args: Any, **named: Any) -> Any:
             await self._life.passing(self._disks.pace.apply_s())
-            return await write(*args)
+            return await write(*args, **named)
 
         return slowly
 
