@@ -82,7 +82,8 @@ def decide(state: Journey, given: AnyInput, policy: Policy, now_ms: int) -> Deci
         case Quarantine():
             if (known := state.once.get(given.key)) is None:
                 return keyed(quarantine(state, given, policy, now_ms), given, state, policy)
-            return repeat(state.customer, known) if known.digest == given.digest else NOTHING
+            # What fitted nothing fits no better the second time, and its sender may not have heard so.
+            return repeat(state.customer, known, status="quarantined") if known.digest == given.digest else NOTHING
         case Ask():
             if (came := seen(state, given.key)) is None:
                 return keyed(_ask(state, given, policy, now_ms), given, state, policy)

@@ -309,6 +309,15 @@ def test_quarantined_inputs_are_kept_and_marked_replayed_once() -> None:
         player.command(MarkReplayed(quarantine=name), conversation="")
 
 
+def test_what_fitted_nothing_is_not_taken_the_second_time_either() -> None:
+    """A source whose connection broke asks again, and hears again that it lies in quarantine."""
+    player = Player()
+    kept = Quarantine(1, CUSTOMER, "mail", "src", "id", Code.INVALID, "data.text", "missing", b"{}", 7, 7)
+    player.give(kept)
+    assert player.give(kept) == []
+    assert (player.decision.status, player.decision.repeats) == ("quarantined", (CUSTOMER, 1))
+
+
 def test_a_snapshot_is_the_state() -> None:
     """Freezing and thawing loses nothing; another version's snapshot is not read."""
     player = Player()
