@@ -1,7 +1,8 @@
 """The feed: committed events in the journal's order, for other systems, each with the cursor to go on from.
 
 A cursor is opaque to whoever holds it: `<generation>-<position>`, behind the whole commit unit at that position, or
-`<generation>-<position>-<n>`, behind its event n. It is good for as long as the journal has what follows it.
+`<generation>-<position>-<n>`, behind its event n. It is good for as long as the journal has what follows it: also one
+of the life before this one, where the two share what it stands behind.
 """
 
 import re
@@ -29,6 +30,10 @@ class Readable(Protocol):
 
     async def generation(self) -> str:
         """Names the life of its positions."""
+        ...
+
+    async def shared_with(self, generation: str) -> int | None:
+        """Up to which position it is what it was in that life, this one or the one before; None of another one."""
         ...
 
     async def position(self) -> int:
@@ -129,7 +134,8 @@ async def _place(journal: Readable, after: str, generation: str, first: int) -> 
         raise Refusal(Code.INVALID, "after must be a cursor that the feed gave, `now`, or nothing", field="after")
     cursor = _Cursor(int(match["position"]), int(match["n"]) if match["n"] else None)
     start = _spell(generation, _Cursor(first - 1))
-    if match["generation"] != generation:
+    shared = await journal.shared_with(match["generation"])
+    if shared is None or (match["generation"] != generation and cursor.position > shared):
         message = f"this cursor is of another life of the journal; the oldest that is kept is {start}"
         raise Refusal(Code.GONE, message, ref=start, field="after")
     if cursor.follows < first:

@@ -22,6 +22,9 @@ class Kept:
     async def generation(self) -> str:
         return "g1"
 
+    async def shared_with(self, generation: str) -> int | None:
+        return {"g1": len(self.records), "g0b": 2}.get(generation)
+
     async def position(self) -> int:
         return len(self.records)
 
@@ -125,6 +128,18 @@ async def test_what_is_no_cursor_is_refused(after: str, code: Code) -> None:
     with pytest.raises(Refusal) as refused:
         await read_page(Kept(told().records), after, limit=10)
     assert refused.value.code == code
+
+
+async def test_a_cursor_from_before_a_restore_is_good_where_the_backup_has_what_it_stands_behind() -> None:
+    """What it was given after that is lost, and what has its place now is something else."""
+    journal = Kept(told().records)
+    for cursor in ("2", "1", "1-0"):
+        was, here = [await read_page(journal, f"{life}-{cursor}", limit=10) for life in ("g0b", "g1")]
+        assert was == here
+        assert was.events
+    with pytest.raises(Refusal) as refused:
+        await read_page(journal, "g0b-3", limit=10)
+    assert refused.value.code == Code.GONE
 
 
 async def test_a_filter_that_fits_nothing_reads_a_bounded_part() -> None:

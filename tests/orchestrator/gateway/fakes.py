@@ -361,6 +361,9 @@ class FakeIdentities:
     async def generation(self) -> str:
         return "g1"
 
+    async def shared_with(self, generation: str) -> int | None:
+        return self.at if generation == "g1" else None
+
     async def first_position(self) -> int:
         return self.first
 
