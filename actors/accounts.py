@@ -6,6 +6,8 @@ now would speak to the customer where they were not. So nobody is let queue it: 
 choose. None is chosen for them, since the customer would be spoken to from an address that they do not know.
 """
 
+from collections.abc import Iterable, Mapping
+
 from actors.policy import Policy
 from protocol.errors import Code, Refusal
 from protocol.lengths import utf16_length
@@ -55,6 +57,16 @@ def gone(account: str, channel: str, policy: Policy) -> str:
     if moved := moved_away(account, channel, policy):
         return f"{moved}; {_of_channel(channel, policy)}"
     return ""
+
+
+def former_channels(now: Mapping[str, str], lines: Iterable[tuple[str, str]]) -> dict[str, frozenset[str]]:
+    """Account → the channels that it was a line of, by `lines` (account and channel, of whatever time), and is not
+    `now`: one that there is no more was a line of all of them, and may come back as another's."""
+    former: dict[str, frozenset[str]] = {}
+    for account, channel in lines:
+        if now.get(account) != channel:
+            former[account] = former.get(account, frozenset()) | {channel}
+    return former
 
 
 def moved_away(account: str, channel: str, policy: Policy) -> str:

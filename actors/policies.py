@@ -6,9 +6,11 @@ conversation that names an older one follows the newest.
 """
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 
 import msgspec
 
+from actors.accounts import former_channels
 from actors.policy import PINNED, Policy
 from protocol.journal import POLICIES_KEPT
 
@@ -88,15 +90,9 @@ def _with_accounts(policy: Policy, first: Policy) -> Policy:
 
 
 def _with_former(policy: Policy, known: Iterable[Policy]) -> Policy:
-    """With the channels that its accounts were lines of under these versions, or before the first of them, and are not
-    under this one."""
-    now = _channels(policy)
-    former: dict[str, frozenset[str]] = {}
-    for version in known:
-        for account, channel in (*_channels(version).items(), *_were(version)):
-            if now.get(account, channel) != channel:
-                former[account] = former.get(account, frozenset()) | {channel}
-    return msgspec.structs.replace(policy, former=former)
+    """With the channels that accounts were lines of under these versions, or before the first of them."""
+    lines = ((*_channels(version).items(), *_were(version)) for version in known)
+    return msgspec.structs.replace(policy, former=former_channels(_channels(policy), chain.from_iterable(lines)))
 
 
 def _channels(policy: Policy) -> dict[str, str]:

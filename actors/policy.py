@@ -79,7 +79,8 @@ class Policy(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     under it, so it is no part of a version: whoever decides by one puts it there. None: nobody said."""
     former: dict[Name, frozenset[Word]] = field(default_factory=dict)
     """Account → the channels that it was a line of under earlier versions, as far as they are known, and is not under
-    this one: nothing for those leaves by it. No part of a version, as `channel_of` is."""
+    this one (see `accounts.former_channels`): nothing for those leaves by it. No part of a version, as `channel_of`
+    is."""
     provider_max: dict[Name, int] = field(default_factory=dict)
     """Account → the characters that its provider takes in one message, of those of the settings for which that is
     known. No part of a version."""
@@ -134,7 +135,7 @@ class Policy(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
 
     def moved(self, account: str, channel: str) -> bool:
         """Whether the account was a line of this channel, and is one of another by now."""
-        return channel in self.former.get(account, ())
+        return channel in self.former.get(account, ()) and self.has_account(account)
 
     def text_max(self, account: str, channel: str) -> int:
         """How many characters a message may have that leaves so; 0: nobody said."""

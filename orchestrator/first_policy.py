@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from actors.accounts import former_channels
 from actors.policy import DAY_MS, ChannelRules, Policy
 from adapters.channels.twilio import BODY_MAX
 from orchestrator.bundles.making import SetUp
@@ -21,7 +22,7 @@ def policy_of(settings: Settings, noted: Iterable[Lines] = ()) -> Policy:
     plain, plain_channel = Policy(), ChannelRules()
     return Policy(
         channel_of=lines,
-        former=_former(lines, noted),
+        former=former_channels(lines, (line for each in noted for line in each.items())),
         provider_max={account.name: BODY_MAX for account in settings.accounts if isinstance(account, TwilioAccount)},
         channels={
             channel: ChannelRules(
@@ -45,16 +46,6 @@ def policy_of(settings: Settings, noted: Iterable[Lines] = ()) -> Policy:
 def lines_of(settings: Settings) -> dict[str, str]:
     """Account → channel."""
     return {account.name: channel_of(account) for account in settings.accounts}
-
-
-def _former(now: Lines, noted: Iterable[Lines]) -> dict[str, frozenset[str]]:
-    """The channels that each account was a line of before, and is not now."""
-    former: dict[str, frozenset[str]] = {}
-    for lines in noted:
-        for account, channel in lines.items():
-            if now.get(account, channel) != channel:
-                former[account] = former.get(account, frozenset()) | {channel}
-    return former
 
 
 def set_up_of(settings: Settings) -> SetUp:

@@ -68,7 +68,8 @@ def test_which_channels_accounts_were_lines_of_before() -> None:
     assert known.newest.at(2).former == known.newest.former
     assert [known.newest.moved("line", channel) for channel in ("chat", "sms", "whatsapp")] == [True, True, False]
     known.learn([told(5)])
-    assert known.newest.former == {"line": frozenset({"sms", "whatsapp"})}
+    assert known.newest.former == {"line": frozenset({"sms", "whatsapp"}), "page": frozenset({"x"})}
+    assert not known.newest.moved("page", "x")  # There is none: that is what is said of it.
 
 
 def test_what_an_account_of_the_settings_was_is_known_under_every_version() -> None:
@@ -80,6 +81,13 @@ def test_what_an_account_of_the_settings_was_is_known_under_every_version() -> N
     assert known.newest.former == was
     known.learn([told(3, Policy(accounts={"line": AccountRules(channel="chat")}))])
     assert known.newest.former == {"mail": frozenset({"email"}), "line": frozenset({"sms", "web"})}
+
+
+def test_an_account_that_the_settings_gave_up_may_come_back_in_a_bundle() -> None:
+    """As a line of another channel, by which nothing leaves that waits for what it was two starts ago."""
+    known = Policies(Policy(channel_of={"mail": "email"}, former={"line": frozenset({"sms"})}))
+    known.learn([told(2, Policy(accounts={"line": AccountRules(channel="whatsapp")}))])
+    assert known.newest.moved("line", "sms")
 
 
 def test_the_newest_version_s_rules_are_the_newest_policy_itself() -> None:

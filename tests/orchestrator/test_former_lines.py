@@ -81,6 +81,8 @@ def test_as_many_changes_are_noted_as_of_the_policy(tmp_path: Path) -> None:
     assert noted == [f"c{number}" for number in range(3, KEPT_MAX + 3)]
     first = policy_of(Settings(accounts=[GatewayAccount(name="line", channel="c5")]), noted_lines(tmp_path))
     assert first.former == {"line": frozenset(noted) - {"c5"}}
+    gone = policy_of(Settings(), noted_lines(tmp_path))
+    assert gone.former == {"line": frozenset(noted)}
 
 
 @pytest.mark.parametrize("content", [b"", b"[1]", b"\xff", b'[{"line": "sms"}'])
