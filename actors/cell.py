@@ -228,7 +228,7 @@ class Cell:
                 if fresh:
                     line.send(CellIs(self._index, self._generation))
                     if self._policies.body:
-                        line.send(PolicyIs(self._policies.newest.version, self._policies.body))
+                        line.send(self._policy_is())
                 self._outlet.opened(line, fresh=fresh)
 
     def closed(self, line: Line) -> None:
@@ -280,8 +280,12 @@ class Cell:
         self._served_by.update({**self._served_first, **_served_by_gateways(newest)})
         self._outlet.accounts_changed()
         for line in self._outlet.fronts.values():
-            line.send(PolicyIs(newest.version, self._policies.body))
+            line.send(self._policy_is())
         _log.info("cell.policy", version=newest.version)
+
+    def _policy_is(self) -> PolicyIs:
+        newest = self._policies.newest
+        return PolicyIs(newest.version, self._policies.body, newest.former)
 
     def _moved_away(self, account: str, channel: str) -> str:
         return accounts.moved_away(account, channel, self._policies.newest)

@@ -5,6 +5,8 @@ The mappings here are the same objects over all versions: whoever holds one sees
 
 from collections.abc import Callable, Sequence
 
+import msgspec
+
 from actors.policies import unpacked
 from actors.policy import Policy
 from actors.rules.identity import MISTAKEN
@@ -31,7 +33,7 @@ class InForce:
 
     def heard(self, said: PolicyIs) -> None:
         """A cell decides by a newer version."""
-        self.policy = unpacked(said.version, said.body)
+        self.policy = msgspec.structs.replace(unpacked(said.version, said.body), former=said.former)
         self._take_in(self.policy)
         self.on_accounts()
 

@@ -131,7 +131,7 @@ class PolicyDesk:
                 Code.OVER_LIMIT, f"the files have {size} bytes; a bundle has {BUNDLE_BYTES_MAX}", field="files"
             )
         now = {name: channel_of(account) for name, account in self._in_force.accounts.items()}
-        return await asyncio.to_thread(make, dict(files), self._given, now)
+        return await asyncio.to_thread(make, dict(files), self._given, now, self.policy.former)
 
     async def diff(self, files: Mapping[str, str]) -> list[Difference]:
         """What the texts would change. Raises `Refusal` where they are wrong."""

@@ -47,9 +47,14 @@ class SetUp(Struct, frozen=True):
     accounts: dict[str, tuple[str, str]]
 
 
-def make(files: Mapping[str, str], given: SetUp, now: Mapping[str, str] | None = None) -> Made:
-    """The policy that these texts make. `now`: account → channel of what is in force, where that is known; whose
-    channel would change is remarked on."""
+def make(
+    files: Mapping[str, str],
+    given: SetUp,
+    now: Mapping[str, str] | None = None,
+    former: Mapping[str, Collection[str]] | None = None,
+) -> Made:
+    """The policy that these texts make. `now`: account → channel of what is in force, where that is known, and `former`
+    those that it was a line of before; whose channel would be another is remarked on."""
     said = read(files)
     policy = msgspec.structs.replace(given.base, **said.fields)
     broken = {each.file.removesuffix(".yaml") for each in said.wrong}
@@ -59,7 +64,9 @@ def make(files: Mapping[str, str], given: SetUp, now: Mapping[str, str] | None =
     ]
     if said.wrong or wrong:
         return Made(None, sorted([*said.wrong, *wrong]))
-    return Made(_completed(policy, given), [], remarks(policy, said, channels_of(policy, given), now or {}))
+    return Made(
+        _completed(policy, given), [], remarks(policy, said, channels_of(policy, given), now or {}, former or {})
+    )
 
 
 def _completed(policy: Policy, given: SetUp) -> Policy:

@@ -7,7 +7,7 @@ leave. Whoever checks a bundle is asked whether that was meant.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from itertools import chain
 
@@ -27,14 +27,21 @@ PAIRS_MAX = 250_000
 """Pairs of names that are compared, half a second's: of more, which no person wrote, nothing is asked."""
 
 
-def remarks(policy: Policy, said: Texts, accounts: Mapping[str, str], now: Mapping[str, str]) -> list[Wrong]:
+def remarks(
+    policy: Policy,
+    said: Texts,
+    accounts: Mapping[str, str],
+    now: Mapping[str, str],
+    former: Mapping[str, Collection[str]],
+) -> list[Wrong]:
     """In the order of the files. `accounts`: account → channel; `now`: the same of those that are in force, as far as
-    is known."""
+    is known, and `former` which they were of before."""
     channels = set(accounts.values())
     queues = {name for _, name in mentions.queues(policy)}
     found = chain(
         _of_queues(policy, said),
         _of_moved(said, accounts, now),
+        _of_brought_back(said, accounts, now, former),
         _nearly(_of_no_rule(policy), USUAL.union(_ruled(policy)), said, "no rule is for a channel {!r}"),
         _nearly(mentions.channels(policy), USUAL | channels, said, "no account serves a channel {!r}"),
         _nearly(mentions.accounts(policy), accounts, said, "there is no account {!r}"),
@@ -98,8 +105,26 @@ def _of_moved(said: Texts, accounts: Mapping[str, str], now: Mapping[str, str]) 
                 f" {was} is not sent, but given up (dead letters, account_moved), and who replies there is refused."
                 " A new name for the new line, beside the old one until nothing waits for that, loses nothing"
             )
-            at = said.lines.get(("accounts", account, "channel")) or said.lines.get(("accounts",), (ACCOUNTS, 1))
-            yield Wrong(*at, text)
+            yield Wrong(*_where(said, account), text)
+
+
+def _of_brought_back(
+    said: Texts, accounts: Mapping[str, str], now: Mapping[str, str], former: Mapping[str, Collection[str]]
+) -> Iterator[Wrong]:
+    """Accounts that there are none of now, and that were another channel's when there were."""
+    for account, channel in accounts.items():
+        were = sorted({*former.get(account, ())} - {channel}) if account not in now else []
+        if were:
+            text = (
+                f"account {account} was a line of {' and '.join(were)} before there was none of that name, and would be"
+                f" one of {channel}: what waits to leave by it there still is not sent, but given up (dead letters,"
+                " account_moved), also when it is replayed. A name that was none's before loses nothing"
+            )
+            yield Wrong(*_where(said, account), text)
+
+
+def _where(said: Texts, account: str) -> tuple[str, int]:
+    return said.lines.get(("accounts", account, "channel")) or said.lines.get(("accounts",), (ACCOUNTS, 1))
 
 
 def _nearly(uses: Iterable[Mention], known: Iterable[str], said: Texts, text: str) -> Iterator[Wrong]:

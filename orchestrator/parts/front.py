@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Collection
+from pathlib import Path
 
 from actors.fault import Tasks
 from orchestrator.cells import Cells
@@ -10,6 +11,7 @@ from orchestrator.cluster.run_folder import read_figures
 from orchestrator.cluster.states import read_states, steady_ms
 from orchestrator.cluster.table import USHER, cells_of
 from orchestrator.first_policy import policy_of
+from orchestrator.former_lines import noted_lines
 from orchestrator.gateway.figures import ReadFigures
 from orchestrator.gateway.troubles import ReadStates, Writing
 from orchestrator.in_force import InForce
@@ -34,7 +36,7 @@ class Front:
         self._lines = CellLines(given.switchboard)
         dedicated = settings.placement == "dedicated"
         self.cells = self._lines.dedicated(self._known_of) if dedicated else self._lines.pooled(cells_of(settings))
-        self.in_force = InForce(policy_of(settings), settings.accounts)
+        self.in_force = InForce(policy_of(settings, noted_lines(Path(settings.data))), settings.accounts)
         self.cells.deciders.on_newer = self.in_force.heard
         self.intake = Intake(
             self.cells,

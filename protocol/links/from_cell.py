@@ -156,6 +156,8 @@ class PolicyIs(Link, frozen=True, tag=33):
 
     version: int
     body: bytes
+    former: dict[str, frozenset[str]] = {}
+    """Account → the channels that it was a line of, as far as is known, and is not (see `actors.policy`)."""
 
 
 AnyFromCell = (

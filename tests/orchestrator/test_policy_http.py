@@ -17,7 +17,9 @@ import pytest
 
 from orchestrator.cli import app as cli
 from orchestrator.client import AgentClient, GatewayClient
-from orchestrator.inprocess import in_process
+from orchestrator.former_lines import note_lines
+from orchestrator.inprocess import InProcess, in_process
+from orchestrator.parts.front import Front
 from orchestrator.settings import GatewayAccount, Http, Placement, Settings
 from orchestrator.tokens import Tokens
 from protocol.events import MessageReceived
@@ -33,7 +35,8 @@ RIGHT = {"general.yaml": "queue_default: bills\n"}
 class Server:
     """A whole server in one loop, and an operator's client."""
 
-    def __init__(self, url: str, tokens: dict[str, str], http: httpx.AsyncClient) -> None:
+    def __init__(self, running: InProcess, url: str, tokens: dict[str, str], http: httpx.AsyncClient) -> None:
+        self.running = running
         self.url = url
         self.tokens = tokens
         self.http = http
@@ -73,7 +76,7 @@ async def server(folder: Path, *, placement: Placement = "pooled", policy_folder
     async with in_process(settings, folder) as running:
         url = f"http://127.0.0.1:{running.facts['gateway']['port']}"
         async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=DEADLINE_S) as http:
-            yield Server(url, tokens, http)
+            yield Server(running, url, tokens, http)
 
 
 def event(id: str) -> dict[str, Any]:
@@ -162,6 +165,32 @@ async def test_who_checks_hears_of_a_line_that_changes_its_channel(tmp_path: Pat
         assert "account chat is a line of chat now" in remarks[1]["text"]
         await here.post("/v1/policy", {"files": moved})
         assert (await here.post("/v1/policy/check", {"files": moved}))["remarks"] == []
+
+
+@pytest.mark.parametrize("placement", ["pooled", "dedicated"])
+async def test_who_checks_hears_of_a_line_that_was_another_channels_before_it_was_gone(
+    tmp_path: Path, placement: Placement
+) -> None:
+    """Also from a gateway that began after the version which had it; and of what the settings had at an earlier start,
+    before the first version and after."""
+    note_lines(tmp_path, {"old": "email", "chat": "chat"})
+    comes_back = {"accounts.yaml": "line:\n  channel: whatsapp\nold:\n  channel: web\n"}
+    async with server(tmp_path, placement=placement) as here:
+        for accounts in ("line:\n  channel: sms\n", "other:\n  channel: sms\n"):
+            *_, remark = (await here.post("/v1/policy/check", {"files": comes_back}))["remarks"]
+            assert remark["line"] == 4
+            assert "account old was a line of email before" in remark["text"]
+            await here.post("/v1/policy", {"files": {"accounts.yaml": accounts}})
+        another = Front(here.running.surroundings("gateway-1"))
+        await another.start()
+        assert another.in_force.policy.former == {"line": frozenset({"sms"}), "old": frozenset({"email"})}
+        await another.stop()
+        remarks = (await here.post("/v1/policy/check", {"files": comes_back}))["remarks"]
+        assert [(each["file"], each["line"]) for each in remarks] == [("accounts.yaml", 2), ("accounts.yaml", 4)]
+        assert "account line was a line of sms before" in remarks[0]["text"]
+        assert (await here.post("/v1/policy/diff", {"files": comes_back})) != []
+        await here.post("/v1/policy", {"files": comes_back})
+        assert (await here.post("/v1/policy/check", {"files": comes_back}))["remarks"] == []
 
 
 @pytest.mark.parametrize("placement", ["pooled", "dedicated"])

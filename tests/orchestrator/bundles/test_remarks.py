@@ -180,6 +180,31 @@ def test_a_line_that_changes_its_channel_is_asked_about(
     assert "is not sent, but given up (dead letters, account_moved)" in remark.text
 
 
+@pytest.mark.parametrize(
+    ("now", "former", "were"),
+    [
+        ({}, {"line": {"whatsapp"}}, "whatsapp"),
+        ({"other": "sms"}, {"line": {"x", "app", "sms"}, "gone": {"fax"}}, "app and x"),
+        ({}, {"line": {"sms"}}, None),
+        ({"line": "sms"}, {"line": {"whatsapp"}}, None),
+        ({}, {"lines": {"whatsapp"}}, None),
+    ],
+    ids=["another's", "others'", "what it was", "there already", "another name"],
+)
+def test_a_line_that_comes_back_as_another_channels_is_asked_about(
+    now: dict[str, str], former: dict[str, set[str]], were: str | None
+) -> None:
+    """A version without it in between changes nothing for what waits."""
+    made = make({"accounts.yaml": LINE}, GIVEN, now, former)
+    if were is None:
+        assert made.remarks == []
+        return
+    [remark] = made.remarks
+    assert (remark.file, remark.line) == ("accounts.yaml", 3)
+    assert remark.text.startswith(f"account line was a line of {were} before there was none of that name, and would be")
+    assert "given up (dead letters, account_moved)" in remark.text
+
+
 @pytest.mark.parametrize("name", ["insurer", "utility"])
 def test_the_bundles_that_ship_raise_no_question(name: str, tmp_path: Path) -> None:
     """Neither with the default accounts nor without."""
