@@ -1,7 +1,10 @@
 """Tokens: what the file keeps, who is let in, and what happens when the file changes under a running server."""
 
+import errno
 import hashlib
 import json
+import os
+import resource
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -173,6 +176,34 @@ def test_what_a_crash_left_beside_the_file_is_in_nobodys_way(tokens: Tokens, tmp
     assert tokens.check(text) == token
     assert tokens.check(other).name == "bob"
     assert not (tmp_path / "data" / "tokens.new").exists()
+
+
+@pytest.mark.parametrize("step", ["write", "sync"])
+def test_a_full_disk_changes_nothing(
+    tokens: Tokens, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """Those that there are stay, and half a file is not left to fill it."""
+    text, token = tokens.create(["agent"], "ann")
+    with monkeypatch.context() as patched:
+        if step == "sync":
+            patched.setattr("orchestrator.tokens.os.fsync", _full)
+            with pytest.raises(OSError, match="No space"):
+                tokens.create(["agent"], "bob")
+        else:
+            usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (10, usual[1]))
+            try:
+                with pytest.raises(OSError, match="File too large"):
+                    tokens.create(["agent"], "bob")
+            finally:
+                resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+    assert sorted(each.name for each in (tmp_path / "data").iterdir()) == ["tokens.json", "tokens.lock"]
+    assert tokens.check(text) == token
+    assert [each.name for each in tokens.list()] == ["ann"]
+
+
+def _full(_: int) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def test_a_token_expires(tokens: Tokens, clock: Clock) -> None:
