@@ -1,21 +1,46 @@
-"""How three test processes share a run (`pytest-xdist`): what computes goes first, a file stays whole.
+"""How three test processes share a run (`pytest-xdist`): what computes goes first, a file stays whole, and so do all
+files whose tests are of one server.
 
 Most tests wait for real processes. So one of the three waits for the simulation, which computes meanwhile at a low
 priority in processes of its own; the others share the rest, and it then helps with what is left. On two cores that is
 enough to keep both at work.
+
+A server costs 8 s of CPU from its start to its end, and each seat nearly one more: where each test process had its own
+of the session's (`tests/conftest.py`), a run had two or three of each.
 """
 
 import pytest
 from xdist.scheduler import LoadFileScheduling
 
 SIMULATION = "tests/simulation"
+SERVED = "tests of the session's servers"
+OF_THE_SERVERS = frozenset(
+    {
+        "tests/faults/test_crowds.py",
+        "tests/faults/test_held_files.py",
+        "tests/faults/test_stopped.py",
+        "tests/orchestrator/test_cli_live.py",
+        "tests/orchestrator/test_cluster_rebuild.py",
+        "tests/orchestrator/test_dedicated_ray.py",
+        "tests/orchestrator/test_metrics_live.py",
+        "tests/test_durability.py",
+        "tests/test_logs.py",
+        "tests/test_node_client.py",
+        "tests/test_walk.py",
+    }
+)
+"""Files that ask for `server` or `dedicated` of `tests/conftest.py`: who hands tests out knows no more of them than
+their names. `tests/test_sharing.py` knows of one that is not here."""
 
 
 class Sharing(LoadFileScheduling):
-    """Hands out whole files, and the simulation's as one."""
+    """Hands out whole files; the simulation's as one, and those of the session's servers as one."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return SIMULATION if nodeid.startswith(f"{SIMULATION}/") else super()._split_scope(nodeid)
+        if nodeid.startswith(f"{SIMULATION}/"):
+            return SIMULATION
+        file: str = super()._split_scope(nodeid)
+        return SERVED if file in OF_THE_SERVERS else file
 
 
 def is_one_of_many(config: pytest.Config) -> bool:
@@ -24,7 +49,14 @@ def is_one_of_many(config: pytest.Config) -> bool:
 
 
 def longest_first(items: list[pytest.Item]) -> list[pytest.Item]:
-    """The order in which they are handed out: what computes, the files that start real processes, then the many small
-    ones, so that no process is left with a long file at the end."""
+    """The order in which they are handed out: what computes, the files that start real processes, those of the
+    session's servers before them, then the many small ones, so that no process is left with a long file at the end."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    return sorted(items, key=lambda item: (not item.nodeid.startswith(f"{SIMULATION}/"), item.path not in slow))
+    return sorted(items, key=lambda item: (_turn(item.nodeid), item.path not in slow))
+
+
+def _turn(nodeid: str) -> int:
+    """Which of the three: the first two are the longest that there are."""
+    if nodeid.startswith(f"{SIMULATION}/"):
+        return 0
+    return 1 if nodeid.partition("::")[0] in OF_THE_SERVERS else 2
