@@ -55,7 +55,7 @@ from protocol.commands import (
 )
 from protocol.entities import Status
 from protocol.errors import Code, Refusal, shown
-from protocol.events import AnyEvent, ConversationClosed, ConversationWoken, DeliveryDead
+from protocol.events import AnyEvent, ConversationClosed, ConversationWoken, DeliveryDead, ReplayBegun
 from protocol.identities import again
 from protocol.journal import GIVE, RELEASE, FamilyStep
 from protocol.links import Ask, Input, Outcome, Quarantine
@@ -147,6 +147,8 @@ def _asked(state: Journey, given: Ask, policy: Policy, now_ms: int) -> Decision:
         case MarkReplayed() | BeginReplay() | EndReplay():
             aside = state.aside or Aside()
             replay = replaying.decide(given.command, given.actor, aside.replayed, aside.replaying, now_ms)
+            if isinstance(replay, ReplayBegun) and (own := getattr(given.command, "input", None)) is not None:
+                replay = replaying.anothers(replay, own, seen(state, own.key))
             return Decision([(state.customer, replay)])
         case ApplyPolicy():
             return of_one(state.customer, applying.decide(state.customer, state.head, given, now_ms))

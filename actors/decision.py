@@ -99,7 +99,8 @@ def seen(state: Journey, key: int) -> tuple[str, Seen] | None:
 def repeat(customer: str, seen: Seen, *, status: str = "repeat", why: tuple[int, str, str] | None = None) -> Decision:
     """The decision on what came before, to that customer: its first result again, and no event."""
     stream = f"{customer}-{seen.conversation}" if seen.conversation else customer
-    return Decision([], status=status, repeats=(stream, seen.seq), why=why)
+    place = ("", 0) if seen.is_elsewhere else (stream, seen.seq)
+    return Decision([], status=status, repeats=place, why=why)
 
 
 def keyed(decision: Decision, given: Input | Quarantine | Ask | Once, state: Journey, policy: Policy) -> Decision:

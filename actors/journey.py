@@ -31,7 +31,7 @@ from actors.disputes import Disputes
 from actors.evolving import evolve as evolve_conversation
 from actors.findings import Findings
 from actors.members import home_of
-from actors.once import OnceKeys, Seen
+from actors.once import OnceKeys, Seen, elsewhere
 from actors.policy import Policy
 from actors.relating import Past
 from protocol.entities import IdentityLink
@@ -228,6 +228,8 @@ def _evolve_own(state: Journey, event: AnyEvent, encoded: bytes) -> None:
         case ReplayBegun():
             aside = state.set_aside()
             aside.replaying = (*aside.replaying, event.quarantine)
+            if event.input is not None:
+                state.once.add(event.input.key, elsewhere(event.input.digest, event.at_ms // 1000))
         case ReplayRefused():
             aside = state.set_aside()
             aside.replaying = tuple(id for id in aside.replaying if id != event.quarantine)

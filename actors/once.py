@@ -30,6 +30,17 @@ class Seen(Struct, frozen=True, gc=False):
     conversation: int
     """The number of its stream's conversation; 0 for the customer's own stream."""
     seq: int
+    """0: what it did is in nobody's streams that are known here."""
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether it did nothing here: it is, or is about to be, somebody else's."""
+        return not self.seq
+
+
+def elsewhere(digest: int, at_s: int) -> Seen:
+    """Of an input that came here and is to be somebody else's."""
+    return Seen(digest, at_s, 0, 0)
 
 
 def united(one: bytes, other: bytes) -> bytes:

@@ -16,12 +16,14 @@ from actors.carrying import Carried
 from actors.conversation import Conversation
 from actors.correlation import Correlated, Glimpse, correlate, glimpsed
 from actors.decision import Decision, before, keyed, repeat, version_of
+from actors.disputes import FORGOTTEN
 from actors.identifying import NOTHING_NEW, Identified
 from actors.journey import Journey
 from actors.keeping import conflict, keep
 from actors.knowing import Given
 from actors.labels import NO_TAGS
 from actors.merging import is_member
+from actors.once import Seen
 from actors.policy import Policy
 from actors.rules.capture import Field
 from actors.tagging import tags_of, with_before
@@ -59,7 +61,7 @@ def first(state: Journey, given: Input, policy: Policy, now_ms: int) -> Decision
 def perhaps_again(state: Journey, given: Input, policy: Policy, now_ms: int) -> Decision:
     """An input that came before, or may have, to this customer or to a former one of its identities."""
     came = before(state, given, given.key)
-    if came is None:
+    if came is None or (given.replay is not None and _was_given_away(*came)):
         return first(state, given, policy, now_ms)
     if came[1].digest == given.digest:
         return repeat(*came)
@@ -72,6 +74,11 @@ def perhaps_again(state: Journey, given: Input, policy: Policy, now_ms: int) -> 
     # Kept where the identity is from now on: there the next of the kind will be looked for.
     events = [*decision.events, *((state.customer, event) for event in known.facts)]
     return msgspec.structs.replace(decision, events=events, identities=known.assigned, inherits=known.inherits)
+
+
+def _was_given_away(customer: str, seen: Seen) -> bool:
+    """Whether it was to be somebody else's: who takes it out of quarantine after all means this customer."""
+    return seen.is_elsewhere and customer != FORGOTTEN
 
 
 def receive(state: Journey, given: Input, policy: Policy, now_ms: int) -> Decision:

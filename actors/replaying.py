@@ -5,14 +5,19 @@
 
 The event itself is decided by the journey of whoever it is from, perhaps in another cell; this is decided by the one
 that keeps it. An edit may change whose the event is, and then no once-key would know the two forms for one: so the
-form is written down before it is sent, and until its fate is written, too, no other form of it may be.
+form is written down before it is sent, and until its fate is written, too, no other form of it may be. With a form that
+makes it somebody else's, who keeps it knows the input's own once-key from then on: its source may send it again at any
+moment, and the template take it by then. Should the other not get it, operators still have it here.
 """
 
 from collections.abc import Collection
 
+import msgspec
+
+from actors.once import Seen
 from protocol.commands import BeginReplay, EndReplay, MarkReplayed
 from protocol.errors import Code, Refusal
-from protocol.events import AnyEvent, QuarantineReplayed, ReplayBegun, ReplayRefused
+from protocol.events import AnyEvent, Once, QuarantineReplayed, ReplayBegun, ReplayRefused
 
 REPLAYING_MAX = 64
 """Of one account or customer at a time."""
@@ -44,6 +49,19 @@ def decide(
             return ReplayRefused(
                 at_ms=now_ms, actor=actor, quarantine=quarantine, code=code, reason=reason, field=field
             )
+
+
+def anothers(begun: ReplayBegun, given: Once, came: tuple[str, Seen] | None) -> ReplayBegun:
+    """The beginning of a replay as somebody else's, with the input's once-key, of which `came` is known here. Raises
+    `Refusal` where the input came in by itself meanwhile: its source sent it again."""
+    if came is None:
+        return msgspec.structs.replace(begun, input=given)
+    _, known = came
+    if known.digest != given.digest or known.is_elsewhere:
+        return begun  # Another payload has the name; or it is known from a beginning before this one.
+    raise _not_now(
+        f"{begun.quarantine} came in meanwhile, as its source sent it again; replay it unchanged, and it is marked so"
+    )
 
 
 def _not_now(message: str) -> Refusal:

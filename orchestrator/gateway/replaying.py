@@ -17,9 +17,11 @@ from orchestrator.gateway.archive_reads import reach
 from orchestrator.gateway.gone import check_kept
 from orchestrator.gateway.quarantine import again, check_places, edited
 from orchestrator.gateway.services import Services
+from orchestrator.once_keys import digest_of, once_key
 from orchestrator.settings import Account
 from protocol.commands import BeginReplay, EndReplay, MarkReplayed
 from protocol.errors import Code, Refusal
+from protocol.events import Once
 from protocol.identities import kind_of
 from protocol.inbound import InboundEvent
 from protocol.links import Answered, Replay
@@ -46,6 +48,8 @@ class _Form(Struct, frozen=True):
     event: InboundEvent
     raw: bytes
     said_by: str
+    own: Once | None = None
+    """The once-key of the event as it was kept, where this makes it somebody else's."""
 
 
 async def replay(here: Services, quarantine: str, asked: ReplayRequest, actor: str) -> Answered:
@@ -70,7 +74,7 @@ async def replay(here: Services, quarantine: str, asked: ReplayRequest, actor: s
         if answered is not None:
             return answered
     form = await _wanted(here, row, account, asked, actor)
-    begin = BeginReplay(quarantine=quarantine, raw=form.raw)
+    begin = BeginReplay(quarantine=quarantine, raw=form.raw, input=form.own)
     await here.intake.command(actor=actor, id=here.new_id(), command=begin, customer=row["stream"])
     answered = await _go_on(here, row, form, actor)
     assert answered is not None
@@ -133,7 +137,7 @@ async def _begun(here: Services, row: dict[str, Any], account: Account, actor: s
             raise
         await _end(here, row, refusal, actor)
         return None
-    return _Form(event, raw, await _sayer(here, row, event, actor) if raw else "")
+    return _Form(event, raw, _sayer(await readable(here, row), event, actor) if raw else "")
 
 
 async def _wanted(here: Services, row: dict[str, Any], account: Account, asked: ReplayRequest, actor: str) -> _Form:
@@ -148,7 +152,11 @@ async def _wanted(here: Services, row: dict[str, Any], account: Account, asked: 
         return _Form(event, b"", "")
     if identities:
         event = msgspec.structs.replace(event, identities=identities)
-    return _Form(event, msgspec.json.encode(event), await _sayer(here, row, event, actor))
+    kept = await readable(here, row)
+    own = None
+    if kept is not None and kept.identities != event.identities:
+        own = Once(once_key(kept.account, kept.source, kept.id), digest_of(kept.data))
+    return _Form(event, msgspec.json.encode(event), _sayer(kept, event, actor), own)
 
 
 async def _identities(here: Services, asked: ReplayRequest, channel: str) -> list[str]:
@@ -164,9 +172,8 @@ async def _identities(here: Services, asked: ReplayRequest, channel: str) -> lis
     return [next((identity for identity in reversed(known) if kind_of(identity) == kind), known[-1])]
 
 
-async def _sayer(here: Services, row: dict[str, Any], event: InboundEvent, actor: str) -> str:
+def _sayer(kept: InboundEvent | None, event: InboundEvent, actor: str) -> str:
     """Who vouches for the event's identities: whoever edits them, else, with an empty name, the event itself."""
-    kept = await readable(here, row)
     return "" if kept is not None and kept.identities == event.identities else actor
 
 

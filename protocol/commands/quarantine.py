@@ -1,6 +1,7 @@
 """The server's own commands on quarantined input that comes in after all."""
 
 from protocol.commands.command import Command
+from protocol.events.event import Once
 from protocol.inbound import WholeNumber
 
 
@@ -17,6 +18,8 @@ class BeginReplay(Command, kw_only=True, frozen=True, tag="begin_replay"):
 
     quarantine: str
     raw: bytes = b""
+    input: Once | None = None
+    """The input's own once-key, where it is to come in as somebody else's."""
 
 
 class EndReplay(Command, kw_only=True, frozen=True, tag="end_replay"):

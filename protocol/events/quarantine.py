@@ -1,6 +1,6 @@
 """Quarantine: what may not come in, in the stream of the account or customer."""
 
-from protocol.events.event import Event
+from protocol.events.event import Event, Once
 
 
 class InputQuarantined(Event, kw_only=True, frozen=True, tag="InputQuarantined"):
@@ -37,6 +37,9 @@ class ReplayBegun(Event, kw_only=True, frozen=True, tag="ReplayBegun"):
     quarantine: str
     raw: bytes = b""
     """As it was edited: JSON in `InboundEvent`'s form. Empty: as it was kept."""
+    input: Once | None = None
+    """The input's own once-key, where it is to come in as somebody else's: should its source send it again, that is a
+    repeat here, too."""
 
 
 class ReplayRefused(Event, kw_only=True, frozen=True, tag="ReplayRefused"):

@@ -5,7 +5,7 @@ import pytest
 from actors import replaying, snapshots
 from protocol.commands import BeginReplay, EndReplay, MarkReplayed
 from protocol.errors import Code, Refusal
-from protocol.events import QuarantineReplayed, ReplayBegun
+from protocol.events import Once, QuarantineReplayed, ReplayBegun
 from tests.actors.player import Player, names
 
 BEGIN, EDIT = BeginReplay(quarantine="q.1"), BeginReplay(quarantine="q.1", raw=b"{}")
@@ -58,6 +58,39 @@ def test_what_is_begun_outlives_a_snapshot() -> None:
     assert (marked.stream, marked.seq) == ("cu1-1", 3)
     assert player.state.aside is not None
     assert player.state.aside.replaying == ()
+
+
+OWN = Once(7, 9)
+
+
+def test_who_keeps_it_knows_it_again_once_it_is_to_be_anothers() -> None:
+    """Also after a snapshot; and a second beginning adds nothing, whatever became of the first."""
+    player = Player()
+    begin = BeginReplay(quarantine="q.1", raw=b"{}", input=OWN)
+    [begun] = player.command(begin, conversation="")
+    assert isinstance(begun, ReplayBegun)
+    assert begun.input == OWN
+    thawed = snapshots.thaw(snapshots.freeze(player.state))
+    assert thawed is not None
+    known = thawed.once.get(OWN.key)
+    assert known is not None
+    assert (known.digest, known.is_elsewhere) == (OWN.digest, True)
+    player.command(END, conversation="")
+    [again] = player.command(begin, conversation="")
+    assert isinstance(again, ReplayBegun)
+    assert again.input is None
+
+
+def test_what_its_source_sent_again_meanwhile_is_not_anothers_any_more() -> None:
+    """Of another payload under its name that says nothing."""
+    player = Player()
+    [once] = [event.once for event in player.message("hello") if event.once is not None]
+    with pytest.raises(Refusal, match="as its source sent it again"):
+        player.command(BeginReplay(quarantine="q.1", raw=b"{}", input=once), conversation="")
+    other = Once(once.key, once.digest + 1)
+    [begun] = player.command(BeginReplay(quarantine="q.1", raw=b"{}", input=other), conversation="")
+    assert isinstance(begun, ReplayBegun)
+    assert begun.input is None
 
 
 def test_only_so_many_are_under_way() -> None:

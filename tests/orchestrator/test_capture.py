@@ -257,6 +257,57 @@ async def test_an_edit_that_stands_where_nobody_looks_is_refused(tmp_path: Path,
         assert right["status"] == "committed"
 
 
+async def test_what_came_in_as_somebody_elses_is_a_repeat_when_its_source_sends_it_again(
+    tmp_path: Path, policies: Policies
+) -> None:
+    """Though the template takes it by then, and also where its own customer's cell has come back meanwhile."""
+    policies.write(3, template("quarantine"))
+    async with serving(tmp_path) as server:
+        refused = await server.say("my bill is wrong", id="m")
+        event = (await server.get(f"/v1/quarantine/{refused['quarantine']}"))["event"]
+        edit = {**event, "raw": {"contract": "B1234"}, "identities": ["user:2"]}
+        replayed = await server.replay(refused["quarantine"], event=edit)
+        assert replayed["status"] == "committed"
+        policies.write(4, CaptureRules())
+        await server.parts.restart("cell-0")
+        again = await server.say("my bill is wrong", id="m")
+        assert (again["http"], again["status"], again["conversation"], again["seq"]) == (200, "repeat", "", 0)
+        assert [message["identity"] for message in await server.everyone()] == ["user:2"]
+
+
+async def test_what_its_source_sent_again_does_not_come_in_as_somebody_elses_too(
+    tmp_path: Path, policies: Policies
+) -> None:
+    """The operator is told so; replayed as it is, it is marked as what came in."""
+    policies.write(3, template("quarantine"))
+    async with serving(tmp_path) as server:
+        quarantine = (await server.say("my bill is wrong", id="m"))["quarantine"]
+        policies.write(4, CaptureRules())
+        await server.parts.restart("cell-0")
+        came = await server.say("my bill is wrong", id="m")
+        assert came["status"] == "committed"
+        late = await server.replay(quarantine, identities=["user:2"])
+        assert (late["http"], late["code"], "came in meanwhile" in late["message"]) == (409, Code.NOT_ALLOWED_NOW, True)
+        assert (await server.replay(quarantine))["stream"] == came["conversation"]
+        assert [message["identity"] for message in await server.everyone()] == ["user:1"]
+
+
+async def test_what_nobody_else_could_get_comes_in_as_its_own_customers(tmp_path: Path, policies: Policies) -> None:
+    """It was begun as another's and refused: until then, and after it, its source's word is a repeat; the operator's
+    is not."""
+    policies.write(3, template("quarantine"))
+    async with serving(tmp_path) as server:
+        quarantine = (await server.say("my bill is wrong", id="m"))["quarantine"]
+        assert (await server.replay(quarantine, identities=["user:2"]))["field"] == "contract"
+        policies.write(4, CaptureRules())
+        await server.parts.restart("cell-0")
+        assert (await server.say("my bill is wrong", id="m"))["status"] == "repeat"
+        assert await server.everyone() == []
+        assert (await server.replay(quarantine))["status"] == "committed"
+        assert (await server.say("my bill is wrong", id="m"))["status"] == "repeat"
+        assert [message["identity"] for message in await server.everyone()] == ["user:1"]
+
+
 async def test_two_operators_at_once_take_it_in_once(tmp_path: Path, policies: Policies) -> None:
     """Each as somebody else's: one of them is told no, or that it was in already."""
     async with serving(tmp_path) as server:

@@ -102,6 +102,11 @@ class Ledger:
         """When the effect of a once-key was committed, among all events."""
         return self._order[key]
 
+    def digest_at(self, stream: str, seq: int) -> int:
+        """Of the payload that the event there was caused by; 0 where it was caused by none."""
+        once = self.streams[stream][seq - 1].once
+        return once.digest if once is not None else 0
+
     def head(self, stream: str) -> int:
         """The newest synced seq of a stream."""
         return len(self.streams.get(stream, ()))

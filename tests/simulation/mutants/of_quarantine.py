@@ -7,6 +7,7 @@ import msgspec
 
 from actors import deciding, replaying
 from orchestrator.gateway import replaying as desk
+from protocol.events import Once, ReplayBegun
 from protocol.inbound import InboundEvent
 from tests.simulation.mutants.planting import Plant, mutant
 
@@ -42,3 +43,20 @@ def begun_and_forgotten(plant: Plant) -> None:
         return await begun(here, {**row, "edited": b""}, account, actor)
 
     plant(desk, "_begun", as_kept)
+
+
+@mutant
+def unknown_where_it_was_kept(plant: Plant) -> None:
+    """Who keeps an input that comes in as somebody else's does not know it, should its source send it again."""
+    plant(deciding.replaying, "anothers", lambda begun, *_: begun)
+
+
+@mutant
+def given_away_though_it_came_in(plant: Plant) -> None:
+    """An input that its source sent again, and that came in so, is replayed as somebody else's all the same."""
+    anothers = replaying.anothers
+
+    def blind(begun: ReplayBegun, given: Once, came: Any) -> ReplayBegun:
+        return begun if came is not None else anothers(begun, given, came)
+
+    plant(deciding.replaying, "anothers", blind)

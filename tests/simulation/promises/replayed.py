@@ -8,12 +8,14 @@ import msgspec
 from orchestrator.once_keys import once_key
 from protocol.errors import Code
 from protocol.events import (
+    IdentityUnlinked,
     InputQuarantined,
     MessageReceived,
     QuarantineReplayed,
     ReplayBegun,
     ReplayRefused,
 )
+from protocol.ids import ACCOUNT
 from protocol.inbound import InboundEvent, MessageArrived
 from tests.simulation.world import World
 
@@ -35,7 +37,12 @@ class _Input:
     @property
     def is_anothers(self) -> bool:
         """Whether it came in as somebody else's event than it was sent as."""
-        return self.form.identities != msgspec.json.decode(self.kept.raw, type=InboundEvent).identities
+        return self.form.identities != self.sent.identities
+
+    @property
+    def sent(self) -> InboundEvent:
+        """As its source sent it."""
+        return msgspec.json.decode(self.kept.raw, type=InboundEvent)
 
     @property
     def form(self) -> InboundEvent:
@@ -54,10 +61,24 @@ async def check(world: World) -> None:
 
 
 def given_to_others(world: World) -> dict[int, tuple[str, int]]:
-    """By once-key: where an input came in as the event of somebody else. Once-keys are each customer's own: should its
-    source say it once more, it may come in as its first owner's as well."""
+    """By once-key: where an input came in as the event of somebody else. Another payload under its name may have come
+    in by itself."""
     came_in = [(input, input.came_in) for input in _inputs(world) if input.came_in and input.is_anothers]
     return {input.key: (said.stream, said.seq) for input, said in came_in}
+
+
+def unknown_at_home(world: World) -> set[int]:
+    """The keys of what came in as somebody else's, and is not known where its source's word comes to by then: it lay
+    with its account, or its address was unlinked from who kept it."""
+    events = [event for stream in world.ledger.streams for event in world.ledger.told(stream)]
+    unlinked = {event.identity for event in events if isinstance(event, IdentityUnlinked)}
+    others = [input for input in _inputs(world) if input.came_in and input.is_anothers]
+    return {input.key for input in others if _is_left(world, input, unlinked)}
+
+
+def _is_left(world: World, input: _Input, unlinked: set[str]) -> bool:
+    [(stream, _)] = world.ledger.kept_at[input.kept.quarantine]
+    return stream.startswith(ACCOUNT) or not unlinked.isdisjoint(input.sent.identities)
 
 
 def _inputs(world: World) -> Iterable[_Input]:
@@ -86,7 +107,9 @@ def _check_effect(world: World, input: _Input, said: QuarantineReplayed) -> None
     """It is the one effect of its name, where it is said to be, with the words of its form and of its own time."""
     kept, place = input.kept, (said.stream, said.seq)
     places = world.ledger.by_once.get(input.key, [])
-    if place not in places or (len(places) > 1 and not input.is_anothers):
+    own = {each for each in places if world.ledger.digest_at(*each) == world.ledger.digest_at(*place)}
+    twice = len(places) > 1 if not input.is_anothers else own != {place} and input.key not in unknown_at_home(world)
+    if place not in places or twice:
         world.broken("once", f"{kept.quarantine} is said to have come in at {place}; its effects are at {places}")
     form = input.form
     time_ms = kept.received_ms if kept.code == Code.TIME_IMPLAUSIBLE else form.time_ms
