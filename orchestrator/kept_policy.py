@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from actors.policies import unpacked
+from actors.policies import still_accepted, unpacked
 from actors.policy import Policy
 from actors.rules.taxonomy import DIMENSIONS
 from actors.taggers import ReadTagger
@@ -25,14 +25,9 @@ _event = msgspec.msgpack.Decoder(AnyEvent).decode
 
 def check_policy(data: Path) -> None:
     """Reads the newest version that the journal in the folder has; none is fine. Raises `StoreFailed`."""
-    path = data / JOURNAL_FILE
-    kept = look_at(path, policies) if path.exists() else []
-    applied = [
-        event for body in kept for entry in _entries(body) if isinstance(event := _event(entry.event), PolicyApplied)
-    ]
-    if not applied:
+    newest = _newest(data)
+    if newest is None:
         return
-    newest = applied[-1]
     try:
         _read(unpacked(newest.version, newest.body))
     except (msgspec.ValidationError, ValueError) as exc:
@@ -40,6 +35,23 @@ def check_policy(data: Path) -> None:
             f"version {newest.version} of the policy is in force, and this program does not accept it: {exc}. Start "
             "the program that did, apply a bundle that says it otherwise, and then start this one"
         ) from exc
+
+
+def kept_accounts(data: Path) -> set[str]:
+    """The accounts of the newest version that the journal in the folder has, which no server may have open. Raises
+    `StoreFailed`."""
+    newest = _newest(data)
+    policy = still_accepted(newest.version, newest.body) if newest is not None else None
+    return set(policy.accounts) if policy is not None else set()
+
+
+def _newest(data: Path) -> PolicyApplied | None:
+    path = data / JOURNAL_FILE
+    kept = look_at(path, policies) if path.exists() else []
+    applied = [
+        event for body in kept for entry in _entries(body) if isinstance(event := _event(entry.event), PolicyApplied)
+    ]
+    return applied[-1] if applied else None
 
 
 def _read(policy: Policy) -> None:

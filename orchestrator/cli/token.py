@@ -1,8 +1,9 @@
 """`throughline token`: who may come in. Works on the tokens file itself; a running server notices at once."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated
 
@@ -12,11 +13,19 @@ from rich.text import Text
 from orchestrator.cli.exits import Exit, Failure
 from orchestrator.cli.options import Folder, Json, SettingsFile, duration_ms, settings_of, using
 from orchestrator.cli.output import console, errors, json_or_table, print_json
+from orchestrator.cli.server import SERVER_FILE, Server, find
+from orchestrator.settings import Settings
 from orchestrator.tokens import Token, TokenError, Tokens
 
 app = typer.Typer(help="Give and take access.", no_args_is_help=True)
 
 TOKENS_FILE = "tokens.json"
+GATEWAY = "gateway:"
+"""How the scope of one account begins."""
+NAMED_MAX = 16
+"""Accounts that one warning lists."""
+ASKED_S = 5.0
+"""How long a server may take to say which accounts there are: the token is made by then."""
 COLUMNS = ("id", "name", "scopes", "created_at_ms", "expires_at_ms")
 
 
@@ -33,7 +42,8 @@ def create(
     data: Folder = None,
     as_json: Json = False,
 ) -> None:
-    """Create a token and show it; it cannot be shown again."""
+    """Create a token and show it; it cannot be shown again. Says so where it is for an account that there is none of:
+    there may be one later, in the settings or in a bundle."""
     now_ms = _now_ms()
     lifetime_ms = duration_ms(expires, "--expires") if expires else 0
     try:
@@ -43,9 +53,11 @@ def create(
         raise Failure(Exit.REFUSED, str(exc)) from exc
     if as_json:
         print_json({"token": text, **_row(token)})
-        return
-    errors().print(Text(f"Token {token.id} for {name}: {', '.join(scope)}. It cannot be shown again.", style="dim"))
-    console().print(Text(text))
+    else:
+        errors().print(Text(f"Token {token.id} for {name}: {', '.join(scope)}. It cannot be shown again.", style="dim"))
+        console().print(Text(text))
+    # Behind the token, which is made: whatever becomes of the question.
+    _warn_of_nobodys(token, settings_of(settings, data))
 
 
 @app.command("list", epilog="Example: throughline token list --json")
@@ -77,6 +89,50 @@ def revoke(
         print_json(_row(revoked))
     else:
         console().print(Text(f"Revoked {revoked.id} of {revoked.name}."))
+
+
+def _warn_of_nobodys(token: Token, settings: Settings) -> None:
+    """Says which accounts of a token nobody knows: a mistyped one is refused later, elsewhere, and to somebody else."""
+    named = [scope.removeprefix(GATEWAY) for scope in token.scopes if scope.startswith(GATEWAY)]
+    if not (asked := {*named} - {"*"} - {account.name for account in settings.accounts}):
+        return
+    if (there_are := _accounts(settings)) is None:
+        return
+    for account in sorted(asked - there_are):
+        near = get_close_matches(account, sorted(there_are), 1)
+        instead = f"did you mean {near[0]}?" if near else f"there are {_listed(there_are)}"
+        errors().print(
+            Text(
+                f"Warning: no account {account} is in the settings or in the policy in force: {instead} The token opens"
+                " nothing there until one is.",
+                style="yellow",
+            )
+        )
+
+
+def _accounts(settings: Settings) -> set[str] | None:
+    """All accounts that there are: by the server that runs on the data folder, else by what is in that. None where
+    neither can be asked, which is no reason to make no token."""
+    from adapters.stores.errors import StoreFailed
+    from orchestrator.kept_policy import kept_accounts
+
+    folder, set_up = Path(settings.data), {account.name for account in settings.accounts}
+    try:
+        with Server(find(url="", token="", data=folder, environ={}), timeout_s=ASKED_S) as server:
+            return set_up | {str(row["account"]) for row in server.get("/v1/status")["accounts"]}
+    except Failure:
+        if (folder / SERVER_FILE).exists():
+            return None
+    try:
+        return set_up | kept_accounts(folder)
+    except StoreFailed:
+        return None
+
+
+def _listed(names: Collection[str]) -> str:
+    shown = ", ".join(sorted(names)[:NAMED_MAX])
+    more = f" and {len(names) - NAMED_MAX} more" if len(names) > NAMED_MAX else ""
+    return f"{shown}{more}." if names else "none."
 
 
 @contextmanager

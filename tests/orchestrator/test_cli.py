@@ -23,6 +23,9 @@ import pytest
 import typer
 from rich.console import Console
 
+from actors.policies import packed
+from actors.policy import AccountRules, Policy
+from adapters.stores.folder import JOURNAL_FILE
 from adapters.stores.sqlite_journal import SqliteJournal
 from orchestrator.cli import app as cli
 from orchestrator.cli import output
@@ -37,6 +40,7 @@ from orchestrator.tokens import Tokens
 from protocol.errors import Code
 from protocol.events import AnyEvent, ConversationOpened, IdentityLinked, InteractionStarted, MessageReceived
 from protocol.journal import Committed, Unit
+from tests.orchestrator.test_kept_policy import journal
 
 HEAVY = ("ray", "litestar", "uvicorn", "aiosmtpd", "orchestrator.cluster", "orchestrator.gateway")
 
@@ -771,6 +775,47 @@ def test_tokens_are_made_listed_and_taken_away(shell: Shell) -> None:
 def test_a_token_alone_is_what_standard_output_gets(shell: Shell) -> None:
     """`$(throughline token create …)` works in a script."""
     assert shell.run("token create --name x --scope read").out.startswith("tl_")
+
+
+SHOP = '[[accounts]]\nkind = "gateway"\nname = "shop"\n'
+
+
+@pytest.mark.parametrize(
+    ("scopes", "said"),
+    [
+        ("--scope gateway:nowhere", "no account nowhere is in the settings or in the policy in force: there are shop."),
+        ("--scope gateway:sohp --scope gateway:shop", "no account sohp is in"),
+        ("--scope gateway:sohp", "did you mean shop? The token opens nothing there until one is."),
+        ("--scope gateway:shop --scope gateway:* --scope agent", ""),
+    ],
+)
+def test_a_token_for_an_account_that_nobody_knows_is_made_with_a_warning(shell: Shell, scopes: str, said: str) -> None:
+    """There may be one later; who reads the token alone, or JSON, gets just that."""
+    (shell.folder / "throughline.toml").write_text(SHOP)
+    outcome = shell.run(f"token create --name x {scopes}")
+    assert (outcome.code, outcome.out[:3], outcome.out.count("\n")) == (Exit.DONE, "tl_", 1)
+    assert (said in outcome.err, "Warning" in outcome.err) == (True, bool(said))
+    assert outcome.err.count("Warning") <= 1
+    assert shell.run(f"token create --name y {scopes} --json").json["name"] == "y"
+
+
+def test_an_account_of_a_bundle_is_known_with_a_server_and_without(shell: Shell, answering: Answering) -> None:
+    """By what the server says, else by the journal; where neither can be asked nothing is said."""
+    (shell.folder / "throughline.toml").write_text(SHOP)
+    data = shell.folder / "data"
+    asyncio.run(journal(data, packed(Policy(accounts={"pager": AccountRules(channel="sms")}))))
+    create = "token create --name x --scope gateway:pager --scope gateway:page"
+    answering.body = {"accounts": [{"account": "page"}]}
+    assert shell.run(create).err.count("Warning: no account pager is in") == 1
+    assert answering.asked[-1][1:3] == ("/v1/status", "Bearer tl_operator")
+    answering.status = 503
+    outcome = shell.run(create)
+    assert (outcome.code, "Warning" in outcome.err) == (Exit.DONE, False)
+    (data / "server.json").unlink()
+    assert shell.run(create).err.count("Warning: no account page is in") == 1
+    (data / JOURNAL_FILE).write_bytes(b"no database")
+    outcome = shell.run(create)
+    assert (outcome.code, "Warning" in outcome.err) == (Exit.DONE, False)
 
 
 @pytest.mark.parametrize("options", ["--name x --scope everything", "--name 'a b' --scope read"])
