@@ -71,7 +71,7 @@ KNOWN: dict[str, dict[str, int]] = {
     "quarantine_lost": {"pooled": 3},
     "refused_and_not_kept": {"pooled": 3},
     "refused_without_a_trace": {"pooled": 3},
-    "rehomed_without_a_turn": {"pooled": 12, "dedicated": 12},
+    "rehomed_without_a_turn": {"pooled": 1, "dedicated": 6},
     "released_and_kept": {"pooled": 1},
     "replayed_as_of_its_arrival": {"pooled": 43},
     "resent_out_of_order": {"pooled": 0, "dedicated": 0},
