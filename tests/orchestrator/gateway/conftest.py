@@ -1,6 +1,7 @@
 """A real gateway on a port of its own, with fakes behind it."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -32,6 +33,8 @@ SCOPES = {
     "reader": ["read"],
     "scraper": ["metrics"],
 }
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""For clients that speak plain HTTP: each that is given none reads the machine's certificates, which takes 9 ms."""
 
 
 class Running:
@@ -98,7 +101,11 @@ class Running:
         """An HTTP client with this token."""
         authorization = {"Authorization": f"Bearer {self.token[name]}"} if name else {}
         return httpx.AsyncClient(
-            base_url=self.url, headers={**authorization, **headers}, trust_env=False, timeout=DEADLINE_S
+            base_url=self.url,
+            headers={**authorization, **headers},
+            trust_env=False,
+            timeout=DEADLINE_S,
+            verify=NO_TLS,
         )
 
     def metric(self, name: str, **labels: str) -> float:
