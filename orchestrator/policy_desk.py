@@ -117,11 +117,24 @@ class PolicyDesk:
         self._watched = watched
         self.troubles: list[Wrong] = []
         """What is wrong with the folder that is watched; the version before stays in force meanwhile."""
+        self._remarks: tuple[int, list[Wrong]] = (0, [])
+        """The version that the folder was put in force as, and what in it was perhaps not meant."""
 
     @property
     def policy(self) -> Policy:
         """What is in force."""
         return self._in_force.policy
+
+    @property
+    def remarks(self) -> list[Wrong]:
+        """What was perhaps not meant in the folder that is watched, for as long as that is in force."""
+        version, remarks = self._remarks
+        return remarks if version == self.policy.version else []
+
+    def remark(self, version: int, remarks: list[Wrong]) -> bool:
+        """The folder is in force as that version, and this was perhaps not meant in it. Returns whether that is new."""
+        news, self._remarks = (version, remarks) != self._remarks, (version, remarks)
+        return news
 
     async def check(self, files: Mapping[str, str]) -> Made:
         """The policy that the texts make, or all that is wrong with them. Reading takes its time, in a thread."""

@@ -2,16 +2,19 @@
 
 a file changes → all are read, once nobody writes any more → checked → applied, if another bundle is in force
                                                                     → wrong: logged and shown, and that one stays
+                                                                    → perhaps not meant: logged and shown as well
 """
 
 import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
 import structlog
 from watchfiles import awatch
 
 from orchestrator.bundles.folder import BundleError, read_folder
+from orchestrator.bundles.making import Made
 from orchestrator.bundles.reading import Wrong
 from orchestrator.policy_desk import PolicyDesk, id_of
 from protocol.errors import Code, Refusal
@@ -34,11 +37,14 @@ AGAIN_S = 1.0
 
 
 class PolicyFolder:
-    """One a server. What is wrong stands in the desk's `troubles`."""
+    """One a server. What is wrong stands in the desk's `troubles`, what was perhaps not meant in its `remarks`."""
 
     def __init__(self, folder: Path, desk: PolicyDesk) -> None:
         self._folder = folder
         self._desk = desk
+        self._asked: tuple[Mapping[str, str], list[Wrong]] = ({}, [])
+        """The bundle that was last seen not to be in force, and what was perhaps not meant in it: once it is, nobody
+        knows of a line whose channel it changed which that was."""
 
     async def run(self) -> None:
         """Applies what is there, then follows it until cancelled; also a folder that is put in its place."""
@@ -86,31 +92,36 @@ class PolicyFolder:
         newest = self._desk.policy.version
         in_force = (await self._desk.version(newest)).files
         try:
-            files, wrong = await self._checked(in_force)
+            files, made = await self._checked(in_force)
         except BundleError as exc:
             self._trouble([Wrong(self._folder.name, 0, str(exc))])
             return
-        if wrong:
-            self._trouble(wrong)
+        if made.wrong:
+            self._trouble(made.wrong)
             return
+        version = newest
         if files != in_force:
+            self._asked = (files, made.remarks)
             applied = await self._desk.apply(
                 files, actor=ACTOR, id=id_of(files, newest), note=f"the folder {self._folder.name}", base=newest
             )
-            _log.info("policy.folder_applied", version=applied.version)
+            version = applied.version
+            _log.info("policy.folder_applied", version=version)
+        before, remarks = self._asked
+        self._remark(version, remarks if files == before else made.remarks)
         self._desk.troubles = []
 
-    async def _checked(self, in_force: Mapping[str, str]) -> tuple[dict[str, str], list[Wrong]]:
-        """The folder's texts and what is wrong with them; where they are not those in force, once the folder is still.
-        Raises `BundleError`, and `Refusal` while it is not."""
+    async def _checked(self, in_force: Mapping[str, str]) -> tuple[dict[str, str], Made]:
+        """The folder's texts and what they make; where they are not those in force, once the folder is still. Raises
+        `BundleError`, and `Refusal` while it is not."""
         files, wrong = await asyncio.to_thread(read_folder, self._folder)
         for _ in range(READINGS_MAX):
             if files == in_force:
-                return files, [*wrong, *(await self._desk.check(files)).wrong]
+                return files, _with_unread(await self._desk.check(files), wrong)
             # Checking takes about as long as waiting.
             made, later = await asyncio.gather(self._desk.check(files), self._later())
             if later == (files, wrong):
-                return files, [*wrong, *made.wrong]
+                return files, _with_unread(made, wrong)
             files, wrong = later
         raise Refusal(Code.UNAVAILABLE, "somebody writes here all the time: it is applied once it is still")
 
@@ -123,6 +134,16 @@ class PolicyFolder:
         if wrong != self._desk.troubles:
             _log.error("policy.folder_wrong", wrong=[str(each) for each in wrong])
         self._desk.troubles = wrong
+
+    def _remark(self, version: int, remarks: list[Wrong]) -> None:
+        """Logged once for each version; shown for as long as it is in force."""
+        if self._desk.remark(version, remarks) and remarks:
+            _log.warning("policy.folder_remarks", version=version, remarks=[str(each) for each in remarks])
+
+
+def _with_unread(made: Made, wrong: list[Wrong]) -> Made:
+    """With what is wrong with files that are no texts."""
+    return msgspec.structs.replace(made, wrong=[*wrong, *made.wrong])
 
 
 def _inode(folder: Path) -> int:

@@ -156,6 +156,7 @@ def show(
     print_fields({name: value for name, value in answer.items() if name in VERSION_COLUMNS})
     for wrong in answer.get("troubles", []):
         console().print(Text(f"✗ not in force: {_where(wrong)}: {wrong['text']}", style="red"))
+    _show_remarks(answer.get("remarks", []))
     for name, text in files.items() if to is None else ():
         console().print(Text(f"\n# {name}", style="bold"), Text(text), sep="\n")
 

@@ -53,6 +53,10 @@ def _show(url: str, answer: dict[str, Any]) -> None:
     reasons, accounts = answer.pop("reasons", []), answer.pop("accounts", [])
     processes = answer.pop("processes", {})
     _show_troubles([*reasons, *answer.pop("policy_troubles", []), *answer.pop("webhook_troubles", [])])
+    for remark in (remarks := answer.pop("policy_remarks", [])):
+        out.print(Text.assemble(("? ", "bold yellow"), f"was this meant, in the policy's folder: {remark}"))
+    if remarks:
+        out.print()
     _show_processes(processes)
     if kept := answer.get("retention", {}).get("kept_days"):
         answer["retention"]["kept_days"] = {kind: _kept(days) for kind, days in kept.items()}

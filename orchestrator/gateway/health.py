@@ -99,6 +99,7 @@ async def status_of(here: Services) -> dict[str, Any]:
         "erasures_waiting": len(await asyncio.to_thread(waiting, here.erasures)),
         "policy": None if here.policy is None else here.policy.policy.version,
         "policy_troubles": troubles_of_policy(here),
+        "policy_remarks": [] if here.policy is None else [str(each) for each in here.policy.remarks],
         "accounts": [
             {
                 "account": name,

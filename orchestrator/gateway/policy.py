@@ -53,7 +53,8 @@ class CheckAnswer(Struct, kw_only=True, frozen=True):
 
 
 class PolicyAnswer(Struct, kw_only=True, frozen=True):
-    """What is in force. `troubles` are those of a watched folder's newest state, which therefore is not."""
+    """What is in force. `troubles` are those of a watched folder's newest state, which therefore is not; `remarks` what
+    a check of that folder asked, where it is."""
 
     version: int
     at_ms: int
@@ -61,6 +62,7 @@ class PolicyAnswer(Struct, kw_only=True, frozen=True):
     note: str
     files: dict[str, str]
     troubles: list[Wrong] = []
+    remarks: list[Wrong] = []
 
 
 @get("/v1/policy", needs=_READERS, tags=["policy"])
@@ -75,6 +77,7 @@ async def get_policy(request: HttpRequest) -> PolicyAnswer:
         note=known.note,
         files=known.files,
         troubles=desk.troubles,
+        remarks=desk.remarks,
     )
 
 

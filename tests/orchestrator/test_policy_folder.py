@@ -6,8 +6,11 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from structlog.testing import capture_logs
 
 from orchestrator import policy_folder
+from orchestrator.bundles.making import Made
+from orchestrator.bundles.reading import Wrong
 from orchestrator.policy_desk import PolicyDesk
 
 WHOLE = {"general.yaml": "attempts_max: 3\nbackoff: 3s\n"}
@@ -22,6 +25,9 @@ class Desk:
         self.in_force = in_force
         self.troubles: list[Any] = []
         self.applied: list[Mapping[str, str]] = []
+        self.made = Made(None, [])
+        """What a check finds of any bundle."""
+        self.remarked: tuple[int, list[Wrong]] = (0, [])
 
     async def version(self, version: int) -> Any:
         """Its files."""
@@ -29,12 +35,19 @@ class Desk:
 
     async def check(self, files: Mapping[str, str]) -> Any:
         """Every half is a bundle, too."""
-        return SimpleNamespace(wrong=[])
+        return self.made
+
+    def remark(self, version: int, remarks: list[Wrong]) -> bool:
+        """As the real one."""
+        news, self.remarked = (version, remarks) != self.remarked, (version, remarks)
+        return news
 
     async def apply(self, files: Mapping[str, str], **_: Any) -> Any:
         """It is in force."""
         self.applied.append(files)
-        return SimpleNamespace(version=2)
+        self.in_force = files
+        self.policy.version += 1
+        return SimpleNamespace(version=self.policy.version)
 
 
 def read_as(monkeypatch: pytest.MonkeyPatch, readings: Iterable[dict[str, str]]) -> list[dict[str, str]]:
@@ -86,3 +99,36 @@ async def test_a_folder_that_is_never_still_is_told_of_and_not_applied(monkeypat
     await folder.look()
     assert desk.applied == [HALF]
     assert told[0] == "policy:0: somebody writes here all the time: it is applied once it is still"
+
+
+async def test_what_was_perhaps_not_meant_is_told_once_and_stays_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a line that changes its channel a check says nothing any more once that is in force; who looks later has to
+    find it all the same."""
+    read_as(monkeypatch, [WHOLE, WHOLE, WHOLE, WHOLE, HALF, HALF])
+    desk = Desk(HALF)
+    moved, mistyped = Wrong("accounts.yaml", 2, "a line of sms now"), Wrong("queues.yaml", 1, "did you mean")
+    folder = policy_folder.PolicyFolder(Path("policy"), cast(PolicyDesk, desk))
+    with capture_logs() as logs:
+        desk.made = Made(None, [], [moved, mistyped])
+        await folder.look()
+        desk.made = Made(None, [], [mistyped])
+        await folder.look()
+        await folder.look()
+    assert desk.remarked == (2, [moved, mistyped])
+    told = [log for log in logs if log["event"] == "policy.folder_remarks"]
+    assert [(log["log_level"], log["version"], log["remarks"]) for log in told] == [
+        ("warning", 2, ["accounts.yaml:2: a line of sms now", "queues.yaml:1: did you mean"])
+    ]
+    desk.made = Made(None, [])
+    with capture_logs() as logs:
+        await folder.look()
+    assert (desk.remarked, [log["event"] for log in logs]) == ((3, []), ["policy.folder_applied"])
+
+
+async def test_what_is_in_force_already_as_a_server_starts_is_asked_about(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a check would: whoever applied it may not have looked."""
+    read_as(monkeypatch, [WHOLE])
+    desk = Desk(WHOLE)
+    desk.made = Made(None, [], [mistyped := Wrong("queues.yaml", 1, "did you mean")])
+    await policy_folder.PolicyFolder(Path("policy"), cast(PolicyDesk, desk)).look()
+    assert (desk.remarked, desk.applied) == ((1, [mistyped]), [])

@@ -375,6 +375,48 @@ async def test_a_folder_is_followed(tmp_path: Path) -> None:
         assert (await here.post("/v1/policy/rollback", {"version": 1}))["watched"] == str(folder)
 
 
+async def test_who_owns_a_watched_folder_is_asked_what_a_check_asks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where they look, for as long as it is in force: nobody stood by as it was applied."""
+    folder = tmp_path / "policy"
+    folder.mkdir()
+    accounts = folder / "accounts.yaml"
+    accounts.write_text("line:\n  channel: sms\n")
+    async with server(tmp_path, policy_folder=str(folder)) as here:
+
+        async def remarks(version: int) -> Any:
+            shown = await here.get("/v1/policy")
+            return shown["remarks"] if shown["version"] == version else None
+
+        async def said(*arguments: str) -> str:
+            monkeypatch.setattr("sys.argv", ["throughline", *arguments])
+            with pytest.raises(SystemExit):
+                await asyncio.to_thread(cli.main)
+            return " ".join(capsys.readouterr().out.split())
+
+        monkeypatch.setenv("THROUGHLINE_URL", here.url)
+        monkeypatch.setenv("THROUGHLINE_TOKEN", here.tokens["operator"])
+        await until(lambda: _is_version(here, 2))
+        assert (await here.get("/v1/status"))["policy_remarks"] == []
+        assert "meant" not in await said("policy", "show")
+        accounts.write_text("line:\n  channel: whatsapp\n")
+        [remark] = await until(lambda: remarks(3))
+        assert (remark["file"], remark["line"]) == ("accounts.yaml", 2)
+        assert (await here.get("/v1/status"))["policy_remarks"] == [f"accounts.yaml:2: {remark['text']}"]
+        asked = "? was this meant, in the policy's folder: accounts.yaml:2: account line is a line of sms now"
+        assert asked in await said("status")
+        assert "Was this meant? where text accounts.yaml:2 account line is a line of sms now" in await said(
+            "policy", "show"
+        )
+        await here.post("/v1/policy/rollback", {"version": 2})
+        assert (await here.get("/v1/policy"))["remarks"] == (await here.get("/v1/status"))["policy_remarks"] == []
+
+
+async def _is_version(here: Server, version: int) -> bool:
+    return bool((await here.get("/v1/policy"))["version"] == version)
+
+
 async def test_the_command_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
