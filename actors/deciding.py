@@ -208,12 +208,12 @@ def _link(state: Journey, given: Ask, command: LinkIdentity, policy: Policy, now
 
 
 def _unlink(state: Journey, command: UnlinkIdentity, actor: str, policy: Policy, now_ms: int) -> Decision:
-    identity = again(command.identity)
-    unlinked, keys = linking.unlink(state, command, identity, actor, now_ms)
-    events: list[tuple[str, AnyEvent]] = [(state.customer, unlinked)]
+    unlinked, keys = linking.unlink(state, command, actor, now_ms)
+    events: list[tuple[str, AnyEvent]] = [(state.customer, each) for each in unlinked]
+    theirs = [each.identity for each in unlinked]
     for conversation in state.kept:
-        events += [(conversation.id, event) for event in delivery.give_up_for(conversation, identity, now_ms)]
-    return Decision(events, released=[(identity, keys)], version=version_of(policy))
+        events += [(conversation.id, event) for event in delivery.give_up_for(conversation, theirs, now_ms)]
+    return Decision(events, released=[(each, keys) for each in theirs], version=version_of(policy))
 
 
 def _release(state: Journey, command: UnmergeCustomers, actor: str, policy: Policy, now_ms: int) -> Decision:

@@ -109,10 +109,10 @@ def under_way(state: Conversation, id: str) -> bool:
     return delivery is not None and delivery.state == "attempting"
 
 
-def give_up_for(state: Conversation, identity: str, now_ms: int) -> list[AnyEvent]:
-    """Gives up what has not left for an identity that is unlinked: whoever answers there is somebody else. What may
+def give_up_for(state: Conversation, identities: Collection[str], now_ms: int) -> list[AnyEvent]:
+    """Gives up what has not left for identities that are unlinked: whoever answers there is somebody else. What may
     have left is held, as it would be without another attempt."""
-    over = [d for d in state.deliveries.values() if d.to == identity and d.state in ("queued", "waiting")]
+    over = [d for d in state.deliveries.values() if d.to in identities and d.state in ("queued", "waiting")]
     events = [_given_up(each, now_ms) for each in over]
     for channel in dict.fromkeys(each.channel for each in over):
         events += _next_in_line(state, channel, over, now_ms)

@@ -16,6 +16,7 @@ from actors.rules.identity import IdentityRules
 from protocol.commands import CloseIdentityReview, LinkIdentity, UnlinkIdentity
 from protocol.errors import Code, Refusal, shown
 from protocol.events import IdentityLinked, IdentityReviewClosed, IdentityUnlinked
+from protocol.identities import again
 from protocol.ids import may_be_person
 from protocol.journal import Released
 
@@ -64,15 +65,15 @@ def link(
     return Identified([linked])
 
 
-def unlink(
-    state: "Journey", command: UnlinkIdentity, identity: str, actor: str, now_ms: int
-) -> tuple[IdentityUnlinked, bytes]:
-    """The end of a link, and the packed once-keys that the identity's next customer must know. Raises `Refusal`."""
+def unlink(state: "Journey", command: UnlinkIdentity, actor: str, now_ms: int) -> tuple[list[IdentityUnlinked], bytes]:
+    """The end of an identity's link, under whichever spelling it is this customer's, and the packed once-keys that its
+    next customer must know. Raises `Refusal`."""
     _check_is_known(state)
-    if not state.has(identity):
-        raise Refusal(Code.NOT_ALLOWED_NOW, f"{identity} is not this customer's", field="identity")
+    theirs = [each for each in state.identities if _is_meant(each, command.identity)]
+    if not theirs:
+        raise Refusal(Code.NOT_ALLOWED_NOW, f"{again(command.identity)} is not this customer's", field="identity")
     _check_reason(command.reason)
-    unlinked = IdentityUnlinked(at_ms=now_ms, actor=actor, identity=identity, reason=command.reason)
+    unlinked = [IdentityUnlinked(at_ms=now_ms, actor=actor, identity=each, reason=command.reason) for each in theirs]
     return unlinked, msgpack.encode(keys_of(state))
 
 
@@ -89,12 +90,23 @@ def close_review(state: "Journey", command: CloseIdentityReview, actor: str, now
     """The end of a review. Raises `Refusal` where none of that conflict was ever opened, or it is closed."""
     _check_is_known(state)
     _check_reason(command.reason)
-    if disputes.note(command.identity, command.other) not in disputes.of(state).noted:
+    noted = (note.rpartition(" ") for note in disputes.of(state).noted)
+    found = next((each for each, _, other in noted if other == command.other and _is_meant(each, command.identity)), "")
+    if not found:
         text = f"no review of {command.identity} is open for this customer; see GET /v1/identity/reviews"
         raise Refusal(Code.NOT_FOUND, text, field="identity")
-    return IdentityReviewClosed(
-        at_ms=now_ms, actor=actor, identity=command.identity, other=command.other, reason=command.reason
-    )
+    return IdentityReviewClosed(at_ms=now_ms, actor=actor, identity=found, other=command.other, reason=command.reason)
+
+
+def _is_meant(known: str, identity: str) -> bool:
+    """Whether an identity that is known is the one that somebody wrote: as it stands, or as either is spelled now. An
+    earlier program may have spelled it otherwise, or have let in what none is now."""
+    if known == identity:
+        return True
+    try:
+        return again(known) == again(identity)
+    except Refusal:
+        return False
 
 
 def _check_reason(reason: str) -> None:

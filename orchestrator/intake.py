@@ -31,7 +31,7 @@ from protocol.commands import (
     UnmergeCustomers,
 )
 from protocol.errors import Code, Refusal, shown
-from protocol.identities import again, kind_of, normalise, value_of
+from protocol.identities import TELEPHONE_KINDS, again, kind_of, normalise, value_of
 from protocol.ids import customer_of
 from protocol.inbound import DeliveryReport, InboundEvent, PastConversation
 from protocol.journal import MergeDue
@@ -174,7 +174,7 @@ class Intake:
         if isinstance(command, LinkIdentity):
             command = msgspec.structs.replace(command, identity=self.spelled(command.identity))
         if isinstance(command, UnlinkIdentity | CloseIdentityReview):
-            command = msgspec.structs.replace(command, identity=again(command.identity, region=self._region))
+            command = msgspec.structs.replace(command, identity=self._respelled(command.identity))
         key = once_key("command", actor, id)
 
         def ask(of: str, command: AnyCommand) -> Callable[[int], AnyToCell]:
@@ -229,6 +229,16 @@ class Intake:
     def spelled(self, identity: str) -> str:
         """An identity in its one spelling. Raises `Refusal`."""
         return normalise(identity, region=self._region, own=self.kinds())
+
+    def _respelled(self, identity: str) -> str:
+        """The spelling of what was let in already. What is no identity by now may have been one: its cell knows. Raises
+        `Refusal`."""
+        try:
+            return again(identity, region=self._region)
+        except Refusal:
+            if kind_of(identity).strip().lower() in TELEPHONE_KINDS:
+                raise  # Whichever was let in has its country: this is none of them.
+            return identity
 
     def alike_to(self, identities: Sequence[str]) -> list[str]:
         """The same addresses under other kinds, by the policy in force; without those that are given already."""

@@ -437,6 +437,22 @@ def unsent(player: Player) -> dict[str, tuple[str, str]]:
     return {id: (each.state, each.reason) for id, each in found.items()}
 
 
+def test_what_has_not_left_for_two_identities_at_once_makes_no_room_for_itself() -> None:
+    """An address that stands under two spellings: what waits for the one is followed by what is queued for neither."""
+    player = Player()
+    player.message()
+    first, second, third = replied(player, "one"), replied(player, "two"), replied(player, "three")
+    player.outcome(first, 1, "failed")
+    state = player.state.conversations[CONVERSATION]
+    state.deliveries[second].to = 'mailto:"ann"@example.org'
+    state.deliveries[third].to = "mailto:bob@example.org"
+    gone = [state.deliveries[first].to, state.deliveries[second].to]
+    *dead, attempted = deliveries.give_up_for(state, gone, player.now_ms)
+    assert names(dead) == ["DeliveryDead", "DeliveryDead"]
+    assert isinstance(attempted, DeliveryAttempted)
+    assert attempted.delivery == third
+
+
 def test_what_has_not_left_for_an_identity_goes_no_more_when_it_is_unlinked() -> None:
     """Whoever answers there is somebody else. What is for another address goes on, in its order."""
     player = Player()
