@@ -12,6 +12,7 @@ from difflib import get_close_matches
 from itertools import chain
 
 from actors.policy import Policy
+from actors.rules.correlation import ANY
 from orchestrator.bundles import mentions
 from orchestrator.bundles.mentions import Mention
 from orchestrator.bundles.reading import Texts, Wrong
@@ -23,6 +24,10 @@ USUAL = frozenset(
 NEAR = 0.8
 """Of `difflib`'s ratio: one letter more, less or swapped in a word of five; `claims` and `claims-lead` are not near."""
 ACCOUNTS = "accounts.yaml"
+WHICHEVER = frozenset({ANY, "all", "default", "every", "other", "others", "*"})
+"""What people write for every channel there is."""
+PAIRS = frozenset({("context", "switches"), ("correlation", "windows")})
+"""Where a rule is for a channel and another one, `any` is whichever."""
 PAIRS_MAX = 250_000
 """Pairs of names that are compared, half a second's: of more, which no person wrote, nothing is asked."""
 
@@ -44,6 +49,7 @@ def remarks(
         _of_brought_back(said, accounts, now, former),
         _nearly(_of_no_rule(policy), USUAL.union(_ruled(policy)), said, "no rule is for a channel {!r}"),
         _nearly(mentions.channels(policy), USUAL | channels, said, "no account serves a channel {!r}"),
+        _of_whichever(policy, said, channels),
         _nearly(mentions.accounts(policy), accounts, said, "there is no account {!r}"),
         _nearly(mentions.teams(policy), queues, said, "no queue is called as the team {!r}"),
         _nearly(
@@ -75,6 +81,16 @@ def _of_no_rule(policy: Policy) -> Iterator[Mention]:
     """Channels that the bundle's accounts serve, and that no rule is for: one that is was meant so."""
     ruled = _ruled(policy)
     return ((path, name) for path, name in mentions.served(policy) if name not in ruled)
+
+
+def _of_whichever(policy: Policy, said: Texts, channels: Collection[str]) -> Iterator[Wrong]:
+    """Rules that are meant for every channel, and are for one of that name: `any` is every one in pairs alone. By
+    `carries` what is secret would go out on each channel that somebody meant."""
+    for path, name in mentions.channels(policy):
+        in_pair = path[:2] in PAIRS
+        if name.casefold() in WHICHEVER and name not in channels and not (in_pair and name == ANY):
+            write = f"for each channel write `{ANY}`" if in_pair else "write each channel by its own name"
+            yield Wrong(*said.line_of(path), f"{name!r} is a channel of that name, and stands for no other: {write}")
 
 
 def _of_queues(policy: Policy, said: Texts) -> Iterator[Wrong]:

@@ -51,6 +51,22 @@ TABLE: list[tuple[str, dict[str, str], list[str]]] = [
         ],
     ),
     (
+        "a channel that is meant for all of them",
+        {
+            "channels": "Default: {}\n",
+            "context": "carries:\n  any: [normal]\nfallback:\n  sms: all\n"
+            "switches:\n  any to phone: {}\n  all to sms: {}\n",
+            "correlation": "windows:\n  - {earlier: any, later: '*', within: 2h}\n",
+        },
+        [
+            "channels.yaml:1: 'Default' is a channel of that name, and stands for no other: write each channel by its",
+            "context.yaml:2: 'any' is a channel of that name, and stands for no other: write each channel by its own",
+            "context.yaml:4: 'all' is a channel of that name, and stands for no other: write each channel by its own",
+            "context.yaml:7: 'all' is a channel of that name, and stands for no other: for each channel write `any`",
+            "correlation.yaml:2: '*' is a channel of that name, and stands for no other: for each channel write `any`",
+        ],
+    ),
+    (
         "the default queue, where the other is named more often",
         {"general": "queue_default: servise\n", "queues": "chat: service\nmail: service\n"},
         ["general.yaml:1: the queue 'servise' is named nowhere else: is it another one than 'service'?"],
