@@ -37,7 +37,7 @@ def read_folder(folder: Path) -> tuple[dict[str, str], list[Wrong]]:
         raise BundleError(f"{folder} is no folder: give the one that holds the bundle's YAML files")
     files: dict[str, str] = {}
     wrong: list[Wrong] = []
-    size = 0
+    sizes: dict[str, int] = {}
     try:
         paths = sorted(folder.iterdir())
         names = {path.name for path in paths}
@@ -57,9 +57,13 @@ def read_folder(folder: Path) -> tuple[dict[str, str], list[Wrong]]:
             if not body.removeprefix(BOM).strip():
                 wrong.append(Wrong(path.name, 1, EMPTY))
                 continue
-            size += len(body)
-            if size > BUNDLE_BYTES_MAX:
-                raise BundleError(f"{folder}: the files have over {BUNDLE_BYTES_MAX} bytes; a bundle has no more")
+            sizes[path.name] = len(body)
+            if sum(sizes.values()) > BUNDLE_BYTES_MAX:
+                longest = max(sizes, key=sizes.__getitem__)
+                raise BundleError(
+                    f"{folder}: the files have over {BUNDLE_BYTES_MAX} bytes, and a bundle has no more: shorten or "
+                    f"take away {longest}, the longest"
+                )
             try:
                 files[path.name] = body.decode()
             except UnicodeDecodeError as exc:

@@ -149,10 +149,11 @@ def test_what_a_folder_cannot_be(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_none_of_a_bundle_is_not_read_whole(tmp_path: Path) -> None:
-    """An export of a terabyte that somebody put there, of which the disk has no block."""
+    """An export of a terabyte that somebody put there, of which the disk has no block; it is named."""
+    (tmp_path / "accounts.yaml").write_text("# none\n")
     with (tmp_path / "export.yaml").open("wb") as file:
         file.truncate(2**40)
-    with pytest.raises(BundleError, match="have over 524288 bytes"):
+    with pytest.raises(BundleError, match=r"have over 524288 bytes.* take away export\.yaml"):
         read_folder(tmp_path)
 
 
