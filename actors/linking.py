@@ -93,7 +93,7 @@ def close_review(state: "Journey", command: CloseIdentityReview, actor: str, now
     noted = (note.rpartition(" ") for note in disputes.of(state).noted)
     found = next((each for each, _, other in noted if other == command.other and _is_meant(each, command.identity)), "")
     if not found:
-        text = f"no review of {command.identity} is open for this customer; see GET /v1/identity/reviews"
+        text = f"no review of {shown(command.identity)} is open for this customer; see GET /v1/identity/reviews"
         raise Refusal(Code.NOT_FOUND, text, field="identity")
     return IdentityReviewClosed(at_ms=now_ms, actor=actor, identity=found, other=command.other, reason=command.reason)
 
