@@ -52,12 +52,13 @@ class _Input:
 
 async def check(world: World) -> None:
     """Walks what the journal has of each input. Of one that retention drops nothing more is heard."""
+    others = given_to_others(world)
     for input in _inputs(world):
         gone = await world.disks.archive.dropped("quarantine", input.kept.quarantine)
         if input.begun and input.came_in is None and gone is None:
             world.broken("refused", f"{input.kept.quarantine} was begun, and neither came in nor was refused")
         if input.came_in is not None:
-            _check_effect(world, input, input.came_in)
+            _check_effect(world, input, input.came_in, others.get(input.key))
 
 
 def given_to_others(world: World) -> dict[int, tuple[str, int]]:
@@ -103,12 +104,15 @@ def _inputs(world: World) -> Iterable[_Input]:
     return inputs.values()
 
 
-def _check_effect(world: World, input: _Input, said: QuarantineReplayed) -> None:
-    """It is the one effect of its name, where it is said to be, with the words of its form and of its own time."""
+def _check_effect(world: World, input: _Input, said: QuarantineReplayed, others: tuple[str, int] | None) -> None:
+    """It is the one effect of its name, where it is said to be, with the words of its form and of its own time. Another
+    payload under its name may have come in as somebody else's: at `others`."""
     kept, place = input.kept, (said.stream, said.seq)
     places = world.ledger.by_once.get(input.key, [])
-    own = {each for each in places if world.ledger.digest_at(*each) == world.ledger.digest_at(*place)}
-    twice = len(places) > 1 if not input.is_anothers else own != {place} and input.key not in unknown_at_home(world)
+    digest = world.ledger.digest_at(*place)
+    differing = {each for each in places if world.ledger.digest_at(*each) != digest}
+    apart = differing if input.is_anothers else differing & {others}
+    twice = {*places} - apart != {place} and not (input.is_anothers and input.key in unknown_at_home(world))
     if place not in places or twice:
         world.broken("once", f"{kept.quarantine} is said to have come in at {place}; its effects are at {places}")
     form = input.form
