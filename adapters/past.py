@@ -102,11 +102,18 @@ def _runs(rows: "csv.DictReader[str]") -> Iterator[tuple[int, str, Contact]]:
 
 
 def read_json_lines(lines: Iterable[str], *, account: str, channel: str, source: str) -> Iterator[Read]:
-    """A contact for each line that is not empty."""
+    """A contact for each line that is not empty; of two under one id, the first that can be read."""
+    begun: dict[str, tuple[str, InboundEvent]] = {}
     for number, line in enumerate(lines, start=1):
-        if line.strip():
-            place = f"line {number}"
-            yield event_of(_of_line(line, place), place, account=account, channel=channel, source=source)
+        if not line.strip():
+            continue
+        place = f"line {number}"
+        read = event_of(_of_line(line, place), place, account=account, channel=channel, source=source)
+        if not isinstance(read, BadPast):
+            first, event = begun.setdefault(read.id, (place, read))
+            if read != event:  # The server would keep one of them, which no dry run could tell.
+                read = BadPast(f"{place}: {first} has another contact under its id, {read.id!r}: give each its own")
+        yield read
 
 
 def _of_line(line: str, place: str) -> Contact:

@@ -127,6 +127,19 @@ def test_all_that_is_wrong_in_a_file_is_told_in_one_go() -> None:
     assert [isinstance(each, BadPast) for each in read_json_lines(lines, **GIVEN)] == [True, False, True]
 
 
+def test_of_two_contacts_of_json_lines_under_one_id_the_second_is_told() -> None:
+    """The same one twice is one, as it is for the server."""
+    line = '{"id": "1", "identity": "user:1", "at": 1700000000000, "text": "hello"}'
+    lines = [line, line.replace("hello", "more"), line, line.replace('"1"', '"2"')]
+    read = list(read_json_lines(lines, **GIVEN))
+    assert [str(each) if isinstance(each, BadPast) else each.id for each in read] == [
+        "1",
+        "line 2: line 1 has another contact under its id, '1': give each its own",
+        "1",
+        "2",
+    ]
+
+
 def test_of_a_contact_whose_rows_stand_apart_no_part_is_taken_in() -> None:
     """Half of it would be another contact than the whole, once the file is in order; what else is wrong is told too."""
     ids = ("1", "1", "2", "1", "", "3", "", "1")
