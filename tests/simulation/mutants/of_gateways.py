@@ -34,7 +34,7 @@ def ack_at_the_door(plant: Plant) -> None:
     plant(GatewayConnection, "_event", eager)
 
 
-@mutant_of_either
+@mutant  # In dedicated placement whoever sat there is seated anew, and watched by that: see the next one.
 def no_resubscription(plant: Plant) -> None:
     """A cell's new life is not told what the gateway watches."""
     plant(Hub, "fresh", lambda self, cell: None)
