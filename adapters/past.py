@@ -64,7 +64,9 @@ def read_csv(lines: Iterable[str], *, account: str, channel: str, source: str) -
         for first, contact in _contacts(rows):
             yield event_of(contact, f"line {first}", account=account, channel=channel, source=source)
     except csv.Error as exc:
-        raise BadPast(f"line {rows.reader.line_num}: {exc}") from exc
+        # At the file's end in quotes; what Python says then is "unexpected end of data".
+        said = "a quote that opens here or in a line above is not closed" if "end of data" in str(exc) else exc
+        raise BadPast(f"line {rows.reader.line_num}: {said}") from exc
 
 
 def _contacts(rows: "csv.DictReader[str]") -> Iterator[tuple[int, Contact]]:

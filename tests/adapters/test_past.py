@@ -66,7 +66,10 @@ def test_json_lines_are_a_contact_a_line() -> None:
         ("id,identity,at\n,user:1,1700000000000\n", "line 2: id is missing"),
         ("id,identity,at\n1,,1700000000000\n", "line 2: identity is missing"),
         ("id,identity,at,text,direction\n1,user:1,1700000000000,x,in\n", "line 2: direction is 'in'; write inbound"),
-        ('id,identity,at\n1,"user:1,1700000000000\n', "line 2: unexpected end of data"),
+        (
+            'id,identity,at\n1,"user:1,1700000000000\n',
+            "line 2: a quote that opens here or in a line above is not closed",
+        ),
         ("id,identity,at,text,text\n1,user:1,1700000000000,x,y\n", "line 1: there are two fields 'text'"),
     ],
 )
