@@ -1,7 +1,7 @@
 """What gateway and channel host have in common: lines to cells, which end while the usher still speaks."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import pytest
 
@@ -55,11 +55,15 @@ class Switchboard:
         return self.pipes.setdefault(peer, Pipe())
 
 
+async def _nobody_asks(customers: Collection[str]) -> set[str]:
+    raise AssertionError(f"no customer is asked for, and {customers} were")
+
+
 async def test_seats_that_come_and_go_while_it_stops_change_nothing() -> None:
     """All that are there end; none is begun that nobody would end."""
     switchboard = Switchboard()
     lines = CellLines(switchboard)
-    cells = lines.dedicated()
+    cells = lines.dedicated(_nobody_asks)
     seats = switchboard.owners["usher"]
     assert isinstance(seats, Seats)
     assert isinstance(cells, Cells)
@@ -86,7 +90,7 @@ async def test_seats_that_come_and_go_while_it_stops_change_nothing() -> None:
 async def test_a_line_that_cannot_be_begun_breaks_whoever_has_it() -> None:
     """The seat was said to be there: its customers' questions would wait for it for ever."""
     switchboard = Switchboard()
-    cells = CellLines(switchboard).dedicated()
+    cells = CellLines(switchboard).dedicated(_nobody_asks)
     bug = ValueError("a bug")
 
     async def start() -> None:
