@@ -70,11 +70,8 @@ def _check_payloads(world: World, same: list[Offer]) -> None:
     raws = {event.raw for event in kept}
     if len(raws) < len(kept):
         world.broken("once", f"{same[0].event.id}: one conflict lies in quarantine {len(kept)} times")
-    # A repeat of what was refused is a repeat, too.
-    refused = {repr(offer.event.data) for offer in same if "quarantined" in offer.answers}
-    taken = {repr(offer.event.data) for offer in same if "committed" in offer.answers}
-    taken |= {repr(offer.event.data) for offer in same if "repeat" in offer.answers} - refused
-    if len(taken) > 1:
+    effects = [offer for offer in same if {"committed", "repeat"} & set(offer.answers)]
+    if len({repr(offer.event.data) for offer in effects}) > 1:
         world.broken("once", f"{same[0].event.id}: two payloads were taken under one name: {sorted(answered)}")
     conflicts = [offer for offer in same if f"refused:{int(Code.DIGEST_CONFLICT)}" in offer.answers]
     if conflicts and not kept:
