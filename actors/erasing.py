@@ -24,6 +24,7 @@ from protocol.events import (
     AnyEvent,
     ConversationClosed,
     CustomerErased,
+    CustomerGiven,
     CustomerMerged,
     CustomerReleased,
     CustomerReturned,
@@ -62,6 +63,9 @@ NAMING = (Tags, InteractionTagged, InteractionMoved)
 """Whose `keys` are numbers of the customer's claims and contracts, and no words of the policy."""
 FORGOTTEN = frozenset({"value"})
 """Fields that are forgotten whatever they hold; elsewhere a number or a truth is no one's name."""
+
+OF_OTHERS = ("action", "quarantine", "channel_switch")
+"""Tables in which a fact makes a row of its own, also one of the person in another's stream."""
 
 Place = tuple[str, int]
 """An event's stream and seq."""
@@ -112,7 +116,7 @@ def redacted(event: AnyEvent) -> AnyEvent:
 
 def redacted_own(event: AnyEvent, names: Collection[str]) -> AnyEvent:
     """An event of who is forgotten. Of those who were merged with them it still says whose an address is."""
-    if isinstance(event, CustomerMerged | CustomerReleased | CustomerReturned):
+    if isinstance(event, CustomerGiven | CustomerMerged | CustomerReleased | CustomerReturned):
         return redacted_mention(event, names)
     return redacted(event)
 
@@ -128,6 +132,8 @@ def redacted_mention(event: AnyEvent, names: Collection[str]) -> AnyEvent:
             links = [link for link in event.links if link.identity not in names]
             kept: AnyEvent = msgspec.structs.replace(event, links=links)
             return msgspec.structs.replace(kept, reason="") if isinstance(kept, CustomerReleased) else kept
+        case CustomerGiven():
+            return msgspec.structs.replace(event, reason="")  # To whom it was given is whose its affairs were.
         case QuarantineReplayed():
             return event  # Where it came in is nobody's name.
         case _:
@@ -177,7 +183,7 @@ def changes(
     return msgspec.structs.replace(
         made,
         events=[*made.events, *(row for one in of_others for row in one.events)],
-        patches=[*made.patches, *(patch for patch in patches if patch.table in ("action", "quarantine"))],
+        patches=[*made.patches, *(patch for patch in patches if patch.table in OF_OTHERS)],
     )
 
 

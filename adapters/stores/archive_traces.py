@@ -34,9 +34,9 @@ def streams_of(db: sqlite3.Connection, customer: str) -> tuple[set[str], set[str
 
 def mentions_of(db: sqlite3.Connection, customer: str, file: Callable[[str], bytes], region: str) -> list[StoredEvent]:
     """Events in others' streams that name the customer: a conflict over an identity of theirs, also one found before it
-    was theirs, and what was said of it; what an account quarantined that names them; and of who was merged with them:
-    the merge, its undoing, and what they said in that one's conversations meanwhile, whether it was moved out of them
-    or was over for too long.
+    was theirs, and what was said of it; what an account quarantined that names them; and of who was merged with them,
+    or into them: the merge, its undoing, and what they said in that one's conversations meanwhile, whether it was moved
+    out of them or was over for too long.
 
     `file` is what a file holds, by its SHA-256: a large mail is quarantined as one. `region` (ISO 3166) is whose
     national phone numbers the server reads."""
@@ -44,6 +44,7 @@ def mentions_of(db: sqlite3.Connection, customer: str, file: Callable[[str], byt
     reviewed = db.execute(_REVIEWED, (customer,))
     places = [(stream, seq) for stream, seq, identity, other in reviewed if other == customer or identity in names]
     places += _merges_with(db, customer)
+    places += db.execute(_GIVEN_TO, (customer,)).fetchall()
     elsewhere = db.execute(_MOVED_HERE, {"customer": customer}).fetchall()
     for (conversation,) in db.execute(_UNMOVED, {"customer": customer}).fetchall():
         contacts = db.execute(_CONTACTS, (conversation,)).fetchall()
@@ -125,6 +126,7 @@ _MERGES = """
     SELECT action.stream, action.seq FROM action JOIN event USING (stream, seq)
     WHERE kind IN ('merged', 'released') AND action.stream <> :customer
       AND EXISTS (SELECT 1 FROM json_each(body, '$.members') AS member WHERE member.value = :customer)"""
+_GIVEN_TO = "SELECT stream, seq FROM action WHERE kind = 'given' AND detail = ?"
 _UNMOVED = """
     SELECT DISTINCT left.value FROM action JOIN event USING (stream, seq), json_each(body, '$.unmoved') AS left
     JOIN conversation ON conversation.conversation = left.value

@@ -12,6 +12,7 @@ from actors.disputes import FORGOTTEN, Disputes
 from actors.journey import Journey
 from actors.once import OnceKeys, Seen
 from protocol import events as ev
+from protocol.archive import StoredEvent
 from protocol.commands import Reply, UnlinkIdentity
 from protocol.entities import Delivery, IdentityLink, Status, Tag
 from protocol.errors import Code, Refusal
@@ -174,3 +175,27 @@ def test_what_a_freed_address_leaves_says_what_came_and_not_where() -> None:
     assert (whose, known.get(1)) == (FORGOTTEN, None)
     assert [known.get(key) for key in (2, 3)] == [Seen(9, 200, 0, 0), Seen(9, 150, 0, 0)]
     assert erasing.freed(state, {"a"}, once_keys_ms=100_000, now_ms=301_000) is None
+
+
+def test_the_proof_of_a_switch_goes_from_anothers_row_as_from_the_fact() -> None:
+    """A row that the person's own fact made in another's conversation is what a rebuild makes of it."""
+    switched = ev.ChannelSwitched(
+        at_ms=1,
+        actor="customer",
+        from_channel="email",
+        to_channel="chat",
+        interaction=2,
+        by="customer",
+        continuity="queue:default",
+        items_before=1,
+        items_after=1,
+        kept=1,
+        proof_before="p",
+        proof_after="q",
+        reason=SECRET,
+    )
+    mention = StoredEvent(7, "cu2-1", 3, msgspec.json.encode(switched))
+    own = StoredEvent(9, "cu1", 1, msgspec.json.encode(ev.CustomerErased(at_ms=2, reason="")))
+    [row] = [each for each in erasing.changes("cu1", [own], [mention]).patches if each.table == "channel_switch"]
+    assert row.values is not None
+    assert (row.key, row.new, row.values["proof_before"], row.values["proof_after"]) == (("cu2-1", 3), False, "", "")

@@ -19,6 +19,8 @@ from adapters.attachments import AttachmentStore
 from adapters.channels.email.taking import Elsewhere
 from adapters.stores.archive_timeline import Wanted
 from adapters.stores.folder import ARCHIVE_FILE
+from adapters.stores.sqlite_archive import SqliteArchive
+from adapters.stores.sqlite_journal import SqliteJournal
 from orchestrator.cli.serve import _erase_waiting
 from orchestrator.erasing import Act, Erased, customer_meant, erase
 from orchestrator.feed import read_page
@@ -233,6 +235,7 @@ async def check_against_rebuilt(settings: Settings) -> None:
         "outbox",
         "handoff",
         "identity_review",
+        "channel_switch",
     )
     now = {table: await rows(archive, table) for table in tables}
     await rebuild(journal, archive, lambda at, head: None)
@@ -494,9 +497,6 @@ async def test_an_interruption_is_made_good_by_doing_it_again(
     tmp_path: Path, step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between any two steps; meanwhile the server may have run."""
-    from adapters.stores.sqlite_archive import SqliteArchive
-    from adapters.stores.sqlite_journal import SqliteJournal
-
     settings, store = settings_of(tmp_path), AttachmentStore(tmp_path / "attachments")
     store.open()
     async with server(settings) as (_, front):
@@ -611,7 +611,7 @@ async def test_who_had_others_merged_into_them_is_forgotten_and_the_others_are_n
         bob = await front.intake.submit(arrival("b1", MessageArrived(text="hi"), BOB))
         ann = await front.intake.submit(arrival("a1", MessageArrived(text="I live in Zanzibar"), ANN))
         anns, bobs = ann.stream.removesuffix("-1"), bob.stream.removesuffix("-1")
-        merge = MergeCustomers(other=bobs)
+        merge = MergeCustomers(other=bobs, reason="petrichor")
         await front.intake.command(actor="agent:bo", id="m", command=merge, customer=anns)
         unmerge = UnmergeCustomers(other=bobs, reason="serendipity")
         last = await front.intake.command(actor="agent:bo", id="u", command=unmerge, customer=anns)
@@ -623,6 +623,48 @@ async def test_who_had_others_merged_into_them_is_forgotten_and_the_others_are_n
         journey = await front.archive.journey(bobs)
         assert journey is not None
         assert [each["identity"] for each in journey["identities"]] == [BOB]
+
+
+async def test_a_power_failure_in_the_midst_leaves_no_address_with_whom_they_were_one_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The archive lay before their release, which the journal does not tell any more as it did."""
+    settings, archive = settings_of(tmp_path), tmp_path / ARCHIVE_FILE
+    async with server(settings) as (_, front):
+        bob = await front.intake.submit(arrival("b1", MessageArrived(text="hi"), BOB))
+        ann = await front.intake.submit(arrival("a1", MessageArrived(text="I live in Zanzibar"), ANN))
+        anns, bobs = ann.stream.removesuffix("-1"), bob.stream.removesuffix("-1")
+        merge = MergeCustomers(other=anns)
+        last = await front.intake.command(actor="agent:bo", id="m", command=merge, customer=bobs)
+        await reached(front.archive, last.position)
+    wal = archive.with_name(f"{ARCHIVE_FILE}-wal")
+    synced = (archive.read_bytes(), b"")
+    async with server(settings) as (_, front):
+        unmerge = UnmergeCustomers(other=anns)
+        await front.intake.command(actor="agent:bo", id="u", command=unmerge, customer=bobs)
+    archive.write_bytes(synced[0])
+    sync, erase_units = SqliteArchive.sync, SqliteJournal.erase
+
+    async def syncs(self: SqliteArchive) -> int:
+        nonlocal synced
+        position = await sync(self)
+        synced = (archive.read_bytes(), wal.read_bytes())
+        return position
+
+    async def dies(self: SqliteJournal, *of: Any) -> None:
+        await erase_units(self, *of)
+        raise ConnectionError("the power fails here")
+
+    with monkeypatch.context() as cut:
+        cut.setattr(SqliteArchive, "sync", syncs)
+        cut.setattr(SqliteJournal, "erase", dies)
+        with pytest.raises(ConnectionError):
+            await erased(settings, anns)
+    for file, held in zip((archive, wal), synced, strict=True):
+        file.write_bytes(held)
+    await erased(settings, anns)
+    assert found(tmp_path) == []
+    await check_against_rebuilt(settings)
 
 
 async def test_what_a_merged_person_said_goes_also_where_it_was_over_for_too_long_to_be_moved(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import msgspec
 
 from adapters.stores.archive_schema import TABLES
 from protocol.errors import Refusal
-from protocol.events import AnyEvent, CustomerErased
+from protocol.events import AnyEvent, ConversationOpened, CustomerErased, InteractionReceived, InteractionStarted
 from protocol.ids import ACCOUNT
 from protocol.inbound import MessageArrived
 from protocol.journal import Entry, Record
@@ -97,12 +97,24 @@ def _check_counted(world: World, person: Forgotten, before: Record, after: Recor
             world.broken("erased", f"{was.stream}/{was.seq} is {new}, and was {old}")
         # Of what an account refused an address is found in whatever spelling.
         own = world.ledger.customer(was.stream) == person.customer or was.stream.startswith(ACCOUNT)
-        if bytes(was.event) != bytes(entry.event) and not own and not _is_named(world, person, bytes(was.event)):
+        named = own or _is_named(world, person, bytes(was.event)) or _is_said(world, person, was.stream, old)
+        if bytes(was.event) != bytes(entry.event) and not named:
             world.broken("erased", f"{person.customer} is forgotten, and {was.stream}/{was.seq} is changed")
 
 
 def _is_named(world: World, person: Forgotten, event: bytes) -> bool:
     return person.customer.encode() in event or any(name.encode() in event for name in _names(world, person))
+
+
+def _is_said(world: World, person: Forgotten, stream: str, event: AnyEvent) -> bool:
+    """Whether it is of a contact of theirs, which stands in a conversation of whom they were merged with."""
+    names, told = _names(world, person), world.ledger.told(stream)
+    numbers = {each.interaction for each in told if isinstance(each, InteractionStarted) and each.identity in names}
+    received = [each.interaction for each in told if isinstance(each, InteractionReceived)]
+    numbers |= {each.number for each in received if each.identity in names}
+    contact = getattr(event, "interaction", 0)
+    number = contact if isinstance(contact, int) else contact.number
+    return number in numbers or (isinstance(event, ConversationOpened) and 1 in numbers)
 
 
 def _names(world: World, person: Forgotten) -> list[str]:
