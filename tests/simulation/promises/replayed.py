@@ -55,7 +55,9 @@ async def check(world: World) -> None:
     others = given_to_others(world)
     for input in _inputs(world):
         gone = await world.disks.archive.dropped("quarantine", input.kept.quarantine)
-        if input.begun and input.came_in is None and gone is None:
+        # Of one whose customer is forgotten nobody has what was begun.
+        forgotten = any(world.ledger.is_redacted(*place) for place in world.ledger.kept_at[input.kept.quarantine])
+        if input.begun and input.came_in is None and gone is None and not forgotten:
             world.broken("refused", f"{input.kept.quarantine} was begun, and neither came in nor was refused")
         if input.came_in is not None:
             _check_effect(world, input, input.came_in, others.get(input.key))
