@@ -147,7 +147,7 @@ def _asked(state: Journey, given: Ask, policy: Policy, now_ms: int) -> Decision:
         case MarkReplayed() | BeginReplay() | EndReplay():
             aside = state.aside or Aside()
             replay = replaying.decide(given.command, given.actor, aside.replayed, aside.replaying, now_ms)
-            if isinstance(replay, ReplayBegun) and (own := getattr(given.command, "input", None)) is not None:
+            if isinstance(replay, ReplayBegun) and (own := replaying.input_of(given.command)) is not None:
                 replay = replaying.anothers(replay, own, seen(state, own.key))
             return Decision([(state.customer, replay)])
         case ApplyPolicy():

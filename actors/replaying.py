@@ -15,9 +15,11 @@ from collections.abc import Collection
 import msgspec
 
 from actors.once import Seen
-from protocol.commands import BeginReplay, EndReplay, MarkReplayed
+from protocol.commands import BeginReplay, Command, EndReplay, MarkReplayed
 from protocol.errors import Code, Refusal
 from protocol.events import AnyEvent, Once, QuarantineReplayed, ReplayBegun, ReplayRefused
+
+_decode_once = msgspec.msgpack.Decoder(Once).decode
 
 REPLAYING_MAX = 64
 """Of one account or customer at a time."""
@@ -49,6 +51,11 @@ def decide(
             return ReplayRefused(
                 at_ms=now_ms, actor=actor, quarantine=quarantine, code=code, reason=reason, field=field
             )
+
+
+def input_of(command: Command) -> Once | None:
+    """The input's own once-key; None where it comes in as whose it is."""
+    return _decode_once(command.input) if isinstance(command, BeginReplay) and command.input else None
 
 
 def anothers(begun: ReplayBegun, given: Once, came: tuple[str, Seen] | None) -> ReplayBegun:

@@ -74,7 +74,7 @@ async def replay(here: Services, quarantine: str, asked: ReplayRequest, actor: s
         if answered is not None:
             return answered
     form = await _wanted(here, row, account, asked, actor)
-    begin = BeginReplay(quarantine=quarantine, raw=form.raw, input=form.own)
+    begin = BeginReplay(quarantine=quarantine, raw=form.raw, input=_packed(form.own))
     await here.intake.command(actor=actor, id=here.new_id(), command=begin, customer=row["stream"])
     answered = await _go_on(here, row, form, actor)
     assert answered is not None
@@ -157,6 +157,10 @@ async def _wanted(here: Services, row: dict[str, Any], account: Account, asked: 
     if kept is not None and kept.identities != event.identities:
         own = Once(once_key(kept.account, kept.source, kept.id), digest_of(kept.data))
     return _Form(event, msgspec.json.encode(event), _sayer(kept, event, actor), own)
+
+
+def _packed(own: Once | None) -> bytes:
+    return b"" if own is None else msgspec.msgpack.encode(own)
 
 
 async def _identities(here: Services, asked: ReplayRequest, channel: str) -> list[str]:

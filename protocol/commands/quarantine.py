@@ -1,7 +1,6 @@
 """The server's own commands on quarantined input that comes in after all."""
 
 from protocol.commands.command import Command
-from protocol.events.event import Once
 from protocol.inbound import WholeNumber
 
 
@@ -18,8 +17,9 @@ class BeginReplay(Command, kw_only=True, frozen=True, tag="begin_replay"):
 
     quarantine: str
     raw: bytes = b""
-    input: Once | None = None
-    """The input's own once-key, where it is to come in as somebody else's."""
+    input: bytes = b""
+    """The input's own once-key, MessagePack of `Once`, where it is to come in as somebody else's: 64 bits are more than
+    an integer that comes from outside may have."""
 
 
 class EndReplay(Command, kw_only=True, frozen=True, tag="end_replay"):

@@ -1,5 +1,6 @@
 """Replaying: one form at a time, and each of them in or refused before the next."""
 
+import msgspec
 import pytest
 
 from actors import replaying, snapshots
@@ -60,13 +61,14 @@ def test_what_is_begun_outlives_a_snapshot() -> None:
     assert player.state.aside.replaying == ()
 
 
-OWN = Once(7, 9)
+OWN = Once(2**64 - 1, 9)
+packed = msgspec.msgpack.Encoder().encode
 
 
 def test_who_keeps_it_knows_it_again_once_it_is_to_be_anothers() -> None:
     """Also after a snapshot; and a second beginning adds nothing, whatever became of the first."""
     player = Player()
-    begin = BeginReplay(quarantine="q.1", raw=b"{}", input=OWN)
+    begin = BeginReplay(quarantine="q.1", raw=b"{}", input=packed(OWN))
     [begun] = player.command(begin, conversation="")
     assert isinstance(begun, ReplayBegun)
     assert begun.input == OWN
@@ -86,9 +88,9 @@ def test_what_its_source_sent_again_meanwhile_is_not_anothers_any_more() -> None
     player = Player()
     [once] = [event.once for event in player.message("hello") if event.once is not None]
     with pytest.raises(Refusal, match="as its source sent it again"):
-        player.command(BeginReplay(quarantine="q.1", raw=b"{}", input=once), conversation="")
+        player.command(BeginReplay(quarantine="q.1", raw=b"{}", input=packed(once)), conversation="")
     other = Once(once.key, once.digest + 1)
-    [begun] = player.command(BeginReplay(quarantine="q.1", raw=b"{}", input=other), conversation="")
+    [begun] = player.command(BeginReplay(quarantine="q.1", raw=b"{}", input=packed(other)), conversation="")
     assert isinstance(begun, ReplayBegun)
     assert begun.input is None
 
