@@ -5,8 +5,8 @@ Most tests wait for real processes. So one of the three waits for the simulation
 priority in processes of its own; the others share the rest, and it then helps with what is left. On two cores that is
 enough to keep both at work.
 
-A server costs 8 s of CPU from its start to its end, and each seat nearly one more: where each test process had its own
-of the session's (`tests/conftest.py`), a run had two or three of each.
+A server's start and end are seconds of CPU: where each test process had its own of the session's
+(`tests/conftest.py`), a run had two or three of each.
 """
 
 import pytest

@@ -207,6 +207,17 @@ def test_what_a_full_line_lost_may_be_of_customers_that_have_left() -> None:
     assert front.fresh == [0, NOWHERE]
 
 
+def test_a_seats_new_life_is_watched_anew_without_the_ushers_word() -> None:
+    """Where both died together nobody says that its customer moved: it is found where it sat."""
+    front = Front()
+    front.hear(SeatIs(0, "ann", 1))
+    front.up(0)
+    front.fresh.clear()
+    front.moved.clear()
+    front.up(0)
+    assert (front.fresh, front.moved) == ([0], [])
+
+
 def test_a_new_usher_is_asked_again_and_its_word_is_the_whole_truth() -> None:
     """Seats it does not name are gone; who sits where they sat is watched anew, since a move may have gone unheard."""
     front = Front()
