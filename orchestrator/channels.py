@@ -22,7 +22,7 @@ from orchestrator.settings import Account, EmailAccount, GatewayAccount, TwilioA
 from protocol.ids import customer_of
 from protocol.links import AnyToCell, DeliverNow, Outcome, Refused
 
-log = structlog.get_logger(__name__)
+_log = structlog.get_logger(__name__)
 
 STOPPING = Sent(status=SendStatus.FAILED, reason="the server is stopping; nothing was sent")
 
@@ -120,11 +120,11 @@ class ChannelHost:
             self._ports[listen] = await entrance.start(host, port)
         except OSError as exc:
             raise cannot_listen(name, listen, exc) from exc
-        log.info("mail_listening", account=name, port=self._ports[listen])
+        _log.info("mail.listening", account=name, port=self._ports[listen])
 
     def _report(self, attempt: DeliverNow, sent: SentLike) -> None:
-        log.info(
-            "delivery_attempted",
+        _log.info(
+            "delivery.attempted",
             delivery=attempt.delivery,
             attempt=attempt.attempt,
             account=attempt.account,
@@ -151,7 +151,9 @@ class ChannelHost:
         def answered(reply: object) -> None:
             # The cell knows better what became of the delivery, for instance by a report that came before.
             if isinstance(reply, Refused):
-                log.info("outcome_refused", delivery=attempt.delivery, attempt=attempt.attempt, code=reply.code)
+                _log.info(
+                    "delivery.outcome_refused", delivery=attempt.delivery, attempt=attempt.attempt, code=reply.code
+                )
 
         self._cells.ask(customer, outcome, answered)
 

@@ -273,6 +273,29 @@ def test_no_query_numbers_its_parameters() -> None:
     assert not [file for file, text in queries.items() if numbered.search(text)]
 
 
+def events_logged(file: Path) -> Iterator[tuple[int, str]]:
+    """The line and the name of each event that `file` logs; whatever is put together has no name that can be looked
+    for."""
+    for node in ast.walk(ast.parse((ROOT / file).read_text(), str(file))):
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and ast.unparse(node.func.value) == "_log"
+        ):
+            yield node.lineno, str(node.args[0].value) if isinstance(node.args[0], ast.Constant) else ""
+
+
+def test_what_is_logged_has_a_fixed_name_of_one_form() -> None:
+    """`<part>.<what happened>`, by a logger that every file calls `_log`."""
+    form = re.compile(r"[a-z]+\.[a-z]+(_[a-z]+)*")
+    logging = [file for file in sources(*PACKAGES) if "structlog.get_logger(" in (ROOT / file).read_text()]
+    logged = {file: [*events_logged(file)] for file in logging}
+    assert [file for file, events in logged.items() if not events] == []
+    assert [
+        f"{f}:{line} {name!r}" for f, events in logged.items() for line, name in events if not form.fullmatch(name)
+    ] == []
+
+
 def test_files_are_named_by_their_subject() -> None:
     """No file is called `utils`, `common` or `manager`."""
     assert not [file for file in sources(*PACKAGES, "tests") if file.stem in NAMELESS]

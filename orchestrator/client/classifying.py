@@ -104,7 +104,7 @@ async def _ask(client: AgentClient, model: Model, said: Said, within_s: float, a
         async with asyncio.timeout(within_s):
             labels = await model(said)
     except TimeoutError:
-        _log.warning("classifier_late", conversation=said.conversation, within_s=within_s)
+        _log.warning("classifier.late", conversation=said.conversation, within_s=within_s)
         return
     finally:
         asking.discard((said.conversation, said.interaction))
@@ -123,4 +123,4 @@ async def _ask(client: AgentClient, model: Model, said: Said, within_s: float, a
         await client.command(command, conversation=said.conversation)
     except Refusal as exc:
         # Too late, outweighed, or not of the taxonomy: the contact stays as it is, and the model's owner reads why.
-        _log.warning("classifier_refused", conversation=said.conversation, code=exc.code, message=exc.message)
+        _log.warning("classifier.refused", conversation=said.conversation, code=exc.code, message=exc.message)

@@ -55,7 +55,7 @@ class Backfill:
                     break
                 await asyncio.sleep(PAUSE_S)
         except Exception as exc:  # noqa: BLE001 - whatever the store's fault is, the stream that waits gets a snapshot
-            _log.error("backfill_failed", conversation=conversation, error=type(exc).__name__)
+            _log.error("backfill.failed", conversation=conversation, error=type(exc).__name__)
         done(events)
 
 

@@ -19,5 +19,5 @@ def failed(exc: BaseException, *, where: str, new_reference: Callable[[], str]) 
     """Logs the bug under a fresh reference and returns the refusal that carries it."""
     reference = new_reference()
     places = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(exc.__traceback__)]
-    _log.error("gateway_failed", where=where, ref=reference, kind=type(exc).__name__, places=places[-PLACES_MAX:])
+    _log.error("gateway.failed", where=where, ref=reference, kind=type(exc).__name__, places=places[-PLACES_MAX:])
     return Refusal(Code.INTERNAL, f"the server failed; its log has the reference {reference}", ref=reference)

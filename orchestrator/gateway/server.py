@@ -165,7 +165,7 @@ class Gateway:
     async def start(self) -> None:
         """Opens the port. Raises `ListenError` that names the setting where it cannot."""
         await self._listener.start()
-        _log.info("gateway_started", port=self.port)
+        _log.info("gateway.started", port=self.port)
 
     async def stop(self, drain_s: float) -> None:
         """Tells every client to leave, takes no new ones, gives them `drain_s`, then closes with `DRAINING`."""
@@ -174,7 +174,7 @@ class Gateway:
         await self._sockets.drain(drain_s)
         await self._inboxes.close()
         await self._listener.stop()
-        _log.info("gateway_stopped")
+        _log.info("gateway.stopped")
 
     def accounts_changed(self) -> None:
         """There may be others by now: each gateway client goes by them."""

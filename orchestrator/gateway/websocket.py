@@ -106,7 +106,7 @@ class WebSockets:
             gauge.dec()
             connection.ended()
             _log.info(
-                "connection_ended",
+                "connection.ended",
                 kind=connection.kind,
                 session=connection.session,
                 client=connection.client,

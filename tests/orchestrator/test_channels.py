@@ -179,7 +179,7 @@ async def test_a_refused_outcome_is_no_fault(world: World) -> None:
         world.cells.on_deliver(attempt())
         await world.cells.wait(1)
         await host.stop(10.0)
-    assert [line["code"] for line in logged if line["event"] == "outcome_refused"] == [Code.NOT_ALLOWED_NOW]
+    assert [line["code"] for line in logged if line["event"] == "delivery.outcome_refused"] == [Code.NOT_ALLOWED_NOW]
     assert world.cells.bugs == []
 
 

@@ -36,7 +36,7 @@ TIMEOUT_S = 300.0
 SUBMIT_TIMEOUT_S = 60.0
 """Until the commit; clients wait ten minutes for the answer to the content (RFC 5321 §4.5.3.2.6)."""
 
-log = structlog.get_logger(__name__)
+_log = structlog.get_logger(__name__)
 
 
 class MailIntake(Protocol):
@@ -109,7 +109,7 @@ class Entrance:
             async with asyncio.timeout(drain_s), self._idle:
                 await self._idle.wait_for(lambda: self._working == 0)
         except TimeoutError:
-            log.warning("smtp_drain_cut", working=self._working)
+            _log.warning("smtp.drain_cut", working=self._working)
         for connection in list(self.connections):
             connection.shut()
         self._server = None
@@ -168,7 +168,7 @@ class Entrance:
             if refusal.retryable:
                 return self._later(mailbox, refusal.code.name, refusal.message)
             self._count("refused", refusal.code.name)
-            log.warning("mail_refused", account=mailbox.account, code=refusal.code.name)
+            _log.warning("mail.refused", account=mailbox.account, code=refusal.code.name)
             return f"554 5.6.0 {refusal.code.name}: {_line(refusal.message)}"
 
     async def _take(self, mailbox: Mailbox, raw: bytes, sender: str) -> str:
@@ -212,12 +212,12 @@ class Entrance:
 
     def _held(self, mailbox: Mailbox, refusal: Refusal) -> str:
         self._count("quarantined", refusal.code.name)
-        log.warning("mail_quarantined", account=mailbox.account, code=refusal.code.name)
+        _log.warning("mail.quarantined", account=mailbox.account, code=refusal.code.name)
         return f"250 2.0.0 taken; held for an operator of {mailbox.address} ({refusal.code.name})"
 
     def _later(self, mailbox: Mailbox, code: str, why: str) -> str:
         self._count("deferred", code)
-        log.warning("mail_deferred", account=mailbox.account, code=code)
+        _log.warning("mail.deferred", account=mailbox.account, code=code)
         return f"451 4.3.0 {code}: {_line(why)}; send it again"
 
     def _count(self, outcome: str, fault: str = "") -> None:

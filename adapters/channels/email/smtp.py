@@ -18,7 +18,7 @@ COMMANDS_MAX = 1000
 LINE_BYTES_MAX = 64 * 1024
 """RFC 5321 §4.5.3.1.6 allows 1000; programs that never wrap a paragraph are forgiven."""
 
-log = structlog.get_logger(__name__)
+_log = structlog.get_logger(__name__)
 
 
 class Server(Protocol):
@@ -162,5 +162,5 @@ class _Hooks:
     async def handle_exception(self, error: Exception) -> str:
         """A bug of ours. The client keeps the mail; the log gets the place and no words of anyone."""
         at = traceback.extract_tb(error.__traceback__)[-1]
-        log.error("smtp_failed", error=type(error).__name__, file=at.filename, line=at.lineno)
+        _log.error("smtp.failed", error=type(error).__name__, file=at.filename, line=at.lineno)
         return "451 4.3.0 INTERNAL: the server failed; send it again"

@@ -29,7 +29,7 @@ async def test_a_read_that_fails_gives_nothing(capsys: pytest.CaptureFixture[str
     assert await given == []
     assert bugs == []
     logged = capsys.readouterr().out
-    assert "backfill_failed" in logged
+    assert "backfill.failed" in logged
     assert "customer's words" not in logged
 
 

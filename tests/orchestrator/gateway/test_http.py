@@ -243,7 +243,7 @@ async def test_who_leaves_before_the_end_of_a_body_is_no_bug(
     await writer.drain()
     writer.close()
     await until(lambda: running.metric("throughline_refusals_total", code="malformed", entrance="webhook") == 1)
-    assert "gateway_failed" not in capsys.readouterr().out
+    assert "gateway.failed" not in capsys.readouterr().out
 
 
 async def test_a_bug_gives_a_reference_and_no_words(running: Running, capsys: pytest.CaptureFixture[str]) -> None:

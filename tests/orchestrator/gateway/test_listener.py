@@ -94,7 +94,7 @@ async def test_a_bug_on_a_slow_clients_behalf_ends_its_connection(
     with capture_logs() as logged, pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
         await raw(running, b"GET /healthz HTTP/1.1\r\nHo")
     assert [(line["event"], line["where"], line["kind"]) for line in logged] == [
-        ("gateway_failed", "listener", "RuntimeError")
+        ("gateway.failed", "listener", "RuntimeError")
     ]
     assert "secret" not in str(logged)
 

@@ -197,8 +197,8 @@ async def test_the_log_says_which_program_it_was(running: Running) -> None:
     with capture_logs() as logged:
         async with running.socket("/v1/agent") as client:
             await client.hello(running.token["agent"], client="desk 2.1")
-        await until(lambda: any(line["event"] == "connection_ended" for line in logged))
-    [ended] = [line for line in logged if line["event"] == "connection_ended"]
+        await until(lambda: any(line["event"] == "connection.ended" for line in logged))
+    [ended] = [line for line in logged if line["event"] == "connection.ended"]
     assert (ended["name"], ended["client"]) == ("agent", "desk 2.1")
 
 
