@@ -1,4 +1,4 @@
-"""What an actor sees of a pipe: a line to a named peer. The transports are in `orchestrator/pipes.py`."""
+"""What an actor sees of a pipe: a line to a named peer. What carries it is `orchestrator/pipes`."""
 
 from typing import Protocol
 

@@ -18,9 +18,9 @@ from orchestrator.former_lines import note_lines
 from orchestrator.parts.building import part_of, peer_name, system_now_ms
 from orchestrator.parts.surroundings import Surroundings
 from orchestrator.parts.usher import UsherPart
+from orchestrator.pipes.switchboard import MemoryExchange
 from orchestrator.settings import Settings
 from orchestrator.storage import MemoryStorage, SqliteStorage, Storage
-from orchestrator.switchboard import MemoryExchange
 
 LOOK_EVERY_S = 0.25
 """How often a new life of the usher is looked for."""

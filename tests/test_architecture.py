@@ -102,8 +102,8 @@ CALLBACKS = {
     "orchestrator/gateway/bounded.py BoundedHttp": "counts for uvicorn; a reading that raises closes it",
     "orchestrator/gateway/connection.py Connection.close": "drops the socket, and touches nothing else",
     "orchestrator/gateway/websocket.py WebSockets._write_soon": "hears what each meets, and drops its socket",
-    "orchestrator/memory_pipes.py MemoryWire.write": "tells the owner of the pipe that it feeds",
-    "orchestrator/unix_pipes.py _SocketWire": "tells the pipe's owner",
+    "orchestrator/pipes/memory.py MemoryWire.write": "tells the owner of the pipe that it feeds",
+    "orchestrator/pipes/unix.py _SocketWire": "tells the pipe's owner",
     "adapters/channels/email/smtp.py Busy": "writes one line and closes",
     "adapters/channels/email/smtp.py Connection": "counts for aiosmtpd; a reading that raises closes it",
 }

@@ -7,7 +7,7 @@ from actors.retention import Dated, Prunable, Retention
 from adapters.attachments import AttachmentStore
 from orchestrator.first_policy import policy_of
 from orchestrator.parts.surroundings import Surroundings
-from orchestrator.switchboard import Arrival
+from orchestrator.pipes.switchboard import Arrival
 
 ARCHIVE_GATHER_S = 0.02
 """How long the archive lets records gather: a read that must see a write waits about as long. Under load it is up to

@@ -7,9 +7,9 @@ from pathlib import Path
 from orchestrator.cluster.part import Part
 from orchestrator.cluster.table import cell_index
 from orchestrator.parts.surroundings import Surroundings
+from orchestrator.pipes.switchboard import UnixSwitchboard
 from orchestrator.settings import Settings, SettingsError
 from orchestrator.storage import SqliteStorage
-from orchestrator.switchboard import UnixSwitchboard
 
 
 def part_of(name: str, given: Surroundings) -> Part:

@@ -11,7 +11,7 @@ from orchestrator.first_policy import policy_of, served_by
 from orchestrator.former_lines import noted_lines
 from orchestrator.parts.ending import until
 from orchestrator.parts.surroundings import Surroundings
-from orchestrator.switchboard import Arrival
+from orchestrator.pipes.switchboard import Arrival
 from protocol.shards import SHARDS, own_scope_of, scope_of
 
 

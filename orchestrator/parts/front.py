@@ -17,9 +17,9 @@ from orchestrator.gateway.troubles import ReadStates, Writing
 from orchestrator.in_force import InForce
 from orchestrator.intake import Intake, IntakeLimits
 from orchestrator.parts.surroundings import Surroundings
+from orchestrator.pipes.switchboard import Pipe, Switchboard
 from orchestrator.seats import Seats
 from orchestrator.strangers import KnownOf, known_of
-from orchestrator.switchboard import Pipe, Switchboard
 
 LOOK_EVERY_S = 0.01
 """While draining: how often unanswered questions are counted."""

@@ -5,9 +5,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from orchestrator.pipes.switchboard import Switchboard
 from orchestrator.settings import Settings
 from orchestrator.storage import Storage
-from orchestrator.switchboard import Switchboard
 from protocol.ids import RANDOM_BYTES, customer_id
 
 

@@ -6,7 +6,7 @@ from actors.seating import Seating, Wanted
 from actors.usher import Usher
 from orchestrator.parts.ending import until
 from orchestrator.parts.surroundings import Surroundings
-from orchestrator.switchboard import Arrival
+from orchestrator.pipes.switchboard import Arrival
 
 
 class UsherPart:

@@ -19,8 +19,8 @@ from adapters.stores.memory_disk import MemoryDisk
 from adapters.stores.memory_journal import MemoryJournal
 from orchestrator.cells import Cells
 from orchestrator.intake import AccountRule, Intake, IntakeLimits
-from orchestrator.memory_pipes import MemoryWire, connect_in_memory, memory_end
-from orchestrator.pipes import PipeSocket
+from orchestrator.pipes.lines import PipeSocket
+from orchestrator.pipes.memory import MemoryWire, connect_in_memory, memory_end
 from protocol.inbound import AnyData, InboundEvent, MessageArrived
 from protocol.links import DeliverNow, ListChanged, Outcome, Updated
 from protocol.shards import SHARDS

@@ -1,6 +1,6 @@
 """The pipes' transport: connections in memory that are slow, break, and are made again.
 
-The lines, their numbering and their resending are the real ones (`orchestrator/pipes.py`). What is here is what the
+The lines, their numbering and their resending are the real ones (`orchestrator/pipes`). What is here is what the
 kernel does between processes: bytes arrive later, in order; a connection that breaks loses what was on its way, or
 delivers it first; who dials, dials again.
 """
@@ -9,9 +9,9 @@ import asyncio
 from collections.abc import Callable
 
 from actors.lines import LineOwner
-from orchestrator.memory_pipes import memory_end
-from orchestrator.pipes import PipeSocket
-from orchestrator.unix_pipes import REDIAL_S
+from orchestrator.pipes.lines import PipeSocket
+from orchestrator.pipes.memory import memory_end
+from orchestrator.pipes.unix import REDIAL_S
 from protocol.pipe import UNACKED_BYTES_MAX, PipeEnd
 from tests.simulation.pace import Pace
 
@@ -80,7 +80,7 @@ class Exchange:
 
 
 class SimulatedSwitchboard:
-    """See `orchestrator.switchboard.Switchboard`."""
+    """See `orchestrator.pipes.switchboard.Switchboard`."""
 
     def __init__(self, exchange: Exchange, name: str, incarnation: str) -> None:
         self._exchange = exchange

@@ -1,4 +1,4 @@
-"""Unix pipes: the pipes of `orchestrator/pipes.py` between processes, over Unix sockets.
+"""Pipes over Unix sockets: between processes.
 
 bytes on a socket: length (4 bytes, big endian) | blob
 """
@@ -14,7 +14,7 @@ import structlog
 
 from actors.fault import Tasks, guarded
 from actors.lines import LineOwner
-from orchestrator.pipes import PipeSocket, Wire
+from orchestrator.pipes.lines import PipeSocket, Wire
 from protocol.errors import Refusal
 from protocol.pipe import BLOB_BYTES_MAX, PipeEnd
 

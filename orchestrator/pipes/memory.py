@@ -1,4 +1,4 @@
-"""Memory pipes: the pipes of `orchestrator/pipes.py` between parts of one process, without a socket.
+"""Pipes in memory: between parts of one process, without a socket.
 
 What is written arrives in a later turn of the loop, as over a socket, so that the same classes meet the same order.
 """
@@ -7,7 +7,7 @@ import asyncio
 
 from actors.fault import guarded
 from actors.lines import LineOwner
-from orchestrator.pipes import PipeSocket
+from orchestrator.pipes.lines import PipeSocket
 from protocol.pipe import PipeEnd
 
 

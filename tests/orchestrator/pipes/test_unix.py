@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from actors.lines import Line
-from orchestrator.unix_pipes import Dialer, Listener
+from orchestrator.pipes.unix import Dialer, Listener
 from protocol.links import AnyLink, HeadIs, SnapshotTaken
 from protocol.pipe import PipeEnd
 

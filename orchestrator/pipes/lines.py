@@ -1,5 +1,4 @@
-"""Pipes: what carries `protocol.pipe` between actors, over Unix sockets (`unix_pipes.py`) or in memory
-(`memory_pipes.py`).
+"""Lines over pipes: what carries the rules of `protocol.pipe` between actors, whatever the wire.
 
 A `PipeLine` is what an actor holds, a `Wire` is one connection, a `PipeSocket` keeps the two together. What an actor
 sends in one turn of the loop becomes one MessagePack list, one blob, one write, or several where it is much: load makes

@@ -1,6 +1,7 @@
 """How the parts of a server meet: who listens, who dials whom, over Unix sockets or in memory.
 
     journal  ← cells, archive          archive  ← cells          cell:n  ← gateway, channels
+    in dedicated placement also              usher    ← cells, gateway, channels
 
 A part names its peers and gets pipes; where they run it does not know. Names on pipes are those of `actors.lines`.
 """
@@ -11,9 +12,9 @@ from pathlib import Path
 from typing import Protocol
 
 from actors.lines import Line, LineOwner
-from orchestrator.memory_pipes import MemoryWire, connect_in_memory, memory_end
-from orchestrator.pipes import PipeSocket
-from orchestrator.unix_pipes import Dialer, Listener
+from orchestrator.pipes.lines import PipeSocket
+from orchestrator.pipes.memory import MemoryWire, connect_in_memory, memory_end
+from orchestrator.pipes.unix import Dialer, Listener
 from protocol.links import AnyLink
 
 
