@@ -18,9 +18,9 @@ that are with two customers' cells at a time: when one of them comes back, the o
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from orchestrator.cells import Cells
+from orchestrator.cell_lines.cells import Cells
+from orchestrator.cell_lines.homeless import Reply
 from orchestrator.holding import Holding
-from orchestrator.homeless import Reply
 from orchestrator.known_identities import KnownIdentities
 from orchestrator.lookups import LookUp, Lookups
 from orchestrator.proposals import Proposal, Taken

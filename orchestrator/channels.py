@@ -28,7 +28,7 @@ STOPPING = Sent(status=SendStatus.FAILED, reason="the server is stopping; nothin
 
 
 class CellsLike(Protocol):
-    """What the host needs of `orchestrator.cells.Cells`."""
+    """What the host needs of `orchestrator.cell_lines.cells.Cells`."""
 
     on_deliver: Callable[[DeliverNow], None]
 

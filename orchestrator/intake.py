@@ -16,9 +16,9 @@ from actors.templates import identities_in
 from orchestrator import merging
 from orchestrator.answers import answer_of, in_time, outcome_of
 from orchestrator.attribution import Attribution
-from orchestrator.cells import Cells
+from orchestrator.cell_lines.cells import Cells
+from orchestrator.cell_lines.homeless import Reply
 from orchestrator.event_checks import check_form, check_time
-from orchestrator.homeless import Reply
 from orchestrator.lookups import LookUp
 from orchestrator.once_keys import digest_of, digest_of_bytes, once_key
 from orchestrator.proposals import Done, Taken

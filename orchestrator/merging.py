@@ -14,7 +14,7 @@ import structlog
 
 from actors.fault import Tasks
 from orchestrator.answers import answer_of
-from orchestrator.cells import Cells
+from orchestrator.cell_lines.cells import Cells
 from protocol.commands import AnyCommand, GiveCustomer, MergeCustomers, UnmergeCustomers
 from protocol.errors import Code, Refusal, shown
 from protocol.identities import kind_of

@@ -6,7 +6,9 @@ from collections.abc import Collection
 from pathlib import Path
 
 from actors.fault import Tasks
-from orchestrator.cells import Cells
+from orchestrator.cell_lines.cells import Cells
+from orchestrator.cell_lines.seats import Seats
+from orchestrator.cell_lines.strangers import KnownOf, known_of
 from orchestrator.cluster.run_folder import read_figures
 from orchestrator.cluster.states import read_states, steady_ms
 from orchestrator.cluster.table import USHER, cells_of
@@ -18,8 +20,6 @@ from orchestrator.in_force import InForce
 from orchestrator.intake import Intake, IntakeLimits
 from orchestrator.parts.surroundings import Surroundings
 from orchestrator.pipes.switchboard import Pipe, Switchboard
-from orchestrator.seats import Seats
-from orchestrator.strangers import KnownOf, known_of
 
 LOOK_EVERY_S = 0.01
 """While draining: how often unanswered questions are counted."""

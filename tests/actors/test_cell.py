@@ -116,7 +116,7 @@ async def test_first_contact_at_two_doors_makes_one_customer() -> None:
     async with world() as made:
         other = World.__new__(World)
         other.__dict__.update(made.__dict__)
-        from orchestrator.cells import Cells
+        from orchestrator.cell_lines.cells import Cells
         from orchestrator.intake import Intake, IntakeLimits
         from tests.actors.world import ACCOUNTS
 

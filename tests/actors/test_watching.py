@@ -3,7 +3,7 @@
 from msgspec import Raw
 
 from actors.watching import Watchers
-from orchestrator.cells import Cells
+from orchestrator.cell_lines.cells import Cells
 from protocol.journal import Entry
 from protocol.links import AnyLink, HeadsAre, Overflowed, Updated
 

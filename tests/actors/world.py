@@ -17,7 +17,7 @@ from actors.retention import Retention
 from adapters.stores.memory_archive import MemoryArchive
 from adapters.stores.memory_disk import MemoryDisk
 from adapters.stores.memory_journal import MemoryJournal
-from orchestrator.cells import Cells
+from orchestrator.cell_lines.cells import Cells
 from orchestrator.intake import AccountRule, Intake, IntakeLimits
 from orchestrator.pipes.lines import PipeSocket
 from orchestrator.pipes.memory import MemoryWire, connect_in_memory, memory_end

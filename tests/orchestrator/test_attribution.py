@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import pytest
 
 from orchestrator.attribution import MOVES_MAX, Attribution
-from orchestrator.cells import Cells
-from orchestrator.homeless import Reply
+from orchestrator.cell_lines.cells import Cells
+from orchestrator.cell_lines.homeless import Reply
+from orchestrator.cell_lines.seats import Seats
 from orchestrator.proposals import Taken
-from orchestrator.seats import Seats
 from protocol.errors import Code, Refusal
 from protocol.inbound import InboundEvent, MessageArrived
 from protocol.links import Answered, AnyLink, Elsewhere, Input, Moved, Rehomed, SeatIs, Unlinked

@@ -13,7 +13,7 @@ from actors.astray import Astray
 from actors.lines import Line
 from actors.live import Envelope
 from orchestrator.attribution import Attribution
-from orchestrator.homeless import Reply
+from orchestrator.cell_lines.homeless import Reply
 from orchestrator.proposals import Taken
 from protocol.errors import Refusal
 from protocol.inbound import InboundEvent, MessageArrived

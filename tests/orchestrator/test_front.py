@@ -6,9 +6,9 @@ from collections.abc import Callable, Collection
 import pytest
 
 from actors.lines import LineOwner
-from orchestrator.cells import Cells
+from orchestrator.cell_lines.cells import Cells
+from orchestrator.cell_lines.seats import Seats
 from orchestrator.parts.front import CellLines
-from orchestrator.seats import Seats
 from protocol.links import AnyLink, SeatGone, SeatIs
 
 

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from actors.loading import reached
-from orchestrator.homeless import Reply
+from orchestrator.cell_lines.homeless import Reply
 from orchestrator.merging import UNDER_WAY_MAX, ByRule, merge, unmerge
 from orchestrator.parts.front import Front
 from orchestrator.settings import Placement

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from actors.outbox import Outbox
-from orchestrator.cells import Cells
+from orchestrator.cell_lines.cells import Cells
 from orchestrator.gateway import gateway_clients
 from orchestrator.gateway.deliveries import Deliveries
 from orchestrator.gateway.gateway_clients import GatewayConnection
@@ -35,7 +35,7 @@ def ack_at_the_door(plant: Plant) -> None:
 
 
 # In dedicated placement whoever sat there is mostly seated anew, and watched by that (see the next one): of 500 seeds
-# one caught it, and none does now. `tests/orchestrator/test_seats.py` has the case: usher and seat die together.
+# one caught it, and none does now. `cell_lines/test_seats.py` has the case: usher and seat die together.
 @mutant
 def no_resubscription(plant: Plant) -> None:
     """A cell's new life is not told what the gateway watches."""

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from orchestrator.homeless import Asked, Done
+from orchestrator.cell_lines.homeless import Asked, Done
 from protocol.errors import Code, shown
 from protocol.ids import PSEUDO, conversation_of, customer_of
 from protocol.inbound import DeliveryReport, InboundEvent

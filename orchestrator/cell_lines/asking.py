@@ -16,10 +16,10 @@ from collections.abc import Callable, Collection, Sequence
 import msgspec
 
 from actors.lines import Line
-from orchestrator import questions
-from orchestrator.homeless import Asked, Done, Homeless, Reply
-from orchestrator.places import NOWHERE, Places
-from orchestrator.strangers import Strangers
+from orchestrator.cell_lines import questions
+from orchestrator.cell_lines.homeless import Asked, Done, Homeless, Reply
+from orchestrator.cell_lines.places import NOWHERE, Places
+from orchestrator.cell_lines.strangers import Strangers
 from protocol.inbound import InboundEvent
 from protocol.links import AnyToCell, Input, Moved, Unlinked
 from protocol.shards import shard_of

@@ -7,10 +7,10 @@ import pytest
 
 from adapters.stores.memory_archive import MemoryArchive
 from adapters.stores.memory_journal import MemoryJournal
-from orchestrator.cells import Cells
-from orchestrator.homeless import Reply
-from orchestrator.seats import Seats
-from orchestrator.strangers import known_of
+from orchestrator.cell_lines.cells import Cells
+from orchestrator.cell_lines.homeless import Reply
+from orchestrator.cell_lines.seats import Seats
+from orchestrator.cell_lines.strangers import known_of
 from protocol.commands import Take
 from protocol.errors import Code
 from protocol.ids import POLICY
@@ -27,7 +27,7 @@ from protocol.links import (
     WatchConversation,
 )
 from tests.adapters.stores.story import Story
-from tests.orchestrator.test_seats import Line
+from tests.orchestrator.cell_lines.test_seats import Line
 
 
 class Front:

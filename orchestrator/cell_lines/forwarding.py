@@ -10,10 +10,10 @@ from collections.abc import Callable
 import msgspec
 
 from actors.lines import Line
-from orchestrator import questions
-from orchestrator.asking import Asking, answer
-from orchestrator.homeless import Done, Reply
-from orchestrator.homes import Homes
+from orchestrator.cell_lines import questions
+from orchestrator.cell_lines.asking import Asking, answer
+from orchestrator.cell_lines.homeless import Done, Reply
+from orchestrator.cell_lines.homes import Homes
 from protocol.errors import Code
 from protocol.links import AnyToCell, Heard, Refused, Rehomed, Settle
 

@@ -1,7 +1,7 @@
 """The lines to the cells: what is asked of a customer goes where its affairs are, also where that has no cell yet."""
 
-from orchestrator.cells import Cells
-from orchestrator.places import NOWHERE
+from orchestrator.cell_lines.cells import Cells
+from orchestrator.cell_lines.places import NOWHERE
 from protocol.links import Rehomed, TakersAre, WatchConversation
 from tests.orchestrator.lines import KeptLine
 

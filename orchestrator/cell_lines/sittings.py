@@ -10,9 +10,9 @@ While a customer has no cell its questions wait (`homeless.py`). Who sits where 
 
 from collections.abc import Callable
 
-from orchestrator.asking import Asking, answer
-from orchestrator.deciders import Deciders
-from orchestrator.places import NOWHERE, Places
+from orchestrator.cell_lines.asking import Asking, answer
+from orchestrator.cell_lines.deciders import Deciders
+from orchestrator.cell_lines.places import NOWHERE, Places
 from protocol.links import ForSitting, ListWatched, WatchList
 
 LEFT_MAX = 64

@@ -2,8 +2,8 @@
 
 import asyncio
 
-from orchestrator.asking import Asking
-from orchestrator.deciders import Deciders
+from orchestrator.cell_lines.asking import Asking
+from orchestrator.cell_lines.deciders import Deciders
 from protocol.links import PolicyIs
 from tests.orchestrator.lines import KeptLine
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 
-from orchestrator.asking import Asking
-from orchestrator.deciders import Deciders
-from orchestrator.homeless import Reply
-from orchestrator.places import NOWHERE
-from orchestrator.sittings import LEFT_MAX, Sittings
+from orchestrator.cell_lines.asking import Asking
+from orchestrator.cell_lines.deciders import Deciders
+from orchestrator.cell_lines.homeless import Reply
+from orchestrator.cell_lines.places import NOWHERE
+from orchestrator.cell_lines.sittings import LEFT_MAX, Sittings
 from protocol.inbound import InboundEvent, MessageArrived
 from protocol.links import (
     CustomerRead,

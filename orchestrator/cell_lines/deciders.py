@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 
-from orchestrator.asking import Asking
+from orchestrator.cell_lines.asking import Asking
 from protocol.links import PolicyIs
 
 

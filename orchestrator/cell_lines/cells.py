@@ -12,14 +12,14 @@ from collections.abc import Callable, Sequence
 
 from actors.fault import Fault
 from actors.lines import Line
-from orchestrator import questions
-from orchestrator.asking import Asking, answer
-from orchestrator.deciders import Deciders
-from orchestrator.forwarding import Forwarding
-from orchestrator.homeless import Done, Reply
-from orchestrator.places import NOWHERE, Places
-from orchestrator.sittings import Sittings
-from orchestrator.strangers import KnownOf, Strangers
+from orchestrator.cell_lines import questions
+from orchestrator.cell_lines.asking import Asking, answer
+from orchestrator.cell_lines.deciders import Deciders
+from orchestrator.cell_lines.forwarding import Forwarding
+from orchestrator.cell_lines.homeless import Done, Reply
+from orchestrator.cell_lines.places import NOWHERE, Places
+from orchestrator.cell_lines.sittings import Sittings
+from orchestrator.cell_lines.strangers import KnownOf, Strangers
 from protocol.errors import Code, Refusal, shown
 from protocol.ids import may_be_customer
 from protocol.inbound import InboundEvent
