@@ -25,7 +25,7 @@ from benchmarks.decided import BEGAN_MS, EVENTS_PER_MS, outcomes_of
 from benchmarks.phases import Phases
 from benchmarks.setting import Setting, setting
 from benchmarks.traffic import Traffic
-from orchestrator.once_keys import digest_of, once_key
+from orchestrator.way_in.once_keys import digest_of, once_key
 from protocol.events import AnyEvent
 from protocol.ids import RANDOM_BYTES, customer_id
 from protocol.inbound import InboundEvent

@@ -15,7 +15,7 @@ from actors.journey import Journey
 from actors.policy import Policy
 from adapters.stores.sqlite_journal import SqliteJournal
 from benchmarks.traffic import Traffic
-from orchestrator.once_keys import digest_of, once_key
+from orchestrator.way_in.once_keys import digest_of, once_key
 from protocol.events import AnyEvent, DeliveryAttempted
 from protocol.ids import RANDOM_BYTES, customer_id
 from protocol.inbound import InboundEvent

@@ -21,7 +21,7 @@ from actors.journey import Journey
 from actors.policy import Policy
 from adapters.stores.sqlite_journal import SqliteJournal
 from benchmarks.decided import BEGAN_MS, COMMIT, outcomes_of
-from orchestrator.once_keys import digest_of, once_key
+from orchestrator.way_in.once_keys import digest_of, once_key
 from protocol.commands import (
     AcceptHandoff,
     AnyCommand,

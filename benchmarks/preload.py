@@ -25,8 +25,8 @@ from adapters.stores.journal_schema import JOURNAL
 from adapters.stores.sqlite_archive import SqliteArchive
 from adapters.stores.sqlite_journal import SqliteJournal
 from benchmarks.past import EVENTS_EACH, MESSAGES, Past, customer_id, identity_of
-from orchestrator.once_keys import digest_of, once_key
 from orchestrator.storage import new_generation
+from orchestrator.way_in.once_keys import digest_of, once_key
 from protocol.events import AnyEvent
 from protocol.journal import Committed, Entry, Fence, Record, Unit
 from protocol.links import Input, SnapshotTaken

@@ -10,8 +10,8 @@ import msgspec
 from actors.policies import unpacked
 from actors.policy import Policy
 from actors.rules.identity import MISTAKEN
-from orchestrator.intake import AccountRule
 from orchestrator.settings import Account, GatewayAccount
+from orchestrator.way_in.intake import AccountRule
 from protocol.identities import KINDS
 from protocol.links import PolicyIs
 

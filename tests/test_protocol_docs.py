@@ -10,9 +10,9 @@ import msgspec
 import pytest
 
 from orchestrator.documents import documents
-from orchestrator.event_checks import CHANNEL_MAX, ID_MAX, LINE_MAX
 from orchestrator.gateway import feed, history, identity_reviews, operations, reads, reports
 from orchestrator.settings import Limits
+from orchestrator.way_in.event_checks import CHANNEL_MAX, ID_MAX, LINE_MAX
 from protocol.describe import asyncapi, fill, schemas
 from protocol.errors import Code
 from protocol.frames import AgentFrame, GatewayFrame, ToAgent, ToGateway

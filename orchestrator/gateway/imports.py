@@ -7,10 +7,10 @@ from litestar import post
 from litestar.params import JSONBody
 from msgspec import Meta, Struct
 
-from orchestrator.answers import in_time
 from orchestrator.gateway.access import needs
 from orchestrator.gateway.answers import EventAnswer
 from orchestrator.gateway.services import HttpRequest, Services, services_of
+from orchestrator.way_in.answers import in_time
 from protocol.errors import Code, Refusal
 from protocol.inbound import InboundEvent
 from protocol.links import Answered

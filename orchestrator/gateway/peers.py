@@ -1,7 +1,7 @@
 """What the gateway needs of the rest of the server, declared by the one who needs it.
 
 `Cells` carries questions to cells and their news back, `Intake` takes inputs, `Archive` answers history. The real ones
-are `orchestrator/cell_lines/cells.py`, `orchestrator/intake.py` and the archive store's reader.
+are `orchestrator/cell_lines/cells.py`, `orchestrator/way_in/intake.py` and the archive store's reader.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -14,7 +14,6 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Example, OpenAPIMediaType, Operation, RequestBody, Schema
 from litestar.openapi.spec.enums import OpenAPIType
 
-from orchestrator.answers import in_time
 from orchestrator.gateway.access import needs, unknown_account
 from orchestrator.gateway.answers import EventAnswer
 from orchestrator.gateway.cloudevents import (
@@ -30,6 +29,7 @@ from orchestrator.gateway.quarantine import KEPT, quarantine_of
 from orchestrator.gateway.services import HttpRequest, Services, channel_of, services_of, speaker_of
 from orchestrator.settings import Account
 from orchestrator.tokens import Token
+from orchestrator.way_in.answers import in_time
 from protocol.errors import Code, Refusal, kept_because
 from protocol.inbound import InboundEvent
 from protocol.links import Answered

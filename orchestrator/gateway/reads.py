@@ -12,12 +12,12 @@ from litestar import get
 from litestar.params import FromPath, FromQuery, QueryParameter
 
 from actors.telling import STRANGERS
-from orchestrator.event_checks import CHANNEL_MAX
 from orchestrator.gateway.access import needs
 from orchestrator.gateway.answers import ConversationsAnswer
 from orchestrator.gateway.archive_reads import reach
 from orchestrator.gateway.gone import check_kept, in_words
 from orchestrator.gateway.services import HttpRequest, Services, services_of
+from orchestrator.way_in.event_checks import CHANNEL_MAX
 from protocol.entities import CustomerView, Status
 from protocol.errors import Code, Refusal
 from protocol.identities import TELEPHONE_KINDS

@@ -17,8 +17,8 @@ from orchestrator.gateway.archive_reads import reach
 from orchestrator.gateway.gone import check_kept
 from orchestrator.gateway.quarantine import again, check_places, edited
 from orchestrator.gateway.services import Services
-from orchestrator.once_keys import digest_of, once_key
 from orchestrator.settings import Account
+from orchestrator.way_in.once_keys import digest_of, once_key
 from protocol.commands import BeginReplay, EndReplay, MarkReplayed
 from protocol.errors import Code, Refusal
 from protocol.events import Once

@@ -17,9 +17,9 @@ from orchestrator.former_lines import noted_lines
 from orchestrator.gateway.figures import ReadFigures
 from orchestrator.gateway.troubles import ReadStates, Writing
 from orchestrator.in_force import InForce
-from orchestrator.intake import Intake, IntakeLimits
 from orchestrator.parts.surroundings import Surroundings
 from orchestrator.pipes.switchboard import Pipe, Switchboard
+from orchestrator.way_in.intake import Intake, IntakeLimits
 
 LOOK_EVERY_S = 0.01
 """While draining: how often unanswered questions are counted."""

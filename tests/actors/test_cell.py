@@ -8,7 +8,7 @@ import pytest
 
 from actors.policies import packed
 from actors.policy import AccountRules
-from orchestrator.lookups import LookUp
+from orchestrator.way_in.lookups import LookUp
 from protocol.commands import Assign, LinkIdentity, Reply, Resolve, Snooze, Take
 from protocol.entities import Status
 from protocol.errors import Code, Refusal
@@ -117,7 +117,7 @@ async def test_first_contact_at_two_doors_makes_one_customer() -> None:
         other = World.__new__(World)
         other.__dict__.update(made.__dict__)
         from orchestrator.cell_lines.cells import Cells
-        from orchestrator.intake import Intake, IntakeLimits
+        from orchestrator.way_in.intake import Intake, IntakeLimits
         from tests.actors.world import ACCOUNTS
 
         other.cells = Cells(2)

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from actors.rules.identity import IdentityRules
-from orchestrator.intake import Intake, IntakeLimits
+from orchestrator.way_in.intake import Intake, IntakeLimits
 from protocol.commands import LinkIdentity, UnlinkIdentity
 from protocol.events import AnyEvent, MessageReceived
 from protocol.ids import customer_of

@@ -18,9 +18,9 @@ from adapters.stores.memory_archive import MemoryArchive
 from adapters.stores.memory_disk import MemoryDisk
 from adapters.stores.memory_journal import MemoryJournal
 from orchestrator.cell_lines.cells import Cells
-from orchestrator.intake import AccountRule, Intake, IntakeLimits
 from orchestrator.pipes.lines import PipeSocket
 from orchestrator.pipes.memory import MemoryWire, connect_in_memory, memory_end
+from orchestrator.way_in.intake import AccountRule, Intake, IntakeLimits
 from protocol.inbound import AnyData, InboundEvent, MessageArrived
 from protocol.links import DeliverNow, ListChanged, Outcome, Updated
 from protocol.shards import SHARDS

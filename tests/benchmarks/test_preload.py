@@ -14,7 +14,7 @@ from adapters.stores.sqlite_archive import SqliteArchiveReader
 from benchmarks import preload as preloads
 from benchmarks.past import EVENTS_EACH, MESSAGES, Past, customer_id, identity_of, past_of
 from benchmarks.preload import preloaded
-from orchestrator.once_keys import digest_of, once_key
+from orchestrator.way_in.once_keys import digest_of, once_key
 from protocol.links import Input
 
 PAST = Past(customers=3, text_bytes=40)

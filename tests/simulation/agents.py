@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.gateway.server import AGENTS
-from orchestrator.once_keys import once_key
+from orchestrator.way_in.once_keys import once_key
 from protocol.agent_session import AgentSession
 from protocol.commands import (
     AddNote,

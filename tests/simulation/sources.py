@@ -13,7 +13,7 @@ import msgspec
 
 from orchestrator.gateway.quarantine import KEPT, keep
 from orchestrator.gateway.server import GATEWAY_CLIENTS
-from orchestrator.once_keys import once_key
+from orchestrator.way_in.once_keys import once_key
 from protocol.errors import Refusal
 from protocol.frames import Deliver, EventFrame
 from protocol.gateway_session import Answered, GatewaySession, Refused

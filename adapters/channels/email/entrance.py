@@ -40,7 +40,7 @@ _log = structlog.get_logger(__name__)
 
 
 class MailIntake(Protocol):
-    """What takes events and refused input; `orchestrator.intake.Intake` does."""
+    """What takes events and refused input; `orchestrator.way_in.intake.Intake` does."""
 
     async def submit(self, event: InboundEvent, *, raw: bytes = b"") -> Answered:
         """Returns after the commit. Raises `Refusal`."""

@@ -14,7 +14,7 @@ from orchestrator.gateway.gateway_clients import GatewayConnection
 from orchestrator.gateway.hub import Hub
 from orchestrator.gateway.inboxes import Inboxes
 from orchestrator.gateway.outgoing import Outgoing
-from orchestrator.intake import Intake
+from orchestrator.way_in.intake import Intake
 from protocol.frames import Ack
 from protocol.links import DeliverNow
 from protocol.pipe import PipeEnd

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from orchestrator.once_keys import once_key
+from orchestrator.way_in.once_keys import once_key
 from protocol.errors import Code
 from protocol.events import (
     IdentityUnlinked,

@@ -13,9 +13,9 @@ import pytest
 
 from actors.loading import reached
 from orchestrator.cell_lines.homeless import Reply
-from orchestrator.merging import UNDER_WAY_MAX, ByRule, merge, unmerge
 from orchestrator.parts.front import Front
 from orchestrator.settings import Placement
+from orchestrator.way_in.merging import UNDER_WAY_MAX, ByRule, merge, unmerge
 from protocol.commands import AddNote, AnyCommand, GiveCustomer, LinkIdentity, MergeCustomers, UnmergeCustomers
 from protocol.entities import CustomerView
 from protocol.errors import Code, Refusal

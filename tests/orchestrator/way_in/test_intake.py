@@ -10,8 +10,8 @@ from msgspec.structs import replace
 
 from actors.rules.capture import CaptureRules, Template, Who
 from orchestrator.cell_lines.cells import Reply
-from orchestrator.event_checks import CHANNEL_MAX, LINE_MAX, check_form, check_time
-from orchestrator.intake import AccountRule, Intake, IntakeLimits
+from orchestrator.way_in.event_checks import CHANNEL_MAX, LINE_MAX, check_form, check_time
+from orchestrator.way_in.intake import AccountRule, Intake, IntakeLimits
 from protocol.commands import AddNote
 from protocol.errors import Code, Refusal
 from protocol.inbound import (
@@ -558,7 +558,7 @@ async def test_what_cannot_be_written_is_refused_as_retryable() -> None:
 
 async def test_who_holds_a_request_open_is_answered_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Though the commit is late; it may still happen, and the answer says so."""
-    monkeypatch.setattr("orchestrator.answers.ANSWER_WITHIN_S", 0.01)
+    monkeypatch.setattr("orchestrator.way_in.answers.ANSWER_WITHIN_S", 0.01)
     door = Door()
     with pytest.raises(Refusal) as refused:
         await door.intake.submit(event("a", ANN))

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.known_identities import KnownIdentities
+from orchestrator.way_in.known_identities import KnownIdentities
 
 STEPS = st.lists(st.tuples(st.sampled_from("lg"), st.integers(0, 12)), max_size=80)
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import pytest
 
-from orchestrator.attribution import MOVES_MAX, Attribution
 from orchestrator.cell_lines.cells import Cells
 from orchestrator.cell_lines.homeless import Reply
 from orchestrator.cell_lines.seats import Seats
-from orchestrator.proposals import Taken
+from orchestrator.way_in.attribution import MOVES_MAX, Attribution
+from orchestrator.way_in.proposals import Taken
 from protocol.errors import Code, Refusal
 from protocol.inbound import InboundEvent, MessageArrived
 from protocol.links import Answered, AnyLink, Elsewhere, Input, Moved, Rehomed, SeatIs, Unlinked

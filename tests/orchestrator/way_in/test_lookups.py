@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import Sequence
 
-from orchestrator.known_identities import KnownIdentities
-from orchestrator.lookups import Lookups
-from orchestrator.proposals import Taken
+from orchestrator.way_in.known_identities import KnownIdentities
+from orchestrator.way_in.lookups import Lookups
+from orchestrator.way_in.proposals import Taken
 from protocol.inbound import InboundEvent, MessageArrived
 
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from actors.astray import Astray
 from actors.lines import Line
 from actors.live import Envelope
-from orchestrator.attribution import Attribution
 from orchestrator.cell_lines.homeless import Reply
-from orchestrator.proposals import Taken
+from orchestrator.way_in.attribution import Attribution
+from orchestrator.way_in.proposals import Taken
 from protocol.errors import Refusal
 from protocol.inbound import InboundEvent, MessageArrived
 from protocol.links import Answered, AnyLink, AnyToCell, Input, Moved, Unlinked

@@ -1,6 +1,6 @@
 """What tells a repeat: the same three words give the same key, the same payload the same digest."""
 
-from orchestrator.once_keys import digest_of, once_key
+from orchestrator.way_in.once_keys import digest_of, once_key
 from protocol.inbound import ActivityArrived, InteractionBegan, MessageArrived
 
 

@@ -9,8 +9,8 @@ from collections.abc import Awaitable, Callable, Sequence
 import structlog
 
 from actors.fault import Tasks
-from orchestrator.known_identities import KnownIdentities
-from orchestrator.proposals import Taken, number_of
+from orchestrator.way_in.known_identities import KnownIdentities
+from orchestrator.way_in.proposals import Taken, number_of
 
 _log = structlog.get_logger(__name__)
 

@@ -20,10 +20,10 @@ from functools import partial
 
 from orchestrator.cell_lines.cells import Cells
 from orchestrator.cell_lines.homeless import Reply
-from orchestrator.holding import Holding
-from orchestrator.known_identities import KnownIdentities
-from orchestrator.lookups import LookUp, Lookups
-from orchestrator.proposals import Proposal, Taken
+from orchestrator.way_in.holding import Holding
+from orchestrator.way_in.known_identities import KnownIdentities
+from orchestrator.way_in.lookups import LookUp, Lookups
+from orchestrator.way_in.proposals import Proposal, Taken
 from protocol.errors import Code, Refusal
 from protocol.ids import conversation_of, customer_of
 from protocol.inbound import DeliveryReport

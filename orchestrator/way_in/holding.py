@@ -11,8 +11,8 @@ would be asked again, it is answered from here.
 
 from collections.abc import Callable, Sequence
 
-from orchestrator.known_identities import KnownIdentities
-from orchestrator.proposals import Proposal, Taken, number_of
+from orchestrator.way_in.known_identities import KnownIdentities
+from orchestrator.way_in.proposals import Proposal, Taken, number_of
 from protocol.inbound import InboundEvent
 from protocol.links import Input, Moved, Unlinked
 

@@ -13,15 +13,15 @@ from msgspec import Struct
 from actors.capturing import POLICY
 from actors.rules.capture import CaptureRules
 from actors.templates import identities_in
-from orchestrator import merging
-from orchestrator.answers import answer_of, in_time, outcome_of
-from orchestrator.attribution import Attribution
 from orchestrator.cell_lines.cells import Cells
 from orchestrator.cell_lines.homeless import Reply
-from orchestrator.event_checks import check_form, check_time
-from orchestrator.lookups import LookUp
-from orchestrator.once_keys import digest_of, digest_of_bytes, once_key
-from orchestrator.proposals import Done, Taken
+from orchestrator.way_in import merging
+from orchestrator.way_in.answers import answer_of, in_time, outcome_of
+from orchestrator.way_in.attribution import Attribution
+from orchestrator.way_in.event_checks import check_form, check_time
+from orchestrator.way_in.lookups import LookUp
+from orchestrator.way_in.once_keys import digest_of, digest_of_bytes, once_key
+from orchestrator.way_in.proposals import Done, Taken
 from protocol.commands import (
     AnyCommand,
     CloseIdentityReview,

@@ -13,8 +13,8 @@ import msgspec
 import structlog
 
 from actors.fault import Tasks
-from orchestrator.answers import answer_of
 from orchestrator.cell_lines.cells import Cells
+from orchestrator.way_in.answers import answer_of
 from protocol.commands import AnyCommand, GiveCustomer, MergeCustomers, UnmergeCustomers
 from protocol.errors import Code, Refusal, shown
 from protocol.identities import kind_of
