@@ -6,10 +6,12 @@
                         → uncertain                       (held for a person; waits or is queued again should it surely
                                                            not have left)
                         → dead                            (refused, or out of attempts: an operator replays it)
+                        → uncertain                       (the same, where an earlier attempt may have sent it)
 
 An attempt is journaled (`DeliveryAttempted`) before anything is sent: the shell acts on the committed event. On one
 channel of a conversation one message is under way at a time, so that they leave in order; a dead or held one steps out
-of the line, visibly, and does not stop the others.
+of the line, visibly, and does not stop the others. A dead letter surely did not leave, by none of its attempts: it is
+sent again, and its conversation goes on elsewhere, without anybody's asking the provider.
 
 An attempt that nobody was there to take is none of those that the policy gives, and the wait for someone has one end,
 set the first time: a client that comes and goes neither uses the attempts up nor makes it wait for ever.
@@ -97,7 +99,7 @@ def decide_report(state: Conversation, id: str, external_id: str, now_ms: int) -
     """What a provider's report on a message means for one of which nobody knows whether it left: that it did, whatever
     became of it then. An attempt that is under way has an answer of its own to come; see `_is_out`."""
     delivery = state.deliveries.get(id)
-    if delivery is None or not (_in_doubt(delivery) or (delivery.doubted and delivery.state in ("queued", "waiting"))):
+    if delivery is None or delivery.state == "attempting" or not (_in_doubt(delivery) or delivery.doubted):
         return []
     sent = DeliverySent(at_ms=now_ms, actor=SYSTEM, delivery=id, external_id=external_id)
     return [sent, *_next_in_line(state, delivery.channel, [delivery], now_ms)]
@@ -111,7 +113,7 @@ def under_way(state: Conversation, id: str) -> bool:
 
 def give_up_for(state: Conversation, identities: Collection[str], now_ms: int) -> list[AnyEvent]:
     """Gives up what has not left for identities that are unlinked: whoever answers there is somebody else. What may
-    have left is held, as it would be without another attempt."""
+    have left, by whichever attempt, is held."""
     over = [d for d in state.deliveries.values() if d.to in identities and d.state in ("queued", "waiting")]
     events = [_given_up(each, now_ms) for each in over]
     for channel in dict.fromkeys(each.channel for each in over):
@@ -165,7 +167,9 @@ def effect_of(state: Conversation, delivery: str, *, again: bool) -> DeliverNow 
 
 def _in_doubt(delivery: Delivery) -> bool:
     """Whether its newest attempt is over, and may have left."""
-    return delivery.state == "uncertain" or (delivery.state == "waiting" and delivery.unsure)
+    if delivery.state == "uncertain":
+        return not delivery.earlier
+    return delivery.state == "waiting" and delivery.unsure
 
 
 def _is_out(delivery: Delivery, status: str) -> bool:
@@ -178,15 +182,15 @@ def _is_news(delivery: Delivery, status: str) -> bool:
     """Whether an outcome says something of an attempt that was settled before."""
     if status == "failed":
         return _in_doubt(delivery)
-    return delivery.state in ("waiting", "uncertain") and status in ("sent", "refused")
+    if status == "refused":
+        return _in_doubt(delivery) or delivery.state == "waiting"
+    return delivery.state in ("waiting", "uncertain") and status == "sent"
 
 
-def _failed_late(
-    state: Conversation, delivery: Delivery, failed: DeliveryFailed | DeliveryDead, now_ms: int
-) -> DeliveryFailed | DeliveryDead:
+def _failed_late(state: Conversation, delivery: Delivery, failed: AnyEvent, now_ms: int) -> AnyEvent:
     """What a failure means that ends a doubt. Who is to be tried again stays so; who was held takes their place in the
     line, of which the others had gone on."""
-    if isinstance(failed, DeliveryDead):
+    if not isinstance(failed, DeliveryFailed):
         return failed
     if delivery.state == "waiting":
         return msgspec.structs.replace(failed, retry_at_ms=delivery.next_at_ms)
@@ -197,7 +201,7 @@ def _failed_late(
     return failed
 
 
-def _failed(delivery: Delivery, outcome: Outcome, policy: Policy, now_ms: int) -> DeliveryFailed | DeliveryDead:
+def _failed(delivery: Delivery, outcome: Outcome, policy: Policy, now_ms: int) -> AnyEvent:
     tried = delivery.attempt - delivery.attempts_before
     if tried >= policy.attempts_max:
         return _dead(delivery, outcome.code, f"gave up after {tried} attempts: {outcome.reason}", now_ms)
@@ -233,13 +237,25 @@ def _uncertain(delivery: Delivery, outcome: Outcome, policy: Policy, now_ms: int
         at_ms=now_ms,
         actor=SYSTEM,
         delivery=delivery.id,
+        code=outcome.code,
         reason=outcome.reason,
         retry_at_ms=policy.retry_at_ms(tried, now_ms) if retry else 0,
     )
 
 
-def _dead(delivery: Delivery, code: str, reason: str, now_ms: int) -> DeliveryDead:
-    return DeliveryDead(at_ms=now_ms, actor=SYSTEM, delivery=delivery.id, code=code, reason=reason)
+def _dead(delivery: Delivery, code: str, reason: str, now_ms: int) -> AnyEvent:
+    """What is not tried again: dead where it surely did not leave, held where an attempt before the newest may have
+    sent it."""
+    if not delivery.doubted:
+        return DeliveryDead(at_ms=now_ms, actor=SYSTEM, delivery=delivery.id, code=code, reason=reason)
+    return DeliveryUncertain(
+        at_ms=now_ms,
+        actor=SYSTEM,
+        delivery=delivery.id,
+        code=code,
+        reason=f"{reason}; an earlier attempt may have sent it",
+        earlier=True,
+    )
 
 
 def _not_again(delivery: Delivery, settled: DeliveryFailed | DeliveryUncertain) -> AnyEvent:
@@ -252,7 +268,7 @@ def _not_again(delivery: Delivery, settled: DeliveryFailed | DeliveryUncertain) 
 def _given_up(delivery: Delivery, now_ms: int) -> AnyEvent:
     if delivery.unsure:
         reason = f"{_unlinked(delivery)}; before that: {delivery.reason}"
-        return DeliveryUncertain(at_ms=now_ms, actor=SYSTEM, delivery=delivery.id, reason=reason)
+        return DeliveryUncertain(at_ms=now_ms, actor=SYSTEM, delivery=delivery.id, code=UNLINKED, reason=reason)
     return _dead(delivery, UNLINKED, _unlinked(delivery), now_ms)
 
 

@@ -54,6 +54,7 @@ def _outbox_columns(
             return failed | {"next_at_ms": capped(event.retry_at_ms) or None}
         case ev.DeliveryUncertain():
             state = "waiting" if event.retry_at_ms else "uncertain"
-            return {"state": state, "reason": event.reason, "next_at_ms": capped(event.retry_at_ms) or None}
+            unsure = {"state": state, "code": event.code, "reason": event.reason}
+            return unsure | {"next_at_ms": capped(event.retry_at_ms) or None}
         case _:
             assert_never(event)

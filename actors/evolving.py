@@ -241,12 +241,12 @@ def _deliver(
             delivery.untaken_until_ms = event.retry_at_ms if event.untaken else 0
         case DeliveryUncertain():
             delivery.state = "waiting" if event.retry_at_ms else "uncertain"
-            delivery.unsure = event.retry_at_ms > 0
+            delivery.unsure, delivery.earlier = event.retry_at_ms > 0, event.earlier
             delivery.next_at_ms, delivery.reason, delivery.untaken_until_ms = event.retry_at_ms, event.reason, 0
         case DeliveryDead():
             delivery.state, delivery.next_at_ms, delivery.reason = "dead", 0, event.reason
         case DeliveryReplayed():
-            delivery.doubted = delivery.doubted or delivery.state == "uncertain"
+            delivery.doubted, delivery.earlier = delivery.doubted or delivery.state == "uncertain", False
             delivery.state, delivery.attempts_before, delivery.reason = "queued", delivery.attempt, ""
             delivery.untaken_until_ms = 0
         case DeliveryConfirmed():

@@ -29,6 +29,7 @@ from protocol.events import (
     ConversationResolved,
     ConversationSnoozed,
     DeliveryDead,
+    DeliveryUncertain,
     HandoffDeclined,
     HandoffExpired,
     HandoffOffered,
@@ -89,6 +90,8 @@ def _words(event: AnyEvent) -> tuple[str, str]:
             return f"{_agent(event.actor)} answered by {channel}", channel
         case DeliveryDead():
             return "an answer could not be delivered", ""
+        case DeliveryUncertain(retry_at_ms=0):
+            return "an answer may or may not have been delivered", ""
         case ChannelSwitched(from_channel=origin, to_channel=target):
             return f"it went on by {target} instead of {origin}", target
         case HandoffOffered(to=to):

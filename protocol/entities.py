@@ -219,6 +219,8 @@ class Delivery(Struct, kw_only=True, omit_defaults=True, gc=False):
     """Whether it waits for its next attempt though the newest one may have sent it."""
     doubted: bool = False
     """Whether an attempt before the newest one may have sent it."""
+    earlier: bool = False
+    """Whether it is held for that alone: its newest attempt surely did not send it."""
     reported: bool = False
     """Whether its channel reported on it during its newest attempt: whatever that attempt comes to, one has sent it."""
     reported_id: str = ""

@@ -43,11 +43,15 @@ class DeliveryFailed(Event, kw_only=True, frozen=True, tag="DeliveryFailed"):
 
 
 class DeliveryUncertain(Event, kw_only=True, frozen=True, tag="DeliveryUncertain"):
-    """It may or may not have been sent. `retry_at_ms` is 0 where the policy holds it for a person."""
+    """It may or may not have been sent. `retry_at_ms` is 0 where it is held for a person."""
 
     delivery: str
     reason: str
     retry_at_ms: int = 0
+    code: str = ""
+    """As in `DeliveryFailed`: of its newest attempt."""
+    earlier: bool = False
+    """Its newest attempt surely did not happen, and there is no other: one before it may have sent it."""
 
 
 class DeliveryDead(Event, kw_only=True, frozen=True, tag="DeliveryDead"):

@@ -1,11 +1,13 @@
 """The outbox as the conversation decides it: order, retries, uncertainty, dead letters."""
 
+import msgspec
 import pytest
 
 from actors import delivery as deliveries
 from actors import journey as journeys
 from actors.deciding import TimerDue
 from actors.policy import Policy
+from actors.rules.context import ContextRules
 from protocol.commands import (
     AnyCommand,
     Assign,
@@ -221,10 +223,11 @@ def test_a_late_answer_settles_an_uncertain_attempt() -> None:
     assert player.state.conversations[CONVERSATION].deliveries == {}
 
 
-def doubtful(channel: str = "sms", policy: Policy = POLICY, attempts: int = 1) -> tuple[Player, str]:
-    """A message of which nobody knows whether its newest attempt left: on SMS it is held, a mail is tried again."""
+def doubtful(channel: str = "sms", policy: Policy = POLICY, attempts: int = 1, also: str = "") -> tuple[Player, str]:
+    """A message of which nobody knows whether its newest attempt left: on SMS it is held, a mail is tried again. Its
+    customer has another identity, if so wanted."""
     player = Player(policy)
-    player.message(channel=channel, identities=(MAIL if channel == "email" else TEL,))
+    player.message(channel=channel, identities=(MAIL if channel == "email" else TEL, *([also] if also else [])))
     delivery = replied(player)
     for attempt in range(1, attempts):
         player.outcome(delivery, attempt, "failed")
@@ -294,6 +297,61 @@ def test_one_that_did_not_leave_is_given_up_where_it_would_be_without_a_doubt() 
     closed = player.state.conversation(CONVERSATION)
     assert closed is not None
     assert closed.deliveries[delivery].reason == "the conversation is closed; before that: no"
+
+
+@pytest.mark.parametrize("outcome", ["refused", "failed", "untaken"])
+def test_what_is_given_up_and_may_have_left_before_is_held(outcome: str) -> None:
+    """A dead letter is sent again, or said by another channel, by who does not ask the provider; of one that is held a
+    person says what became of it. What is said of it again is old."""
+    rules = ContextRules(fallback={"email": "sms"})
+    player, delivery = doubtful("email", msgspec.structs.replace(POLICY, context=rules), also=TEL)
+    last = POLICY.attempts_max if outcome == "failed" else 2
+    for attempt in range(2, last):
+        player.pass_time(100_000)
+        player.outcome(delivery, attempt, "failed")
+    player.pass_time(100_000)
+    second = replied(player, "two")
+    if outcome == "untaken":
+        player.outcome(delivery, last, outcome)
+        player.pass_time(POLICY.line_wait_ms)
+        last += 1
+    held, attempted = player.outcome(delivery, last, outcome, code="550", reason="no")
+    assert isinstance(held, DeliveryUncertain)
+    assert (held.code, held.retry_at_ms) == ("no_taker" if outcome == "untaken" else "550", 0)
+    assert held.reason.endswith("no; an earlier attempt may have sent it")
+    assert isinstance(attempted, DeliveryAttempted)
+    assert attempted.delivery == second
+    for late in ("refused", "failed", "untaken", "uncertain"):
+        assert player.outcome(delivery, last, late, reason="no") == []
+    assert names(player.command(SettleDelivery(delivery=delivery))) == ["DeliverySent"]
+
+
+def test_a_late_refusal_of_the_newest_attempt_says_nothing_of_the_one_before() -> None:
+    """It was held for the newest, which was refused; it is held for the other one, and says so once."""
+    player, delivery = doubtful()
+    player.command(ReplayDelivery(delivery=delivery))
+    player.outcome(delivery, 2, "uncertain", reason="cut")
+    assert unsent(player) == {delivery: ("uncertain", "cut")}
+    assert names(player.outcome(delivery, 2, "refused", reason="no")) == ["DeliveryUncertain"]
+    assert unsent(player) == {delivery: ("uncertain", "no; an earlier attempt may have sent it")}
+    assert player.outcome(delivery, 2, "refused", reason="no") == []
+    assert names(player.outcome(delivery, 2, "sent")) == ["DeliverySent"]
+
+
+def test_what_is_held_for_an_earlier_attempt_is_reported_and_sent_again_as_any() -> None:
+    """Its provider's word settles it; and a replay of it is an attempt of which nothing is known yet."""
+    player, delivery = doubtful()
+    player.command(ReplayDelivery(delivery=delivery))
+    player.outcome(delivery, 2, "refused", reason="no")
+    assert player.state.conversations[CONVERSATION].deliveries[delivery].earlier
+    player.command(ReplayDelivery(delivery=delivery))
+    assert not player.state.conversations[CONVERSATION].deliveries[delivery].earlier
+    assert names(player.outcome(delivery, 3, "uncertain", reason="cut")) == ["DeliveryUncertain"]
+    assert names(player.outcome(delivery, 3, "failed")) == ["DeliveryFailed"]
+    player.pass_time(100_000)
+    player.outcome(delivery, 4, "refused", reason="no")
+    assert unsent(player) == {delivery: ("uncertain", "no; an earlier attempt may have sent it")}
+    assert reported(player, delivery, status="undelivered") == ["DeliverySent", "DeliveryConfirmed"]
 
 
 @pytest.mark.parametrize("channel", ["email", "sms"])
@@ -486,15 +544,21 @@ def test_what_may_have_left_for_an_identity_is_not_said_to_be_dead_when_it_is_un
     assert names(player.outcome(delivery, 2, "sent")) == ["DeliverySent"]
 
 
-def test_what_failed_after_it_may_have_left_is_dead_when_its_identity_is_unlinked() -> None:
-    """Of its newest attempt it is known that it did not."""
-    player = Player()
-    player.message(identities=(MAIL,))
-    delivery = replied(player)
-    player.outcome(delivery, 1, "uncertain", reason="cut")
-    player.pass_time(1_000)
-    player.outcome(delivery, 2, "failed", reason="busy")
-    assert names(unlinked(player, MAIL)) == ["IdentityUnlinked", "DeliveryDead"]
+@pytest.mark.parametrize("replayed", [False, True])
+def test_what_failed_after_it_may_have_left_is_held_when_its_identity_is_unlinked(replayed: bool) -> None:
+    """Of its newest attempt alone it is known that it did not. It waits for the next, or behind another one."""
+    player, delivery = doubtful("sms" if replayed else "email")
+    if replayed:
+        replied(player, "two")
+        assert names(player.command(ReplayDelivery(delivery=delivery))) == ["DeliveryReplayed"]
+    else:
+        player.pass_time(100_000)
+        player.outcome(delivery, 2, "failed", reason="busy")
+    [_, held] = unlinked(player, TEL if replayed else MAIL)
+    assert isinstance(held, DeliveryUncertain)
+    assert (held.code, held.retry_at_ms, held.earlier) == ("unlinked", 0, True)
+    assert held.reason.endswith("was unlinked from the customer; an earlier attempt may have sent it")
+    assert unsent(player)[delivery][0] == "uncertain"
 
 
 @pytest.mark.parametrize(

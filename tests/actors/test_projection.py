@@ -161,7 +161,7 @@ SAMPLES: list[ev.AnyEvent] = [
     ev.DeliveryAttempted(at_ms=AT_MS, delivery="cu1-1.4", attempt=2),
     ev.DeliverySent(at_ms=AT_MS, delivery="cu1-1.4", external_id="SM1"),
     ev.DeliveryFailed(at_ms=AT_MS, delivery="cu1-1.4", code="429", reason="too many", retry_at_ms=AT_MS + 4),
-    ev.DeliveryUncertain(at_ms=AT_MS, delivery="cu1-1.4", reason="broke off"),
+    ev.DeliveryUncertain(at_ms=AT_MS, delivery="cu1-1.4", code="504", reason="broke off"),
     ev.DeliveryDead(at_ms=AT_MS, delivery="cu1-1.4", code="550", reason="no mailbox"),
     ev.DeliveryReplayed(at_ms=AT_MS, actor="agent:op", delivery="cu1-1.4"),
     ev.DeliveryConfirmed(at_ms=AT_MS, delivery="cu1-1.4", status="read"),
@@ -428,7 +428,7 @@ WRITES: dict[type[ev.AnyEvent], dict[str, dict[str, Any] | None]] = {
         "outbox": {"state": "waiting", "code": "429", "next_at_ms": AT_MS + 4},
         "timer": {"due_ms": AT_MS + 4},
     },
-    ev.DeliveryUncertain: {"outbox": {"state": "uncertain", "next_at_ms": None}, "timer": None},
+    ev.DeliveryUncertain: {"outbox": {"state": "uncertain", "code": "504", "next_at_ms": None}, "timer": None},
     ev.DeliveryDead: {
         "outbox": {"state": "dead", "code": "550"},
         "action": {"kind": "delivery_dead", "detail": "cu1-1.4"},

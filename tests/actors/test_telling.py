@@ -19,6 +19,7 @@ from protocol.commands import (
     WithdrawHandoff,
 )
 from protocol.entities import ConversationView, CustomerView, Status, Tag, Tags
+from protocol.events import MessageQueued
 from protocol.inbound import InteractionBegan
 from tests.actors.player import CONVERSATION, POLICY, Player
 
@@ -67,6 +68,18 @@ def test_the_last_steps_are_told_in_words_and_without_what_was_said() -> None:
     steps = told(player).last_steps
     assert len(steps) == STEPS_MAX
     assert [step.at_ms for step in steps] == sorted(step.at_ms for step in steps)
+
+
+def test_what_became_of_an_answer_that_is_held_is_told() -> None:
+    """Whoever speaks to the customer next must not take for granted that it came, nor that it did not."""
+    player = player_with()
+    [queued, *_] = player.command(Reply(text="we look into it"))
+    assert isinstance(queued, MessageQueued)
+    player.outcome(queued.delivery, 1, "uncertain", reason="cut")
+    assert told(player).last_steps[-1].words == "ann answered by email"
+    player.pass_time(100_000)
+    player.outcome(queued.delivery, 2, "refused", reason="no")
+    assert told(player).last_steps[-1].words == "an answer may or may not have been delivered"
 
 
 def test_an_offer_that_is_over_is_not_told_as_one_that_is_open() -> None:

@@ -52,7 +52,7 @@ def fates(events: Iterable[AnyEvent]) -> dict[str, Fate]:
             case DeliverySent():
                 found[event.delivery].state = "sent"
             case DeliveryUncertain():
-                found[event.delivery].doubts += 1
+                found[event.delivery].doubts += not event.earlier
                 found[event.delivery].state = UNDER_WAY if event.retry_at_ms else "held"
             case DeliveryDead():
                 found[event.delivery].state = "dead"
@@ -70,7 +70,7 @@ def judged(deliveries: dict[str, Fate], arrived: Counter[str]) -> list[str]:
             faults.append(f"delivery {delivery} arrived {count} times with {fate.doubts} doubts in the journal")
         if fate.state == "sent" and count == 0:
             faults.append(f"delivery {delivery} is said to be sent and never arrived")
-        if fate.state == "dead" and count > fate.doubts:
+        if fate.state == "dead" and count:
             faults.append(f"delivery {delivery} is said to be dead and arrived {count} times")
         if fate.state == UNDER_WAY:
             faults.append(f"delivery {delivery} was never settled")

@@ -195,6 +195,7 @@ DELIVERY = queued("x").delivery
 SENT = DeliverySent(at_ms=2, delivery=DELIVERY)
 DOUBT = DeliveryUncertain(at_ms=2, delivery=DELIVERY, reason="?", retry_at_ms=3)
 HELD = DeliveryUncertain(at_ms=2, delivery=DELIVERY, reason="?")
+HELD_FOR_EARLIER = msgspec.structs.replace(HELD, earlier=True)
 DEAD = DeliveryDead(at_ms=2, delivery=DELIVERY, code="1", reason="no")
 TRIED = DeliveryAttempted(at_ms=2, delivery=DELIVERY, attempt=1)
 
@@ -211,6 +212,9 @@ TRIED = DeliveryAttempted(at_ms=2, delivery=DELIVERY, attempt=1)
         ([TRIED, HELD], 1, True),
         ([TRIED, DEAD], 0, True),
         ([TRIED, DEAD], 1, False),
+        ([TRIED, DOUBT, TRIED, DEAD], 1, False),
+        ([TRIED, DOUBT, TRIED, HELD_FOR_EARLIER], 1, True),
+        ([TRIED, DOUBT, TRIED, HELD_FOR_EARLIER], 3, False),
         ([TRIED], 1, False),
     ],
 )

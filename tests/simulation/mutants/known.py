@@ -26,6 +26,7 @@ KNOWN: dict[str, dict[str, int]] = {
     "contact_lost_on_its_move": {"pooled": 0},
     "context_dropped_at_a_switch": {"pooled": 0},
     "context_hidden_after_a_switch": {"pooled": 0},
+    "dead_though_it_may_have_left": {"pooled": 3},
     "delivery_before_commit": {"pooled": 0},
     "dropped_and_not_noted": {"pooled": 41},
     "dropped_facts_are_not_missed": {"pooled": 41, "dedicated": 30},

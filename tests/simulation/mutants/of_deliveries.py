@@ -7,7 +7,8 @@ import msgspec
 from actors import delivery, evolving
 from actors.conversation import Conversation
 from orchestrator.gateway.deliveries import Deliveries
-from protocol.events import AnyEvent, DeliveryAttempted, DeliverySent
+from protocol.entities import Delivery
+from protocol.events import AnyEvent, DeliveryAttempted, DeliveryDead, DeliverySent
 from protocol.links import DeliverNow
 from tests.simulation.mutants.planting import Plant, mutant, mutant_of_either
 
@@ -58,6 +59,16 @@ def uncertain_called_refused(plant: Plant) -> None:
         self._report(now, "refused", reason=reason)
 
     plant(Deliveries, "_unsure", gloomy)
+
+
+@mutant
+def dead_though_it_may_have_left(plant: Plant) -> None:
+    """A delivery that is given up is a dead letter, also where an attempt before the newest may have sent it."""
+
+    def certain(given_up: Delivery, code: str, reason: str, now_ms: int) -> AnyEvent:
+        return DeliveryDead(at_ms=now_ms, actor=delivery.SYSTEM, delivery=given_up.id, code=code, reason=reason)
+
+    plant(delivery, "_dead", certain)
 
 
 @mutant

@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 
 from protocol.events import (
+    AnyEvent,
     DeliveryAttempted,
     DeliveryDead,
     DeliveryFailed,
@@ -24,7 +25,7 @@ def check(world: World) -> None:
             world.broken("sent_once", f"{sending.delivery} left and was not queued so")
     for delivery, attempts in left.items():
         events = world.ledger.delivery_events(delivery)
-        again = sum(isinstance(event, DeliveryUncertain | DeliveryReplayed) for event in events)
+        again = sum(isinstance(event, DeliveryReplayed) or _doubts_the_newest(event) for event in events)
         if sum(attempts.values()) > 1 + again:
             world.broken("sent_once", f"{delivery} left {sum(attempts.values())} times, {again} of them accounted for")
         if max(attempts.values()) > 1:
@@ -32,14 +33,21 @@ def check(world: World) -> None:
     _check_outcomes(world, left)
 
 
+def _doubts_the_newest(event: AnyEvent) -> bool:
+    """Whether it says of the newest attempt that it may have left."""
+    return isinstance(event, DeliveryUncertain) and not event.earlier
+
+
 def _check_outcomes(world: World, left: dict[str, Counter[int]]) -> None:
     """What the journal says became of each. Where an agent says that it left, that is the agent's word."""
     for stream in world.ledger.streams:
         attempt: dict[str, int] = {}
+        newest: dict[str, int] = {}
         sent: set[str] = set()
         for event in world.ledger.told(stream):
             delivery = getattr(event, "delivery", "")
             attempt[delivery] = getattr(event, "attempt", attempt.get(delivery, 0))
+            newest[delivery] = getattr(event, "attempt", newest.get(delivery, 0))
             if isinstance(event, DeliveryAttempted | DeliveryReplayed) and delivery in sent:
                 world.broken("sent_once", f"{stream}: {delivery} is said to be sent, and was sent again")
             if isinstance(event, DeliveryReplayed):
@@ -50,3 +58,5 @@ def _check_outcomes(world: World, left: dict[str, Counter[int]]) -> None:
                     world.broken("sent_once", f"{stream}: {delivery} is said to be sent, and never left")
             if isinstance(event, DeliveryFailed | DeliveryDead) and left[delivery][attempt[delivery]]:
                 world.broken("sent_once", f"{stream}: {delivery} left, and its attempt is said to have failed")
+            if isinstance(event, DeliveryDead) and any(left[delivery][n] for n in range(newest[delivery] + 1)):
+                world.broken("sent_once", f"{stream}: {delivery} left by an earlier attempt, and is a dead letter")
