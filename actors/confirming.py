@@ -5,15 +5,15 @@ another one's token must not say that a customer has read what they never got.
 """
 
 from actors.conversation import LEFT_BY_MAX, Conversation
-from actors.delivery import decide_report, under_way
+from actors.delivery import decide_report, under_way, untried
 from protocol.errors import Code, Refusal, shown
 from protocol.events import AnyEvent, DeliveryConfirmed
 from protocol.inbound import DeliveryReport, InboundEvent
 
 
 def confirm(state: Conversation, event: InboundEvent, report: DeliveryReport, now_ms: int) -> list[AnyEvent]:
-    """The facts that `event`, a report, becomes: of a message of which nobody knew whether it left, also that it did.
-    Raises `Refusal` for one on what is no message of the conversation, or another account's."""
+    """The facts that `event`, a report, becomes: of a message that was not known to have left perhaps also that it did.
+    Raises `Refusal` for one on what is no message of the conversation, or another account's, or has not left yet."""
     delivery = report.delivery
     number = delivery.rpartition(".")[2]
     if not (number.isascii() and number.isdigit() and len(number) < 10 and 0 < int(number) <= state.head):
@@ -24,6 +24,9 @@ def confirm(state: Conversation, event: InboundEvent, report: DeliveryReport, no
     if event.account != account and (account is not None or not _may_have_spoken(state, event.account)):
         text = f"delivery {delivery} did not leave by account {event.account}, which reports on its own alone"
         raise Refusal(Code.UNKNOWN_ACCOUNT, text, ref=event.id, field="data.delivery")
+    if untried(state, delivery):
+        text = f"delivery {delivery} waits for its first attempt: the report is on another message"
+        raise Refusal(Code.NOT_FOUND, text, ref=event.id, field="data.delivery")
     actor = f"account:{event.account}"
     confirmed = DeliveryConfirmed(
         at_ms=now_ms,
@@ -33,7 +36,7 @@ def confirm(state: Conversation, event: InboundEvent, report: DeliveryReport, no
         code=report.code,
         external_id=report.external_id if under_way(state, delivery) else "",
     )
-    return [*decide_report(state, delivery, report.external_id, now_ms), confirmed]
+    return [*decide_report(state, report, now_ms), confirmed]
 
 
 def _no_message(event: InboundEvent, delivery: str) -> Refusal:

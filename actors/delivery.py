@@ -33,6 +33,7 @@ from protocol.events import (
     DeliverySent,
     DeliveryUncertain,
 )
+from protocol.inbound import ARRIVED, DeliveryReport
 from protocol.links import DeliverNow, Outcome
 
 SYSTEM = "system"
@@ -95,13 +96,22 @@ def decide_outcome(
     return [settled, *_next_in_line(state, delivery.channel, [delivery], now_ms)]
 
 
-def decide_report(state: Conversation, id: str, external_id: str, now_ms: int) -> list[AnyEvent]:
-    """What a provider's report on a message means for one of which nobody knows whether it left: that it did, whatever
-    became of it then. An attempt that is under way has an answer of its own to come; see `_is_out`."""
-    delivery = state.deliveries.get(id)
-    if delivery is None or delivery.state == "attempting" or not (_in_doubt(delivery) or delivery.doubted):
+def decide_report(state: Conversation, report: DeliveryReport, now_ms: int) -> list[AnyEvent]:
+    """What a provider's report on a message means for one that is not known to have left: that it did.
+
+        what is said                nobody knows whether it left    it surely did not by any attempt, or is dead
+        delivered, read             it is sent                      it is sent: the customer has it
+        sent, undelivered, bounced  it is sent                      nothing: who says that it did not arrive may have
+                                                                    said so as its outcome, and it is tried again
+
+    An attempt that is under way has an answer of its own to come; see `_is_out`.
+    """
+    delivery = state.deliveries.get(report.delivery)
+    if delivery is None or delivery.state == "attempting":
         return []
-    sent = DeliverySent(at_ms=now_ms, actor=SYSTEM, delivery=id, external_id=external_id)
+    if not (_in_doubt(delivery) or delivery.doubted or report.status in ARRIVED):
+        return []
+    sent = DeliverySent(at_ms=now_ms, actor=SYSTEM, delivery=delivery.id, external_id=report.external_id)
     return [sent, *_next_in_line(state, delivery.channel, [delivery], now_ms)]
 
 
@@ -109,6 +119,12 @@ def under_way(state: Conversation, id: str) -> bool:
     """Whether an attempt of the message is made now."""
     delivery = state.deliveries.get(id)
     return delivery is not None and delivery.state == "attempting"
+
+
+def untried(state: Conversation, id: str) -> bool:
+    """Whether no attempt of the message was made yet."""
+    delivery = state.deliveries.get(id)
+    return delivery is not None and delivery.attempt == 0
 
 
 def give_up_for(state: Conversation, identities: Collection[str], now_ms: int) -> list[AnyEvent]:
@@ -174,8 +190,8 @@ def _in_doubt(delivery: Delivery) -> bool:
 
 def _is_out(delivery: Delivery, status: str) -> bool:
     """Whether the message left although its attempt does not say so: its channel reported on it meanwhile. What surely
-    did not leave by this attempt then did by an earlier one, if that was in doubt."""
-    return delivery.reported and (status == "uncertain" or delivery.doubted)
+    did not leave by this attempt then did by an earlier one, if that was in doubt; and what the customer has left."""
+    return delivery.arrived or (delivery.reported and (status == "uncertain" or delivery.doubted))
 
 
 def _is_news(delivery: Delivery, status: str) -> bool:

@@ -47,7 +47,7 @@ def _outbox_columns(
             return {"state": "attempting", "attempt": event.attempt, "next_at_ms": None}
         case ev.DeliverySent():
             sent = {"state": "sent", "sent_at_ms": event.at_ms, "external_id": event.external_id}
-            return {**sent, "next_at_ms": None, "code": "", "reason": ""}
+            return {**sent, "next_at_ms": None, "dead_at_ms": None, "code": "", "reason": ""}
         case ev.DeliveryFailed():
             state = "waiting" if event.retry_at_ms else "queued"
             failed = {"state": state, "code": event.code, "reason": event.reason}

@@ -52,6 +52,7 @@ from protocol.events import (
     RepeatContactFound,
 )
 from protocol.events.corrections import UNMERGE
+from protocol.inbound import ARRIVED
 
 REFERENCES_MAX = 64
 """Thread references a conversation answers to; the oldest are forgotten, and then time and openness decide."""
@@ -252,6 +253,7 @@ def _deliver(
         case DeliveryConfirmed():
             if delivery.state == "attempting":
                 delivery.reported, delivery.reported_id = True, event.external_id or delivery.reported_id
+                delivery.arrived = delivery.arrived or event.status in ARRIVED
 
 
 _OFTEN: dict[type[AnyEvent], Callable[[Conversation, Any], None]] = {

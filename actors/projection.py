@@ -224,7 +224,8 @@ def _seldom(at: Place, event: ev.AnyEvent) -> Iterable[Patch]:
             yield at.change("outbox", event.delivery, state="queued", next_at_ms=event.at_ms, dead_at_ms=None)
             yield action_row(at, event, "delivery_replayed", event.delivery)
         case ev.DeliveryConfirmed():
-            yield at.change("outbox", event.delivery, confirmed=event.status, code=event.code)
+            code = {"code": event.code} if event.code else {}  # Else what its attempt came to stays.
+            yield at.change("outbox", event.delivery, confirmed=event.status, **code)
         case ev.OwnerChanged():
             yield action_row(at, event, "owner_changed", event.owner)
         case ev.QueueChanged():

@@ -225,6 +225,8 @@ class Delivery(Struct, kw_only=True, omit_defaults=True, gc=False):
     """Whether its channel reported on it during its newest attempt: whatever that attempt comes to, one has sent it."""
     reported_id: str = ""
     """The provider's id of it, as reported then."""
+    arrived: bool = False
+    """Whether its channel said during an attempt that the customer has it."""
 
 
 class ConversationSummary(Struct, kw_only=True, omit_defaults=True):

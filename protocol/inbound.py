@@ -100,6 +100,8 @@ class InteractionStopped(Data, kw_only=True, frozen=True, tag="throughline.inter
 
 REPORTED = ("sent", "delivered", "read", "undelivered", "bounced")
 """What a channel may say became of a message."""
+ARRIVED = ("delivered", "read")
+"""Those by which the customer has it."""
 
 
 class DeliveryReport(Data, kw_only=True, frozen=True, tag="throughline.delivery.reported"):

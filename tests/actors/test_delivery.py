@@ -22,9 +22,16 @@ from protocol.commands import (
     UnlinkIdentity,
 )
 from protocol.errors import Code, Refusal
-from protocol.events import DeliveryAttempted, DeliveryFailed, DeliverySent, DeliveryUncertain, MessageQueued
+from protocol.events import (
+    DeliveryAttempted,
+    DeliveryDead,
+    DeliveryFailed,
+    DeliverySent,
+    DeliveryUncertain,
+    MessageQueued,
+)
 from protocol.events.event import Event
-from protocol.inbound import REPORTED, DeliveryReport
+from protocol.inbound import ARRIVED, REPORTED, DeliveryReport
 from tests.actors.player import CONVERSATION, CUSTOMER, POLICY, Player, names
 
 
@@ -442,29 +449,119 @@ def test_a_report_settles_what_an_operator_has_sent_again() -> None:
     assert unsent(player) == {second: ("attempting", "")}
 
 
-def test_a_report_on_an_attempt_that_surely_failed_is_no_word_on_the_next() -> None:
+@pytest.mark.parametrize("status", [status for status in REPORTED if status not in ARRIVED])
+def test_a_report_on_an_attempt_that_surely_failed_is_no_word_on_the_next(status: str) -> None:
     """Nothing was in doubt: it is tried again, and what comes of that is its own."""
     player = Player()
     player.message(channel="sms", identities=(TEL,))
     delivery = replied(player)
-    reported(player, delivery)
+    reported(player, delivery, status=status)
     assert names(player.outcome(delivery, 1, "failed", reason="no")) == ["DeliveryFailed"]
     player.pass_time(100_000)
     assert names(player.outcome(delivery, 2, "uncertain", reason="cut")) == ["DeliveryUncertain"]
     assert unsent(player) == {delivery: ("uncertain", "cut")}
 
 
-def test_a_report_settles_nothing_that_is_in_no_doubt() -> None:
-    """An attempt that is under way has its own answer to come, with the provider's id; one that failed will be made."""
+@pytest.mark.parametrize("status", [status for status in REPORTED if status not in ARRIVED])
+def test_a_report_that_it_did_not_arrive_settles_nothing_that_is_in_no_doubt(status: str) -> None:
+    """It may be the outcome in other words. What failed is tried again, and a dead letter is one."""
     player = Player()
     player.message()
     delivery = replied(player)
-    report = player.input(DeliveryReport(delivery=delivery, status="delivered"), channel="email", account="mail")
-    assert names(player.give(report)) == ["DeliveryConfirmed"]
     player.outcome(delivery, 1, "failed", reason="no")
-    report = player.input(DeliveryReport(delivery=delivery, status="read"), channel="email", account="mail")
-    assert names(player.give(report)) == ["DeliveryConfirmed"]
+    assert reported(player, delivery, channel="email", status=status) == ["DeliveryConfirmed"]
     assert unsent(player) == {delivery: ("waiting", "no")}
+    player.pass_time(100_000)
+    player.outcome(delivery, 2, "refused", reason="never")
+    assert reported(player, delivery, channel="email", status=status) == ["DeliveryConfirmed"]
+    assert unsent(player) == {delivery: ("dead", "never")}
+
+
+@pytest.mark.parametrize("status", ARRIVED)
+@pytest.mark.parametrize("outcome", ["failed", "refused", "untaken", "uncertain"])
+def test_what_the_customer_has_is_sent_whatever_its_attempt_says_then(status: str, outcome: str) -> None:
+    """Its provider's word comes ahead of the outcome: it is not tried again, nor does its conversation go elsewhere."""
+    player = Player(msgspec.structs.replace(POLICY, context=ContextRules(fallback={"sms": "email"})))
+    player.message(channel="sms", identities=(TEL, MAIL))
+    delivery, second = replied(player), replied(player, "two")
+    assert reported(player, delivery, status=status) == ["DeliveryConfirmed"]
+    assert names(player.outcome(delivery, 1, outcome)) == ["DeliverySent", "DeliveryAttempted"]
+    assert unsent(player) == {second: ("attempting", "")}
+
+
+@pytest.mark.parametrize("status", ARRIVED)
+@pytest.mark.parametrize("outcome", ["failed", "untaken"])
+def test_what_the_customer_has_is_not_tried_again(status: str, outcome: str) -> None:
+    """Though its attempt failed: what waits behind it goes."""
+    player = Player()
+    player.message(channel="sms", identities=(TEL,))
+    delivery, second = replied(player), replied(player, "two")
+    player.outcome(delivery, 1, outcome)
+    assert reported(player, delivery, status=status) == ["DeliverySent", "DeliveryAttempted", "DeliveryConfirmed"]
+    assert unsent(player) == {second: ("attempting", "")}
+
+
+@pytest.mark.parametrize("status", ARRIVED)
+def test_a_dead_letter_that_the_customer_has_is_sent(status: str) -> None:
+    """Nobody can replay it then. That its conversation went on elsewhere meanwhile stays so."""
+    player = Player(msgspec.structs.replace(POLICY, context=ContextRules(fallback={"sms": "email"})))
+    player.message(channel="sms", identities=(TEL, MAIL))
+    delivery = replied(player)
+    assert "ChannelSwitched" in names(player.outcome(delivery, 1, "refused", code="30006", reason="landline"))
+    assert reported(player, delivery, status=status) == ["DeliverySent", "DeliveryConfirmed"]
+    assert (unsent(player), player.state.conversations[CONVERSATION].channel) == ({}, "email")
+    with pytest.raises(Refusal, match="no undelivered message"):
+        player.command(ReplayDelivery(delivery=delivery))
+
+
+def test_a_dead_letter_that_is_replayed_and_that_the_customer_has_is_sent() -> None:
+    """It waits behind another one, and is not tried again; or its next attempt is under way, and fails."""
+    player = Player()
+    player.message(channel="sms", identities=(TEL,))
+    delivery = replied(player)
+    player.outcome(delivery, 1, "refused", reason="no")
+    second = replied(player, "two")
+    player.command(ReplayDelivery(delivery=delivery))
+    assert reported(player, delivery) == ["DeliverySent", "DeliveryConfirmed"]
+    player.outcome(second, 1, "refused", reason="no")
+    player.command(ReplayDelivery(delivery=second))
+    assert reported(player, second) == ["DeliveryConfirmed"]
+    assert names(player.outcome(second, 2, "refused")) == ["DeliverySent"]
+
+
+def test_a_dead_letter_of_a_closed_conversation_is_sent_by_its_providers_word() -> None:
+    """Nothing is sent there any more, so nothing follows."""
+    player = Player()
+    player.message(channel="sms", identities=(TEL,))
+    delivery = replied(player)
+    player.outcome(delivery, 1, "refused", reason="no")
+    player.command(Resolve())
+    player.pass_time(POLICY.close_after_resolved_ms)
+    assert reported(player, delivery) == ["DeliverySent", "DeliveryConfirmed"]
+
+
+@pytest.mark.parametrize("status", REPORTED)
+def test_a_dead_letter_of_an_earlier_version_that_may_have_left_is_sent_by_any_report(status: str) -> None:
+    """It would be held by now."""
+    player, delivery = doubtful()
+    player.command(ReplayDelivery(delivery=delivery))
+    dead = DeliveryDead(at_ms=player.now_ms, delivery=delivery, code="1", reason="no")
+    journeys.evolve(player.state, CONVERSATION, dead, msgspec.msgpack.encode(dead))
+    assert unsent(player) == {delivery: ("dead", "no")}
+    assert reported(player, delivery, status=status) == ["DeliverySent", "DeliveryConfirmed"]
+
+
+@pytest.mark.parametrize("status", REPORTED)
+def test_a_report_on_what_no_attempt_was_made_of_is_refused(status: str) -> None:
+    """It waits for its turn: whoever reports means another message."""
+    player = Player()
+    player.message(channel="sms", identities=(TEL,))
+    first, second = replied(player), replied(player, "two")
+    with pytest.raises(Refusal, match=f"delivery {second} waits for its first attempt") as refused:
+        reported(player, second, status=status)
+    assert refused.value.code is Code.NOT_FOUND
+    player.outcome(first, 1, "sent")
+    assert reported(player, second, status=status) == ["DeliveryConfirmed"]
 
 
 def test_a_late_answer_does_not_start_another_message_beside_the_one_under_way() -> None:

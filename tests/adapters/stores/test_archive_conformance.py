@@ -594,6 +594,28 @@ async def test_the_outbox_shows_deliveries_by_state(archive: Archive, story: Sto
     assert await archive.reader.unsent() == {"dead": 1}
 
 
+async def test_a_report_on_a_dead_letter_leaves_its_reason_and_takes_it_out_where_the_customer_has_it(
+    archive: Archive, story: Story
+) -> None:
+    """That it did not arrive explains nothing; that it did ends it, as if it had never been given up."""
+    conversation = f"{ANN}-1"
+    dead = story.reply(ANN, conversation, 1, "mailto:ann@example.org", "email", "Hello?")
+    story.unit(ANN, (conversation, ev.DeliveryDead(at_ms=0, delivery=dead, code="550", reason="no such mailbox")))
+    story.unit(ANN, (conversation, ev.DeliveryConfirmed(at_ms=0, delivery=dead, status="undelivered")))
+    await archive.follow(story)
+    position = story.position
+    [row] = await archive.reader.outbox(["dead"], 10)
+    assert (row["confirmed"], row["code"], row["reason"]) == ("undelivered", "550", "no such mailbox")
+    story.unit(
+        ANN,
+        (conversation, ev.DeliverySent(at_ms=0, delivery=dead, external_id="x1")),
+        (conversation, ev.DeliveryConfirmed(at_ms=0, delivery=dead, status="read")),
+    )
+    await archive.follow(story, position)
+    row = next(row for row in await archive.reader.outbox(["sent"], 10) if row["delivery"] == dead)
+    assert (row["confirmed"], row["code"], row["reason"], row["dead_at_ms"]) == ("read", "", "", None)
+
+
 async def test_handoffs_are_rows_and_put_their_conversation_in_the_takers_list(archive: Archive, story: Story) -> None:
     """While one is open; afterwards each is kept, with its package, its end and what was missing."""
     first = f"{ANN}-1"
