@@ -15,7 +15,7 @@ from adapters.stores.connection import checkpoint, transaction
 from protocol.archive import Changes
 from protocol.ids import customer_of
 
-_OF_CONVERSATION = ("moved", *(name for name, table in TABLES.items() if table.key[0] == "conversation"))
+_OF_CONVERSATION = tuple(name for name, table in TABLES.items() if table.key[0] == "conversation")
 _OF_STREAM = (*(name for name, table in TABLES.items() if table.key[0] == "stream" and name != "event"), "quarantine")
 _OF_CUSTOMER = ("identity", "identity_review", "snapshot", "customer")
 _ERASE_CONVERSATION = (
@@ -30,8 +30,9 @@ _ERASE_CUSTOMER = (
 )
 ERASED_TABLES = frozenset({*_OF_CONVERSATION, *_OF_STREAM, *_OF_CUSTOMER, "event", "outbox"})
 """Those that an erasure reaches: a table that the projection writes and that is not here keeps what it has."""
-NOBODYS_TABLES = frozenset({"report", "finding"})
-"""Those that count, and name nobody but by id."""
+NOBODYS_TABLES = frozenset({"moved", "report", "finding"})
+"""Those that name nobody but by id, and stay as they are. A row of `moved` is of several: where a contact went on from
+there may stand in another customer's facts, so that those of the person alone would not make it again."""
 _TOLD_BY_DROPPED = """
     SELECT channel, resolved_at_ms, conversation FROM conversation
     JOIN dropped ON dropped.kind = 'conversation' AND dropped.id = conversation WHERE customer = ?"""
@@ -82,7 +83,7 @@ def erase(db: sqlite3.Connection, customer: str, changes: Changes) -> None:
                 _erase_elsewhere(db, position, stream, seq, kind)
         bodies = [(body, stream, seq) for _, _, stream, seq, _, _, _, body in changes.events]
         db.executemany("UPDATE event SET body = ? WHERE stream = ? AND seq = ?", bodies)
-        write(db, changes.patches, forgiving=True)
+        write(db, [patch for patch in changes.patches if patch.table not in NOBODYS_TABLES], forgiving=True)
         move_heads(db, changes.heads, forgiving=True)
         # Facts that retention left made rows again that it had dropped; two columns came of facts that it took.
         archive_retention.drop_again(db, customer)

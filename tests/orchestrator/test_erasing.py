@@ -34,6 +34,7 @@ from protocol.commands import (
     AddNote,
     AnyCommand,
     BeginReplay,
+    Join,
     LinkIdentity,
     MarkReplayed,
     MergeCustomers,
@@ -236,6 +237,8 @@ async def check_against_rebuilt(settings: Settings) -> None:
         "handoff",
         "identity_review",
         "channel_switch",
+        "moved",
+        "correction",
     )
     now = {table: await rows(archive, table) for table in tables}
     await rebuild(journal, archive, lambda at, head: None)
@@ -687,6 +690,30 @@ async def test_what_a_merged_person_said_goes_also_where_it_was_over_for_too_lon
     async with server(settings) as (_, front):
         events = await front.archive.events_of_customer(bobs, 0)
         assert sum(b"my word" in event.body for event in events) == 3 * CLOSED_MAX
+    await check_against_rebuilt(settings)
+
+
+async def test_where_the_others_words_are_stays_known_when_they_had_been_in_a_conversation_of_the_person(
+    tmp_path: Path,
+) -> None:
+    """A contact of Bob's came to Ann's conversation and left it at the unmerge: that it came is Ann's fact, and where
+    it is by now is Bob's."""
+    settings = settings_of(tmp_path)
+    async with server(settings) as (_, front):
+        bob = await front.intake.submit(arrival("b1", MessageArrived(text="my word"), BOB))
+        ann = await front.intake.submit(arrival("a1", MessageArrived(text="I live in Zanzibar"), ANN))
+        anns, bobs = ann.stream.removesuffix("-1"), bob.stream.removesuffix("-1")
+        await front.intake.command(actor="agent:bo", id="m", command=MergeCustomers(other=anns), customer=bobs)
+        join = Join(other=bob.stream)
+        await front.intake.command(actor="agent:bo", id="j", command=join, conversation=ann.stream, customer=bobs)
+        unmerge = UnmergeCustomers(other=anns)
+        last = await front.intake.command(actor="agent:bo", id="u", command=unmerge, customer=bobs)
+        await reached(front.archive, last.position)
+    await erased(settings, anns)
+    async with server(settings) as (_, front):
+        said = await front.archive.messages_of(f"{bobs}-2", 1)
+        assert said is not None
+        assert [message["text"] for message in said] == ["my word"]
     await check_against_rebuilt(settings)
 
 
