@@ -40,7 +40,7 @@ KEPT = frozenset(
         *("at_ms", "actor", "once", "policy", "customer", "conversation", "other", "quarantine", "delivery"),
         *("channel", "account", "direction", "queue", "owner", "previous", "kind", "evidence", "code", "status"),
         *("from_channel", "to_channel", "by", "rule", "key", "keys", "required", "missing", "sensitivity", "side"),
-        *("earlier", "came_from", "origins", "correction", "earlier_channel", "tagger"),
+        *("earlier", "came_from", "origins", "began_in", "correction", "earlier_channel", "tagger"),
         *(
             "members",
             "giver",

@@ -14,7 +14,8 @@ import msgspec
 from actors import knowing, recent
 from actors.conversation import Conversation, Work, interaction_of
 from actors.members import MIXED_MAX, Family, home_of
-from protocol.entities import ContextValue
+from actors.moving import began_in
+from protocol.entities import ContextValue, Interaction
 from protocol.events import AnyEvent, AutomaticReplyReceived, ContextSet, MessageReceived
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def _is_of_several(state: "Journey", family: Family, conversation: Conversation)
     homes = {identity: id for id, member in family.members.items() for identity in member.identities}
     if conversation.interaction_count > len(conversation.interactions):
         return True
-    if any(homes.get(each.identity, state.customer) != own for each in conversation.interactions):
+    if any(_is_from(state, homes, conversation, each) != own for each in conversation.interactions):
         return True
     carried = conversation.work.carried if conversation.work else None
     earlier = [each.conversation for each in (conversation.relation, carried) if each is not None]
@@ -121,6 +122,13 @@ def _is_of_several(state: "Journey", family: Family, conversation: Conversation)
         for item in conversation.context.values()
         for said in knowing.values_of(item)
     )
+
+
+def _is_from(state: "Journey", homes: dict[str, str], conversation: Conversation, contact: Interaction) -> str:
+    """Whose contact it is, as `actors.sides` says."""
+    if contact.identity in homes or state.has(contact.identity):
+        return homes.get(contact.identity, state.customer)
+    return home_of(began_in(contact, conversation.id), state.customer)
 
 
 def _whose(state: "Journey", homes: dict[str, str], conversation: Conversation, said: ContextValue) -> str:

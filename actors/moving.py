@@ -173,7 +173,14 @@ def _at(interaction: Interaction, came_from: str, to: str, number: int) -> Inter
         raise Refusal(Code.OVER_LIMIT, f"interaction {interaction.number} was moved {ORIGINS_MAX} times already")
     moved = copy(interaction)
     moved.number, moved.origins, moved.reason = number, tuple(origins), "an agent put it here"
+    moved.began_in = began_in(interaction, came_from)
     return moved
+
+
+def began_in(interaction: Interaction, conversation: str) -> str:
+    """The conversation that an interaction of `conversation` began in. One that was moved before that was written down
+    is taken for one that has not come home since."""
+    return interaction.began_in or (interaction.origins[0][0] if interaction.origins else conversation)
 
 
 def _references_of(state: Conversation, number: int) -> list[str]:

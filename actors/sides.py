@@ -1,7 +1,8 @@
 """Sides: of two customers who were one, who leaves and who stays, and what is whose. Pure.
 
-A contact is its address's. A word, and a subject, is that of who said it, as far as that is known; else of whose
-conversation it was said in.
+A contact is its address's. Of one whose address neither has, since it was unlinked or is shared, it is that of whose
+conversation it began in. A word, and a subject, is that of who said it, as far as that is known; else its contact's, or
+of whose conversation it was said in.
 """
 
 from collections.abc import Sequence, Set
@@ -9,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from actors.conversation import Conversation, interaction_of
 from actors.members import Family, home_of
-from actors.moving import speaker_of, subjects
-from protocol.entities import ContextValue
+from actors.moving import began_in, speaker_of, subjects
+from protocol.entities import ContextValue, Interaction
 
 if TYPE_CHECKING:
     from actors.journey import Journey
@@ -38,6 +39,12 @@ class Sides:
         """Those of who leaves, or of who stays."""
         return self.identities if leaves else self._staying
 
+    def is_of_who_leaves(self, contact: Interaction, conversation: str) -> bool:
+        """Whether a contact in `conversation` is."""
+        if contact.identity in self.identities or contact.identity in self._staying:
+            return contact.identity in self.identities
+        return self.leaves(began_in(contact, conversation))
+
     def is_history(self, conversation: Conversation) -> bool:
         """Whether it was over before the merge: all of it is of one person, whosever address it was since."""
         return not conversation.live and not self._went_on(conversation)
@@ -51,10 +58,11 @@ class Sides:
         speaker = said.said_by
         if not speaker and said.came_from:
             speaker = speaker_of(self._conversations, key, said)
-        elif not speaker and (contact := interaction_of(conversation, said.interaction)) is not None:
-            speaker = contact.identity
         if speaker in self.identities or speaker in self._staying:
             return speaker in self.identities
+        contact = None if said.came_from else interaction_of(conversation, said.interaction)
+        if contact is not None:
+            return self.is_of_who_leaves(contact, conversation.id)
         return self.leaves(said.came_from or conversation.id)
 
     def is_own(self, said: ContextValue, *, leaves: bool) -> bool:

@@ -114,8 +114,8 @@ class _Apart:
         if self.sides.is_history(conversation):
             return
         leaves = self.sides.leaves(conversation.id)
-        strangers = self.sides.addresses(leaves=not leaves)
-        moving = [each for each in conversation.interactions if each.identity in strangers]
+        contacts = conversation.interactions
+        moving = [each for each in contacts if self.sides.is_of_who_leaves(each, conversation.id) != leaves]
         movable = [each for each in moving if len(each.origins) < ORIGINS_MAX]
         if len(movable) < len(moving) or self.sides.has_forgotten(conversation):
             self.unmoved.append(conversation.id)

@@ -133,6 +133,8 @@ class Interaction(Struct, kw_only=True, omit_defaults=True, gc=False):
     """When it is looked at whether it rests; 0: not before the next contact."""
     origins: tuple[tuple[str, int], ...] = ()
     """Where its messages up to a correction are: pairs of conversation and number. Empty: all in this conversation."""
+    began_in: str = ""
+    """The conversation that it began in, of one that was ever moved."""
 
 
 class ContextValue(Struct, kw_only=True, omit_defaults=True, frozen=True, gc=False):

@@ -789,6 +789,57 @@ def test_a_word_of_a_contact_that_memory_has_forgotten_is_its_speakers() -> None
     assert {key: item.value for key, item in many.context.items()} == {"meter": "M1"}
 
 
+def _of_ann(player: Player, *channels: str) -> Journey:
+    """Ann's customer, with a conversation of these, from an address that is not hers any more."""
+    ann = Player(player.policy)
+    ann.state = Journey(customer="anns")
+    for channel in channels:
+        ann.message(channel=channel, identities=("user:ann",), context={"contract": "A1111"})
+    ann.state.links = []
+    return ann.state
+
+
+def _taken_in(player: Player, ann: Journey) -> None:
+    merged = CustomerMerged(at_ms=player.now_ms, other="anns", turn=1, given_at=1, members=["anns"], identities=[])
+    evolve(player.state, CUSTOMER, merged, b"", ann)
+
+
+def test_a_contact_that_was_there_and_came_back_is_of_whom_it_was() -> None:
+    """A split that was taken back says nothing of whose it is."""
+    player = Player()
+    player.message(channel="chat", identities=("chat:ben",), session="ben")
+    _taken_in(player, _of_ann(player, "sms", "chat"))
+    player.command(Split(interactions=[1]), conversation="anns-1")
+    bens = player.state.kept[-1].id
+    assert customer_of(bens) == CUSTOMER
+    player.command(Join(other=bens), conversation="anns-1")
+    (came, _) = player.state.conversations["anns-1"].interactions
+    assert (came.number, came.origins, came.began_in) == (1, ((bens, 1),), "anns-1")
+    player.command(UnmergeCustomers(other="anns"), conversation="")
+    assert "InteractionMoved" not in names([event for _, event in player.decision.events])
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_a_contact_whose_address_was_unlinked_goes_where_it_came_from(in_memory: bool) -> None:
+    """Nobody has the address by now; that it was said in Ann's conversation is all that tells whose it is."""
+    player = Player()
+    player.message(channel="chat", identities=("chat:ben",), session="ben", context={"meter": "M1"})
+    _taken_in(player, _of_ann(player, "sms"))
+    player.command(Join(other="anns-1"))
+    bens = player.state.conversations[CONVERSATION]
+    assert {key: item.value for key, item in bens.context.items()} == {"meter": "M1", "contract": "A1111"}
+    for n in range(0 if in_memory else CLOSED_MAX + 1):
+        _over(player)
+        player.message(channel="chat", identities=("chat:ben",), session=f"later {n}")
+    assert (player.state.conversation(CONVERSATION) is not None) == in_memory
+    player.command(UnmergeCustomers(other="anns"), conversation="")
+    happened = [event for stream, event in player.decision.events if stream == CONVERSATION]
+    assert "InteractionMoved" in names(happened)
+    assert "ContextWithdrawn" in names(happened)
+    assert _known_of_ann(player) == {"anns-2": {"contract": "A1111"}}
+    assert not any("contract" in each.context for each in player.state.kept)
+
+
 def _left_memory(player: Player) -> str:
     """A conversation of both closes, and leaves memory by those of Ben's that close after it; returns its id."""
     player.message(channel="chat", identities=("chat:ben",), session="ben", context={"meter": "M1"})

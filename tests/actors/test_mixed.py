@@ -14,10 +14,10 @@ from protocol.entities import CarryOver, IdentityLink, Interaction, Relation, Re
 from protocol.events import AnyEvent, ContextSet, ConversationClosed, ConversationOpened, MessageReceived, NoteAdded
 from tests.actors.player import CONVERSATION, CUSTOMER
 
-ANN, BEN = "chat:ann", "chat:ben"
+ANN, BEN, NOBODY = "chat:ann", "chat:ben", "chat:whoever"
 
 
-def closed(*events: AnyEvent, identity: str = BEN, id: str = CONVERSATION) -> Conversation:
+def closed(*events: AnyEvent, identity: str = BEN, id: str = CONVERSATION, began_in: str = "") -> Conversation:
     """A conversation of Ben's that is over, with one contact."""
     state = Conversation(id=id, customer=CUSTOMER)
     for event in (
@@ -26,7 +26,8 @@ def closed(*events: AnyEvent, identity: str = BEN, id: str = CONVERSATION) -> Co
         ConversationClosed(at_ms=2),
     ):
         evolve(state, event, mixed._encode(event))
-    state.interactions = (Interaction(number=1, channel="chat", account="chat", identity=identity),)
+    contact = Interaction(number=1, channel="chat", account="chat", identity=identity, began_in=began_in)
+    state.interactions = (contact,)
     state.interaction_count = 1
     return state
 
@@ -53,6 +54,9 @@ def a_family() -> Family:
         pytest.param(closed(word(came_from=f"{CUSTOMER}-9")), True, id="nobody knows whose word"),
         pytest.param(closed(identity=BEN, id="anns-1"), True, id="his contact in hers"),
         pytest.param(closed(identity=ANN, id="anns-1"), False, id="all her own"),
+        pytest.param(closed(identity=NOBODY), False, id="from an address that he had"),
+        pytest.param(closed(identity=NOBODY, id="anns-1"), False, id="from an address that she had"),
+        pytest.param(closed(identity=NOBODY, began_in="anns-1"), True, id="from one that she had, put into his"),
     ],
 )
 def test_what_is_of_several_is_kept(conversation: Conversation, kept: bool) -> None:
