@@ -7,13 +7,13 @@ app's account may serve its pages' channel, too. So what each account *was* is k
 a bundle's accounts (`actors.policies`), and what waits for a line that it was is not sent by the line that it is.
 """
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
 from adapters.stores.errors import StoreFailed
+from orchestrator.whole_files import write_whole
 from protocol.journal import POLICIES_KEPT
 
 FILE = "lines.json"
@@ -33,13 +33,8 @@ def note_lines(data: Path, lines: Lines) -> None:
     if known and known[-1] == lines:
         return
     file = data / FILE
-    fresh = file.with_suffix(".new")
     try:
-        with open(os.open(fresh, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "wb") as out:
-            out.write(msgspec.json.encode([*known, lines][-KEPT_MAX:]))
-            out.flush()
-            os.fsync(out.fileno())
-        fresh.replace(file)
+        write_whole(file, msgspec.json.encode([*known, lines][-KEPT_MAX:]))
     except OSError as exc:
         raise StoreFailed(f"{file} cannot be written: {exc.strerror}") from exc
 

@@ -7,7 +7,6 @@ Until then nothing of the person is gone, and whoever asks is told so: it saves 
 hand, not the stop.
 """
 
-import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from orchestrator.erasing import Act, Erased
+from orchestrator.whole_files import write_whole
 from protocol.errors import Refusal
 
 FOLDER = "erasures"
@@ -38,13 +38,7 @@ class Waiting(Struct, kw_only=True, frozen=True):
 def ask(folder: Path, waiting: Waiting) -> None:
     """Writes it down, whole or not at all, also where the power fails. Blocks."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    file = _file(folder, waiting.customer)
-    fresh = file.with_suffix(".new")
-    with open(os.open(fresh, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "wb") as out:
-        out.write(msgspec.json.encode(waiting))
-        out.flush()
-        os.fsync(out.fileno())
-    fresh.replace(file)
+    write_whole(_file(folder, waiting.customer), msgspec.json.encode(waiting))
 
 
 def withdraw(folder: Path, customer: str) -> bool:

@@ -27,6 +27,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from orchestrator.whole_files import write_whole
 from protocol.errors import Code, Refusal, ThroughlineError
 
 SECRET_BYTES = 32
@@ -200,31 +201,9 @@ class Tokens:
             fcntl.flock(lock, fcntl.LOCK_EX)
             file = self._read()
             yield file
-            _replace(self._path, msgspec.json.format(msgspec.json.encode(file)))
+            write_whole(self._path, msgspec.json.format(msgspec.json.encode(file)))
         finally:
             os.close(lock)
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """A reader sees the old file or the new one, and a crash leaves one of the two. Where it fails, as on a full disk,
-    nothing stays beside the old one."""
-    fresh = path.with_suffix(".new")
-    fresh.unlink(missing_ok=True)  # A leftover of a crash: the lock says nobody else is writing it.
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as out:
-            out.write(content)
-            out.flush()
-            os.fsync(out.fileno())
-        fresh.replace(path)
-    except BaseException:
-        fresh.unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def _hash(secret: str) -> str:

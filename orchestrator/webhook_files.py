@@ -6,11 +6,12 @@
 Files, since gateway and channel host have no line to each other, and what was asked holds over a restart of both.
 """
 
-import os
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
+
+from orchestrator.whole_files import write_whole
 
 
 class Kept(Struct, kw_only=True):
@@ -68,9 +69,4 @@ def take_asked(file: Path) -> Asked | None:
 
 def write(file: Path, value: Kept | Asked) -> None:
     """Whole or not at all, also where the power fails. Blocks."""
-    fresh = file.with_suffix(f"{file.suffix}.new")
-    with open(os.open(fresh, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "wb") as out:
-        out.write(msgspec.json.encode(value))
-        out.flush()
-        os.fsync(out.fileno())
-    fresh.replace(file)
+    write_whole(file, msgspec.json.encode(value))

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psutil
 
+from orchestrator.whole_files import write_whole
 from protocol.errors import ThroughlineError
 
 _CLOCK_TICKS_S = 1.0
@@ -90,11 +91,8 @@ def mark_of(data: Path) -> str:
     """
     file = data / "node-id"
     if not file.exists():
-        # Renamed into place, so that a crash leaves either no id or a whole one.
-        fresh = data / "node-id.new"
         try:
-            fresh.write_text(f"{uuid.uuid4()}\n")
-            fresh.rename(file)
+            write_whole(file, f"{uuid.uuid4()}\n".encode())
         except OSError as exc:
             raise _unusable(data, exc) from exc
     try:

@@ -11,9 +11,10 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from orchestrator.cluster.run_folder import write_private
+from orchestrator.cluster.run_folder import Unwritable, write_private
 from orchestrator.settings import Settings
 from orchestrator.tokens import Token, mint
+from orchestrator.whole_files import write_whole
 
 _TOKENS = "run-tokens.json"
 
@@ -47,11 +48,11 @@ class ServerFile:
 
     def write(self, settings: Settings, port: int) -> None:
         """The server serves on `port`."""
-        fresh = self._path.with_suffix(".new")
-        fresh.unlink(missing_ok=True)
         running = Running(url=url_of(settings.http.host, port), pid=os.getpid(), run=str(self._run), **self._texts)
-        write_private(fresh, msgspec.json.encode(running))
-        fresh.rename(self._path)
+        try:
+            write_whole(self._path, msgspec.json.encode(running))
+        except OSError as exc:
+            raise Unwritable(f"{self._path} cannot be written: {exc.strerror}") from exc
 
     def remove(self) -> None:
         """The server is gone."""

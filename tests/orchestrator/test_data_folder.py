@@ -43,7 +43,7 @@ def test_the_holder_is_written_over_a_longer_one(tmp_path: Path) -> None:
 def test_a_disk_without_room_for_the_first_start_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And what to do; with room there, the start goes well."""
     with monkeypatch.context() as patched:
-        patched.setattr(Path, "write_text", full)
+        patched.setattr("orchestrator.whole_files.os.fsync", full)
         with pytest.raises(DataFolderInUse, match="No space left on device; make room"):
             mark_of(tmp_path)
     assert mark_of(tmp_path) == mark_of(tmp_path)

@@ -97,7 +97,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes) -> 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     """And what was noted before is whole."""
     note_lines(tmp_path, {"line": "sms"})
-    (tmp_path / "lines.new").mkdir()
+    (tmp_path / "lines.json.new").mkdir()
     with pytest.raises(StoreFailed, match="cannot be written"):
         note_lines(tmp_path, {"line": "chat"})
     assert noted_lines(tmp_path) == [{"line": "sms"}]

@@ -171,11 +171,11 @@ def test_those_who_change_the_file_at_once_do_not_undo_each_other(tmp_path: Path
 def test_what_a_crash_left_beside_the_file_is_in_nobodys_way(tokens: Tokens, tmp_path: Path) -> None:
     """Half a file that was being written, which is the next writer's to replace."""
     text, token = tokens.create(["agent"], "ann")
-    (tmp_path / "data" / "tokens.new").write_text('{"tok')
+    (tmp_path / "data" / "tokens.json.new").write_text('{"tok')
     other, _ = tokens.create(["agent"], "bob")
     assert tokens.check(text) == token
     assert tokens.check(other).name == "bob"
-    assert not (tmp_path / "data" / "tokens.new").exists()
+    assert not (tmp_path / "data" / "tokens.json.new").exists()
 
 
 @pytest.mark.parametrize("step", ["write", "sync"])
@@ -186,7 +186,7 @@ def test_a_full_disk_changes_nothing(
     text, token = tokens.create(["agent"], "ann")
     with monkeypatch.context() as patched:
         if step == "sync":
-            patched.setattr("orchestrator.tokens.os.fsync", _full)
+            patched.setattr("orchestrator.whole_files.os.fsync", _full)
             with pytest.raises(OSError, match="No space"):
                 tokens.create(["agent"], "bob")
         else:
