@@ -96,6 +96,31 @@ def spellings_of(identity: str) -> set[str]:
     return {f"{local}@{domain}" for local in locals_ for domain in domains}
 
 
+def former_spellings(identity: str) -> list[str]:
+    """How earlier programs may have spelled an address that somebody writes today: as it stands, also where it is no
+    identity any more, and as they did what is spelled otherwise by now. The likeliest first; none where nothing of the
+    kind was ever let in."""
+    kind, separator, value = identity.partition(":")
+    kind, value = kind.strip().lower(), value.strip()
+    if not separator or not value or len(value) > LENGTH_MAX or not value.isprintable():
+        return []
+    found = [value]
+    if kind == "mailto":
+        at = _mail_spellings(value)
+        found += [*at, *(f"{each}." for each in at)]
+    elif kind not in TELEPHONE_KINDS:
+        found += [value.lstrip("@ ")]
+    return [f"{kind}:{each}" for each in dict.fromkeys(found) if each]
+
+
+def _mail_spellings(value: str) -> list[str]:
+    try:
+        local, _, domain = _mail_address(value).rpartition("@")
+    except Refusal:
+        return []
+    return [f"{each}@{domain}" for each in (local, f'"{local}"')]
+
+
 def unquoted(address: str) -> str:
     """A mail address as its writer wrote it, but for quotes around its local part that it does not need."""
     local, at, domain = address.rpartition("@")

@@ -20,7 +20,7 @@ from orchestrator.gateway.services import HttpRequest, Services, services_of
 from orchestrator.way_in.event_checks import CHANNEL_MAX
 from protocol.entities import CustomerView, Status
 from protocol.errors import Code, Refusal
-from protocol.identities import TELEPHONE_KINDS
+from protocol.identities import TELEPHONE_KINDS, former_spellings
 from protocol.links import CustomerRead, ReadCustomer
 
 AT_LEAST_WITHIN_S = 5.0
@@ -51,26 +51,37 @@ async def get_context(
     """What is known of a customer now, committed: open conversations with their context, intent, the last steps in
     words, and `suggested_greeting`, a sentence a machine may say first, which names no issue where the policy says that
     several people share the identity (`shared`). Where nobody has the identity, that of who has the same address under
-    the kind that the policy calls `alike`. 404 where nobody has it either."""
+    the kind that the policy calls `alike`, or as an earlier version spelled it. 404 where nobody has it either."""
     here = services_of(request)
     if not identity:
         raise Refusal(Code.INVALID, "identity is missing: ?identity=kind:value", field="identity")
     if len(channel) > CHANNEL_MAX or not channel.isprintable():
         raise Refusal(Code.INVALID, f"channel is a word of at most {CHANNEL_MAX} characters", field="channel")
-    spelled = here.intake.spelled(_with_plus(identity))
-    if (remembered := here.intake.known(spelled)) is not None:
-        view = await _view(here, remembered, (spelled,), channel)
-        if view is not None and spelled in view.identities:  # Else it has changed hands since.
+    asked, unknown = _spellings(here, _with_plus(identity))
+    if asked and (remembered := here.intake.known(asked[0])) is not None:
+        view = await _view(here, remembered, asked[:1], channel)
+        if view is not None and asked[0] in view.identities:  # Else it has changed hands since.
             return view
-    asked = [spelled, *here.intake.alike_to([spelled])]
     owners = await here.identities.customers_of(asked)
     found = next((each for each in asked if each in owners), None)
     if found is None:
-        raise Refusal(Code.NOT_FOUND, "no customer has this identity", field="identity")
-    view = await _view(here, owners[found], (spelled, found), channel)
+        raise unknown
+    view = await _view(here, owners[found], (asked[0], found), channel)
     if view is None:
         raise Refusal(Code.NOT_FOUND, "nothing is known of this customer", field="identity")
     return view
+
+
+def _spellings(here: Services, identity: str) -> tuple[list[str], Refusal]:
+    """What to look for, the address as it is spelled now first, and what to say where nobody has any. What is no
+    identity by now may have been let in by an earlier program, or while its channel was there."""
+    former = former_spellings(identity)
+    try:
+        spelled = here.intake.spelled(identity)
+    except Refusal as refusal:
+        return former, refusal
+    asked = dict.fromkeys([spelled, *here.intake.alike_to([spelled]), *former])
+    return list(asked), Refusal(Code.NOT_FOUND, "no customer has this identity", field="identity")
 
 
 async def _view(here: Services, customer: str, by: Sequence[str], channel: str) -> CustomerView | None:

@@ -10,6 +10,7 @@ from protocol.identities import (
     LENGTH_MAX,
     TELEPHONE_KINDS,
     again,
+    former_spellings,
     kind_of,
     normalise,
     pattern_of,
@@ -167,3 +168,27 @@ def test_a_letter_that_grows_when_lowered_stays_within_the_length() -> None:
     """`İ` becomes two code points (Unicode SpecialCasing)."""
     with pytest.raises(Refusal, match="at most 320"):
         normalise("mailto:" + "İ" * 200 + "@example.org")
+
+
+@pytest.mark.parametrize(
+    ("written", "former"),
+    [
+        (
+            "mailto:Ann@Example.org",
+            ["Ann@Example.org", "ann@example.org", '"ann"@example.org', "ann@example.org.", '"ann"@example.org.'],
+        ),
+        ("mailto:a b@example.org", ["a b@example.org"]),
+        ("X: @Ann", ["@Ann", "Ann"]),
+        ("pigeon:Coo", ["Coo"]),
+        ("web:@", ["@"]),
+        ("tel:+44 7700 900123", ["+44 7700 900123"]),
+        ("nothing", []),
+        ("web:", []),
+        ("web:a\nb", []),
+        ("web:" + "a" * 321, []),
+    ],
+)
+def test_an_address_is_looked_for_as_earlier_programs_spelled_it(written: str, former: list[str]) -> None:
+    """As it stands first, whatever that is by now; nothing of what none of them let in."""
+    kind = written.partition(":")[0].lower()
+    assert former_spellings(written) == [f"{kind}:{each}" for each in former]

@@ -279,6 +279,29 @@ async def test_context_is_found_by_any_spelling_of_an_identity(running: Running)
     assert "missing" in none.json()["message"]
 
 
+@pytest.mark.parametrize(
+    ("had", "written"),
+    [
+        ('mailto:"ann"@example.org', "mailto:ann@example.org"),
+        ('mailto:"ann"@example.org', 'mailto:"ann"@example.org'),
+        ("mailto:ann@example.org.", "mailto:Ann@example.org"),
+        ("x:Ann", "x:@Ann"),
+        ("mailto:a b@example.org", "mailto:a b@example.org"),
+        ("pigeon:Coo", "Pigeon:Coo"),
+    ],
+)
+async def test_context_is_found_by_a_former_spelling(running: Running, had: str, written: str) -> None:
+    """Of an earlier program, or of a channel that is gone; who has the address as it is spelled now comes first."""
+    running.identities.customers[had] = "cu1"
+    running.cells.customers |= {"cu1": CustomerView(customer="cu1"), "cu2": CustomerView(customer="cu2")}
+    async with running.http("reader") as http:
+        response = await http.get("/v1/context", params={"identity": written})
+        assert response.json() == {"customer": "cu1"}
+        running.identities.customers |= {"mailto:ann@example.org": "cu2", "x:ann": "cu2"}
+        now = await http.get("/v1/context", params={"identity": written})
+    assert now.json() == {"customer": "cu1" if had.startswith(("pigeon:", "mailto:a b")) else "cu2"}
+
+
 async def test_context_is_found_by_the_same_address_under_another_kind(running: Running) -> None:
     """Before they first wrote from it; who has the identity itself comes first."""
     running.intake.alike["whatsapp:+447700900123"] = ["tel:+447700900123"]
