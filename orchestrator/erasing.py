@@ -30,7 +30,7 @@ from orchestrator.storage import SqliteStorage
 from protocol.archive import StoredEvent
 from protocol.errors import Code, Refusal
 from protocol.events import AnyEvent, CustomerErased, InputQuarantined, ReplayBegun
-from protocol.identities import again
+from protocol.identities import again, former_spellings
 from protocol.ids import ACCOUNT, customer_of, may_be_customer, may_be_person
 from protocol.journal import Committed, Entry, Record, Unit
 from protocol.links import TailIs
@@ -68,7 +68,7 @@ async def customer_meant(settings: Settings, who: str) -> str:
     data folder. Raises `Refusal`, and what a store raises."""
     if ":" not in who or who.startswith(ACCOUNT):
         return who
-    identity = again(who, region=settings.region)
+    asked, unknown = _spellings(who, settings.region)
     stores = SqliteStorage(settings)
     async with AsyncExitStack() as stack:
         journal, reader = stores.journal(), stores.journal_reader()
@@ -76,11 +76,22 @@ async def customer_meant(settings: Settings, who: str) -> str:
         await journal.open()
         stack.push_async_callback(stores.close_readers)
         await stores.open_readers()
-        found = await reader.customers_of([identity])
-    if identity not in found:
-        text = f"no customer has the address {identity}; an erasure that was interrupted goes on by the customer's id"
-        raise Refusal(Code.NOT_FOUND, text)
-    return found[identity]
+        owners = await reader.customers_of(asked)
+    found = next((owners[each] for each in asked if each in owners), "")
+    if not found:
+        raise unknown
+    return found
+
+
+def _spellings(who: str, region: str) -> tuple[list[str], Refusal]:
+    """How an address may be known, as it is spelled now first, and what to say where nobody has it."""
+    former = former_spellings(who)
+    try:
+        identity = again(who, region=region)
+    except Refusal as refusal:
+        return former, refusal
+    text = f"no customer has the address {identity}; an erasure that was interrupted goes on by the customer's id"
+    return [identity, *former], Refusal(Code.NOT_FOUND, text)
 
 
 async def erase(settings: Settings, act: Act, on_progress: Callable[[int, int], None]) -> Erased:

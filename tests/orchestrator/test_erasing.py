@@ -449,6 +449,21 @@ async def test_a_person_is_found_by_an_address_of_theirs(tmp_path: Path, written
         await customer_meant(settings, written)
 
 
+@pytest.mark.parametrize("had", ['mailto:"ann"@example.org', "mailto:ann b@example.org"])
+async def test_a_person_is_found_by_an_address_of_an_earlier_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, had: str
+) -> None:
+    """Who is known by no other would be for ever."""
+    settings = settings_of(tmp_path)
+    async with server(settings) as (_, front):
+        with monkeypatch.context() as earlier:
+            earlier.setattr(front.intake, "spelled", lambda identity: identity)
+            said = await front.intake.submit(arrival("a1", MessageArrived(text="hi"), had))
+    assert await customer_meant(settings, had) == said.stream.removesuffix("-1")
+    with pytest.raises(Refusal, match=r"must be local@domain"):
+        await customer_meant(settings, "mailto:bob b@example.org")
+
+
 async def closed(front: Front, conversation: str) -> None:
     """Returns when it is, in the archive."""
     while (await front.archive.conversation(conversation) or {}).get("status") != "closed":  # noqa: ASYNC110 - a timer's
