@@ -114,20 +114,22 @@ def wanted_items(policy: Policy) -> Iterator[Mention]:
     yield from _listed(("context", "carry_over", "never"), policy.context.carry_over.never)
 
 
+def given_items(policy: Policy) -> Iterator[Mention]:
+    """Context items that the bundle gives or describes."""
+    for n, template in enumerate(policy.capture.templates, start=1):
+        for m, field in enumerate(template.fields, start=1):
+            yield ("capture", "templates", str(n), "fields", str(m), "name"), field.name
+    for key in policy.context.keys:
+        yield ("context", "keys", key), key
+    for name, key in policy.context.properties.items():
+        yield ("context", "properties", name), key
+    for key in policy.taxonomy.keys:
+        yield ("taxonomy", "keys", key), key
+
+
 def items_there_are(policy: Policy) -> set[str]:
     """Context items that the bundle gives or describes, and what a handoff's package has without one."""
-    captured = (field.name for template in policy.capture.templates for field in template.fields)
-    return set(
-        chain(
-            captured,
-            policy.context.keys,
-            policy.context.properties.values(),
-            policy.taxonomy.keys,
-            FACTS,
-            _CLASSES,
-            ("note",),
-        )
-    )
+    return set(chain((name for _, name in given_items(policy)), FACTS, _CLASSES, ("note",)))
 
 
 def defaults_of_taxonomy(policy: Policy) -> Iterator[tuple[Path, str, set[str]]]:

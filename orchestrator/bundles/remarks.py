@@ -2,8 +2,8 @@
 
 Any word may be a queue, a channel, a team, a kind of address or a context item, so none can be refused; but a
 conversation would wait in a queue that nobody watches, a rule would be for a channel that nobody uses, and a handoff
-for an item that nobody ever gives. Any account may be another channel's, too; but what waits to leave by it does not
-leave. Whoever checks a bundle is asked whether that was meant.
+for an item that nobody ever gives. A line may change nothing, too. And any account may be another channel's; but what
+waits to leave by it does not leave. Whoever checks a bundle is asked whether that was meant.
 """
 
 from collections import Counter
@@ -12,9 +12,9 @@ from difflib import get_close_matches
 from itertools import chain
 
 from actors.policy import Policy
-from actors.rules.correlation import ANY
+from actors.rules.correlation import ANY, Window
 from orchestrator.bundles import mentions
-from orchestrator.bundles.mentions import Mention
+from orchestrator.bundles.mentions import Mention, Path
 from orchestrator.bundles.reading import Texts, Wrong
 
 USUAL = frozenset(
@@ -50,6 +50,9 @@ def remarks(
         _nearly(_of_no_rule(policy), USUAL.union(_ruled(policy)), said, "no rule is for a channel {!r}"),
         _nearly(mentions.channels(policy), USUAL | channels, said, "no account serves a channel {!r}"),
         _of_whichever(policy, said, channels),
+        _of_unreached(policy, said),
+        _of_itself(policy, said),
+        _of_capitals(policy, said),
         _nearly(mentions.accounts(policy), accounts, said, "there is no account {!r}"),
         _nearly(mentions.teams(policy), queues, said, "no queue is called as the team {!r}"),
         _nearly(
@@ -91,6 +94,53 @@ def _of_whichever(policy: Policy, said: Texts, channels: Collection[str]) -> Ite
         if name.casefold() in WHICHEVER and name not in channels and not (in_pair and name == ANY):
             write = f"for each channel write `{ANY}`" if in_pair else "write each channel by its own name"
             yield Wrong(*said.line_of(path), f"{name!r} is a channel of that name, and stands for no other: {write}")
+
+
+def _of_unreached(policy: Policy, said: Texts) -> Iterator[Wrong]:
+    """Windows behind one that fits whatever they do: the first that fits counts."""
+    firsts: list[tuple[int, Window]] = []
+    for n, window in enumerate(policy.correlation.windows, start=1):
+        first = next((m for m, each in firsts if _fits(each.earlier, window.earlier, each.later, window.later)), 0)
+        if first:
+            _, line = said.line_of(("correlation", "windows", str(first)))
+            pair = f"{window.earlier} to {window.later}"
+            text = f"this window, {pair}, is never looked at: the one of line {line} fits as well, and the first counts"
+            yield Wrong(
+                *said.line_of(("correlation", "windows", str(n))), f"{text}. Write it above that, or leave it out"
+            )
+        else:
+            firsts.append((n, window))
+        if len(firsts) ** 2 > PAIRS_MAX:
+            return
+
+
+def _fits(earlier: str, other_earlier: str, later: str, other_later: str) -> bool:
+    return earlier in (ANY, other_earlier) and later in (ANY, other_later)
+
+
+def _of_itself(policy: Policy, said: Texts) -> Iterator[Wrong]:
+    """A channel that a conversation would leave for the same one. Two that are each other's fallback are none of it:
+    whom the one does not reach, the other may, and no message goes by itself."""
+    for origin, target in policy.context.fallback.items():
+        if origin == target:
+            text = f"{origin} falls back on itself, which changes nothing: name another channel, or leave the line out"
+            yield Wrong(*said.line_of(("context", "fallback", origin)), text)
+
+
+def _of_capitals(policy: Policy, said: Texts) -> Iterator[Wrong]:
+    """Context items that differ in their capitals alone: what one rule gives, another does not find. Asked of each name
+    but the one that stands most often, or first."""
+    places: dict[str, list[Path]] = {}
+    for path, name in mentions.given_items(policy):
+        places.setdefault(name, []).append(path)
+    alike: dict[str, list[str]] = {}
+    for name in sorted(places, key=lambda name: -len(places[name])):
+        alike.setdefault(name.casefold(), []).append(name)
+    for usual, *others in alike.values():
+        for name in others:
+            file, line = said.line_of(places[usual][0])
+            text = f"the item {name!r} is another one than {usual!r} ({file}:{line}): write both alike, if they are one"
+            yield Wrong(*said.line_of(places[name][0]), text)
 
 
 def _of_queues(policy: Policy, said: Texts) -> Iterator[Wrong]:

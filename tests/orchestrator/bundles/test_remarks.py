@@ -148,6 +148,38 @@ TABLE: list[tuple[str, dict[str, str], list[str]]] = [
             "channels.yaml:2: no account serves a channel 'Pigeon': did you mean 'pigeon'?",
         ],
     ),
+    (
+        "windows that none reaches",
+        {
+            "correlation": "windows:\n  - {earlier: chat, later: sms, within: 1h}\n"
+            "  - {later: sms, within: 2h}\n  - {earlier: email, later: sms, within: 3h}\n"
+            "  - {earlier: chat, within: 4h}\n  - {earlier: chat, within: 5h}\n  - {within: 6h}\n"
+            "  - {earlier: phone, later: app, within: 7h}\n",
+        },
+        [
+            "correlation.yaml:4: this window, email to sms, is never looked at: the one of line 3 fits as well, and",
+            "correlation.yaml:6: this window, chat to any, is never looked at: the one of line 5 fits as well, and",
+            "correlation.yaml:8: this window, phone to app, is never looked at: the one of line 7 fits as well, and",
+        ],
+    ),
+    (
+        "a channel that falls back on itself",
+        {"context": "fallback:\n  chat: email\n  email: chat\n  sms: sms\n"},
+        ["context.yaml:4: sms falls back on itself, which changes nothing: name another channel, or leave the line"],
+    ),
+    (
+        "items that differ in their capitals",
+        {
+            "taxonomy": "keys:\n  Claim: ['C-####']\n",
+            "capture": "templates:\n  - channel: chat\n    fields:\n      - name: contract\n      - name: BILL\n",
+            "context": "keys:\n  Contract: {}\n  bill: {}\n  claim: {}\nproperties: {no: contract, nr: bill}\n",
+        },
+        [
+            "capture.yaml:5: the item 'BILL' is another one than 'bill' (context.yaml:3): write both alike, if they",
+            "context.yaml:2: the item 'Contract' is another one than 'contract' (capture.yaml:4): write both alike, if",
+            "taxonomy.yaml:2: the item 'Claim' is another one than 'claim' (context.yaml:4): write both alike, if",
+        ],
+    ),
     ("a channel that an account serves", {"accounts": "two:\n  channel: chatt\n", "channels": "chatt: {}\n"}, []),
     ("a channel like none", {"channels": "pigeon: {}\n"}, []),
 ]  # fmt: skip
