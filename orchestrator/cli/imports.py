@@ -1,5 +1,6 @@
 """`throughline import`: contacts of the past, from a file."""
 
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections import Counter
 from collections.abc import Iterator
 from io import StringIO
@@ -74,7 +75,7 @@ def _read(file: Path, **given: str) -> Iterator[Read]:
     except OSError as exc:
         raise BadPast(f"it cannot be read: {exc.strerror}") from exc
     except UnicodeDecodeError as exc:
-        raise BadPast(f"it is not UTF-8 text: {exc}") from exc
+        raise BadPast(_not_utf8(exc)) from exc
     match file.suffix.lower():
         case ".csv":
             # Newlines within quotes are the text's.
@@ -85,6 +86,16 @@ def _read(file: Path, **given: str) -> Iterator[Read]:
             yield from read_vcons(text, **given)
         case suffix:
             raise BadPast(f"{suffix or 'no ending'} is no known kind; it must end in .csv, .jsonl, .vcon or .json")
+
+
+def _not_utf8(exc: UnicodeDecodeError) -> str:
+    """Where, and what to do: spreadsheets save as their country did, or as UTF-16, unless they are asked."""
+    if exc.object.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+        where = "this is UTF-16"
+    else:
+        line = exc.object.count(b"\n", 0, exc.start) + 1
+        where = f"line {line}: this is not UTF-8, from byte {exc.start} of the file on"
+    return f"{where}: save the file as UTF-8 (spreadsheets call it `CSV UTF-8`)"
 
 
 def _batches(events: list[InboundEvent]) -> Iterator[list[InboundEvent]]:

@@ -167,7 +167,13 @@ class _Banner:
         data = Path(self._settings.data).resolve()
         running = find(url="", token="", data=data, environ={})
         if self._as_json:
-            answer = {"url": running.url, "tokens": _tokens(running), "data": str(data), "pids": _pids(serving)}
+            answer = {
+                "url": running.url,
+                "tokens": _tokens(running),
+                "data": str(data),
+                "pids": _pids(serving),
+                "mail": _mailboxes(self._settings, serving),
+            }
             # One line, since whoever reads it reads a stream that stays open.
             sys.stdout.write(json.dumps(answer) + "\n")
             sys.stdout.flush()
@@ -180,7 +186,7 @@ class _Banner:
             ("processes", ", ".join(serving.facts)),
             ("tokens", "of this run; `throughline token create` makes lasting ones"),
             *((f"  {scope}", token) for scope, token in _tokens(running).items()),
-            *(("mail to", f"{mail.address}, by SMTP on {mail.listen}") for mail in _mailboxes(self._settings)),
+            *(("mail to", f"{to}, by SMTP on {at}") for to, at in _mailboxes(self._settings, serving).items()),
             ("try next", f"in another terminal:  {_next(self._settings, self._file)}"),
             ("stop", "Ctrl-C drains and stops"),
         ):
@@ -188,8 +194,15 @@ class _Banner:
             out.print(Text.assemble((f"{name:<11} ", "dim"), words))
 
 
-def _mailboxes(settings: Settings) -> list[EmailAccount]:
-    return [account for account in settings.accounts if isinstance(account, EmailAccount)]
+def _mailboxes(settings: Settings, serving: "Serving") -> dict[str, str]:
+    """Address → where its mails come in, with the port that was found where any would do."""
+    ports = serving.facts.get("channels", {})
+    mails = [account for account in settings.accounts if isinstance(account, EmailAccount)]
+    return {mail.address: _bound(mail.listen, ports.get(f"smtp:{mail.name}")) for mail in mails}
+
+
+def _bound(listen: str, port: int | str | None) -> str:
+    return listen if port is None else f"{listen.rpartition(':')[0]}:{port}"
 
 
 def _tokens(running: Running) -> dict[str, str]:

@@ -35,7 +35,7 @@ from orchestrator.cli.server import Running, find
 from orchestrator.cluster.data_folder import locked
 from orchestrator.cluster.states import Condition, ProcessState, Told, steady_ms, write_states
 from orchestrator.cluster.supervisor import Serving
-from orchestrator.settings import Settings
+from orchestrator.settings import EmailAccount, Settings
 from orchestrator.tokens import Tokens
 from protocol.errors import Code
 from protocol.events import AnyEvent, ConversationOpened, IdentityLinked, InteractionStarted, MessageReceived
@@ -277,6 +277,20 @@ def test_the_banner_says_where_to_write_to(answering: Answering, capsys: pytest.
     assert re.search(r"terminal:  .* status\n", capsys.readouterr().out)
 
 
+@pytest.mark.parametrize("listen", ["127.0.0.1:0", "[::1]:0"])
+def test_the_banner_names_the_port_that_was_found(
+    answering: Answering, capsys: pytest.CaptureFixture[str], listen: str
+) -> None:
+    """Nobody can write to port 0."""
+    settings = Settings(accounts=[EmailAccount(name="mail", address="a@example.org", listen=listen)])
+    serving = Serving({"gateway": {"pid": 1}, "channels": {"pid": 2, "smtp:mail": 40_123}}, {}, 1)
+    _Banner(settings, as_json=False).show(serving)
+    listens = listen.removesuffix("0") + "40123"
+    assert f"mail to     a@example.org, by SMTP on {listens}\n" in capsys.readouterr().out
+    _Banner(settings, as_json=True).show(serving)
+    assert json.loads(capsys.readouterr().out)["mail"] == {"a@example.org": listens}
+
+
 def test_the_banner_s_command_finds_this_server(answering: Answering, capsys: pytest.CaptureFixture[str]) -> None:
     """Where it keeps its data, and to which ports the demo's mails and texts go, it was told."""
     file = Path("a desk.toml")
@@ -500,6 +514,22 @@ def test_that_a_folder_is_watched_is_said(shell: Shell, answering: Answering) ->
     out = shell.run("policy rollback 1").out
     assert "follows /etc/policy" in out
     assert "throughline policy show 2 --to NEW" in out
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("id,text\r\n1,Grüße\r\n2,für\r\n".encode("cp1252"), "line 2: this is not UTF-8, from byte 13 of the file on"),
+        ("id,text\n1,Grüße\n".encode("utf-16"), "this is UTF-16"),
+        ("id,text\n1,Grüße\n".encode("utf-16-be").join((b"\xfe\xff", b"")), "this is UTF-16"),
+    ],
+)
+def test_a_file_in_another_charset_is_told_where(shell: Shell, content: bytes, said: str) -> None:
+    """And what to do: that there is a byte 0xfc in position 13 helps nobody."""
+    (shell.folder / "past.csv").write_bytes(content)
+    outcome = shell.run("import past.csv --account mail")
+    assert outcome.code == Exit.USAGE
+    assert outcome.err == f"throughline: past.csv: {said}: save the file as UTF-8 (spreadsheets call it `CSV UTF-8`)\n"
 
 
 @pytest.mark.parametrize(("name", "content"), [("past.csv", ""), ("past.csv", "id,identity,at\n"), ("past.json", "[]")])
