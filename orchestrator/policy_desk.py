@@ -16,7 +16,7 @@ from actors.applying import BUNDLE_BYTES_MAX, seq_of, version_at
 from actors.policies import packed
 from actors.policy import Policy
 from orchestrator.bundles.differences import Difference, differences
-from orchestrator.bundles.making import Made, SetUp, make
+from orchestrator.bundles.making import Made, SetUp, channels_of, make
 from orchestrator.bundles.reading import Wrong
 from orchestrator.first_policy import channel_of
 from orchestrator.in_force import InForce
@@ -144,6 +144,18 @@ class PolicyDesk:
                 Code.OVER_LIMIT, f"the files have {size} bytes; a bundle has {BUNDLE_BYTES_MAX}", field="files"
             )
         now = {name: channel_of(account) for name, account in self._in_force.accounts.items()}
+        return await self._made(files, now)
+
+    async def check_in_force(self) -> Made:
+        """What a check said of the bundle in force before it was: its lines are compared with those of the version
+        before. Raises `Refusal`."""
+        version = self.policy.version
+        before = await self._made((await self.version(max(1, version - 1))).files, {})
+        # A version that this program would refuse is not made, and what its lines were not known.
+        now = channels_of(before.policy, self._given) if before.policy is not None else {}
+        return await self._made((await self.version(version)).files, now)
+
+    async def _made(self, files: Mapping[str, str], now: Mapping[str, str]) -> Made:
         return await asyncio.to_thread(make, dict(files), self._given, now, self.policy.former)
 
     async def diff(self, files: Mapping[str, str]) -> list[Difference]:

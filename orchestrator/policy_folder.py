@@ -43,8 +43,8 @@ class PolicyFolder:
         self._folder = folder
         self._desk = desk
         self._asked: tuple[Mapping[str, str], list[Wrong]] = ({}, [])
-        """The bundle that was last seen not to be in force, and what was perhaps not meant in it: once it is, nobody
-        knows of a line whose channel it changed which that was."""
+        """The bundle that was last looked at, and what was perhaps not meant in it as it was put in force: once it is,
+        a check finds no line any more whose channel it changed."""
 
     async def run(self) -> None:
         """Applies what is there, then follows it until cancelled; also a folder that is put in its place."""
@@ -107,8 +107,9 @@ class PolicyFolder:
             )
             version = applied.version
             _log.info("policy.folder_applied", version=version)
-        before, remarks = self._asked
-        self._remark(version, remarks if files == before else made.remarks)
+        elif files != self._asked[0]:
+            self._asked = (files, (await self._desk.check_in_force()).remarks)
+        self._remark(version, self._asked[1])
         self._desk.troubles = []
 
     async def _checked(self, in_force: Mapping[str, str]) -> tuple[dict[str, str], Made]:

@@ -5,7 +5,7 @@ import json
 import shlex
 import stat
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import time_ns
 from typing import TYPE_CHECKING, Annotated
@@ -73,7 +73,8 @@ def serve(
 
 
 def say_what_is_wrong(settings: Settings) -> None:
-    """A bundle that cannot be taken does not keep the server from its work; whoever starts it must hear of it."""
+    """A bundle that cannot be taken does not keep the server from its work; whoever starts it must hear of it, and of
+    what in it was perhaps not meant."""
     if not settings.policy_folder:
         return
     # Imported here, because few commands read a bundle.
@@ -84,15 +85,19 @@ def say_what_is_wrong(settings: Settings) -> None:
     try:
         files, wrong = read_folder(Path(settings.policy_folder))
     except BundleError as exc:
-        found = [str(exc)]
+        found, asked = [str(exc)], []
     else:
-        found = [str(each) for each in (*wrong, *make(files, set_up_of(settings)).wrong)]
+        made = make(files, set_up_of(settings))
+        found, asked = [str(each) for each in (*wrong, *made.wrong)], [str(each) for each in made.remarks]
     if found:
-        errors().print(
-            Text(f"{settings.policy_folder} is not put in force until this is mended; the rules before it hold:")
-        )
-        for text in found:
-            errors().print(Text(f"  {text}"))
+        _say(f"{settings.policy_folder} is not put in force until this is mended; the rules before it hold:", found)
+    elif asked:
+        _say(f"{settings.policy_folder} is put in force. Was this meant?", asked)
+
+
+def _say(first: str, texts: Sequence[str]) -> None:
+    for text in (first, *(f"  {each}" for each in texts)):
+        errors().print(Text(text))
 
 
 def say_who_may_read(folder: Path) -> None:

@@ -140,6 +140,16 @@ class Gateway:
         self.metrics.registry.register(ProcessFigures(figures, states))
         if policy is not None:
             self.metrics.watch("throughline_policy_version", "The policy in force", lambda: policy.policy.version)
+            self.metrics.watch(
+                "throughline_policy_troubles",
+                "What is wrong with the watched folder, which therefore is not in force",
+                lambda: len(policy.troubles),
+            )
+            self.metrics.watch(
+                "throughline_policy_remarks",
+                "What a check asks of the watched folder, which is in force",
+                lambda: len(policy.remarks),
+            )
 
     def _measure(self) -> None:
         """What the parts count themselves."""

@@ -1091,6 +1091,10 @@ def test_serve_says_what_is_wrong_with_its_bundle(tmp_path: Path, capsys: pytest
     (tmp_path / "queues.yaml").unlink()
     say_what_is_wrong(Settings(policy_folder=str(tmp_path)))
     assert capsys.readouterr().err == ""
+    (tmp_path / "context.yaml").write_text("fallback:\n  sms: sms\n")
+    say_what_is_wrong(Settings(policy_folder=str(tmp_path)))
+    said = " ".join(capsys.readouterr().err.split())
+    assert "is put in force. Was this meant? context.yaml:2: sms falls back on itself" in said
 
 
 def test_a_restored_folder_that_others_can_read_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -37,6 +37,10 @@ class Desk:
         """Every half is a bundle, too."""
         return self.made
 
+    async def check_in_force(self) -> Any:
+        """Likewise."""
+        return self.made
+
     def remark(self, version: int, remarks: list[Wrong]) -> bool:
         """As the real one."""
         news, self.remarked = (version, remarks) != self.remarked, (version, remarks)

@@ -409,6 +409,11 @@ async def test_who_owns_a_watched_folder_is_asked_what_a_check_asks(
         assert "Was this meant? where text accounts.yaml:2 account line is a line of sms now" in await said(
             "policy", "show"
         )
+        await here.running.parts["gateway"].drain()  # A process that dies leaves its port; this one has to be asked.
+        await here.running.restart("gateway")
+        assert await until(lambda: remarks(3)) == [remark]
+        figures = await here.http.get("/metrics", headers={"Authorization": f"Bearer {here.tokens['operator']}"})
+        assert "\nthroughline_policy_remarks 1.0\n" in figures.text
         await here.post("/v1/policy/rollback", {"version": 2})
         assert (await here.get("/v1/policy"))["remarks"] == (await here.get("/v1/status"))["policy_remarks"] == []
 
