@@ -149,8 +149,8 @@ def customer_view(state: Journey, views: list[ConversationView], *, channel: str
 
 def for_channel(view: ConversationView, channel: str, rules: ContextRules) -> ConversationView:
     """The view for a machine on a channel: without what it may not carry, which is named in `withheld`, also where it
-    stands in a subject or in another item, without messages that are still to leave on others, and without the words
-    and numbers by which it is known what it is about."""
+    stands in a subject or in another item, without messages that are still to leave on others, without what agents say
+    to each other as they hand it over, and without the words and numbers by which it is known what it is about."""
     channel = rules.named(channel)
     secrets = withholding.secrets({item.key: item for item in view.context}, channel, rules)
     carried = [item for item in view.context if rules.may_carry(channel, sensitivity_of(item))]
@@ -164,6 +164,7 @@ def for_channel(view: ConversationView, channel: str, rules: ContextRules) -> Co
         deliveries=[],
         interactions=[msgspec.structs.replace(each, tags=None, reason="") for each in view.interactions],
         relation=msgspec.structs.replace(view.relation, reason="") if view.relation else None,
+        handoff=msgspec.structs.replace(view.handoff, package=None, reason="") if view.handoff else None,
         tags=_plain(view.tags),
         carried=None,
     )

@@ -167,6 +167,31 @@ def test_what_a_channel_may_not_carry_is_not_told_by_a_subject_or_another_item_e
     assert told(player, "email").open[0].subject == "My account de89 3704 0044 0532"
 
 
+def test_what_agents_say_to_each_other_as_they_hand_over_is_not_told_on_a_channel() -> None:
+    """The note may say anything, and the package has the subject and the numbers that were named; that it is offered,
+    and to whom, a machine may know."""
+    policy = msgspec.structs.replace(
+        POLICY,
+        context=ContextRules(carries={"phone": ("normal",)}, keys={"iban": KeyRules(sensitivity="secret")}),
+        taxonomy=Taxonomy(keys={"claim": ("CLM-######",)}),
+    )
+    player = Player(policy)
+    player.message("CLM-123456", subject="My account DE89370400440532", identities=(TEL,))
+    player.command(SetContext(key="iban", value="DE89370400440532"))
+    player.command(Take())
+    player.command(OfferHandoff(kind="tier1-tier2", queue="tier2", note="pays from DE89370400440532"))
+    view = told(player, "phone")
+    for words in (b"3704", b"CLM"):
+        assert words in msgspec.json.encode(told(player).open[0].handoff)
+        assert words not in msgspec.json.encode(view)
+    handoff = view.open[0].handoff
+    assert handoff is not None
+    assert (handoff.to, handoff.open) == ("queue:tier2", True)
+    player.command(DeclineHandoff(lease=1, reason="DE89370400440532 is not ours"), agent="bo")
+    assert b"3704" in msgspec.json.encode(told(player).open[0].handoff)
+    assert b"3704" not in msgspec.json.encode(told(player, "phone"))
+
+
 def test_the_greeting_names_the_issue_and_fits_the_channel() -> None:
     """By its subject, else its topic, else that there is one."""
     player = player_with()
