@@ -15,7 +15,7 @@ from msgspec import Struct
 from actors.projection import entries_of
 from actors.rows import as_json
 from protocol.errors import Code, Refusal
-from protocol.events import AnyEvent, InputQuarantined
+from protocol.events import AnyEvent, InputQuarantined, ReplayBegun
 from protocol.journal import Record
 
 NOW = "now"
@@ -171,8 +171,9 @@ def _events(record: Record, generation: str, cursor: _Cursor) -> list[FeedEvent]
 
 
 def _told(event: AnyEvent) -> dict[str, Any]:
-    """All that it says; but refused input itself is an operator's to look at, in quarantine."""
-    if isinstance(event, InputQuarantined):
+    """All that it says; but refused input itself, as it came or as it was edited, is an operator's to look at, in
+    quarantine."""
+    if isinstance(event, InputQuarantined | ReplayBegun):
         event = msgspec.structs.replace(event, raw=b"")
     told: dict[str, Any] = msgspec.json.decode(as_json(event))
     return told

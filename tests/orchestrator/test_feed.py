@@ -160,3 +160,12 @@ async def test_refused_input_itself_is_not_in_the_feed() -> None:
     story.unit("account:chat", ("account:chat", refused))
     [event] = (await read_page(Kept(story.records), "", limit=10)).events
     assert (event.event["quarantine"], event.event["raw"]) == ("chat.1", "")
+
+
+async def test_refused_input_is_not_in_the_feed_as_somebody_edited_it_either() -> None:
+    """What an operator wrote in its place is the customer's words and addresses still."""
+    story = Story()
+    begun = ev.ReplayBegun(at_ms=0, actor="operator:ann", quarantine="chat.1", raw=b"edited words")
+    story.unit("account:chat", ("account:chat", begun))
+    [event] = (await read_page(Kept(story.records), "", limit=10)).events
+    assert (event.event["quarantine"], event.event.get("raw", "")) == ("chat.1", "")
