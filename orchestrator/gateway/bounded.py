@@ -2,9 +2,9 @@
 
 uvicorn (0.54) bounds neither a request's head, nor its trailers, nor the time a client takes over it, and counts
 connections for HTTP only; of a WebSocket's handshake that its engine could not read it never hears, and lets whoever
-sent it wait. These add that: they count a request's bytes, give its head a deadline, answer 503 over the connection
-limit and every handshake, and let the gateway abort a socket whose client reads nothing, which a plain close would wait
-for without end. What is refused here has the shape of every error, and is counted.
+sent it wait. These add that: they count a request's bytes, give each head and each body a deadline, answer 503 over the
+connection limit and every handshake, and let the gateway abort a socket whose client reads nothing, which a plain close
+would wait for without end. What is refused here has the shape of every error, and is counted.
 """
 
 import asyncio
@@ -26,6 +26,11 @@ from protocol.errors import Code, Refusal
 
 HEAD_WITHIN_S = 10.0
 """Time for a request's head, and for the idle wait before a connection's first one: a slow mobile line needs 2 or 3."""
+BODY_WITHIN_S = 10.0
+"""Time for a request's body, beside that of the longest one at `BODY_BYTES_S_MIN`. Whoever takes longer holds a
+connection that others want, and a vendor's webhook needs no token to be begun."""
+BODY_BYTES_S_MIN = 16 * 1024
+"""What a slow mobile line sends."""
 ABORT = "throughline.abort"
 """The WebSocket scope's extension: a function that drops the connection at once."""
 DIRECT = "throughline.direct"
@@ -60,6 +65,7 @@ class BoundedConfig(uvicorn.Config):
         super().__init__(app, **options)
         self.header_bytes_max = header_bytes_max
         self.request_bytes_max = header_bytes_max + FRAMING_FACTOR * body_bytes_max
+        self.body_within_s = BODY_WITHIN_S + body_bytes_max / BODY_BYTES_S_MIN
         self.connections_max = connections_max
         self.refused = refused
         self.broke = broke
@@ -84,6 +90,7 @@ class BoundedHttp(HttpToolsProtocol):
         """The last bytes of a head, in case its end comes in two reads."""
         self._in_head = True
         self._deadline: asyncio.TimerHandle | None = None
+        """Of what is awaited now: a head or a body that has begun, and a connection's first head."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Refuses one connection too many; the others have a deadline for their first head."""
@@ -91,7 +98,7 @@ class BoundedHttp(HttpToolsProtocol):
         if len(self.connections) > self.config.connections_max:
             self._answer(503, Code.TOO_MANY_CONNECTIONS, f"{self.config.connections_max} connections are open")
             return
-        self._deadline = self.loop.call_later(HEAD_WITHIN_S, guarded, self._broke, self._too_slow)
+        self._set_deadline()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It is over: nothing is due any more."""
@@ -112,17 +119,20 @@ class BoundedHttp(HttpToolsProtocol):
         else:
             self._tail = data[-3:]
             super().data_received(data)
+            if self._bytes and self._deadline is None and not self._is_over():
+                self._set_deadline()
 
     def on_headers_complete(self) -> None:
-        """The head came in time."""
+        """The head came in time; what is left of the request after this read is its body."""
         self._in_head = False
         self._cancel_deadline()
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        """The next request begins at nothing."""
+        """All of it came in time. The next request begins at nothing."""
         self._in_head = True
         self._bytes = 0
+        self._cancel_deadline()
         super().on_message_complete()
 
     def handle_websocket_upgrade(self) -> None:
@@ -141,14 +151,25 @@ class BoundedHttp(HttpToolsProtocol):
         end = (self._tail + data).find(b"\r\n\r\n")
         return end >= 0 and self._bytes - len(data) + end <= self.config.header_bytes_max
 
+    def _is_over(self) -> bool:
+        """Whether nothing is read here any more: it closes, or was upgraded."""
+        return self.transport.is_closing() or self.transport.get_protocol() is not self
+
+    def _set_deadline(self) -> None:
+        within_s = HEAD_WITHIN_S if self._in_head else self.config.body_within_s
+        self._deadline = self.loop.call_later(within_s, guarded, self._broke, self._too_slow, within_s)
+
     def _cancel_deadline(self) -> None:
         if self._deadline:
             self._deadline.cancel()
             self._deadline = None
 
-    def _too_slow(self) -> None:
-        if not self.transport.is_closing():
-            self._answer(408, Code.MALFORMED, f"the request's head did not come within {HEAD_WITHIN_S:g} s")
+    def _too_slow(self, within_s: float) -> None:
+        if not self._in_head and self.cycle.response_complete:
+            self.transport.close()  # Its answer did not wait for the body.
+        elif not self.transport.is_closing():
+            part = "head" if self._in_head else "body"
+            self._answer(408, Code.MALFORMED, f"the request's {part} did not come within {within_s:g} s")
 
     def _broke(self, exc: Exception) -> None:
         """A bug met while this client was answered: its connection would be held for as long as it likes."""

@@ -2,9 +2,12 @@
 
 import asyncio
 import json
+from typing import Any, cast
+from unittest.mock import Mock
 
 import pytest
 from structlog.testing import capture_logs
+from uvicorn.server import ServerState
 
 from orchestrator.addresses import ListenError
 from orchestrator.gateway import bounded
@@ -78,6 +81,107 @@ async def test_a_head_that_does_not_come_is_not_waited_for(start: Start, monkeyp
     running = await start()
     status, body = await raw(running, b"GET /healthz HTTP/1.1\r\nHo")
     assert (status, json.loads(body)["code"]) == (408, Code.MALFORMED)
+
+
+@pytest.mark.parametrize("begun", [b"GET /healthz HTTP/1.1\r\nHo", b"\r\n"])
+async def test_a_later_head_that_does_not_come_is_not_waited_for_either(
+    running: Running, monkeypatch: pytest.MonkeyPatch, begun: bytes
+) -> None:
+    """Whoever asked once has no more time for what they ask next, and line ends before it are no request."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", running.gateway.port)
+    async with asyncio.timeout(DEADLINE_S):
+        writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (await reader.readuntil(b"}")).startswith(b"HTTP/1.1 200")
+        monkeypatch.setattr(bounded, "HEAD_WITHIN_S", 0.02)
+        writer.write(begun)
+        assert (await reader.read()).startswith(b"HTTP/1.1 408")
+    writer.close()
+
+
+@pytest.mark.parametrize("sent", [b"", b"From=%2B4477"])
+async def test_a_body_that_does_not_come_is_not_waited_for(
+    start: Start, monkeypatch: pytest.MonkeyPatch, sent: bytes
+) -> None:
+    """A vendor's webhook needs no token: a stranger's would hold its connection for as long as they like."""
+    monkeypatch.setattr(bounded, "BODY_WITHIN_S", 0.02)
+    running = await start(http=Http(port=0, body_bytes_max=1000))
+    head = b"POST /webhooks/sms HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"
+    status, body = await raw(running, head, sent)
+    assert (status, json.loads(body)["code"]) == (408, Code.MALFORMED)
+    assert "body" in json.loads(body)["message"]
+    await until(lambda: not running.gateway.open_connections)
+
+
+async def test_a_body_that_nobody_waits_for_holds_no_connection(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answer came before it: that there is no token. No second answer follows the first."""
+    monkeypatch.setattr(bounded, "BODY_WITHIN_S", 0.02)
+    running = await start(http=Http(port=0, body_bytes_max=1000))
+    reader, writer = await asyncio.open_connection("127.0.0.1", running.gateway.port)
+    async with asyncio.timeout(DEADLINE_S):
+        writer.write(b"POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n")
+        answer = await reader.readuntil(b"}")
+        assert answer.startswith(b"HTTP/1.1 401")
+        writer.write(b"{")
+        assert await reader.read() == b""
+    writer.close()
+
+
+class Clock:
+    """A loop that keeps the deadlines it is given and lets none come."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.set: list[Mock] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loop, name)
+
+    def call_later(self, delay: float, *_: object) -> Mock:
+        """Keeps it."""
+        handle = Mock(delay=delay, cancelled=False)
+        handle.cancel.side_effect = lambda: setattr(handle, "cancelled", True)
+        self.set.append(handle)
+        return handle
+
+    @property
+    def due(self) -> list[float]:
+        """In how many seconds each that stands would come."""
+        return [handle.delay for handle in self.set if not handle.cancelled]
+
+
+async def test_time_is_asked_of_what_is_awaited_and_of_nothing_else() -> None:
+    """Who has said everything may wait for what becomes of it: a reader of the feed does for a minute."""
+
+    async def never_answers(scope: Any, receive: Any, send: Any) -> None:
+        await asyncio.Event().wait()
+
+    config = bounded.BoundedConfig(
+        never_answers,
+        header_bytes_max=1000,
+        body_bytes_max=2 * bounded.BODY_BYTES_S_MIN,
+        connections_max=1,
+        refused=Mock(),
+        broke=Mock(),
+        interface="asgi3",
+        log_config=None,
+    )
+    clock, transport = Clock(), Mock(**{"is_closing.return_value": False, "get_extra_info.return_value": None})
+    state = ServerState()
+    client = bounded.BoundedHttp(config, state, {}, cast(Any, clock))
+    transport.get_protocol.return_value = client
+    client.connection_made(transport)
+    assert clock.due == [bounded.HEAD_WITHIN_S]
+    client.data_received(b"POST / HTTP/1.1\r\nContent-Le")
+    assert clock.due == [bounded.HEAD_WITHIN_S]
+    client.data_received(b"ngth: 3\r\n\r\na")
+    assert clock.due == [bounded.BODY_WITHIN_S + 2]
+    client.data_received(b"b")
+    assert clock.due == [bounded.BODY_WITHIN_S + 2]
+    client.data_received(b"c")
+    assert clock.due == []
+    (answering,) = state.tasks
+    answering.cancel()
+    await asyncio.wait((answering,))
 
 
 async def test_a_bug_on_a_slow_clients_behalf_ends_its_connection(
