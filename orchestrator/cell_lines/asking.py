@@ -17,8 +17,9 @@ import msgspec
 
 from actors.lines import Line
 from orchestrator.cell_lines import questions
-from orchestrator.cell_lines.homeless import Asked, Done, Homeless, Reply
+from orchestrator.cell_lines.homeless import Homeless
 from orchestrator.cell_lines.places import NOWHERE, Places
+from orchestrator.cell_lines.questions import Asked, Done, Reply
 from orchestrator.cell_lines.strangers import Strangers
 from protocol.inbound import InboundEvent
 from protocol.links import AnyToCell, Input, Moved, Unlinked

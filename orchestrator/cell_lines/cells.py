@@ -16,8 +16,8 @@ from orchestrator.cell_lines import questions
 from orchestrator.cell_lines.asking import Asking, answer
 from orchestrator.cell_lines.deciders import Deciders
 from orchestrator.cell_lines.forwarding import Forwarding
-from orchestrator.cell_lines.homeless import Done, Reply
 from orchestrator.cell_lines.places import NOWHERE, Places
+from orchestrator.cell_lines.questions import Done, Reply
 from orchestrator.cell_lines.sittings import Sittings
 from orchestrator.cell_lines.strangers import KnownOf, Strangers
 from protocol.errors import Code, Refusal, shown

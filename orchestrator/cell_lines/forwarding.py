@@ -12,8 +12,8 @@ import msgspec
 from actors.lines import Line
 from orchestrator.cell_lines import questions
 from orchestrator.cell_lines.asking import Asking, answer
-from orchestrator.cell_lines.homeless import Done, Reply
 from orchestrator.cell_lines.homes import Homes
+from orchestrator.cell_lines.questions import Done, Reply
 from protocol.errors import Code
 from protocol.links import AnyToCell, Heard, Refused, Rehomed, Settle
 

@@ -8,21 +8,8 @@ asked of a seat that another customer got       wait as well; but the seat may h
 
 from collections.abc import Callable, Collection
 
-from protocol.links import (
-    Answered,
-    AnyToCell,
-    CustomerRead,
-    ListWatched,
-    Moved,
-    Refused,
-    Unlinked,
-    Watched,
-)
-
-Reply = Answered | Refused | Moved | Unlinked | Watched | CustomerRead | ListWatched
-Done = Callable[[Reply], None]
-Asked = dict[int, tuple[AnyToCell, Done]]
-"""Questions without an answer, by their refs, in the order of asking."""
+from orchestrator.cell_lines.questions import Asked, Done
+from protocol.links import AnyToCell
 
 
 class Homeless:

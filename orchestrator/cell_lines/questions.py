@@ -1,25 +1,39 @@
-"""Questions to cells: how one is asked again, and whom it is about. Pure."""
+"""Questions to cells, and the replies: how one is asked again, and whom it is about. Pure."""
+
+from collections.abc import Callable
 
 import msgspec
 
-from orchestrator.cell_lines.homeless import Asked, Done
 from protocol.errors import Code, shown
 from protocol.ids import PSEUDO, conversation_of, customer_of
 from protocol.inbound import DeliveryReport, InboundEvent
 from protocol.links import (
+    Answered,
     AnyToCell,
     Ask,
+    CustomerRead,
     Heard,
     Input,
+    ListWatched,
+    Moved,
     Outcome,
     ReadCustomer,
     Refused,
     TakersAre,
+    Unlinked,
     UnwatchConversation,
     UnwatchList,
     WatchConversation,
+    Watched,
     WatchList,
 )
+
+Reply = Answered | Refused | Moved | Unlinked | Watched | CustomerRead | ListWatched
+"""A cell's, to one question."""
+Done = Callable[[Reply], None]
+"""Hears the reply, once."""
+Asked = dict[int, tuple[AnyToCell, Done]]
+"""Questions without an answer, by their refs, in the order of asking."""
 
 
 def again(question: AnyToCell, ref: int) -> AnyToCell:

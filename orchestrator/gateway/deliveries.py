@@ -18,8 +18,9 @@ import msgspec
 from msgspec import Struct
 
 from actors.delivery import NOT_THEIRS
+from orchestrator.cell_lines.questions import Reply
 from orchestrator.gateway.metrics import Metrics
-from orchestrator.gateway.peers import Cells, Reply
+from orchestrator.gateway.peers import Cells
 from protocol.errors import Code, Refusal
 from protocol.frames import Deliver, Delivered
 from protocol.ids import conversation_of, customer_of

@@ -16,9 +16,10 @@ from typing import Protocol
 
 from msgspec import Raw
 
+from orchestrator.cell_lines.questions import Reply
 from orchestrator.gateway.backfill import EVENTS_MAX
 from orchestrator.gateway.metrics import Metrics
-from orchestrator.gateway.peers import Cells, Reply
+from orchestrator.gateway.peers import Cells
 from orchestrator.gateway.streams import Stream, Watcher
 from protocol.errors import Code, Refusal
 from protocol.frames import RawSnapshot, RawUpdate

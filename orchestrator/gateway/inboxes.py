@@ -13,9 +13,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from actors.fault import Tasks
+from orchestrator.cell_lines.questions import Reply
 from orchestrator.gateway.archive_reads import reach
 from orchestrator.gateway.failures import failed
-from orchestrator.gateway.peers import Archive, Cells, Reply
+from orchestrator.gateway.peers import Archive, Cells
 from orchestrator.gateway.told_rows import ToldRows
 from protocol.codec import Codec
 from protocol.entities import ConversationSummary

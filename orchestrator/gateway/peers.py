@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from adapters.stores.archive_losses import Wanted as Losses
 from adapters.stores.archive_quarantine import Wanted as Quarantined
 from adapters.stores.archive_timeline import Before, Wanted
+from orchestrator.cell_lines.questions import Reply
 from orchestrator.feed import Readable
 from protocol.archive import Dropped, StoredEvent
 from protocol.commands import AnyCommand
@@ -19,20 +20,12 @@ from protocol.inbound import InboundEvent
 from protocol.links import (
     Answered,
     AnyToCell,
-    CustomerRead,
     DeliverNow,
     HeadsAre,
     ListChanged,
-    ListWatched,
-    Moved,
-    Refused,
     Replay,
-    Unlinked,
     Updated,
-    Watched,
 )
-
-Reply = Answered | Refused | Moved | Unlinked | Watched | CustomerRead | ListWatched
 
 
 class Cells(Protocol):

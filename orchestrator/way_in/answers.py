@@ -2,7 +2,7 @@
 
 import asyncio
 
-from orchestrator.cell_lines.homeless import Reply
+from orchestrator.cell_lines.questions import Reply
 from protocol.errors import Code, Refusal
 from protocol.links import Answered, Refused
 

@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from orchestrator.cell_lines.cells import Cells
-from orchestrator.cell_lines.homeless import Reply
+from orchestrator.cell_lines.questions import Reply
 from orchestrator.way_in.holding import Holding
 from orchestrator.way_in.known_identities import KnownIdentities
 from orchestrator.way_in.lookups import LookUp, Lookups

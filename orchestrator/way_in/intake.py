@@ -14,7 +14,7 @@ from actors.capturing import POLICY
 from actors.rules.capture import CaptureRules
 from actors.templates import identities_in
 from orchestrator.cell_lines.cells import Cells
-from orchestrator.cell_lines.homeless import Reply
+from orchestrator.cell_lines.questions import Reply
 from orchestrator.way_in import merging
 from orchestrator.way_in.answers import answer_of, in_time, outcome_of
 from orchestrator.way_in.attribution import Attribution

@@ -25,7 +25,7 @@ from adapters.stores.archive_schema import TABLES
 from adapters.stores.memory_archive import MemoryArchive
 from orchestrator import bundles
 from orchestrator.bundles import folder as bundles_folder
-from orchestrator.cell_lines.homeless import Reply
+from orchestrator.cell_lines.questions import Reply
 from orchestrator.first_policy import set_up_of
 from orchestrator.inprocess import InProcess, in_process
 from orchestrator.parts.front import Front

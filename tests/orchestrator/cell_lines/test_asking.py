@@ -6,7 +6,7 @@ import pytest
 
 from orchestrator.cell_lines.asking import Asking, answer
 from orchestrator.cell_lines.cells import Cells
-from orchestrator.cell_lines.homeless import Reply
+from orchestrator.cell_lines.questions import Reply
 from protocol.inbound import InboundEvent, MessageArrived
 from protocol.links import CustomerRead, Input, Moved, ReadCustomer, Unlinked
 from tests.orchestrator.lines import KeptLine

@@ -1,8 +1,8 @@
 """A gateway's side of dedicated placement: its copy of who sits where, and questions whose customers move."""
 
 from orchestrator.cell_lines.cells import Cells
-from orchestrator.cell_lines.homeless import Reply
 from orchestrator.cell_lines.places import NOWHERE
+from orchestrator.cell_lines.questions import Reply
 from orchestrator.cell_lines.seats import Seats
 from protocol.links import (
     AnyLink,

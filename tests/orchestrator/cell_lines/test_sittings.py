@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from orchestrator.cell_lines.asking import Asking
 from orchestrator.cell_lines.deciders import Deciders
-from orchestrator.cell_lines.homeless import Reply
 from orchestrator.cell_lines.places import NOWHERE
+from orchestrator.cell_lines.questions import Reply
 from orchestrator.cell_lines.sittings import LEFT_MAX, Sittings
 from protocol.inbound import InboundEvent, MessageArrived
 from protocol.links import (

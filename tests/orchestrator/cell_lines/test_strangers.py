@@ -8,7 +8,7 @@ import pytest
 from adapters.stores.memory_archive import MemoryArchive
 from adapters.stores.memory_journal import MemoryJournal
 from orchestrator.cell_lines.cells import Cells
-from orchestrator.cell_lines.homeless import Reply
+from orchestrator.cell_lines.questions import Reply
 from orchestrator.cell_lines.seats import Seats
 from orchestrator.cell_lines.strangers import known_of
 from protocol.commands import Take

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from orchestrator.gateway.peers import Reply
+from orchestrator.cell_lines.questions import Reply
 from protocol.archive import Dropped, StoredEvent
 from protocol.commands import AnyCommand
 from protocol.entities import ConversationSummary, ConversationView, CustomerView, Status

@@ -3,9 +3,9 @@
 import msgspec
 import pytest
 
+from orchestrator.cell_lines.questions import Reply
 from orchestrator.gateway.deliveries import ANSWER_WITHIN_S, UNANSWERED_MAX, Deliveries
 from orchestrator.gateway.metrics import Metrics
-from orchestrator.gateway.peers import Reply
 from protocol.errors import Code, Refusal
 from protocol.frames import Deliver, Delivered
 from protocol.links import Answered, DeliverNow, Outcome, Refused, TakersAre

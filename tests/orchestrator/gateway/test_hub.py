@@ -9,10 +9,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
+from orchestrator.cell_lines.questions import Reply
 from orchestrator.gateway.backfill import EVENTS_MAX
 from orchestrator.gateway.hub import Hub
 from orchestrator.gateway.metrics import Metrics
-from orchestrator.gateway.peers import Reply
 from protocol.codec import Codec
 from protocol.errors import Code, Refusal
 from protocol.events import NoteAdded

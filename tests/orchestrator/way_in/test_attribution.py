@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from orchestrator.cell_lines.cells import Cells
-from orchestrator.cell_lines.homeless import Reply
+from orchestrator.cell_lines.questions import Reply
 from orchestrator.cell_lines.seats import Seats
 from orchestrator.way_in.attribution import MOVES_MAX, Attribution
 from orchestrator.way_in.proposals import Taken

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from actors.astray import Astray
 from actors.lines import Line
 from actors.live import Envelope
-from orchestrator.cell_lines.homeless import Reply
+from orchestrator.cell_lines.questions import Reply
 from orchestrator.way_in.attribution import Attribution
 from orchestrator.way_in.proposals import Taken
 from protocol.errors import Refusal

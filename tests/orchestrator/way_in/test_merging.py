@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from actors.loading import reached
-from orchestrator.cell_lines.homeless import Reply
+from orchestrator.cell_lines.questions import Reply
 from orchestrator.parts.front import Front
 from orchestrator.settings import Placement
 from orchestrator.way_in.merging import UNDER_WAY_MAX, ByRule, merge, unmerge
