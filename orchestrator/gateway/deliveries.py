@@ -61,7 +61,7 @@ class Taker(Protocol):
 class _Waiting(Struct, frozen=True):
     """A delivery that a client has not answered."""
 
-    now: DeliverNow
+    attempt: DeliverNow
     number: int
     since_s: float
 
@@ -115,41 +115,43 @@ class Deliveries:
         self._elsewheres.pop(taker, None)
         for waiting in self._waiting.pop(taker, {}).values():
             if taker.written(waiting.number):
-                self._unsure(waiting.now, "the client disconnected before it answered")
+                self._unsure(waiting.attempt, "the client disconnected before it answered")
             else:
-                self._report(waiting.now, UNTAKEN, reason="the client disconnected before it was told")
+                self._report(waiting.attempt, UNTAKEN, reason="the client disconnected before it was told")
 
     def fresh(self, cell: int) -> None:
         """The cell is new: it does not know who is here."""
         self._cells.takers_are(self._told, cell)
 
-    def deliver(self, now: DeliverNow) -> None:
-        """Gives an attempt to the least busy of the account's clients. One that is given out again (`now.again`) is
+    def deliver(self, attempt: DeliverNow) -> None:
+        """Gives an attempt to the least busy of the account's clients. One that is given out again (`attempt.again`) is
         waited for where a client has it, repeated where its answer is known, else uncertain: it may have been made."""
-        if now.again:
-            self._deliver_again(now)
+        if attempt.again:
+            self._deliver_again(attempt)
             return
-        takers = self._takers.get(now.account)
+        takers = self._takers.get(attempt.account)
         if not takers:
-            self._report(now, UNTAKEN, reason="no gateway client is connected for the account")
+            self._report(attempt, UNTAKEN, reason="no gateway client is connected for the account")
             return
         taker = min(takers, key=lambda one: len(self._waiting[one]))
         if len(self._waiting[taker]) >= UNANSWERED_MAX:
-            self._report(now, "failed", reason=f"the account's gateway clients have {UNANSWERED_MAX} unanswered each")
+            self._report(
+                attempt, "failed", reason=f"the account's gateway clients have {UNANSWERED_MAX} unanswered each"
+            )
             return
         number = taker.deliver(
             Deliver(
-                delivery=now.delivery,
-                attempt=now.attempt,
-                account=now.account,
-                channel=now.channel,
-                to=now.to,
-                text=now.text,
-                subject=now.subject,
-                references=now.references,
+                delivery=attempt.delivery,
+                attempt=attempt.attempt,
+                account=attempt.account,
+                channel=attempt.channel,
+                to=attempt.to,
+                text=attempt.text,
+                subject=attempt.subject,
+                references=attempt.references,
             )
         )
-        self._waiting[taker][now.delivery, now.attempt] = _Waiting(now, number, self._clock_s())
+        self._waiting[taker][attempt.delivery, attempt.attempt] = _Waiting(attempt, number, self._clock_s())
 
     def _say_taken(self) -> None:
         """Ahead of what is said to be `untaken` from here on, so that a cell which hears that knows why."""
@@ -158,24 +160,24 @@ class Deliveries:
             self._told = taken
             self._cells.takers_are(taken)
 
-    def _deliver_again(self, now: DeliverNow) -> None:
-        key = (now.delivery, now.attempt)
+    def _deliver_again(self, attempt: DeliverNow) -> None:
+        key = (attempt.delivery, attempt.attempt)
         if any(key in waiting for waiting in self._waiting.values()):
             return
         if known := self._reported.get(key):
             self._tell(known)
         else:
-            self._unsure(now, "the gateway was replaced during the attempt")
+            self._unsure(attempt, "the gateway was replaced during the attempt")
 
     def delivered(self, taker: Taker, frame: Delivered) -> None:
         """A client's answer. Raises `Refusal` where it is known here that it answers nothing; else the taker hears that
         when the cell has looked."""
         frame = checked(frame)
-        now = self._answered(taker, (frame.delivery, frame.attempt))
-        if now is None:
+        attempt = self._answered(taker, (frame.delivery, frame.attempt))
+        if attempt is None:
             self._ask_whose(taker, frame)
         else:
-            self._report(now, frame.status, external_id=frame.external_id, code=frame.code, reason=frame.reason)
+            self._report(attempt, frame.status, external_id=frame.external_id, code=frame.code, reason=frame.reason)
 
     def _answered(self, taker: Taker, key: tuple[str, int]) -> DeliverNow | None:
         """The attempt that the client answers, which is from then on none that is to be answered; None where nothing is
@@ -184,18 +186,18 @@ class Deliveries:
         It may answer on another connection than the one that was given the attempt: that one may be broken, and nobody
         have noticed yet."""
         holder = taker if key in self._waiting[taker] else next((o for o, w in self._waiting.items() if key in w), None)
-        now = self._waiting[holder][key].now if holder is not None else self._uncertain.get(key)
-        if now is None:
+        attempt = self._waiting[holder][key].attempt if holder is not None else self._uncertain.get(key)
+        if attempt is None:
             if key in self._reported:
                 raise _answers_nothing(key[0])
             return None
-        if now.account not in self._speaks_for[taker]:
+        if attempt.account not in self._speaks_for[taker]:
             raise Refusal(Code.UNKNOWN_ACCOUNT, NOT_THEIRS, ref=key[0])
         if holder is not None:
             del self._waiting[holder][key]
         else:
             del self._uncertain[key]
-        return now
+        return attempt
 
     def _ask_whose(self, taker: Taker, frame: Delivered) -> None:
         """Puts an answer to the conversation that its delivery left from, which knows its account and its attempts."""
@@ -241,19 +243,23 @@ class Deliveries:
         overdue = self._clock_s() - ANSWER_WITHIN_S
         mine = self._waiting[taker]
         for key in [key for key, waiting in mine.items() if waiting.since_s <= overdue]:
-            self._unsure(mine.pop(key).now, f"the client did not answer within {ANSWER_WITHIN_S:g} s")
+            self._unsure(mine.pop(key).attempt, f"the client did not answer within {ANSWER_WITHIN_S:g} s")
 
-    def _unsure(self, now: DeliverNow, reason: str) -> None:
-        self._uncertain[now.delivery, now.attempt] = now
+    def _unsure(self, attempt: DeliverNow, reason: str) -> None:
+        self._uncertain[attempt.delivery, attempt.attempt] = attempt
         forget_oldest(self._uncertain, REMEMBERED_MAX)
-        self._report(now, "uncertain", reason=reason)
+        self._report(attempt, "uncertain", reason=reason)
 
-    def _report(self, now: DeliverNow, status: str, *, external_id: str = "", code: str = "", reason: str = "") -> None:
+    def _report(
+        self, attempt: DeliverNow, status: str, *, external_id: str = "", code: str = "", reason: str = ""
+    ) -> None:
         self._metrics.deliveries.labels("failed" if status == UNTAKEN else status).inc()
         # Whose it was when it began: who had it as the attempt was made may have been merged since, without it.
-        customer = customer_of(now.conversation)
-        outcome = Outcome(0, customer, now.conversation, now.delivery, now.attempt, status, external_id, code, reason)
-        self._reported[now.delivery, now.attempt] = outcome
+        customer = customer_of(attempt.conversation)
+        outcome = Outcome(
+            0, customer, attempt.conversation, attempt.delivery, attempt.attempt, status, external_id, code, reason
+        )
+        self._reported[attempt.delivery, attempt.attempt] = outcome
         forget_oldest(self._reported, REMEMBERED_MAX)
         self._tell(outcome)
 
