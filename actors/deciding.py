@@ -224,16 +224,6 @@ def _release(state: Journey, command: UnmergeCustomers, actor: str, policy: Poli
     return Decision([*moves, (state.customer, released)], family=[step], place=-1)
 
 
-def links(asked: Ask, identity: str) -> bool:
-    """Whether a command would link that (normalised) identity; one that is no identity links nothing."""
-    if not isinstance(asked.command, LinkIdentity):
-        return False
-    try:
-        return again(asked.command.identity) == identity
-    except Refusal:
-        return False
-
-
 def _due(state: Journey, policy: Policy, now_ms: int, taken: Collection[str]) -> Decision:
     events: list[tuple[str, AnyEvent]] = []
     version = 0

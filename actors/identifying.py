@@ -16,20 +16,17 @@ login and a one-time password verify an identity; an agent's or a CRM's word lin
 """
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from actors import disputes
 from actors.capturing import POLICY as BY_POLICY
+from actors.journey import Journey
 from actors.rules.identity import IdentityRules
 from protocol.events import AnyEvent, IdentityConflictFound, IdentityLinked
 from protocol.identities import kind_of
 from protocol.journal import MergeDue, Released
 from protocol.links import Input
-
-if TYPE_CHECKING:
-    from actors.journey import Journey
 
 IDENTITIES_MAX = 64
 """Of a customer."""
@@ -58,7 +55,7 @@ class Identified(Struct, frozen=True, gc=False):
 NOTHING_NEW = Identified()
 
 
-def identify(state: "Journey", given: Input, rules: IdentityRules, now_ms: int) -> Identified:
+def identify(state: Journey, given: Input, rules: IdentityRules, now_ms: int) -> Identified:
     """What an inbound event says about who the customer is."""
     if not state.head and _is_stranger(state, given):
         claim = _claim(given.identities[0], given, rules)
@@ -85,7 +82,7 @@ def identify(state: "Journey", given: Input, rules: IdentityRules, now_ms: int) 
     return _facts(state, given, [i for i in new if i not in shared], shared, rules, now_ms)
 
 
-def _is_stranger(state: "Journey", given: Input) -> bool:
+def _is_stranger(state: Journey, given: Input) -> bool:
     """Whether somebody unknown comes by one address that nobody has or ever had. So most new customers come, and there
     is nothing to weigh."""
     if state.disputes is not None or given.conflicts or given.released or not given.proposed:
@@ -93,7 +90,7 @@ def _is_stranger(state: "Journey", given: Input) -> bool:
     return len(given.identities) == 1 and given.identities == given.event.identities
 
 
-def _is_another(state: "Journey", given: Input, own: str, ties: Sequence[str], rules: IdentityRules) -> bool:
+def _is_another(state: Journey, given: Input, own: str, ties: Sequence[str], rules: IdentityRules) -> bool:
     """Whether the event is somebody else's, though other identities that it names are this customer's: a person
     unlinked its address; or it is one more of a kind of which a customer has one; or the others, by their evidence,
     would not link."""
@@ -115,7 +112,7 @@ def _is_second(identity: str, known: Iterable[str], rules: IdentityRules) -> boo
 
 
 def _facts(
-    state: "Journey", given: Input, new: list[str], shared: list[str], rules: IdentityRules, now_ms: int
+    state: Journey, given: Input, new: list[str], shared: list[str], rules: IdentityRules, now_ms: int
 ) -> Identified:
     claims = [_claim(identity, given, rules) for identity in new]
     links, seconds = _linkable(state, given, claims, rules)
@@ -141,7 +138,7 @@ def _facts(
 
 
 def _linkable(
-    state: "Journey", given: Input, claims: Sequence["_Claim"], rules: IdentityRules
+    state: Journey, given: Input, claims: Sequence["_Claim"], rules: IdentityRules
 ) -> tuple[list["_Claim"], list[str]]:
     """The claims that link, and the identities that do not, since the customer has one of their kind already and no
     person says otherwise."""
@@ -158,7 +155,7 @@ def _linkable(
     return links, seconds
 
 
-def _due(state: "Journey", given: Input, claim: "_Claim", other: str, rules: IdentityRules) -> MergeDue | None:
+def _due(state: Journey, given: Input, claim: "_Claim", other: str, rules: IdentityRules) -> MergeDue | None:
     """The merge that a rule asks for, of the customer who has the identity into this one."""
     rule = rules.rule_for(claim.identity, claim.evidence, given.event.account)
     known = disputes.of(state)
@@ -214,7 +211,7 @@ def _linked(claim: _Claim, given: Input, now_ms: int) -> IdentityLinked:
 
 
 def _noted(
-    state: "Journey", given: Input, claim: _Claim, other: str, kind: str, now_ms: int
+    state: Journey, given: Input, claim: _Claim, other: str, kind: str, now_ms: int
 ) -> list[IdentityConflictFound]:
     """The conflict, for a person to look at: noted once, though a channel may say it with every event."""
     if disputes.note(claim.identity, other) in disputes.of(state).noted:

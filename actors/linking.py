@@ -6,12 +6,12 @@ close_review    a conflict that was noted needs no decision any more
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from msgspec import msgpack
 
 from actors import disputes
 from actors.identifying import IDENTITIES_MAX, VERIFYING, Identified, inherited_by
+from actors.journey import Journey
 from actors.rules.identity import IdentityRules
 from protocol.commands import CloseIdentityReview, LinkIdentity, UnlinkIdentity
 from protocol.errors import Code, Refusal, shown
@@ -19,9 +19,7 @@ from protocol.events import IdentityLinked, IdentityReviewClosed, IdentityUnlink
 from protocol.identities import again
 from protocol.ids import may_be_person
 from protocol.journal import Released
-
-if TYPE_CHECKING:
-    from actors.journey import Journey
+from protocol.links import Ask
 
 REASON_MAX = 500
 """Characters of a reason."""
@@ -30,7 +28,7 @@ ASKED = ("agent", "crm", "login", "verified_by_otp")
 
 
 def link(
-    state: "Journey",
+    state: Journey,
     command: LinkIdentity,
     identity: str,
     released: Sequence[Released],
@@ -65,7 +63,7 @@ def link(
     return Identified([linked])
 
 
-def unlink(state: "Journey", command: UnlinkIdentity, actor: str, now_ms: int) -> tuple[list[IdentityUnlinked], bytes]:
+def unlink(state: Journey, command: UnlinkIdentity, actor: str, now_ms: int) -> tuple[list[IdentityUnlinked], bytes]:
     """The end of an identity's link, under whichever spelling it is this customer's, and the packed once-keys that its
     next customer must know. Raises `Refusal`."""
     _check_is_known(state)
@@ -77,7 +75,7 @@ def unlink(state: "Journey", command: UnlinkIdentity, actor: str, now_ms: int) -
     return unlinked, msgpack.encode(keys_of(state))
 
 
-def keys_of(state: "Journey") -> dict[str, bytes]:
+def keys_of(state: Journey) -> dict[str, bytes]:
     """The once-keys of what came to the customer, to its members, and for its identities before they were its own."""
     known, family = disputes.of(state), disputes.of(state).family
     keys = {**dict(known.inherited), state.customer: state.once.packed}
@@ -86,7 +84,7 @@ def keys_of(state: "Journey") -> dict[str, bytes]:
     return keys
 
 
-def close_review(state: "Journey", command: CloseIdentityReview, actor: str, now_ms: int) -> IdentityReviewClosed:
+def close_review(state: Journey, command: CloseIdentityReview, actor: str, now_ms: int) -> IdentityReviewClosed:
     """The end of a review. Raises `Refusal` where none of that conflict was ever opened, or it is closed."""
     _check_is_known(state)
     _check_reason(command.reason)
@@ -114,6 +112,16 @@ def _check_reason(reason: str) -> None:
         raise Refusal(Code.OVER_LIMIT, f"a reason has at most {REASON_MAX} characters", field="reason")
 
 
-def _check_is_known(state: "Journey") -> None:
+def links(asked: Ask, identity: str) -> bool:
+    """Whether a command would link that (normalised) identity; one that is no identity links nothing."""
+    if not isinstance(asked.command, LinkIdentity):
+        return False
+    try:
+        return again(asked.command.identity) == identity
+    except Refusal:
+        return False
+
+
+def _check_is_known(state: Journey) -> None:
     if not state.head or not may_be_person(state.customer):
         raise Refusal(Code.NOT_FOUND, f"no customer {shown(state.customer)}", field="customer")

@@ -6,22 +6,19 @@ of whose conversation it was said in.
 """
 
 from collections.abc import Sequence, Set
-from typing import TYPE_CHECKING
 
 from actors.conversation import Conversation, interaction_of
+from actors.journey import Journey
 from actors.members import Family, home_of
 from actors.moving import began_in, speaker_of, subjects
 from protocol.entities import ContextValue, Interaction
-
-if TYPE_CHECKING:
-    from actors.journey import Journey
 
 
 class Sides:
     """Of the release of the member `other`, with all that were merged into it, from who stays. `conversations` are all
     that memory has something of."""
 
-    def __init__(self, state: "Journey", family: Family, other: str, conversations: Sequence[Conversation]) -> None:
+    def __init__(self, state: Journey, family: Family, other: str, conversations: Sequence[Conversation]) -> None:
         self._stays = state.customer
         self._member = family.members[other]
         self._conversations = conversations

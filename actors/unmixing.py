@@ -11,10 +11,11 @@ conversations are named.
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, assert_never
+from typing import assert_never
 
 from actors import delivery, disputes, knowing, mixed
 from actors.conversation import Conversation, interaction_of
+from actors.journey import Journey
 from actors.matters import spoken
 from actors.members import Family
 from actors.merging import REASON_MAX
@@ -37,14 +38,11 @@ from protocol.events import (
 )
 from protocol.events.corrections import UNMERGE
 
-if TYPE_CHECKING:
-    from actors.journey import Journey
-
 WHY = "the customers were unmerged"
 
 
 def release(
-    state: "Journey", command: UnmergeCustomers, actor: str, policy: Policy, now_ms: int
+    state: Journey, command: UnmergeCustomers, actor: str, policy: Policy, now_ms: int
 ) -> tuple[Events, CustomerReleased]:
     """The moves, and the release that follows them. Raises `Refusal`."""
     family, other = disputes.of(state).family, command.other
@@ -87,7 +85,7 @@ def release(
 class _Apart:
     """Gathers the moves of one release."""
 
-    def __init__(self, state: "Journey", family: Family, other: str, actor: str, policy: Policy, now_ms: int) -> None:
+    def __init__(self, state: Journey, family: Family, other: str, actor: str, policy: Policy, now_ms: int) -> None:
         self._state = state
         self._actor = actor
         self._policy = policy

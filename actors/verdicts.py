@@ -10,7 +10,7 @@ from typing import assert_never
 
 import msgspec
 
-from actors.deciding import links
+from actors.linking import links
 from actors.live import Envelope, Live
 from protocol.commands import GiveCustomer
 from protocol.errors import Code

@@ -146,6 +146,53 @@ def test_a_package_imports_only_the_layers_below_it(package: str) -> None:
     assert not offences(sources(package), forbidden)
 
 
+def module_of(file: Path) -> str:
+    """The name under which a file is imported."""
+    return ".".join(file.with_suffix("").parts).removesuffix(".__init__")
+
+
+def imported(file: Path, modules: frozenset[str]) -> tuple[set[str], set[str]]:
+    """Which of our `modules` a file imports as it is loaded, and which for types alone."""
+    loaded: set[str] = set()
+    for_types: set[str] = set()
+    for node in ast.parse((ROOT / file).read_text(), str(file)).body:
+        guarded = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for each in node.body if isinstance(node, ast.If) and guarded else [node]:
+            if isinstance(each, ast.ImportFrom):
+                names = {f"{each.module}.{alias.name}" for alias in each.names}
+                (for_types if guarded else loaded).update(
+                    name if name in modules else name.rpartition(".")[0] for name in names
+                )
+    return loaded & modules, for_types & modules
+
+
+def reached_from(module: str, edges: dict[str, set[str]]) -> set[str]:
+    """All that is loaded where a module is; itself where that is a circle."""
+    reached: set[str] = set()
+    waiting = [module]
+    while waiting:
+        new = edges[waiting.pop()] - reached
+        reached |= new
+        waiting += new
+    return reached
+
+
+def test_imports_make_no_circle() -> None:
+    """Whatever is loaded first, it finds the others whole. What is imported for types alone is what would close one;
+    commands alone do so for another reason: asking one for help shall load nothing."""
+    files = {module_of(file): file for file in sources(*PACKAGES)}
+    found = {module: imported(file, frozenset(files)) for module, file in files.items()}
+    edges = {module: loaded for module, (loaded, _) in found.items()}
+    assert [module for module in edges if module in reached_from(module, edges)] == []
+    needless = [
+        f"{module} imports {other} for types alone"
+        for module, (_, for_types) in found.items()
+        for other in for_types
+        if not module.startswith("orchestrator.cli.") and module not in reached_from(other, edges)
+    ]
+    assert needless == []
+
+
 def test_ray_is_imported_in_one_place() -> None:
     """Actor classes know nothing of what hosts them."""
     outside = [file for file in sources(*PACKAGES) if not file.as_posix().startswith(RAY_HOME)]
