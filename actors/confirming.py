@@ -2,8 +2,12 @@
 
 A report says by its delivery which message it is about, and an account reports on its own messages alone: whoever has
 another one's token must not say that a customer has read what they never got.
+
+After a restore from a backup an id may be that of a message which the backup did not know, and of which reports still
+come. They are told apart by what the messages say, as far as that is kept and the channel gives the digest back.
 """
 
+from actors import worded
 from actors.conversation import LEFT_BY_MAX, Conversation
 from actors.delivery import decide_report, under_way, untried
 from protocol.errors import Code, Refusal, shown
@@ -19,8 +23,15 @@ def confirm(state: Conversation, event: InboundEvent, report: DeliveryReport, no
     if not (number.isascii() and number.isdigit() and len(number) < 10 and 0 < int(number) <= state.head):
         raise _no_message(event, delivery)
     account = _left_by(state, int(number))
-    if account == "":
+    words = worded.digest_at(state.work.worded, int(number)) if state.work else None
+    if account == "" or words == "":
         raise _no_message(event, delivery)
+    if report.digest and words and report.digest != words:
+        text = (
+            f"delivery {delivery} says something else than what the report is on: that one left before this server was "
+            "restored from a backup, which does not know it"
+        )
+        raise Refusal(Code.NOT_FOUND, text, ref=event.id, field="data.digest")
     if event.account != account and (account is not None or not _may_have_spoken(state, event.account)):
         text = f"delivery {delivery} did not leave by account {event.account}, which reports on its own alone"
         raise Refusal(Code.UNKNOWN_ACCOUNT, text, ref=event.id, field="data.delivery")

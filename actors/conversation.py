@@ -51,6 +51,8 @@ class Work(Struct, kw_only=True, gc=False):
     left_by: tuple[tuple[int, str], ...] = ()
     """From which seq on messages to the customer leave by which account, oldest first: one entry for each change of
     account, since nearly all of a conversation's leave by one."""
+    worded: bytes = b""
+    """What the newest messages to the customer say (see `actors.worded`)."""
 
 
 class Conversation(Struct, kw_only=True, gc=False):

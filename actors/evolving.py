@@ -4,7 +4,7 @@ from collections.abc import Callable
 from sys import intern
 from typing import Any
 
-from actors import handoff_states, interactions, knowing, recent
+from actors import handoff_states, interactions, knowing, recent, worded
 from actors.conversation import LEFT_BY_MAX, Conversation, Spoken, Work, interaction_of
 from protocol.entities import Delivery, MissingField, Status
 from protocol.events import (
@@ -192,6 +192,7 @@ def _contact(
             work.actions += 1
             if not work.left_by or work.left_by[-1][1] != event.account:
                 work.left_by = (*work.left_by, (state.head, intern(event.account)))[-LEFT_BY_MAX:]
+            work.worded = worded.add(work.worded, state.head, event.to, event.subject, event.text)
             queued = Delivery(
                 id=event.delivery,
                 channel=event.channel,

@@ -172,6 +172,8 @@ class Deliver(Frame, kw_only=True, frozen=True, tag="deliver"):
     text: str
     subject: str = ""
     references: list[str] = []
+    digest: str = ""
+    """Of its words and of whom it is for; give it back with reports on it."""
 
 
 # Agent → server

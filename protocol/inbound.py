@@ -114,6 +114,9 @@ class DeliveryReport(Data, kw_only=True, frozen=True, tag="throughline.delivery.
     external_id: str = ""
     code: str = ""
     """The provider's own code, uninterpreted."""
+    digest: str = ""
+    """The `digest` of the `deliver` frame, where the channel gives it back: a report with another one is on another
+    message, of which a server that was restored from a backup knows nothing."""
 
 
 class PastMessage(Struct, kw_only=True, omit_defaults=True, frozen=True, gc=False):

@@ -1,8 +1,8 @@
 """Twilio's webhooks: a text message that came in, and reports of what became of one of ours.
 
 Both come to one path, `/webhooks/<account>`; a status callback is told by its `?delivery=<our delivery id>`, which
-`TwilioSender` put there. Twilio gives a message no time, so the time of arrival stands for it. `STOP` and `HELP` are
-passed on as the customer's words: Twilio itself answers them and keeps the opt-out list.
+`TwilioSender` put there with a digest of its words. Twilio gives a message no time, so the time of arrival stands for
+it. `STOP` and `HELP` are passed on as the customer's words: Twilio itself answers them and keeps the opt-out list.
 
 By default Twilio does not call again after an answer that says no: what is refused after its signature proved right
 must be kept, in quarantine. The code's range tells: below 4200 the sender is unproven, from 4200 on it was Twilio.
@@ -106,10 +106,8 @@ def handle(line: TwilioLine, *, url: str, headers: Mapping[str, str], body: byte
         raise _bad_signature()
     if _Form(form).required("AccountSid") != line.account_sid:
         raise Refusal(Code.UNKNOWN_ACCOUNT, "AccountSid is not the one this account has", field="AccountSid")
-    delivery = dict(parse_qsl(urlsplit(url).query, keep_blank_values=True)).get("delivery")
-    if delivery is None:
-        return parse_inbound(form, account=line.name, arrived_ms=arrived_ms)
-    return parse_status(form, delivery, account=line.name, arrived_ms=arrived_ms)
+    query = dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))
+    return parse_called(form, query, account=line.name, arrived_ms=arrived_ms)
 
 
 def parse_form(body: bytes) -> list[tuple[str, str]]:
@@ -120,6 +118,13 @@ def parse_form(body: bytes) -> list[tuple[str, str]]:
         raise Refusal(Code.MALFORMED, "the form is not UTF-8") from exc
     except ValueError as exc:
         raise Refusal(Code.TOO_LARGE, f"the form has more than {FIELDS_MAX} fields") from exc
+
+
+def parse_called(form: Pairs, query: Mapping[str, str], *, account: str, arrived_ms: int) -> InboundEvent:
+    """A message or a report, as the URL's query says. Raises `Refusal` naming the field."""
+    if (delivery := query.get("delivery")) is None:
+        return parse_inbound(form, account=account, arrived_ms=arrived_ms)
+    return parse_status(form, delivery, query.get("digest", ""), account=account, arrived_ms=arrived_ms)
 
 
 def parse_inbound(form: Pairs, *, account: str, arrived_ms: int) -> InboundEvent:
@@ -141,9 +146,10 @@ def parse_inbound(form: Pairs, *, account: str, arrived_ms: int) -> InboundEvent
     )
 
 
-def parse_status(form: Pairs, delivery: str, *, account: str, arrived_ms: int) -> InboundEvent:
-    """What became of our `delivery`. Reports may come late, twice and out of order; each status has one id, so that a
-    repeat has no second effect. Raises `Refusal` naming the field."""
+def parse_status(form: Pairs, delivery: str, digest: str, *, account: str, arrived_ms: int) -> InboundEvent:
+    """What became of our `delivery`, whose words have `digest`; those that earlier versions sent have none. Reports may
+    come late, twice and out of order; each status has one id, so that a repeat has no second effect. Raises `Refusal`
+    naming the field."""
     fields = _Form(form)
     sid = fields.sid("MessageSid")
     if not 0 < len(delivery) <= _DELIVERY_MAX or not delivery.isprintable():
@@ -162,7 +168,9 @@ def parse_status(form: Pairs, delivery: str, *, account: str, arrived_ms: int) -
         account=account,
         channel=channel,
         identities=[identity],
-        data=DeliveryReport(delivery=delivery, status=status, external_id=sid, code=fields.get("ErrorCode")),
+        data=DeliveryReport(
+            delivery=delivery, status=status, external_id=sid, code=fields.get("ErrorCode"), digest=digest
+        ),
         raw=fields.others(_TRANSLATED_OF_STATUS),
     )
 

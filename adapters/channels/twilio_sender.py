@@ -23,6 +23,7 @@ from adapters.channels.twilio import BODY_MAX, TwilioLine
 from protocol.identities import kind_of, value_of
 from protocol.lengths import utf16_length
 from protocol.links import DeliverNow
+from protocol.wording import digest_of
 
 BODY_TOO_LONG = "21617"
 BODY_MISSING = "21602"
@@ -99,7 +100,8 @@ class TwilioSender:
             "Body": delivery.text,
         }
         if self._callback:
-            form["StatusCallback"] = self._callback + quote(delivery.delivery)
+            digest = digest_of(delivery.to, delivery.subject, delivery.text)
+            form["StatusCallback"] = f"{self._callback}{quote(delivery.delivery)}&digest={digest}"
         return await self._post(form)
 
     async def close(self) -> None:

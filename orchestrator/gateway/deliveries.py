@@ -27,6 +27,7 @@ from protocol.ids import conversation_of, customer_of
 from protocol.links import Answered, DeliverNow, Outcome, Refused
 from protocol.oldest import forget_oldest
 from protocol.outcomes import checked
+from protocol.wording import digest_of
 
 UNTAKEN = "untaken"
 """Nobody was there; the cell has it go out as soon as somebody is."""
@@ -149,6 +150,7 @@ class Deliveries:
                 text=attempt.text,
                 subject=attempt.subject,
                 references=attempt.references,
+                digest=digest_of(attempt.to, attempt.subject, attempt.text),
             )
         )
         self._waiting[taker][attempt.delivery, attempt.attempt] = _Waiting(attempt, number, self._clock_s())

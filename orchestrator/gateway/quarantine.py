@@ -12,7 +12,7 @@ import msgspec
 
 from adapters.attachments import AttachmentStore
 from adapters.channels.email.taking import is_mail, read_again
-from adapters.channels.twilio import parse_form, parse_inbound, parse_status
+from adapters.channels.twilio import parse_called, parse_form
 from orchestrator.gateway.cloudevents import read_structured, to_inbound
 from orchestrator.gateway.peers import Intake
 from orchestrator.gateway.services import channel_of
@@ -133,10 +133,7 @@ def _of_mail(raw: bytes, account: EmailAccount, arrived_ms: int, attachments: At
 
 def _of_webhook(kept: dict[str, str], account: str, arrived_ms: int) -> InboundEvent:
     form = parse_form(base64.b64decode(kept["body"]))
-    delivery = dict(parse_form(kept["query"].encode())).get("delivery")
-    if delivery is None:
-        return parse_inbound(form, account=account, arrived_ms=arrived_ms)
-    return parse_status(form, delivery, account=account, arrived_ms=arrived_ms)
+    return parse_called(form, dict(parse_form(kept["query"].encode())), account=account, arrived_ms=arrived_ms)
 
 
 def _of_event(kept: Any, ref: str) -> InboundEvent:

@@ -22,6 +22,7 @@ from protocol.inbound import (
     MessageArrived,
     PastConversation,
 )
+from protocol.wording import is_digest
 
 ID_MAX = 512
 """Characters of an event's id or source: a mail's Message-ID is the longest seen (RFC 5322 lines have 998)."""
@@ -164,6 +165,8 @@ def _check_report(id: str, data: DeliveryReport) -> None:
         raise Refusal(Code.NOT_FOUND, reason, ref=id, field="data.delivery")
     if data.status not in REPORTED:
         raise Refusal(Code.INVALID, f"status is one of {', '.join(REPORTED)}", ref=id, field="data.status")
+    if data.digest and not is_digest(data.digest):
+        raise Refusal(Code.INVALID, "digest is that of the `deliver` frame, or left out", ref=id, field="data.digest")
     for name, text in (("code", data.code), ("external_id", data.external_id)):
         if len(text) > ID_MAX:
             raise _over_limit(id, name, ID_MAX)

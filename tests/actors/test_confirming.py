@@ -4,17 +4,19 @@ import pytest
 
 from actors.conversation import LEFT_BY_MAX
 from actors.recent import EVENTS_MAX
-from protocol.commands import Reply, Split
+from actors.worded import MESSAGES_MAX
+from protocol.commands import Reply, Resolve, Split
 from protocol.errors import SHOWN_MAX, Code, Refusal
 from protocol.events import MessageQueued
 from protocol.events.event import Event
 from protocol.inbound import DeliveryReport
-from tests.actors.player import CONVERSATION, CUSTOMER, Player, names
+from protocol.wording import digest_of
+from tests.actors.player import CONVERSATION, CUSTOMER, POLICY, Player, names
 
 
-def report(player: Player, delivery: str, account: str) -> list[Event]:
+def report(player: Player, delivery: str, account: str, digest: str = "") -> list[Event]:
     """What the account's channel says became of a message."""
-    said = DeliveryReport(delivery=delivery, status="read")
+    said = DeliveryReport(delivery=delivery, status="read", digest=digest)
     return player.give(player.input(said, channel="email", account=account, identities=()))
 
 
@@ -121,3 +123,50 @@ def test_what_left_by_a_contact_that_is_elsewhere_by_now_is_reported_on() -> Non
             f"word {number}", channel="sms", identities=("tel:+447700900123",), in_reply_to=[queued.delivery]
         )
     assert names(report(player, queued.delivery, "mail")) == ["DeliveryConfirmed"]
+
+
+@pytest.mark.parametrize("state", ["under way", "in doubt", "sent", "closed"])
+def test_a_report_on_a_message_that_a_restore_lost_is_not_taken_for_its_heirs(state: str) -> None:
+    """It has the id, and says something else: the report settles nothing of it. One without a digest is believed."""
+    player = Player()
+    player.message()
+    [queued, *_] = player.command(Reply(text="hello"))
+    assert isinstance(queued, MessageQueued)
+    if state != "under way":
+        player.outcome(queued.delivery, 1, "uncertain" if state == "in doubt" else "sent")
+    if state == "closed":
+        player.command(Resolve())
+        player.pass_time(POLICY.close_after_resolved_ms)
+    with pytest.raises(Refusal, match="says something else than what the report is on") as refused:
+        report(player, queued.delivery, "mail", digest_of(queued.to, queued.subject, "what was lost"))
+    assert (refused.value.code, refused.value.field) == (Code.NOT_FOUND, "data.digest")
+    own = digest_of(queued.to, queued.subject, queued.text)
+    settled = ["DeliverySent"] if state == "in doubt" else []
+    assert names(report(player, queued.delivery, "mail", own)) == [*settled, "DeliveryConfirmed"]
+    assert names(report(player, queued.delivery, "mail")) == ["DeliveryConfirmed"]
+
+
+def test_a_report_on_what_is_no_message_any_more_is_refused() -> None:
+    """Something else happened at its seq since the restore."""
+    player = Player()
+    player.message()
+    [queued, *_] = player.command(Reply(text="hello"))
+    assert isinstance(queued, MessageQueued)
+    player.outcome(queued.delivery, 1, "sent")
+    head = player.state.conversations[CONVERSATION].head
+    with pytest.raises(Refusal, match=r"no message .* left this conversation"):
+        report(player, f"{CONVERSATION}.{head}", "mail")
+
+
+def test_of_what_left_long_ago_any_words_are_believed() -> None:
+    """Nobody knows them any more, and a report is not lost for that."""
+    player = Player()
+    player.message()
+    [oldest, *_] = player.command(Reply(text="hello"))
+    assert isinstance(oldest, MessageQueued)
+    player.outcome(oldest.delivery, 1, "sent")
+    for number in range(MESSAGES_MAX):
+        [queued, *_] = player.command(Reply(text=f"hello {number}"))
+        assert isinstance(queued, MessageQueued)
+        player.outcome(queued.delivery, 1, "sent")
+    assert names(report(player, oldest.delivery, "mail", "00000000")) == ["DeliveryConfirmed"]

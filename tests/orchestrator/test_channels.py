@@ -149,7 +149,9 @@ async def test_an_attempt_becomes_a_mail_and_an_outcome(world: World) -> None:
     await host.start()
     world.cells.on_deliver(attempt())
     (letter,) = await world.mailbox.wait()
-    assert threads.delivery_of(letter.message_id, "support@throughline.example") == "cu1-1.5"
+    ours = threads.ours_of(letter.message_id, "support@throughline.example")
+    assert ours is not None
+    assert ours.delivery == "cu1-1.5"
     (outcome,) = await world.cells.wait(1)
     assert (outcome.delivery, outcome.attempt, outcome.status) == ("cu1-1.5", 1, "sent")
     assert outcome.external_id == letter.message_id

@@ -12,7 +12,7 @@ from email.parser import HeaderParser
 from typing import NamedTuple
 
 from adapters.channels.email import headers, mime
-from adapters.channels.email.threads import delivery_of
+from adapters.channels.email.threads import Ours, ours_of
 
 # A field that tells → the values that tell; None: any value does.
 _TELLING: dict[str, frozenset[str] | None] = {
@@ -41,9 +41,9 @@ _TEXT_CHARS_MAX = 64 * 1024
 
 
 class Report(NamedTuple):
-    """What a mail system says became of our delivery. `recipient` is whom it was for, where the report says so."""
+    """What a mail system says became of a mail of ours. `recipient` is whom it was for, where the report says so."""
 
-    delivery: str
+    ours: Ours
     status: str
     code: str
     recipient: str
@@ -71,10 +71,8 @@ def report_of(message: Message, address: str) -> Report | None:
                 return _read_receipt(part, address)
     # Mail systems older than RFC 3464 name the recipients in a field and return the mail in the text.
     failed = headers.addresses(message, "X-Failed-Recipients")
-    if failed and (
-        delivery := _first_delivery(_RETURNED_ID.findall(_text(parts)), address) or _returned(parts, address)
-    ):
-        return Report(delivery, "bounced", "", failed[0])
+    if failed and (ours := _first_of_ours(_RETURNED_ID.findall(_text(parts)), address) or _returned(parts, address)):
+        return Report(ours, "bounced", "", failed[0])
     return None
 
 
@@ -86,12 +84,12 @@ def recipient_of(message: Message) -> str:
     return next(iter(headers.addresses(message, "X-Failed-Recipients")), "")
 
 
-def _delivery_status(part: Message, delivery: str) -> Report | None:
+def _delivery_status(part: Message, ours: Ours | None) -> Report | None:
     fields = _fields(part)
     status = _ACTIONS.get(fields["action"])
-    if not delivery or status is None:
+    if ours is None or status is None:
         return None
-    return Report(delivery, status, fields["status"], fields["recipient"])
+    return Report(ours, status, fields["status"], fields["recipient"])
 
 
 def _fields(part: Message) -> dict[str, str]:
@@ -111,23 +109,23 @@ def _fields(part: Message) -> dict[str, str]:
 
 def _read_receipt(part: Message, address: str) -> Report | None:
     block = _block(part)
-    delivery = _first_delivery(headers.ids(block, "Original-Message-ID"), address)
+    ours = _first_of_ours(headers.ids(block, "Original-Message-ID"), address)
     disposition = headers.field(block, "Disposition").rpartition(";")[2].strip().lower()
     # `displayed` may carry modifiers (`displayed/error`); `deleted` and others say nothing about reading.
-    if not delivery or disposition.partition("/")[0] != "displayed":
+    if ours is None or disposition.partition("/")[0] != "displayed":
         return None
     to = headers.field(block, "Final-Recipient").partition(";")[2].strip()
-    return Report(delivery, "read", "", to if headers.is_address(to) else "")
+    return Report(ours, "read", "", to if headers.is_address(to) else "")
 
 
-def _returned(parts: list[Message], address: str) -> str:
+def _returned(parts: list[Message], address: str) -> Ours | None:
     """The delivery that the returned mail, or its returned header, was."""
     returned = [_block(part) for part in parts if mime.media_type(part) in _RETURNED]
-    return _first_delivery([id for block in returned for id in headers.ids(block, "Message-ID")], address)
+    return _first_of_ours([id for block in returned for id in headers.ids(block, "Message-ID")], address)
 
 
-def _first_delivery(ids: list[str], address: str) -> str:
-    return next((delivery for id in ids if (delivery := delivery_of(id, address))), "")
+def _first_of_ours(ids: list[str], address: str) -> Ours | None:
+    return next((ours for id in ids if (ours := ours_of(id, address)) is not None), None)
 
 
 def _parts(message: Message) -> list[Message]:
@@ -166,7 +164,7 @@ def _is_report(message: Message) -> bool:
 def _is_loop(message: Message, address: str) -> bool:
     """Our own mail came back: forwarded to us, or answered by a robot that copies it."""
     ours = address.lower()
-    own = any(delivery_of(id, address) for id in headers.ids(message, "Message-ID"))
+    own = any(ours_of(id, address) is not None for id in headers.ids(message, "Message-ID"))
     looped = ours in (found.lower() for found in headers.addresses(message, "X-Loop"))
     return own or looped or ours in (found.lower() for found in headers.addresses(message, "From"))
 

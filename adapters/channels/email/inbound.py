@@ -73,7 +73,8 @@ def parse(raw: bytes, *, account: str, address: str, arrived_ms: int, sender: st
     if report := automatic.report_of(message, address):
         # Whose it is its delivery says. A mail system that writes about a customer is not the customer.
         identities = [f"mailto:{report.recipient}"] if report.recipient else []
-        data = DeliveryReport(delivery=report.delivery, status=report.status, code=report.code)
+        ours, status = report.ours, report.status
+        data = DeliveryReport(delivery=ours.delivery, status=status, code=report.code, digest=ours.digest)
     else:
         by_machine = automatic.is_automatic(message, sender=sender, address=address)
         concerned = automatic.recipient_of(message) if by_machine else ""

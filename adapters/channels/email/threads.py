@@ -8,11 +8,12 @@ mail systems keep one of two mails with the same Message-ID. Mails of earlier ve
 """
 
 import re
-from hashlib import sha256
+from typing import NamedTuple
 
 from protocol.links import DeliverNow
+from protocol.wording import digest_of
 
-_DELIVERY = re.compile(r"(cu[0-9A-Za-z]{1,32}-[0-9]{1,12}\.[0-9]{1,12})(?:\.[0-9a-f]{8})?", re.ASCII)
+_DELIVERY = re.compile(r"(cu[0-9A-Za-z]{1,32}-[0-9]{1,12}\.[0-9]{1,12})(?:\.([0-9a-f]{8}))?", re.ASCII)
 _ID = re.compile(r"[!-;=?-~]{1,256}", re.ASCII)
 """What may stand between the angle brackets of a mail that we send: printable ASCII without spaces and brackets."""
 
@@ -24,16 +25,23 @@ def domain_of(address: str) -> str:
 
 def message_id(delivery: DeliverNow, address: str) -> str:
     """The bare Message-ID of a delivery that leaves from `address`: the same in every attempt."""
-    said = "\0".join((delivery.to, delivery.subject, delivery.text)).encode("utf-8", "surrogatepass")
-    return f"{delivery.delivery}.{sha256(said).hexdigest()[:8]}@{domain_of(address)}"
+    digest = digest_of(delivery.to, delivery.subject, delivery.text)
+    return f"{delivery.delivery}.{digest}@{domain_of(address)}"
 
 
-def delivery_of(message_id: str, address: str) -> str:
-    """The delivery that a Message-ID names; empty where it is none of ours."""
+class Ours(NamedTuple):
+    """What a Message-ID of ours says; the digest is empty in mails of earlier versions."""
+
+    delivery: str
+    digest: str
+
+
+def ours_of(message_id: str, address: str) -> Ours | None:
+    """The delivery that a Message-ID names, and what it said; None where it is none of ours."""
     local, _, domain = message_id.rpartition("@")
     if domain.lower() == domain_of(address) and (ours := _DELIVERY.fullmatch(local)):
-        return ours[1]
-    return ""
+        return Ours(ours[1], ours[2] or "")
+    return None
 
 
 def sound(message_id: str) -> bool:

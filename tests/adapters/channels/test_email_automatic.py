@@ -11,7 +11,14 @@ def test_a_bounce_reports_our_delivery(returned: str) -> None:
     raw = bounce(returned=returned)
     found = report(raw, sender="")
     assert (found.delivery, found.status, found.code) == (DELIVERY, "bounced", "5.1.1")
+    assert found.digest == "5f0c21d8"
     assert read(raw, sender="").identities == ["mailto:ann@example.org"]
+
+
+def test_a_bounce_of_a_mail_of_an_earlier_version_says_nothing_of_its_words() -> None:
+    """Its Message-ID was the delivery alone."""
+    found = report(bounce(original=f"{DELIVERY}@throughline.example"), sender="")
+    assert (found.delivery, found.digest) == (DELIVERY, "")
 
 
 def test_a_bounce_that_names_nobody_reports_our_delivery() -> None:

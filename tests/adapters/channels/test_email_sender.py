@@ -93,8 +93,11 @@ def test_other_words_under_the_same_delivery_are_another_mail() -> None:
     assert other != OURS
     assert threads.message_id(delivery(attempt=2), ADDRESS) == OURS
     former = f"{DELIVERY}@throughline.example"
-    assert {threads.delivery_of(id, ADDRESS) for id in (OURS, other, former)} == {DELIVERY}
-    assert not threads.delivery_of(f"{DELIVERY}.5f0c21d@throughline.example", ADDRESS)
+    found = [threads.ours_of(id, ADDRESS) for id in (OURS, other, former)]
+    assert [ours and ours.delivery for ours in found] == [DELIVERY] * 3
+    assert [bool(ours and ours.digest) for ours in found] == [True, True, False]
+    assert found[0] != found[1]
+    assert threads.ours_of(f"{DELIVERY}.5f0c21d@throughline.example", ADDRESS) is None
 
 
 ROWS: list[tuple[str, str | Trouble, SendStatus, str]] = [

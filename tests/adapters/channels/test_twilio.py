@@ -64,9 +64,9 @@ def inbound(**changes: str) -> InboundEvent:
     return parse_inbound(list((MESSAGE | changes).items()), account="sms", arrived_ms=NOW_MS)
 
 
-def status(delivery: str = DELIVERY, **changes: str) -> InboundEvent:
+def status(delivery: str = DELIVERY, digest: str = "", **changes: str) -> InboundEvent:
     """The event of `STATUS` with these fields changed."""
-    return parse_status(list((STATUS | changes).items()), delivery, account="sms", arrived_ms=NOW_MS)
+    return parse_status(list((STATUS | changes).items()), delivery, digest, account="sms", arrived_ms=NOW_MS)
 
 
 def post(
@@ -236,13 +236,14 @@ def test_a_missing_field_of_a_report_is_named(name: str) -> None:
     """The refusal says which field it misses."""
     form = [(key, value) for key, value in STATUS.items() if key != name]
     with pytest.raises(Refusal, match=f"{name} is missing"):
-        parse_status(form, DELIVERY, account="sms", arrived_ms=NOW_MS)
+        parse_status(form, DELIVERY, "", account="sms", arrived_ms=NOW_MS)
 
 
 def test_one_path_serves_messages_and_reports() -> None:
     """The query tells them apart, and the signature covers it."""
     assert post(MESSAGE) == inbound()
     assert post(STATUS, url=f"{URL}?delivery={DELIVERY}") == status()
+    assert post(STATUS, url=f"{URL}?delivery={DELIVERY}&digest=5f0c21d8") == status(digest="5f0c21d8")
 
 
 @pytest.mark.parametrize("public_url", ["https://support.example.org", "https://support.example.org/"])
@@ -329,7 +330,7 @@ def test_random_forms_become_an_event_that_travels_or_a_refusal(
     report = [*(STATUS | changes).items(), *more]
     for came in (
         either(lambda: parse_inbound(message, account="sms", arrived_ms=NOW_MS)),
-        either(lambda: parse_status(report, delivery, account="sms", arrived_ms=NOW_MS)),
+        either(lambda: parse_status(report, delivery, delivery, account="sms", arrived_ms=NOW_MS)),
     ):
         if isinstance(came, Refusal):
             assert came.code >= 4200

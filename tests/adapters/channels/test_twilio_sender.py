@@ -17,11 +17,13 @@ from adapters.channels.twilio_sender import TwilioSender, outcome
 from protocol.errors import Refusal
 from protocol.inbound import DeliveryReport, InboundEvent, MessageArrived
 from protocol.links import DeliverNow
+from protocol.wording import digest_of
 
 ACCOUNT_SID = "AC0123456789abcdef0123456789abcdef"
 NUMBER = "+447700900000"
 CUSTOMER = "+447700900123"
 DELIVERY = "cuabcdefghijklmnop-1.7"
+DIGEST = digest_of(f"tel:{CUSTOMER}", "", "It was our fault.")
 PATIENCE = httpx.Timeout(0.2, connect=5.0)
 """Long enough for loopback, short enough to wait for in a test of silence."""
 
@@ -79,15 +81,17 @@ async def test_a_message_that_twilio_takes_is_sent(twilio: FakeTwilio) -> None:
     message = await twilio.message(0)
     assert sent == Sent(status=SendStatus.SENT, external_id=message.sid)
     assert (message.to, message.sender, message.body) == (CUSTOMER, NUMBER, "Ünïcode & =?+ 🙂")
-    assert message.status_callback == f"https://support.example.org/webhooks/sms?delivery={DELIVERY}"
+    called = f"https://support.example.org/webhooks/sms?delivery={DELIVERY}"
+    assert message.status_callback == f"{called}&digest={digest_of(f'tel:{CUSTOMER}', '', message.body)}"
+    assert message.status_callback != f"{called}&digest={DIGEST}"
 
 
 @pytest.mark.parametrize(
     ("of_account", "given", "callback"),
     [
         ("", "", ""),
-        ("", "http://127.0.0.1:7100", f"http://127.0.0.1:7100/webhooks/sms?delivery={DELIVERY}"),
-        ("https://a.example", "http://b", f"https://a.example/webhooks/sms?delivery={DELIVERY}"),
+        ("", "http://127.0.0.1:7100", f"http://127.0.0.1:7100/webhooks/sms?delivery={DELIVERY}&digest={DIGEST}"),
+        ("https://a.example", "http://b", f"https://a.example/webhooks/sms?delivery={DELIVERY}&digest={DIGEST}"),
     ],
 )
 async def test_a_callback_is_asked_for_where_an_address_is_known(
@@ -238,7 +242,9 @@ async def test_the_fakes_webhooks_are_genuine(twilio: FakeTwilio) -> None:
     assert isinstance(text.data, MessageArrived)
     assert (text.id, text.data.text, text.data.attachments[0].url) == ("SM1", "Hélp & +1", "https://m/0")
     assert isinstance(report, InboundEvent)
-    assert report.data == DeliveryReport(delivery=DELIVERY, status="undelivered", external_id=message.sid, code="30003")
+    assert report.data == DeliveryReport(
+        delivery=DELIVERY, status="undelivered", external_id=message.sid, code="30003", digest=DIGEST
+    )
     assert isinstance(forged, Refusal)
 
 

@@ -10,6 +10,7 @@ from protocol.errors import Code, Refusal
 from protocol.frames import Deliver, Delivered
 from protocol.links import Answered, DeliverNow, Outcome, Refused, TakersAre
 from protocol.outcomes import EXTERNAL_ID_MAX, WORDS_MAX
+from protocol.wording import digest_of
 from tests.orchestrator.gateway.fakes import FakeCells
 
 NOW = DeliverNow("cu1", "cu1-1", "cu1-1.5", 1, "chat", "chat", "user:1", "hello", "", [])
@@ -223,6 +224,7 @@ def test_a_client_is_given_all_that_there_is_to_send(deliveries: Deliveries) -> 
             text="hello",
             subject="Bill",
             references=["m1"],
+            digest=digest_of("mailto:ann@example.org", "Bill", "hello"),
         )
     ]
 

@@ -722,12 +722,12 @@ async def test_an_sms_answers_twiml_after_its_commit(running: Running) -> None:
 
 
 async def test_a_status_callback_reports_on_a_delivery(running: Running) -> None:
-    """The delivery's id is in the URL."""
+    """The delivery's id is in the URL, and what tells its words."""
     form = sms(MessageStatus="delivered", To="+447700900123")
-    assert (await webhook(running, form, "/webhooks/sms?delivery=cu1-1.5")).status_code == 200
+    assert (await webhook(running, form, "/webhooks/sms?delivery=cu1-1.5&digest=5f0c21d8")).status_code == 200
     data = running.intake.taken[0].data
     assert isinstance(data, DeliveryReport)
-    assert (data.delivery, data.status) == ("cu1-1.5", "delivered")
+    assert (data.delivery, data.status, data.digest) == ("cu1-1.5", "delivered", "5f0c21d8")
 
 
 async def test_a_wrong_signature_is_refused_and_counted(running: Running) -> None:
@@ -762,10 +762,17 @@ async def test_a_genuine_message_that_does_not_fit_is_kept_and_can_be_replayed(r
     mended = json.dumps({"webhook": {"query": "", "body": base64.b64encode(urlencode(form).encode()).decode()}})
     running.archive.quarantines["q1"] = quarantined(mended.encode(), account="sms")
     running.archive.quarantines["q2"] = quarantined(raw, account="sms")
+    status = urlencode(sms(MessageStatus="delivered", To="+447700900123")).encode()
+    called = {"query": "delivery=cu1-1.5&digest=5f0c21d8", "body": base64.b64encode(status).decode()}
+    running.archive.quarantines["q3"] = quarantined(json.dumps({"webhook": called}).encode(), account="sms")
     async with running.http("operator") as http:
         assert (await http.post("/v1/quarantine/q1/replay")).status_code == 200
         assert (await http.post("/v1/quarantine/q2/replay")).json()["code"] == Code.BAD_IDENTITY
-    assert running.intake.taken[0].identities == ["tel:+447700900124"]
+        assert (await http.post("/v1/quarantine/q3/replay")).status_code == 200
+    text, report = running.intake.taken
+    assert text.identities == ["tel:+447700900124"]
+    assert isinstance(report.data, DeliveryReport)
+    assert (report.data.delivery, report.data.digest) == ("cu1-1.5", "5f0c21d8")
 
 
 # Health

@@ -321,6 +321,7 @@ async def test_an_identity_that_keeps_moving_is_given_up() -> None:
         (replace(event("1"), data=DeliveryReport(delivery="theirs", status="read")), Code.NOT_FOUND, "data.delivery"),
         (replace(event("1"), data=DeliveryReport(delivery="-1.2", status="read")), Code.NOT_FOUND, "data.delivery"),
         (replace(event("1"), data=DeliveryReport(delivery="cu1-1.2", status="seen")), Code.INVALID, "data.status"),
+        (with_data(DeliveryReport(delivery="cu1-1.2", status="read", digest="5F")), Code.INVALID, "data.digest"),
         (
             replace(event("1"), data=DeliveryReport(delivery="cu1-1.2", status="read", code="x" * 513)),
             Code.OVER_LIMIT,
