@@ -14,8 +14,9 @@ from tests.simulation.scenario import Run, run
 CHUNK = 4
 CHUNKS_EACH = 50
 """200 seeds: 250 MiB at the end, and a start in 200 costs nothing."""
-COLLECT_AFTER = 20_000
-"""Objects; Python's own 700 had a 16th of a run spent on looking at what nobody had let go."""
+COLLECT_AFTER = 200_000
+"""Objects: about once a run. Python's own 700 had a 16th of a run spent on looking at what nobody had let go, 20,000 a
+30th."""
 
 W = TypeVar("W")
 R = TypeVar("R")

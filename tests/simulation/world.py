@@ -118,7 +118,10 @@ class World:
 
     def trace(self, what: str, **of: object) -> None:
         """One line of what happened: it goes into the run's hash."""
-        line = f"{self.loop.time():10.4f} {what} {' '.join(f'{name}={value}' for name, value in of.items())}"
+        self._write_down(f"{what} {' '.join([f'{name}={value}' for name, value in of.items()])}")
+
+    def _write_down(self, what: str) -> None:
+        line = f"{self.loop.time():10.4f} {what}"
         self._hash.update(line.encode())
         if self._say is not None:
             self._say(line)
@@ -143,8 +146,9 @@ class World:
             on_update, self.on_update = self.on_update, None
             # Behind the turn in which the cell says it.
             self.loop.call_soon(on_update, sender)
-        names = ",".join(type(message).__name__ for message in messages)
-        self.trace("blob", way=f"{sender}→{receiver}", bytes=len(blob), messages=names)
+        names = ",".join([type(message).__name__ for message in messages])
+        # Most lines are of this kind.
+        self._write_down(f"blob way={sender}→{receiver} bytes={len(blob)} messages={names}")
 
 
 def _identities(n: int) -> dict[str, str]:
