@@ -73,6 +73,57 @@ def test_a_vcon_of_others_is_of_whoever_spoke_first() -> None:
     ]
 
 
+ANN, BO, CY = {"tel": "+447700900123"}, {"mailto": "bo@desk.example"}, {"tel": "+442079460000"}
+BO_SAYS = {"type": "text", "originator": 0, "body": "This is Bo"}
+BO_FIRST = [BO_SAYS, {"type": "text", "originator": 1, "body": "Hi Bo"}]
+
+
+@pytest.mark.parametrize(
+    ("parties", "dialog", "identity"),
+    [
+        ([BO | {"role": "agent"}, ANN | {"role": "customer"}], BO_FIRST, "tel:+447700900123"),
+        ([BO | {"role": "Agent"}, ANN], BO_FIRST, "tel:+447700900123"),
+        ([BO, ANN | {"role": "customer"}], BO_FIRST, "tel:+447700900123"),
+        ([BO | {"role": "supervisor"}, CY | {"role": "sme"}, ANN], [BO_SAYS], "tel:+447700900123"),
+        ([BO | {"role": "agent"}, CY | {"role": "thirdparty"}, ANN | {"role": "customer"}], [], "tel:+447700900123"),
+        ([BO | {"role": "agent"}, CY, ANN], [{"type": "recording", "parties": [[0], [2]]}], "tel:+447700900123"),
+        ([BO | {"role": "agent"}], [BO_SAYS], "mailto:bo@desk.example"),
+        ([BO | {"role": None}, ANN], BO_FIRST, "mailto:bo@desk.example"),
+    ],
+)
+def test_who_is_said_to_be_an_agent_is_not_the_customer(
+    parties: list[dict[str, Any]], dialog: list[dict[str, Any]], identity: str
+) -> None:
+    """Of what we began the agent spoke first: all of it would be one customer's, who has the agent's address."""
+    vcon = {"uuid": "u1", "created_at": "2023-11-14T22:13:20Z", "parties": parties, "dialog": dialog}
+    [event] = contacts(read_vcons(msgspec.json.encode(vcon).decode(), **GIVEN))
+    assert event.identities == [identity]
+    if dialog is BO_FIRST:
+        inbound = "Hi Bo" if identity.startswith("tel:") else "This is Bo"
+        assert [m.text for m in past(event).messages if m.direction is Direction.INBOUND] == [inbound]
+
+
+def test_what_is_null_is_not_there() -> None:
+    """As programs write it that write all that there could be."""
+    nothing = dict.fromkeys(("subject", "group", "attachments", "analysis", "redacted", "critical"))
+    said = {"type": "text", "parties": [0], "body": "<p>Hi,<br>it is <b>me</b></p>", "mimetype": "text/html; charset=x"}
+    said |= dict.fromkeys(("start", "originator", "url", "duration", "application", "encoding"))
+    party = {"tel": "+447700900123", "mailto": None, "uuid": None, "name": None}
+    vcon = {"uuid": "u1", "created_at": "2023-11-14T22:13:20Z", "parties": [party], "dialog": [said], **nothing}
+    [event] = contacts(read_vcons(msgspec.json.encode(vcon).decode(), **GIVEN))
+    assert (event.identities, event.channel, event.time_ms) == (["tel:+447700900123"], "email", AT_MS)
+    assert past(event).messages == [PastMessage(at_ms=AT_MS, text="Hi,\nit is me")]
+
+
+@pytest.mark.parametrize("duration", [60, 60.0, "60", "60.0"])
+def test_a_duration_may_be_in_quotes(duration: float | str) -> None:
+    """It should not, and is a number all the same."""
+    said = {"type": "recording", "start": "2023-11-14T22:13:20Z", "duration": duration, "parties": 0}
+    vcon = {"uuid": "u1", "parties": [{"tel": "+447700900123"}], "dialog": [said]}
+    [event] = contacts(read_vcons(msgspec.json.encode(vcon).decode(), **GIVEN))
+    assert past(event).ended_ms == AT_MS + 60_000
+
+
 @pytest.mark.parametrize("made", ["2026-11-25T09:00:00Z", ""])
 def test_a_call_was_when_it_was_and_not_when_its_vcon_was_made(made: str) -> None:
     """A recording has no words here; the dialogs stand in any order, and whoever the call was with is the customer."""
@@ -153,12 +204,23 @@ def test_what_may_only_be_read_by_who_knows_an_extension_is_not_read(key: str) -
         ('{"vcon": "\\ud800"}', "it is no vCon: a string has half of a surrogate pair"),
         ('{"vcon": ' + "[" * 100_000, "it is no vCon"),
         ('{"payload": ""}', "vCon 1: it has no `vcon`"),
-        ('{"vcon": "0.4.0", "parties": []}', "vCon 1: it does not have the form"),
+        ('{"vcon": "0.4.0", "parties": []}', "vCon 1: it has no `parties`, so nobody is the customer"),
+        ('{"vcon": "0.4.0", "parties": null}', "vCon 1: it has no `parties`, so nobody is the customer"),
+        ('{"vcon": "0.4.0", "parties": ["ann"]}', "vCon 1: it does not have the form"),
+        ('{"parties": [{"tel": "+1"}], "uuid": null}', "vCon 1: uuid is missing"),
         (
             '{"vcon": "0.4.0", "parties": [{}], "uuid": "u", "created_at": "2023-11-14T22:13:20Z"}',
-            "identity is missing",
+            "vCon 1: party 0, the customer, has neither `tel` nor `mailto`",
         ),
-        ('{"vcon": "0.4.0", "parties": [{"tel": "+1"}], "dialog": [{"type": "text", "parties": [[]]}]}', "the form"),
+        (
+            '{"vcon": "0.4.0", "parties": [{"tel": "+1"}], "dialog": [{"parties": [0, [1]]}]}',
+            "vCon 1: a dialog is of party 1, and `parties` has 1, from 0 on",
+        ),
+        ('{"vcon": "0.4.0", "parties": [{"tel": "+1"}], "dialog": [{"originator": -1}]}', "of party -1"),
+        (
+            '{"parties": [{}], "dialog": [{"start": "2023-11-14T22:13:20Z", "duration": "a minute"}]}',
+            "vCon 1: duration is 'a minute'; write a number of seconds",
+        ),
         (
             '{"parties": [{}], "dialog": [{"type": "text", "url": "https://x.example"}]}',
             "vCon 1: a text has its words not",
@@ -175,7 +237,7 @@ def test_what_may_only_be_read_by_who_knows_an_extension_is_not_read(key: str) -
             '{"uuid": "u", "parties": [{"tel": "1"}], "dialog": [{"start": "2023-11-14T22:13:20Z", "duration": 1e99}]}',
             "vCon 1: ended_at is",
         ),
-        (f'{{"parties": [], "attachments": [{{"type": "{PURPOSE}", "body": "("}}]}}', "vCon 1: it does not have"),
+        (f'{{"parties": [{{}}], "attachments": [{{"type": "{PURPOSE}", "body": "("}}]}}', "vCon 1: it does not have"),
     ],
 )
 def test_what_is_no_vcon_is_said(text: str, said: str) -> None:
