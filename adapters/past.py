@@ -56,17 +56,26 @@ def read_csv(lines: Iterable[str], *, account: str, channel: str, source: str) -
     rows = csv.DictReader(lines, strict=True)
     try:
         fields = rows.fieldnames or ()
-        if len(fields) == 1 and (";" in fields[0] or "\t" in fields[0]):
-            raise BadPast("line 1: fields are separated by commas: save the file so")
-        _check_known(fields, "line 1")
-        if twice := next((name for name in fields if fields.count(name) > 1), ""):
-            raise BadPast(f"line 1: there are two fields {twice!r}: of each row one would be left out")
+        _check_header(fields)
         for first, contact in _contacts(rows):
             yield event_of(contact, f"line {first}", account=account, channel=channel, source=source)
     except csv.Error as exc:
         # At the file's end in quotes; what Python says then is "unexpected end of data".
         said = "a quote that opens here or in a line above is not closed" if "end of data" in str(exc) else exc
         raise BadPast(f"line {rows.reader.line_num}: {said}") from exc
+
+
+def _check_header(fields: Sequence[str]) -> None:
+    """Raises `BadPast` for one that a spreadsheet saved otherwise, or that would leave something out."""
+    if fields and fields[0].startswith("sep="):
+        raise BadPast(f"line 1: {fields[0]!r} is for spreadsheets alone: take the line away")
+    if len(fields) == 1 and any(sign in fields[0] for sign in ";\t|"):
+        raise BadPast("line 1: fields are separated by commas: save the file so")
+    if "" in fields:
+        raise BadPast(f"line 1: field {fields.index('') + 1} has no name: give it one, or take the column away")
+    _check_known(fields, "line 1")
+    if twice := next((name for name in fields if fields.count(name) > 1), ""):
+        raise BadPast(f"line 1: there are two fields {twice!r}: of each row one would be left out")
 
 
 def _contacts(rows: "csv.DictReader[str]") -> Iterator[tuple[int, Contact]]:
@@ -90,6 +99,8 @@ def _runs(rows: "csv.DictReader[str]") -> Iterator[tuple[int, str, Contact]]:
     run: list[Fields] = []
     first, last, fault = 0, "", ""
     for row in rows:
+        if not any(row.values()):
+            continue  # Spreadsheets leave such: where something stood once.
         id = row.get("id") or ""
         if run and id != last:
             yield first, last, fault or (run[0], run)
@@ -164,7 +175,9 @@ def _past(
     _check_known(contact, place)
     identities = contact.get("identities") or contact.get("identity") or ""
     if not isinstance(identities, list):
-        identities = _words(identities, f"{place}: identity").split()
+        # Parted where another kind follows: a number may be written with blanks.
+        words = _words(identities, f"{place}: identity").strip()
+        identities = re.split(r"\s+(?=[^\s:]+:)", words) if words else []
     for field, value in (("id", contact.get("id")), ("identity", identities), ("at", contact.get("at"))):
         if value in (None, "", []):
             raise BadPast(f"{place}: {field} is missing")
@@ -209,6 +222,8 @@ def _words(value: Any, place: str) -> str:
 
 def time_ms(value: Any, place: str) -> int:
     """Milliseconds since 1970, from ISO 8601 or such a number. Raises `BadPast` for anything else."""
+    if re.fullmatch("[0-9]{9,10}", str(value)):
+        raise BadPast(f"{place} is {value}, which seem to be seconds since 1970; write milliseconds: {value}000")
     try:
         if type(value) is int or (isinstance(value, str) and re.fullmatch("[0-9]{9,}", value)):
             return msgspec.convert(int(value), WholeNumber)

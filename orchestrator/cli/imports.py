@@ -140,7 +140,13 @@ def _tell(counts: Counter[str], refused: list[dict[str, Any]], *, dry_run: bool,
         return
     print_fields({"dry run": "yes: nothing was taken in", **counts} if dry_run else counts)
     for answer in refused[:SHOWN_MAX]:
-        place = f"{answer['id']}: {answer['field'] or 'refused'}: " if answer["id"] else ""
-        errors().print(f"{place}{answer['message']}", markup=False)
+        errors().print(_told(answer), markup=False)
     if len(refused) > SHOWN_MAX:
         errors().print(f"and {len(refused) - SHOWN_MAX} more; --json has all", markup=False)
+
+
+def _told(answer: dict[str, Any]) -> str:
+    """In one line, whose contact's first: what has no id says its place in the file."""
+    named = answer["message"].startswith(f"{answer['field']} ")
+    said = answer["message"] if named else f"{answer['field'] or 'refused'}: {answer['message']}"
+    return f"{answer['id']}: {said}" if answer["id"] else answer["message"]

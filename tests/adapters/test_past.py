@@ -16,6 +16,20 @@ def test_identities_are_a_list_by_either_name() -> None:
     assert [contact.identities for contact in read] == [["user:1", "crm:2"]] * 3
 
 
+def test_a_number_may_have_blanks() -> None:
+    """As people write it; another address begins with its kind."""
+    text = "id,identity,at\n1, tel:07700 900 123  mailto:ann@example.org ,1700000000000\n"
+    [one] = contacts(read_csv(text.splitlines(keepends=True), **GIVEN))
+    assert one.identities == ["tel:07700 900 123", "mailto:ann@example.org"]
+
+
+def test_rows_without_anything_are_left_out() -> None:
+    """Spreadsheets leave them, at the end and in between; the rows around are of one contact all the same."""
+    text = "id,identity,at,text\n1,user:1,1700000000000,a\n,,,\n1,,1700000000000,b\n,,\n,,,\n"
+    [one] = contacts(read_csv(text.splitlines(keepends=True), **GIVEN))
+    assert [message.text for message in past(one).messages] == ["a", "b"]
+
+
 CSV = """id,identity,channel,at,ended_at,subject,queue,direction,author,text
 1,mailto:ann@example.org tel:+447700900123,,2023-11-14T22:13:20Z,2023-11-14T23:13:20Z,Bill,bills,inbound,,"My bill,
 is wrong"
@@ -63,7 +77,17 @@ def test_json_lines_are_a_contact_a_line() -> None:
         ("id,identity,at\n1,user:1,noon\n", "line 2: at is 'noon'; write 2026-11-25"),
         ("id,identity,at,txt\n1,user:1,1700000000000,x\n", "line 1: there is no field 'txt'; known are at"),
         ("id;identity;at\n1;user:1;1700000000000\n", "line 1: fields are separated by commas"),
+        ("id|identity|at\n1|user:1|1700000000000\n", "line 1: fields are separated by commas"),
+        ("sep=,\nid,identity,at\n", "line 1: 'sep=' is for spreadsheets alone: take the line away"),
+        (
+            "id,identity,at,,\n1,user:1,1700000000000,,\n",
+            "line 1: field 4 has no name: give it one, or take the column",
+        ),
         ("id,identity,at\n,user:1,1700000000000\n", "line 2: id is missing"),
+        (
+            "id,identity,at\n1,user:1,1700000000\n",
+            "line 2: at is 1700000000, which seem to be seconds since 1970; write milliseconds: 1700000000000",
+        ),
         ("id,identity,at\n1,,1700000000000\n", "line 2: identity is missing"),
         ("id,identity,at,text,direction\n1,user:1,1700000000000,x,in\n", "line 2: direction is 'in'; write inbound"),
         (
@@ -89,6 +113,7 @@ def test_a_fault_in_csv_names_its_line(text: str, said: str) -> None:
         ('{"id": 1, "identity": "user:1", "at": 9007199254740992}', "line 1: at is '9007199254740992'; write"),
         (f'{{"id": 1, "identity": "user:1", "at": "{"9" * 5000}"}}', "line 1: at is '999"),
         ('{"id": 1, "identity": "user:1", "at": 1, "messages": [{"text": "x"}]}', "line 1: at is ''"),
+        ('{"id": 1, "identity": "user:1", "at": 170000000}', "line 1: at is 170000000, which seem to be seconds"),
         ('{"id": 1, "identity": "user:1", "at": true}', "line 1: at is 'True'; write"),
         ('{"id": "\\ud800"}', "line 1: it is no JSON object: a string has half of a surrogate pair"),
         ('{"id": 1, "identity": "user:1", "at": 1, "text": "x", "messages": []}', "text stands beside messages"),

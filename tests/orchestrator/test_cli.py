@@ -548,6 +548,22 @@ def test_a_file_that_is_not_there_is_said_to_be_missing(shell: Shell, answering:
     assert "none.csv: it cannot be read: No such file or directory" in outcome.err
 
 
+def test_what_is_refused_is_told_with_its_field_once(shell: Shell, answering: Answering) -> None:
+    """Some messages begin with it."""
+    (shell.folder / "past.csv").write_text("id,identity,at\n7,user:1,1700000000000\n")
+    refused = {"id": "7", "status": "refused", "code": 4200}
+    answering.body = [
+        refused | {"field": "data.messages", "message": "data.messages has a NUL character"},
+        refused | {"field": "identities", "message": "an identity is written kind:value"},
+        refused | {"field": "", "message": "the body has more than 9 bytes"},
+    ]
+    assert shell.run("import past.csv --account mail").err.splitlines()[-3:] == [
+        "7: data.messages has a NUL character",
+        "7: identities: an identity is written kind:value",
+        "7: refused: the body has more than 9 bytes",
+    ]
+
+
 def test_a_contact_that_is_too_large_does_not_keep_the_others_out(shell: Shell, answering: Answering) -> None:
     """What a request cannot hold is asked for contact by contact, and told as any that is refused."""
     (shell.folder / "past.csv").write_text("id,identity,at\n7,user:1,1700000000000\n8,user:2,1700000000000\n")
