@@ -98,6 +98,9 @@ def application(services: Services, *, body_bytes_max: int, version: str) -> Lit
     )
 
 
+_BODY = "data"
+
+
 async def _check(request: HttpRequest) -> None:
     """What is asked of a request before its handler is. A coroutine: a plain function would be run on a thread."""
     if _ANY_PART in request.route_handler.paths:
@@ -135,6 +138,10 @@ def _validation(request: HttpRequest, exc: ValidationException) -> Response[Erro
     faults = exc.extra if isinstance(exc.extra, list) else []
     first: dict[str, Any] = faults[0] if faults else {}
     field, fault = str(first.get("key", "")), str(first.get("message", "see /openapi.json"))
+    if field == _BODY:
+        # A handler's name for it, which nobody sent; without a body it is all that is said.
+        words = "it is empty; /openapi.json has what is wanted" if fault == f"'{_BODY}'" else told(fault, "")
+        return _refusal(request, Refusal(Code.INVALID, f"the body: {words}"))
     unknown = fault.startswith("Invalid value")
     words = f"not a known value{known_tags(field)}" if unknown else told(fault, field)
     message = f"{field or 'the request'}: {words}"

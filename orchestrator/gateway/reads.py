@@ -79,7 +79,7 @@ def _spellings(here: Services, identity: str) -> tuple[list[str], Refusal]:
     try:
         spelled = here.intake.spelled(identity)
     except Refusal as refusal:
-        return former, refusal
+        return former, Refusal(refusal.code, refusal.message, field="identity")
     asked = dict.fromkeys([spelled, *here.intake.alike_to([spelled]), *former])
     return list(asked), Refusal(Code.NOT_FOUND, "no customer has this identity", field="identity")
 

@@ -172,9 +172,9 @@ class Intake:
         self.check_writing(id)
         customer = customer or customer_of(conversation)
         if isinstance(command, LinkIdentity):
-            command = msgspec.structs.replace(command, identity=self.spelled(command.identity))
+            command = msgspec.structs.replace(command, identity=_named(self.spelled, command.identity, id))
         if isinstance(command, UnlinkIdentity | CloseIdentityReview):
-            command = msgspec.structs.replace(command, identity=self._respelled(command.identity))
+            command = msgspec.structs.replace(command, identity=_named(self._respelled, command.identity, id))
         key = once_key("command", actor, id)
 
         def ask(of: str, command: AnyCommand) -> Callable[[int], AnyToCell]:
@@ -264,3 +264,11 @@ class Intake:
         """Identities that stand in the event's content, where the policy says where to look."""
         rules = self.capture()
         return identities_in(rules, event) if rules.templates and not isinstance(event.data, DeliveryReport) else []
+
+
+def _named(spell: Callable[[str], str], identity: str, id: str) -> str:
+    """The identity of a command as it is spelled. Raises `Refusal`, which names the command's own field."""
+    try:
+        return spell(identity)
+    except Refusal as refusal:
+        raise Refusal(refusal.code, refusal.message, ref=id, field="identity") from refusal

@@ -91,8 +91,18 @@ async def test_what_is_no_number_here_is_not_read_as_anothers_country_would(monk
         unlink = UnlinkIdentity(identity="tel:07700 900123", reason="no")
         with pytest.raises(Refusal) as refused:
             await made.intake.command(actor="agent:bo", id="u", customer=ann, command=unlink)
-        assert refused.value.code == Code.BAD_IDENTITY
+        assert (refused.value.code, refused.value.ref, refused.value.field) == (Code.BAD_IDENTITY, "u", "identity")
         assert await made.journal_store.customers_of(["tel:+447700900123"]) == {"tel:+447700900123": ann}
+
+
+async def test_what_is_no_identity_is_named_as_the_command_has_it() -> None:
+    """Its field is `identity`, where an event has `identities`."""
+    async with world() as made:
+        with pytest.raises(Refusal) as refused:
+            await made.intake.command(
+                actor="agent:bo", id="l", customer="cu1", command=LinkIdentity(identity="foo:bar")
+            )
+        assert (refused.value.code, refused.value.ref, refused.value.field) == (Code.BAD_IDENTITY, "l", "identity")
 
 
 async def test_a_review_of_a_former_spelling_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -274,7 +274,7 @@ async def test_context_is_found_by_any_spelling_of_an_identity(running: Running)
         bad = await http.get("/v1/context", params={"identity": "carrier pigeon"})
         none = await http.get("/v1/context")
     assert (unknown.status_code, unknown.json()["code"]) == (404, Code.NOT_FOUND)
-    assert (bad.status_code, bad.json()["code"]) == (422, Code.BAD_IDENTITY)
+    assert (bad.status_code, bad.json()["code"], bad.json()["field"]) == (422, Code.BAD_IDENTITY, "identity")
     assert (none.status_code, none.json()["field"]) == (422, "identity")
     assert "missing" in none.json()["message"]
 
@@ -460,12 +460,12 @@ async def test_commands_carry_an_id_and_an_actor(running: Running) -> None:
 @pytest.mark.parametrize(
     ("body", "code", "field"),
     [
-        ({}, Code.INVALID, "data"),
+        ({}, Code.INVALID, ""),
         ({"command": {"do": "fly"}}, Code.UNKNOWN_TYPE, "command.do"),
         ({"command": {"do": "note", "text": 1}}, Code.INVALID, "command.text"),
         ({"command": {"do": "mark_replayed", "quarantine": "q"}}, Code.INVALID, "do"),
         ({"command": {"do": "take"}, "id": "x" * 600}, Code.INVALID, "id"),
-        ([], Code.INVALID, "data"),
+        ([], Code.INVALID, ""),
         (b"\xff", Code.INVALID, ""),
         (b"[" * 50_000, Code.TOO_LARGE, ""),
     ],
@@ -481,6 +481,23 @@ async def test_a_bad_command_is_refused(running: Running, body: Any, code: Code,
     assert (error["code"], error["field"]) == (code, field)
     assert set(error) == {"code", "message", "ref", "field"}
     assert running.intake.commands == []
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"", "the body: it is empty; /openapi.json has what is wanted"),
+        (b"{}", "the body: Object missing required field `command`"),
+        (b"[]", "the body: Expected `object`, got `array`"),
+    ],
+)
+async def test_a_body_that_does_not_fit_as_a_whole_is_called_the_body(running: Running, body: bytes, said: str) -> None:
+    """And not what a handler calls it, which nobody sent."""
+    async with running.http("agent") as http:
+        answer = await http.post(
+            "/v1/customers/cu1/commands", content=body, headers={"Content-Type": "application/json"}
+        )
+    assert (answer.status_code, answer.json()["message"]) == (422, said)
 
 
 def quarantined(raw: bytes, *, code: Code = Code.INVALID, **fields: Any) -> dict[str, Any]:
@@ -631,7 +648,7 @@ async def test_an_edit_says_whose_it_is_and_who_says_so(
     [
         ({"identities": ["user:9"], "customer": "cu5"}, "customer"),
         ({"customer": "cu404"}, "customer"),
-        ({"events": {}}, "data"),
+        ({"events": {}}, ""),
         ({"event": {"a": 1}}, ""),
     ],
 )
