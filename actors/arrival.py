@@ -9,9 +9,9 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from actors import contact, knowing, recent
+from actors import contact, context_items, knowing, recent
+from actors.context_items import Given
 from actors.conversation import Conversation
-from actors.knowing import Given
 from actors.policy import Policy
 from actors.switching import Change, switch, withhold
 from protocol.events import ActivityCarried, ActivitySeen, AnyEvent, InteractionEnded, InteractionStarted
@@ -61,7 +61,7 @@ def brought(
     origin = state.channel or (before[-1].channel if before else "")
     if not given and not origin:
         return []  # So it is with most of those who are new, where no template finds anything.
-    known = knowing.after(state.context, decided)
+    known = context_items.after(state.context, decided)
     items = knowing.take(known, given, policy.context, policy.version, now_ms)
     facts: list[AnyEvent] = [*(_carried(seen, now_ms) for seen in before), *items.facts]
     if origin and origin != event.channel and _speaks(event) and contact.said_in(state, event) is None:

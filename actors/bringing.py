@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from actors import checks, handing_over, knowing
+from actors import checks, context_items, handing_over, knowing
+from actors.context_items import Given, Known
 from actors.conversation import Conversation
-from actors.knowing import Given, Known
 from actors.policy import Policy
 from actors.rules.context import SENSITIVITIES
 from actors.switching import withhold
@@ -19,7 +19,7 @@ HANDOFF_FIELDS_MAX = 32
 def set_context(state: Conversation, command: SetContext, actor: str, policy: Policy, now_ms: int) -> list[AnyEvent]:
     """The item, and what of it the channel may not carry."""
     item = _item(state, state.context, command, actor, policy, now_ms)
-    known = knowing.after(state.context, [item])
+    known = context_items.after(state.context, [item])
     return [item, *withhold(known, state.channel, state.withheld, policy, actor="system", now_ms=now_ms)]
 
 
@@ -71,6 +71,6 @@ def offer(
         if item is None or item.value != value or type(item.value) is not type(value):
             asked = SetContext(key=key, value=value, sensitivity=item.sensitivity if item else "normal")
             given.append(_item(state, known, asked, actor, policy, now_ms, field="fields"))
-            known = knowing.after(state.context, given)
+            known = context_items.after(state.context, given)
     given += withhold(known, state.channel, state.withheld, policy, actor="system", now_ms=now_ms) if given else []
     return handing_over.offer(state, command, given, known, actor, identities, policy, now_ms)

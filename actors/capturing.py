@@ -12,11 +12,11 @@ from collections.abc import Sequence, Set
 
 from msgspec import Struct
 
-from actors import accounts, knowing
+from actors import accounts, context_items
 from actors.contact import number_of, other_speaker
+from actors.context_items import Given
 from actors.conversation import DELIVERIES_MAX, Conversation, knows, tag_of, tagged_by
 from actors.delivery import SYSTEM, attempt_first
-from actors.knowing import Given
 from actors.policy import Policy
 from actors.rules.capture import Field, Value
 from actors.templates import template_for
@@ -58,7 +58,7 @@ def capture(
     if template is None:
         return None
     # What is known and stays is not looked for; a number that was only named is, to become an item with its origin.
-    known = {given.key for given in taken if knowing.is_given(given.value)} if taken else _NOTHING
+    known = {given.key for given in taken if context_items.is_given(given.value)} if taken else _NOTHING
     found: list[tuple[Field, Value]] = []
     missing: list[Field] = []
     look = template.look()
@@ -72,14 +72,14 @@ def capture(
     if missing:
         # The channel itself may know it, and says so beside the words; or the taxonomy reads it in them.
         context = getattr(event.data, "context", None) or {}
-        brought = known | {key for key, value in context.items() if knowing.is_given(value)} | tagged_by(decided)
+        brought = known | {key for key, value in context.items() if context_items.is_given(value)} | tagged_by(decided)
         missing = [field for field in missing if field.name not in brought]
     return Captured(template.name, found, missing) if found or missing else None
 
 
 def _stays(state: Conversation, name: str, taken: Set[str]) -> bool:
     """Whether it is known already, to a field that keeps what was said first."""
-    return name in taken or knowing.is_said(state.context, name) or tag_of(state, name) != ""
+    return name in taken or context_items.is_said(state.context, name) or tag_of(state, name) != ""
 
 
 def _follows(state: Conversation, field: Field) -> bool:
@@ -126,7 +126,7 @@ def asked(
 ) -> list[AnyEvent]:
     """What is said and asked of that which is missing when all of `decided` has happened; `state` is as before it."""
     wanted = [each for each in captured.missing if each.when_missing.startswith("ask_")]
-    wanted = [field for field in wanted if not knowing.is_said_after(state.context, decided, field.name)]
+    wanted = [field for field in wanted if not context_items.is_said_after(state.context, decided, field.name)]
     if not wanted:
         return []
     contact = _Contact(state, event, number_of(state, event, decided), policy, now_ms)

@@ -14,8 +14,8 @@ import msgspec
 from msgspec import Struct
 
 from actors import recent
+from actors.context_items import Given, drop, item_of, put, source_of, values_of
 from actors.conversation import Conversation, name_speakers
-from actors.knowing import Given, drop, item_of, put, source_of, values_of
 from actors.relating import spell
 from actors.rules.context import CarryRules
 from protocol.entities import CarryOver, ContextItem, ContextValue, PriorAction, RelationKind, Status

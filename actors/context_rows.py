@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from actors.knowing import source_of, value_of
+from actors.context_items import source_of, value_of
 from actors.rows import Place, as_json
 from protocol import events as ev
 from protocol.archive import Patch

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import Struct, field
 
-from actors import knowing, recent
+from actors import context_items, recent
 from actors.rules.taxonomy import DIMENSIONS
 from protocol.entities import CarryOver, ContextItem, Delivery, Interaction, MissingField, Relation, Status, Tags
 from protocol.events import AnyEvent, InteractionTagged
@@ -143,7 +143,7 @@ class Conversation(Struct, kw_only=True, gc=False):
 
 def knows(state: Conversation, field: str) -> bool:
     """Whether somebody has said it, in any contact; of tags and of numbers, also whether anything tells it."""
-    return knowing.is_said(state.context, field) or told(state, field) != ""
+    return context_items.is_said(state.context, field) or told(state, field) != ""
 
 
 def told(state: Conversation, name: str) -> str:
@@ -202,7 +202,7 @@ def name_speakers(state: Conversation, contacts: Iterable[Interaction]) -> dict[
     speakers = {contact.number: contact.identity for contact in contacts}
     known: dict[str, ContextItem] = {}
     for key, item in state.context.items():
-        values = knowing.values_of(item)
-        told = [knowing.named(value, speakers.get(value.interaction, "")) for value in values]
-        known[key] = item if told == values else knowing.item_of(key, told, item.rule)
+        values = context_items.values_of(item)
+        told = [context_items.named(value, speakers.get(value.interaction, "")) for value in values]
+        known[key] = item if told == values else context_items.item_of(key, told, item.rule)
     return known

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from sys import intern
 from typing import Any
 
-from actors import handoff_states, interactions, knowing, recent, worded
+from actors import context_items, handoff_states, interactions, recent, worded
 from actors.conversation import LEFT_BY_MAX, Conversation, Spoken, Work, interaction_of
 from protocol.entities import Delivery, MissingField, Status
 from protocol.events import (
@@ -107,7 +107,7 @@ def evolve(state: Conversation, event: AnyEvent, encoded: bytes) -> Conversation
         case ChannelSwitched():
             state.spoken = Spoken(channel=intern(event.to_channel))
         case ContextWithdrawn():
-            state.context = knowing.drop(state.context, event)
+            state.context = context_items.drop(state.context, event)
         case ContextWithheld():
             state.spoken = Spoken(channel=intern(event.channel), withheld=(*state.withheld, *event.keys))
         case HandoffOffered() | HandoffAccepted() | HandoffDeclined() | HandoffExpired() | HandoffWithdrawn():
@@ -139,7 +139,7 @@ def _disown(state: Conversation, earlier: str) -> None:
 
 
 def _know(state: Conversation, event: ContextSet) -> None:
-    state.context = {**state.context, event.key: knowing.put(state.context.get(event.key), event)}
+    state.context = {**state.context, event.key: context_items.put(state.context.get(event.key), event)}
 
 
 def _miss(state: Conversation, event: FieldMissing) -> None:

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
+from actors.context_items import is_given
 from actors.conversation import Conversation, numbers, tag_of
-from actors.knowing import is_given
 from protocol.entities import ContextItem
 from protocol.events import ContextSet
 from protocol.handoffs import HandoffPackage, PackageItem

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from actors import knowing, recent
+from actors import context_items, recent
 from actors.conversation import Conversation, Work, interaction_of
 from actors.members import MIXED_MAX, Family, home_of
 from actors.moving import began_in
@@ -120,7 +120,7 @@ def _is_of_several(state: "Journey", family: Family, conversation: Conversation)
     return any(
         _whose(state, homes, conversation, said) != own
         for item in conversation.context.values()
-        for said in knowing.values_of(item)
+        for said in context_items.values_of(item)
     )
 
 

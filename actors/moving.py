@@ -11,8 +11,8 @@ from copy import copy
 import msgspec
 
 from actors import knowing, recent
+from actors.context_items import Given, source_of, value_of, values_of
 from actors.conversation import Conversation, interaction_of
-from actors.knowing import Given
 from actors.policy import Policy
 from actors.switching import Change, switch, withhold
 from protocol.entities import ContextValue, Interaction
@@ -107,12 +107,12 @@ def overruled(state: Conversation, left: Sequence[Interaction], whose: Whose = a
     stays = {each.number for each in left}
     gone = {each.number for each in state.interactions} - stays
     goes = {
-        (item.key, knowing.source_of(value))
+        (item.key, source_of(value))
         for item in state.context.values()
-        for value in knowing.values_of(item)
+        for value in values_of(item)
         if value.interaction in gone or (value.interaction in stays and not whose(value))
     }
-    return [(key, value) for key, value in _words_of(state, stays, whose) if (key, knowing.source_of(value)) in goes]
+    return [(key, value) for key, value in _words_of(state, stays, whose) if (key, source_of(value)) in goes]
 
 
 def moves(
@@ -213,15 +213,11 @@ def context_of(
 ) -> list[AnyEvent]:
     """Nothing known is lost: each source's word comes along with its provenance, unless the same source has said
     something newer here. `said` are the words, if not all. `channel` is where we speak here, before `state` knows."""
-    here = {
-        (item.key, knowing.source_of(value)): value.at_ms
-        for item in state.context.values()
-        for value in knowing.values_of(item)
-    }
+    here = {(item.key, source_of(value)): value.at_ms for item in state.context.values() for value in values_of(item)}
     given = [
         _given(other, key, value, numbers)
         for key, value in (words(other) if said is None else said)
-        if here.get((key, knowing.source_of(value)), -1) < value.at_ms
+        if here.get((key, source_of(value)), -1) < value.at_ms
     ]
     taken = knowing.take(state.context, given, policy.context, policy.version, now_ms)
     facts = taken.facts
@@ -244,7 +240,7 @@ def words(state: Conversation) -> list[Word]:
     return [
         (item.key, value)
         for item in state.context.values()
-        for value in sorted(knowing.values_of(item), key=lambda value: value.version)
+        for value in sorted(values_of(item), key=lambda value: value.version)
     ]
 
 
@@ -252,9 +248,9 @@ def _words_of(state: Conversation, numbers: Collection[int], whose: Whose) -> li
     """The same of these contacts alone: also what a newer one, of another contact, has taken the place of, as far as
     memory goes."""
     events = map(_event, recent.events(state.recent))
-    said = [(event.key, knowing.value_of(event)) for event in events if isinstance(event, ContextSet)]
+    said = [(event.key, value_of(event)) for event in events if isinstance(event, ContextSet)]
     newest = {
-        (key, knowing.source_of(value)): value
+        (key, source_of(value)): value
         for key, value in (*said, *words(state))
         if value.interaction in numbers and whose(value)
     }
@@ -267,13 +263,13 @@ def speaker_of(kept: Sequence[Conversation], key: str, value: ContextValue) -> s
     earlier = next((each for each in kept if each.id == value.came_from), None)
     if earlier is None:
         return ""
-    source, at_ms = knowing.source_of(value), value.at_ms
+    source, at_ms = source_of(value), value.at_ms
     events = map(_event, recent.events(earlier.recent))
-    said = [(event.key, knowing.value_of(event)) for event in events if isinstance(event, ContextSet)]
+    said = [(event.key, value_of(event)) for event in events if isinstance(event, ContextSet)]
     places = {
         (earlier.id, each.interaction)
         for of, each in (*said, *words(earlier))
-        if of == key and (knowing.source_of(each), each.at_ms, each.came_from) == (source, at_ms, "")
+        if of == key and (source_of(each), each.at_ms, each.came_from) == (source, at_ms, "")
     }
     contacts = (
         contact.identity

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from actors import about, arrival, capturing, carrying, contact, identifying, importing
 from actors.carrying import Carried
+from actors.context_items import Given
 from actors.conversation import Conversation
 from actors.correlation import Correlated, Glimpse, correlate, glimpsed
 from actors.decision import Decision, before, keyed, repeat, version_of
@@ -20,7 +21,6 @@ from actors.disputes import FORGOTTEN
 from actors.identifying import NOTHING_NEW, Identified
 from actors.journey import Journey
 from actors.keeping import conflict, keep
-from actors.knowing import Given
 from actors.labels import NO_TAGS
 from actors.merging import is_member
 from actors.once import Seen

@@ -17,8 +17,8 @@ from collections.abc import Iterable, Sequence
 import msgspec
 from msgspec import Struct
 
+from actors.context_items import Known, is_said, sensitivity_of, source_of, values_of
 from actors.conversation import Conversation, tagged_by, told
-from actors.knowing import Known, is_said, sensitivity_of, source_of, values_of
 from actors.policy import Policy
 from protocol.entities import ContextItem
 from protocol.events import AnyEvent, ChannelSwitched, ContextWithheld, ConversationOpened

@@ -10,9 +10,9 @@ from copy import copy
 import msgspec
 
 from actors import recent, withholding
+from actors.context_items import sensitivity_of, values_of
 from actors.conversation import Conversation
 from actors.journey import Journey
-from actors.knowing import sensitivity_of, values_of
 from actors.policy import Policy
 from actors.rules.context import ContextRules
 from actors.withholding import Secret

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import assert_never
 
-from actors import delivery, disputes, knowing, mixed
+from actors import context_items, delivery, disputes, knowing, mixed
 from actors.conversation import Conversation, interaction_of
 from actors.journey import Journey
 from actors.matters import spoken
@@ -183,11 +183,11 @@ class _Apart:
         and those that were taken along where they were said, and with the contacts that they were taken along for."""
         if self.sides.is_history(conversation):
             return
-        known = knowing.after(
+        known = context_items.after(
             conversation.context, [event for stream, event in self.events if stream == conversation.id]
         )
         for key in known:
-            for said in knowing.values_of(known[key]):
+            for said in context_items.values_of(known[key]):
                 if self.sides.said_by_who_leaves(conversation, key, said) == self.sides.leaves(conversation.id):
                     continue
                 withdrawn = knowing.withdraw(
@@ -199,7 +199,7 @@ class _Apart:
                     actor=self._actor,
                     now_ms=self._now_ms,
                 )
-                known = knowing.drop(known, withdrawn)
+                known = context_items.drop(known, withdrawn)
                 self._take_back(conversation)
                 self._say(conversation.id, withdrawn)
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
-from actors.knowing import Known, values_of
+from actors.context_items import Known, values_of
 from actors.rules.context import ContextRules
 
 TELLING_MIN = 4

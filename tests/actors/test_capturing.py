@@ -8,7 +8,7 @@ import pytest
 
 from actors import conversation_views, snapshots
 from actors.capturing import capture
-from actors.knowing import Given
+from actors.context_items import Given
 from actors.rules.capture import CaptureRules, Field, Template
 from actors.rules.context import ContextRules, SwitchRules
 from actors.rules.correlation import CorrelationRules, Window

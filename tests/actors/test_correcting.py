@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import msgspec
 import pytest
 
-from actors import conversation_views, knowing, recent, snapshots
+from actors import context_items, conversation_views, recent, snapshots
 from actors import journey as journeys
 from actors.conversation import Conversation
 from actors.deciding import AnyInput
@@ -270,7 +270,7 @@ def test_two_open_conversations_become_one() -> None:
     player.command(Join(other=CONVERSATION), conversation=SECOND)
     assert numbers(player, SECOND) == [1, 2]
     context = of(player, SECOND).context
-    assert {key: [value.value for value in knowing.values_of(item)] for key, item in context.items()} == {
+    assert {key: [value.value for value in context_items.values_of(item)] for key, item in context.items()} == {
         "claim": ["CLM-1"],
         "phone": ["old", "new"],
     }

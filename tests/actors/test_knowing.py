@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors import knowing
-from actors.knowing import Given, Known
+from actors import context_items, knowing
+from actors.context_items import Given, Known
 from actors.rules.context import ContextRules, KeyRules
 from protocol.entities import ContextItem
 from protocol.events import ContextRefused, ContextSet
@@ -74,9 +74,9 @@ def test_which_value_stands(rules: ContextRules, words: list[Words], stands: str
     """The winner and the rule that made it one; every source's newest word is kept."""
     item = told(rules, *words)
     assert (item.value, item.rule) == (stands, rule)
-    newest = {(channel, knowing.side_of(actor)): value for channel, actor, value, _ in words}
-    assert {knowing.source_of(value): value.value for value in knowing.values_of(item)} == newest
-    assert max(value.version for value in knowing.values_of(item)) == len(words)
+    newest = {(channel, context_items.side_of(actor)): value for channel, actor, value, _ in words}
+    assert {context_items.source_of(value): value.value for value in context_items.values_of(item)} == newest
+    assert max(value.version for value in context_items.values_of(item)) == len(words)
 
 
 def test_the_same_again_is_no_fact() -> None:
@@ -115,7 +115,7 @@ def test_what_finds_no_room_is_an_event_that_has_it() -> None:
     events = knowing.take({}, sources, PLAIN, 7, NOW_MS).facts
     assert [type(event) for event in events] == [ContextSet] * knowing.VALUES_MAX + [ContextRefused]
     again = knowing.take(
-        knowing.after({}, events), [msgspec.structs.replace(sources[0], value="n")], PLAIN, 7, NOW_MS
+        context_items.after({}, events), [msgspec.structs.replace(sources[0], value="n")], PLAIN, 7, NOW_MS
     ).facts
     assert [type(event) for event in again] == [ContextSet], "a known source may always say more"
 
@@ -140,14 +140,14 @@ def test_no_source_is_ever_lost_and_the_winner_is_one_of_them(said: list[Words],
         one = Given(key="k", value=value, actor=actor, channel=channel, verified=verified)
         for fact in knowing.take(known, [one], rules, 1, NOW_MS).facts:
             facts.append(msgspec.msgpack.encode(fact))
-            known = knowing.after(known, [fact])
-    newest = {(channel, knowing.side_of(actor)): (value, sure) for channel, actor, value, sure in said}
-    values = knowing.values_of(known["k"])
-    assert {knowing.source_of(value): (value.value, value.verified) for value in values} == newest
+            known = context_items.after(known, [fact])
+    newest = {(channel, context_items.side_of(actor)): (value, sure) for channel, actor, value, sure in said}
+    values = context_items.values_of(known["k"])
+    assert {context_items.source_of(value): (value.value, value.verified) for value in values} == newest
     assert len(values) == len(newest)
     read: ContextItem | None = None
     for encoded in facts:
-        read = knowing.put(read, msgspec.msgpack.decode(encoded, type=ContextSet))
+        read = context_items.put(read, msgspec.msgpack.decode(encoded, type=ContextSet))
     assert read == known["k"]
     if winner[:1] == ("verified",) and any(value.verified for value in values):
         assert known["k"].verified

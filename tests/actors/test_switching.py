@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from actors import context_items, snapshots
 from actors import journey as journeys
-from actors import knowing, snapshots
 from actors.deciding import AnyInput
 from actors.journey import Journey
 from actors.policy import ChannelRules, Policy
@@ -377,12 +377,12 @@ def test_a_switch_never_loses_an_item(steps: list[tuple[str, str, Any]], ruled: 
     for kind, name, value in steps:
         for event in _do(player, kind, name, value, identities):
             if isinstance(event, ContextSet):
-                said[event.key, event.channel, knowing.side_of(event.actor)] = event.value
+                said[event.key, event.channel, context_items.side_of(event.actor)] = event.value
     state = player.state.conversations[CONVERSATION]
     kept_now = {
-        (item.key, *knowing.source_of(value)): value.value
+        (item.key, *context_items.source_of(value)): value.value
         for item in state.context.values()
-        for value in knowing.values_of(item)
+        for value in context_items.values_of(item)
     }
     assert kept_now == said
     assert player.read_back().conversations == player.state.conversations

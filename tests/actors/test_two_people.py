@@ -15,7 +15,7 @@ from contextlib import closing as closed
 import pytest
 from msgspec import Raw, msgpack
 
-from actors import carrying, closing, deciding, knowing, loading, merging, snapshots
+from actors import carrying, closing, context_items, deciding, loading, merging, snapshots
 from actors import journey as journeys
 from actors.conversation import Conversation
 from actors.deciding import AnyInput, TimerDue
@@ -367,7 +367,7 @@ def in_memory(state: Conversation) -> dict[str, object]:
     contacts = state.interactions
     missing = [(gap.field, gap.interaction, gap.at_ms) for gap in state.missing]
     related = state.relation
-    words = [(key, each) for key, item in state.context.items() for each in knowing.values_of(item)]
+    words = [(key, each) for key, item in state.context.items() for each in context_items.values_of(item)]
     return {
         "is": (state.customer, state.status.value, state.queue, state.owner, state.subject, state.head),
         "due": (state.wake_at_ms or None, state.close_at_ms or None),

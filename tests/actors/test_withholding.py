@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from actors import knowing
-from actors.knowing import Given
+from actors import context_items, knowing
+from actors.context_items import Given
 from actors.rules.context import ContextRules
 from actors.withholding import secrets, told
 
@@ -27,6 +27,6 @@ def test_a_text_that_says_a_withheld_value_is_found(value: Any, text: str, said:
     """Short words are in every text and are not looked for."""
     rules = ContextRules(carries={"sms": ("normal",)})
     one = Given(key="iban", value=value, actor="agent:ann", channel="phone", sensitivity="secret")
-    known = knowing.after({}, [knowing.decide(None, one, rules, 1, NOW_MS)])
+    known = context_items.after({}, [knowing.decide(None, one, rules, 1, NOW_MS)])
     assert bool(told(text, secrets(known, "sms", rules))) is said
     assert secrets(known, "email", rules) == [], "a channel that is not named carries everything"

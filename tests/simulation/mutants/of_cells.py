@@ -6,6 +6,7 @@ import msgspec
 
 from actors import (
     commanding,
+    context_items,
     conversation_views,
     deciding,
     decision,
@@ -213,12 +214,13 @@ def context_hidden_after_a_switch(plant: Plant) -> None:
 @mutant
 def other_sources_word_dropped(plant: Plant) -> None:
     """Where two sources differ, the value that stands is all that is kept."""
-    put = knowing.put
+    put = context_items.put
 
     def forgetful(item: Any, event: Any) -> Any:
         return msgspec.structs.replace(put(item, event), others=[])
 
-    plant(knowing, "put", forgetful)
+    for module in (context_items, knowing):
+        plant(module, "put", forgetful)
 
 
 @mutant
