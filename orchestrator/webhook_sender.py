@@ -34,7 +34,10 @@ PAGE = 100
 LOOK_EVERY_S = 0.25
 """How often the journal's end, and what operators ask, is looked at while there is nothing to send."""
 ANSWER_WITHIN_S = 15.0
-"""As the standard advises receivers: take it, answer, work afterwards."""
+"""As the standard advises receivers: take it, answer, work afterwards. Of the whole answer, in however many pieces."""
+ANSWER_BYTES_MAX = 64 * 1024
+"""Of an answer that are read, and not kept: one that is read whole leaves its connection to the next event. Without a
+bound a receiver could fill the memory of every channel's host."""
 GONE = 410
 """The receiver wants no more (Standard Webhooks, "Delivery success and failure")."""
 RETRY_AFTER_MAX_S = 86_400.0
@@ -223,8 +226,9 @@ class Endpoint:
             "webhook-signature": " ".join(each.sign(msg_id=id, timestamp=at, data=body) for each in self._signers),
         }
         try:
-            response = await http.post(self._settings.url, content=body.encode(), headers=headers)
-        except (httpx.HTTPError, httpx.InvalidURL) as exc:
+            async with asyncio.timeout(ANSWER_WITHIN_S):
+                response = await _posted(http, self._settings.url, body.encode(), headers)
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as exc:
             return type(exc).__name__, False, 0.0
         if response.is_success:
             return None
@@ -256,6 +260,17 @@ class WebhookSender:
     def status(self) -> dict[str, dict[str, Any]]:
         """How each endpoint is, by its name."""
         return {name: endpoint.status() for name, endpoint in self._endpoints.items()}
+
+
+async def _posted(http: httpx.AsyncClient, url: str, body: bytes, headers: dict[str, str]) -> httpx.Response:
+    """The answer without its words. They are read as they come, not unpacked, and no further than the bound."""
+    async with http.stream("POST", url, content=body, headers=headers) as response:
+        read = 0
+        async for piece in response.aiter_raw():
+            read += len(piece)
+            if read > ANSWER_BYTES_MAX:
+                break
+    return response
 
 
 def _body(event: FeedEvent) -> str:

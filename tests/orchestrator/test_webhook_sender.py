@@ -2,9 +2,10 @@
 
 import asyncio
 import base64
+import contextlib
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -353,3 +354,65 @@ def test_settings_say_what_to_write(endpoint: dict[str, Any], what: str) -> None
         parse({"webhooks": [whole]})
     with pytest.raises(SettingsError, match="unique"):
         parse({"webhooks": [{"name": "crm", "url": "https://c.example/", "secret": SECRET}] * 2})
+
+
+@contextlib.asynccontextmanager
+async def answering(answer: Callable[[asyncio.StreamWriter], Awaitable[None]]) -> AsyncIterator[str]:
+    """A receiver that answers each request by hand, at the address."""
+    serving: set[asyncio.Task[None] | None] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        serving.add(asyncio.current_task())
+        try:
+            await reader.readuntil(b"\r\n\r\n")
+            await answer(writer)
+        except (ConnectionError, asyncio.CancelledError):
+            """The sender has left, or the test is over."""
+        finally:
+            writer.transport.abort()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        server.close()
+        for each in filter(None, serving):
+            each.cancel()
+        await asyncio.gather(*filter(None, serving), return_exceptions=True)
+
+
+async def test_an_answer_without_end_is_not_read_to_its_end(tmp_path: Path) -> None:
+    """Its status is what counts; its words would fill the memory."""
+
+    async def endless(writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000000\r\n\r\n")
+        while True:
+            writer.write(b"x" * 65_536)
+            await writer.drain()
+
+    from_the_start(tmp_path)
+    async with answering(endless) as url:
+        sending = Sending(Kept(told().records), tmp_path, url)
+        try:
+            await so(lambda: sending.endpoint.sent > 1)
+        finally:
+            await sending.stop()
+
+
+async def test_an_answer_that_drips_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each piece comes in time and the whole never does: the endpoint would wait with it for ever, and say that all is
+    well."""
+    monkeypatch.setattr(webhook_sender, "ANSWER_WITHIN_S", 0.05)
+
+    async def dripping(writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\n")
+        while True:
+            writer.write(b"X: y\r\n")
+            await asyncio.sleep(0.01)
+
+    from_the_start(tmp_path)
+    async with answering(dripping) as url:
+        sending = Sending(Kept(told().records), tmp_path, url)
+        try:
+            await so(lambda: sending.endpoint.failures > 1)
+            assert sending.endpoint.status()["reason"] == "TimeoutError"
+        finally:
+            await sending.stop()
