@@ -163,11 +163,18 @@ def _http(request: HttpRequest, exc: HTTPException) -> Response[ErrorAnswer]:
     messages = {
         404: "there is nothing at this path; /openapi.json has all that there are",
         405: "this path has no such method; /openapi.json has all that there are",
-        413: f"the body has more than {request.app.request_max_body_size} bytes; http.body_bytes_max allows no more",
     }
     message = messages.get(exc.status_code, "the body is not JSON, or not what /openapi.json has for this path")
+    if code is Code.TOO_LARGE:
+        message = _too_large(request)
     services_of(request).metrics.refused(code, "http")
     return Response(ErrorAnswer(code=code, message=message), status_code=exc.status_code, headers=exc.headers)
+
+
+def _too_large(request: HttpRequest) -> str:
+    most, set_to = request.route_handler.resolve_request_max_body_size(), request.app.request_max_body_size
+    why = "http.body_bytes_max allows no more" if most == set_to else "a webhook's may have no more"
+    return f"the body has more than {most} bytes; {why}"
 
 
 def _failure(request: HttpRequest, exc: Exception) -> Response[ErrorAnswer]:

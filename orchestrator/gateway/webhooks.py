@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from litestar import Response, post
 from litestar.params import FromPath
 
-from adapters.channels.twilio import TWIML_NOTHING, TWIML_TYPE, handle
+from adapters.channels.twilio import FORM_BYTES_MAX, TWIML_NOTHING, TWIML_TYPE, handle
 from orchestrator.gateway.quarantine import KEPT, keep_webhook
 from orchestrator.gateway.services import HttpRequest, Services, services_of
 from orchestrator.settings import TwilioAccount
@@ -21,7 +21,8 @@ KEPT_OF_VENDORS = KEPT | {Code.UNKNOWN_ACCOUNT}
 """A genuine request for another of the vendor's accounts is a mistake in the settings: kept until they are mended."""
 
 
-@post("/webhooks/{account:str}", status_code=200, tags=["webhooks"])
+# Whoever asks is a stranger until their body was read: so it is bounded before, and not by `http.body_bytes_max`.
+@post("/webhooks/{account:str}", status_code=200, request_max_body_size=FORM_BYTES_MAX, tags=["webhooks"])
 async def post_webhook(request: HttpRequest, account: FromPath[str]) -> Response[bytes]:
     """Twilio's messages and status callbacks. Answers TwiML; a wrong signature answers 403."""
     here = services_of(request)

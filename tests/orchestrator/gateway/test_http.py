@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from litestar.routes import HTTPRoute
 
+from adapters.channels.twilio import FORM_BYTES_MAX
 from adapters.channels.twilio_signature import sign
 from adapters.stores.archive_timeline import Wanted
 from orchestrator.gateway.access import Needs
@@ -23,6 +24,7 @@ from protocol.events import MessageReceived, NoteAdded
 from protocol.inbound import Attachment, DeliveryReport, MessageArrived
 from protocol.journal import Entry, Record
 from protocol.links import Replay
+from tests.orchestrator.gateway.clients import DEADLINE_S
 from tests.orchestrator.gateway.conftest import NOW_MS, Running, Start, until
 
 STRUCTURED = {"Content-Type": "application/cloudevents+json"}
@@ -753,6 +755,19 @@ async def test_a_wrong_signature_is_refused_and_counted(running: Running) -> Non
     assert (response.status_code, response.json()["code"]) == (403, Code.BAD_SIGNATURE)
     assert running.metric("throughline_refusals_total", code="bad_signature", entrance="webhook") == 1
     assert running.intake.taken == []
+
+
+async def test_of_a_strangers_webhook_no_more_is_read_than_a_vendors_has(running: Running) -> None:
+    """Announced or not, and before any signature can be checked: the rest is not waited for."""
+    chunk = f"{2 * FORM_BYTES_MAX:x}\r\n".encode() + b"x" * 2 * FORM_BYTES_MAX
+    for framing in (b"Content-Length: 1000000\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n" + chunk):
+        reader, writer = await asyncio.open_connection("127.0.0.1", running.gateway.port)
+        writer.write(b"POST /webhooks/sms HTTP/1.1\r\nHost: x\r\n" + framing)
+        async with asyncio.timeout(DEADLINE_S):
+            answer = await reader.readuntil(b"}")
+        writer.close()
+        assert answer.startswith(b"HTTP/1.1 413")
+        assert f"{FORM_BYTES_MAX} bytes; a webhook's".encode() in answer
 
 
 @pytest.mark.parametrize("host", ["[", "x:abc", "[::1]:99999999"])
