@@ -16,12 +16,8 @@ from orchestrator.gateway.access import needs
 from orchestrator.gateway.services import HttpRequest, services_of
 
 MEDIA_TYPE = "application/octet-stream"
-SAFE = {
-    "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": "default-src 'none'; sandbox",
-    # A name is its content's hash, so what it names never changes (RFC 8246); private, since reading it took a token.
-    "Cache-Control": "private, max-age=31536000, immutable",
-}
+SAFE = {"Content-Security-Policy": "default-src 'none'; sandbox"}
+"""Beside what every answer has (`listener.HEADERS`): not to be kept, and to be taken for nothing but bytes."""
 
 
 @get("/v1/attachments/{sha256:str}", needs=needs("read", "agent"), media_type=MEDIA_TYPE, tags=["attachments"])

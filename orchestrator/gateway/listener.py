@@ -14,6 +14,14 @@ from protocol.errors import Code
 
 KEEP_ALIVE_S = 15
 BACKLOG = 2048
+HEADERS = [
+    # Nearly every answer says something of a person: no browser and no proxy is to have it still when it was erased, or
+    # the token revoked (RFC 9111 §5.2.2.5).
+    ("cache-control", "no-store"),
+    # Nor makes a page of it, whatever a customer wrote into it (Fetch standard, "X-Content-Type-Options").
+    ("x-content-type-options", "nosniff"),
+]
+"""Of every answer of the application."""
 
 
 class Listener(uvicorn.Server):
@@ -56,6 +64,7 @@ class Listener(uvicorn.Server):
             access_log=False,
             proxy_headers=False,
             server_header=False,
+            headers=HEADERS,
             backlog=BACKLOG,
             timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=2,

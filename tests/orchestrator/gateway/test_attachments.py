@@ -23,7 +23,7 @@ async def test_a_file_leaves_as_bytes_to_be_saved(running: Running, who: str) ->
         "content-length": str(len(PAGE)),
         "x-content-type-options": "nosniff",
         "content-security-policy": "default-src 'none'; sandbox",
-        "cache-control": "private, max-age=31536000, immutable",
+        "cache-control": "no-store",
         "etag": f'"{name}"',
     }
     assert {header: response.headers[header] for header in wanted} == wanted

@@ -225,6 +225,15 @@ def test_every_handler_names_its_scopes() -> None:
     assert without == {"/healthz", "/readyz", "/webhooks/{account:str}"} | described
 
 
+@pytest.mark.parametrize("who", ["reader", ""])
+async def test_no_answer_is_kept_by_a_cache_or_taken_for_a_page(running: Running, who: str) -> None:
+    """A browser would show on a shared desk what was erased since, or after the token was revoked."""
+    async with running.http(who) as http:
+        for path in ("/v1/conversations", "/v1/nothing", "/healthz"):
+            answered = (await http.get(path)).headers
+            assert (answered["cache-control"], answered["x-content-type-options"]) == ("no-store", "nosniff"), path
+
+
 async def test_what_is_not_there_has_the_shape_of_every_error(running: Running) -> None:
     """404 and 405 too."""
     async with running.http("operator") as http:
