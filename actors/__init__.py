@@ -29,7 +29,7 @@ event's way leads down the first column; what is beside it is asked there.
 
     How facts change the state
       journey            closing
-      conversation       evolving, interactions, context_items, recent, timers
+      conversation       evolving, interactions, context_items, recent, worded, timers
 
     The journal          journal_store, tail, notices, stretch
     The archive          archive_store, retention
