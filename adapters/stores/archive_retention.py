@@ -282,6 +282,10 @@ _EMPTY = (
     f"UPDATE conversation SET closed_at_ms = ({_SAID_SINCE}) WHERE conversation = :conversation",
     "DELETE FROM moved WHERE origin = :conversation AND position <= :position",
     *(f"DELETE FROM {table} WHERE stream = :conversation AND position <= :position" for table in ("action", "timer")),
+    # A merge changed a row that would have been gone by then: its position is that of no fact of the conversation. Only
+    # of contacts there may be any: whatever else has a timer keeps a conversation from closing.
+    """DELETE FROM timer WHERE stream = :conversation AND kind > 'rest:' AND kind < 'rest;' AND NOT EXISTS (
+        SELECT 1 FROM event WHERE stream = :conversation AND event.position = timer.position)""",
     # Deliveries' ids begin with their conversation's, and end with the number by which they were queued there: what a
     # person says later of one that is held changes its row, and does not bring it back.
     """DELETE FROM outbox WHERE delivery > :conversation || '.' AND delivery < :conversation || '/' AND NOT EXISTS (

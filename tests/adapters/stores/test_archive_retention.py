@@ -265,6 +265,26 @@ async def test_what_a_person_says_of_a_dropped_delivery_does_not_bring_it_back()
     assert await rows_of(archive) == between
 
 
+async def test_a_timer_of_what_was_dropped_does_not_come_back_where_its_customer_was_merged_since() -> None:
+    """The merge changed its row, if it had been there then: in an archive that is made anew it is."""
+    story = closed_story()
+    first = f"{ANN}-1"
+    went_on = ev.InteractionWentOn(at_ms=0, interaction=1, rest_at_ms=story.now_ms + DAY_MS)
+    story.unit(ANN, (first, went_on))
+    archive = await followed(story)
+    assert [row[0] for row in await archive.rows("timer")] == [first]
+    await drop_all(archive, over_before(story.now_ms + 1, at_ms=5, policy=2))
+    after = story.position
+    story.unit(ANN, (ANN, ev.CustomerGiven(at_ms=0, actor="agent:bo", to=BOB, turn=1, members=[ANN])))
+    merged = ev.CustomerMerged(at_ms=0, other=ANN, turn=1, given_at=after + 1, members=[ANN], identities=[MAIL])
+    story.unit(BOB, (BOB, merged))
+    await archive.apply(project(story.records[after:]))
+    before = await rows_of(archive)
+    assert before["timer"] == []
+    await rebuild(archive, story)
+    assert await rows_of(archive) == before
+
+
 async def rebuild(archive: MemoryArchive, story: Story) -> None:
     """Makes it anew from the journal."""
     await archive.reset()
