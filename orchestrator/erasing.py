@@ -18,12 +18,14 @@ from msgspec import Raw, Struct
 from actors import erasing, merging
 from actors.archive import Archive
 from actors.erasing import Place
+from actors.journal_traces import JournalTraces, OfQuarantine
 from actors.journey import Journey, evolve
 from actors.loading import load
 from actors.notices import versions_of
 from actors.policies import Policies
 from adapters.attachments import AttachmentStore
-from adapters.stores.archive_traces import HASH
+from adapters.naming import Naming
+from adapters.stores.archive_traces import HASH, whole
 from orchestrator.first_policy import policy_of
 from orchestrator.settings import Settings
 from orchestrator.storage import SqliteStorage
@@ -129,6 +131,8 @@ class _Find(Struct, kw_only=True, frozen=True):
     """The act is committed already, and nothing came after it."""
     streams: set[str]
     mentions: list[StoredEvent]
+    traces: JournalTraces | None
+    """None where the archive has all that was ever said."""
     names: set[str]
     """Their identities."""
     files: set[str]
@@ -136,7 +140,7 @@ class _Find(Struct, kw_only=True, frozen=True):
     @property
     def owners(self) -> set[str]:
         """Whose ids the streams begin with: a conversation may have been another customer's before."""
-        return {self.journey.customer, *(customer_of(stream) for stream in self.streams if "-" in stream)}
+        return owners_of(self.journey.customer, self.streams)
 
 
 class _Files:
@@ -187,15 +191,42 @@ class _Files:
             raise Refusal(Code.NOT_FOUND, "there is no such customer", ref=customer)
         last = msgspec.json.decode(own[0].body, type=AnyEvent)
         streams, files = await self.known.streams_of(customer)
-        mentions = await self.known.mentions_of(customer, self._file, self._settings.region)
+        names = await self.known.names_of(customer)
+        traces = await self._traces(customer, streams, names) if await self.known.retained() else None
+        known = (traces.contacts, traces.quarantined) if traces is not None else ()
+        mentions = await self.known.mentions_of(customer, self._file, self._settings.region, *known)
         return _Find(
             journey=journey,
             erased=isinstance(last, CustomerErased) and not journey.conversations,
             streams=streams,
             mentions=mentions,
-            names=await self.known.names_of(customer),
+            traces=traces,
+            names=names,
             files=files | _files_of(mentions),
         )
+
+    async def _traces(self, customer: str, streams: set[str], names: set[str]) -> JournalTraces:
+        """What the journal says of where they are: the archive has not all of it any more."""
+        naming = Naming(names, region=self._settings.region)
+
+        def is_named(fact: OfQuarantine) -> bool:
+            raw = fact.raw if isinstance(fact, InputQuarantined | ReplayBegun) else b""
+            told = msgspec.structs.replace(fact, raw=b"") if raw else fact
+            return naming.is_in_text(msgspec.json.encode(told).decode()) or naming.is_in(whole(raw, self._file))
+
+        traces = JournalTraces(streams, owners_of(customer, streams), names, is_named)
+        async for record in self._records(lambda at: None):
+            traces.hear(record)
+        return traces
+
+    async def _records(self, on_read: Callable[[int], None]) -> AsyncIterator[Record]:
+        """All that the journal has. `on_read` gets positions, up to which they were taken."""
+        position = 0
+        while records := await self._reader.read(position, READ_RECORDS):
+            for record in records:
+                yield record
+            position = records[-1].position
+            on_read(position)
 
     def _file(self, name: str) -> bytes:
         """What a quarantined mail's file holds; nothing where it is gone."""
@@ -222,16 +253,14 @@ class _Files:
         marks = [owner.encode() for owner in find.owners]
         places: set[Place] = {(event.stream, event.seq) for event in find.mentions}
         at = {event.position for event in find.mentions}
-        position, head = 0, self.follower.position
-        while records := await self._reader.read(position, READ_RECORDS):
-            for record in records:
-                named = any(mark in record.body for mark in marks) or not find.names.isdisjoint(record.identities)
-                if named or record.customer in find.owners or record.position in at:
-                    redacted = erasing.redacted_record(record, find.streams, places, find.names)
-                    if redacted is not record:
-                        yield redacted
-            position = records[-1].position
-            on_progress(position, head)
+        head = self.follower.position
+        async for record in self._records(lambda at: on_progress(at, head)):
+            traced = find.traces.places_in(record) if find.traces is not None else set()
+            named = any(mark in record.body for mark in marks) or not find.names.isdisjoint(record.identities)
+            if traced or named or record.customer in find.owners or record.position in at:
+                redacted = erasing.redacted_record(record, find.streams, places | traced, find.names)
+                if redacted is not record:
+                    yield redacted
 
     async def commit(self, act: Act, journey: Journey, facts: list[tuple[str, AnyEvent]]) -> int:
         """Commits the act; returns its position."""
@@ -247,6 +276,11 @@ class _Files:
         [verdict] = await self.journal.commit([unit])
         assert isinstance(verdict, Committed), verdict
         return verdict.position
+
+
+def owners_of(customer: str, streams: set[str]) -> set[str]:
+    """The customers whose ids these streams begin with."""
+    return {customer, *(customer_of(stream) for stream in streams if "-" in stream)}
 
 
 def _files_of(mentions: list[StoredEvent]) -> set[str]:

@@ -48,16 +48,21 @@ _CHANGED_AT = (
 """What a merge, or its end, changed rows at stands in another customer's facts."""
 _EVENT_OF = "FROM event WHERE stream = :stream AND seq = :seq"
 _OF_CONTACT = f"conversation = :stream AND interaction = (SELECT body ->> '$.interaction' {_EVENT_OF})"
+_OF_MOVED = f"conversation = :stream AND interaction = (SELECT body ->> '$.interaction.number' {_EVENT_OF})"
 _REVIEW_OVER = f"""
     UPDATE OR REPLACE identity_review SET identity = '', reason = ''
     WHERE (identity, other) = (SELECT body ->> '$.identity', coalesce(body ->> '$.other', '') {_EVENT_OF})"""
 _NAMES_ELSEWHERE = {
-    "IdentityConflictFound": _REVIEW_OVER,
-    "IdentityReviewClosed": _REVIEW_OVER,
-    "InteractionStarted": f"UPDATE interaction SET identity = '', session = '', reason = '' WHERE {_OF_CONTACT}",
-    "InteractionEnded": f"UPDATE interaction SET end_reason = '' WHERE {_OF_CONTACT}",
-    "InteractionTagged": f"DELETE FROM interaction_key WHERE {_OF_CONTACT}",
-    "MessageQueued": f"UPDATE outbox SET recipient = '' WHERE delivery = (SELECT body ->> '$.delivery' {_EVENT_OF})",
+    "IdentityConflictFound": (_REVIEW_OVER,),
+    "IdentityReviewClosed": (_REVIEW_OVER,),
+    "InteractionStarted": (f"UPDATE interaction SET identity = '', session = '', reason = '' WHERE {_OF_CONTACT}",),
+    "InteractionReceived": (
+        f"UPDATE interaction SET identity = '', session = '', reason = '', end_reason = '' WHERE {_OF_MOVED}",
+        f"DELETE FROM interaction_key WHERE {_OF_MOVED}",
+    ),
+    "InteractionEnded": (f"UPDATE interaction SET end_reason = '' WHERE {_OF_CONTACT}",),
+    "InteractionTagged": (f"DELETE FROM interaction_key WHERE {_OF_CONTACT}",),
+    "MessageQueued": (f"UPDATE outbox SET recipient = '' WHERE delivery = (SELECT body ->> '$.delivery' {_EVENT_OF})",),
 }
 """By type of event: how what it said leaves the rows of a contact that stayed in another customer's conversation, and
 of conflicts over an identity."""
@@ -111,5 +116,5 @@ def _erase_elsewhere(db: sqlite3.Connection, position: int, stream: str, seq: in
         db.execute(sql, (stream, stream, seq))
         # What it follows stays said; why is emptied in its fact, and only the row of that fact has it from there.
         db.execute("UPDATE relation SET reason = '' WHERE conversation = ? AND position = ?", (stream, position))
-    elif kind in _NAMES_ELSEWHERE:
-        db.execute(_NAMES_ELSEWHERE[kind], {"stream": stream, "seq": seq})
+    for sql in _NAMES_ELSEWHERE.get(kind, ()):
+        db.execute(sql, {"stream": stream, "seq": seq})

@@ -1,6 +1,6 @@
 """The archive's two sides, the writer's and the readers': what is asked of it, whatever connection carries it out."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Sequence, Set
 from typing import Any
 
 from adapters.stores import (
@@ -201,10 +201,20 @@ class ArchiveReads:
         """All streams of a customer, and the files that their messages and quarantined inputs name."""
         return await self._reader().run(connection.read, archive_traces.streams_of, customer)
 
-    async def mentions_of(self, customer: str, file: Callable[[str], bytes], region: str) -> list[StoredEvent]:
+    async def mentions_of(
+        self,
+        customer: str,
+        file: Callable[[str], bytes],
+        region: str,
+        contacts: Set[tuple[str, int]] = frozenset(),
+        quarantined: Set[str] = frozenset(),
+    ) -> list[StoredEvent]:
         """Events of others that name the customer or an address of theirs. Reads all conflicts and quarantine, with
-        `file`, which blocks, where a mail lies in one, and numbers without a country as of `region`."""
-        return await self._reader().run(connection.read, archive_traces.mentions_of, customer, file, region)
+        `file`, which blocks, where a mail lies in one, and numbers without a country as of `region`; `contacts` and
+        `quarantined` are what else is known to be of theirs."""
+        return await self._reader().run(
+            connection.read, archive_traces.mentions_of, customer, file, region, contacts, quarantined
+        )
 
     async def names_of(self, customer: str) -> set[str]:
         """The identities that are the customer's, or were, and are nobody else's now."""

@@ -8,7 +8,7 @@ Each runs in a read transaction (`connection.read`), so that all it reads is of 
 import base64
 import re
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Set
 
 from adapters.naming import Naming
 from protocol.archive import StoredEvent
@@ -32,28 +32,37 @@ def streams_of(db: sqlite3.Connection, customer: str) -> tuple[set[str], set[str
     return streams, files
 
 
-def mentions_of(db: sqlite3.Connection, customer: str, file: Callable[[str], bytes], region: str) -> list[StoredEvent]:
+def mentions_of(
+    db: sqlite3.Connection,
+    customer: str,
+    file: Callable[[str], bytes],
+    region: str,
+    contacts: Set[tuple[str, int]] = frozenset(),
+    quarantined: Set[str] = frozenset(),
+) -> list[StoredEvent]:
     """Events in others' streams that name the customer: a conflict over an identity of theirs, also one found before it
     was theirs, and what was said of it; what an account quarantined that names them; and of who was merged with them,
     or into them: the merge, its undoing, and what they said in that one's conversations meanwhile, whether it was moved
     out of them or was over for too long.
 
     `file` is what a file holds, by its SHA-256: a large mail is quarantined as one. `region` (ISO 3166) is whose
-    national phone numbers the server reads."""
+    national phone numbers the server reads. `contacts` of theirs, by conversation and number there, and `quarantined`
+    inputs that name them are what the journal knows, where retention took from here what tells of them."""
     names = names_of(db, customer)
     reviewed = db.execute(_REVIEWED, (customer,))
     places = [(stream, seq) for stream, seq, identity, other in reviewed if other == customer or identity in names]
     places += _merges_with(db, customer)
     places += db.execute(_GIVEN_TO, (customer,)).fetchall()
-    elsewhere = db.execute(_MOVED_HERE, {"customer": customer}).fetchall()
+    elsewhere = {*contacts, *db.execute(_MOVED_HERE, {"customer": customer})}
     for (conversation,) in db.execute(_UNMOVED, {"customer": customer}).fetchall():
-        contacts = db.execute(_CONTACTS, (conversation,)).fetchall()
-        elsewhere += [(conversation, number) for number, identity in contacts if identity in names]
-    for conversation, number in elsewhere:
+        for number, identity in db.execute(_CONTACTS, (conversation,)).fetchall():
+            if identity in names:
+                elsewhere |= {(conversation, number), *db.execute(_WHERE_IT_WAS, (conversation, number))}
+    for conversation, number in sorted(elsewhere):
         places += db.execute(_SAID, {"stream": conversation, "number": number}).fetchall()
         if number == 1:
             places.append((conversation, 1))  # Its subject is theirs.
-    places += _quarantined_with(db, names, file, region)
+    places += _quarantined_with(db, names, file, region, quarantined)
     found = [
         db.execute("SELECT position, stream, seq, body FROM event WHERE stream = ? AND seq = ?", place).fetchone()
         for place in dict.fromkeys(places)
@@ -62,25 +71,26 @@ def mentions_of(db: sqlite3.Connection, customer: str, file: Callable[[str], byt
 
 
 def _quarantined_with(
-    db: sqlite3.Connection, names: set[str], file: Callable[[str], bytes], region: str
+    db: sqlite3.Connection, names: set[str], file: Callable[[str], bytes], region: str, gone: Set[str]
 ) -> list[tuple[str, int]]:
     """All facts of what accounts quarantined that names one of these; or of which what somebody edited it to does."""
     naming = Naming(names, region=region)
     if not naming:
         return []
     places: list[tuple[str, int]] = []
-    for (stream,) in db.execute("SELECT DISTINCT stream FROM quarantine WHERE stream LIKE 'account:%'").fetchall():
+    for (stream,) in db.execute(_ACCOUNTS).fetchall():
         # One input in memory at a time, and afterwards the ids of those that were found.
-        found = {
+        found = gone | {
             quarantine
             for quarantine, raw, told in db.execute(_QUARANTINED, (stream,))
-            if naming.is_in_text(told) or (raw and naming.is_in(_whole(base64.b64decode(raw), file)))
+            if naming.is_in_text(told) or (raw and naming.is_in(whole(base64.b64decode(raw), file)))
         }
         if found:
             places += [(stream, seq) for quarantine, seq in db.execute(_FACTS, (stream,)) if quarantine in found]
     return places
 
 
+_ACCOUNTS = "SELECT DISTINCT stream FROM event WHERE stream > 'account:' AND stream < 'account;'"
 _OF_QUARANTINE = "type IN ('InputQuarantined', 'ReplayBegun', 'ReplayRefused', 'QuarantineReplayed')"
 _QUARANTINED = f"""
     SELECT body ->> '$.quarantine', body ->> '$.raw', json_remove(body, '$.raw') FROM event
@@ -88,7 +98,8 @@ _QUARANTINED = f"""
 _FACTS = f"SELECT body ->> '$.quarantine', seq FROM event WHERE stream = ? AND {_OF_QUARANTINE} ORDER BY seq"
 
 
-def _whole(raw: bytes, file: Callable[[str], bytes]) -> bytes:
+def whole(raw: bytes, file: Callable[[str], bytes]) -> bytes:
+    """A refused input as it came, also where that lies in a file."""
     elsewhere = _ELSEWHERE.match(raw)
     return file(elsewhere[1].decode()) if elsewhere else raw
 
@@ -133,6 +144,7 @@ _UNMOVED = """
     WHERE kind = 'released' AND conversation.customer <> :customer
       AND EXISTS (SELECT 1 FROM json_each(body, '$.members') AS member WHERE member.value = :customer)"""
 _CONTACTS = "SELECT interaction, identity FROM interaction WHERE conversation = ?"
+_WHERE_IT_WAS = "SELECT origin, origin_interaction FROM moved WHERE conversation = ? AND interaction = ?"
 _NAMED = """
     SELECT stream, seq FROM event WHERE stream = :stream
       AND (type IN ('IdentityLinked', 'IdentityUnlinked') AND body ->> '$.identity' = :name

@@ -14,11 +14,13 @@ import pytest
 from actors.archive import rebuild
 from actors.closing import CLOSED_MAX
 from actors.loading import reached
+from actors.mixed import PACKED_MAX
 from actors.rules.capture import CaptureRules, Field, Template
 from adapters.attachments import AttachmentStore
 from adapters.channels.email.taking import Elsewhere
+from adapters.stores.archive_schema import TABLES
 from adapters.stores.archive_timeline import Wanted
-from adapters.stores.folder import ARCHIVE_FILE
+from adapters.stores.folder import ARCHIVE_FILE, JOURNAL_FILE
 from adapters.stores.sqlite_archive import SqliteArchive
 from adapters.stores.sqlite_journal import SqliteJournal
 from orchestrator.cli.serve import _erase_waiting
@@ -40,6 +42,7 @@ from protocol.commands import (
     MergeCustomers,
     Resolve,
     SetContext,
+    Split,
     UnlinkIdentity,
     UnmergeCustomers,
 )
@@ -216,31 +219,8 @@ async def check_against_rebuilt(settings: Settings) -> None:
     storage = SqliteStorage(settings)
     journal, archive = storage.journal_reader(), storage.archive()
     await storage.open_readers()
-    tables: tuple[str, ...] = (
-        "customer",
-        "identity",
-        "conversation",
-        "interaction",
-        "attachment",
-        "action",
-        "work",
-        "event",
-    )
     await archive.open()
-    tables += (
-        "context_item",
-        "context_value",
-        "quarantine",
-        "relation",
-        "timer",
-        "outbox",
-        "handoff",
-        "identity_review",
-        "channel_switch",
-        "moved",
-        "correction",
-    )
-    now = {table: await rows(archive, table) for table in tables}
+    now = {table: await rows(archive, table) for table in TABLES}
     await rebuild(journal, archive, lambda at, head: None)
     for table, kept in now.items():
         assert await rows(archive, table) == kept, table
@@ -510,6 +490,72 @@ async def test_what_retention_left_of_them_is_as_a_rebuilt_archive_has_it(tmp_pa
     await check_against_rebuilt(settings)
 
 
+async def dropped(settings: Settings) -> dict[str, int]:
+    """Retention drops from the archive all that is over. The journal is kept longer, as the policy may say."""
+    archive = SqliteStorage(settings).archive()
+    await archive.open()
+    counts = await drop_all(archive, over_before(NOW_MS + 1))
+    await archive.close()
+    return counts
+
+
+async def test_what_the_archive_dropped_before_goes_from_the_journal(tmp_path: Path) -> None:
+    """An account's refused inputs, one of them as somebody edited it; those of others stay as they came."""
+    settings = settings_of(tmp_path)
+    raws = (b'{"from": "ann.secretive@Example.org"}', b'{"from": "bob@example.org"}', b'{"from": "nobody"}')
+    async with server(settings) as (_, front):
+        ann = (await front.intake.submit(arrival("a1", MessageArrived(text="hi"), ANN))).stream.removesuffix("-1")
+        for raw in raws:
+            refusal = Refusal(Code.INVALID, "no")
+            await front.intake.quarantine(account="chat", source="test", id=f"{raw!r}", refusal=refusal, raw=raw)
+        form = msgspec.json.encode(arrival("q3", MessageArrived(text="petrichor"), ANN))
+        for command in (
+            BeginReplay(quarantine="chat.3", raw=form),
+            MarkReplayed(quarantine="chat.3", stream="s", seq=1),
+        ):
+            last = await front.intake.command(
+                actor="operator:olga", id=f"{command}", command=command, customer="account:chat"
+            )
+        await reached(front.archive, last.position)
+    counts = await dropped(settings)
+    assert counts["quarantine_open"] + counts["quarantine_replayed"] == 3
+    assert ("journal.sqlite", b"petrichor") in found(tmp_path)
+    await erased(settings, ann)
+    assert found(tmp_path) == []
+    assert b"bob@example.org" in (tmp_path / JOURNAL_FILE).read_bytes()
+    await check_against_rebuilt(settings)
+
+
+async def test_what_the_archive_dropped_of_the_others_conversation_goes_from_the_journal(tmp_path: Path) -> None:
+    """Said in it while they were one, and moved out by the unmerge."""
+    settings = msgspec.structs.replace(settings_of(tmp_path), policy=PolicySettings(close_after_resolved_s=0))
+    async with server(settings) as (_, front):
+        bob = await front.intake.submit(arrival("b1", MessageArrived(text="my word", reference="<r1>"), BOB))
+        ann = await front.intake.submit(arrival("a1", MessageArrived(text="I live in Zanzibar"), ANN))
+        anns, bobs = ann.stream.removesuffix("-1"), bob.stream.removesuffix("-1")
+        await front.intake.command(actor="agent:bo", id="m", command=MergeCustomers(other=anns), customer=bobs)
+        said = MessageArrived(text="quokka", subject="petrichor", in_reply_to=["<r1>"])
+        assert (await front.intake.submit(arrival("a2", said, ANN))).stream == bob.stream
+        unmerge = UnmergeCustomers(other=anns)
+        last = await front.intake.command(actor="agent:bo", id="u", command=unmerge, customer=bobs)
+        for conversation in (bob.stream, ann.stream, f"{anns}-2"):
+            last = await front.intake.command(
+                actor="agent:bo",
+                id=f"r-{conversation}",
+                command=Resolve(),
+                conversation=conversation,
+                customer=customer_of(conversation),
+            )
+            await closed(front, conversation)
+        await reached(front.archive, last.position)
+    assert (await dropped(settings))["closed_conversations"] == 3
+    assert ("journal.sqlite", b"quokka") in found(tmp_path)
+    await erased(settings, anns)
+    assert found(tmp_path) == []
+    assert b"my word" in (tmp_path / JOURNAL_FILE).read_bytes()
+    await check_against_rebuilt(settings)
+
+
 @pytest.mark.parametrize("step", ["journal.commit", "archive.erase"])
 async def test_an_interruption_is_made_good_by_doing_it_again(
     tmp_path: Path, step: str, monkeypatch: pytest.MonkeyPatch
@@ -685,26 +731,43 @@ async def test_a_power_failure_in_the_midst_leaves_no_address_with_whom_they_wer
     await check_against_rebuilt(settings)
 
 
-async def test_what_a_merged_person_said_goes_also_where_it_was_over_for_too_long_to_be_moved(tmp_path: Path) -> None:
-    """It stays in the other's conversation after the unmerge; the release names it. The other's own words stay."""
-    settings = settings_of(tmp_path)
+@pytest.mark.parametrize("retained", [False, True])
+async def test_what_a_merged_person_said_goes_also_where_it_was_over_for_too_long_to_be_moved(
+    tmp_path: Path, retained: bool
+) -> None:
+    """It stays in the other's conversation after the unmerge; the release names it. So it is with a contact of which
+    the words are in yet another one, out of which an agent had split it. The other's own words stay."""
+    settings = msgspec.structs.replace(settings_of(tmp_path), policy=PolicySettings(close_after_resolved_s=0))
     async with server(settings) as (_, front):
-        bob = await front.intake.submit(arrival("b1", MessageArrived(text="hi"), BOB))
+        bob = await front.intake.submit(arrival("b1", MessageArrived(text="hi", reference="<r1>"), BOB))
         ann = await front.intake.submit(arrival("a1", MessageArrived(text="I live in Zanzibar"), ANN))
         anns, bobs = ann.stream.removesuffix("-1"), bob.stream.removesuffix("-1")
-        merge = MergeCustomers(other=anns)
-        await front.intake.command(actor="agent:bo", id="m", command=merge, customer=bobs)
-        for n, (identity, text) in enumerate([(ANN, "quokka"), *[(BOB, "my word")] * CLOSED_MAX]):
-            await imported(front, f"past-{n}", identity, text, days_ago=30 - n)
-        unmerge = UnmergeCustomers(other=anns)
-        last = await front.intake.command(actor="agent:bo", id="u", command=unmerge, customer=bobs)
+
+        async def ask(id: str, command: AnyCommand, conversation: str = "") -> Answered:
+            return await front.intake.command(
+                actor="agent:bo", id=id, command=command, conversation=conversation, customer=bobs
+            )
+
+        await ask("m", MergeCustomers(other=anns))
+        said = MessageArrived(text="serendipity", in_reply_to=["<r1>"])
+        assert (await front.intake.submit(arrival("a2", said, ANN))).stream == bob.stream
+        await ask("s", Split(interactions=[2]), bob.stream)
+        await ask("r", Resolve(), f"{bobs}-2")
+        await closed(front, f"{bobs}-2")
+        hers, his = (ANN, "quokka"), (BOB, "my word")
+        for n, (identity, text) in enumerate([*[hers] * (PACKED_MAX + 1), *[his] * CLOSED_MAX]):
+            await imported(front, f"past-{n}", identity, text, days_ago=0)
+        last = await ask("u", UnmergeCustomers(other=anns))
         await reached(front.archive, last.position)
-    assert {name for name, word in found(tmp_path) if word == b"quokka"} == {"journal.sqlite", "archive.sqlite"}
+        events = await front.archive.events_of_customer(bobs, 0)
+        released = next(event for event in events if b"CustomerReleased" in event.body)
+        assert f"{bobs}-2" in msgspec.json.decode(released.body)["unmoved"]
+    if retained:
+        assert (await dropped(settings))["closed_conversations"] > PACKED_MAX
+    assert {name for name, word in found(tmp_path) if word == b"quokka"} >= {"journal.sqlite"}
     await erased(settings, anns)
     assert found(tmp_path) == []
-    async with server(settings) as (_, front):
-        events = await front.archive.events_of_customer(bobs, 0)
-        assert sum(b"my word" in event.body for event in events) == 3 * CLOSED_MAX
+    assert b"my word" in (tmp_path / JOURNAL_FILE).read_bytes()
     await check_against_rebuilt(settings)
 
 
