@@ -87,8 +87,7 @@ def _lines(
     sql = _GROUPED.format(all=WITH_ALL, sql=measure.sql, occasions=measure.occasions)
     asked = {"channel": wanted.channel, "team": wanted.team, "product": wanted.product}
     rows = db.execute(sql, _bounds(wanted) | asked | {"examples": examples, "by_week": by_week})
-    for channels, team, product, week, place, count, of, ids, by_rule, file, rule in rows.fetchall():
-        stands_out = by_rule * 2 > count
+    for channels, team, product, week, place, count, of, ids, file, by_rule, rule in rows.fetchall():
         yield (
             week,
             LossLine(
@@ -100,8 +99,8 @@ def _lines(
                 count=count,
                 occasions=max(of or 0, count),
                 examples=[example for _, example in sorted(msgspec.json.decode(ids))],
-                file=file if stands_out else measure.mend,
-                rule=rule if stands_out else "",
+                file=file or measure.mend,
+                rule=rule if by_rule * 2 > count else "",
             ),
         )
 
@@ -118,20 +117,21 @@ _GROUPED = f"""
          AND (:channel = '' OR instr(' → ' || channels || ' → ', ' → ' || :channel || ' → '))),
     numbered AS (
         SELECT *, count(*) OVER same AS losses, row_number() OVER (same ORDER BY at_ms DESC, example) AS nth,
+            count(*) OVER (PARTITION BY channels, team, product, week, file) AS by_file,
             count(*) OVER (PARTITION BY channels, team, product, week, file, rule) AS by_rule
         FROM placed WINDOW same AS (PARTITION BY channels, team, product, week)),
     occasion AS ({{occasions}}),
     counted AS MATERIALIZED (
         SELECT place, {_WEEK}, count(*) AS occasions
         FROM occasion WHERE at_ms >= :from_ms AND at_ms < :until_ms GROUP BY 1, 2),
-    -- `file` and `rule` are of the row that has the maximum: SQLite's bare columns.
+    -- `rule` is of the row that has the maximum: SQLite's bare columns. More than half are of one file at most.
     line_of AS (
         SELECT channels, team, product, week, place, losses,
             json_group_array(json_array(nth, example)) FILTER (WHERE nth <= :examples) AS ids,
-            max(by_rule) AS by_rule, file, rule
+            group_concat(DISTINCT file) FILTER (WHERE by_file * 2 > losses) AS most, max(by_rule) AS by_rule, rule
         FROM numbered
         GROUP BY channels, team, product, week)
-    SELECT channels, team, product, week, place, losses, occasions, ids, by_rule, file, rule
+    SELECT channels, team, product, week, place, losses, occasions, ids, most, by_rule, rule
     FROM line_of LEFT JOIN counted USING (place, week)
     ORDER BY losses DESC, week DESC, channels, team, product"""
 _OCCASIONS = """

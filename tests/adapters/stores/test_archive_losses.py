@@ -127,6 +127,32 @@ async def test_a_rule_stands_out_where_more_than_half_lead_to_it() -> None:
     assert row["rule"] == "templates[chat].fields[contract]"
 
 
+async def test_what_more_than_half_lead_to_is_looked_at_though_no_rule_stands_out() -> None:
+    """No owner finds in a template what is wrong with a form that only the sending program can mend."""
+    story = Story()
+    for n, field in enumerate(["data.text", "data.type", "id"]):
+        story.unit("account:chat", refused(n, field=field, rule="schema"))
+    story.unit("account:chat", refused(3, field="contract", rule="capture:chat"))
+    [row] = await lost(story)
+    assert (row["count"], row["mend"], row["rule"]) == (4, "sender", "")
+    for n in (4, 5):
+        story.unit("account:chat", refused(n, field="meter", rule="capture:chat"))
+    [row] = await lost(story)
+    assert (row["count"], row["mend"], row["rule"]) == (6, "capture.yaml", "")  # Half of each: the measure's own.
+    for n in (6, 7):
+        story.unit("account:chat", refused(n, field="claim", rule="capture:chat"))
+    [row] = await lost(story)
+    assert (row["mend"], row["rule"]) == ("capture.yaml", "")
+    for n in (8, 9, 10, 11, 12, 13):
+        story.unit("account:chat", refused(n, code=4206, field="identities", rule="schema"))
+    [row] = await lost(story)
+    assert (row["count"], row["mend"], row["rule"]) == (14, "capture.yaml", "")
+    for n in (14, 15, 16):
+        story.unit("account:chat", refused(n, code=4206, field="identities", rule="schema"))
+    [row] = await lost(story)
+    assert (row["count"], row["mend"], row["rule"]) == (17, "identity.yaml", "match")
+
+
 async def test_of_how_many_occasions_something_was_lost() -> None:
     """Contacts of the channel and refusals together; a week counts its own."""
     story = Story()
