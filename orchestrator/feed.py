@@ -131,7 +131,7 @@ async def _place(journal: Readable, after: str, generation: str, first: int) -> 
         return _Cursor(await journal.position())
     match = _SPELLED.match(after)
     if match is None:
-        raise Refusal(Code.INVALID, "after must be a cursor that the feed gave, `now`, or nothing", field="after")
+        raise Refusal(Code.INVALID, "after must be a cursor that the feed gave, or `now`", field="after")
     cursor = _Cursor(int(match["position"]), int(match["n"]) if match["n"] else None)
     start = _spell(generation, _Cursor(first - 1))
     shared = await journal.shared_with(match["generation"])
@@ -142,7 +142,8 @@ async def _place(journal: Readable, after: str, generation: str, first: int) -> 
         message = f"retention has taken what follows this cursor; the oldest that is kept is {start}"
         raise Refusal(Code.GONE, message, ref=start, field="after")
     if cursor.position > await journal.position():
-        raise Refusal(Code.INVALID, "this cursor lies beyond the journal's end", field="after")
+        text = "this cursor lies beyond the journal's end, which is `now`: the feed has given no such one"
+        raise Refusal(Code.INVALID, text, field="after")
     return cursor
 
 
