@@ -84,7 +84,7 @@ MISSED: dict[str, Field] = {
 
 
 @pytest.mark.parametrize("case", FOUND)
-def test_found(case: str) -> None:
+def test_what_is_found_becomes_a_context_item(case: str) -> None:
     """A value becomes a context item, with the contact it came in."""
     field, value = FOUND[case]
     player = played(field)
@@ -97,7 +97,7 @@ def test_found(case: str) -> None:
 
 @pytest.mark.parametrize("case", MISSED)
 @pytest.mark.parametrize("action", ["ignore", "ask_agent", "ask_customer", "default", "quarantine"])
-def test_missing(case: str, action: str) -> None:
+def test_what_is_missing_is_met_as_its_field_says(case: str, action: str) -> None:
     """What then follows is the field's own word."""
     more = {"question": "Which?", "default": "none"}
     player = played(msgspec.structs.replace(MISSED[case], when_missing=action, **more))

@@ -76,7 +76,7 @@ PLACES: dict[str, tuple[str, Any]] = {
 
 
 @pytest.mark.parametrize("case", PLACES)
-def test_a_place(case: str) -> None:
+def test_a_path_finds_the_value_that_stands_there(case: str) -> None:
     """What stands there, where it is a value; nothing that merely comes with our own types."""
     path, value = PLACES[case]
     assert found(Field(name="x", found_at=(path,)), event()) == value
@@ -114,7 +114,7 @@ VALUES: dict[str, tuple[Any, Any]] = {
 
 
 @pytest.mark.parametrize("case", VALUES)
-def test_a_value(case: str) -> None:
+def test_a_value_is_what_a_context_item_can_hold(case: str) -> None:
     """As a context item can hold it: what JSON has, in every language, and not without an end."""
     given, value = VALUES[case]
     finding = found(Field(name="x", found_at=("raw.x",)), event(x=given))
@@ -143,7 +143,7 @@ PATTERNS: dict[str, tuple[Field, dict[str, Any], Any]] = {
 
 
 @pytest.mark.parametrize("case", PATTERNS)
-def test_a_pattern(case: str) -> None:
+def test_a_pattern_takes_its_part_of_the_first_value_that_has_it(case: str) -> None:
     """The part of the first value that has it."""
     field, raw, value = PATTERNS[case]
     assert found(field, event(**raw)) == value
@@ -170,7 +170,7 @@ EXPRESSIONS: dict[str, tuple[str, AnyData, Any]] = {
 
 
 @pytest.mark.parametrize("case", EXPRESSIONS)
-def test_an_expression(case: str) -> None:
+def test_an_expression_sees_the_whole_event(case: str) -> None:
     """It sees the whole event, under the names that paths have."""
     found_by, data, value = EXPRESSIONS[case]
     assert found(Field(name="x", found_by=found_by), event(data)) == value
@@ -198,7 +198,7 @@ UNDER: dict[str, tuple[InboundEvent, str]] = {
 
 
 @pytest.mark.parametrize("case", UNDER)
-def test_which_template(case: str) -> None:
+def test_an_accounts_template_goes_before_its_channels(case: str) -> None:
     """The account's before the channel's; by the kind of event."""
     given, name = UNDER[case]
     vip = Template(channel="chat", account="vip", events=("message", "start", "activity"))

@@ -62,7 +62,7 @@ LONG = {
 
 
 @pytest.mark.parametrize("pattern", LONG)
-def test_what_is_long(pattern: str) -> None:
+def test_a_count_of_any_letter_is_long(pattern: str) -> None:
     """Counts of what may be any letter; not classes, however many letters are in them."""
     assert is_long(pattern) is LONG[pattern]
 

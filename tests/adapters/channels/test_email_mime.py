@@ -40,7 +40,7 @@ def nested(depth: int) -> bytes:
     ],
     ids=range(14),
 )  # fmt: skip
-def test_mail_bombs(raw: bytes, what: str) -> None:
+def test_a_mail_bomb_is_refused_by_the_bound_that_it_breaks(raw: bytes, what: str) -> None:
     """Each bound is met with a refusal that names it, before the parser works for long."""
     with pytest.raises(Refusal) as caught:
         parse(raw, account="mail", address=ADDRESS, arrived_ms=ARRIVED_MS)

@@ -138,7 +138,7 @@ def test_what_a_reply_quotes_is_not_its_words(text: str, new: str) -> None:
         "On Monday I wrote:\nthis is no quote? It is.",
     ],
 )
-def test_what_stays_whole(text: str) -> None:
+def test_words_stay_where_it_is_not_sure_that_they_are_a_quote(text: str) -> None:
     """When in doubt, words stay."""
     assert quoting.new_words(text) == text
 
@@ -173,7 +173,7 @@ def test_no_text_takes_long(text: str) -> None:
     ("subject", "is_reply"),
     [("Re: bill", True), ("AW: Rechnung", True), ("回复：账单", True), ("RE[2]: x", True), ("Regarding", False)],
 )  # fmt: skip
-def test_reply_subjects(subject: str, is_reply: bool) -> None:
+def test_a_subject_says_that_it_is_a_reply_in_the_usual_languages(subject: str, is_reply: bool) -> None:
     """Re: in the usual languages."""
     assert quoting.is_reply_subject(subject) is is_reply
 
