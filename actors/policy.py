@@ -17,7 +17,7 @@ from actors.rules.context import ContextRules
 from actors.rules.correlation import NO_RULES, CorrelationRules
 from actors.rules.handoffs import Handoffs
 from actors.rules.identity import IdentityRules
-from actors.rules.names import Word
+from actors.rules.names import Name, Word
 from actors.rules.report import ReportRules
 from actors.rules.retention import RetentionRules
 from actors.rules.taxonomy import NO_TAXONOMY, Taxonomy
@@ -31,8 +31,6 @@ settings say, or a version that was applied before anyone looked at this, a line
 
 PINNED = "pinned"
 
-Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")]
-"""An account's: it stands in tokens' scopes, in streams and in quarantine's ids."""
 Count = Annotated[int, Meta(ge=1, le=1000)]
 
 

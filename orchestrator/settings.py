@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
+from actors.rules.names import Name, Word
 from protocol.errors import ThroughlineError
 from protocol.shards import SHARDS
 
@@ -21,9 +22,6 @@ Placement = Literal["pooled", "dedicated"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 RelayTls = Literal["none", "starttls", "tls"]
 Uncertain = Literal["retry", "hold"]
-Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")]
-"""An account's: it stands in URLs, in scopes, in streams (`account:<name>`) and in quarantine's ids."""
-Word = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^(?!\s)[^\x00-\x1f\x7f-\x9f\u2028\u2029]*(?<!\s)\Z")]
 Port = Annotated[int, Meta(ge=0, le=65_535)]
 Count = Annotated[int, Meta(ge=1, le=10_000_000)]
 Bytes = Annotated[int, Meta(ge=1024, le=BYTES_MAX)]

@@ -17,7 +17,7 @@ _DOUBLE = frozenset("„“”‟«»")
 _SINGLE = frozenset("‚‘’‛‹›")
 """Of these one alone may be an apostrophe."""
 _NAME_FORM = "A-Za-z0-9_-]{0,63}"
-"""Of `actors.policy.Name`."""
+"""Of `actors.rules.names.Name`."""
 _WORD_FORM = "u2029]*(?<!"
 """Of `actors.policy.Word`."""
 _TIME_FORM = "2[0-3]):[0-5][0-9]"

@@ -29,7 +29,7 @@ NAMED_MAX = 1024
 """Accounts of one `hello`: each is looked at again with every version of the policy. A client of more lines opens more
 connections."""
 NAME_LENGTH_MAX = 64
-"""Characters of an account's name (`actors.policy.Name`): there will never be one that is called longer."""
+"""Characters of an account's name (`actors.rules.names.Name`): there will never be one that is called longer."""
 
 
 class GatewayConnection(Connection):
