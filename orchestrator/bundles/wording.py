@@ -19,7 +19,7 @@ _SINGLE = frozenset("‚‘’‛‹›")
 _NAME_FORM = "A-Za-z0-9_-]{0,63}"
 """Of `actors.rules.names.Name`."""
 _WORD_FORM = "u2029]*(?<!"
-"""Of `actors.policy.Word`."""
+"""Of `actors.rules.names.Word`."""
 _TIME_FORM = "2[0-3]):[0-5][0-9]"
 """Of `actors.rules.report.ReportRules.at`."""
 
