@@ -11,7 +11,8 @@ from actors.decision import seen
 from actors.journey import Journey
 from actors.live import Message, Promise
 from actors.members import Family, home_of
-from actors.merging import family_of, given_of
+from actors.merging import family_of, given_of, kept_by
+from protocol.commands import BeginReplay, EndReplay, MarkReplayed
 from protocol.errors import Code, shown
 from protocol.ids import conversation_of
 from protocol.inbound import DeliveryReport
@@ -55,7 +56,7 @@ def _with_who_left(journey: Journey, message: Message) -> Rehomed | None:
     """The answer to a message for a member that has left. It stays so if the customer has given itself away since:
     whoever has that one now was not given the member."""
     family = family_of(journey)
-    if family is None or not family.left or not (stream := _conversation(message)):
+    if family is None or not family.left or not (stream := _stream(message)):
         return None
     home = home_of(stream, journey.customer)
     if not _has_left(family, home):
@@ -95,9 +96,12 @@ def settle(journey: Journey, message: Settle, *, checked: bool) -> Promise | Ref
     return Refused(message.ref, Code.NOT_ALLOWED_NOW, text, "other")
 
 
-def _conversation(message: Message) -> str:
-    """The conversation that a message names by itself; empty where it names none."""
+def _stream(message: Message) -> str:
+    """The conversation that a message names by itself, or the customer who keeps the refused input that it does; empty
+    where it names none."""
     match message:
+        case Ask(command=BeginReplay() | MarkReplayed() | EndReplay() as command):
+            return kept_by(command.quarantine)
         case Ask() | WatchConversation() | Outcome():
             return message.conversation
         case Input(event=event) if isinstance(event.data, DeliveryReport):

@@ -31,7 +31,7 @@ from actors import (
 )
 from actors.closing import CLOSED_MAX
 from actors.conversation import Conversation
-from actors.decision import NOTHING, Decision, keyed, of_one, repeat, rules_of, seen, version_of
+from actors.decision import NOTHING, Decision, asked_before, keyed, of_one, repeat, rules_of, seen, version_of
 from actors.journey import Aside, Journey
 from actors.keeping import quarantine
 from actors.policy import Policy
@@ -85,7 +85,7 @@ def decide(state: Journey, given: AnyInput, policy: Policy, now_ms: int) -> Deci
             # What fitted nothing fits no better the second time, and its sender may not have heard so.
             return repeat(state.customer, known, status="quarantined") if known.digest == given.digest else NOTHING
         case Ask():
-            if (came := seen(state, given.key)) is None:
+            if (came := asked_before(state, given.key)) is None:
                 return keyed(_ask(state, given, policy, now_ms), given, state, policy)
             if came[1].digest != given.digest:
                 raise Refusal(Code.DIGEST_CONFLICT, "this command id came before with another command", ref=given.id)

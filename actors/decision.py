@@ -85,6 +85,17 @@ def before(state: Journey, given: Input, key: int) -> tuple[str, Seen] | None:
     return None
 
 
+def asked_before(state: Journey, key: int) -> tuple[str, Seen] | None:
+    """What a command's key did before: here, at a member, or at whom this customer was one with as it was asked. None
+    where it is new."""
+    if (came := seen(state, key)) is not None:
+        return came
+    for customer, packed in disputes.of(state).inherited:
+        if (known := OnceKeys(packed).get(key)) is not None:
+            return customer, known
+    return None
+
+
 def seen(state: Journey, key: int) -> tuple[str, Seen] | None:
     """What the key did before, and at which customer: this one or a member. None where it is new to both."""
     if (known := state.once.get(key)) is not None:

@@ -115,6 +115,8 @@ def returned(released: CustomerReleased, told: Unsettled, now_ms: int) -> Custom
         released_at=told.position,
         links=released.links,
         inherited=released.inherited,
+        replaying=released.replaying,
+        replayed=released.replayed,
     )
 
 
@@ -134,6 +136,10 @@ def evolve_returned(state: "Journey", event: CustomerReturned) -> None:
     if family is not None:
         for member in family.members.values():
             member.identities = tuple(each for each in member.identities if state.has(each))
+    if event.replaying or event.replayed or (state.aside is not None and event.replaying is not None):
+        aside = state.set_aside()
+        aside.replaying = tuple(event.replaying if event.replaying is not None else aside.replaying)
+        aside.replayed = tuple(dict.fromkeys((*aside.replayed, *event.replayed)))
     known = disputes.of(state)
     inherited = disputes.also_of(known.inherited, event.inherited)
     state.disputes = replace(known, given=None, turn=event.turn, inherited=inherited)
@@ -214,6 +220,8 @@ def evolve_released(state: "Journey", event: CustomerReleased) -> None:
         remembered = tuple(past for past in state.aside.remembered if home_of(past.conversation, own) not in gone)
         state.aside.remembered = remembered
         state.aside.left = tuple(each for each in state.aside.left if home_of(each[0], own) not in gone)
+        state.aside.replaying = tuple(id for id in state.aside.replaying if kept_by(id) not in gone)
+        state.aside.replayed = tuple(id for id in state.aside.replayed if kept_by(id) not in gone)
     members = {id: member for id, member in family.members.items() if id in gone}
     family.members = {id: member for id, member in family.members.items() if id not in gone}
     stay = {id: left for id, left in family.left.items() if id not in gone}
@@ -232,6 +240,11 @@ def evolve_released(state: "Journey", event: CustomerReleased) -> None:
         noted=tuple(each for each in known.noted if each not in brought),
         inherited=disputes.also_of(known.inherited, keys),
     )
+
+
+def kept_by(quarantine: str) -> str:
+    """Whose a quarantined input was when it was kept, of which this is the id."""
+    return quarantine.rpartition(".")[0]
 
 
 def _joined_aside(one: "Aside | None", other: "Aside | None") -> "Aside | None":

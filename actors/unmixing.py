@@ -18,7 +18,7 @@ from actors.conversation import Conversation, interaction_of
 from actors.journey import Journey
 from actors.matters import spoken
 from actors.members import Family
-from actors.merging import REASON_MAX
+from actors.merging import REASON_MAX, kept_by
 from actors.moving import ORIGINS_MAX, Events, elsewhere, overruled, take_along, words
 from actors.policy import Policy
 from actors.sides import Sides
@@ -68,6 +68,7 @@ def release(
     leaving = apart.sides.leaving
     heard = [each for each in disputes.of(state).inherited if each[0] not in leaving]
     meanwhile = {id: once.since(member.marks.get(id, b"")) for id, once in keys.items() if id not in leaving}
+    begun, came = (state.aside.replaying, state.aside.replayed) if state.aside is not None else ((), ())
     released = CustomerReleased(
         at_ms=now_ms,
         actor=actor,
@@ -78,6 +79,8 @@ def release(
         inherited=dict(disputes.also_of(heard, meanwhile)),
         unmoved=list(dict.fromkeys((*family.mixed, *apart.unmoved))),
         reason=command.reason,
+        replaying=[id for id in begun if kept_by(id) in leaving],
+        replayed=[id for id in came if kept_by(id) in leaving],
     )
     return [*apart.events, *apart.closings], released
 

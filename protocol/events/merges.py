@@ -44,6 +44,10 @@ class CustomerReleased(Event, kw_only=True, frozen=True, tag="CustomerReleased")
     unmoved: list[str] = []
     """Conversations that may still have contacts of both, since those are no longer in memory."""
     reason: str = ""
+    replaying: list[str] | None = None
+    """Quarantined inputs of who leaves that are about to come in; None: an earlier program did not say."""
+    replayed: list[str] = []
+    """Those that came in meanwhile or before, the newest."""
 
 
 class CustomerReturned(Event, kw_only=True, frozen=True, tag="CustomerReturned"):
@@ -55,3 +59,6 @@ class CustomerReturned(Event, kw_only=True, frozen=True, tag="CustomerReturned")
     """The journal's position of the `CustomerReleased`."""
     links: list[IdentityLink] = []
     inherited: dict[str, bytes] = {}
+    replaying: list[str] | None = None
+    replayed: list[str] = []
+    """Of its quarantined inputs, as the release has them."""

@@ -4,7 +4,8 @@ from actors.belonging import elsewhere
 from actors.disputes import Disputes
 from actors.journey import Journey
 from actors.members import Family, GivenAway
-from protocol.links import Rehomed, WatchConversation
+from protocol.commands import BeginReplay
+from protocol.links import Ask, Rehomed, WatchConversation
 
 
 def test_who_left_before_the_customer_gave_itself_away_is_not_where_that_one_is() -> None:
@@ -15,3 +16,13 @@ def test_who_left_before_the_customer_gave_itself_away_is_not_where_that_one_is(
     assert elsewhere(state, watch, checked=False) == Rehomed(7, "ann", "ann", 2)
     watch = WatchConversation(8, "bob", "bob-1", -1)
     assert elsewhere(state, watch, checked=False) == Rehomed(8, "bob", "carl", 1)
+
+
+def test_a_replay_of_what_who_left_keeps_in_quarantine_is_theirs() -> None:
+    """Whoever had them did not keep it, and would let it come in twice."""
+    state = Journey(customer="bob")
+    state.disputes = Disputes(family=Family(left={"ann": ("ann", 2)}))
+    asked = [
+        Ask(7, "bob", "", "operator:o", "r", BeginReplay(quarantine=f"{whose}.2"), 1, 1) for whose in ("ann", "bob")
+    ]
+    assert [elsewhere(state, each, checked=False) for each in asked] == [Rehomed(7, "ann", "ann", 2), None]

@@ -25,9 +25,12 @@ from adapters.stores import archive_schema
 from adapters.stores.memory_archive import MemoryArchive
 from protocol.commands import (
     AddNote,
+    BeginReplay,
+    EndReplay,
     GiveCustomer,
     Join,
     LinkIdentity,
+    MarkReplayed,
     MergeCustomers,
     OfferHandoff,
     Relate,
@@ -54,6 +57,7 @@ from protocol.events import (
 )
 from protocol.ids import customer_of
 from protocol.inbound import InteractionStopped
+from protocol.journal import Unsettled
 from protocol.links import Answered, CustomerRead, ReadCustomer, WatchConversation, Watched
 from protocol.shards import SHARDS
 from tests.actors.player import CONVERSATION, CUSTOMER, POLICY, Player, names
@@ -838,6 +842,36 @@ def test_a_contact_whose_address_was_unlinked_goes_where_it_came_from(in_memory:
     assert "ContextWithdrawn" in names(happened)
     assert _known_of_ann(player) == {"anns-2": {"contract": "A1111"}}
     assert not any("contract" in each.context for each in player.state.kept)
+
+
+def test_replays_of_what_who_leaves_has_in_quarantine_leave_with_it() -> None:
+    """What is under way there is ended there, and nothing comes in a second time. Whoever was not answered asks again,
+    and is told what was done."""
+    player = _apart()
+    for id in ("anns.2", "anns.3", f"{CUSTOMER}.9"):
+        player.command(BeginReplay(quarantine=id), conversation="", id=f"begin {id}")
+    begun_at = player.state.head - 2
+    player.command(MarkReplayed(quarantine="anns.3", stream="anns-1", seq=1), conversation="")
+    released = player.command(UnmergeCustomers(other="anns"), conversation="")[-1]
+    assert isinstance(released, CustomerReleased)
+    assert player.state.aside is not None
+    assert (player.state.aside.replaying, player.state.aside.replayed) == ((f"{CUSTOMER}.9",), ())
+    ann = Player()
+    ann.state = Journey(customer="anns")
+    for begun in ("anns.1", "anns.2"):  # Before the two were one.
+        ann.command(BeginReplay(quarantine=begun), conversation="")
+    back = merging.returned(released, Unsettled("anns", CUSTOMER, 2, 9), ann.now_ms)
+    evolve(ann.state, "anns", back, msgspec.msgpack.encode(back))
+    for command in (
+        BeginReplay(quarantine="anns.2"),
+        BeginReplay(quarantine="anns.3"),
+        EndReplay(quarantine="anns.1", code=1, reason="no"),
+    ):
+        with pytest.raises(Refusal):
+            ann.command(command, conversation="")
+    assert ann.command(BeginReplay(quarantine="anns.2"), conversation="", id="begin anns.2") == []
+    assert (ann.decision.status, ann.decision.repeats) == ("repeat", (CUSTOMER, begun_at))
+    assert names(ann.command(EndReplay(quarantine="anns.2", code=1, reason="no"), conversation="")) == ["ReplayRefused"]
 
 
 def _left_memory(player: Player) -> str:
