@@ -36,6 +36,8 @@ _NEEDS_NO_QUOTES = re.compile(r'[^\s()<>\[\]:;@\\,"]+')
 More dots than the RFC has between them are in addresses of some telephone companies, which one program quotes and
 another does not."""
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
+_BETWEEN_DIGITS = re.compile(r"\(0\)|[\s().\-/]")
+"""What people write in phone numbers: blanks, strokes, and the national 0 that is left out from abroad."""
 _ROOTS = ".\u3002\uff0e\uff61"
 """The dots that end a domain (RFC 3490 §3.1)."""
 
@@ -139,17 +141,36 @@ def is_caseless(identity: str) -> bool:
 def pattern_of(pattern: str) -> str:
     """A pattern that people wrote for identities (`mailto:Info@*`, with the wildcards of `fnmatch`), spelled as those
     are that it is meant for. A label of a domain with a wildcard in it keeps its letters."""
-    kind, _, value = pattern.partition(":")
-    if kind.strip().lower() != "mailto":
-        return pattern
+    kind, separator, value = pattern.partition(":")
+    kind, value = kind.strip().lower(), value.strip()
+    if kind in TELEPHONE_KINDS:
+        return f"{kind}:{_number_pattern(value)}"
+    if kind != "mailto":
+        handle = value.lstrip("@ ")
+        return f"{kind}{separator}{handle.lower() if kind in CASELESS_KINDS and handle.isascii() else handle}"
     # Where `*` stands for the @, too, what follows the last one ends a domain.
-    local, between, domain = value.strip().rpartition("@" if "@" in value else "*")
+    local, between, domain = value.rpartition("@" if "@" in value else "*")
     local = _local(local) if WILDCARDS.isdisjoint(local) else _lowered(local)
     if between == "@" and WILDCARDS.isdisjoint(domain):
         return f"mailto:{local}@{_domain(domain)}"
     labels = domain.rstrip(_ROOTS).split(".")
     spelled = (_domain(label) if WILDCARDS.isdisjoint(label) else _lowered(label) for label in labels)
     return f"mailto:{local}{between}{'.'.join(spelled)}"
+
+
+def fits_no_number(pattern: str) -> bool:
+    """Whether it is a pattern for phone numbers that none of E.164 can be: one without its country."""
+    kind, _, value = pattern_of(pattern).partition(":")
+    return kind in TELEPHONE_KINDS and not value.startswith(("+", *WILDCARDS))
+
+
+def _number_pattern(value: str) -> str:
+    if not WILDCARDS.isdisjoint(value):
+        return value if "[" in value else _BETWEEN_DIGITS.sub("", value)
+    try:
+        return _e164(value, "ZZ")  # No region's: which it was when the rule was written nobody knows.
+    except Refusal:
+        return value
 
 
 def _e164(value: str, region: str) -> str:

@@ -5,15 +5,19 @@ is only where nothing else in the event does, and it never makes one customer of
 """
 
 import re
+from collections.abc import Iterator
 from fnmatch import translate
 from functools import lru_cache
-from typing import Annotated, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 from msgspec import Meta, Struct, field
 
 from actors.rules.names import Word
-from protocol.identities import kind_of, pattern_of
+from protocol.identities import fits_no_number, kind_of, pattern_of
 from protocol.journal import POLICIES_KEPT
+
+if TYPE_CHECKING:
+    from actors.policy import Policy
 
 Evidence = Literal["first_contact", "asserted_by_channel", "agent", "crm", "login", "verified_by_otp", "policy"]
 Percent = Annotated[int, Meta(ge=0, le=100)]
@@ -111,6 +115,12 @@ class IdentityRules(Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tru
         for identity in self.shared:
             if ":" not in identity or kind_of(identity) in MISTAKEN:
                 raise ValueError(f"shared: write {identity!r} with its kind, as mailto:info@* or tel:+44207*")
+
+    def faults(self, policy: "Policy") -> Iterator[tuple[tuple[str, ...], str]]:
+        """What is wrong with it though it can be read: what was kept of an earlier program has it perhaps."""
+        for n, identity in enumerate(self.shared, start=1):
+            if fits_no_number(identity):
+                yield ("shared", str(n)), f"{identity!r} fits no number: write its country, as in tel:+447700900123"
 
     def confidence_in(self, evidence: str) -> int:
         """How sure a link is that rests on this evidence; 0 for evidence nobody knows."""

@@ -11,7 +11,7 @@ from actors.policy import Policy
 from actors.rules.correlation import ANY
 from actors.rules.handoffs import HandoffRules
 from actors.rules.taxonomy import Tagger
-from protocol.identities import KINDS
+from protocol.identities import KINDS, kind_of
 
 Path = tuple[str, ...]
 Mention = tuple[Path, str]
@@ -96,7 +96,7 @@ def kinds_of_identity(policy: Policy) -> Iterator[Mention]:
         yield ("identity", "alike", kind), kind
         yield ("identity", "alike", kind), other
     yield from _listed(("identity", "single"), rules.single)
-    yield from _listed(("identity", "shared"), (each.partition(":")[0] for each in rules.shared))
+    yield from _listed(("identity", "shared"), (kind_of(each).strip().lower() for each in rules.shared))
 
 
 def kinds_there_are(policy: Policy, channels: Iterable[str]) -> frozenset[str]:

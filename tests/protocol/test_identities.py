@@ -10,6 +10,7 @@ from protocol.identities import (
     LENGTH_MAX,
     TELEPHONE_KINDS,
     again,
+    fits_no_number,
     former_spellings,
     kind_of,
     normalise,
@@ -156,12 +157,39 @@ def test_texts_have_a_mail_address_in_every_spelling(identity: str, spellings: s
         ("mailto:*@*.example.org.", "mailto:*@*.example.org"),
         ('mailto:"Info"@*', "mailto:info@*"),
         ("crm:A*", "crm:A*"),
+        ("CRM: A*", "crm:A*"),
+        ("X: @Ann*", "x:ann*"),
+        ("tel:+44 (0)7700 900123", "tel:+447700900123"),
+        ("Tel: +44-7700/900 *", "tel:+447700900*"),
+        ("tel:+44 (0) 7700*", "tel:+447700*"),
+        ("whatsapp:+44 7700 ??0123", "whatsapp:+447700??0123"),
+        ("tel:+44[1-3]*", "tel:+44[1-3]*"),
+        ("tel:07700 900123", "tel:07700 900123"),
     ],
 )
 def test_a_pattern_is_spelled_as_the_identities_that_it_is_for(written: str, spelled: str) -> None:
     """Its wildcards stay, and so do the letters of a label that has one: no part of a label has a spelling."""
     assert pattern_of(written) == spelled
     assert pattern_of(spelled) == spelled
+
+
+@pytest.mark.parametrize(
+    ("pattern", "none"),
+    [
+        ("tel:07700 900123", True),
+        ("tel:07700*", True),
+        ("Whatsapp: 0044*", True),
+        ("tel:+44*", False),
+        ("tel:*900123", False),
+        ("tel:?44*", False),
+        ("tel:[+]44*", False),
+        ("crm:07700*", False),
+        ("mailto:0*@example.org", False),
+    ],
+)
+def test_a_pattern_of_a_number_without_its_country_fits_none(pattern: str, none: bool) -> None:
+    """All numbers have one, whatever the region was."""
+    assert fits_no_number(pattern) is none
 
 
 def test_a_letter_that_grows_when_lowered_stays_within_the_length() -> None:

@@ -44,3 +44,11 @@ def test_a_pattern_is_met_however_its_owner_spelled_it(pattern: str) -> None:
     rules = msgspec.convert({"shared": [pattern]}, IdentityRules)
     assert rules.is_shared(normalise("mailto:Ann@Exämple.org"))
     assert not rules.is_shared(normalise("mailto:bob@example.com"))
+
+
+@pytest.mark.parametrize("pattern", ["tel:+44 7700 900123", "TEL:+44 (0)7700 900123", "tel:+44 7700*", "tel:*900123"])
+def test_a_shared_number_is_met_however_its_owner_wrote_it(pattern: str) -> None:
+    """Or all who call from it would be one customer."""
+    rules = msgspec.convert({"shared": [pattern]}, IdentityRules)
+    assert rules.is_shared("tel:+447700900123")
+    assert not rules.is_shared("tel:+442071234567")

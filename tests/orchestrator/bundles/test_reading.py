@@ -499,6 +499,14 @@ TABLE: list[tuple[str, dict[str, str], list[str]]] = [
         ],
     ),
     (
+        "a number that is nobody's",
+        {"identity": "shared:\n  - tel:+44 (0)20 7*\n  - tel:07700 900123\n  - whatsapp:0044*\n"},
+        [
+            "identity.yaml:3: shared.2: 'tel:07700 900123' fits no number: write its country, as in tel:+447700900123",
+            "identity.yaml:4: shared.3: 'whatsapp:0044*' fits no number: write its country",
+        ],
+    ),
+    (
         "a rule is no question",
         {"taxonomy": "topics:\n  bill:\n    taggers:\n      - rule: subject\n"},
         ["taxonomy.yaml:4: topics.bill.taggers.1.rule: a rule asks something that is so or not, such as"],
