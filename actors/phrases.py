@@ -1,11 +1,13 @@
 """Phrases: the words and phrases that somebody looks for, all of them found by one look at a text. Pure.
 
 A phrase is found as whole words, whatever stands between them; one that ends in `*` may go on in its last word. Each
-has a form, by which it is found: its words in small letters, with the `*`.
+has a form, by which it is found: its words in small letters, with the `*`. A letter is one however it is encoded
+(Unicode's NFKC): some programs write `ü` as a `u` and a mark, which would part the word.
 """
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from unicodedata import normalize
 
 import re2
 
@@ -26,7 +28,7 @@ def line_of(folded: str) -> bytes:
     if folded.isascii():
         # The same, in a fifth of the time: every message is read so.
         return b" %b " % folded.encode().translate(_BLANKED)
-    return f" {' '.join(_WORD.findall(folded))} ".encode()
+    return f" {' '.join(_words(folded))} ".encode()
 
 
 def forms_of(phrases: Sequence[str]) -> dict[str, str]:
@@ -35,9 +37,15 @@ def forms_of(phrases: Sequence[str]) -> dict[str, str]:
     given: dict[str, str] = {}
     begun: dict[str, str] = {}
     for phrase in phrases:
-        words = " ".join(_WORD.findall(phrase.casefold()))
+        words = " ".join(_words(phrase.casefold()))
         (begun if phrase.endswith("*") else given)[words] = phrase
     return {f"{words}*" if words in begun else words: phrase for words, phrase in (given | begun).items()}
+
+
+def _words(folded: str) -> list[str]:
+    composed = normalize("NFKC", folded)
+    # Most texts are as they should be, and are not folded twice.
+    return _WORD.findall(folded if composed == folded else composed.casefold())
 
 
 class Phrases:

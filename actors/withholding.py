@@ -1,6 +1,7 @@
 """Withholding: what a channel may not carry, and whether a text says it all the same. Pure."""
 
 from collections.abc import Iterable
+from unicodedata import normalize
 
 from msgspec import Struct
 
@@ -28,7 +29,7 @@ def secrets(known: Known, channel: str, rules: ContextRules) -> list[Secret]:
     found = []
     for key, item in known.items():
         for value in values_of(item):
-            spelled = "" if isinstance(value.value, bool | None) else str(value.value).casefold()
+            spelled = "" if isinstance(value.value, bool | None) else _folded(str(value.value))
             if len(spelled) >= TELLING_MIN and not rules.may_carry(channel, value.sensitivity):
                 found.append(Secret(key, spelled, _bare(spelled)))
     return found
@@ -36,12 +37,17 @@ def secrets(known: Known, channel: str, rules: ContextRules) -> list[Secret]:
 
 def told(text: str, secrets: Iterable[Secret]) -> str:
     """The key of the first that the text says, however it is spaced; empty where it says none."""
-    spelled = text.casefold()
+    spelled = _folded(text)
     bare = _bare(spelled)
     for secret in secrets:
         if secret.spelled in spelled or (len(secret.bare) >= TELLING_BARE_MIN and secret.bare in bare):
             return secret.key
     return ""
+
+
+def _folded(text: str) -> str:
+    """In small letters, each as one however it is encoded: as a letter and a mark, or of full width."""
+    return normalize("NFKC", text).casefold()
 
 
 def _bare(text: str) -> str:

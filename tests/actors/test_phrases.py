@@ -1,6 +1,7 @@
 """Phrases: one look finds what a look for each phrase finds."""
 
 import re
+from unicodedata import normalize
 
 import pytest
 from hypothesis import given
@@ -19,9 +20,14 @@ TEXTS = st.lists(st.one_of(WORDS, st.text(max_size=4)), max_size=12).map(" ".joi
 
 def occurs(phrase: str, text: str) -> bool:
     """The definition, one phrase at a time."""
-    words = " ".join(re.findall(r"\w+", phrase.casefold()))
-    line = " ".join(["", *re.findall(r"\w+", text.casefold()), ""])
+    words = " ".join(in_words(phrase))
+    line = " ".join(["", *in_words(text), ""])
     return f" {words}" in line if phrase.endswith("*") else words != "" and f" {words} " in line
+
+
+def in_words(text: str) -> list[str]:
+    """A letter is one whether it is one sign or two."""
+    return re.findall(r"\w+", normalize("NFKC", text.casefold()).casefold())
 
 
 def words_of(text: str) -> list[str]:
@@ -40,13 +46,28 @@ def test_one_look_finds_what_a_look_for_each_finds(phrases: list[str], text: str
 @given(st.text())
 def test_a_text_is_read_as_the_expression_reads_it(text: str) -> None:
     """The fast way for ASCII too."""
-    assert words_of(text) == re.findall(r"\w+", text.casefold())
+    assert words_of(text) == in_words(text)
 
 
 @pytest.mark.parametrize("character", [chr(code) for code in range(128)])
 def test_each_ascii_character_is_of_a_word_or_not(character: str) -> None:
     """As `\\w` has it."""
     assert words_of(f"a{character}b") == re.findall(r"\w+", f"a{character}b".casefold())
+
+
+@pytest.mark.parametrize(
+    ("phrase", "text"),
+    [
+        ("Kündigung", "meine Ku\u0308ndigung"),
+        ("Ku\u0308ndig*", "meine KÜNDIGUNG"),
+        ("bill", "my \U0001d401ill"),
+        ("bill", "my \uff22\uff49\uff4c\uff4c"),
+    ],
+)
+def test_a_letter_is_one_however_it_is_encoded(phrase: str, text: str) -> None:
+    """Some mail programs write a letter and its mark, and some keyboards letters of full width."""
+    forms = forms_of([phrase])
+    assert Phrases(forms).found(text.casefold()) == set(forms)
 
 
 def test_a_phrase_of_several_words_may_go_on() -> None:

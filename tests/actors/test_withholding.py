@@ -21,6 +21,9 @@ NOW_MS = 1_000_000
         (True, "True enough", False),
         (None, "None of it", False),
         ("DE89 3704", "your account is", False),
+        ("Müllerstraße", "in der Mu\u0308llerstrasse", True),
+        ("Mu\u0308ller", "Frau MÜLLER", True),
+        ("12345", "number \uff11\uff12\uff13\uff14\uff15", True),
     ],
 )
 def test_a_text_that_says_a_withheld_value_is_found(value: Any, text: str, said: bool) -> None:
