@@ -13,6 +13,6 @@ report_desk          the report on lost context, made when it is due
 feed                 committed events for other systems; `webhook_sender` brings them
 erasing              a person is forgotten, on a stopped server's files
 
-settings, tokens     what an operator sets, who may come in
+settings, tokens     what an operator sets, who may come in; `data_layout` names the files
 cli, client, demo    for people, for programs, and for a first look
 """

@@ -26,6 +26,7 @@ from actors.policies import Policies
 from adapters.attachments import AttachmentStore
 from adapters.naming import Naming
 from adapters.stores.archive_traces import HASH, whole
+from orchestrator.data_layout import ATTACHMENTS
 from orchestrator.first_policy import policy_of
 from orchestrator.settings import Settings
 from orchestrator.storage import SqliteStorage
@@ -148,7 +149,7 @@ class _Files:
 
     def __init__(self, settings: Settings) -> None:
         self._stores, self._known = SqliteStorage(settings), SqliteStorage(settings)
-        self.attachments = AttachmentStore(Path(settings.data) / "attachments")
+        self.attachments = AttachmentStore(Path(settings.data) / ATTACHMENTS)
         self._settings = settings
         self.journal = self._stores.journal()
         self.archive = self._stores.archive()

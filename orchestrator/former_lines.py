@@ -13,11 +13,10 @@ from pathlib import Path
 import msgspec
 
 from adapters.stores.errors import StoreFailed
+from orchestrator.data_layout import LINES_FILE
 from orchestrator.whole_files import write_whole
 from protocol.journal import POLICIES_KEPT
 
-FILE = "lines.json"
-"""Of the data folder: a list of accounts with their channels, the newest last."""
 KEPT_MAX = POLICIES_KEPT
 """Changes that are remembered: as many as of the policy."""
 
@@ -32,7 +31,7 @@ def note_lines(data: Path, lines: Lines) -> None:
     known = noted_lines(data)
     if known and known[-1] == lines:
         return
-    file = data / FILE
+    file = data / LINES_FILE
     try:
         write_whole(file, msgspec.json.encode([*known, lines][-KEPT_MAX:]))
     except OSError as exc:
@@ -42,7 +41,7 @@ def note_lines(data: Path, lines: Lines) -> None:
 def noted_lines(data: Path) -> Sequence[Lines]:
     """The lines that this start and those before it had, the newest last; none where no server has noted any. Blocks.
     Raises `StoreFailed`."""
-    file = data / FILE
+    file = data / LINES_FILE
     try:
         return _decode(file.read_bytes())
     except FileNotFoundError:

@@ -17,8 +17,6 @@ from orchestrator.erasing import Act, Erased
 from orchestrator.whole_files import write_whole
 from protocol.errors import Refusal
 
-FOLDER = "erasures"
-"""Of the data folder."""
 WAITING_MAX = 1000
 """Erasures that may wait; one more is refused until the server was stopped once."""
 

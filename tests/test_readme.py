@@ -18,6 +18,7 @@ import typer
 from msgspec.structs import replace
 from websockets.asyncio.server import ServerConnection, serve
 
+from orchestrator import data_layout
 from orchestrator import settings as s
 from orchestrator.cli import app as cli
 from orchestrator.client.wire import SUBPROTOCOL, pack, unpack
@@ -199,6 +200,14 @@ def test_the_example_settings_are_accepted() -> None:
     assert blocks
     for block in blocks:
         assert parse(tomllib.loads(block)).accounts
+
+
+def test_the_operations_page_lists_what_lies_in_the_data_folder() -> None:
+    """Each name that the code has for a file or folder there."""
+    names = [name for key, name in vars(data_layout).items() if key.isupper()]
+    listed = [cells.split("|")[1] for cells in re.findall(r"^\|.*$", OPERATIONS, re.MULTILINE)]
+    assert names
+    assert [name for name in names if not any(f"`{name}`" in cell or f"`{name}/`" in cell for cell in listed)] == []
 
 
 def test_every_metric_is_documented() -> None:

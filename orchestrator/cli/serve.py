@@ -18,6 +18,7 @@ from orchestrator.cli.exits import Exit, Failure
 from orchestrator.cli.options import Folder, Json, SettingsFile, settings_of, to_copy, using
 from orchestrator.cli.output import console, errors, rule
 from orchestrator.cli.server import Running, find
+from orchestrator.data_layout import ERASURES
 from orchestrator.settings import EmailAccount, Settings
 
 if TYPE_CHECKING:
@@ -120,9 +121,9 @@ _OTHERS_READ = stat.S_IRGRP | stat.S_IROTH
 def _erase_waiting(settings: Settings) -> None:
     """Carries out the erasures that wait for a moment such as this; one that is refused waits on."""
     # Imported here, with the stores: they are needed at no other start.
-    from orchestrator.pending_erasures import FOLDER, carry_out
+    from orchestrator.pending_erasures import carry_out
 
-    folder = Path(settings.data) / FOLDER
+    folder = Path(settings.data) / ERASURES
     if settings.store != "sqlite" or not any(folder.glob("*.json")):
         return
     from orchestrator.cluster.data_folder import locked

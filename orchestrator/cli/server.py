@@ -15,9 +15,9 @@ import msgspec
 from msgspec import Struct
 
 from orchestrator.cli.exits import Exit, Failure
+from orchestrator.data_layout import SERVER_FILE
 from protocol.errors import Code
 
-SERVER_FILE = "server.json"
 TIMEOUT_S = 30.0
 """Longer than the server's own limit on a command, so that its answer is heard and not guessed."""
 

@@ -13,13 +13,13 @@ from rich.text import Text
 from orchestrator.cli.exits import Exit, Failure
 from orchestrator.cli.options import Folder, Json, SettingsFile, duration_ms, settings_of, using
 from orchestrator.cli.output import console, errors, json_or_table, print_json
-from orchestrator.cli.server import SERVER_FILE, Server, find
+from orchestrator.cli.server import Server, find
+from orchestrator.data_layout import SERVER_FILE, TOKENS_FILE
 from orchestrator.settings import Settings
 from orchestrator.tokens import Token, TokenError, Tokens
 
 app = typer.Typer(help="Give and take access.", no_args_is_help=True)
 
-TOKENS_FILE = "tokens.json"
 GATEWAY = "gateway:"
 """How the scope of one account begins."""
 NAMED_MAX = 16

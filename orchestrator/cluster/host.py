@@ -21,6 +21,7 @@ from orchestrator.cluster.node_line import NodeLine
 from orchestrator.cluster.part import Build, Part, Seating
 from orchestrator.cluster.run_folder import read_settings
 from orchestrator.cluster.table import Process
+from orchestrator.data_layout import LOGS
 from orchestrator.parts.ending import first_of
 from protocol.errors import ThroughlineError
 
@@ -99,7 +100,7 @@ class _Life:
 
     async def _begin(self) -> tuple[NodeLine, Part, dict[str, str | int]]:
         settings = read_settings(self._run_folder)
-        log_to(Path(settings.data) / "log" / f"{self._name}.log", settings.log_level)
+        log_to(Path(settings.data) / LOGS / f"{self._name}.log", settings.log_level)
         structlog.contextvars.bind_contextvars(process=self._name)
         self._line = line = await NodeLine.open(self._run_folder, self._name)
         part = _resolve(self._build)(self._name, settings, self._run_folder)

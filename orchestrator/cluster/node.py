@@ -21,6 +21,7 @@ from orchestrator.cluster.logs import log_to
 from orchestrator.cluster.run_folder import read_settings
 from orchestrator.cluster.said import ExitCode, Said
 from orchestrator.cluster.table import processes
+from orchestrator.data_layout import LOGS
 
 _log = structlog.get_logger("orchestrator.cluster.node")  # Not `__name__`: this module runs as `__main__`.
 
@@ -54,7 +55,7 @@ async def _listen(stdin: int, asked_to_end: asyncio.Event) -> None:
 
 async def _serve(run: Path, build: str, *, stdin: int, say: Say) -> None:
     settings = read_settings(run)
-    logs = Path(settings.data) / "log"
+    logs = Path(settings.data) / LOGS
     log_to(logs / "node.log", settings.log_level)
     asked_to_end = asyncio.Event()
     async with asyncio.TaskGroup() as group:

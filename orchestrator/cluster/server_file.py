@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from orchestrator.cluster.run_folder import Unwritable, write_private
+from orchestrator.data_layout import SERVER_FILE
 from orchestrator.settings import Settings
 from orchestrator.tokens import Token, mint
 from orchestrator.whole_files import write_whole
@@ -38,7 +39,7 @@ class ServerFile:
     """The file of one run. Mints the run's tokens when made, and leaves what the gateway must know of them in `run`."""
 
     def __init__(self, data: Path, run: Path) -> None:
-        self._path = data / "server.json"
+        self._path = data / SERVER_FILE
         self._path.unlink(missing_ok=True)
         self._run = run
         now_ms = time.time_ns() // 1_000_000

@@ -24,6 +24,7 @@ from orchestrator.cluster.logs import log_to
 from orchestrator.cluster.node_process import NodeProcess
 from orchestrator.cluster.run_folder import run_folder, write_settings
 from orchestrator.cluster.server_file import ServerFile
+from orchestrator.data_layout import LOGS
 from orchestrator.first_policy import lines_of
 from orchestrator.former_lines import note_lines
 from orchestrator.kept_policy import check_policy
@@ -72,7 +73,7 @@ def serve(settings: Settings, *, on_ready: Callable[[Serving], None], build: str
     data = Path(settings.data).resolve()
     settings = msgspec.structs.replace(settings, data=str(data))
     with locked(data):
-        log_to(data / "log" / "supervisor.log", settings.log_level)
+        log_to(data / LOGS / "supervisor.log", settings.log_level)
         mark = mark_of(data)
         if left := leftovers.end(mark):
             _log.warning("supervisor.leftovers_ended", processes=left)
@@ -103,7 +104,7 @@ class _Supervisor:
         self, settings: Settings, run: Path, mark: str, build: str, on_ready: Callable[[Serving], None]
     ) -> None:
         self._drain_s = settings.limits.drain_s
-        self._logs = Path(settings.data) / "log"
+        self._logs = Path(settings.data) / LOGS
         self._run = run
         self._mark = mark
         self._build = build

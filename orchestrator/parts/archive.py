@@ -5,6 +5,7 @@ from pathlib import Path
 from actors.archive import Archive
 from actors.retention import Dated, Prunable, Retention
 from adapters.attachments import AttachmentStore
+from orchestrator.data_layout import ATTACHMENTS
 from orchestrator.first_policy import policy_of
 from orchestrator.parts.surroundings import Surroundings
 from orchestrator.pipes.switchboard import Arrival
@@ -59,7 +60,7 @@ def _retention(given: Surroundings, journal: Dated, store: Prunable) -> Retentio
     return Retention(
         journal,
         store,
-        AttachmentStore(Path(settings.data) / "attachments"),
+        AttachmentStore(Path(settings.data) / ATTACHMENTS),
         kept_ms=round(settings.retention_days * 86_400_000),
         trims=settings.durability == "full",
         now_ms=given.now_ms,

@@ -6,6 +6,7 @@ from pathlib import Path
 from adapters.attachments import AttachmentStore
 from orchestrator.channels import ChannelHost
 from orchestrator.cluster.server_file import url_of
+from orchestrator.data_layout import ATTACHMENTS, WEBHOOKS
 from orchestrator.parts.ending import until
 from orchestrator.parts.front import Front
 from orchestrator.parts.surroundings import Surroundings
@@ -24,12 +25,12 @@ class ChannelsPart:
             settings.accounts,
             intake=self._front.intake,
             cells=self._front.cells,
-            attachments=AttachmentStore(Path(settings.data) / "attachments"),
+            attachments=AttachmentStore(Path(settings.data) / ATTACHMENTS),
             now_ms=given.now_ms,
             public_url=_public_url(settings),
         )
         self._webhooks = WebhookSender(
-            settings.webhooks, Path(settings.data) / "webhooks", journal=self._front.journal, now_ms=given.now_ms
+            settings.webhooks, Path(settings.data) / WEBHOOKS, journal=self._front.journal, now_ms=given.now_ms
         )
         self._over = asyncio.Event()
 

@@ -7,13 +7,13 @@ import msgspec
 
 from adapters.attachments import AttachmentStore
 from orchestrator.cluster.server_file import run_tokens
+from orchestrator.data_layout import ATTACHMENTS, ERASURES, TOKENS_FILE, WEBHOOKS
 from orchestrator.first_policy import set_up_of
 from orchestrator.gateway.server import Gateway
 from orchestrator.gateway.services import Stores
 from orchestrator.parts.ending import first_of, until
 from orchestrator.parts.front import Front
 from orchestrator.parts.surroundings import Surroundings
-from orchestrator.pending_erasures import FOLDER as ERASURES
 from orchestrator.policy_desk import PolicyDesk
 from orchestrator.policy_folder import PolicyFolder
 from orchestrator.report_desk import ReportDesk
@@ -50,11 +50,11 @@ class GatewayPart:
                 history=history,
                 counting=counting,
                 identities=self._front.journal,
-                attachments=AttachmentStore(data / "attachments"),
-                webhooks=data / "webhooks",
+                attachments=AttachmentStore(data / ATTACHMENTS),
+                webhooks=data / WEBHOOKS,
                 erasures=data / ERASURES,
             ),
-            tokens=Tokens(data / "tokens.json", now_ms=given.now_ms, held=run_tokens(given.run)),
+            tokens=Tokens(data / TOKENS_FILE, now_ms=given.now_ms, held=run_tokens(given.run)),
             figures=self._front.figures,
             states=self._front.states,
             policy=self._desk,

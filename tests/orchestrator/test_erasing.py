@@ -24,12 +24,13 @@ from adapters.stores.folder import ARCHIVE_FILE, JOURNAL_FILE
 from adapters.stores.sqlite_archive import SqliteArchive
 from adapters.stores.sqlite_journal import SqliteJournal
 from orchestrator.cli.serve import _erase_waiting
+from orchestrator.data_layout import ERASURES
 from orchestrator.erasing import Act, Erased, customer_meant, erase
 from orchestrator.feed import read_page
 from orchestrator.inprocess import InProcess, in_process
 from orchestrator.parts import cell
 from orchestrator.parts.front import Front
-from orchestrator.pending_erasures import FOLDER, Waiting, ask, waiting
+from orchestrator.pending_erasures import Waiting, ask, waiting
 from orchestrator.settings import GatewayAccount, Http, Limits, Placement, PolicySettings, Settings
 from orchestrator.storage import SqliteStorage
 from protocol.commands import (
@@ -180,11 +181,11 @@ async def test_what_was_asked_of_a_running_server_is_done_when_it_is_stopped(tmp
     store.open()
     async with server(settings) as (_, front):
         ann, _ = await lived(front, store)
-        ask(tmp_path / FOLDER, Waiting(customer=ann, actor="operator:olga", reason="their request", asked_at_ms=1))
+        ask(tmp_path / ERASURES, Waiting(customer=ann, actor="operator:olga", reason="their request", asked_at_ms=1))
     assert found(tmp_path) != []
     await asyncio.to_thread(_erase_waiting, settings)
     assert found(tmp_path) == []
-    assert waiting(tmp_path / FOLDER) == []
+    assert waiting(tmp_path / ERASURES) == []
     async with server(settings) as (_, front):
         acts = [entry for entry in await timeline(front, ann) if entry["type"] == "CustomerErased"]
         assert [act["actor"] for act in acts] == ["operator:olga"]

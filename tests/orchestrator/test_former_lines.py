@@ -7,8 +7,9 @@ from typing import TypeVar
 import pytest
 
 from adapters.stores.errors import StoreFailed
+from orchestrator.data_layout import LINES_FILE
 from orchestrator.first_policy import policy_of
-from orchestrator.former_lines import FILE, KEPT_MAX, note_lines, noted_lines
+from orchestrator.former_lines import KEPT_MAX, note_lines, noted_lines
 from orchestrator.settings import GatewayAccount, Http, Limits, Placement, Settings
 from protocol.events import AnyEvent, DeliveryDead, DeliveryFailed
 from tests.orchestrator.attended import Attended, attended
@@ -88,10 +89,10 @@ def test_as_many_changes_are_noted_as_of_the_policy(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"[1]", b"\xff", b'[{"line": "sms"}'])
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes) -> None:
     """A server that begins anew would send what waits by the wrong line."""
-    (tmp_path / FILE).write_bytes(content)
+    (tmp_path / LINES_FILE).write_bytes(content)
     with pytest.raises(StoreFailed, match=r"lines\.json is damaged; put a backup"):
         note_lines(tmp_path, {"line": "sms"})
-    assert (tmp_path / FILE).read_bytes() == content
+    assert (tmp_path / LINES_FILE).read_bytes() == content
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
