@@ -104,8 +104,10 @@ def to_vcon(
                 pass  # What remains of it is in the conversation's own columns.
     if not dialog:
         dialog.append(_placeholder(conversation, parties))
+    # Also where another source that said it kept it: the one that stands may not have known better.
+    secret = {value["key"] for value in conversation["context_values"] if value["sensitivity"] == "secret"}
     for item in conversation["context"]:
-        if item["sensitivity"] != "secret":
+        if item["key"] not in secret:
             body = {name: item[name] for name in ("key", "value", "channel", "interaction", "sensitivity", "version")}
             attachments.append(_attached("context", item, parties, dialog) | _json(body))
     ours = {"at_ms": conversation["opened_at_ms"], "actor": "system"}

@@ -22,6 +22,7 @@ def test_a_vcon_of_ours_comes_back_as_it_was() -> None:
         "queue": "bills",
         "owner": "",
         "context": [],
+        "context_values": [],
         "opened_at_ms": AT_MS,
         "updated_at_ms": AT_MS,
         "resolved_at_ms": None,

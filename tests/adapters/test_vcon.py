@@ -47,6 +47,9 @@ def told() -> Story:
     number = ev.ContextSet(at_ms=0, actor="agent:bo", key="meter", value=4711)
     pin = ev.ContextSet(at_ms=0, actor="agent:bo", key="pin", value="1234", sensitivity="secret")
     story.unit(ANN, (FIRST, number), (FIRST, pin))
+    kept = ev.ContextSet(at_ms=0, actor="agent:bo", key="iban", value="DE89", sensitivity="secret")
+    said = ev.ContextSet(at_ms=0, actor="account:crm", channel="crm", key="iban", value="DE89", version=2)
+    story.unit(ANN, (FIRST, kept), (FIRST, said))
     story.unit(ANN, (FIRST, story.contact(2, CHAT, "chat")), (FIRST, story.message(2, CHAT, "chat", "Hello?")))
     return story
 
@@ -150,6 +153,7 @@ def test_files_notes_and_context_are_attachments(vcon: dict[str, Any]) -> None:
     assert (ours["purpose"], ours["body"]["conversation"]) == (PURPOSE, FIRST)
     assert [contact["channel"] for contact in ours["body"]["interactions"]] == ["email", "chat"]
     assert "1234" not in str(vcon)
+    assert "DE89" not in str(vcon), "what one source keeps is not given away as another's word"
 
 
 async def test_a_conversation_without_words_is_still_a_vcon() -> None:
@@ -161,6 +165,7 @@ async def test_a_conversation_without_words_is_still_a_vcon() -> None:
         "relations": [],
         "moved": [],
         "context": [],
+        "context_values": [],
         "conversation": FIRST,
         "customer": ANN,
     }

@@ -1035,6 +1035,7 @@ async def test_a_conversation_is_exported_as_a_vcon(running: Running) -> None:
         "relations": [],
         "moved": [{"origin": "cu8-3", "origin_interaction": 4, "interaction": 2}],
         "context": [],
+        "context_values": [],
         "conversation": "cu1-1",
         "customer": "cu1",
     }
