@@ -12,7 +12,7 @@ from collections.abc import Sequence, Set
 
 from msgspec import Struct
 
-from actors import accounts, context_items
+from actors import accounts, context_items, withholding
 from actors.contact import number_of, other_speaker
 from actors.context_items import Given
 from actors.conversation import DELIVERIES_MAX, Conversation, knows, tag_of, tagged_by
@@ -173,6 +173,7 @@ def _ask(contact: _Contact, template: str, wanted: list[Field], ahead: int) -> l
 def _question(contact: _Contact, asked: list[Field], delivery: str) -> AnyEvent:
     state, event = contact.state, contact.event
     mail = event.data if event.channel == "email" and isinstance(event.data, MessageArrived) else None
+    subject = state.subject or (mail.subject if mail else "")
     return MessageQueued(
         at_ms=contact.now_ms,
         actor=SYSTEM,
@@ -183,7 +184,7 @@ def _question(contact: _Contact, asked: list[Field], delivery: str) -> AnyEvent:
         account=event.account,
         to=event.identities[0],
         text=_words(asked),
-        subject=state.subject or (mail.subject if mail else ""),
+        subject=withholding.subject_for(subject, state.context, event.channel, contact.policy.context),
         references=_references(state, mail) if mail else [],
     )
 

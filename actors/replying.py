@@ -60,7 +60,8 @@ def reply(
         account=interaction.account,
         to=interaction.identity,
         text=command.text,
-        subject=command.subject or state.subject,
+        subject=command.subject
+        or withholding.subject_for(state.subject, state.context, interaction.channel, policy.context),
         references=_references(state, interaction.channel),
     )
     moved = _moved(state, interaction, "agent", actor, policy, now_ms)

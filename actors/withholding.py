@@ -45,6 +45,12 @@ def told(text: str, secrets: Iterable[Secret]) -> str:
     return ""
 
 
+def subject_for(subject: str, known: Known, channel: str, rules: ContextRules) -> str:
+    """The conversation's subject as it may stand over a message there: empty where it says what the channel may not
+    carry. Whoever writes the message did not write it, and would see no reason to look."""
+    return "" if told(subject, secrets(known, channel, rules)) else subject
+
+
 def _folded(text: str) -> str:
     """In small letters, each as one however it is encoded: as a letter and a mark, or of full width."""
     return normalize("NFKC", text).casefold()

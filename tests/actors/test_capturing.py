@@ -10,7 +10,7 @@ from actors import conversation_views, snapshots
 from actors.capturing import capture
 from actors.context_items import Given
 from actors.rules.capture import CaptureRules, Field, Template
-from actors.rules.context import ContextRules, SwitchRules
+from actors.rules.context import ContextRules, KeyRules, SwitchRules
 from actors.rules.correlation import CorrelationRules, Window
 from actors.rules.handoffs import HandoffRules, Handoffs
 from actors.rules.taxonomy import Label, Tagger, Taxonomy
@@ -145,6 +145,19 @@ def test_a_customer_is_asked_once_for_all_that_is_missing() -> None:
     assert noted == [("contract", question.delivery), ("mood", ""), ("month", question.delivery)]
     assert names(player.message("hello?", channel="chat", identities=("chat:1",))) == ["MessageReceived"]
     assert names(player.outcome(question.delivery, 1, "sent")) == ["DeliverySent"]
+
+
+def test_a_question_has_no_subject_that_its_channel_may_not_carry() -> None:
+    """It came by another one, and nobody looks over what a rule sends."""
+    for carried, subject in ((("normal",), ""), (("normal", "secret"), "My account DE89 3704")):
+        player = played(ASKED)
+        rules = ContextRules(carries={"chat": carried}, keys={"iban": KeyRules(sensitivity="secret")})
+        player.policy = msgspec.structs.replace(player.policy, context=rules)
+        both = (*TEL, "chat:1")
+        player.message("hello", subject="My account DE89 3704", channel="sms", identities=both)
+        player.command(SetContext(key="iban", value="DE893704"))
+        events = player.message("hello", channel="chat", identities=("chat:1",))
+        assert [event.subject for event in events if isinstance(event, MessageQueued)] == [subject]
 
 
 def test_a_call_that_rings_once_more_lacks_what_it_lacks_by_its_own_number() -> None:

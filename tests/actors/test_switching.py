@@ -17,7 +17,15 @@ from actors.switching import kept, proof
 from protocol.commands import Reply, SetContext, SwitchChannel, Take
 from protocol.entities import Tag, Tags
 from protocol.errors import Code, Refusal
-from protocol.events import AnyEvent, ChannelSwitched, ContextSet, ContextWithheld, Event, InteractionStarted
+from protocol.events import (
+    AnyEvent,
+    ChannelSwitched,
+    ContextSet,
+    ContextWithheld,
+    Event,
+    InteractionStarted,
+    MessageQueued,
+)
 from protocol.inbound import ActivityArrived, InteractionBegan, InteractionStopped, MessageArrived
 from tests.actors.player import CONVERSATION, CUSTOMER, POLICY, Player, names
 
@@ -279,6 +287,19 @@ def test_what_is_withheld_is_not_sent() -> None:
         player.command(Reply(text="Is DE89370400440532013000 still right?", channel="sms"))
     assert "MessageQueued" in names(player.command(Reply(text="Is your account still right?", channel="sms")))
     assert "MessageQueued" in names(player.command(Reply(text="Is DE89370400440532013000 right?", channel="email")))
+
+
+def test_what_is_withheld_does_not_leave_in_the_conversations_subject() -> None:
+    """The agent did not write it; their own is refused as the text is. Where the channel may carry it, it stays."""
+    player = player_with()
+    player.message(subject="My account DE89 3704 0044 0532 0130 00")
+    player.command(SetContext(key="iban", value="DE89370400440532013000"))
+    player.message(channel="sms", identities=(TEL,))
+    with pytest.raises(Refusal, match="'iban', which sms may not carry"):
+        player.command(Reply(text="Hello", subject="DE89370400440532013000", channel="sms"))
+    for channel, subject in (("sms", ""), ("email", "My account DE89 3704 0044 0532 0130 00")):
+        queued = [e for e in player.command(Reply(text="Hello", channel=channel)) if isinstance(e, MessageQueued)]
+        assert [event.subject for event in queued] == [subject]
 
 
 @pytest.mark.parametrize(
