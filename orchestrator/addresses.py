@@ -1,6 +1,7 @@
 """The addresses that a server listens on: bound, or refused in the words of the setting that names them."""
 
 import errno
+import ipaddress
 import socket
 
 from orchestrator.settings import EmailAccount, Settings, SettingsError
@@ -33,6 +34,14 @@ def check_addresses(settings: Settings) -> None:
                 _bind(*host_and_port(account.listen, f"account {account.name!r}: listen")).close()
             except OSError as exc:
                 raise cannot_listen(account.name, account.listen, exc) from exc
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches what listens there. A name other than `localhost` may be anything's."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
 
 
 def cannot_listen(account: str, listen: str, exc: OSError) -> SettingsError:

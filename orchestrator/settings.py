@@ -55,8 +55,9 @@ class TwilioAccount(Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tru
 
     name: Name
     number: Word
-    account_sid: str
-    auth_token: str
+    account_sid: Annotated[str, Meta(min_length=1)]
+    auth_token: Annotated[str, Meta(min_length=1)]
+    """Empty it would sign whatever anybody writes."""
     api: str = "https://api.twilio.com"
     public_url: str = ""
     """The address Twilio calls, such as https://support.example.org; signatures cover it. Empty: the request's own."""
@@ -183,15 +184,17 @@ class Settings(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     webhooks: list[WebhookEndpoint] = []
 
 
+DEMO_TOKEN = "demo-auth-token"  # noqa: S105 - everybody knows it; the demo plays Twilio on loopback
 DEMO_ACCOUNTS: tuple[Account, ...] = (
     EmailAccount(name="mail", address="support@throughline.example"),
     TwilioAccount(
         name="sms",
         number="+447700900000",
         account_sid="ACdemo00000000000000000000000000demo",
-        auth_token="demo-auth-token",  # noqa: S106 - it opens nothing: the demo plays Twilio on loopback
+        auth_token=DEMO_TOKEN,
         api="http://127.0.0.1:7127",
     ),
     GatewayAccount(name="chat", channel="chat", trusted=True),
 )
-"""What a server without settings has: loopback accounts that `throughline demo` plays both ends of."""
+"""What a server without settings has: loopback accounts that `throughline demo` plays both ends of. Where others reach
+its port they are refused (`settings_file.parse`): whoever knows the token writes webhooks in any customer's name."""

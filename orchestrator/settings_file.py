@@ -10,8 +10,10 @@ from typing import Any, get_args
 import msgspec
 import phonenumbers
 
+from orchestrator.addresses import is_loopback
 from orchestrator.meant_settings import meant
 from orchestrator.settings import (
+    DEMO_TOKEN,
     Durability,
     LogLevel,
     Placement,
@@ -19,6 +21,7 @@ from orchestrator.settings import (
     Settings,
     SettingsError,
     Store,
+    TwilioAccount,
     Uncertain,
     WebhookEndpoint,
 )
@@ -87,11 +90,24 @@ def parse(raw: dict[str, Any]) -> Settings:
     if twice := {name for name in names if names.count(name) > 1}:
         raise SettingsError(f"settings: account names must be unique; {sorted(twice)} stand twice")
     _check_webhooks(settings.webhooks)
+    _check_demo(settings)
     if settings.region not in phonenumbers.SUPPORTED_REGIONS:
         raise SettingsError(
             f"settings: region is {settings.region[:16]!r}; write an ISO 3166 country code in capitals, such as GB"
         )
     return settings
+
+
+def _check_demo(settings: Settings) -> None:
+    """That nobody but this machine reaches a webhook whose token is in the source."""
+    host = settings.http.host
+    lines = [account for account in settings.accounts if isinstance(account, TwilioAccount)]
+    known = [account.name for account in lines if account.auth_token == DEMO_TOKEN]
+    if known and not is_loopback(host):
+        raise SettingsError(
+            f"settings: http.host is {host[:64]!r}, where others reach it, and account {known[0]!r} has the demo's "
+            "auth_token, which everybody knows: write accounts of your own, or accounts = [] for none"
+        )
 
 
 def _check_webhooks(endpoints: list[WebhookEndpoint]) -> None:

@@ -12,6 +12,7 @@ from orchestrator.settings import Settings, SettingsError
 from orchestrator.settings_file import load, parse
 
 MAIL = {"kind": "email", "name": "mail", "address": "support@example.org"}
+TWILIO = {"kind": "twilio", "name": "sms", "number": "+447700900000", "account_sid": "AC1", "auth_token": "12345"}
 
 
 def account(**fields: Any) -> dict[str, Any]:
@@ -68,6 +69,11 @@ def webhook(**fields: Any) -> dict[str, Any]:
         ({"http": {"durability": "full"}}, "http: .*`durability`; it stands above all sections"),
         (webhook(secret="whsec_" + "A" * 33), "webhook 'crm': secret: write whsec_"),
         (webhook(secret_before="whsec_" + "A" * 33), "webhook 'crm': secret_before: write whsec_"),
+        ({"accounts": [TWILIO | {"auth_token": ""}]}, r"accounts\[0\]\.auth_token: .*>= 1"),
+        ({"accounts": [TWILIO | {"account_sid": ""}]}, r"accounts\[0\]\.account_sid: .*>= 1"),
+        ({"http": {"host": "0.0.0.0"}}, "http.host is '0.0.0.0'.*'sms' has the demo's auth_token"),
+        ({"http": {"host": "::"}}, "http.host is '::'.*everybody knows"),
+        ({"http": {"host": "desk.example.org"}}, "accounts of your own, or accounts = "),
         (account(adress="a@b.org"), r"accounts\[0\]: .*`adress`; did you mean address\?"),
     ],
 )
@@ -75,6 +81,14 @@ def test_what_makes_no_sense_is_refused(raw: dict[str, Any], said: str) -> None:
     """Before anything starts, and not by some part's crash hours later."""
     with pytest.raises(SettingsError, match=f"^settings: .*{said}"):
         parse(raw)
+
+
+def test_a_port_that_others_reach_has_accounts_of_ones_own() -> None:
+    """Or none. On loopback the demo's may stay."""
+    for accounts in ([TWILIO], []):
+        assert parse({"http": {"host": "0.0.0.0"}, "accounts": accounts}).http.host == "0.0.0.0"
+    for host in ("127.0.0.1", "127.0.0.2", "::1", "localhost"):
+        assert parse({"http": {"host": host}}).accounts == Settings().accounts
 
 
 def test_an_account_may_be_called_what_urls_and_streams_can_carry() -> None:
