@@ -7,12 +7,14 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import psutil
 import pytest
 
 from orchestrator.cluster import leftovers
 from orchestrator.cluster.data_folder import mark_of
+from orchestrator.cluster.run_folder import run_prefix
 from orchestrator.former_lines import noted_lines
 from tests.orchestrator.toy_parts import BREAKS, DIES, FAILS, HANGS, LEAVES, REFUSES
 from tests.orchestrator.toy_server import DEADLINE_S, REFUSED, ToyServer, gone
@@ -213,12 +215,28 @@ def test_only_processes_of_the_mark_are_ended(tmp_path: Path) -> None:
     sleepers = [_sleeper({leftovers.MARK_VARIABLE: mine}), _sleeper({leftovers.MARK_VARIABLE: other}), _sleeper({})]
     try:
         assert leftovers.end(mine) == 1
+        assert leftovers.ours(mine) == [], "one that has ended, and whose parent has not looked, is none"
         assert sleepers[0].wait(5) == -signal.SIGKILL
         assert [sleeper.poll() for sleeper in sleepers[1:]] == [None, None]
     finally:
         for sleeper in sleepers:
             sleeper.kill()
             sleeper.wait()
+
+
+def test_a_process_that_ray_titles_is_known_by_its_open_files(tmp_path: Path) -> None:
+    """The title lies where its environment was; what it holds open in a run folder says whose it is."""
+    (tmp_path / "mine").mkdir()
+    mark = mark_of(tmp_path / "mine")
+    waiting = [
+        _waiting(title, tmp_path / f"{folder}x" / "r" / "logs")
+        for title, folder in (("ray::agent", run_prefix(mark)), ("ray::agent", "tl-other-"), ("sh", run_prefix(mark)))
+    ]
+    try:
+        assert [process.pid for process in leftovers.ours(mark)] == [waiting[0].pid]
+    finally:
+        for each in waiting:
+            each.communicate(b"go on\n")
 
 
 def test_a_copied_folder_has_a_mark_of_its_own(tmp_path: Path) -> None:
@@ -244,6 +262,19 @@ def _deaths(server: ToyServer) -> int:
 def _node(server: ToyServer) -> psutil.Process:
     [found] = [process for process in leftovers.ours(server.mark) if "orchestrator.cluster.node" in process.cmdline()]
     return found
+
+
+def _waiting(title: str, logs: Path) -> subprocess.Popen[bytes]:
+    """A shell of this title that says so, and then waits for a word; its errors go to a file in `logs`."""
+    logs.mkdir(parents=True, exist_ok=True)
+    with (logs / f"{uuid4().hex}.err").open("wb") as errors:
+        shell = [title, "-c", "echo; read word"]
+        waiting = subprocess.Popen(
+            shell, executable="/bin/sh", env={}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors
+        )
+    assert waiting.stdout is not None
+    waiting.stdout.readline()
+    return waiting
 
 
 def _sleeper(environment: dict[str, str]) -> subprocess.Popen[bytes]:
