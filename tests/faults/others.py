@@ -29,13 +29,14 @@ class Others:
         """For how long, in seconds, and how many cores others used meanwhile."""
         self.largest = 1.0
         """The largest factor that was ever given."""
-        self._begin()
+        self._begin(_running_s())
 
     def factor(self, seconds: float) -> float:
         """By how much something takes longer that began `seconds` ago; 1 where nobody else is there."""
         if time.monotonic() - self._began_s >= LOOK_EVERY_S:
-            self._looks.append((time.monotonic() - self._began_s, self._cpu.others_cores(self.used_s())))
-            self._begin()
+            took_s, running_s = time.monotonic() - self._began_s, _running_s()
+            self._looks.append((took_s, self._cpu.others_cores(self._used_s(running_s))))
+            self._begin(running_s)
         found = factor_of(self._cores, self._over(seconds))
         self.largest = max(self.largest, found)
         return found
@@ -49,16 +50,20 @@ class Others:
             took_s, used_s = took_s + each_s, used_s + each_s * cores
         return used_s / took_s if took_s else 0.0
 
-    def _begin(self) -> None:
+    def _begin(self, running_s: dict[int, float]) -> None:
+        """One look is the end of what was before and the beginning of what comes: it reads all of a machine's
+        processes."""
         self._began_s = time.monotonic()
         self._cpu = OwnCpu()
         self._children_s = _children_s()
-        self._running_s = _running_s()
+        self._running_s = running_s
 
     def used_s(self) -> float:
         """CPU seconds of the servers and of this process's children, since the last look."""
-        now_s = _running_s()
-        return sum(used_s - self._running_s.get(pid, 0.0) for pid, used_s in now_s.items()) + (
+        return self._used_s(_running_s())
+
+    def _used_s(self, running_s: dict[int, float]) -> float:
+        return sum(used_s - self._running_s.get(pid, 0.0) for pid, used_s in running_s.items()) + (
             _children_s() - self._children_s
         )
 
