@@ -8,7 +8,7 @@ from typing import assert_never
 
 from actors import about, accounts, bringing, checks, handing_over, replying
 from actors.conversation import Conversation
-from actors.delivery import attempt_first
+from actors.delivery import NOT_LEFT, attempt_first
 from actors.policy import Policy
 from protocol.commands import (
     AcceptHandoff,
@@ -53,6 +53,7 @@ from protocol.events import (
     ConversationReopened,
     ConversationResolved,
     ConversationSnoozed,
+    DeliveryDead,
     DeliveryReplayed,
     DeliverySent,
     NoteAdded,
@@ -167,11 +168,16 @@ def _undelivered(state: Conversation, delivery: str) -> Delivery:
 
 
 def _settle(state: Conversation, command: SettleDelivery, actor: str, now_ms: int) -> list[AnyEvent]:
-    """A held message did leave, says a person. It is in no line any more, so no further attempt follows."""
+    """Whether a held message left, says a person. It is in no line any more, so no further attempt follows."""
     found = _undelivered(state, command.delivery)
     if found.state != "uncertain":
-        raise checks.not_now(f"the delivery is {found.state}; only of an uncertain one a person says that it left")
+        raise checks.not_now(f"the delivery is {found.state}; only of an uncertain one a person says whether it left")
     external_id = checks.check_provider_id(command.external_id, "external_id")
+    if not command.left:
+        if external_id:
+            raise Refusal(Code.INVALID, "what did not leave has no id at its provider", field="external_id")
+        reason = f"it did not leave, says {actor.partition(':')[2]}; before that: {found.reason}"
+        return [DeliveryDead(at_ms=now_ms, actor=actor, delivery=found.id, code=NOT_LEFT, reason=reason)]
     return [DeliverySent(at_ms=now_ms, actor=actor, delivery=found.id, external_id=external_id)]
 
 

@@ -113,7 +113,8 @@ def _split(state: Conversation, asked: Split, new: str, actor: str, policy: Poli
 
 def _join(state: Conversation, other: Conversation, asked: Join, actor: str, policy: Policy, now_ms: int) -> Events:
     if leaving := [d.id for d in other.deliveries.values() if d.state != "dead"]:
-        raise _not_now(f"{len(leaving)} messages of {other.id} have not left yet; join it when they have")
+        text = f"{len(leaving)} messages of {other.id} have not left yet, or are held; join it when they are settled"
+        raise _not_now(text)
     moves = moving.moves(
         state=other, to=state, leaving=other.interactions, actor=actor, now_ms=now_ms, all_references=True
     )

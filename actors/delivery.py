@@ -7,6 +7,7 @@
                                                            not have left)
                         → dead                            (refused, or out of attempts: an operator replays it)
                         → uncertain                       (the same, where an earlier attempt may have sent it)
+    uncertain → sent or dead                              (by a person's word, its provider's or a late answer)
 
 An attempt is journaled (`DeliveryAttempted`) before anything is sent: the shell acts on the committed event. On one
 channel of a conversation one message is under way at a time, so that they leave in order; a dead or held one steps out
@@ -41,6 +42,8 @@ NO_TAKER = "no_taker"
 """The code of a failure for want of someone to take it: who looks for those that wait so finds them by it."""
 UNLINKED = "unlinked"
 """The code of what was given up because the identity it was for is the customer's no more."""
+NOT_LEFT = "not_left"
+"""The code of what was held, and did not leave by any attempt, as a person says."""
 NOT_THEIRS = "delivered: the attempt was given to another account's client; this one's hello does not name that"
 _IN_LINE = ("attempting", "waiting")
 _TO_LEAVE = ("queued", *_IN_LINE)
@@ -200,7 +203,8 @@ def _is_news(delivery: Delivery, status: str) -> bool:
         return _in_doubt(delivery)
     if status == "refused":
         return _in_doubt(delivery) or delivery.state == "waiting"
-    return delivery.state in ("waiting", "uncertain") and status == "sent"
+    # Also of a dead letter: whoever called it one, by another's word, did not make the attempt.
+    return delivery.state in ("waiting", "uncertain", "dead") and status == "sent"
 
 
 def _failed_late(state: Conversation, delivery: Delivery, failed: AnyEvent, now_ms: int) -> AnyEvent:

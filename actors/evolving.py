@@ -6,6 +6,7 @@ from typing import Any
 
 from actors import context_items, handoff_states, interactions, recent, worded
 from actors.conversation import LEFT_BY_MAX, Conversation, Spoken, Work, interaction_of
+from actors.delivery import NOT_LEFT
 from protocol.entities import Delivery, MissingField, Status
 from protocol.events import (
     ActivityCarried,
@@ -247,6 +248,7 @@ def _deliver(
             delivery.next_at_ms, delivery.reason, delivery.untaken_until_ms = event.retry_at_ms, event.reason, 0
         case DeliveryDead():
             delivery.state, delivery.next_at_ms, delivery.reason = "dead", 0, event.reason
+            delivery.doubted, delivery.earlier = delivery.doubted and event.code != NOT_LEFT, False
         case DeliveryReplayed():
             delivery.doubted, delivery.earlier = delivery.doubted or delivery.state == "uncertain", False
             delivery.state, delivery.attempts_before, delivery.reason = "queued", delivery.attempt, ""

@@ -142,12 +142,17 @@ def _of_its_contacts(
 
 
 def _newest_of_deliveries(events: Iterable[Fields]) -> Mapping[str, Fields]:
-    """The newest fact of each message of ours; of one that may have left, the one that says so."""
+    """The newest fact of each message of ours; of one that may have left, the one that says so, unless a person found
+    out that it did not."""
     newest: dict[str, Fields] = {}
     for event in events:
         if event["type"] == "FieldMissing" or not (delivery := event.get("delivery")):
             continue
-        if delivery not in newest or newest[delivery]["type"] != "DeliveryUncertain":
+        if (
+            delivery not in newest
+            or newest[delivery]["type"] != "DeliveryUncertain"
+            or (event["type"] == "DeliveryDead" and event.get("code") == "not_left")
+        ):
             newest[delivery] = event
     return newest
 

@@ -60,10 +60,12 @@ def settle(
     delivery: Annotated[str, typer.Argument(metavar="DELIVERY", help="A delivery's id.")],
     *,
     external_id: Annotated[str, typer.Option("--external-id", help="The provider's id of it, if you know it.")] = "",
+    not_sent: Annotated[bool, typer.Option("--not-sent", help="It did not leave: it is a dead letter then.")] = False,
     at: At,
     as_json: Json = False,
 ) -> None:
-    """Say that a held delivery did leave, as you found out: it is not sent again."""
+    """Say that a held delivery did leave, as you found out: it is not sent again; or that it did not."""
+    body = {"external_id": external_id, **({"left": False} if not_sent else {})}
     with at.server() as server:
-        answer = server.post(f"/v1/outbox/{part(delivery)}/settle", {"external_id": external_id})
+        answer = server.post(f"/v1/outbox/{part(delivery)}/settle", body)
     json_or_fields(answer, {"settled": delivery, **(answer or {})}, as_json=as_json)

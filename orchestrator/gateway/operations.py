@@ -37,6 +37,8 @@ class Settlement(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
 
     external_id: str = ""
     """The provider's id of it, where it is known."""
+    left: bool = True
+    """False: it did not leave, and is a dead letter."""
 
 
 class CommandRequest(Struct, kw_only=True, frozen=True):
@@ -197,9 +199,11 @@ async def post_outbox_replay(request: HttpRequest, delivery: FromPath[str]) -> C
 async def post_outbox_settle(
     request: HttpRequest, delivery: FromPath[str], data: JSONBody[Settlement | None] = None
 ) -> CommandAnswer:
-    """Says that a held delivery did leave, as somebody found out: it is not sent again."""
-    external_id = data.external_id if data else ""
-    return await _of_delivery(request, SettleDelivery(delivery=delivery, external_id=external_id))
+    """Says that a held delivery did leave, as somebody found out: it is not sent again. Or, with `left: false`, that it
+    did not: it is a dead letter then."""
+    found = data or Settlement()
+    command = SettleDelivery(delivery=delivery, external_id=found.external_id, left=found.left)
+    return await _of_delivery(request, command)
 
 
 async def _of_delivery(request: HttpRequest, command: ReplayDelivery | SettleDelivery) -> CommandAnswer:

@@ -10,8 +10,9 @@ class ReplayDelivery(Command, kw_only=True, frozen=True, tag="replay_delivery"):
 
 
 class SettleDelivery(Command, kw_only=True, frozen=True, tag="settle_delivery"):
-    """Say that a held delivery did leave, as somebody found out, by `external_id` where it is known: it is not sent
-    again."""
+    """Say what became of a held delivery, as somebody found out: it did leave, by `external_id` where it is known, and
+    is not sent again; or it did not (`left`), and is a dead letter."""
 
     delivery: str
     external_id: str = ""
+    left: bool = True

@@ -55,7 +55,8 @@ class DeliveryUncertain(Event, kw_only=True, frozen=True, tag="DeliveryUncertain
 
 
 class DeliveryDead(Event, kw_only=True, frozen=True, tag="DeliveryDead"):
-    """Given up: an operator sees it and may replay it."""
+    """Given up: an operator sees it and may replay it. By a person's word, with the code `not_left`, it did not leave
+    although an attempt was in doubt."""
 
     delivery: str
     code: str

@@ -152,6 +152,38 @@ def test_a_held_delivery_is_settled_though_its_conversation_closed() -> None:
     assert player.state.conversations[CONVERSATION].deliveries == {}
 
 
+@pytest.mark.parametrize("closed", [False, True])
+def test_a_held_delivery_that_did_not_leave_is_a_dead_letter_by_a_persons_word(closed: bool) -> None:
+    """They looked at the provider's list. Nothing of it is in doubt from then on, unless its program finds out more."""
+    player, delivery = doubtful()
+    if closed:
+        player.command(Resolve())
+        player.pass_time(POLICY.close_after_resolved_ms)
+    with pytest.raises(Refusal, match="what did not leave has no id") as refused:
+        player.command(SettleDelivery(delivery=delivery, left=False, external_id="SM1"))
+    assert refused.value.field == "external_id"
+    [dead] = player.command(SettleDelivery(delivery=delivery, left=False), agent="op")
+    assert isinstance(dead, DeliveryDead)
+    assert (dead.actor, dead.code) == ("agent:op", "not_left")
+    assert dead.reason == "it did not leave, says op; before that: cut"
+    with pytest.raises(Refusal, match="the delivery is dead"):
+        player.command(SettleDelivery(delivery=delivery, left=False))
+    assert reported(player, delivery, status="sent") == ["DeliveryConfirmed"]
+    assert player.outcome(delivery, 1, "failed") == []
+    assert names(player.outcome(delivery, 1, "sent")) == ["DeliverySent"]
+
+
+def test_what_a_person_says_did_not_leave_is_dead_when_its_replay_is_refused() -> None:
+    """They know of all attempts before."""
+    player, delivery = doubtful()
+    player.command(ReplayDelivery(delivery=delivery))
+    player.outcome(delivery, 2, "refused", reason="no")
+    player.command(SettleDelivery(delivery=delivery, left=False))
+    assert not player.state.conversations[CONVERSATION].deliveries[delivery].earlier
+    player.command(ReplayDelivery(delivery=delivery))
+    assert names(player.outcome(delivery, 3, "refused", reason="no")) == ["DeliveryDead"]
+
+
 def test_a_replay_counts_on_and_has_all_attempts_once_more() -> None:
     """A number of its own, since who was given an attempt answers for it from memory; and the policy's full measure."""
     player = Player()

@@ -274,9 +274,19 @@ async def test_what_failed_and_waits_for_its_turn_is_queued() -> None:
 )
 async def test_what_never_left_was_not_said(facts: tuple[type[ev.Event], ...], state: str) -> None:
     """It is told as what it is: a message that is waiting, or was given up."""
+    await _told_as_it_is(facts, state)
+
+
+@pytest.mark.parametrize(("code", "state"), [("550", ""), ("not_left", "dead")])
+async def test_what_was_held_and_did_not_leave_was_not_said(code: str, state: str) -> None:
+    """As a person found out, and no attempt's answer can."""
+    await _told_as_it_is((ev.DeliveryUncertain, ev.DeliveryDead), state, code)
+
+
+async def _told_as_it_is(facts: tuple[type[ev.Event], ...], state: str, code: str = "30006") -> None:
     more: dict[type[ev.Event], dict[str, Any]] = {
         ev.DeliveryFailed: {"code": "busy", "reason": "line busy", "retry_at_ms": 1},
-        ev.DeliveryDead: {"code": "30006", "reason": "landline"},
+        ev.DeliveryDead: {"code": code, "reason": "landline"},
         ev.DeliveryUncertain: {"reason": "no answer"},
         ev.DeliveryAttempted: {"attempt": 2},
     }

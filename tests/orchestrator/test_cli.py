@@ -438,6 +438,12 @@ REQUESTS = [
     ("outbox list --state dead --state uncertain", "GET", "/v1/outbox?states=dead%2Cuncertain&limit=100", None),
     ("outbox replay cu1-1.3", "POST", "/v1/outbox/cu1-1.3/replay", {}),
     ("outbox settle cu1-1.3 --external-id SM1", "POST", "/v1/outbox/cu1-1.3/settle", {"external_id": "SM1"}),
+    (
+        "outbox settle cu1-1.3 --not-sent",
+        "POST",
+        "/v1/outbox/cu1-1.3/settle",
+        {"external_id": "", "left": False},
+    ),
 ]
 """Command line → method, path, body."""
 

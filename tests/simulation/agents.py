@@ -245,6 +245,9 @@ def _held(world: "World") -> list[tuple[str, Delivery]]:
 
 
 def _judged(world: "World", delivery: Delivery) -> AnyCommand:
-    """Sent again or, of an uncertain one, said to have left, which nobody here knows; seldom of a dead one too."""
-    said_to_have_left = world.random.random() < (0.5 if delivery.state == "uncertain" else 0.1)
-    return SettleDelivery(delivery=delivery.id) if said_to_have_left else ReplayDelivery(delivery=delivery.id)
+    """Sent again or, of an uncertain one, said to have left, or not to, which nobody here knows; seldom of a dead one
+    too."""
+    settled = world.random.random() < (0.5 if delivery.state == "uncertain" else 0.1)
+    if not settled:
+        return ReplayDelivery(delivery=delivery.id)
+    return SettleDelivery(delivery=delivery.id, left=len(delivery.text) % 4 > 0)

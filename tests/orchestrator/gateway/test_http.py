@@ -717,10 +717,12 @@ async def test_the_outbox_is_listed_and_replayed(running: Running) -> None:
         assert (await http.post("/v1/outbox/nothing/replay")).status_code == 404
         of_settled = {"Idempotency-Key": "s"}
         await http.post("/v1/outbox/cu1-1.6/settle", json={"external_id": "SM1"}, headers=of_settled)
+        await http.post("/v1/outbox/cu1-1.7/settle", json={"left": False}, headers={"Idempotency-Key": "n"})
     operator, conversation = "operator:operator", "cu1-1"
     assert running.intake.commands == [
         (operator, "k", ReplayDelivery(delivery="cu1-1.5"), conversation, ""),
         (operator, "s", SettleDelivery(delivery="cu1-1.6", external_id="SM1"), conversation, ""),
+        (operator, "n", SettleDelivery(delivery="cu1-1.7", left=False), conversation, ""),
     ]
 
 

@@ -45,7 +45,7 @@ KNOWN: dict[str, dict[str, int]] = {
     "given_to_every_gateway": {"pooled": 21, "dedicated": 32},
     "given_where_nobody_takes": {"pooled": 32, "dedicated": 79},
     "handed_out_again_unmarked": {"pooled": 6, "dedicated": 24},
-    "held_though_it_left": {"pooled": 16},
+    "held_though_it_left": {"pooled": 34},
     "keys_forgotten_at_an_unmerge": {"pooled": 6},
     "keys_go_with_their_facts": {"pooled": 41},
     "loaded_without_members": {"pooled": 0, "dedicated": 1},

@@ -39,10 +39,11 @@ def _doubts_the_newest(event: AnyEvent) -> bool:
 
 
 def _check_outcomes(world: World, left: dict[str, Counter[int]]) -> None:
-    """What the journal says became of each. Where an agent says that it left, that is the agent's word."""
+    """What the journal says became of each. Where an agent says whether it left, that is the agent's word."""
     for stream in world.ledger.streams:
         attempt: dict[str, int] = {}
         newest: dict[str, int] = {}
+        vouched: dict[str, int] = {}
         sent: set[str] = set()
         for event in world.ledger.told(stream):
             delivery = getattr(event, "delivery", "")
@@ -56,7 +57,11 @@ def _check_outcomes(world: World, left: dict[str, Counter[int]]) -> None:
                 sent.add(delivery)
                 if not left[delivery] and not event.actor.startswith("agent:"):
                     world.broken("sent_once", f"{stream}: {delivery} is said to be sent, and never left")
+            if isinstance(event, DeliveryDead) and event.actor.startswith("agent:"):
+                vouched[delivery] = newest[delivery]
+                continue
             if isinstance(event, DeliveryFailed | DeliveryDead) and left[delivery][attempt[delivery]]:
                 world.broken("sent_once", f"{stream}: {delivery} left, and its attempt is said to have failed")
-            if isinstance(event, DeliveryDead) and any(left[delivery][n] for n in range(newest[delivery] + 1)):
+            unvouched = range(vouched.get(delivery, 0) + 1, newest[delivery] + 1)
+            if isinstance(event, DeliveryDead) and any(left[delivery][each] for each in unvouched):
                 world.broken("sent_once", f"{stream}: {delivery} left by an earlier attempt, and is a dead letter")
