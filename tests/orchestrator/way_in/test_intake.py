@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from actors.rules.capture import CaptureRules, Template, Who
-from orchestrator.cell_lines.cells import Reply
+from orchestrator.cell_lines.questions import Reply
 from orchestrator.way_in.event_checks import CHANNEL_MAX, LINE_MAX, check_form, check_time
 from orchestrator.way_in.intake import AccountRule, Intake, IntakeLimits
 from protocol.commands import AddNote
