@@ -36,5 +36,5 @@ event's way leads down the first column; what is beside it is asked there.
       projection         rows, conversation_rows, context_rows, correction_rows, delivery_rows, finding_rows,
                          handoff_rows, identity_rows
     The outbox
-    Forgetting a person  erasing
+    Forgetting a person  erasing, journal_traces
 """
