@@ -6,7 +6,8 @@ retention dropped none has a word.
 """
 
 import asyncio
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Mapping
+from copy import copy
 
 import msgspec
 
@@ -57,8 +58,10 @@ async def check(world: World) -> None:
         for archive in (anew, world.disks.archive):
             await drop_all(archive, over_before(before_ms, once_keys_ms=_once_keys_from(world)))
     await _compare(world, anew, ["event", *TABLES])
+    past, notes = _Past(world), await world.disks.archive.rows("dropped")
+    dropped = {stream: through for kind, stream, _, _, through in notes if kind == "conversation"}
     for customer, position, body in await world.disks.archive.rows("snapshot"):
-        await _check_snapshot(world, customer, position, body)
+        await _check_snapshot(world, past.until(position), dropped, customer, position, body)
 
 
 async def _compare(world: World, anew: MemoryArchive, tables: Iterable[str]) -> None:
@@ -95,27 +98,19 @@ def _once_keys_from(world: World) -> int:
     return max(1, world.now_ms() - policy_of(world.settings).once_keys_ms)
 
 
-async def _check_snapshot(world: World, customer: str, position: int, body: bytes) -> None:
-    made, _ = await load(customer, _Past(world, position), _no_tail)
+async def _check_snapshot(
+    world: World, past: "_Past", dropped: Mapping[str, int], customer: str, position: int, body: bytes
+) -> None:
+    made, _ = await load(customer, past, _no_tail)
     kept = snapshots.thaw(body)
     assert kept is not None
     retained = world.settings.retention_days > 0
-    notes = [row for row in await world.disks.archive.rows("dropped") if row[0] == "conversation"]
-    dropped = {stream: through for _, stream, _, _, through in notes}
     if _plain(kept, retained, dropped) != _plain(made, retained, dropped):
         world.broken("ordered", f"the snapshot of {customer} at {position} is not what its events make")
     for stream, through in sorted(dropped.items()):
-        for text in _texts(world, stream, through):
+        for text in past.until(through).texts(stream):
             if text in body and not _is_said_elsewhere(world, text, dropped):
                 world.broken("ordered", f"the snapshot of {customer} at {position} tells what was dropped of {stream}")
-
-
-def _texts(world: World, stream: str, through: int) -> set[bytes]:
-    """What people and agents wrote in a conversation until a position, as it stands in a snapshot's bytes: what is said
-    there since is not dropped."""
-    entries = (entry for record in world.ledger.records[:through] for entry in _entries(record.body))
-    events = (_event(entry.event) for entry in entries if entry.stream == stream)
-    return {event.text.encode() for event in events if isinstance(event, MessageReceived | MessageQueued | NoteAdded)}
 
 
 def _is_said_elsewhere(world: World, text: bytes, dropped: Container[str]) -> bool:
@@ -125,30 +120,51 @@ def _is_said_elsewhere(world: World, text: bytes, dropped: Container[str]) -> bo
 
 
 class _Past:
-    """All that was committed up to a position, without snapshots, as who loads a journey reads it."""
+    """All that was committed up to a position, without snapshots, as who loads a journey reads it. Read once, whatever
+    the position."""
 
-    def __init__(self, world: World, position: int) -> None:
-        self._records = world.ledger.records[:position]
+    def __init__(self, world: World) -> None:
+        self._until = world.ledger.position
+        self._by_customer: dict[str, list[StoredEvent]] = {}
+        self._texts: dict[str, list[tuple[int, bytes]]] = {}
+        """By stream: position, and what was written there."""
+        for record in world.ledger.records:
+            for n, entry in enumerate(_entries(record.body)):
+                self._take(record.position, n, entry)
+
+    def until(self, position: int) -> "_Past":
+        """The same, as it was at that position."""
+        then = copy(self)
+        then._until = min(position, self._until)
+        return then
+
+    def texts(self, stream: str) -> set[bytes]:
+        """What people and agents wrote in a conversation, as it stands in a snapshot's bytes: what is said there since
+        it was dropped is not dropped."""
+        return {text for position, text in self._texts.get(stream, ()) if position <= self._until}
 
     async def position(self) -> int:
-        return len(self._records)
+        return self._until
 
     async def stored(self, customer: str) -> StoredJourney:
-        return StoredJourney(len(self._records), None, await self.events_of_customer(customer, 0))
+        return StoredJourney(self._until, None, await self.events_of_customer(customer, 0))
 
     async def events_of_customer(self, customer: str, after_position: int) -> list[StoredEvent]:
-        return [
-            StoredEvent(record.position, entry.stream, entry.seq, msgspec.json.encode(_event(entry.event)), n)
-            for record in self._records[after_position:]
-            for n, entry in enumerate(_entries(record.body))
-            if home_of(entry.stream) == customer
-        ]
+        events = self._by_customer.get(customer, ())
+        return [event for event in events if after_position < event.position <= self._until]
 
     async def due(self, shards: list[int], before_ms: int, limit: int) -> list[Due]:
         raise AssertionError("nobody asks this here")
 
     async def untaken(self, shards: list[int], limit: int) -> list[tuple[str, str]]:
         raise AssertionError("nobody asks this here")
+
+    def _take(self, position: int, n: int, entry: Entry) -> None:
+        event = _event(entry.event)
+        stored = StoredEvent(position, entry.stream, entry.seq, msgspec.json.encode(event), n)
+        self._by_customer.setdefault(home_of(entry.stream), []).append(stored)
+        if isinstance(event, MessageReceived | MessageQueued | NoteAdded):
+            self._texts.setdefault(entry.stream, []).append((position, event.text.encode()))
 
 
 async def _no_tail(_: str) -> TailIs:
