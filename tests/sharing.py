@@ -13,6 +13,8 @@ import pytest
 from xdist.scheduler import LoadFileScheduling
 
 SIMULATION = "tests/simulation"
+AHEAD = frozenset({"ended", "caught", "again"})
+"""Fixtures that wait for the simulation's processes."""
 SERVED = "tests of the session's servers"
 OF_THE_SERVERS = frozenset(
     {
@@ -50,13 +52,14 @@ def is_one_of_many(config: pytest.Config) -> bool:
 
 def longest_first(items: list[pytest.Item]) -> list[pytest.Item]:
     """The order in which they are handed out: what computes, the files that start real processes, those of the
-    session's servers before them, then the many small ones, so that no process is left with a long file at the end."""
+    session's servers before them, then the many small ones, so that no process is left with a long file at the end. Of
+    the simulation's tests those that play runs themselves come before those that wait for the others."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    return sorted(items, key=lambda item: (_turn(item.nodeid), item.path not in slow))
+    return sorted(items, key=lambda item: (_turn(item), item.path not in slow))
 
 
-def _turn(nodeid: str) -> int:
-    """Which of the three: the first two are the longest that there are."""
-    if nodeid.startswith(f"{SIMULATION}/"):
-        return 0
-    return 1 if nodeid.partition("::")[0] in OF_THE_SERVERS else 2
+def _turn(item: pytest.Item) -> int:
+    """Which of the four: those before the last are the longest that there are."""
+    if item.nodeid.startswith(f"{SIMULATION}/"):
+        return 0 if AHEAD.isdisjoint(getattr(item, "fixturenames", ())) else 1
+    return 2 if item.nodeid.partition("::")[0] in OF_THE_SERVERS else 3

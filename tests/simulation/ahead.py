@@ -6,6 +6,8 @@ what is missing; where several processes share the run (`tests.sharing`), one of
 
 import multiprocessing
 import os
+import subprocess
+import sys
 from collections.abc import Iterable
 from multiprocessing.pool import AsyncResult
 
@@ -15,6 +17,8 @@ from tests.simulation.scenario import Run
 
 SEEDS = 500
 PLACEMENT = "both"
+AGAIN = 16
+"""Seeds that are played in one more process."""
 JOBS = 2
 GIVES_WAY = 10
 """Niceness: they take a tenth of a core that somebody else wants, and the rest where nobody does."""
@@ -29,6 +33,9 @@ class Ahead:
         self._pool = multiprocessing.get_context("spawn").Pool(JOBS, initializer=_gives_way)
         self._hunts: AsyncResult[list[Caught]] | None = None
         self._runs: AsyncResult[list[Run]] | None = None
+        self._again: AsyncResult[str] | None = None
+        if "again" in asked:
+            self._again = self._pool.apply_async(_elsewhere)
         if "caught" in asked:
             self._hunts = self._pool.map_async(hunted, [(*each, False) for each in hunts()], chunksize=1)
         if "ended" in asked:
@@ -44,10 +51,24 @@ class Ahead:
         assert self._runs is not None
         return self._runs.get(MISSING_WITHIN_S)
 
+    def again(self) -> str:
+        """The digests of the first seeds, as another process prints them."""
+        assert self._again is not None
+        return self._again.get(MISSING_WITHIN_S)
+
     def end(self) -> None:
         """Whoever stops at the first failure does not wait for them."""
         self._pool.terminate()
         self._pool.join()
+
+
+def _elsewhere() -> str:
+    program = (
+        "from tests.simulation.scenario import run\n"
+        f"print([run(seed, placement={PLACEMENT!r}).digest for seed in range({AGAIN})])"
+    )
+    environment = {**os.environ, "PYTHONHASHSEED": "random"}
+    return subprocess.check_output([sys.executable, "-c", program], env=environment, text=True)
 
 
 def _gives_way() -> None:
