@@ -29,6 +29,7 @@ from protocol.entities import Delivery
 from protocol.events import (
     AnyEvent,
     DeliveryAttempted,
+    DeliveryConfirmed,
     DeliveryDead,
     DeliveryFailed,
     DeliverySent,
@@ -67,14 +68,17 @@ def in_line(state: Conversation) -> bool:
 def decide_outcome(
     state: Conversation, outcome: Outcome, policy: Policy, now_ms: int, *, parted: Collection[str] = ()
 ) -> list[AnyEvent]:
-    """What an attempt's outcome means. An outcome of another attempt than the newest is an old repeat: [].
+    """What an attempt's outcome means. An outcome of another attempt than the newest is an old repeat: [], unless it
+    says that one was sent which had been in doubt.
 
     An attempt that was given up as uncertain may still turn out to have been sent, or refused, or not to have left. One
     for an identity that was unlinked meanwhile (`parted`) is the last.
     """
     delivery = state.deliveries.get(outcome.delivery)
-    if delivery is None or delivery.attempt != outcome.attempt:
+    if delivery is None or not 0 < outcome.attempt <= delivery.attempt:
         return []
+    if outcome.attempt < delivery.attempt:
+        return _sent_before(state, delivery, outcome, now_ms) if outcome.status == "sent" else []
     if delivery.state != "attempting" and not _is_news(delivery, outcome.status):
         return []
     status = "sent" if _is_out(delivery, outcome.status) else outcome.status
@@ -184,6 +188,21 @@ def effect_of(state: Conversation, delivery: str, *, again: bool) -> DeliverNow 
     )
 
 
+def _sent_before(state: Conversation, delivery: Delivery, outcome: Outcome, now_ms: int) -> list[AnyEvent]:
+    """What it means that an attempt before the newest was sent: what a report means that says so."""
+    if not delivery.doubted:
+        return []
+    report = DeliveryReport(delivery=delivery.id, status="sent", external_id=outcome.external_id)
+    if delivery.state != "attempting":
+        return decide_report(state, report, now_ms)
+    if delivery.reported:
+        return []
+    confirmed = DeliveryConfirmed(
+        at_ms=now_ms, actor=SYSTEM, delivery=delivery.id, status=report.status, external_id=report.external_id
+    )
+    return [confirmed]
+
+
 def _in_doubt(delivery: Delivery) -> bool:
     """Whether its newest attempt is over, and may have left."""
     if delivery.state == "uncertain":
@@ -203,8 +222,9 @@ def _is_news(delivery: Delivery, status: str) -> bool:
         return _in_doubt(delivery)
     if status == "refused":
         return _in_doubt(delivery) or delivery.state == "waiting"
-    # Also of a dead letter: whoever called it one, by another's word, did not make the attempt.
-    return delivery.state in ("waiting", "uncertain", "dead") and status == "sent"
+    # Also of a dead letter: whoever called it one, by another's word, did not make the attempt. And of one that is in
+    # the line anew.
+    return status == "sent"
 
 
 def _failed_late(state: Conversation, delivery: Delivery, failed: AnyEvent, now_ms: int) -> AnyEvent:

@@ -70,7 +70,8 @@ class DeliveryReplayed(Event, kw_only=True, frozen=True, tag="DeliveryReplayed")
 
 
 class DeliveryConfirmed(Event, kw_only=True, frozen=True, tag="DeliveryConfirmed"):
-    """The provider says what became of it: `delivered`, `read`, `undelivered`, `bounced`."""
+    """The provider says what became of it: `delivered`, `read`, `undelivered`, `bounced`; or `sent`, which a gateway
+    client may also say of an earlier attempt during the next."""
 
     delivery: str
     status: str

@@ -252,6 +252,63 @@ def test_a_repeated_doubt_puts_nothing_off(channel: str, again: str) -> None:
     assert player.outcome(delivery, 1, again, reason="no") == []
 
 
+def test_a_late_answer_settles_what_an_operator_has_sent_again() -> None:
+    """Held, and replayed: it waits behind another one, and its client finds out that it had left."""
+    player, delivery = doubtful()
+    second = replied(player, "two")
+    player.command(ReplayDelivery(delivery=delivery))
+    assert unsent(player)[delivery] == ("queued", "")
+    assert player.outcome(delivery, 0, "sent") == []
+    assert names(player.outcome(delivery, 1, "sent")) == ["DeliverySent"]
+    assert unsent(player) == {second: ("attempting", "")}
+
+
+@pytest.mark.parametrize("attempt", [-1, 0])
+def test_of_a_message_that_was_not_tried_nobody_says_that_it_was_sent(attempt: int) -> None:
+    """It waits for its turn."""
+    player = Player()
+    player.message()
+    replied(player, "one")
+    assert player.outcome(replied(player, "two"), attempt, "sent") == []
+
+
+def test_a_late_answer_on_an_earlier_attempt_settles_its_doubt() -> None:
+    """The next one surely failed, and was to be made again though the client knows by now that the first had left."""
+    player, delivery = doubtful("email")
+    player.pass_time(100_000)
+    player.outcome(delivery, 2, "failed")
+    for late in ("failed", "refused", "uncertain", "untaken"):
+        assert player.outcome(delivery, 1, late) == []
+    [sent] = player.outcome(delivery, 1, "sent", external_id="x@y")
+    assert isinstance(sent, DeliverySent)
+    assert sent.external_id == "x@y"
+    assert unsent(player) == {}
+
+
+@pytest.mark.parametrize("outcome", ["failed", "refused", "untaken", "uncertain"])
+def test_a_late_answer_on_an_earlier_attempt_counts_as_a_report_during_the_next(outcome: str) -> None:
+    """Whatever comes of that one, the first has left. Said again, it is old."""
+    player, delivery = doubtful("email")
+    player.pass_time(100_000)
+    assert names(player.outcome(delivery, 1, "sent", external_id="x@y")) == ["DeliveryConfirmed"]
+    assert player.outcome(delivery, 1, "sent", external_id="x@y") == []
+    [sent] = player.outcome(delivery, 2, outcome)
+    assert isinstance(sent, DeliverySent)
+    assert sent.external_id == "x@y"
+
+
+def test_a_late_answer_on_an_earlier_attempt_that_was_in_no_doubt_is_old() -> None:
+    """It surely failed, as was said: the next is under way, or its turn comes."""
+    player = Player()
+    player.message()
+    delivery = replied(player)
+    player.outcome(delivery, 1, "failed")
+    player.pass_time(100_000)
+    assert player.outcome(delivery, 1, "sent") == []
+    player.outcome(delivery, 2, "failed")
+    assert player.outcome(delivery, 1, "sent") == []
+
+
 def test_a_late_answer_settles_an_uncertain_attempt() -> None:
     """What turns out to have been sent is not sent again, nor held."""
     player = Player()
