@@ -28,6 +28,7 @@ from protocol.events import (
     CustomerMerged,
     CustomerReleased,
     CustomerReturned,
+    InputQuarantined,
     InteractionMoved,
     InteractionTagged,
     QuarantineReplayed,
@@ -94,16 +95,30 @@ def decide(state: Journey, actor: str, reason: str, now_ms: int) -> list[tuple[s
     return [(stream, redacted(fact)) for stream, fact in facts]
 
 
-def freed(state: Journey, names: Collection[str], once_keys_ms: int, now_ms: int) -> Freed | None:
+def freed(
+    state: Journey, names: Collection[str], mentions: Iterable[StoredEvent], once_keys_ms: int, now_ms: int
+) -> Freed | None:
     """What whoever gets one of these addresses next is to know: that what came to this customer came before, and
-    neither where nor to whom. None where nothing came that may come again."""
+    neither where nor to whom; so did what accounts refused that names them, in whatever form it is taken by then. None
+    where nothing came that may come again."""
     keys = b""
-    for packed in linking.keys_of(state).values():
+    for packed in (*linking.keys_of(state).values(), _refused_by_accounts(mentions)):
         keys = once.united(keys, once.anyones(packed, (now_ms - once_keys_ms) // 1000))
     if not keys:
         return None
     until_ms = once.newest_s(keys) * 1000 + once_keys_ms
     return Freed(sorted(names), msgspec.msgpack.encode({disputes.FORGOTTEN: keys}), until_ms)
+
+
+def _refused_by_accounts(mentions: Iterable[StoredEvent]) -> bytes:
+    """The once-keys of refused inputs, by which their sources send them again. An account keeps each payload under one
+    of its own, the exclusive or of that and of the payload's digest: what fitted nothing has no form yet."""
+    keys = b""
+    for mention in mentions:
+        event = _from_json(mention.body) if mention.stream.startswith(ACCOUNT) else None
+        if isinstance(event, InputQuarantined) and event.once is not None:
+            keys = once.united(keys, once.in_any_form(event.once.key ^ event.once.digest, event.at_ms // 1000))
+    return keys
 
 
 def redacted(event: AnyEvent) -> AnyEvent:

@@ -4,6 +4,8 @@ A record of 24 bytes for each key, the oldest first, all in one string of bytes:
 
     key 8 | digest 4 | at 4 (seconds since 1970) | conversation 4 (its number; 0: the customer's own stream) | seq 4
 
+With no seq, what it did is nowhere here; and the largest conversation then says that any payload under it is a repeat.
+
 As objects a key took 250 bytes, and the keys of a customer's month more than the rest of their journey. A look-up scans
 the bytes, which for the some dozens that customers have costs less than a microsecond; past `SCANNED_MAX` an index of
 the places is kept beside them, which is not part of the state.
@@ -22,6 +24,9 @@ SCANNED_MAX = 64
 """Keys up to which a scan is as fast as an index is."""
 
 
+_ANY_FORM = 0xFFFF_FFFF
+
+
 class Seen(Struct, frozen=True, gc=False):
     """A once-key's memory: the payload's digest, when, and the first event it caused."""
 
@@ -36,6 +41,10 @@ class Seen(Struct, frozen=True, gc=False):
     def is_elsewhere(self) -> bool:
         """Whether it did nothing here: it is, or is about to be, somebody else's."""
         return not self.seq
+
+    def covers(self, digest: int) -> bool:
+        """Whether a payload under the key is a repeat of what came."""
+        return digest == self.digest or (self.is_elsewhere and self.conversation == _ANY_FORM)
 
 
 def elsewhere(digest: int, at_s: int) -> Seen:
@@ -55,7 +64,15 @@ def anyones(packed: bytes, since_s: int) -> bytes:
     """Those that came at `since_s` or later, without the places of what they did: for whoever is to know that it was
     done, and not where and for whom."""
     records = (record for record in _RECORD.iter_unpack(packed) if record[2] >= since_s)
-    return b"".join(_RECORD.pack(key, digest, at_s, 0, 0) for key, digest, at_s, _, _ in records)
+    return b"".join(
+        _RECORD.pack(key, digest, at_s, _ANY_FORM if (conversation, seq) == (_ANY_FORM, 0) else 0, 0)
+        for key, digest, at_s, conversation, seq in records
+    )
+
+
+def in_any_form(key: int, at_s: int) -> bytes:
+    """The memory of what came in a form that could not be taken: whatever comes under its key is the same, mended."""
+    return _RECORD.pack(key, 0, at_s, _ANY_FORM, 0)
 
 
 def newest_s(packed: bytes) -> int:

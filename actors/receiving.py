@@ -63,7 +63,7 @@ def perhaps_again(state: Journey, given: Input, policy: Policy, now_ms: int) -> 
     came = before(state, given, given.key)
     if came is None or (given.replay is not None and _was_given_away(*came)):
         return first(state, given, policy, now_ms)
-    if came[1].digest == given.digest:
+    if came[1].covers(given.digest):
         return repeat(*came)
     known = identifying.identify(state, given, policy.identity, now_ms)
     if known.stray:

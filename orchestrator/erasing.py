@@ -108,7 +108,7 @@ async def erase(settings: Settings, act: Act, on_progress: Callable[[int, int], 
         find = await files.find(act.customer)
         facts = [] if find.erased else erasing.decide(find.journey, act.actor, act.reason, act.at_ms)
         redacted = [record async for record in files.redact(find, on_progress)]
-        freed = erasing.freed(find.journey, find.names, await files.once_keys_ms(), act.at_ms)
+        freed = erasing.freed(find.journey, find.names, find.mentions, await files.once_keys_ms(), act.at_ms)
         # Whoever goes on after a power failure finds what there is of them as it was found now: followed anew, the
         # journal would not say any more whose an address is that they had back from another.
         await files.archive.sync()

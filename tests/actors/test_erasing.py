@@ -167,14 +167,14 @@ def test_what_a_freed_address_leaves_says_what_came_and_not_where() -> None:
     earlier = OnceKeys()
     earlier.add(3, Seen(digest=9, at_s=150, conversation=1, seq=1))
     state.disputes = Disputes(inherited=(("cu2", earlier.packed),))
-    freed = erasing.freed(state, {"b", "a"}, once_keys_ms=100_000, now_ms=250_000)
+    freed = erasing.freed(state, {"b", "a"}, [], once_keys_ms=100_000, now_ms=250_000)
     assert freed is not None
     assert (freed.identities, freed.until_ms) == (["a", "b"], 300_000)
     [(whose, packed)] = msgspec.msgpack.decode(freed.keys).items()
     known = OnceKeys(packed)
     assert (whose, known.get(1)) == (FORGOTTEN, None)
     assert [known.get(key) for key in (2, 3)] == [Seen(9, 200, 0, 0), Seen(9, 150, 0, 0)]
-    assert erasing.freed(state, {"a"}, once_keys_ms=100_000, now_ms=301_000) is None
+    assert erasing.freed(state, {"a"}, [], once_keys_ms=100_000, now_ms=301_000) is None
 
 
 def test_the_proof_of_a_switch_goes_from_anothers_row_as_from_the_fact() -> None:

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.once import KEYS_MAX, SCANNED_MAX, OnceKeys, Seen, united
+from actors.once import KEYS_MAX, SCANNED_MAX, OnceKeys, Seen, anyones, in_any_form, united
 
 KEYS = st.integers(0, 300) | st.integers(0, 2**64 - 1)
 
@@ -106,6 +106,17 @@ def test_past_the_bound_the_oldest_key_goes() -> None:
     assert once.get(9) is None
     assert once.get(10) == seen(10)
     assert len(once.packed) == 24 * KEYS_MAX
+
+
+def test_what_came_in_no_form_covers_whatever_comes_under_its_key() -> None:
+    """Also for the next who is to know it; and of two that know it the one does as the other."""
+    known = OnceKeys(anyones(united(in_any_form(7, at_s=5), in_any_form(7, at_s=5)), since_s=5))
+    assert len(known) == 1
+    seen = known.get(7)
+    assert seen is not None
+    assert (seen.is_elsewhere, seen.covers(1), seen.covers(2)) == (True, True, True)
+    assert not Seen(digest=1, at_s=5, conversation=0, seq=0).covers(2)
+    assert not Seen(digest=1, at_s=5, conversation=2**32 - 1, seq=1).covers(2)
 
 
 def test_what_came_after_a_mark_is_told_by_its_place() -> None:

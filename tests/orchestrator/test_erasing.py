@@ -374,6 +374,32 @@ async def test_refused_input_of_who_is_forgotten_does_not_come_in_once_it_would_
         assert found(tmp_path) == []
 
 
+async def test_what_an_account_kept_of_who_is_forgotten_does_not_come_in_once_it_is_mended(tmp_path: Path) -> None:
+    """It fitted nothing, so that no payload is known of it: whatever comes under its name from their address is a
+    repeat, of nobody, in another life of the server and at the next who is forgotten. What others sent so comes in."""
+    settings = settings_of(tmp_path)
+    mended = arrival("quokka-1", MessageArrived(text="I live in Zanzibar"), ANN)
+    bobs = arrival("b1", MessageArrived(text="hi"), BOB)
+    async with server(settings) as (_, front):
+        ann = (await front.intake.submit(arrival("a1", MessageArrived(text="hi"), ANN))).stream.removesuffix("-1")
+        for event in (mended, bobs):
+            raw = msgspec.json.encode(msgspec.structs.replace(event, time_ms=0))
+            refusal = Refusal(Code.INVALID, "the time is wrong")
+            await front.intake.quarantine(account="chat", source="test", id=event.id, refusal=refusal, raw=raw)
+    await erased(settings, ann)
+    for id in ("n1", "n2"):
+        async with server(settings) as (_, front):
+            for text in ("I live in Zanzibar", "In Zanzibar I live"):
+                event = msgspec.structs.replace(mended, data=MessageArrived(text=text))
+                again = await front.intake.submit(event)
+                assert (again.status, again.stream) == ("repeat", "")
+            heir = await front.intake.submit(arrival(id, MessageArrived(text="hello"), ANN))
+            assert heir.status == "committed"
+            assert (await front.intake.submit(bobs)).status == ("committed" if id == "n1" else "repeat")
+        await erased(settings, customer_of(heir.stream))
+    assert found(tmp_path) == []
+
+
 async def link(front: Front, customer: str, identity: str) -> None:
     """An agent says that it is theirs."""
     command = LinkIdentity(identity=identity)
