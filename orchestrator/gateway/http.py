@@ -81,6 +81,7 @@ def application(services: Services, *, body_bytes_max: int, version: str) -> Lit
             ValidationException: _validation,
             HTTPException: _http,
             RecursionError: _nested,
+            UnicodeDecodeError: _no_text,
             Exception: _failure,
         },
         request_max_body_size=body_bytes_max,
@@ -152,6 +153,13 @@ def _validation(request: HttpRequest, exc: ValidationException) -> Response[Erro
 def _nested(request: HttpRequest, exc: RecursionError) -> Response[ErrorAnswer]:
     """The only thing here that recurses without a bound of ours is the decoder of a body."""
     return _refusal(request, Refusal(Code.TOO_LARGE, "the body is nested too deeply"))
+
+
+def _no_text(request: HttpRequest, exc: UnicodeDecodeError) -> Response[ErrorAnswer]:
+    """The only thing here that decodes text without asking is, again, the decoder of a body: of a read it is a bug."""
+    if request.method == "GET":
+        return _failure(request, exc)
+    return _refusal(request, Refusal(Code.MALFORMED, "the body is not UTF-8"))
 
 
 def _http(request: HttpRequest, exc: HTTPException) -> Response[ErrorAnswer]:

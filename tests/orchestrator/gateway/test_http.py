@@ -257,9 +257,14 @@ async def test_who_leaves_before_the_end_of_a_body_is_no_bug(
     assert "gateway.failed" not in capsys.readouterr().out
 
 
-async def test_a_bug_gives_a_reference_and_no_words(running: Running, capsys: pytest.CaptureFixture[str]) -> None:
-    """The log finds it by the reference."""
-    running.archive.fail = ValueError("the customer's words")
+@pytest.mark.parametrize(
+    "bug", [ValueError("the customer's words"), UnicodeDecodeError("utf-8", b"words", 0, 1, "words")]
+)
+async def test_a_bug_gives_a_reference_and_no_words(
+    running: Running, capsys: pytest.CaptureFixture[str], bug: Exception
+) -> None:
+    """The log finds it by the reference. Text of ours that cannot be decoded is one, too: a read brings none."""
+    running.archive.fail = bug
     async with running.http("operator") as http:
         response = await http.get("/v1/conversations")
     error = response.json()
@@ -478,6 +483,7 @@ async def test_commands_carry_an_id_and_an_actor(running: Running) -> None:
         ({"command": {"do": "take"}, "id": "x" * 600}, Code.INVALID, "id"),
         ([], Code.INVALID, ""),
         (b"\xff", Code.INVALID, ""),
+        (b'{"command": {"do": "note", "text": "Gr\xfc\xdfe"}}', Code.MALFORMED, ""),
         (b"[" * 50_000, Code.TOO_LARGE, ""),
     ],
 )
