@@ -35,8 +35,7 @@ def _item(
 ) -> ContextSet:
     """The item that is set, beside what is `known` by then; `field` is where a refusal points for want of room."""
     checks.check_name(command.key, "key")
-    if isinstance(command.value, str) and len(command.value) > checks.VALUE_MAX:
-        raise Refusal(Code.OVER_LIMIT, f"a context value has at most {checks.VALUE_MAX} characters", field="value")
+    checks.check_value(command.value)
     if command.sensitivity not in SENSITIVITIES:
         raise Refusal(Code.INVALID, f"sensitivity is one of {', '.join(SENSITIVITIES)}", field="sensitivity")
     newest = state.interactions[-1] if state.interactions else None

@@ -1,5 +1,7 @@
 """Checks of what agents write in commands: names, texts, reasons. Pure; they raise `Refusal`."""
 
+from typing import Any
+
 from protocol.errors import Code, Refusal
 from protocol.inbound import TEXT_MAX
 
@@ -27,6 +29,14 @@ def check_words(text: str, field: str) -> None:
     _check_whole(text, field)
 
 
+def check_value(value: Any) -> None:
+    """Of a context item. Raises `Refusal`."""
+    if isinstance(value, str):
+        if len(value) > VALUE_MAX:
+            raise Refusal(Code.OVER_LIMIT, f"a context value has at most {VALUE_MAX} characters", field="value")
+        _check_whole(value, "value")
+
+
 def _check_whole(text: str, field: str) -> None:
     # SQLite ends a text of JSON there: what follows would be in no view of the archive.
     if "\0" in text:
@@ -35,6 +45,9 @@ def _check_whole(text: str, field: str) -> None:
 
 def check_name(value: str, field: str, *, empty: bool = False) -> str:
     """Of a queue, agent, channel or context item; returns it. Raises `Refusal`."""
+    if value != value.strip():
+        # No policy and no token has such a name: what is moved there would be where nobody looks.
+        raise Refusal(Code.INVALID, f"{field} begins or ends with a blank: write it without", field=field)
     if (not value and not empty) or len(value) > NAME_MAX or (value and not value.isprintable()):
         least = "at most" if empty else "1 to"
         raise Refusal(Code.INVALID, f"{field} must have {least} {NAME_MAX} printable characters", field=field)
