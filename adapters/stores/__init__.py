@@ -5,7 +5,7 @@ The journal
   journal_schema         journal_reads, journal_file: what is read of the file, and what its one writer does to it
   sqlite_journal         sqlite_journal_reader: for other processes
   memory_journal         memory_disk: what a power failure leaves
-  journal_traces         where a person stands in it; forgotten: what stays of one who was erased
+  forgotten              what stays of the addresses of who was erased
 
 The archive
   archive_schema         archive_steps: how older files come to it
