@@ -1,6 +1,7 @@
 """`throughline export`: a conversation as a vCon."""
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -27,7 +28,8 @@ def export(
         print_json(answer)
         return
     try:
-        with out.open("x", encoding="utf-8") as file:
+        # For its owner alone, whatever the shell's umask is: it has all that a customer said.
+        with open(os.open(out, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8") as file:
             json.dump(answer, file, ensure_ascii=False, indent=2)
     except OSError as exc:
         raise Failure(Exit.USAGE, f"--out {out} cannot be written: {exc.strerror}") from exc

@@ -729,6 +729,20 @@ def test_a_row_that_a_terminal_is_too_narrow_for_is_a_block(
     assert [line.split() for line in lines[1:3]] == [["state", row["state"]], ["recipient", row["recipient"]]]
 
 
+def test_an_export_is_for_its_owner_alone(shell: Shell, answering: Answering) -> None:
+    """It has all that a customer said, and shells let others read what they make. What is there already stays."""
+    answering.body = {"vcon": "0.4.0"}
+    before = os.umask(0o022)
+    try:
+        assert shell.run("export cu1-1 --out bill.vcon").code == Exit.DONE
+    finally:
+        os.umask(before)
+    file = shell.folder / "bill.vcon"
+    assert (file.stat().st_mode & 0o777, json.loads(file.read_text())) == (0o600, answering.body)
+    again = shell.run("export cu1-1 --out bill.vcon")
+    assert (again.code, "File exists" in again.err) == (Exit.USAGE, True)
+
+
 def test_events_are_folded_where_a_terminal_is_too_narrow(
     shell: Shell, answering: Answering, monkeypatch: pytest.MonkeyPatch
 ) -> None:
