@@ -1,34 +1,54 @@
 """What commands print: results on standard output (a table, or JSON with `--json`), everything else on standard error.
 
-JSON is one document, indented, UTF-8; times in it are as the server gave them.
+JSON is one document, indented, UTF-8; times in it are as the server gave them. What customers wrote is shown as words:
+a terminal obeys some characters, and strangers write them.
 """
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from io import TextIOWrapper
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.rule import Rule
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
 PIPED_COLUMNS = 10_000
 """Wider than any row; a table takes no more of it than it needs."""
 
+_OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""Controls but line end and tab, and marks that turn the direction of writing: a terminal clears itself by them, hides
+lines, or puts what they say into the clipboard (ECMA-48 §5)."""
+
+
+class _Console(Console):
+    """One that shows the words of what it is given, whoever wrote it; what else it does to a terminal is its own."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Whatever is printed passes here."""
+        for segment in super().render(renderable, options):
+            if segment.control is None and _OBEYED.search(segment.text):
+                # Left out and not replaced: they have no width, and the line was set by that.
+                yield Segment(_OBEYED.sub("", segment.text), segment.style)
+            else:
+                yield segment
+
 
 def console() -> Console:
     """Standard output; colours and width by what it is connected to. Into a pipe a row is one line, for `grep`."""
-    return Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else PIPED_COLUMNS)
+    return _Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else PIPED_COLUMNS)
 
 
 def errors() -> Console:
     """Standard error, for progress and failures."""
-    return Console(stderr=True, highlight=False, soft_wrap=True)
+    return _Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def write_what_is_meant() -> None:
@@ -52,8 +72,9 @@ def progress_bar() -> Progress:
 
 
 def print_json(value: Any) -> None:
-    """The value as one JSON document."""
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+    """The value as one JSON document. What a terminal would obey is escaped, also where JSON does not ask for it."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    sys.stdout.write(_OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n")
 
 
 def print_table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], *, empty: str) -> None:

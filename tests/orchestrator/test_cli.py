@@ -782,6 +782,25 @@ def test_customers_words_are_printed_as_words(shell: Shell, answering: Answering
     assert "[red]pay[/red] [link=x]" in shell.run("conversation show cu1-1").out
 
 
+HOSTILE = "a\x1b[2J\x1b]52;c;cm0gLXJm\x07b\x9b31m\u202ec"
+"""Clears the screen, puts a command into the clipboard, changes colours by one character, turns the writing round."""
+
+
+def test_what_a_customer_wrote_gives_a_terminal_no_orders(shell: Shell, answering: Answering) -> None:
+    """Its words stay; a program gets all of it, escaped."""
+    answering.body = {
+        "conversation": "cu1-1",
+        "subject": HOSTILE,
+        "events": [{"seq": 1, "type": "MessageReceived", "at_ms": 0, "text": HOSTILE}],
+        "next_after": 0,
+    }
+    shown = shell.run("conversation show cu1-1")
+    assert shown.out.count("a[2J]52;c;cm0gLXJmb31mc") == 2
+    written = shell.run("conversation show cu1-1 --json")
+    assert written.json["subject"] == HOSTILE
+    assert not set("\x1b\x07\x9b\u202e") & set(shown.out + written.out)
+
+
 def test_what_came_in_late_is_shown_with_its_own_time(shell: Shell, answering: Answering) -> None:
     """Beside the time it came in at; the timeline has it where it happened."""
     sent, came = 1_700_000_000_000, 1_700_007_200_000
