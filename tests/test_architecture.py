@@ -5,8 +5,10 @@ import itertools
 import re
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -128,9 +130,23 @@ def sources(*packages: str) -> list[Path]:
     return sorted(file.relative_to(ROOT) for package in packages for file in (ROOT / package).rglob("*.py"))
 
 
-def imports(file: Path) -> Iterator[tuple[int, str]]:
-    """The line and the full name of everything `file` imports, also inside functions."""
-    for node in ast.walk(ast.parse((ROOT / file).read_text(), str(file))):
+class Module(NamedTuple):
+    """What a file is looked at for; its tree is large, and to make it takes milliseconds."""
+
+    is_documented: bool
+    imports: tuple[tuple[int, str], ...]
+    """The line and the full name of everything that it imports, also inside functions."""
+
+
+@cache
+def module(file: Path) -> Module:
+    """Read once, whichever tests ask."""
+    tree = ast.parse((ROOT / file).read_text(), str(file))
+    return Module(ast.get_docstring(tree) is not None, tuple(_imports(file, tree)))
+
+
+def _imports(file: Path, tree: ast.Module) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield node.lineno, alias.name
@@ -140,12 +156,18 @@ def imports(file: Path) -> Iterator[tuple[int, str]]:
                 yield node.lineno, f"{node.module}.{alias.name}"
 
 
+def tree_with(file: Path, names: Collection[str]) -> ast.Module:
+    """The tree of a file, empty where none of the names stands in its text."""
+    text = (ROOT / file).read_text()
+    return ast.parse(text if any(name in text for name in names) else "", str(file))
+
+
 def offences(files: list[Path], forbidden: frozenset[str]) -> list[str]:
     """`file:line imports name` for each import whose first part is forbidden."""
     return [
         f"{file}:{line} imports {name}"
         for file in files
-        for line, name in imports(file)
+        for line, name in module(file).imports
         if name.partition(".")[0] in forbidden
     ]
 
@@ -223,7 +245,7 @@ def test_the_sdk_stands_on_the_protocol_alone() -> None:
     outside = [
         f"{file}:{line} imports {name}"
         for file in sources("orchestrator/client")
-        for line, name in imports(file)
+        for line, name in module(file).imports
         if name.startswith(("orchestrator.", "actors.", "adapters.")) and not name.startswith("orchestrator.client")
     ]
     assert not outside
@@ -241,7 +263,7 @@ def tasks_made(file: Path) -> Iterator[str]:
                 yield f"{file.as_posix()} {'.'.join(within)}"
             yield from walk(child, within, groups)
 
-    return walk(ast.parse((ROOT / file).read_text(), str(file)), (), frozenset())
+    return walk(tree_with(file, _MAKERS), (), frozenset())
 
 
 def _makes_task(called: ast.expr, groups: frozenset[str]) -> bool:
@@ -292,7 +314,7 @@ def callbacks_given(file: Path) -> Iterator[str]:
                 yield place
             yield from walk(child, within)
 
-    return walk(ast.parse((ROOT / file).read_text(), str(file)), ())
+    return walk(tree_with(file, {*_CALLERS, *_PROTOCOL_CALLS}), ())
 
 
 def _gives_unguarded(call: ast.Call) -> bool:
@@ -372,7 +394,7 @@ def test_every_module_says_what_it_owns() -> None:
     silent = [
         file.as_posix()
         for file in sources(*PACKAGES, "tests")
-        if (text := (ROOT / file).read_text()).strip() and ast.get_docstring(ast.parse(text)) is None
+        if not module(file).is_documented and (ROOT / file).read_text().strip()
     ]
     assert not silent
 
@@ -394,7 +416,7 @@ def test_every_third_party_import_is_a_dependency_with_a_pin() -> None:
     used = {
         name.partition(".")[0]
         for file in sources(*PACKAGES, "tests")
-        for _, name in imports(file)
+        for _, name in module(file).imports
         if name.partition(".")[0] not in sys.stdlib_module_names | {*PACKAGES, "tests"}
     }
     assert {DISTRIBUTIONS.get(module, module.replace("_", "-")) for module in used} <= declared
