@@ -20,16 +20,17 @@ from protocol.inbound import ATTACHMENTS_MAX, IDENTITIES_MAX, REFERENCES_MAX, TE
 from tests.protocol import samples
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
+GENERATED = documents(DOCS)
 PAGE = (DOCS / "protocol.md").read_text()
 EXAMPLES = [json.loads(block) for block in re.findall(r"^```json\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)]
 UNIONS: dict[str, Any] = {"agent": AgentFrame, "gateway": GatewayFrame, "to_agent": ToAgent, "to_gateway": ToGateway}
 OPS = {member.__struct_config__.tag for union in UNIONS.values() for member in get_args(union)}
 
 
-@pytest.mark.parametrize("path", sorted(documents(DOCS)), ids=lambda path: str(path.relative_to(DOCS)))
+@pytest.mark.parametrize("path", sorted(GENERATED), ids=lambda path: str(path.relative_to(DOCS)))
 def test_a_generated_document_is_current(path: Path) -> None:
     """`python -m orchestrator.documents docs` would change nothing."""
-    assert path.read_text() == documents(DOCS)[path], "run: python -m orchestrator.documents docs"
+    assert path.read_text() == GENERATED[path], "run: python -m orchestrator.documents docs"
 
 
 def test_no_schema_is_left_behind() -> None:
