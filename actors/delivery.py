@@ -207,7 +207,7 @@ def _in_doubt(delivery: Delivery) -> bool:
     """Whether its newest attempt is over, and may have left."""
     if delivery.state == "uncertain":
         return not delivery.earlier
-    return delivery.state == "waiting" and delivery.unsure
+    return delivery.state in ("queued", "waiting") and delivery.unsure
 
 
 def _is_out(delivery: Delivery, status: str) -> bool:
@@ -220,8 +220,8 @@ def _is_news(delivery: Delivery, status: str) -> bool:
     """Whether an outcome says something of an attempt that was settled before."""
     if status == "failed":
         return _in_doubt(delivery)
-    if status == "refused":
-        return _in_doubt(delivery) or delivery.state == "waiting"
+    if status == "refused":  # One that an operator sends again may not be refused the next time.
+        return delivery.state == "waiting" or (delivery.state == "uncertain" and not delivery.earlier)
     # Also of a dead letter: whoever called it one, by another's word, did not make the attempt. And of one that is in
     # the line anew.
     return status == "sent"
@@ -251,7 +251,7 @@ def _failed(delivery: Delivery, outcome: Outcome, policy: Policy, now_ms: int) -
         delivery=delivery.id,
         code=outcome.code,
         reason=outcome.reason,
-        retry_at_ms=policy.retry_at_ms(tried, now_ms),
+        retry_at_ms=policy.retry_at_ms(max(tried, 1), now_ms),  # None where it was replayed, and is in the line.
     )
 
 
@@ -307,7 +307,7 @@ def _not_again(delivery: Delivery, settled: DeliveryFailed | DeliveryUncertain) 
 
 def _given_up(delivery: Delivery, now_ms: int) -> AnyEvent:
     if delivery.unsure:
-        reason = f"{_unlinked(delivery)}; before that: {delivery.reason}"
+        reason = _unlinked(delivery) + (f"; before that: {delivery.reason}" if delivery.reason else "")
         return DeliveryUncertain(at_ms=now_ms, actor=SYSTEM, delivery=delivery.id, code=UNLINKED, reason=reason)
     return _dead(delivery, UNLINKED, _unlinked(delivery), now_ms)
 

@@ -248,9 +248,10 @@ def _deliver(
             delivery.next_at_ms, delivery.reason, delivery.untaken_until_ms = event.retry_at_ms, event.reason, 0
         case DeliveryDead():
             delivery.state, delivery.next_at_ms, delivery.reason = "dead", 0, event.reason
-            delivery.doubted, delivery.earlier = delivery.doubted and event.code != NOT_LEFT, False
+            delivery.unsure, delivery.earlier = False, False
+            delivery.doubted = delivery.doubted and event.code != NOT_LEFT
         case DeliveryReplayed():
-            delivery.doubted, delivery.earlier = delivery.doubted or delivery.state == "uncertain", False
+            delivery.unsure, delivery.earlier = delivery.state == "uncertain" and not delivery.earlier, False
             delivery.state, delivery.attempts_before, delivery.reason = "queued", delivery.attempt, ""
             delivery.untaken_until_ms = 0
         case DeliveryConfirmed():

@@ -218,7 +218,7 @@ class Delivery(Struct, kw_only=True, omit_defaults=True, gc=False):
     untaken_until_ms: int = 0
     """How long it waits for someone to take it, where its newest attempt found nobody; 0: it does not wait for that."""
     unsure: bool = False
-    """Whether it waits for its next attempt though the newest one may have sent it."""
+    """Whether it waits for its next attempt, or its turn, though the newest one may have sent it."""
     doubted: bool = False
     """Whether an attempt before the newest one may have sent it."""
     earlier: bool = False

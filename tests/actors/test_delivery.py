@@ -730,21 +730,43 @@ def test_what_may_have_left_for_an_identity_is_not_said_to_be_dead_when_it_is_un
     assert names(player.outcome(delivery, 2, "sent")) == ["DeliverySent"]
 
 
-@pytest.mark.parametrize("replayed", [False, True])
-def test_what_failed_after_it_may_have_left_is_held_when_its_identity_is_unlinked(replayed: bool) -> None:
-    """Of its newest attempt alone it is known that it did not. It waits for the next, or behind another one."""
-    player, delivery = doubtful("sms" if replayed else "email")
-    if replayed:
-        replied(player, "two")
-        assert names(player.command(ReplayDelivery(delivery=delivery))) == ["DeliveryReplayed"]
-    else:
-        player.pass_time(100_000)
-        player.outcome(delivery, 2, "failed", reason="busy")
-    [_, held] = unlinked(player, TEL if replayed else MAIL)
+def test_what_failed_after_it_may_have_left_is_held_when_its_identity_is_unlinked() -> None:
+    """Of its newest attempt alone it is known that it did not."""
+    player, delivery = doubtful("email")
+    player.pass_time(100_000)
+    player.outcome(delivery, 2, "failed", reason="busy")
+    [_, held] = unlinked(player, MAIL)
     assert isinstance(held, DeliveryUncertain)
     assert (held.code, held.retry_at_ms, held.earlier) == ("unlinked", 0, True)
-    assert held.reason.endswith("was unlinked from the customer; an earlier attempt may have sent it")
+    assert held.reason == f"{MAIL} was unlinked from the customer; an earlier attempt may have sent it"
     assert unsent(player)[delivery][0] == "uncertain"
+
+
+@pytest.mark.parametrize("earlier", [False, True])
+def test_what_was_held_and_is_to_be_sent_again_is_held_when_its_identity_is_unlinked(earlier: bool) -> None:
+    """As it was before an operator asked for that: it waited behind another one."""
+    player, delivery = doubtful()
+    if earlier:
+        player.command(ReplayDelivery(delivery=delivery))
+        player.outcome(delivery, 2, "refused", reason="no")
+    replied(player, "two")
+    assert names(player.command(ReplayDelivery(delivery=delivery))) == ["DeliveryReplayed"]
+    [_, held] = unlinked(player, TEL)
+    assert isinstance(held, DeliveryUncertain)
+    assert held.earlier is earlier
+    assert held.reason == f"{TEL} was unlinked from the customer" + ("; an earlier attempt may have sent it" * earlier)
+
+
+def test_a_late_failure_ends_the_doubt_of_what_an_operator_sends_again() -> None:
+    """It keeps its place in the line; a refusal was of the attempt before, and the next may fare better."""
+    player, delivery = doubtful()
+    replied(player, "two")
+    player.command(ReplayDelivery(delivery=delivery))
+    assert player.outcome(delivery, 1, "refused") == []
+    [failed] = player.outcome(delivery, 1, "failed", reason="no")
+    assert isinstance(failed, DeliveryFailed)
+    assert failed.retry_at_ms == 0
+    assert names(unlinked(player, TEL)) == ["IdentityUnlinked", "DeliveryDead"]
 
 
 @pytest.mark.parametrize(
