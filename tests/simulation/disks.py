@@ -107,6 +107,14 @@ class SimulatedStorage:
         """Nor closing."""
 
 
+class EraserStorage(SimulatedStorage):
+    """The stores as who erases reaches them. Its journal's reader also has what retention trimmed, so that the ledger
+    is redacted as far back as the archive is, which goes on having it."""
+
+    def journal_reader(self) -> Any:
+        return Slow(_Untrimmed(self._disks), self._disks.pace, self._life)
+
+
 class SlowJournal:
     """A `MemoryJournal` whose commits take time, and die on the way."""
 
@@ -172,8 +180,9 @@ class SlowJournal:
     async def erase(self, customer: str, redacted: Sequence[Record], freed: Freed | None) -> None:
         await self._life.passing(self._disks.pace.commit_s())
         self._disks.ledger.read()
-        await self._inner.erase(customer, redacted, freed)
-        self._disks.ledger.erased(customer)
+        trimmed = self._disks.disk.image.trimmed
+        await self._inner.erase(customer, [each for each in redacted if each.position > trimmed], freed)
+        self._disks.ledger.erased(customer, [each for each in redacted if each.position <= trimmed])
         await self._life.passing(self._disks.pace.commit_s())
 
 
@@ -228,6 +237,18 @@ class Slow:
             return await getattr(self._reader, name)(*args, **kwargs)
 
         return slowly
+
+
+class _Untrimmed(MemoryJournalReader):
+    """All records that there ever were."""
+
+    def __init__(self, disks: Disks) -> None:
+        super().__init__(disks.disk)
+        self._ledger = disks.ledger
+
+    async def read(self, after: int, limit: int) -> list[Record]:
+        self._ledger.read()
+        return self._ledger.records[after : after + limit]
 
 
 class _OfWorld:

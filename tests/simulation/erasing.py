@@ -1,7 +1,7 @@
 """Erasing: an operator has a person forgotten. The server is stopped for it while all others go on.
 
 Who erases is a process of its own that dies now and then, with the machine or without, and is begun again until it is
-done, as `throughline serve` does it. All of it draws from a `Random` of its own; five of six seeds have none of it.
+done, as `throughline serve` does it. All of it draws from a `Random` of its own; five of seven seeds have none of it.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from orchestrator import erasing
 from orchestrator.erasing import Act
 from protocol.errors import Refusal
 from protocol.events import MessageQueued, MessageReceived, NoteAdded
-from tests.simulation.disks import SimulatedStorage
+from tests.simulation.disks import EraserStorage
 from tests.simulation.life import Life
 from tests.simulation.promises import erased
 from tests.simulation.promises.erased import Forgotten
@@ -56,8 +56,7 @@ class Erasing:
         troubles = world.disks.take_troubles()
         await asyncio.sleep(random.uniform(0.05, 1.0))
         world.ledger.read()
-        merged = {each for pair in world.ledger.pairs for each in pair}
-        customers = [each for each in world.ledger.customers() if each not in merged]
+        customers = world.ledger.customers()
         random.shuffle(customers)
         for customer in customers:
             if customer not in world.forgotten and await self._forget(customer):
@@ -87,7 +86,7 @@ class Erasing:
             self._lives += 1
             life = Life("eraser", self._lives)
             try:
-                with patch.object(erasing, "SqliteStorage", lambda _: SimulatedStorage(world.disks, life)):  # noqa: B023
+                with patch.object(erasing, "SqliteStorage", lambda _: EraserStorage(world.disks, life)):  # noqa: B023
                     async with asyncio.timeout(dies_in_s):
                         before = before or _known(world, customer)
                         await erasing.erase(world.settings, act, lambda at, head: None)

@@ -3,7 +3,7 @@
 Every check compares what somebody was told with this. Records that retention trims stay here.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -129,12 +129,13 @@ class Ledger:
         """Whether an erasure changed the event."""
         return seq - 1 in self._redacted.get(stream, ())
 
-    def erased(self, customer: str) -> None:
-        """The journal has other bodies in the place of those that spoke of the customer, whose identities are free."""
-        for n, record in enumerate(self._disk.image.records):
-            if record == self.records[n]:
+    def erased(self, customer: str, trimmed: Sequence[Record]) -> None:
+        """The journal has other bodies in the place of those that spoke of the customer, whose identities are free; of
+        those that it has no more, these are the others."""
+        for record in (*trimmed, *self._disk.image.records):
+            if record == self.records[record.position - 1]:
                 continue
-            self.records[n] = record
+            self.records[record.position - 1] = record
             for entry in _entries(record.body):
                 place, encoded = entry.seq - 1, bytes(entry.event)
                 if self.encoded[entry.stream][place] != encoded:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from random import Random
 
+from actors.rules.retention import HOUR_MS, RetentionRules
 from orchestrator.settings import (
     EmailAccount,
     GatewayAccount,
@@ -79,7 +80,9 @@ class Plan:
     replays: int
     """Replays of what lies in quarantine, under a template that refuses; none in three of four runs."""
     erasures: int
-    """Customers who are erased, each on a stopped server; none in five of six runs, and where there is retention."""
+    """Customers who are erased, each on a stopped server; none in five of seven runs."""
+    kept: RetentionRules
+    """What the policy says of retention; nothing in runs without any."""
     ruled: bool
     """Whether rules say what contacts are about, where they belong and when they end; in half of the runs."""
     people: int
@@ -115,7 +118,8 @@ def plan_of(seed: int, *, placement: str) -> Plan:
         strays=Random(f"strays {seed}").choice((0, 0, 0, 0, 0, 0, 0, 4)),
         replays=Random(f"replays 19278 {seed}").choice((0, 0, 0, 8)),
         # The numbers were chosen so that no seed known to catch a mutant has any.
-        erasures=0 if settings.retention_days else Random(f"erasures 39 {seed}").choice((0, 0, 0, 0, 0, 0, 1, 2)),
+        erasures=Random(f"erasures {92 if settings.retention_days else 39} {seed}").choice((0, 0, 0, 0, 0, 0, 1, 2)),
+        kept=_kept(seed) if settings.retention_days else RetentionRules(),
         ruled=Random(f"rules {seed}").random() < 0.5,
         people=random.randrange(2, 7),
         agents=random.randrange(1, 4),
@@ -143,6 +147,17 @@ def _faults(random: Random, active_s: float, *, retained: bool) -> tuple[tuple[f
         hour_s = random.uniform(0.4, 0.9) * active_s
         faults += [(hour_s, "clock_forward"), (random.uniform(hour_s, active_s), "power")]
     return tuple(sorted(faults))
+
+
+def _kept(seed: int) -> RetentionRules:
+    """Some kinds are kept for ever, or for an hour, which the clock jumps over; what is not said goes by the settings.
+    The journal may have what the archive dropped long ago."""
+    # The number was chosen so that no seed known to catch a mutant says anything.
+    random = Random(f"kept 78213 {seed}")
+    if random.random() < 0.5:
+        return RetentionRules()
+    said = {name: random.choice((None, None, 0, HOUR_MS)) for name in RetentionRules.__struct_fields__}
+    return RetentionRules(**{**said, "journal_ms": random.choice((None, 0, 0))})
 
 
 def _switches(seed: int, active_s: float) -> list[tuple[float, str]]:

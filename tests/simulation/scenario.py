@@ -12,7 +12,7 @@ import structlog
 from msgspec.structs import replace
 
 from actors.policy import Policy
-from orchestrator.parts import cell
+from orchestrator.parts import archive, cell
 from protocol import pipe
 from tests.simulation.erasing import Erasing
 from tests.simulation.faults import Faults
@@ -76,7 +76,8 @@ def run(seed: int, *, placement: str = "pooled", say: Callable[[str], None] | No
     often = patch.object(pipe, "ACK_EVERY_BYTES", plan.unacked_bytes_max // 32)
     first_policy = cell.policy_of
     rules = patch.object(cell, "policy_of", lambda settings, noted=(): _rules(first_policy(settings), plan))
-    with _quiet(), often, rules, asyncio.Runner(loop_factory=VirtualLoop) as runner:
+    kept = patch.object(archive, "policy_of", lambda settings: _rules(first_policy(settings), plan))
+    with _quiet(), often, rules, kept, asyncio.Runner(loop_factory=VirtualLoop) as runner:
         loop = runner.get_loop()
         assert isinstance(loop, VirtualLoop)
         world = World(plan, loop, say)
@@ -105,7 +106,7 @@ def run(seed: int, *, placement: str = "pooled", say: Callable[[str], None] | No
 
 def _rules(first: Policy, plan: Plan) -> Policy:
     """What no setting says."""
-    return strict(ruled(replace(first, handoffs=RULES), plan.ruled), plan.replays)
+    return strict(ruled(replace(first, handoffs=RULES, retention=plan.kept), plan.ruled), plan.replays)
 
 
 async def _play(world: World, faults: Faults) -> None:

@@ -40,7 +40,7 @@ class _Walk:
         for record in self._world.ledger.records[self._position : through]:
             for entry in _entries(record.body):
                 self._heads[entry.stream] = entry.seq
-                event = self._world.ledger.streams[entry.stream][entry.seq - 1]
+                event = self._world.ledger.told(entry.stream)[entry.seq - 1]
                 if isinstance(event, InteractionMoved):
                     was = (entry.stream, event.interaction)
                     self._origins[event.to, event.number] = self._origins.pop(was, was)

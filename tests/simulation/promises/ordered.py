@@ -163,7 +163,7 @@ class _Past:
         event = _event(entry.event)
         stored = StoredEvent(position, entry.stream, entry.seq, msgspec.json.encode(event), n)
         self._by_customer.setdefault(home_of(entry.stream), []).append(stored)
-        if isinstance(event, MessageReceived | MessageQueued | NoteAdded):
+        if isinstance(event, MessageReceived | MessageQueued | NoteAdded) and event.text:
             self._texts.setdefault(entry.stream, []).append((position, event.text.encode()))
 
 
