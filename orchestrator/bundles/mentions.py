@@ -154,6 +154,13 @@ def _taggers(policy: Policy) -> Iterator[tuple[Path, Tagger]]:
                 yield ("taxonomy", plural, name, "taggers", str(n)), tagger
 
 
+def phrases(policy: Policy) -> Iterator[Mention]:
+    """What taggers look for in texts."""
+    for path, tagger in _taggers(policy):
+        yield from _listed((*path, "words"), tagger.words)
+        yield from _listed((*path, "subject"), tagger.subject)
+
+
 def _targets(policy: Policy) -> Iterator[Mention]:
     for path, rules in _protocols(policy):
         yield from _listed((*path, "to"), rules.to)

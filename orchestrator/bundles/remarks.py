@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from itertools import chain
 
+from actors.phrases import forms_of
 from actors.policy import Policy
 from actors.rules.correlation import ANY, Window
 from orchestrator.bundles import mentions
@@ -52,6 +53,7 @@ def remarks(
         _of_whichever(policy, said, channels),
         _of_unreached(policy, said),
         _of_itself(policy, said),
+        _of_no_word(policy, said),
         _of_capitals(policy, said),
         _nearly(mentions.accounts(policy), accounts, said, "there is no account {!r}"),
         _nearly(mentions.teams(policy), queues, said, "no queue is called as the team {!r}"),
@@ -125,6 +127,14 @@ def _of_itself(policy: Policy, said: Texts) -> Iterator[Wrong]:
         if origin == target:
             text = f"{origin} falls back on itself, which changes nothing: name another channel, or leave the line out"
             yield Wrong(*said.line_of(("context", "fallback", origin)), text)
+
+
+def _of_no_word(policy: Policy, said: Texts) -> Iterator[Wrong]:
+    """Phrases that no text has, since they are found by their words."""
+    for path, phrase in mentions.phrases(policy):
+        if not forms_of([phrase]).keys() - {"", "*"}:
+            text = f"{phrase!r} has no letter and no digit, and is found nowhere: write a word, or leave it out"
+            yield Wrong(*said.line_of(path), text)
 
 
 def _of_capitals(policy: Policy, said: Texts) -> Iterator[Wrong]:

@@ -168,6 +168,17 @@ TABLE: list[tuple[str, dict[str, str], list[str]]] = [
         ["context.yaml:4: sms falls back on itself, which changes nothing: name another channel, or leave the line"],
     ),
     (
+        "phrases without a word",
+        {
+            "taxonomy": "topics:\n  bill:\n    taggers:\n      - words: ['!!!', 'pay*', Ö, '1']\n"
+            "        subject:\n          - 'fwd'\n          - '*'\n",
+        },
+        [
+            "taxonomy.yaml:4: '!!!' has no letter and no digit, and is found nowhere: write a word, or leave it out",
+            "taxonomy.yaml:7: '*' has no letter and no digit, and is found nowhere: write a word, or leave it out",
+        ],
+    ),
+    (
         "items that differ in their capitals",
         {
             "taxonomy": "keys:\n  Claim: ['C-####']\n",
