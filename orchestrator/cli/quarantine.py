@@ -101,8 +101,8 @@ def replay(
     """Take an input in after all, once, at its own time: as it is, edited, or as the event of whoever you say."""
     body: dict[str, Any] = {"event": _event(event)} if event is not None else {}
     body |= {"identities": identity} if identity else {}
+    body |= {"customer": customer} if customer else {}
     with at.server() as server:
-        body |= {"customer": server.customer(customer)} if customer else {}
         answer = server.post(f"/v1/quarantine/{part(quarantine)}/replay", body)
     json_or_fields(answer, {"replayed": quarantine, **(answer or {})}, as_json=as_json)
 

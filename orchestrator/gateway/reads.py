@@ -57,7 +57,7 @@ async def get_context(
         raise Refusal(Code.INVALID, "identity is missing: ?identity=kind:value", field="identity")
     if len(channel) > CHANNEL_MAX or not channel.isprintable():
         raise Refusal(Code.INVALID, f"channel is a word of at most {CHANNEL_MAX} characters", field="channel")
-    asked, unknown = _spellings(here, _with_plus(identity))
+    asked, unknown = spellings_in(here, _with_plus(identity))
     if asked and (remembered := here.intake.known(asked[0])) is not None:
         view = await _view(here, remembered, asked[:1], channel)
         if view is not None and asked[0] in view.identities:  # Else it has changed hands since.
@@ -72,7 +72,7 @@ async def get_context(
     return view
 
 
-def _spellings(here: Services, identity: str) -> tuple[list[str], Refusal]:
+def spellings_in(here: Services, identity: str) -> tuple[list[str], Refusal]:
     """What to look for, the address as it is spelled now first, and what to say where nobody has any. What is no
     identity by now may have been let in by an earlier program, or while its channel was there."""
     former = former_spellings(identity)

@@ -16,6 +16,7 @@ from actors.policy import identity_kind
 from orchestrator.gateway.archive_reads import reach
 from orchestrator.gateway.gone import check_kept
 from orchestrator.gateway.quarantine import again, check_places, edited
+from orchestrator.gateway.reads import spellings_in
 from orchestrator.gateway.services import Services
 from orchestrator.settings import Account
 from orchestrator.way_in.once_keys import digest_of, once_key
@@ -39,7 +40,8 @@ class ReplayRequest(Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tru
     identities: list[str] = []
     """Whose it is, where the event does not say, or says it wrongly: `kind:value`."""
     customer: str = ""
-    """The same by the customer's id; one of their identities is taken, of the channel's kind where there is one."""
+    """The same by the customer's id: one of their identities is taken, of the channel's kind where there is one; or by
+    an address of theirs, which is."""
 
 
 class _Form(Struct, frozen=True):
@@ -168,12 +170,31 @@ async def _identities(here: Services, asked: ReplayRequest, channel: str) -> lis
         raise Refusal(Code.INVALID, "give identities or a customer, not both", field="customer")
     if not asked.customer:
         return asked.identities
-    journey = await here.archive.journey(asked.customer)
+    customer = asked.customer
+    if ":" in customer:
+        spellings, unknown = spellings_in(here, customer)
+        owners = await here.identities.customers_of(spellings)
+        found = next((each for each in spellings if each in owners), None)
+        if found is None:
+            raise Refusal(unknown.code, unknown.message, field="customer")
+        if _may_come(here, found):
+            # After an unmerge it goes with the address that was said, and not with another one's of the two.
+            return [found]
+        customer = owners[found]
+    journey = await here.archive.journey(customer)
     known = [str(row["identity"]) for row in journey["identities"]] if journey else []
     if not known:
         raise Refusal(Code.NOT_FOUND, f"there is no customer {asked.customer[:64]!r} with an address", field="customer")
     kind = identity_kind(channel)
     return [next((identity for identity in reversed(known) if kind_of(identity) == kind), known[-1])]
+
+
+def _may_come(here: Services, identity: str) -> bool:
+    """Whether an event can have it: not what an earlier program spelled otherwise, or let in."""
+    try:
+        return here.intake.spelled(identity) == identity
+    except Refusal:
+        return False
 
 
 def _sayer(kept: InboundEvent | None, event: InboundEvent, actor: str) -> str:

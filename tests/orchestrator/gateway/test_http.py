@@ -642,11 +642,13 @@ async def test_an_edit_goes_on_where_what_was_begun_is_refused(running: Running)
     [
         ({"identities": ["user:9", "tel:+447700900123"]}, ["user:9", "tel:+447700900123"], "operator:operator"),
         ({"customer": "cu5"}, ["chat:5"], "operator:operator"),
+        ({"customer": "tel:07700 900123"}, ["tel:+447700900123"], "operator:operator"),
+        ({"customer": 'mailto:"e"@example.org'}, ["chat:5"], "operator:operator"),
         ({"event": event() | {"data": {"text": "mended"}}}, ["user:1"], ""),
         ({"event": event() | {"identities": "user:8"}}, ["user:8"], "operator:operator"),
         ({}, ["user:1"], ""),
     ],
-    ids=["identities", "customer", "words", "event", "nothing"],
+    ids=["identities", "customer", "address", "former spelling", "words", "event", "nothing"],
 )
 async def test_an_edit_says_whose_it_is_and_who_says_so(
     running: Running, body: dict[str, Any], identities: list[str], said_by: str
@@ -654,6 +656,7 @@ async def test_an_edit_says_whose_it_is_and_who_says_so(
     """Identities that an operator gave are vouched for by the operator, others by the channel."""
     running.archive.quarantines["q1"] = quarantined(json.dumps(event()).encode())
     running.archive.journeys["cu5"] = {"identities": [{"identity": "mailto:e@example.org"}, {"identity": "chat:5"}]}
+    running.identities.customers |= {"tel:+447700900123": "cu5", 'mailto:"e"@example.org': "cu5"}
     async with running.http("operator") as http:
         assert (await http.post("/v1/quarantine/q1/replay", json=body)).status_code == 200
     assert [taken.identities for taken in running.intake.taken] == [identities]
@@ -665,6 +668,8 @@ async def test_an_edit_says_whose_it_is_and_who_says_so(
     [
         ({"identities": ["user:9"], "customer": "cu5"}, "customer"),
         ({"customer": "cu404"}, "customer"),
+        ({"customer": "tel:+447700900999"}, "customer"),
+        ({"customer": "account:chat"}, "customer"),
         ({"events": {}}, ""),
         ({"event": {"a": 1}}, ""),
     ],
