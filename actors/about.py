@@ -13,6 +13,7 @@ from protocol.commands import TagInteraction
 from protocol.entities import Interaction, Relation, RelationKind, Status, Tag, Tags
 from protocol.errors import Code, Refusal
 from protocol.events import AnyEvent, InteractionTagged, RepeatContactFound
+from protocol.events.event import SYSTEM
 from protocol.inbound import InboundEvent, InteractionBegan, MessageArrived
 
 DETAIL_MAX = 120
@@ -45,7 +46,7 @@ class _PerhapsRepeat(Struct, kw_only=True, frozen=True, gc=False):
         `previous`."""
         return RepeatContactFound(
             at_ms=self.now_ms,
-            actor="system",
+            actor=SYSTEM,
             interaction=self.interaction,
             earlier=past.conversation,
             topic=self.topic.value,
@@ -95,7 +96,7 @@ def after_contact(
     the customer's closed conversations, the newest last; `others` those that are not closed, this one perhaps too."""
     interaction = interaction_of(state, number)
     known = interaction.tags if interaction else None
-    tags = tagged(number, known, found, actor="system", now_ms=now_ms)
+    tags = tagged(number, known, found, actor=SYSTEM, now_ms=now_ms)
     if found.topic is None or not rules.repeat_within_ms:
         return tags
     has_topic = state.tags is not None and state.tags.topic is not None

@@ -15,6 +15,7 @@ from actors.conversation import Conversation
 from actors.policy import Policy
 from actors.switching import Change, switch, withhold
 from protocol.events import ActivityCarried, ActivitySeen, AnyEvent, InteractionEnded, InteractionStarted
+from protocol.events.event import CUSTOMER, SYSTEM
 from protocol.inbound import (
     CONTEXT_VALUE_MAX,
     ActivityArrived,
@@ -65,11 +66,11 @@ def brought(
     items = knowing.take(known, given, policy.context, policy.version, now_ms)
     facts: list[AnyEvent] = [*(_carried(seen, now_ms) for seen in before), *items.facts]
     if origin and origin != event.channel and _speaks(event) and contact.said_in(state, event) is None:
-        change = Change(origin=origin, target=event.channel, interaction=interaction, by="customer", actor="customer")
+        change = Change(origin=origin, target=event.channel, interaction=interaction, by="customer", actor=CUSTOMER)
         return facts + switch(state, items.known, change, policy, now_ms, decided=decided)
     if items.facts:
         spoken = state.channel or event.channel
-        facts += withhold(items.known, spoken, state.withheld, policy, actor="system", now_ms=now_ms)
+        facts += withhold(items.known, spoken, state.withheld, policy, actor=SYSTEM, now_ms=now_ms)
     return facts
 
 

@@ -11,6 +11,7 @@ from actors.switching import withhold
 from protocol.commands import OfferHandoff, SetContext
 from protocol.errors import Code, Refusal
 from protocol.events import AnyEvent, ContextSet
+from protocol.events.event import SYSTEM
 
 HANDOFF_FIELDS_MAX = 32
 """Fields that one offer brings."""
@@ -20,7 +21,7 @@ def set_context(state: Conversation, command: SetContext, actor: str, policy: Po
     """The item, and what of it the channel may not carry."""
     item = _item(state, state.context, command, actor, policy, now_ms)
     known = context_items.after(state.context, [item])
-    return [item, *withhold(known, state.channel, state.withheld, policy, actor="system", now_ms=now_ms)]
+    return [item, *withhold(known, state.channel, state.withheld, policy, actor=SYSTEM, now_ms=now_ms)]
 
 
 def _item(
@@ -71,5 +72,5 @@ def offer(
             asked = SetContext(key=key, value=value, sensitivity=item.sensitivity if item else "normal")
             given.append(_item(state, known, asked, actor, policy, now_ms, field="fields"))
             known = context_items.after(state.context, given)
-    given += withhold(known, state.channel, state.withheld, policy, actor="system", now_ms=now_ms) if given else []
+    given += withhold(known, state.channel, state.withheld, policy, actor=SYSTEM, now_ms=now_ms) if given else []
     return handing_over.offer(state, command, given, known, actor, identities, policy, now_ms)

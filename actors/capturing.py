@@ -16,7 +16,7 @@ from actors import accounts, context_items, withholding
 from actors.contact import number_of, other_speaker
 from actors.context_items import Given
 from actors.conversation import DELIVERIES_MAX, Conversation, knows, tag_of, tagged_by
-from actors.delivery import SYSTEM, attempt_first
+from actors.delivery import attempt_first
 from actors.policy import Policy
 from actors.rules.capture import Field, Value
 from actors.templates import template_for
@@ -25,10 +25,9 @@ from protocol.events import (
     FieldMissing,
     MessageQueued,
 )
+from protocol.events.event import CUSTOMER, POLICY, SYSTEM
 from protocol.inbound import InboundEvent, MessageArrived
 
-CUSTOMER, POLICY = "customer", "policy"
-"""Who said what was found, and who said a default."""
 _NOTHING: Set[str] = frozenset()
 
 

@@ -23,6 +23,7 @@ from protocol.events import (
     InteractionWentOn,
     MessageReceived,
 )
+from protocol.events.event import CUSTOMER, SYSTEM
 from protocol.inbound import (
     ActivityArrived,
     DeliveryReport,
@@ -33,7 +34,6 @@ from protocol.inbound import (
     PastConversation,
 )
 
-CUSTOMER = "customer"
 CLOSING = "conversation closed"
 """Why a contact ended that went on when its conversation closed."""
 
@@ -186,7 +186,7 @@ def _interaction(
     if ongoing is not None:
         if now_ms - ongoing.last_at_ms <= policy.channel(event.channel).rest_after_ms:
             return ongoing.number, []
-        events.append(InteractionEnded(at_ms=now_ms, actor="system", interaction=ongoing.number, reason="rest"))
+        events.append(InteractionEnded(at_ms=now_ms, actor=SYSTEM, interaction=ongoing.number, reason="rest"))
     number = state.interaction_count + 1
     started = InteractionStarted(
         at_ms=now_ms,
@@ -221,16 +221,16 @@ def decide_due(state: Conversation, policy: Policy, now_ms: int) -> list[AnyEven
         at_ms = interaction.last_at_ms + policy.channel(interaction.channel).rest_after_ms
         number = interaction.number
         if at_ms <= now_ms:
-            events.append(InteractionEnded(at_ms=now_ms, actor="system", interaction=number, reason="rest"))
+            events.append(InteractionEnded(at_ms=now_ms, actor=SYSTEM, interaction=number, reason="rest"))
         else:
-            events.append(InteractionWentOn(at_ms=now_ms, actor="system", interaction=number, rest_at_ms=at_ms))
+            events.append(InteractionWentOn(at_ms=now_ms, actor=SYSTEM, interaction=number, rest_at_ms=at_ms))
     return events
 
 
 def end_all(state: Conversation, now_ms: int) -> list[AnyEvent]:
     """Ends the contacts whose time is watched, because their conversation ends."""
     return [
-        InteractionEnded(at_ms=now_ms, actor="system", interaction=interaction.number, reason=CLOSING)
+        InteractionEnded(at_ms=now_ms, actor=SYSTEM, interaction=interaction.number, reason=CLOSING)
         for interaction in resting(state)
     ]
 

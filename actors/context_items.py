@@ -12,6 +12,7 @@ from msgspec import Struct, structs
 from actors.rules.context import rank
 from protocol.entities import ContextItem, ContextValue
 from protocol.events import AnyEvent, ContextSet, ContextWithdrawn
+from protocol.events.event import CUSTOMER, SYSTEM
 from protocol.inbound import ContextScalar
 
 Known = Mapping[str, ContextItem]
@@ -145,7 +146,7 @@ def source_of(value: ContextValue | Given) -> tuple[str, str]:
 def side_of(actor: str) -> str:
     """The side for which an actor speaks: `agent`, `system` or `customer`."""
     side = actor.partition(":")[0]
-    return side if side in ("agent", "system") else "customer"
+    return side if side in ("agent", SYSTEM) else CUSTOMER
 
 
 def is_said(known: Known, key: str) -> bool:

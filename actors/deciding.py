@@ -56,6 +56,7 @@ from protocol.commands import (
 from protocol.entities import Status
 from protocol.errors import Code, Refusal, shown
 from protocol.events import AnyEvent, ConversationClosed, ConversationWoken, DeliveryDead, ReplayBegun
+from protocol.events.event import SYSTEM
 from protocol.identities import again
 from protocol.journal import GIVE, RELEASE, FamilyStep
 from protocol.links import Ask, Input, Outcome, Quarantine
@@ -237,7 +238,7 @@ def _due(state: Journey, policy: Policy, now_ms: int, taken: Collection[str]) ->
             ended = handing_over.decide_due(conversation, state.identities, rules, now_ms)
             events += [(conversation.id, event) for event in ended]
         if conversation.status is Status.SNOOZED and conversation.wake_at_ms <= now_ms:
-            events.append((conversation.id, ConversationWoken(at_ms=now_ms, actor="system", reason="time")))
+            events.append((conversation.id, ConversationWoken(at_ms=now_ms, actor=SYSTEM, reason="time")))
         attempts = delivery.decide_due(conversation, now_ms, taken)
         events += [(conversation.id, event) for event in attempts]
         # What still has to leave keeps it from closing: it rings again when that is settled.
@@ -246,5 +247,5 @@ def _due(state: Journey, policy: Policy, now_ms: int, taken: Collection[str]) ->
             events += [(conversation.id, event) for event in contact.decide_due(conversation, rules, now_ms)]
             continue
         events += [(conversation.id, event) for event in contact.end_all(conversation, now_ms)]
-        events.append((conversation.id, ConversationClosed(at_ms=now_ms, actor="system", reason="resolved")))
+        events.append((conversation.id, ConversationClosed(at_ms=now_ms, actor=SYSTEM, reason="resolved")))
     return Decision(events)

@@ -35,10 +35,10 @@ from protocol.events import (
     DeliverySent,
     DeliveryUncertain,
 )
+from protocol.events.event import SYSTEM
 from protocol.inbound import ARRIVED, DeliveryReport
 from protocol.links import DeliverNow, Outcome
 
-SYSTEM = "system"
 NO_TAKER = "no_taker"
 """The code of a failure for want of someone to take it: who looks for those that wait so finds them by it."""
 UNLINKED = "unlinked"

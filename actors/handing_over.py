@@ -29,9 +29,9 @@ from protocol.events import (
     OwnerChanged,
     QueueChanged,
 )
+from protocol.events.event import SYSTEM
 from protocol.handoffs import Handoff, HandoffPackage, HandoffState, package_sha256
 
-SYSTEM = "system"
 _AGENT, _QUEUE = "agent:", "queue:"
 
 

@@ -20,10 +20,10 @@ from collections.abc import Iterable, Sequence
 from msgspec import Struct
 
 from actors import disputes
-from actors.capturing import POLICY as BY_POLICY
 from actors.journey import Journey
 from actors.rules.identity import IdentityRules
 from protocol.events import AnyEvent, IdentityConflictFound, IdentityLinked
+from protocol.events.event import POLICY as BY_POLICY
 from protocol.identities import kind_of
 from protocol.journal import MergeDue, Released
 from protocol.links import Input

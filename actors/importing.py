@@ -23,13 +23,12 @@ from protocol.events import (
     MessageReceived,
     PastImported,
 )
+from protocol.events.event import CUSTOMER, SYSTEM
 from protocol.inbound import InboundEvent, InteractionBegan, MessageArrived, PastConversation, PastMessage
 
 IMPORTED = "imported"
 """The actor of the opening and the reason of the closing: the journey goes on with what is now, and puts it among what
 is over by its time and not by its arrival."""
-CUSTOMER = "customer"
-SYSTEM = "system"
 
 
 def decide(

@@ -28,6 +28,7 @@ from protocol.events import (
     MessageQueued,
     MessageReceived,
 )
+from protocol.events.event import SYSTEM
 
 ORIGINS_MAX = 16
 """How often one interaction may be moved: each time its messages are in one more place."""
@@ -97,7 +98,7 @@ def elsewhere(
         )
         facts += switch(state, known, change, policy, now_ms)
     elif state.live and facts:
-        facts += withhold(known, state.channel, state.withheld, policy, actor="system", now_ms=now_ms)
+        facts += withhold(known, state.channel, state.withheld, policy, actor=SYSTEM, now_ms=now_ms)
     return [(state.id, event) for event in facts]
 
 
@@ -224,7 +225,7 @@ def context_of(
     if refused := [fact.reason for fact in facts if isinstance(fact, ContextRefused)]:
         raise Refusal(Code.OVER_LIMIT, f"they cannot be one: {refused[0]}")
     if facts:
-        facts += withhold(taken.known, channel or state.channel, state.withheld, policy, actor="system", now_ms=now_ms)
+        facts += withhold(taken.known, channel or state.channel, state.withheld, policy, actor=SYSTEM, now_ms=now_ms)
     return facts
 
 

@@ -30,6 +30,7 @@ from actors.tagging import tags_of, with_before
 from protocol.entities import Relation, Tags
 from protocol.errors import Code, Refusal, shown
 from protocol.events import ActivitySeen, AnyEvent
+from protocol.events.event import CUSTOMER
 from protocol.inbound import (
     ActivityArrived,
     DeliveryReport,
@@ -252,7 +253,7 @@ def _decided(came: _Came, stream: str, decided: list[AnyEvent], policy: Policy) 
 def _activity(event: InboundEvent, data: ActivityArrived, tags: Tags | None, verified: bool, now_ms: int) -> AnyEvent:
     return ActivitySeen(
         at_ms=now_ms,
-        actor=contact.CUSTOMER,
+        actor=CUSTOMER,
         interaction=0,
         channel=event.channel,
         identity=event.identities[0] if event.identities else "",

@@ -6,13 +6,14 @@ from msgspec import Struct
 
 from actors import accounts, checks, contact, withholding
 from actors.conversation import DELIVERIES_MAX, Conversation
-from actors.delivery import SYSTEM, attempt_first
+from actors.delivery import attempt_first
 from actors.policy import Policy, identity_kind
 from actors.switching import Change, switch
 from protocol.commands import Reply, SwitchChannel
 from protocol.entities import Direction, Interaction
 from protocol.errors import Code, Refusal, shown
 from protocol.events import AnyEvent, InteractionStarted, MessageQueued
+from protocol.events.event import SYSTEM
 from protocol.identities import kind_of
 from protocol.inbound import TEXT_MAX
 

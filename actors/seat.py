@@ -247,6 +247,6 @@ class Seat:
 def _turn_away(line: Line, message: AnyToCell) -> None:
     match message:
         case UnwatchConversation() | UnwatchList() | Heard() | TakersAre():
-            """Whoever has left is watched no more."""
+            pass  # Whoever has left is watched no more.
         case _:
             line.send(Elsewhere(message.ref))

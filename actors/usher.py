@@ -101,7 +101,7 @@ class Usher:
                     self._lose(int(number))
                 self._seats[int(number)] = line
             case "archive":
-                """Its file is read; the line only shows that it was there once."""
+                pass  # Its file is read; the line only shows that it was there once.
             case _:
                 self._fronts[line.peer] = line
                 self._behind.discard(line.peer)

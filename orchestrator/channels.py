@@ -169,7 +169,7 @@ def senders_of(accounts: Sequence[Account], *, now_ms: Callable[[], int], public
             case TwilioAccount():
                 senders[account.name] = TwilioSender(account, public_url=public_url)
             case GatewayAccount():
-                """Its gateway client takes its deliveries out."""
+                pass  # Its gateway client takes its deliveries out.
             case _:
                 assert_never(account)
     return senders

@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 from msgspec import Struct
 
-from actors.capturing import POLICY
 from actors.rules.capture import CaptureRules
 from actors.templates import identities_in
 from orchestrator.cell_lines.cells import Cells
@@ -31,6 +30,7 @@ from protocol.commands import (
     UnmergeCustomers,
 )
 from protocol.errors import Code, Refusal, shown
+from protocol.events.event import POLICY
 from protocol.identities import TELEPHONE_KINDS, again, kind_of, normalise, value_of
 from protocol.ids import customer_of
 from protocol.inbound import DeliveryReport, InboundEvent, PastConversation

@@ -2,6 +2,9 @@
 
 from msgspec import Struct
 
+CUSTOMER, POLICY, SYSTEM = "customer", "policy", "system"
+"""Who may have caused a fact (`Event.actor`), of those who have no name of their own."""
+
 
 class Once(Struct, array_like=True, frozen=True, gc=False):
     """The once-key an event was caused by: a repeat of the same key has no second effect.

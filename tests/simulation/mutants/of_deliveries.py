@@ -9,6 +9,7 @@ from actors.conversation import Conversation
 from orchestrator.gateway.deliveries import Deliveries
 from protocol.entities import Delivery
 from protocol.events import AnyEvent, DeliveryAttempted, DeliveryDead, DeliverySent
+from protocol.events.event import SYSTEM
 from protocol.links import DeliverNow
 from tests.simulation.mutants.planting import Plant, mutant, mutant_of_either
 
@@ -32,7 +33,7 @@ def begun_anew_while_under_way(plant: Plant) -> None:
 
     def impatient(state: Conversation, now_ms: int, taken: Collection[str] = ()) -> list[AnyEvent]:
         anew = [
-            DeliveryAttempted(at_ms=now_ms, actor=delivery.SYSTEM, delivery=each.id, attempt=2)
+            DeliveryAttempted(at_ms=now_ms, actor=SYSTEM, delivery=each.id, attempt=2)
             for each in state.deliveries.values()
             if each.state == "attempting" and each.attempt == 1
         ]
@@ -66,7 +67,7 @@ def dead_though_it_may_have_left(plant: Plant) -> None:
     """A delivery that is given up is a dead letter, also where an attempt before the newest may have sent it."""
 
     def certain(given_up: Delivery, code: str, reason: str, now_ms: int) -> AnyEvent:
-        return DeliveryDead(at_ms=now_ms, actor=delivery.SYSTEM, delivery=given_up.id, code=code, reason=reason)
+        return DeliveryDead(at_ms=now_ms, actor=SYSTEM, delivery=given_up.id, code=code, reason=reason)
 
     plant(delivery, "_dead", certain)
 
