@@ -376,6 +376,32 @@ def test_what_is_logged_has_a_fixed_name_of_one_form() -> None:
     ] == []
 
 
+def named_in(text: str) -> Iterator[str]:
+    """What a text in backticks names of ours: files, with some of their folders or none, and modules with what is in
+    them."""
+    yield from re.findall(r"`((?:\w+/)*[a-z]\w*\.py)`", text)
+    yield from re.findall(rf"`((?:{'|'.join((*PACKAGES, 'tests'))})(?:\.\w+)+)`", text)
+
+
+def is_there(name: str, files: list[Path]) -> bool:
+    """Whether there is such a file, or module or package: of a dotted name the rest is what it has."""
+    if name.endswith(".py"):
+        return any(f"/{file.as_posix()}".endswith(f"/{name}") for file in files)
+    modules = {module_of(file) for file in files}
+    _, *ends = itertools.accumulate(name.split("."), "{}.{}".format)
+    return any(end in modules for end in ends)
+
+
+def test_what_docstrings_comments_and_pages_name_is_there() -> None:
+    """Whoever follows a name finds the file, also after it was moved."""
+    files = sources(*PACKAGES, "tests")
+    pages = [page.relative_to(ROOT) for page in (ROOT / "docs").glob("*.md")]
+    named = {(file, name) for file in (*files, *pages) for name in named_in((ROOT / file).read_text())}
+    lost = {f"{file} names {name}" for file, name in named if not is_there(name, files)}
+    # The design's own word, where it is said what stands in its place.
+    assert lost == {"docs/architecture.md names orchestrator/cluster.py"}
+
+
 def test_files_are_named_by_their_subject() -> None:
     """No file is called `utils`, `common` or `manager`."""
     assert not [file for file in sources(*PACKAGES, "tests") if file.stem in NAMELESS]
