@@ -1,5 +1,6 @@
 """Fixtures that many tests share: one real server for the whole run, since Ray's start and stop cost seconds."""
 
+import gc
 import logging
 import os
 from collections.abc import Callable, Iterator
@@ -43,6 +44,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """One of the test processes gets what computes, the others begin with the rest."""
     if is_one_of_many(config):
         items[:] = longest_first(items)
+
+
+def pytest_collection_finish() -> None:
+    """All tests and modules stay to the end: the collector need not look at them again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Sharing:
