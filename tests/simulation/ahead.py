@@ -20,8 +20,9 @@ PLACEMENT = "both"
 AGAIN = 16
 """Seeds that are played in one more process."""
 JOBS = 2
-GIVES_WAY = 10
-"""Niceness: they take a tenth of a core that somebody else wants, and the rest where nobody does."""
+GIVES_WAY = 19
+"""Niceness: they take a seventieth of a core that somebody else wants, and the rest where nobody does. The sooner the
+tests are over that wait for real processes, the less is waited for when there is nothing left to compute beside."""
 MISSING_WITHIN_S = 1200.0
 """A process that was killed would never say so."""
 
