@@ -116,7 +116,7 @@ def _refused_by_accounts(mentions: Iterable[StoredEvent]) -> bytes:
     keys = b""
     for mention in mentions:
         event = _from_json(mention.body) if mention.stream.startswith(ACCOUNT) else None
-        if isinstance(event, InputQuarantined) and event.once is not None:
+        if isinstance(event, InputQuarantined) and event.once is not None and event.id:
             keys = once.united(keys, once.in_any_form(event.once.key ^ event.once.digest, event.at_ms // 1000))
     return keys
 

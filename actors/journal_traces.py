@@ -66,14 +66,14 @@ class JournalTraces:
                     self._origins[stream, came.number] = self._others(came)
                 case InteractionMoved() if stream in self._streams:
                     self._origins.pop((stream, event.interaction), None)
-                case InteractionReceived(interaction=came) if came.identity in self._names:
+                case InteractionReceived(interaction=came) if self._may_be_theirs(came.identity):
                     self._theirs[stream, came.number] = [(stream, came.number), *self._others(came)]
-                case InteractionStarted() if event.identity in self._names:
+                case InteractionStarted() if self._may_be_theirs(event.identity):
                     self._theirs[stream, event.interaction] = [(stream, event.interaction)]
                 case CustomerReleased() if not self._owners.isdisjoint(event.members):
                     self._unmoved.update(event.unmoved)
                 case InputQuarantined() | ReplayBegun() | ReplayRefused() | QuarantineReplayed():
-                    if stream.startswith(ACCOUNT) and self._is_named(event):
+                    if stream.startswith(ACCOUNT) and (_is_emptied(event) or self._is_named(event)):
                         self.quarantined.add(event.quarantine)
                 case _:
                     pass
@@ -102,8 +102,17 @@ class JournalTraces:
             and ((stream, _number(event)) in contacts or self._is_quarantined(stream, event))
         }
 
+    def _may_be_theirs(self, identity: str) -> bool:
+        """Also where it was emptied: whoever was interrupted has that left to do in the archive."""
+        return not identity or identity in self._names
+
     def _is_quarantined(self, stream: str, event: AnyEvent) -> bool:
         return isinstance(event, OfQuarantine) and stream.startswith(ACCOUNT) and event.quarantine in self.quarantined
+
+
+def _is_emptied(event: OfQuarantine) -> bool:
+    """Whether an erasure had it before, perhaps this one, which was interrupted: what is refused has a reason."""
+    return isinstance(event, InputQuarantined) and not (event.raw or event.id or event.reason)
 
 
 def _number(event: AnyEvent) -> int:

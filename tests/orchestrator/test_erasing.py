@@ -553,6 +553,31 @@ async def test_what_the_archive_dropped_before_goes_from_the_journal(tmp_path: P
     await check_against_rebuilt(settings)
 
 
+async def test_an_interruption_is_made_good_also_of_what_the_archive_dropped_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By then the journal has no address any more by which it would be found."""
+    settings = settings_of(tmp_path)
+    raw = msgspec.json.encode(arrival("quokka-9", MessageArrived(text="Zanzibar"), ANN))
+    async with server(settings) as (_, front):
+        ann = (await front.intake.submit(arrival("a1", MessageArrived(text="hi"), ANN))).stream.removesuffix("-1")
+        refusal = Refusal(Code.INVALID, "petrichor")
+        await front.intake.quarantine(account="chat", source="test", id="quokka-9", refusal=refusal, raw=raw)
+        await note(front, f"{ann}-1")
+    assert (await dropped(settings))["quarantine_open"] == 1
+
+    async def cut(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(SqliteArchive, "erase", cut)
+        with pytest.raises(KeyboardInterrupt):
+            await erased(settings, ann)
+    await erased(settings, ann)
+    assert found(tmp_path) == []
+    await check_against_rebuilt(settings)
+
+
 async def test_what_the_archive_dropped_of_the_others_conversation_goes_from_the_journal(tmp_path: Path) -> None:
     """Said in it while they were one, and moved out by the unmerge."""
     settings = msgspec.structs.replace(settings_of(tmp_path), policy=PolicySettings(close_after_resolved_s=0))
