@@ -9,12 +9,16 @@ from random import Random
 from typing import TYPE_CHECKING
 from unittest.mock import patch
 
+import msgspec
+
 from orchestrator import erasing
 from orchestrator.erasing import Act
 from protocol.errors import Refusal
 from protocol.events import MessageQueued, MessageReceived, NoteAdded
+from protocol.inbound import InboundEvent, MessageArrived
 from tests.simulation.disks import EraserStorage
 from tests.simulation.life import Life
+from tests.simulation.plan import SOURCES
 from tests.simulation.promises import erased
 from tests.simulation.promises.erased import Forgotten
 from tests.simulation.sources import Offer
@@ -29,6 +33,8 @@ WITHIN_S = 60.0
 
 SAID_AGAIN = 3
 AGAIN_WITHIN_S = 2.0
+UNFIT = 4
+"""Inputs that fit nothing, of whoever: the account keeps them."""
 
 
 class Erasing:
@@ -38,12 +44,17 @@ class Erasing:
         self._world = world
         self._random = Random(f"erasing {world.plan.seed}")
         self._lives = 0
+        # The number was chosen so that no seed known to catch a mutant has any.
+        self._unfit = Random(f"unfit 5 {world.plan.seed}")
 
     def schedule(self) -> None:
         """Each gets its moment."""
         plan = self._world.plan
         for _ in range(plan.erasures):
             self._world.loop.call_later(self._random.uniform(0.3, 0.95) * plan.active_s, self.step)
+        if plan.erasures and self._unfit.random() < 0.3:
+            for n in range(UNFIT):
+                self._world.loop.call_later(self._unfit.uniform(0.05, 0.3) * plan.active_s, self._say_unfit, n)
 
     def step(self) -> None:
         """The server is stopped, and somebody is forgotten."""
@@ -61,6 +72,7 @@ class Erasing:
         for customer in customers:
             if customer not in world.forgotten and await self._forget(customer):
                 self._say_again(customer)
+                self._say_mended(world.forgotten[customer])
                 break
         world.disks.give_back(troubles)
         world.server.go_on()
@@ -71,6 +83,32 @@ class Erasing:
         theirs = [offer.event for offer in world.book.offers if customer in self._whose(offer)]
         for event in random.sample(theirs, min(SAID_AGAIN, len(theirs))):
             world.loop.call_later(random.uniform(0.0, AGAIN_WITHIN_S), offered, world, event)
+
+    def _say_unfit(self, n: int) -> None:
+        """A source whose clock is far ahead."""
+        world, account = self._world, self._unfit.choice(SOURCES)
+        event = InboundEvent(
+            id=f"unfit{n}",
+            source="simulation",
+            time_ms=world.now_ms() + 10**9,
+            account=account,
+            channel=account,
+            identities=[self._unfit.choice(world.people)[account]],
+            data=MessageArrived(text="fits nothing"),
+        )
+        offered(world, event)
+
+    def _say_mended(self, person: Forgotten) -> None:
+        """What their accounts kept of an address of theirs, since its time was wrong, is sent with the right one."""
+        world, ledger = self._world, self._world.ledger
+        addresses = {each for each, owner in ledger.once_owned if owner == person.customer} - ledger.owners.keys()
+        for offer in [each for each in world.book.offers if each.event.id.startswith("unfit")]:
+            lies = offer.place in ledger.quarantined and offer.key not in ledger.by_once
+            if lies and offer.key not in person.unfit and not addresses.isdisjoint(offer.event.identities):
+                person.unfit.add(offer.key)
+                mended = msgspec.structs.replace(offer.event, time_ms=world.now_ms())
+                world.trace("mended", id=mended.id)
+                world.loop.call_later(AGAIN_WITHIN_S / 2, offered, world, mended)
 
     def _whose(self, offer: Offer) -> set[str]:
         ledger = self._world.ledger

@@ -44,6 +44,12 @@ def comes_back_with_a_retry(plant: Plant) -> None:
 
 
 @mutant
+def comes_in_once_it_is_mended(plant: Plant) -> None:
+    """Of what an account kept of who is forgotten nobody knows: in another form it is new."""
+    plant(erasing, "_refused_by_accounts", lambda mentions: b"")
+
+
+@mutant
 def forgotten_with_its_first_heir(plant: Plant) -> None:
     """Whoever gets an erased address is told once what came from it, and does not write it down."""
     keys_for = identifying.disputes.keys_for

@@ -4,7 +4,7 @@ untouched, the act is recorded.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -30,6 +30,8 @@ class Forgotten:
     words: set[bytes]
     """What nobody else's events had."""
     records: list[Record]
+    unfit: set[int] = field(default_factory=set)
+    """The once-keys of what accounts kept of theirs, that comes again mended."""
 
 
 async def check_at_once(world: World, person: Forgotten) -> None:
@@ -49,6 +51,8 @@ async def check(world: World) -> None:
         acts = [e for e in world.ledger.streams[person.customer] if isinstance(e, CustomerErased)]
         if [(act.actor, act.reason) for act in acts] != [("operator:root", "as they asked")]:
             world.broken("erased", f"{person.customer} was erased; the journal has {acts}")
+        for key in person.unfit & world.ledger.by_once.keys():
+            world.broken("erased", f"{person.customer} is forgotten, and what was kept of theirs came in: {key:x}")
         await _check_gone(world, person, person.words - set(_in_other_payloads(world, person)))
 
 
