@@ -54,6 +54,7 @@ def remarks(
         _of_unreached(policy, said),
         _of_itself(policy, said),
         _of_no_word(policy, said),
+        _of_context(policy, said),
         _of_capitals(policy, said),
         _nearly(mentions.accounts(policy), accounts, said, "there is no account {!r}"),
         _nearly(mentions.teams(policy), queues, said, "no queue is called as the team {!r}"),
@@ -127,6 +128,18 @@ def _of_itself(policy: Policy, said: Texts) -> Iterator[Wrong]:
         if origin == target:
             text = f"{origin} falls back on itself, which changes nothing: name another channel, or leave the line out"
             yield Wrong(*said.line_of(("context", "fallback", origin)), text)
+
+
+def _of_context(policy: Policy, said: Texts) -> Iterator[Wrong]:
+    """Rules of context that lack what they need: without it they decide nothing."""
+    for key, rules in policy.context.keys.items():
+        if "channel" in rules.winner and not rules.channels:
+            text = "`channel` decides by the key's `channels`, which it has none of: write them, the best first"
+            yield Wrong(*said.line_of(("context", "keys", key, "winner")), text)
+    carry_over = ("context", "carry_over")
+    if carry_over in said.lines and (*carry_over, "within") not in said.lines:
+        text = "nothing comes along without `within`: write for how long it does, such as `within: 90 days`"
+        yield Wrong(*said.line_of(carry_over), text)
 
 
 def _of_no_word(policy: Policy, said: Texts) -> Iterator[Wrong]:

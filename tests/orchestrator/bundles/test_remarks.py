@@ -81,8 +81,8 @@ TABLE: list[tuple[str, dict[str, str], list[str]]] = [
         "an item that nobody gives",
         {
             "capture": "templates:\n  - channel: chat\n    fields:\n      - name: contract\n",
-            "context": "switches:\n  any to phone:\n    required: [contrat, bill]\ncarry_over:\n  always: [adress]\n"
-            "keys:\n  address: {}\n",
+            "context": "switches:\n  any to phone:\n    required: [contrat, bill]\n"
+            "carry_over:\n  always: [adress]\n  within: 1h\nkeys:\n  address: {}\n",
             "handoffs": "kinds:\n  a:\n    required: [note, notes, identity, promised]\n"
             "others:\n  required: [contrct]\n",
         },
@@ -167,6 +167,18 @@ TABLE: list[tuple[str, dict[str, str], list[str]]] = [
         {"context": "fallback:\n  chat: email\n  email: chat\n  sms: sms\n"},
         ["context.yaml:4: sms falls back on itself, which changes nothing: name another channel, or leave the line"],
     ),
+    (
+        "rules of context that lack what they need",
+        {
+            "context": "keys:\n  a:\n    winner: [channel]\n  b: {winner: [channel], channels: [app]}\n"
+            "  c: {winner: [newest]}\ncarry_over:\n  always: [a]\n",
+        },
+        [
+            "context.yaml:3: `channel` decides by the key's `channels`, which it has none of: write them,",
+            "context.yaml:6: nothing comes along without `within`: write for how long it does, such as",
+        ],
+    ),
+    ("what is carried over for no time", {"context": "carry_over: {within: 0s, always: [a]}\nkeys: {a: {}}\n"}, []),
     (
         "phrases without a word",
         {
