@@ -32,7 +32,10 @@ def decide(customer: str, head: int, given: Ask, now_ms: int) -> list[AnyEvent]:
         raise Refusal(Code.INVALID, "a policy is applied to the server, not to a customer", ref=given.id, field="do")
     newest = version_at(head)
     if command.base and command.base != newest:
-        text = f"version {newest} was applied meanwhile, and this was made on version {command.base}: look at it first"
+        # A server that was restored has versions no more on which somebody works.
+        before = command.base < newest
+        what = f"version {newest} was applied meanwhile" if before else f"the newest version is {newest}"
+        text = f"{what}, and this was made on version {command.base}: look at it first"
         raise Refusal(Code.NOT_ALLOWED_NOW, text, ref=given.id, field="base")
     applied = PolicyApplied(
         at_ms=now_ms,

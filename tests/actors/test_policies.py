@@ -227,3 +227,16 @@ async def test_a_unit_is_of_one_version() -> None:
             named = {event["policy"] for _, _, event in msgspec.msgpack.decode(record.body) if "policy" in event}
             assert len(named) == 1, named
         assert named == {2}
+
+
+@pytest.mark.parametrize(
+    ("base", "said"),
+    [
+        (4, "version 5 was applied meanwhile, and this was made on"),
+        (9, "the newest version is 5, and this was made on"),
+    ],
+)
+def test_an_application_on_another_version_is_told_which_there_is(base: int, said: str) -> None:
+    """Also one that a restored server has no more: nothing was applied meanwhile then."""
+    with pytest.raises(Refusal, match=f"^{said} version {base}: look at it first"):
+        applying.decide(POLICY, 4, ask(base=base), 5)
