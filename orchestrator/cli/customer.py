@@ -144,7 +144,7 @@ def _erase(settings: Settings, customer: str, reason: str, *, yes: bool) -> dict
     from actors.projection import UnreadableEvent
     from adapters.stores.errors import StoreError
     from adapters.stores.folder import JOURNAL_FILE
-    from orchestrator.cluster.data_folder import DataFolderInUse, locked
+    from orchestrator.cluster.data_folder import DataFolderInUse, holder_of, locked
     from orchestrator.erasing import Act, customer_meant, erase
 
     folder = Path(settings.data)
@@ -161,7 +161,10 @@ def _erase(settings: Settings, customer: str, reason: str, *, yes: bool) -> dict
                 task = progress.add_task(f"Redacting {id}", total=None)
                 work = erase(settings, act, lambda at, head: progress.update(task, completed=at, total=head))
                 done = asyncio.run(work)
-    except (DataFolderInUse, StoreError, UnreadableEvent) as exc:
+    except DataFolderInUse as exc:
+        other_way = "; or have it done as that one stops, with --when-stopped" if holder_of(folder) else ""
+        raise Failure(Exit.DATA, f"{exc}{other_way}") from exc
+    except (StoreError, UnreadableEvent) as exc:
         raise Failure(Exit.DATA, str(exc)) from exc
     except Refusal as refusal:
         raise Failure.of_refusal(refusal) from refusal

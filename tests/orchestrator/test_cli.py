@@ -1090,6 +1090,17 @@ def test_nobody_is_erased_without_a_reason_a_yes_or_a_journal(shell: Shell) -> N
     assert not (shell.folder / "nowhere").exists()
 
 
+def test_who_would_erase_beside_a_server_is_told_of_the_other_way(shell: Shell) -> None:
+    """A server is not stopped at noon for it."""
+    with locked(shell.folder / "data"):
+        (shell.folder / "data" / "journal.sqlite").touch()
+        outcome = shell.run("customer erase cu1 --reason asked --yes")
+    assert outcome.code == Exit.DATA
+    assert "stop that one first; or have it done as that one stops, with --when-stopped" in " ".join(
+        outcome.err.split()
+    )
+
+
 def test_who_is_asked_whether_to_erase_is_told_whom(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     """By the id, which is what is erased, and the address that was given."""
 
