@@ -113,6 +113,7 @@ CALLBACKS = {
     "orchestrator/client/connection.py Line.later": "hears what it calls, and ends with it",
     "orchestrator/cluster/supervisor.py _set_by_signals": "sets an event",
     "orchestrator/gateway/bounded.py BoundedHttp": "counts for uvicorn; a reading that raises closes it",
+    "orchestrator/gateway/bounded.py BoundedWebSocket": "likewise, for its engine",
     "orchestrator/gateway/connection.py Connection.close": "drops the socket, and touches nothing else",
     "orchestrator/gateway/websocket.py WebSockets._write_soon": "hears what each meets, and drops its socket",
     "orchestrator/pipes/memory.py MemoryWire.write": "tells the owner of the pipe that it feeds",

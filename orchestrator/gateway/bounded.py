@@ -35,6 +35,11 @@ ABORT = "throughline.abort"
 """The WebSocket scope's extension: a function that drops the connection at once."""
 DIRECT = "throughline.direct"
 """The WebSocket scope's extension: the socket itself, to be written to without waiting (`websocket.DirectSocket`)."""
+UNPROVEN_BYTES_MAX = 64 * 1024 * 1024
+"""Read of all WebSockets together before their clients' `hello` was taken. One may be long, for it names all that was
+watched; strangers' unfinished ones must not fill the memory."""
+PROVEN = "throughline.proven"
+"""The WebSocket scope's extension: a function to call once the client is known."""
 FRAMING_FACTOR = 2
 """A request's bytes over its body's: chunks of six bytes or more fit, and so do trailers that anyone sends."""
 _FAULT_CHARS_MAX = 128
@@ -69,6 +74,8 @@ class BoundedConfig(uvicorn.Config):
         self.connections_max = connections_max
         self.refused = refused
         self.broke = broke
+        self.unproven_bytes = 0
+        """What `UNPROVEN_BYTES_MAX` bounds, now."""
 
 
 class BoundedHttp(HttpToolsProtocol):
@@ -229,6 +236,32 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self.conn = _Engine(max_size=config.ws_max_size, logger=self.conn.logger)
+        self._unproven: int | None = 0
+        """Bytes that were read before the client's `hello` was taken; None from then on."""
+
+    def data_received(self, data: bytes) -> None:
+        """Counts what strangers send, and breaks off where all of them together send too much."""
+        if self._unproven is not None:
+            self._unproven += len(data)
+            self.config.unproven_bytes += len(data)
+            if self.config.unproven_bytes > UNPROVEN_BYTES_MAX:
+                self.config.refused(Code.OVERLOADED)
+                self.transport.abort()
+                return
+        super().data_received(data)
+
+    def prove(self) -> None:
+        """Its client is known, or gone."""
+        self.config.unproven_bytes -= self._unproven or 0
+        self._unproven = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Lets go at once of what was read and never finished: the connection is part of a circle, and those are looked
+        for by the number of objects, however much they hold."""
+        self.prove()
+        super().connection_lost(exc)
+        self.conn.reader.discard()
+        self.frames = []
 
     def handle_connect(self, event: Request) -> None:
         """Counts what the engine answers by itself: it was no handshake."""
@@ -275,4 +308,5 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
         extensions: dict[str, Any] = self.scope["extensions"]
         extensions[ABORT] = self.transport.abort
         extensions[DIRECT] = self
+        extensions[PROVEN] = self.prove
         await super().run_asgi()

@@ -71,6 +71,8 @@ class Connection(ABC):
         """The close code and reason, from when this side has decided to end it."""
         self.abort: Callable[[], None] = _no_socket
         """Drops the socket at once; `websocket.py` sets it."""
+        self.proven: Callable[[], None] = _no_socket
+        """Tells the socket that its client is known; likewise."""
         self._presented = presented
         self._heard = False
         self._missed = 0
@@ -201,6 +203,7 @@ class Connection(ABC):
         self.client = frame.client[:200]
         self.opened(frame, token)
         self.token = token
+        self.proven()
 
     def _schedule(self) -> None:
         loop = asyncio.get_running_loop()

@@ -17,7 +17,7 @@ import structlog
 
 from actors.fault import guarded
 from orchestrator.gateway.answers import error_json, error_status
-from orchestrator.gateway.bounded import ABORT, DIRECT
+from orchestrator.gateway.bounded import ABORT, DIRECT, PROVEN
 from orchestrator.gateway.connection import CLOSE_WITHIN_S, Connection
 from orchestrator.gateway.failures import failed
 from orchestrator.gateway.metrics import Metrics
@@ -93,6 +93,7 @@ class WebSockets:
         presented = headers.get(b"authorization", "").removeprefix("Bearer ").strip()
         connection = self._entrances[scope["path"]](codec, presented)
         connection.abort = scope["extensions"][ABORT]
+        connection.proven = scope["extensions"].get(PROVEN, connection.proven)
         if direct := scope["extensions"].get(DIRECT):
             connection.outgoing.on_frames = lambda: self._write_soon(connection, direct)
         gauge = self._metrics.connections.labels(connection.kind)

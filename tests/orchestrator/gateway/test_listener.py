@@ -1,6 +1,7 @@
 """The listener: the port, and the bounds that uvicorn has no setting for."""
 
 import asyncio
+import gc
 import json
 from typing import Any, cast
 from unittest.mock import Mock
@@ -308,3 +309,50 @@ async def test_each_answer_of_the_listener_is_counted(start: Start, monkeypatch:
     upgrade = b"Host: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
     assert (await raw(running, b"GET /v1/agent HTTP/1.1\r\n" + upgrade))[0] == 400
     assert counted("malformed") == 2
+
+
+UNFINISHED = bytes([0x81, 0x80 | 127]) + (1_000_000).to_bytes(8, "big") + bytes(4)
+"""The head of a masked text frame (RFC 6455 §5.2)."""
+
+
+async def stranger(running: Running) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """One who opened a WebSocket and said no `hello`."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", running.gateway.port)
+    writer.write(b"GET /v1/agent HTTP/1.1\r\n" + UPGRADE + KEY + VERSION)
+    writer.write(b"Sec-WebSocket-Protocol: throughline.v1.json\r\n\r\n")
+    async with asyncio.timeout(DEADLINE_S):
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101")
+    return reader, writer
+
+
+async def test_what_strangers_send_before_a_hello_is_bounded(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of them together, and no longer than they are there; whoever is known counts for nothing."""
+    monkeypatch.setattr(bounded, "UNPROVEN_BYTES_MAX", 100_000)
+    async with running.agent() as known:
+        for _ in range(3):
+            two = [await stranger(running), await stranger(running)]
+            for _, writer in two:
+                writer.write(UNFINISHED + b"x" * 60_000)
+            ends = [asyncio.ensure_future(reader.read()) for reader, _ in two]
+            async with asyncio.timeout(DEADLINE_S):
+                done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            assert len(done) == 1
+            for _, writer in two:
+                writer.close()
+            await asyncio.gather(*ends, return_exceptions=True)
+            await until(lambda: running.gateway.open_connections == 1)
+        assert running.metric("throughline_refusals_total", code="overloaded", entrance="listener") == 3
+        await known.send({"op": "watch", "conversation": "x" * 150_000, "ref": "r"})
+        assert (await known.next("error"))["ref"] == "r"
+
+
+async def test_what_was_not_finished_is_let_go_with_its_connection(running: Running) -> None:
+    """Not when the interpreter next looks for circles, which goes by how many objects there are."""
+    _, writer = await stranger(running)
+    sockets = [each for each in gc.get_objects() if type(each) is bounded.BoundedWebSocket]
+    [held] = [each for each in sockets if not each.disconnected]
+    writer.write(UNFINISHED + b"x" * 500_000)
+    await until(lambda: len(held.conn.reader.buffer) > 400_000)
+    writer.close()
+    await until(lambda: not running.gateway.open_connections)
+    assert not held.conn.reader.buffer
