@@ -70,6 +70,9 @@ class Connection(SMTP):
         """The client is gone; a mail being taken may still be committed, and its repeat has no second effect."""
         self._server.connections.discard(self)
         super().connection_lost(error)
+        # The task that read for it holds the content as far as it came, and each held the other: such circles are
+        # looked for by the number of objects, and a few of many megabytes would stay.
+        self._handler_coroutine = None
 
     def data_received(self, data: bytes) -> None:
         """Counts content, and breaks off where it is too much."""

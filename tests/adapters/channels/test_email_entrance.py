@@ -1,7 +1,9 @@
 """The SMTP server, spoken to by real clients over real sockets."""
 
 import asyncio
+import gc
 import logging
+import weakref
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -356,6 +358,26 @@ async def test_all_contents_together_are_bounded(start: Start) -> None:
     writer.close()
     assert running.entrance.replies == {"452": 1}
     await running.send(letter())
+
+
+async def test_a_content_that_was_broken_off_is_let_go_with_its_connection(start: Start) -> None:
+    """Not when the interpreter next looks for circles, which goes by how many objects there are."""
+    running = await start()
+    gc.disable()
+    try:
+        _, writer = await begin(running.port)
+        writer.write(b"words\r\n" * 1000)
+        # What has come so far is held by the task that reads it.
+        [reading] = [weakref.ref(each._handler_coroutine) for each in running.entrance.connections]
+        async with asyncio.timeout(10):
+            while not running.entrance.held_bytes:  # noqa: ASYNC110 - it happens inside the entrance
+                await asyncio.sleep(0)
+            writer.transport.abort()
+            while reading() is not None:  # noqa: ASYNC110 - likewise
+                await asyncio.sleep(0)
+        assert running.entrance.held_bytes == 0
+    finally:
+        gc.enable()
 
 
 async def test_connections_are_bounded(start: Start) -> None:
