@@ -7,9 +7,10 @@ has a form, by which it is found: its words in small letters, with the `*`. A le
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from unicodedata import normalize
 
 import re2
+
+from protocol.letters import composed
 
 LOOK_BYTES_MAX = 8 << 20
 """Memory of one look at most, which is enough for some thousands of phrases: more of them take several. It is taken as
@@ -43,9 +44,9 @@ def forms_of(phrases: Sequence[str]) -> dict[str, str]:
 
 
 def _words(folded: str) -> list[str]:
-    composed = normalize("NFKC", folded)
+    in_one_form = composed(folded, "NFKC")
     # Most texts are as they should be, and are not folded twice.
-    return _WORD.findall(folded if composed == folded else composed.casefold())
+    return _WORD.findall(folded if in_one_form == folded else in_one_form.casefold())
 
 
 class Phrases:

@@ -1,12 +1,12 @@
 """Withholding: what a channel may not carry, and whether a text says it all the same. Pure."""
 
 from collections.abc import Iterable
-from unicodedata import normalize
 
 from msgspec import Struct
 
 from actors.context_items import Known, values_of
 from actors.rules.context import ContextRules
+from protocol.letters import composed
 
 TELLING_MIN = 4
 """Characters of a value that gives something away."""
@@ -53,7 +53,7 @@ def subject_for(subject: str, known: Known, channel: str, rules: ContextRules) -
 
 def _folded(text: str) -> str:
     """In small letters, each as one however it is encoded: as a letter and a mark, or of full width."""
-    return normalize("NFKC", text).casefold()
+    return composed(text, "NFKC").casefold()
 
 
 def _bare(text: str) -> str:

@@ -6,13 +6,13 @@ An address counts where it stands by itself: `joann@example.org` and `ann@exampl
 
 import re
 from collections.abc import Iterable
-from unicodedata import normalize
 
 import phonenumbers
 from phonenumbers import Leniency, PhoneNumberFormat, PhoneNumberMatcher
 
 from adapters import wordings
 from protocol.identities import TELEPHONE_KINDS, is_caseless, kind_of, spellings_of, value_of
+from protocol.letters import composed
 
 ADDRESS_MIN = 5
 """Characters of an address that is looked for within other texts: a shorter one is in too many by chance."""
@@ -102,4 +102,4 @@ def _by_itself(each: str) -> re.Pattern[str]:
 
 
 def _lowered(text: str) -> str:
-    return normalize("NFC", text.lower())
+    return composed(text.lower(), "NFC")
