@@ -86,6 +86,19 @@ class Part(Message):
         super().attach(payload)
 
 
+class _FieldsAsTheyStand(email.policy.Compat32):
+    """Writes header fields as they were read. The standard library folds them, in time by the square of a field's
+    length, which nothing bounds within a part."""
+
+    def fold_binary(self, name: str, value: str) -> bytes:
+        """The field in the lines that it came in; their ends are those of the body's, as it is written."""
+        lines = value.replace("\r\n", self.linesep)
+        return f"{name}: {lines}{self.linesep}".encode("ascii", "surrogateescape")
+
+
+_AS_THEY_STAND = _FieldsAsTheyStand(max_line_length=None)
+
+
 def read(raw: bytes) -> Message:
     """The tree of the mail's parts.
 
@@ -161,7 +174,7 @@ def source(part: Message) -> bytes:
     """The part as it stands in the mail, written anew: for a message within the message."""
     out = BytesIO()
     try:
-        BytesGenerator(out, mangle_from_=False, maxheaderlen=0, policy=email.policy.compat32).flatten(part)
+        BytesGenerator(out, mangle_from_=False, policy=_AS_THEY_STAND).flatten(part)
     except (ValueError, TypeError, LookupError, AttributeError):
         # A part so broken that it cannot be written: what was written until then, and the mail itself is kept whole.
         return out.getvalue()

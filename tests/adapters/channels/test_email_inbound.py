@@ -233,6 +233,18 @@ def test_nested_parts_and_attachments() -> None:
     assert b"Not the customer's words." in mail.files[data.attachments[3].sha256]
 
 
+def test_a_mail_within_a_mail_is_kept_as_it_stands_however_long_its_fields_are() -> None:
+    """Whoever folds its fields anew changes them, and needs minutes for a quarter of a megabyte of blanks."""
+    within = "Subject: The\n  old\tone\nX-Long: " + "a " * 8_000 + "b\nX-Odd:  ü\n\nits words"
+    body = f"--a\nContent-Type: message/rfc822\n\n{within}\n--a--\n"
+    began_s = time.thread_time()
+    mail = parse(
+        letter(body, content_type="multipart/mixed; boundary=a"), account="mail", address=ADDRESS, arrived_ms=ARRIVED_MS
+    )
+    assert list(mail.files.values()) == [within.replace("X-Odd:  ü", "X-Odd: ü").encode()]
+    assert time.thread_time() - began_s < 1
+
+
 def test_a_file_inside_an_alternative_is_kept() -> None:
     """Apple Mail puts attachments into the HTML alternative."""
     body = """--a
