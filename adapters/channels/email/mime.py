@@ -136,8 +136,9 @@ def contents(part: Message) -> Contents:
 
 
 def children(part: Message) -> list[Message]:
-    """The parts right below; none for a leaf."""
-    payload: Any = part.get_payload()
+    """The parts right below; none for a leaf, whose text the standard library would decode as whatever charset it
+    names: Punycode takes time by the square of its length, and others of Python's codecs raise."""
+    payload: Any = part.get_payload() if part.is_multipart() else []
     return payload if isinstance(payload, list) else []
 
 
