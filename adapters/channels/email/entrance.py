@@ -7,8 +7,8 @@
     250        also for what is refused for good: it lies in quarantine, whole, with the reason
     554        where not even the quarantine takes it; the sender is told
 
-Bounds: connections (421 beyond), bytes held by all of them (452), a mail's size (552), recipients, commands, the time
-between commands and for the content.
+Bounds: connections (421 beyond), bytes held by all of them (452), a mail's size (552), recipients, commands, refusals,
+the time between commands, for the content, and of a connection.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ import structlog
 from adapters.attachments import AttachmentStore
 from adapters.channels.email import inbound, taking
 from adapters.channels.email.headers import line
-from adapters.channels.email.smtp import Busy, Connection
+from adapters.channels.email.smtp import SESSION_S, Busy, Connection
 from protocol.errors import Code, Refusal, kept_because
 from protocol.inbound import InboundEvent
 from protocol.links import Answered
@@ -72,6 +72,7 @@ class Entrance:
         connections_max: int = CONNECTIONS_MAX,
         held_bytes_max: int = HELD_BYTES_MAX,
         timeout_s: float = TIMEOUT_S,
+        session_s: float = SESSION_S,
         submit_timeout_s: float = SUBMIT_TIMEOUT_S,
     ) -> None:
         self._mailboxes = {mailbox.address.lower(): mailbox for mailbox in mailboxes}
@@ -81,6 +82,7 @@ class Entrance:
         self._connections_max = connections_max
         self._held_bytes_max = held_bytes_max
         self._timeout_s = timeout_s
+        self._session_s = session_s
         self._submit_timeout_s = submit_timeout_s
         self._server: asyncio.Server | None = None
         self._idle = asyncio.Condition()
@@ -235,6 +237,7 @@ class Entrance:
             bytes_max=max(mailbox.message_bytes_max for mailbox in self._mailboxes.values()),
             hostname=next(iter(self._mailboxes)).rpartition("@")[2],
             timeout_s=self._timeout_s,
+            session_s=self._session_s,
         )
 
 

@@ -6,6 +6,7 @@ here the bytes are counted as they come in, those of one content and those of al
 
 import asyncio
 import traceback
+from collections.abc import Callable
 from typing import Any, Protocol, cast
 
 import structlog
@@ -15,6 +16,13 @@ RECIPIENTS_MAX = 100
 """Of one mail: RFC 5321 §4.5.3.1.8 asks for no less."""
 COMMANDS_MAX = 1000
 """Of each kind in one connection; beyond, the client connects anew."""
+REFUSALS_MAX = 1000
+"""In one connection: nothing else counts empty lines and what is no command, and a flood of them stops the loop."""
+SESSION_S = 1800.0
+"""Of one connection, whatever it does: a command every few minutes would keep one of the entrance's few for weeks. Mail
+servers use one for minutes (Postfix: `smtp_connection_reuse_time_limit`, 300 s)."""
+LAST_WORDS_S = 5.0
+"""For the last answer to leave: a client that reads nothing would keep a closed connection for ever."""
 LINE_BYTES_MAX = 64 * 1024
 """RFC 5321 §4.5.3.1.6 allows 1000; programs that never wrap a paragraph are forgiven."""
 
@@ -44,7 +52,7 @@ class Connection(SMTP):
 
     line_length_limit = LINE_BYTES_MAX
 
-    def __init__(self, server: Server, *, bytes_max: int, hostname: str, timeout_s: float) -> None:
+    def __init__(self, server: Server, *, bytes_max: int, hostname: str, timeout_s: float, session_s: float) -> None:
         super().__init__(
             _Hooks(server),
             data_size_limit=bytes_max,
@@ -60,15 +68,22 @@ class Connection(SMTP):
         self._wire_bytes_max = 2 * bytes_max + LINE_BYTES_MAX
         self._in_content = False
         self._held = 0
+        self._refusals = 0
+        self._session_s = session_s
+        self._over = False
+        self._end: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The client is there."""
         self._server.connections.add(self)
         super().connection_made(transport)
+        self._ends_in(self._session_s, self.end_session)
 
     def connection_lost(self, error: Exception | None) -> None:
         """The client is gone; a mail being taken may still be committed, and its repeat has no second effect."""
         self._server.connections.discard(self)
+        if self._end is not None:
+            self._end.cancel()
         super().connection_lost(error)
         # The task that read for it holds the content as far as it came, and each held the other: such circles are
         # looked for by the number of objects, and a few of many megabytes would stay.
@@ -96,9 +111,15 @@ class Connection(SMTP):
             self._in_content = False
             self._server.hold(-self._held)
             self._held = 0
+            if self._over:
+                self.end_session()
 
     async def push(self, status: str | bytes) -> None:
         """Every reply leaves here: it is counted, and says what the limit is where aiosmtpd's own words do not."""
+        if self.transport is None or self.transport.is_closing():
+            # The last was said; what the client has sent behind that is passed over, and others have their turn.
+            await asyncio.sleep(0)
+            return
         answer = status.decode("utf-8") if isinstance(status, bytes) else status
         if answer.startswith("552 Error"):
             answer = _too_large(self.data_size_limit or 0)
@@ -108,12 +129,31 @@ class Connection(SMTP):
             answer = "500 5.5.2 the command is longer than RFC 5321 allows; send a shorter one"
         self._server.replied(answer[:3])
         await super().push(answer)
+        self._refusals += answer.startswith(("4", "5"))
+        if self._refusals >= REFUSALS_MAX:
+            self.shut(f"421 4.7.0 {REFUSALS_MAX} commands were refused, which is the limit; come again")
+
+    def end_session(self) -> None:
+        """It has lasted long enough; a content that is coming in, or being taken, is answered before."""
+        self._over = True
+        if not self._in_content:
+            self.shut("421 4.4.2 the connection has lasted as long as one may; come again")
 
     def shut(self, answer: str = "421 4.3.2 the server is stopping; send it again") -> None:
         """Says why, and closes once that is sent."""
         if self.transport is not None and not self.transport.is_closing():
             self._server.replied(answer[:3])
             _write_last(self.transport, answer)
+            self._ends_in(LAST_WORDS_S, cast(asyncio.WriteTransport, self.transport).abort)
+
+    def _timeout_cb(self) -> None:
+        """aiosmtpd's, which would wait for the client to read all that was said to it."""
+        self.shut("421 4.4.2 nothing was said in time; come again")
+
+    def _ends_in(self, seconds: float, end: Callable[[], None]) -> None:
+        if self._end is not None:
+            self._end.cancel()
+        self._end = self.loop.call_later(seconds, end)
 
 
 def _too_large(limit: int) -> str:

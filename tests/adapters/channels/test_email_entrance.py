@@ -1,8 +1,10 @@
 """The SMTP server, spoken to by real clients over real sockets."""
 
 import asyncio
+import contextlib
 import gc
 import logging
+import socket
 import weakref
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -13,6 +15,7 @@ import msgspec
 import pytest
 
 from adapters.attachments import AttachmentStore
+from adapters.channels.email import smtp
 from adapters.channels.email.entrance import Entrance, Mailbox
 from adapters.channels.email.taking import INLINE_BYTES_MAX
 from protocol.errors import Code, Refusal
@@ -401,6 +404,66 @@ async def test_a_silent_client_is_dropped(start: Start) -> None:
     reader, writer = await raw_client(running.port)
     await asyncio.wait_for(reader.read(), 10)
     writer.close()
+
+
+async def test_a_client_that_says_nothing_of_use_is_dropped(start: Start) -> None:
+    """Empty lines are no commands that the library counts: a flood of them would go on, and stop the loop."""
+    running = await start()
+    reader, writer = await raw_client(running.port)
+    writer.write(b"\n" * 10_000)
+    said = (await asyncio.wait_for(reader.read(), 10)).splitlines()
+    assert (len(said), said[-1][:9]) == (smtp.REFUSALS_MAX + 2, b"421 4.7.0")
+    writer.close()
+    await running.send(letter())
+
+
+async def test_a_connection_ends_however_busy_it_is(start: Start) -> None:
+    """A command now and then keeps no place for ever."""
+    running = await start(session_s=0.01)
+    reader, writer = await raw_client(running.port)
+    said = 0
+    async with asyncio.timeout(10):
+        with contextlib.suppress(ConnectionResetError):  # What it says then is read by nobody.
+            while await reader.readline():
+                said += 1
+                writer.write(b"NOOP\r\n")
+    writer.close()
+    assert 1 < said < smtp.COMMANDS_MAX
+    assert running.entrance.replies == {"421": 1}
+
+
+async def test_a_connection_does_not_end_while_a_mail_is_taken(start: Start) -> None:
+    """Its answer comes first: without one the client would send it again."""
+    running = await start()
+    running.intake.commit.clear()
+    reader, writer = await begin(running.port)
+    writer.write(letter() + b"\r\n.\r\n")
+    await asyncio.wait_for(running.intake.asked.wait(), 10)
+    [connection] = running.entrance.connections
+    connection.end_session()
+    running.intake.commit.set()
+    said = (await asyncio.wait_for(reader.read(), 10)).splitlines()
+    assert [line[:3] for line in said] == [b"250", b"421"]
+    writer.close()
+
+
+async def test_a_client_that_reads_nothing_is_dropped(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last answer does not wait for it to read those before."""
+    monkeypatch.setattr(smtp, "LAST_WORDS_S", 0.05)
+    running = await start(timeout_s=0.5)
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+    client.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(client, ("127.0.0.1", running.port))
+    async with asyncio.timeout(10):
+        while not running.entrance.connections:  # noqa: ASYNC110 - it happens inside the entrance
+            await asyncio.sleep(0)
+        [connection] = running.entrance.connections
+        connection.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2048)
+        await asyncio.get_running_loop().sock_sendall(client, b"EHLO me\r\n" * 900)
+        while running.entrance.connections:  # noqa: ASYNC110 - likewise
+            await asyncio.sleep(0)
+    client.close()
 
 
 @pytest.mark.parametrize("noise", NOISE)
