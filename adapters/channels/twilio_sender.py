@@ -12,6 +12,7 @@ Twilio offers no idempotency key for messages, so everything rests on telling "s
 Source: https://www.twilio.com/docs/messaging/api/message-resource#create-a-message-resource
 """
 
+import asyncio
 import json
 from typing import Protocol
 from urllib.parse import quote
@@ -33,6 +34,11 @@ _CONNECTIONS_MAX = 16
 """At once to one account; more attempts wait here. Twilio sends one SMS a second from a plain number."""
 _TIMEOUT = httpx.Timeout(15.0, connect=5.0)
 """Seconds without progress. Twilio answers in well under one; 15 s is also what it grants our webhooks."""
+ATTEMPT_WITHIN_S = 45.0
+"""Of a whole attempt, in however many pieces the answer comes. Waiting for a connection and opening it end sooner, so
+that what is cut off here may have left."""
+ANSWER_BYTES_MAX = 64 * 1024
+"""Of an answer that are read; real ones have under 2 KiB. It is asked for as it is: unpacked, it might be any size."""
 
 # What an identity's kind puts before the number in To and From.
 _PREFIXES: dict[str, str] = {"tel": "", "whatsapp": "whatsapp:"}
@@ -110,12 +116,23 @@ class TwilioSender:
 
     async def _post(self, form: dict[str, str]) -> Sent:
         try:
-            response = await self._http.post(self._url, data=form)
+            async with asyncio.timeout(ATTEMPT_WITHIN_S):
+                status, body = await self._answer(form)
         except _NOTHING_LEFT as exc:
             return Sent(status=SendStatus.FAILED, reason=f"no connection to Twilio: {type(exc).__name__}")
-        except httpx.HTTPError as exc:
+        except (httpx.HTTPError, TimeoutError) as exc:
             return Sent(status=SendStatus.UNCERTAIN, reason=f"no answer to a sent request: {type(exc).__name__}")
-        return outcome(response.status_code, response.content)
+        return outcome(status, body)
+
+    async def _answer(self, form: dict[str, str]) -> tuple[int, bytes]:
+        """Its status and its body, of one that is too long no more than that."""
+        body = bytearray()
+        async with self._http.stream("POST", self._url, data=form, headers={"Accept-Encoding": "identity"}) as answer:
+            async for piece in answer.aiter_raw():
+                body += piece
+                if len(body) > ANSWER_BYTES_MAX:
+                    break
+        return answer.status_code, bytes(body[:ANSWER_BYTES_MAX])
 
 
 def outcome(http_status: int, body: bytes) -> Sent:

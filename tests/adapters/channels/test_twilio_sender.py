@@ -1,6 +1,7 @@
 """Sending by Twilio: every outcome of an attempt, over real HTTP against a fake that checks the request."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.channels import SendStatus, Sent
+from adapters.channels import SendStatus, Sent, twilio_sender
 from adapters.channels.fakes.http_server import Answer, HttpServer, Request
 from adapters.channels.fakes.twilio_api import FakeTwilio, Fault
 from adapters.channels.twilio import BODY_MAX, handle
@@ -209,6 +210,53 @@ def test_every_answer_has_an_outcome(http_status: int, body: bytes, expected: Se
 def test_nothing_but_a_201_counts_as_sent(http_status: int, body: bytes) -> None:
     """Whatever is in the answer; and none of them raises."""
     assert http_status == 201 or outcome(http_status, body).status is not SendStatus.SENT
+
+
+@contextlib.asynccontextmanager
+async def answering(head: bytes, piece: bytes, every_s: float) -> AsyncIterator[str]:
+    """Something in between that answers without an end, at the address."""
+    serving: list[asyncio.Task[None]] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(head)
+            while True:
+                writer.write(piece)
+                await writer.drain()
+                await asyncio.sleep(every_s)
+        except ConnectionError:
+            """The sender has left."""
+        finally:
+            writer.transport.abort()
+
+    def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        serving.append(asyncio.ensure_future(answer(reader, writer)))
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+        for each in serving:
+            each.cancel()
+        await asyncio.gather(*serving, return_exceptions=True)
+
+
+async def test_an_answer_without_end_is_not_read_to_its_end(twilio: FakeTwilio) -> None:
+    """Its words would fill the memory of the process that sends every channel's messages."""
+    head = b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 1000000000000\r\n\r\n"
+    async with answering(head, b"x" * 65_536, 0) as api, asyncio.timeout(10):
+        sent = await attempt(Account(api=api), delivery())
+    assert sent == Sent(status=SendStatus.FAILED, code="502", reason="HTTP 502 without Twilio's error")
+
+
+async def test_an_answer_that_drips_is_none(twilio: FakeTwilio, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each piece comes in time and the whole never does: the message may have left."""
+    monkeypatch.setattr(twilio_sender, "ATTEMPT_WITHIN_S", 0.5)
+    async with answering(b"HTTP/1.1 201 Created\r\n", b"X: y\r\n", 0.05) as api, asyncio.timeout(10):
+        sent = await attempt(Account(api=api), delivery())
+    assert sent == Sent(status=SendStatus.UNCERTAIN, reason="no answer to a sent request: TimeoutError")
 
 
 async def test_the_fakes_webhooks_are_genuine(twilio: FakeTwilio) -> None:
