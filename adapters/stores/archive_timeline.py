@@ -40,15 +40,17 @@ def timeline(
         return None
     streams = members_of(db, root_of(db, customer))
     root = streams[0]
-    joins, where, found = ["event AS e USING (stream)"], ["1"], "''"
-    values: list[Any] = []
+    where, values, found = ["1"], list[Any](), "''"
     of_streams, stream_values = _streams(len(streams)), [*streams, root]
     if crossed := bool(db.execute(_CROSSED, {"customer": root}).fetchone()[0]):
         of_streams, stream_values = f"(SELECT stream FROM {of_streams} UNION {_ORIGINS})", [*stream_values, root]
+    source = f"{of_streams} CROSS JOIN event AS e USING (stream)"
     if wanted.q:
-        # In this order: the customer's own messages are asked for the words, not the words for all customers.
-        joins += ["searchable USING (stream, seq)", "search ON search.rowid = searchable.id"]
         where, values, found = ["search MATCH ?"], [fts_query(wanted.q)], "snippet(search, 0, '[', ']', '…', 16)"
+        if "*" in wanted.q:
+            source, where = _WORDS_FIRST, [f"stream IN {of_streams}", *where]
+        else:
+            source += _WORDS_LAST
     if crossed:
         where, values = [*where, f"{_WHOSE} = ?"], [*values, root, root]
     if wanted.channel:
@@ -64,12 +66,20 @@ def timeline(
     cursor = db.execute(
         f"SELECT e.position, e.n, stream, seq, e.type, e.at_ms, {_HAPPENED} AS happened_at_ms, e.actor, "
         f"coalesce({_CHANNEL}, '') AS channel, "
-        f"{found} AS found, {_TOLD} AS event FROM {of_streams} CROSS JOIN {' CROSS JOIN '.join(joins)} "
+        f"{found} AS found, {_TOLD} AS event FROM {source} "
         f"WHERE {' AND '.join(where)} ORDER BY happened_at_ms DESC, e.position DESC, e.n DESC LIMIT ?",
         (*stream_values, *values, limit),
     )
     rows = [row_as_dict(cursor, row) for row in cursor.fetchall()]
     return [row | {"event": msgspec.json.decode(row["event"])} for row in rows]
+
+
+_WORDS_LAST = " CROSS JOIN searchable USING (stream, seq) CROSS JOIN search ON search.rowid = searchable.id"
+"""The customer's own messages are asked for the words, not the words for all customers."""
+_WORDS_FIRST = """search CROSS JOIN searchable ON searchable.id = search.rowid
+    CROSS JOIN event AS e USING (stream, seq)"""
+"""But for those of which the beginning is given: each time that it is asked, FTS5 gathers all words of all customers
+that begin so, and a customer's hundreds of messages would hold every other read for seconds."""
 
 
 def _streams(own: int) -> str:
@@ -108,7 +118,7 @@ def fts_query(q: str) -> str:
             quoted = text.replace('"', '""')
             terms.append(f'"{quoted}"{star}')
     # A query of no words finds nothing; FTS5 would call the empty text a fault.
-    return " ".join(terms) or '""'
+    return " ".join(dict.fromkeys(terms)) or '""'
 
 
 _TERMS = re.compile(r'"([^"]+)"|([^\s"]+)')

@@ -1,6 +1,7 @@
 """The timeline and its full text, on SQLite and in memory alike."""
 
 import sqlite3
+from time import process_time
 from typing import Any
 
 import msgspec
@@ -178,6 +179,24 @@ async def test_words_are_searched(archive: Archive, q: str, found: list[str]) ->
     """All must occur, in one message or note of this customer; what looks like an operator is a word."""
     await indexed(archive, told())
     assert texts(await look(archive, q=q)) == found
+
+
+async def test_beginnings_of_words_are_gathered_once() -> None:
+    """As often as a customer had messages they were, while every other read waited."""
+    story = told()
+    for first in range(0, 20_000, 40):
+        text = " ".join(f"b{number:05}" for number in range(first, first + 40))
+        story.unit(ANN, (FIRST, ev.NoteAdded(at_ms=0, actor="agent:bo", text=text)))
+    archive = MemoryArchive()
+    await archive.open()
+    await archive.apply(story.changes())
+    while await archive.index():
+        pass
+    began_s = process_time()
+    entries = await archive.timeline(ANN, Wanted(q="b000* b* b00*"), limit=100, before=None)
+    assert process_time() - began_s < 0.5
+    assert entries is not None
+    assert [entry["event"]["text"][:6] for entry in entries] == ["b00080", "b00040", "b00000"]
 
 
 async def test_a_subject_that_no_message_has_is_found_where_its_conversation_begins(archive: Archive) -> None:
