@@ -185,6 +185,7 @@ def effect_of(state: Conversation, delivery: str, *, again: bool) -> DeliverNow 
         subject=found.subject,
         references=found.references,
         again=again,
+        automatic=found.author == SYSTEM,
     )
 
 

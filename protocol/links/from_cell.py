@@ -116,7 +116,7 @@ class DeliverNow(Link, frozen=True, tag=29):
     """Make this attempt; it is journaled.
 
     With `again` it was given out before, perhaps to an earlier life of the receiver: one who does not know it must not
-    send it, but answer `uncertain`.
+    send it, but answer `uncertain`. What is `automatic` a rule wrote, and no person.
     """
 
     customer: str
@@ -130,6 +130,7 @@ class DeliverNow(Link, frozen=True, tag=29):
     subject: str
     references: list[str]
     again: bool = False
+    automatic: bool = False
 
 
 class CellIs(Link, frozen=True, tag=30):

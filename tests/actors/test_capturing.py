@@ -9,12 +9,13 @@ import pytest
 from actors import conversation_views, snapshots
 from actors.capturing import capture
 from actors.context_items import Given
+from actors.delivery import effect_of
 from actors.rules.capture import CaptureRules, Field, Template
 from actors.rules.context import ContextRules, KeyRules, SwitchRules
 from actors.rules.correlation import CorrelationRules, Window
 from actors.rules.handoffs import HandoffRules, Handoffs
 from actors.rules.taxonomy import Label, Tagger, Taxonomy
-from protocol.commands import OfferHandoff, Resolve, SetContext, Snooze, Take
+from protocol.commands import OfferHandoff, Reply, Resolve, SetContext, Snooze, Take
 from protocol.entities import ContextItem, Tag, Tags
 from protocol.errors import Code, Refusal
 from protocol.events import (
@@ -319,6 +320,19 @@ def test_a_question_by_mail_is_part_of_the_thread() -> None:
     events = player.message("my bill", subject="Bill", reference="m1@example.org")
     [question] = [event for event in events if isinstance(event, MessageQueued)]
     assert (question.subject, question.references) == ("Bill", ["m1@example.org"])
+
+
+def test_a_question_says_that_no_person_wrote_it() -> None:
+    """Machines are not to answer it; what an agent writes is a person's. A machine's own mail asks for nothing."""
+    player = played(ASKED, channel="email")
+    machine = player.message("I am away", automatic="auto_reply")
+    assert not [event for event in machine if isinstance(event, MessageQueued)]
+    leaving = []
+    for events in (player.message("my bill"), player.command(Reply(text="It is paid."))):
+        [queued] = [event.delivery for event in events if isinstance(event, MessageQueued)]
+        leaving.append(effect_of(player.state.conversations[CONVERSATION], queued, again=False))
+        player.outcome(queued, 1, "sent")
+    assert [effect and effect.automatic for effect in leaving] == [True, False]
 
 
 def test_where_nobody_can_be_asked_the_agent_is() -> None:

@@ -25,13 +25,15 @@ _POLICY = email.policy.SMTP.clone(cte_type="7bit")
 def compose(delivery: DeliverNow, *, address: str, to: str, now_ms: int) -> bytes:
     """The mail that carries `delivery` from `address` to `to`, both plain ASCII `local@domain`; `now_ms` is its Date.
 
-    It has no Auto-Submitted field: a person wrote it.
+    Where a rule wrote it, and no person, it says so: other machines do not answer such a mail (RFC 3834 §2, §5).
     """
     mail = EmailMessage(policy=_POLICY)
     mail["From"] = _address(address)
     mail["To"] = _address(to)
     mail["Subject"] = subject_of(delivery)
     mail["Date"] = email.utils.format_datetime(datetime.fromtimestamp(now_ms / 1000, UTC))
+    if delivery.automatic:
+        mail["Auto-Submitted"] = "auto-replied" if delivery.references else "auto-generated"
     mail["MIME-Version"] = "1.0"
     mail.set_content(clean(delivery.text), charset="utf-8")
     return thread_fields(delivery, address) + mail.as_bytes()

@@ -1,6 +1,7 @@
 """Mails out: what is written, and what becomes of an attempt, against a real SMTP server."""
 
 import asyncio
+import email
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from adapters.channels import SendStatus, Sent
 from adapters.channels.email import threads
+from adapters.channels.email.automatic import is_automatic
 from adapters.channels.email.compose import compose, subject_of
 from adapters.channels.email.sender import EmailSender
 from adapters.channels.fakes.mailbox import Letter, Mailbox, Trouble, behave_once
@@ -57,6 +59,22 @@ def sender(mailbox: Mailbox, **given: Any) -> EmailSender:
     """A sender whose relay it is."""
     account = EmailAccount(name="mail", address=ADDRESS, relay=f"127.0.0.1:{mailbox.port}", **given)
     return EmailSender(account, now_ms=lambda: SENT_MS, timeout_s=5.0)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({}, None),
+        ({"automatic": True}, "auto-replied"),
+        ({"automatic": True, "references": []}, "auto-generated"),
+    ],
+)
+def test_a_mail_says_whether_a_rule_wrote_it(given: dict[str, Any], says: str | None) -> None:
+    """By the word for what it is (RFC 3834 §5): an auto-responder does not answer it, and ours neither."""
+    mail = written(**given)
+    assert mail.message["Auto-Submitted"] == says
+    read = email.message_from_bytes(mail.raw)
+    assert is_automatic(read, sender="ann@example.org", address="desk@elsewhere.example") is (says is not None)
 
 
 async def test_a_reply_arrives_in_its_thread(mailbox: Mailbox) -> None:
