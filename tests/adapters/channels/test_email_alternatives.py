@@ -1,8 +1,10 @@
 """What a part says that was not taken is kept; one that says the same is not."""
 
+import time
+
 import pytest
 
-from adapters.channels.email import html
+from adapters.channels.email import alternatives, html, mime
 from adapters.channels.email.inbound import parse
 from tests.adapters.channels.letters import ADDRESS, ARRIVED_MS, letter, message
 
@@ -18,6 +20,14 @@ def files(raw: bytes) -> list[tuple[str, bytes]]:
     """Its attachments with what they hold."""
     mail = parse(raw, account="mail", address=ADDRESS, arrived_ms=ARRIVED_MS)
     return [(file.name, mail.files[file.sha256].strip()) for file in message(raw).attachments]
+
+
+def test_a_mail_without_another_part_is_not_gone_through() -> None:
+    """10 MiB of short words took seconds."""
+    taken = mime.Contents([mime.Text(False, "a b " * 2_000_000)], [], [])
+    began_s = time.thread_time()
+    assert alternatives.saying_more(taken, taken.texts[0].text) == []
+    assert time.thread_time() - began_s < 0.5
 
 
 @pytest.mark.parametrize(
