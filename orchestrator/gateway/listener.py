@@ -72,16 +72,15 @@ class Listener(uvicorn.Server):
         super().__init__(config)
         self._host = host
         self._port = port
-        self._socket: socket.socket | None = None
         self._serving: asyncio.Task[None] | None = None
         self._up = asyncio.Event()
         self._stopping = asyncio.Event()
 
     @property
     def port(self) -> int:
-        """The port that is bound: the system's choice where 0 was asked for."""
-        assert self._socket, "start it first"
-        return int(self._socket.getsockname()[1])
+        """The port that was bound: the system's choice where 0 was asked for. Known also while it stops."""
+        assert self._serving, "start it first"
+        return self._port
 
     @property
     def open_connections(self) -> int:
@@ -90,8 +89,9 @@ class Listener(uvicorn.Server):
 
     async def start(self) -> None:
         """Binds and serves. Raises `ListenError`."""
-        self._socket = bound(self._host, self._port)
-        self._serving = asyncio.get_running_loop().create_task(self.serve(sockets=[self._socket]))
+        listening = bound(self._host, self._port)
+        self._port = int(listening.getsockname()[1])
+        self._serving = asyncio.get_running_loop().create_task(self.serve(sockets=[listening]))
         up = asyncio.ensure_future(self._up.wait())
         await asyncio.wait((up, self._serving), return_when=asyncio.FIRST_COMPLETED)
         if not up.done():

@@ -42,6 +42,14 @@ async def test_a_port_that_is_taken_names_the_setting(running: Running, start: S
         await start(http=Http(port=running.gateway.port))
 
 
+async def test_the_port_is_known_while_it_stops(start: Start) -> None:
+    """The node asks for figures until the process has ended; what could not say its port logged a bug at each stop."""
+    running = await start()
+    port = running.gateway.port
+    await running.gateway.stop(0)
+    assert running.gateway.port == port
+
+
 @pytest.mark.parametrize("host", ["192.0.2.1", "no.such.host.invalid"])
 async def test_a_host_that_is_not_this_machine_names_the_setting(start: Start, host: str) -> None:
     """An address of the documentation's range (RFC 5737), and a name that resolves nowhere."""
