@@ -63,7 +63,7 @@ class Limits(Struct, kw_only=True, frozen=True):
     watches: int
     """Conversations, customers and inboxes watched at once."""
     credits: int
-    """Events that may be unanswered (gateway clients)."""
+    """Events that may be unanswered: a gateway client's window; an agent, who sends none, is told 0."""
 
 
 class Welcome(Frame, kw_only=True, frozen=True, tag="welcome"):
