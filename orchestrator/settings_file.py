@@ -90,7 +90,7 @@ def parse(raw: dict[str, Any]) -> Settings:
     if twice := {name for name in names if names.count(name) > 1}:
         raise SettingsError(f"settings: account names must be unique; {sorted(twice)} stand twice")
     _check_webhooks(settings.webhooks)
-    _check_demo(settings)
+    check_demo(settings)
     if settings.region not in phonenumbers.SUPPORTED_REGIONS:
         raise SettingsError(
             f"settings: region is {settings.region[:16]!r}; write an ISO 3166 country code in capitals, such as GB"
@@ -98,8 +98,8 @@ def parse(raw: dict[str, Any]) -> Settings:
     return settings
 
 
-def _check_demo(settings: Settings) -> None:
-    """That nobody but this machine reaches a webhook whose token is in the source."""
+def check_demo(settings: Settings) -> None:
+    """That nobody but this machine reaches a webhook whose token is in the source. Raises `SettingsError`."""
     host = settings.http.host
     lines = [account for account in settings.accounts if isinstance(account, TwilioAccount)]
     known = [account.name for account in lines if account.auth_token == DEMO_TOKEN]

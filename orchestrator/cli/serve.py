@@ -19,7 +19,8 @@ from orchestrator.cli.options import Folder, Json, SettingsFile, settings_of, to
 from orchestrator.cli.output import console, errors, rule
 from orchestrator.cli.server import Running, find
 from orchestrator.data_layout import ERASURES
-from orchestrator.settings import EmailAccount, Settings
+from orchestrator.settings import EmailAccount, Settings, SettingsError
+from orchestrator.settings_file import check_demo
 
 if TYPE_CHECKING:
     from orchestrator.cluster.supervisor import Serving
@@ -220,9 +221,15 @@ def _pids(serving: "Serving") -> dict[str, int]:
 
 
 def _with_address(settings: Settings, host: str, port: int | None) -> Settings:
+    """The settings, with `--host` and `--port` over them. Raises `Failure` (`USAGE`)."""
     http = settings.http
     if host:
         http = replace(http, host=host)
     if port is not None:
         http = replace(http, port=port)
-    return replace(settings, http=http)
+    chosen = replace(settings, http=http)
+    try:
+        check_demo(chosen)  # The file was checked with the address that stands in it.
+    except SettingsError as exc:
+        raise Failure(Exit.USAGE, str(exc)) from exc
+    return chosen

@@ -29,8 +29,8 @@ from adapters.stores.folder import JOURNAL_FILE
 from adapters.stores.sqlite_journal import SqliteJournal
 from orchestrator.cli import app as cli
 from orchestrator.cli import output
-from orchestrator.cli.exits import Exit
-from orchestrator.cli.serve import _Banner, say_what_is_wrong, say_who_may_read
+from orchestrator.cli.exits import Exit, Failure
+from orchestrator.cli.serve import _Banner, _with_address, say_what_is_wrong, say_who_may_read
 from orchestrator.cli.server import Running, find
 from orchestrator.cluster.data_folder import locked
 from orchestrator.cluster.states import Condition, ProcessState, Told, steady_ms, write_states
@@ -190,6 +190,14 @@ def test_it_also_runs_as_a_module() -> None:
     """`python -m orchestrator.cli` is the same program."""
     ran = subprocess.run([sys.executable, "-m", "orchestrator.cli", "nonsense"], capture_output=True, check=False)
     assert ran.returncode == Exit.USAGE
+
+
+def test_the_default_accounts_are_not_served_where_others_reach_them_by_an_option_either() -> None:
+    """`--host` is over the file, and so over what the file was checked for."""
+    with pytest.raises(Failure, match=r"http\.host is '0\.0\.0\.0'.*everybody knows") as refused:
+        _with_address(Settings(), "0.0.0.0", None)
+    assert refused.value.exit_code is Exit.USAGE
+    assert _with_address(Settings(accounts=[]), "0.0.0.0", 0).http.host == "0.0.0.0"
 
 
 def test_without_a_server_it_says_where_it_looked(shell: Shell) -> None:
