@@ -31,6 +31,10 @@ BODY_WITHIN_S = 10.0
 connection that others want, and a vendor's webhook needs no token to be begun."""
 BODY_BYTES_S_MIN = 16 * 1024
 """What a slow mobile line sends."""
+UNREAD_WITHIN_S = 30.0
+READ_BYTES_MIN = 64 * 1024
+"""Of answers that wait to be read, so much is to be read in so long: 2 KiB a second. A client that reads nothing needs
+no token to ask for more than the system keeps, and would hold its connection, also a closed one, for ever."""
 ABORT = "throughline.abort"
 """The WebSocket scope's extension: a function that drops the connection at once."""
 DIRECT = "throughline.direct"
@@ -98,6 +102,8 @@ class BoundedHttp(HttpToolsProtocol):
         self._in_head = True
         self._deadline: asyncio.TimerHandle | None = None
         """Of what is awaited now: a head or a body that has begun, and a connection's first head."""
+        self._unread: asyncio.TimerHandle | None = None
+        """When it is next looked at whether the client reads."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Refuses one connection too many; the others have a deadline for their first head."""
@@ -110,6 +116,7 @@ class BoundedHttp(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """It is over: nothing is due any more."""
         self._cancel_deadline()
+        self._cancel_unread()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -129,6 +136,27 @@ class BoundedHttp(HttpToolsProtocol):
             if self._bytes and self._deadline is None and not self._is_over():
                 self._set_deadline()
 
+    def pause_writing(self) -> None:
+        """So much waits to be read that no more is written."""
+        super().pause_writing()
+        self._await_reader()
+
+    def resume_writing(self) -> None:
+        """It was read."""
+        super().resume_writing()
+        self._cancel_unread()
+
+    def on_response_complete(self) -> None:
+        """Where nothing follows the answer, that is still to be read."""
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._await_reader()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Nothing more was asked: likewise."""
+        super().timeout_keep_alive_handler()
+        self._await_reader()
+
     def on_headers_complete(self) -> None:
         """The head came in time; what is left of the request after this read is its body."""
         self._in_head = False
@@ -145,6 +173,7 @@ class BoundedHttp(HttpToolsProtocol):
     def handle_websocket_upgrade(self) -> None:
         """The whole head goes to the engine here; whoever sent one that it could not read is answered, too."""
         super().handle_websocket_upgrade()
+        self._cancel_unread()
         upgraded = self.transport.get_protocol()
         assert isinstance(upgraded, BoundedWebSocket)
         upgraded.answer_unread()
@@ -171,9 +200,29 @@ class BoundedHttp(HttpToolsProtocol):
             self._deadline.cancel()
             self._deadline = None
 
+    def _await_reader(self) -> None:
+        self._cancel_unread()
+        waiting = self.transport.get_write_buffer_size()
+        self._unread = self.loop.call_later(UNREAD_WITHIN_S, guarded, self._broke, self._look_for_reader, waiting)
+
+    def _look_for_reader(self, waited: int) -> None:
+        if self.transport.get_write_buffer_size() > waited - READ_BYTES_MIN:
+            self.transport.abort()
+        else:
+            self._await_reader()
+
+    def _cancel_unread(self) -> None:
+        if self._unread:
+            self._unread.cancel()
+            self._unread = None
+
+    def _close(self) -> None:
+        self.transport.close()
+        self._await_reader()
+
     def _too_slow(self, within_s: float) -> None:
         if not self._in_head and self.cycle.response_complete:
-            self.transport.close()  # Its answer did not wait for the body.
+            self._close()  # Its answer did not wait for the body.
         elif not self.transport.is_closing():
             part = "head" if self._in_head else "body"
             self._answer(408, Code.MALFORMED, f"the request's {part} did not come within {within_s:g} s")
@@ -191,7 +240,7 @@ class BoundedHttp(HttpToolsProtocol):
             body = error_json(Refusal(code, message))
             head = f"HTTP/1.1 {status} {_PHRASES[status]}\r\ncontent-type: application/json\r\nconnection: close\r\n"
             self.transport.write(head.encode() + f"content-length: {len(body)}\r\n\r\n".encode() + body)
-        self.transport.close()
+        self._close()
 
 
 class _Engine(ServerProtocol):

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import json
+import socket
 from typing import Any, cast
 from unittest.mock import Mock
 
@@ -135,6 +136,23 @@ async def test_a_body_that_nobody_waits_for_holds_no_connection(start: Start, mo
     writer.close()
 
 
+async def test_a_client_that_reads_nothing_holds_no_connection(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It needs no token to ask for more than the system keeps of what nobody reads."""
+    loop, client = asyncio.get_running_loop(), socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+    client.setblocking(False)
+    await loop.sock_connect(client, ("127.0.0.1", running.gateway.port))
+    await until(lambda: running.gateway.open_connections == 1)
+    monkeypatch.setattr(bounded, "UNREAD_WITHIN_S", 0.02)
+    [connection] = running.gateway._listener.server_state.connections
+    connection.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2048)
+    await loop.sock_sendall(client, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n" * 2000)
+    await until(lambda: not running.gateway.open_connections)
+    client.close()
+
+
 class Clock:
     """A loop that keeps the deadlines it is given and lets none come."""
 
@@ -158,14 +176,10 @@ class Clock:
         return [handle.delay for handle in self.set if not handle.cancelled]
 
 
-async def test_time_is_asked_of_what_is_awaited_and_of_nothing_else() -> None:
-    """Who has said everything may wait for what becomes of it: a reader of the feed does for a minute."""
-
-    async def never_answers(scope: Any, receive: Any, send: Any) -> None:
-        await asyncio.Event().wait()
-
+def connection(app: Any) -> tuple[bounded.BoundedHttp, Clock, Mock]:
+    """One connection by itself, whose deadlines do not come."""
     config = bounded.BoundedConfig(
-        never_answers,
+        app,
         header_bytes_max=1000,
         body_bytes_max=2 * bounded.BODY_BYTES_S_MIN,
         connections_max=1,
@@ -175,9 +189,18 @@ async def test_time_is_asked_of_what_is_awaited_and_of_nothing_else() -> None:
         log_config=None,
     )
     clock, transport = Clock(), Mock(**{"is_closing.return_value": False, "get_extra_info.return_value": None})
-    state = ServerState()
-    client = bounded.BoundedHttp(config, state, {}, cast(Any, clock))
+    client = bounded.BoundedHttp(config, ServerState(), {}, cast(Any, clock))
     transport.get_protocol.return_value = client
+    return client, clock, transport
+
+
+async def test_time_is_asked_of_what_is_awaited_and_of_nothing_else() -> None:
+    """Who has said everything may wait for what becomes of it: a reader of the feed does for a minute."""
+
+    async def never_answers(scope: Any, receive: Any, send: Any) -> None:
+        await asyncio.Event().wait()
+
+    client, clock, transport = connection(never_answers)
     client.connection_made(transport)
     assert clock.due == [bounded.HEAD_WITHIN_S]
     client.data_received(b"POST / HTTP/1.1\r\nContent-Le")
@@ -188,9 +211,27 @@ async def test_time_is_asked_of_what_is_awaited_and_of_nothing_else() -> None:
     assert clock.due == [bounded.BODY_WITHIN_S + 2]
     client.data_received(b"c")
     assert clock.due == []
-    (answering,) = state.tasks
+    (answering,) = client.tasks
     answering.cancel()
     await asyncio.wait((answering,))
+
+
+async def test_what_is_closed_waits_for_its_reader_as_long_as_that_reads() -> None:
+    """A plain close would wait without end: here for what is read of it, piece by piece."""
+    client, clock, transport = connection(Mock())
+    client.connection_made(transport)
+    client._cancel_deadline()
+    transport.get_write_buffer_size.return_value = 3 * bounded.READ_BYTES_MIN
+    client.timeout_keep_alive_handler()
+    assert clock.due == [bounded.UNREAD_WITHIN_S]
+    transport.get_write_buffer_size.return_value = 2 * bounded.READ_BYTES_MIN
+    client._look_for_reader(3 * bounded.READ_BYTES_MIN)
+    assert clock.due == [bounded.UNREAD_WITHIN_S]
+    transport.abort.assert_not_called()
+    client._look_for_reader(3 * bounded.READ_BYTES_MIN - 1)
+    transport.abort.assert_called_once()
+    client.connection_lost(None)
+    assert clock.due == []
 
 
 async def test_a_bug_on_a_slow_clients_behalf_ends_its_connection(
