@@ -120,6 +120,7 @@ CALLBACKS = {
     "orchestrator/pipes/unix.py _SocketWire": "tells the pipe's owner",
     "adapters/channels/email/smtp.py Busy": "writes one line and closes",
     "adapters/channels/email/smtp.py Connection": "counts for aiosmtpd; a reading that raises closes it",
+    "adapters/channels/email/smtp.py Connection._ends_in": "says why, or drops the socket, and touches nothing else",
 }
 """By function, or by class where it is a protocol of a socket: who hears what a loop's callback raises there. The
 others give the loop `guarded`, with who hears it: a loop only logs what it calls, and its owner would live on
