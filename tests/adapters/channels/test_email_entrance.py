@@ -423,12 +423,13 @@ async def test_a_connection_ends_however_busy_it_is(start: Start) -> None:
     reader, writer = await raw_client(running.port)
     said = 0
     async with asyncio.timeout(10):
-        with contextlib.suppress(ConnectionResetError):  # What it says then is read by nobody.
+        # What it says once the other end has closed is read by nobody, and may cost it the last answers.
+        with contextlib.suppress(ConnectionError):
             while await reader.readline():
                 said += 1
                 writer.write(b"NOOP\r\n")
     writer.close()
-    assert 1 < said < smtp.COMMANDS_MAX
+    assert 0 < said < smtp.COMMANDS_MAX
     assert running.entrance.replies == {"421": 1}
 
 
