@@ -9,13 +9,14 @@ from copy import copy
 
 import msgspec
 
-from actors import recent, withholding
-from actors.context_items import sensitivity_of, values_of
-from actors.conversation import Conversation
-from actors.journey import Journey
-from actors.policy import Policy
+from actors.commands import withholding
+from actors.commands.withholding import Secret
 from actors.rules.context import ContextRules
-from actors.withholding import Secret
+from actors.rules.policy import Policy
+from actors.state import recent
+from actors.state.context_items import sensitivity_of, values_of
+from actors.state.conversation import Conversation
+from actors.state.journey import Journey
 from protocol.entities import ContextItem, ConversationView, CustomerView, LastStep, Tag, Tags
 from protocol.events import (
     ActivityCarried,

@@ -20,9 +20,9 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from actors.loading import load
-from actors.policy import Policy
-from actors.projection import project
+from actors.archive.projection import project
+from actors.cells.loading import load
+from actors.rules.policy import Policy
 from adapters.stores.folder import ARCHIVE_FILE, JOURNAL_FILE
 from adapters.stores.sqlite_archive import SqliteArchive, SqliteArchiveReader
 from adapters.stores.sqlite_journal_reader import SqliteJournalReader

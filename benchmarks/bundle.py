@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 from msgspec import Struct
 
-from actors.policies import Policies, packed
-from actors.policy import Policy
+from actors.rules.policies import Policies, packed
+from actors.rules.policy import Policy
 from orchestrator.bundles.folder import DEFAULTS, SHIPPED, BundleError, read_folder
 from orchestrator.bundles.making import SetUp, make
 

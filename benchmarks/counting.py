@@ -15,7 +15,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from actors.projection import project
+from actors.archive.projection import project
 from adapters.stores import archive_losses
 from adapters.stores.archive_losses import Wanted
 from adapters.stores.archive_measures import MEASURES

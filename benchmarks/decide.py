@@ -16,10 +16,10 @@ from statistics import quantiles
 import msgspec
 from msgspec import Struct
 
-from actors import deciding
-from actors import journey as journeys
-from actors.journey import Journey
-from actors.policy import Policy
+from actors.decisions import deciding
+from actors.rules.policy import Policy
+from actors.state import journey as journeys
+from actors.state.journey import Journey
 from benchmarks.bundle import policy_of
 from benchmarks.decided import BEGAN_MS, EVENTS_PER_MS, outcomes_of
 from benchmarks.phases import Phases

@@ -9,10 +9,10 @@ from pathlib import Path
 import msgspec
 from msgspec import Raw, Struct
 
-from actors import deciding
-from actors import journey as journeys
-from actors.journey import Journey
-from actors.policy import Policy
+from actors.decisions import deciding
+from actors.rules.policy import Policy
+from actors.state import journey as journeys
+from actors.state.journey import Journey
 from adapters.stores.sqlite_journal import SqliteJournal
 from benchmarks.traffic import Traffic
 from orchestrator.way_in.once_keys import digest_of, once_key

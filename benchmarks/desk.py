@@ -14,11 +14,11 @@ from pathlib import Path
 import msgspec
 from msgspec import Raw, Struct
 
-from actors import deciding
-from actors import journey as journeys
-from actors.deciding import AnyInput, TimerDue
-from actors.journey import Journey
-from actors.policy import Policy
+from actors.decisions import deciding
+from actors.decisions.deciding import AnyInput, TimerDue
+from actors.rules.policy import Policy
+from actors.state import journey as journeys
+from actors.state.journey import Journey
 from adapters.stores.sqlite_journal import SqliteJournal
 from benchmarks.decided import BEGAN_MS, COMMIT, outcomes_of
 from orchestrator.way_in.once_keys import digest_of, once_key

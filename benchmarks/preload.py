@@ -14,11 +14,12 @@ from zlib import crc32
 
 import msgspec
 
-from actors import deciding, snapshots
-from actors import journey as journeys
-from actors.journey import Journey
-from actors.policy import Policy
-from actors.projection import project
+from actors.archive.projection import project
+from actors.cells import snapshots
+from actors.decisions import deciding
+from actors.rules.policy import Policy
+from actors.state import journey as journeys
+from actors.state.journey import Journey
 from adapters.stores.archive_schema import ARCHIVE
 from adapters.stores.folder import ARCHIVE_FILE, JOURNAL_FILE
 from adapters.stores.journal_schema import JOURNAL
@@ -126,7 +127,7 @@ class _Writer:
         )
 
     def _unit(self, state: Journey, customer: int, message: int) -> Unit:
-        """Decides one message, as `actors.stepping` does."""
+        """Decides one message, as `actors.cells.stepping` does."""
         index = customer * MESSAGES + message
         event = self._past.arrived(index, self._at_ms)
         key, digest = once_key(event.account, event.source, event.id), digest_of(event.data)

@@ -15,14 +15,15 @@ from pathlib import Path
 import msgspec
 from msgspec import Raw, Struct
 
-from actors import erasing, merging
-from actors.archive import Archive
-from actors.erasing import Place
-from actors.journal_traces import JournalTraces, OfQuarantine
-from actors.journey import Journey, evolve
-from actors.loading import load
-from actors.notices import versions_of
-from actors.policies import Policies
+from actors.archive.archive import Archive
+from actors.cells.loading import load
+from actors.erasure import erasing
+from actors.erasure.erasing import Place
+from actors.erasure.journal_traces import JournalTraces, OfQuarantine
+from actors.identity import merging
+from actors.journal.notices import versions_of
+from actors.rules.policies import Policies
+from actors.state.journey import Journey, evolve
 from adapters.attachments import AttachmentStore
 from adapters.naming import Naming
 from adapters.stores.archive_traces import HASH, whole

@@ -12,8 +12,8 @@ from typing import Any, Protocol
 import msgspec
 from msgspec import Struct
 
-from actors.projection import entries_of
-from actors.rows import as_json
+from actors.archive.projection import entries_of
+from actors.archive.rows import as_json
 from protocol.errors import Code, Refusal
 from protocol.events import AnyEvent, InputQuarantined, ReplayBegun
 from protocol.journal import Record

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from actors.accounts import former_channels
-from actors.policy import DAY_MS, ChannelRules, Policy
+from actors.commands.accounts import former_channels
+from actors.rules.policy import DAY_MS, ChannelRules, Policy
 from adapters.channels.twilio import BODY_MAX
 from orchestrator.bundles.making import SetUp
 from orchestrator.former_lines import Lines

@@ -4,7 +4,7 @@
 
 A message names its account and its channel. Whether it may leave so cannot be told from today's settings alone: an
 app's account may serve its pages' channel, too. So what each account *was* is kept, as the policy's versions keep it of
-a bundle's accounts (`actors.policies`), and what waits for a line that it was is not sent by the line that it is.
+a bundle's accounts (`actors.rules.policies`), and what waits for a line that it was is not sent by the line that it is.
 """
 
 from collections.abc import Mapping, Sequence

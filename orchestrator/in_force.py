@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from actors.policies import unpacked
-from actors.policy import Policy
 from actors.rules.identity import MISTAKEN
+from actors.rules.policies import unpacked
+from actors.rules.policy import Policy
 from orchestrator.settings import Account, GatewayAccount
 from orchestrator.way_in.intake import AccountRule
 from protocol.identities import KINDS

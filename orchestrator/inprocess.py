@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from actors.seating import Wanted
+from actors.seats.seating import Wanted
 from orchestrator.cluster.part import Part
 from orchestrator.cluster.table import USHER, Process, cell_process, processes
 from orchestrator.first_policy import lines_of

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import msgspec
 
-from actors.policies import still_accepted, unpacked
-from actors.policy import Policy
+from actors.rules.policies import still_accepted, unpacked
+from actors.rules.policy import Policy
 from actors.rules.taxonomy import DIMENSIONS
-from actors.taggers import ReadTagger
+from actors.tags.taggers import ReadTagger
 from adapters.stores.connection import look_at
 from adapters.stores.errors import StoreFailed
 from adapters.stores.folder import JOURNAL_FILE

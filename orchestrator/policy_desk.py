@@ -12,9 +12,9 @@ from typing import Protocol, TypeVar
 import msgspec
 from msgspec import Struct
 
-from actors.applying import BUNDLE_BYTES_MAX, seq_of, version_at
-from actors.policies import packed
-from actors.policy import Policy
+from actors.identity.applying import BUNDLE_BYTES_MAX, seq_of, version_at
+from actors.rules.policies import packed
+from actors.rules.policy import Policy
 from orchestrator.bundles.differences import Difference, differences
 from orchestrator.bundles.making import Made, SetUp, channels_of, make
 from orchestrator.bundles.reading import Wrong

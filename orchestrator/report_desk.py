@@ -3,8 +3,9 @@
     it is due → the archive counts → a command to the customer `report` → committed: findings opened, and compared
     a version changes the file a finding points at → the finding is changed in it
 
-What follows from the figures is decided in `actors/findings.py`, by the policy in force. Here is what a decision cannot
-do: reading the archive, and comparing versions. Several gateways may do it side by side: each step has one effect.
+What follows from the figures is decided in `actors/identity/findings.py`, by the policy in force. Here is what a
+decision cannot do: reading the archive, and comparing versions. Several gateways may do it side by side: each step has
+one effect.
 """
 
 import asyncio
@@ -14,11 +15,11 @@ from typing import Any, Protocol
 import structlog
 from msgspec import Struct
 
-from actors.findings import LINES_MAX
-from actors.policy import Policy
+from actors.identity.findings import LINES_MAX
+from actors.rules.policy import Policy
 from adapters.stores.errors import StoreFailed
 from orchestrator.bundles.differences import differences
-from orchestrator.gateway.archive_reads import reach
+from orchestrator.gateway.reads.archive_reads import reach
 from orchestrator.policy_desk import Commands, PolicyDesk
 from orchestrator.report_schedule import latest_due_ms
 from protocol.commands import DismissFinding, MakeReport, ResolveFinding

@@ -8,8 +8,8 @@ import uuid
 from pathlib import Path
 from typing import Protocol
 
-from actors.archive_store import ArchiveStore
-from actors.journal_store import JournalStore
+from actors.archive.archive_store import ArchiveStore
+from actors.journal.journal_store import JournalStore
 from adapters.stores.archive_sides import ArchiveReads
 from adapters.stores.folder import ARCHIVE_FILE, JOURNAL_FILE
 from adapters.stores.memory_archive import MemoryArchive

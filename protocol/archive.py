@@ -1,7 +1,7 @@
 """What goes between the projection and an archive's store: changes in, rows out, without SQL.
 
-`actors/projection.py` makes the changes of a run of the journal's records, a store applies them in one transaction.
-What every event changes has the form that costs least: rows as tuples. What only some change is a patch.
+`actors/archive/projection.py` makes the changes of a run of the journal's records, a store applies them in one
+transaction. What every event changes has the form that costs least: rows as tuples. What only some change is a patch.
 `docs/data-model.md` has every table and column.
 """
 

@@ -1,8 +1,9 @@
 """Inbound events: what a channel says happened, in one form whatever the channel.
 
-An inbound event is a CloudEvents 1.0 event (`id`, `source`, `type`, `time`; see `orchestrator/gateway/cloudevents.py`
-for its HTTP forms) plus the channel account it came in by, the identities it carries, and typed `data`. The union
-`Data` is closed: `type` picks the member. Adapters build it, gateways check it, cells decide on it.
+An inbound event is a CloudEvents 1.0 event (`id`, `source`, `type`, `time`; see
+`orchestrator/gateway/incoming/cloudevents.py` for its HTTP forms) plus the channel account it came in by, the
+identities it carries, and typed `data`. The union `Data` is closed: `type` picks the member. Adapters build it,
+gateways check it, cells decide on it.
 """
 
 from typing import Annotated, Any

@@ -10,7 +10,8 @@ import msgspec
 import pytest
 
 from orchestrator.documents import documents
-from orchestrator.gateway import feed, history, identity_reviews, operations, reads, reports
+from orchestrator.gateway.operations import identity_reviews, operations, reports
+from orchestrator.gateway.reads import feed, history, reads
 from orchestrator.settings import Limits
 from orchestrator.way_in.event_checks import CHANNEL_MAX, ID_MAX, LINE_MAX
 from protocol.describe import asyncapi, fill, schemas

@@ -1,1 +1,1 @@
-"""Rules: what business owners write, one file a subject. `actors/policy.py` puts them together."""
+"""Rules: what business owners write, one file a subject. `actors/rules/policy.py` puts them together."""

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Literal
 import re2
 from msgspec import Struct
 
-from actors.expressions import Expression, ExpressionError, long_to_read
 from actors.rules.names import Word, wrong_name
 from actors.rules.patterns import PROGRAMS_MAX, SHORTER, STEPS_TOGETHER_MAX, is_long, read_pattern, steps_of, words_of
+from actors.tags.expressions import Expression, ExpressionError, long_to_read
 from protocol.inbound import CONTEXT_VALUE_MAX as VALUE_MAX
 
 if TYPE_CHECKING:
-    from actors.policy import Policy
+    from actors.rules.policy import Policy
 
 Missing = Literal["ignore", "ask_customer", "ask_agent", "default", "quarantine"]
 Kind = Literal["message", "start", "activity"]

@@ -8,7 +8,7 @@ from msgspec import Struct
 from actors.rules.names import Word
 
 if TYPE_CHECKING:
-    from actors.policy import Policy
+    from actors.rules.policy import Policy
 
 ANY = "any"
 

@@ -17,7 +17,7 @@ from protocol.identities import fits_no_number, kind_of, pattern_of
 from protocol.journal import POLICIES_KEPT
 
 if TYPE_CHECKING:
-    from actors.policy import Policy
+    from actors.rules.policy import Policy
 
 Evidence = Literal["first_contact", "asserted_by_channel", "agent", "crm", "login", "verified_by_otp", "policy"]
 Percent = Annotated[int, Meta(ge=0, le=100)]

@@ -10,7 +10,7 @@ from msgspec import Meta, Struct, field
 from protocol.losses import LossLine, Measure
 
 if TYPE_CHECKING:
-    from actors.policy import Policy
+    from actors.rules.policy import Policy
 
 DAY_MS = 86_400_000
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
-from actors.expressions import Expression, ExpressionError, long_to_read
 from actors.rules.names import Word, wrong_name
 from actors.rules.patterns import SHORTER
+from actors.tags.expressions import Expression, ExpressionError, long_to_read
 
 if TYPE_CHECKING:
-    from actors.policy import Policy
+    from actors.rules.policy import Policy
 
 NAMES = ("channel", "account", "kind", "name", "properties", "subject", "text")
 """What a rule may name. `kind` is `message`, `activity` or `start`; `name` is an activity's, `properties` are its own
@@ -56,7 +56,8 @@ class Label(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
 
 
 class Taxonomy(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
-    """All of it. Where several labels are found the stronger evidence wins (`actors.tagging`), then the order here."""
+    """All of it. Where several labels are found the stronger evidence wins (`actors.tags.tagging`), then the order
+    here."""
 
     topics: dict[str, Label] = field(default_factory=dict)
     intents: dict[str, Label] = field(default_factory=dict)

@@ -1,7 +1,7 @@
 """Forgetting a person in the archive: their rows are made anew from redacted events, and nothing of the old is left.
 
-What of an event is redacted is `actors/erasing.py`'s; here its consequences replace the rows it had. A fact of theirs
-that stands in another customer's stream, as after a contact moved, takes along what that one's rows have of it.
+What of an event is redacted is `actors/erasure/erasing.py`'s; here its consequences replace the rows it had. A fact of
+theirs that stands in another customer's stream, as after a contact moved, takes along what that one's rows have of it.
 """
 
 # ruff: noqa: S608 - tables and columns are the schema's own words; every value is bound.

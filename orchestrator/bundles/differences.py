@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from actors.policy import Policy
+from actors.rules.policy import Policy
 from orchestrator.bundles.durations import in_words
 from orchestrator.bundles.kinds import MS
 from orchestrator.bundles.reading import GENERAL, OWN

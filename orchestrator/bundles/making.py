@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from actors.policy import DAY_MS, PAUSE_MS, ChannelRules, Policy
 from actors.rules.identity import MISTAKEN
+from actors.rules.policy import DAY_MS, PAUSE_MS, ChannelRules, Policy
 from actors.rules.retention import HOUR_MS
 from orchestrator.bundles.durations import in_words
 from orchestrator.bundles.reading import Texts, Wrong, read

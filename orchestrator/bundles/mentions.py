@@ -6,10 +6,10 @@ Each yields pairs of the place, as `Texts.lines` has it, and the name.
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
-from actors.handoff_package import FACTS
-from actors.policy import Policy
+from actors.handoffs.handoff_package import FACTS
 from actors.rules.correlation import ANY
 from actors.rules.handoffs import HandoffRules
+from actors.rules.policy import Policy
 from actors.rules.taxonomy import Tagger
 from protocol.identities import KINDS, kind_of
 

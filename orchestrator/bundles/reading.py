@@ -1,6 +1,6 @@
 """Reading a bundle's texts: into values of the types that the rules have, or into everything that is wrong with them.
 
-What may stand in a file is what the types in `actors.policy` say, and nothing here knows a rule by name:
+What may stand in a file is what the types in `actors.rules.policy` say, and nothing here knows a rule by name:
 
     Policy.handoffs: HandoffRules      handoffs.yaml, whose keys are the struct's fields
     Policy.channels: dict[str, …]      channels.yaml, whose keys are free
@@ -19,7 +19,7 @@ import yaml
 from msgspec import Struct
 from yaml.reader import ReaderError
 
-from actors.policy import Policy
+from actors.rules.policy import Policy
 from orchestrator.bundles.kinds import kind_of
 from orchestrator.bundles.trees import OutOfBounds, too_much, tree_of
 from orchestrator.bundles.unreadable import half_sign, in_words, no_code, no_sign

@@ -11,9 +11,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from itertools import chain
 
-from actors.phrases import forms_of
-from actors.policy import Policy
 from actors.rules.correlation import ANY, Window
+from actors.rules.policy import Policy
+from actors.tags.phrases import forms_of
 from orchestrator.bundles import mentions
 from orchestrator.bundles.mentions import Mention, Path
 from orchestrator.bundles.reading import Texts, Wrong

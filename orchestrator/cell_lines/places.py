@@ -16,7 +16,7 @@ class Places(Protocol):
         ...
 
     def sitting_at(self, index: int) -> str:
-        """The name of that cell's present sitting, as far as is known (see `actors.seat`)."""
+        """The name of that cell's present sitting, as far as is known (see `actors.seats.seat`)."""
         ...
 
     def look_for(self, customer: str) -> None:

@@ -11,8 +11,8 @@ from collections.abc import Awaitable, Callable, Collection
 
 import structlog
 
+from actors.cells.loading import reached
 from actors.fault import Tasks
-from actors.loading import reached
 from adapters.stores.archive_sides import ArchiveReads
 from orchestrator.storage import JournalReads
 

@@ -36,7 +36,7 @@ def rebuild(*, settings: SettingsFile = None, data: Folder = None, as_json: Json
 
 def _rebuild(settings: Settings) -> int:
     # Imported here, because no other command needs a store.
-    from actors.projection import UnreadableEvent
+    from actors.archive.projection import UnreadableEvent
     from adapters.stores.errors import StoreError
     from orchestrator.cluster.data_folder import DataFolderInUse, locked
 
@@ -52,7 +52,7 @@ def _rebuild(settings: Settings) -> int:
 
 
 async def _apply_all(settings: Settings) -> int:
-    from actors import archive
+    from actors.archive import archive
     from orchestrator.storage import SqliteStorage
 
     storage = SqliteStorage(settings)

@@ -141,7 +141,7 @@ def keep(customer: Who, *, at: At, as_json: Json = False) -> None:
 
 def _erase(settings: Settings, customer: str, reason: str, *, yes: bool) -> dict[str, Any]:
     # Imported here: the stores are needed by no command that talks to a server.
-    from actors.projection import UnreadableEvent
+    from actors.archive.projection import UnreadableEvent
     from adapters.stores.errors import StoreError
     from adapters.stores.folder import JOURNAL_FILE
     from orchestrator.cluster.data_folder import DataFolderInUse, holder_of, locked

@@ -50,7 +50,7 @@ def serve(
     if chosen.policy_folder and not Path(chosen.policy_folder).is_dir():
         raise Failure(Exit.USAGE, f"{chosen.policy_folder} is no folder: `throughline policy init` makes one")
     # Imported here: the supervisor needs process and signal machinery that no other command does.
-    from actors.projection import UnreadableEvent
+    from actors.archive.projection import UnreadableEvent
     from adapters.stores.errors import StoreError
     from orchestrator.cluster.data_folder import DataFolderInUse
     from orchestrator.cluster.run_folder import Unwritable

@@ -40,7 +40,7 @@ def _show_what_the_node_says(running: Running) -> None:
     """On the server's own machine the run folder tells what a gateway that hangs cannot."""
     # Imported here: commands that talk to a server that answers need nothing of the server's own code.
     from orchestrator.cluster.states import figures_of, read_states, steady_ms
-    from orchestrator.gateway.troubles import troubles_of_processes
+    from orchestrator.gateway.health.troubles import troubles_of_processes
 
     if states := read_states(Path(running.run), now_ms=steady_ms()) if running.run else {}:
         _show_troubles(troubles_of_processes(states, steady_ms()))

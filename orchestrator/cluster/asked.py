@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from actors.seating import Wanted
+from actors.seats.seating import Wanted
 
 SOCKET = "node.sock"
 """In the run folder, which nobody else may look into."""

@@ -8,7 +8,7 @@ from typing import Any, assert_never
 
 import structlog
 
-from actors.seating import Wanted
+from actors.seats.seating import Wanted
 from orchestrator.cluster.asked import (
     LINE_BYTES_MAX,
     SOCKET,

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from actors.seating import Wanted
+from actors.seats.seating import Wanted
 from orchestrator.settings import Settings
 
 

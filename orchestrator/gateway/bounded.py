@@ -21,7 +21,7 @@ from websockets.server import ServerProtocol
 from websockets.typing import StatusLike
 
 from actors.fault import guarded
-from orchestrator.gateway.answers import error_json
+from orchestrator.gateway.http.answers import error_json
 from protocol.errors import Code, Refusal
 
 HEAD_WITHIN_S = 10.0

@@ -18,24 +18,24 @@ import structlog
 from msgspec.structs import asdict
 
 from actors.fault import Tasks, guarded
-from orchestrator.gateway.access import Access
-from orchestrator.gateway.agents import AgentConnection
-from orchestrator.gateway.backfill import Backfill
-from orchestrator.gateway.connection import Terms
-from orchestrator.gateway.deliveries import Deliveries
 from orchestrator.gateway.failures import failed
-from orchestrator.gateway.figures import ProcessFigures, ReadFigures
-from orchestrator.gateway.gateway_clients import GatewayConnection
-from orchestrator.gateway.health import status_of
-from orchestrator.gateway.http import application
-from orchestrator.gateway.hub import Hub
-from orchestrator.gateway.inboxes import Inboxes
+from orchestrator.gateway.health.figures import ProcessFigures, ReadFigures
+from orchestrator.gateway.health.health import status_of
+from orchestrator.gateway.health.metrics import Metrics
+from orchestrator.gateway.health.troubles import ReadStates
+from orchestrator.gateway.http.access import Access
+from orchestrator.gateway.http.http import application
 from orchestrator.gateway.listener import Listener
-from orchestrator.gateway.metrics import Metrics
 from orchestrator.gateway.peers import Cells, Intake
 from orchestrator.gateway.services import Services, Stores
-from orchestrator.gateway.troubles import ReadStates
-from orchestrator.gateway.websocket import HELLO_WITHIN_S, WebSockets
+from orchestrator.gateway.websockets.agents import AgentConnection
+from orchestrator.gateway.websockets.backfill import Backfill
+from orchestrator.gateway.websockets.connection import Terms
+from orchestrator.gateway.websockets.deliveries import Deliveries
+from orchestrator.gateway.websockets.gateway_clients import GatewayConnection
+from orchestrator.gateway.websockets.hub import Hub
+from orchestrator.gateway.websockets.inboxes import Inboxes
+from orchestrator.gateway.websockets.websocket import HELLO_WITHIN_S, WebSockets
 from orchestrator.policy_desk import PolicyDesk
 from orchestrator.report_desk import ReportDesk
 from orchestrator.settings import Account, Http, Limits

@@ -9,10 +9,10 @@ from litestar.datastructures import State
 from msgspec import Struct
 
 from adapters.attachments import AttachmentStore
-from orchestrator.gateway.figures import ReadFigures
-from orchestrator.gateway.metrics import Metrics
+from orchestrator.gateway.health.figures import ReadFigures
+from orchestrator.gateway.health.metrics import Metrics
+from orchestrator.gateway.health.troubles import ReadStates
 from orchestrator.gateway.peers import Archive, Cells, Identities, Intake
-from orchestrator.gateway.troubles import ReadStates
 from orchestrator.policy_desk import PolicyDesk
 from orchestrator.report_desk import ReportDesk
 from orchestrator.settings import Account, EmailAccount, GatewayAccount, TwilioAccount

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from actors.archive import Archive
-from actors.retention import Dated, Prunable, Retention
+from actors.archive.archive import Archive
+from actors.archive.retention import Dated, Prunable, Retention
 from adapters.attachments import AttachmentStore
 from orchestrator.data_layout import ATTACHMENTS
 from orchestrator.first_policy import policy_of

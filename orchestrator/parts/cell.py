@@ -3,9 +3,9 @@
 import asyncio
 from pathlib import Path
 
-from actors.cell import Cell
-from actors.population import Population
-from actors.seat import Seat
+from actors.cells.cell import Cell
+from actors.cells.population import Population
+from actors.seats.seat import Seat
 from orchestrator.cluster.table import USHER, cells_of
 from orchestrator.first_policy import policy_of, served_by
 from orchestrator.former_lines import noted_lines

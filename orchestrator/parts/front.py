@@ -14,8 +14,8 @@ from orchestrator.cluster.states import read_states, steady_ms
 from orchestrator.cluster.table import USHER, cells_of
 from orchestrator.first_policy import policy_of
 from orchestrator.former_lines import noted_lines
-from orchestrator.gateway.figures import ReadFigures
-from orchestrator.gateway.troubles import ReadStates, Writing
+from orchestrator.gateway.health.figures import ReadFigures
+from orchestrator.gateway.health.troubles import ReadStates, Writing
 from orchestrator.in_force import InForce
 from orchestrator.parts.surroundings import Surroundings
 from orchestrator.pipes.switchboard import Pipe, Switchboard

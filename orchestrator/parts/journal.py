@@ -1,6 +1,6 @@
 """The journal's part."""
 
-from actors.journal import Journal
+from actors.journal.journal import Journal
 from orchestrator.parts.surroundings import Surroundings
 
 

@@ -2,8 +2,8 @@
 
 import asyncio
 
-from actors.seating import Seating, Wanted
-from actors.usher import Usher
+from actors.seats.seating import Seating, Wanted
+from actors.seats.usher import Usher
 from orchestrator.parts.ending import until
 from orchestrator.parts.surroundings import Surroundings
 from orchestrator.pipes.switchboard import Arrival

@@ -5,8 +5,8 @@
 
 Two that hold events of the same identities join: what the one holds ends up with the other. When nothing is under way
 any more, all that is held goes on in the order of taking, to whoever has the identities by then. What is under way is
-answered alike by the customer's cell (`actors/astray.py`); where a cell's next life or seat, which does not know of it,
-would be asked again, it is answered from here.
+answered alike by the customer's cell (`actors/cells/astray.py`); where a cell's next life or seat, which does not know
+of it, would be asked again, it is answered from here.
 """
 
 from collections.abc import Callable, Sequence

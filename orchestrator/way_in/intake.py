@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 from msgspec import Struct
 
+from actors.capture.templates import identities_in
 from actors.rules.capture import CaptureRules
-from actors.templates import identities_in
 from orchestrator.cell_lines.cells import Cells
 from orchestrator.cell_lines.questions import Reply
 from orchestrator.way_in import merging

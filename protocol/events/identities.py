@@ -16,7 +16,7 @@ class IdentityLinked(Event, kw_only=True, frozen=True, tag="IdentityLinked"):
     """How sure that is, in percent; 0: nobody said. For an identity the customer has already: better evidence."""
     inherited: dict[str, bytes] = {}
     """Of an identity that was unlinked before: by customer it was linked to, the once-keys of what came for them, so
-    that a repeat is recognised (see `actors.once`)."""
+    that a repeat is recognised (see `actors.decisions.once`)."""
 
 
 class IdentityUnlinked(Event, kw_only=True, frozen=True, tag="IdentityUnlinked"):

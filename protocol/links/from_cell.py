@@ -152,13 +152,13 @@ class Elsewhere(Link, frozen=True, tag=32):
 
 
 class PolicyIs(Link, frozen=True, tag=33):
-    """From here on the cell decides by this version; `body` is MessagePack of `actors.policy.Policy`. The first word of
-    a cell that has one beside the settings', behind `CellIs`."""
+    """From here on the cell decides by this version; `body` is MessagePack of `actors.rules.policy.Policy`. The first
+    word of a cell that has one beside the settings', behind `CellIs`."""
 
     version: int
     body: bytes
     former: dict[str, frozenset[str]] = {}
-    """Account → the channels that it was a line of, as far as is known, and is not (see `actors.policy`)."""
+    """Account → the channels that it was a line of, as far as is known, and is not (see `actors.rules.policy`)."""
 
 
 AnyFromCell = (

@@ -5,10 +5,10 @@ A customer's conversations are `1`, `2` … in the order of opening. Times are m
 
 from msgspec import Struct
 
-from actors.conversation import Conversation, Work
-from actors.labels import NO_TAGS
-from actors.relating import Past
+from actors.inbound.relating import Past
 from actors.rules.correlation import NO_RULES, CorrelationRules, Window
+from actors.state.conversation import Conversation, Work
+from actors.tags.labels import NO_TAGS
 from protocol.entities import Interaction, RelationKind, Status, Tag, Tags
 from protocol.inbound import (
     ActivityArrived,

@@ -4,12 +4,12 @@ from typing import Any
 
 import msgspec
 
-from actors import deciding
-from actors import journey as journeys
-from actors.deciding import AnyInput, TimerDue
-from actors.decision import Decision
-from actors.journey import Journey
-from actors.policy import ChannelRules, Policy
+from actors.decisions import deciding
+from actors.decisions.deciding import AnyInput, TimerDue
+from actors.decisions.decision import Decision
+from actors.rules.policy import ChannelRules, Policy
+from actors.state import journey as journeys
+from actors.state.journey import Journey
 from protocol.commands import AnyCommand
 from protocol.events import Event
 from protocol.inbound import AnyData, InboundEvent, MessageArrived

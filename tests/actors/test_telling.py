@@ -2,11 +2,12 @@
 
 import msgspec
 
-from actors import conversation_views, telling
-from actors.policy import ChannelRules, Policy
+from actors import telling
 from actors.rules.context import ContextRules, KeyRules
+from actors.rules.policy import ChannelRules, Policy
 from actors.rules.taxonomy import Label, Tagger, Taxonomy
 from actors.telling import STEPS_MAX
+from actors.way_out import conversation_views
 from protocol.commands import (
     AddNote,
     DeclineHandoff,

@@ -8,12 +8,12 @@ import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from actors.archive import Archive
-from actors.cell import Cell
-from actors.journal import Journal
-from actors.policy import Policy
-from actors.population import Population
-from actors.retention import Retention
+from actors.archive.archive import Archive
+from actors.archive.retention import Retention
+from actors.cells.cell import Cell
+from actors.cells.population import Population
+from actors.journal.journal import Journal
+from actors.rules.policy import Policy
 from adapters.stores.memory_archive import MemoryArchive
 from adapters.stores.memory_disk import MemoryDisk
 from adapters.stores.memory_journal import MemoryJournal

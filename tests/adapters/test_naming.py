@@ -13,7 +13,7 @@ import pytest
 
 from adapters import wordings
 from adapters.naming import LOOKS_MAX, Naming
-from orchestrator.gateway.quarantine import keep_webhook
+from orchestrator.gateway.incoming.quarantine import keep_webhook
 
 ADDRESS, LETTERS = "mailto:ann@example.org", "mailto:jürgen@xn--mller-kva.example"
 PHONE = "tel:+49301234567"

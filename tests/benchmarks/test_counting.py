@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from actors.policy import Policy
+from actors.rules.policy import Policy
 from benchmarks import desk, disk
 from benchmarks.counting import Plan, run
 from benchmarks.counting_report import panels, show

@@ -8,8 +8,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from actors import deciding, snapshots
-from actors.policy import Policy
+from actors.cells import snapshots
+from actors.decisions import deciding
+from actors.rules.policy import Policy
 from adapters.stores.sqlite_archive import SqliteArchiveReader
 from benchmarks import preload as preloads
 from benchmarks.past import EVENTS_EACH, MESSAGES, Past, customer_id, identity_of, past_of

@@ -5,7 +5,7 @@ from collections import Counter
 from contextlib import closing
 from pathlib import Path
 
-from actors.archive import rebuild
+from actors.archive.archive import rebuild
 from adapters.stores.sqlite_archive import SqliteArchive
 from adapters.stores.sqlite_journal_reader import SqliteJournalReader
 from protocol.events import MessageQueued, MessageReceived, NoteAdded

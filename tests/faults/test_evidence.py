@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from actors.archive import rebuild
+from actors.archive.archive import rebuild
 from adapters.stores.journal_schema import JOURNAL
 from adapters.stores.migrations import migrate
 from adapters.stores.sqlite_archive import SqliteArchive

@@ -12,7 +12,8 @@ import structlog
 from litestar import Litestar
 from litestar.datastructures import State
 
-from orchestrator.gateway import http, server
+from orchestrator.gateway import server
+from orchestrator.gateway.http import http
 from orchestrator.gateway.services import Services
 
 

@@ -19,8 +19,8 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from actors.loading import reached
-from actors.projection import project, runs
+from actors.archive.projection import project, runs
+from actors.cells.loading import reached
 from adapters.stores.archive_schema import TABLES
 from adapters.stores.memory_archive import MemoryArchive
 from orchestrator import bundles

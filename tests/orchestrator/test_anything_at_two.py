@@ -18,13 +18,13 @@ from typing import Any
 
 import pytest
 
-from actors.projection import entries_of
+from actors.archive.projection import entries_of
 from orchestrator.client.wire import unpack
-from orchestrator.gateway.backfill import Backfill
-from orchestrator.gateway.deliveries import Deliveries
-from orchestrator.gateway.hub import Hub
-from orchestrator.gateway.inboxes import Inboxes
-from orchestrator.gateway.metrics import Metrics
+from orchestrator.gateway.health.metrics import Metrics
+from orchestrator.gateway.websockets.backfill import Backfill
+from orchestrator.gateway.websockets.deliveries import Deliveries
+from orchestrator.gateway.websockets.hub import Hub
+from orchestrator.gateway.websockets.inboxes import Inboxes
 from orchestrator.inprocess import InProcess
 from orchestrator.parts.front import Front
 from orchestrator.parts.surroundings import Surroundings

@@ -10,10 +10,10 @@ import httpx
 import msgspec
 import pytest
 
-from actors.policy import Policy
 from actors.rules.capture import CaptureRules, Field, Template, Who
+from actors.rules.policy import Policy
 from actors.rules.taxonomy import NO_TAXONOMY, Label, Tagger, Taxonomy
-from orchestrator.gateway import replaying
+from orchestrator.gateway.incoming import replaying
 from orchestrator.inprocess import InProcess, in_process
 from orchestrator.parts import cell, front
 from orchestrator.settings import GatewayAccount, Http, Settings

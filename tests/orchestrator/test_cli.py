@@ -23,8 +23,8 @@ import pytest
 import typer
 from rich.console import Console
 
-from actors.policies import packed
-from actors.policy import AccountRules, Policy
+from actors.rules.policies import packed
+from actors.rules.policy import AccountRules, Policy
 from adapters.stores.folder import JOURNAL_FILE
 from adapters.stores.sqlite_journal import SqliteJournal
 from orchestrator.cli import app as cli

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from actors.loading import reached
+from actors.cells.loading import reached
 from adapters.stores.folder import JOURNAL_FILE
 from adapters.stores.sqlite_journal import SqliteJournal
 from orchestrator.inprocess import InProcess, in_process

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from rich.cells import cell_len
 from rich.console import Console
 
-from actors.policy import Policy
+from actors.rules.policy import Policy
 from orchestrator.bundles.differences import rules_of
 from orchestrator.bundles.folder import DEFAULTS, SHIPPED, read_folder
 from orchestrator.bundles.making import SetUp, make

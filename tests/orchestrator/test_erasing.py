@@ -11,11 +11,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from actors.archive import rebuild
-from actors.closing import CLOSED_MAX
-from actors.loading import reached
-from actors.mixed import PACKED_MAX
+from actors.archive.archive import rebuild
+from actors.cells.loading import reached
+from actors.identity.mixed import PACKED_MAX
 from actors.rules.capture import CaptureRules, Field, Template
+from actors.state.closing import CLOSED_MAX
 from adapters.attachments import AttachmentStore
 from adapters.channels.email.taking import Elsewhere
 from adapters.stores.archive_schema import TABLES

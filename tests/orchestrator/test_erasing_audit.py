@@ -15,14 +15,14 @@ from typing import Any
 
 import pytest
 
-from actors.loading import reached
-from actors.policy import Policy
+from actors.cells.loading import reached
 from actors.rules.identity import IdentityRules, MatchRule
+from actors.rules.policy import Policy
 from actors.rules.taxonomy import Label, Tagger, Taxonomy
 from adapters.attachments import AttachmentStore
 from adapters.channels.email.taking import kept
 from orchestrator.erasing import Act, erase
-from orchestrator.gateway.quarantine import keep_webhook
+from orchestrator.gateway.incoming.quarantine import keep_webhook
 from orchestrator.inprocess import in_process
 from orchestrator.parts import cell, front
 from orchestrator.parts.front import Front

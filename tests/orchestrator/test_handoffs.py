@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from actors.policy import Policy
 from actors.rules.handoffs import HandoffRules, Handoffs
+from actors.rules.policy import Policy
 from orchestrator.client import AgentClient, GatewayClient
 from orchestrator.inprocess import InProcess, in_process
 from orchestrator.parts import cell

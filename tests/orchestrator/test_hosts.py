@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.seating import Wanted
+from actors.seats.seating import Wanted
 from orchestrator.cluster.asked import LINE_BYTES_MAX, SOCKET
 from orchestrator.cluster.host import serve_with
 from orchestrator.cluster.hosts import Hosts, NotServing

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from actors.loading import reached
+from actors.cells.loading import reached
 from orchestrator import inprocess
 from orchestrator.cluster.part import Part
 from orchestrator.inprocess import InProcess, in_process

@@ -6,11 +6,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from actors.archive import Archive
-from actors.policies import Policies, packed, still_accepted
-from actors.policy import Policy
-from actors.projection import project
-from actors.retention import Retention
+from actors.archive.archive import Archive
+from actors.archive.projection import project
+from actors.archive.retention import Retention
+from actors.rules.policies import Policies, packed, still_accepted
+from actors.rules.policy import Policy
 from adapters.attachments import AttachmentStore
 from adapters.stores.errors import StoreFailed
 from adapters.stores.folder import JOURNAL_FILE

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from actors.loading import reached
+from actors.cells.loading import reached
 from orchestrator.first_policy import set_up_of
 from orchestrator.inprocess import InProcess, in_process
 from orchestrator.parts.front import Front

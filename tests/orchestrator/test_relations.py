@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 import httpx
 import pytest
 
-from actors.policy import Policy
 from actors.rules.correlation import CorrelationRules, Window
+from actors.rules.policy import Policy
 from actors.rules.taxonomy import Label, Tagger, Taxonomy
 from orchestrator.client import AgentClient, GatewayClient
 from orchestrator.client.classifying import Labels, Said, classify

@@ -14,10 +14,10 @@ from typing import Any, Literal
 import httpx
 import pytest
 
-from actors.archive import rebuild
+from actors.archive.archive import rebuild
 from adapters.stores.memory_archive import MemoryArchive
 from orchestrator.cli import app as cli
-from orchestrator.gateway.archive_reads import reach
+from orchestrator.gateway.reads.archive_reads import reach
 from orchestrator.inprocess import InProcess, in_process
 from orchestrator.parts.gateway import GatewayPart
 from orchestrator.report_desk import ReportDesk

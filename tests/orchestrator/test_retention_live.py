@@ -9,8 +9,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from actors.policies import packed
-from actors.policy import Policy
+from actors.rules.policies import packed
+from actors.rules.policy import Policy
 from actors.rules.retention import HOUR_MS, RetentionRules
 from orchestrator.first_policy import policy_of
 from orchestrator.inprocess import in_process

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from actors.policy import Policy
+from actors.rules.policy import Policy
 from actors.rules.taxonomy import DIMENSIONS
 from orchestrator.bundles.folder import DEFAULTS, SHIPPED, read_folder
 from orchestrator.bundles.making import SetUp, make

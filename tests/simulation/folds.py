@@ -1,8 +1,8 @@
 """Folds: what a conversation looked like after each of its committed events, made anew from the ledger."""
 
-from actors.conversation import Conversation
-from actors.conversation_views import lists_of, summary, view
-from actors.evolving import evolve
+from actors.state.conversation import Conversation
+from actors.state.evolving import evolve
+from actors.way_out.conversation_views import lists_of, summary, view
 from protocol.entities import ConversationSummary, ConversationView
 from tests.simulation.ledger import Ledger
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from actors.policies import unpacked
-from actors.policy import PINNED
+from actors.rules.policies import unpacked
+from actors.rules.policy import PINNED
 from adapters.stores.memory_disk import MemoryDisk
 from protocol.events import (
     AnyEvent,

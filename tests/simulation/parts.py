@@ -9,16 +9,16 @@ from typing import Any
 from actors.fault import Tasks
 from orchestrator.channels import ChannelHost
 from orchestrator.cluster.table import processes
-from orchestrator.gateway.agents import AgentConnection
-from orchestrator.gateway.backfill import Backfill
-from orchestrator.gateway.connection import Connection, Terms
-from orchestrator.gateway.deliveries import Deliveries
-from orchestrator.gateway.gateway_clients import GatewayConnection
-from orchestrator.gateway.hub import Hub
-from orchestrator.gateway.inboxes import Inboxes
-from orchestrator.gateway.metrics import Metrics
+from orchestrator.gateway.health.metrics import Metrics
 from orchestrator.gateway.server import AGENTS, GATEWAY_CLIENTS, HEARTBEAT_S
-from orchestrator.gateway.websocket import WebSockets
+from orchestrator.gateway.websockets.agents import AgentConnection
+from orchestrator.gateway.websockets.backfill import Backfill
+from orchestrator.gateway.websockets.connection import Connection, Terms
+from orchestrator.gateway.websockets.deliveries import Deliveries
+from orchestrator.gateway.websockets.gateway_clients import GatewayConnection
+from orchestrator.gateway.websockets.hub import Hub
+from orchestrator.gateway.websockets.inboxes import Inboxes
+from orchestrator.gateway.websockets.websocket import WebSockets
 from orchestrator.parts.building import part_of, peer_name
 from orchestrator.parts.front import Front
 from orchestrator.parts.surroundings import Surroundings

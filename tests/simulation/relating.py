@@ -7,8 +7,8 @@ from random import Random
 
 import msgspec
 
-from actors.policy import ChannelRules, Policy
 from actors.rules.correlation import CorrelationRules, Window
+from actors.rules.policy import ChannelRules, Policy
 from actors.rules.taxonomy import Label, Tagger, Taxonomy
 from protocol.commands import AnyCommand, Join, Relate, Split, TagInteraction
 from protocol.entities import RelationKind, Status

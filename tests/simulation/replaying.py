@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from actors.policy import Policy
 from actors.rules.capture import CaptureRules, Field, Template
-from orchestrator.gateway.replaying import ReplayRequest, replay
+from actors.rules.policy import Policy
+from orchestrator.gateway.incoming.replaying import ReplayRequest, replay
 from protocol.errors import Code, Refusal
 from protocol.events import InputQuarantined
 from protocol.inbound import InboundEvent, MessageArrived

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from actors.applying import version_at
-from actors.policies import packed
-from actors.policy import Policy
+from actors.identity.applying import version_at
 from actors.rules.capture import CaptureRules
+from actors.rules.policies import packed
+from actors.rules.policy import Policy
 from orchestrator.parts import cell
 from protocol.commands import ApplyPolicy
 from protocol.errors import Refusal

@@ -11,7 +11,7 @@ from unittest.mock import patch
 import structlog
 from msgspec.structs import replace
 
-from actors.policy import Policy
+from actors.rules.policy import Policy
 from orchestrator.parts import archive, cell
 from protocol import pipe
 from tests.simulation.erasing import Erasing

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from orchestrator.gateway.quarantine import KEPT, keep
+from orchestrator.gateway.incoming.quarantine import KEPT, keep
 from orchestrator.gateway.server import GATEWAY_CLIENTS
 from orchestrator.way_in.once_keys import once_key
 from protocol.errors import Refusal

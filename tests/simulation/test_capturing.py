@@ -5,9 +5,9 @@ from collections import Counter
 import msgspec
 import pytest
 
-from actors import capturing
-from actors.conversation import knows
+from actors.capture import capturing
 from actors.rules.capture import CaptureRules, Field, Template
+from actors.state.conversation import knows
 from orchestrator.parts import cell
 from tests.simulation.scenario import replay_of, run
 

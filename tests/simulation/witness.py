@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 from msgspec import Raw
 
-from orchestrator.gateway.quarantine import KEPT
+from orchestrator.gateway.incoming.quarantine import KEPT
 from protocol.entities import ConversationSummary, ConversationView, Status
 from protocol.errors import Code
 from protocol.events import AnyEvent, DeliveryAttempted

@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from actors.capture.templates import template_for
 from actors.rules.capture import CaptureRules
-from actors.templates import template_for
 from protocol.inbound import InboundEvent, MessageArrived
 
 EVENT = InboundEvent(

@@ -7,8 +7,8 @@ import msgspec
 import pytest
 import yaml
 
+from actors.capture.templates import identities_in, template_for
 from actors.rules.capture import CaptureRules
-from actors.templates import identities_in, template_for
 from protocol.inbound import InboundEvent, MessageArrived
 
 BUNDLES = Path(__file__).resolve().parents[3] / "orchestrator" / "bundles"

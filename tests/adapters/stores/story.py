@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import msgspec
 from msgspec import Raw, msgpack
 
-from actors.projection import project
+from actors.archive.projection import project
 from protocol import events as ev
 from protocol.archive import Changes
 from protocol.entities import Relation

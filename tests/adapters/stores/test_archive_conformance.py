@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 
-from actors.projection import project
+from actors.archive.projection import project
 from adapters.stores.archive_quarantine import Wanted
 from adapters.stores.archive_sides import ArchiveReads, ArchiveWrites
 from adapters.stores.errors import StoreFailed, StoreLocked

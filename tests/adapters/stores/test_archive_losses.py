@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from actors.importing import IMPORTED
+from actors.inbound.importing import IMPORTED
 from adapters.stores.archive_losses import EXAMPLES_MAX, REPEAT_WITHIN_MS, Wanted
 from adapters.stores.archive_measures import MEASURES, WITH_ALL, Measure
 from adapters.stores.archive_schema import ARCHIVE

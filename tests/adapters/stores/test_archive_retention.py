@@ -8,10 +8,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from actors import journey as journeys
-from actors import recent, remains
-from actors.journey import Journey
-from actors.projection import project
+from actors.archive.projection import project
+from actors.cells import remains
+from actors.state import journey as journeys
+from actors.state import recent
+from actors.state.journey import Journey
 from adapters.stores import archive_retention, archive_search
 from adapters.stores.archive_quarantine import Wanted
 from adapters.stores.archive_schema import TABLES

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from msgspec import Meta, Struct, field
 
-from actors.policy import Policy
+from actors.rules.policy import Policy
 from orchestrator.bundles import trees
 from orchestrator.bundles.making import SetUp, make
 from orchestrator.bundles.reading import read

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.policy import Policy
+from actors.rules.policy import Policy
 from orchestrator.bundles.folder import copy_default, read_folder
 from orchestrator.bundles.making import SetUp, make
 

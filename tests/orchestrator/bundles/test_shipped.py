@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.policy import Policy
+from actors.rules.policy import Policy
 from orchestrator.bundles.differences import SAYS_NOTHING, Difference, differences
 from orchestrator.bundles.folder import DEFAULTS, SHIPPED, BundleError, copy_default, read_folder
 from orchestrator.bundles.making import SetUp, make

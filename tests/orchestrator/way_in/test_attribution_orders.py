@@ -128,7 +128,7 @@ class World:
                     done(instead[question.ref])
 
     def _answer_to(self, customer: str, asked: Input) -> Reply:
-        """As `actors/mailboxes.py`."""
+        """As `mailboxes.py`."""
         astray, given = self.astray.setdefault(customer, Astray()), Envelope(GATEWAY, asked)
         reply = astray.answer_to(given) or self._reply(customer, asked)
         if isinstance(reply, Unlinked):
@@ -136,7 +136,7 @@ class World:
         return reply
 
     def _reply(self, customer: str, asked: Input) -> Reply:
-        """What a cell says by its own state, and then the journal by its unique key (`actors/identifying.py`)."""
+        """What a cell says by its own state, and then the journal by its unique key (`identifying.py`)."""
         moved, to = self.moved.get(customer, (set(), None))
         if to is not None and asked.proposed and not moved.isdisjoint(asked.identities):
             moved.update(asked.identities)

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from actors.loading import reached
+from actors.cells.loading import reached
 from orchestrator.cell_lines.questions import Reply
 from orchestrator.parts.front import Front
 from orchestrator.settings import Placement

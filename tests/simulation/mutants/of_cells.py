@@ -4,35 +4,27 @@ from typing import Any
 
 import msgspec
 
-from actors import (
-    commanding,
-    context_items,
-    conversation_views,
-    deciding,
-    decision,
-    evolving,
-    interactions,
-    keeping,
-    knowing,
-    leaving,
-    receiving,
-    snapshots,
-    stepping,
-)
-from actors.alarms import Alarms
-from actors.astray import Astray
-from actors.committing import Committer
-from actors.concluding import Concluding
-from actors.conversation import Conversation
-from actors.decision import Decision, keyed
-from actors.leaving import Leaving
-from actors.lines import Line
-from actors.live import STEP_BYTES_MAX, Envelope, Live, Promise
-from actors.mailboxes import Mailboxes
-from actors.notices import Notices
-from actors.outlet import Outlet, _kept
-from actors.policies import Policies
-from actors.policy import Policy
+from actors.capture import knowing
+from actors.cells import leaving, snapshots, stepping
+from actors.cells.alarms import Alarms
+from actors.cells.astray import Astray
+from actors.cells.committing import Committer
+from actors.cells.concluding import Concluding
+from actors.cells.leaving import Leaving
+from actors.cells.lines import Line
+from actors.cells.live import STEP_BYTES_MAX, Envelope, Live, Promise
+from actors.cells.mailboxes import Mailboxes
+from actors.commands import commanding
+from actors.decisions import deciding, decision
+from actors.decisions.decision import Decision, keyed
+from actors.inbound import keeping, receiving
+from actors.journal.notices import Notices
+from actors.rules.policies import Policies
+from actors.rules.policy import Policy
+from actors.state import context_items, evolving, interactions
+from actors.state.conversation import Conversation
+from actors.way_out import conversation_views
+from actors.way_out.outlet import Outlet, _kept
 from adapters.stores.memory_journal import MemoryJournal
 from protocol.commands import Take
 from protocol.entities import ConversationView

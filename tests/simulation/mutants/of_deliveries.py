@@ -4,9 +4,10 @@ from collections.abc import Collection
 
 import msgspec
 
-from actors import delivery, evolving
-from actors.conversation import Conversation
-from orchestrator.gateway.deliveries import Deliveries
+from actors.commands import delivery
+from actors.state import evolving
+from actors.state.conversation import Conversation
+from orchestrator.gateway.websockets.deliveries import Deliveries
 from protocol.entities import Delivery
 from protocol.events import AnyEvent, DeliveryAttempted, DeliveryDead, DeliverySent
 from protocol.events.event import SYSTEM

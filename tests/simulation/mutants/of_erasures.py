@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from actors import erasing, identifying
+from actors.erasure import erasing
+from actors.inbound import identifying
 from adapters.stores import archive_erasing
 from adapters.stores.memory_disk import Image
 from orchestrator import erasing as stopped

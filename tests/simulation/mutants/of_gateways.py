@@ -8,12 +8,12 @@ import msgspec
 
 from actors.outbox import Outbox
 from orchestrator.cell_lines.cells import Cells
-from orchestrator.gateway import gateway_clients
-from orchestrator.gateway.deliveries import Deliveries
-from orchestrator.gateway.gateway_clients import GatewayConnection
-from orchestrator.gateway.hub import Hub
-from orchestrator.gateway.inboxes import Inboxes
-from orchestrator.gateway.outgoing import Outgoing
+from orchestrator.gateway.websockets import gateway_clients
+from orchestrator.gateway.websockets.deliveries import Deliveries
+from orchestrator.gateway.websockets.gateway_clients import GatewayConnection
+from orchestrator.gateway.websockets.hub import Hub
+from orchestrator.gateway.websockets.inboxes import Inboxes
+from orchestrator.gateway.websockets.outgoing import Outgoing
 from orchestrator.way_in.intake import Intake
 from protocol.frames import Ack
 from protocol.links import DeliverNow

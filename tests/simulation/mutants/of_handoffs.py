@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from actors import handing_over, withdrawing
+from actors.handoffs import handing_over, withdrawing
 from protocol.handoffs import Handoff
 from tests.simulation.mutants.planting import Plant, mutant, mutant_of_either
 

@@ -1,8 +1,8 @@
 """Mutants that one gateway alone would never show: what a cell owes to each of several."""
 
-from actors.dispatch import Dispatch
-from actors.lines import Line
-from actors.watching import Watchers
+from actors.cells.lines import Line
+from actors.way_out.dispatch import Dispatch
+from actors.way_out.watching import Watchers
 from protocol.links import DeliverNow
 from tests.simulation.mutants.planting import Plant, mutant_of_either
 

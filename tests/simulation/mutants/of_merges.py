@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from actors import belonging, loading, merging, snapshots
-from actors.journey import Journey
-from actors.live import Message
-from actors.members import home_of
-from actors.once import OnceKeys
-from actors.outlet import Outlet
+from actors.cells import belonging, loading, snapshots
+from actors.cells.live import Message
+from actors.decisions.once import OnceKeys
+from actors.identity import merging
+from actors.identity.members import home_of
+from actors.state.journey import Journey
+from actors.way_out.outlet import Outlet
 from adapters.stores import merged_rules
 from adapters.stores.merged_rules import GIVEN, Merged, Rows, root_of
 from protocol.events import CustomerMerged, CustomerReleased

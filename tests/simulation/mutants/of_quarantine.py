@@ -5,8 +5,9 @@ from typing import Any
 
 import msgspec
 
-from actors import deciding, replaying
-from orchestrator.gateway import replaying as desk
+from actors.decisions import deciding
+from actors.identity import replaying
+from orchestrator.gateway.incoming import replaying as desk
 from protocol.events import Once, ReplayBegun
 from protocol.inbound import InboundEvent
 from tests.simulation.mutants.planting import Plant, mutant

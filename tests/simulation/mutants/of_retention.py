@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from actors import remains, snapshots
+from actors.cells import remains, snapshots
 from adapters.stores import archive_retention, archive_snapshots
 from protocol.links import SnapshotTaken
 from tests.simulation.mutants.planting import Plant, mutant, mutant_of_either

@@ -5,10 +5,11 @@ from typing import Any
 
 import msgspec
 
-from actors import archive, linking
-from actors.archive import Archive
-from actors.retention import Retention
-from actors.tail import Tail
+from actors.archive import archive
+from actors.archive.archive import Archive
+from actors.archive.retention import Retention
+from actors.identity import linking
+from actors.journal.tail import Tail
 from adapters.stores import journal_rules, memory_journal
 from adapters.stores.journal_rules import Settlement, settle
 from adapters.stores.memory_journal import MemoryJournal

@@ -1,6 +1,6 @@
 """Promise 10: bounded. What may wait is looked at while a run goes on, and never passes its bound."""
 
-from orchestrator.gateway.agents import WATCHES_AT_ONCE
+from orchestrator.gateway.websockets.agents import WATCHES_AT_ONCE
 from tests.simulation.sockets import WINDOW_BYTES
 from tests.simulation.world import World
 

@@ -11,11 +11,11 @@ from copy import copy
 
 import msgspec
 
-from actors import snapshots
-from actors.journey import Aside, Journey
-from actors.loading import load
-from actors.members import Member
-from actors.projection import project, runs
+from actors.archive.projection import project, runs
+from actors.cells import snapshots
+from actors.cells.loading import load
+from actors.identity.members import Member
+from actors.state.journey import Aside, Journey
 from adapters.stores.archive_schema import TABLES
 from adapters.stores.memory_archive import MemoryArchive
 from orchestrator.first_policy import policy_of

@@ -1,7 +1,7 @@
 """Promise 9: refused is not lost. What was refused has its reason, and lies in quarantine; what was not answered at all
 is found by settling."""
 
-from orchestrator.gateway.quarantine import KEPT
+from orchestrator.gateway.incoming.quarantine import KEPT
 from protocol.errors import Code
 from tests.simulation.world import World
 

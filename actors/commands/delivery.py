@@ -1,0 +1,328 @@
+"""Delivery: the outbox as decisions of the conversation. Pure.
+
+    queued → attempting → sent                            (leaves the outbox)
+                        → waiting → attempting …          (untaken: goes on as soon as a client of its account connects)
+                        → waiting → attempting …          (failed, or uncertain where the policy retries)
+                        → uncertain                       (held for a person; waits or is queued again should it surely
+                                                           not have left)
+                        → dead                            (refused, or out of attempts: an operator replays it)
+                        → uncertain                       (the same, where an earlier attempt may have sent it)
+    uncertain → sent or dead                              (by a person's word, its provider's or a late answer)
+
+An attempt is journaled (`DeliveryAttempted`) before anything is sent: the shell acts on the committed event. On one
+channel of a conversation one message is under way at a time, so that they leave in order; a dead or held one steps out
+of the line, visibly, and does not stop the others. A dead letter surely did not leave, by none of its attempts: it is
+sent again, and its conversation goes on elsewhere, without anybody's asking the provider.
+
+An attempt that nobody was there to take is none of those that the policy gives, and the wait for someone has one end,
+set the first time: a client that comes and goes neither uses the attempts up nor makes it wait for ever.
+"""
+
+import itertools
+from collections.abc import Collection
+
+import msgspec
+
+from actors.rules.policy import Policy
+from actors.state.conversation import Conversation
+from protocol.entities import Delivery
+from protocol.events import (
+    AnyEvent,
+    DeliveryAttempted,
+    DeliveryConfirmed,
+    DeliveryDead,
+    DeliveryFailed,
+    DeliverySent,
+    DeliveryUncertain,
+)
+from protocol.events.event import SYSTEM
+from protocol.inbound import ARRIVED, DeliveryReport
+from protocol.links import DeliverNow, Outcome
+
+NO_TAKER = "no_taker"
+"""The code of a failure for want of someone to take it: who looks for those that wait so finds them by it."""
+UNLINKED = "unlinked"
+"""The code of what was given up because the identity it was for is the customer's no more."""
+NOT_LEFT = "not_left"
+"""The code of what was held, and did not leave by any attempt, as a person says."""
+NOT_THEIRS = "delivered: the attempt was given to another account's client; this one's hello does not name that"
+_IN_LINE = ("attempting", "waiting")
+_TO_LEAVE = ("queued", *_IN_LINE)
+
+
+def attempt_first(state: Conversation, channel: str, delivery: str, now_ms: int) -> list[AnyEvent]:
+    """Begins the attempt of a message that is being queued, perhaps anew, unless another on its channel is under way or
+    ahead."""
+    if any(d.channel == channel and d.state in _TO_LEAVE for d in state.deliveries.values()):
+        return []
+    known = state.deliveries.get(delivery)
+    attempt = known.attempt + 1 if known else 1
+    return [DeliveryAttempted(at_ms=now_ms, actor=SYSTEM, delivery=delivery, attempt=attempt)]
+
+
+def in_line(state: Conversation) -> bool:
+    """Whether a message still has to leave, by itself."""
+    return any(delivery.state in _TO_LEAVE for delivery in state.deliveries.values())
+
+
+def decide_outcome(
+    state: Conversation, outcome: Outcome, policy: Policy, now_ms: int, *, parted: Collection[str] = ()
+) -> list[AnyEvent]:
+    """What an attempt's outcome means. An outcome of another attempt than the newest is an old repeat: [], unless it
+    says that one was sent which had been in doubt.
+
+    An attempt that was given up as uncertain may still turn out to have been sent, or refused, or not to have left. One
+    for an identity that was unlinked meanwhile (`parted`) is the last.
+    """
+    delivery = state.deliveries.get(outcome.delivery)
+    if delivery is None or not 0 < outcome.attempt <= delivery.attempt:
+        return []
+    if outcome.attempt < delivery.attempt:
+        return _sent_before(state, delivery, outcome, now_ms) if outcome.status == "sent" else []
+    if delivery.state != "attempting" and not _is_news(delivery, outcome.status):
+        return []
+    status = "sent" if _is_out(delivery, outcome.status) else outcome.status
+    match status:
+        case "sent":
+            external_id = outcome.external_id or delivery.reported_id
+            settled: AnyEvent = DeliverySent(at_ms=now_ms, actor=SYSTEM, delivery=delivery.id, external_id=external_id)
+        case "failed":
+            settled = _failed(delivery, outcome, policy, now_ms)
+            if delivery.state != "attempting":
+                settled = _failed_late(state, delivery, settled, now_ms)
+        case "untaken":
+            settled = _untaken(delivery, outcome, policy, now_ms)
+        case "refused":
+            settled = _dead(delivery, outcome.code, outcome.reason, now_ms)
+        case _:
+            settled = _uncertain(delivery, outcome, policy, now_ms)
+    if isinstance(settled, DeliveryFailed) or (isinstance(settled, DeliveryUncertain) and settled.retry_at_ms):
+        if delivery.to not in parted:
+            return [settled]  # It stays at the head of its line, or takes its place there.
+        settled = _not_again(delivery, settled)
+    return [settled, *_next_in_line(state, delivery.channel, [delivery], now_ms)]
+
+
+def decide_report(state: Conversation, report: DeliveryReport, now_ms: int) -> list[AnyEvent]:
+    """What a provider's report on a message means for one that is not known to have left: that it did.
+
+        what is said                nobody knows whether it left    it surely did not by any attempt, or is dead
+        delivered, read             it is sent                      it is sent: the customer has it
+        sent, undelivered, bounced  it is sent                      nothing: who says that it did not arrive may have
+                                                                    said so as its outcome, and it is tried again
+
+    An attempt that is under way has an answer of its own to come; see `_is_out`.
+    """
+    delivery = state.deliveries.get(report.delivery)
+    if delivery is None or delivery.state == "attempting":
+        return []
+    if not (_in_doubt(delivery) or delivery.doubted or report.status in ARRIVED):
+        return []
+    sent = DeliverySent(at_ms=now_ms, actor=SYSTEM, delivery=delivery.id, external_id=report.external_id)
+    return [sent, *_next_in_line(state, delivery.channel, [delivery], now_ms)]
+
+
+def under_way(state: Conversation, id: str) -> bool:
+    """Whether an attempt of the message is made now."""
+    delivery = state.deliveries.get(id)
+    return delivery is not None and delivery.state == "attempting"
+
+
+def untried(state: Conversation, id: str) -> bool:
+    """Whether no attempt of the message was made yet."""
+    delivery = state.deliveries.get(id)
+    return delivery is not None and delivery.attempt == 0
+
+
+def give_up_for(state: Conversation, identities: Collection[str], now_ms: int) -> list[AnyEvent]:
+    """Gives up what has not left for identities that are unlinked: whoever answers there is somebody else. What may
+    have left, by whichever attempt, is held."""
+    over = [d for d in state.deliveries.values() if d.to in identities and d.state in ("queued", "waiting")]
+    events = [_given_up(each, now_ms) for each in over]
+    for channel in dict.fromkeys(each.channel for each in over):
+        events += _next_in_line(state, channel, over, now_ms)
+    return events
+
+
+def decide_due(state: Conversation, now_ms: int, taken: Collection[str] = ()) -> list[AnyEvent]:
+    """The attempts whose time has come; of those that nobody took it has where their account is among `taken`."""
+    return [
+        DeliveryAttempted(at_ms=now_ms, actor=SYSTEM, delivery=delivery.id, attempt=delivery.attempt + 1)
+        for delivery in state.deliveries.values()
+        if delivery.state == "waiting" and (delivery.next_at_ms <= now_ms or awaits_taker(delivery, taken))
+    ]
+
+
+def awaits_taker(delivery: Delivery, taken: Collection[str]) -> bool:
+    """Whether it waits for one of these accounts to be taken."""
+    return delivery.state == "waiting" and delivery.untaken_until_ms > 0 and delivery.account in taken
+
+
+def untaken(state: Conversation) -> list[str]:
+    """The accounts that its deliveries wait for someone to take."""
+    return [d.account for d in state.deliveries.values() if d.state == "waiting" and d.untaken_until_ms]
+
+
+def next_due_ms(state: Conversation) -> int | None:
+    """When `decide_due` next has something to decide."""
+    return min((d.next_at_ms for d in state.deliveries.values() if d.state == "waiting"), default=None)
+
+
+def effect_of(state: Conversation, delivery: str, *, again: bool) -> DeliverNow | None:
+    """The attempt under way as the effect a shell carries out; None where it is no longer under way."""
+    found = state.deliveries.get(delivery)
+    if found is None or found.state != "attempting":
+        return None
+    return DeliverNow(
+        customer=state.customer,
+        conversation=state.id,
+        delivery=found.id,
+        attempt=found.attempt,
+        channel=found.channel,
+        account=found.account,
+        to=found.to,
+        text=found.text,
+        subject=found.subject,
+        references=found.references,
+        again=again,
+        automatic=found.author == SYSTEM,
+    )
+
+
+def _sent_before(state: Conversation, delivery: Delivery, outcome: Outcome, now_ms: int) -> list[AnyEvent]:
+    """What it means that an attempt before the newest was sent: what a report means that says so."""
+    if not delivery.doubted:
+        return []
+    report = DeliveryReport(delivery=delivery.id, status="sent", external_id=outcome.external_id)
+    if delivery.state != "attempting":
+        return decide_report(state, report, now_ms)
+    if delivery.reported:
+        return []
+    confirmed = DeliveryConfirmed(
+        at_ms=now_ms, actor=SYSTEM, delivery=delivery.id, status=report.status, external_id=report.external_id
+    )
+    return [confirmed]
+
+
+def _in_doubt(delivery: Delivery) -> bool:
+    """Whether its newest attempt is over, and may have left."""
+    if delivery.state == "uncertain":
+        return not delivery.earlier
+    return delivery.state in ("queued", "waiting") and delivery.unsure
+
+
+def _is_out(delivery: Delivery, status: str) -> bool:
+    """Whether the message left although its attempt does not say so: its channel reported on it meanwhile. What surely
+    did not leave by this attempt then did by an earlier one, if that was in doubt; and what the customer has left."""
+    return delivery.arrived or (delivery.reported and (status == "uncertain" or delivery.doubted))
+
+
+def _is_news(delivery: Delivery, status: str) -> bool:
+    """Whether an outcome says something of an attempt that was settled before."""
+    if status == "failed":
+        return _in_doubt(delivery)
+    if status == "refused":  # One that an operator sends again may not be refused the next time.
+        return delivery.state == "waiting" or (delivery.state == "uncertain" and not delivery.earlier)
+    # Also of a dead letter: whoever called it one, by another's word, did not make the attempt. And of one that is in
+    # the line anew.
+    return status == "sent"
+
+
+def _failed_late(state: Conversation, delivery: Delivery, failed: AnyEvent, now_ms: int) -> AnyEvent:
+    """What a failure means that ends a doubt. Who is to be tried again stays so; who was held takes their place in the
+    line, of which the others had gone on."""
+    if not isinstance(failed, DeliveryFailed):
+        return failed
+    if delivery.state == "waiting":
+        return msgspec.structs.replace(failed, retry_at_ms=delivery.next_at_ms)
+    if not state.live:
+        return _dead(delivery, failed.code, f"the conversation is closed; before that: {failed.reason}", now_ms)
+    if any(d.channel == delivery.channel and d.state in _TO_LEAVE for d in state.deliveries.values()):
+        return msgspec.structs.replace(failed, retry_at_ms=0)
+    return failed
+
+
+def _failed(delivery: Delivery, outcome: Outcome, policy: Policy, now_ms: int) -> AnyEvent:
+    tried = delivery.attempt - delivery.attempts_before
+    if tried >= policy.attempts_max:
+        return _dead(delivery, outcome.code, f"gave up after {tried} attempts: {outcome.reason}", now_ms)
+    return DeliveryFailed(
+        at_ms=now_ms,
+        actor=SYSTEM,
+        delivery=delivery.id,
+        code=outcome.code,
+        reason=outcome.reason,
+        retry_at_ms=policy.retry_at_ms(max(tried, 1), now_ms),  # None where it was replayed, and is in the line.
+    )
+
+
+def _untaken(delivery: Delivery, outcome: Outcome, policy: Policy, now_ms: int) -> AnyEvent:
+    until_ms = delivery.untaken_until_ms or now_ms + policy.line_wait_ms
+    if until_ms <= now_ms:
+        return _dead(delivery, NO_TAKER, f"gave up, as {outcome.reason}", now_ms)
+    return DeliveryFailed(
+        at_ms=now_ms,
+        actor=SYSTEM,
+        delivery=delivery.id,
+        code=NO_TAKER,
+        reason=outcome.reason,
+        retry_at_ms=until_ms,
+        untaken=True,
+    )
+
+
+def _uncertain(delivery: Delivery, outcome: Outcome, policy: Policy, now_ms: int) -> AnyEvent:
+    tried = delivery.attempt - delivery.attempts_before
+    retry = policy.channel(delivery.channel).uncertain == "retry" and tried < policy.attempts_max
+    return DeliveryUncertain(
+        at_ms=now_ms,
+        actor=SYSTEM,
+        delivery=delivery.id,
+        code=outcome.code,
+        reason=outcome.reason,
+        retry_at_ms=policy.retry_at_ms(tried, now_ms) if retry else 0,
+    )
+
+
+def _dead(delivery: Delivery, code: str, reason: str, now_ms: int) -> AnyEvent:
+    """What is not tried again: dead where it surely did not leave, held where an attempt before the newest may have
+    sent it."""
+    if not delivery.doubted:
+        return DeliveryDead(at_ms=now_ms, actor=SYSTEM, delivery=delivery.id, code=code, reason=reason)
+    return DeliveryUncertain(
+        at_ms=now_ms,
+        actor=SYSTEM,
+        delivery=delivery.id,
+        code=code,
+        reason=f"{reason}; an earlier attempt may have sent it",
+        earlier=True,
+    )
+
+
+def _not_again(delivery: Delivery, settled: DeliveryFailed | DeliveryUncertain) -> AnyEvent:
+    """What would be tried again, and is not: whether it left is as unknown as it was."""
+    if isinstance(settled, DeliveryUncertain):
+        return msgspec.structs.replace(settled, retry_at_ms=0)
+    return _dead(delivery, UNLINKED, f"{_unlinked(delivery)}; before that: {settled.reason}", settled.at_ms)
+
+
+def _given_up(delivery: Delivery, now_ms: int) -> AnyEvent:
+    if delivery.unsure:
+        reason = _unlinked(delivery) + (f"; before that: {delivery.reason}" if delivery.reason else "")
+        return DeliveryUncertain(at_ms=now_ms, actor=SYSTEM, delivery=delivery.id, code=UNLINKED, reason=reason)
+    return _dead(delivery, UNLINKED, _unlinked(delivery), now_ms)
+
+
+def _unlinked(delivery: Delivery) -> str:
+    return f"{delivery.to} was unlinked from the customer"
+
+
+def _next_in_line(state: Conversation, channel: str, done: Collection[Delivery], now_ms: int) -> list[AnyEvent]:
+    others = [d for d in state.deliveries.values() if d.channel == channel and d not in done]
+    if any(other.state in _IN_LINE for other in others):
+        return []
+    queued = (other for other in others if other.state == "queued")
+    return [
+        DeliveryAttempted(at_ms=now_ms, actor=SYSTEM, delivery=first.id, attempt=first.attempt + 1)
+        for first in itertools.islice(queued, 1)
+    ]

@@ -1,0 +1,8 @@
+"""Handoffs: from one owner to the next, with proof that what is known went along. Pure.
+
+handing_over          offered, accepted, declined, expired, withdrawn
+  handoff_states      as they stand in a conversation
+  handoff_package     what has to be in it
+  bringing            what a switch of channels has to bring
+  withdrawing         what becomes of an offer whose conversation ends
+"""

@@ -1,0 +1,7 @@
+"""HTTP: who may, in which form, and how OpenAPI says it.
+
+http              the routes put together
+  access          tokens and scopes
+  answers         JSON, problems, pages
+  described       OpenAPI
+"""

@@ -1,0 +1,69 @@
+"""Erasures over HTTP: asked of a running server, carried out when it is stopped (`orchestrator.pending_erasures`)."""
+
+import asyncio
+from typing import Any
+
+import msgspec
+from litestar import get, post
+from litestar.params import FromPath, JSONBody
+from msgspec import Struct
+
+from orchestrator.gateway.http.access import needs
+from orchestrator.gateway.operations.operations import actor_of
+from orchestrator.gateway.services import HttpRequest, services_of, speaker_of
+from orchestrator.pending_erasures import WAITING_MAX, Waiting, ask, waiting, withdraw
+from protocol.errors import Code, Refusal
+
+_OPERATORS = needs()
+REASON_MAX = 1000
+
+
+class ErasureRequest(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """Why; it is kept with the act, so name nobody in it."""
+
+    reason: str
+
+
+@get("/v1/erasures", needs=_OPERATORS, tags=["erasure"])
+async def get_erasures(request: HttpRequest) -> list[dict[str, Any]]:
+    """Erasures that wait for the server to be stopped, the longest first; `refused` says why one could not be carried
+    out when it was tried. Until then nothing of the person is gone."""
+    found = await asyncio.to_thread(waiting, services_of(request).erasures)
+    return [msgspec.structs.asdict(each) for each in found]
+
+
+@post("/v1/customers/{customer:str}/erasure", needs=_OPERATORS, status_code=202, tags=["erasure"])
+async def post_erasure(request: HttpRequest, customer: FromPath[str], data: JSONBody[ErasureRequest]) -> Waiting:
+    """Has a customer erased when the server is next stopped or started. Nothing is gone before."""
+    here = services_of(request)
+    if not data.reason.strip() or len(data.reason) > REASON_MAX:
+        raise Refusal(Code.INVALID, f"reason says why, in at most {REASON_MAX} characters", field="reason")
+    journey = await here.archive.journey(customer)
+    if journey is None:
+        raise Refusal(Code.NOT_FOUND, "there is no such customer", ref=customer)
+    # It would be refused when it is carried out, and whoever asked has gone home by then.
+    if others := [each for each in (journey["customer"], *journey.get("members", ())) if each != customer]:
+        text = f"{customer} is merged with {', '.join(others)}: unmerge them, and then erase each"
+        raise Refusal(Code.NOT_ALLOWED_NOW, text, ref=customer)
+    if len(await asyncio.to_thread(waiting, here.erasures)) >= WAITING_MAX:
+        raise Refusal(Code.OVER_LIMIT, f"{WAITING_MAX} erasures wait: stop the server and start it again")
+    asked = Waiting(
+        customer=customer,
+        actor=actor_of(speaker_of(request)),
+        reason=data.reason.strip(),
+        asked_at_ms=here.now_ms(),
+    )
+    await asyncio.to_thread(ask, here.erasures, asked)
+    return asked
+
+
+@post("/v1/customers/{customer:str}/erasure/withdraw", needs=_OPERATORS, status_code=200, tags=["erasure"])
+async def post_erasure_withdraw(request: HttpRequest, customer: FromPath[str]) -> dict[str, str]:
+    """Takes back an erasure that waits."""
+    if not await asyncio.to_thread(withdraw, services_of(request).erasures, customer):
+        raise Refusal(Code.NOT_FOUND, "no erasure of this customer waits", ref=customer[:64])
+    return {"customer": customer}
+
+
+ROUTES: list[Any] = [get_erasures, post_erasure, post_erasure_withdraw]
+"""What `http.py` serves from here."""

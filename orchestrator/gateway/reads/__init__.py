@@ -1,0 +1,9 @@
+"""Reads: what is known, by HTTP.
+
+reads             of a customer now, from the live actor; lists, from the archive
+  archive_reads   once it has followed the journal far enough; gone: what retention dropped
+history           timelines, and a conversation as a vCon
+  attachments     the files in it
+feed              committed events for other systems, by cursor
+taxonomy          what contacts can be about
+"""
