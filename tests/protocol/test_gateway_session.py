@@ -56,6 +56,16 @@ def restored(session: GatewaySession) -> None:
     session.receive(welcome(generation="g2"))
 
 
+def state(session: GatewaySession) -> State:
+    """Its state now: read through a call, since a type checker holds an attribute to what was asserted of it before."""
+    return session.state
+
+
+def idle(session: GatewaySession) -> bool:
+    """Whether nothing is unanswered now, read likewise."""
+    return session.idle
+
+
 def put(session: GatewaySession, *ids: str) -> list[Any]:
     """Takes events whose bytes are their ids; returns what may leave."""
     return [frame for id in ids for frame in session.event(id, id.encode())]
@@ -65,9 +75,9 @@ def test_the_first_frame_names_the_accounts_it_delivers_for() -> None:
     """Hello goes out first; the welcome opens."""
     session = GatewaySession(token="t", client="c", accounts=["chat"])
     assert session.connect() == [Hello(token="t", client="c", accounts=["chat"])]
-    assert session.state is State.HELLO_SENT
+    assert state(session) is State.HELLO_SENT
     assert session.receive(welcome()).happened == [welcome()]
-    assert session.state is State.OPEN
+    assert state(session) is State.OPEN
 
 
 def test_which_accounts_are_not_taken_is_known_until_the_next_connection() -> None:
@@ -211,11 +221,11 @@ def test_a_delivery_is_handed_out_once() -> None:
     """A repeat while it is worked on is nothing; a repeat afterwards is answered with the outcome."""
     session = opened()
     assert session.receive(deliver()).happened == [deliver()]
-    assert not session.idle
+    assert not idle(session)
     assert not session.receive(deliver()).happened
     outcome = Delivered(delivery="d1", attempt=1, status="sent", external_id="x")
     assert session.delivered(deliver(), "sent", external_id="x") == (outcome,)
-    assert session.idle
+    assert idle(session)
     turn = session.receive(deliver())
     assert (turn.send, turn.happened) == ((outcome,), [])
 
@@ -280,7 +290,7 @@ def test_what_a_former_generation_gave_is_not_the_answer_to_another_message() ->
     assert not session.receive(welcome(generation="g2")).send
     assert session.receive(deliver(2, text="other words")).happened == [deliver(2, text="other words")]
     assert session.delivered(deliver(2), "sent") == ()
-    assert not session.idle
+    assert not idle(session)
     (outcome,) = session.delivered(deliver(2, text="other words"), "failed")
     assert isinstance(outcome, Delivered)
     assert (outcome.delivery, outcome.status) == ("d2", "failed")
@@ -326,9 +336,9 @@ def test_a_draining_connection_sends_nothing_new() -> None:
     put(session, "a")
     session.receive(Drain(after_ms=5))
     assert put(session, "b") == []
-    assert not session.idle
+    assert not idle(session)
     assert session.receive(Ack(ids=["a"])).send == ()
-    assert session.idle
+    assert idle(session)
     session.disconnect()
     session.connect()
     assert session.receive(welcome()).send == [b"b"]
