@@ -2,7 +2,7 @@
 
 import base64
 import uuid
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -127,7 +127,7 @@ def test_each_message_is_a_dialog_once_in_order(vcon: dict[str, Any]) -> None:
     for said in dialog:
         assert said.keys() <= ALLOWED["dialog"]
         assert (said["type"], said["mediatype"], said["encoding"]) == ("text", "text/plain", "none")
-        assert datetime.fromisoformat(said["start"])
+        assert datetime.fromisoformat(said["start"]).tzinfo == UTC
         assert all(0 <= index < len(vcon["parties"]) for index in said["parties"])
     assert [said["application"] for said in dialog] == ["email", "email", "email", "chat"]
     assert dialog[1]["message_id"] == "<m2@example.org>"
@@ -138,7 +138,7 @@ def test_files_notes_and_context_are_attachments(vcon: dict[str, Any]) -> None:
     found = vcon["attachments"]
     for one in found:
         assert one.keys() <= ALLOWED["attachment"]
-        assert datetime.fromisoformat(one["start"])
+        assert datetime.fromisoformat(one["start"]).tzinfo == UTC
         assert 0 <= one["party"] < len(vcon["parties"])
         assert 0 <= one["dialog"] < len(vcon["dialog"])
         assert ("body" in one) == ("encoding" in one)
