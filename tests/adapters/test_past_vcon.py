@@ -12,6 +12,8 @@ from protocol.entities import Direction
 from protocol.inbound import PastConversation, PastMessage
 from tests.adapters.past_files import AT_MS, GIVEN, contacts, fault, past
 
+NO_FILES: dict[str, bytes] = {}
+
 
 def test_a_vcon_of_ours_comes_back_as_it_was() -> None:
     """Who the customer is, who had it, and who said what."""
@@ -43,7 +45,7 @@ def test_a_vcon_of_ours_comes_back_as_it_was() -> None:
         | {"account": "chat", "to": "chat:ann", "text": "hi Ann"},
         {"type": "DeliverySent", "at_ms": AT_MS + 2, "actor": "system", "delivery": "cu1-1.4"},
     ]
-    vcon = to_vcon(row, events, {}.get)
+    vcon = to_vcon(row, events, NO_FILES.get)
     [event] = contacts(read_vcons(msgspec.json.encode(vcon).decode(), **GIVEN))
     assert (event.id, event.channel, event.identities, event.time_ms) == (vcon["uuid"], "chat", ["chat:ann"], AT_MS)
     assert past(event).queue == "bills"
@@ -107,7 +109,8 @@ def test_who_is_said_to_be_an_agent_is_not_the_customer(
 def test_what_is_null_is_not_there() -> None:
     """As programs write it that write all that there could be."""
     nothing = dict.fromkeys(("subject", "group", "attachments", "analysis", "redacted", "critical"))
-    said = {"type": "text", "parties": [0], "body": "<p>Hi,<br>it is <b>me</b></p>", "mimetype": "text/html; charset=x"}
+    said: dict[str, Any] = {"type": "text", "parties": [0]}
+    said |= {"body": "<p>Hi,<br>it is <b>me</b></p>", "mimetype": "text/html; charset=x"}
     said |= dict.fromkeys(("start", "originator", "url", "duration", "application", "encoding"))
     party = {"tel": "+447700900123", "mailto": None, "uuid": None, "name": None}
     vcon = {"uuid": "u1", "created_at": "2023-11-14T22:13:20Z", "parties": [party], "dialog": [said], **nothing}

@@ -19,6 +19,7 @@ from tests.adapters.vcon_schema import checked
 ANN, MAIL, CHAT = "cuann0000000000000", "mailto:ann@example.org", "chat:ann"
 FIRST = f"{ANN}-1"
 BILL = b"the bill"
+NO_FILES: dict[str, bytes] = {}
 
 ALLOWED = {
     "vcon": {"vcon", "uuid", "extensions", "critical", "created_at", "updated_at", "subject", "redacted", "amended"}
@@ -169,7 +170,7 @@ async def test_a_conversation_without_words_is_still_a_vcon() -> None:
         "conversation": FIRST,
         "customer": ANN,
     }
-    vcon = to_vcon(row, [], {}.get)
+    vcon = to_vcon(row, [], NO_FILES.get)
     checked(vcon)
     assert vcon["dialog"] == [{"type": "text", "start": "1970-01-01T00:00:00.001Z"}]
     assert "subject" not in vcon
@@ -181,7 +182,7 @@ async def test_a_conversation_without_words_is_still_a_vcon() -> None:
         "identity": "tel:+447700900123",
         "direction": "outbound",
     }
-    called = to_vcon({**row, "interactions": [call]}, [], {}.get)
+    called = to_vcon({**row, "interactions": [call]}, [], NO_FILES.get)
     checked(called)
     (said,) = called["dialog"]
     assert (said["type"], said["application"], "body" in said) == ("recording", "phone", False)
@@ -200,7 +201,7 @@ async def test_a_note_before_the_first_word_names_the_first(vcon: dict[str, Any]
     row = await archive.conversation(FIRST)
     assert row is not None
     events = [msgspec.json.decode(event.body) for event in await archive.events_of_stream(FIRST, 0, 100)]
-    made = to_vcon(row, events, {}.get)
+    made = to_vcon(row, events, NO_FILES.get)
     checked(made)
     assert made["attachments"][0]["dialog"] == 0
 
@@ -217,7 +218,7 @@ async def exported(story: Story, conversation: str) -> dict[str, Any]:
         return [msgspec.json.decode(event.body) for event in await archive.events_of_stream(stream, 0, 100)]
 
     origins = {moved["origin"]: await events_of(moved["origin"]) for moved in row["moved"]}
-    made = to_vcon(row, await events_of(conversation), {}.get, origins)
+    made = to_vcon(row, await events_of(conversation), NO_FILES.get, origins)
     await archive.close()
     checked(made)
     return made

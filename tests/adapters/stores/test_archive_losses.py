@@ -304,7 +304,11 @@ async def test_a_customer_who_is_back_about_the_same_and_an_agent_who_corrects()
 def joined(story: Story, other: str, into: str, number: int, contact: ev.InteractionStarted) -> None:
     """An agent says that the one contact of `other` belongs to `into`, where it gets that number."""
     came = Interaction(
-        number=number, channel=contact.channel, account=contact.account, identity=contact.identity, origins=[(other, 1)]
+        number=number,
+        channel=contact.channel,
+        account=contact.account,
+        identity=contact.identity,
+        origins=((other, 1),),
     )
     join = ev.CorrelationCorrected(
         at_ms=0, actor="agent:bo", correction="join", other=other, interactions=[number], channel=contact.channel
@@ -377,7 +381,7 @@ async def test_a_contact_that_was_split_off_is_an_occasion_of_its_pair() -> None
         first = story.meet(customer, f"tel:{number}", "sms", "My bill is wrong")
         story.unit(customer, (first, story.contact(2, f"tel:{number}", "phone")))
     came = Interaction(
-        number=1, channel="phone", account="phone", identity="tel:+447700900123", origins=[(f"{ANN}-1", 2)]
+        number=1, channel="phone", account="phone", identity="tel:+447700900123", origins=((f"{ANN}-1", 2),)
     )
     split = ev.CorrelationCorrected(
         at_ms=0, correction="split", other=f"{ANN}-2", interactions=[2], earlier_channel="sms", channel="phone"

@@ -145,8 +145,8 @@ async def test_what_came_in_late_stands_where_it_happened(archive: Archive) -> N
     ]
     (found,) = [entry for entry in entries if entry["event"].get("text") == "It is far too high"]
     assert (found["at_ms"], found["happened_at_ms"]) == (story.now_ms, story.now_ms - 3 * HOUR_MS // 2)
-    hour = {"from_ms": story.now_ms - 2 * HOUR_MS + 1, "until_ms": story.now_ms - HOUR_MS}
-    assert texts(await look(archive, **hour)) == ["It is far too high"]
+    then = await look(archive, from_ms=story.now_ms - 2 * HOUR_MS + 1, until_ms=story.now_ms - HOUR_MS)
+    assert texts(then) == ["It is far too high"]
 
 
 async def test_a_search_is_narrowed_by_channel_type_and_time(archive: Archive) -> None:

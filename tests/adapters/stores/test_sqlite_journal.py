@@ -326,7 +326,7 @@ async def test_where_an_empty_journal_begins_is_one_answer_though_it_is_written_
     assert reader._db is not None
     await reader._db.set_trace_callback(committing)
     assert await reader.first_position() == 1
-    await reader._db.set_trace_callback(None)
+    await reader._db.set_trace_callback(None)  # type: ignore[arg-type]  # aiosqlite forgets that None ends it
     assert await reader.position() == 1
     await reader.close()
     await store.close()
