@@ -1,12 +1,13 @@
 """The archive's benchmark: a journal of real decisions, and that what it measures is followed whole."""
 
+import gc
 import io
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from benchmarks import archive_follow, decided, disk
+from benchmarks import decided, disk
 from benchmarks.archive_follow import Plan, run
 from benchmarks.archive_report import panels, show
 from benchmarks.phases import Phases
@@ -16,8 +17,8 @@ from benchmarks.phases import Phases
 def in_a_process_of_tests(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its folder may lie in memory, and its garbage is collected as ever."""
     monkeypatch.setattr(disk, "check", lambda folder: "ext4")
-    monkeypatch.setattr(archive_follow.gc, "freeze", lambda: None)
-    monkeypatch.setattr(archive_follow.gc, "set_threshold", lambda *given: None)
+    monkeypatch.setattr(gc, "freeze", lambda: None)
+    monkeypatch.setattr(gc, "set_threshold", lambda *given: None)
 
 
 def test_each_batch_size_follows_the_whole_journal(tmp_path: Path) -> None:

@@ -13,9 +13,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from benchmarks.options import Shown, carry_out
+from benchmarks.options import Outcome, Shown, carry_out
 from benchmarks.phases import Phases
-from tests.benchmarks.test_bars import MEMORY
 
 TIMEOUT_S = 150.0
 
@@ -45,7 +44,7 @@ def test_a_run_that_is_ended_ends_in_order() -> None:
     """A time limit's SIGTERM leaves every block on the way out, that of the server among them."""
     left: list[str] = []
 
-    def run(phases: Phases) -> object:
+    def run(phases: Phases) -> Outcome:
         try:
             os.kill(os.getpid(), signal.SIGTERM)
             raise AssertionError("it goes on")
@@ -54,7 +53,7 @@ def test_a_run_that_is_ended_ends_in_order() -> None:
 
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(SystemExit) as ended:
-        carry_out(lambda phases: run(phases) and MEMORY, show=_nothing, panels=lambda result: [], out=Shown())
+        carry_out(run, show=_nothing, panels=lambda result: [], out=Shown())
     assert ended.value.code == 128 + signal.SIGTERM
     assert left == ["server"]
     assert signal.getsignal(signal.SIGTERM) == before

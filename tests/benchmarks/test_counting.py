@@ -11,6 +11,7 @@ from actors.rules.policy import Policy
 from benchmarks import desk, disk
 from benchmarks.counting import Plan, run
 from benchmarks.counting_report import panels, show
+from benchmarks.decided import BEGAN_MS
 from benchmarks.phases import Phases
 
 
@@ -40,4 +41,4 @@ def test_the_same_desk_is_written_again(tmp_path: Path) -> None:
         asyncio.run(desk.write(tmp_path / name, events=1000, each=1, policy=Policy())) for name in ("one", "two")
     )
     assert first == again
-    assert first.until_ms > desk.BEGAN_MS
+    assert first.until_ms > BEGAN_MS

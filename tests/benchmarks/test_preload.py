@@ -1,7 +1,6 @@
 """A preload is what a server would have written."""
 
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -22,10 +21,9 @@ PAST = Past(customers=3, text_bytes=40)
 
 
 @pytest.fixture
-def small_waves(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def small_waves(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that three customers take two of them."""
     monkeypatch.setattr(preloads, "WAVE", 2)
-    return
 
 
 def count(store: Path, sql: str) -> int:

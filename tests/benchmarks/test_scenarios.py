@@ -54,9 +54,10 @@ def server(shared_folder: Path) -> Iterator[LiveServer]:
 def runs(process: psutil.Process) -> bool:
     """Whether it does; one that ended may still be listed until somebody asks what became of it."""
     try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        running: bool = process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+    return running
 
 
 @pytest.fixture

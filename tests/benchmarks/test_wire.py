@@ -159,7 +159,12 @@ async def test_a_goodbye_in_the_same_read_as_a_question_ends_it_in_good_order(
     heard: list[Any] = []
     async with _wire(leave) as wire:
         hear = who(wire)
-        await asyncio.wait_for(wire.listen(lambda message: (heard.append(message), hear(message))), 5)
+
+        def hear_and_note(message: Any) -> None:
+            heard.append(message)
+            hear(message)
+
+        await asyncio.wait_for(wire.listen(hear_and_note), 5)
     assert heard == [question]
 
 
