@@ -17,7 +17,7 @@ STRINGS = (
 """Texts that mean something to a parser, a pattern, a path or a table somewhere."""
 NUMBERS = (0, 1, -1, 2, 100, 101, 2**31, 2**53 - 1, 1 - 2**53)
 FLOATS = (0.0, -0.0, 0.5, 1e308, -1.5)
-OPEN = (None, True, 1, 1.5, "x", [], [1, [None]], {}, {"a": {"b": "c"}}, {"": 0})
+OPEN: tuple[object, ...] = (None, True, 1, 1.5, "x", [], [1, [None]], {}, {"a": {"b": "c"}}, {"": 0})
 """Where any JSON may stand."""
 MEANT = 0.7
 """How often a text that has a list of its own, or a number that counts something, is one that may mean something."""

@@ -35,7 +35,7 @@ OF_THE_SERVERS = frozenset(
 their names. `tests/test_sharing.py` knows of one that is not here."""
 
 
-class Sharing(LoadFileScheduling):
+class Sharing(LoadFileScheduling):  # type: ignore[misc]  # pytest-xdist ships no types
     """Hands out whole files; the simulation's as one, and those of the session's servers as one."""
 
     def _split_scope(self, nodeid: str) -> str:

@@ -87,7 +87,10 @@ def tell() -> Story:
         required=["contract"],
         missing=["contract"],
     )
-    texted = [(first, story.contact(2, SMS, "sms")), (first, story.message(2, SMS, "sms", "March"))]
+    texted: list[tuple[str, ev.AnyEvent]] = [
+        (first, story.contact(2, SMS, "sms")),
+        (first, story.message(2, SMS, "sms", "March")),
+    ]
     story.unit(ANN, *texted, (first, switched))
     resolved = ev.ConversationResolved(
         at_ms=0, actor="agent:ann", close_at_ms=story.now_ms + HOUR_MS, reason="credited"

@@ -17,6 +17,7 @@ import pytest
 import typer
 from msgspec.structs import replace
 from websockets.asyncio.server import ServerConnection, serve
+from websockets.typing import Subprotocol
 
 from orchestrator import data_layout
 from orchestrator import settings as s
@@ -121,7 +122,7 @@ async def test_the_readmes_client_answers_what_it_hears() -> None:
                 if isinstance(frame, CommandFrame) and isinstance(frame.command, Reply):
                     replied.set_result((frame.conversation, frame.command))
 
-    async with serve(desk, "127.0.0.1", 0, subprotocols=[SUBPROTOCOL]) as server:
+    async with serve(desk, "127.0.0.1", 0, subprotocols=[Subprotocol(SUBPROTOCOL)]) as server:
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         program = await asyncio.create_subprocess_exec(
             sys.executable,

@@ -43,8 +43,9 @@ SECOND_S = (0.0, 1.5)
 """Between the first and the second kill of a pair: inside the first one's recovery, which takes about 2 s."""
 PAIRS = 0.2
 """The share of the actors' strikes that are pairs."""
-BACK_S_MAX = {
-    **dict.fromkeys((*ACTORS, "a pair"), 10.0),
+BACK_S_MAX: dict[str, float] = {
+    "a pair": 10.0,
+    **dict.fromkeys(ACTORS, 10.0),
     **dict.fromkeys((Target.RAYLET, Target.GCS, Target.NODE, Target.SUPERVISOR, Target.EVERYTHING), 20.0),
 }
 """By kind: from the strike until the server is whole, on a machine that does nothing else."""
