@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from actors.astray import Astray
-from actors.lines import Line
-from actors.live import Envelope
+from actors.cells.astray import Astray
+from actors.cells.lines import Line
+from actors.cells.live import Envelope
 from orchestrator.cell_lines.questions import Reply
 from orchestrator.way_in.attribution import Attribution
 from orchestrator.way_in.proposals import Taken
