@@ -1,7 +1,8 @@
 """The gateway: the server's one port. Clients' WebSockets, HTTP for programs and vendors, and nothing decided here.
 
 server            puts it together: peers is what it needs of the rest, services what it gives its handlers
-listener          uvicorn on the one port; bounded: its bounds
+listener          uvicorn on the one port
+  bounded         its protocols' bounds
 
 websockets        agents' clients, and channels' gateways
 http              who may, in which form

@@ -1,4 +1,4 @@
-"""The listener: uvicorn on the one port, in a loop that is not its own (its protocols: `bounded.py`)."""
+"""The listener: uvicorn on the one port, in a loop that is not its own (its protocols: `bounded`)."""
 
 import asyncio
 import contextlib
@@ -9,7 +9,9 @@ from typing import Any
 import uvicorn
 
 from orchestrator.addresses import bound
-from orchestrator.gateway.bounded import BoundedConfig, BoundedHttp, BoundedWebSocket
+from orchestrator.gateway.bounded.config import BoundedConfig
+from orchestrator.gateway.bounded.http import BoundedHttp
+from orchestrator.gateway.bounded.websocket import BoundedWebSocket
 from protocol.errors import Code
 
 KEEP_ALIVE_S = 15

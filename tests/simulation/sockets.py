@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from orchestrator.gateway.bounded import ABORT
+from orchestrator.gateway.bounded.websocket import ABORT
 from protocol.codec import SUBPROTOCOL_PREFIX
 from tests.simulation.pace import Pace
 

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import structlog
 
 from actors.fault import guarded
-from orchestrator.gateway.bounded import ABORT, DIRECT, PROVEN
+from orchestrator.gateway.bounded.websocket import ABORT, DIRECT, PROVEN
 from orchestrator.gateway.failures import failed
 from orchestrator.gateway.health.metrics import Metrics
 from orchestrator.gateway.http.answers import error_json, error_status

@@ -120,6 +120,21 @@ async def until(true: Callable[[], bool]) -> None:
             await asyncio.sleep(0)
 
 
+async def raw(running: Running, *chunks: bytes) -> tuple[int, bytes]:
+    """Sends bytes as they are; returns the status and body of the first answer."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", running.gateway.port)
+    try:
+        for chunk in chunks:
+            writer.write(chunk)
+            await writer.drain()
+        async with asyncio.timeout(DEADLINE_S):
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length"))
+            return int(head.split()[1]), await reader.readexactly(int(length.split(b":")[1]))
+    finally:
+        writer.close()
+
+
 Start = Callable[..., Any]
 
 

@@ -1,0 +1,246 @@
+"""A request's bounds: its bytes, its time, and the time in which its answer is read."""
+
+import asyncio
+import json
+import socket
+from typing import Any, cast
+from unittest.mock import Mock
+
+import pytest
+from structlog.testing import capture_logs
+from uvicorn.server import ServerState
+
+from orchestrator.gateway.bounded import config, http
+from orchestrator.gateway.bounded.config import BoundedConfig
+from orchestrator.gateway.bounded.http import BoundedHttp
+from orchestrator.settings import Http
+from protocol.errors import Code
+from tests.orchestrator.gateway.clients import DEADLINE_S
+from tests.orchestrator.gateway.conftest import Running, Start, raw, until
+
+
+@pytest.mark.parametrize("pieces", [1, 7])
+async def test_a_head_over_the_limit_is_refused(running: Running, pieces: int) -> None:
+    """However it is cut, and before it is complete."""
+    head = b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Long: " + b"x" * 20_000
+    size = len(head) // pieces + 1
+    status, body = await raw(running, *(head[at : at + size] for at in range(0, len(head), size)))
+    assert (status, json.loads(body)["code"]) == (431, Code.TOO_LARGE)
+
+
+async def test_a_small_head_with_a_long_body_is_fine(running: Running) -> None:
+    """Only the head counts against the head's limit, also when both come in one read."""
+    body = b"x" * 100_000
+    head = b"POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n"
+    status, _ = await raw(running, head + body)
+    assert status == 401
+
+
+async def test_trailers_without_end_are_cut_off(start: Start) -> None:
+    """They count as part of the request."""
+    running = await start(http=Http(port=0, body_bytes_max=1000))
+    token = running.token["chat"].encode()
+    head = b"POST /v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + token
+    head += b"\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX-Trailer: "
+    status, body = await raw(running, head, *[b"x" * 4000] * 10)
+    assert (status, json.loads(body)["code"]) == (413, Code.TOO_LARGE)
+
+
+async def test_a_head_that_does_not_come_is_not_waited_for(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slow or silent client holds no connection for long."""
+    monkeypatch.setattr(http, "HEAD_WITHIN_S", 0.02)
+    running = await start()
+    status, body = await raw(running, b"GET /healthz HTTP/1.1\r\nHo")
+    assert (status, json.loads(body)["code"]) == (408, Code.MALFORMED)
+
+
+@pytest.mark.parametrize("begun", [b"GET /healthz HTTP/1.1\r\nHo", b"\r\n"])
+async def test_a_later_head_that_does_not_come_is_not_waited_for_either(
+    running: Running, monkeypatch: pytest.MonkeyPatch, begun: bytes
+) -> None:
+    """Whoever asked once has no more time for what they ask next, and line ends before it are no request."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", running.gateway.port)
+    async with asyncio.timeout(DEADLINE_S):
+        writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (await reader.readuntil(b"}")).startswith(b"HTTP/1.1 200")
+        monkeypatch.setattr(http, "HEAD_WITHIN_S", 0.02)
+        writer.write(begun)
+        assert (await reader.read()).startswith(b"HTTP/1.1 408")
+    writer.close()
+
+
+@pytest.mark.parametrize("sent", [b"", b"From=%2B4477"])
+async def test_a_body_that_does_not_come_is_not_waited_for(
+    start: Start, monkeypatch: pytest.MonkeyPatch, sent: bytes
+) -> None:
+    """A vendor's webhook needs no token: a stranger's would hold its connection for as long as they like."""
+    monkeypatch.setattr(config, "BODY_WITHIN_S", 0.02)
+    running = await start(http=Http(port=0, body_bytes_max=1000))
+    head = b"POST /webhooks/sms HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"
+    status, body = await raw(running, head, sent)
+    assert (status, json.loads(body)["code"]) == (408, Code.MALFORMED)
+    assert "body" in json.loads(body)["message"]
+    await until(lambda: not running.gateway.open_connections)
+
+
+async def test_a_body_that_nobody_waits_for_holds_no_connection(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answer came before it: that there is no token. No second answer follows the first."""
+    monkeypatch.setattr(config, "BODY_WITHIN_S", 0.02)
+    running = await start(http=Http(port=0, body_bytes_max=1000))
+    reader, writer = await asyncio.open_connection("127.0.0.1", running.gateway.port)
+    async with asyncio.timeout(DEADLINE_S):
+        writer.write(b"POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n")
+        answer = await reader.readuntil(b"}")
+        assert answer.startswith(b"HTTP/1.1 401")
+        writer.write(b"{")
+        assert await reader.read() == b""
+    writer.close()
+
+
+async def test_a_client_that_reads_nothing_holds_no_connection(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It needs no token to ask for more than the system keeps of what nobody reads."""
+    loop, client = asyncio.get_running_loop(), socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+    client.setblocking(False)
+    await loop.sock_connect(client, ("127.0.0.1", running.gateway.port))
+    await until(lambda: running.gateway.open_connections == 1)
+    monkeypatch.setattr(http, "UNREAD_WITHIN_S", 0.02)
+    [connection] = running.gateway._listener.server_state.connections
+    connection.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2048)
+    await loop.sock_sendall(client, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n" * 2000)
+    await until(lambda: not running.gateway.open_connections)
+    client.close()
+
+
+class Clock:
+    """A loop that keeps the deadlines it is given and lets none come."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.set: list[Mock] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loop, name)
+
+    def call_later(self, delay: float, *_: object) -> Mock:
+        """Keeps it."""
+        handle = Mock(delay=delay, cancelled=False)
+        handle.cancel.side_effect = lambda: setattr(handle, "cancelled", True)
+        self.set.append(handle)
+        return handle
+
+    @property
+    def due(self) -> list[float]:
+        """In how many seconds each that stands would come."""
+        return [handle.delay for handle in self.set if not handle.cancelled]
+
+
+def connection(app: Any) -> tuple[BoundedHttp, Clock, Mock]:
+    """One connection by itself, whose deadlines do not come."""
+    configured = BoundedConfig(
+        app,
+        header_bytes_max=1000,
+        body_bytes_max=2 * config.BODY_BYTES_S_MIN,
+        connections_max=1,
+        refused=Mock(),
+        broke=Mock(),
+        interface="asgi3",
+        log_config=None,
+    )
+    clock, transport = Clock(), Mock(**{"is_closing.return_value": False, "get_extra_info.return_value": None})
+    client = BoundedHttp(configured, ServerState(), {}, cast(Any, clock))
+    transport.get_protocol.return_value = client
+    return client, clock, transport
+
+
+async def test_time_is_asked_of_what_is_awaited_and_of_nothing_else() -> None:
+    """Who has said everything may wait for what becomes of it: a reader of the feed does for a minute."""
+
+    async def never_answers(scope: Any, receive: Any, send: Any) -> None:
+        await asyncio.Event().wait()
+
+    client, clock, transport = connection(never_answers)
+    client.connection_made(transport)
+    assert clock.due == [http.HEAD_WITHIN_S]
+    client.data_received(b"POST / HTTP/1.1\r\nContent-Le")
+    assert clock.due == [http.HEAD_WITHIN_S]
+    client.data_received(b"ngth: 3\r\n\r\na")
+    assert clock.due == [config.BODY_WITHIN_S + 2]
+    client.data_received(b"b")
+    assert clock.due == [config.BODY_WITHIN_S + 2]
+    client.data_received(b"c")
+    assert clock.due == []
+    (answering,) = client.tasks
+    answering.cancel()
+    await asyncio.wait((answering,))
+
+
+async def test_what_is_closed_waits_for_its_reader_as_long_as_that_reads() -> None:
+    """A plain close would wait without end: here for what is read of it, piece by piece."""
+    client, clock, transport = connection(Mock())
+    client.connection_made(transport)
+    client._cancel_deadline()
+    transport.get_write_buffer_size.return_value = 3 * http.READ_BYTES_MIN
+    client.timeout_keep_alive_handler()
+    assert clock.due == [http.UNREAD_WITHIN_S]
+    transport.get_write_buffer_size.return_value = 2 * http.READ_BYTES_MIN
+    client._look_for_reader(3 * http.READ_BYTES_MIN)
+    assert clock.due == [http.UNREAD_WITHIN_S]
+    transport.abort.assert_not_called()
+    client._look_for_reader(3 * http.READ_BYTES_MIN - 1)
+    transport.abort.assert_called_once()
+    client.connection_lost(None)
+    assert clock.due == []
+
+
+async def test_a_bug_on_a_slow_clients_behalf_ends_its_connection(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would be held for as long as its client likes; the log says where, and not what was sent."""
+    monkeypatch.setattr(http, "HEAD_WITHIN_S", 0.02)
+    running = await start()
+
+    def broken(code: Code, entrance: str) -> None:
+        raise RuntimeError("secret")
+
+    monkeypatch.setattr(running.gateway.metrics, "refused", broken)
+    with capture_logs() as logged, pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
+        await raw(running, b"GET /healthz HTTP/1.1\r\nHo")
+    assert [(line["event"], line["where"], line["kind"]) for line in logged] == [
+        ("gateway.failed", "listener", "RuntimeError")
+    ]
+    assert "secret" not in str(logged)
+
+
+async def test_connections_over_the_limit_are_told_so(start: Start) -> None:
+    """WebSockets count as well."""
+    running = await start(http=Http(port=0, connections_max=1))
+    async with running.agent():
+        status, body = await raw(running, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (status, json.loads(body)["code"]) == (503, Code.TOO_MANY_CONNECTIONS)
+
+
+@pytest.mark.parametrize(
+    "garbage", [b"\x16\x03\x01\x02\x00\x01\x00", b"HELO mail\r\n\r\n", b"GET \x00 HTTP/1.1\r\n\r\n"]
+)
+async def test_what_is_no_http_is_told_so_in_the_shape_of_every_error(
+    running: Running, caplog: pytest.LogCaptureFixture, garbage: bytes
+) -> None:
+    """A TLS hello, another protocol, a broken request line: counted, and no line in the log for any of them."""
+    status, body = await raw(running, garbage)
+    assert (status, json.loads(body)["code"]) == (400, Code.MALFORMED)
+    assert running.metric("throughline_refusals_total", code="malformed", entrance="listener") == 1
+    assert not caplog.records
+
+
+async def test_garbage_after_a_good_request_is_answered_too(running: Running) -> None:
+    """The answer before it is over, so this one belongs to the garbage."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", running.gateway.port)
+    writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+    async with asyncio.timeout(DEADLINE_S):
+        assert (await reader.readuntil(b"}")).startswith(b"HTTP/1.1 200")
+        writer.write(b"nonsense\r\n\r\n")
+        assert (await reader.read()).startswith(b"HTTP/1.1 400")
+    writer.close()
