@@ -2,7 +2,7 @@
 
     what names them is found → the journal's units are redacted and their addresses freed, in one transaction, and with
                                these what came from them, so that nothing of it comes in again
-        → the act is committed → the archive has their rows anew → files that no one else named are removed
+        → the act is committed → the archive has their rows anew → files that nothing names any more are removed
 
 With the server stopped nobody has the person in memory, and nothing of them is decided meanwhile. Each step may be
 repeated: whoever was interrupted erases again, and finds what is left to do.
@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from actors.archive.archive import Archive
+from actors.archive.retention import FILES_MAX
 from actors.cells.loading import load
 from actors.erasure import erasing
 from actors.erasure.erasing import Place
@@ -26,7 +27,7 @@ from actors.rules.policies import Policies
 from actors.state.journey import Journey, evolve
 from adapters.attachments import AttachmentStore
 from adapters.naming import Naming
-from adapters.stores.archive_traces import HASH, whole
+from adapters.stores.archive_traces import whole
 from orchestrator.data_layout import ATTACHMENTS
 from orchestrator.first_policy import policy_of
 from orchestrator.settings import Settings
@@ -65,6 +66,7 @@ class Erased(Struct, kw_only=True, frozen=True):
     mentions: int
     """Events of others that named them, among those."""
     files: int
+    """Removed: theirs, and whatever else nothing named any more."""
 
 
 async def customer_meant(settings: Settings, who: str) -> str:
@@ -118,8 +120,7 @@ async def erase(settings: Settings, act: Act, on_progress: Callable[[int, int], 
         await files.follower.catch_up()
         own = await files.known.events_of_customer(act.customer, 0)
         await files.archive.erase(act.customer, erasing.changes(act.customer, own, find.mentions, find.names))
-        unnamed = find.files - await files.archive.attached(find.files)
-        gone = files.attachments.remove(unnamed, act.at_ms)
+        gone = await files.remove_unnamed(act.at_ms)
     return Erased(
         customer=act.customer, position=position, units=len(redacted), mentions=len(find.mentions), files=gone
     )
@@ -137,7 +138,6 @@ class _Find(Struct, kw_only=True, frozen=True):
     """None where the archive has all that was ever said."""
     names: set[str]
     """Their identities."""
-    files: set[str]
 
     @property
     def owners(self) -> set[str]:
@@ -192,7 +192,7 @@ class _Files:
         if not own:
             raise Refusal(Code.NOT_FOUND, "there is no such customer", ref=customer)
         last = msgspec.json.decode(own[0].body, type=AnyEvent)
-        streams, files = await self.known.streams_of(customer)
+        streams = await self.known.streams_of(customer)
         names = await self.known.names_of(customer)
         traces = await self._traces(customer, streams, names) if await self.known.retained() else None
         known = (traces.contacts, traces.quarantined) if traces is not None else ()
@@ -204,7 +204,6 @@ class _Files:
             mentions=mentions,
             traces=traces,
             names=names,
-            files=files | _files_of(mentions),
         )
 
     async def _traces(self, customer: str, streams: set[str], names: set[str]) -> JournalTraces:
@@ -264,6 +263,16 @@ class _Files:
                 if redacted is not record:
                     yield redacted
 
+    async def remove_unnamed(self, before_ms: int) -> int:
+        """Removes the files that nothing in the archive names; returns how many. Whose each was nobody can say: an
+        operator looked at a mail in quarantine, which brings its files out, or a sender never tried again."""
+        after, removed = "", 0
+        while True:
+            seen, after = self.attachments.look(after, before_ms, FILES_MAX)
+            removed += self.attachments.remove(seen - await self.archive.attached(seen), before_ms)
+            if not after:
+                return removed
+
     async def commit(self, act: Act, journey: Journey, facts: list[tuple[str, AnyEvent]]) -> int:
         """Commits the act; returns its position."""
         entries = []
@@ -283,10 +292,3 @@ class _Files:
 def owners_of(customer: str, streams: set[str]) -> set[str]:
     """The customers whose ids these streams begin with."""
     return {customer, *(customer_of(stream) for stream in streams if "-" in stream)}
-
-
-def _files_of(mentions: list[StoredEvent]) -> set[str]:
-    """The files that quarantined inputs name, as they came and as they were edited."""
-    facts = [msgspec.json.decode(event.body, type=AnyEvent) for event in mentions]
-    raws = [fact.raw for fact in facts if isinstance(fact, InputQuarantined | ReplayBegun)]
-    return {name.decode() for raw in raws for name in HASH.findall(raw)}

@@ -197,8 +197,8 @@ class ArchiveReads:
         """The newest time that a schedule wanted a report for; 0 before the first."""
         return await self._reader().run(archive_findings.due_ms)
 
-    async def streams_of(self, customer: str) -> tuple[set[str], set[str]]:
-        """All streams of a customer, and the files that their messages and quarantined inputs name."""
+    async def streams_of(self, customer: str) -> set[str]:
+        """All streams of a customer."""
         return await self._reader().run(connection.read, archive_traces.streams_of, customer)
 
     async def mentions_of(

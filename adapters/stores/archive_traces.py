@@ -19,17 +19,10 @@ _ELSEWHERE = re.compile(rb'\{"message_sha256":"([0-9a-f]{64})"')
 """How the input begins that has a mail in a file (`adapters.channels.email.taking`)."""
 
 
-def streams_of(db: sqlite3.Connection, customer: str) -> tuple[set[str], set[str]]:
-    """All streams of a customer, and the files that their messages and quarantined inputs name."""
+def streams_of(db: sqlite3.Connection, customer: str) -> set[str]:
+    """All streams of a customer."""
     own = db.execute("SELECT conversation FROM conversation WHERE customer = ?", (customer,))
-    streams = {customer, *(conversation for (conversation,) in own)}
-    files: set[str] = set()
-    for stream in streams:
-        named = db.execute("SELECT sha256 FROM attachment WHERE conversation = ? AND sha256 <> ''", (stream,))
-        files.update(name for (name,) in named)
-        for (raw,) in db.execute("SELECT raw FROM quarantine WHERE stream = ?", (stream,)):
-            files.update(name.decode() for name in HASH.findall(raw))
-    return streams, files
+    return {customer, *(conversation for (conversation,) in own)}
 
 
 def mentions_of(

@@ -17,6 +17,7 @@ from actors.identity.mixed import PACKED_MAX
 from actors.rules.capture import CaptureRules, Field, Template
 from actors.state.closing import CLOSED_MAX
 from adapters.attachments import AttachmentStore
+from adapters.channels.email import taking
 from adapters.channels.email.taking import Elsewhere
 from adapters.stores.archive_schema import TABLES
 from adapters.stores.archive_timeline import Wanted
@@ -62,6 +63,7 @@ from protocol.inbound import (
     PastMessage,
 )
 from protocol.links import Answered, CustomerRead, ReadCustomer
+from tests.adapters.channels.letters import letter
 from tests.adapters.stores.dropping import drop_all, over_before
 
 NOW_MS = 1_800_000_000_000
@@ -273,6 +275,26 @@ async def test_what_was_refused_of_them_goes_in_whatever_form_it_is_kept(tmp_pat
     await archive.close()
     assert [bool(kept[f"chat.{n}"][9]) for n in (1, 2, 3, 4)] == [False, True, False, False]
     await check_against_rebuilt(settings)
+
+
+async def test_files_that_nothing_names_any_more_go(tmp_path: Path) -> None:
+    """Those of a refused mail that somebody looked at, of one that was never submitted, and of an erasure that ended
+    before it came to them."""
+    settings, store = settings_of(tmp_path), AttachmentStore(tmp_path / "attachments")
+    store.open()
+    body = "--xx\nContent-Type: text/plain\n\npetrichor\n--xx\nContent-Disposition: attachment\n\nquokka\n--xx--\n"
+    mail = letter(body, from_="ann.secretive@example.org", content_type="multipart/mixed; boundary=xx")
+    raw = taking.kept(mail, sender="ann.secretive@example.org", attachments=store)
+    async with server(settings) as (_, front):
+        ann = (await front.intake.submit(arrival("a1", MessageArrived(text="hi"), ANN))).stream.removesuffix("-1")
+        await front.intake.quarantine(
+            account="chat", source="test", id="m", refusal=Refusal(Code.TOO_LARGE, "no"), raw=raw
+        )
+    taking.read_again(raw, account="chat", address="us@example.org", arrived_ms=NOW_MS, attachments=store)
+    store.keep(b"serendipity")
+    done = await erased(settings, ann)
+    assert found(tmp_path) == []
+    assert done.files == 2
 
 
 @pytest.mark.parametrize("placement", ["pooled", "dedicated"])
