@@ -119,7 +119,8 @@ async def erase(settings: Settings, act: Act, on_progress: Callable[[int, int], 
         position = await files.commit(act, find.journey, facts) if facts else 0
         await files.follower.catch_up()
         own = await files.known.events_of_customer(act.customer, 0)
-        await files.archive.erase(act.customer, erasing.changes(act.customer, own, find.mentions, find.names))
+        changes = erasing.changes(act.customer, own, find.mentions, find.names, find.brought)
+        await files.archive.erase(act.customer, changes)
         gone = await files.remove_unnamed(act.at_ms)
     return Erased(
         customer=act.customer, position=position, units=len(redacted), mentions=len(find.mentions), files=gone
@@ -138,6 +139,8 @@ class _Find(Struct, kw_only=True, frozen=True):
     """None where the archive has all that was ever said."""
     names: set[str]
     """Their identities."""
+    brought: set[str]
+    """Others', that were theirs while those were merged into them."""
 
     @property
     def owners(self) -> set[str]:
@@ -204,6 +207,7 @@ class _Files:
             mentions=mentions,
             traces=traces,
             names=names,
+            brought=await self.known.brought_to(customer),
         )
 
     async def _traces(self, customer: str, streams: set[str], names: set[str]) -> JournalTraces:
@@ -259,7 +263,7 @@ class _Files:
             traced = find.traces.places_in(record) if find.traces is not None else set()
             named = any(mark in record.body for mark in marks) or not find.names.isdisjoint(record.identities)
             if traced or named or record.customer in find.owners or record.position in at:
-                redacted = erasing.redacted_record(record, find.streams, places | traced, find.names)
+                redacted = erasing.redacted_record(record, find.streams, places | traced, find.names, find.brought)
                 if redacted is not record:
                     yield redacted
 

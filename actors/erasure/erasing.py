@@ -32,6 +32,7 @@ from protocol.events import (
     CustomerMerged,
     CustomerReleased,
     CustomerReturned,
+    IdentityUnlinked,
     InputQuarantined,
     InteractionMoved,
     InteractionTagged,
@@ -133,11 +134,16 @@ def redacted(event: AnyEvent) -> AnyEvent:
     return known
 
 
-def redacted_own(event: AnyEvent, names: Collection[str]) -> AnyEvent:
-    """An event of who is forgotten. Of those who were merged with them it still says whose an address is."""
-    if isinstance(event, CustomerGiven | CustomerMerged | CustomerReleased | CustomerReturned):
-        return redacted_mention(event, names)
-    return redacted(event)
+def redacted_own(event: AnyEvent, names: Collection[str], brought: Collection[str] = ()) -> AnyEvent:
+    """An event of who is forgotten. Of those who were merged with them it still says whose an address is, and that one
+    they `brought` went: their own stream says that it came to them, and nobody else's that it is theirs no more."""
+    match event:
+        case CustomerGiven() | CustomerMerged() | CustomerReleased() | CustomerReturned():
+            return redacted_mention(event, names)
+        case IdentityUnlinked() if event.identity in brought:
+            return msgspec.structs.replace(event, reason="")
+        case _:
+            return redacted(event)
 
 
 def redacted_mention(event: AnyEvent, names: Collection[str]) -> AnyEvent:
@@ -160,10 +166,14 @@ def redacted_mention(event: AnyEvent, names: Collection[str]) -> AnyEvent:
 
 
 def redacted_record(
-    record: Record, streams: Collection[str], places: Collection[Place], names: Collection[str] = ()
+    record: Record,
+    streams: Collection[str],
+    places: Collection[Place],
+    names: Collection[str] = (),
+    brought: Collection[str] = (),
 ) -> Record:
     """The unit with its events of these streams redacted, and at these places what is of the person, whose identities
-    are `names`; the others as they are. Nor does it assign any of the names."""
+    are `names`, and not those `brought` by others; the others as they are. Nor does it assign any of the names."""
     identities = [each for each in record.identities if each not in names]
     changed = len(identities) < len(record.identities)
     entries = []
@@ -171,7 +181,8 @@ def redacted_record(
         fitting = stream in streams or (stream, seq) in places
         changed = changed or fitting
         if fitting:
-            event = redacted_own(event, names) if stream in streams else redacted_mention(event, names)
+            own = stream in streams
+            event = redacted_own(event, names, brought) if own else redacted_mention(event, names)
         entries.append(Entry(stream, seq, Raw(_encode(event))))
     if not changed:
         return record
@@ -179,7 +190,11 @@ def redacted_record(
 
 
 def changes(
-    customer: str, own: Sequence[StoredEvent], mentions: Sequence[StoredEvent], names: Collection[str] = ()
+    customer: str,
+    own: Sequence[StoredEvent],
+    mentions: Sequence[StoredEvent],
+    names: Collection[str] = (),
+    brought: Collection[str] = (),
 ) -> Changes:
     """What the archive has of the customer from now on: all events, of which the bodies are new, and all rows, anew.
 
@@ -187,7 +202,7 @@ def changes(
     made = project(
         [
             _record(customer, position, [*group])
-            for position, group in groupby(_stored(own, lambda event: redacted_own(event, names)), _position)
+            for position, group in groupby(_stored(own, lambda event: redacted_own(event, names, brought)), _position)
         ]
     )
     if not mentions:

@@ -220,6 +220,10 @@ class ArchiveReads:
         """The identities that are the customer's, or were, and are nobody else's now."""
         return await self._reader().run(connection.read, archive_traces.names_of, customer)
 
+    async def brought_to(self, customer: str) -> set[str]:
+        """The identities that came to the customer with whoever was merged into it, and were never its own."""
+        return await self._reader().run(connection.read, archive_traces.brought_to, customer)
+
     async def searched(self) -> int:
         """The position up to which the full text is indexed."""
         return await self._reader().run(archive_timeline.searched)

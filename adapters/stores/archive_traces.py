@@ -105,10 +105,19 @@ def names_of(db: sqlite3.Connection, customer: str) -> set[str]:
     return {name for name in names if name and db.execute(others, (name, customer)).fetchone() is None}
 
 
+def brought_to(db: sqlite3.Connection, customer: str) -> set[str]:
+    """The identities that came to the customer with whoever was merged into it, and were never its own."""
+    own = {identity for (identity,) in db.execute(_EVER_LINKED, {"customer": customer})}
+    return {identity for (identity,) in db.execute(_BROUGHT, (customer,))} - own
+
+
 _EVER_LINKED = """
     SELECT body ->> '$.identity' FROM event WHERE stream = :customer AND type = 'IdentityLinked'
     UNION SELECT link.value ->> '$.identity' FROM event, json_each(body, '$.links') AS link
           WHERE stream = :customer AND event.type = 'CustomerReturned'"""
+_BROUGHT = """
+    SELECT identity.value FROM event, json_each(body, '$.identities') AS identity
+    WHERE stream = ? AND event.type = 'CustomerMerged'"""
 
 
 def _merges_with(db: sqlite3.Connection, customer: str) -> list[tuple[str, int]]:

@@ -763,6 +763,31 @@ async def test_who_had_others_merged_into_them_is_forgotten_and_the_others_are_n
         assert [each["identity"] for each in journey["identities"]] == [BOB]
 
 
+async def test_what_was_unlinked_of_another_stays_unlinked_in_a_rebuilt_archive(tmp_path: Path) -> None:
+    """Bob's address went while he was merged into Ann: her stream alone says so. What went of her own is not told."""
+    settings = settings_of(tmp_path)
+    async with server(settings) as (_, front):
+        bob = await front.intake.submit(arrival("b1", MessageArrived(text="hi"), BOB))
+        ann = await front.intake.submit(arrival("a1", MessageArrived(text="I live in Zanzibar"), ANN, ANNS_APP))
+        anns, bobs = ann.stream.removesuffix("-1"), bob.stream.removesuffix("-1")
+        merge = MergeCustomers(other=bobs, reason="petrichor")
+        await front.intake.command(actor="agent:bo", id="m", command=merge, customer=anns)
+        for identity in (BOB, ANNS_APP):
+            command = UnlinkIdentity(identity=identity, reason="quokka")
+            await front.intake.command(actor="agent:bo", id=f"l{identity}", command=command, customer=anns)
+        unmerge = UnmergeCustomers(other=bobs, reason="serendipity")
+        last = await front.intake.command(actor="agent:bo", id="u", command=unmerge, customer=anns)
+        await reached(front.archive, last.position)
+    for _ in range(2):  # It may be done again.
+        await erased(settings, anns)
+        assert found(tmp_path) == []
+        await check_against_rebuilt(settings)
+    async with server(settings) as (_, front):
+        journey = await front.archive.journey(bobs)
+        assert journey is not None
+        assert journey["identities"] == []
+
+
 async def test_a_power_failure_in_the_midst_leaves_no_address_with_whom_they_were_one_with(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
