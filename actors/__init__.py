@@ -6,8 +6,9 @@ event's way leads down the first column; what is beside it is asked there.
     cells         an input comes to its customer's cell, and what was decided leaves it    seats: in dedicated placement
     decisions     one input, one decision                                                  rules: by the policy in force
       inbound     an inbound event                                                         tags, capture
-      commands    an agent's command                                                       handoffs
+      commands    an agent's command                                                       handoffs, context
       identity    a command of the customer's own stream
+      own_streams one of the server's own
     state         how each fact changes the journey and its conversations
     way_out       what agents' clients and channels are told, once it is committed
     journal       the truth

@@ -9,8 +9,8 @@ from copy import copy
 
 import msgspec
 
-from actors.commands import withholding
-from actors.commands.withholding import Secret
+from actors.context import withholding
+from actors.context.withholding import Secret
 from actors.rules.context import ContextRules
 from actors.rules.policy import Policy
 from actors.state import recent

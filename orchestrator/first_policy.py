@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from actors.commands.accounts import former_channels
+from actors.rules.accounts import former_channels
 from actors.rules.policy import DAY_MS, ChannelRules, Policy
 from adapters.channels.twilio import BODY_MAX
 from orchestrator.bundles.making import SetUp

@@ -12,7 +12,7 @@ from typing import Protocol, TypeVar
 import msgspec
 from msgspec import Struct
 
-from actors.identity.applying import BUNDLE_BYTES_MAX, seq_of, version_at
+from actors.own_streams.applying import BUNDLE_BYTES_MAX, seq_of, version_at
 from actors.rules.policies import packed
 from actors.rules.policy import Policy
 from orchestrator.bundles.differences import Difference, differences

@@ -3,7 +3,7 @@
     it is due → the archive counts → a command to the customer `report` → committed: findings opened, and compared
     a version changes the file a finding points at → the finding is changed in it
 
-What follows from the figures is decided in `actors/identity/findings.py`, by the policy in force. Here is what a
+What follows from the figures is decided in `actors/own_streams/findings.py`, by the policy in force. Here is what a
 decision cannot do: reading the archive, and comparing versions. Several gateways may do it side by side: each step has
 one effect.
 """
@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import structlog
 from msgspec import Struct
 
-from actors.identity.findings import LINES_MAX
+from actors.own_streams.findings import LINES_MAX
 from actors.rules.policy import Policy
 from adapters.stores.errors import StoreFailed
 from orchestrator.bundles.differences import differences

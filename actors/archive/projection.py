@@ -29,7 +29,7 @@ from actors.archive.rows import (
     quarantine_row,
     timer_rows,
 )
-from actors.state.timers import TIMED
+from actors.archive.timers import TIMED
 from protocol import events as ev
 from protocol.archive import Changes, EventRow, Head, Patch, Rehoming
 from protocol.errors import ThroughlineError

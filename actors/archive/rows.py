@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from actors.state.timers import timer_changes
+from actors.archive.timers import timer_changes
 from protocol import events as ev
 from protocol.archive import Patch
 from protocol.entities import Before

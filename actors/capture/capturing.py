@@ -13,9 +13,10 @@ from collections.abc import Sequence, Set
 from msgspec import Struct
 
 from actors.capture.templates import template_for
-from actors.commands import accounts, withholding
 from actors.commands.delivery import attempt_first
+from actors.context import withholding
 from actors.inbound.contact import number_of, other_speaker
+from actors.rules import accounts
 from actors.rules.capture import Field, Value
 from actors.rules.policy import Policy
 from actors.state import context_items

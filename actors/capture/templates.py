@@ -11,8 +11,8 @@ import msgspec
 from msgspec import Struct
 
 from actors.rules.capture import NAMES, CaptureRules, Field, Kind, Template, Value, Who
+from actors.rules.expressions import Expression
 from actors.rules.patterns import SEARCHED_MAX, Look, Screen, read_pattern
-from actors.tags.expressions import Expression
 from protocol.inbound import IDENTITIES_MAX, ActivityArrived, InboundEvent, InteractionBegan, MessageArrived
 from protocol.journal import POLICIES_KEPT
 

@@ -26,9 +26,9 @@ from actors.cells.loading import ArchiveReader, Loaded, reached
 from actors.cells.loads import Loads
 from actors.cells.mailboxes import Mailboxes
 from actors.cells.population import Population
-from actors.commands import accounts
 from actors.decisions.deciding import TimerDue
 from actors.fault import Fault
+from actors.rules import accounts
 from actors.rules.policies import Policies
 from actors.rules.policy import Policy
 from actors.state import journey as journeys

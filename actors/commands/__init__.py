@@ -1,8 +1,8 @@
 """Commands: what an agent asks for, decided. Pure.
 
 commanding        one command of a conversation
-  replying        switching, withholding: what goes to the customer, by which channel
-    accounts      by which of its accounts
+  checks          of what an agent writes
+  replying        what goes to the customer
     delivery      whether it arrived
   correcting      moving: where a correlation was wrong
 """

@@ -6,10 +6,11 @@ One owner at a time: `take` is refused while another agent owns it, so of two ag
 from collections.abc import Sequence
 from typing import assert_never
 
-from actors.commands import accounts, replying
+from actors.commands import checks, replying
 from actors.commands.delivery import NOT_LEFT, attempt_first
-from actors.decisions import checks
-from actors.handoffs import bringing, handing_over
+from actors.context import bringing
+from actors.handoffs import handing_over
+from actors.rules import accounts
 from actors.rules.policy import Policy
 from actors.state.conversation import Conversation
 from actors.tags import about

@@ -10,8 +10,8 @@ from copy import copy
 
 import msgspec
 
-from actors.capture import knowing
-from actors.commands.switching import Change, switch, withhold
+from actors.context import knowing
+from actors.context.switching import Change, switch, withhold
 from actors.rules.policy import Policy
 from actors.state import recent
 from actors.state.context_items import Given, source_of, value_of, values_of

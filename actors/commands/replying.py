@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from actors.commands import accounts, withholding
+from actors.commands import checks
 from actors.commands.delivery import attempt_first
-from actors.commands.switching import Change, switch
-from actors.decisions import checks
+from actors.context import withholding
+from actors.context.switching import Change, switch
 from actors.inbound import contact
+from actors.rules import accounts
 from actors.rules.policy import Policy, identity_kind
 from actors.state.conversation import DELIVERIES_MAX, Conversation
 from protocol.commands import Reply, SwitchChannel

@@ -1,7 +1,6 @@
 """Decisions: one input and the journey's state in, facts out. Pure.
 
-deciding      whom it asks: `actors.inbound`, `actors.commands`, `actors.identity`
+deciding      whom it asks: `actors.inbound`, `actors.commands`, `actors.identity`, `actors.own_streams`
   once        was it here before
-  checks      may it be asked
   decision    what comes of it, as data
 """

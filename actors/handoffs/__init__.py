@@ -3,6 +3,5 @@
 handing_over          offered, accepted, declined, expired, withdrawn
   handoff_states      as they stand in a conversation
   handoff_package     what has to be in it
-  bringing            what a switch of channels has to bring
   withdrawing         what becomes of an offer whose conversation ends
 """

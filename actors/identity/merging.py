@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from actors.capture.carrying import KEPT_MAX
+from actors.context.carrying import KEPT_MAX
 from actors.identity import mixed
 from actors.identity.members import LEFT_MAX, MIXED_MAX, Family, GivenAway, Member, home_of
 from actors.inbound import disputes

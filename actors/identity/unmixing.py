@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from functools import partial
 from typing import assert_never
 
-from actors.capture import knowing
 from actors.commands import delivery
 from actors.commands.moving import ORIGINS_MAX, Events, elsewhere, overruled, take_along, words
+from actors.context import knowing
 from actors.identity import mixed
 from actors.identity.members import Family
 from actors.identity.merging import REASON_MAX, kept_by

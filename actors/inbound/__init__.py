@@ -6,4 +6,5 @@ receiving         one event: whose, of which conversation, about what, and what 
   contact         arrival, confirming: what it makes of a conversation
 importing         one of the past
 keeping           one that cannot come in: the quarantine
+  replaying       and comes in after all
 """

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from actors.capture import knowing
-from actors.commands.switching import Change, switch, withhold
+from actors.context import knowing
+from actors.context.switching import Change, switch, withhold
 from actors.inbound import contact
 from actors.rules.policy import Policy
 from actors.state import context_items, recent

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Struct
 
-from actors.capture import capturing, carrying
-from actors.capture.carrying import Carried
+from actors.capture import capturing
+from actors.context import carrying
+from actors.context.carrying import Carried
 from actors.decisions.decision import Decision, before, keyed, repeat, version_of
 from actors.decisions.once import Seen
 from actors.identity.merging import is_member

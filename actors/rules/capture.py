@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Literal
 import re2
 from msgspec import Struct
 
+from actors.rules.expressions import Expression, ExpressionError, long_to_read
 from actors.rules.names import Word, wrong_name
 from actors.rules.patterns import PROGRAMS_MAX, SHORTER, STEPS_TOGETHER_MAX, is_long, read_pattern, steps_of, words_of
-from actors.tags.expressions import Expression, ExpressionError, long_to_read
 from protocol.inbound import CONTEXT_VALUE_MAX as VALUE_MAX
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """Context rules: which of two values stands, what a channel may carry, and what a switch of channels must bring along.
 
-    context.yaml ── loader ──▶ ContextRules ── Policy.context ──▶ capture/knowing.py, commands/switching.py
+    context.yaml ── loader ──▶ ContextRules ── Policy.context ──▶ context/knowing.py, context/switching.py
 
 Every default leaves things as they are without rules: the newest value stands, every channel carries everything, and a
 switch requires nothing.

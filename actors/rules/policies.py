@@ -10,7 +10,7 @@ from itertools import chain
 
 import msgspec
 
-from actors.commands.accounts import former_channels
+from actors.rules.accounts import former_channels
 from actors.rules.policy import PINNED, Policy
 from protocol.journal import POLICIES_KEPT
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
+from actors.rules.expressions import Expression, ExpressionError, long_to_read
 from actors.rules.names import Word, wrong_name
 from actors.rules.patterns import SHORTER
-from actors.tags.expressions import Expression, ExpressionError, long_to_read
 
 if TYPE_CHECKING:
     from actors.rules.policy import Policy

@@ -6,5 +6,4 @@ conversation          evolving: by fact
   interactions        a call, a chat, a thread of mails
   context_items       what is known, by whom
   recent, worded      its newest events; the words that its messages were sent with
-  timers              what is due when
 """

@@ -1,7 +1,7 @@
 """Closing: what of a conversation stays in its customer's journey when it is over. Pure.
 
     the newest that closed          whole, as `kept` has them
-    those before                    what another may take along (`actors.capture.carrying`), as a few bytes; of several
+    those before                    what another may take along (`actors.context.carrying`), as a few bytes; of several
                                     people who are one customer also what taking apart asks for
                                     (`actors.identity.mixed`)
     all of them, up to a bound      the id, and what it was about: a later contact may follow or repeat it
@@ -11,7 +11,7 @@ The order is that of closing. One that was imported closed when its file says, b
 
 from typing import TYPE_CHECKING
 
-from actors.capture import carrying
+from actors.context import carrying
 from actors.identity import merging, mixed
 from actors.inbound import importing
 from actors.inbound.relating import Past

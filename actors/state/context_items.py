@@ -1,7 +1,7 @@
 """Context items: what is known under one key, as values of its sources, the one that stands first. Pure.
 
 A source is a channel and, on it, the customer's side or the agents'. A source's newer word takes the place of its older
-one; what two sources say is kept side by side. Which of them stands the event says (see `actors.capture.knowing`), so
+one; what two sources say is kept side by side. Which of them stands the event says (see `actors.context.knowing`), so
 that whoever reads the events needs no policy.
 """
 

@@ -19,7 +19,7 @@ from protocol.handoffs import Handoff
 
 DELIVERIES_MAX = 256
 """Undelivered messages of a live conversation; a command over the bound is refused. Other bounds: `evolving.py`,
-`interactions.py` and `knowing.py`."""
+`interactions.py` and `actors/context/knowing.py`."""
 
 LEFT_BY_MAX = 32
 """Changes of the account by which messages leave; the oldest are forgotten, and a report on what left before them may
@@ -99,7 +99,7 @@ class Conversation(Struct, kw_only=True, gc=False):
 
     @property
     def channel(self) -> str:
-        """Where the customer and we speak (see `actors.commands.switching`); empty before the first contact."""
+        """Where the customer and we speak (see `actors.context.switching`); empty before the first contact."""
         if self.spoken is not None:
             return self.spoken.channel
         return self.interactions[0].channel if self.interactions else ""

@@ -12,18 +12,19 @@ from types import MappingProxyType
 
 from msgspec import Struct, field
 
-from actors.capture import carrying
-from actors.capture.carrying import Kept
 from actors.commands import delivery
+from actors.context import carrying
+from actors.context.carrying import Kept
 from actors.decisions.once import OnceKeys, Seen, elsewhere
 from actors.handoffs import handing_over
-from actors.identity import findings, merging, mixed
-from actors.identity.findings import Findings
+from actors.identity import merging, mixed
 from actors.identity.members import home_of
 from actors.inbound import disputes, importing
 from actors.inbound.correlation import Glimpse
 from actors.inbound.disputes import Disputes
 from actors.inbound.relating import Past
+from actors.own_streams import findings
+from actors.own_streams.findings import Findings
 from actors.rules.policy import Policy
 from actors.state import closing, recent
 from actors.state.conversation import Conversation
@@ -77,7 +78,7 @@ class Aside(Struct, kw_only=True):
     findings: Findings | None = None
     """Of the pseudo-customer `report` alone."""
     left: tuple[tuple[str, bytes], ...] = ()
-    """Closed conversations that left memory, and of each what another may take along (`actors.capture.carrying`)."""
+    """Closed conversations that left memory, and of each what another may take along (`actors.context.carrying`)."""
 
 
 class Journey(Struct, kw_only=True, gc=False):

@@ -3,7 +3,6 @@
 tagging           each message, once
   taggers         by whom
   phrases         keywords, all at one look
-  expressions     cel_library: CEL
   labels          topics, intents, product lines, segments
   about           as it stands in a conversation
 """

@@ -5,8 +5,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from actors.rules.expressions import Expression
 from actors.rules.taxonomy import NAMES, Tagger
-from actors.tags.expressions import Expression
 from actors.tags.phrases import forms_of
 from protocol.inbound import ActivityArrived, InboundEvent, InteractionBegan, MessageArrived
 

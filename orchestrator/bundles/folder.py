@@ -4,7 +4,7 @@ import re
 import shutil
 from pathlib import Path
 
-from actors.identity.applying import BUNDLE_BYTES_MAX
+from actors.own_streams.applying import BUNDLE_BYTES_MAX
 from orchestrator.bundles.reading import GENERAL, Wrong, subjects
 from protocol.errors import ThroughlineError
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from actors.identity.applying import BUNDLE_BYTES_MAX
+from actors.own_streams.applying import BUNDLE_BYTES_MAX
 from protocol.errors import ThroughlineError
 
 TREES_KEPT = 16

@@ -68,7 +68,7 @@ class ContextWithheld(Event, kw_only=True, frozen=True, tag="ContextWithheld"):
 class ChannelSwitched(Event, kw_only=True, frozen=True, tag="ChannelSwitched"):
     """The conversation goes on on another channel, with everything that was known.
 
-    A proof is over all values of all items (`actors/commands/switching.py` says how, so that others can compute it).
+    A proof is over all values of all items (`actors/context/switching.py` says how, so that others can compute it).
     """
 
     from_channel: str

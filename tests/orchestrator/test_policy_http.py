@@ -531,6 +531,6 @@ def test_what_looks_mistyped_hinders_nothing(
 
 def test_the_bundle_is_bounded() -> None:
     """A journal event has room for it, and an HTTP body."""
-    from actors.identity.applying import BUNDLE_BYTES_MAX
+    from actors.own_streams.applying import BUNDLE_BYTES_MAX
 
     assert len(msgspec.json.encode({"files": {"x": "a" * BUNDLE_BYTES_MAX}})) < Http().body_bytes_max

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from actors.identity.applying import version_at
+from actors.own_streams.applying import version_at
 from actors.rules.capture import CaptureRules
 from actors.rules.policies import packed
 from actors.rules.policy import Policy

@@ -7,7 +7,7 @@ promise: an event that is never answered is lost however well the rest held.
 import asyncio
 from collections.abc import Iterator
 
-from actors.state.timers import timer_changes
+from actors.archive.timers import timer_changes
 from protocol.agent_session import State
 from tests.simulation.agents import QUEUE, Agent
 from tests.simulation.world import World

@@ -11,7 +11,7 @@ from msgspec import Raw, msgpack
 from actors.archive import conversation_rows
 from actors.archive.projection import UnreadableEvent, coalesce, project
 from actors.archive.rows import INT_MAX, as_json
-from actors.state.timers import TIMED, timer_changes
+from actors.archive.timers import TIMED, timer_changes
 from protocol import events as ev
 from protocol.archive import Patch
 from protocol.entities import Before, Interaction, Relation, RelationKind, Tag, Tags

@@ -6,9 +6,9 @@ from copy import copy
 import msgspec
 import pytest
 
-from actors.capture.knowing import CONTEXT_MAX
 from actors.commands import moving
 from actors.commands.moving import ORIGINS_MAX
+from actors.context.knowing import CONTEXT_MAX
 from actors.rules.context import ContextRules, KeyRules
 from actors.state.conversation import Conversation
 from actors.state.evolving import MISSING_MAX, evolve

@@ -8,9 +8,9 @@ import msgspec
 import pytest
 
 from actors.archive.archive import rebuild
-from actors.capture import carrying
 from actors.cells import remains
 from actors.cells.loading import reached
+from actors.context import carrying
 from actors.identity import merging
 from actors.identity.members import Family, Member
 from actors.inbound.disputes import Disputes

@@ -16,8 +16,8 @@ import pytest
 from msgspec import Raw, msgpack
 
 from actors.archive.projection import project, runs
-from actors.capture import carrying
 from actors.cells import loading, snapshots
+from actors.context import carrying
 from actors.decisions import deciding
 from actors.decisions.deciding import AnyInput, TimerDue
 from actors.identity import merging

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from actors.identity import applying
+from actors.own_streams import applying
 from actors.rules.capture import CaptureRules, Field, Template
 from actors.rules.context import ContextRules
 from actors.rules.policies import Policies, packed

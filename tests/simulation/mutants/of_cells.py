@@ -4,7 +4,6 @@ from typing import Any
 
 import msgspec
 
-from actors.capture import knowing
 from actors.cells import leaving, snapshots, stepping
 from actors.cells.alarms import Alarms
 from actors.cells.astray import Astray
@@ -15,6 +14,7 @@ from actors.cells.lines import Line
 from actors.cells.live import STEP_BYTES_MAX, Envelope, Live, Promise
 from actors.cells.mailboxes import Mailboxes
 from actors.commands import commanding
+from actors.context import knowing
 from actors.decisions import deciding, decision
 from actors.decisions.decision import Decision, keyed
 from actors.inbound import keeping, receiving

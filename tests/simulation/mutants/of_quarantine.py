@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from actors.decisions import deciding
-from actors.identity import replaying
+from actors.inbound import replaying
 from orchestrator.gateway.incoming import replaying as desk
 from protocol.events import Once, ReplayBegun
 from protocol.inbound import InboundEvent

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from actors.capture import knowing
-from actors.commands.switching import withhold
-from actors.decisions import checks
+from actors.commands import checks
+from actors.context import knowing
+from actors.context.switching import withhold
 from actors.handoffs import handing_over
 from actors.rules.context import SENSITIVITIES
 from actors.rules.policy import Policy

@@ -5,8 +5,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from actors.capture import carrying
 from actors.cells.snapshots import freeze, thaw
+from actors.context import carrying
 from actors.rules.capture import CaptureRules, Field, Template
 from actors.rules.context import CarryRules, ContextRules
 from actors.rules.policy import Policy

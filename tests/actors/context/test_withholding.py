@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from actors.capture import knowing
-from actors.commands.withholding import secrets, told
+from actors.context import knowing
+from actors.context.withholding import secrets, told
 from actors.rules.context import ContextRules
 from actors.state import context_items
 from actors.state.context_items import Given

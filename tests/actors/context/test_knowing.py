@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.capture import knowing
+from actors.context import knowing
 from actors.rules.context import ContextRules, KeyRules
 from actors.state import context_items
 from actors.state.context_items import Given, Known

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import Any
 
+from actors.rules.cel_library import cel
 from actors.rules.patterns import PROGRAM_MAX, program_of
-from actors.tags.cel_library import cel
 
 EXPRESSION_MAX = 2_000
 """Characters of one expression: more is a program, and nobody can check it at a glance."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from actors.decisions.checks import NAME_MAX, VALUE_MAX, check_name, check_text, check_value, check_words
+from actors.commands.checks import NAME_MAX, VALUE_MAX, check_name, check_text, check_value, check_words
 from protocol.errors import Code, Refusal
 from protocol.inbound import TEXT_MAX
 

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from actors.cells import snapshots
-from actors.identity import replaying
+from actors.inbound import replaying
 from protocol.commands import BeginReplay, EndReplay, MarkReplayed
 from protocol.errors import Code, Refusal
 from protocol.events import Once, QuarantineReplayed, ReplayBegun

@@ -2,7 +2,7 @@
 
 import pytest
 
-from actors.state.timers import CLOSE, WAKE, timer_changes
+from actors.archive.timers import CLOSE, WAKE, timer_changes
 from protocol import events as ev
 
 SENT = "delivery:cu1-1.4"

@@ -5,8 +5,8 @@ import sys
 
 PROGRAM = """
 import sys
-from actors.tags.cel_library import cel as alone
-from actors.tags.expressions import Expression
+from actors.rules.cel_library import cel as alone
+from actors.rules.expressions import Expression
 assert Expression('text.contains("claim")', ["text"]).holds({"text": "my claim"})
 print(sorted({"cel.cli", "prompt_toolkit", "rich", "typer"} & set(sys.modules)))
 import cel

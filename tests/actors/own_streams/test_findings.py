@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from actors.cells.snapshots import freeze, thaw
-from actors.identity import findings
-from actors.identity.findings import LIVE_MAX, Findings, compare
+from actors.own_streams import findings
+from actors.own_streams.findings import LIVE_MAX, Findings, compare
 from actors.rules.policy import Policy
 from actors.rules.report import ReportRules, Threshold
 from actors.state.journey import Aside, Journey

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.cells import snapshots
-from actors.commands.switching import kept, proof
+from actors.context.switching import kept, proof
 from actors.decisions.deciding import AnyInput
 from actors.rules.context import ContextRules, KeyRules, SwitchRules
 from actors.rules.policy import ChannelRules, Policy

@@ -2,7 +2,7 @@
 
 import pytest
 
-from actors.tags.expressions import EXPRESSION_MAX, LISTED_MAX, Expression, ExpressionError
+from actors.rules.expressions import EXPRESSION_MAX, LISTED_MAX, Expression, ExpressionError
 
 NAMES = ("text", "channel", "properties")
 

@@ -1,7 +1,7 @@
 """Timers: which durable timers an event sets and clears.
 
-One table for both who needs it: the live conversation, which acts when one is due, and the projection, whose `timer`
-rows find the conversations that are not live. A timer is named by its stream and its kind:
+They are the `timer` rows, which find the conversations that are not live; what a live one waits for, its state says
+(`actors.state.journey.next_due_ms`). A timer is named by its stream and its kind:
 
     wake              end of a snooze
     rest:<number>     when a contact may have rested, where the policy has time end it
