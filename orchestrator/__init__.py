@@ -8,11 +8,13 @@ pipes, storage       what carries, what keeps
 parts                an actor with its lines and stores; one a process (`cluster`), or all in one loop (`inprocess`)
 cluster              processes: placed by Ray, kept running, ended
 
-bundles              policy files, read; `policy_desk` applies them, `policy_folder` watches them, `in_force` hears
-report_desk          the report on lost context, made when it is due
-feed                 committed events for other systems; `webhook_sender` brings them
-erasing              a person is forgotten, on a stopped server's files
+bundles, policy      the policy's files, read; and brought into force
+report               the report on lost context, made when it is due
+feed                 committed events for other systems, fetched or brought
+erasure              a person is forgotten
 
-settings, tokens     what an operator sets, who may come in; `data_layout` names the files
+settings, tokens     what an operator sets, who may come in
+data_layout          what lies in the data folder; whole_files: is written whole or not at all
 cli, client, demo    for people, for programs, and for a first look
+documents            the documents that are made from the types
 """

@@ -17,8 +17,8 @@ from adapters.channels import Sender, SendStatus, Sent
 from adapters.channels.email.entrance import Entrance, Mailbox, MailIntake
 from adapters.channels.email.sender import EmailSender
 from adapters.channels.twilio_sender import TwilioSender
-from orchestrator.addresses import cannot_listen, host_and_port
 from orchestrator.settings import Account, EmailAccount, GatewayAccount, TwilioAccount
+from orchestrator.settings.addresses import cannot_listen, host_and_port
 from protocol.ids import customer_of
 from protocol.links import AnyToCell, DeliverNow, Outcome, Refused
 

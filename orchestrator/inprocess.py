@@ -13,12 +13,12 @@ from pathlib import Path
 from actors.seats.seating import Wanted
 from orchestrator.cluster.part import Part
 from orchestrator.cluster.table import USHER, Process, cell_process, processes
-from orchestrator.first_policy import lines_of
-from orchestrator.former_lines import note_lines
 from orchestrator.parts.building import part_of, peer_name, system_now_ms
 from orchestrator.parts.surroundings import Surroundings
 from orchestrator.parts.usher import UsherPart
 from orchestrator.pipes.switchboard import MemoryExchange
+from orchestrator.policy.first import lines_of
+from orchestrator.policy.former_lines import note_lines
 from orchestrator.settings import Settings
 from orchestrator.storage import MemoryStorage, SqliteStorage, Storage
 

@@ -92,8 +92,10 @@ MAPPED = (
     "actors/tags",
     "actors/way_out",
     "adapters/stores",
+    "orchestrator",
     "orchestrator/cell_lines",
     "orchestrator/cluster",
+    "orchestrator/feed",
     "orchestrator/gateway",
     "orchestrator/gateway/bounded",
     "orchestrator/gateway/health",
@@ -103,6 +105,8 @@ MAPPED = (
     "orchestrator/gateway/reads",
     "orchestrator/gateway/websockets",
     "orchestrator/pipes",
+    "orchestrator/policy",
+    "orchestrator/settings",
     "orchestrator/way_in",
 )
 """Folders of more files than one sees at a glance: each draws its order where its docstring is."""

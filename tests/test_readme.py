@@ -23,7 +23,7 @@ from orchestrator import data_layout
 from orchestrator import settings as s
 from orchestrator.cli import app as cli
 from orchestrator.client.wire import SUBPROTOCOL, pack, unpack
-from orchestrator.settings_file import parse
+from orchestrator.settings.file import parse
 from protocol.commands import Reply
 from protocol.entities import ConversationSummary, ConversationView, Status
 from protocol.events import MessageReceived

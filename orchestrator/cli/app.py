@@ -1,6 +1,6 @@
 """The tree of commands, and what a command's end means to the shell.
 
-Every command's help ends with an example, which `tests/orchestrator/test_cli.py` checks against the tree.
+Every command's help ends with an example, which `tests/orchestrator/cli/test_cli.py` checks against the tree.
 """
 
 import json

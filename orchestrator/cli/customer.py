@@ -145,7 +145,7 @@ def _erase(settings: Settings, customer: str, reason: str, *, yes: bool) -> dict
     from adapters.stores.errors import StoreError
     from adapters.stores.folder import JOURNAL_FILE
     from orchestrator.cluster.data_folder import DataFolderInUse, holder_of, locked
-    from orchestrator.erasing import Act, customer_meant, erase
+    from orchestrator.erasure.erasing import Act, customer_meant, erase
 
     folder = Path(settings.data)
     if not (folder / JOURNAL_FILE).is_file():

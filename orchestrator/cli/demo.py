@@ -121,7 +121,7 @@ def _queue(server: Server, account: GatewayAccount, settings: Settings) -> str:
     """Where new conversations of the account wait, by the policy that is in force."""
     # Imported here, because few commands read a bundle.
     from orchestrator.bundles.making import make
-    from orchestrator.first_policy import set_up_of
+    from orchestrator.policy.first import set_up_of
 
     files = server.get("/v1/policy")["files"]
     policy = make(files, set_up_of(settings)).policy

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from orchestrator.cli.exits import Exit, Failure
 from orchestrator.cli.server import TIMEOUT_S, Running, Server, find
 from orchestrator.settings import Settings, SettingsError
-from orchestrator.settings_file import load
+from orchestrator.settings.file import load
 
 Url = Annotated[str, typer.Option("--url", help="Address of the server, such as http://127.0.0.1:7100.")]
 Token = Annotated[str, typer.Option("--token", help="A token with the scope the command needs.")]

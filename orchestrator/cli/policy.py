@@ -231,7 +231,7 @@ def _remarks(server: "Server", files: dict[str, str]) -> list[dict[str, Any]]:
 
 def _make(files: dict[str, str], settings: Path | None) -> "Made":
     from orchestrator.bundles.making import make
-    from orchestrator.first_policy import set_up_of
+    from orchestrator.policy.first import set_up_of
 
     return make(files, set_up_of(settings_of(settings)))
 
@@ -242,7 +242,7 @@ def _differences(
     """The rules that differ, and what is remarked on in the new ones."""
     from orchestrator.bundles.differences import differences
     from orchestrator.bundles.making import channels_of, make
-    from orchestrator.first_policy import set_up_of
+    from orchestrator.policy.first import set_up_of
 
     given = set_up_of(settings_of(settings))
     before = make(old, given)
@@ -256,7 +256,7 @@ def _differences(
 
 def _by_which(settings: Path | None) -> str:
     """Whose accounts a bundle may name: another server's settings have others."""
-    from orchestrator.settings_file import FILE_DEFAULT
+    from orchestrator.settings.file import FILE_DEFAULT
 
     file = settings or Path(FILE_DEFAULT)
     accounts = ", ".join(account.name for account in settings_of(settings).accounts) or "none"

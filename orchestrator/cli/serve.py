@@ -20,7 +20,7 @@ from orchestrator.cli.output import console, errors, rule
 from orchestrator.cli.server import Running, find
 from orchestrator.data_layout import ERASURES
 from orchestrator.settings import EmailAccount, Settings, SettingsError
-from orchestrator.settings_file import check_demo
+from orchestrator.settings.file import check_demo
 
 if TYPE_CHECKING:
     from orchestrator.cluster.supervisor import Serving
@@ -82,7 +82,7 @@ def say_what_is_wrong(settings: Settings) -> None:
     # Imported here, because few commands read a bundle.
     from orchestrator.bundles.folder import BundleError, read_folder
     from orchestrator.bundles.making import make
-    from orchestrator.first_policy import set_up_of
+    from orchestrator.policy.first import set_up_of
 
     try:
         files, wrong = read_folder(Path(settings.policy_folder))
@@ -122,13 +122,13 @@ _OTHERS_READ = stat.S_IRGRP | stat.S_IROTH
 def _erase_waiting(settings: Settings) -> None:
     """Carries out the erasures that wait for a moment such as this; one that is refused waits on."""
     # Imported here, with the stores: they are needed at no other start.
-    from orchestrator.pending_erasures import carry_out
+    from orchestrator.erasure.pending import carry_out
 
     folder = Path(settings.data) / ERASURES
     if settings.store != "sqlite" or not any(folder.glob("*.json")):
         return
     from orchestrator.cluster.data_folder import locked
-    from orchestrator.erasing import erase
+    from orchestrator.erasure.erasing import erase
     from protocol.errors import Refusal
 
     with locked(Path(settings.data)):

@@ -114,7 +114,7 @@ def _accounts(settings: Settings) -> set[str] | None:
     """All accounts that there are: by the server that runs on the data folder, else by what is in that. None where
     neither can be asked, which is no reason to make no token."""
     from adapters.stores.errors import StoreFailed
-    from orchestrator.kept_policy import kept_accounts
+    from orchestrator.policy.kept import kept_accounts
 
     folder, set_up = Path(settings.data), {account.name for account in settings.accounts}
     try:

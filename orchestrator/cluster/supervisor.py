@@ -17,7 +17,6 @@ import structlog
 from msgspec import Struct
 
 from adapters.stores.folder import check_folder
-from orchestrator.addresses import ListenError, check_addresses
 from orchestrator.cluster import leftovers
 from orchestrator.cluster.data_folder import locked, mark_of
 from orchestrator.cluster.logs import log_to
@@ -25,10 +24,11 @@ from orchestrator.cluster.node_process import NodeProcess
 from orchestrator.cluster.run_folder import run_folder, write_settings
 from orchestrator.cluster.server_file import ServerFile
 from orchestrator.data_layout import LOGS
-from orchestrator.first_policy import lines_of
-from orchestrator.former_lines import note_lines
-from orchestrator.kept_policy import check_policy
+from orchestrator.policy.first import lines_of
+from orchestrator.policy.former_lines import note_lines
+from orchestrator.policy.kept import check_policy
 from orchestrator.settings import Settings, SettingsError
+from orchestrator.settings.addresses import ListenError, check_addresses
 from protocol.errors import ThroughlineError
 
 _log = structlog.get_logger(__name__)

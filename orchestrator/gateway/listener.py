@@ -8,10 +8,10 @@ from typing import Any
 
 import uvicorn
 
-from orchestrator.addresses import bound
 from orchestrator.gateway.bounded.config import BoundedConfig
 from orchestrator.gateway.bounded.http import BoundedHttp
 from orchestrator.gateway.bounded.websocket import BoundedWebSocket
+from orchestrator.settings.addresses import bound
 from protocol.errors import Code
 
 KEEP_ALIVE_S = 15

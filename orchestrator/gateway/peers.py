@@ -11,7 +11,7 @@ from adapters.stores.archive_losses import Wanted as Losses
 from adapters.stores.archive_quarantine import Wanted as Quarantined
 from adapters.stores.archive_timeline import Before, Wanted
 from orchestrator.cell_lines.questions import Reply
-from orchestrator.feed import Readable
+from orchestrator.feed.feed import Readable
 from protocol.archive import Dropped, StoredEvent
 from protocol.commands import AnyCommand
 from protocol.entities import ConversationSummary

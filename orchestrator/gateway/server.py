@@ -36,8 +36,8 @@ from orchestrator.gateway.websockets.gateway_clients import GatewayConnection
 from orchestrator.gateway.websockets.hub import Hub
 from orchestrator.gateway.websockets.inboxes import Inboxes
 from orchestrator.gateway.websockets.websocket import HELLO_WITHIN_S, WebSockets
-from orchestrator.policy_desk import PolicyDesk
-from orchestrator.report_desk import ReportDesk
+from orchestrator.policy.desk import PolicyDesk
+from orchestrator.report.desk import ReportDesk
 from orchestrator.settings import Account, Http, Limits
 from orchestrator.tokens import Tokens
 from protocol.codec import Codec

@@ -13,8 +13,8 @@ from orchestrator.gateway.health.figures import ReadFigures
 from orchestrator.gateway.health.metrics import Metrics
 from orchestrator.gateway.health.troubles import ReadStates
 from orchestrator.gateway.peers import Archive, Cells, Identities, Intake
-from orchestrator.policy_desk import PolicyDesk
-from orchestrator.report_desk import ReportDesk
+from orchestrator.policy.desk import PolicyDesk
+from orchestrator.report.desk import ReportDesk
 from orchestrator.settings import Account, EmailAccount, GatewayAccount, TwilioAccount
 from orchestrator.tokens import Token
 

@@ -6,9 +6,9 @@ from actors.archive.archive import Archive
 from actors.archive.retention import Dated, Prunable, Retention
 from adapters.attachments import AttachmentStore
 from orchestrator.data_layout import ATTACHMENTS
-from orchestrator.first_policy import policy_of
 from orchestrator.parts.surroundings import Surroundings
 from orchestrator.pipes.switchboard import Arrival
+from orchestrator.policy.first import policy_of
 
 ARCHIVE_GATHER_S = 0.02
 """How long the archive lets records gather: a read that must see a write waits about as long. Under load it is up to

@@ -7,11 +7,11 @@ from actors.cells.cell import Cell
 from actors.cells.population import Population
 from actors.seats.seat import Seat
 from orchestrator.cluster.table import USHER, cells_of
-from orchestrator.first_policy import policy_of, served_by
-from orchestrator.former_lines import noted_lines
 from orchestrator.parts.ending import until
 from orchestrator.parts.surroundings import Surroundings
 from orchestrator.pipes.switchboard import Arrival
+from orchestrator.policy.first import policy_of, served_by
+from orchestrator.policy.former_lines import noted_lines
 from protocol.shards import SHARDS, own_scope_of, scope_of
 
 

@@ -7,11 +7,11 @@ from adapters.attachments import AttachmentStore
 from orchestrator.channels import ChannelHost
 from orchestrator.cluster.server_file import url_of
 from orchestrator.data_layout import ATTACHMENTS, WEBHOOKS
+from orchestrator.feed.webhook_sender import WebhookSender
 from orchestrator.parts.ending import until
 from orchestrator.parts.front import Front
 from orchestrator.parts.surroundings import Surroundings
 from orchestrator.settings import Settings
-from orchestrator.webhook_sender import WebhookSender
 
 
 class ChannelsPart:

@@ -12,13 +12,13 @@ from orchestrator.cell_lines.strangers import KnownOf, known_of
 from orchestrator.cluster.run_folder import read_figures
 from orchestrator.cluster.states import read_states, steady_ms
 from orchestrator.cluster.table import USHER, cells_of
-from orchestrator.first_policy import policy_of
-from orchestrator.former_lines import noted_lines
 from orchestrator.gateway.health.figures import ReadFigures
 from orchestrator.gateway.health.troubles import ReadStates, Writing
-from orchestrator.in_force import InForce
 from orchestrator.parts.surroundings import Surroundings
 from orchestrator.pipes.switchboard import Pipe, Switchboard
+from orchestrator.policy.first import policy_of
+from orchestrator.policy.former_lines import noted_lines
+from orchestrator.policy.in_force import InForce
 from orchestrator.way_in.intake import Intake, IntakeLimits
 
 LOOK_EVERY_S = 0.01

@@ -8,15 +8,15 @@ import msgspec
 from adapters.attachments import AttachmentStore
 from orchestrator.cluster.server_file import run_tokens
 from orchestrator.data_layout import ATTACHMENTS, ERASURES, TOKENS_FILE, WEBHOOKS
-from orchestrator.first_policy import set_up_of
 from orchestrator.gateway.server import Gateway
 from orchestrator.gateway.services import Stores
 from orchestrator.parts.ending import first_of, until
 from orchestrator.parts.front import Front
 from orchestrator.parts.surroundings import Surroundings
-from orchestrator.policy_desk import PolicyDesk
-from orchestrator.policy_folder import PolicyFolder
-from orchestrator.report_desk import ReportDesk
+from orchestrator.policy.desk import PolicyDesk
+from orchestrator.policy.first import set_up_of
+from orchestrator.policy.watched_folder import PolicyFolder
+from orchestrator.report.desk import ReportDesk
 from orchestrator.tokens import Tokens
 
 

@@ -7,7 +7,7 @@ import pytest
 from benchmarks import bundle
 from orchestrator.bundles.folder import DEFAULTS
 from orchestrator.bundles.making import make
-from orchestrator.first_policy import set_up_of
+from orchestrator.policy.first import set_up_of
 from orchestrator.settings import GatewayAccount, Settings
 
 SET_UP = set_up_of(Settings(accounts=[GatewayAccount(name="benchmark", channel="chat", queue="new")]))

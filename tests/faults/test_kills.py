@@ -14,7 +14,7 @@ from tests.faults.strikes import Standstill, Target, once_each, plan, targets_of
 SEED = 1
 CALM_S = 0.5
 BEYOND = (Target.SUPERVISOR, Target.NODE)
-"""Their own deaths are the long campaign's, and `tests/orchestrator/test_supervisor.py`'s."""
+"""Their own deaths are the long campaign's, and `tests/orchestrator/cluster/test_supervisor.py`'s."""
 LOADS = {"pooled": Load(people=8, rate=40.0, agents=2), "dedicated": Load(people=6, rate=10.0, agents=2)}
 
 

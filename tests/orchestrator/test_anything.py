@@ -26,10 +26,10 @@ from adapters.stores.memory_archive import MemoryArchive
 from orchestrator import bundles
 from orchestrator.bundles import folder as bundles_folder
 from orchestrator.cell_lines.questions import Reply
-from orchestrator.first_policy import set_up_of
 from orchestrator.inprocess import InProcess, in_process
 from orchestrator.parts.front import Front
-from orchestrator.policy_desk import PolicyDesk
+from orchestrator.policy.desk import PolicyDesk
+from orchestrator.policy.first import set_up_of
 from orchestrator.settings import GatewayAccount, Http, Limits, Placement, Settings
 from protocol.commands import (
     SERVERS_OWN,

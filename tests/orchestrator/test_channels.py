@@ -13,9 +13,9 @@ from structlog.testing import capture_logs
 from adapters.attachments import AttachmentStore
 from adapters.channels.email import threads
 from adapters.channels.fakes.mailbox import Mailbox, Trouble
-from orchestrator.addresses import host_and_port
 from orchestrator.channels import ChannelHost, senders_of
 from orchestrator.settings import Account, EmailAccount, GatewayAccount, SettingsError, TwilioAccount
+from orchestrator.settings.addresses import host_and_port
 from protocol.errors import Code, Refusal
 from protocol.inbound import InboundEvent
 from protocol.links import Answered, AnyToCell, DeliverNow, Outcome, Refused

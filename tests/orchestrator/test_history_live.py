@@ -17,7 +17,7 @@ from adapters.channels.fakes.http_server import Answer, HttpServer, Request
 from orchestrator.inprocess import InProcess, in_process
 from orchestrator.settings import GatewayAccount, Http, Settings, WebhookEndpoint
 from orchestrator.tokens import Tokens
-from tests.orchestrator.test_webhook_sender import SECRET
+from tests.orchestrator.feed.test_webhook_sender import SECRET
 
 WITHIN_S = 15.0
 THEN_MS = 1_700_000_000_000

@@ -12,9 +12,9 @@ import pytest
 from actors.rules.policies import packed
 from actors.rules.policy import Policy
 from actors.rules.retention import HOUR_MS, RetentionRules
-from orchestrator.first_policy import policy_of
 from orchestrator.inprocess import in_process
 from orchestrator.parts.front import Front
+from orchestrator.policy.first import policy_of
 from orchestrator.settings import GatewayAccount, PolicySettings, Settings
 from protocol.archive import Dropped
 from protocol.commands import ApplyPolicy, Resolve

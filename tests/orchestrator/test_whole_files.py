@@ -13,10 +13,10 @@ import pytest
 
 from adapters.stores.errors import StoreFailed
 from orchestrator.cluster.data_folder import DataFolderInUse, mark_of
-from orchestrator.former_lines import note_lines
-from orchestrator.pending_erasures import Waiting, ask
+from orchestrator.erasure.pending import Waiting, ask
+from orchestrator.feed.webhook_files import Asked, asked_file, write
+from orchestrator.policy.former_lines import note_lines
 from orchestrator.tokens import Tokens
-from orchestrator.webhook_files import Asked, asked_file, write
 from orchestrator.whole_files import write_whole
 
 

@@ -11,8 +11,8 @@ from unittest.mock import patch
 
 import msgspec
 
-from orchestrator import erasing
-from orchestrator.erasing import Act
+from orchestrator.erasure import erasing
+from orchestrator.erasure.erasing import Act
 from protocol.errors import Refusal
 from protocol.events import MessageQueued, MessageReceived, NoteAdded
 from protocol.inbound import InboundEvent, MessageArrived

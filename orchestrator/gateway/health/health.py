@@ -9,6 +9,7 @@ from msgspec import UNSET
 
 from orchestrator.cluster.states import Condition, ProcessState, figures_of, steady_ms
 from orchestrator.cluster.table import USHER, cell_index
+from orchestrator.erasure.pending import waiting
 from orchestrator.gateway.health.figures import ARCHIVE
 from orchestrator.gateway.health.metrics import CONTENT_TYPE
 from orchestrator.gateway.health.troubles import JOURNAL, troubles_of_journal, troubles_of_processes
@@ -18,7 +19,6 @@ from orchestrator.gateway.http.answers import ReadyAnswer
 from orchestrator.gateway.operations.operations import STATES as OUTBOX_STATES
 from orchestrator.gateway.peers import Cells
 from orchestrator.gateway.services import HttpRequest, Services, services_of, token_of
-from orchestrator.pending_erasures import waiting
 from orchestrator.settings import Account, EmailAccount, GatewayAccount, TwilioAccount
 from protocol.errors import ThroughlineError
 

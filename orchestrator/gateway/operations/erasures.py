@@ -1,4 +1,4 @@
-"""Erasures over HTTP: asked of a running server, carried out when it is stopped (`orchestrator.pending_erasures`)."""
+"""Erasures over HTTP: asked of a running server, carried out when it is stopped (`orchestrator.erasure.pending`)."""
 
 import asyncio
 from typing import Any
@@ -8,10 +8,10 @@ from litestar import get, post
 from litestar.params import FromPath, JSONBody
 from msgspec import Struct
 
+from orchestrator.erasure.pending import WAITING_MAX, Waiting, ask, waiting, withdraw
 from orchestrator.gateway.http.access import needs
 from orchestrator.gateway.operations.operations import actor_of
 from orchestrator.gateway.services import HttpRequest, services_of, speaker_of
-from orchestrator.pending_erasures import WAITING_MAX, Waiting, ask, waiting, withdraw
 from protocol.errors import Code, Refusal
 
 _OPERATORS = needs()

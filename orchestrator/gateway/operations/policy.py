@@ -12,7 +12,7 @@ from orchestrator.gateway.http.access import needs
 from orchestrator.gateway.operations.operations import actor_of, id_of_request
 from orchestrator.gateway.reads.reads import LARGEST, Limit
 from orchestrator.gateway.services import HttpRequest, services_of, speaker_of
-from orchestrator.policy_desk import Applied, PolicyDesk, Version
+from orchestrator.policy.desk import Applied, PolicyDesk, Version
 from protocol.errors import Code, Refusal
 from protocol.inbound import WholeNumber
 

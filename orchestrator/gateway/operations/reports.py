@@ -12,8 +12,8 @@ from orchestrator.gateway.http.access import needs
 from orchestrator.gateway.operations.operations import actor_of, id_of_request
 from orchestrator.gateway.reads.reads import Limit
 from orchestrator.gateway.services import HttpRequest, services_of, speaker_of
-from orchestrator.report_desk import ReportDesk
-from orchestrator.report_schedule import week_of
+from orchestrator.report.desk import ReportDesk
+from orchestrator.report.schedule import week_of
 from protocol.errors import Code, Refusal
 from protocol.inbound import WholeNumber
 

@@ -1,6 +1,6 @@
 """The webhooks that we send, over HTTP: how each endpoint is; to go on with one that is disabled, or from elsewhere.
 
-What is asked is left in the data folder for whoever sends (`orchestrator.webhook_files`), which does it within a
+What is asked is left in the data folder for whoever sends (`orchestrator.feed.webhook_files`), which does it within a
 second, or as soon as it is up again.
 """
 
@@ -11,12 +11,12 @@ from litestar import get, post
 from litestar.params import FromPath, JSONBody
 from msgspec import Struct
 
-from orchestrator.feed import NOW, check_cursor, newest, oldest
+from orchestrator.feed.feed import NOW, check_cursor, newest, oldest
+from orchestrator.feed.webhook_files import Asked, asked_file, write
 from orchestrator.gateway.health.webhook_troubles import endpoints_of
 from orchestrator.gateway.http.access import needs
 from orchestrator.gateway.operations.operations import actor_of
 from orchestrator.gateway.services import HttpRequest, Services, services_of, speaker_of
-from orchestrator.webhook_files import Asked, asked_file, write
 from protocol.errors import Code, Refusal
 
 OLDEST = "oldest"

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from litestar import get
 from litestar.params import QueryParameter
 
-from orchestrator.feed import FeedPage, read_page
+from orchestrator.feed.feed import FeedPage, read_page
 from orchestrator.gateway.http.access import needs
 from orchestrator.gateway.reads.reads import Limit
 from orchestrator.gateway.services import HttpRequest, services_of

@@ -1,4 +1,4 @@
-"""Which tables an erasure reaches; that nothing of a person is left in them is tests/orchestrator/test_erasing.py's."""
+"""Which tables an erasure reaches: that nothing of a person is left there, the tests of `orchestrator.erasure` show."""
 
 from adapters.stores.archive_erasing import ERASED_TABLES, NOBODYS_TABLES
 from adapters.stores.archive_schema import TABLES

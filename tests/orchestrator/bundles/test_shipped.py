@@ -9,7 +9,7 @@ from actors.rules.policy import Policy
 from orchestrator.bundles.differences import SAYS_NOTHING, Difference, differences
 from orchestrator.bundles.folder import DEFAULTS, SHIPPED, BundleError, copy_default, read_folder
 from orchestrator.bundles.making import SetUp, make
-from orchestrator.first_policy import set_up_of
+from orchestrator.policy.first import set_up_of
 from orchestrator.settings import Settings
 from protocol.events import ActivityCarried
 from protocol.inbound import ActivityArrived, InteractionBegan, InteractionStopped, MessageArrived

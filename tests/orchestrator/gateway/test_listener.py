@@ -2,9 +2,9 @@
 
 import pytest
 
-from orchestrator.addresses import ListenError
 from orchestrator.gateway.bounded import http
 from orchestrator.settings import Http
+from orchestrator.settings.addresses import ListenError
 from tests.orchestrator.gateway.conftest import Running, Start, raw, until
 
 

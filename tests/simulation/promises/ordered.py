@@ -18,7 +18,7 @@ from actors.identity.members import Member
 from actors.state.journey import Aside, Journey
 from adapters.stores.archive_schema import TABLES
 from adapters.stores.memory_archive import MemoryArchive
-from orchestrator.first_policy import policy_of
+from orchestrator.policy.first import policy_of
 from protocol.archive import Due, StoredEvent, StoredJourney
 from protocol.events import AnyEvent, MessageQueued, MessageReceived, NoteAdded
 from protocol.journal import Entry

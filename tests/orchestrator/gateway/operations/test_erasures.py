@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from orchestrator.erasing import Act, Erased
-from orchestrator.pending_erasures import Waiting, ask, carry_out, waiting, withdraw
+from orchestrator.erasure.erasing import Act, Erased
+from orchestrator.erasure.pending import Waiting, ask, carry_out, waiting, withdraw
 from protocol.errors import Code, Refusal
 from tests.orchestrator.gateway.conftest import NOW_MS, Running
 

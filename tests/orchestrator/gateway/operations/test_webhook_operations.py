@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from orchestrator.feed.webhook_files import Asked, asked_file, take_asked
 from orchestrator.gateway.health.webhook_troubles import troubles_of_webhooks
-from orchestrator.webhook_files import Asked, asked_file, take_asked
 from tests.orchestrator.gateway.conftest import Running, Start
 
 TOLD: dict[str, Any] = {
