@@ -4,6 +4,7 @@ What was accepted once may be refused by a later program, which knows what it le
 is said before anything is started, with what to do, and not by each of them again and again.
 """
 
+import sqlite3
 from pathlib import Path
 
 import msgspec
@@ -47,11 +48,16 @@ def kept_accounts(data: Path) -> set[str]:
 
 def _newest(data: Path) -> PolicyApplied | None:
     path = data / JOURNAL_FILE
-    kept = look_at(path, policies) if path.exists() else []
+    kept = look_at(path, _kept) if path.exists() else []
     applied = [
         event for body in kept for entry in _entries(body) if isinstance(event := _event(entry.event), PolicyApplied)
     ]
     return applied[-1] if applied else None
+
+
+def _kept(db: sqlite3.Connection) -> list[bytes]:
+    # Nothing has migrated the file yet: an early program's has no such table, nor has one left empty by a first start.
+    return policies(db) if db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'policy'").fetchone() else []
 
 
 def _read(policy: Policy) -> None:

@@ -1,5 +1,7 @@
 """A policy that an earlier program accepted and this one does not: said before a start, and borne where it is over."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +16,12 @@ from actors.rules.policy import Policy
 from adapters.attachments import AttachmentStore
 from adapters.stores.errors import StoreFailed
 from adapters.stores.folder import JOURNAL_FILE
+from adapters.stores.journal_schema import JOURNAL
 from adapters.stores.memory_archive import MemoryArchive
+from adapters.stores.migrations import Schema, migrate
 from adapters.stores.sqlite_journal import SqliteJournal
 from adapters.stores.sqlite_journal_reader import SqliteJournalReader
-from orchestrator.policy.kept import check_policy
+from orchestrator.policy.kept import check_policy, kept_accounts
 from protocol.events import PolicyApplied
 from protocol.ids import POLICY
 from protocol.journal import Entry, Unit
@@ -48,6 +52,22 @@ async def journal(folder: Path, *versions: bytes) -> None:
         entries = msgspec.msgpack.encode([Entry(POLICY, n, msgspec.Raw(msgspec.msgpack.encode(event)))])
         await store.commit([Unit(scope, fence.epoch, n, POLICY, 0, [], 1, entries)])
     await store.close()
+
+
+def made_by(folder: Path, steps: int) -> None:
+    """A journal of a program that knew so many of the schema's steps; none: one that was killed as it first began."""
+    with closing(sqlite3.connect(folder / JOURNAL_FILE)) as db:
+        migrate(db, Schema("journal", JOURNAL.application_id, JOURNAL.steps[:steps]))
+
+
+@pytest.mark.parametrize("steps", [0, 1])
+async def test_a_journal_from_before_there_were_policies_has_none(tmp_path: Path, steps: int) -> None:
+    """It is looked at before it is migrated: no reason not to start, nor to refuse a token."""
+    made_by(tmp_path, steps)
+    check_policy(tmp_path)
+    assert kept_accounts(tmp_path) == set()
+    await journal(tmp_path, GOOD)
+    check_policy(tmp_path)
 
 
 @pytest.mark.parametrize(
