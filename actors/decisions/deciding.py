@@ -136,7 +136,7 @@ def _asked(state: Journey, given: Ask, policy: Policy, now_ms: int) -> Decision:
             return Decision([(state.customer, closed)])
         case MarkReplayed() | BeginReplay() | EndReplay():
             aside = state.aside or Aside()
-            replay = replaying.decide(given.command, given.actor, aside.replayed, aside.replaying, now_ms)
+            replay = replaying.decide(given.command, given.actor, aside.replayed, aside.replaying, now_ms, aside.forms)
             if isinstance(replay, ReplayBegun) and (own := replaying.input_of(given.command)) is not None:
                 replay = replaying.anothers(replay, own, seen(state, own.key))
             return Decision([(state.customer, replay)])

@@ -138,6 +138,8 @@ def evolve_returned(state: "Journey", event: CustomerReturned) -> None:
     if family is not None:
         for member in family.members.values():
             member.identities = tuple(each for each in member.identities if state.has(each))
+    if state.aside is not None:
+        state.aside.forms = {}  # What was begun meanwhile may have been begun in another form than before.
     if event.replaying or event.replayed or (state.aside is not None and event.replaying is not None):
         aside = state.set_aside()
         aside.replaying = tuple(event.replaying if event.replaying is not None else aside.replaying)
@@ -223,6 +225,7 @@ def evolve_released(state: "Journey", event: CustomerReleased) -> None:
         state.aside.remembered = remembered
         state.aside.left = tuple(each for each in state.aside.left if home_of(each[0], own) not in gone)
         state.aside.replaying = tuple(id for id in state.aside.replaying if kept_by(id) not in gone)
+        state.aside.forms = {id: form for id, form in state.aside.forms.items() if kept_by(id) not in gone}
         state.aside.replayed = tuple(id for id in state.aside.replayed if kept_by(id) not in gone)
     members = {id: member for id, member in family.members.items() if id in gone}
     family.members = {id: member for id, member in family.members.items() if id not in gone}
@@ -255,6 +258,7 @@ def _joined_aside(one: "Aside | None", other: "Aside | None") -> "Aside | None":
     joined = copy(one)
     joined.replayed = (*other.replayed, *one.replayed)
     joined.replaying = (*other.replaying, *one.replaying)
+    joined.forms = {**other.forms, **one.forms}
     joined.remembered = tuple(sorted((*other.remembered, *one.remembered), key=lambda past: past.resolved_at_ms))
     joined.left = (*other.left, *one.left)[-KEPT_MAX:]
     for encoded in recent.events(other.before):

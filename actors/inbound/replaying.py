@@ -10,7 +10,8 @@ makes it somebody else's, who keeps it knows the input's own once-key from then 
 moment, and the template take it by then. Should the other not get it, operators still have it here.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
 
 import msgspec
 
@@ -31,8 +32,10 @@ def decide(
     replayed: Collection[str],
     begun: Collection[str],
     now_ms: int,
+    forms: Mapping[str, int] = MappingProxyType({}),
 ) -> AnyEvent:
-    """The fact of one step; `replayed` and `begun` are what came in and what may be about to. Raises `Refusal`."""
+    """The fact of one step; `replayed` and `begun` are what came in and what may be about to, `forms` in which form, as
+    far as that is known. Raises `Refusal`."""
     quarantine = command.quarantine
     if quarantine in replayed:
         raise _not_now(f"{quarantine} was replayed already")
@@ -45,9 +48,11 @@ def decide(
             if len(begun) >= REPLAYING_MAX:
                 raise Refusal(Code.OVER_LIMIT, f"{REPLAYING_MAX} replays are under way; end one of them first")
             return ReplayBegun(at_ms=now_ms, actor=actor, quarantine=quarantine, raw=raw)
-        case EndReplay(code=code, reason=reason, field=field):
+        case EndReplay(code=code, reason=reason, field=field, form=form):
             if quarantine not in begun:
                 raise _not_now(f"no replay of {quarantine} is under way")
+            if form is not None and forms.get(quarantine, form) != form:
+                raise _not_now(f"another form of {quarantine} is under way by now; look at it again in a moment")
             return ReplayRefused(
                 at_ms=now_ms, actor=actor, quarantine=quarantine, code=code, reason=reason, field=field
             )

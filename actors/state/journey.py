@@ -29,6 +29,7 @@ from actors.rules.policy import Policy
 from actors.state import closing, recent
 from actors.state.conversation import Conversation
 from actors.state.evolving import evolve as evolve_conversation
+from protocol.commands.quarantine import form_of
 from protocol.entities import IdentityLink
 from protocol.events import (
     ActivitySeen,
@@ -70,6 +71,8 @@ class Aside(Struct, kw_only=True):
     """Quarantined inputs that came in after all."""
     replaying: tuple[str, ...] = ()
     """Those that are about to, each in one form: another one has to wait until that is in or refused."""
+    forms: dict[str, int] = {}
+    """By those: `form_of` what each was begun with. Replaced, never changed; whose merge ended has forgotten it."""
     before: bytes = b""
     before_count: int = 0
     """The newest activities since no conversation was open (see `actors.state.recent`): the next may begin so."""
@@ -216,6 +219,11 @@ def forget_old_keys(state: Journey, policy: Policy, now_ms: int) -> None:
             member.once.forget_before(before_s)
 
 
+def _end_replay(aside: Aside, quarantine: str) -> None:
+    aside.replaying = tuple(id for id in aside.replaying if id != quarantine)
+    aside.forms = {id: form for id, form in aside.forms.items() if id != quarantine}
+
+
 def _evolve_own(state: Journey, event: AnyEvent, encoded: bytes) -> None:
     match event:
         case IdentityLinked() | IdentityUnlinked() | IdentityConflictFound() | IdentityReviewClosed():
@@ -223,14 +231,14 @@ def _evolve_own(state: Journey, event: AnyEvent, encoded: bytes) -> None:
         case ReplayBegun():
             aside = state.set_aside()
             aside.replaying = (*aside.replaying, event.quarantine)
+            aside.forms = {**aside.forms, event.quarantine: form_of(event.raw)}
             if event.input is not None:
                 state.once.add(event.input.key, elsewhere(event.input.digest, event.at_ms // 1000))
         case ReplayRefused():
-            aside = state.set_aside()
-            aside.replaying = tuple(id for id in aside.replaying if id != event.quarantine)
+            _end_replay(state.set_aside(), event.quarantine)
         case QuarantineReplayed():
             aside = state.set_aside()
-            aside.replaying = tuple(id for id in aside.replaying if id != event.quarantine)
+            _end_replay(aside, event.quarantine)
             aside.replayed = (*aside.replayed, event.quarantine)[-REPLAYED_MAX:]
         case ActivitySeen():
             aside = state.set_aside()

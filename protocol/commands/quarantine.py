@@ -1,5 +1,7 @@
 """The server's own commands on quarantined input that comes in after all."""
 
+from hashlib import blake2b
+
 from protocol.commands.command import Command
 from protocol.inbound import WholeNumber
 
@@ -29,3 +31,10 @@ class EndReplay(Command, kw_only=True, frozen=True, tag="end_replay"):
     code: WholeNumber
     reason: str
     field: str = ""
+    form: WholeNumber | None = None
+    """`form_of` what was refused: another form may be under way by now, which is not to end by it. None: whichever."""
+
+
+def form_of(raw: bytes) -> int:
+    """What tells the forms of an input apart, by the `raw` that each was begun with: 48 bits, and 0 for none."""
+    return int.from_bytes(blake2b(raw, digest_size=6).digest()) if raw else 0

@@ -21,6 +21,7 @@ from orchestrator.gateway.services import Services
 from orchestrator.settings import Account
 from orchestrator.way_in.once_keys import digest_of, once_key
 from protocol.commands import BeginReplay, EndReplay, MarkReplayed
+from protocol.commands.quarantine import form_of
 from protocol.errors import Code, Refusal
 from protocol.events import Once
 from protocol.identities import kind_of
@@ -113,7 +114,7 @@ async def _go_on(
         answered = await here.intake.submit(form.event, replay=come)
     except Refusal as refusal:
         if not refusal.retryable:
-            await _end(here, row, refusal, actor)
+            await _end(here, row, form.raw, refusal, actor)
             if give_up:
                 return None
         raise
@@ -124,8 +125,15 @@ async def _go_on(
     return msgspec.structs.replace(answered, position=max(answered.position, marked.position))
 
 
-async def _end(here: Services, row: dict[str, Any], refusal: Refusal, actor: str) -> None:
-    ended = EndReplay(quarantine=row["quarantine"], code=int(refusal.code), reason=refusal.message, field=refusal.field)
+async def _end(here: Services, row: dict[str, Any], raw: bytes, refusal: Refusal, actor: str) -> None:
+    """Ends the form that was begun with `raw`. Raises `Refusal` where somebody else ended it, and began another."""
+    ended = EndReplay(
+        quarantine=row["quarantine"],
+        code=int(refusal.code),
+        reason=refusal.message,
+        field=refusal.field,
+        form=form_of(raw),
+    )
     await here.intake.command(actor=actor, id=here.new_id(), command=ended, customer=row["stream"])
 
 
@@ -137,7 +145,7 @@ async def _begun(here: Services, row: dict[str, Any], account: Account, actor: s
     except Refusal as refusal:
         if refusal.retryable:
             raise
-        await _end(here, row, refusal, actor)
+        await _end(here, row, raw, refusal, actor)
         return None
     return _Form(event, raw, _sayer(await readable(here, row), event, actor) if raw else "")
 

@@ -6,12 +6,14 @@ import pytest
 from actors.cells import snapshots
 from actors.inbound import replaying
 from protocol.commands import BeginReplay, EndReplay, MarkReplayed
+from protocol.commands.quarantine import form_of
 from protocol.errors import Code, Refusal
 from protocol.events import Once, QuarantineReplayed, ReplayBegun
 from tests.actors.player import Player, names
 
 BEGIN, EDIT = BeginReplay(quarantine="q.1"), BeginReplay(quarantine="q.1", raw=b"{}")
 END, MARK = EndReplay(quarantine="q.1", code=4200, reason="no"), MarkReplayed(quarantine="q.1", stream="cu1-1", seq=3)
+END_AS_KEPT, END_EDIT = (msgspec.structs.replace(END, form=form_of(begin.raw)) for begin in (BEGIN, EDIT))
 
 Step = BeginReplay | EndReplay | MarkReplayed
 
@@ -21,6 +23,9 @@ STORIES: dict[str, tuple[list[Step], Step, str]] = {
     "begun twice": ([BEGIN], EDIT, "another replay"),
     "begun, refused, begun in another form": ([BEGIN, END], EDIT, ""),
     "ended without a beginning": ([], END, "no replay"),
+    "ended in its form": ([BEGIN], END_AS_KEPT, ""),
+    "refused in another form than the one that is begun by now": ([BEGIN, END, EDIT], END_AS_KEPT, "another form"),
+    "refused as edited, and begun as kept by now": ([EDIT, END, BEGIN], END_EDIT, "another form"),
     "ended twice": ([BEGIN, END], END, "no replay"),
     "in, and begun again": ([BEGIN, MARK], BEGIN, "replayed already"),
     "in, and in again": ([BEGIN, MARK], MARK, "replayed already"),
@@ -55,11 +60,13 @@ def test_what_is_begun_outlives_a_snapshot() -> None:
     player.state = thawed
     with pytest.raises(Refusal, match="another replay"):
         player.command(BEGIN, conversation="")
+    with pytest.raises(Refusal, match="another form"):
+        player.command(END_AS_KEPT, conversation="")
     [marked] = player.command(MARK, conversation="")
     assert isinstance(marked, QuarantineReplayed)
     assert (marked.stream, marked.seq) == ("cu1-1", 3)
     assert player.state.aside is not None
-    assert player.state.aside.replaying == ()
+    assert (player.state.aside.replaying, player.state.aside.forms) == ((), {})
 
 
 OWN = Once(2**64 - 1, 9)

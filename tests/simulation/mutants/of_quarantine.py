@@ -29,8 +29,8 @@ def begun_in_two_forms(plant: Plant) -> None:
     """A replay begins although another form of the input may be about to come in."""
     decide = replaying.decide
 
-    def careless(command: Any, actor: str, replayed: Collection[str], begun: Collection[str], now_ms: int) -> Any:
-        return decide(command, actor, replayed, [command.quarantine] if hasattr(command, "code") else [], now_ms)
+    def careless(command: Any, actor: str, replayed: Collection[str], begun: Collection[str], *rest: Any) -> Any:
+        return decide(command, actor, replayed, [command.quarantine] if hasattr(command, "code") else [], *rest)
 
     plant(deciding.replaying, "decide", careless)
 

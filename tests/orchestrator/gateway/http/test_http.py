@@ -18,6 +18,7 @@ from orchestrator.gateway.http.http import application
 from orchestrator.settings import Http, Limits
 from protocol.archive import Dropped, StoredEvent
 from protocol.commands import BeginReplay, EndReplay, LinkIdentity, MarkReplayed, ReplayDelivery, SettleDelivery
+from protocol.commands.quarantine import form_of
 from protocol.entities import ConversationSummary, CustomerView
 from protocol.errors import Code, Refusal
 from protocol.events import MessageReceived, NoteAdded
@@ -595,7 +596,7 @@ async def test_a_replay_that_is_refused_again_says_why_and_ends(running: Running
     async with running.http("operator") as http:
         response = await http.post("/v1/quarantine/q1/replay")
     assert (response.status_code, response.json()["code"]) == (409, Code.DIGEST_CONFLICT)
-    ended = EndReplay(quarantine="q1", code=Code.DIGEST_CONFLICT, reason="came before", field="id")
+    ended = EndReplay(quarantine="q1", code=Code.DIGEST_CONFLICT, reason="came before", field="id", form=0)
     assert [command for _, _, command, _, _ in running.intake.commands] == [BeginReplay(quarantine="q1"), ended]
 
 
@@ -632,8 +633,9 @@ async def test_an_edit_goes_on_where_what_was_begun_is_refused(running: Running)
         answer = await http.post("/v1/quarantine/q1/replay", json={"identities": ["user:9"]})
     # The fake refuses by the event's id, and so both.
     assert answer.json()["code"] == Code.NO_IDENTITY
-    done = [type(command) for _, _, command, _, _ in running.intake.commands]
-    assert done == [EndReplay, BeginReplay, EndReplay]
+    first, begun, second = (command for _, _, command, _, _ in running.intake.commands)
+    assert [type(command) for command in (first, begun, second)] == [EndReplay, BeginReplay, EndReplay]
+    assert (first.form, second.form) == (0, form_of(begun.raw))
     assert [taken.identities for taken in running.intake.taken] == [[], ["user:9"]]
 
 
