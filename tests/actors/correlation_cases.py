@@ -46,21 +46,33 @@ class Case(Struct, frozen=True):
 
 
 def conversation(
-    number: int, *contacts: Interaction, topic: str = "", intent: str = "", keys: tuple[str, ...] = (), **more: object
+    number: int,
+    *contacts: Interaction,
+    topic: str = "",
+    intent: str = "",
+    keys: tuple[str, ...] = (),
+    references: tuple[str, ...] = (),
+    status: Status = Status.OPEN,
 ) -> Conversation:
     """A live conversation of these contacts; its newest change is that of the newest of them."""
-    made = Conversation(id=f"{CUSTOMER}-{number}", customer=CUSTOMER, interactions=[*contacts])
+    made = Conversation(
+        id=f"{CUSTOMER}-{number}", customer=CUSTOMER, interactions=contacts, references=references, status=status
+    )
     made.tags = about(topic, intent, keys) if topic or intent or keys else None
     made.updated_at_ms = max((contact.last_at_ms for contact in contacts), default=0)
-    for name, value in more.items():
-        setattr(made, name, value)
     return made
 
 
-def resolved(number: int, minutes_ago: int, *contacts: Interaction, **more: object) -> Conversation:
+def resolved(
+    number: int,
+    minutes_ago: int,
+    *contacts: Interaction,
+    topic: str = "",
+    keys: tuple[str, ...] = (),
+    references: tuple[str, ...] = (),
+) -> Conversation:
     """One that was said to be done."""
-    made = conversation(number, *contacts, **more)  # type: ignore[arg-type]
-    made.status = Status.RESOLVED
+    made = conversation(number, *contacts, topic=topic, keys=keys, references=references, status=Status.RESOLVED)
     made.work = Work(actions=1, resolutions=1, resolved_at_ms=NOW_MS - minutes_ago * MINUTE_MS)
     return made
 
@@ -70,10 +82,26 @@ def past(number: int, resolved_ago: int, topic: str = "", intent: str = "", keys
     return Past(f"{CUSTOMER}-{number}", about(topic, intent, keys), NOW_MS - resolved_ago * MINUTE_MS)
 
 
-def contact(channel: str, minutes_ago: int, **more: object) -> Interaction:
+def contact(
+    channel: str,
+    minutes_ago: int,
+    *,
+    identity: str = "x:1",
+    session: str = "",
+    origins: tuple[tuple[str, int], ...] = (),
+    ended_at_ms: int = 0,
+) -> Interaction:
     """A contact on a channel, silent for so long."""
-    given = {"identity": "x:1", "last_at_ms": NOW_MS - minutes_ago * MINUTE_MS, **more}
-    return Interaction(number=1, channel=channel, account=channel, **given)  # type: ignore[arg-type]
+    return Interaction(
+        number=1,
+        channel=channel,
+        account=channel,
+        identity=identity,
+        session=session,
+        origins=origins,
+        last_at_ms=NOW_MS - minutes_ago * MINUTE_MS,
+        ended_at_ms=ended_at_ms,
+    )
 
 
 def about(topic: str = "", intent: str = "", keys: tuple[str, ...] = ()) -> Tags:

@@ -1,6 +1,7 @@
 """A journey played without any shell: decide, evolve, and the events to look at."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TypedDict, Unpack
 
 import msgspec
 
@@ -11,8 +12,8 @@ from actors.rules.policy import ChannelRules, Policy
 from actors.state import journey as journeys
 from actors.state.journey import Journey
 from protocol.commands import AnyCommand
-from protocol.events import Event
-from protocol.inbound import AnyData, InboundEvent, MessageArrived
+from protocol.events import AnyEvent, Event
+from protocol.inbound import AnyData, Attachment, GivenContext, InboundEvent, MessageArrived
 from protocol.links import Ask, Input, Outcome
 
 POLICY = Policy(
@@ -30,6 +31,29 @@ CUSTOMER = "cuaaaaaaaaaaaaaaaa"
 CONVERSATION = f"{CUSTOMER}-1"
 
 
+class Word(TypedDict, total=False):
+    """What else the outbox may say of an attempt."""
+
+    code: str
+    reason: str
+    external_id: str
+    accounts: list[str]
+
+
+class Head(TypedDict, total=False):
+    """What of an input is not what it says: where it came from, and what the intake found out. See `Player.input`."""
+
+    channel: str
+    account: str
+    identities: tuple[str, ...]
+    id: str
+    digest: int
+    proposed: bool
+    claimed: tuple[str, ...]
+    conflicts: tuple[tuple[str, str], ...]
+    trusted: bool
+
+
 class Player:
     """One customer's journey; `now_ms` is the clock, moved by hand."""
 
@@ -39,16 +63,38 @@ class Player:
         self.now_ms = 1_000_000
         self.count = 0
 
-    def give(self, given: AnyInput) -> list[Event]:
+    def give(self, given: AnyInput) -> list[AnyEvent]:
         """Decides and applies `given`; returns the events. The last decision is in `decision`."""
         self.decision: Decision = deciding.decide(self.state, given, self.policy, self.now_ms)
         for stream, event in self.decision.events:
-            journeys.evolve(self.state, stream, event, msgspec.msgpack.encode(event))  # type: ignore[arg-type]
+            journeys.evolve(self.state, stream, event, msgspec.msgpack.encode(event))
         return [event for _, event in self.decision.events]
 
-    def message(self, text: str = "hello", **changes: object) -> list[Event]:
-        """The customer writes; `channel`, `account`, `identity` and `id` as wanted, the rest goes to the message."""
-        return self.give(self.input(MessageArrived(text=text, **_data(changes)), **_head(changes)))
+    def message(
+        self,
+        text: str = "hello",
+        *,
+        subject: str = "",
+        attachments: Sequence[Attachment] = (),
+        reference: str = "",
+        in_reply_to: Sequence[str] = (),
+        automatic: str = "",
+        session: str = "",
+        context: GivenContext | None = None,
+        **head: Unpack[Head],
+    ) -> list[AnyEvent]:
+        """The customer writes, by a channel and an address as wanted."""
+        said = MessageArrived(
+            text=text,
+            subject=subject,
+            attachments=[*attachments],
+            reference=reference,
+            in_reply_to=[*in_reply_to],
+            automatic=automatic,
+            session=session,
+            context=context,
+        )
+        return self.give(self.input(said, **head))
 
     def input(
         self,
@@ -86,34 +132,23 @@ class Player:
 
     def command(
         self, command: AnyCommand, *, agent: str = "ann", id: str = "", conversation: str = CONVERSATION
-    ) -> list[Event]:
+    ) -> list[AnyEvent]:
         """An agent asks."""
         self.count += 1
         id = id or f"c{self.count}"
         key = hash(("command", agent, id)) & 0xFFFF_FFFF_FFFF_FFFF
         return self.give(Ask(self.count, CUSTOMER, conversation, f"agent:{agent}", id, command, key, 1))
 
-    def outcome(self, delivery: str, attempt: int, status: str, **more: Any) -> list[Event]:
+    def outcome(self, delivery: str, attempt: int, status: str, **more: Unpack[Word]) -> list[AnyEvent]:
         """The outbox reports."""
         return self.give(Outcome(0, CUSTOMER, delivery.rpartition(".")[0], delivery, attempt, status, **more))
 
-    def pass_time(self, ms: int) -> list[Event]:
+    def pass_time(self, ms: int) -> list[AnyEvent]:
         """Moves the clock and looks at what is due."""
         self.now_ms += ms
         return self.give(TimerDue(CUSTOMER))
 
 
-_HEAD = {"channel", "account", "identities", "id", "digest", "proposed", "claimed", "conflicts", "trusted"}
-
-
-def _head(changes: dict[str, object]) -> dict[str, object]:
-    return {name: value for name, value in changes.items() if name in _HEAD}
-
-
-def _data(changes: dict[str, object]) -> dict[str, object]:
-    return {name: value for name, value in changes.items() if name not in _HEAD}
-
-
-def names(events: list[Event]) -> list[str]:
+def names(events: Sequence[Event]) -> list[str]:
     """The facts' names."""
     return [type(event).__name__ for event in events]

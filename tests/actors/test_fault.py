@@ -12,6 +12,10 @@ async def _fails(exc: BaseException) -> None:
     raise exc
 
 
+async def _waits() -> None:
+    await asyncio.Event().wait()
+
+
 async def test_what_a_task_raises_is_the_fault() -> None:
     """Whoever runs the actor raises it; only the first counts."""
     fault, first = Fault(), ValueError("first")
@@ -27,7 +31,7 @@ async def test_a_task_that_is_cancelled_breaks_nothing() -> None:
     """It is over when its owner stops."""
     bugs: list[Exception] = []
     tasks = Tasks(bugs.append)
-    task = tasks.begin(asyncio.Event().wait())  # type: ignore[arg-type]
+    task = tasks.begin(_waits())
     await tasks.cancel()
     assert (task.cancelled(), bugs) == (True, [])
 

@@ -5,12 +5,15 @@ Nothing here is faked but the disk; `kill_…` ends an actor as a crash does, an
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from typing import Any, cast
 
 from actors.archive.archive import Archive
+from actors.archive.archive_store import ArchiveStore
 from actors.archive.retention import Retention
 from actors.cells.cell import Cell
+from actors.cells.lines import LineOwner
 from actors.cells.population import Population
 from actors.journal.journal import Journal
 from actors.rules.policy import Policy
@@ -22,6 +25,7 @@ from orchestrator.pipes.lines import PipeSocket
 from orchestrator.pipes.memory import MemoryWire, connect_in_memory, memory_end
 from orchestrator.way_in.intake import AccountRule, Intake, IntakeLimits
 from protocol.inbound import AnyData, InboundEvent, MessageArrived
+from protocol.journal import Record
 from protocol.links import DeliverNow, ListChanged, Outcome, Updated
 from protocol.shards import SHARDS
 from tests.actors.player import POLICY
@@ -92,7 +96,8 @@ class World:
 
     async def start_archive(self, retention: Retention | None = None) -> None:
         """A new life of the archive, caught up."""
-        store = _Opened(self.archive_store)
+        # It passes the rest on by name, which a type checker cannot see.
+        store = cast(ArchiveStore, _Opened(self.archive_store))
         self.archive = Archive(_Journal(self), store, gather_s=0, retention=retention)
         await self.archive.start()
         self._run("archive", self.archive.run())
@@ -141,16 +146,16 @@ class World:
         self._kill("archive")
         await self.start_archive(retention)
 
-    def connect(self, one: str, owner: object, two: str, other: object) -> None:
+    def connect(self, one: str, owner: LineOwner, two: str, other: LineOwner) -> None:
         """Makes the pipe between two actors; each keeps the life it has."""
         lines = [self._line(one, two, owner), self._line(two, one, other)]
         self.wires[(one, two)] = connect_in_memory(lines[0], lines[1])
 
-    def _line(self, name: str, peer: str, owner: object) -> PipeSocket:
+    def _line(self, name: str, peer: str, owner: LineOwner) -> PipeSocket:
         lines: dict[str, PipeSocket] = owner.__dict__.setdefault("_test_lines", {})
         life: str = owner.__dict__.setdefault("_test_life", str(next(self.lives)))
         if peer not in lines:
-            lines[peer] = memory_end(name, life, owner)  # type: ignore[arg-type]
+            lines[peer] = memory_end(name, life, owner)
         return lines[peer]
 
     def _kill(self, name: str) -> None:
@@ -160,8 +165,8 @@ class World:
                 wire.close()
                 del self.wires[pair]
 
-    def _run(self, name: str, work: object) -> None:
-        self.tasks[name] = asyncio.ensure_future(work)  # type: ignore[arg-type]
+    def _run(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        self.tasks[name] = asyncio.ensure_future(work)
 
     def event(
         self,
@@ -193,13 +198,13 @@ class World:
             lambda reply: None,
         )
 
-    async def until(self, condition: object, within_s: float = 10.0) -> None:
+    async def until(self, condition: Callable[[], object], within_s: float = 10.0) -> None:
         """Lets the loop turn until `condition()`; fails after so long. By the clock: some of it waits for a
         thread, which a busy machine runs when it can."""
         clock = asyncio.get_running_loop().time
         end_s = clock() + within_s
         while clock() < end_s:
-            if condition():  # type: ignore[operator]
+            if condition():
                 return
             await asyncio.sleep(0)
         raise AssertionError("it did not come to be")
@@ -227,8 +232,8 @@ class _Journal:
     async def first_position(self) -> int:
         return await self._world.journal_store.first_position()
 
-    async def read(self, after: int, limit: int) -> list[object]:
-        return await self._world.journal_store.read(after, limit)  # type: ignore[return-value]
+    async def read(self, after: int, limit: int) -> list[Record]:
+        return await self._world.journal_store.read(after, limit)
 
 
 class _Opened:

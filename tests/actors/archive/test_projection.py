@@ -542,7 +542,7 @@ def test_what_was_done_before_is_done_since_then() -> None:
 
 def test_what_failed_without_a_time_has_its_turn_with_its_line() -> None:
     """It is queued, and no timer rings for it."""
-    failed = msgspec.structs.replace(_sample(ev.DeliveryFailed), retry_at_ms=0)  # type: ignore[call-arg]
+    failed = msgspec.structs.replace(_sample(ev.DeliveryFailed), retry_at_ms=0)
     rows = {patch.table: patch.values for patch in project([record(failed)]).patches}
     assert (rows["outbox"] or {})["state"] == "queued"
     assert (rows["outbox"] or {})["next_at_ms"] is None

@@ -10,7 +10,7 @@ from actors.capture.capturing import capture
 from actors.cells import snapshots
 from actors.commands.delivery import effect_of
 from actors.rules.capture import CaptureRules, Field, Template
-from actors.rules.context import ContextRules, KeyRules, SwitchRules
+from actors.rules.context import ContextRules, KeyRules, Sensitivity, SwitchRules
 from actors.rules.correlation import CorrelationRules, Window
 from actors.rules.handoffs import HandoffRules, Handoffs
 from actors.rules.taxonomy import Label, Tagger, Taxonomy
@@ -54,7 +54,7 @@ def missing(events: Sequence[Event]) -> dict[str, str]:
     return {event.field: event.action for event in events if isinstance(event, FieldMissing)}
 
 
-SAID = {"text": "contract B1234, please", "subject": "Bill"}
+SAID = MessageArrived(text="contract B1234, please", subject="Bill")
 
 FOUND: dict[str, tuple[Field, Any]] = {
     "at a path": (Field(name="x", found_at=("data.subject",)), "Bill"),
@@ -90,7 +90,7 @@ def test_what_is_found_becomes_a_context_item(case: str) -> None:
     """A value becomes a context item, with the contact it came in."""
     field, value = FOUND[case]
     player = played(field)
-    events = player.message(**SAID, channel="chat", identities=("chat:1",))
+    events = player.give(player.input(SAID, channel="chat", identities=("chat:1",)))
     assert captured(events) == {"x": value}
     item = player.state.conversations[CONVERSATION].context["x"]
     assert item == ContextItem(key="x", value=value, channel="chat", interaction=1, actor="customer", at_ms=1_000_000)
@@ -103,7 +103,7 @@ def test_what_is_missing_is_met_as_its_field_says(case: str, action: str) -> Non
     """What then follows is the field's own word."""
     more = {"question": "Which?", "default": "none"}
     player = played(msgspec.structs.replace(MISSED[case], when_missing=action, **more))
-    events = player.message(**SAID, channel="chat", identities=("chat:1",))
+    events = player.give(player.input(SAID, channel="chat", identities=("chat:1",)))
     expected: dict[str, tuple[dict[str, Any], dict[str, str], int, str]] = {
         "ignore": ({}, {}, 0, "committed"),
         "ask_agent": ({}, {"x": "ask_agent"}, 0, "committed"),
@@ -151,7 +151,11 @@ def test_a_customer_is_asked_once_for_all_that_is_missing() -> None:
 
 def test_a_question_has_no_subject_that_its_channel_may_not_carry() -> None:
     """It came by another one, and nobody looks over what a rule sends."""
-    for carried, subject in ((("normal",), ""), (("normal", "secret"), "My account DE89 3704")):
+    cases: list[tuple[tuple[Sensitivity, ...], str]] = [
+        (("normal",), ""),
+        (("normal", "secret"), "My account DE89 3704"),
+    ]
+    for carried, subject in cases:
         player = played(ASKED)
         rules = ContextRules(carries={"chat": carried}, keys={"iban": KeyRules(sensitivity="secret")})
         player.policy = msgspec.structs.replace(player.policy, context=rules)
@@ -205,7 +209,7 @@ def test_what_was_said_on_another_channel_is_not_asked_for_again() -> None:
 
 def test_what_the_event_brings_is_not_missing() -> None:
     """Its channel knows it, the website's properties say it, or the words have it: a switch counts it, too."""
-    switches = {"any to chat": SwitchRules(required=["contract"])}
+    switches = {"any to chat": SwitchRules(required=("contract",))}
     context = ContextRules(properties={"contract_number": "contract"}, switches=switches)
     said = MessageArrived(text="B1234")
     known = MessageArrived(text="hello", context={"contract": "B1234"})

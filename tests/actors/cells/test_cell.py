@@ -122,6 +122,7 @@ async def test_first_contact_at_two_doors_makes_one_customer() -> None:
 
         other.cells = Cells(2)
         for index, cell in enumerate(made.cell_actors):
+            assert cell is not None
             made.connect("gateway:1", other.cells, f"cell:{index}", cell)
         door = Intake(
             other.cells,
@@ -299,7 +300,7 @@ async def test_an_agents_nonsense_beside_a_refused_link_harms_nobody() -> None:
         assert (await made.intake.submit(made.event("after"))).seq == 4
 
 
-async def test_a_bug_in_a_cell_ends_it() -> None:
+async def test_a_bug_in_a_cell_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """It does not live on half-stepped: its run raises what a callback met, and its next life recovers."""
     async with world(cells=1) as made:
         cell = made.cell_actors[0]
@@ -309,7 +310,7 @@ async def test_a_bug_in_a_cell_ends_it() -> None:
         def bug() -> None:
             raise ValueError("a bug")
 
-        cell._gathering.flush = bug  # type: ignore[method-assign]
+        monkeypatch.setattr(cell._gathering, "flush", bug)
         with pytest.raises(ValueError, match="a bug"):
             await made.tasks["cell:0"]
         made.kill_cell(0)
@@ -465,13 +466,13 @@ async def test_an_attempt_leaves_after_its_commit_and_once() -> None:
         assert (made.delivers[0].attempt, made.delivers[0].again) == (1, False)
         await made.archived()
         made.kill_cell(0)
-        await made.start_cell(0)
-        made.cell_actors[0].tick(made.now_ms)  # type: ignore[union-attr]
+        cell = await made.start_cell(0)
+        cell.tick(made.now_ms)
         await made.until(lambda: len(made.delivers) == 2)
         assert made.delivers[1].again
         assert made.delivers[1].delivery == made.delivers[0].delivery
         made.report(made.delivers[1], "sent")
-        await made.until(lambda: made.cell_actors[0].status()["attempts_under_way"] == 0)  # type: ignore[union-attr]
+        await made.until(lambda: cell.status()["attempts_under_way"] == 0)
 
 
 async def apply(made: World, version: int, **accounts: str) -> None:

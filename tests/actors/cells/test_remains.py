@@ -11,6 +11,7 @@ from msgspec import Raw
 from actors.archive.projection import project
 from actors.cells import remains, snapshots
 from actors.cells.loading import load
+from actors.decisions.deciding import AnyInput
 from actors.inbound.relating import Past
 from actors.state import journey as journeys
 from actors.state.journey import Aside, Journey
@@ -18,7 +19,7 @@ from adapters.stores.memory_archive import MemoryArchive
 from protocol.commands import AddNote, AnyCommand, OfferHandoff, Reply, Resolve
 from protocol.entities import Status, Tag, Tags
 from protocol.errors import Code, Refusal
-from protocol.events import ConversationClosed, ConversationOpened, Event, FactDropped, NoteAdded
+from protocol.events import AnyEvent, ConversationClosed, ConversationOpened, FactDropped, MessageQueued, NoteAdded
 from protocol.ids import customer_of
 from protocol.journal import Entry, Record
 from protocol.links import Refused, SnapshotTaken, TailIs, WatchConversation
@@ -39,9 +40,9 @@ class Told(Player):
         self.records: list[Record] = []
         self._seqs: dict[str, itertools.count[int]] = {}
 
-    def give(self, given: object) -> list[Event]:
+    def give(self, given: AnyInput) -> list[AnyEvent]:
         """Also journals what was decided."""
-        events = super().give(given)  # type: ignore[arg-type]
+        events = super().give(given)
         entries = [
             Entry(stream, next(self._seqs.setdefault(stream, itertools.count(1))), Raw(_encode(event)))
             for stream, event in self.decision.events
@@ -77,10 +78,11 @@ async def test_what_followed_a_snapshot_and_is_dropped_is_not_undone(snapshot: b
     await told.archive.open()
     told.message("my bill", subject="Bill")
     queued, *_ = told.command(Reply(text="Which?"))
+    assert isinstance(queued, MessageQueued)
     told.command(OfferHandoff(kind="plain", agent="bob"))
     await told.archived(snapshot=snapshot)
     assert journeys.attempting(told.state)
-    told.outcome(queued.delivery, 1, "sent")  # type: ignore[attr-defined]
+    told.outcome(queued.delivery, 1, "sent")
     told.command(AddNote(text="all said"))
     told.command(Resolve())
     told.pass_time(60_000)
@@ -138,14 +140,18 @@ def test_what_is_dropped_is_not_remembered_either() -> None:
     state.aside.remembered = (Past("c-2", about, 1), Past("c-1", about, 1))
     assert remains.words(state) == ("c-1", "c-2")
     remains.forget(state, {"c-1"})
-    assert (state.aside.left, state.aside.remembered) == ((("c-2", b"two"),), (Past("c-2", about, 1),))
+    aside: Aside = state.aside
+    assert (aside.left, aside.remembered) == ((("c-2", b"two"),), (Past("c-2", about, 1),))
     assert (remains.words(state), state.past) == (("c-2",), ("c-1", "c-2"))
 
 
 def test_what_is_left_keeps_the_numbers_it_had() -> None:
     """The closing is the sixth fact, as it was; what follows it is told from there."""
     state = Journey(customer=CUSTOMER)
-    left = [(1, ConversationOpened(at_ms=1, customer=CUSTOMER, queue="default")), (6, ConversationClosed(at_ms=9))]
+    left: list[tuple[int, AnyEvent]] = [
+        (1, ConversationOpened(at_ms=1, customer=CUSTOMER, queue="default")),
+        (6, ConversationClosed(at_ms=9)),
+    ]
     for seq, event in (*left, (7, NoteAdded(at_ms=10, text="by the way"))):
         remains.skip_to(state, CONVERSATION, seq, event)
         journeys.evolve(state, CONVERSATION, event, _encode(event))

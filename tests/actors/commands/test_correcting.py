@@ -29,7 +29,7 @@ from protocol.commands import (
 from protocol.entities import Relation, RelationKind, Status
 from protocol.errors import Code, Refusal
 from protocol.events import AnyEvent, CorrelationCorrected, Event, FieldMissing, NoteAdded
-from protocol.inbound import InteractionStopped
+from protocol.inbound import GivenContext, InteractionStopped
 from tests.actors.player import CONVERSATION, CUSTOMER, POLICY, Player, names
 
 SECOND = f"{CUSTOMER}-2"
@@ -170,9 +170,9 @@ def test_a_contacts_own_word_is_known_where_it_goes() -> None:
     taken away where that one stays."""
     player = Player()
     for session, claim in (("s1", "C-1"), ("s2", "C-2")):
-        begins = {"channel": "chat", "identities": ("chat:1",), "session": session}
-        player.message("my claim", **begins, context={"claim": f"{claim}?", "name": "Ann"})
-        player.message("no, it is", **begins, context={"claim": claim})
+        known: GivenContext = {"claim": f"{claim}?", "name": "Ann"}
+        player.message("my claim", session=session, context=known, channel="chat", identities=("chat:1",))
+        player.message("no, it is", session=session, context={"claim": claim}, channel="chat", identities=("chat:1",))
         player.give(player.input(InteractionStopped(session=session), channel="chat", identities=("chat:1",)))
     both = {"claim": ("C-2", 2), "name": ("Ann", 1)}
     assert said(player, CONVERSATION) == both
@@ -511,7 +511,7 @@ class Recorded(Player):
         super().__init__()
         self.journal: list[tuple[str, AnyEvent]] = []
 
-    def give(self, given: AnyInput) -> list[Event]:
+    def give(self, given: AnyInput) -> list[AnyEvent]:
         """As ever."""
         events = super().give(given)
         self.journal += self.decision.events

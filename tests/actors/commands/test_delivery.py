@@ -23,6 +23,7 @@ from protocol.commands import (
 )
 from protocol.errors import Code, Refusal
 from protocol.events import (
+    AnyEvent,
     DeliveryAttempted,
     DeliveryDead,
     DeliveryFailed,
@@ -30,7 +31,6 @@ from protocol.events import (
     DeliveryUncertain,
     MessageQueued,
 )
-from protocol.events.event import Event
 from protocol.inbound import ARRIVED, REPORTED, DeliveryReport
 from tests.actors.player import CONVERSATION, CUSTOMER, POLICY, Player, names
 
@@ -670,7 +670,7 @@ def test_a_late_answer_does_not_start_another_message_beside_the_one_under_way()
 TEL, MAIL = "tel:+447700900123", "mailto:ann@example.org"
 
 
-def unlinked(player: Player, identity: str) -> list[Event]:
+def unlinked(player: Player, identity: str) -> list[AnyEvent]:
     """Somebody found out that it is another person's."""
     return player.command(UnlinkIdentity(identity=identity, reason="the number was sold"), conversation="")
 
@@ -877,7 +877,7 @@ def test_a_pause_that_the_policy_gives_is_as_it_says() -> None:
     assert [policy.retry_at_ms(tried, 7) for tried in (1, 2, 100)] == [1_007, 1_507, 1_507]
 
 
-def taken(player: Player, *accounts: str) -> list[Event]:
+def taken(player: Player, *accounts: str) -> list[AnyEvent]:
     """Clients of these accounts are there."""
     return player.give(TimerDue(CUSTOMER, frozenset(accounts)))
 

@@ -15,6 +15,7 @@ from protocol.commands import LinkIdentity, ReplayDelivery, Reply, SettleDeliver
 from protocol.entities import Delivery
 from protocol.errors import Code, Refusal
 from protocol.events import (
+    AnyEvent,
     DeliveryAttempted,
     DeliveryDead,
     DeliveryFailed,
@@ -138,7 +139,7 @@ class Walk:
         found = [each for each in self.unsent.values() if each.state == "attempting"]
         return self.random.choice(found) if found else None
 
-    def hear(self, ask: Callable[[], list[Event]]) -> None:
+    def hear(self, ask: Callable[[], list[AnyEvent]]) -> None:
         """Each fact is true, and none brings the customer unseen what they may have."""
         try:
             events = ask()

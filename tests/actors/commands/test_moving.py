@@ -22,6 +22,7 @@ from protocol.events import (
     ContextWithheld,
     InteractionMoved,
     InteractionReceived,
+    MessageQueued,
 )
 from tests.actors.player import CONVERSATION, CUSTOMER, POLICY, Player
 
@@ -90,7 +91,7 @@ def test_one_that_comes_home_has_its_number_again() -> None:
     player.command(Split(interactions=[2]))
     home, away = player.state.conversations[CONVERSATION], player.state.conversations[SECOND]
     (another := copy(away.interactions[0])).number, another.origins = 2, ()
-    away.interactions = [*away.interactions, another]
+    away.interactions = (*away.interactions, another)
     came = [(each.interaction.number, each.interaction.origins) for each in received(moves(away, home, 1, 2))]
     assert came == [(2, ((SECOND, 1),)), (4, ((SECOND, 2),))]
 
@@ -111,7 +112,9 @@ def test_the_references_of_a_contacts_messages_go_with_it() -> None:
     player = two_contacts()
     for channel, reference in (("chat", "ours-chat"), ("email", "ours-mail")):
         player.command(Reply(text="we look", channel=channel))
-        player.outcome(player.decision.events[0][1].delivery, 1, "sent", external_id=reference)  # type: ignore[attr-defined]
+        queued = player.decision.events[0][1]
+        assert isinstance(queued, MessageQueued)
+        player.outcome(queued.delivery, 1, "sent", external_id=reference)
     player.message("I am away", identities=("mailto:ann@example.org",), reference="away@x", automatic="auto_reply")
     state = player.state.conversations[CONVERSATION]
     (_, left), (_, came) = moves(state, fresh(), 2)
@@ -138,7 +141,7 @@ def test_of_what_contacts_came_without_the_newest_is_remembered() -> None:
     """However many of them were joined: else one conversation's state would grow with each."""
     gap = MissingField(field="claim", action="ask_agent", interaction=2)
     state = two_contacts().state.conversations[CONVERSATION]
-    state.missing = (gap,) * 9
+    state.missing = tuple(gap for _ in range(9))
     (_, left), (_, came) = moves(state, fresh(), 2)
     assert isinstance(came, InteractionReceived)
     assert came.gaps == [msgspec.structs.replace(gap, interaction=1)] * 9

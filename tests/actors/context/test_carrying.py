@@ -13,7 +13,7 @@ from actors.rules.policy import Policy
 from actors.state import journey as journeys
 from protocol.commands import AddNote, Resolve, SetContext
 from protocol.entities import CarryOver, RelationKind
-from protocol.events import ContextSet, ContextWithheld, ConversationOpened, Event, FieldMissing
+from protocol.events import AnyEvent, ContextSet, ContextWithheld, ConversationOpened, FieldMissing
 from tests.actors.player import CONVERSATION, CUSTOMER, POLICY, Player, names
 
 DAY_MS = 86_400_000
@@ -38,7 +38,7 @@ def told(policy: Policy) -> Player:
     return player
 
 
-def carried_in(events: list[Event]) -> CarryOver | None:
+def carried_in(events: list[AnyEvent]) -> CarryOver | None:
     """What the conversation that they open took along."""
     opened = events[0]
     assert isinstance(opened, ConversationOpened)

@@ -1,6 +1,8 @@
 """The walk of the contract, on the real journal, archive and cells: a bill in the app, a text, a call; the agent who
 takes the call sees one conversation with everything, and so does the archive."""
 
+from functools import partial
+
 import msgspec
 
 from actors.rules.context import ContextRules, KeyRules, SwitchRules
@@ -84,7 +86,7 @@ async def _check_read(made: World, customer: str) -> None:
     """What a machine is told: on the phone all, on SMS not the date of birth."""
     shown = {}
     for channel in ("phone", "sms"):
-        reply = await made.cells.call(customer, lambda ref, at=channel: ReadCustomer(ref, customer, at))
+        reply = await made.cells.call(customer, partial(ReadCustomer, customer=customer, channel=channel))
         assert isinstance(reply, CustomerRead), reply
         assert reply.view is not None
         shown[channel] = {item.key for item in reply.view.open[0].context}

@@ -23,7 +23,6 @@ from protocol.events import (
     ChannelSwitched,
     ContextSet,
     ContextWithheld,
-    Event,
     InteractionStarted,
     MessageQueued,
 )
@@ -49,7 +48,7 @@ class Recorder(Player):
         super().__init__(policy)
         self.journal: list[tuple[str, bytes]] = []
 
-    def give(self, given: AnyInput) -> list[Event]:
+    def give(self, given: AnyInput) -> list[AnyEvent]:
         """As `Player.give`."""
         events = super().give(given)
         self.journal += [(stream, msgspec.msgpack.encode(event)) for stream, event in self.decision.events]
@@ -73,12 +72,12 @@ def player_with(rules: ContextRules = RULES) -> Recorder:
     return player
 
 
-def switches(events: list[Event]) -> list[ChannelSwitched]:
+def switches(events: list[AnyEvent]) -> list[ChannelSwitched]:
     """Those among the events."""
     return [event for event in events if isinstance(event, ChannelSwitched)]
 
 
-def call(player: Player, **more: Any) -> list[Event]:
+def call(player: Player, **more: Any) -> list[AnyEvent]:
     """Ann calls."""
     more = {"session": f"call {player.count}", **more}
     return player.give(player.input(InteractionBegan(**more), channel="phone", account="pbx", identities=(TEL,)))
@@ -160,14 +159,16 @@ def test_the_policy_switches_where_a_message_was_given_up() -> None:
     player = player_with(rules)
     player.message(channel="sms", identities=(TEL,))
     queued = player.command(Reply(text="hello", channel="sms"))[0]
-    events = player.outcome(queued.delivery, 1, "refused", code="30006", reason="landline")  # type: ignore[attr-defined]
+    assert isinstance(queued, MessageQueued)
+    events = player.outcome(queued.delivery, 1, "refused", code="30006", reason="landline")
     [switched] = switches(events)
     assert (switched.from_channel, switched.to_channel, switched.by) == ("sms", "email", "rule")
-    assert switched.reason == f"fallback: sms goes on by email; {queued.delivery} was given up"  # type: ignore[attr-defined]
+    assert switched.reason == f"fallback: sms goes on by email; {queued.delivery} was given up"
     alone = Player(msgspec.structs.replace(POLICY, context=rules))
     alone.message(channel="sms", identities=(TEL,))
     queued = alone.command(Reply(text="hello"))[0]
-    assert switches(alone.outcome(queued.delivery, 1, "refused", code="1", reason="no")) == []  # type: ignore[attr-defined]
+    assert isinstance(queued, MessageQueued)
+    assert switches(alone.outcome(queued.delivery, 1, "refused", code="1", reason="no")) == []
 
 
 def test_a_rule_begins_a_contact_and_says_nothing_in_it() -> None:
@@ -175,7 +176,8 @@ def test_a_rule_begins_a_contact_and_says_nothing_in_it() -> None:
     player = Player(msgspec.structs.replace(POLICY, context=ContextRules(fallback={"sms": "email"})))
     player.message(channel="sms", identities=(TEL, "mailto:ann@example.org"))
     queued = player.command(Reply(text="hello"))[0]
-    events = player.outcome(queued.delivery, 1, "refused", code="30006", reason="landline")  # type: ignore[attr-defined]
+    assert isinstance(queued, MessageQueued)
+    events = player.outcome(queued.delivery, 1, "refused", code="30006", reason="landline")
     assert names(events) == ["DeliveryDead", "InteractionStarted", "ChannelSwitched"]
     started = events[1]
     assert isinstance(started, InteractionStarted)
@@ -410,18 +412,18 @@ def test_a_switch_never_loses_an_item(steps: list[tuple[str, str, Any]], ruled: 
     assert player.read_back().conversations == player.state.conversations
 
 
-def _do(player: Player, kind: str, name: str, value: Any, identities: tuple[str, ...]) -> list[Event]:
+def _do(player: Player, kind: str, name: str, value: Any, identities: tuple[str, ...]) -> list[AnyEvent]:
     before = dict(player.state.conversations[CONVERSATION].context)
     speaks_on = player.state.conversations[CONVERSATION].channel
     try:
         match kind:
             case "say":
                 own = {"email": MAIL, "chat": "chat:ann"}.get(name, TEL)
-                data = MessageArrived(text="hello", context=value or None)
-                events = player.give(player.input(data, channel=name, identities=(own,)))
+                said = MessageArrived(text="hello", context=value or None)
+                events = player.give(player.input(said, channel=name, identities=(own,)))
             case "look":
-                data = ActivityArrived(name="viewed", context=value or None)
-                events = player.give(player.input(data, channel="app", identities=(MAIL,)))
+                viewed = ActivityArrived(name="viewed", context=value or None)
+                events = player.give(player.input(viewed, channel="app", identities=(MAIL,)))
             case "set":
                 events = player.command(SetContext(key=name, value=value))
             case "move":

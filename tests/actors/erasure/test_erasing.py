@@ -65,7 +65,7 @@ def _sample(cls: type) -> Any:
 
 
 @pytest.mark.parametrize("member", get_args(ev.AnyEvent), ids=lambda member: member.__name__)
-def test_every_event_is_redacted_and_can_still_be_read(member: type) -> None:
+def test_every_event_is_redacted_and_can_still_be_read(member: type[ev.AnyEvent]) -> None:
     """Fields that are not known to be ours are empty; a new type of event that cannot bear that shows here."""
     event = _sample(member)
     redacted = erasing.redacted(event)

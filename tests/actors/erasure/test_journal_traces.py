@@ -75,12 +75,14 @@ def test_a_contact_that_could_not_be_moved_is_theirs_where_the_release_names_its
 
 def test_all_facts_of_refused_input_that_names_them_are_theirs() -> None:
     """In an account's stream: what is in another customer's is that one's."""
-    kept = [
+    kept: list[ev.AnyEvent] = [
         ev.InputQuarantined(
             at_ms=0, quarantine=f"q{n}", account="mail", source="s", id="1", code=1, field="", reason="", raw=raw
         )
         for n, raw in enumerate((b"ann", b"bob"))
     ]
-    begun = [ev.ReplayBegun(at_ms=0, quarantine=f"q{n}") for n in (0, 1)]
-    facts = [(stream, fact) for stream in ("account:mail", "cubob") for fact in (*kept, *begun)]
+    begun: list[ev.AnyEvent] = [ev.ReplayBegun(at_ms=0, quarantine=f"q{n}") for n in (0, 1)]
+    facts: list[tuple[str, ev.AnyEvent]] = [
+        (stream, fact) for stream in ("account:mail", "cubob") for fact in (*kept, *begun)
+    ]
     assert places(*facts) == [("account:mail", 1), ("account:mail", 3)]

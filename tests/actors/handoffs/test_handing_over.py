@@ -32,9 +32,11 @@ from protocol.commands import (
 from protocol.commands import Move as MoveTo
 from protocol.errors import Code, Refusal
 from protocol.events import (
+    AnyEvent,
     ConversationClosed,
-    Event,
     HandoffAccepted,
+    HandoffDeclined,
+    HandoffExpired,
     HandoffOffered,
     HandoffWithdrawn,
     NoteAdded,
@@ -82,7 +84,7 @@ class Desk(Player):
         assert isinstance(events[-1], HandoffOffered)
         return events[-1]
 
-    def accept(self, offered: HandoffOffered, *, by: str = "bob") -> list[Event]:
+    def accept(self, offered: HandoffOffered, *, by: str = "bob") -> list[AnyEvent]:
         """As somebody does who was given the package."""
         return self.command(AcceptHandoff(lease=offered.lease, sha256=package_sha256(offered.package)), agent=by)
 
@@ -484,7 +486,8 @@ def test_an_offer_survives_a_snapshot() -> None:
     thawed = thaw(freeze(desk.state))
     assert thawed is not None
     desk.state = thawed
-    assert desk.handoff.package == offered.package
+    kept = desk.handoff.package
+    assert kept == offered.package
     desk.accept(offered)
     assert desk.handoff.package is None
     assert desk.offer(agent="cat", by="bob").lease == 2
@@ -509,7 +512,7 @@ class Handing(RuleBasedStateMachine):
         except Refusal:
             return
 
-    def _take(self, events: list[Event]) -> None:
+    def _take(self, events: list[AnyEvent]) -> None:
         """Follows the facts, and holds each against what was there before."""
         for event in events:
             match event:
@@ -530,9 +533,9 @@ class Handing(RuleBasedStateMachine):
                     assert event.previous == self.owner, "from the one owner there was"
                     assert self.open is None, "an owner changes over no open offer's head"
                     self.owner = event.owner
-                case _ if type(event).__name__ in ("HandoffDeclined", "HandoffExpired", "HandoffWithdrawn"):
+                case HandoffDeclined() | HandoffExpired() | HandoffWithdrawn():
                     assert self.open is not None
-                    assert self.open.lease == event.lease  # type: ignore[attr-defined]
+                    assert self.open.lease == event.lease
                     self.open = None
 
     agents = st.sampled_from(["ann", "bob", "cat"])

@@ -7,6 +7,7 @@ and intake, whose gateway remembers who had an identity and has to find out that
 
 import asyncio
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
 import msgspec
@@ -36,14 +37,13 @@ Act = Say | Repeat | Link | Restart | Merge
 
 _identity = st.sampled_from(IDENTITIES)
 _number = st.integers(0, 5)
-ACTS: st.SearchStrategy[list[Act]] = st.lists(
-    st.tuples(st.just("say"), st.lists(_identity, min_size=1, max_size=3, unique=True).map(tuple))
-    | st.tuples(st.just("repeat"), st.integers(0, 30))
-    | st.tuples(st.sampled_from(["link", "unlink"]), _number, _identity)
-    | st.tuples(st.sampled_from(["merge", "unmerge"]), _number, _number)
-    | st.tuples(st.just("restart"), st.integers(0, 1)),
-    max_size=20,
-)  # type: ignore[arg-type]
+_identities: st.SearchStrategy[tuple[str, ...]] = st.lists(_identity, min_size=1, max_size=3, unique=True).map(tuple)
+_says: st.SearchStrategy[Say] = st.tuples(st.just("say"), _identities)
+_repeats: st.SearchStrategy[Repeat] = st.tuples(st.just("repeat"), st.integers(0, 30))
+_links: st.SearchStrategy[Link] = st.tuples(st.sampled_from(["link", "unlink"]), _number, _identity)
+_merges: st.SearchStrategy[Merge] = st.tuples(st.sampled_from(["merge", "unmerge"]), _number, _number)
+_restarts: st.SearchStrategy[Restart] = st.tuples(st.just("restart"), st.integers(0, 1))
+ACTS: st.SearchStrategy[list[Act]] = st.lists(_says | _repeats | _links | _merges | _restarts, max_size=20)
 
 
 @dataclass
@@ -151,7 +151,7 @@ async def _play(acts: list[Act]) -> None:
                     pass
             assert await made.journal_store.customers_of(IDENTITIES) == model.owners
         for customer in model.customers:
-            reply = await made.cells.call(customer, lambda ref, c=customer: ReadCustomer(ref, c))  # type: ignore[misc]
+            reply = await made.cells.call(customer, partial(ReadCustomer, customer=customer))
             assert isinstance(reply, CustomerRead)
             assert reply.view is not None
             whose = model.root(customer)

@@ -28,14 +28,21 @@ def test_better_evidence_takes_the_place_of_what_was_known() -> None:
         player.command(LinkIdentity(identity=PHONE, evidence="crm"), conversation="")
 
 
-@pytest.mark.parametrize("command", [{"evidence": "rumour"}, {"confidence": 101}, {"confidence": -1}])
-def test_evidence_that_is_none_is_refused(command: dict[str, object]) -> None:
+@pytest.mark.parametrize(
+    ("command", "field"),
+    [
+        (LinkIdentity(identity=PHONE, evidence="rumour"), "evidence"),
+        (LinkIdentity(identity=PHONE, confidence=101), "confidence"),
+        (LinkIdentity(identity=PHONE, confidence=-1), "confidence"),
+    ],
+)
+def test_evidence_that_is_none_is_refused(command: LinkIdentity, field: str) -> None:
     """With the field at fault."""
     player = Player()
     player.message()
     with pytest.raises(Refusal) as caught:
-        player.command(LinkIdentity(identity=PHONE, **command), conversation="")  # type: ignore[arg-type]
-    assert (caught.value.code, caught.value.field) == (Code.INVALID, next(iter(command)))
+        player.command(command, conversation="")
+    assert (caught.value.code, caught.value.field) == (Code.INVALID, field)
 
 
 def test_a_customer_s_identities_are_bounded() -> None:
@@ -88,7 +95,8 @@ def test_a_customer_may_lose_every_identity_and_get_one_back() -> None:
     player = Player()
     player.message()
     player.command(UnlinkIdentity(identity=MAIL), conversation="")
-    assert player.state.identities == ()
+    without = player.state.identities
+    assert without == ()
     player.command(LinkIdentity(identity=MAIL), conversation="")
     assert player.state.identities == (MAIL,)
 

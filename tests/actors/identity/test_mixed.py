@@ -9,7 +9,7 @@ from actors.commands import moving
 from actors.identity import mixed
 from actors.identity.members import Family, Member
 from actors.state import recent
-from actors.state.conversation import Conversation
+from actors.state.conversation import Conversation, Work
 from actors.state.evolving import evolve
 from actors.state.journey import Journey
 from protocol.entities import CarryOver, IdentityLink, Interaction, Relation, RelationKind, Status
@@ -34,9 +34,20 @@ def closed(*events: AnyEvent, identity: str = BEN, id: str = CONVERSATION, began
     return state
 
 
-def word(value: str = "B1", **more: object) -> ContextSet:
+def word(
+    value: str = "B1", *, interaction: int = 0, said_by: str = "", came_from: str = "", version: int = 1
+) -> ContextSet:
     """Something that was said."""
-    return ContextSet(at_ms=1, key="contract", value=value, channel="chat", **more)  # type: ignore[arg-type]
+    return ContextSet(
+        at_ms=1,
+        key="contract",
+        value=value,
+        channel="chat",
+        interaction=interaction,
+        said_by=said_by,
+        came_from=came_from,
+        version=version,
+    )
 
 
 def a_family() -> Family:
@@ -76,7 +87,7 @@ def test_what_is_related_to_hers_is_kept() -> None:
         if related:
             conversation.relation = Relation(kind=RelationKind.REPEATS, conversation="anns-1")
         else:
-            conversation.work = mixed.Work(carried=CarryOver(conversation="anns-1"))
+            conversation.work = Work(carried=CarryOver(conversation="anns-1"))
         mixed.leave(state, family, conversation)
         assert [id for id, _ in family.packed] == [conversation.id]
 

@@ -57,7 +57,7 @@ from protocol.entities import RelationKind
 from protocol.errors import Refusal
 from protocol.events import AnyEvent, CustomerReleased
 from protocol.ids import customer_of
-from protocol.inbound import AnyData, InboundEvent, InteractionBegan, InteractionStopped, MessageArrived
+from protocol.inbound import AnyData, GivenContext, InboundEvent, InteractionBegan, InteractionStopped, MessageArrived
 from protocol.journal import Entry, Record, Unsettled
 from protocol.links import Ask, Input, Outcome, TailIs
 
@@ -142,7 +142,8 @@ class Two:
         if session and not self.together:
             session += person
         words = ("hello", "my bill", f"my claim CLM-{digits}00", "claim CLM-654321", f"contract B{digits}")
-        context = by.choice((None, None, {"name": f"{name}: {by.choice(words)}"}))
+        known: GivenContext = {"name": f"{name}: {by.choice(words)}"}
+        context = by.choice((None, None, known))
         subject = by.choice(("", f"{name} asks")) if channel == "email" else ""
         data = by.choices(
             (
@@ -231,9 +232,10 @@ class Two:
         leaves, keeps = self.by.sample((ANN, BOB), 2)
         if not self.give(leaves, self.asked(leaves, GiveCustomer(customer=leaves, to=keeps))):
             return
-        turn = self.journeys[leaves].disputes.turn  # type: ignore[union-attr]
+        disputes = self.journeys[leaves].disputes
+        assert disputes is not None
         given = self.loaded(leaves)
-        merged = merging.adopt(given, Unsettled(keeps, leaves, turn, len(self.records)), self.now_ms)
+        merged = merging.adopt(given, Unsettled(keeps, leaves, disputes.turn, len(self.records)), self.now_ms)
         self.into = (leaves, keeps)
         self.commit(keeps, [(keeps, merged)], given)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -138,8 +139,12 @@ async def test_events_that_pour_in_around_an_unlink_are_each_taken_once_and_in_o
     async with world() as made:
         first = customer_of((await made.intake.submit(made.event())).stream)
         answers: list[tuple[int, object]] = []
+
+        def noted(n: int, outcome: object) -> None:
+            answers.append((n, outcome))
+
         for n in range(40):
-            made.intake.take(made.event(f"e{n}"), lambda outcome, n=n: answers.append((n, outcome)))
+            made.intake.take(made.event(f"e{n}"), partial(noted, n))
             if n == 20:
                 unlinking = asyncio.ensure_future(unlink(made, first, ANN))
             if n % 7 == 0:

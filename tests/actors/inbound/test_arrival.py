@@ -7,7 +7,7 @@ import pytest
 
 from actors.inbound import arrival
 from actors.rules.context import ContextRules
-from protocol.events import ActivityCarried, ActivitySeen, ChannelSwitched, ContextSet, Event
+from protocol.events import ActivityCarried, ActivitySeen, AnyEvent, ChannelSwitched, ContextSet
 from protocol.inbound import ActivityArrived, DeliveryReport, InteractionBegan, InteractionStopped
 from tests.actors.player import CONVERSATION, POLICY, Player, names
 
@@ -21,12 +21,12 @@ def player_with(rules: ContextRules = RULES) -> Player:
     return Player(msgspec.structs.replace(POLICY, version=3, context=rules))
 
 
-def looked(player: Player, name: str = "bill.viewed", **more: Any) -> list[Event]:
+def looked(player: Player, name: str = "bill.viewed", **more: Any) -> list[AnyEvent]:
     """Ann looks at something in the app."""
     return player.give(player.input(ActivityArrived(name=name, **more), channel="app", identities=(USER,)))
 
 
-def texted(player: Player, **more: Any) -> list[Event]:
+def texted(player: Player, **more: Any) -> list[AnyEvent]:
     """She texts; her number is her account's."""
     return player.message(channel="sms", identities=(TEL, USER), **more)
 

@@ -7,14 +7,13 @@ from actors.state.recent import EVENTS_MAX
 from actors.state.worded import MESSAGES_MAX
 from protocol.commands import Reply, Resolve, Split
 from protocol.errors import SHOWN_MAX, Code, Refusal
-from protocol.events import MessageQueued
-from protocol.events.event import Event
+from protocol.events import AnyEvent, MessageQueued
 from protocol.inbound import DeliveryReport
 from protocol.wording import digest_of
 from tests.actors.player import CONVERSATION, CUSTOMER, POLICY, Player, names
 
 
-def report(player: Player, delivery: str, account: str, digest: str = "") -> list[Event]:
+def report(player: Player, delivery: str, account: str, digest: str = "") -> list[AnyEvent]:
     """What the account's channel says became of a message."""
     said = DeliveryReport(delivery=delivery, status="read", digest=digest)
     return player.give(player.input(said, channel="email", account=account, identities=()))

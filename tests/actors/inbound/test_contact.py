@@ -17,12 +17,12 @@ from protocol.events import (
     MessageReceived,
 )
 from protocol.inbound import InteractionBegan, InteractionStopped, MessageArrived
-from tests.actors.player import CONVERSATION, CUSTOMER, POLICY, Player, names
+from tests.actors.player import CONVERSATION, CUSTOMER, POLICY, Head, Player, names
 from tests.actors.world import world
 
 MINUTE_MS = 60_000
-CHAT = {"channel": "chat", "identities": ("web:1",)}
-PHONE = {"channel": "phone", "identities": ("tel:+447700900123",)}
+CHAT: Head = {"channel": "chat", "identities": ("web:1",)}
+PHONE: Head = {"channel": "phone", "identities": ("tel:+447700900123",)}
 TIMED = Policy(
     channels={
         "chat": ChannelRules(account="chat", rest_after_ms=15 * MINUTE_MS, end_in_time=True),
@@ -63,13 +63,14 @@ def test_a_chat_that_was_heard_meanwhile_goes_on() -> None:
 def test_each_channel_has_its_time() -> None:
     """The mail rests later; a call that no time ends is over when it is hung up."""
     player = Player(TIMED)
-    phone = {"channel": "phone", "identities": ("tel:+447700900123",)}
     player.message(identities=("mailto:ann@example.org", "web:1", "tel:+447700900123"))
     player.message(**CHAT)
-    player.give(player.input(InteractionBegan(session="c1"), **phone))  # type: ignore[arg-type]
-    assert [e.interaction for e in player.pass_time(15 * MINUTE_MS)] == [2]  # type: ignore[attr-defined]
-    assert [e.interaction for e in player.pass_time(72 * 60 * MINUTE_MS)] == [1]  # type: ignore[attr-defined]
-    stopped = player.input(InteractionStopped(session="c1", reason="hung up"), **phone)  # type: ignore[arg-type]
+    player.give(player.input(InteractionBegan(session="c1"), **PHONE))
+    for after_ms, interaction in ((15 * MINUTE_MS, 2), (72 * 60 * MINUTE_MS, 1)):
+        (ended,) = player.pass_time(after_ms)
+        assert isinstance(ended, InteractionEnded)
+        assert ended.interaction == interaction
+    stopped = player.input(InteractionStopped(session="c1", reason="hung up"), **PHONE)
     (ended,) = player.give(stopped)
     assert isinstance(ended, InteractionEnded)
     assert (ended.interaction, ended.reason) == (3, "hung up")
@@ -152,14 +153,14 @@ def test_another_channel_of_the_same_account_is_another_contact() -> None:
 
 def _call(player: Player, session: str = "c1") -> None:
     """Rings, and is hung up a minute later."""
-    player.give(player.input(InteractionBegan(session=session), **PHONE))  # type: ignore[arg-type]
+    player.give(player.input(InteractionBegan(session=session), **PHONE))
     player.now_ms += MINUTE_MS
-    player.give(player.input(InteractionStopped(session=session, reason="hung up"), **PHONE))  # type: ignore[arg-type]
+    player.give(player.input(InteractionStopped(session=session, reason="hung up"), **PHONE))
 
 
 def _late(player: Player, late_ms: int, session: str = "c1") -> list[AnyEvent]:
     """What was said in the call, handed in now, `late_ms` after it was said."""
-    given = player.input(MessageArrived(text="my roof leaks", session=session), **PHONE)  # type: ignore[arg-type]
+    given = player.input(MessageArrived(text="my roof leaks", session=session), **PHONE)
     event = msgspec.structs.replace(given.event, time_ms=player.now_ms - late_ms)
     return player.give(msgspec.structs.replace(given, event=event))
 
@@ -198,8 +199,8 @@ def test_what_is_written_down_of_a_call_opens_nothing_again() -> None:
         player.now_ms += MINUTE_MS
         assert names(_late(player, 2 * MINUTE_MS)) == ["MessageReceived"]
         assert player.state.conversations[CONVERSATION].status is status
-        player.give(player.input(InteractionBegan(session="c2"), **PHONE))  # type: ignore[arg-type]
-        player.give(player.input(InteractionStopped(session="c2", reason="hung up"), **PHONE))  # type: ignore[arg-type]
+        player.give(player.input(InteractionBegan(session="c2"), **PHONE))
+        player.give(player.input(InteractionStopped(session="c2", reason="hung up"), **PHONE))
     first = player.state.conversations[CONVERSATION].interactions[0]
     assert (first.session, first.last_at_ms) == ("c1", ended_ms)
 
@@ -224,7 +225,7 @@ def test_what_is_written_down_of_a_call_of_a_closed_conversation_is_known_there(
 def test_what_is_written_down_of_a_call_that_nobody_hung_up_is_of_it_when_all_is_over(said_ms: int, first: str) -> None:
     """No time ends such a call: its conversation's end does. What was said after that was done is news."""
     player = Player(TIMED)
-    player.give(player.input(InteractionBegan(session="c1"), **PHONE))  # type: ignore[arg-type]
+    player.give(player.input(InteractionBegan(session="c1"), **PHONE))
     (call,) = player.state.conversations[CONVERSATION].interactions
     began_ms = player.now_ms
     player.now_ms += 2 * MINUTE_MS
@@ -285,13 +286,13 @@ def test_what_was_said_in_a_call_after_its_conversation_was_done_is_news_there_t
 ) -> None:
     """As it would have opened one that is resolved: the customer may have said that it is not done."""
     player = Player(TIMED)
-    player.give(player.input(InteractionBegan(session="c1"), **PHONE))  # type: ignore[arg-type]
+    player.give(player.input(InteractionBegan(session="c1"), **PHONE))
     player.command(Resolve())
     resolved_ms = player.now_ms
     player.now_ms += MINUTE_MS
-    player.give(player.input(InteractionStopped(session="c1", reason="hung up"), **PHONE))  # type: ignore[arg-type]
+    player.give(player.input(InteractionStopped(session="c1", reason="hung up"), **PHONE))
     player.pass_time(60 * MINUTE_MS)
     data = MessageArrived(text="it is not", session="c1", automatic=automatic)
-    given = player.input(data, **PHONE)  # type: ignore[arg-type]
+    given = player.input(data, **PHONE)
     event = msgspec.structs.replace(given.event, time_ms=resolved_ms + after_ms)
     assert names(player.give(msgspec.structs.replace(given, event=event)))[0] == first

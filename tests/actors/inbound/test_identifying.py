@@ -1,5 +1,6 @@
 """Identifying: evidence, and what a better one changes."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from protocol.commands import CloseIdentityReview, LinkIdentity, UnlinkIdentity
 from protocol.entities import IdentityLink
 from protocol.errors import Code, Refusal
 from protocol.events import (
-    Event,
+    AnyEvent,
     IdentityConflictFound,
     IdentityLinked,
     IdentityReviewClosed,
@@ -106,12 +107,14 @@ def test_a_snapshot_keeps_the_evidence() -> None:
 # Match rules
 
 
-def ruled(**rules: object) -> Player:
+def ruled(*, match: Sequence[MatchRule] = (), shared: Sequence[str] = (), single: Sequence[str] = ()) -> Player:
     """A player under these rules of identity."""
-    return Player(Policy(channels=POLICY.channels, identity=IdentityRules(**rules)))  # type: ignore[arg-type]
+    return Player(
+        Policy(channels=POLICY.channels, identity=IdentityRules(match=[*match], shared=[*shared], single=[*single]))
+    )
 
 
-def reviews(events: list[Event]) -> list[tuple[str, str, str]]:
+def reviews(events: list[AnyEvent]) -> list[tuple[str, str, str]]:
     """What a person is to look at: identity, whose it is, kind."""
     return [(e.identity, e.other, e.kind) for e in events if isinstance(e, IdentityConflictFound)]
 
@@ -221,7 +224,8 @@ def test_a_second_account_that_is_only_named_is_noted_and_a_person_may_link_it()
     """Once; of two that a stranger's first event names, the first is theirs."""
     player = ruled(single=["user"])
     assert reviews(player.message(identities=(PHONE, "user:1", "user:2"))) == [("user:2", "", "second")]
-    assert player.state.identities == (PHONE, "user:1")
+    before = player.state.identities
+    assert before == (PHONE, "user:1")
     again = player.message(identities=(PHONE, "user:2"), proposed=False, claimed=("user:2",))
     assert reviews(again) == []
     player.command(LinkIdentity(identity="user:2"), conversation="")

@@ -1,5 +1,7 @@
 """Importing a contact of the past: its facts at their times, once, closed, and in its place among what is over."""
 
+from typing import Unpack
+
 import msgspec
 
 from actors.rules.taxonomy import Label, Tagger, Taxonomy
@@ -7,7 +9,7 @@ from protocol import events as ev
 from protocol.commands import Resolve
 from protocol.entities import Direction, Relation, RelationKind
 from protocol.inbound import PastConversation, PastMessage
-from tests.actors.player import CONVERSATION, CUSTOMER, POLICY, Player, names
+from tests.actors.player import CONVERSATION, CUSTOMER, POLICY, Head, Player, names
 
 PAST = PastConversation(
     messages=[
@@ -20,17 +22,16 @@ PAST = PastConversation(
 )
 
 
-def imported(player: Player, past: PastConversation = PAST, **changes: object) -> list[ev.AnyEvent]:
+def imported(player: Player, past: PastConversation = PAST, **changes: Unpack[Head]) -> list[ev.AnyEvent]:
     """An operator imports it."""
-    events: list[ev.AnyEvent] = player.give(player.input(past, **changes))  # type: ignore[arg-type, assignment]
-    return events
+    return player.give(player.input(past, **changes))
 
 
 def test_it_leaves_the_facts_it_would_have_left() -> None:
     """In the order of their times; what was sent then is not to be sent; the fact of now comes first."""
     player = Player()
     events = imported(player)
-    assert names(events)[:8] == [  # type: ignore[arg-type]
+    assert names(events)[:8] == [
         "PastImported",
         "ConversationOpened",
         "InteractionStarted",

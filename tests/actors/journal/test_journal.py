@@ -223,7 +223,9 @@ async def test_fences_pass_commits_that_wait_for_the_archive() -> None:
     journal.received(other, RaiseFences(1, ["shard:9"]))
     await turns()
     assert [type(said) for said in other.said] == [FencesRaised]
-    assert cell.said[-1].ref == 2
+    settled = cell.said[-1]
+    assert isinstance(settled, Settled)
+    assert settled.ref == 2
     journal.received(Line("archive"), ArchivedIs(2))
     await turns()
     assert cell.said[-1] == Settled(3, [Committed(3)])

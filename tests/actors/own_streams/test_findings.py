@@ -14,7 +14,7 @@ from actors.state.journey import Aside, Journey
 from adapters.stores.archive_measures import MEASURES
 from protocol.commands import DismissFinding, MakeReport, ResolveFinding
 from protocol.errors import Code, Refusal
-from protocol.events import FindingCompared, FindingOpened, ReportMade
+from protocol.events import FindingChanged, FindingCompared, FindingDismissed, FindingOpened, ReportMade
 from protocol.ids import REPORT
 from protocol.losses import LossLine, Measure
 
@@ -42,6 +42,7 @@ class Stream:
         """What it brings about, applied."""
         events = findings.decide(self.state, REPORT, command, "operator:op", self.policy, now_ms)
         for event in events:
+            assert isinstance(event, ReportMade | FindingOpened | FindingChanged | FindingCompared | FindingDismissed)
             findings.evolve(self.state, event)
         return events
 

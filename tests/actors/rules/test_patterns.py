@@ -1,5 +1,7 @@
 """Patterns: a screen says of each pattern what a search for it says."""
 
+from collections.abc import Collection
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -72,7 +74,12 @@ def test_each_text_of_an_event_is_looked_at_once(monkeypatch: pytest.MonkeyPatch
     looked: list[str] = []
     screen = Screen(PATTERNS[:2])
     whole = Screen.patterns_in
-    monkeypatch.setattr(Screen, "patterns_in", lambda self, text: looked.append(text) or whole(self, text))
+
+    def noted(screen: Screen, text: str) -> Collection[str]:
+        looked.append(text)
+        return whole(screen, text)
+
+    monkeypatch.setattr(Screen, "patterns_in", noted)
     look = Look(screen)
     assert [pattern in look.at(text) for text in ("C-123456", "none") for pattern in PATTERNS[:2]] == [
         True,

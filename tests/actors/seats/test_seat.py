@@ -1,9 +1,12 @@
 """The seat: who is let in, and how it changes hands, against a cell that does as it is told when it is told."""
 
 import asyncio
+from collections.abc import Callable
+from typing import cast
 
 import pytest
 
+from actors.cells.cell import Cell
 from actors.seats import seat
 from actors.seats.seat import Seat
 from protocol.links import AnyLink, Elsewhere, ForSitting, Left, ReadCustomer, Release, Sitting, Take, Touched
@@ -18,7 +21,7 @@ class FakeCell:
         self.heard: list[AnyLink] = []
         self.looked: list[str] = []
         self.busy = False
-        self.on_left = lambda customer, due_ms: None
+        self.on_left: Callable[[str, int | None], None] = lambda customer, due_ms: None
 
     async def take(self, customer: str) -> None:
         await self.scopes.setdefault(customer, asyncio.Event()).wait()
@@ -59,7 +62,8 @@ class Table:
 
     def __init__(self) -> None:
         self.cell = FakeCell()
-        self.seat = Seat(0, self.cell, life="life")  # type: ignore[arg-type]
+        # A seat needs no more of a cell than that.
+        self.seat = Seat(0, cast(Cell, self.cell), life="life")
         self.usher, self.front = Line("usher"), Line("gateway:0")
         self.seat.opened(self.usher, fresh=True)
 

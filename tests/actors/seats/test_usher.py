@@ -2,7 +2,7 @@
 
 from actors.seats.seating import Seating
 from actors.seats.usher import Usher
-from protocol.archive import Due
+from protocol.archive import Due, StoredEvent, StoredJourney
 from protocol.links import Sitting, TakersAre
 from tests.actors.seats.test_seat import Line
 
@@ -17,6 +17,12 @@ class Archive:
     async def position(self) -> int:
         return self.at
 
+    async def stored(self, customer: str) -> StoredJourney:
+        raise AssertionError("an usher loads nobody")
+
+    async def events_of_customer(self, customer: str, after_position: int) -> list[StoredEvent]:
+        raise AssertionError("an usher loads nobody")
+
     async def due(self, shards: list[int], before_ms: int, limit: int) -> list[Due]:
         return []
 
@@ -29,7 +35,7 @@ async def test_who_waits_for_a_taker_is_read_when_takers_change_and_the_archive_
     """Not at each refresh: who was looked at stands in the archive until that has caught up, and would be seated again
     and again."""
     archive, seat, gateway = Archive(), Line("cell:0"), Line("gateway:0")
-    usher = Usher(Seating(seats_max=1, warm=1), archive, now_ms=lambda: 1_000)  # type: ignore[arg-type]
+    usher = Usher(Seating(seats_max=1, warm=1), archive, now_ms=lambda: 1_000)
     for line in (seat, gateway):
         usher.opened(line, fresh=True)
     usher.received(seat, Sitting(0, "", 7))

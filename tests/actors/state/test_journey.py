@@ -17,7 +17,7 @@ from protocol.events import (
 )
 from protocol.inbound import ActivityArrived, Attachment, DeliveryReport, InteractionBegan, InteractionStopped
 from protocol.links import Quarantine
-from tests.actors.player import CONVERSATION, CUSTOMER, Player, names
+from tests.actors.player import CONVERSATION, CUSTOMER, Head, Player, names
 
 
 def test_first_contact_opens_a_conversation_and_assigns_the_identity() -> None:
@@ -50,7 +50,7 @@ def test_conversations_are_read_by_id_and_not_changed_so() -> None:
     assert player.state.conversation(CONVERSATION) is conversation
     assert player.state.conversation(f"{CUSTOMER}-2") is None
     with pytest.raises(TypeError):
-        player.state.conversations[f"{CUSTOMER}-2"] = conversation  # type: ignore[index]
+        player.state.conversations[f"{CUSTOMER}-2"] = conversation  # type: ignore[index]  # which is what is refused
 
 
 def test_the_queue_of_the_first_account_is_the_conversations() -> None:
@@ -265,14 +265,14 @@ def test_sessions_begin_and_end_interactions() -> None:
     """A call rings, is hung up, and cannot be hung up twice."""
     player = Player()
     began = InteractionBegan(session="call-1", subject="Bill")
-    ring = {"channel": "phone", "identities": ("tel:+447700900123",)}
-    assert names(player.give(player.input(began, **ring)))[:2] == ["ConversationOpened", "InteractionStarted"]  # type: ignore[arg-type]
+    ring: Head = {"channel": "phone", "identities": ("tel:+447700900123",)}
+    assert names(player.give(player.input(began, **ring)))[:2] == ["ConversationOpened", "InteractionStarted"]
     with pytest.raises(Refusal, match="goes on already"):
-        player.give(player.input(began, **ring))  # type: ignore[arg-type]
+        player.give(player.input(began, **ring))
     stopped = InteractionStopped(session="call-1", reason="hung up")
-    assert names(player.give(player.input(stopped, **ring))) == ["InteractionEnded"]  # type: ignore[arg-type]
+    assert names(player.give(player.input(stopped, **ring))) == ["InteractionEnded"]
     with pytest.raises(Refusal, match="no interaction"):
-        player.give(player.input(stopped, **ring))  # type: ignore[arg-type]
+        player.give(player.input(stopped, **ring))
 
 
 def test_silence_ends_an_interaction() -> None:

@@ -9,7 +9,7 @@ from actors.rules.taxonomy import Label, Tagger, Taxonomy
 from protocol.commands import AddNote, OfferHandoff, Reopen, Reply, Resolve, TagInteraction
 from protocol.entities import Before, Relation, RelationKind, Tag
 from protocol.errors import Code, Refusal
-from protocol.events import ConversationOpened, Event, InteractionStarted, InteractionTagged, RepeatContactFound
+from protocol.events import AnyEvent, ConversationOpened, InteractionStarted, InteractionTagged, RepeatContactFound
 from protocol.inbound import ActivityArrived, ContextScalar, InteractionBegan, InteractionStopped, MessageArrived
 from tests.actors.player import CONVERSATION, CUSTOMER, POLICY, Player, names
 
@@ -43,7 +43,7 @@ def closed(player: Player, text: str) -> Player:
     return player
 
 
-def the(events: list[Event], kind: type) -> list[Event]:
+def the(events: list[AnyEvent], kind: type) -> list[AnyEvent]:
     """The events of a kind."""
     return [event for event in events if isinstance(event, kind)]
 
@@ -310,7 +310,7 @@ def _called(player: Player, *, menu: str = "") -> int:
     return player.now_ms - 1
 
 
-def _written_down(player: Player, text: str, said_ms: int) -> list[Event]:
+def _written_down(player: Player, text: str, said_ms: int) -> list[AnyEvent]:
     given = player.input(MessageArrived(text=text, session="s1"), channel="phone", identities=PHONE)
     return player.give(msgspec.structs.replace(given, event=msgspec.structs.replace(given.event, time_ms=said_ms)))
 

@@ -182,7 +182,12 @@ def test_what_was_looked_at_names_a_matter_unless_the_words_are_about_another() 
 def test_as_many_taxonomies_are_kept_read_as_conversations_may_be_pinned_to(monkeypatch: pytest.MonkeyPatch) -> None:
     """One less, and each of the others would be read anew for each event."""
     read: list[Taxonomy] = []
-    monkeypatch.setattr(tagging, "Labels", lambda taxonomy: read.append(taxonomy) or Labels(taxonomy))
+
+    def noted(taxonomy: Taxonomy) -> Labels:
+        read.append(taxonomy)
+        return Labels(taxonomy)
+
+    monkeypatch.setattr(tagging, "Labels", noted)
     versions = [Taxonomy(topics={"bill": Label()}) for _ in range(POLICIES_KEPT + 1)]
     for taxonomy in [*versions, *versions]:
         tags_of(said("hello"), taxonomy)
