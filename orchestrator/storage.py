@@ -14,6 +14,7 @@ from adapters.stores.archive_sides import ArchiveReads
 from adapters.stores.folder import ARCHIVE_FILE, JOURNAL_FILE
 from adapters.stores.memory_archive import MemoryArchive
 from adapters.stores.memory_journal import MemoryJournal, MemoryJournalReader
+from adapters.stores.read_pool import ALONE, Sharing
 from adapters.stores.sqlite_archive import SqliteArchive, SqliteArchiveReader
 from adapters.stores.sqlite_journal import SqliteJournal
 from adapters.stores.sqlite_journal_reader import SqliteJournalReader
@@ -38,8 +39,8 @@ class Storage(Protocol):
         """A reader of the journal, of use from `open_readers` on."""
         ...
 
-    def archive_reader(self) -> ArchiveReads:
-        """A reader of the archive, likewise."""
+    def archive_reader(self, sharing: Sharing = ALONE) -> ArchiveReads:
+        """A reader of the archive, likewise; for whoever shares it as `sharing` says."""
         ...
 
     async def open_readers(self) -> None:
@@ -75,9 +76,9 @@ class SqliteStorage:
         self._readers.append(reader)
         return reader
 
-    def archive_reader(self) -> SqliteArchiveReader:
+    def archive_reader(self, sharing: Sharing = ALONE) -> SqliteArchiveReader:
         """See `Storage`."""
-        reader = SqliteArchiveReader(self._archive)
+        reader = SqliteArchiveReader(self._archive, sharing)
         self._readers.append(reader)
         return reader
 
@@ -111,8 +112,8 @@ class MemoryStorage:
         """See `Storage`."""
         return self.journal_store
 
-    def archive_reader(self) -> MemoryArchive:
-        """See `Storage`."""
+    def archive_reader(self, sharing: Sharing = ALONE) -> MemoryArchive:
+        """See `Storage`. What is in memory is read at once."""
         return self.archive_store
 
     async def open_readers(self) -> None:

@@ -47,6 +47,7 @@ class Code(IntEnum):
     UNKNOWN_ACCOUNT = 4209
     OVER_LIMIT = 4210
     GONE = 4211
+    TOO_COSTLY = 4212
 
     OVERLOADED = 4300
     UNAVAILABLE = 4301
@@ -92,6 +93,7 @@ TABLE: dict[Code, Row] = {
     Code.UNKNOWN_ACCOUNT: Row("the channel account is not configured, or the token may not speak for it", 404),
     Code.OVER_LIMIT: Row("a bound of the conversation, customer or channel is reached; the message names it", 422),
     Code.GONE: Row("what was asked for is no longer kept; the message names the oldest that is", 410),
+    Code.TOO_COSTLY: Row("a read took longer than one may; the message says what to ask for instead", 422),
     Code.OVERLOADED: Row("too much is waiting; send again after a moment", 503),
     Code.UNAVAILABLE: Row("a part of the server is starting or recovering; send again", 503),
     Code.TIMED_OUT: Row("no answer in time; it may or may not have happened; send again under the same id", 504),

@@ -17,5 +17,5 @@ The archive
   archive_sides          the writer's and the readers' side of all this
   sqlite_archive         memory_archive: what carries it out
 
-Both                     connection, locks, migrations, folder, errors
+Both                     connection, read_pool, locks, migrations, folder, errors
 """

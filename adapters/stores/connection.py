@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
+from weakref import WeakSet
 
 import aiosqlite
 
-from adapters.stores.errors import StoreFailed, store_failed
+from adapters.stores.errors import ReadCutOff, StoreFailed, store_failed
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -38,6 +39,39 @@ class Runs(Protocol):
         ...
 
 
+class Reader(sqlite3.Connection):
+    """A database that is read only. A step on it can be cut off from outside: within a statement, or at its next one.
+
+    SQLite interrupts whatever runs until nothing does, and a cursor that has rows left runs: so what was cut off has to
+    be rolled back, which closes them.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.is_over = False
+        """Whether the step under way has no more time."""
+        self._cursors: WeakSet[sqlite3.Cursor] = WeakSet()
+
+    def cut_off(self) -> None:
+        """Ends the step under way. Of any thread."""
+        self.is_over = True
+        self.interrupt()
+
+    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+        """Raises `ReadCutOff` where the step is over."""
+        if self.is_over:
+            raise ReadCutOff("the read was cut off")
+        cursor = super().execute(sql, parameters)
+        self._cursors.add(cursor)
+        return cursor
+
+    def rollback(self) -> None:
+        """Ends the transaction, if there is one, and what has rows left."""
+        for cursor in [*self._cursors]:
+            cursor.close()
+        super().rollback()
+
+
 class Connection(aiosqlite.Connection):
     """aiosqlite's connection with `run`. aiosqlite offers one call for each statement; its queue takes any function,
     which `_execute` (for subclasses, by its underscore) hands over."""
@@ -58,6 +92,12 @@ class Connection(aiosqlite.Connection):
             raise
 
     @property
+    def reader(self) -> Reader:
+        """The database of one that was opened to read."""
+        assert isinstance(self._conn, Reader), "a writer is not cut off"
+        return self._conn
+
+    @property
     def failed(self) -> bool:
         """Whether a writer ever failed: what its last step left in the file shows when it is opened anew."""
         return self._failed is not None
@@ -74,6 +114,8 @@ class Connection(aiosqlite.Connection):
         except sqlite3.Error as exc:
             if self._writes:
                 self._failed = exc
+            elif self.reader.is_over:
+                raise ReadCutOff(f"{self._name}: the read was cut off") from exc
             raise store_failed(self._name, exc) from exc
 
 
@@ -140,8 +182,8 @@ def read(
     try:
         return step(db, *args, **kwargs)
     finally:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
+        # Not as a statement of the step's: one that was cut off has none any more.
+        db.rollback()
 
 
 def row_as_dict(cursor: sqlite3.Cursor, row: tuple[Any, ...]) -> dict[str, Any]:
@@ -184,7 +226,7 @@ def _connect_writer(path: Path) -> sqlite3.Connection:
 
 def _connect_reader(path: Path) -> sqlite3.Connection:
     uri = f"{path.absolute().as_uri()}?mode=ro"
-    return sqlite3.connect(uri, uri=True, timeout=BUSY_S, isolation_level=None)
+    return sqlite3.connect(uri, uri=True, timeout=BUSY_S, isolation_level=None, factory=Reader)
 
 
 def _prepare(db: sqlite3.Connection, *, synchronous: str, cache_kib: int) -> None:

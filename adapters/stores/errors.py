@@ -5,6 +5,8 @@
         ├── StoreLocked      another process has the file: stop that one, or use another data folder
         ├── StoreTooNew      a newer version wrote the file: upgrade, or use another data folder
         ├── StoreTrimmed     retention has shortened the journal: what is asked would lose what only the archive has
+        ├── ReadCutOff       a read took longer than whoever asked for it may hold a connection
+        ├── ReadsWait        a read did not get its turn in time: others, of the same asker or not, are before it
         └── StoreFailed      the disk, the file system or SQLite failed: whether the last write took place is open
 
 After `StoreFailed` a writing store answers nothing but `StoreFailed`: its process ends, and what comes next reads the
@@ -34,6 +36,18 @@ class StoreTooNew(StoreError):
 
 class StoreTrimmed(StoreError):
     """The journal was trimmed, so its archive cannot be made anew, and what could make that necessary is refused."""
+
+
+class ReadCutOff(StoreError):
+    """A read took longer than `within_s`, and was ended. The store is as good as before."""
+
+    def __init__(self, message: str, *, within_s: float | None = None) -> None:
+        super().__init__(message)
+        self.within_s = within_s
+
+
+class ReadsWait(StoreError):
+    """A read did not get its turn in time. Nothing was read for it."""
 
 
 class StoreFailed(StoreError):

@@ -11,8 +11,9 @@ from adapters.stores import archive_rows as rows
 from adapters.stores import migrations
 from adapters.stores.archive_schema import ARCHIVE
 from adapters.stores.archive_sides import ArchiveReads, ArchiveWrites
-from adapters.stores.connection import Connection, checkpoint, open_reader, open_writer
+from adapters.stores.connection import Connection, checkpoint, open_writer
 from adapters.stores.locks import FileLock
+from adapters.stores.read_pool import ALONE, ReadPool, Sharing
 
 CACHE_KIB = 32 * 1024
 """Pages the writer keeps in memory: rows of active conversations change again and again. SQLite's default is 2 MiB."""
@@ -63,18 +64,22 @@ class SqliteArchive(ArchiveWrites):
 
 
 class SqliteArchiveReader(ArchiveReads):
-    """A read-only view of the archive's file, from any process."""
+    """A read-only view of the archive's file, from any process. Whoever shares it may have their reads cut off
+    (`read_pool.py`)."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, sharing: Sharing = ALONE) -> None:
         self._path = path
-        self._db: Connection | None = None
+        self._sharing = sharing
+        self._db: ReadPool | None = None
 
     async def open(self) -> None:
         """Raises `StoreFailed` where the archive was never opened by its writer, or `StoreTooNew`."""
-        self._db = await open_reader(self._path, partial(migrations.check, schema=ARCHIVE))
+        pool = ReadPool(self._path, partial(migrations.check, schema=ARCHIVE), self._sharing)
+        await pool.open()
+        self._db = pool
 
     async def close(self) -> None:
-        """Gives the connection back."""
+        """Gives the connections back."""
         db, self._db = self._db, None
         if db is not None:
             await db.close()

@@ -32,7 +32,7 @@ RUN_COLUMNS = ("report", "at_ms", "actor", "policy", "from_ms", "until_ms", "lin
 SHOWN_COLUMNS = ("seq", "at_ms", "actor", "type", "what")
 PATH = "/v1/reports/context-loss"
 COUNTED_WITHIN_S = 300.0
-"""A report on years of a busy desk takes its time; a scheduled one is of the policy's window."""
+"""A report on years of a busy desk takes its time; the server cuts it off before."""
 Finding = Annotated[str, typer.Argument(metavar="FINDING", help="A finding's id, such as report-3.")]
 Id = Annotated[str, typer.Option("--id", help="The command's id: the same one again has one effect.")]
 

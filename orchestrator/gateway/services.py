@@ -26,9 +26,9 @@ class Stores(Struct, kw_only=True, frozen=True):
 
     archive: Archive
     history: Archive
-    """The same over a connection of its own, for reads that take long."""
+    """The same over connections of its own, for reads that take long."""
     counting: Archive
-    """Over one of its own, too, for reports: nobody's timeline waits until one is counted."""
+    """Over its own, too, for reports: nobody's timeline waits until one is counted."""
     identities: Identities
     attachments: AttachmentStore
     erasures: Path

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from actors.fault import Tasks
+from adapters.stores.read_pool import ALONE, Sharing
 from orchestrator.cell_lines.cells import Cells
 from orchestrator.cell_lines.seats import Seats
 from orchestrator.cell_lines.strangers import KnownOf, known_of
@@ -28,11 +29,12 @@ LOOK_EVERY_S = 0.01
 class Front:
     """Lines to all cells, the intake, and readers of both stores."""
 
-    def __init__(self, given: Surroundings) -> None:
+    def __init__(self, given: Surroundings, archive: Sharing = ALONE) -> None:
+        """`archive`: how its reader is shared."""
         settings = given.settings
         self._storage = given.storage
         self.journal = given.storage.journal_reader()
-        self.archive = given.storage.archive_reader()
+        self.archive = given.storage.archive_reader(archive)
         self._lines = CellLines(given.switchboard)
         dedicated = settings.placement == "dedicated"
         self.cells = self._lines.dedicated(self._known_of) if dedicated else self._lines.pooled(cells_of(settings))

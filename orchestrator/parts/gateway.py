@@ -8,6 +8,7 @@ import msgspec
 from adapters.attachments import AttachmentStore
 from orchestrator.cluster.server_file import run_tokens
 from orchestrator.data_layout import ATTACHMENTS, ERASURES, TOKENS_FILE, WEBHOOKS
+from orchestrator.gateway.reads import sharing
 from orchestrator.gateway.server import Gateway
 from orchestrator.gateway.services import Stores
 from orchestrator.parts.ending import first_of, until
@@ -25,7 +26,7 @@ class GatewayPart:
 
     def __init__(self, given: Surroundings) -> None:
         settings, data = given.settings, Path(given.settings.data)
-        self._front = Front(given)
+        self._front = Front(given, sharing.LISTS)
         self._drain_s = settings.limits.drain_s / 2
         self._port = _Port(given.run / "http.port")
         self._desk = PolicyDesk(
@@ -37,7 +38,8 @@ class GatewayPart:
             watched=settings.policy_folder,
         )
         # Before the front opens what was given out.
-        history, counting = given.storage.archive_reader(), given.storage.archive_reader()
+        history = given.storage.archive_reader(sharing.HISTORY)
+        counting = given.storage.archive_reader(sharing.REPORTS)
         self.report = ReportDesk(counting, self._front.journal, self._desk, self._front.intake, now_ms=given.now_ms)
         self._gateway = Gateway(
             http=msgspec.structs.replace(settings.http, port=self._port.wanted(settings.http.port)),

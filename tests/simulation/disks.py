@@ -97,7 +97,7 @@ class SimulatedStorage:
     def journal_reader(self) -> Any:
         return Slow(MemoryJournalReader(self._disks.disk), self._disks.pace, self._life)
 
-    def archive_reader(self) -> Any:
+    def archive_reader(self, sharing: Any = None) -> Any:
         return Slow(_OfWorld(self._disks), self._disks.pace, self._life)
 
     async def open_readers(self) -> None:

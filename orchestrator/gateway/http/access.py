@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from orchestrator.gateway.health.metrics import Metrics
 from orchestrator.gateway.http.answers import error_json, error_status
+from orchestrator.gateway.reads.sharing import ASKER, STRANGER
 from orchestrator.tokens import Token, Tokens
 from protocol.errors import Code, Refusal
 
@@ -46,6 +47,7 @@ class Access:
             self._metrics.refused(refusal.code, "http")
             await _answer(send, refusal)
             return
+        ASKER.set(STRANGER if token is None else token.id)
         await self._app({**scope, "state": {**scope.get("state", {}), "token": token}}, receive, send)
 
     def _token(self, scope: dict[str, Any], open_: bool) -> Token | None:

@@ -8,6 +8,7 @@ from litestar.exceptions import HTTPException, NotFoundException, ValidationExce
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
 
+from adapters.stores.errors import ReadCutOff, ReadsWait
 from orchestrator.gateway.failures import failed
 from orchestrator.gateway.health import health
 from orchestrator.gateway.http.access import SIGNED, check_needs
@@ -73,6 +74,8 @@ def application(services: Services, *, body_bytes_max: int, version: str) -> Lit
         before_request=_check,
         exception_handlers={
             Refusal: _refusal,
+            ReadCutOff: _cut_off,
+            ReadsWait: _waits,
             ValidationException: _validation,
             HTTPException: _http,
             RecursionError: _nested,
@@ -127,6 +130,18 @@ def _refusal(request: HttpRequest, refusal: Refusal) -> Response[ErrorAnswer]:
     here.metrics.refused(refusal.code, entrance)
     headers = {"Retry-After": str(RETRY_AFTER_S)} if refusal.retryable else {}
     return Response(error_answer(refusal), status_code=error_status(refusal), headers=headers)
+
+
+def _cut_off(request: HttpRequest, exc: ReadCutOff) -> Response[ErrorAnswer]:
+    """A read's handler says how to ask for less."""
+    narrower = request.route_handler.opt.get("narrower", "ask for less, by a smaller limit or by more filters")
+    took = "" if exc.within_s is None else f" after {exc.within_s:g} s"
+    return _refusal(request, Refusal(Code.TOO_COSTLY, f"this read was cut off{took}: {narrower}"))
+
+
+def _waits(request: HttpRequest, exc: ReadsWait) -> Response[ErrorAnswer]:
+    message = "this read did not get its turn: others are before it, of the same token first of all; ask again"
+    return _refusal(request, Refusal(Code.OVERLOADED, message))
 
 
 def _validation(request: HttpRequest, exc: ValidationException) -> Response[ErrorAnswer]:

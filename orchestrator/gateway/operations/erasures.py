@@ -38,7 +38,7 @@ async def post_erasure(request: HttpRequest, customer: FromPath[str], data: JSON
     here = services_of(request)
     if not data.reason.strip() or len(data.reason) > REASON_MAX:
         raise Refusal(Code.INVALID, f"reason says why, in at most {REASON_MAX} characters", field="reason")
-    journey = await here.archive.journey(customer)
+    journey = await here.history.journey(customer)
     if journey is None:
         raise Refusal(Code.NOT_FOUND, "there is no such customer", ref=customer)
     # It would be refused when it is carried out, and whoever asked has gone home by then.

@@ -42,7 +42,12 @@ class Run(Struct, kw_only=True, frozen=True):
     id: str = ""
 
 
-@get("/v1/reports/context-loss", needs=_READERS, tags=["reports"])
+@get(
+    "/v1/reports/context-loss",
+    needs=_READERS,
+    narrower="ask for a week, or for a few (from_ms, until_ms)",
+    tags=["reports"],
+)
 async def get_context_loss(
     request: HttpRequest,
     from_ms: Time = 0,
@@ -128,7 +133,13 @@ async def get_runs(request: HttpRequest, limit: Limit = 100) -> list[dict[str, A
     return await _desk(request).archive.reports(limit)
 
 
-@post("/v1/reports/context-loss/runs", needs=_OPERATORS, status_code=200, tags=["reports"])
+@post(
+    "/v1/reports/context-loss/runs",
+    needs=_OPERATORS,
+    narrower="the policy's report.yaml has a shorter window, or leave it to the schedule, which has the time it takes",
+    status_code=200,
+    tags=["reports"],
+)
 async def post_run(request: HttpRequest, data: JSONBody[Run]) -> dict[str, Any]:
     """Makes a report of the policy's window up to now: opens findings, and compares those that were changed."""
     return await _desk(request).make(actor=actor_of(speaker_of(request)), id=id_of_request(request, data.id))

@@ -5,5 +5,6 @@ reads             of a customer now, from the live actor; lists, from the archiv
 history           timelines, and a conversation as a vCon
   attachments     the files in it
 feed              committed events for other systems, by cursor
+sharing           over how many connections, and for how long
 taxonomy          what contacts can be about
 """

@@ -29,7 +29,12 @@ _Events = list[dict[str, Any]]
 Time = Annotated[int, QueryParameter(ge=0, le=2**53, description="Milliseconds since 1970 UTC; 0 is no bound.")]
 
 
-@get("/v1/customers/{customer:str}/timeline", needs=needs("read", "agent"), tags=["reads"])
+@get(
+    "/v1/customers/{customer:str}/timeline",
+    needs=needs("read", "agent"),
+    narrower="ask for a shorter time (from_ms, until_ms), a channel or types; look for whole words and not for begin*",
+    tags=["reads"],
+)
 async def get_timeline(
     request: HttpRequest,
     customer: FromPath[str],
@@ -56,7 +61,12 @@ async def get_timeline(
     return {"position": position, "searched": searched, "entries": entries, "next": following}
 
 
-@get("/v1/conversations/{conversation:str}/vcon", needs=needs("read"), tags=["reads"])
+@get(
+    "/v1/conversations/{conversation:str}/vcon",
+    needs=needs("read"),
+    narrower="ask for the conversation's events, a page at a time: GET /v1/conversations/{id}",
+    tags=["reads"],
+)
 async def get_vcon(request: HttpRequest, conversation: FromPath[str], at_least: AtLeast = 0) -> Response[bytes]:
     """One conversation as a vCon, unsigned. Files are in it as long as they fit; what is `secret` is not."""
     here = services_of(request)

@@ -94,7 +94,7 @@ async def _view(here: Services, customer: str, by: Sequence[str], channel: str) 
     return view
 
 
-@get("/v1/conversations", needs=_READERS, tags=["reads"])
+@get("/v1/conversations", needs=_READERS, narrower="ask for a list or a customer", tags=["reads"])
 async def get_conversations(
     request: HttpRequest,
     list: Annotated[
@@ -171,12 +171,17 @@ async def get_messages(
     return {"conversation": conversation, "interaction": interaction, "messages": messages, "position": position}
 
 
-@get("/v1/customers/{customer:str}/journey", needs=_READERS, tags=["reads"])
+@get(
+    "/v1/customers/{customer:str}/journey",
+    needs=_READERS,
+    narrower="ask for the customer's conversations, a page at a time: GET /v1/conversations?customer=",
+    tags=["reads"],
+)
 async def get_journey(request: HttpRequest, customer: FromPath[str], at_least: AtLeast = 0) -> dict[str, Any]:
     """A customer across channels: `identities`, and `conversations` with their interactions and relations."""
     here = services_of(request)
-    position = await _reach(here, at_least)
-    journey = await here.archive.journey(customer)
+    position = await reach(here.history, at_least, within_s=AT_LEAST_WITHIN_S)
+    journey = await here.history.journey(customer)
     if journey is None:
         raise Refusal(Code.NOT_FOUND, "there is no such customer", ref=customer)
     return {**journey, "position": position}
