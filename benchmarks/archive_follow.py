@@ -23,9 +23,9 @@ from msgspec import Struct
 from actors.archive.projection import project
 from actors.cells.loading import load
 from actors.rules.policy import Policy
+from adapters.stores.archive.sqlite import SqliteArchive, SqliteArchiveReader
 from adapters.stores.folder import ARCHIVE_FILE, JOURNAL_FILE
-from adapters.stores.sqlite_archive import SqliteArchive, SqliteArchiveReader
-from adapters.stores.sqlite_journal_reader import SqliteJournalReader
+from adapters.stores.journal.sqlite_reader import SqliteJournalReader
 from benchmarks import cautions, disk
 from benchmarks.bundle import policy_of
 from benchmarks.decided import Made, make_journal

@@ -16,12 +16,12 @@ from pathlib import Path
 from msgspec import Struct
 
 from actors.archive.projection import project
-from adapters.stores import archive_losses
-from adapters.stores.archive_losses import Wanted
-from adapters.stores.archive_measures import MEASURES
+from adapters.stores.archive import losses as archive_losses
+from adapters.stores.archive.losses import Wanted
+from adapters.stores.archive.measures import MEASURES
+from adapters.stores.archive.sqlite import SqliteArchive
 from adapters.stores.folder import ARCHIVE_FILE, JOURNAL_FILE
-from adapters.stores.sqlite_archive import SqliteArchive
-from adapters.stores.sqlite_journal_reader import SqliteJournalReader
+from adapters.stores.journal.sqlite_reader import SqliteJournalReader
 from benchmarks import desk, disk
 from benchmarks.bundle import policy_of
 from benchmarks.decided import BEGAN_MS

@@ -13,7 +13,7 @@ from actors.decisions import deciding
 from actors.rules.policy import Policy
 from actors.state import journey as journeys
 from actors.state.journey import Journey
-from adapters.stores.sqlite_journal import SqliteJournal
+from adapters.stores.journal.sqlite import SqliteJournal
 from benchmarks.traffic import Traffic
 from orchestrator.way_in.once_keys import digest_of, once_key
 from protocol.events import AnyEvent, DeliveryAttempted

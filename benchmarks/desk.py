@@ -19,7 +19,7 @@ from actors.decisions.deciding import AnyInput, TimerDue
 from actors.rules.policy import Policy
 from actors.state import journey as journeys
 from actors.state.journey import Journey
-from adapters.stores.sqlite_journal import SqliteJournal
+from adapters.stores.journal.sqlite import SqliteJournal
 from benchmarks.decided import BEGAN_MS, COMMIT, outcomes_of
 from orchestrator.way_in.once_keys import digest_of, once_key
 from protocol.commands import (

@@ -20,11 +20,11 @@ from actors.decisions import deciding
 from actors.rules.policy import Policy
 from actors.state import journey as journeys
 from actors.state.journey import Journey
-from adapters.stores.archive_schema import ARCHIVE
+from adapters.stores.archive.schema import ARCHIVE
+from adapters.stores.archive.sqlite import SqliteArchive
 from adapters.stores.folder import ARCHIVE_FILE, JOURNAL_FILE
-from adapters.stores.journal_schema import JOURNAL
-from adapters.stores.sqlite_archive import SqliteArchive
-from adapters.stores.sqlite_journal import SqliteJournal
+from adapters.stores.journal.schema import JOURNAL
+from adapters.stores.journal.sqlite import SqliteJournal
 from benchmarks.past import EVENTS_EACH, MESSAGES, Past, customer_id, identity_of
 from orchestrator.storage import new_generation
 from orchestrator.way_in.once_keys import digest_of, once_key

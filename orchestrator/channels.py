@@ -16,7 +16,7 @@ from adapters.attachments import AttachmentStore
 from adapters.channels import Sender, SendStatus, Sent
 from adapters.channels.email.entrance import Entrance, Mailbox, MailIntake
 from adapters.channels.email.sender import EmailSender
-from adapters.channels.twilio_sender import TwilioSender
+from adapters.channels.twilio.sender import TwilioSender
 from orchestrator.settings import Account, EmailAccount, GatewayAccount, TwilioAccount
 from orchestrator.settings.addresses import cannot_listen, host_and_port
 from protocol.ids import customer_of

@@ -10,14 +10,14 @@ from typing import Protocol
 
 from actors.archive.archive_store import ArchiveStore
 from actors.journal.journal_store import JournalStore
-from adapters.stores.archive_sides import ArchiveReads
+from adapters.stores.archive.memory import MemoryArchive
+from adapters.stores.archive.sides import ArchiveReads
+from adapters.stores.archive.sqlite import SqliteArchive, SqliteArchiveReader
 from adapters.stores.folder import ARCHIVE_FILE, JOURNAL_FILE
-from adapters.stores.memory_archive import MemoryArchive
-from adapters.stores.memory_journal import MemoryJournal, MemoryJournalReader
+from adapters.stores.journal.memory import MemoryJournal, MemoryJournalReader
+from adapters.stores.journal.sqlite import SqliteJournal
+from adapters.stores.journal.sqlite_reader import SqliteJournalReader
 from adapters.stores.read_pool import ALONE, Sharing
-from adapters.stores.sqlite_archive import SqliteArchive, SqliteArchiveReader
-from adapters.stores.sqlite_journal import SqliteJournal
-from adapters.stores.sqlite_journal_reader import SqliteJournalReader
 from orchestrator.settings import Settings
 
 JournalReads = SqliteJournalReader | MemoryJournalReader

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from adapters.stores import migrations
-from adapters.stores.archive_schema import ARCHIVE
-from adapters.stores.journal_schema import JOURNAL
+from adapters.stores.archive.schema import ARCHIVE
+from adapters.stores.archive.sqlite import SqliteArchive
+from adapters.stores.journal.schema import JOURNAL
 from adapters.stores.migrations import Schema
-from adapters.stores.sqlite_archive import SqliteArchive
 from protocol import events as ev
 from protocol.entities import Interaction, Relation, RelationKind
 from tests.adapters.stores.story import HOUR_MS, MINUTE_MS, Story

@@ -1,6 +1,6 @@
 """Where a person stands in others' streams by the journal's own facts, for who forgets them. Pure.
 
-The archive says it faster (`archive_traces.py` of the stores), and of all that it has. What retention took from it may
+The archive says it faster (`traces.py` of its store), and of all that it has. What retention took from it may
 be in the journal for longer, by the policy: of that the journal alone knows whose it was.
 """
 

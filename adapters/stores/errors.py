@@ -10,7 +10,7 @@
         └── StoreFailed      the disk, the file system or SQLite failed: whether the last write took place is open
 
 After `StoreFailed` a writing store answers nothing but `StoreFailed`: its process ends, and what comes next reads the
-file anew. That is what makes an ambiguous failure safe (see `journal_rules.py` for how a resend is answered).
+file anew. That is what makes an ambiguous failure safe (see `journal/rules.py` for how a resend is answered).
 """
 
 import sqlite3

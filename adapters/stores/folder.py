@@ -3,9 +3,9 @@
 from functools import partial
 from pathlib import Path
 
-from adapters.stores.archive_schema import ARCHIVE
+from adapters.stores.archive.schema import ARCHIVE
 from adapters.stores.connection import look_at
-from adapters.stores.journal_schema import JOURNAL
+from adapters.stores.journal.schema import JOURNAL
 from adapters.stores.migrations import known_version
 
 JOURNAL_FILE, ARCHIVE_FILE = "journal.sqlite", "archive.sqlite"

@@ -13,7 +13,7 @@ import structlog
 
 from actors.cells.loading import reached
 from actors.fault import Tasks
-from adapters.stores.archive_sides import ArchiveReads
+from adapters.stores.archive.sides import ArchiveReads
 from orchestrator.storage import JournalReads
 
 _log = structlog.get_logger(__name__)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from adapters.stores.archive_timeline import LATE_MS
+from adapters.stores.archive.timeline import LATE_MS
 from orchestrator.cli.options import At, Json
 from orchestrator.cli.output import console, local_time, print_fields, print_json, print_line, print_table
 from orchestrator.cli.server import Server, part

@@ -27,7 +27,7 @@ from actors.rules.policies import Policies
 from actors.state.journey import Journey, evolve
 from adapters.attachments import AttachmentStore
 from adapters.naming import Naming
-from adapters.stores.archive_traces import whole
+from adapters.stores.archive.traces import whole
 from orchestrator.data_layout import ATTACHMENTS
 from orchestrator.policy.first import policy_of
 from orchestrator.settings import Settings

@@ -7,9 +7,9 @@ are `orchestrator/cell_lines/cells.py`, `orchestrator/way_in/intake.py` and the 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from adapters.stores.archive_losses import Wanted as Losses
-from adapters.stores.archive_quarantine import Wanted as Quarantined
-from adapters.stores.archive_timeline import Before, Wanted
+from adapters.stores.archive.losses import Wanted as Losses
+from adapters.stores.archive.quarantine import Wanted as Quarantined
+from adapters.stores.archive.timeline import Before, Wanted
 from orchestrator.cell_lines.questions import Reply
 from orchestrator.feed.feed import Readable
 from protocol.archive import Dropped, StoredEvent

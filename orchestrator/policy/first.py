@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from actors.rules.accounts import former_channels
 from actors.rules.policy import DAY_MS, ChannelRules, Policy
-from adapters.channels.twilio import BODY_MAX
+from adapters.channels.twilio.inbound import BODY_MAX
 from orchestrator.bundles.making import SetUp
 from orchestrator.policy.former_lines import Lines
 from orchestrator.settings import Account, EmailAccount, GatewayAccount, Settings, TwilioAccount

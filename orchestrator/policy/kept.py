@@ -16,7 +16,7 @@ from actors.tags.taggers import ReadTagger
 from adapters.stores.connection import look_at
 from adapters.stores.errors import StoreFailed
 from adapters.stores.folder import JOURNAL_FILE
-from adapters.stores.journal_reads import policies
+from adapters.stores.journal.reads import policies
 from protocol.events import AnyEvent, PolicyApplied
 from protocol.journal import Entry
 

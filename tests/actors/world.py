@@ -17,9 +17,9 @@ from actors.cells.lines import LineOwner
 from actors.cells.population import Population
 from actors.journal.journal import Journal
 from actors.rules.policy import Policy
-from adapters.stores.memory_archive import MemoryArchive
-from adapters.stores.memory_disk import MemoryDisk
-from adapters.stores.memory_journal import MemoryJournal
+from adapters.stores.archive.memory import MemoryArchive
+from adapters.stores.journal.memory import MemoryJournal
+from adapters.stores.journal.memory_disk import MemoryDisk
 from orchestrator.cell_lines.cells import Cells
 from orchestrator.pipes.lines import PipeSocket
 from orchestrator.pipes.memory import MemoryWire, connect_in_memory, memory_end

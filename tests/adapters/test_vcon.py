@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from adapters.stores.memory_archive import MemoryArchive
+from adapters.stores.archive.memory import MemoryArchive
 from adapters.vcon import PURPOSE, UNDELIVERED, _mediatype, to_vcon, vcon_uuid
 from protocol import events as ev
 from protocol.entities import Interaction

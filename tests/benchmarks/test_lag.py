@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from adapters.stores.archive_schema import ARCHIVE
-from adapters.stores.journal_schema import JOURNAL
+from adapters.stores.archive.schema import ARCHIVE
+from adapters.stores.journal.schema import JOURNAL
 from benchmarks.lag import LagWatch, _began, watching
 
 

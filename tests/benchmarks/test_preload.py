@@ -10,7 +10,7 @@ import pytest
 from actors.cells import snapshots
 from actors.decisions import deciding
 from actors.rules.policy import Policy
-from adapters.stores.sqlite_archive import SqliteArchiveReader
+from adapters.stores.archive.sqlite import SqliteArchiveReader
 from benchmarks import preload as preloads
 from benchmarks.past import EVENTS_EACH, MESSAGES, Past, customer_id, identity_of, past_of
 from benchmarks.preload import preloaded

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import msgspec
 
-from adapters.stores.archive_schema import ARCHIVE
-from adapters.stores.sqlite_journal import SqliteJournal
+from adapters.stores.archive.schema import ARCHIVE
+from adapters.stores.journal.sqlite import SqliteJournal
 from benchmarks.past import SOURCE
 from benchmarks.tally import Tally, behind, head, tally
 from protocol.events import MessageReceived

@@ -6,8 +6,8 @@ from contextlib import closing
 from pathlib import Path
 
 from actors.archive.archive import rebuild
-from adapters.stores.sqlite_archive import SqliteArchive
-from adapters.stores.sqlite_journal_reader import SqliteJournalReader
+from adapters.stores.archive.sqlite import SqliteArchive
+from adapters.stores.journal.sqlite_reader import SqliteJournalReader
 from protocol.events import MessageQueued, MessageReceived, NoteAdded
 from tests.faults.traffic import Record
 from tests.faults.truth import Truth, archived, opened

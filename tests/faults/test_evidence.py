@@ -9,10 +9,10 @@ import msgspec
 import pytest
 
 from actors.archive.archive import rebuild
-from adapters.stores.journal_schema import JOURNAL
+from adapters.stores.archive.sqlite import SqliteArchive
+from adapters.stores.journal.schema import JOURNAL
+from adapters.stores.journal.sqlite_reader import SqliteJournalReader
 from adapters.stores.migrations import migrate
-from adapters.stores.sqlite_archive import SqliteArchive
-from adapters.stores.sqlite_journal_reader import SqliteJournalReader
 from orchestrator.client import ConversationUpdate
 from protocol.events import (
     AnyEvent,

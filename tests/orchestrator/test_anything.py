@@ -21,8 +21,8 @@ from msgspec.structs import replace
 
 from actors.archive.projection import project, runs
 from actors.cells.loading import reached
-from adapters.stores.archive_schema import TABLES
-from adapters.stores.memory_archive import MemoryArchive
+from adapters.stores.archive.memory import MemoryArchive
+from adapters.stores.archive.schema import TABLES
 from orchestrator import bundles
 from orchestrator.bundles import folder as bundles_folder
 from orchestrator.cell_lines.questions import Reply

@@ -14,7 +14,7 @@ import pytest
 
 from actors.cells.loading import reached
 from adapters.stores.folder import JOURNAL_FILE
-from adapters.stores.sqlite_journal import SqliteJournal
+from adapters.stores.journal.sqlite import SqliteJournal
 from orchestrator.inprocess import InProcess, in_process
 from orchestrator.parts.front import Front
 from orchestrator.parts.usher import UsherPart

@@ -8,10 +8,10 @@ A disk outlives processes. What a process has written and not synced outlives th
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
+from adapters.stores.archive.memory import MemoryArchive
 from adapters.stores.errors import StoreFailed
-from adapters.stores.memory_archive import MemoryArchive
-from adapters.stores.memory_disk import MemoryDisk
-from adapters.stores.memory_journal import MemoryJournal, MemoryJournalReader
+from adapters.stores.journal.memory import MemoryJournal, MemoryJournalReader
+from adapters.stores.journal.memory_disk import MemoryDisk
 from protocol.archive import Changes
 from protocol.journal import Fence, Freed, Record, Unit, Verdict
 from tests.simulation.fences import Fences

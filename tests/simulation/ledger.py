@@ -9,7 +9,7 @@ import msgspec
 
 from actors.rules.policies import unpacked
 from actors.rules.policy import PINNED
-from adapters.stores.memory_disk import MemoryDisk
+from adapters.stores.journal.memory_disk import MemoryDisk
 from protocol.events import (
     AnyEvent,
     CustomerGiven,

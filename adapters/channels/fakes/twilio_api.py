@@ -19,7 +19,7 @@ from urllib.parse import parse_qsl, urlsplit
 import httpx
 
 from adapters.channels.fakes.http_server import Answer, HttpServer, Request
-from adapters.channels.twilio_signature import Pairs, sign
+from adapters.channels.twilio.signature import Pairs, sign
 
 _E164 = re.compile(r"(whatsapp:)?\+[1-9][0-9]{4,14}", re.ASCII)
 _HOSTNAME = re.compile(r"[A-Za-z0-9.-]+|\[[0-9a-f:]+\]", re.ASCII)

@@ -12,7 +12,7 @@ import msgspec
 
 from adapters.attachments import AttachmentStore
 from adapters.channels.email.taking import is_mail, read_again
-from adapters.channels.twilio import parse_called, parse_form
+from adapters.channels.twilio.inbound import parse_called, parse_form
 from orchestrator.gateway.incoming.cloudevents import read_structured, to_inbound
 from orchestrator.gateway.peers import Intake
 from orchestrator.gateway.services import channel_of

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from litestar import Response, post
 from litestar.params import FromPath
 
-from adapters.channels.twilio import FORM_BYTES_MAX, TWIML_NOTHING, TWIML_TYPE, handle
+from adapters.channels.twilio.inbound import FORM_BYTES_MAX, TWIML_NOTHING, TWIML_TYPE, handle
 from orchestrator.gateway.incoming.quarantine import KEPT, keep_webhook
 from orchestrator.gateway.services import HttpRequest, Services, services_of
 from orchestrator.settings import TwilioAccount

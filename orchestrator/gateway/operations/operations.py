@@ -7,7 +7,7 @@ from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec import Struct
 
-from adapters.stores.archive_quarantine import Wanted
+from adapters.stores.archive.quarantine import Wanted
 from orchestrator.gateway.http.access import needs
 from orchestrator.gateway.http.answers import CommandAnswer
 from orchestrator.gateway.incoming.replaying import ReplayRequest, quarantined, readable, replay

@@ -6,8 +6,8 @@ from litestar import get, post
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec import Struct
 
-from adapters.stores.archive_findings import STATES
-from adapters.stores.archive_losses import Wanted
+from adapters.stores.archive.findings import STATES
+from adapters.stores.archive.losses import Wanted
 from orchestrator.gateway.http.access import needs
 from orchestrator.gateway.operations.operations import actor_of, id_of_request
 from orchestrator.gateway.reads.reads import Limit

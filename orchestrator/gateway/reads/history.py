@@ -9,7 +9,7 @@ from litestar import Response, get
 from litestar.params import FromPath, FromQuery, QueryParameter
 
 from adapters.attachments import AttachmentStore
-from adapters.stores.archive_timeline import Before, Wanted
+from adapters.stores.archive.timeline import Before, Wanted
 from adapters.vcon import MEDIA_TYPE as VCON
 from adapters.vcon import to_vcon
 from orchestrator.gateway.http.access import needs

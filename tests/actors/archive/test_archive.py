@@ -3,8 +3,8 @@
 import pytest
 
 from actors.archive.archive import CALM_PER_S, GATHER_TIMES_MAX, TURN_S, Archive, pause_s
-from adapters.stores.memory_archive import MemoryArchive
-from adapters.stores.memory_journal import MemoryJournal
+from adapters.stores.archive.memory import MemoryArchive
+from adapters.stores.journal.memory import MemoryJournal
 
 
 @pytest.mark.parametrize(

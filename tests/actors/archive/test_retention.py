@@ -14,8 +14,8 @@ from actors.rules.policies import packed
 from actors.rules.policy import Policy
 from actors.rules.retention import RetentionRules
 from adapters.attachments import AttachmentStore
-from adapters.stores.memory_archive import MemoryArchive
-from adapters.stores.memory_journal import MemoryJournal
+from adapters.stores.archive.memory import MemoryArchive
+from adapters.stores.journal.memory import MemoryJournal
 from protocol.archive import Bounds
 from protocol.commands import ApplyPolicy
 from protocol.ids import POLICY

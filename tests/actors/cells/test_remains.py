@@ -15,7 +15,7 @@ from actors.decisions.deciding import AnyInput
 from actors.inbound.relating import Past
 from actors.state import journey as journeys
 from actors.state.journey import Aside, Journey
-from adapters.stores.memory_archive import MemoryArchive
+from adapters.stores.archive.memory import MemoryArchive
 from protocol.commands import AddNote, AnyCommand, OfferHandoff, Reply, Resolve
 from protocol.entities import Status, Tag, Tags
 from protocol.errors import Code, Refusal

@@ -23,8 +23,8 @@ from actors.state.conversation import Conversation
 from actors.state.evolving import evolve as evolve_conversation
 from actors.state.interactions import INTERACTIONS_MAX
 from actors.state.journey import Aside, Journey, evolve
-from adapters.stores import archive_schema
-from adapters.stores.memory_archive import MemoryArchive
+from adapters.stores.archive import schema as archive_schema
+from adapters.stores.archive.memory import MemoryArchive
 from protocol.commands import (
     AddNote,
     BeginReplay,

@@ -31,8 +31,10 @@ from actors.state import closing, context_items
 from actors.state import journey as journeys
 from actors.state.conversation import Conversation
 from actors.state.journey import Journey
-from adapters.stores import archive_loads, archive_queries, archive_rows
-from adapters.stores.archive_schema import ARCHIVE
+from adapters.stores.archive import loads as archive_loads
+from adapters.stores.archive import queries as archive_queries
+from adapters.stores.archive import rows as archive_rows
+from adapters.stores.archive.schema import ARCHIVE
 from adapters.stores.migrations import migrate
 from protocol.archive import Due, StoredEvent, StoredJourney
 from protocol.commands import (

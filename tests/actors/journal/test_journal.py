@@ -8,7 +8,7 @@ import pytest
 from actors.journal import journal as journals
 from actors.journal.journal import Journal
 from adapters.stores.errors import StoreFailed
-from adapters.stores.memory_journal import MemoryJournal
+from adapters.stores.journal.memory import MemoryJournal
 from protocol.journal import Committed, Stale, Unit
 from protocol.links import (
     AnyLink,

@@ -11,7 +11,7 @@ from actors.own_streams.findings import LIVE_MAX, Findings, compare
 from actors.rules.policy import Policy
 from actors.rules.report import ReportRules, Threshold
 from actors.state.journey import Aside, Journey
-from adapters.stores.archive_measures import MEASURES
+from adapters.stores.archive.measures import MEASURES
 from protocol.commands import DismissFinding, MakeReport, ResolveFinding
 from protocol.errors import Code, Refusal
 from protocol.events import FindingChanged, FindingCompared, FindingDismissed, FindingOpened, ReportMade

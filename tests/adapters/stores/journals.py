@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, Protocol
 
-from adapters.stores.journal_rules import JournalState
-from adapters.stores.memory_disk import MemoryDisk
-from adapters.stores.memory_journal import MemoryJournal
-from adapters.stores.sqlite_journal import SqliteJournal
-from adapters.stores.sqlite_journal_reader import SqliteJournalReader
+from adapters.stores.journal.memory import MemoryJournal
+from adapters.stores.journal.memory_disk import MemoryDisk
+from adapters.stores.journal.rules import JournalState
+from adapters.stores.journal.sqlite import SqliteJournal
+from adapters.stores.journal.sqlite_reader import SqliteJournalReader
 from protocol.journal import Fence, Freed, Record, Unit, Unsettled, Verdict
 
 Durability = Literal["full", "process"]

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from adapters.stores.archive.sqlite import SqliteArchive
 from adapters.stores.errors import StoreFailed, StoreTooNew
 from adapters.stores.folder import ARCHIVE_FILE, JOURNAL_FILE, check_folder
-from adapters.stores.sqlite_archive import SqliteArchive
-from adapters.stores.sqlite_journal import SqliteJournal
+from adapters.stores.journal.sqlite import SqliteJournal
 
 
 async def made(folder: Path) -> None:

@@ -5,8 +5,8 @@ from collections.abc import Collection
 
 import pytest
 
-from adapters.stores.memory_archive import MemoryArchive
-from adapters.stores.memory_journal import MemoryJournal
+from adapters.stores.archive.memory import MemoryArchive
+from adapters.stores.journal.memory import MemoryJournal
 from orchestrator.cell_lines.cells import Cells
 from orchestrator.cell_lines.questions import Reply
 from orchestrator.cell_lines.seats import Seats

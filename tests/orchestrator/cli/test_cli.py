@@ -26,7 +26,7 @@ from rich.console import Console
 from actors.rules.policies import packed
 from actors.rules.policy import AccountRules, Policy
 from adapters.stores.folder import JOURNAL_FILE
-from adapters.stores.sqlite_journal import SqliteJournal
+from adapters.stores.journal.sqlite import SqliteJournal
 from orchestrator.cli import app as cli
 from orchestrator.cli import output
 from orchestrator.cli.exits import Exit, Failure

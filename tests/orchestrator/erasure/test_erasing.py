@@ -19,11 +19,11 @@ from actors.state.closing import CLOSED_MAX
 from adapters.attachments import AttachmentStore
 from adapters.channels.email import taking
 from adapters.channels.email.taking import Elsewhere
-from adapters.stores.archive_schema import TABLES
-from adapters.stores.archive_timeline import Wanted
+from adapters.stores.archive.schema import TABLES
+from adapters.stores.archive.sqlite import SqliteArchive
+from adapters.stores.archive.timeline import Wanted
 from adapters.stores.folder import ARCHIVE_FILE, JOURNAL_FILE
-from adapters.stores.sqlite_archive import SqliteArchive
-from adapters.stores.sqlite_journal import SqliteJournal
+from adapters.stores.journal.sqlite import SqliteJournal
 from orchestrator.cli.serve import _erase_waiting
 from orchestrator.data_layout import ERASURES
 from orchestrator.erasure.erasing import Act, Erased, customer_meant, erase

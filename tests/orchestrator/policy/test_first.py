@@ -1,6 +1,6 @@
 """The first policy, which the settings make: what it knows of their accounts."""
 
-from adapters.channels.twilio import BODY_MAX
+from adapters.channels.twilio.inbound import BODY_MAX
 from orchestrator.policy.first import policy_of
 from orchestrator.settings import GatewayAccount, Settings, TwilioAccount
 

@@ -14,13 +14,13 @@ from actors.archive.retention import Retention
 from actors.rules.policies import Policies, packed, still_accepted
 from actors.rules.policy import Policy
 from adapters.attachments import AttachmentStore
+from adapters.stores.archive.memory import MemoryArchive
 from adapters.stores.errors import StoreFailed
 from adapters.stores.folder import JOURNAL_FILE
-from adapters.stores.journal_schema import JOURNAL
-from adapters.stores.memory_archive import MemoryArchive
+from adapters.stores.journal.schema import JOURNAL
+from adapters.stores.journal.sqlite import SqliteJournal
+from adapters.stores.journal.sqlite_reader import SqliteJournalReader
 from adapters.stores.migrations import Schema, migrate
-from adapters.stores.sqlite_journal import SqliteJournal
-from adapters.stores.sqlite_journal_reader import SqliteJournalReader
 from orchestrator.policy.kept import check_policy, kept_accounts
 from protocol.events import PolicyApplied
 from protocol.ids import POLICY

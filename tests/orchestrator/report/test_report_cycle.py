@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from actors.archive.archive import rebuild
-from adapters.stores.memory_archive import MemoryArchive
+from adapters.stores.archive.memory import MemoryArchive
 from orchestrator.cli import app as cli
 from orchestrator.gateway.reads.archive_reads import reach
 from orchestrator.inprocess import InProcess, in_process

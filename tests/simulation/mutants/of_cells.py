@@ -25,7 +25,7 @@ from actors.state import context_items, evolving, interactions
 from actors.state.conversation import Conversation
 from actors.way_out import conversation_views
 from actors.way_out.outlet import Outlet, _kept
-from adapters.stores.memory_journal import MemoryJournal
+from adapters.stores.journal.memory import MemoryJournal
 from protocol.commands import Take
 from protocol.entities import ConversationView
 from protocol.events import DeliveryAttempted, InteractionStarted

@@ -5,8 +5,8 @@ from typing import Any
 
 from actors.erasure import erasing
 from actors.inbound import identifying
-from adapters.stores import archive_erasing
-from adapters.stores.memory_disk import Image
+from adapters.stores.archive import erasing as archive_erasing
+from adapters.stores.journal.memory_disk import Image
 from orchestrator.erasure import erasing as stopped
 from protocol.journal import Record, Released
 from tests.simulation.mutants.planting import Plant, mutant, mutant_of_either

@@ -9,8 +9,8 @@ from actors.identity import merging
 from actors.identity.members import home_of
 from actors.state.journey import Journey
 from actors.way_out.outlet import Outlet
-from adapters.stores import merged_rules
-from adapters.stores.merged_rules import GIVEN, Merged, Rows, root_of
+from adapters.stores.journal import merged_rules
+from adapters.stores.journal.merged_rules import GIVEN, Merged, Rows, root_of
 from protocol.events import CustomerMerged, CustomerReleased
 from protocol.journal import FamilyStep, Skipped, Unmergeable
 from protocol.links import Rehomed

@@ -5,7 +5,8 @@ from typing import Any
 import msgspec
 
 from actors.cells import remains, snapshots
-from adapters.stores import archive_retention, archive_snapshots
+from adapters.stores.archive import retention as archive_retention
+from adapters.stores.archive import snapshots as archive_snapshots
 from protocol.links import SnapshotTaken
 from tests.simulation.mutants.planting import Plant, mutant, mutant_of_either
 

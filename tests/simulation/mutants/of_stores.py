@@ -10,9 +10,10 @@ from actors.archive.archive import Archive
 from actors.archive.retention import Retention
 from actors.identity import linking
 from actors.journal.tail import Tail
-from adapters.stores import journal_rules, memory_journal
-from adapters.stores.journal_rules import Settlement, settle
-from adapters.stores.memory_journal import MemoryJournal
+from adapters.stores.journal import memory as memory_journal
+from adapters.stores.journal import rules as journal_rules
+from adapters.stores.journal.memory import MemoryJournal
+from adapters.stores.journal.rules import Settlement, settle
 from protocol.archive import Changes
 from protocol.journal import Fence, Record, Unit
 from tests.simulation.mutants.planting import Plant, mutant, mutant_of_either

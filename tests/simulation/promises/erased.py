@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from adapters.stores.archive_schema import TABLES
+from adapters.stores.archive.schema import TABLES
 from protocol.errors import Refusal
 from protocol.events import AnyEvent, ConversationOpened, CustomerErased, InteractionReceived, InteractionStarted
 from protocol.ids import ACCOUNT

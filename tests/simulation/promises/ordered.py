@@ -16,8 +16,8 @@ from actors.cells import snapshots
 from actors.cells.loading import load
 from actors.identity.members import Member
 from actors.state.journey import Aside, Journey
-from adapters.stores.archive_schema import TABLES
-from adapters.stores.memory_archive import MemoryArchive
+from adapters.stores.archive.memory import MemoryArchive
+from adapters.stores.archive.schema import TABLES
 from orchestrator.policy.first import policy_of
 from protocol.archive import Due, StoredEvent, StoredJourney
 from protocol.events import AnyEvent, MessageQueued, MessageReceived, NoteAdded

@@ -10,9 +10,9 @@ import msgspec
 import pytest
 from litestar.routes import HTTPRoute
 
-from adapters.channels.twilio import FORM_BYTES_MAX
-from adapters.channels.twilio_signature import sign
-from adapters.stores.archive_timeline import Wanted
+from adapters.channels.twilio.inbound import FORM_BYTES_MAX
+from adapters.channels.twilio.signature import sign
+from adapters.stores.archive.timeline import Wanted
 from orchestrator.gateway.http.access import Needs
 from orchestrator.gateway.http.http import application
 from orchestrator.settings import Http, Limits

@@ -1,0 +1,11 @@
+"""The archive's store.
+
+schema          steps: how older files come to it
+rows            changes become SQL
+snapshots       retention, erasing, traces: what goes
+loads           what cells ask
+queries         timeline, search, quarantine, findings: what people ask
+losses          measures: where context gets lost
+sides           the writer's and the readers' side of all this
+sqlite          memory: what carries it out
+"""
