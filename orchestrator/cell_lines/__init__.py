@@ -1,6 +1,7 @@
 """Lines to the cells: how a gateway or channel host asks a customer's cell, wherever that is, until it has answered.
 
     cells        what others hold: ask, tell, and listen
+    dialing      the pipes to them
     asking       the lines, and what was asked by them and is not answered yet; `questions` says whom one is about
 
     forwarding   merged customers' questions, by their `homes`
