@@ -1,4 +1,4 @@
-"""What gateway and channel host have in common: lines to cells, which end while the usher still speaks."""
+"""The pipes to the cells, which end while the usher still speaks."""
 
 import asyncio
 from collections.abc import Callable, Collection
@@ -7,8 +7,8 @@ import pytest
 
 from actors.cells.lines import LineOwner
 from orchestrator.cell_lines.cells import Cells
+from orchestrator.cell_lines.dialing import CellLines
 from orchestrator.cell_lines.seats import Seats
-from orchestrator.parts.front import CellLines
 from protocol.links import AnyLink, SeatGone, SeatIs
 
 
