@@ -137,15 +137,15 @@ class ChannelHost:
 
         def outcome(ref: int) -> Outcome:
             return Outcome(
-                ref,
-                customer,
-                attempt.conversation,
-                attempt.delivery,
-                attempt.attempt,
-                str(sent.status),
-                sent.external_id,
-                sent.code,
-                sent.reason,
+                ref=ref,
+                customer=customer,
+                conversation=attempt.conversation,
+                delivery=attempt.delivery,
+                attempt=attempt.attempt,
+                status=str(sent.status),
+                external_id=sent.external_id,
+                code=sent.code,
+                reason=sent.reason,
             )
 
         def answered(reply: object) -> None:

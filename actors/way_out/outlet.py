@@ -189,12 +189,12 @@ def _unserved(effect: DeliverNow, code: str, reason: str) -> Outcome:
     """What becomes of an attempt that nobody serves. One that was handed out before may have been made."""
     status, then = ("uncertain", "; it may have left before") if effect.again else ("refused", "")
     return Outcome(
-        0,
-        effect.customer,
-        effect.conversation,
-        effect.delivery,
-        effect.attempt,
-        status,
+        ref=0,
+        customer=effect.customer,
+        conversation=effect.conversation,
+        delivery=effect.delivery,
+        attempt=effect.attempt,
+        status=status,
         code=code,
         reason=f"{reason}{then}",
     )

@@ -215,16 +215,16 @@ class Deliveries:
 
         def outcome(ref: int) -> Outcome:
             return Outcome(
-                ref,
-                customer,
-                conversation,
-                frame.delivery,
-                frame.attempt,
-                frame.status,
-                frame.external_id,
-                frame.code,
-                frame.reason,
-                accounts,
+                ref=ref,
+                customer=customer,
+                conversation=conversation,
+                delivery=frame.delivery,
+                attempt=frame.attempt,
+                status=frame.status,
+                external_id=frame.external_id,
+                code=frame.code,
+                reason=frame.reason,
+                accounts=accounts,
             )
 
         self._cells.ask(customer, outcome, lambda reply: self._looked_at(taker, frame, reply))
@@ -259,7 +259,15 @@ class Deliveries:
         # Whose it was when it began: who had it as the attempt was made may have been merged since, without it.
         customer = customer_of(attempt.conversation)
         outcome = Outcome(
-            0, customer, attempt.conversation, attempt.delivery, attempt.attempt, status, external_id, code, reason
+            ref=0,
+            customer=customer,
+            conversation=attempt.conversation,
+            delivery=attempt.delivery,
+            attempt=attempt.attempt,
+            status=status,
+            external_id=external_id,
+            code=code,
+            reason=reason,
         )
         self._reported[attempt.delivery, attempt.attempt] = outcome
         forget_oldest(self._reported, REMEMBERED_MAX)
