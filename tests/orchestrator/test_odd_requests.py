@@ -15,7 +15,7 @@ import msgspec
 import pytest
 
 from orchestrator.bundles.folder import SHIPPED, read_folder
-from orchestrator.gateway.http.answers import ErrorAnswer
+from orchestrator.gateway.http.bodies import ErrorAnswer
 from orchestrator.inprocess import InProcess, in_process
 from orchestrator.settings import GatewayAccount, Http, Settings
 from orchestrator.tokens import Tokens

@@ -9,7 +9,7 @@ from uvicorn.server import ServerState
 from actors.fault import guarded
 from orchestrator.gateway.bounded.config import BoundedConfig
 from orchestrator.gateway.bounded.websocket import BoundedWebSocket
-from orchestrator.gateway.http.answers import error_json
+from orchestrator.gateway.http.bodies import error_json
 from protocol.errors import Code, Refusal
 
 HEAD_WITHIN_S = 10.0

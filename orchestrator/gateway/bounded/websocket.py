@@ -12,7 +12,7 @@ from websockets.server import ServerProtocol
 from websockets.typing import StatusLike
 
 from orchestrator.gateway.bounded.config import BoundedConfig
-from orchestrator.gateway.http.answers import error_json
+from orchestrator.gateway.http.bodies import error_json
 from protocol.errors import Code, Refusal
 
 ABORT = "throughline.abort"

@@ -15,7 +15,7 @@ from orchestrator.gateway.health.metrics import CONTENT_TYPE
 from orchestrator.gateway.health.troubles import JOURNAL, troubles_of_journal, troubles_of_processes
 from orchestrator.gateway.health.webhook_troubles import endpoints_of, troubles_of_webhooks
 from orchestrator.gateway.http.access import needs
-from orchestrator.gateway.http.answers import ReadyAnswer
+from orchestrator.gateway.http.bodies import ReadyAnswer
 from orchestrator.gateway.operations.operations import STATES as OUTBOX_STATES
 from orchestrator.gateway.peers import Cells
 from orchestrator.gateway.services import HttpRequest, Services, services_of, token_of

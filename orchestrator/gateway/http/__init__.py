@@ -2,6 +2,6 @@
 
 http              the routes put together
   access          tokens and scopes
-  answers         JSON, problems, pages
+  bodies          what answers say
   described       OpenAPI
 """

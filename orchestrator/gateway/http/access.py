@@ -12,7 +12,7 @@ from litestar import Request
 from msgspec import Struct
 
 from orchestrator.gateway.health.metrics import Metrics
-from orchestrator.gateway.http.answers import error_json, error_status
+from orchestrator.gateway.http.bodies import error_json, error_status
 from orchestrator.gateway.reads.sharing import ASKER, STRANGER
 from orchestrator.tokens import Token, Tokens
 from protocol.errors import Code, Refusal

@@ -11,7 +11,7 @@ import msgspec
 from litestar.openapi.plugins import JsonRenderPlugin
 
 from orchestrator.gateway.http.access import OPEN, SIGNED
-from orchestrator.gateway.http.answers import ErrorAnswer
+from orchestrator.gateway.http.bodies import ErrorAnswer
 from orchestrator.gateway.services import HttpRequest
 
 _SCHEMAS = "#/components/schemas/"

@@ -12,7 +12,7 @@ from adapters.stores.errors import ReadCutOff, ReadsWait
 from orchestrator.gateway.failures import failed
 from orchestrator.gateway.health import health
 from orchestrator.gateway.http.access import SIGNED, check_needs
-from orchestrator.gateway.http.answers import ErrorAnswer, error_answer, error_status
+from orchestrator.gateway.http.bodies import ErrorAnswer, error_answer, error_status
 from orchestrator.gateway.http.described import Described
 from orchestrator.gateway.incoming import posted_events, webhooks
 from orchestrator.gateway.operations import (

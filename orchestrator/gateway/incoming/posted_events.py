@@ -15,7 +15,7 @@ from litestar.openapi.spec import Example, OpenAPIMediaType, Operation, RequestB
 from litestar.openapi.spec.enums import OpenAPIType
 
 from orchestrator.gateway.http.access import needs, unknown_account
-from orchestrator.gateway.http.answers import EventAnswer
+from orchestrator.gateway.http.bodies import EventAnswer
 from orchestrator.gateway.incoming.cloudevents import (
     BATCH,
     STRUCTURED,

@@ -11,7 +11,7 @@ from litestar.params import QueryParameter
 
 from actors.rules.identity import IdentityRules
 from orchestrator.gateway.http.access import needs
-from orchestrator.gateway.http.answers import IdentityReviewsAnswer
+from orchestrator.gateway.http.bodies import IdentityReviewsAnswer
 from orchestrator.gateway.reads.archive_reads import reach
 from orchestrator.gateway.reads.reads import AT_LEAST_WITHIN_S, LARGEST, AtLeast, Limit
 from orchestrator.gateway.services import HttpRequest, services_of

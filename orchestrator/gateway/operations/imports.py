@@ -8,7 +8,7 @@ from litestar.params import JSONBody
 from msgspec import Meta, Struct
 
 from orchestrator.gateway.http.access import needs
-from orchestrator.gateway.http.answers import EventAnswer
+from orchestrator.gateway.http.bodies import EventAnswer
 from orchestrator.gateway.services import HttpRequest, Services, services_of
 from orchestrator.way_in.answers import in_time
 from protocol.errors import Code, Refusal

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from adapters.stores.archive.quarantine import Wanted
 from orchestrator.gateway.http.access import needs
-from orchestrator.gateway.http.answers import CommandAnswer
+from orchestrator.gateway.http.bodies import CommandAnswer
 from orchestrator.gateway.incoming.replaying import ReplayRequest, quarantined, readable, replay
 from orchestrator.gateway.reads.gone import check_kept
 from orchestrator.gateway.reads.reads import LARGEST, Limit

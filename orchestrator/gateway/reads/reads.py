@@ -13,7 +13,7 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 
 from actors.telling import STRANGERS
 from orchestrator.gateway.http.access import needs
-from orchestrator.gateway.http.answers import ConversationsAnswer
+from orchestrator.gateway.http.bodies import ConversationsAnswer
 from orchestrator.gateway.reads.archive_reads import reach
 from orchestrator.gateway.reads.gone import check_kept, in_words
 from orchestrator.gateway.services import HttpRequest, Services, services_of

@@ -19,7 +19,7 @@ from actors.fault import guarded
 from orchestrator.gateway.bounded.websocket import ABORT, DIRECT, PROVEN
 from orchestrator.gateway.failures import failed
 from orchestrator.gateway.health.metrics import Metrics
-from orchestrator.gateway.http.answers import error_json, error_status
+from orchestrator.gateway.http.bodies import error_json, error_status
 from orchestrator.gateway.websockets.connection import CLOSE_WITHIN_S, Connection
 from protocol.codec import SUBPROTOCOL_PREFIX, Codec
 from protocol.errors import Code, Refusal

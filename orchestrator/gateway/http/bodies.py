@@ -1,4 +1,4 @@
-"""Answers: the JSON bodies of HTTP that are not entities already, and the one shape of every error."""
+"""Bodies: the JSON bodies of HTTP that are not entities already, and the one shape of every error."""
 
 from typing import Any
 
