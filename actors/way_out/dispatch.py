@@ -46,33 +46,33 @@ class Dispatch:
         """A peer's line is open; one that is new is given what its former life had."""
         kind = line.peer.partition(":")[0]
         self._lines.setdefault(kind, {})[line.peer] = line
-        for effect in list(self._under_way.values()):
-            if effect.delivery not in self._written:
-                if self._served_by.get(effect.account) == kind:
-                    self._give(effect)
-            elif fresh and self._written[effect.delivery] == line.peer:
+        for attempt in list(self._under_way.values()):
+            if attempt.delivery not in self._written:
+                if self._served_by.get(attempt.account) == kind:
+                    self._give(attempt)
+            elif fresh and self._written[attempt.delivery] == line.peer:
                 # Also where nobody serves the account by now: what it was given it may have made.
-                line.send(msgspec.structs.replace(effect, again=True))
+                line.send(msgspec.structs.replace(attempt, again=True))
 
     def takers_changed(self) -> None:
         """Somebody takes other accounts' deliveries now: attempts that wait for a line may have one to go by."""
         if len(self._written) < len(self._under_way):
-            for effect in [each for each in self._under_way.values() if each.delivery not in self._written]:
-                self._give(effect)
+            for attempt in [each for each in self._under_way.values() if each.delivery not in self._written]:
+                self._give(attempt)
 
-    def start(self, effect: DeliverNow) -> None:
+    def start(self, attempt: DeliverNow) -> None:
         """Hands out an attempt that is committed, or was found under way in a journey that was loaded."""
-        if self.is_with_somebody(effect):
+        if self.is_with_somebody(attempt):
             # That one is asked again. Another would not know it.
-            self._under_way[effect.delivery] = effect
-            peer = self._written[effect.delivery]
+            self._under_way[attempt.delivery] = attempt
+            peer = self._written[attempt.delivery]
             line = self._lines[peer.partition(":")[0]][peer]
             if line.open:
-                line.send(effect)
+                line.send(attempt)
             return
-        self.settle(effect.delivery)
-        self._under_way[effect.delivery] = effect
-        self._give(effect)
+        self.settle(attempt.delivery)
+        self._under_way[attempt.delivery] = attempt
+        self._give(attempt)
 
     def settle(self, delivery: str) -> None:
         """The attempt's outcome is committed."""
@@ -84,14 +84,14 @@ class Dispatch:
         """Those that nobody was given: they wait for a line."""
         return [each for each in self._under_way.values() if each.delivery not in self._written]
 
-    def is_with_somebody(self, effect: DeliverNow) -> bool:
+    def is_with_somebody(self, attempt: DeliverNow) -> bool:
         """Whether this very attempt was written to a peer's line before."""
-        known = self._under_way.get(effect.delivery)
-        return known is not None and known.attempt == effect.attempt and effect.delivery in self._written
+        known = self._under_way.get(attempt.delivery)
+        return known is not None and known.attempt == attempt.attempt and attempt.delivery in self._written
 
     def of_account(self, account: str) -> int:
         """How many of the account are under way. Looks through all there are."""
-        return sum(1 for effect in self._under_way.values() if effect.account == account)
+        return sum(1 for attempt in self._under_way.values() if attempt.account == account)
 
     def unwritten(self, customer: str) -> bool:
         """Whether an attempt of the customer still waits for a line."""
@@ -99,20 +99,20 @@ class Dispatch:
 
     def forget(self, customer: str) -> None:
         """The customer is another cell's from now on, and so are its attempts."""
-        for effect in [effect for effect in self._under_way.values() if effect.customer == customer]:
-            self.settle(effect.delivery)
+        for attempt in [attempt for attempt in self._under_way.values() if attempt.customer == customer]:
+            self.settle(attempt.delivery)
 
     def forget_of(self, members: Collection[str]) -> None:
         """Conversations that began as one of these customers' are not this cell's any more."""
-        for effect in [each for each in self._under_way.values() if customer_of(each.conversation) in members]:
-            self.settle(effect.delivery)
+        for attempt in [each for each in self._under_way.values() if customer_of(each.conversation) in members]:
+            self.settle(attempt.delivery)
 
-    def _give(self, effect: DeliverNow) -> None:
-        lines = self._lines.get(self._served_by.get(effect.account, ""), {}).values()
-        taking = [line for line in lines if self._takes(line.peer, effect.account)] if len(lines) > 1 else []
+    def _give(self, attempt: DeliverNow) -> None:
+        lines = self._lines.get(self._served_by.get(attempt.account, ""), {}).values()
+        taking = [line for line in lines if self._takes(line.peer, attempt.account)] if len(lines) > 1 else []
         reached = [line for line in taking or lines if line.open]
         if reached:
             line = min(reached, key=lambda each: self._busy[each.peer])
-            self._written[effect.delivery] = line.peer
+            self._written[attempt.delivery] = line.peer
             self._busy[line.peer] += 1
-            line.send(effect)
+            line.send(attempt)

@@ -148,27 +148,27 @@ class Outlet:
 
     def attempt(self, conversation: Conversation, delivery: str, *, again: bool) -> None:
         """Hands out a committed attempt. `again`: it may have been handed out before."""
-        effect = deliveries.effect_of(conversation, delivery, again=again)
-        if effect is None:
+        attempt = deliveries.effect_of(conversation, delivery, again=again)
+        if attempt is None:
             return
-        why_not = self._why_not(effect)
-        if why_not is None or self.dispatch.is_with_somebody(effect):
-            self.dispatch.start(effect)
+        why_not = self._why_not(attempt)
+        if why_not is None or self.dispatch.is_with_somebody(attempt):
+            self.dispatch.start(attempt)
         else:
-            self._refuse(_unserved(effect, *why_not))
+            self._refuse(_unserved(attempt, *why_not))
 
     def accounts_changed(self) -> None:
         """Under another version of the policy: what waits for somebody who served an account that is gone, or another
         channel's by now, is over."""
-        for effect in self.dispatch.not_given():
-            if (why_not := self._why_not(effect)) is not None:
-                self._refuse(_unserved(effect, *why_not))
+        for attempt in self.dispatch.not_given():
+            if (why_not := self._why_not(attempt)) is not None:
+                self._refuse(_unserved(attempt, *why_not))
 
-    def _why_not(self, effect: DeliverNow) -> tuple[str, str] | None:
+    def _why_not(self, attempt: DeliverNow) -> tuple[str, str] | None:
         """Code and reason where nobody serves the account, or not the message's channel."""
-        if effect.account not in self._served_by:
-            return "no_account", f"no account {effect.account} is configured"
-        moved = self._moved_away(effect.account, effect.channel)
+        if attempt.account not in self._served_by:
+            return "no_account", f"no account {attempt.account} is configured"
+        moved = self._moved_away(attempt.account, attempt.channel)
         return ("account_moved", moved) if moved else None
 
     def _carry_out(self, journey: Journey, step: Step) -> None:
@@ -185,15 +185,15 @@ class Outlet:
         self._note_untaken(journey)
 
 
-def _unserved(effect: DeliverNow, code: str, reason: str) -> Outcome:
+def _unserved(attempt: DeliverNow, code: str, reason: str) -> Outcome:
     """What becomes of an attempt that nobody serves. One that was handed out before may have been made."""
-    status, then = ("uncertain", "; it may have left before") if effect.again else ("refused", "")
+    status, then = ("uncertain", "; it may have left before") if attempt.again else ("refused", "")
     return Outcome(
         ref=0,
-        customer=effect.customer,
-        conversation=effect.conversation,
-        delivery=effect.delivery,
-        attempt=effect.attempt,
+        customer=attempt.customer,
+        conversation=attempt.conversation,
+        delivery=attempt.delivery,
+        attempt=attempt.attempt,
         status=status,
         code=code,
         reason=f"{reason}{then}",
