@@ -20,14 +20,14 @@ VALUES_MAX = 8
 """Values of one item, one of each source. Beyond either bound an item is refused, by an event that holds it whole."""
 
 
-class Taken(Struct, frozen=True, gc=False):
+class Learned(Struct, frozen=True, gc=False):
     """The facts that items became, and what is known after them."""
 
     facts: list[AnyEvent]
     known: Known
 
 
-def take(known: Known, given: Iterable[Given], rules: ContextRules, version: int, now_ms: int) -> Taken:
+def take(known: Known, given: Iterable[Given], rules: ContextRules, version: int, now_ms: int) -> Learned:
     """The facts that follow from items, taken one after the other; none where the source said the same before.
 
     `version` is the policy's.
@@ -44,7 +44,7 @@ def take(known: Known, given: Iterable[Given], rules: ContextRules, version: int
         event = decide(item, one, rules, version, now_ms)
         known[one.key] = put(item, event)
         events.append(event)
-    return Taken(events, known)
+    return Learned(events, known)
 
 
 def decide(item: ContextItem | None, given: Given, rules: ContextRules, version: int, now_ms: int) -> ContextSet:

@@ -23,7 +23,7 @@ from orchestrator.cell_lines.questions import Reply
 from orchestrator.way_in.holding import Holding
 from orchestrator.way_in.known_identities import KnownIdentities
 from orchestrator.way_in.lookups import LookUp, Lookups
-from orchestrator.way_in.proposals import Proposal, Taken
+from orchestrator.way_in.proposals import Proposal, TakenEvent
 from protocol.errors import Code, Refusal
 from protocol.ids import conversation_of, customer_of
 from protocol.inbound import DeliveryReport
@@ -32,7 +32,7 @@ from protocol.links import Answered, Input, Moved, Unlinked
 MOVES_MAX = 5
 """How often one event may be sent on before something must be wrong."""
 
-Answer = Callable[[Reply | Refusal, Taken], None]
+Answer = Callable[[Reply | Refusal, TakenEvent], None]
 
 
 class Attribution:
@@ -58,7 +58,7 @@ class Attribution:
         """Identities of events that wait for the store."""
         cells.follow_turned_away(self._holding.overtaking)
 
-    def send(self, taken: Taken) -> None:
+    def send(self, taken: TakenEvent) -> None:
         """Sends the event to its customer's cell; `answer` gets the reply, or a refusal, once."""
         data, identities = taken.event.data, taken.identities
         if isinstance(data, DeliveryReport):
@@ -83,7 +83,7 @@ class Attribution:
     def _is_known(self, identity: str) -> bool:
         return identity in self._known or identity in self._proposed
 
-    def _unavailable(self, taken: Taken) -> None:
+    def _unavailable(self, taken: TakenEvent) -> None:
         text = "the identities' customers could not be looked up; send again"
         self._answer(Refusal(Code.UNAVAILABLE, text, ref=taken.event.id), taken)
 
@@ -92,7 +92,7 @@ class Attribution:
 
     # Choosing the customer
 
-    def _route(self, taken: Taken) -> None:
+    def _route(self, taken: TakenEvent) -> None:
         """Picks the customer, and asks its cell. Memory or a proposal knows each of the event's identities, or the
         store was just asked for it."""
         identities = taken.identities
@@ -127,13 +127,13 @@ class Attribution:
             conflicts += self._led_astray(taken, customer)
         self._ask(taken, customer, mine, conflicts, [i for i in mine if i not in self._known])
 
-    def _led_astray(self, taken: Taken, customer: str) -> list[tuple[str, str]]:
+    def _led_astray(self, taken: TakenEvent, customer: str) -> list[tuple[str, str]]:
         """Identities that the event names beside its own address, each with its customer, whose cell has just said that
         the event is not that customer's."""
         named = [i for i in taken.event.identities[1:] if i in taken.apart]
         return [(i, c) for i in named if (c := self._known.get(i)) is not None and c != customer]
 
-    def _make_sure(self, taken: Taken, known: list[tuple[str, str]]) -> None:
+    def _make_sure(self, taken: TakenEvent, known: list[tuple[str, str]]) -> None:
         """Has the store asked once more before a conflict is noted, which people will read: memory may have missed that
         an identity was unlinked, or customers merged. Until then the event is held, so that it does not overtake those
         under way to the customers that memory named."""
@@ -155,7 +155,7 @@ class Attribution:
 
     def _ask(
         self,
-        taken: Taken,
+        taken: TakenEvent,
         customer: str,
         identities: list[str],
         conflicts: list[tuple[str, str]],
@@ -175,7 +175,7 @@ class Attribution:
         )  # fmt: skip
         self._cells.put(customer, ref, asked, partial(self._answered, taken))
 
-    def _answered(self, taken: Taken, reply: Reply) -> None:
+    def _answered(self, taken: TakenEvent, reply: Reply) -> None:
         proposal, taken.proposal = taken.proposal, None
         if proposal is not None:
             proposal.under_way -= 1
@@ -192,7 +192,7 @@ class Attribution:
         if self._returns:
             self._holding.note_answered(taken)
 
-    def _moved(self, taken: Taken, proposal: Proposal | None, moved: Moved) -> None:
+    def _moved(self, taken: TakenEvent, proposal: Proposal | None, moved: Moved) -> None:
         if self._gave_up(taken):
             return
         if proposal is None:
@@ -203,7 +203,7 @@ class Attribution:
             proposal.moves.append((moved.identity, moved.customer))
             self._holding.hold(taken, proposal)
 
-    def _gave_up(self, taken: Taken) -> bool:
+    def _gave_up(self, taken: TakenEvent) -> bool:
         """Counts that the event is sent on; True where that is once too often, and it was refused (`UNAVAILABLE`)."""
         taken.moves += 1
         if taken.moves <= MOVES_MAX:
@@ -212,7 +212,7 @@ class Attribution:
         self._answer(Refusal(Code.UNAVAILABLE, text, ref=taken.event.id), taken)
         return True
 
-    def _unlinked(self, taken: Taken, proposal: Proposal | None, reply: Unlinked) -> None:
+    def _unlinked(self, taken: TakenEvent, proposal: Proposal | None, reply: Unlinked) -> None:
         """The customer does not have the identity any more: events with it are held until those under way are answered.
         Where it is `apart` from the event's own, it says nothing of whose the event is, which is sent without it."""
         if self._gave_up(taken):

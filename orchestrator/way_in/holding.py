@@ -12,7 +12,7 @@ of it, would be asked again, it is answered from here.
 from collections.abc import Callable, Sequence
 
 from orchestrator.way_in.known_identities import KnownIdentities
-from orchestrator.way_in.proposals import Proposal, Taken, number_of
+from orchestrator.way_in.proposals import Proposal, TakenEvent, number_of
 from protocol.inbound import InboundEvent
 from protocol.links import Input, Moved, Unlinked
 
@@ -28,7 +28,7 @@ class Holding:
         self,
         known: KnownIdentities,
         inputs_under_way: Callable[[str], list[InboundEvent]],
-        send: Callable[[Taken], None],
+        send: Callable[[TakenEvent], None],
     ) -> None:
         self._known = known
         self._inputs_under_way = inputs_under_way
@@ -60,7 +60,7 @@ class Holding:
         if returning.awaited and returning not in self.returns:
             self.returns.append(returning)
 
-    def hold(self, taken: Taken, held_by: Proposal) -> None:
+    def hold(self, taken: TakenEvent, held_by: Proposal) -> None:
         """Keeps the event until nothing is under way, and behind it all that comes with any of its identities. What is
         held by another with one of these joins in."""
         held_by.held.append(taken)
@@ -76,7 +76,7 @@ class Holding:
                 other.moved = True
                 other.last.join(held_by.last)
 
-    def note_answered(self, taken: Taken) -> None:
+    def note_answered(self, taken: TakenEvent) -> None:
         """The event is answered: a return that waited for it alone is over, and ends."""
         for returning in list(self.returns):
             returning.awaited.discard(id(taken.event))

@@ -20,7 +20,7 @@ from orchestrator.way_in.attribution import Attribution
 from orchestrator.way_in.event_checks import check_form, check_time
 from orchestrator.way_in.lookups import LookUp
 from orchestrator.way_in.once_keys import digest_of, digest_of_bytes, once_key
-from orchestrator.way_in.proposals import Done, Taken
+from orchestrator.way_in.proposals import Done, TakenEvent
 from protocol.commands import (
     AnyCommand,
     CloseIdentityReview,
@@ -107,7 +107,7 @@ class Intake:
         self._taken += 1
         key = once_key(checked.account, checked.source, checked.id)
         # The digest leaves out the time: a source without a clock sends a repeat under the time of its new arrival.
-        taken = Taken(self._taken, checked, key, digest_of(checked.data), raw, done, replay)
+        taken = TakenEvent(self._taken, checked, key, digest_of(checked.data), raw, done, replay)
         taken.trusted = self._accounts[checked.account].trusted
         if replay is not None:
             taken.said_by = replay.said_by
@@ -125,7 +125,7 @@ class Intake:
             text = "the server cannot write it down just now; send again after a moment"
             raise Refusal(Code.UNAVAILABLE, text, ref=id)
 
-    def _answered(self, reply: Reply | Refusal, taken: Taken) -> None:
+    def _answered(self, reply: Reply | Refusal, taken: TakenEvent) -> None:
         self.waiting -= 1
         if isinstance(reply, Answered) and reply.merge is not None:
             self._by_rule.due(reply.merge)

@@ -10,7 +10,7 @@ import structlog
 
 from actors.fault import Tasks
 from orchestrator.way_in.known_identities import KnownIdentities
-from orchestrator.way_in.proposals import Taken, number_of
+from orchestrator.way_in.proposals import TakenEvent, number_of
 
 _log = structlog.get_logger(__name__)
 
@@ -29,8 +29,8 @@ class Lookups:
         known: KnownIdentities,
         *,
         is_known: Callable[[str], bool],
-        route: Callable[[Taken], None],
-        refuse: Callable[[Taken], None],
+        route: Callable[[TakenEvent], None],
+        refuse: Callable[[TakenEvent], None],
         broke: Callable[[Exception], None],
     ) -> None:
         self._customers_of = customers_of
@@ -39,19 +39,19 @@ class Lookups:
         self._route = route
         self._refuse = refuse
         self._tasks = Tasks(broke)
-        self._waiting: list[Taken] = []
+        self._waiting: list[TakenEvent] = []
         self.awaited: Counter[str] = Counter()
         """Identities of those that wait."""
         self._looking = False
 
-    def add(self, taken: Taken) -> None:
+    def add(self, taken: TakenEvent) -> None:
         """The event waits for the store, or behind one that does."""
         self._wait(taken)
         if not self._looking:
             self._looking = True
             self._tasks.begin(self._look_up())
 
-    def _wait(self, taken: Taken) -> None:
+    def _wait(self, taken: TakenEvent) -> None:
         self._waiting.append(taken)
         self.awaited.update(taken.identities)
 
@@ -84,7 +84,7 @@ class Lookups:
         for taken in self._take_out():
             self._refuse(taken)
 
-    def _take_out(self) -> list[Taken]:
+    def _take_out(self) -> list[TakenEvent]:
         waiting, self._waiting = self._waiting, []
         self.awaited.clear()
         return waiting

@@ -13,10 +13,10 @@ from protocol.links import Answered, Replay
 Done = Callable[[Answered | Refusal], None]
 
 _NOTHING_HEARD: dict[str, int] = {}
-"""`Taken.heard` of nearly all events, which share it: it is replaced and never written to."""
+"""`TakenEvent.heard` of nearly all events, which share it: it is replaced and never written to."""
 
 
-class Taken:
+class TakenEvent:
     """An event on its way. `number` is its place in the order of taking; the rest is as `Intake.take` got it."""
 
     __slots__ = (
@@ -101,9 +101,9 @@ class Proposal:
         self.owned: list[str] = []
         """Identities that turned out to be the customer's. Memory learns them at the end: until then, events with them
         follow those that are under way, which may yet be sent on."""
-        self.held: list[Taken] = []
+        self.held: list[TakenEvent] = []
         self.heard: dict[str, int] = {}
-        """Of those that are held: see `Taken`."""
+        """Of those that are held: see `TakenEvent`."""
         self.awaited: set[int] = set()
         """Events that were sent before to a customer that an identity has left, and are not answered yet, by `id`."""
         self.joins: Proposal | None = None
@@ -139,6 +139,6 @@ class Proposal:
         self.heard[customer] = max(self.heard.get(customer, 0), ref)
 
 
-def number_of(taken: Taken) -> int:
+def number_of(taken: TakenEvent) -> int:
     """Its place in the order of taking."""
     return taken.number

@@ -10,7 +10,7 @@ from orchestrator.cell_lines.cells import Cells
 from orchestrator.cell_lines.questions import Reply
 from orchestrator.cell_lines.seats import Seats
 from orchestrator.way_in.attribution import MOVES_MAX, Attribution
-from orchestrator.way_in.proposals import Taken
+from orchestrator.way_in.proposals import TakenEvent
 from protocol.errors import Code, Refusal
 from protocol.inbound import InboundEvent, MessageArrived
 from protocol.links import Answered, AnyLink, Elsewhere, Input, Moved, Rehomed, SeatIs, Unlinked
@@ -53,7 +53,7 @@ class Door:
     async def _customers_of(self, identities: Sequence[str]) -> dict[str, str]:
         return {identity: self.known[identity] for identity in identities if identity in self.known}
 
-    def _answer(self, reply: Reply | Refusal, taken: Taken) -> None:
+    def _answer(self, reply: Reply | Refusal, taken: TakenEvent) -> None:
         self.answers.append((taken.event.id, reply))
 
     async def send(self, id: str, *identities: str) -> None:
@@ -63,7 +63,7 @@ class Door:
             data=MessageArrived(text="hi"),
         )  # fmt: skip
         number = next(self.numbers)
-        self.attribution.send(Taken(number, event, number, -number, b"", lambda outcome: None))
+        self.attribution.send(TakenEvent(number, event, number, -number, b"", lambda outcome: None))
         await self.looked_up()
 
     async def looked_up(self) -> None:

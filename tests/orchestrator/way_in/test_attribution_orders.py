@@ -14,7 +14,7 @@ from actors.cells.lines import Line
 from actors.cells.live import Envelope
 from orchestrator.cell_lines.questions import Reply
 from orchestrator.way_in.attribution import Attribution
-from orchestrator.way_in.proposals import Taken
+from orchestrator.way_in.proposals import TakenEvent
 from protocol.errors import Refusal
 from protocol.inbound import InboundEvent, MessageArrived
 from protocol.links import Answered, AnyLink, AnyToCell, Input, Moved, Unlinked
@@ -90,7 +90,7 @@ class World:
         await waits
         return {i: self.owner[i] for i in identities if i in self.owner}
 
-    def _answer(self, reply: Reply | Refusal, taken: Taken) -> None:
+    def _answer(self, reply: Reply | Refusal, taken: TakenEvent) -> None:
         self.answers.append(taken.event.id)
 
     # What happens
@@ -103,7 +103,7 @@ class World:
             data=MessageArrived(text="hi"),
         )  # fmt: skip
         self.taken.append(event)
-        self.attribution.send(Taken(number, event, number, number, b"", lambda outcome: None))
+        self.attribution.send(TakenEvent(number, event, number, number, b"", lambda outcome: None))
 
     def work(self, which: int) -> None:
         """A customer's cell answers the oldest of its questions."""

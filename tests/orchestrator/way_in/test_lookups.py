@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from orchestrator.way_in.known_identities import KnownIdentities
 from orchestrator.way_in.lookups import Lookups
-from orchestrator.way_in.proposals import Taken
+from orchestrator.way_in.proposals import TakenEvent
 from protocol.inbound import InboundEvent, MessageArrived
 
 
@@ -37,7 +37,7 @@ class Door:
             raise self.fault
         return dict.fromkeys(identities, "cu1")
 
-    def _route(self, taken: Taken) -> None:
+    def _route(self, taken: TakenEvent) -> None:
         if self.bug is not None:
             raise self.bug
         self.routed.append(taken.number)
@@ -53,7 +53,7 @@ class Door:
             identities=list(identities),
             data=MessageArrived(text="hello"),
         )
-        self.lookups.add(Taken(number, event, number, number, b"", lambda outcome: None))
+        self.lookups.add(TakenEvent(number, event, number, number, b"", lambda outcome: None))
 
 
 async def settle() -> None:
