@@ -122,8 +122,7 @@ class EventsFrame(Frame, kw_only=True, frozen=True, tag="events"):
 
 
 class Delivered(Frame, kw_only=True, frozen=True, tag="delivered"):
-    """What became of a `deliver`: `sent`, `failed` (surely not sent, worth retrying), `refused` (never will be) or
-    `uncertain`."""
+    """What became of a `deliver`."""
 
     delivery: str
     attempt: WholeNumber
@@ -139,7 +138,7 @@ class Delivered(Frame, kw_only=True, frozen=True, tag="delivered"):
 
 
 class Ack(Frame, kw_only=True, frozen=True, tag="ack"):
-    """These events are committed and synced. `status`: `committed`, `repeat` or `quarantined`."""
+    """These events are committed and synced."""
 
     ids: list[str]
     status: str = "committed"
@@ -230,7 +229,7 @@ class Result(Frame, kw_only=True, frozen=True, tag="result"):
 
 
 class Snapshot(Frame, kw_only=True, frozen=True, tag="snapshot"):
-    """A watched conversation as of `seq`; `recent` are its newest events up to `seq`, the last one being `seq`."""
+    """A watched conversation as of `seq`."""
 
     conversation: str
     generation: str
@@ -242,7 +241,7 @@ class Snapshot(Frame, kw_only=True, frozen=True, tag="snapshot"):
 
 
 class Update(Frame, kw_only=True, frozen=True, tag="update"):
-    """The next events of a watched conversation: `seq` is the first one's, each next has one more."""
+    """The next events of a watched conversation."""
 
     conversation: str
     seq: int
