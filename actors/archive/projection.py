@@ -288,6 +288,9 @@ def _seldom(at: Place, event: ev.AnyEvent) -> Iterable[Patch]:
             refused = {"refused_code": event.code, "refused_field": event.field, "refused_reason": event.reason}
             yield at.change("quarantine", event.quarantine, replaying_at_ms=None, **refused)
             yield action_row(at, event, "replay_refused", event.quarantine)
+        case ev.InputErased():
+            yield at.change("quarantine", event.quarantine, replaying_at_ms=None)
+            yield action_row(at, event, "input_erased", event.quarantine)
         case ev.FactDropped():
             pass  # It is only met where what was left is looked at again: no journal has it.
         case ev.ConversationOpened():

@@ -33,6 +33,7 @@ from protocol.events import (
     CustomerReleased,
     CustomerReturned,
     IdentityUnlinked,
+    InputErased,
     InputQuarantined,
     InteractionMoved,
     InteractionTagged,
@@ -128,7 +129,7 @@ def _refused_by_accounts(mentions: Iterable[StoredEvent]) -> bytes:
 
 def redacted(event: AnyEvent) -> AnyEvent:
     """The event without what could be of the person."""
-    if isinstance(event, CustomerErased):
+    if isinstance(event, CustomerErased | InputErased):
         return event
     known: AnyEvent = _redacted(event)
     return known
@@ -159,8 +160,8 @@ def redacted_mention(event: AnyEvent, names: Collection[str]) -> AnyEvent:
             return msgspec.structs.replace(kept, reason="") if isinstance(kept, CustomerReleased) else kept
         case CustomerGiven():
             return msgspec.structs.replace(event, reason="")  # To whom it was given is whose its affairs were.
-        case QuarantineReplayed():
-            return event  # Where it came in is nobody's name.
+        case QuarantineReplayed() | InputErased():
+            return event  # Where it came in is nobody's name; nor is who erased it, and why.
         case _:
             return redacted(event)
 
@@ -219,6 +220,13 @@ def changes(
         events=[*made.events, *(row for one in of_others for row in one.events)],
         patches=[*made.patches, *(patch for patch in patches if patch.table in OF_OTHERS)],
     )
+
+
+def changes_of_input(facts: Sequence[StoredEvent]) -> Changes:
+    """What the archive has from now on of one input that an account refused, by all facts of it."""
+    stored = _stored(facts, lambda event: redacted_mention(event, ()))
+    made = project([_record(event.stream, event.position, [event]) for event in stored])
+    return msgspec.structs.replace(made, patches=[msgspec.structs.replace(patch, new=False) for patch in made.patches])
 
 
 def _stored(events: Iterable[StoredEvent], redact: Callable[[AnyEvent], AnyEvent]) -> list[StoredEvent]:

@@ -49,6 +49,7 @@ from protocol.events import (
     IdentityLinked,
     IdentityReviewClosed,
     IdentityUnlinked,
+    InputErased,
     InputQuarantined,
     InteractionMoved,
     InteractionTagged,
@@ -234,7 +235,7 @@ def _evolve_own(state: Journey, event: AnyEvent, encoded: bytes) -> None:
             aside.forms = {**aside.forms, event.quarantine: form_of(event.raw)}
             if event.input is not None:
                 state.once.add(event.input.key, elsewhere(event.input.digest, event.at_ms // 1000))
-        case ReplayRefused():
+        case ReplayRefused() | InputErased():
             _end_replay(state.set_aside(), event.quarantine)
         case QuarantineReplayed():
             aside = state.set_aside()

@@ -1,22 +1,20 @@
 """`throughline customer`: who is who."""
 
 import asyncio
-from getpass import getuser
 from pathlib import Path
-from time import time_ns
 from typing import Annotated, Any
 
 import msgspec
 import typer
 from rich.text import Text
 
+from orchestrator.cli.erasing import keeping, now_ms, on_stopped, operator, reason_of
 from orchestrator.cli.exits import Exit, Failure
-from orchestrator.cli.options import At, Folder, Json, Limit, SettingsFile, Token, Url, settings_of, using
+from orchestrator.cli.options import At, Folder, Json, Limit, SettingsFile, Token, Url
 from orchestrator.cli.output import console, json_or_fields, print_fields, print_json, print_table, progress_bar
 from orchestrator.cli.server import WHO, part
 from orchestrator.cli.spread import Commands
 from orchestrator.settings import Settings
-from protocol.errors import Refusal
 
 app = Commands(help="Say who is who.", no_args_is_help=True)
 
@@ -91,15 +89,11 @@ def erase(
 ) -> None:
     """Forget a person: personal data goes from all files, statistics stay, the act is recorded. The server must be
     stopped, or, with --when-stopped, does it when it is. Interrupted, run it again."""
-    if not reason.strip():
-        raise Failure(Exit.USAGE, "--reason must say why: it is what remains of the act")
+    said = reason_of(reason)
     if when_stopped:
-        _ask(customer, reason, yes=yes, at=At(url=url, token=token, data=data), as_json=as_json)
+        _ask(customer, said, yes=yes, at=At(url=url, token=token, data=data), as_json=as_json)
         return
-    chosen = settings_of(settings, data)
-    if chosen.store != "sqlite":
-        raise Failure(Exit.USAGE, f"store is {chosen.store!r}: only the sqlite store keeps anybody")
-    erased = _erase(chosen, customer, reason.strip(), yes=yes)
+    erased = _erase(keeping(settings, data), customer, said, yes=yes)
     json_or_fields(erased, erased, as_json=as_json)
 
 
@@ -126,7 +120,7 @@ def erasures(*, at: At, as_json: Json = False) -> None:
     if as_json:
         print_json(answer)
     else:
-        columns = ("customer", "asked_at_ms", "actor", "reason", "tried_at_ms", "refused")
+        columns = ("customer", "quarantine", "asked_at_ms", "actor", "reason", "tried_at_ms", "refused")
         print_table(answer, columns, empty="no erasure waits")
 
 
@@ -141,34 +135,18 @@ def keep(customer: Who, *, at: At, as_json: Json = False) -> None:
 
 def _erase(settings: Settings, customer: str, reason: str, *, yes: bool) -> dict[str, Any]:
     # Imported here: the stores are needed by no command that talks to a server.
-    from actors.archive.projection import UnreadableEvent
-    from adapters.stores.errors import StoreError
-    from adapters.stores.folder import JOURNAL_FILE
-    from orchestrator.cluster.data_folder import DataFolderInUse, holder_of, locked
-    from orchestrator.erasure.erasing import Act, customer_meant, erase
+    from orchestrator.erasure.erasing import Act, Erased, customer_meant, erase
 
-    folder = Path(settings.data)
-    if not (folder / JOURNAL_FILE).is_file():
-        # Looked at first, because the lock would make the folder.
-        raise Failure(Exit.DATA, f"{folder} holds no journal: is it the server's data folder?")
-    try:
-        with using(folder), locked(folder):
-            id = asyncio.run(customer_meant(settings, customer))
-            if not yes and not typer.confirm(f"Erase {_both(id, customer)}?", err=True):
-                raise Failure(Exit.REFUSED, "nothing was erased")
-            act = Act(customer=id, actor=f"operator:{getuser()}", reason=reason, at_ms=time_ns() // 1_000_000)
-            with progress_bar() as progress:
-                task = progress.add_task(f"Redacting {id}", total=None)
-                work = erase(settings, act, lambda at, head: progress.update(task, completed=at, total=head))
-                done = asyncio.run(work)
-    except DataFolderInUse as exc:
-        other_way = "; or have it done as that one stops, with --when-stopped" if holder_of(folder) else ""
-        raise Failure(Exit.DATA, f"{exc}{other_way}") from exc
-    except (StoreError, UnreadableEvent) as exc:
-        raise Failure(Exit.DATA, str(exc)) from exc
-    except Refusal as refusal:
-        raise Failure.of_refusal(refusal) from refusal
-    return msgspec.structs.asdict(done)
+    def steps() -> Erased:
+        id = asyncio.run(customer_meant(settings, customer))
+        if not yes and not typer.confirm(f"Erase {_both(id, customer)}?", err=True):
+            raise Failure(Exit.REFUSED, "nothing was erased")
+        act = Act(customer=id, actor=operator(), reason=reason, at_ms=now_ms())
+        with progress_bar() as progress:
+            task = progress.add_task(f"Redacting {id}", total=None)
+            return asyncio.run(erase(settings, act, lambda at, head: progress.update(task, completed=at, total=head)))
+
+    return msgspec.structs.asdict(on_stopped(Path(settings.data), steps))
 
 
 @app.command("unlink", epilog="Example: throughline customer unlink cu7q2mzj4xk5w3n6ab tel:+447700900123 --reason sold")

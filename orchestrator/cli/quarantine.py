@@ -1,18 +1,22 @@
 """`throughline quarantine`: inputs that were refused after their sender was known, kept whole."""
 
+import asyncio
 import json
 import sys
 import time
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import typer
 
+from orchestrator.cli.erasing import keeping, now_ms, on_stopped, operator, reason_of
 from orchestrator.cli.exits import Exit, Failure
-from orchestrator.cli.options import At, Json, Limit, duration_ms
-from orchestrator.cli.output import json_or_fields, json_or_table, print_fields, print_json
+from orchestrator.cli.options import At, Folder, Json, Limit, SettingsFile, Token, Url, duration_ms
+from orchestrator.cli.output import json_or_fields, json_or_table, print_fields, print_json, progress_bar
 from orchestrator.cli.server import part
 from orchestrator.cli.spread import Commands
+from orchestrator.settings import Settings
 
 app = Commands(help="See what was refused and take it in after all.", no_args_is_help=True)
 
@@ -105,6 +109,61 @@ def replay(
     with at.server() as server:
         answer = server.post(f"/v1/quarantine/{part(quarantine)}/replay", body)
     json_or_fields(answer, {"replayed": quarantine, **(answer or {})}, as_json=as_json)
+
+
+@app.command("erase", epilog='Example: throughline quarantine erase chat.7 --reason "a request of 3 May"')
+def erase(
+    quarantine: Id,
+    *,
+    reason: Annotated[str, typer.Option("--reason", help="Why; kept with the act, so name nobody in it.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    when_stopped: Annotated[
+        bool, typer.Option("--when-stopped", help="Ask a running server: it is done when that stops or starts next.")
+    ] = False,
+    settings: SettingsFile = None,
+    data: Folder = None,
+    url: Url = "",
+    token: Token = "",
+    as_json: Json = False,
+) -> None:
+    """Forget one input that an account refused: what came goes from all files, the act is recorded. The server must be
+    stopped, or, with --when-stopped, does it when it is. Interrupted, run it again."""
+    said = reason_of(reason)
+    if when_stopped:
+        if not yes and not typer.confirm(f"Erase {quarantine} for ever when the server is next stopped?", err=True):
+            raise Failure(Exit.REFUSED, "nothing was asked")
+        with At(url=url, token=token, data=data).server() as server:
+            answer = server.post(f"/v1/quarantine/{part(quarantine)}/erasure", {"reason": said})
+        fields = {"quarantine": quarantine, "erased": "not yet: when the server is next stopped or started"}
+        json_or_fields(answer, fields, as_json=as_json)
+        return
+    erased = _erase(keeping(settings, data), quarantine, said, yes=yes)
+    json_or_fields(erased, erased, as_json=as_json)
+
+
+def _erase(settings: Settings, quarantine: str, reason: str, *, yes: bool) -> dict[str, Any]:
+    # Imported here: the stores are needed by no command that talks to a server.
+    from orchestrator.erasure.inputs import ErasedInput, InputAct, erase_input
+
+    def steps() -> ErasedInput:
+        if not yes and not typer.confirm(f"Erase {quarantine} for ever?", err=True):
+            raise Failure(Exit.REFUSED, "nothing was erased")
+        act = InputAct(quarantine=quarantine, actor=operator(), reason=reason, at_ms=now_ms())
+        with progress_bar() as progress:
+            task = progress.add_task(f"Redacting {quarantine}", total=None)
+            return asyncio.run(
+                erase_input(settings, act, lambda at, head: progress.update(task, completed=at, total=head))
+            )
+
+    return msgspec.structs.asdict(on_stopped(Path(settings.data), steps))
+
+
+@app.command("keep", epilog="Example: throughline quarantine keep chat.7")
+def keep(quarantine: Id, *, at: At, as_json: Json = False) -> None:
+    """Take back the erasure of an input that waits; `throughline customer erasures` lists them all."""
+    with at.server() as server:
+        answer = server.post(f"/v1/quarantine/{part(quarantine)}/erasure/withdraw")
+    json_or_fields(answer, {"quarantine": quarantine, "erasure": "taken back"}, as_json=as_json)
 
 
 def _event(file: Path) -> Any:

@@ -129,15 +129,21 @@ def _erase_waiting(settings: Settings) -> None:
         return
     from orchestrator.cluster.data_folder import locked
     from orchestrator.erasure.erasing import erase
+    from orchestrator.erasure.inputs import erase_input
     from protocol.errors import Refusal
 
     with locked(Path(settings.data)):
-        work = carry_out(folder, lambda act: erase(settings, act, lambda at, head: None), now_ms=time_ns() // 1_000_000)
+        work = carry_out(
+            folder,
+            lambda act: erase(settings, act, lambda at, head: None),
+            lambda act: erase_input(settings, act, lambda at, head: None),
+            now_ms=time_ns() // 1_000_000,
+        )
         for waiting, done in asyncio.run(work):
             if isinstance(done, Refusal):
-                errors().print(Text(f"Not erased yet: {waiting.customer}: {done.message}"))
+                errors().print(Text(f"Not erased yet: {waiting.id}: {done.message}"))
             else:
-                errors().print(Text(f"Erased {waiting.customer}, as {waiting.actor} asked."))
+                errors().print(Text(f"Erased {waiting.id}, as {waiting.actor} asked."))
 
 
 def _next(settings: Settings, file: Path | None) -> str:

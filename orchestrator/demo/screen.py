@@ -183,7 +183,7 @@ def _told(event: AnyEvent) -> tuple[str, str]:
             return "", ""
         case e.FieldMissing():
             return event.channel, f"{event.field} is not known"
-        case e.InputQuarantined() | e.QuarantineReplayed() | e.ReplayBegun() | e.ReplayRefused():
+        case e.InputQuarantined() | e.QuarantineReplayed() | e.ReplayBegun() | e.ReplayRefused() | e.InputErased():
             return "", event.quarantine
         case e.FindingOpened() | e.FindingChanged() | e.FindingCompared() | e.FindingDismissed():
             return "", event.finding

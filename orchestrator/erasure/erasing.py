@@ -106,7 +106,7 @@ async def erase(settings: Settings, act: Act, on_progress: Callable[[int, int], 
     Raises `Refusal` (`NOT_FOUND`, `NOT_ALLOWED_NOW`), and what a store raises.
     """
     async with AsyncExitStack() as stack:
-        files = _Files(settings)
+        files = Files(settings)
         await files.open(stack)
         find = await files.find(act.customer)
         facts = [] if find.erased else erasing.decide(find.journey, act.actor, act.reason, act.at_ms)
@@ -116,7 +116,7 @@ async def erase(settings: Settings, act: Act, on_progress: Callable[[int, int], 
         # journal would not say any more whose an address is that they had back from another.
         await files.archive.sync()
         await files.journal.erase(act.customer, redacted, freed)
-        position = await files.commit(act, find.journey, facts) if facts else 0
+        position = await files.commit(act.customer, act.at_ms, find.journey, facts) if facts else 0
         await files.follower.catch_up()
         own = await files.known.events_of_customer(act.customer, 0)
         changes = erasing.changes(act.customer, own, find.mentions, find.names, find.brought)
@@ -148,7 +148,7 @@ class _Find(Struct, kw_only=True, frozen=True):
         return owners_of(self.journey.customer, self.streams)
 
 
-class _Files:
+class Files:
     """The stopped server's files."""
 
     def __init__(self, settings: Settings) -> None:
@@ -220,11 +220,11 @@ class _Files:
             return naming.is_in_text(msgspec.json.encode(told).decode()) or naming.is_in(whole(raw, self._file))
 
         traces = JournalTraces(streams, owners_of(customer, streams), names, is_named)
-        async for record in self._records(lambda at: None):
+        async for record in self.records(lambda at: None):
             traces.hear(record)
         return traces
 
-    async def _records(self, on_read: Callable[[int], None]) -> AsyncIterator[Record]:
+    async def records(self, on_read: Callable[[int], None]) -> AsyncIterator[Record]:
         """All that the journal has. `on_read` gets positions, up to which they were taken."""
         position = 0
         while records := await self._reader.read(position, READ_RECORDS):
@@ -259,7 +259,7 @@ class _Files:
         places: set[Place] = {(event.stream, event.seq) for event in find.mentions}
         at = {event.position for event in find.mentions}
         head = self.follower.position
-        async for record in self._records(lambda at: on_progress(at, head)):
+        async for record in self.records(lambda at: on_progress(at, head)):
             traced = find.traces.places_in(record) if find.traces is not None else set()
             named = any(mark in record.body for mark in marks) or not find.names.isdisjoint(record.identities)
             if traced or named or record.customer in find.owners or record.position in at:
@@ -277,17 +277,17 @@ class _Files:
             if not after:
                 return removed
 
-    async def commit(self, act: Act, journey: Journey, facts: list[tuple[str, AnyEvent]]) -> int:
-        """Commits the act; returns its position."""
+    async def commit(self, customer: str, at_ms: int, journey: Journey, facts: list[tuple[str, AnyEvent]]) -> int:
+        """Commits the act, of a customer or an account; returns its position."""
         entries = []
         for stream, event in facts:
             encoded = _encode(event)
             evolve(journey, stream, event, encoded)
             entries.append(Entry(stream, journey.head_of(stream), Raw(encoded)))
         # A shard's scope, whatever the placement: the next start's cells take it over, or forget it.
-        [fence] = await self.journal.raise_fences([scope_of(act.customer)], [], "")
+        [fence] = await self.journal.raise_fences([scope_of(customer)], [], "")
         body = _encode(entries)
-        unit = Unit(fence.scope, fence.epoch, fence.batch + 1, act.customer, act.at_ms, [], len(entries), body)
+        unit = Unit(fence.scope, fence.epoch, fence.batch + 1, customer, at_ms, [], len(entries), body)
         [verdict] = await self.journal.commit([unit])
         assert isinstance(verdict, Committed), verdict
         return verdict.position

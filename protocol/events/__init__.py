@@ -47,7 +47,7 @@ from protocol.events.identities import IdentityConflictFound, IdentityLinked, Id
 from protocol.events.keeping import CustomerErased, FactDropped, PastImported
 from protocol.events.merges import CustomerGiven, CustomerMerged, CustomerReleased, CustomerReturned
 from protocol.events.policy import PolicyApplied
-from protocol.events.quarantine import InputQuarantined, QuarantineReplayed, ReplayBegun, ReplayRefused
+from protocol.events.quarantine import InputErased, InputQuarantined, QuarantineReplayed, ReplayBegun, ReplayRefused
 from protocol.events.work import (
     ConversationClosed,
     ConversationReopened,
@@ -105,6 +105,7 @@ __all__ = [
     "IdentityLinked",
     "IdentityReviewClosed",
     "IdentityUnlinked",
+    "InputErased",
     "InputQuarantined",
     "InteractionEnded",
     "InteractionMoved",
@@ -183,6 +184,7 @@ AnyEvent = (
     | CustomerErased
     | ReplayBegun
     | ReplayRefused
+    | InputErased
     | FactDropped
     | ReportMade
     | FindingOpened

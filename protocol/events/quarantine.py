@@ -42,6 +42,14 @@ class ReplayBegun(Event, kw_only=True, frozen=True, tag="ReplayBegun"):
     repeat here, too."""
 
 
+class InputErased(Event, kw_only=True, frozen=True, tag="InputErased"):
+    """A quarantined input was forgotten: what came and what it was edited to are gone from everywhere, also from the
+    facts before this one. What came in of it is its customer's. `reason` is the operator's."""
+
+    quarantine: str
+    reason: str
+
+
 class ReplayRefused(Event, kw_only=True, frozen=True, tag="ReplayRefused"):
     """It did not fit then, either."""
 

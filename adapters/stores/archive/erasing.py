@@ -71,17 +71,15 @@ of conflicts over an identity."""
 def erase(db: sqlite3.Connection, customer: str, changes: Changes) -> None:
     """Replaces all rows of a customer by those that follow from `changes`: their events with redacted bodies, and what
     changes of other customers' events that named them. Nothing of the old rows is left in the file or its full text.
+
+    An empty `customer` is nobody: one input that an account refused is forgotten, which `changes` have as another's.
     """
     own = db.execute("SELECT conversation FROM conversation WHERE customer = ?", (customer,)).fetchall()
     told_by_dropped = db.execute(_TOLD_BY_DROPPED, (customer,)).fetchall()
     changed_at = [(sql, db.execute(rows, (customer,)).fetchall()) for rows, sql in _CHANGED_AT]
     with transaction(db):
-        for (stream,) in [(customer,), *own]:
-            search.forget(db, stream)
-        for sql in _ERASE_CONVERSATION:
-            db.executemany(sql, own)
-        for sql in _ERASE_CUSTOMER:
-            db.execute(sql, {"customer": customer})
+        if customer:
+            _erase_own(db, customer, own)
         streams = {customer, *(stream for (stream,) in own)}
         for position, _, stream, seq, kind, *_ in changes.events:
             if stream not in streams:
@@ -97,6 +95,15 @@ def erase(db: sqlite3.Connection, customer: str, changes: Changes) -> None:
             db.executemany(sql, before)
     search.merge(db)
     checkpoint(db)
+
+
+def _erase_own(db: sqlite3.Connection, customer: str, own: list[tuple[str]]) -> None:
+    for (stream,) in [(customer,), *own]:
+        search.forget(db, stream)
+    for sql in _ERASE_CONVERSATION:
+        db.executemany(sql, own)
+    for sql in _ERASE_CUSTOMER:
+        db.execute(sql, {"customer": customer})
 
 
 def _erase_elsewhere(db: sqlite3.Connection, position: int, stream: str, seq: int, kind: str) -> None:

@@ -66,7 +66,8 @@ class ArchiveWrites:
         return await self._writer().run(search.index)
 
     async def erase(self, customer: str, changes: Changes) -> None:
-        """Puts all rows of the customer anew, by `changes`; what only they had is gone from the file and the index."""
+        """Puts all rows of the customer anew, by `changes`; what only they had is gone from the file and the index.
+        Without a customer it is only what others' events said that changes."""
         await self._writer().run(erasing.erase, customer, changes)
 
     async def attached(self, names: set[str]) -> set[str]:
@@ -215,6 +216,10 @@ class ArchiveReads:
         return await self._reader().run(
             connection.read, traces.mentions_of, customer, file, region, contacts, quarantined
         )
+
+    async def facts_of_quarantined(self, stream: str, quarantine: str) -> list[StoredEvent]:
+        """All facts of one input that the account of the stream refused."""
+        return await self._reader().run(connection.read, traces.facts_of_quarantined, stream, quarantine)
 
     async def names_of(self, customer: str) -> set[str]:
         """The identities that are the customer's, or were, and are nobody else's now."""

@@ -84,11 +84,22 @@ def _quarantined_with(
 
 
 _ACCOUNTS = "SELECT DISTINCT stream FROM event WHERE stream > 'account:' AND stream < 'account;'"
-_OF_QUARANTINE = "type IN ('InputQuarantined', 'ReplayBegun', 'ReplayRefused', 'QuarantineReplayed')"
+_OF_QUARANTINE = "type IN ('InputQuarantined', 'ReplayBegun', 'ReplayRefused', 'QuarantineReplayed', 'InputErased')"
 _QUARANTINED = f"""
     SELECT body ->> '$.quarantine', body ->> '$.raw', json_remove(body, '$.raw') FROM event
     WHERE stream = ? AND {_OF_QUARANTINE}"""
 _FACTS = f"SELECT body ->> '$.quarantine', seq FROM event WHERE stream = ? AND {_OF_QUARANTINE} ORDER BY seq"
+
+
+def facts_of_quarantined(db: sqlite3.Connection, stream: str, quarantine: str) -> list[StoredEvent]:
+    """All facts of one input that an account refused."""
+    found = db.execute(_FACTS_OF, (stream, quarantine))
+    return [StoredEvent(position, stream, seq, body.encode()) for position, seq, body in found]
+
+
+_FACTS_OF = f"""
+    SELECT position, seq, body FROM event
+    WHERE stream = ? AND {_OF_QUARANTINE} AND body ->> '$.quarantine' = ? ORDER BY seq"""
 
 
 def whole(raw: bytes, file: Callable[[str], bytes]) -> bytes:

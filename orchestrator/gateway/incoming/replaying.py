@@ -63,6 +63,8 @@ async def replay(here: Services, quarantine: str, asked: ReplayRequest, actor: s
     row = await quarantined(here, quarantine)
     if row["replayed_at_ms"]:
         raise _refused_now(f"this input was replayed before{_where(row)}", quarantine)
+    if not row["raw"]:
+        raise _refused_now("this input was erased: there is nothing to take in", quarantine)
     account = here.accounts.get(row["account"])
     if account is None:
         text = f"the account {row['account']!r}, by which this input came, is configured no more: add it, then replay"

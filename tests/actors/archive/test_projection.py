@@ -245,12 +245,14 @@ SAMPLES: list[ev.AnyEvent] = [
         template="chat",
         action="ask_agent",
     ),
+    ev.InputErased(at_ms=AT_MS, actor="operator:root", quarantine="cu1.1", reason="asked"),
     ev.FactDropped(at_ms=AT_MS, once=ev.Once(7, 8)),
 ]
 
 OWN = (
     ev.PastImported,
     ev.CustomerErased,
+    ev.InputErased,
     ev.IdentityLinked,
     ev.IdentityUnlinked,
     ev.IdentityConflictFound,
@@ -481,6 +483,10 @@ WRITES: dict[type[ev.AnyEvent], dict[str, dict[str, Any] | None]] = {
     ev.ReplayRefused: {
         "quarantine": {"replaying_at_ms": None, "refused_code": 4205, "refused_reason": "no number"},
         "action": {"kind": "replay_refused", "detail": "cu1.1"},
+    },
+    ev.InputErased: {
+        "quarantine": {"replaying_at_ms": None},
+        "action": {"kind": "input_erased", "actor": "operator:root", "detail": "cu1.1"},
     },
 }
 """What each sample changes beside its `event` row and the head: table → some columns, or None where rows go."""

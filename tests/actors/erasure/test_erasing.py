@@ -70,7 +70,7 @@ def test_every_event_is_redacted_and_can_still_be_read(member: type[ev.AnyEvent]
     event = _sample(member)
     redacted = erasing.redacted(event)
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(redacted), type=ev.AnyEvent) == redacted
-    if member is ev.CustomerErased:
+    if member in (ev.CustomerErased, ev.InputErased):
         assert redacted == event
         return
     for name in member.__struct_fields__:

@@ -442,6 +442,13 @@ REQUESTS = [
         "/v1/quarantine/q1/replay",
         {"identities": ["tel:+447700900123", "user:1"]},
     ),
+    (
+        "quarantine erase q1 --reason asked --when-stopped --yes",
+        "POST",
+        "/v1/quarantine/q1/erasure",
+        {"reason": "asked"},
+    ),
+    ("quarantine keep q1", "POST", "/v1/quarantine/q1/erasure/withdraw", {}),
     ("quarantine replay q1 --customer cu1", "POST", "/v1/quarantine/q1/replay", {"customer": "cu1"}),
     ("quarantine replay q1 --customer x:Ann", "POST", "/v1/quarantine/q1/replay", {"customer": "x:Ann"}),
     ("outbox list --state dead --state uncertain", "GET", "/v1/outbox?states=dead%2Cuncertain&limit=100", None),
@@ -1093,9 +1100,11 @@ def test_a_folder_without_a_journal_is_not_made_one(shell: Shell) -> None:
 
 def test_nobody_is_erased_without_a_reason_a_yes_or_a_journal(shell: Shell) -> None:
     """Each is said before anything is touched."""
-    assert shell.run("customer erase cu1").code == Exit.USAGE
-    assert shell.run("customer erase cu1 --reason asked --data nowhere --yes").code == Exit.DATA
-    assert not (shell.folder / "nowhere").exists()
+    for line in ("customer erase cu1", "quarantine erase q.1"):
+        assert shell.run(line).code == Exit.USAGE
+        assert shell.run(f"{line} --reason ' '").code == Exit.USAGE
+        assert shell.run(f"{line} --reason asked --data nowhere --yes").code == Exit.DATA
+        assert not (shell.folder / "nowhere").exists()
 
 
 def test_who_would_erase_beside_a_server_is_told_of_the_other_way(shell: Shell) -> None:

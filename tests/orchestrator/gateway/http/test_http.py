@@ -719,6 +719,18 @@ async def test_a_replay_that_still_does_not_fit_changes_nothing(running: Running
     assert (running.intake.taken, running.intake.commands) == ([], [])
 
 
+async def test_what_was_erased_does_not_come_in(running: Running) -> None:
+    """Nor does anything in its place, where a replay had begun or not."""
+    for begun in (None, 5):
+        running.archive.quarantines["q1"] = {**quarantined(b""), "replaying_at_ms": begun}
+        async with running.http("operator") as http:
+            body = {"event": {"id": "7", "account": "sms", "data": {"type": "message", "text": "hi"}}}
+            for asked in ({}, body):
+                response = await http.post("/v1/quarantine/q1/replay", json=asked)
+                assert (response.status_code, "was erased" in response.json()["message"]) == (409, True)
+    assert (running.intake.taken, running.intake.commands) == ([], [])
+
+
 async def test_the_outbox_is_listed_and_replayed(running: Running) -> None:
     """By state; a replay is a command of the delivery's conversation."""
     running.archive.outbox_rows = [{"delivery": "cu1-1.5", "state": "dead"}, {"delivery": "cu1-1.6", "state": "queued"}]
