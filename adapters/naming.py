@@ -1,4 +1,4 @@
-"""Whether raw input names somebody: an identity of theirs stands in it, in whatever spelling and coding.
+"""Whether raw input names somebody, or says something: an identity or words, in whatever spelling and coding.
 
 An address counts where it stands by itself: `joann@example.org` and `ann@example.org.uk` are others' than
 `ann@example.org`, and a phone number whose digits begin another is not that one.
@@ -64,6 +64,21 @@ class Naming:
                 return False
         lowered = _lowered(text)
         return any(each in lowered and by_itself.search(lowered) for each, by_itself in self._caseless.items())
+
+
+class Wording:
+    """Looks for words, as they stand in a row, whatever their letters' case."""
+
+    def __init__(self, words: str) -> None:
+        self._words = " ".join(_lowered(words).split())
+
+    def is_in(self, raw: bytes) -> bool:
+        """Whether the words are in any text that the bytes may hold (`wordings.texts`), also over the end of a line."""
+        return any(self.is_in_text(text) for text in wordings.texts(raw))
+
+    def is_in_text(self, text: str) -> bool:
+        """Whether the words are in the text, as it stands."""
+        return self._words in " ".join(_lowered(text).split())
 
 
 class _Phone:

@@ -9,11 +9,12 @@ from typing import Annotated, Any
 
 import msgspec
 import typer
+from rich.text import Text
 
 from orchestrator.cli.erasing import keeping, now_ms, on_stopped, operator, reason_of
 from orchestrator.cli.exits import Exit, Failure
 from orchestrator.cli.options import At, Folder, Json, Limit, SettingsFile, Token, Url, duration_ms
-from orchestrator.cli.output import json_or_fields, json_or_table, print_fields, print_json, progress_bar
+from orchestrator.cli.output import errors, json_or_fields, json_or_table, print_fields, print_json, progress_bar
 from orchestrator.cli.server import part
 from orchestrator.cli.spread import Commands
 from orchestrator.settings import Settings
@@ -33,6 +34,7 @@ COLUMNS = (
     "reason",
     "replayed_at_ms",
 )
+FOUND_COLUMNS = ("quarantine", "stream", "received_ms", "source", "id", "reason", "replayed_stream")
 
 
 @app.command("list", epilog="Example: throughline quarantine list --account mail")
@@ -55,6 +57,40 @@ def list_(
     with at.server() as server:
         answer = server.get("/v1/quarantine", **wanted, waiting="true" if waiting else "", limit=limit)
     json_or_table(answer, COLUMNS, empty="nothing is in quarantine", as_json=as_json)
+
+
+@app.command("search", epilog='Example: throughline quarantine search --text "Baker Street" --account form')
+def search(
+    *,
+    text: Annotated[str, typer.Option("--text", help="Words that stand in it in a row, in whatever case.")] = "",
+    address: Annotated[str, typer.Option("--address", help="kind:value, in whatever spelling it stands there.")] = "",
+    account: Annotated[str, typer.Option("--account", help="Only this channel account's.")] = "",
+    older_than: Annotated[str, typer.Option("--older-than", help="Refused longer ago: 30m, 12h, 7d.")] = "",
+    newer_than: Annotated[str, typer.Option("--newer-than", help="Refused since then: 30m, 12h, 7d.")] = "",
+    limit: Limit = 100,
+    at: At,
+    as_json: Json = False,
+) -> None:
+    """Find quarantined inputs by what is in them, in whatever coding it came: words, an address, or both."""
+    wanted: dict[str, str | int] = {"text": text, "address": address, "account": account}
+    wanted |= {"since_ms": _ago(newer_than, "--newer-than"), "until_ms": _ago(older_than, "--older-than")}
+    found: list[Any] = []
+    too_large: list[str] = []
+    with at.server() as server:
+        before = ""
+        while True:
+            page = server.get("/v1/quarantine/search", **wanted, limit=limit - len(found), before=before)
+            found += page["found"]
+            too_large += page["too_large"]
+            before = page["next"]
+            if not before or len(found) >= limit:
+                break
+    if as_json:
+        print_json({"found": found, "too_large": too_large})
+        return
+    json_or_table(found, FOUND_COLUMNS, empty="nothing in quarantine has that in it", as_json=False)
+    if too_large:
+        errors().print(Text(f"Not looked into, since larger than 1 MiB: {', '.join(too_large)}"))
 
 
 @app.command("show", epilog="Example: throughline quarantine show chat.7 --event")

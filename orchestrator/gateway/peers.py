@@ -105,6 +105,11 @@ class Cells(Protocol):
 class Intake(Protocol):
     """The way in for events and commands: an answer means committed and synced."""
 
+    @property
+    def region(self) -> str:
+        """ISO 3166, of phone numbers that are written without a country."""
+        ...
+
     def take(
         self, event: InboundEvent, done: Callable[[Answered | Refusal], None], *, raw: bytes = b"", past: bool = False
     ) -> None:

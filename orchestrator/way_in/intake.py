@@ -73,7 +73,7 @@ class Intake:
         self._attribution = Attribution(cells, customers_of, new_customer, self._answered)
         self._by_rule = merging.ByRule(self._merge_by_rule, cells.broke)
         self._accounts = accounts
-        self._region = region
+        self.region = region
         self._limits = limits
         self._now_ms = now_ms
         self._taken = 0
@@ -228,13 +228,13 @@ class Intake:
 
     def spelled(self, identity: str) -> str:
         """An identity in its one spelling. Raises `Refusal`."""
-        return normalise(identity, region=self._region, own=self.kinds())
+        return normalise(identity, region=self.region, own=self.kinds())
 
     def _respelled(self, identity: str) -> str:
         """The spelling of what was let in already. What is no identity by now may have been one: its cell knows. Raises
         `Refusal`."""
         try:
-            return again(identity, region=self._region)
+            return again(identity, region=self.region)
         except Refusal:
             if kind_of(identity).strip().lower() in TELEPHONE_KINDS:
                 raise  # Whichever was let in has its country: this is none of them.

@@ -24,7 +24,7 @@ from orchestrator.gateway.operations import (
     reports,
     webhook_operations,
 )
-from orchestrator.gateway.reads import attachments, feed, history, reads, taxonomy
+from orchestrator.gateway.reads import attachments, feed, history, quarantine_search, reads, taxonomy
 from orchestrator.gateway.services import HttpRequest, Services, services_of
 from protocol.errors import Code, Refusal
 from protocol.faults import known_tags, told
@@ -61,6 +61,7 @@ def application(services: Services, *, body_bytes_max: int, version: str) -> Lit
             *reports.ROUTES,
             *imports.ROUTES,
             *identity_reviews.ROUTES,
+            *quarantine_search.ROUTES,
             *operations.ROUTES,
             *policy.ROUTES,
             *taxonomy.ROUTES,

@@ -57,7 +57,7 @@ async def get_context(
         raise Refusal(Code.INVALID, "identity is missing: ?identity=kind:value", field="identity")
     if len(channel) > CHANNEL_MAX or not channel.isprintable():
         raise Refusal(Code.INVALID, f"channel is a word of at most {CHANNEL_MAX} characters", field="channel")
-    asked, unknown = spellings_in(here, _with_plus(identity))
+    asked, unknown = spellings_in(here, with_plus(identity))
     if asked and (remembered := here.intake.known(asked[0])) is not None:
         view = await _view(here, remembered, asked[:1], channel)
         if view is not None and asked[0] in view.identities:  # Else it has changed hands since.
@@ -191,7 +191,7 @@ async def _reach(here: Services, at_least: int) -> int:
     return await reach(here.archive, at_least, within_s=AT_LEAST_WITHIN_S)
 
 
-def _with_plus(identity: str) -> str:
+def with_plus(identity: str) -> str:
     """The identity that was meant: a query's bare `+` arrives as a space, and no phone number begins with one."""
     kind, colon, value = identity.partition(":")
     meant = colon and kind.strip().lower() in TELEPHONE_KINDS and value.startswith(" ") and value[1:2].isdigit()

@@ -87,7 +87,7 @@ async def test_what_is_no_number_here_is_not_read_as_anothers_country_would(monk
     """All that was let in has its country, whatever the region was then: nobody guesses one now."""
     async with world() as made:
         ann = await known_as(made, monkeypatch, "tel:+447700900123")
-        monkeypatch.setattr(made.intake, "_region", "US")
+        monkeypatch.setattr(made.intake, "region", "US")
         unlink = UnlinkIdentity(identity="tel:07700 900123", reason="no")
         with pytest.raises(Refusal) as refused:
             await made.intake.command(actor="agent:bo", id="u", customer=ann, command=unlink)

@@ -1098,6 +1098,28 @@ def test_a_folder_without_a_journal_is_not_made_one(shell: Shell) -> None:
     assert not (shell.folder / "data" / "archive.sqlite").exists()
 
 
+def test_a_search_in_quarantine_goes_on_to_its_last_page(shell: Shell, answering: Answering) -> None:
+    """A page may have found nothing; what was not looked into is said."""
+    row = {"quarantine": "form.1", "stream": "account:form", "received_ms": 1}
+    pages = [
+        {"found": [row], "too_large": ["mail.9"], "next": "7,mail.9"},
+        {"found": [], "too_large": [], "next": "6,form.3"},
+        {"found": [{**row, "quarantine": "form.2"}], "too_large": [], "next": ""},
+    ]
+    answering.bodies = [*pages, *pages]
+    outcome = shell.run("quarantine search --text baker --address x:Ann --account form --limit 9 --json")
+    assert [each["quarantine"] for each in outcome.json["found"]] == ["form.1", "form.2"]
+    assert outcome.json["too_large"] == ["mail.9"]
+    asked = "/v1/quarantine/search?text=baker&address=x%3AAnn&account=form&limit="
+    assert [path for _, path, *_ in answering.asked] == [
+        f"{asked}9",
+        f"{asked}8&before=7%2Cmail.9",
+        f"{asked}8&before=6%2Cform.3",
+    ]
+    outcome = shell.run("quarantine search --text baker --limit 1")
+    assert ("form.1" in outcome.out, "form.2" in outcome.out, "mail.9" in outcome.err) == (True, False, True)
+
+
 def test_nobody_is_erased_without_a_reason_a_yes_or_a_journal(shell: Shell) -> None:
     """Each is said before anything is touched."""
     for line in ("customer erase cu1", "quarantine erase q.1"):

@@ -181,6 +181,8 @@ class FakeCells:
 class FakeIntake:
     """Answers what it takes: at once, or when `release` is called; with refusals where `refuse` has the event's id."""
 
+    region = "DE"
+
     def __init__(self) -> None:
         self.taken: list[InboundEvent] = []
         self.raws: list[bytes] = []
