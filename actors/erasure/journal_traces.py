@@ -73,7 +73,7 @@ class JournalTraces:
                 case CustomerReleased() if not self._owners.isdisjoint(event.members):
                     self._unmoved.update(event.unmoved)
                 case InputQuarantined() | ReplayBegun() | ReplayRefused() | QuarantineReplayed():
-                    if stream.startswith(ACCOUNT) and (_is_emptied(event) or self._is_named(event)):
+                    if stream.startswith(ACCOUNT) and (is_emptied(event) or self._is_named(event)):
                         self.quarantined.add(event.quarantine)
                 case _:
                     pass
@@ -110,7 +110,7 @@ class JournalTraces:
         return isinstance(event, OfQuarantine) and stream.startswith(ACCOUNT) and event.quarantine in self.quarantined
 
 
-def _is_emptied(event: OfQuarantine) -> bool:
+def is_emptied(event: OfQuarantine) -> bool:
     """Whether an erasure had it before, perhaps this one, which was interrupted: what is refused has a reason."""
     return isinstance(event, InputQuarantined) and not (event.raw or event.id or event.reason)
 

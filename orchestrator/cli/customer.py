@@ -76,7 +76,8 @@ def link(
 def erase(
     customer: Who,
     *,
-    reason: Annotated[str, typer.Option("--reason", help="Why; kept with the act, so name nobody in it.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why; kept with the act, so name nobody in it.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be found, and erase nothing.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     when_stopped: Annotated[
         bool, typer.Option("--when-stopped", help="Ask a running server: it is done when that stops or starts next.")
@@ -89,6 +90,12 @@ def erase(
 ) -> None:
     """Forget a person: personal data goes from all files, statistics stay, the act is recorded. The server must be
     stopped, or, with --when-stopped, does it when it is. Interrupted, run it again."""
+    if dry_run:
+        if when_stopped:
+            raise Failure(Exit.USAGE, "--dry-run looks at once, on a stopped server: leave --when-stopped out")
+        found = _survey(keeping(settings, data), customer)
+        json_or_fields(found, found, as_json=as_json)
+        return
     said = reason_of(reason)
     if when_stopped:
         _ask(customer, said, yes=yes, at=At(url=url, token=token, data=data), as_json=as_json)
@@ -131,6 +138,16 @@ def keep(customer: Who, *, at: At, as_json: Json = False) -> None:
         id = server.customer(customer)
         answer = server.post(f"/v1/customers/{part(id)}/erasure/withdraw")
     json_or_fields(answer, {"customer": id, "erasure": "taken back"}, as_json=as_json)
+
+
+def _survey(settings: Settings, customer: str) -> dict[str, Any]:
+    # Imported here, as for `_erase`.
+    from orchestrator.erasure.erasing import customer_meant, survey
+
+    def steps() -> dict[str, Any]:
+        return msgspec.structs.asdict(asyncio.run(survey(settings, asyncio.run(customer_meant(settings, customer)))))
+
+    return on_stopped(Path(settings.data), steps)
 
 
 def _erase(settings: Settings, customer: str, reason: str, *, yes: bool) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from actors.archive.retention import FILES_MAX
 from actors.cells.loading import load
 from actors.erasure import erasing
 from actors.erasure.erasing import Place
-from actors.erasure.journal_traces import JournalTraces, OfQuarantine
+from actors.erasure.journal_traces import JournalTraces, OfQuarantine, is_emptied
 from actors.identity import merging
 from actors.journal.notices import versions_of
 from actors.rules.policies import Policies
@@ -67,6 +67,20 @@ class Erased(Struct, kw_only=True, frozen=True):
     """Events of others that named them, among those."""
     files: int
     """Removed: theirs, and whatever else nothing named any more."""
+    inputs: list[str]
+    """Of accounts, that were refused and have an address of theirs in them: emptied, by their ids in quarantine."""
+
+
+class Survey(Struct, kw_only=True, frozen=True):
+    """What an erasure would find."""
+
+    customer: str
+    identities: list[str]
+    conversations: int
+    mentions: int
+    inputs: list[str]
+    refused: str
+    """Why it would be refused now; empty: it would not."""
 
 
 async def customer_meant(settings: Settings, who: str) -> str:
@@ -100,6 +114,30 @@ def _spellings(who: str, region: str) -> tuple[list[str], Refusal]:
     return [identity, *former], Refusal(Code.NOT_FOUND, text)
 
 
+async def survey(settings: Settings, customer: str) -> Survey:
+    """What an erasure would find, and nothing of theirs is changed; the data folder is locked by the caller.
+
+    Raises `Refusal` (`NOT_FOUND`; `NOT_ALLOWED_NOW` where it is merged with others), and what a store raises.
+    """
+    async with AsyncExitStack() as stack:
+        files = Files(settings)
+        await files.open(stack)
+        find = await files.find(customer)
+    refused = ""
+    try:
+        erasing.decide(find.journey, "", "", 0)
+    except Refusal as refusal:
+        refused = refusal.message
+    return Survey(
+        customer=customer,
+        identities=sorted(find.names),
+        conversations=len(find.streams) - 1,
+        mentions=len(find.mentions),
+        inputs=find.inputs,
+        refused=refused,
+    )
+
+
 async def erase(settings: Settings, act: Act, on_progress: Callable[[int, int], None]) -> Erased:
     """Erases; the data folder is locked by the caller. `on_progress` gets (position, head) of the journal.
 
@@ -123,7 +161,12 @@ async def erase(settings: Settings, act: Act, on_progress: Callable[[int, int], 
         await files.archive.erase(act.customer, changes)
         gone = await files.remove_unnamed(act.at_ms)
     return Erased(
-        customer=act.customer, position=position, units=len(redacted), mentions=len(find.mentions), files=gone
+        customer=act.customer,
+        position=position,
+        units=len(redacted),
+        mentions=len(find.mentions),
+        files=gone,
+        inputs=find.inputs,
     )
 
 
@@ -141,6 +184,12 @@ class _Find(Struct, kw_only=True, frozen=True):
     """Their identities."""
     brought: set[str]
     """Others', that were theirs while those were merged into them."""
+
+    @property
+    def inputs(self) -> list[str]:
+        """What accounts refused that names them, by id, in the order of coming."""
+        facts = [msgspec.json.decode(each.body, type=AnyEvent) for each in self.mentions]
+        return [fact.quarantine for fact in facts if isinstance(fact, InputQuarantined) and not is_emptied(fact)]
 
     @property
     def owners(self) -> set[str]:

@@ -1129,6 +1129,13 @@ def test_nobody_is_erased_without_a_reason_a_yes_or_a_journal(shell: Shell) -> N
         assert not (shell.folder / "nowhere").exists()
 
 
+def test_a_look_before_an_erasure_is_of_a_stopped_server(shell: Shell) -> None:
+    """It wants no reason, since nothing is done."""
+    assert shell.run("customer erase cu1 --dry-run --when-stopped").code == Exit.USAGE
+    assert shell.run("customer erase cu1 --dry-run --data nowhere").code == Exit.DATA
+    assert not (shell.folder / "nowhere").exists()
+
+
 def test_who_would_erase_beside_a_server_is_told_of_the_other_way(shell: Shell) -> None:
     """A server is not stopped at noon for it."""
     with locked(shell.folder / "data"):

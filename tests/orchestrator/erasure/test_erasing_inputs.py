@@ -12,16 +12,20 @@ from actors.cells.loading import reached
 from adapters.attachments import AttachmentStore
 from adapters.channels.email.taking import Elsewhere
 from adapters.stores.archive_quarantine import Wanted
+from adapters.stores.folder import JOURNAL_FILE
+from orchestrator.cli.customer import _survey
 from orchestrator.cli.quarantine import _erase as erase_by_command
 from orchestrator.cli.serve import _erase_waiting
 from orchestrator.data_layout import ERASURES
+from orchestrator.erasure.erasing import Act, erase, survey
 from orchestrator.erasure.inputs import ErasedInput, InputAct, erase_input
 from orchestrator.erasure.pending import Waiting, ask, waiting
 from orchestrator.parts.front import Front
 from orchestrator.settings import Placement, Settings
-from protocol.commands import BeginReplay, MarkReplayed
+from protocol.commands import BeginReplay, MarkReplayed, Reply
 from protocol.errors import Code, Refusal
 from protocol.events import AnyEvent, InputErased
+from protocol.ids import customer_of
 from protocol.inbound import Attachment, MessageArrived
 from tests.orchestrator.erasure.test_erasing import (
     ANN,
@@ -87,6 +91,39 @@ async def test_nothing_of_it_is_left_and_the_others_are(tmp_path: Path, placemen
     again = await erased(settings)
     assert (again.position, again.files) == (0, 0)
     await check_against_rebuilt(settings)
+
+
+async def test_an_erasure_tells_which_inputs_name_them(tmp_path: Path) -> None:
+    """Before, when nothing is touched, and after; what was forgotten before is nobody's."""
+    settings = settings_of(tmp_path)
+    files_in(tmp_path)
+    async with server(settings) as (_, front):
+        ann = (await front.intake.submit(arrival("a1", MessageArrived(text="hi"), ANN))).stream.removesuffix("-1")
+        await refuse(front, [b"I am ANN.Secretive@example.org", b"bob@example.org", b"(ann.secretive@example.org)"])
+    await erased(settings, "chat.1")
+    before = (tmp_path / JOURNAL_FILE).read_bytes()
+    seen = await asyncio.to_thread(_survey, settings, ANN)
+    assert (seen["customer"], seen["identities"], seen["conversations"]) == (ann, [ANN], 1)
+    assert (seen["inputs"], seen["refused"]) == (["chat.3"], "")
+    assert (tmp_path / JOURNAL_FILE).read_bytes() == before
+    act = Act(customer=ann, actor="operator:root", reason="their request", at_ms=NOW_MS + 2000)
+    assert (await erase(settings, act, lambda at, head: None)).inputs == ["chat.3"]
+    assert found(tmp_path) == []
+
+
+async def test_a_survey_says_why_an_erasure_would_be_refused(tmp_path: Path) -> None:
+    """A message is on its way; who there is not is not found."""
+    settings = settings_of(tmp_path)
+    async with server(settings) as (_, front):
+        ann = await front.intake.submit(arrival("a1", MessageArrived(text="hi"), ANN))
+        say = Reply(text="hello")
+        await front.intake.command(
+            actor="agent:bo", id="c1", command=say, conversation=ann.stream, customer=customer_of(ann.stream)
+        )
+    assert "a message to this customer is on its way" in (await survey(settings, customer_of(ann.stream))).refused
+    with pytest.raises(Refusal) as refused:
+        await survey(settings, "cunobody")
+    assert refused.value.code == Code.NOT_FOUND
 
 
 async def test_both_ways_to_ask_for_it_lead_there(tmp_path: Path) -> None:

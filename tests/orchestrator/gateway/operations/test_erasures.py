@@ -21,7 +21,7 @@ async def test_what_waits_is_carried_out_in_its_order_and_what_is_refused_waits_
         acts.append(act)
         if act.customer == "cubob":
             raise Refusal(Code.NOT_ALLOWED_NOW, "a message is on its way")
-        return Erased(customer=act.customer, position=7, units=1, mentions=0, files=0)
+        return Erased(customer=act.customer, position=7, units=1, mentions=0, files=0, inputs=[])
 
     async def erase_input(act: InputAct) -> ErasedInput:
         assert act == InputAct(quarantine="form-1.7", actor="operator:op", reason="asked", at_ms=99)
