@@ -13,7 +13,7 @@ from collections.abc import Sequence, Set
 from msgspec import Struct
 
 from actors.capture.templates import template_for
-from actors.commands.delivery import attempt_first
+from actors.commands.delivery import attempt_first, has_room
 from actors.context import withholding
 from actors.inbound.contact import number_of, other_speaker
 from actors.rules import accounts
@@ -198,7 +198,7 @@ def _unaskable(state: Conversation, event: InboundEvent, asked: list[Field], pol
     """Why no question can leave; empty where it can."""
     if not event.identities:
         return "the contact has no address to ask at"
-    if len(state.deliveries) >= DELIVERIES_MAX:
+    if not has_room(state):
         return f"{DELIVERIES_MAX} messages of this conversation wait already"
     return accounts.gone(event.account, event.channel, policy) or accounts.too_long(
         _words(asked), event.account, event.channel, policy

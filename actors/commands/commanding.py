@@ -12,7 +12,7 @@ from actors.context import bringing
 from actors.handoffs import handing_over
 from actors.rules import accounts
 from actors.rules.policy import Policy
-from actors.state.conversation import Conversation
+from actors.state.conversation import DELIVERIES_MAX, Conversation
 from actors.tags import about
 from protocol.commands import (
     AcceptHandoff,
@@ -166,7 +166,10 @@ def _own(state: Conversation, owner: str, actor: str, now_ms: int) -> list[AnyEv
 def _undelivered(state: Conversation, delivery: str) -> Delivery:
     found = state.deliveries.get(delivery)
     if found is None:
-        text = f"no undelivered message {shown(delivery)} in this conversation"
+        text = (
+            f"no undelivered message {shown(delivery)} in this conversation: it left, or it is a dead letter behind "
+            f"{DELIVERIES_MAX} newer ones; then say it anew"
+        )
         raise Refusal(Code.NOT_FOUND, text, field="delivery")
     return found
 

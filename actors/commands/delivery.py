@@ -12,7 +12,8 @@
 An attempt is journaled (`DeliveryAttempted`) before anything is sent: the shell acts on the committed event. On one
 channel of a conversation one message is under way at a time, so that they leave in order; a dead or held one steps out
 of the line, visibly, and does not stop the others. A dead letter surely did not leave, by none of its attempts: it is
-sent again, and its conversation goes on elsewhere, without anybody's asking the provider.
+sent again, and its conversation goes on elsewhere, without anybody's asking the provider. Of those whom nobody sends
+again the oldest leave memory, where a conversation has as many messages as it may: they are said anew, if ever.
 
 An attempt that nobody was there to take is none of those that the policy gives, and the wait for someone has one end,
 set the first time: a client that comes and goes neither uses the attempts up nor makes it wait for ever.
@@ -24,7 +25,7 @@ from collections.abc import Collection
 import msgspec
 
 from actors.rules.policy import Policy
-from actors.state.conversation import Conversation
+from actors.state.conversation import DELIVERIES_MAX, Conversation
 from protocol.entities import Delivery
 from protocol.events import (
     AnyEvent,
@@ -58,6 +59,13 @@ def attempt_first(state: Conversation, channel: str, delivery: str, now_ms: int)
     known = state.deliveries.get(delivery)
     attempt = known.attempt + 1 if known else 1
     return [DeliveryAttempted(at_ms=now_ms, actor=SYSTEM, delivery=delivery, attempt=attempt)]
+
+
+def has_room(state: Conversation) -> bool:
+    """Whether one more message may be queued: those that may still leave, or may have left, are bounded. Dead letters
+    stand in nobody's way: the oldest leaves memory (`evolving`)."""
+    known = state.deliveries.values()
+    return len(known) < DELIVERIES_MAX or any(delivery.state == "dead" for delivery in known)
 
 
 def in_line(state: Conversation) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from actors.commands import checks
-from actors.commands.delivery import attempt_first
+from actors.commands.delivery import attempt_first, has_room
 from actors.context import withholding
 from actors.context.switching import Change, switch
 from actors.inbound import contact
@@ -43,8 +43,9 @@ def reply(
 ) -> list[AnyEvent]:
     """The message, queued on the contact it goes out by; and the switch, where that is on another channel."""
     checks.check_text(command.text)
-    if len(state.deliveries) >= DELIVERIES_MAX:
-        raise Refusal(Code.OVER_LIMIT, f"{DELIVERIES_MAX} messages of this conversation wait; see the outbox")
+    if not has_room(state):
+        text = f"{DELIVERIES_MAX} messages of this conversation have not left yet, or are held: see the outbox"
+        raise Refusal(Code.OVER_LIMIT, text)
     wanted = _Wanted(command.channel, command.account, command.to)
     interaction, started = _way_out(state, wanted, actor, identities, parted, policy, now_ms)
     if not interaction.account:

@@ -18,8 +18,9 @@ from protocol.events import AnyEvent, InteractionTagged
 from protocol.handoffs import Handoff
 
 DELIVERIES_MAX = 256
-"""Undelivered messages of a live conversation; a command over the bound is refused. Other bounds: `evolving.py`,
-`interactions.py` and `actors/context/knowing.py`."""
+"""Undelivered messages of a live conversation. For one more the oldest dead letter makes way, as the archive has it;
+where none is dead, a command is refused (`has_room`). Other bounds: `evolving.py`, `interactions.py` and
+`actors/context/knowing.py`."""
 
 LEFT_BY_MAX = 32
 """Changes of the account by which messages leave; the oldest are forgotten, and a report on what left before them may

@@ -7,7 +7,7 @@ from typing import Any
 from actors.commands.delivery import NOT_LEFT
 from actors.handoffs import handoff_states
 from actors.state import context_items, interactions, recent, worded
-from actors.state.conversation import LEFT_BY_MAX, Conversation, Spoken, Work, interaction_of
+from actors.state.conversation import DELIVERIES_MAX, LEFT_BY_MAX, Conversation, Spoken, Work, interaction_of
 from protocol.entities import Delivery, MissingField, Status
 from protocol.events import (
     ActivityCarried,
@@ -205,9 +205,17 @@ def _contact(
                 references=event.references,
                 author=event.actor,
             )
-            state.deliveries = {**state.deliveries, queued.id: queued}
+            state.deliveries = {**_with_room(state.deliveries), queued.id: queued}
         case ActivitySeen():
             pass
+
+
+def _with_room(deliveries: dict[str, Delivery]) -> dict[str, Delivery]:
+    """Without the oldest dead letter where there are as many as may be; it stays dead, in the archive."""
+    if len(deliveries) < DELIVERIES_MAX:
+        return deliveries
+    oldest = next((id for id, delivery in deliveries.items() if delivery.state == "dead"), None)
+    return {id: delivery for id, delivery in deliveries.items() if id != oldest}
 
 
 def _refer(state: Conversation, reference: str) -> None:

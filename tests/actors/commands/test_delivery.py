@@ -8,6 +8,7 @@ from actors.decisions.deciding import TimerDue
 from actors.rules.context import ContextRules
 from actors.rules.policy import Policy
 from actors.state import journey as journeys
+from actors.state.conversation import DELIVERIES_MAX
 from protocol.commands import (
     AnyCommand,
     Assign,
@@ -924,3 +925,37 @@ def test_a_client_that_comes_and_goes_neither_uses_attempts_up_nor_prolongs_the_
     [failed] = player.outcome(delivery, 52, "untaken")
     assert isinstance(failed, DeliveryFailed)
     assert failed.retry_at_ms == player.now_ms + player.policy.line_wait_ms
+
+
+def test_dead_letters_do_not_keep_anybody_from_replying() -> None:
+    """Whoever died first makes way in memory; what may still leave, or may have left, stays."""
+    player = Player()
+    player.message(identities=("mailto:ann@example.org", "tel:+447700900123"))
+    held = replied(player, channel="sms")
+    player.outcome(held, 1, "uncertain")
+    dead = []
+    for number in range(DELIVERIES_MAX - 1):
+        dead.append(replied(player, f"word {number}", channel="email"))
+        player.outcome(dead[-1], 1, "refused", code="550", reason="no mailbox")
+    known = player.state.conversations[CONVERSATION].deliveries
+    assert (len(known), {each.state for each in known.values()}) == (DELIVERIES_MAX, {"uncertain", "dead"})
+    newest = [replied(player, text, channel="email") for text in ("one more", "and one")]
+    assert [*player.state.conversations[CONVERSATION].deliveries] == [held, *dead[2:], *newest]
+    with pytest.raises(Refusal, match="say it anew") as refused:
+        player.command(ReplayDelivery(delivery=dead[0]))
+    assert refused.value.code == Code.NOT_FOUND
+    assert names(player.command(ReplayDelivery(delivery=dead[2]))) == ["DeliveryReplayed"]
+
+
+def test_what_may_still_leave_is_bounded() -> None:
+    """One more is refused, with what to do."""
+    player = Player()
+    player.message()
+    first = replied(player)
+    for _ in range(DELIVERIES_MAX - 1):
+        replied(player)
+    with pytest.raises(Refusal, match="see the outbox") as refused:
+        player.command(Reply(text="one more"))
+    assert refused.value.code == Code.OVER_LIMIT
+    player.outcome(first, 1, "refused")
+    assert names(player.command(Reply(text="one more"))) == ["MessageQueued"]
