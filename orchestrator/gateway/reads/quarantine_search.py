@@ -14,8 +14,8 @@ from msgspec import Struct
 
 from adapters.attachments import AttachmentStore
 from adapters.naming import ADDRESS_MIN, Naming, Wording
-from adapters.stores.archive_quarantine import LATEST_MS, Wanted
-from adapters.stores.archive_traces import whole
+from adapters.stores.archive.quarantine import LATEST_MS, Wanted
+from adapters.stores.archive.traces import whole
 from orchestrator.gateway.http.access import needs
 from orchestrator.gateway.reads.reads import LARGEST, Limit, spellings_in, with_plus
 from orchestrator.gateway.services import HttpRequest, Services, services_of
