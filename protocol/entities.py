@@ -229,6 +229,8 @@ class Delivery(Struct, kw_only=True, omit_defaults=True, gc=False):
     """The provider's id of it, as reported then."""
     arrived: bool = False
     """Whether its channel said during an attempt that the customer has it."""
+    said_sent: bool = False
+    """Whether its channel said since its newest attempt began that it was sent: should that one fail, nobody knows."""
 
 
 class ConversationSummary(Struct, kw_only=True, omit_defaults=True):

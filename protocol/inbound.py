@@ -99,7 +99,9 @@ class InteractionStopped(Data, kw_only=True, frozen=True, tag="throughline.inter
     """What is known of the issue by this, by key: values of the conversation's context."""
 
 
-REPORTED = ("sent", "delivered", "read", "undelivered", "bounced")
+SENT = "sent"
+"""The channel has it, and tries to bring it."""
+REPORTED = (SENT, "delivered", "read", "undelivered", "bounced")
 """What a channel may say became of a message."""
 ARRIVED = ("delivered", "read")
 """Those by which the customer has it."""

@@ -37,7 +37,7 @@ from protocol.events import (
     DeliveryUncertain,
 )
 from protocol.events.event import SYSTEM
-from protocol.inbound import ARRIVED, DeliveryReport
+from protocol.inbound import ARRIVED, SENT, DeliveryReport
 from protocol.links import DeliverNow, Outcome
 
 NO_TAKER = "no_taker"
@@ -47,6 +47,7 @@ UNLINKED = "unlinked"
 NOT_LEFT = "not_left"
 """The code of what was held, and did not leave by any attempt, as a person says."""
 NOT_THEIRS = "delivered: the attempt was given to another account's client; this one's hello does not name that"
+_SAID_SENT = "its channel says that it was sent, and its attempt that it failed"
 _IN_LINE = ("attempting", "waiting")
 _TO_LEAVE = ("queued", *_IN_LINE)
 
@@ -86,7 +87,7 @@ def decide_outcome(
     if delivery is None or not 0 < outcome.attempt <= delivery.attempt:
         return []
     if outcome.attempt < delivery.attempt:
-        return _sent_before(state, delivery, outcome, now_ms) if outcome.status == "sent" else []
+        return _sent_before(state, delivery, outcome, policy, now_ms) if outcome.status == "sent" else []
     if delivery.state != "attempting" and not _is_news(delivery, outcome.status):
         return []
     status = "sent" if _is_out(delivery, outcome.status) else outcome.status
@@ -94,6 +95,8 @@ def decide_outcome(
         case "sent":
             external_id = outcome.external_id or delivery.reported_id
             settled: AnyEvent = DeliverySent(at_ms=now_ms, actor=SYSTEM, delivery=delivery.id, external_id=external_id)
+        case "failed" | "untaken" if delivery.state == "attempting" and delivery.said_sent:
+            settled = _uncertain(delivery, outcome.code, f"{_SAID_SENT}: {outcome.reason}", policy, now_ms)
         case "failed":
             settled = _failed(delivery, outcome, policy, now_ms)
             if delivery.state != "attempting":
@@ -103,7 +106,7 @@ def decide_outcome(
         case "refused":
             settled = _dead(delivery, outcome.code, outcome.reason, now_ms)
         case _:
-            settled = _uncertain(delivery, outcome, policy, now_ms)
+            settled = _uncertain(delivery, outcome.code, outcome.reason, policy, now_ms)
     if isinstance(settled, DeliveryFailed) or (isinstance(settled, DeliveryUncertain) and settled.retry_at_ms):
         if delivery.to not in parted:
             return [settled]  # It stays at the head of its line, or takes its place there.
@@ -111,23 +114,31 @@ def decide_outcome(
     return [settled, *_next_in_line(state, delivery.channel, [delivery], now_ms)]
 
 
-def decide_report(state: Conversation, report: DeliveryReport, now_ms: int) -> list[AnyEvent]:
-    """What a provider's report on a message means for one that is not known to have left: that it did.
+def decide_report(state: Conversation, report: DeliveryReport, policy: Policy, now_ms: int) -> list[AnyEvent]:
+    """What a provider's report on a message means for one that is not known to have left: that it did, or may have.
 
-        what is said                nobody knows whether it left    it surely did not by any attempt, or is dead
-        delivered, read             it is sent                      it is sent: the customer has it
-        sent, undelivered, bounced  it is sent                      nothing: who says that it did not arrive may have
-                                                                    said so as its outcome, and it is tried again
+        what is said          nobody knows whether it left    it failed, and is to leave again    it is dead
+        delivered, read       it is sent                      it is sent: the customer has it     the same
+        sent                  it is sent                      nobody knows: one word is wrong     nothing
+        undelivered, bounced  it is sent                      nothing: who says that it did not arrive may have said so
+                                                              as its outcome, and it is tried again
 
-    An attempt that is under way has an answer of its own to come; see `_is_out`.
+    An attempt that is under way has an answer of its own to come; see `_is_out` and `said_sent`.
     """
     delivery = state.deliveries.get(report.delivery)
     if delivery is None or delivery.state == "attempting":
         return []
-    if not (_in_doubt(delivery) or delivery.doubted or report.status in ARRIVED):
+    if _in_doubt(delivery) or delivery.doubted or report.status in ARRIVED:
+        settled: AnyEvent = DeliverySent(
+            at_ms=now_ms, actor=SYSTEM, delivery=delivery.id, external_id=report.external_id
+        )
+    elif report.status == SENT and delivery.state in ("queued", "waiting"):
+        settled = _in_doubt_after_all(delivery, policy, now_ms)
+        if delivery.state == "waiting" and settled.retry_at_ms:
+            return [settled]
+    else:
         return []
-    sent = DeliverySent(at_ms=now_ms, actor=SYSTEM, delivery=delivery.id, external_id=report.external_id)
-    return [sent, *_next_in_line(state, delivery.channel, [delivery], now_ms)]
+    return [settled, *_next_in_line(state, delivery.channel, [delivery], now_ms)]
 
 
 def under_way(state: Conversation, id: str) -> bool:
@@ -197,13 +208,15 @@ def effect_of(state: Conversation, delivery: str, *, again: bool) -> DeliverNow 
     )
 
 
-def _sent_before(state: Conversation, delivery: Delivery, outcome: Outcome, now_ms: int) -> list[AnyEvent]:
+def _sent_before(
+    state: Conversation, delivery: Delivery, outcome: Outcome, policy: Policy, now_ms: int
+) -> list[AnyEvent]:
     """What it means that an attempt before the newest was sent: what a report means that says so."""
     if not delivery.doubted:
         return []
     report = DeliveryReport(delivery=delivery.id, status="sent", external_id=outcome.external_id)
     if delivery.state != "attempting":
-        return decide_report(state, report, now_ms)
+        return decide_report(state, report, policy, now_ms)
     if delivery.reported:
         return []
     confirmed = DeliveryConfirmed(
@@ -227,8 +240,8 @@ def _is_out(delivery: Delivery, status: str) -> bool:
 
 def _is_news(delivery: Delivery, status: str) -> bool:
     """Whether an outcome says something of an attempt that was settled before."""
-    if status == "failed":
-        return _in_doubt(delivery)
+    if status == "failed":  # Once more it says nothing new to what its channel said since.
+        return _in_doubt(delivery) and not delivery.said_sent
     if status == "refused":  # One that an operator sends again may not be refused the next time.
         return delivery.state == "waiting" or (delivery.state == "uncertain" and not delivery.earlier)
     # Also of a dead letter: whoever called it one, by another's word, did not make the attempt. And of one that is in
@@ -279,17 +292,25 @@ def _untaken(delivery: Delivery, outcome: Outcome, policy: Policy, now_ms: int) 
     )
 
 
-def _uncertain(delivery: Delivery, outcome: Outcome, policy: Policy, now_ms: int) -> AnyEvent:
+def _uncertain(delivery: Delivery, code: str, reason: str, policy: Policy, now_ms: int) -> DeliveryUncertain:
     tried = delivery.attempt - delivery.attempts_before
     retry = policy.channel(delivery.channel).uncertain == "retry" and tried < policy.attempts_max
     return DeliveryUncertain(
         at_ms=now_ms,
         actor=SYSTEM,
         delivery=delivery.id,
-        code=outcome.code,
-        reason=outcome.reason,
-        retry_at_ms=policy.retry_at_ms(tried, now_ms) if retry else 0,
+        code=code,
+        reason=reason,
+        retry_at_ms=policy.retry_at_ms(max(tried, 1), now_ms) if retry else 0,
     )
+
+
+def _in_doubt_after_all(delivery: Delivery, policy: Policy, now_ms: int) -> DeliveryUncertain:
+    """What surely had not left, until its channel said that it was sent. One whose turn is yet to come is held: what is
+    tried again by itself waits at the head of its line."""
+    reason = f"{_SAID_SENT}: {delivery.reason}" if delivery.reason else _SAID_SENT
+    uncertain = _uncertain(delivery, "", reason, policy, now_ms)
+    return uncertain if delivery.state == "waiting" else msgspec.structs.replace(uncertain, retry_at_ms=0)
 
 
 def _dead(delivery: Delivery, code: str, reason: str, now_ms: int) -> AnyEvent:

@@ -8,6 +8,7 @@ come. They are told apart by what the messages say, as far as that is kept and t
 """
 
 from actors.commands.delivery import decide_report, under_way, untried
+from actors.rules.policy import Policy
 from actors.state import worded
 from actors.state.conversation import LEFT_BY_MAX, Conversation
 from protocol.errors import Code, Refusal, shown
@@ -15,9 +16,12 @@ from protocol.events import AnyEvent, DeliveryConfirmed
 from protocol.inbound import DeliveryReport, InboundEvent
 
 
-def confirm(state: Conversation, event: InboundEvent, report: DeliveryReport, now_ms: int) -> list[AnyEvent]:
-    """The facts that `event`, a report, becomes: of a message that was not known to have left perhaps also that it did.
-    Raises `Refusal` for one on what is no message of the conversation, or another account's, or has not left yet."""
+def confirm(
+    state: Conversation, event: InboundEvent, report: DeliveryReport, policy: Policy, now_ms: int
+) -> list[AnyEvent]:
+    """The facts that `event`, a report, becomes: of a message that was not known to have left perhaps also that it did,
+    or may have. Raises `Refusal` for one on what is no message of the conversation, or another account's, or has not
+    left yet."""
     delivery = report.delivery
     number = delivery.rpartition(".")[2]
     if not (number.isascii() and number.isdigit() and len(number) < 10 and 0 < int(number) <= state.head):
@@ -47,7 +51,7 @@ def confirm(state: Conversation, event: InboundEvent, report: DeliveryReport, no
         code=report.code,
         external_id=report.external_id if under_way(state, delivery) else "",
     )
-    return [*decide_report(state, report, now_ms), confirmed]
+    return [*decide_report(state, report, policy, now_ms), confirmed]
 
 
 def _no_message(event: InboundEvent, delivery: str) -> Refusal:

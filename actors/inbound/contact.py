@@ -104,7 +104,7 @@ def decide(state: Conversation, event: InboundEvent, policy: Policy, now_ms: int
             number = interaction.number
             return [InteractionEnded(at_ms=now_ms, actor=CUSTOMER, interaction=number, reason=end_reason)]
         case DeliveryReport():
-            return confirming.confirm(state, event, event.data, now_ms)
+            return confirming.confirm(state, event, event.data, policy, now_ms)
         case PastConversation():
             raise AssertionError("a contact of the past is imported as a whole")
         case _:

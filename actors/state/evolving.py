@@ -54,7 +54,7 @@ from protocol.events import (
     RepeatContactFound,
 )
 from protocol.events.corrections import UNMERGE
-from protocol.inbound import ARRIVED
+from protocol.inbound import ARRIVED, SENT
 
 REFERENCES_MAX = 64
 """Thread references a conversation answers to; the oldest are forgotten, and then time and openness decide."""
@@ -240,7 +240,7 @@ def _deliver(
         case DeliveryAttempted():
             delivery.state, delivery.attempt, delivery.next_at_ms = "attempting", event.attempt, 0
             delivery.doubted, delivery.unsure = delivery.doubted or delivery.unsure, False
-            delivery.reported, delivery.reported_id = False, ""
+            delivery.reported, delivery.reported_id, delivery.said_sent = False, "", False
         case DeliverySent():
             state.deliveries = {id: other for id, other in state.deliveries.items() if other is not delivery}
             if event.external_id:
@@ -264,6 +264,7 @@ def _deliver(
             delivery.state, delivery.attempts_before, delivery.reason = "queued", delivery.attempt, ""
             delivery.untaken_until_ms = 0
         case DeliveryConfirmed():
+            delivery.said_sent = delivery.said_sent or event.status == SENT
             if delivery.state == "attempting":
                 delivery.reported, delivery.reported_id = True, event.external_id or delivery.reported_id
                 delivery.arrived = delivery.arrived or event.status in ARRIVED

@@ -4,7 +4,7 @@ Twilio offers no idempotency key for messages, so everything rests on telling "s
 
     no connection               failed      nothing left
     201 with a sid              sent
-    429, 500, 502, 503          failed      Twilio says it did not take it
+    429, 500, 502, 503          failed      Twilio says it did not take it; a status callback that says it did holds it
     other 4xx                   refused     with Twilio's own error code
     504, other answers          uncertain   something between us and Twilio answered
     silence or a broken line    uncertain   a status callback, which names our delivery, may settle it later

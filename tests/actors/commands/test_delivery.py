@@ -539,7 +539,10 @@ def test_a_report_settles_what_an_operator_has_sent_again() -> None:
     assert unsent(player) == {second: ("attempting", "")}
 
 
-@pytest.mark.parametrize("status", [status for status in REPORTED if status not in ARRIVED])
+UNARRIVED = ["undelivered", "bounced"]
+
+
+@pytest.mark.parametrize("status", UNARRIVED)
 def test_a_report_on_an_attempt_that_surely_failed_is_no_word_on_the_next(status: str) -> None:
     """Nothing was in doubt: it is tried again, and what comes of that is its own."""
     player = Player()
@@ -552,7 +555,7 @@ def test_a_report_on_an_attempt_that_surely_failed_is_no_word_on_the_next(status
     assert unsent(player) == {delivery: ("uncertain", "cut")}
 
 
-@pytest.mark.parametrize("status", [status for status in REPORTED if status not in ARRIVED])
+@pytest.mark.parametrize("status", UNARRIVED)
 def test_a_report_that_it_did_not_arrive_settles_nothing_that_is_in_no_doubt(status: str) -> None:
     """It may be the outcome in other words. What failed is tried again, and a dead letter is one."""
     player = Player()
@@ -565,6 +568,72 @@ def test_a_report_that_it_did_not_arrive_settles_nothing_that_is_in_no_doubt(sta
     player.outcome(delivery, 2, "refused", reason="never")
     assert reported(player, delivery, channel="email", status=status) == ["DeliveryConfirmed"]
     assert unsent(player) == {delivery: ("dead", "never")}
+
+
+SAID = "its channel says that it was sent, and its attempt that it failed"
+
+
+@pytest.mark.parametrize("first", ["report", "outcome"])
+def test_what_failed_and_is_said_to_be_sent_is_in_doubt(first: str) -> None:
+    """A provider answers that it failed, and calls back that it sent it: it is held, and what waits behind it goes. A
+    failure that is told once more does not end that; the provider's next word does."""
+    player = Player()
+    player.message(channel="sms", identities=(TEL,))
+    delivery, second = replied(player), replied(player, "two")
+    if first == "report":
+        assert reported(player, delivery, status="sent") == ["DeliveryConfirmed"]
+        assert names(player.outcome(delivery, 1, "failed", reason="500")) == ["DeliveryUncertain", "DeliveryAttempted"]
+    else:
+        player.outcome(delivery, 1, "failed", reason="500")
+        events = ["DeliveryUncertain", "DeliveryAttempted", "DeliveryConfirmed"]
+        assert reported(player, delivery, status="sent") == events
+    assert unsent(player) == {delivery: ("uncertain", f"{SAID}: 500"), second: ("attempting", "")}
+    assert player.outcome(delivery, 1, "failed", reason="500") == []
+    assert player.pass_time(100_000) == []
+    assert reported(player, delivery, status="sent") == ["DeliverySent", "DeliveryConfirmed"]
+    assert unsent(player) == {second: ("attempting", "")}
+
+
+def test_where_the_policy_retries_what_is_in_doubt_so_is_what_is_said_to_be_sent_and_failed() -> None:
+    """In its place in the line, with the doubt noted: one more report settles it, ahead of its attempt or after."""
+    player = Player()
+    player.message()
+    delivery, second = replied(player), replied(player, "two")
+    player.outcome(delivery, 1, "failed", reason="451")
+    assert reported(player, delivery, channel="email", status="sent") == ["DeliveryUncertain", "DeliveryConfirmed"]
+    assert unsent(player) == {delivery: ("waiting", f"{SAID}: 451"), second: ("queued", "")}
+    assert names(player.pass_time(100_000)) == ["DeliveryAttempted"]
+    player.outcome(delivery, 2, "refused", reason="no")
+    assert unsent(player)[delivery] == ("uncertain", "no; an earlier attempt may have sent it")
+
+
+@pytest.mark.parametrize("outcome", ["failed", "untaken"])
+def test_a_word_on_an_attempt_before_leaves_the_next_in_doubt_if_it_fails(outcome: str) -> None:
+    """The callback of the first comes while the second is under way: it may have been either's."""
+    player = Player()
+    player.message(channel="sms", identities=(TEL,))
+    delivery = replied(player)
+    player.outcome(delivery, 1, "failed", reason="503")
+    player.pass_time(100_000)
+    assert reported(player, delivery, status="sent") == ["DeliveryConfirmed"]
+    assert names(player.outcome(delivery, 2, outcome, reason="500")) == ["DeliveryUncertain"]
+
+
+def test_what_is_replayed_and_waits_for_its_turn_is_held_by_a_word_that_it_was_sent() -> None:
+    """It stepped out of the line, and another is under way. A dead letter stays one: whoever replays it looks."""
+    player = Player()
+    player.message()
+    delivery = replied(player)
+    player.outcome(delivery, 1, "refused", reason="no")
+    assert reported(player, delivery, channel="email", status="sent") == ["DeliveryConfirmed"]
+    assert unsent(player) == {delivery: ("dead", "no")}
+    second = replied(player, "two")
+    player.command(ReplayDelivery(delivery=delivery))
+    assert reported(player, delivery, channel="email", status="sent") == ["DeliveryUncertain", "DeliveryConfirmed"]
+    assert unsent(player) == {delivery: ("uncertain", SAID), second: ("attempting", "")}
+    player.command(ReplayDelivery(delivery=delivery))
+    player.outcome(second, 1, "sent")
+    assert names(player.outcome(delivery, 2, "failed", reason="no")) == ["DeliveryFailed"]
 
 
 @pytest.mark.parametrize("status", ARRIVED)
