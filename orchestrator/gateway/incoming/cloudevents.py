@@ -42,6 +42,7 @@ _TIME = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d):(\d\d)(\.\d+)?([Zz]|[+-]\
 _JSON_TYPE = re.compile(r"[a-z]+/([a-z0-9.-]+\+)?json", re.ASCII)
 _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 _OWN = frozenset({"specversion", "id", "source", "type", "time", "account", "channel", "identities", "datacontenttype"})
+_BEYOND_ASCII = "what is not ASCII has each byte of its UTF-8 as %XX in a header; or send the event in structured mode"
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
@@ -206,7 +207,8 @@ def _header_value(name: str, value: str) -> str:
     try:
         return unquote_to_bytes(value.encode("latin-1")).decode()
     except UnicodeDecodeError as exc:
-        raise _invalid(name.removeprefix("ce-"), f"{name} is not UTF-8 after percent-decoding") from exc
+        fault = f"{name} is not UTF-8 after percent-decoding: {_BEYOND_ASCII}"
+        raise _invalid(name.removeprefix("ce-"), fault) from exc
 
 
 def _content(body: bytes, media_type: str) -> Any:
@@ -239,7 +241,8 @@ def _json(body: bytes, what: str) -> Any:
 def to_inbound(event: CloudEvent, *, account: str, channel: str, arrived_ms: int) -> InboundEvent:
     """What the event says, for an account and channel that its own attributes did not name otherwise.
 
-    Raises `Refusal`: `UNKNOWN_TYPE`, or `INVALID` with the path of the field in `data` that does not fit.
+    Raises `Refusal`: `UNKNOWN_TYPE` of the attribute `type`, or `INVALID` with the path of the field in `data` that
+    does not fit.
     """
     if not isinstance(event.data, dict):
         shown = "missing" if event.data is None else "not one"
@@ -257,10 +260,18 @@ def to_inbound(event: CloudEvent, *, account: str, channel: str, arrived_ms: int
     try:
         inbound = msgspec.convert(fields, InboundEvent)
     except msgspec.ValidationError as exc:
-        raise invalid_event(exc, ref=event.id) from exc
+        raise _as_written(invalid_event(exc, ref=event.id)) from exc
     if refusal := check_event(inbound):
         raise refusal
     return inbound
+
+
+def _as_written(refusal: Refusal) -> Refusal:
+    """A refusal whose field is where the sender wrote it: the type stands beside `data`, and not in it."""
+    if refusal.field != "data.type":
+        return refusal
+    message = refusal.message.replace("data.type", "type", 1)
+    return Refusal(refusal.code, message, ref=refusal.ref, field="type")
 
 
 def _invalid(attribute: str, message: str, *, ref: str = "") -> Refusal:

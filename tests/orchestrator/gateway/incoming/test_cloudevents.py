@@ -127,7 +127,7 @@ def test_a_broken_envelope_names_the_attribute(fields: dict[str, Any], attribute
 @pytest.mark.parametrize(
     ("fields", "code", "field"),
     [
-        ({"type": "com.example.other"}, Code.UNKNOWN_TYPE, "data.type"),
+        ({"type": "com.example.other"}, Code.UNKNOWN_TYPE, "type"),
         ({"data": {"text": 1}}, Code.INVALID, "data.text"),
         ({"data": {}}, Code.INVALID, "data"),
         ({"data": "hello"}, Code.INVALID, "data"),
@@ -146,6 +146,20 @@ def test_data_that_does_not_fit_its_type_is_another_fault(fields: dict[str, Any]
         inbound(event)
     assert (refused.value.code, refused.value.ref) == (code, "m-1")
     assert refused.value.field == field
+
+
+def test_a_type_that_is_unknown_is_named_where_its_sender_wrote_it() -> None:
+    """Beside `data`, and not in it."""
+    with pytest.raises(Refusal, match=r"^event: type: Invalid value 'com\.example\.other'; known are "):
+        inbound(read_structured(structured(type="com.example.other")))
+
+
+def test_a_header_that_is_not_percent_encoded_says_what_would_do() -> None:
+    """An SDK that writes it as it is: whoever uses that has another mode."""
+    headers = [("ce-specversion", "1.0"), ("ce-id", "m-1"), ("ce-subject", "s\xfcb")]
+    with pytest.raises(Refusal, match=r"ce-subject is not UTF-8 .* structured mode$") as refused:
+        read_binary(headers, b"{}")
+    assert refused.value.field == "subject"
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"7", b"\xff", b"[" * 100_000])
