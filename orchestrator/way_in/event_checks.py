@@ -25,7 +25,8 @@ from protocol.inbound import (
 from protocol.wording import is_digest
 
 ID_MAX = 512
-"""Characters of an event's id or source: a mail's Message-ID is the longest seen (RFC 5322 lines have 998)."""
+"""Characters of an event's id or source, and of a command's id: a mail's Message-ID is the longest seen (RFC 5322 lines
+have 998)."""
 CHANNEL_MAX = 64
 """Characters of a channel, as of an account's in the settings."""
 LINE_MAX = 4096

@@ -15,6 +15,7 @@ from orchestrator.gateway.reads.gone import check_kept
 from orchestrator.gateway.reads.reads import LARGEST, Limit
 from orchestrator.gateway.services import HttpRequest, services_of, speaker_of
 from orchestrator.tokens import Token
+from orchestrator.way_in.event_checks import ID_MAX
 from protocol.commands import SERVERS_OWN, AnyCommand, ReplayDelivery, SettleDelivery
 from protocol.errors import Code, Refusal
 from protocol.ids import conversation_of
@@ -23,7 +24,6 @@ from protocol.links import Answered
 POSITION_HEADER = "Throughline-Position"
 """Carries the archive's position where the body is a bare list."""
 IDEMPOTENCY_KEY = "idempotency-key"
-ID_MAX = 512
 MS_MAX = 2**53
 """Later than any time there is."""
 STATES = ("queued", "attempting", "waiting", "uncertain", "dead")

@@ -13,6 +13,7 @@ from orchestrator.gateway.websockets.connection import Connection, Terms
 from orchestrator.gateway.websockets.hub import Hub
 from orchestrator.gateway.websockets.inboxes import Inboxes
 from orchestrator.tokens import Token
+from orchestrator.way_in.event_checks import ID_MAX
 from protocol.codec import Codec
 from protocol.commands import SERVERS_OWN
 from protocol.errors import Code, Refusal
@@ -261,6 +262,8 @@ class AgentConnection(Connection):
     def _command(self, frame: CommandFrame) -> None:
         if (instead := SERVERS_OWN.get(type(frame.command))) is not None:
             raise Refusal(Code.INVALID, f"this command is the server's own; see {instead}", ref=frame.id)
+        if not 0 < len(frame.id) <= ID_MAX:
+            raise Refusal(Code.INVALID, f"command: id must have 1 to {ID_MAX} characters", ref=frame.id)
         if bool(frame.conversation) == bool(frame.customer):
             raise Refusal(Code.INVALID, "command: give one of conversation and customer", ref=frame.id)
         if self._commands >= COMMANDS_MAX:

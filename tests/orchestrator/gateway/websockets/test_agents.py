@@ -259,6 +259,17 @@ async def test_a_bad_command_is_refused_under_its_id(running: Running, frame: di
     assert running.intake.commands == []
 
 
+@pytest.mark.parametrize("id", ["", "x" * 513])
+async def test_a_command_has_an_id_of_its_own(running: Running, id: str) -> None:
+    """What all that have none would share, so that the second is taken for the first once more; nor one without end."""
+    async with running.agent() as agent:
+        await agent.send({"op": "command", "id": id, "command": {"do": "note", "text": "x"}, "conversation": ONE})
+        refused = await agent.next("result" if id else "error")
+        assert (refused.get("id", ""), refused["code"]) == (id, Code.INVALID)
+        assert refused["message"] == "command: id must have 1 to 512 characters"
+    assert running.intake.commands == []
+
+
 async def test_a_refusal_and_a_bug_are_both_results(running: Running, capsys: pytest.CaptureFixture[str]) -> None:
     """A bug gets a reference and no traceback; the log has the reference and none of the words."""
     async with running.agent() as agent:
