@@ -17,6 +17,7 @@ from orchestrator.cli.options import At, Folder, Json, Limit, SettingsFile, Toke
 from orchestrator.cli.output import errors, json_or_fields, json_or_table, print_fields, print_json, progress_bar
 from orchestrator.cli.server import part
 from orchestrator.cli.spread import Commands
+from orchestrator.cli.timeline import check_order
 from orchestrator.settings import Settings
 
 app = Commands(help="See what was refused and take it in after all.", no_args_is_help=True)
@@ -53,7 +54,9 @@ def list_(
 ) -> None:
     """List quarantined inputs, the newest first, with the reason of each."""
     wanted: dict[str, str | int] = {"account": account, "code": code or "", "field": field, "rule": rule}
-    wanted |= {"since_ms": _ago(newer_than, "--newer-than"), "until_ms": _ago(older_than, "--older-than")}
+    since_ms, until_ms = _ago(newer_than, "--newer-than"), _ago(older_than, "--older-than")
+    check_order(since_ms, until_ms, "what is --older-than that is not --newer-than this")
+    wanted |= {"since_ms": since_ms, "until_ms": until_ms}
     with at.server() as server:
         answer = server.get("/v1/quarantine", **wanted, waiting="true" if waiting else "", limit=limit)
     json_or_table(answer, COLUMNS, empty="nothing is in quarantine", as_json=as_json)

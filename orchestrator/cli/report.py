@@ -14,7 +14,7 @@ from orchestrator.cli.options import At, Json, Limit
 from orchestrator.cli.output import console, json_or_table, print_fields, print_json, print_table
 from orchestrator.cli.server import part
 from orchestrator.cli.spread import Commands
-from orchestrator.cli.timeline import at_ms
+from orchestrator.cli.timeline import span
 from orchestrator.cli.titles import Titles
 
 app = Commands(help="Count what matters.", no_args_is_help=True)
@@ -61,7 +61,7 @@ def context_loss(
         raise Failure(Exit.USAGE, "--csv and --json: choose one")
     if week and (since or until):
         raise Failure(Exit.USAGE, "--week is a time of its own: leave --since and --until out")
-    bounds = {"from_ms": at_ms(since, "--since"), "until_ms": at_ms(until, "--until"), "week": week}
+    bounds = span(since, until) | {"week": week}
     groups = {"channel": channel, "team": team, "product_line": product_line}
     with at.server(timeout_s=COUNTED_WITHIN_S) as server:
         answer = server.get(PATH, **bounds, **groups)

@@ -32,7 +32,7 @@ def timeline(
     as_json: Json = False,
 ) -> None:
     """Show what happened with a customer, the newest first; times without an offset are this machine's."""
-    bounds = {"from_ms": at_ms(since, "--since"), "until_ms": at_ms(until, "--until")}
+    bounds = span(since, until)
     with at.server() as server:
         answer = server.get(
             f"/v1/customers/{part(server.customer(customer))}/timeline",
@@ -49,6 +49,19 @@ def timeline(
         _show(answer["entries"], Titles(server))
     if answer["next"]:
         console().print(Text(f"more: --before {answer['next']}", style="dim"))
+
+
+def span(since: str, until: str) -> dict[str, int | str]:
+    """From when to when, as the server is asked. Raises `Failure` (`USAGE`) for what is no time, or none between."""
+    bounds = {"from_ms": at_ms(since, "--since"), "until_ms": at_ms(until, "--until")}
+    check_order(bounds["from_ms"], bounds["until_ms"], "--until lies before --since")
+    return bounds
+
+
+def check_order(since_ms: int | str, until_ms: int | str, fault: str) -> None:
+    """Raises `Failure` (`USAGE`) where both are times, and the second lies before the first."""
+    if isinstance(since_ms, int) and isinstance(until_ms, int) and until_ms < since_ms:
+        raise Failure(Exit.USAGE, f"{fault}: there is nothing in between")
 
 
 def at_ms(text: str, option: str) -> int | str:

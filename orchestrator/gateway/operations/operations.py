@@ -12,7 +12,7 @@ from orchestrator.gateway.http.access import needs
 from orchestrator.gateway.http.bodies import CommandAnswer
 from orchestrator.gateway.incoming.replaying import ReplayRequest, quarantined, readable, replay
 from orchestrator.gateway.reads.gone import check_kept
-from orchestrator.gateway.reads.reads import LARGEST, Limit
+from orchestrator.gateway.reads.reads import LARGEST, Limit, check_span
 from orchestrator.gateway.services import HttpRequest, services_of, speaker_of
 from orchestrator.tokens import Token
 from orchestrator.way_in.event_checks import ID_MAX
@@ -119,6 +119,7 @@ async def get_quarantine(
     before: Annotated[str, QueryParameter(description="`at_ms,quarantine` of the last row of the page before")] = "",
 ) -> Response[list[dict[str, Any]]]:
     """Quarantined inputs without their bytes, the newest first."""
+    check_span(since_ms, until_ms, since="since_ms")
     here = services_of(request)
     position = await here.archive.position()
     at_ms, _, quarantine = before.partition(",")

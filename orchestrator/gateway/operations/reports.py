@@ -10,14 +10,13 @@ from adapters.stores.archive.findings import STATES
 from adapters.stores.archive.losses import Wanted
 from orchestrator.gateway.http.access import needs
 from orchestrator.gateway.operations.operations import actor_of, id_of_request
-from orchestrator.gateway.reads.reads import Limit
+from orchestrator.gateway.reads.reads import Limit, Time, check_span
 from orchestrator.gateway.services import HttpRequest, services_of, speaker_of
 from orchestrator.report.desk import ReportDesk
 from orchestrator.report.schedule import week_of
 from protocol.errors import Code, Refusal
 from protocol.inbound import WholeNumber
 
-Time = Annotated[int, QueryParameter(ge=0, le=2**53, description="Milliseconds since 1970 UTC; 0 is no bound.")]
 _OPERATORS = needs()
 _READERS = needs("read")
 
@@ -63,6 +62,7 @@ async def get_context_loss(
     dropped is not counted: `retained` says of which kind, before when (`before_ms`), and by which policy version."""
     if week and (from_ms or until_ms):
         raise Refusal(Code.INVALID, "week is a time of its own: leave from_ms and until_ms out", field="week")
+    check_span(from_ms, until_ms)
     if week:
         from_ms, until_ms = _week(week)
     here = services_of(request)

@@ -17,7 +17,7 @@ from orchestrator.gateway.peers import Archive
 from orchestrator.gateway.reads.archive_reads import reach
 from orchestrator.gateway.reads.feed import wanted_types
 from orchestrator.gateway.reads.gone import check_kept
-from orchestrator.gateway.reads.reads import AT_LEAST_WITHIN_S, PAGE_MAX, AtLeast, Limit
+from orchestrator.gateway.reads.reads import AT_LEAST_WITHIN_S, PAGE_MAX, AtLeast, Limit, Time, check_span
 from orchestrator.gateway.services import HttpRequest, services_of
 from protocol.errors import Code, Refusal
 
@@ -26,7 +26,6 @@ Q_MAX = 256
 ALONG_BYTES_MAX = 32 * 1024 * 1024
 """Of all files of an export together: what is more is named and not sent."""
 _Events = list[dict[str, Any]]
-Time = Annotated[int, QueryParameter(ge=0, le=2**53, description="Milliseconds since 1970 UTC; 0 is no bound.")]
 
 
 @get(
@@ -49,6 +48,7 @@ async def get_timeline(
 ) -> dict[str, Any]:
     """What happened with a customer across channels, the newest first: `entries`, `next` for the following page, and
     `searched`, the position up to which words can be found."""
+    check_span(from_ms, until_ms)
     here = services_of(request)
     position = await reach(here.history, at_least, within_s=AT_LEAST_WITHIN_S)
     wanted = Wanted(channel=channel, types=sorted(wanted_types(types)), q=q.strip(), from_ms=from_ms, until_ms=until_ms)

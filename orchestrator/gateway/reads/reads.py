@@ -37,7 +37,14 @@ AtLeast = Annotated[
     int, QueryParameter(ge=0, le=LARGEST, description="Wait until the archive has the journal up to here.")
 ]
 Limit = Annotated[int, QueryParameter(ge=1, le=PAGE_MAX, description="Rows of one page.")]
+Time = Annotated[int, QueryParameter(ge=0, le=LARGEST, description="Milliseconds since 1970 UTC; 0 is no bound.")]
 _READERS = needs("read", "agent")
+
+
+def check_span(since_ms: int, until_ms: int, *, since: str = "from_ms") -> None:
+    """Raises `Refusal` for a time that ends before it begins: nothing is in it, and nobody asks for that."""
+    if 0 < until_ms < since_ms:
+        raise Refusal(Code.INVALID, f"until_ms lies before {since}: there is nothing in between", field="until_ms")
 
 
 @get("/v1/context", needs=_READERS, tags=["reads"])

@@ -630,6 +630,24 @@ def test_the_event_in_an_input_is_printed_to_be_edited(shell: Shell, answering: 
     assert shell.run("quarantine show q1 --event").code == Exit.REFUSED
 
 
+@pytest.mark.parametrize(
+    ("command", "fault"),
+    [
+        ("timeline cu1 --since 2026-11-26 --until 2026-11-25", "--until lies before --since"),
+        ("report context-loss --since 2026-11-26 --until 2026-11-25", "--until lies before --since"),
+        ("quarantine list --newer-than 1h --older-than 2h", "what is --older-than that is not --newer-than this"),
+    ],
+)
+def test_a_time_that_ends_before_it_begins_is_a_mistake(
+    shell: Shell, answering: Answering, command: str, fault: str
+) -> None:
+    """And no question to which the answer is nothing."""
+    outcome = shell.run(command)
+    assert outcome.code == Exit.USAGE
+    assert f"{fault}: there is nothing in between" in outcome.err
+    assert answering.asked == []
+
+
 def test_quarantine_is_listed_by_age(shell: Shell, answering: Answering) -> None:
     """Ages become times by this machine's clock."""
     assert shell.run("quarantine list --older-than 1h --newer-than 2d").code == Exit.DONE

@@ -926,6 +926,9 @@ HUGE = 10**20
         (f"/v1/quarantine?code={HUGE}", "code"),
         (f"/v1/quarantine?since_ms={HUGE}", "since_ms"),
         (f"/v1/policy/versions?before={HUGE}", "before"),
+        ("/v1/customers/cu1/timeline?from_ms=10&until_ms=9", "until_ms"),
+        ("/v1/reports/context-loss?from_ms=10&until_ms=9", "until_ms"),
+        ("/v1/quarantine?since_ms=10&until_ms=9", "until_ms"),
     ],
 )
 async def test_a_parameter_that_no_store_could_look_up_is_refused(running: Running, path: str, field: str) -> None:
