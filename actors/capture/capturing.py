@@ -61,15 +61,14 @@ def capture(
     # What is known and stays is not looked for; a number that was only named is, to become an item with its origin.
     known = {given.key for given in taken if context_items.is_given(given.value)} if taken else _NOTHING
     found: list[tuple[Field, Value]] = []
-    missing: list[Field] = []
     look = template.look()
-    for field, finder in template.finders:
+    for field, finder in template.likely(event, look):
         if field.keep == "first" and _stays(state, field.name, known):
             continue
         if (value := finder.find(event, look)) is not None:
             found.append((field, value))
-        elif field.when_missing != "ignore" and _follows(state, field):
-            missing.append(field)
+    names = [field.name for field, _ in found]
+    missing = [field for field in template.wanted if field.name not in names and _follows(state, field)]
     if missing:
         # The channel itself may know it, and says so beside the words; or the taxonomy reads it in them.
         context = getattr(event.data, "context", None) or {}

@@ -28,9 +28,10 @@ _SPELLED = (str, int, float)
 
 
 class Finder:
-    """Where something stands, with its pattern and expression read."""
+    """Where something stands, with its pattern and expression read. `finds_in_bare`: perhaps also in a bare message
+    (see `Compiled.likely`)."""
 
-    __slots__ = ("_expression", "_pattern", "_places", "_search")
+    __slots__ = ("_expression", "_pattern", "_places", "_search", "finds_in_bare")
 
     def __init__(self, place: Field | Who) -> None:
         self._pattern = place.pattern
@@ -38,6 +39,7 @@ class Finder:
         paths = place.found_at or (TEXTS if place.pattern else ())
         self._places = [_place(path) for path in paths]
         self._expression = Expression(place.found_by, NAMES) if place.found_by else None
+        self.finds_in_bare = self._expression is not None or any(_is_in_bare(path, place.pattern) for path in paths)
 
     def find(self, event: InboundEvent, look: Look) -> Value | None:
         """The value in an event, by the template's look at it; None where it has none."""
@@ -64,7 +66,7 @@ class Finder:
 class Compiled:
     """A template, read."""
 
-    __slots__ = ("_screen", "events", "finders", "name", "who")
+    __slots__ = ("_of_bare", "_screen", "events", "finders", "name", "wanted", "who")
 
     def __init__(self, template: Template) -> None:
         self.name = template.name
@@ -73,6 +75,8 @@ class Compiled:
         if all(field.name != TOPIC.name for field in fields):
             fields = (*fields, TOPIC)
         self.finders = [(field, Finder(field)) for field in fields]
+        self._of_bare = [(field, finder) for field, finder in self.finders if finder.finds_in_bare]
+        self.wanted = [field for field in fields if field.when_missing != "ignore"]
         self.who = [(who.kind, Finder(who)) for who in template.identities]
         patterns = [*(field.pattern for field in fields), *(who.pattern for who in template.identities)]
         self._screen = Screen(filter(None, patterns))
@@ -80,6 +84,15 @@ class Compiled:
     def look(self) -> Look:
         """To find with, in one event."""
         return Look(self._screen)
+
+    def likely(self, event: InboundEvent, look: Look) -> Sequence[tuple[Field, Finder]]:
+        """The finders that may find something. Most messages are bare: they have neither a subject nor extras, and none
+        of the template's patterns in their text. There most finders find nothing, and are not asked."""
+        match event.data:
+            case MessageArrived(subject="", text=text) if not event.raw and not look.at(text[:SEARCHED_MAX]):
+                return self._of_bare
+            case _:
+                return self.finders
 
 
 TOPIC = Field(name="topic", found_at=("data.subject",), keep="first", when_missing="ask_agent")
@@ -149,6 +162,17 @@ def _kind(event: InboundEvent) -> Kind | None:
 
 
 _KINDS: dict[type, Kind] = {InteractionBegan: "start", ActivityArrived: "activity"}
+
+
+def _is_in_bare(path: str, pattern: str) -> bool:
+    """Whether anything may stand at a path of a bare message, whose text has no pattern."""
+    match path.split("."):
+        case ["raw", *_] | ["subject"] | ["data", "subject"]:
+            return False
+        case ["text"] | ["data", "text"]:
+            return not pattern
+        case _:
+            return True
 
 
 def _place(path: str) -> Callable[[InboundEvent], Any]:

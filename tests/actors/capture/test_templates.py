@@ -159,6 +159,43 @@ def test_patterns_that_are_too_large_to_be_looked_for_together() -> None:
     assert values == {**dict.fromkeys("acdefgh"), "b": "by", "topic": None}
 
 
+ANYWHERE = ("", "text", "data.text", "subject", "data.subject", "raw", "raw.number", "raw.a.b", "type", "identities.0")
+"""Where something may stand in a message; nowhere in particular among it."""
+LOOKED_FOR = [
+    *(Field(name=f"{path}/{pattern}", found_at=(path,) if path else (), pattern=pattern)
+      for path in ANYWHERE for pattern in ("", r"\d{4}", "my|chat")),
+    Field(name="first of two", found_at=("raw.number", "data.text"), pattern=r"\d{4}"),
+    Field(name="by rule", pattern=r"\d{4}", found_by="text"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("subject", ["", "no. 1234"])
+@pytest.mark.parametrize("raw", [{}, {"number": "no. 1234"}, {"a": {"b": 1234}}], ids=["bare", "a number", "deep"])
+@pytest.mark.parametrize("text", ["", "who", "my bill", "no. 1234", "x" * SEARCHED_MAX + "1234"], ids=len)
+def test_who_is_not_asked_would_find_nothing(text: str, subject: str, raw: dict[str, Any]) -> None:
+    """Whichever finders are left out: what the others find is what all of them do."""
+    given = msgspec.structs.replace(event(MessageArrived(text=text, subject=subject)), raw=raw)
+    for field in LOOKED_FOR:
+        template = template_for(CaptureRules(templates=(Template(channel="chat", fields=(field,)),)), given)
+        assert template is not None
+        found = [
+            {each.name: value for each, finder in asked if (value := finder.find(given, template.look())) is not None}
+            for asked in (template.finders, template.likely(given, template.look()))
+        ]
+        assert found[0] == found[1]
+
+
+def test_of_a_bare_message_few_are_asked() -> None:
+    """Those that look elsewhere than at a pattern in its words, at its subject and at its extras."""
+    rules = CaptureRules(templates=(Template(channel="chat", fields=tuple(LOOKED_FOR)),))
+    bare = msgspec.structs.replace(event(MessageArrived(text="who")), raw={})
+    template = template_for(rules, bare)
+    assert template is not None
+    asked = [field.name for field, _ in template.likely(bare, template.look())]
+    elsewhere = [f"{path}/{pattern}" for path in ("type", "identities.0") for pattern in ("", r"\d{4}", "my|chat")]
+    assert asked == ["text/", "data.text/", *elsewhere, "by rule"]
+
+
 EXPRESSIONS: dict[str, tuple[str, AnyData, Any]] = {
     "the kind of event": ("type", TEXT, "throughline.message.received"),
     "the text": ("text", TEXT, "my bill"),
