@@ -191,11 +191,14 @@ def _about(
 ) -> list[AnyEvent]:
     """What follows from what it is about."""
     event, said_ms = came.given.event, came.said_ms
+    number = contact.number_of(conversation, event, decided)
+    if about.is_said_already(conversation, number, tags):
+        return []
     if contact.said_in(conversation, event) is not None:
         said_ms = min(said_ms, event.time_ms)  # Only written down now: nobody is back by it.
     return about.after_contact(
         conversation,
-        contact.number_of(conversation, event, decided),
+        number,
         event,
         found=tags,
         relation=relation,

@@ -59,8 +59,6 @@ class _PerhapsRepeat(Struct, kw_only=True, frozen=True, gc=False):
 
 def tagged(interaction: int, known: Tags | None, found: Tags, *, actor: str, now_ms: int) -> list[AnyEvent]:
     """The event that says what is new in `found`; none where nothing is."""
-    if found == known:
-        return []  # As with most messages after the first.
     new = news(known, found)
     if not (new.topic or new.intent or new.product_line or new.segment or new.keys):
         return []
@@ -76,6 +74,15 @@ def tagged(interaction: int, known: Tags | None, found: Tags, *, actor: str, now
             keys=list(new.keys),
         )
     ]
+
+
+def is_said_already(state: Conversation, number: int, found: Tags) -> bool:
+    """Whether it is known of interaction `number` what `found` says, and decided whether it repeats another: as with
+    most messages after the first. Then `after_contact` says nothing."""
+    if state.tags is None or state.tags.topic is None or state.status is Status.RESOLVED:
+        return False
+    interaction = interaction_of(state, number)
+    return interaction is not None and interaction.tags == found
 
 
 def after_contact(

@@ -6,6 +6,8 @@ import pytest
 from actors.rules.correlation import CorrelationRules, Window
 from actors.rules.policy import Policy
 from actors.rules.taxonomy import Label, Tagger, Taxonomy
+from actors.tags import about
+from actors.tags.tagging import tags_of
 from protocol.commands import AddNote, OfferHandoff, Reopen, Reply, Resolve, TagInteraction
 from protocol.entities import Before, Relation, RelationKind, Tag
 from protocol.errors import Code, Refusal
@@ -60,6 +62,38 @@ def test_a_tag_is_journaled_once_with_its_evidence() -> None:
     assert the(player.message("and CLM-999999"), InteractionTagged) == [
         InteractionTagged(at_ms=player.now_ms, actor="system", interaction=1, keys=["claim:CLM999999"])
     ]
+
+
+@pytest.mark.parametrize("resolved", [False, True], ids=["open", "resolved"])
+@pytest.mark.parametrize("first", ["hello", "my bill", "I pay", "my bill, CLM-123456", "I pay the bill"])
+def test_what_is_said_already_needs_no_look(first: str, *, resolved: bool) -> None:
+    """Whatever the words are: of what is known there is nothing to say, whoever looks."""
+    player = Player(TAGGED)
+    player.message(first)
+    if resolved:
+        player.command(Resolve(reason="explained"))
+    [conversation] = player.state.kept
+    said: set[str] = set()
+    for text in (
+        "hello",
+        "my bill",
+        "I pay",
+        "my bill, CLM-123456",
+        "my bill, CLM-999999",
+        "I pay the bill",
+        "my claim",
+    ):
+        event = player.input(MessageArrived(text=text)).event
+        found = tags_of(event, TAXONOMY)
+        for number in (1, 2):
+            facts = about.after_contact(
+                conversation, number, event, found=found, relation=None, remembered=(), others=player.state.kept,
+                rules=TAGGED.correlation, said_ms=player.now_ms, now_ms=player.now_ms,
+            )  # fmt: skip
+            if about.is_said_already(conversation, number, found):
+                assert facts == []
+                said.add(text)
+    assert said == ({first} if "bill" in first and not resolved else set())
 
 
 def test_a_choice_in_a_menu_changes_what_words_said() -> None:
