@@ -162,14 +162,15 @@ class Crowd:
         command = self._decodable(lambda: self._anything.of(random.choice(COMMANDS)), _command)
         of = random.choice(self.conversations)
         strange = random.choice([*self._known, POLICY, REPORT, "", "-1"])
-        asked = {"customer": customer_of(of)} if isinstance(command, OF_A_CUSTOMER) else {"conversation": of}
+        conversation, customer = ("", customer_of(of)) if isinstance(command, OF_A_CUSTOMER) else (of, "")
         if random.random() < 0.1:
-            asked = {random.choice(["conversation", "customer"]): strange}
+            conversation, customer = random.choice([(strange, ""), ("", strange)])
         return await self._door.choice(self.doors).intake.command(
             actor=random.choice(["agent:al", "agent:ben", "operator:olga"]),
             id=f"c{random.choice([self._number, self._number // 2])}",
             command=command,
-            **asked,
+            conversation=conversation,
+            customer=customer,
         )
 
     def _decodable(self, draw: Callable[[], Any], decode: Callable[[bytes], T]) -> T:

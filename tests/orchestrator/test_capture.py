@@ -16,7 +16,7 @@ from actors.rules.taxonomy import NO_TAXONOMY, Label, Tagger, Taxonomy
 from orchestrator.gateway.incoming import replaying
 from orchestrator.inprocess import InProcess, in_process
 from orchestrator.parts import cell, front
-from orchestrator.settings import GatewayAccount, Http, Settings
+from orchestrator.settings import GatewayAccount, Http, Settings, Store
 from orchestrator.tokens import Tokens
 from protocol.errors import Code
 from tests.adapters.channels.letters import ARRIVED_MS
@@ -102,7 +102,7 @@ def policies(monkeypatch: pytest.MonkeyPatch) -> Policies:
 
 
 @asynccontextmanager
-async def serving(folder: Path, *, store: str = "memory") -> AsyncIterator[Server]:
+async def serving(folder: Path, *, store: Store = "memory") -> AsyncIterator[Server]:
     """A server in this loop."""
     account = GatewayAccount(name="chat", channel="chat")
     settings = Settings(data=str(folder), store=store, cells=1, http=Http(port=0), accounts=[account])
@@ -321,7 +321,7 @@ async def test_two_operators_at_once_take_it_in_once(tmp_path: Path, policies: P
 @pytest.mark.parametrize("dies", ["before it is sent", "before it is marked"])
 @pytest.mark.parametrize("part", ["cell-0", "journal", "archive"])
 async def test_a_replay_that_is_cut_short_comes_in_once(
-    tmp_path: Path, policies: Policies, monkeypatch: pytest.MonkeyPatch, store: str, dies: str, part: str
+    tmp_path: Path, policies: Policies, monkeypatch: pytest.MonkeyPatch, store: Store, dies: str, part: str
 ) -> None:
     """Its next try goes on with what was begun, even where it names somebody else by now."""
     async with serving(tmp_path, store=store) as server:

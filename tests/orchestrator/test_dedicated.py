@@ -7,6 +7,7 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, closing
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -212,12 +213,12 @@ async def test_who_is_nobody_takes_nobodys_seat(tmp_path: Path) -> None:
                     actor="agent:eve", id=f"c{number}", command=TakeOwnership(), conversation=f"{nobody}-1"
                 )
             assert refused.value.code == Code.NOT_FOUND
-            read = await front.cells.call(nobody, lambda ref, who=nobody: ReadCustomer(ref, who))
+            read = await front.cells.call(nobody, partial(ReadCustomer, customer=nobody))
             assert isinstance(read, Refused)
         assert usher._usher._seating.seats() == before
         # Two of the three sit; the third is there all the same, and is found a seat.
         for customer in map(customer_of, streams):
-            read = await other.cells.call(customer, lambda ref, who=customer: ReadCustomer(ref, who))
+            read = await other.cells.call(customer, partial(ReadCustomer, customer=customer))
             assert isinstance(read, CustomerRead)
             assert read.view is not None
 

@@ -16,7 +16,7 @@ from orchestrator.inprocess import InProcess, in_process
 from orchestrator.parts.building import part_of
 from orchestrator.parts.front import Front
 from orchestrator.parts.surroundings import Surroundings
-from orchestrator.settings import EmailAccount, GatewayAccount, Http, Limits, Placement, Settings
+from orchestrator.settings import EmailAccount, GatewayAccount, Http, Limits, Placement, Settings, Store
 from orchestrator.tokens import Tokens
 from protocol.errors import Code, Refusal
 from protocol.inbound import InboundEvent, MessageArrived
@@ -46,7 +46,7 @@ def arrival(
 
 
 @asynccontextmanager
-async def server(folder: Path, store: str, placement: Placement = "pooled") -> AsyncIterator[tuple[InProcess, Front]]:
+async def server(folder: Path, store: Store, placement: Placement = "pooled") -> AsyncIterator[tuple[InProcess, Front]]:
     """Stores, journal, archive and two cells, and a front such as a gateway has. Dedicated, two seats are all."""
     settings = Settings(
         data=str(folder),
@@ -66,7 +66,7 @@ async def server(folder: Path, store: str, placement: Placement = "pooled") -> A
 
 @pytest.mark.parametrize("placement", PLACEMENTS)
 @pytest.mark.parametrize("store", ["memory", "sqlite"])
-async def test_an_event_is_committed_and_archived(tmp_path: Path, store: str, placement: Placement) -> None:
+async def test_an_event_is_committed_and_archived(tmp_path: Path, store: Store, placement: Placement) -> None:
     """The answer names a position, and the archive that has reached it has the conversation."""
     async with server(tmp_path, store, placement) as (_, front):
         answered = await front.intake.submit(arrival())
@@ -80,7 +80,7 @@ async def test_an_event_is_committed_and_archived(tmp_path: Path, store: str, pl
 @pytest.mark.parametrize("store", ["memory", "sqlite"])
 @pytest.mark.parametrize(("placement", "name"), RESTARTS)
 async def test_a_conversation_goes_on_after_a_restart(
-    tmp_path: Path, store: str, placement: Placement, name: str
+    tmp_path: Path, store: Store, placement: Placement, name: str
 ) -> None:
     """Whichever part is replaced, the next word of the customer continues the conversation, once."""
     async with server(tmp_path, store, placement) as (running, front):
@@ -110,7 +110,7 @@ async def test_a_stop_loses_nothing(tmp_path: Path, before: Placement, after: Pl
 @pytest.mark.parametrize("placement", PLACEMENTS)
 @pytest.mark.parametrize("store", ["memory", "sqlite"])
 async def test_retention_reaches_the_journal_and_conversations_go_on(
-    tmp_path: Path, store: str, placement: Placement
+    tmp_path: Path, store: Store, placement: Placement
 ) -> None:
     """What is old leaves it within the hour, over every part's restart the customer's conversation goes on."""
     now_ms = NOW_MS

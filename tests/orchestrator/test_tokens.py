@@ -143,7 +143,12 @@ def test_a_file_that_nobody_replaced_is_read_once(tokens: Tokens, monkeypatch: p
     text, _ = tokens.create(["agent"], "ann")
     reads: list[Path] = []
     read_bytes = Path.read_bytes
-    monkeypatch.setattr(Path, "read_bytes", lambda path: reads.append(path) or read_bytes(path))
+
+    def noted(path: Path) -> bytes:
+        reads.append(path)
+        return read_bytes(path)
+
+    monkeypatch.setattr(Path, "read_bytes", noted)
     for _ in range(3):
         tokens.check(text)
     assert len(reads) == 1

@@ -28,7 +28,7 @@ class Pipe:
 
     def __init__(self) -> None:
         self.ended = False
-        self.on_stop: Callable[[], None] = list
+        self.on_stop: Callable[[], object] = list
 
     async def start(self) -> None:
         """At once."""

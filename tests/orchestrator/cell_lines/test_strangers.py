@@ -16,7 +16,6 @@ from protocol.errors import Code
 from protocol.ids import POLICY
 from protocol.inbound import DeliveryReport, InboundEvent, MessageArrived
 from protocol.links import (
-    AnyToCell,
     Ask,
     Input,
     Locate,
@@ -28,6 +27,9 @@ from protocol.links import (
 )
 from tests.adapters.stores.story import Story
 from tests.orchestrator.cell_lines.test_seats import Line
+
+Question = Input | Ask | Outcome | ReadCustomer | WatchConversation
+"""What is asked of a customer's cell, and answered under its ref."""
 
 
 class Front:
@@ -52,7 +54,7 @@ class Front:
             raise OSError("the disk")
         return known
 
-    def ask(self, question: AnyToCell, customer: str) -> None:
+    def ask(self, question: Question, customer: str) -> None:
         """Asks it under the ref that it has."""
         self.cells.put(customer, question.ref, question, self.answers.append)
 
@@ -74,7 +76,7 @@ def _input(ref: int, customer: str, data: DeliveryReport | MessageArrived) -> In
     return Input(ref, customer, False, _event(data), ["web:1"], [], 1, 2, b"")
 
 
-HEARSAY: list[AnyToCell] = [
+HEARSAY: list[Question] = [
     ReadCustomer(7, "bob"),
     WatchConversation(7, "bob", "bob-1", -1),
     Ask(7, "bob", "bob-1", "agent:eve", "c1", Take(), 1, 2),
@@ -85,7 +87,7 @@ HEARSAY: list[AnyToCell] = [
 
 
 @pytest.mark.parametrize("question", HEARSAY)
-async def test_who_is_nobody_gets_no_seat(question: AnyToCell) -> None:
+async def test_who_is_nobody_gets_no_seat(question: Question) -> None:
     """Whatever it is that is asked of a name that somebody made up."""
     front = Front()
     front.ask(question, "bob")
@@ -128,7 +130,7 @@ async def test_those_who_gather_are_looked_up_at_once() -> None:
         (POLICY, Ask(7, POLICY, "", "operator:o", "c1", Take(), 1, 2)),
     ],
 )
-async def test_what_nobody_made_up_is_not_looked_up(customer: str, question: AnyToCell) -> None:
+async def test_what_nobody_made_up_is_not_looked_up(customer: str, question: Question) -> None:
     """Who is new is named by an event of theirs, and is in no store yet; the server's own streams begin empty."""
     front = Front()
     front.ask(question, customer)

@@ -42,7 +42,7 @@ FILES = {"taxonomy.yaml": TAXONOMY, "accounts.yaml": "whatsapp:\n  channel: what
 async def test_the_taxonomy_in_force_is_read_with_its_titles(tmp_path: Path) -> None:
     """In the bundle's order, by an agent's token too; another version's titles with the next question."""
     async with server(tmp_path) as here:
-        empty = {"topics": [], "intents": [], "product_lines": [], "segments": [], "keys": []}
+        empty: dict[str, list[str]] = {"topics": [], "intents": [], "product_lines": [], "segments": [], "keys": []}
         assert await here.get("/v1/taxonomy") == {"version": 1, **empty}
         await here.post("/v1/policy", {"files": FILES})
         headers = {"Authorization": f"Bearer {here.tokens['agent']}"}

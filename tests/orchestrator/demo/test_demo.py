@@ -28,7 +28,7 @@ from orchestrator.demo.desk import Desk
 from orchestrator.demo.outside import Outside, Unplayable, playable
 from orchestrator.demo.play import Missing, _beside
 from orchestrator.demo.screen import Lines
-from orchestrator.settings import DEMO_ACCOUNTS, EmailAccount, TwilioAccount
+from orchestrator.settings import DEMO_ACCOUNTS, Account, EmailAccount, TwilioAccount
 from protocol.entities import ConversationSummary, ConversationView, Status
 from protocol.events import MessageReceived
 from protocol.frames import Error, Inbox
@@ -76,6 +76,7 @@ def test_the_accounts_of_a_server_without_settings_are_playable() -> None:
 
 def test_nobody_real_gets_a_mail_or_a_text_from_a_demo() -> None:
     """Accounts whose other end is not on this machine are refused."""
+    outside: Account
     for account in DEMO_ACCOUNTS:
         if isinstance(account, EmailAccount):
             outside = replace(account, relay="smtp.example.org:587")

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from actors.archive.archive import rebuild
 from actors.cells.loading import reached
 from actors.identity.mixed import PACKED_MAX
 from actors.rules.capture import CaptureRules, Field, Template
+from actors.rules.policy import Policy
 from actors.state.closing import CLOSED_MAX
 from adapters.attachments import AttachmentStore
 from adapters.channels.email import taking
@@ -29,6 +30,8 @@ from orchestrator.data_layout import ERASURES
 from orchestrator.erasure.erasing import Act, Erased, customer_meant, erase
 from orchestrator.erasure.pending import Waiting, ask, waiting
 from orchestrator.feed.feed import read_page
+from orchestrator.first_policy import policy_of
+from orchestrator.former_lines import Lines
 from orchestrator.inprocess import InProcess, in_process
 from orchestrator.parts import cell
 from orchestrator.parts.front import Front
@@ -381,15 +384,18 @@ async def test_refused_input_of_who_is_forgotten_does_not_come_in_once_it_would_
     settings = settings_of(tmp_path)
     fields = (Field(name="claim", pattern="C-[0-9]+", when_missing="quarantine"),)
     strict = CaptureRules(templates=(Template(channel="chat", events=("message",), fields=fields),))
-    plain = cell.policy_of
     said = arrival("quokka-1", MessageArrived(text="I live in Zanzibar"), ANN)
-    monkeypatch.setattr(cell, "policy_of", lambda s, noted=(): msgspec.structs.replace(plain(s), capture=strict))
+
+    def strictly(settings: Settings, noted: Iterable[Lines] = ()) -> Policy:
+        return msgspec.structs.replace(policy_of(settings), capture=strict)
+
+    monkeypatch.setattr(cell, "policy_of", strictly)
     async with server(settings) as (_, front):
         assert (await front.intake.submit(said)).status == "quarantined"
         [ann] = set((await front.journal.customers_of([ANN])).values())
     await erased(settings, ann)
-    for policy_of in (cell.policy_of, plain):
-        monkeypatch.setattr(cell, "policy_of", policy_of)
+    for policy in (strictly, policy_of):
+        monkeypatch.setattr(cell, "policy_of", policy)
         async with server(settings) as (_, front):
             again = await front.intake.submit(said)
             assert (again.status, again.stream) == ("repeat", "")

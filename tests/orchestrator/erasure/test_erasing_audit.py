@@ -26,7 +26,7 @@ from orchestrator.gateway.incoming.quarantine import keep_webhook
 from orchestrator.inprocess import in_process
 from orchestrator.parts import cell, front
 from orchestrator.parts.front import Front
-from orchestrator.settings import GatewayAccount, Http, Settings
+from orchestrator.settings import Account, GatewayAccount, Http, Settings
 from protocol.commands import (
     AddNote,
     AnyCommand,
@@ -211,7 +211,7 @@ async def test_of_a_person_with_words_in_each_place_no_file_has_one(tmp_path: Pa
     """The archive is what a rebuild makes; and what somebody else says of them from then on is new."""
     files = AttachmentStore(tmp_path / "attachments")
     files.open()
-    accounts = [
+    accounts: list[Account] = [
         GatewayAccount(name="chat", trusted=True),
         GatewayAccount(name="phone", channel="phone"),
         GatewayAccount(name="web", channel="web", trusted=True),

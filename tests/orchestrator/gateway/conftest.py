@@ -2,18 +2,22 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypedDict, Unpack
 
 import httpx
 import pytest
 
 from adapters.attachments import AttachmentStore
+from orchestrator.gateway.health.figures import ReadFigures
+from orchestrator.gateway.health.troubles import ReadStates
 from orchestrator.gateway.server import Gateway
 from orchestrator.gateway.services import Stores
-from orchestrator.settings import EmailAccount, GatewayAccount, Http, Limits, TwilioAccount
+from orchestrator.policy_desk import PolicyDesk
+from orchestrator.report_desk import ReportDesk
+from orchestrator.settings import Account, EmailAccount, GatewayAccount, Http, Limits, TwilioAccount
 from orchestrator.tokens import Tokens, mint
 from tests.orchestrator.gateway.clients import DEADLINE_S, Client
 from tests.orchestrator.gateway.fakes import FakeArchive, FakeCells, FakeIdentities, FakeIntake
@@ -37,10 +41,24 @@ NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """For clients that speak plain HTTP: each that is given none reads the machine's certificates, which takes 9 ms."""
 
 
+class Options(TypedDict, total=False):
+    """What a test may choose of its gateway; what it does not is as `Running` has it."""
+
+    http: Http
+    limits: Limits
+    accounts: Mapping[str, Account]
+    figures: ReadFigures
+    states: ReadStates
+    policy: PolicyDesk
+    report: ReportDesk
+    heartbeat_s: float
+    hello_within_s: float
+
+
 class Running:
     """A started gateway and everything around it."""
 
-    def __init__(self, folder: Path, **options: Any) -> None:
+    def __init__(self, folder: Path, **options: Unpack[Options]) -> None:
         self.cells = FakeCells()
         self.intake = FakeIntake()
         self.archive = FakeArchive()
@@ -52,26 +70,27 @@ class Running:
         self.tokens = Tokens(
             folder / "tokens.json", now_ms=lambda: NOW_MS, held=[token for _, token in minted.values()]
         )
+        chosen: Options = {
+            "http": Http(port=0),
+            "limits": Limits(),
+            "accounts": {account.name: account for account in ACCOUNTS},
+            **options,
+        }
         self.gateway = Gateway(
-            **{
-                "http": Http(port=0),
-                "limits": Limits(),
-                "accounts": {account.name: account for account in ACCOUNTS},
-                "cells": self.cells,
-                "intake": self.intake,
-                "stores": Stores(
-                    archive=self.archive,
-                    history=self.archive,
-                    counting=self.archive,
-                    identities=self.identities,
-                    attachments=self.attachments,
-                    webhooks=folder,
-                    erasures=folder / "erasures",
-                ),
-                "tokens": self.tokens,
-                "now_ms": lambda: NOW_MS,
-                **options,
-            }
+            cells=self.cells,
+            intake=self.intake,
+            stores=Stores(
+                archive=self.archive,
+                history=self.archive,
+                counting=self.archive,
+                identities=self.identities,
+                attachments=self.attachments,
+                webhooks=folder,
+                erasures=folder / "erasures",
+            ),
+            tokens=self.tokens,
+            now_ms=lambda: NOW_MS,
+            **chosen,
         )
 
     @property
@@ -135,7 +154,10 @@ async def raw(running: Running, *chunks: bytes) -> tuple[int, bytes]:
         writer.close()
 
 
-Start = Callable[..., Any]
+class Start(Protocol):
+    """Starts a gateway of its own."""
+
+    async def __call__(self, **options: Unpack[Options]) -> Running: ...
 
 
 @pytest.fixture
@@ -143,7 +165,7 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
     """Starts gateways with the given options, and stops them after the test."""
     started: list[Running] = []
 
-    async def starter(**options: Any) -> Running:
+    async def starter(**options: Unpack[Options]) -> Running:
         running = Running(tmp_path, **options)
         await running.gateway.start()
         started.append(running)
@@ -157,5 +179,4 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
 @pytest.fixture
 async def running(start: Start) -> Running:
     """A gateway with default settings."""
-    one: Running = await start()
-    return one
+    return await start()

@@ -314,6 +314,9 @@ class FakeArchive:
     async def events_of_stream(self, stream: str, after_seq: int, limit: int, /) -> list[StoredEvent]:
         return [event for event in self.events.get(stream, []) if event.seq > after_seq][:limit]
 
+    async def messages_of(self, conversation: str, interaction: int, /) -> list[dict[str, Any]] | None:
+        return None
+
     async def journey(self, customer: str, /) -> Mapping[str, Any] | None:
         return self.journeys.get(customer)
 

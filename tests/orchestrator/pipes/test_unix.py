@@ -176,11 +176,11 @@ async def test_the_socket_is_its_owners_alone(tmp_path: Path) -> None:
     await listener.stop()
 
 
-async def test_a_bug_while_it_dials_breaks_the_owner() -> None:
+async def test_a_bug_while_it_dials_breaks_the_owner(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody would dial again, and all that is asked over the line would wait."""
     owner = Owner()
     heard: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
-    owner.broke = heard.set_result  # type: ignore[method-assign]
+    monkeypatch.setattr(owner, "broke", heard.set_result)
     dialer = Dialer(Path("\ud800"), "gateway:0", "1", owner)
     dialer.start()
     async with asyncio.timeout(5):

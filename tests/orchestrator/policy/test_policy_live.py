@@ -14,10 +14,10 @@ from orchestrator.inprocess import InProcess, in_process
 from orchestrator.parts.front import Front
 from orchestrator.policy.desk import PolicyDesk
 from orchestrator.policy.first import set_up_of
-from orchestrator.settings import GatewayAccount, Limits, Placement, Settings
+from orchestrator.settings import GatewayAccount, Limits, Placement, Settings, Store
 from protocol.commands import Reply
 from protocol.errors import Code, Refusal
-from protocol.events import AnyEvent, MessageReceived
+from protocol.events import AnyEvent, ConversationOpened, InteractionStarted, MessageQueued, MessageReceived
 from protocol.inbound import InboundEvent, MessageArrived
 from protocol.links import Answered
 
@@ -51,6 +51,12 @@ class Server:
         answered = await self.send(who, text, account=account)
         return [event for _, event in await self.read(answered.stream, after=answered.seq - 1)]
 
+    async def opens(self, who: str, *, account: str = "chat") -> ConversationOpened:
+        """The same of one with whom nothing is open: the conversation that it began."""
+        opened, *_ = await self.say(who, account=account)
+        assert isinstance(opened, ConversationOpened)
+        return opened
+
     async def read(self, stream: str, *, after: int = 0) -> list[tuple[int, AnyEvent]]:
         """What is committed of a conversation, with its numbers."""
         stored = await self.front.archive.events_of_stream(stream, after, 100)
@@ -73,7 +79,7 @@ class Server:
 
 
 @asynccontextmanager
-async def server(folder: Path, placement: Placement, *, store: str = "memory") -> AsyncIterator[Server]:
+async def server(folder: Path, placement: Placement, *, store: Store = "memory") -> AsyncIterator[Server]:
     """Two cells, or two seats."""
     settings = Settings(
         data=str(folder),
@@ -95,11 +101,11 @@ async def server(folder: Path, placement: Placement, *, store: str = "memory") -
 async def test_what_is_applied_decides_and_is_named(tmp_path: Path, placement: Placement) -> None:
     """Before: the settings' version 1. After the answer every cell decides by version 2, and every unit names it."""
     async with server(tmp_path, placement) as here:
-        [opened, *_] = await here.say("ann")
+        opened = await here.opens("ann")
         assert (opened.queue, opened.policy) == ("default", 1)
         assert await here.apply(BILLS) == 2
         for who in ("bob", "cid", "dan", "eve"):
-            [opened, *_] = await here.say(who)
+            opened = await here.opens(who)
             assert (opened.queue, opened.policy) == ("bills", 2)
         [more] = await here.say("ann")
         assert more.policy == 2
@@ -108,14 +114,14 @@ async def test_what_is_applied_decides_and_is_named(tmp_path: Path, placement: P
 @pytest.mark.parametrize("store", ["memory", "sqlite"])
 @pytest.mark.parametrize(("placement", "name"), RESTARTS)
 async def test_the_newest_version_outlives_every_part(
-    tmp_path: Path, placement: Placement, name: str, store: str
+    tmp_path: Path, placement: Placement, name: str, store: Store
 ) -> None:
     """Whichever part is replaced, the next customer is met by the newest version."""
     async with server(tmp_path, placement, store=store) as here:
         await here.apply(BILLS)
         await here.apply(CLAIMS)
         await here.running.restart(name)
-        [opened, *_] = await here.say("ann")
+        opened = await here.opens("ann")
         assert (opened.queue, opened.policy) == ("claims", 3)
 
 
@@ -126,7 +132,7 @@ async def test_it_outlives_a_stop(tmp_path: Path, before: Placement, after: Plac
     async with server(tmp_path, before, store="sqlite") as here:
         await here.apply(BILLS)
     async with server(tmp_path, after, store="sqlite") as here:
-        [opened, *_] = await here.say("ann")
+        opened = await here.opens("ann")
         assert (opened.queue, opened.policy) == ("bills", 2)
         assert (await here.desk.version(2)).files == BILLS
 
@@ -147,7 +153,7 @@ async def test_history_and_going_back(tmp_path: Path, placement: Placement) -> N
         ]
         assert [v.version for v in await here.desk.history(limit=2, before=4)] == [3, 2]
         assert (await here.desk.version(4)).files == BILLS
-        assert (await here.say("ann"))[0].queue == "bills"
+        assert (await here.opens("ann")).queue == "bills"
         again = await here.desk.roll_back(2, actor="operator:olga", id="back", note="claims are full")
         assert (again.version, again.status) == (4, "repeat")
 
@@ -169,7 +175,7 @@ async def test_going_back_to_the_settings(tmp_path: Path) -> None:
     async with server(tmp_path, "pooled") as here:
         await here.apply(BILLS)
         assert (await here.desk.roll_back(1, actor="operator:olga", id="back")).version == 3
-        assert (await here.say("ann"))[0].queue == "default"
+        assert (await here.opens("ann")).queue == "default"
 
 
 async def test_who_looked_at_another_version_is_refused(tmp_path: Path) -> None:
@@ -227,7 +233,7 @@ async def test_a_gateway_that_starts_knows_the_accounts(tmp_path: Path, placemen
         await here.front.stop()
         here.front = Front(here.running.surroundings("gateway"))
         await here.front.start()
-        assert (await here.say("ann", account="whatsapp"))[0].queue == "messages"
+        assert (await here.opens("ann", account="whatsapp")).queue == "messages"
 
 
 WHATSAPP = {"accounts.yaml": "whatsapp:\n  channel: whatsapp\n  queue: messages\n"}
@@ -241,6 +247,8 @@ async def test_a_new_channel_is_live_without_a_restart(tmp_path: Path, placement
             await here.say("ann", account="whatsapp")
         await here.apply(WHATSAPP)
         [opened, started, *_] = await here.say("ann", account="whatsapp")
+        assert isinstance(opened, ConversationOpened)
+        assert isinstance(started, InteractionStarted)
         assert (opened.queue, started.channel, started.account) == ("messages", "whatsapp", "whatsapp")
         await here.apply({})
         with pytest.raises(Refusal, match="no account 'whatsapp'"):
@@ -271,9 +279,13 @@ async def test_nobody_replies_by_an_account_that_is_gone(tmp_path: Path, placeme
             with pytest.raises(Refusal, match="no account whatsapp is configured; whatsapp has signal"):
                 await reply()
         started, queued, *_ = await reply(account="signal", to="user:ann")
+        assert isinstance(started, InteractionStarted)
+        assert isinstance(queued, MessageQueued)
         assert (started.account, queued.account) == ("signal", "signal")
         await here.apply(WHATSAPP)
-        assert (await reply(account="whatsapp"))[0].account == "whatsapp"
+        queued, *_ = await reply(account="whatsapp")
+        assert isinstance(queued, MessageQueued)
+        assert queued.account == "whatsapp"
 
 
 @pytest.mark.parametrize("placement", PLACEMENTS)

@@ -346,7 +346,7 @@ async def test_bad_events_are_refused_before_anyone_sees_them(changed: InboundEv
 
 
 LONG = "y" * (LINE_MAX + 1)
-TOO_LONG = {
+TOO_LONG: dict[str, AnyData] = {
     "subject": MessageArrived(text="hi", subject=LONG),
     "reference": MessageArrived(text="hi", reference=LONG),
     "session": MessageArrived(text="hi", session=LONG),

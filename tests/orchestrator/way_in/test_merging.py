@@ -14,7 +14,7 @@ import pytest
 from actors.cells.loading import reached
 from orchestrator.cell_lines.questions import Reply
 from orchestrator.parts.front import Front
-from orchestrator.settings import Placement
+from orchestrator.settings import Placement, Store
 from orchestrator.way_in.merging import UNDER_WAY_MAX, ByRule, merge, unmerge
 from protocol.commands import AddNote, AnyCommand, GiveCustomer, LinkIdentity, MergeCustomers, UnmergeCustomers
 from protocol.entities import CustomerView
@@ -273,7 +273,7 @@ class Talk:
 @pytest.mark.parametrize("placement", PLACEMENTS)
 @pytest.mark.parametrize("store", ["memory", "sqlite"])
 async def test_nothing_is_lost_doubled_or_reordered_under_load(
-    tmp_path: Path, store: str, placement: Placement
+    tmp_path: Path, store: Store, placement: Placement
 ) -> None:
     """Two customers are merged and unmerged while both write; each word is there once, in the order it was said."""
     async with asyncio.timeout(60), server(tmp_path, store, placement) as (_, front):

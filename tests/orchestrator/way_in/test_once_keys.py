@@ -1,7 +1,7 @@
 """What tells a repeat: the same three words give the same key, the same payload the same digest."""
 
 from orchestrator.way_in.once_keys import digest_of, once_key
-from protocol.inbound import ActivityArrived, InteractionBegan, MessageArrived
+from protocol.inbound import ActivityArrived, AnyData, InteractionBegan, MessageArrived
 
 
 def test_once_keys_tell_accounts_sources_and_ids_apart() -> None:
@@ -17,7 +17,7 @@ def test_a_payload_has_one_digest_in_whatever_order_it_was_written() -> None:
     assert digest_of(ActivityArrived(name="web", properties=properties)) == digest_of(
         ActivityArrived(name="web", properties=turned)
     )
-    others = [MessageArrived(text="one"), MessageArrived(text="two"), InteractionBegan(subject="one")]
+    others: list[AnyData] = [MessageArrived(text="one"), MessageArrived(text="two"), InteractionBegan(subject="one")]
     assert len({digest_of(each) for each in others}) == 3
 
 

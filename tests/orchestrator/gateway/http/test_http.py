@@ -1027,7 +1027,8 @@ async def test_a_timeline_is_filtered_and_paged(running: Running) -> None:
     entry = {"at_ms": 6, "happened_at_ms": 5, "position": 3, "n": 1, "event": {"type": "NoteAdded"}}
     running.archive.timelines["cu1"] = [entry]
     running.archive.at = 7
-    query = {"channel": "sms", "types": "NoteAdded", "q": " bill ", "from_ms": 1, "until_ms": 9, "before": "8,4,0"}
+    query: dict[str, str | int] = {"channel": "sms", "types": "NoteAdded", "q": " bill ", "from_ms": 1, "until_ms": 9}
+    query |= {"before": "8,4,0"}
     async with running.http("agent") as http:
         page = (await http.get("/v1/customers/cu1/timeline", params={**query, "limit": 1})).json()
         last = (await http.get("/v1/customers/cu1/timeline", params={"limit": 2})).json()
@@ -1099,9 +1100,10 @@ async def test_the_report_on_lost_context(running: Running) -> None:
 async def test_the_report_of_a_week_a_channel_and_a_team(running: Running) -> None:
     """A day names its week; a week and other bounds are not given together."""
     asked = {"week": "2026-11-25", "channel": "sms", "team": "bills", "product_line": "motor"}
+    wrongs: list[dict[str, str | int]] = [{"week": "last"}, {"week": "2026-11-25", "from_ms": 1}]
     async with running.http("reader") as http:
         assert (await http.get("/v1/reports/context-loss", params=asked)).status_code == 200
-        for wrong in ({"week": "last"}, {"week": "2026-11-25", "from_ms": 1}):
+        for wrong in wrongs:
             assert (await http.get("/v1/reports/context-loss", params=wrong)).status_code == 422
     monday_ms = 1_763_942_400_000 + 364 * 86_400_000
     assert running.archive.wanted == [

@@ -16,7 +16,7 @@ from orchestrator.gateway.websockets.hub import Hub
 from protocol.codec import Codec
 from protocol.errors import Code, Refusal
 from protocol.events import NoteAdded
-from protocol.frames import Frame, Snapshot, Update
+from protocol.frames import Frame, Snapshot, ToAgent, Update
 from protocol.links import AnyToCell, HeadsAre, UnwatchConversation, Updated
 from tests.orchestrator.gateway.fakes import FakeCells, note
 
@@ -327,7 +327,7 @@ class Agent:
 
     def __init__(self) -> None:
         self.codec = Codec("msgpack")
-        self.frames: list[Frame] = []
+        self.frames: list[ToAgent | Refusal] = []
         self.failed: list[tuple[str, Refusal]] = []
 
     def answer(self, frame: bytes) -> None:

@@ -1,6 +1,7 @@
 """Inboxes at a real gateway: listed whole, then changed, with nothing lost between."""
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import pytest
@@ -116,7 +117,7 @@ async def test_whoever_watches_a_customer_sees_what_is_long_over_change_hands_wi
         running.cells.release()
         await until(running.archive.asked.is_set)
         running.archive.rows, running.archive.at = after, 10
-        whole = {}
+        whole: dict[str, list[str]] = {}
         while len(whole) < 2:
             frame = await agent.next("inbox")
             if frame.get("full", False):
@@ -146,13 +147,17 @@ async def test_lists_that_nobody_asked_for_do_not_fill_memory(start: Start) -> N
     bound = 32 * 1024
     running = await start(limits=Limits(agent_queue_bytes=bound))
     running.archive.rows = [row(f"cu1-{number}", 1) for number in range(1, 101)]
+
+    def asked(times: int) -> bool:
+        return len(running.archive.wanted) == times
+
     async with running.agent() as slow:
         await slow.send({"op": "watch", "inbox": "queue:bills"})
         await slow.next("inbox")
         slow.socket.transport.pause_reading()
         for read in range(2, 5000):
             running.cells.on_fresh(0)
-            await until(lambda read=read: len(running.archive.wanted) == read)
+            await until(partial(asked, read))
             # One message of 64 KiB may be with the socket, besides what waits.
             assert running.metric("throughline_queue_bytes") <= bound + 64 * 1024 + 20_000
             if running.metric("throughline_queue_overflows_total"):
@@ -319,10 +324,14 @@ async def test_a_bug_while_a_list_is_given_breaks_the_gateway(
 async def test_who_watches_again_gets_the_whole_list_first(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     """A change that came ahead of it would be put into a list that the agent has given up."""
     held = Held(running, monkeypatch)
+
+    def read(times: int) -> bool:
+        return len(held.readings) == times
+
     async with running.agent() as agent:
         for readings in (1, 2):
             await agent.send({"op": "watch", "inbox": "queue:bills"})
-            await until(lambda readings=readings: len(held.readings) == readings)
+            await until(partial(read, readings))
             running.cells.on_list_changed(ListChanged(row("cu1-1", readings), ["queue:bills"], []))
             held.readings[-1].set_result([])
             whole = await agent.next("inbox")
