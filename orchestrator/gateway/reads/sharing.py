@@ -9,7 +9,8 @@ from contextvars import ContextVar
 from adapters.stores.read_pool import THE_SERVER, Sharing
 
 ASKER: ContextVar[str] = ContextVar("ASKER", default=THE_SERVER)
-"""Whose request it is that something is read for: a token's id."""
+"""Whose request it is that something is read for: a token's id. A task has that of whoever began it, which may be a
+stream that an HTTP request had paused: who reads for the server says so (`for_the_server`)."""
 STRANGER = "stranger"
 """All who ask without a token."""
 
@@ -20,3 +21,8 @@ HISTORY = Sharing(connections=2, within_s=15.0, asker=ASKER.get)
 REPORTS = Sharing(connections=2, within_s=120.0, asker=ASKER.get)
 """Of all customers, over whatever time is asked for. While one is counted the archive's WAL grows, since what it sees
 is kept; so it has an end, and is asked for again by weeks."""
+
+
+def for_the_server() -> None:
+    """What the task that is running reads from here on is read for nobody's request."""
+    ASKER.set(THE_SERVER)

@@ -13,6 +13,7 @@ from msgspec import Raw
 
 from actors.fault import Tasks
 from orchestrator.gateway.peers import Archive
+from orchestrator.gateway.reads.sharing import for_the_server
 from protocol.events import AnyEvent
 
 EVENTS_MAX = 1000
@@ -44,6 +45,7 @@ class Backfill:
         self._tasks.begin(self._read(conversation, after, done))
 
     async def _read(self, conversation: str, after: int, done: Done) -> None:
+        for_the_server()
         events: list[Raw] = []
         try:
             for _ in range(TRIES):

@@ -17,6 +17,7 @@ from orchestrator.cell_lines.questions import Reply
 from orchestrator.gateway.failures import failed
 from orchestrator.gateway.peers import Archive, Cells
 from orchestrator.gateway.reads.archive_reads import reach
+from orchestrator.gateway.reads.sharing import for_the_server
 from orchestrator.gateway.websockets.told_rows import ToldRows
 from protocol.codec import Codec
 from protocol.entities import ConversationSummary
@@ -213,6 +214,7 @@ class Inboxes:
                 self._tasks.begin(self._list(listing))
 
     async def _list(self, listing: _Listing) -> None:
+        for_the_server()
         refusal = next(iter(listing.refused.values()), None)
         rows: Sequence[ConversationSummary] = ()
         if refusal is None and listing.watchers:

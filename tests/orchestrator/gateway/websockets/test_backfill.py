@@ -6,7 +6,9 @@ from typing import cast
 import pytest
 from msgspec import Raw
 
+from adapters.stores.read_pool import THE_SERVER
 from orchestrator.gateway.peers import Archive
+from orchestrator.gateway.reads.sharing import ASKER
 from orchestrator.gateway.websockets.backfill import Backfill
 
 
@@ -17,6 +19,7 @@ class Store:
         self._fault = fault
 
     async def events_of_stream(self, stream: str, after_seq: int, limit: int, /) -> list[object]:
+        self.asker = ASKER.get()
         raise self._fault
 
 
@@ -24,10 +27,12 @@ async def test_a_read_that_fails_gives_nothing(capsys: pytest.CaptureFixture[str
     """The stream gets a snapshot, and goes on; the log has what happened, and none of the store's words."""
     bugs: list[Exception] = []
     given: asyncio.Future[list[Raw]] = asyncio.get_running_loop().create_future()
-    store = cast(Archive, Store(OSError("a customer's words")))
-    Backfill(store, bugs.append).read("cu1-1", 0, given.set_result)
+    store = Store(OSError("a customer's words"))
+    ASKER.set("whoever's turn it is")
+    Backfill(cast(Archive, store), bugs.append).read("cu1-1", 0, given.set_result)
     assert await given == []
     assert bugs == []
+    assert store.asker == THE_SERVER
     logged = capsys.readouterr().out
     assert "backfill.failed" in logged
     assert "customer's words" not in logged
