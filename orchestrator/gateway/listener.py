@@ -72,6 +72,7 @@ class Listener(uvicorn.Server):
             timeout_graceful_shutdown=2,
         )
         super().__init__(config)
+        self._bounded = config
         self._host = host
         self._port = port
         self._serving: asyncio.Task[None] | None = None
@@ -88,6 +89,11 @@ class Listener(uvicorn.Server):
     def open_connections(self) -> int:
         """TCP connections now."""
         return len(self.server_state.connections)
+
+    @property
+    def unread_bytes(self) -> int:
+        """Of answers that wait to be read."""
+        return self._bounded.unread.size_bytes
 
     async def start(self) -> None:
         """Binds and serves. Raises `ListenError`."""

@@ -161,6 +161,7 @@ class Gateway:
         metrics.watch("throughline_watched_conversations", "Conversations with a watcher", lambda: len(hub))
         metrics.watch("throughline_unanswered_deliveries", "At gateway clients", lambda: deliveries.unanswered)
         metrics.watch("throughline_queue_bytes", "Frames that wait for slow clients", self._queue_bytes)
+        metrics.watch("throughline_unread_bytes", "Answers that wait to be read", lambda: self._listener.unread_bytes)
 
     @property
     def port(self) -> int:

@@ -7,4 +7,5 @@ sent it wait. What is refused here has the shape of every error, and is counted.
 http              a connection until it is upgraded
   websocket       one that was
     config        what both go by, and count together
+      unread      what waits to be read, of all
 """

@@ -5,6 +5,7 @@ from typing import Any
 
 import uvicorn
 
+from orchestrator.gateway.bounded.unread import Unread
 from protocol.errors import Code
 
 BODY_WITHIN_S = 10.0
@@ -37,5 +38,6 @@ class BoundedConfig(uvicorn.Config):
         self.connections_max = connections_max
         self.refused = refused
         self.broke = broke
+        self.unread = Unread()
         self.unproven_bytes = 0
         """What `UNPROVEN_BYTES_MAX` bounds, now."""

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from actors.fault import guarded
@@ -49,6 +49,8 @@ class BoundedHttp(HttpToolsProtocol):
         """Of what is awaited now: a head or a body that has begun, and a connection's first head."""
         self._unread: asyncio.TimerHandle | None = None
         """When it is next looked at whether the client reads."""
+        self._next: tuple[RequestResponseCycle, Any] | None = None
+        """A request whose turn it is once the answer before it was read."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Refuses one connection too many; the others have a deadline for their first head."""
@@ -62,6 +64,7 @@ class BoundedHttp(HttpToolsProtocol):
         """It is over: nothing is due any more."""
         self._cancel_deadline()
         self._cancel_unread()
+        self._next = None
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -90,6 +93,21 @@ class BoundedHttp(HttpToolsProtocol):
         """It was read."""
         super().resume_writing()
         self._cancel_unread()
+        if self._next:
+            begun, self._next = self._next, None
+            super()._start_asgi_task(*begun)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """Of one connection one answer is held at a time, and nothing is asked for before it was read."""
+        if self.flow.write_paused:
+            self._next = (cycle, app)
+        else:
+            super()._start_asgi_task(cycle, app)
+
+    def give_up(self) -> None:
+        """Too much waits to be read, of all connections together, and this one has waited the longest."""
+        self.config.refused(Code.OVERLOADED)
+        self.transport.abort()
 
     def on_response_complete(self) -> None:
         """Where nothing follows the answer, that is still to be read."""
@@ -146,8 +164,10 @@ class BoundedHttp(HttpToolsProtocol):
             self._deadline = None
 
     def _await_reader(self) -> None:
-        self._cancel_unread()
+        if self._unread:
+            self._unread.cancel()
         waiting = self.transport.get_write_buffer_size()
+        self.config.unread.waits(self, waiting)
         self._unread = self.loop.call_later(UNREAD_WITHIN_S, guarded, self._broke, self._look_for_reader, waiting)
 
     def _look_for_reader(self, waited: int) -> None:
@@ -157,6 +177,7 @@ class BoundedHttp(HttpToolsProtocol):
             self._await_reader()
 
     def _cancel_unread(self) -> None:
+        self.config.unread.read(self)
         if self._unread:
             self._unread.cancel()
             self._unread = None

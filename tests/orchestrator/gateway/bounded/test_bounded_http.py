@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 from uvicorn.server import ServerState
 
 from orchestrator.gateway.bounded import config, http
+from orchestrator.gateway.bounded import unread as waiting
 from orchestrator.gateway.bounded.config import BoundedConfig
 from orchestrator.gateway.bounded.http import BoundedHttp
 from orchestrator.settings import Http
@@ -137,17 +138,21 @@ class Clock:
         return [handle.delay for handle in self.set if not handle.cancelled]
 
 
-def connection(app: Any) -> tuple[BoundedHttp, Clock, Mock]:
-    """One connection by itself, whose deadlines do not come."""
-    configured = BoundedConfig(
-        app,
-        header_bytes_max=1000,
-        body_bytes_max=2 * config.BODY_BYTES_S_MIN,
-        connections_max=1,
-        refused=Mock(),
-        broke=Mock(),
-        interface="asgi3",
-        log_config=None,
+def connection(app: Any, beside: BoundedHttp | None = None) -> tuple[BoundedHttp, Clock, Mock]:
+    """One connection, by itself or beside another one, whose deadlines do not come."""
+    configured = (
+        beside.config
+        if beside
+        else BoundedConfig(
+            app,
+            header_bytes_max=1000,
+            body_bytes_max=2 * config.BODY_BYTES_S_MIN,
+            connections_max=1,
+            refused=Mock(),
+            broke=Mock(),
+            interface="asgi3",
+            log_config=None,
+        )
     )
     clock, transport = Clock(), Mock(**{"is_closing.return_value": False, "get_extra_info.return_value": None})
     client = BoundedHttp(configured, ServerState(), {}, cast(Any, clock))
@@ -244,3 +249,67 @@ async def test_garbage_after_a_good_request_is_answered_too(running: Running) ->
         writer.write(b"nonsense\r\n\r\n")
         assert (await reader.read()).startswith(b"HTTP/1.1 400")
     writer.close()
+
+
+def unread(size_bytes: int, beside: BoundedHttp | None = None) -> tuple[BoundedHttp, Mock]:
+    """A connection whose answer, of so many bytes, waits to be read."""
+    client, _, transport = connection(Mock(), beside)
+    client.connection_made(transport)
+    transport.get_write_buffer_size.return_value = size_bytes
+    client.pause_writing()
+    return client, transport
+
+
+async def test_what_all_clients_leave_unread_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Past it whoever has had the longest is cut off, also one that reads a little now and then, and no other."""
+    monkeypatch.setattr(waiting, "UNREAD_BYTES_MAX", 1000)
+    first, of_first = unread(400)
+    _, of_second = unread(400, first)
+    of_first.get_write_buffer_size.return_value = 300
+    first._await_reader()
+    third, of_third = unread(300, first)
+    of_first.abort.assert_not_called()
+    fourth, of_fourth = unread(100, first)
+    of_first.abort.assert_called_once()
+    for other in (of_second, of_third, of_fourth):
+        other.abort.assert_not_called()
+    assert first.config.unread.size_bytes == 800
+    cast(Mock, first.config.refused).assert_called_once_with(Code.OVERLOADED)
+    third.resume_writing()
+    fourth.connection_lost(None)
+    first.connection_lost(None)
+    assert first.config.unread.size_bytes == 400
+
+
+async def test_one_answer_alone_may_be_larger_than_all_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else nobody could have it. The others make way."""
+    monkeypatch.setattr(waiting, "UNREAD_BYTES_MAX", 1000)
+    first, of_first = unread(100)
+    _, of_second = unread(2000, first)
+    of_first.abort.assert_called_once()
+    of_second.abort.assert_not_called()
+
+
+async def test_of_one_connection_one_answer_is_held_at_a_time() -> None:
+    """What was asked for behind an answer that nobody reads is not looked for before."""
+    asked: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        asked.append(scope["path"])
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"long"})
+
+    client, _, transport = connection(app)
+    client.connection_made(transport)
+    transport.get_write_buffer_size.return_value = 100
+    transport.write.side_effect = lambda data: client.pause_writing() if b"long" in data else None
+    client.data_received(b"GET /first HTTP/1.1\r\n\r\nGET /second HTTP/1.1\r\n\r\n")
+    async with asyncio.timeout(DEADLINE_S):
+        while client.tasks:
+            await asyncio.wait(client.tasks)
+        assert asked == ["/first"]
+        transport.write.side_effect = None
+        client.resume_writing()
+        while client.tasks:
+            await asyncio.wait(client.tasks)
+    assert asked == ["/first", "/second"]
