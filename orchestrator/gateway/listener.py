@@ -10,6 +10,7 @@ import uvicorn
 
 from orchestrator.gateway.bounded.config import BoundedConfig
 from orchestrator.gateway.bounded.http import BoundedHttp
+from orchestrator.gateway.bounded.strangers import Strangers
 from orchestrator.gateway.bounded.websocket import BoundedWebSocket
 from orchestrator.settings.addresses import bound
 from protocol.errors import Code
@@ -36,6 +37,7 @@ class Listener(uvicorn.Server):
         host: str,
         port: int,
         connections_max: int,
+        strangers: Strangers,
         header_bytes_max: int,
         body_bytes_max: int,
         frame_bytes_max: int,
@@ -49,6 +51,7 @@ class Listener(uvicorn.Server):
             header_bytes_max=header_bytes_max,
             body_bytes_max=body_bytes_max,
             connections_max=connections_max,
+            strangers=strangers,
             refused=refused,
             broke=broke,
             http=BoundedHttp,

@@ -18,6 +18,7 @@ import structlog
 from msgspec.structs import asdict
 
 from actors.fault import Tasks, guarded
+from orchestrator.gateway.bounded.strangers import Strangers
 from orchestrator.gateway.failures import failed
 from orchestrator.gateway.health.figures import ProcessFigures, ReadFigures
 from orchestrator.gateway.health.health import status_of
@@ -129,6 +130,7 @@ class Gateway:
             host=http.host,
             port=http.port,
             connections_max=http.connections_max,
+            strangers=Strangers(http.strangers_per_address, http.proxies),
             header_bytes_max=http.header_bytes_max,
             body_bytes_max=http.body_bytes_max,
             frame_bytes_max=http.frame_bytes_max,

@@ -4,6 +4,7 @@ import base64
 import os
 import re
 import tomllib
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, get_args
 
@@ -89,6 +90,7 @@ def parse(raw: dict[str, Any]) -> Settings:
     names = [account.name for account in settings.accounts]
     if twice := {name for name in names if names.count(name) > 1}:
         raise SettingsError(f"settings: account names must be unique; {sorted(twice)} stand twice")
+    _check_proxies(settings.http.proxies)
     _check_webhooks(settings.webhooks)
     check_demo(settings)
     if settings.region not in phonenumbers.SUPPORTED_REGIONS:
@@ -108,6 +110,16 @@ def check_demo(settings: Settings) -> None:
             f"settings: http.host is {host[:64]!r}, where others reach it, and account {known[0]!r} has the demo's "
             "auth_token, which everybody knows: write accounts of your own, or accounts = [] for none"
         )
+
+
+def _check_proxies(proxies: list[str]) -> None:
+    for proxy in proxies:
+        try:
+            ip_network(proxy, strict=False)
+        except ValueError as exc:
+            raise SettingsError(
+                f"settings: http.proxies: {proxy[:64]!r} is no address and no network; write 10.0.0.2 or 10.0.0.0/24"
+            ) from exc
 
 
 def _check_webhooks(endpoints: list[WebhookEndpoint]) -> None:

@@ -106,6 +106,10 @@ class Http(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     origins: list[str] = []
     """Browser origins that may connect, beside the server's own."""
     connections_max: Count = 10_000
+    strangers_per_address: Annotated[int, Meta(ge=0, le=10_000_000)] = 1000
+    """Connections of one address whose clients have shown no token; 0: any number."""
+    proxies: list[str] = []
+    """Addresses and networks that are not counted by it: each bounds those whose requests it passes on."""
     body_bytes_max: Bytes = 1024 * 1024
     frame_bytes_max: Bytes = 1024 * 1024
     header_bytes_max: Bytes = 16 * 1024

@@ -8,4 +8,5 @@ http              a connection until it is upgraded
   websocket       one that was
     config        what both go by, and count together
       unread      what waits to be read, of all
+      strangers   who has shown no token, by address
 """

@@ -5,6 +5,7 @@ from typing import Any
 
 import uvicorn
 
+from orchestrator.gateway.bounded.strangers import Strangers
 from orchestrator.gateway.bounded.unread import Unread
 from protocol.errors import Code
 
@@ -27,6 +28,7 @@ class BoundedConfig(uvicorn.Config):
         header_bytes_max: int,
         body_bytes_max: int,
         connections_max: int,
+        strangers: Strangers,
         refused: Callable[[Code], None],
         broke: Callable[[Exception], None],
         **options: Any,
@@ -38,6 +40,7 @@ class BoundedConfig(uvicorn.Config):
         self.connections_max = connections_max
         self.refused = refused
         self.broke = broke
+        self.strangers = strangers
         self.unread = Unread()
         self.unproven_bytes = 0
         """What `UNPROVEN_BYTES_MAX` bounds, now."""

@@ -8,6 +8,7 @@ from uvicorn.server import ServerState
 
 from actors.fault import guarded
 from orchestrator.gateway.bounded.config import BoundedConfig
+from orchestrator.gateway.bounded.strangers import PROVEN
 from orchestrator.gateway.bounded.websocket import BoundedWebSocket
 from orchestrator.gateway.http.bodies import error_json
 from protocol.errors import Code, Refusal
@@ -51,6 +52,9 @@ class BoundedHttp(HttpToolsProtocol):
         """When it is next looked at whether the client reads."""
         self._next: tuple[RequestResponseCycle, Any] | None = None
         """A request whose turn it is once the answer before it was read."""
+        self._owner = 0
+        """Under whom it counts among the strangers; 0: it does not."""
+        self._extensions: dict[str, Any] = {PROVEN: self.prove}
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Refuses one connection too many; the others have a deadline for their first head."""
@@ -58,12 +62,21 @@ class BoundedHttp(HttpToolsProtocol):
         if len(self.connections) > self.config.connections_max:
             self._answer(503, Code.TOO_MANY_CONNECTIONS, f"{self.config.connections_max} connections are open")
             return
+        strangers = self.config.strangers
+        owner = strangers.owner(self.client[0]) if self.client else 0
+        if owner and not strangers.comes(owner):
+            most = strangers.per_address
+            message = f"{most} connections of your address have shown no token (http.strangers_per_address)"
+            self._answer(503, Code.TOO_MANY_CONNECTIONS, message)
+            return
+        self._owner = owner
         self._set_deadline()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It is over: nothing is due any more."""
         self._cancel_deadline()
         self._cancel_unread()
+        self.prove()
         self._next = None
         super().connection_lost(exc)
 
@@ -83,6 +96,12 @@ class BoundedHttp(HttpToolsProtocol):
             super().data_received(data)
             if self._bytes and self._deadline is None and not self._is_over():
                 self._set_deadline()
+
+    def prove(self) -> None:
+        """Its client is known, or gone."""
+        if self._owner:
+            self.config.strangers.leaves(self._owner)
+            self._owner = 0
 
     def pause_writing(self) -> None:
         """So much waits to be read that no more is written."""
@@ -120,6 +139,11 @@ class BoundedHttp(HttpToolsProtocol):
         super().timeout_keep_alive_handler()
         self._await_reader()
 
+    def on_message_begin(self) -> None:
+        """Whoever finds out who asks says so."""
+        super().on_message_begin()
+        self.scope["extensions"] = self._extensions
+
     def on_headers_complete(self) -> None:
         """The head came in time; what is left of the request after this read is its body."""
         self._in_head = False
@@ -139,6 +163,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._cancel_unread()
         upgraded = self.transport.get_protocol()
         assert isinstance(upgraded, BoundedWebSocket)
+        upgraded.owner, self._owner = self._owner, 0
         upgraded.answer_unread()
 
     def send_400_response(self, msg: str) -> None:

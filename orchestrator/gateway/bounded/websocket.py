@@ -12,6 +12,7 @@ from websockets.server import ServerProtocol
 from websockets.typing import StatusLike
 
 from orchestrator.gateway.bounded.config import BoundedConfig
+from orchestrator.gateway.bounded.strangers import PROVEN
 from orchestrator.gateway.http.bodies import error_json
 from protocol.errors import Code, Refusal
 
@@ -22,8 +23,6 @@ DIRECT = "throughline.direct"
 UNPROVEN_BYTES_MAX = 64 * 1024 * 1024
 """Read of all WebSockets together before their clients' `hello` was taken. One may be long, for it names all that was
 watched; strangers' unfinished ones must not fill the memory."""
-PROVEN = "throughline.proven"
-"""The WebSocket scope's extension: a function to call once the client is known."""
 _FAULT_CHARS_MAX = 128
 """Of the engine's own words, which repeat the header at fault."""
 
@@ -72,6 +71,8 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
         self.conn = _Engine(max_size=config.ws_max_size, logger=self.conn.logger)
         self._unproven: int | None = 0
         """Bytes that were read before the client's `hello` was taken; None from then on."""
+        self.owner = 0
+        """Under whom it counts among the strangers; 0: it does not."""
 
     def data_received(self, data: bytes) -> None:
         """Counts what strangers send, and breaks off where all of them together send too much."""
@@ -88,6 +89,9 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
         """Its client is known, or gone."""
         self.config.unproven_bytes -= self._unproven or 0
         self._unproven = None
+        if self.owner:
+            self.config.strangers.leaves(self.owner)
+            self.owner = 0
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Lets go at once of what was read and never finished: the connection is part of a circle, and those are looked

@@ -11,6 +11,7 @@ from typing import Any
 from litestar import Request
 from msgspec import Struct
 
+from orchestrator.gateway.bounded.strangers import PROVEN
 from orchestrator.gateway.health.metrics import Metrics
 from orchestrator.gateway.http.bodies import error_json, error_status
 from orchestrator.gateway.reads.sharing import ASKER, STRANGER
@@ -48,6 +49,8 @@ class Access:
             await _answer(send, refusal)
             return
         ASKER.set(STRANGER if token is None else token.id)
+        if token is not None and (prove := scope.get("extensions", {}).get(PROVEN)):
+            prove()
         await self._app({**scope, "state": {**scope.get("state", {}), "token": token}}, receive, send)
 
     def _token(self, scope: dict[str, Any], open_: bool) -> Token | None:

@@ -16,7 +16,8 @@ from urllib.parse import urlsplit
 import structlog
 
 from actors.fault import guarded
-from orchestrator.gateway.bounded.websocket import ABORT, DIRECT, PROVEN
+from orchestrator.gateway.bounded.strangers import PROVEN
+from orchestrator.gateway.bounded.websocket import ABORT, DIRECT
 from orchestrator.gateway.failures import failed
 from orchestrator.gateway.health.metrics import Metrics
 from orchestrator.gateway.http.bodies import error_json, error_status

@@ -44,6 +44,8 @@ def webhook(**fields: Any) -> dict[str, Any]:
         ({"limits": {"agent_queue_bytes": 0}}, r"limits\.agent_queue_bytes: "),
         ({"limits": {"watches_max": True}}, r"limits\.watches_max: .*bool"),
         ({"http": {"port": 99999}}, r"http\.port: .*<= 65535"),
+        ({"http": {"strangers_per_address": -1}}, r"http\.strangers_per_address: .*>= 0"),
+        ({"http": {"proxies": ["10.0.0.2", "10.0.0.0/33"]}}, r"http\.proxies: '10\.0\.0\.0/33' is .*; write 10\.0"),
         ({"http": {"connections_max": 0}}, r"http\.connections_max: .*>= 1"),
         ({"http": {"origins": "https://x"}}, r"http\.origins: "),
         ({"policy": {"uncertain": {"sms": "banana"}}}, r"policy\.uncertain.*'banana'.*retry, hold"),

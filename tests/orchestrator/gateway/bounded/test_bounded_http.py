@@ -14,6 +14,7 @@ from orchestrator.gateway.bounded import config, http
 from orchestrator.gateway.bounded import unread as waiting
 from orchestrator.gateway.bounded.config import BoundedConfig
 from orchestrator.gateway.bounded.http import BoundedHttp
+from orchestrator.gateway.bounded.strangers import Strangers
 from orchestrator.settings import Http
 from protocol.errors import Code
 from tests.orchestrator.gateway.clients import DEADLINE_S
@@ -147,7 +148,8 @@ def connection(app: Any, beside: BoundedHttp | None = None) -> tuple[BoundedHttp
             app,
             header_bytes_max=1000,
             body_bytes_max=2 * config.BODY_BYTES_S_MIN,
-            connections_max=1,
+            connections_max=9,
+            strangers=Strangers(0),
             refused=Mock(),
             broke=Mock(),
             interface="asgi3",
