@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import assert_never
 
+import msgspec
 from msgspec import Struct, field
 
 from protocol.agent_session import State
@@ -272,7 +273,7 @@ class GatewaySession:
         known_words, known = self._outcomes.get(frame.delivery, (words, None))
         # What was sent stays sent, whatever attempt asks; another outcome answers its own attempt alone.
         if known and known_words == words and (known.status == "sent" or known.attempt == frame.attempt):
-            return Turn((_for_attempt(known, frame.attempt),))
+            return Turn((msgspec.structs.replace(known, attempt=frame.attempt),))
         if self._working.get(attempt) == words:
             return Turn()
         if self._former.get(attempt) == words:
@@ -309,14 +310,3 @@ class GatewaySession:
 def _words(delivery: Deliver) -> int:
     """What tells a message from another one under its id; in this process alone."""
     return hash((delivery.to, delivery.text, delivery.subject))
-
-
-def _for_attempt(outcome: Delivered, attempt: int) -> Delivered:
-    return Delivered(
-        delivery=outcome.delivery,
-        attempt=attempt,
-        status=outcome.status,
-        external_id=outcome.external_id,
-        code=outcome.code,
-        reason=outcome.reason,
-    )
