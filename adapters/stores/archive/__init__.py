@@ -2,7 +2,7 @@
 
 schema          steps: how older files come to it
 rows            changes become SQL
-snapshots       retention, erasing, traces: what goes
+snapshots       retention, emptying, erasing, traces: what goes
 loads           what cells ask
 queries         timeline, search, quarantine, findings: what people ask
 losses          measures: where context gets lost

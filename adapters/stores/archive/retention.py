@@ -12,7 +12,8 @@ functions are steps of the writer's connection, each one transaction.
 import sqlite3
 from collections.abc import Callable, Collection, Sequence
 
-from adapters.stores.archive import search, snapshots
+from adapters.stores.archive import emptying, search
+from adapters.stores.archive.emptying import SAID_SINCE
 from adapters.stores.connection import transaction
 from protocol.archive import Bounds, Dropped
 
@@ -61,7 +62,7 @@ def drop_again(db: sqlite3.Connection, customer: str) -> None:
     """Takes what was dropped of a customer's conversations out of rows that were made anew, from the facts that are
     left; in the caller's transaction."""
     if found := db.execute(_DROPPED_OF, (customer,)).fetchall():
-        _empty(db, found, _before(db, "once_keys"))
+        emptying.empty(db, found, _before(db, "once_keys"))
 
 
 def late(db: sqlite3.Connection, streams: Collection[str]) -> None:
@@ -102,19 +103,8 @@ def _conversations(db: sqlite3.Connection, bounds: Bounds) -> int:
     db.executemany(_NOTE_CONVERSATION, note)
     # Noted although none may go now: which keys stay is to come out the same after a rebuild.
     db.execute(_NOTE_KIND, ("once_keys", bounds.once_keys_ms, bounds.at_ms, bounds.policy, 0))
-    _empty(db, [(id, position) for (id,) in found], _before(db, "once_keys"))
+    emptying.empty(db, [(id, position) for (id,) in found], _before(db, "once_keys"))
     return len(found)
-
-
-def _empty(db: sqlite3.Connection, gone: Sequence[tuple[str, int]], once_keys_ms: int) -> None:
-    """Takes the conversations' words, each as far as it was at a position."""
-    db.execute("UPDATE meta SET value = max(value, 1) WHERE key = 'pruned_before_ms'")
-    for conversation, _ in gone:
-        search.forget(db, conversation)
-    named = [{"conversation": id, "position": position, "once": once_keys_ms} for id, position in gone]
-    for sql in _EMPTY:
-        db.executemany(sql, named)
-    snapshots.forget(db, [id for id, _ in gone])
 
 
 def _quarantine(which: str) -> Callable[[sqlite3.Connection, Bounds], int]:
@@ -181,7 +171,7 @@ def _conversations_again(db: sqlite3.Connection) -> int:
     # Each once: one that something was said of afterwards looks as one that is still to be dropped.
     found = db.execute(_DROPPED_CONVERSATIONS, (STEP_ROWS,)).fetchall()
     if found:
-        _empty(db, found, _before(db, "once_keys"))
+        emptying.empty(db, found, _before(db, "once_keys"))
         db.execute("INSERT OR REPLACE INTO meta VALUES ('redropped', ?)", (found[-1][0],))
     return len(found)
 
@@ -219,11 +209,8 @@ _NOTE = "INSERT OR IGNORE INTO dropped (kind, id, at_ms, policy, position) VALUE
 _NOTE_CONVERSATION = """
     INSERT INTO dropped (kind, id, at_ms, policy, position) VALUES (?, ?, ?, ?, ?)
     ON CONFLICT (kind, id) DO UPDATE SET position = excluded.position"""
-_SAID_SINCE = """
-    SELECT max(event.at_ms) FROM event JOIN dropped ON dropped.kind = 'conversation' AND dropped.id = event.stream
-    WHERE event.stream = conversation.conversation AND event.position > dropped.position"""
 _LATE = f"""
-    UPDATE conversation SET closed_at_ms = ({_SAID_SINCE}) WHERE conversation = ?
+    UPDATE conversation SET closed_at_ms = ({SAID_SINCE}) WHERE conversation = ?
     AND EXISTS (SELECT 1 FROM dropped WHERE kind = 'conversation' AND id = conversation.conversation)"""
 _FORGET_NOTES = """
     DELETE FROM dropped WHERE (kind, id) IN (
@@ -252,54 +239,6 @@ _DROPPED_QUARANTINE = """
 _DELETE_DROPPED_DELIVERIES = """
     DELETE FROM outbox WHERE delivery IN (
         SELECT delivery FROM dropped JOIN outbox ON delivery = dropped.id WHERE dropped.kind = 'delivery' LIMIT ?)"""
-_EMPTY = (
-    *(
-        f"DELETE FROM {table} WHERE conversation = :conversation AND position <= :position"
-        for table in (
-            "interaction_key",
-            "relation",
-            "correction",
-            "repeat_contact",
-            "attachment",
-            "context_item",
-            "context_value",
-            "context_withheld",
-            "channel_switch",
-            "handoff",
-        )
-    ),
-    # A later fact about a contact changes its row, and does not bring it back; another conversation's does, which moved
-    # one here since.
-    """DELETE FROM interaction WHERE conversation = :conversation AND NOT EXISTS (
-        SELECT 1 FROM event WHERE stream = :conversation AND position > :position AND type = 'InteractionReceived'
-        AND body ->> '$.interaction.number' = interaction.interaction)""",
-    # Its row stays, empty of words but those said since: a load finds the streams of a customer by it. Without a time
-    # of closing it is not looked at again; where something was said since, as of then.
-    """UPDATE conversation SET owner = '', subject = coalesce((
-        SELECT body ->> '$.subject' FROM event WHERE stream = :conversation AND position > :position
-        AND type IN ('MessageReceived', 'AutomaticReplyReceived') AND body ->> '$.subject' <> ''
-        ORDER BY seq LIMIT 1), '') WHERE conversation = :conversation""",
-    f"UPDATE conversation SET closed_at_ms = ({_SAID_SINCE}) WHERE conversation = :conversation",
-    "DELETE FROM moved WHERE origin = :conversation AND position <= :position",
-    *(f"DELETE FROM {table} WHERE stream = :conversation AND position <= :position" for table in ("action", "timer")),
-    # A merge changed a row that would have been gone by then: its position is that of no fact of the conversation. Only
-    # of contacts there may be any: whatever else has a timer keeps a conversation from closing.
-    """DELETE FROM timer WHERE stream = :conversation AND kind > 'rest:' AND kind < 'rest;' AND NOT EXISTS (
-        SELECT 1 FROM event WHERE stream = :conversation AND event.position = timer.position)""",
-    # Deliveries' ids begin with their conversation's, and end with the number by which they were queued there: what a
-    # person says later of one that is held changes its row, and does not bring it back.
-    """DELETE FROM outbox WHERE delivery > :conversation || '.' AND delivery < :conversation || '/' AND NOT EXISTS (
-        SELECT 1 FROM event WHERE stream = :conversation AND position > :position AND type = 'MessageQueued'
-        AND seq = CAST(substr(delivery, length(:conversation) + 2) AS INTEGER))""",
-    """UPDATE event SET type = 'FactDropped', actor = '',
-        body = json_object('type', 'FactDropped', 'at_ms', at_ms, 'once', json(body -> '$.once'))
-    WHERE stream = :conversation AND position <= :position AND at_ms >= :once
-    AND type NOT IN ('ConversationOpened', 'ConversationClosed') AND body -> '$.once' IS NOT NULL""",
-    """DELETE FROM event WHERE stream = :conversation AND position <= :position
-    AND type NOT IN ('ConversationOpened', 'ConversationClosed', 'FactDropped')""",
-    """UPDATE event SET body = json_remove(body, '$.subject', '$.carried')
-    WHERE stream = :conversation AND type = 'ConversationOpened'""",
-)
 _STRIP_EDITS = """
     UPDATE event SET body = json_replace(body, '$.raw', '')
     WHERE type = 'ReplayBegun' AND body ->> '$.quarantine' = ?"""

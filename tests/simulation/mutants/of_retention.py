@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from actors.cells import remains, snapshots
+from adapters.stores.archive import emptying
 from adapters.stores.archive import retention as archive_retention
 from adapters.stores.archive import snapshots as archive_snapshots
 from protocol.links import SnapshotTaken
@@ -50,8 +51,8 @@ def dropped_and_not_noted(plant: Plant) -> None:
 def keys_go_with_their_facts(plant: Plant) -> None:
     """Of a fact that retention drops no once-key stays: who loads the journey without a snapshot takes a repeat for
     new."""
-    kept = tuple(sql for sql in archive_retention._EMPTY if "SET type = 'FactDropped'" not in sql)
-    plant(archive_retention, "_EMPTY", kept)
+    kept = tuple(sql for sql in emptying._EMPTY if "SET type = 'FactDropped'" not in sql)
+    plant(emptying, "_EMPTY", kept)
 
 
 @mutant
