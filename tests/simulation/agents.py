@@ -209,9 +209,9 @@ def any_command(world: "World", agent: Agent, conversation: str) -> Callable[[],
         (3, lambda: _context_or_switch(random.choice("abc"), words)),
         (1, lambda: ReplayDelivery(delivery=f"{conversation}.1")),
     ]
-    if (held := _held(world)) and random.random() < 0.5:
+    if (waiting := held(world)) and random.random() < 0.5:
         # Few are held, so that they are looked for.
-        where, delivery = random.choice(held)
+        where, delivery = random.choice(waiting)
         judged = _judged(world, delivery)
         return lambda: agent.ask(judged, conversation=where)
     if random.random() < 0.08:
@@ -237,7 +237,7 @@ def _context_or_switch(key: str, words: str) -> AnyCommand:
     return SwitchChannel(channel=SWITCHED_TO[number % 4]) if number % 3 == 0 else SetContext(key=key, value=words)
 
 
-def _held(world: "World") -> list[tuple[str, Delivery]]:
+def held(world: "World") -> list[tuple[str, Delivery]]:
     """Every delivery that waits for a person, with its conversation."""
     conversations = [stream for stream in world.ledger.streams if "-" in stream]
     newest = [(each, views[-1]) for each in conversations if (views := world.folds.views(each))]

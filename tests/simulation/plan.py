@@ -20,6 +20,9 @@ NOWHERE = "no-such-folder"
 SOURCES = ("chat", "messenger")
 """Accounts of gateway clients: the first is trusted with several identities in one event, the other is not."""
 
+CHANNELS = {"mail": "email", "sms": "sms", "chat": "chat", "messenger": "messenger"}
+"""By account."""
+
 FAULTS = (
     "kill_journal",
     "kill_archive",
@@ -79,6 +82,8 @@ class Plan:
     """Addresses that are taken from their customer for a moment; none in seven of eight runs."""
     replays: int
     """Replays of what lies in quarantine, under a template that refuses; none in three of four runs."""
+    reported: bool
+    """Whether the provider says later what became of what left; in one of eight runs."""
     erasures: int
     """Customers who are erased, each on a stopped server; none in five of seven runs."""
     kept: RetentionRules
@@ -117,7 +122,8 @@ def plan_of(seed: int, *, placement: str) -> Plan:
         merges=Random(f"merges {seed}").choice((0, 0, 4, 12)),
         strays=Random(f"strays {seed}").choice((0, 0, 0, 0, 0, 0, 0, 4)),
         replays=Random(f"replays 19278 {seed}").choice((0, 0, 0, 8)),
-        # The numbers were chosen so that no seed known to catch a mutant has any.
+        # The numbers were chosen so that no seed known to catch a mutant has any, here and below.
+        reported=Random(f"reports 147 {seed}").randrange(8) == 0,
         erasures=Random(f"erasures {92 if settings.retention_days else 39} {seed}").choice((0, 0, 0, 0, 0, 0, 1, 2)),
         kept=_kept(seed) if settings.retention_days else RetentionRules(),
         ruled=Random(f"rules {seed}").random() < 0.5,

@@ -10,6 +10,7 @@ from random import Random
 
 from adapters.channels import SendStatus, Sent
 from protocol.links import DeliverNow
+from protocol.wording import digest_of
 from tests.simulation.life import Life
 
 ACCOUNTS = ("mail", "sms")
@@ -25,6 +26,8 @@ class Sending:
     account: str
     to: str
     text: str
+    digest: str
+    """What reports on it give back."""
 
 
 class Provider:
@@ -38,6 +41,8 @@ class Provider:
         """Share of attempts that do not simply succeed."""
         self.struck: Callable[[], None] = _unheard
         """Hears of each of them."""
+        self.left: Callable[[Sending], None] = _unreported
+        """Hears of each message as it leaves."""
 
     def senders(self, life: Life) -> dict[str, "ProviderSender"]:
         """Each account's way out, for one life of the channel host."""
@@ -60,9 +65,10 @@ class Provider:
         """How long an attempt takes, in two halves."""
         return self._random.uniform(0.005, 0.3) * (10 if self._random.random() < self.trouble / 4 else 1)
 
-    def record(self, delivery: str, attempt: int, account: str, to: str, text: str) -> None:
+    def record(self, sending: Sending) -> None:
         """It leaves now."""
-        self.sent.append(Sending(delivery, attempt, account, to, text))
+        self.sent.append(sending)
+        self.left(sending)
 
     def attempt(self, delivery: str, attempt: int) -> None:
         """Someone asks for it."""
@@ -81,7 +87,8 @@ class ProviderSender:
         status, really = self._provider.outcome()
         await self._life.passing(self._provider.takes_s())
         if really:
-            self._provider.record(now.delivery, now.attempt, now.account, now.to, now.text)
+            digest = digest_of(now.to, now.subject, now.text)
+            self._provider.record(Sending(now.delivery, now.attempt, now.account, now.to, now.text, digest))
         await self._life.passing(self._provider.takes_s())
         return Sent(status=SendStatus(status), external_id=f"x{now.delivery}@provider" if status == "sent" else "")
 
@@ -91,3 +98,7 @@ class ProviderSender:
 
 def _unheard() -> None:
     """Nobody counts."""
+
+
+def _unreported(sending: Sending) -> None:
+    """Nobody says anything of it later."""

@@ -31,6 +31,7 @@ from tests.simulation.promises import (
     ordered,
     refused,
     replayed,
+    reported,
     sent_once,
 )
 from tests.simulation.relating import Relating, ruled
@@ -120,6 +121,7 @@ async def _play(world: World, faults: Faults) -> None:
     Merging(world).schedule()
     Straying(world, faults.traffic).schedule()
     world.replaying.schedule(faults.traffic)
+    world.reporting.schedule(faults.traffic)
     Erasing(world).schedule()
     end_s = world.loop.time() + world.plan.active_s
     while world.loop.time() < end_s and not world.failures:  # noqa: ASYNC110 - no event says that time is over
@@ -138,6 +140,7 @@ async def _check(world: World) -> None:
     one_owner.check(world)
     one_version.check(world)
     sent_once.check(world)
+    await reported.check(world)
     refused.check(world)
     await replayed.check(world)
     await erased.check(world)

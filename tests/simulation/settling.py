@@ -38,6 +38,7 @@ def owed_by(world: World) -> Owed:
     yield from _processes(world)
     yield from _answers(world)
     yield from _replays(world)
+    yield from _reports(world)
     yield from _policy(world)
     yield from _archive(world)
     yield from _timers(world)
@@ -64,6 +65,12 @@ def _answers(world: World) -> Owed:
 def _replays(world: World) -> Owed:
     if world.replaying.unanswered:
         yield "refused", f"{world.replaying.unanswered} replays of quarantined input have no answer"
+
+
+def _reports(world: World) -> Owed:
+    """What the provider has yet to say is nobody's debt: only time passes until then."""
+    if world.reporting.unsaid or world.reporting.unanswered:
+        yield "refused", f"{world.reporting.unsaid} reports are unsaid, {world.reporting.unanswered} have no answer"
 
 
 def _policy(world: World) -> Owed:

@@ -20,6 +20,7 @@ from protocol.gateway_session import Answered, GatewaySession, Refused
 from protocol.inbound import InboundEvent
 from tests.simulation.clients import CODEC, Client
 from tests.simulation.ledger import Ledger
+from tests.simulation.provider import Sending
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -167,7 +168,8 @@ class GatewayClient(Client):
 
         def leave() -> None:
             if really and program == self._program:
-                provider.record(deliver.delivery, deliver.attempt, deliver.account, deliver.to, deliver.text)
+                of = deliver.delivery, deliver.attempt, deliver.account, deliver.to, deliver.text, deliver.digest
+                provider.record(Sending(*of))
             self.world.loop.call_later(provider.takes_s(), say)
 
         def say() -> None:

@@ -16,10 +16,9 @@ from protocol.inbound import (
     MessageArrived,
 )
 from tests.simulation.agents import Agent, any_command
+from tests.simulation.plan import CHANNELS
 from tests.simulation.sources import with_other_words
 from tests.simulation.world import World, offered
-
-CHANNELS = {"mail": "email", "sms": "sms", "chat": "chat", "messenger": "messenger"}
 
 
 class Traffic:
@@ -53,6 +52,10 @@ class Traffic:
     def say(self, account: str, identities: list[str], data: AnyData) -> None:
         """This is said by an account."""
         offered(self._world, self._made(account, identities, data))
+
+    def offer(self, event: InboundEvent) -> None:
+        """This is what an account says."""
+        offered(self._world, event)
 
     def again(self) -> bool:
         """A source says something once more that it said before. False where there is nothing yet, here and below."""

@@ -19,6 +19,7 @@ from tests.simulation.pace import Pace
 from tests.simulation.plan import SOURCES, Plan
 from tests.simulation.provider import Provider
 from tests.simulation.replaying import Replaying
+from tests.simulation.reporting import Reporting
 from tests.simulation.rules import Owner
 from tests.simulation.server import Server
 from tests.simulation.sources import Book, GatewayClient, MailRoom
@@ -78,6 +79,7 @@ class World:
         self.mail_room = MailRoom(self)
         self.owner = Owner(self)
         self.replaying = Replaying(self)
+        self.reporting = Reporting(self)
         self.forgotten: dict[str, Forgotten] = {}
         """By customer: who was erased."""
 

@@ -11,7 +11,7 @@ import pytest
 from actors.cells.loading import reached
 from adapters.attachments import AttachmentStore
 from adapters.channels.email.taking import Elsewhere
-from adapters.stores.archive_quarantine import Wanted
+from adapters.stores.archive.quarantine import Wanted
 from adapters.stores.folder import JOURNAL_FILE
 from orchestrator.cli.customer import _survey
 from orchestrator.cli.quarantine import _erase as erase_by_command

@@ -12,6 +12,7 @@ from tests.simulation.mutants import (
     of_many_gateways,
     of_merges,
     of_quarantine,
+    of_reports,
     of_retention,
     of_stores,
 )
@@ -26,6 +27,7 @@ ALL = (
     of_gateways,
     of_many_gateways,
     of_deliveries,
+    of_reports,
     of_handoffs,
     of_merges,
     of_quarantine,

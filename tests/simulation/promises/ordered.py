@@ -21,6 +21,8 @@ from adapters.stores.archive.schema import TABLES
 from orchestrator.policy.first import policy_of
 from protocol.archive import Due, StoredEvent, StoredJourney
 from protocol.events import AnyEvent, MessageQueued, MessageReceived, NoteAdded
+from protocol.ids import conversation_of
+from protocol.inbound import DeliveryReport, InboundEvent
 from protocol.journal import Entry
 from protocol.links import TailIs
 from tests.adapters.stores.dropping import drop_all, over_before
@@ -73,8 +75,8 @@ async def _compare(world: World, anew: MemoryArchive, tables: Iterable[str]) -> 
 
 
 def _check_order(world: World) -> None:
-    """Events of one identity by one source took effect in the order in which the source gave them to the server. One
-    that it was told no of, and gave once more, comes where it did so."""
+    """Events of one identity by one source, and its reports on what left one conversation, took effect in the order in
+    which the source gave them to the server. One that it was told no of, and gave once more, comes where it did so."""
     last: dict[tuple[str, str], tuple[int, str]] = {}
     seen: set[int] = set()
     for offer in sorted(world.book.offers, key=lambda each: each.turn):
@@ -82,11 +84,16 @@ def _check_order(world: World) -> None:
             continue
         seen.add(offer.key)
         place = world.ledger.order_of(offer.key)
-        whose = (offer.event.account, offer.event.identities[0])
+        whose = (offer.event.account, _about(offer.event))
         before, id = last.get(whose, (0, ""))
         if place < before:
             world.broken("ordered", f"{offer.event.id} took effect before {id}, which its source sent before it")
         last[whose] = (place, offer.event.id)
+
+
+def _about(event: InboundEvent) -> str:
+    """The identity, or the conversation, whose events have an order."""
+    return conversation_of(event.data.delivery) if isinstance(event.data, DeliveryReport) else event.identities[0]
 
 
 def _retained_from(world: World) -> int:

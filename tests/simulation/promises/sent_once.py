@@ -12,6 +12,7 @@ from protocol.events import (
     DeliveryUncertain,
     MessageQueued,
 )
+from tests.simulation.reporting import OPERATOR
 from tests.simulation.world import World
 
 
@@ -38,6 +39,13 @@ def _doubts_the_newest(event: AnyEvent) -> bool:
     return isinstance(event, DeliveryUncertain) and not event.earlier
 
 
+def _may_be_wrong(world: World, dead: DeliveryDead, left: Counter[int]) -> bool:
+    """Whether a person said so who does not know it; an operator knows what had left by then."""
+    if dead.actor == OPERATOR:
+        return sum(left.values()) > world.reporting.looked.get(dead.delivery, 0)
+    return dead.actor.startswith("agent:")
+
+
 def _check_outcomes(world: World, left: dict[str, Counter[int]]) -> None:
     """What the journal says became of each. Where an agent says whether it left, that is the agent's word."""
     for stream in world.ledger.streams:
@@ -57,7 +65,7 @@ def _check_outcomes(world: World, left: dict[str, Counter[int]]) -> None:
                 sent.add(delivery)
                 if not left[delivery] and not event.actor.startswith("agent:"):
                     world.broken("sent_once", f"{stream}: {delivery} is said to be sent, and never left")
-            if isinstance(event, DeliveryDead) and event.actor.startswith("agent:"):
+            if isinstance(event, DeliveryDead) and _may_be_wrong(world, event, left[delivery]):
                 vouched[delivery] = newest[delivery]
                 continue
             if isinstance(event, DeliveryFailed | DeliveryDead) and left[delivery][attempt[delivery]]:
