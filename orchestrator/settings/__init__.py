@@ -18,6 +18,7 @@ from orchestrator.settings.sections import (
     PolicySettings,
     Settings,
     SettingsError,
+    Store,
     TwilioAccount,
     WebhookEndpoint,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "PolicySettings",
     "Settings",
     "SettingsError",
+    "Store",
     "TwilioAccount",
     "WebhookEndpoint",
 ]

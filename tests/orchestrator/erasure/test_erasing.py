@@ -30,11 +30,11 @@ from orchestrator.data_layout import ERASURES
 from orchestrator.erasure.erasing import Act, Erased, customer_meant, erase
 from orchestrator.erasure.pending import Waiting, ask, waiting
 from orchestrator.feed.feed import read_page
-from orchestrator.first_policy import policy_of
-from orchestrator.former_lines import Lines
 from orchestrator.inprocess import InProcess, in_process
 from orchestrator.parts import cell
 from orchestrator.parts.front import Front
+from orchestrator.policy.first import policy_of
+from orchestrator.policy.former_lines import Lines
 from orchestrator.settings import GatewayAccount, Http, Limits, Placement, PolicySettings, Settings
 from orchestrator.storage import SqliteStorage
 from protocol.commands import (

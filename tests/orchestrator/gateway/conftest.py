@@ -15,8 +15,8 @@ from orchestrator.gateway.health.figures import ReadFigures
 from orchestrator.gateway.health.troubles import ReadStates
 from orchestrator.gateway.server import Gateway
 from orchestrator.gateway.services import Stores
-from orchestrator.policy_desk import PolicyDesk
-from orchestrator.report_desk import ReportDesk
+from orchestrator.policy.desk import PolicyDesk
+from orchestrator.report.desk import ReportDesk
 from orchestrator.settings import Account, EmailAccount, GatewayAccount, Http, Limits, TwilioAccount
 from orchestrator.tokens import Tokens, mint
 from tests.orchestrator.gateway.clients import DEADLINE_S, Client

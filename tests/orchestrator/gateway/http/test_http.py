@@ -634,7 +634,9 @@ async def test_an_edit_goes_on_where_what_was_begun_is_refused(running: Running)
     # The fake refuses by the event's id, and so both.
     assert answer.json()["code"] == Code.NO_IDENTITY
     first, begun, second = (command for _, _, command, _, _ in running.intake.commands)
-    assert [type(command) for command in (first, begun, second)] == [EndReplay, BeginReplay, EndReplay]
+    assert isinstance(first, EndReplay)
+    assert isinstance(begun, BeginReplay)
+    assert isinstance(second, EndReplay)
     assert (first.form, second.form) == (0, form_of(begun.raw))
     assert [taken.identities for taken in running.intake.taken] == [[], ["user:9"]]
 
