@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 
 from actors.own_streams.applying import BUNDLE_BYTES_MAX
@@ -42,20 +43,13 @@ def read_folder(folder: Path) -> tuple[dict[str, str], list[Wrong]]:
         paths = sorted(folder.iterdir())
         names = {path.name for path in paths}
         for path in paths:
-            if (nearly := _NEARLY.fullmatch(path.name)) and path.suffix != ".yaml":
-                wrong.append(Wrong(path.name, 1, f"this file is not looked at: rename it to {nearly[1]}.yaml"))
-            elif (meant := _meant_by(path)) and meant not in names:
-                wrong.append(Wrong(path.name, 1, f"this file is not looked at: save it as plain text, as {meant}"))
+            if (remark := _not_looked_at(path, names)) is not None:
+                wrong.append(remark)
             if path.suffix != ".yaml" or path.name.startswith("."):
                 continue
-            try:
-                with path.open("rb") as file:
-                    body = file.read(BUNDLE_BYTES_MAX + 1)  # What is longer is none, however long: an export, say.
-            except OSError as exc:
-                wrong.append(Wrong(path.name, 1, f"this cannot be read: {exc.strerror}; take it away, or mend it"))
-                continue
-            if not body.removeprefix(BOM).strip():
-                wrong.append(Wrong(path.name, 1, EMPTY))
+            body = _body_of(path)
+            if isinstance(body, Wrong):
+                wrong.append(body)
                 continue
             sizes[path.name] = len(body)
             if sum(sizes.values()) > BUNDLE_BYTES_MAX:
@@ -77,6 +71,25 @@ def read_folder(folder: Path) -> tuple[dict[str, str], list[Wrong]]:
         meant = f"; did you mean {inside.parent}?" if inside is not None else ""
         raise BundleError(f"{folder} holds no bundle: there is no .yaml file in it{meant}")
     return files, wrong
+
+
+def _not_looked_at(path: Path, names: Collection[str]) -> Wrong | None:
+    """That a file was to be a bundle's, and is none by its name; None where it is, or was to be nothing."""
+    if (nearly := _NEARLY.fullmatch(path.name)) and path.suffix != ".yaml":
+        return Wrong(path.name, 1, f"this file is not looked at: rename it to {nearly[1]}.yaml")
+    if (meant := _meant_by(path)) and meant not in names:
+        return Wrong(path.name, 1, f"this file is not looked at: save it as plain text, as {meant}")
+    return None
+
+
+def _body_of(path: Path) -> bytes | Wrong:
+    """What is in a file; of one that is longer than a bundle, such as an export, as much as says so."""
+    try:
+        with path.open("rb") as file:
+            body = file.read(BUNDLE_BYTES_MAX + 1)
+    except OSError as exc:
+        return Wrong(path.name, 1, f"this cannot be read: {exc.strerror}; take it away, or mend it")
+    return body if body.removeprefix(BOM).strip() else Wrong(path.name, 1, EMPTY)
 
 
 def _meant_by(path: Path) -> str:

@@ -95,22 +95,30 @@ def _faults(policy: Policy, given: SetUp, said: Texts, broken: set[str]) -> Iter
         kind = given.accounts.get(name, ("gateway", ""))[0]
         if kind != "gateway":
             yield ("accounts", name), f"the settings have an account of kind {kind} under this name: choose another"
-    if "channels" in said.fields and "accounts" not in broken:
-        for channel, rules in policy.channels.items():
-            if rules.account and accounts.get(rules.account) != channel:
-                yield ("channels", channel, "account"), _no_account(rules.account, channel, accounts)
-    if "queues" in said.fields and "accounts" not in broken:
-        for name in policy.queues:
-            if name not in accounts:
-                yield ("queues", name), f"there is no account {name}: {_known(accounts)}"
-    if "capture" in said.fields and "accounts" not in broken:
-        yield from _no_kinds(policy, given)
+    if "accounts" not in broken:
+        yield from _faults_of_accounts(policy, given, said.fields.keys(), accounts)
     if policy.once_keys_ms < HOUR_MS and "once_keys_ms" in said.fields:
         yield ("once_keys",), "sources send again for hours: write 1h or more, or their repeats count twice"
     yield from _faults_of_attempts(policy, said.fields.keys())
     for subject, rules in said.fields.items():
         if not (broken & NAMED) - {subject}:
             yield from _own_faults(subject, rules, policy)
+
+
+def _faults_of_accounts(
+    policy: Policy, given: SetUp, said: Collection[str], accounts: Mapping[str, str]
+) -> Iterable[Fault]:
+    """Rules by accounts that there are not, or that are another channel's."""
+    if "channels" in said:
+        for channel, rules in policy.channels.items():
+            if rules.account and accounts.get(rules.account) != channel:
+                yield ("channels", channel, "account"), _no_account(rules.account, channel, accounts)
+    if "queues" in said:
+        for name in policy.queues:
+            if name not in accounts:
+                yield ("queues", name), f"there is no account {name}: {_known(accounts)}"
+    if "capture" in said:
+        yield from _no_kinds(policy, given)
 
 
 def _faults_of_attempts(policy: Policy, said: Collection[str]) -> Iterable[Fault]:
