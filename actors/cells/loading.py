@@ -13,7 +13,7 @@ The tail also says which merges the customer has to take in; whoever loads it do
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -188,7 +188,7 @@ class _Fold:
 
     async def run(self, state: Journey, position: int, own: Sequence[_Fact]) -> int:
         """Changes `state`, which is as of `position`; returns the position of the last fact in it."""
-        facts = {(fact.position, fact.n): fact for fact in own if self._until is None or fact.position <= self._until}
+        facts = {(fact.position, fact.n): fact for fact in own if self._is_asked_for(fact.position)}
         others: dict[tuple[str, int], Journey] = {}
         family = merging.family_of(state)
         since = {id: max(position, member.given_at) for id, member in family.members.items()} if family else {}
@@ -200,9 +200,17 @@ class _Fold:
                     since[member] = min(since.get(member, event.given_at), event.given_at)
         for member, after in since.items():
             for each in await self._archive.events_of_customer(member, after):
-                if self._until is None or each.position <= self._until:
+                if self._is_asked_for(each.position):
                     facts.setdefault((each.position, each.n), _fact_of(each))
-        ordered = [facts[place] for place in sorted(facts)]
+        return self._fold(state, position, [facts[place] for place in sorted(facts)], others)
+
+    def _is_asked_for(self, position: int) -> bool:
+        return self._until is None or position <= self._until
+
+    def _fold(
+        self, state: Journey, position: int, ordered: Sequence[_Fact], others: Mapping[tuple[str, int], Journey]
+    ) -> int:
+        """Changes `state` by facts in the journal's order; `others` are those who were merged into it, by turn."""
         returned = {
             event.turn
             for fact in ordered
