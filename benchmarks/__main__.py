@@ -1,7 +1,7 @@
 """The command line: `python -m benchmarks --help`."""
 
 try:
-    from benchmarks.commands import app
+    from benchmarks.commands.commands import app
 except ModuleNotFoundError as exc:
     if exc.name not in ("hdrh", "hdrh.histogram"):
         raise

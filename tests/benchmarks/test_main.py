@@ -3,9 +3,9 @@
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks import disk
-from benchmarks.commands import app
-from benchmarks.options import NOT_MEASURED, server_at
+from benchmarks.commands.commands import app
+from benchmarks.commands.options import NOT_MEASURED, server_at
+from benchmarks.figures import disk
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from collections import deque
 
 import psutil
 
-from benchmarks.own_cpu import OwnCpu
+from benchmarks.figures.own_cpu import OwnCpu
 from orchestrator.cluster import leftovers
 from tests.live_server import RUNNING
 
