@@ -5,5 +5,7 @@ values.py       one value of a text, by its type   kinds.py        what form a t
 making.py       rules → a whole `Policy`           differences.py  what one policy changes in another
 remarks.py      what looks mistyped               mentions.py     where a name stands that any word may be
 trees.py        a text → YAML's tree, bounded     unreadable.py   what the parser complains of, in words
+nodes.py        where a tree's parts stand         durations.py    times in words
+wording.py      what is wrong, in words
 insurer/, utility/   bundles that ship
 """

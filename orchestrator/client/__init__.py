@@ -2,6 +2,10 @@
 
 Both come back by themselves after a break, with jitter, and go on where they were. What they hand out are the types of
 `protocol`; what they raise is `protocol.errors.Refusal`.
+
+agent           what a desktop or a bot does; classifying: with a model outside
+gateway         what a channel's program does
+connection      dials for both, again and again; wire: bytes
 """
 
 from orchestrator.client.agent import AgentClient
