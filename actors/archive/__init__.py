@@ -2,8 +2,8 @@
 
 archive               follows the journal by position; archive_store: what it asks of a store
   projection          facts into changes of rows
-    timers            what is due when
+    contents          which rows hold what an event says; timers: what is due when
     rows              the forms; conversation_rows, context_rows, correction_rows, delivery_rows, finding_rows,
-                      handoff_rows, identity_rows: by subject
+                      handoff_rows, identity_rows, quarantine_rows: by subject
   retention           what goes, and when
 """

@@ -1,8 +1,9 @@
 """Delivery rows: the archive's `outbox`, and what changes there with each attempt. Pure."""
 
+from collections.abc import Iterable
 from typing import Any, assert_never
 
-from actors.archive.rows import Place, capped
+from actors.archive.rows import Place, action_row, capped
 from protocol import events as ev
 from protocol.archive import Patch
 from protocol.shards import shard_of
@@ -58,3 +59,29 @@ def _outbox_columns(
             return unsure | {"next_at_ms": capped(event.retry_at_ms) or None}
         case _:
             assert_never(event)
+
+
+def dead_rows(at: Place, event: ev.DeliveryDead) -> Iterable[Patch]:
+    """`outbox`, `action`: it waits for a person's word."""
+    yield at.change(
+        "outbox",
+        event.delivery,
+        state="dead",
+        code=event.code,
+        reason=event.reason,
+        next_at_ms=None,
+        dead_at_ms=event.at_ms,
+    )
+    yield action_row(at, event, "delivery_dead", event.delivery)
+
+
+def replayed_rows(at: Place, event: ev.DeliveryReplayed) -> Iterable[Patch]:
+    """`outbox`, `action`: a person has it tried again."""
+    yield at.change("outbox", event.delivery, state="queued", next_at_ms=event.at_ms, dead_at_ms=None)
+    yield action_row(at, event, "delivery_replayed", event.delivery)
+
+
+def confirmed_row(at: Place, event: ev.DeliveryConfirmed) -> Patch:
+    """`outbox`: what its channel said of it."""
+    code = {"code": event.code} if event.code else {}  # Else what its attempt came to stays.
+    return at.change("outbox", event.delivery, confirmed=event.status, **code)

@@ -1,15 +1,21 @@
 """Identity rows: whose an address is, and the conflicts over it that a person is to look at. Pure."""
 
-from typing import Any
+from collections.abc import Iterable
 
-from actors.archive.rows import Place
+from actors.archive.rows import Place, action_row
 from protocol import events as ev
 from protocol.archive import Patch
 from protocol.identities import kind_of
 
 
-def identity_row(at: Place, event: ev.IdentityLinked) -> Patch:
-    """`identity`: whose it is, and why."""
+def linked_rows(at: Place, event: ev.IdentityLinked) -> Iterable[Patch]:
+    """`identity`, `action`: whose it is, and why."""
+    if event.identity:  # Else it is forgotten.
+        yield _identity_row(at, event)
+    yield action_row(at, event, "identity_linked", event.identity)
+
+
+def _identity_row(at: Place, event: ev.IdentityLinked) -> Patch:
     return at.new(
         "identity",
         event.identity,
@@ -24,8 +30,7 @@ def identity_row(at: Place, event: ev.IdentityLinked) -> Patch:
     )
 
 
-def review_row(at: Place, event: ev.IdentityConflictFound) -> Patch:
-    """`identity_review`: a conflict for a person to look at."""
+def _review_row(at: Place, event: ev.IdentityConflictFound) -> Patch:
     return at.new(
         "identity_review",
         at.customer,
@@ -43,6 +48,21 @@ def review_row(at: Place, event: ev.IdentityConflictFound) -> Patch:
     )
 
 
-def review_closed(event: ev.IdentityReviewClosed) -> dict[str, Any]:
-    """The columns of `identity_review` that its end changes."""
-    return {"closed_by": event.actor, "closed_at_ms": event.at_ms, "reason": event.reason}
+def unlinked_rows(at: Place, event: ev.IdentityUnlinked) -> Iterable[Patch]:
+    """`identity`, `action`: it is nobody's."""
+    yield at.drop("identity", event.identity)
+    yield action_row(at, event, "identity_unlinked", event.identity)
+
+
+def conflict_rows(at: Place, event: ev.IdentityConflictFound) -> Iterable[Patch]:
+    """`identity_review`, `action`: a conflict for a person to look at."""
+    yield _review_row(at, event)
+    whose = f"belongs to {event.other}" if event.other else "is nobody's"
+    yield action_row(at, event, "identity_conflict", f"{event.identity} {whose}")
+
+
+def review_closed_rows(at: Place, event: ev.IdentityReviewClosed) -> Iterable[Patch]:
+    """`identity_review`, `action`: somebody looked."""
+    review = {"closed_by": event.actor, "closed_at_ms": event.at_ms, "reason": event.reason}
+    yield at.change("identity_review", at.customer, event.identity, event.other, **review)
+    yield action_row(at, event, "identity_review_closed", event.identity)

@@ -1,6 +1,6 @@
 """Rows: what each event puts in a table of the archive, one function a table. Pure.
 
-`projection.py` says which event makes which rows; what they hold is here and, by subject, in the files whose names end
+`contents.py` says which event makes which rows; what they hold is here and, by subject, in the files whose names end
 in `_rows.py`. `docs/data-model.md` explains the columns.
 """
 
@@ -88,36 +88,6 @@ def interaction_row(at: Place, event: ev.InteractionStarted) -> Patch:
 def action_row(at: Place, event: ev.AnyEvent, kind: str, detail: str) -> Patch:
     """`action`: what somebody did about it."""
     return at.new("action", at.stream, at.seq, kind=kind, actor=event.actor, at_ms=event.at_ms, detail=detail)
-
-
-def quarantine_row(at: Place, event: ev.InputQuarantined) -> Patch:
-    """`quarantine`: a refused input, whole."""
-    return at.new(
-        "quarantine",
-        event.quarantine,
-        stream=at.stream,
-        seq=at.seq,
-        account=event.account,
-        source=event.source,
-        id=event.id,
-        code=event.code,
-        field=event.field,
-        reason=event.reason,
-        raw=event.raw,
-        received_ms=capped(event.received_ms),
-        at_ms=event.at_ms,
-        rule=event.rule,
-        product_line=event.product_line,
-        policy=event.policy,
-        replaying_at_ms=None,
-        edited=None,
-        refused_code=0,
-        refused_field="",
-        refused_reason="",
-        replayed_at_ms=None,
-        replayed_stream="",
-        replayed_seq=0,
-    )
 
 
 def timer_rows(at: Place, event: ev.AnyEvent) -> Iterable[Patch]:

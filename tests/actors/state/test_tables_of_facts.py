@@ -5,12 +5,12 @@ from typing import Any, get_args, get_type_hints
 
 import pytest
 
-from actors.archive import projection
+from actors.archive import contents
 from actors.state import evolving
 from protocol.events import AnyEvent
 
 
-@pytest.mark.parametrize("table", [evolving._OFTEN, projection._OFTEN], ids=["evolving", "projection"])
+@pytest.mark.parametrize("table", [evolving._OFTEN, contents._OFTEN], ids=["evolving", "contents"])
 def test_each_handler_takes_its_fact(table: Mapping[type[AnyEvent], Callable[..., Any]]) -> None:
     """By what it says of its parameter `event`; what is written in the table itself hands on to one that says so."""
     told = {fact: takes(handler) for fact, handler in table.items()}
