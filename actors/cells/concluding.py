@@ -19,6 +19,7 @@ from actors.fault import Fault
 from actors.state import journey as journeys
 from actors.state.journey import Journey
 from actors.way_out.outlet import Outlet
+from protocol import journal
 from protocol.journal import Committed, Released, Skipped, Stale, Taken, Unmergeable, Verdict
 
 _log = structlog.get_logger(__name__)
@@ -91,7 +92,7 @@ class Concluding:
         there."""
         for taken in committed.family:
             match taken.step:
-                case "give":
+                case journal.GIVE:
                     # List watchers get the rows of what was committed up to here ahead of the other cell's.
                     self._outlet.relist(live, journey)
                     self._outlet.watchers.send_rows()
@@ -101,11 +102,11 @@ class Concluding:
                     self._outlet.say_rehomed(taken.customer, taken.other, taken.turn)
                     if self._leaving.on_left is not None:
                         self._leaving.wanted.add(live.customer)
-                case "release":
+                case journal.RELEASE:
                     self._outlet.watchers.unwatch_of(committed.left)
                     self._outlet.dispatch.forget_of(committed.left)
                     self._outlet.say_rehomed(taken.customer, taken.customer, taken.turn)
-                case "adopt" | "return":
+                case journal.ADOPT | journal.RETURN:
                     pass  # What it brings is watched and sent from here: nothing ends.
                 case _:
                     assert_never(taken.step)

@@ -11,7 +11,8 @@ table says, and then the root of that customer.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from protocol.journal import ADOPT, RELEASE, RETURN, FamilyStep, Skipped, Unmergeable, Unsettled
+from protocol import journal
+from protocol.journal import FamilyStep, Skipped, Unmergeable, Unsettled
 
 FAMILY_MAX = 16
 """Customers in one family: whoever looks up an identity's customer takes at most as many steps."""
@@ -57,16 +58,16 @@ def take(step: FamilyStep, rows: Rows, position: int) -> Changed | Unmergeable |
     of both customers."""
     row = rows.get(step.customer)
     match step.step:
-        case "give":
+        case journal.GIVE:
             return _give(step, rows, position)
-        case "adopt" if _stands(row, step.other, GIVEN, step.turn):
+        case journal.ADOPT if _stands(row, step.other, GIVEN, step.turn):
             return {step.customer: Merged(step.other, step.turn, position, ADOPTED)}
-        case "release" if _stands(row, step.other, ADOPTED, step.turn - 1):
+        case journal.RELEASE if _stands(row, step.other, ADOPTED, step.turn - 1):
             return {step.customer: Merged(step.other, step.turn, position, RELEASED)}
-        case "return" if _stands(row, step.other, RELEASED, step.turn):
+        case journal.RETURN if _stands(row, step.other, RELEASED, step.turn):
             return {step.customer: None}
         case _:
-            assert step.step in (ADOPT, RELEASE, RETURN), step
+            assert step.step in (journal.ADOPT, journal.RELEASE, journal.RETURN), step
             return Skipped()
 
 
