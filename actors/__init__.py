@@ -17,5 +17,6 @@ event's way leads down the first column; what is beside it is asked there.
 
     telling       what is known, said to a machine; nothing is decided
     outbox        what goes out by the server's own channels
+    lines         what an actor sees of its pipes
     fault         how a bug ends the process that met it
 """

@@ -17,8 +17,8 @@ from actors.archive.archive_store import ArchiveStore, JournalReader
 from actors.archive.projection import entries_of, project, runs
 from actors.archive.retention import Retention
 from actors.cells import snapshots
-from actors.cells.lines import Line
 from actors.fault import Fault
+from actors.lines import Line
 from actors.rules.policies import still_accepted
 from protocol.errors import ThroughlineError
 from protocol.events import PolicyApplied

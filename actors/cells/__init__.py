@@ -1,6 +1,6 @@
 """The cell: it has the live journeys of its shards, and each input goes through it by itself.
 
-cell                  puts it together; lines: what it sees of its pipes
+cell                  puts it together
 mailboxes             population, live: who is in memory; one input of a customer after the other
   loads               loading, snapshots, remains: who is not, and from what
   alarms, leaving     what is due without an input, and who may go

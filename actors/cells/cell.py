@@ -20,7 +20,6 @@ from actors.cells.committing import Committer
 from actors.cells.concluding import Concluding
 from actors.cells.gathering import Gathering
 from actors.cells.leaving import Leaving
-from actors.cells.lines import Line
 from actors.cells.live import Envelope, Live
 from actors.cells.loading import ArchiveReader, Loaded, reached
 from actors.cells.loads import Loads
@@ -28,6 +27,7 @@ from actors.cells.mailboxes import Mailboxes
 from actors.cells.population import Population
 from actors.decisions.deciding import TimerDue
 from actors.fault import Fault
+from actors.lines import Line
 from actors.rules import accounts
 from actors.rules.policies import Policies
 from actors.rules.policy import Policy

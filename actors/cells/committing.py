@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from actors.cells.lines import Line
 from actors.cells.live import Live
+from actors.lines import Line
 from protocol.journal import Fence, Unit, Verdict
 from protocol.links import AnyLink, Append, FencesRaised, RaiseFences, ReadTail, Settled, TailIs
 

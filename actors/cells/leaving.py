@@ -10,10 +10,10 @@ from collections.abc import Callable
 from actors.cells import remains, snapshots
 from actors.cells.alarms import Alarms
 from actors.cells.committing import Committer
-from actors.cells.lines import Line
 from actors.cells.live import Live
 from actors.cells.population import Population, weight
 from actors.identity import merging
+from actors.lines import Line
 from actors.rules.policies import Policies
 from actors.state import journey as journeys
 from actors.state.journey import Journey

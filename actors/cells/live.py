@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from actors.cells.lines import Line
 from actors.decisions.deciding import AnyInput
+from actors.lines import Line
 from actors.state.conversation import Conversation
 from actors.state.journey import Journey
 from protocol.events import AnyEvent

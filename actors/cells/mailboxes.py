@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from actors.cells.alarms import Alarms
 from actors.cells.belonging import Reload
 from actors.cells.gathering import Gathering
-from actors.cells.lines import Line
 from actors.cells.live import Envelope, Live
 from actors.cells.loading import Loaded
 from actors.cells.loads import Loads
@@ -21,6 +20,7 @@ from actors.cells.stepping import Later, step, take_in
 from actors.cells.verdicts import Uncommitted, following, knowing
 from actors.decisions.deciding import TimerDue
 from actors.identity import merging
+from actors.lines import Line
 from actors.rules.policies import Policies
 from actors.state import journey as journeys
 from actors.state.journey import Journey

@@ -7,7 +7,7 @@ committed release  → Rehomed as well; each question of a member that has left 
 
 from collections.abc import Iterable
 
-from actors.cells.lines import Line
+from actors.lines import Line
 from protocol.links import AnyToCell, Heard, Rehomed, TakersAre, UnwatchConversation, UnwatchList, WatchList
 
 _NOT_ANSWERED = (UnwatchConversation, UnwatchList, WatchList, Heard, TakersAre)

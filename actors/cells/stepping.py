@@ -12,13 +12,13 @@ from msgspec import Raw
 from actors import telling
 from actors.cells import belonging
 from actors.cells.belonging import Reload
-from actors.cells.lines import Line
 from actors.cells.live import Envelope, Live, Promise, Step
 from actors.cells.loading import Settling
 from actors.decisions import deciding
 from actors.decisions.deciding import TimerDue
 from actors.decisions.decision import Decision, decided_under
 from actors.identity import merging
+from actors.lines import Line
 from actors.rules.policy import Policy
 from actors.state import journey as journeys
 from actors.state import recent

@@ -16,8 +16,8 @@ from msgspec import Struct
 from actors.commands import commanding, correcting, delivery, replying
 from actors.decisions.decision import NOTHING, Decision, asked_before, keyed, of_one, repeat, rules_of, seen, version_of
 from actors.handoffs import handing_over, withdrawing
-from actors.identity import linking, merging, unmixing
-from actors.inbound import contact, disputes, replaying
+from actors.identity import disputes, linking, merging, unmixing
+from actors.inbound import contact, replaying
 from actors.inbound.keeping import quarantine
 from actors.inbound.receiving import first, perhaps_again
 from actors.own_streams import applying, findings

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from actors.decisions.once import OnceKeys, Seen
-from actors.inbound import disputes
+from actors.identity import disputes
 from actors.rules.policy import Policy
 from actors.state.conversation import Conversation
 from actors.state.journey import Journey

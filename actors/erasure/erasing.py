@@ -18,8 +18,7 @@ from actors.archive.projection import entries_of, project
 from actors.commands import delivery
 from actors.decisions import once
 from actors.handoffs import withdrawing
-from actors.identity import linking
-from actors.inbound import disputes
+from actors.identity import disputes, linking
 from actors.state.journey import Journey
 from protocol.archive import Changes, StoredEvent
 from protocol.entities import Tag, Tags

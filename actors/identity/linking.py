@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from msgspec import msgpack
 
-from actors.inbound import disputes
+from actors.identity import disputes
 from actors.inbound.identifying import IDENTITIES_MAX, VERIFYING, Identified, inherited_by
 from actors.rules.identity import IdentityRules
 from actors.state.journey import Journey

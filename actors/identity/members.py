@@ -42,7 +42,7 @@ class Member(Struct, kw_only=True):
     once: OnceKeys = field(default_factory=OnceKeys)
     parted: tuple[str, ...] = ()
     noted: tuple[str, ...] = ()
-    """What it brought of these (see `actors.inbound.disputes.Disputes`), and this customer did not have."""
+    """What it brought of these (see `actors.identity.disputes.Disputes`), and this customer did not have."""
     marks: dict[str, bytes] = field(default_factory=dict)
     """By customer, of all who were one as it was taken in: the newest once-key of each. Who is not in it, from before
     there were marks, tells of all its keys."""

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from actors.context.carrying import KEPT_MAX
-from actors.identity import mixed
+from actors.identity import disputes, mixed
 from actors.identity.members import LEFT_MAX, MIXED_MAX, Family, GivenAway, Member, home_of
-from actors.inbound import disputes
 from actors.state import recent
 from protocol.commands import GiveCustomer
 from protocol.errors import Code, Refusal, shown

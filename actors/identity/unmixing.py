@@ -16,11 +16,10 @@ from typing import assert_never
 from actors.commands import delivery
 from actors.commands.moving import ORIGINS_MAX, Events, elsewhere, overruled, take_along, words
 from actors.context import knowing
-from actors.identity import mixed
+from actors.identity import disputes, mixed
 from actors.identity.members import Family
 from actors.identity.merging import REASON_MAX, kept_by
 from actors.identity.sides import Sides
-from actors.inbound import disputes
 from actors.inbound.matters import spoken
 from actors.rules.policy import Policy
 from actors.state import context_items

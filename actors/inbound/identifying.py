@@ -19,7 +19,7 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
-from actors.inbound import disputes
+from actors.identity import disputes
 from actors.rules.identity import IdentityRules
 from actors.state.journey import Journey
 from protocol.events import AnyEvent, IdentityConflictFound, IdentityLinked

@@ -16,10 +16,10 @@ from actors.context import carrying
 from actors.context.carrying import Carried
 from actors.decisions.decision import Decision, before, keyed, repeat, version_of
 from actors.decisions.once import Seen
+from actors.identity.disputes import FORGOTTEN
 from actors.identity.merging import is_member
 from actors.inbound import arrival, contact, identifying, importing
 from actors.inbound.correlation import Correlated, Glimpse, correlate, glimpsed
-from actors.inbound.disputes import FORGOTTEN
 from actors.inbound.identifying import NOTHING_NEW, Identified
 from actors.inbound.keeping import conflict, keep
 from actors.rules.capture import Field

@@ -18,12 +18,12 @@ from typing import assert_never
 import msgspec
 import structlog
 
-from actors.cells.lines import Line
 from actors.fault import Fault, Tasks
 from actors.journal.journal_store import JournalStore
 from actors.journal.notices import Notices
 from actors.journal.stretch import Stretch
 from actors.journal.tail import Tail
+from actors.lines import Line
 from protocol.ids import POLICY
 from protocol.journal import Committed
 from protocol.links import (

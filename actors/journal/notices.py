@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from actors.cells.lines import Line
+from actors.lines import Line
 from protocol.events import AnyEvent, PolicyApplied
 from protocol.ids import POLICY
 from protocol.journal import ADOPT, GIVE, POLICIES_KEPT, RELEASE, Unit, Unsettled

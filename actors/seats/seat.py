@@ -13,8 +13,8 @@ only one can commit. What is for someone else is answered `Elsewhere`, and whoev
 import asyncio
 
 from actors.cells.cell import Cell
-from actors.cells.lines import Line
 from actors.fault import Tasks, guarded
+from actors.lines import Line
 from protocol.ids import customer_of
 from protocol.links import (
     AnyLink,

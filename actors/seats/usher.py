@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable
 from typing import assert_never
 
 from actors.cells.alarms import DUE_MAX, HORIZON_MS, REFRESH_MS, Alarms
-from actors.cells.lines import Line
 from actors.cells.loading import ArchiveReader
 from actors.fault import Fault
+from actors.lines import Line
 from actors.seats.seating import Effect, Seating, ToFronts, ToSeat, Wanted
 from actors.way_out.untaken import READ_MAX, Untaken
 from protocol.links import AnyLink, Left, Locate, SeatsAre, Sitting, TakersAre, Touched

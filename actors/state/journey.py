@@ -17,11 +17,11 @@ from actors.context import carrying
 from actors.context.carrying import Kept
 from actors.decisions.once import OnceKeys, Seen, elsewhere
 from actors.handoffs import handing_over
-from actors.identity import merging, mixed
+from actors.identity import disputes, merging, mixed
+from actors.identity.disputes import Disputes
 from actors.identity.members import home_of
-from actors.inbound import disputes, importing
+from actors.inbound import importing
 from actors.inbound.correlation import Glimpse
-from actors.inbound.disputes import Disputes
 from actors.inbound.relating import Past
 from actors.own_streams import findings
 from actors.own_streams.findings import Findings

@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Mapping
 
 import msgspec
 
-from actors.cells.lines import Line
+from actors.lines import Line
 from protocol.ids import customer_of
 from protocol.links import DeliverNow
 

@@ -8,11 +8,11 @@ rows of watched lists    when memory and journal agree, since a row shows the st
 from collections.abc import Callable, Collection, Mapping
 
 from actors.cells.astray import Astray
-from actors.cells.lines import Line
 from actors.cells.live import Envelope, Gated, Live, Promise, Step
 from actors.cells.rehoming import Rehomings
 from actors.cells.stepping import Reply
 from actors.commands import delivery as deliveries
+from actors.lines import Line
 from actors.state import journey as journeys
 from actors.state.conversation import Conversation
 from actors.state.journey import Journey

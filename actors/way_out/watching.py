@@ -6,8 +6,8 @@ a conversation compare with in heartbeats, so that a lost frame shows.
 
 from collections.abc import Collection, Iterable
 
-from actors.cells.lines import Line
 from actors.cells.live import Live
+from actors.lines import Line
 from actors.state.conversation import Conversation
 from actors.way_out.conversation_views import lists_of, summary
 from protocol.ids import customer_of

@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Sequence
 
 import msgspec
 
-from actors.cells.lines import Line
+from actors.lines import Line
 from orchestrator.cell_lines import questions
 from orchestrator.cell_lines.homeless import Homeless
 from orchestrator.cell_lines.places import NOWHERE, Places

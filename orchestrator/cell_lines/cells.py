@@ -10,8 +10,8 @@ the listeners.
 import asyncio
 from collections.abc import Callable, Sequence
 
-from actors.cells.lines import Line
 from actors.fault import Fault
+from actors.lines import Line
 from orchestrator.cell_lines import questions
 from orchestrator.cell_lines.asking import Asking, answer
 from orchestrator.cell_lines.deciders import Deciders

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from actors.cells.lines import Line
+from actors.lines import Line
 from orchestrator.cell_lines import questions
 from orchestrator.cell_lines.asking import Asking, answer
 from orchestrator.cell_lines.homes import Homes

@@ -9,7 +9,7 @@ As many entries as there are seats, so the cap bounds it. It may be behind: the 
 
 from collections.abc import Callable
 
-from actors.cells.lines import Line
+from actors.lines import Line
 from orchestrator.cell_lines.cells import Cells
 from orchestrator.cell_lines.places import NOWHERE
 from protocol.links import AnyFromUsher, AnyLink, Locate, SeatGone, SeatIs, SeatsAre, TakersAre

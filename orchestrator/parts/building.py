@@ -55,7 +55,7 @@ def build(name: str, settings: Settings, run: Path) -> Part:
 
 
 def peer_name(name: str) -> str:
-    """How a process is called on pipes (see `actors.cells.lines`)."""
+    """How a process is called on pipes (see `actors.lines`)."""
     index = cell_index(name)
     if index is not None:
         return f"cell:{index}"

@@ -12,8 +12,8 @@ from typing import Protocol
 import msgspec
 import structlog
 
-from actors.cells.lines import LineOwner
 from actors.fault import guarded
+from actors.lines import LineOwner
 from protocol.errors import Refusal
 from protocol.links import AnyLink
 from protocol.pipe import PipeEnd
@@ -43,7 +43,7 @@ class Wire(Protocol):
 
 
 class PipeLine:
-    """A line to one life of a peer (see `actors.cells.lines.Line`). `broke` hears what cannot be carried."""
+    """A line to one life of a peer (see `actors.lines.Line`). `broke` hears what cannot be carried."""
 
     def __init__(
         self, end: PipeEnd, carry: Callable[[list[AnyLink]], None], broke: Callable[[Exception], None]

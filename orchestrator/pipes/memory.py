@@ -5,8 +5,8 @@ What is written arrives in a later turn of the loop, as over a socket, so that t
 
 import asyncio
 
-from actors.cells.lines import LineOwner
 from actors.fault import guarded
+from actors.lines import LineOwner
 from orchestrator.pipes.lines import PipeSocket
 from protocol.pipe import PipeEnd
 

@@ -4,7 +4,7 @@
     in dedicated placement also              usher    ← cells, gateway, channels
 
 A part names its peers and gets pipes; where they run it does not know. Names on pipes are those of
-`actors.cells.lines`.
+`actors.lines`.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from actors.cells.lines import Line, LineOwner
+from actors.lines import Line, LineOwner
 from orchestrator.pipes.lines import PipeSocket
 from orchestrator.pipes.memory import MemoryWire, connect_in_memory, memory_end
 from orchestrator.pipes.unix import Dialer, Listener

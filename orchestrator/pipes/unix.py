@@ -12,8 +12,8 @@ from typing import cast
 
 import structlog
 
-from actors.cells.lines import LineOwner
 from actors.fault import Tasks, guarded
+from actors.lines import LineOwner
 from orchestrator.pipes.lines import PipeSocket, Wire
 from protocol.errors import Refusal
 from protocol.pipe import BLOB_BYTES_MAX, PipeEnd

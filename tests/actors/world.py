@@ -13,9 +13,9 @@ from actors.archive.archive import Archive
 from actors.archive.archive_store import ArchiveStore
 from actors.archive.retention import Retention
 from actors.cells.cell import Cell
-from actors.cells.lines import LineOwner
 from actors.cells.population import Population
 from actors.journal.journal import Journal
+from actors.lines import LineOwner
 from actors.rules.policy import Policy
 from adapters.stores.archive.memory import MemoryArchive
 from adapters.stores.journal.memory import MemoryJournal

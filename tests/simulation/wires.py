@@ -8,7 +8,7 @@ delivers it first; who dials, dials again.
 import asyncio
 from collections.abc import Callable
 
-from actors.cells.lines import LineOwner
+from actors.lines import LineOwner
 from orchestrator.pipes.lines import PipeSocket
 from orchestrator.pipes.memory import memory_end
 from orchestrator.pipes.unix import REDIAL_S

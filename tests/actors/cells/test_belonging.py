@@ -1,8 +1,8 @@
 """Belonging: where what was sent to a customer that is, or had, members is to be answered."""
 
 from actors.cells.belonging import elsewhere
+from actors.identity.disputes import Disputes
 from actors.identity.members import Family, GivenAway
-from actors.inbound.disputes import Disputes
 from actors.state.journey import Journey
 from protocol.commands import BeginReplay
 from protocol.links import Ask, Rehomed, WatchConversation

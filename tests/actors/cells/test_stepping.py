@@ -7,8 +7,8 @@ import pytest
 from actors.cells import stepping
 from actors.cells.live import Envelope, Live
 from actors.decisions.deciding import TimerDue
+from actors.identity.disputes import Disputes
 from actors.identity.members import Family, GivenAway, Member
-from actors.inbound.disputes import Disputes
 from actors.rules.correlation import CorrelationRules, Window
 from actors.rules.policy import Policy
 from actors.state.closing import CLOSED_MAX

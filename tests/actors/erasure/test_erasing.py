@@ -8,7 +8,7 @@ from msgspec import inspect
 
 from actors.decisions.once import OnceKeys, Seen
 from actors.erasure import erasing
-from actors.inbound.disputes import FORGOTTEN, Disputes
+from actors.identity.disputes import FORGOTTEN, Disputes
 from actors.state.conversation import Conversation
 from actors.state.journey import Journey
 from protocol import events as ev

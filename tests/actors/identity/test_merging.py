@@ -12,8 +12,8 @@ from actors.cells import remains
 from actors.cells.loading import reached
 from actors.context import carrying
 from actors.identity import merging
+from actors.identity.disputes import Disputes
 from actors.identity.members import Family, Member
-from actors.inbound.disputes import Disputes
 from actors.inbound.relating import Past
 from actors.rules.capture import CaptureRules, Field, Template
 from actors.rules.context import CarryRules, ContextRules

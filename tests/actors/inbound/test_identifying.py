@@ -7,8 +7,9 @@ import pytest
 
 from actors import telling
 from actors.cells import snapshots
+from actors.identity import disputes
 from actors.identity.members import Family
-from actors.inbound import disputes, identifying
+from actors.inbound import identifying
 from actors.rules.identity import IdentityRules, MatchRule
 from actors.rules.policy import Policy
 from protocol.commands import CloseIdentityReview, LinkIdentity, UnlinkIdentity

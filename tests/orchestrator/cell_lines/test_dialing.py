@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection
 
 import pytest
 
-from actors.cells.lines import LineOwner
+from actors.lines import LineOwner
 from orchestrator.cell_lines.cells import Cells
 from orchestrator.cell_lines.dialing import CellLines
 from orchestrator.cell_lines.seats import Seats

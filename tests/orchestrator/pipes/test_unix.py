@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.cells.lines import Line
+from actors.lines import Line
 from orchestrator.pipes.unix import Dialer, Listener
 from protocol.links import AnyLink, HeadIs, SnapshotTaken
 from protocol.pipe import PipeEnd

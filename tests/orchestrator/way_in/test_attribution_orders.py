@@ -10,8 +10,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from actors.cells.astray import Astray
-from actors.cells.lines import Line
 from actors.cells.live import Envelope
+from actors.lines import Line
 from orchestrator.cell_lines.questions import Reply
 from orchestrator.way_in.attribution import Attribution
 from orchestrator.way_in.proposals import TakenEvent

@@ -10,7 +10,6 @@ from actors.cells.astray import Astray
 from actors.cells.committing import Committer
 from actors.cells.concluding import Concluding
 from actors.cells.leaving import Leaving
-from actors.cells.lines import Line
 from actors.cells.live import STEP_BYTES_MAX, Envelope, Live, Promise
 from actors.cells.mailboxes import Mailboxes
 from actors.commands import commanding
@@ -19,6 +18,7 @@ from actors.decisions import deciding, decision
 from actors.decisions.decision import Decision, keyed
 from actors.inbound import keeping, receiving
 from actors.journal.notices import Notices
+from actors.lines import Line
 from actors.rules.policies import Policies
 from actors.rules.policy import Policy
 from actors.state import context_items, evolving, interactions

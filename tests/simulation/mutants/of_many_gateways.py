@@ -1,6 +1,6 @@
 """Mutants that one gateway alone would never show: what a cell owes to each of several."""
 
-from actors.cells.lines import Line
+from actors.lines import Line
 from actors.way_out.dispatch import Dispatch
 from actors.way_out.watching import Watchers
 from protocol.links import DeliverNow

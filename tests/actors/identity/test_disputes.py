@@ -5,9 +5,9 @@ from struct import pack
 import msgspec
 import pytest
 
+from actors.identity import disputes
+from actors.identity.disputes import INHERITED_MAX, NOTED_MAX, PARTED_MAX, Disputes
 from actors.identity.members import Family, Member
-from actors.inbound import disputes
-from actors.inbound.disputes import INHERITED_MAX, NOTED_MAX, PARTED_MAX, Disputes
 from actors.state.journey import Journey
 from protocol.events import IdentityConflictFound, IdentityLinked, IdentityReviewClosed, IdentityUnlinked
 from protocol.journal import Released
