@@ -102,17 +102,17 @@ class Committer:
         live.in_flight = step
         batch = self._batches[live.scope] = self._batches[live.scope] + 1
         return Unit(
-            live.scope,
-            self._epochs[live.scope],
-            batch,
-            live.customer,
-            step.at_ms,
-            step.identities,
-            len(step.entries),
-            _encode(step.entries),
-            step.released,
-            step.inherits,
-            step.family,
+            scope=live.scope,
+            epoch=self._epochs[live.scope],
+            batch=batch,
+            customer=live.customer,
+            at_ms=step.at_ms,
+            identities=step.identities,
+            entries=len(step.entries),
+            body=_encode(step.entries),
+            released=step.released,
+            inherits=step.inherits,
+            family=step.family,
         )
 
     async def _ask(self, make: Callable[[int], RaiseFences | ReadTail]) -> AnyLink:

@@ -203,5 +203,14 @@ def _unserved(attempt: DeliverNow, code: str, reason: str) -> Outcome:
 def _kept(reply: Reply, position: int) -> AnyFromCell:
     """A promise with its position filled in."""
     if isinstance(reply, Promise):
-        return Answered(reply.ref, reply.status, reply.stream, reply.seq, position, reply.owns, reply.why, reply.merge)
+        return Answered(
+            ref=reply.ref,
+            status=reply.status,
+            stream=reply.stream,
+            seq=reply.seq,
+            position=position,
+            owns=reply.owns,
+            why=reply.why,
+            merge=reply.merge,
+        )
     return reply

@@ -167,12 +167,21 @@ class Attribution:
         proposed = proposal is not None and proposal.new and proposal.customer == customer
         ref = self._cells.new_ref()
         asked = Input(
-            ref, customer, proposed, taken.event, identities, conflicts,
-            taken.key, taken.digest, taken.raw,
-            replay=taken.replay, said_by=taken.said_by,
-            claimed=list(claimed), trusted=taken.trusted,
+            ref=ref,
+            customer=customer,
+            proposed=proposed,
+            event=taken.event,
+            identities=identities,
+            conflicts=conflicts,
+            key=taken.key,
+            digest=taken.digest,
+            raw=taken.raw,
+            replay=taken.replay,
+            said_by=taken.said_by,
+            claimed=list(claimed),
+            trusted=taken.trusted,
             heard=taken.heard.get(customer, 0) if taken.heard else 0,
-        )  # fmt: skip
+        )
         self._cells.put(customer, ref, asked, partial(self._answered, taken))
 
     def _answered(self, taken: TakenEvent, reply: Reply) -> None:

@@ -152,9 +152,19 @@ class Intake:
 
         def make(ref: int) -> AnyToCell:
             return Quarantine(
-                ref, customer, account, source, id, refusal.code, refusal.field, refusal.message, raw,
-                key ^ digest, digest, event,
-            )  # fmt: skip
+                ref=ref,
+                customer=customer,
+                account=account,
+                source=source,
+                id=id,
+                code=refusal.code,
+                field=refusal.field,
+                reason=refusal.message,
+                raw=raw,
+                key=key ^ digest,
+                digest=digest,
+                event=event,
+            )
 
         return answer_of(await self._cells.call(customer, make), id)
 
@@ -179,7 +189,16 @@ class Intake:
 
         def ask(of: str, command: AnyCommand) -> Callable[[int], AnyToCell]:
             digest = digest_of_bytes(msgspec.msgpack.encode((conversation, command)))
-            return lambda ref: Ask(ref, of, conversation, actor, id, command, key, digest)
+            return lambda ref: Ask(
+                ref=ref,
+                customer=of,
+                conversation=conversation,
+                actor=actor,
+                id=id,
+                command=command,
+                key=key,
+                digest=digest,
+            )
 
         match command:
             case MergeCustomers() if not conversation:
