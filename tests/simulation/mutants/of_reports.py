@@ -3,6 +3,7 @@
 import msgspec
 
 from actors.inbound import confirming
+from actors.rules.policy import Policy
 from actors.state import evolving
 from actors.state.conversation import Conversation
 from protocol.events import AnyEvent, DeliveryConfirmed
@@ -27,10 +28,12 @@ def reported_by_anybody(plant: Plant) -> None:
     """An account reports also on what left by another."""
     confirm = confirming.confirm
 
-    def trusting(state: Conversation, event: InboundEvent, report: DeliveryReport, now_ms: int) -> list[AnyEvent]:
+    def trusting(
+        state: Conversation, event: InboundEvent, report: DeliveryReport, policy: Policy, now_ms: int
+    ) -> list[AnyEvent]:
         number = report.delivery.rpartition(".")[2]
         account = confirming._left_by(state, int(number)) or event.account
-        return confirm(state, msgspec.structs.replace(event, account=account), report, now_ms)
+        return confirm(state, msgspec.structs.replace(event, account=account), report, policy, now_ms)
 
     plant(confirming, "confirm", trusting)
 
@@ -40,7 +43,9 @@ def report_on_other_words(plant: Plant) -> None:
     """A report on a message of which a restored server knows nothing counts for the one that has its id now."""
     confirm = confirming.confirm
 
-    def by_its_id(state: Conversation, event: InboundEvent, report: DeliveryReport, now_ms: int) -> list[AnyEvent]:
-        return confirm(state, event, msgspec.structs.replace(report, digest=""), now_ms)
+    def by_its_id(
+        state: Conversation, event: InboundEvent, report: DeliveryReport, policy: Policy, now_ms: int
+    ) -> list[AnyEvent]:
+        return confirm(state, event, msgspec.structs.replace(report, digest=""), policy, now_ms)
 
     plant(confirming, "confirm", by_its_id)
