@@ -62,6 +62,7 @@ class Agent(Client):
     """One agent at one desk."""
 
     path = AGENTS
+    session: AgentSession
 
     def __init__(self, world: "World", name: str) -> None:
         super().__init__(world, f"agent:{name}")

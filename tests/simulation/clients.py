@@ -52,6 +52,10 @@ class Client(ABC):
     def left(self, data: bytes) -> None:
         """The server is putting this message on the wire."""
 
+    @abstractmethod
+    def restart(self) -> None:
+        """The program crashes and starts again."""
+
     # The connection
 
     def dial(self) -> None:

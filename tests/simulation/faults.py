@@ -6,7 +6,9 @@ later says so itself.
 """
 
 from collections.abc import Callable
+from typing import TypeVarTuple
 
+from tests.simulation.clients import Client
 from tests.simulation.disks import Ambiguity, Trouble
 from tests.simulation.parts import peer_of
 from tests.simulation.plan import LAST_WORDS, SWITCH
@@ -14,6 +16,7 @@ from tests.simulation.traffic import Traffic
 from tests.simulation.world import World
 
 MINUTE_MS = 60_000
+Args = TypeVarTuple("Args")
 
 
 class Faults:
@@ -40,7 +43,7 @@ class Faults:
             "fence_ambiguous": self._fence_trouble,
             "archive_lost": lambda: self._archive_trouble("lost"),
             "archive_ambiguous": lambda: self._archive_trouble("ambiguous"),
-            "power": lambda: _done(world.server.lose_power()),
+            "power": lambda: _done(world.server.lose_power),
             "break_pipe": self._break_pipe,
             "part": self._part,
             "slow_pipes": lambda: self._slow("slow", 50),
@@ -52,12 +55,12 @@ class Faults:
             "slow_agent": self._slow_agent,
             "busy_agent": self._busy_agent,
             "clock_forward": self._clock_forward,
-            "clock_back": lambda: _done(world.jump(-self._random.choice((1_000, 10_000, 20 * MINUTE_MS)))),
+            "clock_back": lambda: _done(world.jump, -self._random.choice((1_000, 10_000, 20 * MINUTE_MS))),
             "provider": self._provider,
             "duplicate": traffic.again,
             "conflict": traffic.conflict,
-            "bad_input": lambda: _done(traffic.bad()),
-            SWITCH: lambda: _done(world.owner.switch()),
+            "bad_input": lambda: _done(traffic.bad),
+            SWITCH: lambda: _done(world.owner.switch),
             LAST_WORDS: self._last_words,
         }
         self._kinds = kinds
@@ -136,7 +139,7 @@ class Faults:
         """Past the hour, where there is retention: it looks once an hour."""
         far = 70 * MINUTE_MS
         hops = (far, far) if self._world.settings.retention_days else (1_000, 10_000, far)
-        return _done(self._world.jump(self._random.choice(hops)))
+        return _done(self._world.jump, self._random.choice(hops))
 
     def _break_pipe(self) -> bool:
         pairs = self._world.exchange.pairs()
@@ -154,17 +157,20 @@ class Faults:
     def _slow(self, what: str, most: int) -> bool:
         pace = self._world.pace
         setattr(pace, what, self._random.uniform(2, most))
-        return _done(self._later(4, setattr, pace, what, 1.0))
+        return _done(self._later, 4, setattr, pace, what, 1.0)
 
     def _second_life(self) -> bool:
         process = self._world.server.processes[self._a_cell()]
         return process.second_life(kill_first_in_s=self._random.uniform(0.2, 6))
 
     def _break_socket(self) -> bool:
-        return self._random.choice([*self._world.agents, *self._world.sources.values()]).break_off()
+        return self._random.choice(self._clients()).break_off()
 
     def _restart_client(self) -> bool:
-        return _done(self._random.choice([*self._world.agents, *self._world.sources.values()]).restart())
+        return _done(self._random.choice(self._clients()).restart)
+
+    def _clients(self) -> list[Client]:
+        return [*self._world.agents, *self._world.sources.values()]
 
     def _slow_agent(self) -> bool:
         agent = self._random.choice(self._world.agents)
@@ -174,17 +180,18 @@ class Faults:
     def _busy_agent(self) -> bool:
         agent = self._random.choice(self._world.agents)
         agent.busy = True
-        return _done(self._later(4, agent.catch_up))
+        return _done(self._later, 4, agent.catch_up)
 
     def _provider(self) -> bool:
         self._world.provider.trouble = self._random.uniform(0.2, 0.9)
         self._later(6, setattr, self._world.provider, "trouble", 0.0)
         return False
 
-    def _later(self, most_s: float, call: Callable[..., None], *args: object) -> None:
+    def _later(self, most_s: float, call: Callable[[*Args], object], *args: *Args) -> None:
         self._world.loop.call_later(self._random.uniform(0.1, most_s), call, *args)
 
 
-def _done(nothing: None) -> bool:
-    """It took effect, whatever the state of the world."""
-    return nothing is None
+def _done(call: Callable[[*Args], None], *args: *Args) -> bool:
+    """It takes effect, whatever the state of the world."""
+    call(*args)
+    return True

@@ -13,7 +13,10 @@ class Folds:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._folds: dict[str, _Fold] = {}
-        ledger.on_redacted = lambda stream: self._folds.pop(stream, None)
+        ledger.on_redacted = self._forget
+
+    def _forget(self, stream: str) -> None:
+        self._folds.pop(stream, None)
 
     def view(self, conversation: str, head: int) -> ConversationView | None:
         """As of `head`, without the customer and their identities; None where so much is not committed."""

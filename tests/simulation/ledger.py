@@ -216,14 +216,14 @@ class Ledger:
                 if self.into.pop(event.other, "") != customer:
                     self._broken("once", f"{customer} released {event.other}, which it did not have")
             case CustomerReturned():
-                named = set()
                 self.owned |= {(link.identity, customer) for link in event.links}
                 self._check_identities(
                     self.members_through(customer), [link.identity for link in event.links], f"{customer} returned"
                 )
                 if customer in self.into:
                     self._broken("once", f"{customer} returned, and is {self.into[customer]}'s")
-        if named and set(event.members) != named:
+                return
+        if set(event.members) != named:
             self._broken("once", f"{event}: its members are {sorted(named)}")
 
     def members_through(self, customer: str) -> set[str]:
@@ -240,7 +240,7 @@ class Ledger:
 
     def _take_entry(self, record: Record, entry: Entry) -> AnyEvent:
         stream = self.streams.setdefault(entry.stream, [])
-        event = _event(entry.event)
+        event: AnyEvent = _event(entry.event)
         if entry.seq != len(stream) + 1:
             self._broken("ordered", f"{entry.stream}: seq {entry.seq} follows {len(stream)}")
         if self.customer(entry.stream) != record.customer:

@@ -4,10 +4,12 @@ Placement is the settings' word: what a cell is, and how many there are, is deci
 """
 
 import asyncio
-from typing import Any
+from typing import cast
 
 from actors.fault import Tasks
+from adapters.attachments import AttachmentStore
 from orchestrator.channels import ChannelHost
+from orchestrator.cluster.part import Part
 from orchestrator.cluster.table import processes
 from orchestrator.gateway.health.metrics import Metrics
 from orchestrator.gateway.server import AGENTS, GATEWAY_CLIENTS, HEARTBEAT_S
@@ -23,7 +25,7 @@ from orchestrator.parts.building import part_of, peer_name
 from orchestrator.parts.front import Front
 from orchestrator.parts.surroundings import Surroundings
 from orchestrator.settings import Settings
-from orchestrator.tokens import Token
+from orchestrator.tokens import Token, Tokens
 from protocol.codec import Codec
 from protocol.errors import Code
 from tests.simulation.life import Life
@@ -47,7 +49,7 @@ def peer_of(name: str) -> str:
     return f"{GATEWAY}:{number}" if kind == GATEWAY and number else peer_name(name)
 
 
-def build(name: str, given: Surroundings, provider: Provider, life: Life) -> Any:
+def build(name: str, given: Surroundings, provider: Provider, life: Life) -> "AnyPart":
     """The part of a process."""
     if name.startswith(GATEWAY):
         return SimulatedGateway(given, name)
@@ -65,7 +67,7 @@ class SimulatedChannels:
             [],
             intake=self.front.intake,
             cells=self.front.cells,
-            attachments=_NoAttachments(),  # type: ignore[arg-type]
+            attachments=cast(AttachmentStore, _NoAttachments()),
             now_ms=given.now_ms,
             senders=provider.senders(life),
         )
@@ -94,7 +96,7 @@ class SimulatedGateway:
         self.inboxes = Inboxes(cells, archive, new_reference=self._new_id, newest=newest)
         self.deliveries = Deliveries(cells, METRICS, clock_s=loop.time)
         self._terms = Terms(
-            tokens=Badges(),  # type: ignore[arg-type]
+            tokens=cast(Tokens, Badges()),
             metrics=METRICS,
             generation=lambda: cells.generation,
             new_id=self._new_id,
@@ -171,8 +173,18 @@ class SimulatedGateway:
         return f"{self._ids:08d}"
 
 
+AnyPart = SimulatedGateway | SimulatedChannels | Part
+
+
+def figure(part: Part, name: str) -> int:
+    """One of its figures for operators that counts something."""
+    value = part.status()[name]
+    assert isinstance(value, int), name
+    return value
+
+
 class Badges:
-    """Tokens that say themselves who bears them: `agent:ann`, `gateway:chat`."""
+    """Tokens that say themselves who bears them, `agent:ann`, `gateway:chat`: connections ask no more of them."""
 
     def check(self, text: str) -> Token:
         kind, _, name = text.partition(":")
@@ -184,7 +196,7 @@ class Badges:
 
 
 class _NoAttachments:
-    """Nothing is attached."""
+    """Nothing is attached: a channel host asks no more of it."""
 
     def open(self) -> None:
         """There is no folder."""

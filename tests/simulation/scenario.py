@@ -36,6 +36,7 @@ from tests.simulation.promises import (
 )
 from tests.simulation.relating import Relating, ruled
 from tests.simulation.replaying import strict
+from tests.simulation.rules import policy_of_cells
 from tests.simulation.settling import settle
 from tests.simulation.straying import Straying
 from tests.simulation.traffic import Traffic
@@ -75,7 +76,7 @@ def run(seed: int, *, placement: str = "pooled", say: Callable[[str], None] | No
     plan = plan_of(seed, placement=placement)
     # A pipe acknowledges after a 32nd of what its other end may keep, here as there.
     often = patch.object(pipe, "ACK_EVERY_BYTES", plan.unacked_bytes_max // 32)
-    first_policy = cell.policy_of
+    first_policy = policy_of_cells()
     rules = patch.object(cell, "policy_of", lambda settings, noted=(): _rules(first_policy(settings), plan))
     kept = patch.object(archive, "policy_of", lambda settings: _rules(first_policy(settings), plan))
     with _quiet(), often, rules, kept, asyncio.Runner(loop_factory=VirtualLoop) as runner:

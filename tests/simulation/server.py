@@ -7,14 +7,15 @@ writer raised) is followed by another one after a while, as a supervisor does it
 import asyncio
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from adapters.stores.errors import StoreFailed
 from orchestrator.cluster.table import USHER, cell_name
 from orchestrator.parts.surroundings import Surroundings
+from orchestrator.parts.usher import UsherPart
 from tests.simulation.disks import SimulatedStorage
 from tests.simulation.life import Life
-from tests.simulation.parts import GATEWAY, SimulatedChannels, SimulatedGateway, build, names_of, peer_of
+from tests.simulation.parts import GATEWAY, AnyPart, SimulatedChannels, SimulatedGateway, build, names_of, peer_of
 from tests.simulation.plan import NOWHERE
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class Process:
     def __init__(self, world: "World", name: str) -> None:
         self._world = world
         self.name = name
-        self.part: Any = None
+        self.part: AnyPart | None = None
         self.up = False
         self.lives = 0
         self._life: Life | None = None
@@ -104,6 +105,8 @@ class Process:
         part, task, life = self.part, self._task, self._life
         if not self.up or task is None or life is None:
             return
+        assert part is not None
+        assert not isinstance(part, SimulatedGateway | SimulatedChannels), self.name
         await part.drain()
         await asyncio.wait([task])
         await part.stop()
@@ -157,8 +160,7 @@ class Server:
     @property
     def gateways(self) -> list[SimulatedGateway]:
         """Those that are up."""
-        parts = [process.part for name, process in self.processes.items() if name.startswith(GATEWAY)]
-        return [part for part in parts if part is not None]
+        return [part for process in self.processes.values() if isinstance(part := process.part, SimulatedGateway)]
 
     @property
     def gateway_names(self) -> list[str]:
@@ -173,7 +175,8 @@ class Server:
     @property
     def channels(self) -> SimulatedChannels | None:
         """The channel host, where it is up."""
-        return self.processes["channels"].part
+        part = self.processes["channels"].part
+        return part if isinstance(part, SimulatedChannels) else None
 
     @property
     def cells(self) -> list[str]:
@@ -226,10 +229,11 @@ class Server:
 
     async def _follow_usher(self) -> None:
         """Starts and ends seats as the usher wants, whichever life of it there is: what a node's supervisor does."""
-        asked, known = None, 0
+        asked: UsherPart | None = None
+        known = 0
         while True:
             usher = self.processes[USHER].part
-            if usher is None:
+            if not isinstance(usher, UsherPart):
                 await asyncio.sleep(LOOK_EVERY_S)
                 continue
             try:

@@ -8,8 +8,11 @@ import asyncio
 from collections.abc import Iterator
 
 from actors.archive.timers import timer_changes
+from orchestrator.parts.archive import ArchivePart
+from orchestrator.parts.cell import CellPart
 from protocol.agent_session import State
 from tests.simulation.agents import QUEUE, Agent
+from tests.simulation.parts import SimulatedChannels, SimulatedGateway, figure
 from tests.simulation.world import World
 
 WITHIN_S = 150.0
@@ -78,19 +81,15 @@ def _policy(world: World) -> Owed:
         yield "one_version", f"{world.owner.unanswered} applications have no answer"
     for process in world.server.processes.values():
         part, newest = process.part, world.ledger.policy
-        if process.name.startswith("cell") and part is not None and part.status()["policy"] != newest:
-            yield "one_version", f"{process.name} decides by {part.status()['policy']}; {newest} was applied"
-        if (
-            process.name in (*world.server.gateway_names, "channels")
-            and part is not None
-            and part.front.in_force.policy.version != newest
-        ):
+        if isinstance(part, CellPart) and figure(part, "policy") != newest:
+            yield "one_version", f"{process.name} decides by {figure(part, 'policy')}; {newest} was applied"
+        if isinstance(part, SimulatedGateway | SimulatedChannels) and part.front.in_force.policy.version != newest:
             yield "one_version", f"the {process.name} knows {part.front.in_force.policy.version}; {newest} was applied"
 
 
 def _archive(world: World) -> Owed:
     part = world.server.processes["archive"].part
-    if part is None or part.status()["position"] < world.ledger.position:
+    if not isinstance(part, ArchivePart) or figure(part, "position") < world.ledger.position:
         yield "ordered", f"the archive has not reached {world.ledger.position}"
 
 

@@ -17,7 +17,7 @@ from orchestrator.way_in.once_keys import once_key
 from protocol.errors import Refusal
 from protocol.frames import Deliver, EventFrame
 from protocol.gateway_session import Answered, GatewaySession, Refused
-from protocol.inbound import InboundEvent
+from protocol.inbound import InboundEvent, MessageArrived
 from tests.simulation.clients import CODEC, Client
 from tests.simulation.ledger import Ledger
 from tests.simulation.provider import Sending
@@ -88,6 +88,7 @@ class GatewayClient(Client):
     """A program that pushes one account's events in and takes its deliveries out."""
 
     path = GATEWAY_CLIENTS
+    session: GatewaySession
 
     def __init__(self, world: "World", account: str) -> None:
         super().__init__(world, f"source:{account}")
@@ -240,4 +241,5 @@ class MailRoom:
 
 def with_other_words(event: InboundEvent) -> InboundEvent:
     """The same name for another payload: what a broken source does."""
+    assert isinstance(event.data, MessageArrived)
     return msgspec.structs.replace(event, data=msgspec.structs.replace(event.data, text=event.data.text + " (changed)"))

@@ -1,14 +1,20 @@
 """The simulation under capture templates: questions, defaults and refusals in the midst of every fault."""
 
 from collections import Counter
+from collections.abc import Sequence
 
 import msgspec
 import pytest
 
 from actors.capture import capturing
+from actors.capture.capturing import Captured
 from actors.rules.capture import CaptureRules, Field, Template
-from actors.state.conversation import knows
+from actors.rules.policy import Policy
+from actors.state.conversation import Conversation, knows
 from orchestrator.parts import cell
+from protocol.events import AnyEvent
+from protocol.inbound import InboundEvent
+from tests.simulation.rules import policy_of_cells
 from tests.simulation.scenario import replay_of, run
 
 SEEDS = 8
@@ -29,7 +35,7 @@ RULES = CaptureRules(
 
 @pytest.fixture(autouse=True)
 def _templates(monkeypatch: pytest.MonkeyPatch) -> None:
-    first = cell.policy_of
+    first = policy_of_cells()
     monkeypatch.setattr(
         cell, "policy_of", lambda settings, noted=(): msgspec.structs.replace(first(settings), capture=RULES)
     )
@@ -39,8 +45,15 @@ def test_every_promise_holds_under_templates(monkeypatch: pytest.MonkeyPatch) ->
     """What they ask leaves once, what they refuse is kept, and all else is as without them."""
     asked, seen = capturing.asked, Counter[str]()
 
-    def counted(*given: object) -> object:
-        made = asked(*given)  # type: ignore[arg-type]
+    def counted(
+        state: Conversation,
+        event: InboundEvent,
+        captured: Captured,
+        decided: Sequence[AnyEvent],
+        policy: Policy,
+        now_ms: int,
+    ) -> list[AnyEvent]:
+        made = asked(state, event, captured, decided, policy, now_ms)
         seen.update(type(fact).__name__ for fact in made)
         return made
 

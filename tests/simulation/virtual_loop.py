@@ -5,10 +5,12 @@ they were made, so that a run is a function of what its own code draws.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Executor
 from contextvars import Context
 from heapq import heapify, heappop, heappush
-from typing import Any
+from typing import TypeVar, TypeVarTuple
 
 TURNS_AT_ONE_MOMENT_MAX = 50_000
 """So many turns without time passing are a circle: something asks and is answered for ever."""
@@ -17,9 +19,19 @@ JUMP_MAX_S = 86_400.0
 TIMERS_FEW = 100
 """Of so few those that were cancelled are left in the heap until their time has come."""
 
+Args = TypeVarTuple("Args")
+T = TypeVar("T")
+
 
 class Stuck(Exception):
     """Nothing is ready and no timer is set, or time does not pass any more."""
+
+
+class Timer(asyncio.TimerHandle):
+    """asyncio's own, with what its stubs leave out."""
+
+    __slots__ = ()
+    _scheduled: bool
 
 
 class VirtualLoop(asyncio.BaseEventLoop):
@@ -28,6 +40,13 @@ class VirtualLoop(asyncio.BaseEventLoop):
     A turn is the base class's, to the order in which timers of the same moment ring, without what sockets, threads and
     its debug mode need: most turns are one short callback, and half of their cost was that.
     """
+
+    # The base class's own, which its stubs leave out.
+    _ready: deque[asyncio.Handle]
+    _scheduled: list[tuple[float, Timer]]
+    _stopping: bool
+    _clock_resolution: float
+    _timer_cancelled_count: int
 
     def __init__(self) -> None:
         super().__init__()
@@ -39,26 +58,28 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """Virtual seconds."""
         return self._now_s
 
-    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
+    def run_in_executor(self, executor: Executor | None, func: Callable[[*Args], T], *args: *Args) -> asyncio.Future[T]:
         """Runs it at once: what a thread would do takes no virtual time."""
-        future = self.create_future()
+        future: asyncio.Future[T] = self.create_future()
         try:
             future.set_result(func(*args))
         except Exception as exc:  # noqa: BLE001 - it is the caller's, as with a thread
             future.set_exception(exc)
         return future
 
-    def call_soon(self, callback: Callable[..., object], *args: Any, context: Context | None = None) -> asyncio.Handle:
+    def call_soon(
+        self, callback: Callable[[*Args], object], *args: *Args, context: Context | None = None
+    ) -> asyncio.Handle:
         """In the next turn."""
         handle = asyncio.Handle(callback, args, self, context)
         self._ready.append(handle)
         return handle
 
     def call_at(
-        self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
-    ) -> asyncio.TimerHandle:
+        self, when: float, callback: Callable[[*Args], object], *args: *Args, context: Context | None = None
+    ) -> Timer:
         """When its time has come."""
-        timer = asyncio.TimerHandle(when, callback, args, self, context)
+        timer = Timer(when, callback, args, self, context)
         # Numbers are compared before handles are: those have their order written in Python.
         heappush(self._scheduled, (when, timer))
         timer._scheduled = True
@@ -106,7 +127,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         if self._turns > TURNS_AT_ONE_MOMENT_MAX:
             raise Stuck(f"{self._turns} turns of the loop, and no time passed")
 
-    def _process_events(self, event_list: Any) -> None:
+    def _process_events(self, event_list: object) -> None:
         """There are no sockets."""
 
     def _write_to_self(self) -> None:

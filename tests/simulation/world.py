@@ -4,11 +4,11 @@ Everything here that draws, draws from one `Random`; everything that waits, wait
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Generator
 from dataclasses import dataclass
 from hashlib import blake2b
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from protocol.inbound import InboundEvent
 from protocol.links import AnyLink, Updated
@@ -29,6 +29,8 @@ from tests.simulation.witness import Witness
 
 if TYPE_CHECKING:
     from tests.simulation.promises.erased import Forgotten
+
+T = TypeVar("T")
 
 BEGIN_MS = 1_760_000_000_000
 """The server's clock when a run begins."""
@@ -111,8 +113,8 @@ class World:
         task.add_done_callback(self._spawned)
 
     def kept_task(
-        self, loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, Any], **options: Any
-    ) -> "asyncio.Task[Any]":
+        self, loop: asyncio.AbstractEventLoop, work: Generator[Any, None, T] | Coroutine[Any, Any, T], **options: Any
+    ) -> asyncio.Task[T]:
         """Makes every task of a run, and keeps it: what a killed process left behind is not the collector's to end."""
         task = asyncio.Task(work, loop=loop, **options)
         self._all_tasks.append(task)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from actors.erasure import erasing
-from actors.inbound import identifying
+from actors.inbound import disputes
 from adapters.stores.archive import erasing as archive_erasing
 from adapters.stores.journal.memory_disk import Image
 from orchestrator.erasure import erasing as stopped
@@ -53,13 +53,13 @@ def comes_in_once_it_is_mended(plant: Plant) -> None:
 @mutant
 def forgotten_with_its_first_heir(plant: Plant) -> None:
     """Whoever gets an erased address is told once what came from it, and does not write it down."""
-    keys_for = identifying.disputes.keys_for
+    keys_for = disputes.keys_for
 
     def told(released: Sequence[Released], identity: str) -> dict[str, bytes]:
         found = keys_for(released, identity)
         return {customer: keys for customer, keys in found.items() if customer}
 
-    plant(identifying.disputes, "keys_for", told)
+    plant(disputes, "keys_for", told)
 
 
 @mutant

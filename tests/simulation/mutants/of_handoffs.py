@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from actors.handoffs import handing_over, withdrawing
+from actors.handoffs import handing_over, handoff_package, withdrawing
 from protocol.handoffs import Handoff
 from tests.simulation.mutants.planting import Plant, mutant, mutant_of_either
 
@@ -43,7 +43,7 @@ def unacknowledged_package(plant: Plant) -> None:
 @mutant
 def package_without_what_is_new(plant: Plant) -> None:
     """A package leaves out what the giver brings with the offer."""
-    pack = handing_over.pack
+    pack = handoff_package.package
 
     def stale(state: Any, required: Any, known: Any, identities: Any, **more: Any) -> Any:
         return pack(state, required, state.context, identities, **more)

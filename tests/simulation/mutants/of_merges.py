@@ -63,7 +63,7 @@ def keys_forgotten_at_an_unmerge(plant: Plant) -> None:
 def loaded_without_members(plant: Plant) -> None:
     """What happened in members' conversations since the merge is not read at a load."""
 
-    def own_alone(self: Any, state: Journey, fact: Any) -> bool:
+    def own_alone(self: loading._Fold, state: Journey, fact: loading._Fact) -> bool:
         return home_of(fact.stream, self._customer) == self._customer
 
     plant(loading._Fold, "_belongs", own_alone)

@@ -5,9 +5,9 @@ from typing import Any
 
 import msgspec
 
-from actors.decisions import deciding
 from actors.inbound import replaying
 from orchestrator.gateway.incoming import replaying as desk
+from orchestrator.gateway.incoming.quarantine import again
 from protocol.events import Once, ReplayBegun
 from protocol.inbound import InboundEvent
 from tests.simulation.mutants.planting import Plant, mutant
@@ -16,7 +16,6 @@ from tests.simulation.mutants.planting import Plant, mutant
 @mutant
 def replayed_as_of_its_arrival(plant: Plant) -> None:
     """What is replayed is as of when it came, not of its own time."""
-    again = desk.again
 
     def arrived(row: dict[str, Any], *rest: Any) -> InboundEvent:
         return msgspec.structs.replace(again(row, *rest), time_ms=int(row["received_ms"]))
@@ -32,7 +31,7 @@ def begun_in_two_forms(plant: Plant) -> None:
     def careless(command: Any, actor: str, replayed: Collection[str], begun: Collection[str], *rest: Any) -> Any:
         return decide(command, actor, replayed, [command.quarantine] if hasattr(command, "code") else [], *rest)
 
-    plant(deciding.replaying, "decide", careless)
+    plant(replaying, "decide", careless)
 
 
 @mutant
@@ -49,7 +48,7 @@ def begun_and_forgotten(plant: Plant) -> None:
 @mutant
 def unknown_where_it_was_kept(plant: Plant) -> None:
     """Who keeps an input that comes in as somebody else's does not know it, should its source send it again."""
-    plant(deciding.replaying, "anothers", lambda begun, *_: begun)
+    plant(replaying, "anothers", lambda begun, *_: begun)
 
 
 @mutant
@@ -60,4 +59,4 @@ def given_away_though_it_came_in(plant: Plant) -> None:
     def blind(begun: ReplayBegun, given: Once, came: Any) -> ReplayBegun:
         return begun if came is not None else anothers(begun, given, came)
 
-    plant(deciding.replaying, "anothers", blind)
+    plant(replaying, "anothers", blind)

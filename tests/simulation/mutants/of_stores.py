@@ -7,6 +7,7 @@ import msgspec
 
 from actors.archive import archive
 from actors.archive.archive import Archive
+from actors.archive.projection import project
 from actors.archive.retention import Retention
 from actors.identity import linking
 from actors.journal.tail import Tail
@@ -103,7 +104,7 @@ def archive_position_ahead_of_rows(plant: Plant) -> None:
             await apply(changes)
 
         store = self._store
-        self._store = _With(store, apply=in_two)  # type: ignore[assignment]
+        self._store = _With(store, apply=in_two)
         try:
             return await follow(self)
         finally:
@@ -115,7 +116,6 @@ def archive_position_ahead_of_rows(plant: Plant) -> None:
 @mutant_of_either
 def archive_leaves_a_unit_out(plant: Plant) -> None:
     """Where many gathered, the archive's newest rows are left out, and its position says that they are there."""
-    project = archive.project
 
     def short(run: Sequence[Record]) -> Changes:
         whole = project(run)
@@ -127,7 +127,6 @@ def archive_leaves_a_unit_out(plant: Plant) -> None:
 @mutant_of_either
 def archive_table_behind(plant: Plant) -> None:
     """A table that nothing of the server's own reads does not follow the journal."""
-    project = archive.project
 
     def without(run: Sequence[Record]) -> Changes:
         whole = project(run)
@@ -149,7 +148,7 @@ def retention_before_sync(plant: Plant) -> None:
 
     async def hasty(self: Retention) -> int:
         archive = self._archive
-        self._archive = _With(archive, sync=_reaches_far)  # type: ignore[assignment]
+        self._archive = _With(archive, sync=_reaches_far)
         try:
             return await enforce(self)
         finally:

@@ -1,6 +1,9 @@
 """Promise 10: bounded. What may wait is looked at while a run goes on, and never passes its bound."""
 
 from orchestrator.gateway.websockets.agents import WATCHES_AT_ONCE
+from orchestrator.parts.cell import CellPart
+from orchestrator.parts.journal import JournalPart
+from tests.simulation.parts import figure
 from tests.simulation.sockets import WINDOW_BYTES
 from tests.simulation.world import World
 
@@ -40,11 +43,9 @@ def _sizes(world: World) -> list[tuple[str, int, int]]:
             if len(droppable) > 1:  # A frame that finds none before it is taken, however long.
                 sizes.append((f"{connection.kind} updates", sum(droppable), limits.agent_queue_bytes))
         sizes.append(("gateway inputs", gateway.front.intake.waiting, limits.inputs_waiting_max))
-    if (journal := processes["journal"].part) is not None:
-        status = journal.status()
-        sizes.append(("journal appends", status["waiting"], 4 * (len(world.server.cells) + 1)))
+    if isinstance(journal := processes["journal"].part, JournalPart):
+        sizes.append(("journal appends", figure(journal, "waiting"), 4 * (len(world.server.cells) + 1)))
     for name in world.server.cells:
-        if (cell := processes[name].part) is not None:
-            status = cell.status()
-            sizes.append((f"{name} attempts", status["attempts_under_way"], 2 * world.plan.people * 8))
+        if isinstance(cell := processes[name].part, CellPart):
+            sizes.append((f"{name} attempts", figure(cell, "attempts_under_way"), 2 * world.plan.people * 8))
     return sizes

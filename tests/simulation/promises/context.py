@@ -7,10 +7,11 @@ the events alone, not by the code that folds them. Each contact is in the one co
 
 import hashlib
 from collections.abc import Sequence
+from functools import partial
 
 import msgspec
 
-from protocol.entities import ContextItem, ConversationView
+from protocol.entities import ContextItem, ContextValue, ConversationView
 from protocol.errors import Refusal
 from protocol.events import (
     AnyEvent,
@@ -35,7 +36,7 @@ async def check(world: World) -> None:
     assert gateway is not None
     for customer in sorted({record.customer for record in world.ledger.records}):
         try:
-            reply = await gateway.front.cells.call(customer, lambda ref, c=customer: ReadCustomer(ref, c))
+            reply = await gateway.front.cells.call(customer, partial(ReadCustomer, customer=customer))
         except Refusal as refusal:
             world.broken("context", f"{customer} can't be read: {refusal.message}")
             return
@@ -147,7 +148,8 @@ def _withheld(events: Sequence[AnyEvent]) -> list[str]:
 def _shown(items: Sequence[ContextItem]) -> dict[Source, object]:
     said: dict[Source, object] = {}
     for item in items:
-        for value in (item, *item.others):
+        values: tuple[ContextItem | ContextValue, ...] = (item, *item.others)
+        for value in values:
             said[item.key, value.channel, _side(value.actor)] = value.value
     return said
 

@@ -6,6 +6,7 @@ requires and nobody had given.
 """
 
 from protocol.commands import AcceptHandoff, Take
+from protocol.entities import ContextValue
 from protocol.events import (
     AnyEvent,
     ContextSet,
@@ -60,10 +61,10 @@ class _Walk:
         match event:
             case ContextSet():
                 self._versions[event.key] = (event.stands or event).version
-            case ContextWithdrawn(stands=None):
-                self._versions.pop(event.key, None)
-            case ContextWithdrawn(stands=stands):
+            case ContextWithdrawn(stands=ContextValue() as stands):
                 self._versions[event.key] = stands.version
+            case ContextWithdrawn():
+                self._versions.pop(event.key, None)
             case OwnerChanged():
                 self._change(event)
             case HandoffOffered():
