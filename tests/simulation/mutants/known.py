@@ -94,7 +94,7 @@ KNOWN: dict[str, dict[str, int]] = {
     "uncertain_called_failed": {"pooled": 34},
     "uncertain_called_refused": {"pooled": 34, "dedicated": 9},
     "uncertain_called_sent": {"pooled": 10, "dedicated": 3},
-    "units_of_two_versions": {"pooled": 0},
+    "units_of_two_versions": {"pooled": 3},
     "unknown_where_it_was_kept": {"pooled": 35},
     "update_before_commit": {"pooled": 0},
     "watches_stay_behind": {"pooled": 5, "dedicated": 1},

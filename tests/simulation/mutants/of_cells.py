@@ -1,5 +1,6 @@
 """Mutants of the cells: the gate, timers, loading, leaving memory, and the decisions themselves."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -23,12 +24,13 @@ from actors.rules.policies import Policies
 from actors.rules.policy import Policy
 from actors.state import context_items, evolving, interactions
 from actors.state.conversation import Conversation
+from actors.state.journey import Journey
 from actors.way_out import conversation_views
 from actors.way_out.outlet import Outlet, _kept
 from adapters.stores.journal.memory import MemoryJournal
-from protocol.commands import Take
+from protocol.commands import AnyCommand, Take
 from protocol.entities import ConversationView
-from protocol.events import DeliveryAttempted, InteractionStarted
+from protocol.events import AnyEvent, DeliveryAttempted, InteractionStarted
 from protocol.journal import Committed, Stale
 from protocol.links import Input, SnapshotTaken
 from tests.simulation.mutants.planting import Plant, mutant, mutant_of_either
@@ -226,8 +228,18 @@ def two_owners(plant: Plant) -> None:
     """An agent takes what another one owns, without force."""
     decide = commanding.decide
 
-    def grab(state: Any, command: Any, *rest: Any) -> Any:
-        return decide(state, Take(force=True) if isinstance(command, Take) else command, *rest)
+    def grab(
+        state: Conversation,
+        command: AnyCommand,
+        actor: str,
+        identities: Sequence[str],
+        policy: Policy,
+        now_ms: int,
+        *,
+        parted: Sequence[str] = (),
+    ) -> list[AnyEvent]:
+        asked = Take(force=True) if isinstance(command, Take) else command
+        return decide(state, asked, actor, identities, policy, now_ms, parted=parted)
 
     plant(commanding, "decide", grab)
 
@@ -260,10 +272,12 @@ def units_of_two_versions(plant: Plant) -> None:
     """An open step takes what is decided under another version."""
     record = stepping._record
 
-    def mixed(live: Live, journey: Any, decision: Decision, policy: Policy) -> tuple[str, int]:
+    def mixed(
+        live: Live, journey: Journey, decision: Decision, policy: Policy, joining: Journey | None = None
+    ) -> tuple[str, int]:
         if live.open is not None and decision.events:
             live.open.policy = decision.events[0][1].policy or policy.version
-        return record(live, journey, decision, policy)
+        return record(live, journey, decision, policy, joining)
 
     plant(stepping, "_record", mixed)
     plant(Live, "crowded", property(lambda self: self.open is not None and self.open.bytes >= STEP_BYTES_MAX))

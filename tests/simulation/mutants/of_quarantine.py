@@ -1,6 +1,7 @@
 """Mutants of what lies in quarantine: when it comes in after all, how often, and in which form."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -8,7 +9,8 @@ import msgspec
 from actors.inbound import replaying
 from orchestrator.gateway.incoming import replaying as desk
 from orchestrator.gateway.incoming.quarantine import again
-from protocol.events import Once, ReplayBegun
+from protocol.commands import BeginReplay, EndReplay, MarkReplayed
+from protocol.events import AnyEvent, Once, ReplayBegun
 from protocol.inbound import InboundEvent
 from tests.simulation.mutants.planting import Plant, mutant
 
@@ -28,8 +30,16 @@ def begun_in_two_forms(plant: Plant) -> None:
     """A replay begins although another form of the input may be about to come in."""
     decide = replaying.decide
 
-    def careless(command: Any, actor: str, replayed: Collection[str], begun: Collection[str], *rest: Any) -> Any:
-        return decide(command, actor, replayed, [command.quarantine] if hasattr(command, "code") else [], *rest)
+    def careless(
+        command: MarkReplayed | BeginReplay | EndReplay,
+        actor: str,
+        replayed: Collection[str],
+        begun: Collection[str],
+        now_ms: int,
+        forms: Mapping[str, int] = MappingProxyType({}),
+    ) -> AnyEvent:
+        ends = isinstance(command, EndReplay)
+        return decide(command, actor, replayed, [command.quarantine] if ends else [], now_ms, forms)
 
     plant(replaying, "decide", careless)
 
