@@ -1,5 +1,6 @@
 """Letters in normal forms: as the standard library makes them, but for marks without an end."""
 
+import sys
 from time import process_time
 from typing import Literal
 from unicodedata import combining, normalize
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol.inbound import TEXT_MAX
-from protocol.letters import MARKS_MAX, composed
+from protocol.letters import _LONG, LONG_MAX, MARKS_MAX, composed
 
 Form = Literal["NFC", "NFKC"]
 forms = st.sampled_from(["NFC", "NFKC"])
@@ -45,3 +46,29 @@ def test_marks_without_an_end_take_no_time(marks: str) -> None:
     began = process_time()
     assert len(composed("a" + marks * (TEXT_MAX // 2), "NFKC")) <= 2 * MARKS_MAX + 1
     assert process_time() - began < 2
+
+
+def test_the_long_letters_are_those_that_stand_for_four_and_more() -> None:
+    """Of all that the library knows."""
+    letters = map(chr, range(sys.maxunicode + 1))
+    known = [letter for letter in letters if not "\ud800" <= letter < "\ue000"]
+    assert [letter for letter in known if _LONG.match(letter)] == [
+        letter for letter in known if len(normalize("NFKC", letter)) > 3
+    ]
+
+
+@pytest.mark.parametrize("long", ["\ufdfa", "\u3316", "x\u33ae", "\u3304\u0301"])
+def test_what_a_text_grows_to_is_bounded(long: str) -> None:
+    """The first of the letters that stand for many are spelled out, the others stay; all else is in the form."""
+    text = long * (TEXT_MAX // len(long))
+    made = composed(text, "NFKC")
+    assert len(made) <= TEXT_MAX + 18 * LONG_MAX
+    spelled = normalize("NFKC", long * LONG_MAX)
+    assert made.startswith(spelled)
+    assert made[len(spelled) :] == composed(long, "NFC") * (TEXT_MAX // len(long) - LONG_MAX)
+
+
+def test_letters_between_too_many_long_ones_are_in_the_form() -> None:
+    """Also the last."""
+    text = "\ufdfa" * (LONG_MAX + 1) + "\uff21\ufdfaka\u3099" + "\ufdfa\uff22"
+    assert composed(text, "NFKC").endswith("\ufdfaA\ufdfaka\u3099\ufdfaB")
