@@ -17,22 +17,25 @@ _SCHEME = re.compile(r"(?:https?://|mailto:)", re.IGNORECASE)
 _BETWEEN = re.compile(r"""[\s<>"'()\[\]]+""")
 
 
-def saying_more(contents: mime.Contents, whole: str) -> list[mime.File]:
+def saying_more(contents: mime.Contents, whole: str, *, laid_out: bool = True) -> list[mime.File]:
     """The files of those parts that say more than `whole`, the text that was taken: in words, or in where links lead.
-    Of the HTML that `whole` was made of only the links can.
+    Of the HTML that `whole` was made of only the links can, unless it was not `laid_out`.
 
-    Of all HTML together `HTML_CHARS_MAX` characters are read; a part beyond is kept unread.
+    Of all HTML together `HTML_CHARS_MAX` characters are read, and as much as has `TAGS_MAX` tags of what was not taken;
+    a part beyond is kept unread.
     """
     parts = list(_parts(contents))
     if not parts:
         return []  # As for most mails: going through 10 MiB for nothing takes seconds.
     words, places = set(_WORDS.findall(whole.casefold())), {_place(piece) for piece in set(_BETWEEN.split(whole))}
-    left = html.HTML_CHARS_MAX
+    left, tags_left = html.HTML_CHARS_MAX, html.TAGS_MAX
     files: list[mime.File] = []
     for text, taken in parts:
         if text.html:
             left -= len(text.text)
-        if left < 0 or not _links(text) <= places or not (taken or _words(text) <= words):
+            tags_left -= 0 if taken else html.tags_of(text.text)
+        unread = left < 0 or tags_left < 0 or (text.html and taken and not laid_out)
+        if unread or not _links(text) <= places or not (taken or _words(text) <= words):
             name, kind = ("message.html", "text/html") if text.html else ("message.txt", "text/plain")
             files.append(mime.File(name, kind, text.text.encode()))
     return files

@@ -43,10 +43,11 @@ class Mail(NamedTuple):
 
 
 class _Words(NamedTuple):
-    """What the mail says: all of it, and what is new in it."""
+    """What the mail says: all of it, and what is new in it; and whether its HTML, if it has any, was laid out."""
 
     whole: str
     new: str
+    laid_out: bool
 
 
 def source_of(account: str) -> str:
@@ -127,15 +128,25 @@ def _bounded(texts: list[mime.Text]) -> list[mime.Text]:
 
 
 def _words(texts: list[mime.Text], *, is_reply: bool) -> _Words:
-    whole = "\n\n".join(html.text_of(text.text) if text.html else text.text.strip("\n") for text in texts)
+    left, laid_out = html.TAGS_MAX, True
+    pieces: list[str] = []
+    for text in texts:
+        if text.html:
+            reading = html.read(text.text, tags_max=left)
+            left -= html.tags_of(text.text)
+            laid_out = laid_out and reading.laid_out
+            pieces.append(reading.text)
+        else:
+            pieces.append(text.text.strip("\n"))
+    whole = "\n\n".join(pieces)
     # A first mail may well begin a line with "From:"; only an answer quotes what it answers.
-    return _Words(whole, quoting.new_words(whole) if is_reply else whole)
+    return _Words(whole, quoting.new_words(whole) if is_reply else whole, laid_out)
 
 
 def _carried(raw: bytes, contents: mime.Contents, words: _Words) -> list[mime.File]:
     """The attachments, with what keeps whole that which is cut: the text, what else the mail says, or the list of
     files."""
-    files = [*alternatives.saying_more(contents, words.whole), *contents.files]
+    files = [*alternatives.saying_more(contents, words.whole, laid_out=words.laid_out), *contents.files]
     if words.new.strip() != words.whole.strip() or len(words.new) > TEXT_MAX:
         files = [mime.File("message.txt", "text/plain", words.whole.encode()), *files]
     if len(files) > ATTACHMENTS_MAX:

@@ -90,3 +90,10 @@ def test_html_beyond_what_is_read_is_kept_unread() -> None:
     """Reading it could take seconds."""
     rich = "<b>word</b> " * (html.HTML_CHARS_MAX // 12 + 1)
     assert files(both("word", rich)) == [("message.html", rich.strip().encode())]
+
+
+def test_html_with_too_many_tags_beside_plain_text_is_kept_unread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of all such parts together."""
+    monkeypatch.setattr(html, "TAGS_MAX", 3)
+    assert files(both("word", "<b>word</b>")) == []
+    assert files(both("word", "<b>word</b><b>word</b>")) == [("message.html", b"<b>word</b><b>word</b>")]

@@ -331,13 +331,57 @@ def test_a_text_over_the_limit_is_cut_and_kept_whole() -> None:
 def test_html_over_the_limit_is_cut_and_kept_whole() -> None:
     """However many parts it comes in: all of them together have one bound, within which the first are read."""
     part = "--a\nContent-Type: text/html\n\n{}\n"
-    parts = part.format("<p>word</p>" * (html.HTML_CHARS_MAX // 16)) + part.format("<i>x</i>" * 40_000)
+    parts = part.format(f"<p>word</p>{' ' * 53}" * (html.HTML_CHARS_MAX // 96))
+    parts += part.format(f"{' ' * 32}<i>x</i>" * 9000)
     raw = letter(f"{parts}{part.format('<b>last</b>')}--a--\n", content_type="multipart/mixed; boundary=a")
     data = message(raw)
     assert data.text.startswith("word")
     assert "last" not in data.text
     assert [file.name for file in data.attachments] == ["message.html", "message.html"]
     assert sum(file.size_bytes for file in data.attachments) > 320_000
+
+
+@pytest.mark.parametrize(
+    "rich",
+    [
+        "<p>word</p>" * (html.TAGS_MAX // 2 + 1),
+        "<blockquote>" * (html.DEPTH_MAX + 1) + "<p>word</p>" + "</blockquote>" * (html.DEPTH_MAX + 1),
+    ],
+    ids=["many tags", "deep"],
+)
+def test_html_that_takes_long_to_lay_out_is_read_without_its_tags_and_kept(
+    rich: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What no browser shows is left out all the same. The file is what came."""
+    monkeypatch.setattr(html, "Inscriptis", None)
+    source = (
+        f"<head><title>no</title><STYLE>p {{}}</style ></head><body>first<script>no()</script>{rich}&amp; last</body>"
+    )
+    raw = letter(source, content_type="text/html")
+    mail = parse(raw, account="mail", address=ADDRESS, arrived_ms=ARRIVED_MS)
+    data = message(raw)
+    assert set(data.text.split()) == {"first", "word", "&", "last"}
+    assert [file.name for file in data.attachments] == ["message.html"]
+    assert mail.files[data.attachments[0].sha256].decode() == source
+
+
+def test_html_within_the_bounds_is_laid_out() -> None:
+    """As much as may be, and as deep."""
+    many = "<p>word</p>" * (html.TAGS_MAX // 2)
+    deep = "<div>" * (html.DEPTH_MAX - 3) + "<blockquote>word</blockquote>"
+    for source, words in ((many, "word\n\nword"), (deep, ">\n> word")):
+        reading = html.read(source)
+        assert (reading.laid_out, reading.text.startswith(words)) == (True, True)
+
+
+def test_the_tags_of_all_parts_together_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of them alone may be within the bound."""
+    monkeypatch.setattr(html, "TAGS_MAX", 5)
+    laid = "--a\nContent-Type: text/html\n\n<blockquote><b>{}</b></blockquote>\n"
+    raw = letter(f"{laid.format('one')}{laid.format('two')}--a--\n", content_type="multipart/mixed; boundary=a")
+    data = message(raw)
+    assert data.text.split() == [">", ">", "one", "two"]
+    assert [file.name for file in data.attachments] == ["message.html", "message.html"]
 
 
 def test_too_many_attachments_leave_the_mail_as_one() -> None:
