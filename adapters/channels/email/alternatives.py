@@ -42,9 +42,10 @@ def saying_more(contents: mime.Contents, whole: str, *, laid_out: bool = True) -
 
 
 def _parts(contents: mime.Contents) -> Iterator[tuple[mime.Text, bool]]:
-    """What may say more, and whether it was taken: plain text that was taken is shown as it is."""
-    yield from ((text, True) for text in contents.texts if text.html and text.text)
-    yield from ((text, False) for text in contents.aside if text.text)
+    """What may say more, and whether it was taken: plain text that was taken is shown as it is; what was cut is a file
+    already."""
+    yield from ((text, True) for text in contents.texts if text.html and text.text and not text.cut)
+    yield from ((text, False) for text in contents.aside if text.text and not text.cut)
 
 
 def _words(text: mime.Text) -> Set[str]:

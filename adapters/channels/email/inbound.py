@@ -147,7 +147,8 @@ def _carried(raw: bytes, contents: mime.Contents, words: _Words) -> list[mime.Fi
     """The attachments, with what keeps whole that which is cut: the text, what else the mail says, or the list of
     files."""
     files = [*alternatives.saying_more(contents, words.whole, laid_out=words.laid_out), *contents.files]
-    if words.new.strip() != words.whole.strip() or len(words.new) > TEXT_MAX:
+    is_file = len(contents.texts) == 1 and contents.texts[0].cut
+    if not is_file and (words.new.strip() != words.whole.strip() or len(words.new) > TEXT_MAX):
         files = [mime.File("message.txt", "text/plain", words.whole.encode()), *files]
     if len(files) > ATTACHMENTS_MAX:
         files = [*files[: ATTACHMENTS_MAX - 1], mime.File("message.eml", "message/rfc822", raw)]

@@ -32,6 +32,11 @@ LINES_MAX = 400_000
 PARAMETERS_CHARS_MAX, PARAMETERS_MAX = 4096, 128
 """Characters of a field with parameters, and semicolons in it: the standard library takes time by their product, at
 every look. A file's name of 255 Chinese characters takes 2,300, in pieces of a line each some 40."""
+TEXT_BYTES_MAX = 1024 * 1024
+"""Of a text that are decoded, as many as what is shown of one may have, four for each character; all of it is a file
+then. Some charsets take 0.2 s for each MiB of what is none of theirs, in which nothing else runs in the process."""
+_WIDE = ("utf-16", "utf-32")
+"""Charsets whose letters are of whole groups of two or four bytes, also at the end of a line."""
 NAME_CHARS_MAX = 200
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,63}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}", re.ASCII)
 _PATH_ENDS = re.compile(r"[/\\]")
@@ -47,10 +52,11 @@ class File(NamedTuple):
 
 
 class Text(NamedTuple):
-    """A piece of what is to be read, decoded: plain or HTML."""
+    """A piece of what is to be read, decoded: plain or HTML; `cut` where it is the beginning of one of the files."""
 
     html: bool
     text: str
+    cut: bool = False
 
 
 class Contents(NamedTuple):
@@ -125,7 +131,7 @@ def contents(part: Message) -> Contents:
         return _leaf(part, kind)
     if not part.is_multipart():
         # It names no boundary, or one that never comes: what stands there is still read.
-        return Contents([Text(False, readable(part))], [], [])
+        return _text(part, body(part), html=False)
     below = [contents(child) for child in children(part)]
     files, aside = [file for one in below for file in one.files], [text for one in below for text in one.aside]
     if kind == "multipart/alternative":
@@ -183,8 +189,8 @@ def source(part: Message) -> bytes:
 
 
 def readable(part: Message) -> str:
-    """A text leaf, decoded from its charset."""
-    return charsets.decode(body(part), parameter(part, "charset"))
+    """A text leaf, decoded from its charset; of a long one the beginning."""
+    return _text(part, body(part), html=False).texts[0].text
 
 
 def _leaf(part: Message, kind: str) -> Contents:
@@ -195,10 +201,26 @@ def _leaf(part: Message, kind: str) -> Contents:
         return Contents([], [File(name, kind, source(nested[0]) if nested else b"")], [])
     name, raw = _name(part), body(part)
     if kind in ("text/plain", "text/html") and not name and _disposition(part) != "attachment":
-        return Contents([Text(kind == "text/html", charsets.decode(raw, parameter(part, "charset")))], [], [])
+        return _text(part, raw, html=kind == "text/html")
     if not raw and not name:
         return Contents([], [], [])
     return Contents([], [File(name or f"attachment{mimetypes.guess_extension(kind) or ''}", kind, raw)], [])
+
+
+def _text(part: Message, raw: bytes, *, html: bool) -> Contents:
+    """What is to be read of it, and the whole as it came where that is only its beginning."""
+    charset = parameter(part, "charset")
+    if len(raw) <= TEXT_BYTES_MAX:
+        return Contents([Text(html, charsets.decode(raw, charset))], [], [])
+    name, kind = ("message.html", "text/html") if html else ("message.txt", "text/plain")
+    begins = Text(html, charsets.decode(_beginning(raw, charset), charset), cut=True)
+    return Contents([begins], [File(name, kind, raw)], [])
+
+
+def _beginning(raw: bytes, charset: str) -> bytes:
+    """As much as is decoded, to the end of a line: all charsets are there as at the beginning, but for wide ones."""
+    line_end = raw.rfind(b"\n", 0, TEXT_BYTES_MAX) + 1
+    return raw[:TEXT_BYTES_MAX] if charset.lower().startswith(_WIDE) or not line_end else raw[:line_end]
 
 
 def _best(alternatives: list[list[Text]]) -> list[Text]:

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from adapters.channels.email import html
+from adapters.channels.email import charsets, html, mime
 from adapters.channels.email.inbound import parse
 from protocol.errors import Code, Refusal
-from protocol.inbound import ATTACHMENTS_MAX, REFERENCES_MAX, TEXT_MAX, Attachment
+from protocol.inbound import ATTACHMENTS_MAX, REFERENCES_MAX, TEXT_MAX, Attachment, MessageArrived
 from tests.adapters.channels.letters import ADDRESS, ARRIVED_MS, SENT_MS, letter, message, read
 
 
@@ -326,6 +326,45 @@ def test_a_text_over_the_limit_is_cut_and_kept_whole() -> None:
     assert len(data.text) == TEXT_MAX
     assert data.attachments[0].name == "message.txt"
     assert len(mail.files[data.attachments[0].sha256]) > TEXT_MAX
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "utf-16-le", "shift_jis", "iso-2022-jp", "utf-7"])
+@pytest.mark.parametrize("subject", ["Words", "Re: Words"])
+def test_of_a_long_text_the_beginning_is_decoded_and_all_kept_as_it_came(
+    monkeypatch: pytest.MonkeyPatch, charset: str, subject: str
+) -> None:
+    """In charsets with and without a state, in an answer or not. As much is decoded at a time as is shown."""
+    sizes: list[int] = []
+    decoding = charsets.decode
+
+    def decode(raw: bytes, charset: str) -> str:
+        sizes.append(len(raw))
+        return decoding(raw, charset)
+
+    monkeypatch.setattr(charsets, "decode", decode)
+    words = "あい日本語です\n" * (mime.TEXT_BYTES_MAX // 10)
+    body = base64.encodebytes(words.encode(charset))
+    fields = {"content_type": f"text/plain; charset={charset}", "content_transfer_encoding": "base64"}
+    raw = letter(body, subject=subject, in_reply_to="<1@x>", **fields)
+    mail = parse(raw, account="mail", address=ADDRESS, arrived_ms=ARRIVED_MS)
+    assert isinstance(mail.event.data, MessageArrived)
+    assert mail.event.data.text == words[:TEXT_MAX]
+    [file] = mail.event.data.attachments
+    assert (file.name, file.media_type) == ("message.txt", "text/plain")
+    assert mail.files[file.sha256] == words.encode(charset)
+    assert mime.TEXT_BYTES_MAX - 100 < max(sizes) <= mime.TEXT_BYTES_MAX
+
+
+def test_long_html_is_kept_once_as_it_came() -> None:
+    """Beside a text, and by itself."""
+    rich = ("<p>wörd</p>" + " " * 1000) * (mime.TEXT_BYTES_MAX // 1000)
+    part = f"--a\nContent-Type: text/html; charset=iso-8859-1\n\n{rich}\n--a--\n".encode("latin-1")
+    for before in (b"", b"--a\nContent-Type: text/plain\n\nword\n"):
+        raw = letter(before + part, content_type="multipart/alternative; boundary=a")
+        mail = parse(raw, account="mail", address=ADDRESS, arrived_ms=ARRIVED_MS)
+        assert isinstance(mail.event.data, MessageArrived)
+        [file] = mail.event.data.attachments
+        assert (file.name, mail.files[file.sha256].strip()) == ("message.html", rich.encode("latin-1").strip())
 
 
 def test_html_over_the_limit_is_cut_and_kept_whole() -> None:
