@@ -146,21 +146,22 @@ class Entrance:
         try:
             # Each account has its own event; a repeat after a 451 has no second effect on those that took it.
             mailboxes = dict.fromkeys(mailbox for one in recipients if (mailbox := self.mailbox_of(one)))
-            answers = [await self._take_for(mailbox, raw, sender) for mailbox in mailboxes]
+            came = taking.Incoming(raw, sender=sender, attachments=self._attachments, accounts=len(mailboxes))
+            answers = [await self._take_for(mailbox, came, sender) for mailbox in mailboxes]
             return max(answers)
         finally:
             self._working -= 1
             async with self._idle:
                 self._idle.notify_all()
 
-    async def _take_for(self, mailbox: Mailbox, raw: bytes, sender: str) -> str:
-        if len(raw) > mailbox.message_bytes_max:
+    async def _take_for(self, mailbox: Mailbox, came: taking.Incoming, sender: str) -> str:
+        if len(came.raw) > mailbox.message_bytes_max:
             self._count("refused", Code.TOO_LARGE.name)
             limit = mailbox.message_bytes_max
             return f"552 5.3.4 {mailbox.address} takes mails of up to {limit} bytes; send a smaller one"
         try:
             async with asyncio.timeout(self._submit_timeout_s):
-                return await self._take(mailbox, raw, sender)
+                return await self._take(mailbox, came, sender)
         except TimeoutError:
             return self._later(mailbox, "TIMED_OUT", "not written down in time")
         except OSError as exc:
@@ -173,9 +174,12 @@ class Entrance:
             _log.warning("mail.refused", account=mailbox.account, code=refusal.code.name)
             return f"554 5.6.0 {refusal.code.name}: {_line(refusal.message)}"
 
-    async def _take(self, mailbox: Mailbox, raw: bytes, sender: str) -> str:
+    async def _take(self, mailbox: Mailbox, came: taking.Incoming, sender: str) -> str:
+        raw = came.raw
         try:
-            mail = await asyncio.to_thread(self._read, mailbox, raw, sender)
+            mail = await asyncio.to_thread(
+                came.read_for, account=mailbox.account, address=mailbox.address, arrived_ms=self._now_ms()
+            )
         except Refusal as refusal:
             kept = await asyncio.to_thread(taking.kept, raw, sender=sender, attachments=self._attachments)
             # Its Message-ID may be what cannot be read, or another mail's: the bytes name it.
@@ -192,16 +196,6 @@ class Entrance:
             return self._held(mailbox, kept_because(answer.why, mail.event.id))
         self._count("taken")
         return f"250 2.0.0 taken and written down for {mailbox.address}"
-
-    def _read(self, mailbox: Mailbox, raw: bytes, sender: str) -> inbound.Mail:
-        return taking.read_in(
-            raw,
-            account=mailbox.account,
-            address=mailbox.address,
-            arrived_ms=self._now_ms(),
-            sender=sender,
-            attachments=self._attachments,
-        )
 
     async def _quarantine(
         self, mailbox: Mailbox, id: str, refusal: Refusal, kept: bytes, event: InboundEvent | None = None

@@ -10,7 +10,10 @@ told from its quotes, the whole text is a file as well, and so is a part that sa
 
 import hashlib
 from email.message import Message
+from functools import cached_property
 from typing import Any, NamedTuple
+
+import msgspec
 
 from adapters.attachments import name_of
 from adapters.channels.email import alternatives, automatic, headers, html, mime, quoting
@@ -61,14 +64,35 @@ def id_of(raw: bytes, message: Message | None = None) -> str:
     return found[0] if found else f"sha256:{hashlib.sha256(raw).hexdigest()}"
 
 
+class Opened:
+    """A mail's parts, for however many accounts it is to: what takes long is done once.
+
+    Raises `Refusal` for what cannot be read: over a bound (`TOO_LARGE`), or broken (`INVALID`).
+    """
+
+    def __init__(self, raw: bytes) -> None:
+        self.raw = raw
+        self.message = mime.read(raw)
+
+    @cached_property
+    def said(self) -> tuple[MessageArrived, dict[str, bytes]]:
+        """The words as a person's, and their files by hash."""
+        files: dict[str, bytes] = {}
+        return _message(self.raw, self.message, files=files), files
+
+
 def parse(raw: bytes, *, account: str, address: str, arrived_ms: int, sender: str | None = None) -> Mail:
-    """Reads a mail that came in by `account`, whose address is `address`. `sender` is the envelope's, without angle
+    """Reads a mail, as `event_of` does. Raises as that and `Opened` do."""
+    return event_of(Opened(raw), account=account, address=address, arrived_ms=arrived_ms, sender=sender)
+
+
+def event_of(opened: Opened, *, account: str, address: str, arrived_ms: int, sender: str | None = None) -> Mail:
+    """What a mail says that came in by `account`, whose address is `address`. `sender` is the envelope's, without angle
     brackets: empty for `MAIL FROM:<>`, None where it is unknown.
 
-    Raises `Refusal` for what cannot be an event: over a bound (`TOO_LARGE`), unreadable (`INVALID`), or from nobody
-    (`NO_IDENTITY`). Never raises anything else, whatever the bytes are.
+    Raises `Refusal` (`NO_IDENTITY`) for one that is from nobody. Never raises anything else, whatever the bytes are.
     """
-    message = mime.read(raw)
+    raw, message = opened.raw, opened.message
     files: dict[str, bytes] = {}
     data: DeliveryReport | MessageArrived
     if report := automatic.report_of(message, address):
@@ -79,7 +103,8 @@ def parse(raw: bytes, *, account: str, address: str, arrived_ms: int, sender: st
     else:
         by_machine = automatic.is_automatic(message, sender=sender, address=address)
         concerned = automatic.recipient_of(message) if by_machine else ""
-        data = _message(raw, message, by_machine=by_machine, files=files)
+        words, files = opened.said
+        data = msgspec.structs.replace(words, automatic=AUTO_REPLY) if by_machine else words
         identities = [f"mailto:{concerned or _author(message, sender)}"]
     event = InboundEvent(
         id=id_of(raw, message),
@@ -94,7 +119,7 @@ def parse(raw: bytes, *, account: str, address: str, arrived_ms: int, sender: st
     return Mail(event, files)
 
 
-def _message(raw: bytes, message: Message, *, by_machine: bool, files: dict[str, bytes]) -> MessageArrived:
+def _message(raw: bytes, message: Message, *, files: dict[str, bytes]) -> MessageArrived:
     """The words, with their files put into `files`."""
     contents = mime.contents(message)
     subject = headers.text(message, "Subject", chars_max=SUBJECT_CHARS_MAX)
@@ -111,7 +136,6 @@ def _message(raw: bytes, message: Message, *, by_machine: bool, files: dict[str,
         ],
         reference=id_of(raw, message),
         in_reply_to=answered,
-        automatic=AUTO_REPLY if by_machine else "",
     )
 
 

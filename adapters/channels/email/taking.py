@@ -25,18 +25,47 @@ class Elsewhere(Struct, kw_only=True, frozen=True):
     size_bytes: int
 
 
-def read_in(
-    raw: bytes, *, account: str, address: str, arrived_ms: int, sender: str | None, attachments: AttachmentStore
-) -> inbound.Mail:
-    """Reads a mail as `inbound.parse` does, and keeps its files: what it returns may be submitted.
+class Incoming:
+    """A mail that is to one account or several: it is read once, and each of its files kept once. When it was read for
+    as many `accounts`, it lets go what it made of it."""
 
-    Blocks: parsing takes the processor for up to seconds, keeping waits for the disk. Raises `Refusal` for what cannot
-    be an event, `OSError` where the disk does not take a file.
-    """
-    mail = inbound.parse(raw, account=account, address=address, arrived_ms=arrived_ms, sender=sender)
-    for body in mail.files.values():
-        attachments.keep(body)
-    return mail
+    def __init__(self, raw: bytes, *, sender: str | None, attachments: AttachmentStore, accounts: int = 1) -> None:
+        self.raw = raw
+        self._left = accounts
+        self._sender = sender
+        self._attachments = attachments
+        self._opened: inbound.Opened | Refusal | None = None
+        self._kept: set[str] = set()
+
+    def read_for(self, *, account: str, address: str, arrived_ms: int) -> inbound.Mail:
+        """Reads it as `inbound.parse` does, and keeps its files: what it returns may be submitted.
+
+        Blocks: parsing takes the processor for up to seconds, keeping waits for the disk. Raises `Refusal` for what
+        cannot be an event, `OSError` where the disk does not take a file.
+        """
+        opened = self._open()
+        self._left -= 1
+        if self._left <= 0:
+            self._opened = None
+        mail = inbound.event_of(opened, account=account, address=address, arrived_ms=arrived_ms, sender=self._sender)
+        for name, body in mail.files.items():
+            if name not in self._kept:
+                self._attachments.keep(body)
+                self._kept.add(name)
+        return mail
+
+    def _open(self) -> inbound.Opened:
+        # For whoever had not the time to wait for it, a thread may be at it still: both read it then.
+        opened = self._opened
+        if opened is None:
+            try:
+                opened = inbound.Opened(self.raw)
+            except Refusal as refusal:
+                opened = refusal
+            self._opened = opened
+        if isinstance(opened, Refusal):
+            raise opened
+        return opened
 
 
 def kept(raw: bytes, *, sender: str, attachments: AttachmentStore) -> bytes:
@@ -50,21 +79,15 @@ def kept(raw: bytes, *, sender: str, attachments: AttachmentStore) -> bytes:
 def read_again(
     kept: bytes, *, account: str, address: str, arrived_ms: int, attachments: AttachmentStore
 ) -> inbound.Mail:
-    """Reads what `kept` made, as the mail that came at `arrived_ms`. Blocks, and raises as `read_in` does; also where
+    """Reads what `kept` made, as the mail that came at `arrived_ms`. Blocks, and raises as `Incoming` does; also where
     it is no mail (`NOT_ALLOWED_NOW`) or its file is gone (`NOT_FOUND`)."""
     if not kept.startswith(_TOP):
         kept = attachments.read(_elsewhere(kept).message_sha256)
     sender, found, raw = kept.removeprefix(_TOP).partition(_TOP_END)
     if not found:
         raise Refusal(Code.NOT_ALLOWED_NOW, "this input is no mail that the server kept")
-    return read_in(
-        raw,
-        account=account,
-        address=address,
-        arrived_ms=arrived_ms,
-        sender=sender.decode("utf-8", "surrogateescape"),
-        attachments=attachments,
-    )
+    came = Incoming(raw, sender=sender.decode("utf-8", "surrogateescape"), attachments=attachments)
+    return came.read_for(account=account, address=address, arrived_ms=arrived_ms)
 
 
 def is_mail(kept: bytes) -> bool:

@@ -7,6 +7,7 @@ import logging
 import socket
 import weakref
 from collections.abc import AsyncIterator, Callable
+from email.message import Message
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import msgspec
 import pytest
 
 from adapters.attachments import AttachmentStore
-from adapters.channels.email import smtp
+from adapters.channels.email import mime, smtp
 from adapters.channels.email.entrance import Entrance, Mailbox
 from adapters.channels.email.taking import INLINE_BYTES_MAX
 from protocol.errors import Code, Refusal
@@ -511,3 +512,33 @@ async def test_stopping_lets_a_mail_come_to_its_answer(start: Start) -> None:
     await asyncio.wait_for(stopping, 10)
     assert (await asyncio.wait_for(idle.read(), 10)).startswith(b"421")
     other.close()
+
+
+async def test_a_mail_to_many_accounts_is_read_once(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each has its own event of it, with the same words and files; a file is written once. What cannot be read is tried
+    once, and lies in each one's quarantine."""
+    here = await start()
+    read: list[bytes] = []
+    kept: list[bytes] = []
+    reading, keeping = mime.read, here.store.keep
+
+    def read_it(raw: bytes) -> Message:
+        read.append(raw)
+        return reading(raw)
+
+    def keep(body: bytes) -> str:
+        kept.append(body)
+        return str(keeping(body))
+
+    monkeypatch.setattr(mime, "read", read_it)
+    monkeypatch.setattr(here.store, "keep", keep)
+    body = "--a\n\nhello\n--a\nContent-Disposition: attachment; filename=f\n\nbill\n--a--\n"
+    raw = letter(body, content_type="multipart/mixed; boundary=a")
+    await here.send(raw, to=(ADDRESS, SALES))
+    events = here.intake.events
+    assert [(event.account, event.source) for event in events] == [("mail", "/email/mail"), ("sales", "/email/sales")]
+    assert events[0].data == events[1].data
+    assert (len(read), kept) == (1, [b"bill"])
+    monkeypatch.setattr(mime, "PARTS_MAX", 2)
+    await here.send(letter(body, content_type="multipart/mixed; boundary=a", message_id="<2@x>"), to=(ADDRESS, SALES))
+    assert (len(read), [row["account"] for row in here.intake.quarantined]) == (2, ["mail", "sales"])
