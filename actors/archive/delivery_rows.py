@@ -6,6 +6,7 @@ from typing import Any, assert_never
 from actors.archive.rows import Place, action_row, capped
 from protocol import events as ev
 from protocol.archive import Patch
+from protocol.inbound import SENT
 from protocol.shards import shard_of
 
 
@@ -38,6 +39,15 @@ def outbox_change(
 ) -> Patch:
     """`outbox`: what an attempt and its outcome change."""
     return Patch("outbox", (event.delivery,), _outbox_columns(event), False, at.position)
+
+
+def confirmed_row(at: Place, event: ev.DeliveryConfirmed) -> Patch:
+    """`outbox`: what a provider said of a message. Its words may come in any order: that it was sent is the first of
+    them, and says nothing once another was heard."""
+    code = {"code": event.code} if event.code else {}  # Else what its attempt came to stays.
+    if event.status == SENT:
+        return Patch("outbox", (event.delivery,), code, False, at.position, {"confirmed": SENT})
+    return Patch("outbox", (event.delivery,), {"confirmed": event.status} | code, False, at.position)
 
 
 def _outbox_columns(
@@ -77,11 +87,6 @@ def dead_rows(at: Place, event: ev.DeliveryDead) -> Iterable[Patch]:
 
 def replayed_rows(at: Place, event: ev.DeliveryReplayed) -> Iterable[Patch]:
     """`outbox`, `action`: a person has it tried again."""
-    yield at.change("outbox", event.delivery, state="queued", next_at_ms=event.at_ms, dead_at_ms=None)
+    again = {"state": "queued", "next_at_ms": event.at_ms, "dead_at_ms": None, "confirmed": ""}
+    yield at.change("outbox", event.delivery, **again)
     yield action_row(at, event, "delivery_replayed", event.delivery)
-
-
-def confirmed_row(at: Place, event: ev.DeliveryConfirmed) -> Patch:
-    """`outbox`: what its channel said of it."""
-    code = {"code": event.code} if event.code else {}  # Else what its attempt came to stays.
-    return at.change("outbox", event.delivery, confirmed=event.status, **code)

@@ -616,6 +616,44 @@ async def test_a_report_on_a_dead_letter_leaves_its_reason_and_takes_it_out_wher
     assert (row["confirmed"], row["code"], row["reason"], row["dead_at_ms"]) == ("read", "", "", None)
 
 
+CALLBACKS = (
+    ("sent", "sent"),
+    ("undelivered", "undelivered"),
+    ("sent", "undelivered"),
+    ("", ""),
+    ("sent", "sent"),
+    ("delivered", "delivered"),
+    ("sent", "delivered"),
+)
+"""What a provider says, and what then stands in the row; nothing is a replay."""
+
+
+@pytest.mark.parametrize("apart", [False, True])
+async def test_a_report_that_comes_late_says_no_less_than_the_one_before(
+    archive: Archive, story: Story, apart: bool
+) -> None:
+    """A provider's callbacks are in no order: `sent` after `delivered` changes nothing, in one batch or in two. What is
+    replayed is told of anew."""
+    conversation = f"{ANN}-1"
+    delivery = story.reply(ANN, conversation, 1, "mailto:ann@example.org", "email", "Hello?")
+
+    async def confirmed() -> str:
+        rows = await archive.reader.outbox(["attempting", "queued"], 10)
+        return str(next(row["confirmed"] for row in rows if row["delivery"] == delivery))
+
+    position = 0
+    for status, then in CALLBACKS:
+        said = ev.DeliveryConfirmed(at_ms=0, delivery=delivery, status=status)
+        story.unit(ANN, (conversation, said if status else ev.DeliveryReplayed(at_ms=0, delivery=delivery)))
+        if apart:
+            await archive.follow(story, position)
+            position = story.position
+            assert await confirmed() == then
+    if not apart:
+        await archive.follow(story)
+    assert await confirmed() == "delivered"
+
+
 async def test_handoffs_are_rows_and_put_their_conversation_in_the_takers_list(archive: Archive, story: Story) -> None:
     """While one is open; afterwards each is kept, with its package, its end and what was missing."""
     first = f"{ANN}-1"
