@@ -18,9 +18,20 @@ LONGEST_MS = 100 * 365 * _UNITS_MS["day"]
 
 def duration_ms(text: str) -> int | None:
     """Milliseconds; None where the text is no duration, or one beyond `LONGEST_MS`. `0` needs no unit."""
+    total = _total_ms(text)
+    return round(total) if total is not None and total <= LONGEST_MS else None
+
+
+def is_too_long(text: str) -> bool:
+    """Whether it is a duration, and beyond `LONGEST_MS`."""
+    total = _total_ms(text)
+    return total is not None and total > LONGEST_MS
+
+
+def _total_ms(text: str) -> float | None:
     text = text.strip().lower()
     if text == "0":
-        return 0
+        return 0.0
     total, at = 0.0, 0
     while at < len(text):
         part = _PART.match(text, at)
@@ -28,7 +39,7 @@ def duration_ms(text: str) -> int | None:
             return None
         total += float(part[1]) * _UNITS_MS[_SPELLINGS[part[2]]]
         at = part.end()
-    return round(total) if text and total <= LONGEST_MS else None
+    return total if text else None
 
 
 def in_words(ms: int) -> str:

@@ -154,6 +154,21 @@ def _taggers(policy: Policy) -> Iterator[tuple[Path, Tagger]]:
                 yield ("taxonomy", plural, name, "taggers", str(n)), tagger
 
 
+def names_of_taxonomy(policy: Policy) -> Iterator[tuple[str, list[Mention]]]:
+    """Of each class, what one of its names is called, and the names. (Those of its `keys` are context items.)"""
+    for dimension, plural in _CLASSES.items():
+        names = policy.taxonomy.labels(dimension)
+        yield dimension.replace("_", " "), [(("taxonomy", plural, name), name) for name in names]
+
+
+def said_by_programs(policy: Policy) -> Iterator[Mention]:
+    """What taggers compare with what a program says, sign by sign."""
+    for path, tagger in _taggers(policy):
+        yield (*path, "activity"), tagger.activity
+        yield (*path, "property"), tagger.property
+        yield from _listed((*path, "values"), tagger.values)
+
+
 def phrases(policy: Policy) -> Iterator[Mention]:
     """What taggers look for in texts."""
     for path, tagger in _taggers(policy):

@@ -54,6 +54,8 @@ def remarks(
         _of_unreached(policy, said),
         _of_itself(policy, said),
         _of_no_word(policy, said),
+        _of_blanks(policy, said),
+        _of_labels(policy, said),
         _of_context(policy, said),
         _of_capitals(policy, said),
         _nearly(mentions.accounts(policy), accounts, said, "there is no account {!r}"),
@@ -148,6 +150,26 @@ def _of_no_word(policy: Policy, said: Texts) -> Iterator[Wrong]:
         if not forms_of([phrase]).keys() - {"", "*"}:
             text = f"{phrase!r} has no letter and no digit, and is found nowhere: write a word, or leave it out"
             yield Wrong(*said.line_of(path), text)
+
+
+def _of_blanks(policy: Policy, said: Texts) -> Iterator[Wrong]:
+    """What a program says with a blank at its ends hardly ever, and the taxonomy wants it with one."""
+    for path, word in mentions.said_by_programs(policy):
+        if word != (bare := word.strip()):
+            text = f"{word!r} has a blank before it or behind, and is found only where a program says that too"
+            yield Wrong(*said.line_of(path), f"{text}: write {bare!r}")
+
+
+def _of_labels(policy: Policy, said: Texts) -> Iterator[Wrong]:
+    """Names of the taxonomy that differ in their capitals alone. Asked of each but the first."""
+    for what, names in mentions.names_of_taxonomy(policy):
+        firsts: dict[str, Mention] = {}
+        for path, name in names:
+            first, usual = firsts.setdefault(name.casefold(), (path, name))
+            if usual != name:
+                file, line = said.line_of(first)
+                text = f"the {what} {name!r} is another one than {usual!r} ({file}:{line})"
+                yield Wrong(*said.line_of(path), f"{text}: put what stands below both into one, if they are one")
 
 
 def _of_capitals(policy: Policy, said: Texts) -> Iterator[Wrong]:

@@ -121,13 +121,21 @@ _NO_SPACE = re.compile(rf"^[\s-]*[{NO_SPACES}]|^[^#]*?(?:[:,\[{{] *[{NO_SPACES}]
 def _no_space(fault: yaml.MarkedYAMLError, text: str) -> int:
     """The line where a no-break space is to blame, 0 where none is. Copied from a web page or a letter, it looks like a
     space and is none to the parser; within quotes or words it does no harm."""
+    lines = text.split("\n")
     for mark in (fault.context_mark, fault.problem_mark):
         if mark is None:
             continue
-        line = next(iter(text.split("\n")[mark.line : mark.line + 1]), "")
-        if text[mark.index : mark.index + 1] in tuple(NO_SPACES) or _NO_SPACE.search(_QUOTED.sub("''", line)):
+        if text[mark.index : mark.index + 1] in tuple(NO_SPACES) or _parts(lines, mark.line):
             return int(mark.line) + 1
-    return 0
+    # A value that was none of the parser's for want of a space goes on in the line below, where it gives up.
+    above = fault.problem_mark.line - 1 if fault.problem_mark else -1
+    return above + 1 if above >= 0 and _parts(lines, above) else 0
+
+
+def _parts(lines: list[str], number: int) -> bool:
+    """Whether such a space stands in that line, from 0, where one would part something."""
+    line = next(iter(lines[number : number + 1]), "")
+    return _NO_SPACE.search(_QUOTED.sub("''", line)) is not None
 
 
 def _line(fault: yaml.MarkedYAMLError, *, began: bool = False) -> int:

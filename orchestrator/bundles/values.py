@@ -13,7 +13,7 @@ import msgspec
 import yaml
 from msgspec import Struct
 
-from orchestrator.bundles.durations import duration_ms
+from orchestrator.bundles.durations import duration_ms, is_too_long
 from orchestrator.bundles.kinds import MS, bounded, is_required, keys_of, kind_of, may_be_none, plain
 from orchestrator.bundles.nodes import Path, form_of, is_bare, line_of, line_said, tagged
 from orchestrator.bundles.unreadable import NO_SPACES
@@ -105,7 +105,7 @@ class Reader:
         if node.tag == _NULL:
             return {}
         if not isinstance(node, yaml.MappingNode):
-            self._wrong(line_of(node), no_keys(path, next(iter(known), "key")) + _without_dashes(node))
+            self._wrong(line_of(node), no_keys(path, next(iter(known), "key")) + _instead(node))
             return None
         fields: dict[str, Any] = {}
         for key, line, value in self._pairs(node, path):
@@ -125,7 +125,7 @@ class Reader:
         if node.tag == _NULL:
             return {}
         if not isinstance(node, yaml.MappingNode):
-            self._wrong(line_of(node), no_keys(path, "name") + _without_dashes(node))
+            self._wrong(line_of(node), no_keys(path, "name") + _instead(node))
             return ABSENT
         key_hint, value_hint = get_args(hint) or (str, Any)
         within = keys_of(plain(value_hint)) if kind_of(value_hint) == "struct" else {}
@@ -244,8 +244,13 @@ def _oddly_written(name: str) -> str:
     return "has a # in it: write a blank before a remark's #, or put the name in quotes" if "#" in name else ""
 
 
-def _without_dashes(node: yaml.Node) -> str:
-    return ", without dashes" if isinstance(node, yaml.SequenceNode) else ""
+def _instead(node: yaml.Node) -> str:
+    """What stands there and keeps it from being keys and values."""
+    if isinstance(node, yaml.SequenceNode):
+        return ", without dashes"
+    if isinstance(node, yaml.ScalarNode) and any(f":{space}" in node.value for space in NO_SPACES):
+        return ": what stands behind the colon here is a no-break space"
+    return ""
 
 
 def _colon_in(node: yaml.Node, path: Path) -> str:
@@ -275,6 +280,8 @@ def _read(text: str, hint: Any, *, ms: bool) -> tuple[Any, str]:
             found, example = None, " or ".join(written)
         elif _CALENDAR.search(text):
             example = "30 days or 365 days: months and years are not all as long"
+        elif is_too_long(text):
+            return ABSENT, "a duration of a hundred years or less: write a shorter one, such as 3650 days"
         return ABSENT if found is None else found, f"a duration: write a number and a unit, such as {example}"
     if hint in (int, float):
         wanted = "a whole number: write one in digits" if hint is int else "a number: write one in digits"

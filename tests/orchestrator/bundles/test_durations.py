@@ -2,7 +2,7 @@
 
 import pytest
 
-from orchestrator.bundles.durations import duration_ms, in_words
+from orchestrator.bundles.durations import duration_ms, in_words, is_too_long
 
 
 @pytest.mark.parametrize(
@@ -30,3 +30,12 @@ def test_words_are_milliseconds(text: str, ms: int) -> None:
 def test_other_words_are_none(text: str) -> None:
     """Nothing is guessed."""
     assert duration_ms(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "too_long"),
+    [("36500 days", False), ("36501 days", True), ("999999999999 weeks", True), ("soon", False), ("", False)],
+)
+def test_one_that_nothing_lasts_is_told_from_what_is_none(text: str, too_long: bool) -> None:
+    """A hundred years are the longest."""
+    assert is_too_long(text) is too_long

@@ -280,6 +280,22 @@ TABLE: list[tuple[str, dict[str, str], list[str]]] = [
         ],
     ),
     (
+        "the only key has a no-break space behind its colon",
+        {"general": "queue_default:\u00a0bills\n"},
+        [
+            "general.yaml:1: write keys and values, each as `live_conversations: …` with a colon and a space: what "
+            "stands behind the colon here is a no-break space"
+        ],
+    ),
+    (
+        "a time that nothing lasts",
+        {"general": "close_after_resolved: 99999 days\n"},
+        [
+            "general.yaml:1: close_after_resolved: '99999 days' is not a duration of a hundred years or less: write a "
+            "shorter one, such as 3650 days"
+        ],
+    ),
+    (
         "a key is indented by no-break spaces",
         {"channels": "sms:\n\u00a0\u00a0rest_after: 3h\n"},
         ["channels.yaml:2: channels: a no-break space stands before this key or behind it: write an ordinary one"],
@@ -520,6 +536,11 @@ TABLE: list[tuple[str, dict[str, str], list[str]]] = [
         "a space is none, as one that was copied from a page",
         {"general": "attempts_max: 3\nqueue_default:\u00a0bills\n"},
         ["general.yaml:2: this cannot be read: here stands a no-break space: write an ordinary one"],
+    ),
+    (
+        "a space is none, and the parser gives up in the line below",
+        {"channels": "sms:\n  rest_after:\u00a03h\n  uncertain: hold\n"},
+        ["channels.yaml:2: this cannot be read: here stands a no-break space: write an ordinary one"],
     ),
     (
         "a remark may have one",

@@ -117,6 +117,28 @@ TABLE: list[tuple[str, dict[str, str], list[str]]] = [
         ["capture.yaml:6: the taxonomy has no 'clam': did you mean 'claim'?"],
     ),
     (
+        "what a program would have to say with a blank",
+        {
+            "taxonomy": "topics:\n  bill:\n    taggers:\n      - property: ' page'\n        values: [/b/*, '2 ']\n"
+            "      - activity: 'bill viewed '\n      - words: [' bill ']\n",
+        },
+        [
+            "taxonomy.yaml:4: ' page' has a blank before it or behind, and is found only where a program says that",
+            "taxonomy.yaml:5: '2 ' has a blank before it or behind, and is found only where a program says that too:",
+            "taxonomy.yaml:6: 'bill viewed ' has a blank before it or behind, and is found only where a program says",
+        ],
+    ),
+    (
+        "names of the taxonomy that differ in their capitals alone",
+        {
+            "taxonomy": "topics:\n  bill: {}\n  Bill: {}\n  BILL: {}\nintents:\n  Bill: {}\n",
+        },
+        [
+            "taxonomy.yaml:3: the topic 'Bill' is another one than 'bill' (taxonomy.yaml:2): put what stands",
+            "taxonomy.yaml:4: the topic 'BILL' is another one than 'bill' (taxonomy.yaml:2): put what stands",
+        ],
+    ),
+    (
         "an account, and a channel, that a rule is for",
         {
             "accounts": "webform:\n  channel: form\n",
