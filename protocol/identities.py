@@ -4,8 +4,9 @@
 E.164), mail addresses are lower-cased (RFC 5321 §2.4 lets a local part be case-sensitive; no large provider is) and
 lose quotes that their local part does not need (§4.1.2: `"ann"@example.org`), their domains are spelled as in the DNS
 (RFC 5891: `xn--…`), which is one of the two spellings that mails and forms have, and without the root's dot at the end;
-handles lose their `@`, and their capitals where the network does not tell them apart. Everything after normalisation
-compares identities as plain strings.
+handles lose their `@`, and their capitals where the network does not tell them apart, and an id that has letters with
+marks has them composed (Unicode's NFC), as what looks alike and is written by two programs is one. Everything after
+normalisation compares identities as plain strings.
 """
 
 import re
@@ -85,11 +86,12 @@ def value_of(identity: str) -> str:
 
 def spellings_of(identity: str) -> set[str]:
     """How texts that nobody normalised may have the value of an identity, but for their capitals: a mail address has
-    its domain as in the DNS there, or in letters, and quotes around its local part, which JSON escapes."""
+    its domain as in the DNS there, or in letters, and quotes around its local part, which JSON escapes; an id its
+    letters with their marks apart."""
     kind, _, value = identity.partition(":")
     local, at, domain = value.rpartition("@")
     if kind != "mailto" or not at:
-        return {value}
+        return {value, normalize("NFD", value)}
     domains = {domain, _domain(domain), _in_letters(domain)}
     if _QUOTED.fullmatch(local):
         locals_ = {local, local.replace("\\", "\\\\").replace('"', '\\"')}
@@ -111,7 +113,8 @@ def former_spellings(identity: str) -> list[str]:
         at = _mail_spellings(value)
         found += [*at, *(f"{each}." for each in at)]
     elif kind not in TELEPHONE_KINDS:
-        found += [value.lstrip("@ ")]
+        handle = value.lstrip("@ ")
+        found += [handle, normalize("NFD", handle)]
     return [f"{kind}:{each}" for each in dict.fromkeys(found) if each]
 
 
@@ -146,7 +149,7 @@ def pattern_of(pattern: str) -> str:
     if kind in TELEPHONE_KINDS:
         return f"{kind}:{_number_pattern(value)}"
     if kind != "mailto":
-        handle = value.lstrip("@ ")
+        handle = normalize("NFC", value.lstrip("@ "))
         return f"{kind}{separator}{handle.lower() if kind in CASELESS_KINDS and handle.isascii() else handle}"
     # Where `*` stands for the @, too, what follows the last one ends a domain.
     local, between, domain = value.rpartition("@" if "@" in value else "*")
@@ -240,8 +243,10 @@ def _lowered(text: str) -> str:
 
 
 def _handle(value: str, kind: str) -> str:
-    if not (handle := value.lstrip("@ ")):
+    if not (handle := normalize("NFC", value.lstrip("@ "))):
         raise _bad(f"the value of a {kind} identity must be more than `@`")
+    if len(handle) > LENGTH_MAX:  # A few letters are composed as two.
+        raise _bad(f"the value of a {kind} identity has at most {LENGTH_MAX} characters")
     return handle.lower() if kind in CASELESS_KINDS and handle.isascii() else handle
 
 

@@ -47,6 +47,8 @@ from protocol.identities import (
         ("x:@Ann_Smith", "x:ann_smith"),
         ("messenger:AbC", "messenger:AbC"),
         ("crm:A:7", "crm:A:7"),
+        ("user:Jose\u0301", "user:Jos\u00e9"),
+        ("crm:\u1100\u1161", "crm:\uac00"),
     ],
 )
 def test_spellings_of_one_address_become_one(given_as: str, one_spelling: str) -> None:
@@ -72,6 +74,7 @@ def test_spellings_of_one_address_become_one(given_as: str, one_spelling: str) -
         "mailto:a@.",
         "web:a\nb",
         "web:" + "x" * 321,
+        "web:" + "\u0958" * 200,
     ],
 )
 def test_what_is_no_identity_is_refused(identity: str) -> None:
@@ -135,11 +138,12 @@ ANNS = ("ann", '"ann"', r"\"ann\"")
         ),
         ('mailto:"a b"@example.org', {'"a b"@example.org', r"\"a b\"@example.org"}),
         ("messenger:AbC@xn--exmple-cua.org", {"AbC@xn--exmple-cua.org"}),
+        ("user:jos\u00e9", {"jos\u00e9", "jose\u0301"}),
     ],
 )
 def test_texts_have_a_mail_address_in_every_spelling(identity: str, spellings: set[str]) -> None:
     """In both of its domain, also where one label is none that the DNS could have, and with quotes, which JSON escapes;
-    other kinds have one spelling."""
+    ids with their letters composed, and with the marks apart."""
     assert spellings_of(identity) == spellings
 
 
@@ -157,6 +161,7 @@ def test_texts_have_a_mail_address_in_every_spelling(identity: str, spellings: s
         ("mailto:*@*.example.org.", "mailto:*@*.example.org"),
         ('mailto:"Info"@*', "mailto:info@*"),
         ("crm:A*", "crm:A*"),
+        ("user:Jose\u0301*", "user:Jos\u00e9*"),
         ("CRM: A*", "crm:A*"),
         ("X: @Ann*", "x:ann*"),
         ("tel:+44 (0)7700 900123", "tel:+447700900123"),
@@ -208,6 +213,8 @@ def test_a_letter_that_grows_when_lowered_stays_within_the_length() -> None:
         ("mailto:a b@example.org", ["a b@example.org"]),
         ("X: @Ann", ["@Ann", "Ann"]),
         ("pigeon:Coo", ["Coo"]),
+        ("user:jos\u00e9", ["jos\u00e9", "jose\u0301"]),
+        ("user:jose\u0301", ["jose\u0301"]),
         ("web:@", ["@"]),
         ("tel:+44 7700 900123", ["+44 7700 900123"]),
         ("nothing", []),
