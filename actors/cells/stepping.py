@@ -168,8 +168,8 @@ def _record(
             untold = live.listed or {}
             into.gone += [each for each in journey.kept if each.id in untold and customer_of(each.id) in event.members]
         encoded = _encode(event)
-        journeys.evolve(journey, stream, event, encoded, joining)
-        into.entries.append(Entry(stream, journey.head_of(stream), Raw(encoded)))
+        seq = journeys.evolve(journey, stream, event, encoded, joining)
+        into.entries.append(Entry(stream, seq, Raw(encoded)))
         into.bytes += len(encoded)
     if decision.identities or decision.released:
         _assign(into, decision)

@@ -1,6 +1,6 @@
 """The journey: a customer's live conversations and what is known of the past ones, as one unit of decision.
 
-    evolve(state, stream, event, encoded) -> state          how each fact changes it
+    evolve(state, stream, event, encoded) -> seq          how each fact changes it, in place
 
 What an input does to it is decided in `actors.decisions.deciding`. A stream is a conversation's id or the customer's
 own. The once-keys of what came in are part of the state, so that a repeat is recognised by the actor alone, for as long
@@ -164,24 +164,25 @@ class Journey(Struct, kw_only=True, gc=False):
         return conversation.head if conversation else 0
 
 
-def evolve(state: Journey, stream: str, event: AnyEvent, encoded: bytes, other: "Journey | None" = None) -> Journey:
-    """Applies the next fact of `stream`, in place; `encoded` are its bytes. `other` is who is merged into it by it."""
+def evolve(state: Journey, stream: str, event: AnyEvent, encoded: bytes, other: "Journey | None" = None) -> int:
+    """Applies the next fact of `stream`, in place, and returns its seq: a conversation that closes by it may have left
+    memory. `encoded` are its bytes, `other` is who is merged into it by it."""
     if stream == state.customer:
-        state.head += 1
+        seq = state.head = state.head + 1
         if other is not None:
             assert isinstance(event, CustomerMerged)
             merging.join(state, other, event)
         else:
             _evolve_own(state, event, encoded)
     else:
-        _evolve_in(state, stream, event, encoded)
+        seq = _evolve_in(state, stream, event, encoded)
     if (once := event.once) is not None:
         home, keys = state.customer, state.once
         if (family := merging.family_of(state)) is not None and (theirs := home_of(stream, home)) in family.members:
             home, keys = theirs, family.members[theirs].once
         number = 0 if stream == state.customer else int(stream[len(home) + 1 :])
-        keys.add(once.key, Seen(once.digest, event.at_ms // 1000, number, state.head_of(stream)))
-    return state
+        keys.add(once.key, Seen(once.digest, event.at_ms // 1000, number, seq))
+    return seq
 
 
 def next_due_ms(state: Journey) -> int | None:
@@ -270,11 +271,11 @@ def _evolve_own(state: Journey, event: AnyEvent, encoded: bytes) -> None:
             raise AssertionError(f"{type(event).__name__} is not an event of a customer's own stream")
 
 
-def _evolve_in(state: Journey, stream: str, event: AnyEvent, encoded: bytes) -> None:
+def _evolve_in(state: Journey, stream: str, event: AnyEvent, encoded: bytes) -> int:
     conversation = state.conversation(stream)
     if conversation is None and not isinstance(event, ConversationOpened):
         closing.correct(state, stream, event, encoded)
-        return
+        return state.head_of(stream)
     if conversation is None:
         conversation = Conversation(id=stream, customer=state.customer)
         state.kept = (*state.kept, conversation)
@@ -286,6 +287,7 @@ def _evolve_in(state: Journey, stream: str, event: AnyEvent, encoded: bytes) -> 
         closing.retire(state, conversation, event)
     elif not conversation.live and isinstance(event, InteractionTagged | InteractionMoved):
         closing.remember(state, conversation)
+    return conversation.head
 
 
 def _count(state: Journey, opened: str) -> None:

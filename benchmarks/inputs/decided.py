@@ -109,8 +109,8 @@ class _Writer:
         for stream, fact in decision.events:
             encoded = _encode(fact)
             assert isinstance(fact, AnyEvent)
-            journeys.evolve(state, stream, fact, encoded)
-            entries.append(Entry(stream, state.head_of(stream), Raw(encoded)))
+            seq = journeys.evolve(state, stream, fact, encoded)
+            entries.append(Entry(stream, seq, Raw(encoded)))
         self._batch += 1
         body, count = _encode(entries), len(entries)
         unit = Unit(_SCOPE, self._epoch, self._batch, state.customer, now_ms, decision.identities, count, body)

@@ -256,8 +256,8 @@ class _Desk:
         for stream, fact in decision.events:
             encoded = _encode(fact)
             assert isinstance(fact, AnyEvent)
-            journeys.evolve(state, stream, fact, encoded)
-            entries.append(Entry(stream, state.head_of(stream), Raw(encoded)))
+            seq = journeys.evolve(state, stream, fact, encoded)
+            entries.append(Entry(stream, seq, Raw(encoded)))
         if not entries:
             return
         self._batch += 1

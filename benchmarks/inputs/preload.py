@@ -137,8 +137,8 @@ class _Writer:
         for stream, fact in decision.events:
             encoded = _encode(fact)
             assert isinstance(fact, AnyEvent)
-            journeys.evolve(state, stream, fact, encoded)
-            entries.append(Entry(stream, state.head_of(stream), msgspec.Raw(encoded)))
+            seq = journeys.evolve(state, stream, fact, encoded)
+            entries.append(Entry(stream, seq, msgspec.Raw(encoded)))
         scope = scope_of(state.customer)
         self._batches[scope] += 1
         return Unit(

@@ -331,8 +331,8 @@ class Files:
         entries = []
         for stream, event in facts:
             encoded = _encode(event)
-            evolve(journey, stream, event, encoded)
-            entries.append(Entry(stream, journey.head_of(stream), Raw(encoded)))
+            seq = evolve(journey, stream, event, encoded)
+            entries.append(Entry(stream, seq, Raw(encoded)))
         # A shard's scope, whatever the placement: the next start's cells take it over, or forget it.
         [fence] = await self.journal.raise_fences([scope_of(customer)], [], "")
         body = _encode(entries)

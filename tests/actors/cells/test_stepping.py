@@ -15,6 +15,7 @@ from actors.state.closing import CLOSED_MAX
 from actors.way_out.watching import Watchers
 from protocol.commands import Resolve
 from protocol.entities import Status
+from protocol.inbound import PastConversation, PastMessage
 from protocol.links import UnwatchConversation
 from tests.actors.player import CONVERSATION, CUSTOMER, Player
 from tests.actors.way_out.test_watching import Line
@@ -74,6 +75,21 @@ def test_watchers_hear_of_all_that_close_before_a_commit(apart_ms: int) -> None:
     assert live.journey is not None
     assert [each.id for each in live.journey.kept] == CONVERSATIONS[-CLOSED_MAX:]
     assert in_order(told_of(live)) == CONVERSATIONS
+
+
+def test_what_is_imported_is_numbered_to_its_end() -> None:
+    """Also where it is older than all that is over and kept: it has left memory as its last fact is written down."""
+    player = Player(EACH_ANEW)
+    resolved(player, 0)
+    player.pass_time(CLOSE_AFTER_MS)
+    live = Live(CUSTOMER, "shard:0")
+    live.journey = player.state
+    said = PastConversation(messages=[PastMessage(at_ms=1, text="long ago")])
+    stepping.step(live, Envelope(None, player.input(said)), Watchers(), player.policy, player.now_ms)
+    assert live.open is not None
+    imported = f"{CUSTOMER}-{len(CONVERSATIONS) + 1}"
+    assert [entry.seq for entry in live.open.entries if entry.stream == imported] == [1, 2, 3, 4, 5]
+    assert player.state.conversation(imported) is None
 
 
 MEMBERS = "anns-1"
