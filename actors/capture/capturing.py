@@ -67,12 +67,12 @@ def capture(
             continue
         if (value := finder.find(event, look)) is not None:
             found.append((field, value))
-    names = [field.name for field, _ in found]
-    missing = [field for field in template.wanted if field.name not in names and _follows(state, field)]
+    missing = [field for field in template.wanted if _follows(state, field)]
     if missing:
         # The channel itself may know it, and says so beside the words; or the taxonomy reads it in them.
         context = getattr(event.data, "context", None) or {}
         brought = known | {key for key, value in context.items() if context_items.is_given(value)} | tagged_by(decided)
+        brought |= {field.name for field, _ in found}
         missing = [field for field in missing if field.name not in brought]
     return Captured(template.name, found, missing) if found or missing else None
 

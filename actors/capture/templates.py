@@ -88,11 +88,10 @@ class Compiled:
     def likely(self, event: InboundEvent, look: Look) -> Sequence[tuple[Field, Finder]]:
         """The finders that may find something. Most messages are bare: they have neither a subject nor extras, and none
         of the template's patterns in their text. There most finders find nothing, and are not asked."""
-        match event.data:
-            case MessageArrived(subject="", text=text) if not event.raw and not look.at(text[:SEARCHED_MAX]):
-                return self._of_bare
-            case _:
-                return self.finders
+        data = event.data
+        if not isinstance(data, MessageArrived) or data.subject or event.raw or look.at(data.text[:SEARCHED_MAX]):
+            return self.finders
+        return self._of_bare
 
 
 TOPIC = Field(name="topic", found_at=("data.subject",), keep="first", when_missing="ask_agent")

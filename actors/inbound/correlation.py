@@ -70,12 +70,13 @@ def correlate(
     named = _by_reference(conversations, past, _references(event)) or _by_session(conversations, event, now_ms)
     if named is not None:
         return named
-    # Whose contacts are all elsewhere by now, perhaps another customer's, is nobody's past.
-    emptied = {c.id for c in conversations if not c.live and c.interaction_count and not c.interactions}
-    past = [id for id in past if id not in emptied] if emptied else past
+    live = [c for c in conversations if c.live]
+    if len(live) < len(conversations):
+        # Whose contacts are all elsewhere by now, perhaps another customer's, is nobody's past.
+        emptied = {c.id for c in conversations if not c.live and c.interaction_count and not c.interactions}
+        past = [id for id in past if id not in emptied]
     if not conversations and not past:
         return _FIRST
-    live = [c for c in conversations if c.live]
     if rules is NO_RULES and tags is NO_TAGS:
         return _by_openness(live) or _after_the_last(past)
     if len(live) > 1:
@@ -122,8 +123,8 @@ def _holding(conversations: Sequence[Conversation], origin: str) -> str | None:
 
 def _by_session(conversations: Sequence[Conversation], event: InboundEvent, now_ms: int) -> Correlated | None:
     match event.data:
-        case MessageArrived(session=session) | InteractionBegan(session=session) | InteractionStopped(session=session):
-            pass
+        case MessageArrived() | InteractionBegan() | InteractionStopped() as said:
+            session = said.session
         case ActivityArrived():
             return _by_ongoing(conversations, event, now_ms)
         case DeliveryReport():

@@ -32,8 +32,9 @@ def said_by(event: InboundEvent) -> Said | None:
     """What of an event says what it is about; None for a machine's words, and for what has none."""
     channel, account = event.channel, event.account
     match event.data:
-        case MessageArrived(automatic="", subject=subject, text=text):
-            return Said("message", channel, account, subject, text[:TEXT_READ_MAX], "", _along(event.raw, event.data))
+        case MessageArrived() as message if not message.automatic:
+            subject, text = message.subject, message.text[:TEXT_READ_MAX]
+            return Said("message", channel, account, subject, text, "", _along(event.raw, message))
         case InteractionBegan(subject=subject):
             return Said("start", channel, account, subject, "", "", _along(event.raw, event.data))
         case ActivityArrived(name=name, properties=properties):
