@@ -12,7 +12,7 @@ from orchestrator.cli.erasing import keeping, now_ms, on_stopped, operator, reas
 from orchestrator.cli.exits import Exit, Failure
 from orchestrator.cli.options import At, Folder, Json, Limit, SettingsFile, Token, Url
 from orchestrator.cli.output import console, json_or_fields, print_fields, print_json, print_table, progress_bar
-from orchestrator.cli.server import WHO, part
+from orchestrator.cli.server import WHO, Server, part
 from orchestrator.cli.spread import Commands
 from orchestrator.settings import Settings
 
@@ -42,7 +42,7 @@ def show(customer: Who, *, at: At, as_json: Json = False) -> None:
     """Show who a customer is: their addresses, with what each rests on, and their conversations."""
     with at.server() as server:
         id = server.customer(customer)
-        answer = server.get(f"/v1/customers/{part(id)}/journey")
+        answer = _whole(server, id)
     if as_json:
         print_json(answer)
         return
@@ -51,6 +51,17 @@ def show(customer: Who, *, at: At, as_json: Json = False) -> None:
     for name, columns in (("identities", IDENTITY_COLUMNS), ("conversations", CONVERSATION_COLUMNS)):
         console().print(Text(f"\n{name}", style="bold"))
         print_table(answer[name], columns, empty="none")
+
+
+def _whole(server: Server, customer: str) -> dict[str, Any]:
+    """The server's answer, with the conversations of all its pages."""
+    path = f"/v1/customers/{part(customer)}/journey"
+    answer: dict[str, Any] = server.get(path)
+    while after := answer.pop("next", ""):
+        page = server.get(path, after=after)
+        answer["conversations"] += page["conversations"]
+        answer["next"] = page["next"]
+    return answer
 
 
 @app.command("link", epilog="Example: throughline customer link cu7q2mzj4xk5w3n6ab mailto:ann@example.org")

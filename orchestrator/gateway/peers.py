@@ -196,8 +196,10 @@ class Archive(Protocol):
         """What was said in an interaction, wherever it is journaled; None where there is no such one."""
         ...
 
-    async def journey(self, customer: str, /) -> Mapping[str, Any] | None:
-        """A customer with identities, conversations, interactions and relations."""
+    async def journey(
+        self, customer: str, /, *, limit: int = 1000, after: tuple[int, str] | None = None
+    ) -> Mapping[str, Any] | None:
+        """A customer with identities, and a page of conversations with their interactions and relations."""
         ...
 
     async def timeline(

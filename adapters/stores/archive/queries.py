@@ -71,18 +71,25 @@ def messages_of(db: sqlite3.Connection, conversation: str, interaction: int) -> 
     return sorted(found, key=lambda row: (row["position"], row["seq"]))
 
 
-def journey(db: sqlite3.Connection, customer: str) -> Row | None:
+def journey(
+    db: sqlite3.Connection, customer: str, *, limit: int = 1000, after: tuple[int, str] | None = None
+) -> Row | None:
     """A customer's row with `identities` and `conversations`, oldest first, each as `conversation` gives it, and the
-    `members` that were merged into it. Of a merged one: of whom it was merged into."""
+    `members` that were merged into it. Of a merged one: of whom it was merged into. `after` is (`opened_at_ms`,
+    `conversation`) of a page's last conversation and asks for the page behind it."""
     customer = root_of(db, customer)
     row = next(_rows(db, "SELECT * FROM customer WHERE customer = ?", customer), None)
     if row is None:
         return None
     row["members"] = members_of(db, customer)[1:]
     identities = _rows(db, "SELECT * FROM identity WHERE customer = ? ORDER BY position", customer)
-    own = _rows(db, "SELECT * FROM conversation WHERE customer = ? ORDER BY opened_at_ms, conversation", customer)
+    own = _rows(db, _OWN, customer, *(after or (-1, "")), limit)
     every = [found | _parts(db, found["conversation"]) for found in own]
     return row | {"identities": [*identities], "conversations": every}
+
+
+_OWN = """SELECT * FROM conversation WHERE customer = ? AND (opened_at_ms, conversation) > (?, ?)
+    ORDER BY opened_at_ms, conversation LIMIT ?"""
 
 
 def root_of(db: sqlite3.Connection, customer: str) -> str:

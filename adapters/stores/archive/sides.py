@@ -156,9 +156,12 @@ class ArchiveReads:
         """What was said in an interaction, wherever it is journaled; None where there is no such one."""
         return await self._reader().run(connection.read, queries.messages_of, conversation, interaction)
 
-    async def journey(self, customer: str) -> dict[str, Any] | None:
-        """A customer's row with `identities` and `conversations`, oldest first, each as `conversation` gives it."""
-        return await self._reader().run(connection.read, queries.journey, customer)
+    async def journey(
+        self, customer: str, *, limit: int = 1000, after: tuple[int, str] | None = None
+    ) -> dict[str, Any] | None:
+        """A customer's row with `identities` and a page of `conversations`, oldest first, each as `conversation` gives
+        it."""
+        return await self._reader().run(connection.read, queries.journey, customer, limit=limit, after=after)
 
     async def timeline(
         self, customer: str, wanted: Wanted, *, limit: int = 100, before: Before | None = None

@@ -191,7 +191,7 @@ async def _identities(here: Services, asked: ReplayRequest, channel: str) -> lis
             # After an unmerge it goes with the address that was said, and not with another one's of the two.
             return [found]
         customer = owners[found]
-    journey = await here.history.journey(customer)
+    journey = await here.history.journey(customer, limit=0)
     known = [str(row["identity"]) for row in journey["identities"]] if journey else []
     if not known:
         raise Refusal(Code.NOT_FOUND, f"there is no customer {asked.customer[:64]!r} with an address", field="customer")

@@ -120,7 +120,7 @@ async def get_conversations(
         _check_list(list)
     here = services_of(request)
     position = await _reach(here, at_least)
-    cursor = _cursor(before)
+    cursor = _cursor(before, "before")
     rows = await here.archive.conversations(list=list, customer=customer, status=status, limit=limit, before=cursor)
     following = f"{rows[-1].updated_at_ms},{rows[-1].conversation}" if len(rows) == limit else ""
     return ConversationsAnswer(position=position, conversations=[*rows], next=following)
@@ -181,17 +181,26 @@ async def get_messages(
 @get(
     "/v1/customers/{customer:str}/journey",
     needs=_READERS,
-    narrower="ask for the customer's conversations, a page at a time: GET /v1/conversations?customer=",
+    narrower="ask for a smaller page: limit",
     tags=["reads"],
 )
-async def get_journey(request: HttpRequest, customer: FromPath[str], at_least: AtLeast = 0) -> dict[str, Any]:
-    """A customer across channels: `identities`, and `conversations` with their interactions and relations."""
+async def get_journey(
+    request: HttpRequest,
+    customer: FromPath[str],
+    limit: Annotated[int, QueryParameter(ge=1, le=PAGE_MAX, description="Conversations of one page.")] = PAGE_MAX,
+    after: Annotated[str, QueryParameter(description="the `next` of the page before")] = "",
+    at_least: AtLeast = 0,
+) -> dict[str, Any]:
+    """A customer across channels: `identities`, and a page of `conversations`, the oldest first, with their
+    interactions and relations; `next` is the following page's `after`, empty at the end."""
     here = services_of(request)
     position = await reach(here.history, at_least, within_s=AT_LEAST_WITHIN_S)
-    journey = await here.history.journey(customer)
+    journey = await here.history.journey(customer, limit=limit, after=_cursor(after, "after"))
     if journey is None:
         raise Refusal(Code.NOT_FOUND, "there is no such customer", ref=customer)
-    return {**journey, "position": position}
+    rows = journey["conversations"]
+    following = f"{rows[-1]['opened_at_ms']},{rows[-1]['conversation']}" if len(rows) == limit else ""
+    return {**journey, "next": following, "position": position}
 
 
 async def _reach(here: Services, at_least: int) -> int:
@@ -205,12 +214,12 @@ def with_plus(identity: str) -> str:
     return f"{kind}:+{value[1:]}" if meant else identity
 
 
-def _cursor(before: str) -> tuple[int, str] | None:
+def _cursor(before: str, field: str) -> tuple[int, str] | None:
     if not before:
         return None
     updated, comma, conversation = before.partition(",")
     if not comma or not updated.isascii() or not updated.isdigit() or len(updated) > 16:
-        raise Refusal(Code.INVALID, "before must be the `next` of an earlier page", field="before")
+        raise Refusal(Code.INVALID, f"{field} must be the `next` of an earlier page", field=field)
     return int(updated), conversation
 
 

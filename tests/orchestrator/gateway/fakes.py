@@ -317,8 +317,12 @@ class FakeArchive:
     async def messages_of(self, conversation: str, interaction: int, /) -> list[dict[str, Any]] | None:
         return None
 
-    async def journey(self, customer: str, /) -> Mapping[str, Any] | None:
-        return self.journeys.get(customer)
+    async def journey(
+        self, customer: str, /, *, limit: int = 1000, after: tuple[int, str] | None = None
+    ) -> Mapping[str, Any] | None:
+        self.wanted.append({"limit": limit, "after": after})
+        found = self.journeys.get(customer)
+        return found and found | {"conversations": found.get("conversations", [])[:limit]}
 
     async def timeline(
         self, customer: str, wanted: Any, *, limit: int = 100, before: Any = None

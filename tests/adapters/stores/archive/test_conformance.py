@@ -191,6 +191,19 @@ async def test_a_journey_is_a_customer_with_everything(archive: Archive, story: 
     assert await archive.reader.journey("cunobody") is None
 
 
+async def test_a_journey_comes_a_page_at_a_time(archive: Archive, story: Story) -> None:
+    """A customer may have thousands of conversations; none is told twice, and who they are each time."""
+    await archive.follow(story)
+    whole = await archive.reader.journey(ANN)
+    assert whole is not None
+    first, second = whole["conversations"]
+    page = await archive.reader.journey(ANN, limit=1)
+    assert page == whole | {"conversations": [first]}
+    after = (first["opened_at_ms"], first["conversation"])
+    assert await archive.reader.journey(ANN, limit=1, after=after) == whole | {"conversations": [second]}
+    assert await archive.reader.journey(ANN, limit=0) == whole | {"conversations": []}
+
+
 async def test_due_names_each_customer_once(archive: Archive, story: Story) -> None:
     """The nearest timer counts; only the asker's shards, only up to the moment, the nearest first."""
     story.unit(BOB, (f"{BOB}-1", ev.ConversationSnoozed(at_ms=0, until_ms=story.now_ms - MINUTE_MS)))

@@ -438,6 +438,21 @@ async def test_a_conversations_handoffs_are_read(running: Running) -> None:
         assert (await http.get("/v1/conversations/cu1-1/handoffs")).status_code == 403
 
 
+async def test_a_journey_comes_a_page_at_a_time(running: Running) -> None:
+    """`next` is the following page's `after`."""
+    rows = [{"conversation": f"cu1-{n}", "opened_at_ms": 10 + n} for n in (1, 2)]
+    running.archive.journeys["cu1"] = {"customer": "cu1", "conversations": rows}
+    async with running.http("reader") as http:
+        whole = (await http.get("/v1/customers/cu1/journey")).json()
+        assert (whole["conversations"], whole["next"]) == (rows, "")
+        page = (await http.get("/v1/customers/cu1/journey", params={"limit": 1})).json()
+        assert (page["conversations"], page["next"]) == (rows[:1], "11,cu1-1")
+        await http.get("/v1/customers/cu1/journey", params={"after": page["next"]})
+        assert running.archive.wanted[-1] == {"limit": 1000, "after": (11, "cu1-1")}
+        odd = await http.get("/v1/customers/cu1/journey", params={"after": "cu1-1"})
+        assert (odd.status_code, odd.json()["field"]) == (422, "after")
+
+
 async def test_a_read_waits_for_the_write_it_must_see(running: Running) -> None:
     """`at_least` is the position that the write's answer gave."""
     running.archive.journeys["cu1"] = {"customer": "cu1", "conversations": []}

@@ -10,7 +10,7 @@ from tests.orchestrator.gateway.conftest import Running
 
 DEAR = {
     "/v1/conversations": "a list or a customer",
-    "/v1/customers/c/journey": "a page at a time",
+    "/v1/customers/c/journey": "a smaller page",
     "/v1/customers/c/timeline?q=word": "from_ms, until_ms",
     "/v1/conversations/c/vcon": "a page at a time",
     "/v1/reports/context-loss": "a week",
