@@ -719,6 +719,18 @@ def test_a_conversation_is_shown_with_all_its_events(shell: Shell, answering: An
     ]
 
 
+def test_a_customer_is_shown_with_all_their_conversations(shell: Shell, answering: Answering) -> None:
+    """Pages are followed to the end."""
+    first = {"customer": "cu1", "conversations": [{"conversation": "cu1-1"}], "next": "5,cu1-1"}
+    answering.bodies = [first, {"customer": "cu1", "conversations": [{"conversation": "cu1-2"}], "next": ""}]
+    shown = shell.run("customer show cu1 --json").json
+    assert shown == {"customer": "cu1", "conversations": [{"conversation": "cu1-1"}, {"conversation": "cu1-2"}]}
+    assert [path for _, path, _, _ in answering.asked] == [
+        "/v1/customers/cu1/journey",
+        "/v1/customers/cu1/journey?after=5%2Ccu1-1",
+    ]
+
+
 def test_the_outbox_is_a_table_of_its_rows(shell: Shell, answering: Answering) -> None:
     """Columns are those of the archive's rows; into a pipe each row is one line."""
     answering.body = [
