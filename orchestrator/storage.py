@@ -35,12 +35,12 @@ class Storage(Protocol):
         """The archive's writer, not opened."""
         ...
 
-    def journal_reader(self) -> JournalReads:
-        """A reader of the journal, of use from `open_readers` on."""
+    def journal_reader(self, sharing: Sharing = ALONE) -> JournalReads:
+        """A reader of the journal, of use from `open_readers` on; for whoever shares it as `sharing` says."""
         ...
 
     def archive_reader(self, sharing: Sharing = ALONE) -> ArchiveReads:
-        """A reader of the archive, likewise; for whoever shares it as `sharing` says."""
+        """A reader of the archive, likewise."""
         ...
 
     async def open_readers(self) -> None:
@@ -70,9 +70,9 @@ class SqliteStorage:
         """See `Storage`."""
         return SqliteArchive(self._archive)
 
-    def journal_reader(self) -> SqliteJournalReader:
+    def journal_reader(self, sharing: Sharing = ALONE) -> SqliteJournalReader:
         """See `Storage`."""
-        reader = SqliteJournalReader(self._journal)
+        reader = SqliteJournalReader(self._journal, sharing)
         self._readers.append(reader)
         return reader
 
@@ -108,8 +108,8 @@ class MemoryStorage:
         """See `Storage`."""
         return self.archive_store
 
-    def journal_reader(self) -> MemoryJournal:
-        """See `Storage`."""
+    def journal_reader(self, sharing: Sharing = ALONE) -> MemoryJournal:
+        """See `Storage`. What is in memory is read at once."""
         return self.journal_store
 
     def archive_reader(self, sharing: Sharing = ALONE) -> MemoryArchive:

@@ -9,6 +9,7 @@ from litestar.datastructures import State
 from msgspec import Struct
 
 from adapters.attachments import AttachmentStore
+from orchestrator.feed.feed import Readable
 from orchestrator.gateway.health.figures import ReadFigures
 from orchestrator.gateway.health.metrics import Metrics
 from orchestrator.gateway.health.troubles import ReadStates
@@ -30,6 +31,9 @@ class Stores(Struct, kw_only=True, frozen=True):
     counting: Archive
     """Over its own, too, for reports: nobody's timeline waits until one is counted."""
     identities: Identities
+    feed: Readable
+    """The journal, over a connection of its own: whoever scans it is in the way of no event that has to know whose it
+    is."""
     attachments: AttachmentStore
     erasures: Path
     """The folder of erasures that wait for a stop."""

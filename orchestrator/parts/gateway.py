@@ -40,6 +40,7 @@ class GatewayPart:
         # Before the front opens what was given out.
         history = given.storage.archive_reader(sharing.HISTORY)
         counting = given.storage.archive_reader(sharing.REPORTS)
+        feed = given.storage.journal_reader(sharing.FEED)
         self.report = ReportDesk(counting, self._front.journal, self._desk, self._front.intake, now_ms=given.now_ms)
         self._gateway = Gateway(
             http=msgspec.structs.replace(settings.http, port=self._port.wanted(settings.http.port)),
@@ -52,6 +53,7 @@ class GatewayPart:
                 history=history,
                 counting=counting,
                 identities=self._front.journal,
+                feed=feed,
                 attachments=AttachmentStore(data / ATTACHMENTS),
                 webhooks=data / WEBHOOKS,
                 erasures=data / ERASURES,

@@ -94,7 +94,7 @@ class SimulatedStorage:
     def archive(self) -> "SlowArchive":
         return SlowArchive(self._disks, self._life)
 
-    def journal_reader(self) -> Any:
+    def journal_reader(self, sharing: Any = None) -> Any:
         return Slow(MemoryJournalReader(self._disks.disk), self._disks.pace, self._life)
 
     def archive_reader(self, sharing: Any = None) -> Any:
@@ -111,7 +111,7 @@ class EraserStorage(SimulatedStorage):
     """The stores as who erases reaches them. Its journal's reader also has what retention trimmed, so that the ledger
     is redacted as far back as the archive is, which goes on having it."""
 
-    def journal_reader(self) -> Any:
+    def journal_reader(self, sharing: Any = None) -> Any:
         return Slow(_Untrimmed(self._disks), self._disks.pace, self._life)
 
 

@@ -5,26 +5,29 @@ from functools import partial
 from pathlib import Path
 
 from adapters.stores import connection, migrations
-from adapters.stores.connection import Connection, open_reader
 from adapters.stores.errors import StoreFailed
 from adapters.stores.journal import reads
 from adapters.stores.journal.schema import JOURNAL
+from adapters.stores.read_pool import ALONE, ReadPool, Sharing
 from protocol.journal import Record
 
 
 class SqliteJournalReader:
     """A read-only view of the journal's file from any process: committed units, and whose an identity is."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, sharing: Sharing = ALONE) -> None:
         self._path = path
-        self._db: Connection | None = None
+        self._sharing = sharing
+        self._db: ReadPool | None = None
 
     async def open(self) -> None:
         """Raises `StoreFailed` where the journal was never opened by its writer, or `StoreTooNew`."""
-        self._db = await open_reader(self._path, partial(migrations.check, schema=JOURNAL))
+        pool = ReadPool(self._path, partial(migrations.check, schema=JOURNAL), self._sharing)
+        await pool.open()
+        self._db = pool
 
     async def close(self) -> None:
-        """Gives the connection back."""
+        """Gives the connections back."""
         db, self._db = self._db, None
         if db is not None:
             await db.close()
@@ -57,7 +60,7 @@ class SqliteJournalReader:
         """The customers of those identities that have one."""
         return await self._opened().run(reads.customers_of, identities)
 
-    def _opened(self) -> Connection:
+    def _opened(self) -> ReadPool:
         if self._db is None:
             raise StoreFailed(f"{self._path.name} is not open")
         return self._db

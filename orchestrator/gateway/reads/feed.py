@@ -33,7 +33,7 @@ async def get_feed(
     """Committed events in the journal's order, behind a cursor. 410 where retention has taken what follows it: the
     error's `ref` is the oldest cursor there is."""
     wanted = wanted_types(types)
-    journal = services_of(request).identities
+    journal = services_of(request).feed
     page = await read_page(journal, after, limit=limit, types=wanted)
     clock = asyncio.get_running_loop().time
     deadline, pause = clock() + wait, FIRST_PAUSE_S

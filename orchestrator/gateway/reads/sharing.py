@@ -1,4 +1,4 @@
-"""Sharing: over how many connections the archive is read for others, and how long one read may take.
+"""Sharing: over how many connections the stores are read for others, and how long one read may take.
 
 What is quick, what may be long and what is counted have connections of their own, so that a list waits for lists at
 most. Each token has one of each kind at a time (`adapters/stores/read_pool.py`).
@@ -21,6 +21,9 @@ HISTORY = Sharing(connections=2, within_s=15.0, asker=ASKER.get)
 REPORTS = Sharing(connections=2, within_s=120.0, asker=ASKER.get)
 """Of all customers, over whatever time is asked for. While one is counted the archive's WAL grows, since what it sees
 is kept; so it has an end, and is asked for again by weeks."""
+
+FEED = Sharing(asker=ASKER.get)
+"""A hundred units at a time, which is quick; but a filter that fits little asks for all there are."""
 
 
 def for_the_server() -> None:

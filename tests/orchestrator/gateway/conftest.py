@@ -63,6 +63,7 @@ class Running:
         self.intake = FakeIntake()
         self.archive = FakeArchive()
         self.identities = FakeIdentities()
+        self.feed = FakeIdentities()
         self.attachments = AttachmentStore(folder / "attachments")
         self.attachments.open()
         minted = {name: mint(scopes, name, now_ms=1) for name, scopes in SCOPES.items()}
@@ -84,6 +85,7 @@ class Running:
                 history=self.archive,
                 counting=self.archive,
                 identities=self.identities,
+                feed=self.feed,
                 attachments=self.attachments,
                 webhooks=folder,
                 erasures=folder / "erasures",

@@ -324,9 +324,9 @@ async def test_where_an_empty_journal_begins_is_one_answer_though_it_is_written_
             asyncio.run_coroutine_threadsafe(store.commit([unit]), loop).result()
 
     assert reader._db is not None
-    await reader._db.set_trace_callback(committing)
+    await reader._db.run(lambda db: db.set_trace_callback(committing))
     assert await reader.first_position() == 1
-    await reader._db.set_trace_callback(None)  # type: ignore[arg-type]  # aiosqlite forgets that None ends it
+    await reader._db.run(lambda db: db.set_trace_callback(None))
     assert await reader.position() == 1
     await reader.close()
     await store.close()

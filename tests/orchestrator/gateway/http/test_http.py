@@ -1001,8 +1001,8 @@ def recorded(*texts: str) -> list[Record]:
 
 async def test_the_feed_gives_committed_events_by_cursor(running: Running) -> None:
     """A page at a time, each event with its place."""
-    running.identities.records = recorded("a", "b", "c")
-    running.identities.at = 3
+    running.feed.records = recorded("a", "b", "c")
+    running.feed.at = 3
     async with running.http("reader") as http:
         first = (await http.get("/v1/feed", params={"limit": 2})).json()
         then = (await http.get("/v1/feed", params={"after": first["next"], "types": "NoteAdded"})).json()
@@ -1018,15 +1018,15 @@ async def test_the_feed_waits_for_what_comes(running: Running) -> None:
         empty = (await http.get("/v1/feed", params={"after": "now", "wait": 0.01})).json()
         assert (empty["events"], empty["more"]) == ([], False)
         waiting = asyncio.create_task(http.get("/v1/feed", params={"after": empty["next"], "wait": 30}))
-        running.identities.records = recorded("late")
+        running.feed.records = recorded("late")
         [event] = (await waiting).json()["events"]
     assert event["event"]["text"] == "late"
 
 
 async def test_what_the_feed_no_longer_has_is_said(running: Running) -> None:
     """With the cursor to go on from; and a type that does not exist is no filter."""
-    running.identities.records = recorded("a", "b")[1:]
-    running.identities.first, running.identities.at = 2, 2
+    running.feed.records = recorded("a", "b")[1:]
+    running.feed.first, running.feed.at = 2, 2
     async with running.http("reader") as http:
         gone = await http.get("/v1/feed", params={"after": "g1-0"})
         kept = await http.get("/v1/feed", params={"after": gone.json()["ref"]})
