@@ -192,8 +192,10 @@ class Archive(Protocol):
         """Events in order of `seq`."""
         ...
 
-    async def messages_of(self, conversation: str, interaction: int, /) -> list[dict[str, Any]] | None:
-        """What was said in an interaction, wherever it is journaled; None where there is no such one."""
+    async def messages_of(
+        self, conversation: str, interaction: int, /, *, limit: int, after: tuple[int, int, str] | None
+    ) -> list[dict[str, Any]] | None:
+        """A page of what was said in an interaction, wherever it is journaled; None where there is no such one."""
         ...
 
     async def journey(

@@ -59,16 +59,29 @@ def conversation(db: sqlite3.Connection, conversation: str) -> Row | None:
     return None if row is None else row | _parts(db, conversation)
 
 
-def messages_of(db: sqlite3.Connection, conversation: str, interaction: int) -> list[Row] | None:
-    """What was said in an interaction, oldest first, wherever it is journaled; None where there is no such one."""
+def messages_of(
+    db: sqlite3.Connection,
+    conversation: str,
+    interaction: int,
+    *,
+    limit: int = 1000,
+    after: tuple[int, int, str] | None = None,
+) -> list[Row] | None:
+    """What was said in an interaction, oldest first, wherever it is journaled; None where there is no such one. `after`
+    is (`position`, `seq`, `conversation`) of a page's last message and asks for the page behind it."""
     exists = "SELECT 1 FROM interaction WHERE conversation = ? AND interaction = ?"
     if db.execute(exists, (conversation, interaction)).fetchone() is None:
         return None
     origins = "SELECT origin, origin_interaction FROM moved WHERE conversation = ? AND interaction = ?"
     places = [(conversation, interaction), *db.execute(origins, (conversation, interaction)).fetchall()]
-    said = "SELECT * FROM message WHERE conversation = ? AND interaction = ?"
-    found = [row for place in places for row in _rows(db, said, *place)]
-    return sorted(found, key=lambda row: (row["position"], row["seq"]))
+    page = (*(after or (-1, 0, "")), limit)
+    found = [row for place in places for row in _rows(db, _SAID, *place, *page)]
+    return sorted(found, key=lambda row: (row["position"], row["seq"], row["conversation"]))[:limit]
+
+
+_SAID = """SELECT * FROM message
+    WHERE conversation = ? AND interaction = ? AND (position, seq, conversation) > (?, ?, ?)
+    ORDER BY position, seq LIMIT ?"""
 
 
 def journey(

@@ -152,9 +152,13 @@ class ArchiveReads:
         """A conversation's handoffs, the oldest first, each with its package."""
         return await self._reader().run(queries.handoffs, conversation)
 
-    async def messages_of(self, conversation: str, interaction: int) -> list[dict[str, Any]] | None:
-        """What was said in an interaction, wherever it is journaled; None where there is no such one."""
-        return await self._reader().run(connection.read, queries.messages_of, conversation, interaction)
+    async def messages_of(
+        self, conversation: str, interaction: int, *, limit: int = 1000, after: tuple[int, int, str] | None = None
+    ) -> list[dict[str, Any]] | None:
+        """A page of what was said in an interaction, wherever it is journaled; None where there is no such one."""
+        return await self._reader().run(
+            connection.read, queries.messages_of, conversation, interaction, limit=limit, after=after
+        )
 
     async def journey(
         self, customer: str, *, limit: int = 1000, after: tuple[int, str] | None = None

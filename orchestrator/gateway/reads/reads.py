@@ -165,17 +165,26 @@ async def get_handoffs(request: HttpRequest, conversation: FromPath[str], at_lea
 
 @get("/v1/conversations/{conversation:str}/interactions/{interaction:int}/messages", needs=_READERS, tags=["reads"])
 async def get_messages(
-    request: HttpRequest, conversation: FromPath[str], interaction: FromPath[int], at_least: AtLeast = 0
+    request: HttpRequest,
+    conversation: FromPath[str],
+    interaction: FromPath[int],
+    limit: Limit = PAGE_MAX,
+    after: Annotated[str, QueryParameter(description="the `next` of the page before")] = "",
+    at_least: AtLeast = 0,
 ) -> dict[str, Any]:
-    """What was said in one interaction, oldest first, also where a correction has moved it here: a message's own
-    `conversation` is the one whose journal it is in."""
+    """A page of what was said in one interaction, oldest first, also where a correction has moved it here: a message's
+    own `conversation` is the one whose journal it is in. `next` is the following page's `after`, empty at the end."""
     here = services_of(request)
     position = await _reach(here, at_least)
-    messages = await here.archive.messages_of(conversation, min(interaction, LARGEST))
+    place = conversation, min(interaction, LARGEST)
+    messages = await here.archive.messages_of(*place, limit=limit, after=_message(after))
     if messages is None:
         await check_kept(here.archive, "conversation", conversation)
         raise Refusal(Code.NOT_FOUND, "there is no such interaction in this conversation", ref=conversation)
-    return {"conversation": conversation, "interaction": interaction, "messages": messages, "position": position}
+    last = messages[-1] if len(messages) == limit else None
+    following = f"{last['position']},{last['seq']},{last['conversation']}" if last else ""
+    answer = {"conversation": conversation, "interaction": interaction, "messages": messages, "next": following}
+    return answer | {"position": position}
 
 
 @get(
@@ -187,7 +196,7 @@ async def get_messages(
 async def get_journey(
     request: HttpRequest,
     customer: FromPath[str],
-    limit: Annotated[int, QueryParameter(ge=1, le=PAGE_MAX, description="Conversations of one page.")] = PAGE_MAX,
+    limit: Limit = PAGE_MAX,
     after: Annotated[str, QueryParameter(description="the `next` of the page before")] = "",
     at_least: AtLeast = 0,
 ) -> dict[str, Any]:
@@ -221,6 +230,16 @@ def _cursor(before: str, field: str) -> tuple[int, str] | None:
     if not comma or not updated.isascii() or not updated.isdigit() or len(updated) > 16:
         raise Refusal(Code.INVALID, f"{field} must be the `next` of an earlier page", field=field)
     return int(updated), conversation
+
+
+def _message(after: str) -> tuple[int, int, str] | None:
+    if not after:
+        return None
+    position, _, rest = after.partition(",")
+    seq, _, conversation = rest.partition(",")
+    if not conversation or not all(each.isascii() and each.isdigit() and len(each) <= 16 for each in (position, seq)):
+        raise Refusal(Code.INVALID, "after must be the `next` of an earlier page", field="after")
+    return int(position), int(seq), conversation
 
 
 ROUTES: list[Any] = [get_context, get_conversations, get_conversation, get_messages, get_handoffs, get_journey]

@@ -280,6 +280,7 @@ class FakeArchive:
         self.by_id: dict[str, dict[str, Any]] = {}
         self.events: dict[str, list[StoredEvent]] = {}
         self.handoff_rows: dict[str, list[dict[str, Any]]] = {}
+        self.said: dict[tuple[str, int], list[dict[str, Any]]] = {}
         self.journeys: dict[str, dict[str, Any]] = {}
         self.lost: list[dict[str, Any]] = []
         self.timelines: dict[str, list[dict[str, Any]]] = {}
@@ -314,8 +315,12 @@ class FakeArchive:
     async def events_of_stream(self, stream: str, after_seq: int, limit: int, /) -> list[StoredEvent]:
         return [event for event in self.events.get(stream, []) if event.seq > after_seq][:limit]
 
-    async def messages_of(self, conversation: str, interaction: int, /) -> list[dict[str, Any]] | None:
-        return None
+    async def messages_of(
+        self, conversation: str, interaction: int, /, *, limit: int, after: tuple[int, int, str] | None
+    ) -> list[dict[str, Any]] | None:
+        self.wanted.append({"limit": limit, "after": after})
+        said = self.said.get((conversation, interaction))
+        return said and said[:limit]
 
     async def journey(
         self, customer: str, /, *, limit: int = 1000, after: tuple[int, str] | None = None

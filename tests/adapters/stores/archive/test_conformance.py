@@ -751,6 +751,9 @@ async def test_retention_keeps_what_a_live_conversation_still_speaks_of(archive:
         ("My bill is wrong", first),
         ("Which month?", first),
     ]
+    assert await archive.reader.messages_of(home, 2, limit=1) == said[:1]
+    after_first = (said[0]["position"], said[0]["seq"], first)
+    assert await archive.reader.messages_of(home, 2, limit=1, after=after_first) == said[1:]
     assert await archive.reader.messages_of(first, 1) is None
     story.unit(ANN, (home, ev.ConversationClosed(at_ms=0, reason="resolved")))
     story.now_ms += HOUR_MS

@@ -438,6 +438,22 @@ async def test_a_conversations_handoffs_are_read(running: Running) -> None:
         assert (await http.get("/v1/conversations/cu1-1/handoffs")).status_code == 403
 
 
+async def test_messages_come_a_page_at_a_time(running: Running) -> None:
+    """Whoever writes without end into one contact makes nobody's answer as long."""
+    path = "/v1/conversations/cu1-1/interactions/2/messages"
+    said = [{"conversation": "cu1-1", "position": 10 + n, "seq": n, "text": "hello"} for n in (1, 2)]
+    running.archive.said["cu1-1", 2] = said
+    async with running.http("reader") as http:
+        whole = (await http.get(path)).json()
+        assert (whole["messages"], whole["next"]) == (said, "")
+        page = (await http.get(path, params={"limit": 1})).json()
+        assert (page["messages"], page["next"]) == (said[:1], "11,1,cu1-1")
+        await http.get(path, params={"after": page["next"]})
+        assert running.archive.wanted[-1] == {"limit": 1000, "after": (11, 1, "cu1-1")}
+        odd = await http.get(path, params={"after": "11,cu1-1"})
+        assert (odd.status_code, odd.json()["field"]) == (422, "after")
+
+
 async def test_a_journey_comes_a_page_at_a_time(running: Running) -> None:
     """`next` is the following page's `after`."""
     rows = [{"conversation": f"cu1-{n}", "opened_at_ms": 10 + n} for n in (1, 2)]
