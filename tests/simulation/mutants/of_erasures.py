@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from actors.erasure import erasing
-from actors.inbound import disputes
+from actors.identity import disputes
 from adapters.stores.archive import erasing as archive_erasing
 from adapters.stores.journal.memory_disk import Image
 from orchestrator.erasure import erasing as stopped
