@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from random import SystemRandom
 
@@ -177,10 +178,10 @@ def _free_ports(count: int) -> list[int]:
     return free
 
 
-async def until(condition: object, *, seconds: float = 20.0) -> None:
+async def until(condition: Callable[[], object], *, seconds: float = 20.0) -> None:
     """Returns when `condition()` is true; fails when it is not in time. For what another process does."""
     deadline = time.monotonic() + seconds
-    while not condition():  # type: ignore[operator]
+    while not condition():
         if time.monotonic() > deadline:
             raise AssertionError("it did not come to be in time")
         await asyncio.sleep(0.02)

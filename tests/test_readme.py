@@ -16,6 +16,7 @@ import msgspec
 import pytest
 import typer
 from msgspec.structs import replace
+from typer.core import TyperGroup
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.typing import Subprotocol
 
@@ -87,7 +88,9 @@ def test_each_command_of_the_readme_exists(command: str) -> None:
         assert arguments[0] in re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     else:
         assert program == ".venv/bin/throughline"
-        assert arguments[0] in typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]
+        commands = typer.main.get_command(cli.app)
+        assert isinstance(commands, TyperGroup)
+        assert arguments[0] in commands.commands
 
 
 def test_make_help_names_every_target() -> None:

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from adapters import attachments
-from adapters.attachments import READ_BYTES, AttachmentStore, name_of
+from adapters.attachments import FILE_BYTES_MAX, READ_BYTES, AttachmentStore, name_of
 from protocol.errors import Code, Refusal
 
 
-def store_in(folder: Path, **given: object) -> AttachmentStore:
+def store_in(folder: Path, *, file_bytes_max: int = FILE_BYTES_MAX) -> AttachmentStore:
     """An open store."""
-    store = AttachmentStore(folder / "attachments", **given)  # type: ignore[arg-type]
+    store = AttachmentStore(folder / "attachments", file_bytes_max=file_bytes_max)
     store.open()
     return store
 

@@ -273,7 +273,7 @@ async def test_what_failed_and_waits_for_its_turn_is_queued() -> None:
         ((ev.DeliveryUncertain, ev.DeliveryDead), ""),
     ],
 )
-async def test_what_never_left_was_not_said(facts: tuple[type[ev.Event], ...], state: str) -> None:
+async def test_what_never_left_was_not_said(facts: tuple[type[ev.AnyEvent], ...], state: str) -> None:
     """It is told as what it is: a message that is waiting, or was given up."""
     await _told_as_it_is(facts, state)
 
@@ -284,8 +284,12 @@ async def test_what_was_held_and_did_not_leave_was_not_said(code: str, state: st
     await _told_as_it_is((ev.DeliveryUncertain, ev.DeliveryDead), state, code)
 
 
-async def _told_as_it_is(facts: tuple[type[ev.Event], ...], state: str, code: str = "30006") -> None:
-    more: dict[type[ev.Event], dict[str, Any]] = {
+def _fact(fact: type[ev.AnyEvent], **fields: Any) -> ev.AnyEvent:
+    return fact(**fields)
+
+
+async def _told_as_it_is(facts: tuple[type[ev.AnyEvent], ...], state: str, code: str = "30006") -> None:
+    more: dict[type[ev.AnyEvent], dict[str, Any]] = {
         ev.DeliveryFailed: {"code": "busy", "reason": "line busy", "retry_at_ms": 1},
         ev.DeliveryDead: {"code": code, "reason": "landline"},
         ev.DeliveryUncertain: {"reason": "no answer"},
@@ -295,7 +299,7 @@ async def _told_as_it_is(facts: tuple[type[ev.Event], ...], state: str, code: st
     story.meet(ANN, MAIL, "email", "My bill is wrong")
     delivery = story.reply(ANN, FIRST, 1, MAIL, "email", "We look at it")
     for fact in facts:
-        story.unit(ANN, (FIRST, fact(at_ms=0, delivery=delivery, **more.get(fact, {}))))  # type: ignore[call-arg, arg-type]
+        story.unit(ANN, (FIRST, _fact(fact, at_ms=0, delivery=delivery, **more.get(fact, {}))))
     vcon = await exported(story, FIRST)
     assert [said["body"] for said in vcon["dialog"]][1:] == ([] if state else ["We look at it"])
     told = [each["body"] for each in vcon["attachments"] if each["purpose"] == UNDELIVERED]

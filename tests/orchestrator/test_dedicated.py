@@ -95,8 +95,8 @@ class Talk:
         front = self._fronts[customer % len(self._fronts)]
         self.under_way.append(asyncio.create_task(self._submit(front, number, event)))
 
-    async def _submit(self, front: Front, number: int, event: object) -> None:
-        self.answers[number] = await front.intake.submit(event)  # type: ignore[arg-type]
+    async def _submit(self, front: Front, number: int, event: InboundEvent) -> None:
+        self.answers[number] = await front.intake.submit(event)
 
     async def check(self) -> None:
         """Everything is answered; every customer has one conversation, gap-free, with each word once and in order."""

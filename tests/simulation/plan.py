@@ -8,6 +8,7 @@ from orchestrator.settings import (
     EmailAccount,
     GatewayAccount,
     Limits,
+    Placement,
     PolicySettings,
     Settings,
     TwilioAccount,
@@ -59,6 +60,7 @@ SWITCH = "policy_switch"
 """New rules in the midst of it all. Drawn by itself, so that a seed's other faults are those it ever had."""
 LAST_WORDS = "kill_cell_speaking"
 """A cell dies as it says what it has committed: late, so that nothing else may happen to whom it spoke of. Likewise."""
+PLACEMENTS: tuple[Placement, Placement] = ("pooled", "dedicated")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ class Plan:
 
     seed: int
     settings: Settings
-    placement: str
+    placement: Placement
     active_s: float
     """How long there is traffic and trouble."""
     events: int
@@ -103,15 +105,15 @@ class Plan:
 def plan_of(seed: int, *, placement: str) -> Plan:
     """Draws the plan of a seed. `placement`: `pooled`, `dedicated`, or `both`: then the seed chooses."""
     random = Random(f"plan {seed}")
-    chosen = random.choice(("pooled", "dedicated"))
-    placement = chosen if placement == "both" else placement
+    drawn = random.choice(PLACEMENTS)
+    chosen = next((each for each in PLACEMENTS if each == placement), drawn)
     active_s = random.uniform(4.0, 12.0)
-    settings = _settings(random, placement)
+    settings = _settings(random, chosen)
     # Which quarter it is was chosen so that most seeds known to catch a mutant stay what they were.
     gateways = Random(f"gateways: {seed}").choice((1, 1, 2, 1))
     return Plan(
         seed=seed,
-        placement=placement,
+        placement=chosen,
         settings=settings,
         active_s=active_s,
         events=random.randrange(20, 90),
@@ -183,12 +185,12 @@ def _gateway_deaths(seed: int, active_s: float) -> list[tuple[float, str]]:
     return [(random.uniform(0.1, active_s), "kill_gateway") for _ in range(random.choice((1, 2, 4)))]
 
 
-def _settings(random: Random, placement: str) -> Settings:
+def _settings(random: Random, placement: Placement) -> Settings:
     crowded = random.random() < 0.4
     return Settings(
         data=NOWHERE,
         store="memory",
-        placement=placement,  # type: ignore[arg-type]
+        placement=placement,
         cells=random.randrange(1, 4),
         retention_days=random.choice((0.0, 0.0, 30 / 86_400)),
         limits=Limits(

@@ -10,13 +10,14 @@ import asyncio
 from itertools import count
 from random import Random
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 
 from actors.rules.capture import CaptureRules, Field, Template
 from actors.rules.policy import Policy
 from orchestrator.gateway.incoming.replaying import ReplayRequest, replay
+from orchestrator.gateway.services import Services
 from protocol.errors import Code, Refusal
 from protocol.events import InputQuarantined
 from protocol.inbound import InboundEvent, MessageArrived
@@ -107,7 +108,7 @@ class Replaying:
             return True  # Whose it was is forgotten: nobody has it to replay.
         try:
             async with asyncio.timeout(ANSWER_WITHIN_S):
-                answered = await replay(self._services(gateway), input.quarantine, form, operator)  # type: ignore[arg-type]
+                answered = await replay(self._services(gateway), input.quarantine, form, operator)
         except TimeoutError:
             return False
         except Refusal as refusal:
@@ -125,10 +126,10 @@ class Replaying:
     def _is_forgotten(self, input: InputQuarantined) -> bool:
         return any(self._world.ledger.is_redacted(*place) for place in self._world.ledger.kept_at[input.quarantine])
 
-    def _services(self, gateway: "SimulatedGateway") -> SimpleNamespace:
-        """What a replay needs of the gateway."""
+    def _services(self, gateway: "SimulatedGateway") -> Services:
+        """The gateway's, as far as a replay needs them."""
         front = gateway.front
-        return SimpleNamespace(
+        needed = SimpleNamespace(
             archive=front.archive,
             identities=front.journal,
             accounts=front.in_force.accounts,
@@ -136,3 +137,4 @@ class Replaying:
             attachments=None,
             new_id=lambda: f"replay-{next(self._ids)}",
         )
+        return cast(Services, needed)

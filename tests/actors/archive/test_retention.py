@@ -353,7 +353,9 @@ async def test_a_version_that_is_applied_reaches_the_archive(tmp_path: Path) -> 
         assert nothing.status()["policy"] == 2
         later = retaining(here, store_in(tmp_path), kept_ms=0)
         await here.restart_archive(later)
-        assert later.status()["kept_days"]["quarantine_open"] == pytest.approx(KEPT_MS / 86_400_000, abs=0.001)  # type: ignore[index]
+        kept_days = later.status()["kept_days"]
+        assert isinstance(kept_days, dict)
+        assert kept_days["quarantine_open"] == pytest.approx(KEPT_MS / 86_400_000, abs=0.001)
 
 
 def _refuse(path: Path) -> None:

@@ -1224,7 +1224,7 @@ def test_who_may_give_itself(changes: dict[str, object], refused: str) -> None:
     family = Family(left={"left": ("left", 2)})
     known = Disputes(turn=3, family=family, inherited=(("former", b""),))
     state = Journey(customer=CUSTOMER, head=5, links=(SHOWN, NAMED), disputes=known)
-    command = GiveCustomer(**{"customer": CUSTOMER, "to": "other", **changes})  # type: ignore[arg-type]
+    command = msgspec.structs.replace(GiveCustomer(customer=CUSTOMER, to="other"), **changes)
     if refused:
         with pytest.raises(Refusal, match=refused):
             merging.give(state, command, "agent:ann", ["user"], 1)

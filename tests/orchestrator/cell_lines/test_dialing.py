@@ -87,7 +87,7 @@ async def test_seats_that_come_and_go_while_it_stops_change_nothing() -> None:
     }
 
 
-async def test_a_line_that_cannot_be_begun_breaks_whoever_has_it() -> None:
+async def test_a_line_that_cannot_be_begun_breaks_whoever_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """The seat was said to be there: its customers' questions would wait for it for ever."""
     switchboard = Switchboard()
     cells = CellLines(switchboard).dedicated(_nobody_asks)
@@ -97,7 +97,7 @@ async def test_a_line_that_cannot_be_begun_breaks_whoever_has_it() -> None:
         raise bug
 
     switchboard.pipes["cell:0"] = pipe = Pipe()
-    pipe.start = start  # type: ignore[method-assign]
+    monkeypatch.setattr(pipe, "start", start)
     seats = switchboard.owners["usher"]
     usher = Line()
     seats.opened(usher, fresh=True)

@@ -1,5 +1,7 @@
 """The lines to the cells: what is asked of a customer goes where its affairs are, also where that has no cell yet."""
 
+from functools import partial
+
 from orchestrator.cell_lines.cells import Cells
 from orchestrator.cell_lines.places import NOWHERE
 from protocol.links import Rehomed, TakersAre, WatchConversation
@@ -58,7 +60,8 @@ def test_what_was_asked_behind_a_question_that_is_turned_away_goes_on_behind_it(
     cells, line = Cells(1), _Line()
     cells.opened(line, fresh=True)
     for number in (1, 2):
-        cells.ask("ann", lambda ref, n=number: WatchConversation(ref, "ann", f"ann-{n}", -1), lambda reply: None)  # type: ignore[misc]
+        watch = partial(WatchConversation, customer="ann", conversation=f"ann-{number}", seq=-1)
+        cells.ask("ann", watch, lambda reply: None)
     first, _ = line.sent
     line.watched()
     cells.received(line, Rehomed(first.ref, "ann", "bob", 1))

@@ -449,14 +449,16 @@ async def test_send_returns_after_the_ack(server: ScriptedServer) -> None:
     await client.__aexit__(None, None, None)
 
 
-async def test_a_bug_as_an_event_is_released_ends_the_client(server: ScriptedServer) -> None:
+async def test_a_bug_as_an_event_is_released_ends_the_client(
+    server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A loop would only log it, and whoever sends wait for an answer to what is never sent again."""
     client = gateway(server)
 
     def broken() -> None:
         raise ValueError("a bug")
 
-    client._session.release = broken  # type: ignore[method-assign, assignment]
+    monkeypatch.setattr(client._session, "release", broken)
     peer = await welcomed(client, server)
     sending = asyncio.ensure_future(client.send(samples.MESSAGE))
     await peer.expect(EventFrame)

@@ -5,6 +5,7 @@ import hashlib
 import sqlite3
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -939,7 +940,7 @@ async def test_a_person_is_forgotten_also_by_whom_they_were_one_with_through_ano
     assert found(tmp_path) == []
     async with server(settings) as (_, front):
         for customer, identity in ((bobs, BOB), (carls, carls_address)):
-            reply = await front.cells.call(customer, lambda ref, c=customer: ReadCustomer(ref, c))  # type: ignore[misc]
+            reply = await front.cells.call(customer, partial(ReadCustomer, customer=customer))
             assert isinstance(reply, CustomerRead)
             assert reply.view is not None
             assert reply.view.identities == [identity]

@@ -2,6 +2,8 @@
 
 import asyncio
 import socket
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -38,10 +40,10 @@ class Owner:
     def broke(self, exc: Exception) -> None:
         raise AssertionError("nothing here breaks") from exc
 
-    async def until(self, condition: object) -> None:
+    async def until(self, condition: Callable[[], object]) -> None:
         """Waits, a change at a time, until the condition holds."""
         async with asyncio.timeout(5):
-            while not condition():  # type: ignore[operator]
+            while not condition():
                 self.changed.clear()
                 await self.changed.wait()
 
@@ -107,11 +109,15 @@ async def test_an_answer_to_a_former_life_reaches_nobody(tmp_path: Path) -> None
     server, first, second = Owner(), Owner(), Owner()
     listener = Listener(tmp_path / "s", "cell:0", "1", server)
     await listener.start()
+
+    def has(owner: Owner, lines: int) -> bool:
+        return len(owner.lines) == lines
+
     for incarnation, owner in (("1", first), ("2", second)):
         dialer = Dialer(tmp_path / "s", "gateway:0", incarnation, owner)
         dialer.start()
-        await owner.until(lambda owner=owner: owner.lines)
-        await server.until(lambda count=int(incarnation): len(server.lines) == count)
+        await owner.until(partial(has, owner, 1))
+        await server.until(partial(has, server, int(incarnation)))
         if owner is first:
             await dialer.stop()
     server.lines[0].send(HeadIs(1))

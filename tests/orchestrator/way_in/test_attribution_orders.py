@@ -5,6 +5,7 @@ whoever dies."""
 import asyncio
 import itertools
 from collections.abc import Callable, Sequence
+from typing import cast
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from actors.cells.astray import Astray
 from actors.cells.live import Envelope
 from actors.lines import Line
+from orchestrator.cell_lines.cells import Cells
 from orchestrator.cell_lines.questions import Reply
 from orchestrator.way_in.attribution import Attribution
 from orchestrator.way_in.proposals import TakenEvent
@@ -59,7 +61,9 @@ class World:
         self.answers: list[str] = []
         self._refs = itertools.count(1)
         ids = itertools.count(1)
-        self.attribution = Attribution(self, self._customers_of, lambda: f"cunew{next(ids)}", self._answer)  # type: ignore[arg-type]
+        # An attribution needs no more of the cells than this has.
+        cells = cast(Cells, self)
+        self.attribution = Attribution(cells, self._customers_of, lambda: f"cunew{next(ids)}", self._answer)
 
     # As the cells
 

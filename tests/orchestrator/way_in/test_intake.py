@@ -3,12 +3,13 @@
 import asyncio
 import itertools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from msgspec.structs import replace
 
 from actors.rules.capture import CaptureRules, Template, Who
+from orchestrator.cell_lines.cells import Cells
 from orchestrator.cell_lines.questions import Reply
 from orchestrator.way_in.event_checks import CHANNEL_MAX, LINE_MAX, check_form, check_time
 from orchestrator.way_in.intake import AccountRule, Intake, IntakeLimits
@@ -33,7 +34,7 @@ ANN, TEL = "mailto:ann@example.org", "tel:+447700900123"
 
 
 class Asked:
-    """Stands in for the cells: keeps what was asked, and answers when the test says so."""
+    """Stands in for the cells, as far as an intake asks: keeps what was asked, and answers when the test says so."""
 
     def __init__(self) -> None:
         self.full = False
@@ -104,7 +105,7 @@ class Door:
         self.may_look.set()
         ids = itertools.count(1)
         self.intake = Intake(
-            self.cells,  # type: ignore[arg-type]
+            cast(Cells, self.cells),
             self.look_up,
             {"mail": AccountRule(trusted=False), "chat": AccountRule(trusted=True)},
             region="GB",

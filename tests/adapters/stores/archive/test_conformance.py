@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict, Unpack
 
 import msgspec
 import pytest
@@ -874,5 +874,14 @@ def _quarantined(quarantine: str, raw: bytes) -> ev.InputQuarantined:
     )
 
 
-async def _ids(archive: Archive, **selection: object) -> list[str]:
-    return [row.conversation for row in await archive.reader.conversations(**selection)]  # type: ignore[arg-type]
+class Selection(TypedDict, total=False):
+    """Which conversations."""
+
+    list: str
+    customer: str
+    status: str
+    before: tuple[int, str]
+
+
+async def _ids(archive: Archive, **selection: Unpack[Selection]) -> list[str]:
+    return [row.conversation for row in await archive.reader.conversations(**selection)]
