@@ -475,6 +475,29 @@ def test_every_module_says_what_it_owns() -> None:
     assert not silent
 
 
+def ignored(file: Path) -> Iterator[str]:
+    """The lines where an error of mypy is ignored without its code, or without a reason: behind it or, of one or
+    several lines that it is ignored in, in a comment above."""
+    lines = (ROOT / file).read_text().splitlines()
+    for number, line in enumerate(lines):
+        if (found := re.search(r"#\stype:\signore(\[[a-z, -]+\])?", line)) is None:
+            continue
+        above = next((each for each in reversed(lines[:number]) if not re.search(r"#\stype:\signore", each)), "")
+        is_said = line[found.end() :].startswith("  # ") or above.strip().startswith("# ")
+        if not (found[1] and is_said):
+            yield f"{file}:{number + 1}"
+
+
+def test_all_is_typed_and_what_is_not_has_a_reason() -> None:
+    """mypy reads the packages and the tests, nothing is exempted but libraries without types, and where an error is
+    ignored stand its code and why."""
+    mypy = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["mypy"]
+    assert mypy["strict"] is True
+    assert (mypy["packages"], mypy.get("exclude")) == ([*PACKAGES, "tests"], None)
+    assert [each.keys() - {"module"} for each in mypy["overrides"]] == [{"ignore_missing_imports"}]
+    assert not [line for file in sources(*PACKAGES, "tests") for line in ignored(file)]
+
+
 def test_the_wheel_holds_each_package_typed_and_no_tests() -> None:
     """Each package of the wheel says that it is typed, and `pyproject.toml` lists just these."""
     text = (ROOT / "pyproject.toml").read_text()

@@ -115,7 +115,7 @@ class OnceKeys:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, OnceKeys) and self.packed == other.packed
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None  # type: ignore[assignment]  # As Python says that there is none.
 
     def __len__(self) -> int:
         return len(self.packed) // _SIZE

@@ -110,6 +110,7 @@ class Connection(aiosqlite.Connection):
         if self._failed is not None:
             raise StoreFailed(f"{self._name} failed before; open it anew") from self._failed
         try:
+            # Its own way in, which aiosqlite gives no types.
             return cast(R, await self._execute(step, self._conn, *args, **kwargs))  # type: ignore[no-untyped-call]
         except sqlite3.Error as exc:
             if self._writes:

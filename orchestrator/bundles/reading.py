@@ -82,6 +82,7 @@ def read(files: Mapping[str, str]) -> Texts:
         if node is None:
             continue
         reader = Reader(
+            # mypy infers no type of a lambda with a default.
             lambda path, line, file=file: said.lines.setdefault(path, (file, line)),  # type: ignore[misc]
             lambda line, words, file=file: said.wrong.append(Wrong(file, line, words)),  # type: ignore[misc]
         )

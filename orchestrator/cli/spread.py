@@ -39,7 +39,7 @@ def spread(command: Callable[..., None]) -> Callable[..., None]:
         made = {name: of(**{key: given.pop(key) for key in of.__struct_fields__}) for name, of in sets.items()}
         command(**made, **given)
 
-    with_sets.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+    with_sets.__signature__ = Signature(parameters)  # type: ignore[attr-defined]  # typer asks for it.
     with_sets.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return with_sets
 

@@ -8,7 +8,7 @@ import sys
 from importlib import import_module
 
 if "rich" not in sys.modules:
-    sys.modules["rich"] = None  # type: ignore[assignment]
+    sys.modules["rich"] = None  # type: ignore[assignment]  # As Python says that it is not to be found.
     try:
         import_module("structlog")
     finally:

@@ -56,7 +56,7 @@ class BoundedHttp(HttpToolsProtocol):
         """Under whom it counts among the strangers; 0: it does not."""
         self._extensions: dict[str, Any] = {PROVEN: self.prove}
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's, too.
         """Refuses one connection too many; the others have a deadline for their first head."""
         super().connection_made(transport)
         if len(self.connections) > self.config.connections_max:
