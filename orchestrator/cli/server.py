@@ -38,7 +38,7 @@ class Running(Struct, kw_only=True, frozen=True):
     """The data folder that it was found by; empty where an address was given."""
 
 
-class Refused(Struct, kw_only=True, frozen=True):
+class ErrorBody(Struct, kw_only=True, frozen=True):
     """The body of a refusal; rows of `protocol.errors.TABLE`."""
 
     code: int = 0
@@ -180,9 +180,9 @@ def part(value: str) -> str:
 
 def _failure(response: httpx.Response, token_from: str) -> Failure:
     try:
-        refused = msgspec.json.decode(response.content, type=Refused)
+        refused = msgspec.json.decode(response.content, type=ErrorBody)
     except msgspec.DecodeError:
-        refused = Refused()
+        refused = ErrorBody()
     message = refused.message or f"{response.request.url.path} answered {response.status_code}"
     # Of what was typed; a command's own id is nothing that anybody knows.
     asked = unquote(str(response.request.url)) + response.request.content.decode()
