@@ -144,24 +144,12 @@ class Reader:
         """Each key that may stand here, its line, and what stands below it."""
         seen: dict[str, int] = {}
         for key, value in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                self._wrong(line_of(key), f"{at(path)}a key is a word: write `key: value`")
-            elif key.value.strip(NO_SPACES) != key.value:
-                words = "a no-break space stands before this key or behind it: write an ordinary one in its place"
+            if words := _no_key(key, seen):
                 self._wrong(line_of(key), f"{at(path)}{words}")
-            elif tagged(key):
-                self._wrong(line_of(key), f"{at(path)}{_TAGGED}")
-            elif words := oddly_ended(key):
-                self._wrong(line_of(key), f"{at(path)}{words}")
-            elif key.tag == _MERGE:
-                self._wrong(line_of(key), f"{at(path)}nothing is taken over by `<<`: write the keys themselves")
-            elif key.value in seen:
-                words = f"{at(path)}{key.value} stands here twice, first in line {seen[key.value]}: keep one"
-                self._wrong(line_of(key), words)
-            else:
-                seen[key.value] = line_of(key)
-                self._stands((*path, key.value), line_of(key))
-                yield key.value, line_of(key), value
+                continue
+            seen[key.value] = line_of(key)
+            self._stands((*path, key.value), line_of(key))
+            yield key.value, line_of(key), value
 
     # Lists and choices
 
@@ -312,3 +300,20 @@ def _fits(node: yaml.Node, option: Any) -> bool:
         return True
     kinds = {"bool": (bool,), "int": (int, float), "float": (float,)}.get(node.tag.rpartition(":")[2], ())
     return option in kinds and (option is bool or str(_read(node.value, option, ms=False)[0]) == node.value)
+
+
+def _no_key(key: yaml.Node, seen: Mapping[str, int]) -> str:
+    """Why it is no key beside those that were `seen`, each with its line; empty where it is one."""
+    if not isinstance(key, yaml.ScalarNode):
+        return "a key is a word: write `key: value`"
+    if key.value.strip(NO_SPACES) != key.value:
+        return "a no-break space stands before this key or behind it: write an ordinary one in its place"
+    if tagged(key):
+        return _TAGGED
+    if words := oddly_ended(key):
+        return words
+    if key.tag == _MERGE:
+        return "nothing is taken over by `<<`: write the keys themselves"
+    if key.value in seen:
+        return f"{key.value} stands here twice, first in line {seen[key.value]}: keep one"
+    return ""
