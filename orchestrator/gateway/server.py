@@ -141,17 +141,7 @@ class Gateway:
         self._measure()
         self.metrics.registry.register(ProcessFigures(figures, states))
         if policy is not None:
-            self.metrics.watch("throughline_policy_version", "The policy in force", lambda: policy.policy.version)
-            self.metrics.watch(
-                "throughline_policy_troubles",
-                "What is wrong with the watched folder, which therefore is not in force",
-                lambda: len(policy.troubles),
-            )
-            self.metrics.watch(
-                "throughline_policy_remarks",
-                "What a check asks of the watched folder, which is in force",
-                lambda: len(policy.remarks),
-            )
+            self._measure_policy(policy)
 
     def _measure(self) -> None:
         """What the parts count themselves."""
@@ -164,6 +154,20 @@ class Gateway:
         metrics.watch("throughline_unanswered_deliveries", "At gateway clients", lambda: deliveries.unanswered)
         metrics.watch("throughline_queue_bytes", "Frames that wait for slow clients", self._queue_bytes)
         metrics.watch("throughline_unread_bytes", "Answers that wait to be read", lambda: self._listener.unread_bytes)
+
+    def _measure_policy(self, policy: PolicyDesk) -> None:
+        metrics = self.metrics
+        metrics.watch("throughline_policy_version", "The policy in force", lambda: policy.policy.version)
+        metrics.watch(
+            "throughline_policy_troubles",
+            "What is wrong with the watched folder, which therefore is not in force",
+            lambda: len(policy.troubles),
+        )
+        metrics.watch(
+            "throughline_policy_remarks",
+            "What a check asks of the watched folder, which is in force",
+            lambda: len(policy.remarks),
+        )
 
     @property
     def port(self) -> int:
