@@ -465,6 +465,18 @@ def test_each_module_stands_in_its_packages_map(package: str) -> None:
     assert (inside | {each.parent.name for each in (ROOT / package).glob("*/__init__.py")}) - drawn == set()
 
 
+@pytest.mark.parametrize("package", PACKAGES)
+def test_tests_lie_where_what_they_test_does(package: str) -> None:
+    """In the folder of its package each, and of its module where it is named as one is."""
+    homes: dict[str, set[Path]] = {}
+    for file in sources(package):
+        homes.setdefault(file.stem, set()).add(file.parent)
+    tests = [file.relative_to(ROOT / "tests") for file in (ROOT / "tests" / package).rglob("test_*.py")]
+    assert tests
+    assert [file for file in tests if not (ROOT / file.parent / "__init__.py").exists()] == []
+    assert [file for file in tests if file.parent not in homes.get(file.stem[5:], {file.parent})] == []
+
+
 def test_every_module_says_what_it_owns() -> None:
     """Each module begins with a docstring."""
     silent = [
