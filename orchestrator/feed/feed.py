@@ -25,6 +25,9 @@ SCAN_RECORDS = 2000
 READ_RECORDS = 100
 """At once: to decode them keeps everybody who is served by the loop waiting, 1 ms or 2."""
 
+PAGE_BYTES_MAX = 1024 * 1024
+"""Of the units that are told on one page, and what goes over it with the last one."""
+
 
 class Readable(Protocol):
     """The journal, read-only, by position."""
@@ -95,7 +98,7 @@ async def read_page(journal: Readable, after: str, *, limit: int, types: Set[str
     found: list[FeedEvent] = []
     # A type's name stands in an event as it is: a unit without any of them needs no decoding.
     named = [each.encode() for each in types]
-    scanned = 0
+    scanned = told_bytes = 0
     while scanned < SCAN_RECORDS:
         records = await journal.read(cursor.follows - 1, READ_RECORDS)
         if not records:
@@ -111,6 +114,9 @@ async def read_page(journal: Readable, after: str, *, limit: int, types: Set[str
                 if len(found) == limit:
                     return FeedPage(events=found, next=event.cursor, more=True)
             cursor = _Cursor(record.position)
+            told_bytes += len(record.body)
+            if told_bytes >= PAGE_BYTES_MAX:
+                return FeedPage(events=found, next=_spell(generation, cursor), more=True)
         scanned += len(records)
     return FeedPage(events=found, next=_spell(generation, cursor), more=True)
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from adapters.stores.archive.losses import Wanted as Losses
+from adapters.stores.archive.pages import Page
 from adapters.stores.archive.quarantine import Wanted as Quarantined
 from adapters.stores.archive.timeline import Before, Wanted
 from orchestrator.cell_lines.questions import Reply
@@ -188,13 +189,13 @@ class Archive(Protocol):
         """A conversation's handoffs with their packages, the oldest first."""
         ...
 
-    async def events_of_stream(self, stream: str, after_seq: int, limit: int, /) -> list[StoredEvent]:
+    async def events_of_stream(self, stream: str, after_seq: int, limit: int, /) -> Page[StoredEvent]:
         """Events in order of `seq`."""
         ...
 
     async def messages_of(
         self, conversation: str, interaction: int, /, *, limit: int, after: tuple[int, int, str] | None
-    ) -> list[dict[str, Any]] | None:
+    ) -> Page[dict[str, Any]] | None:
         """A page of what was said in an interaction, wherever it is journaled; None where there is no such one."""
         ...
 
@@ -206,7 +207,7 @@ class Archive(Protocol):
 
     async def timeline(
         self, customer: str, wanted: Wanted, *, limit: int = 100, before: Before | None = None
-    ) -> Sequence[Mapping[str, Any]] | None:
+    ) -> Page[dict[str, Any]] | None:
         """What happened with a customer, the newest first; None where there is none."""
         ...
 

@@ -6,6 +6,7 @@ snapshots       retention, emptying, erasing, traces: what goes
 loads           what cells ask
 queries         timeline, search, quarantine, findings: what people ask
 losses          measures: where context gets lost
+pages           what one read gives at most
 sides           the writer's and the readers' side of all this
 sqlite          memory: what carries it out
 """

@@ -8,6 +8,7 @@ Those of several statements run in a read transaction (`connection.read`), so th
 import sqlite3
 from collections.abc import Collection, Iterator, Sequence
 
+from adapters.stores.archive.pages import Page, paged
 from adapters.stores.connection import marks
 from protocol.archive import Due, StoredEvent, StoredJourney, StoredSnapshot
 
@@ -44,14 +45,15 @@ _WITH_ID_OF = """
     WHERE conversation > :customer || '-' AND conversation < :customer || '.' AND position > :after"""
 
 
-def events_of_stream(db: sqlite3.Connection, stream: str, after_seq: int, limit: int) -> list[StoredEvent]:
-    """At most `limit` events of a stream after a seq, ascending."""
+def events_of_stream(db: sqlite3.Connection, stream: str, after_seq: int, limit: int) -> Page[StoredEvent]:
+    """At most `limit` events of a stream after a seq, ascending, and a page's bytes."""
     rows = db.execute(
         "SELECT position, stream, seq, body, n FROM event WHERE stream = ? AND seq > ? AND type <> 'FactDropped' "
         "ORDER BY seq LIMIT ?",
         (stream, after_seq, limit),
     )
-    return [StoredEvent(position, stream, seq, body.encode(), n) for position, stream, seq, body, n in rows]
+    events = (StoredEvent(position, stream, seq, body.encode(), n) for position, stream, seq, body, n in rows)
+    return paged(events, limit, lambda event: len(event.body))
 
 
 def known(db: sqlite3.Connection, customers: Collection[str]) -> set[str]:

@@ -6,12 +6,14 @@ come as the structs of `protocol/`; those for people, as dicts of JSON values na
 
 # ruff: noqa: S608 - what is put together are this file's own words; every value is bound.
 
+import heapq
 import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
 
+from adapters.stores.archive.pages import Page, paged
 from adapters.stores.connection import marks, row_as_dict
 from protocol.archive import StoredVersion
 from protocol.entities import ConversationSummary, Status
@@ -66,7 +68,7 @@ def messages_of(
     *,
     limit: int = 1000,
     after: tuple[int, int, str] | None = None,
-) -> list[Row] | None:
+) -> Page[Row] | None:
     """What was said in an interaction, oldest first, wherever it is journaled; None where there is no such one. `after`
     is (`position`, `seq`, `conversation`) of a page's last message and asks for the page behind it."""
     exists = "SELECT 1 FROM interaction WHERE conversation = ? AND interaction = ?"
@@ -74,9 +76,10 @@ def messages_of(
         return None
     origins = "SELECT origin, origin_interaction FROM moved WHERE conversation = ? AND interaction = ?"
     places = [(conversation, interaction), *db.execute(origins, (conversation, interaction)).fetchall()]
-    page = (*(after or (-1, 0, "")), limit)
-    found = [row for place in places for row in _rows(db, _SAID, *place, *page)]
-    return sorted(found, key=lambda row: (row["position"], row["seq"], row["conversation"]))[:limit]
+    bounds = (*(after or (-1, 0, "")), limit)
+    found = [_each(db.execute(_SAID, (*place, *bounds))) for place in places]
+    merged = heapq.merge(*found, key=lambda row: (row["position"], row["seq"], row["conversation"]))
+    return paged(merged, limit, lambda row: len(row["text"] or ""))
 
 
 _SAID = """SELECT * FROM message
@@ -280,6 +283,11 @@ def _parts(db: sqlite3.Connection, conversation: str) -> Row:
     for switched in parts["switches"]:
         switched |= {name: msgspec.json.decode(switched[name]) for name in ("required", "missing")}
     return parts
+
+
+def _each(cursor: sqlite3.Cursor) -> Iterator[Row]:
+    """Row by row: not all of them may be wanted."""
+    return (row_as_dict(cursor, row) for row in cursor)
 
 
 def _rows(db: sqlite3.Connection, sql: str, *values: Any) -> Iterator[Row]:

@@ -19,6 +19,7 @@ from adapters.stores.archive import (
 from adapters.stores.archive import quarantine as archive_quarantine
 from adapters.stores.archive import snapshots as archive_snapshots
 from adapters.stores.archive.losses import Wanted as Losses
+from adapters.stores.archive.pages import Page
 from adapters.stores.archive.quarantine import Wanted as Quarantined
 from adapters.stores.archive.timeline import Before, Wanted
 from adapters.stores.connection import Runs
@@ -110,8 +111,8 @@ class ArchiveReads:
         """The events after a position in all streams of a customer, in the journal's order."""
         return await self._reader().run(connection.read, loads.events_of_customer, customer, after_position)
 
-    async def events_of_stream(self, stream: str, after_seq: int, limit: int) -> list[StoredEvent]:
-        """At most `limit` events of a stream after a seq, ascending."""
+    async def events_of_stream(self, stream: str, after_seq: int, limit: int) -> Page[StoredEvent]:
+        """At most `limit` events of a stream after a seq, ascending, and a page's bytes."""
         return await self._reader().run(loads.events_of_stream, stream, after_seq, limit)
 
     async def policy_versions(self, after_seq: int, limit: int) -> list[StoredVersion]:
@@ -154,7 +155,7 @@ class ArchiveReads:
 
     async def messages_of(
         self, conversation: str, interaction: int, *, limit: int = 1000, after: tuple[int, int, str] | None = None
-    ) -> list[dict[str, Any]] | None:
+    ) -> Page[dict[str, Any]] | None:
         """A page of what was said in an interaction, wherever it is journaled; None where there is no such one."""
         return await self._reader().run(
             connection.read, queries.messages_of, conversation, interaction, limit=limit, after=after
@@ -169,7 +170,7 @@ class ArchiveReads:
 
     async def timeline(
         self, customer: str, wanted: Wanted, *, limit: int = 100, before: Before | None = None
-    ) -> list[dict[str, Any]] | None:
+    ) -> Page[dict[str, Any]] | None:
         """What happened with a customer, the newest first; None where there is no such customer."""
         return await self._reader().run(
             connection.read, timeline.timeline, customer, wanted, limit=limit, before=before

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from adapters.stores.archive.pages import Page, paged
 from adapters.stores.archive.queries import members_of, root_of
 from adapters.stores.connection import row_as_dict
 
@@ -30,7 +31,7 @@ class Wanted(Struct, kw_only=True, frozen=True):
 
 def timeline(
     db: sqlite3.Connection, customer: str, wanted: Wanted, *, limit: int, before: Before | None
-) -> list[dict[str, Any]] | None:
+) -> Page[dict[str, Any]] | None:
     """A page of entries, each with its place, its `event`, and `found`, the words around what was searched for. What
     came in late, such as refused input that was replayed, stands where it happened (`happened_at_ms`).
 
@@ -70,8 +71,10 @@ def timeline(
         f"WHERE {' AND '.join(where)} ORDER BY happened_at_ms DESC, e.position DESC, e.n DESC LIMIT ?",
         (*stream_values, *values, limit),
     )
-    rows = [row_as_dict(cursor, row) for row in cursor.fetchall()]
-    return [row | {"event": msgspec.json.decode(row["event"])} for row in rows]
+    # Its body is a row's last column.
+    rows = paged(cursor, limit, lambda row: len(row[-1]))
+    entries = (row_as_dict(cursor, row) for row in rows)
+    return Page((entry | {"event": msgspec.json.decode(entry["event"])} for entry in entries), more=rows.more)
 
 
 _WORDS_LAST = " CROSS JOIN searchable USING (stream, seq) CROSS JOIN search ON search.rowid = searchable.id"

@@ -56,7 +56,7 @@ async def get_timeline(
     entries = await here.history.timeline(customer, wanted, limit=limit, before=_cursor(before))
     if entries is None:
         raise Refusal(Code.NOT_FOUND, "there is no such customer", ref=customer)
-    last = entries[-1] if len(entries) == limit else None
+    last = entries[-1] if entries.more else None
     following = f"{last['happened_at_ms']},{last['position']},{last['n']}" if last else ""
     return {"position": position, "searched": searched, "entries": entries, "next": following}
 

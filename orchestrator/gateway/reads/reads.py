@@ -146,7 +146,7 @@ async def get_conversation(
     stored = await here.archive.events_of_stream(conversation, after, limit)
     events = [{"seq": event.seq, **msgspec.json.decode(event.body)} for event in stored]
     dropped = await here.archive.dropped("conversation", conversation)
-    following = stored[-1].seq if len(stored) == limit else 0
+    following = stored[-1].seq if stored.more else 0
     gone = None if dropped is None else in_words(dropped)
     return {**row, "position": position, "events": events, "next_after": following, "dropped": gone}
 
@@ -181,7 +181,7 @@ async def get_messages(
     if messages is None:
         await check_kept(here.archive, "conversation", conversation)
         raise Refusal(Code.NOT_FOUND, "there is no such interaction in this conversation", ref=conversation)
-    last = messages[-1] if len(messages) == limit else None
+    last = messages[-1] if messages.more else None
     following = f"{last['position']},{last['seq']},{last['conversation']}" if last else ""
     answer = {"conversation": conversation, "interaction": interaction, "messages": messages, "next": following}
     return answer | {"position": position}

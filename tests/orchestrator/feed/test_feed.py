@@ -76,6 +76,18 @@ async def test_types_are_filtered(limit: int) -> None:
     assert [kind for _, _, kind in notes] == ["NoteAdded"] * 3
 
 
+async def test_a_page_has_so_many_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Long messages are told on several; a unit that has more alone is told all the same."""
+    story = told()
+    events = [(stream, seq, type(event).__name__) for stream, seq, event in story.events]
+    monkeypatch.setattr(feed, "PAGE_BYTES_MAX", len(story.records[0].body) + 1)
+    journal = Kept(story.records)
+    assert {event.position for event in (await read_page(journal, "", limit=100)).events} == {1, 2}
+    assert await walk(journal, limit=100) == events
+    monkeypatch.setattr(feed, "PAGE_BYTES_MAX", 1)
+    assert await walk(journal, limit=100) == events
+
+
 async def test_what_does_not_fit_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     """A filter that fits little looks at all there is, on the loop that everybody is served by."""
     story, decoded = told(), list[int]()

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from adapters.stores.archive.pages import Page, paged
 from orchestrator.cell_lines.questions import Reply
 from protocol.archive import Dropped, StoredEvent
 from protocol.commands import AnyCommand
@@ -312,15 +313,16 @@ class FakeArchive:
     async def handoffs(self, conversation: str, /) -> Sequence[Mapping[str, Any]]:
         return self.handoff_rows.get(conversation, [])
 
-    async def events_of_stream(self, stream: str, after_seq: int, limit: int, /) -> list[StoredEvent]:
-        return [event for event in self.events.get(stream, []) if event.seq > after_seq][:limit]
+    async def events_of_stream(self, stream: str, after_seq: int, limit: int, /) -> Page[StoredEvent]:
+        found = [event for event in self.events.get(stream, []) if event.seq > after_seq]
+        return paged(found, limit, lambda event: len(event.body))
 
     async def messages_of(
         self, conversation: str, interaction: int, /, *, limit: int, after: tuple[int, int, str] | None
-    ) -> list[dict[str, Any]] | None:
+    ) -> Page[dict[str, Any]] | None:
         self.wanted.append({"limit": limit, "after": after})
         said = self.said.get((conversation, interaction))
-        return said and said[:limit]
+        return None if said is None else paged(said, limit, lambda row: len(row["text"]))
 
     async def journey(
         self, customer: str, /, *, limit: int = 1000, after: tuple[int, str] | None = None
@@ -331,9 +333,10 @@ class FakeArchive:
 
     async def timeline(
         self, customer: str, wanted: Any, *, limit: int = 100, before: Any = None
-    ) -> Sequence[Mapping[str, Any]] | None:
+    ) -> Page[dict[str, Any]] | None:
         self.wanted.append({"wanted": wanted, "limit": limit, "before": before})
-        return self.timelines.get(customer)
+        entries = self.timelines.get(customer)
+        return None if entries is None else paged(entries, limit, lambda entry: 0)
 
     async def losses(self, wanted: Any, /) -> Sequence[Mapping[str, Any]]:
         self.wanted.append(msgspec.structs.asdict(wanted))

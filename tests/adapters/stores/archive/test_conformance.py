@@ -8,10 +8,12 @@ import msgspec
 import pytest
 
 from actors.archive.projection import project
+from adapters.stores.archive import pages
 from adapters.stores.archive.memory import MemoryArchive
 from adapters.stores.archive.quarantine import Wanted
 from adapters.stores.archive.sides import ArchiveReads, ArchiveWrites
 from adapters.stores.archive.sqlite import SqliteArchive, SqliteArchiveReader
+from adapters.stores.archive.timeline import Wanted as Entries
 from adapters.stores.errors import StoreFailed, StoreLocked
 from protocol import events as ev
 from protocol.archive import Changes, Due, StoredJourney, StoredSnapshot, StoredVersion
@@ -189,6 +191,26 @@ async def test_a_journey_is_a_customer_with_everything(archive: Archive, story: 
     ]
     assert [c["conversation"] for c in journey["conversations"]] == [f"{ANN}-1", f"{ANN}-2"]
     assert await archive.reader.journey("cunobody") is None
+
+
+async def test_a_page_has_so_many_bytes(archive: Archive, story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A customer's messages may each have 256 KiB: fewer of them are given, and it is said that there are more."""
+    await archive.follow(story)
+    whole = await archive.reader.events_of_stream(f"{ANN}-1", 0, 100)
+    entries = await archive.reader.timeline(ANN, Entries())
+    said = await archive.reader.messages_of(f"{ANN}-1", 1)
+    assert entries is not None
+    assert said is not None
+    assert not any(each.more for each in (whole, entries, said))
+    monkeypatch.setattr(pages, "PAGE_BYTES_MAX", 1)
+    page = await archive.reader.events_of_stream(f"{ANN}-1", 0, 100)
+    assert (page, page.more) == (whole[:1], True)
+    newest = await archive.reader.timeline(ANN, Entries())
+    assert newest is not None
+    assert (newest, newest.more) == (entries[:1], True)
+    first = await archive.reader.messages_of(f"{ANN}-1", 1)
+    assert first is not None
+    assert (first, first.more) == (said[:1], True)
 
 
 async def test_a_journey_comes_a_page_at_a_time(archive: Archive, story: Story) -> None:

@@ -12,6 +12,7 @@ from litestar.routes import HTTPRoute
 
 from adapters.channels.twilio.inbound import FORM_BYTES_MAX
 from adapters.channels.twilio.signature import sign
+from adapters.stores.archive import pages
 from adapters.stores.archive.timeline import Wanted
 from orchestrator.gateway.http.access import Needs
 from orchestrator.gateway.http.http import application
@@ -436,6 +437,23 @@ async def test_a_conversations_handoffs_are_read(running: Running) -> None:
         assert (await http.get("/v1/conversations/cu9-1/handoffs")).status_code == 404
     async with running.http("chat") as http:
         assert (await http.get("/v1/conversations/cu1-1/handoffs")).status_code == 403
+
+
+async def test_a_page_that_is_full_says_where_it_goes_on(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By what it has, also where that are fewer than were asked for."""
+    monkeypatch.setattr(pages, "PAGE_BYTES_MAX", 1)
+    body = msgspec.json.encode({"type": "NoteAdded", "at_ms": 1, "actor": "agent:bo", "text": "long"})
+    running.archive.by_id["cu1-1"] = {"conversation": "cu1-1"}
+    running.archive.events["cu1-1"] = [StoredEvent(n, "cu1-1", n, body) for n in (1, 2)]
+    said = {"conversation": "cu1-1", "position": 11, "seq": 1, "text": "hello"}
+    running.archive.said["cu1-1", 1] = [said, said]
+    async with running.http("reader") as http:
+        whole = (await http.get("/v1/conversations/cu1-1")).json()
+        assert ([event["seq"] for event in whole["events"]], whole["next_after"]) == ([1], 1)
+        last = (await http.get("/v1/conversations/cu1-1", params={"after": 2})).json()
+        assert (last["events"], last["next_after"]) == ([], 0)
+        messages = (await http.get("/v1/conversations/cu1-1/interactions/1/messages")).json()
+        assert (messages["messages"], messages["next"]) == ([said], "11,1,cu1-1")
 
 
 async def test_messages_come_a_page_at_a_time(running: Running) -> None:
