@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from orchestrator.cluster.supervisor import Serving
 
 EXAMPLE = "Example: throughline serve --data ./data --port 7100"
+INPUTS_SHOWN = 20
+"""Ids of refused inputs that went with a customer; of more there is their number."""
 
 
 def serve(
@@ -128,7 +130,7 @@ def _erase_waiting(settings: Settings) -> None:
     if settings.store != "sqlite" or not any(folder.glob("*.json")):
         return
     from orchestrator.cluster.data_folder import locked
-    from orchestrator.erasure.erasing import erase
+    from orchestrator.erasure.erasing import Erased, erase
     from orchestrator.erasure.inputs import erase_input
     from protocol.errors import Refusal
 
@@ -143,7 +145,16 @@ def _erase_waiting(settings: Settings) -> None:
             if isinstance(done, Refusal):
                 errors().print(Text(f"Not erased yet: {waiting.id}: {done.message}"))
             else:
-                errors().print(Text(f"Erased {waiting.id}, as {waiting.actor} asked."))
+                inputs = done.inputs if isinstance(done, Erased) else []
+                errors().print(Text(f"Erased {waiting.id}, as {waiting.actor} asked{_with_inputs(inputs)}."))
+
+
+def _with_inputs(inputs: Sequence[str]) -> str:
+    """What went along: an operator may have to answer for each."""
+    if not inputs:
+        return ""
+    more = f" and {len(inputs) - INPUTS_SHOWN} more" if len(inputs) > INPUTS_SHOWN else ""
+    return f"; and what accounts had refused that named them: {', '.join(inputs[:INPUTS_SHOWN])}{more}"
 
 
 def _next(settings: Settings, file: Path | None) -> str:

@@ -181,7 +181,9 @@ async def test_nothing_of_the_person_is_left_and_all_that_is_counted(tmp_path: P
         ]
 
 
-async def test_what_was_asked_of_a_running_server_is_done_when_it_is_stopped(tmp_path: Path) -> None:
+async def test_what_was_asked_of_a_running_server_is_done_when_it_is_stopped(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Until then nothing is gone; by `throughline serve`, which does it before it starts and after it has ended."""
     settings, store = settings_of(tmp_path), AttachmentStore(tmp_path / "attachments")
     store.open()
@@ -190,6 +192,8 @@ async def test_what_was_asked_of_a_running_server_is_done_when_it_is_stopped(tmp
         ask(tmp_path / ERASURES, Waiting(customer=ann, actor="operator:olga", reason="their request", asked_at_ms=1))
     assert found(tmp_path) != []
     await asyncio.to_thread(_erase_waiting, settings)
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"Erased {ann}, as operator:olga asked; and what accounts had refused that named them: chat.1." in said
     assert found(tmp_path) == []
     assert waiting(tmp_path / ERASURES) == []
     async with server(settings) as (_, front):

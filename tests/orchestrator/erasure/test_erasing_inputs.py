@@ -15,7 +15,7 @@ from adapters.stores.archive.quarantine import Wanted
 from adapters.stores.folder import JOURNAL_FILE
 from orchestrator.cli.customer import _survey
 from orchestrator.cli.quarantine import _erase as erase_by_command
-from orchestrator.cli.serve import _erase_waiting
+from orchestrator.cli.serve import _erase_waiting, _with_inputs
 from orchestrator.data_layout import ERASURES
 from orchestrator.erasure.erasing import Act, erase, survey
 from orchestrator.erasure.inputs import ErasedInput, InputAct, erase_input
@@ -141,6 +141,12 @@ async def test_both_ways_to_ask_for_it_lead_there(tmp_path: Path) -> None:
     assert found(tmp_path) == []
     assert waiting(tmp_path / ERASURES) == []
     await check_against_rebuilt(settings)
+
+
+def test_of_many_inputs_that_went_with_a_customer_the_first_are_named() -> None:
+    """And how many more there were."""
+    assert _with_inputs([f"chat.{number}" for number in range(1, 23)]).endswith("chat.19, chat.20 and 2 more")
+    assert _with_inputs([f"chat.{number}" for number in range(1, 21)]).endswith("chat.19, chat.20")
 
 
 async def test_what_its_source_sends_again_does_not_come_back(tmp_path: Path) -> None:
