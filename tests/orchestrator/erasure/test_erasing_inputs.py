@@ -12,7 +12,9 @@ from actors.cells.loading import reached
 from adapters.attachments import AttachmentStore
 from adapters.channels.email.taking import Elsewhere
 from adapters.stores.archive.quarantine import Wanted
+from adapters.stores.archive.sqlite import SqliteArchive
 from adapters.stores.folder import JOURNAL_FILE
+from adapters.stores.journal.sqlite import SqliteJournal
 from orchestrator.cli.customer import _survey
 from orchestrator.cli.quarantine import _erase as erase_by_command
 from orchestrator.cli.serve import _erase_waiting, _with_inputs
@@ -24,7 +26,7 @@ from orchestrator.parts.front import Front
 from orchestrator.settings import Placement, Settings
 from protocol.commands import BeginReplay, MarkReplayed, Reply
 from protocol.errors import Code, Refusal
-from protocol.events import AnyEvent, InputErased
+from protocol.events import AnyEvent, InputErased, InputQuarantined
 from protocol.ids import customer_of
 from protocol.inbound import Attachment, MessageArrived
 from tests.orchestrator.erasure.test_erasing import (
@@ -140,6 +142,34 @@ async def test_both_ways_to_ask_for_it_lead_there(tmp_path: Path) -> None:
     await asyncio.to_thread(_erase_waiting, settings)
     assert found(tmp_path) == []
     assert waiting(tmp_path / ERASURES) == []
+    await check_against_rebuilt(settings)
+
+
+@pytest.mark.parametrize("ends", [(SqliteJournal, "commit"), (SqliteArchive, "erase"), (AttachmentStore, "remove")])
+async def test_an_interruption_is_made_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: tuple[type, str]
+) -> None:
+    """Whatever was done by then. The act is written down once."""
+    settings, store = settings_of(tmp_path), files_in(tmp_path)
+    mail = store.keep(b"Return-Path: <>\r\n\r\nI am the man from Zanzibar")
+    async with server(settings) as (_, front):
+        await refuse(front, [msgspec.json.encode(Elsewhere(message_sha256=mail, size_bytes=9)), b"hello"])
+
+    def cut(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(*ends, cut)
+        with pytest.raises(KeyboardInterrupt):
+            await erased(settings)
+    await erased(settings)
+    assert found(tmp_path) == []
+    async with server(settings) as (_, front):
+        facts = await front.archive.facts_of_quarantined("account:chat", "chat.1")
+        assert [type(msgspec.json.decode(fact.body, type=AnyEvent)) for fact in facts] == [
+            InputQuarantined,
+            InputErased,
+        ]
     await check_against_rebuilt(settings)
 
 
