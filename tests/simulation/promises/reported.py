@@ -9,7 +9,6 @@ from collections import Counter
 from actors.commands.delivery import NOT_LEFT
 from actors.state.closing import CLOSED_MAX
 from protocol.entities import Status
-from protocol.errors import Code
 from protocol.events import DeliveryAttempted, DeliveryConfirmed, DeliveryDead, DeliverySent, DeliveryUncertain
 from protocol.ids import conversation_of
 from protocol.inbound import ARRIVED, DeliveryReport
@@ -30,10 +29,8 @@ async def check(world: World) -> None:
     for offer in world.book.offers:
         if not isinstance(offer.event.data, DeliveryReport):
             continue
-        if offer.event.id in world.reporting.others:
-            _check_other(world, offer)
-            continue
-        await _check_taken(world, offer)
+        if not await _is_gone(world, offer):
+            _check_other(world, offer) if offer.event.id in world.reporting.others else _check_taken(world, offer)
         if offer.key in world.ledger.by_once and offer.key not in keys:
             keys.add(offer.key)
             said[offer.event.data.delivery, offer.event.account, offer.event.data.status] += 1
@@ -48,23 +45,22 @@ async def check(world: World) -> None:
 
 
 def _check_other(world: World, offer: Offer) -> None:
-    """It is on another message."""
+    """It is on another message, and means nothing."""
     taken = [answer for answer in offer.answers if not answer.startswith("refused")]
     if taken or offer.key in world.ledger.by_once:
         data, account = offer.event.data, offer.event.account
         world.broken("sent_once", f"{data} by {account} is on no message of that conversation, and was taken: {taken}")
 
 
-async def _check_taken(world: World, offer: Offer) -> None:
-    """It is taken in, unless nobody here knows the message any more."""
-    refused = [answer for answer in offer.answers if answer not in TAKEN]
-    if refused and not (refused == [f"refused:{int(Code.NOT_FOUND)}"] * len(refused) and await _is_gone(world, offer)):
+def _check_taken(world: World, offer: Offer) -> None:
+    """It is true."""
+    if refused := [answer for answer in offer.answers if answer not in TAKEN]:
         world.broken("refused", f"{offer.event.data} is true, and was answered {refused}")
 
 
 async def _is_gone(world: World, offer: Offer) -> bool:
-    """Whether its conversation was dropped, or left memory as one that closed too long ago; or its customer was
-    forgotten."""
+    """Whether nobody here knows any more what left: the conversation was dropped, or left memory as one that closed too
+    long ago; or whose it was is forgotten. By its id alone a report may be taken then, and may be refused."""
     assert isinstance(offer.event.data, DeliveryReport)
     conversation = conversation_of(offer.event.data.delivery)
     if await world.disks.archive.dropped("conversation", conversation) is not None:
@@ -72,7 +68,8 @@ async def _is_gone(world: World, offer: Offer) -> bool:
     customer = world.ledger.customer(conversation)
     own = [each for each in world.ledger.streams if "-" in each and world.ledger.customer(each) == customer]
     over = [each for each in own if world.folds.views(each)[-1].status is Status.CLOSED]
-    return customer in world.forgotten or (conversation in over and len(over) > CLOSED_MAX)
+    forgotten = any(world.ledger.is_redacted(conversation, seq + 1) for seq in range(world.ledger.head(conversation)))
+    return forgotten or (conversation in over and len(over) > CLOSED_MAX)
 
 
 def _check_outcomes(world: World, stream: str) -> None:
