@@ -5,6 +5,7 @@ done, as `throughline serve` does it. All of it draws from a `Random` of its own
 """
 
 import asyncio
+from collections.abc import Iterable, Iterator
 from random import Random
 from typing import TYPE_CHECKING
 from unittest.mock import patch
@@ -14,7 +15,14 @@ import msgspec
 from orchestrator.erasure import erasing
 from orchestrator.erasure.erasing import Act
 from protocol.errors import Refusal
-from protocol.events import MessageQueued, MessageReceived, NoteAdded
+from protocol.events import (
+    AnyEvent,
+    CustomerReturned,
+    IdentityLinked,
+    MessageQueued,
+    MessageReceived,
+    NoteAdded,
+)
 from protocol.inbound import InboundEvent, MessageArrived
 from tests.simulation.disks import EraserStorage
 from tests.simulation.life import Life
@@ -29,8 +37,8 @@ if TYPE_CHECKING:
 
 WITHIN_S = 60.0
 """So long nobody takes to erase a run's customer: it hangs."""
-
-
+DIES_WITHIN_S = 0.09
+"""An erasure takes about as long: so some die before the act is committed, and some after that."""
 SAID_AGAIN = 3
 AGAIN_WITHIN_S = 2.0
 UNFIT = 4
@@ -99,9 +107,10 @@ class Erasing:
         offered(world, event)
 
     def _say_mended(self, person: Forgotten) -> None:
-        """What their accounts kept of an address of theirs, since its time was wrong, is sent with the right one."""
+        """What their accounts kept of an address of theirs, since its time was wrong, is sent with the right one. One
+        that was theirs by a merge alone is another's, who is not forgotten."""
         world, ledger = self._world, self._world.ledger
-        addresses = {each for each, owner in ledger.once_owned if owner == person.customer} - ledger.owners.keys()
+        addresses = set(_ever_linked(ledger.told(person.customer))) - ledger.owners.keys()
         for offer in [each for each in world.book.offers if each.event.id.startswith("unfit")]:
             lies = offer.place in ledger.quarantined and offer.key not in ledger.by_once
             if lies and offer.key not in person.unfit and not addresses.isdisjoint(offer.event.identities):
@@ -118,7 +127,7 @@ class Erasing:
         """Until it is done, or refused: then nothing of them is gone."""
         world, random = self._world, self._random
         act = Act(customer=customer, actor="operator:root", reason="as they asked", at_ms=world.now_ms())
-        dies_in_s = random.choice((WITHIN_S, WITHIN_S, random.uniform(0.0, 0.05)))
+        dies_in_s = random.choice((WITHIN_S, WITHIN_S, random.uniform(0.0, DIES_WITHIN_S)))
         before: Forgotten | None = None
         while True:
             self._lives += 1
@@ -143,6 +152,18 @@ class Erasing:
                 world.forgotten[customer] = before
                 await erased.check_at_once(world, before)
                 return True
+
+
+def _ever_linked(events: Iterable[AnyEvent]) -> Iterator[str]:
+    """The identities that were linked to the customer whose these are."""
+    for event in events:
+        match event:
+            case IdentityLinked(identity=identity):
+                yield identity
+            case CustomerReturned(links=links):
+                yield from (link.identity for link in links)
+            case _:
+                pass
 
 
 def _known(world: "World", customer: str) -> Forgotten:

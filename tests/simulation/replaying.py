@@ -7,6 +7,7 @@ seeds have none of it.
 """
 
 import asyncio
+from collections import Counter
 from itertools import count
 from random import Random
 from types import SimpleNamespace
@@ -19,7 +20,7 @@ from actors.rules.policy import Policy
 from orchestrator.gateway.incoming.replaying import ReplayRequest, replay
 from orchestrator.gateway.services import Services
 from protocol.errors import Code, Refusal
-from protocol.events import InputQuarantined
+from protocol.events import InputQuarantined, ReplayBegun
 from protocol.inbound import InboundEvent, MessageArrived
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 RETRY_S = 0.7
 ANSWER_WITHIN_S = 5.0
+CUT_OFF_S = 0.2
+"""Within this most replays are begun, and few are through."""
 FITS = " 1"
 """What an operator adds to words, so that the template takes them."""
 _NEEDED = (Field(name="needed", pattern="[0-6]$", when_missing="quarantine"),)
@@ -55,6 +58,8 @@ class Replaying:
         self._ids = count(1)
         self.unanswered = 0
         """Operators who have no answer yet."""
+        self._at: Counter[str] = Counter()
+        """The same, by input."""
         self.answered = 0
         """Inputs that came in, as operators were told."""
 
@@ -76,6 +81,7 @@ class Replaying:
         input = self._random.choice(kept)
         for _ in range(self._random.choice((1, 1, 2))):
             self.unanswered += 1
+            self._at[input.quarantine] += 1
             self._world.spawn(self._until_answered(input, self._form(input)))
 
     def _refused(self) -> InboundEvent | None:
@@ -95,11 +101,15 @@ class Replaying:
 
     async def _until_answered(self, input: InputQuarantined, form: ReplayRequest) -> None:
         operator = f"operator:o{next(self._ids)}"
-        while not await self._answered(input, form, operator):  # noqa: ASYNC110 - tried again, as a person does
+        # What dies on the way of a replay is found by the next one: chance alone ends one too seldom.
+        within_s = self._random.choice((ANSWER_WITHIN_S, self._random.uniform(0.0, CUT_OFF_S)))
+        while not await self._answered(input, form, operator, within_s):
+            within_s = ANSWER_WITHIN_S
             await asyncio.sleep(RETRY_S)
         self.unanswered -= 1
+        self._at[input.quarantine] -= 1
 
-    async def _answered(self, input: InputQuarantined, form: ReplayRequest, operator: str) -> bool:
+    async def _answered(self, input: InputQuarantined, form: ReplayRequest, operator: str, within_s: float) -> bool:
         world = self._world
         gateway = world.server.a_gateway()
         if gateway is None:
@@ -107,7 +117,7 @@ class Replaying:
         if self._is_forgotten(input):
             return True  # Whose it was is forgotten: nobody has it to replay.
         try:
-            async with asyncio.timeout(ANSWER_WITHIN_S):
+            async with asyncio.timeout(within_s):
                 answered = await replay(self._services(gateway), input.quarantine, form, operator)
         except TimeoutError:
             return False
@@ -115,13 +125,19 @@ class Replaying:
             world.trace("replay", quarantine=input.quarantine, refused=int(refusal.code))
             if refusal.code == Code.NOT_FOUND:
                 world.broken("refused", f"{input.quarantine} lies in quarantine, and is not found: {refusal.message}")
-            return not refusal.retryable
+            return not refusal.retryable and not (refusal.code == Code.NOT_ALLOWED_NOW and self._is_left(input))
         world.trace("replay", quarantine=input.quarantine, into=answered.stream, seq=answered.seq)
         world.ledger.read()
         if world.ledger.replayed.get(input.quarantine) != (answered.stream, answered.seq):
             world.broken("acked", f"{input.quarantine} is said to be in {answered.stream}, and that is not synced")
         self.answered += 1
         return True
+
+    def _is_left(self, input: InputQuarantined) -> bool:
+        """Whether it is begun, and nobody else is at it: who was cut off looks at it again, as they are told."""
+        self._world.ledger.read()
+        own = [e for e in self._world.ledger.of_quarantine if e.quarantine == input.quarantine]  # type: ignore[union-attr]
+        return isinstance(own[-1], ReplayBegun) and self._at[input.quarantine] == 1
 
     def _is_forgotten(self, input: InputQuarantined) -> bool:
         return any(self._world.ledger.is_redacted(*place) for place in self._world.ledger.kept_at[input.quarantine])

@@ -70,3 +70,10 @@ def given_away_though_it_came_in(plant: Plant) -> None:
         return begun if came is not None else anothers(begun, given, came)
 
     plant(replaying, "anothers", blind)
+
+
+@mutant
+def ended_in_whichever_form(plant: Plant) -> None:
+    """Whoever is refused ends what is begun of the input by now, in another form than theirs, too."""
+    decide = replaying.decide
+    plant(replaying, "decide", lambda *given: decide(*given[:5]))
