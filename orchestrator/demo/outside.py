@@ -11,6 +11,7 @@ from typing import Self
 from urllib.parse import urlsplit
 
 import aiosmtplib
+import httpx
 from msgspec import Struct
 
 from adapters.channels.fakes.mailbox import Letter, Mailbox
@@ -102,9 +103,17 @@ class Outside:
             ) from exc
 
     async def send_sms(self, customer: Customer, *, text: str) -> int:
-        """Calls the account's webhook as Twilio does; returns the HTTP status of the answer."""
+        """Calls the account's webhook as Twilio does; returns the HTTP status of the answer. Raises `Unplayable` where
+        nobody answers there."""
         webhook = f"{self._url}/webhooks/{self.accounts.sms.name}"
-        answer = await self._twilio.text(webhook, sender=customer.number, body=text)
+        try:
+            answer = await self._twilio.text(webhook, sender=customer.number, body=text)
+        except httpx.HTTPError as exc:
+            raise Unplayable(
+                f"the demo's Twilio cannot reach {webhook}, where these settings have account {self.accounts.sms.name} "
+                f"({type(exc).__name__}): give those that the server was started with, --settings FILE, with a "
+                "public_url, if any, that answers from here"
+            ) from exc
         return answer.status_code
 
     async def mail_arrived(self, text: str) -> Letter:

@@ -99,6 +99,17 @@ async def test_a_demo_with_another_server_s_settings_says_so() -> None:
             await outside.send_mail(meet(Random(1), known=lambda identity: False), subject="s", text="t", id="i")
 
 
+async def test_a_demo_whose_webhook_answers_from_elsewhere_alone_says_so() -> None:
+    """A `public_url` that Twilio reaches, and this machine does not: it ended in a traceback."""
+    accounts = playable(list(DEMO_ACCOUNTS))
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))  # And does not listen, as above.
+        nobody = f"http://127.0.0.1:{bound.getsockname()[1]}"
+        outside = Outside("http://127.0.0.1", replace(accounts, sms=replace(accounts.sms, public_url=nobody)))
+        with pytest.raises(Unplayable, match=f"cannot reach {nobody}/webhooks/sms.*ConnectError.*public_url"):
+            await outside.send_sms(meet(Random(1), known=lambda identity: False), text="t")
+
+
 @pytest.mark.parametrize("where", ["in the block", "beside it"])
 async def test_what_goes_wrong_in_the_play_is_raised_as_itself(where: str) -> None:
     """And no group of it, which nobody who tells it catches: it ended in a traceback."""
