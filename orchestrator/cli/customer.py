@@ -8,7 +8,8 @@ import msgspec
 import typer
 from rich.text import Text
 
-from orchestrator.cli.erasing import keeping, now_ms, on_stopped, operator, reason_of
+from orchestrator.cli import erasing
+from orchestrator.cli.erasing import WhenStopped, Yes, keeping, now_ms, on_stopped, operator, reason_of
 from orchestrator.cli.exits import Exit, Failure
 from orchestrator.cli.options import At, Folder, Json, Limit, SettingsFile, Token, Url
 from orchestrator.cli.output import console, json_or_fields, print_fields, print_json, print_table, progress_bar
@@ -87,12 +88,10 @@ def link(
 def erase(
     customer: Who,
     *,
-    reason: Annotated[str, typer.Option("--reason", help="Why; kept with the act, so name nobody in it.")] = "",
+    reason: erasing.Reason = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be found, and erase nothing.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    when_stopped: Annotated[
-        bool, typer.Option("--when-stopped", help="Ask a running server: it is done when that stops or starts next.")
-    ] = False,
+    yes: Yes = False,
+    when_stopped: WhenStopped = False,
     settings: SettingsFile = None,
     data: Folder = None,
     url: Url = "",

@@ -1,10 +1,12 @@
-"""What the commands that forget something share: a reason, a stopped server, and what to say where it is not."""
+"""What the commands that forget something share: options, a stopped server, and what to say where it is not."""
 
 from collections.abc import Callable
 from getpass import getuser
 from pathlib import Path
 from time import time_ns
-from typing import TypeVar
+from typing import Annotated, TypeVar
+
+import typer
 
 from orchestrator.cli.exits import Exit, Failure
 from orchestrator.cli.options import settings_of, using
@@ -12,6 +14,12 @@ from orchestrator.settings import Settings
 from protocol.errors import Refusal
 
 Done = TypeVar("Done")
+
+Reason = Annotated[str, typer.Option("--reason", help="Why; kept with the act, so name nobody in it.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+WhenStopped = Annotated[
+    bool, typer.Option("--when-stopped", help="Ask a running server: it is done when that stops or starts next.")
+]
 
 
 def reason_of(reason: str) -> str:

@@ -11,7 +11,7 @@ import msgspec
 import typer
 from rich.text import Text
 
-from orchestrator.cli.erasing import keeping, now_ms, on_stopped, operator, reason_of
+from orchestrator.cli.erasing import Reason, WhenStopped, Yes, keeping, now_ms, on_stopped, operator, reason_of
 from orchestrator.cli.exits import Exit, Failure
 from orchestrator.cli.options import At, Folder, Json, Limit, SettingsFile, Token, Url, duration_ms
 from orchestrator.cli.output import errors, json_or_fields, json_or_table, print_fields, print_json, progress_bar
@@ -154,11 +154,9 @@ def replay(
 def erase(
     quarantine: Id,
     *,
-    reason: Annotated[str, typer.Option("--reason", help="Why; kept with the act, so name nobody in it.")],
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    when_stopped: Annotated[
-        bool, typer.Option("--when-stopped", help="Ask a running server: it is done when that stops or starts next.")
-    ] = False,
+    reason: Reason,
+    yes: Yes = False,
+    when_stopped: WhenStopped = False,
     settings: SettingsFile = None,
     data: Folder = None,
     url: Url = "",
