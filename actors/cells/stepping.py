@@ -177,10 +177,7 @@ def _record(
         # would never have left the member, and nobody would own it once the two are two again.
         into.sealed = into.sealed or bool(decision.released and merging.family_of(journey))
     if decision.family:
-        into.family += decision.family
-        # Whose the leaving identities are is known when this is committed: nothing more is decided on a guess before.
-        into.sealed = into.sealed or any(each.step == RELEASE for each in decision.family)
-        into.left += [id for _, event in decision.events if isinstance(event, CustomerReleased) for id in event.members]
+        _change_family(into, decision)
     if closing:
         left = {each.id: each for each in closing if journey.conversation(each.id) is None}
         into.gone += left.values()
@@ -209,6 +206,14 @@ def _assign(into: Step, decision: Decision) -> None:
     into.inherits += decision.inherits
     into.released += decision.released
     into.bytes += sum(len(keys) for _, keys in decision.released)
+
+
+def _change_family(into: Step, decision: Decision) -> None:
+    """Adds the steps of merges that the decision is, and who leaves by them."""
+    into.family += decision.family
+    # Whose the leaving identities are is known when this is committed: nothing more is decided on a guess before.
+    into.sealed = into.sealed or any(each.step == RELEASE for each in decision.family)
+    into.left += [id for _, event in decision.events if isinstance(event, CustomerReleased) for id in event.members]
 
 
 def _note_lists(live: Live, journey: Journey, stream: str) -> None:
