@@ -51,7 +51,7 @@ class Ledger:
         """By quarantined input that came in: where."""
         self.kept_at: dict[str, list[tuple[str, int]]] = {}
         """By quarantined input: where it stands."""
-        self.of_quarantine: list[AnyEvent] = []
+        self.of_quarantine: list[InputQuarantined | ReplayBegun | ReplayRefused | QuarantineReplayed] = []
         """All that happened to refused inputs, in the journal's order."""
         self.into: dict[str, str] = {}
         """By merged customer: into whom."""

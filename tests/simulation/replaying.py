@@ -136,7 +136,7 @@ class Replaying:
     def _is_left(self, input: InputQuarantined) -> bool:
         """Whether it is begun, and nobody else is at it: who was cut off looks at it again, as they are told."""
         self._world.ledger.read()
-        own = [e for e in self._world.ledger.of_quarantine if e.quarantine == input.quarantine]  # type: ignore[union-attr]
+        own = [e for e in self._world.ledger.of_quarantine if e.quarantine == input.quarantine]
         return isinstance(own[-1], ReplayBegun) and self._at[input.quarantine] == 1
 
     def _is_forgotten(self, input: InputQuarantined) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import assert_never
 
 import msgspec
 
@@ -102,7 +103,7 @@ def _inputs(world: World) -> Iterable[_Input]:
                     world.broken("once", f"{event.quarantine} came in twice")
                 inputs[event.quarantine].came_in = event
             case _:
-                pass
+                assert_never(event)
     return inputs.values()
 
 
