@@ -1,7 +1,7 @@
 """History over HTTP: a customer's timeline, searched and filtered; a conversation as a vCon."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 import msgspec
@@ -25,6 +25,9 @@ Q_MAX = 256
 """Characters of a search: each word is looked for."""
 ALONG_BYTES_MAX = 32 * 1024 * 1024
 """Of all files of an export together: what is more is named and not sent."""
+EVENTS_BYTES_MAX = 32 * 1024 * 1024
+"""Of an export's events: it is put together and written whole, and while it is written, 10 ms for each MiB, nothing
+else runs."""
 _Events = list[dict[str, Any]]
 
 
@@ -75,19 +78,26 @@ async def get_vcon(request: HttpRequest, conversation: FromPath[str], at_least: 
     if row is None:
         raise Refusal(Code.NOT_FOUND, "there is no such conversation", ref=conversation)
     await check_kept(here.history, "conversation", conversation)
-    events = await _all_of(here.history, conversation)
-    others = dict.fromkeys(moved["origin"] for moved in row["moved"] if moved["origin"] != conversation)
-    origins = {origin: await _all_of(here.history, origin) for origin in others}
-    return Response(await asyncio.to_thread(_vcon, row, events, origins, here.attachments), media_type=VCON)
+    streams = await _all_of(here.history, dict.fromkeys([conversation, *(moved["origin"] for moved in row["moved"])]))
+    events = streams.pop(conversation)
+    return Response(await asyncio.to_thread(_vcon, row, events, streams, here.attachments), media_type=VCON)
 
 
-async def _all_of(history: Archive, conversation: str) -> _Events:
-    events: _Events = []
-    after = 0
-    while page := await history.events_of_stream(conversation, after, PAGE_MAX):
-        events += [msgspec.json.decode(event.body) for event in page]
-        after = page[-1].seq
-    return events
+async def _all_of(history: Archive, conversations: Iterable[str]) -> dict[str, _Events]:
+    """The events of each. Raises `Refusal` (`OVER_LIMIT`)."""
+    streams: dict[str, _Events] = {}
+    left = EVENTS_BYTES_MAX
+    for conversation in conversations:
+        streams[conversation] = []
+        after = 0
+        while page := await history.events_of_stream(conversation, after, PAGE_MAX):
+            left -= sum(len(event.body) for event in page)
+            if left < 0:
+                long = f"over {EVENTS_BYTES_MAX // 1024**2} MiB, and one export has no more"
+                raise Refusal(Code.OVER_LIMIT, f"the conversation's events have {long}: read them a page at a time")
+            streams[conversation] += [msgspec.json.decode(event.body) for event in page]
+            after = page[-1].seq
+    return streams
 
 
 def _vcon(row: Mapping[str, Any], events: _Events, origins: Mapping[str, _Events], store: AttachmentStore) -> bytes:

@@ -16,6 +16,7 @@ from adapters.stores.archive import pages
 from adapters.stores.archive.timeline import Wanted
 from orchestrator.gateway.http.access import Needs
 from orchestrator.gateway.http.http import application
+from orchestrator.gateway.reads import history
 from orchestrator.settings import Http, Limits
 from protocol.archive import Dropped, StoredEvent
 from protocol.commands import BeginReplay, EndReplay, LinkIdentity, MarkReplayed, ReplayDelivery, SettleDelivery
@@ -1101,6 +1102,20 @@ async def test_a_timeline_that_cannot_be_shown(running: Running, query: str, sta
     async with running.http("reader") as http:
         answer = await http.get(f"/v1/customers/{customer}/timeline?{query}")
     assert (answer.status_code, answer.json()["field"]) == (status, field)
+
+
+async def test_a_conversation_that_is_too_long_is_not_exported(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Together with those that contacts of it came from: it would be held whole, several times over."""
+    body = msgspec.json.encode({"type": "NoteAdded", "at_ms": 1, "actor": "agent:bo", "text": "long"})
+    running.archive.by_id["cu1-1"] = {"conversation": "cu1-1", "moved": [{"origin": "cu1-2"}]}
+    running.archive.events = {each: [StoredEvent(1, each, 1, body)] for each in ("cu1-1", "cu1-2")}
+    monkeypatch.setattr(history, "EVENTS_BYTES_MAX", 2 * len(body) - 1)
+    async with running.http("reader") as http:
+        answer = await http.get("/v1/conversations/cu1-1/vcon")
+    assert (answer.status_code, answer.json()["code"]) == (422, Code.OVER_LIMIT)
+    assert "a page at a time" in answer.json()["message"]
 
 
 async def test_a_conversation_is_exported_as_a_vcon(running: Running) -> None:
