@@ -64,9 +64,8 @@ def make(
     ]
     if said.wrong or wrong:
         return Made(None, sorted([*said.wrong, *wrong]))
-    return Made(
-        _completed(policy, given), [], remarks(policy, said, channels_of(policy, given), now or {}, former or {})
-    )
+    accounts = channels_of(policy, given)
+    return Made(_completed(policy, given), [], remarks(policy, said, given.base, accounts, now or {}, former or {}))
 
 
 def _completed(policy: Policy, given: SetUp) -> Policy:

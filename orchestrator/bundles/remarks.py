@@ -11,10 +11,13 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from itertools import chain
 
+import msgspec
+
 from actors.rules.correlation import ANY, Window
-from actors.rules.policy import Policy
+from actors.rules.policy import ChannelRules, Policy
 from actors.tags.phrases import forms_of
 from orchestrator.bundles import mentions
+from orchestrator.bundles.durations import in_words
 from orchestrator.bundles.mentions import Mention, Path
 from orchestrator.bundles.reading import Texts, Wrong
 
@@ -36,16 +39,18 @@ PAIRS_MAX = 250_000
 def remarks(
     policy: Policy,
     said: Texts,
+    base: Policy,
     accounts: Mapping[str, str],
     now: Mapping[str, str],
     former: Mapping[str, Collection[str]],
 ) -> list[Wrong]:
-    """In the order of the files. `accounts`: account → channel; `now`: the same of those that are in force, as far as
-    is known, and `former` which they were of before."""
+    """In the order of the files. `base` is what the settings say; `accounts`: account → channel; `now`: the same of
+    those that are in force, as far as is known, and `former` which they were of before."""
     channels = set(accounts.values())
     queues = {name for _, name in mentions.queues(policy)}
     found = chain(
         _of_queues(policy, said),
+        _of_left_out(policy, said, base, channels),
         _of_moved(said, accounts, now),
         _of_brought_back(said, accounts, now, former),
         _nearly(_of_no_rule(policy), USUAL.union(_ruled(policy)), said, "no rule is for a channel {!r}"),
@@ -150,6 +155,22 @@ def _of_no_word(policy: Policy, said: Texts) -> Iterator[Wrong]:
         if not forms_of([phrase]).keys() - {"", "*"}:
             text = f"{phrase!r} has no letter and no digit, and is found nowhere: write a word, or leave it out"
             yield Wrong(*said.line_of(path), text)
+
+
+def _of_left_out(policy: Policy, said: Texts, base: Policy, served: Collection[str]) -> Iterator[Wrong]:
+    """Channels that the settings have rules for, and a `channels.yaml` leaves out: a file says all of its subject, so
+    they are as one is of which nobody says anything. Who adds a channel may not mean that."""
+    if policy.channels is base.channels:
+        return
+    nothing = ChannelRules()
+    for channel in sorted(base.channels.keys() & served - policy.channels.keys()):
+        if msgspec.structs.replace(base.channels[channel], account="") != nothing:
+            text = (
+                f"nothing is said of {channel}, which has rules in the settings: they hold no more, and it rests after "
+                f"{in_words(nothing.rest_after_ms)}, and `uncertain` is {nothing.uncertain}. Write an entry for it, "
+                "with what shall hold"
+            )
+            yield Wrong(*said.line_of(("channels",)), text)
 
 
 def _of_blanks(policy: Policy, said: Texts) -> Iterator[Wrong]:

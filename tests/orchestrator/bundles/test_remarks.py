@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.rules.policy import Policy
+from actors.rules.policy import ChannelRules, Policy
 from orchestrator.bundles.folder import copy_default, read_folder
 from orchestrator.bundles.making import SetUp, make
 
@@ -241,6 +241,21 @@ def test_what_looks_mistyped_is_asked_about(files: dict[str, str], wanted: list[
 
 
 LINE = "line:\n  queue: a\n  channel: sms\n"
+
+
+RULES = ChannelRules(account="mail", rest_after_ms=7 * 86_400_000, uncertain="retry")
+SETTINGS = SetUp(Policy(channels={"email": RULES, "chat": ChannelRules(account="chat"), "fax": RULES}), GIVEN.accounts)
+
+
+def test_a_channel_that_the_settings_have_rules_for_and_the_file_leaves_out_is_asked_about() -> None:
+    """Who adds a channel means the others to stay as they are. Not of one that no account serves, nor of one that is
+    as any is; and where there is no such file, or an entry, nothing is left out."""
+    [remark] = make({"channels.yaml": "# ours\nwhatsapp: {}\n"}, SETTINGS).remarks
+    assert (remark.file, remark.line) == ("channels.yaml", 2)
+    assert remark.text.startswith("nothing is said of email, which has rules in the settings: they hold no more, and")
+    assert "it rests after 1 day, and `uncertain` is hold. Write an entry" in remark.text
+    assert make({"channels.yaml": "email: {}\n"}, SETTINGS).remarks == []
+    assert make({"general.yaml": "queue_default: a\n"}, SETTINGS).remarks == []
 
 
 @pytest.mark.parametrize(

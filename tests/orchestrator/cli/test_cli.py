@@ -1229,7 +1229,7 @@ def test_serve_says_what_is_wrong_with_its_bundle(tmp_path: Path, capsys: pytest
     said = capsys.readouterr().err
     assert "is not put in force until this is mended" in said
     assert "channels.yaml:2" in said
-    (tmp_path / "channels.yaml").write_text("sms:\n  rest_after: 1h\n")
+    (tmp_path / "channels.yaml").write_text("sms:\n  rest_after: 1h\nemail: {}\nchat: {}\n")
     (tmp_path / "queues.yaml").unlink()
     say_what_is_wrong(Settings(policy_folder=str(tmp_path)))
     assert capsys.readouterr().err == ""
