@@ -3,7 +3,7 @@
 gateway, channels    the edges: sockets, HTTP, SMTP, and what the server itself sends
   way_in             an event or a command, from there to its customer's cell and back
   cell_lines         how a cell is asked
-pipes, storage       what carries, what keeps
+pipes, storage       what carries, what keeps; following: reads that must see a write
 
 parts                an actor with its lines and stores; one a process (`cluster`), or all in one loop (`inprocess`)
 cluster              processes: placed by Ray, kept running, ended

@@ -19,7 +19,7 @@ from actors.own_streams.findings import LINES_MAX
 from actors.rules.policy import Policy
 from adapters.stores.errors import StoreFailed
 from orchestrator.bundles.differences import differences
-from orchestrator.gateway.reads.archive_reads import reach
+from orchestrator.following import reach
 from orchestrator.policy.desk import Commands, PolicyDesk
 from orchestrator.report.schedule import latest_due_ms
 from protocol.commands import DismissFinding, MakeReport, ResolveFinding

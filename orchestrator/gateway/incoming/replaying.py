@@ -13,8 +13,8 @@ import msgspec
 from msgspec import Struct
 
 from actors.rules.policy import identity_kind
+from orchestrator.following import reach
 from orchestrator.gateway.incoming.quarantine import again, check_places, edited
-from orchestrator.gateway.reads.archive_reads import reach
 from orchestrator.gateway.reads.gone import check_kept
 from orchestrator.gateway.reads.reads import spellings_in
 from orchestrator.gateway.services import Services

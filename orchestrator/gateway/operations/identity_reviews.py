@@ -10,9 +10,9 @@ from litestar import get
 from litestar.params import QueryParameter
 
 from actors.rules.identity import IdentityRules
+from orchestrator.following import reach
 from orchestrator.gateway.http.access import needs
 from orchestrator.gateway.http.bodies import IdentityReviewsAnswer
-from orchestrator.gateway.reads.archive_reads import reach
 from orchestrator.gateway.reads.reads import AT_LEAST_WITHIN_S, LARGEST, AtLeast, Limit
 from orchestrator.gateway.services import HttpRequest, services_of
 from protocol.errors import Code, Refusal

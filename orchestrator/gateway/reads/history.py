@@ -12,9 +12,9 @@ from adapters.attachments import AttachmentStore
 from adapters.stores.archive.timeline import Before, Wanted
 from adapters.vcon import MEDIA_TYPE as VCON
 from adapters.vcon import to_vcon
+from orchestrator.following import reach
 from orchestrator.gateway.http.access import needs
 from orchestrator.gateway.peers import Archive
-from orchestrator.gateway.reads.archive_reads import reach
 from orchestrator.gateway.reads.feed import wanted_types
 from orchestrator.gateway.reads.gone import check_kept
 from orchestrator.gateway.reads.reads import AT_LEAST_WITHIN_S, PAGE_MAX, AtLeast, Limit, Time, check_span

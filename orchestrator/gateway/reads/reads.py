@@ -12,9 +12,9 @@ from litestar import get
 from litestar.params import FromPath, FromQuery, QueryParameter
 
 from actors.telling import STRANGERS
+from orchestrator.following import reach
 from orchestrator.gateway.http.access import needs
 from orchestrator.gateway.http.bodies import ConversationsAnswer
-from orchestrator.gateway.reads.archive_reads import reach
 from orchestrator.gateway.reads.gone import check_kept, in_words
 from orchestrator.gateway.services import HttpRequest, Services, services_of
 from orchestrator.way_in.event_checks import CHANNEL_MAX

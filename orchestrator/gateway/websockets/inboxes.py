@@ -14,9 +14,9 @@ from typing import Protocol
 
 from actors.fault import Tasks
 from orchestrator.cell_lines.questions import Reply
+from orchestrator.following import reach
 from orchestrator.gateway.failures import failed
 from orchestrator.gateway.peers import Archive, Cells
-from orchestrator.gateway.reads.archive_reads import reach
 from orchestrator.gateway.reads.sharing import for_the_server
 from orchestrator.gateway.websockets.told_rows import ToldRows
 from protocol.codec import Codec

@@ -17,7 +17,7 @@ import pytest
 from actors.archive.archive import rebuild
 from adapters.stores.archive.memory import MemoryArchive
 from orchestrator.cli import app as cli
-from orchestrator.gateway.reads.archive_reads import reach
+from orchestrator.following import reach
 from orchestrator.inprocess import InProcess, in_process
 from orchestrator.parts.gateway import GatewayPart
 from orchestrator.report.desk import ReportDesk
