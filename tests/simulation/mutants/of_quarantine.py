@@ -76,4 +76,8 @@ def given_away_though_it_came_in(plant: Plant) -> None:
 def ended_in_whichever_form(plant: Plant) -> None:
     """Whoever is refused ends what is begun of the input by now, in another form than theirs, too."""
     decide = replaying.decide
-    plant(replaying, "decide", lambda *given: decide(*given[:5]))
+
+    def whichever(*given: Any, forms: object = None) -> Any:
+        return decide(*given[:5])
+
+    plant(replaying, "decide", whichever)
