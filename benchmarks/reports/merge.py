@@ -16,6 +16,7 @@ def show(result: Result, console: Console) -> None:
             ("unmerge", milliseconds(result.unmerge_ms), "p50 / p90 / p99 / max"),
             ("others' events", f"{result.others_per_s:,.0f}/s", f"of {result.others_offered_per_s:,.0f} offered"),
             ("  ack", milliseconds(result.ack_ms), "beside the merges; max is the longest pause"),
+            ("  late", milliseconds(result.late_ms), "the load generator's own part"),
             ("  ack before", milliseconds(result.quiet_ack_ms), "without merges"),
             ("fsync", milliseconds(result.fsync_ms), "one page, idle disk"),
         ],

@@ -50,6 +50,8 @@ class Result(Struct, frozen=True, kw_only=True):
     """Of others' events, while customers were merged and unmerged beside them; `max` is their longest pause."""
     quiet_ack_ms: Percentiles
     """Of others' events before, while nobody was."""
+    late_ms: Percentiles
+    """What of it is the load generator's own: how late it sent, beside the merges."""
     generator: Own
     generator_is_the_limit: bool
     fsync_ms: Percentiles | None
@@ -89,6 +91,7 @@ async def _measure(plan: Plan, server: LiveServer, under: disk.Disk, phases: Pha
         others_per_s=round(busy.ledger.rate(), 1),
         ack_ms=busy.ledger.ack_ms(),
         quiet_ack_ms=quiet.ledger.ack_ms(),
+        late_ms=busy.ledger.late_ms(),
         generator=used,
         generator_is_the_limit=used.limits,
         fsync_ms=under.fsync_ms,
@@ -127,9 +130,10 @@ class _Merging:
 
     async def run(self) -> None:
         """Raises `Refused`."""
-        await asyncio.sleep(WARM_UP_S + BETWEEN_S)
         headers = {"Authorization": f"Bearer {self._server.agent_token}"}
+        # Made before the warm-up is over: it reads the machine's certificates, and the load generator stands still.
         async with httpx.AsyncClient(base_url=self._server.url, headers=headers, timeout=60) as http:
+            await asyncio.sleep(WARM_UP_S + BETWEEN_S)
             for pair in range(self._plan.merges):
                 keeps, other = [await self._customer(http, 2 * pair + each) for each in (0, 1)]
                 self.merge_s.append(await self._timed(http, keeps, other, "merge_customers"))
