@@ -2,5 +2,6 @@
 
 erasing   a customer, with what accounts refused that names them
 inputs    one of those inputs, which names nobody
+files     what both read and change
 pending   either of them waits for the server's next stop
 """

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from actors.cells.loading import load
 from actors.erasure import erasing
-from orchestrator.erasure.erasing import Files
+from orchestrator.erasure.files import Files
 from orchestrator.settings import Settings
 from protocol.errors import Code, Refusal
 from protocol.events import AnyEvent, InputErased, QuarantineReplayed

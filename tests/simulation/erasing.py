@@ -12,7 +12,7 @@ from unittest.mock import patch
 
 import msgspec
 
-from orchestrator.erasure import erasing
+from orchestrator.erasure import erasing, files
 from orchestrator.erasure.erasing import Act
 from protocol.errors import Refusal
 from protocol.events import (
@@ -133,7 +133,7 @@ class Erasing:
             self._lives += 1
             life = Life("eraser", self._lives)
             try:
-                with patch.object(erasing, "SqliteStorage", lambda _: EraserStorage(world.disks, life)):  # noqa: B023
+                with patch.object(files, "SqliteStorage", lambda _: EraserStorage(world.disks, life)):  # noqa: B023
                     async with asyncio.timeout(dies_in_s):
                         before = before or _known(world, customer)
                         await erasing.erase(world.settings, act, lambda at, head: None)

@@ -7,7 +7,7 @@ from actors.erasure import erasing
 from actors.identity import disputes
 from adapters.stores.archive import erasing as archive_erasing
 from adapters.stores.journal.memory_disk import Image
-from orchestrator.erasure import erasing as stopped
+from orchestrator.erasure import files as stopped
 from protocol.journal import Record, Released
 from tests.simulation.mutants.planting import Plant, mutant, mutant_of_either
 
@@ -65,4 +65,4 @@ def forgotten_with_its_first_heir(plant: Plant) -> None:
 @mutant
 def begun_again_from_the_start(plant: Plant) -> None:
     """Who was interrupted records the act once more."""
-    plant(stopped._Find, "erased", False)
+    plant(stopped.Find, "erased", False)
