@@ -164,7 +164,7 @@ CALLBACKS = {
     "orchestrator/gateway/websockets/websocket.py WebSockets._write_soon": "hears each, and drops its socket",
     "orchestrator/pipes/memory.py MemoryWire.write": "tells the owner of the pipe that it feeds",
     "orchestrator/pipes/unix.py _SocketWire": "tells the pipe's owner",
-    "adapters/stores/read_pool.py _in_time": "says that a read is over, and touches nothing else",
+    "adapters/stores/read_pool.py _End.comes": "says that a read is over, and touches nothing else",
     "adapters/channels/email/smtp.py Busy": "writes one line and closes",
     "adapters/channels/email/smtp.py Connection": "counts for aiosmtpd; a reading that raises closes it",
     "adapters/channels/email/smtp.py Connection._ends_in": "says why, or drops the socket, and touches nothing else",

@@ -21,6 +21,8 @@ from adapters.stores.errors import ReadCutOff, ReadsWait
 P = ParamSpec("P")
 R = TypeVar("R")
 
+AGAIN_S = 0.05
+"""Between two interrupts of a read that goes on."""
 THE_SERVER = ""
 """Who asks where nobody else does."""
 
@@ -97,6 +99,30 @@ class ReadPool:
                 del self._lanes[asker]
 
 
+class _End:
+    """Of a read. It comes again and again until the read has ended: a statement that was about to begin is interrupted
+    by none that came before."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._next: asyncio.TimerHandle | None = None
+
+    def comes(self, in_s: float) -> None:
+        """Unless it is past before."""
+        self.is_past()
+        self._next = asyncio.get_running_loop().call_later(in_s, self.come)
+
+    def come(self) -> None:
+        """Cuts the read off."""
+        self._reader.cut_off()
+        self.comes(AGAIN_S)
+
+    def is_past(self) -> None:
+        """The read has ended."""
+        if self._next is not None:
+            self._next.cancel()
+
+
 async def _in_time(
     within_s: float | None,
     connection: Connection,
@@ -106,19 +132,20 @@ async def _in_time(
 ) -> R:
     reader = connection.reader
     reader.is_over = False
-    ends = None if within_s is None else asyncio.get_running_loop().call_later(within_s, reader.cut_off)
+    end = _End(reader)
+    if within_s is not None:
+        end.comes(within_s)
     try:
         return await connection.run(_ended, step, *args, **kwargs)
     except ReadCutOff as exc:
         raise ReadCutOff(f"{exc} after {within_s:g} s", within_s=within_s) from exc
     except asyncio.CancelledError:
         # Its thread goes on without its caller, and takes up the next step when it is done.
-        reader.cut_off()
+        end.come()
         await connection.run(_nothing)
         raise
     finally:
-        if ends is not None:
-            ends.cancel()
+        end.is_past()
 
 
 def _ended(

@@ -177,3 +177,27 @@ async def test_a_read_whose_asker_leaves_ends(tmp_path: Path) -> None:
         with pytest.raises(asyncio.CancelledError):
             await leaving
         assert await following == (1_000_000,)
+
+
+async def test_a_statement_that_begins_as_its_read_is_cut_off_ends_too(tmp_path: Path) -> None:
+    """It has passed the look at the time, and nothing ran that could be interrupted."""
+    begun, cut = threading.Event(), threading.Event()
+
+    def late(db: sqlite3.Connection) -> None:
+        begun.set()
+        cut.wait(LONG_S)
+        sqlite3.Connection.execute(db, ENDLESS).fetchall()
+
+    async with opened(tmp_path) as pool:
+        leaving = asked_by("ann", pool, late)
+        await asyncio.to_thread(begun.wait, LONG_S)
+        leaving.cancel()
+        [connection] = pool._connections
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert connection.reader.is_over
+        cut.set()
+        done, _ = await asyncio.wait({leaving}, timeout=LONG_S / 6)
+        connection.reader.interrupt()  # Where it did not end, nothing else would.
+        assert done
+        assert await asked_by("bob", pool, one) == 1
