@@ -85,6 +85,7 @@ class Agent:
     """Somebody at a gateway: what it has of conversations and lists. What it has not lost it never gets again."""
 
     def __init__(self, name: str, gate: Gate, random: Random) -> None:
+        self.asker = name
         self.codec = Codec("msgpack")
         self.gate = gate
         self.name = name

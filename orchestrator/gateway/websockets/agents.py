@@ -208,6 +208,12 @@ class AgentConnection(Connection):
 
     # What the hub and the inboxes call
 
+    @property
+    def asker(self) -> str:
+        """The agent's token, of however many connections."""
+        assert self.token, "nothing is watched before `hello`"
+        return self.token.id
+
     def answer(self, frame: bytes) -> None:
         """The answer to a watch."""
         self._unsent.append(self.outgoing.put(frame))

@@ -2,18 +2,22 @@
 
 A live conversation has its newest events at hand. Whoever was away for longer gets those before them from the archive,
 in the same `update` frames, and then goes on with the cell: an agent's stream stays a gap-free prefix.
+
+The agents are read for in turn (`turns.py`): one who comes back to thousands of conversations delays each of the others
+by one read at a time.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import msgspec
 import structlog
-from msgspec import Raw
+from msgspec import Raw, Struct
 
-from actors.fault import Tasks
+from actors.fault import Tasks, guarded
 from orchestrator.gateway.peers import Archive
 from orchestrator.gateway.reads.sharing import for_the_server
+from orchestrator.gateway.websockets.turns import Turns
 from protocol.events import AnyEvent
 
 EVENTS_MAX = 1000
@@ -32,33 +36,61 @@ _from_json = msgspec.json.Decoder(AnyEvent).decode
 _encode = msgspec.msgpack.Encoder().encode
 
 
+class _Read(Struct):
+    """One that waits for its turn."""
+
+    conversation: str
+    after: int
+    askers: Collection[str]
+    done: Done
+    tries: int = 0
+
+
 class Backfill:
-    """Reads for the hub. Each `read` ends in one call of its `done`, with the events found, perhaps none. `broke` hears
-    what `done` raises."""
+    """Reads for the hub, one at a time. Each `read` ends in one call of its `done`, with the events found, perhaps
+    none. `broke` hears what `done` raises."""
 
     def __init__(self, archive: Archive, broke: Callable[[Exception], None]) -> None:
         self._archive = archive
+        self._broke = broke
         self._tasks = Tasks(broke)
+        self._turns = Turns[_Read]()
+        self._is_reading = False
 
-    def read(self, conversation: str, after: int, done: Done) -> None:
-        """Reads the conversation's next events after the seq `after`, at most `EVENTS_MAX`, as their bytes."""
-        self._tasks.begin(self._read(conversation, after, done))
+    def read(self, conversation: str, after: int, askers: Collection[str], done: Done) -> None:
+        """Reads the conversation's next events after the seq `after`, at most `EVENTS_MAX`, as their bytes, when it is
+        the turn of one of `askers`, of whom there is at least one."""
+        self._wait(_Read(conversation, after, askers, done))
 
-    async def _read(self, conversation: str, after: int, done: Done) -> None:
+    def _wait(self, read: _Read) -> None:
+        self._turns.add(read.askers, read)
+        if not self._is_reading:
+            self._is_reading = True
+            self._tasks.begin(self._read_all())
+
+    async def _read_all(self) -> None:
         for_the_server()
-        events: list[Raw] = []
+        while (read := self._turns.take()) is not None:
+            events = await self._events(read)
+            if events is None:
+                asyncio.get_running_loop().call_later(PAUSE_S, guarded, self._broke, self._wait, read)
+            else:
+                guarded(self._broke, read.done, events)
+        self._is_reading = False
+
+    async def _events(self, read: _Read) -> list[Raw] | None:
+        """What there is for it; None where it has to try again."""
+        read.tries += 1
         try:
-            for _ in range(TRIES):
-                stored = await self._archive.events_of_stream(conversation, after, EVENTS_MAX)
-                # Retention may have taken the middle out: only what follows without a gap is a suffix.
-                unbroken = [event for n, event in enumerate(stored) if event.seq == after + 1 + n]
-                events = _first(BYTES_MAX, [event.body for event in unbroken])
-                if stored:
-                    break
-                await asyncio.sleep(PAUSE_S)
+            stored = await self._archive.events_of_stream(read.conversation, read.after, EVENTS_MAX)
+            if not stored:
+                return None if read.tries < TRIES else []
+            # Retention may have taken the middle out: only what follows without a gap is a suffix.
+            unbroken = [event for n, event in enumerate(stored) if event.seq == read.after + 1 + n]
+            return _first(BYTES_MAX, [event.body for event in unbroken])
         except Exception as exc:  # noqa: BLE001 - whatever the store's fault is, the stream that waits gets a snapshot
-            _log.error("backfill.failed", conversation=conversation, error=type(exc).__name__)
-        done(events)
+            _log.error("backfill.failed", conversation=read.conversation, error=type(exc).__name__)
+            return []
 
 
 def _first(bytes_max: int, bodies: list[bytes]) -> list[Raw]:

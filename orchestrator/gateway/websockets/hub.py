@@ -11,7 +11,7 @@ Each watcher's position is kept: an update goes to it only from there on, so tha
     a fresh cell      it forgot the subscriptions: asks again from the streams' positions
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 from msgspec import Raw
@@ -33,8 +33,11 @@ _NEVER_SEEN = -1
 class Older(Protocol):
     """Where the hub has events from that a cell no longer has at hand (see `backfill.py`)."""
 
-    def read(self, conversation: str, after: int, done: Callable[[list[Raw]], None], /) -> None:
-        """Gives the next events after the seq `after` to `done`, once; none where there are none to be had."""
+    def read(
+        self, conversation: str, after: int, askers: Collection[str], done: Callable[[list[Raw]], None], /
+    ) -> None:
+        """Gives the next events after the seq `after` to `done`, once; none where there are none to be had. `askers`
+        say whose turn it may be."""
         ...
 
 
@@ -139,6 +142,7 @@ class Hub:
             self._older.read(
                 stream.conversation,
                 seq,
+                [watcher.asker],
                 lambda events: self._backfilled(stream, watcher, question, seq, events, done),
             )
             return
@@ -198,7 +202,12 @@ class Hub:
             stream.fan_out(reply.head - len(reply.events) + 1, reply.events)
         elif _long_absence(stream.position, reply):
             stream.catching_up = True
-            self._older.read(stream.conversation, stream.position, lambda events: self._refilled(stream, reply, events))
+            self._older.read(
+                stream.conversation,
+                stream.position,
+                stream.askers,
+                lambda events: self._refilled(stream, reply, events),
+            )
         else:
             stream.begin_anew(_answer(reply, self._generation), reply.head)
 

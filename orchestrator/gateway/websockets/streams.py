@@ -22,6 +22,11 @@ class Watcher(Protocol):
 
     codec: Codec
 
+    @property
+    def asker(self) -> str:
+        """Whose connection it is: what is read for it takes their turn."""
+        ...
+
     def answer(self, frame: bytes) -> None:
         """Takes the answer to its own watch: kept until it is sent."""
         ...
@@ -59,6 +64,11 @@ class Stream:
     def customer(self) -> str:
         """Whose it was when it began: how its cell is found."""
         return customer_of(self.conversation)
+
+    @property
+    def askers(self) -> set[str]:
+        """Who waits for what it gives."""
+        return {watcher.asker for watcher in (*self.watchers, *self.joining)}
 
     def fan_out(self, seq: int, events: list[Raw]) -> None:
         """Gives each watcher what it has not had. Encoded once per codec for all who stand where the stream does."""

@@ -1,8 +1,9 @@
-"""Backfill: each read ends in one word to who waits for it, also where the store fails."""
+"""Backfill: each read ends in one word to who waits for it, also where the store fails, and agents take turns."""
 
 import asyncio
 from typing import cast
 
+import msgspec
 import pytest
 from msgspec import Raw
 
@@ -10,6 +11,8 @@ from adapters.stores.read_pool import THE_SERVER
 from orchestrator.gateway.peers import Archive
 from orchestrator.gateway.reads.sharing import ASKER
 from orchestrator.gateway.websockets.backfill import Backfill
+from protocol.archive import StoredEvent
+from protocol.events import NoteAdded
 
 
 class Store:
@@ -23,13 +26,53 @@ class Store:
         raise self._fault
 
 
+class Held:
+    """Has one event of each conversation but `late`, which it has from the second time on."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    async def events_of_stream(self, stream: str, after_seq: int, limit: int, /) -> list[StoredEvent]:
+        self.asked.append(stream)
+        if stream == "late" and self.asked.count(stream) == 1:
+            return []
+        body = msgspec.json.encode(NoteAdded(at_ms=1, actor="agent:ann", text="a note"))
+        return [StoredEvent(position=1, n=0, stream=stream, seq=after_seq + 1, body=body)]
+
+
+async def test_agents_take_turns() -> None:
+    """One who comes back to hundreds of conversations delays another by one of them, and not by all."""
+    store = Held()
+    backfill = Backfill(cast(Archive, store), _never)
+    for n in range(300):
+        backfill.read(f"ann's {n}", 0, ["ann"], lambda events: None)
+    given: asyncio.Future[list[str]] = asyncio.get_running_loop().create_future()
+    backfill.read("ben's", 0, ["ben"], lambda events: given.set_result([*store.asked]))
+    assert await given == ["ann's 0", "ben's"]
+
+
+async def test_what_the_archive_does_not_have_yet_is_in_nobodys_way() -> None:
+    """The next read begins at once, and this one again after a moment."""
+    store = Held()
+    backfill = Backfill(cast(Archive, store), _never)
+    late: asyncio.Future[list[Raw]] = asyncio.get_running_loop().create_future()
+    backfill.read("late", 0, ["ann"], late.set_result)
+    backfill.read("next", 0, ["ann"], lambda events: None)
+    assert len(await late) == 1
+    assert store.asked == ["late", "next", "late"]
+
+
+def _never(bug: Exception) -> None:
+    raise AssertionError from bug
+
+
 async def test_a_read_that_fails_gives_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     """The stream gets a snapshot, and goes on; the log has what happened, and none of the store's words."""
     bugs: list[Exception] = []
     given: asyncio.Future[list[Raw]] = asyncio.get_running_loop().create_future()
     store = Store(OSError("a customer's words"))
     ASKER.set("whoever's turn it is")
-    Backfill(cast(Archive, store), bugs.append).read("cu1-1", 0, given.set_result)
+    Backfill(cast(Archive, store), bugs.append).read("cu1-1", 0, ["ann"], given.set_result)
     assert await given == []
     assert bugs == []
     assert store.asker == THE_SERVER
@@ -46,6 +89,6 @@ async def test_a_bug_in_who_waits_for_a_read_breaks_the_gateway() -> None:
     def done(events: list[Raw]) -> None:
         raise bug
 
-    Backfill(cast(Archive, Store(OSError())), heard.set_result).read("cu1-1", 0, done)
+    Backfill(cast(Archive, Store(OSError())), heard.set_result).read("cu1-1", 0, ["ann"], done)
     async with asyncio.timeout(5):
         assert await heard is bug

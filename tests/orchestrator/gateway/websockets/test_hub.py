@@ -1,7 +1,7 @@
 """The hub under random orders of everything: each watcher sees a gap-free stream, once."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import pytest
@@ -26,6 +26,8 @@ Done = Callable[[Any], None]
 
 class Watcher:
     """A connection that checks what it is given as it comes."""
+
+    asker = "ann"
 
     def __init__(self, codec: Codec) -> None:
         self.codec = codec
@@ -121,9 +123,11 @@ class SlowArchive:
         self.cells = cells
         self.reads: deque[tuple[int, Done]] = deque()
         self.behind = 0
+        self.askers: list[set[str]] = []
 
-    def read(self, conversation: str, after: int, done: Done) -> None:
+    def read(self, conversation: str, after: int, askers: Collection[str], done: Done) -> None:
         self.reads.append((after, done))
+        self.askers.append({*askers})
 
     def answer(self) -> None:
         """The oldest read is done."""
@@ -322,10 +326,30 @@ def test_a_long_absence_is_filled_from_the_archive() -> None:
     assert watcher.position == 10
 
 
+def test_what_is_read_for_somebody_takes_their_turn() -> None:
+    """The archive is asked for whoever joins, and for all who watch where a gap has to be closed."""
+    desk = Desk(ONE)
+    desk.cells.recent_from[ONE] = 9
+    for n in range(2, 10):
+        desk.cells.write(ONE, note(n))
+    desk.watch(ONE, 2, asker="ben")
+    assert desk.archive.askers == [{"ben"}]
+    while desk.archive.reads:
+        desk.archive.answer()
+    desk.watch(ONE, 9, asker="ann")
+    for n in range(10, 20):
+        desk.cells.write(ONE, note(n), lose=True)
+    desk.cells.recent_from[ONE] = 18
+    desk.archive.askers.clear()
+    desk.hub.heads_are(HeadsAre({ONE: 19}))
+    assert desk.archive.askers == [{"ann", "ben"}]
+
+
 class Agent:
     """A connection that keeps what it is given."""
 
-    def __init__(self) -> None:
+    def __init__(self, asker: str = "ann") -> None:
+        self.asker = asker
         self.codec = Codec("msgpack")
         self.frames: list[ToAgent | Refusal] = []
         self.failed: list[tuple[str, Refusal]] = []
@@ -367,9 +391,9 @@ class Desk:
     def _new_generation(self) -> None:
         self.new_generations += 1
 
-    def watch(self, conversation: str, seq: int = 0) -> Agent:
+    def watch(self, conversation: str, seq: int = 0, *, asker: str = "ann") -> Agent:
         """Somebody joins."""
-        agent = Agent()
+        agent = Agent(asker)
         self.hub.watch(agent, conversation, seq, self.ended.append)
         return agent
 
