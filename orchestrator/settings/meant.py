@@ -9,6 +9,9 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 from msgspec import Struct
 
 _UNKNOWN = re.compile(r"unknown field `([^`]*)`")
+_WAITS = "did you mean retry_s? Its last wait is repeated until disabled_after_days is over"
+_INSTEAD = dict.fromkeys(("webhooks.attempts_max", "webhooks.backoff_s", "webhooks.backoff_max_s"), _WAITS)
+"""Names of another section, for which this one has something else: what is like them elsewhere is not meant."""
 
 
 def meant(fault: str, path: str, whole: type[Struct]) -> str:
@@ -17,6 +20,8 @@ def meant(fault: str, path: str, whole: type[Struct]) -> str:
     found = _UNKNOWN.search(fault)
     if found is None:
         return ""
+    if instead := _INSTEAD.get(f"{path}.{found[1]}"):
+        return instead
     every = set(_names(whole, ""))
     here = {name.rpartition(".")[2] for name in every if name.rpartition(".")[0] == path}
     if near := get_close_matches(found[1], here, 1):
