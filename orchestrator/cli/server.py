@@ -47,8 +47,11 @@ class ErrorBody(Struct, kw_only=True, frozen=True):
 
 
 def find(*, url: str, token: str, data: Path, environ: Mapping[str, str] = os.environ) -> Running:
-    """The server to talk to. Raises `Failure` (`UNREACHABLE`) that names what was looked for."""
+    """The server to talk to. Raises `Failure`: `UNREACHABLE`, which names what was looked for; `USAGE` where the
+    options or the environment name no server, or one to which no token goes."""
     url = url or environ.get("THROUGHLINE_URL", "")
+    if url:
+        _address(url)
     given = "--token" if token else "THROUGHLINE_TOKEN"
     token = token or environ.get("THROUGHLINE_TOKEN", "")
     if url and token:

@@ -210,10 +210,11 @@ def test_without_a_server_it_says_where_it_looked(shell: Shell) -> None:
 
 @pytest.mark.parametrize("url", ["localhost:7100", "http://[::1", "ftp://localhost"])
 def test_what_is_no_address_is_a_mistake_of_the_command_line(shell: Shell, url: str) -> None:
-    """Exit code 2, and how one is written."""
-    outcome = shell.run(f"status --url {url} --token tl_1_2")
-    assert outcome.code == Exit.USAGE
-    assert f"{url} is no address of a server: write http://host:port" in outcome.err
+    """Exit code 2, and how one is written: before anything is said of a token, which would be of no use to it."""
+    for token in ("", " --token tl_1_2"):
+        outcome = shell.run(f"status --url {url}{token}")
+        assert outcome.code == Exit.USAGE
+        assert f"{url} is no address of a server: write http://host:port" in outcome.err
 
 
 def test_a_server_that_is_gone_is_unreachable(shell: Shell, answering: Answering) -> None:
