@@ -121,6 +121,11 @@ async def read_page(journal: Readable, after: str, *, limit: int, types: Set[str
     return FeedPage(events=found, next=_spell(generation, cursor), more=True)
 
 
+def is_cursor(after: str) -> bool:
+    """Whether it is written as the feed writes its cursors."""
+    return _SPELLED.match(after) is not None
+
+
 async def check_cursor(journal: Readable, after: str) -> None:
     """Raises `Refusal` as `read_page` would for this cursor."""
     await _place(journal, after, await journal.generation(), await journal.first_position())

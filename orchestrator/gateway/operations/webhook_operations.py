@@ -11,7 +11,7 @@ from litestar import get, post
 from litestar.params import FromPath, JSONBody
 from msgspec import Struct
 
-from orchestrator.feed.feed import NOW, check_cursor, newest, oldest
+from orchestrator.feed.feed import NOW, check_cursor, is_cursor, newest, oldest
 from orchestrator.feed.webhook_files import Asked, asked_file, write
 from orchestrator.gateway.health.webhook_troubles import endpoints_of
 from orchestrator.gateway.http.access import needs
@@ -57,15 +57,15 @@ async def post_webhook_resend(
     retention has taken what follows the cursor: the error's `ref` is the oldest there is."""
     journal = services_of(request).identities
     match data.after:
-        case "":
-            raise Refusal(Code.INVALID, f"after must be a cursor, `{OLDEST}` or `{NOW}`", field="after")
         case "oldest":
             after = await oldest(journal)
         case "now":
             after = await newest(journal)
-        case _:
-            after = data.after
+        case after if is_cursor(after):
             await check_cursor(journal, after)
+        case _:
+            message = f"after must be a cursor that the feed gave, `{OLDEST}` or `{NOW}`"
+            raise Refusal(Code.INVALID, message, field="after")
     return await _ask(request, endpoint, after)
 
 
