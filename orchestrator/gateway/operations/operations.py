@@ -43,7 +43,7 @@ class Settlement(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
 
 class CommandRequest(Struct, kw_only=True, frozen=True):
     """A command. `id`, or the header Idempotency-Key, names it: the same id has one effect and repeats its result.
-    Without either, a repeated request is a second command."""
+    Without either, a repeated request is a second command; two that differ are refused."""
 
     command: AnyCommand
     id: str = ""
@@ -81,11 +81,16 @@ async def _command(
     return _answer(id, answered)
 
 
-def id_of_request(request: HttpRequest, given: str = "") -> str:
-    """The command's id: the header's, else the body's, else one that nobody has. Raises `Refusal`."""
-    id = request.headers.get(IDEMPOTENCY_KEY, "") or given or services_of(request).new_id()
+def id_of_request(request: HttpRequest, in_body: str = "") -> str:
+    """The command's id: the header's or the body's, else one that nobody has. Raises `Refusal` where the two differ:
+    whoever repeats the request under one of them would find that the other had no effect."""
+    in_header = request.headers.get(IDEMPOTENCY_KEY, "")
+    id = in_header or in_body or services_of(request).new_id()
     if len(id) > ID_MAX:
         raise Refusal(Code.INVALID, f"a command's id has at most {ID_MAX} characters", field="id")
+    if in_body and in_body != id:
+        said = f"the header Idempotency-Key says {in_header[:64]!r} and the body's id {in_body[:64]!r}"
+        raise Refusal(Code.INVALID, f"{said}: send one, or the same", field="id")
     return id
 
 

@@ -511,17 +511,27 @@ async def test_a_read_does_not_wait_for_ever(running: Running, monkeypatch: pyte
 
 
 async def test_commands_carry_an_id_and_an_actor(running: Running) -> None:
-    """The header wins over the body; without either the server makes one."""
+    """The header's or the body's; without either the server makes one."""
     command = {"command": {"do": "link_identity", "identity": "user:1"}}
     async with running.http("operator") as http:
-        first = await http.post(
-            "/v1/customers/cu1/commands", json={**command, "id": "b"}, headers={"Idempotency-Key": "h"}
-        )
+        first = await http.post("/v1/customers/cu1/commands", json=command, headers={"Idempotency-Key": "h"})
         second = await http.post("/v1/customers/cu1/commands", json={**command, "id": "b"})
         third = await http.post("/v1/customers/cu1/commands", json=command)
     assert [first.json()["id"], second.json()["id"]] == ["h", "b"]
     assert third.json() == {"id": third.json()["id"], "status": "committed", "stream": "cu1", "seq": 7, "position": 42}
     assert running.intake.commands[0] == ("operator:operator", "h", LinkIdentity(identity="user:1"), "", "cu1")
+
+
+async def test_a_command_has_one_id(running: Running) -> None:
+    """Whoever sends two repeats under one of them, and would find the other without effect."""
+    command = {"command": {"do": "take"}, "id": "b"}
+    async with running.http("operator") as http:
+        two = await http.post("/v1/conversations/cu1-1/commands", json=command, headers={"Idempotency-Key": "h"})
+        same = await http.post("/v1/conversations/cu1-1/commands", json=command, headers={"Idempotency-Key": "b"})
+    assert (two.status_code, two.json()["code"], two.json()["field"]) == (422, Code.INVALID, "id")
+    assert two.json()["message"] == "the header Idempotency-Key says 'h' and the body's id 'b': send one, or the same"
+    assert (same.status_code, same.json()["id"]) == (200, "b")
+    assert [id for _, id, *_ in running.intake.commands] == ["b"]
 
 
 @pytest.mark.parametrize(
