@@ -261,6 +261,8 @@ class Inboxes:
         kind, _, value = name.partition(":")
         if kind == "customer":
             rows = await self._archive.conversations(customer=value, limit=ROWS_MAX)
+            if not rows and await self._archive.journey(value, limit=1) is None:
+                raise Refusal(Code.NOT_FOUND, "there is no such customer", ref=value)
             # Of one that was merged into another these are the other's, and their changes come in its list alone.
             return [row for row in rows if row.customer == value]
         return await self._archive.conversations(list=name, limit=ROWS_MAX)

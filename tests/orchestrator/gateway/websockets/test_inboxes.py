@@ -55,11 +55,30 @@ async def test_mine_is_the_owners_list(running: Running) -> None:
 
 async def test_a_customer_is_watched_as_a_list(running: Running) -> None:
     """A conversation that did not exist yet reaches the agent."""
+    running.archive.journeys["cu1"] = {}
     async with running.agent() as agent:
         await agent.send({"op": "watch", "customer": "cu1"})
         assert (await agent.next("inbox"))["inbox"] == "customer:cu1"
         running.cells.on_list_changed(ListChanged(row("cu1-1", 1), ["customer:cu1", "queue:default"], []))
         assert rows(await agent.next("inbox")) == {"cu1-1": 1}
+
+
+async def test_a_customer_whom_nobody_has_is_refused(running: Running) -> None:
+    """Their ids are the server's: one that is not there is a mistake, and its list would stay empty for ever."""
+    async with running.agent() as agent:
+        await agent.send({"op": "watch", "customer": "cu8"})
+        refused = await agent.next("error")
+        assert (refused["code"], refused["ref"]) == (Code.NOT_FOUND, "inbox=customer:cu8")
+        assert running.cells.lists == set()
+
+
+async def test_a_customer_without_a_conversation_has_an_empty_list(running: Running) -> None:
+    """An address was linked, and nothing came yet."""
+    running.archive.journeys["cu1"] = {}
+    async with running.agent() as agent:
+        await agent.send({"op": "watch", "customer": "cu1"})
+        whole = await agent.next("inbox")
+        assert (whole["full"], rows(whole)) == (True, {})
 
 
 async def test_a_customer_that_was_merged_into_another_has_an_empty_list(running: Running) -> None:
@@ -128,6 +147,7 @@ async def test_whoever_watches_a_customer_sees_what_is_long_over_change_hands_wi
 
 async def test_a_list_that_is_to_come_is_as_of_the_last_that_changed_hands(running: Running) -> None:
     """The cells have answered for it, and one told of another conversation since: the archive must have that, too."""
+    running.archive.journeys["cu1"] = {}
     async with running.agent() as agent:
         await agent.send({"op": "watch", "customer": "cu1"})
         await agent.next("inbox")
