@@ -81,7 +81,10 @@ TABLE: dict[Code, Row] = {
     Code.SUPERSEDED: Row("the server opened the same session anew elsewhere", 409),
     Code.INVALID: Row("a field is missing or has a value outside its range; the message names it", 422),
     Code.UNKNOWN_TYPE: Row("the event's `type` or the command's `do` is not one the server knows", 422),
-    Code.DIGEST_CONFLICT: Row("the same (account, source, id) came before with another payload: quarantined", 409),
+    Code.DIGEST_CONFLICT: Row(
+        "the same id came before with something else: an event (account, source, id) is quarantined, a command refused",
+        409,
+    ),
     Code.TIME_IMPLAUSIBLE: Row("the event's time is too far from the server's clock", 422),
     Code.NO_IDENTITY: Row("the event carries no identity, so nobody can be found it belongs to", 422),
     Code.BAD_IDENTITY: Row("an identity is not `kind:value` of a known form", 422),
