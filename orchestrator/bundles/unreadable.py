@@ -43,6 +43,9 @@ def in_words(fault: yaml.MarkedYAMLError, text: str) -> tuple[int, str]:
     problem = fault.problem or ""
     if line := _no_space(fault, text):
         return line, "this cannot be read: here stands a no-break space: write an ordinary one in its place"
+    if joined := _joined(fault, text):
+        line, key, value = joined
+        return line, f"this cannot be read: a space is missing behind the colon: write `{key}: {value}`"
     if "'<document start>'" in problem and (first := _first_indented(text)):
         words = (
             f"this line is indented less than the file's first one, line {first}: take the spaces there away, or write"
@@ -58,6 +61,19 @@ def in_words(fault: yaml.MarkedYAMLError, text: str) -> tuple[int, str]:
             return _line(fault, began=began), f"this cannot be read: {words}"
     words = f"this is not YAML: {problem or 'it cannot be read'}; look at the indentation, colons and quotes"
     return _line(fault), words
+
+
+def _joined(fault: yaml.MarkedYAMLError, text: str) -> tuple[int, str, str] | None:
+    """The line that has a key and its value with no space between, the key, and the value; None where none has. To the
+    parser both are one value, which goes on in the lines below: it gives up in the first that has a key."""
+    last = _line(fault, began="could not find expected ':'" in (fault.problem or ""))
+    found = None
+    for number, line in reversed(list(enumerate(text.split("\n")[:last], start=1))):
+        if match := _JOINED.fullmatch(line):
+            found = number, match["key"], match["value"]
+        elif number < last and line.strip() and line.lstrip()[0] != "#":
+            break
+    return found
 
 
 def _bullet(fault: yaml.MarkedYAMLError, text: str) -> int:
@@ -107,6 +123,8 @@ def half_sign(tree: yaml.Node, text: str) -> tuple[int, str] | None:
     return None
 
 
+_JOINED = re.compile(r"""[\s-]*(?P<key>[^\W\d][\w.-]*|'\w+'|"\w+"):(?P<value>[^\s/:](?:[^:#]*[^\s:#])?)\s*(?:#.*)?""")
+"""A word, a colon and a value; an address such as `https://…` is none, nor is what has more colons."""
 _BULLET = re.compile(r"\s*[–—−•·*] ")
 _BEYOND = re.compile(r"\\U(?!000|0010)[0-9A-Fa-f]{8}")
 _HALF = re.compile(r"\\(?:u|U0000)[Dd][89A-Fa-f]")

@@ -416,12 +416,30 @@ TABLE: list[tuple[str, dict[str, str], list[str]]] = [
     (
         "a space behind the colon is missing",
         {"general": "attempts_max: 3\nqueue_default:bills\n"},
-        ["general.yaml:2: this cannot be read: a key needs a colon and a space behind it"],
+        ["general.yaml:2: this cannot be read: a space is missing behind the colon: write `queue_default: bills`"],
     ),
     (
         "a space behind the first colon is missing",
-        {"general": "queue_default:bills\n# How often\nattempts_max: 3\n"},
-        ["general.yaml:3: this cannot be read: a line above is no key and value"],
+        {
+            "general": "queue_default:bills\n# How often\nattempts_max: 3\n",
+            "channels": "sms:\n  rest_after:3h # so long\n\n  uncertain: hold\n",
+            "correlation": "windows:\n- earlier:app\n  later:'phone'\n  within: 2h\n",
+            "queues": "'mail':claims\nchat: x\n",
+        },
+        [
+            "channels.yaml:2: this cannot be read: a space is missing behind the colon: write `rest_after: 3h`",
+            "correlation.yaml:2: this cannot be read: a space is missing behind the colon: write `earlier: app`",
+            "general.yaml:1: this cannot be read: a space is missing behind the colon: write `queue_default: bills`",
+            "queues.yaml:1: this cannot be read: a space is missing behind the colon: write `'mail': claims`",
+        ],
+    ),
+    (
+        "a colon without a space is of an address, or no line of its own",
+        {"general": "queue_default: see\n  http://example.org\n  b: 2\n", "queues": "a: x:1 b: 2\n"},
+        [
+            "general.yaml:3: this cannot be read: here or in a line above a colon is missing",
+            "queues.yaml:1: this cannot be read: here or in a line above a colon is missing",
+        ],
     ),
     (
         "a line is indented by a tab",
