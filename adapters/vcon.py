@@ -19,6 +19,8 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
+from protocol.inbound import ARRIVED
+
 MEDIA_TYPE = "application/vcon"
 SYNTAX = "0.4.0"
 """The draft's `vcon` (§4.1.1), which it calls deprecated and wants all the same."""
@@ -148,6 +150,8 @@ def _newest_of_deliveries(events: Iterable[Fields]) -> Mapping[str, Fields]:
     for event in events:
         if event["type"] == "FieldMissing" or not (delivery := event.get("delivery")):
             continue
+        if event["type"] == "DeliveryConfirmed" and event["status"] not in ARRIVED:
+            continue  # That it did not arrive says nothing of whether it left.
         if (
             delivery not in newest
             or newest[delivery]["type"] != "DeliveryUncertain"

@@ -9,6 +9,11 @@ from typing import Any
 
 from msgspec import Struct
 
+RISING = {"confirmed": ("", "sent", "undelivered", "bounced", "delivered", "read")}
+"""By column, what it may say, from the least to the most. What a channel says of a message comes in any order, and also
+both, that it came and that it did not, where the customer has several devices: who saw it come knows more.
+https://docs.ycloud.com/reference/whatsapp-message-updated-webhook-examples"""
+
 
 class Patch(Struct, frozen=True, gc=False):
     """One row's change.
@@ -16,6 +21,8 @@ class Patch(Struct, frozen=True, gc=False):
     `new`: the row does not exist yet, `values` has all its columns but the key's and `position`; otherwise the named
     columns of an existing row change, and those of `fill` change where they are still empty text. `values` None: the
     row goes.
+
+    A column of `RISING` changes by `fill` where it says no more than that.
     """
 
     table: str
@@ -24,6 +31,19 @@ class Patch(Struct, frozen=True, gc=False):
     new: bool
     position: int
     fill: dict[str, str] = {}
+
+
+def filled(column: str, word: str, text: str) -> str:
+    """What a column that says `word` says once it was filled with `text`."""
+    if column not in RISING:
+        return word or text
+    return text if standing(column, text) >= standing(column, word) else word
+
+
+def standing(column: str, word: str) -> int:
+    """How much a word says in a column of `RISING`; one that is not known there as little as none."""
+    order = RISING[column]
+    return order.index(word) if word in order else 0
 
 
 EventRow = tuple[int, int, str, int, str, int, str, str]

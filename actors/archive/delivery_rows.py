@@ -6,7 +6,6 @@ from typing import Any, assert_never
 from actors.archive.rows import Place, action_row, capped
 from protocol import events as ev
 from protocol.archive import Patch
-from protocol.inbound import SENT
 from protocol.shards import shard_of
 
 
@@ -42,12 +41,9 @@ def outbox_change(
 
 
 def confirmed_row(at: Place, event: ev.DeliveryConfirmed) -> Patch:
-    """`outbox`: what a provider said of a message. Its words may come in any order: that it was sent is the first of
-    them, and says nothing once another was heard."""
+    """`outbox`: what a provider said of a message. Its words may come in any order: the one that says most stays."""
     code = {"code": event.code} if event.code else {}  # Else what its attempt came to stays.
-    if event.status == SENT:
-        return Patch("outbox", (event.delivery,), code, False, at.position, {"confirmed": SENT})
-    return Patch("outbox", (event.delivery,), {"confirmed": event.status} | code, False, at.position)
+    return Patch("outbox", (event.delivery,), code, False, at.position, {"confirmed": event.status})
 
 
 def _outbox_columns(

@@ -17,7 +17,7 @@ from actors.archive.conversation_rows import opened_rows, standing_rows
 from actors.archive.rows import Place, as_json, timer_rows
 from actors.archive.timers import TIMED
 from protocol import events as ev
-from protocol.archive import Changes, EventRow, Head, Patch, Rehoming
+from protocol.archive import Changes, EventRow, Head, Patch, Rehoming, filled
 from protocol.errors import ThroughlineError
 from protocol.ids import ACCOUNT, PSEUDO
 from protocol.journal import Record
@@ -110,9 +110,9 @@ def _merged(before: Patch, patch: Patch) -> Patch:
     fill = {column: text for column, text in before.fill.items() if column not in patch.values}
     for column, text in patch.fill.items():
         if column in values:
-            values[column] = values[column] or text
+            values[column] = filled(column, values[column], text)
         else:
-            fill[column] = fill.get(column) or text
+            fill[column] = filled(column, fill.get(column, ""), text)
     return Patch(patch.table, patch.key, values, before.new, patch.position, fill)
 
 

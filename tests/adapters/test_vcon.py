@@ -278,6 +278,12 @@ async def test_what_never_left_was_not_said(facts: tuple[type[ev.AnyEvent], ...]
     await _told_as_it_is(facts, state)
 
 
+@pytest.mark.parametrize(("status", "state"), [("undelivered", "dead"), ("bounced", "dead"), ("read", "")])
+async def test_a_report_on_what_was_given_up_says_whether_it_was_said(status: str, state: str) -> None:
+    """That it did not arrive is no word that it left; that the customer has it is."""
+    await _told_as_it_is((ev.DeliveryDead, ev.DeliveryConfirmed), state, status=status)
+
+
 @pytest.mark.parametrize(("code", "state"), [("550", ""), ("not_left", "dead")])
 async def test_what_was_held_and_did_not_leave_was_not_said(code: str, state: str) -> None:
     """As a person found out, and no attempt's answer can."""
@@ -288,12 +294,15 @@ def _fact(fact: type[ev.AnyEvent], **fields: Any) -> ev.AnyEvent:
     return fact(**fields)
 
 
-async def _told_as_it_is(facts: tuple[type[ev.AnyEvent], ...], state: str, code: str = "30006") -> None:
+async def _told_as_it_is(
+    facts: tuple[type[ev.AnyEvent], ...], state: str, code: str = "30006", *, status: str = ""
+) -> None:
     more: dict[type[ev.AnyEvent], dict[str, Any]] = {
         ev.DeliveryFailed: {"code": "busy", "reason": "line busy", "retry_at_ms": 1},
         ev.DeliveryDead: {"code": code, "reason": "landline"},
         ev.DeliveryUncertain: {"reason": "no answer"},
         ev.DeliveryAttempted: {"attempt": 2},
+        ev.DeliveryConfirmed: {"status": status},
     }
     story = Story()
     story.meet(ANN, MAIL, "email", "My bill is wrong")

@@ -6,7 +6,7 @@ All functions are steps of the writer's connection, each one transaction.
 # ruff: noqa: S608 - tables and columns are the schema's and the projection's own words; every value is bound.
 
 import sqlite3
-from collections.abc import Sequence, Set
+from collections.abc import Iterator, Sequence, Set
 from functools import cache
 from operator import itemgetter
 
@@ -17,7 +17,7 @@ from adapters.stores.archive.schema import ARCHIVE, TABLES
 from adapters.stores.archive.steps.retention import RETENTION_TABLES
 from adapters.stores.archive.traces import HASH
 from adapters.stores.connection import transaction
-from protocol.archive import Changes, Head, Patch, Rehoming
+from protocol.archive import RISING, Changes, Head, Patch, Rehoming, standing
 from protocol.events import PolicyApplied
 from protocol.ids import POLICY
 
@@ -195,7 +195,7 @@ def _write(db: sqlite3.Connection, shape: Shape, group: list[Patch], *, forgivin
         case "insert":
             db.executemany(_insert(shape), [(*p.key, *(p.values or {}).values(), p.position) for p in group])
         case "change":
-            rows = [(*(p.values or {}).values(), *p.fill.values(), p.position, *p.key) for p in group]
+            rows = [(*(p.values or {}).values(), *_fillings(p), p.position, *p.key) for p in group]
             missing = len(rows) - db.executemany(_change(shape), rows).rowcount
             _check_missing(table, missing, forgiving=forgiving or TABLES[table].named_outside)
         case _:
@@ -231,8 +231,23 @@ def _insert(shape: Shape) -> str:
 def _change(shape: Shape) -> str:
     name, _, columns, fill = shape
     sets = [f"{column} = ?" for column in columns]
-    sets += [f"{column} = CASE {column} WHEN '' THEN ? ELSE {column} END" for column in fill]
+    sets += [f"{column} = CASE WHEN {_says(column)} THEN ? ELSE {column} END" for column in fill]
     return f"UPDATE {name} SET {', '.join((*sets, 'position = ?'))} WHERE {_is(name)}"
+
+
+def _fillings(patch: Patch) -> Iterator[str | int]:
+    for column, text in patch.fill.items():
+        if column in RISING:
+            yield standing(column, text)
+        yield text
+
+
+def _says(column: str) -> str:
+    """Whether a column may be filled: of one that rises, whether it says no more than the word of that standing."""
+    if column not in RISING:
+        return f"{column} = ''"
+    ranks = " ".join(f"WHEN '{word}' THEN {rank}" for rank, word in enumerate(RISING[column]))
+    return f"CASE {column} {ranks} ELSE 0 END <= ?"
 
 
 @cache

@@ -13,7 +13,7 @@ from actors.archive.projection import UnreadableEvent, coalesce, project
 from actors.archive.rows import INT_MAX, as_json
 from actors.archive.timers import TIMED, timer_changes
 from protocol import events as ev
-from protocol.archive import Patch
+from protocol.archive import RISING, Patch, filled
 from protocol.entities import Before, Interaction, Relation, RelationKind, Tag, Tags
 from protocol.handoffs import HandoffPackage, PackageItem
 from protocol.inbound import Attachment
@@ -527,7 +527,7 @@ def test_each_event_writes_its_rows(event: ev.AnyEvent) -> None:
         if expected is None or patch.values is None:
             assert patch.values is None
             continue
-        assert patch.values.items() >= expected.items()
+        assert (patch.values | patch.fill).items() >= expected.items()
 
 
 def test_a_resolved_conversation_no_longer_sleeps() -> None:
@@ -632,6 +632,8 @@ def test_extension_types_are_described() -> None:
 
 _keys = st.sampled_from([("a", 1), ("b", 1)])
 _columns = st.dictionaries(st.sampled_from("xyz"), st.sampled_from(["", "1", "2"]), max_size=3)
+_ROW = ("x", "y", "z", "confirmed")
+_words = st.dictionaries(st.just("confirmed"), st.sampled_from(RISING["confirmed"]), max_size=1)
 
 
 @st.composite
@@ -644,12 +646,13 @@ def _histories(draw: st.DrawFn) -> list[Patch]:
         verb = draw(st.sampled_from(["change", "drop", "new"])) if key in living else "new"
         if verb == "new":
             living.add(key)
-            patches.append(Patch("row", key, {"x": "", "y": "", "z": ""} | draw(_columns), True, position))
+            patches.append(Patch("row", key, dict.fromkeys(_ROW, "") | draw(_columns), True, position))
         elif verb == "drop":
             living.discard(key)
             patches.append(Patch("row", key, None, False, position))
         else:
-            patches.append(Patch("row", key, draw(_columns), False, position, draw(_columns)))
+            values, filling = (draw(_columns) | draw(_words) for _ in range(2))
+            patches.append(Patch("row", key, values, False, position, filling))
     return patches
 
 
@@ -660,7 +663,7 @@ def _applied(patches: list[Patch], rows: dict[Any, dict[str, Any]]) -> dict[Any,
             continue
         row = {} if patch.new else rows[patch.key]
         row |= patch.values | {"position": patch.position}
-        row |= {column: row[column] or text for column, text in patch.fill.items()}
+        row |= {column: filled(column, row[column], text) for column, text in patch.fill.items()}
         rows[patch.key] = row
     return rows
 

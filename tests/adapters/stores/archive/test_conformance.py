@@ -659,6 +659,14 @@ CALLBACKS = (
     ("sent", "sent"),
     ("delivered", "delivered"),
     ("sent", "delivered"),
+    ("bounced", "delivered"),
+    ("read", "read"),
+    ("delivered", "read"),
+    ("undelivered", "read"),
+    ("", ""),
+    ("undelivered", "undelivered"),
+    ("delivered", "delivered"),
+    ("undelivered", "delivered"),
 )
 """What a provider says, and what then stands in the row; nothing is a replay."""
 
@@ -667,8 +675,8 @@ CALLBACKS = (
 async def test_a_report_that_comes_late_says_no_less_than_the_one_before(
     archive: Archive, story: Story, apart: bool
 ) -> None:
-    """A provider's callbacks are in no order: `sent` after `delivered` changes nothing, in one batch or in two. What is
-    replayed is told of anew."""
+    """A provider's callbacks are in no order: `sent` after `delivered` changes nothing, nor does `delivered` after
+    `read`, in one batch or in two. Who says that it came is believed. What is replayed is told of anew."""
     conversation = f"{ANN}-1"
     delivery = story.reply(ANN, conversation, 1, "mailto:ann@example.org", "email", "Hello?")
 
