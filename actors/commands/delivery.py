@@ -13,7 +13,8 @@ An attempt is journaled (`DeliveryAttempted`) before anything is sent: the shell
 channel of a conversation one message is under way at a time, so that they leave in order; a dead or held one steps out
 of the line, visibly, and does not stop the others. A dead letter surely did not leave, by none of its attempts: it is
 sent again, and its conversation goes on elsewhere, without anybody's asking the provider. Of those whom nobody sends
-again the oldest leave memory, where a conversation has as many messages as it may: they are said anew, if ever.
+again the oldest leave memory, where a conversation has as many messages as it may: they are said anew, if ever. Should
+one turn out to have left all the same, it is sent.
 
 An attempt that nobody was there to take is none of those that the policy gives, and the wait for someone has one end,
 set the first time: a client that comes and goes neither uses the attempts up nor makes it wait for ever.
@@ -93,8 +94,7 @@ def decide_outcome(
     status = "sent" if _is_out(delivery, outcome.status) else outcome.status
     match status:
         case "sent":
-            external_id = outcome.external_id or delivery.reported_id
-            settled: AnyEvent = DeliverySent(at_ms=now_ms, actor=SYSTEM, delivery=delivery.id, external_id=external_id)
+            settled: AnyEvent = _sent(delivery.id, outcome.external_id or delivery.reported_id, now_ms)
         case "failed" | "untaken" if delivery.state == "attempting" and delivery.said_sent:
             settled = _uncertain(delivery, outcome.code, f"{_SAID_SENT}: {outcome.reason}", policy, now_ms)
         case "failed":
@@ -126,12 +126,12 @@ def decide_report(state: Conversation, report: DeliveryReport, policy: Policy, n
     An attempt that is under way has an answer of its own to come; see `_is_out` and `said_sent`.
     """
     delivery = state.deliveries.get(report.delivery)
+    if delivery is None and report.status in ARRIVED and _made_way(state, report.delivery):
+        return [_sent(report.delivery, report.external_id, now_ms)]
     if delivery is None or delivery.state == "attempting":
         return []
     if _in_doubt(delivery) or delivery.doubted or report.status in ARRIVED:
-        settled: AnyEvent = DeliverySent(
-            at_ms=now_ms, actor=SYSTEM, delivery=delivery.id, external_id=report.external_id
-        )
+        settled: AnyEvent = _sent(delivery.id, report.external_id, now_ms)
     elif report.status == SENT and delivery.state in ("queued", "waiting"):
         settled = _in_doubt_after_all(delivery, policy, now_ms)
         if delivery.state == "waiting" and settled.retry_at_ms:
@@ -206,6 +206,15 @@ def effect_of(state: Conversation, delivery: str, *, again: bool) -> DeliverNow 
         again=again,
         automatic=found.author == SYSTEM,
     )
+
+
+def _sent(delivery: str, external_id: str, now_ms: int) -> DeliverySent:
+    return DeliverySent(at_ms=now_ms, actor=SYSTEM, delivery=delivery, external_id=external_id)
+
+
+def _made_way(state: Conversation, delivery: str) -> bool:
+    """Whether it is a dead letter that left memory."""
+    return state.work is not None and any(f"{state.id}.{seq}" == delivery for seq in state.work.given_up)
 
 
 def _sent_before(

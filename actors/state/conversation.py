@@ -54,6 +54,9 @@ class Work(Struct, kw_only=True, gc=False):
     account, since nearly all of a conversation's leave by one."""
     worded: bytes = b""
     """What the newest messages to the customer say (see `actors.state.worded`)."""
+    given_up: tuple[int, ...] = ()
+    """The seqs of dead letters that made way for newer messages, as many as of those that may be kept: one of them may
+    turn out to have left all the same."""
 
 
 class Conversation(Struct, kw_only=True, gc=False):

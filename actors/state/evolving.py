@@ -205,21 +205,25 @@ def _contact(
                 references=event.references,
                 author=event.actor,
             )
-            state.deliveries = {**_with_room(state.deliveries), queued.id: queued}
+            _make_room(state, work)
+            state.deliveries = {**state.deliveries, queued.id: queued}
         case ActivitySeen():
             pass
 
 
-def _with_room(deliveries: dict[str, Delivery]) -> dict[str, Delivery]:
-    """Without the oldest dead letter where there are as many as may be; it stays dead, in the archive."""
-    if len(deliveries) < DELIVERIES_MAX:
-        return deliveries
-    oldest = next((id for id, delivery in deliveries.items() if delivery.state == "dead"), None)
-    return {id: delivery for id, delivery in deliveries.items() if id != oldest}
+def _make_room(state: Conversation, work: Work) -> None:
+    """Where there are as many messages as may be, the oldest dead letter leaves memory; it stays dead, in the
+    archive."""
+    if len(state.deliveries) < DELIVERIES_MAX:
+        return
+    oldest = next((id for id, delivery in state.deliveries.items() if delivery.state == "dead"), None)
+    if oldest is not None:
+        state.deliveries = {id: delivery for id, delivery in state.deliveries.items() if id != oldest}
+        work.given_up = (*work.given_up, int(oldest.rpartition(".")[2]))[-DELIVERIES_MAX:]
 
 
 def _refer(state: Conversation, reference: str) -> None:
-    if reference not in state.references:
+    if reference and reference not in state.references:
         state.references = (*state.references, reference)[-REFERENCES_MAX:]
 
 
@@ -235,6 +239,9 @@ def _deliver(
 ) -> None:
     delivery = state.deliveries.get(event.delivery)
     if delivery is None:
+        if isinstance(event, DeliverySent) and state.work is not None:
+            state.work.given_up = tuple(seq for seq in state.work.given_up if f"{state.id}.{seq}" != event.delivery)
+            _refer(state, event.external_id)
         return
     match event:
         case DeliveryAttempted():
@@ -243,8 +250,7 @@ def _deliver(
             delivery.reported, delivery.reported_id, delivery.said_sent = False, "", False
         case DeliverySent():
             state.deliveries = {id: other for id, other in state.deliveries.items() if other is not delivery}
-            if event.external_id:
-                _refer(state, event.external_id)
+            _refer(state, event.external_id)
         case DeliveryFailed():
             delivery.state = "waiting" if event.retry_at_ms else "queued"
             delivery.next_at_ms, delivery.reason, delivery.unsure = event.retry_at_ms, event.reason, False

@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 
+from actors.cells import snapshots
 from actors.commands import delivery as deliveries
 from actors.decisions.deciding import TimerDue
 from actors.rules.context import ContextRules
@@ -1014,6 +1015,26 @@ def test_dead_letters_do_not_keep_anybody_from_replying() -> None:
         player.command(ReplayDelivery(delivery=dead[0]))
     assert refused.value.code == Code.NOT_FOUND
     assert names(player.command(ReplayDelivery(delivery=dead[2]))) == ["DeliveryReplayed"]
+
+
+@pytest.mark.parametrize("status", REPORTED)
+def test_a_report_on_a_dead_letter_that_made_way_says_what_it_would_have(status: str) -> None:
+    """That the customer has it takes it off the list of dead ones, once, also after a snapshot; anything else does
+    not."""
+    player = Player()
+    player.message(identities=(MAIL,))
+    dead = []
+    for _ in range(DELIVERIES_MAX + 2):
+        dead.append(replied(player))
+        player.outcome(dead[-1], 1, "refused", code="550", reason="no mailbox")
+    thawed = snapshots.thaw(snapshots.freeze(player.state))
+    assert thawed is not None
+    player.state = thawed
+    assert dead[1] not in player.state.conversations[CONVERSATION].deliveries
+    came = ["DeliverySent"] if status in ARRIVED else []
+    assert reported(player, dead[1], channel="email", status=status) == [*came, "DeliveryConfirmed"]
+    assert reported(player, dead[1], channel="email", status=status) == ["DeliveryConfirmed"]
+    assert player.state.conversations[CONVERSATION].references == (("SM1",) if came else ())
 
 
 def test_what_may_still_leave_is_bounded() -> None:
