@@ -9,10 +9,12 @@ from typing import Any
 
 from msgspec import Struct
 
-RISING = {"confirmed": ("", "sent", "undelivered", "bounced", "delivered", "read")}
+RISING = {"confirmed": ("", "sent", "undelivered", "delivered", "bounced", "read")}
 """By column, what it may say, from the least to the most. What a channel says of a message comes in any order, and also
-both, that it came and that it did not, where the customer has several devices: who saw it come knows more.
-https://docs.ycloud.com/reference/whatsapp-message-updated-webhook-examples"""
+both, that it came and that it did not. Where the customer has several devices, who saw it come knows more
+(https://docs.ycloud.com/reference/whatsapp-message-updated-webhook-examples). But a mail that bounced had been taken
+before by a server, which may have been told as `delivered`
+(https://docs.aws.amazon.com/ses/latest/dg/notification-contents.html)."""
 
 
 class Patch(Struct, frozen=True, gc=False):

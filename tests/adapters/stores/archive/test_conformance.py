@@ -659,9 +659,11 @@ CALLBACKS = (
     ("sent", "sent"),
     ("delivered", "delivered"),
     ("sent", "delivered"),
-    ("bounced", "delivered"),
+    ("bounced", "bounced"),
+    ("delivered", "bounced"),
     ("read", "read"),
     ("delivered", "read"),
+    ("bounced", "read"),
     ("undelivered", "read"),
     ("", ""),
     ("undelivered", "undelivered"),
@@ -676,7 +678,8 @@ async def test_a_report_that_comes_late_says_no_less_than_the_one_before(
     archive: Archive, story: Story, apart: bool
 ) -> None:
     """A provider's callbacks are in no order: `sent` after `delivered` changes nothing, nor does `delivered` after
-    `read`, in one batch or in two. Who says that it came is believed. What is replayed is told of anew."""
+    `read`, in one batch or in two. Who says that it came is believed, but of a mail that bounced behind the server
+    that took it. What is replayed is told of anew."""
     conversation = f"{ANN}-1"
     delivery = story.reply(ANN, conversation, 1, "mailto:ann@example.org", "email", "Hello?")
 
