@@ -22,23 +22,23 @@ class Astray:
         """By peer, customer and identity: the newest input that was turned away with it. Others only look whether there
         are any, for each message."""
 
-    def turned_away(self, given: Envelope, unlinked: Unlinked) -> None:
+    def turned_away(self, envelope: Envelope, unlinked: Unlinked) -> None:
         """Notes that the input was answered so. Not one with `apart`: it has no identity left that says it is of this
         customer, and no later input can overtake it here."""
-        message = given.message
-        if given.line is None or not isinstance(message, Input) or unlinked.apart:
+        message = envelope.message
+        if envelope.line is None or not isinstance(message, Input) or unlinked.apart:
             return
-        for place in [(given.line.peer, message.customer, identity) for identity in message.identities]:
+        for place in [(envelope.line.peer, message.customer, identity) for identity in message.identities]:
             self.refs.pop(place, None)
             self.refs[place] = message.ref
         forget_oldest(self.refs, ASTRAY_MAX)
 
-    def answer_to(self, given: Envelope) -> Unlinked | None:
+    def answer_to(self, envelope: Envelope) -> Unlinked | None:
         """The answer to an input that would overtake one that was turned away; None for every other message."""
-        message = given.message
-        if given.line is None or not isinstance(message, Input):
+        message = envelope.message
+        if envelope.line is None or not isinstance(message, Input):
             return None
-        places = [(given.line.peer, message.customer, identity) for identity in message.identities]
+        places = [(envelope.line.peer, message.customer, identity) for identity in message.identities]
         for place in places:
             if self.refs.get(place, 0) > message.heard:
                 return Unlinked(message.ref, place[2], message.customer)

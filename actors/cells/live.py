@@ -57,7 +57,7 @@ class Promise(Struct, frozen=True, gc=False):
 class Gated(Struct, frozen=True, eq=False, gc=False):
     """A reply that waits for a commit, what it answers, and how many of the step's entries came before it."""
 
-    given: Envelope
+    envelope: Envelope
     reply: AnyFromCell | Promise | None
     after_entries: int
 
@@ -121,12 +121,12 @@ class Live(Struct, eq=False, gc=False):
         self.moved.update(identities)
         self.moved_to = to
 
-    def wait(self, given: Envelope) -> None:
+    def wait(self, envelope: Envelope) -> None:
         """Puts it last in the mailbox."""
         if self.mailbox is None:
-            self.mailbox = [given]
+            self.mailbox = [envelope]
         else:
-            self.mailbox.append(given)
+            self.mailbox.append(envelope)
 
     @property
     def bytes(self) -> int:

@@ -53,21 +53,21 @@ class Mailboxes:
         """Customers that are loaded anew since a message asked for it (`Reload`): the next one they are stepped
         with."""
 
-    def give(self, customer: str, given: Envelope, now_ms: int) -> None:
-        """Steps the journey with `given` now, or as soon as it is loaded."""
-        live = self._population.get(customer) or self._begin(customer, given)
+    def give(self, customer: str, envelope: Envelope, now_ms: int) -> None:
+        """Steps the journey with `envelope` now, or as soon as it is loaded."""
+        live = self._population.get(customer) or self._begin(customer, envelope)
         self._population.touch(live, now_ms)
-        if isinstance(given.message, Input) and given.message.proposed:
+        if isinstance(envelope.message, Input) and envelope.message.proposed:
             self._population.note_proposed(live)
-        if live.moved_to and given.line is not None and isinstance(moved := following(given, live), Moved):
-            given.line.send(moved)
-        elif live.mailbox or live.journey is None or live.crowded or not self._step(live, given, now_ms):
-            live.wait(given)
+        if live.moved_to and envelope.line is not None and isinstance(moved := following(envelope, live), Moved):
+            envelope.line.send(moved)
+        elif live.mailbox or live.journey is None or live.crowded or not self._step(live, envelope, now_ms):
+            live.wait(envelope)
 
-    def _begin(self, customer: str, given: Envelope) -> Live:
+    def _begin(self, customer: str, envelope: Envelope) -> Live:
         """Makes the customer's place in memory, and a new journey where no store can have one; else has it loaded."""
         live = self._population.begin(customer, self._scope(customer))
-        message = given.message
+        message = envelope.message
         if isinstance(message, Input) and message.proposed and not self._population.was_here(message):
             # Nobody has the identities, as far as the gateway saw: no store knows this customer. Where that is
             # wrong the journal's unique identity key refuses the unit, and the journey is loaded after all.
@@ -76,18 +76,18 @@ class Mailboxes:
             self._loads.begin(live)
         return live
 
-    def _step(self, live: Live, given: Envelope, now_ms: int) -> bool:
+    def _step(self, live: Live, envelope: Envelope, now_ms: int) -> bool:
         """Steps the journey. False where the message has to wait: for the open step's commit, since it is decided under
         another version of the policy, or for the journey to be loaded anew."""
         astray = self._outlet.astray
-        if astray.refs and (unlinked := astray.answer_to(given)) is not None:
-            astray.turned_away(given, unlinked)
-            self._outlet.reply(live, given, unlinked)
+        if astray.refs and (unlinked := astray.answer_to(envelope)) is not None:
+            astray.turned_away(envelope, unlinked)
+            self._outlet.reply(live, envelope, unlinked)
             return True
         had_open = live.open is not None
         checked = bool(self._checked) and live.customer in self._checked
         try:
-            reply = step(live, given, self._outlet.watchers, self._policies.newest, now_ms, checked=checked)
+            reply = step(live, envelope, self._outlet.watchers, self._policies.newest, now_ms, checked=checked)
         except Later:
             assert live.open is not None
             live.open.sealed = True
@@ -100,9 +100,9 @@ class Mailboxes:
         if live.open is not None and not had_open:
             self._gathering.add(live)
         if isinstance(reply, Unlinked):
-            astray.turned_away(given, reply)
-        self._outlet.reply(live, given, reply)
-        if isinstance(given.message, TimerDue) and live.gate is None and live.journey is not None:
+            astray.turned_away(envelope, reply)
+        self._outlet.reply(live, envelope, reply)
+        if isinstance(envelope.message, TimerDue) and live.gate is None and live.journey is not None:
             # The alarm rang early and nothing was due; with no commit to follow, the next one is set here.
             due_ms = journeys.next_due_ms(live.journey)
             if due_ms is not None and due_ms > now_ms:
@@ -148,8 +148,8 @@ class Mailboxes:
     def work_off(self, live: Live, now_ms: int) -> None:
         """Steps the journey with what waits, until its open step is large enough."""
         stepped, waiting = 0, live.mailbox or []
-        for given in waiting:
-            if live.crowded or not self._step(live, given, now_ms):
+        for envelope in waiting:
+            if live.crowded or not self._step(live, envelope, now_ms):
                 break
             stepped += 1
         live.mailbox = waiting[stepped:] or None
@@ -166,28 +166,28 @@ class Mailboxes:
 
     def decide_again(self, live: Live, verdict: Uncommitted) -> None:
         """The journal refused the step: forgets the state, loads it, and has what was gated decided again, in order."""
-        for given in self._take_back(live):
-            known = knowing(given, verdict, live.customer)
-            if isinstance(known, Moved) and isinstance(given.message, Input):
-                live.move(given.message.identities, (known.identity, known.customer))
+        for envelope in self._take_back(live):
+            known = knowing(envelope, verdict, live.customer)
+            if isinstance(known, Moved) and isinstance(envelope.message, Input):
+                live.move(envelope.message.identities, (known.identity, known.customer))
             elif isinstance(known, Envelope):
                 known = following(known, live)
             if isinstance(known, Envelope):
                 live.wait(known)
-            elif given.line is not None:
-                given.line.send(known)
+            elif envelope.line is not None:
+                envelope.line.send(known)
         # Loaded even if nothing waits: timers and watchers of what was committed before need the state.
         self._loads.begin(live)
 
     def send_elsewhere(self, live: Live) -> None:
         """Another cell has the customer: whoever waits for an answer asks there."""
-        for given in self._take_back(live):
-            if given.line is not None and not isinstance(given.message, UnwatchConversation | TimerDue):
-                given.line.send(Elsewhere(given.message.ref))
+        for envelope in self._take_back(live):
+            if envelope.line is not None and not isinstance(envelope.message, UnwatchConversation | TimerDue):
+                envelope.line.send(Elsewhere(envelope.message.ref))
 
     def _take_back(self, live: Live) -> Sequence[Envelope]:
         """Forgets the state, and returns all that was decided on it or waits, in order: none of it was answered."""
-        gated = [each.given for step in (live.in_flight, live.open) if step is not None for each in step.gated]
+        gated = [each.envelope for step in (live.in_flight, live.open) if step is not None for each in step.gated]
         waiting = [*gated, *(live.mailbox or ())]
         live.in_flight = live.open = live.journey = None
         self._gathering.drop(live)

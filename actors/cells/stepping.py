@@ -69,13 +69,13 @@ class Later(Exception):
 
 
 def step(
-    live: Live, given: Envelope, watchers: Watchers, policy: Policy, now_ms: int, *, checked: bool = False
+    live: Live, envelope: Envelope, watchers: Watchers, policy: Policy, now_ms: int, *, checked: bool = False
 ) -> Reply | None:
     """Steps a journey that is in memory with one message; returns the reply, None where nobody waits for one.
 
     Raises, with nothing changed, `Later` where the message has to wait for the open step's commit, and `Reload` where
     it has to wait for the journey to be loaded anew, unless that was done for it: `checked`."""
-    journey, message = live.journey, given.message
+    journey, message = live.journey, envelope.message
     assert journey is not None
     if journey.disputes is not None:
         rehomed = belonging.elsewhere(journey, message, checked=checked)
@@ -96,11 +96,11 @@ def step(
             status = decision.status if decision.events or decision.repeats else "repeat"
             return Promise(message.ref, status, stream, seq, _owns(journey, message), decision.why, decision.merge)
         case WatchConversation():
-            return _watch(journey, message, given.line, watchers)
+            return _watch(journey, message, envelope.line, watchers)
         case UnwatchConversation():
             # When it changed hands its watches here ended; a newer one may have come by way of who has it now.
-            if given.line is not None and not belonging.changed_hands(journey, message.conversation):
-                watchers.unwatch(message.conversation, given.line)
+            if envelope.line is not None and not belonging.changed_hands(journey, message.conversation):
+                watchers.unwatch(message.conversation, envelope.line)
             return None
         case Settle():
             return belonging.settle(journey, message, checked=checked)

@@ -21,32 +21,32 @@ Uncommitted = Taken | Released | Unmergeable | Skipped
 """The verdicts after which a step is void: the journey is loaded, and what was gated is decided again."""
 
 
-def knowing(given: Envelope, verdict: Uncommitted, customer: str) -> Envelope | Moved | Refused:
+def knowing(envelope: Envelope, verdict: Uncommitted, customer: str) -> Envelope | Moved | Refused:
     """What becomes of an input of `customer`: the input to be decided again, with what the verdict says, or an
     answer."""
     match verdict:
         case Taken():
-            return _knowing_owner(given, verdict, customer)
+            return _knowing_owner(envelope, verdict, customer)
         case Released():
-            return _knowing_keys(given, verdict)
+            return _knowing_keys(envelope, verdict)
         case Unmergeable():
-            message = given.message
+            message = envelope.message
             if isinstance(message, Ask) and isinstance(message.command, GiveCustomer):
                 return Refused(message.ref, Code.NOT_ALLOWED_NOW, verdict.reason, "other")
-            return given
+            return envelope
         case Skipped():
-            return given
+            return envelope
         case _:
             assert_never(verdict)
 
 
-def _knowing_owner(given: Envelope, taken: Taken, customer: str) -> Envelope | Moved | Refused:
+def _knowing_owner(envelope: Envelope, taken: Taken, customer: str) -> Envelope | Moved | Refused:
     """Changes or answers an input that has the identity, and a command that links it; others stay as they are."""
-    message = given.message
+    message = envelope.message
     match message:
         case Input() if taken.identity in message.identities:
             if taken.customer == customer:
-                return Envelope(given.line, msgspec.structs.replace(message, proposed=False))
+                return Envelope(envelope.line, msgspec.structs.replace(message, proposed=False))
             if message.proposed:
                 return Moved(message.ref, taken.identity, taken.customer)
             known = msgspec.structs.replace(
@@ -54,36 +54,36 @@ def _knowing_owner(given: Envelope, taken: Taken, customer: str) -> Envelope | M
                 identities=[identity for identity in message.identities if identity != taken.identity],
                 conflicts=[*message.conflicts, (taken.identity, taken.customer)],
             )
-            return Envelope(given.line, known)
+            return Envelope(envelope.line, known)
         case Ask() if links(message, taken.identity) and taken.customer != customer:
             text = f"{taken.identity} belongs to customer {taken.customer}"
             return Refused(message.ref, Code.IDENTITY_TAKEN, text, "identity")
         case _:
-            return given
+            return envelope
 
 
-def _knowing_keys(given: Envelope, released: Released) -> Envelope:
+def _knowing_keys(envelope: Envelope, released: Released) -> Envelope:
     """Gives an input or command that wants the identity the once-keys of what came with it to its former customer."""
-    message = given.message
+    message = envelope.message
     match message:
         case Input() if released.identity in message.identities:
             pass
         case Ask() if links(message, released.identity):
             pass
         case _:
-            return given
+            return envelope
     others = [known for known in message.released if known.identity != released.identity]
-    return Envelope(given.line, msgspec.structs.replace(message, released=[*others, released]))
+    return Envelope(envelope.line, msgspec.structs.replace(message, released=[*others, released]))
 
 
-def following(given: Envelope, live: Live) -> Envelope | Moved:
+def following(envelope: Envelope, live: Live) -> Envelope | Moved:
     """What becomes of an input when others of its customer were answered `Moved`: it is answered so too where it is
     under the same proposal and shares an identity with them. Decided here it would overtake them, and keep that
     identity."""
-    message = given.message
+    message = envelope.message
     if not (live.moved_to and isinstance(message, Input) and message.proposed):
-        return given
+        return envelope
     if not live.moved or live.moved.isdisjoint(message.identities):
-        return given
+        return envelope
     live.move(message.identities, live.moved_to)
     return Moved(message.ref, *live.moved_to)

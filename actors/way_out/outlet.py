@@ -63,16 +63,16 @@ class Outlet:
         """Tells all whose the customer's affairs are since this turn."""
         self.rehomings.tell(self.fronts.values(), Rehomed(0, customer, home, turn))
 
-    def reply(self, live: Live, given: Envelope, reply: Reply | None) -> None:
+    def reply(self, live: Live, envelope: Envelope, reply: Reply | None) -> None:
         """Sends `reply` when what it was decided on is committed: now, where nothing is under way.
 
         Also a message without a reply is kept with its step: should that be refused, it is decided again.
         """
         gate = live.gate
         if gate is not None:
-            gate.gated.append(Gated(given, reply, len(gate.entries)))
-        elif given.line is not None and reply is not None:
-            self._answer(given.line, reply, self.position)
+            gate.gated.append(Gated(envelope, reply, len(gate.entries)))
+        elif envelope.line is not None and reply is not None:
+            self._answer(envelope.line, reply, self.position)
 
     def _answer(self, line: Line, reply: Reply, position: int) -> None:
         if isinstance(reply, Rehomed):
@@ -88,8 +88,8 @@ class Outlet:
             if isinstance(gated.reply, Watched):
                 self.watchers.update(live.customer, step.entries[sent : gated.after_entries])
                 sent = gated.after_entries
-            if gated.reply is not None and gated.given.line is not None:
-                self._answer(gated.given.line, gated.reply, position)
+            if gated.reply is not None and gated.envelope.line is not None:
+                self._answer(gated.envelope.line, gated.reply, position)
         self.watchers.update(live.customer, step.entries[sent:] if sent else step.entries)
         for conversation in step.gone:
             self.watchers.relist(live, conversation, (live.listed or {}).get(conversation.id, ()))

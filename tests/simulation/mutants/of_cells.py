@@ -40,11 +40,11 @@ def _sent_at_once(plant: Plant, which: Any) -> None:
     """Replies of some kind do not wait for their commit."""
     reply = Outlet.reply
 
-    def hasty(self: Outlet, live: Live, given: Envelope, answer: Any) -> None:
-        if answer is not None and given.line is not None and which(given, answer):
-            given.line.send(_kept(answer, self.position))
+    def hasty(self: Outlet, live: Live, envelope: Envelope, answer: Any) -> None:
+        if answer is not None and envelope.line is not None and which(envelope, answer):
+            envelope.line.send(_kept(answer, self.position))
         else:
-            reply(self, live, given, answer)
+            reply(self, live, envelope, answer)
 
     plant(Outlet, "reply", hasty)
 
@@ -52,19 +52,19 @@ def _sent_at_once(plant: Plant, which: Any) -> None:
 @mutant
 def early_ack(plant: Plant) -> None:
     """An input is answered as soon as it is decided."""
-    _sent_at_once(plant, lambda given, answer: isinstance(given.message, Input) and isinstance(answer, Promise))
+    _sent_at_once(plant, lambda envelope, answer: isinstance(envelope.message, Input) and isinstance(answer, Promise))
 
 
 @mutant
 def early_ack_of_a_duplicate(plant: Plant) -> None:
     """A repeat is answered though its original is not committed yet."""
-    _sent_at_once(plant, lambda given, answer: isinstance(answer, Promise) and answer.status == "repeat")
+    _sent_at_once(plant, lambda envelope, answer: isinstance(answer, Promise) and answer.status == "repeat")
 
 
 @mutant
 def early_read(plant: Plant) -> None:
     """A read shows what is decided and not committed."""
-    _sent_at_once(plant, lambda given, answer: not isinstance(answer, Promise))
+    _sent_at_once(plant, lambda envelope, answer: not isinstance(answer, Promise))
 
 
 @mutant
@@ -72,9 +72,9 @@ def update_before_commit(plant: Plant) -> None:
     """Watchers are told what is decided and has not left for the journal."""
     step = Mailboxes._step
 
-    def told(self: Mailboxes, live: Live, given: Envelope, now_ms: int) -> bool:
+    def told(self: Mailboxes, live: Live, envelope: Envelope, now_ms: int) -> bool:
         before = len(live.open.entries) if live.open is not None else 0
-        stepped = step(self, live, given, now_ms)
+        stepped = step(self, live, envelope, now_ms)
         if live.open is not None:
             self._outlet.watchers.update(live.customer, live.open.entries[before:])
         return stepped
@@ -87,9 +87,9 @@ def delivery_before_commit(plant: Plant) -> None:
     """An attempt is handed out as soon as it is decided."""
     step = Mailboxes._step
 
-    def hasty(self: Mailboxes, live: Live, given: Envelope, now_ms: int) -> bool:
+    def hasty(self: Mailboxes, live: Live, envelope: Envelope, now_ms: int) -> bool:
         before = len(live.open.effects) if live.open is not None else 0
-        stepped = step(self, live, given, now_ms)
+        stepped = step(self, live, envelope, now_ms)
         for stream, event in live.open.effects[before:] if live.open is not None else ():
             conversation = live.journey.conversation(stream) if live.journey is not None else None
             if isinstance(event, DeliveryAttempted) and conversation is not None:
@@ -149,7 +149,7 @@ def passivation_with_a_full_mailbox(plant: Plant) -> None:
 def once_key_not_journaled(plant: Plant) -> None:
     """The effect is journaled without the key of what caused it."""
     for module in (receiving, deciding, keeping):
-        plant(module, "keyed", lambda decision, given, state, policy: decision)
+        plant(module, "keyed", lambda decision, _, state, policy: decision)
 
 
 @mutant_of_either
@@ -167,15 +167,15 @@ def once_keys_lost_on_load(plant: Plant) -> None:
 @mutant
 def quarantine_lost(plant: Plant) -> None:
     """A refused input is answered as kept, and is not."""
-    plant(deciding, "quarantine", lambda state, given, policy, now_ms: Decision([], status="quarantined"))
+    plant(deciding, "quarantine", lambda state, _, policy, now_ms: Decision([], status="quarantined"))
 
 
 @mutant_of_either
 def conflict_has_a_second_effect(plant: Plant) -> None:
     """Another payload under a known id is taken as new."""
 
-    def second(state: Any, given: Input, policy: Any, now_ms: int) -> Any:
-        return keyed(receiving.receive(state, given, policy, now_ms), given, state, policy)
+    def second(state: Any, input: Input, policy: Any, now_ms: int) -> Any:
+        return keyed(receiving.receive(state, input, policy, now_ms), input, state, policy)
 
     plant(receiving, "conflict", second)
 
@@ -313,4 +313,4 @@ def follows_and_stays(plant: Plant) -> None:
 @mutant_of_either
 def overtakes_who_was_turned_away(plant: Plant) -> None:
     """What shares an identity with an event that was turned away, and is the customer's, is decided at once."""
-    plant(Astray, "answer_to", lambda self, given: None)
+    plant(Astray, "answer_to", lambda self, envelope: None)
