@@ -62,92 +62,92 @@ class TimerDue(Struct, frozen=True, gc=False):
 AnyInput = Input | Quarantine | Ask | Outcome | TimerDue
 
 
-def decide(state: Journey, given: AnyInput, policy: Policy, now_ms: int) -> Decision:
+def decide(state: Journey, input: AnyInput, policy: Policy, now_ms: int) -> Decision:
     """Decides one input. Raises `Refusal` where it may not happen."""
-    match given:
+    match input:
         case Input():
-            if state.disputes is None and not given.released and state.once.get(given.key) is None:
-                return first(state, given, policy, now_ms)
-            return perhaps_again(state, given, policy, now_ms)
+            if state.disputes is None and not input.released and state.once.get(input.key) is None:
+                return first(state, input, policy, now_ms)
+            return perhaps_again(state, input, policy, now_ms)
         case Quarantine():
-            if (known := state.once.get(given.key)) is None:
-                return keyed(quarantine(state, given, policy, now_ms), given, state, policy)
+            if (known := state.once.get(input.key)) is None:
+                return keyed(quarantine(state, input, policy, now_ms), input, state, policy)
             # What fitted nothing fits no better the second time, and its sender may not have heard so.
-            return repeat(state.customer, known, status="quarantined") if known.digest == given.digest else NOTHING
+            return repeat(state.customer, known, status="quarantined") if known.digest == input.digest else NOTHING
         case Ask():
-            if (came := asked_before(state, given.key)) is None:
-                return keyed(_ask(state, given, policy, now_ms), given, state, policy)
-            if came[1].digest != given.digest:
-                raise Refusal(Code.DIGEST_CONFLICT, "this command id came before with another command", ref=given.id)
+            if (came := asked_before(state, input.key)) is None:
+                return keyed(_ask(state, input, policy, now_ms), input, state, policy)
+            if came[1].digest != input.digest:
+                raise Refusal(Code.DIGEST_CONFLICT, "this command id came before with another command", ref=input.id)
             return repeat(*came)
         case Outcome():
-            conversation = state.conversation(given.conversation)
+            conversation = state.conversation(input.conversation)
             if conversation is None:
                 return NOTHING
-            left = conversation.deliveries.get(given.delivery)
-            if left is not None and given.accounts and left.account not in given.accounts:
-                raise Refusal(Code.UNKNOWN_ACCOUNT, delivery.NOT_THEIRS, ref=given.delivery)
+            left = conversation.deliveries.get(input.delivery)
+            if left is not None and input.accounts and left.account not in input.accounts:
+                raise Refusal(Code.UNKNOWN_ACCOUNT, delivery.NOT_THEIRS, ref=input.delivery)
             rules = policy.at(conversation.policy, left.channel if left else "")
-            decided = _outcome(state, conversation, given, rules, now_ms)
+            decided = _outcome(state, conversation, input, rules, now_ms)
             return of_one(conversation.id, decided, version_of(rules))
         case TimerDue():
-            return _due(state, policy, now_ms, given.taken)
+            return _due(state, policy, now_ms, input.taken)
         case _:
-            assert_never(given)
+            assert_never(input)
 
 
-def _ask(state: Journey, given: Ask, policy: Policy, now_ms: int) -> Decision:
+def _ask(state: Journey, ask: Ask, policy: Policy, now_ms: int) -> Decision:
     """Decides a command. An open handoff offer whose conversation it assigns, moves or ends is withdrawn first."""
-    decision = _asked(state, given, policy, now_ms)
+    decision = _asked(state, ask, policy, now_ms)
     events = decision.events
     for conversation in state.kept:
         if conversation.handoff is not None:
-            events = withdrawing.withdrawn_by(conversation, events, given.actor, now_ms)
+            events = withdrawing.withdrawn_by(conversation, events, ask.actor, now_ms)
     return decision if events is decision.events else msgspec.structs.replace(decision, events=events)
 
 
-def _asked(state: Journey, given: Ask, policy: Policy, now_ms: int) -> Decision:
-    if given.conversation:
-        conversation = state.conversation(given.conversation)
+def _asked(state: Journey, ask: Ask, policy: Policy, now_ms: int) -> Decision:
+    if ask.conversation:
+        conversation = state.conversation(ask.conversation)
         if conversation is None or not conversation.whole:
-            raise Refusal(Code.NOT_FOUND, _gone(state, conversation, given.conversation), ref=given.id)
-        channel = getattr(given.command, "channel", "") or conversation.channel
+            raise Refusal(Code.NOT_FOUND, _gone(state, conversation, ask.conversation), ref=ask.id)
+        channel = getattr(ask.command, "channel", "") or conversation.channel
         rules = policy.at(conversation.policy, channel)
-        if isinstance(given.command, Split | Join | Relate):
-            return _correct(state, conversation, given.command, given.actor, policy, now_ms)
+        if isinstance(ask.command, Split | Join | Relate):
+            return _correct(state, conversation, ask.command, ask.actor, policy, now_ms)
         parted = disputes.of(state).parted
         decided = commanding.decide(
-            conversation, given.command, given.actor, state.identities, rules, now_ms, parted=parted
+            conversation, ask.command, ask.actor, state.identities, rules, now_ms, parted=parted
         )
         return of_one(conversation.id, decided, version_of(rules))
-    match given.command:
+    match ask.command:
         case LinkIdentity():
-            return _link(state, given, given.command, policy, now_ms)
+            return _link(state, ask, ask.command, policy, now_ms)
         case UnlinkIdentity():
-            return _unlink(state, given.command, given.actor, policy, now_ms)
+            return _unlink(state, ask.command, ask.actor, policy, now_ms)
         case GiveCustomer():
-            given_away = merging.give(state, given.command, given.actor, policy.identity.single, now_ms)
+            given_away = merging.give(state, ask.command, ask.actor, policy.identity.single, now_ms)
             step = FamilyStep(GIVE, state.customer, given_away.to, given_away.turn)
             return Decision([(state.customer, given_away)], family=[step])
         case UnmergeCustomers():
-            return _release(state, given.command, given.actor, policy, now_ms)
+            return _release(state, ask.command, ask.actor, policy, now_ms)
         case CloseIdentityReview():
-            closed = linking.close_review(state, given.command, given.actor, now_ms)
+            closed = linking.close_review(state, ask.command, ask.actor, now_ms)
             return Decision([(state.customer, closed)])
         case MarkReplayed() | BeginReplay() | EndReplay():
             aside = state.aside or Aside()
-            replay = replaying.decide(given.command, given.actor, aside.replayed, aside.replaying, now_ms, aside.forms)
-            if isinstance(replay, ReplayBegun) and (own := replaying.input_of(given.command)) is not None:
+            replay = replaying.decide(ask.command, ask.actor, aside.replayed, aside.replaying, now_ms, aside.forms)
+            if isinstance(replay, ReplayBegun) and (own := replaying.input_of(ask.command)) is not None:
                 replay = replaying.anothers(replay, own, seen(state, own.key))
             return Decision([(state.customer, replay)])
         case ApplyPolicy():
-            return of_one(state.customer, applying.decide(state.customer, state.head, given, now_ms))
+            return of_one(state.customer, applying.decide(state.customer, state.head, ask, now_ms))
         case MakeReport() | ResolveFinding() | DismissFinding():
             known = state.aside.findings if state.aside else None
-            decided = findings.decide(known, state.customer, given.command, given.actor, policy, now_ms)
+            decided = findings.decide(known, state.customer, ask.command, ask.actor, policy, now_ms)
             return of_one(state.customer, decided)
         case _:
-            raise Refusal(Code.INVALID, "this command is addressed to a conversation", ref=given.id, field="do")
+            raise Refusal(Code.INVALID, "this command is addressed to a conversation", ref=ask.id, field="do")
 
 
 def _gone(state: Journey, remains: Conversation | None, conversation: str) -> str:
@@ -159,15 +159,17 @@ def _gone(state: Journey, remains: Conversation | None, conversation: str) -> st
     return f"no live conversation {shown(conversation)}"
 
 
-def _outcome(state: Journey, conversation: Conversation, given: Outcome, policy: Policy, now_ms: int) -> list[AnyEvent]:
+def _outcome(
+    state: Journey, conversation: Conversation, outcome: Outcome, policy: Policy, now_ms: int
+) -> list[AnyEvent]:
     """What an attempt's outcome means; a message that is given up may move the conversation, as the policy says."""
     parted = disputes.of(state).parted
-    decided = delivery.decide_outcome(conversation, given, policy, now_ms, parted=parted)
+    decided = delivery.decide_outcome(conversation, outcome, policy, now_ms, parted=parted)
     if policy.context.fallback and any(isinstance(fact, DeliveryDead) for fact in decided):
         decided += replying.fall_back(
             conversation,
             state.identities,
-            given.delivery,
+            outcome.delivery,
             policy,
             now_ms,
             parted=parted,
@@ -190,9 +192,9 @@ def _correct(
     return Decision(correcting.decide(state.conversations, known, command, conversation, new, actor, rules, now_ms))
 
 
-def _link(state: Journey, given: Ask, command: LinkIdentity, policy: Policy, now_ms: int) -> Decision:
+def _link(state: Journey, ask: Ask, command: LinkIdentity, policy: Policy, now_ms: int) -> Decision:
     identity = again(command.identity)
-    linked = linking.link(state, command, identity, given.released, given.actor, policy.identity, now_ms)
+    linked = linking.link(state, command, identity, ask.released, ask.actor, policy.identity, now_ms)
     events = [(state.customer, event) for event in linked.facts]
     return Decision(events, identities=linked.assigned, inherits=linked.inherits)
 

@@ -59,13 +59,13 @@ def of_one(stream: str, events: list[AnyEvent], version: int = 0) -> Decision:
     return Decision([(stream, event) for event in events], version=version)
 
 
-def payload_key(given: Input) -> int:
+def payload_key(input: Input) -> int:
     """The key under which this payload is kept in quarantine: of its own, so that repeats stay single and the event
     itself may yet come in."""
-    return (given.key ^ (given.digest * 0x9E3779B97F4A7C15)) & 0xFFFF_FFFF_FFFF_FFFF
+    return (input.key ^ (input.digest * 0x9E3779B97F4A7C15)) & 0xFFFF_FFFF_FFFF_FFFF
 
 
-def before(state: Journey, given: Input, key: int) -> tuple[str, Seen] | None:
+def before(state: Journey, input: Input, key: int) -> tuple[str, Seen] | None:
     """What the key did before, and at which customer: this one, a member, or a former customer of an identity that is
     this one's now or about to be. None where it is new.
 
@@ -74,13 +74,13 @@ def before(state: Journey, given: Input, key: int) -> tuple[str, Seen] | None:
     if (came := seen(state, key)) is not None:
         return came
     inherited = [*disputes.of(state).inherited]
-    for released in given.released:
+    for released in input.released:
         inherited += disputes.keys_of(released).items()
     for customer, packed in inherited:
         keys = OnceKeys(packed)
         if (known := keys.get(key)) is not None:
             return customer, known
-        if customer == disputes.FORGOTTEN and (known := keys.get(payload_key(given))) is not None:
+        if customer == disputes.FORGOTTEN and (known := keys.get(payload_key(input))) is not None:
             return customer, known
     return None
 
@@ -114,7 +114,7 @@ def repeat(customer: str, seen: Seen, *, status: str = "repeat", why: tuple[int,
     return Decision([], status=status, repeats=place, why=why)
 
 
-def keyed(decision: Decision, given: Input | Quarantine | Ask | Once, state: Journey, policy: Policy) -> Decision:
+def keyed(decision: Decision, input: Input | Quarantine | Ask | Once, state: Journey, policy: Policy) -> Decision:
     """Puts the once-key on the first event (or the one at `place`), so that key and effect are journaled together; and
     the policy's version."""
     if decision.events:
@@ -122,7 +122,7 @@ def keyed(decision: Decision, given: Input | Quarantine | Ask | Once, state: Jou
         version = decided_under(state, decision, policy)
         decision.events[decision.place] = (
             stream,
-            msgspec.structs.replace(first, once=Once(given.key, given.digest), policy=version),
+            msgspec.structs.replace(first, once=Once(input.key, input.digest), policy=version),
         )
     return decision
 

@@ -12,56 +12,56 @@ from protocol.inbound import InboundEvent
 from protocol.links import Input, Quarantine
 
 
-def quarantine(state: Journey, given: Quarantine, policy: Policy, now_ms: int) -> Decision:
+def quarantine(state: Journey, refused: Quarantine, policy: Policy, now_ms: int) -> Decision:
     """Keeps what the gateway found to be no event: by the account, since nobody knows whose it is."""
     quarantined = InputQuarantined(
         at_ms=now_ms,
-        actor=f"account:{given.account}",
+        actor=f"account:{refused.account}",
         policy=policy.version,
         quarantine=f"{state.customer.removeprefix('account:')}.{state.head + 1}",
-        account=given.account,
-        source=given.source,
-        id=given.id,
-        code=given.code,
-        field=given.field,
-        reason=given.reason,
-        raw=given.raw,
+        account=refused.account,
+        source=refused.source,
+        id=refused.id,
+        code=refused.code,
+        field=refused.field,
+        reason=refused.reason,
+        raw=refused.raw,
         received_ms=now_ms,
         rule="schema",
-        product_line=_product_line(given.event, policy),
+        product_line=_product_line(refused.event, policy),
     )
     return Decision([(state.customer, quarantined)], status="quarantined")
 
 
-def conflict(state: Journey, given: Input, policy: Policy, now_ms: int) -> Decision:
+def conflict(state: Journey, input: Input, policy: Policy, now_ms: int) -> Decision:
     """The same (account, source, id) came with another payload: kept in quarantine, once for each payload."""
     why = (int(Code.DIGEST_CONFLICT), "id", "the same (account, source, id) came before with another payload")
-    return keep(state, given, why, "once", policy, now_ms)
+    return keep(state, input, why, "once", policy, now_ms)
 
 
-def keep(state: Journey, given: Input, why: tuple[int, str, str], rule: str, policy: Policy, now_ms: int) -> Decision:
+def keep(state: Journey, input: Input, why: tuple[int, str, str], rule: str, policy: Policy, now_ms: int) -> Decision:
     """Puts an input in quarantine, once for each payload. Raises `Refusal` where it came from there."""
     code, field, reason = why
-    if given.replay is not None:
-        raise Refusal(Code(code), reason, ref=given.event.id, field=field)
-    once = Once(payload_key(given), given.digest)
-    if (came := before(state, given, once.key)) is not None:
+    if input.replay is not None:
+        raise Refusal(Code(code), reason, ref=input.event.id, field=field)
+    once = Once(payload_key(input), input.digest)
+    if (came := before(state, input, once.key)) is not None:
         return repeat(*came, status="quarantined", why=why)
     quarantined = InputQuarantined(
         at_ms=now_ms,
-        actor=f"account:{given.event.account}",
+        actor=f"account:{input.event.account}",
         policy=policy.version,
         quarantine=f"{state.customer}.{state.head + 1}",
-        account=given.event.account,
-        source=given.event.source,
-        id=given.event.id,
+        account=input.event.account,
+        source=input.event.source,
+        id=input.event.id,
         code=code,
         field=field,
         reason=reason,
-        raw=given.raw or msgspec.json.encode(given.event),
+        raw=input.raw or msgspec.json.encode(input.event),
         received_ms=now_ms,
         rule=rule,
-        product_line=_product_line(given.event, policy),
+        product_line=_product_line(input.event, policy),
     )
     return keyed(Decision([(state.customer, quarantined)], status="quarantined", why=why), once, state, policy)
 

@@ -49,30 +49,30 @@ class _Came(Struct, frozen=True, gc=False):
     """An event that came, for what is decided on it."""
 
     state: Journey
-    given: Input
+    input: Input
     known: Identified
     said_ms: int
     """When it was said: of replayed input that may be long before `now_ms`."""
     now_ms: int
 
 
-def first(state: Journey, given: Input, policy: Policy, now_ms: int) -> Decision:
+def first(state: Journey, input: Input, policy: Policy, now_ms: int) -> Decision:
     """An input that surely did not come before."""
-    decision = receive(state, given, policy, now_ms)
-    return decision if decision.why else keyed(decision, given, state, policy)
+    decision = receive(state, input, policy, now_ms)
+    return decision if decision.why else keyed(decision, input, state, policy)
 
 
-def perhaps_again(state: Journey, given: Input, policy: Policy, now_ms: int) -> Decision:
+def perhaps_again(state: Journey, input: Input, policy: Policy, now_ms: int) -> Decision:
     """An input that came before, or may have, to this customer or to a former one of its identities."""
-    came = before(state, given, given.key)
-    if came is None or (given.replay is not None and _was_given_away(*came)):
-        return first(state, given, policy, now_ms)
-    if came[1].covers(given.digest):
+    came = before(state, input, input.key)
+    if came is None or (input.replay is not None and _was_given_away(*came)):
+        return first(state, input, policy, now_ms)
+    if came[1].covers(input.digest):
         return repeat(*came)
-    known = identifying.identify(state, given, policy.identity, now_ms)
+    known = identifying.identify(state, input, policy.identity, now_ms)
     if known.stray:
         return Decision([], stray=known.stray, apart=known.apart)
-    decision = conflict(state, given, policy, now_ms)
+    decision = conflict(state, input, policy, now_ms)
     if not decision.events or came[0] == state.customer or is_member(state, came[0]):
         return decision
     # Kept where the identity is from now on: there the next of the kind will be looked for.
@@ -85,17 +85,17 @@ def _was_given_away(customer: str, seen: Seen) -> bool:
     return seen.is_elsewhere and customer != FORGOTTEN
 
 
-def receive(state: Journey, given: Input, policy: Policy, now_ms: int) -> Decision:
+def receive(state: Journey, input: Input, policy: Policy, now_ms: int) -> Decision:
     """What the event does, without its once-key."""
-    event = given.event
-    known = identifying.identify(state, given, policy.identity, now_ms)
+    event = input.event
+    known = identifying.identify(state, input, policy.identity, now_ms)
     if known.stray:
         return Decision([], stray=known.stray, apart=known.apart)
     if isinstance(event.data, PastConversation):
         return _imported(state, event, event.data, known, policy, now_ms)
     # What is replayed belongs where it would have belonged when it happened.
-    said_ms = min(now_ms, event.time_ms) if given.replay else now_ms
-    came = _Came(state, given, known, said_ms, now_ms)
+    said_ms = min(now_ms, event.time_ms) if input.replay else now_ms
+    came = _Came(state, input, known, said_ms, now_ms)
     tags = tags_of(event, policy.taxonomy)
     if state.glimpse is not None:
         tags = _with_glimpse(state.glimpse, event, tags, policy, said_ms)
@@ -112,7 +112,7 @@ def receive(state: Journey, given: Input, policy: Policy, now_ms: int) -> Decisi
         return _goes_on(came, correlated, tags, policy)
     if isinstance(event.data, ActivityArrived):
         # Nothing is open: what they look at is kept with the person, and opens no work for anyone.
-        verified = arrival.verifies(event, given.trusted, policy)
+        verified = arrival.verifies(event, input.trusted, policy)
         seen = _activity(event, event.data, None if tags is NO_TAGS else tags, verified, now_ms)
         return _decided(came, state.customer, [seen], policy)
     return _begins(came, correlated, tags, policy)
@@ -128,7 +128,7 @@ def _imported(
 
 def _goes_on(came: _Came, correlated: Correlated, tags: Tags, policy: Policy) -> Decision:
     """It belongs to a conversation that there is, and is decided by the rules which that one stays with."""
-    event, now_ms = came.given.event, came.now_ms
+    event, now_ms = came.input.event, came.now_ms
     conversation = came.state.conversation(correlated.conversation)
     if conversation is None:
         raise Refusal(
@@ -150,7 +150,7 @@ def _goes_on(came: _Came, correlated: Correlated, tags: Tags, policy: Policy) ->
 
 def _begins(came: _Came, correlated: Correlated, tags: Tags, policy: Policy) -> Decision:
     """It begins a conversation, perhaps one that is related to an earlier one."""
-    state, event, relation, now_ms = came.state, came.given.event, correlated.relation, came.now_ms
+    state, event, relation, now_ms = came.state, came.input.event, correlated.relation, came.now_ms
     new = Conversation(id=_next_id(state), customer=state.customer)
     carried = _carried(state, relation, policy, now_ms)
     opened = contact.open_for(
@@ -190,7 +190,7 @@ def _about(
     policy: Policy,
 ) -> list[AnyEvent]:
     """What follows from what it is about."""
-    event, said_ms = came.given.event, came.said_ms
+    event, said_ms = came.input.event, came.said_ms
     number = contact.number_of(conversation, event, decided)
     if about.is_said_already(conversation, number, tags):
         return []
@@ -219,7 +219,7 @@ def _captured(
     taken: Sequence[Given] = (),
 ) -> Decision:
     """The decision on an event, with what it brings beside itself and what its capture template makes of it."""
-    given, event, now_ms, found = came.given, came.given.event, came.now_ms, []
+    event, now_ms, found = came.input.event, came.now_ms, []
     captured = capturing.capture(conversation, event, decided, policy, taken)
     if captured is not None:
         if captured.forbidding is not None:
@@ -227,7 +227,7 @@ def _captured(
         found = capturing.items(conversation, event, captured, decided)
     if found or not conversation.head or arrival.brings(conversation, event):
         decided += arrival.brought(
-            conversation, event, decided, seen_before, policy, now_ms, found, taken, trusted=given.trusted
+            conversation, event, decided, seen_before, policy, now_ms, found, taken, trusted=came.input.trusted
         )
     if captured is not None and conversation.live:
         decided += capturing.asked(conversation, event, captured, decided, policy, now_ms)
@@ -241,7 +241,7 @@ def _forbidden(came: _Came, template: str, field: Field, policy: Policy) -> Deci
     reason = f"{field.name} is missing, which the template {template} of policy {policy.version} requires"
     if field.found_at:
         reason += f"; it is looked for in {', '.join(field.found_at)}"
-    kept = keep(state, came.given, (Code.INVALID, field.name, reason), f"capture:{template}", policy, came.now_ms)
+    kept = keep(state, came.input, (Code.INVALID, field.name, reason), f"capture:{template}", policy, came.now_ms)
     if not kept.events:
         return kept
     events = [*kept.events, *((state.customer, fact) for fact in known.facts)]

@@ -63,13 +63,13 @@ def input_of(command: Command) -> Once | None:
     return _decode_once(command.input) if isinstance(command, BeginReplay) and command.input else None
 
 
-def anothers(begun: ReplayBegun, given: Once, came: tuple[str, Seen] | None) -> ReplayBegun:
+def anothers(begun: ReplayBegun, input: Once, came: tuple[str, Seen] | None) -> ReplayBegun:
     """The beginning of a replay as somebody else's, with the input's once-key, of which `came` is known here. Raises
     `Refusal` where the input came in by itself meanwhile: its source sent it again."""
     if came is None:
-        return msgspec.structs.replace(begun, input=given)
+        return msgspec.structs.replace(begun, input=input)
     _, known = came
-    if known.digest != given.digest or known.is_elsewhere:
+    if known.digest != input.digest or known.is_elsewhere:
         return begun  # Another payload has the name; or it is known from a beginning before this one.
     raise _not_now(
         f"{begun.quarantine} came in meanwhile, as its source sent it again; replay it unchanged, and it is marked so"

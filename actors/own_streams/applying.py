@@ -24,22 +24,22 @@ def seq_of(version: int) -> int:
     return version - 1
 
 
-def decide(customer: str, head: int, given: Ask, now_ms: int) -> list[AnyEvent]:
+def decide(customer: str, head: int, ask: Ask, now_ms: int) -> list[AnyEvent]:
     """The next version, or a `Refusal` where another one came before it."""
-    command = given.command
+    command = ask.command
     assert isinstance(command, ApplyPolicy)
     if customer != POLICY:
-        raise Refusal(Code.INVALID, "a policy is applied to the server, not to a customer", ref=given.id, field="do")
+        raise Refusal(Code.INVALID, "a policy is applied to the server, not to a customer", ref=ask.id, field="do")
     newest = version_at(head)
     if command.base and command.base != newest:
         # A server that was restored has versions no more on which somebody works.
         before = command.base < newest
         what = f"version {newest} was applied meanwhile" if before else f"the newest version is {newest}"
         text = f"{what}, and this was made on version {command.base}: look at it first"
-        raise Refusal(Code.NOT_ALLOWED_NOW, text, ref=given.id, field="base")
+        raise Refusal(Code.NOT_ALLOWED_NOW, text, ref=ask.id, field="base")
     applied = PolicyApplied(
         at_ms=now_ms,
-        actor=given.actor,
+        actor=ask.actor,
         version=newest + 1,
         files=command.files,
         body=command.body,

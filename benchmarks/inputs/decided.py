@@ -99,12 +99,12 @@ class _Writer:
                 self._live[owner] = state
         event = msgspec.convert(self._traffic.event(number), InboundEvent)
         key, digest = once_key(event.account, event.source, event.id), digest_of(event.data)
-        given = Input(number, state.customer, stranger, event, event.identities, [], key, digest)
-        unit, sent = self._step(state, given, now_ms)
+        input = Input(number, state.customer, stranger, event, event.identities, [], key, digest)
+        unit, sent = self._step(state, input, now_ms)
         return [unit, *(self._step(state, outcome, now_ms)[0] for outcome in sent)]
 
-    def _step(self, state: Journey, given: Input | Outcome, now_ms: int) -> tuple[Unit, list[Outcome]]:
-        decision = deciding.decide(state, given, self._policy, now_ms)
+    def _step(self, state: Journey, input: Input | Outcome, now_ms: int) -> tuple[Unit, list[Outcome]]:
+        decision = deciding.decide(state, input, self._policy, now_ms)
         entries: list[Entry] = []
         for stream, fact in decision.events:
             encoded = _encode(fact)

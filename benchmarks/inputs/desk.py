@@ -236,20 +236,20 @@ class _Desk:
         while waiting:
             self.now_ms, number = heappop(waiting)
             if number in coming:
-                customer, steps, given = coming.pop(number)
+                customer, steps, input = coming.pop(number)
             else:
                 customer = _Customer(self.now_ms, number, self._each, self._rng)
-                steps, given = customer.steps(), None
-            if given is not None:
-                yield from self._decided(customer.state, given)
+                steps, input = customer.steps(), None
+            if input is not None:
+                yield from self._decided(customer.state, input)
             # Only now is the next one made: it looks at what came of this one.
             if (following := next(steps, None)) is not None:
                 coming[number] = customer, steps, following
                 heappush(waiting, (customer.at_ms, number))
 
-    def _decided(self, state: Journey, given: AnyInput) -> Iterator[Unit]:
+    def _decided(self, state: Journey, input: AnyInput) -> Iterator[Unit]:
         try:
-            decision = deciding.decide(state, given, self._policy, self.now_ms)
+            decision = deciding.decide(state, input, self._policy, self.now_ms)
         except Refusal:
             return
         entries: list[Entry] = []

@@ -131,8 +131,8 @@ class _Writer:
         index = customer * MESSAGES + message
         event = self._past.arrived(index, self._at_ms)
         key, digest = once_key(event.account, event.source, event.id), digest_of(event.data)
-        given = Input(index, state.customer, message == 0, event, [identity_of(customer)], [], key, digest)
-        decision = deciding.decide(state, given, self._policy, self._at_ms + message)
+        input = Input(index, state.customer, message == 0, event, [identity_of(customer)], [], key, digest)
+        decision = deciding.decide(state, input, self._policy, self._at_ms + message)
         entries: list[Entry] = []
         for stream, fact in decision.events:
             encoded = _encode(fact)

@@ -150,13 +150,13 @@ class _Steps:
                 self._live[owner] = state
         event = msgspec.convert(self._traffic.event(number), InboundEvent)
         key, digest = once_key(event.account, event.source, event.id), digest_of(event.data)
-        given = Input(number, state.customer, kind == STRANGER, event, event.identities, [], key, digest)
-        step, sent = self._step(kind, state, given, now_ms)
+        input = Input(number, state.customer, kind == STRANGER, event, event.identities, [], key, digest)
+        step, sent = self._step(kind, state, input, now_ms)
         return [step, *(self._step(OUTCOME, state, outcome, now_ms)[0] for outcome in sent)]
 
-    def _step(self, kind: str, state: Journey, given: Input | Outcome, now_ms: int) -> tuple[_Step, list[Outcome]]:
+    def _step(self, kind: str, state: Journey, input: Input | Outcome, now_ms: int) -> tuple[_Step, list[Outcome]]:
         began_ns = time.perf_counter_ns()
-        decision = deciding.decide(state, given, self._policy, now_ms)
+        decision = deciding.decide(state, input, self._policy, now_ms)
         decided_ns, size = time.perf_counter_ns(), 0
         for stream, fact in decision.events:
             encoded = _encode(fact)

@@ -66,8 +66,8 @@ def given_away_though_it_came_in(plant: Plant) -> None:
     """An input that its source sent again, and that came in so, is replayed as somebody else's all the same."""
     anothers = replaying.anothers
 
-    def blind(begun: ReplayBegun, given: Once, came: Any) -> ReplayBegun:
-        return begun if came is not None else anothers(begun, given, came)
+    def blind(begun: ReplayBegun, input: Once, came: Any) -> ReplayBegun:
+        return begun if came is not None else anothers(begun, input, came)
 
     plant(replaying, "anothers", blind)
 
