@@ -50,7 +50,7 @@ class Finder:
                 continue
             if (value := _value(found)) is not None:
                 return value
-        return _value(self._expression.value(given_of(event))) if self._expression else None
+        return _value(self._expression.value(variables_of(event))) if self._expression else None
 
     def _part(self, found: Any, look: Look) -> str | None:
         """The part of a value that the pattern says; None where it has none."""
@@ -115,12 +115,12 @@ def identities_in(rules: CaptureRules, event: InboundEvent) -> list[str]:
     return list(islice((f"{kind}:{value}" for kind, value in found if value is not None), IDENTITIES_MAX))
 
 
-def given_of(event: InboundEvent) -> dict[str, Any]:
+def variables_of(event: InboundEvent) -> dict[str, Any]:
     """An event as expressions see it."""
-    given: dict[str, Any] = msgspec.to_builtins(event)
-    data = given["data"]
-    given.setdefault("raw", {})
-    return given | {"type": data["type"], "text": data.get("text", ""), "subject": data.get("subject", "")}
+    variables: dict[str, Any] = msgspec.to_builtins(event)
+    data = variables["data"]
+    variables.setdefault("raw", {})
+    return variables | {"type": data["type"], "text": data.get("text", ""), "subject": data.get("subject", "")}
 
 
 def _of_channel(rules: CaptureRules, event: InboundEvent) -> Compiled | None:

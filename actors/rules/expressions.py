@@ -105,18 +105,18 @@ class Expression:
         self._goes_through = loops > 0
         self.source = source
 
-    def value(self, given: Mapping[str, Any]) -> Any:
+    def value(self, variables: Mapping[str, Any]) -> Any:
         """What it comes to; None where it fails on this input: a missing key, a list that is too
         short, another kind of value."""
-        known = {name: _shortened(each) for name, each in given.items()} if self._goes_through else dict(given)
+        known = {name: _shortened(each) for name, each in variables.items()} if self._goes_through else dict(variables)
         try:
             return self._program.execute(known)
         except (RuntimeError, TypeError, ValueError, ArithmeticError, LookupError):
             return None
 
-    def holds(self, given: Mapping[str, Any]) -> bool:
+    def holds(self, variables: Mapping[str, Any]) -> bool:
         """Whether it comes to true; a failing one does not hold."""
-        return self.value(given) is True
+        return self.value(variables) is True
 
 
 def _loops_in(source: str) -> tuple[int, int]:
@@ -152,15 +152,15 @@ def long_to_read(source: str) -> bool:
     return sum(sizes) > PROGRAM_MAX
 
 
-def _shortened(given: Any) -> Any:
+def _shortened(value: Any) -> Any:
     """What a channel said, with no more of each list and object than is gone through."""
-    match given:
+    match value:
         case dict():
-            return {key: _shortened(given[key]) for key in islice(given, LISTED_MAX)}
+            return {key: _shortened(value[key]) for key in islice(value, LISTED_MAX)}
         case list() | tuple():
-            return [_shortened(each) for each in given[:LISTED_MAX]]
+            return [_shortened(each) for each in value[:LISTED_MAX]]
         case _:
-            return given
+            return value
 
 
 _TEXT = r"""[rRbB]{0,2}(?:\"{3}(?:[^\\]|\\.)*?\"{3}|'{3}(?:[^\\]|\\.)*?'{3}|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')"""

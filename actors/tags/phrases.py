@@ -35,12 +35,12 @@ def line_of(folded: str) -> bytes:
 def forms_of(phrases: Sequence[str]) -> dict[str, str]:
     """Each phrase's form and how it is spelled: those without a `*` first, each in the order given. Of two with the
     same words the later counts, and one with a `*` before one without."""
-    given: dict[str, str] = {}
+    whole: dict[str, str] = {}
     begun: dict[str, str] = {}
     for phrase in phrases:
         words = " ".join(_words(phrase.casefold()))
-        (begun if phrase.endswith("*") else given)[words] = phrase
-    return {f"{words}*" if words in begun else words: phrase for words, phrase in (given | begun).items()}
+        (begun if phrase.endswith("*") else whole)[words] = phrase
+    return {f"{words}*" if words in begun else words: phrase for words, phrase in (whole | begun).items()}
 
 
 def _words(folded: str) -> list[str]:

@@ -51,16 +51,16 @@ def _along(said: dict[str, Any], data: MessageArrived | InteractionBegan | Activ
 class ReadTagger:
     """One tagger, read. `found` says by what, what matched, and how many different words."""
 
-    def __init__(self, given: Tagger) -> None:
-        self._given = given
-        self._words, self._subject = forms_of(given.words), forms_of(given.subject)
-        self._values = [value.casefold() for value in given.values]
-        self._rule = Expression(given.rule, NAMES) if given.rule else None
-        self._elsewhere = bool(given.channels or given.accounts or given.activity or given.property or given.rule)
-        self.needs_words = bool(given.words or given.subject)
-        self.property = given.property
+    def __init__(self, tagger: Tagger) -> None:
+        self._tagger = tagger
+        self._words, self._subject = forms_of(tagger.words), forms_of(tagger.subject)
+        self._values = [value.casefold() for value in tagger.values]
+        self._rule = Expression(tagger.rule, NAMES) if tagger.rule else None
+        self._elsewhere = bool(tagger.channels or tagger.accounts or tagger.activity or tagger.property or tagger.rule)
+        self.needs_words = bool(tagger.words or tagger.subject)
+        self.property = tagger.property
         self.has_rule = self._rule is not None
-        self.needs_more = bool(given.property or given.activity)
+        self.needs_more = bool(tagger.property or tagger.activity)
 
     @property
     def subject_forms(self) -> Iterable[str]:
@@ -74,17 +74,17 @@ class ReadTagger:
 
     def found(self, said: Said, subject: Set[str], text: Set[str]) -> tuple[str, str, int] | None:
         """`subject` and `text` are the forms of the phrases that are there."""
-        given = self._given
+        tagger = self._tagger
         by, matched, count = "", "", 1
         if self._elsewhere:
             if (beside := self._beside(said)) is None:
                 return None
             by, matched = beside
-        if given.subject:
+        if tagger.subject:
             if not (phrases := _spelled(self._subject, subject)):
                 return None
             by, matched, count = "subject", ", ".join(phrases), len(phrases)
-        if given.words:
+        if tagger.words:
             if not (phrases := _spelled(self._words, text)):
                 return None
             by, matched, count = "words", ", ".join(phrases), len(phrases)
@@ -92,28 +92,28 @@ class ReadTagger:
 
     def _beside(self, said: Said) -> tuple[str, str] | None:
         """What holds of all that is asked beside the words: the strongest of it, and what matched."""
-        given = self._given
-        if (given.channels and said.channel not in given.channels) or (
-            given.accounts and said.account not in given.accounts
+        tagger = self._tagger
+        if (tagger.channels and said.channel not in tagger.channels) or (
+            tagger.accounts and said.account not in tagger.accounts
         ):
             return None
-        if given.activity and said.name != given.activity:
+        if tagger.activity and said.name != tagger.activity:
             return None
         by, matched = "", ""
-        if given.accounts:
+        if tagger.accounts:
             by, matched = "channel", said.account
-        elif given.channels:
+        elif tagger.channels:
             by, matched = "channel", said.channel
-        if given.activity:
+        if tagger.activity:
             by, matched = "channel", said.name
-        if given.property:
-            if (value := self._value(said.properties.get(given.property))) is None:
+        if tagger.property:
+            if (value := self._value(said.properties.get(tagger.property))) is None:
                 return None
-            by, matched = "channel", f"{given.property}: {value}"
+            by, matched = "channel", f"{tagger.property}: {value}"
         if self._rule is not None:
             if not self._rule.holds(_names(said)):
                 return None
-            by, matched = "rule", given.rule
+            by, matched = "rule", tagger.rule
         return by, matched
 
     def _value(self, value: object) -> str | None:
