@@ -49,30 +49,30 @@ class SetUp(Struct, frozen=True):
 
 def make(
     files: Mapping[str, str],
-    given: SetUp,
+    set_up: SetUp,
     now: Mapping[str, str] | None = None,
     former: Mapping[str, Collection[str]] | None = None,
 ) -> Made:
     """The policy that these texts make. `now`: account → channel of what is in force, where that is known, and `former`
     those that it was a line of before; whose channel would be another is remarked on."""
     said = read(files)
-    policy = msgspec.structs.replace(given.base, **said.fields)
+    policy = msgspec.structs.replace(set_up.base, **said.fields)
     broken = {each.file.removesuffix(".yaml") for each in said.wrong}
     wrong = [
         Wrong(*said.line_of(path), f"{'.'.join(path[1:] or path)}: {text}")
-        for path, text in _faults(policy, given, said, broken)
+        for path, text in _faults(policy, set_up, said, broken)
     ]
     if said.wrong or wrong:
         return Made(None, sorted([*said.wrong, *wrong]))
-    accounts = channels_of(policy, given)
-    return Made(_completed(policy, given), [], remarks(policy, said, given.base, accounts, now or {}, former or {}))
+    accounts = channels_of(policy, set_up)
+    return Made(_completed(policy, set_up), [], remarks(policy, said, set_up.base, accounts, now or {}, former or {}))
 
 
-def _completed(policy: Policy, given: SetUp) -> Policy:
+def _completed(policy: Policy, set_up: SetUp) -> Policy:
     """With what follows from the accounts: where their conversations wait, and by which replies go out."""
     queues = {name: account.queue for name, account in policy.accounts.items() if account.queue} | policy.queues
     first_of: dict[str, str] = {}
-    for name, channel in channels_of(policy, given).items():
+    for name, channel in channels_of(policy, set_up).items():
         first_of.setdefault(channel, name)
     channels = dict(policy.channels)
     for channel, account in first_of.items():
@@ -81,21 +81,21 @@ def _completed(policy: Policy, given: SetUp) -> Policy:
     return msgspec.structs.replace(policy, queues=queues, channels=channels)
 
 
-def channels_of(policy: Policy, given: SetUp) -> dict[str, str]:
+def channels_of(policy: Policy, set_up: SetUp) -> dict[str, str]:
     """Account → channel, of the settings and of the bundle."""
-    set_up = {name: channel for name, (_, channel) in given.accounts.items()}
-    return set_up | {name: account.channel for name, account in policy.accounts.items()}
+    of_settings = {name: channel for name, (_, channel) in set_up.accounts.items()}
+    return of_settings | {name: account.channel for name, account in policy.accounts.items()}
 
 
-def _faults(policy: Policy, given: SetUp, said: Texts, broken: set[str]) -> Iterable[Fault]:
+def _faults(policy: Policy, set_up: SetUp, said: Texts, broken: set[str]) -> Iterable[Fault]:
     """What files say of each other. Of one that is `broken` nobody knows what is in it: what names it waits."""
-    accounts = channels_of(policy, given)
+    accounts = channels_of(policy, set_up)
     for name in policy.accounts:
-        kind = given.accounts.get(name, ("gateway", ""))[0]
+        kind = set_up.accounts.get(name, ("gateway", ""))[0]
         if kind != "gateway":
             yield ("accounts", name), f"the settings have an account of kind {kind} under this name: choose another"
     if "accounts" not in broken:
-        yield from _faults_of_accounts(policy, given, said.fields.keys(), accounts)
+        yield from _faults_of_accounts(policy, set_up, said.fields.keys(), accounts)
     if policy.once_keys_ms < HOUR_MS and "once_keys_ms" in said.fields:
         yield ("once_keys",), "sources send again for hours: write 1h or more, or their repeats count twice"
     yield from _faults_of_attempts(policy, said.fields.keys())
@@ -105,7 +105,7 @@ def _faults(policy: Policy, given: SetUp, said: Texts, broken: set[str]) -> Iter
 
 
 def _faults_of_accounts(
-    policy: Policy, given: SetUp, said: Collection[str], accounts: Mapping[str, str]
+    policy: Policy, set_up: SetUp, said: Collection[str], accounts: Mapping[str, str]
 ) -> Iterable[Fault]:
     """Rules by accounts that there are not, or that are another channel's."""
     if "channels" in said:
@@ -117,7 +117,7 @@ def _faults_of_accounts(
             if name not in accounts:
                 yield ("queues", name), f"there is no account {name}: {_known(accounts)}"
     if "capture" in said:
-        yield from _no_kinds(policy, given)
+        yield from _no_kinds(policy, set_up)
 
 
 def _faults_of_attempts(policy: Policy, said: Collection[str]) -> Iterable[Fault]:
@@ -156,9 +156,9 @@ def _own_faults(subject: str, rules: Any, policy: Policy) -> Iterable[Fault]:
             yield (subject,), str(exc)
 
 
-def _no_kinds(policy: Policy, given: SetUp) -> Iterable[Fault]:
+def _no_kinds(policy: Policy, set_up: SetUp) -> Iterable[Fault]:
     """Kinds of identities that templates find and that no event may bring."""
-    served = {channel.lower() for kind, channel in given.accounts.values() if kind == "gateway"}
+    served = {channel.lower() for kind, channel in set_up.accounts.values() if kind == "gateway"}
     served.update(account.channel.lower() for account in policy.accounts.values())
     for number, template in enumerate(policy.capture.templates, start=1):
         known = (KINDS | served | {template.channel.lower()}) - MISTAKEN.keys()

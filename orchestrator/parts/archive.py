@@ -18,13 +18,15 @@ ARCHIVE_GATHER_S = 0.02
 class ArchivePart:
     """The archive, following the journal, listening for cells' snapshots."""
 
-    def __init__(self, given: Surroundings) -> None:
-        self._storage = given.storage
-        journal, store = given.storage.journal_reader(), given.storage.archive()
-        self._archive = Archive(journal, store, gather_s=ARCHIVE_GATHER_S, retention=_retention(given, journal, store))
+    def __init__(self, surroundings: Surroundings) -> None:
+        self._storage = surroundings.storage
+        journal, store = surroundings.storage.journal_reader(), surroundings.storage.archive()
+        self._archive = Archive(
+            journal, store, gather_s=ARCHIVE_GATHER_S, retention=_retention(surroundings, journal, store)
+        )
         self._journal = Arrival(self._archive)
-        self._dialer = given.switchboard.dial("journal", self._journal)
-        self._listener = given.switchboard.listen(self._archive)
+        self._dialer = surroundings.switchboard.dial("journal", self._journal)
+        self._listener = surroundings.switchboard.listen(self._archive)
 
     async def start(self) -> dict[str, str | int]:
         """Waits for the journal, catches up with it, then listens."""
@@ -55,14 +57,14 @@ class ArchivePart:
         return dict(self._archive.status())
 
 
-def _retention(given: Surroundings, journal: Dated, store: Prunable) -> Retention:
-    settings = given.settings
+def _retention(surroundings: Surroundings, journal: Dated, store: Prunable) -> Retention:
+    settings = surroundings.settings
     return Retention(
         journal,
         store,
         AttachmentStore(Path(settings.data) / ATTACHMENTS),
         kept_ms=round(settings.retention_days * 86_400_000),
         trims=settings.durability == "full",
-        now_ms=given.now_ms,
+        now_ms=surroundings.now_ms,
         policy=policy_of(settings),
     )

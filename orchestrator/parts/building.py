@@ -12,7 +12,7 @@ from orchestrator.settings import Settings, SettingsError
 from orchestrator.storage import SqliteStorage
 
 
-def part_of(name: str, given: Surroundings) -> Part:
+def part_of(name: str, surroundings: Surroundings) -> Part:
     """The part of the process of this name (see `orchestrator.cluster.table`).
 
     Its module is imported only here, so that each process of the server imports what it runs.
@@ -21,29 +21,29 @@ def part_of(name: str, given: Surroundings) -> Part:
         case "journal":
             from orchestrator.parts.journal import JournalPart
 
-            return JournalPart(given)
+            return JournalPart(surroundings)
         case "archive":
             from orchestrator.parts.archive import ArchivePart
 
-            return ArchivePart(given)
+            return ArchivePart(surroundings)
         case "gateway":
             from orchestrator.parts.gateway import GatewayPart
 
-            return GatewayPart(given)
+            return GatewayPart(surroundings)
         case "channels":
             from orchestrator.parts.channels import ChannelsPart
 
-            return ChannelsPart(given)
+            return ChannelsPart(surroundings)
         case "usher":
             from orchestrator.parts.usher import UsherPart
 
-            return UsherPart(given)
+            return UsherPart(surroundings)
         case _:
             from orchestrator.parts.cell import CellPart
 
             index = cell_index(name)
             assert index is not None, name
-            return CellPart(given, index)
+            return CellPart(surroundings, index)
 
 
 def build(name: str, settings: Settings, run: Path) -> Part:

@@ -21,14 +21,14 @@ class CellPart:
     Placement decides what is the cell's: a share of all shards, or one customer at a time, for whom it has a seat.
     """
 
-    def __init__(self, given: Surroundings, index: int) -> None:
-        settings, count = given.settings, cells_of(given.settings)
+    def __init__(self, surroundings: Surroundings, index: int) -> None:
+        settings, count = surroundings.settings, cells_of(surroundings.settings)
         dedicated = settings.placement == "dedicated"
-        self._storage = given.storage
+        self._storage = surroundings.storage
         self._cell = Cell(
             index,
             [] if dedicated else range(index, SHARDS, count),
-            given.storage.archive_reader(),
+            surroundings.storage.archive_reader(),
             policy_of(settings, noted_lines(Path(settings.data))),
             served_by=served_by(settings),
             population=Population(
@@ -36,17 +36,17 @@ class CellPart:
                 bytes_max=settings.limits.live_bytes_max,
                 idle_ms=round(settings.limits.passivate_after_s * 1000),
             ),
-            now_ms=given.now_ms,
+            now_ms=surroundings.now_ms,
             scope=own_scope_of if dedicated else scope_of,
         )
-        self._seat = Seat(index, self._cell, life=given.switchboard.incarnation) if dedicated else None
+        self._seat = Seat(index, self._cell, life=surroundings.switchboard.incarnation) if dedicated else None
         self._archive = Arrival(self._cell)
         self._dialers = [
-            given.switchboard.dial("journal", self._cell),
-            given.switchboard.dial("archive", self._archive),
+            surroundings.switchboard.dial("journal", self._cell),
+            surroundings.switchboard.dial("archive", self._archive),
         ]
-        self._usher = given.switchboard.dial(USHER, self._seat) if self._seat is not None else None
-        self._listener = given.switchboard.listen(self._seat or self._cell)
+        self._usher = surroundings.switchboard.dial(USHER, self._seat) if self._seat is not None else None
+        self._listener = surroundings.switchboard.listen(self._seat or self._cell)
         self._over = asyncio.Event()
 
     async def start(self) -> dict[str, str | int]:

@@ -17,20 +17,20 @@ from orchestrator.settings import Settings
 class ChannelsPart:
     """The channel host, with the accounts' listeners and ways out."""
 
-    def __init__(self, given: Surroundings) -> None:
-        settings = given.settings
-        self._front = Front(given)
+    def __init__(self, surroundings: Surroundings) -> None:
+        settings = surroundings.settings
+        self._front = Front(surroundings)
         self._drain_s = settings.limits.drain_s / 2
         self._host = ChannelHost(
             settings.accounts,
             intake=self._front.intake,
             cells=self._front.cells,
             attachments=AttachmentStore(Path(settings.data) / ATTACHMENTS),
-            now_ms=given.now_ms,
+            now_ms=surroundings.now_ms,
             public_url=_public_url(settings),
         )
         self._webhooks = WebhookSender(
-            settings.webhooks, Path(settings.data) / WEBHOOKS, journal=self._front.journal, now_ms=given.now_ms
+            settings.webhooks, Path(settings.data) / WEBHOOKS, journal=self._front.journal, now_ms=surroundings.now_ms
         )
         self._over = asyncio.Event()
 

@@ -26,13 +26,13 @@ LOOK_EVERY_S = 0.01
 class Front:
     """Lines to all cells, the intake, and readers of both stores."""
 
-    def __init__(self, given: Surroundings, archive: Sharing = ALONE) -> None:
+    def __init__(self, surroundings: Surroundings, archive: Sharing = ALONE) -> None:
         """`archive`: how its reader is shared."""
-        settings = given.settings
-        self._storage = given.storage
-        self.journal = given.storage.journal_reader()
-        self.archive = given.storage.archive_reader(archive)
-        self._lines = CellLines(given.switchboard)
+        settings = surroundings.settings
+        self._storage = surroundings.storage
+        self.journal = surroundings.storage.journal_reader()
+        self.archive = surroundings.storage.archive_reader(archive)
+        self._lines = CellLines(surroundings.switchboard)
         dedicated = settings.placement == "dedicated"
         self.cells = self._lines.dedicated(self._known_of) if dedicated else self._lines.pooled(cells_of(settings))
         self.in_force = InForce(policy_of(settings, noted_lines(Path(settings.data))), settings.accounts)
@@ -47,14 +47,14 @@ class Front:
                 ahead_ms=round(settings.limits.events_ahead_s * 1000),
                 behind_ms=round(settings.limits.events_behind_days * 86_400_000),
             ),
-            now_ms=given.now_ms,
-            new_customer=given.new_customer,
+            now_ms=surroundings.now_ms,
+            new_customer=surroundings.new_customer,
         )
         self.intake.capture = lambda: self.in_force.policy.capture
         self.intake.kinds = lambda: self.in_force.kinds
         self.intake.alike = lambda: self.in_force.policy.identity.alike
-        self.states: ReadStates = lambda: read_states(given.run, now_ms=steady_ms())
-        self.figures: ReadFigures = lambda: read_figures(given.run)
+        self.states: ReadStates = lambda: read_states(surroundings.run, now_ms=steady_ms())
+        self.figures: ReadFigures = lambda: read_figures(surroundings.run)
         self.intake.writing = Writing(self.states, self.figures)
 
     async def _known_of(self, customers: Collection[str]) -> set[str]:

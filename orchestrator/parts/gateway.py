@@ -24,11 +24,11 @@ from orchestrator.tokens import Tokens
 class GatewayPart:
     """The gateway on its one port."""
 
-    def __init__(self, given: Surroundings) -> None:
-        settings, data = given.settings, Path(given.settings.data)
-        self._front = Front(given, sharing.LISTS)
+    def __init__(self, surroundings: Surroundings) -> None:
+        settings, data = surroundings.settings, Path(surroundings.settings.data)
+        self._front = Front(surroundings, sharing.LISTS)
         self._drain_s = settings.limits.drain_s / 2
-        self._port = _Port(given.run / "http.port")
+        self._port = _Port(surroundings.run / "http.port")
         self._desk = PolicyDesk(
             set_up_of(settings),
             self._front.in_force,
@@ -38,10 +38,12 @@ class GatewayPart:
             watched=settings.policy_folder,
         )
         # Before the front opens what was given out.
-        history = given.storage.archive_reader(sharing.HISTORY)
-        counting = given.storage.archive_reader(sharing.REPORTS)
-        feed = given.storage.journal_reader(sharing.FEED)
-        self.report = ReportDesk(counting, self._front.journal, self._desk, self._front.intake, now_ms=given.now_ms)
+        history = surroundings.storage.archive_reader(sharing.HISTORY)
+        counting = surroundings.storage.archive_reader(sharing.REPORTS)
+        feed = surroundings.storage.journal_reader(sharing.FEED)
+        self.report = ReportDesk(
+            counting, self._front.journal, self._desk, self._front.intake, now_ms=surroundings.now_ms
+        )
         self._gateway = Gateway(
             http=msgspec.structs.replace(settings.http, port=self._port.wanted(settings.http.port)),
             limits=settings.limits,
@@ -58,12 +60,12 @@ class GatewayPart:
                 webhooks=data / WEBHOOKS,
                 erasures=data / ERASURES,
             ),
-            tokens=Tokens(data / TOKENS_FILE, now_ms=given.now_ms, held=run_tokens(given.run)),
+            tokens=Tokens(data / TOKENS_FILE, now_ms=surroundings.now_ms, held=run_tokens(surroundings.run)),
             figures=self._front.figures,
             states=self._front.states,
             policy=self._desk,
             report=self.report,
-            now_ms=given.now_ms,
+            now_ms=surroundings.now_ms,
         )
         self._front.in_force.on_accounts = self._gateway.accounts_changed
         self._folder = PolicyFolder(Path(settings.policy_folder), self._desk) if settings.policy_folder else None

@@ -7,9 +7,11 @@ from orchestrator.parts.surroundings import Surroundings
 class JournalPart:
     """The journal, listening for cells and the archive."""
 
-    def __init__(self, given: Surroundings) -> None:
-        self._journal = Journal(given.storage.journal(), archive_lag_max=given.settings.limits.archive_lag_max)
-        self._pipe = given.switchboard.listen(self._journal)
+    def __init__(self, surroundings: Surroundings) -> None:
+        self._journal = Journal(
+            surroundings.storage.journal(), archive_lag_max=surroundings.settings.limits.archive_lag_max
+        )
+        self._pipe = surroundings.switchboard.listen(self._journal)
 
     async def start(self) -> dict[str, str | int]:
         """Opens the store, then the pipe."""

@@ -12,14 +12,14 @@ from orchestrator.pipes.switchboard import Arrival
 class UsherPart:
     """The usher, listening for seats, gateways and channel hosts."""
 
-    def __init__(self, given: Surroundings) -> None:
-        limits = given.settings.limits
+    def __init__(self, surroundings: Surroundings) -> None:
+        limits = surroundings.settings.limits
         seating = Seating(seats_max=limits.dedicated_max, warm=limits.dedicated_warm)
-        self._storage = given.storage
-        self._usher = Usher(seating, given.storage.archive_reader(), now_ms=given.now_ms)
+        self._storage = surroundings.storage
+        self._usher = Usher(seating, surroundings.storage.archive_reader(), now_ms=surroundings.now_ms)
         self._archive = Arrival(self._usher)
-        self._dialer = given.switchboard.dial("archive", self._archive)
-        self._listener = given.switchboard.listen(self._usher)
+        self._dialer = surroundings.switchboard.dial("archive", self._archive)
+        self._listener = surroundings.switchboard.listen(self._usher)
         self._over = asyncio.Event()
 
     async def start(self) -> dict[str, str | int]:

@@ -101,7 +101,7 @@ class PolicyDesk:
 
     def __init__(
         self,
-        given: SetUp,
+        set_up: SetUp,
         in_force: InForce,
         deciders: Deciders,
         commands: Commands,
@@ -109,7 +109,7 @@ class PolicyDesk:
         *,
         watched: str = "",
     ) -> None:
-        self._given = given
+        self._given = set_up
         self._in_force = in_force
         self._deciders = deciders
         self._commands = commands

@@ -49,26 +49,26 @@ def peer_of(name: str) -> str:
     return f"{GATEWAY}:{number}" if kind == GATEWAY and number else peer_name(name)
 
 
-def build(name: str, given: Surroundings, provider: Provider, life: Life) -> "AnyPart":
+def build(name: str, surroundings: Surroundings, provider: Provider, life: Life) -> "AnyPart":
     """The part of a process."""
     if name.startswith(GATEWAY):
-        return SimulatedGateway(given, name)
+        return SimulatedGateway(surroundings, name)
     if name == "channels":
-        return SimulatedChannels(given, provider, life)
-    return part_of(name, given)
+        return SimulatedChannels(surroundings, provider, life)
+    return part_of(name, surroundings)
 
 
 class SimulatedChannels:
     """The channel host, whose ways out are the provider's."""
 
-    def __init__(self, given: Surroundings, provider: Provider, life: Life) -> None:
-        self.front = Front(given)
+    def __init__(self, surroundings: Surroundings, provider: Provider, life: Life) -> None:
+        self.front = Front(surroundings)
         self.host = ChannelHost(
             [],
             intake=self.front.intake,
             cells=self.front.cells,
             attachments=cast(AttachmentStore, _NoAttachments()),
-            now_ms=given.now_ms,
+            now_ms=surroundings.now_ms,
             senders=provider.senders(life),
         )
 
@@ -82,11 +82,11 @@ class SimulatedChannels:
 class SimulatedGateway:
     """What `orchestrator.gateway.server.Gateway` puts together, without its port."""
 
-    def __init__(self, given: Surroundings, name: str) -> None:
-        settings = given.settings
+    def __init__(self, surroundings: Surroundings, name: str) -> None:
+        settings = surroundings.settings
         self.name = name
         loop = asyncio.get_running_loop()
-        self.front = Front(given)
+        self.front = Front(surroundings)
         self._accepted: list[tuple[Socket, asyncio.Task[None]]] = []
         self._ids = 0
         self._accounts = self.front.in_force.accounts
